@@ -1,0 +1,1 @@
+"""Easel: what runs in the containers — the studio, the model store and the door."""
