@@ -1,0 +1,76 @@
+"""Names that become DNS labels, resource names, variables and addresses of models."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, StringConstraints
+
+TEAM_LENGTH = 16
+ENDPOINT_LENGTH = 24
+"""The longest derived name is an IAM role's, 64 characters: `easel-<team>-<endpoint>-replicas-<7 random>`."""
+
+LABEL_PATTERN = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"
+
+# `config/team.json` is the team's own file, and the console answers at console.<domain>.
+RESERVED = ("team", "console")
+
+_MODEL_SOURCES = ("hf://", "civitai://", "s3://", "https://", "file:")
+
+
+def label(value: str, longest: int, what: str) -> str:
+    """Check a name that becomes a DNS label. Raises ValueError that says what is allowed."""
+    if not re.fullmatch(r"[a-z]([a-z0-9-]*[a-z0-9])?", value):
+        raise ValueError(
+            f"is not a name for {what}: lowercase letters, digits and hyphens, "
+            "beginning with a letter and not ending with a hyphen"
+        )
+    if len(value) > longest:
+        raise ValueError(
+            f"is {len(value)} characters long: at most {longest}, as names of resources are made from it"
+        )
+    return value
+
+
+def team_name(value: str) -> str:
+    """Check a team's name, which is its stack's name."""
+    return label(value, TEAM_LENGTH, "a team")
+
+
+def endpoint_name(value: str) -> str:
+    """Check an endpoint's name."""
+    if value in RESERVED:
+        raise ValueError("is kept for easel itself: take another name")
+    return label(value, ENDPOINT_LENGTH, "an endpoint")
+
+
+def _domain(value: str) -> str:
+    part = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+    if len(value) > 200 or not re.fullmatch(rf"({part}\.)+[a-z][a-z0-9-]*[a-z0-9]", value):
+        raise ValueError("is not a domain: write it in lowercase without https:// or a path: art.example.com")
+    return value
+
+
+def _model(value: str) -> str:
+    if not value.startswith(_MODEL_SOURCES) or value in _MODEL_SOURCES or any(c.isspace() for c in value):
+        raise ValueError(f"is not the address of a model: begin with one of {', '.join(_MODEL_SOURCES)}")
+    if value.split("?")[0].lower().endswith((".ckpt", ".pt", ".pth", ".bin", ".pkl")):
+        raise ValueError("is a pickle, which can run code when it is opened: take the .safetensors of it")
+    return value
+
+
+def _path(value: str) -> str:
+    if not value.startswith("/") or any(c.isspace() for c in value) or ".." in value.split("/"):
+        raise ValueError("is not a path: begin with /, without spaces and ..")
+    return value
+
+
+def _health(value: str) -> str:
+    return value if value == "none" else _path(value)
+
+
+Domain = Annotated[str, AfterValidator(_domain)]
+ModelAddress = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_model)]
+AbsolutePath = Annotated[str, StringConstraints(max_length=500), AfterValidator(_path)]
+Health = Annotated[str, StringConstraints(max_length=500), AfterValidator(_health)]
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
+Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=320)]

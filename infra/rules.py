@@ -1,0 +1,122 @@
+"""What must hold between the fields of a spec. Each rule says what is wrong and what to take instead."""
+
+from collections.abc import Iterator
+
+from infra.checkpoints import family_of, smallest_that_holds
+from infra.faults import Fault, Where, shown
+from infra.shapes import FAMILIES, SHAPES
+from infra.spec import Endpoint, Team
+
+TEAM: Where = ("easel:team",)
+ENDPOINTS: Where = ("easel:endpoints",)
+RUNS_ON = frozenset({"runs_on"})
+
+
+def team_faults(team: Team) -> Iterator[Fault]:
+    """Rules within the team's own fields."""
+    if team.runs_on != "local" and team.domain is None:
+        yield Fault(
+            (*TEAM, "domain"),
+            f"is missing: with runs_on: {team.runs_on} endpoints need a domain to answer at, "
+            "such as art.example.com",
+            RUNS_ON,
+        )
+    if team.platform != "own" and team.runs_on != "cluster":
+        yield Fault(
+            (*TEAM, "platform"),
+            f"{shown(team.platform)} goes with runs_on: cluster only; here runs_on is {team.runs_on}",
+            RUNS_ON,
+        )
+
+
+def endpoint_faults(name: str, endpoint: Endpoint, team: Team) -> Iterator[Fault]:
+    """Rules within one endpoint, and between it and the team."""
+    here = (*ENDPOINTS, name)
+    yield from _replicas(here, endpoint)
+    yield from _variables(here, endpoint)
+    yield from _image(here, endpoint)
+    yield from _models(here, endpoint, team)
+    yield from _place(here, endpoint, team)
+
+
+def _replicas(here: Where, endpoint: Endpoint) -> Iterator[Fault]:
+    low, high = endpoint.replicas.min, endpoint.replicas.max
+    if high < low:
+        yield Fault(
+            (*here, "replicas", "max"), f"{high} is below min, which is {low}: raise max or lower min"
+        )
+    if endpoint.warm > high:
+        yield Fault(
+            (*here, "warm"),
+            f"{endpoint.warm} is more than replicas.max, which is {high}",
+            frozenset({"replicas"}),
+        )
+    if endpoint.warm and endpoint.capacity != "on-demand":
+        yield Fault(
+            (*here, "warm"),
+            f"{endpoint.warm} does not go with capacity: {endpoint.capacity}, as AWS keeps only on-demand "
+            "instances warm: take capacity: on-demand, or warm: 0",
+            frozenset({"capacity"}),
+        )
+
+
+def _variables(here: Where, endpoint: Endpoint) -> Iterator[Fault]:
+    for name in sorted(endpoint.env.keys() & endpoint.secrets.keys()):
+        yield Fault((*here, "secrets", name), "is in env too: take it out of one of them", frozenset({"env"}))
+
+
+def _image(here: Where, endpoint: Endpoint) -> Iterator[Fault]:
+    if endpoint.image is None:
+        return
+    if endpoint.image.port is None:
+        yield Fault(
+            (*here, "image", "port"), "is missing: a container of your own must say which port it listens on"
+        )
+    seen: set[str] = set()
+    for index, mount in enumerate(endpoint.image.mounts):
+        if mount.path in seen:
+            yield Fault((*here, "image", "mounts", index, "path"), f"{shown(mount.path)} is mounted twice")
+        seen.add(mount.path)
+
+
+def _models(here: Where, endpoint: Endpoint, team: Team) -> Iterator[Fault]:
+    if team.runs_on == "local" and SHAPES[endpoint.shape].gpu is None:
+        return  # here the machine itself is the limit, and the studio says so when it loads
+    shape = SHAPES[endpoint.shape]
+    for index, address in enumerate(endpoint.models):
+        family = family_of(address)
+        if family and family not in shape.holds:
+            instead = smallest_that_holds(family)
+            yield Fault(
+                (*here, "models", index),
+                f"{shown(address)} is {family}, which needs {FAMILIES[family]:g} GiB; {shape.name} has "
+                f"{shape.memory:g}: take shape: {instead.name} (${instead.price:.2f} an hour)",
+                RUNS_ON | {"shape"},
+            )
+
+
+def _place(here: Where, endpoint: Endpoint, team: Team) -> Iterator[Fault]:
+    shape = SHAPES[endpoint.shape]
+    if team.runs_on == "instances" and shape.only_by > 1:
+        yield Fault(
+            (*here, "shape"),
+            f"{shown(shape.name)}: AWS sells this GPU only {shape.only_by} at a time, for ${shape.price:.2f} "
+            f"an hour: take gpu.l40s (48 GB, ${SHAPES['gpu.l40s'].price:.2f}) or gpu.h100 (80 GB, "
+            f"${SHAPES['gpu.h100'].price:.2f}), or runs_on: cluster, where endpoints share the machine",
+            RUNS_ON,
+        )
+    if endpoint.warm and team.runs_on != "instances":
+        yield Fault(
+            (*here, "warm"), f"{endpoint.warm} goes with runs_on: instances only; take warm: 0", RUNS_ON
+        )
+    if team.runs_on == "local":
+        if endpoint.image is not None:
+            yield Fault(
+                (*here, "image"), "is not for runs_on: local, where the studio runs without a container"
+            )
+        if endpoint.secrets:
+            yield Fault(
+                (*here, "secrets"),
+                "are read from AWS and not for runs_on: local: set them in the shell that runs `make up`",
+                RUNS_ON,
+            )

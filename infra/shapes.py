@@ -1,0 +1,146 @@
+"""Shapes: what a replica runs on, by the names the old hosted products used.
+
+Prices are AWS's on-demand Linux prices in us-east-1, from `PRICED` and before; they label an estimate and
+are looked up again before anything is bought.
+"""
+
+from dataclasses import dataclass
+
+PRICED = "2026-08-17"
+"""The day the prices below were taken from AWS's price list."""
+
+# GPU memory that drawing at native size takes in 16 bit with everything resident, in GiB.
+FAMILIES = {
+    "SD 1.5": 4.0,
+    "SD 2.1": 5.0,
+    "SDXL": 9.0,
+    "SD 3.5 Medium": 16.0,
+    "SD 3.5 Large": 28.0,
+    "Flux": 34.0,
+}
+
+
+@dataclass(frozen=True)
+class InstanceType:
+    """An EC2 instance type that carries a shape."""
+
+    name: str
+    vcpu: int
+    memory: int
+    """Main memory in GiB."""
+    price: float
+    """Dollars per hour, on demand."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One GPU (or none) with what surrounds it. A replica is one of these."""
+
+    name: str
+    gpu: str | None
+    memory: float
+    """Memory that pictures are drawn in, GiB: the GPU's, or main memory where there is none."""
+    instance_types: tuple[InstanceType, ...]
+    """Types equal enough to replace each other, the preferred one first."""
+    was: str
+    """What the two old products called it."""
+    only_by: int = 1
+    """The fewest of these GPUs that AWS sells in one instance."""
+
+    @property
+    def holds(self) -> tuple[str, ...]:
+        """The model families that fit."""
+        return tuple(family for family, needs in FAMILIES.items() if needs <= self.memory)
+
+    @property
+    def price(self) -> float:
+        """Dollars per hour of the preferred instance type."""
+        return self.instance_types[0].price
+
+    @property
+    def vcpu(self) -> int:
+        """vCPUs of the preferred instance type: what AWS's quota counts."""
+        return self.instance_types[0].vcpu
+
+    @property
+    def tooltip(self) -> str:
+        """The shape in one line."""
+        gpu = f"{self.gpu}, {self.memory:g} GiB" if self.gpu else f"no GPU, {self.memory:g} GiB"
+        return f"{gpu}: {', '.join(self.holds)}; ${self.price:.2f} an hour"
+
+
+_ALL = (
+    # 4 vCPU and 16 GiB are tight for loading SDXL without mmap (the whole file passes through memory), so
+    # l4, a10 and l40s prefer the type with 8 vCPU; the smaller one stands in when the others are sold out.
+    Shape(
+        "cpu.small",
+        None,
+        8.0,
+        (
+            InstanceType("m7i.large", 2, 8, 0.1008),
+            InstanceType("m6i.large", 2, 8, 0.096),
+        ),
+        was="Lepton cpu.small",
+    ),
+    Shape(
+        "gpu.t4",
+        "NVIDIA T4",
+        15.0,
+        (
+            InstanceType("g4dn.xlarge", 4, 16, 0.526),
+            InstanceType("g4dn.2xlarge", 8, 32, 0.752),
+        ),
+        was="Lepton gpu.t4, OctoAI small",
+    ),
+    Shape(
+        "gpu.l4",
+        "NVIDIA L4",
+        22.5,
+        (
+            InstanceType("g6.2xlarge", 8, 32, 0.9776),
+            InstanceType("g6.4xlarge", 16, 64, 1.3232),
+            InstanceType("g6.xlarge", 4, 16, 0.8048),
+        ),
+        was="no counterpart; between Lepton gpu.t4 and gpu.a10",
+    ),
+    Shape(
+        "gpu.a10",
+        "NVIDIA A10G",
+        22.4,
+        (
+            InstanceType("g5.2xlarge", 8, 32, 1.212),
+            InstanceType("g5.4xlarge", 16, 64, 1.624),
+            InstanceType("g5.xlarge", 4, 16, 1.006),
+        ),
+        was="Lepton gpu.a10, OctoAI medium",
+    ),
+    Shape(
+        "gpu.l40s",
+        "NVIDIA L40S",
+        45.0,
+        (
+            InstanceType("g6e.2xlarge", 8, 64, 2.24208),
+            InstanceType("g6e.4xlarge", 16, 128, 3.00424),
+            InstanceType("g6e.xlarge", 4, 32, 1.861),
+        ),
+        was="no counterpart; takes the place of OctoAI large",
+    ),
+    Shape(
+        "gpu.a100-40gb",
+        "NVIDIA A100",
+        40.0,
+        (InstanceType("p4d.24xlarge", 96, 1152, 21.957642),),
+        was="Lepton gpu.a100-40gb, OctoAI large",
+        only_by=8,
+    ),
+    Shape(
+        "gpu.h100",
+        "NVIDIA H100",
+        80.0,
+        (InstanceType("p5.4xlarge", 16, 256, 6.88),),
+        was="Lepton gpu.h100-sxm",
+    ),
+)
+
+SHAPES: dict[str, Shape] = {shape.name: shape for shape in _ALL}
+"""Every shape by name."""

@@ -1,0 +1,230 @@
+"""The spec of a team: the one definition of every field, its tooltip and its limits.
+
+A stack is a team. Its file, `stacks/Pulumi.<team>.yaml`, holds `easel:team` and `easel:endpoints`;
+`infra.stackfile.load_stack` reads it, `easel schema` turns these classes into the schema editors use, and the
+reference in docs/ is written from the same texts. What must hold between fields is in `infra.rules`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from infra.names import (
+    AbsolutePath,
+    Domain,
+    Email,
+    Health,
+    ModelAddress,
+    VariableName,
+    endpoint_name,
+    team_name,
+)
+from infra.quantities import Lasts, Weighs
+from infra.shapes import SHAPES
+
+RunsOn = Literal["local", "instances", "cluster", "kubernetes"]
+ShapeName = Literal["cpu.small", "gpu.t4", "gpu.l4", "gpu.a10", "gpu.l40s", "gpu.a100-40gb", "gpu.h100"]
+
+Wake = Annotated[int, Lasts("1s", "1h")]
+Request = Annotated[int, Lasts("1s", "1d")]
+Idle = Annotated[int, Lasts("1s", "30d")]
+Retention = Annotated[int, Lasts("1d", "520w")]
+Disk = Annotated[int, Weighs("30GB", "16TB")]
+
+
+class Section(BaseModel):
+    """A part of the spec: unknown fields are faults, nothing is guessed, nothing changes after reading."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Members(Section):
+    """Single sign-on for people (OpenID Connect)."""
+
+    issuer: str = Field(
+        pattern=r"^https://\S+$",
+        description="Address of the identity provider, such as https://accounts.google.com.",
+    )
+    client_id: str = Field(min_length=1, description="The client that the identity provider knows easel by.")
+    domains: list[Domain] = Field(
+        min_length=1, description="Mail domains whose people are members; everyone else is turned away."
+    )
+
+
+class Budget(Section):
+    """What the team means to spend."""
+
+    monthly: int = Field(ge=1, le=1_000_000, description="Dollars a month at which the alarm rings.")
+    notify: Email = Field(description="The mail address that the alarm goes to.")
+    stop: bool = Field(
+        default=False,
+        description="A fuse: once awake hours times price pass the budget, nothing wakes until next month.",
+    )
+
+
+class Network(Section):
+    """Where on the network the team lives."""
+
+    vpc: str | None = Field(
+        default=None,
+        pattern=r"^vpc-[0-9a-f]{8,17}$",
+        description="Id of an existing VPC to live in; without it the team gets its own.",
+    )
+
+
+class TeamStorage(Section):
+    """The file system that models and pictures are kept on."""
+
+    existing: str | None = Field(
+        default=None,
+        pattern=r"^fs-[0-9a-f]{8,17}$",
+        description="Id of an EFS file system to adopt, such as one that an earlier stack left behind.",
+    )
+
+
+class Team(Section):
+    """The team: where its endpoints run and who may use them."""
+
+    runs_on: RunsOn = Field(
+        default="instances",
+        description=(
+            "Where replicas run: on this machine (local), on EC2 instances, in a cluster of the team's own, "
+            "or in any Kubernetes."
+        ),
+    )
+    domain: Domain | None = Field(
+        default=None, description="Endpoints answer at <name>.<domain>, the console at console.<domain>."
+    )
+    members: Members | None = Field(
+        default=None, description="Single sign-on; without it people enter by link."
+    )
+    budget: Budget | None = Field(
+        default=None, description="The alarm on what the team spends, and its fuse."
+    )
+    platform: str = Field(
+        default="own",
+        pattern=r"^[A-Za-z0-9._/-]{1,200}$",
+        description="With cluster: own, or the name of the stack whose cluster this team shares.",
+    )
+    network: Network = Field(default=Network(), description="Where on the network the team lives.")
+    storage: TeamStorage = Field(default=TeamStorage(), description="The file system of models and pictures.")
+    image: str = Field(
+        default="build",
+        pattern=r"^\S{1,500}$",
+        description="build bakes the image in the team's account; else a reference to one with both targets.",
+    )
+
+
+class Replicas(Section):
+    """How many replicas there may be."""
+
+    min: int = Field(
+        default=0, ge=0, le=100, description="Replicas that always run; 0 lets the endpoint sleep."
+    )
+    max: int = Field(
+        default=1, ge=1, le=100, description="Replicas at most; the limit of what the endpoint costs."
+    )
+
+
+class Timeouts(Section):
+    """How long the door waits."""
+
+    wake: Wake = Field(
+        default=15 * 60, description="How long a request is held while the first replica wakes, then 503."
+    )
+    request: Request = Field(default=3600, description="How long one request may take.")
+
+
+class Storage(Section):
+    """What an endpoint keeps."""
+
+    outputs: bool = Field(default=True, description="Keep every picture that is drawn.")
+    retention: Retention | None = Field(
+        default=None, description="How long pictures are kept, such as 90d; without it, for ever."
+    )
+    disk: Disk = Field(
+        default=100 * 10**9, description="The disk of a replica: image, models in use, scratch."
+    )
+
+
+class Mount(Section):
+    """A folder of the team's storage inside an own container."""
+
+    source: Literal["models", "outputs"] = Field(
+        description="The store of models or the endpoint's pictures."
+    )
+    path: AbsolutePath = Field(description="Where the container sees it.")
+    read_only: bool = Field(default=False, description="The container may read but not write.")
+
+
+class Image(Section):
+    """An own container in the place of easel's studio."""
+
+    ref: str = Field(pattern=r"^\S{1,500}$", description="The container image, best with its digest.")
+    port: int | None = Field(
+        default=None, ge=1, le=65535, description="The port that the container listens on."
+    )
+    command: list[str] | None = Field(
+        default=None, description="What to run in place of the image's own command."
+    )
+    health: Health = Field(
+        default="/", description="The path that answers 2xx once the container is ready, or none."
+    )
+    user: int | None = Field(default=None, ge=0, le=65534, description="The user id to run as.")
+    mounts: list[Mount] = Field(
+        default=[], max_length=20, description="Folders of the team's storage inside."
+    )
+    load: Literal["requests", "a1111"] = Field(
+        default="requests",
+        description="What counts as work: requests through the door, or what A1111's progress route reports.",
+    )
+
+
+class Endpoint(Section):
+    """One endpoint: a studio with its own address."""
+
+    shape: ShapeName = Field(description="What a replica runs on: one GPU of this kind.")
+    replicas: Replicas = Field(default=Replicas(), description="How many replicas there may be.")
+    warm: int = Field(
+        default=0,
+        ge=0,
+        le=20,
+        description="Stopped instances kept ready, so that waking is a start and not an installation.",
+    )
+    idle: Idle = Field(
+        default=15 * 60, description="With nothing drawn and nothing waiting for this long, it sleeps."
+    )
+    public: bool = Field(default=False, description="Let anyone draw without a token.")
+    models: list[ModelAddress] = Field(
+        default=[],
+        max_length=200,
+        description="Models to fetch: hf://, civitai://, s3://, https:// or file:.",
+    )
+    capacity: Literal["on-demand", "spot", "spot-first"] = Field(
+        default="on-demand", description="How instances are bought; spot is cheaper and may be taken away."
+    )
+    concurrency: int = Field(
+        default=8, ge=1, le=1000, description="Pictures that one replica has at once before another starts."
+    )
+    timeouts: Timeouts = Field(default=Timeouts(), description="How long the door waits.")
+    storage: Storage = Field(default=Storage(), description="What the endpoint keeps.")
+    env: dict[VariableName, str] = Field(
+        default={}, max_length=100, description="Environment variables of the replica; not for secrets."
+    )
+    secrets: dict[VariableName, str] = Field(
+        default={},
+        max_length=100,
+        description="Environment variables whose values are read from AWS Secrets Manager, by name or ARN.",
+    )
+    image: Image | None = Field(default=None, description="An own container in the place of easel's studio.")
+
+
+class Spec(Section):
+    """A team's whole spec: what one stack file says."""
+
+    name: Annotated[str, AfterValidator(team_name)]
+    team: Team
+    endpoints: dict[Annotated[str, AfterValidator(endpoint_name)], Endpoint]
+
+
+assert set(ShapeName.__args__) == set(SHAPES), "the shapes' names are written twice and must agree"  # type: ignore[attr-defined]  # noqa: S101
