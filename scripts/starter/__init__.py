@@ -1,0 +1,1 @@
+"""Drawing, training, judging and packing the starter checkpoint."""
