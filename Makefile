@@ -1,0 +1,46 @@
+# `make up` is a studio on this machine; `make test` is what must pass. Each target is what a person would type.
+.DEFAULT_GOAL := help
+.PHONY: up test test-long lint fmt bench starter schema lock screenshots clean help
+RUN := .venv/bin/
+
+up: .venv/.up ## Start the studio on this machine and print its link; Ctrl-C stops it
+	@exec $(RUN)easel up
+
+test: .venv/.dev ## Run every test that takes seconds
+	@$(RUN)pytest
+
+test-long: .venv/.dev ## Run all tests, those of minutes too
+	@$(RUN)pytest -m ''
+
+lint: .venv/.dev ## Check style and types
+	@$(RUN)ruff check . && $(RUN)ruff format --check . && $(RUN)mypy && $(RUN)easel schema --check
+
+fmt: .venv/.dev ## Put source files into their form
+	@$(RUN)ruff check --fix --quiet . ; $(RUN)ruff format .
+
+bench: .venv/.dev ## Measure against plain diffusers, in one table
+	@$(RUN)python -m bench
+
+starter: .venv/.dev ## Train the starter checkpoint anew (hours)
+	@$(RUN)python scripts/train_starter.py
+
+schema: .venv/.dev ## Write stacks/easel.schema.json and docs/reference/spec.md
+	@$(RUN)easel schema
+
+lock: .venv/.dev ## Write requirements/ from pyproject.toml
+	@scripts/lock.sh
+
+screenshots: .venv/.dev ## Take the pictures of docs/pictures anew
+	@$(RUN)python -m scripts.screenshots
+
+clean: ## Remove what can be made again: .venv and caches, never .easel
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+
+help: ## Show this
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+# What the environment holds; a stamp is newer than what it was made from, so that nothing is installed twice.
+.venv/.up: requirements/up.txt pyproject.toml scripts/venv.sh
+	@scripts/venv.sh up
+.venv/.dev: requirements/dev.txt pyproject.toml scripts/venv.sh
+	@scripts/venv.sh dev

@@ -1,0 +1,113 @@
+"""How `easel up` shows what happens: a live table on a terminal, plain lines everywhere else."""
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.table import Table
+
+_COLOURS = {
+    "ready": "green",
+    "failed": "red",
+    "asleep": "bright_black",
+    "starting": "blue",
+    "loading": "blue",
+}
+
+
+class Display(Protocol):
+    """Where lines go and how progress looks."""
+
+    def say(self, line: str) -> None:
+        """Print a line that stays: a link, a state, a time."""
+
+    def log(self, line: str) -> None:
+        """Print a line of a log."""
+
+    def progress(self, endpoints: list[Mapping[str, Any]], seconds: float) -> None:
+        """Show how far the endpoints are."""
+
+    def settled(self) -> None:
+        """Take the progress away: everything is where it should be."""
+
+
+def display() -> Display:
+    """The display that fits standard output."""
+    return LiveDisplay() if sys.stdout.isatty() else PlainDisplay()
+
+
+class PlainDisplay:
+    """Lines: what to know on standard output, logs on standard error, each flushed."""
+
+    def say(self, line: str) -> None:
+        """Print a line to standard output."""
+        click.echo(line)
+        sys.stdout.flush()
+
+    def log(self, line: str) -> None:
+        """Print a line to standard error."""
+        click.echo(line, err=True)
+
+    def progress(self, endpoints: list[Mapping[str, Any]], seconds: float) -> None:
+        """Say nothing: changes of state are lines of their own."""
+
+    def settled(self) -> None:
+        """Say nothing."""
+
+
+class LiveDisplay:
+    """A table that lives below the lines for as long as something starts."""
+
+    def __init__(self) -> None:
+        # rich takes a tenth of a second to import: the gateway is started before a display is made.
+        from rich.console import Console
+
+        self._console = Console(highlight=False)
+        self._live: Live | None = None
+
+    def say(self, line: str) -> None:
+        """Print a line above the table."""
+        self._console.print(line, markup=False, soft_wrap=True)
+
+    def log(self, line: str) -> None:
+        """Print a line above the table, quietly."""
+        self._console.print(line, markup=False, soft_wrap=True, style="bright_black")
+
+    def progress(self, endpoints: list[Mapping[str, Any]], seconds: float) -> None:
+        """Draw the table anew."""
+        from rich.live import Live
+
+        if self._live is None:
+            self._live = Live(console=self._console, refresh_per_second=8, transient=True)
+            self._live.start()
+        self._live.update(_table(endpoints, seconds))
+
+    def settled(self) -> None:
+        """Remove the table."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+
+def _table(endpoints: list[Mapping[str, Any]], seconds: float) -> "Table":
+    from rich.spinner import Spinner
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for endpoint in endpoints:
+        state = str(endpoint["state"])
+        moving = state in ("starting", "loading", "draining")
+        detail = next((str(each["detail"]) for each in endpoint["replicas"] if each.get("detail")), "")
+        table.add_row(
+            Spinner("dots") if moving else Text("●", style=_COLOURS.get(state, "")),
+            Text(str(endpoint["name"]), style="bold"),
+            Text(state, style=_COLOURS.get(state, "")),
+            Text(detail, overflow="ellipsis", no_wrap=True),
+            Text(f"{seconds:.0f} s" if moving else "", style="bright_black"),
+        )
+    return table

@@ -1,0 +1,116 @@
+"""The gateway as a child process that does not outlive `easel up`."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from scripts.settings import ROOT, Refusal, shown
+
+_PR_SET_PDEATHSIG = 1
+# Replicas have 10 s to finish what they draw; what the gateway itself needs comes on top.
+PATIENCE = 20.0
+
+
+class Gateway:
+    """`python -m easel.gateway`, in a process group of its own so that Ctrl-C reaches it in order."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        (home / "run" / "gateway.json").unlink(missing_ok=True)
+        self.log = home / "logs" / "gateway.log"
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "easel.gateway", "--home", str(home)],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_end_with_parent(os.getpid()) if sys.platform == "linux" else None,
+            )
+
+    @property
+    def ended(self) -> int | None:
+        """The exit status, once there is one."""
+        return self._process.poll()
+
+    def stop(self) -> None:
+        """Ask it to stop."""
+        if self.ended is None:
+            self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it and what is in its group, at once."""
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+    def wait(self, hurry: "Hurry") -> bool:
+        """Wait until it has stopped; the answer is whether it did so by itself."""
+        until = time.monotonic() + PATIENCE
+        while self.ended is None:
+            if time.monotonic() > until or hurry.twice:
+                self.kill()
+                self._process.wait()
+                return False
+            time.sleep(0.02)
+        return True
+
+
+class Ended(Refusal):
+    """The gateway ended without being asked to."""
+
+    exit_code = 1
+
+
+class Hurry:
+    """Ctrl-C and its kin: once means stop, twice means now."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._note)
+
+    @property
+    def once(self) -> bool:
+        """Somebody asked to stop."""
+        return self._count > 0
+
+    @property
+    def twice(self) -> bool:
+        """Somebody asked again."""
+        return self._count > 1
+
+    def wait(self, timeout: float) -> None:
+        """Sleep for a while, or until somebody asks to stop."""
+        until = time.monotonic() + timeout
+        while not self.once and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, 0.05))
+
+    def _note(self, number: int, frame: object) -> None:
+        self._count += 1
+
+
+def why_ended(gateway: Gateway) -> Ended:
+    """What the gateway said last, as the reason why it is gone."""
+    lines = gateway.log.read_text(errors="replace").splitlines()
+    last = next((line for line in reversed(lines) if line.strip()), "it said nothing")
+    return Ended(f"the gateway has ended with status {gateway.ended}: {last} (see {shown(gateway.log)})")
+
+
+def _end_with_parent(parent: int) -> Callable[[], None]:
+    """Linux only: when `easel up` is killed, with -9 too, the kernel asks the gateway to stop."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def prepare() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)  # it died before the kernel was asked
+
+    return prepare

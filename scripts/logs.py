@@ -1,0 +1,41 @@
+"""`easel logs`: what endpoints, gateway and Caddy log."""
+
+import time
+from collections import defaultdict, deque
+
+import click
+
+from scripts.loglines import Tail, moment, readable
+from scripts.settings import Refusal, settings, shown
+
+
+@click.command("logs")
+@click.argument("name", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is added, until Ctrl-C.")
+@click.option(
+    "-n", "--tail", "count", default=100, type=click.IntRange(0, 100_000), help="Lines at most; 100."
+)
+def command(name: str | None, follow: bool, count: int) -> None:
+    """Show what was logged: of an endpoint, of `gateway`, of `caddy`, or of all."""
+    folder = settings().home / "logs"
+    tail = Tail(folder, name, from_start=True)
+    found = deque(_by_time(tail.lines()), maxlen=count)
+    if not found and not follow:
+        whose = f" of {name}" if name else ""
+        raise Refusal(f"there is no log{whose} below {shown(folder)}")
+    for source, line in found:
+        click.echo(readable(line, source))
+    while follow:
+        time.sleep(0.3)
+        for source, line in tail.lines():
+            click.echo(readable(line, source))
+
+
+def _by_time(lines: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Lines of several files in one order; a line without a time goes with the one before it."""
+    last: dict[str, float] = defaultdict(float)
+    timed = []
+    for source, line in lines:
+        last[source] = moment(line) or last[source]
+        timed.append((last[source], source, line))
+    return [(source, line) for _, source, line in sorted(timed, key=lambda entry: entry[0])]

@@ -1,0 +1,25 @@
+"""`easel schema`: what editors complete stack files with, and the reference in docs/."""
+
+import click
+
+from scripts.settings import ROOT, Refusal, shown
+
+
+@click.command("schema")
+@click.option("--check", is_flag=True, help="Write nothing; fail where a file is not as it would be written.")
+def command(check: bool) -> None:
+    """Write stacks/easel.schema.json and docs/reference/spec.md from infra/spec.py."""
+    from infra.schema import reference, schema_text
+
+    stale = []
+    for name, text in (("stacks/easel.schema.json", schema_text()), ("docs/reference/spec.md", reference())):
+        file = ROOT / name
+        if file.is_file() and file.read_text() == text:
+            continue
+        stale.append(name)
+        if not check:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+            click.echo(shown(file))
+    if check and stale:
+        raise Refusal(f"{' and '.join(stale)}: not as infra/spec.py says; run `easel schema`")

@@ -1,0 +1,62 @@
+"""`easel status`: what runs, and where."""
+
+import json
+from typing import Any
+
+import click
+
+from scripts.door import Door, NotAnswering, NotRunning
+from scripts.settings import Settings, settings
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+def command(as_json: bool) -> None:
+    """Show endpoints, their links and replicas.
+
+    With nothing running it says so and ends with 0: that is an answer too. Programs see it by `console`,
+    which is null then.
+    """
+    here = settings()
+    try:
+        with Door(here.home) as door:
+            found = door.status()
+    except NotRunning as error:
+        found = at_rest(here, "asleep")
+        if not as_json:
+            click.echo(error.message)
+            return
+    except NotAnswering:
+        found = at_rest(here, "starting")
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+        return
+    if found["console"]:
+        click.echo(f"console  {found['console']['url']}")
+    for endpoint in found["endpoints"]:
+        click.echo(f"{endpoint['name']}  {endpoint['state']}  {endpoint['link'] or endpoint['url']}")
+        for replica in endpoint["replicas"]:
+            detail = f"  {replica['detail']}" if replica.get("detail") else ""
+            click.echo(f"  {replica['id']}  {replica['state']}{detail}")
+
+
+def at_rest(here: Settings, state: str) -> dict[str, Any]:
+    """What the endpoints of the stack file look like while no gateway answers for them."""
+    from infra.render import ports_of
+    from scripts.stack import spec_of
+
+    spec = spec_of(here)
+    ports = ports_of(spec, here.port)
+    return {
+        "console": None,
+        "endpoints": [
+            {
+                "name": name,
+                "url": f"http://127.0.0.1:{ports[name]}/",
+                "link": None,
+                "state": state,
+                "replicas": [],
+            }
+            for name in spec.endpoints
+        ],
+    }

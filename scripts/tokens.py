@@ -1,0 +1,97 @@
+"""`easel token new|list|revoke`: who may pass the door.
+
+Not `token.py`: a program started from this folder would find it in the place of Python's own module.
+"""
+
+import re
+
+import click
+
+from infra.names import endpoint_name
+from infra.quantities import seconds
+from scripts.door import Door
+from scripts.settings import settings
+
+
+def _endpoint(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    try:
+        return value and endpoint_name(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} {error}") from None
+
+
+def _name(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", value):
+        raise click.BadParameter(
+            f"{value!r} is not a token's name: up to 63 letters, digits, dots, hyphens, underscores"
+        )
+    return value
+
+
+def _expires(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    try:
+        if value is not None and seconds(value) == 0:
+            raise ValueError("is no time at all")
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} {error}") from None
+    return value
+
+
+endpoint_option = click.option("--endpoint", callback=_endpoint, required=True, help="The endpoint it opens.")
+name_option = click.option("--name", callback=_name, required=True, help="What the token is for.")
+
+
+@click.group("token")
+def command() -> None:
+    """Give, list and take back tokens."""
+
+
+@command.command("new")
+@endpoint_option
+@name_option
+@click.option("--expires", callback=_expires, help="After how long it ends, such as 90d; without it, never.")
+def new(endpoint: str, name: str, expires: str | None) -> None:
+    """Make a token and print it. It is not shown again."""
+    with Door(settings().home) as door:
+        click.echo(door.new_token(endpoint, name, expires))
+
+
+@command.command("list")
+@click.option("--endpoint", callback=_endpoint, help="Of this endpoint only.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def show(endpoint: str | None, as_json: bool) -> None:
+    """List tokens: their names and dates, never what they are."""
+    with Door(settings().home) as door:
+        tokens = door.tokens(endpoint)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(tokens, indent=1))
+        return
+    rows = [("ENDPOINT", "NAME", "CREATED", "EXPIRES", "LAST USED")]
+    for token in tokens:
+        expires, used = token["expires"] or "never", token["last_used"] or "never"
+        rows.append(
+            (token["endpoint"], token["name"], *(_short(at) for at in (token["created"], expires, used)))
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@command.command("revoke")
+@endpoint_option
+@name_option
+def revoke(endpoint: str, name: str) -> None:
+    """Take a token back: from now on it opens nothing."""
+    with Door(settings().home) as door:
+        door.revoke(endpoint, name)
+    click.echo(f"{name} opens {endpoint} no longer")
+
+
+def _short(at: object) -> str:
+    from datetime import UTC, datetime
+
+    if isinstance(at, int | float):
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
+    return str(at)[:16].replace("T", " ")

@@ -1,0 +1,188 @@
+"""`easel up`: every endpoint of the stack file on this machine, in the foreground."""
+
+import time
+from collections.abc import Mapping
+from typing import IO, Any
+
+import click
+
+from infra.render import ports_of, render
+from infra.spec import Spec
+from scripts import folders, ports
+from scripts.gateway import Gateway, Hurry, why_ended
+from scripts.settings import Refusal, Settings, settings, shown
+from scripts.stack import spec_of
+
+_BEAT = 0.1
+_STATUS_EVERY = 0.3
+
+
+@click.command("up")
+def command() -> None:
+    """Start every endpoint of the stack file on this machine and stay until Ctrl-C.
+
+    Prints a line with the link of each endpoint as soon as it answers. Changes of the stack file are
+    followed while it runs.
+    """
+    began = time.monotonic()
+    here = settings()
+    spec = spec_of(here)
+    if spec.team.runs_on != "local":
+        raise Refusal(
+            f"{shown(here.stack)} says runs_on: {spec.team.runs_on}, which is for `pulumi up`; "
+            "on this machine only runs_on: local"
+        )
+    folders.make(here.home)
+    lock = folders.hold(here.home)
+    wanted = ports_of(spec, here.port)
+    ports.refuse_taken({"the console": here.console_port, **wanted})
+    render(spec, here.home / "config", wanted, here.console_port)
+    hurry = Hurry()
+    notes = folders.place_starters(here.home)
+    gateway = Gateway(here.home)
+    Run(here, spec, wanted, gateway, hurry, began).until_stopped(notes, lock)
+
+
+class Run:
+    """One `easel up`, from the start of the gateway to its end."""
+
+    def __init__(
+        self,
+        here: Settings,
+        spec: Spec,
+        wanted: dict[str, int],
+        gateway: Gateway,
+        hurry: Hurry,
+        began: float,
+    ) -> None:
+        # After the gateway's start, so that its imports and these take the same time.
+        from scripts.display import display
+        from scripts.loglines import Tail
+
+        self._here, self._spec, self._ports = here, spec, wanted
+        self._gateway, self._hurry, self._began = gateway, hurry, began
+        self._display = display()
+        self._tail = Tail(here.home / "logs")
+        self._door: Any = None
+        self._open = False
+        self._states: dict[str, str] = {}
+        self._linked: set[str] = set()
+        self._next_status = 0.0
+        self._stack_changed = self._stack_time()
+
+    def until_stopped(self, notes: list[str], lock: IO[str]) -> None:
+        """Follow what happens until somebody asks to stop or the gateway ends."""
+        try:
+            for note in notes:
+                self._display.say(note)
+            while not self._hurry.once:
+                if self._gateway.ended is not None:
+                    self._show_logs()
+                    raise why_ended(self._gateway)
+                self._beat()
+                self._hurry.wait(_BEAT)
+            self._display.settled()
+            self._display.say("stopping")
+        finally:
+            self._display.settled()
+            self._gateway.stop()
+            clean = self._gateway.wait(self._hurry)
+            self._show_logs()
+            lock.close()
+        self._display.say("stopped" if clean else "stopped by force: it took too long, or Ctrl-C came twice")
+
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def _beat(self) -> None:
+        self._show_logs()
+        if not self._open:
+            self._open = all(ports.answers(port) for port in (self._here.console_port, *self._ports.values()))
+            if self._open:
+                self._display.say(f"the door answers after {self._seconds:.1f} s")
+        if time.monotonic() >= self._next_status:
+            self._next_status = time.monotonic() + _STATUS_EVERY
+            self._follow_stack()
+            self._show_status()
+
+    def _show_logs(self) -> None:
+        from scripts.loglines import is_news, readable
+
+        for source, line in self._tail.lines():
+            if is_news(line, source):
+                self._display.log(readable(line, source))
+
+    def _show_status(self) -> None:
+        from scripts.door import Door, NotAnswering, NotRunning
+
+        if not self._open:
+            return
+        try:
+            self._door = self._door or Door(self._here.home, timeout=2)
+            status = self._door.status()
+        except (NotRunning, NotAnswering):
+            self._door = None
+            return
+        self._say_links(status)
+        moving = False
+        for endpoint in status["endpoints"]:
+            self._say_state(endpoint)
+            moving = moving or not self._is_settled(endpoint)
+        if moving:
+            self._display.progress(status["endpoints"], self._seconds)
+        else:
+            self._display.settled()
+
+    def _say_links(self, status: Mapping[str, Any]) -> None:
+        for endpoint in status["endpoints"]:
+            if endpoint["name"] not in self._linked:
+                self._linked.add(endpoint["name"])
+                self._display.say(f"{endpoint['name']}  {endpoint['link'] or endpoint['url']}")
+        if "console" not in self._linked:
+            self._linked.add("console")
+            self._display.say(f"console  {status['console']['url']}")
+
+    def _say_state(self, endpoint: Mapping[str, Any]) -> None:
+        name, state = endpoint["name"], endpoint["state"]
+        before, self._states[name] = self._states.get(name), state
+        if state == before:
+            return
+        detail = next((each["detail"] for each in endpoint["replicas"] if each.get("detail")), "")
+        if state == "ready" and before in (None, "starting", "loading"):
+            self._display.say(f"{name} is ready after {self._seconds:.1f} s")
+        elif before is not None or state != "asleep":
+            self._display.say(f"{name} is {state}{f': {detail}' if detail else ''}")
+
+    def _is_settled(self, endpoint: Mapping[str, Any]) -> bool:
+        known = self._spec.endpoints.get(endpoint["name"])
+        may_sleep = known is None or known.replicas.min == 0
+        return endpoint["state"] in ("ready", "failed") or (endpoint["state"] == "asleep" and may_sleep)
+
+    def _stack_time(self) -> int:
+        try:
+            return self._here.stack.stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    def _follow_stack(self) -> None:
+        """A changed stack file counts at once; a broken one is told of and changes nothing."""
+        changed = self._stack_time()
+        if changed in (0, self._stack_changed):
+            return
+        self._stack_changed = changed
+        try:
+            spec = spec_of(self._here)
+            if spec.team.runs_on != "local":
+                raise Refusal(
+                    f"{shown(self._here.stack)} says runs_on: {spec.team.runs_on}: stop `easel up` first"
+                )
+            wanted = ports_of(spec, self._here.port, kept=self._ports)
+            ports.refuse_taken({name: port for name, port in wanted.items() if name not in self._ports})
+        except Refusal as refusal:
+            self._display.say(f"{refusal.message}\nthe stack file is broken; everything goes on as before")
+            return
+        render(spec, self._here.home / "config", wanted, self._here.console_port)
+        self._spec, self._ports = spec, wanted
+        self._linked &= {"console", *wanted}
+        self._display.say(f"{shown(self._here.stack)} has changed: {', '.join(spec.endpoints)}")
