@@ -1,0 +1,1 @@
+"""What is measured, against what. `python -m bench` prints tables; nothing here is a test."""

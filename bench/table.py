@@ -1,0 +1,38 @@
+"""Medians with their spread, as a Markdown table, and the machine they came from."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+
+def spread(seconds: Sequence[float]) -> str:
+    """Median and range: `0.512 s (0.498-0.570)`."""
+    return f"{statistics.median(seconds):.3f} s ({min(seconds):.3f}-{max(seconds):.3f})"
+
+
+def pair_ratio(ours: Sequence[float], theirs: Sequence[float]) -> str:
+    """Ratio of medians, and the range of the ratios pair by pair, which a drifting machine cannot fake."""
+    pairs = [a / b for a, b in zip(ours, theirs, strict=True)]
+    return f"{statistics.median(ours) / statistics.median(theirs):.3f} ({min(pairs):.3f}-{max(pairs):.3f})"
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def machine() -> str:
+    """One line about this machine."""
+    model = next(
+        (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        platform.processor(),
+    )
+    import torch
+
+    load = os.getloadavg()[0]
+    return f"{os.cpu_count()} x {model}, torch {torch.__version__}, load average at the start {load:.1f}"

@@ -1,0 +1,50 @@
+"""From a checkpoint to pictures. Knows nothing of HTTP or pages.
+
+    engine = Engine(Store(home / "models"))
+    engine.start()
+    job = engine.submit("ada", TextToImage(prompt="a red circle on blue", width=128, height=128))
+    for progress in job.watch(preview=True):
+        ...
+    job.result()[0].image.save("circle.png")
+
+`submit`, `Job.watch`/`Job.progress` and `Job.cancel` are the whole surface; `api` and `ui` use nothing else.
+Importing this package is cheap: torch and diffusers come when the engine starts.
+"""
+
+from easel.studio.engine.engine import Engine
+from easel.studio.engine.errors import (
+    EngineError,
+    InvalidRequest,
+    NoCheckpoint,
+    OutOfMemory,
+    QueueFull,
+    Stopped,
+    UnknownSampler,
+)
+from easel.studio.engine.inbox import Status
+from easel.studio.engine.job import FINAL, Drawn, Job, JobState, Progress
+from easel.studio.engine.request import TextToImage
+from easel.studio.engine.samplers import SAMPLERS, SCHEDULE_TYPES, Sampler, ScheduleType, resolve
+
+__all__ = [
+    "FINAL",
+    "SAMPLERS",
+    "SCHEDULE_TYPES",
+    "Drawn",
+    "Engine",
+    "EngineError",
+    "InvalidRequest",
+    "Job",
+    "JobState",
+    "NoCheckpoint",
+    "OutOfMemory",
+    "Progress",
+    "QueueFull",
+    "Sampler",
+    "ScheduleType",
+    "Status",
+    "Stopped",
+    "TextToImage",
+    "UnknownSampler",
+    "resolve",
+]

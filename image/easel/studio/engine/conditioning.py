@@ -1,0 +1,149 @@
+"""From words to what the UNet attends to: tokens in chunks of 75, weighted embeddings, pooled embeddings.
+
+Chunking, comma backtracking and the "original" emphasis (scale, then restore the mean) follow A1111's documented
+behaviour; clip skip counts as A1111 does, where diffusers counts one less.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.prompt import parse_prompt
+
+CHUNK = 75
+# When a chunk is full and a comma stands among its last 20 tokens, what follows the comma moves to the next chunk.
+COMMA_BACKTRACK = 20
+CACHED_PROMPTS = 64
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """What one prompt becomes: `tokens` (1, 77·chunks, width), `pooled` (1, width) for families that want it."""
+
+    tokens: torch.Tensor
+    pooled: torch.Tensor | None
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    ids: list[int]
+    weights: list[float]
+
+
+class PromptEncoder:
+    """Encodes prompts for one checkpoint, remembering the last few (the negative prompt is nearly always the same)."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = checkpoint
+        self._cache: OrderedDict[tuple[str, int, int], Conditioning] = OrderedDict()
+
+    def encode_pair(self, prompt: str, negative: str, clip_skip: int) -> tuple[Conditioning, Conditioning]:
+        """Prompt and negative prompt, padded with empty chunks to the same length."""
+        chunks = max(self._count(prompt), self._count(negative))
+        away = self.encode(negative, clip_skip, chunks)
+        if not negative and self._checkpoint.family.zero_empty:
+            # SDXL was trained with nothing at all where the text was dropped
+            pooled = None if away.pooled is None else torch.zeros_like(away.pooled)
+            away = Conditioning(torch.zeros_like(away.tokens), pooled)
+        return self.encode(prompt, clip_skip, chunks), away
+
+    def encode(self, text: str, clip_skip: int = 1, chunks: int = 1) -> Conditioning:
+        """One prompt, in at least `chunks` chunks."""
+        key = (text, clip_skip, chunks)
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            return self._cache[key]
+        with torch.inference_mode():
+            found = self._encode(text, clip_skip, chunks)
+        self._cache[key] = found
+        if len(self._cache) > CACHED_PROMPTS:
+            self._cache.popitem(last=False)
+        return found
+
+    def _count(self, text: str) -> int:
+        return len(_chunks(text, self._checkpoint.tokenizers[0]))
+
+    def _encode(self, text: str, clip_skip: int, chunks: int) -> Conditioning:
+        family = self._checkpoint.family
+        parts, pooled = [], None
+        for tokenizer, encoder in zip(
+            self._checkpoint.tokenizers, self._checkpoint.text_encoders, strict=True
+        ):
+            split = _chunks(text, tokenizer)
+            split += [_Chunk([], [])] * (chunks - len(split))
+            ids, weights = _tensors(split, tokenizer)
+            output = encoder(ids.to(self._checkpoint.device), output_hidden_states=True)
+            hidden = self._hidden(encoder, output, clip_skip, family.penultimate)
+            parts.append(_emphasise(hidden, weights.to(hidden)).reshape(1, -1, hidden.shape[-1]))
+            if family.pooled:
+                # the last encoder's, from the first chunk, as the published pipelines do
+                pooled = output[0][:1]
+        return Conditioning(torch.cat(parts, dim=-1), pooled)
+
+    @staticmethod
+    def _hidden(encoder: Any, output: Any, clip_skip: int, penultimate: bool) -> torch.Tensor:
+        """The layer to attend to. SDXL was trained on the one before last, without the final norm."""
+        if penultimate:
+            state: torch.Tensor = output.hidden_states[-(clip_skip + 1)]
+            return state
+        if clip_skip == 1:
+            last: torch.Tensor = output.last_hidden_state
+            return last
+        norm = getattr(encoder, "text_model", encoder).final_layer_norm
+        skipped: torch.Tensor = norm(output.hidden_states[-clip_skip])
+        return skipped
+
+
+def _chunks(text: str, tokenizer: Any) -> list[_Chunk]:
+    comma = tokenizer.convert_tokens_to_ids(",</w>")
+    done: list[_Chunk] = []
+    ids: list[int] = []
+    weights: list[float] = []
+    for span in parse_prompt(text):
+        if span.text is None:
+            done.append(_Chunk(ids, weights))
+            ids, weights = [], []
+            continue
+        # `verbose=False`: longer than 77 tokens is what chunks are for, not something to warn of
+        for token in tokenizer(span.text, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]:
+            if len(ids) == CHUNK:
+                cut = _cut(ids, comma) if token != comma else CHUNK
+                done.append(_Chunk(ids[:cut], weights[:cut]))
+                ids, weights = ids[cut:], weights[cut:]
+            ids.append(token)
+            weights.append(span.weight)
+    if ids or not done:
+        done.append(_Chunk(ids, weights))
+    return done
+
+
+def _cut(ids: list[int], comma: int) -> int:
+    for back in range(1, COMMA_BACKTRACK + 1):
+        if ids[-back] == comma:
+            return len(ids) - back + 1
+    return len(ids)
+
+
+def _tensors(chunks: list[_Chunk], tokenizer: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    begin, end, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
+    ids, weights = [], []
+    for chunk in chunks:
+        free = CHUNK - len(chunk.ids)
+        ids.append([begin, *chunk.ids, end, *[pad] * free])
+        weights.append([1.0, *chunk.weights, 1.0, *[1.0] * free])
+    return torch.tensor(ids), torch.tensor(weights)
+
+
+def _emphasise(hidden: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Scale each token's embedding by its weight, then bring the mean back, or one weight would dim all others."""
+    if bool((weights == 1).all()):
+        return hidden
+    before = hidden.mean()
+    weighted = hidden * weights.unsqueeze(-1)
+    after = weighted.mean()
+    return weighted * (before / after) if bool(after.abs() > 1e-8) else weighted

@@ -1,0 +1,115 @@
+"""The engine: takes requests from any thread, draws them on its own."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import structlog
+
+from easel.models import ModelError, ModelFile, Store
+from easel.studio.engine.errors import NoCheckpoint
+from easel.studio.engine.inbox import Inbox, Status
+from easel.studio.engine.job import Job
+from easel.studio.engine.request import TextToImage
+
+if TYPE_CHECKING:
+    import torch
+
+log = structlog.get_logger(__name__)
+
+# Ships with Easel so that there is a first picture; it serves only where there is nothing better.
+STARTER = "easel-starter.safetensors"
+
+
+class Engine:
+    """Draws what is submitted, many pictures of many owners at once.
+
+    `device` and `dtype` default to the GPU in half precision where there is one, else the CPU in single precision.
+    `default_checkpoint` is what requests that name none get; without it, the store's first at the time of the start.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        device: str | None = None,
+        dtype: torch.dtype | None = None,
+        default_checkpoint: str | None = None,
+    ) -> None:
+        self.store = store
+        self._device = device
+        self._dtype = dtype
+        self._named_default = default_checkpoint
+        self._default: ModelFile | None = None
+        self._inbox = Inbox()
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    def start(self) -> None:
+        """Begin importing torch and loading the default checkpoint, in the background."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Take no more work and end within `timeout` seconds; jobs under way end with Stopped."""
+        self._inbox.stop()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def submit(self, owner: str, request: TextToImage) -> Job:
+        """Queue a request; its pictures are drawn as their turn comes.
+
+        Raises at once what can be known at once: InvalidRequest, UnknownSampler, NoCheckpoint, QueueFull, Stopped, and
+        `easel.models.UnknownModel` for a checkpoint or VAE that is not there.
+        """
+        resolved = request.resolved()
+        if resolved.checkpoint:
+            checkpoint = self.store.find_checkpoint(resolved.checkpoint)
+        else:
+            checkpoint = self.default_checkpoint()
+        own_vae = not resolved.vae or resolved.vae in {"Automatic", "None"}
+        vae = None if own_vae else self.store.find_vae(str(resolved.vae))
+        job = Job(owner=owner, request=resolved, checkpoint=checkpoint, vae=vae)
+        job.on_cancel(self._inbox.ring)
+        job.future.set_running_or_notify_cancel()  # only `Job.cancel` ends a job
+        self._inbox.put(job)
+        return job
+
+    def jobs(self, owner: str) -> list[Job]:
+        """An owner's jobs that are not finished, in the order they came."""
+        return self._inbox.jobs(owner)
+
+    def status(self) -> Status:
+        """What the engine is doing now."""
+        return self._inbox.status()
+
+    def default_checkpoint(self) -> ModelFile:
+        """What a request that names no checkpoint is drawn with. Raises NoCheckpoint where there is none.
+
+        It stays the same while its file is there: a file that somebody adds must not change everyone's pictures.
+        """
+        if self._named_default:
+            return self.store.find_checkpoint(self._named_default)
+        known = self.store.checkpoints()
+        if not known:
+            raise NoCheckpoint(
+                f"there is no checkpoint in {self.store.root}; put a .safetensors file into its "
+                "Stable-diffusion folder and press reload"
+            )
+        if self._default not in known:
+            self._default = min(known, key=lambda file: file.name == STARTER)
+        return self._default
+
+    def _run(self) -> None:
+        try:
+            first: ModelFile | None = self.default_checkpoint()
+        except (NoCheckpoint, ModelError) as error:
+            log.warning("no default checkpoint", reason=str(error))
+            first = None
+        try:
+            from easel.studio.engine.worker import Worker
+
+            worker = Worker(self._inbox, self._device, self._dtype)
+        except Exception as error:
+            self._inbox.say("failed", f"the engine did not start: {error}")
+            raise
+        worker.run(first)

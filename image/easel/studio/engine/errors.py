@@ -1,0 +1,59 @@
+"""What can go wrong between a request and a picture. Every message says what, where, what is allowed, what next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from easel.studio.engine.job import Job
+
+
+class EngineError(Exception):
+    """Base of every error the engine raises or reports on a job."""
+
+
+class InvalidRequest(EngineError):
+    """A field of a request is outside of what can be drawn.
+
+    `field` is the field's name as A1111's API spells it, so that a client can point at it.
+    """
+
+    def __init__(self, field: str, value: object, allowed: str) -> None:
+        shown = repr(value)
+        super().__init__(f"{field} is {shown if len(shown) < 80 else shown[:77] + '...'}; allowed: {allowed}")
+        self.field = field
+        self.value = value
+        self.allowed = allowed
+
+
+class UnknownSampler(EngineError):
+    """No sampler (or schedule type) has this name."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        names = list(known)
+        near = get_close_matches(name, names, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        super().__init__(f"{what} not found: {name!r}{hint} Known: {', '.join(names)}")
+        self.name = name
+
+
+class NoCheckpoint(EngineError):
+    """There is no checkpoint to draw with."""
+
+
+class OutOfMemory(EngineError):
+    """The device has no room for one picture of this size; `job` is the one that asked for it."""
+
+    def __init__(self, message: str, job: Job | None = None) -> None:
+        super().__init__(message)
+        self.job = job
+
+
+class QueueFull(EngineError):
+    """More pictures wait than the engine accepts; trying again later helps."""
+
+
+class Stopped(EngineError):
+    """The engine is shutting down and takes no more work."""

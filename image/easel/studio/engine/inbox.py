@@ -1,0 +1,129 @@
+"""Where other threads and the engine's thread meet: jobs come in, states go out, a bell wakes who sleeps."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from easel.studio.engine.errors import QueueFull, Stopped
+from easel.studio.engine.job import FINAL, Job
+
+if TYPE_CHECKING:
+    from easel.models import ModelFile
+
+# Pictures one owner may have waiting; one request of the largest size fits.
+MAX_WAITING = 2000
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the engine is doing. `phase` is importing, loading, ready or failed; `running` and `queued` are pictures.
+
+    `idle_seconds` is the time since there was last anything to draw.
+    """
+
+    phase: str
+    detail: str
+    running: int
+    queued: int
+    idle_seconds: float
+    checkpoint: ModelFile | None
+    device: str
+
+
+class Inbox:
+    """Thread-safe. Everything in here is quick; nothing waits for a device."""
+
+    def __init__(self) -> None:
+        self._bell = threading.Condition()
+        self._rung = False
+        self._new: list[Job] = []
+        self._jobs: dict[str, Job] = {}
+        self._phase, self._detail = "importing", "importing torch and diffusers"
+        self._running = 0
+        self._checkpoint: ModelFile | None = None
+        self._device = ""
+        self._last_work = time.monotonic()
+        self.stopping = False
+
+    def put(self, job: Job) -> None:
+        """Hand a job in. Raises QueueFull or Stopped."""
+        with self._bell:
+            if self.stopping:
+                raise Stopped("the studio is shutting down; send the request again in a moment")
+            mine = sum(other.request.pictures for other in self._jobs.values() if other.owner == job.owner)
+            if mine + job.request.pictures > MAX_WAITING:
+                raise QueueFull(
+                    f"{mine} of your pictures are waiting and {job.request.pictures} more would pass {MAX_WAITING}; "
+                    "wait for some of them, or interrupt them"
+                )
+            self._jobs[job.id] = job
+            self._new.append(job)
+        self.ring()
+
+    def ring(self) -> None:
+        """Wake the engine's thread."""
+        with self._bell:
+            self._rung = True
+            self._bell.notify_all()
+
+    def stop(self) -> None:
+        """No more jobs."""
+        self.stopping = True
+        self.ring()
+
+    def wait(self) -> None:
+        """Sleep until somebody rings. For the engine's thread, when there is nothing to do."""
+        with self._bell:
+            self._bell.wait_for(lambda: self._rung)
+
+    def take(self) -> list[Job]:
+        """New jobs, in order. For the engine's thread."""
+        with self._bell:
+            self._rung = False
+            new, self._new = self._new, []
+            return new
+
+    def settle(self, running: int) -> None:
+        """Forget finished jobs and note how many pictures are under way. For the engine's thread."""
+        with self._bell:
+            if self._jobs:
+                self._last_work = time.monotonic()
+            self._jobs = {id: job for id, job in self._jobs.items() if job.state not in FINAL}
+            self._running = running
+
+    def say(self, phase: str, detail: str, checkpoint: ModelFile | None = None, device: str = "") -> None:
+        """What `status` answers from now on."""
+        with self._bell:
+            self._phase, self._detail = phase, detail
+            self._checkpoint = checkpoint
+            self._device = device or self._device
+
+    def jobs(self, owner: str | None = None) -> list[Job]:
+        """Jobs that are not finished, in order; of one owner, or all."""
+        with self._bell:
+            return [
+                job
+                for job in self._jobs.values()
+                if job.state not in FINAL and (owner is None or job.owner == owner)
+            ]
+
+    def status(self) -> Status:
+        """What the engine is doing now."""
+        with self._bell:
+            waiting = sum(
+                job.request.pictures - job.progress().finished
+                for job in self._jobs.values()
+                if job.state not in FINAL
+            )
+            return Status(
+                phase=self._phase,
+                detail=self._detail,
+                running=self._running,
+                queued=max(0, waiting - self._running),
+                idle_seconds=0.0 if waiting else time.monotonic() - self._last_work,
+                checkpoint=self._checkpoint,
+                device=self._device,
+            )

@@ -1,0 +1,157 @@
+"""A job: one request on its way to pictures, and what may be seen of it from outside the engine's thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from easel.models import ModelFile
+    from easel.studio.engine.request import TextToImage
+
+
+class JobState(StrEnum):
+    """Where a job is. The last three are final."""
+
+    QUEUED = "queued"
+    LOADING = "loading"
+    RUNNING = "running"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+FINAL = frozenset({JobState.DONE, JobState.CANCELLED, JobState.FAILED})
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One finished picture: RGB pixels and everything needed to draw it again.
+
+    `partial` is true for a picture that was interrupted and shows what was there by then.
+    """
+
+    index: int
+    image: Image
+    seed: int
+    subseed: int
+    request: TextToImage
+    checkpoint: ModelFile
+    vae: ModelFile | None = None
+    partial: bool = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A look at a job. `fraction` is of all its UNet calls; `eta` seconds, None until there is something to go by.
+
+    `step` and `steps` are of the picture furthest along that is not finished, in sampler steps.
+    `preview` is the newest live preview (RGB), None when nobody asked for one or nothing can be seen yet.
+    """
+
+    state: JobState
+    fraction: float
+    step: int
+    steps: int
+    finished: int
+    pictures: int
+    ahead: int
+    eta: float | None
+    preview: Image | None
+    detail: str
+
+
+@dataclass(eq=False)
+class Job:
+    """What `Engine.submit` returns. Safe to use from any thread.
+
+    `future` resolves to the finished pictures in order (fewer than asked for when the job was cancelled), or to the
+    error that ended it.
+    """
+
+    owner: str
+    request: TextToImage
+    checkpoint: ModelFile
+    vae: ModelFile | None = None
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    submitted: float = field(default_factory=time.monotonic)
+    future: Future[list[Drawn]] = field(default_factory=Future)
+
+    def __post_init__(self) -> None:
+        self._changed = threading.Condition()
+        self._version = 0
+        self._progress = Progress(
+            JobState.QUEUED, 0.0, 0, self.request.steps, 0, self.request.pictures, 0, None, None, "waiting"
+        )
+        self._preview_wanted = 0.0
+        self._cancel: tuple[bool] | None = None
+        self._wake = lambda: None
+
+    @property
+    def state(self) -> JobState:
+        """Where the job is now."""
+        return self._progress.state
+
+    def progress(self, *, preview: bool = False) -> Progress:
+        """How far the job is. Asking for a preview makes the engine draw one in the next second."""
+        if preview:
+            self._preview_wanted = time.monotonic()
+        return self._progress
+
+    def watch(self, *, preview: bool = False, every: float = 0.1, timeout: float | None = None) -> Iterator[Progress]:
+        """Progress as it changes, at most once in `every` seconds, ending with a final one.
+
+        Raises TimeoutError when nothing at all changed for `timeout` seconds.
+        """
+        seen = -1
+        while True:
+            with self._changed:
+                if not self._changed.wait_for(lambda: self._version != seen or self.state in FINAL, timeout):
+                    raise TimeoutError(f"job {self.id} did not move for {timeout} s")
+                seen = self._version
+            now = self.progress(preview=preview)
+            yield now
+            if now.state in FINAL:
+                return
+            time.sleep(every)
+
+    def result(self, timeout: float | None = None) -> list[Drawn]:
+        """Wait for the pictures. Raises what ended the job."""
+        return self.future.result(timeout)
+
+    def cancel(self, *, keep_partial: bool = False) -> None:
+        """Stop at once. With `keep_partial`, pictures under way are decoded as they are (A1111's interrupt)."""
+        if self.state not in FINAL:
+            self._cancel = (keep_partial,)
+            self._wake()
+
+    # What follows is the engine's side.
+
+    @property
+    def cancelled(self) -> tuple[bool] | None:
+        """None, or (keep_partial,) once somebody cancelled."""
+        return self._cancel
+
+    @property
+    def preview_wanted(self) -> bool:
+        """Whether somebody looked for a preview within the last two seconds."""
+        return time.monotonic() - self._preview_wanted < 2.0
+
+    def on_cancel(self, wake: object) -> None:
+        """The engine's doorbell, rung by `cancel`."""
+        self._wake = wake  # type: ignore[assignment]
+
+    def publish(self, progress: Progress) -> None:
+        """Make a new look visible and wake whoever watches."""
+        with self._changed:
+            self._progress = progress
+            self._version += 1
+            self._changed.notify_all()

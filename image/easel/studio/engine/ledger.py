@@ -1,0 +1,93 @@
+"""What is known of a job while it is drawn: its pictures, what is finished, how far it is."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from easel.studio.engine.job import FINAL, Drawn, Job, JobState, Progress
+from easel.studio.engine.picture import Picture
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PREVIEW_EVERY = 0.3
+
+
+class Ledger:
+    """One job's book, kept on the engine's thread."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.pictures = [Picture(job, index) for index in range(job.request.pictures)]
+        self.drawn: dict[int, Drawn] = {}
+        self._began: float | None = None
+        self._preview: Image | None = None
+        self._previewed = 0.0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every picture is there."""
+        return len(self.drawn) == len(self.pictures)
+
+    def keep(self, picture: Picture, image: Image, *, partial: bool = False) -> None:
+        """A picture is decoded."""
+        self.drawn[picture.index] = Drawn(
+            index=picture.index,
+            image=image,
+            seed=picture.seed,
+            subseed=picture.subseed,
+            request=self.job.request,
+            checkpoint=self.job.checkpoint,
+            vae=self.job.vae,
+            partial=partial,
+        )
+        self._preview = image
+
+    def preview_due(self) -> bool:
+        """Whether somebody watches and the last preview is old enough."""
+        return self.job.preview_wanted and time.monotonic() - self._previewed > PREVIEW_EVERY
+
+    def show(self, image: Image) -> None:
+        """A new preview of a picture under way."""
+        self._preview = image
+        self._previewed = time.monotonic()
+
+    def look(self, state: JobState, *, ahead: int = 0, detail: str = "") -> None:
+        """Publish how far the job is."""
+        if self.job.state in FINAL:
+            return
+        if state is JobState.RUNNING and self._began is None:
+            self._began = time.monotonic()
+        order = 2 if self.job.request.method()[0].second_order else 1
+        expected = self.job.request.steps * order
+        total = sum(picture.calls or expected for picture in self.pictures)
+        fraction = min(1.0, sum(picture.position for picture in self.pictures) / total)
+        under_way = [p for p in self.pictures if p.position and p.index not in self.drawn]
+        eta = None
+        if self._began is not None and fraction > 0:
+            eta = (time.monotonic() - self._began) * (1 - fraction) / fraction
+        self.job.publish(
+            Progress(
+                state=state,
+                fraction=fraction,
+                step=max((picture.step for picture in under_way), default=0),
+                steps=self.job.request.steps,
+                finished=len(self.drawn),
+                pictures=len(self.pictures),
+                ahead=ahead,
+                eta=eta,
+                preview=self._preview,
+                detail=detail,
+            )
+        )
+
+    def close(self, state: JobState, error: BaseException | None = None) -> None:
+        """End the job: the pictures there are, in order, or the error. Does nothing the second time."""
+        if self.job.state in FINAL:
+            return
+        self.look(state, detail=str(error) if error else "")
+        if error is not None:
+            self.job.future.set_exception(error)
+        else:
+            self.job.future.set_result([self.drawn[index] for index in sorted(self.drawn)])

@@ -1,0 +1,196 @@
+"""The device side: the checkpoint that serves, the pictures under way, and one turn of the loop at a time."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+import torch
+
+from easel.models import ModelFile
+from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.conditioning import PromptEncoder
+from easel.studio.engine.decode import Decoder
+from easel.studio.engine.errors import OutOfMemory
+from easel.studio.engine.loading import TooLarge, load_checkpoint, load_vae
+from easel.studio.engine.picture import Picture, call_unet
+from easel.studio.engine.turns import Turns
+from easel.studio.engine.width import Width
+
+log = structlog.get_logger(__name__)
+
+Report = Callable[[str, float], None]
+
+
+class Loop:
+    """Draws pictures of one checkpoint at a time, on one device. Used from the engine's thread only."""
+
+    def __init__(self, device: str | None = None, dtype: torch.dtype | None = None) -> None:
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.dtype = dtype or (torch.float16 if self.device.type == "cuda" else torch.float32)
+        self.checkpoint: Checkpoint | None = None
+        self.active: list[Picture] = []
+        self._turns = Turns()
+        self._width = Width()
+        self._vaes: dict[ModelFile, Any] = {}
+        self._extra: dict[tuple[int, int], torch.Tensor] = {}
+
+    @property
+    def serving(self) -> ModelFile | None:
+        """The file of the checkpoint that serves now."""
+        return self.checkpoint.file if self.checkpoint else None
+
+    def drawing(self) -> Counter[str]:
+        """Pictures under way by owner."""
+        return Counter(picture.owner for picture in self.active)
+
+    def room(self) -> bool:
+        """Whether a wider call would still pay, so that an owner's next picture may join."""
+        if not self.active:
+            return True
+        return len(self.active) < max(self._width.limit(kind) for kind in {p.kind for p in self.active})
+
+    def switch(self, file: ModelFile, report: Report | None = None) -> None:
+        """Serve another checkpoint. What goes wrong raises, and the old one goes on serving.
+
+        The old one stays in memory until the new one is whole. Only where both do not fit does it leave first; should
+        the new one then fail, it is loaded again.
+        """
+        old = self.checkpoint
+        try:
+            new = self._load(file, report)
+        except TooLarge:
+            if old is None or not file.path.exists():
+                raise
+            log.info("switch", step="unload first", old=old.file.name, new=file.name)
+            self._serve(None)
+            old_file = old.file
+            del old
+            try:
+                new = self._load(file, report)
+            except Exception:
+                self._serve(self._load(old_file, report))
+                raise
+        self._serve(new)
+
+    def _load(self, file: ModelFile, report: Report | None) -> Checkpoint:
+        return load_checkpoint(file, device=self.device, dtype=self.dtype, report=report)
+
+    def _serve(self, checkpoint: Checkpoint | None) -> None:
+        self.checkpoint = checkpoint
+        self._extra.clear()
+        if checkpoint is not None:
+            self._encoder = PromptEncoder(checkpoint)
+            self._decoder = Decoder(checkpoint)
+        else:
+            del self._encoder, self._decoder
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def vae(self, file: ModelFile | None) -> Any:
+        """The VAE to decode with: the checkpoint's own, or a file's, kept for the next picture."""
+        assert self.checkpoint is not None  # noqa: S101 - pictures begin only on a checkpoint
+        if file is None:
+            return self.checkpoint.vae
+        if file not in self._vaes:
+            loaded = load_vae(file, self.checkpoint.family, device=self.device, dtype=self.dtype)
+            self._vaes = {file: loaded}
+        return self._vaes[file]
+
+    @torch.inference_mode()
+    def begin(self, picture: Picture) -> None:
+        """Let a picture join at the next turn."""
+        assert self.checkpoint is not None  # noqa: S101 - pictures begin only on a checkpoint
+        self.vae(picture.job.vae)  # a VAE that cannot be read should say so before the work, not after
+        picture.begin(self.checkpoint, self._encoder)
+        self.active.append(picture)
+
+    @torch.inference_mode()
+    def turn(self) -> list[Picture]:
+        """One UNet call for the pictures whose turn it is. Returns those it stepped.
+
+        Raises OutOfMemory when the device has no room for a single one of them.
+        """
+        assert self.checkpoint is not None  # noqa: S101 - see `begin`
+        chosen = self._turns.choose(self.active, self._width.bucket)
+        kind = chosen[0].kind
+        began = time.perf_counter()
+        measuring = self.device.type == "cuda" and not self._width.measured(kind, len(chosen))
+        try:
+            with _memory_errors(chosen[0]):
+                call_unet(self.checkpoint, chosen, self._extra_channels(chosen[0]))
+        except OutOfMemory:
+            if len(chosen) == 1:
+                raise
+            self._width.out_of_memory(kind, len(chosen))
+            log.warning("narrower", pictures=len(chosen), reason="out of memory")
+            return []
+        if measuring:
+            torch.cuda.synchronize()
+        if self.device.type != "cuda" or measuring:
+            self._width.record(kind, len(chosen), time.perf_counter() - began)
+        for picture in chosen:  # oldest turn first
+            self.active.remove(picture)
+            self.active.append(picture)
+        return chosen
+
+    def decode(self, pictures: list[Picture], *, partial: bool = False) -> Iterator[tuple[Picture, Any]]:
+        """Pictures with their images; those of one size and VAE go through the VAE together."""
+        groups: dict[tuple[Any, Any], list[Picture]] = {}
+        for picture in pictures:
+            groups.setdefault((picture.latents.shape, picture.job.vae), []).append(picture)
+        for (_, vae), group in groups.items():
+            with torch.inference_mode(), _memory_errors(group[0]):
+                latents = [picture.estimate() if partial else picture.latents for picture in group]
+                images = self._decoder.pictures(latents, self.vae(vae))
+            yield from zip(group, images, strict=True)
+
+    @torch.inference_mode()
+    def preview(self, picture: Picture) -> Any:
+        """A look at a picture under way."""
+        return self._decoder.preview(picture.estimate())
+
+    def drop(self, picture: Picture) -> None:
+        """A picture leaves, finished or not."""
+        if picture in self.active:
+            self.active.remove(picture)
+
+    def _extra_channels(self, picture: Picture) -> torch.Tensor | None:
+        """What an inpainting UNet wants when there is nothing to inpaint: everything masked, over plain grey."""
+        assert self.checkpoint is not None  # noqa: S101 - see `begin`
+        if self.checkpoint.unet.config.in_channels == picture.latents.shape[1]:
+            return None
+        height, width = picture.latents.shape[-2:]
+        if (height, width) not in self._extra:
+            vae = self.checkpoint.vae
+            scale = self.checkpoint.family.downscale
+            grey = torch.full(
+                (1, 3, height * scale, width * scale), 0.5, device=self.device, dtype=vae.dtype
+            )
+            masked = vae.encode(grey).latent_dist.mode() * vae.config.scaling_factor
+            mask = torch.ones((1, 1, height, width), device=self.device)
+            self._extra[height, width] = torch.cat([mask, masked.float()], dim=1)
+        return self._extra[height, width]
+
+
+@contextmanager
+def _memory_errors(picture: Picture) -> Iterator[None]:
+    """Out of memory in the words of somebody who has to do something about it."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        # on a CPU torch raises a plain RuntimeError
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        request = picture.job.request
+        raise OutOfMemory(
+            f"no memory for a picture of {request.width}x{request.height}; "
+            "draw it smaller, or give the endpoint a shape with more memory",
+            picture.job,
+        ) from error

@@ -1,0 +1,103 @@
+"""What can be asked of the engine: one request, many pictures."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass, replace
+
+from easel.studio.engine.errors import InvalidRequest
+from easel.studio.engine.samplers import Sampler, ScheduleType, resolve
+
+MAX_STEPS = 150
+MAX_SIDE = 2048
+MIN_SIDE = 64
+MAX_BATCH_SIZE = 16
+MAX_BATCH_COUNT = 100
+MAX_PROMPT_CHARACTERS = 20_000
+MAX_SEED = 2**63 - 1
+# A1111 draws random seeds from this range; keeping to it lets every client show them exactly.
+RANDOM_SEEDS = 2**32 - 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextToImage:
+    """Draw pictures from words.
+
+    Fields have A1111's names, units and defaults (`steps` is the exception every client sets). Sizes are pixels and are
+    rounded down to a multiple of 8, as A1111 does. `seed` -1 draws one at random; picture `i` of a request uses
+    `seed + i`. `clip_skip` counts as A1111 does: 1 is the last layer. `checkpoint` is any name that
+    `easel.models.Store.find_checkpoint` understands; None is the engine's default.
+    """
+
+    prompt: str = ""
+    negative_prompt: str = ""
+    sampler: str = "Euler a"
+    schedule_type: str = "Automatic"
+    steps: int = 20
+    cfg_scale: float = 7.0
+    width: int = 512
+    height: int = 512
+    seed: int = -1
+    subseed: int = -1
+    subseed_strength: float = 0.0
+    batch_size: int = 1
+    batch_count: int = 1
+    eta: float | None = None
+    clip_skip: int = 1
+    checkpoint: str | None = None
+    vae: str | None = None
+
+    def resolved(self) -> TextToImage:
+        """The same request, checked, with seeds drawn, sizes rounded and the sampler under its own name.
+
+        Raises InvalidRequest or UnknownSampler; what this returns can be drawn on any checkpoint.
+        """
+        _check_text("prompt", self.prompt)
+        _check_text("negative_prompt", self.negative_prompt)
+        _check_range("steps", self.steps, 1, MAX_STEPS)
+        _check_range("cfg_scale", self.cfg_scale, 0, 100)
+        _check_range("width", self.width, MIN_SIDE, MAX_SIDE)
+        _check_range("height", self.height, MIN_SIDE, MAX_SIDE)
+        _check_range("seed", self.seed, -1, MAX_SEED)
+        _check_range("subseed", self.subseed, -1, MAX_SEED)
+        _check_range("subseed_strength", self.subseed_strength, 0, 1)
+        _check_range("batch_size", self.batch_size, 1, MAX_BATCH_SIZE)
+        _check_range("n_iter", self.batch_count, 1, MAX_BATCH_COUNT)
+        _check_range("clip_skip", self.clip_skip, 1, 12)
+        if self.eta is not None:
+            _check_range("eta", self.eta, 0, 1)
+        sampler, schedule = resolve(self.sampler, self.schedule_type)
+        return replace(
+            self,
+            sampler=sampler.name,
+            schedule_type=schedule.label,
+            width=self.width // 8 * 8,
+            height=self.height // 8 * 8,
+            seed=random_seed() if self.seed == -1 else self.seed,
+            subseed=random_seed() if self.subseed == -1 else self.subseed,
+        )
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures this request asks for."""
+        return self.batch_size * self.batch_count
+
+    def method(self) -> tuple[Sampler, ScheduleType]:
+        """The sampler and schedule type by their table entries."""
+        return resolve(self.sampler, self.schedule_type)
+
+
+def random_seed() -> int:
+    """A seed in the range A1111 draws from."""
+    return random.randrange(RANDOM_SEEDS)  # noqa: S311 - seeds are published with every picture
+
+
+def _check_range(field: str, value: float, low: float, high: float) -> None:
+    if not math.isfinite(value) or not low <= value <= high:
+        raise InvalidRequest(field, value, f"{low} to {high}")
+
+
+def _check_text(field: str, value: str) -> None:
+    if len(value) > MAX_PROMPT_CHARACTERS:
+        raise InvalidRequest(field, f"{len(value)} characters", f"up to {MAX_PROMPT_CHARACTERS} characters")

@@ -1,0 +1,63 @@
+"""Whose turn it is: every picture under way, and the fair choice of those for the next UNet call.
+
+Fair means by owner: each owner's account grows with the work done for them, and the owner with the smallest account
+goes first. A person who asks for 400 pictures and one who asks for a single one get the same share while both draw.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable
+from typing import Protocol, TypeVar
+
+
+class Turn(Protocol):
+    """What is known of a picture when turns are given out. `cost` is the work of one step, in latent pixels."""
+
+    @property
+    def owner(self) -> str: ...
+    @property
+    def kind(self) -> Hashable: ...
+    @property
+    def cost(self) -> int: ...
+
+
+P = TypeVar("P", bound=Turn)
+
+
+class Turns:
+    """The accounts of the owners who draw at the moment."""
+
+    def __init__(self) -> None:
+        self._account: dict[str, float] = {}
+
+    def choose(self, pictures: list[P], bucket: Callable[[Hashable, int], int]) -> list[P]:
+        """The pictures for the next call: all of one kind, as many as `bucket(kind, available)` allows.
+
+        Pictures come oldest turn first; the caller moves the chosen ones to the end.
+        """
+        if not pictures:
+            return []
+        self._settle({picture.owner for picture in pictures})
+        lead = min(pictures, key=lambda picture: self._account[picture.owner])
+        candidates = [picture for picture in pictures if picture.kind == lead.kind]
+        size = bucket(lead.kind, len(candidates))
+        chosen: list[P] = []
+        charged = Counter[str]()
+        while len(chosen) < size:
+            picture = min(
+                (candidate for candidate in candidates if candidate not in chosen),
+                key=lambda candidate: self._account[candidate.owner] + charged[candidate.owner],
+            )
+            chosen.append(picture)
+            charged[picture.owner] += picture.cost
+        for owner, cost in charged.items():
+            self._account[owner] += cost
+        return chosen
+
+    def _settle(self, owners: set[str]) -> None:
+        """Drop who left; who comes starts level with the least served, with neither credit nor debt."""
+        self._account = {owner: spent for owner, spent in self._account.items() if owner in owners}
+        floor = min(self._account.values(), default=0.0)
+        for owner in owners:
+            self._account.setdefault(owner, floor)

@@ -1,0 +1,177 @@
+"""The engine's thread: cancel, switch, begin, step, decode — one round after another while there is work."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+import torch
+
+from easel.models import ModelError, ModelFile
+from easel.studio.engine.errors import EngineError, OutOfMemory, Stopped
+from easel.studio.engine.inbox import Inbox
+from easel.studio.engine.job import Job, JobState
+from easel.studio.engine.ledger import Ledger
+from easel.studio.engine.loop import Loop
+from easel.studio.engine.picture import Picture
+from easel.studio.engine.waiting import Waiting
+
+log = structlog.get_logger(__name__)
+
+# How often the place in the queue is told to who waits.
+QUEUE_NEWS_EVERY = 0.5
+
+
+class Worker:
+    """Owns the loop and the books. Everything here runs on one thread."""
+
+    def __init__(self, inbox: Inbox, device: str | None, dtype: torch.dtype | None) -> None:
+        self._inbox = inbox
+        self._loop = Loop(device, dtype)
+        self._waiting = Waiting()
+        self._ledgers: dict[Job, Ledger] = {}
+        self._queue_news = 0.0
+        self._switched = time.monotonic()
+
+    def run(self, first: ModelFile | None) -> None:
+        """Load `first`, then draw until the inbox stops."""
+        if first is None:
+            self._say("ready", "no checkpoint yet")
+        else:
+            try:
+                self._switch(first)
+            except (ModelError, OSError) as error:
+                self._say("failed", str(error))
+        while not self._inbox.stopping:
+            self._round()
+            if not self._waiting and not self._loop.active:
+                self._inbox.wait()
+        for job in [*self._ledgers, *self._inbox.take()]:
+            self._close(job, JobState.FAILED, Stopped("the studio shut down before this was drawn"))
+
+    def _round(self) -> None:
+        for job in self._inbox.take():
+            ledger = self._ledgers[job] = Ledger(job)
+            self._waiting.add(ledger.pictures)
+        self._drop_cancelled()
+        self._switch_where_due()
+        self._begin()
+        if self._loop.active:
+            self._step()
+        self._tell_the_queue()
+        self._inbox.settle(len(self._loop.active))
+
+    def _drop_cancelled(self) -> None:
+        for job, ledger in list(self._ledgers.items()):
+            if job.cancelled is None:
+                continue
+            (keep_partial,) = job.cancelled
+            under_way = [p for p in self._loop.active if p.job is job and p.position]
+            if keep_partial and under_way:
+                try:
+                    for picture, image in self._loop.decode(under_way, partial=True):
+                        ledger.keep(picture, image, partial=True)
+                except EngineError as error:
+                    log.warning("partial picture lost", job=job.id, reason=str(error))
+            self._close(job, JobState.CANCELLED)
+
+    def _switch_where_due(self) -> None:
+        """Another checkpoint's turn comes when this one has nothing to do, or somebody waited too long for it."""
+        serving = self._loop.serving
+        if self._loop.active or (
+            serving is not None
+            and self._waiting.wants(serving)
+            and not self._waiting.impatient(serving, self._switched)
+        ):
+            return
+        wanted = self._waiting.longest(besides=serving)
+        if wanted is None:
+            return
+        for ledger in self._ledgers.values():
+            if ledger.job.checkpoint == wanted:
+                ledger.look(JobState.LOADING, detail=f"loading {wanted.name}")
+        try:
+            self._switch(wanted)
+        except (ModelError, EngineError, OSError) as error:
+            for job in [job for job in self._ledgers if job.checkpoint == wanted]:
+                self._close(job, JobState.FAILED, error)
+            serving = self._loop.serving
+            self._say("ready" if serving else "failed", str(error))
+
+    def _switch(self, file: ModelFile) -> None:
+        self._say("loading", f"loading {file.name}")
+        began = time.perf_counter()
+        self._loop.switch(file, lambda step, share: self._say("loading", f"{file.name}: {step} {share:.0%}"))
+        self._switched = time.monotonic()
+        log.info("checkpoint", name=file.name, seconds=round(time.perf_counter() - began, 3))
+        self._say("ready", f"serving {file.name}")
+
+    def _begin(self) -> None:
+        serving = self._loop.serving
+        if serving is None or self._waiting.impatient(serving, self._switched):
+            return
+        drawing = self._loop.drawing()
+        while picture := self._waiting.next(serving, drawing, room=self._loop.room()):
+            try:
+                self._loop.begin(picture)
+            except Exception as error:  # a job that cannot begin must not take the others along
+                log.exception("begin", job=picture.job.id)
+                self._close(picture.job, JobState.FAILED, _typed(error))
+                continue
+            drawing[picture.owner] += 1
+
+    def _step(self) -> None:
+        try:
+            stepped = self._loop.turn()
+            finished = [picture for picture in stepped if picture.finished]
+            for picture, image in self._loop.decode(finished):
+                self._ledgers[picture.job].keep(picture, image)
+                self._loop.drop(picture)
+        except Exception as error:  # the engine goes on, whatever one picture meets
+            victims = self._victims(error)
+            log.exception("turn", jobs=[job.id for job in victims])
+            for job in victims:
+                self._close(job, JobState.FAILED, _typed(error))
+            return
+        for job in dict.fromkeys(picture.job for picture in stepped):
+            ledger = self._ledgers[job]
+            if ledger.complete:
+                self._close(job, JobState.DONE)
+                continue
+            if ledger.preview_due():
+                shown = next((p for p in stepped if p.job is job and not p.finished), None)
+                if shown is not None:
+                    ledger.show(self._loop.preview(shown))
+            ledger.look(JobState.RUNNING)
+
+    def _victims(self, error: Exception) -> list[Job]:
+        """Whose jobs end with an error of a turn: the one that met it where that is known, else all in that turn."""
+        if isinstance(error, OutOfMemory) and error.job is not None:
+            return [error.job]
+        return list(dict.fromkeys(picture.job for picture in self._loop.active))
+
+    def _close(self, job: Job, state: JobState, error: Exception | None = None) -> None:
+        self._waiting.remove(job)
+        for picture in [picture for picture in self._loop.active if picture.job is job]:
+            self._loop.drop(picture)
+        ledger = self._ledgers.pop(job, None) or Ledger(job)
+        ledger.close(state, error)
+
+    def _tell_the_queue(self) -> None:
+        now = time.monotonic()
+        if not self._waiting or now - self._queue_news < QUEUE_NEWS_EVERY:
+            return
+        self._queue_news = now
+        drawing = {picture.job for picture in self._loop.active}
+        for ahead, job in enumerate(job for job in self._waiting.jobs() if job not in drawing):
+            self._ledgers[job].look(JobState.QUEUED, ahead=ahead + 1, detail="waiting for a turn")
+
+    def _say(self, phase: str, detail: str) -> None:
+        self._inbox.say(phase, detail, self._loop.serving, str(self._loop.device))
+
+
+def _typed(error: Exception) -> Exception:
+    """Errors that already teach stay as they are; anything else is a fault of ours and says so."""
+    if isinstance(error, EngineError | ModelError):
+        return error
+    return EngineError(f"drawing failed: {type(error).__name__}: {error}; the log has the details")

@@ -1,0 +1,122 @@
+"""Whose turn it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from easel.studio.engine.turns import Turns
+from easel.studio.engine.width import BUCKETS, SAMPLES, WARM_UP, Width
+
+
+@dataclass(eq=False)
+class Waiting:
+    """A picture as far as turns are concerned."""
+
+    owner: str
+    kind: Hashable = "k"
+    cost: int = 1
+
+
+def give_turns(pictures: list[Waiting], rounds: int, width: int) -> Counter[str]:
+    """Run the choice as the loop does and count the steps each owner got."""
+    turns, served = Turns(), Counter[str]()
+    for _ in range(rounds):
+        chosen = turns.choose(pictures, lambda _kind, available: min(width, available))
+        for picture in chosen:
+            served[picture.owner] += picture.cost
+            pictures.remove(picture)
+            pictures.append(picture)
+    return served
+
+
+def test_many_pictures_buy_no_larger_share() -> None:
+    """One picture beside another person's hundred is stepped as often as all of theirs together."""
+    served = give_turns([Waiting("crowd") for _ in range(100)] + [Waiting("single")], rounds=100, width=1)
+    assert abs(served["crowd"] - served["single"]) <= 1
+
+
+def test_pictures_of_one_owner_take_turns() -> None:
+    """Within an owner the oldest turn goes first, so that no picture starves."""
+    mine = [Waiting("ada") for _ in range(5)]
+    turns, order, served = Turns(), list(mine), Counter[int]()
+    for _ in range(10):
+        for picture in turns.choose(order, lambda _kind, available: min(2, available)):
+            served[mine.index(picture)] += 1
+            order.remove(picture)
+            order.append(picture)
+    assert set(served.values()) == {4}
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xy"), st.integers(1, 4)), min_size=1, max_size=20),
+    st.integers(1, 8),
+)
+def test_a_call_is_of_one_kind_without_repeats(rows: list[tuple[str, str, int]], width: int) -> None:
+    """A UNet call takes pictures of one kind only, each once, and no more than the bucket."""
+    pictures = [Waiting(*row) for row in rows]
+    chosen = Turns().choose(pictures, lambda _kind, available: min(width, available))
+    assert 1 <= len(chosen) <= width
+    assert len({id(picture) for picture in chosen}) == len(chosen)
+    assert len({picture.kind for picture in chosen}) == 1
+
+
+def test_nobody_nothing() -> None:
+    """Without pictures there is no call."""
+    assert Turns().choose([], lambda _kind, _available: 1) == []
+
+
+def measure(width: Width, seconds: dict[int, float]) -> None:
+    """Let eight pictures draw until the width has settled."""
+    for _ in range(len(BUCKETS) * (SAMPLES + WARM_UP) + 1):
+        size = width.bucket("k", 8)
+        width.record("k", size, seconds[size])
+
+
+def test_a_device_with_room_gets_wide_calls() -> None:
+    """Eight for less than the price of two: the width goes all the way up."""
+    width = Width()
+    measure(width, {1: 1.0, 2: 1.1, 4: 1.3, 8: 1.6})
+    assert width.bucket("k", 8) == 8
+
+
+def test_a_full_device_gets_single_calls() -> None:
+    """Where twice the pictures take nearly twice as long, taking turns wins."""
+    width = Width()
+    measure(width, {1: 1.0, 2: 1.9, 4: 3.8, 8: 7.6})
+    assert width.bucket("k", 8) == 1
+
+
+def test_width_stops_where_the_gain_stops() -> None:
+    """A gain up to four pictures does not pay for eight."""
+    width = Width()
+    measure(width, {1: 1.0, 2: 1.2, 4: 1.8, 8: 3.5})
+    assert width.bucket("k", 8) == 4
+
+
+def test_one_noisy_call_decides_nothing() -> None:
+    """A neighbour that steals the processor for a call must not make the width narrow for ever."""
+    width = Width()
+    for size, good in {1: 1.0, 2: 1.1}.items():
+        for seconds in (9.0, 9.0, good, good):
+            width.record("k", size, seconds)
+    assert width.limit("k") >= 2
+
+
+def test_out_of_memory_lowers_the_ceiling() -> None:
+    """A width that did not fit is not tried again."""
+    width = Width()
+    width.out_of_memory("k", 4)
+    measure(width, {1: 1.0, 2: 1.1, 4: 1.2, 8: 1.3})
+    assert width.bucket("k", 8) == 2
+
+
+@given(st.integers(1, 100))
+def test_no_wider_than_there_are_pictures(available: int) -> None:
+    """A bucket never asks for pictures that are not there."""
+    assert Width().bucket("k", available) in BUCKETS
+    assert Width().bucket("k", available) <= available
