@@ -1,0 +1,33 @@
+"""The door: who may pass, whether, and where to; the console; waking and sleeping.
+
+    from easel.gateway import Load, Scaling, wanted
+
+Run it with `python -m easel.gateway --home DIR`. Importing this package is light: no web framework, no model
+library.
+"""
+
+from easel.gateway.backend import Backend, Replica, State, Work
+from easel.gateway.caddyfile import Plan, Site, caddyfile
+from easel.gateway.config import Config, Endpoint, Team
+from easel.gateway.errors import GatewayError
+from easel.gateway.events import Event, Events
+from easel.gateway.scale import Load, Scaling, wanted
+
+__all__ = [
+    "Backend",
+    "Config",
+    "Endpoint",
+    "Event",
+    "Events",
+    "GatewayError",
+    "Load",
+    "Plan",
+    "Replica",
+    "Scaling",
+    "Site",
+    "State",
+    "Team",
+    "Work",
+    "caddyfile",
+    "wanted",
+]

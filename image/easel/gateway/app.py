@@ -1,0 +1,73 @@
+"""The gateway's routes. Three callers, three keys: Caddy (`/auth`, `/door`), the operator (`/api`), and
+whoever Caddy
+let through to the console (`/console`)."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from easel.gateway import pages
+from easel.gateway.console import ConsolePages
+from easel.gateway.door import Door
+from easel.gateway.errors import TokenConflict, TokenRefused, UnknownEndpoint
+from easel.gateway.operator_api import OperatorApi
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def app(door: Door, api: OperatorApi, console: ConsolePages, operator_token: str) -> Starlette:
+    """The ASGI application."""
+
+    def operator(handler: Handler) -> Handler:
+        async def guarded(request: Request) -> Response:
+            shown = request.headers.get("authorization", "").encode()
+            if not hmac.compare_digest(shown, f"Bearer {operator_token}".encode()):
+                return pages.error(
+                    401, "this is for the operator: send the token of run/gateway.json as Bearer"
+                )
+            return await handler(request)
+
+        return guarded
+
+    def through_caddy(handler: Handler) -> Handler:
+        async def guarded(request: Request) -> Response:
+            return (
+                await handler(request)
+                if door.from_caddy(request)
+                else pages.error(404, "there is nothing here")
+            )
+
+        return guarded
+
+    routes = [
+        Route("/auth/{endpoint}", door.auth),
+        Route("/door/{endpoint}/signin", door.sign_in, methods=["GET", "POST"]),
+        Route("/door/{endpoint}/waking", door.waking),
+    ]
+    shared: list[tuple[str, Handler, str]] = [
+        ("/api/status", api.get_status, "GET"),
+        ("/api/tokens", api.get_tokens, "GET"),
+        ("/api/tokens", api.post_token, "POST"),
+        ("/api/tokens/{endpoint}/{name}", api.delete_token, "DELETE"),
+        ("/api/events", api.get_events, "GET"),
+        ("/api/logs/{endpoint}/{replica}", api.get_logs, "GET"),
+        ("/api/endpoints/{endpoint}/wake", api.post_wake, "POST"),
+        ("/api/endpoints/{endpoint}/sleep", api.post_sleep, "POST"),
+    ]
+    for path, handler, method in shared:
+        routes.append(Route(path, operator(handler), methods=[method]))
+        routes.append(Route(f"/console{path}", through_caddy(handler), methods=[method]))
+    for path, handler in console.routes():
+        routes.append(Route(f"/console{path}", through_caddy(handler)))
+    refused = {error: api.refused for error in (UnknownEndpoint, TokenRefused, TokenConflict)}
+    return Starlette(routes=routes, exception_handlers={**refused, 404: _nothing, 405: _nothing})
+
+
+async def _nothing(request: Request, error: Exception) -> Response:
+    return pages.error(getattr(error, "status_code", 404), "there is nothing here")

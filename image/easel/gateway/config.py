@@ -1,0 +1,166 @@
+"""What `infra` rendered under `config/`: the team and its endpoints. Unknown fields are for others and are
+passed over."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from easel.gateway.errors import ConfigError
+
+CONSOLE = "console"
+_RESERVED = {CONSOLE, "team"}
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,38}[a-z0-9]|[a-z]")
+
+_Model = TypeVar("_Model", bound=BaseModel)
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class _Read(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Console(_Read):
+    """Where the operator's page listens."""
+
+    port: Port = 7859
+
+
+class Replicas(_Read):
+    """How few and how many replicas an endpoint has."""
+
+    min: int = Field(0, ge=0)
+    max: int = Field(1, ge=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Replicas:
+        if self.max < self.min:
+            raise ValueError(f"max ({self.max}) is below min ({self.min})")
+        return self
+
+
+class Timeouts(_Read):
+    """Seconds: how long a request waits for a replica, and then for its answer's first byte."""
+
+    wake: float = Field(900, gt=0)
+    request: float = Field(3600, gt=0)
+
+
+class Endpoint(_Read):
+    """One endpoint, as `config/<endpoint>.json` says it. Times are seconds, sizes are bytes."""
+
+    name: str
+    shape: str = ""
+    port: Port
+    replicas: Replicas = Replicas(min=0, max=1)
+    idle: float = Field(900, gt=0)
+    public: bool = False
+    concurrency: int = Field(8, ge=1)
+    timeouts: Timeouts = Timeouts(wake=900, request=3600)
+    max_body: int = Field(100 * 1024 * 1024, ge=1)
+    env: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _named(self) -> Endpoint:
+        if not _NAME.fullmatch(self.name) or self.name in _RESERVED:
+            raise ValueError(
+                f"name {self.name!r} cannot be an address: small letters, digits and hyphens, "
+                f"a letter first, up to 40, and none of {', '.join(sorted(_RESERVED))}"
+            )
+        return self
+
+
+class Team(_Read):
+    """The team, as `config/team.json` says it."""
+
+    team: str = "local"
+    runs_on: str = "local"
+    domain: str | None = None
+    # Loopback unless the operator says otherwise: a studio on a laptop is not for the whole café.
+    bind: str = "127.0.0.1"
+    console: Console = Console(port=7859)
+    # None: every endpoint that has a file.
+    endpoints: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Config:
+    """The team and the endpoints it serves, by name."""
+
+    team: Team
+    endpoints: dict[str, Endpoint]
+
+    def ports(self) -> dict[int, str]:
+        """Who listens where; raises ConfigError if two ask for the same port."""
+        taken = {self.team.console.port: CONSOLE}
+        for endpoint in self.endpoints.values():
+            other = taken.setdefault(endpoint.port, endpoint.name)
+            if other != endpoint.name:
+                raise ConfigError(
+                    f"config/{endpoint.name}.json: port: {endpoint.port} is also the port of {other}; "
+                    "give each its own"
+                )
+        return taken
+
+
+def read(folder: Path) -> Config:
+    """The configuration in `folder` (EASEL_HOME/config). Raises ConfigError naming file, path in it and what
+    is allowed."""
+    team = _load(folder / "team.json", Team)
+    found = sorted(path.stem for path in folder.glob("*.json") if path.stem != "team")
+    names = found if team.endpoints is None else team.endpoints
+    endpoints: dict[str, Endpoint] = {}
+    for name in names:
+        if name not in found:
+            near = difflib.get_close_matches(name, found, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"config/team.json: endpoints: {name!r} has no config/{name}.json{hint}")
+        endpoint = _load(folder / f"{name}.json", Endpoint)
+        if endpoint.name != name:
+            raise ConfigError(
+                f"config/{name}.json: name: {endpoint.name!r} must be the file's name, {name!r}"
+            )
+        endpoints[name] = endpoint
+    config = Config(team, endpoints)
+    config.ports()
+    return config
+
+
+def fingerprint(folder: Path) -> bytes:
+    """Changes when any file in `folder` does: the files' names and contents."""
+    parts = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            parts.append(path.name.encode() + b"\0" + path.read_bytes())
+        except FileNotFoundError:
+            continue
+    return b"\0".join(parts)
+
+
+def _load(path: Path, model: type[_Model]) -> _Model:
+    where = f"config/{path.name}"
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{where} is missing from {path.parent}; `easel up` writes it") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{where} is not JSON: {error}") from None
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            place = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
+            value = (
+                ""
+                if problem["type"] == "missing" or not problem["loc"]
+                else f" (it is {problem['input']!r:.80})"
+            )
+            lines.append(f"{where}: {place}: {problem['msg'].removeprefix('Value error, ')}{value}")
+        raise ConfigError("\n".join(lines)) from None

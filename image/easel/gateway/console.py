@@ -1,0 +1,107 @@
+"""The console: endpoints, replicas, events, logs and tokens on one page, for whoever has its link."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response, StreamingResponse
+
+from easel.gateway import pages
+from easel.gateway.backend import Backend
+from easel.gateway.operator_api import OperatorApi
+
+_STATIC = Path(__file__).parent / "static"
+_FILES = {"console.css": "text/css", "console.js": "text/javascript"}
+_EVENTS_SHOWN = 8
+
+
+class ConsolePages:
+    """The pages; the buttons on them use the operator API under the same address."""
+
+    def __init__(self, api: OperatorApi, backend: Backend, team: Callable[[], str]) -> None:
+        self._api = api
+        self._backend = backend
+        self._team = team
+
+    def routes(self) -> list[tuple[str, Callable[[Request], Awaitable[Response]]]]:
+        """Paths below the console's address."""
+        return [
+            ("/", self.index),
+            ("/live", self.live),
+            ("/static/{name}", self.static),
+            ("/logs/{endpoint}/{replica}/follow", self.follow),
+        ]
+
+    async def index(self, request: Request) -> Response:
+        """The page."""
+        return pages.page("console.html", team=self._team(), tokens=self._api.tokens(None), **self._values())
+
+    async def live(self, request: Request) -> Response:
+        """The parts of the page that change by themselves."""
+        return pages.page("live.html", **self._values())
+
+    async def static(self, request: Request) -> Response:
+        """Style and script, from this package."""
+        name = request.path_params["name"]
+        if name not in _FILES:
+            return pages.error(404, "there is nothing here")
+        return FileResponse(_STATIC / name, media_type=_FILES[name], headers={"Cache-Control": "no-cache"})
+
+    async def follow(self, request: Request) -> Response:
+        """A replica's log as an event stream: its last lines, then each new one."""
+        endpoint, replica = request.path_params["endpoint"], request.path_params["replica"]
+        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        return StreamingResponse(
+            self._lines(endpoint, replica), media_type="text/event-stream", headers=headers
+        )
+
+    async def _lines(self, endpoint: str, replica: str) -> AsyncIterator[str]:
+        shown: list[str] = []
+        while True:
+            lines = (await self._backend.logs(endpoint, replica, 400)).splitlines()
+            new = lines[_overlap(shown, lines) :]
+            if new:
+                yield f"data: {json.dumps(new)}\n\n"
+            elif not shown:
+                yield ": nothing yet\n\n"
+            shown = lines
+            await asyncio.sleep(1)
+
+    def _values(self) -> dict[str, Any]:
+        now = time.time()
+        status = self._api.status()
+        for endpoint in status["endpoints"]:
+            events = self._backend.events.of(endpoint["name"])[-_EVENTS_SHOWN:]
+            endpoint["events"] = [
+                {**event.as_json(), "ago": ago(now - event.at)} for event in reversed(events)
+            ]
+            for replica in endpoint["replicas"]:
+                replica["for"] = ago(now - replica["since"], "")
+        team_events = self._backend.events.of("team")[-3:]
+        status["notices"] = [
+            {"text": event.text, "ago": ago(now - event.at)} for event in reversed(team_events)
+        ]
+        return status
+
+
+def ago(seconds: float, suffix: str = " ago") -> str:
+    """A span in words short enough for a column."""
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {name}{suffix}"
+    return f"{max(0, int(seconds))} s{suffix}"
+
+
+def _overlap(before: list[str], after: list[str]) -> int:
+    """How many of `after`'s first lines were shown already: the longest end of `before` that `after` starts
+    with."""
+    for length in range(min(len(before), len(after)), 0, -1):
+        if before[-length:] == after[:length]:
+            return length
+    return 0

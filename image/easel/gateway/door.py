@@ -1,0 +1,189 @@
+"""The answer to `forward_auth`: who may pass, whether, and where to.
+
+A 2xx answer lets Caddy pass the request on to `X-Easel-Upstream` as `X-Easel-User`; any other answer is what
+the caller
+gets.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from easel.gateway import pages
+from easel.gateway.backend import Replica
+from easel.gateway.config import CONSOLE
+from easel.gateway.fleet import Fleet, NotNow
+from easel.gateway.identity import Caller, Entrance, Identity, Refusal, without_token
+from easel.gateway.paths import Ask, Kind, forbidden, local_path
+
+# Caddy alone may ask: everybody on this machine can reach the gateway's port.
+KEY_HEADER = "x-easel-door"
+_FORM_LIMIT = 64 * 1024
+_POLL_AGAIN = 10
+
+
+class Door:
+    """Answers Caddy for every endpoint and the console."""
+
+    def __init__(self, key: str, identity: Identity, fleet: Callable[[str], Fleet | None]) -> None:
+        self._key = key
+        self._identity = identity
+        self._fleet = fleet
+        # Where the console is: this gateway itself. Known once it listens.
+        self.own_address = ""
+
+    def from_caddy(self, request: Request) -> bool:
+        """Whether Caddy sent this, or it passed Caddy."""
+        return hmac.compare_digest(request.headers.get(KEY_HEADER, "").encode(), self._key.encode())
+
+    async def auth(self, request: Request) -> Response:
+        """`/auth/{endpoint}`: one request of a caller."""
+        name = request.path_params["endpoint"]
+        fleet = self._fleet(name)
+        if not self.from_caddy(request) or (fleet is None and name != CONSOLE):
+            return pages.error(404, "there is nothing here")
+        ask = Ask(
+            request.headers.get("x-forwarded-method", "GET"),
+            request.headers.get("x-forwarded-uri", "/"),
+            request.headers,
+        )
+        if forbidden(ask.uri) and fleet is not None:
+            return pages.error(404, "this path is not served to callers")
+        if ask.preflight:
+            return _no_cors()
+        who = self._identity.who(name, ask, public=_public(fleet))
+        if isinstance(who, Entrance):
+            return _enter(who)
+        if isinstance(who, Refusal):
+            return _refuse(name, ask, who)
+        if fleet is None:
+            return _pass(who, self.own_address)
+        return await self._route(request, ask, fleet, who)
+
+    async def sign_in(self, request: Request) -> Response:
+        """`POST /easel/signin`: the sign-in page's form."""
+        name = request.path_params["endpoint"]
+        fleet = self._fleet(name)
+        if not self.from_caddy(request) or (fleet is None and name != CONSOLE):
+            return pages.error(404, "there is nothing here")
+        if request.method != "POST":
+            return RedirectResponse("/", 303)
+        ask = Ask("POST", "/easel/signin", request.headers)
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _FORM_LIMIT:
+                return pages.error(413, f"a sign-in form has at most {_FORM_LIMIT} bytes")
+        form = parse_qs(body.decode("utf-8", "replace"))
+        target = local_path(form.get("next", ["/"])[0])
+        who = self._identity.sign_in(name, ask, form.get("token", [""])[0], target, public=_public(fleet))
+        if isinstance(who, Entrance):
+            return _enter(who)
+        return _sign_in_page(name, who, target)
+
+    async def waking(self, request: Request) -> Response:
+        """`GET /easel/waking`: what the waking page asks until the endpoint is ready. Wakes nobody."""
+        name = request.path_params["endpoint"]
+        fleet = self._fleet(name)
+        if not self.from_caddy(request) or fleet is None:
+            return pages.error(404, "there is nothing here")
+        who = self._identity.who(name, Ask("GET", "/easel/waking", request.headers), public=_public(fleet))
+        if not isinstance(who, Caller):
+            return pages.error(401, "your session ended; reload the page")
+        return pages.data({"state": fleet.state, "detail": fleet.detail})
+
+    async def _route(self, request: Request, ask: Ask, fleet: Fleet, who: Caller) -> Response:
+        kind = ask.kind(api=who.api, anonymous=who.anonymous and who.api)
+        if kind in ("navigation", "draw"):
+            fleet.ask(_WHY[kind])
+        strict = not who.api
+        found = fleet.pick(who.user, strict=strict)
+        if isinstance(found, NotNow):
+            if ask.navigation:
+                return _waking_page(fleet, found, kind)
+            if kind == "rest" or (kind == "call" and who.anonymous):
+                return _later(found, _POLL_AGAIN)
+            found = await fleet.hold(who.user, strict=strict, gone=_gone(request), why=_WHY[kind])
+            if isinstance(found, NotNow):
+                return _later(found, 60 if found.final else _POLL_AGAIN)
+        if kind == "draw":
+            fleet.sent(found)
+        return _pass(who, found)
+
+
+_WHY: dict[Kind, str] = {
+    "navigation": "somebody opened the page",
+    "draw": "somebody draws",
+    "call": "an API client called",
+    "rest": "somebody waits",
+}
+
+
+async def _gone(request: Request) -> None:
+    """Returns when the caller hung up: Caddy then drops its question."""
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
+
+
+def _public(fleet: Fleet | None) -> bool:
+    return fleet is not None and fleet.endpoint.public
+
+
+def _pass(who: Caller, to: Replica | str) -> Response:
+    address = to if isinstance(to, str) else to.address or ""
+    headers = {"X-Easel-User": who.user, "X-Easel-Upstream": address}
+    return Response(headers=headers | ({"X-Easel-Cookie": who.cookie} if who.cookie else {}))
+
+
+def _enter(who: Entrance) -> Response:
+    headers = {"Set-Cookie": who.cookie, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+    return Response(status_code=303, headers={**headers, "Location": who.location})
+
+
+def _no_cors() -> Response:
+    # Answered by us, so that it wakes nobody. No `Access-Control-Allow-Origin`: no other site's page may
+    # call.
+    return Response(status_code=204, headers={"Cache-Control": "no-store", "Vary": "Origin"})
+
+
+def _refuse(name: str, ask: Ask, who: Refusal) -> Response:
+    if ask.navigation and who.status != 403:
+        return _sign_in_page(name, who, without_token(ask))
+    headers = {"Retry-After": str(who.retry_after)} if who.retry_after else {}
+    if who.status == 401:
+        # `Basic` makes a browser ask in a window of its own, which the sign-in page is there to spare people.
+        basic = "" if ask.from_browser else 'Basic realm="easel", charset="UTF-8", '
+        headers["WWW-Authenticate"] = basic + 'Bearer realm="easel"'
+    return pages.error(who.status, who.reason, headers)
+
+
+def _sign_in_page(name: str, who: Refusal, target: str) -> Response:
+    headers = {"Retry-After": str(who.retry_after)} if who.retry_after else {}
+    if who.status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="easel"'
+    wrong = None if who.first else who.reason
+    return pages.page("signin.html", who.status, headers, endpoint=name, wrong=wrong, target=target)
+
+
+def _waking_page(fleet: Fleet, found: NotNow, kind: Kind) -> Response:
+    # A page that only came along (a crawler, a prefetch) must not be told that something starts.
+    state = (
+        "starting" if found.state == "asleep" and kind == "navigation" and not found.final else found.state
+    )
+    detail = "waking up" if state != found.state else found.detail
+    return pages.page(
+        "waking.html", 503, {"Retry-After": "5"}, endpoint=fleet.endpoint.name, state=state, detail=detail
+    )  # fmt: skip
+
+
+def _later(found: NotNow, seconds: int) -> Response:
+    words = {
+        "asleep": "the endpoint is asleep; opening its page or drawing wakes it",
+        "failed": f"the endpoint failed: {found.detail}",
+    }.get(found.state, f"the endpoint is not ready yet ({found.state}: {found.detail})")
+    return pages.error(503, words, {"Retry-After": str(seconds)})

@@ -1,0 +1,45 @@
+"""What happened to whom, in words: the console and `easel status` show it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import structlog
+
+_log = structlog.get_logger("easel.events")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One sentence about an endpoint or a replica. `at` is Unix seconds; `kind` is one word a program can
+    match."""
+
+    at: float
+    endpoint: str
+    replica: str | None
+    kind: str
+    text: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As the operator API tells it."""
+        return asdict(self)
+
+
+class Events:
+    """The last `keep` events. Each is a log line too, so nothing is lost when it leaves the list."""
+
+    def __init__(self, keep: int = 1000) -> None:
+        self._events: deque[Event] = deque(maxlen=keep)
+
+    def add(self, endpoint: str, replica: str | None, kind: str, text: str) -> None:
+        """Say that `text` happened now; `replica` is None for the endpoint as a whole."""
+        event = Event(time.time(), endpoint, replica, kind, text)
+        self._events.append(event)
+        _log.info(text, endpoint=endpoint, replica=replica, kind=kind)
+
+    def of(self, endpoint: str | None = None) -> list[Event]:
+        """Oldest first; all endpoints if none is named."""
+        return [event for event in self._events if endpoint in (None, event.endpoint)]

@@ -1,0 +1,230 @@
+"""One endpoint's replicas: how many, which one serves whom, and who waits at the door."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable
+from dataclasses import dataclass
+
+import structlog
+
+from easel.gateway.backend import Backend, Replica, State
+from easel.gateway.config import Endpoint
+from easel.gateway.scale import Load, Peak, Scaling, wanted
+
+_log = structlog.get_logger("easel.fleet")
+# The endpoint's state is that of its best replica.
+_BEST: tuple[State, ...] = ("ready", "loading", "starting", "failed", "draining", "asleep")
+_REMEMBERED_USERS = 10_000
+# A given-up endpoint that somebody asks for is tried again after this many seconds: the cause may be gone by
+# now.
+_RETRY_AFTER = 300.0
+
+
+@dataclass(frozen=True)
+class NotNow:
+    """No replica can take a request. `final`: waiting would not help, somebody has to look."""
+
+    state: State
+    detail: str
+    final: bool = False
+
+
+class Fleet:
+    """Keeps as many replicas as `wanted` says and finds one for each request."""
+
+    def __init__(
+        self, endpoint: Endpoint, backend: Backend, *, tick: float = 1.0, lull: float = 60.0
+    ) -> None:
+        self.endpoint = endpoint
+        self.replicas: list[Replica] = []
+        self.waiting = 0
+        self._backend = backend
+        self._tick = tick
+        self._lull = lull
+        self._active_at: float | None = None
+        self._asleep_by_hand = False
+        self._peak = Peak(lull)
+        self._sticky: OrderedDict[str, str] = OrderedDict()
+        # Requests let through since the replica's last report, which does not count them yet.
+        self._sent: dict[str, int] = {}
+        self._looked = asyncio.Condition()
+        self._hurry = asyncio.Event()
+
+    @property
+    def scaling(self) -> Scaling:
+        """The limits of `wanted`, from the endpoint's settings."""
+        spec = self.endpoint
+        return Scaling(spec.replicas.min, spec.replicas.max, spec.idle, spec.concurrency, self._lull)
+
+    @property
+    def state(self) -> State:
+        """The endpoint's state: that of its best replica, `asleep` without any."""
+        states = {replica.state for replica in self.replicas}
+        return next((state for state in _BEST if state in states), "asleep")
+
+    @property
+    def detail(self) -> str:
+        """In words what the endpoint does or why it does nothing."""
+        best = next((replica for replica in self.replicas if replica.state == self.state), None)
+        if best is not None:
+            return best.detail
+        if self.endpoint.replicas.max == 0:
+            return "switched off: replicas.max is 0"
+        return "put to sleep by hand" if self._asleep_by_hand else "nobody drew for a while"
+
+    # ── who gets which replica ───────────────────────────────────────────────────────────────────
+
+    def pick(self, user: str, *, strict: bool) -> Replica | NotNow:
+        """The replica for `user`: the one they had before, else the least loaded.
+
+        `strict` keeps a browser on its replica, where its page lives; an API caller whose replica is full
+        goes to an
+        emptier one.
+        """
+        ready = {replica.id: replica for replica in self.replicas if replica.state == "ready"}
+        if not ready:
+            final = self.state == "failed" or self.endpoint.replicas.max == 0
+            return NotNow(self.state, self.detail, final)
+        least = min(ready.values(), key=self._demand)
+        before = ready.get(self._sticky.get(user, ""))
+        if before and (
+            strict or self._demand(before) < max(self.endpoint.concurrency, self._demand(least) + 1)
+        ):
+            least = before
+        self._sticky[user] = least.id
+        self._sticky.move_to_end(user)
+        if len(self._sticky) > _REMEMBERED_USERS:
+            self._sticky.popitem(last=False)
+        return least
+
+    def sent(self, replica: Replica) -> None:
+        """A drawing request goes to `replica` now."""
+        self._sent[replica.id] = self._sent.get(replica.id, 0) + 1
+
+    def _demand(self, replica: Replica) -> int:
+        return (replica.work.demand if replica.work else 0) + self._sent.get(replica.id, 0)
+
+    def ask(self, why: str) -> None:
+        """Somebody wants the endpoint: it is awake from now on, for `idle` seconds at least."""
+        if self.state == "asleep" and self.endpoint.replicas.max and not self._hurry.is_set():
+            self._backend.events.add(self.endpoint.name, None, "waking", f"waking: {why}")
+        self._active_at = time.monotonic()
+        self._asleep_by_hand = False
+        if self.state != "ready":
+            self._hurry.set()
+
+    async def hold(self, user: str, *, strict: bool, gone: Awaitable[None], why: str) -> Replica | NotNow:
+        """Wait for a replica: up to `timeouts.wake`, until waiting is hopeless, or until the caller is
+        `gone`."""
+        self.waiting += 1
+        self.ask(why)
+        left = asyncio.ensure_future(gone)
+        deadline = time.monotonic() + self.endpoint.timeouts.wake
+        try:
+            while True:
+                found = self.pick(user, strict=strict)
+                rest = deadline - time.monotonic()
+                hopeless = isinstance(found, NotNow) and found.final and not self._will_retry()
+                if isinstance(found, Replica) or hopeless or rest <= 0 or left.done():
+                    return found
+                look = asyncio.ensure_future(self._next_look())
+                await asyncio.wait({look, left}, timeout=rest, return_when=asyncio.FIRST_COMPLETED)
+                look.cancel()
+        finally:
+            self.waiting -= 1
+            left.cancel()
+
+    async def _next_look(self) -> None:
+        async with self._looked:
+            await self._looked.wait()
+
+    def _will_retry(self) -> bool:
+        return any(replica.state == "failed" and not replica.given_up and replica.address is None
+                   for replica in self.replicas) or self._retry_due()  # fmt: skip
+
+    def _retry_due(self) -> bool:
+        given_up = [replica for replica in self.replicas if replica.given_up]
+        return bool(given_up) and all(time.time() - replica.since > _RETRY_AFTER for replica in given_up)
+
+    # ── how many ─────────────────────────────────────────────────────────────────────────────────
+
+    async def wake(self) -> None:
+        """By hand: be awake, and try again what failed."""
+        self.ask("by hand")
+        await self._backend.revive(self.endpoint.name)
+        self._hurry.set()
+
+    async def sleep(self) -> None:
+        """By hand: finish the pictures, then sleep until somebody asks, `replicas.min` or not."""
+        self._asleep_by_hand = True
+        self._active_at = None
+        self._peak = Peak(self._lull)
+        self._hurry.set()
+
+    async def follow(self, endpoint: Endpoint) -> None:
+        """Take changed settings."""
+        self.endpoint = endpoint
+        await self._backend.follow(endpoint)
+        self._hurry.set()
+
+    async def run(self) -> None:
+        """Look and act, forever."""
+        while True:
+            try:
+                await self.look()
+            except Exception:  # a backend's API may fail in any way; the next look may not
+                _log.exception("cannot look after the replicas", endpoint=self.endpoint.name)
+            busy = self.waiting or self.state in ("starting", "loading", "draining")
+            try:
+                await asyncio.wait_for(self._hurry.wait(), self._tick / 2 if busy else self._tick)
+            except TimeoutError:
+                continue
+            finally:
+                self._hurry.clear()
+
+    async def look(self) -> None:
+        """One round: see the replicas, start or drain some, tell who waits."""
+        name = self.endpoint.name
+        alive_before = bool(self.replicas)
+        self.replicas = await self._backend.replicas(name)
+        self._sent.clear()
+        now = time.monotonic()
+        load = self.load(now)
+        count = 0 if self._asleep_by_hand and not self.waiting else wanted(load, self.scaling, now)
+        alive = [replica for replica in self.replicas if replica.state != "draining"]
+        if count > len(alive):
+            await self._backend.set_capacity(name, count)
+        for replica in sorted(alive, key=self._worth)[: max(0, len(alive) - count)]:
+            await self._backend.drain(name, replica.id)
+        asked = self._active_at is not None and now - self._active_at < 2 * self._tick
+        if asked and self._retry_due():
+            await self._backend.revive(name)
+        if count != len(alive):
+            self.replicas = await self._backend.replicas(name)
+        if alive_before and not self.replicas:
+            self._backend.events.add(name, None, "asleep", f"asleep: {self.detail}")
+        async with self._looked:
+            self._looked.notify_all()
+
+    def load(self, now: float) -> Load:
+        """What the endpoint has to do, on the monotonic clock of `now`."""
+        work = [replica.work for replica in self.replicas if replica.work and replica.state == "ready"]
+        running, queued = sum(one.running for one in work), sum(one.queued for one in work)
+        if running or queued or self.waiting:
+            self._active_at = now
+        elif work:
+            # The replica knows of pictures drawn between two looks.
+            last = now - min(one.idle_seconds for one in work)
+            if self._active_at is not None:
+                self._active_at = max(self._active_at, last)
+        recent = self._peak.add(running + queued + self.waiting, now)
+        return Load(running, queued, self.waiting, recent, self._active_at)
+
+    def _worth(self, replica: Replica) -> tuple[bool, int, int]:
+        """Who goes first when there are too many: what is not ready, then what does least and serves
+        fewest."""
+        users = sum(1 for served in self._sticky.values() if served == replica.id)
+        return replica.state == "ready", self._demand(replica), users

@@ -1,0 +1,211 @@
+"""The gateway process: puts the parts together, follows the configuration, and takes everything down
+again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+import structlog
+import uvicorn
+
+from easel.gateway import config as configuration
+from easel.gateway import ports
+from easel.gateway.app import app
+from easel.gateway.attempts import Attempts
+from easel.gateway.caddy import Caddy
+from easel.gateway.caddyfile import Plan, Site
+from easel.gateway.config import CONSOLE, Config
+from easel.gateway.console import ConsolePages
+from easel.gateway.door import Door
+from easel.gateway.errors import AlreadyRunning, ConfigError, GatewayError
+from easel.gateway.events import Events
+from easel.gateway.fleet import Fleet
+from easel.gateway.home import Home, write_private
+from easel.gateway.identity import Identity
+from easel.gateway.links import Links
+from easel.gateway.local import LocalBackend
+from easel.gateway.operator_api import OperatorApi
+from easel.gateway.sessions import Sessions
+from easel.gateway.slot import Command
+from easel.gateway.tokens import TokenFile, Tokens
+
+_log = structlog.get_logger("easel.gateway")
+_LOOK_AT_CONFIG = 1.0
+_FLUSH_TOKENS = 60.0
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: the gateway stops its parts in order."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Gateway:
+    """One gateway for one EASEL_HOME."""
+
+    def __init__(self, root: Path, command: Command | None = None) -> None:
+        self.home = Home(root.resolve())
+        self._lock = filelock.FileLock(self.home.run / "gateway.lock")
+        self._command = command
+        self._stop = asyncio.Event()
+        self._fleets: dict[str, Fleet] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. Raises GatewayError if it cannot begin."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        self.home.prepare()
+        try:
+            self._lock.acquire(timeout=3)
+        except filelock.Timeout:
+            raise AlreadyRunning(
+                f"another gateway serves {self.home.root} ({_who(self.home)}): end it first, "
+                "or use another EASEL_HOME"
+            ) from None
+        config = configuration.read(self.home.config)
+        ports.check(config)
+        await self._serve(config)
+
+    async def _serve(self, config: Config) -> None:
+        home, events = self.home, Events()
+        secret, key, operator_token = home.secret(), secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        self._config = config
+        self._tokens = Tokens(TokenFile(home.tokens))
+        self._links = Links(home, self._tokens)
+        self._backend = LocalBackend(home, events, command=self._command)
+        sessions = Sessions(secret, self._tokens)
+        door = Door(key, Identity(secret, self._tokens, sessions, Attempts()), self._fleets.get)
+        api = OperatorApi(self._fleets, self._backend, self._tokens, self._links, self._url)
+        console = ConsolePages(api, self._backend, lambda: self._config.team.team)
+
+        listener = socket.create_server(("127.0.0.1", 0))
+        door.own_address = f"127.0.0.1:{listener.getsockname()[1]}"
+        server = _Server(
+            uvicorn.Config(
+                app(door, api, console, operator_token),
+                log_config=None, access_log=False, lifespan="off", server_header=False,
+                # Longer than Caddy keeps an idle connection, so that it never writes into a closing one.
+                timeout_keep_alive=300, timeout_graceful_shutdown=1, ws="none",
+            )
+        )  # fmt: skip
+        serving = asyncio.create_task(server.serve(sockets=[listener]), name="server")
+        for name in (CONSOLE, *config.endpoints):
+            self._links.ensure(name)
+
+        caddy = Caddy(home, key)
+        self._admin_socket = home.admin_socket()
+        try:
+            # The door first: it opens while the first replica still imports.
+            await caddy.start(self._plan(door.own_address))
+            write_private(
+                home.run / "gateway.json",
+                json.dumps({"pid": os.getpid(), "url": f"http://{door.own_address}", "token": operator_token})
+                + "\n",
+            )
+            await self._meet(config)
+            _log.info("the door is open", endpoints=list(config.endpoints), url=self._url(CONSOLE))
+            await self._until_stopped(caddy, door.own_address, serving)
+        finally:
+            _log.info("stopping")
+            (home.run / "gateway.json").unlink(missing_ok=True)
+            await caddy.stop()
+            for task in self._running.values():
+                task.cancel()
+            await self._backend.close()
+            await asyncio.to_thread(self._tokens.flush)
+            server.should_exit = True
+            await serving
+            _log.info("stopped")
+
+    async def _until_stopped(self, caddy: Caddy, address: str, serving: asyncio.Task[None]) -> None:
+        seen = configuration.fingerprint(self.home.config)
+        rounds = 0
+        while not self._stop.is_set() and not serving.done():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), _LOOK_AT_CONFIG)
+            rounds += 1
+            if rounds % int(_FLUSH_TOKENS / _LOOK_AT_CONFIG) == 0:
+                await self._flush()
+            now = configuration.fingerprint(self.home.config)
+            if now != seen:
+                seen = now
+                await self._follow(caddy, address)
+
+    async def _follow(self, caddy: Caddy, address: str) -> None:
+        """Take a changed configuration, or say why not and go on with the old one."""
+        before = self._config
+        try:
+            config = configuration.read(self.home.config)
+            known, bind = before.ports(), config.team.bind
+            for port, name in config.ports().items():
+                if port not in known and not ports.free(port, bind):
+                    raise ConfigError(f"port {port} of {name} is taken by another program; the change waits")
+            self._config = config
+            for name in config.endpoints:
+                self._links.ensure(name)
+            await caddy.follow(self._plan(address))
+        except GatewayError as error:
+            self._config = before
+            self._backend.events.add(
+                "team", None, "config", f"the changed configuration is not used: {error}"
+            )
+            return
+        await self._meet(config)
+        _log.info("took the changed configuration", endpoints=list(config.endpoints))
+
+    async def _meet(self, config: Config) -> None:
+        """Have a fleet for every endpoint, and none for those that are gone."""
+        for name, endpoint in config.endpoints.items():
+            if name in self._fleets:
+                if self._fleets[name].endpoint != endpoint:
+                    await self._fleets[name].follow(endpoint)
+                continue
+            await self._backend.follow(endpoint)
+            self._fleets[name] = Fleet(endpoint, self._backend)
+            self._running[name] = asyncio.create_task(self._fleets[name].run(), name=f"fleet {name}")
+        for name in set(self._fleets) - set(config.endpoints):
+            self._running.pop(name).cancel()
+            del self._fleets[name]
+            await self._backend.forget(name)
+            self._backend.events.add(name, None, "removed", "the endpoint is gone from the configuration")
+
+    async def _flush(self) -> None:
+        try:
+            await asyncio.to_thread(self._tokens.flush)
+        except (GatewayError, OSError) as error:
+            _log.warning("cannot note when tokens were last used", reason=str(error))
+
+    def _plan(self, address: str) -> Plan:
+        team, home = self._config.team, self.home
+        sites = [Site(CONSOLE, team.console.port, team.bind)] + [
+            Site(one.name, one.port, team.bind, max_body=one.max_body, timeout=one.timeouts.request)
+            for one in self._config.endpoints.values()
+        ]
+        return Plan(address, tuple(sites), self._admin_socket, home.run / "caddy", home.logs / "caddy.log")
+
+    def _url(self, name: str) -> str:
+        team = self._config.team
+        port = team.console.port if name == CONSOLE else self._config.endpoints[name].port
+        everywhere = ("0.0.0.0", "::", "")  # noqa: S104 - compared, not bound
+        host = "127.0.0.1" if team.bind in everywhere else team.bind
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+def _who(home: Home) -> str:
+    try:
+        return f"process {json.loads((home.run / 'gateway.json').read_text())['pid']}"
+    except (OSError, ValueError, KeyError):
+        return "it is starting or stopping"

@@ -1,0 +1,95 @@
+"""EASEL_HOME: where the gateway finds and leaves things. The layout is the contract of
+docs/architecture.md."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+# A unix socket's path may be 104 bytes on macOS and 108 on Linux, including the closing zero.
+_SOCKET_PATH_LIMIT = 100
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folders and files below one EASEL_HOME."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """What `infra` rendered."""
+        return self.root / "config"
+
+    @property
+    def run(self) -> Path:
+        """What belongs to the running gateway."""
+        return self.root / "run"
+
+    @property
+    def logs(self) -> Path:
+        """What everybody said."""
+        return self.root / "logs"
+
+    @property
+    def tokens(self) -> Path:
+        """The hashes of the tokens."""
+        return self.root / "tokens.json"
+
+    @property
+    def links(self) -> Path:
+        """The plaintext of each endpoint's first token; only the operator can read it."""
+        return self.run / "links.json"
+
+    @property
+    def caddyfile(self) -> Path:
+        """What Caddy runs with."""
+        return self.run / "Caddyfile"
+
+    def replica_log(self, endpoint: str, replica: str) -> Path:
+        """What one replica said."""
+        return self.logs / f"{endpoint}-{replica}.log"
+
+    def prepare(self) -> None:
+        """Make the folders. `run/` holds secrets and Caddy's admin socket, so only the operator may enter
+        it."""
+        for folder in (self.config, self.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.run.chmod(0o700)
+
+    def secret(self) -> str:
+        """The key that signs browser sessions; made at the first start, the same ever after."""
+        path = self.root / "secret"
+        try:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(48))
+        except FileExistsError:
+            pass
+        return path.read_text().strip()
+
+    def admin_socket(self) -> Path:
+        """Where Caddy listens for a new configuration: in `run/`, or in a private temporary folder if that
+        path is
+        too long for a socket."""
+        path = self.run / "caddy.sock"
+        if len(os.fsencode(path)) <= _SOCKET_PATH_LIMIT:
+            return path
+        return Path(tempfile.mkdtemp(prefix="easel-")) / "caddy.sock"
+
+
+def write_private(path: Path, text: str) -> None:
+    """Put `text` at `path` as a whole or not at all, readable by its owner only."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

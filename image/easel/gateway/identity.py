@@ -1,0 +1,187 @@
+"""Who asks: a token in a link, `Authorization: Bearer`, Basic with the token as password, a session, or
+nobody."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from easel.gateway.attempts import Attempts, network
+from easel.gateway.paths import Ask, local_path
+from easel.gateway.sessions import ANONYMOUS, Session, Sessions
+from easel.gateway.tokens import PREFIX, Tokens
+
+_PRIVATE = (
+    "this endpoint is private: send a token as `Authorization: Bearer easel_…`, "
+    "or as the password of HTTP Basic with any user name"
+)
+_INVALID = "is not valid: it is mistyped, expired, revoked, or of another endpoint"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody who may pass. `user` owns what they make; `cookie` is a `Set-Cookie` value they should get."""
+
+    user: str
+    api: bool
+    anonymous: bool = False
+    cookie: str | None = None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Somebody who may not: 401 with what to show instead, 403, or 429 with the seconds to wait."""
+
+    status: int
+    reason: str
+    retry_after: int = 0
+    # Nothing was shown yet, so nothing was wrong yet.
+    first: bool = False
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """A right link: a session begins, and the address bar loses the token."""
+
+    location: str
+    cookie: str
+
+
+class Identity:
+    """Decides who a caller is at an endpoint."""
+
+    def __init__(self, secret: str, tokens: Tokens, sessions: Sessions, attempts: Attempts) -> None:
+        self._secret = secret
+        self._tokens = tokens
+        self._sessions = sessions
+        self._attempts = attempts
+
+    def who(self, endpoint: str, ask: Ask, *, public: bool) -> Caller | Refusal | Entrance:
+        """The caller of `ask`, or what to answer instead of passing it on."""
+        session = self._sessions.read(endpoint, ask.headers.get("cookie", ""), public=public)
+        if ask.method in ("GET", "HEAD") and (link := _link_token(ask.query)):
+            return self._enter(endpoint, ask, link, session)
+        if authorization := ask.headers.get("authorization"):
+            return self._credentials(endpoint, ask, authorization)
+        if session is not None:
+            if reason := _foreign(ask):
+                return Refusal(403, reason)
+            cookie = self._cookie(endpoint, ask, session) if session.stale else None
+            return Caller(session.user, api=False, anonymous=session.token == ANONYMOUS, cookie=cookie)
+        if public:
+            return self._anonymous(endpoint, ask)
+        return Refusal(401, _PRIVATE, first=True)
+
+    def sign_in(
+        self, endpoint: str, ask: Ask, plaintext: str, target: str, *, public: bool
+    ) -> Entrance | Refusal:
+        """A token typed into the sign-in page."""
+        if reason := _foreign(ask):
+            return Refusal(403, reason)
+        session = self._sessions.read(endpoint, ask.headers.get("cookie", ""), public=public)
+        return self._open(endpoint, ask, plaintext.strip(), local_path(target), session)
+
+    def _enter(self, endpoint: str, ask: Ask, link: str, session: Session | None) -> Entrance | Refusal:
+        return self._open(endpoint, ask, link, without_token(ask), session)
+
+    def _open(
+        self, endpoint: str, ask: Ask, plaintext: str, location: str, session: Session | None
+    ) -> Entrance | Refusal:
+        token = self._tokens.check(endpoint, plaintext)
+        if token is None:
+            return self._failed(ask, f"this link or token {_INVALID}")
+        # The same browser with the same link again is the same person: their gallery stays theirs.
+        same = session is not None and session.token_id == token.id
+        begun = self._sessions.start(endpoint, token, session.browser if session and same else None)
+        return Entrance(location, self._cookie(endpoint, ask, begun))
+
+    def _credentials(self, endpoint: str, ask: Ask, authorization: str) -> Caller | Refusal:
+        plaintext = _plaintext(authorization)
+        token = self._tokens.check(endpoint, plaintext) if plaintext else None
+        if token is None:
+            return self._failed(ask, f"the token in `Authorization` {_INVALID}")
+        return Caller(token.name, api=True)
+
+    def _anonymous(self, endpoint: str, ask: Ask) -> Caller:
+        if ask.navigation or ask.from_browser:
+            session = self._sessions.start(endpoint, None)
+            return Caller(
+                session.user, api=False, anonymous=True, cookie=self._cookie(endpoint, ask, session)
+            )
+        # An API client keeps no cookies: its network address tells it apart, hashed so that no name leaks it.
+        key = hmac.new(self._secret.encode(), f"{endpoint} {network(_address(ask))}".encode(), hashlib.sha256)
+        return Caller(f"{ANONYMOUS}/{key.hexdigest()[:16]}", api=True, anonymous=True)
+
+    def _failed(self, ask: Ask, reason: str) -> Refusal:
+        wait = self._attempts.fail(_address(ask))
+        if wait:
+            return Refusal(429, f"too many wrong tokens from your address; try again in {wait} s", wait)
+        return Refusal(401, reason)
+
+    def _cookie(self, endpoint: str, ask: Ask, session: Session) -> str:
+        return self._sessions.cookie(session, secure=ask.headers.get("x-forwarded-proto") == "https")
+
+
+def without_token(ask: Ask) -> str:
+    """The caller's path and query, less any token in it."""
+    rest = [(key, value) for key, value in parse_qsl(ask.query, keep_blank_values=True) if key != "token"]
+    return local_path(ask.path + ("?" + urlencode(rest) if rest else ""))
+
+
+def _address(ask: Ask) -> str:
+    """The caller's network address. Caddy wrote the header and dropped the caller's own."""
+    return ask.headers.get("x-forwarded-for", "").split(",")[-1].strip()
+
+
+def _link_token(query: str) -> str | None:
+    """A token in a link. `token=` without our prefix belongs to whoever stands behind the door."""
+    for key, value in parse_qsl(query):
+        if key == "token" and value.startswith(PREFIX):
+            return value
+    return None
+
+
+def _plaintext(authorization: str) -> str | None:
+    scheme, _, value = authorization.strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip() or None
+    if scheme.lower() == "basic":
+        try:
+            user_and_password = base64.b64decode(value.strip(), validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        return user_and_password.partition(":")[2] or None
+    return None
+
+
+def _foreign(ask: Ask) -> str | None:
+    """Why a request that rides on a cookie comes from another site's page, if it does.
+
+    SameSite=Lax does not tell ports or sibling hosts apart: locally every endpoint, and any other program
+    with a web
+    page, is the same site.
+    """
+    websocket = ask.headers.get("upgrade", "").lower() == "websocket" or "sec-websocket-key" in ask.headers
+    safe = ask.method in ("GET", "HEAD", "OPTIONS") and not websocket
+    site = ask.headers.get("sec-fetch-site")
+    if site in ("same-origin", "none") or (safe and (site is None or ask.navigation)):
+        return None
+    if safe:
+        return (
+            f"a page of another origin asks with your session (Sec-Fetch-Site: {site}); use a token instead"
+        )
+    origin = ask.headers.get("origin")
+    if (
+        site is None
+        and origin
+        and urlsplit(origin).netloc.lower() == ask.headers.get("x-forwarded-host", "").lower()
+    ):
+        return None
+    return (
+        "this changes something with your session, but does not come from this endpoint's own page; "
+        "use a token instead"
+    )

@@ -1,0 +1,186 @@
+"""What the `easel` command and the console ask of the gateway (docs/architecture.md, "Operator API")."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from easel.gateway import pages
+from easel.gateway.backend import Backend
+from easel.gateway.config import CONSOLE
+from easel.gateway.errors import TokenConflict, TokenRefused, UnknownEndpoint
+from easel.gateway.fleet import Fleet
+from easel.gateway.links import Links
+from easel.gateway.tokens import Token, Tokens
+
+_DURATION = re.compile(r"(\d{1,6})([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_BODY_LIMIT = 64 * 1024
+
+
+class OperatorApi:
+    """The handlers; who may call them is the app's business."""
+
+    def __init__(
+        self, fleets: Mapping[str, Fleet], backend: Backend, tokens: Tokens, links: Links,
+        url: Callable[[str], str],
+    ) -> None:  # fmt: skip
+        self._fleets = fleets
+        self._backend = backend
+        self._tokens = tokens
+        self._links = links
+        self._url = url
+
+    def status(self) -> dict[str, Any]:
+        """`GET /api/status`. Times are Unix seconds."""
+        return {"console": self._place(CONSOLE), "endpoints": [self._endpoint(name) for name in self._fleets]}
+
+    async def get_status(self, request: Request) -> Response:
+        """`GET /api/status`."""
+        return pages.data(self.status())
+
+    async def get_tokens(self, request: Request) -> Response:
+        """`GET /api/tokens?endpoint=`."""
+        return pages.data(self.tokens(request.query_params.get("endpoint")))
+
+    def tokens(self, endpoint: str | None) -> list[dict[str, Any]]:
+        """The tokens of an endpoint or of all, without their secrets."""
+        return [_shown(token) for token in self._tokens.of(endpoint)]
+
+    async def post_token(self, request: Request) -> Response:
+        """`POST /api/tokens`: `{"endpoint", "name", "expires"}`; the answer is the only time the token is
+        seen."""
+        body = await _json(request)
+        endpoint, name, expires = body.get("endpoint"), body.get("name"), body.get("expires")
+        if not isinstance(endpoint, str) or not isinstance(name, str):
+            raise TokenRefused("endpoint and name must be given, as text")
+        self._known(endpoint)
+        token = await asyncio.to_thread(self._tokens.new, endpoint, name, moment(expires, time.time()))
+        self._backend.events.add(endpoint, None, "token", f"token {name} made")
+        return pages.data({"token": token, "link": f"{self._url(endpoint)}?token={token}"}, 201)
+
+    async def delete_token(self, request: Request) -> Response:
+        """`DELETE /api/tokens/{endpoint}/{name}`."""
+        endpoint, name = request.path_params["endpoint"], request.path_params["name"]
+        if not await asyncio.to_thread(self._tokens.revoke, endpoint, name):
+            names = ", ".join(token.name for token in self._tokens.of(endpoint)) or "none"
+            return pages.error(404, f"{endpoint} has no token named {name!r}; it has: {names}")
+        self._backend.events.add(endpoint, None, "token", f"token {name} revoked")
+        return pages.data({})
+
+    async def get_events(self, request: Request) -> Response:
+        """`GET /api/events?endpoint=`: oldest first."""
+        events = self._backend.events.of(request.query_params.get("endpoint"))
+        return pages.data([event.as_json() for event in events])
+
+    async def get_logs(self, request: Request) -> Response:
+        """`GET /api/logs/{endpoint}/{replica}?tail=`."""
+        endpoint, replica = request.path_params["endpoint"], request.path_params["replica"]
+        self._fleet(endpoint)
+        wished = request.query_params.get("tail", "200")
+        tail = min(10_000, int(wished)) if wished.isascii() and wished.isdecimal() else 200
+        return PlainTextResponse(
+            await self._backend.logs(endpoint, replica, tail), headers={"Cache-Control": "no-store"}
+        )
+
+    async def post_wake(self, request: Request) -> Response:
+        """`POST /api/endpoints/{endpoint}/wake`."""
+        await self._fleet(request.path_params["endpoint"]).wake()
+        return pages.data({})
+
+    async def post_sleep(self, request: Request) -> Response:
+        """`POST /api/endpoints/{endpoint}/sleep`."""
+        await self._fleet(request.path_params["endpoint"]).sleep()
+        return pages.data({})
+
+    async def refused(self, request: Request, error: Exception) -> Response:
+        """An error of ours as an answer."""
+        status = (
+            404 if isinstance(error, UnknownEndpoint) else 409 if isinstance(error, TokenConflict) else 422
+        )
+        return pages.error(status, str(error))
+
+    def _endpoint(self, name: str) -> dict[str, Any]:
+        fleet = self._fleets[name]
+        load = fleet.load(time.monotonic())
+        return {
+            "name": name,
+            **self._place(name),
+            "state": fleet.state,
+            "detail": fleet.detail,
+            "public": fleet.endpoint.public,
+            "running": load.running,
+            "queued": load.queued,
+            "waiting": load.waiting,
+            "replicas": [
+                {"id": one.id, "state": one.state, "since": one.since, "detail": one.detail}
+                for one in fleet.replicas
+            ],
+        }
+
+    def _place(self, name: str) -> dict[str, Any]:
+        url, token = self._url(name), self._links.token(name)
+        return {"url": url, "link": f"{url}?token={token}" if token else None}
+
+    def _known(self, endpoint: str) -> None:
+        if endpoint != CONSOLE:
+            self._fleet(endpoint)
+
+    def _fleet(self, endpoint: str) -> Fleet:
+        fleet = self._fleets.get(endpoint)
+        if fleet is None:
+            raise UnknownEndpoint(
+                f"there is no endpoint {endpoint!r}; there is: {', '.join(self._fleets) or 'none'}"
+            )
+        return fleet
+
+
+def moment(expires: object, now: float) -> float | None:
+    """When a token ends, in Unix seconds: from None (never), Unix seconds, `30d` from now, or an ISO 8601
+    moment."""
+    if expires is None or expires == "":
+        return None
+    if isinstance(expires, int | float) and not isinstance(expires, bool):
+        return float(expires)
+    if isinstance(expires, str):
+        if found := _DURATION.fullmatch(expires):
+            return now + int(found[1]) * _SECONDS[found[2]]
+        try:
+            when = datetime.fromisoformat(expires)
+            return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            pass  # told below, with what is allowed
+    raise TokenRefused(
+        f"expires: {expires!r} is not a moment: write 12h, 30d, 2027-01-31, Unix seconds, "
+        "or nothing for never"
+    )
+
+
+def _shown(token: Token) -> dict[str, Any]:
+    fields = asdict(token)
+    del fields["hash"]
+    return fields
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _BODY_LIMIT:
+            raise TokenRefused(f"the body has more than {_BODY_LIMIT} bytes")
+    try:
+        content = json.loads(body)
+    except ValueError as error:
+        raise TokenRefused(f"the body is not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise TokenRefused("the body must be a JSON object")
+    return content

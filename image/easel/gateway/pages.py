@@ -1,0 +1,52 @@
+"""What the door itself says: pages for people, JSON in A1111's error shape for programs."""
+
+from __future__ import annotations
+
+import secrets
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_PRIVATE = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    # Not `no-referrer`: with that a browser hides the origin of the sign-in form, which we check.
+    "Referrer-Policy": "same-origin",
+}
+
+
+def page(template: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Response:
+    """A page from `templates/`. Only its own style and script run: each has this answer's nonce."""
+    nonce = secrets.token_urlsafe(16)
+    policy = (
+        f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
+        "img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    )
+    text = _TEMPLATES.get_template(template).render(nonce=nonce, **values)
+    return HTMLResponse(
+        text,
+        status,
+        {**_PRIVATE, "Content-Security-Policy": policy, "X-Frame-Options": "DENY", **(headers or {})},
+    )  # fmt: skip
+
+
+def data(content: Any, status: int = 200) -> Response:
+    """A JSON answer that no cache keeps."""
+    return JSONResponse(content, status, _PRIVATE)
+
+
+def error(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    """An error as A1111 shapes it, which its clients know how to show."""
+    kind = HTTPStatus(status).phrase.title().replace(" ", "").replace("-", "")
+    body = {"error": kind, "detail": detail, "body": "", "errors": detail}
+    return JSONResponse(body, status, {**_PRIVATE, **(headers or {})})

@@ -1,0 +1,57 @@
+"""Asks a replica how it does: `GET /easel/load`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from easel.gateway.backend import Work
+
+if TYPE_CHECKING:
+    import httpx
+
+Phase = Literal["importing", "loading", "ready", "failed"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A replica's own words about itself."""
+
+    phase: Phase
+    detail: str
+    work: Work
+
+
+class Probe:
+    """Polls replicas. One per backend: it keeps the connections."""
+
+    def __init__(self, timeout: float = 2.0) -> None:
+        self._timeout = timeout
+        self._client: httpx.AsyncClient | None = None
+
+    async def ask(self, address: str) -> Report | None:
+        """What the replica at `host:port` says; None if it does not answer, or not in this language."""
+        # Imported here: the door opens before the first poll, and httpx takes a tenth of a second.
+        import httpx
+
+        if self._client is None:
+            self._client = httpx.AsyncClient(timeout=self._timeout, trust_env=False)
+        try:
+            answer = await self._client.get(f"http://{address}/easel/load")
+            body = answer.json()
+            phase = body["phase"]
+            if phase not in ("importing", "loading", "ready", "failed"):
+                return None
+            work = Work(
+                running=max(0, int(body.get("running", 0))),
+                queued=max(0, int(body.get("queued", 0))),
+                idle_seconds=max(0.0, float(body.get("idle_seconds", 0.0))),
+            )
+            return Report(phase, str(body.get("detail") or "")[:500], work)
+        except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    async def close(self) -> None:
+        """Drop the connections."""
+        if self._client is not None:
+            await self._client.aclose()

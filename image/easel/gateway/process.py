@@ -1,0 +1,89 @@
+"""A child process that ends with the gateway, and whose output goes to a log file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_LEASH = Path(__file__).with_name("leash.py")
+_LOG_LIMIT = 20 * 1024 * 1024
+
+
+class Process:
+    """One running program on a leash (see leash.py)."""
+
+    def __init__(self, process: asyncio.subprocess.Process, grace: float) -> None:
+        self._process = process
+        self._grace = grace
+
+    @classmethod
+    async def start(
+        cls, command: Sequence[str], *, log: Path, env: Mapping[str, str], grace: float = 10.0
+    ) -> Process:
+        """Start `command`; its output is appended to `log`. `grace` is the seconds between SIGTERM and
+        SIGKILL."""
+        rotate(log)
+        # O_APPEND, so that `rotate` can cut the file while the program writes.
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                # -I -S: nothing of the environment or of site-packages; the leash needs neither.
+                sys.executable, "-I", "-S", str(_LEASH), str(grace), "--", *command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                env=dict(env),
+                # Ctrl-C in the operator's terminal is for the gateway, which then stops its children in
+                # order.
+                start_new_session=True,
+            )  # fmt: skip
+        finally:
+            os.close(output)
+        return cls(process, grace)
+
+    @property
+    def pid(self) -> int:
+        """The leash's process id; the program is its only child."""
+        return self._process.pid
+
+    async def wait(self) -> int:
+        """The program's exit code, when it has ended."""
+        return await self._process.wait()
+
+    async def stop(self) -> int:
+        """SIGTERM, `grace` seconds, SIGKILL; the exit code."""
+        if self._process.returncode is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                return await asyncio.wait_for(self._process.wait(), self._grace + 5)
+            except TimeoutError:
+                self._process.kill()
+        return await self._process.wait()
+
+
+def rotate(log: Path, limit: int = _LOG_LIMIT) -> None:
+    """Keep a log below `limit` bytes: its content moves to `<log>.1`. Safe while a program appends to it."""
+    try:
+        if log.stat().st_size < limit:
+            return
+    except FileNotFoundError:
+        return
+    log.with_name(log.name + ".1").write_bytes(log.read_bytes())
+    os.truncate(log, 0)
+
+
+def last_lines(log: Path, count: int, most: int = 512 * 1024) -> str:
+    """The last `count` lines of a file, reading at most `most` bytes of it; empty if there is no such
+    file."""
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - most))
+            text = file.read().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(text.splitlines()[-count:]) if count > 0 else ""
