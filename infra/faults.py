@@ -69,7 +69,9 @@ def shown(value: Any) -> str:
 
 def fault(error: ErrorDetails, model: type[BaseModel], above: Where = ()) -> Fault:
     """Say what one of pydantic's errors means in the words of the spec."""
-    way = tuple(part for part in error["loc"] if part != "[key]")
+    way = error["loc"]
+    if len(way) > 1 and way[-1] == "[key]":
+        way = way[:-1]  # it is the name of an entry that is wrong, not its value
     where = (*above, *way)
     value = error["input"]
     kind, context = error["type"], error.get("ctx", {})

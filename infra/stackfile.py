@@ -20,6 +20,7 @@ from infra.spec import Endpoint, Spec, Team
 
 _LARGEST = 1_000_000
 _MOST_VALUES = 100_000
+_PLAIN = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -159,6 +160,8 @@ class _Values:
         self._count += 1
         if self._count > _MOST_VALUES or len(where) > 100:
             raise self._error(node, "it is too large once its anchors are followed")
+        if not isinstance(node, yaml.ScalarNode) and node.tag not in _PLAIN:
+            raise self._error(node, f"{shown(node.tag)} is not for stack files")
         self._lines.setdefault(where, node.start_mark.line + 1)
         if isinstance(node, yaml.SequenceNode):
             return [self._value(child, (*where, index)) for index, child in enumerate(node.value)]

@@ -1,0 +1,112 @@
+"""What must hold between the fields of a spec."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.infra.stacks import faults, stack
+
+LOCAL = {"runs_on": "local"}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "said"),
+    [
+        ({"replicas": {"min": 2, "max": 1}}, "easel:endpoints.a.replicas.max: 1 is below min"),
+        ({"replicas": {"min": 2}}, "easel:endpoints.a.replicas.max: 1 is below min"),
+        ({"replicas": {"max": 0}}, "easel:endpoints.a.replicas.max: 0 must be at least 1"),
+        ({"warm": 2}, "easel:endpoints.a.warm: 2 is more than replicas.max"),
+        ({"warm": 1, "capacity": "spot"}, "take capacity: on-demand, or warm: 0"),
+        ({"env": {"A": "1"}, "secrets": {"A": "x"}}, "easel:endpoints.a.secrets.A: is in env too"),
+        ({"image": {"ref": "x"}}, "easel:endpoints.a.image.port: is missing"),
+        (
+            {"image": {"ref": "x", "port": 1, "mounts": [{"source": "models", "path": "/m"}] * 2}},
+            'mounts[1].path: "/m" is mounted twice',
+        ),
+        ({"shape": "gpu.a100-40gb"}, "only 8 at a time, for $21.96 an hour: take gpu.l40s (48 GB, $2.24)"),
+        (
+            {"models": ["hf://x/flux1-dev.safetensors"]},
+            "is Flux, which needs 34 GiB; gpu.t4 has 15: take shape: gpu.l40s",
+        ),
+        ({"shape": "cpu.small", "models": ["hf://x/sd_xl_base_1.0.safetensors"]}, "take shape: gpu.t4"),
+    ],
+)
+def test_an_endpoint_that_cannot_work_is_refused_with_what_to_take_instead(
+    tmp_path: Path, endpoint: dict[str, Any], said: str
+) -> None:
+    """Refused at preview, before it costs anything, and told what would work."""
+    told = faults(tmp_path, {"a": {"shape": "gpu.t4"} | endpoint})
+    assert len(told) == 1
+    assert said in told[0]
+
+
+@pytest.mark.parametrize("runs_on", ["instances", "cluster", "kubernetes"])
+def test_everywhere_but_here_endpoints_need_a_domain(tmp_path: Path, runs_on: str) -> None:
+    """TLS needs a name to prove."""
+    told = faults(tmp_path, {"a": {"shape": "gpu.t4"}}, {"runs_on": runs_on})
+    assert told == [
+        f"easel:team.domain: is missing: with runs_on: {runs_on} endpoints need a domain to answer at, "
+        "such as art.example.com"
+    ]
+
+
+def test_a_gpu_that_is_sold_by_eight_is_fine_where_the_eight_are_shared(tmp_path: Path) -> None:
+    """In a cluster eight endpoints share the machine."""
+    team = {"runs_on": "cluster", "domain": "a.example.com"}
+    assert stack(tmp_path, {"a": {"shape": "gpu.a100-40gb"}}, team)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "said"),
+    [
+        ({"image": {"ref": "x", "port": 1}}, "is not for runs_on: local"),
+        ({"secrets": {"A": "x"}}, "set them in the shell that runs `make up`"),
+        ({"warm": 1}, "goes with runs_on: instances only"),
+    ],
+)
+def test_what_one_machine_cannot_do_is_refused_there(
+    tmp_path: Path, endpoint: dict[str, Any], said: str
+) -> None:
+    """A field that would be ignored in silence is a trap."""
+    told = faults(tmp_path, {"a": {"shape": "cpu.small"} | endpoint}, LOCAL)
+    assert len(told) == 1
+    assert said in told[0]
+
+
+def test_on_one_machine_the_machine_is_the_limit(tmp_path: Path) -> None:
+    """`cpu.small` is a label there: whether a model fits shows when it is loaded."""
+    assert stack(
+        tmp_path, {"a": {"shape": "cpu.small", "models": ["hf://x/sd_xl_base_1.0.safetensors"]}}, LOCAL
+    )
+
+
+def test_a_stack_moves_by_changing_one_word(tmp_path: Path) -> None:
+    """Domain, members and budget of a team that lives in the cloud are no fault on one machine."""
+    team = {
+        "domain": "art.example.com",
+        "members": {"issuer": "https://a.example.com", "client_id": "x", "domains": ["example.com"]},
+        "budget": {"monthly": 5, "notify": "a@example.com"},
+    }
+    for runs_on in ("local", "instances", "cluster", "kubernetes"):
+        assert stack(tmp_path, {"a": {"shape": "gpu.t4"}}, team | {"runs_on": runs_on})
+
+
+def test_a_platform_stack_has_no_endpoints_and_one_machine_has_some(tmp_path: Path) -> None:
+    """`endpoints: {}` is a cluster that others share; on one machine there would be nothing to start."""
+    assert stack(tmp_path, {}).endpoints == {}
+    assert "is empty" in faults(tmp_path, {}, LOCAL)[0]
+
+
+def test_a_platform_goes_with_a_cluster(tmp_path: Path) -> None:
+    """Naming another stack's cluster means nothing elsewhere."""
+    told = faults(tmp_path, {}, {"domain": "a.example.com", "platform": "shared"})
+    assert told == [
+        'easel:team.platform: "shared" goes with runs_on: cluster only; here runs_on is instances'
+    ]
+
+
+def test_a_faulty_field_raises_no_second_fault(tmp_path: Path) -> None:
+    """A rule that looked at a faulty field would tell nonsense, so it is silent until the field is right."""
+    told = faults(tmp_path, {"a": {"shape": "gpu.t4", "warm": 3, "replicas": {"max": "four"}}})
+    assert told == ['easel:endpoints.a.replicas.max: "four" must be a whole number']

@@ -1,0 +1,54 @@
+"""The table of shapes."""
+
+from datetime import date
+
+import pytest
+
+from infra.checkpoints import family_of, smallest_that_holds
+from infra.shapes import FAMILIES, PRICED, SHAPES
+
+
+def test_every_price_has_its_date() -> None:
+    """A price without a date is a rumour."""
+    assert date.fromisoformat(PRICED)
+    assert all(kind.price > 0 for shape in SHAPES.values() for kind in shape.instance_types)
+
+
+def test_instance_types_of_a_shape_may_replace_each_other() -> None:
+    """Types that stand in for each other are of one family of EC2, so that GPU and driver are the same."""
+    for shape in SHAPES.values():
+        if shape.gpu:
+            assert len({kind.name.split(".")[0] for kind in shape.instance_types}) == 1, shape.name
+        assert len({kind.name for kind in shape.instance_types}) == len(shape.instance_types)
+
+
+def test_every_shape_has_memory_for_something_and_says_what() -> None:
+    """A shape that holds nothing could only disappoint."""
+    for shape in SHAPES.values():
+        assert "SD 1.5" in shape.holds
+        assert "SD 1.5" in shape.tooltip
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_has_a_shape_that_can_be_had_singly(family: str) -> None:
+    """Whoever is told that a model does not fit is told what does."""
+    shape = smallest_that_holds(family)
+    assert family in shape.holds
+    assert shape.only_by == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "family"),
+    [
+        ("hf://stabilityai/stable-diffusion-xl-base-1.0/sd_xl_base_1.0.safetensors", "SDXL"),
+        ("hf://black-forest-labs/FLUX.1-dev/flux1-dev.safetensors", "Flux"),
+        ("s3://models/v1-5-pruned-emaonly.safetensors", "SD 1.5"),
+        ("hf://stabilityai/stable-diffusion-3.5-large/sd3.5_large.safetensors", "SD 3.5 Large"),
+        ("hf://x/flux1-dev-fp8.safetensors", None),
+        ("hf://x/sdxl_vae.safetensors", None),
+        ("civitai://models/4384?version=128713", None),
+    ],
+)
+def test_a_family_is_told_from_the_address_or_not_at_all(address: str, family: str | None) -> None:
+    """A guess would refuse a model that fits: smaller, quantised and unknown files stay unknown."""
+    assert family_of(address) == family
