@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.settings import ROOT, Refusal, shown
+from scripts.settings import ROOT, Refusal
 
 _PR_SET_PDEATHSIG = 1
 # Replicas have 10 s to finish what they draw; what the gateway itself needs comes on top.
@@ -22,22 +24,34 @@ class Gateway:
     def __init__(self, home: Path) -> None:
         self._home = home
         (home / "run" / "gateway.json").unlink(missing_ok=True)
-        self.log = home / "logs" / "gateway.log"
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "easel.gateway", "--home", str(home)],
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=_end_with_parent(os.getpid()) if sys.platform == "linux" else None,
-            )
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "easel.gateway", "--home", str(home), *_arguments()],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            preexec_fn=_end_with_parent(os.getpid()) if sys.platform == "linux" else None,
+        )
+        # It writes its log itself; what it says besides is why it could not start.
+        self._said: deque[str] = deque(maxlen=50)
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     @property
     def ended(self) -> int | None:
         """The exit status, once there is one."""
         return self._process.poll()
+
+    @property
+    def last_words(self) -> str:
+        """The last line it said that is not of its log."""
+        self._listener.join(1)
+        return next(
+            (line for line in reversed(self._said) if line and line[0] not in "{ "), "it did not say why"
+        )
 
     def stop(self) -> None:
         """Ask it to stop."""
@@ -62,11 +76,23 @@ class Gateway:
             time.sleep(0.02)
         return True
 
+    def _listen(self) -> None:
+        for line in self._process.stdout or ():
+            self._said.append(line.rstrip())
+
 
 class Ended(Refusal):
     """The gateway ended without being asked to."""
 
     exit_code = 1
+
+
+def why_ended(gateway: Gateway) -> Refusal:
+    """What the gateway said last. Its exit status is 2 where it refused to start, in words of its own."""
+    words = gateway.last_words.removeprefix("easel.gateway: ")
+    return (
+        Refusal(words) if gateway.ended == 2 else Ended(f"the gateway has ended ({gateway.ended}): {words}")
+    )
 
 
 class Hurry:
@@ -97,11 +123,10 @@ class Hurry:
         self._count += 1
 
 
-def why_ended(gateway: Gateway) -> Ended:
-    """What the gateway said last, as the reason why it is gone."""
-    lines = gateway.log.read_text(errors="replace").splitlines()
-    last = next((line for line in reversed(lines) if line.strip()), "it said nothing")
-    return Ended(f"the gateway has ended with status {gateway.ended}: {last} (see {shown(gateway.log)})")
+def _arguments() -> list[str]:
+    # For tests of this command: another program in the place of the studio.
+    replica = os.environ.get("EASEL_REPLICA")
+    return ["--replica", replica] if replica else []
 
 
 def _end_with_parent(parent: int) -> Callable[[], None]:

@@ -9,7 +9,7 @@ _TIMES = ("timestamp", "ts", "time", "at")
 _TEXTS = ("event", "msg", "message", "text")
 _LEVELS = {"warning": "warning", "warn": "warning", "error": "error", "critical": "error", "fatal": "error"}
 _LONGEST = 10_000_000
-_NOISE = ("logger", "level", "caller", "stack", "exception", *_TIMES, *_TEXTS)
+_NOISE = ("logger", "level", "kind", "caller", "stack", "exception", *_TIMES, *_TEXTS)
 
 
 def readable(line: str, source: str) -> str:
@@ -20,6 +20,9 @@ def readable(line: str, source: str) -> str:
     at = next((record[key] for key in _TIMES if key in record), None)
     text = next((str(record[key]) for key in _TEXTS if record.get(key)), "")
     level = level_of(record)
+    if source == "gateway" and isinstance(record.get("endpoint"), str):
+        # An event: it is the replica's story, told by the gateway.
+        source = "-".join(str(record.pop(key)) for key in ("endpoint", "replica") if record.get(key))
     rest = "  ".join(f"{key}={_value(value)}" for key, value in record.items() if key not in _NOISE)
     parts = (_clock(at), source, f"{level}: {text}" if level else text, rest)
     shown = "  ".join(_printable(part) for part in parts if part)
@@ -43,11 +46,11 @@ def level_of(record: dict[str, Any]) -> str:
 
 
 def is_news(line: str, source: str) -> bool:
-    """Whether a line is worth the operator's eye: Caddy tells of every request, and only trouble is news."""
+    """Whether a line is worth the operator's eye: Caddy tells of every request, and only errors are news."""
     if source != "caddy":
         return True
     record = _record(line)
-    return record is None or bool(level_of(record))
+    return record is None or level_of(record) == "error"
 
 
 class Tail:

@@ -19,8 +19,7 @@ def command(as_json: bool) -> None:
     """
     here = settings()
     try:
-        with Door(here.home) as door:
-            found = door.status()
+        found = Door(here.home).status()
     except NotRunning as error:
         found = at_rest(here, "asleep")
         if not as_json:
@@ -32,7 +31,7 @@ def command(as_json: bool) -> None:
         click.echo(json.dumps(found, indent=1))
         return
     if found["console"]:
-        click.echo(f"console  {found['console']['url']}")
+        click.echo(f"console  {found['console'].get('link') or found['console']['url']}")
     for endpoint in found["endpoints"]:
         click.echo(f"{endpoint['name']}  {endpoint['state']}  {endpoint['link'] or endpoint['url']}")
         for replica in endpoint["replicas"]:
@@ -42,21 +41,19 @@ def command(as_json: bool) -> None:
 
 def at_rest(here: Settings, state: str) -> dict[str, Any]:
     """What the endpoints of the stack file look like while no gateway answers for them."""
-    from infra.render import ports_of
-    from scripts.stack import spec_of
+    from scripts import configuration
 
-    spec = spec_of(here)
-    ports = ports_of(spec, here.port)
+    ports = configuration.current(here).ports
     return {
         "console": None,
         "endpoints": [
             {
                 "name": name,
-                "url": f"http://127.0.0.1:{ports[name]}/",
+                "url": f"http://127.0.0.1:{port}/",
                 "link": None,
                 "state": state,
                 "replicas": [],
             }
-            for name in spec.endpoints
+            for name, port in ports.items()
         ],
     }

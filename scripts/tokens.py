@@ -52,8 +52,7 @@ def command() -> None:
 @click.option("--expires", callback=_expires, help="After how long it ends, such as 90d; without it, never.")
 def new(endpoint: str, name: str, expires: str | None) -> None:
     """Make a token and print it. It is not shown again."""
-    with Door(settings().home) as door:
-        click.echo(door.new_token(endpoint, name, expires))
+    click.echo(Door(settings().home).new_token(endpoint, name, expires))
 
 
 @command.command("list")
@@ -61,8 +60,7 @@ def new(endpoint: str, name: str, expires: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show(endpoint: str | None, as_json: bool) -> None:
     """List tokens: their names and dates, never what they are."""
-    with Door(settings().home) as door:
-        tokens = door.tokens(endpoint)
+    tokens = Door(settings().home).tokens(endpoint)
     if as_json:
         import json
 
@@ -84,8 +82,7 @@ def show(endpoint: str | None, as_json: bool) -> None:
 @name_option
 def revoke(endpoint: str, name: str) -> None:
     """Take a token back: from now on it opens nothing."""
-    with Door(settings().home) as door:
-        door.revoke(endpoint, name)
+    Door(settings().home).revoke(endpoint, name)
     click.echo(f"{name} opens {endpoint} no longer")
 
 

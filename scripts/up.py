@@ -6,12 +6,10 @@ from typing import IO, Any
 
 import click
 
-from infra.render import ports_of, render
-from infra.spec import Spec
-from scripts import folders, ports
+from scripts import configuration, folders, ports
+from scripts.configuration import Configuration
 from scripts.gateway import Gateway, Hurry, why_ended
 from scripts.settings import Refusal, Settings, settings, shown
-from scripts.stack import spec_of
 
 _BEAT = 0.1
 _STATUS_EVERY = 0.3
@@ -26,21 +24,14 @@ def command() -> None:
     """
     began = time.monotonic()
     here = settings()
-    spec = spec_of(here)
-    if spec.team.runs_on != "local":
-        raise Refusal(
-            f"{shown(here.stack)} says runs_on: {spec.team.runs_on}, which is for `pulumi up`; "
-            "on this machine only runs_on: local"
-        )
     folders.make(here.home)
     lock = folders.hold(here.home)
-    wanted = ports_of(spec, here.port)
-    ports.refuse_taken({"the console": here.console_port, **wanted})
-    render(spec, here.home / "config", wanted, here.console_port)
+    configured = configuration.prepare(here)
     hurry = Hurry()
-    notes = folders.place_starters(here.home)
     gateway = Gateway(here.home)
-    Run(here, spec, wanted, gateway, hurry, began).until_stopped(notes, lock)
+    # The gateway has half a second to go before a studio could look for it.
+    notes = folders.place_starters(here.home)
+    Run(here, configured, gateway, hurry, began).until_stopped(notes, lock)
 
 
 class Run:
@@ -49,8 +40,7 @@ class Run:
     def __init__(
         self,
         here: Settings,
-        spec: Spec,
-        wanted: dict[str, int],
+        configured: Configuration,
         gateway: Gateway,
         hurry: Hurry,
         began: float,
@@ -59,7 +49,7 @@ class Run:
         from scripts.display import display
         from scripts.loglines import Tail
 
-        self._here, self._spec, self._ports = here, spec, wanted
+        self._here, self._now = here, configured
         self._gateway, self._hurry, self._began = gateway, hurry, began
         self._display = display()
         self._tail = Tail(here.home / "logs")
@@ -68,7 +58,7 @@ class Run:
         self._states: dict[str, str] = {}
         self._linked: set[str] = set()
         self._next_status = 0.0
-        self._stack_changed = self._stack_time()
+        self._stack_version = configuration.version(here)
 
     def until_stopped(self, notes: list[str], lock: IO[str]) -> None:
         """Follow what happens until somebody asks to stop or the gateway ends."""
@@ -98,7 +88,9 @@ class Run:
     def _beat(self) -> None:
         self._show_logs()
         if not self._open:
-            self._open = all(ports.answers(port) for port in (self._here.console_port, *self._ports.values()))
+            self._open = all(
+                ports.answers(port) for port in (self._here.console_port, *self._now.ports.values())
+            )
             if self._open:
                 self._display.say(f"the door answers after {self._seconds:.1f} s")
         if time.monotonic() >= self._next_status:
@@ -141,7 +133,7 @@ class Run:
                 self._display.say(f"{endpoint['name']}  {endpoint['link'] or endpoint['url']}")
         if "console" not in self._linked:
             self._linked.add("console")
-            self._display.say(f"console  {status['console']['url']}")
+            self._display.say(f"console  {status['console'].get('link') or status['console']['url']}")
 
     def _say_state(self, endpoint: Mapping[str, Any]) -> None:
         name, state = endpoint["name"], endpoint["state"]
@@ -155,34 +147,22 @@ class Run:
             self._display.say(f"{name} is {state}{f': {detail}' if detail else ''}")
 
     def _is_settled(self, endpoint: Mapping[str, Any]) -> bool:
-        known = self._spec.endpoints.get(endpoint["name"])
-        may_sleep = known is None or known.replicas.min == 0
+        may_sleep = self._now.least.get(endpoint["name"], 0) == 0
         return endpoint["state"] in ("ready", "failed") or (endpoint["state"] == "asleep" and may_sleep)
-
-    def _stack_time(self) -> int:
-        try:
-            return self._here.stack.stat().st_mtime_ns
-        except OSError:
-            return 0
 
     def _follow_stack(self) -> None:
         """A changed stack file counts at once; a broken one is told of and changes nothing."""
-        changed = self._stack_time()
-        if changed in (0, self._stack_changed):
+        version = configuration.version(self._here)
+        if version in (0, self._stack_version):
             return
-        self._stack_changed = changed
+        self._stack_version = version
+        stack = shown(self._here.stack)
         try:
-            spec = spec_of(self._here)
-            if spec.team.runs_on != "local":
-                raise Refusal(
-                    f"{shown(self._here.stack)} says runs_on: {spec.team.runs_on}: stop `easel up` first"
-                )
-            wanted = ports_of(spec, self._here.port, kept=self._ports)
-            ports.refuse_taken({name: port for name, port in wanted.items() if name not in self._ports})
+            self._now = configuration.follow(self._here, self._now)
         except Refusal as refusal:
-            self._display.say(f"{refusal.message}\nthe stack file is broken; everything goes on as before")
+            self._display.say(
+                f"{refusal.message}\n{stack} has changed and cannot be used; all goes on as before"
+            )
             return
-        render(spec, self._here.home / "config", wanted, self._here.console_port)
-        self._spec, self._ports = spec, wanted
-        self._linked &= {"console", *wanted}
-        self._display.say(f"{shown(self._here.stack)} has changed: {', '.join(spec.endpoints)}")
+        self._linked &= {"console", *self._now.ports}
+        self._display.say(f"{stack} has changed: {', '.join(self._now.ports)}")
