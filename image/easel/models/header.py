@@ -1,0 +1,191 @@
+"""The header of a safetensors file: which tensors it holds, of what type and shape, and where they lie.
+
+Read by hand, without torch or the safetensors library, because the header is what tells a checkpoint from a
+web page saved under its name, and because a file from a stranger must not be able to make the reader allocate
+or read at will. The format: https://github.com/huggingface/safetensors#format.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import BinaryIO, NoReturn
+
+from easel.models.disguise import disguise
+from easel.models.errors import CutShort, LyingHeader, MissingFile, NotSafetensors
+
+# The format's own limit. It is compared with the file's size before a byte of the header is read.
+HEADER_LIMIT = 100_000_000
+
+# Bits of one element, by the format's names.
+DTYPE_BITS: Mapping[str, int] = MappingProxyType(
+    {
+        "BOOL": 8, "U8": 8, "I8": 8, "I16": 16, "U16": 16, "I32": 32, "U32": 32, "I64": 64, "U64": 64,
+        "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8,
+        "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "F16": 16, "BF16": 16, "F32": 32, "F64": 64, "C64": 64,
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """One tensor: its type by the format's name, its shape, and its bytes `begin` (inclusive) to `end`
+    (exclusive).
+
+    Offsets count from the start of the file, so that they can be given to a read call as they are.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in the file."""
+        return self.end - self.begin
+
+    @property
+    def numel(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the first bytes of a safetensors file say.
+
+    `tensors` in the order of their bytes in the file; `metadata` is the free text of the writer; the weights
+    start at `header_bytes`; the file is `file_bytes` long.
+    """
+
+    tensors: Mapping[str, TensorInfo]
+    metadata: Mapping[str, str]
+    header_bytes: int
+    file_bytes: int
+
+
+def read_header(path: str | os.PathLike[str]) -> Header:
+    """Read and check the header of the safetensors file at `path`.
+
+    Reads the header only, and never past the end of the file. Raises MissingFile, NotSafetensors, CutShort or
+    LyingHeader.
+    """
+    name = Path(path).name
+    try:
+        with open(path, "rb") as file:
+            return _read(file, os.fstat(file.fileno()).st_size, name)
+    except OSError as error:
+        raise MissingFile(name, f"cannot be read ({error.strerror or error})") from error
+
+
+def _read(file: BinaryIO, size: int, name: str) -> Header:
+    start = file.read(9)
+    length = int.from_bytes(start[:8], "little")
+    if len(start) < 9 or length > HEADER_LIMIT or start[8:9] != b"{":
+        looks = disguise(start + file.read(1015), size)
+        if looks is not None:
+            raise NotSafetensors(name, looks)
+        if len(start) < 9:
+            raise CutShort(name, size, None)
+        raise NotSafetensors(name, "this is not a safetensors file, nor anything else that is known here; "
+                                   "download the .safetensors file of the model")  # fmt: skip
+    if 8 + length > size:
+        raise CutShort(name, size, None)
+    rest = file.read(length - 1)
+    if len(rest) != length - 1:
+        raise CutShort(name, size, None)
+    entries, metadata = _parse(start[8:9] + rest, name)
+    tensors = _check(entries, 8 + length, size, name)
+    return Header(MappingProxyType(tensors), MappingProxyType(metadata), 8 + length, size)
+
+
+def _parse(text: bytes, name: str) -> tuple[dict[str, object], dict[str, str]]:
+    """The JSON of the header, split into tensors and metadata."""
+
+    def no_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError("a name occurs twice")
+        return found
+
+    def no_constant(value: str) -> NoReturn:
+        raise ValueError(f"{value} is no number here")
+
+    try:
+        found = json.loads(text.decode(), object_pairs_hook=no_twins, parse_constant=no_constant)
+    except (ValueError, RecursionError) as error:
+        raise LyingHeader(
+            name, f"the header is damaged ({_first_line(error)}); download the file again"
+        ) from None
+    if not isinstance(found, dict):
+        raise LyingHeader(name, "the header is not a table of tensors; download the file again")
+    metadata = found.pop("__metadata__", None) or {}
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise LyingHeader(
+            name, "the header's metadata is not text; write the file again with the safetensors library"
+        )
+    return found, metadata
+
+
+def _check(entries: dict[str, object], start: int, size: int, name: str) -> dict[str, TensorInfo]:
+    """Every tensor, sane, in the order of the bytes, without a gap, an overlap or bytes left over."""
+    tensors = {key: _entry(key, value, start, name) for key, value in entries.items()}
+    ordered = dict(sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].end)))
+    position = start
+    for key, tensor in ordered.items():
+        if tensor.begin != position:
+            wrong = "overlaps the one before it" if tensor.begin < position else "leaves a gap before it"
+            raise LyingHeader(name, f"tensor {_short(key)} {wrong}; download the file again")
+        position = tensor.end
+    if position > size:
+        raise CutShort(name, size, position)
+    if position < size:
+        extra = size - position
+        raise LyingHeader(
+            name, f"{extra} bytes follow the last tensor; the file is damaged, download it again"
+        )
+    return ordered
+
+
+def _entry(key: str, value: object, start: int, name: str) -> TensorInfo:
+    def refuse(problem: str) -> NoReturn:
+        raise LyingHeader(name, f"tensor {_short(key)} {problem}; download the file again")
+
+    if not isinstance(value, dict):
+        refuse("has no description")
+    dtype, shape, offsets = value.get("dtype"), value.get("shape"), value.get("data_offsets")
+    if not isinstance(dtype, str) or dtype not in DTYPE_BITS:
+        refuse(f"is of the unknown type {_short(dtype)}")
+    if not isinstance(shape, list) or not all(_is_count(one) for one in shape):
+        refuse("has no shape")
+    if not isinstance(offsets, list) or len(offsets) != 2 or not all(_is_count(one) for one in offsets):
+        refuse("has no place in the file")
+    if len(shape) > 64:
+        refuse(f"has {len(shape)} dimensions")
+    begin, end = offsets
+    bits = math.prod(shape) * DTYPE_BITS[dtype]
+    if end < begin or (end - begin) * 8 != bits:
+        refuse(f"takes {end - begin} bytes where its type and shape need {bits / 8:g}" if bits < 2**60 else
+               "is larger than any file")  # fmt: skip
+    return TensorInfo(dtype, tuple(shape), start + begin, start + end)
+
+
+def _is_count(value: object) -> bool:
+    # Bounded, so that a product of 64 of them stays a number that can be printed.
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def _short(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 80 else shown[:77] + "..."
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return lines[0][:120] if lines else type(error).__name__

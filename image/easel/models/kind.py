@@ -1,0 +1,104 @@
+"""The kinds of model files, and A1111's names of the folders they live in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from easel.models.header import Header
+
+
+class Kind(StrEnum):
+    """What a file is for. The value is the folder below `models/`, spelt as A1111 spells it."""
+
+    CHECKPOINT = "Stable-diffusion"
+    VAE = "VAE"
+    LORA = "Lora"
+    EMBEDDING = "embeddings"
+    CONTROLNET = "ControlNet"
+    UPSCALER = "ESRGAN"
+    HYPERNETWORK = "hypernetworks"
+    TEXT_ENCODER = "text_encoder"
+
+    @property
+    def folder(self) -> str:
+        """The folder below `models/`."""
+        return self.value
+
+    @property
+    def words(self) -> str:
+        """How a sentence calls one file of this kind."""
+        return _WORDS[self]
+
+
+_WORDS: Mapping[Kind, str] = {
+    Kind.CHECKPOINT: "checkpoint",
+    Kind.VAE: "VAE",
+    Kind.LORA: "LoRA",
+    Kind.EMBEDDING: "embedding",
+    Kind.CONTROLNET: "ControlNet",
+    Kind.UPSCALER: "upscaler",
+    Kind.HYPERNETWORK: "hypernetwork",
+    Kind.TEXT_ENCODER: "text encoder",
+}
+
+_LORA_ENDS = (
+    ".lora_down.weight", ".lora_up.weight", ".lora_A.weight", ".lora_B.weight", ".lora.down.weight",
+    ".lora_linear_layer.down.weight", ".hada_w1_a", ".lokr_w1", ".lokr_w2", ".lokr_w1_a", ".oft_blocks",
+    ".oft_diag", ".dora_scale",
+)  # fmt: skip
+_EMBEDDING_KEYS = frozenset({"emb_params", "clip_l", "clip_g", "string_to_param", "<concept>"})
+
+
+def small_kind(header: Header) -> tuple[Kind | None, str] | None:
+    """What a file that is no checkpoint is: its kind (None: nothing the studio uses) and a phrase naming it.
+
+    None when it is none of the small kinds, so perhaps a checkpoint. A checkpoint that carries LoRA keys or
+    the like beside its UNet is still a checkpoint; the caller looks for the UNet first.
+    """
+    keys = header.tensors
+    if any(key.endswith(_LORA_ENDS) or key.startswith(("lora_unet_", "lora_te")) for key in keys):
+        return Kind.LORA, "a LoRA"
+    if (
+        any(key.startswith("control_model.") for key in keys)
+        or "controlnet_cond_embedding.conv_in.weight" in keys
+    ):
+        return Kind.CONTROLNET, "a ControlNet"
+    if "input_hint_block.0.weight" in keys:
+        return Kind.CONTROLNET, "a ControlNet"
+    if any(key.startswith(("adapter.body.", "adapter.conv_in", "body.0.block1")) for key in keys):
+        return Kind.CONTROLNET, "a T2I-Adapter"
+    if any(key.startswith(("ip_adapter.", "image_proj.")) for key in keys):
+        return Kind.CONTROLNET, "an IP-Adapter"
+    if _is_embedding(header):
+        return Kind.EMBEDDING, "a textual inversion embedding"
+    if any("motion_modules." in key for key in keys):
+        return None, "an AnimateDiff motion module"
+    if is_vae(header):
+        return Kind.VAE, "a VAE"
+    if "conv_first.weight" in keys or "model.0.weight" in keys or "model.1.sub.0.RDB1.conv1.0.weight" in keys:
+        return Kind.UPSCALER, "an upscaler (ESRGAN and the like)"
+    if any(key.startswith(("vision_model.", "visual.")) for key in keys):
+        return None, "a CLIP image encoder"
+    texts = ("text_model.", "encoder.block.0.layer.0.SelfAttention", "embeddings.token_embedding")
+    if any(key.startswith(texts) for key in keys):
+        return Kind.TEXT_ENCODER, "a text encoder alone"
+    return None
+
+
+def is_vae(header: Header) -> bool:
+    """True for a VAE alone, in the original (LDM) or the diffusers layout, with or without a prefix."""
+    keys = header.tensors
+    if any(key.startswith("model.diffusion_model.") for key in keys):
+        return False
+    return any(prefix + "decoder.conv_in.weight" in keys for prefix in ("", "first_stage_model.", "vae."))
+
+
+def _is_embedding(header: Header) -> bool:
+    keys = header.tensors
+    if _EMBEDDING_KEYS & set(keys):
+        return len(keys) <= 8
+    # One or two unnamed vectors of a text encoder's width.
+    widths = {768, 1024, 1280}
+    return 0 < len(keys) <= 2 and all(len(one.shape) <= 2 and one.shape[-1:] and one.shape[-1] in widths
+                                      for one in keys.values())  # fmt: skip

@@ -1,0 +1,54 @@
+"""One model file of the store, by all the names that A1111's clients know it under."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from easel.models.kind import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """One file. Immutable: a rescan or a finished hash makes a new one.
+
+    `name` is the path below the kind's folder with "/" ("anime/dream.safetensors"), which is unique; `sha256`
+    is "" until it has been computed; `size` is in bytes, `mtime` in seconds since 1970.
+    """
+
+    path: Path
+    name: str
+    kind: Kind
+    size: int
+    mtime: float
+    # a hash that became known does not make it another file
+    sha256: str = field(default="", compare=False)
+
+    @property
+    def model_name(self) -> str:
+        """A1111's `model_name`: the name without its ending, with "_" between folders."""
+        return self.name.rsplit(".", 1)[0].replace("/", "_")
+
+    @property
+    def stem(self) -> str:
+        """The file's own name without folders and ending; what prompts and infotexts use."""
+        return self.path.stem
+
+    @property
+    def hash(self) -> str:
+        """A1111's short hash: the first ten digits of the SHA-256, or "" until it is known."""
+        return self.sha256[:10]
+
+    @property
+    def title(self) -> str:
+        """A1111's title: "name.safetensors [0123456789]", without the bracket until the hash is known."""
+        return f"{self.name} [{self.hash}]" if self.sha256 else self.name
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Every name under which the file is found, the title first."""
+        names = [self.title, self.name, self.path.name, self.model_name, self.stem]
+        if self.sha256:
+            names += [self.hash, self.sha256, f"{self.path.name} [{self.hash}]", f"{self.stem} [{self.hash}]",
+                      f"{self.model_name} [{self.hash}]"]  # fmt: skip
+        return tuple(dict.fromkeys(names))

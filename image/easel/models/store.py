@@ -1,0 +1,207 @@
+"""The model store: the files below `EASEL_HOME/models`, in A1111's folders, found by A1111's names.
+
+Names come from strangers (API, infotexts). They are compared with names of files that were found by walking
+the folder, never joined to a path, so no name can lead out of it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+import structlog
+
+from easel.models.errors import UnknownModel
+from easel.models.hashes import Hashes
+from easel.models.kind import Kind
+from easel.models.model_file import ModelFile
+
+log = structlog.get_logger(__name__)
+
+SUFFIX = ".safetensors"
+# A file with one of these beside it is still being written by the program that made it.
+_UNFINISHED = (
+    ".part",
+    ".partial",
+    ".aria2",
+    ".tmp",
+    ".crdownload",
+    ".download",
+    ".downloading",
+    ".incomplete",
+)
+_PICKLES = (".ckpt", ".pt", ".pth", ".bin")
+# A1111 names hashes in brackets at the end of a title.
+_BRACKET = re.compile(r"\s*\[[0-9a-fA-F]*\]\s*$")
+# Shorter pieces of a name than this match anything.
+_SHORTEST_PIECE = 3
+
+
+class Store:
+    """The files below `root` (`EASEL_HOME/models`). Thread-safe; answers come from memory until `refresh()`.
+
+    With `hashing`, the SHA-256 of new files is computed in the background and appears in the ModelFiles when
+    known.
+    """
+
+    def __init__(self, root: Path, *, hashing: bool = True) -> None:
+        self.root = root.resolve()
+        self._hashing = hashing
+        self._hashes = Hashes(self.root)
+        self._lock = threading.Lock()
+        self._files: Mapping[Kind, tuple[ModelFile, ...]] | None = None
+
+    def folder(self, kind: Kind) -> Path:
+        """Where files of this kind live. May not exist yet."""
+        return self.root / kind.folder
+
+    def checkpoints(self) -> list[ModelFile]:
+        """All checkpoints, sorted by name."""
+        return self.files(Kind.CHECKPOINT)
+
+    def vaes(self) -> list[ModelFile]:
+        """All VAE files, sorted by name."""
+        return self.files(Kind.VAE)
+
+    def files(self, kind: Kind) -> list[ModelFile]:
+        """All files of a kind, sorted by name without regard to case."""
+        files = self._files
+        return list((files if files is not None else self.refresh())[kind])
+
+    def find_checkpoint(self, name: str) -> ModelFile:
+        """The checkpoint that A1111 would take for `name`; see `find`."""
+        return self.find(Kind.CHECKPOINT, name)
+
+    def find_vae(self, name: str) -> ModelFile:
+        """The VAE that A1111 would take for `name`; see `find`."""
+        return self.find(Kind.VAE, name)
+
+    def find(self, kind: Kind, name: str) -> ModelFile:
+        """The file called `name`: a title, file name, path below the folder, model name, short hash or
+        SHA-256.
+
+        Tried in A1111's order: the exact name; then without regard to case; then without the hash in
+        brackets; then as a piece of a title, if it is a piece of one title only. A file that was put there
+        since the last look is found too. Raises UnknownModel, with the nearest names, for anything else.
+        """
+        wanted = name.strip()
+        try:
+            return self._find(kind, wanted)
+        except UnknownModel:
+            self.refresh()
+            return self._find(kind, wanted)
+
+    def refresh(self) -> Mapping[Kind, tuple[ModelFile, ...]]:
+        """Look at the folders again. Cheap: names and times, no contents."""
+        found = MappingProxyType({kind: tuple(self._scan(kind)) for kind in Kind})
+        with self._lock:
+            self._files = found
+        if self._hashing:
+            # A1111 shows hashes of checkpoints and VAEs; the prompt hashes of LoRAs leave the header out and
+            # are made there.
+            new = [
+                file.path for kind in (Kind.CHECKPOINT, Kind.VAE) for file in found[kind] if not file.sha256
+            ]
+            self._hashes.compute_later(new, self._take_hashes)
+        return found
+
+    def remember_hash(self, path: Path, sha256: str) -> None:
+        """Note the SHA-256 of a file that was checked on its way in: it is not read for that again."""
+        self._hashes.remember(path.resolve(), path.stat(), sha256)
+        self._take_hashes()
+
+    def close(self) -> None:
+        """Stop the background hashing."""
+        self._hashes.close()
+
+    def _find(self, kind: Kind, wanted: str) -> ModelFile:
+        files = self.files(kind)
+        plain = _BRACKET.sub("", wanted)
+        for name in dict.fromkeys((wanted, plain)):
+            exact = [file for file in files if name in file.aliases]
+            loose = [file for file in files if name.lower() in map(str.lower, file.aliases)]
+            for matches in (exact, loose):
+                # A file whose whole path is meant comes before one in a folder that merely has the same file
+                # name.
+                whole = [file for file in matches if name.lower() in (file.name.lower(), file.title.lower())]
+                matches = whole if len(whole) == 1 else matches
+                if len(matches) == 1:
+                    return matches[0]
+                if matches:
+                    raise self._ambiguous(kind, wanted, matches)
+        pieces = [
+            file for file in files if len(plain) >= _SHORTEST_PIECE and plain.lower() in file.title.lower()
+        ]
+        if len(pieces) == 1:
+            return pieces[0]
+        if pieces:
+            raise self._ambiguous(kind, wanted, pieces)
+        raise UnknownModel(kind.words, wanted, [file.title for file in files], self._why(kind, wanted, files))
+
+    @staticmethod
+    def _ambiguous(kind: Kind, wanted: str, matches: Sequence[ModelFile]) -> UnknownModel:
+        names = [file.title for file in matches]
+        some = ", ".join(repr(one) for one in names[:5]) + (", …" if len(names) > 5 else "")
+        return UnknownModel(kind.words, wanted, names, f"it could be {some}; name one of them in full")
+
+    def _why(self, kind: Kind, wanted: str, files: Sequence[ModelFile]) -> str:
+        """A better reason than "no such name", where there is one."""
+        if not files:
+            return f"there is no .safetensors file in models/{kind.folder} yet"
+        if wanted.lower().endswith(_PICKLES):
+            return "pickles (.ckpt, .pt) are not opened, for they can run code; take the .safetensors file"
+        return ""
+
+    def _take_hashes(self) -> None:
+        with self._lock:
+            if self._files is None:
+                return
+            self._files = MappingProxyType(
+                {kind: tuple(self._with_hash(file) for file in files) for kind, files in self._files.items()}
+            )
+
+    def _with_hash(self, file: ModelFile) -> ModelFile:
+        return file if file.sha256 else self._model_file(file.path, file.name, file.kind) or file
+
+    def _scan(self, kind: Kind) -> list[ModelFile]:
+        folder = self.folder(kind)
+        looked = [
+            self._model_file(path, path.relative_to(folder).as_posix(), kind) for path in self._walk(folder)
+        ]
+        found = [file for file in looked if file is not None]
+        return sorted(found, key=lambda file: (file.name.lower(), file.name))
+
+    def _walk(self, folder: Path) -> Iterator[Path]:
+        for here, folders, names in os.walk(folder):
+            # In place: os.walk does not enter what is taken out. Links to folders are not entered in any
+            # case.
+            folders[:] = sorted(one for one in folders if not one.startswith("."))
+            unfinished = {
+                one.lower().removesuffix(end)
+                for one in names
+                for end in _UNFINISHED
+                if one.lower().endswith(end)
+            }
+            for name in names:
+                low = name.lower()
+                if low.startswith(".") or not low.endswith(SUFFIX) or low in unfinished or "\n" in name:
+                    continue
+                path = Path(here, name)
+                if path.is_symlink() and not path.resolve().is_relative_to(self.root):
+                    log.warning("model ignored: a link that leads out of the store", file=name)
+                    continue
+                yield path
+
+    def _model_file(self, path: Path, name: str, kind: Kind) -> ModelFile | None:
+        try:
+            status = path.stat()
+            name.encode()
+        except (OSError, UnicodeEncodeError):
+            return None
+        if not os.path.isfile(path):
+            return None
+        return ModelFile(path, name, kind, status.st_size, status.st_mtime, self._hashes.get(path, status))

@@ -1,0 +1,31 @@
+"""A checkpoint in memory: everything that turns words into pictures, from one file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from easel.models import ModelFile
+from easel.studio.families import Family
+
+
+@dataclass
+class Checkpoint:
+    """The modules of one checkpoint, on `device` in `dtype`, ready to draw.
+
+    `text_encoders` and `tokenizers` go together; `nbytes` is what the weights take. `vae` may have been
+    loaded from another file; its own `dtype` counts for what it is given, for it may be changed where half
+    precision overflows.
+    """
+
+    file: ModelFile
+    family: Family
+    unet: Any
+    vae: Any
+    text_encoders: tuple[Any, ...]
+    tokenizers: tuple[Any, ...]
+    device: torch.device
+    dtype: torch.dtype
+    nbytes: int

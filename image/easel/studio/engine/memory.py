@@ -1,0 +1,108 @@
+"""How much memory there is for a checkpoint, asked before a byte of it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import torch
+
+from easel.models import FileError, gigabytes
+
+# Beside the weights: what allocators round up, and on a GPU the activations of one picture at the family's
+# own size.
+_SLACK = 1.05
+_DRAWING = {"cpu": 200_000_000, "cuda": 1_500_000_000}
+# Memory of the GPUs that a team can choose from, in 10^9 bytes, with the shape's name in a stack file.
+_SHAPES = (
+    (16, "gpu.t4"),
+    (24, "gpu.l4 or gpu.a10"),
+    (40, "gpu.a100-40gb"),
+    (48, "gpu.l40s"),
+    (80, "gpu.h100"),
+)
+# What driver and CUDA context take of a card before the first tensor.
+_DRIVER = 1_000_000_000
+
+
+class TooLarge(FileError):
+    """The model does not fit into what memory is free. `need` and `have` in bytes."""
+
+    def __init__(self, name: str, need: int, have: int, device: torch.device) -> None:
+        where = "GPU memory" if device.type == "cuda" else "memory"
+        problem = f"it needs {gigabytes(need)} of {where} and {gigabytes(have)} are free"
+        super().__init__(name, f"{problem}; {_advice(need, device)}")
+        self.need = need
+        self.have = have
+
+
+def check_room(name: str, weights: int, scratch: int, device: torch.device) -> None:
+    """Raise TooLarge unless `weights` bytes, and `scratch` more while they are read, fit on `device` now."""
+    need, have = needed(weights, device), available(device)
+    if need + (scratch if device.type == "cpu" else 0) > have:
+        raise TooLarge(name, need, have, device)
+
+
+def needed(weights: int, device: torch.device) -> int:
+    """Bytes that serving a checkpoint with this many bytes of weights takes."""
+    return int(weights * _SLACK) + _DRAWING.get(device.type, 0)
+
+
+def available(device: torch.device) -> int:
+    """Bytes that can be had on `device` without anything being killed or swapped."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        # What torch holds but does not use is free for the next tensor.
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return min([psutil.virtual_memory().available, *_cgroup_rooms()])
+
+
+def _cgroup_rooms() -> Iterator[int]:
+    """Bytes left under each limit that a container or service manager put on this process."""
+    root = Path("/sys/fs/cgroup")
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        version2 = controllers == ""
+        top = root if version2 else root / "memory"
+        here = top / path.lstrip("/")
+        for folder in (here, *here.parents):
+            room = _room(folder, version2)
+            if room is not None:
+                yield room
+            if folder == top:
+                break
+
+
+def _room(folder: Path, version2: bool) -> int | None:
+    limit_name, usage_name = (
+        ("memory.max", "memory.current") if version2 else ("memory.limit_in_bytes", "memory.usage_in_bytes")
+    )
+    try:
+        limit = (folder / limit_name).read_text().strip()
+        if limit == "max" or int(limit) > 1 << 60:
+            return None
+        usage = int((folder / usage_name).read_text())
+        stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return None
+    # Cached file pages count as used but are given back on demand.
+    cache = int(stat.get("inactive_file", stat.get("total_inactive_file", 0)))
+    return max(0, int(limit) - usage + cache)
+
+
+def _advice(need: int, device: torch.device) -> str:
+    if device.type == "cuda":
+        total = torch.cuda.get_device_properties(device).total_memory
+        if need + _DRIVER <= total:
+            return "it would fit on this GPU if nothing else used it"
+    for size, shape in _SHAPES:
+        if need + _DRIVER <= size * 1_000_000_000:
+            return f"a GPU with {size} GB would hold it (shape {shape})"
+    return "no GPU shape holds it in this precision"

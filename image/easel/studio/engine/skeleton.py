@@ -1,0 +1,72 @@
+"""The modules of a family without their weights: built in milliseconds from the configuration in the package.
+
+Made on torch's "meta" device, which allocates nothing. The device is set for this thread only, so a
+checkpoint can be built while another one draws.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from torch import nn
+from transformers.models.clip.configuration_clip import CLIPTextConfig
+from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
+
+from easel.studio.families import Family, TextEncoder
+
+
+@dataclass
+class Skeleton:
+    """Modules whose parameters have shapes but no storage."""
+
+    unet: Any
+    vae: Any
+    text_encoders: tuple[Any, ...]
+
+
+def skeleton(family: Family) -> Skeleton:
+    """UNet, VAE and text encoders of a family. Touches no network: only files of `family.folder` are read."""
+    with torch.device("meta"):
+        unet = UNet2DConditionModel.from_config(_json(family.folder / "unet/config.json"))
+        encoders = tuple(_text_encoder(family.folder, one) for one in family.text_encoders)
+    return Skeleton(unet, vae_skeleton(family), encoders)
+
+
+def vae_skeleton(family: Family) -> Any:
+    """The VAE of a family alone."""
+    with torch.device("meta"):
+        return AutoencoderKL.from_config(_json(family.folder / "vae/config.json"))
+
+
+def fill(module: Any, tensors: dict[str, torch.Tensor], device: torch.device) -> None:
+    """Give a skeleton its weights, without a copy, and make it ready: evaluation only, no gradients."""
+    module.load_state_dict({name: tensors[name] for name in module.state_dict()}, strict=True, assign=True)
+    for name, buffer in list(module.named_buffers()):
+        if buffer.is_meta:
+            # The one buffer that no checkpoint has to hold: the numbers of the positions.
+            if not name.endswith("position_ids"):
+                raise RuntimeError(f"{type(module).__name__}.{name} has no value")
+            owner = module.get_submodule(name.rpartition(".")[0])
+            owner.position_ids = torch.arange(buffer.shape[-1], device=device).expand((1, -1))
+    module.eval().requires_grad_(False)
+
+
+def nbytes(module: nn.Module, dtype: torch.dtype) -> int:
+    """Bytes of the module's parameters in `dtype`."""
+    return sum(parameter.numel() for parameter in module.parameters()) * dtype.itemsize
+
+
+def _text_encoder(folder: Path, encoder: TextEncoder) -> Any:
+    config = CLIPTextConfig(**_json(folder / encoder.folder / "config.json"))
+    return CLIPTextModelWithProjection(config) if encoder.projected else CLIPTextModel(config)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found

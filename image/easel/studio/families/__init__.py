@@ -1,0 +1,134 @@
+"""The families of models that the studio draws with: one folder of configuration each, no weights.
+
+A folder holds what the family's published repository holds beside its weights (`model_index.json`,
+`scheduler/`, `unet/`, `vae/`, `text_encoder/`), so that no hub has to be asked for them, and `preview.json`,
+which turns latents into small pictures without the VAE. README.md says where each came from. The one
+tokenizer that all share is in `tokenizer/`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from easel.models import Architecture
+
+HERE = Path(__file__).parent
+TOKENIZER_FOLDER = HERE / "tokenizer"
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A linear guess of what a latent shows: colour = latent · factors + bias, one row of factors per latent
+    channel.
+
+    The latent as the UNet sees it (after `vae.config.scaling_factor`), the colours red, green, blue in -1..1,
+    one pixel for each latent pixel.
+    """
+
+    factors: tuple[tuple[float, float, float], ...]
+    bias: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """One text encoder: its folder, whether it ends in a projection, and whether OpenCLIP trained it."""
+
+    folder: str
+    projected: bool
+    open_clip: bool
+
+    @property
+    def pad_token(self) -> str:
+        """What texts are padded with in training: OpenCLIP's with token 0, OpenAI's with the end token."""
+        return "!" if self.open_clip else "<|endoftext|>"
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the engine has to know of a family beyond the weights.
+
+    `native` is the side in pixels that the family was trained on. `prediction_type` is "epsilon" or
+    "v_prediction", `scheduler_config` the published scheduler configuration. `pooled`: the UNet also takes
+    the last text encoder's pooled embedding and numbers on size and crop (`time_ids`): original size, crop,
+    and target size, or with `aesthetic_score` that score instead of the target size. `penultimate`: the
+    family attends to the text encoder's layer before last, without the final norm. `zero_empty`: an empty
+    negative prompt is all zeros rather than an encoded empty text. `inpaint`: the UNet takes mask and masked
+    picture as five more channels. `default_clip_skip` counts as A1111 does (1 is the family's own layer).
+    """
+
+    architecture: Architecture
+    folder: Path
+    latent_channels: int
+    downscale: int
+    native: int
+    prediction_type: str
+    scheduler_config: Mapping[str, Any]
+    text_encoders: tuple[TextEncoder, ...]
+    pooled: bool
+    aesthetic_score: bool
+    penultimate: bool
+    zero_empty: bool
+    inpaint: bool
+    preview: Preview
+    default_clip_skip: int = 1
+
+    @property
+    def name(self) -> str:
+        """The family's name, which is its folder's in the package."""
+        return self.architecture.value
+
+
+@cache
+def family(architecture: Architecture) -> Family:
+    """The family of this architecture, read from its folder in the package once."""
+    return read_family(HERE / architecture.value, architecture)
+
+
+def read_family(folder: Path, architecture: Architecture) -> Family:
+    """A family from a folder of configuration; tests give their own, shrunk folders."""
+    index = _json(folder / "model_index.json")
+    unet, vae = _json(folder / "unet/config.json"), _json(folder / "vae/config.json")
+    scheduler = _json(folder / "scheduler/scheduler_config.json")
+    preview = _json(folder / "preview.json")
+    pooled = unet.get("addition_embed_type") == "text_time"
+    downscale = 2 ** (len(vae["block_out_channels"]) - 1)
+    return Family(
+        architecture=architecture,
+        folder=folder,
+        latent_channels=vae["latent_channels"],
+        downscale=downscale,
+        native=unet["sample_size"] * downscale,
+        prediction_type=scheduler.get("prediction_type", "epsilon"),
+        scheduler_config=scheduler,
+        text_encoders=tuple(_text_encoders(folder, index)),
+        pooled=pooled,
+        aesthetic_score=bool(index.get("requires_aesthetics_score", False)),
+        # Of the published families, those with a pooled embedding are the ones trained on the layer before
+        # last.
+        penultimate=pooled,
+        zero_empty=bool(index.get("force_zeros_for_empty_prompt", False)),
+        inpaint=unet["in_channels"] > vae["latent_channels"],
+        preview=Preview(tuple(tuple(row) for row in preview["factors"]), tuple(preview["bias"])),
+    )
+
+
+def _text_encoders(folder: Path, index: Mapping[str, Any]) -> list[TextEncoder]:
+    found = []
+    for name in ("text_encoder", "text_encoder_2"):
+        cls = (index.get(name) or [None, None])[1]
+        if cls is None:
+            continue
+        config = _json(folder / name / "config.json")
+        # OpenAI's encoders have the quick kind of GELU; no field of the configuration names the origin.
+        found.append(TextEncoder(name, cls == "CLIPTextModelWithProjection", config["hidden_act"] == "gelu"))
+    return found
+
+
+def _json(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found

@@ -1,0 +1,169 @@
+"""Writes modules as an original single-file checkpoint: the reverse of what the loader does, written apart from it.
+
+The names follow the published checkpoints (counted in test_published_shapes.py), not diffusers' conversion tables, so
+that a mistake in those or in the loader does not cancel out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+Tensors = dict[str, torch.Tensor]
+
+_RESNET = {
+    "norm1": "in_layers.0", "conv1": "in_layers.2", "time_emb_proj": "emb_layers.1",
+    "norm2": "out_layers.0", "conv2": "out_layers.3", "conv_shortcut": "skip_connection",
+}  # fmt: skip
+_UNET_ENDS = {
+    "time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2",
+    "add_embedding.linear_1": "label_emb.0.0", "add_embedding.linear_2": "label_emb.0.2",
+    "conv_in": "input_blocks.0.0", "conv_norm_out": "out.0", "conv_out": "out.2",
+}  # fmt: skip
+_VAE_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
+_OPEN_CLIP = {
+    "layer_norm1": "ln_1", "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj",
+    "self_attn.out_proj": "attn.out_proj",
+}  # fmt: skip
+
+
+@dataclass
+class Layout:
+    """Which of the layouts found in the wild to write."""
+
+    position_ids: bool = True  # transformers before 4.31 saved them
+    text_model: bool = True  # transformers from 5.6 on leaves "text_model." out
+    ema: bool = False  # training leaves a second UNet behind
+    vae: bool = True
+    extra_layer: bool = True  # the original OpenCLIP encoder of SD 2.x has one layer more than is used
+
+
+def checkpoint(modules: Any, layout: Layout | None = None) -> Tensors:
+    """All tensors of a checkpoint, from an object with `unet`, `vae` and `text_encoders`."""
+    layout = layout or Layout()
+    found = {f"model.diffusion_model.{name}": tensor for name, tensor in unet(modules.unet).items()}
+    if layout.ema:
+        found |= {
+            f"model_ema.{name.replace('.', '')}": tensor + 1 for name, tensor in unet(modules.unet).items()
+        }
+    if layout.vae:
+        found |= {f"first_stage_model.{name}": tensor for name, tensor in vae(modules.vae).items()}
+    encoders = modules.text_encoders
+    xl = hasattr(modules.unet, "add_embedding") and modules.unet.add_embedding is not None
+    for index, encoder in enumerate(encoders):
+        prefix = f"conditioner.embedders.{index}." if xl else "cond_stage_model."
+        if encoder.config.hidden_act == "gelu":
+            found |= {
+                f"{prefix}model.{name}": tensor for name, tensor in open_clip(encoder, layout, xl).items()
+            }
+        else:
+            found |= {f"{prefix}transformer.{name}": tensor for name, tensor in clip(encoder, layout).items()}
+    return {name: tensor.contiguous() for name, tensor in found.items()}
+
+
+def unet(module: Any) -> Tensors:
+    """UNet tensors by their original names, without prefix."""
+    depth = module.config.layers_per_block
+    attended = [
+        any("attentions" in name for name, _ in block.named_parameters()) for block in module.up_blocks
+    ]
+    return {_unet_name(name, depth, attended): tensor for name, tensor in module.state_dict().items()}
+
+
+def _unet_name(name: str, depth: int, attended: list[bool]) -> str:
+    for ours, theirs in _UNET_ENDS.items():
+        if name.startswith(ours + "."):
+            return theirs + name.removeprefix(ours)
+    if found := re.fullmatch(r"(down|up)_blocks\.(\d+)\.(\w+)\.(\d+)\.(.+)", name):
+        side, block, part, index, rest = found[1], int(found[2]), found[3], int(found[4]), found[5]
+        first = 1 + block * (depth + 1) if side == "down" else block * (depth + 1)
+        place = f"{'input' if side == 'down' else 'output'}_blocks."
+        if part == "resnets":
+            return f"{place}{first + index}.0.{_renamed(rest, _RESNET)}"
+        if part == "attentions":
+            return f"{place}{first + index}.1.{rest}"
+        if part == "downsamplers":
+            return f"{place}{first + depth}.0.{rest.replace('conv', 'op')}"
+        return f"{place}{first + depth}.{2 if attended[block] else 1}.{rest}"
+    if found := re.fullmatch(r"mid_block\.(\w+)\.(\d+)\.(.+)", name):
+        if found[1] == "attentions":
+            return f"middle_block.1.{found[3]}"
+        return f"middle_block.{int(found[2]) * 2}.{_renamed(found[3], _RESNET)}"
+    raise ValueError(name)
+
+
+def vae(module: Any) -> Tensors:
+    """VAE tensors by their original names, without prefix; attention as 1x1 convolutions."""
+    blocks = len(module.config.block_out_channels)
+    found = {}
+    for name, tensor in module.state_dict().items():
+        new = _vae_name(name, blocks)
+        attention = re.search(r"\.(q|k|v|proj_out)\.weight$", new)
+        found[new] = tensor[:, :, None, None] if attention else tensor
+    return found
+
+
+def _vae_name(name: str, blocks: int) -> str:
+    name = name.replace("conv_norm_out", "norm_out").replace("conv_shortcut", "nin_shortcut")
+    name = re.sub(r"down_blocks\.(\d+)\.resnets\.(\d+)", r"down.\1.block.\2", name)
+    name = re.sub(
+        r"up_blocks\.(\d+)\.resnets\.(\d+)", lambda m: f"up.{blocks - 1 - int(m[1])}.block.{m[2]}", name
+    )
+    name = re.sub(r"down_blocks\.(\d+)\.downsamplers\.0", r"down.\1.downsample", name)
+    name = re.sub(r"up_blocks\.(\d+)\.upsamplers\.0", lambda m: f"up.{blocks - 1 - int(m[1])}.upsample", name)
+    name = re.sub(r"mid_block\.resnets\.(\d)", lambda m: f"mid.block_{int(m[1]) + 1}", name)
+    if found := re.fullmatch(r"(\w+)\.mid_block\.attentions\.0\.(.+)", name):
+        return f"{found[1]}.mid.attn_1.{_renamed(found[2], _VAE_ATTENTION)}"
+    return name
+
+
+def clip(module: Any, layout: Layout) -> Tensors:
+    """OpenAI's text encoder as transformers saved it."""
+    prefix = "text_model." if layout.text_model else ""
+    found = {prefix + name: tensor for name, tensor in module.state_dict().items()}
+    if layout.position_ids:
+        found[prefix + "embeddings.position_ids"] = torch.arange(77)[None]
+    return found
+
+
+def open_clip(module: Any, layout: Layout, xl: bool) -> Tensors:
+    """OpenCLIP's text encoder: q, k and v in one, other names, the projection the other way round."""
+    state = {name.removeprefix("text_model."): tensor for name, tensor in module.state_dict().items()}
+    found: Tensors = {"logit_scale": torch.tensor(4.6)}
+    layers = module.config.num_hidden_layers
+    for index in range(layers):
+        found |= dict(_open_clip_layer(state, index, index))
+    if layout.extra_layer and not xl:
+        found |= {name: tensor + 1 for name, tensor in _open_clip_layer(state, layers - 1, layers)}
+        found["text_projection"] = torch.zeros(module.config.hidden_size, module.config.hidden_size)
+    found["token_embedding.weight"] = state["embeddings.token_embedding.weight"]
+    found["positional_embedding"] = state["embeddings.position_embedding.weight"]
+    for end in ("weight", "bias"):
+        found[f"ln_final.{end}"] = state[f"final_layer_norm.{end}"]
+    if "text_projection.weight" in state:
+        found["text_projection"] = state["text_projection.weight"].T
+    return found
+
+
+def _open_clip_layer(
+    state: Mapping[str, torch.Tensor], index: int, as_index: int
+) -> Iterator[tuple[str, torch.Tensor]]:
+    ours, theirs = f"encoder.layers.{index}.", f"transformer.resblocks.{as_index}."
+    for end in ("weight", "bias"):
+        fused = [state[f"{ours}self_attn.{one}_proj.{end}"] for one in "qkv"]
+        yield f"{theirs}attn.in_proj_{end}", torch.cat(fused)
+    for name, tensor in state.items():
+        rest = name.removeprefix(ours)
+        if name.startswith(ours) and not re.match(r"self_attn\.[qkv]_proj", rest):
+            yield theirs + _renamed(rest, _OPEN_CLIP), tensor
+
+
+def _renamed(rest: str, table: Mapping[str, str]) -> str:
+    for ours, theirs in table.items():
+        if rest.startswith(ours + "."):
+            return theirs + rest.removeprefix(ours)
+    return rest
