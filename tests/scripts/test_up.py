@@ -1,0 +1,293 @@
+"""`easel up` as a person or a program runs it: real gateway, real Caddy, a tiny replica."""
+
+import json
+import os
+import signal
+import socket
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.folders import MODEL_FOLDERS
+from tests.scripts.running import STACK, Up, easel, environment, free_ports, processes, until, up
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One `easel up` for the tests that leave it as it is."""
+    folder = tmp_path_factory.mktemp("up")
+    (folder / "Pulumi.here.yaml").write_text(STACK)
+    first = free_ports()
+    with up(environment(folder / "home", first + 1, folder / "Pulumi.here.yaml")) as found:
+        found.says("studio is ready after")
+        yield found
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    """Settings of an easel of one's own."""
+    stack = tmp_path / "Pulumi.here.yaml"
+    stack.write_text(STACK)
+    return environment(tmp_path / "home", free_ports() + 1, stack)
+
+
+def test_a_line_for_each_endpoint_and_the_console(running: Up) -> None:
+    """`studio  http://127.0.0.1:7860/?token=…`, as soon as the door answers, and how long that took."""
+    port = int(running.env["EASEL_PORT"])
+    assert running.link("studio").startswith(f"http://127.0.0.1:{port}/?token=")
+    assert running.link("console").startswith(f"http://127.0.0.1:{port - 1}/")
+    assert running.says("the door answers after").endswith(" s")
+
+
+def test_the_link_opens_the_door(running: Up) -> None:
+    """What was printed works: the link leads through Caddy and gateway to the replica."""
+    jar = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with jar.open(
+        urllib.request.Request(running.link("studio"), headers={"Accept": "text/html"}), timeout=20
+    ) as answer:
+        assert answer.status == 200
+
+
+def test_status_is_as_the_contract_says(running: Up) -> None:
+    """docs/architecture.md: console, endpoints, replicas, and nothing less."""
+    done = easel("status", "--json", env=running.env)
+    assert done.returncode == 0
+    status = json.loads(done.stdout)
+    assert status["console"]["url"].startswith("http://127.0.0.1:")
+    [studio] = status["endpoints"]
+    assert studio.keys() >= {"name", "url", "link", "state", "replicas"}
+    assert (studio["name"], studio["state"], studio["link"]) == ("studio", "ready", running.link("studio"))
+    [replica] = studio["replicas"]
+    assert replica.keys() >= {"id", "state", "since"}
+    assert "studio  ready  http" in easel("status", env=running.env).stdout
+
+
+def test_a_token_is_made_listed_used_and_taken_back(running: Up) -> None:
+    """`token new` prints the token and nothing else, so that a script can take it."""
+    made = easel("token", "new", "--endpoint", "studio", "--name", "ci", "--expires", "90d", env=running.env)
+    assert made.returncode == 0, made.stderr
+    token = made.stdout.strip()
+    assert made.stdout == f"{token}\n"
+    assert " " not in token
+
+    def status_with(token: str) -> int:
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{running.env['EASEL_PORT']}/sdapi/v1/progress",
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        try:
+            with urllib.request.urlopen(asked, timeout=20) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    assert status_with(token) != 401
+    assert status_with(token + "x") == 401
+    listed = easel("token", "list", env=running.env).stdout
+    assert "ci" in listed
+    assert token not in listed
+    names = [each["name"] for each in json.loads(easel("token", "list", "--json", env=running.env).stdout)]
+    assert "ci" in names
+    assert easel("token", "revoke", "--endpoint", "studio", "--name", "ci", env=running.env).returncode == 0
+    assert status_with(token) == 401
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("new", "--endpoint", "studo", "--name", "ci"), "studo"),
+        (("new", "--endpoint", "studio", "--name", "a b"), "is not a token's name"),
+        (("new", "--endpoint", "studio", "--name", "../x"), "is not a token's name"),
+        (("new", "--endpoint", "studio", "--name", "ci", "--expires", "soon"), "is not a duration"),
+        (("new", "--endpoint", "studio", "--name", "ci", "--expires", "0d"), "no time at all"),
+        (("new", "--endpoint", "Studio/..", "--name", "ci"), "is not a name for an endpoint"),
+        (("revoke", "--endpoint", "studio", "--name", "nobody"), "nobody"),
+        (("new", "--name", "ci"), "--endpoint"),
+    ],
+)
+def test_a_token_that_cannot_be_is_refused_in_a_line(
+    running: Up, arguments: tuple[str, ...], said: str
+) -> None:
+    """Exit 2, no token on standard output, no traceback."""
+    done = easel("token", *arguments, env=running.env)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_second_easel_under_the_same_home_is_refused(running: Up) -> None:
+    """Two gateways over one folder would fight for it."""
+    done = easel("up", env=running.env)
+    assert done.returncode == 2
+    assert "is already running under" in done.stderr
+    assert f"(process {running.process.pid})" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_taken_port_is_refused_with_who_has_it(running: Up, tmp_path: Path) -> None:
+    """One clear line, exit 2, and nothing is started."""
+    env = running.env | {"EASEL_HOME": str(tmp_path / "other")}
+    done = easel("up", env=env)
+    assert done.returncode == 2
+    assert f"port {int(env['EASEL_PORT']) - 1} for the console is taken by caddy (process " in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not processes(str(tmp_path / "other"))
+
+
+def test_logs_are_readable(running: Up) -> None:
+    """`easel logs` shows times, sources and sentences, not JSON."""
+    done = easel("logs", "gateway", env=running.env)
+    assert "the door is open" in done.stdout
+    assert not any(line.startswith("{") for line in done.stdout.splitlines())
+    assert easel("logs", "nobody", env=running.env).returncode == 2
+
+
+def test_doctor_sees_that_easel_runs(running: Up) -> None:
+    """Ports that easel itself uses are no fault."""
+    done = easel("doctor", env=running.env)
+    assert "is in use, and easel runs" in done.stdout
+    assert done.returncode == 0, done.stdout
+
+
+def test_no_token_is_in_a_log(running: Up) -> None:
+    """Links are printed for the person; logs are read by others."""
+    token = running.link("studio").split("token=")[1]
+    for file in Path(running.env["EASEL_HOME"], "logs").iterdir():
+        assert token not in file.read_text(errors="replace"), file.name
+    assert not any(token in line for line in running.err)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_stopping_stops_everything(env: dict[str, str], number: int) -> None:
+    """Ctrl-C, `kill` and a closed terminal: no process is left, and the exit is clean."""
+    with up(env) as running:
+        running.says("studio is ready after")
+        assert running.stop(number) == 0
+        assert running.out[-1] == "stopped"
+    until(lambda: not processes(env["EASEL_HOME"]), 5)
+
+
+def test_ctrl_c_twice_stops_at_once(env: dict[str, str]) -> None:
+    """Whoever asks twice does not want to wait."""
+    with up(env) as running:
+        running.says("http")
+        running.process.send_signal(signal.SIGINT)
+        running.says("stopping")
+        assert running.stop() == 0
+    until(lambda: not processes(env["EASEL_HOME"]), 15)
+
+
+def test_kill_9_leaves_nothing_running(env: dict[str, str]) -> None:
+    """A terminal that crashes must not leave a gateway that holds the ports."""
+    with up(env) as running:
+        running.says("studio is ready after")
+        running.process.kill()
+        running.process.wait()
+        until(lambda: not processes(env["EASEL_HOME"]), 25)
+    with up(env) as again:
+        again.says("studio is ready after")
+
+
+def test_the_second_start_keeps_links_and_is_as_fast(env: dict[str, str]) -> None:
+    """A link that was handed out works after a restart; what was rendered is used again."""
+    with up(env) as running:
+        first = running.link("studio")
+        running.stop()
+    rendered = Path(env["EASEL_HOME"], "config", "studio.json").stat().st_mtime_ns
+    with up(env) as running:
+        assert running.link("studio") == first
+    assert Path(env["EASEL_HOME"], "config", "studio.json").stat().st_mtime_ns == rendered
+
+
+def test_a_changed_stack_file_counts_at_once(env: dict[str, str]) -> None:
+    """A second endpoint in seconds; a broken file is told of and changes nothing."""
+    stack = Path(env["EASEL_STACK"])
+    with up(env) as running:
+        running.says("studio is ready after")
+        stack.write_text(STACK + "    second: {shape: cpu.smal}\n")
+        running.says("did you mean cpu.small?")
+        running.says("all goes on as before")
+        stack.write_text(STACK + "    second: {shape: cpu.small, replicas: {max: 1}}\n")
+        link = running.link("second")
+        assert link.startswith(f"http://127.0.0.1:{int(env['EASEL_PORT']) + 1}/?token=")
+
+
+def test_a_first_start_makes_a1111s_folders(env: dict[str, str]) -> None:
+    """People who come from A1111 find their folders."""
+    with up(env) as running:
+        running.says("http")
+        for name in MODEL_FOLDERS:
+            assert Path(env["EASEL_HOME"], "models", name).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"EASEL_PORT": "http"}, "EASEL_PORT is 'http': it must be a port from 1025 to 65535"),
+        ({"EASEL_PORT": "80"}, "it must be a port from 1025"),
+        ({"EASEL_PORT": "65536"}, "it must be a port"),
+        ({"EASEL_PORT": "٧٨٦٠"}, "it must be a port"),
+        ({"EASEL_STACK": "lokal"}, "there is no such file; did you mean Pulumi.local.yaml?"),
+        ({"EASEL_STACK": "/nowhere/x.yaml"}, "there is no such file"),
+        ({"EASEL_HOME": "/nowhere/at/all"}, "there is no folder /nowhere/at"),
+        ({"EASEL_HOME": "/dev/null"}, "/dev/null: "),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_in_a_line(
+    env: dict[str, str], change: dict[str, str], said: str
+) -> None:
+    """One clear line on standard error, exit 2."""
+    done = easel("up", env=env | change)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_broken_spec_is_refused_with_all_its_faults(env: dict[str, str]) -> None:
+    """A line for each, exit 2, and nothing is started."""
+    Path(env["EASEL_STACK"]).write_text(
+        "config: {easel:team: {runs_on: here}, easel:endpoints: {a: {shape: x}}}"
+    )
+    done = easel("up", env=env)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 2
+    assert "easel:team.runs_on" in done.stderr
+    assert "easel:endpoints.a.shape" in done.stderr
+
+
+def test_a_stack_for_the_cloud_is_sent_to_pulumi(env: dict[str, str]) -> None:
+    """`make up` never pretends to provision."""
+    text = STACK.replace("runs_on: local", "domain: a.example.com")
+    Path(env["EASEL_STACK"]).write_text(text)
+    done = easel("up", env=env)
+    assert done.returncode == 2
+    assert "says runs_on: instances, which is for `pulumi up`" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_home_that_cannot_be_written_is_refused(env: dict[str, str], tmp_path: Path) -> None:
+    """Said before anything is started."""
+    (tmp_path / "fixed").mkdir(mode=0o500)
+    done = easel("up", env=env | {"EASEL_HOME": str(tmp_path / "fixed" / "home")})
+    assert done.returncode == 2
+    assert "permission denied" in done.stderr
+
+
+def test_a_gateway_that_cannot_start_says_why(env: dict[str, str]) -> None:
+    """Its last words, not just that it is gone."""
+    done = easel("up", env=env | {"PATH": "/nowhere", "EASEL_REPLICA": "'"})
+    assert done.returncode in (1, 2)
+    assert done.stderr.strip()
+
+
+def test_a_port_is_free_again_after_the_end(env: dict[str, str]) -> None:
+    """The next program may have it."""
+    with up(env) as running:
+        running.says("http")
+        running.stop()
+    with socket.create_server(("127.0.0.1", int(env["EASEL_PORT"]))):
+        pass
