@@ -29,7 +29,11 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def machine() -> str:
     """One line about this machine."""
     model = next(
-        (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
         platform.processor(),
     )
     import torch

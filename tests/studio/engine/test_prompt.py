@@ -51,7 +51,9 @@ def test_any_text_parses_without_loss(text: str) -> None:
     assert all(abs(span.weight) <= MAX_WEIGHT for span in spans)
 
 
-@pytest.mark.parametrize("prompt", ["(" * 20_000, "(a" * 7_000 + ")" * 6_000, "[" * 10_000 + "x" + "]" * 10_000])
+@pytest.mark.parametrize(
+    "prompt", ["(" * 20_000, "(a" * 7_000 + ")" * 6_000, "[" * 10_000 + "x" + "]" * 10_000]
+)
 def test_brackets_without_end_cost_no_more_than_letters(prompt: str) -> None:
     """A prompt made to be slow is not: one person's brackets must not hold up everyone's pictures."""
     began = time.process_time()

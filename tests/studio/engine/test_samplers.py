@@ -52,7 +52,7 @@ def test_names(name: str, schedule: str | None, sampler: str, label: str) -> Non
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda s: s.name)
 @pytest.mark.parametrize("schedule", SCHEDULE_TYPES, ids=lambda s: s.name)
 def test_every_joined_name_splits(sampler: Sampler, schedule: ScheduleType) -> None:
-    """"<sampler> <schedule>" is understood for every pair, by label, name or alias."""
+    """ "<sampler> <schedule>" is understood for every pair, by label, name or alias."""
     for spelling in (schedule.label, schedule.name, *schedule.aliases):
         assert resolve(f"{sampler.name} {spelling}") == (sampler, schedule)
 
@@ -77,7 +77,9 @@ def test_any_name_is_known_or_refused(name: str, schedule: str) -> None:
     assert sampler in SAMPLERS
 
 
-def sample(config: dict[str, object], sampler: Sampler, schedule: ScheduleType, steps: int, seed: int = 3) -> torch.Tensor:
+def sample(
+    config: dict[str, object], sampler: Sampler, schedule: ScheduleType, steps: int, seed: int = 3
+) -> torch.Tensor:
     """Run a sampler on the one problem whose answer is known: all the data is a single picture.
 
     Then the best possible denoiser has a closed form: the noise in `a·x0 + s·noise` is what is left after `a·x0`.
@@ -137,7 +139,8 @@ def test_karras_changes_euler_a() -> None:
     euler_a, karras = resolve("Euler a Karras")
     euler, _ = resolve("Euler")
     assert torch.allclose(
-        make_scheduler(config, euler_a, karras, 12, 0).sigmas, make_scheduler(config, euler, karras, 12, 0).sigmas
+        make_scheduler(config, euler_a, karras, 12, 0).sigmas,
+        make_scheduler(config, euler, karras, 12, 0).sigmas,
     )
 
 

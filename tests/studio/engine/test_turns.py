@@ -53,7 +53,9 @@ def test_pictures_of_one_owner_take_turns() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xy"), st.integers(1, 4)), min_size=1, max_size=20),
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from("xy"), st.integers(1, 4)), min_size=1, max_size=20
+    ),
     st.integers(1, 8),
 )
 def test_a_call_is_of_one_kind_without_repeats(rows: list[tuple[str, str, int]], width: int) -> None:

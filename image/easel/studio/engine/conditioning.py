@@ -110,7 +110,9 @@ def _chunks(text: str, tokenizer: Any) -> list[_Chunk]:
             ids, weights = [], []
             continue
         # `verbose=False`: longer than 77 tokens is what chunks are for, not something to warn of
-        for token in tokenizer(span.text, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]:
+        for token in tokenizer(span.text, add_special_tokens=False, truncation=False, verbose=False)[
+            "input_ids"
+        ]:
             if len(ids) == CHUNK:
                 cut = _cut(ids, comma) if token != comma else CHUNK
                 done.append(_Chunk(ids[:cut], weights[:cut]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import structlog
@@ -105,9 +106,11 @@ class Engine:
         except (NoCheckpoint, ModelError) as error:
             log.warning("no default checkpoint", reason=str(error))
             first = None
+        began = time.perf_counter()
         try:
             from easel.studio.engine.worker import Worker
 
+            log.info("imported", seconds=round(time.perf_counter() - began, 3))
             worker = Worker(self._inbox, self._device, self._dtype)
         except Exception as error:
             self._inbox.say("failed", f"the engine did not start: {error}")

@@ -106,7 +106,9 @@ class Job:
             self._preview_wanted = time.monotonic()
         return self._progress
 
-    def watch(self, *, preview: bool = False, every: float = 0.1, timeout: float | None = None) -> Iterator[Progress]:
+    def watch(
+        self, *, preview: bool = False, every: float = 0.1, timeout: float | None = None
+    ) -> Iterator[Progress]:
         """Progress as it changes, at most once in `every` seconds, ending with a final one.
 
         Raises TimeoutError when nothing at all changed for `timeout` seconds.

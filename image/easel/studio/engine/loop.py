@@ -168,9 +168,7 @@ class Loop:
         if (height, width) not in self._extra:
             vae = self.checkpoint.vae
             scale = self.checkpoint.family.downscale
-            grey = torch.full(
-                (1, 3, height * scale, width * scale), 0.5, device=self.device, dtype=vae.dtype
-            )
+            grey = torch.full((1, 3, height * scale, width * scale), 0.5, device=self.device, dtype=vae.dtype)
             masked = vae.encode(grey).latent_dist.mode() * vae.config.scaling_factor
             mask = torch.ones((1, 1, height, width), device=self.device)
             self._extra[height, width] = torch.cat([mask, masked.float()], dim=1)

@@ -73,7 +73,9 @@ SAMPLERS: tuple[Sampler, ...] = (
         automatic="Exponential",
         stochastic=True,
     ),
-    Sampler("Euler a", ("k_euler_a", "k_euler_ancestral"), "EulerAncestralDiscreteScheduler", stochastic=True),
+    Sampler(
+        "Euler a", ("k_euler_a", "k_euler_ancestral"), "EulerAncestralDiscreteScheduler", stochastic=True
+    ),
     Sampler("Euler", ("k_euler",), "EulerDiscreteScheduler"),
     Sampler("LMS", ("k_lms",), "LMSDiscreteScheduler"),
     Sampler("Heun", ("k_heun",), "HeunDiscreteScheduler", second_order=True),
@@ -147,7 +149,12 @@ def _split(name: str) -> tuple[str, ScheduleType | None]:
 
 
 def make_scheduler(
-    config: Mapping[str, Any], sampler: Sampler, schedule: ScheduleType, steps: int, seed: int, device: str = "cpu"
+    config: Mapping[str, Any],
+    sampler: Sampler,
+    schedule: ScheduleType,
+    steps: int,
+    seed: int,
+    device: str = "cpu",
 ) -> Any:
     """A diffusers scheduler for one picture, its timesteps set.
 

@@ -1,0 +1,43 @@
+"""`python -m bench [NAME …]`: measure, and print tables in Markdown. Names: startup, txt2img, crowd."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import crowd, startup, txt2img
+from bench.plain import plain_pipeline
+from bench.running import ROOT, running
+from bench.table import machine, markdown
+
+STARTER = ROOT / "image" / "starter" / "easel-starter.safetensors"
+HEADER = ("what", "Easel", "peer", "ratio (range of pairs)", "promise")
+
+
+def main(names: list[str]) -> None:
+    """Run what was asked for, all without names."""
+    wanted = names or ["startup", "txt2img", "crowd"]
+    say = sys.stdout.write
+    say(f"{machine()}\n\n")
+    found: list[list[str]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        models = home / "models" / "Stable-diffusion"
+        models.mkdir(parents=True)
+        shutil.copy(STARTER, models)
+        if "startup" in wanted:
+            found += startup.rows(home)
+        drawing: dict[str, Callable[..., object]] = {"txt2img": txt2img.rows, "crowd": crowd.rows}
+        if any(name in wanted for name in drawing):
+            with running(home) as easel, plain_pipeline(STARTER) as plain:
+                for name, rows in drawing.items():
+                    if name in wanted:
+                        found += rows(easel, plain)  # type: ignore[call-overload]
+    say(markdown(HEADER, found) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,45 @@
+"""The peer's process, driven from here."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from bench.running import ROOT
+
+
+class Plain:
+    """A plain diffusers pipeline in its own process."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def draw(self, request: Mapping[str, object]) -> float:
+        """Draw one picture; the seconds the pipeline call took."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline())
+        return float(answer["seconds"])
+
+
+@contextlib.contextmanager
+def plain_pipeline(checkpoint: Path) -> Iterator[Plain]:
+    """Start the peer, wait until its pipeline is loaded, and stop it at the end."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.peer", str(checkpoint)],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout
+        while (line := process.stdout.readline()) and line.strip() != "ready":
+            pass
+        yield Plain(process)
+    finally:
+        assert process.stdin
+        process.stdin.close()
+        process.wait(30)

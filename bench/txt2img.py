@@ -1,0 +1,58 @@
+"""One picture at a time: through door and API, against the plain pipeline's call, turn by turn."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import httpx
+
+from bench.plain import Plain
+from bench.running import Running
+from bench.table import pair_ratio, spread
+
+SIZES = {"native size, 128x128": (128, 15), "512x512": (512, 5)}
+
+
+def request(prompt: str, side: int, seed: int) -> dict[str, object]:
+    """The same picture for both sides: Euler, 20 steps, CFG scale 7."""
+    return {
+        "prompt": prompt,
+        "negative_prompt": "",
+        "width": side,
+        "height": side,
+        "steps": 20,
+        "cfg_scale": 7.0,
+        "seed": seed,
+        "sampler_name": "Euler",
+        "scheduler": "SGM Uniform",
+    }
+
+
+def draw(client: httpx.Client, body: dict[str, object]) -> float:
+    """Seconds from sending a request at the door to having its picture."""
+    began = time.perf_counter()
+    answer = client.post("/sdapi/v1/txt2img", json=body)
+    answer.raise_for_status()
+    assert len(answer.json()["images"]) == 1
+    return time.perf_counter() - began
+
+
+def rows(easel: Running, plain: Plain) -> Iterator[list[str]]:
+    """A row for each size: ours, theirs, the ratio of medians (at most 1.05 is the promise)."""
+    with easel.client() as client:
+        for name, (side, rounds) in SIZES.items():
+            ours, theirs = [], []
+            for number in range(rounds + 1):
+                body = request("a small red circle on a blue background", side, number)
+                pair = (draw(client, body), plain.draw(body))
+                if number:  # the first warms both up
+                    ours.append(pair[0])
+                    theirs.append(pair[1])
+            yield [
+                f"one picture, {name}, 20 steps",
+                spread(ours),
+                spread(theirs),
+                pair_ratio(ours, theirs),
+                "≤ 1.05",
+            ]

@@ -1,0 +1,34 @@
+"""A real engine with the real starter checkpoint."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from easel.models import Store
+from easel.studio.engine import Engine
+
+STARTER = Path(__file__).parents[3] / "image" / "starter" / "easel-starter.safetensors"
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with the starter, a copy of it under another name, and nothing else."""
+    root = tmp_path_factory.mktemp("models")
+    folder = root / "Stable-diffusion"
+    folder.mkdir()
+    shutil.copy(STARTER, folder)
+    shutil.copy(STARTER, folder / "second.safetensors")
+    return Store(root)
+
+
+@pytest.fixture(scope="session")
+def engine(store: Store) -> Iterator[Engine]:
+    """An engine that runs for the whole session: tests share it as people do."""
+    engine = Engine(store, default_checkpoint=STARTER.name)
+    engine.start()
+    yield engine
+    engine.stop()

@@ -1,0 +1,331 @@
+"""What the engine promises: the same picture in any company, nobody behind anybody, errors that end one job only."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from easel.models import ModelError, Store, UnknownModel
+from easel.studio.engine import (
+    SAMPLERS,
+    Drawn,
+    Engine,
+    InvalidRequest,
+    JobState,
+    OutOfMemory,
+    QueueFull,
+    Stopped,
+    TextToImage,
+)
+from easel.studio.engine import inbox as inbox_module
+from easel.studio.engine import loop as loop_module
+from easel.studio.engine import waiting as waiting_module
+
+SMALL = TextToImage(prompt="a red circle on blue", width=64, height=64, steps=4, seed=7, sampler="Euler")
+WAIT = 120
+# A wider call sums in another order, which moves a pixel by a rounding step now and then.
+TOLERANCE = 2
+
+
+def draw(engine: Engine, request: TextToImage, owner: str = "ada") -> list[Drawn]:
+    """Submit and wait."""
+    return engine.submit(owner, request).result(WAIT)
+
+
+def pixels(drawn: Drawn) -> np.ndarray:
+    """A picture's pixels, signed so that they subtract."""
+    return np.asarray(drawn.image).astype(int)
+
+
+def differs(one: Drawn, other: Drawn) -> int:
+    """The largest difference of any pixel."""
+    return int(np.abs(pixels(one) - pixels(other)).max())
+
+
+def test_a_picture(engine: Engine) -> None:
+    """A request becomes a picture of its size, with the seed it was drawn from."""
+    (drawn,) = draw(engine, SMALL)
+    assert drawn.image.size == (64, 64)
+    assert drawn.image.mode == "RGB"
+    assert drawn.seed == 7
+    assert not drawn.partial
+    assert drawn.checkpoint.path.name == "easel-starter.safetensors"
+
+
+@pytest.mark.parametrize("sampler", [s.name for s in SAMPLERS])
+def test_the_same_alone_and_in_company(engine: Engine, sampler: str) -> None:
+    """A picture depends on its own request only, whatever else is in the batch, under every sampler."""
+    request = replace(SMALL, sampler=sampler)
+    (alone,) = draw(engine, request)
+    company = [
+        engine.submit(
+            f"owner {number}",
+            replace(SMALL, prompt="two stars", seed=number, steps=3 + number, cfg_scale=2.0),
+        )
+        for number in range(5)
+    ]
+    (together,) = draw(engine, request)
+    for job in company:
+        job.result(WAIT)
+    assert differs(alone, together) <= TOLERANCE
+
+
+def test_company_of_other_sizes_and_guidance(engine: Engine) -> None:
+    """Pictures that cannot share a call with one another do not disturb each other either."""
+    requests = [
+        SMALL,
+        replace(SMALL, width=96, height=64),
+        replace(SMALL, cfg_scale=1.0),
+        replace(SMALL, prompt="a star, " * 60),
+        replace(SMALL, clip_skip=2),
+    ]
+    alone = [draw(engine, request)[0] for request in requests]
+    jobs = [engine.submit(f"owner {number}", request) for number, request in enumerate(requests)]
+    for before, job in zip(alone, jobs, strict=True):
+        assert differs(before, job.result(WAIT)[0]) <= TOLERANCE
+
+
+def test_batches_are_single_pictures(engine: Engine) -> None:
+    """Picture `i` of a request is the picture of `seed + i`, as in A1111; in order, over batch size and count."""
+    drawn = draw(engine, replace(SMALL, batch_size=2, batch_count=2))
+    assert [one.seed for one in drawn] == [7, 8, 9, 10]
+    (third,) = draw(engine, replace(SMALL, seed=9))
+    assert differs(drawn[2], third) <= TOLERANCE
+
+
+def test_a_subseed_varies_one_seed(engine: Engine) -> None:
+    """With a variation strength all pictures keep the seed; strength 1 is the subseed's own picture."""
+    varied = draw(engine, replace(SMALL, subseed=100, subseed_strength=0.3, batch_size=2))
+    assert [(one.seed, one.subseed) for one in varied] == [(7, 100), (7, 101)]
+    assert differs(*varied) > 0
+    (full,) = draw(engine, replace(SMALL, subseed=100, subseed_strength=1.0))
+    (own,) = draw(engine, replace(SMALL, seed=100))
+    assert differs(full, own) <= TOLERANCE
+
+
+def test_a_random_seed_is_told(engine: Engine) -> None:
+    """Seed -1 draws one, and drawing that one again gives the same picture."""
+    (drawn,) = draw(engine, replace(SMALL, seed=-1))
+    assert drawn.seed >= 0
+    (again,) = draw(engine, replace(SMALL, seed=drawn.seed))
+    assert differs(drawn, again) <= TOLERANCE
+
+
+def test_sizes_round_down_to_eight(engine: Engine) -> None:
+    """A1111 accepts 70 pixels and draws 64; so does Easel."""
+    (drawn,) = draw(engine, replace(SMALL, width=70, height=79))
+    assert drawn.image.size == (64, 72)
+
+
+def test_nobody_waits_behind_a_long_job(engine: Engine) -> None:
+    """A short job that comes later is done long before a job of many steps and pictures."""
+    crowd = engine.submit("crowd", replace(SMALL, steps=150, batch_size=16))
+    while crowd.progress().step < 2:
+        time.sleep(0.01)
+    draw(engine, SMALL, owner="single")
+    assert crowd.progress().finished == 0
+    assert crowd.state is JobState.RUNNING
+    crowd.cancel()
+    assert crowd.result(WAIT) == []
+
+
+def test_cancel_is_immediate_and_ones_own(engine: Engine) -> None:
+    """A cancelled job ends within a step or two and gives what was finished; others go on."""
+    long = engine.submit("ada", replace(SMALL, steps=150, batch_size=4))
+    other = engine.submit("bob", SMALL)
+    while long.progress().step < 3:
+        time.sleep(0.01)
+    long.cancel()
+    assert long.result(5) == []
+    assert long.state is JobState.CANCELLED
+    assert len(other.result(WAIT)) == 1
+
+
+def test_interrupt_keeps_what_is_there(engine: Engine) -> None:
+    """A1111's interrupt: the pictures under way come back as they are, marked partial."""
+    job = engine.submit("ada", replace(SMALL, steps=150))
+    while job.progress().step < 3:
+        time.sleep(0.01)
+    job.cancel(keep_partial=True)
+    (drawn,) = job.result(5)
+    assert drawn.partial
+    assert drawn.image.size == (64, 64)
+
+
+def test_a_job_cancelled_in_the_queue_never_draws(engine: Engine) -> None:
+    """Cancelling before the first step costs nothing and ends the job."""
+    job = engine.submit("ada", replace(SMALL, batch_count=50))
+    job.cancel(keep_partial=True)
+    assert len(job.result(5)) < 50
+    assert job.state in {JobState.CANCELLED, JobState.DONE}
+
+
+def test_progress_and_previews(engine: Engine) -> None:
+    """Progress rises from 0 to 1, names steps, and carries previews of the picture's size once asked for."""
+    job = engine.submit("ada", replace(SMALL, steps=40))
+    seen = list(job.watch(preview=True, every=0.05, timeout=WAIT))
+    fractions = [look.fraction for look in seen]
+    assert fractions == sorted(fractions)
+    assert seen[-1].fraction == 1.0
+    assert seen[-1].state is JobState.DONE
+    assert {look.steps for look in seen} == {40}
+    previews = [look.preview for look in seen[:-1] if look.preview is not None]
+    assert previews
+    assert {preview.size for preview in previews} == {(64, 64)}
+    assert any(look.eta is not None for look in seen[:-1])
+
+
+def test_who_waits_is_told_the_place(engine: Engine) -> None:
+    """A job behind another checkpoint's work says how many are ahead of it, then draws."""
+    busy = engine.submit("ada", replace(SMALL, steps=150, batch_size=2))
+    while busy.progress().step < 1:
+        time.sleep(0.01)
+    waits = engine.submit("bob", replace(SMALL, checkpoint="second"))
+    deadline = time.monotonic() + 30
+    while waits.progress().ahead == 0 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert waits.progress().ahead == 1
+    busy.cancel()
+    assert waits.result(WAIT)[0].checkpoint.name == "second.safetensors"
+
+
+def test_waiting_for_another_checkpoint_is_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream of pictures for one checkpoint does not keep the other from its turn."""
+    monkeypatch.setattr(waiting_module, "PATIENCE", 0.5)
+    stream = engine.submit("ada", replace(SMALL, batch_size=16, batch_count=20))
+    while stream.progress().finished < 1:
+        time.sleep(0.01)
+    engine.submit("bob", replace(SMALL, checkpoint="second")).result(WAIT)
+    assert stream.progress().finished < 320
+    stream.cancel()
+    assert stream.result(WAIT)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>not a model</html>", b"\x10\0\0\0\0\0\0\0{"], ids=["empty", "html", "cut"]
+)
+def test_a_broken_checkpoint_ends_one_job(engine: Engine, store: Store, content: bytes) -> None:
+    """A file that cannot be loaded fails the job that asked for it; the checkpoint that served keeps serving."""
+    draw(engine, SMALL)
+    broken = store.root / "Stable-diffusion" / "broken.safetensors"
+    broken.write_bytes(content)
+    store.refresh()
+    try:
+        job = engine.submit("ada", replace(SMALL, checkpoint="broken"))
+        with pytest.raises(ModelError):
+            job.result(WAIT)
+        assert job.state is JobState.FAILED
+        assert engine.status().phase == "ready"
+        serving = engine.status().checkpoint
+        assert serving is not None
+        assert serving.name == "easel-starter.safetensors"
+        assert len(draw(engine, SMALL)) == 1
+    finally:
+        broken.unlink()
+        store.refresh()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("steps", 0),
+        ("steps", 151),
+        ("cfg_scale", float("nan")),
+        ("cfg_scale", -1.0),
+        ("cfg_scale", 1e9),
+        ("width", 0),
+        ("width", 63),
+        ("height", 4096),
+        ("seed", -2),
+        ("seed", 2**63),
+        ("subseed_strength", 1.5),
+        ("batch_size", 0),
+        ("batch_size", 1000),
+        ("batch_count", 0),
+        ("clip_skip", 0),
+        ("eta", float("inf")),
+        ("prompt", "x" * 20_001),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_at_once(engine: Engine, field: str, value: object) -> None:
+    """A field out of range raises before anything is queued, names the field and says what is allowed."""
+    with pytest.raises(InvalidRequest, match="allowed") as caught:
+        engine.submit("ada", replace(SMALL, **{field: value}))
+    assert caught.value.field in {field, "n_iter"}
+    assert engine.jobs("ada") == []
+
+
+def test_an_unknown_checkpoint_is_refused_at_once(engine: Engine) -> None:
+    """A checkpoint that is not in the store is an error with the name in it, not a picture of another one."""
+    with pytest.raises(UnknownModel, match="nowhere"):
+        engine.submit("ada", replace(SMALL, checkpoint="nowhere.safetensors"))
+
+
+def test_long_and_odd_prompts_draw(engine: Engine) -> None:
+    """Ten thousand characters, brackets without end, emoji, NUL: all are prompts."""
+    for prompt in ("star " * 2000, "(" * 10_000, "🖌️\0\x1b[31m", "(red:1e9) [[blue", "BREAK " * 30):
+        assert len(draw(engine, replace(SMALL, prompt=prompt, steps=1))) == 1
+
+
+def test_the_queue_is_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One owner cannot pile up work without end; the error says what to do, and others are not affected."""
+    monkeypatch.setattr(inbox_module, "MAX_WAITING", 20)
+    first = engine.submit("ada", replace(SMALL, steps=150, batch_size=16))
+    with pytest.raises(QueueFull, match="wait for some"):
+        engine.submit("ada", replace(SMALL, batch_size=5))
+    assert len(draw(engine, SMALL, owner="bob")) == 1
+    first.cancel()
+    first.result(WAIT)
+
+
+def test_out_of_memory_draws_narrower_and_ends_one_job_at_most(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call too wide for the device is repeated narrower; a single picture that does not fit fails with advice."""
+    real = loop_module.call_unet
+    widths: list[int] = []
+
+    def small_device(checkpoint: object, pictures: list[object], extra: object) -> None:
+        widths.append(len(pictures))
+        if len(pictures) > 1 or pictures[0].latents.shape[-1] > 8:  # type: ignore[attr-defined]
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        real(checkpoint, pictures, extra)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop_module, "call_unet", small_device)
+    fits = engine.submit("ada", replace(SMALL, batch_size=8, steps=10))
+    large = engine.submit("bob", replace(SMALL, width=128))
+    with pytest.raises(OutOfMemory, match="128x64"):
+        large.result(WAIT)
+    assert len(fits.result(WAIT)) == 8
+
+
+def test_the_end_is_told(store: Store) -> None:
+    """Stopping ends waiting jobs with Stopped and refuses new ones; nobody waits for ever."""
+    engine = Engine(store)
+    engine.start()
+    job = engine.submit("ada", replace(SMALL, steps=150, batch_size=16))
+    engine.stop(30)
+    with pytest.raises(Stopped):
+        job.result(5)
+    with pytest.raises(Stopped):
+        engine.submit("ada", SMALL)
+
+
+def test_status_counts_and_idles(engine: Engine) -> None:
+    """The load report counts pictures under way and waiting, and idle time runs only while there are none."""
+    job = engine.submit("ada", replace(SMALL, steps=150, batch_size=16))
+    while job.progress().step < 1:
+        time.sleep(0.01)
+    status = engine.status()
+    assert status.running >= 1
+    assert status.running + status.queued == 16
+    assert status.idle_seconds == 0
+    job.cancel()
+    job.result(WAIT)
+    time.sleep(0.2)
+    assert engine.status().running + engine.status().queued == 0
+    assert 0 < engine.status().idle_seconds < 30
