@@ -1,6 +1,7 @@
 """Log files as people read them: JSON lines become a time, a source and a sentence."""
 
 import json
+from collections import defaultdict
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -30,7 +31,17 @@ def readable(line: str, source: str) -> str:
     return shown + "".join(f"\n{'':10}{_printable(row)}" for row in trouble.splitlines())
 
 
-def moment(line: str) -> float:
+def by_time(lines: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Lines of several files in one order; a line without a time goes with the one before it."""
+    last: dict[str, float] = defaultdict(float)
+    timed = []
+    for source, line in lines:
+        last[source] = _moment(line) or last[source]
+        timed.append((last[source], source, line))
+    return [(source, line) for _, source, line in sorted(timed, key=lambda entry: entry[0])]
+
+
+def _moment(line: str) -> float:
     """When a line was written, in seconds; 0 where it does not say."""
     record = _record(line) or {}
     at = next((record[key] for key in _TIMES if key in record), 0)

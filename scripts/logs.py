@@ -1,11 +1,11 @@
 """`easel logs`: what endpoints, gateway and Caddy log."""
 
 import time
-from collections import defaultdict, deque
+from collections import deque
 
 import click
 
-from scripts.loglines import Tail, moment, readable
+from scripts.loglines import Tail, by_time, readable
 from scripts.settings import Refusal, settings, shown
 
 
@@ -19,7 +19,7 @@ def command(name: str | None, follow: bool, count: int) -> None:
     """Show what was logged: of an endpoint, of `gateway`, of `caddy`, or of all."""
     folder = settings().home / "logs"
     tail = Tail(folder, name, from_start=True)
-    found = deque(_by_time(tail.lines()), maxlen=count)
+    found = deque(by_time(tail.lines()), maxlen=count)
     if not found and not follow:
         whose = f" of {name}" if name else ""
         raise Refusal(f"there is no log{whose} below {shown(folder)}")
@@ -29,13 +29,3 @@ def command(name: str | None, follow: bool, count: int) -> None:
         time.sleep(0.3)
         for source, line in tail.lines():
             click.echo(readable(line, source))
-
-
-def _by_time(lines: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Lines of several files in one order; a line without a time goes with the one before it."""
-    last: dict[str, float] = defaultdict(float)
-    timed = []
-    for source, line in lines:
-        last[source] = moment(line) or last[source]
-        timed.append((last[source], source, line))
-    return [(source, line) for _, source, line in sorted(timed, key=lambda entry: entry[0])]

@@ -99,9 +99,9 @@ class Run:
             self._show_status()
 
     def _show_logs(self) -> None:
-        from scripts.loglines import is_news, readable
+        from scripts.loglines import by_time, is_news, readable
 
-        for source, line in self._tail.lines():
+        for source, line in by_time(self._tail.lines()):
             if is_news(line, source):
                 self._display.log(readable(line, source))
 
