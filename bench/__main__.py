@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench import crowd, startup, txt2img
-from bench.plain import plain_pipeline
-from bench.running import ROOT, running
+from bench.plain import Plain, plain_pipeline
+from bench.running import ROOT, Running, running
 from bench.table import machine, markdown
 
 STARTER = ROOT / "image" / "starter" / "easel-starter.safetensors"
@@ -30,12 +30,15 @@ def main(names: list[str]) -> None:
         shutil.copy(STARTER, models)
         if "startup" in wanted:
             found += startup.rows(home)
-        drawing: dict[str, Callable[..., object]] = {"txt2img": txt2img.rows, "crowd": crowd.rows}
+        drawing: dict[str, Callable[[Running, Plain], Iterator[list[str]]]] = {
+            "txt2img": txt2img.rows,
+            "crowd": crowd.rows,
+        }
         if any(name in wanted for name in drawing):
             with running(home) as easel, plain_pipeline(STARTER) as plain:
                 for name, rows in drawing.items():
                     if name in wanted:
-                        found += rows(easel, plain)  # type: ignore[call-overload]
+                        found += rows(easel, plain)
     say(markdown(HEADER, found) + "\n")
 
 

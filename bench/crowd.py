@@ -1,4 +1,5 @@
-"""Eight people at once on the starter, against the same requests one after another through the plain pipeline."""
+"""Eight people at once on the starter, against the same requests one after another through the plain
+pipeline."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The peer: a plain diffusers StableDiffusionPipeline in a process of its own, driven line by line.
 
-Reads one JSON request a line from standard input, draws it, answers with one JSON line: {"seconds", "png_bytes"}.
-The time is of the pipeline call to a PIL image. Run as `python -m bench.peer CHECKPOINT`.
+Reads one JSON request a line from standard input, draws it, answers with one JSON line: {"seconds",
+"png_bytes"}. The time is of the pipeline call to a PIL image. Run as `python -m bench.peer CHECKPOINT`.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ class Plain:
 
     def draw(self, request: Mapping[str, object]) -> float:
         """Draw one picture; the seconds the pipeline call took."""
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())

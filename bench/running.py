@@ -1,4 +1,5 @@
-"""Easel as a user runs it, for the length of a measurement: `easel up` on free ports with a home of its own."""
+"""Easel as a user runs it, for the length of a measurement: `easel up` on free ports with a home of its
+own."""
 
 from __future__ import annotations
 

@@ -24,7 +24,8 @@ BARE = "import torch, gradio; from diffusers import StableDiffusionPipeline"
 
 @dataclass(frozen=True)
 class Start:
-    """Seconds of one start: until ready, of it importing torch and diffusers, loading the checkpoint; then a picture."""
+    """Seconds of one start: until ready, of it importing torch and diffusers, loading the checkpoint; then a
+    picture."""
 
     ready: float
     imported: float
@@ -64,8 +65,9 @@ def _start(home: Path) -> Start:
     port = free_port()
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "easel.studio", "--port", str(port), "--home", str(home), "--endpoint", "bench"],
-        cwd=ROOT, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        [sys.executable, "-m", "easel.studio", "--port", str(port), "--home", str(home), "--endpoint",
+        "bench"], cwd=ROOT, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=300, trust_env=False) as client:

@@ -1,4 +1,5 @@
-"""What the engine promises: the same picture in any company, nobody behind anybody, errors that end one job only."""
+"""What the engine promises: the same picture in any company, nobody behind anybody, errors that end one job
+only."""
 
 from __future__ import annotations
 
@@ -90,7 +91,8 @@ def test_company_of_other_sizes_and_guidance(engine: Engine) -> None:
 
 
 def test_batches_are_single_pictures(engine: Engine) -> None:
-    """Picture `i` of a request is the picture of `seed + i`, as in A1111; in order, over batch size and count."""
+    """Picture `i` of a request is the picture of `seed + i`, as in A1111; in order, over batch size and
+    count."""
     drawn = draw(engine, replace(SMALL, batch_size=2, batch_count=2))
     assert [one.seed for one in drawn] == [7, 8, 9, 10]
     (third,) = draw(engine, replace(SMALL, seed=9))
@@ -209,7 +211,8 @@ def test_waiting_for_another_checkpoint_is_bounded(engine: Engine, monkeypatch: 
     "content", [b"", b"<html>not a model</html>", b"\x10\0\0\0\0\0\0\0{"], ids=["empty", "html", "cut"]
 )
 def test_a_broken_checkpoint_ends_one_job(engine: Engine, store: Store, content: bytes) -> None:
-    """A file that cannot be loaded fails the job that asked for it; the checkpoint that served keeps serving."""
+    """A file that cannot be loaded fails the job that asked for it; the checkpoint that served keeps
+    serving."""
     draw(engine, SMALL)
     broken = store.root / "Stable-diffusion" / "broken.safetensors"
     broken.write_bytes(content)
@@ -285,7 +288,8 @@ def test_the_queue_is_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -
 def test_out_of_memory_draws_narrower_and_ends_one_job_at_most(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A call too wide for the device is repeated narrower; a single picture that does not fit fails with advice."""
+    """A call too wide for the device is repeated narrower; a single picture that does not fit fails with
+    advice."""
     real = loop_module.call_unet
     widths: list[int] = []
 

@@ -36,7 +36,8 @@ from easel.studio.engine.prompt import MAX_WEIGHT, Span, parse_prompt
     ],
 )
 def test_syntax(prompt: str, spans: list[Span]) -> None:
-    """Round brackets add a tenth, square ones take it away, a number says it outright; escapes and strays are text."""
+    """Round brackets add a tenth, square ones take it away, a number says it outright; escapes and strays are
+    text."""
     parsed = parse_prompt(prompt)
     assert [span.text for span in parsed] == [span.text for span in spans]
     assert [span.weight for span in parsed] == pytest.approx([span.weight for span in spans])

@@ -82,7 +82,8 @@ def sample(
 ) -> torch.Tensor:
     """Run a sampler on the one problem whose answer is known: all the data is a single picture.
 
-    Then the best possible denoiser has a closed form: the noise in `a·x0 + s·noise` is what is left after `a·x0`.
+    Then the best possible denoiser has a closed form: the noise in `a·x0 + s·noise` is what is left after
+    `a·x0`.
     """
     scheduler = make_scheduler(config, sampler, schedule, steps, seed)
     source = generator(seed)
@@ -134,7 +135,8 @@ def test_a_seed_is_a_picture(sampler: Sampler) -> None:
 
 
 def test_karras_changes_euler_a() -> None:
-    """diffusers' ancestral Euler has no Karras option; under Easel it has Karras' noise levels all the same."""
+    """diffusers' ancestral Euler has no Karras option; under Easel it has Karras' noise levels all the
+    same."""
     config = json.loads((HERE / "sd1" / "scheduler/scheduler_config.json").read_text())
     euler_a, karras = resolve("Euler a Karras")
     euler, _ = resolve("Euler")

@@ -1,7 +1,7 @@
 """From words to what the UNet attends to: tokens in chunks of 75, weighted embeddings, pooled embeddings.
 
-Chunking, comma backtracking and the "original" emphasis (scale, then restore the mean) follow A1111's documented
-behaviour; clip skip counts as A1111 does, where diffusers counts one less.
+Chunking, comma backtracking and the "original" emphasis (scale, then restore the mean) follow A1111's
+documented behaviour; clip skip counts as A1111 does, where diffusers counts one less.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.prompt import parse_prompt
 
 CHUNK = 75
-# When a chunk is full and a comma stands among its last 20 tokens, what follows the comma moves to the next chunk.
+# When a chunk is full and a comma stands among its last 20 tokens, what follows the comma moves to the next
+# chunk.
 COMMA_BACKTRACK = 20
 CACHED_PROMPTS = 64
 
 
 @dataclass(frozen=True)
 class Conditioning:
-    """What one prompt becomes: `tokens` (1, 77·chunks, width), `pooled` (1, width) for families that want it."""
+    """What one prompt becomes: `tokens` (1, 77·chunks, width), `pooled` (1, width) for families that want
+    it."""
 
     tokens: torch.Tensor
     pooled: torch.Tensor | None
@@ -36,7 +38,8 @@ class _Chunk:
 
 
 class PromptEncoder:
-    """Encodes prompts for one checkpoint, remembering the last few (the negative prompt is nearly always the same)."""
+    """Encodes prompts for one checkpoint, remembering the last few (the negative prompt is nearly always the
+    same)."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
@@ -142,7 +145,8 @@ def _tensors(chunks: list[_Chunk], tokenizer: Any) -> tuple[torch.Tensor, torch.
 
 
 def _emphasise(hidden: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Scale each token's embedding by its weight, then bring the mean back, or one weight would dim all others."""
+    """Scale each token's embedding by its weight, then bring the mean back, or one weight would dim all
+    others."""
     if bool((weights == 1).all()):
         return hidden
     before = hidden.mean()

@@ -1,4 +1,5 @@
-"""From latents to RGB pixels: whole pictures through the VAE, previews through a linear map where that is dear."""
+"""From latents to RGB pixels: whole pictures through the VAE, previews through a linear map where that is
+dear."""
 
 from __future__ import annotations
 

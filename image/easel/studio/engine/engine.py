@@ -26,8 +26,9 @@ STARTER = "easel-starter.safetensors"
 class Engine:
     """Draws what is submitted, many pictures of many owners at once.
 
-    `device` and `dtype` default to the GPU in half precision where there is one, else the CPU in single precision.
-    `default_checkpoint` is what requests that name none get; without it, the store's first at the time of the start.
+    `device` and `dtype` default to the GPU in half precision where there is one, else the CPU in single
+    precision. `default_checkpoint` is what requests that name none get; without it, the store's first at the
+    time of the start.
     """
 
     def __init__(
@@ -59,8 +60,8 @@ class Engine:
     def submit(self, owner: str, request: TextToImage) -> Job:
         """Queue a request; its pictures are drawn as their turn comes.
 
-        Raises at once what can be known at once: InvalidRequest, UnknownSampler, NoCheckpoint, QueueFull, Stopped, and
-        `easel.models.UnknownModel` for a checkpoint or VAE that is not there.
+        Raises at once what can be known at once: InvalidRequest, UnknownSampler, NoCheckpoint, QueueFull,
+        Stopped, and `easel.models.UnknownModel` for a checkpoint or VAE that is not there.
         """
         resolved = request.resolved()
         if resolved.checkpoint:
@@ -86,7 +87,8 @@ class Engine:
     def default_checkpoint(self) -> ModelFile:
         """What a request that names no checkpoint is drawn with. Raises NoCheckpoint where there is none.
 
-        It stays the same while its file is there: a file that somebody adds must not change everyone's pictures.
+        It stays the same while its file is there: a file that somebody adds must not change everyone's
+        pictures.
         """
         if self._named_default:
             return self.store.find_checkpoint(self._named_default)

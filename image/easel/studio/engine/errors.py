@@ -1,4 +1,5 @@
-"""What can go wrong between a request and a picture. Every message says what, where, what is allowed, what next."""
+"""What can go wrong between a request and a picture. Every message says what, where, what is allowed, what
+next."""
 
 from __future__ import annotations
 

@@ -19,7 +19,8 @@ MAX_WAITING = 2000
 
 @dataclass(frozen=True)
 class Status:
-    """What the engine is doing. `phase` is importing, loading, ready or failed; `running` and `queued` are pictures.
+    """What the engine is doing. `phase` is importing, loading, ready or failed; `running` and `queued` are
+    pictures.
 
     `idle_seconds` is the time since there was last anything to draw.
     """
@@ -56,8 +57,8 @@ class Inbox:
             mine = sum(other.request.pictures for other in self._jobs.values() if other.owner == job.owner)
             if mine + job.request.pictures > MAX_WAITING:
                 raise QueueFull(
-                    f"{mine} of your pictures are waiting and {job.request.pictures} more would pass {MAX_WAITING}; "
-                    "wait for some of them, or interrupt them"
+                    f"{mine} of your pictures are waiting and {job.request.pictures} more would pass "
+                    f"{MAX_WAITING}; wait for some of them, or interrupt them"
                 )
             self._jobs[job.id] = job
             self._new.append(job)

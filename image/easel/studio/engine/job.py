@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -51,7 +51,8 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Progress:
-    """A look at a job. `fraction` is of all its UNet calls; `eta` seconds, None until there is something to go by.
+    """A look at a job. `fraction` is of all its UNet calls; `eta` seconds, None until there is something to
+    go by.
 
     `step` and `steps` are of the picture furthest along that is not finished, in sampler steps.
     `preview` is the newest live preview (RGB), None when nobody asked for one or nothing can be seen yet.
@@ -73,8 +74,8 @@ class Progress:
 class Job:
     """What `Engine.submit` returns. Safe to use from any thread.
 
-    `future` resolves to the finished pictures in order (fewer than asked for when the job was cancelled), or to the
-    error that ended it.
+    `future` resolves to the finished pictures in order (fewer than asked for when the job was cancelled), or
+    to the error that ended it.
     """
 
     owner: str
@@ -93,7 +94,7 @@ class Job:
         )
         self._preview_wanted = 0.0
         self._cancel: tuple[bool] | None = None
-        self._wake = lambda: None
+        self._wake: Callable[[], None] = lambda: None
 
     @property
     def state(self) -> JobState:
@@ -115,22 +116,26 @@ class Job:
         """
         seen = -1
         while True:
-            with self._changed:
-                if not self._changed.wait_for(lambda: self._version != seen or self.state in FINAL, timeout):
-                    raise TimeoutError(f"job {self.id} did not move for {timeout} s")
-                seen = self._version
+            seen = self._wait_past(seen, timeout)
             now = self.progress(preview=preview)
             yield now
             if now.state in FINAL:
                 return
             time.sleep(every)
 
+    def _wait_past(self, seen: int, timeout: float | None) -> int:
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._version != seen or self.state in FINAL, timeout):
+                raise TimeoutError(f"job {self.id} did not move for {timeout} s")
+            return self._version
+
     def result(self, timeout: float | None = None) -> list[Drawn]:
         """Wait for the pictures. Raises what ended the job."""
         return self.future.result(timeout)
 
     def cancel(self, *, keep_partial: bool = False) -> None:
-        """Stop at once. With `keep_partial`, pictures under way are decoded as they are (A1111's interrupt)."""
+        """Stop at once. With `keep_partial`, pictures under way are decoded as they are (A1111's
+        interrupt)."""
         if self.state not in FINAL:
             self._cancel = (keep_partial,)
             self._wake()
@@ -147,9 +152,9 @@ class Job:
         """Whether somebody looked for a preview within the last two seconds."""
         return time.monotonic() - self._preview_wanted < 2.0
 
-    def on_cancel(self, wake: object) -> None:
+    def on_cancel(self, wake: Callable[[], None]) -> None:
         """The engine's doorbell, rung by `cancel`."""
-        self._wake = wake  # type: ignore[assignment]
+        self._wake = wake
 
     def publish(self, progress: Progress) -> None:
         """Make a new look visible and wake whoever watches."""

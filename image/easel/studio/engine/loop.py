@@ -57,8 +57,8 @@ class Loop:
     def switch(self, file: ModelFile, report: Report | None = None) -> None:
         """Serve another checkpoint. What goes wrong raises, and the old one goes on serving.
 
-        The old one stays in memory until the new one is whole. Only where both do not fit does it leave first; should
-        the new one then fail, it is loaded again.
+        The old one stays in memory until the new one is whole. Only where both do not fit does it leave
+        first; should the new one then fail, it is loaded again.
         """
         old = self.checkpoint
         try:
@@ -160,7 +160,8 @@ class Loop:
             self.active.remove(picture)
 
     def _extra_channels(self, picture: Picture) -> torch.Tensor | None:
-        """What an inpainting UNet wants when there is nothing to inpaint: everything masked, over plain grey."""
+        """What an inpainting UNet wants when there is nothing to inpaint: everything masked, over plain
+        grey."""
         assert self.checkpoint is not None  # noqa: S101 - see `begin`
         if self.checkpoint.unet.config.in_channels == picture.latents.shape[1]:
             return None

@@ -1,4 +1,5 @@
-"""Seeded noise. Drawn on the CPU, so that a seed means the same picture on every device (`RNG: CPU` in infotext)."""
+"""Seeded noise. Drawn on the CPU, so that a seed means the same picture on every device (`RNG: CPU` in
+infotext)."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ def generator(seed: int) -> torch.Generator:
 def initial_noise(
     source: torch.Generator, shape: tuple[int, int, int], subseed: int, subseed_strength: float
 ) -> torch.Tensor:
-    """Unit noise (1, channels, height/8, width/8) in float32, leaning towards a second seed by `subseed_strength`."""
+    """Unit noise (1, channels, height/8, width/8) in float32, leaning towards a second seed by
+    `subseed_strength`."""
     noise = torch.randn((1, *shape), generator=source)
     if subseed_strength == 0:
         return noise

@@ -78,7 +78,8 @@ class Picture:
         self.cost = shape[1] * shape[2] * self.attended.shape[0]
 
     def _added(self, checkpoint: Checkpoint, pooled: list[torch.Tensor | None]) -> dict[str, torch.Tensor]:
-        """SDXL's micro-conditioning: pooled embeddings and the sizes the picture claims to have been cut from."""
+        """SDXL's micro-conditioning: pooled embeddings and the sizes the picture claims to have been cut
+        from."""
         family = checkpoint.family
         if not family.pooled:
             return {}
@@ -128,7 +129,8 @@ class Picture:
         self.position += 1
 
     def estimate(self) -> torch.Tensor:
-        """What the finished latents would be, judged from the last call; for previews and interrupted pictures.
+        """What the finished latents would be, judged from the last call; for previews and interrupted
+        pictures.
 
         Whatever space a sampler keeps its latents in, the UNet sees `a·x0 + s·noise` with `a² + s² = 1`.
         """
@@ -139,14 +141,17 @@ class Picture:
         kept = self._scheduler.alphas_cumprod[index].to(seen)
         a, s = kept.sqrt(), (1 - kept).sqrt()
         if self._scheduler.config.prediction_type == "v_prediction":
-            return a * seen - s * output
-        return (seen - s * output) / a
+            estimate: torch.Tensor = a * seen - s * output
+        else:
+            estimate = (seen - s * output) / a
+        return estimate
 
 
 def call_unet(checkpoint: Checkpoint, pictures: list[Picture], extra: torch.Tensor | None) -> None:
     """One UNet call for pictures of one kind, each at its own timestep, then one sampler step for each.
 
-    `extra` are channels that some UNets take beside the latents (inpainting checkpoints), (1, n, height/8, width/8).
+    `extra` are channels that some UNets take beside the latents (inpainting checkpoints), (1, n, height/8,
+    width/8).
     """
     seen = [picture.model_input() for picture in pictures]
     rows = pictures[0].attended.shape[0]

@@ -1,7 +1,7 @@
 """A1111's attention syntax: `(more)`, `(much:1.4)`, `[less]`, escapes, and BREAK.
 
-Written from the published behaviour (research: A1111 wiki "Features: Attention/emphasis"); linear in the prompt's
-length, so that ten thousand brackets cost no more than ten thousand letters.
+Written from the published behaviour (research: A1111 wiki "Features: Attention/emphasis"); linear in the
+prompt's length, so that ten thousand brackets cost no more than ten thousand letters.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class Span:
 def parse_prompt(prompt: str) -> list[Span]:
     """Spans of equal weight, in order.
 
-    Brackets that nobody closes count to the end of the prompt; a closing bracket without an opening one is text.
+    Brackets that nobody closes count to the end of the prompt; a closing bracket without an opening one is
+    text.
     """
     pieces = list(_PIECES.finditer(prompt))
     factors, closers = _match_brackets(pieces)

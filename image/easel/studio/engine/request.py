@@ -24,10 +24,10 @@ RANDOM_SEEDS = 2**32 - 2
 class TextToImage:
     """Draw pictures from words.
 
-    Fields have A1111's names, units and defaults (`steps` is the exception every client sets). Sizes are pixels and are
-    rounded down to a multiple of 8, as A1111 does. `seed` -1 draws one at random; picture `i` of a request uses
-    `seed + i`. `clip_skip` counts as A1111 does: 1 is the last layer. `checkpoint` is any name that
-    `easel.models.Store.find_checkpoint` understands; None is the engine's default.
+    Fields have A1111's names, units and defaults (`steps` is the exception every client sets). Sizes are
+    pixels and are rounded down to a multiple of 8, as A1111 does. `seed` -1 draws one at random; picture `i`
+    of a request uses `seed + i`. `clip_skip` counts as A1111 does: 1 is the last layer. `checkpoint` is any
+    name that `easel.models.Store.find_checkpoint` understands; None is the engine's default.
     """
 
     prompt: str = ""

@@ -1,8 +1,8 @@
 """Samplers and schedule types under A1111's names, and the diffusers schedulers behind them.
 
-The map is the diffusers documentation's (`api/schedulers/overview`). The names promise the same method, not the same
-pixels: diffusers and k-diffusion differ in rounding and end points (huggingface/diffusers#4167, #6295).
-Importing this module costs nothing; torch and diffusers come with the first `make_scheduler`.
+The map is the diffusers documentation's (`api/schedulers/overview`). The names promise the same method, not
+the same pixels: diffusers and k-diffusion differ in rounding and end points (huggingface/diffusers#4167,
+#6295). Importing this module costs nothing; torch and diffusers come with the first `make_scheduler`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Sampler:
     automatic: str = "Uniform"
     second_order: bool = False
     stochastic: bool = False
-    # DDIM and PLMS walk whole timesteps; schedule types (which place noise levels) do not apply to them, as in A1111.
+    # DDIM and PLMS walk whole timesteps; schedule types (which place noise levels) do not apply to them, as
+    # in A1111.
     by_timestep: bool = False
 
 
@@ -158,8 +159,8 @@ def make_scheduler(
 ) -> Any:
     """A diffusers scheduler for one picture, its timesteps set.
 
-    `config` is the family's scheduler_config.json: betas and prediction type come from there. `seed` feeds samplers
-    that keep a noise process of their own (DPM++ SDE's Brownian tree).
+    `config` is the family's scheduler_config.json: betas and prediction type come from there. `seed` feeds
+    samplers that keep a noise process of their own (DPM++ SDE's Brownian tree).
     """
     import diffusers
 
@@ -188,8 +189,9 @@ def make_scheduler(
 def _spacing(config: Mapping[str, Any], sampler: Sampler) -> str:
     """Where the timesteps lie when the schedule type does not say.
 
-    A1111 spreads k-diffusion samplers over the whole range (linspace) and lets DDIM and PLMS stop one stride short
-    (leading). A family trained to start from pure noise says "trailing" in its own config, and then that holds.
+    A1111 spreads k-diffusion samplers over the whole range (linspace) and lets DDIM and PLMS stop one stride
+    short (leading). A family trained to start from pure noise says "trailing" in its own config, and then
+    that holds.
     """
     if config.get("timestep_spacing") == "trailing":
         return "trailing"

@@ -1,7 +1,8 @@
 """Whose turn it is: every picture under way, and the fair choice of those for the next UNet call.
 
-Fair means by owner: each owner's account grows with the work done for them, and the owner with the smallest account
-goes first. A person who asks for 400 pictures and one who asks for a single one get the same share while both draw.
+Fair means by owner: each owner's account grows with the work done for them, and the owner with the smallest
+account goes first. A person who asks for 400 pictures and one who asks for a single one get the same share
+while both draw.
 """
 
 from __future__ import annotations
@@ -12,14 +13,20 @@ from typing import Protocol, TypeVar
 
 
 class Turn(Protocol):
-    """What is known of a picture when turns are given out. `cost` is the work of one step, in latent pixels."""
+    """What is known of a picture when turns are given out. `cost` is the work of one step, in latent
+    pixels."""
 
     @property
-    def owner(self) -> str: ...
+    def owner(self) -> str:
+        """Who asked for it."""
+
     @property
-    def kind(self) -> Hashable: ...
+    def kind(self) -> Hashable:
+        """What has to be equal for pictures to share a call."""
+
     @property
-    def cost(self) -> int: ...
+    def cost(self) -> int:
+        """The work of one step, in latent pixels."""
 
 
 P = TypeVar("P", bound=Turn)

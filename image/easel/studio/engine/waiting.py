@@ -1,7 +1,8 @@
 """The queue: pictures that have not begun, by checkpoint and owner.
 
-One device holds one checkpoint, and a switch costs seconds, so pictures for the checkpoint at hand go first — but
-nobody waits for ever: past `PATIENCE` the door closes for new pictures of the one at hand, and the other's turn comes.
+One device holds one checkpoint, and a switch costs seconds, so pictures for the checkpoint at hand go first —
+but nobody waits for ever: past `PATIENCE` the door closes for new pictures of the one at hand, and the
+other's turn comes.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ class Waiting:
     def next(self, checkpoint: ModelFile, drawing: Counter[str], *, room: bool) -> Picture | None:
         """Take the picture to begin now, or None.
 
-        Who has nothing under way goes first and always gets in; further pictures of the same owner only where there is
-        `room`. `drawing` counts the pictures under way by owner.
+        Who has nothing under way goes first and always gets in; further pictures of the same owner only where
+        there is `room`. `drawing` counts the pictures under way by owner.
         """
         best: Picture | None = None
         for picture in self._pictures:
@@ -68,9 +69,11 @@ class Waiting:
         return next((p.job.checkpoint for p in self._pictures if p.job.checkpoint != besides), None)
 
     def impatient(self, checkpoint: ModelFile, since: float) -> bool:
-        """Whether somebody has waited too long for another checkpoint than this one, which serves `since` then.
+        """Whether somebody has waited too long for another checkpoint than this one, which serves `since`
+        then.
 
-        Counted from the switch at the earliest: two impatient crowds would otherwise switch for ever and draw nothing.
+        Counted from the switch at the earliest: two impatient crowds would otherwise switch for ever and draw
+        nothing.
         """
         others = (p.waiting_since for p in self._pictures if p.job.checkpoint != checkpoint)
         now = time.monotonic()

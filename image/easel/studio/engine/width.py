@@ -1,9 +1,10 @@
 """How many pictures to put into one UNet call: measured, not guessed.
 
-Batching pays only where the device has room: on a busy large GPU eight pictures take eight times as long as one
-(Hugging Face measured +25 % at batch 8 for six times the latency), on a tiny model they take twice as long. So every
-call is timed, wider calls are tried when there are pictures for them, and a width that gains under 15 % a picture
-over half its size is not used: taking turns gives each picture the same speed, and the first one sooner.
+Batching pays only where the device has room: on a busy large GPU eight pictures take eight times as long as
+one (Hugging Face measured +25 % at batch 8 for six times the latency), on a tiny model they take twice as
+long. So every call is timed, wider calls are tried when there are pictures for them, and a width that gains
+under 15 % a picture over half its size is not used: taking turns gives each picture the same speed, and the
+first one sooner.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Hashable
 
 BUCKETS = (1, 2, 4, 8)
 WORTH = 1.15
-# The first call of a shape pays for kernel selection and allocation; three more give a floor that noise cannot fake.
+# The first call of a shape pays for kernel selection and allocation; three more give a floor that noise
+# cannot fake.
 WARM_UP = 1
 SAMPLES = 3
 REMEMBERED = 12

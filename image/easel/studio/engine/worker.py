@@ -13,7 +13,6 @@ from easel.studio.engine.inbox import Inbox
 from easel.studio.engine.job import Job, JobState
 from easel.studio.engine.ledger import Ledger
 from easel.studio.engine.loop import Loop
-from easel.studio.engine.picture import Picture
 from easel.studio.engine.waiting import Waiting
 
 log = structlog.get_logger(__name__)
@@ -76,7 +75,8 @@ class Worker:
             self._close(job, JobState.CANCELLED)
 
     def _switch_where_due(self) -> None:
-        """Another checkpoint's turn comes when this one has nothing to do, or somebody waited too long for it."""
+        """Another checkpoint's turn comes when this one has nothing to do, or somebody waited too long for
+        it."""
         serving = self._loop.serving
         if self._loop.active or (
             serving is not None
@@ -145,7 +145,8 @@ class Worker:
             ledger.look(JobState.RUNNING)
 
     def _victims(self, error: Exception) -> list[Job]:
-        """Whose jobs end with an error of a turn: the one that met it where that is known, else all in that turn."""
+        """Whose jobs end with an error of a turn: the one that met it where that is known, else all in that
+        turn."""
         if isinstance(error, OutOfMemory) and error.job is not None:
             return [error.job]
         return list(dict.fromkeys(picture.job for picture in self._loop.active))
