@@ -15,7 +15,7 @@ from scripts.settings import settings
 
 def _endpoint(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     try:
-        return value and endpoint_name(value)
+        return value if value in (None, "console") else endpoint_name(value)
     except ValueError as error:
         raise click.BadParameter(f"{value!r} {error}") from None
 

@@ -1,0 +1,111 @@
+"""What people can use is in docs/: a field, command, target or setting that is not named there fails here."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from infra.spec import Endpoint, Team
+from scripts.__main__ import COMMANDS, main
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+
+
+def text(name: str) -> str:
+    return (DOCS / name).read_text()
+
+
+def options(group: click.Group, above: str) -> Iterator[tuple[str, list[str]]]:
+    """Every command with its options."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from options(command, f"{above} {name}")
+        else:
+            flags = [flag for each in command.params for flag in each.opts if flag.startswith("--")]
+            yield f"{above} {name}", flags
+
+
+@pytest.mark.parametrize(("command", "flags"), list(options(main, "easel")))
+def test_every_command_and_option_is_in_the_reference(command: str, flags: list[str]) -> None:
+    """docs/reference/cli.md names each as it is typed."""
+    assert f"`{command}" in text("reference/cli.md")
+    section = text("reference/cli.md").split(f"## `{command}", 1)[1].split("\n## ", 1)[0]
+    assert not [flag for flag in flags if flag not in section]
+
+
+def test_the_reference_names_no_command_that_is_not_there() -> None:
+    """What was removed is removed there too."""
+    real = {command for command, _ in options(main, "easel")}
+    told = set(re.findall(r"^## `(easel [a-z ]+?)(?= [A-Z\[<-]|`)", text("reference/cli.md"), re.MULTILINE))
+    assert told == real
+
+
+def test_help_and_commands_agree() -> None:
+    """The table that `easel --help` prints without importing says what the commands say of themselves."""
+    context = click.Context(main)
+    for name in COMMANDS:
+        assert main.get_command(context, name) is not None
+        assert COMMANDS[name][1].endswith(".")
+
+
+@pytest.mark.parametrize("model", [Team, Endpoint])
+def test_every_field_of_the_spec_is_in_the_reference(model: type) -> None:
+    """docs/reference/spec.md is written from the spec; this is what it is written for."""
+    names = list(model.model_fields)  # type: ignore[attr-defined]
+    assert not [name for name in names if f"| `{name}` |" not in text("reference/spec.md")]
+
+
+@pytest.mark.parametrize("name", ["EASEL_HOME", "EASEL_PORT", "EASEL_STACK"])
+def test_every_setting_is_in_the_reference(name: str) -> None:
+    """Settings by environment are in the page of the commands."""
+    assert f"`{name}`" in text("reference/cli.md")
+
+
+def targets() -> list[str]:
+    return re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("target", targets())
+def test_every_make_target_is_in_the_reference(target: str) -> None:
+    """docs/reference/make.md names each."""
+    assert f"`make {target}`" in text("reference/make.md")
+
+
+def test_the_two_commands_of_the_readme_exist() -> None:
+    """`make up` and `make test` are what a newcomer types."""
+    assert {"up", "test"} <= set(targets())
+    for command in ("make up", "make test"):
+        assert command in (ROOT / "README.md").read_text()
+
+
+def pages() -> list[Path]:
+    return sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md")])
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link of every page is a file that is there."""
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
+        if not re.match(r"[a-z]+:", target):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("decisions/*.md")), ids=lambda page: page.name)
+def test_a_decision_has_its_parts(page: Path) -> None:
+    """NNNN-title.md, with what was decided, why, and what lost."""
+    assert re.fullmatch(r"\d{4}-[a-z0-9-]+\.md", page.name)
+    for part in ("## Context", "## Decision", "## Other ways", "## Consequences"):
+        assert part in page.read_text(), part
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("how-to/*.md")), ids=lambda page: page.name)
+def test_a_how_to_has_its_five_parts(page: Path) -> None:
+    """What it gives, how to do it, how to see that it worked, how to undo it, and what it is not for."""
+    for part in ("## What you get", "## Do it", "## See that it works", "## Undo it", "## Not for"):
+        assert part in page.read_text(), part

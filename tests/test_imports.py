@@ -1,0 +1,122 @@
+"""The arrows of docs/architecture.md: which part may import which."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = {"easel": ROOT / "image" / "easel", "infra": ROOT / "infra", "scripts": ROOT / "scripts"}
+
+# A module that begins with the first may not import one that begins with the second.
+FORBIDDEN = [
+    ("infra", "easel"),
+    ("infra", "scripts"),
+    ("easel", "infra"),
+    ("easel", "scripts"),
+    ("easel.models", "easel.studio"),
+    ("easel.models", "easel.gateway"),
+    ("easel.gateway", "easel.studio"),
+    ("easel.gateway", "easel.models"),
+    ("easel.studio", "easel.gateway"),
+    ("easel.studio.engine", "easel.studio.api"),
+    ("easel.studio.engine", "easel.studio.ui"),
+    ("easel.studio.engine", "easel.studio.app"),
+    ("easel.studio.engine", "fastapi"),
+    ("easel.studio.engine", "starlette"),
+    ("easel.studio.engine", "gradio"),
+    ("easel.gateway", "torch"),
+    ("easel.gateway", "gradio"),
+    ("easel.gateway", "diffusers"),
+    # The parent of everything stays light.
+    ("scripts.up", "torch"),
+    ("infra.spec", "pulumi"),
+    ("infra.stackfile", "pulumi"),
+    ("infra.render", "pulumi"),
+    ("infra.shapes", "pulumi"),
+    ("infra.rules", "pulumi"),
+    ("infra.schema", "pulumi"),
+]
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for name, folder in FOLDERS.items():
+        for path in sorted(folder.rglob("*.py")):
+            parts = path.relative_to(folder).with_suffix("").parts
+            yield ".".join((name, *(part for part in parts if part != "__init__"))), path
+
+
+def imports(name: str, path: Path) -> Iterator[tuple[str, int]]:
+    """What a module imports, anywhere in it, but not what only type checkers see."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    tree = ast.parse(path.read_text(), str(path))
+    unseen = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if id(node) in unseen:
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield base, node.lineno
+            yield from ((f"{base}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def within(name: str, part: str) -> bool:
+    return name == part or name.startswith(f"{part}.")
+
+
+@pytest.mark.parametrize(("part", "other"), FORBIDDEN, ids=lambda value: str(value))
+def test_an_arrow_points_one_way(part: str, other: str) -> None:
+    """`scripts → infra, easel`; infra and easel meet in files; `studio → models`; gateway imports neither."""
+    found = [
+        f"{path.relative_to(ROOT)}:{line} imports {imported}"
+        for name, path in modules()
+        if within(name, part)
+        for imported, line in imports(name, path)
+        if within(imported, other)
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_api_and_page_speak_to_the_engine_through_its_public_names() -> None:
+    """`easel.studio.engine` shows its names in one place, and nothing else is imported across."""
+    found = [
+        f"{path.relative_to(ROOT)}:{line} imports {imported}"
+        for name, path in modules()
+        if within(name, "easel.studio") and not within(name, "easel.studio.engine")
+        for imported, line in imports(name, path)
+        if within(imported, "easel.studio.engine")
+        and (ROOT / "image" / Path(*imported.split("."))).with_suffix(".py").is_file()
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_the_studio_speaks_to_the_models_through_their_public_names() -> None:
+    """The same for `easel.models`."""
+    found = [
+        f"{path.relative_to(ROOT)}:{line} imports {imported}"
+        for name, path in modules()
+        if not within(name, "easel.models")
+        for imported, line in imports(name, path)
+        if within(imported, "easel.models")
+        and (ROOT / "image" / Path(*imported.split("."))).with_suffix(".py").is_file()
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_the_walk_finds_the_parts() -> None:
+    """A walk over nothing would forbid nothing."""
+    names = {name for name, _ in modules()}
+    assert {"infra.spec", "scripts.up", "easel.gateway.door"} <= names
+    assert "infra.render" in {
+        imported for imported, _ in imports("scripts.x", FOLDERS["scripts"] / "configuration.py")
+    }
