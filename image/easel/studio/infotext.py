@@ -1,0 +1,187 @@
+"""A1111's infotext: how a picture says in words how it was made, and how that is read again.
+
+    a red circle on blue
+    Negative prompt: blurry
+    Steps: 20, Sampler: Euler a, Schedule type: Automatic, CFG scale: 7, Seed: 1, Size: 128x128, …
+
+The prompt, then the negative prompt when there is one, then one line of parameters. A value with a
+comma, a colon or a line break in it is written as a JSON string. Keys and their order are A1111's:
+Civitai, sd-parsers and A1111 itself read this.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from easel.studio.engine import Drawn
+from easel.studio.version import VERSION as EASEL
+
+NEGATIVE = "Negative prompt:"
+VERSION = f"Easel {EASEL}"
+
+# Keys are short; the bound keeps the search linear on a line somebody made to be slow.
+_KEY = re.compile(r"(\w[\w \-/]{1,60}):[ \t]*")
+_QUOTED = re.compile(r'"(?:\\.|[^\\"])*"')
+_SIZE = re.compile(r"(\d{1,6})x(\d{1,6})")
+# Fewer pairs than this, and the last line is a part of the prompt that happens to have a colon in it.
+_LEAST_PAIRS = 3
+
+
+@dataclass(frozen=True)
+class Infotext:
+    """A parsed infotext: the two prompts, and every parameter as text, in the order of the text."""
+
+    prompt: str = ""
+    negative_prompt: str = ""
+    parameters: dict[str, str] = field(default_factory=dict)
+
+    def request(self) -> dict[str, Any]:
+        """The same as fields of A1111's txt2img request; checkpoint, VAE and clip skip as overrides.
+
+        Only what is there and can be read; a number that is none is left out.
+        """
+        said = self.parameters
+        fields: dict[str, Any] = {"prompt": self.prompt, "negative_prompt": self.negative_prompt}
+        for key, name, kind in _REQUEST_FIELDS:
+            value = _number(said.get(key), kind) if kind else said.get(key)
+            if value is not None:
+                fields[name] = value
+        size = _SIZE.fullmatch(said.get("Size", ""))
+        if size:
+            fields["width"], fields["height"] = int(size[1]), int(size[2])
+        overrides: dict[str, Any] = {}
+        checkpoint = said.get("Model hash") or said.get("Model")
+        if checkpoint:
+            overrides["sd_model_checkpoint"] = checkpoint
+        if said.get("VAE"):
+            overrides["sd_vae"] = said["VAE"]
+        clip_skip = _number(said.get("Clip skip"), int)
+        if clip_skip is not None:
+            overrides["CLIP_stop_at_last_layers"] = clip_skip
+        if overrides:
+            fields["override_settings"] = overrides
+        return fields
+
+
+_REQUEST_FIELDS: tuple[tuple[str, str, type[int] | type[float] | None], ...] = (
+    ("Steps", "steps", int),
+    ("Sampler", "sampler_name", None),
+    ("Schedule type", "scheduler", None),
+    ("CFG scale", "cfg_scale", float),
+    ("Seed", "seed", int),
+    ("Variation seed", "subseed", int),
+    ("Variation seed strength", "subseed_strength", float),
+    ("Eta DDIM", "eta", float),
+)
+
+
+def describe(drawn: Drawn) -> str:
+    """The infotext of one picture."""
+    return write(drawn.request.prompt, drawn.request.negative_prompt, parameters(drawn))
+
+
+def parameters(drawn: Drawn) -> dict[str, object]:
+    """The parameters of one picture under A1111's keys, in A1111's order."""
+    request = drawn.request
+    found: dict[str, object | None] = {
+        "Steps": request.steps,
+        "Sampler": request.sampler,
+        "Schedule type": request.schedule_type,
+        "CFG scale": _plain(request.cfg_scale),
+        "Seed": drawn.seed,
+        "Size": f"{drawn.image.width}x{drawn.image.height}",
+        "Model hash": drawn.checkpoint.hash,
+        "Model": drawn.checkpoint.model_name,
+        "VAE hash": drawn.vae.hash if drawn.vae else None,
+        "VAE": drawn.vae.name if drawn.vae else None,
+        "Variation seed": drawn.subseed if request.subseed_strength else None,
+        "Variation seed strength": _plain(request.subseed_strength) if request.subseed_strength else None,
+        "Clip skip": request.clip_skip if request.clip_skip > 1 else None,
+        # Noise is drawn on the CPU, so that a seed is the same picture on every device.
+        "RNG": "CPU",
+        "Eta DDIM": _plain(request.eta) if request.eta and request.sampler == "DDIM" else None,
+        "Version": VERSION,
+    }
+    return {key: value for key, value in found.items() if value is not None and value != ""}
+
+
+def write(prompt: str, negative_prompt: str, values: Mapping[str, object]) -> str:
+    """Put an infotext together; `values` keep their order."""
+    lines = [prompt]
+    if negative_prompt:
+        lines.append(f"{NEGATIVE} {negative_prompt}")
+    # A1111 writes a key that equals its value as the bare key.
+    lines.append(
+        ", ".join(key if key == value else f"{key}: {quote(value)}" for key, value in values.items())
+    )
+    return "\n".join(lines)
+
+
+def parse(text: str) -> Infotext:
+    """Read an infotext. Text without parameters is all prompt; nothing is an error."""
+    lines = text.split("\n")
+    pairs: dict[str, str] = {}
+    if len(lines) > 1 or text.count(":") >= _LEAST_PAIRS:
+        pairs = dict(_pairs(lines[-1]))
+    if len(pairs) >= _LEAST_PAIRS:
+        lines.pop()
+    else:
+        pairs = {}
+    for number, line in enumerate(lines):
+        if line.startswith(NEGATIVE):
+            negative = "\n".join([line.removeprefix(NEGATIVE).removeprefix(" "), *lines[number + 1 :]])
+            return Infotext("\n".join(lines[:number]), negative, pairs)
+    return Infotext("\n".join(lines), "", pairs)
+
+
+def quote(value: object) -> str:
+    """A value as it stands in the parameter line."""
+    text = str(value)
+    if re.search(r'[,:\n\r]|^[\s"]|\s$', text):
+        return json.dumps(text, ensure_ascii=False)
+    return text
+
+
+def unquote(text: str) -> str:
+    """What `quote` was given, as text."""
+    if len(text) < 2 or text[0] != '"' or text[-1] != '"':
+        return text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, str) else text
+
+
+def _pairs(line: str) -> Iterator[tuple[str, str]]:
+    position, closed = 0, True
+    while match := _KEY.search(line, position):
+        start = match.end()
+        quoted = _QUOTED.match(line, start) if closed and line.startswith('"', start) else None
+        if quoted:
+            end = quoted.end()
+        else:
+            # One quote that never closes is looked for once, not once for each key.
+            closed = closed and not line.startswith('"', start)
+            comma = line.find(",", start)
+            end = len(line) if comma < 0 else comma
+        yield match[1].strip(), unquote(line[start:end].strip())
+        position = end + 1
+
+
+def _number(text: str | None, kind: type[int] | type[float]) -> int | float | None:
+    if text is None or len(text) > 40:
+        return None
+    try:
+        return kind(text)
+    except ValueError:
+        return None
+
+
+def _plain(value: float) -> int | float:
+    """7.0 is written 7."""
+    return int(value) if float(value).is_integer() else value
