@@ -1,0 +1,93 @@
+"""What `easel doctor` makes of machines that are not like this one."""
+
+from pathlib import Path
+
+import pytest
+
+from scripts import machine
+from scripts.settings import Settings
+
+
+def here(tmp_path: Path) -> Settings:
+    return Settings(tmp_path / "home", 7860, tmp_path / "Pulumi.x.yaml")
+
+
+def program(folder: Path, name: str, script: str) -> None:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize(("free", "verdict"), [(1, "failed"), (3, "warning"), (16, "ok")])
+def test_memory_is_judged_by_what_is_free(tmp_path: Path, free: int, verdict: str) -> None:
+    """A machine of 64 GiB with 1 free draws nothing."""
+    table = tmp_path / "meminfo"
+    table.write_text(f"MemTotal:  67108864 kB\nMemFree:  1 kB\nMemAvailable:  {free * 2**20} kB\n")
+    assert machine.memory(table).verdict == verdict
+
+
+@pytest.mark.parametrize("text", ["", "MemTotal: many kB\n"])
+def test_memory_that_cannot_be_read_is_not_guessed(tmp_path: Path, text: str) -> None:
+    """On macOS there is no /proc."""
+    table = tmp_path / "meminfo"
+    if text:
+        table.write_text(text)
+    assert machine.memory(table).seen == "not known on this system"
+
+
+@pytest.mark.parametrize(
+    ("says", "verdict", "seen"),
+    [
+        ("echo v2.11.7 h1:abc", "ok", "v2.11.7"),
+        ("echo 2.12.0", "ok", "2.12.0"),
+        ("echo v2.10.2", "failed", "v2.10.2 at"),
+        ("echo v2.11.6", "failed", "take 2.11.7 or newer"),
+        ("exit 1", "failed", "does not start"),
+        ("echo hello", "failed", "does not start"),
+    ],
+)
+def test_a_caddy_that_lets_forged_headers_through_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, verdict: str, seen: str
+) -> None:
+    """Earlier 2.10 and 2.11 do."""
+    program(tmp_path, "caddy", says)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    check = machine.caddy()
+    assert check.verdict == verdict
+    assert seen in f"{check.seen} {check.advice}"
+
+
+@pytest.mark.parametrize(
+    ("says", "verdict", "seen"),
+    [
+        ("echo 'NVIDIA L4, 23034 MiB, 580.1'", "ok", "NVIDIA L4"),
+        ("exit 9", "warning", "finds no GPU"),
+        ("", "warning", "finds no GPU"),
+    ],
+)
+def test_a_driver_without_a_gpu_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, verdict: str, seen: str
+) -> None:
+    """The commonest reason why a GPU machine draws on the CPU."""
+    program(tmp_path, "nvidia-smi", says)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    check = machine.gpu()
+    assert check.verdict == verdict
+    assert seen in check.seen
+
+
+def test_pickles_among_the_models_are_named(tmp_path: Path) -> None:
+    """They are not in the selector, and nobody would know why."""
+    folder = tmp_path / "home" / "models" / "Stable-diffusion"
+    folder.mkdir(parents=True)
+    (folder / "old.ckpt").write_bytes(b"")
+    (folder / "new.safetensors").write_bytes(b"")
+    check = machine.models(here(tmp_path))
+    assert check.verdict == "warning"
+    assert "1 checkpoints; not used: old.ckpt" in check.seen
+
+
+def test_disk_is_looked_at_where_data_will_go(tmp_path: Path) -> None:
+    """Before the folder is there, at the nearest one above it."""
+    check = machine.disk(here(tmp_path))
+    assert str(tmp_path) in check.seen
