@@ -212,7 +212,7 @@ near_specs = st.recursive(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text() | json_values.map(lambda value: yaml.safe_dump(value)))
 def test_any_file_is_a_spec_or_a_spec_error(tmp_path: Path, text: str) -> None:
     """No file makes the loader fail in another way."""
@@ -220,7 +220,7 @@ def test_any_file_is_a_spec_or_a_spec_error(tmp_path: Path, text: str) -> None:
         load_stack(written(tmp_path, text))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(near_specs, near_specs)
 def test_any_configuration_is_a_spec_or_a_spec_error(team: Any, endpoints: Any) -> None:
     """Nor does any configuration that Pulumi may hand over; and every fault says where it is."""

@@ -50,7 +50,7 @@ def easel(*arguments: str, env: dict[str, str], **rest: Any) -> subprocess.Compl
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
         **rest,
     )
@@ -80,7 +80,7 @@ class Up:
         for reader in self._readers:
             reader.start()
 
-    def says(self, text: str, timeout: float = 40) -> str:
+    def says(self, text: str, timeout: float = 90) -> str:
         """The first line of its output with this text in it, once it is there."""
         until(lambda: any(text in line for line in self.out), timeout, self.told)
         return next(line for line in self.out if text in line)
@@ -94,7 +94,7 @@ class Up:
         self.process.send_signal(number)
         return self.ended()
 
-    def ended(self, timeout: float = 40) -> int:
+    def ended(self, timeout: float = 90) -> int:
         """Its exit status."""
         status = self.process.wait(timeout)
         for reader in self._readers:
@@ -122,7 +122,7 @@ def up(env: dict[str, str]) -> Iterator[Up]:
                 running.process.wait()
 
 
-def until(holds: Callable[[], bool], timeout: float = 40, told: Callable[[], str] = str) -> None:
+def until(holds: Callable[[], bool], timeout: float = 90, told: Callable[[], str] = str) -> None:
     """Wait until something holds."""
     end = time.monotonic() + timeout
     while not holds():

@@ -1,9 +1,9 @@
 """Commands while nothing runs: help, status, doctor, schema, version."""
 
 import json
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -29,14 +29,20 @@ def imported_by(code: str, env: dict[str, str] | None = None) -> set[str]:
     return set(done.stdout.split())
 
 
+def children_seconds() -> float:
+    """Processor time of the programs that this one has run."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_help_imports_no_command(env: dict[str, str]) -> None:
-    """`easel --help` answers at once: under 0.3 s on a quiet machine, and under 1 s on a busy one."""
-    began = time.perf_counter()
+    """`easel --help` answers at once: in under 0.3 s of processor time, however busy the machine is."""
+    before = children_seconds()
     done = easel("--help", env=env)
-    took = time.perf_counter() - began
+    took = children_seconds() - before
     assert done.returncode == 0
     assert "Start every endpoint" in done.stdout
-    assert took < 1
+    assert took < 0.3
     assert not imported_by("import scripts.__main__") & set(HEAVY)
 
 

@@ -168,7 +168,7 @@ def test_stopping_stops_everything(env: dict[str, str], number: int) -> None:
         running.says("studio is ready after")
         assert running.stop(number) == 0
         assert running.out[-1] == "stopped"
-    until(lambda: not processes(env["EASEL_HOME"]), 5)
+    until(lambda: not processes(env["EASEL_HOME"]), 20)
 
 
 def test_ctrl_c_twice_stops_at_once(env: dict[str, str]) -> None:
@@ -178,7 +178,7 @@ def test_ctrl_c_twice_stops_at_once(env: dict[str, str]) -> None:
         running.process.send_signal(signal.SIGINT)
         running.says("stopping")
         assert running.stop() == 0
-    until(lambda: not processes(env["EASEL_HOME"]), 15)
+    until(lambda: not processes(env["EASEL_HOME"]), 30)
 
 
 def test_kill_9_leaves_nothing_running(env: dict[str, str]) -> None:
@@ -187,7 +187,7 @@ def test_kill_9_leaves_nothing_running(env: dict[str, str]) -> None:
         running.says("studio is ready after")
         running.process.kill()
         running.process.wait()
-        until(lambda: not processes(env["EASEL_HOME"]), 25)
+        until(lambda: not processes(env["EASEL_HOME"]), 40)
     with up(env) as again:
         again.says("studio is ready after")
 
