@@ -65,15 +65,16 @@ class Gateway:
         except ProcessLookupError:
             return
 
-    def wait(self, hurry: "Hurry") -> bool:
-        """Wait until it has stopped; the answer is whether it did so by itself."""
+    def wait(self, hurry: "Hurry", meanwhile: Callable[[], None]) -> bool:
+        """Wait until it has stopped, doing something meanwhile; the answer is whether it did so by itself."""
         until = time.monotonic() + PATIENCE
         while self.ended is None:
             if time.monotonic() > until or hurry.twice:
                 self.kill()
                 self._process.wait()
                 return False
-            time.sleep(0.02)
+            meanwhile()
+            time.sleep(0.05)
         return True
 
     def _listen(self) -> None:

@@ -57,11 +57,16 @@ def level_of(record: dict[str, Any]) -> str:
 
 
 def is_news(line: str, source: str) -> bool:
-    """Whether a line is worth the operator's eye: Caddy tells of every request, and only errors are news."""
-    if source != "caddy":
-        return True
+    """Whether a line is worth the operator's eye.
+
+    Caddy tells of every request, and only errors are news; that a server listens on an inner port is none.
+    """
     record = _record(line)
-    return record is None or level_of(record) == "error"
+    if record is None:
+        return True
+    if source == "caddy":
+        return level_of(record) == "error"
+    return bool(level_of(record)) or not str(record.get("logger", "")).startswith("uvicorn")
 
 
 class Tail:

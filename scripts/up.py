@@ -76,7 +76,7 @@ class Run:
         finally:
             self._display.settled()
             self._gateway.stop()
-            clean = self._gateway.wait(self._hurry)
+            clean = self._gateway.wait(self._hurry, self._show_logs)
             self._show_logs()
             lock.close()
         self._display.say("stopped" if clean else "stopped by force: it took too long, or Ctrl-C came twice")

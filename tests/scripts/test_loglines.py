@@ -47,6 +47,14 @@ def test_of_caddy_only_errors_are_news() -> None:
     assert is_news(line(level="info", event="ready"), "gateway")
 
 
+def test_that_an_inner_server_listens_is_no_news() -> None:
+    """Its address is not the one to open, and "Press CTRL+C to quit" would end more than it says."""
+    assert not is_news(
+        line(event="Uvicorn running on http://127.0.0.1:42157", logger="uvicorn.error"), "studio-1"
+    )
+    assert is_news(line(event="failed", logger="uvicorn.error", level="error"), "studio-1")
+
+
 @given(st.text(), st.sampled_from(["caddy", "gateway", "studio-1"]))
 def test_no_line_steers_the_terminal(text: str, source: str) -> None:
     """A log may quote what a stranger sent, whatever it is."""
