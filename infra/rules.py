@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from infra.checkpoints import family_of, smallest_that_holds
 from infra.faults import Fault, Where, shown
 from infra.shapes import FAMILIES, SHAPES
-from infra.spec import Endpoint, Team
+from infra.spec import Endpoint, Spec, Team
 
 TEAM: Where = ("easel:team",)
 ENDPOINTS: Where = ("easel:endpoints",)
@@ -37,6 +37,17 @@ def endpoint_faults(name: str, endpoint: Endpoint, team: Team) -> Iterator[Fault
     yield from _image(here, endpoint)
     yield from _models(here, endpoint, team)
     yield from _place(here, endpoint, team)
+
+
+def unused_on_one_machine(spec: Spec) -> list[str]:
+    """Fields of a stack that one machine does nothing with. They are no fault, but ignoring them is said."""
+    team = ("domain", "members", "budget", "network", "storage", "image")
+    found = [Fault((*TEAM, field), "") for field in team if field in spec.team.model_fields_set]
+    for name, endpoint in spec.endpoints.items():
+        for field in ("capacity", "models", "storage"):
+            if field in endpoint.model_fields_set:
+                found.append(Fault((*ENDPOINTS, name, field), ""))
+    return [fault.path for fault in found]
 
 
 def _replicas(here: Where, endpoint: Endpoint) -> Iterator[Fault]:

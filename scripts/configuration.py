@@ -6,7 +6,7 @@ starting by then, so what was rendered is used again while nothing it was made f
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,8 @@ class Configuration:
     """Where each answers."""
     least: Mapping[str, int]
     """How many replicas of each always run."""
+    unused: Sequence[str] = ()
+    """Fields of the stack file that do nothing on this machine."""
 
 
 def current(here: Settings) -> Configuration:
@@ -36,9 +38,7 @@ def current(here: Settings) -> Configuration:
     from infra.render import ports_of
 
     spec = _spec(here)
-    return Configuration(
-        ports_of(spec, here.port), {name: each.replicas.min for name, each in spec.endpoints.items()}
-    )
+    return _of(spec, ports_of(spec, here.port))
 
 
 def prepare(here: Settings) -> Configuration:
@@ -65,6 +65,7 @@ def version(here: Settings) -> int:
 
 def _render(here: Settings, kept: Mapping[str, int], also: Mapping[str, int]) -> Configuration:
     from infra.render import ports_of, render
+    from infra.rules import unused_on_one_machine
 
     before = _made_from(here)
     spec = _spec(here)
@@ -79,20 +80,29 @@ def _render(here: Settings, kept: Mapping[str, int], also: Mapping[str, int]) ->
     mark.unlink(missing_ok=True)
     render(spec, here.home / "config", wanted, here.console_port)
     if not kept:  # ports that were kept are not those of a fresh start
-        mark.write_text(json.dumps(before))
-    return Configuration(wanted, {name: each.replicas.min for name, each in spec.endpoints.items()})
+        mark.write_text(json.dumps({"from": before, "unused": unused_on_one_machine(spec)}))
+    return _of(spec, wanted)
+
+
+def _of(spec: "Spec", wanted: Mapping[str, int]) -> Configuration:
+    from infra.rules import unused_on_one_machine
+
+    least = {name: each.replicas.min for name, each in spec.endpoints.items()}
+    return Configuration(wanted, least, unused_on_one_machine(spec))
 
 
 def _rendered(here: Settings) -> Configuration | None:
     """What was rendered before, if it was made from what is there now."""
     try:
-        if json.loads(_mark(here).read_text()) != _made_from(here):
+        mark = json.loads(_mark(here).read_text())
+        if mark["from"] != _made_from(here):
             return None
         names = json.loads((here.home / "config" / "team.json").read_text())["endpoints"]
         found = {name: json.loads((here.home / "config" / f"{name}.json").read_text()) for name in names}
         return Configuration(
             {name: int(each["port"]) for name, each in found.items()},
             {name: int(each["replicas"]["min"]) for name, each in found.items()},
+            mark["unused"],
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

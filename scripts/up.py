@@ -31,6 +31,8 @@ def command() -> None:
     gateway = Gateway(here.home)
     # The gateway has half a second to go before a studio could look for it.
     notes = folders.place_starters(here.home)
+    if configured.unused:
+        notes.append(f"not used on this machine: {', '.join(configured.unused)}")
     Run(here, configured, gateway, hurry, began).until_stopped(notes, lock)
 
 

@@ -1,9 +1,16 @@
 """`easel up` as a person or a program runs it: real gateway, real Caddy, a tiny replica."""
 
+import fcntl
 import json
 import os
+import pty
+import re
 import signal
 import socket
+import struct
+import subprocess
+import termios
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from scripts.folders import MODEL_FOLDERS
-from tests.scripts.running import STACK, Up, easel, environment, free_ports, processes, until, up
+from tests.scripts.running import EASEL, ROOT, STACK, Up, easel, environment, free_ports, processes, until, up
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -214,6 +221,36 @@ def test_a_changed_stack_file_counts_at_once(env: dict[str, str]) -> None:
         stack.write_text(STACK + "    second: {shape: cpu.small, replicas: {max: 1}}\n")
         link = running.link("second")
         assert link.startswith(f"http://127.0.0.1:{int(env['EASEL_PORT']) + 1}/?token=")
+
+
+def test_on_a_terminal_links_are_whole_and_progress_is_shown(env: dict[str, str]) -> None:
+    """A link that the display cut or wrapped could not be clicked."""
+    main, inner = pty.openpty()
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+    process = subprocess.Popen(
+        [*EASEL, "up"], env=env | {"EASEL_TEST_SLOW": "2"}, cwd=ROOT, stdin=inner, stdout=inner, stderr=inner
+    )
+    os.close(inner)
+    shown = ""
+    try:
+        while "is ready after" not in shown:
+            shown += os.read(main, 65536).decode()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        os.close(main)
+    assert re.search(r"studio  http://127\.0\.0\.1:\d+/\?token=\S{20,}\r\n", shown)
+    assert "loading now" in shown
+
+
+def test_fields_that_do_nothing_here_are_named(env: dict[str, str]) -> None:
+    """At every start, also when what was rendered is used again."""
+    stack = Path(env["EASEL_STACK"])
+    stack.write_text(STACK.replace("{runs_on: local}", "{runs_on: local, domain: a.example.com}"))
+    for _ in range(2):
+        with up(env) as running:
+            assert running.says("not used on this machine").endswith(": easel:team.domain")
 
 
 def test_a_first_start_makes_a1111s_folders(env: dict[str, str]) -> None:
