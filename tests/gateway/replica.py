@@ -1,7 +1,10 @@
-"""A small real program that keeps the replica contract of docs/architecture.md, for tests of what stands before it.
+"""A small real program that keeps the replica contract of docs/architecture.md, for tests of what stands
+before it.
 
-`python replica.py --port N [--phases FILE]`. It echoes requests, streams events, speaks WebSocket and says of itself
-what `POST /easel/set` told it last: phase, detail, running, queued, or to crash. Standard library only, so that it is up
+`python replica.py --port N [--phases FILE]`. It echoes requests, streams events, speaks WebSocket and says
+of itself
+what `POST /easel/set` told it last: phase, detail, running, queued, or to crash. Standard library only, so
+that it is up
 in a moment. `EASEL_TEST_*` in its environment sets how it starts.
 """
 

@@ -57,8 +57,7 @@ def _options(plan: Plan) -> str:
     return f"""\
 # Written by easel.gateway; changes are lost at the next start.
 {{
-	# Reloads come through a socket that only the operator can open; nothing is saved elsewhere, nothing phones
-	# home.
+	# Reloads come through a socket that only the operator can open; nothing is saved elsewhere.
 	admin {_quote(f"unix/{plan.admin_socket}|0600")}
 	persist_config off
 	{f"email {_quote(plan.email)}" if tls and plan.email else ""}
@@ -123,33 +122,36 @@ def _site(plan: Plan, site: Site) -> str:
 		}}
 
 		handle {{
-			forward_auth {plan.gateway} {{
-				uri /auth/{site.name}
-				{door}
-				# With these the question itself would be a WebSocket, and refused.
-				header_up -Connection
-				header_up -Upgrade
-				copy_headers X-Easel-User X-Easel-Upstream X-Easel-Cookie
-			}}
-			log_append user {{http.request.header.X-Easel-User}}
-			@cookie header X-Easel-Cookie *
-			header @cookie +Set-Cookie {{http.request.header.X-Easel-Cookie}}
-			{f"rewrite * /{CONSOLE}{{uri}}" if console else ""}
-			reverse_proxy {{http.request.header.X-Easel-Upstream}} {{
-				{door if console else ""}
-				header_up -X-Easel-Upstream
-				header_up -X-Easel-Cookie
-				# The replica knows its caller by X-Easel-User and needs no key to anything.
-				header_up -Authorization
-				header_up Cookie `(^|;\\s*)easel_[^=;]*=[^;]*` ""
-				header_up Cookie `^;\\s*` ""
-				# A changed configuration does not cut a WebSocket: it may go on for an hour with the old one.
-				stream_close_delay 1h
-				# No `flush_interval -1`: event streams are flushed anyway, and with it Caddy would not tell the
-				# replica that its caller hung up.
-				transport http {{
-					dial_timeout 3s
-					response_header_timeout {site.timeout:.0f}s
+			# In this order: Caddy would sort them otherwise, and rewrite before it asks.
+			route {{
+				forward_auth {plan.gateway} {{
+					uri /auth/{site.name}
+					{door}
+					# With these the question itself would be a WebSocket, and refused.
+					header_up -Connection
+					header_up -Upgrade
+					copy_headers X-Easel-User X-Easel-Upstream X-Easel-Cookie
+				}}
+				log_append user {{http.request.header.X-Easel-User}}
+				@cookie header X-Easel-Cookie *
+				header @cookie +Set-Cookie {{http.request.header.X-Easel-Cookie}}
+				{f"rewrite * /{CONSOLE}{{uri}}" if console else ""}
+				reverse_proxy {{http.request.header.X-Easel-Upstream}} {{
+					{door if console else ""}
+					header_up -X-Easel-Upstream
+					header_up -X-Easel-Cookie
+					# The replica knows its caller by X-Easel-User and needs no key to anything.
+					header_up -Authorization
+					header_up Cookie `(^|;\\s*)easel_[^=;]*=[^;]*` ""
+					header_up Cookie `^;\\s*` ""
+					# A changed configuration does not cut a WebSocket: it may go on for an hour.
+					stream_close_delay 1h
+					# No `flush_interval -1`: event streams are flushed anyway, and with it Caddy would not
+					# tell the replica that its caller hung up.
+					transport http {{
+						dial_timeout 3s
+						response_header_timeout {site.timeout:.0f}s
+					}}
 				}}
 			}}
 		}}

@@ -19,6 +19,10 @@ from easel.gateway.operator_api import OperatorApi
 _STATIC = Path(__file__).parent / "static"
 _FILES = {"console.css": "text/css", "console.js": "text/javascript"}
 _EVENTS_SHOWN = 8
+_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
 
 
 class ConsolePages:
@@ -40,11 +44,15 @@ class ConsolePages:
 
     async def index(self, request: Request) -> Response:
         """The page."""
-        return pages.page("console.html", team=self._team(), tokens=self._api.tokens(None), **self._values())
+        now = time.time()
+        tokens = [{**token, **_words(token, now)} for token in self._api.tokens(None)]
+        # Its style and script are files of the same address, so 'self' is all it needs.
+        policy = {"Content-Security-Policy": _POLICY}
+        return pages.page("console.html", headers=policy, team=self._team(), tokens=tokens, **self._values())
 
     async def live(self, request: Request) -> Response:
         """The parts of the page that change by themselves."""
-        return pages.page("live.html", **self._values())
+        return pages.page("lives.html", **self._values())
 
     async def static(self, request: Request) -> Response:
         """Style and script, from this package."""
@@ -96,6 +104,14 @@ def ago(seconds: float, suffix: str = " ago") -> str:
         if seconds >= size:
             return f"{int(seconds // size)} {name}{suffix}"
     return f"{max(0, int(seconds))} s{suffix}"
+
+
+def _words(token: dict[str, Any], now: float) -> dict[str, str]:
+    expires, used = token["expires"], token["last_used"]
+    ends = (
+        "never ends" if expires is None else f"ends in {ago(expires - now + 60, '')}" if expires > now else "ended"
+    )
+    return {"expires_words": ends, "used_words": f"used {ago(now - used)}" if used else "not used yet"}
 
 
 def _overlap(before: list[str], after: list[str]) -> int:

@@ -55,7 +55,8 @@ class Door:
         if forbidden(ask.uri) and fleet is not None:
             return pages.error(404, "this path is not served to callers")
         if ask.preflight:
-            return _no_cors()
+            # Here, so that it wakes nobody; 403, because Caddy passes every 2xx on.
+            return pages.error(403, "no page of another origin may call this endpoint", {"Vary": "Origin"})
         who = self._identity.who(name, ask, public=_public(fleet))
         if isinstance(who, Entrance):
             return _enter(who)
@@ -98,14 +99,15 @@ class Door:
         return pages.data({"state": fleet.state, "detail": fleet.detail})
 
     async def _route(self, request: Request, ask: Ask, fleet: Fleet, who: Caller) -> Response:
-        kind = ask.kind(api=who.api, anonymous=who.anonymous and who.api)
+        # Somebody anonymous who brings a cookie back is a browser, however little it says of itself.
+        kind = ask.kind(api=who.api, anonymous=who.anonymous and (who.api or who.cookie is not None))
         if kind in ("navigation", "draw"):
             fleet.ask(_WHY[kind])
         strict = not who.api
         found = fleet.pick(who.user, strict=strict)
         if isinstance(found, NotNow):
             if ask.navigation:
-                return _waking_page(fleet, found, kind)
+                return _waking_page(fleet, found, kind, who)
             if kind == "rest" or (kind == "call" and who.anonymous):
                 return _later(found, _POLL_AGAIN)
             found = await fleet.hold(who.user, strict=strict, gone=_gone(request), why=_WHY[kind])
@@ -145,12 +147,6 @@ def _enter(who: Entrance) -> Response:
     return Response(status_code=303, headers={**headers, "Location": who.location})
 
 
-def _no_cors() -> Response:
-    # Answered by us, so that it wakes nobody. No `Access-Control-Allow-Origin`: no other site's page may
-    # call.
-    return Response(status_code=204, headers={"Cache-Control": "no-store", "Vary": "Origin"})
-
-
 def _refuse(name: str, ask: Ask, who: Refusal) -> Response:
     if ask.navigation and who.status != 403:
         return _sign_in_page(name, who, without_token(ask))
@@ -170,15 +166,14 @@ def _sign_in_page(name: str, who: Refusal, target: str) -> Response:
     return pages.page("signin.html", who.status, headers, endpoint=name, wrong=wrong, target=target)
 
 
-def _waking_page(fleet: Fleet, found: NotNow, kind: Kind) -> Response:
+def _waking_page(fleet: Fleet, found: NotNow, kind: Kind, who: Caller) -> Response:
     # A page that only came along (a crawler, a prefetch) must not be told that something starts.
     state = (
         "starting" if found.state == "asleep" and kind == "navigation" and not found.final else found.state
     )
     detail = "waking up" if state != found.state else found.detail
-    return pages.page(
-        "waking.html", 503, {"Retry-After": "5"}, endpoint=fleet.endpoint.name, state=state, detail=detail
-    )  # fmt: skip
+    headers = {"Retry-After": "5"} | ({"Set-Cookie": who.cookie} if who.cookie else {})
+    return pages.page("waking.html", 503, headers, endpoint=fleet.endpoint.name, state=state, detail=detail)
 
 
 def _later(found: NotNow, seconds: int) -> Response:

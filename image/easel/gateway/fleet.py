@@ -45,6 +45,7 @@ class Fleet:
         self._tick = tick
         self._lull = lull
         self._active_at: float | None = None
+        self._asked_at = 0.0
         self._asleep_by_hand = False
         self._peak = Peak(lull)
         self._sticky: OrderedDict[str, str] = OrderedDict()
@@ -111,7 +112,7 @@ class Fleet:
         """Somebody wants the endpoint: it is awake from now on, for `idle` seconds at least."""
         if self.state == "asleep" and self.endpoint.replicas.max and not self._hurry.is_set():
             self._backend.events.add(self.endpoint.name, None, "waking", f"waking: {why}")
-        self._active_at = time.monotonic()
+        self._active_at = self._asked_at = time.monotonic()
         self._asleep_by_hand = False
         if self.state != "ready":
             self._hurry.set()
@@ -213,7 +214,10 @@ class Fleet:
         """What the endpoint has to do, on the monotonic clock of `now`."""
         work = [replica.work for replica in self.replicas if replica.work and replica.state == "ready"]
         running, queued = sum(one.running for one in work), sum(one.queued for one in work)
-        if running or queued or self.waiting:
+        starts = any(replica.state in ("starting", "loading") for replica in self.replicas)
+        # What somebody asked for may take longer to start than `idle`; it must not be put to sleep before.
+        asked = self._active_at is not None and now - self._asked_at < self.endpoint.timeouts.wake
+        if running or queued or self.waiting or (starts and asked):
             self._active_at = now
         elif work:
             # The replica knows of pictures drawn between two looks.

@@ -34,6 +34,7 @@ from easel.gateway.identity import Identity
 from easel.gateway.links import Links
 from easel.gateway.local import LocalBackend
 from easel.gateway.operator_api import OperatorApi
+from easel.gateway.process import rotate
 from easel.gateway.sessions import Sessions
 from easel.gateway.slot import Command
 from easel.gateway.tokens import TokenFile, Tokens
@@ -139,6 +140,7 @@ class Gateway:
             rounds += 1
             if rounds % int(_FLUSH_TOKENS / _LOOK_AT_CONFIG) == 0:
                 await self._flush()
+                rotate(self.home.logs / "gateway.log")
             now = configuration.fingerprint(self.home.config)
             if now != seen:
                 seen = now

@@ -4,7 +4,7 @@ it."""
 from __future__ import annotations
 
 import logging
-import logging.handlers
+import os
 import sys
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -43,9 +43,9 @@ def configure(file: Path | None) -> None:
         ],
     )
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    if file is not None:
-        handlers.append(logging.handlers.RotatingFileHandler(file, maxBytes=10 * 1024 * 1024, backupCount=5))
-        file.chmod(0o600)
+    # `easel up` sends stderr to that very file: each line once is enough.
+    if file is not None and not _is_stderr(file):
+        handlers.append(logging.FileHandler(file, encoding="utf-8"))
     for handler in handlers:
         handler.setFormatter(formatter)
     root = logging.getLogger()
@@ -53,6 +53,13 @@ def configure(file: Path | None) -> None:
     root.setLevel(logging.INFO)
     # Its requests are polls, every second.
     logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def _is_stderr(file: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(sys.stderr.fileno()), file.stat())
+    except (OSError, ValueError):
+        return False
 
 
 def _clean(value: Any) -> Any:

@@ -22,7 +22,7 @@ from easel.gateway.fleet import Fleet
 from easel.gateway.links import Links
 from easel.gateway.tokens import Token, Tokens
 
-_DURATION = re.compile(r"(\d{1,6})([smhdw])")
+_DURATION = re.compile(r"([0-9]{1,9}[smhdw])+")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _BODY_LIMIT = 64 * 1024
 
@@ -152,8 +152,9 @@ def moment(expires: object, now: float) -> float | None:
     if isinstance(expires, int | float) and not isinstance(expires, bool):
         return float(expires)
     if isinstance(expires, str):
-        if found := _DURATION.fullmatch(expires):
-            return now + int(found[1]) * _SECONDS[found[2]]
+        if _DURATION.fullmatch(expires):
+            parts = re.findall(r"([0-9]+)([smhdw])", expires)
+            return now + sum(int(number) * _SECONDS[unit] for number, unit in parts)
         try:
             when = datetime.fromisoformat(expires)
             return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()

@@ -202,7 +202,8 @@ class Slot:
         if changed:
             self._state, self._since = state, time.time()
         # A detail may carry progress; only a new state, or a new sentence while it is not ready, is an event.
-        if changed or (detail != self._detail and state != "ready") or self._process is None:
+        told = detail != self._detail and state not in ("ready", "draining")
+        if changed or told or (state == "starting" and self._process is None):
             self._events.add(self.endpoint.name, self.id, kind or state, text or detail)
         self._detail = detail
 
@@ -234,7 +235,7 @@ def _last_words(log: Path, offset: int) -> str:
     except FileNotFoundError:
         return ""
     words = [_message(line) for line in written.splitlines() if line.strip()]
-    return ": " + " | ".join(words[-3:])[-600:] if words else ", without a word in its log"
+    return ": " + " | ".join(words[-2:])[-600:] if words else ", without a word in its log"
 
 
 def _message(line: str) -> str:

@@ -27,7 +27,9 @@ from easel.gateway.home import write_private
 PREFIX = "easel_"
 # What a token looks like, for whoever has to keep it out of a log.
 PATTERN = re.compile(r"easel_[A-Za-z0-9_-]{16,}")
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+# The last second that calendars know.
+_END_OF_TIME = 253_402_300_799
 # `X-Easel-User` starts with a token's name: these would be mistaken for somebody else.
 _RESERVED = {"anonymous", "local"}
 _ATTEMPTS = 20
@@ -122,14 +124,16 @@ class Tokens:
     def new(self, endpoint: str, name: str, expires: float | None = None) -> str:
         """Make a token and return its plaintext, which is kept nowhere. Raises TokenRefused,
         TokenConflict."""
-        if not _NAME.fullmatch(name) or name in _RESERVED:
+        if not _NAME.fullmatch(name) or name.lower() in _RESERVED:
             raise TokenRefused(
-                f"token name {name!r}: small letters, digits, '.', '_' and '-', up to 40, "
+                f"token name {name!r}: letters, digits, '.', '_' and '-', up to 63, "
                 f"a letter or digit first, and not {' or '.join(sorted(_RESERVED))}"
             )
         now = time.time()
-        if expires is not None and not now < expires < float("inf"):
-            raise TokenRefused("expires: that moment has passed; give one in the future, or none for never")
+        if expires is not None and not now < expires <= _END_OF_TIME:
+            raise TokenRefused(
+                "expires: that moment has passed, or is beyond the year 9999: give one between, or none"
+            )
         plaintext = PREFIX + secrets.token_urlsafe(32)
         token = Token(endpoint, name, _hash(plaintext), now, expires)
 

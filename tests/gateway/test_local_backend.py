@@ -1,0 +1,185 @@
+"""Local replicas: the suite for all backends, and what only processes do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+
+from easel.gateway import Endpoint, Events
+from easel.gateway.config import Replicas, Timeouts
+from easel.gateway.home import Home
+from easel.gateway.local import LocalBackend, studio
+from easel.gateway.process import Process, last_lines, rotate
+from easel.gateway.slot import Patience
+from tests.gateway.backend_suite import BackendSuite, are, until
+from tests.gateway.conftest import REPLICA
+
+
+class LocalStage:
+    """Replica processes of this machine."""
+
+    def __init__(self, root: Path, patience: Patience) -> None:
+        self.home = Home(root)
+        self.home.prepare()
+        self.endpoint = Endpoint(
+            name="studio", port=1, replicas=Replicas(min=0, max=2), timeouts=Timeouts(wake=60, request=60)
+        )
+        self.backend = LocalBackend(self.home, Events(), command=self._command, patience=patience)
+        self.env: dict[str, str] = {}
+
+    def _command(self, endpoint: Endpoint, port: int) -> Sequence[str]:
+        return [sys.executable, "-S", str(REPLICA), "--port", str(port)]
+
+    async def slow(self, seconds: float) -> None:
+        await self._set(EASEL_TEST_SLOW=str(seconds))
+
+    async def crash(self, words: str | None) -> None:
+        await self._set(EASEL_TEST_CRASH=words or "")
+
+    async def _set(self, **env: str) -> None:
+        self.env |= env
+        self.endpoint = self.endpoint.model_copy(update={"env": self.env})
+        await self.backend.follow(self.endpoint)
+
+    async def alive(self) -> int:
+        return len(self.processes())
+
+    def processes(self) -> list[psutil.Process]:
+        # The leash is our child, the replica is the leash's.
+        return [
+            one
+            for leash in psutil.Process().children()
+            for one in leash.children()
+            if str(REPLICA) in one.cmdline()
+        ]
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[LocalStage]:
+    stage = LocalStage(tmp_path, Patience(attempts=3, backoff=0.1, grace=1.0, silence=2.0))
+    await stage.backend.follow(stage.endpoint)
+    yield stage
+    await stage.backend.close()
+    assert stage.processes() == []
+
+
+class TestLocalBackend(BackendSuite):
+    """The suite, with processes."""
+
+    async def test_a_deaf_process_is_killed(self, stage: LocalStage) -> None:
+        """SIGTERM is a wish; after the grace it is an order."""
+        await stage._set(EASEL_TEST_DEAF="1")
+        await stage.backend.set_capacity("studio", 1)
+        (replica,) = await until(stage, are("ready"))
+        began = time.monotonic()
+        await stage.backend.stop("studio", replica.id)
+        await until(stage, are())
+        assert 0.9 < time.monotonic() - began < 4
+        assert await stage.alive() == 0
+
+    async def test_a_hanging_process_is_started_again(self, stage: LocalStage) -> None:
+        """What answered and then answers no more is ended and comes back."""
+        await stage.backend.set_capacity("studio", 1)
+        await until(stage, are("ready"))
+        (process,) = stage.processes()
+        process.suspend()
+        await until(stage, lambda replicas: stage.processes() not in ([process], []), 30)
+        await until(stage, are("ready"))
+        assert "hangs" in [event.kind for event in stage.backend.events.of("studio")]
+
+    async def test_killed_for_memory_is_said(self, stage: LocalStage) -> None:
+        """SIGKILL from nobody we know is nearly always the machine's memory."""
+        await stage.backend.set_capacity("studio", 1)
+        await until(stage, are("ready"))
+        stage.processes()[0].kill()
+        (failed,) = await until(stage, are("failed"))
+        assert "ran out of memory" in failed.detail
+
+    async def test_a_killed_leash_takes_its_program_along(self, stage: LocalStage) -> None:
+        """Not even the leash's own death leaves an orphan (Linux)."""
+        await stage.backend.set_capacity("studio", 1)
+        await until(stage, are("ready"))
+        (process,) = stage.processes()
+        process.parent().kill()
+        process.wait(5)
+        await until(stage, are("ready"))
+
+    async def test_replicas_see_no_key_of_the_door(
+        self, stage: LocalStage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A replica's environment has the endpoint's settings and nothing that opens the door."""
+        monkeypatch.setenv("EASEL_DOOR_KEY", "x")
+        await stage._set(EASEL_TEST_MARK="here")
+        await stage.backend.set_capacity("studio", 1)
+        await until(stage, are("ready"))
+        environment = stage.processes()[0].environ()
+        assert environment["EASEL_TEST_MARK"] == "here"
+        assert "EASEL_DOOR_KEY" not in environment
+
+    async def test_a_changed_environment_waits_for_the_next_start(self, stage: LocalStage) -> None:
+        """Nobody's picture is lost to a changed setting; the change is said."""
+        await stage.backend.set_capacity("studio", 1)
+        await until(stage, are("ready"))
+        await stage._set(EASEL_TEST_MARK="new")
+        await until(stage, are("ready"))
+        assert "EASEL_TEST_MARK" not in stage.processes()[0].environ()
+        assert stage.backend.events.of("studio")[-1].kind == "changed"
+
+    async def test_a_program_that_is_not_there(self, stage: LocalStage) -> None:
+        """A missing program is a reason in words like any other."""
+        stage.backend._command = lambda endpoint, port: ["/nowhere/studio"]
+        await stage.backend.set_capacity("studio", 1)
+        (failed,) = await until(stage, lambda replicas: replicas and replicas[0].given_up)
+        assert "cannot start /nowhere/studio" in failed.detail
+
+
+def test_the_studio_is_the_default(tmp_path: Path) -> None:
+    """The command line of the contract."""
+    words = studio(Home(tmp_path))(Endpoint(name="studio", port=1), 7)
+    assert words[1:] == ["-m", "easel.studio", "--port", "7", "--home", str(tmp_path), "--endpoint", "studio"]
+
+
+@pytest.mark.anyio
+async def test_exit_codes_and_arguments_pass_the_leash(tmp_path: Path) -> None:
+    """The leash neither swallows a code nor splits an argument."""
+    log = tmp_path / "log"
+    program = "import sys, os; print(sys.argv[1:], sys.stdin.read()); sys.exit(9)"
+    process = await Process.start([sys.executable, "-c", program, "a b", "--x=*"], log=log, env=os.environ)
+    assert await process.wait() == 9
+    assert log.read_text().strip() == "['a b', '--x=*']"
+
+
+@pytest.mark.anyio
+async def test_grandchildren_end_too(tmp_path: Path) -> None:
+    """What a program leaves behind in its process group ends with it."""
+    log = tmp_path / "log"
+    program = "import subprocess; print(subprocess.Popen(['sleep', '60']).pid, flush=True)"
+    process = await Process.start([sys.executable, "-c", program], log=log, env=os.environ)
+    assert await process.wait() == 0
+    grandchild = int(log.read_text())
+    for _ in range(50):
+        if not psutil.pid_exists(grandchild) or psutil.Process(grandchild).status() == psutil.STATUS_ZOMBIE:
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail("the grandchild lives")
+
+
+def test_logs_stay_small(tmp_path: Path) -> None:
+    """A log is cut while its writer writes, and nothing but the cut part moves."""
+    log = tmp_path / "log"
+    with log.open("ab", buffering=0) as writer:
+        writer.write(b"old\n" * 100)
+        rotate(log, limit=100)
+        writer.write(b"new\n")
+    assert log.read_bytes() == b"new\n"
+    assert (tmp_path / "log.1").read_bytes() == b"old\n" * 100
+    rotate(tmp_path / "none")
+    assert last_lines(log, 5) == "new"
+    assert last_lines(tmp_path / "none", 5) == ""
