@@ -95,6 +95,7 @@ class Run:
             )
             if self._open:
                 self._display.say(f"the door answers after {self._seconds:.1f} s")
+                self._next_status = 0
         if time.monotonic() >= self._next_status:
             self._next_status = time.monotonic() + _STATUS_EVERY
             self._follow_stack()
