@@ -1,7 +1,7 @@
-"""Writes modules as an original single-file checkpoint: the reverse of what the loader does, written apart from it.
+"""Writes modules as an original single-file checkpoint: what the loader does, backwards.
 
-The names follow the published checkpoints (counted in test_published_shapes.py), not diffusers' conversion tables, so
-that a mistake in those or in the loader does not cancel out.
+The names follow the published checkpoints (counted in test_published_shapes.py), not diffusers' conversion
+tables, so that a mistake in those or in the loader does not cancel out.
 """
 
 from __future__ import annotations

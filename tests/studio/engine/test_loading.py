@@ -14,6 +14,7 @@ from easel.models import Architecture, Kind
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.loading import load_checkpoint, load_vae
 from easel.studio.engine.tokenizer import load_tokenizer
+from easel.studio.engine.weights import memory_format
 from tests.studio.engine import export
 from tests.studio.engine.export import Layout
 from tests.studio.engine.tiny import PUBLISHED, Tiny, model_file, tiny
@@ -30,13 +31,16 @@ def tinies(tmp_path_factory: pytest.TempPathFactory) -> dict[Architecture, Tiny]
 def load(made: Tiny, path: Path, **how: Any) -> Checkpoint:
     layout, stored = how.pop("layout", None), how.pop("stored", None)
     dtype = how.pop("dtype", torch.float32)
-    return load_checkpoint(made.write(path, layout, stored), device=CPU, dtype=dtype, family=made.family, **how)
+    return load_checkpoint(
+        made.write(path, layout, stored), device=CPU, dtype=dtype, family=made.family, **how
+    )
 
 
 def same(one: Any, other: Any, cast: torch.dtype | None = None) -> bool:
     left, right = one.state_dict(), other.state_dict()
     return left.keys() == right.keys() and all(
-        torch.equal(left[name].to(cast or left[name].dtype).to(right[name].dtype), right[name]) for name in left
+        torch.equal(left[name].to(cast or left[name].dtype).to(right[name].dtype), right[name])
+        for name in left
     )
 
 
@@ -65,7 +69,7 @@ def run_unet(unet: Any, seed: int = 0) -> torch.Tensor:
 def test_every_family_loads_what_was_written(
     tinies: dict[Architecture, Tiny], architecture: Architecture, tmp_path: Path
 ) -> None:
-    """The modules hold the file's numbers exactly, ready to draw: no gradients, evaluation, nothing on "meta"."""
+    """The modules hold the file's numbers exactly, ready to draw: no gradients, nothing on "meta"."""
     made = tinies[architecture]
     loaded = load(made, tmp_path / "model.safetensors")
     for ours, theirs in zip(modules(loaded), modules(made.modules), strict=True):
@@ -73,7 +77,7 @@ def test_every_family_loads_what_was_written(
         assert not ours.training
         assert not any(one.requires_grad or one.is_meta for one in ours.parameters())
         assert not any(one.is_meta for one in ours.buffers())
-    assert torch.allclose(run_unet(loaded.unet), run_unet(made.modules.unet), atol=1e-5)
+    assert torch.allclose(run_unet(loaded.unet), run_unet(made.modules.unet), atol=5e-6)
     assert loaded.nbytes == sum(one.numel() * 4 for module in modules(loaded) for one in module.parameters())
     assert len(loaded.tokenizers) == len(loaded.text_encoders) == len(made.family.text_encoders)
 
@@ -91,50 +95,64 @@ PIPELINES = {
 def test_equals_diffusers_from_single_file(
     tinies: dict[Architecture, Tiny], architecture: Architecture, tmp_path: Path
 ) -> None:
-    """The same file through diffusers' own `from_single_file` gives the same tensors and the same UNet answer."""
+    """The same file through diffusers' own `from_single_file` gives the same tensors and the same answer."""
     import diffusers
 
     made = tinies[architecture]
     loaded = load(made, tmp_path / "model.safetensors")
     pads = [load_tokenizer(one.pad_token) for one in made.family.text_encoders]
-    names = ["tokenizer" if one.folder == "text_encoder" else "tokenizer_2" for one in made.family.text_encoders]
+    names = [
+        "tokenizer" if one.folder == "text_encoder" else "tokenizer_2" for one in made.family.text_encoders
+    ]
     given: dict[str, Any] = dict(zip(names, pads, strict=True))
     if architecture is Architecture.SDXL_REFINER:
         given |= {"text_encoder": None, "tokenizer": None}
     pipeline = getattr(diffusers, PIPELINES[architecture]).from_single_file(
         str(tmp_path / "model.safetensors"), config=str(made.family.folder), dtype=torch.float32, **given
     )
-    theirs = [pipeline.unet, pipeline.vae, *(getattr(pipeline, one.folder) for one in made.family.text_encoders)]
+    theirs = [
+        pipeline.unet,
+        pipeline.vae,
+        *(getattr(pipeline, one.folder) for one in made.family.text_encoders),
+    ]
     for ours, other in zip(modules(loaded), theirs, strict=True):
         assert type(ours) is type(other)
         assert same(other, ours)
-    # Not bit for bit: ours has its convolutions' channels last, which adds in another order.
-    assert torch.allclose(run_unet(loaded.unet), run_unet(pipeline.unet), atol=1e-5)
+    # Linear layers add in another order where their weights begin at another place in memory.
+    assert torch.allclose(run_unet(loaded.unet), run_unet(pipeline.unet), atol=5e-6)
 
 
 @pytest.mark.parametrize(
-    "layout",
+    ("architecture", "layout"),
     [
-        Layout(position_ids=False),
-        Layout(text_model=False),
-        Layout(text_model=False, position_ids=False),
-        Layout(ema=True),
-        Layout(extra_layer=False),
+        (Architecture.SD1, Layout(position_ids=False)),
+        (Architecture.SD1, Layout(text_model=False, ema=True)),
+        (Architecture.SD2, Layout(extra_layer=False)),
+        (Architecture.SDXL, Layout(text_model=False, position_ids=False)),
     ],
     ids=repr,
 )
-@pytest.mark.parametrize("architecture", [Architecture.SD1, Architecture.SD2, Architecture.SDXL])
 def test_layouts_of_the_wild(
     tinies: dict[Architecture, Tiny], architecture: Architecture, layout: Layout, tmp_path: Path
 ) -> None:
-    """With or without EMA twins, position numbers, "text_model." and OpenCLIP's unused last layer: the same model."""
+    """With or without EMA twins, position numbers, "text_model." and OpenCLIP's unused layer: the same model."""
     made = tinies[architecture]
     loaded = load(made, tmp_path / "model.safetensors", layout=layout)
-    assert all(same(theirs, ours) for ours, theirs in zip(modules(loaded), modules(made.modules), strict=True))
+    assert all(
+        same(theirs, ours) for ours, theirs in zip(modules(loaded), modules(made.modules), strict=True)
+    )
 
 
-@pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16, torch.float64, torch.float8_e4m3fn])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("stored", "dtype"),
+    [
+        (torch.float16, torch.float32),
+        (torch.float32, torch.float16),
+        (torch.bfloat16, torch.float16),
+        (torch.float64, torch.float32),
+        (torch.float8_e4m3fn, torch.bfloat16),
+    ],
+)
 def test_types_are_converted_while_reading(
     tinies: dict[Architecture, Tiny], stored: torch.dtype, dtype: torch.dtype, tmp_path: Path
 ) -> None:
@@ -146,13 +164,11 @@ def test_types_are_converted_while_reading(
         assert same(theirs, ours, cast=stored)
 
 
-def test_convolutions_have_their_channels_last(tinies: dict[Architecture, Tiny], tmp_path: Path) -> None:
-    """The layout that convolutions are fast in is made while reading, for UNet and VAE."""
-    loaded = load(tinies[Architecture.SD1], tmp_path / "model.safetensors")
-    for module in (loaded.unet, loaded.vae):
-        weights = [one for one in module.parameters() if one.dim() == 4]
-        assert weights
-        assert all(one.is_contiguous(memory_format=torch.channels_last) for one in weights)
+def test_convolutions_have_their_channels_last_on_a_gpu_only() -> None:
+    """On a CPU the layout gains nothing and torch's GroupNorm loses digits in it."""
+    gpu = torch.device("cuda")
+    assert memory_format(4, gpu) is torch.channels_last
+    assert {memory_format(2, gpu), memory_format(1, gpu), memory_format(4, CPU)} == {torch.contiguous_format}
 
 
 def test_the_text_encoders_speak(tinies: dict[Architecture, Tiny], tmp_path: Path) -> None:
@@ -169,7 +185,7 @@ def test_the_text_encoders_speak(tinies: dict[Architecture, Tiny], tmp_path: Pat
 
 
 def test_tokenizers_pad_as_their_encoder_was_trained() -> None:
-    """OpenAI's encoder is padded with the end token; OpenCLIP's with 0, and there "!" in a prompt stays a word."""
+    """OpenAI's encoder is padded with the end token; OpenCLIP's with 0, where "!" stays a word."""
     openai, open_clip = load_tokenizer("<|endoftext|>"), load_tokenizer("!")
     assert (openai.pad_token_id, open_clip.pad_token_id) == (49407, 0)
     for tokenizer in (openai, open_clip):
@@ -182,7 +198,11 @@ def test_tokenizers_pad_as_their_encoder_was_trained() -> None:
 def test_progress_is_told(tinies: dict[Architecture, Tiny], tmp_path: Path) -> None:
     """The report rises from 0 to 1, at most a hundred times and once more."""
     heard: list[float] = []
-    load(tinies[Architecture.SD1], tmp_path / "model.safetensors", report=lambda step, share: heard.append(share))
+    load(
+        tinies[Architecture.SD1],
+        tmp_path / "model.safetensors",
+        report=lambda step, share: heard.append(share),
+    )
     assert heard == sorted(heard)
     assert heard[-1] == 1.0
     assert 5 < len(heard) <= 101
@@ -226,14 +246,17 @@ def test_vae_files(tinies: dict[Architecture, Tiny], layout: str, tmp_path: Path
 def test_a_checkpoint_without_a_vae_takes_one(tinies: dict[Architecture, Tiny], tmp_path: Path) -> None:
     """Checkpoints that were published without their VAE draw with a VAE file."""
     made = tinies[Architecture.SD1]
-    save_file({name: one.contiguous() for name, one in export.vae(made.modules.vae).items()}, tmp_path / "v.safetensors")
+    save_file(
+        {name: one.contiguous() for name, one in export.vae(made.modules.vae).items()},
+        tmp_path / "v.safetensors",
+    )
     vae = model_file(tmp_path / "v.safetensors", Kind.VAE)
     loaded = load(made, tmp_path / "model.safetensors", layout=Layout(vae=False), vae=vae)
     assert same(made.modules.vae, loaded.vae)
 
 
 def test_the_family_is_told_from_the_header(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without being told, the loader takes the family that the header names, and asks an SD 2.x UNet if unsure."""
+    """Without being told, the loader takes the family of the header, and asks an SD 2.x UNet if unsure."""
     from easel.models import Identity
     from easel.studio.engine import loading
 
@@ -250,7 +273,11 @@ def test_the_family_is_told_from_the_header(monkeypatch: pytest.MonkeyPatch, tmp
 def test_extra_tensors_do_no_harm(tinies: dict[Architecture, Tiny], tmp_path: Path) -> None:
     """What trainers leave in a file (schedules, counters, integers) is not read."""
     made = tinies[Architecture.SD1]
-    extra = {"alphas_cumprod": torch.zeros(1000), "global_step": torch.tensor(875000), "model_ema.decay": torch.ones(())}
+    extra = {
+        "alphas_cumprod": torch.zeros(1000),
+        "global_step": torch.tensor(875000),
+        "model_ema.decay": torch.ones(()),
+    }
     save_file({**made.tensors(), **extra}, tmp_path / "model.safetensors")
     loaded = load_checkpoint(model_file(tmp_path / "model.safetensors"), device=CPU, dtype=torch.float32,
                              family=made.family)  # fmt: skip
@@ -262,4 +289,7 @@ def test_configuration_is_read_from_the_family(tinies: dict[Architecture, Tiny],
     made = tinies[Architecture.SDXL]
     loaded = load(made, tmp_path / "model.safetensors")
     assert loaded.vae.config.scaling_factor == 0.13025
-    assert json.loads((made.family.folder / "unet/config.json").read_text())["sample_size"] == loaded.unet.config.sample_size
+    assert (
+        json.loads((made.family.folder / "unet/config.json").read_text())["sample_size"]
+        == loaded.unet.config.sample_size
+    )

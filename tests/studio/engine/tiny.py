@@ -1,4 +1,4 @@
-"""Every family, small: the published configuration with narrow layers, random weights, written as one file."""
+"""Every family, small: the published configuration with narrow layers, random weights, in one file."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def build(family: Family) -> Any:
 
 
 def shrink(architecture: Architecture, folder: Path) -> Family:
-    """The published configuration with narrow layers. Depth and kinds of blocks stay, for they make the names."""
+    """The published configuration with narrow layers. Depth and kinds of blocks stay: they make the names."""
     shutil.copytree(HERE / architecture.value, folder, dirs_exist_ok=True)
     widths = []
     for name in ("text_encoder", "text_encoder_2"):
@@ -85,8 +85,10 @@ def shrink(architecture: Architecture, folder: Path) -> Family:
             widths.append(width)
     unet = _read(folder / "unet/config.json")
     blocks = len(unet["block_out_channels"])
-    change = {"block_out_channels": [32, 64, 64, 64][:blocks], "cross_attention_dim": sum(widths), "sample_size": 8,
-              "attention_head_dim": 2 if isinstance(unet["attention_head_dim"], int) else [1, 2, 2, 2][:blocks]}  # fmt: skip
+    heads = 2 if isinstance(unet["attention_head_dim"], int) else [1, 2, 2, 2][:blocks]
+    channels = [32, 64, 64, 64][:blocks]
+    change = {"block_out_channels": channels, "cross_attention_dim": sum(widths), "sample_size": 8,
+              "attention_head_dim": heads}  # fmt: skip
     if unet.get("addition_embed_type") == "text_time":
         numbers = 5 if architecture is Architecture.SDXL_REFINER else 6
         change["addition_time_embed_dim"] = 8

@@ -39,6 +39,18 @@ THREADS = 4
 Progress = Callable[[int], None]
 
 
+def memory_format(dimensions: int, device: torch.device) -> torch.memory_format:
+    """The layout that a tensor is kept in.
+
+    Convolutions on a GPU are faster with their channels last. On a CPU they are not (measured: equal within
+    noise for UNet and VAE), and torch's GroupNorm is then less exact by a factor of 30 to 300, so there
+    nothing is turned round.
+    """
+    if dimensions == 4 and device.type == "cuda":
+        return torch.channels_last
+    return torch.contiguous_format
+
+
 class Weights:
     """An open safetensors file whose header was read before. Use as a context manager."""
 
@@ -72,7 +84,7 @@ class Weights:
         dtype: torch.dtype,
         progress: Progress | None = None,
     ) -> dict[str, torch.Tensor]:
-        """The tensors called `names`, as `dtype` on `device`; those of convolutions with channels last.
+        """The tensors called `names`, as `dtype` on `device`, in the layout of `memory_format`.
 
         `progress` is told the bytes of each tensor, from any thread. Raises CutShort if the file ends early
         and Incomplete for a tensor stored as something that is no weight.
@@ -96,7 +108,7 @@ class Weights:
             raise Incomplete(
                 self._name, f"{name} is stored as {info.dtype}, which holds no weights for this studio"
             )
-        layout = torch.channels_last if len(info.shape) == 4 else torch.contiguous_format
+        layout = memory_format(len(info.shape), device)
         if stored == dtype and device.type == "cpu" and layout == torch.contiguous_format:
             found = torch.empty(info.shape, dtype=dtype)
             self._fill(found, info)
