@@ -1,4 +1,4 @@
-"""The first thing anyone does: a fresh clone, `make up`, a picture. Installs everything, so it takes minutes."""
+"""The first thing anyone does: a fresh clone, `make up`, a picture. It installs everything and takes minutes."""
 
 import base64
 import json
@@ -76,7 +76,7 @@ def draw(link: str) -> bytes:
 
 
 def test_a_fresh_clone_draws_a_picture(clone: Path, tmp_path: Path) -> None:
-    """One command; and the second time nothing is installed, the link is the same, the start is told in seconds."""
+    """One command; the second time nothing is installed and the link is the same."""
     port, said = free_ports() + 1, tmp_path / "said"
     links = []
     for number in range(2):
