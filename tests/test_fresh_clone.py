@@ -1,4 +1,4 @@
-"""The first thing anyone does: a fresh clone, `make up`, a picture. It installs everything and takes minutes."""
+"""The first thing anyone does: a fresh clone, `make up`, a picture. Installs everything: takes minutes."""
 
 import base64
 import json
