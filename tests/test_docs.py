@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import click
 import pytest
@@ -65,6 +66,20 @@ def test_every_field_of_the_spec_is_in_the_reference(model: type) -> None:
 def test_every_setting_is_in_the_reference(name: str) -> None:
     """Settings by environment are in the page of the commands."""
     assert f"`{name}`" in text("reference/cli.md")
+
+
+def routes() -> list[str]:
+    """`METHOD /path` of the studio's API. Its engine is not needed to ask, so it is none."""
+    from easel.studio.api.app import create_api
+
+    paths = create_api(MagicMock()).openapi()["paths"]
+    return [f"{method.upper()} {path}" for path, methods in paths.items() for method in methods]
+
+
+def test_every_route_of_the_api_is_in_the_reference() -> None:
+    """docs/reference/http.md names each with its method, and none that is not there."""
+    told = re.findall(r"^\| `([A-Z]+ /\S+)` \|", text("reference/http.md"), re.MULTILINE)
+    assert sorted(told) == sorted(routes())
 
 
 def targets() -> list[str]:
