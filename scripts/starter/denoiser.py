@@ -1,0 +1,219 @@
+"""The starter's text encoder and UNet, and their training: words and noise to latents."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from scripts.starter import vae as vae_module
+from scripts.starter.captions import phrase
+from scripts.starter.clock import Clock, pace
+from scripts.starter.pictures import Scene, draw, sample
+
+log = logging.getLogger(__name__)
+
+FAMILIES = Path(__file__).parents[2] / "image" / "easel" / "studio" / "families"
+
+WIDTH = 64
+"""Width of a token: 49,408 of them are a third of the file."""
+
+TEXT: dict[str, Any] = {
+    "vocab_size": 49408,
+    "hidden_size": WIDTH,
+    "intermediate_size": 4 * WIDTH,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 77,
+    "hidden_act": "quick_gelu",
+    "layer_norm_eps": 1e-5,
+    "projection_dim": WIDTH,
+    "bos_token_id": 49406,
+    "eos_token_id": 49407,
+    "pad_token_id": 49407,
+}
+UNET: dict[str, Any] = {
+    "sample_size": 16,
+    "in_channels": 4,
+    "out_channels": 4,
+    "block_out_channels": [48, 96, 128],
+    # words are attended to at 8x8 and 4x4, where a shape is a few cells; at 16x16 it costs a third more and buys nothing
+    "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+    "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+    "layers_per_block": 1,
+    "cross_attention_dim": WIDTH,
+    "attention_head_dim": 4,
+    "norm_num_groups": 16,
+    "act_fn": "silu",
+}
+SCHEDULER: dict[str, Any] = {
+    "num_train_timesteps": 1000,
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    # Ends at one part signal in 160 parts noise: a plain ground has to come from the words, not from what shines
+    # through. Exactly zero would be an infinite sigma, which half of the samplers cannot start from.
+    "beta_end": 0.025,
+    "prediction_type": "v_prediction",
+    "timestep_spacing": "trailing",
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+}
+
+_BATCH = 32
+_LEARNING_RATE = 1.5e-3
+_POOL = 9000
+_REFRESH_EVERY = 4
+_REFRESH = 8
+_DROPPED = 0.12
+_AVERAGE = 0.998
+_SAVE_EVERY = 150.0
+
+
+def build() -> tuple[CLIPTextModel, UNet2DConditionModel]:
+    """Both with fresh weights. Tokens that no caption has stay close to nothing, so that unknown words do little."""
+    text = CLIPTextModel(CLIPTextConfig(**TEXT))
+    torch.nn.init.normal_(text.get_input_embeddings().weight, std=0.02)
+    unet: UNet2DConditionModel = UNet2DConditionModel.from_config(UNET)
+    return text, unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def tokenizer() -> CLIPTokenizer:
+    """The one that ships."""
+    found: CLIPTokenizer = CLIPTokenizer.from_pretrained(FAMILIES / "tokenizer")
+    return found
+
+
+class Pool:
+    """Scenes with their latents, drawn and encoded once, renewed little by little."""
+
+    def __init__(self, vae: AutoencoderKL, rng: np.random.Generator, size: int) -> None:
+        self._vae, self._rng = vae, rng
+        self._scenes = [sample(rng) for _ in range(size)]
+        self._latents = vae_module.encode(vae, np.stack([draw(scene) for scene in self._scenes]))
+
+    def renew(self, count: int) -> None:
+        """Replace some scenes by new ones."""
+        places = self._rng.integers(0, len(self._scenes), count)
+        scenes = [sample(self._rng) for _ in places]
+        latents = vae_module.encode(self._vae, np.stack([draw(scene) for scene in scenes]))
+        for place, scene, latent in zip(places, scenes, latents, strict=True):
+            self._scenes[place] = scene
+            self._latents[place] = latent
+
+    def batch(self, count: int) -> tuple[torch.Tensor, list[Scene]]:
+        """Latents and scenes at random."""
+        places = self._rng.integers(0, len(self._scenes), count)
+        return self._latents[places], [self._scenes[place] for place in places]
+
+
+def train(work: Path, minutes: float, seed: int, *, resume: bool) -> None:
+    """Train for `minutes` by the clock, on the VAE that `vae.train` left in `work`."""
+    torch.manual_seed(seed)
+    text, unet = build()
+    average = copy.deepcopy(unet), copy.deepcopy(text)
+    parameters = [*text.parameters(), *unet.parameters()]
+    optimiser = torch.optim.AdamW(parameters, lr=_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0)
+    state_file = work / "denoiser-state.pt"
+    step, spent = 0, 0.0
+    if resume and state_file.exists():
+        state = torch.load(state_file, weights_only=True)
+        for module, name in (
+            (text, "text"),
+            (unet, "unet"),
+            (average[0], "unet_average"),
+            (average[1], "text_average"),
+        ):
+            module.load_state_dict(state[name])
+        optimiser.load_state_dict(state["optimiser"])
+        step, spent = int(state["step"]), float(state["seconds"])
+        log.info("denoiser: going on from step %d, %.1f minutes", step, spent / 60)
+    rng = np.random.default_rng((seed, 3, step))
+    pool = Pool(vae_module.load(work), rng, _POOL)
+    log.info("denoiser: pool of %d pictures", _POOL)
+    clock = Clock(minutes, spent)
+    saved = clock.seconds
+    words = tokenizer()
+    noise = DDPMScheduler.from_config(SCHEDULER)
+    recent: list[float] = []
+    while clock.done < 1.0:
+        if step % _REFRESH_EVERY == 0:
+            pool.renew(_REFRESH)
+        pace(optimiser, _LEARNING_RATE, step, clock.done)
+        loss = _loss(text, unet, words, noise, *pool.batch(_BATCH), rng)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        step += 1
+        _follow(average, (unet, text), min(_AVERAGE, step / (step + 20)))
+        recent.append(float(loss))
+        if step % 100 == 0:
+            log.info(
+                "denoiser step %d, %.0f %%, %.1f min: loss %.4f",
+                step,
+                100 * clock.done,
+                clock.seconds / 60,
+                np.mean(recent),
+            )
+            recent.clear()
+        if clock.seconds - saved > _SAVE_EVERY or clock.done >= 1.0:
+            saved = clock.seconds
+            vae_module._save(
+                state_file,
+                text=text.state_dict(),
+                unet=unet.state_dict(),
+                unet_average=average[0].state_dict(),
+                text_average=average[1].state_dict(),
+                optimiser=optimiser.state_dict(),
+                step=step,
+                seconds=saved,
+            )
+
+
+def _loss(
+    text: CLIPTextModel,
+    unet: UNet2DConditionModel,
+    words: CLIPTokenizer,
+    noise: Any,
+    latents: torch.Tensor,
+    scenes: list[Scene],
+    rng: np.random.Generator,
+) -> torch.Tensor:
+    captions = ["" if rng.random() < _DROPPED else phrase(scene, rng) for scene in scenes]
+    ids = words(captions, padding="max_length", max_length=77, truncation=True, return_tensors="pt")[
+        "input_ids"
+    ]
+    latents = latents.contiguous(memory_format=torch.channels_last)
+    random = torch.randn_like(latents)
+    # stratified: a batch sees every part of the schedule
+    count = len(latents)
+    times = ((torch.arange(count) + torch.rand(count)) / count * 1000).long()
+    seen = noise.add_noise(latents, random, times)
+    wanted = noise.get_velocity(latents, random, times)
+    with torch.autocast("cpu", torch.bfloat16, enabled=False):
+        attended = text(ids).last_hidden_state
+        answer = unet(seen, times, attended, return_dict=False)[0]
+    return (answer - wanted).square().mean()
+
+
+@torch.no_grad()
+def _follow(average: tuple[Any, ...], modules: tuple[Any, ...], keep: float) -> None:
+    for slow, fast in zip(average, modules, strict=True):
+        ours, theirs = list(slow.parameters()), [p.detach() for p in fast.parameters()]
+        torch._foreach_lerp_(ours, theirs, 1 - keep)
+
+
+def load(work: Path) -> tuple[CLIPTextModel, UNet2DConditionModel]:
+    """Text encoder and UNet as averaged over the last steps of training; they draw better than the last step's."""
+    text, unet = build()
+    state = torch.load(work / "denoiser-state.pt", weights_only=True)
+    text.load_state_dict(state["text_average"])
+    unet.load_state_dict(state["unet_average"])
+    return text.eval(), unet.eval()

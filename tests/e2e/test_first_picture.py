@@ -1,0 +1,148 @@
+"""From a link to a picture, as a newcomer does it: through the real door, in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from scripts.starter.judge import judge
+from tests.scripts.running import Up
+from tests.scripts.running import easel as command
+
+pytestmark = pytest.mark.timeout(300)
+PROMPT = "a large red circle on a blue background"
+DRAWN_WITHIN = 90_000
+
+
+def open_studio(page: Page, running: Up) -> None:
+    """Open the link and wait for the page."""
+    page.goto(running.link("studio"))
+    expect(page.locator("#generate")).to_be_visible(timeout=30_000)
+
+
+def draw(page: Page, prompt: str) -> None:
+    """Type a prompt, press the button, wait for the parameters under the picture."""
+    page.locator("#prompt textarea").fill(prompt)
+    page.locator("#generate").click()
+    expect(page.locator("#parameters textarea")).to_have_value(
+        re.compile(re.escape(prompt)), timeout=DRAWN_WITHIN
+    )
+
+
+def shown(page: Page) -> Image.Image:
+    """The large picture of the gallery, as the browser received it."""
+    source = page.locator("#gallery img").first.get_attribute("src")
+    assert source
+    answer = page.request.get(source)
+    assert answer.ok
+    return Image.open(io.BytesIO(answer.body())).convert("RGB")
+
+
+def test_a_picture_from_a_link(page: Page, easel: Up) -> None:
+    """Open the link, type a prompt, watch it arrive, see what was asked for."""
+    open_studio(page, easel)
+    assert "token=" not in page.url, "the token must not stay in the address bar and the history"
+    page.locator("#seed input").fill("1")
+    page.locator("#prompt textarea").fill(PROMPT)
+    page.locator("#generate").click()
+    expect(page.locator("#stage [role=progressbar]")).to_be_visible(timeout=30_000)
+    expect(page.locator("#stage img")).to_be_visible(timeout=30_000)
+    expect(page.locator("#parameters textarea")).to_have_value(re.compile("Steps: 20"), timeout=DRAWN_WITHIN)
+    seen = judge(shown(page))
+    assert (seen.shape, seen.colour, seen.ground) == ("circle", "red", "blue")
+
+
+def test_pictures_stay(page: Page, easel: Up) -> None:
+    """A person's pictures are there again after the page is loaded anew."""
+    open_studio(page, easel)
+    draw(page, "a green star on white")
+    page.reload()
+    expect(page.locator("#gallery img").first).to_be_visible(timeout=30_000)
+    expect(page.locator("#parameters textarea")).to_have_value(re.compile("a green star on white"))
+
+
+def test_two_people_with_one_link(browser: Browser, easel: Up) -> None:
+    """A link opened twice is two people: neither sees, stops or waits behind the other's work."""
+    first, second = browser.new_context(), browser.new_context()
+    ada, bob = first.new_page(), second.new_page()
+    open_studio(ada, easel)
+    open_studio(bob, easel)
+    ada.locator("#steps input[type=number]").fill("150")
+    ada.locator("#prompt textarea").fill("a purple heart on yellow")
+    ada.locator("#generate").click()
+    expect(ada.locator("#stage [role=progressbar]")).to_be_visible(timeout=30_000)
+    draw(bob, "a black square on white")
+    expect(bob.locator("#parameters textarea")).not_to_have_value(re.compile("purple heart"))
+    bob.locator("#generate").click()
+    bob.locator("#interrupt").click()
+    expect(ada.locator("#stage [role=progressbar]")).to_be_visible()
+    ada.locator("#interrupt").click()
+    expect(ada.locator("#parameters textarea")).to_have_value(re.compile("purple heart"), timeout=30_000)
+    first.close()
+    second.close()
+
+
+def test_the_api_with_a_token(page: Page, easel: Up) -> None:
+    """A developer's way: a token from the command line, Bearer or Basic, one request, one picture."""
+    token = command("token", "new", "--endpoint", "studio", "--name", "e2e", env=easel.env).stdout.strip()
+    address = f"http://127.0.0.1:{easel.env['EASEL_PORT']}/sdapi/v1/txt2img"
+    body = {"prompt": PROMPT, "width": 128, "height": 128, "steps": 20, "seed": 1}
+    basic = base64.b64encode(f"anyone:{token}".encode()).decode()
+    pictures = []
+    for kind in (f"Bearer {token}", f"Basic {basic}"):
+        answer = page.request.post(address, data=body, headers={"Authorization": kind}, timeout=DRAWN_WITHIN)
+        assert answer.ok, answer.text()
+        pictures.append(Image.open(io.BytesIO(base64.b64decode(answer.json()["images"][0]))))
+    assert pictures[0].info["parameters"].startswith(PROMPT)
+    assert pictures[0].tobytes() == pictures[1].tobytes()
+    seen = judge(pictures[0].convert("RGB"))
+    assert (seen.shape, seen.colour, seen.ground) == ("circle", "red", "blue")
+
+
+def test_without_a_token(page: Page, easel: Up) -> None:
+    """Private by default: a browser sees a sign-in page, an API client JSON, both 401, neither the studio."""
+    root = f"http://127.0.0.1:{easel.env['EASEL_PORT']}"
+    landed = page.goto(root)
+    assert landed is not None
+    assert landed.status == 401
+    expect(page.locator("input")).to_be_visible()
+    answer = page.request.get(f"{root}/sdapi/v1/options", headers={"Accept": "application/json"})
+    assert answer.status == 401
+    assert answer.json()["detail"]
+
+
+def test_nothing_is_fetched_from_elsewhere(page: Page, easel: Up) -> None:
+    """The page works on a machine without internet: every request stays on this host."""
+    elsewhere: list[str] = []
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+            else elsewhere.append(request.url)
+        ),
+    )
+    open_studio(page, easel)
+    draw(page, "a blue square on white")
+    assert elsewhere == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_sticks_out(browser: Browser, easel: Up, tmp_path: Path, width: int) -> None:
+    """On a desktop and on a phone nothing has to be scrolled sideways, and Generate is in reach."""
+    context = browser.new_context(viewport={"width": width, "height": 844})
+    page = context.new_page()
+    open_studio(page, easel)
+    draw(page, "an orange triangle on black")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    box = page.locator("#generate").bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+    context.close()
