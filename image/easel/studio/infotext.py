@@ -39,6 +39,13 @@ class Infotext:
     negative_prompt: str = ""
     parameters: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def checkpoints(self) -> list[str]:
+        """Names for the checkpoint, the surest first: name and hash, hash, name."""
+        name, digest = self.parameters.get("Model"), self.parameters.get("Model hash")
+        both = f"{name} [{digest}]" if name and digest else None
+        return [one for one in (both, digest, name) if one]
+
     def request(self) -> dict[str, Any]:
         """The same as fields of A1111's txt2img request; checkpoint, VAE and clip skip as overrides.
 
@@ -54,9 +61,8 @@ class Infotext:
         if size:
             fields["width"], fields["height"] = int(size[1]), int(size[2])
         overrides: dict[str, Any] = {}
-        checkpoint = said.get("Model hash") or said.get("Model")
-        if checkpoint:
-            overrides["sd_model_checkpoint"] = checkpoint
+        if self.checkpoints:
+            overrides["sd_model_checkpoint"] = self.checkpoints[0]
         if said.get("VAE"):
             overrides["sd_vae"] = said["VAE"]
         clip_skip = _number(said.get("Clip skip"), int)

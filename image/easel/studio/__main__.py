@@ -1,0 +1,174 @@
+"""`python -m easel.studio --port N --home EASEL_HOME --endpoint NAME`: one replica."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
+
+    from easel.studio.engine import Engine
+    from easel.studio.front import Front
+    from easel.studio.studio import Studio
+
+# Jobs under way get this long to end after SIGTERM; whoever sent it kills after ten seconds.
+STOP_SECONDS = 7.0
+# Longer than a proxy keeps an idle connection, so that it never sends a request into one that closes.
+KEEP_ALIVE_SECONDS = 180
+
+
+def main() -> None:
+    """Start the engine, then everything else beside it, and serve until a signal."""
+    began = time.monotonic()
+    asked = _arguments()
+    # Libraries that would ask a hub or an analytics server are told not to before anything imports them.
+    for name, value in {
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "HF_HUB_OFFLINE": "1",
+        "DO_NOT_TRACK": "1",
+    }.items():
+        os.environ.setdefault(name, value)
+
+    from easel.models import Store
+    from easel.studio import logs
+    from easel.studio.engine import Engine
+
+    logs.configure()
+    engine = Engine(Store(asked.home / "models"), default_checkpoint=asked.checkpoint)
+    engine.start()
+
+    from easel.studio.studio import Studio
+
+    asyncio.run(_serve(Studio.at(asked.home, asked.endpoint, engine), asked.host, asked.port, began))
+
+
+def _leave(code: int) -> None:
+    """End at once: taking torch down in order, or waiting for a half-done import of it, costs seconds."""
+    sys.stdout.flush()
+    os._exit(code)
+
+
+async def _serve(studio: Studio, host: str, port: int, began: float) -> None:
+    import structlog
+    import uvicorn
+
+    from easel.studio.front import Front
+
+    log = structlog.get_logger("easel.studio")
+    front = Front(studio.engine)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            front,
+            host=host,
+            port=port,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            forwarded_allow_ips="*",
+        )
+    )
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # uvicorn's own handlers would wait for open event streams, which never end by themselves.
+    server.capture_signals = _no_signals  # type: ignore[assignment,method-assign]
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    building = asyncio.create_task(_build(front, studio, began, stopping))
+    ending = asyncio.create_task(_stop(stopping, server, studio.engine))
+    try:
+        await server.serve()
+    except SystemExit:  # uvicorn's way to say that it cannot listen; its reason is logged
+        _leave(1)
+    stopping.set()
+    await ending
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(building, 1.0)
+    log.info("stopped")
+    _leave(0)
+
+
+async def _build(front: Front, studio: Studio, began: float, stopping: asyncio.Event) -> None:
+    import structlog
+
+    log = structlog.get_logger("easel.studio")
+    try:
+        app = await asyncio.to_thread(_create, studio)
+    except Exception as e:
+        front.fail(f"the page could not be built: {type(e).__name__}: {e}")
+        log.exception("not started")
+        return
+    async with front.serving(app):
+        await _say_started(studio, began)
+        await stopping.wait()
+
+
+async def _say_started(studio: Studio, began: float) -> None:
+    import structlog
+
+    page = time.monotonic() - began
+    while (now := studio.engine.status()).phase not in {"ready", "failed"}:
+        await asyncio.sleep(0.05)
+    structlog.get_logger("easel.studio").info(
+        "started",
+        phase=now.phase,
+        detail=now.detail,
+        page_seconds=round(page, 2),
+        seconds=round(time.monotonic() - began, 2),
+    )
+
+
+def _create(studio: Studio) -> FastAPI:
+    from easel.studio.app import create_app
+
+    return create_app(studio)
+
+
+async def _stop(stopping: asyncio.Event, server: uvicorn.Server, engine: Engine) -> None:
+    """On a signal: no new connections, let jobs end, answer their requests, close what streams."""
+    await stopping.wait()
+    server.should_exit = True
+    await asyncio.to_thread(engine.stop, STOP_SECONDS)
+    await asyncio.sleep(0.3)
+    server.force_exit = True
+
+
+def _no_signals() -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m easel.studio", description="One replica of a studio.")
+    parser.add_argument("--port", type=int, required=True, help="port to listen on")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
+    )
+    parser.add_argument(
+        "--home", type=Path, required=True, help="EASEL_HOME: models and outputs are below it"
+    )
+    parser.add_argument(
+        "--endpoint", default="studio", help="the endpoint's name; pictures go to outputs/NAME"
+    )
+    parser.add_argument(
+        "--checkpoint", help="what requests that name none are drawn with (default: the first)"
+    )
+    asked = parser.parse_args()
+    if not asked.endpoint.replace("-", "").isalnum():
+        parser.error(f"--endpoint {asked.endpoint!r}: letters, digits and dashes only")
+    asked.home = asked.home.resolve()
+    return asked
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""The `info` of an answer: A1111's record of what was drawn."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from easel.studio.engine import Drawn, Job
+from easel.studio.infotext import VERSION
+
+
+def information(job: Job, pictures: list[Drawn], texts: list[str], started: datetime) -> dict[str, Any]:
+    """All keys that A1111 gives, of the pictures that were drawn. `texts` are their infotexts."""
+    request = job.request
+    first = pictures[0] if pictures else job
+    checkpoint, vae = first.checkpoint, first.vae
+    seeds = [picture.seed for picture in pictures]
+    subseeds = [picture.subseed for picture in pictures]
+    return {
+        "prompt": request.prompt,
+        "all_prompts": [request.prompt] * len(pictures),
+        "negative_prompt": request.negative_prompt,
+        "all_negative_prompts": [request.negative_prompt] * len(pictures),
+        "seed": seeds[0] if seeds else request.seed,
+        "all_seeds": seeds,
+        "subseed": subseeds[0] if subseeds else request.subseed,
+        "all_subseeds": subseeds,
+        "subseed_strength": request.subseed_strength,
+        "width": request.width,
+        "height": request.height,
+        "sampler_name": request.sampler,
+        "cfg_scale": request.cfg_scale,
+        "steps": request.steps,
+        "batch_size": request.batch_size,
+        "restore_faces": False,
+        "face_restoration_model": None,
+        "sd_model_name": checkpoint.model_name,
+        "sd_model_hash": checkpoint.hash,
+        "sd_vae_name": vae.name if vae else None,
+        "sd_vae_hash": vae.hash if vae else None,
+        "seed_resize_from_w": -1,
+        "seed_resize_from_h": -1,
+        "denoising_strength": None,
+        "extra_generation_params": {"Schedule type": request.schedule_type},
+        "index_of_first_image": 0,
+        "infotexts": texts,
+        "styles": [],
+        "job_timestamp": started.strftime("%Y%m%d%H%M%S"),
+        "clip_skip": request.clip_skip,
+        "is_using_inpainting_conditioning": False,
+        "version": VERSION,
+    }

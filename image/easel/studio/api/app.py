@@ -1,0 +1,81 @@
+"""The API as a FastAPI application; the page is mounted beside it by `easel.studio.app`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, HTTPException, Request
+from starlette.responses import HTMLResponse
+
+from easel.studio.api.catalog import catalog
+from easel.studio.api.drawing import drawing
+from easel.studio.api.errors import handle_errors
+from easel.studio.api.memory import memory
+from easel.studio.api.options import options
+from easel.studio.api.png_info import png_info
+from easel.studio.api.progress import progress
+from easel.studio.api.reference import page
+from easel.studio.studio import Studio
+from easel.studio.version import VERSION
+
+_DESCRIPTION = """A1111's API. Everything is the caller's own: progress, interrupt, options and pictures of
+one caller are nobody else's. Unknown fields are kept, numbers may be strings, and a trailing slash makes no
+difference."""
+
+
+def create_api(studio: Studio) -> FastAPI:
+    """All routes of the API, with A1111's error bodies."""
+    # /docs is a page of our own: FastAPI's loads scripts from a CDN, and the studio works without a network.
+    app = FastAPI(title="Easel", version=VERSION, description=_DESCRIPTION, docs_url=None, redoc_url=None)
+    handle_errors(app)
+    for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), png_info(), memory()):
+        app.include_router(routes)
+    app.include_router(_own(studio))
+    app.include_router(_rest(app))
+    return app
+
+
+def _own(studio: Studio) -> APIRouter:
+    routes = APIRouter()
+
+    @routes.get("/internal/ping")
+    def ping() -> dict[str, Any]:
+        """Whether anybody is there."""
+        return {}
+
+    @routes.get("/easel/load", include_in_schema=False)
+    def load() -> dict[str, Any]:
+        """How busy the studio is, in pictures, for the gateway."""
+        now = studio.engine.status()
+        return {
+            "phase": now.phase,
+            "detail": now.detail,
+            "running": now.running,
+            "queued": now.queued,
+            "idle_seconds": round(now.idle_seconds, 3),
+        }
+
+    return routes
+
+
+def _rest(app: FastAPI) -> APIRouter:
+    """/docs, and A1111's error body for everything below /sdapi that is not there."""
+    routes = APIRouter()
+
+    @routes.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return HTMLResponse(page(app.openapi()))
+
+    async def missing(request: Request) -> None:
+        if allowed := app.openapi()["paths"].get(request.scope["path"]):
+            raise HTTPException(405, "Method Not Allowed", {"Allow": ", ".join(allowed).upper()})
+        raise HTTPException(404, "Not Found")
+
+    for path in ("/sdapi", "/sdapi/{rest:path}", "/internal/{rest:path}", "/easel/{rest:path}"):
+        routes.add_api_route(
+            path,
+            missing,
+            methods=["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"],
+            include_in_schema=False,
+        )
+    return routes

@@ -1,0 +1,184 @@
+"""Lists: samplers, checkpoints, and what else clients ask for before they draw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from easel.models import Kind
+from easel.studio.engine import SAMPLERS, SCHEDULE_TYPES
+from easel.studio.studio import Studio
+
+
+class SamplerItem(BaseModel):
+    """A sampler under A1111's name."""
+
+    name: str
+    aliases: list[str]
+    options: dict[str, str]
+
+
+class SchedulerItem(BaseModel):
+    """A schedule type."""
+
+    name: str
+    label: str
+    aliases: list[str] | None = None
+    default_rho: float | None = None
+    need_inner_model: bool | None = False
+
+
+class ModelItem(BaseModel):
+    """A checkpoint. `hash` and `sha256` are empty until they have been computed, never null."""
+
+    title: str
+    model_name: str
+    hash: str
+    sha256: str
+    filename: str
+    config: str | None = None
+
+
+class VaeItem(BaseModel):
+    """A VAE file."""
+
+    model_name: str
+    filename: str
+
+
+class LoraItem(BaseModel):
+    """A LoRA file."""
+
+    name: str
+    alias: str
+    path: str
+    metadata: dict[str, Any]
+
+
+def catalog(studio: Studio) -> APIRouter:
+    """The routes."""
+    routes = APIRouter(prefix="/sdapi/v1")
+    store = studio.engine.store
+
+    @routes.get("/samplers")
+    def samplers() -> list[SamplerItem]:
+        """All samplers."""
+        return [
+            SamplerItem(
+                name=one.name,
+                aliases=list(one.aliases),
+                options={"second_order": "True"} if one.second_order else {},
+            )
+            for one in SAMPLERS
+        ]
+
+    @routes.get("/schedulers")
+    def schedulers() -> list[SchedulerItem]:
+        """All schedule types."""
+        return [
+            SchedulerItem(
+                name=one.name,
+                label=one.label,
+                aliases=list(one.aliases) or None,
+                default_rho=one.default_rho,
+            )
+            for one in SCHEDULE_TYPES
+        ]
+
+    @routes.get("/sd-models")
+    def checkpoints() -> list[ModelItem]:
+        """All checkpoints. Each may be named by title, file name, model_name, hash or sha256."""
+        return [
+            ModelItem(
+                title=one.title,
+                model_name=one.model_name,
+                hash=one.hash,
+                sha256=one.sha256,
+                # Below the store's folder: where that is on the server is nobody's business.
+                filename=f"{one.kind.folder}/{one.name}",
+            )
+            for one in store.checkpoints()
+        ]
+
+    @routes.get("/sd-vae")
+    def vaes() -> list[VaeItem]:
+        """All VAE files."""
+        return [
+            VaeItem(model_name=one.name, filename=f"{one.kind.folder}/{one.name}") for one in store.vaes()
+        ]
+
+    @routes.get("/loras")
+    def loras() -> list[LoraItem]:
+        """All LoRA files. They cannot be drawn with yet."""
+        return [
+            LoraItem(name=one.model_name, alias=one.stem, path=f"{one.kind.folder}/{one.name}", metadata={})
+            for one in store.files(Kind.LORA)
+        ]
+
+    @routes.get("/embeddings")
+    def embeddings() -> dict[str, dict[str, Any]]:
+        """Textual inversions that can be drawn with: none yet."""
+        return {"loaded": {}, "skipped": {}}
+
+    @routes.get("/scripts")
+    def scripts() -> dict[str, list[str]]:
+        """Scripts: none."""
+        return {"txt2img": [], "img2img": []}
+
+    @routes.get("/upscalers")
+    def upscalers() -> list[dict[str, Any]]:
+        """Upscalers: none yet, under A1111's name for none."""
+        return [{"name": "None", "model_name": None, "model_path": None, "model_url": None, "scale": 4}]
+
+    @routes.get("/cmd-flags")
+    def flags() -> dict[str, Any]:
+        """A1111's command line, as far as there is anything to say."""
+        return {"api": True, "listen": False, "share": False, "nowebui": False, "gradio_queue": True}
+
+    for path, words in _EMPTY.items():
+        routes.add_api_route(path, _nothing(words), methods=["GET"], name=path)
+    for path, words in _REFRESH.items():
+        routes.add_api_route(path, _refresh(studio, words), methods=["POST"], name=path)
+    for path in ("/unload-checkpoint", "/reload-checkpoint"):
+        routes.add_api_route(path, _kept, methods=["POST"], name=path)
+    return routes
+
+
+_EMPTY = {
+    "/script-info": "Arguments of scripts: there are none.",
+    "/latent-upscale-modes": "Ways to upscale latents: none yet.",
+    "/hypernetworks": "Hypernetworks: none.",
+    "/face-restorers": "Face restorers: none.",
+    "/realesrgan-models": "RealESRGAN models: none.",
+    "/prompt-styles": "Saved styles: none yet.",
+    "/extensions": "Extensions: none.",
+}
+_REFRESH = {
+    "/refresh-checkpoints": "Look for new checkpoints.",
+    "/refresh-vae": "Look for new VAE files.",
+    "/refresh-loras": "Look for new LoRA files.",
+    "/refresh-embeddings": "Look for new embeddings.",
+}
+
+
+def _nothing(words: str) -> Any:
+    def nothing() -> list[dict[str, Any]]:
+        return []
+
+    nothing.__doc__ = words
+    return nothing
+
+
+def _refresh(studio: Studio, words: str) -> Any:
+    def refresh() -> None:
+        studio.engine.store.refresh()
+
+    refresh.__doc__ = words
+    return refresh
+
+
+def _kept() -> dict[str, Any]:
+    """Does nothing: the checkpoint in memory is everyone's, and the engine switches it as requests need."""
+    return {}

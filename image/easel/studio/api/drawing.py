@@ -1,0 +1,113 @@
+"""`POST /sdapi/v1/txt2img`."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from datetime import datetime
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from easel.studio import infotext
+from easel.studio.api.answer import information
+from easel.studio.api.errors import RESPONSES
+from easel.studio.api.text_to_image import TextToImageRequest
+from easel.studio.api.wire import dumps
+from easel.studio.engine import Drawn, Job
+from easel.studio.owner import owner_of
+from easel.studio.png import SMALL, encode
+from easel.studio.studio import Studio
+from easel.studio.watching import finished
+
+log = structlog.get_logger(__name__)
+
+
+class TextToImageResponse(BaseModel):
+    """The pictures in order; each PNG carries its infotext as `parameters`."""
+
+    images: list[str] = Field(description="PNG files as bare base64")
+    parameters: dict[str, Any] = Field(description="the request as it was understood")
+    info: str = Field(description="JSON in a string: seeds, infotexts and what else there is to say")
+
+
+def drawing(studio: Studio) -> APIRouter:
+    """The route that draws."""
+    routes = APIRouter()
+
+    @routes.post("/sdapi/v1/txt2img", response_model=TextToImageResponse, responses=RESPONSES)
+    async def text_to_image(asked: TextToImageRequest, request: Request) -> Response:
+        """Draw, and answer when all pictures are there. Hanging up, or `interrupt`, stops the drawing."""
+        owner = owner_of(request.headers)
+        started = datetime.now()
+        body = asked.filled(studio.checkpoint_of)
+        options = await asyncio.to_thread(studio.defaults.read, owner)
+        job = await asyncio.to_thread(studio.engine.submit, owner, body.to_engine(options))
+        studio.tasks.name(job, body.force_task_id)
+        if not body.override_settings_restore_afterwards and body.override_settings:
+            await asyncio.to_thread(studio.defaults.update, owner, body.override_settings)
+        pictures = [studio.hashed(picture) for picture in await _pictures(job, request)]
+        texts = [infotext.describe(picture) for picture in pictures]
+        keep = body.save_images and not body.do_not_save_samples
+        files = await asyncio.to_thread(_files, studio, owner, pictures, texts, keep)
+        log.info(
+            "drawn",
+            job=job.id,
+            pictures=len(pictures),
+            state=job.state,
+            steps=job.request.steps,
+            size=f"{job.request.width}x{job.request.height}",
+            sampler=job.request.sampler,
+            seconds=round(time.monotonic() - job.submitted, 3),
+        )
+        return _response(
+            files if body.send_images else [],
+            {**body.model_dump(), "override_settings": asked.override_settings},
+            information(job, pictures, texts, started),
+        )
+
+    return routes
+
+
+async def _pictures(job: Job, request: Request) -> list[Drawn]:
+    """The job's pictures, or the error that ended it; a client that hangs up cancels."""
+    ended = finished(job)
+    waits = asyncio.create_task(ended.wait())
+    hangs_up = asyncio.create_task(_hung_up(request))
+    try:
+        await asyncio.wait({waits, hangs_up}, return_when=asyncio.FIRST_COMPLETED)
+        if not ended.is_set():
+            raise HTTPException(499, "the client hung up")
+        return job.result(timeout=0)
+    finally:
+        waits.cancel()
+        hangs_up.cancel()
+        job.cancel()
+
+
+async def _hung_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _files(studio: Studio, owner: str, pictures: list[Drawn], texts: list[str], keep: bool) -> list[bytes]:
+    files = []
+    for picture, text in zip(pictures, texts, strict=True):
+        file = encode(picture.image, text, **({"compress_level": SMALL} if keep else {}))
+        if keep:
+            studio.outputs.save(owner, file, picture.seed)
+        files.append(file)
+    return files
+
+
+def _response(files: list[bytes], echo: dict[str, Any], info: dict[str, Any]) -> Response:
+    # Put together by hand: base64 needs no escaping, and pictures are most of the answer.
+    images = b",".join(b'"' + base64.b64encode(file) + b'"' for file in files)
+    info_text = dumps(dumps(info).decode())
+    body = b"".join([b'{"images":[', images, b'],"parameters":', dumps(echo), b',"info":', info_text, b"}"])
+    return Response(body, media_type="application/json")

@@ -1,0 +1,159 @@
+"""Errors as A1111 words them: `{"error", "detail", "body", "errors"}`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from easel.models import FileError, ModelError, UnknownModel
+from easel.studio.api.wire import reply
+from easel.studio.defaults import TooMany
+from easel.studio.engine import (
+    EngineError,
+    InvalidRequest,
+    NoCheckpoint,
+    OutOfMemory,
+    QueueFull,
+    Stopped,
+    UnknownSampler,
+)
+from easel.studio.outputs import NotSaved
+from easel.studio.png import NotAPicture
+
+log = structlog.get_logger(__name__)
+
+# Echoes of what was wrong are for finding it, not for sending it all back.
+_MAX_ECHO = 200
+
+
+class FieldFault(BaseModel):
+    """One field that cannot be taken, as FastAPI describes it."""
+
+    loc: list[str | int]
+    msg: str
+    type: str
+
+
+class ErrorBody(BaseModel):
+    """What every 4xx and 5xx of `/sdapi` carries."""
+
+    error: str = Field(description="the kind of error")
+    detail: str | list[FieldFault] = Field(description="what is wrong; a list where single fields are")
+    body: str = ""
+    errors: str = Field(description="what is wrong and what to do about it, in one line")
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    400: {
+        "model": ErrorBody,
+        "description": "Unknown sampler, checkpoint or VAE; or a body that is not JSON",
+    },
+    413: {"model": ErrorBody, "description": "The body is larger than the server takes"},
+    422: {
+        "model": ErrorBody,
+        "description": "A field is of the wrong kind or out of range, or asks for what is not there",
+    },
+    429: {"model": ErrorBody, "description": "Too many of the caller's pictures are waiting"},
+    503: {"model": ErrorBody, "description": "No checkpoint yet, or shutting down"},
+}
+
+
+class Unsupported(Exception):
+    """A field asks for something that this studio does not do and that would change the picture."""
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(f"{field} is not supported here: {why}")
+        self.field = field
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Give every error of the API its status and A1111's body."""
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _validation)
+    for kind in (EngineError, ModelError, NotSaved, NotAPicture, Unsupported, TooMany):
+        app.add_exception_handler(kind, _ours)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def body(error: str, detail: object, errors: str) -> dict[str, object]:
+    """A1111's error body."""
+    return {"error": error, "detail": detail, "body": "", "errors": errors}
+
+
+def fault(field: str, message: str) -> list[dict[str, object]]:
+    """A `detail` that points at one field of the body, as FastAPI's own do."""
+    return [{"type": "value_error", "loc": ["body", field], "msg": message}]
+
+
+async def _http(request: Request, e: Exception) -> Response:
+    assert isinstance(e, HTTPException)  # noqa: S101 - tells the type checker what the registration says
+    return reply(body("HTTPException", e.detail, str(e.detail)), e.status_code, dict(e.headers or {}))
+
+
+async def _validation(request: Request, e: Exception) -> Response:
+    assert isinstance(e, RequestValidationError)  # noqa: S101
+    faults = [_fault(one) for one in e.errors()]
+    if any(one["type"] == "json_invalid" for one in faults):
+        where = str(e.errors()[0].get("ctx", {}).get("error", "")) or faults[0]["msg"]
+        return reply(body("RequestValidationError", faults, f"the body is not JSON: {where}"), 422)
+    lines = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in faults[:10])
+    return reply(body("RequestValidationError", faults, lines), 422)
+
+
+async def _ours(request: Request, e: Exception) -> Response:
+    name, text = type(e).__name__, str(e)
+    match e:
+        case InvalidRequest() | Unsupported():
+            return reply(body(name, fault(e.field, text), text), 422)
+        case UnknownSampler():
+            # A1111's words; clients look for them (AI-Render).
+            return reply(body("HTTPException", text.partition(":")[0], text), 400)
+        case UnknownModel():
+            return reply(body(name, text, text), 400)
+        case NotAPicture():
+            return reply(body(name, fault("image", f"image {text}"), f"image {text}"), 422)
+        case OutOfMemory() | FileError() | TooMany():
+            return reply(body(name, text, text), 422)
+        case QueueFull():
+            return reply(body(name, text, text), 429, {"Retry-After": "10"})
+        case NoCheckpoint() | Stopped():
+            return reply(body(name, text, text), 503, {"Retry-After": "5"})
+        case NotSaved():
+            log.error("picture not saved", reason=text)
+            return reply(body(name, text, text), 507)
+    log.error("request failed", path=request.url.path, error=name, reason=text)
+    return reply(body(name, text, text), 500)
+
+
+async def _unexpected(request: Request, e: Exception) -> Response:
+    log.error("request failed", path=request.url.path, error=type(e).__name__, exc_info=e)
+    text = f"{type(e).__name__}; the studio's log says more"
+    return reply(body(type(e).__name__, text, text), 500)
+
+
+def _fault(one: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": one["type"], "loc": list(one["loc"]), "msg": one["msg"]}
+    if "input" in one:
+        found["input"] = _short(one["input"])
+    return found
+
+
+def _short(value: object) -> object:
+    if isinstance(value, bool | int | float | None):
+        return (
+            value
+            if not isinstance(value, int) or abs(value) < 2**63
+            else f"a number of {value.bit_length()} bits"
+        )
+    if isinstance(value, str):
+        return value if len(value) <= _MAX_ECHO else f"{value[:_MAX_ECHO]}… ({len(value)} characters)"
+    if isinstance(value, Sequence | dict):
+        return f"{type(value).__name__} of {len(value)}"
+    return type(value).__name__

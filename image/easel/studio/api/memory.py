@@ -1,0 +1,55 @@
+"""`GET /sdapi/v1/memory`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+
+class MemoryResponse(BaseModel):
+    """Bytes. `cuda` has only `error` where there is no GPU."""
+
+    ram: dict[str, Any]
+    cuda: dict[str, Any]
+
+
+def memory() -> APIRouter:
+    """The route."""
+    routes = APIRouter()
+
+    @routes.get("/sdapi/v1/memory")
+    def read() -> MemoryResponse:
+        """The machine's memory and the GPU's."""
+        import psutil
+
+        whole = psutil.virtual_memory()
+        used = psutil.Process().memory_info().rss
+        return MemoryResponse(ram={"free": whole.available, "used": used, "total": whole.total}, cuda=_cuda())
+
+    return routes
+
+
+def _cuda() -> dict[str, Any]:
+    # Not imported: the engine does that, and asking for memory must not be what brings torch in.
+    torch = sys.modules.get("torch")
+    try:
+        if torch is None or not torch.cuda.is_available():
+            return {"error": "unavailable"}
+        free, total = torch.cuda.mem_get_info()
+        stats = torch.cuda.memory_stats()
+    except (AttributeError, RuntimeError) as e:
+        return {"error": str(e)}
+    kinds = {"active": "active_bytes", "allocated": "allocated_bytes", "reserved": "reserved_bytes"}
+    return {
+        "system": {"free": free, "used": total - free, "total": total},
+        **{name: _both(stats, key) for name, key in kinds.items()},
+        "inactive": _both(stats, "inactive_split_bytes"),
+        "events": {"retries": stats.get("num_alloc_retries", 0), "oom": stats.get("num_ooms", 0)},
+    }
+
+
+def _both(stats: dict[str, int], key: str) -> dict[str, int]:
+    return {"current": stats.get(f"{key}.all.current", 0), "peak": stats.get(f"{key}.all.peak", 0)}

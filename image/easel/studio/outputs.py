@@ -1,0 +1,109 @@
+"""Pictures that are kept: `outputs/<endpoint>/<owner>/<date>/NNNNN-<seed>.png`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import threading
+import uuid
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+from easel.studio.owner import folder_name
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_PICTURE = re.compile(r"(\d{5,})-\d+\.png")
+
+
+class NotSaved(Exception):
+    """A picture was drawn and could not be written. The message says why and what helps."""
+
+
+class Outputs:
+    """The saved pictures of one endpoint. Safe to use from any thread, and beside other replicas."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self._numbers: dict[Path, int] = {}
+        self._lock = threading.Lock()
+
+    def owned(self, owner: str) -> Path:
+        """The folder that holds what belongs to `owner`, and nothing of anybody else."""
+        return self.folder / folder_name(owner)
+
+    def save(self, owner: str, picture: bytes, seed: int) -> Path:
+        """Write a PNG file and say where. All of it is there under its name, or nothing. Raises NotSaved."""
+        folder = self.owned(owner) / date.today().isoformat()
+        part = folder / f".{uuid.uuid4().hex}.part"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                with part.open("wb") as file:
+                    file.write(picture)
+                    file.flush()
+                    os.fsync(file.fileno())
+                return self._name(part, folder, seed)
+            finally:
+                part.unlink(missing_ok=True)
+        except OSError as e:
+            raise NotSaved(_why(e, self.folder)) from e
+
+    def recent(self, owner: str, limit: int = 100) -> list[Path]:
+        """The newest pictures of `owner`, newest first, at most `limit`."""
+        found: list[Path] = []
+        for picture in self._newest_first(owner):
+            found.append(picture)
+            if len(found) >= limit:
+                break
+        return found
+
+    def belongs(self, owner: str, path: Path) -> bool:
+        """Whether `path` is below the folder of `owner`."""
+        try:
+            return path.resolve().is_relative_to(self.owned(owner))
+        except OSError:
+            return False
+
+    def _newest_first(self, owner: str) -> Iterator[Path]:
+        for day in _sorted_names(self.owned(owner), _DATE):
+            for name in _sorted_names(self.owned(owner) / day, _PICTURE):
+                yield self.owned(owner) / day / name
+
+    def _name(self, part: Path, folder: Path, seed: int) -> Path:
+        with self._lock:
+            last = self._numbers.get(folder)
+            if last is None:
+                taken = [int(m[1]) for name in os.listdir(folder) if (m := _PICTURE.fullmatch(name))]
+                last = max(taken, default=0)
+            while True:
+                last += 1
+                path = folder / f"{last:05}-{seed}.png"
+                try:
+                    # A link fails when the name is taken, so another replica's picture is never overwritten.
+                    os.link(part, path)
+                except FileExistsError:
+                    continue
+                except OSError as e:
+                    if e.errno not in {errno.EPERM, errno.ENOTSUP, errno.EMLINK} or path.exists():
+                        raise
+                    part.replace(path)  # a file system without links
+                self._numbers[folder] = last
+                return path
+
+
+def _sorted_names(folder: Path, pattern: re.Pattern[str]) -> list[str]:
+    try:
+        names = [name for name in os.listdir(folder) if pattern.fullmatch(name)]
+    except OSError:
+        return []
+    return sorted(names, key=lambda name: (len(name.split("-")[0]), name), reverse=True)
+
+
+def _why(e: OSError, folder: Path) -> str:
+    if e.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return f"the disk under {folder} is full: make room there, then draw it again with the same seed"
+    if e.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return f"{folder} cannot be written ({e.strerror}): give the studio's user the right to write there"
+    return f"writing below {folder} failed: {e.strerror or e}"

@@ -1,0 +1,144 @@
+"""Generate and Interrupt: a job of one tab, from the button to the gallery."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from html import escape
+from typing import Any
+
+import gradio as gr
+import structlog
+
+from easel.models import ModelError
+from easel.studio import infotext
+from easel.studio.engine import Drawn, EngineError, InvalidRequest, Job
+from easel.studio.outputs import NotSaved
+from easel.studio.owner import owner_of
+from easel.studio.png import SMALL, encode
+from easel.studio.studio import Studio
+from easel.studio.ui import gallery, stage
+from easel.studio.ui.form import Form, label
+from easel.studio.ui.native import examples
+from easel.studio.ui.sessions import Sessions
+from easel.studio.watching import finished
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY = 0.2
+
+
+class Drawing:
+    """The events of the two big buttons.
+
+    Outputs: stage, gallery, paths, parameters, prompt, interrupt button.
+    """
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+        self._sessions = Sessions()
+
+    async def generate(
+        self, request: gr.Request, checkpoint: str | None, *fields: Any
+    ) -> AsyncIterator[tuple[Any, ...]]:
+        """Draw what the fields say, showing how far it is."""
+        owner, tab = owner_of(request.headers), request.session_hash or ""
+        form = Form(*fields)
+        prompt: Any = gr.skip()
+        if not (form.prompt or "").strip() and (example := self._example(owner)):
+            # Somebody new pressed the button: the example that the empty field shows is what they get.
+            prompt = example
+            form = Form(example, *fields[1:])
+        job = await self._submit(owner, form, checkpoint)
+        self._sessions.begin(owner, tab, job)
+        ended = finished(job)
+        seen, shown = None, ""
+        try:
+            while not ended.is_set():
+                now = job.progress(preview=True)
+                if now.preview is not None and now.preview is not seen:
+                    seen, shown = now.preview, await asyncio.to_thread(stage.data_uri, now.preview)
+                look = stage.running(now, shown, job.request.width, job.request.height)
+                yield look, gr.skip(), gr.skip(), gr.skip(), prompt, gr.Button(interactive=True)
+                prompt = gr.skip()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), LOOK_EVERY)
+            yield await self._finish(owner, job)
+        finally:
+            # The tab was closed, or something failed: nobody waits for this job any more.
+            job.cancel()
+            self._sessions.end(owner, tab, job)
+
+    def interrupt(self, request: gr.Request) -> None:
+        """Stop this tab's job now; what is there by then is kept."""
+        self._sessions.stop(owner_of(request.headers), request.session_hash or "", keep_partial=True)
+
+    def leave(self, request: gr.Request) -> None:
+        """The tab is closed."""
+        self._sessions.stop(owner_of(request.headers), request.session_hash or "", keep_partial=False)
+
+    async def _submit(self, owner: str, form: Form, checkpoint: str | None) -> Job:
+        options = self._studio.defaults.read(owner)
+        try:
+            asked = form.request(
+                checkpoint, int(options.get("CLIP_stop_at_last_layers") or 1), options.get("sd_vae")
+            )
+            job = await asyncio.to_thread(self._studio.engine.submit, owner, asked)
+        except InvalidRequest as e:
+            raise _error(
+                f"{label(e.field)} is {e.value!r}; allowed: {e.allowed}", "Check the settings"
+            ) from e
+        except (EngineError, ModelError) as e:
+            raise _error(str(e), "Not drawn") from e
+        self._studio.tasks.name(job)
+        return job
+
+    async def _finish(self, owner: str, job: Job) -> tuple[Any, ...]:
+        try:
+            pictures = [self._studio.hashed(picture) for picture in job.result(timeout=0)]
+        except (EngineError, ModelError, OSError) as e:
+            log.info("not drawn", job=job.id, error=type(e).__name__, reason=str(e))
+            words = stage.notice(f"Not drawn: {e}", bad=True)
+            return words, gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.Button(interactive=False)
+        texts = [infotext.describe(picture) for picture in pictures]
+        log.info("drawn", job=job.id, pictures=len(pictures), state=job.state)
+        if not pictures:
+            words = stage.notice("Interrupted before there was anything to see.")
+            return words, gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.Button(interactive=False)
+        try:
+            await asyncio.to_thread(self._save, owner, pictures, texts)
+        except NotSaved as e:
+            # The picture is not lost yet: it stays on the stage, from where the browser can save it.
+            look = stage.unsaved(
+                [encode(picture.image, text) for picture, text in zip(pictures, texts, strict=True)]
+            )
+            words = stage.notice(f"Drawn, but not saved: {e}. Save it from here, or it is gone.", bad=True)
+            return words + look, gr.skip(), gr.skip(), texts[0], gr.skip(), gr.Button(interactive=False)
+        paths = await asyncio.to_thread(gallery.recent, self._studio, owner)
+        look = stage.notice("Interrupted: this is how far it came.") if pictures[-1].partial else stage.idle()
+        return (
+            look,
+            gr.Gallery(value=paths, selected_index=0),
+            paths,
+            texts[0],
+            gr.skip(),
+            gr.Button(interactive=False),
+        )
+
+    def _save(self, owner: str, pictures: list[Drawn], texts: list[str]) -> None:
+        # Last first, so that the first of a batch is the newest and comes first in the gallery.
+        for picture, text in reversed(list(zip(pictures, texts, strict=True))):
+            self._studio.outputs.save(owner, encode(picture.image, text, compress_level=SMALL), picture.seed)
+
+    def _example(self, owner: str) -> str:
+        try:
+            prompts = examples(self._studio.checkpoint(owner))
+        except (EngineError, ModelError):
+            return ""
+        return prompts[0] if prompts else ""
+
+
+def _error(words: str, title: str) -> gr.Error:
+    # Gradio shows messages as HTML.
+    return gr.Error(escape(words), title=title, duration=20, print_exception=False)

@@ -1,0 +1,140 @@
+"""What fills the page's fields besides the person at it: the checkpoint, and pictures drawn before."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from easel.models import ModelError, ModelFile
+from easel.studio.engine import EngineError, UnknownSampler, resolve
+from easel.studio.infotext import Infotext
+from easel.studio.outputs import NotSaved
+from easel.studio.owner import owner_of
+from easel.studio.studio import Studio
+from easel.studio.ui import gallery, stage
+from easel.studio.ui.form import FIELDS
+from easel.studio.ui.native import examples, native_side
+
+_ASK = "What do you want to see?"
+
+
+class Fields:
+    """The events that fill fields."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+
+    def open(self, request: gr.Request) -> tuple[Any, ...]:
+        """A tab is opened: the person's checkpoint, its size, and the pictures drawn before."""
+        owner = owner_of(request.headers)
+        chosen, problem = self._chosen(owner)
+        side = native_side(chosen)
+        paths = gallery.recent(self._studio, owner)
+        first = paths[0] if paths else ""
+        now = self._studio.engine.status()
+        if not problem and now.phase == "failed":
+            problem = now.detail
+        return (
+            self._dropdown(chosen),
+            side,
+            side,
+            _ask(chosen),
+            gr.Row(visible=bool(examples(chosen))),
+            gr.Gallery(value=paths, selected_index=0 if paths else None),
+            paths,
+            first,
+            gallery.text_of(first) if first else "",
+            stage.notice(problem, bad=True) if problem else stage.idle(),
+        )
+
+    def reload(self, checkpoint: str | None, request: gr.Request) -> Any:
+        """Look for new checkpoints; the chosen one stays while it is there."""
+        self._studio.engine.store.refresh()
+        known = self._studio.engine.store.checkpoints()
+        chosen = next((file for file in known if file.name == checkpoint), None)
+        if chosen is None:
+            chosen, problem = self._chosen(owner_of(request.headers))
+            if problem:
+                gr.Warning(escape(problem))
+        gr.Info(f"{len(known)} checkpoint{'' if len(known) == 1 else 's'} found.", duration=3)
+        return self._dropdown(chosen)
+
+    def choose(
+        self, checkpoint: str | None, width: float | None, height: float | None, request: gr.Request
+    ) -> tuple[Any, ...]:
+        """A checkpoint was chosen: it is this person's from now on; the size follows if nobody changed it."""
+        owner = owner_of(request.headers)
+        before, _ = self._chosen(owner)
+        try:
+            chosen: ModelFile | None = self._studio.engine.store.find_checkpoint(checkpoint or "")
+            self._studio.defaults.update(owner, {"sd_model_checkpoint": checkpoint})
+        except (ModelError, NotSaved) as e:
+            gr.Warning(escape(str(e)))
+            chosen = before
+        untouched = width == height == native_side(before)
+        side = native_side(chosen) if untouched else gr.skip()
+        return side, side, _ask(chosen), gr.Row(visible=bool(examples(chosen)))
+
+    def select(self, paths: list[str], event: gr.SelectData, request: gr.Request) -> tuple[str, str]:
+        """A picture was chosen: its path and its parameters."""
+        index = event.index if isinstance(event.index, int) else 0
+        path = paths[index] if 0 <= index < len(paths) else ""
+        return path, gallery.text_of(path) if path else ""
+
+    def seed_of(self, shown: str) -> Any:
+        """The seed of the picture that is shown."""
+        found = gallery.understood(gallery.text_of(shown)) if shown else None
+        if found is None or "seed" not in found.request():
+            gr.Warning("There is no picture to take a seed from yet.")
+            return gr.skip()
+        return found.request()["seed"]
+
+    def from_picture(self, shown: str) -> list[Any]:
+        """All fields as they were for the picture that is shown."""
+        return self._fill(gallery.understood(gallery.text_of(shown)) if shown else None, "this picture")
+
+    def from_prompt(self, prompt: str | None, shown: str) -> list[Any]:
+        """All fields from an infotext pasted into the prompt, else from the picture shown, as in A1111."""
+        found = gallery.understood(prompt or "")
+        return self._fill(found, "the prompt") if found or not shown else self.from_picture(shown)
+
+    def from_file(self, path: str | None) -> list[Any]:
+        """All fields as they were for a picture somebody has as a file."""
+        return self._fill(gallery.understood(gallery.text_of(path)) if path else None, "that file")
+
+    def _fill(self, found: Infotext | None, where: str) -> list[Any]:
+        if found is None:
+            gr.Warning(f"There are no generation parameters in {where}.")
+            return [gr.skip()] * (len(FIELDS) + 1)
+        values, missing = gallery.field_values(self._studio, found)
+        if "sampler" in values:
+            try:
+                sampler, schedule = resolve(values["sampler"], values.get("schedule_type"))
+                values |= {"sampler": sampler.name, "schedule_type": schedule.label}
+            except UnknownSampler:
+                missing.append(f"sampler {values.pop('sampler')}")
+                values.pop("schedule_type", None)
+        if missing:
+            gr.Warning(escape(f"Not here, so left as it was: {', '.join(missing)}."))
+        return [values.get(name, gr.skip()) for name in ("checkpoint", *FIELDS)]
+
+    def _chosen(self, owner: str) -> tuple[ModelFile | None, str]:
+        try:
+            return self._studio.checkpoint(owner), ""
+        except ModelError as e:
+            return None, f"{e}. Choose another checkpoint above."
+        except EngineError as e:
+            return None, str(e)
+
+    def _dropdown(self, chosen: ModelFile | None) -> Any:
+        known = self._studio.engine.store.checkpoints()
+        return gr.Dropdown(
+            choices=[(file.title, file.name) for file in known], value=chosen.name if chosen else None
+        )
+
+
+def _ask(chosen: ModelFile | None) -> Any:
+    prompts = examples(chosen)
+    return gr.Textbox(placeholder=f"{_ASK} For example: {prompts[0]}" if prompts else _ASK)

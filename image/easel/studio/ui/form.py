@@ -1,0 +1,81 @@
+"""What the page's fields say, as a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from easel.studio.engine import InvalidRequest, TextToImage
+
+# In the order of the page's inputs.
+FIELDS = (
+    "prompt",
+    "negative_prompt",
+    "sampler",
+    "schedule_type",
+    "steps",
+    "cfg_scale",
+    "width",
+    "height",
+    "batch_count",
+    "batch_size",
+    "seed",
+)
+_NAMES = {
+    "cfg_scale": "CFG scale",
+    "batch_count": "Batch count",
+    "batch_size": "Batch size",
+    "n_iter": "Batch count",
+    "sampler_name": "Sampler",
+    "negative_prompt": "Negative prompt",
+}
+
+
+@dataclass(frozen=True)
+class Form:
+    """The fields as they come from the browser: numbers may be empty or have decimals."""
+
+    prompt: str | None
+    negative_prompt: str | None
+    sampler: str
+    schedule_type: str
+    steps: float | None
+    cfg_scale: float | None
+    width: float | None
+    height: float | None
+    batch_count: float | None
+    batch_size: float | None
+    seed: float | None
+
+    def request(self, checkpoint: str | None, clip_skip: int = 1, vae: str | None = None) -> TextToImage:
+        """The request. Raises InvalidRequest for a number that is missing."""
+        return TextToImage(
+            prompt=self.prompt or "",
+            negative_prompt=self.negative_prompt or "",
+            sampler=self.sampler,
+            schedule_type=self.schedule_type,
+            steps=_whole("steps", self.steps),
+            cfg_scale=_number("cfg_scale", self.cfg_scale),
+            width=_whole("width", self.width),
+            height=_whole("height", self.height),
+            batch_count=_whole("batch_count", self.batch_count),
+            batch_size=_whole("batch_size", self.batch_size),
+            seed=-1 if self.seed is None else _whole("seed", self.seed),
+            clip_skip=clip_skip,
+            checkpoint=checkpoint,
+            vae=vae,
+        )
+
+
+def label(field: str) -> str:
+    """How the page calls a field of the API."""
+    return _NAMES.get(field, field.capitalize())
+
+
+def _number(field: str, value: float | None) -> float:
+    if value is None:
+        raise InvalidRequest(field, "empty", "a number")
+    return value
+
+
+def _whole(field: str, value: float | None) -> int:
+    return int(_number(field, value))

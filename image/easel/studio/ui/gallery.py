@@ -1,0 +1,63 @@
+"""A person's pictures on the page: which there are, what they say, and what a text means for the fields."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from easel.models import UnknownModel
+from easel.studio.infotext import Infotext, parse
+from easel.studio.png import NotAPicture, read_texts
+from easel.studio.studio import Studio
+
+SHOWN = 48
+
+
+def recent(studio: Studio, owner: str) -> list[str]:
+    """Paths of the newest saved pictures, newest first."""
+    return [str(path) for path in studio.outputs.recent(owner, SHOWN)]
+
+
+def text_of(path: str | Path) -> str:
+    """The infotext of a picture file; empty where there is none or no such file."""
+    try:
+        return read_texts(Path(path).read_bytes()).get("parameters", "")
+    except (OSError, NotAPicture):
+        return ""
+
+
+def understood(text: str) -> Infotext | None:
+    """A text as an infotext, None when there are no parameters in it."""
+    found = parse(text.strip())
+    return found if found.parameters else None
+
+
+def field_values(studio: Studio, found: Infotext) -> tuple[dict[str, Any], list[str]]:
+    """Values for the page's fields by their names (form.py, and `checkpoint`), and what is not here."""
+    said = found.request()
+    values = {
+        name: said[theirs]
+        for name, theirs in _FROM_API.items()
+        if theirs in said
+        and not (theirs in {"prompt", "negative_prompt"} and not said[theirs] and not found.prompt)
+    }
+    missing: list[str] = []
+    try:
+        if checkpoint := studio.checkpoint_of(found):
+            values["checkpoint"] = checkpoint.name
+    except UnknownModel:
+        missing.append(f"checkpoint {found.checkpoints[-1]}")
+    return values, missing
+
+
+_FROM_API = {
+    "prompt": "prompt",
+    "negative_prompt": "negative_prompt",
+    "sampler": "sampler_name",
+    "schedule_type": "scheduler",
+    "steps": "steps",
+    "cfg_scale": "cfg_scale",
+    "width": "width",
+    "height": "height",
+    "seed": "seed",
+}

@@ -1,0 +1,22 @@
+// Ctrl+Enter (or Cmd+Enter) generates from anywhere on the page; Escape interrupts, as in A1111.
+document.addEventListener("keydown", (event) => {
+  const press = (id) => {
+    const button = document.getElementById(id);
+    if (button && !button.disabled) button.click();
+  };
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    // A field tells its value when it loses focus; without this the last typed number would be lost.
+    if (document.activeElement && document.activeElement.tagName === "INPUT") document.activeElement.blur();
+    setTimeout(() => press("generate"), 50);
+  } else if (event.key === "Escape" && !document.querySelector("[role=listbox]")) {
+    press("interrupt");
+  }
+}, true);
+
+// A 128 pixel picture on a large screen: shown large, and then its pixels are better sharp than smeared.
+document.addEventListener("load", ({ target }) => {
+  if (target.tagName === "IMG" && target.naturalWidth) {
+    target.classList.toggle("small", target.clientWidth >= 1.8 * target.naturalWidth);
+  }
+}, true);

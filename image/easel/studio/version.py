@@ -1,0 +1,5 @@
+"""Which Easel this is."""
+
+from importlib.metadata import version
+
+VERSION = version("easel")

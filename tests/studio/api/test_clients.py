@@ -1,0 +1,137 @@
+"""Clients that exist: `webuiapi`, and the quirks of others as their source shows them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import webuiapi
+from PIL import Image
+
+
+@pytest.fixture
+def client(running) -> webuiapi.WebUIApi:
+    """webuiapi against the running studio; its constructor asks for the scripts."""
+    return webuiapi.WebUIApi(baseurl=f"{running.url}/sdapi/v1")
+
+
+def test_webuiapi_draws(client) -> None:
+    """webuiapi sends its whole payload, inactive features included, and reads the picture and its info."""
+    result = client.txt2img(prompt="a red circle", seed=5, steps=2, width=64, height=64, n_iter=2)
+    assert [one.size for one in result.images] == [(64, 64)] * 2
+    assert result.info["all_seeds"] == [5, 6]
+    assert result.image.info["parameters"] == result.info["infotexts"][0]
+    assert client.png_info(result.image).info == result.info["infotexts"][0]
+
+
+def test_webuiapi_switches(client) -> None:
+    """util_set_model posts a title as an option and reads it back."""
+    client.util_set_model("second")
+    assert client.util_get_current_model().startswith("second.safetensors")
+    client.util_set_model("easel-starter")
+    assert client.util_get_current_model().startswith("easel-starter")
+    assert "second" in " ".join(client.util_get_model_names())
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        ("interrupt", dict), ("skip", dict), ("get_options", dict), ("get_progress", dict),
+        ("get_cmd_flags", dict), ("get_samplers", list), ("get_schedulers", list), ("get_sd_vae", list), ("get_upscalers", list),
+        ("get_latent_upscale_modes", list), ("get_loras", list), ("get_sd_models", list),
+        ("get_hypernetworks", list), ("get_face_restorers", list), ("get_realesrgan_models", list),
+        ("get_prompt_styles", list), ("refresh_checkpoints", type(None)), ("get_scripts", dict),
+        ("get_embeddings", dict), ("get_memory", dict), ("util_wait_for_ready", type(None)),
+        ("util_get_sampler_names", list), ("util_get_scheduler_names", list),
+    ],
+)  # fmt: skip
+def test_webuiapi_asks(client, call, kind) -> None:
+    """Every call that we serve answers with JSON of A1111's shape, interrupt too."""
+    assert isinstance(getattr(client, call)(), kind)
+
+
+def test_webuiapi_fails_readably(client) -> None:
+    """What is not supported is an error that says so, and no other picture."""
+    with pytest.raises(RuntimeError, match="enable_hr"):
+        client.txt2img(prompt="x", steps=1, width=64, height=64, enable_hr=True)
+
+
+def test_automatic1111_provider(ada) -> None:
+    """The Vercel AI SDK's provider: trailing slashes, sizes as strings, hashes that are never null."""
+    models = ada.get("/sdapi/v1/sd-models/").json()
+    assert all(isinstance(one["hash"], str) and isinstance(one["sha256"], str) for one in models)
+    body = {"prompt": "x", "width": "64", "height": "64", "steps": 2, "n_iter": 1, "seed": 3,
+            "override_settings": {"sd_model_checkpoint": "easel-starter"}}  # fmt: skip
+    assert len(ada.post("/sdapi/v1/txt2img/", json=body).json()["images"]) == 1
+    wrong = ada.post("/sdapi/v1/txt2img/", json={**body, "steps": -1})
+    assert "steps" in wrong.json()["detail"][0]["msg"]
+
+
+def test_sillytavern(ada) -> None:
+    """SillyTavern polls progress until it is idle after it chose a checkpoint, and stops with interrupt."""
+    assert ada.get("/sdapi/v1/options").status_code == 200
+    ada.post("/sdapi/v1/options", json={"sd_model_checkpoint": "easel-starter"})
+    idle = ada.get("/sdapi/v1/progress").json()
+    assert idle["progress"] == 0
+    assert idle["state"]["job_count"] == 0
+    body = {"prompt": "x", "steps": 2, "width": 64, "height": 64, "clip_skip": 1, "hr_upscaler": "Latent",
+            "enable_hr": False, "save_images": True, "send_images": True, "do_not_save_grid": False,
+            "override_settings": {"CLIP_stop_at_last_layers": 1, "sd_vae": "Automatic"}}  # fmt: skip
+    assert ada.post("/sdapi/v1/txt2img", json=body).status_code == 200
+    assert ada.post("/sdapi/v1/interrupt").json() == {}
+
+
+def test_librechat(running) -> None:
+    """LibreChat parses `info` for size, seed and the first infotext."""
+    answer = running.draw(width=64, height=72).json()
+    said = json.loads(answer["info"])
+    assert (said["width"], said["height"], said["seed"]) == (64, 72, 7)
+    assert said["infotexts"][0]
+    assert not answer["images"][0].startswith("data:")
+
+
+def test_lists(ada) -> None:
+    """Samplers, schedules and checkpoints have A1111's fields."""
+    samplers = ada.get("/sdapi/v1/samplers").json()
+    assert {"name", "aliases", "options"} == set(samplers[0])
+    assert {"Euler a", "Euler", "DPM++ 2M", "DDIM", "UniPC"} <= {one["name"] for one in samplers}
+    schedulers = ada.get("/sdapi/v1/schedulers").json()
+    assert {"name", "label", "aliases", "default_rho", "need_inner_model"} == set(schedulers[0])
+    assert {"karras", "automatic"} <= {one["name"] for one in schedulers}
+    models = ada.get("/sdapi/v1/sd-models").json()
+    assert {"title", "model_name", "hash", "sha256", "filename", "config"} == set(models[0])
+    assert not any(one["filename"].startswith("/") for one in models)
+
+
+def test_new_files_appear_on_refresh(running, ada) -> None:
+    """A checkpoint that is put into the folder is in the list after refresh-checkpoints."""
+    folder = running.home / "models" / "Stable-diffusion"
+    added = folder / "fresh.safetensors"
+    added.write_bytes((folder / "second.safetensors").read_bytes())
+    try:
+        assert ada.post("/sdapi/v1/refresh-checkpoints").json() is None
+        assert "fresh" in {one["model_name"] for one in ada.get("/sdapi/v1/sd-models").json()}
+    finally:
+        added.unlink()
+        ada.post("/sdapi/v1/refresh-checkpoints")
+
+
+def test_memory(ada) -> None:
+    """RAM in bytes; a machine without a GPU says so in A1111's way."""
+    found = ada.get("/sdapi/v1/memory").json()
+    assert 0 < found["ram"]["used"] < found["ram"]["total"]
+    assert "error" in found["cuda"] or found["cuda"]["system"]["total"] > 0
+
+
+@pytest.mark.parametrize("image", ["", "AAAA", "data:,!!!", "http://127.0.0.1:1/a.png", "x" * 99])
+def test_png_info_of_nonsense(ada, image) -> None:
+    """Something that is no picture is a 422 that says what is wrong; addresses are never fetched."""
+    answer = ada.post("/sdapi/v1/png-info", json={"image": image})
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["body", "image"]
+
+
+def test_png_info_of_a_plain_picture(client) -> None:
+    """A picture that says nothing has empty info, not an error."""
+    found = client.png_info(Image.new("RGB", (8, 8)))
+    assert (found.info, found.parameters) == ("", {})
