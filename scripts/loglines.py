@@ -1,6 +1,7 @@
 """Log files as people read them: JSON lines become a time, a source and a sentence."""
 
 import json
+import os
 from collections import defaultdict
 from datetime import datetime
 from pathlib import Path
@@ -84,14 +85,27 @@ class Tail:
         found = []
         for path in self._paths():
             self._open(path, True)
-        for path, file in self._files.items():
-            if path.exists() and path.stat().st_size < file.tell():
-                file.seek(0)  # it was cut and begun anew
-            *whole, self._rests[path] = (self._rests.get(path, b"") + file.read()).split(b"\n")
-            found += [
-                (path.stem, line.decode(errors="replace").rstrip("\r")) for line in whole if line.strip()
-            ]
+        for path in self._files:
+            *whole, self._rests[path] = (self._rests.get(path, b"") + self._added(path)).split(b"\n")
+            lines = (line.decode(errors="replace").rstrip("\r") for line in whole)
+            found += [(path.stem, line) for line in lines if line.strip()]
         return found
+
+    def _added(self, path: Path) -> bytes:
+        """What was added to a file since the last look, also if it was put aside or cut meanwhile."""
+        added = self._files[path].read()
+        try:
+            now, before = path.stat(), os.fstat(self._files[path].fileno())
+        except OSError:
+            return added
+        if now.st_ino != before.st_ino:
+            self._files[path].close()
+            self._files[path] = path.open("rb")
+        elif now.st_size < self._files[path].tell():
+            self._files[path].seek(0)
+        else:
+            return added
+        return added + self._files[path].read()
 
     def _paths(self) -> list[Path]:
         paths = sorted(self._folder.glob("*.log"))

@@ -26,6 +26,7 @@ def command() -> None:
     here = settings()
     folders.make(here.home)
     lock = folders.hold(here.home)
+    version = configuration.version(here)  # before reading, so that no change is missed
     configured = configuration.prepare(here)
     hurry = Hurry()
     gateway = Gateway(here.home)
@@ -33,7 +34,7 @@ def command() -> None:
     notes = folders.place_starters(here.home)
     if configured.unused:
         notes.append(f"not used on this machine: {', '.join(configured.unused)}")
-    Run(here, configured, gateway, hurry, began).until_stopped(notes, lock)
+    Run(here, configured, version, gateway, hurry, began).until_stopped(notes, lock)
 
 
 class Run:
@@ -43,6 +44,7 @@ class Run:
         self,
         here: Settings,
         configured: Configuration,
+        version: int,
         gateway: Gateway,
         hurry: Hurry,
         began: float,
@@ -51,7 +53,7 @@ class Run:
         from scripts.display import display
         from scripts.loglines import Tail
 
-        self._here, self._now = here, configured
+        self._here, self._now, self._stack_version = here, configured, version
         self._gateway, self._hurry, self._began = gateway, hurry, began
         self._display = display()
         self._tail = Tail(here.home / "logs")
@@ -60,7 +62,6 @@ class Run:
         self._states: dict[str, str] = {}
         self._linked: set[str] = set()
         self._next_status = 0.0
-        self._stack_version = configuration.version(here)
 
     def until_stopped(self, notes: list[str], lock: IO[str]) -> None:
         """Follow what happens until somebody asks to stop or the gateway ends."""
@@ -109,14 +110,14 @@ class Run:
                 self._display.log(readable(line, source))
 
     def _show_status(self) -> None:
-        from scripts.door import Door, NotAnswering, NotRunning
+        from scripts.door import Door
 
         if not self._open:
             return
         try:
             self._door = self._door or Door(self._here.home, timeout=2)
             status = self._door.status()
-        except (NotRunning, NotAnswering):
+        except Refusal:  # whether the gateway is still there is seen elsewhere; the next beat asks again
             self._door = None
             return
         self._say_links(status)

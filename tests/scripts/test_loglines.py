@@ -91,6 +91,14 @@ def test_a_tail_shows_what_is_added(tmp_path: Path) -> None:
     assert sorted(tail.lines()) == [("gateway", "\N{REPLACEMENT CHARACTER} later"), ("studio-1", "half")]
     log.write_text("cut\n")
     assert tail.lines() == [("studio-1", "cut")]
+    with log.open("a") as more:
+        more.write("last words\n")
+    log.rename(tmp_path / "studio-1.log.1")
+    log.write_text("a new file that is longer than the one before\n")
+    assert [text for _, text in tail.lines()] == [
+        "last words",
+        "a new file that is longer than the one before",
+    ]
 
 
 def test_a_tail_of_an_endpoint_leaves_the_others_out(tmp_path: Path) -> None:
