@@ -22,7 +22,7 @@ bench: .venv/.dev ## Measure against plain diffusers, in one table
 	@$(RUN)python -m bench
 
 starter: .venv/.dev ## Train the starter checkpoint anew (hours)
-	@$(RUN)python scripts/train_starter.py
+	@$(RUN)python -m scripts.train_starter
 
 schema: .venv/.dev ## Write stacks/easel.schema.json and docs/reference/spec.md
 	@$(RUN)easel schema
