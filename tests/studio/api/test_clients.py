@@ -37,7 +37,8 @@ def test_webuiapi_switches(client) -> None:
     ("call", "kind"),
     [
         ("interrupt", dict), ("skip", dict), ("get_options", dict), ("get_progress", dict),
-        ("get_cmd_flags", dict), ("get_samplers", list), ("get_schedulers", list), ("get_sd_vae", list), ("get_upscalers", list),
+        ("get_cmd_flags", dict), ("get_samplers", list), ("get_schedulers", list), ("get_sd_vae", list),
+        ("get_upscalers", list),
         ("get_latent_upscale_modes", list), ("get_loras", list), ("get_sd_models", list),
         ("get_hypernetworks", list), ("get_face_restorers", list), ("get_realesrgan_models", list),
         ("get_prompt_styles", list), ("refresh_checkpoints", type(None)), ("get_scripts", dict),

@@ -45,12 +45,7 @@ def drawing(studio: Studio) -> APIRouter:
         """Draw, and answer when all pictures are there. Hanging up, or `interrupt`, stops the drawing."""
         owner = owner_of(request.headers)
         started = datetime.now()
-        body = asked.filled(studio.checkpoint_of)
-        options = await asyncio.to_thread(studio.defaults.read, owner)
-        job = await asyncio.to_thread(studio.engine.submit, owner, body.to_engine(options))
-        studio.tasks.name(job, body.force_task_id)
-        if not body.override_settings_restore_afterwards and body.override_settings:
-            await asyncio.to_thread(studio.defaults.update, owner, body.override_settings)
+        body, job = await asyncio.to_thread(_submit, studio, owner, asked)
         pictures = [studio.hashed(picture) for picture in await _pictures(job, request)]
         texts = [infotext.describe(picture) for picture in pictures]
         keep = body.save_images and not body.do_not_save_samples
@@ -72,6 +67,15 @@ def drawing(studio: Studio) -> APIRouter:
         )
 
     return routes
+
+
+def _submit(studio: Studio, owner: str, asked: TextToImageRequest) -> tuple[TextToImageRequest, Job]:
+    body = asked.filled(studio.checkpoint_of)
+    job = studio.engine.submit(owner, body.to_engine(studio.defaults.read(owner)))
+    studio.tasks.name(job, body.force_task_id)
+    if body.override_settings and not body.override_settings_restore_afterwards:
+        studio.defaults.update(owner, body.override_settings)
+    return body, job
 
 
 async def _pictures(job: Job, request: Request) -> list[Drawn]:

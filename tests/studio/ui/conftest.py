@@ -1,0 +1,53 @@
+"""Chromium in front of the running studio, one person for each context."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM:
+        pytest.skip("there is no chromium on PATH")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(running, browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open the page as somebody; everything that went wrong in the browser is in `page.faults`."""
+    contexts = []
+
+    def open_page(owner: str, width: int = 1280, height: int = 900, scheme: str = "light") -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,
+            extra_http_headers={"X-Easel-User": owner},
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.faults = []
+        page.asked = []
+        page.on("console", lambda one: page.faults.append(one.text) if one.type == "error" else None)
+        page.on("pageerror", lambda one: page.faults.append(str(one)))
+        page.on("request", lambda one: page.asked.append(one.url))
+        page.goto(running.url)
+        page.wait_for_selector("#checkpoint input")
+        page.wait_for_function("document.querySelector('#checkpoint input').value !== ''")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
