@@ -135,7 +135,7 @@ def test_equals_diffusers_from_single_file(
 def test_layouts_of_the_wild(
     tinies: dict[Architecture, Tiny], architecture: Architecture, layout: Layout, tmp_path: Path
 ) -> None:
-    """With or without EMA twins, position numbers, "text_model." and OpenCLIP's unused layer: the same model."""
+    """With or without EMA twins, position numbers, "text_model." and an unused last layer: the same model."""
     made = tinies[architecture]
     loaded = load(made, tmp_path / "model.safetensors", layout=layout)
     assert all(

@@ -238,9 +238,8 @@ def _plain(error: Exception, file: ModelFile, device: torch.device) -> FileError
         return TooLarge(file.name, needed(file.size, device), available(device), device)
     if isinstance(error, OSError):
         return FileError(file.name, f"reading it failed ({error.strerror or error}); try again")
-    return FileError(
-        file.name, f"it cannot be loaded ({str(error).splitlines()[0][:300] if str(error) else error!r})"
-    )
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    return FileError(file.name, f"it cannot be loaded ({reason[:300]})")
 
 
 def _family(architecture: Architecture) -> Family:
