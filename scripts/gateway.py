@@ -100,19 +100,20 @@ class Hurry:
     """Ctrl-C and its kin: once means stop, twice means now."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self._first = self._last = 0.0
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._note)
 
     @property
     def once(self) -> bool:
         """Somebody asked to stop."""
-        return self._count > 0
+        return self._first > 0
 
     @property
     def twice(self) -> bool:
         """Somebody asked again."""
-        return self._count > 1
+        # Wrappers such as `timeout` pass a signal on that the terminal has sent to everyone already.
+        return self._last - self._first > 1
 
     def wait(self, timeout: float) -> None:
         """Sleep for a while, or until somebody asks to stop."""
@@ -121,7 +122,8 @@ class Hurry:
             time.sleep(min(left, 0.05))
 
     def _note(self, number: int, frame: object) -> None:
-        self._count += 1
+        self._last = time.monotonic()
+        self._first = self._first or self._last
 
 
 def _arguments() -> list[str]:

@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import termios
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -170,21 +171,27 @@ def test_no_token_is_in_a_log(running: Up) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stopping_stops_everything(env: dict[str, str], number: int) -> None:
-    """Ctrl-C, `kill` and a closed terminal: no process is left, and the exit is clean."""
+    """Ctrl-C, `kill` and a closed terminal: no process is left, and the exit is clean.
+
+    Wrappers such as `timeout` send it a second time at once; that is not impatience.
+    """
     with up(env) as running:
         running.says("studio is ready after")
+        running.process.send_signal(number)
         assert running.stop(number) == 0
         assert running.out[-1] == "stopped"
     until(lambda: not processes(env["EASEL_HOME"]), 20)
 
 
 def test_ctrl_c_twice_stops_at_once(env: dict[str, str]) -> None:
-    """Whoever asks twice does not want to wait."""
-    with up(env) as running:
-        running.says("http")
+    """Whoever asks again after a second does not want to wait, here for a replica that hears nothing."""
+    with up(env | {"EASEL_TEST_DEAF": "1"}) as running:
+        running.says("studio is ready after")
         running.process.send_signal(signal.SIGINT)
         running.says("stopping")
+        time.sleep(1.2)
         assert running.stop() == 0
+        assert running.out[-1].startswith("stopped by force")
     until(lambda: not processes(env["EASEL_HOME"]), 30)
 
 
