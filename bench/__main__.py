@@ -14,6 +14,7 @@ from bench.running import ROOT, Running, running
 from bench.table import machine, markdown
 
 STARTER = ROOT / "image" / "starter" / "easel-starter.safetensors"
+Rows = Callable[[Running, Plain], Iterator[list[str]]]
 HEADER = ("what", "Easel", "peer", "ratio (range of pairs)", "promise")
 
 

@@ -1,7 +1,7 @@
 """Train the starter checkpoint from scratch: `python -m scripts.train_starter` (or `make starter`).
 
-Draws its own captioned pictures, trains a VAE on them, then text encoder and UNet, by the clock, and writes the file
-that ships and the configuration folder of its family. Stop it any time; with `--resume` it goes on.
+Draws its own captioned pictures, trains a VAE on them, then text encoder and UNet, by the clock, and writes
+the file that ships and the configuration folder of its family. Stop it any time; the next run goes on.
 """
 
 from __future__ import annotations
@@ -22,8 +22,12 @@ ROOT = Path(__file__).parents[1]
 @click.option("--minutes-denoiser", default=90.0, show_default=True, help="For text encoder and UNet.")
 @click.option("--seed", default=7, show_default=True)
 @click.option("--threads", default=2, show_default=True, help="Processor cores to use.")
-@click.option("--resume/--afresh", default=True, show_default=True, help="Go on where the work folder stands.")
-@click.option("--work", type=click.Path(path_type=Path), default=ROOT / ".easel" / "train", help="State of training.")
+@click.option(
+    "--resume/--afresh", default=True, show_default=True, help="Go on where the work folder stands."
+)
+@click.option(
+    "--work", type=click.Path(path_type=Path), default=ROOT / ".easel" / "train", help="State of training."
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -73,7 +73,7 @@ def words() -> list[str]:
         ("red", "orange", "yellow", "green", "blue", "black", "white"),
         ("left", "right", "top", "bottom", "corner", "upper", "lower", "side"),
         ("shape", "something", "on", "in", "the", "at", "with", "against", "and", "an"),
-        ("background", "ground", "backdrop", "next to each other", "of"),
+        ("background", "ground", "backdrop", "next to each other", "in a row", "of"),
         tuple(f"{word}s" for group in SHAPE_WORDS.values() for word in group),
         ("boxes", "shapes", ",", "."),
     ]

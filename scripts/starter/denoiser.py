@@ -43,7 +43,7 @@ UNET: dict[str, Any] = {
     "in_channels": 4,
     "out_channels": 4,
     "block_out_channels": [48, 96, 128],
-    # words are attended to at 8x8 and 4x4, where a shape is a few cells; at 16x16 it costs a third more and buys nothing
+    # Words are attended to at 8x8 and 4x4, where a shape is a few cells; 16x16 would cost a third more.
     "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
     "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
     "layers_per_block": 1,
@@ -56,8 +56,8 @@ SCHEDULER: dict[str, Any] = {
     "num_train_timesteps": 1000,
     "beta_schedule": "scaled_linear",
     "beta_start": 0.00085,
-    # Ends at one part signal in 160 parts noise: a plain ground has to come from the words, not from what shines
-    # through. Exactly zero would be an infinite sigma, which half of the samplers cannot start from.
+    # Ends at one part signal in 160 parts noise: a plain ground has to come from the words, not from what
+    # shines through. Exactly zero would be an infinite sigma, which half of the samplers cannot start from.
     "beta_end": 0.025,
     "prediction_type": "v_prediction",
     "timestep_spacing": "trailing",
@@ -77,11 +77,11 @@ _SAVE_EVERY = 150.0
 
 
 def build() -> tuple[CLIPTextModel, UNet2DConditionModel]:
-    """Both with fresh weights. Tokens that no caption has stay close to nothing, so that unknown words do little."""
+    """Both with fresh weights. Tokens that no caption has stay small, so that unknown words do little."""
     text = CLIPTextModel(CLIPTextConfig(**TEXT))
     torch.nn.init.normal_(text.get_input_embeddings().weight, std=0.02)
     unet: UNet2DConditionModel = UNet2DConditionModel.from_config(UNET)
-    return text, unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return text, unet.to(memory_format=torch.channels_last)
 
 
 def tokenizer() -> CLIPTokenizer:
@@ -165,7 +165,7 @@ def train(work: Path, minutes: float, seed: int, *, resume: bool) -> None:
             recent.clear()
         if clock.seconds - saved > _SAVE_EVERY or clock.done >= 1.0:
             saved = clock.seconds
-            vae_module._save(
+            vae_module.save_state(
                 state_file,
                 text=text.state_dict(),
                 unet=unet.state_dict(),
@@ -200,7 +200,8 @@ def _loss(
     with torch.autocast("cpu", torch.bfloat16, enabled=False):
         attended = text(ids).last_hidden_state
         answer = unet(seen, times, attended, return_dict=False)[0]
-    return (answer - wanted).square().mean()
+    loss: torch.Tensor = (answer - wanted).square().mean()
+    return loss
 
 
 @torch.no_grad()
@@ -211,7 +212,7 @@ def _follow(average: tuple[Any, ...], modules: tuple[Any, ...], keep: float) -> 
 
 
 def load(work: Path) -> tuple[CLIPTextModel, UNet2DConditionModel]:
-    """Text encoder and UNet as averaged over the last steps of training; they draw better than the last step's."""
+    """Text encoder and UNet, averaged over the last steps of training: they draw better so."""
     text, unet = build()
     state = torch.load(work / "denoiser-state.pt", weights_only=True)
     text.load_state_dict(state["text_average"])

@@ -34,7 +34,7 @@ def write_checkpoint(work: Path, file: Path) -> None:
         "modelspec.title": TITLE,
         "modelspec.author": "The Easel authors",
         "modelspec.license": "Apache-2.0",
-        "modelspec.description": "Coloured shapes on coloured grounds, trained from scratch in Easel's repository",
+        "modelspec.description": "Coloured shapes on coloured grounds, trained from scratch",
         "modelspec.resolution": f"{SIDE}x{SIDE}",
         "modelspec.prediction_type": "v",
     }
@@ -45,7 +45,13 @@ def write_checkpoint(work: Path, file: Path) -> None:
 
 
 def write_family(folder: Path, work: Path) -> None:
-    """The configuration that diffusers needs beside the file; the tokenizer is shared and lies elsewhere."""
+    """The whole folder of the family: its configuration, and the colours of its latents."""
+    write_configuration(folder)
+    _write(folder / "preview.json", preview(work))
+
+
+def write_configuration(folder: Path) -> None:
+    """What diffusers needs beside the file; the tokenizer is shared and lies elsewhere."""
     nothing: list[Any] = [None, None]
     index = {
         "_class_name": "StableDiffusionPipeline",
@@ -66,11 +72,10 @@ def write_family(folder: Path, work: Path) -> None:
     _write(folder / "text_encoder" / "config.json", text)
     _write(folder / "unet" / "config.json", {"_class_name": "UNet2DConditionModel", **denoiser.UNET})
     _write(folder / "vae" / "config.json", {"_class_name": "AutoencoderKL", **vae.CONFIG})
-    _write(folder / "preview.json", preview(work))
 
 
 def preview(work: Path, count: int = 400) -> dict[str, Any]:
-    """The best linear guess of an 8x8 patch's mean colour from its latent, by least squares over drawn pictures."""
+    """The best linear guess of an 8x8 patch's mean colour from its latent (least squares)."""
     rng = np.random.default_rng(11)
     pixels = np.stack([draw(sample(rng)) for _ in range(count)])
     latents = vae.encode(vae.load(work), pixels).permute(0, 2, 3, 1).reshape(-1, 4)

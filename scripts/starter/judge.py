@@ -1,4 +1,4 @@
-"""A plain pixel check: what a picture of the starter's world shows. No model, only colours, areas and outlines."""
+"""A plain pixel check of what a picture shows. No model, only colours, areas and outlines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
+from scipy import ndimage  # type: ignore[import-untyped]
 
 from scripts.starter.pictures import COLOURS, SHAPES, SIDE, Scene, Spot, draw
 
@@ -24,7 +24,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Seen:
-    """What is there. `shape` and `colour` are of the largest thing, "" when there is none; `count` of all things.
+    """What is there. `shape` and `colour` are of the largest thing, "" for none; `count` is of all things.
 
     `x` and `y` are the largest one's centre and `area` its share of the picture, all from 0 to 1.
     """

@@ -1,4 +1,4 @@
-"""Stable Diffusion's own names for the tensors of diffusers' modules: what a single-file checkpoint is made of.
+"""Stable Diffusion's own names for the tensors of diffusers' modules, as single-file checkpoints have them.
 
 The names follow the published checkpoints, not diffusers' conversion tables.
 """
@@ -23,6 +23,7 @@ _UNET_ENDS = {
     "conv_in": "input_blocks.0.0", "conv_norm_out": "out.0", "conv_out": "out.2",
 }  # fmt: skip
 _VAE_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
+
 
 def checkpoint(unet_module: Any, vae_module: Any, text_module: Any) -> Tensors:
     """All tensors of an SD 1.x shaped checkpoint under their original names."""

@@ -54,7 +54,7 @@ def train(work: Path, minutes: float, seed: int, *, resume: bool) -> Autoencoder
     torch.manual_seed(seed)
     state_file = work / "vae-state.pt"
     state = torch.load(state_file, weights_only=True) if resume and state_file.exists() else None
-    vae = build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    vae = build().to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(vae.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.99), weight_decay=1e-4)
     step, spent = 0, 0.0
     if state is not None:
@@ -87,12 +87,12 @@ def train(work: Path, minutes: float, seed: int, *, resume: bool) -> Autoencoder
             )
         if clock.seconds - saved > _SAVE_EVERY or clock.done >= 1.0:
             saved = clock.seconds
-            _save(
+            save_state(
                 state_file, vae=vae.state_dict(), optimiser=optimiser.state_dict(), step=step, seconds=saved
             )
     vae.eval()
     whiten(vae, _pictures(np.random.default_rng((seed, 2)), 1000))
-    _save(work / "vae.pt", vae=vae.state_dict(), seconds=clock.seconds, step=step)
+    save_state(work / "vae.pt", vae=vae.state_dict(), seconds=clock.seconds, step=step)
     return vae
 
 
@@ -188,7 +188,8 @@ def _batch(pool: Pixels, rng: np.random.Generator, size: int, *, whole: bool) ->
     return batch.contiguous(memory_format=torch.channels_last)
 
 
-def _save(file: Path, **state: Any) -> None:
+def save_state(file: Path, **state: Any) -> None:
+    """Write a state so that a kill at any moment leaves the old one or the new one."""
     file.parent.mkdir(parents=True, exist_ok=True)
     fresh = file.with_suffix(".part")
     torch.save(state, fresh)
