@@ -1,0 +1,80 @@
+"""An Easel of its own beside whatever else runs here: for benchmarks and for the pictures in the docs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+ROOT = Path(__file__).parents[1]
+_COMMAND = [sys.executable, "-m", "scripts"]
+_PATIENCE = 300.0
+
+
+@dataclass(frozen=True)
+class Aside:
+    """A running Easel: `status` as `easel status --json` gave it when the studio was ready."""
+
+    status: dict[str, Any]
+    settings: dict[str, str]
+
+    def run(self, *arguments: str) -> str:
+        """What an `easel` command prints about this one."""
+        done = subprocess.run(
+            [*_COMMAND, *arguments], cwd=ROOT, env=self.settings, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+
+@contextlib.contextmanager
+def aside(home: Path) -> Iterator[Aside]:
+    """Start `easel up` with the local stack on free ports, wait until the studio is ready, stop it at the end."""
+    settings = {**os.environ, "EASEL_HOME": str(home), "EASEL_PORT": str(free_port()), "EASEL_STACK": "local"}
+    easel = subprocess.Popen(
+        [*_COMMAND, "up"], cwd=ROOT, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    running = Aside({}, settings)
+    try:
+        deadline = time.monotonic() + _PATIENCE
+        while not _ready(status := _status(running)):
+            if easel.poll() is not None or time.monotonic() > deadline:
+                raise click.ClickException("the studio did not get ready; `make up` shows why")
+            time.sleep(0.5)
+        yield Aside(status, settings)
+    finally:
+        easel.send_signal(signal.SIGINT)
+        easel.wait(60)
+
+
+def free_port() -> int:
+    """A port that nobody listens on, and nobody on the one below, which is the console's."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port: int = first.getsockname()[1]
+            with contextlib.suppress(OSError):
+                second.bind(("127.0.0.1", port - 1))
+                return port
+
+
+def _status(running: Aside) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(running.run("status", "--json"))
+    except (subprocess.CalledProcessError, ValueError):
+        return {}  # not yet
+    return found
+
+
+def _ready(status: dict[str, Any]) -> bool:
+    return bool(status) and all(endpoint["state"] == "ready" for endpoint in status["endpoints"])
