@@ -114,7 +114,7 @@ class BackendSuite:
         await stage.backend.drain("studio", replica.id)
         await stage.backend.set_capacity("studio", 1)
         await until(stage, are("draining", "ready"))
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(0.5)
         assert await stage.alive() == 2
         await post(replica, running=0)
         (other,) = await until(stage, are("ready"))

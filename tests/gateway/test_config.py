@@ -142,6 +142,15 @@ def test_paths_that_would_be_configuration_are_refused(path: str) -> None:
         caddyfile(strange)
 
 
+@pytest.mark.parametrize("bind", ["127.0.0.1 {", "a\nb", "a\n", "$HOME", "{env.HOME}"])
+def test_addresses_that_would_be_configuration_are_refused(tmp_path: Path, bind: str) -> None:
+    """Where to listen is an address and nothing more, at both ends."""
+    with pytest.raises(ConfigError, match="bind"):
+        read(write(tmp_path, team=TEAM | {"bind": bind}, studio=STUDIO))
+    with pytest.raises(ConfigError, match="Caddy cannot take"):
+        caddyfile(plan(Site("studio", 7860, host=bind)))
+
+
 def test_no_secret_in_the_file() -> None:
     """The door's key comes from the environment, never from the file."""
     assert "{env.EASEL_DOOR_KEY}" in caddyfile(plan(Site("studio", 7860)))

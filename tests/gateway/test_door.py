@@ -220,10 +220,18 @@ def test_bearer_and_basic(house: House) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        "", "Bearer", "Bearer easel_x", "Basic", "Basic !!!", "Basic " + base64.b64encode(b"x").decode(),
-        "Digest x", "Token y", "Basic " + base64.b64encode(b"\xff:\xff").decode(), "Bearer " + "x" * 8000,
+        "",
+        "Bearer",
+        "Bearer easel_x",
+        "Basic",
+        "Basic !!!",
+        "Basic " + base64.b64encode(b"x").decode(),
+        "Digest x",
+        "Token y",
+        "Basic " + base64.b64encode(b"\xff:\xff").decode(),
+        "Bearer " + "x" * 8000,
     ],
-)  # fmt: skip
+)
 def test_wrong_credentials(house: House, value: str) -> None:
     """Whatever stands in `Authorization`, it is a token or a 401."""
     answer = house.client("studio").get("/sdapi/v1/options", headers={"Authorization": value})
@@ -325,11 +333,20 @@ def test_an_anonymous_cookie_opens_no_private_endpoint(house: House) -> None:
 def test_forged_headers_are_gone(house: House) -> None:
     """Nobody names themselves, picks a replica, or says where they come from."""
     forged = {
-        "X-Easel-User": "eve", "x-easel-upstream": "127.0.0.1:1", "X-EASEL-COOKIE": "a=b", "X-Easel-Door": "x",
-        "X-Easel-Anything": "x", "X_Easel_User": "eve", "X-Forwarded-For": "8.8.8.8", "X-Forwarded-Proto": "https",
-        "X-Forwarded-Host": "evil.example", "X-Forwarded-Uri": "/easel/load", "X-Forwarded-Method": "OPTIONS",
-        "X-Forwarded-Prefix": "/x", "Forwarded": "for=8.8.8.8",
-    }  # fmt: skip
+        "X-Easel-User": "eve",
+        "x-easel-upstream": "127.0.0.1:1",
+        "X-EASEL-COOKIE": "a=b",
+        "X-Easel-Door": "x",
+        "X-Easel-Anything": "x",
+        "X_Easel_User": "eve",
+        "X-Forwarded-For": "8.8.8.8",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Uri": "/easel/load",
+        "X-Forwarded-Method": "OPTIONS",
+        "X-Forwarded-Prefix": "/x",
+        "Forwarded": "for=8.8.8.8",
+    }
     stranger = house.client("studio").get("/", headers=forged)
     assert stranger.status_code == 401
     answer = house.caller("studio").get("/", headers=forged)
@@ -421,5 +438,7 @@ def test_own_pages_can_act_with_a_session(house: House) -> None:
         )
     foreign = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
     assert house.client("studio", cookies=cookies).get("/", headers=foreign).status_code == 200
+    frame = foreign | {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Dest": "iframe"}
+    assert house.client("studio", cookies=cookies).get("/", headers=frame).status_code == 403
     image = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
     assert house.client("studio", cookies=cookies).get("/file=a.png", headers=image).status_code == 403

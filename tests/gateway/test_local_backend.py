@@ -52,18 +52,23 @@ class LocalStage:
         return len(self.processes())
 
     def processes(self) -> list[psutil.Process]:
-        # The leash is our child, the replica is the leash's.
-        return [
-            one
-            for leash in psutil.Process().children()
-            for one in leash.children()
-            if str(REPLICA) in one.cmdline()
+        # The leash is our child, the replica is the leash's; other tests' gateways have leashes of their own.
+        leashes = [
+            one for one in psutil.Process().children() if any("leash.py" in word for word in words(one))
         ]
+        return [one for leash in leashes for one in leash.children() if str(REPLICA) in words(one)]
+
+
+def words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []  # gone between two looks
 
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[LocalStage]:
-    stage = LocalStage(tmp_path, Patience(attempts=3, backoff=0.1, grace=1.0, silence=2.0))
+    stage = LocalStage(tmp_path, Patience(attempts=3, backoff=0.1, grace=1.0, silence=1.5, settle=0.1))
     await stage.backend.follow(stage.endpoint)
     yield stage
     await stage.backend.close()
@@ -138,6 +143,16 @@ class TestLocalBackend(BackendSuite):
         await stage.backend.set_capacity("studio", 1)
         (failed,) = await until(stage, lambda replicas: replicas and replicas[0].given_up)
         assert "cannot start /nowhere/studio" in failed.detail
+
+    async def test_an_environment_that_cannot_be(self, stage: LocalStage) -> None:
+        """A setting that no process can have is a reason in words, and mended when the setting is."""
+        await stage._set(EASEL_TEST_MARK="a\0b")
+        await stage.backend.set_capacity("studio", 1)
+        (failed,) = await until(stage, lambda replicas: replicas and replicas[0].given_up)
+        assert "cannot be started" in failed.detail
+        await stage._set(EASEL_TEST_MARK="ab")
+        await stage.backend.revive("studio")
+        await until(stage, are("ready"))
 
 
 def test_the_studio_is_the_default(tmp_path: Path) -> None:

@@ -193,8 +193,15 @@ def test_cookies_of_others_are_refused(tokens: Tokens, sessions: Sessions) -> No
     stranger = cookie(Sessions("another secret", tokens), "studio", token)
     anonymous = cookie(sessions, "studio", None)
     for wrong in (
-        f"easel_other={value}", stranger, anonymous, header[:-2], "easel_studio=", "easel_studio=a.b.c", "\0", "=;=;",
-    ):  # fmt: skip
+        f"easel_other={value}",
+        stranger,
+        anonymous,
+        header[:-2],
+        "easel_studio=",
+        "easel_studio=a.b.c",
+        "\0",
+        "=;=;",
+    ):
         assert sessions.read("other", wrong, public=False) is None
         assert wrong == f"easel_other={value}" or sessions.read("studio", wrong, public=False) is None
     # A second cookie of the same name, as another path or host may set, does not hide the good one.

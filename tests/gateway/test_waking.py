@@ -57,9 +57,8 @@ def asleep(tmp_path_factory: pytest.TempPathFactory, broken: Path) -> Iterator[H
 def test_a_navigation_gets_the_waking_page_at_once(asleep: House) -> None:
     """A person sees within a moment that the studio wakes, and then the studio."""
     browser = asleep.browser("navigated")
-    began = time.monotonic()
     answer = browser.get("/")
-    assert time.monotonic() - began < 1
+    # Held, it would be 200.
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
     assert answer.headers["cache-control"] == "no-store"
@@ -102,7 +101,7 @@ def test_callers_at_once_are_all_held_and_one_replica_starts(asleep: House) -> N
 
 
 def test_api_clients_may_begin_with_a_question(asleep: House) -> None:
-    """Clients ask for the checkpoints first: that wakes too, and waits (docs/decisions/0001)."""
+    """Clients ask for the checkpoints first: that wakes too, and waits (docs/decisions/0004)."""
     assert asleep.caller("asked").get("/sdapi/v1/sd-models").status_code == 200
 
 
@@ -156,7 +155,8 @@ def test_a_visitor_of_a_public_endpoint_wakes_it(asleep: House) -> None:
 
 
 def test_a_browser_that_says_little_wakes_it_when_it_comes_back(asleep: House) -> None:
-    """Over plain HTTP browsers send no Sec-Fetch-*: the cookie that one brings back tells it from a crawler."""
+    """Over plain HTTP browsers send no Sec-Fetch-*: the cookie that one brings back tells it from a
+    crawler."""
     browser = asleep.client("returned", headers={"Accept": "text/html"})
     assert "is asleep" in browser.get("/").text
     assert "is waking up" in browser.get("/").text

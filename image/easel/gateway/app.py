@@ -66,7 +66,13 @@ def app(door: Door, api: OperatorApi, console: ConsolePages, operator_token: str
     for path, handler in console.routes():
         routes.append(Route(f"/console{path}", through_caddy(handler)))
     refused = {error: api.refused for error in (UnknownEndpoint, TokenRefused, TokenConflict)}
-    return Starlette(routes=routes, exception_handlers={**refused, 404: _nothing, 405: _nothing})
+    return Starlette(
+        routes=routes, exception_handlers={**refused, 404: _nothing, 405: _nothing, 500: _broken}
+    )
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    return pages.error(500, "the gateway made a mistake; its log says which", {"Retry-After": "5"})
 
 
 async def _nothing(request: Request, error: Exception) -> Response:

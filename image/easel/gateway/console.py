@@ -109,7 +109,11 @@ def ago(seconds: float, suffix: str = " ago") -> str:
 def _words(token: dict[str, Any], now: float) -> dict[str, str]:
     expires, used = token["expires"], token["last_used"]
     ends = (
-        "never ends" if expires is None else f"ends in {ago(expires - now + 60, '')}" if expires > now else "ended"
+        "never ends"
+        if expires is None
+        else f"ends in {ago(expires - now + 60, '')}"
+        if expires > now
+        else "ended"
     )
     return {"expires_words": ends, "used_words": f"used {ago(now - used)}" if used else "not used yet"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -33,11 +34,18 @@ class Events:
 
     def __init__(self, keep: int = 1000) -> None:
         self._events: deque[Event] = deque(maxlen=keep)
+        self._listeners: list[Callable[[Event], None]] = []
+
+    def listen(self, hear: Callable[[Event], None]) -> None:
+        """Have `hear` called with every event from now on."""
+        self._listeners.append(hear)
 
     def add(self, endpoint: str, replica: str | None, kind: str, text: str) -> None:
         """Say that `text` happened now; `replica` is None for the endpoint as a whole."""
         event = Event(time.time(), endpoint, replica, kind, text)
         self._events.append(event)
+        for hear in self._listeners:
+            hear(event)
         _log.info(text, endpoint=endpoint, replica=replica, kind=kind)
 
     def of(self, endpoint: str | None = None) -> list[Event]:

@@ -46,6 +46,8 @@ class Fleet:
         self._lull = lull
         self._active_at: float | None = None
         self._asked_at = 0.0
+        # Since it fell asleep: one event is enough for all who come at once.
+        self._called = False
         self._asleep_by_hand = False
         self._peak = Peak(lull)
         self._sticky: OrderedDict[str, str] = OrderedDict()
@@ -110,7 +112,8 @@ class Fleet:
 
     def ask(self, why: str) -> None:
         """Somebody wants the endpoint: it is awake from now on, for `idle` seconds at least."""
-        if self.state == "asleep" and self.endpoint.replicas.max and not self._hurry.is_set():
+        if self.state == "asleep" and self.endpoint.replicas.max and not self._called:
+            self._called = True
             self._backend.events.add(self.endpoint.name, None, "waking", f"waking: {why}")
         self._active_at = self._asked_at = time.monotonic()
         self._asleep_by_hand = False
@@ -152,6 +155,10 @@ class Fleet:
 
     # ── how many ─────────────────────────────────────────────────────────────────────────────────
 
+    def hurry(self) -> None:
+        """Look now: something happened to a replica."""
+        self._hurry.set()
+
     async def wake(self) -> None:
         """By hand: be awake, and try again what failed."""
         self.ask("by hand")
@@ -191,6 +198,7 @@ class Fleet:
         name = self.endpoint.name
         alive_before = bool(self.replicas)
         self.replicas = await self._backend.replicas(name)
+        self._called = self._called and not self.replicas
         self._sent.clear()
         now = time.monotonic()
         load = self.load(now)

@@ -27,7 +27,7 @@ from easel.gateway.config import CONSOLE, Config
 from easel.gateway.console import ConsolePages
 from easel.gateway.door import Door
 from easel.gateway.errors import AlreadyRunning, ConfigError, GatewayError
-from easel.gateway.events import Events
+from easel.gateway.events import Event, Events
 from easel.gateway.fleet import Fleet
 from easel.gateway.home import Home, write_private
 from easel.gateway.identity import Identity
@@ -82,6 +82,7 @@ class Gateway:
 
     async def _serve(self, config: Config) -> None:
         home, events = self.home, Events()
+        events.listen(self._hear)
         secret, key, operator_token = home.secret(), secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         self._config = config
         self._tokens = Tokens(TokenFile(home.tokens))
@@ -92,7 +93,7 @@ class Gateway:
         api = OperatorApi(self._fleets, self._backend, self._tokens, self._links, self._url)
         console = ConsolePages(api, self._backend, lambda: self._config.team.team)
 
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = _listener()
         door.own_address = f"127.0.0.1:{listener.getsockname()[1]}"
         server = _Server(
             uvicorn.Config(
@@ -184,6 +185,10 @@ class Gateway:
             await self._backend.forget(name)
             self._backend.events.add(name, None, "removed", "the endpoint is gone from the configuration")
 
+    def _hear(self, event: Event) -> None:
+        if event.replica is not None and (fleet := self._fleets.get(event.endpoint)):
+            fleet.hurry()
+
     async def _flush(self) -> None:
         try:
             await asyncio.to_thread(self._tokens.flush)
@@ -200,10 +205,21 @@ class Gateway:
 
     def _url(self, name: str) -> str:
         team = self._config.team
-        port = team.console.port if name == CONSOLE else self._config.endpoints[name].port
+        # The fleet first: while a change is being taken, it is what still answers.
+        fleet = self._fleets.get(name)
+        endpoint = fleet.endpoint if fleet else self._config.endpoints.get(name)
+        port = endpoint.port if endpoint else team.console.port
         everywhere = ("0.0.0.0", "::", "")  # noqa: S104 - compared, not bound
         host = "127.0.0.1" if team.bind in everywhere else team.bind
         return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+def _listener() -> socket.socket:
+    # Named as TCP: for a socket that is not, asyncio leaves Nagle on, and every answer waits 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(1024)
+    return listener
 
 
 def _who(home: Home) -> str:

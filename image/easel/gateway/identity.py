@@ -168,7 +168,9 @@ def _foreign(ask: Ask) -> str | None:
     websocket = ask.headers.get("upgrade", "").lower() == "websocket" or "sec-websocket-key" in ask.headers
     safe = ask.method in ("GET", "HEAD", "OPTIONS") and not websocket
     site = ask.headers.get("sec-fetch-site")
-    if site in ("same-origin", "none") or (safe and (site is None or ask.navigation)):
+    # A page opened by a link is a visit; the same page in another site's frame is not.
+    visit = ask.navigation and ask.headers.get("sec-fetch-dest", "document") == "document"
+    if site in ("same-origin", "none") or (safe and (site is None or visit)):
         return None
     if safe:
         return (

@@ -35,6 +35,8 @@ class Patience:
     silence: float = 120.0
     # Between SIGTERM and SIGKILL.
     grace: float = 10.0
+    # Between two looks at a replica that drains; it is done when it has nothing to do twice.
+    settle: float = 0.5
 
 
 class Slot:
@@ -123,12 +125,16 @@ class Slot:
             port = _free_port()
             # The gateway's own settings and keys are none of a replica's business.
             inherited = {key: value for key, value in os.environ.items() if not key.startswith("EASEL_DOOR")}
-            self._process = await Process.start(
-                self._command(self.endpoint, port),
-                log=self.log,
-                env={**inherited, "PYTHONUNBUFFERED": "1", **self.endpoint.env},
-                grace=self._patience.grace,
-            )
+            try:
+                self._process = await Process.start(
+                    self._command(self.endpoint, port),
+                    log=self.log,
+                    env={**inherited, "PYTHONUNBUFFERED": "1", **self.endpoint.env},
+                    grace=self._patience.grace,
+                )
+            except (OSError, ValueError) as error:  # a full disk, or an env no process can have
+                await self._crashed(f"cannot be started: {error}")
+                continue
             if self._ending:
                 await self._process.stop()
                 return
@@ -139,13 +145,12 @@ class Slot:
             self._address = self._work = self._process = None
             if self._ending or self._state == "draining":
                 return
-            await self._crashed(code, offset)
+            await self._crashed(f"{_exit_words(code)}{_last_words(self.log, offset)}")
 
-    async def _crashed(self, code: int, offset: int) -> None:
+    async def _crashed(self, reason: str) -> None:
         patience = self._patience
         steady = self._steady_from is not None and time.monotonic() - self._steady_from >= patience.steady
         self._failures = 1 if steady else self._failures + 1
-        reason = f"{_exit_words(code)}{_last_words(self.log, offset)}"
         self._revived.clear()
         if self._failures >= patience.attempts:
             self._given_up = True
@@ -179,7 +184,7 @@ class Slot:
         # Twice nothing: a request that passed the door a moment ago may not have arrived yet.
         still = 0
         while still < 2 and time.monotonic() < deadline and self._address is not None:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(self._patience.settle)
             await self.poll()
             still = still + 1 if self._work is None or self._work.demand == 0 else 0
         await self.stop()

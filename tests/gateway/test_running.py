@@ -1,0 +1,234 @@
+"""The gateway as a process: starting, following changes, losing Caddy, ending, being killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from easel.gateway.config import read
+from easel.gateway.errors import PortTaken
+from easel.gateway.ports import check
+from tests.gateway.conftest import IMAGE, House, until, user
+from tests.gateway.test_streams import say, websocket
+
+Build = Callable[..., House]
+
+
+def refused(house: House) -> str:
+    """What it says instead of starting."""
+    done = subprocess.run(
+        [sys.executable, "-m", "easel.gateway", "--home", str(house.root)],
+        env={**os.environ, "PYTHONPATH": str(IMAGE)}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr.strip().splitlines()[-1]
+
+
+def test_a_taken_port_is_one_clear_line(build: Build) -> None:
+    """Which port, whose, and who has it."""
+    house = build(studio={})
+    console = f"port {house.ports['console']} of the console is taken"
+    with socket.create_server(("127.0.0.1", house.ports["console"])), pytest.raises(PortTaken, match=console):
+        check(read(house.root / "config"), patience=0)
+    with socket.create_server(("127.0.0.1", house.ports["studio"])):
+        line = refused(house)
+    assert f"port {house.ports['studio']} of endpoint studio is taken" in line
+    assert f"(process {os.getpid()})" in line
+
+
+def test_a_broken_configuration_is_one_clear_line(build: Build) -> None:
+    """File, place, value and what is allowed; not a traceback, and no half-started door."""
+    house = build(studio={"idle": "soon"})
+    assert "config/studio.json: idle" in refused(house)
+    house.set("studio")
+    (house.root / "tokens.json").write_text("junk")
+    assert "tokens.json is not a token file" in refused(house)
+    assert not (house.root / "run" / "gateway.json").exists()
+
+
+def test_the_life_of_a_gateway(build: Build) -> None:
+    """One gateway through its life: opens soon, keeps secrets to itself, is alone, survives Caddy, ends
+    clean."""
+    house = build(studio={"env": {"EASEL_TEST_SLOW": "3"}})
+    began = time.monotonic()
+    house.start(wait=None)
+    # The door answers while the replica still starts, and nothing heavy was imported for it.
+    answer = house.caller("studio").get("/sdapi/v1/progress")
+    assert answer.status_code == 503
+    assert time.monotonic() - began < 15  # 3 s on a machine that does nothing else
+    # run/ is the operator's alone.
+    assert (house.root / "run").stat().st_mode & 0o077 == 0
+    for name in (
+        "run/gateway.json",
+        "run/links.json",
+        "run/Caddyfile",
+        "run/caddy.sock",
+        "secret",
+        "tokens.json",
+    ):
+        assert (house.root / name).stat().st_mode & 0o077 == 0, name
+    gateway = json.loads((house.root / "run" / "gateway.json").read_text())
+    assert set(gateway) == {"pid", "url", "token"}
+    # Nobody else serves this folder.
+    assert f"process {gateway['pid']}" in refused(house)
+    until(house.settled)
+    # Caddy dies: it comes back, with everything as it was, and the replica lives on.
+    browser = house.browser("studio")
+    name, pid = user(browser.get("/")), browser.get("/").json()["pid"]
+    house.caddy().kill()
+    until(lambda: answers(house))
+    assert user(browser.get("/")) == name
+    assert browser.get("/").json()["pid"] == pid
+    # A second start: the same link, the same session, the same people.
+    link = house.endpoint("studio")["link"]
+    processes = house.processes()
+    assert house.stop() == 0
+    assert psutil.wait_procs(processes, 5)[1] == []
+    assert not (house.root / "run" / "gateway.json").exists()
+    house.set("studio")
+    house.start()
+    assert house.endpoint("studio")["link"] == link
+    assert user(browser.get("/")) == name
+    # kill -9: not even then an orphan, and the next start finds its ports free.
+    processes = house.processes()
+    assert len(processes) == 4  # two leashes, Caddy, the replica
+    os.kill(house.process.pid, signal.SIGKILL)  # type: ignore[union-attr]
+    house.process.wait()  # type: ignore[union-attr]
+    assert psutil.wait_procs(processes, 10)[1] == []
+    house.start()
+    assert user(browser.get("/")) == name
+
+
+def answers(house: House) -> bool:
+    try:
+        return house.caller("studio").get("/internal/ping").status_code == 200
+    except OSError:
+        return False
+    except Exception as error:
+        if type(error).__module__.startswith("httpx"):
+            return False
+        raise
+
+
+def test_stopping_while_somebody_waits(build: Build) -> None:
+    """SIGTERM in the middle of a start and of a held call ends everything, soon."""
+    house = build(
+        studio={"replicas": {"min": 0, "max": 1}, "env": {"EASEL_TEST_SLOW": "60", "EASEL_TEST_DEAF": "1"}}
+    )
+    house.start()
+    with socket.create_connection(("127.0.0.1", house.ports["studio"])) as waiting:
+        token = house.token("studio")
+        waiting.sendall(
+            f"GET /sdapi/v1/options HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+        )
+        until(lambda: house.endpoint("studio")["waiting"] == 1)
+        processes = house.processes()
+        began = time.monotonic()
+        assert house.stop() == 0
+        assert time.monotonic() - began < 20
+    assert psutil.wait_procs(processes, 1)[1] == []
+
+
+def test_following_changes(build: Build) -> None:
+    """Endpoints come, change and go while the gateway runs; what is wrong is said and changes nothing."""
+    house = build(studio={})
+    house.start()
+    connection, _ = websocket(house, f"Authorization: Bearer {house.token('studio')}")
+    assert say(connection, b"a") == b"echo a for link"
+    # One comes.
+    house.set("portraits", replicas={"min": 0, "max": 1})
+    house.team(endpoints=["studio", "portraits"])
+    until(lambda: len(house.status()["endpoints"]) == 2)
+    assert user(house.caller("portraits").post("/sdapi/v1/txt2img", json={})) == "link"
+    # A WebSocket of the other one lived through Caddy's reload.
+    assert say(connection, b"b") == b"echo b for link"
+    connection.close()
+    # One becomes public, without its replica being touched.
+    pid = house.caller("portraits").get("/x").json()["pid"]
+    house.set("portraits", replicas={"min": 0, "max": 1}, public=True)
+    until(lambda: house.client("portraits").get("/x", headers={"Sec-Fetch-Mode": "cors"}).status_code == 200)
+    assert house.caller("portraits").get("/x").json()["pid"] == pid
+    # Faults change nothing and are told.
+    house.set("portraits", port=house.ports["studio"])
+    until(
+        lambda: any("also the port of" in event["text"] for event in house.api("GET", "/api/events").json())
+    )
+    assert house.caller("portraits").get("/x").json()["pid"] == pid
+    (house.root / "config" / "portraits.json").write_text("{")
+    until(lambda: any("is not JSON" in event["text"] for event in house.api("GET", "/api/events").json()))
+    assert house.caller("portraits").get("/x").json()["pid"] == pid
+    # One moves to another port.
+    house.set("portraits", port=house.ports["console"] - 1 if house.ports["console"] > 2000 else 20001)
+    # One goes, and its replica with it.
+    house.team(endpoints=["studio"])
+    until(lambda: len(house.status()["endpoints"]) == 1)
+    until(lambda: not psutil.pid_exists(pid))
+    with (
+        pytest.raises(OSError, match="refused"),
+        socket.create_connection(("127.0.0.1", house.ports["portraits"]), 2),
+    ):
+        pass
+    assert house.state("studio") == "ready"
+
+
+def test_a_long_path_is_no_obstacle(build: Build, tmp_path: object) -> None:
+    """A unix socket's path is short by nature; EASEL_HOME need not be."""
+    house = House(build(studio={}).root.parent / ("deep" * 30), studio={"replicas": {"min": 0, "max": 1}})
+    try:
+        house.start()
+        assert house.client("studio").get("/").status_code == 401
+    finally:
+        house.stop()
+
+
+def test_importing_the_package_is_light() -> None:
+    """`easel.gateway` for its names, and the process that runs it, import no web page and no model
+    library."""
+    program = "import sys; import easel.gateway; print(*sys.modules)"
+    loaded = run(program)
+    assert not {"torch", "diffusers", "gradio", "starlette", "uvicorn", "httpx", "fastapi"} & loaded
+    loaded = run("import sys; import easel.gateway.gateway, easel.gateway.__main__; print(*sys.modules)")
+    assert (
+        not {"torch", "diffusers", "gradio", "fastapi", "httpx", "psutil", "easel.studio", "easel.models"}
+        & loaded
+    )
+
+
+def run(program: str) -> set[str]:
+    environment = {**os.environ, "PYTHONPATH": str(IMAGE)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_public_names() -> None:
+    """What other parts may import from `easel.gateway`."""
+    import easel.gateway
+
+    assert easel.gateway.__all__ == sorted(easel.gateway.__all__)
+    assert set(easel.gateway.__all__) == {
+        *(
+            "Backend",
+            "Replica",
+            "State",
+            "Work",
+            "Event",
+            "Events",
+            "GatewayError",
+            "Load",
+            "Scaling",
+            "wanted",
+        ),
+        *("Config", "Endpoint", "Team", "Plan", "Site", "caddyfile"),
+    }
