@@ -74,7 +74,11 @@ def _submit(studio: Studio, owner: str, asked: TextToImageRequest) -> tuple[Text
     job = studio.engine.submit(owner, body.to_engine(studio.defaults.read(owner)))
     studio.tasks.name(job, body.force_task_id)
     if body.override_settings and not body.override_settings_restore_afterwards:
-        studio.defaults.update(owner, body.override_settings)
+        try:
+            studio.defaults.update(owner, body.override_settings)
+        except Exception:
+            job.cancel()
+            raise
     return body, job
 
 

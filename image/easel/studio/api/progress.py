@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from easel.studio.api.errors import RESPONSES
 from easel.studio.api.fields import Liberal, Text, WholeNumber
 from easel.studio.api.wire import reply
 from easel.studio.engine import FINAL, Job, JobState, Progress
@@ -108,7 +109,7 @@ def progress(studio: Studio) -> APIRouter:
             job.cancel(keep_partial=True)
         return {}
 
-    @routes.post("/internal/progress", response_model=TaskResponse)
+    @routes.post("/internal/progress", response_model=TaskResponse, responses=RESPONSES)
     async def task_progress(request: Request, asked: TaskRequest) -> Response:
         """One of the caller's tasks by its id."""
         job = studio.tasks.find(owner_of(request.headers), asked.id_task or "")

@@ -23,6 +23,11 @@ _HERE = Path(__file__).parent
 MAX_UPLOAD = "32mb"
 
 
+def _head() -> str:
+    style, script = ((_HERE / name).read_text() for name in ("page.css", "page.js"))
+    return f"<style>{style}</style><script>{script}</script>"
+
+
 def mount(app: FastAPI, studio: Studio) -> None:
     """Serve the page at `/` of `app`."""
     studio.outputs.folder.mkdir(parents=True, exist_ok=True)
@@ -41,7 +46,6 @@ def mount(app: FastAPI, studio: Studio) -> None:
         pwa=False,
         mcp_server=False,
         theme=THEME,
-        css_paths=[_HERE / "page.css"],
-        head=f"<script>{(_HERE / 'page.js').read_text()}</script>",
+        head=_head(),
     )
     app.add_middleware(Guard, outputs=studio.outputs)

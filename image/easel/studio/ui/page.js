@@ -20,3 +20,10 @@ document.addEventListener("load", ({ target }) => {
     target.classList.toggle("small", target.clientWidth >= 1.8 * target.naturalWidth);
   }
 }, true);
+
+// Gradio gives a text field with a copy button no label of its own.
+(function label() {
+  const field = document.querySelector("#parameters textarea");
+  if (field) field.ariaLabel = "Parameters of this picture";
+  else setTimeout(label, 200);
+})();

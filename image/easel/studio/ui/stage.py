@@ -38,10 +38,10 @@ def running(now: Progress, preview: str, width: int, height: int) -> str:
         else '<span class="waiting" aria-hidden="true"></span>'
     )
     return (
-        f'<figure class="stage" style="--ratio:{width}/{height}">{picture}'
-        f'<figcaption><span class="bar" role="progressbar" aria-label="Progress" aria-valuemin="0" '
+        f'<figure class="stage" style="--ratio:{width}/{height}"><figcaption>'
+        f'<span class="bar" role="progressbar" aria-label="Progress" aria-valuemin="0" '
         f'aria-valuemax="100" aria-valuenow="{percent}"><i style="width:{percent}%"></i></span>'
-        f"<span>{escape(words(now))}</span></figcaption></figure>"
+        f"<span>{escape(words(now))}</span></figcaption>{picture}</figure>"
     )
 
 

@@ -11,6 +11,7 @@ THEME = gr.themes.Default(
     primary_hue=gr.themes.colors.indigo,
     secondary_hue=gr.themes.colors.indigo,
     neutral_hue=gr.themes.colors.slate,
+    spacing_size=gr.themes.sizes.spacing_sm,
     radius_size=gr.themes.sizes.radius_md,
     font=_SANS,
     font_mono=_MONO,
