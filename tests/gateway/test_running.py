@@ -196,8 +196,10 @@ def test_importing_the_package_is_light() -> None:
     library."""
     program = "import sys; import easel.gateway; print(*sys.modules)"
     loaded = run(program)
-    assert not {"torch", "diffusers", "gradio", "starlette", "uvicorn", "httpx", "fastapi"} & loaded
-    loaded = run("import sys; import easel.gateway.gateway, easel.gateway.__main__; print(*sys.modules)")
+    assert (
+        not {"torch", "diffusers", "gradio", "starlette", "uvicorn", "httpx", "fastapi", "structlog"} & loaded
+    )
+    loaded = run("import sys; import easel.gateway.__main__, easel.gateway.service; print(*sys.modules)")
     assert (
         not {"torch", "diffusers", "gradio", "fastapi", "httpx", "psutil", "easel.studio", "easel.models"}
         & loaded

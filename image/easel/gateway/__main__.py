@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import os
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-import click
 
 from easel.gateway.config import Endpoint
 from easel.gateway.errors import GatewayError
 from easel.gateway.slot import Command
 
 
-@click.command()
-@click.option(
-    "--home",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=".easel",
-    envvar="EASEL_HOME",
-    help="EASEL_HOME: configuration, tokens, logs.",
-)
-@click.option(
-    "--replica",
-    metavar="COMMAND",
-    help="Run COMMAND instead of the studio; {port}, {home} and {endpoint} are filled in.",
-)
-def main(home: Path, replica: str | None) -> None:
+def main() -> None:
     """Serve the endpoints of a team until SIGTERM."""
+    options = argparse.ArgumentParser("python -m easel.gateway", description=main.__doc__)
+    options.add_argument(
+        "--home",
+        type=Path,
+        default=os.environ.get("EASEL_HOME", ".easel"),
+        help="EASEL_HOME: configuration, tokens, logs (default: %(default)s)",
+    )
+    options.add_argument(
+        "--replica",
+        metavar="COMMAND",
+        help="run COMMAND instead of the studio; {port}, {home} and {endpoint} are filled in",
+    )
+    chosen = options.parse_args()
+    # structlog would import it for a terminal's colours: a third of the time until the door is open.
+    sys.modules["rich"] = None  # type: ignore[assignment]
     from easel.gateway.gateway import Gateway
     from easel.gateway.logs import configure
 
+    home = Path(chosen.home)
     try:
         home.joinpath("logs").mkdir(parents=True, exist_ok=True)
         configure(home / "logs" / "gateway.log")
-        asyncio.run(Gateway(home, _command(home, replica) if replica else None).run())
+        asyncio.run(Gateway(home, _command(home, chosen.replica) if chosen.replica else None).run())
     except GatewayError as error:
-        click.echo(f"easel.gateway: {error}", err=True)
+        sys.stderr.write(f"easel.gateway: {error}\n")
         sys.exit(error.exit_code)
 
 

@@ -51,24 +51,29 @@ class Caddy:
         self._key = key
         self._binary = binary()
         self._text = ""
+        self._plan: Plan | None = None
         self._process: Process | None = None
         self._ending = False
         self._task: asyncio.Task[None] | None = None
         self._output = home.run / "caddy.out"
 
     async def start(self, plan: Plan) -> None:
-        """Start with `plan`; returns when Caddy has taken it. Raises GatewayError with Caddy's words if it
-        does not."""
+        """Start with `plan`. It is not open yet: see `opened`."""
+        self._plan = plan
         self._write(plan)
         self._output.unlink(missing_ok=True)
         plan.admin_socket.unlink(missing_ok=True)
-        self._process = process = await self._spawn()
-        exited = asyncio.create_task(process.wait())
-        deadline = time.monotonic() + 20
+        self._process = await self._spawn()
+
+    async def opened(self) -> None:
+        """Wait until every port answers. Raises GatewayError with Caddy's words if it ends instead."""
+        if self._process is None or self._plan is None:
+            raise GatewayError("Caddy was not started")
+        exited = asyncio.create_task(self._process.wait())
+        deadline = time.monotonic() + 30
         # The admin socket comes first, the ports one by one.
-        while not (plan.admin_socket.exists() and all(map(_open, plan.sites))):
+        while not (self._plan.admin_socket.exists() and all(map(_open, self._plan.sites))):
             if exited.done() or time.monotonic() > deadline:
-                await process.stop()
                 raise GatewayError(f"Caddy did not start: {last_lines(self._output, 3)}")
             await asyncio.sleep(0.01)
         self._task = asyncio.create_task(self._keep(), name="caddy")

@@ -111,7 +111,7 @@ def _words(token: dict[str, Any], now: float) -> dict[str, str]:
     ends = (
         "never ends"
         if expires is None
-        else f"ends in {ago(expires - now + 60, '')}"
+        else f"ends in {ago(expires - now + (43200 if expires - now > 86400 else 60), '')}"
         if expires > now
         else "ended"
     )

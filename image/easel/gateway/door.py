@@ -30,12 +30,14 @@ _POLL_AGAIN = 10
 class Door:
     """Answers Caddy for every endpoint and the console."""
 
-    def __init__(self, key: str, identity: Identity, fleet: Callable[[str], Fleet | None]) -> None:
+    def __init__(
+        self, key: str, identity: Identity, fleet: Callable[[str], Fleet | None], own_address: str
+    ) -> None:
         self._key = key
         self._identity = identity
         self._fleet = fleet
-        # Where the console is: this gateway itself. Known once it listens.
-        self.own_address = ""
+        # Where the console is: this gateway itself.
+        self._own_address = own_address
 
     def from_caddy(self, request: Request) -> bool:
         """Whether Caddy sent this, or it passed Caddy."""
@@ -63,7 +65,7 @@ class Door:
         if isinstance(who, Refusal):
             return _refuse(name, ask, who)
         if fleet is None:
-            return _pass(who, self.own_address)
+            return _pass(who, self._own_address)
         return await self._route(request, ask, fleet, who)
 
     async def sign_in(self, request: Request) -> Response:

@@ -8,10 +8,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import structlog
-
-_log = structlog.get_logger("easel.events")
-
 
 @dataclass(frozen=True)
 class Event:
@@ -30,7 +26,8 @@ class Event:
 
 
 class Events:
-    """The last `keep` events. Each is a log line too, so nothing is lost when it leaves the list."""
+    """The last `keep` events. The gateway listens and logs each, so nothing is lost when it leaves the
+    list."""
 
     def __init__(self, keep: int = 1000) -> None:
         self._events: deque[Event] = deque(maxlen=keep)
@@ -46,7 +43,6 @@ class Events:
         self._events.append(event)
         for hear in self._listeners:
             hear(event)
-        _log.info(text, endpoint=endpoint, replica=replica, kind=kind)
 
     def of(self, endpoint: str | None = None) -> list[Event]:
         """Oldest first; all endpoints if none is named."""

@@ -10,46 +10,30 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import filelock
 import structlog
-import uvicorn
 
 from easel.gateway import config as configuration
 from easel.gateway import ports
-from easel.gateway.app import app
-from easel.gateway.attempts import Attempts
 from easel.gateway.caddy import Caddy
 from easel.gateway.caddyfile import Plan, Site
 from easel.gateway.config import CONSOLE, Config
-from easel.gateway.console import ConsolePages
-from easel.gateway.door import Door
 from easel.gateway.errors import AlreadyRunning, ConfigError, GatewayError
 from easel.gateway.events import Event, Events
 from easel.gateway.fleet import Fleet
 from easel.gateway.home import Home, write_private
-from easel.gateway.identity import Identity
 from easel.gateway.links import Links
 from easel.gateway.local import LocalBackend
-from easel.gateway.operator_api import OperatorApi
 from easel.gateway.process import rotate
-from easel.gateway.sessions import Sessions
 from easel.gateway.slot import Command
 from easel.gateway.tokens import TokenFile, Tokens
 
 _log = structlog.get_logger("easel.gateway")
 _LOOK_AT_CONFIG = 1.0
 _FLUSH_TOKENS = 60.0
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling: the gateway stops its parts in order."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class Gateway:
@@ -88,38 +72,33 @@ class Gateway:
         self._tokens = Tokens(TokenFile(home.tokens))
         self._links = Links(home, self._tokens)
         self._backend = LocalBackend(home, events, command=self._command)
-        sessions = Sessions(secret, self._tokens)
-        door = Door(key, Identity(secret, self._tokens, sessions, Attempts()), self._fleets.get)
-        api = OperatorApi(self._fleets, self._backend, self._tokens, self._links, self._url)
-        console = ConsolePages(api, self._backend, lambda: self._config.team.team)
-
-        listener = _listener()
-        door.own_address = f"127.0.0.1:{listener.getsockname()[1]}"
-        server = _Server(
-            uvicorn.Config(
-                app(door, api, console, operator_token),
-                log_config=None, access_log=False, lifespan="off", server_header=False,
-                # Longer than Caddy keeps an idle connection, so that it never writes into a closing one.
-                timeout_keep_alive=300, timeout_graceful_shutdown=1, ws="none",
-            )
-        )  # fmt: skip
-        serving = asyncio.create_task(server.serve(sockets=[listener]), name="server")
         for name in (CONSOLE, *config.endpoints):
             self._links.ensure(name)
-
-        caddy = Caddy(home, key)
+        listener = _listener()
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
         self._admin_socket = home.admin_socket()
+        caddy, service = Caddy(home, key), None
         try:
-            # The door first: it opens while the first replica still imports.
-            await caddy.start(self._plan(door.own_address))
+            await caddy.start(self._plan(address))
+            # Imported while Caddy starts: what speaks HTTP is half of the time until the door is open. Who
+            # knocks
+            # before waits in the listener's queue.
+            from easel.gateway.service import Service
+
+            service = Service(
+                secret, key, operator_token, address,
+                fleets=self._fleets, backend=self._backend, tokens=self._tokens, links=self._links,
+                url=self._url, team=lambda: self._config.team.team,
+            )  # fmt: skip
+            service.start(listener)
+            await caddy.opened()
             write_private(
                 home.run / "gateway.json",
-                json.dumps({"pid": os.getpid(), "url": f"http://{door.own_address}", "token": operator_token})
-                + "\n",
+                json.dumps({"pid": os.getpid(), "url": f"http://{address}", "token": operator_token}) + "\n",
             )
             await self._meet(config)
             _log.info("the door is open", endpoints=list(config.endpoints), url=self._url(CONSOLE))
-            await self._until_stopped(caddy, door.own_address, serving)
+            await self._until_stopped(caddy, address, service.ended)
         finally:
             _log.info("stopping")
             (home.run / "gateway.json").unlink(missing_ok=True)
@@ -128,14 +107,14 @@ class Gateway:
                 task.cancel()
             await self._backend.close()
             await asyncio.to_thread(self._tokens.flush)
-            server.should_exit = True
-            await serving
+            if service is not None:
+                await service.stop()
             _log.info("stopped")
 
-    async def _until_stopped(self, caddy: Caddy, address: str, serving: asyncio.Task[None]) -> None:
+    async def _until_stopped(self, caddy: Caddy, address: str, ended: Callable[[], bool]) -> None:
         seen = configuration.fingerprint(self.home.config)
         rounds = 0
-        while not self._stop.is_set() and not serving.done():
+        while not self._stop.is_set() and not ended():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), _LOOK_AT_CONFIG)
             rounds += 1
@@ -186,6 +165,7 @@ class Gateway:
             self._backend.events.add(name, None, "removed", "the endpoint is gone from the configuration")
 
     def _hear(self, event: Event) -> None:
+        _log.info(event.text, endpoint=event.endpoint, replica=event.replica, kind=event.kind)
         if event.replica is not None and (fleet := self._fleets.get(event.endpoint)):
             fleet.hurry()
 

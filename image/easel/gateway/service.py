@@ -1,0 +1,72 @@
+"""The gateway's HTTP side: the parts that answer, and the server they answer through."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterator, Mapping
+
+import uvicorn
+
+from easel.gateway.app import app
+from easel.gateway.attempts import Attempts
+from easel.gateway.backend import Backend
+from easel.gateway.console import ConsolePages
+from easel.gateway.door import Door
+from easel.gateway.fleet import Fleet
+from easel.gateway.identity import Identity
+from easel.gateway.links import Links
+from easel.gateway.operator_api import OperatorApi
+from easel.gateway.sessions import Sessions
+from easel.gateway.tokens import Tokens
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: the gateway stops its parts in order."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Service:
+    """The running server.
+
+    `secret` signs sessions, `key` is Caddy's, `operator_token` the operator's; `address` is where it will
+    listen;
+    `url` gives the public address of an endpoint or the console, `team` the team's name.
+    """
+
+    def __init__(
+        self, secret: str, key: str, operator_token: str, address: str, *,
+        fleets: Mapping[str, Fleet], backend: Backend, tokens: Tokens, links: Links,
+        url: Callable[[str], str], team: Callable[[], str],
+    ) -> None:  # fmt: skip
+        identity = Identity(secret, tokens, Sessions(secret, tokens), Attempts())
+        api = OperatorApi(fleets, backend, tokens, links, url)
+        routes = app(
+            Door(key, identity, fleets.get, address), api, ConsolePages(api, backend, team), operator_token
+        )
+        self._server = _Server(
+            uvicorn.Config(
+                routes, log_config=None, access_log=False, lifespan="off", server_header=False, ws="none",
+                # Longer than Caddy keeps an idle connection, so that it never writes into a closing one.
+                timeout_keep_alive=300, timeout_graceful_shutdown=1,
+            )
+        )  # fmt: skip
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, listener: socket.socket) -> None:
+        """Serve on `listener`."""
+        self._task = asyncio.create_task(self._server.serve(sockets=[listener]), name="server")
+
+    def ended(self) -> bool:
+        """Whether it ended by itself, which it should not."""
+        return self._task is not None and self._task.done()
+
+    async def stop(self) -> None:
+        """Finish what is being answered, for a second at most."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
