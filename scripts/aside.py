@@ -39,7 +39,7 @@ class Aside:
 
 @contextlib.contextmanager
 def aside(home: Path) -> Iterator[Aside]:
-    """Start `easel up` with the local stack on free ports, wait until the studio is ready, stop it at the end."""
+    """Start `easel up` with the local stack on free ports, wait until the studio is ready."""
     settings = {**os.environ, "EASEL_HOME": str(home), "EASEL_PORT": str(free_port()), "EASEL_STACK": "local"}
     easel = subprocess.Popen(
         [*_COMMAND, "up"], cwd=ROOT, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

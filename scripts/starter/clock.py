@@ -31,8 +31,11 @@ class Clock:
 
 
 def pace(optimiser: torch.optim.Optimizer, top: float, step: int, done: float) -> None:
-    """Set the learning rate: a short climb, a plateau, then a cosine down to a fiftieth."""
+    """Set the learning rate: a short climb, a plateau, then a cosine down to a fiftieth.
+
+    A parameter group with a `pace` of its own learns at that share of it.
+    """
     climb = min(1.0, (step + 1) / 150)
     fall = 1.0 if done < 0.3 else 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (done - 0.3) / 0.7))
     for group in optimiser.param_groups:
-        group["lr"] = top * climb * fall
+        group["lr"] = top * climb * fall * group.get("pace", 1.0)

@@ -102,9 +102,11 @@ def combinations() -> list[tuple[str, str, str]]:
 _TRAINED = [triple for triple in combinations() if not held_out(*triple)]
 
 
-def sample(rng: np.random.Generator) -> Scene:
-    """A scene at random from the combinations meant for training."""
+def sample(rng: np.random.Generator, easy: float = 0.0) -> Scene:
+    """A scene at random from the combinations meant for training; a share of `easy` ones is large and central."""
     shape, colour, ground = _TRAINED[int(rng.integers(len(_TRAINED)))]
+    if easy and rng.random() < easy:
+        return compose(rng, shape, colour, ground, size=str(rng.choice(("medium", "large"))))
     count = int(rng.choice((1, 2, 3), p=(0.64, 0.19, 0.17)))
     size = str(rng.choice(SIZES))
     place = "centre" if rng.random() < 0.3 else str(rng.choice(list(PLACES)))
