@@ -6,8 +6,10 @@ import argparse
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +39,8 @@ def main() -> None:
         "DO_NOT_TRACK": "1",
     }.items():
         os.environ.setdefault(name, value)
+    # What people drop on the page passes through a folder of this process, and goes with it.
+    os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="easel-page-")
 
     from easel.models import Store
     from easel.studio import logs
@@ -53,6 +57,7 @@ def main() -> None:
 
 def _leave(code: int) -> None:
     """End at once: taking torch down in order, or waiting for a half-done import of it, costs seconds."""
+    shutil.rmtree(os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
     sys.stdout.flush()
     os._exit(code)
 

@@ -7,7 +7,6 @@ hub: modules are built from the configuration in the package and filled from the
 
 from __future__ import annotations
 
-import gc
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +32,7 @@ from easel.models import (
 )
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.conversion import converter, text_names, to_unet, to_vae, unet_names, vae_names
-from easel.studio.engine.memory import TooLarge, available, check_room, needed
+from easel.studio.engine.memory import TooLarge, available, check_room, give_back, needed
 from easel.studio.engine.prediction import predicts_velocity
 from easel.studio.engine.skeleton import fill, nbytes, skeleton, vae_skeleton
 from easel.studio.engine.tokenizer import load_tokenizer
@@ -224,9 +223,7 @@ def _nothing_left_behind(file: ModelFile, device: torch.device) -> Iterator[None
         plain = _plain(error, file, device).with_traceback(None)
     else:
         return
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
+    give_back(device)
     raise plain
 
 

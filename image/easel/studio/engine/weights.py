@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from easel.models import CutShort, FileError, Header, Incomplete, MissingFile, TensorInfo
+from easel.models import CutShort, FileError, Header, Incomplete, MissingFile
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -32,8 +32,10 @@ DTYPES = {
     "F8_E4M3": torch.float8_e4m3fn,
     "F8_E5M2": torch.float8_e5m2,
 }
-# One read call of the kernel moves at most 2 GiB; and progress should be seen within a large tensor.
-_READ = 1 << 28
+# One read call of the kernel moves at most 2 GiB.
+_READ = 1 << 30
+# Bytes that are read and then converted at a time; a processor's cache holds them.
+_PIECE = 1 << 20
 THREADS = 4
 
 Progress = Callable[[int], None]
@@ -109,36 +111,49 @@ class Weights:
                 self._name, f"{name} is stored as {info.dtype}, which holds no weights for this studio"
             )
         layout = memory_format(len(info.shape), device)
-        if stored == dtype and device.type == "cpu" and layout == torch.contiguous_format:
-            found = torch.empty(info.shape, dtype=dtype)
-            self._fill(found, info)
+        found = torch.empty(info.shape, dtype=dtype, device=device, memory_format=layout)
+        if stored == dtype and device.type == "cpu":
+            self._fill(found.view(-1), info.begin)
+        elif layout == torch.contiguous_format:
+            # In pieces that stay in the processor's cache between being read and being converted.
+            flat, step = found.view(-1), _PIECE // stored.itemsize
+            for start in range(0, info.numel, step):
+                piece = flat[start : start + step]
+                place = info.begin + start * stored.itemsize
+                piece.copy_(self._fill(self._borrow(piece.numel(), stored, device), place))
         else:
-            found = torch.empty(info.shape, dtype=dtype, device=device, memory_format=layout)
-            found.copy_(self._fill(self._borrow(info, stored, pinned=device.type == "cuda"), info))
+            # The device turns it round; main memory holds it as the file does.
+            whole = self._fill(self._borrow(info.numel, stored, device), info.begin)
+            found.copy_(whole.view(info.shape))
         if progress is not None:
             progress(info.nbytes)
         return found
 
-    def _borrow(self, info: TensorInfo, stored: torch.dtype, *, pinned: bool) -> torch.Tensor:
-        """This thread's scratch memory, shaped as the tensor is stored."""
+    def _borrow(self, count: int, stored: torch.dtype, device: torch.device) -> torch.Tensor:
+        """This thread's scratch memory for `count` numbers as the file stores them."""
+        size = count * stored.itemsize
         scratch: torch.Tensor | None = getattr(self._scratch, "memory", None)
-        if scratch is None or scratch.numel() < info.nbytes:
-            size = max(info.nbytes, 1 << 22)
-            self._scratch.memory = scratch = torch.empty(size, dtype=torch.uint8, pin_memory=pinned)
-        return scratch[: info.nbytes].view(stored).view(info.shape)
+        if scratch is None or scratch.numel() < size:
+            # Pinned, a GPU fetches it without another copy on the way.
+            pinned = device.type == "cuda"
+            self._scratch.memory = scratch = torch.empty(
+                max(size, _PIECE), dtype=torch.uint8, pin_memory=pinned
+            )
+        return scratch[:size].view(stored)
 
-    def _fill(self, target: torch.Tensor, info: TensorInfo) -> torch.Tensor:
-        """Read the tensor's bytes into `target`, which is contiguous and in main memory."""
-        if info.nbytes == 0:
+    def _fill(self, target: torch.Tensor, place: int) -> torch.Tensor:
+        """Read the file's bytes from `place` on into `target`, which is flat and in main memory."""
+        size = target.numel() * target.itemsize
+        if size == 0:
             return target
-        buffer = memoryview(cast("Buffer", target.view(-1).view(torch.uint8).numpy()))
+        buffer = memoryview(cast("Buffer", target.view(torch.uint8).numpy()))
         done = 0
-        while done < info.nbytes:
+        while done < size:
             try:
-                got = os.preadv(self._file.fileno(), [buffer[done : done + _READ]], info.begin + done)
+                got = os.preadv(self._file.fileno(), [buffer[done : done + _READ]], place + done)
             except OSError as error:
                 raise MissingFile(self._name, f"reading it failed ({error.strerror}); try again") from error
             if got == 0:
-                raise CutShort(self._name, info.begin + done, self._header.file_bytes)
+                raise CutShort(self._name, place + done, self._header.file_bytes)
             done += got
         return target
