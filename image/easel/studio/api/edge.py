@@ -25,7 +25,7 @@ _OURS = ("/sdapi/", "/internal/", "/easel/")
 
 
 class Edge:
-    """ASGI middleware around the whole application; requests that are not the API's pass through."""
+    """ASGI middleware around the whole application. Of the page's requests it looks at the size only."""
 
     def __init__(self, app: ASGIApp, *, max_body: int = MAX_BODY) -> None:
         self._app = app
@@ -33,8 +33,11 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        if scope["type"] != "http" or not scope["path"].startswith(_OURS):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if not scope["path"].startswith(_OURS):
+            await self._limited(scope, receive, send)
             return
         if len(scope["path"]) > 1 and scope["path"].endswith("/"):
             # A1111's clients write "/sdapi/v1/txt2img/"; a redirect would lose some of them their body.

@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from easel.models import UnknownModel
 from easel.studio.api.errors import RESPONSES
-from easel.studio.api.text_to_image import clip_skip, name_in
 from easel.studio.api.wire import reply
 from easel.studio.engine import InvalidRequest, NoCheckpoint
 from easel.studio.owner import owner_of
+from easel.studio.settings import clip_skip, name_in
 from easel.studio.studio import Studio
 
 # What is so here and cannot be set, under A1111's keys: clients read them.

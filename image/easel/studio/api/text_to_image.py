@@ -10,8 +10,9 @@ from pydantic import Field
 from easel.models import ModelFile
 from easel.studio.api.errors import Unsupported
 from easel.studio.api.fields import Liberal, Text, WholeNumber
-from easel.studio.engine import InvalidRequest, TextToImage
+from easel.studio.engine import TextToImage
 from easel.studio.infotext import Infotext, parse
+from easel.studio.settings import clip_skip, is_name, name_in
 
 
 class TextToImageRequest(Liberal):
@@ -134,8 +135,8 @@ class TextToImageRequest(Liberal):
             "styles": (bool(self.styles), "there are no saved styles; write them into the prompt"),
             "restore_faces": (self.restore_faces, "there is no face restoration yet"),
             "tiling": (self.tiling, "pictures that tile are not drawn yet"),
-            "refiner_checkpoint": (_named(self.refiner_checkpoint), "there is no refiner pass yet"),
-            "script_name": (_named(self.script_name), "there are no scripts"),
+            "refiner_checkpoint": (is_name(self.refiner_checkpoint), "there is no refiner pass yet"),
+            "script_name": (is_name(self.script_name), "there are no scripts"),
             "seed_resize_from_w": (self.seed_resize_from_w > 0, "noise is drawn for the picture's own size"),
             "seed_resize_from_h": (self.seed_resize_from_h > 0, "noise is drawn for the picture's own size"),
             "s_churn": (bool(self.s_churn), "samplers add no churn; leave it at 0"),
@@ -166,7 +167,6 @@ _FIXED_SETTINGS: dict[str, object] = {
     "face_restoration": False,
     "randn_source": "CPU",
 }
-_NO_NAME = {"", "none", "automatic"}
 
 
 def refuse_settings(settings: Mapping[str, Any]) -> None:
@@ -174,31 +174,6 @@ def refuse_settings(settings: Mapping[str, Any]) -> None:
     for key, neutral in _FIXED_SETTINGS.items():
         if settings.get(key) not in (None, neutral):
             raise Unsupported(f"override_settings.{key}", f"only {neutral!r} is")
-
-
-def clip_skip(settings: Mapping[str, Any]) -> int:
-    """`CLIP_stop_at_last_layers`, 1 where it is not set. Raises InvalidRequest."""
-    value = settings.get("CLIP_stop_at_last_layers")
-    if value is None:
-        return 1
-    try:
-        return int(value)
-    except (TypeError, ValueError, OverflowError) as e:
-        raise InvalidRequest("CLIP_stop_at_last_layers", value, "1 to 12") from e
-
-
-def name_in(settings: Mapping[str, Any], key: str) -> str | None:
-    """The name under `key`; None for none and for A1111's "Automatic" and "None". Raises InvalidRequest."""
-    value = settings.get(key)
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise InvalidRequest(key, value, "a name")
-    return None if value.strip().lower() in _NO_NAME else value
-
-
-def _named(name: str | None) -> bool:
-    return bool(name) and str(name).strip().lower() not in _NO_NAME
 
 
 def _script_active(script: Any) -> bool:

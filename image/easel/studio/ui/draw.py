@@ -17,6 +17,7 @@ from easel.studio.engine import Drawn, EngineError, InvalidRequest, Job
 from easel.studio.outputs import NotSaved
 from easel.studio.owner import owner_of
 from easel.studio.png import SMALL, encode
+from easel.studio.settings import clip_skip, name_in
 from easel.studio.studio import Studio
 from easel.studio.ui import gallery, stage
 from easel.studio.ui.form import Form, label
@@ -46,7 +47,7 @@ class Drawing:
         owner, tab = owner_of(request.headers), request.session_hash or ""
         form = Form(*fields)
         prompt: Any = gr.skip()
-        if not (form.prompt or "").strip() and (example := self._example(owner)):
+        if not (form.prompt or "").strip() and (example := self._example(checkpoint)):
             # Somebody new pressed the button: the example that the empty field shows is what they get.
             prompt = example
             form = Form(example, *fields[1:])
@@ -81,9 +82,7 @@ class Drawing:
     async def _submit(self, owner: str, form: Form, checkpoint: str | None) -> Job:
         options = self._studio.defaults.read(owner)
         try:
-            asked = form.request(
-                checkpoint, int(options.get("CLIP_stop_at_last_layers") or 1), options.get("sd_vae")
-            )
+            asked = form.request(checkpoint, clip_skip(options), name_in(options, "sd_vae"))
             job = await asyncio.to_thread(self._studio.engine.submit, owner, asked)
         except InvalidRequest as e:
             raise _error(
@@ -131,10 +130,10 @@ class Drawing:
         for picture, text in reversed(list(zip(pictures, texts, strict=True))):
             self._studio.outputs.save(owner, encode(picture.image, text, compress_level=SMALL), picture.seed)
 
-    def _example(self, owner: str) -> str:
+    def _example(self, checkpoint: str | None) -> str:
         try:
-            prompts = examples(self._studio.checkpoint(owner))
-        except (EngineError, ModelError):
+            prompts = examples(self._studio.engine.store.find_checkpoint(checkpoint or ""))
+        except ModelError:
             return ""
         return prompts[0] if prompts else ""
 

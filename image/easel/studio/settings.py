@@ -1,0 +1,37 @@
+"""A1111's options that decide what is drawn, read from a dictionary that somebody sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from easel.studio.engine import InvalidRequest
+
+# A1111's words for "what the checkpoint brings along".
+_NO_NAME = {"", "none", "automatic"}
+
+
+def clip_skip(settings: Mapping[str, Any]) -> int:
+    """`CLIP_stop_at_last_layers`, 1 where it is not set. Raises InvalidRequest for what is no number."""
+    value = settings.get("CLIP_stop_at_last_layers")
+    if value is None:
+        return 1
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError) as e:
+        raise InvalidRequest("CLIP_stop_at_last_layers", value, "1 to 12") from e
+
+
+def name_in(settings: Mapping[str, Any], key: str) -> str | None:
+    """The name under `key`; None for none and for A1111's "Automatic" and "None". Raises InvalidRequest."""
+    value = settings.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise InvalidRequest(key, value, "a name")
+    return value if is_name(value) else None
+
+
+def is_name(name: str | None) -> bool:
+    """Whether this names something, rather than being one of A1111's words for nothing."""
+    return name is not None and name.strip().lower() not in _NO_NAME
