@@ -122,9 +122,7 @@ def answers(house: House) -> bool:
 
 def test_stopping_while_somebody_waits(build: Build) -> None:
     """SIGTERM in the middle of a start and of a held call ends everything, soon."""
-    house = build(
-        studio={"replicas": {"min": 0, "max": 1}, "env": {"EASEL_TEST_SLOW": "60", "EASEL_TEST_DEAF": "1"}}
-    )
+    house = build(studio={"replicas": {"min": 0, "max": 1}, "env": {"EASEL_TEST_SLOW": "60"}})
     house.start()
     with socket.create_connection(("127.0.0.1", house.ports["studio"])) as waiting:
         token = house.token("studio")
