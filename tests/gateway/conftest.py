@@ -230,3 +230,20 @@ def user(answer: httpx.Response) -> str:
     """Whom the replica took the caller for."""
     assert answer.status_code == 200, answer.text
     return headers(answer)["x-easel-user"]
+
+
+def raw(house: House, method: str, target: str, *lines: str) -> str:
+    """A request exactly as written: clients tidy paths up."""
+    with socket.create_connection(("127.0.0.1", house.ports["studio"]), timeout=10) as connection:
+        head = [
+            f"{method} {target} HTTP/1.1",
+            "Host: studio",
+            "Content-Length: 0",
+            "Connection: close",
+            *lines,
+        ]
+        connection.sendall(("\r\n".join(head) + "\r\n\r\n").encode())
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+    return answer.decode("latin-1")
