@@ -103,7 +103,7 @@ _TRAINED = [triple for triple in combinations() if not held_out(*triple)]
 
 
 def sample(rng: np.random.Generator, easy: float = 0.0) -> Scene:
-    """A scene at random from the combinations meant for training; `easy` is the share of large, central ones."""
+    """A scene of the combinations meant for training; `easy` is the share of large, central ones."""
     shape, colour, ground = _TRAINED[int(rng.integers(len(_TRAINED)))]
     if easy and rng.random() < easy:
         return compose(rng, shape, colour, ground, size=str(rng.choice(("medium", "large"))))
