@@ -72,7 +72,7 @@ class Replica:
     def load(self) -> dict:
         return httpx.get(f"{self.url}/easel/load", timeout=30).json()
 
-    def until(self, *phases: str, seconds: float = 170) -> list[str]:
+    def until(self, *phases: str, seconds: float = 400) -> list[str]:
         """Every phase seen until one of `phases` is."""
         seen: list[str] = []
         until = time.monotonic() + seconds

@@ -114,7 +114,7 @@ def test_two_people(running, visit) -> None:
     quick(bob, "a black square")
     bob.locator("#generate").click()
     expect(bob.locator(TEXT)).to_have_value(re.compile("a black square"))
-    assert "heart" not in bob.content()
+    assert "a purple heart" not in bob.content()
     assert bob.locator("#gallery img").count() >= 1
     expect(ada.locator(TEXT)).to_have_value("") if not running.studio.outputs.recent("ada-ui") else None
     if ada.locator("#interrupt").is_enabled():
@@ -210,7 +210,10 @@ def test_names_and_prompts_are_text(visit) -> None:
 @pytest.mark.parametrize(("width", "height", "scheme"), [(1280, 900, "light"), (390, 844, "dark")])
 def test_fits_and_fetches_nothing(running, visit, width, height, scheme) -> None:
     """On a desk and on a phone: nothing sticks out, Generate is in reach, no request leaves this machine."""
+    for _ in range(max(0, 8 - len(running.studio.outputs.recent("looker")))):
+        running.draw("looker", save_images=True, prompt="long words " * 20)
     page = visit("looker", width, height, scheme)
+    expect(page.locator("#gallery img").first).to_be_visible()
     page.wait_for_timeout(1500)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     button = page.locator("#generate").bounding_box()
