@@ -17,6 +17,7 @@ from easel.studio.engine.conditioning import PromptEncoder
 from easel.studio.engine.decode import Decoder
 from easel.studio.engine.errors import OutOfMemory
 from easel.studio.engine.loading import TooLarge, load_checkpoint, load_vae
+from easel.studio.engine.memory import give_back
 from easel.studio.engine.picture import Picture, call_unet
 from easel.studio.engine.turns import Turns
 from easel.studio.engine.width import Width
@@ -88,8 +89,7 @@ class Loop:
             self._decoder = Decoder(checkpoint)
         else:
             del self._encoder, self._decoder
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        give_back(self.device)
 
     def vae(self, file: ModelFile | None) -> Any:
         """The VAE to decode with: the checkpoint's own, or a file's, kept for the next picture."""

@@ -101,7 +101,10 @@ class Worker:
     def _switch(self, file: ModelFile) -> None:
         self._say("loading", f"loading {file.name}")
         began = time.perf_counter()
-        self._loop.switch(file, lambda step, share: self._say("loading", f"{file.name}: {step} {share:.0%}"))
+        # in quarters: whoever follows the state keeps every change of it
+        self._loop.switch(
+            file, lambda step, share: self._say("loading", f"{step} {file.name}, {int(share * 4) * 25} %")
+        )
         self._switched = time.monotonic()
         log.info("checkpoint", name=file.name, seconds=round(time.perf_counter() - began, 3))
         self._say("ready", f"serving {file.name}")
