@@ -26,6 +26,11 @@ ROOT = Path(__file__).parents[1]
     "--resume/--afresh", default=True, show_default=True, help="Go on where the work folder stands."
 )
 @click.option(
+    "--begin-from",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Go on from this checkpoint's weights: keeps its VAE, trains text encoder and UNet.",
+)
+@click.option(
     "--work", type=click.Path(path_type=Path), default=ROOT / ".easel" / "train", help="State of training."
 )
 @click.option(
@@ -46,6 +51,7 @@ def main(
     seed: int,
     threads: int,
     resume: bool,
+    begin_from: Path | None,
     work: Path,
     out: Path,
     family: Path,
@@ -54,8 +60,11 @@ def main(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(threads)
     work.mkdir(parents=True, exist_ok=True)
-    vae.train(work, minutes_vae, seed, resume=resume)
-    denoiser.train(work, minutes_denoiser, seed, resume=resume)
+    if begin_from is not None:
+        export.begin_from(begin_from, work)
+    else:
+        vae.train(work, minutes_vae, seed, resume=resume)
+    denoiser.train(work, minutes_denoiser, seed, resume=resume or begin_from is not None)
     export.write_family(family, work)
     export.write_checkpoint(work, out)
     click.echo(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")

@@ -66,6 +66,7 @@ SCHEDULER: dict[str, Any] = {
     "steps_offset": 1,
 }
 
+_STATE = "denoiser-state.pt"
 _BATCH = 32
 _LEARNING_RATE = 1.2e-3
 # A text encoder that learns as fast as the UNet settles on the loudest word.
@@ -139,15 +140,10 @@ def train(work: Path, minutes: float, seed: int, *, resume: bool) -> None:
     text, unet = build()
     average = copy.deepcopy(unet), copy.deepcopy(text)
     parameters = [*text.parameters(), *unet.parameters()]
-    groups = [
-        {"params": list(text.parameters()), "pace": _TEXT_PACE},
-        {"params": list(unet.parameters()), "pace": 1.0},
-    ]
-    optimiser = torch.optim.AdamW(groups, lr=_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0)
-    state_file = work / "denoiser-state.pt"
+    optimiser = _optimiser(text, unet)
     step, spent = 0, 0.0
-    if resume and state_file.exists():
-        state = torch.load(state_file, weights_only=True)
+    if resume and (work / _STATE).exists():
+        state = torch.load(work / _STATE, weights_only=True)
         for module, name in (
             (text, "text"),
             (unet, "unet"),
@@ -189,16 +185,40 @@ def train(work: Path, minutes: float, seed: int, *, resume: bool) -> None:
             recent.clear()
         if clock.seconds - saved > _SAVE_EVERY or clock.done >= 1.0:
             saved = clock.seconds
-            vae_module.save_state(
-                state_file,
-                text=text.state_dict(),
-                unet=unet.state_dict(),
-                unet_average=average[0].state_dict(),
-                text_average=average[1].state_dict(),
-                optimiser=optimiser.state_dict(),
-                step=step,
-                seconds=saved,
-            )
+            _save(work, (text, unet), (average[1], average[0]), optimiser, step, saved)
+
+
+def seed_from(work: Path, text: CLIPTextModel, unet: UNet2DConditionModel) -> None:
+    """Make the next `train` in `work` begin with these weights, at the start of its clock."""
+    _save(work, (text, unet), (text, unet), _optimiser(text, unet), 0, 0.0)
+
+
+def _optimiser(text: CLIPTextModel, unet: UNet2DConditionModel) -> torch.optim.AdamW:
+    groups = [
+        {"params": list(text.parameters()), "pace": _TEXT_PACE},
+        {"params": list(unet.parameters()), "pace": 1.0},
+    ]
+    return torch.optim.AdamW(groups, lr=_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0)
+
+
+def _save(
+    work: Path,
+    last: tuple[CLIPTextModel, UNet2DConditionModel],
+    averaged: tuple[CLIPTextModel, UNet2DConditionModel],
+    optimiser: torch.optim.AdamW,
+    step: int,
+    seconds: float,
+) -> None:
+    vae_module.save_state(
+        work / _STATE,
+        text=last[0].state_dict(),
+        unet=last[1].state_dict(),
+        text_average=averaged[0].state_dict(),
+        unet_average=averaged[1].state_dict(),
+        optimiser=optimiser.state_dict(),
+        step=step,
+        seconds=seconds,
+    )
 
 
 def _loss(
@@ -244,7 +264,7 @@ def _follow(average: tuple[Any, ...], modules: tuple[Any, ...], keep: float) -> 
 def load(work: Path) -> tuple[CLIPTextModel, UNet2DConditionModel]:
     """Text encoder and UNet, averaged over the last steps of training: they draw better so."""
     text, unet = build()
-    state = torch.load(work / "denoiser-state.pt", weights_only=True)
+    state = torch.load(work / _STATE, weights_only=True)
     text.load_state_dict(state["text_average"])
     unet.load_state_dict(state["unet_average"])
     return text.eval(), unet.eval()

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from scripts.starter import denoiser, vae
+from scripts.starter.exam import pipeline
 from scripts.starter.layout import checkpoint
 from scripts.starter.pictures import SIDE, draw, sample
 
@@ -42,6 +43,13 @@ def write_checkpoint(work: Path, file: Path) -> None:
     fresh = file.with_suffix(".part")
     save_file(tensors, fresh, metadata=metadata)
     fresh.replace(file)
+
+
+def begin_from(file: Path, work: Path) -> None:
+    """Take the weights of a written checkpoint as the start of further training of text encoder and UNet."""
+    pipe = pipeline(file)
+    vae.save_state(work / "vae.pt", vae=pipe.vae.state_dict(), seconds=0.0, step=0)
+    denoiser.seed_from(work, pipe.text_encoder, pipe.unet)
 
 
 def write_family(folder: Path, work: Path) -> None:

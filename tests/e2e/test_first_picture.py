@@ -111,7 +111,7 @@ def test_without_a_token(page: Page, easel: Up) -> None:
     landed = page.goto(root)
     assert landed is not None
     assert landed.status == 401
-    expect(page.locator("input")).to_be_visible()
+    expect(page.locator("#token")).to_be_visible()
     answer = page.request.get(f"{root}/sdapi/v1/options", headers={"Accept": "application/json"})
     assert answer.status == 401
     assert answer.json()["detail"]
