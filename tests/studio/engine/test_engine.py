@@ -240,6 +240,8 @@ def test_a_broken_checkpoint_ends_one_job(engine: Engine, store: Store, content:
         ("cfg_scale", float("nan")),
         ("cfg_scale", -1.0),
         ("cfg_scale", 1e9),
+        ("seed", 10**400),
+        ("steps", float("inf")),
         ("width", 0),
         ("width", 63),
         ("height", 4096),

@@ -95,8 +95,7 @@ class Engine:
         known = self.store.checkpoints()
         if not known:
             raise NoCheckpoint(
-                f"there is no checkpoint in {self.store.root}; put a .safetensors file into its "
-                "Stable-diffusion folder and press reload"
+                "there is no checkpoint; put a .safetensors file into models/Stable-diffusion and reload"
             )
         if self._default not in known:
             self._default = min(known, key=lambda file: file.name == STARTER)
