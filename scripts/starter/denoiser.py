@@ -198,7 +198,7 @@ def _optimiser(text: CLIPTextModel, unet: UNet2DConditionModel) -> torch.optim.A
         {"params": list(text.parameters()), "pace": _TEXT_PACE},
         {"params": list(unet.parameters()), "pace": 1.0},
     ]
-    return torch.optim.AdamW(groups, lr=_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0)
+    return torch.optim.AdamW(groups, lr=_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
 
 
 def _save(

@@ -42,6 +42,7 @@ def write_checkpoint(work: Path, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     fresh = file.with_suffix(".part")
     save_file(tensors, fresh, metadata=metadata)
+    fresh.chmod(0o644)  # safetensors makes it its owner's only, and the container runs as someone else
     fresh.replace(file)
 
 
