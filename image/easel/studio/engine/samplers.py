@@ -174,6 +174,9 @@ def make_scheduler(
         **sampler.arguments,
         **({} if sampler.by_timestep else schedule.arguments),
     }
+    if "original_inference_steps" in accepted:
+        # LCM picks its steps out of those it was distilled from, and refuses to take more than there are
+        arguments["original_inference_steps"] = max(50, steps)
     if "noise_sampler_seed" in accepted:
         arguments["noise_sampler_seed"] = seed
     scheduler = cls(**{key: value for key, value in arguments.items() if key in accepted})
