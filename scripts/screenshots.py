@@ -19,8 +19,8 @@ DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 # One a colour, so that the gallery shows what the starter can do; the first is the large picture.
 PROMPTS = (
-    "three small white hearts on a purple background",
-    "a large yellow star on black",
+    "a large blue triangle on a yellow background",
+    "a large red circle on black",
     "two green squares on orange",
     "a red circle on a blue background",
 )
@@ -43,7 +43,8 @@ def main() -> None:
             page.locator("#generate").wait_for()
             for prompt in reversed(PROMPTS if name == "studio" else PROMPTS[:1]):
                 _draw(page, prompt)
-            page.screenshot(path=PICTURES / f"{name}.png", full_page=name != "studio")
+            page.evaluate("window.scrollTo(0, 0)")
+            page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
             context.close()
         for name, address in (("console", status["console"]["link"]), ("sign-in", studio["url"])):
             page = browser.new_page(viewport=DESKTOP)  # type: ignore[arg-type]
