@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 from playwright.sync_api import Browser, Page, expect
 
 from scripts.starter.judge import judge
@@ -100,7 +100,8 @@ def test_the_api_with_a_token(page: Page, easel: Up) -> None:
         assert answer.ok, answer.text()
         pictures.append(Image.open(io.BytesIO(base64.b64decode(answer.json()["images"][0]))))
     assert pictures[0].info["parameters"].startswith(PROMPT)
-    assert pictures[0].tobytes() == pictures[1].tobytes()
+    differences = ImageChops.difference(pictures[0], pictures[1]).getextrema()
+    assert all(high <= 2 for _, high in differences)
     seen = judge(pictures[0].convert("RGB"))
     assert (seen.colour, seen.ground) == ("red", "blue")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 INFO_KEYS = {
     "prompt", "all_prompts", "negative_prompt", "all_negative_prompts", "seed", "all_seeds", "subseed",
@@ -51,7 +51,8 @@ def test_a_seed_is_a_picture(running) -> None:
     """The same request draws the same pixels; picture n of a request is the picture of seed + n."""
     two = pictures(running.draw(n_iter=2, seed=100))
     one = pictures(running.draw(seed=101))
-    assert two[1].tobytes() == one[0].tobytes()
+    # beside another one, sums are taken in another order: up to 2 of 255, as docs/decisions/0006 states
+    assert all(high <= 2 for _, high in ImageChops.difference(two[1], one[0]).getextrema())
     assert two[0].tobytes() != one[0].tobytes()
 
 

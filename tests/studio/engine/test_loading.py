@@ -77,7 +77,7 @@ def test_every_family_loads_what_was_written(
         assert not ours.training
         assert not any(one.requires_grad or one.is_meta for one in ours.parameters())
         assert not any(one.is_meta for one in ours.buffers())
-    assert torch.allclose(run_unet(loaded.unet), run_unet(made.modules.unet), atol=5e-6)
+    assert torch.allclose(run_unet(loaded.unet), run_unet(made.modules.unet), atol=5e-5)
     assert loaded.nbytes == sum(one.numel() * 4 for module in modules(loaded) for one in module.parameters())
     assert len(loaded.tokenizers) == len(loaded.text_encoders) == len(made.family.text_encoders)
 
@@ -119,7 +119,7 @@ def test_equals_diffusers_from_single_file(
         assert type(ours) is type(other)
         assert same(other, ours)
     # Linear layers add in another order where their weights begin at another place in memory.
-    assert torch.allclose(run_unet(loaded.unet), run_unet(pipeline.unet), atol=5e-6)
+    assert torch.allclose(run_unet(loaded.unet), run_unet(pipeline.unet), atol=5e-5)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_the_text_encoders_speak(tinies: dict[Architecture, Tiny], tmp_path: Pat
         ids = tokenizer("a red circle", padding="max_length", max_length=77, return_tensors="pt").input_ids
         with torch.inference_mode():
             ours, theirs = encoder(ids), original(ids)
-        assert torch.allclose(ours[0], theirs[0], atol=1e-6)
+        assert torch.allclose(ours[0], theirs[0], atol=1e-5)
 
 
 def test_tokenizers_pad_as_their_encoder_was_trained() -> None:
