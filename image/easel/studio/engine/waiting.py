@@ -19,13 +19,10 @@ PATIENCE = 20.0
 
 
 class Waiting:
-    """Pictures in the order they came. Not locked: the engine's lock covers it."""
+    """Pictures in the order they came. Not locked: only the engine's thread touches it."""
 
     def __init__(self) -> None:
         self._pictures: list[Picture] = []
-
-    def __len__(self) -> int:
-        return len(self._pictures)
 
     def __bool__(self) -> bool:
         return bool(self._pictures)
