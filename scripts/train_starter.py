@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 
 @click.command()
 @click.option("--minutes-vae", default=30.0, show_default=True, help="For the VAE.")
+@click.option("--minutes-decoder", default=15.0, show_default=True, help="For the VAE's decoder alone.")
 @click.option("--minutes-denoiser", default=90.0, show_default=True, help="For text encoder and UNet.")
 @click.option("--seed", default=7, show_default=True)
 @click.option("--threads", default=2, show_default=True, help="Processor cores to use.")
@@ -47,6 +48,7 @@ ROOT = Path(__file__).parents[1]
 )
 def main(
     minutes_vae: float,
+    minutes_decoder: float,
     minutes_denoiser: float,
     seed: int,
     threads: int,
@@ -64,6 +66,7 @@ def main(
         export.begin_from(begin_from, work)
     else:
         vae.train(work, minutes_vae, seed, resume=resume)
+        vae.sharpen(work, minutes_decoder, seed)
     denoiser.train(work, minutes_denoiser, seed, resume=resume or begin_from is not None)
     export.write_family(family, work)
     export.write_checkpoint(work, out)

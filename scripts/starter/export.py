@@ -49,7 +49,7 @@ def write_checkpoint(work: Path, file: Path) -> None:
 def begin_from(file: Path, work: Path) -> None:
     """Take the weights of a written checkpoint as the start of further training of text encoder and UNet."""
     pipe = pipeline(file)
-    vae.save_state(work / "vae.pt", vae=pipe.vae.state_dict(), seconds=0.0, step=0)
+    vae.save_state(work / "vae.pt", vae=pipe.vae.state_dict(), sharpened=0.0)
     denoiser.seed_from(work, pipe.text_encoder, pipe.unet)
 
 

@@ -33,6 +33,7 @@ CONFIG: dict[str, Any] = {
     "scaling_factor": SCALING_FACTOR,
 }
 
+_FINISHED = "vae.pt"
 _POOL = 9000
 _LEARNING_RATE = 2e-3
 _KL_WEIGHT = 3e-4
@@ -55,6 +56,8 @@ def train(work: Path, minutes: float, seed: int, *, resume: bool) -> Autoencoder
     torch.manual_seed(seed)
     state_file = work / "vae-state.pt"
     state = torch.load(state_file, weights_only=True) if resume and state_file.exists() else None
+    if state is not None and state["seconds"] >= 60 * minutes and (work / _FINISHED).exists():
+        return load(work)
     vae = build().to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(vae.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.99), weight_decay=1e-4)
     step, spent = 0, 0.0
@@ -93,12 +96,12 @@ def train(work: Path, minutes: float, seed: int, *, resume: bool) -> Autoencoder
             )
     vae.eval()
     whiten(vae, _pictures(np.random.default_rng((seed, 2)), 1000))
-    save_state(work / "vae.pt", vae=vae.state_dict(), seconds=clock.seconds, step=step)
+    save_state(work / _FINISHED, vae=vae.state_dict(), sharpened=0.0)
     return vae
 
 
 def sharpen(work: Path, minutes: float, seed: int) -> AutoencoderKL:
-    """Train the decoder of a finished VAE for `minutes` more; the latents stay what they are.
+    """Train the decoder of a finished VAE for `minutes` by the clock; the latents stay what they are.
 
     Text encoder and UNet can learn meanwhile: they see the encoder only. Small shapes get most of the work,
     and pixels near an outline most of the loss: after `train` alone four small stars in ten come back as
@@ -112,7 +115,8 @@ def sharpen(work: Path, minutes: float, seed: int) -> AutoencoderKL:
     pool = _pictures(rng, _POOL, small=0.6)
     latents = encode(vae, pool) / SCALING_FACTOR
     spread = float(latents.std())
-    clock, step, saved = Clock(minutes), 0, 0.0
+    clock = Clock(minutes, float(torch.load(work / _FINISHED, weights_only=True).get("sharpened", 0.0)))
+    step, saved = 0, clock.seconds
     while clock.done < 1.0:
         places = rng.integers(0, len(pool), 24)
         y, x = rng.integers(0, 9, 2)
@@ -133,14 +137,14 @@ def sharpen(work: Path, minutes: float, seed: int) -> AutoencoderKL:
             log.info("VAE decoder step %d, %.0f %%: loss %.4f", step, 100 * clock.done, float(loss))
         if clock.seconds - saved > _SAVE_EVERY or clock.done >= 1.0:
             saved = clock.seconds
-            save_state(work / "vae.pt", vae=vae.state_dict(), seconds=saved, step=step)
+            save_state(work / _FINISHED, vae=vae.state_dict(), sharpened=saved)
     return vae.eval()
 
 
 def load(work: Path) -> AutoencoderKL:
     """The VAE that `train` finished."""
     vae = build()
-    vae.load_state_dict(torch.load(work / "vae.pt", weights_only=True)["vae"])
+    vae.load_state_dict(torch.load(work / _FINISHED, weights_only=True)["vae"])
     vae.eval()
     return vae
 
