@@ -74,3 +74,12 @@ AbsolutePath = Annotated[str, StringConstraints(max_length=500), AfterValidator(
 Health = Annotated[str, StringConstraints(max_length=500), AfterValidator(_health)]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=320)]
+SecretArn = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+$",
+        max_length=600,
+    ),
+]
+MachineImage = Annotated[str, StringConstraints(pattern=r"^ami-[0-9a-f]{8,17}$")]
+Zone = Annotated[str, StringConstraints(pattern=r"^(find|create|Z[A-Z0-9]{1,32})$")]

@@ -69,6 +69,9 @@ class Shape:
         return f"{gpu}: {', '.join(self.holds)}; ${self.price:.2f} an hour"
 
 
+GATEWAY = InstanceType("t3.small", 2, 2, 0.0208)
+"""What the gateway runs on: it carries bytes and asks AWS; 2 GiB hold Caddy, the gateway and the system."""
+
 _ALL = (
     # 4 vCPU and 16 GiB are tight for loading SDXL without mmap (the whole file passes through memory), so
     # l4, a10 and l40s prefer the type with 8 vCPU; the smaller one stands in when the others are sold out.

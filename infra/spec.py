@@ -14,8 +14,11 @@ from infra.names import (
     Domain,
     Email,
     Health,
+    MachineImage,
     ModelAddress,
+    SecretArn,
     VariableName,
+    Zone,
     endpoint_name,
     team_name,
 )
@@ -46,6 +49,9 @@ class Members(Section):
         description="Address of the identity provider, such as https://accounts.google.com.",
     )
     client_id: str = Field(min_length=1, description="The client that the identity provider knows easel by.")
+    client_secret: SecretArn | None = Field(
+        default=None, description="The client's secret: the ARN of a secret in AWS Secrets Manager."
+    )
     domains: list[Domain] = Field(
         min_length=1, description="Mail domains whose people are members; everyone else is turned away."
     )
@@ -82,6 +88,17 @@ class TeamStorage(Section):
     )
 
 
+class MachineImages(Section):
+    """The machine images of instances. Without them, AWS's newest is taken once and then kept."""
+
+    gateway: MachineImage | None = Field(
+        default=None, description="Of the gateway and of shapes without a GPU: an Amazon Linux 2023."
+    )
+    gpu: MachineImage | None = Field(
+        default=None, description="Of shapes with a GPU: AWS's deep learning base image on Amazon Linux 2023."
+    )
+
+
 class Team(Section):
     """The team: where its endpoints run and who may use them."""
 
@@ -108,6 +125,14 @@ class Team(Section):
     )
     network: Network = Field(default=Network(), description="Where on the network the team lives.")
     storage: TeamStorage = Field(default=TeamStorage(), description="The file system of models and pictures.")
+    zone: Zone = Field(
+        default="find",
+        description="The domain's hosted zone: find it, create it (and delegate to it), or its id.",
+    )
+    machine_images: MachineImages = Field(
+        default=MachineImages(),
+        description="What instances start from; pinned, so that nothing moves by itself.",
+    )
     image: str = Field(
         default="build",
         pattern=r"^\S{1,500}$",
@@ -171,6 +196,10 @@ class Image(Section):
         default="/", description="The path that answers 2xx once the container is ready, or none."
     )
     user: int | None = Field(default=None, ge=0, le=65534, description="The user id to run as.")
+    registry: SecretArn | None = Field(
+        default=None,
+        description="Login of a private registry: the ARN of a secret with username and password.",
+    )
     mounts: list[Mount] = Field(
         default=[], max_length=20, description="Folders of the team's storage inside."
     )

@@ -1,0 +1,106 @@
+"""The team's place in the DNS: a hosted zone, and a record for the console and each endpoint."""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.spec import Spec
+from infra.tags import Tags
+
+SECONDS = 60
+"""How long resolvers keep a record: the gateway's address hardly ever changes, but mistakes happen."""
+
+
+class NoZone(pulumi.RunError):
+    """No hosted zone of the account holds the team's domain."""
+
+
+@dataclass(frozen=True)
+class DomainArgs:
+    """What a domain is made from."""
+
+    spec: Spec
+    tags: Tags
+
+
+class Domain(pulumi.ComponentResource):
+    """A hosted zone that is there, or a new one with `zone: create`. Raises NoZone at preview."""
+
+    zone_id: pulumi.Output[str]
+    name_servers: pulumi.Output[list[str]] | None
+    """What to delegate the domain to, where the zone is new; None where it was there."""
+    name: str
+    """Such as `art.example.com`."""
+
+    def __init__(self, name: str, args: DomainArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("easel:domain:Domain", name, None, opts)
+        self.name = args.spec.team.domain or ""
+        self._tags = args.tags
+        if args.spec.team.zone == "create":
+            zone = aws.route53.Zone(
+                args.tags.name("zone"),
+                name=self.name,
+                comment=f"Endpoints of team {args.tags.team}",
+                # Records that others put there are theirs: then destroy stops and says so.
+                force_destroy=False,
+                tags=args.tags.of_team("zone"),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            self.zone_id, self.name_servers = zone.zone_id, zone.name_servers
+        else:
+            self.zone_id, self.name_servers = self._found(args.spec.team.zone), None
+        self.register_outputs({"zone_id": self.zone_id, "name_servers": self.name_servers})
+
+    def host(self, label: str) -> str:
+        """The host name of a label: `studio.art.example.com`."""
+        return f"{label}.{self.name}"
+
+    def record(
+        self, label: str, address: pulumi.Input[str], opts: pulumi.ResourceOptions
+    ) -> aws.route53.Record:
+        """The record `<label>.<domain>` → `address` (IPv4), a child of whoever `opts` says."""
+        return aws.route53.Record(
+            self._tags.name("record", label),
+            zone_id=self.zone_id,
+            name=self.host(label),
+            type="A",
+            ttl=SECONDS,
+            records=[address],
+            opts=opts,
+        )
+
+    def _found(self, zone: str) -> pulumi.Output[str]:
+        if zone != "find":
+            return pulumi.Output.from_input(zone)
+        for suffix in suffixes(self.name):
+            found = self._zone_of(suffix)
+            if found:
+                return pulumi.Output.from_input(found)
+        raise NoZone(
+            f"easel:team.domain: no hosted zone of this account holds {self.name}: looked for "
+            f"{', '.join(suffixes(self.name))}. Add `zone: create` to easel:team, and easel makes one and "
+            "shows the name servers to delegate it to; or `zone: Z…`, the id of the right one"
+        )
+
+    def _zone_of(self, suffix: str) -> str | None:
+        try:
+            opts = pulumi.InvokeOptions(parent=self)
+            return aws.route53.get_zone(name=suffix, private_zone=False, opts=opts).zone_id
+        except Exception as error:
+            # The provider has no type for it: a plain Exception with the words of the lookup.
+            said = str(error)
+            if "no matching" in said:
+                return None
+            if "multiple" in said:
+                raise NoZone(
+                    f"easel:team.domain: the account has several public hosted zones of the name {suffix}. "
+                    "Say which with easel:team.zone, the id that its parent delegates to (`Z…`)"
+                ) from None
+            raise
+
+
+def suffixes(domain: str) -> list[str]:
+    """A domain and what is above it, the longest first, without the top level."""
+    labels = domain.split(".")
+    return [".".join(labels[start:]) for start in range(len(labels) - 1)]

@@ -1,0 +1,201 @@
+"""The team's file system: models for all, pictures by endpoint. It outlives the stack."""
+
+import json
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.network import Network, Rules
+from infra.spec import Spec
+from infra.tags import TEAM, Tags
+
+NFS = 2049
+USER = 1000
+"""User and group of the image, and of every file."""
+
+MODELS, OUTPUTS = "easel:models", "easel:outputs"
+"""Tags of a role: the access points that it may come in by. The file system's policy compares with them, so
+that it stays as it is when an endpoint comes or goes."""
+
+
+class NoFilesystem(pulumi.RunError):
+    """The file system to adopt is not there or not fit."""
+
+
+@dataclass(frozen=True)
+class FilesystemArgs:
+    """What a file system is made from."""
+
+    spec: Spec
+    tags: Tags
+    network: Network
+
+
+class Filesystem(pulumi.ComponentResource):
+    """EFS: encrypted, elastic, backed up, kept when the stack goes, adopted again by `storage.existing`.
+
+    Raises NoFilesystem when the one to adopt is missing or not encrypted.
+    """
+
+    id: pulumi.Output[str]
+    arn: pulumi.Output[str]
+    security_group_id: pulumi.Output[str]
+    """Who may come in by NFS is said by rules of those who do."""
+    models_id: pulumi.Output[str]
+    models_arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: FilesystemArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("easel:filesystem:Filesystem", name, None, opts)
+        self._tags, self._inside = args.tags, pulumi.ResourceOptions(parent=self)
+        existing = args.spec.team.storage.existing
+        self.id, self.arn = self._adopted(existing) if existing else self._own()
+        self.security_group_id = self._group(args.network)
+        self._targets(args.network)
+        policy = aws.efs.FileSystemPolicy(
+            args.tags.name("files"),
+            file_system_id=self.id,
+            policy=self.arn.apply(lambda arn: access_policy(arn, args.tags.team)),
+            # The last word on who may mount stays with the file system when the stack goes.
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+        )
+        models = self.access_point(
+            "models",
+            "/models",
+            args.tags.of_team("models"),
+            pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+        )
+        self.models_id, self.models_arn = models.id, models.arn
+        self.register_outputs({"id": self.id, "models_id": self.models_id})
+
+    def access_point(
+        self, noun: str, path: str, tags: dict[str, str], opts: pulumi.ResourceOptions
+    ) -> aws.efs.AccessPoint:
+        """A way into one folder, as user 1000 whoever comes, a child of whoever `opts` says.
+
+        The outputs of an endpoint: `access_point("outputs", "/outputs/studio", tags.of_endpoint(…), …)`.
+        Deleting an access point deletes no file.
+        """
+        return aws.efs.AccessPoint(
+            tags.get("Name", self._tags.name(noun)),
+            file_system_id=self.id,
+            posix_user=aws.efs.AccessPointPosixUserArgs(uid=USER, gid=USER),
+            root_directory=aws.efs.AccessPointRootDirectoryArgs(
+                path=path,
+                creation_info=aws.efs.AccessPointRootDirectoryCreationInfoArgs(
+                    owner_uid=USER, owner_gid=USER, permissions="0755"
+                ),
+            ),
+            tags=tags,
+            opts=opts,
+        )
+
+    def role_tags(self, outputs_arn: pulumi.Input[str] | None = None) -> dict[str, pulumi.Input[str]]:
+        """Tags that a role must have to mount: its access points. Without them the policy refuses it."""
+        tags: dict[str, pulumi.Input[str]] = {MODELS: self.models_arn}
+        if outputs_arn is not None:
+            tags[OUTPUTS] = outputs_arn
+        return tags
+
+    def _own(self) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+        files = aws.efs.FileSystem(
+            self._tags.name("files"),
+            encrypted=True,
+            # Bursting gives 50 KiB/s for each GiB kept: a 7 GB checkpoint would take hours.
+            throughput_mode="elastic",
+            performance_mode="generalPurpose",
+            tags=self._tags.of_team("files"),
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+        )
+        aws.efs.BackupPolicy(
+            self._tags.name("files"),
+            file_system_id=files.id,
+            backup_policy=aws.efs.BackupPolicyBackupPolicyArgs(status="ENABLED"),
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+        )
+        return files.id, files.arn
+
+    def _adopted(self, existing: str) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+        """A file system that is there. Its throughput and backups are left as they are found."""
+        where = "easel:team.storage.existing"
+        try:
+            opts = pulumi.InvokeOptions(parent=self)
+            found = aws.efs.get_file_system(file_system_id=existing, opts=opts)
+        except Exception as error:
+            # The provider has no type for it: a plain Exception with AWS's words.
+            if "FileSystemNotFound" not in str(error) and "empty result" not in str(error):
+                raise
+            raise NoFilesystem(
+                f"{where}: there is no file system {existing} in this region and account. `aws efs "
+                "describe-file-systems` lists those there are; leave existing out for a new one"
+            ) from None
+        if not found.encrypted:
+            raise NoFilesystem(
+                f"{where}: {existing} is not encrypted, and EFS cannot encrypt one later. Leave existing out "
+                "for a new file system, and copy the files with AWS DataSync"
+            )
+        if found.throughput_mode != "elastic":
+            pulumi.log.warn(
+                f"{existing} has {found.throughput_mode} throughput: checkpoints may take minutes to load. "
+                f"`aws efs update-file-system --file-system-id {existing} --throughput-mode elastic`",
+                self,
+            )
+        return pulumi.Output.from_input(existing), pulumi.Output.from_input(found.arn)
+
+    def _group(self, network: Network) -> pulumi.Output[str]:
+        """Nobody comes in until a rule of another component says so; nothing ever goes out."""
+        group = aws.ec2.SecurityGroup(
+            self._tags.name("files"),
+            description="Mount targets of the team's file system",
+            vpc_id=network.vpc_id,
+            tags=self._tags.of_team("files"),
+            opts=self._inside,
+        )
+        Rules(self._tags, group.id, self._inside).from_group("files-gateway", NFS, network.gateway_group_id)
+        Rules(self._tags, network.gateway_group_id, self._inside).to_group("gateway-files", NFS, group.id)
+        return group.id
+
+    def _targets(self, network: Network) -> None:
+        for zone, subnet_id in zip(network.zones, network.subnet_ids, strict=True):
+            aws.efs.MountTarget(
+                self._tags.name(f"files-{zone[-1]}"),
+                file_system_id=self.id,
+                subnet_id=subnet_id,
+                security_groups=[self.security_group_id],
+                opts=self._inside,
+            )
+
+
+def access_policy(arn: str, team: str) -> str:
+    """The policy of the file system: what no identity's own policy can allow.
+
+    It allows nothing itself, so a client without IAM gets nothing, and an identity's policy must name what
+    it may. It denies: without TLS; without an access point, so nobody mounts the root; roles of another
+    team; and access points that are not the role's own, which its tags name.
+    """
+    mount = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
+    root = "elasticfilesystem:ClientRootAccess"
+    point = "elasticfilesystem:AccessPointArn"
+    denials: dict[str, dict[str, object]] = {
+        "OnlyByTLS": {"Bool": {"aws:SecureTransport": "false"}},
+        "NoRootMount": {"Null": {point: "true"}},
+        "OnlyTheTeam": {"StringNotEquals": {f"aws:PrincipalTag/{TEAM}": team}},
+        "OnlyItsOwn": {
+            "StringNotEquals": {point: [f"${{aws:PrincipalTag/{tag}, 'none'}}" for tag in (MODELS, OUTPUTS)]}
+        },
+    }
+    statements: list[dict[str, object]] = [
+        {
+            "Sid": sid,
+            "Effect": "Deny",
+            "Principal": {"AWS": "*"},
+            "Action": [*mount, root],
+            "Resource": arn,
+            "Condition": condition,
+        }
+        for sid, condition in denials.items()
+    ]
+    statements.append(
+        {"Sid": "NobodyIsRoot", "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": root, "Resource": arn}
+    )
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})

@@ -1,0 +1,72 @@
+"""The first token of an endpoint or of the console: made once, kept as a secret output of the stack.
+
+The gateway gets its hash only, so that neither the configuration bucket nor a host ever holds the token.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
+
+PREFIX = "easel_"
+"""As in `easel.gateway.tokens`, so that a log that must hide tokens knows one."""
+
+
+class TokenProvider(ResourceProvider):
+    """Makes a token of 256 random bits and never another one for the same resource."""
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        """A new token and its hash. The id is the hash's beginning: an id is not kept secret."""
+        token = PREFIX + secrets.token_urlsafe(32)
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        return CreateResult(digest[:16], {**props, "token": token, "hash": digest})
+
+    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
+        """Nothing changes a token: links that are out stay right. `pulumi up --replace` makes another."""
+        return DiffResult(changes=False)
+
+
+# The engine loads the provider in a process of its own that may not find this package: dill then needs the
+# class itself and not its address, which it writes only for classes of the main module.
+TokenProvider.__module__ = "__main__"
+
+
+class _Token(Resource):
+    token: pulumi.Output[str]
+    hash: pulumi.Output[str]
+
+    def __init__(self, name: str, opts: pulumi.ResourceOptions) -> None:
+        secret = pulumi.ResourceOptions(additional_secret_outputs=["token"])
+        super().__init__(
+            TokenProvider(), name, {"token": None, "hash": None}, pulumi.ResourceOptions.merge(opts, secret)
+        )
+
+
+@dataclass(frozen=True)
+class LinkArgs:
+    """What a link leads to."""
+
+    url: pulumi.Input[str]
+    """Such as `https://studio.art.example.com`."""
+
+
+class Link(pulumi.ComponentResource):
+    """A first token, and the link that it makes of an address."""
+
+    token: pulumi.Output[str]
+    """`easel_…`, a secret."""
+    hash: pulumi.Output[str]
+    """SHA-256 of the token in hexadecimal, which is all that the gateway is told."""
+    url: pulumi.Output[str]
+    """The address with the token in it, a secret: whoever opens it is in."""
+
+    def __init__(self, name: str, args: LinkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("easel:link:Link", name, None, opts)
+        made = _Token(name, pulumi.ResourceOptions(parent=self))
+        self.token = pulumi.Output.secret(made.token)
+        self.hash = made.hash
+        self.url = pulumi.Output.secret(pulumi.Output.format("{0}/?token={1}", args.url, self.token))
+        self.register_outputs({"hash": self.hash})

@@ -1,0 +1,143 @@
+"""The network of a team: public subnets over the zones of a region, and one way in (decision 0008).
+
+There is no NAT gateway: a replica has a public address to go out by, and a security group that lets in the
+gateway alone. What that costs and what else was weighed is in docs/decisions/0008.
+"""
+
+from dataclasses import dataclass, field
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.spec import Spec
+from infra.tags import Tags
+from infra.vpc import Vpc, adopted_vpc, own_vpc
+
+HTTP, HTTPS = 80, 443
+WORLD = "0.0.0.0/0"
+
+
+@dataclass(frozen=True)
+class NetworkArgs:
+    """What a network is made from."""
+
+    spec: Spec
+    tags: Tags
+
+
+class Network(pulumi.ComponentResource):
+    """Subnets in at least two zones, and the gateway's security group: the only one open to the world.
+
+    Raises `infra.vpc.NoNetwork` when an adopted VPC has no public subnets in two zones.
+    """
+
+    vpc_id: pulumi.Output[str]
+    subnet_ids: list[pulumi.Output[str]]
+    """One public subnet for each of `zones`, in their order."""
+    zones: list[str]
+    gateway_group_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("easel:network:Network", name, None, opts)
+        self._tags, self._inside = args.tags, pulumi.ResourceOptions(parent=self)
+        vpc = self._vpc(args.spec)
+        self.vpc_id, self.subnet_ids, self.zones = vpc.id, vpc.subnet_ids, vpc.zones
+        self.gateway_group_id = self._gateway_group()
+        self.register_outputs(
+            {"vpc_id": self.vpc_id, "subnet_ids": self.subnet_ids, "gateway_group_id": self.gateway_group_id}
+        )
+
+    def _vpc(self, spec: Spec) -> Vpc:
+        vpc = spec.team.network.vpc
+        return adopted_vpc(vpc, self._inside) if vpc else own_vpc(self._tags, self._inside)
+
+    def _gateway_group(self) -> pulumi.Output[str]:
+        """World → gateway by HTTP (certificates, and a redirect) and HTTPS. Nobody comes in another way."""
+        group = aws.ec2.SecurityGroup(
+            self._tags.name("gateway"),
+            description="The gateway: the only one open to the world",
+            vpc_id=self.vpc_id,
+            tags=self._tags.of_team("gateway"),
+            opts=self._inside,
+        )
+        rules = Rules(self._tags, group.id, self._inside)
+        for noun, port in (("http", HTTP), ("https", HTTPS)):
+            rules.from_world(f"gateway-{noun}-in", port)
+            rules.to_world(f"gateway-{noun}-out", port)
+        return group.id
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Rules of one security group, each a resource of its own, so that endpoints come and go by themselves.
+
+    A group made by Pulumi lets nothing out until a rule says so. Rules between groups are by reference.
+    """
+
+    tags: Tags
+    group_id: pulumi.Input[str]
+    opts: pulumi.ResourceOptions
+    endpoint: str | None = None
+    """Whose the rules are, if they are an endpoint's."""
+    made: list[pulumi.Resource] = field(default_factory=list)
+
+    def from_world(self, noun: str, port: int) -> None:
+        """Let the whole internet in at a port. Only the gateway's group may have such a rule."""
+        self._in(noun, port, cidr_ipv4=WORLD)
+
+    def to_world(self, noun: str, port: int) -> None:
+        """Let out to the whole internet at a port."""
+        self._out(noun, port, cidr_ipv4=WORLD)
+
+    def from_group(self, noun: str, port: int, group_id: pulumi.Input[str]) -> None:
+        """Let in what belongs to another group."""
+        self._in(noun, port, referenced_security_group_id=group_id)
+
+    def to_group(self, noun: str, port: int, group_id: pulumi.Input[str]) -> None:
+        """Let out to what belongs to another group."""
+        self._out(noun, port, referenced_security_group_id=group_id)
+
+    def _tagged(self, noun: str) -> dict[str, str]:
+        return self.tags.of_endpoint(self.endpoint, noun) if self.endpoint else self.tags.of_team(noun)
+
+    def _in(
+        self,
+        noun: str,
+        port: int,
+        cidr_ipv4: str | None = None,
+        referenced_security_group_id: pulumi.Input[str] | None = None,
+    ) -> None:
+        rule = aws.vpc.SecurityGroupIngressRule(
+            self.tags.name(noun, self.endpoint),
+            security_group_id=self.group_id,
+            description=noun,
+            ip_protocol="tcp",
+            from_port=port,
+            to_port=port,
+            cidr_ipv4=cidr_ipv4,
+            referenced_security_group_id=referenced_security_group_id,
+            tags=self._tagged(noun),
+            opts=self.opts,
+        )
+        self.made.append(rule)
+
+    def _out(
+        self,
+        noun: str,
+        port: int,
+        cidr_ipv4: str | None = None,
+        referenced_security_group_id: pulumi.Input[str] | None = None,
+    ) -> None:
+        rule = aws.vpc.SecurityGroupEgressRule(
+            self.tags.name(noun, self.endpoint),
+            security_group_id=self.group_id,
+            description=noun,
+            ip_protocol="tcp",
+            from_port=port,
+            to_port=port,
+            cidr_ipv4=cidr_ipv4,
+            referenced_security_group_id=referenced_security_group_id,
+            tags=self._tagged(noun),
+            opts=self.opts,
+        )
+        self.made.append(rule)
