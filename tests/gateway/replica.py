@@ -26,6 +26,8 @@ SLOW = float(os.environ.get("EASEL_TEST_SLOW", "0"))
 CRASH = os.environ.get("EASEL_TEST_CRASH", "")
 # A file that makes it crash at start as long as it exists.
 CRASH_WHILE = os.environ.get("EASEL_TEST_CRASH_WHILE", "")
+# What it knows its gateway by, as the studio does: without it nothing is answered.
+KEY = os.environ.get("EASEL_REPLICA_KEY", "")
 DEAF = bool(os.environ.get("EASEL_TEST_DEAF"))
 
 started = last_work = time.monotonic()
@@ -70,6 +72,9 @@ async def read(reader: asyncio.StreamReader) -> Request | None:
 async def answer(request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
     """Writes the answer; whether the connection may go on."""
     global last_work
+    if request.header("x-easel-key") != KEY:
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        return True
     if request.path == "/easel/load":
         return send(writer, load())
     if request.path == "/internal/ping":

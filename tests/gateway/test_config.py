@@ -128,9 +128,10 @@ def test_caddy_takes_it_with_hosts_and_certificates(tmp_path: Path) -> None:
     """The same generator with hosts and ACME, as an instance will have it."""
     site = Site("studio", 443, host="studio.art.example.com", tls=True)
     config = adapted(caddyfile(plan(site, email="lead@example.com")), tmp_path)
-    (server,) = config["apps"]["http"]["servers"].values()
-    assert server["listen"] == [":443"]
-    assert server["routes"][0]["match"] == [{"host": ["studio.art.example.com"]}]
+    servers = {one["listen"][0]: one for one in config["apps"]["http"]["servers"].values()}
+    assert sorted(servers) == [":443", ":80"]
+    assert servers[":443"]["routes"][0]["match"] == [{"host": ["studio.art.example.com"]}]
+    assert servers[":443"]["strict_sni_host"] is True
     assert "lead@example.com" in json.dumps(config["apps"]["tls"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from tests.gateway.conftest import FETCHES, House, headers, raw, user
@@ -13,6 +14,19 @@ COOKIE = "easel_studio"
 # ── what the replica sees ────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize("shown", [{}, {"X-Easel-Key": "x"}, {"X-Easel-Key": ""}])
+def test_a_replicas_own_port_is_the_gateways_alone(house: House, shown: dict[str, str]) -> None:
+    """Everybody on this machine can reach it, and it takes `X-Easel-User` at its word; the key it asks for is
+    in no file."""
+    (port, *_) = [
+        line[line.index("--port") + 1]
+        for line in (process.cmdline() for process in house.processes())
+        if "--port" in line
+    ]
+    answer = httpx.get(f"http://127.0.0.1:{port}/", headers={"X-Easel-User": "eve", **shown})
+    assert answer.status_code == 403
+
+
 def test_forged_headers_are_gone(house: House) -> None:
     """Nobody names themselves, picks a replica, or says where they come from."""
     forged = {
@@ -20,6 +34,7 @@ def test_forged_headers_are_gone(house: House) -> None:
         "x-easel-upstream": "127.0.0.1:1",
         "X-EASEL-COOKIE": "a=b",
         "X-Easel-Door": "x",
+        "X-Easel-Key": "forged",
         "X-Easel-Anything": "x",
         "X_Easel_User": "eve",
         "X-Forwarded-For": "8.8.8.8",
@@ -38,7 +53,7 @@ def test_forged_headers_are_gone(house: House) -> None:
     assert seen["x-forwarded-for"].startswith("127.0.")
     assert seen["x-forwarded-proto"] == "http"
     assert seen["x-forwarded-host"] == seen["host"]
-    assert {name for name in seen if "easel" in name} == {"x-easel-user"}
+    assert {name for name in seen if "easel" in name} == {"x-easel-user", "x-easel-key"}
     assert not {"forwarded", "x-forwarded-prefix", "x-forwarded-uri", "x-forwarded-method"} & set(seen)
     assert not any(cookie.startswith("a=") for cookie in answer.headers.get_list("set-cookie"))
 

@@ -39,7 +39,7 @@ def test_a_taken_port_is_one_clear_line(build: Build) -> None:
     house = build(studio={})
     console = f"port {house.ports['console']} of the console is taken"
     with socket.create_server(("127.0.0.1", house.ports["console"])), pytest.raises(PortTaken, match=console):
-        check(read(house.root / "config"), patience=0)
+        check(read(house.root / "config").ports(), "127.0.0.1", patience=0)
     with socket.create_server(("127.0.0.1", house.ports["studio"])):
         line = refused(house)
     assert f"port {house.ports['studio']} of endpoint studio is taken" in line

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from easel.gateway.caddyfile import KEY_VARIABLE, Plan, Site, caddyfile
+from easel.gateway.caddyfile import KEY_VARIABLE, REPLICA_KEY_VARIABLE, Plan, caddyfile
 from easel.gateway.errors import CaddyMissing, GatewayError
 from easel.gateway.home import Home, write_private
 from easel.gateway.process import Process, last_lines
@@ -33,11 +33,11 @@ def binary() -> str:
     return found
 
 
-def _open(site: Site) -> bool:
-    """Whether something listens for `site`."""
-    host = site.bind if site.bind not in (None, "", "0.0.0.0", "::") else "127.0.0.1"  # noqa: S104
+def _open(bind: str | None, port: int) -> bool:
+    """Whether something listens there."""
+    host = bind if bind not in (None, "", "0.0.0.0", "::") else "127.0.0.1"  # noqa: S104
     try:
-        with socket.create_connection((host, site.port), 0.5):
+        with socket.create_connection((host, port), 0.5):
             return True
     except OSError:
         return False
@@ -46,9 +46,9 @@ def _open(site: Site) -> bool:
 class Caddy:
     """The running Caddy."""
 
-    def __init__(self, home: Home, key: str) -> None:
+    def __init__(self, home: Home, key: str, replica_key: str = "") -> None:
         self._home = home
-        self._key = key
+        self._keys = {KEY_VARIABLE: key, REPLICA_KEY_VARIABLE: replica_key}
         self._binary = binary()
         self._text = ""
         self._plan: Plan | None = None
@@ -72,7 +72,7 @@ class Caddy:
         exited = asyncio.create_task(self._process.wait())
         deadline = time.monotonic() + 30
         # The admin socket comes first, the ports one by one.
-        while not (self._plan.admin_socket.exists() and all(map(_open, self._plan.sites))):
+        while not (self._plan.admin_socket.exists() and all(_open(*each) for each in self._plan.listeners)):
             if exited.done() or time.monotonic() > deadline:
                 raise GatewayError(f"Caddy did not start: {last_lines(self._output, 3)}")
             await asyncio.sleep(0.01)
@@ -142,4 +142,4 @@ class Caddy:
         keep = {
             name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ
         }
-        return {**keep, KEY_VARIABLE: self._key, "HOME": own, "XDG_DATA_HOME": own, "XDG_CONFIG_HOME": own}
+        return {**keep, **self._keys, "HOME": own, "XDG_DATA_HOME": own, "XDG_CONFIG_HOME": own}

@@ -13,8 +13,10 @@ from pathlib import Path
 from easel.gateway.config import CONSOLE
 from easel.gateway.errors import ConfigError
 
-# Caddy reads the key from its environment, so that the file holds no secret.
+# Caddy reads both keys from its environment, so that the file holds no secret: the one it shows the gateway,
+# and the one that replicas on this machine know it by.
 KEY_VARIABLE = "EASEL_DOOR_KEY"
+REPLICA_KEY_VARIABLE = "EASEL_REPLICA_KEY"
 _WORD = re.compile(r"[0-9A-Za-z.:*-]+")
 
 
@@ -23,9 +25,8 @@ class Site:
     """One public address. `name` is the endpoint's, or `console`.
 
     With `host`, only requests for that host are taken; with `tls` too, Caddy gets its certificate by ACME.
-    `bind` is the
-    local address to listen on, all if None. `max_body` is in bytes, `timeout` in seconds until an answer's
-    first byte.
+    `bind` is the local address to listen on, all if None. `max_body` is in bytes, `timeout` in seconds until
+    an answer's first byte.
     """
 
     name: str
@@ -39,7 +40,13 @@ class Site:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything Caddy does: where the gateway is (`host:port`), the sites, and where Caddy may write."""
+    """Everything Caddy does: where the gateway is (`host:port`), the sites, and where Caddy may write.
+
+    For sites with TLS: `email` is told to the authority, `ca` is its ACME directory (Caddy's own choice
+    without), `ca_root` the certificate that the directory itself is trusted by (the system's without),
+    `http_port` where plain requests are sent on to https, `tls_log` where it is told how certificates are
+    had. `replica_key`: replicas ask for the key of `REPLICA_KEY_VARIABLE`.
+    """
 
     gateway: str
     sites: tuple[Site, ...]
@@ -47,25 +54,52 @@ class Plan:
     storage: Path
     log: Path
     email: str | None = None
+    ca: str | None = None
+    ca_root: Path | None = None
+    http_port: int = 80
+    tls_log: Path | None = None
+    replica_key: bool = False
+
+    @property
+    def secure(self) -> tuple[Site, ...]:
+        """The sites that certificates are needed for."""
+        return tuple(site for site in self.sites if site.tls)
+
+    @property
+    def https_port(self) -> int:
+        """The port of all sites with TLS. Raises ConfigError if they have more than one."""
+        ports = sorted({site.port for site in self.secure}) or [443]
+        if len(ports) > 1:
+            raise ConfigError(
+                f"endpoints and console with a host listen on several ports ({', '.join(map(str, ports))}): "
+                "give all the same, 443"
+            )
+        return ports[0]
+
+    @property
+    def listeners(self) -> tuple[tuple[str | None, int], ...]:
+        """Every address and port that is listened on."""
+        redirect = [(site.bind, self.http_port) for site in self.secure]
+        return tuple(dict.fromkeys([(site.bind, site.port) for site in self.sites] + redirect))
 
 
 def caddyfile(plan: Plan) -> str:
     """The text of the Caddyfile."""
-    return "\n".join([_options(plan), *(_site(plan, site) for site in plan.sites)])
+    sites = [_site(plan, site) for site in plan.sites]
+    return "\n".join([_options(plan), *sites, *([_redirect(plan)] if plan.secure else [])])
 
 
 def _options(plan: Plan) -> str:
-    tls = any(site.tls for site in plan.sites)
     return f"""\
 # Written by easel.gateway; changes are lost at the next start.
 {{
 	# Reloads come through a socket that only the operator can open; nothing is saved elsewhere.
 	admin {_quote(f"unix/{plan.admin_socket}|0600")}
 	persist_config off
-	{f"email {_quote(plan.email)}" if tls and plan.email else ""}
-	{"" if tls else "auto_https off"}
+	{_certificates(plan) if plan.secure else "auto_https off"}
 	storage file_system {_quote(str(plan.storage))}
 	log default {{
+		{"exclude tls" if plan.secure and plan.tls_log else ""}
 		output file {_quote(str(plan.log))} {{
 			roll_size 10MiB
 			roll_keep 5
@@ -81,10 +115,54 @@ def _options(plan: Plan) -> str:
 		}}
 	}}
 	servers {{
+		# No HTTP/3: the world reaches ports 80 and 443 by TCP alone.
+		protocols h1 h2
+		{"strict_sni_host on" if plan.secure else ""}
 		timeouts {{
 			# A caller that never finishes its headers holds a connection no longer than this.
 			read_header 30s
 		}}
+	}}
+}}
+"""
+
+
+def _certificates(plan: Plan) -> str:
+    # Its own redirects would answer for every name and address, ours or not.
+    lines = ["auto_https disable_redirects", f"http_port {plan.http_port}", f"https_port {plan.https_port}"]
+    for option, value in (("email", plan.email), ("acme_ca", plan.ca), ("acme_ca_root", plan.ca_root)):
+        if value:
+            lines.append(f"{option} {_quote(str(value))}")
+    if plan.tls_log:
+        lines += [
+            "log certificates {",
+            "	include tls",
+            f"	output file {_quote(str(plan.tls_log))} {{",
+            "		roll_size 1MiB",
+            "		roll_keep 2",
+            "	}",
+            "	format json",
+            "}",
+        ]
+    return "\n\t".join(lines)
+
+
+def _redirect(plan: Plan) -> str:
+    """Plain HTTP: our own hosts are sent on to https, all else learns nothing. ACME's challenge comes first,
+    by Caddy itself."""
+    hosts = " ".join(site.host or "" for site in plan.secure)
+    port = "" if plan.https_port == 443 else f":{plan.https_port}"
+    binds = " ".join(dict.fromkeys(site.bind for site in plan.secure if site.bind))
+    return f"""\
+http://:{plan.http_port} {{
+	{f"bind {binds}" if binds else ""}
+	log
+	@ours host {hosts}
+	handle @ours {{
+		redir https://{{host}}{port}{{uri}} 308
+	}}
+	handle {{
+		respond 404
 	}}
 }}
 """
@@ -97,11 +175,15 @@ def _site(plan: Plan, site: Site) -> str:
         )
     scheme = "https" if site.tls else "http"
     console = site.name == CONSOLE
+    # Of this host alone: what else there is below the domain is not ours to decide.
+    hsts = 'header >Strict-Transport-Security "max-age=31536000"' if site.tls else ""
+    replica = f"header_up X-Easel-Key {{env.{REPLICA_KEY_VARIABLE}}}" if plan.replica_key else ""
     door = f"header_up X-Easel-Door {{env.{KEY_VARIABLE}}}"
     return f"""\
 {scheme}://{site.host or ""}:{site.port} {{
 	{f"bind {site.bind}" if site.bind else ""}
 	log
+	{hsts}
 	route {{
 		# What only the door may say. Deleted first: the copy below adds, it does not replace.
 		request_header -X-Easel-*
@@ -144,12 +226,12 @@ def _site(plan: Plan, site: Site) -> str:
 				header @cookie +Set-Cookie {{http.request.header.X-Easel-Cookie}}
 				{f"rewrite * /{CONSOLE}{{uri}}" if console else ""}
 				reverse_proxy {{http.request.header.X-Easel-Upstream}} {{
-					{door if console else ""}
+					{door if console else replica}
 					header_up -X-Easel-Upstream
 					header_up -X-Easel-Cookie
 					# The replica knows its caller by X-Easel-User and needs no key to anything.
 					header_up -Authorization
-					header_up Cookie `(^|;\\s*)easel_[^=;]*=[^;]*` ""
+					header_up Cookie `(^|;\\s*)(__Host-)?easel_[^=;]*=[^;]*` ""
 					header_up Cookie `^;\\s*` ""
 					# A changed configuration does not cut a WebSocket: it may go on for an hour.
 					stream_close_delay 1h
@@ -164,6 +246,7 @@ def _site(plan: Plan, site: Site) -> str:
 		}}
 	}}
 	handle_errors {{
+		{hsts}
 		header Cache-Control no-store
 		{_errors(site)}
 	}}

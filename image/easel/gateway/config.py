@@ -20,6 +20,9 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,38}[a-z0-9]|[a-z]")
 
 _Model = TypeVar("_Model", bound=BaseModel)
 Port = Annotated[int, Field(ge=1, le=65535)]
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+# A name that a certificate can be had for: no address, no wildcard, no bare word.
+Host = Annotated[str, Field(max_length=253, pattern=rf"^({_LABEL}\.)+[a-z]([a-z0-9-]{{0,61}}[a-z0-9])?$")]
 
 
 class _Read(BaseModel):
@@ -30,6 +33,14 @@ class Console(_Read):
     """Where the operator's page listens."""
 
     port: Port = 7859
+    # With a host it is served by TLS, and the port may be shared.
+    host: Host | None = None
+
+
+class Acme(_Read):
+    """How certificates are had: the address that the authority writes to when one is about to end."""
+
+    email: str | None = Field(None, pattern=r"^[^\s\"{}`@]+@[^\s\"{}`@]+$")
 
 
 class Replicas(_Read):
@@ -58,6 +69,8 @@ class Endpoint(_Read):
     name: str
     shape: str = ""
     port: Port
+    # With a host it is served by TLS, and the port may be shared.
+    host: Host | None = None
     replicas: Replicas = Replicas(min=0, max=1)
     idle: float = Field(900, gt=0)
     public: bool = False
@@ -85,6 +98,7 @@ class Team(_Read):
     # Loopback unless the operator says otherwise: a studio on a laptop is not for the whole café.
     bind: str = Field("127.0.0.1", pattern=r"^[0-9A-Za-z.:-]+$")
     console: Console = Console(port=7859)
+    acme: Acme = Acme(email=None)
     # None: every endpoint that has a file.
     endpoints: list[str] | None = None
 
@@ -96,17 +110,33 @@ class Config:
     team: Team
     endpoints: dict[str, Endpoint]
 
+    def hosts(self) -> dict[str, str]:
+        """Whose each host is; empty without a domain."""
+        hosts = {name: endpoint.host for name, endpoint in self.endpoints.items()}
+        return {host: name for name, host in {CONSOLE: self.team.console.host, **hosts}.items() if host}
+
     def ports(self) -> dict[int, str]:
-        """Who listens where; raises ConfigError if two ask for the same port."""
-        taken = {self.team.console.port: CONSOLE}
+        """Who listens where, the first by name of those that share a port.
+
+        Raises ConfigError if two ask for the same place: a port is shared by hosts, each its own.
+        """
+        taken: dict[tuple[int, str | None], str] = {(self.team.console.port, self.team.console.host): CONSOLE}
         for endpoint in self.endpoints.values():
-            other = taken.setdefault(endpoint.port, endpoint.name)
+            other = taken.setdefault((endpoint.port, endpoint.host), endpoint.name)
             if other != endpoint.name:
+                field, value = ("host", endpoint.host) if endpoint.host else ("port", endpoint.port)
                 raise ConfigError(
-                    f"config/{endpoint.name}.json: port: {endpoint.port} is also the port of {other}; "
+                    f"config/{endpoint.name}.json: {field}: {value} is also the {field} of {other}; "
                     "give each its own"
                 )
-        return taken
+        ports: dict[int, str] = {}
+        for (port, host), name in taken.items():
+            if ports.setdefault(port, name) != name and (host is None or (port, None) in taken):
+                raise ConfigError(
+                    f"config/{name}.json: port: {port} is also the port of {ports[port]}; "
+                    "only those that each have a host share one"
+                )
+        return ports
 
 
 def read(folder: Path) -> Config:

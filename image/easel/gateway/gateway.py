@@ -17,9 +17,9 @@ import filelock
 import structlog
 
 from easel.gateway import config as configuration
-from easel.gateway import ports
+from easel.gateway import ports, sites
 from easel.gateway.caddy import Caddy
-from easel.gateway.caddyfile import Plan, Site
+from easel.gateway.caddyfile import Plan
 from easel.gateway.config import CONSOLE, Config
 from easel.gateway.errors import AlreadyRunning, ConfigError, GatewayError
 from easel.gateway.events import Event, Events
@@ -61,23 +61,25 @@ class Gateway:
                 "or use another EASEL_HOME"
             ) from None
         config = configuration.read(self.home.config)
-        ports.check(config)
+        ports.check(sites.ports(config), config.team.bind)
         await self._serve(config)
 
     async def _serve(self, config: Config) -> None:
         home, events = self.home, Events()
         events.listen(self._hear)
         secret, key, operator_token = home.secret(), secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        # A third one, so that no replica can speak for Caddy.
+        replica_key = secrets.token_urlsafe(32)
         self._config = config
         self._tokens = Tokens(TokenFile(home.tokens))
         self._links = Links(home, self._tokens)
-        self._backend = LocalBackend(home, events, command=self._command)
+        self._backend = LocalBackend(home, events, command=self._command, key=replica_key)
         for name in (CONSOLE, *config.endpoints):
             self._links.ensure(name)
         listener = _listener()
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         self._admin_socket = home.admin_socket()
-        caddy, service = Caddy(home, key), None
+        caddy, service = Caddy(home, key, replica_key), None
         try:
             await caddy.start(self._plan(address))
             # Imported while Caddy starts: what speaks HTTP is half of the time until the door is open. Who
@@ -131,8 +133,8 @@ class Gateway:
         before = self._config
         try:
             config = configuration.read(self.home.config)
-            known, bind = before.ports(), config.team.bind
-            for port, name in config.ports().items():
+            known, bind = sites.ports(before), config.team.bind
+            for port, name in sites.ports(config).items():
                 if port not in known and not ports.free(port, bind):
                     raise ConfigError(f"port {port} of {name} is taken by another program; the change waits")
             self._config = config
@@ -176,22 +178,12 @@ class Gateway:
             _log.warning("cannot note when tokens were last used", reason=str(error))
 
     def _plan(self, address: str) -> Plan:
-        team, home = self._config.team, self.home
-        sites = [Site(CONSOLE, team.console.port, team.bind)] + [
-            Site(one.name, one.port, team.bind, max_body=one.max_body, timeout=one.timeouts.request)
-            for one in self._config.endpoints.values()
-        ]
-        return Plan(address, tuple(sites), self._admin_socket, home.run / "caddy", home.logs / "caddy.log")
+        return sites.plan(self._config, gateway=address, home=self.home, admin_socket=self._admin_socket)
 
     def _url(self, name: str) -> str:
-        team = self._config.team
         # The fleet first: while a change is being taken, it is what still answers.
         fleet = self._fleets.get(name)
-        endpoint = fleet.endpoint if fleet else self._config.endpoints.get(name)
-        port = endpoint.port if endpoint else team.console.port
-        everywhere = ("0.0.0.0", "::", "")  # noqa: S104 - compared, not bound
-        host = "127.0.0.1" if team.bind in everywhere else team.bind
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        return sites.url(self._config.team, fleet.endpoint if fleet else self._config.endpoints.get(name))
 
 
 def _listener() -> socket.socket:

@@ -49,6 +49,11 @@ class Home:
         """What Caddy runs with."""
         return self.run / "Caddyfile"
 
+    @property
+    def certificates(self) -> Path:
+        """Caddy's certificates and the key of its account with the authority: they outlive every start."""
+        return self.root / "certificates"
+
     def replica_log(self, endpoint: str, replica: str) -> Path:
         """What one replica said."""
         return self.logs / f"{endpoint}-{replica}.log"
@@ -60,6 +65,7 @@ class Home:
             folder.mkdir(parents=True, exist_ok=True)
         self.run.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.run.chmod(0o700)
+        self.certificates.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def secret(self) -> str:
         """The key that signs browser sessions; made at the first start, the same ever after."""

@@ -62,7 +62,9 @@ class Identity:
 
     def who(self, endpoint: str, ask: Ask, *, public: bool) -> Caller | Refusal | Entrance:
         """The caller of `ask`, or what to answer instead of passing it on."""
-        session = self._sessions.read(endpoint, ask.headers.get("cookie", ""), public=public)
+        session = self._sessions.read(
+            endpoint, ask.headers.get("cookie", ""), public=public, secure=ask.secure
+        )
         if ask.method in ("GET", "HEAD") and (link := _link_token(ask.query)):
             return self._enter(endpoint, ask, link, session)
         if authorization := ask.headers.get("authorization"):
@@ -82,7 +84,9 @@ class Identity:
         """A token typed into the sign-in page."""
         if reason := _foreign(ask):
             return Refusal(403, reason)
-        session = self._sessions.read(endpoint, ask.headers.get("cookie", ""), public=public)
+        session = self._sessions.read(
+            endpoint, ask.headers.get("cookie", ""), public=public, secure=ask.secure
+        )
         return self._open(endpoint, ask, plaintext.strip(), local_path(target), session)
 
     def _enter(self, endpoint: str, ask: Ask, link: str, session: Session | None) -> Entrance | Refusal:
@@ -123,7 +127,7 @@ class Identity:
         return Refusal(401, reason)
 
     def _cookie(self, endpoint: str, ask: Ask, session: Session) -> str:
-        return self._sessions.cookie(session, secure=ask.headers.get("x-forwarded-proto") == "https")
+        return self._sessions.cookie(session, secure=ask.secure)
 
 
 def without_token(ask: Ask) -> str:

@@ -31,13 +31,21 @@ class LocalBackend:
     """Starts and stops studio processes; see `Backend` for what its verbs promise."""
 
     def __init__(
-        self, home: Home, events: Events, *, command: Command | None = None, patience: Patience | None = None
+        self,
+        home: Home,
+        events: Events,
+        *,
+        command: Command | None = None,
+        patience: Patience | None = None,
+        key: str = "",
     ) -> None:
         self._home = home
         self._events = events
         self._command = command or studio(home)
         self._patience = patience or Patience()
-        self._probe = Probe()
+        # What a replica knows its gateway by: everybody on this machine can reach its port.
+        self._key = key
+        self._probe = Probe(key=key)
         self._endpoints: dict[str, Endpoint] = {}
         self._slots: dict[str, dict[str, Slot]] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -89,7 +97,7 @@ class LocalBackend:
             slots[name] = Slot(
                 name, spec,
                 command=self._command, log=self._home.replica_log(endpoint, name),
-                events=self._events, probe=self._probe, patience=self._patience,
+                events=self._events, probe=self._probe, patience=self._patience, key=self._key,
             )  # fmt: skip
 
     async def drain(self, endpoint: str, replica: str) -> None:

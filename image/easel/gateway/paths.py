@@ -45,6 +45,11 @@ class Ask:
         return self.uri.partition("?")[2]
 
     @property
+    def secure(self) -> bool:
+        """Whether it came by TLS. Caddy wrote the header and dropped the caller's own."""
+        return self.headers.get("x-forwarded-proto") == "https"
+
+    @property
     def from_browser(self) -> bool:
         """Whether a browser says where the request comes from; no page and no API client sends these by
         chance."""

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Mapping
 
-from easel.gateway.config import CONSOLE, Config
+from easel.gateway.config import CONSOLE
 from easel.gateway.errors import PortTaken
 
 
-def check(config: Config, *, patience: float = 2.0) -> None:
-    """Raises PortTaken naming port, endpoint and, if it can be seen, the program that has it.
+def check(wanted: Mapping[int, str], bind: str, *, patience: float = 2.0) -> None:
+    """Raises PortTaken naming port, whose it is and, if it can be seen, the program that has it.
 
     Waits up to `patience` seconds: the Caddy of a gateway that was killed a moment ago is still on its way
     out.
     """
     deadline = time.monotonic() + patience
-    for port, name in sorted(config.ports().items()):
-        while not free(port, config.team.bind):
+    for port, name in sorted(wanted.items()):
+        while not free(port, bind):
             if time.monotonic() > deadline:
-                raise PortTaken(_taken(port, name))
+                raise PortTaken(_refused(port, bind) or _taken(port, name))
             time.sleep(0.1)
 
 
@@ -36,8 +37,23 @@ def free(port: int, bind: str) -> bool:
         return True
 
 
+def _refused(port: int, bind: str) -> str | None:
+    """Why the system lets nobody like us listen there, if that is the reason."""
+    with socket.socket(socket.AF_INET6 if ":" in bind else socket.AF_INET) as trial:
+        try:
+            trial.bind((bind, port))
+        except PermissionError:
+            return (
+                f"port {port} is the system's: give the gateway the capability CAP_NET_BIND_SERVICE, "
+                "or lower net.ipv4.ip_unprivileged_port_start"
+            )
+        except OSError:
+            return None
+    return None
+
+
 def _taken(port: int, name: str) -> str:
-    whose = "the console" if name == CONSOLE else f"endpoint {name}"
+    whose = {CONSOLE: "the console", "plain HTTP": "plain HTTP"}.get(name, f"endpoint {name}")
     return (
         f"port {port} of {whose} is taken{_by(port)}: end that program, or give {whose} another port "
         "(EASEL_PORT moves the first endpoint; the console is one below it)"

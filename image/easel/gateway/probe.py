@@ -27,8 +27,9 @@ class Report:
 class Probe:
     """Polls replicas. One per backend: it keeps the connections."""
 
-    def __init__(self, timeout: float = 2.0) -> None:
+    def __init__(self, timeout: float = 2.0, key: str = "") -> None:
         self._timeout = timeout
+        self._headers = {"X-Easel-Key": key} if key else {}
         self._client: httpx.AsyncClient | None = None
 
     async def ask(self, address: str) -> Report | None:
@@ -40,7 +41,12 @@ class Probe:
 
         if self._client is None:
             # `verify`: there is no TLS here, and reading all certificate authorities takes as long again.
-            self._client = httpx.AsyncClient(timeout=self._timeout, trust_env=False, verify=False)  # noqa: S501
+            self._client = httpx.AsyncClient(
+                timeout=self._timeout,
+                headers=self._headers,
+                trust_env=False,
+                verify=False,  # noqa: S501
+            )
         try:
             answer = await self._client.get(f"http://{address}/easel/load")
             body = answer.json()

@@ -52,12 +52,12 @@ class Sessions:
         name, token_id = (token.name, token.id) if token else (ANONYMOUS, "")
         return Session(endpoint, name, token_id, browser or secrets.token_urlsafe(9), time.time())
 
-    def read(self, endpoint: str, cookies: str, *, public: bool) -> Session | None:
+    def read(self, endpoint: str, cookies: str, *, public: bool, secure: bool = False) -> Session | None:
         """The session in a `Cookie` header, if it is of this endpoint, intact, and its token is still valid.
 
         A cookie of another endpoint is refused under any name: the endpoint is part of the key that signs it.
         """
-        for value in _values(cookies, cookie_name(endpoint)):
+        for value in _values(cookies, cookie_name(endpoint, secure=secure)):
             try:
                 fields, signed = self._serializer(endpoint).loads(
                     value, max_age=MAX_AGE, return_timestamp=True
@@ -78,7 +78,7 @@ class Sessions:
         )
         text = value if isinstance(value, str) else value.decode()
         parts = [
-            f"{cookie_name(session.endpoint)}={text}",
+            f"{cookie_name(session.endpoint, secure=secure)}={text}",
             f"Max-Age={MAX_AGE}",
             "Path=/",
             "HttpOnly",
@@ -90,9 +90,13 @@ class Sessions:
         return URLSafeTimedSerializer(self._secret, salt=f"easel session {endpoint}")
 
 
-def cookie_name(endpoint: str) -> str:
-    """A name per endpoint: locally all endpoints share one host, and cookies do not see ports."""
-    return f"easel_{endpoint}"
+def cookie_name(endpoint: str, *, secure: bool) -> str:
+    """A name per endpoint: locally all endpoints share one host, and cookies do not see ports.
+
+    With TLS it says `__Host-`: browsers take such a cookie from that very host alone, so that no sibling
+    below the team's domain can put a session of its own in its place.
+    """
+    return f"{'__Host-' if secure else ''}easel_{endpoint}"
 
 
 def _values(header: str, name: str) -> list[str]:

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from easel.gateway.backend import Replica, State, Work
+from easel.gateway.caddyfile import REPLICA_KEY_VARIABLE
 from easel.gateway.config import Endpoint
 from easel.gateway.events import Events
 from easel.gateway.probe import Probe, Report
 from easel.gateway.process import Process, rotate
 
+# The gateway's own settings and keys, and the operator's, are none of a replica's business.
+_OWN = ("EASEL_DOOR", "EASEL_TOKEN", "EASEL_CONSOLE", REPLICA_KEY_VARIABLE)
 Command = Callable[[Endpoint, int], Sequence[str]]
 
 
@@ -44,7 +47,7 @@ class Slot:
 
     def __init__(
         self, replica: str, endpoint: Endpoint, *,
-        command: Command, log: Path, events: Events, probe: Probe, patience: Patience,
+        command: Command, log: Path, events: Events, probe: Probe, patience: Patience, key: str = "",
     ) -> None:  # fmt: skip
         self.id = replica
         self.endpoint = endpoint
@@ -53,6 +56,7 @@ class Slot:
         self._events = events
         self._probe = probe
         self._patience = patience
+        self._key = {REPLICA_KEY_VARIABLE: key} if key else {}
         self._state: State = "starting"
         self._since = time.time()
         self._detail = "starting the process"
@@ -123,13 +127,12 @@ class Slot:
             self._say("starting", "starting the process")
             offset = self._log_size()
             port = _free_port()
-            # The gateway's own settings and keys are none of a replica's business.
-            inherited = {key: value for key, value in os.environ.items() if not key.startswith("EASEL_DOOR")}
+            inherited = {key: value for key, value in os.environ.items() if not key.startswith(_OWN)}
             try:
                 self._process = await Process.start(
                     self._command(self.endpoint, port),
                     log=self.log,
-                    env={**inherited, "PYTHONUNBUFFERED": "1", **self.endpoint.env},
+                    env={**inherited, "PYTHONUNBUFFERED": "1", **self.endpoint.env, **self._key},
                     grace=self._patience.grace,
                 )
             except (OSError, ValueError) as error:  # a full disk, or an env no process can have

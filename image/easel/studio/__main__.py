@@ -66,13 +66,16 @@ async def _serve(studio: Studio, host: str, port: int, began: float) -> None:
     import structlog
     import uvicorn
 
+    from easel.studio import guard
     from easel.studio.front import Front
 
     log = structlog.get_logger("easel.studio")
     front = Front(studio.engine)
+    # Without a key it was started by hand, and is open to this machine. Taken out: no child needs it.
+    key = os.environ.pop(guard.VARIABLE, "")
     server = uvicorn.Server(
         uvicorn.Config(
-            front,
+            guard.Guard(front, key) if key else front,
             host=host,
             port=port,
             lifespan="off",

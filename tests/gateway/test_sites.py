@@ -1,0 +1,116 @@
+"""Where console and endpoints answer under a domain: who may share a port, and what addresses people get."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from easel.gateway import sites
+from easel.gateway.config import Config, Console, Endpoint, Team
+from easel.gateway.errors import ConfigError
+from easel.gateway.home import Home
+
+
+def config(console: dict[str, Any], **endpoints: dict[str, Any]) -> Config:
+    team = Team(team="art", runs_on="instances", console=Console(**console), bind="0.0.0.0")
+    return Config(team, {name: Endpoint(name=name, **each) for name, each in endpoints.items()})
+
+
+def host(name: str) -> dict[str, Any]:
+    return {"port": 443, "host": f"{name}.art.example.com"}
+
+
+ART = config(host("console"), studio=host("studio"), other=host("other"))
+
+
+def test_hosts_share_a_port() -> None:
+    """443 for all; port 80 is needed beside it, to send plain HTTP on."""
+    assert list(sites.ports(ART, {})) == [443, 80]
+    assert ART.hosts()["studio.art.example.com"] == "studio"
+
+
+@pytest.mark.parametrize(
+    ("console", "studio", "said"),
+    [
+        (host("studio"), host("studio"), "host: studio.art.example.com is also the host of console"),
+        ({"port": 443}, host("studio"), "only those that each have a host share one"),
+        (host("console"), {"port": 443}, "only those that each have a host share one"),
+        ({"port": 443}, {"port": 443}, "port: 443 is also the port of console"),
+        (host("console"), {"port": 80}, "port 80 of studio is where plain HTTP"),
+    ],
+)
+def test_two_in_one_place_are_refused(console: dict[str, Any], studio: dict[str, Any], said: str) -> None:
+    """What both ask for, and what to do."""
+    with pytest.raises(ConfigError, match=said):
+        sites.ports(config(console, studio=studio), {})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "studio",
+        "*.example.com",
+        "10.0.0.1",
+        "Studio.example.com",
+        "a..b",
+        "-a.example.com",
+        "a.b/c",
+        "a.com\n",
+    ],
+)
+def test_what_no_certificate_can_be_had_for_is_no_host(name: str) -> None:
+    """No wildcard, address or path: authorities refuse them, minutes later and less clearly."""
+    with pytest.raises(ValueError, match="host"):
+        Endpoint(name="studio", port=443, host=name)
+
+
+def test_addresses() -> None:
+    """A host is given as https, its port only where it is not the usual one; without, as before."""
+    team = ART.team
+    assert sites.url(team, ART.endpoints["studio"]) == "https://studio.art.example.com/"
+    assert sites.url(team, None) == "https://console.art.example.com/"
+    odd = Endpoint(name="studio", port=8443, host="studio.art.example.com")
+    assert sites.url(team, odd) == "https://studio.art.example.com:8443/"
+    assert sites.url(team, Endpoint(name="studio", port=7860)) == "http://127.0.0.1:7860/"
+
+
+def test_an_authority_of_ones_own(tmp_path: Path) -> None:
+    """Staging directories and private authorities come by environment."""
+    root = tmp_path / "root.pem"
+    root.write_text("x")
+    environment = {sites.ACME_CA: "https://ca/dir", sites.ACME_CA_ROOT: str(root), sites.HTTP_PORT: "8080"}
+    found = sites.plan(
+        ART, gateway="g:1", home=Home(tmp_path), admin_socket=tmp_path / "s", environment=environment
+    )
+    assert (found.ca, found.ca_root, found.http_port) == ("https://ca/dir", root, 8080)
+    assert found.https_port == 443
+    assert not found.replica_key
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (sites.ACME_CA, "http://ca/dir"),
+        (sites.ACME_CA, "letsencrypt"),
+        (sites.ACME_CA_ROOT, "/nothing/here.pem"),
+        (sites.HTTP_PORT, "0"),
+        (sites.HTTP_PORT, "http"),
+        (sites.HTTP_PORT, "65536"),
+    ],
+)
+def test_an_environment_that_makes_no_sense_is_refused(tmp_path: Path, name: str, value: str) -> None:
+    """In words that name the setting."""
+    with pytest.raises(ConfigError, match=f"{name} is '{value}'"):
+        sites.plan(
+            ART, gateway="g:1", home=Home(tmp_path), admin_socket=tmp_path / "s", environment={name: value}
+        )
+
+
+def test_one_port_for_all_hosts(tmp_path: Path) -> None:
+    """Certificates are asked for and shown on one port."""
+    two = config(host("console"), studio={"port": 8443, "host": "studio.art.example.com"})
+    plan = sites.plan(two, gateway="g:1", home=Home(tmp_path), admin_socket=tmp_path / "s", environment={})
+    with pytest.raises(ConfigError, match=r"several ports \(443, 8443\)"):
+        _ = plan.https_port
