@@ -15,23 +15,25 @@ PREFIX = "easel_"
 """As in `easel.gateway.tokens`, so that a log that must hide tokens knows one."""
 
 
-class TokenProvider(ResourceProvider):
-    """Makes a token of 256 random bits and never another one for the same resource."""
+def token_provider() -> ResourceProvider:
+    """What makes a token of 256 random bits, and never another one for the same resource.
 
-    def create(self, props: dict[str, Any]) -> CreateResult:
-        """A new token and its hash. The id is the hash's beginning: an id is not kept secret."""
-        token = PREFIX + secrets.token_urlsafe(32)
-        digest = hashlib.sha256(token.encode()).hexdigest()
-        return CreateResult(digest[:16], {**props, "token": token, "hash": digest})
+    The class is made inside a function on purpose: the engine loads it in a process of its own, which may not
+    find this package, and dill writes only such a class itself and not its address.
+    """
 
-    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
-        """Nothing changes a token: links that are out stay right. `pulumi up --replace` makes another."""
-        return DiffResult(changes=False)
+    class TokenProvider(ResourceProvider):
+        def create(self, props: dict[str, Any]) -> CreateResult:
+            token = PREFIX + secrets.token_urlsafe(32)
+            digest = hashlib.sha256(token.encode()).hexdigest()
+            # An id is not kept secret, so it is made of the hash.
+            return CreateResult(digest[:16], {**props, "token": token, "hash": digest})
 
+        def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
+            # Links that are out stay right; `pulumi up --replace` makes another token.
+            return DiffResult(changes=False)
 
-# The engine loads the provider in a process of its own that may not find this package: dill then needs the
-# class itself and not its address, which it writes only for classes of the main module.
-TokenProvider.__module__ = "__main__"
+    return TokenProvider()
 
 
 class _Token(Resource):
@@ -41,7 +43,7 @@ class _Token(Resource):
     def __init__(self, name: str, opts: pulumi.ResourceOptions) -> None:
         secret = pulumi.ResourceOptions(additional_secret_outputs=["token"])
         super().__init__(
-            TokenProvider(), name, {"token": None, "hash": None}, pulumi.ResourceOptions.merge(opts, secret)
+            token_provider(), name, {"token": None, "hash": None}, pulumi.ResourceOptions.merge(opts, secret)
         )
 
 

@@ -1,4 +1,4 @@
-"""What the Pulumi program does with a stack's configuration."""
+"""The stack that Pulumi runs: its spec, and whether this program provisions it."""
 
 import pulumi
 
@@ -16,25 +16,30 @@ class NotInThisVersion(pulumi.RunError):
 
 
 def spec_of_stack() -> Spec:
-    """The spec of the stack that Pulumi runs. A faulty one ends the program with its faults, one a line."""
+    """The spec of the stack that Pulumi runs.
+
+    Raises RunError, which Pulumi shows without a traceback: with the faults of a faulty one, a line each;
+    WrongPlace and NotInThisVersion for what this program does not provision.
+    """
     stack, config = pulumi.get_stack(), pulumi.Config("easel")
     found = {f"easel:{key}": config.get_object(key) for key in ("team", "endpoints")}
     given = {key: value for key, value in found.items() if value is not None}
     try:
-        return read_spec(stack, given, f"stacks/Pulumi.{stack}.yaml")
+        spec = read_spec(stack, given, f"stacks/Pulumi.{stack}.yaml")
     except SpecError as error:
         raise pulumi.RunError(str(error)) from None
+    _refuse_elsewhere(spec)
+    return spec
 
 
-def run() -> None:
-    """Read the spec and provision what it asks for. A RunError is shown by Pulumi without a traceback."""
-    spec = spec_of_stack()
+def _refuse_elsewhere(spec: Spec) -> None:
     if spec.team.runs_on == "local":
         raise WrongPlace(
             f"stacks/Pulumi.{spec.name}.yaml says runs_on: local, which is for one machine: run `make up`"
             f"{'' if spec.name == 'local' else f' with EASEL_STACK={spec.name}'}"
         )
-    raise NotInThisVersion(
-        f"stacks/Pulumi.{spec.name}.yaml is right, but this version of easel provisions nothing yet: "
-        f"runs_on: {spec.team.runs_on} comes with a later one. On one machine: runs_on: local and `make up`"
-    )
+    if spec.team.runs_on != "instances":
+        raise NotInThisVersion(
+            f"stacks/Pulumi.{spec.name}.yaml is right, but this version of easel does not provision "
+            f"runs_on: {spec.team.runs_on} yet: take runs_on: instances, or local and `make up`"
+        )

@@ -84,8 +84,8 @@ def adopted_vpc(vpc_id: str, opts: pulumi.ResourceOptions) -> Vpc:
         raise NoNetwork(
             f"easel:team.network.vpc: {vpc_id} has public subnets {there}, and two zones are needed: one "
             "that is short of GPUs must not stop the team. A subnet is public if its route table sends "
-            "0.0.0.0/0 to an internet gateway. Add one in another zone, or leave network out, for a VPC of the "
-            "team's own"
+            "0.0.0.0/0 to an internet gateway. Add one in another zone, or leave network out, for a "
+            "VPC of the team's own"
         )
     zones = sorted(by_zone)
     return Vpc(pulumi.Output.from_input(vpc_id), [pulumi.Output.from_input(by_zone[z]) for z in zones], zones)

@@ -1,0 +1,146 @@
+"""What a team costs, before it costs anything: pure functions of the spec, and the table of `pulumi preview`.
+
+Dollars are AWS's list prices on demand in us-east-1: of instances as in `infra.shapes`, of the rest from the
+`RATES` of this file. They are an estimate: transfer, requests and tax are left out, spot is counted at its
+ceiling, and another region differs by up to a third. Files are counted by the gigabyte, which nobody knows
+beforehand, so their price is told and not added.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from infra.shapes import GATEWAY, PRICED, SHAPES
+from infra.spec import Endpoint, Spec
+
+HOURS = 730
+"""Hours of a month, as AWS's calculator counts them."""
+GATEWAY_DISKS = 20
+"""GB of the gateway: its root and its retained data."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Dollars in us-east-1, from AWS's price pages for VPC, EBS, EFS and Route 53, of 2026-08 or before."""
+
+    address: float = 0.005
+    """A public IPv4 address, an hour."""
+    disk: float = 0.08
+    """A GB of gp3, a month."""
+    files: float = 0.30
+    """A GB of EFS, a month."""
+    files_read: float = 0.03
+    """A GB read from EFS (elastic)."""
+    files_written: float = 0.06
+    """A GB written to EFS (elastic)."""
+    zone: float = 0.50
+    """A hosted zone, a month."""
+
+
+RATES = Rates()
+
+
+@dataclass(frozen=True)
+class Hourly:
+    """Dollars an hour of an endpoint."""
+
+    asleep: float
+    min: float
+    max: float
+
+
+def hourly(endpoint: Endpoint) -> Hourly:
+    """What an endpoint costs an hour asleep, with its fewest and with its most replicas.
+
+    Asleep it is the disks of its warm instances: a stopped instance costs nothing else. They are paid for
+    whatever else runs, so they are in all three. An endpoint with `min` above 0 never sleeps.
+    """
+    disk = endpoint.storage.disk / 1e9 * RATES.disk / HOURS
+    replica = SHAPES[endpoint.shape].price + RATES.address + disk
+    asleep = endpoint.warm * disk
+    low, high = endpoint.replicas.min, endpoint.replicas.max
+    return Hourly(asleep, asleep + low * replica, asleep + high * replica)
+
+
+def gateway_hourly() -> float:
+    """What the gateway costs an hour: instance, address, disks."""
+    return GATEWAY.price + RATES.address + GATEWAY_DISKS * RATES.disk / HOURS
+
+
+def floor_monthly(spec: Spec) -> float:
+    """Dollars a month if nobody draws: gateway, replicas that always run, warm disks, a zone of its own."""
+    running = gateway_hourly() + sum(hourly(endpoint).min for endpoint in spec.endpoints.values())
+    return running * HOURS + (RATES.zone if spec.team.zone == "create" else 0)
+
+
+def table(spec: Spec) -> str:
+    """The costs as `pulumi preview` shows them, a line an endpoint."""
+    head = ("endpoint", "shape", "instance", "replicas", "$/h asleep", "at min", "at max", "vCPU at max")
+    lines = [head, *(_row(name, endpoint) for name, endpoint in spec.endpoints.items())]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    told = "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    return f"{told}\n{floor_told(spec)}"
+
+
+def floor_told(spec: Spec) -> str:
+    """The floor in a sentence."""
+    return (
+        f"Floor ${floor_monthly(spec):.2f} a month (gateway {GATEWAY.name} with its address and disks, warm "
+        f"disks, replicas that always run). Files: ${RATES.files:.2f} a month for each GB kept, "
+        f"${RATES.files_read:.2f} for each GB read, ${RATES.files_written:.2f} for each GB written. "
+        f"Prices on demand in us-east-1, {PRICED} or before"
+    )
+
+
+def _row(name: str, endpoint: Endpoint) -> tuple[str, ...]:
+    shape, costs = SHAPES[endpoint.shape], hourly(endpoint)
+    low, high = endpoint.replicas.min, endpoint.replicas.max
+    upto = "" if endpoint.capacity == "on-demand" else "≤ "
+    return (
+        name,
+        shape.name,
+        shape.instance_types[0].name,
+        f"{low}..{high}" + (f", {endpoint.warm} warm" if endpoint.warm else ""),
+        f"{costs.asleep:.3f}",
+        f"{upto}{costs.min:.2f}",
+        f"{upto}{costs.max:.2f}",
+        str(high * shape.vcpu),
+    )
+
+
+@dataclass(frozen=True)
+class Quota:
+    """One of AWS's limits on vCPUs that run at once."""
+
+    code: str
+    what: str
+
+
+_QUOTAS = {
+    ("G", False): Quota("L-DB2E81BA", "on-demand G and VT instances"),
+    ("G", True): Quota("L-3819A6DF", "spot G and VT instances"),
+    ("P", False): Quota("L-417A185B", "on-demand P instances"),
+    ("P", True): Quota("L-7212CCBC", "spot P instances"),
+    ("", False): Quota("L-1216C47A", "on-demand standard instances"),
+    ("", True): Quota("L-34B43A08", "spot standard instances"),
+}
+
+
+def vcpus(spec: Spec) -> dict[Quota, int]:
+    """How many vCPUs of each quota the team takes with every endpoint at its most.
+
+    An endpoint that is `spot-first` may take them from either, so it counts in both.
+    """
+    needs: dict[Quota, int] = {_QUOTAS[("", False)]: GATEWAY.vcpu}
+    for endpoint in spec.endpoints.values():
+        for quota in _quotas(endpoint):
+            needs[quota] = needs.get(quota, 0) + endpoint.replicas.max * SHAPES[endpoint.shape].vcpu
+    return needs
+
+
+def _quotas(endpoint: Endpoint) -> Iterator[Quota]:
+    letter = SHAPES[endpoint.shape].instance_types[0].name[0].upper()
+    family = letter if letter in "GP" else ""
+    if endpoint.capacity != "spot":
+        yield _QUOTAS[(family, False)]
+    if endpoint.capacity != "on-demand":
+        yield _QUOTAS[(family, True)]

@@ -1,0 +1,94 @@
+"""What `pulumi up` ends with: where to go, what it costs, what `pulumi destroy` keeps, what to do next."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import pulumi
+
+from infra.buckets import Buckets
+from infra.budget import ACTIVATE
+from infra.cost import floor_monthly, floor_told, hourly
+from infra.domain import Domain
+from infra.filesystem import Filesystem
+from infra.link import Link
+from infra.spec import Endpoint, Spec
+
+
+class Reached(Protocol):
+    """What an endpoint's component says of itself."""
+
+    url: pulumi.Output[str]
+    link: pulumi.Output[str]
+
+
+def export(
+    spec: Spec,
+    endpoints: Mapping[str, Reached],
+    console: Link,
+    domain: Domain,
+    filesystem: Filesystem,
+    buckets: Buckets,
+) -> None:
+    """Export the stack's outputs. Links are secrets: `pulumi stack output endpoints --show-secrets`."""
+    pulumi.export("endpoints", {name: _endpoint(spec.endpoints[name], at) for name, at in endpoints.items()})
+    pulumi.export("console", {"url": f"https://{domain.host('console')}", "link": console.url})
+    pulumi.export("floor_per_month", round(floor_monthly(spec), 2))
+    pulumi.export("floor", floor_told(spec))
+    pulumi.export(
+        "storage",
+        {
+            "file_system": filesystem.id,
+            "models": filesystem.models_id,
+            "configuration": buckets.config,
+            "uploads": buckets.uploads,
+        },
+    )
+    if domain.name_servers is not None:
+        pulumi.export("name_servers", domain.name_servers)
+    pulumi.export("kept_by_destroy", _kept(filesystem, buckets))
+    pulumi.export("next", next_steps(spec))
+
+
+def next_steps(spec: Spec) -> list[str]:
+    """What a team lead does now, in order."""
+    steps = []
+    if spec.team.zone == "create":
+        steps.append(
+            f"Delegate {spec.team.domain}: in the zone above it, an NS record with the servers of "
+            "`pulumi stack output name_servers`. Without it there is no certificate and no address"
+        )
+    if spec.endpoints:
+        first = next(iter(spec.endpoints))
+        steps.append(
+            "Open a link: `pulumi stack output endpoints --show-secrets`. The first picture takes "
+            f"some minutes, while {first} wakes; the console's link shows how far it is"
+        )
+    steps.append("Give others a link of their own: `easel token`")
+    if spec.team.budget:
+        steps.append(ACTIVATE)
+    return steps
+
+
+def _endpoint(endpoint: Endpoint, at: Reached) -> dict[str, Any]:
+    costs = hourly(endpoint)
+    return {
+        "url": at.url,
+        "link": at.link,
+        "shape": endpoint.shape,
+        "replicas": {"min": endpoint.replicas.min, "max": endpoint.replicas.max},
+        "dollars_per_hour": {
+            "asleep": round(costs.asleep, 4),
+            "min": round(costs.min, 4),
+            "max": round(costs.max, 4),
+        },
+    }
+
+
+def _kept(filesystem: Filesystem, buckets: Buckets) -> list[pulumi.Output[str]]:
+    """The data that `pulumi destroy` leaves, and how it is had again or done away with."""
+    return [
+        pulumi.Output.format(
+            "{0}: models and pictures. Have them again with easel:team.storage.existing: {0}", filesystem.id
+        ),
+        pulumi.Output.format("s3://{0}: uploads", buckets.uploads),
+    ]
