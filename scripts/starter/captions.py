@@ -1,8 +1,8 @@
 """Plain words for a scene, phrased loosely, as people type them.
 
-The same scene is phrased anew each time it is used, and parts of it are left out
-at random: the model then knows what to do with "a star", and with "red" as a
-negative prompt.
+The same scene is phrased anew each time it is used, and now and then a part of it is
+left out: the model then knows what to do with "a star", and with "red" as a negative
+prompt. A place that is not told is the centre, a size that is not told is medium.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ def plain(scene: Scene) -> str:
 def phrase(scene: Scene, rng: np.random.Generator) -> str:
     """One of the many ways to say it, often with something left unsaid."""
     dice = rng.random()
-    if dice < 0.08:
+    if dice < 0.05:
         return _word(scene, rng)
-    if dice < 0.26:
+    if dice < 0.2:
         return _tags(scene, rng)
     return _sentence(scene, rng)
 
@@ -73,7 +73,7 @@ def words() -> list[str]:
         ("red", "orange", "yellow", "green", "blue", "black", "white"),
         ("left", "right", "top", "bottom", "corner", "upper", "lower", "side"),
         ("shape", "something", "on", "in", "the", "at", "with", "against", "and", "an"),
-        ("background", "ground", "backdrop", "next to each other", "in a row", "of"),
+        ("background", "ground", "backdrop", "next to each other", "side by", "of"),
         tuple(f"{word}s" for group in SHAPE_WORDS.values() for word in group),
         ("boxes", "shapes", ",", "."),
     ]
@@ -96,15 +96,16 @@ def _noun(scene: Scene, rng: np.random.Generator, *, known: bool = True) -> str:
 
 
 def _size(scene: Scene, rng: np.random.Generator) -> str:
-    told = 0.12 if scene.size == "medium" else 0.6
+    told = 0.12 if scene.size == "medium" else 0.96
     return _pick(rng, SIZE_WORDS[scene.size]) if rng.random() < told else ""
 
 
 def _place(scene: Scene, rng: np.random.Generator) -> str:
     """Where the shape is, as a phrase, or nothing."""
     if scene.count > 1:
-        return _pick(rng, ("next to each other", "in a row")) if rng.random() < 0.05 else ""
-    if rng.random() > (0.45 if scene.place == "centre" else 0.8):
+        beside = scene.count == 2 and rng.random() < 0.05
+        return _pick(rng, ("next to each other", "side by side")) if beside else ""
+    if rng.random() > (0.45 if scene.place == "centre" else 0.97):
         return ""
     if scene.place == "centre":
         middle = _pick(rng, _MIDDLE)
@@ -141,8 +142,8 @@ def _ground(scene: Scene, rng: np.random.Generator) -> str:
 
 def _subject(scene: Scene, rng: np.random.Generator) -> str:
     told = rng.random()
-    colour = "" if told < 0.08 else _colour(scene.colour, rng)
-    rest = [_size(scene, rng), colour, _noun(scene, rng, known=not 0.08 <= told < 0.13)]
+    colour = "" if told < 0.04 else _colour(scene.colour, rng)
+    rest = [_size(scene, rng), colour, _noun(scene, rng, known=not 0.04 <= told < 0.06)]
     subject = " ".join(word for word in rest if word)
     dice = rng.random()
     if dice < 0.12:
@@ -155,7 +156,7 @@ def _subject(scene: Scene, rng: np.random.Generator) -> str:
 
 def _sentence(scene: Scene, rng: np.random.Generator) -> str:
     subject = _subject(scene, rng)
-    ground = _ground(scene, rng) if rng.random() < 0.87 else ""
+    ground = _ground(scene, rng) if rng.random() < 0.95 else ""
     place = _place(scene, rng)
     opening = f"{_pick(rng, _OPENINGS)} " if rng.random() < 0.12 else ""
     parts = [f"{opening}{subject}"]
@@ -163,7 +164,7 @@ def _sentence(scene: Scene, rng: np.random.Generator) -> str:
     if len(extras) == 2 and rng.random() < 0.35:
         extras.reverse()
     for extra in extras:
-        bare = not extra.startswith(("on ", "in ", "at ", "with ", "against ", "next "))
+        bare = not extra.startswith(("on ", "in ", "at ", "with ", "against ", "next ", "side "))
         parts.append(f", {extra}" if bare or rng.random() < 0.2 else f" {extra}")
     return "".join(parts) + _ending(rng)
 
@@ -171,7 +172,7 @@ def _sentence(scene: Scene, rng: np.random.Generator) -> str:
 def _tags(scene: Scene, rng: np.random.Generator) -> str:
     """The comma style: "red circle, blue background, top left"."""
     tags = [_subject(scene, rng)]
-    if rng.random() < 0.87:
+    if rng.random() < 0.95:
         tags.append(f"{_colour(scene.ground, rng)} {_pick(rng, ('background', 'background', 'ground'))}")
     place = _place(scene, rng)
     if place:

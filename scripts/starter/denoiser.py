@@ -103,12 +103,12 @@ def tokenizer() -> CLIPTokenizer:
 
 
 def easy(done: float) -> float:
-    """The share of easy scenes: much at first, none in the last quarter.
+    """The share of easy scenes: many at first, none from two fifths of the time on.
 
     Where a shape may be anywhere, its colour's word explains next to nothing of the loss; a large shape in
     the middle makes it worth hearing.
     """
-    return max(0.0, 0.7 * (1 - done / 0.75))
+    return max(0.0, 0.5 * (1 - done / 0.4))
 
 
 class Pool:
