@@ -4,12 +4,26 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra.shapes import SHAPES
 from infra.spec import Endpoint, Spec
 
 HIGHEST_PORT = 65535
+
+HTTPS = 443
+"""On instances all answer at the same port, and the host tells them apart."""
+
+STUDIO_PORT = 7860
+"""Where easel's studio listens in its container."""
+
+STUDIO_USER = 1000
+"""Who it runs as: the owner of all files of the team's file system."""
+
+READY, DRAINED = "ready", "drained"
+"""Lifecycle hooks: the host says that a new instance is ready, the gateway that an old one is empty."""
 
 
 def ports_of(spec: Spec, first: int, kept: Mapping[str, int] | None = None) -> dict[str, int]:
@@ -54,6 +68,94 @@ def endpoint_config(name: str, endpoint: Endpoint, port: int) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Provisioned:
+    """What AWS made for an endpoint, as far as its configuration names it."""
+
+    host: str
+    """`studio.art.example.com`."""
+    link_hash: str
+    group: str
+    log_group: str
+    image: str
+    """The studio's image by digest; an own container takes the place of it."""
+    secrets: Mapping[str, str]
+    """Variable → ARN."""
+    file_system: str
+    models: str
+    outputs: str | None
+
+
+def team_on_instances(
+    spec: Spec, region: str, console_host: str, link_hash: str, gateway_image: str
+) -> dict[str, Any]:
+    """What `config/team.json` holds on AWS."""
+    team = spec.team
+    return {
+        **team_config(spec, HTTPS),
+        "region": region,
+        "bind": "0.0.0.0",  # noqa: S104 - the machine is the door, and its security group opens 80 and 443 only
+        "console": {"port": HTTPS, "host": console_host, "link": {"hash": link_hash}},
+        "acme": {"email": team.budget.notify if team.budget else None},
+        "budget": {"monthly": team.budget.monthly, "stop": team.budget.stop} if team.budget else None,
+        "members": team.members.model_dump() if team.members else None,
+        "gateway": {"image": gateway_image},
+    }
+
+
+def endpoint_on_instances(name: str, endpoint: Endpoint, made: Provisioned) -> dict[str, Any]:
+    """What `config/<endpoint>.json` holds on AWS."""
+    return {
+        **endpoint_config(name, endpoint, HTTPS),
+        "host": made.host,
+        "link": {"hash": made.link_hash},
+        "instances": {
+            "group": made.group,
+            "hook": READY,
+            "farewell": DRAINED,
+            "warm": endpoint.warm,
+            "capacity": endpoint.capacity,
+            "price": SHAPES[endpoint.shape].price,
+            "log_group": made.log_group,
+        },
+        "container": container(endpoint, made.image, made.secrets),
+        "storage": {
+            "file_system": made.file_system,
+            "models": made.models,
+            "outputs": made.outputs,
+            "retention": endpoint.storage.retention,
+        },
+    }
+
+
+def container(endpoint: Endpoint, studio: str, secrets: Mapping[str, str]) -> dict[str, Any]:
+    """The container of an endpoint: easel's studio, or its own."""
+    own = endpoint.image
+    return {
+        "image": own.ref if own else studio,
+        "port": port_inside(endpoint),
+        "command": own.command if own else None,
+        "health": (None if own.health == "none" else own.health) if own else "/internal/ping",
+        "load": own.load if own else "easel",
+        "user": own.user if own else STUDIO_USER,
+        "gpu": SHAPES[endpoint.shape].gpu is not None,
+        "mounts": [mount.model_dump() for mount in own.mounts] if own else [],
+        "env": dict(endpoint.env),
+        "secrets": dict(secrets),
+        "registry": own.registry if own else None,
+    }
+
+
+def port_inside(endpoint: Endpoint) -> int:
+    """The port that the container of an endpoint listens on."""
+    return endpoint.image.port if endpoint.image and endpoint.image.port else STUDIO_PORT
+
+
+def text(content: Mapping[str, Any]) -> str:
+    """Configuration as it is written: one form, so that what has not changed is not a change."""
+    return json.dumps(content, indent=1) + "\n"
+
+
 def render(spec: Spec, folder: Path, ports: Mapping[str, int], console_port: int) -> None:
     """Write the configuration, each file whole or not at all, and remove that of endpoints that are gone."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,13 +169,13 @@ def render(spec: Spec, folder: Path, ports: Mapping[str, int], console_port: int
 
 
 def _write(file: Path, content: Mapping[str, Any]) -> None:
-    text = json.dumps(content, indent=1) + "\n"
-    if file.is_file() and file.read_text() == text:
+    written = text(content)
+    if file.is_file() and file.read_text() == written:
         return  # the gateway follows changes; this is none
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
     try:
         with os.fdopen(descriptor, "w") as out:
-            out.write(text)
+            out.write(written)
             out.flush()
             os.fsync(out.fileno())
         os.replace(name, file)

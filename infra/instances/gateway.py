@@ -1,0 +1,216 @@
+"""The gateway's machine: the one that stands all the time, and the only one that the world can reach."""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import render
+from infra.buckets import Buckets
+from infra.domain import Domain
+from infra.image import Image
+from infra.instances import user_data
+from infra.instances.machines import Machines
+from infra.instances.policies import Account, gateway_statements
+from infra.instances.roles import InstanceRole, this_account
+from infra.link import Link
+from infra.network import Network
+from infra.shapes import GATEWAY
+from infra.spec import Spec
+from infra.tags import Tags
+
+ROOT, DATA = 12, 8
+"""GiB of its disks: the system with its images, and `/data` with certificates and the gateway's files."""
+
+DEVICE = "/dev/sdf"
+
+CONSOLE = "console"
+
+LOGS_KEPT = 14
+"""Days."""
+
+
+@dataclass(frozen=True)
+class GatewayHostArgs:
+    """What the gateway's machine is made from."""
+
+    spec: Spec
+    tags: Tags
+    network: Network
+    buckets: Buckets
+    domain: Domain
+    image: Image
+    console_link: Link
+
+
+class GatewayHost(pulumi.ComponentResource):
+    """One small instance that recovers by itself, its address, its disk, and what tells it of the team.
+
+    It is told nothing about endpoints: those are read from the configuration bucket, so one more replaces
+    no machine. It is replaced when the scripts of its host change; address and disk then move along.
+    """
+
+    address: pulumi.Output[str]
+    role_arn: pulumi.Output[str]
+    account: Account
+    machines: Machines
+
+    def __init__(self, name: str, args: GatewayHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("easel:instances:GatewayHost", name, None, opts)
+        self._args, self._tags = args, args.tags
+        self._inside = pulumi.ResourceOptions(parent=self)
+        self.account = this_account(self)
+        self.machines = Machines(args.spec.team.machine_images, self)
+        self._logs = aws.cloudwatch.LogGroup(
+            self._tags.name("gateway"),
+            # Without a noun: below the team's name are its endpoints, and one may be called gateway.
+            name=f"/easel/{self._tags.team}",
+            retention_in_days=LOGS_KEPT,
+            tags=self._tags.of_team("gateway"),
+            opts=self._inside,
+        )
+        role = self._role()
+        disk = self._disk()
+        instance = self._instance(role, disk)
+        self._attach(instance, disk)
+        self._recover(instance)
+        self.address, self.role_arn = self._address(instance), role.arn
+        self._configuration()
+        args.domain.record(CONSOLE, self.address, self._inside)
+        self.register_outputs({"address": self.address, "role_arn": self.role_arn})
+
+    def _role(self) -> InstanceRole:
+        members = self._args.spec.team.members
+        secrets = [members.client_secret] if members and members.client_secret else []
+        buckets, image = self._args.buckets, self._args.image
+        statements = pulumi.Output.all(buckets.config_arn, image.repository_arns).apply(
+            lambda found: gateway_statements(self.account, self._tags.team, found[0], found[1], secrets)
+        )
+        return InstanceRole(
+            self._tags.name("gateway"),
+            f"The gateway of team {self._tags.team}: wakes its endpoints and puts them to sleep",
+            statements,
+            self._tags.of_team("gateway"),
+            self._inside,
+        )
+
+    def _disk(self) -> aws.ebs.Volume:
+        """Certificates and what the gateway keeps. It stays when the stack goes, as it is data."""
+        return aws.ebs.Volume(
+            self._tags.name("gateway-data"),
+            availability_zone=self._args.network.zones[0],
+            size=DATA,
+            type="gp3",
+            encrypted=True,
+            tags=self._tags.of_team("gateway-data"),
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+        )
+
+    def _instance(self, role: InstanceRole, disk: aws.ebs.Volume) -> aws.ec2.Instance:
+        machine = self.machines.gateway
+        told = pulumi.Output.all(self._args.buckets.config, self._logs.name, disk.id).apply(
+            lambda found: user_data.gateway(
+                user_data.Gateway(self.account.region, self._tags.team, found[0], found[1], found[2])
+            )
+        )
+        tags = self._tags.of_team("gateway")
+        return aws.ec2.Instance(
+            self._tags.name("gateway"),
+            ami=machine.image_id,
+            instance_type=GATEWAY.name,
+            subnet_id=self._args.network.subnet_ids[0],
+            vpc_security_group_ids=[self._args.network.gateway_group_id],
+            # To fetch its image by before the Elastic IP is its own.
+            associate_public_ip_address=True,
+            iam_instance_profile=role.profile_name,
+            # A burst that goes on is throttled and not billed: what the floor costs is a promise.
+            credit_specification=aws.ec2.InstanceCreditSpecificationArgs(cpu_credits="standard"),
+            maintenance_options=aws.ec2.InstanceMaintenanceOptionsArgs(auto_recovery="default"),
+            metadata_options=aws.ec2.InstanceMetadataOptionsArgs(
+                http_endpoint="enabled",
+                http_tokens="required",
+                # The gateway's container is on the host's own network, one hop away; another one is two.
+                http_put_response_hop_limit=1,
+            ),
+            root_block_device=aws.ec2.InstanceRootBlockDeviceArgs(
+                volume_type="gp3",
+                volume_size=max(ROOT, machine.least),
+                encrypted=True,
+                delete_on_termination=True,
+                tags=tags,
+            ),
+            user_data=told,
+            # cloud-init runs once in an instance's life: in an old one, new scripts would never run.
+            user_data_replace_on_change=True,
+            tags=tags,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[role.policy],
+                # Address and disk can be one machine's only.
+                delete_before_replace=True,
+                ignore_changes=machine.ignored("ami"),
+            ),
+        )
+
+    def _attach(self, instance: aws.ec2.Instance, disk: aws.ebs.Volume) -> None:
+        aws.ec2.VolumeAttachment(
+            self._tags.name("gateway-data"),
+            device_name=DEVICE,
+            volume_id=disk.id,
+            instance_id=instance.id,
+            # A mounted disk is not given up while the machine runs.
+            stop_instance_before_detaching=True,
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+
+    def _recover(self, instance: aws.ec2.Instance) -> None:
+        """`auto_recovery` moves it off broken hardware; a system that hangs is started again by this."""
+        aws.cloudwatch.MetricAlarm(
+            self._tags.name("gateway-hangs"),
+            alarm_description="The gateway's system does not answer: start it again",
+            namespace="AWS/EC2",
+            metric_name="StatusCheckFailed_Instance",
+            dimensions={"InstanceId": instance.id},
+            statistic="Maximum",
+            period=60,
+            evaluation_periods=3,
+            threshold=1,
+            comparison_operator="GreaterThanOrEqualToThreshold",
+            alarm_actions=[f"arn:{self.account.partition}:automate:{self.account.region}:ec2:reboot"],
+            tags=self._tags.of_team("gateway-hangs"),
+            opts=self._inside,
+        )
+
+    def _address(self, instance: aws.ec2.Instance) -> pulumi.Output[str]:
+        address = aws.ec2.Eip(
+            self._tags.name("gateway"),
+            domain="vpc",
+            tags=self._tags.of_team("gateway"),
+            opts=self._inside,
+        )
+        aws.ec2.EipAssociation(
+            self._tags.name("gateway"),
+            allocation_id=address.allocation_id,
+            instance_id=instance.id,
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        return address.public_ip
+
+    def _configuration(self) -> None:
+        args = self._args
+        content = pulumi.Output.all(args.console_link.hash, args.image.gateway).apply(
+            lambda found: render.text(
+                render.team_on_instances(
+                    args.spec, self.account.region, args.domain.host(CONSOLE), found[0], found[1]
+                )
+            )
+        )
+        aws.s3.BucketObjectv2(
+            self._tags.name("team-configuration"),
+            bucket=args.buckets.config,
+            key="config/team.json",
+            content=content,
+            content_type="application/json",
+            tags=self._tags.of_team("team-configuration"),
+            opts=self._inside,
+        )

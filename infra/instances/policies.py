@@ -1,0 +1,310 @@
+"""What roles of easel may do: policy statements as pure functions of names and ARNs.
+
+Each statement's `Sid` says what it is for. Where `Resource` is `*`, AWS lets the action name nothing smaller,
+and `EVERYWHERE` says so by Sid; a test lets no other pass. What is shared within a team is held by the tags
+that only the Pulumi program sets (`easel:team`, `easel:endpoint`), never by how a name begins: `easel-art-*`
+is also team `art-2`'s. Actions, resources and condition keys are those of AWS's Service Authorization
+Reference.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Statement = dict[str, Any]
+
+EVERYWHERE = {
+    "SeeGroupsAndInstances": "ec2:Describe* and autoscaling:Describe* take no resource; they read only",
+    "LogInToRegistry": "ecr:GetAuthorizationToken takes no resource; what may be pulled is named beside it",
+    "BeReachedBySessionManager": "the channels of SSM take no resource; what a person may do there, IAM "
+    "decides about the person",
+}
+"""Why a statement names no resource, by its Sid."""
+
+TRUST_OF_INSTANCES = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Sid": "OnlyInstances",
+            "Effect": "Allow",
+            "Principal": {"Service": "ec2.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
+}
+"""Who may take a role: EC2, for an instance whose profile it is in."""
+
+_ECR = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<name>[^@:]+)"
+)
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where the stack lives, as ARNs are spelled."""
+
+    partition: str
+    region: str
+    id: str
+
+    def arn(self, service: str, resource: str) -> str:
+        """`account.arn("logs", "log-group:/easel/art")`, in this account and region."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.id}:{resource}"
+
+
+def document(statements: Sequence[Statement]) -> str:
+    """The policy's text. Equal statements give equal text, so that a preview shows no change that is none."""
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)}, sort_keys=True)
+
+
+def gateway_statements(
+    account: Account,
+    team: str,
+    bucket_arn: str,
+    repository_arns: Sequence[str],
+    secret_arns: Sequence[str] = (),
+) -> list[Statement]:
+    """What the gateway may do. It names no endpoint, so that one more changes nothing here."""
+    of_team = {"StringEquals": {"aws:ResourceTag/easel:team": team}}
+    groups = account.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/easel-*")
+    return [
+        {
+            "Sid": "SeeGroupsAndInstances",
+            "Effect": "Allow",
+            "Action": [
+                "autoscaling:DescribeAutoScalingGroups",
+                "autoscaling:DescribeAutoScalingInstances",
+                "autoscaling:DescribeLifecycleHooks",
+                "autoscaling:DescribeScalingActivities",
+                "autoscaling:DescribeWarmPool",
+                "ec2:DescribeInstanceStatus",
+                "ec2:DescribeInstances",
+            ],
+            "Resource": "*",
+        },
+        {
+            "Sid": "WakeAndSleepOwnGroups",
+            "Effect": "Allow",
+            "Action": [
+                "autoscaling:CompleteLifecycleAction",
+                "autoscaling:PutWarmPool",
+                "autoscaling:RecordLifecycleActionHeartbeat",
+                "autoscaling:SetDesiredCapacity",
+                "autoscaling:SetInstanceHealth",
+                "autoscaling:SetInstanceProtection",
+            ],
+            "Resource": groups,
+            "Condition": of_team,
+        },
+        {
+            # Spot has run out: the share of on-demand goes up until it is back. Nothing else is changed by
+            # this; a request with a launch template needs ec2:RunInstances too, which is not here.
+            "Sid": "BuyOnDemandWhereSpotComesFirst",
+            "Effect": "Allow",
+            "Action": "autoscaling:UpdateAutoScalingGroup",
+            "Resource": groups,
+            "Condition": {
+                "StringEquals": of_team["StringEquals"] | {"aws:ResourceTag/easel:capacity": "spot-first"},
+                "Null": {
+                    f"autoscaling:{key}": "true"
+                    for key in (
+                        "MinSize",
+                        "MaxSize",
+                        "InstanceTypes",
+                        "LaunchConfigurationName",
+                        "VPCZoneIdentifiers",
+                    )
+                },
+            },
+        },
+        {
+            # The whole bucket is the team's configuration. A condition on the prefix would turn the answer
+            # for an object that is not there yet from 404 into 403.
+            "Sid": "SeeWhatIsThere",
+            "Effect": "Allow",
+            "Action": "s3:ListBucket",
+            "Resource": bucket_arn,
+        },
+        _read_objects("FollowConfiguration", bucket_arn, ["config/*"]),
+        {
+            "Sid": "KeepTokensAndSpending",
+            "Effect": "Allow",
+            "Action": ["s3:GetObject", "s3:PutObject"],
+            "Resource": f"{bucket_arn}/run/*",
+        },
+        {
+            "Sid": "ShowLogs",
+            "Effect": "Allow",
+            "Action": ["logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents"],
+            # The slash ends the team's name.
+            "Resource": account.arn("logs", f"log-group:/easel/{team}/*"),
+        },
+        _write_logs(account.arn("logs", f"log-group:/easel/{team}")),
+        *_pull(repository_arns),
+        *_secrets(secret_arns),
+        _sessions(),
+    ]
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the role of an endpoint's instances is made from."""
+
+    account: Account
+    team: str
+    endpoint: str
+    bucket_arn: str
+    file_system_arn: str
+    access_point_arns: Sequence[str]
+    """The team's models, and this endpoint's own outputs."""
+    log_group_arn: str
+    repository_arns: Sequence[str]
+    secret_arns: Sequence[str]
+    models: Sequence[str]
+    """Addresses of the spec; those in S3 may be read."""
+
+
+def host_statements(host: Host) -> list[Statement]:
+    """What an instance of an endpoint may do. Its container gets none of it (IMDS ends at the host)."""
+    own = {
+        "aws:ResourceTag/easel:team": host.team,
+        "aws:ResourceTag/easel:endpoint": host.endpoint,
+    }
+    account = host.account
+    statements = [
+        _read_objects(
+            "ReadOwnConfiguration", host.bucket_arn, ["config/team.json", f"config/{host.endpoint}.json"]
+        ),
+        {
+            "Sid": "MountOwnFolders",
+            "Effect": "Allow",
+            "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
+            "Resource": host.file_system_arn,
+            # That it is by TLS, the file system's own policy asks.
+            "Condition": {
+                "StringEquals": {"elasticfilesystem:AccessPointArn": sorted(host.access_point_arns)}
+            },
+        },
+        {
+            "Sid": "TellOwnPhase",
+            "Effect": "Allow",
+            "Action": "ec2:CreateTags",
+            "Resource": account.arn("ec2", "instance/*"),
+            "Condition": {
+                "StringEquals": own,
+                # Without Null, a request that names no key would pass ForAllValues.
+                "ForAllValues:StringEquals": {"aws:TagKeys": ["easel:phase", "easel:why"]},
+                "Null": {"aws:TagKeys": "false"},
+            },
+        },
+        {
+            "Sid": "SayThatItIsReady",
+            "Effect": "Allow",
+            "Action": ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"],
+            "Resource": account.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/easel-*"),
+            "Condition": {"StringEquals": own},
+        },
+        _write_logs(host.log_group_arn),
+        *_pull(host.repository_arns),
+        *_secrets(host.secret_arns),
+        _sessions(),
+    ]
+    objects = [arn for arn in (object_arn(account.partition, model) for model in host.models) if arn]
+    if objects:
+        statements.append(
+            {
+                "Sid": "FetchModels",
+                "Effect": "Allow",
+                "Action": "s3:GetObject",
+                "Resource": sorted(set(objects)),
+            }
+        )
+    return statements
+
+
+def object_arn(partition: str, address: str) -> str | None:
+    """The ARN of a model's `s3://bucket/key`, exactly that key; None for another kind of address."""
+    found = re.fullmatch(r"s3://(?P<bucket>[^/?#]+)/(?P<key>[^?#]+)([?#].*)?", address)
+    if not found:
+        return None
+    # In a policy these three mean something; a key that holds one would name more than itself.
+    key = re.sub(r"[*?$]", lambda sign: f"${{{sign[0]}}}", found["key"])
+    return f"arn:{partition}:s3:::{found['bucket']}/{key}"
+
+
+def repository_arn(partition: str, reference: str) -> str | None:
+    """The ARN of the ECR repository that an image reference names, or None for another registry."""
+    found = _ECR.match(reference)
+    if not found:
+        return None
+    return f"arn:{partition}:ecr:{found['region']}:{found['account']}:repository/{found['name']}"
+
+
+def _read_objects(sid: str, bucket_arn: str, keys: Sequence[str]) -> Statement:
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": "s3:GetObject",
+        "Resource": [f"{bucket_arn}/{key}" for key in keys],
+    }
+
+
+def _write_logs(group_arn: str) -> Statement:
+    return {
+        "Sid": "WriteOwnLog",
+        "Effect": "Allow",
+        "Action": ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+        # Some actions are asked about the group, some about `<group>:*`, some about a stream of it.
+        "Resource": [group_arn, f"{group_arn}:*"],
+    }
+
+
+def _pull(repository_arns: Sequence[str]) -> list[Statement]:
+    if not repository_arns:
+        return []
+    return [
+        {
+            "Sid": "LogInToRegistry",
+            "Effect": "Allow",
+            "Action": "ecr:GetAuthorizationToken",
+            "Resource": "*",
+        },
+        {
+            "Sid": "PullImage",
+            "Effect": "Allow",
+            "Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            "Resource": sorted(set(repository_arns)),
+        },
+    ]
+
+
+def _secrets(arns: Sequence[str]) -> list[Statement]:
+    if not arns:
+        return []
+    return [
+        {
+            "Sid": "ReadOwnSecrets",
+            "Effect": "Allow",
+            "Action": "secretsmanager:GetSecretValue",
+            "Resource": sorted(set(arns)),
+        }
+    ]
+
+
+def _sessions() -> Statement:
+    # The least that Session Manager asks for. AmazonSSMManagedInstanceCore would also read every parameter of
+    # the account (ssm:GetParameter on *).
+    return {
+        "Sid": "BeReachedBySessionManager",
+        "Effect": "Allow",
+        "Action": [
+            "ssm:UpdateInstanceInformation",
+            "ssmmessages:CreateControlChannel",
+            "ssmmessages:CreateDataChannel",
+            "ssmmessages:OpenControlChannel",
+            "ssmmessages:OpenDataChannel",
+        ],
+        "Resource": "*",
+    }

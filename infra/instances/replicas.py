@@ -1,0 +1,239 @@
+"""One endpoint on instances: its group, what its instances start from, may do and are told; its address."""
+
+import math
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import render
+from infra.buckets import Buckets
+from infra.domain import Domain
+from infra.filesystem import NFS, Filesystem
+from infra.image import Image
+from infra.instances.gateway import GatewayHost
+from infra.instances.group import GroupArgs, endpoint_group
+from infra.instances.policies import Host, host_statements, repository_arn
+from infra.instances.roles import InstanceRole
+from infra.instances.template import TemplateArgs, launch_template
+from infra.link import Link, LinkArgs
+from infra.network import HTTP, HTTPS, Network, Rules
+from infra.shapes import SHAPES
+from infra.spec import Endpoint, Spec
+from infra.tags import Tags
+
+LOGS_KEPT = 14
+"""Days."""
+
+
+class NoSecret(pulumi.RunError):
+    """A secret that the endpoint names is not there."""
+
+
+@dataclass(frozen=True)
+class ReplicasArgs:
+    """What an endpoint is made from."""
+
+    spec: Spec
+    name: str
+    endpoint: Endpoint
+    tags: Tags
+    network: Network
+    filesystem: Filesystem
+    buckets: Buckets
+    domain: Domain
+    image: Image
+    gateway: GatewayHost
+
+
+class Replicas(pulumi.ComponentResource):
+    """An endpoint. All that is its own is a child of it, so that it comes and goes without touching another.
+
+    Raises NoSecret, at preview, for a secret that is not there.
+    """
+
+    url: pulumi.Output[str]
+    link: pulumi.Output[str]
+    """The address with the first token in it, a secret."""
+    group_name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ReplicasArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("easel:instances:Replicas", name, None, opts)
+        self._args, self._tags = args, args.tags
+        self._inside = pulumi.ResourceOptions(parent=self)
+        self._host = args.domain.host(args.name)
+        url = f"https://{self._host}"
+        link = Link(self._named("link"), LinkArgs(url), self._inside)
+        named = args.endpoint.secrets.items()
+        self._secrets = {variable: self._secret(variable, at) for variable, at in named}
+        self._outputs = self._outputs_folder()
+        self._logs = aws.cloudwatch.LogGroup(
+            self._named("logs"),
+            name=f"/easel/{self._tags.team}/{args.name}",
+            retention_in_days=LOGS_KEPT,
+            tags=self._tagged("logs"),
+            opts=self._inside,
+        )
+        security_group = self._security_group()
+        group = self._group(self._role(), security_group)
+        self._configuration(group, link)
+        args.domain.record(args.name, args.gateway.address, self._inside)
+        self.url, self.link, self.group_name = pulumi.Output.from_input(url), link.url, group.name
+        self.register_outputs({"url": self.url, "link": self.link, "group_name": self.group_name})
+
+    def _named(self, noun: str) -> str:
+        return self._tags.name(noun, self._args.name)
+
+    def _tagged(self, noun: str) -> dict[str, str]:
+        return self._tags.of_endpoint(self._args.name, noun)
+
+    def _secret(self, variable: str, at: str) -> str:
+        """The ARN of a secret that the spec gives by ARN or by name."""
+        if at.startswith("arn:"):
+            return at
+        try:
+            return aws.secretsmanager.get_secret(name=at, opts=pulumi.InvokeOptions(parent=self)).arn
+        except Exception as error:
+            # The provider has no type for it: a plain Exception with the words of the lookup.
+            if "couldn't find resource" not in str(error) and "ResourceNotFound" not in str(error):
+                raise
+            raise NoSecret(
+                f"easel:endpoints.{self._args.name}.secrets.{variable}: Secrets Manager has no secret {at} "
+                f"in this region. `aws secretsmanager create-secret --name {at}` makes it, or give an ARN"
+            ) from None
+
+    def _outputs_folder(self) -> aws.efs.AccessPoint | None:
+        """The endpoint's own folder of pictures; without `storage.outputs` it has none."""
+        own = self._args.endpoint.image
+        asked = own is not None and any(mount.source == "outputs" for mount in own.mounts)
+        if not self._args.endpoint.storage.outputs and not asked:
+            return None
+        return self._args.filesystem.access_point(
+            "outputs", f"/outputs/{self._args.name}", self._tagged("outputs"), self._inside
+        )
+
+    def _security_group(self) -> aws.ec2.SecurityGroup:
+        """In: the gateway, at the container's port. Out: HTTP, HTTPS, and the file system."""
+        network, files = self._args.network, self._args.filesystem
+        port = render.port_inside(self._args.endpoint)
+        group = aws.ec2.SecurityGroup(
+            self._named("replicas"),
+            description=f"Replicas of {self._args.name}: only the gateway comes in",
+            vpc_id=network.vpc_id,
+            tags=self._tagged("replicas"),
+            opts=self._inside,
+        )
+        rules = Rules(self._tags, group.id, self._inside, self._args.name)
+        rules.from_group("from-gateway", port, network.gateway_group_id)
+        rules.to_world("http-out", HTTP)
+        rules.to_world("https-out", HTTPS)
+        rules.to_group("to-files", NFS, files.security_group_id)
+        # The other ends of the two, in groups of the team; the rules are this endpoint's and go with it.
+        gateway = Rules(self._tags, network.gateway_group_id, self._inside, self._args.name)
+        gateway.to_group("gateway-out", port, group.id)
+        Rules(self._tags, files.security_group_id, self._inside, self._args.name).from_group(
+            "files-in", NFS, group.id
+        )
+        return group
+
+    def _role(self) -> InstanceRole:
+        args, files = self._args, self._args.filesystem
+        outputs_arn = self._outputs.arn if self._outputs else None
+        statements = pulumi.Output.all(
+            bucket=args.buckets.config_arn,
+            files=files.arn,
+            points=[files.models_arn, *([outputs_arn] if outputs_arn is not None else [])],
+            logs=self._logs.arn,
+            repositories=args.image.repository_arns,
+        ).apply(
+            lambda found: host_statements(
+                Host(
+                    args.gateway.account,
+                    self._tags.team,
+                    args.name,
+                    bucket_arn=found["bucket"],
+                    file_system_arn=found["files"],
+                    access_point_arns=found["points"],
+                    log_group_arn=found["logs"],
+                    repository_arns=self._repositories(found["repositories"]),
+                    secret_arns=[*self._secrets.values(), *self._registry()],
+                    models=args.endpoint.models,
+                )
+            )
+        )
+        return InstanceRole(
+            self._named("replicas"),
+            f"Instances of endpoint {args.name} of team {self._tags.team}",
+            statements,
+            {**self._tagged("replicas"), **files.role_tags(outputs_arn)},
+            self._inside,
+        )
+
+    def _repositories(self, easel: list[str]) -> list[str]:
+        """Where the endpoint's image is pulled from, as far as that is ECR."""
+        own = self._args.endpoint.image
+        if own is None:
+            return easel
+        arn = repository_arn(self._args.gateway.account.partition, own.ref)
+        return [arn] if arn else []
+
+    def _registry(self) -> list[str]:
+        own = self._args.endpoint.image
+        return [own.registry] if own and own.registry else []
+
+    def _group(self, role: InstanceRole, security_group: aws.ec2.SecurityGroup) -> aws.autoscaling.Group:
+        args, shape = self._args, SHAPES[self._args.endpoint.shape]
+        machines = args.gateway.machines
+        machine = machines.gpu if shape.gpu else machines.gateway
+        template = launch_template(
+            self._named("replicas"),
+            TemplateArgs(
+                machine,
+                args.gateway.account.region,
+                instance_type=shape.instance_types[0].name,
+                disk=max(math.ceil(args.endpoint.storage.disk / 2**30), machine.least),
+                profile_arn=role.profile_arn,
+                security_group_id=security_group.id,
+                bucket=args.buckets.config,
+                log_group=self._logs.name,
+                team=self._tags.team,
+                endpoint=args.name,
+                tags=self._tagged("replicas"),
+            ),
+            self._inside,
+        )
+        return endpoint_group(
+            self._named("replicas"),
+            GroupArgs(args.endpoint, template, args.network.subnet_ids, self._tagged("replicas")),
+            # A warm pool launches at once: without its policy an instance could not even read what it is for.
+            pulumi.ResourceOptions(parent=self, depends_on=[role.policy]),
+        )
+
+    def _configuration(self, group: aws.autoscaling.Group, link: Link) -> None:
+        args, files = self._args, self._args.filesystem
+        content = pulumi.Output.all(
+            link_hash=link.hash,
+            group=group.name,
+            log_group=self._logs.name,
+            image=args.image.studio,
+            file_system=files.id,
+            models=files.models_id,
+            outputs=self._outputs.id if self._outputs else None,
+        ).apply(
+            lambda found: render.text(
+                render.endpoint_on_instances(
+                    args.name,
+                    args.endpoint,
+                    render.Provisioned(host=self._host, secrets=self._secrets, **found),
+                )
+            )
+        )
+        aws.s3.BucketObjectv2(
+            self._named("configuration"),
+            bucket=args.buckets.config,
+            key=f"config/{args.name}.json",
+            content=content,
+            content_type="application/json",
+            tags=self._tagged("configuration"),
+            opts=self._inside,
+        )
