@@ -1,4 +1,4 @@
-"""The Pulumi program of a team's stack.
+"""The Pulumi program of a team's stack: what `pulumi up` provisions, in order.
 
 Pulumi starts it inside this folder, so the repository's root goes on the path first.
 """
@@ -8,6 +8,48 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from infra.program import run
+from infra.buckets import Buckets, BucketsArgs
+from infra.budget import Alarm, AlarmArgs
+from infra.domain import Domain, DomainArgs
+from infra.filesystem import Filesystem, FilesystemArgs
+from infra.image import Image, ImageArgs
+from infra.instances.gateway import GatewayHost, GatewayHostArgs
+from infra.instances.replicas import Replicas, ReplicasArgs
+from infra.link import Link, LinkArgs
+from infra.network import Network, NetworkArgs
+from infra.outputs import export
+from infra.preview import show_costs
+from infra.program import spec_of_stack
+from infra.tags import Tags
 
-run()
+# The team's file, with every fault told before anything is registered; and what it will cost.
+spec = spec_of_stack()
+tags = Tags.of_stack(spec.name)
+team = spec.name
+show_costs(spec)
+
+# What the team shares.
+network = Network(f"{team}-network", NetworkArgs(spec, tags))
+filesystem = Filesystem(f"{team}-filesystem", FilesystemArgs(spec, tags, network))
+buckets = Buckets(f"{team}-buckets", BucketsArgs(tags))
+domain = Domain(f"{team}-domain", DomainArgs(spec, tags))
+image = Image(f"{team}-image", ImageArgs(spec, tags))
+if spec.team.budget:
+    Alarm(f"{team}-alarm", AlarmArgs(spec.team.budget, tags))
+
+# The one machine that stands all the time: the door, the console, and who wakes the others.
+console = Link(f"{team}-console", LinkArgs(f"https://{domain.host('console')}"))
+gateway = GatewayHost(
+    f"{team}-gateway", GatewayHostArgs(spec, tags, network, buckets, domain, image, console)
+)
+
+# An endpoint each: its group of instances, its folder, its address, its first token.
+endpoints = {
+    name: Replicas(
+        f"{team}-{name}",
+        ReplicasArgs(spec, name, endpoint, tags, network, filesystem, buckets, domain, image, gateway),
+    )
+    for name, endpoint in spec.endpoints.items()
+}
+
+export(spec, endpoints, console, domain, filesystem, buckets)

@@ -1,5 +1,6 @@
 """The team's place in the DNS: a hosted zone, and a record for the console and each endpoint."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -28,7 +29,7 @@ class Domain(pulumi.ComponentResource):
     """A hosted zone that is there, or a new one with `zone: create`. Raises NoZone at preview."""
 
     zone_id: pulumi.Output[str]
-    name_servers: pulumi.Output[list[str]] | None
+    name_servers: pulumi.Output[Sequence[str]] | None
     """What to delegate the domain to, where the zone is new; None where it was there."""
     name: str
     """Such as `art.example.com`."""

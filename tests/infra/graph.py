@@ -1,0 +1,356 @@
+"""Runs the real Pulumi program under mocks and keeps every resource that it registers.
+
+    graph = provision({"studio": {"shape": "gpu.a10"}})
+    graph.of("aws:ec2/securityGroup:SecurityGroup")
+
+Lookups are answered by a `World`, as AWS answers them. There is no engine: what depends on state (diffs,
+replacements) is told by comparing two graphs.
+"""
+
+import asyncio
+import json
+import logging
+import runpy
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pulumi
+from google.protobuf import json_format
+from pulumi.runtime.mocks import MockMonitor
+from pulumi.runtime.settings import set_root_resource
+from pulumi.runtime.stack import run_in_stack
+
+from infra.link import token_provider
+
+INFRA = Path(__file__).resolve().parents[2] / "infra"
+ACCOUNT, REGION = "111122223333", "us-east-1"
+SECRET = "1b47061264138c4ac30d75fd1eb44270"
+"""What marks a secret on its way to the engine, in Pulumi's own protocol."""
+SUFFIX = "-1a2b3c4"
+"""As Pulumi makes physical names: seven hexadecimal digits after the logical one."""
+
+TEAM: dict[str, Any] = {"runs_on": "instances", "domain": "art.example.com"}
+
+
+@dataclass(frozen=True)
+class Node:
+    """One resource as it is registered."""
+
+    type: str
+    name: str
+    urn: str
+    parent: str
+    inputs: dict[str, Any]
+    custom: bool
+    retained: bool
+    ignored: tuple[str, ...]
+    depends: frozenset[str]
+    additional_secrets: tuple[str, ...]
+    raw: Any
+
+    @property
+    def short(self) -> str:
+        """`Bucket` for `aws:s3/bucket:Bucket`."""
+        return self.type.rsplit(":", 1)[-1]
+
+    @property
+    def physical(self) -> str:
+        """The name that AWS sees."""
+        given = next((self.inputs[key] for key in ("name", "bucket") if self.inputs.get(key)), None)
+        return str(given or self.name + SUFFIX)
+
+    @cached_property
+    def secrets(self) -> frozenset[str]:
+        """The inputs that are secret, or hold a secret."""
+        raw = json_format.MessageToDict(self.raw)
+        return frozenset(key for key, value in raw.items() if SECRET in json.dumps(value))
+
+    def document(self, key: str = "policy") -> list[dict[str, Any]]:
+        """The statements of a policy among the inputs."""
+        found = json.loads(self.inputs[key])["Statement"]
+        return [found] if isinstance(found, dict) else list(found)
+
+
+@dataclass
+class Graph:
+    """Everything that one run of the program registered."""
+
+    nodes: list[Node]
+    outputs: dict[str, Any]
+    secret_outputs: str
+    said: list[str]
+
+    def of(self, *shorts: str) -> list[Node]:
+        """The resources of these types, by the last part of the type."""
+        return [node for node in self.nodes if node.short in shorts]
+
+    def one(self, short: str, name: str) -> Node:
+        """The resource of this type and logical name."""
+        (found,) = [node for node in self.of(short) if node.name == name]
+        return found
+
+    def by_urn(self) -> dict[str, Node]:
+        """Resources by URN."""
+        return {node.urn: node for node in self.nodes}
+
+    def below(self, node: Node) -> Iterator[Node]:
+        """The resources inside a component, at any depth."""
+        for child in self.nodes:
+            if child.parent == node.urn:
+                yield child
+                yield from self.below(child)
+
+    def component(self, short: str, name: str | None = None) -> Node:
+        """A component by its type and, where there are several, its name."""
+        return next(n for n in self.nodes if n.short == short and not n.custom and name in (None, n.name))
+
+
+class Refused(grpc.RpcError):  # type: ignore[misc]
+    """A lookup that fails, as the engine tells the program: the words and nothing else."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self._words = words
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        return self._words
+
+
+@dataclass
+class World:
+    """What AWS answers to lookups."""
+
+    zones: tuple[str, ...] = tuple(f"{REGION}{letter}" for letter in "abc")
+    hosted: dict[str, str] = field(default_factory=lambda: {"example.com": "Z0EXAMPLE"})
+    quotas: dict[str, float] | None = field(default_factory=dict)
+    """By code; 64 where it is not named. None: reading them is denied."""
+    file_systems: dict[str, dict[str, Any]] = field(default_factory=dict)
+    route_tables: list[dict[str, Any]] = field(default_factory=list)
+    subnets: dict[str, str] = field(default_factory=dict)
+    """Zones of an existing VPC's subnets, by id."""
+    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def answer(self, token: str, args: dict[str, Any]) -> dict[str, Any]:
+        """The answer to one lookup."""
+        self.asked.append((token, args))
+        name = token.rsplit(":", 1)[-1]
+        known: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "getAvailabilityZones": lambda _: {"id": REGION, "names": list(self.zones), "zoneIds": []},
+            "getRegion": lambda _: {"id": REGION, "name": REGION, "region": REGION},
+            "getCallerIdentity": lambda _: {"accountId": ACCOUNT, "arn": "a", "id": ACCOUNT, "userId": "u"},
+            "getPartition": lambda _: {"partition": "aws", "dnsSuffix": "amazonaws.com", "id": "aws"},
+            "getZone": self._zone,
+            "getServiceQuota": self._quota,
+            "getFileSystem": self._file_system,
+            "getSubnets": lambda _: {"ids": list(self.subnets), "id": "x"},
+            "getSubnet": lambda args: {"id": args["id"], "availabilityZone": self.subnets[args["id"]]},
+            "getRouteTables": lambda _: {"ids": [table["id"] for table in self.route_tables], "id": "x"},
+            "getRouteTable": lambda args: next(
+                table for table in self.route_tables if table["id"] == args["routeTableId"]
+            ),
+            "getParameter": lambda args: {
+                "value": f"ami-0{'9' if 'deeplearning' in args['name'] else '2'}23456789abcdef0",
+                "name": args["name"],
+                "arn": "arn",
+                "type": "String",
+                "version": 1,
+            },
+            "getAmi": lambda args: {
+                "id": args["filters"][0]["values"][0],
+                "rootDeviceName": "/dev/xvda",
+                "blockDeviceMappings": [
+                    {
+                        "deviceName": "/dev/xvda",
+                        "ebs": {"volume_size": "30"},
+                        "noDevice": "",
+                        "virtualName": "",
+                    }
+                ],
+            },
+        }
+        if name not in known:
+            raise AssertionError(f"the program asks for {token}, which this world knows nothing of")
+        return known[name](args)
+
+    def _zone(self, args: dict[str, Any]) -> dict[str, Any]:
+        found = self.hosted.get(args["name"])
+        if found is None:
+            raise Refused(
+                "invoke of aws:route53/getZone:getZone failed: no matching Route 53 Hosted Zone found"
+            )
+        if found == "several":
+            raise Refused("multiple Route 53 Hosted Zones matched; use additional constraints")
+        return {"zoneId": found, "name": args["name"], "id": found}
+
+    def _quota(self, args: dict[str, Any]) -> dict[str, Any]:
+        if self.quotas is None:
+            raise Refused("AccessDeniedException: not authorized to perform: servicequotas:GetServiceQuota")
+        return {"value": float(self.quotas.get(args["quotaCode"], 64))}
+
+    def _file_system(self, args: dict[str, Any]) -> dict[str, Any]:
+        wanted = args["fileSystemId"]
+        if wanted not in self.file_systems:
+            raise Refused(
+                f"reading EFS FileSystem ({wanted}): FileSystemNotFound: File system does not exist"
+            )
+        return {
+            "fileSystemId": wanted,
+            "arn": f"arn:aws:elasticfilesystem:{REGION}:{ACCOUNT}:file-system/{wanted}",
+            "encrypted": True,
+            "throughputMode": "elastic",
+            **self.file_systems[wanted],
+        }
+
+
+class _Cloud(pulumi.runtime.Mocks):
+    """Gives every resource what AWS would give it: an id, an ARN, a physical name."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> Any:
+        return self._world.answer(args.token, args.args)
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        if not args.custom:
+            return None, args.inputs
+        kind = args.typ.rsplit(":", 1)[-1]
+        physical = str(args.inputs.get("name") or args.inputs.get("bucket") or args.name + SUFFIX)
+        service = args.typ.split(":")[1].split("/")[0]
+        id_ = f"{kind.lower()}-{args.name}"
+        state = {
+            "arn": f"arn:aws:{service}:{REGION}:{ACCOUNT}:{kind.lower()}/{args.name}",
+            "name": physical,
+            **args.inputs,
+            **_given(kind, args, physical),
+        }
+        return id_, state
+
+
+def _given(kind: str, args: pulumi.runtime.MockResourceArgs, physical: str) -> dict[str, Any]:
+    """What AWS decides for a kind of resource."""
+    inputs, arn = args.inputs, f"{REGION}:{ACCOUNT}"
+    if {"token", "hash"} <= inputs.keys():
+        return dict(token_provider().create({}).outs or {})
+    if "content" in inputs and "Bake" in args.typ + args.name.title():
+        return {}
+    given: dict[str, Callable[[], dict[str, Any]]] = {
+        "Bucket": lambda: {"bucket": physical, "arn": f"arn:aws:s3:::{physical}"},
+        "FileSystem": lambda: {"arn": f"arn:aws:elasticfilesystem:{arn}:file-system/{args.name}"},
+        "AccessPoint": lambda: {"arn": f"arn:aws:elasticfilesystem:{arn}:access-point/{args.name}"},
+        "Zone": lambda: {"zoneId": f"Z{args.name}", "nameServers": ["ns-1.example.org", "ns-2.example.org"]},
+        "Eip": lambda: {"publicIp": "192.0.2.7", "allocationId": "eipalloc-1"},
+        "Role": lambda: {"arn": f"arn:aws:iam::{ACCOUNT}:role/{physical}"},
+        "InstanceProfile": lambda: {"arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/{physical}"},
+        "LogGroup": lambda: {"arn": f"arn:aws:logs:{arn}:log-group:{physical}"},
+        "Group": lambda: {"arn": f"arn:aws:autoscaling:{arn}:autoScalingGroup:uuid:{physical}"},
+        "LaunchTemplate": lambda: {"latestVersion": 1, "defaultVersion": 1},
+        "Repository": lambda: {
+            "arn": f"arn:aws:ecr:{arn}:repository/{physical}",
+            "repositoryUrl": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{physical}",
+        },
+    }
+    return given.get(kind, dict)()
+
+
+class _Recorder(MockMonitor):
+    """Pulumi's own mock of the engine, which forgets who is whose child."""
+
+    def __init__(self, mocks: pulumi.runtime.Mocks) -> None:
+        super().__init__(mocks)
+        self.nodes: list[Node] = []
+        self.outputs: Any = None
+
+    def RegisterResource(self, request: Any) -> Any:
+        answer = super().RegisterResource(request)
+        if request.type != "pulumi:pulumi:Stack":
+            self.nodes.append(
+                Node(
+                    request.type,
+                    request.name,
+                    answer.urn,
+                    request.parent,
+                    _plain(pulumi.runtime.rpc.deserialize_properties(request.object)),
+                    request.custom,
+                    request.retainOnDelete,
+                    tuple(request.ignoreChanges),
+                    frozenset(request.dependencies),
+                    tuple(request.additionalSecretOutputs),
+                    request.object,
+                )
+            )
+        return answer
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:
+        if "pulumi:pulumi:Stack" in request.urn:
+            self.outputs = request.outputs
+        return super().RegisterResourceOutputs(request)
+
+
+def _plain(value: Any) -> Any:
+    """Values without what marks them as secret."""
+    if isinstance(value, Mapping):
+        if SECRET in value.values():
+            return _plain(value.get("value"))
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
+
+
+class _Said(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+def run(config: Mapping[str, Any], stack: str, world: World | None = None, preview: bool = False) -> Graph:
+    """Run the program with a stack's configuration. Raises what the program raises."""
+    logger, said = logging.Logger("pulumi-under-mocks", logging.DEBUG), _Said()
+    logger.addHandler(said)
+    cloud = _Cloud(world or World())
+    recorder = _Recorder(cloud)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        pulumi.runtime.set_mocks(
+            cloud, project="easel", stack=stack, preview=preview, logger=logger, monitor=recorder
+        )
+        pulumi.runtime.set_all_config({key: json.dumps(value) for key, value in config.items()})
+        set_root_resource(None)  # each run has its own, or outputs of one are the next one's too
+        loop.run_until_complete(
+            run_in_stack(lambda: runpy.run_path(str(INFRA / "__main__.py"), run_name="__main__"))
+        )
+    finally:
+        set_root_resource(None)
+        asyncio.set_event_loop(None)
+        loop.close()
+    raw = recorder.outputs
+    outputs = _plain(pulumi.runtime.rpc.deserialize_properties(raw)) if raw is not None else {}
+    secret = json.dumps(json_format.MessageToDict(raw)) if raw is not None else "{}"
+    return Graph(recorder.nodes, outputs, secret, said.lines)
+
+
+def provision(
+    endpoints: Mapping[str, Any],
+    team: Mapping[str, Any] | None = None,
+    stack: str = "art",
+    world: World | None = None,
+    preview: bool = False,
+) -> Graph:
+    """The graph of a team with these endpoints; `team` is laid over `TEAM`."""
+    config = {"easel:team": {**TEAM, **(team or {})}, "easel:endpoints": dict(endpoints)}
+    return run(config, stack, world, preview)
+
+
+def urns(nodes: Iterable[Node]) -> set[str]:
+    """The URNs of resources."""
+    return {node.urn for node in nodes}
