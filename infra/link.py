@@ -36,7 +36,7 @@ def token_provider() -> ResourceProvider:
     return TokenProvider()
 
 
-class _Token(Resource):
+class _Token(Resource, module="easel", name="Token"):
     token: pulumi.Output[str]
     hash: pulumi.Output[str]
 
