@@ -1,5 +1,7 @@
 """The stack file that EASEL_STACK names, read and refused in one line a fault."""
 
+from pathlib import Path
+
 from infra.faults import SpecError
 from infra.spec import Spec
 from infra.stackfile import load_stack
@@ -8,7 +10,12 @@ from scripts.settings import Refusal, Settings, shown
 
 def spec_of(settings: Settings) -> Spec:
     """Read the stack file. Raises Refusal."""
+    return spec_at(settings.stack)
+
+
+def spec_at(file: Path) -> Spec:
+    """Read a stack file. Raises Refusal with every fault in it."""
     try:
-        return load_stack(settings.stack, shown(settings.stack))
+        return load_stack(file, shown(file))
     except SpecError as error:
         raise Refusal(str(error)) from None

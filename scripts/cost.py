@@ -1,0 +1,176 @@
+"""`easel cost`: what a team costs, asleep and awake, before it costs anything."""
+
+import json
+from typing import Any
+
+import click
+
+from infra.cost import GATEWAY_DISKS, HOURS, RATES, Quota, floor_monthly, gateway_hourly, hourly, table, vcpus
+from infra.shapes import GATEWAY, PRICED, SHAPES
+from infra.spec import Endpoint, Replicas, Spec, Team
+from scripts.settings import ROOT, Refusal, settings, shown
+from scripts.stack import spec_at
+from scripts.teams import existing, team_of
+
+PAGE = ROOT / "docs" / "reference" / "cost.md"
+"""What `--table` prints, as it is in the docs."""
+_DISK = 100
+"""GB of a replica's disk where the stack says nothing."""
+
+
+@click.command("cost")
+@click.argument("team", required=False)
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@click.option("--markdown", is_flag=True, help="As Markdown, for a page of CI.")
+@click.option("--table", "as_table", is_flag=True, help="Every shape instead: docs/reference/cost.md.")
+def command(team: str | None, as_json: bool, markdown: bool, as_table: bool) -> None:
+    """Say what a team's stack costs, from its file alone; nothing is asked of AWS.
+
+    Without TEAM it is the stack that EASEL_STACK names. Prices are AWS's list prices in us-east-1.
+    """
+    if as_table:
+        click.echo(page(), nl=False)
+        return
+    here = settings()
+    file = existing(here, team or team_of(here))
+    spec = spec_at(file)
+    if spec.team.runs_on in ("cluster", "kubernetes"):
+        raise Refusal(
+            f"{shown(file)} says runs_on: {spec.team.runs_on}; this version knows the costs of instances"
+        )
+    if as_json:
+        click.echo(json.dumps(as_data(spec), indent=1))
+    elif spec.team.runs_on == "local":
+        click.echo(f"{spec.name} runs on this machine (runs_on: local): nothing at AWS")
+    elif markdown:
+        click.echo(f"### What {spec.name} costs\n\n```\n{told(spec)}\n```")
+    else:
+        click.echo(told(spec))
+
+
+def told(spec: Spec) -> str:
+    """The costs of a team on instances, for people."""
+    return "\n".join((table(spec), *(f"quota {line}" for line in quotas(spec))))
+
+
+def quotas(spec: Spec) -> list[str]:
+    """The quotas that the team's most replicas take, a line each."""
+    return [f"{quota.code}: {needed} vCPUs of {quota.what}" for quota, needed in vcpus(spec).items()]
+
+
+def as_data(spec: Spec) -> dict[str, Any]:
+    """The costs as JSON: dollars, hours and vCPUs."""
+    paid = spec.team.runs_on == "instances"
+    needs: dict[Quota, int] = vcpus(spec) if paid else {}
+    return {
+        "team": spec.name,
+        "runs_on": spec.team.runs_on,
+        "priced": PRICED,
+        "per_month_at_rest": round(floor_monthly(spec), 2) if paid else 0,
+        "endpoints": [_endpoint(name, endpoint, paid) for name, endpoint in spec.endpoints.items()],
+        "vcpus": [
+            {"quota": quota.code, "what": quota.what, "needed": needed} for quota, needed in needs.items()
+        ],
+        "files": {
+            "per_gb_month": RATES.files,
+            "per_gb_read": RATES.files_read,
+            "per_gb_written": RATES.files_written,
+        },
+    }
+
+
+def _endpoint(name: str, endpoint: Endpoint, paid: bool) -> dict[str, Any]:
+    costs, shape = hourly(endpoint), SHAPES[endpoint.shape]
+    per_hour = {"asleep": costs.asleep, "min": costs.min, "max": costs.max}
+    return {
+        "name": name,
+        "shape": shape.name,
+        "instance_type": shape.instance_types[0].name if paid else None,
+        "capacity": endpoint.capacity,
+        "replicas": {"min": endpoint.replicas.min, "max": endpoint.replicas.max},
+        "warm": endpoint.warm,
+        "per_hour": {when: round(dollars, 4) if paid else 0 for when, dollars in per_hour.items()},
+        "vcpus_at_max": endpoint.replicas.max * shape.vcpu if paid else 0,
+    }
+
+
+def difference(before: Spec | None, after: Spec, name: str) -> list[str]:
+    """What one endpoint more costs, in lines for people."""
+    if after.team.runs_on != "instances":
+        return []
+    costs = hourly(after.endpoints[name])
+    rest = floor_monthly(after)
+    more = rest - (floor_monthly(before) if before else gateway_hourly() * HOURS)
+    had = vcpus(before) if before else {}
+    lines = [
+        f"{name}: ${costs.asleep:.3f} an hour asleep, ${costs.min:.2f} at min, ${costs.max:.2f} at max",
+        f"{after.name} at rest: ${rest:.2f} a month, "
+        + (f"${more:.2f} more" if more > 0.005 else "as before"),
+    ]
+    for quota, needed in vcpus(after).items():
+        if needed != had.get(quota, 0):
+            lines.append(f"{quota.code}: {needed} vCPUs of {quota.what} at max, {had.get(quota, 0)} before")
+    return lines
+
+
+def page() -> str:
+    """docs/reference/cost.md: a team at rest, and every shape by the hour."""
+    return "\n".join(
+        (
+            "# What it costs",
+            "",
+            "<!-- Written by `easel cost --table` from infra/cost.py and infra/shapes.py. -->",
+            "",
+            f"AWS's list prices on demand in us-east-1, Linux, {PRICED} or before. An estimate: transfer, "
+            "requests and tax are left out, and other regions differ. `easel cost TEAM` says it for a stack "
+            "file, and `pulumi preview` before anything is bought. None of it was read off a bill.",
+            "",
+            "## At rest",
+            "",
+            "What a team pays when nobody draws, with `replicas: {min: 0}` and `warm: 0`.",
+            "",
+            f"| | $ an hour | $ a month ({HOURS} h) |",
+            "|---|---|---|",
+            *(f"| {what} | {dollars:.4f} | {dollars * HOURS:.2f} |" for what, dollars in _rest()),
+            "",
+            f"Beside that: a hosted zone ${RATES.zone:.2f} a month; files ${RATES.files:.2f} a month for "
+            f"each GB kept, ${RATES.files_read:.2f} for each GB read and ${RATES.files_written:.2f} for each "
+            f"GB written (50 GB of models kept: ${50 * RATES.files:.2f} a month; a checkpoint of 7 GB read "
+            f"once: ${7 * RATES.files_read:.2f}).",
+            "",
+            "## Awake",
+            "",
+            f"One replica: its instance, its public address and {_DISK} GB of disk. A warm instance is "
+            "stopped and costs its disk. 160 hours are four weeks of eight hours on five days.",
+            "",
+            "| shape | instance | $ an hour | $ for 160 h | each warm one, $ a month | vCPUs | quota |",
+            "|---|---|---|---|---|---|---|",
+            *_shapes(),
+            "",
+        )
+    )
+
+
+def _rest() -> list[tuple[str, float]]:
+    return [
+        (f"gateway instance, {GATEWAY.name}", GATEWAY.price),
+        ("its public address", RATES.address),
+        (f"its disks, {GATEWAY_DISKS} GB", GATEWAY_DISKS * RATES.disk / HOURS),
+        ("**together**", gateway_hourly()),
+    ]
+
+
+def _shapes() -> list[str]:
+    rows = []
+    for shape in SHAPES.values():
+        one = Endpoint(shape=shape.name, replicas=Replicas(min=0, max=1))  # type: ignore[arg-type]
+        hour = hourly(one).max
+        warm = hourly(one.model_copy(update={"warm": 1})).asleep * HOURS
+        alone = Spec(name="one", team=Team(), endpoints={"one": one})
+        code = list(vcpus(alone))[-1].code
+        note = f" ({shape.only_by} GPUs; not on `instances`)" if shape.only_by > 1 else ""
+        rows.append(
+            f"| `{shape.name}` | {shape.instance_types[0].name}{note} | {hour:.3f} | {160 * hour:.2f} | "
+            f"{warm:.2f} | {shape.vcpu} | {code} |"
+        )
+    return rows
