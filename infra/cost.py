@@ -14,8 +14,10 @@ from infra.spec import Endpoint, Spec
 
 HOURS = 730
 """Hours of a month, as AWS's calculator counts them."""
-GATEWAY_DISKS = 20
-"""GB of the gateway: its root and its retained data."""
+GATEWAY_DISKS = 24
+"""GB of the gateway: its root and its retained data, as `infra.instances.gateway` makes them."""
+THROUGHPUT = 500
+"""MiB/s of a replica's disk, as `infra.instances.template` makes it; 125 are in the price of the disk."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Rates:
     """A public IPv4 address, an hour."""
     disk: float = 0.08
     """A GB of gp3, a month."""
+    throughput: float = 0.04
+    """A MiB/s of gp3 above 125, a month."""
     files: float = 0.30
     """A GB of EFS, a month."""
     files_read: float = 0.03
@@ -54,7 +58,7 @@ def hourly(endpoint: Endpoint) -> Hourly:
     Asleep it is the disks of its warm instances: a stopped instance costs nothing else. They are paid for
     whatever else runs, so they are in all three. An endpoint with `min` above 0 never sleeps.
     """
-    disk = endpoint.storage.disk / 1e9 * RATES.disk / HOURS
+    disk = (endpoint.storage.disk / 1e9 * RATES.disk + (THROUGHPUT - 125) * RATES.throughput) / HOURS
     replica = SHAPES[endpoint.shape].price + RATES.address + disk
     asleep = endpoint.warm * disk
     low, high = endpoint.replicas.min, endpoint.replicas.max

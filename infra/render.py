@@ -91,8 +91,11 @@ def team_on_instances(
 ) -> dict[str, Any]:
     """What `config/team.json` holds on AWS."""
     team = spec.team
+    config = team_config(spec, HTTPS)
+    # Every file is an endpoint: a list here would be written before a new endpoint's file is, and be refused.
+    del config["endpoints"]
     return {
-        **team_config(spec, HTTPS),
+        **config,
         "region": region,
         "bind": "0.0.0.0",  # noqa: S104 - the machine is the door, and its security group opens 80 and 443 only
         "console": {"port": HTTPS, "host": console_host, "link": {"hash": link_hash}},
