@@ -3,9 +3,31 @@
 Pure functions from facts that never change while the instance lives. Whatever may change (image, models,
 environment, limits) is read on the host at every boot from the team's configuration objects, so that a clone
 or a new limit replaces no machine. No secret is in it: anyone on the instance may read user data.
+
+The steps are the files in `host/`, as docs/reference/host.md tells. They travel as one tar, by bzip2: plain they
+are over the limit, and gzip's bytes differ between builds of zlib, so that two people's previews would each
+undo the other's.
 """
 
+import base64
+import bz2
+import io
+import shlex
+import tarfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+LIMIT = 16 * 1024
+"""The most bytes that EC2 takes as user data, before base64."""
+
+HOST = Path(__file__).resolve().parent / "host"
+_SHARED = (
+    *("host.sh", "settings.sh", "setting.py", "image.sh", "secret.py", "ready.sh", "probe.py"),
+    *("stop.sh", "ended.sh", "journal.sh", "journal.py"),
+)
+_REPLICA = ("hook.sh", "storage.sh", "models.sh", "container.py", "serve.sh", "watch.sh")
+_GATEWAY = ("disk.sh", "door.sh", "follow.sh")
 
 
 @dataclass(frozen=True)
@@ -35,11 +57,93 @@ class Gateway:
     """The id of the data volume, `vol-0123456789abcdef0`: the host finds the device by it."""
 
 
+class UserDataTooLong(ValueError):
+    """The files of `host/` have outgrown what EC2 takes."""
+
+
 def replica(facts: Replica) -> str:
-    """The user data of a replica: plain text, not yet base64. Equal facts give equal text."""
-    raise NotImplementedError
+    """The user data of a replica: plain text, not yet base64. Equal facts give equal text on every machine.
+
+    Raises UserDataTooLong.
+    """
+    return _cloud_config(
+        f"Replica of {facts.endpoint}, team {facts.team}.",
+        {
+            "ROLE": "replica",
+            "AWS_DEFAULT_REGION": facts.region,
+            "BUCKET": facts.bucket,
+            "OBJECT": f"config/{facts.endpoint}.json",
+            "IMAGE_AT": "container.image",
+            "LOG_GROUP": facts.log_group,
+        },
+        _SHARED + _REPLICA,
+        ("easel-journal.service", "easel-watch.service", "easel-replica.service"),
+    )
 
 
 def gateway(facts: Gateway) -> str:
-    """The user data of the gateway: plain text, not yet base64. Equal facts give equal text."""
-    raise NotImplementedError
+    """The user data of the gateway: plain text, not yet base64. Equal facts give equal text on every machine.
+
+    Raises UserDataTooLong.
+    """
+    return _cloud_config(
+        f"Gateway of team {facts.team}.",
+        {
+            "ROLE": "gateway",
+            "AWS_DEFAULT_REGION": facts.region,
+            "BUCKET": facts.bucket,
+            "OBJECT": "config/team.json",
+            "IMAGE_AT": "gateway.image",
+            "LOG_GROUP": facts.log_group,
+            "VOLUME": facts.volume,
+        },
+        _SHARED + _GATEWAY,
+        ("easel-journal.service", "easel-gateway.service", "easel-follow.timer"),
+        ("easel-follow.service",),
+    )
+
+
+def _cloud_config(
+    title: str,
+    facts: Mapping[str, str],
+    files: Sequence[str],
+    units: Sequence[str],
+    started_by_others: Sequence[str] = (),
+) -> str:
+    """Facts as a file that shells read, the steps as an archive, and the units that begin at every boot."""
+    lines = "".join(f"      {name}={shlex.quote(value)}\n" for name, value in facts.items())
+    packed = base64.b64encode(_archive(files, (*units, *started_by_others))).decode()
+    # --no-block: cloud-init itself is a unit that these come after by way of the network, and would wait for
+    # itself.
+    text = f"""#cloud-config
+# {title} What happens here: docs/reference/host.md of Easel.
+write_files:
+  - path: /etc/easel/facts
+    content: |
+{lines}  - path: /opt/easel/host.tar.bz2
+    encoding: b64
+    content: {packed}
+runcmd:
+  - [python3, -m, tarfile, -e, /opt/easel/host.tar.bz2, /]
+  - [systemctl, daemon-reload]
+  - [systemctl, enable, --now, --no-block, {", ".join(units)}]
+"""
+    if len(text.encode()) > LIMIT:
+        raise UserDataTooLong(
+            f"the user data is {len(text.encode())} bytes long, and EC2 takes {LIMIT}: shorten infra/instances/host"
+        )
+    return text
+
+
+def _archive(files: Sequence[str], units: Sequence[str]) -> bytes:
+    """A tar of `files` at /opt/easel and `units` where systemd looks. The same bytes wherever it is made."""
+    placed = [(f"opt/easel/{name}", HOST / name, 0o755) for name in files]
+    placed += [(f"etc/systemd/system/{name}", HOST / "units" / name, 0o644) for name in units]
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, source, mode in placed:
+            content = source.read_bytes()
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), mode
+            tar.addfile(entry, io.BytesIO(content))
+    return bz2.compress(buffer.getvalue(), 9)

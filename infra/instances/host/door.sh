@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Runs the gateway's container until it ends.
+# shellcheck source-path=SCRIPTDIR source=host.sh
+. /opt/easel/host.sh
+
+phase loading "starting the gateway"
+# The host's network: Caddy sees callers' addresses, and the gateway has the instance's role (hop limit 1).
+# Docker gives a user other than root no use of added capabilities, so the host lets anybody have port 80 and up.
+sysctl -qw net.ipv4.ip_unprivileged_port_start=80
+try "cannot make the container" docker create --name easel --pull never --network host --user 1000:1000 \
+    --read-only --tmpfs /tmp:rw,nosuid,nodev,mode=1777 --cap-drop ALL --security-opt no-new-privileges \
+    --mount type=bind,source=/data/easel,target=/data/easel --env HOME=/tmp \
+    --log-driver awslogs --log-opt "awslogs-region=$AWS_DEFAULT_REGION" --log-opt "awslogs-group=$LOG_GROUP" \
+    --log-opt "awslogs-stream=$(instance)" --log-opt mode=non-blocking --log-opt max-buffer-size=4m \
+    "$(<$run/image)" python -m easel.gateway --home /data/easel --bucket "$BUCKET" --region "$AWS_DEFAULT_REGION" \
+    >/dev/null
+try "cannot start the container" docker start easel >/dev/null
+docker wait easel >/dev/null
+[[ -e $run/stopping ]] || fail "$(mortem)"

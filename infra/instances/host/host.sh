@@ -1,0 +1,64 @@
+# shellcheck shell=bash
+# What every step of a host shares. Sourced by the steps beside it, never run by itself.
+set -euo pipefail
+# The facts: ROLE AWS_DEFAULT_REGION BUCKET OBJECT IMAGE_AT LOG_GROUP, and VOLUME of the gateway.
+set -a
+# shellcheck source=/dev/null
+. /etc/easel/facts
+set +a
+here=/opt/easel
+run=/run/easel        # memory: gone at the next boot
+kept=/var/lib/easel   # the root disk: stays while a warm instance is stopped
+config=$run/config.json
+# Credentials of registries stay in memory.
+export AWS_PAGER='' AWS_RETRY_MODE=standard AWS_MAX_ATTEMPTS=4 DOCKER_CONFIG=$run/docker
+umask 077
+mkdir -p "$run" "$kept"
+
+imds() { # imds PATH: what the instance metadata service says; only a token opens it
+    local at=http://169.254.169.254/latest token
+    token=$(curl -sf -m 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' $at/api/token) || return 1
+    curl -sf -m 5 -H "X-aws-ec2-metadata-token: $token" "$at/meta-data/$1"
+}
+
+instance() { # the instance's own id
+    [[ -s $run/instance ]] || imds instance-id >"$run/instance" || return 1
+    cat "$run/instance"
+}
+
+warmed() { # is the instance meant for the warm pool, to be stopped as soon as it is prepared?
+    [[ $(imds autoscaling/target-lifecycle-state || true) == Warmed:* ]]
+}
+
+setting() { python3 -I $here/setting.py "$config" "$@"; } # setting a.b.c [DEFAULT]
+
+phase() { # phase NAME [WHY]: tags the instance. Never fails: a host that cannot tag still serves.
+    local name=$1 why=${2-}
+    [[ ! -s $run/interrupted ]] || why=$(<"$run/interrupted")
+    # The letters that every AWS service takes in a tag; none of them needs escaping in JSON.
+    why=$(printf %s "$why" | LC_ALL=C tr -c 'A-Za-z0-9 _.:/=+@-' ' ' | tr -s ' ' | cut -c1-256)
+    echo "$name: $why"
+    echo "$name" >"$run/phase"
+    timeout 60 aws ec2 create-tags --resources "$(instance || true)" --tags \
+        "[{\"Key\":\"easel:phase\",\"Value\":\"$name\"},{\"Key\":\"easel:why\",\"Value\":\"$why\"}]" ||
+        echo "the instance could not be tagged"
+}
+
+fail() { # fail SENTENCE: ends the step; ended.sh tags the sentence
+    printf '%s' "$*" >"$run/why"
+    echo "$*" >&2
+    exit 1
+}
+
+try() { # try SENTENCE COMMAND…: a command whose last words explain its failure
+    local sentence=$1
+    shift
+    "$@" 2>"$run/said" || fail "$sentence: $(grep -v '^ *$' "$run/said" | tail -n 1)"
+}
+
+mortem() { # why the container is no longer running
+    local state
+    state=$(docker inspect -f '{{.State.ExitCode}} {{.State.OOMKilled}} {{.State.Error}}' easel 2>&1) || true
+    [[ $state != *' true '* ]] || state="$state out of main memory"
+    echo "the container ended, code $state: $(docker logs --tail 3 easel 2>&1 | tail -c 180 || true)"
+}

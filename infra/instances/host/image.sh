@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Brings the image onto the disk. A digest that is there is the same image; a tag is asked for again.
+# shellcheck source-path=SCRIPTDIR source=host.sh
+. /opt/easel/host.sh
+
+systemctl is-active -q docker || {
+    command -v docker >/dev/null || try "cannot install docker" dnf -y -q install docker
+    try "docker does not start" systemctl start docker
+}
+image=${1:-$(setting "$IMAGE_AT")}
+good=$(cat $kept/good 2>/dev/null || true)
+if [[ $ROLE == gateway && $# == 0 && $good && $image == "$(cat $run/refused 2>/dev/null)" ]]; then
+    image=$good # the wanted one did not come up
+fi
+[[ $# -gt 0 ]] || echo "$image" >$run/image
+on_disk() { [[ $1 == *@sha256:* ]] && docker image inspect "$1" >/dev/null 2>&1; }
+if on_disk "$image"; then exit; fi
+[[ $# -gt 0 ]] || phase pulling "$image"
+
+log_in() {
+    local registry='' secret first=${image%%/*}
+    [[ $first != *[.:]* || $first == "$image" ]] || registry=$first # without one it is Docker's own
+    secret=$(setting container.registry '')
+    if [[ $secret ]]; then
+        python3 -I $here/secret.py "$secret" username >$run/user || return
+        python3 -I $here/secret.py "$secret" password |
+            docker login --username "$(<$run/user)" --password-stdin $registry >/dev/null
+    elif [[ $registry =~ \.dkr\.ecr(-fips)?\.([a-z0-9-]+)\.amazonaws\.com ]]; then
+        aws ecr get-login-password --region "${BASH_REMATCH[2]}" |
+            docker login --username AWS --password-stdin "$registry" >/dev/null
+    fi
+}
+pull() { log_in && timeout 3000 docker pull --quiet "$image"; }
+if [[ $ROLE == gateway && $# == 0 && $good != "$image" ]] && on_disk "$good"; then
+    # The door opens with what it had; follow.sh asks for the new one again.
+    pull || echo "$good" >$run/image
+else
+    try "cannot pull $image" pull
+fi

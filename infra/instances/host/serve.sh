@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Runs the replica's container until it ends. Whoever ends it by stop.sh meant it; any other end is a failure.
+# shellcheck source-path=SCRIPTDIR source=host.sh
+. /opt/easel/host.sh
+
+if warmed; then
+    phase pulling "prepared: stopped until somebody draws"
+    exec sleep infinity
+fi
+phase loading "starting the container"
+try "cannot make the container" python3 -I $here/container.py serve "$(imds local-ipv4)" "$(instance)" >/dev/null
+try "cannot start the container" docker start easel >/dev/null
+docker wait easel >/dev/null
+[[ -e $run/stopping ]] || fail "$(mortem)"

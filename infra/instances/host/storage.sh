@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Mounts the team's file system (models, the endpoint's outputs) and chooses the folder of the cache.
+# shellcheck source-path=SCRIPTDIR source=host.sh
+. /opt/easel/host.sh
+
+command -v mount.efs >/dev/null ||
+    try "cannot install amazon-efs-utils" dnf -y -q install amazon-efs-utils
+
+system=$(setting storage.file_system '')
+for name in models outputs; do
+    point=$(setting "storage.$name" '')
+    folder=/mnt/easel/$name
+    mkdir -p "$folder"
+    if [[ ! $system || ! $point ]]; then
+        chown 1000:1000 "$folder" # nothing to keep: the root disk will do
+    elif ! mountpoint -q "$folder"; then
+        try "cannot mount $name from $system" timeout 180 \
+            mount -t efs -o "tls,iam,noresvport,accesspoint=$point" "$system:/" "$folder"
+    fi
+done
+chmod 755 /mnt/easel
+
+nvme() { # the base image's mount of local NVMe, or one of our own; nothing where there is none
+    local folder device code
+    for folder in /opt/dlami/nvme /mnt/easel/nvme; do
+        if mountpoint -q $folder; then
+            echo $folder
+            return
+        fi
+    done
+    for device in /dev/disk/by-id/nvme-Amazon_EC2_NVMe_Instance_Storage_*; do
+        [[ -b $device && $device != *-part* ]] || continue
+        # Two: no file system, partition or volume group. Anything else is somebody's.
+        code=0
+        blkid -p "$device" >/dev/null || code=$?
+        ((code == 2)) || continue
+        mkfs.xfs -q "$device" && mkdir -p $folder && mount -o noatime,nodev,nosuid "$device" $folder &&
+            echo $folder
+        return
+    done
+}
+# NVMe forgets when an instance stops, so warm ones keep their cache on the root disk.
+cache=$kept/cache
+if [[ $(setting instances.warm 0) == 0 ]]; then
+    found=$(nvme) || true
+    cache=${found:+$found/easel}
+    cache=${cache:-$kept/cache}
+fi
+mkdir -p "$cache"
+chmod 755 $kept "${cache%/*}"
+chown 1000:1000 "$cache"
+echo "$cache" >$run/cache
