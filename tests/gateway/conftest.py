@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,9 @@ def until(true: Callable[[], Any], seconds: float = 30.0, what: str = "") -> Any
 class House:
     """One EASEL_HOME and the gateway that serves it."""
 
+    # What its gateway finds in its environment beside ours.
+    environment: Mapping[str, str] = {}
+
     def __init__(self, root: Path, **endpoints: dict[str, Any]) -> None:
         self.root = root
         self.ports = {name: free_port() for name in ("console", *endpoints)}
@@ -81,7 +84,7 @@ class House:
         """Start and wait until the door is open and, named or all, the endpoints with a minimum are ready."""
         command = [sys.executable, "-m", "easel.gateway", "--home", str(self.root)]
         replica = f"{sys.executable} -S {REPLICA} --port {{port}}"
-        environment = {**os.environ, "PYTHONPATH": str(IMAGE)}
+        environment = {**os.environ, **self.environment, "PYTHONPATH": str(IMAGE)}
         self.process = subprocess.Popen(
             [*command, "--replica", replica], stderr=subprocess.PIPE, env=environment, start_new_session=True
         )

@@ -20,6 +20,7 @@ from easel.gateway import config as configuration
 from easel.gateway import ports, sites
 from easel.gateway.caddy import Caddy
 from easel.gateway.caddyfile import Plan
+from easel.gateway.certificates import Certificates
 from easel.gateway.config import CONSOLE, Config
 from easel.gateway.errors import AlreadyRunning, ConfigError, GatewayError
 from easel.gateway.events import Event, Events
@@ -67,6 +68,7 @@ class Gateway:
     async def _serve(self, config: Config) -> None:
         home, events = self.home, Events()
         events.listen(self._hear)
+        self._certificates = Certificates(home.logs / "certificates.log", events)
         secret, key, operator_token = home.secret(), secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         # A third one, so that no replica can speak for Caddy.
         replica_key = secrets.token_urlsafe(32)
@@ -120,6 +122,7 @@ class Gateway:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), _LOOK_AT_CONFIG)
             rounds += 1
+            self._certificates.look(self._config.hosts())
             if rounds % int(_FLUSH_TOKENS / _LOOK_AT_CONFIG) == 0:
                 await self._flush()
                 rotate(self.home.logs / "gateway.log")

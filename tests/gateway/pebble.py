@@ -1,0 +1,154 @@
+"""Pebble, the ACME test server of Let's Encrypt: a real authority on this machine, with names of its own.
+
+It is built once by Go, into `.easel/tools`, and asks whoever it gives a certificate on the ports that the
+tests choose. Every name resolves to 127.0.0.1.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import json
+import os
+import shutil
+import signal
+import ssl
+import subprocess
+from pathlib import Path
+
+import filelock
+import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.gateway.conftest import free_port, until
+
+VERSION = "v2.10.1"
+TOOLS = Path(__file__).parents[2] / ".easel" / "tools"
+_PROGRAMS = ("pebble", "pebble-challtestsrv")
+
+
+def go() -> str | None:
+    """The Go compiler, if there is one."""
+    return shutil.which("go") or shutil.which("/usr/local/go/bin/go")
+
+
+def built() -> Path:
+    """The folder with Pebble's programs, built if they are not there yet (under a minute)."""
+    folder = TOOLS / f"pebble-{VERSION}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder / "lock"):
+        if not all((folder / name).exists() for name in _PROGRAMS):
+            compiler = go()
+            assert compiler
+            modules = [f"github.com/letsencrypt/pebble/v2/cmd/{name}@{VERSION}" for name in _PROGRAMS]
+            environment = {**os.environ, "GOBIN": str(folder), "GOFLAGS": "-mod=mod"}
+            done = subprocess.run([compiler, "install", *modules], env=environment, capture_output=True)
+            assert done.returncode == 0, done.stderr.decode()
+    return folder
+
+
+class Pebble:
+    """A running authority. `http_port` and `https_port` are where it looks for the answers it asks for;
+    without `https_asked`, it never reaches the second."""
+
+    def __init__(self, folder: Path, *, https_asked: bool = True) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.http_port, self.https_port = free_port(), free_port()
+        self._port, self._management, self._dns = free_port(), free_port(), free_port()
+        self.root = folder / "directory.pem"
+        _certificate(self.root, folder / "directory.key")
+        settings = {
+            "listenAddress": f"127.0.0.1:{self._port}",
+            "managementListenAddress": f"127.0.0.1:{self._management}",
+            "certificate": str(self.root),
+            "privateKey": str(folder / "directory.key"),
+            "httpPort": self.http_port,
+            "tlsPort": self.https_port if https_asked else free_port(),
+            "profiles": {"default": {"description": "a day", "validityPeriod": 86400}},
+        }
+        (folder / "pebble.json").write_text(json.dumps({"pebble": settings}))
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def directory(self) -> str:
+        return f"https://127.0.0.1:{self._port}/dir"
+
+    def start(self) -> Pebble:
+        programs = built()
+        off = ["-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", ""]
+        names = ["-dnsserver", f"127.0.0.1:{self._dns}", "-management", f"127.0.0.1:{free_port()}"]
+        resolver = [*names, "-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", *off]
+        authority = ["-config", str(self.folder / "pebble.json"), "-dnsserver", f"127.0.0.1:{self._dns}"]
+        for name, arguments in (("pebble-challtestsrv", resolver), ("pebble", authority)):
+            with (self.folder / f"{name}.log").open("ab") as log:
+                self._processes.append(
+                    subprocess.Popen(
+                        [str(programs / name), *arguments],
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        env={**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"},
+                    )
+                )
+        until(self._answers, what="Pebble answers")
+        return self
+
+    def _answers(self) -> bool:
+        assert all(process.poll() is None for process in self._processes), self.log()
+        try:
+            return self._get(self.directory).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def _get(self, url: str) -> httpx.Response:
+        return httpx.get(url, verify=ssl.create_default_context(cafile=str(self.root)), trust_env=False)
+
+    def stop(self) -> None:
+        for process in self._processes:
+            process.send_signal(signal.SIGTERM)
+            process.wait(10)
+        self._processes.clear()
+
+    def log(self) -> str:
+        return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
+
+    def issued(self) -> int:
+        """How many certificates it has given."""
+        return (self.folder / "pebble.log").read_text().count("Issued certificate serial")
+
+    def trusted(self) -> Path:
+        """A file with the root that its certificates come from: a new one at each of its starts."""
+        path = self.folder / "root.pem"
+        path.write_text(self._get(f"https://127.0.0.1:{self._management}/roots/0").text)
+        return path
+
+
+def _certificate(path: Path, key_path: Path) -> None:
+    """A self-signed certificate for 127.0.0.1."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a directory")])
+    now = datetime.datetime.now(datetime.UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    key_path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
