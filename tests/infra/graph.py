@@ -309,11 +309,20 @@ class _Said(logging.Handler):
         self.lines.append(record.getMessage())
 
 
-def run(config: Mapping[str, Any], stack: str, world: World | None = None, preview: bool = False) -> Graph:
-    """Run the program with a stack's configuration. Raises what the program raises."""
+def run(
+    config: Mapping[str, Any],
+    stack: str,
+    world: World | None = None,
+    preview: bool = False,
+    cloud: pulumi.runtime.Mocks | None = None,
+) -> Graph:
+    """Run the program with a stack's configuration. Raises what the program raises.
+
+    `cloud` stands for AWS in the place of a pretended one that says yes to everything.
+    """
     logger, said = logging.Logger("pulumi-under-mocks", logging.DEBUG), _Said()
     logger.addHandler(said)
-    cloud = _Cloud(world or World())
+    cloud = cloud or _Cloud(world or World())
     recorder = _Recorder(cloud)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
