@@ -49,16 +49,16 @@ def command(source: str, target: str, shape: str | None, most: int | None, yes: 
     if dry_run:
         click.echo(f"nothing is written; without --dry-run {shown(proposal.file)} would be")
         return
-    if (
-        not yes
-        and sys.stdin.isatty()
-        and sys.stdout.isatty()
-        and not click.confirm("Write it?", default=True)
-    ):
+    if not yes and on_a_terminal() and not click.confirm("Write it?", default=True):
         raise Refusal("nothing is written")
     proposal.write()
     click.echo(f"{shown(proposal.file)} is written")
     click.echo(next_step(after))
+
+
+def on_a_terminal() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def cloned(
@@ -127,7 +127,9 @@ def _lacks_endpoints(text: str) -> bool:
         config, there = parse(text).entry("config"), stacktext.endpoints_of(text)
     except (yaml.YAMLError, RecursionError):
         return False
-    return config is not None and (there is None or not (there.items or there.kind in ("alias", "list")))
+    if config is None or config[1].kind != "map":
+        return False
+    return there is None or not (there.items or there.kind in ("alias", "list"))
 
 
 def _means(before: str, after: str, name: str, values: Mapping[str, Any]) -> bool:
