@@ -164,12 +164,14 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 async def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--port", type=int, required=True)
-    port = options.parse_known_args()[0].port
+    options.add_argument("--host", default="127.0.0.1")
+    chosen = options.parse_known_args()[0]
+    port = chosen.port
     print(json.dumps({"event": f"replica {os.getpid()} on {port}"}), flush=True)
     if CRASH or (CRASH_WHILE and os.path.exists(CRASH_WHILE)):
         print(json.dumps({"event": CRASH or "no paint left"}), flush=True)
         sys.exit(7)
-    server = await asyncio.start_server(serve, "127.0.0.1", port, limit=2**20)
+    server = await asyncio.start_server(serve, chosen.host, port, limit=2**20)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, (lambda: None) if DEAF else stop.set)
     await stop.wait()

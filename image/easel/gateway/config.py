@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from easel.gateway.cloud import Budget, Container, Instances, Link
 from easel.gateway.errors import ConfigError
 
 CONSOLE = "console"
@@ -35,6 +36,7 @@ class Console(_Read):
     port: Port = 7859
     # With a host it is served by TLS, and the port may be shared.
     host: Host | None = None
+    link: Link | None = None
 
 
 class Acme(_Read):
@@ -78,6 +80,10 @@ class Endpoint(_Read):
     timeouts: Timeouts = Timeouts(wake=900, request=3600)
     max_body: int = Field(100 * 1024 * 1024, ge=1)
     env: dict[str, str] = {}
+    link: Link | None = None
+    # On AWS: its Auto Scaling group, and how its container is spoken to.
+    instances: Instances | None = None
+    container: Container | None = None
 
     @model_validator(mode="after")
     def _named(self) -> Endpoint:
@@ -99,6 +105,7 @@ class Team(_Read):
     bind: str = Field("127.0.0.1", pattern=r"^[0-9A-Za-z.:-]+$")
     console: Console = Console(port=7859)
     acme: Acme = Acme(email=None)
+    budget: Budget | None = None
     # None: every endpoint that has a file.
     endpoints: list[str] | None = None
 

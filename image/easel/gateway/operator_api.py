@@ -168,7 +168,8 @@ def moment(expires: object, now: float) -> float | None:
 
 def _shown(token: Token) -> dict[str, Any]:
     fields = asdict(token)
-    del fields["hash"]
+    for own in ("hash", "given", "revoked"):
+        del fields[own]
     return fields
 
 

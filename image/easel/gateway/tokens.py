@@ -45,6 +45,9 @@ class Token:
     created: float
     expires: float | None = None
     last_used: float | None = None
+    # Its hash came with the configuration; revoked, it is kept, so that it is not taken for a new one.
+    given: bool = False
+    revoked: float | None = None
 
     @property
     def id(self) -> str:
@@ -61,6 +64,10 @@ class TokenStore(Protocol):
 
     def read(self) -> tuple[list[Token], str]:
         """The tokens and the revision they are of."""
+        ...
+
+    def known(self) -> list[Token]:
+        """The tokens as far as they can be told at once: asked at the door."""
         ...
 
     def swap(self, tokens: list[Token], revision: str) -> bool:
@@ -93,6 +100,10 @@ class TokenFile:
                 "or remove it to start with no tokens at all"
             ) from None
         return tokens, hashlib.sha256(content).hexdigest()
+
+    def known(self) -> list[Token]:
+        """The tokens of the file."""
+        return self.read()[0]
 
     def swap(self, tokens: list[Token], revision: str) -> bool:
         """Replace the file as a whole if nobody else did since `revision`."""
@@ -139,12 +150,17 @@ class Tokens:
 
         def add(tokens: list[Token]) -> list[Token]:
             for other in tokens:
-                if (other.endpoint, other.name) == (endpoint, name) and other.valid(now):
+                same = (other.endpoint, other.name) == (endpoint, name)
+                if same and other.revoked is None and other.valid(now):
                     raise TokenRefused(
                         f"{endpoint} has a token named {name!r}: revoke it first or choose another name"
                     )
             # An expired one of the same name makes room.
-            return [other for other in tokens if (other.endpoint, other.name) != (endpoint, name)] + [token]
+            return [
+                other
+                for other in tokens
+                if (other.endpoint, other.name) != (endpoint, name) or other.revoked is not None
+            ] + [token]
 
         self._update(add)
         return plaintext
@@ -161,8 +177,43 @@ class Tokens:
     def revoke(self, endpoint: str, name: str) -> bool:
         """Make a token and every session that came of it worthless, now. Whether there was one."""
         found = any((token.endpoint, token.name) == (endpoint, name) for token in self._fresh())
-        self._update(lambda tokens: [one for one in tokens if (one.endpoint, one.name) != (endpoint, name)])
+        now = time.time()
+
+        def without(tokens: list[Token]) -> list[Token]:
+            named = [one for one in tokens if (one.endpoint, one.name) == (endpoint, name)]
+            return [one for one in tokens if one not in named] + [
+                one if one.revoked is not None else replace(one, revoked=now) for one in named if one.given
+            ]
+
+        self._update(without)
         return found
+
+    def adopt(self, endpoint: str, digest: str) -> bool:
+        """Take a first token by its hash, which the configuration gives; whether it was new.
+
+        One that was seen before is not taken again, so that revoking it lasts. A new hash takes the place of
+        the one given before it. Raises TokenConflict.
+        """
+        now = time.time()
+        if any((one.endpoint, one.hash) == (endpoint, digest) for one in self._store.known()):
+            return False
+
+        def add(tokens: list[Token]) -> list[Token]:
+            if any((one.endpoint, one.hash) == (endpoint, digest) for one in tokens):
+                return tokens
+            kept = [
+                replace(one, revoked=now)
+                if one.endpoint == endpoint and one.given and one.revoked is None
+                else one
+                for one in tokens
+            ]
+            taken = {one.name for one in kept if one.endpoint == endpoint and one.revoked is None}
+            names = ["link", *(f"link-{number}" for number in range(2, len(taken) + 3))]
+            name = next(name for name in names if name not in taken)
+            return [*kept, Token(endpoint, name, digest, now, given=True)]
+
+        self._update(add)
+        return True
 
     def check(self, endpoint: str, plaintext: str) -> Token | None:
         """The endpoint's token that `plaintext` is, if there is a valid one. The time it takes tells
@@ -210,7 +261,7 @@ class Tokens:
     def _fresh(self) -> list[Token]:
         seen = self._store.changed()
         if seen != self._seen:
-            self._known, _ = self._store.read()
+            self._known = [token for token in self._store.known() if token.revoked is None]
             self._seen = seen
         return self._known
 

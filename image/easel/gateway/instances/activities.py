@@ -1,0 +1,161 @@
+"""Scaling activities in words: why AWS starts nothing, and what to do about it.
+
+AWS says it in sentences only. They are matched by the codes and phrases of the user guide's "Troubleshoot
+Amazon EC2 Auto Scaling: EC2 instance launch failures"; what matches nothing is told as AWS said it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+Kind = Literal[
+    "capacity", "spot", "quota", "image", "template", "key", "denied", "abandoned", "health", "launch"
+]
+# Trying again changes nothing until a person does something.
+HOPELESS: frozenset[Kind] = frozenset({"quota", "image", "template", "key", "denied"})
+_LONGEST = 500
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One sentence about the group. `id` and `at` (Unix seconds) are the activity's."""
+
+    id: str
+    at: float
+    kind: Kind
+    text: str
+    instance: str | None = None
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether only a person can change it."""
+        return self.kind in HOPELESS
+
+
+_LIMITS = "Service Quotas, Amazon EC2"
+_SHAPED: tuple[tuple[Kind, str, str], ...] = (
+    (
+        "quota",
+        r"VcpuLimitExceeded|vCPU (capacity|limit)|InstanceLimitExceeded|quota.{0,40}exceeded",
+        f"the account's quota is too small: ask for more under {_LIMITS}, "
+        "“Running On-Demand G and VT instances” (or the family's own line; it counts vCPUs)",
+    ),
+    (
+        "quota",
+        r"MaxSpotInstanceCountExceeded|Max spot instance count",
+        f"the account's spot quota is too small: ask for more under {_LIMITS}, "
+        "“All G and VT Spot Instance Requests”, or set capacity to on-demand",
+    ),
+    (
+        "spot",
+        r"SpotMaxPriceTooLow|Spot (request )?price.{0,60}lower",
+        "the spot price is above what is offered; the group tries again",
+    ),
+    (
+        "spot",
+        r"no Spot capacity|Spot Instances\. (InsufficientInstance|UnfulfillableCapacity)",
+        "AWS has no spot capacity now; the group tries its other zones and types, and again later",
+    ),
+    (
+        "capacity",
+        r"Insufficient(Instance|Host|Reserved\w*)?Capacity|sufficient .{0,60}capacity"
+        r"|UnfulfillableCapacity",
+        "AWS has none to give now; the group tries its other zones and types, and again later",
+    ),
+    (
+        "template",
+        r"not supported in your requested Availability Zone"
+        r"|requested configuration is currently not supported|Unsupported",
+        "this type is not offered there: give the stack another zone or shape",
+    ),
+    (
+        "image",
+        r"InvalidAMIID|(AMI|image id).{0,60}(not exist|pending|not authorized|deregistered)"
+        r"|Not authorized for images",
+        "the machine image cannot be used: `easel doctor` offers a newer one; `pulumi up` sets it",
+    ),
+    (
+        "key",
+        r"KMS|Client\.InternalError|Client error on launch",
+        "the disk's encryption key cannot be used: its policy must let Auto Scaling's service role use it",
+    ),
+    (
+        "denied",
+        r"UnauthorizedOperation|not authorized to perform|AccessDenied|AuthFailure|service-linked role",
+        "Auto Scaling may not launch it: see its service-linked role and the organisation's policies",
+    ),
+    (
+        "abandoned",
+        r"Lifecycle Action.{0,120}(abandoned|ABANDON)|Heartbeat Timeout|complete user's Lifecycle",
+        "the instance did not become ready in time: read its log",
+    ),
+    (
+        "template",
+        r"launch (template|configuration).{0,80}(not|invalid|no longer)|security group.{0,60}not exist"
+        r"|InvalidGroup|InvalidSubnet|subnet.{0,40}not exist|Invalid(Parameter|BlockDevice)"
+        r"|IamInstanceProfile|instance profile|Invalid device name",
+        "what the instance is made of does not hold together: `pulumi up --refresh` puts it right",
+    ),
+)
+_SPOT_TAKEN = r"spot instance (interruption|termination)|instance termination notice"
+_HEALTH: tuple[tuple[str, str], ...] = (
+    (_SPOT_TAKEN, "AWS takes the spot instance back"),
+    (r"rebalance recommendation", "AWS may take the spot instance back soon; the group replaces it"),
+    (r"it has been terminated or stopped", "the instance was stopped or ended outside of Easel"),
+    (r"status checks? failure|system.{0,20}status check", "the instance failed AWS's own checks"),
+    (r"health-check|health check", "the instance was unhealthy"),
+)
+
+
+def notice(activity: Mapping[str, Any]) -> Notice | None:
+    """What an activity of `DescribeScalingActivities` has to say; None for what goes as it should."""
+    status = str(activity.get("StatusCode", ""))
+    message = " ".join(str(activity.get("StatusMessage") or "").split())
+    cause = " ".join(str(activity.get("Cause") or "").split())
+    name, started = str(activity.get("ActivityId", "")), activity.get("StartTime")
+    at = started.timestamp() if isinstance(started, datetime) else 0.0
+    if status in ("Failed", "Cancelled") or (message and status != "Successful"):
+        kind, advice = _why(message)
+        where = _where(activity)
+        said = (
+            message.removesuffix(" Launching EC2 instance failed.")[:_LONGEST]
+            or f"the activity {status.lower()}"
+        )
+        return Notice(
+            name,
+            at,
+            kind,
+            f"{advice}{where} (AWS: {said})" if advice else f"AWS{where}: {said}",
+            instance(activity),
+        )
+    if str(activity.get("Description", "")).startswith("Terminating"):
+        for pattern, words in _HEALTH:
+            if re.search(pattern, cause, re.IGNORECASE):
+                return Notice(name, at, "health", f"{words}{_where(activity)}", instance(activity))
+    return None
+
+
+def instance(activity: Mapping[str, Any]) -> str | None:
+    """The instance that an activity is about, if it names one."""
+    found = re.search(r"\bi-[0-9a-f]{8,17}\b", str(activity.get("Description", "")))
+    return found.group() if found else None
+
+
+def _why(message: str) -> tuple[Kind, str]:
+    for kind, pattern, advice in _SHAPED:
+        if re.search(pattern, message, re.IGNORECASE):
+            return kind, advice
+    return "launch", ""
+
+
+def _where(activity: Mapping[str, Any]) -> str:
+    try:
+        zone = json.loads(str(activity.get("Details") or "{}")).get("Availability Zone", "")
+    except (ValueError, AttributeError):
+        return ""
+    return f" [{zone}]" if zone else ""
