@@ -239,6 +239,13 @@ def _given(kind: str, args: pulumi.runtime.MockResourceArgs, physical: str) -> d
     arn = f"{REGION}:{ACCOUNT}"
     given: dict[str, Callable[[], dict[str, Any]]] = {
         "Token": lambda: dict(token_provider().create({}).outs or {}),
+        "Bake": lambda: (
+            {
+                part: f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/easel@sha256:{digit * 64}"
+                for part, digit in (("studio", "1"), ("gateway", "2"))
+            }
+            | {"repository_arn": f"arn:aws:ecr:{arn}:repository/easel"}
+        ),
         "Bucket": lambda: {"bucket": physical, "arn": f"arn:aws:s3:::{physical}"},
         "FileSystem": lambda: {"arn": f"arn:aws:elasticfilesystem:{arn}:file-system/{args.name}"},
         "AccessPoint": lambda: {"arn": f"arn:aws:elasticfilesystem:{arn}:access-point/{args.name}"},
