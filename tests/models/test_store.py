@@ -230,17 +230,16 @@ def test_a_known_hash_is_not_computed(tmp_path: Path) -> None:
 def test_garbage_in_the_hash_file_is_forgotten(tmp_path: Path, garbage: str) -> None:
     """A damaged cache costs a hash, not the store."""
     put(tmp_path, "dream.safetensors")
-    (tmp_path / ".easel").mkdir()
-    (tmp_path / ".easel/hashes.json").write_text(garbage)
+    record = tmp_path / ".easel/files/Stable-diffusion/dream.safetensors.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(garbage)
     store = Store(tmp_path)
     assert wait_for_hash(store, "dream").sha256 == hashlib.sha256(b"weights").hexdigest()
     store.close()
-    assert list(json.loads((tmp_path / ".easel/hashes.json").read_text())) == [
-        "Stable-diffusion/dream.safetensors"
-    ]
+    assert json.loads(record.read_text())["sha256"] == hashlib.sha256(b"weights").hexdigest()
 
 
-def test_two_replicas_share_the_hash_file(tmp_path: Path) -> None:
+def test_two_replicas_share_their_hashes(tmp_path: Path) -> None:
     """What another process has added is not lost when this one writes."""
     one, two = put(tmp_path, "one.safetensors", b"1"), put(tmp_path, "two.safetensors", b"2")
     here, there = Store(tmp_path, hashing=False), Store(tmp_path, hashing=False)
@@ -260,7 +259,7 @@ def test_a_store_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("tempfile.NamedTemporaryFile", refuse)
     store = Store(tmp_path)
     assert wait_for_hash(store, "dream").sha256 == hashlib.sha256(b"weights").hexdigest()
-    assert not (tmp_path / ".easel/hashes.json").exists()
+    assert not list(tmp_path.rglob("*.json"))
 
 
 def test_importing_is_light() -> None:

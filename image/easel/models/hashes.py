@@ -1,17 +1,13 @@
-"""SHA-256 of model files: computed once in the background, kept in a small file beside the store.
+"""Hashes of model files: computed once in the background, kept in the file's record (see records.py).
 
-A hash belongs to a path, a size and a time of change; when one of them differs it is computed again. The file
-can be shared by several replicas: it is read again before it is replaced, replaced in one step, and garbage
-in it is forgotten rather than trusted.
+Several replicas share the store: each file is hashed by one of them, for reading seven gigabytes from network
+storage costs time and money. The others find the record.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import re
-import tempfile
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -19,51 +15,84 @@ from pathlib import Path
 
 import structlog
 
+from easel.models.header import HEADER_LIMIT
+from easel.models.lock import Lock
+from easel.models.records import Records, state_of
+
 log = structlog.get_logger(__name__)
 
 _CHUNK = 1 << 22
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Digests:
+    """SHA-256 of a file, and of what follows its safetensors header, from its bytes in order.
+
+    The second is Civitai's AutoV3 (its first twelve digits), by which LoRA files are known in infotexts.
+    """
+
+    def __init__(self) -> None:
+        self._whole = hashlib.sha256()
+        self._rest = hashlib.sha256()
+        self._start = b""
+        self._skip: int | None = None  # bytes of the header that are still to come
+
+    def update(self, block: bytes | memoryview) -> None:
+        """Take the next bytes."""
+        self._whole.update(block)
+        if self._skip is None:
+            taken = 8 - len(self._start)
+            self._start += bytes(block[:taken])
+            block = block[taken:]
+            if len(self._start) == 8:
+                self._skip = int.from_bytes(self._start, "little")
+        if self._skip is None or self._skip > HEADER_LIMIT:
+            return
+        if self._skip < len(block):
+            self._rest.update(block[self._skip :])
+        self._skip = max(0, self._skip - len(block))
+
+    @property
+    def sha256(self) -> str:
+        """64 digits, of all bytes so far."""
+        return self._whole.hexdigest()
+
+    @property
+    def autov3(self) -> str:
+        """Twelve digits, or "" for what is no safetensors file."""
+        whole = self._skip == 0
+        return self._rest.hexdigest()[:12] if whole else ""
 
 
 class Hashes:
-    """The known hashes of the files below `root`, kept in `root/.easel/hashes.json`.
+    """The known hashes of the files below `root`, and the thread that computes the others."""
 
-    A store that cannot be written to (a read-only mount) still works; hashes then live as long as the
-    process.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._file = root / ".easel" / "hashes.json"
+    def __init__(self, root: Path, records: Records | None = None) -> None:
+        self._records = records or Records(root)
         self._lock = threading.Lock()
-        self._known: dict[str, dict[str, object]] = self._load()
         self._thread: threading.Thread | None = None
         self._queue: dict[Path, None] = {}
         self._stop = threading.Event()
 
     def get(self, path: Path, status: os.stat_result) -> str:
         """The SHA-256 of the file in this state, or "" if it is not known."""
-        with self._lock:
-            entry = self._known.get(self._key(path))
-        if (
-            entry is None
-            or entry.get("size") != status.st_size
-            or entry.get("mtime_ns") != status.st_mtime_ns
-        ):
-            return ""
-        return str(entry["sha256"])
+        return self._records.get(path, status).sha256
 
     def remember(self, path: Path, status: os.stat_result, sha256: str) -> None:
-        """Note a hash that is known from elsewhere (a checked download), or was just computed."""
-        if not _SHA256.fullmatch(sha256):
-            raise ValueError(f"{sha256[:80]!r} is no SHA-256: 64 digits of 0-9a-f are")
-        with self._lock:
-            self._known[self._key(path)] = {
-                "size": status.st_size,
-                "mtime_ns": status.st_mtime_ns,
-                "sha256": sha256,
-            }
-        self._save()
+        """Note a hash that is known from elsewhere (a checked download)."""
+        if not sha256:
+            raise ValueError("'' is no SHA-256: 64 digits of 0-9a-f are")
+        self._records.put(path, status, sha256=sha256)
+
+    def now(self, path: Path) -> str:
+        """The SHA-256 of the file, read for it if need be. Raises OSError."""
+        status = path.stat()
+        known = self.get(path, status)
+        if known:
+            return known
+        found = self._hash(path)
+        if found is None:
+            return ""
+        return self._records.put(path, status, sha256=found.sha256, autov3=found.autov3).sha256
 
     def compute_later(self, paths: Iterable[Path], done: Callable[[], None]) -> None:
         """Hash `paths` in the background, in order; `done` is called from that thread after each one."""
@@ -99,63 +128,42 @@ class Hashes:
                     return
                 del self._queue[path]
             try:
-                status = path.stat()
-                sha256 = self._hash(path)
-                same = _state(path.stat()) == _state(status)
+                known = self._hash_alone(path)
             except OSError as error:
                 log.warning("model not hashed", file=path.name, error=error.strerror)
                 continue
-            # A file that changed while it was read is hashed at the next refresh.
-            if sha256 and same:
-                self.remember(path, status, sha256)
+            if known:
                 done()
 
-    def _hash(self, path: Path) -> str:
-        digest = hashlib.sha256()
+    def _hash_alone(self, path: Path) -> bool:
+        """Hash the file unless another process does. False if the hash is not known afterwards."""
+        lock: Lock | None = Lock(self._records.file(path).with_suffix(".hashing"))
+        try:
+            assert lock is not None  # noqa: S101
+            lock.path.parent.mkdir(parents=True, exist_ok=True)
+            if not lock.try_take():
+                return False  # found in the record at a later look
+        except OSError:
+            lock = None  # a store that cannot be written to: every process for itself
+        try:
+            status = path.stat()
+            if self.get(path, status):
+                return True
+            found = self._hash(path)
+            # A file that changed while it was read is hashed at the next refresh.
+            if found is None or state_of(path.stat()) != state_of(status):
+                return False
+            self._records.put(path, status, sha256=found.sha256, autov3=found.autov3)
+            return True
+        finally:
+            if lock is not None:
+                lock.release()
+
+    def _hash(self, path: Path) -> Digests | None:
+        digests = Digests()
         with open(path, "rb", buffering=0) as file:
             while block := file.read(_CHUNK):
                 if self._stop.is_set():
-                    return ""
-                digest.update(block)
-        return digest.hexdigest()
-
-    def _key(self, path: Path) -> str:
-        return path.relative_to(self._root).as_posix()
-
-    def _load(self) -> dict[str, dict[str, object]]:
-        try:
-            found = json.loads(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            return {}
-        if not isinstance(found, dict):
-            return {}
-        return {str(key): entry for key, entry in found.items() if _is_entry(entry)}
-
-    def _save(self) -> None:
-        with self._lock:
-            # What another replica has added meanwhile is kept; what this one knows wins.
-            merged = {**self._load(), **self._known}
-            self._known = {key: entry for key, entry in merged.items() if (self._root / key).exists()}
-            text = json.dumps(self._known, indent=1, sort_keys=True)
-            try:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
-                with tempfile.NamedTemporaryFile(
-                    "w", encoding="utf-8", dir=self._file.parent, delete=False
-                ) as file:
-                    file.write(text)
-                os.replace(file.name, self._file)
-            except OSError as error:
-                log.debug("hashes not kept", error=error.strerror)
-
-
-def _state(status: os.stat_result) -> tuple[int, int]:
-    return status.st_size, status.st_mtime_ns
-
-
-def _is_entry(entry: object) -> bool:
-    if not isinstance(entry, dict):
-        return False
-    size, mtime, sha256 = entry.get("size"), entry.get("mtime_ns"), entry.get("sha256")
-    if not isinstance(size, int) or not isinstance(mtime, int) or not isinstance(sha256, str):
-        return False
-    return _SHA256.fullmatch(sha256) is not None
+                    return None
+                digests.update(block)
+        return digests

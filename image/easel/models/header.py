@@ -84,6 +84,14 @@ def read_header(path: str | os.PathLike[str]) -> Header:
         raise MissingFile(name, f"cannot be read ({error.strerror or error})") from error
 
 
+def read_header_from(file: BinaryIO, size: int, name: str) -> Header:
+    """As `read_header`, of a file that will be `size` bytes long and of which at least the header is there.
+
+    So a download can be refused after its first kilobytes.
+    """
+    return _read(file, size, name)
+
+
 def _read(file: BinaryIO, size: int, name: str) -> Header:
     start = file.read(9)
     length = int.from_bytes(start[:8], "little")

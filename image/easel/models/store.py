@@ -17,8 +17,10 @@ import structlog
 
 from easel.models.errors import UnknownModel
 from easel.models.hashes import Hashes
+from easel.models.index import Entry, Index
 from easel.models.kind import Kind
 from easel.models.model_file import ModelFile
+from easel.models.records import Record, Records
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +53,9 @@ class Store:
     def __init__(self, root: Path, *, hashing: bool = True) -> None:
         self.root = root.resolve()
         self._hashing = hashing
-        self._hashes = Hashes(self.root)
+        self._records = Records(self.root)
+        self._hashes = Hashes(self.root, self._records)
+        self._index = Index(self._records)
         self._lock = threading.Lock()
         self._files: Mapping[Kind, tuple[ModelFile, ...]] | None = None
 
@@ -101,18 +105,42 @@ class Store:
         with self._lock:
             self._files = found
         if self._hashing:
-            # A1111 shows hashes of checkpoints and VAEs; the prompt hashes of LoRAs leave the header out and
-            # are made there.
-            new = [
-                file.path for kind in (Kind.CHECKPOINT, Kind.VAE) for file in found[kind] if not file.sha256
-            ]
+            # The small ones first: they are known in a second.
+            new = [file.path for file in sorted(_all(found), key=lambda file: file.size) if not file.sha256]
             self._hashes.compute_later(new, self._take_hashes)
         return found
 
+    def index(self, kind: Kind | None = None) -> list[Entry]:
+        """What is known of every file, or of those of one kind, by name.
+
+        Reads headers of files that are new, some milliseconds each, and computes nothing.
+        """
+        kinds = list(Kind) if kind is None else [kind]
+        return [self._index.entry(file) for one in kinds for file in self.files(one)]
+
+    def record(self, path: Path) -> Record:
+        """What is known of the file beside what it says itself. Raises OSError if it is not there."""
+        return self._records.get(path)
+
+    def remember(self, path: Path, **said: str) -> Record:
+        """Add to the file's record (see records.py). Raises OSError if it is not there."""
+        record = self._records.put(path, path.stat(), **said)
+        self._take_hashes()
+        return record
+
     def remember_hash(self, path: Path, sha256: str) -> None:
         """Note the SHA-256 of a file that was checked on its way in: it is not read for that again."""
-        self._hashes.remember(path.resolve(), path.stat(), sha256)
+        self._hashes.remember(path, path.stat(), sha256)
         self._take_hashes()
+
+    def hash_now(self, path: Path) -> str:
+        """The SHA-256 of the file, computed now if it is not known. Raises OSError."""
+        return self._hashes.now(path)
+
+    def forget(self, path: Path) -> None:
+        """Drop the record of a file that was taken away, and look again."""
+        self._records.forget(path)
+        self.refresh()
 
     def close(self) -> None:
         """Stop the background hashing."""
@@ -205,3 +233,8 @@ class Store:
         if not os.path.isfile(path):
             return None
         return ModelFile(path, name, kind, status.st_size, status.st_mtime, self._hashes.get(path, status))
+
+
+def _all(found: Mapping[Kind, Sequence[ModelFile]]) -> Iterator[ModelFile]:
+    for files in found.values():
+        yield from files

@@ -1,0 +1,171 @@
+"""One file from its source to its name in the store: whole and checked, or not at all.
+
+Who comes second waits for who was first and sees its progress. Everything on the way lies hidden beside the
+file's name, so that it appears by one rename on the same file system.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from easel.models.errors import CutShort, LyingHeader, NotSafetensors
+from easel.models.fetch.follower import not_a_model
+from easel.models.fetch.network import client
+from easel.models.fetch.origin import Origin
+from easel.models.fetch.part import Part, journal_of, lock_of, part_of, read_journal
+from easel.models.fetch.policy import Policy
+from easel.models.fetch.progress import Phase, Progress, Speed, Watcher
+from easel.models.fetch.ranges import Ranges
+from easel.models.fetch.transfer import Effort, Transfer
+from easel.models.header import read_header_from
+from easel.models.lock import Lock
+from easel.models.source_errors import Interrupted, NotAModel, NotWritable, WrongHash
+from easel.models.sources.offer import Offer, Source
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file that is whole. `fetched` is False if somebody else had brought it meanwhile."""
+
+    path: Path
+    size: int = 0
+    sha256: str = ""
+    autov3: str = ""
+    etag: str = ""
+    fetched: bool = True
+
+
+class Download:
+    """A download to `target`. `is_there` says whether the file has come by other hands.
+
+    `sha256` is what the caller expects (the source's own number is used without it).
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        target: Path,
+        policy: Policy,
+        *,
+        offer: Offer | None = None,
+        sha256: str = "",
+        effort: Effort | None = None,
+        watcher: Watcher | None = None,
+        is_there: Callable[[], bool] = lambda: False,
+        stopped: Callable[[], bool] = lambda: False,
+        lock_expiry: float = 60.0,
+    ) -> None:
+        self._source, self._target, self._policy = source, target, policy
+        self._offer, self._sha256 = offer, sha256.lower()
+        self._effort = effort or Effort()
+        self._watcher = watcher or (lambda progress: None)
+        self._is_there, self._stopped = is_there, stopped
+        self._lock = Lock(lock_of(target), expiry=lock_expiry, beat=lock_expiry / 6)
+        self._speed = Speed()
+        self._told = 0.0
+
+    def run(self) -> Fetched:
+        """Fetch. Raises SourceError, FileError; only Interrupted, Unreachable, DiskFull and refusals of the
+        source leave something to go on from."""
+        try:
+            self._target.parent.mkdir(parents=True, exist_ok=True)
+            while not self._lock.try_take():
+                if self._is_there():
+                    return Fetched(self._target, fetched=False)
+                self._wait()
+        except OSError as error:
+            where = self._target.parent.name
+            raise NotWritable(self._target.name, f"{where}/ cannot be written ({error.strerror})") from error
+        try:
+            if self._is_there():
+                return Fetched(self._target, fetched=False)
+            return self._fetch()
+        finally:
+            self._lock.release()
+
+    def _wait(self) -> None:
+        """Show the other's progress for a moment."""
+        journal = read_journal(self._target)
+        done = Ranges(journal.ranges).total if journal is not None else 0
+        self._tell(Phase.WAITING, done, journal.size if journal is not None else None)
+        if self._stopped():
+            raise Interrupted(self._target.name, done, journal.size if journal is not None else None)
+        time.sleep(0.25)
+
+    def _fetch(self) -> Fetched:
+        self._tell(Phase.ASKING, 0, None)
+        part = Part(self._target, self._source.key)
+        part.open()
+        try:
+            with client(self._policy, connections=self._effort.connections, stall=self._effort.stall) as http:
+                origin = Origin(self._source, http, self._policy, self._offer)
+
+                def tick() -> None:
+                    self._tell(Phase.FETCHING, part.done.total, part.size)
+                    if self._stopped() or self._lock.lost.is_set():
+                        raise Interrupted(self._target.name, part.done.total, part.size)
+
+                found = Transfer(origin, part, self._effort, tick, sha256=self._sha256).run()
+                # Asked after the end: a file that changed on the way has another one.
+                theirs = origin.offer.sha256
+            self._tell(Phase.CHECKING, part.done.total, part.size, now=True)
+            self._verify(part, found.sha256, theirs)
+            part.commit()
+            size = part.size or 0
+            self._tell(Phase.DONE, size, size, now=True)
+            return Fetched(self._target, size, found.sha256, found.autov3, part.etag)
+        except (NotAModel, NotSafetensors, CutShort, LyingHeader, WrongHash):
+            # What is wrong with the bytes themselves is not mended by fetching the rest of them.
+            part.discard()
+            raise
+        finally:
+            if not part.done.total:
+                part.discard()
+            part.close()
+
+    def _verify(self, part: Part, found: str, theirs: str) -> None:
+        """Raises WrongHash, NotAModel and what `read_header` raises."""
+        name = self._target.name
+        for wanted, whose in ((self._sha256, "the one who asks for it"), (theirs, "its source")):
+            if wanted and found != wanted:
+                raise WrongHash(name, found, wanted, whose)
+        try:
+            with open(part.path, "rb") as file:
+                read_header_from(file, part.size or 0, name)
+        except NotSafetensors as error:
+            raise not_a_model(self._source.address, error, part.read(0, 20_000)) from None
+
+    def _tell(self, phase: Phase, done: int, total: int | None, *, now: bool = False) -> None:
+        if not now and time.monotonic() - self._told < 0.2:
+            return
+        self._told = time.monotonic()
+        speed = self._speed.at(done) if phase in (Phase.FETCHING, Phase.WAITING) else 0.0
+        self._watcher(Progress(self._target.name, phase, done, total, speed))
+
+
+def discard_unfinished(target: Path) -> bool:
+    """Take away what an earlier download of `target` left, unless somebody is at it. True if there was."""
+    lock = Lock(lock_of(target))
+    if not part_of(target).exists() or not lock.try_take():
+        return False
+    try:
+        part_of(target).unlink(missing_ok=True)
+        journal_of(target).unlink(missing_ok=True)
+    finally:
+        lock.release()
+    return True
+
+
+def free_bytes(folder: Path) -> int:
+    """Room on the disk that holds `folder`."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free

@@ -1,0 +1,155 @@
+"""The HTTP client: connects to exactly the address that was checked, and shows nobody a secret.
+
+A check of a name before the request would be worth nothing: the name can resolve to another address a moment
+later. So the check is where the connection is made, of the addresses that are then connected to, and it holds
+for every connection, thus for every redirect.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpcore
+import httpx
+
+from easel.models.fetch.policy import Policy, is_public
+from easel.models.source_errors import Forbidden
+
+USER_AGENT = "easel/0.1 (model download)"
+"""Civitai's front refuses the names of libraries."""
+CONNECT = 15.0
+"""Seconds to wait for a connection."""
+
+
+def client(policy: Policy, *, connections: int = 8, stall: float = 20.0) -> httpx.Client:
+    """A client for `connections` at once, which gives a silent server `stall` seconds.
+
+    Follows no redirects by itself. Where only public addresses are allowed, proxies of the environment are
+    not used: a proxy would do the resolving.
+    """
+    for name in ("httpx", "httpcore"):
+        # They log addresses with their signatures, and headers with tokens.
+        logging.getLogger(name).setLevel(logging.WARNING)
+    timeout = httpx.Timeout(stall, connect=CONNECT)
+    limits = httpx.Limits(max_connections=connections + 2, max_keepalive_connections=connections + 2)
+    headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+    transport = None if policy.private else CheckedTransport(limits)
+    return httpx.Client(
+        timeout=timeout, limits=limits, headers=headers, transport=transport, follow_redirects=False
+    )
+
+
+class CheckedBackend(httpcore.NetworkBackend):
+    """Resolves, refuses what is not public, and connects to what it has seen."""
+
+    def __init__(self) -> None:
+        self._plain = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect to the first public address of `host` that answers. Raises Forbidden."""
+        trouble: Exception | None = None
+        for address in public_addresses(host, port):
+            try:
+                return self._plain.connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                trouble = error
+        raise trouble or httpcore.ConnectError(f"{host} has no address")
+
+
+def public_addresses(host: str, port: int) -> list[str]:
+    """The addresses of `host`. Raises Forbidden if one of them is not public.
+
+    One is enough: a name that has both is made to get past a check.
+    """
+    try:
+        # The resolver also understands 2130706433 and 0x7f.1, as connect would.
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise httpcore.ConnectError(f"{host} cannot be resolved ({error.strerror})") from error
+    except UnicodeError as error:
+        raise httpcore.ConnectError("the host's name cannot be resolved") from error
+    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
+    for address in addresses:
+        if not is_public(ipaddress.ip_address(address.partition("%")[0])):
+            raise Forbidden(
+                host,
+                f"resolves to {address}, which is not an address of the open internet; from page and API "
+                "only public https addresses may be fetched. An operator can: `easel models add` there",
+            )
+    return addresses
+
+
+class CheckedTransport(httpx.BaseTransport):
+    """httpx over httpcore with CheckedBackend, and https only."""
+
+    def __init__(self, limits: httpx.Limits) -> None:
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=httpx.create_ssl_context(),
+            max_connections=limits.max_connections,
+            max_keepalive_connections=limits.max_keepalive_connections,
+            network_backend=CheckedBackend(),
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request. Raises Forbidden, and httpx's errors."""
+        if request.url.scheme != "https":
+            raise Forbidden(request.url.host, "from page and API only https:// may be fetched")
+        sent = httpcore.Request(
+            method=request.method,
+            url=httpcore.URL(
+                scheme=request.url.raw_scheme,
+                host=request.url.raw_host,
+                port=request.url.port,
+                target=request.url.raw_path,
+            ),
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
+        with _as_httpx():
+            answer = self._pool.handle_request(sent)
+        stream = answer.stream
+        assert isinstance(stream, Iterable)  # noqa: S101 - this is the synchronous pool
+        return httpx.Response(
+            answer.status, headers=answer.headers, stream=_Body(stream), extensions=answer.extensions
+        )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, stream: Iterable[bytes]) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        with _as_httpx():
+            yield from self._stream
+
+    def close(self) -> None:
+        close = getattr(self._stream, "close", None)
+        if close is not None:
+            close()
+
+
+@contextmanager
+def _as_httpx() -> Iterator[None]:
+    """httpcore's errors under the names that httpx gives them, which are the same."""
+    try:
+        yield
+    except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
+        kind = getattr(httpx, type(error).__name__, httpx.TransportError)
+        raise kind(str(error)) from error

@@ -1,0 +1,169 @@
+"""What is known of a model file at a glance: from its header, from what lies beside it, from its record."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from easel.models.architecture import identify
+from easel.models.errors import FileError
+from easel.models.header import Header, read_header
+from easel.models.model_file import ModelFile
+from easel.models.records import Records, state_of
+from easel.models.sidecar import read_sidecar
+
+INFO = ".civitai.info"
+"""The ending of Civitai Helper's file, in the place of `.safetensors`."""
+_PICTURES = (
+    ".preview.png",
+    ".preview.jpg",
+    ".preview.jpeg",
+    ".preview.webp",
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".webp",
+)
+_INFO_LIMIT = 5_000_000
+_PRECISIONS = {
+    "F16": "fp16",
+    "BF16": "bf16",
+    "F32": "fp32",
+    "F64": "fp64",
+    "F8_E4M3": "fp8",
+    "F8_E5M2": "fp8",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of the index. Empty strings where nothing is known; `problem` says why a file is no use.
+
+    `autov2` and `autov3` are Civitai's hashes, `precision` that of most of the bytes ("fp16"), `source` the
+    address it came from, `base_model` Civitai's or the trainer's word for what it was made for.
+    """
+
+    file: ModelFile
+    sha256: str = ""
+    autov3: str = ""
+    architecture: str = ""
+    precision: str = ""
+    base_model: str = ""
+    trained_words: tuple[str, ...] = ()
+    preview: Path | None = None
+    source: str = ""
+    problem: str = ""
+
+    @property
+    def autov2(self) -> str:
+        """The first ten digits of the SHA-256."""
+        return self.sha256[:10]
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What the header says: kept, for it is some milliseconds to read."""
+
+    architecture: str = ""
+    precision: str = ""
+    base_model: str = ""
+    trained_words: tuple[str, ...] = ()
+    problem: str = ""
+
+
+class Index:
+    """Entries of files. Thread-safe."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._lock = threading.Lock()
+        self._facts: dict[Path, tuple[tuple[int, int, int], _Facts]] = {}
+
+    def entry(self, file: ModelFile) -> Entry:
+        """What is known of `file`."""
+        try:
+            status = file.path.stat()
+        except OSError as error:
+            return Entry(file, problem=f"cannot be read ({error.strerror})")
+        facts = self._facts_of(file, status)
+        record = self._records.get(file.path, status)
+        info = read_info(file.path)
+        return Entry(
+            file,
+            sha256=record.sha256,
+            autov3=record.autov3,
+            architecture=facts.architecture,
+            precision=facts.precision,
+            base_model=str(info.get("baseModel") or facts.base_model),
+            trained_words=_words(info) or facts.trained_words,
+            preview=preview_of(file.path),
+            source=record.source,
+            problem=facts.problem,
+        )
+
+    def _facts_of(self, file: ModelFile, status: os.stat_result) -> _Facts:
+        state = state_of(status)
+        with self._lock:
+            known = self._facts.get(file.path)
+        if known is not None and known[0] == state:
+            return known[1]
+        facts = _read_facts(file)
+        with self._lock:
+            self._facts[file.path] = (state, facts)
+        return facts
+
+
+def read_info(model: Path) -> dict[str, object]:
+    """The `.civitai.info` beside a model; empty if there is none that can be read."""
+    path = model.with_suffix(INFO)
+    try:
+        if path.stat().st_size > _INFO_LIMIT:
+            return {}
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def preview_of(model: Path) -> Path | None:
+    """The picture beside a model, as A1111 looks for it."""
+    return next((path for end in _PICTURES if (path := model.with_suffix(end)).is_file()), None)
+
+
+def _words(info: dict[str, object]) -> tuple[str, ...]:
+    words = info.get("trainedWords")
+    return tuple(str(word) for word in words) if isinstance(words, list) else ()
+
+
+def _read_facts(file: ModelFile) -> _Facts:
+    try:
+        header = read_header(file.path)
+    except FileError as error:
+        return _Facts(problem=error.problem)
+    said = header.metadata
+    phrase = said.get("modelspec.trigger_phrase", "")
+    return _Facts(
+        architecture=_architecture(file, header),
+        precision=_precision(header),
+        base_model=said.get("ss_base_model_version") or said.get("modelspec.architecture", ""),
+        trained_words=tuple(word.strip() for word in phrase.split(",") if word.strip()),
+    )
+
+
+def _architecture(file: ModelFile, header: Header) -> str:
+    try:
+        return identify(header, name=file.path.name, sidecar=read_sidecar(file.path)).architecture
+    except FileError:
+        return ""  # a LoRA, VAE and so on: its kind says what it is
+
+
+def _precision(header: Header) -> str:
+    sizes: Counter[str] = Counter()
+    for tensor in header.tensors.values():
+        sizes[tensor.dtype] += tensor.nbytes
+    most = sizes.most_common(1)
+    return _PRECISIONS.get(most[0][0], most[0][0].lower()) if most else ""

@@ -1,0 +1,30 @@
+"""Models in and out: `Intake.add`, `sync`, `verify`, `remove`. What page, API and command line use."""
+
+from easel.models.fetch.policy import OPERATOR, VISITOR, Policy
+from easel.models.fetch.progress import Phase, Progress, Watcher, duration
+from easel.models.fetch.transfer import Effort
+from easel.models.intake.add import Added, Intake, Wish, kind_of
+from easel.models.intake.remove import remove
+from easel.models.intake.sync import Synced, listed, sync
+from easel.models.intake.verify import Verdict, verify
+
+__all__ = [
+    "OPERATOR",
+    "VISITOR",
+    "Added",
+    "Effort",
+    "Intake",
+    "Phase",
+    "Policy",
+    "Progress",
+    "Synced",
+    "Verdict",
+    "Watcher",
+    "Wish",
+    "duration",
+    "kind_of",
+    "listed",
+    "remove",
+    "sync",
+    "verify",
+]

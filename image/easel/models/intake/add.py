@@ -1,0 +1,236 @@
+"""One model into the store, from its address to its name, its record and what belongs beside it."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import structlog
+
+from easel.models.architecture import identify
+from easel.models.errors import FileError, NotSafetensors, UnknownArchitecture, WrongKind
+from easel.models.fetch.download import Download, Fetched
+from easel.models.fetch.follower import not_a_model
+from easel.models.fetch.network import client
+from easel.models.fetch.origin import Changed, Origin, Trouble
+from easel.models.fetch.policy import OPERATOR, Policy
+from easel.models.fetch.progress import Phase, Progress, Watcher
+from easel.models.fetch.transfer import Effort
+from easel.models.header import HEADER_LIMIT, Header, read_header, read_header_from
+from easel.models.intake.beside import write_beside
+from easel.models.intake.copying import copy
+from easel.models.intake.place import place
+from easel.models.kind import Kind
+from easel.models.model_file import ModelFile
+from easel.models.records import Record
+from easel.models.source_errors import BadName, NameTaken, SourceError, Unreachable
+from easel.models.sources import LocalSource, Offer, Secrets, Source, source_of
+from easel.models.store import Store
+
+log = structlog.get_logger(__name__)
+
+_PEEK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is wanted. `kind` None: as the source or the file itself says. `name` "": as at the source."""
+
+    address: str = field(repr=False)
+    kind: Kind | None = None
+    folder: str = ""
+    name: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A model that is in the store. `fetched` is False if it was there already."""
+
+    file: ModelFile
+    record: Record
+    fetched: bool
+
+
+class Intake:
+    """Brings models into `store`, as far as `policy` lets the asker."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        policy: Policy = OPERATOR,
+        secrets: Secrets | None = None,
+        effort: Effort | None = None,
+        watcher: Watcher | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+        lock_expiry: float = 60.0,
+    ) -> None:
+        self._store, self._policy = store, policy
+        self._secrets = secrets or Secrets()
+        self._effort = effort or Effort()
+        self._watcher = watcher or (lambda progress: None)
+        self._stopped, self._expiry = stopped, lock_expiry
+
+    def add(self, wish: Wish) -> Added:
+        """Bring one model in. Raises SourceError, FileError."""
+        if wish.sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", wish.sha256):
+            raise BadName("--sha256", f"{wish.sha256[:80]!r} is no SHA-256: 64 digits of 0-9a-f are")
+        source = source_of(wish.address, secrets=self._secrets, policy=self._policy)
+        there = self.present(source)
+        if there is not None and self._fits(there, wish):
+            return Added(there, self._store.record(there.path), fetched=False)
+        name = wish.name or "model"
+        self._watcher(Progress(name, Phase.ASKING))
+        with client(self._policy, stall=self._effort.stall) as http:
+            offer = source.offer(http)
+            kind = (
+                wish.kind
+                or offer.kind
+                or self._kind_of(source, Origin(source, http, self._policy, offer), offer)
+            )
+        target = place(self._store, kind, wish.folder, wish.name or self._named(source, offer))
+        if self._is_there(target, source, offer, wish):
+            return self._done(target, kind, source, offer, None)
+        fetched = self._fetch(source, target, offer, wish)
+        return self._done(target, kind, source, offer, fetched)
+
+    def present(self, source: Source) -> ModelFile | None:
+        """The whole file of the store that came from `source`, if there is one."""
+        for kind in Kind:
+            for file in self._store.files(kind):
+                try:
+                    if self._store.record(file.path).key == source.key:
+                        return file
+                except OSError:
+                    continue
+        return None
+
+    def _fits(self, file: ModelFile, wish: Wish) -> bool:
+        """Whether a file that came from there is what is wanted now."""
+        try:
+            wanted = place(self._store, wish.kind or file.kind, wish.folder, wish.name or file.path.name)
+        except FileError:
+            return False
+        asked = wish.kind or wish.folder or wish.name
+        if asked and wanted != file.path:
+            return False
+        return not wish.sha256 or self._store.record(file.path).sha256 == wish.sha256.lower()
+
+    def _fetch(self, source: Source, target: Path, offer: Offer, wish: Wish) -> Fetched:
+        if isinstance(source, LocalSource):
+            return copy(source, target, sha256=wish.sha256, watcher=self._watcher, stopped=self._stopped)
+        return Download(
+            source,
+            target,
+            self._policy,
+            offer=offer,
+            sha256=wish.sha256,
+            effort=self._effort,
+            watcher=self._watcher,
+            is_there=lambda: self._is_there(target, source, offer, wish),
+            stopped=self._stopped,
+            lock_expiry=self._expiry,
+        ).run()
+
+    def _is_there(self, target: Path, source: Source, offer: Offer, wish: Wish) -> bool:
+        """Whether the file has come already, by whatever way. Raises NameTaken for another of its name."""
+        try:
+            record = self._store.record(target)
+            size = target.stat().st_size
+        except OSError:
+            return False
+        wanted = wish.sha256.lower() or offer.sha256
+        if record.key == source.key:
+            # Ours: there, unless the source has another one by now, which takes its place once whole.
+            return not wanted or record.sha256 == wanted
+        same = bool(wanted) and record.sha256 in ("", wanted) and offer.size in (None, size)
+        if same and self._store.hash_now(target) == wanted:
+            return True
+        whose = f"which came from {record.source}" if record.source else "which was put there by hand"
+        raise NameTaken(
+            target.name,
+            f"there is another file of this name, {whose}: give this one another "
+            f"(--name FILE), or take that one away (`easel models remove {target.name}`)",
+        )
+
+    def _done(self, target: Path, kind: Kind, source: Source, offer: Offer, fetched: Fetched | None) -> Added:
+        said = {"source": source.address, "key": source.key}
+        if fetched is not None and fetched.fetched:
+            said |= {"sha256": fetched.sha256, "autov3": fetched.autov3 or offer.autov3, "etag": fetched.etag}
+        elif offer.autov3:
+            said["autov3"] = offer.autov3
+        try:
+            record = self._store.remember(target, **said)
+            status = target.stat()
+        except OSError as error:
+            raise SourceError(
+                source.address, f"{target.name} came and was taken away at once ({error.strerror})"
+            ) from None
+        write_beside(target, offer, self._policy, new=fetched is not None)
+        self._store.refresh()
+        name = target.relative_to(self._store.folder(kind)).as_posix()
+        file = ModelFile(target, name, kind, status.st_size, status.st_mtime, record.sha256)
+        return Added(file, record, fetched is not None and fetched.fetched)
+
+    def _named(self, source: Source, offer: Offer) -> str:
+        if not offer.name:
+            raise BadName(source.address, "the source gives the file no name: say one with --name FILE")
+        return offer.name
+
+    def _kind_of(self, source: Source, origin: Origin, offer: Offer) -> Kind:
+        """What the file itself says it is. Raises SourceError, FileError."""
+        name = offer.name or "the file"
+        if isinstance(source, LocalSource):
+            return kind_of(read_header(source.path), name)
+        try:
+            start, total = _peek(origin, 0, _PEEK)
+            length = 8 + int.from_bytes(start[:8], "little")
+            if len(start) < length <= HEADER_LIMIT + 8 and total > len(start) and start[8:9] == b"{":
+                rest, _ = _peek(origin, len(start), min(length, total))
+                start += rest
+        except (Trouble, Changed) as error:
+            refusal = getattr(error, "refusal", None)
+            raise refusal or Unreachable(
+                source.address, f"{error or 'the file changes'}; try again"
+            ) from None
+        except httpx.TransportError as error:
+            raise Unreachable(
+                source.address, f"no answer ({type(error).__name__}: {error}); check the address"
+            ) from None
+        try:
+            return kind_of(read_header_from(io.BytesIO(start), total, name), name)
+        except NotSafetensors as error:
+            raise not_a_model(source.address, error, start) from None
+
+
+def kind_of(header: Header, name: str) -> Kind:
+    """The kind that a header tells. Raises WrongKind, UnknownArchitecture for what is of no use here."""
+    try:
+        identify(header, name=name)
+    except WrongKind as error:
+        if error.folder is None:
+            raise
+        return Kind(error.folder)
+    except UnknownArchitecture as error:
+        raise UnknownArchitecture(
+            name, f"{error.problem}; if it is to be kept all the same, say where with --type"
+        ) from None
+    return Kind.CHECKPOINT
+
+
+def _peek(origin: Origin, begin: int, end: int) -> tuple[bytes, int]:
+    """Some bytes, and how many there are in all."""
+    found = b""
+    with origin.open(begin, end, "") as answer:
+        skip = begin - answer.begin
+        for block in answer.response.iter_raw():
+            found += block
+            if len(found) >= end - begin + skip:
+                break
+        total = answer.total if answer.total is not None else 1 << 62
+    return found[skip : end - begin + skip], total

@@ -1,0 +1,76 @@
+"""A file of this machine into the store: copied, hashed on the way, checked, and there by one rename."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from easel.models.errors import CutShort, LyingHeader, NotSafetensors
+from easel.models.fetch.download import Fetched
+from easel.models.fetch.part import Part, lock_of
+from easel.models.fetch.progress import Phase, Progress, Speed, Watcher
+from easel.models.hashes import Digests
+from easel.models.header import read_header
+from easel.models.lock import Lock
+from easel.models.source_errors import Interrupted, NameTaken, SourceError, WrongHash
+from easel.models.sources import LocalSource
+
+_BLOCK = 1 << 22
+
+
+def copy(
+    source: LocalSource, target: Path, *, sha256: str, watcher: Watcher, stopped: Callable[[], bool]
+) -> Fetched:
+    """Copy. A copy that was stopped begins anew: reading again is cheap. Raises SourceError, FileError."""
+    read_header(source.path)
+    lock = Lock(lock_of(target))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not lock.try_take():
+        raise NameTaken(
+            target.name, "another process is bringing a file of this name; try again when it is done"
+        )
+    part = Part(target, source.key)
+    done = False
+    try:
+        part.open()
+        part.reset()
+        digests = _copy(source, part, watcher, stopped)
+        if sha256 and digests.sha256 != sha256.lower():
+            raise WrongHash(target.name, digests.sha256, sha256.lower(), "the one who asks for it")
+        try:
+            read_header(part.path)
+        except (CutShort, LyingHeader, NotSafetensors):
+            raise SourceError(source.address, "the file changed while it was copied; try again") from None
+        part.commit()
+        done = True
+        return Fetched(target, part.size or 0, digests.sha256, digests.autov3)
+    finally:
+        if not done:
+            part.discard()
+        part.close()
+        lock.release()
+
+
+def _copy(source: LocalSource, part: Part, watcher: Watcher, stopped: Callable[[], bool]) -> Digests:
+    digests, speed = Digests(), Speed()
+    try:
+        with open(source.path, "rb", buffering=0) as file:
+            part.size = source.path.stat().st_size
+            part.check_room()
+            position, told = 0, 0.0
+            while block := file.read(_BLOCK):
+                if stopped():
+                    raise Interrupted(part.target.name, position, part.size)
+                part.write(position, block)
+                digests.update(block)
+                position += len(block)
+                if time.monotonic() - told > 0.2:
+                    told = time.monotonic()
+                    watcher(
+                        Progress(part.target.name, Phase.FETCHING, position, part.size, speed.at(position))
+                    )
+    except OSError as error:
+        raise SourceError(source.address, f"cannot be read ({error.strerror})") from error
+    watcher(Progress(part.target.name, Phase.DONE, position, position))
+    return digests

@@ -1,0 +1,47 @@
+"""A model out of the store, with what lies beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from easel.models.errors import MissingFile
+from easel.models.fetch.download import discard_unfinished
+from easel.models.fetch.part import lock_of
+from easel.models.index import INFO, preview_of
+from easel.models.lock import Lock
+from easel.models.model_file import ModelFile
+from easel.models.source_errors import NameTaken, NotWritable
+from easel.models.store import Store
+
+
+def remove(store: Store, file: ModelFile) -> None:
+    """Remove `file`, its record, information and preview, and what an unfinished download of it left.
+
+    Raises NameTaken while somebody downloads to this name, MissingFile, NotWritable.
+    """
+    lock = Lock(lock_of(file.path))
+    try:
+        if not lock.try_take():
+            raise NameTaken(
+                file.path.name, "a download to this name is under way; wait for it, or stop it first"
+            )
+        try:
+            # The model first: what is left beside it if this ends here harms nobody.
+            file.path.unlink()
+            _unlink_beside(file.path)
+        finally:
+            lock.release()
+        discard_unfinished(file.path)
+    except FileNotFoundError:
+        raise MissingFile(file.path.name, "is not there any more") from None
+    except OSError as error:
+        raise NotWritable(file.path.name, f"cannot be removed ({error.strerror})") from None
+    store.forget(file.path)
+
+
+def _unlink_beside(model: Path) -> None:
+    model.with_suffix(INFO).unlink(missing_ok=True)
+    preview = preview_of(model)
+    # Only pictures of this name alone: "a.png" may be somebody's own.
+    if preview is not None and ".preview." in preview.name:
+        preview.unlink(missing_ok=True)

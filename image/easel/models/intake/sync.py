@@ -1,0 +1,88 @@
+"""Makes the store hold what a spec lists under `models:`, before anybody waits for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from easel.models.errors import FileError, ModelError
+from easel.models.intake.add import Added, Intake, Wish
+from easel.models.intake.remove import remove
+from easel.models.kind import Kind
+from easel.models.model_file import ModelFile
+from easel.models.source_errors import BadAddress, Interrupted
+from easel.models.store import Store
+
+# What `easel up` puts there itself.
+_OURS = "easel-starter"
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What was done: `there` before, `added`, `removed`, and what `failed` with its address as shown."""
+
+    there: tuple[Added, ...] = ()
+    added: tuple[Added, ...] = ()
+    removed: tuple[ModelFile, ...] = ()
+    failed: tuple[tuple[str, ModelError], ...] = field(default=())
+
+
+def sync(
+    store: Store,
+    addresses: Iterable[str],
+    intake: Intake,
+    *,
+    prune: bool = False,
+    told: Callable[[str], None] = lambda line: None,
+) -> Synced:
+    """Bring in what is listed and not there; one that fails does not keep the others out.
+
+    A model that came from a listed address is there, and is not asked for again. With `prune` everything
+    that is not listed is removed, unless something failed or somebody downloads to it. Raises Interrupted.
+    """
+    there: list[Added] = []
+    added: list[Added] = []
+    failed: list[tuple[str, ModelError]] = []
+    for address in dict.fromkeys(addresses):
+        try:
+            one = intake.add(Wish(address))
+        except Interrupted:
+            raise
+        except ModelError as error:
+            failed.append((str(getattr(error, "address", "") or "a model"), error))
+            told(str(error))
+            continue
+        (added if one.fetched else there).append(one)
+        told(f"{one.file.name} {'is in' if one.fetched else 'is there'}")
+    removed: list[ModelFile] = []
+    if prune and not failed:
+        kept = {one.file.path for one in (*there, *added)}
+        for file in [file for kind in Kind for file in store.files(kind)]:
+            if file.path not in kept and not file.path.name.startswith(_OURS):
+                try:
+                    remove(store, file)
+                except FileError as error:
+                    failed.append((file.name, error))
+                    told(str(error))
+                    continue
+                removed.append(file)
+                told(f"{file.name} is removed: no spec lists it")
+    return Synced(tuple(there), tuple(added), tuple(removed), tuple(failed))
+
+
+def listed(config: Path) -> list[str]:
+    """The addresses under `models` of an endpoint's configuration. Raises BadAddress."""
+    try:
+        found = json.loads(config.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadAddress(
+            str(config), f"cannot be read ({error.strerror}); give --config the endpoint's JSON"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise BadAddress(str(config), f"is no JSON ({str(error).splitlines()[0][:100]})") from None
+    models = found.get("models", []) if isinstance(found, dict) else None
+    if not isinstance(models, list) or not all(isinstance(one, str) for one in models):
+        raise BadAddress(str(config), "has no list of addresses under `models`")
+    return models

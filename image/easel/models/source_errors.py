@@ -1,0 +1,117 @@
+"""What can go wrong on a model's way in: at its source, on the wire, on the disk.
+
+Every message says what, where, and what to do next. None holds a token or the query of an address.
+"""
+
+from __future__ import annotations
+
+from easel.models.errors import FileError, ModelError, gigabytes, progress
+
+
+class SourceError(ModelError):
+    """The source does not give the file. `address` is as people may read it, without secrets."""
+
+    def __init__(self, address: str, problem: str) -> None:
+        super().__init__(f"{address}: {problem}")
+        self.address = address
+        self.problem = problem
+
+
+class BadAddress(SourceError):
+    """This is no address of a model, or one of a kind that may not be used here."""
+
+
+class Forbidden(SourceError):
+    """The address leads to where the asker may not send this server: private, loopback or metadata."""
+
+
+class NeedsToken(SourceError):
+    """The source wants to know who asks (401)."""
+
+
+class NoAccess(SourceError):
+    """The source knows who asks and says no (403)."""
+
+
+class EarlyAccess(NoAccess):
+    """Only for those who paid, until a date (Civitai's 403)."""
+
+
+class NotThere(SourceError):
+    """No such model, version, file or object (404)."""
+
+
+class Archived(NotThere):
+    """It was there and was taken away (410)."""
+
+
+class TooManyRequests(SourceError):
+    """The source wants a pause (429). `retry_after` is in seconds, None if it did not say."""
+
+    def __init__(self, address: str, problem: str, retry_after: float | None = None) -> None:
+        super().__init__(address, problem)
+        self.retry_after = retry_after
+
+
+class Unreachable(SourceError):
+    """The source cannot be reached, or breaks off again and again. What has arrived is kept."""
+
+
+class KeepsChanging(SourceError):
+    """The file became another one while it was downloaded, more than once."""
+
+
+class NotAModel(SourceError):
+    """What came is a web page, an error message, a pickle or something else than safetensors."""
+
+
+class Unsafe(SourceError):
+    """A scanner found something in it, or it is offered as a pickle only."""
+
+
+class WrongHash(FileError):
+    """The bytes are not those that were promised; they have been thrown away."""
+
+    def __init__(self, name: str, found: str, wanted: str, whose: str) -> None:
+        super().__init__(
+            name,
+            f"its SHA-256 is {found}, but {whose} says {wanted}; the bytes were thrown away: "
+            "download it again, or check where that number comes from",
+        )
+        self.found = found
+        self.wanted = wanted
+
+
+class DiskFull(FileError):
+    """There is no room for the file. `need` and `free` are in bytes."""
+
+    def __init__(self, name: str, need: int | None, free: int, have: int = 0) -> None:
+        more = f"needs {gigabytes(need)} more" if need is not None else "does not fit"
+        kept = f"; {gigabytes(have)} are kept, so that it can go on" if have else ""
+        super().__init__(
+            name,
+            f"the disk is full: it {more}, free are {gigabytes(free)}; "
+            f"make room (`easel models remove NAME`) and start it again{kept}",
+        )
+        self.need = need
+        self.free = free
+
+
+class NotWritable(FileError):
+    """The store cannot be written to."""
+
+
+class NameTaken(FileError):
+    """There is another file of this name."""
+
+
+class BadName(FileError):
+    """A name or folder that would lead out of its place, or that a store cannot hold."""
+
+
+class Interrupted(FileError):
+    """Somebody asked to stop. What has arrived is kept."""
+
+    def __init__(self, name: str, have: int, need: int | None) -> None:
+        said = progress(have, need) if need else gigabytes(have)
+        super().__init__(name, f"stopped at {said}; the same command goes on from there")

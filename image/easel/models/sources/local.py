@@ -1,0 +1,44 @@
+"""`file:/path`: a file that this machine can read already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import httpx
+
+from easel.models.source_errors import BadAddress, SourceError
+from easel.models.sources.offer import Offer, key_of, plain_refusal
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSource:
+    """The file at `path`, which is copied."""
+
+    path: Path
+    address: str
+    key: str
+
+    def offer(self, client: httpx.Client) -> Offer:
+        """Name and size. Raises SourceError."""
+        if not self.path.is_file():
+            raise SourceError(self.address, "there is no such file on this machine; check the path")
+        return Offer("", name=self.path.name, size=self.path.stat().st_size)
+
+    def refusal(self, status: int, said: Mapping[str, object], retry_after: float | None) -> SourceError:
+        """Never asked for: no server is involved."""
+        return plain_refusal(self.address, status, said, retry_after)
+
+
+def local_source(address: str) -> LocalSource:
+    """Read `file:/path`, `file:///path` or `file:relative`. Raises BadAddress."""
+    parts = urlsplit(address)
+    if parts.netloc not in ("", "localhost"):
+        raise BadAddress(address, "names another machine; write file:/path, or file:///path")
+    path = unquote(parts.path)
+    if not path or "\0" in path:
+        raise BadAddress(address, "names no file; write file:/path/name.safetensors")
+    whole = Path(path).expanduser().absolute()
+    return LocalSource(whole, f"file:{whole}", key_of(f"file:{whole}"))

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from easel.models import Store
+from easel.models.intake import Effort, Intake, Progress
+from easel.models.sources import Secrets
+from tests.models.serving import Serving, serving
+
+QUICK = Effort(connections=4, stall=1.0, slow=1.0, patience=3, pause=0.02)
+"""So that tests of patience do not need any."""
+
+
+@pytest.fixture
+def server() -> Iterator[Serving]:
+    with serving() as found:
+        yield found
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "models", hashing=False)
+
+
+@pytest.fixture
+def events() -> list[Progress]:
+    return []
+
+
+@pytest.fixture
+def intake(store: Store, events: list[Progress]) -> Callable[..., Intake]:
+    def make(**said: Any) -> Intake:
+        said.setdefault("effort", QUICK)
+        said.setdefault("secrets", Secrets())
+        return Intake(store, watcher=events.append, lock_expiry=2, **said)
+
+    return make
+
+
+def leftovers(root: Path) -> list[str]:
+    """What lies about in the store beside models and records."""
+    return sorted(
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*")
+        if path.is_file() and ".easel" not in path.parts and path.suffix != ".safetensors"
+    )
