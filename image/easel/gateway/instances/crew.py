@@ -313,6 +313,12 @@ class Crew:
                 minder.task = self._begin(self._parting.keep_on(minder, self))
         if reason and self._missing(group):
             self._capacity.want(len(group.active))
+        # Called off a moment too late, an instance came all the same; protected, it would stay for ever.
+        surplus = len(self.staying()) - self._capacity.of(group)
+        unready = [one for one in self._minders.values() if one.ending is None and one.state != "ready"]
+        for minder in sorted(unready, key=lambda one: -one.since)[: max(0, surplus)]:
+            if minder.member.active and minder.verdict is None:
+                self._part(minder, "stop")
 
     def _failed(self, minder: Minder) -> None:
         patience = self._patience

@@ -1,0 +1,324 @@
+"""A region of AWS on this machine: moto's server, with Auto Scaling as its user guide documents it.
+
+moto launches and terminates at once and knows neither lifecycle hooks nor scaling activities nor the
+instances of a warm pool. Here a thread takes that part: capacity is followed a moment later, instances pass
+Pending and Pending:Wait, protection holds, hooks wait for their completion, a warm pool is drawn from first,
+and refused launches are written down as AWS words them. Calls still travel through boto3 and HTTP.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import moto.autoscaling.models as models
+import pytest
+from moto.autoscaling.exceptions import ValidationError
+from moto.autoscaling.responses import AutoScalingResponse
+from moto.core.responses import ActionResult, EmptyResult
+from moto.ec2.models import ec2_backends
+from moto.server import ThreadedMotoServer
+
+REGION = "us-east-1"
+_ACCOUNT = "123456789012"
+_groups = itertools.count(1)
+
+
+@dataclass
+class Rules:
+    """How AWS treats one group, as a test wants it."""
+
+    # Why a launch is refused, in AWS's words; None: it is not.
+    refuse: str | None = None
+    # Stays in Pending:Wait until somebody completes the launch hook.
+    hook: bool = True
+    # Terminating:Wait lasts until somebody completes the termination hook.
+    farewell: bool = True
+    warm: bool = False
+    # Instances that drain go back to the warm pool.
+    reuse: bool = False
+    activities: list[dict[str, Any]] = field(default_factory=list)
+    completed: list[tuple[str, str]] = field(default_factory=list)
+    # What was called, in order: operation and its parameters.
+    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+
+class Region:
+    """One server for all tests of a session; every test has groups of its own."""
+
+    def __init__(self) -> None:
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        self.lock = threading.RLock()
+        self.rules: dict[str, Rules] = {}
+        # What launches and ends instances' hosts; set by a test's stage.
+        self.boot: dict[str, Callable[[Any], None]] = {}
+        self.halt: dict[str, Callable[[str], None]] = {}
+        self._clients: dict[str, Any] = {}
+        self._server = ThreadedMotoServer(port=0, verbose=False)
+        self._server.start()
+        host, port = self._server.get_host_and_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._over = threading.Event()
+        # Undone at the end: other tests use moto as it is.
+        self._patch = pytest.MonkeyPatch()
+        self._document()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = boto3.client(
+                service, REGION, endpoint_url=self.url,
+                aws_access_key_id="test", aws_secret_access_key="test",
+            )  # fmt: skip
+        return self._clients[service]
+
+    @property
+    def backend(self) -> Any:
+        return models.autoscaling_backends[_ACCOUNT][REGION]
+
+    @property
+    def ec2(self) -> Any:
+        return ec2_backends[_ACCOUNT][REGION]
+
+    def group(self, most: int) -> str:
+        """A new group of none to `most` instances, protected when they launch."""
+        name = f"easel-art-studio-{next(_groups):07x}"
+        ec2, scaling = self.client("ec2"), self.client("autoscaling")
+        image = next(iter(self.ec2.amis))
+        ec2.create_launch_template(
+            LaunchTemplateName=name, LaunchTemplateData={"ImageId": image, "InstanceType": "g5.2xlarge"}
+        )
+        self.rules[name] = Rules()
+        scaling.create_auto_scaling_group(
+            AutoScalingGroupName=name, LaunchTemplate={"LaunchTemplateName": name, "Version": "$Latest"},
+            MinSize=0, MaxSize=most, DesiredCapacity=0, AvailabilityZones=["us-east-1a"],
+            NewInstancesProtectedFromScaleIn=True,
+        )  # fmt: skip
+        return name
+
+    def states(self, name: str) -> list[Any]:
+        """moto's records of the group's instances, warm ones too."""
+        group = self.backend.autoscaling_groups.get(name)
+        return list(group.instance_states) if group else []
+
+    def lifecycles(self, name: str) -> list[str]:
+        return [state.lifecycle_state for state in self.states(name)]
+
+    def desired(self, name: str) -> int:
+        return int(self.backend.autoscaling_groups[name].desired_capacity)
+
+    def warm(self, name: str, boot: bool = True) -> str:
+        """Put a stopped instance into the group's warm pool; its id."""
+        self.client("autoscaling").put_warm_pool(
+            AutoScalingGroupName=name, MinSize=1, PoolState="Stopped",
+            InstanceReusePolicy={"ReuseOnScaleIn": True},
+        )  # fmt: skip
+        with self.lock:
+            self.rules[name].warm = True
+            state = self._launch(self.backend.autoscaling_groups[name])
+            state.lifecycle_state = "Warmed:Stopped"
+            self.ec2.stop_instances([state.instance.id])
+            return str(state.instance.id)
+
+    def activity(self, name: str, status: str, message: str = "", **more: Any) -> None:
+        """Write a scaling activity as `DescribeScalingActivities` shows it."""
+        now = datetime.now(UTC)
+        self.rules[name].activities.insert(
+            0,
+            {
+                "ActivityId": f"{len(self.rules[name].activities):08d}-{name}", "AutoScalingGroupName": name,
+                "Description": "Launching a new EC2 instance.  Status Reason: " + message,
+                "Cause": f"At {now:%Y-%m-%dT%H:%M:%SZ} a user request explicitly set group desired capacity",
+                "StartTime": now, "EndTime": now, "StatusCode": status, "StatusMessage": message,
+                "Progress": 100,
+                "Details": '{"Subnet ID":"subnet-1","Availability Zone":"us-east-1a"}',
+            } | more,
+        )  # fmt: skip
+
+    def leave(self, name: str) -> None:
+        """No test looks at the group any more."""
+        with self.lock:
+            del self.rules[name]
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join(5)
+        self._server.stop()
+        self._patch.undo()
+
+    # ── the group's own work ─────────────────────────────────────────────────────────────────────
+
+    def _run(self) -> None:
+        while not self._over.wait(0.03):
+            with self.lock:
+                for name, group in list(self.backend.autoscaling_groups.items()):
+                    if name in self.rules:
+                        self._tick(name, group)
+
+    def _tick(self, name: str, group: Any) -> None:
+        rules = self.rules[name]
+        for state in list(group.instance_states):
+            self._move(name, group, rules, state)
+        active = [
+            one for one in group.instance_states if one.lifecycle_state.startswith(("Pending", "InService"))
+        ]
+        missing = group.desired_capacity - len(active)
+        for _ in range(missing):
+            stopped = next(
+                (one for one in group.instance_states if one.lifecycle_state == "Warmed:Stopped"), None
+            )
+            if rules.refuse:
+                if not any(one["StatusMessage"] == rules.refuse for one in rules.activities):
+                    self.activity(name, "Failed", rules.refuse)
+                break
+            if stopped is not None:
+                stopped.lifecycle_state = "Pending"
+                stopped.protected_from_scale_in = True
+                self.ec2.start_instances([stopped.instance.id])
+                state = stopped
+            else:
+                state = self._launch(group)
+            if name in self.boot:
+                self.boot[name](state)
+        for state in [one for one in active if one.lifecycle_state == "InService"]:
+            if state.health_status == "Unhealthy":
+                self._terminate(state)
+        surplus = len(active) - group.desired_capacity
+        bare = [
+            one for one in active if one.lifecycle_state == "InService" and not one.protected_from_scale_in
+        ]
+        for state in bare[: max(0, surplus)]:
+            self._terminate(state)
+
+    def _move(self, name: str, group: Any, rules: Rules, state: Any) -> None:
+        instance = state.instance.id
+        if state.lifecycle_state == "Pending":
+            state.lifecycle_state = "Pending:Wait" if rules.hook else "InService"
+        elif state.lifecycle_state == "Pending:Wait" and ("ready", instance) in rules.completed:
+            rules.completed.remove(("ready", instance))
+            state.lifecycle_state = "InService"
+        elif state.lifecycle_state == "Terminating":
+            state.lifecycle_state = "Terminating:Wait" if rules.farewell else "Terminating:Proceed"
+        elif state.lifecycle_state == "Terminating:Wait" and ("drained", instance) in rules.completed:
+            rules.completed.remove(("drained", instance))
+            state.lifecycle_state = "Terminating:Proceed"
+        elif state.lifecycle_state == "Terminating:Proceed":
+            if name in self.halt:
+                self.halt[name](instance)
+            if rules.reuse:
+                self.ec2.stop_instances([instance])
+                state.lifecycle_state = "Warmed:Stopped"
+            else:
+                self.ec2.terminate_instances([instance])
+                group.instance_states = [one for one in group.instance_states if one is not state]
+
+    def _launch(self, group: Any) -> Any:
+        known = set(map(id, group.instance_states))
+        group.replace_autoscaling_group_instances(1, group.get_propagated_tags())
+        state = next(one for one in group.instance_states if id(one) not in known)
+        state.lifecycle_state = "Pending"
+        return state
+
+    def _terminate(self, state: Any) -> None:
+        if not state.lifecycle_state.startswith("Terminating"):
+            state.lifecycle_state = "Terminating"
+
+    # ── the calls that moto answers otherwise ────────────────────────────────────────────────────
+
+    def _document(self) -> None:
+        region = self
+
+        def set_desired_capacity(group: Any, wanted: int | None) -> None:
+            with region.lock:
+                if wanted is not None and wanted > group.max_size:
+                    raise ValidationError(
+                        f"New SetDesiredCapacity value {wanted} is above max value {group.max_size}"
+                    )
+                group.desired_capacity = group.min_size if wanted is None else wanted
+
+        def of(backend: Any, instance: str) -> Any:
+            for group in backend.autoscaling_groups.values():
+                for state in group.instance_states:
+                    if state.instance.id == instance:
+                        return state
+            raise ValidationError(
+                f"Instance Id not found - No managed instance found for instance ID: {instance}"
+            )
+
+        def terminate_instance(backend: Any, instance_id: str, should_decrement: bool) -> Any:
+            with region.lock:
+                state = of(backend, instance_id)
+                group = state.auto_scaling_group
+                before = group.desired_capacity
+                if should_decrement and not state.lifecycle_state.startswith("Terminating"):
+                    group.desired_capacity -= 1
+                region._terminate(state)
+                return models.TerminateInstanceActivity(state.instance, before)
+
+        def set_instance_protection(backend: Any, group: str, instances: list[str], protected: bool) -> None:
+            with region.lock:
+                for name in instances:
+                    state = of(backend, name)
+                    if state.lifecycle_state != "InService":
+                        raise ValidationError(
+                            f"The instance {name} is not in InService or EnteringStandby or Standby."
+                        )
+                    state.protected_from_scale_in = protected
+
+        def set_instance_health(backend: Any, instance_id: str, health_status: str) -> None:
+            with region.lock:
+                of(backend, instance_id).health_status = health_status
+
+        def describe_scaling_activities(response: Any) -> ActionResult:
+            name = response._get_param("AutoScalingGroupName")
+            return ActionResult({"Activities": list(region.rules[name].activities)})
+
+        def describe_warm_pool(response: Any) -> ActionResult:
+            name = response._get_param("AutoScalingGroupName")
+            warm = [one for one in region.states(name) if one.lifecycle_state.startswith("Warmed")]
+            return ActionResult({"WarmPoolConfiguration": {"PoolState": "Stopped"}, "Instances": warm})
+
+        def complete_lifecycle_action(response: Any) -> EmptyResult:
+            name, hook = response._get_param("AutoScalingGroupName"), response._get_param("LifecycleHookName")
+            instance = response._get_param("InstanceId")
+            with region.lock:
+                state = of(response.autoscaling_backend, instance)
+                if not state.lifecycle_state.endswith(":Wait"):
+                    raise ValidationError("No active Lifecycle Action found with instance ID " + instance)
+                region.rules[name].completed.append((hook, instance))
+            return EmptyResult()
+
+        group, backend, response = models.FakeAutoScalingGroup, models.AutoScalingBackend, AutoScalingResponse
+        # Warm instances are not in the group's own list.
+        serving = property(
+            lambda self: [one for one in self.instance_states if not one.lifecycle_state.startswith("Warmed")]
+        )
+        for owner, name, value in (
+            (group, "set_desired_capacity", set_desired_capacity),
+            (group, "instances", serving),
+            (backend, "terminate_instance", terminate_instance),
+            (backend, "set_instance_protection", set_instance_protection),
+            (backend, "set_instance_health", set_instance_health),
+            (backend, "notify_terminate_instances", lambda self, instances: None),
+            (response, "describe_scaling_activities", describe_scaling_activities),
+            (response, "describe_warm_pool", describe_warm_pool),
+            (response, "complete_lifecycle_action", complete_lifecycle_action),
+        ):
+            self._patch.setattr(owner, name, value, raising=False)
+
+
+def wait(true: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:
+    """Waits until `true()` is; its value."""
+    deadline = time.monotonic() + seconds
+    while not (value := true()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what or true}"
+        time.sleep(0.02)
+    return value
