@@ -7,6 +7,8 @@ import click
 COMMANDS = {
     "up": ("scripts.up", "Start every endpoint of the stack file on this machine."),
     "status": ("scripts.status", "Show endpoints, their links and replicas."),
+    "wake": ("scripts.wake", "Wake an endpoint."),
+    "sleep": ("scripts.sleep", "Put an endpoint to sleep."),
     "token": ("scripts.tokens", "Give, list and take back tokens."),
     "logs": ("scripts.logs", "Show what endpoints, gateway and Caddy log."),
     "new": ("scripts.new", "Write a team's stack file."),
@@ -56,7 +58,8 @@ def main() -> None:
     """A team's own Stable Diffusion endpoint.
 
     Settings by environment: EASEL_HOME (data; .easel in the repository), EASEL_PORT (the first endpoint's
-    port; 7860) and EASEL_STACK (a stack's name, or a path to its file; local).
+    port; 7860) and EASEL_STACK (a stack's name, or a path to its file; local). For a gateway elsewhere:
+    EASEL_CONSOLE (its console's address) and EASEL_TOKEN.
     """
 
 

@@ -2,9 +2,9 @@
 
 import json
 import os
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
 from scripts.settings import Refusal, shown
@@ -33,22 +33,73 @@ def running(home: Path) -> dict[str, Any] | None:
         return None
 
 
-class Door:
-    """A client of the operator API.
+class Line(Protocol):
+    """A way to a gateway: by its own port, or through its console's door."""
 
-        Door(home).status()
+    token: str
 
-    By the standard library: it speaks to this machine only, and `easel up` and `easel status` should not
-    take a third of a second to import more.
-    """
+    def open(self) -> HTTPConnection:
+        """A connection for one request."""
+        ...
+
+    def unreached(self, error: Exception) -> Refusal:
+        """Why no answer came."""
+        ...
+
+    def refused(self, status: int, said: str, asked: str) -> Refusal:
+        """Why the answer is a refusal, or makes no sense."""
+        ...
+
+    def stranger(self, response: HTTPResponse) -> bool:
+        """Whether somebody else than a gateway answered."""
+        ...
+
+
+class Near:
+    """The way to the gateway under this EASEL_HOME. Raises NotRunning."""
 
     def __init__(self, home: Path, timeout: float = 10) -> None:
         found = running(home)
         if found is None:
             raise NotRunning(home)
+        self.token = found["token"]
         self._address = urlsplit(found["url"]).netloc
-        self._token = found["token"]
         self._timeout = timeout
+
+    def open(self) -> HTTPConnection:
+        """A connection to its own port."""
+        return HTTPConnection(self._address, timeout=self._timeout)
+
+    def unreached(self, error: Exception) -> Refusal:
+        """It is starting, or hangs."""
+        return NotAnswering(f"the gateway does not answer: {error}")
+
+    def refused(self, status: int, said: str, asked: str) -> Refusal:
+        """In its words, if it has any."""
+        return Refusal(said or f"the gateway answered {status} to {asked}")
+
+    def stranger(self, response: HTTPResponse) -> bool:
+        """Never: the address is from a file that the gateway wrote a moment ago."""
+        return False
+
+
+class Door:
+    """A client of the operator API.
+
+        Door(home).status()
+
+    By the standard library: `easel up` and `easel status` should not take a third of a second to import more.
+    """
+
+    def __init__(self, home: Path, timeout: float = 10) -> None:
+        self._line: Line = Near(home, timeout)
+
+    @classmethod
+    def by(cls, line: Line) -> "Door":
+        """A client by another way."""
+        door = cls.__new__(cls)
+        door._line = line
+        return door
 
     def status(self) -> dict[str, Any]:
         """Console and endpoints."""
@@ -65,26 +116,60 @@ class Door:
 
     def revoke(self, endpoint: str, name: str) -> None:
         """Take a token back."""
-        self._ask("DELETE", f"/api/tokens/{quote(endpoint, safe='')}/{quote(name, safe='')}")
+        self._ask("DELETE", f"/api/tokens/{_quoted(endpoint)}/{_quoted(name)}")
+
+    def wake(self, endpoint: str) -> None:
+        """Have an endpoint awake."""
+        self._ask("POST", f"/api/endpoints/{_quoted(endpoint)}/wake")
+
+    def sleep(self, endpoint: str) -> None:
+        """Have an endpoint finish its pictures and sleep."""
+        self._ask("POST", f"/api/endpoints/{_quoted(endpoint)}/sleep")
+
+    def events(self, endpoint: str | None) -> list[dict[str, Any]]:
+        """What happened, oldest first, to one endpoint or all."""
+        return list(self._ask("GET", f"/api/events{f'?endpoint={_quoted(endpoint)}' if endpoint else ''}"))
+
+    def logs(self, endpoint: str, replica: str, tail: int) -> list[str]:
+        """The last lines that a replica wrote."""
+        path = f"/api/logs/{_quoted(endpoint)}/{_quoted(replica)}?tail={tail}"
+        status, content = self._answer("GET", path)
+        if status != 200:
+            raise self._line.refused(status, _said(_json(content)), f"GET {path}")
+        return content.decode(errors="replace").splitlines()
 
     def _ask(self, method: str, path: str, body: object = None) -> Any:
-        connection = HTTPConnection(self._address, timeout=self._timeout)
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        status, content = self._answer(method, path, body)
+        answer = _json(content)
+        if status >= 300 or answer is None:
+            raise self._line.refused(status, _said(answer), f"{method} {path}")
+        return answer
+
+    def _answer(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+        connection = self._line.open()
+        headers = {"Authorization": f"Bearer {self._line.token}", "Content-Type": "application/json"}
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             response = connection.getresponse()
             content = response.read()
         except (OSError, HTTPException) as error:
-            raise NotAnswering(f"the gateway does not answer: {error}") from None
+            raise self._line.unreached(error) from None
         finally:
             connection.close()
-        try:
-            answer = json.loads(content)
-        except ValueError:
-            answer = None
-        if response.status >= 300 or answer is None:
-            raise Refusal(_said(answer) or f"the gateway answered {response.status} to {method} {path}")
-        return answer
+        if self._line.stranger(response):
+            raise self._line.refused(response.status, "", f"{method} {path}")
+        return response.status, content
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="")
 
 
 def _said(answer: object) -> str:

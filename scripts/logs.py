@@ -5,7 +5,10 @@ from collections import deque
 
 import click
 
+from scripts.door import Door
+from scripts.farlogs import FarTail
 from scripts.loglines import Tail, by_time, readable
+from scripts.remote import Place, anywhere
 from scripts.settings import Refusal, settings, shown
 
 
@@ -15,17 +18,23 @@ from scripts.settings import Refusal, settings, shown
 @click.option(
     "-n", "--tail", "count", default=100, type=click.IntRange(0, 100_000), help="Lines at most; 100."
 )
-def command(name: str | None, follow: bool, count: int) -> None:
-    """Show what was logged: of an endpoint, of `gateway`, of `caddy`, or of all."""
-    folder = settings().home / "logs"
-    tail = Tail(folder, name, from_start=True)
+@anywhere
+def command(name: str | None, follow: bool, count: int, place: Place) -> None:
+    """Show what was logged: of an endpoint, of `gateway`, of `caddy`, or of all.
+
+    Of a gateway elsewhere: what its replicas write and what happens to them; `gateway` shows the latter.
+    """
+    here = settings()
+    far = place.far(here)
+    tail = FarTail(Door.by(far), name) if far else Tail(here.home / "logs", name, from_start=True)
     found = deque(by_time(tail.lines()), maxlen=count)
     if not found and not follow:
         whose = f" of {name}" if name else ""
-        raise Refusal(f"there is no log{whose} below {shown(folder)}")
+        where = "there" if far else f"below {shown(here.home / 'logs')}"
+        raise Refusal(f"there is no log{whose} {where}")
     for source, line in found:
         click.echo(readable(line, source))
     while follow:
-        time.sleep(0.3)
+        time.sleep(1.5 if far else 0.3)
         for source, line in tail.lines():
             click.echo(readable(line, source))

@@ -6,26 +6,31 @@ from typing import Any
 import click
 
 from scripts.door import Door, NotAnswering, NotRunning
+from scripts.remote import Place, anywhere
 from scripts.settings import Settings, settings
 
 
 @click.command("status")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
-def command(as_json: bool) -> None:
+@anywhere
+def command(as_json: bool, place: Place) -> None:
     """Show endpoints, their links and replicas.
 
     With nothing running it says so and ends with 0: that is an answer too. Programs see it by `console`,
     which is null then.
     """
     here = settings()
+    far = place.far(here)
     try:
-        found = Door(here.home).status()
+        found = Door.by(far).status() if far else Door(here.home).status()
     except NotRunning as error:
         found = at_rest(here, "asleep")
         if not as_json:
             click.echo(error.message)
             return
     except NotAnswering:
+        if far:
+            raise
         found = at_rest(here, "starting")
     if as_json:
         click.echo(json.dumps(found, indent=1))

@@ -9,8 +9,7 @@ import click
 
 from infra.names import endpoint_name
 from infra.quantities import seconds
-from scripts.door import Door
-from scripts.settings import settings
+from scripts.remote import Place, anywhere
 
 
 def _endpoint(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -50,17 +49,19 @@ def command() -> None:
 @endpoint_option
 @name_option
 @click.option("--expires", callback=_expires, help="After how long it ends, such as 90d; without it, never.")
-def new(endpoint: str, name: str, expires: str | None) -> None:
+@anywhere
+def new(endpoint: str, name: str, expires: str | None, place: Place) -> None:
     """Make a token and print it. It is not shown again."""
-    click.echo(Door(settings().home).new_token(endpoint, name, expires))
+    click.echo(place.door().new_token(endpoint, name, expires))
 
 
 @command.command("list")
 @click.option("--endpoint", callback=_endpoint, help="Of this endpoint only.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def show(endpoint: str | None, as_json: bool) -> None:
+@anywhere
+def show(endpoint: str | None, as_json: bool, place: Place) -> None:
     """List tokens: their names and dates, never what they are."""
-    tokens = Door(settings().home).tokens(endpoint)
+    tokens = place.door().tokens(endpoint)
     if as_json:
         import json
 
@@ -80,9 +81,10 @@ def show(endpoint: str | None, as_json: bool) -> None:
 @command.command("revoke")
 @endpoint_option
 @name_option
-def revoke(endpoint: str, name: str) -> None:
+@anywhere
+def revoke(endpoint: str, name: str, place: Place) -> None:
     """Take a token back: from now on it opens nothing."""
-    Door(settings().home).revoke(endpoint, name)
+    place.door().revoke(endpoint, name)
     click.echo(f"{name} opens {endpoint} no longer")
 
 

@@ -16,7 +16,7 @@ from easel.gateway import pages
 from easel.gateway.console import ConsolePages
 from easel.gateway.door import Door
 from easel.gateway.errors import TokenConflict, TokenRefused, UnknownEndpoint
-from easel.gateway.operator_api import OperatorApi
+from easel.gateway.operator_api import CONSOLE_HEADER, OperatorApi
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -45,6 +45,14 @@ def app(door: Door, api: OperatorApi, console: ConsolePages, operator_token: str
 
         return guarded
 
+    def said_by_console(handler: Handler) -> Handler:
+        async def marked(request: Request) -> Response:
+            response = await handler(request)
+            response.headers[CONSOLE_HEADER] = "1"
+            return response
+
+        return marked
+
     routes = [
         Route("/auth/{endpoint}", door.auth),
         Route("/door/{endpoint}/signin", door.sign_in, methods=["GET", "POST"]),
@@ -62,7 +70,7 @@ def app(door: Door, api: OperatorApi, console: ConsolePages, operator_token: str
     ]
     for path, handler, method in shared:
         routes.append(Route(path, operator(handler), methods=[method]))
-        routes.append(Route(f"/console{path}", through_caddy(handler), methods=[method]))
+        routes.append(Route(f"/console{path}", through_caddy(said_by_console(handler)), methods=[method]))
     for path, handler in console.routes():
         routes.append(Route(f"/console{path}", through_caddy(handler)))
     refused = {error: api.refused for error in (UnknownEndpoint, TokenRefused, TokenConflict)}

@@ -22,6 +22,8 @@ from easel.gateway.fleet import Fleet
 from easel.gateway.links import Links
 from easel.gateway.tokens import Token, Tokens
 
+# By this the `easel` command knows that it asked a console, and not an endpoint that answers anything.
+CONSOLE_HEADER = "X-Easel-Console"
 _DURATION = re.compile(r"([0-9]{1,9}[smhdw])+")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _BODY_LIMIT = 64 * 1024
@@ -107,7 +109,7 @@ class OperatorApi:
         status = (
             404 if isinstance(error, UnknownEndpoint) else 409 if isinstance(error, TokenConflict) else 422
         )
-        return pages.error(status, str(error))
+        return pages.error(status, str(error), {CONSOLE_HEADER: "1"})
 
     def _endpoint(self, name: str) -> dict[str, Any]:
         fleet = self._fleets[name]
