@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from infra.references import Reference
+
 Statement = dict[str, Any]
 
 EVERYWHERE = {
@@ -35,11 +37,6 @@ TRUST_OF_INSTANCES = {
     ],
 }
 """Who may take a role: EC2, for an instance whose profile it is in."""
-
-_ECR = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<name>[^@:]+)"
-)
-
 
 @dataclass(frozen=True)
 class Account:
@@ -94,6 +91,7 @@ def gateway_statements(
                 "autoscaling:SetDesiredCapacity",
                 "autoscaling:SetInstanceHealth",
                 "autoscaling:SetInstanceProtection",
+                "autoscaling:TerminateInstanceInAutoScalingGroup",
             ],
             "Resource": groups,
             "Condition": of_team,
@@ -234,12 +232,11 @@ def object_arn(partition: str, address: str) -> str | None:
     return f"arn:{partition}:s3:::{found['bucket']}/{key}"
 
 
-def repository_arn(partition: str, reference: str) -> str | None:
+def repository_arn(reference: str) -> str | None:
     """The ARN of the ECR repository that an image reference names, or None for another registry."""
-    found = _ECR.match(reference)
-    if not found:
-        return None
-    return f"arn:{partition}:ecr:{found['region']}:{found['account']}:repository/{found['name']}"
+    repository = re.sub(r":[\w.-]+$", "", reference.partition("@")[0])
+    place = Reference(repository, None, None).ecr
+    return place.arn if place else None
 
 
 def _read_objects(sid: str, bucket_arn: str, keys: Sequence[str]) -> Statement:

@@ -174,7 +174,7 @@ class Replicas(pulumi.ComponentResource):
         own = self._args.endpoint.image
         if own is None:
             return easel
-        arn = repository_arn(self._args.gateway.account.partition, own.ref)
+        arn = repository_arn(own.ref)
         return [arn] if arn else []
 
     def _registry(self) -> list[str]:
