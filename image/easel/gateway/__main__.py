@@ -7,12 +7,18 @@ import asyncio
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from easel.gateway.config import Endpoint
 from easel.gateway.errors import GatewayError
 from easel.gateway.slot import Command
+
+if TYPE_CHECKING:
+    from easel.gateway.events import Events
+    from easel.gateway.home import Home
+    from easel.gateway.place import Place
 
 
 def main() -> None:
@@ -29,7 +35,15 @@ def main() -> None:
         metavar="COMMAND",
         help="run COMMAND instead of the studio; {port}, {home} and {endpoint} are filled in",
     )
+    options.add_argument("--bucket", help="on AWS: the team's configuration bucket; replicas are instances")
+    options.add_argument(
+        "--region",
+        default=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
+        help="on AWS: the region of bucket and instances (default: $AWS_REGION)",
+    )
     chosen = options.parse_args()
+    if chosen.bucket and not chosen.region:
+        options.error("--bucket needs --region")
     # structlog would import it for a terminal's colours: a third of the time until the door is open.
     sys.modules["rich"] = None  # type: ignore[assignment]
     from easel.gateway.gateway import Gateway
@@ -39,10 +53,22 @@ def main() -> None:
     try:
         home.joinpath("logs").mkdir(parents=True, exist_ok=True)
         configure(home / "logs" / "gateway.log")
-        asyncio.run(Gateway(home, _command(home, chosen.replica) if chosen.replica else None).run())
+        command = _command(home, chosen.replica) if chosen.replica else None
+        place = _aws(chosen.bucket, chosen.region) if chosen.bucket else None
+        asyncio.run(Gateway(home, command, place).run())
     except GatewayError as error:
         sys.stderr.write(f"easel.gateway: {error}\n")
         sys.exit(error.exit_code)
+
+
+def _aws(bucket: str, region: str) -> Callable[[Home, Events], Place]:
+    def place(home: Home, events: Events) -> Place:
+        # Only here: boto3 is not what a laptop needs to open the door.
+        from easel.gateway.instances.place import BucketPlace
+
+        return BucketPlace(home, events, bucket, region)
+
+    return place
 
 
 def _command(home: Path, template: str) -> Command:

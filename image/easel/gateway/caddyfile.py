@@ -215,13 +215,15 @@ def _site(plan: Plan, site: Site) -> str:
 					# With these the question itself would be a WebSocket, and refused.
 					header_up -Connection
 					header_up -Upgrade
-					copy_headers X-Easel-User X-Easel-Upstream X-Easel-Cookie
+					copy_headers X-Easel-User X-Easel-Upstream X-Easel-Cookie X-Easel-Pass
 				}}
 				# After the question: a caller who is refused need not send the body first.
 				request_body {{
 					max_size {site.max_body}
 				}}
 				log_append user {{http.request.header.X-Easel-User}}
+				# The gateway counts requests that are over by it.
+				log_append pass {{http.request.header.X-Easel-Pass}}
 				@cookie header X-Easel-Cookie *
 				header @cookie +Set-Cookie {{http.request.header.X-Easel-Cookie}}
 				{f"rewrite * /{CONSOLE}{{uri}}" if console else ""}
@@ -229,6 +231,7 @@ def _site(plan: Plan, site: Site) -> str:
 					{door if console else replica}
 					header_up -X-Easel-Upstream
 					header_up -X-Easel-Cookie
+					header_up -X-Easel-Pass
 					# The replica knows its caller by X-Easel-User and needs no key to anything.
 					header_up -Authorization
 					header_up Cookie `(^|;\\s*)(__Host-)?easel_[^=;]*=[^;]*` ""

@@ -115,9 +115,8 @@ class Door:
             found = await fleet.hold(who.user, strict=strict, gone=_gone(request), why=_WHY[kind])
             if isinstance(found, NotNow):
                 return _later(found, 60 if found.final else _POLL_AGAIN)
-        if kind == "draw":
-            fleet.sent(found)
-        return _pass(who, found)
+        number = None if ask.poll else fleet.passed(found, draws=kind == "draw", lasting=ask.lasting)
+        return _pass(who, found, number)
 
 
 _WHY: dict[Kind, str] = {
@@ -138,9 +137,11 @@ def _public(fleet: Fleet | None) -> bool:
     return fleet is not None and fleet.endpoint.public
 
 
-def _pass(who: Caller, to: Replica | str) -> Response:
+def _pass(who: Caller, to: Replica | str, number: str | None = None) -> Response:
     address = to if isinstance(to, str) else to.address or ""
     headers = {"X-Easel-User": who.user, "X-Easel-Upstream": address}
+    # Caddy writes the number into its log when the request is over.
+    headers |= {"X-Easel-Pass": number} if number else {}
     return Response(headers=headers | ({"X-Easel-Cookie": who.cookie} if who.cookie else {}))
 
 

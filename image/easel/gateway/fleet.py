@@ -12,6 +12,7 @@ import structlog
 
 from easel.gateway.backend import Backend, Replica, State
 from easel.gateway.config import Endpoint
+from easel.gateway.passing import Passing
 from easel.gateway.scale import Load, Peak, Scaling, wanted
 
 _log = structlog.get_logger("easel.fleet")
@@ -36,12 +37,14 @@ class Fleet:
     """Keeps as many replicas as `wanted` says and finds one for each request."""
 
     def __init__(
-        self, endpoint: Endpoint, backend: Backend, *, tick: float = 1.0, lull: float = 60.0
-    ) -> None:
+        self, endpoint: Endpoint, backend: Backend, *, tick: float = 1.0, lull: float = 60.0,
+        passing: Passing | None = None,
+    ) -> None:  # fmt: skip
         self.endpoint = endpoint
         self.replicas: list[Replica] = []
         self.waiting = 0
         self._backend = backend
+        self._passing = passing
         self._tick = tick
         self._lull = lull
         self._active_at: float | None = None
@@ -106,6 +109,18 @@ class Fleet:
     def sent(self, replica: Replica) -> None:
         """A drawing request goes to `replica` now."""
         self._sent[replica.id] = self._sent.get(replica.id, 0) + 1
+
+    def passed(self, replica: Replica, *, draws: bool, lasting: bool) -> str | None:
+        """A request goes to `replica` now; the number to know its end by, if ends are counted.
+
+        `lasting`: it is open as long as a tab is, and no work.
+        """
+        container = self.endpoint.container
+        if self._passing is not None and container and container.load != "easel" and replica.address:
+            return self._passing.begin(replica.address, self.endpoint.timeouts.request, lasting=lasting)
+        if draws:
+            self.sent(replica)
+        return None
 
     def _demand(self, replica: Replica) -> int:
         return (replica.work.demand if replica.work else 0) + self._sent.get(replica.id, 0)

@@ -27,10 +27,11 @@ from easel.gateway.events import Event, Events
 from easel.gateway.fleet import Fleet
 from easel.gateway.home import Home, write_private
 from easel.gateway.links import Links
-from easel.gateway.local import LocalBackend
+from easel.gateway.passing import AccessLog, Passing
+from easel.gateway.place import LocalPlace, Place
 from easel.gateway.process import rotate
 from easel.gateway.slot import Command
-from easel.gateway.tokens import TokenFile, Tokens
+from easel.gateway.tokens import Tokens
 
 _log = structlog.get_logger("easel.gateway")
 _LOOK_AT_CONFIG = 1.0
@@ -38,12 +39,17 @@ _FLUSH_TOKENS = 60.0
 
 
 class Gateway:
-    """One gateway for one EASEL_HOME."""
+    """One gateway for one EASEL_HOME. `place` makes what differs elsewhere than on this machine."""
 
-    def __init__(self, root: Path, command: Command | None = None) -> None:
+    def __init__(
+        self, root: Path, command: Command | None = None, place: Callable[[Home, Events], Place] | None = None
+    ) -> None:
         self.home = Home(root.resolve())
+        self._events = Events()
+        here = LocalPlace(self.home, self._events, command)
+        self._place: Place = place(self.home, self._events) if place else here
+        self._passing = Passing()
         self._lock = filelock.FileLock(self.home.run / "gateway.lock")
-        self._command = command
         self._stop = asyncio.Event()
         self._fleets: dict[str, Fleet] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -61,23 +67,28 @@ class Gateway:
                 f"another gateway serves {self.home.root} ({_who(self.home)}): end it first, "
                 "or use another EASEL_HOME"
             ) from None
+        self._events.listen(self._hear)
+        await self._place.open(self._stop)
         config = configuration.read(self.home.config)
         ports.check(sites.ports(config), config.team.bind)
         await self._serve(config)
 
     async def _serve(self, config: Config) -> None:
-        home, events = self.home, Events()
-        events.listen(self._hear)
+        home, events = self.home, self._events
         self._certificates = Certificates(home.logs / "certificates.log", events)
-        secret, key, operator_token = home.secret(), secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        secret, key = await self._place.secret(), secrets.token_urlsafe(32)
+        operator_token = secrets.token_urlsafe(32)
         # A third one, so that no replica can speak for Caddy.
         replica_key = secrets.token_urlsafe(32)
         self._config = config
-        self._tokens = Tokens(TokenFile(home.tokens))
+        self._tokens = Tokens(await self._place.store())
         self._links = Links(home, self._tokens)
-        self._backend = LocalBackend(home, events, command=self._command, key=replica_key)
-        for name in (CONSOLE, *config.endpoints):
-            self._links.ensure(name)
+        self._backend = await self._place.backend(replica_key, lambda: self._config, self._passing)
+        await self._place.welcome(config, self._tokens, self._links)
+        access = AccessLog(home.logs / "caddy.log", self._passing)
+        following = asyncio.create_task(
+            self._place.follow(lambda: self._config, self._tokens, self._links), name="place"
+        )
         listener = _listener()
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         self._admin_socket = home.admin_socket()
@@ -102,20 +113,22 @@ class Gateway:
             )
             await self._meet(config)
             _log.info("the door is open", endpoints=list(config.endpoints), url=self._url(CONSOLE))
-            await self._until_stopped(caddy, address, service.ended)
+            await self._until_stopped(caddy, address, service.ended, access)
         finally:
             _log.info("stopping")
             (home.run / "gateway.json").unlink(missing_ok=True)
             await caddy.stop()
-            for task in self._running.values():
+            for task in (following, *self._running.values()):
                 task.cancel()
+            await self._flush()
             await self._backend.close()
-            await asyncio.to_thread(self._tokens.flush)
             if service is not None:
                 await service.stop()
             _log.info("stopped")
 
-    async def _until_stopped(self, caddy: Caddy, address: str, ended: Callable[[], bool]) -> None:
+    async def _until_stopped(
+        self, caddy: Caddy, address: str, ended: Callable[[], bool], access: AccessLog
+    ) -> None:
         seen = configuration.fingerprint(self.home.config)
         rounds = 0
         while not self._stop.is_set() and not ended():
@@ -123,6 +136,7 @@ class Gateway:
                 await asyncio.wait_for(self._stop.wait(), _LOOK_AT_CONFIG)
             rounds += 1
             self._certificates.look(self._config.hosts())
+            access.look()
             if rounds % int(_FLUSH_TOKENS / _LOOK_AT_CONFIG) == 0:
                 await self._flush()
                 rotate(self.home.logs / "gateway.log")
@@ -141,8 +155,7 @@ class Gateway:
                 if port not in known and not ports.free(port, bind):
                     raise ConfigError(f"port {port} of {name} is taken by another program; the change waits")
             self._config = config
-            for name in config.endpoints:
-                self._links.ensure(name)
+            await self._place.welcome(config, self._tokens, self._links)
             await caddy.follow(self._plan(address))
         except GatewayError as error:
             self._config = before
@@ -161,7 +174,7 @@ class Gateway:
                     await self._fleets[name].follow(endpoint)
                 continue
             await self._backend.follow(endpoint)
-            self._fleets[name] = Fleet(endpoint, self._backend)
+            self._fleets[name] = Fleet(endpoint, self._backend, passing=self._passing)
             self._running[name] = asyncio.create_task(self._fleets[name].run(), name=f"fleet {name}")
         for name in set(self._fleets) - set(config.endpoints):
             self._running.pop(name).cancel()

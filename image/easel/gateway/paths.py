@@ -72,6 +72,16 @@ class Ask:
         return "prefetch" in (self.headers.get("sec-purpose", "") + self.headers.get("purpose", ""))
 
     @property
+    def poll(self) -> bool:
+        """Whether it only looks: polls, assets, heartbeats, a browser's guesses. It is nobody's work."""
+        return bool(_POLLS.fullmatch(normal(self.path))) or self.method == "OPTIONS" or self.prefetch
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it stays open as long as a tab does: a WebSocket or an event stream."""
+        return "sec-websocket-key" in self.headers or "text/event-stream" in self.headers.get("accept", "")
+
+    @property
     def preflight(self) -> bool:
         """Whether a browser asks if another site's page may call."""
         return self.method == "OPTIONS" and "access-control-request-method" in self.headers
@@ -81,7 +91,7 @@ class Ask:
         path = normal(self.path)
         if self.method == "POST" and _DRAWS.fullmatch(path):
             return "draw"
-        if _POLLS.fullmatch(path) or self.method == "OPTIONS" or self.prefetch:
+        if self.poll:
             return "rest"
         if self.navigation:
             # Crawlers find public endpoints and ask for HTML; only a browser that says so wakes one.

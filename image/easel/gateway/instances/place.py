@@ -1,0 +1,118 @@
+"""A gateway on AWS: configuration, tokens and the secret are objects of the team's bucket."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from easel.gateway.backend import Backend
+from easel.gateway.bucket import Bucket
+from easel.gateway.bucket_store import BucketTokens, secret
+from easel.gateway.config import CONSOLE, Config
+from easel.gateway.errors import GatewayError
+from easel.gateway.events import Events
+from easel.gateway.home import Home
+from easel.gateway.instances.aws import Aws, Refusal
+from easel.gateway.instances.backend import InstancesBackend
+from easel.gateway.instances.sight import TEAM
+from easel.gateway.instances.spent import Spent
+from easel.gateway.links import Links
+from easel.gateway.mirror import Mirror
+from easel.gateway.passing import Passing
+from easel.gateway.tokens import Tokens, TokenStore
+
+_log = structlog.get_logger("easel.instances")
+# Seconds between two looks at the bucket, and for how long a first one may fail: a new role, a new network
+# route and a new bucket are known everywhere only after some minutes.
+_EVERY = 15.0
+_AT_FIRST = 300.0
+
+
+class BucketPlace:
+    """One team's bucket in one region."""
+
+    def __init__(
+        self, home: Home, events: Events, bucket: str, region: str, *, every: float = _EVERY,
+        at_first: float = _AT_FIRST,
+    ) -> None:  # fmt: skip
+        self._home = home
+        self._events = events
+        self._every = every
+        self._at_first = at_first
+        self._aws = Aws(region)
+        self._bucket = Bucket(self._aws, bucket)
+        self._said = ""
+        self._mirror = Mirror(self._bucket, home.config, self._say)
+        self._store = BucketTokens(self._bucket)
+        self._told = ""
+
+    async def open(self, stop: asyncio.Event) -> None:
+        """Mirror `config/`. Without a single good copy there is nothing to serve: raises GatewayError."""
+        deadline = time.monotonic() + self._at_first
+        while not await asyncio.to_thread(self._mirror.sync):
+            if (self._home.config / "team.json").exists():
+                _log.warning(
+                    "the bucket cannot be read; starting with the last configuration", why=self._said
+                )
+                return
+            if time.monotonic() >= deadline or stop.is_set():
+                raise GatewayError(
+                    f"no configuration: {self._said or f's3://{self._bucket.name} does not answer'}"
+                )
+            await asyncio.wait({asyncio.ensure_future(stop.wait())}, timeout=min(self._every, 5.0))
+
+    async def secret(self) -> str:
+        """`run/secret`."""
+        return await asyncio.to_thread(secret, self._bucket)
+
+    async def store(self) -> TokenStore:
+        """`run/tokens.json`."""
+        await asyncio.to_thread(self._store.refresh)
+        return self._store
+
+    async def backend(self, key: str, config: Callable[[], Config], passing: Passing) -> Backend:
+        """Instances, with the fuse."""
+        spent = Spent(self._bucket, self._say)
+        try:
+            await asyncio.to_thread(spent.load, time.time())
+        except Refusal as error:
+            self._say(f"what was spent this month is not known, and is counted from now on: {error}")
+        return InstancesBackend(
+            self._aws, self._events, passing=passing, spent=spent, budget=lambda: config().team.budget
+        )
+
+    async def welcome(self, config: Config, tokens: Tokens, links: Links) -> None:
+        """Take the first tokens whose hashes the configuration gives."""
+        given = {CONSOLE: config.team.console.link, **{n: e.link for n, e in config.endpoints.items()}}
+        try:
+            for name, link in given.items():
+                if link is not None and await asyncio.to_thread(tokens.adopt, name, link.hash):
+                    self._events.add(name, None, "token", "the first token was taken from the stack")
+        except GatewayError as error:
+            self._once(f"a first link does not open its endpoint yet: {error}")
+
+    async def follow(self, config: Callable[[], Config], tokens: Tokens, links: Links) -> None:
+        """Look at the bucket now and then: configuration, and tokens that another gateway wrote."""
+        while True:
+            await asyncio.sleep(self._every)
+            try:
+                await asyncio.to_thread(self._mirror.sync)
+                await asyncio.to_thread(self._store.refresh)
+                self._told = ""
+            except GatewayError as error:
+                self._once(f"{error}; the tokens that are known stay good")
+            except OSError as error:
+                self._once(f"the configuration cannot be written to {self._home.config}: {error}")
+            await self.welcome(config(), tokens, links)
+
+    def _once(self, text: str) -> None:
+        if text != self._told:
+            self._told = text
+            self._say(text)
+
+    def _say(self, text: str) -> None:
+        self._said = text
+        self._events.add(TEAM, None, "aws", text)

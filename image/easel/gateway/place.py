@@ -1,0 +1,78 @@
+"""What differs between a gateway on a laptop and one in the cloud: where configuration, tokens and the secret
+are, what a replica is, and how the first token comes about."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from easel.gateway.backend import Backend
+from easel.gateway.config import CONSOLE, Config
+from easel.gateway.events import Events
+from easel.gateway.home import Home
+from easel.gateway.links import Links
+from easel.gateway.local import LocalBackend
+from easel.gateway.passing import Passing
+from easel.gateway.slot import Command
+from easel.gateway.tokens import TokenFile, Tokens, TokenStore
+
+
+class Place(Protocol):
+    """Where a gateway runs."""
+
+    async def open(self, stop: asyncio.Event) -> None:
+        """Have the configuration in EASEL_HOME/config. Raises GatewayError."""
+        ...
+
+    async def secret(self) -> str:
+        """The key that signs sessions. Raises GatewayError."""
+        ...
+
+    async def store(self) -> TokenStore:
+        """Where tokens are kept. Raises GatewayError."""
+        ...
+
+    async def backend(self, key: str, config: Callable[[], Config], passing: Passing) -> Backend:
+        """Who starts replicas; `key` is what those on this machine know their gateway by."""
+        ...
+
+    async def welcome(self, config: Config, tokens: Tokens, links: Links) -> None:
+        """See that every endpoint and the console have their first token."""
+        ...
+
+    async def follow(self, config: Callable[[], Config], tokens: Tokens, links: Links) -> None:
+        """Follow what changes elsewhere, until cancelled."""
+        ...
+
+
+class LocalPlace:
+    """All is in EASEL_HOME, and a replica is a process."""
+
+    def __init__(self, home: Home, events: Events, command: Command | None = None) -> None:
+        self._home = home
+        self._events = events
+        self._command = command
+
+    async def open(self, stop: asyncio.Event) -> None:
+        """The configuration is there already."""
+
+    async def secret(self) -> str:
+        """EASEL_HOME/secret."""
+        return self._home.secret()
+
+    async def store(self) -> TokenStore:
+        """EASEL_HOME/tokens.json."""
+        return TokenFile(self._home.tokens)
+
+    async def backend(self, key: str, config: Callable[[], Config], passing: Passing) -> Backend:
+        """Processes of this machine."""
+        return LocalBackend(self._home, self._events, command=self._command, key=key)
+
+    async def welcome(self, config: Config, tokens: Tokens, links: Links) -> None:
+        """First tokens are made here, and their plaintext kept for the operator."""
+        for name in (CONSOLE, *config.endpoints):
+            links.ensure(name)
+
+    async def follow(self, config: Callable[[], Config], tokens: Tokens, links: Links) -> None:
+        """Nothing changes but the files in EASEL_HOME/config, which the gateway looks at itself."""
