@@ -7,7 +7,6 @@ from typing import Any
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    EndpointConnectionError,
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
@@ -127,9 +126,15 @@ def meaning(error: ClientError | BotoCoreError, doing: str) -> BakeError:
         )
     if code in THROTTLED:
         return Throttled(f"cannot {doing}: AWS is asked too much ({said}). Run `pulumi up` again in a minute")
-    if isinstance(error, EndpointConnectionError) or not code:
+    if not code or _status(error) >= 500:
         return Unreachable(f"cannot {doing}: {said}. Check the network and run `pulumi up` again")
     return Refused(f"cannot {doing}: {said}")
+
+
+def _status(error: Exception) -> int:
+    """What AWS answered with; from 500 on it is AWS that has trouble."""
+    about = error.response.get("ResponseMetadata", {}) if isinstance(error, ClientError) else {}
+    return int(about.get("HTTPStatusCode", 0))
 
 
 def _said(error: Exception) -> str:

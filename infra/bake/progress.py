@@ -1,8 +1,8 @@
 """What a person sees of a bake while `pulumi up` runs.
 
 Pulumi's engine starts the process of a dynamic provider with the address of its own log as the last argument,
-and shows each line of the process's stderr as a message that stays (its sdk/go/common/resource/plugin). A build
-has thousands of lines: they go to the engine as ephemeral messages, each in the place of the last one.
+and shows each line that the process writes to stderr as a message that stays (`newPlugin` there).
+A build has thousands of lines: they go to the engine as ephemeral messages, each in place of the last.
 """
 
 import re

@@ -1,0 +1,165 @@
+"""Images built by buildah, and processes in them as a host runs them: no daemon, no registry.
+
+The base is Debian with its Python, made by debootstrap once and kept (EASEL_TEST_CONTAINERS, else a folder
+below .easel). It stands in for the slim Python image, which is the same Debian and the same Python.
+"""
+
+import fcntl
+import json
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGE = ROOT / "image"
+KEPT = Path(os.environ.get("EASEL_TEST_CONTAINERS") or ROOT / ".easel" / "tests" / "containers")
+RELEASE = "bookworm"
+BASE = f"localhost/easel-test-base:{RELEASE}"
+PACKAGES = "python3,python3-pip,python3-venv,ca-certificates"
+AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+def require() -> None:
+    """Skip where no image can be built."""
+    missing = [name for name in ("buildah", "debootstrap", "unshare", "setpriv") if not shutil.which(name)]
+    if missing:
+        pytest.skip(f"building an image takes {', '.join(missing)}")
+    if os.geteuid() != 0:
+        pytest.skip("building an image without a daemon takes root: mounts and other users' files")
+
+
+def buildah(*arguments: str, timeout: float = 540) -> str:
+    """Run buildah on the kept storage; the answer is what it says. vfs works inside any container."""
+    where = ["--root", str(KEPT), "--runroot", f"/tmp/easel-buildah-{os.getuid()}", "--storage-driver", "vfs"]
+    done = subprocess.run(
+        ["buildah", *where, *arguments], capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert done.returncode == 0, f"buildah {arguments[0]}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout.strip()
+
+
+def base() -> str:
+    """The base image; it is made when this machine has none."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with (KEPT.parent / "base.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not buildah("images", "--quiet", "--filter", f"reference={BASE}"):
+            _make_base()
+    return BASE
+
+
+def _make_base() -> None:
+    mirror = subprocess.check_output(
+        ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages", f"Codename: {RELEASE}"],
+        text=True,
+    ).split()
+    with tempfile.TemporaryDirectory(dir=KEPT.parent) as folder:
+        made = subprocess.run(
+            ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", RELEASE, folder, *mirror[:1]],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert made.returncode == 0, made.stdout[-2000:] + made.stderr[-2000:]
+        for waste in ("var/cache/apt", "var/lib/apt/lists"):
+            shutil.rmtree(Path(folder, waste))
+        container = buildah("from", "scratch")
+        buildah("copy", "--quiet", container, folder, "/")
+        buildah("commit", "--quiet", "--rm", container, BASE)
+
+
+def build(target: str, tag: str, context: Path = IMAGE, timeout: float = 540, **arguments: str) -> str:
+    """Build a target of the Dockerfile as `make image` does, with this machine's pip settings as a secret."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Path(folder, "pip.conf")
+        settings.write_text(_pip_settings())
+        buildah(
+            "bud", "--isolation", "chroot", "--format", "docker", "--layers=false", "--pull-never", "--quiet",
+            "--build-arg", f"BASE={base()}", *(f"--build-arg={name}={arguments[name]}" for name in arguments),
+            "--secret", f"id=pip,src={settings}", "--secret", f"id=ca,src={AUTHORITIES}",
+            "--target", target, "--tag", tag, str(context), timeout=timeout,
+        )  # fmt: skip
+    return tag
+
+
+def _pip_settings() -> str:
+    """What pip on this machine is told, but for what names places that a container does not have."""
+    told = subprocess.check_output(["python3", "-m", "pip", "config", "list"], text=True).splitlines()
+    kept = ["[global]", "cert = /run/secrets/ca"]
+    for line in told:
+        name, _, value = line.partition("=")
+        if (key := name.rpartition(".")[2]) in ("index-url", "extra-index-url", "trusted-host", "timeout"):
+            kept.append(f"{key} = {value.strip(chr(39))}")
+    return "\n".join(kept) + "\n"
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def settings(image: str) -> dict[str, Any]:
+    """What the image says of itself: user, environment, command, health check."""
+    found: dict[str, Any] = json.loads(buildah("inspect", "--type", "image", image))["Docker"]
+    return found
+
+
+@contextmanager
+def unpacked(image: str) -> Iterator[Path]:
+    """The image's files."""
+    container = buildah("from", "--pull-never", image)
+    try:
+        yield Path(buildah("mount", container))
+    finally:
+        buildah("rm", container)
+
+
+def start(
+    files: Path, image: str, command: Sequence[str], mounts: dict[Path, str], **variables: str
+) -> subprocess.Popen[str]:
+    """Run a command as a host does: read-only root, /tmp in memory, the image's user, no right beyond it.
+
+    The network is this machine's own, as the gateway's is on its host.
+    """
+    about = settings(image)["config"]
+    user, _, group = about["User"].partition(":")
+    env = dict(each.split("=", 1) for each in about["Env"]) | variables
+    inside = shlex.quote(str(files))
+    steps = [
+        f"mount --bind {inside} {inside}",
+        f"mount -o remount,ro,bind {inside}",
+        f"mount -t tmpfs -o mode=1777 tmpfs {inside}/tmp",
+        f"mount -t proc proc {inside}/proc",
+        f"mount --rbind /dev {inside}/dev",
+        *(
+            f"mount --bind {shlex.quote(str(source))} {inside}{shlex.quote(target)}"
+            for source, target in mounts.items()
+        ),
+    ]
+    words = " ".join(shlex.quote(word) for word in command)
+    workdir = shlex.quote(about.get("WorkingDir") or "/")
+    # exec, so that a signal reaches the container's first process.
+    steps.append(
+        f"exec chroot {inside} /usr/bin/setpriv --reuid {user} --regid {group or user} --clear-groups "
+        f"--no-new-privs --bounding-set=-all sh -c {shlex.quote(f'cd {workdir} && exec {words}')}"
+    )
+    return subprocess.Popen(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-ec", "\n".join(steps)],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
