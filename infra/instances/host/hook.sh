@@ -6,6 +6,7 @@
 [[ ${1-} != early || -e $kept/prepared ]] || exit 0
 if [[ ${1-} == early ]] && warmed; then exit 0; fi
 touch $kept/prepared
+if warmed; then phase pulling "prepared: stopped until somebody draws"; fi
 
 complete() {
     aws autoscaling complete-lifecycle-action --lifecycle-action-result CONTINUE \

@@ -24,7 +24,7 @@ log_in() {
     if [[ $secret ]]; then
         python3 -I $here/secret.py "$secret" username >$run/user || return
         python3 -I $here/secret.py "$secret" password |
-            docker login --username "$(<$run/user)" --password-stdin $registry >/dev/null
+            docker login --username "$(<$run/user)" --password-stdin ${registry:+"$registry"} >/dev/null
     elif [[ $registry =~ \.dkr\.ecr(-fips)?\.([a-z0-9-]+)\.amazonaws\.com ]]; then
         aws ecr get-login-password --region "${BASH_REMATCH[2]}" |
             docker login --username AWS --password-stdin "$registry" >/dev/null

@@ -1,7 +1,7 @@
-"""Ships what the host's own units say to CloudWatch Logs: `journal.py GROUP STREAM`. Python 3.9, no library.
+"""Ships what the host's own units say to CloudWatch Logs: `journal.py GROUP STREAM`. Python 3.9.
 
-The container's words go by docker's own driver. A batch is kept until AWS has taken it; the place in the journal
-is in memory, so that a restart of this unit repeats nothing and a boot begins at its beginning.
+The container's words go by docker's own driver. A batch is kept until AWS has taken it; the place in the
+journal is in memory, so that a restart of this unit repeats nothing and a boot begins at its beginning.
 """
 
 import json
@@ -53,13 +53,12 @@ def put(where: list[str], entries: list[dict[str, Any]]) -> None:
     """Hand over one batch, however often it takes."""
     if not entries:
         return
-    events = [
+    events: list[dict[str, Any]] = [
         {"timestamp": int(each["__REALTIME_TIMESTAMP"]) // 1000, "message": said(each)} for each in entries
     ]
     wait = 5
-    while not aws(
-        "put-log-events", *where, "--log-events", json.dumps(sorted(events, key=lambda e: e["timestamp"]))
-    ):
+    events.sort(key=lambda event: event["timestamp"])
+    while not aws("put-log-events", *where, "--log-events", json.dumps(events)):
         time.sleep(wait)
         wait = min(wait * 2, 300)
     with open(CURSOR, "w", encoding="utf-8") as out:

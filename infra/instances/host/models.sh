@@ -48,9 +48,24 @@ for source in "${models[@]}"; do
     esac
 done
 
-((${#others[@]})) || exit 0
-[[ $(setting container.load) == easel ]] ||
-    fail "an own container gets its models from s3:// only, not from ${others[0]}"
-phase pulling "${#others[@]} models"
-docker rm -f easel-models >/dev/null 2>&1 || true
-try "cannot fetch the models" python3 -I $here/container.py models
+own=$(setting container.load)
+if ((${#others[@]})); then
+    [[ $own == easel ]] || fail "an own container gets its models from s3:// only, not from ${others[0]}"
+    phase pulling "${#others[@]} models"
+    docker rm -f easel-models >/dev/null 2>&1 || true
+    told=$(date +%s)
+    python3 -I $here/container.py models 2>&1 | tee $run/said | while IFS= read -r line; do
+        echo "$line"
+        (($(date +%s) < told + 20)) || { phase pulling "$line" && told=$(date +%s); }
+    done || fail "cannot fetch the models: $(tail -n 2 $run/said)"
+fi
+
+# An empty store gets the starter of the image, so that the first picture needs no download.
+if [[ $own == easel && ! $(find $store -name '*.safetensors' -print -quit) ]]; then
+    # shellcheck disable=SC2016 # the container's shell expands it
+    try "cannot place the starter" docker run --rm --pull never --network none --read-only --cap-drop ALL \
+        --security-opt no-new-privileges --user 1000:1000 --mount type=bind,source=$store,target=/models \
+        "$(setting container.image)" sh -c 'cd /easel/models && find . -name "*.safetensors" | while read -r file; do
+            mkdir -p "/models/${file%/*}" && cp "$file" "/models/$file.$$.part" && mv "/models/$file.$$.part" "/models/$file" || exit
+        done'
+fi

@@ -1,4 +1,4 @@
-"""`probe.py CONFIG`: does the container answer? 0: ready; 1: not yet, and why; 3: it says that it failed. Python 3.9."""
+"""`probe.py CONFIG`: does the container answer? Exit 0: ready; 1: not yet; 3: it says that it failed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def replica(container: dict[str, Any]) -> tuple[int, str]:
-    """Easel's studio says how far it is; an own container answers on its health path, or accepts connections."""
+    """Easel's studio says how far it is; an own container answers on its health path or connects."""
     address, port = os.environ["ADDRESS"], int(container["port"])
     if container.get("load") == "easel":
         load = json.loads(get(f"http://{address}:{port}/easel/load"))

@@ -12,6 +12,7 @@ fi
 ADDRESS=$(imds local-ipv4)
 export ADDRESS
 said=
+until=$(($(date +%s) + limit))
 while true; do
     [[ ! -s $run/why ]] || exit 1 # serve.sh has said it
     status=$(docker inspect -f '{{.State.Status}}' easel 2>/dev/null) || status=
@@ -24,7 +25,7 @@ while true; do
     fi
     ((code)) || break
     ((code != 3)) || fail "the container says that it failed: $words"
-    ((SECONDS < limit)) || fail "no answer within $limit s: $words; $(docker logs --tail 2 easel 2>&1 | tail -c 150)"
+    (($(date +%s) < until)) || fail "no answer within $limit s: $words; $(docker logs --tail 2 easel 2>&1 | tail -c 150)"
     [[ $words == "$said" ]] || phase loading "$words"
     said=$words
     sleep 2

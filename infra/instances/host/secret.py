@@ -13,7 +13,7 @@ import sys
 def main(arn: str, field: str | None = None) -> None:
     """Ends with a sentence on stderr that holds nothing of the secret."""
     words = ["aws", "secretsmanager", "get-secret-value", "--secret-id", arn, "--output", "json"]
-    answer = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    answer = subprocess.run(words, capture_output=True, check=False)
     if answer.returncode:
         said = answer.stderr.decode(errors="replace").strip().splitlines() or ["aws said nothing"]
         sys.exit(f"cannot read the secret {arn}: {said[-1]}")

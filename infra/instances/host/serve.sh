@@ -4,8 +4,7 @@
 . /opt/easel/host.sh
 
 if warmed; then
-    phase pulling "prepared: stopped until somebody draws"
-    exec sleep infinity
+    exec sleep infinity # prepared; AWS stops the instance
 fi
 phase loading "starting the container"
 try "cannot make the container" python3 -I $here/container.py serve "$(imds local-ipv4)" "$(instance)" >/dev/null

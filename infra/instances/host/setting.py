@@ -1,4 +1,4 @@
-"""`setting.py FILE a.b.c [DEFAULT]`: one value of a JSON file, a list as one item a line. Python 3.9, no library."""
+"""`setting.py FILE a.b.c [DEFAULT]`: one value of a JSON file, a list as one item a line. Python 3.9."""
 
 import json
 import sys

@@ -1,10 +1,18 @@
 #!/usr/bin/env bash
-# Beside the container: tells of a spot interruption, and follows the instance into and out of the warm pool.
+# Beside the container: tells of a spot interruption, follows the instance into and out of the warm pool, and keeps
+# the launch hook waiting while image or models are on their way.
 # shellcheck source-path=SCRIPTDIR source=host.sh
 . /opt/easel/host.sh
 
 was=$(imds autoscaling/target-lifecycle-state || true)
+beat=$(date +%s)
 while sleep 5; do
+    if [[ $(cat $run/phase 2>/dev/null || true) == pulling ]] && (($(date +%s) > beat + 240)); then
+        beat=$(date +%s)
+        aws autoscaling record-lifecycle-action-heartbeat --instance-id "$(instance)" \
+            --auto-scaling-group-name "$(setting instances.group)" \
+            --lifecycle-hook-name "$(setting instances.hook)" || true # nobody waits after a restart
+    fi
     if [[ ! -s $run/interrupted ]] && notice=$(imds spot/instance-action); then
         at=$(sed -n 's/.*"time" *: *"\([^"]*\)".*/\1/p' <<<"$notice")
         echo "interrupted: AWS takes this spot instance back at $at" >$run/interrupted
@@ -12,7 +20,8 @@ while sleep 5; do
     fi
     is=$(imds autoscaling/target-lifecycle-state) || continue
     if [[ $is == Warmed:* && $was == InService ]]; then
-        $here/hook.sh || true # back to the pool without a boot: the launch hook waits again, now or soon
+        # Back to the pool without a boot: the launch hook waits again, now or soon.
+        $here/hook.sh || rm -f $run/why
         continue
     elif [[ $is == InService && $was == Warmed:* ]]; then
         systemctl restart --no-block easel-replica

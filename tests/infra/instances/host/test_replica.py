@@ -1,0 +1,414 @@
+"""A replica's host, from power on to an answering container, in a machine of its own."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.instances import user_data
+from tests.infra.instances.host.machine import INSTANCE, METADATA, Machine, can_boot, machine
+
+pytestmark = pytest.mark.skipif(not can_boot(), reason="needs root and namespaces of its own")
+
+IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/easel@sha256:" + "a" * 64
+NEWER = IMAGE.replace("a" * 64, "b" * 64)
+CONFIG: dict[str, Any] = {
+    "name": "studio",
+    "models": [],
+    "env": {"GREETING": 'it\'s "$HOME" `x` \\ #1'},
+    "timeouts": {"wake": 900, "request": 3600},
+    "instances": {"group": "easel-art-studio-1a2b3c4", "hook": "ready", "warm": 0},
+    "container": {
+        "image": IMAGE, "port": 7860, "command": None, "health": "/internal/ping", "load": "easel",
+        "user": 1000, "gpu": True, "mounts": [], "env": {}, "secrets": {}, "registry": None,
+    },
+    "storage": {"file_system": "fs-0123456789abcdef0", "models": "fsap-models", "outputs": "fsap-outputs"},
+}  # fmt: skip
+FACTS = user_data.Replica("us-east-1", "art", "studio", "easel-art-config", "/easel/art/studio")
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Machine]:
+    with machine(tmp_path, user_data.replica(FACTS)) as made:
+        configure(made)
+        made.say("registry.json", {IMAGE: {}, NEWER: {}})
+        for point in ("fsap-models", "fsap-outputs"):
+            (made.world / "efs" / point).mkdir(parents=True)
+        (made.world / "hook-waits").touch()
+        yield made
+
+
+def configure(host: Machine, **container: Any) -> dict[str, Any]:
+    config = copy.deepcopy(CONFIG)
+    config["container"].update(container)
+    write(host, config)
+    return config
+
+
+def write(host: Machine, config: Any) -> None:
+    host.put("easel-art-config/config/studio.json", json.dumps(config))
+
+
+def test_from_power_on_to_ready(host: Machine) -> None:
+    """Phases in their order, image and mounts before the hook, the hook before the container."""
+    host.say("registry.json", {IMAGE: {"phases": ["importing", "loading quarter 1 of 4", "ready"]}})
+    host.boot()
+    service = host.service("easel-replica")
+    assert service.start(), service.output
+    assert host.phases() == ["booting", "pulling", "loading", "ready"]
+    order = [" ".join(call["words"][:2]) for call in host.calls()]
+    wanted = ["aws s3", "mount.efs fs-0123456789abcdef0:/", "docker pull", "aws autoscaling", "docker create"]
+    assert [each for each in order if each in wanted] == [
+        wanted[0], wanted[1], wanted[1], wanted[2], wanted[3], wanted[4],
+    ]  # fmt: skip
+    assert not (host.world / "hook-waits").exists()
+    assert ("loading", "loading quarter 1 of 4") in host.tags()
+
+
+def test_the_studio_is_locked_in(host: Machine) -> None:
+    """Read-only root, no rights, an ordinary user, the private address, the GPU, the log by docker's driver."""
+    host.boot()
+    service = host.service("easel-replica")
+    assert service.start(), service.output
+    line = host.calls("docker create")[0]["line"]
+    for part in (
+        "--read-only", "--tmpfs /tmp:", "--cap-drop ALL", "--security-opt no-new-privileges",
+        "--user 1000:1000", "--gpus all", "--publish 10.0.0.7:7860:7860", "--pull never",
+        "--log-driver awslogs", "awslogs-group=/easel/art/studio", f"awslogs-stream={INSTANCE}",
+        "--mount type=bind,source=/mnt/easel/models,target=/easel/models",
+        "--mount type=bind,source=/mnt/easel/outputs,target=/easel/outputs/studio",
+        f"{IMAGE} python -m easel.studio --host 0.0.0.0 --port 7860 --home /easel --endpoint studio",
+    ):  # fmt: skip
+        assert part in line, part
+    assert "--privileged" not in line
+    assert "--network host" not in line
+
+
+def test_the_file_system_is_mounted_encrypted_by_its_access_points(host: Machine) -> None:
+    """What the container writes to its outputs is in the endpoint's access point, not on the root disk."""
+    host.boot()
+    assert host.service("easel-replica").start()
+    options = {call["words"][4] for call in host.calls("mount.efs")}
+    assert {frozenset(each.split(",")) & {"tls", "iam"} for each in options} == {frozenset({"tls", "iam"})}
+    host.run("touch", "/mnt/easel/outputs/picture.png")
+    assert (host.world / "efs" / "fsap-outputs" / "picture.png").exists()
+
+
+def test_secrets_of_any_text_arrive_and_nobody_reads_them_on_the_way(host: Machine) -> None:
+    """Quotes, newlines, dollars and edges of whitespace are as they were; no argument, tag or file holds them."""
+    values = {
+        "QUOTES": """a'b"c`d\\e""",
+        "DOLLARS": "$(touch /tmp/x) ${HOME} %s #no",
+        "KEY": "-----BEGIN-----\nline=2\n\n-----END-----\n",
+        "EDGES": "  between  ",
+        "RETURN": "one\r",
+        "EMPTY": "",
+        "LONG": "ü" * 40_000,
+        "PATH": "/app/bin",
+    }
+    host.say("secrets.json", {f"arn:secret:{name}": value for name, value in values.items()})
+    configure(host, secrets={name: f"arn:secret:{name}" for name in values})
+    host.boot()
+    service = host.service("easel-replica")
+    assert service.start(), service.output
+    created = host.calls("docker create")[0]
+    assert {name: created["environment"][name] for name in values} == values
+    assert created["environment"]["GREETING"] == CONFIG["env"]["GREETING"]
+    told = [call["line"] for call in host.calls()] + [service.output, json.dumps(host.tags())]
+    assert not [text for text in told if "line=2" in text or "touch /tmp/x" in text or "between" in text]
+    left = host.run("grep", "-rlE", "line=2|touch /tmp/x", "/run/easel", "/var/lib/easel", "/etc/easel").stdout
+    assert left == ""
+
+
+def test_a_secret_that_would_steer_docker_itself_is_refused(host: Machine) -> None:
+    """A value of several lines reaches docker by its own environment, where DOCKER_HOST means something."""
+    host.say("secrets.json", {"arn:secret": "tcp://elsewhere\n"})
+    configure(host, secrets={"DOCKER_HOST": "arn:secret"})
+    host.boot()
+    assert not host.service("easel-replica").start()
+    assert host.tags()[-1][0] == "failed"
+    assert "DOCKER_HOST" in host.tags()[-1][1]
+    assert "elsewhere" not in host.tags()[-1][1]
+
+
+FAILURES: list[tuple[str, dict[str, Any], str]] = [
+    ("S3 denied", {"aws s3 cp": {"says": "fatal error: An error occurred (403) when calling the HeadObject operation: Forbidden"}}, "cannot read s3://easel-art-config/config/studio.json: fatal error: An error occurred 403"),
+    ("no file system", {"mount.efs": {"says": "mount.nfs4: access denied by server", "code": 32}}, "cannot mount models from fs-0123456789abcdef0: mount.nfs4: access denied"),
+    ("registry refuses", {"docker login": {"says": "Error response from daemon: 401 Unauthorized"}}, "Error response from daemon: 401 Unauthorized"),
+    ("no such image", {"docker pull": {"says": "manifest unknown: Requested image not found"}}, "manifest unknown: Requested image not found"),
+    ("hook refused", {"aws autoscaling": {"says": "An error occurred (AccessDenied) when calling it"}}, "cannot complete the launch hook: An error occurred AccessDenied"),
+    ("no GPU", {"docker start": {"says": 'could not select device driver "" with capabilities: [[gpu]]'}}, "cannot start the container: could not select device driver"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("orders", "says"), [each[1:] for each in FAILURES], ids=[each[0] for each in FAILURES])
+def test_what_fails_is_tagged_with_its_reason_and_comes_right_when_it_may(
+    host: Machine, orders: dict[str, Any], says: str
+) -> None:
+    """A failed step leaves `failed` and AWS's or docker's own words; the next start goes on from there."""
+    host.say("orders.json", orders)
+    host.boot()
+    service = host.service("easel-replica")
+    assert not service.start()
+    phase, why = host.tags()[-1]
+    assert phase == "failed"
+    assert says in why
+    assert len(why) <= 256
+    host.say("orders.json", {})
+    assert service.start(), service.output
+    assert host.phases()[-1] == "ready"
+
+
+def test_each_failure_waits_longer_than_the_one_before(host: Machine) -> None:
+    """A registry that is down is not asked without end; the wait stays under five minutes and starts anew."""
+    host.say("orders.json", {"docker pull": {"says": "503"}})
+    host.boot()
+    service = host.service("easel-replica")
+    for _ in range(9):
+        assert not service.start()
+    waits = [int(call["words"][1]) for call in host.calls("sleep")]
+    assert waits == [5, 10, 20, 40, 80, 160, 300, 300]
+    host.say("orders.json", {})
+    assert service.start()
+    host.forget()
+    service.stop()
+    assert service.start()
+    assert "5" not in [call["words"][1] for call in host.calls("sleep")]
+
+
+def test_a_host_that_may_not_tag_still_serves(host: Machine) -> None:
+    """Tags are for the eyes; pictures do not wait for them."""
+    host.say("orders.json", {"aws ec2 create-tags": {"says": "UnauthorizedOperation"}})
+    host.boot()
+    service = host.service("easel-replica")
+    assert service.start(), service.output
+    assert host.calls("docker create")
+
+
+def test_a_container_that_dies_tells_its_last_words(host: Machine) -> None:
+    """The log's last lines are in the tag, in the letters that tags allow."""
+    host.say("registry.json", {IMAGE: {"exits": 3, "says": "RuntimeError: <CUDA> is {not} here…"}})
+    host.boot()
+    assert not host.service("easel-replica").start()
+    phase, why = host.tags()[-1]
+    assert (phase, why) == ("failed", "the container ended code 3 false : RuntimeError: CUDA is not here ")
+
+
+def test_a_container_that_never_answers_is_given_up(host: Machine) -> None:
+    """The limit passes, the reason is told, and the container does not stay."""
+    host.say("registry.json", {IMAGE: {"silent": True, "says": "waiting for Godot"}})
+    host.boot()
+    assert not host.service("easel-replica").start()
+    phase, why = host.tags()[-1]
+    assert phase == "failed"
+    assert "no answer within 900 s" in why
+    assert "waiting for Godot" in why
+    assert host.run("docker", "inspect", "-f", "{{.State.Status}}", "easel").stdout == "exited\n"
+
+
+def test_a_studio_that_says_failed_is_believed(host: Machine) -> None:
+    """The engine's own reason is better than a time limit."""
+    host.say("registry.json", {IMAGE: {"phases": ["loading", "failed out of memory at 22 GiB"]}})
+    host.boot()
+    assert not host.service("easel-replica").start()
+    assert host.tags()[-1] == ("failed", "the container says that it failed: failed out of memory at 22 GiB")
+
+
+def test_a_container_that_ends_later_is_started_again(host: Machine) -> None:
+    """A crash after `ready` is a failure with a reason; `systemctl stop` is none."""
+    host.boot()
+    service = host.service("easel-replica")
+    assert service.start(), service.output
+    host.run("docker", "stop", "easel")  # not by stop.sh
+    service.ends()
+    assert host.tags()[-1][0] == "failed"
+    assert service.start(), service.output
+    service.stop()
+    assert host.tags()[-1][0] == "ready"
+
+
+def test_a_second_boot_reads_the_digest_and_pulls_nothing_that_is_there(host: Machine) -> None:
+    """A warm instance wakes by a start; the hook is completed before anything slow."""
+    host.boot()
+    assert host.service("easel-replica").start()
+    host.forget()
+    (host.world / "hook-waits").touch()
+    host.boot()
+    service = host.service("easel-replica")
+    assert service.start(), service.output
+    assert not host.calls("docker pull")
+    assert host.phases() == ["booting", "loading", "ready"]
+    lines = [call["line"] for call in host.calls()]
+    hook = next(place for place, line in enumerate(lines) if "complete-lifecycle-action" in line)
+    assert hook < next(place for place, line in enumerate(lines) if line.startswith("mount.efs"))
+
+
+def test_a_digest_that_changed_while_it_was_stopped_is_pulled(host: Machine) -> None:
+    """User data is as old as the instance; what runs is what the configuration says now."""
+    host.boot()
+    assert host.service("easel-replica").start()
+    configure(host, image=NEWER)
+    host.forget()
+    host.boot()
+    service = host.service("easel-replica")
+    assert service.start(), service.output
+    assert [call["words"][-1] for call in host.calls("docker pull")] == [NEWER]
+    assert NEWER in host.calls("docker create")[0]["line"]
+    assert json.loads((host.root / "var/lib/docker/images").read_text()) == [NEWER]
+
+
+def test_an_instance_for_the_warm_pool_is_prepared_and_draws_nothing(host: Machine) -> None:
+    """Image on disk, hook completed, no container: AWS stops it then."""
+    host.metadata({**METADATA, "autoscaling/target-lifecycle-state": "Warmed:Stopped"})
+    config = copy.deepcopy(CONFIG)
+    config["instances"]["warm"] = 1
+    write(host, config)
+    host.boot()
+    service = host.service("easel-replica")
+    assert service.start(), service.output
+    assert host.calls("docker pull")
+    assert not host.calls("docker create")
+    assert not (host.world / "hook-waits").exists()
+    assert host.tags()[-1] == ("pulling", "prepared: stopped until somebody draws")
+    assert (host.root / "run").exists()
+    assert host.run("cat", "/run/easel/cache").stdout == "/var/lib/easel/cache\n", "NVMe forgets at a stop"
+
+
+def test_the_base_images_nvme_is_the_cache(host: Machine) -> None:
+    """The base image has mounted it; the container's user may write there."""
+    host.boot()
+    host.run("mkdir", "-p", "/opt/dlami/nvme")
+    assert host.run("mount", "-t", "tmpfs", "tmpfs", "/opt/dlami/nvme").returncode == 0
+    assert host.service("easel-replica").start()
+    assert "source=/opt/dlami/nvme/easel,target=/cache" in host.calls("docker create")[0]["line"]
+    assert host.run("stat", "-c", "%u", "/opt/dlami/nvme/easel").stdout == "1000\n"
+
+
+def test_a_spot_notice_is_tagged(host: Machine) -> None:
+    """The gateway drains a replica whose `easel:why` says interrupted; what is tagged later keeps saying it."""
+    host.boot()
+    assert host.service("easel-replica").start()
+    watch = host._start(*host.command("/opt/easel/watch.sh"))
+    notice = '{"action": "terminate", "time": "2026-09-18T08:22:00Z"}'
+    host.metadata({**METADATA, "spot/instance-action": notice})
+    wait_for(lambda: host.tags()[-1][1].startswith("interrupted"))
+    assert host.tags()[-1] == (
+        "ready",
+        "interrupted: AWS takes this spot instance back at 2026-09-18T08:22:00Z",
+    )
+    count = len(host.tags())
+    host.forget()
+    assert count
+    wait_for(lambda: len(host.calls("sleep")) > 3)
+    assert host.tags() == [], "told once"
+    watch.kill()
+
+
+def test_back_to_the_warm_pool_without_a_boot(host: Machine) -> None:
+    """The launch hook waits again then, though no boot comes; it is completed, or AWS would give the instance up."""
+    host.boot()
+    assert host.service("easel-replica").start()
+    host._start(*host.command("/opt/easel/watch.sh"))
+    wait_for(lambda: bool(host.calls("sleep 5")))
+    host.metadata({**METADATA, "autoscaling/target-lifecycle-state": "Warmed:Stopped"})
+    (host.world / "hook-waits").touch()
+    wait_for(lambda: not (host.world / "hook-waits").exists())
+
+
+def test_an_own_container_runs_as_it_was_made(host: Machine) -> None:
+    """Its command, user and mounts; its root is writable; ready is a 2xx of its health path."""
+    host.say("registry.json", {"ghcr.io/team/a1111:1.10": {"serves": ["/health"]}})
+    configure(
+        host, image="ghcr.io/team/a1111:1.10", load="a1111", health="/health", user=1001,
+        command=["python", "launch.py", "--listen", "a b"], gpu=False,
+        mounts=[{"source": "models", "path": "/data/mo,dels", "read_only": True}],
+    )  # fmt: skip
+    host.boot()
+    service = host.service("easel-replica")
+    assert service.start(), service.output
+    words = host.calls("docker create")[0]["words"]
+    assert words[-5:] == ["ghcr.io/team/a1111:1.10", "python", "launch.py", "--listen", "a b"]
+    assert words[words.index("--user") + 1] == "1001"
+    assert 'type=bind,source=/mnt/easel/models,"target=/data/mo,dels",readonly' in words
+    assert "--read-only" not in words
+    assert "--gpus" not in words
+    assert "no-new-privileges" in words
+
+
+def test_a_container_without_health_is_ready_when_it_accepts_a_connection(host: Machine) -> None:
+    """`health: none` says that no path can be asked, not that nobody may knock."""
+    host.say("registry.json", {"team/own:1": {"serves": []}})
+    configure(host, image="team/own:1", load="requests", health=None, user=None)
+    host.boot()
+    service = host.service("easel-replica")
+    assert service.start(), service.output
+    assert "--user" not in host.calls("docker create")[0]["words"]
+
+
+def test_an_own_registrys_credential_comes_from_its_secret(host: Machine) -> None:
+    """The password goes by stdin; a tag is pulled at every start, since it may mean something else by now."""
+    host.say("registry.json", {"ghcr.io/team/own:1": {"serves": ["/"]}})
+    host.say("secrets.json", {"arn:registry": '{"username": "team", "password": "pa$$ \\"word"}'})
+    configure(host, image="ghcr.io/team/own:1", load="requests", health="/", registry="arn:registry")
+    host.boot()
+    service = host.service("easel-replica")
+    assert service.start(), service.output
+    login = host.calls("docker login")[0]
+    assert login["words"][2:] == ["--username", "team", "--password-stdin", "ghcr.io"]
+    assert login["typed"] == 'pa$$ "word'
+    service.stop()
+    assert service.start()
+    assert len(host.calls("docker pull")) == 2
+
+
+def test_models_on_s3_are_fetched_by_the_host_and_the_rest_by_the_container(host: Machine) -> None:
+    """The container has no role. What is whole and unchanged is not fetched again; what changed is."""
+    config = copy.deepcopy(CONFIG)
+    config["models"] = ["s3://team-models/sd/turtle.safetensors", "s3://team-models/ink.safetensors?type=lora", "hf://org/repo/x.safetensors"]  # fmt: skip
+    write(host, config)
+    host.put("team-models/sd/turtle.safetensors", b"turtle" * 1000)
+    host.put("team-models/ink.safetensors", b"ink" * 1000)
+    host.boot()
+    service = host.service("easel-replica")
+    assert service.start(), service.output
+    store = host.world / "efs" / "fsap-models"
+    assert (store / "Stable-diffusion/turtle.safetensors").read_bytes() == b"turtle" * 1000
+    assert (store / "Lora/ink.safetensors").read_bytes() == b"ink" * 1000
+    assert not list(store.rglob("*.part"))
+    assert json.loads((host.world / "synced").read_text())["models"] == ["hf://org/repo/x.safetensors"]
+    fetching = host.calls("docker run")[0]
+    assert "python -m easel.models sync --config /easel/config.json --store /models" in fetching["line"]
+    assert "--read-only" in fetching["words"]
+    host.put("team-models/ink.safetensors", b"iNk" * 1000)
+    host.forget()
+    service.stop()
+    assert service.start()
+    copies = [call["words"][4] for call in host.calls("aws s3 cp") if "models" in call["line"]]
+    assert copies == ["s3://team-models/ink.safetensors"]
+    assert (store / "Lora/ink.safetensors").read_bytes() == b"iNk" * 1000
+
+
+def test_a_model_that_is_not_there_is_named(host: Machine) -> None:
+    """And no half file stays in the store."""
+    config = copy.deepcopy(CONFIG)
+    config["models"] = ["s3://team-models/gone.safetensors"]
+    write(host, config)
+    host.boot()
+    assert not host.service("easel-replica").start()
+    assert "cannot fetch s3://team-models/gone.safetensors" in host.tags()[-1][1]
+    assert not list((host.world / "efs" / "fsap-models").rglob("*.safetensors*.part"))
+    assert (host.world / "hook-waits").exists(), "the hook waits until models are on disk"
+
+
+def wait_for(condition: Any, seconds: float = 20) -> None:
+    import time
+
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not come"
+        time.sleep(0.02)
