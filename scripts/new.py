@@ -15,6 +15,8 @@ from scripts.yamltext import Edit, edited, parse
 
 TEMPLATES = ROOT / "stacks" / "templates"
 WORKFLOWS = ROOT / "stacks" / "gitops"
+REPOSITORY = ROOT
+"""Whose .github the workflows go to."""
 _USUAL = {"local": "local"}
 """The template for each `runs_on`, where it is not studio."""
 
@@ -50,7 +52,7 @@ def command(
     text = filled(text, {way: value for way, value in fields.items() if value is not None}, shape)
     proposal = Proposal(team, file, None, text)
     spec = proposal.spec()
-    also = missing_workflows(ROOT / ".github" / "workflows") if workflows else []
+    also = missing_workflows(REPOSITORY / ".github" / "workflows") if workflows else []
     proposal.write()
     click.echo(f"{shown(file)} is written")
     for each in also:
