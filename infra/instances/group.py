@@ -12,8 +12,9 @@ from infra.spec import Endpoint
 CAPACITY = "easel:capacity"
 """Tag of a group: on-demand, spot or spot-first. The gateway may change the mix only of a spot-first one."""
 
-TIME_TO_START = 3600
-"""Seconds that a host may take to get image and models; it asks for as long again while it is at it."""
+TIME_TO_START = 1200
+"""Seconds without a sign of life before a new host is given up. It gives one every four minutes while it gets
+image and models."""
 
 TIME_TO_DRAIN = 900
 """Seconds for a replica that AWS takes away; one that the gateway takes away is drained before."""

@@ -38,6 +38,7 @@ TRUST_OF_INSTANCES = {
 }
 """Who may take a role: EC2, for an instance whose profile it is in."""
 
+
 @dataclass(frozen=True)
 class Account:
     """Where the stack lives, as ARNs are spelled."""
