@@ -41,7 +41,6 @@ class Filesystem(pulumi.ComponentResource):
     id: pulumi.Output[str]
     arn: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
-    """Who may come in by NFS is said by rules of those who do."""
     models_id: pulumi.Output[str]
     models_arn: pulumi.Output[str]
 
@@ -151,8 +150,10 @@ class Filesystem(pulumi.ComponentResource):
             tags=self._tags.of_team("files"),
             opts=self._inside,
         )
-        Rules(self._tags, group.id, self._inside).from_group("files-gateway", NFS, network.gateway_group_id)
-        Rules(self._tags, network.gateway_group_id, self._inside).to_group("gateway-files", NFS, group.id)
+        files = Rules(self._tags, group.id, self._inside)
+        for noun, client in (("gateway", network.gateway_group_id), ("replicas", network.replicas_group_id)):
+            files.from_group(f"files-{noun}", NFS, client)
+            Rules(self._tags, client, self._inside).to_group(f"{noun}-files", NFS, group.id)
         return group.id
 
     def _targets(self, network: Network) -> None:

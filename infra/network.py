@@ -4,7 +4,7 @@ There is no NAT gateway: a replica has a public address to go out by, and a secu
 gateway alone. What that costs and what else was weighed is in docs/decisions/0008.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
@@ -14,6 +14,7 @@ from infra.tags import Tags
 from infra.vpc import Vpc, adopted_vpc, own_vpc
 
 HTTP, HTTPS = 80, 443
+ANY_PORT = (1, 65535)
 WORLD = "0.0.0.0/0"
 
 
@@ -36,6 +37,8 @@ class Network(pulumi.ComponentResource):
     """One public subnet for each of `zones`, in their order."""
     zones: list[str]
     gateway_group_id: pulumi.Output[str]
+    replicas_group_id: pulumi.Output[str]
+    """Carried by every replica beside its endpoint's own group: the ways out, and where the gateway may go."""
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("easel:network:Network", name, None, opts)
@@ -43,8 +46,14 @@ class Network(pulumi.ComponentResource):
         vpc = self._vpc(args.spec)
         self.vpc_id, self.subnet_ids, self.zones = vpc.id, vpc.subnet_ids, vpc.zones
         self.gateway_group_id = self._gateway_group()
+        self.replicas_group_id = self._replicas_group()
         self.register_outputs(
-            {"vpc_id": self.vpc_id, "subnet_ids": self.subnet_ids, "gateway_group_id": self.gateway_group_id}
+            {
+                "vpc_id": self.vpc_id,
+                "subnet_ids": self.subnet_ids,
+                "gateway_group_id": self.gateway_group_id,
+                "replicas_group_id": self.replicas_group_id,
+            }
         )
 
     def _vpc(self, spec: Spec) -> Vpc:
@@ -66,6 +75,25 @@ class Network(pulumi.ComponentResource):
             rules.to_world(f"gateway-{noun}-out", port)
         return group.id
 
+    def _replicas_group(self) -> pulumi.Output[str]:
+        """What is the same for all endpoints: AWS gives a group 60 rules, and endpoints may be a hundred.
+
+        Nothing comes in by it. The gateway may go to any port; which one is open, the endpoint's group says.
+        """
+        group = aws.ec2.SecurityGroup(
+            self._tags.name("replicas"),
+            description="Every replica of the team: the ways out, and no way in",
+            vpc_id=self.vpc_id,
+            tags=self._tags.of_team("replicas"),
+            opts=self._inside,
+        )
+        rules = Rules(self._tags, group.id, self._inside)
+        rules.to_world("replicas-http-out", HTTP)
+        rules.to_world("replicas-https-out", HTTPS)
+        gateway = Rules(self._tags, self.gateway_group_id, self._inside)
+        gateway.to_group("gateway-replicas", ANY_PORT, group.id)
+        return group.id
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -79,7 +107,6 @@ class Rules:
     opts: pulumi.ResourceOptions
     endpoint: str | None = None
     """Whose the rules are, if they are an endpoint's."""
-    made: list[pulumi.Resource] = field(default_factory=list)
 
     def from_world(self, noun: str, port: int) -> None:
         """Let the whole internet in at a port. Only the gateway's group may have such a rule."""
@@ -93,7 +120,7 @@ class Rules:
         """Let in what belongs to another group."""
         self._in(noun, port, referenced_security_group_id=group_id)
 
-    def to_group(self, noun: str, port: int, group_id: pulumi.Input[str]) -> None:
+    def to_group(self, noun: str, port: int | tuple[int, int], group_id: pulumi.Input[str]) -> None:
         """Let out to what belongs to another group."""
         self._out(noun, port, referenced_security_group_id=group_id)
 
@@ -107,7 +134,7 @@ class Rules:
         cidr_ipv4: str | None = None,
         referenced_security_group_id: pulumi.Input[str] | None = None,
     ) -> None:
-        rule = aws.vpc.SecurityGroupIngressRule(
+        aws.vpc.SecurityGroupIngressRule(
             self.tags.name(noun, self.endpoint),
             security_group_id=self.group_id,
             description=noun,
@@ -119,25 +146,24 @@ class Rules:
             tags=self._tagged(noun),
             opts=self.opts,
         )
-        self.made.append(rule)
 
     def _out(
         self,
         noun: str,
-        port: int,
+        port: int | tuple[int, int],
         cidr_ipv4: str | None = None,
         referenced_security_group_id: pulumi.Input[str] | None = None,
     ) -> None:
-        rule = aws.vpc.SecurityGroupEgressRule(
+        first, last = (port, port) if isinstance(port, int) else port
+        aws.vpc.SecurityGroupEgressRule(
             self.tags.name(noun, self.endpoint),
             security_group_id=self.group_id,
             description=noun,
             ip_protocol="tcp",
-            from_port=port,
-            to_port=port,
+            from_port=first,
+            to_port=last,
             cidr_ipv4=cidr_ipv4,
             referenced_security_group_id=referenced_security_group_id,
             tags=self._tagged(noun),
             opts=self.opts,
         )
-        self.made.append(rule)

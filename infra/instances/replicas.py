@@ -9,7 +9,7 @@ import pulumi_aws as aws
 from infra import render
 from infra.buckets import Buckets
 from infra.domain import Domain
-from infra.filesystem import NFS, Filesystem
+from infra.filesystem import Filesystem
 from infra.image import Image
 from infra.instances.gateway import GatewayHost
 from infra.instances.group import GroupArgs, endpoint_group
@@ -17,7 +17,7 @@ from infra.instances.policies import Host, host_statements, repository_arn
 from infra.instances.roles import InstanceRole
 from infra.instances.template import TemplateArgs, launch_template
 from infra.link import Link, LinkArgs
-from infra.network import HTTP, HTTPS, Network, Rules
+from infra.network import Network, Rules
 from infra.shapes import SHAPES
 from infra.spec import Endpoint, Spec
 from infra.tags import Tags
@@ -113,8 +113,8 @@ class Replicas(pulumi.ComponentResource):
         )
 
     def _security_group(self) -> aws.ec2.SecurityGroup:
-        """In: the gateway, at the container's port. Out: HTTP, HTTPS, and the file system."""
-        network, files = self._args.network, self._args.filesystem
+        """In: the gateway, at the container's port. The ways out are in the team's group of replicas."""
+        network = self._args.network
         port = render.port_inside(self._args.endpoint)
         group = aws.ec2.SecurityGroup(
             self._named("replicas"),
@@ -123,16 +123,8 @@ class Replicas(pulumi.ComponentResource):
             tags=self._tagged("replicas"),
             opts=self._inside,
         )
-        rules = Rules(self._tags, group.id, self._inside, self._args.name)
-        rules.from_group("from-gateway", port, network.gateway_group_id)
-        rules.to_world("http-out", HTTP)
-        rules.to_world("https-out", HTTPS)
-        rules.to_group("to-files", NFS, files.security_group_id)
-        # The other ends of the two, in groups of the team; the rules are this endpoint's and go with it.
-        gateway = Rules(self._tags, network.gateway_group_id, self._inside, self._args.name)
-        gateway.to_group("gateway-out", port, group.id)
-        Rules(self._tags, files.security_group_id, self._inside, self._args.name).from_group(
-            "files-in", NFS, group.id
+        Rules(self._tags, group.id, self._inside, self._args.name).from_group(
+            "from-gateway", port, network.gateway_group_id
         )
         return group
 
@@ -193,7 +185,7 @@ class Replicas(pulumi.ComponentResource):
                 instance_type=shape.instance_types[0].name,
                 disk=max(math.ceil(args.endpoint.storage.disk / 2**30), machine.least),
                 profile_arn=role.profile_arn,
-                security_group_id=security_group.id,
+                security_group_ids=[security_group.id, args.network.replicas_group_id],
                 bucket=args.buckets.config,
                 log_group=self._logs.name,
                 team=self._tags.team,

@@ -26,7 +26,7 @@ class TemplateArgs:
     disk: int
     """GiB."""
     profile_arn: pulumi.Input[str]
-    security_group_id: pulumi.Input[str]
+    security_group_ids: list[pulumi.Output[str]]
     bucket: pulumi.Input[str]
     log_group: pulumi.Input[str]
     team: str
@@ -64,7 +64,7 @@ def launch_template(name: str, args: TemplateArgs, opts: pulumi.ResourceOptions)
                 # There is no NAT gateway: it is the way out, and the security group the way that is not in.
                 associate_public_ip_address="true",
                 delete_on_termination="true",
-                security_groups=[args.security_group_id],
+                security_groups=args.security_group_ids,
             )
         ],
         block_device_mappings=[

@@ -8,6 +8,7 @@ replacements) is told by comparing two graphs.
 """
 
 import asyncio
+import gc
 import json
 import logging
 import runpy
@@ -343,6 +344,7 @@ def run(
             run_in_stack(lambda: runpy.run_path(str(INFRA / "__main__.py"), run_name="__main__"))
         )
     finally:
+        gc.enable()  # the program turns it off for its own process
         set_root_resource(None)
         asyncio.set_event_loop(None)
         loop.close()

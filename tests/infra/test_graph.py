@@ -115,7 +115,6 @@ def test_the_world_reaches_the_gateway_by_http_and_https_and_nothing_else(graph:
     assert {rule.inputs["fromPort"] for rule in from_world} == {80, 443}
     for rule in graph.of("SecurityGroupIngressRule", "SecurityGroupEgressRule"):
         assert rule.inputs["ipProtocol"] == "tcp", rule.name
-        assert rule.inputs["fromPort"] == rule.inputs["toPort"], rule.name
         assert not rule.inputs.get("cidrIpv6"), rule.name
     for group in graph.of("SecurityGroup", "DefaultSecurityGroup"):
         assert not group.inputs.get("ingress"), group.name
@@ -128,29 +127,44 @@ def test_out_goes_http_and_https_and_between_groups_what_they_are_for(graph: Gra
     for rule in graph.of("SecurityGroupEgressRule"):
         if rule.inputs.get("cidrIpv4"):
             assert rule.inputs["fromPort"] in (80, 443), rule.name
-    # Whoever goes out to a group by a port is let in there by the same port.
+    # Whoever goes out to a group by a port is let in there by the same port. To replicas the gateway may go
+    # by any, as each endpoint's own group says which is open.
     ways = {
         (rule.inputs["securityGroupId"], rule.inputs["referencedSecurityGroupId"], rule.inputs["fromPort"])
         for rule in graph.of("SecurityGroupEgressRule")
-        if rule.inputs.get("referencedSecurityGroupId")
+        if rule.inputs.get("referencedSecurityGroupId") and rule.inputs["fromPort"] == rule.inputs["toPort"]
     }
     doors = {
         (rule.inputs["referencedSecurityGroupId"], rule.inputs["securityGroupId"], rule.inputs["fromPort"])
         for rule in graph.of("SecurityGroupIngressRule")
-        if rule.inputs.get("referencedSecurityGroupId")
+        if rule.inputs.get("referencedSecurityGroupId") and "Replicas" not in rule.parent
     }
     assert ways == doors
+    (wide,) = [r for r in graph.of("SecurityGroupEgressRule") if r.inputs["fromPort"] != r.inputs["toPort"]]
+    assert wide.inputs["referencedSecurityGroupId"] == f"securitygroup-easel-{_team(graph)}-replicas"
 
 
 def test_each_endpoint_is_reached_by_its_gateway_alone(graph: Graph) -> None:
     """A replica of one endpoint cannot reach a replica of another."""
     gateway = f"securitygroup-easel-{_team(graph)}-gateway"
-    replicas = {f"securitygroup-{g.name}" for g in graph.of("SecurityGroup") if g.name.endswith("-replicas")}
+    shared = f"easel-{_team(graph)}-replicas"
+    own = [g.name for g in graph.of("SecurityGroup") if g.name.endswith("-replicas") and g.name != shared]
+    replicas = {f"securitygroup-{name}" for name in own}
     into = [
         rule for rule in graph.of("SecurityGroupIngressRule") if rule.inputs["securityGroupId"] in replicas
     ]
     assert len(into) == len(replicas) == len(graph.of("Group"))
     assert all(rule.inputs["referencedSecurityGroupId"] == gateway for rule in into)
+    assert all(rule.inputs["fromPort"] == rule.inputs["toPort"] for rule in into)
+    carried = [node.inputs["networkInterfaces"][0]["securityGroups"] for node in graph.of("LaunchTemplate")]
+    assert all(set(groups) <= {*replicas, f"securitygroup-{shared}"} for groups in carried)
+
+
+def test_no_security_group_has_more_rules_than_aws_lets_it(graph: Graph) -> None:
+    """60 a direction; what grows with the endpoints is in groups of their own."""
+    for kind in ("SecurityGroupIngressRule", "SecurityGroupEgressRule"):
+        for group in {rule.inputs["securityGroupId"] for rule in graph.of(kind)}:
+            assert sum(rule.inputs["securityGroupId"] == group for rule in graph.of(kind)) <= 8, group
 
 
 def test_a_network_of_ones_own_has_subnets_that_do_not_overlap_in_two_zones_or_more(graph: Graph) -> None:
