@@ -23,6 +23,7 @@ from infra.names import (
     team_name,
 )
 from infra.quantities import Lasts, Weighs
+from infra.references import TeamImage
 from infra.shapes import SHAPES
 
 RunsOn = Literal["local", "instances", "cluster", "kubernetes"]
@@ -133,10 +134,13 @@ class Team(Section):
         default=MachineImages(),
         description="What instances start from; pinned, so that nothing moves by itself.",
     )
-    image: str = Field(
+    image: TeamImage = Field(
         default="build",
-        pattern=r"^\S{1,500}$",
-        description="build bakes the image in the team's account; else a reference to one with both targets.",
+        pattern=r"^\S{1,800}$",
+        description=(
+            "build bakes the images in the team's account; else given ones: repository:{target}-1.0, or "
+            "studio=<reference>,gateway=<reference>."
+        ),
     )
 
 

@@ -1,6 +1,6 @@
 """Pulumi's engine as far as a dynamic provider knows it: it starts the process, calls it, and keeps its log.
 
-After `NewProvider` of the engine's source and its script `pulumi-resource-pulumi-python`: the process runs in the
+After the engine's `NewProvider` and its script `pulumi-resource-pulumi-python`: the process runs in the
 folder of the program's `main`, and looks there for the virtual environment that Pulumi.yaml names.
 """
 
