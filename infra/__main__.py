@@ -57,4 +57,4 @@ endpoints = {
     for name, endpoint in spec.endpoints.items()
 }
 
-export(spec, endpoints, console, domain, filesystem, buckets)
+export(spec, endpoints, console, domain, filesystem, buckets, image, gateway)

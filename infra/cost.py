@@ -105,7 +105,7 @@ def _row(name: str, endpoint: Endpoint) -> tuple[str, ...]:
         shape.instance_types[0].name,
         f"{low}..{high}" + (f", {endpoint.warm} warm" if endpoint.warm else ""),
         f"{costs.asleep:.3f}",
-        f"{upto}{costs.min:.2f}",
+        f"{upto if low else ''}{costs.min:.2f}",
         f"{upto}{costs.max:.2f}",
         str(high * shape.vcpu),
     )

@@ -38,7 +38,7 @@ class Network(pulumi.ComponentResource):
     zones: list[str]
     gateway_group_id: pulumi.Output[str]
     replicas_group_id: pulumi.Output[str]
-    """Carried by every replica beside its endpoint's own group: the ways out, and where the gateway may go."""
+    """Carried by every replica beside its endpoint's group: the ways out, and where the gateway may go."""
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("easel:network:Network", name, None, opts)

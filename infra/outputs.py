@@ -10,6 +10,8 @@ from infra.budget import ACTIVATE
 from infra.cost import floor_monthly, floor_told, hourly
 from infra.domain import Domain
 from infra.filesystem import Filesystem
+from infra.image import Image
+from infra.instances.gateway import GatewayHost
 from infra.link import Link
 from infra.spec import Endpoint, Spec
 
@@ -28,6 +30,8 @@ def export(
     domain: Domain,
     filesystem: Filesystem,
     buckets: Buckets,
+    image: Image,
+    gateway: GatewayHost,
 ) -> None:
     """Export the stack's outputs. Links are secrets: `pulumi stack output endpoints --show-secrets`."""
     pulumi.export("endpoints", {name: _endpoint(spec.endpoints[name], at) for name, at in endpoints.items()})
@@ -45,7 +49,7 @@ def export(
     )
     if domain.name_servers is not None:
         pulumi.export("name_servers", domain.name_servers)
-    pulumi.export("kept_by_destroy", _kept(filesystem, buckets))
+    pulumi.export("kept_by_destroy", _kept(filesystem, buckets, image, gateway))
     pulumi.export("next", next_steps(spec))
 
 
@@ -84,11 +88,21 @@ def _endpoint(endpoint: Endpoint, at: Reached) -> dict[str, Any]:
     }
 
 
-def _kept(filesystem: Filesystem, buckets: Buckets) -> list[pulumi.Output[str]]:
+def _kept(
+    filesystem: Filesystem, buckets: Buckets, image: Image, gateway: GatewayHost
+) -> list[pulumi.Output[str]]:
     """The data that `pulumi destroy` leaves, and how it is had again or done away with."""
+    images = image.repository_arns.apply(
+        lambda arns: f"{', '.join(arns) or 'no repository'}: images, which other teams of the account may run"
+    )
     return [
         pulumi.Output.format(
             "{0}: models and pictures. Have them again with easel:team.storage.existing: {0}", filesystem.id
         ),
         pulumi.Output.format("s3://{0}: uploads", buckets.uploads),
+        pulumi.Output.format(
+            "{0}: certificates, logs and counts of the gateway. `aws ec2 delete-volume --volume-id {0}`",
+            gateway.data_id,
+        ),
+        images,
     ]

@@ -52,6 +52,8 @@ class GatewayHost(pulumi.ComponentResource):
 
     address: pulumi.Output[str]
     role_arn: pulumi.Output[str]
+    data_id: pulumi.Output[str]
+    """The data volume, which stays when the stack goes."""
     account: Account
     machines: Machines
 
@@ -71,6 +73,7 @@ class GatewayHost(pulumi.ComponentResource):
         )
         role = self._role()
         disk = self._disk()
+        self.data_id = disk.id
         instance = self._instance(role, disk)
         self._attach(instance, disk)
         self._recover(instance)
