@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.render import ports_of, render
+from infra.render import Provisioned, endpoint_on_instances, ports_of, render, team_on_instances
 from infra.spec import Spec
 from tests.infra.stacks import stack
 
@@ -89,3 +89,115 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
         render(local(tmp_path, "a"), config, {"a": 2}, 3)
     assert (config / "a.json").read_text() == before
     assert sorted(os.listdir(config)) == ["a.json", "team.json"]
+
+
+AWS = {
+    "runs_on": "instances",
+    "domain": "art.example.com",
+    "budget": {"monthly": 500, "notify": "lead@example.com", "stop": True},
+}
+MADE = Provisioned(
+    host="studio.art.example.com",
+    link_hash="5f2d",
+    group="easel-art-studio-replicas-1a2b3c4",
+    log_group="/easel/art/studio",
+    image="r/easel@sha256:00",
+    secrets={},
+    file_system="fs-1",
+    models="fsap-1",
+    outputs="fsap-2",
+)
+
+
+def test_a_team_on_aws_is_told_where_its_door_is(tmp_path: Path) -> None:
+    """docs/architecture.md, On AWS, to the letter. No list of endpoints: every object is one."""
+    spec = stack(tmp_path, {"studio": {"shape": "gpu.a10"}}, AWS)
+    assert team_on_instances(spec, "us-east-1", "console.art.example.com", "9c1e", "r/gateway@sha256:11") == {
+        "team": "art",
+        "runs_on": "instances",
+        "domain": "art.example.com",
+        "region": "us-east-1",
+        "bind": "0.0.0.0",
+        "console": {"port": 443, "host": "console.art.example.com", "link": {"hash": "9c1e"}},
+        "acme": {"email": "lead@example.com"},
+        "budget": {"monthly": 500, "stop": True},
+        "members": None,
+        "gateway": {"image": "r/gateway@sha256:11"},
+    }
+
+
+def test_an_endpoint_on_aws_is_told_what_was_made_for_it(tmp_path: Path) -> None:
+    """The studio's container: its port, who it runs as, and that it reports its load itself."""
+    spec = stack(tmp_path, {"studio": {"shape": "gpu.a10", "warm": 1, "replicas": {"min": 0, "max": 2}}}, AWS)
+    said = endpoint_on_instances("studio", spec.endpoints["studio"], MADE)
+    assert (said["port"], said["host"], said["link"]) == (443, "studio.art.example.com", {"hash": "5f2d"})
+    assert said["instances"] == {
+        "group": "easel-art-studio-replicas-1a2b3c4",
+        "hook": "ready",
+        "farewell": "drained",
+        "warm": 1,
+        "capacity": "on-demand",
+        "price": 1.212,
+        "log_group": "/easel/art/studio",
+    }
+    assert said["container"] == {
+        "image": "r/easel@sha256:00",
+        "port": 7860,
+        "command": None,
+        "health": "/internal/ping",
+        "load": "easel",
+        "user": 1000,
+        "gpu": True,
+        "mounts": [],
+        "env": {},
+        "secrets": {},
+        "registry": None,
+    }
+    assert said["storage"] == {
+        "file_system": "fs-1",
+        "models": "fsap-1",
+        "outputs": "fsap-2",
+        "retention": None,
+    }
+
+
+def test_an_own_container_is_described_and_the_studio_is_not(tmp_path: Path) -> None:
+    """`health: none` is no path; who it runs as is the image's affair unless the spec says."""
+    registry = "arn:aws:secretsmanager:us-east-1:111122223333:secret:registry-AbCdEf"
+    image = {
+        "ref": "ghcr.io/acme/comfy:v1",
+        "port": 8188,
+        "command": ["python", "main.py"],
+        "health": "none",
+        "registry": registry,
+        "load": "a1111",
+        "mounts": [{"source": "models", "path": "/models", "read_only": True}],
+    }
+    spec = stack(tmp_path, {"own": {"shape": "cpu.small", "env": {"A": "b"}, "image": image}}, AWS)
+    container = endpoint_on_instances("own", spec.endpoints["own"], MADE)["container"]
+    assert container == {
+        "image": "ghcr.io/acme/comfy:v1",
+        "port": 8188,
+        "command": ["python", "main.py"],
+        "health": None,
+        "load": "a1111",
+        "user": None,
+        "gpu": False,
+        "mounts": [{"source": "models", "path": "/models", "read_only": True}],
+        "env": {"A": "b"},
+        "secrets": {},
+        "registry": registry,
+    }
+
+
+def test_single_sign_on_is_told_without_its_secret(tmp_path: Path) -> None:
+    """The ARN, which the gateway's role may read; the secret itself is in no object and no state."""
+    arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:sso-AbCdEf"
+    members = {
+        "issuer": "https://accounts.google.com",
+        "client_id": "easel",
+        "client_secret": arn,
+        "domains": ["example.com"],
+    }
+    spec = stack(tmp_path, {"studio": {"shape": "gpu.a10"}}, {**AWS, "members": members})
+    assert team_on_instances(spec, "us-east-1", "c", "h", "i")["members"] == members
