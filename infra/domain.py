@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.names import suffixes
 from infra.spec import Spec
 from infra.tags import Tags
 
@@ -99,9 +100,3 @@ class Domain(pulumi.ComponentResource):
                     "Say which with easel:team.zone, the id that its parent delegates to (`Z…`)"
                 ) from None
             raise
-
-
-def suffixes(domain: str) -> list[str]:
-    """A domain and what is above it, the longest first, without the top level."""
-    labels = domain.split(".")
-    return [".".join(labels[start:]) for start in range(len(labels) - 1)]

@@ -83,3 +83,9 @@ SecretArn = Annotated[
 ]
 MachineImage = Annotated[str, StringConstraints(pattern=r"^ami-[0-9a-f]{8,17}$")]
 Zone = Annotated[str, StringConstraints(pattern=r"^(find|create|Z[A-Z0-9]{1,32})$")]
+
+
+def suffixes(domain: str) -> list[str]:
+    """A domain and what is above it, the longest first, without the top level."""
+    labels = domain.split(".")
+    return [".".join(labels[start:]) for start in range(len(labels) - 1)]

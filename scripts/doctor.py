@@ -1,9 +1,11 @@
-"""`easel doctor`: has this machine what easel needs?"""
+"""`easel doctor`: has this machine, and the team's AWS account, what easel needs?"""
 
 import sys
+from itertools import chain
 
 import click
 
+from scripts import aws_checks
 from scripts.machine import checks
 from scripts.settings import settings
 
@@ -13,9 +15,12 @@ _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", 
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 def command(as_json: bool) -> None:
-    """Check packages, memory, disk, Caddy, GPU, stack file, ports and models; end with 1 if one fails."""
-    found = []
-    for check in checks(settings()):
+    """Check packages, memory, disk, Caddy, GPU, stack file, ports and models; end with 1 if one fails.
+
+    For a stack on AWS also: credentials, quotas, instance types, domain, machine images and file system.
+    """
+    found, here = [], settings()
+    for check in chain(checks(here), aws_checks.of_stack(here)):
         found.append(check)
         if not as_json:
             mark, colour = _MARKS[check.verdict]

@@ -3,7 +3,7 @@
 import pulumi
 import pytest
 
-from infra.domain import suffixes
+from infra.names import suffixes
 from tests.infra.graph import World, provision
 
 ONE = {"studio": {"shape": "gpu.t4"}}
