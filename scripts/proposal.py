@@ -31,12 +31,14 @@ class Proposal:
 
     def spec(self) -> Spec:
         """The spec it would be. Raises Refusal with every fault, a bad team's name among them."""
-        told = [f"{shown(self.file)}: {fault.problem}" for fault in name_faults(self.team)]
+        # A bad name may hold anything; what is printed is one line a fault.
+        name = "".join(letter if letter.isprintable() else "?" for letter in shown(self.file))
+        told = [f"{name}: {fault.problem}" for fault in name_faults(self.team)]
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / f"Pulumi.{'team' if told else self.team}.yaml"
             copy.write_bytes(self.after.encode())
             try:
-                spec = load_stack(copy, shown(self.file))
+                spec = load_stack(copy, name)
             except SpecError as error:
                 told += str(error).splitlines()
         if told:

@@ -120,6 +120,13 @@ def test_all_faults_are_told_at_once(teams: Teams) -> None:
     assert len([line for line in said.splitlines() if "Pulumi.Music.yaml" in line]) == 3
 
 
+def test_a_name_cannot_steer_the_terminal(teams: Teams) -> None:
+    """A fault is one line, whatever the name holds."""
+    said = refused("new", "a\x1b[31m\nb")
+    assert all(line.isprintable() for line in said.splitlines())
+    assert len(said.splitlines()) == 2
+
+
 def test_a_file_that_is_there_is_never_written_over(teams: Teams) -> None:
     """Not even an empty one, or a link that leads nowhere."""
     teams.write("music", "")
