@@ -10,6 +10,7 @@ COMMANDS = {
     "wake": ("scripts.wake", "Wake an endpoint."),
     "sleep": ("scripts.sleep", "Put an endpoint to sleep."),
     "token": ("scripts.tokens", "Give, list and take back tokens."),
+    "models": ("scripts.models", "Bring models in, list, check and remove them."),
     "logs": ("scripts.logs", "Show what endpoints, gateway and Caddy log."),
     "new": ("scripts.new", "Write a team's stack file."),
     "clone": ("scripts.clone", "Copy an endpoint, in one team's stack file or into another's."),

@@ -65,7 +65,8 @@ class Origin:
         self._lock = threading.Lock()
         self._offer = offer
         self._resolved: tuple[httpx.URL, Mapping[str, str]] | None = None
-        self._worked = False
+        # Places that gave bytes: a refusal there means that a link has ended, not that nobody may.
+        self._proven: set[httpx.URL] = set()
 
     @property
     def offer(self) -> Offer:
@@ -79,7 +80,7 @@ class Origin:
         """Forget where the file is; with `used`, only if nobody has found a newer place since."""
         with self._lock:
             if used is None or (self._resolved is not None and self._resolved[0] == used):
-                self._offer, self._resolved, self._worked = None, None, False
+                self._offer, self._resolved = None, None
 
     @contextmanager
     def open(self, begin: int, end: int | None, etag: str) -> Iterator[Answer]:
@@ -92,7 +93,6 @@ class Origin:
             try:
                 status = response.status_code
                 if status in (200, 206):
-                    self._worked = True
                     yield self._answer(response, begin)
                     return
                 if status == 416:
@@ -100,7 +100,7 @@ class Origin:
                 said = _json(response)
                 pause = _pause(response)
                 refusal = self.source.refusal(status, said, pause)
-                if status in _ENDED and self._worked and attempt < 2:
+                if status in _ENDED and used in self._proven and attempt < 2:
                     self.renew(used)
                     continue
                 if status in _PASSING or status == 429:
@@ -123,6 +123,7 @@ class Origin:
                 response, url, secret = self._follow(self._offer, headers)
                 if response.status_code in (200, 206):
                     self._resolved = url, secret
+                    self._proven.add(url)
                 return response, url
             url, secret = self._resolved
         response = self._client.send(

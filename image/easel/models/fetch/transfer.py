@@ -24,7 +24,7 @@ from easel.models.source_errors import DiskFull, Interrupted, KeepsChanging, Not
 log = structlog.get_logger(__name__)
 
 # The first request when nobody has said how large the file is.
-_FIRST = 8 << 20
+_FIRST = 1 << 20
 _ATTEMPTS = 4
 _SAVE_EVERY = 0.2
 
@@ -247,9 +247,11 @@ class Transfer:
             if piece.end is not None:
                 block = block[: piece.end - piece.position]
             part.write(piece.position, block)
-            begin, piece.position = piece.position, piece.position + len(block)
-            self._failures = 0
-            part.mark(begin, piece.position)
+            with part.changed:
+                # At once: between the two the bytes would count as missing, and be fetched by another.
+                part.mark(piece.position, piece.position + len(block))
+                piece.position += len(block)
+                self._failures = 0
             if piece.position == piece.end:
                 return  # whatever else the server sends was not asked for
         if piece.end is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from easel.models.fetch.policy import OPERATOR, Policy
 from easel.models.source_errors import BadAddress, Forbidden
@@ -44,6 +45,14 @@ def source_of(
     known = secrets or Secrets()
     if any(letter.isspace() or ord(letter) < 32 for letter in address) or len(address) > 2000:
         raise BadAddress(shown_safely(address), "holds spaces or is too long for an address of a model")
+    try:
+        urlsplit(address)
+        return _source(address, known, policy, environment)
+    except ValueError:
+        raise BadAddress("the address", f"cannot be read; write one of {_KNOWN}") from None
+
+
+def _source(address: str, known: Secrets, policy: Policy, environment: Mapping[str, str]) -> Source:
     if is_civitai(address):
         return civitai_source(address, known.civitai, environment)
     if address.startswith("hf://"):

@@ -1,0 +1,238 @@
+"""Where page and API may not send this machine, and what no other host may see."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from easel.models import BadAddress, Forbidden, Kind, SourceError
+from easel.models.fetch import network
+from easel.models.fetch.network import client
+from easel.models.fetch.policy import OPERATOR, VISITOR, is_public
+from easel.models.intake import Intake, Wish
+from easel.models.sources import Secrets, secrets_of, source_of
+from tests.models.serving import Request, Serving, model_bytes
+
+Make = Callable[..., Intake]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "127.9.9.9", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
+        "224.0.0.1", "255.255.255.255", "240.0.0.1", "::1", "::", "fe80::1", "fd00:ec2::254", "ff02::1",
+        "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe",
+        "2002:7f00:1::", "2002:a9fe:a9fe::", "2001:0:4136:e378:8000:63bf:80ff:fffe", "192.0.2.1", "2001:db8::1",
+    ],
+)  # fmt: skip
+def test_what_is_not_public(address: str) -> None:
+    """Private, loopback, link-local and metadata addresses, however they are wrapped."""
+    assert not is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "address", ["1.1.1.1", "104.18.0.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"]
+)
+def test_what_is_public(address: str) -> None:
+    """The open internet, in both versions."""
+    assert is_public(ipaddress.ip_address(address))
+
+
+@given(st.ip_addresses(v=4))
+def test_wrapping_changes_nothing(address: ipaddress.IPv4Address) -> None:
+    """An IPv4 address in an IPv6 one counts as itself."""
+    mapped = ipaddress.IPv6Address((0xFFFF << 32) + int(address))
+    assert is_public(mapped) == is_public(address)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "localhost", "[::1]", "[::ffff:127.0.0.1]",
+     "[::ffff:7f00:1]", "0", "localhost."],
+)  # fmt: skip
+def test_no_way_to_loopback(host: str) -> None:
+    """Decimal, hexadecimal, octal, short, named and mapped: refused where the connection is made.
+
+    Not every resolver takes the last forms for addresses; then there is nowhere to connect to.
+    """
+    with (
+        client(VISITOR) as http,
+        pytest.raises((Forbidden, httpx.ConnectError), match="open internet|resolved"),
+    ):
+        http.get(f"https://{host}:9/x")
+
+
+def test_the_name_is_resolved_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS rebinding: what is connected to is the address that was looked at, and nobody asks again."""
+    asked: list[str] = []
+    connected: list[str] = []
+
+    def resolve(host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(host)
+        address = "1.1.1.1" if len(asked) == 1 else "127.0.0.1"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    def connect(self: Any, host: str, *rest: Any) -> Any:
+        connected.append(host)
+        raise network.httpcore.ConnectError("stopped by the test")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(network.httpcore.SyncBackend, "connect_tcp", connect)
+    with client(VISITOR) as http:
+        with pytest.raises(httpx.ConnectError):
+            http.get("https://rebind.example/x")
+        assert (asked, connected) == (["rebind.example"], ["1.1.1.1"])
+        with pytest.raises(Forbidden):
+            http.get("https://rebind.example/x")
+        assert connected == ["1.1.1.1"]
+
+
+def test_one_private_address_among_public_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with both is refused as a whole."""
+    both = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443)) for address in ("1.1.1.1", "10.0.0.1")
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+    with client(VISITOR) as http, pytest.raises(Forbidden, match="10.0.0.1"):
+        http.get("https://both.example/x")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["file:/etc/passwd", "s3://bucket/key.safetensors", "http://example.com/a.safetensors",
+     "https://127.0.0.1/a.safetensors", "https://2130706433/a.safetensors", "https://[::1]/a.safetensors"],
+)  # fmt: skip
+def test_page_and_api_may_not(intake: Make, address: str) -> None:
+    """From a visitor: no file, no bucket, no plain http, no address of this machine."""
+    with pytest.raises(Forbidden):
+        intake(policy=VISITOR).add(Wish(address, Kind.LORA))
+
+
+def test_a_redirect_is_checked_too(server: Serving, intake: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A public host that sends the visitor's download to loopback, and one that sends it to http."""
+    targets = iter(
+        [f"https://{server.host}/a.safetensors", f"http://{server.host}/a.safetensors", "file:///etc/passwd"]
+    )
+
+    def public(self: Any, request: httpx.Request) -> httpx.Response:
+        if request.url.host == "public.example":
+            return httpx.Response(302, headers={"location": next(targets)}, request=request)
+        return real(self, request)
+
+    real = network.CheckedTransport.handle_request
+    monkeypatch.setattr(network.CheckedTransport, "handle_request", public)
+    for _ in range(3):
+        with pytest.raises(Forbidden):
+            intake(policy=VISITOR).add(Wish("https://public.example/a.safetensors", Kind.LORA))
+    assert server.seen == []
+
+
+def test_the_operator_may(server: Serving, intake: Make) -> None:
+    """The same address from the command line is fetched."""
+    server.put("/a.safetensors", model_bytes(100_000))
+    assert intake(policy=OPERATOR).add(Wish(f"{server.url}/a.safetensors", Kind.LORA)).fetched
+
+
+def test_a_token_stays_at_home(server: Serving, intake: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a redirect to another host, or port, the token is not sent; it is in no log and no file."""
+    from tests.models.serving import serving
+
+    secret = "t0ken-that-nobody-sees"
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = records.append  # type: ignore[method-assign]
+    logging.getLogger().addHandler(handler)
+    monkeypatch.setattr(logging.getLogger(), "level", logging.DEBUG)
+    with serving() as other:
+        content = model_bytes(3_000_000)
+        other.put("/signed", content)
+
+        def answer(request: Request) -> bool:
+            if request.path.startswith("/api/v1/model-versions/"):
+                files = [
+                    {"id": 1, "name": "a.safetensors", "type": "Model", "metadata": {"format": "SafeTensor"}}
+                ]
+                return request.json(200, {"id": 5, "modelId": 4, "model": {"type": "LORA"}, "files": files})
+            if request.path.startswith("/api/download"):
+                return request.answer(307, Location=f"{other.url}/signed?X-Amz-Signature=alsosecret")
+            return request.json(200, {"id": 4})
+
+        server.fallback = answer
+        monkeypatch.setenv("CIVITAI_ENDPOINT", server.url)
+        maker = intake(secrets=Secrets(civitai=secret))
+        added = maker.add(Wish("civitai://models/4?version=5"))
+        assert [headers.get("authorization") for path, headers in server.seen] == [f"Bearer {secret}"] * len(
+            server.seen
+        )
+        assert other.seen
+        assert all("authorization" not in headers for _, headers in other.seen)
+    logging.getLogger().removeHandler(handler)
+    texts = [record.getMessage() for record in records]
+    texts += [
+        path.read_text()
+        for path in added.file.path.parents[1].rglob("*")
+        if path.suffix in (".json", ".info")
+    ]
+    assert not [text for text in texts if secret in text or "alsosecret" in text]
+    assert secret not in repr(maker.__dict__)
+
+
+def test_tokens_come_from_files_too(tmp_path: Any) -> None:
+    """HF_TOKEN_FILE as secrets are mounted; one that is not there is told."""
+    (tmp_path / "token").write_text("abc\n")
+    assert secrets_of({"HF_TOKEN_FILE": str(tmp_path / "token"), "CIVITAI_TOKEN": "x"}) == Secrets("abc", "x")
+    with pytest.raises(BadAddress, match="HF_TOKEN_FILE"):
+        secrets_of({"HF_TOKEN_FILE": str(tmp_path / "none")})
+    with pytest.raises(BadAddress, match="one word"):
+        secrets_of({"HF_TOKEN": "two words"})
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "dream", "ftp://host/a", "hf://org", "hf://org/repo", "hf://org/../x/y", "hf://org/repo/f@", "hf://o/r/f@a b",
+     "civitai://", "civitai://models/x", "civitai://models/1?version=x", "https://civitai.com/user/me", "s3://bucket",
+     "s3://bucket/", "file:", "file://host/a", "https://", "https:///a", "https://huggingface.co/org/repo",
+     "https://huggingface.co/o/r/resolve/main/a.safetensors", "http://[::1", "a" * 3000],
+)  # fmt: skip
+def test_addresses_that_are_none(address: str) -> None:
+    """Each is refused with the shape that is meant."""
+    with pytest.raises(BadAddress):
+        source_of(address)
+
+
+@given(st.text(max_size=60))
+def test_no_address_makes_trouble(text: str) -> None:
+    """Whatever is pasted: a source, or a sentence."""
+    for start in ("", "hf://", "civitai://", "https://", "s3://", "file:"):
+        try:
+            source_of(start + text)
+        except SourceError as error:
+            assert str(error)
+
+
+def test_what_people_paste_is_one_source() -> None:
+    """A page of Civitai, with or without its title, is the model it shows."""
+    pages = [
+        "https://civitai.com/models/4384?modelVersionId=128713",
+        "https://civitai.com/models/4384/dreamshaper?modelVersionId=128713",
+        "https://www.civitai.com/models/4384/dreamshaper?modelVersionId=128713#comments",
+        "civitai://models/4384?version=128713",
+    ]
+    assert {source_of(page).address for page in pages} == {"civitai://models/4384?version=128713"}
+    assert len({source_of(page).key for page in pages}) == 1
+
+
+def test_a_key_in_an_address_is_not_shown() -> None:
+    """Users, passwords and what stands in a query stay out of messages and records."""
+    source = source_of("https://me:pass@host.example/a.safetensors?X-Amz-Signature=abcd&n=1")
+    assert source.address == "https://host.example/a.safetensors?X-Amz-Signature=…&n=…"
+    assert "pass" not in repr(source)
+    assert "abcd" not in repr(source)
