@@ -54,7 +54,9 @@ def main() -> None:
             server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
             file = Path("/data/easel/run/gateway.json")
             file.parent.mkdir(exist_ok=True)
-            file.write_text(json.dumps({"url": f"http://127.0.0.1:{server.server_port}", "token": "operator"}))
+            file.write_text(
+                json.dumps({"url": f"http://127.0.0.1:{server.server_port}", "token": "operator"})
+            )
             caddy = socket.create_server(("127.0.0.1", 443))
             caddy.listen()
         Thread(target=server.serve_forever, daemon=True).start()

@@ -85,7 +85,7 @@ class Machine:
     def _inside(self, path: str) -> Path:
         return self.root / path.lstrip("/")
 
-    # --- the world around ----------------------------------------------------------------------------------------
+    # --- the world around ---
 
     def metadata(self, values: Mapping[str, str]) -> None:
         """What the instance metadata service says from now on."""
@@ -126,7 +126,7 @@ class Machine:
         found = [phase for phase, _ in self.tags()]
         return [phase for place, phase in enumerate(found) if place == 0 or found[place - 1] != phase]
 
-    # --- running -------------------------------------------------------------------------------------------------
+    # --- running ---
 
     def boot(self) -> None:
         """Switch it on, or off and on."""

@@ -45,7 +45,7 @@ def die(words):
     sys.exit(print(words, file=sys.stderr) or 1)
 
 
-# --- AWS's command line ------------------------------------------------------------------------------------------
+# --- AWS's command line ---
 
 
 def aws(*words):
@@ -112,7 +112,7 @@ def events(words):
         out.write(option(words, "--log-events") + "\n")
 
 
-# --- docker ------------------------------------------------------------------------------------------------------
+# --- docker ---
 
 
 def environment(words):
@@ -205,7 +205,10 @@ def ended():
     """The exit code, once the process is gone."""
     state = json.loads(container().read_text())
     try:
-        if state["status"] == "running" and "Z" not in Path(f"/proc/{state['pid']}/stat").read_text().split()[2]:
+        if (
+            state["status"] == "running"
+            and "Z" not in Path(f"/proc/{state['pid']}/stat").read_text().split()[2]
+        ):
             return None
     except FileNotFoundError:
         pass
@@ -255,7 +258,7 @@ def inspect(form):
     print(form)
 
 
-# --- the rest ----------------------------------------------------------------------------------------------------
+# --- the rest ---
 
 
 def efs(*words):
@@ -272,7 +275,7 @@ def sleep(seconds):
         os.execv("/usr/bin/sleep", ["sleep", "infinity"])
     clock = WORLD / "clock"
     # Time flies: what waits for minutes is seen to give up.
-    clock.write_text(str(float(clock.read_text() if clock.exists() else 0) + 60 * float(seconds)))
+    clock.write_text(str(float(clock.read_text() if clock.exists() else 0) + 150 * float(seconds)))
     time.sleep(0.02)
 
 

@@ -1,0 +1,203 @@
+"""The gateway's host: its disk, its container, and how it goes over to another image and back."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.instances import user_data
+from tests.infra.instances.host.machine import INSTANCE, Machine, can_boot, machine
+
+pytestmark = pytest.mark.skipif(not can_boot(), reason="needs root and namespaces of its own")
+
+IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/easel@sha256:" + "a" * 64
+NEWER = IMAGE.replace("a" * 64, "b" * 64)
+VOLUME = "vol-0123456789abcdef0"
+FACTS = user_data.Gateway("us-east-1", "art", "easel-art-config", "/easel/art", VOLUME)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Machine]:
+    with machine(tmp_path, user_data.gateway(FACTS)) as made:
+        configure(made, IMAGE)
+        made.say("registry.json", {IMAGE: {}, NEWER: {}})
+        yield made
+
+
+def configure(host: Machine, image: str) -> None:
+    config = {"team": "art", "console": {"port": 443}, "gateway": {"image": image}}
+    host.put("easel-art-config/config/team.json", json.dumps(config))
+
+
+def boot(host: Machine) -> None:
+    """With something mounted at /data, so that no disk is needed."""
+    host.boot()
+    host.run("mkdir", "-p", "/data", "/disk")
+    assert host.run("mount", "--bind", "/disk", "/data").returncode == 0
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[str]:
+    """A block device of our own, all zeros as a new volume is."""
+    file = tmp_path / "disk"
+    with file.open("wb") as out:
+        out.truncate(320 << 20)
+    made = subprocess.run(["losetup", "--find", "--show", file], capture_output=True, text=True)
+    if made.returncode or not Path("/usr/sbin/mkfs.xfs").exists():
+        pytest.skip("needs a loop device and xfsprogs")
+    yield made.stdout.strip()
+    subprocess.run(["losetup", "--detach", made.stdout.strip()], check=True)
+
+
+def attach(host: Machine, device: str) -> None:
+    """By the name that udev gives an EBS volume on Nitro. /dev is the machine's own from here on."""
+    by_id = f"nvme-Amazon_Elastic_Block_Store_{VOLUME.replace('-', '')}"
+    script = f"""
+        mkdir -p /tmp/dev && mount -t tmpfs tmpfs /tmp/dev && cp -a /dev/null /dev/zero {device} /tmp/dev/ &&
+        ln -s /proc/self/fd /tmp/dev/fd && mkdir -p /tmp/dev/disk/by-id &&
+        ln -s {device} /tmp/dev/disk/by-id/{by_id} && mount --rbind /tmp/dev /dev"""
+    done = host.run("bash", "-c", script)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_new_volume_is_formatted_once_and_kept_over_a_boot(host: Machine, disk: str) -> None:
+    """What the gateway wrote before is there after; its folder is the container's user's alone."""
+    host.boot()
+    attach(host, disk)
+    done = host.run("/opt/easel/disk.sh")
+    assert done.returncode == 0, done.stdout
+    assert host.run("stat", "-c", "%u %a", "/data/easel").stdout == "1000 700\n"
+    host.run("touch", "/data/easel/certificate")
+    host.run("umount", "/data")
+    host.boot()
+    attach(host, disk)
+    assert host.run("/opt/easel/disk.sh").returncode == 0
+    assert host.run("ls", "/data/easel").stdout == "certificate\n"
+    host.run("umount", "/data")
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x45\x3d\xcd\x28" * 1000, b"certificates, in no format that blkid knows"]
+)
+def test_a_volume_that_holds_anything_is_never_formatted(host: Machine, disk: str, content: bytes) -> None:
+    """Better a gateway that does not start than certificates and pictures' records lost."""
+    with Path(disk).open("r+b") as out:
+        out.seek(8192)
+        out.write(content)
+    host.boot()
+    attach(host, disk)
+    done = host.run("/opt/easel/disk.sh")
+    assert done.returncode != 0
+    assert "is left as it is" in done.stdout
+    with Path(disk).open("rb") as file:
+        file.seek(8192)
+        assert file.read(len(content)) == content
+
+
+def test_a_volume_that_is_not_attached_is_waited_for_and_told(host: Machine) -> None:
+    """It is attached after the instance has started; not for ever."""
+    host.boot()
+    done = host.run("/opt/easel/disk.sh")
+    assert done.returncode != 0
+    assert f"the data volume {VOLUME} is not attached" in done.stdout
+    assert host.calls("sleep")
+
+
+def test_from_power_on_to_an_open_door(host: Machine) -> None:
+    """The host's network, no rights, an ordinary user, a read-only root; docker is installed if it is missing."""
+    (host.root / "stand-ins/docker").unlink()
+    host.say("active.json", ["easel-gateway"])
+    boot(host)
+    service = host.service("easel-gateway")
+    assert service.start(), service.output
+    assert [call["words"][-1] for call in host.calls("dnf")] == ["docker"]
+    line = host.calls("docker create")[0]["line"]
+    for part in (
+        "--network host", "--user 1000:1000", "--read-only", "--tmpfs /tmp:", "--cap-drop ALL",
+        "--security-opt no-new-privileges", "--mount type=bind,source=/data/easel,target=/data/easel",
+        "awslogs-group=/easel/art", f"awslogs-stream={INSTANCE}",
+        f"{IMAGE} python -m easel.gateway --home /data/easel --bucket easel-art-config --region us-east-1",
+    ):  # fmt: skip
+        assert part in line, part
+    assert host.calls("sysctl -qw net.ipv4.ip_unprivileged_port_start=80")
+    assert host.tags() == [], "its role tags nothing"
+
+
+def test_the_door_opens_without_s3_after_it_once_opened(host: Machine) -> None:
+    """A reboot while S3 does not answer: the configuration read last is good enough."""
+    boot(host)
+    service = host.service("easel-gateway")
+    host.say("orders.json", {"aws s3": {"says": "503"}})
+    assert not service.start(), "the first time there is nothing to go by"
+    host.say("orders.json", {})
+    assert service.start(), service.output
+    host.say("orders.json", {"aws s3": {"says": "503"}})
+    boot(host)
+    service = host.service("easel-gateway")
+    assert service.start(), service.output
+
+
+def follow(host: Machine) -> subprocess.CompletedProcess[str]:
+    return host.run("/opt/easel/follow.sh")
+
+
+def running(host: Machine) -> str:
+    return host.run("docker", "inspect", "-f", "{{.Config.Image}}", "easel").stdout.strip()
+
+
+def test_a_new_image_is_pulled_before_the_old_one_goes(host: Machine) -> None:
+    """The timer finds another digest: first the pull, then the swap; nothing happens while it is the same."""
+    boot(host)
+    service = host.service("easel-gateway")
+    assert service.start(), service.output
+    host.forget()
+    assert follow(host).returncode == 0
+    assert not host.calls("docker pull") + host.calls("systemctl restart")
+    configure(host, NEWER)
+    assert follow(host).returncode == 0
+    order = [
+        call["line"].split("@")[0][:14]
+        for call in host.calls()
+        if "pull" in call["line"] or "restart" in call["line"]
+    ]
+    assert order == ["docker pull --", "systemctl rest"]
+    service.stop()
+    assert service.start(), service.output
+    assert running(host) == NEWER
+
+
+def test_an_image_that_does_not_come_up_gives_way_to_the_one_that_did(host: Machine) -> None:
+    """And is not tried again each minute; another digest is."""
+    boot(host)
+    service = host.service("easel-gateway")
+    assert service.start(), service.output
+    host.say("registry.json", {IMAGE: {}, NEWER: {"exits": 1, "says": "ImportError"}})
+    configure(host, NEWER)
+    assert follow(host).returncode == 0
+    service.stop()
+    assert not service.start()
+    assert "ImportError" in service.output
+    assert service.start(), service.output
+    assert running(host) == IMAGE
+    host.forget()
+    assert follow(host).returncode == 0
+    assert not host.calls("systemctl restart")
+
+
+def test_an_image_that_cannot_be_pulled_changes_nothing(host: Machine) -> None:
+    """Neither while the door is open nor at a boot."""
+    boot(host)
+    service = host.service("easel-gateway")
+    assert service.start(), service.output
+    configure(host, NEWER)
+    host.say("orders.json", {"docker pull": {"says": "manifest unknown"}})
+    assert follow(host).returncode != 0
+    assert not host.calls("systemctl restart")
+    boot(host)
+    service = host.service("easel-gateway")
+    assert service.start(), service.output
+    assert running(host) == IMAGE
