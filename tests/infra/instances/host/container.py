@@ -1,7 +1,7 @@
 """What `docker start` runs in the machine: something that answers as its image is ordered to, or does not.
 
 Orders: `phases` (what `/easel/load` says, call by call), `serves` (paths that answer 200), `silent` (does not
-listen), `says` (its last words) and `exits` (a code, at once). The gateway's image writes its `run/gateway.json`.
+listen), `says` (its last words) and `exits` (a code, at once). The gateway's image writes `run/gateway.json`.
 """
 
 import json
@@ -22,14 +22,15 @@ def end(code: int) -> None:
     os._exit(code)
 
 
-class Answers(BaseHTTPRequestHandler):
-    phases = list(orders.get("phases", ["ready"]))
+phases = list(orders.get("phases", ["ready"]))
 
+
+class Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = b"{}"
         known = self.path in orders.get("serves", ["/internal/ping", "/easel/load", "/api/status"])
         if self.path == "/easel/load":
-            phase = self.phases.pop(0) if len(self.phases) > 1 else self.phases[0]
+            phase = phases.pop(0) if len(phases) > 1 else phases[0]
             body = json.dumps({"phase": phase.split()[0], "detail": phase.partition(" ")[2]}).encode()
         if self.path == "/api/status":
             known = self.headers["Authorization"] == "Bearer operator"

@@ -1,8 +1,8 @@
 """A machine that boots from user data: own mounts, network and processes around a root of its own.
 
-Real: the user data's files, bash, python, curl, mount, flock, blkid, the kernel's mounts and addresses, and HTTP to
-169.254.169.254. In place of: aws, docker, mount.efs, systemctl, dnf, sleep and date (`stand_in.py`), and systemd,
-of which `Service` below does what a unit's lines ask for, in systemd's order.
+Real: the user data's files, bash, python, curl, mount, flock, blkid, mkfs, the kernel's mounts and addresses, and
+HTTP to 169.254.169.254. In place of: aws, docker, mount.efs, systemctl, dnf, sleep and date (`stand_in.py`), and
+systemd, of which `Service` below does what a unit's lines ask for, in systemd's order.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ METADATA = {
     "autoscaling/target-lifecycle-state": "InService",
 }
 STAND_INS = ("aws", "docker", "sleep", "date", "systemctl", "dnf", "sysctl", "journalctl", "mount.efs")
-# What a root of its own lacks and the host has. /sbin is apart from /usr/sbin, so that mount finds mount.efs there.
+# What a root of its own lacks and the host has. /sbin is apart from /usr/sbin: mount finds mount.efs there.
 SETUP = """
 set -e
 mount --make-rprivate /
@@ -176,7 +176,7 @@ class Machine:
 
 
 class Service:
-    """What systemd does with one service unit: steps in order, the end after each start, a restart by hand."""
+    """What systemd does with one service unit: steps in order, the end after each start."""
 
     def __init__(self, machine: Machine, unit: Path) -> None:
         self._machine = machine

@@ -1,8 +1,8 @@
 #!/usr/bin/python3 -IS
 """What the host's steps find on PATH in place of aws, docker and the rest. One program under many names.
 
-It lives in the machine's root: `/world` holds what is true outside (objects, secrets, images of the registry) and
-`/world/calls` what was asked. `/world/orders.json` maps the beginning of a command line to how it fails.
+It lives in the machine's root: `/world` holds what is true outside (objects, secrets, images of the registry)
+and `/world/calls` what was asked. `/world/orders.json` maps the beginning of a command line to how it fails.
 """
 
 import json

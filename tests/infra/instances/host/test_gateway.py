@@ -108,7 +108,7 @@ def test_a_volume_that_is_not_attached_is_waited_for_and_told(host: Machine) -> 
 
 
 def test_from_power_on_to_an_open_door(host: Machine) -> None:
-    """The host's network, no rights, an ordinary user, a read-only root; docker is installed if it is missing."""
+    """The host's network, no rights, an ordinary user, a read-only root; docker is installed if missing."""
     (host.root / "stand-ins/docker").unlink()
     host.say("active.json", ["easel-gateway"])
     boot(host)

@@ -63,7 +63,7 @@ def write(host: Machine, config: Any) -> None:
 
 def test_from_power_on_to_ready(host: Machine) -> None:
     """Phases in their order; image and mounts before the hook, the hook before the container; the studio is
-    locked in: read-only root, no rights, an ordinary user, the private address; mounts by TLS and access point.
+    locked in: read-only root, no rights, an ordinary user, private address; mounts by TLS and access point.
     """
     host.say("registry.json", {IMAGE: {"phases": ["importing", "loading quarter 1 of 4", "ready"]}})
     host.boot()
@@ -97,7 +97,7 @@ def test_from_power_on_to_ready(host: Machine) -> None:
 
 
 def test_secrets_of_any_text_arrive_and_nobody_reads_them_on_the_way(host: Machine) -> None:
-    """Quotes, newlines, dollars and edges of whitespace are as they were; no argument, tag or file holds them."""
+    """Quotes, newlines, dollars and edges of whitespace stay; no argument, tag or file holds them."""
     values = {
         "QUOTES": """a'b"c`d\\e""",
         "DOLLARS": "$(touch /tmp/x) ${HOME} %s #no",
@@ -137,33 +137,55 @@ def test_a_secret_that_would_steer_docker_itself_is_refused(host: Machine) -> No
     assert "elsewhere" not in host.tags()[-1][1]
 
 
-FAILURES: list[tuple[str, dict[str, Any], str]] = [
-    ("S3 denied", {"aws s3 cp": {"says": "fatal error: An error occurred (403) when calling the HeadObject operation: Forbidden"}}, "cannot read s3://easel-art-config/config/studio.json: fatal error: An error occurred 403"),
-    ("no file system", {"mount.efs": {"says": "mount.nfs4: access denied by server", "code": 32}}, "cannot mount models from fs-0123456789abcdef0: mount.nfs4: access denied"),
-    ("registry refuses", {"docker login": {"says": "Error response from daemon: 401 Unauthorized"}}, "Error response from daemon: 401 Unauthorized"),
-    ("no such image", {"docker pull": {"says": "manifest unknown: Requested image not found"}}, "manifest unknown: Requested image not found"),
-    ("hook refused", {"aws autoscaling": {"says": "An error occurred (AccessDenied) when calling it"}}, "cannot complete the launch hook: An error occurred AccessDenied"),
-    ("no GPU", {"docker start": {"says": 'could not select device driver "" with capabilities: [[gpu]]'}}, "cannot start the container: could not select device driver"),
-]  # fmt: skip
+# What fails, what it says, and what the tag says then, in the letters that tags allow.
+FAILURES = {
+    "S3 denied": (
+        "aws s3 cp",
+        "fatal error: An error occurred (403) when calling the HeadObject operation: Forbidden",
+        "cannot read s3://easel-art-config/config/studio.json: fatal error: An error occurred 403 when",
+    ),
+    "no file system": (
+        "mount.efs",
+        "mount.nfs4: access denied by server",
+        "cannot mount models from fs-0123456789abcdef0: mount.nfs4: access denied",
+    ),
+    "registry refuses": (
+        "docker login",
+        "Error response from daemon: 401 Unauthorized",
+        "cannot pull 123456789012.dkr.ecr.us-east-1.amazonaws.com/easel@sha256:",
+    ),
+    "no such image": (
+        "docker pull",
+        "manifest unknown: Requested image not found",
+        "manifest unknown: Requested image not found",
+    ),
+    "hook refused": (
+        "aws autoscaling",
+        "An error occurred (AccessDenied) when calling it",
+        "cannot complete the launch hook: An error occurred AccessDenied",
+    ),
+    "no GPU": (
+        "docker start",
+        'could not select device driver "" with capabilities: [[gpu]]',
+        "cannot start the container: could not select device driver",
+    ),
+}
 
 
-@pytest.mark.parametrize(
-    ("orders", "says"), [each[1:] for each in FAILURES], ids=[each[0] for each in FAILURES]
-)
-def test_what_fails_is_tagged_with_its_reason(host: Machine, orders: dict[str, Any], says: str) -> None:
+@pytest.mark.parametrize(("command", "said", "told"), FAILURES.values(), ids=FAILURES.keys())
+def test_what_fails_is_tagged_with_its_reason(host: Machine, command: str, said: str, told: str) -> None:
     """A failed step leaves `failed` and AWS's or docker's own words."""
-    host.say("orders.json", orders)
+    host.say("orders.json", {command: {"says": said}})
     host.boot()
-    service = host.service("easel-replica")
-    assert not service.start()
+    assert not host.service("easel-replica").start()
     phase, why = host.tags()[-1]
     assert phase == "failed"
-    assert says in why
+    assert told in why
     assert len(why) <= 256
 
 
 def test_each_failure_waits_longer_than_the_one_before(host: Machine) -> None:
-    """What is down is not asked without end; the wait stays at five minutes, and starts anew after `ready`."""
+    """What is down is not asked without end; five minutes are the longest wait; `ready` ends it."""
     host.say("orders.json", {"aws s3 cp": {"says": "503 Slow Down"}})
     host.boot()
     service = host.service("easel-replica")
@@ -287,7 +309,7 @@ def test_the_base_images_nvme_is_the_cache(host: Machine) -> None:
 
 
 def test_a_spot_notice_is_tagged(host: Machine) -> None:
-    """The gateway drains a replica whose `easel:why` says interrupted; what is tagged later keeps saying it."""
+    """The gateway drains a replica whose `easel:why` says interrupted; later tags keep saying it."""
     host.boot()
     steps(host, "settings")
     watch = host._start(*host.command("/opt/easel/watch.sh"))
@@ -306,7 +328,7 @@ def test_a_spot_notice_is_tagged(host: Machine) -> None:
 
 
 def test_back_to_the_warm_pool_without_a_boot(host: Machine) -> None:
-    """The launch hook waits again then, though no boot comes; it is completed, or AWS would give the instance up."""
+    """The launch hook waits again then, though no boot comes; not completed, AWS would give it up."""
     host.boot()
     steps(host, "settings")
     host._start(*host.command("/opt/easel/watch.sh"))
@@ -362,7 +384,11 @@ def test_an_own_registrys_credential_comes_from_its_secret(host: Machine) -> Non
 def test_models_on_s3_are_fetched_by_the_host_and_the_rest_by_the_container(host: Machine) -> None:
     """The container has no role. What is whole and unchanged is not fetched again; what changed is."""
     config = copy.deepcopy(CONFIG)
-    config["models"] = ["s3://team-models/sd/turtle.safetensors", "s3://team-models/ink.safetensors?type=lora", "hf://org/repo/x.safetensors"]  # fmt: skip
+    config["models"] = [
+        "s3://team-models/sd/turtle.safetensors",
+        "s3://team-models/ink.safetensors?type=lora",
+        "hf://org/repo/x.safetensors",
+    ]
     write(host, config)
     host.put("team-models/sd/turtle.safetensors", b"turtle" * 1000)
     host.put("team-models/ink.safetensors", b"ink" * 1000)
