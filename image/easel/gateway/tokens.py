@@ -212,8 +212,7 @@ class Tokens:
             name = next(name for name in names if name not in taken)
             return [*kept, Token(endpoint, name, digest, now, given=True)]
 
-        self._update(add)
-        return True
+        return self._update(add)
 
     def check(self, endpoint: str, plaintext: str) -> Token | None:
         """The endpoint's token that `plaintext` is, if there is a valid one. The time it takes tells
@@ -265,11 +264,15 @@ class Tokens:
             self._seen = seen
         return self._known
 
-    def _update(self, change: Callable[[list[Token]], list[Token]]) -> None:
+    def _update(self, change: Callable[[list[Token]], list[Token]]) -> bool:
+        """Whether there was anything to change."""
         for _ in range(_ATTEMPTS):
             tokens, revision = self._store.read()
-            if self._store.swap(change(tokens), revision):
-                return
+            changed = change(tokens)
+            if changed == tokens:
+                return False
+            if self._store.swap(changed, revision):
+                return True
             time.sleep(secrets.randbelow(20) / 1000)
         raise TokenConflict(f"the tokens changed {_ATTEMPTS} times while they were being written; try again")
 

@@ -52,7 +52,7 @@ def aws(region: Region) -> Iterator[Aws]:
 
 
 class Faults:
-    """Refuses calls on their way to AWS: `faults["set_desired_capacity"] = ("Throttling", "Rate exceeded")`."""
+    """Refuses calls on their way: `faults["set_desired_capacity"] = ("Throttling", "Rate exceeded")`."""
 
     def __init__(self) -> None:
         self.rules: dict[str, tuple[str, str]] = {}

@@ -63,7 +63,7 @@ class Region:
         self._clients: dict[str, Any] = {}
         self._server = ThreadedMotoServer(port=0, verbose=False)
         self._server.start()
-        host, port = self._server.get_host_and_port()
+        _, port = self._server.get_host_and_port()
         self.url = f"http://127.0.0.1:{port}"
         self._over = threading.Event()
         # Undone at the end: other tests use moto as it is.

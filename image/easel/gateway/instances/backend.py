@@ -94,7 +94,8 @@ class InstancesBackend:
 
     async def set_capacity(self, endpoint: str, count: int) -> None:
         """Raise the desired capacity until `count` are there that are not draining; never lowers it."""
-        await self._sight.look()
+        # A gateway that has just begun must see what runs before it asks for more.
+        await self.replicas(endpoint)
         await self._crews[endpoint].raise_to(count)
 
     async def drain(self, endpoint: str, replica: str) -> None:

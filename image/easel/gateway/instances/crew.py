@@ -23,6 +23,7 @@ from easel.gateway.instances.minder import Ending, Minder
 from easel.gateway.instances.parting import Parting
 from easel.gateway.instances.patience import Patience
 from easel.gateway.instances.sight import Sight
+from easel.gateway.instances.spot import Spot
 
 _log = structlog.get_logger("easel.instances")
 _NEXT = "next-"
@@ -59,7 +60,10 @@ class Crew:
         self._fuse = fuse
         self._capacity = Capacity(aws, patience, changed=sight.changed, refused=self._hopeless)
         self._parting = Parting(aws, answers, patience, self._capacity, changed=sight.changed, say=self._say)
+        self._spot = Spot(aws, patience, changed=sight.changed)
         self._minders: dict[str, Minder] = {}
+        # Let go and on their way back to the warm pool.
+        self._returning: set[str] = set()
         self._stones: list[_Stone] = []
         self._count = self._seen = 0
         self._failures = 0
@@ -196,6 +200,9 @@ class Crew:
         if group is None or said.kind == "health":
             return
         self._lacking = text
+        if said.kind == "spot" and self._missing(group) and self._spot.short(group):
+            self._say(None, "spot", "buying on-demand until there is spot again")
+            self._begin(self._spot.share(group, 100))
         if said.kind == "abandoned":
             self._failures += 1
         hopeless = said.hopeless or self._failures >= self._patience.attempts
@@ -232,6 +239,8 @@ class Crew:
                 self._parting.recall(minder)
                 lacking -= 1
         wish = min(desired + lacking, limit)
+        if wish > desired and self._spot.again(group):
+            self._begin(self._spot.share(group, 0))
         if wish > desired:
             self._lacking, self._lacking_since = "", time.time()
             self._capacity.want(wish)
@@ -313,6 +322,12 @@ class Crew:
                 minder.task = self._begin(self._parting.keep_on(minder, self))
         if reason and self._missing(group):
             self._capacity.want(len(group.active))
+        self._returning &= self._sight.machines(group.name).keys()
+        for member in group.warm:
+            if member.id in self._returning and member.lifecycle.endswith(":Wait"):
+                self._begin(self._parting.goodbye(member.id, self))
+            elif member.lifecycle in ("Warmed:Stopped", "Warmed:Hibernated", "Warmed:Running"):
+                self._returning.discard(member.id)
         # Called off a moment too late, an instance came all the same; protected, it would stay for ever.
         surplus = len(self.staying()) - self._capacity.of(group)
         unready = [one for one in self._minders.values() if one.ending is None and one.state != "ready"]
@@ -357,6 +372,8 @@ class Crew:
             minder.task.cancel()
         if minder.address:
             self._answers.forget(minder.address)
+        if minder.ending is not None:
+            self._returning.add(minder.id)
         if minder.verdict is not None:
             self._stones.append(_Stone(self._name(), minder.since, minder.verdict))
         elif minder.ending is None and minder.state != "draining":

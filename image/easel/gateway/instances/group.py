@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -65,7 +65,10 @@ class Group:
     desired: int
     max: int
     members: tuple[Member, ...] = ()
-    suspended: tuple[str, ...] = field(default=())
+    suspended: tuple[str, ...] = ()
+    # Spot first, on-demand where there is none: the share of on-demand in percent, which we set.
+    spot_first: bool = False
+    share: int = 0
 
     @property
     def active(self) -> tuple[Member, ...]:
@@ -84,12 +87,18 @@ class Group:
 
 def group(described: Mapping[str, Any], pool: list[dict[str, Any]], machines: Mapping[str, Machine]) -> Group:
     """From `DescribeAutoScalingGroups`, `DescribeWarmPool` and the machines by instance id."""
+    mix = (described.get("MixedInstancesPolicy") or {}).get("InstancesDistribution") or {}
     found = {one["InstanceId"]: one for one in [*described.get("Instances", []), *pool]}
     return Group(
         name=described["AutoScalingGroupName"],
         desired=int(described.get("DesiredCapacity", 0)),
         max=int(described.get("MaxSize", 0)),
         members=tuple(_member(one, machines.get(name)) for name, one in found.items()),
+        spot_first=any(
+            (tag.get("Key"), tag.get("Value")) == ("easel:capacity", "spot-first")
+            for tag in described.get("Tags", [])
+        ),
+        share=int(mix.get("OnDemandPercentageAboveBaseCapacity") or 0),
         suspended=tuple(one.get("ProcessName", "") for one in described.get("SuspendedProcesses", [])),
     )
 

@@ -119,12 +119,16 @@ class Parting:
     async def _finish(self, minder: Minder, here: Here) -> None:
         # Twice nothing: a request that passed the door a moment ago may not have arrived yet.
         still, deadline = 0, time.monotonic() + here.longest()
+        beat = time.monotonic()
         while still < 2 and time.monotonic() < deadline and minder.address is not None:
             await asyncio.sleep(self._patience.settle)
             if minder.address is not None:
                 report = await self._answers.ask(here.container(), minder.address)
                 minder.work = report.work if report else minder.work
             still = still + 1 if minder.idle else 0
+            if minder.member.leaving and time.monotonic() - beat > self._patience.heartbeat:
+                beat = time.monotonic()
+                await self._hook("record_lifecycle_action_heartbeat", minder.id, here)
 
     async def _let_go(self, minder: Minder, here: Here) -> None:
         group = here.group()
@@ -175,19 +179,27 @@ class Parting:
         """Its group waits for our word. What AWS ends on its own account finishes first."""
         if minder.ending is None and not minder.replaced:
             await self._finish(minder, here)
+        if minder.member.lifecycle == "Terminating:Wait":
+            await self.goodbye(minder.id, here)
+
+    async def goodbye(self, instance: str, here: Here) -> None:
+        """Complete the termination hook. Raises Refusal."""
+        await self._hook("complete_lifecycle_action", instance, here, LifecycleActionResult="CONTINUE")
+        self._changed()
+
+    async def _hook(self, operation: str, instance: str, here: Here, **more: str) -> None:
         group = here.group()
-        if group is None or minder.member.lifecycle != "Terminating:Wait":
+        if group is None:
             return
         try:
             await self._aws.ask(
-                "autoscaling", "complete_lifecycle_action",
-                AutoScalingGroupName=group.name, LifecycleHookName=here.farewell(), InstanceId=minder.id,
-                LifecycleActionResult="CONTINUE",
+                "autoscaling", operation, AutoScalingGroupName=group.name,
+                LifecycleHookName=here.farewell(), InstanceId=instance, **more,
             )  # fmt: skip
         except Refusal as error:
+            # Nobody waits for it: it is another hook's turn, or the time was up.
             if _NO_ACTION not in error.message.lower():
                 raise
-        self._changed()
 
     async def _protect(self, group: str, members: list[str], protected: bool) -> None:
         await self._aws.ask(

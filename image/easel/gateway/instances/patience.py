@@ -31,5 +31,9 @@ class Patience:
     attempts: int = 3
     # Ready for this long makes earlier failures forgotten.
     steady: float = 300.0
+    # After this, a group that bought on-demand for want of spot asks for spot again.
+    spot: float = 1800.0
+    # Between two words to AWS that a termination hook is still being worked on.
+    heartbeat: float = 300.0
     # An instance that was let go and is still there is terminated by name.
     unheeded: float = 90.0

@@ -54,6 +54,9 @@ def seen(member: Member, report: Report | None) -> Seen | None:
         return Seen("failed", machine.why or "the host says it failed, and not why: read its log")
     if not member.healthy:
         return Seen("failed", f"{where} is unhealthy; its group replaces it")
+    if machine.why.startswith("prepared"):
+        # What it said before it was stopped.
+        return Seen("starting", f"starting a warm {where}")
     loading = machine.phase in ("loading", "ready")
     return Seen(
         "loading" if loading else "starting", machine.why or _PHASES.get(machine.phase, "the instance boots")

@@ -1,0 +1,296 @@
+"""The team's bucket: configuration followed, tokens and secret by conditional writes, what was spent."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from easel.gateway.bucket import Bucket
+from easel.gateway.bucket_store import SECRET, TOKENS, BucketTokens, secret
+from easel.gateway.errors import GatewayError
+from easel.gateway.instances.spent import Spent
+from easel.gateway.mirror import Mirror
+from easel.gateway.tokens import Tokens, _hash
+from tests.gateway.instances.conftest import Faults, FaultyAws
+from tests.gateway.instances.region import REGION, Region
+
+_names = itertools.count(1)
+NOV = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
+
+
+class Place:
+    def __init__(self, region: Region) -> None:
+        self.name = f"easel-art-{next(_names)}"
+        self.s3 = region.client("s3")
+        self.s3.create_bucket(Bucket=self.name)
+        self.faults = Faults()
+        self._aws = FaultyAws(REGION, attempts=1, endpoint_url=region.url)
+        self._aws.faults = self.faults
+        self.bucket = Bucket(self._aws, self.name)
+        self.said: list[str] = []
+
+    def write(self, key: str, content: object) -> None:
+        self.s3.put_object(Bucket=self.name, Key=key, Body=json.dumps(content).encode())
+
+    def read(self, key: str) -> str:
+        return str(self.s3.get_object(Bucket=self.name, Key=key)["Body"].read().decode())
+
+
+@pytest.fixture
+def place(region: Region) -> Place:
+    return Place(region)
+
+
+# ── configuration ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_folder_becomes_what_the_prefix_is(place: Place, tmp_path: Path) -> None:
+    """New, changed and removed objects; only what changed is fetched; other keys are none of ours."""
+    mirror = Mirror(place.bucket, tmp_path, place.said.append)
+    place.write("config/team.json", {"team": "art"})
+    place.write("config/studio.json", {"name": "studio"})
+    place.write("config/deep/er.json", {})
+    place.write("run/tokens.json", {})
+    assert mirror.sync()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["studio.json", "team.json"]
+    place.faults.asked.clear()
+    assert mirror.sync()
+    assert place.faults.asked == ["list_objects_v2"]
+    place.write("config/studio.json", {"name": "studio", "idle": 60})
+    assert mirror.sync()
+    assert json.loads((tmp_path / "studio.json").read_text())["idle"] == 60
+    place.s3.delete_object(Bucket=place.name, Key="config/studio.json")
+    assert mirror.sync()
+    assert [path.name for path in tmp_path.iterdir()] == ["team.json"]
+    assert place.said == []
+
+
+@pytest.mark.parametrize(
+    ("error", "looks", "says"),
+    [
+        (("AccessDenied", "not authorized to perform: s3:ListBucket"), 1, "s3:ListObjectsV2"),
+        (("NoSuchBucket", "The specified bucket does not exist"), 1, "NoSuchBucket"),
+        (("ExpiredToken", "expired"), 1, "credentials"),
+        (("SlowDown", "Please reduce your request rate."), 3, "slower"),
+    ],
+)
+def test_what_cannot_be_fetched_leaves_the_last(
+    place: Place, tmp_path: Path, error: tuple[str, str], looks: int, says: str
+) -> None:
+    """A refusal is said once with its reason, the files stay, and the end of it is said too."""
+    mirror = Mirror(place.bucket, tmp_path, place.said.append)
+    place.write("config/team.json", {"team": "art"})
+    assert mirror.sync()
+    place.faults["list_objects_v2"] = error
+    for look in range(looks):
+        assert place.said == [], look
+        assert not mirror.sync()
+    mirror.sync()
+    assert len(place.said) == 1
+    assert says in place.said[0]
+    assert json.loads((tmp_path / "team.json").read_text()) == {"team": "art"}
+    place.faults.clear()
+    assert mirror.sync()
+    assert "followed again" in place.said[1]
+
+
+def test_an_emptied_bucket_empties_nothing(place: Place, tmp_path: Path) -> None:
+    """Somebody removed the team's configuration by mistake: endpoints stay, the reason is said."""
+    mirror = Mirror(place.bucket, tmp_path, place.said.append)
+    for name in ("team", "studio"):
+        place.write(f"config/{name}.json", {})
+    assert mirror.sync()
+    for name in ("team", "studio"):
+        place.s3.delete_object(Bucket=place.name, Key=f"config/{name}.json")
+    assert not mirror.sync()
+    assert len(list(tmp_path.iterdir())) == 2
+    assert "team.json is not there" in place.said[0]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"a": "' + b"x" * 1_100_000 + b'"}'])
+def test_a_damaged_object_is_not_taken(place: Place, tmp_path: Path, content: bytes) -> None:
+    """What is no JSON object does not come onto the disk, where a restart would find nothing else."""
+    mirror = Mirror(place.bucket, tmp_path, place.said.append)
+    place.write("config/team.json", {"team": "art"})
+    assert mirror.sync()
+    place.s3.put_object(Bucket=place.name, Key="config/team.json", Body=content)
+    assert not mirror.sync()
+    assert json.loads((tmp_path / "team.json").read_text()) == {"team": "art"}
+    assert "config/team.json" in place.said[0]
+
+
+# ── tokens and secret ────────────────────────────────────────────────────────────────────────────
+
+
+def test_tokens_are_one_list_for_all_gateways(place: Place) -> None:
+    """One writes, the other sees it after a look; a check at the door asks S3 nothing."""
+    one, two = BucketTokens(place.bucket), BucketTokens(place.bucket)
+    plaintext = Tokens(one).new("studio", "ada")
+    assert not Tokens(two).is_valid("studio", plaintext)
+    two.refresh()
+    place.faults.asked.clear()
+    assert Tokens(two).is_valid("studio", plaintext)
+    assert place.faults.asked == []
+    assert plaintext not in place.read(TOKENS)
+    Tokens(two).revoke("studio", "ada")
+    one.refresh()
+    assert not Tokens(one).is_valid("studio", plaintext)
+
+
+def test_writers_at_once_lose_nothing(place: Place) -> None:
+    """Four writers with three tokens each: twelve tokens."""
+    stores = [Tokens(BucketTokens(place.bucket)) for _ in range(4)]
+
+    def write(number: int) -> None:
+        for turn in range(3):
+            stores[number].new("studio", f"t{number}-{turn}")
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(json.loads(place.read(TOKENS))["tokens"]) == 12
+
+
+def test_a_stale_revision_is_refused(place: Place) -> None:
+    """A swap over what somebody else wrote, over nothing that is there, or over what is gone, is none."""
+    one, two = BucketTokens(place.bucket), BucketTokens(place.bucket)
+    tokens, revision = one.read()
+    assert two.swap([], "")
+    assert not one.swap(tokens, revision)
+    _, revision = one.read()
+    place.s3.delete_object(Bucket=place.name, Key=TOKENS)
+    assert not one.swap([], revision)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"tokens": [{"x": 1}]}', b"\xff"])
+def test_damaged_tokens_are_told(place: Place, body: bytes) -> None:
+    """Nobody is let in by a guess, and nobody's tokens are written over."""
+    place.s3.put_object(Bucket=place.name, Key=TOKENS, Body=body)
+    with pytest.raises(GatewayError, match="is not a token file"):
+        Tokens(BucketTokens(place.bucket)).new("studio", "ada")
+
+
+def test_the_door_stays_open_while_s3_is_shut(place: Place) -> None:
+    """Known tokens open; making one says why it cannot be made."""
+    store = BucketTokens(place.bucket)
+    tokens = Tokens(store)
+    plaintext = tokens.new("studio", "ada")
+    place.faults["*"] = ("AccessDenied", "denied")
+    with pytest.raises(GatewayError, match="s3:GetObject"):
+        tokens.new("studio", "bob")
+    assert tokens.is_valid("studio", plaintext)
+
+
+def test_a_first_token_is_taken_once(place: Place) -> None:
+    """By its hash; revoked, it stays so although the configuration still names it; a new hash replaces it."""
+    tokens = Tokens(BucketTokens(place.bucket))
+    first, second = "easel_" + "a" * 43, "easel_" + "b" * 43
+    assert tokens.adopt("studio", _hash(first))
+    assert not tokens.adopt("studio", _hash(first))
+    assert tokens.is_valid("studio", first)
+    assert [token.name for token in tokens.of("studio")] == ["link"]
+    assert tokens.revoke("studio", "link")
+    again = Tokens(BucketTokens(place.bucket))
+    again.of()
+    assert not again.adopt("studio", _hash(first))
+    assert not again.is_valid("studio", first)
+    assert again.of("studio") == []
+    assert again.adopt("studio", _hash(second))
+    third = "easel_" + "c" * 43
+    assert again.adopt("studio", _hash(third))
+    assert not again.is_valid("studio", second)
+    assert again.is_valid("studio", third)
+    # Made by hand, a token of the same name is nobody's first one.
+    assert again.revoke("studio", "link")
+    assert again.is_valid("studio", again.new("studio", "link"))
+
+
+def test_the_secret_is_made_once(place: Place) -> None:
+    """Two gateways that begin at once sign with one key; a damaged one is told."""
+    found: list[str] = []
+    threads = [threading.Thread(target=lambda: found.append(secret(place.bucket))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 1
+    assert len(found[0]) > 40
+    place.s3.put_object(Bucket=place.name, Key=SECRET, Body=b"")
+    with pytest.raises(GatewayError, match="cut short"):
+        secret(place.bucket)
+
+
+# ── what was spent ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_awake_seconds_times_price(place: Place) -> None:
+    """Each instance counts from its start, once; a restart of the gateway goes on where it was."""
+    spent = Spent(place.bucket, place.said.append)
+    spent.count("studio", 3.6, [NOV - 100, NOV - 50], NOV)
+    assert spent.dollars(NOV) == pytest.approx(0.15)
+    spent.count("studio", 3.6, [NOV - 100, NOV - 50], NOV + 10)
+    assert spent.dollars(NOV) == pytest.approx(0.17)
+    spent.save()
+    again = Spent(place.bucket, place.said.append)
+    again.load(NOV + 30)
+    # Down for 20 s: what was awake meanwhile is counted; what started since, from its start.
+    again.count("studio", 3.6, [NOV - 100, NOV + 25], NOV + 30)
+    assert again.dollars(NOV) == pytest.approx(0.17 + 0.020 + 0.005)
+    again.save()
+    row = json.loads(place.read("run/spent/2026-11.json"))["endpoints"]["studio"]
+    assert row["seconds"] == pytest.approx(195)
+    assert place.said == []
+
+
+def test_the_fuse(place: Place) -> None:
+    """At the budget it blows, saying so; more budget or another month mends it."""
+    spent = Spent(place.bucket, place.said.append)
+    spent.count("studio", 3600, [NOV - 10], NOV)
+    assert spent.over(11, NOV) is None
+    reason = spent.over(10, NOV)
+    assert reason
+    for word in ("November", "$10.00 of $10", "1 December", "budget.monthly"):
+        assert word in reason
+    assert spent.over(10, datetime(2026, 12, 1, tzinfo=UTC).timestamp()) is None
+
+
+def test_a_night_over_the_end_of_a_month(place: Place) -> None:
+    """Each month has its own part, of the old year too."""
+    spent = Spent(place.bucket, place.said.append)
+    midnight = datetime(2027, 1, 1, tzinfo=UTC).timestamp()
+    spent.count("studio", 3600, [], midnight - 60)
+    spent.count("studio", 3600, [midnight - 60], midnight + 30)
+    assert spent.dollars(midnight - 1) == pytest.approx(60)
+    assert spent.dollars(midnight + 30) == pytest.approx(30)
+
+
+def test_two_that_count_do_not_count_twice(place: Place) -> None:
+    """An old and a new gateway overlap for a minute: the higher sum stays."""
+    one, two = Spent(place.bucket, place.said.append), Spent(place.bucket, place.said.append)
+    for spent in (one, two):
+        spent.load(NOV)
+        spent.count("studio", 3600, [NOV - 10], NOV)
+        spent.save()
+    assert json.loads(place.read("run/spent/2026-11.json"))["dollars"] == pytest.approx(10)
+
+
+def test_a_ledger_that_cannot_be_kept_is_told(place: Place) -> None:
+    """The fuse still counts; that a restart would forget is said once."""
+    spent = Spent(place.bucket, place.said.append)
+    spent.count("studio", 3600, [NOV - 10], NOV)
+    place.faults["put_object"] = ("AccessDenied", "denied")
+    spent.save()
+    spent.save()
+    assert len(place.said) == 1
+    assert "s3:PutObject" in place.said[0]
+    assert spent.dollars(NOV) == pytest.approx(10)
+    place.faults.clear()
+    spent.save()
+    assert json.loads(place.read("run/spent/2026-11.json"))["dollars"] == pytest.approx(10)
