@@ -1,4 +1,4 @@
-"""`python -m bench [NAME …]`: measure, and print tables in Markdown. Names: startup, txt2img, crowd."""
+"""`python -m bench [NAME …]`: measure, print tables in Markdown. Names: startup, txt2img, crowd, program."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import crowd, startup, txt2img
+from bench import crowd, program, startup, txt2img
 from bench.plain import Plain, plain_pipeline
 from bench.running import ROOT, Running, running
 from bench.table import machine, markdown
@@ -20,7 +20,7 @@ HEADER = ("what", "Easel", "peer", "ratio (range of pairs)", "promise")
 
 def main(names: list[str]) -> None:
     """Run what was asked for, all without names."""
-    wanted = names or ["startup", "txt2img", "crowd"]
+    wanted = names or ["startup", "txt2img", "crowd", "program"]
     say = sys.stdout.write
     say(f"{machine()}\n\n")
     found: list[list[str]] = []
@@ -31,6 +31,8 @@ def main(names: list[str]) -> None:
         shutil.copy(STARTER, models)
         if "startup" in wanted:
             found += startup.rows(home)
+        if "program" in wanted:
+            found += program.rows()
         drawing: dict[str, Callable[[Running, Plain], Iterator[list[str]]]] = {
             "txt2img": txt2img.rows,
             "crowd": crowd.rows,

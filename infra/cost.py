@@ -14,7 +14,7 @@ from infra.spec import Endpoint, Spec
 
 HOURS = 730
 """Hours of a month, as AWS's calculator counts them."""
-GATEWAY_DISKS = 24
+GATEWAY_DISKS = 20
 """GB of the gateway: its root and its retained data, as `infra.instances.gateway` makes them."""
 THROUGHPUT = 500
 """MiB/s of a replica's disk, as `infra.instances.template` makes it; 125 are in the price of the disk."""
