@@ -124,12 +124,13 @@ def _spec_before(file: Path, text: str) -> Spec | None:
 
 def _lacks_endpoints(text: str) -> bool:
     try:
-        config, there = parse(text).entry("config"), stacktext.endpoints_of(text)
+        config = parse(text).entry("config")
     except (yaml.YAMLError, RecursionError):
         return False
     if config is None or config[1].kind != "map":
         return False
-    return there is None or not (there.items or there.kind in ("alias", "list"))
+    there = config[1].entry(ENDPOINTS)
+    return there is None or not (there[1].items or there[1].kind in ("alias", "list"))
 
 
 def _means(before: str, after: str, name: str, values: Mapping[str, Any]) -> bool:
