@@ -14,6 +14,8 @@ import time
 from typing import Any
 
 CURSOR = "/run/easel/cursor"
+BATCH = "/run/easel/batch.json"
+WAITS = (5, 10, 20, 40, 80, 160, 300, 300, 300, 300)
 UNITS = ("easel-replica", "easel-watch", "easel-gateway", "easel-follow", "docker", "cloud-final")
 # AWS takes 10,000 events and 1 MiB a call; one event may be 256 KiB long.
 MOST, LONGEST = 500, 1500
@@ -50,17 +52,22 @@ def main(group: str, stream: str) -> None:
 
 
 def put(where: list[str], entries: list[dict[str, Any]]) -> None:
-    """Hand over one batch, however often it takes."""
+    """Hand over one batch. What AWS refuses for half an hour must not hold up what comes after."""
     if not entries:
         return
     events: list[dict[str, Any]] = [
         {"timestamp": int(each["__REALTIME_TIMESTAMP"]) // 1000, "message": said(each)} for each in entries
     ]
-    wait = 5
     events.sort(key=lambda event: event["timestamp"])
-    while not aws("put-log-events", *where, "--log-events", json.dumps(events)):
+    # An argument may be 128 KiB long, a batch 750.
+    with open(BATCH, "w", encoding="utf-8") as out:
+        json.dump(events, out)
+    for wait in WAITS:
+        if aws("put-log-events", *where, "--log-events", f"file://{BATCH}"):
+            break
         time.sleep(wait)
-        wait = min(wait * 2, 300)
+    else:
+        print(f"{len(events)} lines are given up", file=sys.stderr)
     with open(CURSOR, "w", encoding="utf-8") as out:
         out.write(entries[-1]["__CURSOR"])
 

@@ -12,7 +12,6 @@ else
 fi
 echo $((failures + 1)) >$run/failures
 rm -f $run/why $run/stopping $config.new
-docker rm -f easel >/dev/null 2>&1 || true # kept until now for its last words
 
 fetch() {
     aws s3 cp --only-show-errors "s3://$BUCKET/$OBJECT" $config.new &&

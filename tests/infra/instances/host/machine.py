@@ -1,7 +1,7 @@
 """A machine that boots from user data: own mounts, network and processes around a root of its own.
 
-Real: the user data's files, bash, python, curl, mount, flock, blkid, mkfs, the kernel's mounts and addresses, and
-HTTP to 169.254.169.254. In place of: aws, docker, mount.efs, systemctl, dnf, sleep and date (`stand_in.py`), and
+Real: the user data's files, bash, python, curl, mount, flock, blkid, mkfs, the kernel's mounts and addresses,
+HTTP to 169.254.169.254. Stand-ins (`stand_in.py`): aws, docker, mount.efs, systemctl, dnf, sleep, date; and
 systemd, of which `Service` below does what a unit's lines ask for, in systemd's order.
 """
 
@@ -20,7 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import yaml
+from botocore import xform_name
 
 HERE = Path(__file__).resolve().parent
 INSTANCE = "i-0123456789abcdef0"
@@ -244,12 +246,28 @@ class Service:
         return False
 
 
+def unknown_options(call: Mapping[str, Any]) -> set[str]:
+    """What AWS's command line would not take in a call of `aws`, by the service's own model. `aws s3` has none."""
+    _, service, operation, *words = call["words"]
+    if service == "s3":
+        return set()
+    model = botocore.session.get_session().get_service_model(service)
+    named = {xform_name(name, "-"): name for name in model.operation_names}
+    shape = model.operation_model(named[operation]).input_shape
+    members = {f"--{xform_name(name, '-')}" for name in shape.members} if shape else set()
+    needed = {f"--{xform_name(name, '-')}" for name in shape.required_members} if shape else set()
+    given = {word for word in words if word.startswith("--")}
+    return (given - members - {"--output", "--query", "--region"}) | (needed - given)
+
+
 @contextmanager
 def machine(folder: Path, user_data: str, without: Sequence[str] = ()) -> Iterator[Machine]:
     """A machine that is switched off at the end, with nothing of it left mounted."""
     made = Machine(folder, user_data, without)
     try:
         yield made
+        wrong = [call["line"] for call in made.calls("aws ") if unknown_options(call)]
+        assert not wrong, wrong
     finally:
         made.off()
 

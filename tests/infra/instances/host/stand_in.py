@@ -109,7 +109,7 @@ def secret(words):
 
 def events(words):
     with (WORLD / "shipped").open("a") as out:
-        out.write(option(words, "--log-events") + "\n")
+        out.write(Path(option(words, "--log-events").removeprefix("file://")).read_text() + "\n")
 
 
 # --- docker ---

@@ -422,6 +422,30 @@ def test_a_model_that_is_not_there_is_named(host: Machine) -> None:
     assert (host.world / "hook-waits").exists(), "the hook waits until models are on disk"
 
 
+def test_what_the_hosts_units_say_is_shipped(host: Machine) -> None:
+    """To the host's own stream, in order, long lines cut, also when they are many and odd."""
+    entries = [
+        {"__REALTIME_TIMESTAMP": f"{1_700_000_000_000_000 + n}", "__CURSOR": f"s={n}", "MESSAGE": text}
+        for n, text in enumerate(["pulling: 'it'", [255, 104, 105], None, "x" * 5000] + ["é" * 1500] * 300)
+    ]
+    (host.world / "journal").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    host.boot()
+    host._start(*host.command("/opt/easel/journal.sh"))
+    shipped = host.world / "shipped"
+
+    def lines() -> list[str]:
+        batches = shipped.read_text().splitlines() if shipped.exists() else []
+        return [event["message"] for batch in batches for event in json.loads(batch)]
+
+    wait_for(lambda: len(lines()) == len(entries))
+    assert lines()[:3] == ["?: pulling: 'it'", "?: \ufffdhi", "?: "]
+    put = host.calls("aws logs put-log-events")[0]["words"]
+    assert put[put.index("--log-stream-name") + 1] == f"{INSTANCE}/host"
+    assert put[put.index("--log-group-name") + 1] == "/easel/art/studio"
+    assert max(len(word) for call in host.calls("aws logs") for word in call["words"]) < 128 * 1024
+    wait_for(lambda: host.run("cat", "/run/easel/cursor").stdout == f"s={len(entries) - 1}")
+
+
 def wait_for(condition: Any, seconds: float = 20) -> None:
     import time
 
