@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import pulumi
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -223,3 +224,31 @@ def test_the_service_model_is_taken_at_its_word(cloud: Cloud) -> None:
     ):
         with pytest.raises(Refused, match=told):
             getattr(cloud(service), call)(**params)
+
+
+@pytest.mark.parametrize(
+    ("typ", "inputs", "told"),
+    [
+        (
+            "aws:ec2/volumeAttachment:VolumeAttachment",
+            {
+                "deviceName": "/dev/sdf",
+                "volumeId": "vol-0123456789abcdef0",
+                "instanceId": "i-0123456789abcdef0",
+            },
+            "does not exist",
+        ),
+        (
+            "aws:cloudwatch/logGroup:LogGroup",
+            {"name": "/a", "retentionInDays": 14, "tags": {"a": "b"}, "skipDestroy": True},
+            "nobody translates skipDestroy",
+        ),
+        ("aws:sqs/queue:Queue", {}, "has no translation"),
+    ],
+)
+def test_what_cannot_be_made_is_a_fault(cloud: Cloud, typ: str, inputs: dict[str, Any], told: str) -> None:
+    """A reference that dangles, an input that nobody looked at, a resource that nobody translated."""
+    provider = Provider(cloud)
+    provider.new_resource(pulumi.runtime.MockResourceArgs(typ, "x", inputs))
+    (fault,) = provider.faults
+    assert told in fault
