@@ -1,4 +1,4 @@
-"""`python -m bench [NAME …]`: measure, print tables in Markdown. Names: startup, txt2img, crowd, program."""
+"""`python -m bench [NAME …]`: measure, print tables. Names: startup, txt2img, crowd, program, download."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import crowd, program, startup, txt2img
+from bench import crowd, download, program, startup, txt2img
 from bench.plain import Plain, plain_pipeline
 from bench.running import ROOT, Running, running
 from bench.table import machine, markdown
@@ -20,7 +20,7 @@ HEADER = ("what", "Easel", "peer", "ratio (range of pairs)", "promise")
 
 def main(names: list[str]) -> None:
     """Run what was asked for, all without names."""
-    wanted = names or ["startup", "txt2img", "crowd", "program"]
+    wanted = names or ["startup", "txt2img", "crowd", "program", "download"]
     say = sys.stdout.write
     say(f"{machine()}\n\n")
     found: list[list[str]] = []
@@ -33,6 +33,8 @@ def main(names: list[str]) -> None:
             found += startup.rows(home)
         if "program" in wanted:
             found += program.rows()
+        if "download" in wanted:
+            found += download.rows()
         drawing: dict[str, Callable[[Running, Plain], Iterator[list[str]]]] = {
             "txt2img": txt2img.rows,
             "crowd": crowd.rows,

@@ -1,4 +1,4 @@
-"""Civitai as it is documented: the REST API, downloads by 307 to a signed address on another host, errors in JSON.
+"""Civitai as documented: the REST API, downloads by 307 to signed addresses elsewhere, errors in JSON.
 
 After developer.civitai.com and the service's own source (`src/pages/api`): a signed address refuses a second
 credential with 400, libraries' own User-Agents get 403 from the front, Early Access is a 403 with a deadline.
@@ -19,22 +19,44 @@ CONTENT = model_bytes(1_500_000, seed=3)
 def version(number: int = 128713, model: int = 4384, kind: str = "Checkpoint", **said: Any) -> dict[str, Any]:
     """One version, with the fields that the REST API gives."""
     return {
-        "id": number, "modelId": model, "name": "8", "baseModel": "SD 1.5", "baseModelType": "Standard",
-        "air": f"urn:air:sd1:checkpoint:civitai:{model}@{number}", "status": "Published", "availability": "Public",
-        "nsfwLevel": 1, "trainedWords": ["dreamy", "soft light"], "description": "<p>what is new</p>",
-        "stats": {"downloadCount": 1}, "model": {"name": "DreamShaper", "type": kind, "nsfw": False, "poi": False},
-        "files": [file()], "images": [], "downloadUrl": f"https://civitai.com/api/download/models/{number}", **said,
-    }  # fmt: skip
+        "id": number,
+        "modelId": model,
+        "name": "8",
+        "baseModel": "SD 1.5",
+        "baseModelType": "Standard",
+        "air": f"urn:air:sd1:checkpoint:civitai:{model}@{number}",
+        "status": "Published",
+        "availability": "Public",
+        "nsfwLevel": 1,
+        "trainedWords": ["dreamy", "soft light"],
+        "description": "<p>what is new</p>",
+        "stats": {"downloadCount": 1},
+        "model": {"name": "DreamShaper", "type": kind, "nsfw": False, "poi": False},
+        "files": [file()],
+        "images": [],
+        "downloadUrl": f"https://civitai.com/api/download/models/{number}",
+        **said,
+    }
 
 
 def file(content: bytes = CONTENT, **said: Any) -> dict[str, Any]:
     return {
-        "id": 92139, "name": "dreamshaper_8.safetensors", "type": "Model", "sizeKB": round(len(content) / 1024, 2),
-        "metadata": {"format": "SafeTensor", "size": "pruned", "fp": "fp16"}, "pickleScanResult": "Success",
-        "virusScanResult": "Success", "scannedAt": "2023-07-29T00:00:00Z", "primary": True,
-        "hashes": {"AutoV2": sha256(content)[:10].upper(), "AutoV3": sha256(content[512:])[:12].upper(),
-                   "SHA256": sha256(content).upper()}, **said,
-    }  # fmt: skip
+        "id": 92139,
+        "name": "dreamshaper_8.safetensors",
+        "type": "Model",
+        "sizeKB": round(len(content) / 1024, 2),
+        "metadata": {"format": "SafeTensor", "size": "pruned", "fp": "fp16"},
+        "pickleScanResult": "Success",
+        "virusScanResult": "Success",
+        "scannedAt": "2023-07-29T00:00:00Z",
+        "primary": True,
+        "hashes": {
+            "AutoV2": sha256(content)[:10].upper(),
+            "AutoV3": sha256(content[512:])[:12].upper(),
+            "SHA256": sha256(content).upper(),
+        },
+        **said,
+    }
 
 
 class Civitai:
@@ -85,12 +107,22 @@ class Civitai:
         versions = [each for each in self.versions.values() if each["modelId"] == number]
         if not versions or self.models_gone:
             return request.json(404, {"error": f"No model with id {number}"})
-        return request.json(200, {
-            "id": number, "name": "DreamShaper", "description": "<p>about</p>", "type": versions[0]["model"]["type"],
-            "tags": ["style"], "creator": {"username": "Lykon", "image": None}, "allowNoCredit": True,
-            "allowCommercialUse": ["Image"], "allowDerivatives": True, "allowDifferentLicense": True,
-            "modelVersions": sorted(versions, key=lambda each: -each["id"]),
-        })  # fmt: skip
+        return request.json(
+            200,
+            {
+                "id": number,
+                "name": "DreamShaper",
+                "description": "<p>about</p>",
+                "type": versions[0]["model"]["type"],
+                "tags": ["style"],
+                "creator": {"username": "Lykon", "image": None},
+                "allowNoCredit": True,
+                "allowCommercialUse": ["Image"],
+                "allowDerivatives": True,
+                "allowDifferentLicense": True,
+                "modelVersions": sorted(versions, key=lambda each: -each["id"]),
+            },
+        )
 
     def _download(self, request: Request, number: int, token: str | None) -> bool:
         if number in self.refusals:

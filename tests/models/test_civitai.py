@@ -36,10 +36,8 @@ def civitai(server: Serving, monkeypatch: pytest.MonkeyPatch) -> Iterator[Civita
         yield Civitai(server, storage)
 
 
-def test_a_pasted_page_is_a_model_with_all_that_belongs_to_it(
-    civitai: Civitai, store: Store, intake: Make
-) -> None:
-    """Kind, name and hash from the service; information and preview beside it as Civitai Helper keeps them."""
+def test_a_page_brings_all_that_belongs_to_it(civitai: Civitai, store: Store, intake: Make) -> None:
+    """Kind, name and hash from the service; information and preview as Civitai Helper keeps them."""
     civitai.publish(version())
     added = intake().add(Wish(PAGE))
     path = store.folder(Kind.CHECKPOINT) / "dreamshaper_8.safetensors"
@@ -48,8 +46,10 @@ def test_a_pasted_page_is_a_model_with_all_that_belongs_to_it(
     info = json.loads(path.with_name("dreamshaper_8.civitai.info").read_text())
     assert (info["id"], info["modelId"], info["trainedWords"]) == (128713, 4384, ["dreamy", "soft light"])
     assert (info["model"]["name"], info["model"]["type"], info["model"]["tags"]) == (
-        "DreamShaper", "Checkpoint", ["style"],
-    )  # fmt: skip
+        "DreamShaper",
+        "Checkpoint",
+        ["style"],
+    )
     assert info["model"]["allowCommercialUse"] == ["Image"]
     assert info["creator"]["username"] == "Lykon"
     assert path.with_name("dreamshaper_8.preview.png").read_bytes() == PNG
@@ -70,9 +70,16 @@ def test_without_a_version_the_newest_is_taken(civitai: Civitai, intake: Make) -
 
 @pytest.mark.parametrize(
     ("kind", "folder"),
-    [("LORA", "Lora"), ("LoCon", "Lora"), ("DoRA", "Lora"), ("TextualInversion", "embeddings"), ("VAE", "VAE"),
-     ("Controlnet", "ControlNet"), ("Upscaler", "ESRGAN")],
-)  # fmt: skip
+    [
+        ("LORA", "Lora"),
+        ("LoCon", "Lora"),
+        ("DoRA", "Lora"),
+        ("TextualInversion", "embeddings"),
+        ("VAE", "VAE"),
+        ("Controlnet", "ControlNet"),
+        ("Upscaler", "ESRGAN"),
+    ],
+)
 def test_types_have_their_folders(civitai: Civitai, intake: Make, kind: str, folder: str) -> None:
     """Each of Civitai's types goes where A1111 looks for it."""
     civitai.publish(version(kind=kind))
@@ -187,8 +194,18 @@ def test_an_archived_model_shows_its_version_still(civitai: Civitai, intake: Mak
     assert intake().add(Wish(PAGE)).fetched
 
 
-@pytest.mark.parametrize("name", ["../evil.safetensors", "a/b.safetensors", "..\\evil.safetensors", ".x.safetensors",
-                                  "a\nb.safetensors", "x" * 300 + ".safetensors", "con\u202etrol.safetensors"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil.safetensors",
+        "a/b.safetensors",
+        "..\\evil.safetensors",
+        ".x.safetensors",
+        "a\nb.safetensors",
+        "x" * 300 + ".safetensors",
+        "con\u202etrol.safetensors",
+    ],
+)
 def test_names_that_leave_the_folder(civitai: Civitai, store: Store, intake: Make, name: str) -> None:
     """What the service calls a file is checked as what anybody says."""
     civitai.publish(version(files=[file(name=name)]))

@@ -48,8 +48,13 @@ class Hub:
             return request.answer(404, X_Error_Code="RevisionNotFound")
         if found[2] != "unet/dream.safetensors":
             return request.answer(404, X_Error_Code="EntryNotFound")
-        return request.answer(302, Location=f"{self.cdn.url}/xet/blob?X-Amz-Signature=abc", X_Repo_Commit=COMMIT,
-                              X_Linked_Size=str(len(CONTENT)), X_Linked_Etag=f'"{sha256(CONTENT)}"')  # fmt: skip
+        return request.answer(
+            302,
+            Location=f"{self.cdn.url}/xet/blob?X-Amz-Signature=abc",
+            X_Repo_Commit=COMMIT,
+            X_Linked_Size=str(len(CONTENT)),
+            X_Linked_Etag=f'"{sha256(CONTENT)}"',
+        )
 
 
 @pytest.fixture
@@ -80,7 +85,7 @@ def test_the_token_goes_to_the_hub_alone(hub: Hub, intake: Make) -> None:
 def test_a_gated_repository(hub: Hub, intake: Make) -> None:
     """Consent is needed: where to give it is said, with and without a token."""
     hub.gated = True
-    with pytest.raises(NeedsToken, match="agree on .*/org/repo, then set HF_TOKEN"):
+    with pytest.raises(NeedsToken, match=r"agree on .*/org/repo, then set HF_TOKEN"):
         intake().add(Wish(FILE, Kind.LORA))
     with pytest.raises(NoAccess, match="has not agreed"):
         intake(secrets=Secrets(hub="hub-token")).add(Wish(FILE, Kind.LORA))
@@ -88,9 +93,12 @@ def test_a_gated_repository(hub: Hub, intake: Make) -> None:
 
 @pytest.mark.parametrize(
     ("address", "words"),
-    [("hf://org/none/a.safetensors", "no repository org/none"), (f"{FILE}@v9", "no revision 'v9'"),
-     ("hf://org/repo/none.safetensors", "no file 'none.safetensors'")],
-)  # fmt: skip
+    [
+        ("hf://org/none/a.safetensors", "no repository org/none"),
+        (f"{FILE}@v9", "no revision 'v9'"),
+        ("hf://org/repo/none.safetensors", "no file 'none.safetensors'"),
+    ],
+)
 def test_what_the_hub_does_not_have(hub: Hub, intake: Make, address: str, words: str) -> None:
     """Repository, revision and file are told apart."""
     with pytest.raises(NotThere, match=words):

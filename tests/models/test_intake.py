@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from easel.models.errors import ModelError
 from easel.models.fetch.part import part_of
 from easel.models.intake import Intake, Wish, remove, sync, verify
 from easel.models.intake.place import place
+from scripts.__main__ import main
 from tests.models.files import describe, raw
 from tests.models.serving import Serving, model_bytes, sha256
 
@@ -201,8 +203,9 @@ def test_an_index_of_what_is_there(store: Store, tmp_path: Path) -> None:
     """Precision, words and problems, from headers alone."""
     folder = store.folder(Kind.LORA)
     folder.mkdir(parents=True)
-    raw(folder / "a.safetensors", describe({"lora_unet_x.lora_up.weight": (2, 3)}, metadata={
-        "modelspec.trigger_phrase": "soft, light", "ss_base_model_version": "sdxl_base_v1-0"}), bytes(12))  # fmt: skip
+    said = {"modelspec.trigger_phrase": "soft, light", "ss_base_model_version": "sdxl_base_v1-0"}
+    header = describe({"lora_unet_x.lora_up.weight": (2, 3)}, metadata=said)
+    raw(folder / "a.safetensors", header, bytes(12))
     (folder / "b.safetensors").write_bytes(b"<html>")
     good, bad = store.index(Kind.LORA)
     assert (good.precision, good.trained_words, good.base_model, good.problem) == (
@@ -211,30 +214,56 @@ def test_an_index_of_what_is_there(store: Store, tmp_path: Path) -> None:
     assert "web page" in bad.problem
 
 
-def command(*arguments: str, home: Path, module: str = "scripts", **environment: str) -> Any:
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True, check=False,
-        env={**os.environ, "EASEL_HOME": str(home), "PYTHONPATH": str(ROOT / "image"), **environment},
-    )  # fmt: skip
+def command(*arguments: str, home: Path) -> Any:
+    """`python -m easel.models …`, as a host runs it."""
+    environment = {**os.environ, "EASEL_HOME": str(home), "PYTHONPATH": str(ROOT / "image")}
+    line = [sys.executable, "-m", "easel.models", *arguments]
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
 
 
-def test_the_commands(server: Serving, tmp_path: Path) -> None:
+@pytest.fixture
+def easel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """The command, in this process: a dozen of them would spend their time importing."""
+    monkeypatch.setenv("EASEL_HOME", str(tmp_path))
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    return lambda *arguments: CliRunner().invoke(main, ["models", *arguments])
+
+
+def test_the_commands(server: Serving, easel: Callable[..., Any]) -> None:
     """add, list, verify and remove as people type them; 0 only for a whole file."""
     server.put("/dream.safetensors", CONTENT)
-    done = command("models", "add", f"{server.url}/dream.safetensors", "--type", "lora", "--folder", "soft",
-                   "--sha256", sha256(CONTENT).upper(), home=tmp_path)  # fmt: skip
-    assert (done.returncode, done.stdout) == (0, f"Lora/soft/dream.safetensors is in  {sha256(CONTENT)}\n")
-    (row,) = json.loads(command("models", "list", "--json", home=tmp_path).stdout)
+    flags = ("--type", "lora", "--folder", "soft", "--sha256", sha256(CONTENT).upper())
+    done = easel("add", f"{server.url}/dream.safetensors", *flags)
+    assert (done.exit_code, done.stdout) == (0, f"Lora/soft/dream.safetensors is in  {sha256(CONTENT)}\n")
+    (row,) = json.loads(easel("list", "--json").stdout)
     assert (row["name"], row["sha256"]) == ("soft/dream.safetensors", sha256(CONTENT))
-    assert command("models", "verify", "Lora/soft/dream.safetensors", home=tmp_path).stdout.startswith(
-        "whole"
+    assert sha256(CONTENT)[:10] in easel("list").stdout
+    assert easel("verify", "Lora/soft/dream.safetensors").stdout.startswith("whole")
+    refused = easel("add", "ftp://x")
+    assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+    failed = easel("add", f"{server.url}/none.safetensors")
+    assert (failed.exit_code, "no such file" in failed.stderr) == (1, True)
+    assert easel("remove", "dream").exit_code == 0
+    assert easel("remove", "dream").exit_code == 2
+
+
+def test_sync_from_the_stack_file(
+    server: Serving, easel: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`easel models sync` brings in what the endpoints of the stack file list, and prunes when asked."""
+    source = tmp_path / "style.safetensors"
+    source.write_bytes(LORA)
+    stack = tmp_path / "Pulumi.here.yaml"
+    endpoint = "studio: {{shape: cpu.small, models: [{}]}}"
+    text = f"config:\n  easel:team: {{{{runs_on: local}}}}\n  easel:endpoints:\n    {endpoint}\n"
+    stack.write_text(text.format(f"file:{source}"))
+    monkeypatch.setenv("EASEL_STACK", str(stack))
+    done = easel("sync")
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "1 came, 0 were there, 0 failed"), (
+        done.output
     )
-    refused = command("models", "add", "ftp://x", home=tmp_path)
-    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
-    failed = command("models", "add", f"{server.url}/none.safetensors", home=tmp_path)
-    assert (failed.returncode, "no such file" in failed.stderr) == (1, True)
-    assert command("models", "remove", "dream", home=tmp_path).returncode == 0
-    assert command("models", "remove", "dream", home=tmp_path).returncode == 2
+    stack.write_text(text.format(""))
+    assert "is removed" in easel("sync", "--prune").stdout
 
 
 def test_sync_on_a_host(server: Serving, tmp_path: Path) -> None:
@@ -243,14 +272,14 @@ def test_sync_on_a_host(server: Serving, tmp_path: Path) -> None:
     config = tmp_path / "studio.json"
     config.write_text(json.dumps({"name": "studio", "models": [f"{server.url}/style.safetensors"]}))
     arguments = ("sync", "--config", str(config), "--store", str(tmp_path / "store"))
-    done = command(*arguments, home=tmp_path, module="easel.models")
+    done = command(*arguments, home=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "1 came, 0 were there, 0 failed"
     assert (tmp_path / "store" / "Lora" / "style.safetensors").read_bytes() == LORA
     config.write_text(json.dumps({"models": ["https://127.0.0.1:9/none.safetensors"]}))
-    assert command(*arguments, home=tmp_path, module="easel.models").returncode == 1
+    assert command(*arguments, home=tmp_path).returncode == 1
     config.write_text("[")
-    assert command(*arguments, home=tmp_path, module="easel.models").returncode == 2
+    assert command(*arguments, home=tmp_path).returncode == 2
 
 
 def test_sync_imports_no_torch() -> None:

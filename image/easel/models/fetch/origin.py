@@ -149,7 +149,13 @@ class Origin:
             if not response.is_redirect:
                 return response, url, secret
             response.close()
-            url = url.join(response.headers["location"])
+            try:
+                url = url.join(response.headers["location"])
+            except httpx.InvalidURL:
+                raise SourceError(
+                    self.source.address,
+                    "the server leads to something that is no address; take another source",
+                ) from None
         raise SourceError(
             self.source.address, f"{_MOST_HOPS} redirects, one after the other; check the address"
         )

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from easel.models.fetch.ranges import Ranges
-from easel.models.records import write_whole
 from easel.models.source_errors import DiskFull, NotWritable
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -106,7 +105,10 @@ class Part:
                     "ranges": list(self.done)}  # fmt: skip
         try:
             _through(self._file)
-            write_whole(self._journal, json.dumps(said).encode())
+            # Under a name of its own, not a random one: who is killed here leaves nothing that nobody knows.
+            new = self._journal.with_suffix(".new")
+            new.write_text(json.dumps(said))
+            os.replace(new, self._journal)
         except OSError as error:
             raise self._refusal(error) from error
 
@@ -123,12 +125,16 @@ class Part:
                 os.close(folder)
         except OSError as error:
             raise self._refusal(error) from error
-        self._journal.unlink(missing_ok=True)
+        self._unlink_journal()
 
     def discard(self) -> None:
         """Take away what has arrived."""
-        self._journal.unlink(missing_ok=True)
+        self._unlink_journal()
         self.path.unlink(missing_ok=True)
+
+    def _unlink_journal(self) -> None:
+        self._journal.unlink(missing_ok=True)
+        self._journal.with_suffix(".new").unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the file."""

@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 # The first request when nobody has said how large the file is.
 _FIRST = 1 << 20
 _ATTEMPTS = 4
-_SAVE_EVERY = 0.2
+_SAVE_EVERY = 0.1
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,8 @@ class BucketSource:
                 self.address, "s3:// needs the package boto3; install it, or use https://"
             ) from None
         try:
-            s3 = boto3.client("s3", config=Config(signature_version="s3v4"))
+            # A session of its own: the shared one is not for threads, and keeps credentials that have ended.
+            s3 = boto3.Session().client("s3", config=Config(signature_version="s3v4"))
             head: dict[str, Any] = s3.head_object(Bucket=self.bucket, Key=self.name, ChecksumMode="ENABLED")
             which = {"Bucket": self.bucket, "Key": self.name}
             # Pinned, so that all ranges are of one version.
