@@ -93,7 +93,11 @@ class Pebble:
                         env={**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"},
                     )
                 )
-        until(self._answers, what="Pebble answers")
+        try:
+            until(self._answers, what="Pebble answers")
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def _answers(self) -> bool:
