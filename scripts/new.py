@@ -27,7 +27,7 @@ _USUAL = {"local": "local"}
 @click.option("--shape", help="What each replica runs on, such as gpu.a10.")
 @click.option("--runs-on", help="instances (AWS) or local (one machine).")
 @click.option("--region", help="The AWS region, such as us-east-1.")
-@click.option("--template", help="A file of stacks/templates: studio, local.")
+@click.option("--template", help="A file of stacks/templates: studio, busy, container, local.")
 @click.option("--workflows", is_flag=True, help="Also write .github/workflows: preview, up, drift.")
 def command(
     team: str,

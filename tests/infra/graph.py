@@ -96,6 +96,10 @@ class Graph:
 
     def by_urn(self) -> dict[str, Node]:
         """Resources by URN."""
+        return self._by_urn
+
+    @cached_property
+    def _by_urn(self) -> dict[str, Node]:
         return {node.urn: node for node in self.nodes}
 
     def below(self, node: Node) -> Iterator[Node]:
