@@ -170,10 +170,8 @@ async def test_a_container_of_others(build: Callable[..., Any], health: str | No
     await until(stage, are())
 
 
-async def test_spot_first_buys_on_demand_and_goes_back(
-    stage: InstancesStage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where there is no spot the share of on-demand goes up; a later start asks for spot again."""
+async def test_spot_first_buys_on_demand(stage: InstancesStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no spot the share of on-demand goes up, and the instance comes."""
     group = stage.region.backend.autoscaling_groups[stage.group]
     stage.region.client("autoscaling").create_or_update_tags(
         Tags=[

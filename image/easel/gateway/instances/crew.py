@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -24,23 +23,10 @@ from easel.gateway.instances.parting import Parting
 from easel.gateway.instances.patience import Patience
 from easel.gateway.instances.sight import Sight
 from easel.gateway.instances.spot import Spot
+from easel.gateway.instances.stone import Stone
 
 _log = structlog.get_logger("easel.instances")
 _NEXT = "next-"
-
-
-@dataclass(frozen=True)
-class _Stone:
-    """What stands for an instance that is not there and will not come by itself: it counts as one that is
-    wanted, so that no second attempt begins beside it."""
-
-    id: str
-    at: float
-    text: str
-    budget: bool = False
-
-    def replica(self) -> Replica:
-        return Replica(self.id, "failed", self.at, self.text, given_up=True)
 
 
 class Crew:
@@ -64,11 +50,12 @@ class Crew:
         self._minders: dict[str, Minder] = {}
         # Let go and on their way back to the warm pool.
         self._returning: set[str] = set()
-        self._stones: list[_Stone] = []
+        self._stones: list[Stone] = []
         self._count = self._seen = 0
         self._failures = 0
         self._lacking_since = time.time()
         self._lacking = ""
+        self._told: set[str] = set()
         self._blown = ""
         self._noticed_at = float("-inf")
         self._tasks: set[asyncio.Task[None]] = set()
@@ -194,7 +181,9 @@ class Crew:
         text = said.text
         if said.kind == "health" and expected:
             return  # we said so ourselves
-        if text != self._lacking:
+        # The group tries on, zone by zone: each sentence is told once per waking.
+        if said.kind == "health" or text not in self._told:
+            self._told.add(text)
             self._events.add(self.endpoint.name, said.instance, said.kind, text)
         group = self.group()
         if group is None or said.kind == "health":
@@ -242,7 +231,7 @@ class Crew:
         if wish > desired and self._spot.again(group):
             self._begin(self._spot.share(group, 0))
         if wish > desired:
-            self._lacking, self._lacking_since = "", time.time()
+            self._forget_refusals()
             self._capacity.want(wish)
             self._begin(self._capacity.ask(group.name))
 
@@ -278,9 +267,13 @@ class Crew:
         group = self.group()
         if group is None or not count:
             return
-        self._lacking, self._lacking_since = "", time.time()
+        self._forget_refusals()
         self._capacity.want(min(self._capacity.of(group) + count, group.max))
         self._begin(self._capacity.ask(group.name))
+
+    def _forget_refusals(self) -> None:
+        self._lacking, self._lacking_since = "", time.time()
+        self._told.clear()
 
     async def end(self) -> None:
         """The endpoint is gone: so is all that it has."""
@@ -375,7 +368,7 @@ class Crew:
         if minder.ending is not None:
             self._returning.add(minder.id)
         if minder.verdict is not None:
-            self._stones.append(_Stone(self._name(), minder.since, minder.verdict))
+            self._stones.append(Stone(self._name(), minder.since, minder.verdict))
         elif minder.ending is None and minder.state != "draining":
             self._events.add(
                 self.endpoint.name, minder.id, "gone", f"{minder.member.place} is gone: AWS ended it"
@@ -385,7 +378,7 @@ class Crew:
         self._stone(str(error), "aws")
 
     def _stone(self, text: str, kind: str, *, budget: bool = False) -> None:
-        self._stones.append(_Stone(self._name(), time.time(), text, budget))
+        self._stones.append(Stone(self._name(), time.time(), text, budget))
         self._events.add(self.endpoint.name, None, kind, text)
 
     def _name(self) -> str:
