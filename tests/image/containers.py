@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ KEPT = Path(os.environ.get("EASEL_TEST_CONTAINERS") or ROOT / ".easel" / "tests"
 RELEASE = "bookworm"
 BASE = f"localhost/easel-test-base:{RELEASE}"
 PACKAGES = "python3,python3-pip,python3-venv,ca-certificates"
+RUN = Path("/tmp", f"easel-buildah-{os.getuid()}")
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -37,9 +39,26 @@ def require() -> None:
         pytest.skip("building an image without a daemon takes root: mounts and other users' files")
 
 
+@cache
+def driver() -> str:
+    """How layers are kept: overlay, where it can be mounted; vfs copies each one whole and works anywhere."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=KEPT) as folder:
+        for name in ("lower", "upper", "work", "merged"):
+            Path(folder, name).mkdir()
+        layers = f"lowerdir={folder}/lower,upperdir={folder}/upper,workdir={folder}/work"
+        tried = subprocess.run(
+            ["unshare", "--mount", "mount", "-t", "overlay", "overlay", "-o", layers, f"{folder}/merged"],
+            capture_output=True,
+            check=False,
+        )
+    return "vfs" if tried.returncode else "overlay"
+
+
 def buildah(*arguments: str, timeout: float = 540) -> str:
-    """Run buildah on the kept storage; the answer is what it says. vfs works inside any container."""
-    where = ["--root", str(KEPT), "--runroot", f"/tmp/easel-buildah-{os.getuid()}", "--storage-driver", "vfs"]
+    """Run buildah on the kept storage; the answer is what it says."""
+    root = KEPT / driver()
+    where = ["--root", str(root), "--runroot", str(RUN / driver()), "--storage-driver", driver()]
     done = subprocess.run(
         ["buildah", *where, *arguments], capture_output=True, text=True, timeout=timeout, check=False
     )
@@ -47,13 +66,22 @@ def buildah(*arguments: str, timeout: float = 540) -> str:
     return done.stdout.strip()
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Hold the storage. What an earlier run left in it, because it was killed, goes."""
+    require()
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with (KEPT / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        buildah("rm", "--all")
+        buildah("rmi", "--prune")
+        yield
+
+
 def base() -> str:
     """The base image; it is made when this machine has none."""
-    KEPT.mkdir(parents=True, exist_ok=True)
-    with (KEPT.parent / "base.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not buildah("images", "--quiet", "--filter", f"reference={BASE}"):
-            _make_base()
+    if not buildah("images", "--quiet", "--filter", f"reference={BASE}"):
+        _make_base()
     return BASE
 
 
@@ -62,7 +90,7 @@ def _make_base() -> None:
         ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages", f"Codename: {RELEASE}"],
         text=True,
     ).split()
-    with tempfile.TemporaryDirectory(dir=KEPT.parent) as folder:
+    with tempfile.TemporaryDirectory(dir=KEPT) as folder:
         made = subprocess.run(
             ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", RELEASE, folder, *mirror[:1]],
             capture_output=True,

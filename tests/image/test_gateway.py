@@ -19,9 +19,9 @@ TAG = "localhost/easel-gateway:test"
 
 
 @pytest.fixture(scope="module")
-def image() -> str:
-    containers.require()
-    return containers.build("gateway", TAG, EASEL_CONTENT="c0ffee")
+def image() -> Iterator[str]:
+    with containers.alone():
+        yield containers.build("gateway", TAG, EASEL_CONTENT="c0ffee")
 
 
 @pytest.fixture(scope="module")
