@@ -94,7 +94,7 @@ def make_case(number: int, server: Serving, root: Path, small: Path | None, chan
     size = chance.randrange(3 * MB, 5 * MB)
     content = model_bytes(size, seed=number)
     name = f"model-{number}.safetensors"
-    served = server.put(f"/{name}", content, rate=400_000, cut_chance=0.1)
+    served = server.put(f"/{name}", content, rate=150_000, cut_chance=0.1)
     case = Case(name, root, served, sha256(content))
     case.wrong = chance.choice(["", "", "", "", "truncated", "bytes", "full" if small else ""])
     if case.wrong == "truncated":

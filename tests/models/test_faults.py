@@ -60,7 +60,7 @@ def test_whole_or_absent(
         if case.target.exists():
             assert hashlib.sha256(case.target.read_bytes()).hexdigest() == case.digest, case
 
-    faults.run_all(cases, server, 8, look, seconds)
+    faults.run_all(cases, server, 20, look, seconds)
     for case in cases:
         if case.wrong:
             words = {"truncated": "cut short", "bytes": "SHA-256", "full": "disk is full"}[case.wrong]

@@ -169,7 +169,7 @@ class Transfer:
             self._part.save()
             saved = total
             # A slow disk is not kept busy with this alone.
-            pause = max(_SAVE_EVERY, 4 * (time.monotonic() - began))
+            pause = max(_SAVE_EVERY, time.monotonic() - began)
 
     def _work(self) -> None:
         while (piece := self._take()) is not None:

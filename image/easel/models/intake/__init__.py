@@ -4,9 +4,9 @@ from easel.models.fetch.policy import OPERATOR, VISITOR, Policy
 from easel.models.fetch.progress import Phase, Progress, Watcher, duration
 from easel.models.fetch.transfer import Effort
 from easel.models.intake.add import Added, Intake, Wish, kind_of
-from easel.models.intake.remove import remove
-from easel.models.intake.sync import Synced, listed, sync
-from easel.models.intake.verify import Verdict, verify
+from easel.models.intake.matching import Synced, listed, sync
+from easel.models.intake.removal import remove
+from easel.models.intake.verification import Verdict, verify
 
 __all__ = [
     "OPERATOR",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from easel.models.errors import FileError, ModelError
 from easel.models.intake.add import Added, Intake, Wish
-from easel.models.intake.remove import remove
+from easel.models.intake.removal import remove
 from easel.models.kind import Kind
 from easel.models.model_file import ModelFile
 from easel.models.source_errors import BadAddress, Interrupted
