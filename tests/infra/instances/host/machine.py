@@ -247,11 +247,11 @@ class Service:
 
 
 def unknown_options(call: Mapping[str, Any]) -> set[str]:
-    """What AWS's command line would not take in a call of `aws`, by the service's own model. `aws s3` has none."""
+    """What the command line of AWS would not take, by the service's own model. `aws s3` has none."""
     _, service, operation, *words = call["words"]
-    if service == "s3":
+    if service == "s3" or operation == "get-login-password":  # the command line's own
         return set()
-    model = botocore.session.get_session().get_service_model(service)
+    model = botocore.session.get_session().get_service_model(service.replace("s3api", "s3"))
     named = {xform_name(name, "-"): name for name in model.operation_names}
     shape = model.operation_model(named[operation]).input_shape
     members = {f"--{xform_name(name, '-')}" for name in shape.members} if shape else set()
