@@ -4,9 +4,9 @@ Pure functions from facts that never change while the instance lives. Whatever m
 environment, limits) is read on the host at every boot from the team's configuration objects, so that a clone
 or a new limit replaces no machine. No secret is in it: anyone on the instance may read user data.
 
-The steps are the files in `host/`, as docs/reference/host.md tells. They travel as one tar, by bzip2: plain they
-are over the limit, and gzip's bytes differ between builds of zlib, so that two people's previews would each
-undo the other's.
+The steps are the files in `host/`, as docs/reference/host.md tells. They travel as one tar, by bzip2: plain
+they are over the limit, and gzip's bytes differ between builds of zlib, so that two people's previews would
+each undo the other's.
 """
 
 import base64
@@ -130,7 +130,8 @@ runcmd:
 """
     if len(text.encode()) > LIMIT:
         raise UserDataTooLong(
-            f"the user data is {len(text.encode())} bytes long, and EC2 takes {LIMIT}: shorten infra/instances/host"
+            f"the user data is {len(text.encode())} bytes long and EC2 takes {LIMIT}: "
+            "shorten the files in infra/instances/host"
         )
     return text
 

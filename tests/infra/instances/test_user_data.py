@@ -178,7 +178,11 @@ def test_python_on_the_host_is_3_9_and_has_no_library(path: Path) -> None:
     assert {name.split(".")[0] for name in imported} <= sys.stdlib_module_names
     # `str | None` is read at run time unless annotations are put off.
     optional = [
-        node for node in ast.walk(tree) if isinstance(node, ast.BinOp) and "None" in ast.unparse(node)
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.BitOr)
+        and ast.unparse(node.right) == "None"
     ]
     assert not optional or "from __future__ import annotations" in path.read_text()
 
