@@ -1,6 +1,6 @@
 # `make up` is a studio on this machine; `make test` is what must pass. Each target is what a person would type.
 .DEFAULT_GOAL := help
-.PHONY: up test test-long lint fmt bench starter schema lock screenshots clean help
+.PHONY: up test test-long lint fmt bench starter schema lock screenshots image clean help
 RUN := .venv/bin/
 
 up: .venv/.up ## Start the studio on this machine and print its link; Ctrl-C stops it
@@ -32,6 +32,9 @@ lock: .venv/.dev ## Write requirements/ from pyproject.toml
 
 screenshots: .venv/.dev ## Take the pictures of docs/pictures anew
 	@$(RUN)python -m scripts.screenshots
+
+image: .venv/.dev ## Build both container images with docker or buildah, as the cloud does (BASE=… to take another base)
+	@scripts/image.sh
 
 clean: ## Remove what can be made again: .venv and caches, never .easel
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -111,7 +111,7 @@ def build(target: str, tag: str, context: Path = IMAGE, timeout: float = 540, **
         settings = Path(folder, "pip.conf")
         settings.write_text(_pip_settings())
         buildah(
-            "bud", "--isolation", "chroot", "--format", "docker", "--layers=false", "--pull-never", "--quiet",
+            "bud", "--isolation", "chroot", "--format", "docker", "--layers=false", "--pull-never",
             "--build-arg", f"BASE={base()}", *(f"--build-arg={name}={arguments[name]}" for name in arguments),
             "--secret", f"id=pip,src={settings}", "--secret", f"id=ca,src={AUTHORITIES}",
             "--target", target, "--tag", tag, str(context), timeout=timeout,
