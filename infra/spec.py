@@ -167,7 +167,7 @@ class Timeouts(Section):
 class Storage(Section):
     """What an endpoint keeps."""
 
-    outputs: bool = Field(default=True, description="Keep every picture that is drawn.")
+    outputs: bool = Field(default=True, description="Keep every picture that is drawn; without it they go after a day.")
     retention: Retention | None = Field(
         default=None, description="How long pictures are kept, such as 90d; without it, for ever."
     )

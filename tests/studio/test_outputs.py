@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from easel.studio import retention
 from easel.studio.outputs import NotSaved, Outputs
 from easel.studio.owner import folder_name, owner_of
 
@@ -37,6 +39,37 @@ def test_newest_first(tmp_path: Path) -> None:
     assert names == ["00003-2.png", "00002-1.png", "00001-0.png", "00009-1.png"]
     assert len(outputs.recent("ada", 2)) == 2
     assert outputs.recent("bob") == []
+
+
+def test_old_pictures_go(tmp_path: Path) -> None:
+    """`storage.retention`: every owner's pictures of that age are deleted, and nothing else."""
+    outputs = Outputs(tmp_path)
+    young = outputs.save("ada", b"young", 1)
+    old = [outputs.save(owner, b"old", 2) for owner in ("ada", "bob")]
+    notes = young.parent / "notes.txt"
+    notes.touch()
+    for path in (*old, notes):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    past = outputs.owned("bob") / "2001-09-09"
+    past.mkdir()
+    assert outputs.expire(3600) == 2
+    assert [path.exists() for path in (young, notes, *old)] == [True, True, False, False]
+    assert not past.exists(), "a day without pictures goes too"
+    assert outputs.expire(3600) == 0
+
+
+def test_retention_looks_by_itself(tmp_path: Path) -> None:
+    """A studio that runs deletes what grows old meanwhile."""
+    outputs = Outputs(tmp_path)
+    stop = retention.start(outputs, 0.2)
+    try:
+        path = outputs.save("ada", b"", 1)
+        until = time.monotonic() + 20
+        while path.exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        assert not path.exists()
+    finally:
+        stop.set()
 
 
 def test_many_at_once(tmp_path: Path) -> None:

@@ -50,9 +50,13 @@ def main() -> None:
     engine = Engine(Store(asked.home / "models"), default_checkpoint=asked.checkpoint)
     engine.start()
 
+    from easel.studio import retention
     from easel.studio.studio import Studio
 
-    asyncio.run(_serve(Studio.at(asked.home, asked.endpoint, engine), asked.host, asked.port, began))
+    studio = Studio.at(asked.home, asked.endpoint, engine)
+    if asked.retention:
+        retention.start(studio.outputs, asked.retention)
+    asyncio.run(_serve(studio, asked.host, asked.port, began))
 
 
 def _leave(code: int) -> None:
@@ -175,7 +179,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--checkpoint", help="what requests that name none are drawn with (default: the first)"
     )
+    parser.add_argument(
+        "--retention", type=float, metavar="SECONDS", help="delete pictures older than this (default: never)"
+    )
     asked = parser.parse_args()
+    if asked.retention is not None and not asked.retention > 0:
+        parser.error(f"--retention {asked.retention:g}: seconds, more than 0; leave it out to keep pictures")
     if not asked.endpoint.replace("-", "").isalnum():
         parser.error(f"--endpoint {asked.endpoint!r}: letters, digits and dashes only")
     asked.home = asked.home.resolve()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from datetime import date
@@ -14,6 +16,7 @@ from pathlib import Path
 from easel.studio.owner import folder_name
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_ANY = re.compile(r"[^.].*")
 _PICTURE = re.compile(r"(\d{5,})-\d+\.png")
 
 
@@ -58,6 +61,25 @@ class Outputs:
             if len(found) >= limit:
                 break
         return found
+
+    def expire(self, seconds: float) -> int:
+        """Delete every owner's pictures that are older than `seconds`, and say how many those were.
+
+        What is no picture of ours is left alone. What cannot be deleted is tried again the next time.
+        """
+        before, gone = time.time() - seconds, 0
+        for owner in _sorted_names(self.folder, _ANY):
+            for day in _sorted_names(self.folder / owner, _DATE):
+                folder = self.folder / owner / day
+                for name in _sorted_names(folder, _PICTURE):
+                    with contextlib.suppress(OSError):  # another replica was faster
+                        if (folder / name).stat().st_mtime < before:
+                            (folder / name).unlink()
+                            gone += 1
+                if day != date.today().isoformat():
+                    with contextlib.suppress(OSError):  # something is still in it
+                        folder.rmdir()
+        return gone
 
     def belongs(self, owner: str, path: Path) -> bool:
         """Whether `path` is below the folder of `owner`."""

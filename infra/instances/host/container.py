@@ -16,6 +16,7 @@ RUN = "/run/easel"
 # Docker's file of variables holds one line a variable, 64 KiB at most. What does not fit there is handed to
 # docker in its own environment, where these would change what docker itself does.
 LONGEST_LINE = 32 * 1024
+DAY = 24 * 3600
 DOCKERS_OWN = ("DOCKER_", "LD_", "PATH", "HOME", "GODEBUG", "HTTP", "NO_PROXY", "http", "no_proxy", "SSL_")
 HARDENED = [
     *("--read-only", "--tmpfs", "/tmp:rw,nosuid,nodev,mode=1777"),  # noqa: S108
@@ -69,6 +70,10 @@ def serve(config: dict[str, Any], address: str, stream: str) -> None:
         words += mount("/mnt/easel/outputs", f"/easel/outputs/{config['name']}")
         command = ["python", "-m", "easel.studio", "--host", "0.0.0.0", "--port", str(port)]  # noqa: S104
         command += ["--home", "/easel", "--endpoint", config["name"]]
+        storage = config.get("storage") or {}
+        # Pictures that nobody keeps are on the replica's own disk: for a day, so that a page can show them.
+        kept = storage.get("retention") if storage.get("outputs") else DAY
+        command += ["--retention", str(kept)] if kept else []
         docker(words, config, what.get("command") or command, {"HOME": "/tmp", "EASEL_CACHE": "/cache"})  # noqa: S108
         return
     # An own container may write to its root and have Docker's usual rights inside: images expect it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,25 @@ def test_from_power_on_to_ready(host: Machine) -> None:
     host.run("touch", "/mnt/easel/outputs/picture.png")
     assert (host.world / "efs" / "fsap-outputs" / "picture.png").exists(), "not on the root disk"
     assert (host.world / "efs" / "fsap-models" / "starter.safetensors").exists(), "the first picture needs it"
+
+
+@pytest.mark.parametrize(
+    ("storage", "told"),
+    [
+        ({"outputs": "fsap-outputs", "retention": 7776000}, ["--retention 7776000"]),
+        ({"outputs": "fsap-outputs", "retention": None}, []),
+        ({"outputs": None, "retention": None}, ["--retention 86400"]),
+    ],
+)
+def test_pictures_are_kept_as_long_as_the_endpoint_says(
+    host: Machine, storage: dict[str, Any], told: list[str]
+) -> None:
+    """For `storage.retention`, for ever without it, for a day on the replica's own disk if not at all."""
+    write(host, {**CONFIG, "storage": {**CONFIG["storage"], **storage}})
+    host.boot()
+    service = host.service("easel-replica")
+    assert service.start(), service.output
+    assert re.findall(r"--retention \S+", host.calls("docker create")[0]["line"]) == told
 
 
 def test_secrets_of_any_text_arrive_and_nobody_reads_them_on_the_way(host: Machine) -> None:
