@@ -130,6 +130,24 @@ async def test_what_aws_ends_finishes_first(stage: InstancesStage) -> None:
     assert stage.region.lifecycles(stage.group) == []
 
 
+async def test_a_spot_notice_drains_and_makes_room(stage: InstancesStage) -> None:
+    """Two minutes before AWS takes an instance its host says so: it gets no more work, and as the capacity no
+    longer counts it, another one starts beside it."""
+    await stage.backend.set_capacity("studio", 1)
+    (replica,) = await until(stage, are("ready"))
+    await post(replica, running=1)
+    why = "interrupted: AWS takes this spot instance back at 2026-01-01T00:02:00Z"
+    stage.region.ec2.create_tags([replica.id], {"easel:phase": "ready", "easel:why": why})
+    await until(stage, are("draining"))
+    assert why in [event.text for event in stage.backend.events.of("studio")]
+    await stage.backend.set_capacity("studio", 1)
+    await until(stage, lambda replicas: sorted(one.state for one in replicas) == ["draining", "ready"])
+    await post(replica, running=0)
+    (left,) = await until(stage, are("ready"))
+    assert left.id != replica.id
+    assert stage.region.desired(stage.group) == 1
+
+
 async def test_a_host_that_cannot_is_replaced_then_given_up(stage: InstancesStage) -> None:
     """An instance whose host fails is replaced; after `attempts` it is said and nothing more is bought."""
     stage.hosts.broken = "cannot pull the image: no such digest"

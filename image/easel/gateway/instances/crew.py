@@ -224,7 +224,8 @@ class Crew:
         desired, limit = self._capacity.of(group), group.max
         # A full group has no room for a new one beside those that drain: one that still can, stays.
         for minder in self._minders.values():
-            if lacking > max(0, limit - desired) and minder.ending == "finish":
+            leaves = minder.ending == "finish" and not minder.interrupted
+            if lacking > max(0, limit - desired) and leaves:
                 self._parting.recall(minder)
                 lacking -= 1
         wish = min(desired + lacking, limit)
@@ -305,7 +306,9 @@ class Crew:
         for minder in list(self._minders.values()):
             if self.ended and minder.ending != "stop":
                 self._part(minder, "stop")
-            elif reason and minder.ending is None:
+            elif minder.ending is None and (reason or minder.interrupted):
+                if minder.interrupted:
+                    self._say(minder.id, "spot", minder.interrupted)
                 self._part(minder, "finish" if minder.state == "ready" else "go")
             elif minder.state == "failed" and minder.ending is None and not minder.replaced:
                 self._failed(minder)

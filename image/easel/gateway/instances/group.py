@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+# A host's word for a spot instance that AWS takes back in two minutes.
+_INTERRUPTED = "interrupted:"
 # No longer counted by the group's desired capacity.
 _LEAVING = ("Terminating", "Terminated", "Detaching", "Detached", "EnteringStandby", "Standby")
 
@@ -22,6 +24,11 @@ class Machine:
     why: str = ""
     reason: str = ""
     spot: bool = False
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether AWS said that it takes the instance back."""
+        return self.power == "running" and self.why.startswith(_INTERRUPTED)
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,13 @@ class Minder:
         """Whether nothing runs or waits on it, as far as it says."""
         return self.work is None or self.work.demand == 0
 
+    @property
+    def interrupted(self) -> str:
+        """What its host says of AWS's notice to take it back; "" without one. It gets no more work then, and
+        another one may start while it finishes."""
+        machine = self.member.machine
+        return machine.why if machine is not None and machine.interrupted else ""
+
     def replica(self) -> Replica:
         """What it is to the fleet."""
         return Replica(self.id, self.state, self.since, self.detail, self.address, self.work)
