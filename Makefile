@@ -6,8 +6,8 @@ RUN := .venv/bin/
 up: .venv/.up ## Start the studio on this machine and print its link; Ctrl-C stops it
 	@exec $(RUN)easel up
 
-test: .venv/.dev ## Run every test that takes seconds
-	@$(RUN)pytest
+test: .venv/.dev ## Run every test that takes seconds, on every core
+	@$(RUN)pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-long: .venv/.dev ## Run all tests, those of minutes too
 	@$(RUN)pytest -m ''
