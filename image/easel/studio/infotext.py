@@ -110,9 +110,21 @@ def parameters(drawn: Drawn) -> dict[str, object]:
         # Noise is drawn on the CPU, so that a seed is the same picture on every device.
         "RNG": "CPU",
         "Eta DDIM": _plain(request.eta) if request.eta and request.sampler == "DDIM" else None,
+        "Lora hashes": lora_hashes(drawn),
+        "TI hashes": ti_hashes(drawn),
         "Version": VERSION,
     }
     return {key: value for key, value in found.items() if value is not None and value != ""}
+
+
+def lora_hashes(drawn: Drawn) -> str:
+    """A1111's `Lora hashes`: "name: AutoV3, …" of those whose hash is known."""
+    return ", ".join(f"{_bare(use.name)}: {use.hash}" for use in drawn.loras if use.hash)
+
+
+def ti_hashes(drawn: Drawn) -> str:
+    """A1111's `TI hashes`: "name: 12 digits of the SHA-256, …"."""
+    return ", ".join(f"{_bare(use.name)}: {use.hash}" for use in drawn.embeddings if use.hash)
 
 
 def write(prompt: str, negative_prompt: str, values: Mapping[str, object]) -> str:
@@ -186,6 +198,11 @@ def _number(text: str | None, kind: type[int] | type[float]) -> int | float | No
         return kind(text)
     except ValueError:
         return None
+
+
+def _bare(name: str) -> str:
+    """A name without what separates names and hashes, as A1111 writes it."""
+    return name.replace(":", "").replace(",", "")
 
 
 def _plain(value: float) -> int | float:

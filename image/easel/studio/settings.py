@@ -32,6 +32,14 @@ def name_in(settings: Mapping[str, Any], key: str) -> str | None:
     return value if is_name(value) else None
 
 
+def vae_in(settings: Mapping[str, Any]) -> str | None:
+    """`sd_vae`: a name, "None" for the checkpoint's own, None for A1111's "Automatic". Raises InvalidRequest."""
+    value = settings.get("sd_vae")
+    if isinstance(value, str) and value.strip().lower() == "none":
+        return "None"
+    return name_in(settings, "sd_vae")
+
+
 def is_name(name: str | None) -> bool:
     """Whether this names something, rather than being one of A1111's words for nothing."""
     return name is not None and name.strip().lower() not in _NO_NAME

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from easel.models import ModelFile, UnknownModel
+from easel.studio.activity import Activity
 from easel.studio.defaults import Defaults
 from easel.studio.engine import Drawn, Engine
 from easel.studio.infotext import Infotext
+from easel.studio.library import Library
 from easel.studio.outputs import Outputs
 from easel.studio.tasks import Tasks
 
@@ -22,6 +25,12 @@ class Studio:
     defaults: Defaults
     endpoint: str = "studio"
     tasks: Tasks = field(default_factory=Tasks)
+    activity: Activity = field(default_factory=Activity)
+
+    @cached_property
+    def library(self) -> Library:
+        """Models in, from page and API. The API makes it at the start, so that there is one only."""
+        return Library(self.engine.store, self.activity)
 
     @classmethod
     def at(cls, home: Path, endpoint: str, engine: Engine) -> Studio:
@@ -30,11 +39,30 @@ class Studio:
         return cls(engine=engine, outputs=outputs, defaults=Defaults(outputs), endpoint=endpoint)
 
     def hashed(self, drawn: Drawn) -> Drawn:
-        """The picture, its files with their hashes if those became known while it was drawn."""
+        """The picture, its files with their hashes.
+
+        Those of checkpoint and VAE if they became known while it was drawn; those of LoRAs and embeddings are
+        computed where they are missing, which takes up to a second the first time.
+        """
         store = self.engine.store
         files = {file.path: file for file in (*store.checkpoints(), *store.vaes())}
         vae = drawn.vae and files.get(drawn.vae.path, drawn.vae)
-        return replace(drawn, checkpoint=files.get(drawn.checkpoint.path, drawn.checkpoint), vae=vae)
+        return replace(
+            drawn,
+            checkpoint=files.get(drawn.checkpoint.path, drawn.checkpoint),
+            vae=vae,
+            loras=tuple(replace(use, hash=self._hash(use.file.path, autov3=True)) for use in drawn.loras),
+            embeddings=tuple(replace(use, hash=self._hash(use.file.path)) for use in drawn.embeddings),
+        )
+
+    def _hash(self, path: Path, *, autov3: bool = False) -> str:
+        """Twelve digits of a small file's hash, computed now if nobody did; "" if it is gone."""
+        store = self.engine.store
+        try:
+            sha256 = store.hash_now(path)
+            return store.record(path).autov3 if autov3 else sha256[:12]
+        except OSError:
+            return ""
 
     def checkpoint_of(self, found: Infotext) -> ModelFile | None:
         """The checkpoint that an infotext names, None if it names none. Raises UnknownModel."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from easel.studio.engine import Drawn, Job
-from easel.studio.infotext import VERSION
+from easel.studio.infotext import VERSION, lora_hashes, ti_hashes
 
 
 def information(job: Job, pictures: list[Drawn], texts: list[str], started: datetime) -> dict[str, Any]:
@@ -16,6 +16,16 @@ def information(job: Job, pictures: list[Drawn], texts: list[str], started: date
     checkpoint, vae = first.checkpoint, first.vae
     seeds = [picture.seed for picture in pictures]
     subseeds = [picture.subseed for picture in pictures]
+    extra = {"Schedule type": request.schedule_type}
+    if pictures:
+        extra |= {
+            key: text
+            for key, text in (
+                ("Lora hashes", lora_hashes(pictures[0])),
+                ("TI hashes", ti_hashes(pictures[0])),
+            )
+            if text
+        }
     return {
         "prompt": request.prompt,
         "all_prompts": [request.prompt] * len(pictures),
@@ -41,7 +51,7 @@ def information(job: Job, pictures: list[Drawn], texts: list[str], started: date
         "seed_resize_from_w": -1,
         "seed_resize_from_h": -1,
         "denoising_strength": None,
-        "extra_generation_params": {"Schedule type": request.schedule_type},
+        "extra_generation_params": extra,
         "index_of_first_image": 0,
         "infotexts": texts,
         "styles": [],
@@ -49,4 +59,6 @@ def information(job: Job, pictures: list[Drawn], texts: list[str], started: date
         "clip_skip": request.clip_skip,
         "is_using_inpainting_conditioning": False,
         "version": VERSION,
+        # Ours: what of the prompt was passed over, and why.
+        "comments": list(job.notes),
     }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from easel.models import Kind
-from easel.studio.engine import SAMPLERS, SCHEDULE_TYPES
+from easel.studio.api.networks import EmbeddingLists, embedding_lists, metadata_of
+from easel.studio.engine import SAMPLERS, SCHEDULE_TYPES, alias_of
+from easel.studio.owner import owner_of
 from easel.studio.studio import Studio
 
 
@@ -49,7 +51,7 @@ class VaeItem(BaseModel):
 
 
 class LoraItem(BaseModel):
-    """A LoRA file."""
+    """A LoRA file. `alias` is the name its trainer gave it; `<lora:…>` takes either."""
 
     name: str
     alias: str
@@ -111,16 +113,21 @@ def catalog(studio: Studio) -> APIRouter:
 
     @routes.get("/loras")
     def loras() -> list[LoraItem]:
-        """All LoRA files. They cannot be drawn with yet."""
+        """All LoRA files, under the names that `<lora:name:weight>` takes."""
         return [
-            LoraItem(name=one.model_name, alias=one.stem, path=f"{one.kind.folder}/{one.name}", metadata={})
+            LoraItem(
+                name=one.stem,
+                alias=alias_of(one),
+                path=f"{one.kind.folder}/{one.name}",
+                metadata=metadata_of(one),
+            )
             for one in store.files(Kind.LORA)
         ]
 
     @routes.get("/embeddings")
-    def embeddings() -> dict[str, dict[str, Any]]:
-        """Textual inversions that can be drawn with: none yet."""
-        return {"loaded": {}, "skipped": {}}
+    def embeddings(request: Request) -> EmbeddingLists:
+        """Textual inversions: those that fit the caller's checkpoint, and those made for another kind."""
+        return embedding_lists(studio, owner_of(request.headers))
 
     @routes.get("/scripts")
     def scripts() -> dict[str, list[str]]:

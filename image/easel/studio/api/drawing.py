@@ -46,7 +46,7 @@ def drawing(studio: Studio) -> APIRouter:
         owner = owner_of(request.headers)
         started = datetime.now()
         body, job = await asyncio.to_thread(_submit, studio, owner, asked)
-        pictures = [studio.hashed(picture) for picture in await _pictures(job, request)]
+        pictures = await asyncio.to_thread(_hashed, studio, await _pictures(job, request))
         texts = [infotext.describe(picture) for picture in pictures]
         keep = body.save_images and not body.do_not_save_samples
         files = await asyncio.to_thread(_files, studio, owner, pictures, texts, keep)
@@ -80,6 +80,10 @@ def _submit(studio: Studio, owner: str, asked: TextToImageRequest) -> tuple[Text
             job.cancel()
             raise
     return body, job
+
+
+def _hashed(studio: Studio, pictures: list[Drawn]) -> list[Drawn]:
+    return [studio.hashed(picture) for picture in pictures]
 
 
 async def _pictures(job: Job, request: Request) -> list[Drawn]:

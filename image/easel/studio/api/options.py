@@ -88,7 +88,7 @@ def _set(studio: Studio, owner: str, values: dict[str, Any]) -> None:
         changed["sd_model_checkpoint"] = studio.engine.store.find_checkpoint(checkpoint).name
     vae = name_in(changed, "sd_vae")
     if vae is not None:
-        studio.engine.store.find_vae(vae)
+        changed["sd_vae"] = studio.engine.store.find_vae(vae).name
     layers = clip_skip(changed)
     if not 1 <= layers <= 12:
         raise InvalidRequest("CLIP_stop_at_last_layers", layers, "1 to 12")

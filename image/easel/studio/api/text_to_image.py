@@ -12,13 +12,13 @@ from easel.studio.api.errors import Unsupported
 from easel.studio.api.fields import Liberal, Text, WholeNumber
 from easel.studio.engine import TextToImage
 from easel.studio.infotext import Infotext, parse
-from easel.studio.settings import clip_skip, is_name, name_in
+from easel.studio.settings import clip_skip, is_name, name_in, vae_in
 
 
 class TextToImageRequest(Liberal):
     """Draw pictures from words. Every field may be left out; fields not listed here are kept and echoed."""
 
-    prompt: Text = ""
+    prompt: Text = Field("", description="words, embeddings' names and `<lora:name:weight>`")
     negative_prompt: Text = ""
     styles: list[Text] = Field([], description="there are none here: only an empty list is taken")
     seed: WholeNumber = Field(-1, description="-1 draws one at random; picture n of a request uses seed + n")
@@ -53,7 +53,9 @@ class TextToImageRequest(Liberal):
     )
     refiner_checkpoint: Text | None = None
     refiner_switch_at: float | None = None
-    disable_extra_networks: bool = False
+    disable_extra_networks: bool = Field(
+        False, description="take `<lora:…>` out of the prompt and use neither LoRAs nor embeddings"
+    )
     comments: dict[str, Any] = Field({})
     enable_hr: bool = False
     firstphase_width: WholeNumber = 0
@@ -123,7 +125,8 @@ class TextToImageRequest(Liberal):
             eta=self.eta,
             clip_skip=clip_skip(settings),
             checkpoint=name_in(settings, "sd_model_checkpoint"),
-            vae=name_in(settings, "sd_vae"),
+            vae=vae_in(settings),
+            extra_networks=not self.disable_extra_networks,
         )
 
     def _refuse_unsupported(self) -> None:

@@ -21,6 +21,7 @@ from easel.studio.engine.errors import (
     Stopped,
     UnknownSampler,
 )
+from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, find_lora, pickles
 from easel.studio.engine.inbox import Status
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, Progress
 from easel.studio.engine.request import TextToImage
@@ -31,11 +32,13 @@ __all__ = [
     "SAMPLERS",
     "SCHEDULE_TYPES",
     "Drawn",
+    "EmbeddingUse",
     "Engine",
     "EngineError",
     "InvalidRequest",
     "Job",
     "JobState",
+    "LoraUse",
     "NoCheckpoint",
     "OutOfMemory",
     "Progress",
@@ -46,5 +49,8 @@ __all__ = [
     "Stopped",
     "TextToImage",
     "UnknownSampler",
+    "alias_of",
+    "find_lora",
+    "pickles",
     "resolve",
 ]

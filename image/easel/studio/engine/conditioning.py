@@ -7,12 +7,15 @@ documented behaviour; clip skip counts as A1111 does, where diffusers counts one
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.embeddings import Embedding, Inserted
+from easel.studio.engine.extra_networks import mentions
 from easel.studio.engine.prompt import parse_prompt
 
 CHUNK = 75
@@ -20,6 +23,9 @@ CHUNK = 75
 # chunk.
 COMMA_BACKTRACK = 20
 CACHED_PROMPTS = 64
+# Numbers beyond every vocabulary stand for vectors of embeddings until the tokens are laid out.
+_VECTORS = 1 << 30
+_NONE: Mapping[str, Embedding] = {}
 
 
 @dataclass(frozen=True)
@@ -39,48 +45,74 @@ class _Chunk:
 
 class PromptEncoder:
     """Encodes prompts for one checkpoint, remembering the last few (the negative prompt is nearly always the
-    same)."""
+    same).
+
+    `embeddings` are those that the texts name, by names in lower case; `key` tells apart what else the text
+    encoders depend on (the LoRAs at work).
+    """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
-        self._cache: OrderedDict[tuple[str, int, int], Conditioning] = OrderedDict()
+        self._cache: OrderedDict[Hashable, Conditioning] = OrderedDict()
 
-    def encode_pair(self, prompt: str, negative: str, clip_skip: int) -> tuple[Conditioning, Conditioning]:
+    def encode_pair(
+        self,
+        prompt: str,
+        negative: str,
+        clip_skip: int,
+        embeddings: Mapping[str, Embedding] = _NONE,
+        key: Hashable = None,
+    ) -> tuple[Conditioning, Conditioning]:
         """Prompt and negative prompt, padded with empty chunks to the same length."""
-        chunks = max(self._count(prompt), self._count(negative))
-        away = self.encode(negative, clip_skip, chunks)
+        chunks = max(self._count(prompt, embeddings), self._count(negative, embeddings))
+        away = self.encode(negative, clip_skip, chunks, embeddings, key)
         if not negative and self._checkpoint.family.zero_empty:
             # SDXL was trained with nothing at all where the text was dropped
             pooled = None if away.pooled is None else torch.zeros_like(away.pooled)
             away = Conditioning(torch.zeros_like(away.tokens), pooled)
-        return self.encode(prompt, clip_skip, chunks), away
+        return self.encode(prompt, clip_skip, chunks, embeddings, key), away
 
-    def encode(self, text: str, clip_skip: int = 1, chunks: int = 1) -> Conditioning:
+    def encode(
+        self,
+        text: str,
+        clip_skip: int = 1,
+        chunks: int = 1,
+        embeddings: Mapping[str, Embedding] = _NONE,
+        key: Hashable = None,
+    ) -> Conditioning:
         """One prompt, in at least `chunks` chunks."""
-        key = (text, clip_skip, chunks)
-        if key in self._cache:
-            self._cache.move_to_end(key)
-            return self._cache[key]
+        named = tuple((name, one.file) for name, one in sorted(embeddings.items()))
+        whole = (text, clip_skip, chunks, named, key)
+        if whole in self._cache:
+            self._cache.move_to_end(whole)
+            return self._cache[whole]
         with torch.inference_mode():
-            found = self._encode(text, clip_skip, chunks)
-        self._cache[key] = found
+            found = self._encode(text, clip_skip, chunks, embeddings)
+        self._cache[whole] = found
         if len(self._cache) > CACHED_PROMPTS:
             self._cache.popitem(last=False)
         return found
 
-    def _count(self, text: str) -> int:
-        return len(_chunks(text, self._checkpoint.tokenizers[0]))
+    def _count(self, text: str, embeddings: Mapping[str, Embedding]) -> int:
+        return len(_chunks(text, self._checkpoint.tokenizers[0], embeddings)[0])
 
-    def _encode(self, text: str, clip_skip: int, chunks: int) -> Conditioning:
+    def _encode(
+        self, text: str, clip_skip: int, chunks: int, embeddings: Mapping[str, Embedding]
+    ) -> Conditioning:
         family = self._checkpoint.family
         parts, pooled = [], None
-        for tokenizer, encoder in zip(
-            self._checkpoint.tokenizers, self._checkpoint.text_encoders, strict=True
-        ):
-            split = _chunks(text, tokenizer)
+        pairs = zip(self._checkpoint.tokenizers, self._checkpoint.text_encoders, strict=True)
+        for index, (tokenizer, encoder) in enumerate(pairs):
+            split, vectors = _chunks(text, tokenizer, embeddings)
             split += [_Chunk([], [])] * (chunks - len(split))
             ids, weights = _tensors(split, tokenizer)
-            output = encoder(ids.to(self._checkpoint.device), output_hidden_states=True)
+            places = [
+                (row, column, *vectors[int(ids[row, column]) - _VECTORS])
+                for row, column in (ids >= _VECTORS).nonzero().tolist()
+            ]
+            ids[ids >= _VECTORS] = 0
+            with Inserted(encoder, index, embeddings, places):
+                output = encoder(ids.to(self._checkpoint.device), output_hidden_states=True)
             hidden = self._hidden(encoder, output, clip_skip, family.penultimate)
             parts.append(_emphasise(hidden, weights.to(hidden)).reshape(1, -1, hidden.shape[-1]))
             if family.pooled:
@@ -102,29 +134,56 @@ class PromptEncoder:
         return skipped
 
 
-def _chunks(text: str, tokenizer: Any) -> list[_Chunk]:
+def _chunks(
+    text: str, tokenizer: Any, embeddings: Mapping[str, Embedding]
+) -> tuple[list[_Chunk], list[tuple[str, int]]]:
+    """The tokens of a text in chunks, and what the numbers from _VECTORS on stand for: name and vector."""
     comma = tokenizer.convert_tokens_to_ids(",</w>")
     done: list[_Chunk] = []
     ids: list[int] = []
     weights: list[float] = []
+    vectors: list[tuple[str, int]] = []
     for span in parse_prompt(text):
         if span.text is None:
             done.append(_Chunk(ids, weights))
             ids, weights = [], []
             continue
-        # `verbose=False`: longer than 77 tokens is what chunks are for, not something to warn of
-        for token in tokenizer(span.text, add_special_tokens=False, truncation=False, verbose=False)[
-            "input_ids"
-        ]:
-            if len(ids) == CHUNK:
-                cut = _cut(ids, comma) if token != comma else CHUNK
-                done.append(_Chunk(ids[:cut], weights[:cut]))
-                ids, weights = ids[cut:], weights[cut:]
-            ids.append(token)
-            weights.append(span.weight)
+        for piece, name in _pieces(span.text, embeddings):
+            if name:
+                tokens = [_VECTORS + len(vectors) + number for number in range(embeddings[name].count)]
+                vectors += [(name, number) for number in range(embeddings[name].count)]
+                if len(ids) + len(tokens) > CHUNK:
+                    # an embedding is not cut in two
+                    done.append(_Chunk(ids, weights))
+                    ids, weights = [], []
+            else:
+                # `verbose=False`: longer than 77 tokens is what chunks are for, not something to warn of
+                tokens = tokenizer(piece, add_special_tokens=False, truncation=False, verbose=False)[
+                    "input_ids"
+                ]
+            for token in tokens:
+                if len(ids) == CHUNK:
+                    cut = _cut(ids, comma) if token != comma else CHUNK
+                    done.append(_Chunk(ids[:cut], weights[:cut]))
+                    ids, weights = ids[cut:], weights[cut:]
+                ids.append(token)
+                weights.append(span.weight)
     if ids or not done:
         done.append(_Chunk(ids, weights))
-    return done
+    return done, vectors
+
+
+def _pieces(text: str, embeddings: Mapping[str, Embedding]) -> Iterator[tuple[str, str]]:
+    """Stretches of words, and names of embeddings between them, in order."""
+    names = mentions(list(embeddings))
+    position = 0
+    for found in names.finditer(text) if names is not None else ():
+        if found.start() > position:
+            yield text[position : found.start()], ""
+        yield found[0], found[0].lower()
+        position = found.end()
+    if position < len(text):
+        yield text[position:], ""
 
 
 def _cut(ids: list[int], comma: int) -> int:

@@ -36,10 +36,10 @@ class Decoder:
         self._seconds[latents[0].shape] = (time.perf_counter() - began) / len(latents)
         return images
 
-    def preview(self, latents: torch.Tensor) -> Image.Image:
+    def preview(self, latents: torch.Tensor, vae: Any = None) -> Image.Image:
         """A look at unfinished latents, full size where that is quick, else one pixel for every eight."""
         if self._seconds.get(latents.shape, QUICK_SECONDS) < QUICK_SECONDS:
-            return self.pictures([latents])[0]
+            return self.pictures([latents], vae)[0]
         preview = self._checkpoint.family.preview
         factors = torch.tensor(preview.factors, device=latents.device)
         bias = torch.tensor(preview.bias, device=latents.device)

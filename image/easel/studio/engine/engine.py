@@ -10,6 +10,7 @@ import structlog
 
 from easel.models import ModelError, ModelFile, Store
 from easel.studio.engine.errors import NoCheckpoint
+from easel.studio.engine.extra_networks import understand
 from easel.studio.engine.inbox import Inbox, Status
 from easel.studio.engine.job import Job
 from easel.studio.engine.request import TextToImage
@@ -68,13 +69,25 @@ class Engine:
             checkpoint = self.store.find_checkpoint(resolved.checkpoint)
         else:
             checkpoint = self.default_checkpoint()
-        own_vae = not resolved.vae or resolved.vae in {"Automatic", "None"}
-        vae = None if own_vae else self.store.find_vae(str(resolved.vae))
-        job = Job(owner=owner, request=resolved, checkpoint=checkpoint, vae=vae)
+        vae = self._vae(resolved.vae, checkpoint)
+        asked = understand(
+            resolved.prompt, resolved.negative_prompt, self.store, active=resolved.extra_networks
+        )
+        job = Job(owner=owner, request=resolved, checkpoint=checkpoint, vae=vae, asked=asked)
         job.on_cancel(self._inbox.ring)
         job.future.set_running_or_notify_cancel()  # only `Job.cancel` ends a job
         self._inbox.put(job)
         return job
+
+    def _vae(self, name: str | None, checkpoint: ModelFile) -> ModelFile | None:
+        """The VAE file to draw with, None for the checkpoint's own. A1111's words, and its rule for Automatic."""
+        word = (name or "Automatic").strip().lower()
+        if word == "none":
+            return None
+        if word == "automatic":
+            called = {checkpoint.stem.lower(), f"{checkpoint.stem.lower()}.vae"}
+            return next((file for file in self.store.vaes() if file.stem.lower() in called), None)
+        return self.store.find_vae(str(name))
 
     def jobs(self, owner: str) -> list[Job]:
         """An owner's jobs that are not finished, in the order they came."""

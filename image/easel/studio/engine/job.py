@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from easel.models import ModelFile
+    from easel.studio.engine.extra_networks import Asked, EmbeddingUse, LoraUse
     from easel.studio.engine.request import TextToImage
 
 
@@ -36,7 +37,8 @@ FINAL = frozenset({JobState.DONE, JobState.CANCELLED, JobState.FAILED})
 class Drawn:
     """One finished picture: RGB pixels and everything needed to draw it again.
 
-    `partial` is true for a picture that was interrupted and shows what was there by then.
+    `partial` is true for a picture that was interrupted and shows what was there by then. `notes` say what of
+    the prompt was passed over, and why.
     """
 
     index: int
@@ -47,6 +49,9 @@ class Drawn:
     checkpoint: ModelFile
     vae: ModelFile | None = None
     partial: bool = False
+    loras: tuple[LoraUse, ...] = ()
+    embeddings: tuple[EmbeddingUse, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,18 +80,20 @@ class Job:
     """What `Engine.submit` returns. Safe to use from any thread.
 
     `future` resolves to the finished pictures in order (fewer than asked for when the job was cancelled), or
-    to the error that ended it.
+    to the error that ended it. `asked` is what the prompts were understood as.
     """
 
     owner: str
     request: TextToImage
     checkpoint: ModelFile
+    asked: Asked
     vae: ModelFile | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     submitted: float = field(default_factory=time.monotonic)
     future: Future[list[Drawn]] = field(default_factory=Future)
 
     def __post_init__(self) -> None:
+        self._notes = dict.fromkeys(self.asked.notes)
         self._changed = threading.Condition()
         self._version = 0
         self._progress = Progress(
@@ -95,6 +102,15 @@ class Job:
         self._preview_wanted = 0.0
         self._cancel: tuple[bool] | None = None
         self._wake: Callable[[], None] = lambda: None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the request was passed over, and why: sentences for whoever asked."""
+        return tuple(self._notes)
+
+    def note(self, words: str) -> None:
+        """Add a note, once."""
+        self._notes.setdefault(words)
 
     @property
     def state(self) -> JobState:

@@ -41,6 +41,9 @@ class Ledger:
             checkpoint=self.job.checkpoint,
             vae=self.job.vae,
             partial=partial,
+            loras=self.job.asked.loras,
+            embeddings=self.job.asked.embeddings,
+            notes=self.job.notes,
         )
         self._preview = image
 

@@ -11,15 +11,19 @@ from typing import Any
 import structlog
 import torch
 
-from easel.models import ModelFile
+from easel.models import FileError, ModelFile
+from easel.studio.engine.adapters import Adapters
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.conditioning import PromptEncoder
 from easel.studio.engine.decode import Decoder
+from easel.studio.engine.embeddings import Embedding, Embeddings
 from easel.studio.engine.errors import OutOfMemory
-from easel.studio.engine.loading import TooLarge, load_checkpoint, load_vae
+from easel.studio.engine.job import Job
+from easel.studio.engine.loading import TooLarge, load_checkpoint
 from easel.studio.engine.memory import give_back
 from easel.studio.engine.picture import Picture, call_unet
 from easel.studio.engine.turns import Turns
+from easel.studio.engine.vaes import Vaes
 from easel.studio.engine.width import Width
 
 log = structlog.get_logger(__name__)
@@ -37,7 +41,6 @@ class Loop:
         self.active: list[Picture] = []
         self._turns = Turns()
         self._width = Width()
-        self._vaes: dict[ModelFile, Any] = {}
         self._extra: dict[tuple[int, int], torch.Tensor] = {}
 
     @property
@@ -87,27 +90,35 @@ class Loop:
         if checkpoint is not None:
             self._encoder = PromptEncoder(checkpoint)
             self._decoder = Decoder(checkpoint)
+            self._vaes = Vaes(checkpoint)
+            self._adapters = Adapters(checkpoint)
+            self._embeddings = Embeddings(checkpoint)
         else:
-            del self._encoder, self._decoder
+            del self._encoder, self._decoder, self._vaes, self._adapters, self._embeddings
         give_back(self.device)
-
-    def vae(self, file: ModelFile | None) -> Any:
-        """The VAE to decode with: the checkpoint's own, or a file's, kept for the next picture."""
-        assert self.checkpoint is not None  # noqa: S101 - pictures begin only on a checkpoint
-        if file is None:
-            return self.checkpoint.vae
-        if file not in self._vaes:
-            loaded = load_vae(file, self.checkpoint.family, device=self.device, dtype=self.dtype)
-            self._vaes = {file: loaded}
-        return self._vaes[file]
 
     @torch.inference_mode()
     def begin(self, picture: Picture) -> None:
-        """Let a picture join at the next turn."""
+        """Let a picture join at the next turn. Raises a FileError for a LoRA or VAE that cannot be used."""
         assert self.checkpoint is not None  # noqa: S101 - pictures begin only on a checkpoint
-        self.vae(picture.job.vae)  # a VAE that cannot be read should say so before the work, not after
-        picture.begin(self.checkpoint, self._encoder)
+        job = picture.job
+        self._vaes.get(job.vae)  # a VAE that cannot be read should say so before the work, not after
+        in_use = {use.file for one in self.active for use in one.job.asked.loras}
+        for words in self._adapters.need(job.asked.loras, in_use):
+            job.note(words)
+        with self._adapters.at_work(job.asked.loras):
+            picture.begin(self.checkpoint, self._encoder, self._embeddings_of(job))
         self.active.append(picture)
+
+    def _embeddings_of(self, job: Job) -> dict[str, Embedding]:
+        """The embeddings that a job names; one that cannot be used is words like any other, with a note."""
+        found = {}
+        for use in job.asked.embeddings:
+            try:
+                found[use.name.lower()] = self._embeddings.get(use)
+            except FileError as error:
+                job.note(f"{error}. Its name was read as plain words.")
+        return found
 
     @torch.inference_mode()
     def turn(self) -> list[Picture]:
@@ -121,7 +132,7 @@ class Loop:
         began = time.perf_counter()
         measuring = self.device.type == "cuda" and not self._width.measured(kind, len(chosen))
         try:
-            with _memory_errors(chosen[0]):
+            with _memory_errors(chosen[0]), self._adapters.at_work(chosen[0].job.asked.loras):
                 call_unet(self.checkpoint, chosen, self._extra_channels(chosen[0]))
         except OutOfMemory:
             if len(chosen) == 1:
@@ -146,13 +157,13 @@ class Loop:
         for (_, vae), group in groups.items():
             with torch.inference_mode(), _memory_errors(group[0]):
                 latents = [picture.estimate() if partial else picture.latents for picture in group]
-                images = self._decoder.pictures(latents, self.vae(vae))
+                images = self._decoder.pictures(latents, self._vaes.get(vae))
             yield from zip(group, images, strict=True)
 
     @torch.inference_mode()
     def preview(self, picture: Picture) -> Any:
         """A look at a picture under way."""
-        return self._decoder.preview(picture.estimate())
+        return self._decoder.preview(picture.estimate(), self._vaes.get(picture.job.vae))
 
     def drop(self, picture: Picture) -> None:
         """A picture leaves, finished or not."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.conditioning import PromptEncoder
+from easel.studio.engine.embeddings import Embedding
 from easel.studio.engine.job import Job
 from easel.studio.engine.noise import generator, initial_noise
 from easel.studio.engine.samplers import make_scheduler, step_noise
@@ -42,8 +43,13 @@ class Picture:
         """The variation seed of this picture."""
         return self.job.request.subseed + self.index
 
-    def begin(self, checkpoint: Checkpoint, encoder: PromptEncoder) -> None:
-        """Encode the prompts, draw the first noise, lay out the schedule."""
+    def begin(
+        self, checkpoint: Checkpoint, encoder: PromptEncoder, embeddings: Mapping[str, Embedding]
+    ) -> None:
+        """Encode the prompts, draw the first noise, lay out the schedule.
+
+        `embeddings` are those that the prompts name, by names in lower case.
+        """
         request = self.job.request
         family = checkpoint.family
         sampler, schedule = request.method()
@@ -63,7 +69,14 @@ class Picture:
         self.timesteps: torch.Tensor = self._scheduler.timesteps
         self.calls = len(self.timesteps)
         self.guided = request.cfg_scale > 1.0
-        prompt, negative = encoder.encode_pair(request.prompt, request.negative_prompt, request.clip_skip)
+        asked = self.job.asked
+        prompt, negative = encoder.encode_pair(
+            asked.prompt,
+            asked.negative_prompt,
+            request.clip_skip,
+            embeddings,
+            tuple((use.file, use.te) for use in asked.loras if use.te),
+        )
         both = (negative, prompt) if self.guided else (prompt,)
         # (2 or 1, tokens, width): the negative prompt first, as diffusers has it
         self.attended = torch.cat([conditioning.tokens for conditioning in both])
@@ -74,6 +87,8 @@ class Picture:
             self.attended.shape[0],
             self.attended.shape[1],
             str(checkpoint.dtype),
+            # what the UNet is, for this picture
+            tuple((use.file, use.unet) for use in asked.loras if use.unet),
         )
         self.cost = shape[1] * shape[2] * self.attended.shape[0]
 

@@ -117,6 +117,10 @@ class Worker:
         while picture := self._waiting.next(serving, drawing, room=self._loop.room()):
             try:
                 self._loop.begin(picture)
+            except ModelError as error:  # a LoRA or VAE that is no use here
+                log.info("not begun", job=picture.job.id, reason=str(error))
+                self._close(picture.job, JobState.FAILED, error)
+                continue
             except Exception as error:  # a job that cannot begin must not take the others along
                 log.exception("begin", job=picture.job.id)
                 self._close(picture.job, JobState.FAILED, _typed(error))

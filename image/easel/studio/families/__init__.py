@@ -89,6 +89,12 @@ def family(architecture: Architecture) -> Family:
     return read_family(HERE / architecture.value, architecture)
 
 
+def text_widths(family: Family) -> tuple[int, ...]:
+    """How wide the vectors of each text encoder are."""
+    configs = [_json(family.folder / one.folder / "config.json") for one in family.text_encoders]
+    return tuple(int(config["hidden_size"]) for config in configs)
+
+
 def read_family(folder: Path, architecture: Architecture) -> Family:
     """A family from a folder of configuration; tests give their own, shrunk folders."""
     index = _json(folder / "model_index.json")

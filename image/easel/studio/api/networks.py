@@ -1,0 +1,91 @@
+"""What the lists say of LoRAs and embeddings: metadata, and which embeddings fit a caller's checkpoint."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from easel.models import Architecture, FileError, Kind, ModelError, ModelFile, detect, read_header
+from easel.studio.engine import EngineError
+from easel.studio.families import family, text_widths
+from easel.studio.studio import Studio
+
+
+class EmbeddingItem(BaseModel):
+    """A textual inversion: `vectors` tokens' places, `shape` numbers each."""
+
+    step: int | None = None
+    sd_checkpoint: str | None = None
+    sd_checkpoint_name: str | None = None
+    shape: int
+    vectors: int
+
+
+class EmbeddingLists(BaseModel):
+    """Embeddings by name: `loaded` can be drawn with now, `skipped` were made for another kind of model."""
+
+    loaded: dict[str, EmbeddingItem]
+    skipped: dict[str, EmbeddingItem]
+
+
+def embedding_lists(studio: Studio, owner: str) -> EmbeddingLists:
+    """All embeddings, sorted into those for `owner`'s checkpoint and those for others."""
+    try:
+        checkpoint = studio.checkpoint(owner)
+        widths = _text_widths(checkpoint.path, checkpoint.mtime)
+    except (EngineError, ModelError):
+        widths = ()
+    lists = EmbeddingLists(loaded={}, skipped={})
+    for file in studio.engine.store.files(Kind.EMBEDDING):
+        found = _vectors(file.path, file.mtime)
+        if not found:
+            continue
+        fits = bool(widths) and set(widths) <= {width for _, width in found}
+        count, width = found[0]
+        (lists.loaded if fits else lists.skipped)[file.stem] = EmbeddingItem(shape=width, vectors=count)
+    return lists
+
+
+def metadata_of(file: ModelFile) -> dict[str, Any]:
+    """What the file's header says of its training, JSON in it read, as A1111 lists it."""
+    return dict(_metadata(file.path, file.mtime))
+
+
+@lru_cache(maxsize=512)
+def _metadata(path: Path, changed: float) -> dict[str, Any]:
+    try:
+        said = read_header(path).metadata
+    except FileError:
+        return {}
+    found: dict[str, Any] = {}
+    for key, text in said.items():
+        found[key] = text
+        if text[:1] in "{[":
+            try:
+                found[key] = json.loads(text)
+            except (ValueError, RecursionError):
+                continue
+    return found
+
+
+@lru_cache(maxsize=512)
+def _vectors(path: Path, changed: float) -> tuple[tuple[int, int], ...]:
+    """(vectors, width) of each tensor of an embedding; nothing for a file that is none."""
+    try:
+        tensors = read_header(path).tensors
+    except FileError:
+        return ()
+    matrices = [one for one in tensors.values() if len(one.shape) in (1, 2) and one.numel]
+    if len(tensors) > 8:
+        return ()
+    return tuple((one.numel // one.shape[-1], one.shape[-1]) for one in matrices)
+
+
+@lru_cache(maxsize=64)
+def _text_widths(path: Path, changed: float) -> tuple[int, ...]:
+    kind: Architecture = detect(read_header(path), name=path.name)
+    return text_widths(family(kind))

@@ -1,0 +1,138 @@
+"""Textual inversions: a name in the prompt that stands for vectors instead of tokens.
+
+Read are A1111's single tensor (`emb_params`), SDXL's pair (`clip_l` and `clip_g`), and diffusers' layout (one
+tensor under the placeholder, `<concept>`). The text encoder's width tells what a file was made for.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from easel.models import Header, Incomplete, Kind, ModelFile, WrongKind, read_header, small_kind
+from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.extra_networks import EmbeddingUse
+from easel.studio.engine.lora import OtherArchitecture
+from easel.studio.engine.weights import Weights
+from easel.studio.families import Family, text_widths
+
+# As many as a chunk of the prompt holds.
+MAX_VECTORS = 75
+REMEMBERED = 64
+_FAMILIES = {768: "SD 1.x", 1024: "SD 2.x", 1280: "SDXL", 64: "the starter"}
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Vectors of one textual inversion: for each text encoder (count, width)."""
+
+    file: ModelFile
+    vectors: tuple[torch.Tensor, ...]
+
+    @property
+    def count(self) -> int:
+        """How many tokens' places it takes."""
+        return len(self.vectors[0])
+
+
+class Embeddings:
+    """The embeddings of one checkpoint, the last few kept. Used from the engine's thread only."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = checkpoint
+        self._loaded: OrderedDict[ModelFile, Embedding] = OrderedDict()
+
+    def get(self, use: EmbeddingUse) -> Embedding:
+        """The embedding, read if need be. Raises a FileError."""
+        if use.file not in self._loaded:
+            self._loaded[use.file] = load_embedding(use.file, self._checkpoint)
+            if len(self._loaded) > REMEMBERED:
+                self._loaded.popitem(last=False)
+        self._loaded.move_to_end(use.file)
+        return self._loaded[use.file]
+
+
+def load_embedding(file: ModelFile, checkpoint: Checkpoint) -> Embedding:
+    """Read an embedding for `checkpoint`. Raises OtherArchitecture, WrongKind, Incomplete and the like."""
+    header = read_header(file.path)
+    names = names_for(file, header, checkpoint.family)
+    with Weights(file.path, header) as weights:
+        tensors = weights.read(names, device=checkpoint.device, dtype=checkpoint.dtype)
+    vectors = tuple(tensors[name].reshape(-1, tensors[name].shape[-1]) for name in names)
+    if not all(bool(torch.isfinite(one).all()) for one in vectors):
+        raise Incomplete(file.name, "it holds numbers that are none; download it again")
+    return Embedding(file, vectors)
+
+
+def names_for(file: ModelFile, header: Header, family: Family) -> list[str]:
+    """The tensors of an embedding, one for each text encoder of `family`. Raises as `load_embedding`."""
+    shapes = vectors_of(file, header)
+    widths = text_widths(family)
+    by_width = {width: name for name, (_, width) in shapes.items()}
+    names = [by_width.get(width, "") for width in widths]
+    if not all(names):
+        made_for = _FAMILIES.get(max(width for _, width in shapes.values()), "another kind of model")
+        ours = _FAMILIES.get(max(widths), family.name)
+        raise OtherArchitecture(
+            file.name, f"this embedding was made for {made_for}, and the checkpoint is {ours}"
+        )
+    counts = {shapes[name][0] for name in names}
+    if len(counts) != 1:
+        raise Incomplete(file.name, f"its parts are of {' and '.join(map(str, sorted(counts)))} vectors")
+    return names
+
+
+def vectors_of(file: ModelFile, header: Header) -> dict[str, tuple[int, int]]:
+    """How many vectors of which width each tensor of an embedding file holds. Raises WrongKind, Incomplete."""
+    found: dict[str, tuple[int, int]] = {}
+    for name, info in header.tensors.items():
+        if len(info.shape) in (1, 2) and info.numel and info.shape[-1] >= 16:
+            found[name] = (info.numel // info.shape[-1], info.shape[-1])
+    small = small_kind(header)
+    if not found or len(header.tensors) > 8 or (small is not None and small[0] is not Kind.EMBEDDING):
+        what, kind = (small[1], small[0]) if small else ("a checkpoint or another model", Kind.CHECKPOINT)
+        raise WrongKind(
+            file.name, what, kind.folder if kind else None, wanted="a textual inversion embedding"
+        )
+    if any(count > MAX_VECTORS for count, _ in found.values()):
+        most = max(count for count, _ in found.values())
+        raise Incomplete(file.name, f"it is of {most} vectors; a prompt's chunk holds {MAX_VECTORS}")
+    return found
+
+
+class Inserted:
+    """Puts embeddings' vectors in the places of tokens while a text encoder runs. A context manager.
+
+    `places` are (row, column, name, number): the vector `number` of the embedding `name` stands there.
+    """
+
+    def __init__(
+        self,
+        encoder: Any,
+        index: int,
+        embeddings: Mapping[str, Embedding],
+        places: Sequence[tuple[int, int, str, int]],
+    ) -> None:
+        self._encoder = encoder
+        self._index = index
+        self._embeddings = embeddings
+        self._places = places
+        self._hook: Any = None
+
+    def __enter__(self) -> None:
+        if self._places:
+            self._hook = self._encoder.get_input_embeddings().register_forward_hook(self._put)
+
+    def __exit__(self, *_: object) -> None:
+        if self._hook is not None:
+            self._hook.remove()
+
+    def _put(self, module: object, seen: object, output: torch.Tensor) -> torch.Tensor:
+        output = output.clone()
+        for row, column, name, number in self._places:
+            output[row, column] = self._embeddings[name].vectors[self._index][number].to(output)
+        return output

@@ -1,0 +1,214 @@
+"""What a prompt asks for beside words: `<lora:name:weight>` tags, and embeddings by their names.
+
+Written from A1111's published behaviour: tags stand in the prompt only, are taken out before it is encoded,
+and a name that is not there is passed over with a note. Light: imports no torch.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from easel.models import FileError, Kind, ModelFile, Store, UnknownModel, read_header
+from easel.studio.engine.errors import InvalidRequest
+
+# The bound keeps the search linear on a prompt of ten thousand "<a:".
+_TAG = re.compile(r"<(\w{1,40}):([^<>\n]{1,400})>")
+MAX_WEIGHT = 100.0
+# Each one costs memory and time in every step; nobody mixes as many to any good.
+MAX_LORAS = 20
+_SHOWN = 80
+_PICKLES = (".pt", ".bin", ".ckpt", ".pth")
+
+
+@dataclass(frozen=True, slots=True)
+class LoraUse:
+    """One LoRA of a request: the file, its name in the prompt, and its weights.
+
+    `te` is for the text encoders, `unet` for the UNet. `hash` is AutoV3 once known, else "".
+    """
+
+    name: str
+    file: ModelFile
+    te: float
+    unet: float
+    hash: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingUse:
+    """A textual inversion that a prompt names. `hash` is 12 digits of the SHA-256 once known, else ""."""
+
+    name: str
+    file: ModelFile
+    hash: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A pair of prompts, understood: the words that are left, the files, and what was passed over and why."""
+
+    prompt: str
+    negative_prompt: str
+    loras: tuple[LoraUse, ...] = ()
+    embeddings: tuple[EmbeddingUse, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def understand(prompt: str, negative_prompt: str, store: Store, *, active: bool = True) -> Asked:
+    """Find what both prompts name in `store`. With `active` False tags are taken out and count for nothing.
+
+    Raises InvalidRequest for more LoRAs than one picture takes.
+    """
+    notes: list[str] = []
+    loras = list(_loras(prompt, store, notes)) if active else []
+    if active and _TAG.search(negative_prompt):
+        notes.append(
+            "Tags such as <lora:…> count in the prompt only; those in the negative prompt were left out."
+        )
+    words, unwanted = without_tags(prompt), without_tags(negative_prompt)
+    merged = _merged(loras)
+    if len(merged) > MAX_LORAS:
+        raise InvalidRequest("prompt", f"{len(merged)} LoRAs", f"up to {MAX_LORAS} LoRAs")
+    embeddings = tuple(_embeddings((words, unwanted), store, notes)) if active else ()
+    return Asked(words, unwanted, merged, embeddings, tuple(dict.fromkeys(notes)))
+
+
+def without_tags(prompt: str) -> str:
+    """The words of a prompt, without `<lora:…>` and the like."""
+    return _TAG.sub("", prompt)
+
+
+def mentions(names: Sequence[str]) -> re.Pattern[str] | None:
+    """What finds any of these embeddings' names in a text, as words of their own, in any case."""
+    if not names:
+        return None
+    longest_first = sorted(names, key=len, reverse=True)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE)
+
+
+def alias_of(file: ModelFile) -> str:
+    """The name that the trainer gave a LoRA (kohya's `ss_output_name`), else its file's stem."""
+    try:
+        return read_header(file.path).metadata.get("ss_output_name") or file.stem
+    except FileError:
+        return file.stem
+
+
+def _loras(prompt: str, store: Store, notes: list[str]) -> Iterator[LoraUse]:
+    for kind, said in _TAG.findall(prompt):
+        tag = _short(f"<{kind}:{said}>")
+        if kind.lower() != "lora" and kind.lower() != "lyco":
+            notes.append(
+                f"{tag} was left out: there are LoRAs here, written <lora:name:weight>, and no {kind}s."
+            )
+            continue
+        name, weights, problem = _weights(said)
+        if problem:
+            notes.append(f"{tag} was left out: {problem}; write <lora:name:0.8>.")
+            continue
+        try:
+            file = find_lora(name, store)
+        except UnknownModel as error:
+            words = str(error)
+            notes.append(f"{words}{'' if words.endswith('?') else '.'} It was left out.")
+            continue
+        yield LoraUse(file.stem, file, *weights)
+
+
+def find_lora(name: str, store: Store) -> ModelFile:
+    """The LoRA of this name: the file's, or the one its trainer gave it. Raises UnknownModel.
+
+    A piece of a name is not enough, as in A1111: a typing error must not draw with another LoRA.
+    """
+    wanted = name.strip().lower()
+    try:
+        found = store.find(Kind.LORA, name)
+    except UnknownModel:
+        for file in store.files(Kind.LORA):
+            if alias_of(file).lower() == wanted:
+                return file
+        raise
+    if wanted in map(str.lower, found.aliases) or alias_of(found).lower() == wanted:
+        return found
+    raise UnknownModel(Kind.LORA.words, name, [found.stem])
+
+
+def _weights(said: str) -> tuple[str, tuple[float, float], str]:
+    """Name and weights of a tag as A1111 reads them: `name:te:unet`, or by name, `te=0.5:unet=1`."""
+    name, *rest = said.split(":")
+    places: list[str] = []
+    named: dict[str, str] = {}
+    for one in rest:
+        key, sign, value = one.partition("=")
+        if sign:
+            named[key.strip().lower()] = value
+        else:
+            places.append(one)
+    if "dyn" in named or len(places) > 2:
+        return name, (0.0, 0.0), "a rank of its own (dyn) is not known here"
+    try:
+        te = _number(named.get("te", places[0] if places else "1"))
+        unet = _number(named.get("unet", places[1] if len(places) > 1 else str(te)))
+    except ValueError as error:
+        return name, (0.0, 0.0), str(error)
+    return name, (te, unet), "" if name.strip() else "it has no name"
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text.strip())
+    except ValueError:
+        raise ValueError(f"its weight is {_short(text)!r}, which is no number") from None
+    if not math.isfinite(value) or abs(value) > MAX_WEIGHT:
+        raise ValueError(f"its weight is {_short(text)}, outside of -{MAX_WEIGHT:g} to {MAX_WEIGHT:g}")
+    return value
+
+
+def _merged(loras: Sequence[LoraUse]) -> tuple[LoraUse, ...]:
+    """One use for each file: a LoRA named twice counts with the sum of its weights."""
+    found: dict[ModelFile, LoraUse] = {}
+    for one in loras:
+        before = found.get(one.file)
+        if before is not None:
+            one = replace(before, te=before.te + one.te, unet=before.unet + one.unet)
+        found[one.file] = one
+    return tuple(found.values())
+
+
+def _embeddings(texts: Sequence[str], store: Store, notes: list[str]) -> Iterator[EmbeddingUse]:
+    files: dict[str, ModelFile] = {}
+    for file in store.files(Kind.EMBEDDING):
+        files.setdefault(file.stem.lower(), file)
+    known = mentions([file.stem for file in files.values()])
+    found: dict[str, None] = {}
+    for text in texts:
+        if known is not None:
+            found |= dict.fromkeys(one.lower() for one in known.findall(text))
+    for name in found:
+        yield EmbeddingUse(files[name].stem, files[name])
+    pickled = {path.stem.lower(): path.name for path in pickles(store) if path.stem.lower() not in files}
+    unsafe = mentions(list(pickled))
+    for text in texts if unsafe is not None else ():
+        for name in unsafe.findall(text) if unsafe is not None else ():
+            notes.append(
+                f"The embedding {_short(pickled[name.lower()])} was left out: it is a pickle, which can run code "
+                "when it is opened; put the .safetensors file of it into models/embeddings."
+            )
+
+
+def pickles(store: Store) -> list[Path]:
+    """Embeddings that are no safetensors, so not used."""
+    try:
+        names = sorted(os.listdir(store.folder(Kind.EMBEDDING)))
+    except OSError:
+        return []
+    return [store.folder(Kind.EMBEDDING) / one for one in names if one.lower().endswith(_PICKLES)]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
