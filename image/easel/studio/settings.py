@@ -33,7 +33,7 @@ def name_in(settings: Mapping[str, Any], key: str) -> str | None:
 
 
 def vae_in(settings: Mapping[str, Any]) -> str | None:
-    """`sd_vae`: a name, "None" for the checkpoint's own, None for A1111's "Automatic". Raises InvalidRequest."""
+    """`sd_vae`: a name, "None" for the checkpoint's own, None for "Automatic". Raises InvalidRequest."""
     value = settings.get("sd_vae")
     if isinstance(value, str) and value.strip().lower() == "none":
         return "None"

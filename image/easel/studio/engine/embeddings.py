@@ -87,7 +87,7 @@ def names_for(file: ModelFile, header: Header, family: Family) -> list[str]:
 
 
 def vectors_of(file: ModelFile, header: Header) -> dict[str, tuple[int, int]]:
-    """How many vectors of which width each tensor of an embedding file holds. Raises WrongKind, Incomplete."""
+    """How many vectors of which width each tensor of a file holds. Raises WrongKind, Incomplete."""
     found: dict[str, tuple[int, int]] = {}
     for name, info in header.tensors.items():
         if len(info.shape) in (1, 2) and info.numel and info.shape[-1] >= 16:

@@ -80,7 +80,7 @@ class Engine:
         return job
 
     def _vae(self, name: str | None, checkpoint: ModelFile) -> ModelFile | None:
-        """The VAE file to draw with, None for the checkpoint's own. A1111's words, and its rule for Automatic."""
+        """The VAE file to draw with, None for the checkpoint's own, by A1111's words and its Automatic."""
         word = (name or "Automatic").strip().lower()
         if word == "none":
             return None

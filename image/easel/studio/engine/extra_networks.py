@@ -196,8 +196,8 @@ def _embeddings(texts: Sequence[str], store: Store, notes: list[str]) -> Iterato
     for text in texts if unsafe is not None else ():
         for name in unsafe.findall(text) if unsafe is not None else ():
             notes.append(
-                f"The embedding {_short(pickled[name.lower()])} was left out: it is a pickle, which can run code "
-                "when it is opened; put the .safetensors file of it into models/embeddings."
+                f"The embedding {_short(pickled[name.lower()])} was left out: it is a pickle, which can run "
+                "code when it is opened; put the .safetensors file of it into models/embeddings."
             )
 
 

@@ -24,12 +24,14 @@ MAX_TENSORS = 20_000
 # How wide the text is that the cross attention of each family looks at.
 _FAMILIES = {768: "SD 1.x", 1024: "SD 2.x", 2048: "SDXL", 1280: "the SDXL refiner", 64: "the starter"}
 _OTHERS = {
-    "double_blocks": "FLUX", "single_transformer_blocks": "FLUX", "joint_blocks": "SD 3", "lora_te3_": "SD 3 or FLUX",
-    "transformer.": "a transformer model (FLUX, SD 3 or the like)", "diffusion_model.": "another kind of model",
+    "double_blocks": "FLUX", "single_transformer_blocks": "FLUX", "joint_blocks": "SD 3",
+    "lora_te3_": "SD 3 or FLUX", "transformer.": "a transformer model (FLUX, SD 3 or the like)",
+    "diffusion_model.": "another kind of model",
 }  # fmt: skip
 _KINDS = {
-    ".dora_scale": "DoRA", ".lora_magnitude_vector": "DoRA", ".hada_w": "LoHa (LyCORIS)", ".lokr_": "LoKr (LyCORIS)",
-    ".oft_": "OFT", ".lora_mid.": "LoCon with a third matrix (LyCORIS, CP)", ".diff": "full difference (LyCORIS)",
+    ".dora_scale": "DoRA", ".lora_magnitude_vector": "DoRA", ".hada_w": "LoHa (LyCORIS)",
+    ".lokr_": "LoKr (LyCORIS)", ".oft_": "OFT", ".lora_mid.": "LoCon with a third matrix (LyCORIS, CP)",
+    ".diff": "full difference (LyCORIS)",
 }  # fmt: skip
 
 
@@ -70,8 +72,8 @@ class Lora:
 def load_lora(file: ModelFile, checkpoint: Checkpoint) -> Lora:
     """Read a LoRA for `checkpoint`, to its device and type.
 
-    Raises a FileError that says what is wrong: OtherArchitecture, WrongKind, Incomplete, or what `read_header`
-    and `Weights` raise. Nothing of it stays in memory then.
+    Raises a FileError that says what is wrong: OtherArchitecture, WrongKind, Incomplete, or what
+    `read_header` and `Weights` raise. Nothing of it stays in memory then.
     """
     header = read_header(file.path)
     _check_kind(file, header)
@@ -130,7 +132,7 @@ def _check_kind(file: ModelFile, header: Header) -> None:
         if any(sign in name for name in header.tensors):
             raise Incomplete(
                 file.name,
-                f"this is a LoRA of the kind {words}, which is not drawn with yet; take a plain LoRA or LoCon",
+                f"this is a LoRA of the kind {words}, not drawn with yet; take a plain LoRA or LoCon",
             )
 
 

@@ -25,6 +25,10 @@ _ENDS = {
     ".lora_linear_layer.down.weight": "down", ".lora_linear_layer.up.weight": "up",
     "_lora.down.weight": "down", "_lora.up.weight": "up",
 }  # fmt: skip
+_KOHYA = {
+    "lora_unet_": UNET, "lora_te_": "text_encoder_0", "lora_te1_": "text_encoder_0",
+    "lora_te2_": "text_encoder_1",
+}  # fmt: skip
 _SGM = re.compile(r"lora_unet_(?:input_blocks|middle_block|output_blocks)_\d{1,2}_(?:\d_)?[a-z]")
 # The original code's names inside of a block, and of what is in no block.
 _ORIGINAL = {
@@ -84,8 +88,7 @@ def _split(name: str) -> tuple[str, str]:
 
 def _part(base: str) -> tuple[str, str]:
     """The part of the checkpoint, and the module's path in it, written with "_"."""
-    for prefix, part in (("lora_unet_", UNET), ("lora_te1_", "text_encoder_0"), ("lora_te2_", "text_encoder_1"),
-                         ("lora_te_", "text_encoder_0")):  # fmt: skip
+    for prefix, part in _KOHYA.items():
         if base.startswith(prefix):
             return part, base.removeprefix(prefix)
     base = base.removeprefix("base_model.model.")

@@ -1,4 +1,4 @@
-"""VAE files beside a checkpoint: loaded when asked for, the last few kept, refused where they do not belong."""
+"""VAE files beside a checkpoint: loaded when asked for, the last kept, refused where they do not belong."""
 
 from __future__ import annotations
 
@@ -57,8 +57,9 @@ class Vaes:
         if likeness is not None and likeness < ALIKE:
             raise OtherArchitecture(
                 file.name,
-                f"this VAE was made for another kind of model than {checkpoint.file.name}: what it makes of a "
-                "picture is not what the checkpoint draws; take the checkpoint's own (None), or one made for it",
+                f"this VAE was made for another kind of model than {checkpoint.file.name}: what it makes of "
+                "a picture is not what the checkpoint draws; take the checkpoint's own (None), or one made for "
+                "it",
             )
         return vae
 
