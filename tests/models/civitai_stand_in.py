@@ -68,6 +68,10 @@ class Civitai:
         self.contents: dict[int, bytes] = {}
         self.refusals: dict[int, tuple[int, dict[str, Any]]] = {}
         self.needs_login = False
+        self.pauses: list[int] = []
+        """The next questions by hash are answered 429, with so many seconds to wait."""
+        self.model_says: dict[str, Any] = {}
+        """Fields of every model beside or in place of the usual ones."""
         self.models_gone = False
         self.signed = 0
         service.fallback = self.answer
@@ -97,11 +101,21 @@ class Civitai:
         if found := re.match(r"/api/v1/model-versions/(\d+)$", request.path):
             known = self.versions.get(int(found[1]))
             return request.json(200, known) if known else request.json(404, {"error": "Model not found"})
+        if found := re.match(r"/api/v1/model-versions/by-hash/([0-9A-Fa-f]+)$", request.path):
+            return self._by_hash(request, found[1].upper())
         if found := re.match(r"/api/v1/models/(\d+)$", request.path):
             return self._model(request, int(found[1]))
         if found := re.match(r"/api/download/models/(\d+)(\?|$)", request.path):
             return self._download(request, int(found[1]), token)
         return request.json(404, {"error": "Not found"})
+
+    def _by_hash(self, request: Request, wanted: str) -> bool:
+        if self.pauses:
+            return request.json(429, {"error": "Too many requests"}, Retry_After=str(self.pauses.pop(0)))
+        for known in self.versions.values():
+            if any(wanted in each.get("hashes", {}).values() for each in known["files"]):
+                return request.json(200, known)
+        return request.json(404, {"error": "Model not found"})
 
     def _model(self, request: Request, number: int) -> bool:
         versions = [each for each in self.versions.values() if each["modelId"] == number]
@@ -121,6 +135,7 @@ class Civitai:
                 "allowDerivatives": True,
                 "allowDifferentLicense": True,
                 "modelVersions": sorted(versions, key=lambda each: -each["id"]),
+                **self.model_says,
             },
         )
 

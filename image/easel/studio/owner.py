@@ -9,11 +9,17 @@ from collections.abc import Mapping
 HEADER = "x-easel-user"
 # The studio on its own, without a gateway in front, belongs to whoever started it.
 LOCAL = "local"
+ANONYMOUS = "anonymous"
 
 
 def owner_of(headers: Mapping[str, str]) -> str:
     """The caller's name from a request's headers (lower-case names), `local` without one."""
     return headers.get(HEADER, "").strip() or LOCAL
+
+
+def is_anonymous(owner: str) -> bool:
+    """Whether it is nobody known: a visitor of a public endpoint, as the gateway calls them."""
+    return owner.partition("/")[0] == ANONYMOUS
 
 
 def folder_name(owner: str) -> str:

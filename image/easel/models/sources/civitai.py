@@ -31,7 +31,7 @@ KINDS: Mapping[str, Kind] = {
     "TextualInversion": Kind.EMBEDDING, "VAE": Kind.VAE, "Controlnet": Kind.CONTROLNET,
     "Upscaler": Kind.UPSCALER, "Hypernetwork": Kind.HYPERNETWORK, "TextEncoder": Kind.TEXT_ENCODER,
 }  # fmt: skip
-_FILTERS = ("type", "format", "size", "fp")
+_FILTERS = ("type", "format", "size", "fp", "fileId")
 _PARENT = (
     "description",
     "tags",
@@ -76,7 +76,7 @@ class CivitaiSource:
             autov3=autov3[:12] if re.fullmatch(r"[0-9a-f]{12,64}", autov3) else "",
             kind=kind,
             info=info,
-            preview=_preview(info),
+            preview=preview_of_info(info),
         )
 
     def info(self, client: httpx.Client) -> dict[str, Any]:
@@ -84,12 +84,12 @@ class CivitaiSource:
         version = self.version
         model: dict[str, Any] = {}
         if not version:
-            model = self._get(client, f"models/{self.model}")
+            model = self.get(client, f"models/{self.model}")
             versions = [one for one in _list(model, "modelVersions") if isinstance(one.get("id"), int)]
             if not versions:
                 raise refused(self.address, 404, {"error": "no versions"}, None, bool(self.token))
             version = int(versions[0]["id"])
-        info = self._get(client, f"model-versions/{version}")
+        info = self.get(client, f"model-versions/{version}")
         if self.model and info.get("modelId") not in (None, self.model):
             raise SourceError(
                 self.address,
@@ -98,7 +98,7 @@ class CivitaiSource:
             )
         if not model:
             try:
-                model = self._get(client, f"models/{info.get('modelId', self.model)}")
+                model = self.get(client, f"models/{info.get('modelId', self.model)}")
             except SourceError:
                 model = {}  # archived models show their versions still
         info["model"] = {**_table(info, "model"), **{name: model.get(name, "") for name in _PARENT}}
@@ -125,7 +125,7 @@ class CivitaiSource:
                 f"it is offered only as something else than safetensors ({names}); pickles can "
                 "run code when they are opened. Look for another version or file",
             )
-        if "type" not in self.wanted:
+        if not {"type", "fileId"} & set(self.wanted):
             models = [file for file in safe if file.get("type") in ("Model", "Pruned Model", None)]
             safe = models or safe
         return next((file for file in safe if file.get("primary")), safe[0])
@@ -150,7 +150,8 @@ class CivitaiSource:
             ("fp", metadata.get("fp")), ("fileId", file.get("id"))) if value}  # fmt: skip
         return f"{self.service}/api/download/models/{info['id']}?{urlencode(asked)}"
 
-    def _get(self, client: httpx.Client, path: str) -> dict[str, Any]:
+    def get(self, client: httpx.Client, path: str) -> dict[str, Any]:
+        """What the REST API says at `path` ("models/4384"). Raises SourceError."""
         headers = {"Accept": "application/json"}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
@@ -173,7 +174,12 @@ class CivitaiSource:
             said = found if isinstance(found, dict) else {}
             if answer.status_code == 200 and said:
                 return said
-            trouble = self.refusal(answer.status_code if answer.status_code != 200 else 502, said, None)
+            pause = answer.headers.get("retry-after", "")
+            trouble = self.refusal(
+                answer.status_code if answer.status_code != 200 else 502,
+                said,
+                float(pause) if pause.isascii() and pause.isdigit() else None,
+            )
             if answer.status_code < 500 and answer.status_code != 200:
                 break
         raise trouble
@@ -218,7 +224,8 @@ def _number(text: str, address: str) -> int:
 
 
 def _fits(file: Mapping[str, Any], name: str, value: str) -> bool:
-    said = file.get("type") if name == "type" else _table(file, "metadata").get(name)
+    own = {"type": "type", "fileId": "id"}.get(name)
+    said = file.get(own) if own else _table(file, "metadata").get(name)
     return str(said or "").lower() == value.lower()
 
 
@@ -233,7 +240,8 @@ def _called(file: Mapping[str, Any]) -> str:
     return " ".join(str(word) for word in words if word)
 
 
-def _preview(info: Mapping[str, Any]) -> str:
+def preview_of_info(info: Mapping[str, Any]) -> str:
+    """The address of a version's first picture that is for everybody; "" if there is none."""
     for image in _list(info, "images"):
         level, kind = image.get("nsfwLevel", 1), image.get("type", "image")
         url = str(image.get("url", ""))

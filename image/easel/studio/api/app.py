@@ -11,6 +11,7 @@ from easel.studio.api.catalog import catalog
 from easel.studio.api.drawing import drawing
 from easel.studio.api.errors import handle_errors
 from easel.studio.api.memory import memory
+from easel.studio.api.models import models
 from easel.studio.api.options import options
 from easel.studio.api.png_info import png_info
 from easel.studio.api.progress import progress
@@ -28,7 +29,8 @@ def create_api(studio: Studio) -> FastAPI:
     # /docs is a page of our own: FastAPI's loads scripts from a CDN, and the studio works without a network.
     app = FastAPI(title="Easel", version=VERSION, description=_DESCRIPTION, docs_url=None, redoc_url=None)
     handle_errors(app)
-    for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), png_info(), memory()):
+    for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), png_info(), memory(),
+                   models(studio)):  # fmt: skip
         app.include_router(routes)
     app.include_router(_own(studio))
     app.include_router(_rest(app))
@@ -52,7 +54,7 @@ def _own(studio: Studio) -> APIRouter:
             "detail": now.detail,
             "running": now.running,
             "queued": now.queued,
-            "idle_seconds": round(now.idle_seconds, 3),
+            "idle_seconds": round(studio.activity.idle_seconds(now.idle_seconds), 3),
         }
 
     return routes
@@ -71,7 +73,7 @@ def _rest(app: FastAPI) -> APIRouter:
             raise HTTPException(405, "Method Not Allowed", {"Allow": ", ".join(allowed).upper()})
         raise HTTPException(404, "Not Found")
 
-    for path in ("/sdapi", "/sdapi/{rest:path}", "/internal/{rest:path}", "/easel/{rest:path}"):
+    for path in ("/sdapi", *(f"/{top}/{{rest:path}}" for top in ("sdapi", "studio", "internal", "easel"))):
         routes.add_api_route(
             path,
             missing,

@@ -21,7 +21,7 @@ MAX_BODY = 64 * 1024 * 1024
 _MAX_DRAIN = 1024 * 1024 * 1024
 _MAX_DRAIN_SECONDS = 60.0
 
-_OURS = ("/sdapi/", "/internal/", "/easel/")
+_OURS = ("/sdapi/", "/internal/", "/easel/", "/studio/")
 
 
 class Edge:

@@ -13,6 +13,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from easel.models import FileError, ModelError, UnknownModel
+from easel.models.source_errors import (
+    Archived,
+    EarlyAccess,
+    Forbidden,
+    NeedsToken,
+    NoAccess,
+    NotThere,
+    SourceError,
+    TooManyRequests,
+    Unreachable,
+)
 from easel.studio.api.wire import reply
 from easel.studio.defaults import TooMany
 from easel.studio.engine import (
@@ -24,6 +35,7 @@ from easel.studio.engine import (
     Stopped,
     UnknownSampler,
 )
+from easel.studio.library import NoPicture, NoSuchJob, NotYours, TooManyJobs
 from easel.studio.outputs import NotSaved
 from easel.studio.png import NotAPicture
 
@@ -31,6 +43,12 @@ log = structlog.get_logger(__name__)
 
 # Echoes of what was wrong are for finding it, not for sending it all back.
 _MAX_ECHO = 200
+
+
+_REFUSALS: dict[type[SourceError], int] = {
+    Forbidden: 403, NeedsToken: 403, NoAccess: 403, EarlyAccess: 403, NotThere: 404, Archived: 410,
+    Unreachable: 502,
+}  # fmt: skip
 
 
 class FieldFault(BaseModel):
@@ -77,7 +95,8 @@ def handle_errors(app: FastAPI) -> None:
     """Give every error of the API its status and A1111's body."""
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
-    for kind in (EngineError, ModelError, NotSaved, NotAPicture, Unsupported, TooMany):
+    for kind in (EngineError, ModelError, NotSaved, NotAPicture, Unsupported, TooMany, TooManyJobs, NoSuchJob,
+                 NoPicture, NotYours):  # fmt: skip
         app.add_exception_handler(kind, _ours)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -121,6 +140,18 @@ async def _ours(request: Request, e: Exception) -> Response:
             return reply(body(name, fault("image", f"image {text}"), f"image {text}"), 422)
         case OutOfMemory() | FileError() | TooMany():
             return reply(body(name, text, text), 422)
+        case TooManyRequests():
+            headers = {"Retry-After": f"{e.retry_after or 60:.0f}"}
+            return reply(body(name, text, text), 429, headers)
+        case SourceError():
+            # Not 401: the caller's own token is right, it is the source that wants one.
+            return reply(body(name, text, text), _REFUSALS.get(type(e), 422))
+        case TooManyJobs():
+            return reply(body(name, text, text), 429, {"Retry-After": "60"})
+        case NoSuchJob() | NoPicture():
+            return reply(body(name, text, text), 404)
+        case NotYours():
+            return reply(body(name, text, text), 403)
         case QueueFull():
             return reply(body(name, text, text), 429, {"Retry-After": "10"})
         case NoCheckpoint() | Stopped():

@@ -10,6 +10,7 @@ from easel.studio.engine import SAMPLERS, SCHEDULE_TYPES
 from easel.studio.studio import Studio
 from easel.studio.ui.draw import Drawing
 from easel.studio.ui.fields import Fields
+from easel.studio.ui.models import beside_models
 from easel.studio.ui.native import STARTER_EXAMPLES
 
 # What the engine takes; it checks for itself, these make the sliders.
@@ -21,7 +22,8 @@ _EVENT: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": None
 def build(studio: Studio) -> gr.Blocks:
     """The page of one studio, for everybody: who looks at it is told by each request's headers."""
     drawing, fields = Drawing(studio), Fields(studio)
-    with gr.Blocks(title="Easel", analytics_enabled=False, fill_width=True, delete_cache=(600, 3600)) as page:
+    blocks = gr.Blocks(title="Easel", analytics_enabled=False, fill_width=True, delete_cache=(600, 3600))
+    with blocks as page, beside_models():
         paths = gr.State([])
         shown = gr.State("")
         with gr.Row(elem_id="top", equal_height=True):

@@ -1,0 +1,189 @@
+"""The studio's models, as page and API speak of them: look at one, bring it in, see what is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from easel.models import Store
+from easel.models.fetch.network import client
+from easel.models.fetch.policy import VISITOR, Policy
+from easel.models.fetch.transfer import Effort
+from easel.models.index import Entry, preview_of, read_info
+from easel.models.intake import Intake, Wish
+from easel.models.intake.place import place
+from easel.models.kind import Kind
+from easel.models.source_errors import BadAddress
+from easel.models.sources import CivitaiSource, HubSource, Secrets, secrets_of, source_of
+from easel.studio.activity import Activity
+from easel.studio.library.card import Card, Version, word_of
+from easel.studio.library.civitai import Civitai, understood
+from easel.studio.library.job import Job
+from easel.studio.library.jobs import Jobs
+from easel.studio.library.pictures import NoPicture, Pictures
+from easel.studio.library.scan import Scan
+from easel.studio.library.words import line
+
+PRIVATE = "EASEL_PRIVATE_SOURCES"
+"""The operator's setting: 1 lets page and API fetch from private addresses and over plain http."""
+KINDS: Mapping[str, Kind] = {word_of(kind): kind for kind in Kind}
+_MOST_FOLDERS = 500
+
+
+class Downloaded(BaseModel):
+    """A model that is in the store."""
+
+    kind: str
+    name: str = Field(description="the path below the kind's folder")
+    title: str = Field(description="what selectors and API call it")
+    size: int = Field(description="bytes")
+    sha256: str = ""
+    base_model: str = ""
+    trained_words: list[str] = []
+    model: str = Field("", description="Civitai's name of the model")
+    version: str = ""
+    page: str = ""
+    preview: bool = False
+    problem: str = Field("", description="why it is of no use")
+
+
+class Library:
+    """One for each studio. Thread-safe."""
+
+    def __init__(
+        self,
+        store: Store,
+        activity: Activity,
+        *,
+        environment: Mapping[str, str] = os.environ,
+        effort: Effort | None = None,
+    ) -> None:
+        self._store, self._environment = store, environment
+        open_to_all = environment.get(PRIVATE, "").strip().lower() in ("1", "true", "yes")
+        self._policy: Policy = replace(VISITOR, private=True) if open_to_all else VISITOR
+        self._effort = effort or Effort()
+        self.jobs = Jobs(activity)
+        self.pictures = Pictures(self._policy)
+
+    def card(self, text: str) -> Card:
+        """What is at the address that somebody pasted. Raises SourceError."""
+        secrets = self._secrets()
+        source = source_of(understood(text), secrets=secrets, policy=self._policy)
+        with client(self._policy, connections=2) as http:
+            if isinstance(source, CivitaiSource):
+                return Civitai(secrets, self._policy).card(source, http, self.pictures.keep)
+            offer = source.offer(http)
+        name = line(offer.name) or source.address
+        return Card(
+            source="hub" if isinstance(source, HubSource) else "web", address=source.address, name=name
+        )
+
+    def download(
+        self, owner: str, address: str, *, kind: str = "", folder: str = "/", name: str = "", sha256: str = ""
+    ) -> tuple[Job, bool]:
+        """Start a download, or join the one that is under way. Raises SourceError, FileError, TooManyJobs."""
+        wanted = _kind(kind)
+        source = source_of(understood(address), secrets=self._secrets(), policy=self._policy)
+        # What cannot be is told now, not after the wait for a worker.
+        place(self._store, wanted or Kind.CHECKPOINT, folder, name or "model")
+        wish = Wish(understood(address), wanted, "" if folder.strip() in ("", "/") else folder, name, sha256)
+        asked = "\n".join((source.key, kind, wish.folder.strip("/"), name))
+        return self.jobs.start(
+            owner, "download", asked, line(name or source.address), partial(self._add, wish)
+        )
+
+    def scan(self, owner: str) -> tuple[Job, bool]:
+        """Start to look for every file on Civitai. Raises TooManyJobs, BadAddress."""
+        return self._walk(owner, "scan", "Scan of the folders", lambda walk: walk.find)
+
+    def updates(self, owner: str) -> tuple[Job, bool]:
+        """Start to look for newer versions. Raises TooManyJobs, BadAddress."""
+        return self._walk(owner, "updates", "New versions", lambda walk: walk.updates)
+
+    def folders(self, kind: str) -> list[str]:
+        """The folders that a model of a kind may go to, "/" first. Raises BadAddress."""
+        top = self._store.folder(_kind(kind) or Kind.CHECKPOINT)
+        found: list[str] = []
+        for here, names, _ in os.walk(top):
+            names[:] = sorted(one for one in names if not one.startswith("."))
+            found += [Path(here, one).relative_to(top).as_posix() for one in names]
+            if len(found) > _MOST_FOLDERS:
+                break
+        return ["/", *sorted(one for one in found if one.isprintable())[:_MOST_FOLDERS]]
+
+    def files(self) -> list[Downloaded]:
+        """Every model of the store, the newest first."""
+        return [
+            self._downloaded(entry) for entry in sorted(self._store.index(), key=lambda one: -one.file.mtime)
+        ]
+
+    def picture_of(self, kind: str, name: str) -> bytes:
+        """The preview beside a file, as WebP. Raises NoPicture, BadAddress."""
+        wanted = _kind(kind) or Kind.CHECKPOINT
+        file = next((file for file in self._store.files(wanted) if file.name == name), None)
+        preview = preview_of(file.path) if file else None
+        if preview is None:
+            raise NoPicture("there is no such file, or no preview beside it")
+        return self.pictures.of_file(preview)
+
+    def _add(self, wish: Wish, job: Job) -> dict[str, Any]:
+        intake = Intake(
+            self._store,
+            policy=self._policy,
+            secrets=self._secrets(),
+            effort=self._effort,
+            watcher=job.tell,
+            stopped=job.stopped,
+        )
+        added = intake.add(wish)
+        self._store.refresh()
+        entry = next((one for one in self._store.index(added.file.kind) if one.file == added.file), None)
+        found = self._downloaded(entry).model_dump() if entry else None
+        return {"fetched": added.fetched, "file": found}
+
+    def _walk(
+        self, owner: str, kind: str, title: str, which: Callable[[Scan], Callable[[Job], dict[str, Any]]]
+    ) -> tuple[Job, bool]:
+        civitai = Civitai(self._secrets(), self._policy)
+        return self.jobs.start(owner, kind, "", title, which(Scan(self._store, civitai, self._policy)))
+
+    def _downloaded(self, entry: Entry) -> Downloaded:
+        file = entry.file
+        info = read_info(file.path)
+        said = info.get("model")
+        model = info.get("modelId")
+        service = (self._environment.get("CIVITAI_ENDPOINT") or "https://civitai.com").rstrip("/")
+        return Downloaded(
+            kind=word_of(file.kind),
+            name=file.name,
+            title=file.title,
+            size=file.size,
+            sha256=entry.sha256,
+            base_model=line(entry.base_model, 60),
+            trained_words=[text for each in entry.trained_words[:60] if (text := line(each))],
+            model=line(said.get("name")) if isinstance(said, dict) else "",
+            version=line(info.get("name")),
+            page=f"{service}/models/{model}" if isinstance(model, int) else "",
+            preview=entry.preview is not None,
+            problem=line(entry.problem, 300),
+        )
+
+    def _secrets(self) -> Secrets:
+        return secrets_of(self._environment)
+
+
+def _kind(word: str) -> Kind | None:
+    if not word:
+        return None
+    if word.lower() not in KINDS:
+        raise BadAddress("type", f"is {word[:40]!r}; it may be {', '.join(KINDS)}")
+    return KINDS[word.lower()]
+
+
+__all__ = ["KINDS", "Card", "Downloaded", "Library", "Version"]
