@@ -1,6 +1,7 @@
 """The model store: files by name, what they are, and whether they are whole. Light: imports no torch."""
 
 from easel.models.architecture import Architecture, Identity, detect, identify
+from easel.models.diffusers_folder import Piece, identify_folder, is_diffusers_folder, pieces_of
 from easel.models.errors import (
     CutShort,
     FileError,
@@ -71,6 +72,7 @@ __all__ = [
     "NotSafetensors",
     "NotThere",
     "NotWritable",
+    "Piece",
     "Record",
     "Sidecar",
     "SourceError",
@@ -86,7 +88,10 @@ __all__ = [
     "detect",
     "gigabytes",
     "identify",
+    "identify_folder",
+    "is_diffusers_folder",
     "is_vae",
+    "pieces_of",
     "read_header",
     "read_sidecar",
     "small_kind",

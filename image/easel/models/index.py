@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from easel.models.architecture import identify
+from easel.models.diffusers_folder import identify_folder, is_diffusers_folder, pieces_of
 from easel.models.errors import FileError
 from easel.models.header import Header, read_header
 from easel.models.model_file import ModelFile
@@ -140,6 +141,8 @@ def _words(info: dict[str, object]) -> tuple[str, ...]:
 
 
 def _read_facts(file: ModelFile) -> _Facts:
+    if is_diffusers_folder(file.path):
+        return _facts_of_folder(file.path)
     try:
         header = read_header(file.path)
     except FileError as error:
@@ -152,6 +155,14 @@ def _read_facts(file: ModelFile) -> _Facts:
         base_model=said.get("ss_base_model_version") or said.get("modelspec.architecture", ""),
         trained_words=tuple(word.strip() for word in phrase.split(",") if word.strip()),
     )
+
+
+def _facts_of_folder(path: Path) -> _Facts:
+    try:
+        (first, *_) = pieces_of(path, "unet", half=True)
+        return _Facts(architecture=identify_folder(path).architecture, precision=_precision(first.header))
+    except FileError as error:
+        return _Facts(problem=error.problem)
 
 
 def _architecture(file: ModelFile, header: Header) -> str:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from easel.models.kind import Kind
 
+_SUFFIX = ".safetensors"
+
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """One file. Immutable: a rescan or a finished hash makes a new one.
+    """One file, or a checkpoint's folder of diffusers' layout. Immutable: a rescan makes a new one.
 
     `name` is the path below the kind's folder with "/" ("anime/dream.safetensors"), which is unique; `sha256`
     is "" until it has been computed; `size` is in bytes, `mtime` in seconds since 1970.
@@ -27,12 +29,12 @@ class ModelFile:
     @property
     def model_name(self) -> str:
         """A1111's `model_name`: the name without its ending, with "_" between folders."""
-        return self.name.rsplit(".", 1)[0].replace("/", "_")
+        return _without_ending(self.name).replace("/", "_")
 
     @property
     def stem(self) -> str:
         """The file's own name without folders and ending; what prompts and infotexts use."""
-        return self.path.stem
+        return _without_ending(self.path.name)
 
     @property
     def hash(self) -> str:
@@ -52,3 +54,8 @@ class ModelFile:
             names += [self.hash, self.sha256, f"{self.path.name} [{self.hash}]", f"{self.stem} [{self.hash}]",
                       f"{self.model_name} [{self.hash}]"]  # fmt: skip
         return tuple(dict.fromkeys(names))
+
+
+def _without_ending(name: str) -> str:
+    """A folder has none: "sdxl-base-1.0" is its whole name."""
+    return name[: -len(_SUFFIX)] if name.lower().endswith(_SUFFIX) else name

@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 import structlog
 
+from easel.models.diffusers_folder import INDEX, folder_state
 from easel.models.errors import UnknownModel
 from easel.models.hashes import Hashes
 from easel.models.index import Entry, Index
@@ -106,7 +107,12 @@ class Store:
             self._files = found
         if self._hashing:
             # The small ones first: they are known in a second.
-            new = [file.path for file in sorted(_all(found), key=lambda file: file.size) if not file.sha256]
+            # Folders of diffusers' have none: no hash names several files.
+            new = [
+                file.path
+                for file in sorted(_all(found), key=lambda file: file.size)
+                if not file.sha256 and file.path.suffix.lower() == SUFFIX and not file.path.is_dir()
+            ]
             self._hashes.compute_later(new, self._take_hashes)
         return found
 
@@ -208,6 +214,11 @@ class Store:
             # In place: os.walk does not enter what is taken out. Links to folders are not entered in any
             # case.
             folders[:] = sorted(one for one in folders if not one.startswith("."))
+            if INDEX in names and Path(here) != folder and folder == self.folder(Kind.CHECKPOINT):
+                folders.clear()  # a checkpoint of diffusers' layout: one model, not one for each of its files
+                if "\n" not in here:
+                    yield Path(here)
+                continue
             unfinished = {
                 one.lower().removesuffix(end)
                 for one in names
@@ -226,8 +237,10 @@ class Store:
 
     def _model_file(self, path: Path, name: str, kind: Kind) -> ModelFile | None:
         try:
-            status = path.stat()
             name.encode()
+            if path.is_dir() and (path / INDEX).is_file():
+                return ModelFile(path, name, kind, *folder_state(path))
+            status = path.stat()
         except (OSError, UnicodeEncodeError):
             return None
         if not os.path.isfile(path):

@@ -1,5 +1,5 @@
-"""From a model file to modules that draw. Whatever is wrong is said before anything is taken away from who
-draws now.
+"""From a model file, or a folder of diffusers', to modules that draw. Whatever is wrong is
+said before anything is taken away from who draws now.
 
 The order is: header, family, names and shapes, room in memory; only then the weights. Nothing here asks a
 hub: modules are built from the configuration in the package and filled from the one file.
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -20,23 +20,20 @@ import torch
 from easel.models import (
     Architecture,
     FileError,
-    Header,
-    Incomplete,
     ModelFile,
-    WrongKind,
     identify,
-    is_vae,
+    identify_folder,
+    is_diffusers_folder,
     read_header,
     read_sidecar,
-    small_kind,
 )
+from easel.models.cache import Reader, cache_from_environment, open_model
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.conversion import converter, text_names, to_unet, to_vae, unet_names, vae_names
 from easel.studio.engine.memory import TooLarge, available, check_room, give_back, needed
+from easel.studio.engine.parts import Part, parts_of_file, parts_of_folder, vae_part
 from easel.studio.engine.prediction import predicts_velocity
-from easel.studio.engine.skeleton import fill, nbytes, skeleton, vae_skeleton
+from easel.studio.engine.skeleton import nbytes, skeleton, vae_skeleton
 from easel.studio.engine.tokenizer import load_tokenizer
-from easel.studio.engine.weights import Weights
 from easel.studio.families import Family, family
 
 __all__ = ["TooLarge", "load_checkpoint", "load_vae"]
@@ -45,53 +42,6 @@ log = structlog.get_logger(__name__)
 
 # Told what is being done and how far it is, 0..1.
 Report = Callable[[str, float], None]
-
-
-@dataclass
-class _Part:
-    """One module to be filled: which tensors of which file it takes, and how they are renamed."""
-
-    words: str
-    module: Any
-    file: ModelFile
-    header: Header
-    names: list[str]
-    convert: Callable[[Mapping[str, torch.Tensor], Any], dict[str, torch.Tensor]]
-
-    def check(self) -> None:
-        """Raise Incomplete unless the file holds every tensor of the module, in the module's shape."""
-        empty = {name: _shape_only(self.header, name) for name in self.names}
-        if not empty:
-            raise Incomplete(self.file.name, f"it holds no {self.words}")
-        try:
-            found = self.convert(empty, self.module)
-        except (KeyError, IndexError, AttributeError, RuntimeError) as error:
-            raise Incomplete(self.file.name, f"its {self.words} cannot be understood ({error})") from None
-        wanted = {name: tuple(tensor.shape) for name, tensor in self.module.state_dict().items()}
-        missing = [name for name in wanted if name not in found]
-        if missing:
-            count = f"{len(missing)} of {len(wanted)} tensors of its {self.words}"
-            raise Incomplete(
-                self.file.name, f"{count} are missing, the first is {missing[0]}; download it again"
-            )
-        for name, shape in wanted.items():
-            have = tuple(found[name].shape)
-            if have != shape:
-                problem = f"{name} of its {self.words} is {_times(have)} where {_times(shape)} is expected"
-                raise Incomplete(self.file.name, f"{problem}; it belongs to a variant that is not known here")
-
-    def load(self, device: torch.device, dtype: torch.dtype, progress: Callable[[int], None]) -> None:
-        """Read the weights and put them into the module."""
-        with Weights(self.file.path, self.header) as weights:
-            tensors = weights.read(self.names, device=device, dtype=dtype, progress=progress)
-        converted = self.convert(tensors, self.module)
-        del tensors
-        fill(self.module, converted, device)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that are read for this part."""
-        return sum(self.header.tensors[name].nbytes for name in self.names)
 
 
 def load_checkpoint(
@@ -111,12 +61,24 @@ def load_checkpoint(
     memory.
     """
     with _nothing_left_behind(file, device):
-        header = read_header(file.path)
+        header = None if is_diffusers_folder(file.path) else read_header(file.path)
         sure = True
         if family is None:
-            identity = identify(header, name=file.name, sidecar=read_sidecar(file.path))
+            if header is None:
+                identity = identify_folder(file.path)
+            else:
+                identity = identify(header, name=file.name, sidecar=read_sidecar(file.path))
             family, sure = _family(identity.architecture), identity.sure
-        loaded = _load(file, header, vae, family, device, dtype, report)
+        bones = skeleton(family)
+        if header is None:
+            parts = parts_of_folder(file, vae, family, bones, half=dtype.itemsize <= 2)
+        else:
+            parts = parts_of_file(file, header, vae, family, bones)
+        total = _fill_all(parts, device, dtype, report)
+        tokenizers = tuple(load_tokenizer(encoder.pad_token) for encoder in family.text_encoders)
+        loaded = Checkpoint(
+            file, family, bones.unet, bones.vae, bones.text_encoders, tokenizers, device, dtype, total
+        )
         if not sure and predicts_velocity(loaded.unet):
             loaded.family = _family(Architecture.SD2_V)
         log.info("checkpoint loaded", file=file.name, family=loaded.family.name, bytes=loaded.nbytes)
@@ -136,57 +98,40 @@ def load_vae(
     Errors as above.
     """
     with _nothing_left_behind(file, device):
-        part = _vae_part(file, vae_skeleton(family))
+        part = vae_part(file, vae_skeleton(family))
         _fill_all([part], device, dtype, report)
         return part.module
 
 
-def _load(
-    file: ModelFile,
-    header: Header,
-    vae: ModelFile | None,
-    family: Family,
-    device: torch.device,
-    dtype: torch.dtype,
-    report: Report | None,
-) -> Checkpoint:
-    bones = skeleton(family)
-    parts: list[_Part] = []
-    for encoder, module in zip(family.text_encoders, bones.text_encoders, strict=True):
-        names = text_names(header.tensors, encoder.open_clip)
-        parts.append(_Part("text encoder", module, file, header, names, converter(encoder.open_clip)))
-    if vae is not None:
-        parts.append(_vae_part(vae, bones.vae))
-    else:
-        parts.append(_Part("VAE", bones.vae, file, header, vae_names(header.tensors), to_vae))
-    parts.append(_Part("UNet", bones.unet, file, header, unet_names(header.tensors), to_unet))
-    total = _fill_all(parts, device, dtype, report)
-    tokenizers = tuple(load_tokenizer(encoder.pad_token) for encoder in family.text_encoders)
-    return Checkpoint(
-        file, family, bones.unet, bones.vae, bones.text_encoders, tokenizers, device, dtype, total
-    )
-
-
-def _vae_part(file: ModelFile, module: Any) -> _Part:
-    header = read_header(file.path)
-    if not is_vae(header):
-        small = small_kind(header)
-        what, folder = (small[1], small[0]) if small else ("a checkpoint or another model", None)
-        raise WrongKind(file.name, what, folder.folder if folder else None, wanted="a VAE")
-    return _Part("VAE", module, file, header, vae_names(header.tensors), to_vae)
-
-
-def _fill_all(parts: list[_Part], device: torch.device, dtype: torch.dtype, report: Report | None) -> int:
+def _fill_all(parts: list[Part], device: torch.device, dtype: torch.dtype, report: Report | None) -> int:
     """Check every part, then whether they fit, then load them. Returns the bytes they take."""
     for part in parts:
         part.check()
     weights = sum(nbytes(part.module, dtype) for part in parts)
-    largest = max(part.header.tensors[name].nbytes for part in parts for name in part.names)
-    check_room(parts[-1].file.name, weights, largest, device)
+    check_room(parts[-1].name, weights, max(part.largest for part in parts), device)
     progress = _Share(sum(part.nbytes for part in parts), report)
-    for part in parts:
-        part.load(device, dtype, progress.add)
+    with _open_all(parts) as readers:
+        for part in parts:
+            part.load(readers, device, dtype, progress.add)
     return weights
+
+
+@contextmanager
+def _open_all(parts: list[Part]) -> Iterator[dict[Path, Reader]]:
+    """Every file of the parts, opened once, so that each is read and copied into the cache once."""
+    readers: dict[Path, Reader] = {}
+    whole = False
+    try:
+        cache = cache_from_environment()
+        for part in parts:
+            for piece, _ in part.pieces:
+                if piece.path not in readers:
+                    readers[piece.path] = open_model(piece.path, cache)
+        yield readers
+        whole = True
+    finally:
+        for reader in readers.values():
+            reader.close(whole=whole)
 
 
 class _Share:
@@ -241,11 +186,3 @@ def _plain(error: Exception, file: ModelFile, device: torch.device) -> FileError
 
 def _family(architecture: Architecture) -> Family:
     return family(architecture)
-
-
-def _shape_only(header: Header, name: str) -> torch.Tensor:
-    return torch.empty(header.tensors[name].shape, device="meta")
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "a single number"

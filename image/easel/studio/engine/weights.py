@@ -2,24 +2,27 @@
 
 The file is read with ordinary reads, not mapped into memory: on network storage a mapped file is read page by
 page (the same file took 16 minutes against one), and a mapped file that is cut short while it is read kills
-the process, where a short read is an error message. Several threads read at once; each tensor is converted
-right after it was read, so that at no time there is more in memory than what was asked for and one tensor per
-thread.
+the process, where a short read is an error message. The file is cut into stretches on page boundaries;
+several threads read them, each with one call of the kernel that scatters a stretch straight into the tensors it
+holds. Only what has to be converted passes through a thread's own scratch memory, so that at no time there is
+more in memory than what was asked for and one stretch per thread.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
 import torch
 
-from easel.models import CutShort, FileError, Header, Incomplete, MissingFile
+from easel.models import FileError, Header, Incomplete
+from easel.models.cache import Reader, open_model
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -32,11 +35,11 @@ DTYPES = {
     "F8_E4M3": torch.float8_e4m3fn,
     "F8_E5M2": torch.float8_e5m2,
 }
-# One read call of the kernel moves at most 2 GiB.
-_READ = 1 << 30
-# Bytes that are read and then converted at a time; a processor's cache holds them.
-_PIECE = 1 << 20
-THREADS = 4
+# Bytes read by one call. From this machine's disk or memory: what a processor's cache holds between being
+# read and being converted, a whole block of the cache's checksums. From network storage: enough to keep a stream
+# busy while others wait for their first byte.
+NEAR, FAR = 1 << 20, 8 << 20
+THREADS, FAR_THREADS = 4, 16
 
 Progress = Callable[[int], None]
 
@@ -53,21 +56,47 @@ def memory_format(dimensions: int, device: torch.device) -> torch.memory_format:
     return torch.contiguous_format
 
 
-class Weights:
-    """An open safetensors file whose header was read before. Use as a context manager."""
+@dataclass(slots=True)
+class _Tensor:
+    """One tensor on its way.
 
-    def __init__(self, path: Path, header: Header, *, threads: int = THREADS) -> None:
-        self._name = path.name
-        self._header = header
-        self._threads = max(1, min(threads, os.cpu_count() or 1))
+    `memory` is its own memory, to read into; None where what is read has to be converted or moved first. Then
+    it goes to `flat`, piece by piece. One that is `staged` has that made for it with its first piece, as the
+    file has it, and is turned into `found` with its last.
+    """
+
+    name: str
+    begin: int
+    end: int
+    found: torch.Tensor
+    stored: torch.dtype
+    staged: bool
+    memory: memoryview | None
+    left: int
+    flat: torch.Tensor | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Weights:
+    """An open safetensors file whose header was read before. Use as a context manager.
+
+    `reader` is the open file, which stays open; without it the file at `path` is opened as it is.
+    """
+
+    def __init__(
+        self, path: Path, header: Header, *, threads: int | None = None, reader: Reader | None = None
+    ) -> None:
+        self._name, self._header = path.name, header
+        self._own = reader is None
+        self._reader = reader if reader is not None else open_model(path)
+        if threads is None:
+            # Who reads from afar waits; who reads from memory computes.
+            threads = FAR_THREADS if self._reader.far else min(THREADS, os.cpu_count() or 1)
+        self._threads = max(1, threads)
+        self._step = FAR if self._reader.far else NEAR
         self._scratch = threading.local()
-        try:
-            self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by __exit__
-        except OSError as error:
-            raise MissingFile(self._name, f"cannot be read ({error.strerror})") from error
-        size = os.fstat(self._file.fileno()).st_size
-        if size != header.file_bytes:
-            self._file.close()
+        if self._reader.size != header.file_bytes:
+            self.__exit__(FileError, None, None)
             raise FileError(self._name, "the file changed while it was being loaded; try again")
 
     def __enter__(self) -> Weights:
@@ -76,7 +105,8 @@ class Weights:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        if self._own:
+            self._reader.close(whole=kind is None)
 
     def read(
         self,
@@ -88,22 +118,26 @@ class Weights:
     ) -> dict[str, torch.Tensor]:
         """The tensors called `names`, as `dtype` on `device`, in the layout of `memory_format`.
 
-        `progress` is told the bytes of each tensor, from any thread. Raises CutShort if the file ends early
+        `progress` is told the bytes as they come, from any thread. Raises CutShort if the file ends early
         and Incomplete for a tensor stored as something that is no weight.
         """
         wanted = sorted(names, key=lambda name: self._header.tensors[name].begin)
+        tensors = [self._prepare(name, device, dtype) for name in wanted]
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="weights")
         try:
-            futures = [pool.submit(self._one, name, device, dtype, progress) for name in wanted]
-            return {name: future.result() for name, future in zip(wanted, futures, strict=True)}
+            futures = [
+                pool.submit(self._stretch, begin, end, inside, device, progress)
+                for begin, end, inside in self._stretches([one for one in tensors if one.end > one.begin])
+            ]
+            for future in futures:
+                future.result()
         finally:
             # On an error the reads that have not begun are dropped, and those under way are waited for.
             pool.shutdown(wait=True, cancel_futures=True)
             self._scratch = threading.local()
+        return {one.name: one.found for one in tensors}
 
-    def _one(
-        self, name: str, device: torch.device, dtype: torch.dtype, progress: Progress | None
-    ) -> torch.Tensor:
+    def _prepare(self, name: str, device: torch.device, dtype: torch.dtype) -> _Tensor:
         info = self._header.tensors[name]
         stored = DTYPES.get(info.dtype)
         if stored is None:
@@ -112,48 +146,95 @@ class Weights:
             )
         layout = memory_format(len(info.shape), device)
         found = torch.empty(info.shape, dtype=dtype, device=device, memory_format=layout)
-        if stored == dtype and device.type == "cpu":
-            self._fill(found.view(-1), info.begin)
-        elif layout == torch.contiguous_format:
-            # In pieces that stay in the processor's cache between being read and being converted.
-            flat, step = found.view(-1), _PIECE // stored.itemsize
-            for start in range(0, info.numel, step):
-                piece = flat[start : start + step]
-                place = info.begin + start * stored.itemsize
-                piece.copy_(self._fill(self._borrow(piece.numel(), stored, device), place))
-        else:
-            # The device turns it round; main memory holds it as the file does.
-            whole = self._fill(self._borrow(info.numel, stored, device), info.begin)
-            found.copy_(whole.view(info.shape))
-        if progress is not None:
-            progress(info.nbytes)
-        return found
+        # The device turns it round, so that main memory never holds it twice; and numbers that lie across the
+        # bounds of stretches are put together first.
+        staged = layout != torch.contiguous_format or info.begin % stored.itemsize != 0
+        flat = None if staged else found.view(-1)
+        memory = _bytes(flat) if flat is not None and device.type == "cpu" and dtype == stored else None
+        return _Tensor(name, info.begin, info.end, found, stored, staged, memory, info.nbytes, flat)
 
-    def _borrow(self, count: int, stored: torch.dtype, device: torch.device) -> torch.Tensor:
-        """This thread's scratch memory for `count` numbers as the file stores them."""
-        size = count * stored.itemsize
+    def _stretches(self, tensors: list[_Tensor]) -> Iterator[tuple[int, int, list[_Tensor]]]:
+        """Stretches of the file that hold wanted bytes, each with the tensors in it, in the file's order."""
+        index, step, size = 0, self._step, self._reader.size
+        place = 0
+        while index < len(tensors):
+            place = max(place, tensors[index].begin // step * step)
+            end = min(place + step, size)
+            last = index
+            while last < len(tensors) and tensors[last].begin < end:
+                last += 1
+            inside = tensors[index:last]
+            if self._reader.checked:
+                yield place, end, inside
+            else:
+                yield max(place, inside[0].begin), min(end, inside[-1].end), inside
+            # The last one may go on in the next stretch.
+            index = last - 1 if inside[-1].end > end else last
+            place = end
+
+    def _stretch(
+        self, begin: int, end: int, inside: list[_Tensor], device: torch.device, progress: Progress | None
+    ) -> None:
+        """Read one stretch, and convert what was not read straight into its place."""
+        scratch = self._borrow(end - begin, device)
+        own = _bytes(scratch)
+        buffers: list[memoryview] = []
+        place = begin
+        pieces: list[tuple[_Tensor, int, int]] = []
+        for one in inside:
+            first, last = max(one.begin, begin), min(one.end, end)
+            if first > place:
+                buffers.append(own[place - begin : first - begin])
+            if one.memory is not None:
+                buffers.append(one.memory[first - one.begin : last - one.begin])
+            else:
+                buffers.append(own[first - begin : last - begin])
+            pieces.append((one, first, last))
+            place = last
+        if place < end:
+            buffers.append(own[place - begin : end - begin])
+        self._reader.readv(buffers, begin)
+        for one, first, last in pieces:
+            if one.memory is None:
+                self._convert(one, scratch[first - begin : last - begin], first)
+            with one.lock:
+                one.left -= last - first
+                complete = one.left == 0
+            if complete and one.staged and one.flat is not None:
+                one.found.copy_(one.flat.view(one.stored).view(one.found.shape))
+                one.flat = None
+            if progress is not None:
+                progress(last - first)
+
+    def _convert(self, one: _Tensor, piece: torch.Tensor, first: int) -> None:
+        """Bytes of the file, in scratch memory, to their place in the tensor."""
+        if one.staged:
+            with one.lock:
+                if one.flat is None:
+                    one.flat = torch.empty(one.end - one.begin, dtype=torch.uint8, device=one.found.device)
+            one.flat[first - one.begin : first - one.begin + piece.numel()].copy_(piece)
+            return
+        assert one.flat is not None  # noqa: S101 - only staged ones begin without
+        if piece.storage_offset() % one.stored.itemsize:
+            # A stretch begins where its first tensor does, which may be an odd place for the next one.
+            piece = piece.clone()
+        start = (first - one.begin) // one.stored.itemsize
+        numbers = piece.view(one.stored)
+        one.flat[start : start + numbers.numel()].copy_(numbers)
+
+    def _borrow(self, size: int, device: torch.device) -> torch.Tensor:
+        """This thread's scratch memory, of `size` bytes."""
         scratch: torch.Tensor | None = getattr(self._scratch, "memory", None)
         if scratch is None or scratch.numel() < size:
             # Pinned, a GPU fetches it without another copy on the way.
-            pinned = device.type == "cuda"
             self._scratch.memory = scratch = torch.empty(
-                max(size, _PIECE), dtype=torch.uint8, pin_memory=pinned
+                max(size, self._step), dtype=torch.uint8, pin_memory=device.type == "cuda"
             )
-        return scratch[:size].view(stored)
+        return scratch[:size]
 
-    def _fill(self, target: torch.Tensor, place: int) -> torch.Tensor:
-        """Read the file's bytes from `place` on into `target`, which is flat and in main memory."""
-        size = target.numel() * target.itemsize
-        if size == 0:
-            return target
-        buffer = memoryview(cast("Buffer", target.view(torch.uint8).numpy()))
-        done = 0
-        while done < size:
-            try:
-                got = os.preadv(self._file.fileno(), [buffer[done : done + _READ]], place + done)
-            except OSError as error:
-                raise MissingFile(self._name, f"reading it failed ({error.strerror}); try again") from error
-            if got == 0:
-                raise CutShort(self._name, place + done, self._header.file_bytes)
-            done += got
-        return target
+
+def _bytes(tensor: torch.Tensor) -> memoryview:
+    """The memory of a flat tensor in main memory."""
+    if not tensor.numel():
+        return memoryview(b"")
+    return memoryview(cast("Buffer", tensor.view(torch.uint8).numpy()))
