@@ -11,6 +11,8 @@ COMMANDS = {
     "sleep": ("scripts.sleep", "Put an endpoint to sleep."),
     "token": ("scripts.tokens", "Give, list and take back tokens."),
     "models": ("scripts.models", "Bring models in, list, check and remove them."),
+    "upload": ("scripts.upload", "Send models to an endpoint, over any number of interruptions."),
+    "files": ("scripts.files", "List, fetch, send and remove an endpoint's models and pictures."),
     "logs": ("scripts.logs", "Show what endpoints, gateway and Caddy log."),
     "new": ("scripts.new", "Write a team's stack file."),
     "clone": ("scripts.clone", "Copy an endpoint, in one team's stack file or into another's."),

@@ -118,6 +118,10 @@ class Door:
         """Take a token back."""
         self._ask("DELETE", f"/api/tokens/{_quoted(endpoint)}/{_quoted(name)}")
 
+    def new_pass(self, endpoint: str) -> dict[str, Any]:
+        """A key for the endpoint's own door as its operator, for an hour: `{"token", "url", "expires"}`."""
+        return dict(self._ask("POST", f"/api/endpoints/{_quoted(endpoint)}/pass"))
+
     def wake(self, endpoint: str) -> None:
         """Have an endpoint awake."""
         self._ask("POST", f"/api/endpoints/{_quoted(endpoint)}/wake")

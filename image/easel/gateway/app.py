@@ -16,12 +16,15 @@ from easel.gateway import pages
 from easel.gateway.console import ConsolePages
 from easel.gateway.door import Door
 from easel.gateway.errors import TokenConflict, TokenRefused, UnknownEndpoint
+from easel.gateway.member_door import MemberDoor
 from easel.gateway.operator_api import CONSOLE_HEADER, OperatorApi
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def app(door: Door, api: OperatorApi, console: ConsolePages, operator_token: str) -> Starlette:
+def app(
+    door: Door, members: MemberDoor, api: OperatorApi, console: ConsolePages, operator_token: str
+) -> Starlette:
     """The ASGI application."""
 
     def operator(handler: Handler) -> Handler:
@@ -57,6 +60,9 @@ def app(door: Door, api: OperatorApi, console: ConsolePages, operator_token: str
         Route("/auth/{endpoint}", door.auth),
         Route("/door/{endpoint}/signin", door.sign_in, methods=["GET", "POST"]),
         Route("/door/{endpoint}/waking", door.waking),
+        Route("/door/{endpoint}/member", through_caddy(members.depart)),
+        Route("/door/{endpoint}/member/callback", through_caddy(members.arrive)),
+        Route("/door/{endpoint}/signout", through_caddy(members.sign_out), methods=["GET", "POST"]),
     ]
     shared: list[tuple[str, Handler, str]] = [
         ("/api/status", api.get_status, "GET"),
@@ -65,6 +71,7 @@ def app(door: Door, api: OperatorApi, console: ConsolePages, operator_token: str
         ("/api/tokens/{endpoint}/{name}", api.delete_token, "DELETE"),
         ("/api/events", api.get_events, "GET"),
         ("/api/logs/{endpoint}/{replica}", api.get_logs, "GET"),
+        ("/api/endpoints/{endpoint}/pass", api.post_pass, "POST"),
         ("/api/endpoints/{endpoint}/wake", api.post_wake, "POST"),
         ("/api/endpoints/{endpoint}/sleep", api.post_sleep, "POST"),
     ]

@@ -1,5 +1,5 @@
-"""Who asks: a token in a link, `Authorization: Bearer`, Basic with the token as password, a session, or
-nobody."""
+"""Who asks: a token in a link, `Authorization: Bearer`, Basic with the token as password, a session of either or of a
+member, or nobody."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from easel.gateway.attempts import Attempts, network
+from easel.gateway.membership import Members
+from easel.gateway.passes import OPERATOR, Passes
 from easel.gateway.paths import Ask, local_path
-from easel.gateway.sessions import ANONYMOUS, Session, Sessions
+from easel.gateway.sessions import ANONYMOUS, Session, Sessions, ended_cookie
 from easel.gateway.tokens import PREFIX, Tokens
 
 _PRIVATE = (
@@ -30,6 +32,7 @@ class Caller:
     api: bool
     anonymous: bool = False
     cookie: str | None = None
+    member: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Identity:
         self._tokens = tokens
         self._sessions = sessions
         self._attempts = attempts
+        self._passes = Passes(secret)
 
     def who(self, endpoint: str, ask: Ask, *, public: bool) -> Caller | Refusal | Entrance:
         """The caller of `ask`, or what to answer instead of passing it on."""
@@ -73,7 +77,10 @@ class Identity:
             if reason := _foreign(ask):
                 return Refusal(403, reason)
             cookie = self._cookie(endpoint, ask, session) if session.stale else None
-            return Caller(session.user, api=False, anonymous=session.token == ANONYMOUS, cookie=cookie)
+            anonymous = session.token == ANONYMOUS
+            return Caller(
+                session.user, api=False, anonymous=anonymous, cookie=cookie, member=session.member
+            )
         if public:
             return self._anonymous(endpoint, ask)
         return Refusal(401, _PRIVATE, first=True)
@@ -88,6 +95,17 @@ class Identity:
             endpoint, ask.headers.get("cookie", ""), public=public, secure=ask.secure
         )
         return self._open(endpoint, ask, plaintext.strip(), local_path(target), session)
+
+    def welcome(self, endpoint: str, ask: Ask, member: str, members: Members, target: str) -> Entrance:
+        """Somebody whom the identity provider vouched for."""
+        session = self._sessions.welcome(endpoint, member, members)
+        return Entrance(local_path(target), self._cookie(endpoint, ask, session))
+
+    def leave(self, endpoint: str, ask: Ask) -> Entrance | Refusal:
+        """Somebody signs out, in this browser and of this endpoint. No other site's page may ask for it."""
+        if reason := _foreign(ask):
+            return Refusal(403, reason)
+        return Entrance("/", ended_cookie(endpoint, secure=ask.secure))
 
     def _enter(self, endpoint: str, ask: Ask, link: str, session: Session | None) -> Entrance | Refusal:
         return self._open(endpoint, ask, link, without_token(ask), session)
@@ -105,6 +123,8 @@ class Identity:
 
     def _credentials(self, endpoint: str, ask: Ask, authorization: str) -> Caller | Refusal:
         plaintext = _plaintext(authorization)
+        if plaintext and self._passes.opens(endpoint, plaintext):
+            return Caller(OPERATOR, api=True)
         token = self._tokens.check(endpoint, plaintext) if plaintext else None
         if token is None:
             return self._failed(ask, f"the token in `Authorization` {_INVALID}")

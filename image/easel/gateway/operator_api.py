@@ -20,6 +20,8 @@ from easel.gateway.config import CONSOLE
 from easel.gateway.errors import TokenConflict, TokenRefused, UnknownEndpoint
 from easel.gateway.fleet import Fleet
 from easel.gateway.links import Links
+from easel.gateway.membership import is_member
+from easel.gateway.passes import LASTS, Passes
 from easel.gateway.tokens import Token, Tokens
 
 # By this the `easel` command knows that it asked a console, and not an endpoint that answers anything.
@@ -34,21 +36,26 @@ class OperatorApi:
 
     def __init__(
         self, fleets: Mapping[str, Fleet], backend: Backend, tokens: Tokens, links: Links,
-        url: Callable[[str], str],
+        url: Callable[[str], str], passes: Passes,
     ) -> None:  # fmt: skip
         self._fleets = fleets
         self._backend = backend
         self._tokens = tokens
         self._links = links
         self._url = url
+        self._passes = passes
 
-    def status(self) -> dict[str, Any]:
-        """`GET /api/status`. Times are Unix seconds."""
-        return {"console": self._place(CONSOLE), "endpoints": [self._endpoint(name) for name in self._fleets]}
+    def status(self, *, links: bool = True) -> dict[str, Any]:
+        """`GET /api/status`. Times are Unix seconds. Without `links` for who may look only: a link opens."""
+        console, endpoints = self._place(CONSOLE), [self._endpoint(name) for name in self._fleets]
+        if not links:
+            for place in (console, *endpoints):
+                place["link"] = None
+        return {"console": console, "endpoints": endpoints}
 
     async def get_status(self, request: Request) -> Response:
         """`GET /api/status`."""
-        return pages.data(self.status())
+        return pages.data(self.status(links=not by_member(request)))
 
     async def get_tokens(self, request: Request) -> Response:
         """`GET /api/tokens?endpoint=`."""
@@ -93,6 +100,13 @@ class OperatorApi:
         return PlainTextResponse(
             await self._backend.logs(endpoint, replica, tail), headers={"Cache-Control": "no-store"}
         )
+
+    async def post_pass(self, request: Request) -> Response:
+        """`POST /api/endpoints/{endpoint}/pass`: a key for the endpoint's own door, as its operator."""
+        name = request.path_params["endpoint"]
+        self._fleet(name)
+        ends = time.time() + LASTS
+        return pages.data({"token": self._passes.issue(name), "url": self._url(name), "expires": ends}, 201)
 
     async def post_wake(self, request: Request) -> Response:
         """`POST /api/endpoints/{endpoint}/wake`."""
@@ -144,6 +158,11 @@ class OperatorApi:
                 f"there is no endpoint {endpoint!r}; there is: {', '.join(self._fleets) or 'none'}"
             )
         return fleet
+
+
+def by_member(request: Request) -> bool:
+    """Whether a member asks, who may look only. Caddy wrote the header and dropped the caller's own."""
+    return is_member(request.headers.get("x-easel-user", ""))
 
 
 def moment(expires: object, now: float) -> float | None:

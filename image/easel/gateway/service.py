@@ -12,13 +12,18 @@ import uvicorn
 from easel.gateway.app import app
 from easel.gateway.attempts import Attempts
 from easel.gateway.backend import Backend
+from easel.gateway.client_secret import ClientSecret
+from easel.gateway.config import Team
 from easel.gateway.console import ConsolePages
 from easel.gateway.door import Door
 from easel.gateway.fleet import Fleet
 from easel.gateway.identity import Identity
 from easel.gateway.links import Links
+from easel.gateway.member_door import MemberDoor
 from easel.gateway.operator_api import OperatorApi
+from easel.gateway.passes import Passes
 from easel.gateway.sessions import Sessions
+from easel.gateway.sign_on import SignOn
 from easel.gateway.tokens import Tokens
 
 
@@ -35,18 +40,23 @@ class Service:
 
     `secret` signs sessions, `key` is Caddy's, `operator_token` the operator's; `address` is where it will
     listen;
-    `url` gives the public address of an endpoint or the console, `team` the team's name.
+    `url` gives the public address of an endpoint or the console, `team` the team as it is configured now.
     """
 
     def __init__(
         self, secret: str, key: str, operator_token: str, address: str, *,
         fleets: Mapping[str, Fleet], backend: Backend, tokens: Tokens, links: Links,
-        url: Callable[[str], str], team: Callable[[], str],
+        url: Callable[[str], str], team: Callable[[], Team], client_secret: ClientSecret,
     ) -> None:  # fmt: skip
-        identity = Identity(secret, tokens, Sessions(secret, tokens), Attempts())
-        api = OperatorApi(fleets, backend, tokens, links, url)
+        identity = Identity(
+            secret, tokens, Sessions(secret, tokens, lambda: team().members), Attempts()
+        )
+        sign_on = SignOn(secret, team, client_secret, backend.events)
+        members = MemberDoor(identity, sign_on, url)
+        api = OperatorApi(fleets, backend, tokens, links, url, Passes(secret))
         routes = app(
-            Door(key, identity, fleets.get, address), api, ConsolePages(api, backend, team), operator_token
+            Door(key, identity, members, fleets.get, address), members, api,
+            ConsolePages(api, backend, lambda: team().team), operator_token,
         )
         self._server = _Server(
             uvicorn.Config(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from fastapi import FastAPI
 
+from easel.studio.files.quota import quota_of
 from easel.studio.studio import Studio
 
 
@@ -11,9 +14,12 @@ def create_app(studio: Studio) -> FastAPI:
     """The whole studio over HTTP. Imports FastAPI and Gradio, which takes seconds."""
     from easel.studio.api import create_api
     from easel.studio.api.edge import Edge
+    from easel.studio.files.routes import Files
     from easel.studio.ui import mount
 
     app = create_api(studio)
+    files = Files(studio.engine.store, studio.outputs, studio.activity, quota=quota_of(os.environ))
+    app.router.routes.extend(files.routes())
     mount(app, studio)
     app.add_middleware(Edge)
     return app

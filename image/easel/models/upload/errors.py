@@ -1,0 +1,59 @@
+"""What can go wrong while somebody sends a model. Every message says what, where, and what to do next."""
+
+from __future__ import annotations
+
+from easel.models.errors import FileError, ModelError, gigabytes
+
+
+class UnknownUpload(ModelError):
+    """There is no such upload of this person: cancelled, expired, or never begun."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no such upload: it was cancelled or has expired; begin it again")
+
+
+class UploadFailed(FileError):
+    """The upload ended in a refusal some time ago; `problem` is what was said then."""
+
+
+class UploadBusy(FileError):
+    """Somebody else writes to this upload, or to the name that it will have. Try again in a moment."""
+
+
+class WrongOffset(FileError):
+    """The bytes sent do not begin where the upload stands."""
+
+    def __init__(self, name: str, sent: int, stands: int) -> None:
+        super().__init__(name, f"the bytes begin at {sent}, but the upload stands at {stands}: go on there")
+        self.stands = stands
+
+
+class AlreadyThere(FileError):
+    """The very same file is in the store. `path` is where, below `models`."""
+
+    def __init__(self, name: str, path: str, sha256: str) -> None:
+        super().__init__(name, f"the same file is there already, as {path}")
+        self.path, self.sha256 = path, sha256
+
+
+class OverQuota(FileError):
+    """The team's models would take more than its quota. All in bytes."""
+
+    def __init__(self, name: str, size: int, used: int, quota: int) -> None:
+        super().__init__(
+            name,
+            f"it has {gigabytes(size)}, but of the team's quota of {gigabytes(quota)} for models "
+            f"{gigabytes(max(0, quota - used))} are left: remove models that nobody uses "
+            "(`easel files rm`), or raise `storage.quota` in the stack file",
+        )
+        self.size, self.used, self.quota = size, used, quota
+
+
+class TooManyUploads(ModelError):
+    """One person has too many uploads under way."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"you have {most} unfinished uploads already: finish or cancel one of them first; "
+            "what is left alone expires"
+        )

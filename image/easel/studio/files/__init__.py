@@ -1,0 +1,1 @@
+"""Files of an endpoint over HTTP: models and pictures listed, fetched, sent and removed."""

@@ -1,0 +1,171 @@
+"""No path leads out of its root, and nobody reaches what is another's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from easel.models import Store
+from easel.studio.files.caller import Caller
+from easel.studio.files.places import BadPath, NoSuchFile, NotYours, Places, parts_of
+from easel.studio.outputs import Outputs
+from tests.studio.files.conftest import model
+
+ADA = Caller.of({"x-easel-user": "ada"})
+OPERATOR = Caller.of({"x-easel-user": "@operator"})
+
+# What people try: steps up, other slashes, letters that turn into them, hidden names, bytes that end names.
+_PARTS = st.one_of(
+    st.sampled_from(
+        [
+            "..",
+            ".",
+            "",
+            "models",
+            "outputs",
+            "Lora",
+            "style.safetensors",
+            "secret",
+            ".easel",
+            "etc",
+            "link",
+            "folderlink",
+            "%2e%2e",
+            "..%2f",
+            "\u2025",
+            "\uff0f",
+            "a\uff0f..",
+            "..\\",
+            "\0",
+            "x\0",
+            "C:",
+            "~",
+            ".. ",
+            "..\u200f",
+            "...",
+            "..;",
+            "\ud800",
+            "‥/",
+            "．．",
+        ]
+    ),
+    st.text(max_size=8),
+)
+_PATHS = st.builds("/".join, st.lists(_PARTS, max_size=6))
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
+    """A store and pictures, secrets around them, and links that lead to those."""
+    top = tmp_path_factory.mktemp("top")
+    model(top / "models" / "Lora" / "style.safetensors")
+    model(top / "models" / ".easel" / "secret.safetensors")
+    model(top / "models" / "Stable-diffusion" / "base.safetensors")
+    (top / "secret").write_text("secret")
+    os.symlink(top / "secret", top / "models" / "Lora" / "link")
+    os.symlink(top, top / "models" / "Lora" / "folderlink")
+    os.symlink(top / "models" / ".easel", top / "models" / "Lora" / "within")
+    os.symlink("loop", top / "models" / "Lora" / "loop")
+    outputs = Outputs(top / "outputs" / "studio")
+    outputs.save("ada", b"\x89PNG ada", 1)
+    outputs.save("bob", b"\x89PNG bob", 2)
+    (outputs.owned("ada") / "options.json").write_text("{}")
+    os.symlink(outputs.owned("bob"), outputs.owned("ada") / "bobs")
+    return Places(Store(top / "models", hashing=False), outputs)
+
+
+@given(path=_PATHS)
+@example(path="models/Lora/../../secret")
+@example(path="models/Lora/link")
+@example(path="models/Lora/folderlink/secret")
+@example(path="models/Lora/within/secret.safetensors")
+@example(path="models/Lora/loop")
+@example(path="outputs/bobs")
+@example(path="outputs/../../secret")
+@example(path="/etc/passwd")
+@example(path="models/.easel/secret.safetensors")
+@example(path="models/Lora/" + "x/" * 3000)
+def test_no_path_leads_out(places: Places, path: str) -> None:
+    """Whatever is asked for, what is found lies below the caller's own root and is no hidden file."""
+    try:
+        found = places.find(ADA, path)
+    except (BadPath, NoSuchFile, NotYours):
+        return
+    store, outputs = places._store.root, places._outputs.owned("ada")
+    roots = {"models": store, "outputs": outputs, "": store}
+    assert found.real.is_relative_to(roots[found.root])
+    below = found.real.relative_to(roots[found.root]).parts
+    assert not any(part.startswith(".") for part in below)
+    assert found.root != "outputs" or "bob" not in str(found.real.relative_to(outputs))
+
+
+@given(path=_PATHS)
+def test_the_parts_of_a_path_are_names(path: str) -> None:
+    """A path is taken as plain names or not at all."""
+    try:
+        parts = parts_of(path)
+    except BadPath:
+        return
+    for part in parts:
+        assert part not in ("", ".", "..")
+        assert not part.startswith(".")
+        assert not set(part) & set("/\\\0")
+
+
+def test_what_is_there_is_found(places: Places) -> None:
+    """The checks refuse no honest path."""
+    assert places.find(ADA, "models/Lora/style.safetensors").item.size > 0
+    assert places.find(ADA, "/models/Lora/").item.folder
+    shown = [item.path for item in places.entries(ADA, places.find(ADA, "models/Lora"))]
+    assert shown == ["models/Lora/style.safetensors"]
+    assert [item.path for item in places.entries(ADA, places.find(ADA, "models"))] == [
+        "models/Lora",
+        "models/Stable-diffusion",
+    ]
+
+
+def test_pictures_are_their_owners(places: Places) -> None:
+    """One person's `outputs` are that person's; the operator's are everybody's, settings nobody's."""
+    (day,) = places.entries(ADA, places.find(ADA, "outputs"))
+    (picture,) = places.entries(ADA, places.find(ADA, day.path))
+    assert places.find(ADA, picture.path).real.read_bytes() == b"\x89PNG ada"
+    people = list(places.entries(OPERATOR, places.find(OPERATOR, "outputs")))
+    assert len(people) == 2
+    for name in ("options.json", "bobs"):
+        with pytest.raises(NoSuchFile):
+            places.find(ADA, f"outputs/{name}")
+
+
+@pytest.mark.parametrize(
+    ("user", "operator", "member"),
+    [
+        ("@operator", True, True),
+        ("ada", False, True),
+        ("ada/browser", False, True),
+        ("anonymous", False, False),
+        ("anonymous/x", False, False),
+        ("local", False, True),
+        ("operator", False, True),
+        ("", True, True),
+    ],
+)
+def test_who_is_who(user: str, operator: bool, member: bool) -> None:
+    """Only the gateway's word makes an operator, which no token can be called; strangers are no members."""
+    caller = Caller.of({"x-easel-user": user} if user else {})
+    assert (caller.operator, caller.member) == (operator, member)
+
+
+def test_a_folder_of_a_kind_may_lie_elsewhere(tmp_path: Path) -> None:
+    """A1111's whole folder may be linked in; below it no link leads on."""
+    model(tmp_path / "a1111" / "style.safetensors")
+    (tmp_path / "models").mkdir()
+    os.symlink(tmp_path / "a1111", tmp_path / "models" / "Lora")
+    os.symlink(tmp_path, tmp_path / "a1111" / "up")
+    places = Places(Store(tmp_path / "models", hashing=False), Outputs(tmp_path / "outputs"))
+    assert places.find(ADA, "models/Lora/style.safetensors").item.size > 0
+    with pytest.raises(NoSuchFile):
+        places.find(ADA, "models/Lora/up")
