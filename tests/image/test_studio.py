@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -38,12 +39,13 @@ def files(image: str) -> Iterator[Path]:
         yield root
 
 
-def test_it_draws_a_starter_picture(image: str, files: Path) -> None:
-    """As uid 1000, on a read-only root, nothing mounted, nothing fetched: the starter is in the image."""
+def test_it_draws_a_starter_picture(image: str, files: Path, tmp_path: Path) -> None:
+    """As uid 1000, on a read-only root, nothing fetched: the starter is in the image, pictures are mounted."""
+    os.chown(tmp_path, 1000, 1000)
     port = containers.free_port()
     command = [*containers.settings(image)["config"]["Cmd"]]
     command[command.index("--port") + 1] = str(port)
-    running = containers.start(files, image, command, {}, OMP_NUM_THREADS="1")
+    running = containers.start(files, image, command, {tmp_path: "/easel/outputs"}, OMP_NUM_THREADS="1")
     try:
         _wait_until_ready(running, port)
         asked = {"prompt": "a red circle on blue", "steps": 4, "seed": 1, "width": 64, "height": 64}
