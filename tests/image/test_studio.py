@@ -40,7 +40,7 @@ def files(image: str) -> Iterator[Path]:
 
 
 def test_it_draws_a_starter_picture(image: str, files: Path, tmp_path: Path) -> None:
-    """As uid 1000, on a read-only root, nothing fetched: the starter is in the image, pictures are mounted."""
+    """As uid 1000, on a read-only root, nothing fetched: the starter is in the image."""
     os.chown(tmp_path, 1000, 1000)
     port = containers.free_port()
     command = [*containers.settings(image)["config"]["Cmd"]]
