@@ -205,6 +205,27 @@ def _site(plan: Plan, site: Site) -> str:
 				{door}
 			}}
 		}}
+		@member path /easel/member
+		handle @member {{
+			rewrite * /door/{site.name}/member
+			reverse_proxy {plan.gateway} {{
+				{door}
+			}}
+		}}
+		@callback path /easel/member/callback
+		handle @callback {{
+			rewrite * /door/{site.name}/member/callback
+			reverse_proxy {plan.gateway} {{
+				{door}
+			}}
+		}}
+		@signout path /easel/signout
+		handle @signout {{
+			rewrite * /door/{site.name}/signout
+			reverse_proxy {plan.gateway} {{
+				{door}
+			}}
+		}}
 
 		handle {{
 			# In this order: Caddy would sort them otherwise, and rewrite before it asks.

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from easel.gateway.cloud import Budget, Container, Instances, Link
 from easel.gateway.errors import ConfigError
+from easel.gateway.membership import Members
 
 CONSOLE = "console"
 _RESERVED = {CONSOLE, "team"}
@@ -106,6 +107,9 @@ class Team(_Read):
     console: Console = Console(port=7859)
     acme: Acme = Acme(email=None)
     budget: Budget | None = None
+    # Single sign-on; without it people enter by link.
+    members: Members | None = None
+    region: str | None = None
     # None: every endpoint that has a file.
     endpoints: list[str] | None = None
 

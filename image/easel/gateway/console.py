@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -14,11 +15,14 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 
 from easel.gateway import pages
 from easel.gateway.backend import Backend
-from easel.gateway.operator_api import OperatorApi
+from easel.gateway.operator_api import OperatorApi, by_member
+from easel.gateway.paths import Ask
 
 _STATIC = Path(__file__).parent / "static"
 _FILES = {"console.css": "text/css", "console.js": "text/javascript"}
 _EVENTS_SHOWN = 8
+# What members see of the console, as it is written: no other spelling counts.
+_SHOWN = re.compile(r"/|/live|/static/[a-z.]+|/api/(status|events)")
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -45,14 +49,17 @@ class ConsolePages:
     async def index(self, request: Request) -> Response:
         """The page."""
         now = time.time()
-        tokens = [{**token, **_words(token, now)} for token in self._api.tokens(None)]
+        operator = not by_member(request)
+        tokens = [{**token, **_words(token, now)} for token in self._api.tokens(None) if operator]
         # Its style and script are files of the same address, so 'self' is all it needs.
         policy = {"Content-Security-Policy": _POLICY}
-        return pages.page("console.html", headers=policy, team=self._team(), tokens=tokens, **self._values())
+        return pages.page(
+            "console.html", headers=policy, team=self._team(), tokens=tokens, **self._values(operator)
+        )
 
     async def live(self, request: Request) -> Response:
         """The parts of the page that change by themselves."""
-        return pages.page("lives.html", **self._values())
+        return pages.page("lives.html", **self._values(not by_member(request)))
 
     async def static(self, request: Request) -> Response:
         """Style and script, from this package."""
@@ -81,9 +88,9 @@ class ConsolePages:
             shown = lines
             await asyncio.sleep(1)
 
-    def _values(self) -> dict[str, Any]:
+    def _values(self, operator: bool) -> dict[str, Any]:
         now = time.time()
-        status = self._api.status()
+        status = {**self._api.status(links=operator), "operator": operator}
         for endpoint in status["endpoints"]:
             events = self._backend.events.of(endpoint["name"])[-_EVENTS_SHOWN:]
             endpoint["events"] = [
@@ -96,6 +103,12 @@ class ConsolePages:
             {"text": event.text, "ago": ago(now - event.at)} for event in reversed(team_events)
         ]
         return status
+
+
+def shown_to_members(ask: Ask) -> bool:
+    """Whether a request only looks at how the team's endpoints are. Logs are the operator's: they may hold
+    other people's prompts."""
+    return ask.method in ("GET", "HEAD") and bool(_SHOWN.fullmatch(ask.path))
 
 
 def ago(seconds: float, suffix: str = " ago") -> str:

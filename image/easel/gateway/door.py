@@ -17,8 +17,10 @@ from starlette.responses import RedirectResponse, Response
 from easel.gateway import pages
 from easel.gateway.backend import Replica
 from easel.gateway.config import CONSOLE
+from easel.gateway.console import shown_to_members
 from easel.gateway.fleet import Fleet, NotNow
 from easel.gateway.identity import Caller, Entrance, Identity, Refusal, without_token
+from easel.gateway.member_door import MemberDoor
 from easel.gateway.paths import Ask, Kind, forbidden, local_path
 
 # Caddy alone may ask: everybody on this machine can reach the gateway's port.
@@ -31,10 +33,12 @@ class Door:
     """Answers Caddy for every endpoint and the console."""
 
     def __init__(
-        self, key: str, identity: Identity, fleet: Callable[[str], Fleet | None], own_address: str
-    ) -> None:
+        self, key: str, identity: Identity, members: MemberDoor, fleet: Callable[[str], Fleet | None],
+        own_address: str,
+    ) -> None:  # fmt: skip
         self._key = key
         self._identity = identity
+        self._members = members
         self._fleet = fleet
         # Where the console is: this gateway itself.
         self._own_address = own_address
@@ -61,10 +65,14 @@ class Door:
             return pages.error(403, "no page of another origin may call this endpoint", {"Vary": "Origin"})
         who = self._identity.who(name, ask, public=_public(fleet))
         if isinstance(who, Entrance):
-            return _enter(who)
+            return pages.enter(who.location, who.cookie)
         if isinstance(who, Refusal):
-            return _refuse(name, ask, who)
+            # Who is signed in at the team's provider need not be asked for anything.
+            quiet = await self._members.quietly(name, ask, without_token(ask)) if who.first else None
+            return quiet or _refuse(name, ask, who, self._members.provider)
         if fleet is None:
+            if who.member and not shown_to_members(ask):
+                return pages.error(403, "members see the console; a link or a token of it does the rest")
             return _pass(who, self._own_address)
         return await self._route(request, ask, fleet, who)
 
@@ -86,8 +94,8 @@ class Door:
         target = local_path(form.get("next", ["/"])[0])
         who = self._identity.sign_in(name, ask, form.get("token", [""])[0], target, public=_public(fleet))
         if isinstance(who, Entrance):
-            return _enter(who)
-        return _sign_in_page(name, who, target)
+            return pages.enter(who.location, who.cookie)
+        return _sign_in_page(name, who, target, self._members.provider)
 
     async def waking(self, request: Request) -> Response:
         """`GET /easel/waking`: what the waking page asks until the endpoint is ready. Wakes nobody."""
@@ -145,14 +153,9 @@ def _pass(who: Caller, to: Replica | str, number: str | None = None) -> Response
     return Response(headers=headers | ({"X-Easel-Cookie": who.cookie} if who.cookie else {}))
 
 
-def _enter(who: Entrance) -> Response:
-    headers = {"Set-Cookie": who.cookie, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
-    return Response(status_code=303, headers={**headers, "Location": who.location})
-
-
-def _refuse(name: str, ask: Ask, who: Refusal) -> Response:
+def _refuse(name: str, ask: Ask, who: Refusal, provider: str | None) -> Response:
     if ask.navigation and who.status != 403:
-        return _sign_in_page(name, who, without_token(ask))
+        return _sign_in_page(name, who, without_token(ask), provider)
     headers = {"Retry-After": str(who.retry_after)} if who.retry_after else {}
     if who.status == 401:
         # `Basic` makes a browser ask in a window of its own, which the sign-in page is there to spare people.
@@ -161,12 +164,14 @@ def _refuse(name: str, ask: Ask, who: Refusal) -> Response:
     return pages.error(who.status, who.reason, headers)
 
 
-def _sign_in_page(name: str, who: Refusal, target: str) -> Response:
+def _sign_in_page(name: str, who: Refusal, target: str, provider: str | None) -> Response:
     headers = {"Retry-After": str(who.retry_after)} if who.retry_after else {}
     if who.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="easel"'
     wrong = None if who.first else who.reason
-    return pages.page("signin.html", who.status, headers, endpoint=name, wrong=wrong, target=target)
+    return pages.page(
+        "signin.html", who.status, headers, endpoint=name, wrong=wrong, target=target, provider=provider
+    )
 
 
 def _waking_page(fleet: Fleet, found: NotNow, kind: Kind, who: Caller) -> Response:

@@ -37,3 +37,24 @@ class TokenRefused(GatewayError):
 
 class UnknownEndpoint(GatewayError):
     """No endpoint of this name is configured."""
+
+
+class SignOnFailed(Exception):
+    """Somebody did not get in by single sign-on. `words` are for them; `detail`, where there is one, tells
+    the operator what to mend; `outsider`: another account might do."""
+
+    def __init__(self, status: int, words: str, detail: str | None = None, *, outsider: bool = False) -> None:
+        super().__init__(detail or words)
+        self.status = status
+        self.words = words
+        self.detail = detail
+        self.outsider = outsider
+
+
+def provider_failed(provider: str, detail: str) -> SignOnFailed:
+    """The provider, or what the team wrote about it, is at fault: nothing that the person could mend."""
+    words = (
+        f"signing in with {provider} does not work at the moment; a link or a token still opens this. "
+        "Whoever runs this endpoint sees the reason in the console"
+    )
+    return SignOnFailed(502, words, detail)

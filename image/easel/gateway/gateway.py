@@ -21,6 +21,7 @@ from easel.gateway import ports, sites
 from easel.gateway.caddy import Caddy
 from easel.gateway.caddyfile import Plan
 from easel.gateway.certificates import Certificates
+from easel.gateway.client_secret import ClientSecret
 from easel.gateway.config import CONSOLE, Config
 from easel.gateway.errors import AlreadyRunning, ConfigError, GatewayError
 from easel.gateway.events import Event, Events
@@ -49,6 +50,8 @@ class Gateway:
         here = LocalPlace(self.home, self._events, command)
         self._place: Place = place(self.home, self._events) if place else here
         self._passing = Passing()
+        # Before anything is started that would inherit it.
+        self._client_secret = ClientSecret()
         self._lock = filelock.FileLock(self.home.run / "gateway.lock")
         self._stop = asyncio.Event()
         self._fleets: dict[str, Fleet] = {}
@@ -103,7 +106,7 @@ class Gateway:
             service = Service(
                 secret, key, operator_token, address,
                 fleets=self._fleets, backend=self._backend, tokens=self._tokens, links=self._links,
-                url=self._url, team=lambda: self._config.team.team,
+                url=self._url, team=lambda: self._config.team, client_secret=self._client_secret,
             )  # fmt: skip
             service.start(listener)
             await caddy.opened()

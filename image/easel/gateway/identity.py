@@ -1,5 +1,5 @@
-"""Who asks: a token in a link, `Authorization: Bearer`, Basic with the token as password, a session of either or of a
-member, or nobody."""
+"""Who asks: a token in a link, `Authorization: Bearer`, Basic with the token as password, a session of a
+token or of a member, or nobody."""
 
 from __future__ import annotations
 
@@ -78,9 +78,7 @@ class Identity:
                 return Refusal(403, reason)
             cookie = self._cookie(endpoint, ask, session) if session.stale else None
             anonymous = session.token == ANONYMOUS
-            return Caller(
-                session.user, api=False, anonymous=anonymous, cookie=cookie, member=session.member
-            )
+            return Caller(session.user, api=False, anonymous=anonymous, cookie=cookie, member=session.member)
         if public:
             return self._anonymous(endpoint, ask)
         return Refusal(401, _PRIVATE, first=True)

@@ -48,15 +48,16 @@ class Service:
         fleets: Mapping[str, Fleet], backend: Backend, tokens: Tokens, links: Links,
         url: Callable[[str], str], team: Callable[[], Team], client_secret: ClientSecret,
     ) -> None:  # fmt: skip
-        identity = Identity(
-            secret, tokens, Sessions(secret, tokens, lambda: team().members), Attempts()
-        )
+        identity = Identity(secret, tokens, Sessions(secret, tokens, lambda: team().members), Attempts())
         sign_on = SignOn(secret, team, client_secret, backend.events)
         members = MemberDoor(identity, sign_on, url)
         api = OperatorApi(fleets, backend, tokens, links, url, Passes(secret))
         routes = app(
-            Door(key, identity, members, fleets.get, address), members, api,
-            ConsolePages(api, backend, lambda: team().team), operator_token,
+            Door(key, identity, members, fleets.get, address),
+            members,
+            api,
+            ConsolePages(api, backend, lambda: team().team),
+            operator_token,
         )
         self._server = _Server(
             uvicorn.Config(

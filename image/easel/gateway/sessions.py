@@ -1,22 +1,28 @@
-"""Browser sessions: a signed cookie per endpoint that says which token it came of and which browser it is.
+"""Browser sessions: a signed cookie per endpoint that says which token or member it came of and which browser
+it is.
 
-Nothing is stored: the cookie carries all, and the token it names must still be valid at each request.
+Nothing is stored: the cookie carries all, and the token it names must still be valid at each request; a
+member's counts while provider, client and domains are those that it was begun with.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
+from easel.gateway.membership import Members
 from easel.gateway.tokens import Token, Tokens
 
 ANONYMOUS = "anonymous"
 # A month; a session in use is renewed when half of it has passed.
 MAX_AGE = 30 * 24 * 3600
+# Seconds. Not renewed: who left the team is out by then, as the provider is asked anew.
+MEMBER_MAX_AGE = 12 * 3600
 
 
 @dataclass(frozen=True)
@@ -24,46 +30,62 @@ class Session:
     """One browser at one endpoint."""
 
     endpoint: str
-    token: str  # the token's name, or ANONYMOUS
+    token: str  # the token's name, ANONYMOUS, or the member's
     token_id: str
     browser: str
     started: float
+    member: bool = False
 
     @property
     def user(self) -> str:
-        """The name that its jobs and pictures belong to: two browsers with one link are two people."""
+        """The name that its jobs and pictures belong to: two browsers with one link are two people, a member
+        is the same everywhere."""
+        if self.member:
+            return self.token
         return f"{self.token}/{self.browser}"
 
     @property
     def stale(self) -> bool:
         """Whether it is time to give the browser a fresh cookie."""
-        return time.time() - self.started > MAX_AGE / 2
+        return not self.member and time.time() - self.started > MAX_AGE / 2
 
 
 class Sessions:
     """Makes and reads session cookies."""
 
-    def __init__(self, secret: str, tokens: Tokens) -> None:
+    def __init__(self, secret: str, tokens: Tokens, members: Callable[[], Members | None]) -> None:
         self._secret = secret
         self._tokens = tokens
+        self._members = members
 
     def start(self, endpoint: str, token: Token | None, browser: str | None = None) -> Session:
         """A session of `token`, or an anonymous one; `browser` keeps who somebody is across sessions."""
         name, token_id = (token.name, token.id) if token else (ANONYMOUS, "")
         return Session(endpoint, name, token_id, browser or secrets.token_urlsafe(9), time.time())
 
+    def welcome(self, endpoint: str, member: str, members: Members) -> Session:
+        """A session of a member, who signed in as `members` says."""
+        return Session(
+            endpoint, member, members.fingerprint, secrets.token_urlsafe(9), time.time(), member=True
+        )
+
     def read(self, endpoint: str, cookies: str, *, public: bool, secure: bool = False) -> Session | None:
         """The session in a `Cookie` header, if it is of this endpoint, intact, and its token is still valid.
 
         A cookie of another endpoint is refused under any name: the endpoint is part of the key that signs it.
         """
-        for value in _values(cookies, cookie_name(endpoint, secure=secure)):
+        for value in cookie_values(cookies, cookie_name(endpoint, secure=secure)):
             try:
                 fields, signed = self._serializer(endpoint).loads(
                     value, max_age=MAX_AGE, return_timestamp=True
                 )
-                token, token_id, browser = (str(fields[key]) for key in ("t", "k", "b"))
+                member = "m" in fields
+                token, token_id, browser = (str(fields[key]) for key in ("m" if member else "t", "k", "b"))
             except (BadData, KeyError, TypeError, IndexError):
+                continue
+            if member:
+                if self._current(token_id, signed.timestamp()):
+                    return Session(endpoint, token, token_id, browser, signed.timestamp(), member=True)
                 continue
             known = public if token == ANONYMOUS else self._tokens.find(endpoint, token, token_id) is not None
             if known:
@@ -74,17 +96,25 @@ class Sessions:
         """The `Set-Cookie` header's value: for this host only, unseen by scripts, not sent along by other
         sites."""
         value = self._serializer(session.endpoint).dumps(
-            {"t": session.token, "k": session.token_id, "b": session.browser}
+            {"m" if session.member else "t": session.token, "k": session.token_id, "b": session.browser}
         )
         text = value if isinstance(value, str) else value.decode()
         parts = [
             f"{cookie_name(session.endpoint, secure=secure)}={text}",
-            f"Max-Age={MAX_AGE}",
+            f"Max-Age={MEMBER_MAX_AGE if session.member else MAX_AGE}",
             "Path=/",
             "HttpOnly",
             "SameSite=Lax",
         ]
         return "; ".join([*parts, "Secure"] if secure else parts)
+
+    def _current(self, fingerprint: str, started: float) -> bool:
+        members = self._members()
+        return (
+            members is not None
+            and members.fingerprint == fingerprint
+            and time.time() - started < MEMBER_MAX_AGE
+        )
 
     def _serializer(self, endpoint: str) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self._secret, salt=f"easel session {endpoint}")
@@ -99,7 +129,13 @@ def cookie_name(endpoint: str, *, secure: bool) -> str:
     return f"{'__Host-' if secure else ''}easel_{endpoint}"
 
 
-def _values(header: str, name: str) -> list[str]:
+def ended_cookie(endpoint: str, *, secure: bool) -> str:
+    """The `Set-Cookie` value that takes a session out of a browser."""
+    parts = [f"{cookie_name(endpoint, secure=secure)}=", "Max-Age=0", "Path=/", "HttpOnly", "SameSite=Lax"]
+    return "; ".join([*parts, "Secure"] if secure else parts)
+
+
+def cookie_values(header: str, name: str) -> list[str]:
     """Every value of a cookie: a path or a parent domain may have set a second one of the same name."""
     found = []
     for part in header.split(";"):

@@ -1,0 +1,148 @@
+"""Trips to the identity provider and back, each bound to the browser that began it.
+
+Nothing is stored: a short-lived signed cookie holds a key of the browser's, `state` is signed and names that
+key's hash, and nonce and PKCE verifier are computed from key and trip. So several tabs may be on their way at
+once, and whoever reads `state` on its way learns neither.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+from easel.gateway.errors import SignOnFailed
+from easel.gateway.paths import Ask, local_path
+from easel.gateway.sessions import MEMBER_MAX_AGE, cookie_name, cookie_values
+
+# Seconds that a person may take to sign in.
+_LASTS = 600
+_LONGEST_TARGET = 1500
+_REMEMBERED = 20_000
+
+
+@dataclass(frozen=True)
+class Journey:
+    """One trip. `quiet`: without a question to the person; `cookie` is the `Set-Cookie` value it begins
+    with."""
+
+    state: str
+    nonce: str
+    verifier: str
+    target: str
+    quiet: bool
+    cookie: str = ""
+
+
+class Journeys:
+    """Begins trips and knows them again."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+        self._used: OrderedDict[str, float] = OrderedDict()
+
+    def begin(self, endpoint: str, ask: Ask, target: str, about: str, *, quiet: bool) -> Journey:
+        """A new trip. `about` names what it is only good for: provider, client and domains."""
+        # The same key for tabs that begin at once: the last cookie must not undo the others.
+        key = next((key for key, _, age in self._cookies(endpoint, ask) if age < _LASTS), "")
+        key = key or secrets.token_urlsafe(32)
+        number = secrets.token_urlsafe(16)
+        target = local_path(target) if len(target) <= _LONGEST_TARGET else "/"
+        fields = {"i": number, "c": _hash(key), "n": target, "q": quiet}
+        state = _text(self._states(endpoint, about).dumps(fields))
+        return Journey(
+            state, self._derived("nonce", key, number), self._derived("verifier", key, number), target, quiet,
+            self._cookie(endpoint, ask, key, left=False),
+        )  # fmt: skip
+
+    def back(self, endpoint: str, ask: Ask, state: str, about: str) -> Journey:
+        """The trip that ends here, once. Raises SignOnFailed for one of another browser, endpoint or time."""
+        try:
+            fields = self._states(endpoint, about).loads(state, max_age=_LASTS)
+            number, digest, target = (str(fields[part]) for part in ("i", "c", "n"))
+            quiet = fields["q"] is True
+        except (BadData, KeyError, TypeError):
+            raise SignOnFailed(
+                400, "this sign-in took too long, or was not begun here; sign in again"
+            ) from None
+        keys = [key for key, _, age in self._cookies(endpoint, ask) if age < _LASTS]
+        key = next((key for key in keys if hmac.compare_digest(_hash(key), digest)), None)
+        if key is None:
+            raise SignOnFailed(
+                400, "this sign-in was begun in another browser or too long ago; sign in again"
+            )
+        if not self._first_use(number):
+            raise SignOnFailed(400, "this sign-in was used already; sign in again")
+        nonce, verifier = self._derived("nonce", key, number), self._derived("verifier", key, number)
+        return Journey(state, nonce, verifier, local_path(target), quiet)
+
+    def left(self, endpoint: str, ask: Ask) -> str:
+        """The `Set-Cookie` value for somebody who signed out: nobody signs them in again unasked."""
+        return self._cookie(endpoint, ask, secrets.token_urlsafe(32), left=True)
+
+    def unasked(self, endpoint: str, ask: Ask) -> bool:
+        """Whether this browser may be sent on a quiet trip: not just after another, nor after signing out."""
+        return not any(left or age < _LASTS for _, left, age in self._cookies(endpoint, ask))
+
+    def _first_use(self, number: str) -> bool:
+        now = time.monotonic()
+        while self._used and now - next(iter(self._used.values())) > _LASTS + 60:
+            self._used.popitem(last=False)
+        if number in self._used:
+            return False
+        if len(self._used) >= _REMEMBERED:
+            self._used.popitem(last=False)
+        self._used[number] = now
+        return True
+
+    def _cookies(self, endpoint: str, ask: Ask) -> Iterator[tuple[str, bool, float]]:
+        header = ask.headers.get("cookie", "")
+        for value in cookie_values(header, _name(endpoint, ask)):
+            try:
+                fields, signed = self._keys(endpoint).loads(
+                    value, max_age=MEMBER_MAX_AGE, return_timestamp=True
+                )
+                yield str(fields["b"]), fields["l"] is True, time.time() - signed.timestamp()
+            except (BadData, KeyError, TypeError):
+                continue
+
+    def _cookie(self, endpoint: str, ask: Ask, key: str, *, left: bool) -> str:
+        value = _text(self._keys(endpoint).dumps({"b": key, "l": left}))
+        parts = [
+            f"{_name(endpoint, ask)}={value}",
+            f"Max-Age={MEMBER_MAX_AGE if left else _LASTS}",
+            "Path=/",
+            "HttpOnly",
+            "SameSite=Lax",
+        ]
+        return "; ".join([*parts, "Secure"] if ask.secure else parts)
+
+    def _derived(self, what: str, key: str, number: str) -> str:
+        digest = hmac.new(self._secret.encode(), f"{what} {key} {number}".encode(), hashlib.sha256).digest()
+        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+    def _keys(self, endpoint: str) -> URLSafeTimedSerializer:
+        return URLSafeTimedSerializer(self._secret, salt=f"easel journey {endpoint}")
+
+    def _states(self, endpoint: str, about: str) -> URLSafeTimedSerializer:
+        return URLSafeTimedSerializer(self._secret, salt=f"easel state {endpoint} {about}")
+
+
+def _name(endpoint: str, ask: Ask) -> str:
+    # No endpoint's session is called so: names of endpoints have no underscore.
+    return cookie_name(f"{endpoint}_journey", secure=ask.secure)
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode()

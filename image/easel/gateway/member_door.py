@@ -1,0 +1,105 @@
+"""The door's addresses for members: off to the identity provider, back from it, and out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from easel.gateway import pages
+from easel.gateway.errors import SignOnFailed
+from easel.gateway.identity import Identity, Refusal
+from easel.gateway.paths import Ask, local_path
+from easel.gateway.sign_on import SignOn
+
+_CALLBACK = "easel/member/callback"
+_HOST = re.compile(r"[0-9A-Za-z.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?")
+_LONGEST_QUERY = 16 * 1024
+
+
+class MemberDoor:
+    """Answers what Caddy passes of `/easel/member`, `/easel/member/callback` and `/easel/signout`.
+
+    `url` gives the public address of an endpoint or the console.
+    """
+
+    def __init__(self, identity: Identity, sign_on: SignOn, url: Callable[[str], str]) -> None:
+        self._identity = identity
+        self._sign_on = sign_on
+        self._url = url
+
+    @property
+    def provider(self) -> str | None:
+        """What the sign-in page calls the provider; None if members cannot sign in."""
+        members = self._sign_on.members
+        return members.provider if members else None
+
+    async def quietly(self, name: str, ask: Ask, target: str) -> Response | None:
+        """By way of the provider without a question to the person; None if that is not to be tried."""
+        if not self._sign_on.may_ask_quietly(name, ask):
+            return None
+        try:
+            trip = await self._sign_on.begin(name, ask, target, self._back(name, ask), quiet=True)
+        except SignOnFailed:
+            return None  # it was told to the operator; the sign-in page works without it
+        return pages.enter(trip.location, trip.cookie)
+
+    async def depart(self, request: Request) -> Response:
+        """`GET /easel/member?next=&another=`: to the provider."""
+        name, ask = _asked(request, "/easel/member")
+        target = local_path(request.query_params.get("next") or "/")
+        another = request.query_params.get("another") == "1"
+        try:
+            trip = await self._sign_on.begin(name, ask, target, self._back(name, ask), another=another)
+        except SignOnFailed as error:
+            return self._told(name, error)
+        return pages.enter(trip.location, trip.cookie)
+
+    async def arrive(self, request: Request) -> Response:
+        """`GET /easel/member/callback`: the provider's answer."""
+        name, ask = _asked(request, "/easel/member/callback")
+        try:
+            query = request.url.query
+            if len(query) > _LONGEST_QUERY:
+                raise SignOnFailed(400, "this is no answer to a sign-in; sign in again")
+            found = parse_qs(query, keep_blank_values=True)
+            arrival = await self._sign_on.finish(name, ask, found, self._back(name, ask))
+        except SignOnFailed as error:
+            return self._told(name, error)
+        members = self._sign_on.members
+        if arrival.member is None or members is None:
+            return pages.enter(arrival.target)
+        who = self._identity.welcome(name, ask, arrival.member, members, arrival.target)
+        return pages.enter(who.location, who.cookie)
+
+    async def sign_out(self, request: Request) -> Response:
+        """`/easel/signout`: asks, and then ends the session of this browser at this endpoint."""
+        name, ask = _asked(request, "/easel/signout")
+        if request.method != "POST":
+            return pages.page("signout.html", endpoint=name, provider=self.provider)
+        who = self._identity.leave(name, ask)
+        if isinstance(who, Refusal):
+            return pages.error(who.status, who.reason)
+        return pages.enter(who.location, who.cookie, self._sign_on.left(name, ask))
+
+    def _told(self, name: str, error: SignOnFailed) -> Response:
+        provider = None if error.status == 404 else self.provider
+        return pages.page(
+            "member.html", error.status, endpoint=name, words=error.words, outsider=error.outsider,
+            provider=provider,
+        )  # fmt: skip
+
+    def _back(self, name: str, ask: Ask) -> str:
+        """Where the provider sends people back to: it knows these addresses, and takes no other."""
+        host = ask.headers.get("x-forwarded-host", "")
+        if ask.secure or not _HOST.fullmatch(host):
+            return self._url(name) + _CALLBACK
+        # A laptop is called localhost, 127.0.0.1 or by its name, and cookies go by that.
+        return f"http://{host}/{_CALLBACK}"
+
+
+def _asked(request: Request, path: str) -> tuple[str, Ask]:
+    return request.path_params["endpoint"], Ask(request.method, path, request.headers)

@@ -1,0 +1,168 @@
+"""Single sign-on: sends people to the team's identity provider, and says who came back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from easel.gateway.client_secret import ClientSecret
+from easel.gateway.config import Team
+from easel.gateway.errors import SignOnFailed
+from easel.gateway.events import Events
+from easel.gateway.journeys import Journey, Journeys
+from easel.gateway.membership import Members
+from easel.gateway.paths import Ask
+
+if TYPE_CHECKING:
+    from easel.gateway.oidc import Provider
+
+_log = structlog.get_logger("easel.gateway")
+# Seconds after which the same trouble is told again.
+_TOLD_AGAIN = 600.0
+_LONGEST_CODE = 8192
+
+
+@dataclass(frozen=True)
+class Departure:
+    """Where to send a browser, and the cookie that it takes along."""
+
+    location: str
+    cookie: str
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Who came back and where they wanted to go; `member` is None after a quiet trip that found nobody."""
+
+    member: str | None
+    target: str
+
+
+class SignOn:
+    """The sign-in of members, for all endpoints."""
+
+    def __init__(
+        self, secret: str, team: Callable[[], Team], client_secret: ClientSecret, events: Events
+    ) -> None:
+        self._team = team
+        self._client_secret = client_secret
+        self._events = events
+        self._journeys = Journeys(secret)
+        self._provider: Provider | None = None
+        self._making = asyncio.Lock()
+        self._told: dict[str, float] = {}
+
+    @property
+    def members(self) -> Members | None:
+        """Who may sign in so; None if nobody."""
+        return self._team().members
+
+    async def begin(
+        self, endpoint: str, ask: Ask, target: str, redirect_uri: str, *, quiet: bool = False,
+        another: bool = False,
+    ) -> Departure:  # fmt: skip
+        """Send somebody to the provider: `quiet` asks nothing, `another` lets them choose an account. Raises
+        SignOnFailed."""
+        members = self._members()
+        journey = self._journeys.begin(endpoint, ask, target, members.fingerprint, quiet=quiet)
+        prompt = "none" if quiet else "select_account" if another else None
+        try:
+            provider = await self._ready(members)
+            location = await provider.authorization(
+                redirect_uri, journey.state, journey.nonce, journey.verifier, prompt
+            )
+        except SignOnFailed as error:
+            raise self._heard(endpoint, error) from None
+        return Departure(location, journey.cookie)
+
+    async def finish(
+        self, endpoint: str, ask: Ask, query: Mapping[str, Sequence[str]], redirect_uri: str
+    ) -> Arrival:
+        """Take the provider's answer. Raises SignOnFailed."""
+        members = self._members()
+        try:
+            if any(len(values) != 1 for values in query.values()):
+                raise SignOnFailed(400, "this is no answer to a sign-in; sign in again")
+            answer = {name: values[0] for name, values in query.items()}
+            journey = self._journeys.back(endpoint, ask, answer.get("state", ""), members.fingerprint)
+            return await self._arrived(members, journey, answer, redirect_uri)
+        except SignOnFailed as error:
+            raise self._heard(endpoint, error) from None
+
+    def may_ask_quietly(self, endpoint: str, ask: Ask) -> bool:
+        """Whether a request is a person's visit that may go by the provider without a question.
+
+        Only browsers that say so are sent: a crawler or a script would be led round in circles.
+        """
+        headers = ask.headers
+        visit = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+        if self.members is None or ask.method != "GET" or not visit or ask.prefetch:
+            return False
+        return self._journeys.unasked(endpoint, ask)
+
+    def left(self, endpoint: str, ask: Ask) -> str:
+        """The `Set-Cookie` value for who signed out."""
+        return self._journeys.left(endpoint, ask)
+
+    async def _arrived(
+        self, members: Members, journey: Journey, answer: Mapping[str, str], redirect_uri: str
+    ) -> Arrival:
+        provider = await self._ready(members)
+        if not await provider.came_from(answer.get("iss")):
+            raise SignOnFailed(400, "this answer is not of the provider that was asked; sign in again")
+        if "error" in answer:
+            if journey.quiet:
+                return Arrival(None, journey.target)
+            raise _refused(members, answer["error"], answer.get("error_description", ""))
+        code = answer.get("code", "")
+        if not 0 < len(code) <= _LONGEST_CODE or not code.isprintable():
+            raise SignOnFailed(400, "this is no answer to a sign-in; sign in again")
+        claims = await provider.claims(code, redirect_uri, journey.verifier, journey.nonce)
+        return Arrival(members.name(claims), journey.target)
+
+    async def _ready(self, members: Members) -> Provider:
+        async with self._making:
+            if self._provider is None or self._provider.members != members:
+                # In a thread: what reads keys and certificates takes a while to import.
+                self._provider = await asyncio.to_thread(self._make, members)
+            return self._provider
+
+    def _make(self, members: Members) -> Provider:
+        from easel.gateway.oidc import Provider
+
+        async def secret() -> str | None:
+            return await self._client_secret.read(members.client_secret, self._team().region)
+
+        return Provider(members, secret)
+
+    def _members(self) -> Members:
+        if (members := self.members) is None:
+            raise SignOnFailed(404, "single sign-on is not set up here; use a link or a token")
+        return members
+
+    def _heard(self, endpoint: str, error: SignOnFailed) -> SignOnFailed:
+        """Tell the operator what they can mend: an event for each trouble now and then, a line for the
+        rest."""
+        now = time.monotonic()
+        if error.status >= 500 and error.detail:
+            self._told = {text: at for text, at in self._told.items() if now - at < _TOLD_AGAIN}
+            if error.detail not in self._told:
+                self._told[error.detail] = now
+                self._events.add("team", None, "sign-on", error.detail)
+        else:
+            _log.info("a sign-in was refused", endpoint=endpoint, why=error.detail or error.words)
+        return error
+
+
+def _refused(members: Members, error: str, description: str) -> SignOnFailed:
+    # The caller wrote these: for the log, cut, and never onto a page.
+    detail = f"{members.provider} answered {error[:60]!r}: {description[:200]!r}"
+    if error == "access_denied":
+        words = f"{members.provider} did not let you in, or you did not want to"
+        return SignOnFailed(403, words, detail, outsider=True)
+    return SignOnFailed(400, f"{members.provider} did not sign you in; try again", detail)
