@@ -45,7 +45,7 @@ _WORDS: Mapping[Kind, str] = {
 _LORA_ENDS = (
     ".lora_down.weight", ".lora_up.weight", ".lora_A.weight", ".lora_B.weight", ".lora.down.weight",
     ".lora_linear_layer.down.weight", ".hada_w1_a", ".lokr_w1", ".lokr_w2", ".lokr_w1_a", ".oft_blocks",
-    ".oft_diag", ".dora_scale",
+    ".oft_diag", ".dora_scale", "_lora.down.weight",
 )  # fmt: skip
 _EMBEDDING_KEYS = frozenset({"emb_params", "clip_l", "clip_g", "string_to_param", "<concept>"})
 

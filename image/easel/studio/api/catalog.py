@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel
+from starlette.responses import Response
 
 from easel.models import Kind
-from easel.studio.api.networks import EmbeddingLists, embedding_lists, metadata_of
+from easel.studio.api.networks import EmbeddingLists, embedding_lists, metadata_of, preview
 from easel.studio.engine import SAMPLERS, SCHEDULE_TYPES, alias_of
 from easel.studio.owner import owner_of
 from easel.studio.studio import Studio
@@ -123,6 +124,14 @@ def catalog(studio: Studio) -> APIRouter:
             )
             for one in store.files(Kind.LORA)
         ]
+
+    @routes.get("/loras/preview", include_in_schema=False)
+    def lora_preview(name: str) -> Response:
+        """The picture beside a LoRA, small."""
+        picture = preview(studio.engine.store, name)
+        if picture is None:
+            raise HTTPException(404, "Not Found")
+        return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=600"})
 
     @routes.get("/embeddings")
     def embeddings(request: Request) -> EmbeddingLists:

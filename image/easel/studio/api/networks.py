@@ -7,12 +7,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import structlog
 from pydantic import BaseModel
 
-from easel.models import Architecture, FileError, Kind, ModelError, ModelFile, detect, read_header
+from easel.models import Architecture, FileError, Kind, ModelError, ModelFile, Store, detect, read_header
+from easel.models.index import preview_of
 from easel.studio.engine import EngineError
 from easel.studio.families import family, text_widths
+from easel.studio.png import encode_preview
 from easel.studio.studio import Studio
+
+log = structlog.get_logger(__name__)
+
+# The longer side of a card's picture, and what is not opened for one.
+_SIDE, _MOST_PIXELS = 320, 40_000_000
 
 
 class EmbeddingItem(BaseModel):
@@ -48,6 +56,34 @@ def embedding_lists(studio: Studio, owner: str) -> EmbeddingLists:
         count, width = found[0]
         (lists.loaded if fits else lists.skipped)[file.stem] = EmbeddingItem(shape=width, vectors=count)
     return lists
+
+
+def preview(store: Store, name: str) -> bytes | None:
+    """The picture beside a LoRA as a small JPEG; None where there is none that can be shown.
+
+    Made anew: what lies beside a model came from a stranger.
+    """
+    file = next((one for one in store.files(Kind.LORA) if one.name == name), None)
+    path = preview_of(file.path) if file else None
+    try:
+        return _small(path, path.stat().st_mtime) if path else None
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=256)
+def _small(path: Path, changed: float) -> bytes | None:
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as picture:
+            if picture.width * picture.height > _MOST_PIXELS:
+                return None
+            picture.draft("RGB", (_SIDE, _SIDE))
+            return encode_preview(ImageOps.exif_transpose(picture).convert("RGB"), side=_SIDE)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
+        log.info("no preview", file=path.name, reason=str(e)[:200])
+        return None
 
 
 def metadata_of(file: ModelFile) -> dict[str, Any]:

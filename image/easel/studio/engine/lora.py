@@ -203,7 +203,8 @@ def _made_for(header: Header) -> str:
 
 
 def _module(checkpoint: Checkpoint, place: Place) -> nn.Module:
-    return part_of(checkpoint, place.part).get_submodule(place.module)
+    module: nn.Module = part_of(checkpoint, place.part).get_submodule(place.module)
+    return module
 
 
 def part_of(checkpoint: Checkpoint, part: str) -> Any:

@@ -27,9 +27,9 @@ class TextToImage:
     pixels and are rounded down to a multiple of 8, as A1111 does. `seed` -1 draws one at random; picture `i`
     of a request uses `seed + i`. `clip_skip` counts as A1111 does: 1 is the last layer. `checkpoint` is any
     name that `easel.models.Store.find_checkpoint` understands; None is the engine's default. `vae` is a
-    file's name, "None" for the checkpoint's own, or "Automatic" (as None): a file called as the checkpoint, if
-    there is one, else its own. Without `extra_networks` tags such as `<lora:…>` are taken out of the prompts
-    and no more.
+    file's name, "None" for the checkpoint's own, or "Automatic" (as None): a file called as the checkpoint,
+    if there is one, else its own. Without `extra_networks` tags such as `<lora:…>` are taken out of the
+    prompts and no more.
     """
 
     prompt: str = ""

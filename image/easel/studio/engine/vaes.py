@@ -58,8 +58,7 @@ class Vaes:
             raise OtherArchitecture(
                 file.name,
                 f"this VAE was made for another kind of model than {checkpoint.file.name}: what it makes of "
-                "a picture is not what the checkpoint draws; take the checkpoint's own (None), or one made for "
-                "it",
+                "a picture is not what the checkpoint draws; take its own (None), or one made for it",
             )
         return vae
 

@@ -17,7 +17,7 @@ from easel.studio.engine import Drawn, EngineError, InvalidRequest, Job
 from easel.studio.outputs import NotSaved
 from easel.studio.owner import owner_of
 from easel.studio.png import SMALL, encode
-from easel.studio.settings import clip_skip, name_in
+from easel.studio.settings import clip_skip
 from easel.studio.studio import Studio
 from easel.studio.ui import gallery, stage
 from easel.studio.ui.form import Form, label
@@ -41,7 +41,7 @@ class Drawing:
         self._sessions = Sessions()
 
     async def generate(
-        self, request: gr.Request, checkpoint: str | None, *fields: Any
+        self, request: gr.Request, checkpoint: str | None, vae: str | None, *fields: Any
     ) -> AsyncIterator[tuple[Any, ...]]:
         """Draw what the fields say, showing how far it is."""
         owner, tab = owner_of(request.headers), request.session_hash or ""
@@ -51,7 +51,7 @@ class Drawing:
             # Somebody new pressed the button: the example that the empty field shows is what they get.
             prompt = example
             form = Form(example, *fields[1:])
-        job = await self._submit(owner, form, checkpoint)
+        job = await self._submit(owner, form, checkpoint, vae)
         self._sessions.begin(owner, tab, job)
         ended = finished(job)
         seen, shown = None, ""
@@ -79,10 +79,10 @@ class Drawing:
         """The tab is closed."""
         self._sessions.stop(owner_of(request.headers), request.session_hash or "", keep_partial=False)
 
-    async def _submit(self, owner: str, form: Form, checkpoint: str | None) -> Job:
+    async def _submit(self, owner: str, form: Form, checkpoint: str | None, vae: str | None) -> Job:
         options = self._studio.defaults.read(owner)
         try:
-            asked = form.request(checkpoint, clip_skip(options), name_in(options, "sd_vae"))
+            asked = form.request(checkpoint, clip_skip(options), vae)
             job = await asyncio.to_thread(self._studio.engine.submit, owner, asked)
         except InvalidRequest as e:
             raise _error(
@@ -95,7 +95,7 @@ class Drawing:
 
     async def _finish(self, owner: str, job: Job) -> tuple[Any, ...]:
         try:
-            pictures = [self._studio.hashed(picture) for picture in job.result(timeout=0)]
+            pictures = await asyncio.to_thread(self._hashed, job)
         except (EngineError, ModelError, OSError) as e:
             log.info("not drawn", job=job.id, error=type(e).__name__, reason=str(e))
             words = stage.notice(f"Not drawn: {e}", bad=True)
@@ -113,17 +113,27 @@ class Drawing:
                 [encode(picture.image, text) for picture, text in zip(pictures, texts, strict=True)]
             )
             words = stage.notice(f"Drawn, but not saved: {e}. Save it from here, or it is gone.", bad=True)
-            return words + look, gr.skip(), gr.skip(), texts[0], gr.skip(), gr.Button(interactive=False)
+            return (
+                _noted(job) + words + look,
+                gr.skip(),
+                gr.skip(),
+                texts[0],
+                gr.skip(),
+                gr.Button(interactive=False),
+            )
         paths = await asyncio.to_thread(gallery.recent, self._studio, owner)
         look = stage.notice("Interrupted: this is how far it came.") if pictures[-1].partial else stage.idle()
         return (
-            look,
+            _noted(job) + look,
             gr.Gallery(value=paths, selected_index=0),
             paths,
             texts[0],
             gr.skip(),
             gr.Button(interactive=False),
         )
+
+    def _hashed(self, job: Job) -> list[Drawn]:
+        return [self._studio.hashed(picture) for picture in job.result(timeout=0)]
 
     def _save(self, owner: str, pictures: list[Drawn], texts: list[str]) -> None:
         # Last first, so that the first of a batch is the newest and comes first in the gallery.
@@ -136,6 +146,11 @@ class Drawing:
         except ModelError:
             return ""
         return prompts[0] if prompts else ""
+
+
+def _noted(job: Job) -> str:
+    """What of the prompt was passed over, so that nobody wonders why a LoRA shows nothing."""
+    return stage.notice(" ".join(job.notes), bad=True) if job.notes else ""
 
 
 def _error(words: str, title: str) -> gr.Error:

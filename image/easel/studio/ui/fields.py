@@ -7,16 +7,20 @@ from typing import Any
 
 import gradio as gr
 
-from easel.models import ModelError, ModelFile
+from easel.models import Kind, ModelError, ModelFile
 from easel.studio.engine import EngineError, UnknownSampler, resolve
 from easel.studio.infotext import Infotext
 from easel.studio.outputs import NotSaved
 from easel.studio.owner import owner_of
+from easel.studio.settings import is_name
 from easel.studio.studio import Studio
 from easel.studio.ui import gallery, stage
 from easel.studio.ui.form import FIELDS
 from easel.studio.ui.native import examples, native_side
+from easel.studio.ui.networks import cards
 
+# A1111's words: a VAE called as the checkpoint, if there is one; and the checkpoint's own in any case.
+AUTOMATIC, NONE = "Automatic", "None"
 _ASK = "What do you want to see?"
 
 
@@ -37,7 +41,7 @@ class Fields:
         if not problem and now.phase == "failed":
             problem = now.detail
         return (
-            self._dropdown(chosen),
+            *self._models(chosen, self._vae(owner)),
             side,
             side,
             _ask(chosen),
@@ -49,17 +53,36 @@ class Fields:
             stage.notice(problem, bad=True) if problem else stage.idle(),
         )
 
-    def reload(self, checkpoint: str | None, request: gr.Request) -> Any:
-        """Look for new checkpoints; the chosen one stays while it is there."""
-        self._studio.engine.store.refresh()
-        known = self._studio.engine.store.checkpoints()
+    def reload(self, checkpoint: str | None, vae: str | None, request: gr.Request) -> tuple[Any, ...]:
+        """Look for new files of every kind; what is chosen stays while it is there."""
+        store = self._studio.engine.store
+        store.refresh()
+        owner = owner_of(request.headers)
+        known = store.checkpoints()
         chosen = next((file for file in known if file.name == checkpoint), None)
         if chosen is None:
-            chosen, problem = self._chosen(owner_of(request.headers))
+            chosen, problem = self._chosen(owner)
             if problem:
                 gr.Warning(escape(problem))
-        gr.Info(f"{len(known)} checkpoint{'' if len(known) == 1 else 's'} found.", duration=3)
-        return self._dropdown(chosen)
+        if vae not in {AUTOMATIC, NONE, *(file.name for file in store.vaes())}:
+            vae = self._vae(owner)
+        found = [
+            (len(known), "checkpoint"),
+            (len(store.vaes()), "VAE"),
+            (len(store.files(Kind.LORA)), "LoRA"),
+        ]
+        words = ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in found)
+        gr.Info(f"Found: {words}.", duration=3)
+        return self._models(chosen, str(vae))
+
+    def choose_vae(self, vae: str | None, request: gr.Request) -> Any:
+        """A VAE was chosen: it is this person's from now on."""
+        owner = owner_of(request.headers)
+        try:
+            self._studio.defaults.update(owner, {"sd_vae": vae or AUTOMATIC})
+        except NotSaved as e:
+            gr.Warning(escape(str(e)))
+        return gr.skip()
 
     def choose(
         self, checkpoint: str | None, width: float | None, height: float | None, request: gr.Request
@@ -107,7 +130,7 @@ class Fields:
     def _fill(self, found: Infotext | None, where: str) -> list[Any]:
         if found is None:
             gr.Warning(f"There are no generation parameters in {where}.")
-            return [gr.skip()] * (len(FIELDS) + 1)
+            return [gr.skip()] * (len(FIELDS) + 2)
         values, missing = gallery.field_values(self._studio, found)
         if "sampler" in values:
             try:
@@ -118,7 +141,7 @@ class Fields:
                 values.pop("schedule_type", None)
         if missing:
             gr.Warning(escape(f"Not here, so left as it was: {', '.join(missing)}."))
-        return [values.get(name, gr.skip()) for name in ("checkpoint", *FIELDS)]
+        return [values.get(name, gr.skip()) for name in ("checkpoint", "vae", *FIELDS)]
 
     def _chosen(self, owner: str) -> tuple[ModelFile | None, str]:
         try:
@@ -128,10 +151,27 @@ class Fields:
         except EngineError as e:
             return None, str(e)
 
-    def _dropdown(self, chosen: ModelFile | None) -> Any:
-        known = self._studio.engine.store.checkpoints()
-        return gr.Dropdown(
-            choices=[(file.title, file.name) for file in known], value=chosen.name if chosen else None
+    def _vae(self, owner: str) -> str:
+        """The VAE that `owner` draws with: a file's name, or one of A1111's two words."""
+        chosen = str(self._studio.defaults.read(owner).get("sd_vae") or AUTOMATIC)
+        if chosen.strip().lower() == NONE.lower():
+            return NONE
+        try:
+            return self._studio.engine.store.find_vae(chosen).name if is_name(chosen) else AUTOMATIC
+        except ModelError:
+            gr.Warning(escape(f"The VAE {chosen} is not here any more; Automatic is taken instead."))
+            return AUTOMATIC
+
+    def _models(self, chosen: ModelFile | None, vae: str) -> tuple[Any, ...]:
+        """What is chosen from: checkpoints, VAEs, cards."""
+        store = self._studio.engine.store
+        known, vaes = store.checkpoints(), [file.name for file in store.vaes()]
+        return (
+            gr.Dropdown(
+                choices=[(file.title, file.name) for file in known], value=chosen.name if chosen else None
+            ),
+            gr.Dropdown(choices=[AUTOMATIC, NONE, *vaes], value=vae),
+            cards(self._studio),
         )
 
 

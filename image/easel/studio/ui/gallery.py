@@ -33,7 +33,7 @@ def understood(text: str) -> Infotext | None:
 
 
 def field_values(studio: Studio, found: Infotext) -> tuple[dict[str, Any], list[str]]:
-    """Values for the page's fields by their names (form.py, and `checkpoint`), and what is not here."""
+    """Values for the page's fields by their names (form.py, `checkpoint` and `vae`), and what is not here."""
     said = found.request()
     values = {
         name: said[theirs]
@@ -47,6 +47,11 @@ def field_values(studio: Studio, found: Infotext) -> tuple[dict[str, Any], list[
             values["checkpoint"] = checkpoint.name
     except UnknownModel:
         missing.append(f"checkpoint {found.checkpoints[-1]}")
+    vae = found.parameters.get("VAE")
+    try:
+        values["vae"] = studio.engine.store.find_vae(vae).name if vae else "Automatic"
+    except UnknownModel:
+        missing.append(f"VAE {vae}")
     return values, missing
 
 

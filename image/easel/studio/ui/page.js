@@ -27,3 +27,28 @@ document.addEventListener("load", ({ target }) => {
   if (field) field.ariaLabel = "Parameters of this picture";
   else setTimeout(label, 200);
 })();
+
+// Cards of LoRAs and chips of embeddings write themselves into the prompt that was typed in last; a second click
+// takes them out again, as in A1111.
+let typedIn = "prompt";
+document.addEventListener("focusin", ({ target }) => {
+  const box = target.closest("#prompt, #negative");
+  if (box) typedIn = box.id;
+});
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("#cards [data-insert]");
+  if (!button) return;
+  const text = button.dataset.insert;
+  const lora = text.startsWith("<lora:");
+  // Tags count in the prompt only.
+  const field = document.querySelector(`#${lora ? "prompt" : typedIn} textarea`);
+  const plain = (one) => one.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const there = lora ? `<lora:${plain(text.slice(6, -3))}(:[^<>]*)?>` : `(?<!\\w)${plain(text)}(?!\\w)`;
+  const found = new RegExp(`[ ,]*${there}`, "i");
+  const before = field.value;
+  field.value = found.test(before)
+    ? before.replace(found, "").trimStart()
+    : `${before.trimEnd()}${before.trim() ? (lora ? " " : ", ") : ""}${text}`;
+  button.classList.toggle("on", field.value.length > before.length);
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+});

@@ -30,6 +30,7 @@ def build(studio: Studio) -> gr.Blocks:
             checkpoint = gr.Dropdown(
                 label="Checkpoint", choices=[], elem_id="checkpoint", scale=3, min_width=200
             )
+            vae = gr.Dropdown(label="VAE", choices=[], elem_id="vae", scale=1, min_width=140)
             reload = gr.Button("Reload", elem_id="reload", size="sm", scale=0, min_width=90)
         with gr.Row(elem_id="words"):
             with gr.Column(scale=4, min_width=300):
@@ -59,6 +60,9 @@ def build(studio: Studio) -> gr.Blocks:
                     text, size="sm", elem_classes="example", elem_id=f"example-{number}", min_width=60
                 )
                 button.click(None, outputs=prompt, js=f"() => {text!r}", **_EVENT)
+        with gr.Accordion("LoRAs and embeddings", open=False, elem_id="networks"):
+            networks = gr.HTML("", elem_id="cards", js_on_load=None)
+            look = gr.Button("Reload", size="sm", elem_id="reload-networks")
         with gr.Row(elem_id="desk"):
             with gr.Column(scale=1, min_width=320, elem_id="settings"):
                 with gr.Row():
@@ -107,11 +111,11 @@ def build(studio: Studio) -> gr.Blocks:
                 use = gr.Button("Use these parameters", size="sm", elem_id="use")
 
         form = [prompt, negative, sampler, schedule, steps, cfg, width, height, count, size, seed]
-        filled = [checkpoint, *form]
+        filled = [checkpoint, vae, *form]
         result = [stage, gallery, paths, parameters, prompt, interrupt]
         picture = [gallery, paths, shown, parameters]
 
-        generate.click(drawing.generate, [checkpoint, *form], result, trigger_mode="once", **_EVENT).then(
+        generate.click(drawing.generate, filled, result, trigger_mode="once", **_EVENT).then(
             lambda found: found[0] if found else "", paths, shown, queue=False, **_EVENT
         )
         interrupt.click(drawing.interrupt, queue=False, **_EVENT)
@@ -125,9 +129,11 @@ def build(studio: Studio) -> gr.Blocks:
         file.upload(fields.from_file, file, filled, **_EVENT)
         gallery.select(fields.select, paths, [shown, parameters], queue=False, **_EVENT)
 
-        opened = [checkpoint, width, height, prompt, tries, *picture, stage]
+        models = [checkpoint, vae, networks]
+        opened = [*models, width, height, prompt, tries, *picture, stage]
         page.load(fields.open, None, opened, **_EVENT)
-        reload.click(fields.reload, checkpoint, checkpoint, **_EVENT)
+        gr.on([reload.click, look.click], fields.reload, [checkpoint, vae], models, **_EVENT)
+        vae.input(fields.choose_vae, vae, vae, **_EVENT)
         checkpoint.input(fields.choose, [checkpoint, width, height], [width, height, prompt, tries], **_EVENT)
     page.queue(default_concurrency_limit=None)
     return page
