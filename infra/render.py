@@ -42,12 +42,14 @@ def ports_of(spec: Spec, first: int, kept: Mapping[str, int] | None = None) -> d
 
 def team_config(spec: Spec, console_port: int) -> dict[str, Any]:
     """What `config/team.json` holds."""
+    members = spec.team.members
     return {
         "team": spec.name,
         "runs_on": spec.team.runs_on,
         "domain": spec.team.domain,
         "console": {"port": console_port},
         "endpoints": list(spec.endpoints),
+        **({"members": members.model_dump()} if members else {}),
     }
 
 

@@ -41,7 +41,7 @@ def endpoint_faults(name: str, endpoint: Endpoint, team: Team) -> Iterator[Fault
 
 def unused_on_one_machine(spec: Spec) -> list[str]:
     """Fields of a stack that one machine does nothing with. They are no fault, but ignoring them is said."""
-    team = ("domain", "zone", "members", "budget", "network", "storage", "machine_images", "image")
+    team = ("domain", "zone", "budget", "network", "storage", "machine_images", "image")
     found = [Fault((*TEAM, field), "") for field in team if field in spec.team.model_fields_set]
     for name, endpoint in spec.endpoints.items():
         for field in ("capacity", "models", "storage"):

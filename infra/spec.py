@@ -46,12 +46,14 @@ class Members(Section):
     """Single sign-on for people (OpenID Connect)."""
 
     issuer: str = Field(
-        pattern=r"^https://\S+$",
+        pattern=r"^https://[^\s?#@]+$",
         description="Address of the identity provider, such as https://accounts.google.com.",
     )
     client_id: str = Field(min_length=1, description="The client that the identity provider knows easel by.")
     client_secret: SecretArn | None = Field(
-        default=None, description="The client's secret: the ARN of a secret in AWS Secrets Manager."
+        default=None,
+        description="The client's secret: the ARN of a secret in AWS Secrets Manager. On one machine "
+        "EASEL_OIDC_CLIENT_SECRET gives it.",
     )
     domains: list[Domain] = Field(
         min_length=1, description="Mail domains whose people are members; everyone else is turned away."
@@ -167,7 +169,9 @@ class Timeouts(Section):
 class Storage(Section):
     """What an endpoint keeps."""
 
-    outputs: bool = Field(default=True, description="Keep every picture that is drawn; without it they go after a day.")
+    outputs: bool = Field(
+        default=True, description="Keep every picture that is drawn; without it they go after a day."
+    )
     retention: Retention | None = Field(
         default=None, description="How long pictures are kept, such as 90d; without it, for ever."
     )

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from infra.render import Provisioned, endpoint_on_instances, ports_of, render, team_on_instances
+from infra.render import (
+    Provisioned,
+    endpoint_on_instances,
+    ports_of,
+    render,
+    team_config,
+    team_on_instances,
+)
 from infra.spec import Spec
 from tests.infra.stacks import stack
 
@@ -201,3 +208,5 @@ def test_single_sign_on_is_told_without_its_secret(tmp_path: Path) -> None:
     }
     spec = stack(tmp_path, {"studio": {"shape": "gpu.a10"}}, {**AWS, "members": members})
     assert team_on_instances(spec, "us-east-1", "c", "h", "i")["members"] == members
+    # On one machine too: the secret comes from the environment there.
+    assert team_config(spec, 7859)["members"] == members

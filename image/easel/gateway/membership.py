@@ -41,7 +41,7 @@ class Members(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     issuer: Annotated[str, Field(max_length=500)]
-    client_id: Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[!-~]+$")]
+    client_id: Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[ -~]+$")]
     client_secret: Annotated[str, Field(max_length=600, pattern=r"^[A-Za-z0-9/_+=.@:-]+$")] | None = None
     domains: Annotated[tuple[MailDomain, ...], Field(min_length=1)]
 
