@@ -74,6 +74,7 @@ class Civitai:
         """Fields of every model beside or in place of the usual ones."""
         self.models_gone = False
         self.signed = 0
+        self.rate = 0.0
         service.fallback = self.answer
         storage.put("/preview.png", PNG)
 
@@ -161,7 +162,7 @@ class Civitai:
                 )
             return False
 
-        self.storage.put(path, self.contents[number], before=signed)
+        self.storage.put(path, self.contents[number], before=signed, rate=self.rate)
         return request.answer(
             307, Location=f"{self.storage.url}{path}?X-Amz-Expires=86400&X-Amz-Signature=abc"
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -39,9 +38,9 @@ def understood(text: str) -> str:
 class Civitai:
     """The REST API, asked with the operator's token."""
 
-    def __init__(self, secrets: Secrets, policy: Policy, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, secrets: Secrets, policy: Policy) -> None:
         self._secrets, self._policy = secrets, policy
-        self._service = (environment.get("CIVITAI_ENDPOINT") or CIVITAI).rstrip("/")
+        self._service = (os.environ.get("CIVITAI_ENDPOINT") or CIVITAI).rstrip("/")
 
     def card(self, source: CivitaiSource, http: httpx.Client, keep: Keep) -> Card:
         """The model that `source` names. Raises SourceError."""

@@ -74,7 +74,7 @@ class Job:
         self.owners: set[str] = set()
         self.state = State.QUEUED
         self.created, self.finished = time.time(), 0.0
-        self.changed = threading.Condition()
+        self._lock = threading.RLock()
         self._work = work
         self._cancelled = threading.Event()
         self._stalled = False
@@ -86,7 +86,7 @@ class Job:
 
     def run(self) -> None:
         """Do the work. Raises nothing: what goes wrong is the job's."""
-        with self.changed:
+        with self._lock:
             if self.state is not State.QUEUED:
                 return
             self.state = State.RUNNING
@@ -109,14 +109,14 @@ class Job:
             log.exception("job failed", job=self.id, kind=self.kind)
             self._fail(type(error).__name__, f"{type(error).__name__}; the studio's log says more")
         else:
-            with self.changed:
+            with self._lock:
                 self._result = result
             self._end(State.DONE)
 
     def cancel(self) -> None:
         """Stop it; what a download has brought is kept for the next try."""
         self._cancelled.set()
-        with self.changed:
+        with self._lock:
             if self.state is State.QUEUED:
                 self._finish(State.CANCELLED)
 
@@ -131,18 +131,16 @@ class Job:
 
     def tell(self, progress: Progress) -> None:
         """For the downloader: how far it is."""
-        with self.changed:
+        with self._lock:
             self._progress = progress
             if progress.phase is not Phase.ASKING:
                 self.title = progress.name  # the source has said it by now
-            self.changed.notify_all()
 
     def say(self, words: str, done: int, total: int | None) -> None:
         """For work that counts something else than bytes."""
-        with self.changed:
+        with self._lock:
             self._words = words
             self._progress = Progress(self.title, Phase.ASKING, done, total)
-            self.changed.notify_all()
 
     def pause(self, seconds: float) -> bool:
         """Wait; True if somebody asked to stop meanwhile."""
@@ -150,7 +148,7 @@ class Job:
 
     def view(self, owner: str = "") -> JobView:
         """How it is now, as `owner` may see it."""
-        with self.changed:
+        with self._lock:
             now, running = self._progress, self.state is State.RUNNING
             words = {
                 State.QUEUED: "waiting for other downloads",
@@ -182,14 +180,13 @@ class Job:
 
     def _fail(self, kind: str, words: str) -> None:
         log.info("job failed", job=self.id, kind=self.kind, error=kind, reason=words)
-        with self.changed:
+        with self._lock:
             self._error = Fault(error=kind, detail=words, errors=words)
         self._end(State.FAILED)
 
     def _end(self, state: State) -> None:
-        with self.changed:
+        with self._lock:
             self._finish(state)
 
     def _finish(self, state: State) -> None:
         self.state, self.finished = state, time.time()
-        self.changed.notify_all()

@@ -61,11 +61,10 @@ class Library:
         store: Store,
         activity: Activity,
         *,
-        environment: Mapping[str, str] = os.environ,
         effort: Effort | None = None,
     ) -> None:
-        self._store, self._environment = store, environment
-        open_to_all = environment.get(PRIVATE, "").strip().lower() in ("1", "true", "yes")
+        self._store = store
+        open_to_all = os.environ.get(PRIVATE, "").strip().lower() in ("1", "true", "yes")
         self._policy: Policy = replace(VISITOR, private=True) if open_to_all else VISITOR
         self._effort = effort or Effort()
         self.jobs = Jobs(activity)
@@ -158,7 +157,7 @@ class Library:
         info = read_info(file.path)
         said = info.get("model")
         model = info.get("modelId")
-        service = (self._environment.get("CIVITAI_ENDPOINT") or "https://civitai.com").rstrip("/")
+        service = (os.environ.get("CIVITAI_ENDPOINT") or "https://civitai.com").rstrip("/")
         return Downloaded(
             kind=word_of(file.kind),
             name=file.name,
@@ -175,7 +174,7 @@ class Library:
         )
 
     def _secrets(self) -> Secrets:
-        return secrets_of(self._environment)
+        return secrets_of()
 
 
 def _kind(word: str) -> Kind | None:
