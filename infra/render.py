@@ -53,8 +53,10 @@ def team_config(spec: Spec, console_port: int) -> dict[str, Any]:
     }
 
 
-def endpoint_config(name: str, endpoint: Endpoint, port: int) -> dict[str, Any]:
-    """What `config/<endpoint>.json` holds. Times are seconds."""
+def endpoint_config(name: str, endpoint: Endpoint, port: int, quota: int | None = None) -> dict[str, Any]:
+    """What `config/<endpoint>.json` holds. Times are seconds; `quota` is the team's, in bytes."""
+    # The studio reads it there, wherever it runs.
+    told = {} if quota is None else {"EASEL_QUOTA": str(quota)}
     return {
         "name": name,
         "shape": endpoint.shape,
@@ -66,7 +68,7 @@ def endpoint_config(name: str, endpoint: Endpoint, port: int) -> dict[str, Any]:
         "concurrency": endpoint.concurrency,
         "timeouts": {"wake": endpoint.timeouts.wake, "request": endpoint.timeouts.request},
         "models": list(endpoint.models),
-        "env": dict(endpoint.env),
+        "env": {**endpoint.env, **told},
     }
 
 
@@ -86,6 +88,8 @@ class Provisioned:
     file_system: str
     models: str
     outputs: str | None
+    quota: int | None = None
+    """The team's, in bytes."""
 
 
 def team_on_instances(
@@ -111,7 +115,7 @@ def team_on_instances(
 def endpoint_on_instances(name: str, endpoint: Endpoint, made: Provisioned) -> dict[str, Any]:
     """What `config/<endpoint>.json` holds on AWS."""
     return {
-        **endpoint_config(name, endpoint, HTTPS),
+        **endpoint_config(name, endpoint, HTTPS, made.quota),
         "host": made.host,
         "link": {"hash": made.link_hash},
         "instances": {
@@ -165,7 +169,7 @@ def render(spec: Spec, folder: Path, ports: Mapping[str, int], console_port: int
     """Write the configuration, each file whole or not at all, and remove that of endpoints that are gone."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, endpoint in spec.endpoints.items():
-        _write(folder / f"{name}.json", endpoint_config(name, endpoint, ports[name]))
+        _write(folder / f"{name}.json", endpoint_config(name, endpoint, ports[name], spec.team.storage.quota))
     # Last, so that nobody reads of an endpoint that has no file yet.
     _write(folder / "team.json", team_config(spec, console_port))
     for file in folder.glob("*.json"):

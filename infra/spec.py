@@ -34,6 +34,7 @@ Request = Annotated[int, Lasts("1s", "1d")]
 Idle = Annotated[int, Lasts("1s", "30d")]
 Retention = Annotated[int, Lasts("1d", "520w")]
 Disk = Annotated[int, Weighs("30GB", "16TB")]
+Quota = Annotated[int, Weighs("100MB", "1000TB")]
 
 
 class Section(BaseModel):
@@ -88,6 +89,10 @@ class TeamStorage(Section):
         default=None,
         pattern=r"^fs-[0-9a-f]{8,17}$",
         description="Id of an EFS file system to adopt, such as one that an earlier stack left behind.",
+    )
+    quota: Quota | None = Field(
+        default=None,
+        description="What the team's models may take, such as 500GB; uploads beyond it are refused.",
     )
 
 

@@ -216,7 +216,9 @@ class Replicas(pulumi.ComponentResource):
                 render.endpoint_on_instances(
                     args.name,
                     args.endpoint,
-                    render.Provisioned(host=self._host, secrets=self._secrets, **found),
+                    render.Provisioned(
+                        host=self._host, secrets=self._secrets, quota=args.spec.team.storage.quota, **found
+                    ),
                 )
             )
         )

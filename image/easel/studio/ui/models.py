@@ -12,6 +12,8 @@ from pathlib import Path
 
 import gradio as gr
 
+from easel.studio.ui import upload
+
 _HERE = Path(__file__).parent
 
 
@@ -23,6 +25,7 @@ def beside_models() -> Iterator[None]:
             yield
         with gr.Tab("Civitai", id="civitai", elem_id="tab-civitai"):
             gr.HTML("<easel-models></easel-models>", elem_id="civitai", js_on_load=None)
+        upload.tab()
 
 
 def head() -> str:

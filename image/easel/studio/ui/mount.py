@@ -14,7 +14,7 @@ import gradio as gr
 from fastapi import FastAPI
 
 from easel.studio.studio import Studio
-from easel.studio.ui import models
+from easel.studio.ui import models, upload
 from easel.studio.ui.guard import Guard
 from easel.studio.ui.page import build
 from easel.studio.ui.theme import THEME
@@ -47,6 +47,6 @@ def mount(app: FastAPI, studio: Studio) -> None:
         pwa=False,
         mcp_server=False,
         theme=THEME,
-        head=_head() + models.head(),
+        head=_head() + models.head() + upload.head(),
     )
     app.add_middleware(Guard, outputs=studio.outputs)
