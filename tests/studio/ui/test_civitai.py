@@ -95,13 +95,13 @@ def test_from_a_page_to_a_model(site: tuple[Place, str], tab: Page) -> None:
 def test_a_download_outlives_the_tab(site: tuple[Place, str], tab: Page) -> None:
     """Progress with speed and time left, there again after a reload; Cancel ends it."""
     made, url = site
-    content = model_bytes(3_000_000, seed=8)
+    content = model_bytes(6_000_000, seed=8)
     made.civitai.publish(version(7, files=[file(content, id=7, name="slow.safetensors")]), content)
-    made.civitai.rate = 200_000
+    made.civitai.rate = 25_000
     look(tab, "civitai://models/4384?version=7")
     tab.locator("#civitai-download").click()
     job = tab.locator("#civitai-jobs li.running")
-    expect(job).to_contain_text(re.compile(r"fetching .* of 3.0 MB, .* a second, .* left"))
+    expect(job).to_contain_text(re.compile(r"fetching .* of 6.0 MB, .* a second, .* left"))
     opened(tab, url)
     expect(job.get_by_role("progressbar")).to_be_visible()
     job.get_by_role("button", name="Cancel").click()
@@ -139,6 +139,7 @@ def test_nothing_sticks_out(site: tuple[Place, str], browser: Browser, tmp_path:
     made.civitai.publish(version())
     context = browser.new_context(viewport={"width": width, "height": 844})
     page = context.new_page()
+    page.set_default_timeout(60_000)
     opened(page, url)
     look(page)
     expect(page.locator("#civitai-card")).to_contain_text("DreamShaper")
