@@ -1,10 +1,17 @@
 """The stack that Pulumi runs: its spec, and whether this program provisions it."""
 
+import os
+import signal
+import sys
+
 import pulumi
 
 from infra.faults import SpecError
 from infra.spec import Spec
 from infra.stackfile import read_spec
+
+TOLD = 32
+"""With this exit status Pulumi adds no words of its own (`pulumi-language-python-exec`)."""
 
 
 class WrongPlace(pulumi.RunError):
@@ -13,6 +20,16 @@ class WrongPlace(pulumi.RunError):
 
 class NotInThisVersion(pulumi.RunError):
     """The stack asks for something this version of easel cannot do."""
+
+
+def end_quietly_when_stopped() -> None:
+    """End without a word when Pulumi interrupts the program, which it does when a resource fails.
+
+    Python's own way are two tracebacks of Pulumi's code, below which nobody finds what failed. Nothing is
+    lost: the engine makes resources and keeps the state, this process only says which.
+    """
+    if any(word.endswith("pulumi-language-python-exec") for word in sys.orig_argv):
+        signal.signal(signal.SIGINT, lambda *_: os._exit(TOLD))
 
 
 def spec_of_stack() -> Spec:

@@ -6,6 +6,7 @@ By name and not by value, so that a changed line here changes no state.
 """
 
 import json
+import sys
 from typing import Any
 
 import boto3
@@ -130,6 +131,9 @@ def _role_to_assume(configured: Any) -> str | None:
 
 def _short(error: BakeError) -> BakeError:
     """The same error without where it came from: Pulumi shows the whole traceback, the reason last."""
+    if "pulumi.dynamic" in sys.orig_argv:
+        # Pulumi's own frames too, which only this takes away; nobody needs them to read a build's log.
+        sys.tracebacklimit = 0
     return error.with_traceback(None)
 
 

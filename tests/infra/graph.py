@@ -214,7 +214,7 @@ class World:
         }
 
 
-class _Cloud(pulumi.runtime.Mocks):
+class Pretended(pulumi.runtime.Mocks):
     """Gives every resource what AWS would give it: an id, an ARN, a physical name."""
 
     def __init__(self, world: World) -> None:
@@ -334,7 +334,7 @@ def run(
     """
     logger, said = logging.Logger("pulumi-under-mocks", logging.DEBUG), _Said()
     logger.addHandler(said)
-    cloud = cloud or _Cloud(world or World())
+    cloud = cloud or Pretended(world or World())
     recorder = _Recorder(cloud)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)

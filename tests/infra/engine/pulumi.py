@@ -1,0 +1,162 @@
+"""Runs the real `pulumi` on a copy of the project, with state in a folder and AWS played by the stand-in.
+
+As a user has it: the project's own Pulumi.yaml, `.venv` at its root, the plugin where `pulumi plugin install`
+would put it. Nothing leaves the machine: every proxy is a closed port and no plugin may be fetched.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.infra.engine.provider import VERSION
+
+ROOT = Path(__file__).resolve().parents[3]
+COPIED = ("Pulumi.yaml", "pyproject.toml", "image", "infra", "scripts", "stacks")
+FOREIGN = ("PULUMI_", "AWS_", "EASEL_", "VIRTUAL_ENV", "PYTHONPATH")
+"""Settings of whoever runs the tests, which the runs must not see."""
+CLOSED = "http://127.0.0.1:9"
+
+Plan = dict[str, frozenset[str]]
+"""What a preview would do: names of resources by operation (`create`, `update`, `replace`, `delete`)."""
+
+
+@dataclass
+class Engine:
+    """One project and the stacks of it."""
+
+    project: Path
+    there: Path
+    """The folder of the stand-in: a file for each resource that is there."""
+    state: Path
+    """The folder that Pulumi's state is in."""
+    environment: dict[str, str]
+
+    def run(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """`pulumi` with these words, and what it said. Asks nothing, shows no colours."""
+        return self._ran(["pulumi", "--non-interactive", "--color=never", *words], more)
+
+    def did(self, *words: str, **more: str) -> str:
+        """The same, which must succeed: what it said on standard output."""
+        done = self.run(*words, **more)
+        assert done.returncode == 0, told(done)
+        return done.stdout
+
+    def easel(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """The `easel` command of this project."""
+        done = self._ran([str(self.project / ".venv/bin/python"), "-m", "scripts", *words], more)
+        assert done.returncode == 0, told(done)
+        return done
+
+    def plan(self, stack: str) -> Plan:
+        """What `pulumi up` would do now."""
+        steps = json.loads(self.did("preview", "--json", "--stack", stack))["steps"]
+        found: dict[str, set[str]] = defaultdict(set)
+        for step in steps:
+            found[step["op"]].add(named(step["urn"]))
+        return {op: frozenset(urns) for op, urns in found.items() if op != "same"}
+
+    def outputs(self, stack: str, *words: str) -> dict[str, Any]:
+        """The stack's outputs."""
+        return dict(json.loads(self.did("stack", "output", "--json", "--stack", stack, *words)))
+
+    def file(self, stack: str) -> Path:
+        """The stack file."""
+        return self.project / "stacks" / f"Pulumi.{stack}.yaml"
+
+    def resources(self) -> set[str]:
+        """What is there, by type and name."""
+        return {named(json.loads(file.read_text())["urn"]) for file in self.there.glob("*.json")}
+
+    def _ran(self, words: list[str], more: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            words,
+            cwd=self.project,
+            env={**self.environment, **more},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+
+def engine(folder: Path, account: str, aws: str) -> Engine:
+    """A copy of the project in this folder, which makes resources of `account`; boto3's calls go to `aws`."""
+    project, home, state, there = (folder / name for name in ("easel", "home", "state", "there"))
+    for each in (project, home, state, there):
+        each.mkdir()
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, project / name, symlinks=True, ignore=_left_out)
+        else:
+            shutil.copy(source, project / name)
+    _environment(project)
+    _install(home, there, account)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    return Engine(
+        project,
+        there,
+        state,
+        {
+            **kept,
+            "HOME": str(home),
+            "PULUMI_HOME": str(home),
+            "PULUMI_BACKEND_URL": f"file://{state}",
+            "PULUMI_CONFIG_PASSPHRASE": "words of the test",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "AWS_ENDPOINT_URL": aws,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "HTTP_PROXY": CLOSED,
+            "HTTPS_PROXY": CLOSED,
+            "NO_PROXY": "127.0.0.1,localhost",
+        },
+    )
+
+
+def _environment(project: Path) -> None:
+    """`.venv` of the copy: the copy as an editable install puts it there, and the libraries of this one."""
+    venv.create(project / ".venv", symlinks=True)
+    (site,) = (project / ".venv" / "lib").glob("python*/site-packages")
+    (site / "easel.pth").write_text(f"{project}\n{project / 'image'}\n{sysconfig.get_path('purelib')}\n")
+
+
+def _install(home: Path, there: Path, account: str) -> None:
+    """Put the stand-in where the engine looks for a provider of this version."""
+    plugin = home / "plugins" / f"resource-aws-v{VERSION}" / "pulumi-resource-aws"
+    plugin.parent.mkdir(parents=True)
+    plugin.write_text(
+        f"#!/bin/sh\ncd '{ROOT}' || exit 1\n"
+        f"exec '{sys.executable}' -m tests.infra.engine.provider '{there}' '{account}' \"$@\"\n"
+    )
+    plugin.chmod(0o755)
+
+
+def _left_out(folder: str, names: list[str]) -> Iterator[str]:
+    """Leftovers, and stack files of whoever works here."""
+    for name in names:
+        ours = Path(folder).name == "stacks" and name.startswith("Pulumi.")
+        if name == "__pycache__" or (ours and name != "Pulumi.local.yaml"):
+            yield name
+
+
+def named(urn: str) -> str:
+    """`Group easel-art-studio` for the URN of one."""
+    parts = urn.split("::")
+    return f"{parts[2].rpartition(':')[2]} {parts[3]}"
+
+
+def told(done: subprocess.CompletedProcess[str]) -> str:
+    """Everything that it said."""
+    return f"{done.stdout}\n{done.stderr}"
