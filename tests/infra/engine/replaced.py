@@ -1,8 +1,8 @@
 """Which inputs of which resources AWS cannot change: another value is another resource.
 
-After hashicorp/terraform-provider-aws 6, which pulumi-aws 7 is made of: `ForceNew` and `RequiresReplace` in the
-schemas below `internal/service/`, written from memory of them and not checked against a copy. Only the types
-that the program registers; tags never replace anything.
+As `ForceNew` and `RequiresReplace` have it in the schemas of hashicorp/terraform-provider-aws, which
+pulumi-aws is made of. Read there: an access point's, a group's hooks, an instance's image, address and zone.
+The others are written down from memory: what rests on them is likely and not proven. Tags replace nothing.
 """
 
 REPLACED: dict[str, frozenset[str]] = {

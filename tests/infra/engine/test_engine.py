@@ -77,7 +77,7 @@ def test_links_are_secret_in_state_and_output(pulumi: Engine, art: str) -> None:
 
 
 def test_outputs_say_where_and_how_much(pulumi: Engine, art: str) -> None:
-    """An endpoint's address, shape, replicas, dollars an hour; the team's console, floor, storage, next steps."""
+    """An endpoint's address, shape, replicas, dollars an hour; the team's console, floor, storage, steps."""
     found = pulumi.outputs(art)
     studio = found["endpoints"]["studio"]
     assert studio["url"] == "https://studio.art.example.com"
@@ -151,7 +151,7 @@ def test_a_stack_of_this_machine_is_sent_to_make_up(pulumi: Engine) -> None:
 
 
 def test_a_failed_bake_says_why_and_is_tried_again(pulumi: Engine, builder: Cloud) -> None:
-    """In the engine's process for dynamic providers: the reason and the log's last lines, no lines of code."""
+    """In the engine's process for dynamic providers: the reason and the log's last lines, no traceback."""
     begun(pulumi, builder, "baker", "studio")
     if builder.started():  # by the stack of another test, and equal content is built once
         content = content_hash(pulumi.project / "image")
@@ -170,7 +170,7 @@ def test_a_failed_bake_says_why_and_is_tried_again(pulumi: Engine, builder: Clou
 
 @pytest.mark.slow
 def test_a_stacks_whole_life(pulumi: Engine, builder: Cloud) -> None:
-    """Up, an endpoint more, another idle, an endpoint less, away: what stays is the data, named beforehand."""
+    """Up, an endpoint more, another idle, an endpoint less, away: what stays is data, named beforehand."""
     before = pulumi.resources()
     begun(pulumi, builder, "life", "studio")
     up = ("up", "--yes", "--skip-preview", "--stack", "life")
