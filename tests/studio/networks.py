@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from easel.models import Architecture
 from easel.studio.engine.skeleton import skeleton
 from easel.studio.families import family
 
+STARTER = Path(__file__).parents[2] / "image" / "starter" / "easel-starter.safetensors"
 Tensors = dict[str, torch.Tensor]
 # (part, module): down, up
 Pairs = dict[tuple[str, str], tuple[torch.Tensor, torch.Tensor]]
@@ -68,6 +69,11 @@ def old_diffusers(found: Pairs) -> Tensors:
     return tensors
 
 
+def own_vae() -> Tensors:
+    """The starter's own VAE, as a file of its own would hold it."""
+    return {name: one for name, one in load_file(STARTER).items() if name.startswith("first_stage_model.")}
+
+
 def write(path: Path, tensors: Tensors, **metadata: str) -> Path:
     """A safetensors file."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +95,7 @@ def _pair(name: str = _GOOD, down: tuple[int, ...] = (4, 64), up: tuple[int, ...
 
 
 def _only(role: str) -> Tensors:
-    return {name: one for name, one in _pair().items() if role in name}
+    return {name: one for name, one in _pair().items() if f".lora_{role}." in name}
 
 
 def _with(tensors: Tensors, **more: torch.Tensor) -> Tensors:
@@ -98,7 +104,7 @@ def _with(tensors: Tensors, **more: torch.Tensor) -> Tensors:
 
 # What is wrong with it, how it is made, and a word of the sentence that refuses it.
 BAD: dict[str, tuple[Callable[[], Tensors | bytes], str]] = {
-    "empty": (lambda: b"", "cut short"),
+    "empty": (lambda: b"", "is empty"),
     "page": (lambda: b"<!doctype html><html><title>Sign in</title>" + b" " * 2000, "HTML"),
     "pickle": (lambda: b"PK\x03\x04" + b"archive/data.pkl" * 100, "pickle"),
     "lying": (lambda: (1 << 40).to_bytes(8, "little") + b"{" * 100, "safetensors"),

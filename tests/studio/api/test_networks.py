@@ -20,7 +20,7 @@ from PIL import Image
 from easel.models import Kind, ModelFile
 from easel.studio.engine.loading import load_checkpoint
 from tests.studio import networks
-from tests.studio.conftest import STARTER
+from tests.studio.networks import STARTER
 
 # Beside another picture, sums are taken in another order (docs/decisions/0006).
 TOLERANCE = 2
@@ -68,9 +68,7 @@ def _deaf() -> networks.Tensors:
 
 
 def _vaes(folder: Path) -> None:
-    from safetensors.torch import load_file
-
-    own = {name: one for name, one in load_file(STARTER).items() if name.startswith("first_stage_model.")}
+    own = networks.own_vae()
     dark = {name: one.clone() for name, one in own.items()}
     dark["first_stage_model.decoder.conv_out.bias"] -= 0.5
     networks.write(folder / "dark.safetensors", dark)

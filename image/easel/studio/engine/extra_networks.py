@@ -126,16 +126,28 @@ def find_lora(name: str, store: Store) -> ModelFile:
     A piece of a name is not enough, as in A1111: a typing error must not draw with another LoRA.
     """
     wanted = name.strip().lower()
-    try:
-        found = store.find(Kind.LORA, name)
-    except UnknownModel:
-        for file in store.files(Kind.LORA):
-            if alias_of(file).lower() == wanted:
-                return file
-        raise
-    if wanted in map(str.lower, found.aliases) or alias_of(found).lower() == wanted:
-        return found
-    raise UnknownModel(Kind.LORA.words, name, [found.stem])
+    found = _called(wanted, store)
+    if not found:
+        store.refresh()
+        found = _called(wanted, store)
+    # a file whose whole path is meant comes before one in a folder that has the same name
+    whole = [one for one in found if one.name.lower() in (wanted, f"{wanted}.safetensors")]
+    found = whole or found
+    if len(found) == 1:
+        return found[0]
+    some = ", ".join(repr(one.name.removesuffix(".safetensors")) for one in found[:5])
+    why = f"it could be {some}; name one of them in full" if found else ""
+    raise UnknownModel(Kind.LORA.words, name, [one.stem for one in store.files(Kind.LORA)], why)
+
+
+def _called(wanted: str, store: Store) -> list[ModelFile]:
+    files = store.files(Kind.LORA)
+    by_file = [
+        one
+        for one in files
+        if wanted in (one.name.lower().removesuffix(".safetensors"), *map(str.lower, one.aliases))
+    ]
+    return by_file or [one for one in files if alias_of(one).lower() == wanted]
 
 
 def _weights(said: str) -> tuple[str, tuple[float, float], str]:
