@@ -17,6 +17,8 @@ from scripts.settings import Refusal
 _TUS = {"Tus-Resumable": "1.0.0"}
 _BLOCK = 1 << 18
 _HASHED = 1 << 22
+# Answers to a piece that say how to go on.
+_TOLD = (400, 404, 408, 409, 410, 413, 422, 423, 460, 502, 503, 504)
 # Below what a door takes at once (`max_body`, 100 MiB) and what the studio does; halved where that is less.
 LARGEST = 32 << 20
 _SMALLEST = 1 << 16
@@ -69,7 +71,7 @@ class Sending:
             if isinstance(begun, Sent):
                 self._forget()
                 return begun
-            url, offset = begun, 0
+            url, offset = begun
             self._keep(sha256=sha256, url=url)
         self._from = offset
         sent = self._send(url, offset, sha256)
@@ -78,7 +80,7 @@ class Sending:
 
     # ── the steps ────────────────────────────────────────────────────────────────────────────────
 
-    def _begin(self, sha256: str) -> str | Sent:
+    def _begin(self, sha256: str) -> tuple[str, int] | Sent:
         said = {"filename": self._wish.name, "kind": self._wish.kind, "folder": self._wish.folder,
                 "sha256": sha256, "replace": "true" if self._wish.replace else ""}  # fmt: skip
         told = ",".join(f"{key} {_b64(value)}" for key, value in said.items() if value)
@@ -89,7 +91,8 @@ class Sending:
             if found.get("error") == "AlreadyThere" and found.get("sha256") == sha256:
                 return Sent(str(found["path"]), sha256, fresh=False)
             raise refusal(answer, self._file.name)
-        return urlsplit(answer.headers["location"]).path
+        # Not always nothing: an earlier run may have been killed before it knew of its upload.
+        return urlsplit(answer.headers["location"]).path, int(answer.headers.get("upload-offset", "0"))
 
     def _stands(self, url: str) -> int | None:
         """How far the server has it; None for an upload that is no more."""
@@ -131,19 +134,22 @@ class Sending:
         try:
             # Not again by itself: after a cut it is the server that knows where to go on.
             answer = self._endpoint.ask(
-                "PATCH", url, headers=headers, patience=0.0, expected=(404, 408, 409, 410, 413, 422, 423, 460,
-                502, 503, 504), content=lambda: self._bytes(offset, length))  # fmt: skip
+                "PATCH", url, headers=headers, patience=0.0, expected=_TOLD,
+                content=lambda: self._bytes(offset, length))  # fmt: skip
         except Unanswered:
             time.sleep(0.3)
             return self._asked(url)
         status = answer.status_code
         if status == 204:
             return int(answer.headers["upload-offset"])
-        if status == 413 and _json(answer).get("error") != "OverQuota":
+        # A door that takes less at once says 413, or cuts the line so early that only a bare 400 arrives.
+        if status == 413 or (status == 400 and not _json(answer)):
             if self._chunk <= _SMALLEST:
                 raise refusal(answer, self._file.name)
             self._chunk = max(_SMALLEST, length // 2)
             return self._asked(url)
+        if status == 400:
+            raise refusal(answer, self._file.name)
         if status in (404, 410, 422) or (status == 409 and _json(answer).get("error") != "WrongOffset"):
             self._forget()
             raise refusal(answer, self._file.name)

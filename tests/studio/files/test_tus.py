@@ -319,6 +319,18 @@ def test_the_same_name_twice(asked: Asked, home: Path, data: bytes, tmp_path: Pa
     assert left(home) == []
 
 
+def test_a_beginning_that_was_not_heard(asked: Asked, data: bytes) -> None:
+    """Who begins the same file again gets the same upload, with what is there; others get another."""
+    said = {"sha256": hashlib.sha256(data).hexdigest()}
+    first = begin(asked(), len(data), **said)
+    assert patch(asked(), first.headers["location"], 0, data[:1000]).status_code == 204
+    again = begin(asked(), len(data), **said)
+    assert again.headers["location"] == first.headers["location"]
+    assert again.headers["upload-offset"] == "1000"
+    for other in (begin(asked("bob"), len(data), **said), begin(asked(), len(data), folder="x", **said)):
+        assert other.headers["location"] != first.headers["location"]
+
+
 def test_what_is_left_alone_expires(home: Path, data: bytes) -> None:
     """An upload that nobody goes on with is thrown away, its bytes and what killed processes left too."""
     store = Store(home / "models", hashing=False)

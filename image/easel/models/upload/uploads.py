@@ -58,7 +58,7 @@ class Uploads:
         self, owner: str, name: str, length: int, *, kind: Kind | None = None, folder: str = "",
         sha256: str = "", replaces: bool = False, told: str = "",
     ) -> Upload:  # fmt: skip
-        """A new upload of `length` bytes. Nothing is sent yet.
+        """A new upload of `length` bytes; or one's own of the same file and place, told by its hash.
 
         Raises BadName, NotSafetensors, AlreadyThere, NameTaken, OverQuota, DiskFull, NotWritable,
         TooManyUploads.
@@ -75,6 +75,10 @@ class Uploads:
         self._conflict(upload)
         with self._lock, self._alone(self._journals.folder / "begin.lock", upload.name):
             others = [one for one in self._journals.all() if one.state is State.OPEN]
+            for one in others:
+                # Who was killed before the answer to its beginning arrived comes back without knowing of it.
+                if sha256 and _aim(one) == _aim(upload):
+                    return one
             if sum(1 for one in others if one.owner == owner) >= MOST_OPEN:
                 raise TooManyUploads(MOST_OPEN)
             if self._quota is not None:
@@ -322,6 +326,12 @@ class Uploads:
             yield
         finally:
             lock.release()
+
+
+def _aim(upload: Upload) -> tuple[object, ...]:
+    """Whose it is, what of and where to."""
+    return (upload.owner, upload.sha256, upload.length, upload.name, upload.folder, upload.told,
+            upload.replaces)  # fmt: skip
 
 
 def _read(part: Path) -> Digests:

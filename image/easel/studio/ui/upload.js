@@ -62,8 +62,9 @@ class EaselUpload extends HTMLElement {
       const block = file.slice(offset, offset + piece);
       const answer = await this.ask("PATCH", url, row, {
         "Content-Type": "application/offset+octet-stream", "Upload-Offset": String(offset), ...(await this.checksum(block)),
-      }, block, [204, 404, 408, 409, 410, 413, 422, 460]);
-      if (answer.status === 413) {
+      }, block, [204, 400, 404, 408, 409, 410, 413, 422, 460]);
+      // A door that takes less at once says 413, or cuts the line so early that only a bare 400 arrives.
+      if (answer.status === 413 || answer.status === 400) {
         if (piece <= 65536) throw new Error(await this.words(answer));
         piece = Math.max(65536, piece / 2);
       } else if ([404, 410, 422].includes(answer.status)) {
