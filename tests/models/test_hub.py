@@ -57,8 +57,11 @@ class Hub:
         )
 
 
-@pytest.fixture
-def hub(server: Serving, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+@pytest.fixture(params=["the library's own", "told to ask nobody"])
+def hub(request: pytest.FixtureRequest, server: Serving, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """Also as in a studio, where HF_HUB_OFFLINE keeps the library silent, and we ask."""
+    if request.param == "told to ask nobody":
+        monkeypatch.setattr("huggingface_hub.constants.is_offline_mode", lambda: True)
     with serving() as cdn:
         monkeypatch.setenv("HF_ENDPOINT", server.url)
         yield Hub(server, cdn)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -53,7 +53,10 @@ class Place:
     ) -> httpx.Response:
         asking = client or self.client
         assert asking is not None
-        return asking.request(method, f"/studio/models/{path}", headers={"X-Easel-User": owner}, **said)
+        answer: Any = asking.request(
+            method, f"/studio/models/{path}", headers={"X-Easel-User": owner}, **said
+        )
+        return cast(httpx.Response, answer)  # starlette's client may be built on httpx2
 
     def start(self, owner: str = "ada", **said: Any) -> dict[str, Any]:
         answer = self.ask("POST", "downloads", owner, json={"url": PAGE, **said})

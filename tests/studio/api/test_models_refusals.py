@@ -129,6 +129,17 @@ def test_a_file_that_is_dangerous(made: Place) -> None:
     assert done["error"]["error"] == "Unsafe"
 
 
+def test_over_the_teams_quota(made: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends as soon as its size is known, and says what to do."""
+    monkeypatch.setenv("EASEL_QUOTA", "1000000")
+    made.civitai.rate = 400_000
+    made.civitai.publish(version())
+    done = made.ended(made.start())
+    assert done["error"]["error"] == "OverQuota", done
+    assert "storage.quota" in done["words"]
+    assert made.ask("GET", "files").json() == []
+
+
 @pytest.mark.parametrize("owner", ["anonymous/abc", "anonymous"])
 def test_the_anonymous_add_nothing(made: Place, owner: str) -> None:
     """Visitors of a public endpoint see what is there; they ask nobody, start nothing, see no jobs."""

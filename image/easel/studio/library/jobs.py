@@ -89,6 +89,11 @@ class Jobs:
             job.cancel()
         return job
 
+    def expected(self, but: Job) -> int:
+        """Bytes that the other downloads under way will have brought."""
+        going = [job for job in self.all() if job is not but and job.state not in FINAL]
+        return sum(job.expected for job in going)
+
     def close(self) -> None:
         """Stop everything; what downloads have brought is kept."""
         for job in self.all():

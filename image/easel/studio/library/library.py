@@ -19,9 +19,11 @@ from easel.models.index import Entry, preview_of, read_info
 from easel.models.intake import Intake, Wish
 from easel.models.intake.place import place
 from easel.models.kind import Kind
-from easel.models.source_errors import BadAddress
+from easel.models.source_errors import BadAddress, Interrupted
 from easel.models.sources import CivitaiSource, HubSource, Secrets, secrets_of, source_of
+from easel.models.upload.errors import OverQuota
 from easel.studio.activity import Activity
+from easel.studio.files.quota import quota_of
 from easel.studio.library.card import Card, Version, word_of
 from easel.studio.library.civitai import Civitai, understood
 from easel.studio.library.job import Job
@@ -132,15 +134,27 @@ class Library:
         return self.pictures.of_file(preview)
 
     def _add(self, wish: Wish, job: Job) -> dict[str, Any]:
+        quota = quota_of(os.environ)
+        here = sum(file.size for kind in Kind for file in self._store.files(kind)) if quota is not None else 0
+
+        def over() -> bool:
+            return quota is not None and job.expected + here + self.jobs.expected(job) > quota
+
         intake = Intake(
             self._store,
             policy=self._policy,
             secrets=self._secrets(),
             effort=self._effort,
             watcher=job.tell,
-            stopped=job.stopped,
+            stopped=lambda: job.stopped() or over(),
         )
-        added = intake.add(wish)
+        try:
+            added = intake.add(wish)
+        except Interrupted as error:
+            if quota is not None and over() and not job.cancelled:
+                used = here + self.jobs.expected(job)
+                raise OverQuota(error.name, job.expected, used, quota) from None
+            raise
         self._store.refresh()
         entry = next((one for one in self._store.index(added.file.kind) if one.file == added.file), None)
         found = self._downloaded(entry).model_dump() if entry else None
