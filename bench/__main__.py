@@ -1,4 +1,4 @@
-"""`python -m bench [NAME …]`: measure, print tables. Names: startup, txt2img, crowd, program, download."""
+"""`python -m bench [NAME …]`: measure, print. Names: startup, txt2img, crowd, program, download, load."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import crowd, download, program, startup, txt2img
+from bench import crowd, download, load, program, startup, txt2img
 from bench.plain import Plain, plain_pipeline
 from bench.running import ROOT, Running, running
 from bench.table import machine, markdown
@@ -20,7 +20,7 @@ HEADER = ("what", "Easel", "peer", "ratio (range of pairs)", "promise")
 
 def main(names: list[str]) -> None:
     """Run what was asked for, all without names."""
-    wanted = names or ["startup", "txt2img", "crowd", "program", "download"]
+    wanted = names or ["startup", "txt2img", "crowd", "program", "download", "load"]
     say = sys.stdout.write
     say(f"{machine()}\n\n")
     found: list[list[str]] = []
@@ -35,6 +35,8 @@ def main(names: list[str]) -> None:
             found += program.rows()
         if "download" in wanted:
             found += download.rows()
+        if "load" in wanted:
+            found += load.rows()
         drawing: dict[str, Callable[[Running, Plain], Iterator[list[str]]]] = {
             "txt2img": txt2img.rows,
             "crowd": crowd.rows,

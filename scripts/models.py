@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scripts.convert import command as convert
 from scripts.settings import Refusal, settings
 
 if TYPE_CHECKING:
@@ -141,6 +142,9 @@ def match(prune: bool) -> None:
         done = sync(store, addresses, _intake(store), prune=prune, told=click.echo)
     click.echo(f"{len(done.added)} came, {len(done.there)} were there, {len(done.failed)} failed")
     sys.exit(1 if done.failed else 0)
+
+
+command.add_command(convert)
 
 
 def _store() -> "Store":

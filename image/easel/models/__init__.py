@@ -1,7 +1,7 @@
 """The model store: files by name, what they are, and whether they are whole. Light: imports no torch."""
 
 from easel.models.architecture import Architecture, Identity, detect, identify
-from easel.models.diffusers_folder import Piece, identify_folder, is_diffusers_folder, pieces_of
+from easel.models.diffusers_folder import Piece, folder_state, identify_folder, is_diffusers_folder, pieces_of
 from easel.models.errors import (
     CutShort,
     FileError,
@@ -86,6 +86,7 @@ __all__ = [
     "WrongHash",
     "WrongKind",
     "detect",
+    "folder_state",
     "gigabytes",
     "identify",
     "identify_folder",

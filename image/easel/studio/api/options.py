@@ -85,7 +85,9 @@ def _set(studio: Studio, owner: str, values: dict[str, Any]) -> None:
     checkpoint = name_in(changed, "sd_model_checkpoint")
     if checkpoint is not None:
         # The file's name, not its title: the title changes when the hash becomes known.
-        changed["sd_model_checkpoint"] = studio.engine.store.find_checkpoint(checkpoint).name
+        chosen = studio.engine.store.find_checkpoint(checkpoint)
+        changed["sd_model_checkpoint"] = chosen.name
+        studio.engine.prefetch(chosen)
     vae = name_in(changed, "sd_vae")
     if vae is not None:
         changed["sd_vae"] = studio.engine.store.find_vae(vae).name

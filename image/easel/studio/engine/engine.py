@@ -89,6 +89,10 @@ class Engine:
             return next((file for file in self.store.vaes() if file.stem.lower() in called), None)
         return self.store.find_vae(str(name))
 
+    def prefetch(self, checkpoint: ModelFile) -> None:
+        """Load a checkpoint that somebody chose into main memory, if there is room."""
+        self._inbox.hope(checkpoint)
+
     def jobs(self, owner: str) -> list[Job]:
         """An owner's jobs that are not finished, in the order they came."""
         return self._inbox.jobs(owner)

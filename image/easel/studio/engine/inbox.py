@@ -48,6 +48,7 @@ class Inbox:
         self._device = ""
         self._last_work = time.monotonic()
         self.stopping = False
+        self._wish: ModelFile | None = None
 
     def put(self, job: Job) -> None:
         """Hand a job in. Raises QueueFull or Stopped."""
@@ -63,6 +64,18 @@ class Inbox:
             self._jobs[job.id] = job
             self._new.append(job)
         self.ring()
+
+    def hope(self, file: ModelFile) -> None:
+        """Somebody chose this checkpoint and will draw with it."""
+        with self._bell:
+            self._wish = file
+        self.ring()
+
+    def wish(self) -> ModelFile | None:
+        """What was chosen last, once. For the engine's thread."""
+        with self._bell:
+            wish, self._wish = self._wish, None
+            return wish
 
     def ring(self) -> None:
         """Wake the engine's thread."""

@@ -20,8 +20,9 @@ from easel.studio.engine.embeddings import Embedding, Embeddings
 from easel.studio.engine.errors import OutOfMemory
 from easel.studio.engine.job import Job
 from easel.studio.engine.loading import TooLarge, load_checkpoint
-from easel.studio.engine.memory import give_back
+from easel.studio.engine.memory import available, give_back
 from easel.studio.engine.picture import Picture, call_unet
+from easel.studio.engine.shelf import Shelf
 from easel.studio.engine.turns import Turns
 from easel.studio.engine.vaes import Vaes
 from easel.studio.engine.width import Width
@@ -42,6 +43,7 @@ class Loop:
         self._turns = Turns()
         self._width = Width()
         self._extra: dict[tuple[int, int], torch.Tensor] = {}
+        self._shelf = Shelf(self.device, self.dtype)
 
     @property
     def serving(self) -> ModelFile | None:
@@ -66,25 +68,51 @@ class Loop:
         """
         old = self.checkpoint
         try:
-            new = self._load(file, report)
+            new = self._take(file, report)
         except TooLarge:
             if old is None or not file.path.exists():
                 raise
             log.info("switch", step="unload first", old=old.file.name, new=file.name)
             self._serve(None)
             old_file = old.file
+            if self.device.type != "cpu":
+                self._shelf.keep(old)
             del old
             try:
-                new = self._load(file, report)
+                new = self._take(file, report)
             except Exception:
-                self._serve(self._load(old_file, report))
+                self._serve(self._take(old_file, report))
                 raise
+            self._serve(new)
+            return
         self._serve(new)
+        if old is not None:
+            self._shelf.keep(old)
+
+    def prefetch(self, file: ModelFile) -> None:
+        """Begin to load a checkpoint that will be wanted, beside the drawing. Never raises for the file."""
+        if file != self.serving:
+            self._shelf.prefetch(file)
+
+    def _take(self, file: ModelFile, report: Report | None) -> Checkpoint:
+        """From memory if it is kept there, else from the disk. What is kept goes before what serves."""
+        while True:
+            try:
+                return self._shelf.take(file, report) or self._load(file, report)
+            except (TooLarge, torch.OutOfMemoryError) as error:
+                if self.device.type == "cpu" and self._shelf.drop_oldest():
+                    continue
+                if isinstance(error, TooLarge):
+                    raise
+                # the card has no room for a copy that memory has
+                raise TooLarge(file.name, file.size, available(self.device), self.device) from None
 
     def _load(self, file: ModelFile, report: Report | None) -> Checkpoint:
         return load_checkpoint(file, device=self.device, dtype=self.dtype, report=report)
 
     def _serve(self, checkpoint: Checkpoint | None) -> None:
+        if self.checkpoint is not None:
+            self._adapters.clear()  # the one that goes may be kept, as its file has it
         self.checkpoint = checkpoint
         self._extra.clear()
         if checkpoint is not None:

@@ -54,6 +54,7 @@ class Worker:
             self._waiting.add(ledger.pictures)
         self._drop_cancelled()
         self._switch_where_due()
+        self._look_ahead()
         self._begin()
         if self._loop.active:
             self._step()
@@ -97,6 +98,13 @@ class Worker:
                 self._close(job, JobState.FAILED, error)
             serving = self._loop.serving
             self._say("ready" if serving else "failed", str(error))
+
+    def _look_ahead(self) -> None:
+        """Load what is wanted next while this one draws: who waits for it, before who merely chose it."""
+        wished = self._inbox.wish()
+        wanted = self._waiting.longest(besides=self._loop.serving) or wished
+        if wanted is not None and self._loop.serving is not None:
+            self._loop.prefetch(wanted)
 
     def _switch(self, file: ModelFile) -> None:
         self._say("loading", f"loading {file.name}")

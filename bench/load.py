@@ -1,0 +1,163 @@
+"""Loading a checkpoint: from page cache, back from main memory, and from storage that answers slowly.
+
+EASEL_BENCH_LOAD_BYTES sets the size: 2.1e9 (the default) is SD 1.5 at its full size in half precision, less
+is the same with narrower layers. The weights are made up. Slow storage is a stand-in where the kernel is asked:
+each read waits 2 ms and then gets 100 MB a second, as one stream of NFS may; it is no NFS, so it shows what
+reading in parallel gains and not what a server bears. Alternating pairs, EASEL_BENCH_PAIRS of them (3).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench.table import pair_ratio, spread
+
+FULL = 2.1e9
+LATENCY, RATE = 0.002, 100e6
+
+
+def rows() -> Iterator[list[str]]:
+    """The table's rows."""
+    import torch
+    from safetensors.torch import load_file
+
+    from easel.studio.engine.loading import load_checkpoint
+    from easel.studio.engine.shelf import copied
+    from tests.studio.engine.tiny import model_file
+
+    size = float(os.environ.get("EASEL_BENCH_LOAD_BYTES", FULL))
+    pairs = int(os.environ.get("EASEL_BENCH_PAIRS", "3"))
+    cpu, half = torch.device("cpu"), torch.float16
+    with tempfile.TemporaryDirectory(prefix="easel-bench-") as folder:
+        family, path = make(Path(folder), size)
+        file = model_file(path)
+        words = f"{file.size / 1e9:.2f} GB"
+        path.read_bytes()  # into the page cache
+
+        def load() -> list[Any]:
+            loaded = load_checkpoint(file, device=cpu, dtype=half, family=family)
+            return [one for module in (loaded.unet, loaded.vae, *loaded.text_encoders)
+                    for one in module.state_dict().values()]  # fmt: skip
+
+        # load_file maps; its bytes are in memory only once they were touched, and so are both here.
+        ours, theirs = _pairs(
+            lambda: _touched(load), lambda: _touched(lambda: list(load_file(path).values())), pairs
+        )
+        yield [f"load of {words} from page cache, against safetensors' load_file",
+               spread(ours), spread(theirs), pair_ratio(ours, theirs), "≤ 1.15"]  # fmt: skip
+
+        kept = load_checkpoint(file, device=cpu, dtype=half, family=family)
+        modules = (kept.unet, kept.vae, *kept.text_encoders)
+        ours, theirs = _pairs(
+            lambda: _timed(lambda: copied(kept, cpu)),
+            lambda: _timed(lambda: [one.clone() for m in modules for one in m.state_dict().values()]),
+            pairs,
+        )
+        yield [f"switch back to {words} kept in memory, against a plain copy",
+               spread(ours), spread(theirs), pair_ratio(ours, theirs), "≤ 1.5"]  # fmt: skip
+        with _slow_storage():
+            ours, theirs = _pairs(lambda: _timed(load), lambda: _timed(lambda: _cat(path)), pairs)
+        yield [f"cold read of {words}, slow storage (a stand-in), against `cat`",
+               spread(ours), spread(theirs), pair_ratio(ours, theirs), "≤ 1"]  # fmt: skip
+
+
+def make(folder: Path, size: float) -> tuple[Any, Path]:
+    """A checkpoint of SD 1.5's shape of about so many bytes, and its family."""
+    import torch
+
+    from easel.models import Architecture
+    from easel.studio.families import family, read_family
+    from tests.models.files import describe, raw
+    from tests.studio.engine import export
+    from tests.studio.engine.tiny import build, shrink
+
+    chosen = family(Architecture.SD1)
+    if size < FULL * 0.9:
+        here = folder / "family"
+        shrink(Architecture.SD1, here)
+        width = max(32, round(320 * math.sqrt(size / FULL) / 32) * 32)
+        config = here / "unet" / "config.json"
+        widths = {"block_out_channels": [width, 2 * width, 4 * width, 4 * width], "attention_head_dim": 4}
+        config.write_text(json.dumps({**json.loads(config.read_text()), **widths}))
+        chosen = read_family(here, Architecture.SD1)
+    with torch.device("meta"):
+        tensors = export.checkpoint(build(chosen), export.Layout(position_ids=False))
+    path = folder / "bench.safetensors"
+    raw(path, describe({name: tuple(one.shape) for name, one in tensors.items()}))
+    left = sum(one.numel() for one in tensors.values()) * 2
+    block = (torch.arange(1 << 22) % 251).div(251).sub(0.5).mul(0.05).half().numpy().tobytes()
+    with path.open("ab") as out:
+        while left:
+            left -= out.write(block[:left])
+    return chosen, path
+
+
+def _pairs(
+    one: Callable[[], float], other: Callable[[], float], count: int
+) -> tuple[list[float], list[float]]:
+    one(), other()  # imports, and memory that the kernel gives for the first time
+    found = [(one(), other()) for _ in range(count)]
+    return [each[0] for each in found], [each[1] for each in found]
+
+
+def _timed(what: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    kept = what()
+    seconds = time.perf_counter() - began
+    del kept
+    return seconds
+
+
+def _touched(what: Callable[[], Sequence[Any]]) -> float:
+    """Seconds until every page of what came is in memory."""
+    import torch
+
+    def all_of_it() -> object:
+        tensors = what()
+        for one in tensors:
+            one.reshape(-1).view(torch.uint8)[::4096].sum()
+        return tensors
+
+    return _timed(all_of_it)
+
+
+def _cat(path: Path) -> None:
+    """What `cat` does: one stream, 128 KiB at a time; here with the readahead of a kernel, a MiB."""
+    memory = memoryview(bytearray(1 << 20))
+    with path.open("rb", buffering=0) as file:
+        place = 0
+        while got := os.preadv(file.fileno(), [memory], place):
+            place += got
+
+
+@contextmanager
+def _slow_storage() -> Iterator[None]:
+    """Every read waits, and every file counts as far away."""
+    from easel.models.cache import reader
+
+    real, network = os.preadv, reader.is_network
+
+    def slow(file: int, buffers: Any, place: int, flags: int = 0) -> int:
+        got = real(file, buffers, place)
+        time.sleep(LATENCY + got / RATE)
+        return got
+
+    os.preadv, reader.is_network = slow, lambda path: True
+    try:
+        yield
+    finally:
+        os.preadv, reader.is_network = real, network
+
+
+if __name__ == "__main__":
+    for row in rows():
+        sys.stdout.write(" | ".join(row) + "\n")

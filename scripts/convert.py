@@ -1,0 +1,39 @@
+"""`easel models convert FILE`: a pickle (.ckpt, .pt, .bin) into the store, as safetensors."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from scripts.settings import Refusal, settings
+
+TYPES = {"checkpoint": "CHECKPOINT", "lora": "LORA", "vae": "VAE", "embedding": "EMBEDDING",
+         "upscaler": "UPSCALER", "controlnet": "CONTROLNET"}  # fmt: skip
+
+
+@click.command("convert")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--type", "kind", type=click.Choice(list(TYPES)), help="Without it, as its tensors say.")
+@click.option("--folder", default="", help="A folder below that of the type; new ones too.")
+@click.option("--name", default="", help="The file's name in the store; without it, that of FILE.")
+def command(file: Path, kind: str | None, folder: str, name: str) -> None:
+    """Convert a pickle (.ckpt, .pt, .bin) to safetensors, into the store.
+
+    It is read as plain tensors only, in a process without network. FILE itself stays as it is.
+    """
+    from easel.models import Kind, ModelError, Store
+    from easel.models.conversion import convert
+
+    store = Store(settings().home / "models", hashing=False)
+    try:
+        done = convert(file, store, kind=Kind[TYPES[kind]] if kind else None, folder=folder, name=name)
+    except ModelError as error:
+        failed = Refusal(str(error))
+        failed.exit_code = 1
+        raise failed from None
+    click.echo(f"{done.file.kind.folder}/{done.file.name} is in, {done.tensors} tensors  {done.sha256}")
+    if done.left_out:
+        click.echo(f"left out: {done.left_out} entries that are no tensors", err=True)
+    if done.cut_off != "namespace":
+        click.echo("this machine has no network namespaces: the network was shut by Python alone", err=True)
+    sys.exit(0)
