@@ -73,7 +73,7 @@ class Endpoint:
         pause, renewed = 0.5, False
         while True:
             try:
-                body = {} if content is None else {"content": content()}
+                body: dict[str, Any] = {} if content is None else {"content": content()}
                 answer = self._http.request(method, self.url + path, **self._with_token(rest), **body)
             except httpx.TransportError as error:
                 if time.monotonic() > until:

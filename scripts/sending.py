@@ -18,7 +18,7 @@ _TUS = {"Tus-Resumable": "1.0.0"}
 _BLOCK = 1 << 18
 _HASHED = 1 << 22
 # Answers to a piece that say how to go on.
-_TOLD = (400, 404, 408, 409, 410, 413, 422, 423, 460, 502, 503, 504)
+_TOLD = (404, 408, 409, 410, 413, 422, 423, 460, 502, 503, 504)
 # Below what a door takes at once (`max_body`, 100 MiB) and what the studio does; halved where that is less.
 LARGEST = 32 << 20
 _SMALLEST = 1 << 16
@@ -55,7 +55,7 @@ class Sending:
         if not file.is_file():
             raise Refusal(f"{file} is no file; folders are sent file by file")
         self._note = notes / f"{self._fingerprint()}.json"
-        self._chunk = LARGEST
+        self._chunk = self._ceiling = LARGEST
         self._began = time.monotonic()
         self._from = 0
 
@@ -130,6 +130,8 @@ class Sending:
         headers = {
             **_TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": str(offset),
             "Content-Length": str(length),
+            # After an early refusal Caddy takes the rest of the piece for the connection's next request.
+            "Connection": "close",
         }  # fmt: skip
         try:
             # Not again by itself: after a cut it is the server that knows where to go on.
@@ -137,19 +139,19 @@ class Sending:
                 "PATCH", url, headers=headers, patience=0.0, expected=_TOLD,
                 content=lambda: self._bytes(offset, length))  # fmt: skip
         except Unanswered:
+            # A bad line, or a door that refused so early that its words were lost on the way.
+            self._chunk = max(_SMALLEST, length // 2)
             time.sleep(0.3)
             return self._asked(url)
         status = answer.status_code
         if status == 204:
+            self._chunk = min(self._chunk * 2, self._ceiling)
             return int(answer.headers["upload-offset"])
-        # A door that takes less at once says 413, or cuts the line so early that only a bare 400 arrives.
-        if status == 413 or (status == 400 and not _json(answer)):
-            if self._chunk <= _SMALLEST:
+        if status == 413:
+            if length <= _SMALLEST:
                 raise refusal(answer, self._file.name)
-            self._chunk = max(_SMALLEST, length // 2)
+            self._chunk = self._ceiling = max(_SMALLEST, length // 2)
             return self._asked(url)
-        if status == 400:
-            raise refusal(answer, self._file.name)
         if status in (404, 410, 422) or (status == 409 and _json(answer).get("error") != "WrongOffset"):
             self._forget()
             raise refusal(answer, self._file.name)

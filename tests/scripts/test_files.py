@@ -264,6 +264,7 @@ def test_kills_anywhere(house: FilesHouse, env: Env, tmp_path: Path) -> None:
         most = max(most, taken(house))
         assert not target.exists() or sha256(target) == sha256(file)
         if running.poll() is not None:
+            assert running.returncode == 0, running.communicate()
             break
         if turn % 2:
             # The command lives and finds the studio that starts again by itself.

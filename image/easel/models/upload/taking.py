@@ -25,17 +25,17 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class Taking:
     """Writes from where `upload` stands. `digests` are of all bytes before that, None if they are not known.
 
-    With `checksum` nothing counts before `close(keep=True)`: the sender has yet to be compared with.
+    With a `checksum` nothing counts before `close(keep=True)`: the sender has yet to be compared with.
     """
 
     def __init__(
-        self, journals: Journals, upload: Upload, digests: Digests | None, *, checksum: bool = False
+        self, journals: Journals, upload: Upload, digests: Digests | None, *, checksum: str = ""
     ) -> None:
         self.upload = upload
         self.digests = Digests() if upload.offset == 0 else digests
         self._journals = journals
         self._position = upload.offset
-        self._sum = hashlib.sha256() if checksum else None
+        self._sum = hashlib.new(checksum) if checksum else None
         self._saved_at = time.monotonic()
         path = journals.part(upload.id)
         try:
@@ -58,7 +58,7 @@ class Taking:
 
     @property
     def checksum(self) -> bytes:
-        """The SHA-256 of the bytes taken here."""
+        """The checksum of the bytes taken here."""
         return self._sum.digest() if self._sum is not None else b""
 
     def take(self, block: bytes) -> None:

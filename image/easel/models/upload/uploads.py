@@ -109,8 +109,8 @@ class Uploads:
         return found
 
     @contextmanager
-    def taking(self, upload: Upload, offset: int, *, checksum: bool = False) -> Iterator[Taking]:
-        """Go on with it from `offset`. What was taken is kept at the end, unless it is hashed on its own.
+    def taking(self, upload: Upload, offset: int, *, checksum: str = "") -> Iterator[Taking]:
+        """Go on with it from `offset`. What was taken is kept at the end, unless a `checksum` has to agree.
 
         Raises WrongOffset, UploadFailed, UploadBusy, NameTaken, DiskFull, NotWritable.
         """

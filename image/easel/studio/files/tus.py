@@ -1,6 +1,6 @@
 """tus 1.0.0 (https://tus.io/protocols/resumable-upload): uploads that go on wherever they were cut.
 
-Core, creation, expiration, checksum (sha256) and termination. Beside it: `GET` of an upload says as JSON how
+Core, creation, expiration, checksum and termination. Beside it: `GET` of an upload says as JSON how
 it stands, for tus has no words for "refused, because". An upload that is whole is checked before the answer
 to its last bytes, or to the `HEAD` that asks after them.
 """
@@ -33,7 +33,7 @@ _OFFERS = {
     "Tus-Resumable": VERSION,
     "Tus-Version": VERSION,
     "Tus-Extension": "creation,expiration,checksum,termination",
-    "Tus-Checksum-Algorithm": "sha256",
+    "Tus-Checksum-Algorithm": "sha1,sha256",
 }
 _GATHER = 1 << 20
 # A sender that is silent for so long is gone; another one may go on at once in any case.
@@ -152,10 +152,15 @@ class Tus:
                 del self._readers[upload.id]
 
     async def _taken(
-        self, request: Request, upload: Upload, offset: int, wanted: bytes | None, mine: asyncio.Event
+        self,
+        request: Request,
+        upload: Upload,
+        offset: int,
+        wanted: tuple[str, bytes] | None,
+        mine: asyncio.Event,
     ) -> Upload:
         stack = ExitStack()
-        entering = self._uploads.taking(upload, offset, checksum=wanted is not None)
+        entering = self._uploads.taking(upload, offset, checksum=wanted[0] if wanted else "")
         taking: Taking = await asyncio.to_thread(stack.enter_context, entering)
         try:
             gathered = bytearray()
@@ -167,7 +172,7 @@ class Tus:
             if gathered:
                 await asyncio.to_thread(self._uploads.learn, taking, bytes(gathered))
             if wanted is not None:
-                if not hmac.compare_digest(wanted, taking.checksum):
+                if not hmac.compare_digest(wanted[1], taking.checksum):
                     taking.drop()
                     raise Refused(460, "the bytes are not those that Upload-Checksum is of; send them again")
                 await asyncio.to_thread(self._uploads.accept, taking)
@@ -263,7 +268,7 @@ def _kind(name: str) -> Kind | None:
         ) from None
 
 
-def _checksum(text: str | None) -> bytes | None:
+def _checksum(text: str | None) -> tuple[str, bytes] | None:
     if text is None:
         return None
     name, _, value = text.strip().partition(" ")
@@ -271,9 +276,10 @@ def _checksum(text: str | None) -> bytes | None:
         digest = base64.b64decode(value, validate=True)
     except binascii.Error:
         digest = b""
-    if name != "sha256" or len(digest) != 32:
-        raise Refused(400, "Upload-Checksum is `sha256` and the digest in base64")
-    return digest
+    # SHA-1 tells a broken line as well, and tus wants it of every server.
+    if len(digest) != {"sha1": 20, "sha256": 32}.get(name):
+        raise Refused(400, "Upload-Checksum is `sha256` or `sha1`, and the digest in base64")
+    return name, digest
 
 
 def _head(upload: Upload) -> dict[str, str]:

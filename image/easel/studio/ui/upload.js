@@ -118,7 +118,7 @@ class EaselUpload extends HTMLElement {
         if (!left) throw new Error("no answer; drop the file again to go on");
       }
       if (answer && (answer.ok || expected.includes(answer.status))) return answer;
-      if (answer && (!left || ![423, 429, 502, 503, 504].includes(answer.status))) throw new Error(await this.words(answer));
+      if (answer && (!left || !([423, 429, 502, 503, 504].includes(answer.status) || (method === "HEAD" && answer.status === 400)))) throw new Error(await this.words(answer));
       row.say(0, answer ? await this.words(answer) : "no connection; trying again");
       await new Promise((done) => setTimeout(done, pause));
       if (method === "PATCH") {
