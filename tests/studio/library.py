@@ -24,7 +24,7 @@ from tests.models.civitai_stand_in import Civitai
 from tests.models.serving import serving
 
 PAGE = "https://civitai.com/models/4384/dreamshaper?modelVersionId=128713"
-QUICK = Effort(connections=2, stall=1.0, slow=1.0, patience=2, pause=0.02)
+QUICK = Effort(connections=2, stall=10.0, slow=10.0, patience=4, pause=0.02)
 
 
 def png(side: int = 64, colour: str = "red") -> bytes:

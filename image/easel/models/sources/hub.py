@@ -82,7 +82,7 @@ class HubSource:
         known = {
             "GatedRepo": errors.GatedRepoError,
             "RevisionNotFound": errors.RevisionNotFoundError,
-            "EntryNotFound": errors.EntryNotFoundError,
+            "EntryNotFound": errors.RemoteEntryNotFoundError,
             "RepoNotFound": errors.RepositoryNotFoundError,
         }
         own = {"Authorization": f"Bearer {self.token}"} if self.token else {}
