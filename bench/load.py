@@ -1,9 +1,9 @@
 """Loading a checkpoint: from page cache, back from main memory, and from storage that answers slowly.
 
 EASEL_BENCH_LOAD_BYTES sets the size: 2.1e9 (the default) is SD 1.5 at its full size in half precision, less
-is the same with narrower layers. The weights are made up. Slow storage is a stand-in where the kernel is asked:
-each read waits 2 ms and then gets 100 MB a second, as one stream of NFS may; it is no NFS, so it shows what
-reading in parallel gains and not what a server bears. Alternating pairs, EASEL_BENCH_PAIRS of them (3).
+is the same with narrower layers. The weights are made up. Slow storage is a stand-in where the kernel is
+asked: each read waits 2 ms and then gets 100 MB a second, as one stream of NFS may. It is no NFS, so it shows
+what reading in parallel gains, not what a server bears. Alternating pairs, EASEL_BENCH_PAIRS of them (3).
 """
 
 from __future__ import annotations

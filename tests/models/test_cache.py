@@ -125,7 +125,7 @@ def test_a_file_replaced_while_it_is_copied(cache: Cache, tmp_path: Path) -> Non
 
 
 def test_the_oldest_goes_and_never_what_is_loading(tmp_path: Path) -> None:
-    """Past the limit the one unused for longest goes; one that is being read stays, and no limit is broken."""
+    """Past the limit the one unused for longest goes; one being read stays, and the limit holds."""
     cache = Cache(tmp_path / "cache", 8 * BLOCK)
     one, two, three = (make(tmp_path / name, seed) for seed, name in enumerate(("a", "b", "c")))
     for age, path in ((100, one), (50, two)):
