@@ -21,7 +21,8 @@ from easel.studio.outputs import Outputs
 from scripts.__main__ import main
 from tests.gateway.conftest import House, until
 from tests.scripts.running import EASEL, ROOT
-from tests.studio.files.conftest import SERVER, model, sha256
+from tests.studio.files.conftest import SERVER, Server, model, sha256
+from tests.studio.files.conftest import server as server
 
 LIMIT = 1_000_000
 Env = dict[str, str]
@@ -236,54 +237,54 @@ def start(*arguments: str, env: Env) -> "subprocess.Popen[str]":
     )
 
 
-def taken(house: FilesHouse) -> int:
+def taken(root: Path) -> int:
     """Bytes of unfinished uploads in the store."""
-    return sum(part.stat().st_size for part in _parts(house))
+    return sum(part.stat().st_size for part in _parts(root))
 
 
-def _parts(house: FilesHouse) -> list[Path]:
-    return list((house.root / "models" / ".easel" / "uploads").glob("*.part"))
+def _parts(root: Path) -> list[Path]:
+    return list((root / "models" / ".easel" / "uploads").glob("*.part"))
 
 
-def test_kills_anywhere(house: FilesHouse, env: Env, tmp_path: Path) -> None:
-    """Command and studio are killed in turn at random moments: the same command goes on, and it ends right.
-
-    What is sent again is little: the server keeps what it took.
-    """
-    file = model(tmp_path / "killed.safetensors", 24_000_000, seed=4)
+@pytest.mark.timeout(400)
+def test_kills_anywhere(server: Server, tmp_path: Path) -> None:
+    """Command and studio are killed in turn at random moments: the command goes on, and it ends right."""
+    file = model(tmp_path / "killed.safetensors", 48_000_000, seed=4)
+    env = {**os.environ, "EASEL_HOME": str(tmp_path / "here"), "EASEL_LINK": f"{server.url}/?token=any"}
     chance = random.Random(20261122)
-    target = house.root / "models" / "Lora" / "killed.safetensors"
-    most = 0
+    target = server.store / "Lora" / "killed.safetensors"
+    running, most = start("upload", str(file), "studio", env=env), 0
     for turn in range(10):
-        running = start("upload", str(file), "studio", env=env)
-        goal = min(most + chance.randrange(0, 3_000_000), 20_000_000)
-        end = time.monotonic() + 60
-        while running.poll() is None and taken(house) <= goal:
+        goal, end = most + chance.randrange(0, 3_000_000), time.monotonic() + 100
+        while running.poll() is None and taken(server.home) <= goal:
             assert time.monotonic() < end
-            time.sleep(0.005)
-        most = max(most, taken(house))
+            time.sleep(0.002)
+        most = max(most, taken(server.home))
         assert not target.exists() or sha256(target) == sha256(file)
         if running.poll() is not None:
-            assert running.returncode == 0, running.communicate()
             break
         if turn % 2:
-            # The command lives and finds the studio that starts again by itself.
-            house.replica_process().send_signal(signal.SIGKILL)
+            # The command lives, and finds the studio that comes back.
+            server.kill()
             time.sleep(chance.random() / 5)
-        running.kill()
-        running.communicate()
+            server.start().up()
+        else:
+            running.kill()
+            running.communicate()
+            running = start("upload", str(file), "studio", env=env)
     assert most > 1_000_000, "nothing was ever kept"
-    told = said(easel("upload", str(file), "studio", env=env))
-    assert sha256(file) in told
+    out, err = running.communicate(timeout=200)
+    assert running.returncode == 0, err
+    assert sha256(file) in out
     assert target.read_bytes() == file.read_bytes()
-    assert _parts(house) == []
+    assert _parts(server.home) == []
 
 
 def test_the_studio_dies_and_the_command_goes_on(house: FilesHouse, env: Env, tmp_path: Path) -> None:
     """One command, its studio killed under it: it waits, asks how far it was, and finishes."""
     file = model(tmp_path / "survivor.safetensors", 20_000_000, seed=9)
     running = start("upload", str(file), "studio", env=env)
-    until(lambda: taken(house) > 2_000_000 or running.poll() is not None)
+    until(lambda: taken(house.root) > 2_000_000 or running.poll() is not None)
     if running.poll() is None:
         house.replica_process().send_signal(signal.SIGKILL)
     out, err = running.communicate(timeout=90)
