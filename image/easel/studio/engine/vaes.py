@@ -51,7 +51,8 @@ class Vaes:
                 f"this VAE is for latents of {channels} channels (FLUX, SD 3 and the like), and those of "
                 f"{checkpoint.file.name} have {wanted}; take its own (None), or one made for it",
             )
-        vae = load_vae(file, checkpoint.family, device=checkpoint.device, dtype=checkpoint.dtype)
+        with torch.inference_mode(False):  # parameters that are made in it cannot be set
+            vae = load_vae(file, checkpoint.family, device=checkpoint.device, dtype=checkpoint.dtype)
         likeness = alike(checkpoint.vae, vae)
         log.info("VAE loaded", file=file.name, likeness=likeness)
         if likeness is not None and likeness < ALIKE:
