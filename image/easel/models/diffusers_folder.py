@@ -32,7 +32,7 @@ _DRAWN = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDi
           "StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline",
           "StableDiffusionXLInpaintPipeline")  # fmt: skip
 # Width of what the UNet attends to, and of its first layer; how many channels it takes; v or not.
-_FAMILIES: Mapping[tuple[int, int, int], tuple[Architecture, Architecture | None]] = {
+_FAMILIES: Mapping[tuple[object, ...], tuple[Architecture, Architecture | None]] = {
     (768, 320, 4): (Architecture.SD1, None),
     (768, 320, 9): (Architecture.SD1_INPAINT, None),
     (1024, 320, 4): (Architecture.SD2, Architecture.SD2_V),
@@ -84,10 +84,12 @@ def identify_folder(path: Path) -> Identity:
     widths = unet.get("block_out_channels")
     shape = (unet.get("cross_attention_dim"), widths[0] if isinstance(widths, list) and widths else None,
              unet.get("in_channels"))  # fmt: skip
-    plain, velocity = _FAMILIES.get(shape, (None, None)) if None not in shape else (None, None)
-    if plain is None:
+    # By type too: a list in a stranger's file is no key.
+    known = _FAMILIES.get(shape) if all(isinstance(one, int) for one in shape) else None
+    if known is None:
         what = f"its UNet is {shape[1]} channels wide, takes {shape[2]} and attends to {shape[0]}"
         raise UnknownArchitecture(name, f"{what}, as none of the known families (SD 1.x, SD 2.x, SDXL)")
+    plain, velocity = known
     try:
         schedule = _json(path / "scheduler" / "scheduler_config.json", name)
     except MissingFile:

@@ -131,6 +131,11 @@ def test_a_bad_file_ahead_harms_nobody(loop: Loop, files: list[ModelFile]) -> No
     loop.switch(one)
     two.path.write_text("<!DOCTYPE html>")
     loop.prefetch(two)
+    coming = loop._shelf._coming
+    assert coming is not None
+    assert isinstance(coming[1].exception(timeout=60), NotSafetensors)
+    loop.prefetch(two)
+    assert loop._shelf._coming is None, "tried again at every turn"
     with pytest.raises(NotSafetensors):
         loop.switch(two)
     assert loop.serving == one

@@ -23,7 +23,7 @@ import structlog
 
 import easel
 from easel.models.disguise import disguise
-from easel.models.errors import FileError, MissingFile, gigabytes
+from easel.models.errors import FileError, MissingFile
 from easel.models.hashes import Digests
 from easel.models.header import read_header
 from easel.models.intake.add import kind_of
@@ -77,8 +77,9 @@ def convert(
         _refuse_taken(place(store, kind, folder, named))
     work = _workplace(store)
     try:
-        if shutil.disk_usage(work).free < size * 1.05:
-            raise DiskFull(source.name, f"converting needs {gigabytes(size)} on the disk of the store")
+        free = shutil.disk_usage(work).free
+        if free < size * 1.05:
+            raise DiskFull(source.name, size, free)
         made = work / "made.safetensors"
         told = _run(source, made, size, seconds or SECONDS + size / 10e6)
         header = read_header(made)

@@ -43,6 +43,7 @@ class Shelf:
         self._kept: OrderedDict[ModelFile, Checkpoint] = OrderedDict()
         self._coming: tuple[ModelFile, Future[Checkpoint]] | None = None
         self._listener: Report | None = None
+        self._tried: ModelFile | None = None
 
     def __contains__(self, file: ModelFile) -> bool:
         self._collect()
@@ -63,6 +64,7 @@ class Shelf:
 
         Raises what the device says when it has no room.
         """
+        self._tried = None
         if self._coming is not None and self._coming[0] == file:
             self._listener = report
             with suppress(Exception):  # loading it for the one who waits says what is wrong
@@ -84,8 +86,10 @@ class Shelf:
     def prefetch(self, file: ModelFile) -> None:
         """Begin to load one that will be wanted; nothing happens where there is no room, or one is coming."""
         self._collect()
-        if self._coming is not None or file in self._kept:
+        # Asked at every turn of the loop: what did not work is tried again after the next switch.
+        if self._coming is not None or file in self._kept or file == self._tried:
             return
+        self._tried = file
         # A half precision file may have to be widened.
         if not self._make_room(int(file.size * max(1.0, self._dtype.itemsize / 2))):
             log.info("not loaded ahead: memory is short", file=file.name)
