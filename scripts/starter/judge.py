@@ -18,8 +18,8 @@ _APART = 60.0
 _SPECK = 0.006
 _GRID = 32
 _TILTS = (-0.09, 0.0, 0.09)
-# Corners as sharp as drawn, and rounded as a VAE rounds them: in shares of the radius. Without the second kind
-# a star with blunt tips is nearest to a disc.
+# Corners as sharp as drawn, and rounded as a VAE rounds them: in shares of the radius. Without the second
+# kind a star with blunt tips is nearest to a disc.
 _ROUNDINGS = (0.0, 0.14)
 
 Mask = NDArray[np.bool_]
@@ -63,7 +63,7 @@ def judge(picture: Image.Image) -> Seen:
     inside = ndimage.binary_erosion(thing, iterations=2)
     paint = np.median(pixels[inside if inside.any() else thing], axis=0)
     y, x = ndimage.center_of_mass(thing)
-    # The outline is half-way from ground to paint; `_APART` alone would count a soft edge as part of the thing.
+    # The outline is half-way from ground to paint; `_APART` alone would count a soft edge as the thing's.
     solid = thing & (np.linalg.norm(pixels - paint, axis=-1) < apart)
     kind = _kind(solid if solid.any() else thing)
     return Seen(ground, nearest(paint), kind, len(things), x / SIDE, y / SIDE, float(areas[largest]))

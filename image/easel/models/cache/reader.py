@@ -101,7 +101,7 @@ def unreadable(name: str, error: OSError, place: int | None = None, size: int = 
         return MissingFile(
             name,
             f"the storage it lies on went away{where} ({words}); what is loaded goes on serving. Look "
-            "whether the file system is mounted and its server answers (`easel doctor`), then ask for it again",
+            "whether the file system is mounted and its server answers, then ask for it again",
         )
     if place is None:
         return MissingFile(name, f"cannot be read ({words})")

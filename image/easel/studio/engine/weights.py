@@ -3,9 +3,9 @@
 The file is read with ordinary reads, not mapped into memory: on network storage a mapped file is read page by
 page (the same file took 16 minutes against one), and a mapped file that is cut short while it is read kills
 the process, where a short read is an error message. The file is cut into stretches on page boundaries;
-several threads read them, each with one call of the kernel that scatters a stretch straight into the tensors it
-holds. Only what has to be converted passes through a thread's own scratch memory, so that at no time there is
-more in memory than what was asked for and one stretch per thread.
+several threads read them, each with one call of the kernel that scatters a stretch straight into the tensors
+it holds. Only what has to be converted passes through a thread's own scratch memory, so that at no time there
+is more in memory than what was asked for and one stretch per thread.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ DTYPES = {
     "F8_E5M2": torch.float8_e5m2,
 }
 # Bytes read by one call. From this machine's disk or memory: what a processor's cache holds between being
-# read and being converted, a whole block of the cache's checksums. From network storage: enough to keep a stream
-# busy while others wait for their first byte.
+# read and being converted, a whole block of the cache's checksums. From network storage: enough to keep a
+# stream busy while others wait for their first byte.
 NEAR, FAR = 1 << 20, 8 << 20
 THREADS, FAR_THREADS = 4, 16
 
