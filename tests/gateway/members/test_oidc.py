@@ -25,7 +25,7 @@ from easel.gateway.membership import Members
 from easel.gateway.oidc import Provider
 from easel.gateway.paths import Ask
 from easel.gateway.sessions import Sessions
-from tests.gateway.identity_provider import ANN, CLIENT, SECRET, IdentityProvider
+from tests.gateway.members.identity_provider import ANN, CLIENT, SECRET, IdentityProvider
 
 
 @pytest.fixture(scope="module")
