@@ -83,6 +83,7 @@ def test_what_is_in_it(image: str, files: Path) -> None:
     assert not (files / "easel").exists(), "models are the studio's"
     for module in files.glob("opt/easel/app/easel/gateway/*.py"):
         assert list(module.parent.glob(f"__pycache__/{module.stem}.*.pyc")), f"{module.name} is not compiled"
+    assert list(files.glob("opt/venv/lib/python3*/site-packages/starlette/__pycache__/*.pyc"))
     closed = [path for path in files.glob("opt/easel/**/*") if not path.stat().st_mode & 0o004]
     assert not closed
     assert not list((files / "run" / "secrets").iterdir())
