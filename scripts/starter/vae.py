@@ -129,7 +129,7 @@ def sharpen(work: Path, minutes: float, seed: int) -> AutoencoderKL:
         weight = 1.0 + 6.0 * (outline > 0.05).float()
         loss = ((drawn - wanted).abs() * weight).mean() + _edges(drawn, wanted)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimiser.step()
         step += 1

@@ -125,7 +125,8 @@ def _pip_settings() -> str:
     kept = ["[global]", "cert = /run/secrets/ca"]
     for line in told:
         name, _, value = line.partition("=")
-        if (key := name.rpartition(".")[2]) in ("index-url", "extra-index-url", "trusted-host", "timeout"):
+        key = name.rpartition(".")[2]
+        if key.replace("-", "_") in ("index_url", "extra_index_url", "trusted_host", "timeout"):
             kept.append(f"{key} = {value.strip(chr(39))}")
     return "\n".join(kept) + "\n"
 

@@ -21,8 +21,8 @@ from easel.gateway.fetch import Fetch, FetchFailed
 from easel.gateway.id_token import BadToken, Expected, UnknownKey, verified
 from easel.gateway.membership import Members, safe
 
-# Seconds: how long what the provider says of itself is believed, how long while it does not answer, and how soon
-# one that failed is asked again.
+# Seconds: how long what the provider says of itself is believed, how long while it does not answer, and how
+# soon one that failed is asked again.
 _FRESH = 3600.0
 _STALE = 24 * 3600.0
 _AGAIN = 10.0

@@ -16,7 +16,7 @@ from easel.models.errors import (
     gigabytes,
 )
 from easel.models.header import Header, TensorInfo, read_header
-from easel.models.index import Entry
+from easel.models.index import INFO, Entry, preview_of, read_info
 from easel.models.kind import Kind, is_vae, small_kind
 from easel.models.model_file import ModelFile
 from easel.models.records import Record
@@ -45,6 +45,7 @@ from easel.models.source_errors import (
 from easel.models.store import Store
 
 __all__ = [
+    "INFO",
     "Architecture",
     "Archived",
     "BadAddress",
@@ -93,7 +94,9 @@ __all__ = [
     "is_diffusers_folder",
     "is_vae",
     "pieces_of",
+    "preview_of",
     "read_header",
+    "read_info",
     "read_sidecar",
     "small_kind",
 ]

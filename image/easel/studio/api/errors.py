@@ -12,16 +12,18 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from easel.models import FileError, ModelError, UnknownModel
-from easel.models.source_errors import (
+from easel.models import (
     Archived,
     EarlyAccess,
+    FileError,
     Forbidden,
+    ModelError,
     NeedsToken,
     NoAccess,
     NotThere,
     SourceError,
     TooManyRequests,
+    UnknownModel,
     Unreachable,
 )
 from easel.studio.api.wire import reply

@@ -10,8 +10,17 @@ from typing import Any
 import structlog
 from pydantic import BaseModel
 
-from easel.models import Architecture, FileError, Kind, ModelError, ModelFile, Store, detect, read_header
-from easel.models.index import preview_of
+from easel.models import (
+    Architecture,
+    FileError,
+    Kind,
+    ModelError,
+    ModelFile,
+    Store,
+    detect,
+    preview_of,
+    read_header,
+)
 from easel.studio.engine import EngineError
 from easel.studio.families import family, text_widths
 from easel.studio.png import encode_preview

@@ -35,6 +35,8 @@ Report = Callable[[str, float], None]
 class Loop:
     """Draws pictures of one checkpoint at a time, on one device. Used from the engine's thread only."""
 
+    _adapters: Adapters
+
     def __init__(self, device: str | None = None, dtype: torch.dtype | None = None) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.dtype = dtype or (torch.float16 if self.device.type == "cuda" else torch.float32)

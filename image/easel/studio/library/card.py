@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from easel.models.kind import Kind
+from easel.models import Kind
 from easel.models.sources.civitai import KINDS
 from easel.studio.library.words import line, prose
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 
+from easel.models import BadAddress, NotThere
 from easel.models.fetch.policy import Policy
-from easel.models.source_errors import BadAddress, NotThere
 from easel.models.sources import CivitaiSource, Secrets
 from easel.models.sources.civitai import CIVITAI, HOSTS, civitai_source
 from easel.studio.library.card import Card, Keep, describe

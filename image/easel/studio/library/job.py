@@ -12,9 +12,8 @@ from uuid import uuid4
 import structlog
 from pydantic import BaseModel, Field
 
-from easel.models.errors import ModelError
+from easel.models import Interrupted, ModelError
 from easel.models.fetch.progress import Phase, Progress
-from easel.models.source_errors import Interrupted
 
 log = structlog.get_logger(__name__)
 

@@ -11,15 +11,12 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from easel.models import Store
+from easel.models import BadAddress, Entry, Interrupted, Kind, Store, preview_of, read_info
 from easel.models.fetch.network import client
 from easel.models.fetch.policy import VISITOR, Policy
 from easel.models.fetch.transfer import Effort
-from easel.models.index import Entry, preview_of, read_info
 from easel.models.intake import Intake, Wish
 from easel.models.intake.place import place
-from easel.models.kind import Kind
-from easel.models.source_errors import BadAddress, Interrupted
 from easel.models.sources import CivitaiSource, HubSource, Secrets, secrets_of, source_of
 from easel.models.upload.errors import OverQuota
 from easel.studio.activity import Activity

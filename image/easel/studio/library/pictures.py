@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 from PIL import Image, ImageFilter
 
-from easel.models.errors import ModelError
+from easel.models import ModelError
 from easel.models.fetch.network import client
 from easel.models.fetch.policy import Policy
 

@@ -7,16 +7,22 @@ from typing import Any, TypeVar
 
 import httpx
 
+from easel.models import (
+    INFO,
+    Interrupted,
+    Kind,
+    ModelFile,
+    NotThere,
+    SourceError,
+    Store,
+    TooManyRequests,
+    read_info,
+)
 from easel.models.fetch.network import client
 from easel.models.fetch.policy import Policy
-from easel.models.index import INFO, read_info
 from easel.models.intake.beside import write_beside
-from easel.models.kind import Kind
-from easel.models.model_file import ModelFile
-from easel.models.source_errors import Interrupted, NotThere, SourceError, TooManyRequests
 from easel.models.sources import Offer
 from easel.models.sources.civitai import preview_of_info
-from easel.models.store import Store
 from easel.studio.library.card import word_of
 from easel.studio.library.civitai import Civitai
 from easel.studio.library.job import Job

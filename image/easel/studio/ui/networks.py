@@ -5,8 +5,7 @@ from __future__ import annotations
 from html import escape
 from urllib.parse import quote
 
-from easel.models import Kind, ModelFile
-from easel.models.index import Entry
+from easel.models import Entry, Kind, ModelFile
 from easel.studio.engine import pickles
 from easel.studio.studio import Studio
 
