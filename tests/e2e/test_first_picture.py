@@ -55,7 +55,7 @@ def test_a_picture_from_a_link(page: Page, easel: Up) -> None:
     expect(page.locator("#stage img")).to_be_visible(timeout=30_000)
     expect(page.locator("#parameters textarea")).to_have_value(re.compile("Steps: 20"), timeout=DRAWN_WITHIN)
     seen = judge(shown(page))
-    assert (seen.colour, seen.ground) == ("red", "blue")
+    assert (seen.shape, seen.colour, seen.ground) == ("circle", "red", "blue")
 
 
 def test_pictures_stay(page: Page, easel: Up) -> None:
@@ -103,7 +103,7 @@ def test_the_api_with_a_token(page: Page, easel: Up) -> None:
     differences = ImageChops.difference(pictures[0], pictures[1]).getextrema()
     assert all(high <= 2 for _, high in differences)
     seen = judge(pictures[0].convert("RGB"))
-    assert (seen.colour, seen.ground) == ("red", "blue")
+    assert (seen.shape, seen.colour, seen.ground) == ("circle", "red", "blue")
 
 
 def test_without_a_token(page: Page, easel: Up) -> None:

@@ -24,7 +24,6 @@ def pipe() -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="the shipped weights are half trained: image/starter/README.md")
 def test_two_hundred_combinations(pipe: Any) -> None:
     """Right colour and ground in 95 of 100, right shape in 90, a third of the questions new to the model."""
     answers = exam.sit(pipe, exam.questions())
@@ -37,10 +36,11 @@ def test_two_hundred_combinations(pipe: Any) -> None:
 
 
 def test_a_few_combinations(pipe: Any) -> None:
-    """What the shipped weights can do by now, short enough for every day: grounds, and most colours."""
-    marks = exam.marks(exam.sit(pipe, exam.questions()[::10]))
+    """A fifth of the same, short enough for every day."""
+    marks = exam.marks(exam.sit(pipe, exam.questions()[::5]))
     assert marks.ground >= 0.95, marks
-    assert marks.colour >= 0.85, marks
+    assert marks.colour >= 0.90, marks
+    assert marks.shape >= 0.80, marks
 
 
 def test_guidance_brings_the_words_out(pipe: Any) -> None:
