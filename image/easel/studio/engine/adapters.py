@@ -83,7 +83,7 @@ class Adapters:
     def _tidy(self, keep: Collection[ModelFile]) -> None:
         for file in list(self._loaded):
             if self.nbytes <= self._budget:
-                return
+                break
             if file not in keep:
                 del self._loaded[file]
                 log.info("LoRA dropped", file=file.name)

@@ -61,28 +61,35 @@ def load_checkpoint(
     memory.
     """
     with _nothing_left_behind(file, device):
-        header = None if is_diffusers_folder(file.path) else read_header(file.path)
-        sure = True
-        if family is None:
-            if header is None:
-                identity = identify_folder(file.path)
-            else:
-                identity = identify(header, name=file.name, sidecar=read_sidecar(file.path))
-            family, sure = _family(identity.architecture), identity.sure
-        bones = skeleton(family)
+        return _load(file, device, dtype, vae, family, report)
+
+
+def _load(
+    file: ModelFile, device: torch.device, dtype: torch.dtype, vae: ModelFile | None, family: Family | None,
+    report: Report | None,
+) -> Checkpoint:  # fmt: skip
+    header = None if is_diffusers_folder(file.path) else read_header(file.path)
+    sure = True
+    if family is None:
         if header is None:
-            parts = parts_of_folder(file, vae, family, bones, half=dtype.itemsize <= 2)
+            identity = identify_folder(file.path)
         else:
-            parts = parts_of_file(file, header, vae, family, bones)
-        total = _fill_all(parts, device, dtype, report)
-        tokenizers = tuple(load_tokenizer(encoder.pad_token) for encoder in family.text_encoders)
-        loaded = Checkpoint(
-            file, family, bones.unet, bones.vae, bones.text_encoders, tokenizers, device, dtype, total
-        )
-        if not sure and predicts_velocity(loaded.unet):
-            loaded.family = _family(Architecture.SD2_V)
-        log.info("checkpoint loaded", file=file.name, family=loaded.family.name, bytes=loaded.nbytes)
-        return loaded
+            identity = identify(header, name=file.name, sidecar=read_sidecar(file.path))
+        family, sure = _family(identity.architecture), identity.sure
+    bones = skeleton(family)
+    if header is None:
+        parts = parts_of_folder(file, vae, family, bones, half=dtype.itemsize <= 2)
+    else:
+        parts = parts_of_file(file, header, vae, family, bones)
+    total = _fill_all(parts, device, dtype, report)
+    tokenizers = tuple(load_tokenizer(encoder.pad_token) for encoder in family.text_encoders)
+    loaded = Checkpoint(
+        file, family, bones.unet, bones.vae, bones.text_encoders, tokenizers, device, dtype, total
+    )
+    if not sure and predicts_velocity(loaded.unet):
+        loaded.family = _family(Architecture.SD2_V)
+    log.info("checkpoint loaded", file=file.name, family=loaded.family.name, bytes=loaded.nbytes)
+    return loaded
 
 
 def load_vae(
@@ -98,9 +105,15 @@ def load_vae(
     Errors as above.
     """
     with _nothing_left_behind(file, device):
-        part = vae_part(file, vae_skeleton(family))
-        _fill_all([part], device, dtype, report)
-        return part.module
+        return _load_vae(file, family, device, dtype, report)
+
+
+def _load_vae(
+    file: ModelFile, family: Family, device: torch.device, dtype: torch.dtype, report: Report | None
+) -> Any:
+    part = vae_part(file, vae_skeleton(family))
+    _fill_all([part], device, dtype, report)
+    return part.module
 
 
 def _fill_all(parts: list[Part], device: torch.device, dtype: torch.dtype, report: Report | None) -> int:
@@ -159,9 +172,15 @@ class _Share:
 
 @contextmanager
 def _nothing_left_behind(file: ModelFile, device: torch.device) -> Iterator[None]:
-    """Turn what goes wrong into a ModelError that holds no tensor, and give back what memory was taken."""
+    """Turn what goes wrong into a ModelError that holds no tensor, and give back what memory was taken.
+
+    Call one function within this and keep no tensor beside it: the frame with the `with` in it still runs
+    when the frames are cleared, so what it names stays as long as the error.
+    """
     try:
-        yield
+        # A parameter that is made in inference mode cannot be set, whatever mode the caller is in.
+        with torch.inference_mode(False):
+            yield
     except (FileError, torch.OutOfMemoryError, MemoryError, RuntimeError, OSError) as error:
         # The frames of a kept exception keep their local variables: half a model.
         traceback.clear_frames(error.__traceback__)

@@ -122,7 +122,9 @@ class Weights:
         and Incomplete for a tensor stored as something that is no weight.
         """
         wanted = sorted(names, key=lambda name: self._header.tensors[name].begin)
-        tensors = [self._prepare(name, device, dtype) for name in wanted]
+        # The mode is a thread's own: what the caller made in it, the threads that read could not write to.
+        with torch.inference_mode(False):
+            tensors = [self._prepare(name, device, dtype) for name in wanted]
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="weights")
         try:
             futures = [
