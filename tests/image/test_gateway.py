@@ -14,7 +14,7 @@ import pytest
 from tests.image import containers
 
 # A base is made on the first run, and a build waits for the mirror: minutes on a busy machine.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 TAG = "localhost/easel-gateway:test"
 
 

@@ -44,7 +44,10 @@ def fill(ballast: Path) -> None:
 
 @pytest.mark.parametrize(
     ("count", "seconds"),
-    [(20, 150), pytest.param(200, 1500, marks=[pytest.mark.slow, pytest.mark.timeout(1600)])],
+    [
+        pytest.param(20, 150, marks=pytest.mark.slow),
+        pytest.param(200, 1500, marks=[pytest.mark.slow, pytest.mark.timeout(1600)]),
+    ],
 )
 def test_whole_or_absent(
     server: Serving, tmp_path: Path, small_disk: Path | None, count: int, seconds: float

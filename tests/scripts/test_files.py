@@ -247,6 +247,7 @@ def _parts(root: Path) -> list[Path]:
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.slow
 def test_kills_anywhere(server: Server, tmp_path: Path) -> None:
     """Command and studio are killed in turn at random moments: the command goes on, and it ends right."""
     file = model(tmp_path / "killed.safetensors", 48_000_000, seed=4)

@@ -12,7 +12,10 @@ import pytest
 from infra.instances import user_data
 from tests.infra.instances.host.machine import INSTANCE, Machine, can_boot, machine
 
-pytestmark = pytest.mark.skipif(not can_boot(), reason="needs root and namespaces of its own")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not can_boot(), reason="needs root and namespaces of its own"),
+]
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/easel@sha256:" + "a" * 64
 NEWER = IMAGE.replace("a" * 64, "b" * 64)
