@@ -11,6 +11,12 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 # A busy machine is no fault of the page.
 expect.set_options(timeout=60_000)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+# A small picture may begin and end between two looks of a test: the page notes what its stage showed.
+NOTE = """() => {
+  const stage = document.querySelector("#stage");
+  const keep = () => (window.shownOnStage ??= []).push(stage.innerHTML);
+  new MutationObserver(keep).observe(stage, { childList: true, subtree: true, attributes: true });
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +54,7 @@ def visit(running, browser: Browser) -> Iterator[Callable[..., Page]]:
         page.goto(running.url)
         page.wait_for_selector("#checkpoint input")
         page.wait_for_function("document.querySelector('#checkpoint input').value !== ''")
+        page.evaluate(NOTE)
         return page
 
     yield open_page
