@@ -206,8 +206,9 @@ def test_a_failure_half_way_leaves_nothing(
 
 
 def test_a_disk_that_fails(made: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error of the disk or the network under it names the file and can be tried again."""
+    """An error of the disk or the network under it names the file, can be tried again, and keeps nothing."""
     file = made.write(tmp_path / "far.safetensors")
+    before = tensors_alive()
 
     def fail(*_: object) -> int:
         raise OSError(5, "Input/output error")
@@ -215,8 +216,10 @@ def test_a_disk_that_fails(made: Tiny, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(weights.os, "preadv", fail)
     with pytest.raises(
         MissingFile, match=r"far\.safetensors: reading it failed \(Input/output error\); try again"
-    ):
+    ) as error:
         load(file, made)
+    assert isinstance(error.value.__cause__, OSError)
+    assert tensors_alive() == before
 
 
 def test_a_file_replaced_between_looks(made: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,8 +182,11 @@ def _nothing_left_behind(file: ModelFile, device: torch.device) -> Iterator[None
         with torch.inference_mode(False):
             yield
     except (FileError, torch.OutOfMemoryError, MemoryError, RuntimeError, OSError) as error:
-        # The frames of a kept exception keep their local variables: half a model.
-        traceback.clear_frames(error.__traceback__)
+        # The frames of a kept exception, and of its causes, keep their local variables: half a model.
+        behind: BaseException | None = error
+        while behind is not None:
+            traceback.clear_frames(behind.__traceback__)
+            behind = behind.__cause__
         plain = _plain(error, file, device).with_traceback(None)
     else:
         return
