@@ -145,7 +145,8 @@ def test_nothing_sticks_out(site: tuple[Place, str], browser: Browser, tmp_path:
     opened(page, url)
     look(page)
     expect(page.locator("#civitai-card")).to_contain_text("DreamShaper")
-    page.wait_for_load_state("networkidle")
+    # Not "networkidle": the page's event stream stays open for as long as the page does.
+    page.wait_for_function("[...document.querySelectorAll('#civitai-card img')].every(one => one.complete)")
     page.screenshot(path=tmp_path / f"civitai-{width}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     context.close()

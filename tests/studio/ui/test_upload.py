@@ -19,20 +19,24 @@ def open_tab(page: Page) -> None:
 
 
 def test_models_dropped_on_the_page(visit: Callable[..., Page], running, tmp_path: Path) -> None:
-    """Several files go up one after the other, in pieces; a pickle among them is refused in words."""
+    """Several files go up one after the other, in pieces; a pickle among them is refused in words, and so
+    is a name that is markup, shown as the text that it is."""
     good = model(tmp_path / "dropped.safetensors", 400_000)
-    bad = tmp_path / "<b>bad.safetensors"
+    bad = tmp_path / "bad.safetensors"
     bad.write_bytes(b"\x80\x02}q\x00" + b"x" * 100_000)
+    markup = model(tmp_path / "<b>bold.safetensors")
     page = visit("ada")
     open_tab(page)
     page.evaluate(f"customElements.get('easel-upload').PIECE = {PIECE}")
     pieces: list[str] = []
     page.on("request", lambda sent: sent.method == "PATCH" and pieces.append(sent.url))
-    page.locator("easel-upload input").set_input_files([bad, good])
+    page.locator("easel-upload input").set_input_files([markup, bad, good])
     rows = page.locator("easel-upload li")
     expect(rows.nth(0)).to_contain_text("models/Lora/dropped.safetensors is in", timeout=60_000)
+    expect(rows).to_have_count(3)
     expect(rows.nth(1)).to_contain_text(re.compile("pickle"), timeout=30_000)
-    expect(rows.nth(1)).to_contain_text("<b>bad.safetensors")
+    expect(rows.nth(2)).to_contain_text("'<b>bold.safetensors': it holds a letter", timeout=30_000)
+    assert page.locator("easel-upload li b").count() == 0
     there = running.home / "models" / "Lora" / "dropped.safetensors"
     assert there.read_bytes() == good.read_bytes()
     assert len(pieces) > 6
