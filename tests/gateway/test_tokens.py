@@ -159,7 +159,7 @@ def test_a_broken_file_is_told(file: Path, content: str) -> None:
 
 @pytest.fixture
 def sessions(tokens: Tokens) -> Sessions:
-    return Sessions("secret", tokens)
+    return Sessions("secret", tokens, lambda: None)
 
 
 def cookie(sessions: Sessions, endpoint: str, token: Token | None) -> str:
@@ -190,7 +190,7 @@ def test_cookies_of_others_are_refused(tokens: Tokens, sessions: Sessions) -> No
     token = tokens.check("studio", tokens.new("studio", "kim"))
     header = cookie(sessions, "studio", token)
     value = header.partition("=")[2]
-    stranger = cookie(Sessions("another secret", tokens), "studio", token)
+    stranger = cookie(Sessions("another secret", tokens, lambda: None), "studio", token)
     anonymous = cookie(sessions, "studio", None)
     for wrong in (
         f"easel_other={value}",

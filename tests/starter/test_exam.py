@@ -55,15 +55,16 @@ def test_guidance_brings_the_words_out(pipe: Any) -> None:
     assert total(with_guidance) > total(without)
 
 
-@pytest.mark.parametrize("colour", ["red", "blue"])
-def test_a_negative_prompt_keeps_things_away(pipe: Any, colour: str) -> None:
-    """A colour in the negative prompt is in far fewer of the pictures."""
+def test_a_negative_prompt_keeps_things_away(pipe: Any) -> None:
+    """The colour that comes by itself, put into the negative prompt, is in few of the pictures, and something
+    is drawn all the same."""
     prompts = ["a circle on white"] * 16
-    pulled = [judge(picture).colour for picture in exam.draw(pipe, [f"a {colour} circle on white"] * 4)]
-    pushed = [judge(picture).colour for picture in exam.draw(pipe, prompts, negative=colour)]
-    assert pulled.count(colour) >= 3
-    assert pushed.count(colour) <= 1
-    assert len(set(pushed) & set(COLOURS)) >= 2
+    plain = [judge(picture).colour for picture in exam.draw(pipe, prompts)]
+    usual = max(COLOURS, key=plain.count)
+    pushed = [judge(picture).colour for picture in exam.draw(pipe, prompts, negative=usual)]
+    assert plain.count(usual) >= 4, plain
+    assert pushed.count(usual) <= plain.count(usual) // 3, pushed
+    assert sum(colour in COLOURS for colour in pushed) >= 12, pushed
 
 
 def test_steps_sharpen(pipe: Any) -> None:
