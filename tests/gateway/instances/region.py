@@ -281,8 +281,12 @@ class Region:
             name = response._get_param("AutoScalingGroupName")
             return ActionResult({"Activities": list(region.rules[name].activities)})
 
+        plain_warm_pool = AutoScalingResponse.describe_warm_pool
+
         def describe_warm_pool(response: Any) -> ActionResult:
             name = response._get_param("AutoScalingGroupName")
+            if name not in region.rules:  # another test's group, on a server of its own
+                return plain_warm_pool(response)
             warm = [one for one in region.states(name) if one.lifecycle_state.startswith("Warmed")]
             return ActionResult({"WarmPoolConfiguration": {"PoolState": "Stopped"}, "Instances": warm})
 
