@@ -43,36 +43,8 @@ class Buckets(pulumi.ComponentResource):
         # What closes a bucket has to stay as long as the bucket does: a retained bucket whose access block
         # and policy are destroyed would be an open one.
         opts = pulumi.ResourceOptions(parent=self, retain_on_delete=keep)
-        bucket = aws.s3.Bucket(
-            name,
-            # The gateway writes tokens and counts there, which the stack knows nothing of.
-            force_destroy=not keep,
-            tags=tags.of_team(noun),
-            opts=opts,
-        )
-        block = aws.s3.BucketPublicAccessBlock(
-            name,
-            bucket=bucket.bucket,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=opts,
-        )
-        aws.s3.BucketServerSideEncryptionConfiguration(
-            name,
-            bucket=bucket.bucket,
-            rules=[
-                aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
-                    apply_server_side_encryption_by_default=(
-                        aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
-                            sse_algorithm="AES256"
-                        )
-                    )
-                )
-            ],
-            opts=opts,
-        )
+        # The gateway writes tokens and counts there, which the stack knows nothing of.
+        bucket = closed_bucket(name, tags.of_team(noun), force_destroy=not keep, opts=opts)
         versioning = aws.s3.BucketVersioning(
             name,
             bucket=bucket.bucket,
@@ -102,14 +74,44 @@ class Buckets(pulumi.ComponentResource):
             ],
             opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[versioning])),
         )
-        aws.s3.BucketPolicy(
-            name,
-            bucket=bucket.bucket,
-            policy=bucket.arn.apply(tls_only),
-            # S3 refuses two changes of a bucket's access at once (OperationAborted).
-            opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[block])),
-        )
         return bucket
+
+
+def closed_bucket(
+    name: str, tags: dict[str, str], *, force_destroy: bool, opts: pulumi.ResourceOptions
+) -> aws.s3.Bucket:
+    """A bucket that is private, encrypted and by TLS only; what closes it has the same options as itself."""
+    bucket = aws.s3.Bucket(name, force_destroy=force_destroy, tags=tags, opts=opts)
+    block = aws.s3.BucketPublicAccessBlock(
+        name,
+        bucket=bucket.bucket,
+        block_public_acls=True,
+        block_public_policy=True,
+        ignore_public_acls=True,
+        restrict_public_buckets=True,
+        opts=opts,
+    )
+    default = aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
+        sse_algorithm="AES256"
+    )
+    aws.s3.BucketServerSideEncryptionConfiguration(
+        name,
+        bucket=bucket.bucket,
+        rules=[
+            aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
+                apply_server_side_encryption_by_default=default
+            )
+        ],
+        opts=opts,
+    )
+    aws.s3.BucketPolicy(
+        name,
+        bucket=bucket.bucket,
+        policy=bucket.arn.apply(tls_only),
+        # S3 refuses two changes of a bucket's access at once (OperationAborted).
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[block])),
+    )
+    return bucket
 
 
 def tls_only(arn: str) -> str:

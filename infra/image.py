@@ -12,7 +12,7 @@ from infra.bake import registry
 from infra.bake.archive import content_hash
 from infra.bake.build import BUILD_MINUTES, QUEUE_MINUTES
 from infra.bake.provider import Bake
-from infra.buckets import tls_only
+from infra.buckets import closed_bucket
 from infra.references import BUILD, Reference, references
 from infra.spec import Spec
 from infra.tags import Tags
@@ -148,29 +148,7 @@ class Image(pulumi.ComponentResource):
     def _bucket(self, tags: Tags) -> aws.s3.Bucket:
         """Where archives lie while they are built; a build must not see the team's configuration."""
         here, name = pulumi.ResourceOptions(parent=self), tags.name("bake")
-        bucket = aws.s3.Bucket(name, force_destroy=True, tags=tags.of_team("bake"), opts=here)
-        block = aws.s3.BucketPublicAccessBlock(
-            name,
-            bucket=bucket.bucket,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=here,
-        )
-        default = aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
-            sse_algorithm="AES256"
-        )
-        aws.s3.BucketServerSideEncryptionConfiguration(
-            name,
-            bucket=bucket.bucket,
-            rules=[
-                aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
-                    apply_server_side_encryption_by_default=default
-                )
-            ],
-            opts=here,
-        )
+        bucket = closed_bucket(name, tags.of_team("bake"), force_destroy=True, opts=here)
         aws.s3.BucketLifecycleConfiguration(
             name,
             bucket=bucket.bucket,
@@ -183,13 +161,6 @@ class Image(pulumi.ComponentResource):
                 )
             ],
             opts=here,
-        )
-        aws.s3.BucketPolicy(
-            name,
-            bucket=bucket.bucket,
-            policy=bucket.arn.apply(tls_only),
-            # S3 refuses two changes of a bucket's access at once (OperationAborted).
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[block]),
         )
         return bucket
 

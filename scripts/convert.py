@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from scripts.settings import Failure, settings
+from scripts.settings import Failed, settings
 
 TYPES = {"checkpoint": "CHECKPOINT", "lora": "LORA", "vae": "VAE", "embedding": "EMBEDDING",
          "upscaler": "UPSCALER", "controlnet": "CONTROLNET"}  # fmt: skip
@@ -28,7 +28,7 @@ def command(file: Path, kind: str | None, folder: str, name: str) -> None:
     try:
         done = convert(file, store, kind=Kind[TYPES[kind]] if kind else None, folder=folder, name=name)
     except ModelError as error:
-        raise Failure(str(error)) from None
+        raise Failed(str(error)) from None
     click.echo(f"{done.file.kind.folder}/{done.file.name} is in, {done.tensors} tensors  {done.sha256}")
     if done.left_out:
         click.echo(f"left out: {done.left_out} entries that are no tensors", err=True)

@@ -16,18 +16,12 @@ import httpx
 
 from scripts.door import Door
 from scripts.remote import Place, anywhere
-from scripts.settings import Refusal
+from scripts.settings import Failed, Refusal
 
 # As long as an endpoint may take to wake, and then some.
 PATIENCE = 20 * 60.0
 _AGAIN = (423, 425, 429, 502, 503, 504)
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
-
-class Failed(Refusal):
-    """It was tried and failed."""
-
-    exit_code = 1
 
 
 class Unanswered(Failed):

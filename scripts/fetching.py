@@ -4,14 +4,13 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import httpx
 
-from scripts.farfiles import Endpoint, Failed, Unanswered, line, printable, refusal
-from scripts.settings import Refusal
+from scripts.farfiles import Endpoint, Unanswered, line, printable, refusal
+from scripts.settings import Failed, Refusal
 
 _BLOCK = 1 << 18
 _AGAIN = (401, 423, 429, 502, 503, 504)
@@ -140,14 +139,9 @@ def _noted(note: Path) -> str:
 def _sha256(file: BinaryIO) -> str:
     found = hashlib.sha256()
     file.seek(0)
-    for block in _blocks(file):
+    while block := file.read(1 << 22):
         found.update(block)
     return found.hexdigest()
-
-
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    while block := file.read(1 << 22):
-        yield block
 
 
 def safe_target(folder: Path, path: str, base: str) -> Path:

@@ -11,10 +11,10 @@ from typing import Any, BinaryIO, cast
 
 import click
 
-from scripts.farfiles import Endpoint, Failed, parted, printable, with_endpoint
+from scripts.farfiles import Endpoint, parted, printable, with_endpoint
 from scripts.fetching import fetch, safe_target, stream
 from scripts.sending import Wish
-from scripts.settings import Refusal
+from scripts.settings import Failed, Refusal
 from scripts.upload import send
 
 Reach = Callable[[str], Endpoint]

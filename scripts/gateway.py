@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.settings import ROOT, Refusal
+from scripts.settings import ROOT, Failed, Refusal
 
 _PR_SET_PDEATHSIG = 1
 # Replicas have 10 s to finish what they draw; what the gateway itself needs comes on top.
@@ -82,10 +82,8 @@ class Gateway:
             self._said.append(line.rstrip())
 
 
-class Ended(Refusal):
+class Ended(Failed):
     """The gateway ended without being asked to."""
-
-    exit_code = 1
 
 
 def why_ended(gateway: Gateway) -> Refusal:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scripts.convert import command as convert
-from scripts.settings import Refusal, settings
+from scripts.settings import Failed, Refusal, settings
 
 if TYPE_CHECKING:
     from easel.models import Entry, Kind, ModelFile, Store
@@ -28,12 +28,6 @@ TYPES: Mapping[str, str] = {
     "controlnet": "CONTROLNET",
 }
 _LINE_EVERY = 5.0
-
-
-class Failed(Refusal):
-    """It was tried and failed."""
-
-    exit_code = 1
 
 
 class Stopped(Refusal):

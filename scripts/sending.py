@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from scripts.farfiles import Endpoint, Failed, Unanswered, line, printable, refusal
-from scripts.settings import Refusal
+from scripts.farfiles import Endpoint, Unanswered, line, printable, refusal
+from scripts.settings import Failed, Refusal
 
 _TUS = {"Tus-Resumable": "1.0.0"}
 _BLOCK = 1 << 18

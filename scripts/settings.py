@@ -11,20 +11,20 @@ ROOT = Path(__file__).resolve().parent.parent
 """The repository."""
 
 
-class Failure(click.ClickException):
-    """What was begun did not come to its end: one clear line, exit 1."""
+class Refusal(click.ClickException):
+    """What was asked for cannot be done: one clear line, exit 2."""
 
-    exit_code = 1
+    exit_code = 2
 
     def show(self, file: object = None) -> None:
         """Print the line."""
         click.echo(click.style("easel: ", fg="red", bold=True) + self.format_message(), err=True)
 
 
-class Refusal(Failure):
-    """What was asked for cannot be done: one clear line, exit 2."""
+class Failed(Refusal):
+    """It was tried and failed: one clear line, exit 1."""
 
-    exit_code = 2
+    exit_code = 1
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from easel.gateway.errors import ConfigError
 # and the one that replicas on this machine know it by.
 KEY_VARIABLE = "EASEL_DOOR_KEY"
 REPLICA_KEY_VARIABLE = "EASEL_REPLICA_KEY"
+# What the door answers itself, below /easel.
+_OWN_PATHS = ("signin", "waking", "member", "member/callback", "signout")
 _WORD = re.compile(r"[0-9A-Za-z.:*-]+")
 
 
@@ -179,6 +181,7 @@ def _site(plan: Plan, site: Site) -> str:
     hsts = 'header >Strict-Transport-Security "max-age=31536000"' if site.tls else ""
     replica = f"header_up X-Easel-Key {{env.{REPLICA_KEY_VARIABLE}}}" if plan.replica_key else ""
     door = f"header_up X-Easel-Door {{env.{KEY_VARIABLE}}}"
+    own = "\n\t\t".join(_own(plan, site, path, door) for path in _OWN_PATHS)
     return f"""\
 {scheme}://{site.host or ""}:{site.port} {{
 	{f"bind {site.bind}" if site.bind else ""}
@@ -191,41 +194,7 @@ def _site(plan: Plan, site: Site) -> str:
 		request_header -X-Forwarded-*
 		request_header -Forwarded
 
-		@signin path /easel/signin
-		handle @signin {{
-			rewrite * /door/{site.name}/signin
-			reverse_proxy {plan.gateway} {{
-				{door}
-			}}
-		}}
-		@waking path /easel/waking
-		handle @waking {{
-			rewrite * /door/{site.name}/waking
-			reverse_proxy {plan.gateway} {{
-				{door}
-			}}
-		}}
-		@member path /easel/member
-		handle @member {{
-			rewrite * /door/{site.name}/member
-			reverse_proxy {plan.gateway} {{
-				{door}
-			}}
-		}}
-		@callback path /easel/member/callback
-		handle @callback {{
-			rewrite * /door/{site.name}/member/callback
-			reverse_proxy {plan.gateway} {{
-				{door}
-			}}
-		}}
-		@signout path /easel/signout
-		handle @signout {{
-			rewrite * /door/{site.name}/signout
-			reverse_proxy {plan.gateway} {{
-				{door}
-			}}
-		}}
+		{own}
 
 		handle {{
 			# In this order: Caddy would sort them otherwise, and rewrite before it asks.
@@ -276,6 +245,21 @@ def _site(plan: Plan, site: Site) -> str:
 	}}
 }}
 """
+
+
+def _own(plan: Plan, site: Site, path: str, door: str) -> str:
+    """`/easel/<path>`, which the gateway answers itself."""
+    name = path.replace("/", "-")
+    lines = [
+        f"@{name} path /easel/{path}",
+        f"handle @{name} {{",
+        f"	rewrite * /door/{site.name}/{path}",
+        f"	reverse_proxy {plan.gateway} {{",
+        f"		{door}",
+        "	}",
+        "}",
+    ]
+    return "\n\t\t".join(lines)
 
 
 def _errors(site: Site) -> str:

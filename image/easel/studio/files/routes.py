@@ -33,7 +33,6 @@ from easel.studio.outputs import Outputs
 MOST_LISTED = 100_000
 # Hashed while it is asked for; larger files are by `hash=1`, or when the store has done it.
 _HASHED_AT_ONCE = 64 << 20
-_BLOCK = 1 << 22
 
 
 class Files:
@@ -176,8 +175,5 @@ class Files:
 
 
 def _sha256(path: Path) -> str:
-    found = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
-        while block := file.read(_BLOCK):
-            found.update(block)
-    return found.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
