@@ -9,9 +9,9 @@ from pathlib import Path
 
 import httpx
 
-from scripts.aside import ROOT, aside, free_port
+from scripts.aside import ROOT, aside
 
-__all__ = ["ROOT", "Running", "free_port", "running"]
+__all__ = ["ROOT", "Running", "running"]
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import httpx
 
-from bench.running import ROOT, free_port
+from bench.running import ROOT
 from bench.table import pair_ratio, spread
 from bench.txt2img import request
+from easel.gateway import ports
 
 ROUNDS = 5
 BARE = "import torch, gradio; from diffusers import StableDiffusionPipeline"
@@ -62,7 +63,7 @@ def _environment() -> dict[str, str]:
 
 
 def _start(home: Path) -> Start:
-    port = free_port()
+    port = ports.find(neighbours=1)
     began = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "easel.studio", "--port", str(port), "--home", str(home), "--endpoint",

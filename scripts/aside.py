@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+from easel.gateway import ports
 
 ROOT = Path(__file__).parents[1]
 _COMMAND = [sys.executable, "-m", "scripts"]
@@ -40,7 +41,12 @@ class Aside:
 @contextlib.contextmanager
 def aside(home: Path) -> Iterator[Aside]:
     """Start `easel up` with the local stack on free ports, wait until the studio is ready."""
-    settings = {**os.environ, "EASEL_HOME": str(home), "EASEL_PORT": str(free_port()), "EASEL_STACK": "local"}
+    settings = {
+        **os.environ,
+        "EASEL_HOME": str(home),
+        "EASEL_PORT": str(ports.find(neighbours=1)),
+        "EASEL_STACK": "local",
+    }
     easel = subprocess.Popen(
         [*_COMMAND, "up"], cwd=ROOT, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -55,17 +61,6 @@ def aside(home: Path) -> Iterator[Aside]:
     finally:
         easel.send_signal(signal.SIGINT)
         easel.wait(60)
-
-
-def free_port() -> int:
-    """A port that nobody listens on, and nobody on the one below, which is the console's."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            with contextlib.suppress(OSError):
-                second.bind(("127.0.0.1", port - 1))
-                return port
 
 
 def _status(running: Aside) -> dict[str, Any]:

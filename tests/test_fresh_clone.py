@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.scripts.running import free_ports, processes, until
+from tests.ports import free_ports
+from tests.scripts.running import processes, until
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = ("EASEL_HOME", "EASEL_STACK", "EASEL_REPLICA", "VIRTUAL_ENV")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.scripts.running import Up, environment, free_ports, up
+from tests.ports import free_ports
+from tests.scripts.running import Up, environment, up
 
 # The machine's own browser; Playwright downloads none. Chromium phones home unless told not to.
 CHROMIUM = "/usr/bin/chromium"

@@ -18,6 +18,8 @@ import httpx
 import psutil
 import pytest
 
+from tests.ports import free_port
+
 REPLICA = Path(__file__).with_name("replica.py")
 IMAGE = Path(__file__).parents[2] / "image"
 _addresses = itertools.count(2)
@@ -28,12 +30,6 @@ _operator = httpx.Client(timeout=30, verify=False, trust_env=False)
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(true: Callable[[], Any], seconds: float = 30.0, what: str = "") -> Any:

@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.gateway.conftest import free_port, until
+from tests.gateway.conftest import until
+from tests.ports import free_port
 
 VERSION = "v2.10.1"
 TOOLS = Path(__file__).parents[2] / ".easel" / "tools"

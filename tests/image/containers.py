@@ -9,7 +9,6 @@ import json
 import os
 import shlex
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -129,13 +128,6 @@ def _pip_settings() -> str:
         if key.replace("-", "_") in ("index_url", "extra_index_url", "trusted_host", "timeout"):
             kept.append(f"{key} = {value.strip(chr(39))}")
     return "\n".join(kept) + "\n"
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def settings(image: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.image import containers
+from tests.ports import free_port
 
 # A base is made on the first run, and a build waits for the mirror: minutes on a busy machine.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -32,7 +33,7 @@ def files(image: str) -> Iterator[Path]:
 
 def test_the_gateway_answers_through_caddy(image: str, files: Path, tmp_path: Path) -> None:
     """As uid 1000, on a read-only root, without a capability: Caddy asks the gateway who comes."""
-    port = containers.free_port()
+    port = free_port()
     config = tmp_path / "config"
     config.mkdir()
     team = {"team": "art", "runs_on": "local", "console": {"port": port}, "endpoints": []}

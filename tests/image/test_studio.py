@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from tests.image import containers
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 TAG = "localhost/easel-studio:test"
@@ -42,7 +43,7 @@ def files(image: str) -> Iterator[Path]:
 def test_it_draws_a_starter_picture(image: str, files: Path, tmp_path: Path) -> None:
     """As uid 1000, on a read-only root, nothing fetched: the starter is in the image."""
     os.chown(tmp_path, 1000, 1000)
-    port = containers.free_port()
+    port = free_port()
     command = [*containers.settings(image)["config"]["Cmd"]]
     command[command.index("--port") + 1] = str(port)
     running = containers.start(files, image, command, {tmp_path: "/easel/outputs"}, OMP_NUM_THREADS="1")

@@ -22,7 +22,7 @@ import grpc
 import pulumi
 from google.protobuf import json_format
 from pulumi.runtime.mocks import MockMonitor
-from pulumi.runtime.settings import set_root_resource
+from pulumi.runtime.settings import SETTINGS, set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
 from infra.link import token_provider
@@ -338,6 +338,9 @@ def run(
     recorder = _Recorder(cloud)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    # What ran before and failed left calls and outputs, which would be waited for in a loop that is closed.
+    SETTINGS.rpc_manager.clear()
+    SETTINGS.outputs.clear()
     try:
         pulumi.runtime.set_mocks(
             cloud, project="easel", stack=stack, preview=preview, logger=logger, monitor=recorder

@@ -142,6 +142,48 @@ def test_many_at_once_over_a_dead_one(tmp_path: Path) -> None:
     assert max(most) == 1
 
 
+def test_only_one_buries_the_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two find it dead; while the first carries it away the second keeps its hands off.
+
+    Were it let in there, it would hold a new lock that the first then carries away: two would be inside.
+    """
+    path = tmp_path / "lock"
+    path.write_text(json.dumps({"nonce": "dead", "machine": "elsewhere"}))
+    os.utime(path, (0, 0))
+    first, second = Lock(path), Lock(path)
+    let_in = []
+    rename = os.rename
+
+    def interrupted(*arguments: Path) -> None:
+        monkeypatch.setattr(os, "rename", rename)
+        let_in.append(second.try_take())
+        rename(*arguments)
+
+    monkeypatch.setattr(os, "rename", interrupted)
+    assert first.try_take()
+    assert let_in == [False]
+    assert not second.try_take()
+    first.release()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_grave_may_be_swept_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is as old as the dead: whoever sweeps then removes it under the hands of who buries."""
+    path = tmp_path / "lock"
+    path.write_text(json.dumps({"nonce": "dead", "machine": "elsewhere"}))
+    os.utime(path, (0, 0))
+    rename = os.rename
+
+    def swept(source: Path, grave: Path) -> None:
+        rename(source, grave)
+        grave.unlink()
+
+    monkeypatch.setattr(os, "rename", swept)
+    lock = Lock(path)
+    assert lock.try_take()
+    lock.release()
+
+
 def test_records_of_two_processes_are_all_kept(tmp_path: Path) -> None:
     """One file each: who writes one loses nobody else's."""
     paths = [tmp_path / f"{number}.safetensors" for number in range(20)]

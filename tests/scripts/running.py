@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,14 +19,6 @@ STACK = """config:
   easel:endpoints:
     studio: {shape: cpu.small, replicas: {min: 1, max: 1}}
 """
-
-
-def free_ports(count: int = 3) -> int:
-    """The first of some ports in a row that nobody listens on."""
-    for first in range(20000 + os.getpid() % 5000 * 4, 60000, 7):
-        if all(_is_free(port) for port in range(first, first + count)):
-            return first
-    raise AssertionError("no free ports")
 
 
 def environment(home: Path, port: int | None = None, stack: Path | str = "local") -> dict[str, str]:
@@ -140,11 +131,6 @@ def processes(mark: str) -> list[int]:
         except OSError:
             continue
     return [pid for pid in found if pid != os.getpid()]
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def _read(stream: Any, lines: list[str]) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.scripts.running import EASEL, ROOT, STACK, easel, environment, free_ports
+from tests.ports import free_ports
+from tests.scripts.running import EASEL, ROOT, STACK, easel, environment
 
 HEAVY = ("pydantic", "yaml", "httpx", "rich", "pulumi", "torch", "gradio", "diffusers", "easel")
 

@@ -15,9 +15,10 @@ from scripts.__main__ import main
 from scripts.farlogs import added
 from scripts.remote import Far
 from scripts.settings import Refusal
-from tests.gateway.conftest import free_port, until
+from tests.gateway.conftest import until
 from tests.gateway.estate import DOMAIN, Estate
 from tests.gateway.pebble import Pebble, built, go
+from tests.ports import free_port
 from tests.scripts.running import STACK
 
 Easel = Callable[..., Result]

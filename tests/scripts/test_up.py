@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 
 from scripts.folders import MODEL_FOLDERS
-from tests.scripts.running import EASEL, ROOT, STACK, Up, easel, environment, free_ports, processes, until, up
+from tests.ports import free_ports
+from tests.scripts.running import EASEL, ROOT, STACK, Up, easel, environment, processes, until, up
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -1,7 +1,8 @@
-"""Whether the ports that endpoints need are free, told in one line if not."""
+"""Ports of this machine: those that endpoints need are free or told of in one line; others are found."""
 
 from __future__ import annotations
 
+import random
 import socket
 import time
 from collections.abc import Mapping
@@ -35,6 +36,18 @@ def free(port: int, bind: str) -> bool:
         except OSError:
             return False
         return True
+
+
+def find(bind: str = "127.0.0.1", *, neighbours: int = 0) -> int:
+    """A port that nobody listens on, and nobody on so many below it.
+
+    From below the range that the kernel hands out by itself (from 32768 on Linux, 49152 on macOS): a port of
+    that range may be an outgoing connection's before a program that takes seconds to start listens on it.
+    """
+    for port in random.sample(range(20_000, 32_768), 1_000):
+        if all(free(each, bind) for each in range(port - neighbours, port + 1)):
+            return port
+    raise PortTaken("of 1,000 ports between 20000 and 32767, none is free: see who listens with `ss -ltnp`")
 
 
 def _refused(port: int, bind: str) -> str | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from easel.gateway import ports
 from easel.gateway.backend import Replica, State, Work
 from easel.gateway.caddyfile import REPLICA_KEY_VARIABLE
 from easel.gateway.config import Endpoint
@@ -126,7 +126,7 @@ class Slot:
         while not self._ending:
             self._say("starting", "starting the process")
             offset = self._log_size()
-            port = _free_port()
+            port = ports.find()
             inherited = {key: value for key, value in os.environ.items() if not key.startswith(_OWN)}
             try:
                 self._process = await Process.start(
@@ -220,12 +220,6 @@ class Slot:
             return self.log.stat().st_size
         except FileNotFoundError:
             return 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _exit_words(code: int) -> str:

@@ -5,14 +5,16 @@ all of them. The owner touches the file every few seconds. It is taken for dead 
 at once on the same machine), or when the file was not touched for `expiry` seconds, by the file server's own
 clock, so that clocks of machines need not agree.
 
-Taking over from the dead is a rename, checked afterwards: should two do it at once and one rename the other's
-new lock away, it puts it back. For the moment between, two may believe that they own it; what is guarded here
-bears that (both write the same bytes to the same place, and the end is verified).
+Taking over from the dead is a rename by whoever holds an flock on the dead file, so that nobody renames a new
+lock away. Where a file system has no flock, the rename is checked afterwards: a new lock that was renamed
+away is put back. For the moment between, two may believe that they own it; what is guarded here bears that
+(both write the same bytes to the same place, and the end is verified).
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import secrets
@@ -20,6 +22,7 @@ import socket
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import structlog
 
@@ -99,17 +102,26 @@ class Lock:
 
     def _bury(self, now: float) -> None:
         """Take a dead owner's lock away. `now` is the file server's time."""
-        owner, touched = _owner(self.path), _touched(self.path)
-        if touched is None or not self._is_dead(owner, now - touched):
-            return
-        grave = self.path.with_name(f"{self.path.name}.{self._nonce}.dead")
         try:
-            os.rename(self.path, grave)
-        except FileNotFoundError:
+            dead = self.path.open("rb+")
+        except OSError:
             return
+        with dead:
+            owner, found = _read(dead), os.fstat(dead.fileno())
+            if not self._is_dead(owner, now - found.st_mtime) or not _only_undertaker(dead):
+                return
+            # Who was before us here has put a new lock in its place.
+            if not _is_at(self.path, found):
+                return
+            grave = self.path.with_name(f"{self.path.name}.{self._nonce}.dead")
+            try:
+                os.rename(self.path, grave)
+            except FileNotFoundError:
+                return
         if _owner(grave) != owner:
-            # Somebody was faster, and this is the new, living lock.
-            with suppress(FileExistsError):
+            # Without flock, or by NFS's cache: somebody was faster, and this is the new, living lock.
+            # Or it is as old as the dead are, and another's sweep has removed it.
+            with suppress(FileExistsError, FileNotFoundError):
                 os.link(grave, self.path)
         else:
             log.info("lock taken over from a dead owner", lock=self.path.name, host=owner.get("host"))
@@ -144,21 +156,36 @@ class Lock:
 def _owner(path: Path) -> dict[str, object]:
     """What the lock says of its owner. Opening also makes NFS ask the server."""
     try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
+        with path.open("rb") as file:
+            return _read(file)
+    except OSError:
+        return {}
+
+
+def _read(file: IO[bytes]) -> dict[str, object]:
+    try:
+        found = json.load(file)
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def _touched(path: Path) -> float | None:
+def _only_undertaker(dead: IO[bytes]) -> bool:
+    """Whether nobody else is burying this very file; yes where the file system cannot tell."""
     try:
-        file = os.open(path, os.O_RDONLY)
-    except OSError:
-        return None
+        fcntl.flock(dead, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        log.debug("no flock here", error=error.strerror)
+    return True
+
+
+def _is_at(path: Path, found: os.stat_result) -> bool:
     try:
-        return os.fstat(file).st_mtime
-    finally:
-        os.close(file)
+        return os.path.samestat(path.stat(), found)
+    except FileNotFoundError:
+        return False
 
 
 def _me() -> dict[str, object]:

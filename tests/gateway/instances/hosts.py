@@ -17,8 +17,9 @@ from typing import Any
 
 from moto.logs.models import logs_backends
 
-from tests.gateway.conftest import REPLICA, free_port
+from tests.gateway.conftest import REPLICA
 from tests.gateway.instances.region import REGION, Region
+from tests.ports import free_port
 
 _hosts = itertools.count(10)
 _ACCOUNT = "123456789012"

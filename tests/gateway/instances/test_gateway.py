@@ -15,8 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.gateway.conftest import IMAGE, free_port, until
+from tests.gateway.conftest import IMAGE, until
 from tests.gateway.instances.region import REGION, Region
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 TOKEN = "easel_" + "t" * 43

@@ -17,6 +17,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).parents[3]
 STARTER = ROOT / "image" / "starter" / "easel-starter.safetensors"
 
@@ -39,12 +41,6 @@ def finished(port: int, home: Path, endpoint: str) -> subprocess.CompletedProces
         timeout=100,
         check=False,
     )
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class Replica:

@@ -94,10 +94,10 @@ class Worker:
         try:
             self._switch(wanted)
         except (ModelError, EngineError, OSError) as error:
+            # First, as whoever waits for one of the jobs may look next at what the engine does.
+            self._say("ready" if self._loop.serving else "failed", str(error))
             for job in [job for job in self._ledgers if job.checkpoint == wanted]:
                 self._close(job, JobState.FAILED, error)
-            serving = self._loop.serving
-            self._say("ready" if serving else "failed", str(error))
 
     def _look_ahead(self) -> None:
         """Load what is wanted next while this one draws: who waits for it, before who merely chose it."""
