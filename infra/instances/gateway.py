@@ -13,6 +13,7 @@ from infra.instances import user_data
 from infra.instances.machines import Machines
 from infra.instances.policies import Account, gateway_statements
 from infra.instances.roles import InstanceRole, this_account
+from infra.instances.vault import Vault
 from infra.link import Link
 from infra.network import Network
 from infra.shapes import GATEWAY
@@ -56,6 +57,7 @@ class GatewayHost(pulumi.ComponentResource):
     """The data volume, which stays when the stack goes."""
     account: Account
     machines: Machines
+    vault: Vault
 
     def __init__(self, name: str, args: GatewayHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("easel:instances:GatewayHost", name, None, opts)
@@ -63,6 +65,7 @@ class GatewayHost(pulumi.ComponentResource):
         self._inside = pulumi.ResourceOptions(parent=self)
         self.account = this_account(self)
         self.machines = Machines(args.spec.team.machine_images, self)
+        self.vault = Vault(self)
         self._logs = aws.cloudwatch.LogGroup(
             self._tags.name("gateway"),
             # Without a noun: below the team's name are its endpoints, and one may be called gateway.
@@ -84,7 +87,8 @@ class GatewayHost(pulumi.ComponentResource):
 
     def _role(self) -> InstanceRole:
         members = self._args.spec.team.members
-        secrets = [members.client_secret] if members and members.client_secret else []
+        named = [members.client_secret] if members and members.client_secret else []
+        secrets = [self.vault.secret(at, "easel:team.members.client_secret") for at in named]
         buckets, image = self._args.buckets, self._args.image
         statements = pulumi.Output.all(buckets.config_arn, image.repository_arns).apply(
             lambda found: gateway_statements(self.account, self._tags.team, found[0], found[1], secrets)

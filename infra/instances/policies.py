@@ -52,6 +52,15 @@ class Account:
         return f"arn:{self.partition}:{service}:{self.region}:{self.id}:{resource}"
 
 
+@dataclass(frozen=True)
+class Secret:
+    """A secret of AWS Secrets Manager."""
+
+    arn: str
+    key_arn: str | None = None
+    """The customer's key that it is encrypted with; None for AWS's own, which needs no right."""
+
+
 def document(statements: Sequence[Statement]) -> str:
     """The policy's text. Equal statements give equal text, so that a preview shows no change that is none."""
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)}, sort_keys=True)
@@ -62,7 +71,7 @@ def gateway_statements(
     team: str,
     bucket_arn: str,
     repository_arns: Sequence[str],
-    secret_arns: Sequence[str] = (),
+    secrets: Sequence[Secret] = (),
 ) -> list[Statement]:
     """What the gateway may do. It names no endpoint, so that one more changes nothing here."""
     of_team = {"StringEquals": {"aws:ResourceTag/easel:team": team}}
@@ -142,7 +151,7 @@ def gateway_statements(
         },
         _write_logs(account.arn("logs", f"log-group:/easel/{team}")),
         *_pull(repository_arns),
-        *_secrets(secret_arns),
+        *_secrets(secrets),
         _sessions(),
     ]
 
@@ -160,7 +169,7 @@ class Host:
     """The team's models, and this endpoint's own outputs."""
     log_group_arn: str
     repository_arns: Sequence[str]
-    secret_arns: Sequence[str]
+    secrets: Sequence[Secret]
     models: Sequence[str]
     """Addresses of the spec; those in S3 may be read."""
 
@@ -207,7 +216,7 @@ def host_statements(host: Host) -> list[Statement]:
         },
         _write_logs(host.log_group_arn),
         *_pull(host.repository_arns),
-        *_secrets(host.secret_arns),
+        *_secrets(host.secrets),
         _sessions(),
     ]
     objects = [arn for arn in (object_arn(account.partition, model) for model in host.models) if arn]
@@ -278,17 +287,40 @@ def _pull(repository_arns: Sequence[str]) -> list[Statement]:
     ]
 
 
-def _secrets(arns: Sequence[str]) -> list[Statement]:
-    if not arns:
+def _secrets(secrets: Sequence[Secret]) -> list[Statement]:
+    if not secrets:
         return []
-    return [
+    statements: list[Statement] = [
         {
             "Sid": "ReadOwnSecrets",
             "Effect": "Allow",
             "Action": "secretsmanager:GetSecretValue",
-            "Resource": sorted(set(arns)),
+            "Resource": sorted({secret.arn for secret in secrets}),
         }
     ]
+    if under_keys := [secret for secret in secrets if secret.key_arn]:
+        statements.append(
+            {
+                # Through Secrets Manager, and for these secrets alone: the key may be under much else.
+                "Sid": "DecryptOwnSecrets",
+                "Effect": "Allow",
+                "Action": "kms:Decrypt",
+                "Resource": sorted({str(secret.key_arn) for secret in under_keys}),
+                "Condition": {
+                    "StringEquals": {
+                        "kms:ViaService": sorted({_via(secret.arn) for secret in under_keys}),
+                        "kms:EncryptionContext:SecretARN": sorted({secret.arn for secret in under_keys}),
+                    }
+                },
+            }
+        )
+    return statements
+
+
+def _via(secret_arn: str) -> str:
+    """The name that Secrets Manager asks KMS by, in the secret's region."""
+    _, partition, _, region, *_ = secret_arn.split(":")
+    return f"secretsmanager.{region}.amazonaws.com{'.cn' if partition == 'aws-cn' else ''}"
 
 
 def _sessions() -> Statement:

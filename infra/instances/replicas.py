@@ -13,7 +13,7 @@ from infra.filesystem import Filesystem
 from infra.image import Image
 from infra.instances.gateway import GatewayHost
 from infra.instances.group import GroupArgs, endpoint_group
-from infra.instances.policies import Host, host_statements, repository_arn
+from infra.instances.policies import Host, Secret, host_statements, repository_arn
 from infra.instances.roles import InstanceRole
 from infra.instances.template import TemplateArgs, launch_template
 from infra.link import Link, LinkArgs
@@ -24,10 +24,6 @@ from infra.tags import Tags
 
 LOGS_KEPT = 14
 """Days."""
-
-
-class NoSecret(pulumi.RunError):
-    """A secret that the endpoint names is not there."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ class ReplicasArgs:
 class Replicas(pulumi.ComponentResource):
     """An endpoint. All that is its own is a child of it, so that it comes and goes without touching another.
 
-    Raises NoSecret, at preview, for a secret that is not there.
+    Raises what `infra.instances.vault.Vault` does, at preview, for a secret that is not there.
     """
 
     url: pulumi.Output[str]
@@ -64,8 +60,7 @@ class Replicas(pulumi.ComponentResource):
         self._host = args.domain.host(args.name)
         url = f"https://{self._host}"
         link = Link(self._named("link"), LinkArgs(url), self._inside)
-        named = args.endpoint.secrets.items()
-        self._secrets = {variable: self._secret(variable, at) for variable, at in named}
+        self._secrets = self._named_secrets()
         self._outputs = self._outputs_folder()
         self._logs = aws.cloudwatch.LogGroup(
             self._named("logs"),
@@ -87,20 +82,11 @@ class Replicas(pulumi.ComponentResource):
     def _tagged(self, noun: str) -> dict[str, str]:
         return self._tags.of_endpoint(self._args.name, noun)
 
-    def _secret(self, variable: str, at: str) -> str:
-        """The ARN of a secret that the spec gives by ARN or by name."""
-        if at.startswith("arn:"):
-            return at
-        try:
-            return aws.secretsmanager.get_secret(name=at, opts=pulumi.InvokeOptions(parent=self)).arn
-        except Exception as error:
-            # The provider has no type for it: a plain Exception with the words of the lookup.
-            if "couldn't find resource" not in str(error) and "ResourceNotFound" not in str(error):
-                raise
-            raise NoSecret(
-                f"easel:endpoints.{self._args.name}.secrets.{variable}: Secrets Manager has no secret {at} "
-                f"in this region. `aws secretsmanager create-secret --name {at}` makes it, or give an ARN"
-            ) from None
+    def _named_secrets(self) -> dict[str, Secret]:
+        """What the endpoint names, by variable."""
+        where = f"easel:endpoints.{self._args.name}.secrets"
+        named = self._args.endpoint.secrets.items()
+        return {variable: self._args.gateway.vault.secret(at, f"{where}.{variable}") for variable, at in named}
 
     def _outputs_folder(self) -> aws.efs.AccessPoint | None:
         """The endpoint's own folder of pictures; without `storage.outputs` it has none."""
@@ -131,6 +117,7 @@ class Replicas(pulumi.ComponentResource):
     def _role(self) -> InstanceRole:
         args, files = self._args, self._args.filesystem
         outputs_arn = self._outputs.arn if self._outputs else None
+        secrets = [*self._secrets.values(), *self._registry()]
         statements = pulumi.Output.all(
             bucket=args.buckets.config_arn,
             files=files.arn,
@@ -148,7 +135,7 @@ class Replicas(pulumi.ComponentResource):
                     access_point_arns=found["points"],
                     log_group_arn=found["logs"],
                     repository_arns=self._repositories(found["repositories"]),
-                    secret_arns=[*self._secrets.values(), *self._registry()],
+                    secrets=secrets,
                     models=args.endpoint.models,
                 )
             )
@@ -169,9 +156,13 @@ class Replicas(pulumi.ComponentResource):
         arn = repository_arn(own.ref)
         return [arn] if arn else []
 
-    def _registry(self) -> list[str]:
+    def _registry(self) -> list[Secret]:
+        """The login of an own container's registry."""
         own = self._args.endpoint.image
-        return [own.registry] if own and own.registry else []
+        if own is None or own.registry is None:
+            return []
+        where = f"easel:endpoints.{self._args.name}.image.registry"
+        return [self._args.gateway.vault.secret(own.registry, where)]
 
     def _group(self, role: InstanceRole, security_group: aws.ec2.SecurityGroup) -> aws.autoscaling.Group:
         args, shape = self._args, SHAPES[self._args.endpoint.shape]
@@ -217,7 +208,10 @@ class Replicas(pulumi.ComponentResource):
                     args.name,
                     args.endpoint,
                     render.Provisioned(
-                        host=self._host, secrets=self._secrets, quota=args.spec.team.storage.quota, **found
+                        host=self._host,
+                        secrets={variable: secret.arn for variable, secret in self._secrets.items()},
+                        quota=args.spec.team.storage.quota,
+                        **found,
                     ),
                 )
             )

@@ -154,6 +154,7 @@ class World:
             "getZone": self._zone,
             "getServiceQuota": self._quota,
             "getFileSystem": self._file_system,
+            "getSecret": lambda args: {"id": args["arn"], "arn": args["arn"], "name": args["arn"]},
             "getSubnets": lambda _: {"ids": list(self.subnets), "id": "x"},
             "getSubnet": lambda args: {"id": args["id"], "availabilityZone": self.subnets[args["id"]]},
             "getRouteTables": lambda _: {"ids": [table["id"] for table in self.route_tables], "id": "x"},

@@ -56,7 +56,9 @@ def served() -> Iterator[Cloud]:
     server.start()
     host, port = server.get_host_and_port()
     cloud = Cloud(f"http://{host}:{port}")
-    cloud("secretsmanager").create_secret(Name="comfy/key", SecretString="s")
+    key = cloud("kms").create_key()["KeyMetadata"]["KeyId"]
+    cloud("kms").create_alias(AliasName="alias/company", TargetKeyId=key)
+    cloud("secretsmanager").create_secret(Name="comfy/key", SecretString="s", KmsKeyId="alias/company")
     yield cloud
     server.stop()
 
@@ -81,6 +83,14 @@ def test_everything_that_is_registered_can_be_made(team: Provider) -> None:
     """No wrong enum, no name too long, no reference that dangles, no input that nobody understands."""
     assert team.faults == []
     assert len(team.of("Group")) == len(ENDPOINTS)
+
+
+def test_a_secret_under_a_companys_key_can_be_decrypted(team: Provider) -> None:
+    """The role names the key that its alias leads to, as AWS tells it."""
+    (key,) = [one["KeyArn"] for one in team.cloud("kms").list_keys()["Keys"]]
+    statements = json.loads(team.one("RolePolicy", "-own-replicas").inputs["policy"])["Statement"]
+    (may,) = [one for one in statements if one["Sid"] == "DecryptOwnSecrets"]
+    assert may["Resource"] == [key]
 
 
 def test_a_group_runs_nothing_until_the_gateway_asks(team: Provider) -> None:

@@ -113,11 +113,23 @@ def quota(cloud: Cloud, args: dict[str, Any]) -> Outputs:
 
 @looks_up("aws:secretsmanager/getSecret:getSecret")
 def secret(cloud: Cloud, args: dict[str, Any]) -> Outputs:
+    at = args.get("arn") or args["name"]
     try:
-        found = cloud("secretsmanager").describe_secret(SecretId=args["name"])
+        found = cloud("secretsmanager").describe_secret(SecretId=at)
     except cloud("secretsmanager").exceptions.ResourceNotFoundException:
         raise Exception("reading Secrets Manager Secret: couldn't find resource") from None
-    return {"id": found["ARN"], "arn": found["ARN"], "name": args["name"]}
+    return {
+        "id": found["ARN"],
+        "arn": found["ARN"],
+        "name": found["Name"],
+        "kmsKeyId": found.get("KmsKeyId", ""),
+    }
+
+
+@looks_up("aws:kms/getKey:getKey")
+def key(cloud: Cloud, args: dict[str, Any]) -> Outputs:
+    found = cloud("kms").describe_key(KeyId=args["keyId"])["KeyMetadata"]
+    return {"id": found["KeyId"], "arn": found["Arn"], "keyManager": found["KeyManager"]}
 
 
 @makes("pulumi-python:dynamic/easel:Token")

@@ -11,13 +11,15 @@ import pytest
 from botocore import xform_name
 
 from infra.instances.machines import NoMachineImage
-from infra.instances.policies import Account, Host, gateway_statements, host_statements
-from infra.instances.replicas import NoSecret
+from infra.instances.policies import Account, Host, Secret, gateway_statements, host_statements
 from infra.instances.roles import PolicyTooLong
-from tests.infra.graph import Refused, World, provision
+from infra.instances.vault import NoKey, NoSecret
+from tests.infra.graph import Graph, Refused, World, provision
 
 ROOT = Path(__file__).resolve().parents[3]
 ACCOUNT = Account("aws", "us-east-1", "111122223333")
+OTHER = "arn:aws:secretsmanager:us-east-1:111122223333:secret:other-AbCdEf"
+KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
 @dataclass
@@ -25,6 +27,11 @@ class Aws(World):
     """A world with secrets and machine images."""
 
     secrets: dict[str, str] = field(default_factory=dict)
+    """ARNs by name; a secret that is asked for by its ARN is there."""
+    keys: dict[str, str] = field(default_factory=dict)
+    """What a secret's maker called its key, by ARN of the secret."""
+    aliases: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What KMS knows of a key, by id or alias."""
     snapshot: int = 30
     """GiB of every machine image."""
     images: set[str] | None = None
@@ -32,9 +39,14 @@ class Aws(World):
 
     def answer(self, token: str, args: dict[str, Any]) -> dict[str, Any]:
         if token.endswith(":getSecret"):
-            if args["name"] not in self.secrets:
+            arn = args.get("arn") or self.secrets.get(args["name"])
+            if arn is None:
                 raise Refused("reading Secrets Manager Secret: couldn't find resource")
-            return {"id": self.secrets[args["name"]], "arn": self.secrets[args["name"]], "name": args["name"]}
+            return {"id": arn, "arn": arn, "name": "n", "kmsKeyId": self.keys.get(arn, "")}
+        if token.endswith(":getKey"):
+            if args["keyId"] not in self.aliases:
+                raise Refused("AccessDeniedException: not authorized to perform: kms:DescribeKey")
+            return {"id": "k", "keyManager": "CUSTOMER", **self.aliases[args["keyId"]]}
         if token.endswith(":getAmi"):
             if self.images is not None and args["filters"][0]["values"][0] not in self.images:
                 raise Refused("Your query returned no results. Please change your search criteria")
@@ -47,20 +59,19 @@ class Aws(World):
 def test_a_secret_by_name_is_read_by_its_arn() -> None:
     """The host asks for exactly that one, and its role may read exactly that one."""
     arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:comfy/key-AbCdEf"
-    other = "arn:aws:secretsmanager:us-east-1:111122223333:secret:other-AbCdEf"
     graph = provision(
         {
-            "studio": {"shape": "gpu.a10", "secrets": {"KEY": "comfy/key", "OTHER": other}},
+            "studio": {"shape": "gpu.a10", "secrets": {"KEY": "comfy/key", "OTHER": OTHER}},
             "plain": {"shape": "gpu.t4"},
         },
         world=Aws(secrets={"comfy/key": arn}),
     )
     said = json.loads(graph.one("BucketObjectv2", "easel-art-studio-configuration").inputs["content"])
-    assert said["container"]["secrets"] == {"KEY": arn, "OTHER": other}
+    assert said["container"]["secrets"] == {"KEY": arn, "OTHER": OTHER}
     (may,) = [
         s for s in graph.one("RolePolicy", "easel-art-studio-replicas").document() if "ecret" in s["Sid"]
     ]
-    assert may["Resource"] == [arn, other]
+    assert may["Resource"] == [arn, OTHER]
     assert not [
         s for s in graph.one("RolePolicy", "easel-art-plain-replicas").document() if "ecret" in s["Sid"]
     ]
@@ -74,6 +85,79 @@ def test_a_secret_that_is_not_there_is_told_at_preview() -> None:
         provision(
             {"studio": {"shape": "gpu.a10", "secrets": {"KEY": "comfy/key"}}}, world=Aws(), preview=True
         )
+
+
+def decrypts(graph: Graph, role: str) -> list[dict[str, Any]]:
+    """The statements of a role about keys."""
+    return [s for s in graph.one("RolePolicy", role).document() if "kms" in json.dumps(s["Action"])]
+
+
+@pytest.mark.parametrize(
+    ("called", "known"),
+    [
+        (KEY, {}),
+        ("alias/team", {"alias/team": {"arn": KEY}}),
+        ("1234abcd-12ab-34cd-56ef-1234567890ab", {"1234abcd-12ab-34cd-56ef-1234567890ab": {"arn": KEY}}),
+    ],
+)
+def test_the_right_to_decrypt_comes_with_a_secret_and_for_it_alone(
+    called: str, known: dict[str, dict[str, str]]
+) -> None:
+    """By whatever name its maker gave the key: that key, through Secrets Manager, for this secret only."""
+    world = Aws(keys={OTHER: called}, aliases=known)
+    endpoints = {
+        "studio": {"shape": "gpu.a10", "secrets": {"KEY": OTHER}},
+        "plain": {"shape": "gpu.t4", "secrets": {"KEY": OTHER.replace("other", "plain")}},
+    }
+    graph = provision(endpoints, world=world)
+    (may,) = decrypts(graph, "easel-art-studio-replicas")
+    assert (may["Action"], may["Resource"]) == ("kms:Decrypt", [KEY])
+    assert may["Condition"]["StringEquals"] == {
+        "kms:ViaService": ["secretsmanager.us-east-1.amazonaws.com"],
+        "kms:EncryptionContext:SecretARN": [OTHER],
+    }
+    assert not decrypts(graph, "easel-art-plain-replicas"), "AWS's own key needs no right"
+    assert not decrypts(graph, "easel-art-gateway"), "it reads none of them"
+
+
+def test_the_gateway_decrypts_the_secret_of_single_sign_on() -> None:
+    """It, and no replica, reads the client's secret."""
+    members = {"issuer": "https://a.example", "client_id": "c", "domains": ["b.org"], "client_secret": OTHER}
+    graph = provision({"studio": {"shape": "gpu.t4"}}, {"members": members}, world=Aws(keys={OTHER: KEY}))
+    assert [s["Resource"] for s in decrypts(graph, "easel-art-gateway")] == [[KEY]]
+    assert not decrypts(graph, "easel-art-studio-replicas")
+
+
+def test_aws_own_key_is_no_key_to_name() -> None:
+    """Neither by its alias nor by its id."""
+    for called, known in (("alias/aws/secretsmanager", {}), ("1-2", {"1-2": {"arn": KEY, "keyManager": "AWS"}})):
+        world = Aws(keys={OTHER: called}, aliases=known)
+        graph = provision({"studio": {"shape": "gpu.t4", "secrets": {"K": OTHER}}}, world=world)
+        assert not decrypts(graph, "easel-art-studio-replicas")
+
+
+def test_a_key_that_cannot_be_looked_at_is_told_at_preview() -> None:
+    """Not by a GPU that is paid for and may not read what it needs."""
+    endpoints = {"studio": {"shape": "gpu.t4", "secrets": {"K": OTHER}}}
+    with pytest.raises(NoKey, match=r"studio\.secrets\.K: .*alias/team.*kms:DescribeKey"):
+        provision(endpoints, world=Aws(keys={OTHER: "alias/team"}), preview=True)
+
+
+def test_a_secret_of_another_account_may_forbid_to_be_looked_at() -> None:
+    """Then it is taken as it is, and what it may lack is said."""
+
+    class Shut(Aws):
+        def answer(self, token: str, args: dict[str, Any]) -> dict[str, Any]:
+            if token.endswith(":getSecret"):
+                raise Refused("AccessDeniedException: not authorized: secretsmanager:DescribeSecret")
+            return super().answer(token, args)
+
+    graph = provision({"studio": {"shape": "gpu.t4", "secrets": {"K": OTHER}}}, world=Shut())
+    assert any("kms:Decrypt" in line and OTHER in line for line in graph.said)
+    said = json.loads(graph.one("BucketObjectv2", "easel-art-studio-configuration").inputs["content"])
+    assert said["container"]["secrets"] == {"K": OTHER}
+    with pytest.raises(Exception, match="AccessDenied"):
+        provision({"studio": {"shape": "gpu.t4", "secrets": {"K": "by/name"}}}, world=Shut())
 
 
 def test_a_machine_image_that_is_not_there_is_told_at_preview() -> None:
@@ -183,7 +267,7 @@ def test_a_host_may_do_what_its_scripts_ask_of_aws() -> None:
     may = granted(
         host_statements(
             Host(
-                ACCOUNT, "art", "a", "arn:b", "arn:f", ["arn:p"], "arn:l", ["arn:r"], ["arn:s"], ["s3://b/k"]
+                ACCOUNT, "art", "a", "arn:b", "arn:f", ["arn:p"], "arn:l", ["arn:r"], [Secret(OTHER)], ["s3://b/k"]
             )
         )
     )

@@ -12,6 +12,7 @@ from infra.instances.policies import (
     EVERYWHERE,
     Account,
     Host,
+    Secret,
     document,
     gateway_statements,
     host_statements,
@@ -41,7 +42,7 @@ def host(**changes: Any) -> Host:
         access_point_arns=[point("models"), point("studio")],
         log_group_arn=ACCOUNT.arn("logs", "log-group:/easel/art/studio"),
         repository_arns=[REPOSITORY],
-        secret_arns=[],
+        secrets=[],
         models=[],
     )
     return dataclasses.replace(studio, **changes)
@@ -211,13 +212,42 @@ def test_a_host_reads_exactly_the_secrets_and_models_of_its_endpoint() -> None:
     """Named one by one; an endpoint without any has no such statement at all."""
     secret = ACCOUNT.arn("secretsmanager", "secret:comfy/key-AbCdEf")
     named = host_statements(
-        host(secret_arns=[secret], models=["s3://team/models/xl.safetensors", "hf://a/b/c"])
+        host(secrets=[Secret(secret)], models=["s3://team/models/xl.safetensors", "hf://a/b/c"])
     )
     assert allowed(Request("secretsmanager:GetSecretValue", secret), named)
     assert not allowed(Request("secretsmanager:GetSecretValue", f"{secret}x"), named)
     assert allowed(Request("s3:GetObject", "arn:aws:s3:::team/models/xl.safetensors"), named)
     assert not allowed(Request("s3:GetObject", "arn:aws:s3:::team/models/xl.safetensors2"), named)
     assert not {"ReadOwnSecrets", "FetchModels"} & {one["Sid"] for one in STUDIO}
+
+
+def test_a_host_decrypts_its_own_secrets_and_nothing_else_that_is_under_the_key() -> None:
+    """One key may be under the whole company's secrets, disks and buckets."""
+    secret = ACCOUNT.arn("secretsmanager", "secret:comfy/key-AbCdEf")
+    key = ACCOUNT.arn("kms", "key/1234")
+    may = host_statements(host(secrets=[Secret(secret, key), Secret(secret + "2")]))
+    context = {
+        "kms:ViaService": "secretsmanager.us-east-1.amazonaws.com",
+        "kms:EncryptionContext:SecretARN": secret,
+    }
+    asked = Request("kms:Decrypt", key, context)
+    assert allowed(asked, may)
+    assert not allowed(dataclasses.replace(asked, action="kms:Encrypt"), may)
+    assert not allowed(dataclasses.replace(asked, resource=key + "5"), may)
+    for changed in (
+        {"kms:ViaService": "s3.us-east-1.amazonaws.com"},
+        {"kms:EncryptionContext:SecretARN": secret + "2"},
+        {"kms:EncryptionContext:SecretARN": ACCOUNT.arn("secretsmanager", "secret:other-AbCdEf")},
+    ):
+        assert not allowed(dataclasses.replace(asked, context=context | changed), may)
+    assert not allowed(dataclasses.replace(asked, context={}), may), "by KMS itself"
+
+
+def test_in_china_secrets_manager_has_another_name() -> None:
+    """A condition that never holds would keep every replica from starting."""
+    secret = Secret("arn:aws-cn:secretsmanager:cn-north-1:1:secret:x-AbCdEf", "arn:aws-cn:kms:cn-north-1:1:key/1")
+    (one,) = [each for each in host_statements(host(secrets=[secret])) if each["Sid"] == "DecryptOwnSecrets"]
+    assert one["Condition"]["StringEquals"]["kms:ViaService"] == ["secretsmanager.cn-north-1.amazonaws.com.cn"]
 
 
 @pytest.mark.parametrize(
