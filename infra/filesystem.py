@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.mounts import Mounted, mounted
 from infra.network import Network, Rules
 from infra.spec import Spec
 from infra.tags import TEAM, Tags
@@ -35,7 +36,8 @@ class FilesystemArgs:
 class Filesystem(pulumi.ComponentResource):
     """EFS: encrypted, elastic, backed up, kept when the stack goes, adopted again by `storage.existing`.
 
-    Raises NoFilesystem when the one to adopt is missing or not encrypted.
+    Raises NoFilesystem when the one to adopt is missing, not encrypted, in one zone only, or mounted in another
+    VPC.
     """
 
     id: pulumi.Output[str]
@@ -49,8 +51,9 @@ class Filesystem(pulumi.ComponentResource):
         self._tags, self._inside = args.tags, pulumi.ResourceOptions(parent=self)
         existing = args.spec.team.storage.existing
         self.id, self.arn = self._adopted(existing) if existing else self._own()
-        self.security_group_id = self._group(args.network)
-        self._targets(args.network)
+        there = self._there(existing, args.spec.team.network.vpc) if existing else []
+        self.security_group_id = self._group(args.network, there)
+        self._targets(args.network, there)
         policy = aws.efs.FileSystemPolicy(
             args.tags.name("files"),
             file_system_id=self.id,
@@ -133,6 +136,12 @@ class Filesystem(pulumi.ComponentResource):
                 f"{where}: {existing} is not encrypted, and EFS cannot encrypt one later. Leave existing out "
                 "for a new file system, and copy the files with AWS DataSync"
             )
+        if found.availability_zone_name:
+            raise NoFilesystem(
+                f"{where}: {existing} is a One Zone file system, of {found.availability_zone_name} alone: replicas "
+                "in another zone could not mount it. Leave existing out for a new file system, and copy the "
+                "files with AWS DataSync"
+            )
         if found.throughput_mode != "elastic":
             pulumi.log.warn(
                 f"{existing} has {found.throughput_mode} throughput: checkpoints may take minutes to load. "
@@ -141,8 +150,25 @@ class Filesystem(pulumi.ComponentResource):
             )
         return pulumi.Output.from_input(existing), pulumi.Output.from_input(found.arn)
 
-    def _group(self, network: Network) -> pulumi.Output[str]:
-        """Nobody comes in until a rule of another component says so; nothing ever goes out."""
+    def _there(self, existing: str, vpc: str | None) -> list[Mounted]:
+        """The mount targets that others made for the adopted file system. Raises NoFilesystem."""
+        there = mounted(existing, self._tags, self)
+        elsewhere = sorted({one.vpc_id for one in there} - {vpc})
+        if elsewhere:
+            ids = ", ".join(one.id for one in there if one.vpc_id in elsewhere)
+            raise NoFilesystem(
+                f"easel:team.storage.existing: {existing} has mount targets ({ids}) in {elsewhere[0]}, and AWS "
+                f"lets a file system be mounted in one VPC only. Live there, with `network: {{vpc: "
+                f"{elsewhere[0]}}}` in easel:team, or delete them: `aws efs delete-mount-target "
+                "--mount-target-id …`"
+            )
+        return there
+
+    def _group(self, network: Network, there: list[Mounted]) -> pulumi.Output[str]:
+        """Nobody comes in until a rule of another component says so; nothing ever goes out.
+
+        Mount targets of others keep their own groups, which get a rule for the team's machines each.
+        """
         group = aws.ec2.SecurityGroup(
             self._tags.name("files"),
             description="Mount targets of the team's file system",
@@ -150,14 +176,24 @@ class Filesystem(pulumi.ComponentResource):
             tags=self._tags.of_team("files"),
             opts=self._inside,
         )
-        files = Rules(self._tags, group.id, self._inside)
-        for noun, client in (("gateway", network.gateway_group_id), ("replicas", network.replicas_group_id)):
-            files.from_group(f"files-{noun}", NFS, client)
-            Rules(self._tags, client, self._inside).to_group(f"{noun}-files", NFS, group.id)
+        self._open(network, "files", group.id)
+        for group_id in sorted({one.group_id for one in there}):
+            self._open(network, f"files-{group_id}", pulumi.Output.from_input(group_id))
         return group.id
 
-    def _targets(self, network: Network) -> None:
+    def _open(self, network: Network, noun: str, group_id: pulumi.Output[str]) -> None:
+        """NFS from gateway and replicas to a group of mount targets."""
+        files = Rules(self._tags, group_id, self._inside)
+        for who, client in (("gateway", network.gateway_group_id), ("replicas", network.replicas_group_id)):
+            files.from_group(f"{noun}-{who}", NFS, client)
+            Rules(self._tags, client, self._inside).to_group(f"{who}-{noun}", NFS, group_id)
+
+    def _targets(self, network: Network, there: list[Mounted]) -> None:
+        """One in every zone that has none yet."""
+        taken = {one.zone for one in there}
         for zone, subnet_id in zip(network.zones, network.subnet_ids, strict=True):
+            if zone in taken:
+                continue
             aws.efs.MountTarget(
                 self._tags.name(f"files-{zone[-1]}"),
                 file_system_id=self.id,

@@ -140,6 +140,10 @@ class World:
     route_tables: list[dict[str, Any]] = field(default_factory=list)
     subnets: dict[str, str] = field(default_factory=dict)
     """Zones of an existing VPC's subnets, by id."""
+    interfaces: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Network interfaces of mount targets, by id."""
+    own_groups: tuple[str, ...] = ()
+    """Security groups that an earlier `pulumi up` of the stack made."""
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def answer(self, token: str, args: dict[str, Any]) -> dict[str, Any]:
@@ -155,6 +159,9 @@ class World:
             "getServiceQuota": self._quota,
             "getFileSystem": self._file_system,
             "getSecret": lambda args: {"id": args["arn"], "arn": args["arn"], "name": args["arn"]},
+            "getSecurityGroups": lambda _: {"ids": list(self.own_groups), "id": "x"},
+            "getNetworkInterfaces": lambda _: {"ids": list(self.interfaces), "id": "x"},
+            "getNetworkInterface": lambda args: {"id": args["id"], **self.interfaces[args["id"]]},
             "getSubnets": lambda _: {"ids": list(self.subnets), "id": "x"},
             "getSubnet": lambda args: {"id": args["id"], "availabilityZone": self.subnets[args["id"]]},
             "getRouteTables": lambda _: {"ids": [table["id"] for table in self.route_tables], "id": "x"},
