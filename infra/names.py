@@ -68,6 +68,24 @@ def _health(value: str) -> str:
     return value if value == "none" else _path(value)
 
 
+def _directory(value: str) -> str:
+    # It becomes a word of Caddy's configuration, in quotes.
+    if not re.fullmatch(r"https://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~%/-]*)?", value):
+        raise ValueError(
+            "is not the address of an ACME directory: https://, a host, and a path without a query"
+        )
+    return value
+
+
+def _pem(value: str) -> str:
+    body = r"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----"
+    if not re.fullmatch(rf"({body}\s*)+", value.lstrip()):
+        raise ValueError("is not a certificate in PEM: the lines from BEGIN CERTIFICATE to END CERTIFICATE")
+    return value
+
+
+AcmeDirectory = Annotated[str, StringConstraints(max_length=500), AfterValidator(_directory)]
+Pem = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_pem)]
 Domain = Annotated[str, AfterValidator(_domain)]
 ModelAddress = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_model)]
 AbsolutePath = Annotated[str, StringConstraints(max_length=500), AfterValidator(_path)]

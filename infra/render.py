@@ -93,9 +93,9 @@ class Provisioned:
 
 
 def team_on_instances(
-    spec: Spec, region: str, console_host: str, link_hash: str, gateway_image: str
+    spec: Spec, region: str, console_host: str, link_hash: str, gateway_image: str, storage: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What `config/team.json` holds on AWS."""
+    """What `config/team.json` holds on AWS. `storage` names the file system and the access point of models."""
     team = spec.team
     config = team_config(spec, HTTPS)
     # Every file is an endpoint: a list here would be written before a new endpoint's file is, and be refused.
@@ -105,10 +105,14 @@ def team_on_instances(
         "region": region,
         "bind": "0.0.0.0",  # noqa: S104 - the machine is the door, and its security group opens 80 and 443 only
         "console": {"port": HTTPS, "host": console_host, "link": {"hash": link_hash}},
-        "acme": {"email": team.budget.notify if team.budget else None},
+        "acme": {
+            "email": team.budget.notify if team.budget else None,
+            **(team.acme.model_dump() if team.acme else {}),
+        },
         "budget": {"monthly": team.budget.monthly, "stop": team.budget.stop} if team.budget else None,
         "members": team.members.model_dump() if team.members else None,
         "gateway": {"image": gateway_image},
+        "storage": dict(storage),
     }
 
 

@@ -1,5 +1,6 @@
 """What must hold between the fields of a spec. Each rule says what is wrong and what to take instead."""
 
+import re
 from collections.abc import Iterator
 
 from infra.checkpoints import family_of, smallest_that_holds
@@ -11,6 +12,13 @@ TEAM: Where = ("easel:team",)
 ENDPOINTS: Where = ("easel:endpoints",)
 RUNS_ON = frozenset({"runs_on"})
 
+ENTRA_TENANT = re.compile(
+    r"https://login\.(microsoftonline\.com|microsoftonline\.us|partner\.microsoftonline\.cn)"
+    r"/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/v2\.0"
+)
+"""The issuer of one tenant of Microsoft Entra, by its id, as the gateway has it too: those of `common` and
+`organizations` vouch for anybody's tenant."""
+
 
 def team_faults(team: Team) -> Iterator[Fault]:
     """Rules within the team's own fields."""
@@ -21,11 +29,24 @@ def team_faults(team: Team) -> Iterator[Fault]:
             "such as art.example.com",
             RUNS_ON,
         )
+    yield from _members(team)
     if team.platform != "own" and team.runs_on != "cluster":
         yield Fault(
             (*TEAM, "platform"),
             f"{shown(team.platform)} goes with runs_on: cluster only; here runs_on is {team.runs_on}",
             RUNS_ON,
+        )
+
+
+def _members(team: Team) -> Iterator[Fault]:
+    """Who says that an address is its owner's must be known: only a tenant's own issuer says xms_edov."""
+    members = team.members
+    if members and members.verified_by == "xms_edov" and not ENTRA_TENANT.fullmatch(members.issuer):
+        yield Fault(
+            (*TEAM, "members", "verified_by"),
+            "xms_edov is a claim of Microsoft Entra's, and counts from one tenant only: write its own issuer, "
+            "https://login.microsoftonline.com/<the tenant's id>/v2.0, not common or organizations",
+            frozenset({"members"}),
         )
 
 
@@ -41,10 +62,10 @@ def endpoint_faults(name: str, endpoint: Endpoint, team: Team) -> Iterator[Fault
 
 def unused_on_one_machine(spec: Spec) -> list[str]:
     """Fields of a stack that one machine does nothing with. They are no fault, but ignoring them is said."""
-    team = ("domain", "zone", "budget", "network", "storage", "machine_images", "image")
+    team = ("domain", "zone", "acme", "budget", "network", "storage", "machine_images", "image")
     found = [Fault((*TEAM, field), "") for field in team if field in spec.team.model_fields_set]
     for name, endpoint in spec.endpoints.items():
-        for field in ("capacity", "models", "storage"):
+        for field in ("capacity", "storage"):
             if field in endpoint.model_fields_set:
                 found.append(Fault((*ENDPOINTS, name, field), ""))
     return [fault.path for fault in found]

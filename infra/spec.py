@@ -11,11 +11,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from infra.names import (
     AbsolutePath,
+    AcmeDirectory,
     Domain,
     Email,
     Health,
     MachineImage,
     ModelAddress,
+    Pem,
     SecretArn,
     VariableName,
     Zone,
@@ -58,6 +60,24 @@ class Members(Section):
     )
     domains: list[Domain] = Field(
         min_length=1, description="Mail domains whose people are members; everyone else is turned away."
+    )
+    verified_by: Literal["email_verified", "xms_edov"] = Field(
+        default="email_verified",
+        description="The claim that says an address is its owner's: email_verified as the standard has it, or "
+        "xms_edov of a Microsoft Entra tenant, which sends no email_verified.",
+    )
+
+
+class Acme(Section):
+    """Who gives the certificates."""
+
+    directory: AcmeDirectory = Field(
+        description="The ACME directory, such as https://ca.example.com/acme/acme/directory."
+    )
+    root: Pem | None = Field(
+        default=None,
+        description="The certificate that the directory itself is trusted by, as PEM; for an authority that "
+        "machines do not know.",
     )
 
 
@@ -122,6 +142,10 @@ class Team(Section):
     )
     members: Members | None = Field(
         default=None, description="Single sign-on; without it people enter by link."
+    )
+    acme: Acme | None = Field(
+        default=None,
+        description="An authority of your own for certificates; without it Let's Encrypt and ZeroSSL.",
     )
     budget: Budget | None = Field(
         default=None, description="The alarm on what the team spends, and its fuse."

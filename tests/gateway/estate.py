@@ -37,18 +37,18 @@ class Estate(House):
     def __init__(self, root: Path, pebble: Pebble, **endpoints: dict[str, Any]) -> None:
         self.port, self.pebble = pebble.https_port, pebble
         self.trusted = pebble.trusted()
-        self.environment = {
-            "EASEL_ACME_CA": pebble.directory,
-            "EASEL_ACME_CA_ROOT": str(pebble.root),
-            "EASEL_HTTP_PORT": str(pebble.http_port),
-        }
+        self.environment = {"EASEL_HTTP_PORT": str(pebble.http_port)}
         super().__init__(root, **endpoints)
 
     def team(self, **settings: Any) -> None:
         console = {"port": self.port, "host": self.host("console")}
-        super().team(
-            **{"domain": DOMAIN, "acme": {"email": f"lead@{DOMAIN}"}, "console": console, **settings}
-        )
+        # As a team says it that has an authority of its own.
+        acme = {
+            "email": f"lead@{DOMAIN}",
+            "directory": self.pebble.directory,
+            "root": self.pebble.root.read_text(),
+        }
+        super().team(**{"domain": DOMAIN, "acme": acme, "console": console, **settings})
 
     def set(self, name: str, **settings: Any) -> None:
         self.ports[name] = self.port

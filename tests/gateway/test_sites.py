@@ -89,6 +89,40 @@ def test_an_authority_of_ones_own(tmp_path: Path) -> None:
     assert not found.replica_key
 
 
+def test_a_teams_own_authority_comes_with_its_configuration(tmp_path: Path) -> None:
+    """Directory and root; what the operator of this machine set counts more; a new root is a new file."""
+    acme = {"directory": "https://ca.example.com/dir", "root": "-----BEGIN CERTIFICATE-----\nMIIB\n"}
+    plans = []
+    for more, environment in (
+        ({}, {}),
+        ({"root": "-----BEGIN CERTIFICATE-----\nMIIC\n"}, {}),
+        ({}, {sites.ACME_CA: "https://other/dir"}),
+    ):
+        team = Team.model_validate({**ART.team.model_dump(), "acme": {**acme, **more}})
+        found = Config(team, ART.endpoints)
+        at = {"gateway": "g:1", "home": Home(tmp_path), "admin_socket": tmp_path / "s"}
+        plans.append(sites.plan(found, environment=environment, **at))
+    one, two, other = plans
+    assert one.ca == two.ca == "https://ca.example.com/dir"
+    assert other.ca == "https://other/dir"
+    assert one.ca_root
+    assert two.ca_root
+    assert one.ca_root.read_text() == acme["root"]
+    assert two.ca_root.read_text().endswith("MIIC\n")
+    assert one.ca_root != two.ca_root, "or Caddy would not see that it is another"
+    assert sites.plan(ART, environment={}, **at).ca is None
+
+
+@pytest.mark.parametrize(
+    "acme",
+    [{"directory": "http://ca/dir"}, {"directory": 'https://ca/"dir'}, {"root": "/etc/ssl/root.pem"}],
+)
+def test_an_authority_that_makes_no_sense_is_refused(acme: dict[str, str]) -> None:
+    """What would ask in the clear, or end a quote of Caddy's configuration, is no authority."""
+    with pytest.raises(ValueError, match=next(iter(acme))):
+        Team.model_validate({"acme": acme})
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

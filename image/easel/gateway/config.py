@@ -41,9 +41,12 @@ class Console(_Read):
 
 
 class Acme(_Read):
-    """How certificates are had: the address that the authority writes to when one is about to end."""
+    """How certificates are had: the address that the authority writes to when one is about to end, and an
+    authority of the team's own, with the certificate that it is trusted by itself."""
 
     email: str | None = Field(None, pattern=r"^[^\s\"{}`@]+@[^\s\"{}`@]+$")
+    directory: str | None = Field(None, pattern=r"^https://[^\s\"{}`]+$")
+    root: str | None = Field(None, pattern=r"^\s*-----BEGIN CERTIFICATE-----")
 
 
 class Replicas(_Read):
@@ -81,6 +84,8 @@ class Endpoint(_Read):
     timeouts: Timeouts = Timeouts(wake=900, request=3600)
     max_body: int = Field(100 * 1024 * 1024, ge=1)
     env: dict[str, str] = {}
+    # Addresses of the models that are to be in the store.
+    models: list[str] = []
     link: Link | None = None
     # On AWS: its Auto Scaling group, and how its container is spoken to.
     instances: Instances | None = None

@@ -55,23 +55,27 @@ class Journeys:
         key = key or secrets.token_urlsafe(32)
         number = secrets.token_urlsafe(16)
         target = local_path(target) if len(target) <= _LONGEST_TARGET else "/"
-        fields = {"i": number, "c": _hash(key), "n": target, "q": quiet}
-        state = _text(self._states(endpoint, about).dumps(fields))
+        fields = {"e": endpoint, "i": number, "c": _hash(key), "n": target, "q": quiet}
+        state = _text(self._states(about).dumps(fields))
         return Journey(
             state, self._derived("nonce", key, number), self._derived("verifier", key, number), target, quiet,
             self._cookie(endpoint, ask, key, left=False),
         )  # fmt: skip
 
+    def begun_at(self, state: str, about: str) -> str:
+        """The endpoint that a trip began at. Raises SignOnFailed for what is no trip of ours.
+
+        Nothing more is known by it: whose browser it was, that endpoint can tell by its own cookie.
+        """
+        return str(self._read(state, about)["e"])
+
     def back(self, endpoint: str, ask: Ask, state: str, about: str) -> Journey:
         """The trip that ends here, once. Raises SignOnFailed for one of another browser, endpoint or time."""
-        try:
-            fields = self._states(endpoint, about).loads(state, max_age=_LASTS)
-            number, digest, target = (str(fields[part]) for part in ("i", "c", "n"))
-            quiet = fields["q"] is True
-        except (BadData, KeyError, TypeError):
-            raise SignOnFailed(
-                400, "this sign-in took too long, or was not begun here; sign in again"
-            ) from None
+        fields = self._read(state, about)
+        number, digest, target = (str(fields[part]) for part in ("i", "c", "n"))
+        quiet = fields["q"] is True
+        if fields["e"] != endpoint:
+            raise _not_begun()
         keys = [key for key, _, age in self._cookies(endpoint, ask) if age < _LASTS]
         key = next((key for key in keys if hmac.compare_digest(_hash(key), digest)), None)
         if key is None:
@@ -90,6 +94,15 @@ class Journeys:
     def unasked(self, endpoint: str, ask: Ask) -> bool:
         """Whether this browser may be sent on a quiet trip: not just after another, nor after signing out."""
         return not any(left or age < _LASTS for _, left, age in self._cookies(endpoint, ask))
+
+    def _read(self, state: str, about: str) -> dict[str, object]:
+        try:
+            fields = self._states(about).loads(state, max_age=_LASTS)
+        except BadData:
+            raise _not_begun() from None
+        if not isinstance(fields, dict) or not {"e", "i", "c", "n", "q"} <= fields.keys():
+            raise _not_begun()
+        return fields
 
     def _first_use(self, number: str) -> bool:
         now = time.monotonic()
@@ -131,8 +144,12 @@ class Journeys:
     def _keys(self, endpoint: str) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self._secret, salt=f"easel journey {endpoint}")
 
-    def _states(self, endpoint: str, about: str) -> URLSafeTimedSerializer:
-        return URLSafeTimedSerializer(self._secret, salt=f"easel state {endpoint} {about}")
+    def _states(self, about: str) -> URLSafeTimedSerializer:
+        return URLSafeTimedSerializer(self._secret, salt=f"easel state {about}")
+
+
+def _not_begun() -> SignOnFailed:
+    return SignOnFailed(400, "this sign-in took too long, or was not begun here; sign in again")
 
 
 def _name(endpoint: str, ask: Ask) -> str:

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from urllib.parse import parse_qs
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from easel.gateway import pages
+from easel.gateway.config import CONSOLE
 from easel.gateway.errors import SignOnFailed
 from easel.gateway.identity import Identity, Refusal
 from easel.gateway.paths import Ask, local_path
 from easel.gateway.sign_on import SignOn
 
 _CALLBACK = "easel/member/callback"
-_HOST = re.compile(r"[0-9A-Za-z.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?")
+_HOST = re.compile(r"([0-9A-Za-z.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?")
 _LONGEST_QUERY = 16 * 1024
 
 
 class MemberDoor:
     """Answers what Caddy passes of `/easel/member`, `/easel/member/callback` and `/easel/signout`.
 
-    `url` gives the public address of an endpoint or the console.
+    `url` gives the public address of an endpoint or the console. The provider knows one address of the team's,
+    the console's: the answer for an endpoint is sent on there, where the browser has the cookie that it was begun
+    with. So the code travels once more, within the team's hosts; without that cookie it is worth nothing.
     """
 
     def __init__(self, identity: Identity, sign_on: SignOn, url: Callable[[str], str]) -> None:
@@ -42,7 +45,7 @@ class MemberDoor:
         if not self._sign_on.may_ask_quietly(name, ask):
             return None
         try:
-            trip = await self._sign_on.begin(name, ask, target, self._back(name, ask), quiet=True)
+            trip = await self._sign_on.begin(name, ask, target, self._callback(CONSOLE, ask), quiet=True)
         except SignOnFailed:
             return None  # it was told to the operator; the sign-in page works without it
         return pages.enter(trip.location, trip.cookie)
@@ -53,20 +56,23 @@ class MemberDoor:
         target = local_path(request.query_params.get("next") or "/")
         another = request.query_params.get("another") == "1"
         try:
-            trip = await self._sign_on.begin(name, ask, target, self._back(name, ask), another=another)
+            back = self._callback(CONSOLE, ask)
+            trip = await self._sign_on.begin(name, ask, target, back, another=another)
         except SignOnFailed as error:
             return self._told(name, error)
         return pages.enter(trip.location, trip.cookie)
 
     async def arrive(self, request: Request) -> Response:
-        """`GET /easel/member/callback`: the provider's answer."""
+        """`GET /easel/member/callback`: the provider's answer; at the console, those for all endpoints."""
         name, ask = _asked(request, "/easel/member/callback")
         try:
             query = request.url.query
             if len(query) > _LONGEST_QUERY:
                 raise SignOnFailed(400, "this is no answer to a sign-in; sign in again")
             found = parse_qs(query, keep_blank_values=True)
-            arrival = await self._sign_on.finish(name, ask, found, self._back(name, ask))
+            if name == CONSOLE and (begun_at := self._sign_on.begun_at(found)) != CONSOLE:
+                return pages.enter(self._onward(begun_at, ask, found))
+            arrival = await self._sign_on.finish(name, ask, found, self._callback(CONSOLE, ask))
         except SignOnFailed as error:
             return self._told(name, error)
         members = self._sign_on.members
@@ -92,13 +98,21 @@ class MemberDoor:
             provider=provider,
         )  # fmt: skip
 
-    def _back(self, name: str, ask: Ask) -> str:
-        """Where the provider sends people back to: it knows these addresses, and takes no other."""
-        host = ask.headers.get("x-forwarded-host", "")
-        if ask.secure or not _HOST.fullmatch(host):
-            return self._url(name) + _CALLBACK
+    def _onward(self, name: str, ask: Ask, found: Mapping[str, Sequence[str]]) -> str:
+        """Where the console sends an answer on to. Raises SignOnFailed for an endpoint that is gone."""
+        there = self._callback(name, ask)
+        if there == self._callback(CONSOLE, ask):
+            raise SignOnFailed(404, f"{name}, where you wanted to go, is not there any more")
+        return f"{there}?{urlencode(found, doseq=True)}"
+
+    def _callback(self, name: str, ask: Ask) -> str:
+        """Where an endpoint or the console takes the provider's answer."""
+        url = self._url(name)
+        host = _HOST.fullmatch(ask.headers.get("x-forwarded-host", ""))
+        if ask.secure or host is None:
+            return url + _CALLBACK
         # A laptop is called localhost, 127.0.0.1 or by its name, and cookies go by that.
-        return f"http://{host}/{_CALLBACK}"
+        return f"http://{host[1]}:{urlsplit(url).port or 80}/{_CALLBACK}"
 
 
 def _asked(request: Request, path: str) -> tuple[str, Ask]:

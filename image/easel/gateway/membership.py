@@ -6,18 +6,24 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from easel.gateway.errors import SignOnFailed
+from easel.gateway.errors import SignOnFailed, provider_failed
 
 # What goes into a header, a log and a folder's name without a second thought. A `/` is left out: token names
 # and browsers are parted by it.
 _PLAIN = re.compile(r"[A-Za-z0-9._+'=~-]{1,64}")
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+# The issuer of one tenant of Microsoft Entra's. Those of `common` and `organizations` vouch for any tenant, and
+# who runs one says what addresses its people have.
+_TENANT = re.compile(
+    r"https://login\.(microsoftonline\.com|microsoftonline\.us|partner\.microsoftonline\.cn)"
+    r"/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/v2\.0"
+)
 _KNOWN = {
     "accounts.google.com": "Google",
     "login.microsoftonline.com": "Microsoft",
@@ -44,6 +50,9 @@ class Members(BaseModel):
     client_id: Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[ -~]+$")]
     client_secret: Annotated[str, Field(max_length=600, pattern=r"^[A-Za-z0-9/_+=.@:-]+$")] | None = None
     domains: Annotated[tuple[MailDomain, ...], Field(min_length=1)]
+    verified_by: Literal["email_verified", "xms_edov"] = "email_verified"
+    """The claim that says an address is its owner's. Microsoft Entra has no `email_verified`; its `xms_edov` says
+    that the tenant has proved to own the address's domain."""
 
     @field_validator("issuer")
     @classmethod
@@ -51,6 +60,15 @@ class Members(BaseModel):
         if not safe(issuer) or "?" in issuer or "#" in issuer:
             raise ValueError("it must be an https:// address without a query (http:// on this machine only)")
         return issuer
+
+    @model_validator(mode="after")
+    def _of_one_tenant(self) -> Members:
+        if self.verified_by == "xms_edov" and not (_TENANT.fullmatch(self.issuer) or _here(self.issuer)):
+            raise ValueError(
+                "verified_by: xms_edov counts from the issuer of one Microsoft Entra tenant only: "
+                "https://login.microsoftonline.com/<the tenant's id>/v2.0"
+            )
+        return self
 
     @property
     def provider(self) -> str:
@@ -60,9 +78,12 @@ class Members(BaseModel):
 
     @property
     def fingerprint(self) -> str:
-        """Changes when sessions that were begun before must end: with the provider, the client or the
-        domains."""
-        text = json.dumps([self.issuer, self.client_id, sorted(self.domains)])
+        """Changes when sessions that were begun before must end: with the provider, the client, the domains or
+        what counts as verified."""
+        parts: list[object] = [self.issuer, self.client_id, sorted(self.domains)]
+        if self.verified_by != "email_verified":
+            parts.append(self.verified_by)
+        text = json.dumps(parts)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def name(self, claims: Mapping[str, Any]) -> str:
@@ -86,7 +107,7 @@ class Members(BaseModel):
                 f"{' or '.join(self.domains)}",
                 outsider=True,
             )
-        if claims.get("email_verified") is not True:
+        if not self._verified(claims):
             raise SignOnFailed(
                 403,
                 f"{self.provider} has not verified that your mail address is yours; verify it there, "
@@ -98,11 +119,32 @@ class Members(BaseModel):
             local = f"member-{hashlib.sha256(subject.encode('utf-8', 'replace')).hexdigest()[:24]}"
         return f"{local}@{domain}".lower()
 
+    def _verified(self, claims: Mapping[str, Any]) -> bool:
+        """Whether the provider says that the address is its owner's."""
+        said = claims.get(self.verified_by)
+        if said is None and (self.verified_by == "xms_edov" or self.provider == "Microsoft"):
+            # Whoever set it up has to mend it, and nobody gets in before.
+            raise provider_failed(
+                self.provider,
+                f"single sign-on: the ID token has no {self.verified_by}: Microsoft Entra needs the optional claims "
+                "email and xms_edov in the application's ID token, and members.verified_by: xms_edov "
+                "(docs/how-to/sign-on.md)",
+            )
+        if self.verified_by == "email_verified":
+            return said is True
+        # Entra writes it as true or, in some tokens, as "1" or "true".
+        return said is True or (isinstance(said, str) and said in ("1", "true"))
+
 
 def is_member(user: str) -> bool:
     """Whether an `X-Easel-User` of ours is a member: names of tokens and visitors have no `@`, and the
     operator's begins with it."""
     return "@" in user[1:]
+
+
+def _here(issuer: str) -> bool:
+    """Whether a provider is on this machine, where it is somebody's own stand-in."""
+    return urlsplit(issuer).hostname in _LOOPBACK
 
 
 def safe(address: object, *, loopback: bool = True) -> bool:

@@ -83,7 +83,9 @@ class Provider:
             claims = await self._verified(metadata, answer.get("id_token"), expected)
         except BadToken as error:
             raise self._failed(f"its ID token does not count: {error}") from None
-        if "email" not in claims and access is not None and "userinfo_endpoint" in metadata:
+        # Not beside xms_edov, which the ID token says of its own address and of no other.
+        told_there = self.members.verified_by == "email_verified" and "userinfo_endpoint" in metadata
+        if "email" not in claims and access is not None and told_there:
             # OpenID Connect Core 5.4: what a scope asks for may be told there only.
             claims |= await self._asked(metadata["userinfo_endpoint"], access, claims["sub"])
         return claims

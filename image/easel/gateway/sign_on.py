@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from easel.gateway.client_secret import ClientSecret
-from easel.gateway.config import Team
+from easel.gateway.config import CONSOLE, Team
 from easel.gateway.errors import SignOnFailed
 from easel.gateway.events import Events
 from easel.gateway.journeys import Journey, Journeys
@@ -86,13 +86,20 @@ class SignOn:
         """Take the provider's answer. Raises SignOnFailed."""
         members = self._members()
         try:
-            if any(len(values) != 1 for values in query.values()):
-                raise SignOnFailed(400, "this is no answer to a sign-in; sign in again")
-            answer = {name: values[0] for name, values in query.items()}
+            answer = _answer(query)
             journey = self._journeys.back(endpoint, ask, answer.get("state", ""), members.fingerprint)
             return await self._arrived(members, journey, answer, redirect_uri)
         except SignOnFailed as error:
             raise self._heard(endpoint, error) from None
+
+    def begun_at(self, query: Mapping[str, Sequence[str]]) -> str:
+        """The endpoint that the provider's answer is for. Raises SignOnFailed for what is no answer to a sign-in
+        of ours."""
+        members = self._members()
+        try:
+            return self._journeys.begun_at(_answer(query).get("state", ""), members.fingerprint)
+        except SignOnFailed as error:
+            raise self._heard(CONSOLE, error) from None
 
     def may_ask_quietly(self, endpoint: str, ask: Ask) -> bool:
         """Whether a request is a person's visit that may go by the provider without a question.
@@ -157,6 +164,12 @@ class SignOn:
         else:
             _log.info("a sign-in was refused", endpoint=endpoint, why=error.detail or error.words)
         return error
+
+
+def _answer(query: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    if any(len(values) != 1 for values in query.values()):
+        raise SignOnFailed(400, "this is no answer to a sign-in; sign in again")
+    return {name: values[0] for name, values in query.items()}
 
 
 def _refused(members: Members, error: str, description: str) -> SignOnFailed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from easel.gateway.caddyfile import Plan, Site
 from easel.gateway.config import CONSOLE, Config, Endpoint, Team
 from easel.gateway.errors import ConfigError
-from easel.gateway.home import Home
+from easel.gateway.home import Home, write_private
 
 # The ACME directory in the place of Caddy's own choice, such as Let's Encrypt's staging one; the file with
 # the certificate that the directory itself is trusted by; the port that plain HTTP comes in on.
@@ -50,8 +51,8 @@ def plan(
         storage=home.certificates,
         log=home.logs / "caddy.log",
         email=team.acme.email,
-        ca=_ca(environment),
-        ca_root=_ca_root(environment),
+        ca=_ca(environment) or team.acme.directory,
+        ca_root=_ca_root(environment) or _given_root(team, home),
         http_port=_http_port(environment),
         tls_log=home.logs / "certificates.log",
         # Elsewhere a replica is a machine of its own, and its security group lets only the gateway in.
@@ -95,6 +96,19 @@ def _ca_root(environment: Mapping[str, str]) -> Path | None:
     if root and not Path(root).is_file():
         raise ConfigError(f"{ACME_CA_ROOT} is {root!r}: there is no such file; it must hold a certificate")
     return Path(root).resolve() if root else None
+
+
+def _given_root(team: Team, home: Home) -> Path | None:
+    """The team's own authority's certificate, as a file: Caddy takes no other form."""
+    if team.acme.root is None:
+        return None
+    # By its content: Caddy asks for new settings when a path changes and does not look into files.
+    digest = hashlib.sha256(team.acme.root.encode()).hexdigest()[:16]
+    path = home.certificates / f"authority-{digest}.pem"
+    if not path.is_file():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(path, team.acme.root)
+    return path
 
 
 def _http_port(environment: Mapping[str, str]) -> int:

@@ -68,13 +68,21 @@ def session(browser: httpx.Client) -> str | None:
     return browser.cookies.get(COOKIE)
 
 
-def callback(browser: httpx.Client, house: House) -> str:
-    """Signs in up to the provider's answer; its address, which was not gone to yet."""
-    off = browser.get("/easel/member")
+def answered(browser: httpx.Client, house: House, **query: str) -> str:
+    """Signs in up to the provider's answer: the console's address with it, which was not gone to yet."""
+    off = browser.get("/easel/member", params=query)
     back = browser.get(off.headers["location"])
     assert back.status_code == 302
-    assert back.headers["location"].startswith(house.url("studio") + "/easel/member/callback?")
+    assert back.headers["location"].startswith(house.url("console") + "/easel/member/callback?")
     return str(back.headers["location"])
+
+
+def callback(browser: httpx.Client, house: House, **query: str) -> str:
+    """Signs in up to where the console sends the answer on to, which was not gone to yet."""
+    onward = browser.get(answered(browser, house, **query), headers={"Sec-Fetch-Site": "cross-site"})
+    assert onward.status_code == 303
+    assert onward.headers["location"].startswith(house.url("studio") + "/easel/member/callback?")
+    return str(onward.headers["location"])
 
 
 def events(house: House) -> str:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 import json
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from joserfc.jwk import OctKey, RSAKey
+from starlette.requests import Request
+from starlette.responses import Response
 
+from easel.gateway.config import Team
+from easel.gateway.journeys import Journeys
+from easel.gateway.member_door import MemberDoor
+from easel.gateway.paths import Ask
+from easel.gateway.sign_on import SignOn
 from tests.gateway.conftest import House, user
-from tests.gateway.members.conftest import PLAIN, callback, events, person, session, signed_in, walk
+from tests.gateway.members.conftest import PLAIN, answered, callback, events, person, session, signed_in, walk
 from tests.gateway.members.identity_provider import CLIENT, SECRET, IdentityProvider
+
+TEAM = Team.model_validate(
+    {"members": {"issuer": "https://idp.example", "client_id": "c", "domains": ["example.com"]}}
+)
 
 # ── ID tokens ────────────────────────────────────────────────────────────────────────────────────
 
@@ -180,6 +192,58 @@ def test_an_answer_is_of_one_endpoint(club: House) -> None:
     browser = person(club)
     query = urlsplit(callback(browser, club)).query
     assert browser.get(f"{club.url('other')}/easel/member/callback?{query}").status_code == 400
+
+
+def test_the_console_sends_an_answer_on_to_where_it_was_begun_and_nowhere_else(club: House) -> None:
+    """Only a state that the gateway signed says where; begun at another endpoint, it opens nothing here."""
+    browser = person(club)
+    way = answered(browser, club)
+    state = parse_qs(urlsplit(way).query)["state"][0]
+    onward = browser.get(way)
+    assert onward.headers["location"].partition("?")[2] == urlsplit(way).query
+    assert "set-cookie" not in onward.headers
+    for forged in (way.replace(state, state[:-2] + "xx"), way.replace(state, "eyJlIjoib3RoZXIifQ.a.b")):
+        refused = browser.get(forged)
+        assert refused.status_code == 400
+        assert "location" not in refused.headers
+
+
+def test_an_answer_for_an_endpoint_that_is_gone_leads_nowhere() -> None:
+    """An address that is not known any more is the console's own: it must not send itself round in circles."""
+    signed = SignOn("key", lambda: TEAM, None, None)  # type: ignore[arg-type]
+    urls = {"studio": "https://studio.art.example.com/"}
+    door = MemberDoor(None, signed, lambda name: urls.get(name, "https://console.art.example.com/"))  # type: ignore[arg-type]
+    assert TEAM.members
+    headers = [(b"x-forwarded-proto", b"https"), (b"x-forwarded-host", b"console.art.example.com")]
+
+    def arrived(endpoint: str) -> Response:
+        ask = Ask("GET", "/", {"x-forwarded-proto": "https"})
+        assert TEAM.members
+        trip = Journeys("key").begin(endpoint, ask, "/", TEAM.members.fingerprint, quiet=False)
+        scope = {
+            "type": "http", "method": "GET", "path": "/", "headers": headers,
+            "query_string": urlencode({"state": trip.state, "code": "x"}).encode(),
+            "path_params": {"endpoint": "console"}, "scheme": "https", "server": ("127.0.0.1", 1),
+        }  # fmt: skip
+        return asyncio.run(door.arrive(Request(scope)))
+
+    onward = arrived("studio")
+    assert onward.status_code == 303
+    assert onward.headers["location"].startswith("https://studio.art.example.com/easel/member/callback?state=")
+    assert arrived("gone").status_code == 404
+
+
+def test_an_answer_that_somebody_else_catches_is_worth_nothing(club: House, provider: IdentityProvider) -> None:
+    """Seen on its way by the console, it counts in the browser alone that began: by cookie and by PKCE."""
+    victim = person(club)
+    way = answered(victim, club)
+    asked = len(provider.exchanges)
+    thief = person(club)
+    there = walk(thief, way)
+    assert there.status_code == 400
+    assert session(thief) is None
+    assert len(provider.exchanges) == asked
+    assert walk(victim, way).status_code == 200, "and it still counts for who began"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.gateway.conftest import FETCHES, NAVIGATES, House, user
@@ -38,7 +39,7 @@ def test_a_member_signs_in_and_comes_where_they_wanted_to_go(club: House, provid
     assert len(asked["nonce"]) >= 40
     assert exchanged["how"] == "basic"
     assert len(exchanged["code_verifier"]) >= 43
-    assert asked["redirect_uri"] == exchanged["redirect_uri"] == club.url("studio") + "/easel/member/callback"
+    assert asked["redirect_uri"] == exchanged["redirect_uri"] == club.url("console") + "/easel/member/callback"
     # Whoever reads the address learns neither nonce nor verifier from the state.
     body = asked["state"].split(".")[0]
     assert exchanged["code_verifier"].encode() not in base64.urlsafe_b64decode(body + "==")
@@ -65,6 +66,27 @@ def test_one_sign_in_serves_all_endpoints(club: House) -> None:
         assert there.status_code == 200
         assert there.url.path == "/"
     assert user(browser.get(club.url("other") + "/")) == "ann@example.com"
+
+
+def test_the_provider_knows_one_address_of_the_team(club: House, provider: IdentityProvider) -> None:
+    """The console's, whichever endpoint somebody comes from: a new endpoint needs nothing at the provider."""
+    before = len(provider.authorizations)
+    for name in ("studio", "other", "gallery", "console"):
+        signed_in(club, name)
+    asked = {each["redirect_uri"] for each in provider.authorizations[before:]}
+    assert asked == {club.url("console") + "/easel/member/callback"}
+
+
+def test_a_laptop_by_another_name_keeps_it_all_the_way(club: House, provider: IdentityProvider) -> None:
+    """Cookies go by the name that the browser knows the machine by."""
+    port = club.ports["studio"]
+    with httpx.Client(headers=NAVIGATES, base_url=f"http://localhost:{port}", trust_env=False) as browser:
+        answer = walk(browser, "/easel/member?next=/deep")
+    assert user(answer) == "ann@example.com"
+    assert str(answer.url) == f"http://localhost:{port}/deep"
+    console = club.url("console").rpartition(":")[2]
+    there = f"http://localhost:{console}/easel/member/callback"
+    assert provider.authorizations[-1]["redirect_uri"] == there
 
 
 def test_a_stranger_is_asked_once_and_then_sees_the_page(club: House, provider: IdentityProvider) -> None:
@@ -127,9 +149,7 @@ def test_a_member_at_a_public_endpoint_keeps_their_name(club: House) -> None:
 def test_no_way_leads_elsewhere(club: House, target: str) -> None:
     """A crafted address of ours sends nobody to another site after they signed in."""
     browser = person(club)
-    off = browser.get("/easel/member", params={"next": target})
-    back = browser.get(off.headers["location"])
-    answer = browser.get(back.headers["location"])
+    answer = browser.get(callback(browser, club, next=target))
     assert answer.status_code == 303
     assert answer.headers["location"][0] == "/"
     assert answer.headers["location"][1:2] not in ("/", "\\")
