@@ -7,10 +7,13 @@ import re
 import subprocess
 import sys
 
+import dill
+from pulumi.dynamic import Resource
 from pulumi.dynamic.dynamic import serialize_provider
 
 from easel.gateway.tokens import PATTERN
 from infra.link import token_provider
+from tests.infra.graph import provision
 
 ELSEWHERE = """
 import base64, json, sys
@@ -21,6 +24,10 @@ made = provider.create({"__provider": "x"})
 known = [name for name in sys.modules if name.split(".")[0] in ("infra", "easel")]
 print(json.dumps([made.id, made.outs, provider.diff(made.id, made.outs, {}).changes, known]))
 """
+
+
+class _Pulumis(Resource, module="easel", name="Token"):
+    """Pulumi's own way to the same resource."""
 
 
 def test_a_token_is_256_random_bits_and_its_hash() -> None:
@@ -54,6 +61,18 @@ def test_the_engine_makes_tokens_in_a_process_that_knows_nothing_of_easel() -> N
     assert made_id == outs["hash"][:16]
     assert changes is False
     assert known == []
+
+
+def test_a_link_is_registered_as_pulumis_own_dynamic_resource() -> None:
+    """By the type that the engine takes to its process for Python's providers, with the provider, as a secret."""
+    studio, console = (
+        node for node in provision({"studio": {"shape": "gpu.t4"}}).nodes if node.short == "Token"
+    )
+    for token in (studio, console):
+        assert token.type == f"pulumi-python:{_Pulumis._resource_type_name}"
+        assert token.secrets == {"__provider"}
+        provider = dill.loads(base64.b64decode(token.inputs["__provider"]))
+        assert provider.create({}).outs["token"].startswith("easel_")
 
 
 def test_equal_code_is_pickled_equally() -> None:

@@ -7,15 +7,20 @@ would put it. Nothing leaves the machine: every proxy is a closed port and no pl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
+import uuid
 import venv
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+import psutil
 
 from tests.infra.engine.provider import VERSION
 
@@ -27,6 +32,37 @@ CLOSED = "http://127.0.0.1:9"
 
 Plan = dict[str, frozenset[str]]
 """What a preview would do: names of resources by operation (`create`, `update`, `replace`, `delete`)."""
+
+
+@dataclass
+class Running:
+    """A `pulumi` that is under way."""
+
+    process: "subprocess.Popen[bytes]"
+    log: IO[str]
+
+    def said(self) -> str:
+        """Everything that it said so far."""
+        return Path(self.log.name).read_text()
+
+    def interrupt(self) -> None:
+        """Ctrl-C, which a terminal gives to the whole group of processes that it shows."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def ended(self, seconds: float) -> int:
+        """Its exit status. Raises TimeoutExpired."""
+        return self.process.wait(seconds)
+
+    def away(self) -> None:
+        """Nothing of it is left: neither itself nor its plugins, which are groups of their own."""
+        with suppress(psutil.NoSuchProcess):
+            below = psutil.Process(self.process.pid).children(recursive=True)
+            self.process.kill()
+            for each in below:
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
+        self.process.wait()
+        self.log.close()
 
 
 @dataclass
@@ -49,6 +85,20 @@ class Engine:
         done = self.run(*words, **more)
         assert done.returncode == 0, told(done)
         return done.stdout
+
+    def begin(self, *words: str) -> "Running":
+        """The same, and do not wait for it."""
+        log = (self.state.parent / f"{uuid.uuid4()}.log").open("w+")
+        process = subprocess.Popen(
+            ["pulumi", "--non-interactive", "--color=never", *words],
+            cwd=self.project,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        return Running(process, log)
 
     def easel(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
         """The `easel` command of this project."""
