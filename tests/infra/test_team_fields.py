@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from easel.gateway.membership import Members
+from infra.render import team_on_instances
 from infra.rules import unused_on_one_machine
 from tests.infra.stacks import TEAM, faults, stack
 
@@ -68,3 +70,66 @@ def test_on_one_machine_fields_of_aws_are_told_to_do_nothing(tmp_path: Path) -> 
         "easel:team.zone",
         "easel:team.machine_images",
     ]
+
+
+PEM = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmg\nAwIBAgIQ==\n-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize(
+    ("acme", "where", "said"),
+    [
+        ({"directory": "http://ca.example.com/dir"}, "directory", "is not the address of an ACME directory"),
+        ({"directory": 'https://ca.example.com/"}'}, "directory", "is not the address of an ACME directory"),
+        ({"directory": "https://ca.example.com/dir?x=1"}, "directory", "without a query"),
+        ({"root": PEM}, "directory", "is missing"),
+        ({"directory": "https://ca/dir", "root": "/etc/ssl/root.pem"}, "root", "is not a certificate in PEM"),
+        ({"directory": "https://ca/dir", "root": PEM + "-----BEGIN PRIVATE KEY-----"}, "root", "is not a certificate"),
+    ],
+)
+def test_an_authority_that_cannot_be_is_refused(
+    tmp_path: Path, acme: dict[str, Any], where: str, said: str
+) -> None:
+    """Before every host waits for a certificate that never comes; a key does not belong into a stack file."""
+    (told,) = faults(tmp_path, ONE, TEAM | {"acme": acme})
+    assert told.startswith(f"easel:team.acme.{where}: ")
+    assert said in told
+
+
+def test_an_authority_of_ones_own_is_told_to_the_gateway(tmp_path: Path) -> None:
+    """With its root where machines do not know it; a team that says nothing is told nothing."""
+    acme = {"directory": "https://ca.example.com:443/acme/acme/directory", "root": PEM * 2}
+    spec = stack(tmp_path, ONE, TEAM | {"acme": acme})
+    said = team_on_instances(spec, "us-east-1", "console.art.example.com", "h", "image")["acme"]
+    assert said == {"email": None, **acme}
+    plain = team_on_instances(stack(tmp_path, ONE), "us-east-1", "c", "h", "image")["acme"]
+    assert plain == {"email": None}
+
+
+TENANT = "https://login.microsoftonline.com/0f1e2d3c-0000-4000-8000-0123456789ab/v2.0"
+
+
+@pytest.mark.parametrize(
+    ("issuer", "right"),
+    [
+        (TENANT, True),
+        (TENANT.replace(".com", ".us"), True),
+        (TENANT.replace("0f1e2d3c-0000-4000-8000-0123456789ab", "common"), False),
+        (TENANT.replace("0f1e2d3c-0000-4000-8000-0123456789ab", "organizations"), False),
+        (TENANT.removesuffix("/v2.0"), False),
+        ("https://accounts.google.com", False),
+    ],
+)
+def test_xms_edov_is_for_one_tenant_of_entra(tmp_path: Path, issuer: str, right: bool) -> None:
+    """`common` would let anybody's tenant say who our people are; and the gateway would refuse it too."""
+    members = {"issuer": issuer, "client_id": "c", "domains": ["example.com"], "verified_by": "xms_edov"}
+    team = TEAM | {"members": members}
+    if right:
+        found = stack(tmp_path, ONE, team).team.members
+        assert found
+        assert Members.model_validate(found.model_dump()).verified_by == "xms_edov"
+        return
+    (told,) = faults(tmp_path, ONE, team)
+    assert told.startswith("easel:team.members.verified_by: ")
+    assert "https://login.microsoftonline.com/<the tenant's id>/v2.0" in told
+    with pytest.raises(ValueError, match="one Microsoft Entra tenant"):
+        Members.model_validate(members)

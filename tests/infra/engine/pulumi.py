@@ -126,6 +126,11 @@ class Engine:
         """What is there, by type and name."""
         return {named(json.loads(file.read_text())["urn"]) for file in self.there.glob("*.json")}
 
+    def contents(self) -> dict[str, str]:
+        """What is there, whole: by type and name, with the id, which a replacement changes."""
+        found = [json.loads(file.read_text()) for file in self.there.glob("*.json")]
+        return {f"{named(one['urn'])} {one['id']}": json.dumps(one, sort_keys=True) for one in found}
+
     def _ran(self, words: list[str], more: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             words,

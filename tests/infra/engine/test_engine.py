@@ -168,23 +168,49 @@ def test_a_failed_bake_says_why_and_is_tried_again(pulumi: Engine, builder: Clou
     pulumi.did("up", "--yes", "--skip-preview", "--stack", "baker")
 
 
+@pytest.mark.parametrize("stack", ["local", "mine"])
+def test_stack_files_of_one_machine_are_told_so_by_a_preview(pulumi: Engine, stack: str) -> None:
+    """The file that the repository comes with, and the template for another: a sentence and no traceback."""
+    if stack == "mine":
+        pulumi.easel("new", stack, "--template", "local")
+    pulumi.did("stack", "init", stack)
+    done = pulumi.run("preview", "--stack", stack)
+    said = told(done)
+    assert done.returncode != 0
+    assert f"stacks/Pulumi.{stack}.yaml says runs_on: local, which is for one machine: run `make up`" in said
+    assert "Traceback" not in said
+
+
 @pytest.mark.slow
 def test_a_stacks_whole_life(pulumi: Engine, builder: Cloud) -> None:
-    """Up, an endpoint more, another idle, an endpoint less, away: what stays is data, named beforehand."""
+    """Up, an endpoint more, another idle, an endpoint less, away: what stays is data, named beforehand.
+
+    What is not the endpoint's own stays as it is to the letter, the gateway's machine first of all.
+    """
     before = pulumi.resources()
     begun(pulumi, builder, "life", "studio")
     up = ("up", "--yes", "--skip-preview", "--stack", "life")
     pulumi.did(*up)
-    first = pulumi.resources() - before
+    first, as_first = pulumi.resources() - before, pulumi.contents()
+    assert "Instance easel-life-gateway" in first
     pulumi.easel("clone", "life/studio", "life/more", "--yes")
     pulumi.did(*up)
-    assert {name for name in pulumi.resources() - before - first if "life-more" not in name} == set()
+    assert as_first.items() <= pulumi.contents().items()
+    more = pulumi.resources() - before - first
+    assert "Group easel-life-more-replicas" in more
+    assert {name for name in more if "life-more" not in name} == set()
     file = pulumi.file("life")
     text = file.read_text()
-    more = text[text.index("    more:") : text.index("encryptionsalt")]
-    file.write_text(text.replace(more, "").replace("idle: 15m", "idle: 10m"))
+    file.write_text(text.replace("idle: 15m", "idle: 10m", 1))
+    as_two = pulumi.contents()
     pulumi.did(*up)
-    assert pulumi.resources() - before == first
+    (changed,) = as_two.items() - pulumi.contents().items()
+    assert changed[0].startswith("BucketObjectv2 easel-life-studio-configuration ")
+    text = file.read_text()
+    more_lines = text[text.index("    more:") : text.index("encryptionsalt")]
+    file.write_text(text.replace(more_lines, "").replace("idle: 10m", "idle: 15m"))
+    pulumi.did(*up)
+    assert pulumi.contents() == as_first, "with the endpoint that came gone, all is as before"
     named = " ".join(pulumi.outputs("life")["kept_by_destroy"])
     pulumi.did("destroy", "--yes", "--skip-preview", "--stack", "life")
     left = pulumi.resources() - before
@@ -192,3 +218,4 @@ def test_a_stacks_whole_life(pulumi: Engine, builder: Cloud) -> None:
     for noun in ("files", "uploads", "gateway-data"):
         assert any(noun in name for name in left)
         assert f"easel-life-{noun}" in named, "destroy leaves what was not told of"
+    assert pulumi.did("stack", "export", "--stack", "life").count('"urn"') <= 1, "nothing but the stack itself"
