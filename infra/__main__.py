@@ -47,7 +47,7 @@ if spec.team.budget:
 # The one machine that stands all the time: the door, the console, and who wakes the others.
 console = Link(f"{team}-console", LinkArgs(f"https://{domain.host('console')}"))
 gateway = GatewayHost(
-    f"{team}-gateway", GatewayHostArgs(spec, tags, network, buckets, domain, image, console)
+    f"{team}-gateway", GatewayHostArgs(spec, tags, network, filesystem, buckets, domain, image, console)
 )
 
 # An endpoint each: its group of instances, its folder, its address, its first token.

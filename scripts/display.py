@@ -93,6 +93,16 @@ class LiveDisplay:
             self._live = None
 
 
+def detail_of(endpoint: Mapping[str, Any]) -> str:
+    """What an endpoint is at, in words: its replicas, or its models while only they move."""
+    said = next((str(each["detail"]) for each in endpoint["replicas"] if each.get("detail")), "")
+    if endpoint["state"] == "starting" and not endpoint["replicas"]:
+        return str(endpoint.get("detail", ""))
+    models = endpoint.get("models") or {}
+    still = endpoint["state"] in ("ready", "asleep") and models.get("phase") == "fetching"
+    return str(models["detail"]) if still else said
+
+
 def _table(endpoints: list[Mapping[str, Any]], seconds: float) -> "Table":
     from rich.spinner import Spinner
     from rich.table import Table
@@ -101,8 +111,9 @@ def _table(endpoints: list[Mapping[str, Any]], seconds: float) -> "Table":
     table = Table.grid(padding=(0, 2))
     for endpoint in endpoints:
         state = str(endpoint["state"])
-        moving = state in ("starting", "loading", "draining")
-        detail = next((str(each["detail"]) for each in endpoint["replicas"] if each.get("detail")), "")
+        fetching = (endpoint.get("models") or {}).get("phase") == "fetching"
+        moving = fetching or state in ("starting", "loading", "draining")
+        detail = detail_of(endpoint)
         table.add_row(
             Spinner("dots") if moving else Text("●", style=_COLOURS.get(state, "")),
             Text(str(endpoint["name"]), style="bold"),

@@ -39,6 +39,8 @@ def command(as_json: bool, place: Place) -> None:
         click.echo(f"console  {found['console'].get('link') or found['console']['url']}")
     for endpoint in found["endpoints"]:
         click.echo(f"{endpoint['name']}  {endpoint['state']}  {endpoint['link'] or endpoint['url']}")
+        if endpoint.get("models"):
+            click.echo(f"  models  {endpoint['models']['phase']}  {endpoint['models']['detail']}")
         for replica in endpoint["replicas"]:
             detail = f"  {replica['detail']}" if replica.get("detail") else ""
             click.echo(f"  {replica['id']}  {replica['state']}{detail}")
@@ -57,6 +59,7 @@ def at_rest(here: Settings, state: str) -> dict[str, Any]:
                 "url": f"http://127.0.0.1:{port}/",
                 "link": None,
                 "state": state,
+                "models": None,
                 "replicas": [],
             }
             for name, port in ports.items()

@@ -61,16 +61,17 @@ class Run:
         began: float,
     ) -> None:
         # After the gateway's start, so that its imports and these take the same time.
-        from scripts.display import display
+        from scripts.display import detail_of, display
         from scripts.loglines import Tail
 
         self._here, self._now, self._stack_version = here, configured, version
         self._gateway, self._hurry, self._began = gateway, hurry, began
-        self._display = display()
+        self._display, self._detail_of = display(), detail_of
         self._tail = Tail(here.home / "logs")
         self._door: Any = None
         self._open = False
         self._states: dict[str, str] = {}
+        self._models: dict[str, str] = {}
         self._linked: set[str] = set()
         self._next_status = 0.0
 
@@ -134,6 +135,7 @@ class Run:
         self._say_links(status)
         moving = False
         for endpoint in status["endpoints"]:
+            self._say_models(endpoint)
             self._say_state(endpoint)
             moving = moving or not self._is_settled(endpoint)
         if moving:
@@ -155,13 +157,24 @@ class Run:
         before, self._states[name] = self._states.get(name), state
         if state == before:
             return
-        detail = next((each["detail"] for each in endpoint["replicas"] if each.get("detail")), "")
+        detail = self._detail_of(endpoint)
         if state == "ready" and before in (None, "starting", "loading"):
             self._display.say(f"{name} is ready after {self._seconds:.1f} s")
         elif before is not None or state != "asleep":
             self._display.say(f"{name} is {state}{f': {detail}' if detail else ''}")
 
+    def _say_models(self, endpoint: Mapping[str, Any]) -> None:
+        """A line for each turn that the fetching of models takes; how far it is, the table shows."""
+        name, models = endpoint["name"], endpoint.get("models")
+        phase = models["phase"] if models else ""
+        before, self._models[name] = self._models.get(name, ""), phase
+        # Models that were there from the beginning are no news.
+        if models and phase != before and (phase != "whole" or before):
+            self._display.say(f"{name}  models  {models['detail']}")
+
     def _is_settled(self, endpoint: Mapping[str, Any]) -> bool:
+        if (endpoint.get("models") or {}).get("phase") == "fetching":
+            return False
         may_sleep = self._now.least.get(endpoint["name"], 0) == 0
         return endpoint["state"] in ("ready", "failed") or (endpoint["state"] == "asleep" and may_sleep)
 

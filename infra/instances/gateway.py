@@ -1,5 +1,6 @@
 """The gateway's machine: the one that stands all the time, and the only one that the world can reach."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -8,10 +9,11 @@ import pulumi_aws as aws
 from infra import render
 from infra.buckets import Buckets
 from infra.domain import Domain
+from infra.filesystem import Filesystem
 from infra.image import Image
 from infra.instances import user_data
 from infra.instances.machines import Machines
-from infra.instances.policies import Account, gateway_statements
+from infra.instances.policies import Account, Secret, gateway_statements, supply_statements
 from infra.instances.roles import InstanceRole, this_account
 from infra.instances.vault import Vault
 from infra.link import Link
@@ -38,6 +40,7 @@ class GatewayHostArgs:
     spec: Spec
     tags: Tags
     network: Network
+    filesystem: Filesystem
     buckets: Buckets
     domain: Domain
     image: Image
@@ -80,24 +83,33 @@ class GatewayHost(pulumi.ComponentResource):
         instance = self._instance(role, disk)
         self._attach(instance, disk)
         self._recover(instance)
-        self.address, self.role_arn = self._address(instance), role.arn
+        self.address, self.role_arn, self._own_role = self._address(instance), role.arn, role
         self._configuration()
         args.domain.record(CONSOLE, self.address, self._inside)
         self.register_outputs({"address": self.address, "role_arn": self.role_arn})
+
+    def let_supply(
+        self, name: str, models: Sequence[str], secrets: Mapping[str, Secret], opts: pulumi.ResourceOptions
+    ) -> None:
+        """Let the gateway fetch an endpoint's models, by a policy that comes and goes with the endpoint.
+
+        Raises PolicyTooLong, at preview, when the endpoints together name more than one role can be given.
+        """
+        self._own_role.add(name, supply_statements(self.account, models, secrets), opts)
 
     def _role(self) -> InstanceRole:
         members = self._args.spec.team.members
         named = [members.client_secret] if members and members.client_secret else []
         secrets = [self.vault.secret(at, "easel:team.members.client_secret") for at in named]
-        buckets, image = self._args.buckets, self._args.image
-        statements = pulumi.Output.all(buckets.config_arn, image.repository_arns).apply(
-            lambda found: gateway_statements(self.account, self._tags.team, found[0], found[1], secrets)
-        )
+        buckets, image, files = self._args.buckets, self._args.image, self._args.filesystem
+        statements = pulumi.Output.all(
+            buckets.config_arn, image.repository_arns, files.arn, files.models_arn
+        ).apply(lambda found: gateway_statements(self.account, self._tags.team, *found, secrets=secrets))
         return InstanceRole(
             self._tags.name("gateway"),
             f"The gateway of team {self._tags.team}: wakes its endpoints and puts them to sleep",
             statements,
-            self._tags.of_team("gateway"),
+            {**self._tags.of_team("gateway"), **files.role_tags()},
             self._inside,
         )
 
@@ -205,11 +217,14 @@ class GatewayHost(pulumi.ComponentResource):
 
     def _configuration(self) -> None:
         args = self._args
-        content = pulumi.Output.all(args.console_link.hash, args.image.gateway).apply(
+        content = pulumi.Output.all(
+            args.console_link.hash, args.image.gateway, args.filesystem.id, args.filesystem.models_id
+        ).apply(
             lambda found: render.text(
                 render.team_on_instances(
-                    args.spec, self.account.region, args.domain.host(CONSOLE), found[0], found[1]
-                )
+                    args.spec, self.account.region, args.domain.host(CONSOLE), found[0], found[1],
+                    {"file_system": found[2], "models": found[3]},
+                )  # fmt: skip
             )
         )
         aws.s3.BucketObjectv2(

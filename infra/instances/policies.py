@@ -9,7 +9,7 @@ Reference.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,9 @@ EVERYWHERE = {
     "decides about the person",
 }
 """Why a statement names no resource, by its Sid."""
+
+SOURCE_TOKENS = ("CIVITAI_TOKEN", "HF_TOKEN")
+"""Which of an endpoint's secrets open sources of models."""
 
 TRUST_OF_INSTANCES = {
     "Version": "2012-10-17",
@@ -149,6 +152,7 @@ def gateway_statements(
             # The slash ends the team's name.
             "Resource": account.arn("logs", f"log-group:/easel/{team}/*"),
         },
+        _mount("MountModels", file_system_arn, [models_arn]),
         _write_logs(account.arn("logs", f"log-group:/easel/{team}")),
         *_pull(repository_arns),
         *_secrets(secrets),
@@ -181,20 +185,11 @@ def host_statements(host: Host) -> list[Statement]:
         "aws:ResourceTag/easel:endpoint": host.endpoint,
     }
     account = host.account
-    statements = [
+    return [
         _read_objects(
             "ReadOwnConfiguration", host.bucket_arn, ["config/team.json", f"config/{host.endpoint}.json"]
         ),
-        {
-            "Sid": "MountOwnFolders",
-            "Effect": "Allow",
-            "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
-            "Resource": host.file_system_arn,
-            # That it is by TLS, the file system's own policy asks.
-            "Condition": {
-                "StringEquals": {"elasticfilesystem:AccessPointArn": sorted(host.access_point_arns)}
-            },
-        },
+        _mount("MountOwnFolders", host.file_system_arn, host.access_point_arns),
         {
             "Sid": "TellOwnPhase",
             "Effect": "Allow",
@@ -219,22 +214,31 @@ def host_statements(host: Host) -> list[Statement]:
         *_secrets(host.secrets),
         _sessions(),
     ]
-    objects = [arn for arn in (object_arn(account.partition, model) for model in host.models) if arn]
-    if objects:
-        statements.append(
-            {
-                "Sid": "FetchModels",
-                "Effect": "Allow",
-                "Action": "s3:GetObject",
-                "Resource": sorted(set(objects)),
-            }
-        )
-    return statements
+
+
+def supply_statements(
+    account: Account, models: Sequence[str], secrets: Mapping[str, Secret]
+) -> list[Statement]:
+    """What the gateway needs for one endpoint's `models`, and nothing if they are public: the objects in S3 and
+    the tokens, each by its name. `secrets` are the endpoint's, by variable."""
+    if not models:
+        return []
+    objects = {arn for arn in (object_arn(account.partition, model) for model in models) if arn}
+    tokens = [secrets[name] for name in SOURCE_TOKENS if name in secrets]
+    fetch: Statement = {
+        "Sid": "FetchModels",
+        "Effect": "Allow",
+        # The version too: where a bucket keeps versions, all ranges are asked of one.
+        "Action": ["s3:GetObject", "s3:GetObjectVersion"],
+        "Resource": sorted(objects),
+    }
+    return [*([fetch] if objects else []), *_secrets(tokens)]
 
 
 def object_arn(partition: str, address: str) -> str | None:
     """The ARN of a model's `s3://bucket/key`, exactly that key; None for another kind of address."""
-    found = re.fullmatch(r"s3://(?P<bucket>[^/?#]+)/(?P<key>[^?#]+)([?#].*)?", address)
+    # As the fetching reads it: S3 knows neither query nor fragment, so both belong to the key.
+    found = re.fullmatch(r"s3://(?P<bucket>[^/?#]+)/+(?P<key>.+)", address)
     if not found:
         return None
     # In a policy these three mean something; a key that holds one would name more than itself.
@@ -247,6 +251,17 @@ def repository_arn(reference: str) -> str | None:
     repository = re.sub(r":[\w.-]+$", "", reference.partition("@")[0])
     place = Reference(repository, None, None).ecr
     return place.arn if place else None
+
+
+def _mount(sid: str, file_system_arn: str, access_point_arns: Sequence[str]) -> Statement:
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
+        "Resource": file_system_arn,
+        # That it is by TLS, the file system's own policy asks.
+        "Condition": {"StringEquals": {"elasticfilesystem:AccessPointArn": sorted(access_point_arns)}},
+    }
 
 
 def _read_objects(sid: str, bucket_arn: str, keys: Sequence[str]) -> Statement:

@@ -71,6 +71,7 @@ class Replicas(pulumi.ComponentResource):
         )
         security_group = self._security_group()
         group = self._group(self._role(), security_group)
+        args.gateway.let_supply(self._named("supply"), args.endpoint.models, self._secrets, self._inside)
         self._configuration(group, link)
         args.domain.record(args.name, args.gateway.address, self._inside)
         self.url, self.link, self.group_name = pulumi.Output.from_input(url), link.url, group.name

@@ -9,7 +9,10 @@ import pulumi_aws as aws
 from infra.instances.policies import TRUST_OF_INSTANCES, Account, Statement, document
 
 LONGEST_POLICY = 10_240
-"""Characters that IAM lets a role's own policies have."""
+"""Characters that IAM lets a role's own policies have, all together and without spaces."""
+
+OWN = 5_000
+"""What of them is kept for a role's first policy, whose ARNs are not all known at preview."""
 
 
 class PolicyTooLong(pulumi.RunError):
@@ -52,7 +55,25 @@ class InstanceRole(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.policy]),
         )
         self.arn, self.profile_arn, self.profile_name = role.arn, profile.arn, profile.name
+        self._role, self._added = role, 0
         self.register_outputs({"arn": self.arn})
+
+    def add(self, name: str, statements: Sequence[Statement], opts: pulumi.ResourceOptions) -> None:
+        """Another policy of this role's, a child of whoever `opts` says; none for no statements.
+
+        Raises PolicyTooLong when those that were added take more than what the role's own leaves them.
+        """
+        if not statements:
+            return
+        text = document(statements)
+        self._added += len(text.replace(" ", ""))
+        if self._added > LONGEST_POLICY - OWN:
+            raise PolicyTooLong(
+                f"what the endpoints' models need takes {self._added} characters of the gateway's policy, and IAM "
+                f"leaves {LONGEST_POLICY - OWN}: they name too many models in s3:// or secrets. Put the models into "
+                "the team's store once (`easel models add`) and take them out of models:"
+            )
+        aws.iam.RolePolicy(name, role=self._role.name, policy=text, opts=opts)
 
 
 def this_account(parent: pulumi.Resource) -> Account:
@@ -70,7 +91,6 @@ def _written(statements: Sequence[Statement]) -> str:
     if len(text.replace(" ", "")) > LONGEST_POLICY:
         raise PolicyTooLong(
             f"the role's policy has {len(text)} characters, and IAM takes {LONGEST_POLICY}: the endpoint "
-            "names too many models in s3:// or secrets. Put the models into the team's store once "
-            "(`easel models add`) and take them out of models:"
+            "names too many secrets"
         )
     return text

@@ -25,9 +25,9 @@ LIMIT = 16 * 1024
 HOST = Path(__file__).resolve().parent / "host"
 _SHARED = (
     *("host.sh", "settings.sh", "setting.py", "image.sh", "secret.py", "ready.sh", "probe.py"),
-    *("stop.sh", "ended.sh", "journal.sh", "journal.py"),
+    *("storage.sh", "stop.sh", "ended.sh", "journal.sh", "journal.py"),
 )
-_REPLICA = ("hook.sh", "storage.sh", "models.sh", "container.py", "serve.sh", "watch.sh")
+_REPLICA = ("hook.sh", "starter.sh", "container.py", "serve.sh", "watch.sh")
 _GATEWAY = ("disk.sh", "door.sh", "follow.sh")
 
 

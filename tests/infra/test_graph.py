@@ -29,7 +29,14 @@ class Stack:
 
 def _ten() -> dict[str, Any]:
     shapes = ("cpu.small", "gpu.t4", "gpu.l4", "gpu.a10", "gpu.l40s")
-    return {f"studio-{number}": {"shape": shapes[number % 5]} for number in range(10)}
+    return {
+        f"studio-{number}": {
+            "shape": shapes[number % 5],
+            "models": [f"s3://art-models/{number}.safetensors", "hf://org/repo/shared.safetensors"],
+            "secrets": {"HF_TOKEN": SECRET_ARN},
+        }
+        for number in range(10)
+    }
 
 
 OWN = {
@@ -239,17 +246,20 @@ def test_access_points_are_user_1000s_and_none_is_the_root(graph: Graph) -> None
 def test_a_role_that_may_mount_has_the_tags_that_the_file_systems_policy_asks_for(graph: Graph) -> None:
     """The policy denies access points that the role's tags do not name: no replica would start."""
     roles = {role.physical: role for role in graph.of("Role")}
-    for policy in graph.of("RolePolicy"):
+    for name, role in roles.items():
         named = {
             point
+            for policy in graph.of("RolePolicy")
+            if policy.inputs["role"] == name
             for statement in policy.document()
             for value in statement.get("Condition", {}).get("StringEquals", {}).items()
             if value[0] == "elasticfilesystem:AccessPointArn"
             for point in ([value[1]] if isinstance(value[1], str) else value[1])
         }
-        tags = roles[policy.inputs["role"]].inputs["tags"]
-        assert named == {tags[key] for key in (MODELS, OUTPUTS) if key in tags}, policy.name
-    assert sum(MODELS in role.inputs["tags"] for role in roles.values()) == len(graph.of("Group"))
+        tags = role.inputs["tags"]
+        assert named == {tags[key] for key in (MODELS, OUTPUTS) if key in tags}, role.name
+    # Every endpoint's, and the gateway's: it brings the models.
+    assert sum(MODELS in role.inputs["tags"] for role in roles.values()) == len(graph.of("Group")) + 1
 
 
 def test_the_file_systems_policy_only_denies(graph: Graph) -> None:
@@ -387,6 +397,31 @@ def test_removing_an_endpoint_touches_its_own_resources_only(gone: str) -> None:
     has = {_path(node, after): _comparable(node) for node in after.nodes}
     assert had.keys() - has.keys() == own
     assert has == {path: inputs for path, inputs in had.items() if path not in own}
+
+
+def test_another_model_changes_its_endpoints_configuration_and_one_policy_only() -> None:
+    """What the gateway may fetch comes and goes with the endpoint: no machine is replaced for a model, nor are
+    the policies of others touched."""
+    before, stack = graph_of("ten of five shapes"), STACKS["ten of five shapes"]
+    changed = {**stack.endpoints["studio-3"], "models": ["s3://art-models/other.safetensors"]}
+    after = provision({**stack.endpoints, "studio-3": changed}, world=_world())
+    had = {_path(node, before): _comparable(node) for node in before.nodes}
+    has = {_path(node, after): _comparable(node) for node in after.nodes}
+    assert had.keys() == has.keys()
+    named = {node.name for node in after.nodes if has[_path(node, after)] != had[_path(node, after)]}
+    assert named == {"easel-art-studio-3-configuration", "easel-art-studio-3-supply"}
+
+
+def test_the_gateway_is_the_same_whatever_endpoints_and_models_there_are() -> None:
+    """Its machine, its role and its own policy, input by input: what changes it replaces it, or stops the door."""
+
+    def gateway(name: str) -> dict[str, Any]:
+        graph = graph_of(name)
+        return {_path(node, graph): _comparable(node) for node in graph.below(graph.component("GatewayHost"))}
+
+    none, ten = gateway("platform without endpoints"), gateway("ten of five shapes")
+    assert len(none) > 10
+    assert none == ten
 
 
 def test_endpoints_share_what_is_the_teams() -> None:

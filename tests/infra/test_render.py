@@ -114,12 +114,13 @@ MADE = Provisioned(
     models="fsap-1",
     outputs="fsap-2",
 )
+STORE = {"file_system": "fs-1", "models": "fsap-1"}
 
 
 def test_a_team_on_aws_is_told_where_its_door_is(tmp_path: Path) -> None:
     """docs/architecture.md, On AWS, to the letter. No list of endpoints: every object is one."""
     spec = stack(tmp_path, {"studio": {"shape": "gpu.a10"}}, AWS)
-    assert team_on_instances(spec, "us-east-1", "console.art.example.com", "9c1e", "r/gateway@sha256:11") == {
+    assert team_on_instances(spec, "us-east-1", "console.art.example.com", "9c1e", "r/gateway@sha256:11", STORE) == {
         "team": "art",
         "runs_on": "instances",
         "domain": "art.example.com",
@@ -130,6 +131,7 @@ def test_a_team_on_aws_is_told_where_its_door_is(tmp_path: Path) -> None:
         "budget": {"monthly": 500, "stop": True},
         "members": None,
         "gateway": {"image": "r/gateway@sha256:11"},
+        "storage": {"file_system": "fs-1", "models": "fsap-1"},
     }
 
 
@@ -207,6 +209,6 @@ def test_single_sign_on_is_told_without_its_secret(tmp_path: Path) -> None:
         "domains": ["example.com"],
     }
     spec = stack(tmp_path, {"studio": {"shape": "gpu.a10"}}, {**AWS, "members": members})
-    assert team_on_instances(spec, "us-east-1", "c", "h", "i")["members"] == members
+    assert team_on_instances(spec, "us-east-1", "c", "h", "i", STORE)["members"] == members
     # On one machine too: the secret comes from the environment there.
     assert team_config(spec, 7859)["members"] == members

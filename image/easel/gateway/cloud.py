@@ -39,6 +39,8 @@ class Container(_Read):
     port: Annotated[int, Field(ge=1, le=65535)] = 7860
     health: Annotated[str, Field(pattern=r"^/[!-~]*$")] | None = "/internal/ping"
     load: Literal["easel", "a1111", "requests"] = "easel"
+    # Variable → ARN in Secrets Manager. The hosts read all; the gateway those that sources of models ask for.
+    secrets: dict[str, str] = {}
 
 
 class Budget(_Read):

@@ -98,7 +98,8 @@ class Door:
         return _sign_in_page(name, who, target, self._members.provider)
 
     async def waking(self, request: Request) -> Response:
-        """`GET /easel/waking`: what the waking page asks until the endpoint is ready. Wakes nobody."""
+        """`GET /easel/waking`: what the waking page asks until the endpoint is ready. Wakes nobody, but keeps
+        what was asked for from being forgotten while models are fetched."""
         name = request.path_params["endpoint"]
         fleet = self._fleet(name)
         if not self.from_caddy(request) or fleet is None:
@@ -106,7 +107,8 @@ class Door:
         who = self._identity.who(name, Ask("GET", "/easel/waking", request.headers), public=_public(fleet))
         if not isinstance(who, Caller):
             return pages.error(401, "your session ended; reload the page")
-        return pages.data({"state": fleet.state, "detail": fleet.detail})
+        fleet.linger()
+        return pages.data({"state": fleet.state, "detail": fleet.detail, "missing": _missing(fleet)})
 
     async def _route(self, request: Request, ask: Ask, fleet: Fleet, who: Caller) -> Response:
         # Somebody anonymous who brings a cookie back is a browser, however little it says of itself.
@@ -181,7 +183,15 @@ def _waking_page(fleet: Fleet, found: NotNow, kind: Kind, who: Caller) -> Respon
     )
     detail = "waking up" if state != found.state else found.detail
     headers = {"Retry-After": "5"} | ({"Set-Cookie": who.cookie} if who.cookie else {})
-    return pages.page("waking.html", 503, headers, endpoint=fleet.endpoint.name, state=state, detail=detail)
+    return pages.page(
+        "waking.html", 503, headers,
+        endpoint=fleet.endpoint.name, state=state, detail=detail, missing=_missing(fleet),
+    )  # fmt: skip
+
+
+def _missing(fleet: Fleet) -> str:
+    """Which models it wakes without, and why; "" if none is missing."""
+    return fleet.stock.detail if fleet.stock is not None and fleet.stock.phase == "failed" else ""
 
 
 def _later(found: NotNow, seconds: int) -> Response:

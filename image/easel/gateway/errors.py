@@ -39,6 +39,10 @@ class UnknownEndpoint(GatewayError):
     """No endpoint of this name is configured."""
 
 
+class SupplyRefused(GatewayError):
+    """No model can be fetched for an endpoint, in words for the operator."""
+
+
 class SignOnFailed(Exception):
     """Somebody did not get in by single sign-on. `words` are for them; `detail`, where there is one, tells
     the operator what to mend; `outsider`: another account might do."""

@@ -13,7 +13,8 @@ import structlog
 from easel.gateway.backend import Backend, Replica, State
 from easel.gateway.config import Endpoint
 from easel.gateway.passing import Passing
-from easel.gateway.scale import Load, Peak, Scaling, wanted
+from easel.gateway.scale import Load, Peak, Scaling, allowed, wanted
+from easel.gateway.stock import Stock, Stocks
 
 _log = structlog.get_logger("easel.fleet")
 # The endpoint's state is that of its best replica.
@@ -38,13 +39,14 @@ class Fleet:
 
     def __init__(
         self, endpoint: Endpoint, backend: Backend, *, tick: float = 1.0, lull: float = 60.0,
-        passing: Passing | None = None,
+        passing: Passing | None = None, stocks: Stocks | None = None,
     ) -> None:  # fmt: skip
         self.endpoint = endpoint
         self.replicas: list[Replica] = []
         self.waiting = 0
         self._backend = backend
         self._passing = passing
+        self._stocks = stocks
         self._tick = tick
         self._lull = lull
         self._active_at: float | None = None
@@ -52,6 +54,8 @@ class Fleet:
         # Since it fell asleep: one event is enough for all who come at once.
         self._called = False
         self._asleep_by_hand = False
+        # Wanted, and not started before its models are there.
+        self._held = False
         self._peak = Peak(lull)
         self._sticky: OrderedDict[str, str] = OrderedDict()
         # Requests let through since the replica's last report, which does not count them yet.
@@ -67,9 +71,10 @@ class Fleet:
 
     @property
     def state(self) -> State:
-        """The endpoint's state: that of its best replica, `asleep` without any."""
+        """The endpoint's state: that of its best replica, `asleep` without any, `starting` while its models are
+        waited for."""
         states = {replica.state for replica in self.replicas}
-        return next((state for state in _BEST if state in states), "asleep")
+        return next((state for state in _BEST if state in states), "starting" if self._held else "asleep")
 
     @property
     def detail(self) -> str:
@@ -77,9 +82,16 @@ class Fleet:
         best = next((replica for replica in self.replicas if replica.state == self.state), None)
         if best is not None:
             return best.detail
+        if self._held and (stock := self.stock) is not None:
+            return f"{stock.detail}; {'no GPU' if self.endpoint.shape.startswith('gpu.') else 'nothing'} runs yet"
         if self.endpoint.replicas.max == 0:
             return "switched off: replicas.max is 0"
         return "put to sleep by hand" if self._asleep_by_hand else "nobody drew for a while"
+
+    @property
+    def stock(self) -> Stock | None:
+        """How its models are; None if it lists none."""
+        return self._stocks.of(self.endpoint.name) if self._stocks else None
 
     # ── who gets which replica ───────────────────────────────────────────────────────────────────
 
@@ -177,8 +189,16 @@ class Fleet:
     async def wake(self) -> None:
         """By hand: be awake, and try again what failed."""
         self.ask("by hand")
+        if self._stocks:
+            self._stocks.hurry(self.endpoint.name)
         await self._backend.revive(self.endpoint.name)
         self._hurry.set()
+
+    def linger(self) -> None:
+        """Somebody still looks at the waking page. A fetch may outlast `idle`; their wish lasts as long as they do.
+        """
+        if self._held:
+            self._active_at = self._asked_at = time.monotonic()
 
     async def sleep(self) -> None:
         """By hand: finish the pictures, then sleep until somebody asks, `replicas.min` or not."""
@@ -213,12 +233,12 @@ class Fleet:
         name = self.endpoint.name
         alive_before = bool(self.replicas)
         self.replicas = await self._backend.replicas(name)
-        self._called = self._called and not self.replicas
         self._sent.clear()
         now = time.monotonic()
         load = self.load(now)
         count = 0 if self._asleep_by_hand and not self.waiting else wanted(load, self.scaling, now)
         alive = [replica for replica in self.replicas if replica.state != "draining"]
+        count = self._let(count, len(alive))
         if count > len(alive):
             await self._backend.set_capacity(name, count)
         for replica in sorted(alive, key=self._worth)[: max(0, len(alive) - count)]:
@@ -232,6 +252,19 @@ class Fleet:
             self._backend.events.add(name, None, "asleep", f"asleep: {self.detail}")
         async with self._looked:
             self._looked.notify_all()
+
+    def _let(self, count: int, alive: int) -> int:
+        """How many of `count` replicas there may be now."""
+        stock = self.stock
+        let = allowed(count, alive, held=stock is not None and stock.holds)
+        before, self._held = self._held, let < count
+        if self._held and not before:
+            self._backend.events.add(
+                self.endpoint.name, None, "models", "nothing is started before the models are there"
+            )
+        # Nobody is waited for any more: whoever comes next is news.
+        self._called = self._called and not self.replicas and count > 0
+        return let
 
     def load(self, now: float) -> Load:
         """What the endpoint has to do, on the monotonic clock of `now`."""

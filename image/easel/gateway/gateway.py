@@ -32,6 +32,7 @@ from easel.gateway.passing import AccessLog, Passing
 from easel.gateway.place import LocalPlace, Place
 from easel.gateway.process import rotate
 from easel.gateway.slot import Command
+from easel.gateway.supply import Supply
 from easel.gateway.tokens import Tokens
 
 _log = structlog.get_logger("easel.gateway")
@@ -52,6 +53,7 @@ class Gateway:
         self._passing = Passing()
         # Before anything is started that would inherit it.
         self._client_secret = ClientSecret()
+        self._supply = Supply(self.home, self._events, self._place.sources, self._stocked)
         self._lock = filelock.FileLock(self.home.run / "gateway.lock")
         self._stop = asyncio.Event()
         self._fleets: dict[str, Fleet] = {}
@@ -115,6 +117,7 @@ class Gateway:
                 json.dumps({"pid": os.getpid(), "url": f"http://{address}", "token": operator_token}) + "\n",
             )
             await self._meet(config)
+            self._supply.start()
             _log.info("the door is open", endpoints=list(config.endpoints), url=self._url(CONSOLE))
             await self._until_stopped(caddy, address, service.ended, access)
         finally:
@@ -124,7 +127,7 @@ class Gateway:
             for task in (following, *self._running.values()):
                 task.cancel()
             await self._flush()
-            await self._backend.close()
+            await asyncio.gather(self._backend.close(), self._supply.close())
             if service is not None:
                 await service.stop()
             _log.info("stopped")
@@ -171,13 +174,17 @@ class Gateway:
 
     async def _meet(self, config: Config) -> None:
         """Have a fleet for every endpoint, and none for those that are gone."""
+        # First, so that nothing wakes for want of knowing that its models are not there.
+        self._supply.follow(config.endpoints)
         for name, endpoint in config.endpoints.items():
             if name in self._fleets:
                 if self._fleets[name].endpoint != endpoint:
                     await self._fleets[name].follow(endpoint)
                 continue
             await self._backend.follow(endpoint)
-            self._fleets[name] = Fleet(endpoint, self._backend, passing=self._passing)
+            self._fleets[name] = Fleet(
+                endpoint, self._backend, passing=self._passing, stocks=self._supply
+            )
             self._running[name] = asyncio.create_task(self._fleets[name].run(), name=f"fleet {name}")
         for name in set(self._fleets) - set(config.endpoints):
             self._running.pop(name).cancel()
@@ -188,6 +195,10 @@ class Gateway:
     def _hear(self, event: Event) -> None:
         _log.info(event.text, endpoint=event.endpoint, replica=event.replica, kind=event.kind)
         if event.replica is not None and (fleet := self._fleets.get(event.endpoint)):
+            fleet.hurry()
+
+    def _stocked(self, endpoint: str) -> None:
+        if fleet := self._fleets.get(endpoint):
             fleet.hurry()
 
     async def _flush(self) -> None:

@@ -134,6 +134,7 @@ class OperatorApi:
             "state": fleet.state,
             "detail": fleet.detail,
             "public": fleet.endpoint.public,
+            "models": fleet.stock.as_json() if fleet.stock else None,
             "running": load.running,
             "queued": load.queued,
             "waiting": load.waiting,

@@ -4,11 +4,11 @@ are, what a replica is, and how the first token comes about."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from easel.gateway.backend import Backend
-from easel.gateway.config import CONSOLE, Config
+from easel.gateway.config import CONSOLE, Config, Endpoint
 from easel.gateway.events import Events
 from easel.gateway.home import Home
 from easel.gateway.links import Links
@@ -45,6 +45,10 @@ class Place(Protocol):
         """Follow what changes elsewhere, until cancelled."""
         ...
 
+    async def sources(self, endpoint: Endpoint) -> Mapping[str, str]:
+        """Variables for those that an endpoint's models come from, such as tokens. Raises SupplyRefused."""
+        ...
+
 
 class LocalPlace:
     """All is in EASEL_HOME, and a replica is a process."""
@@ -76,3 +80,7 @@ class LocalPlace:
 
     async def follow(self, config: Callable[[], Config], tokens: Tokens, links: Links) -> None:
         """Nothing changes but the files in EASEL_HOME/config, which the gateway looks at itself."""
+
+    async def sources(self, endpoint: Endpoint) -> Mapping[str, str]:
+        """None but those of the environment: who starts easel has set them there."""
+        return {}

@@ -6,11 +6,16 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
+from easel.gateway.caddyfile import REPLICA_KEY_VARIABLE
+
+# The gateway's own settings and keys, and the operator's, are no business of what it starts.
+_OWN = ("EASEL_DOOR", "EASEL_TOKEN", "EASEL_CONSOLE", REPLICA_KEY_VARIABLE)
 _LEASH = Path(__file__).with_name("leash.py")
 _LOG_LIMIT = 20 * 1024 * 1024
+_LONGEST_LINE = 1024 * 1024
 
 
 class Process:
@@ -22,10 +27,10 @@ class Process:
 
     @classmethod
     async def start(
-        cls, command: Sequence[str], *, log: Path, env: Mapping[str, str], grace: float = 10.0
+        cls, command: Sequence[str], *, log: Path, env: Mapping[str, str], grace: float = 10.0, heard: bool = False
     ) -> Process:
         """Start `command`; its output is appended to `log`. `grace` is the seconds between SIGTERM and
-        SIGKILL."""
+        SIGKILL. `heard`: standard output comes by `lines` instead, which must then be read to its end."""
         rotate(log)
         # O_APPEND, so that `rotate` can cut the file while the program writes.
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -34,8 +39,9 @@ class Process:
                 # -I -S: nothing of the environment or of site-packages; the leash needs neither.
                 sys.executable, "-I", "-S", str(_LEASH), str(grace), "--", *command,
                 stdin=asyncio.subprocess.PIPE,
-                stdout=output,
+                stdout=asyncio.subprocess.PIPE if heard else output,
                 stderr=output,
+                limit=_LONGEST_LINE,
                 env=dict(env),
                 # Ctrl-C in the operator's terminal is for the gateway, which then stops its children in
                 # order.
@@ -50,6 +56,18 @@ class Process:
         """The leash's process id; the program is its only child."""
         return self._process.pid
 
+    async def lines(self) -> AsyncIterator[bytes]:
+        """What a program that is heard says, line by line until it ends. A line of more than a megabyte is left out."""
+        output = self._process.stdout
+        while output is not None:
+            try:
+                line = await output.readline()
+            except ValueError:
+                continue
+            if not line:
+                return
+            yield line
+
     async def wait(self) -> int:
         """The program's exit code, when it has ended."""
         return await self._process.wait()
@@ -63,6 +81,18 @@ class Process:
             except TimeoutError:
                 self._process.kill()
         return await self._process.wait()
+
+
+def inherited() -> dict[str, str]:
+    """The environment for what the gateway starts: its own, less what is its own alone."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(_OWN)}
+
+
+def exit_words(code: int) -> str:
+    """What an exit code says of a program's end."""
+    if code == 137:
+        return "was killed (signal 9: often the machine ran out of memory)"
+    return f"was ended by signal {code - 128}" if code > 128 else f"ended with code {code}"
 
 
 def rotate(log: Path, limit: int = _LOG_LIMIT) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,10 +15,8 @@ from easel.gateway.caddyfile import REPLICA_KEY_VARIABLE
 from easel.gateway.config import Endpoint
 from easel.gateway.events import Events
 from easel.gateway.probe import Probe, Report
-from easel.gateway.process import Process, rotate
+from easel.gateway.process import Process, exit_words, inherited, rotate
 
-# The gateway's own settings and keys, and the operator's, are none of a replica's business.
-_OWN = ("EASEL_DOOR", "EASEL_TOKEN", "EASEL_CONSOLE", REPLICA_KEY_VARIABLE)
 Command = Callable[[Endpoint, int], Sequence[str]]
 
 
@@ -127,12 +124,11 @@ class Slot:
             self._say("starting", "starting the process")
             offset = self._log_size()
             port = ports.find()
-            inherited = {key: value for key, value in os.environ.items() if not key.startswith(_OWN)}
             try:
                 self._process = await Process.start(
                     self._command(self.endpoint, port),
                     log=self.log,
-                    env={**inherited, "PYTHONUNBUFFERED": "1", **self.endpoint.env, **self._key},
+                    env={**inherited(), "PYTHONUNBUFFERED": "1", **self.endpoint.env, **self._key},
                     grace=self._patience.grace,
                 )
             except (OSError, ValueError) as error:  # a full disk, or an env no process can have
@@ -148,7 +144,7 @@ class Slot:
             self._address = self._work = self._process = None
             if self._ending or self._state == "draining":
                 return
-            await self._crashed(f"{_exit_words(code)}{_last_words(self.log, offset)}")
+            await self._crashed(f"{exit_words(code)}{_last_words(self.log, offset)}")
 
     async def _crashed(self, reason: str) -> None:
         patience = self._patience
@@ -220,12 +216,6 @@ class Slot:
             return self.log.stat().st_size
         except FileNotFoundError:
             return 0
-
-
-def _exit_words(code: int) -> str:
-    if code == 137:
-        return "was killed (signal 9: often the machine ran out of memory)"
-    return f"was ended by signal {code - 128}" if code > 128 else f"ended with code {code}"
 
 
 def _last_words(log: Path, offset: int) -> str:

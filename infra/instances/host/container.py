@@ -1,4 +1,4 @@
-"""`container.py serve ADDRESS STREAM` makes the container `easel`; `container.py models` fetches models.
+"""`container.py ADDRESS STREAM` makes the container `easel`.
 
 The configuration becomes `docker` arguments. Secrets pass through memory (/run is one) and one process's
 environment, never through an argument list, which anybody on the host can read. Python 3.9, no library.
@@ -28,23 +28,7 @@ def main() -> None:
     """Ends with docker's exit code, or with a sentence on stderr."""
     with open(f"{RUN}/config.json", encoding="utf-8") as text:
         config = json.load(text)
-    if sys.argv[1] == "models":
-        models(config)
-    else:
-        serve(config, *sys.argv[2:])
-
-
-def models(config: dict[str, Any]) -> None:
-    """Run easel's own image to fetch what is not on S3, and wait for it."""
-    with open(f"{RUN}/models.json", "w", encoding="utf-8") as out:
-        left = [each for each in config["models"] if not each.startswith("s3://")]
-        json.dump({**config, "models": left}, out)
-    os.chmod(out.name, 0o644)  # only root enters the folder; the container's user reads the mount
-    words = ["run", "--rm", "--name", "easel-models", *HARDENED, "--user", "1000:1000"]
-    words += mount("/mnt/easel/models", "/models") + mount(out.name, "/easel/config.json", True)
-    command = ["python", "-m", "easel.models", "sync"]
-    command += ["--config", "/easel/config.json", "--store", "/models"]
-    docker(words, config, command, {"HOME": "/tmp"})  # noqa: S108
+    serve(config, *sys.argv[1:])
 
 
 def serve(config: dict[str, Any], address: str, stream: str) -> None:

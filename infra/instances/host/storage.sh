@@ -1,24 +1,38 @@
 #!/usr/bin/env bash
-# Mounts the team's file system (models, the endpoint's outputs) and chooses the folder of the cache.
+# Mounts the team's file system: models, and on a replica the endpoint's outputs; there it chooses the cache too.
 # shellcheck source-path=SCRIPTDIR source=host.sh
 . /opt/easel/host.sh
 
-command -v mount.efs >/dev/null ||
-    try "cannot install amazon-efs-utils" dnf -y -q install amazon-efs-utils
+mounts() { # mounts NAME…: each access point in its folder
+    local name point folder system limit=180
+    [[ $ROLE != gateway ]] || limit=45 # the door waits for it
+    command -v mount.efs >/dev/null ||
+        try "cannot install amazon-efs-utils" dnf -y -q install amazon-efs-utils
+    system=$(setting storage.file_system '')
+    for name in "$@"; do
+        point=$(setting "storage.$name" '')
+        folder=/mnt/easel/$name
+        mkdir -p "$folder"
+        if [[ ! $system || ! $point ]]; then
+            [[ $ROLE != gateway ]] || fail "the configuration names no file system"
+            chown 1000:1000 "$folder" # nothing to keep: the root disk will do
+        elif ! mountpoint -q "$folder"; then
+            try "cannot mount $name from $system" timeout $limit \
+                mount -t efs -o "tls,iam,noresvport,accesspoint=$point" "$system:/" "$folder"
+        fi
+    done
+    chmod 755 /mnt/easel
+}
 
-system=$(setting storage.file_system '')
-for name in models outputs; do
-    point=$(setting "storage.$name" '')
-    folder=/mnt/easel/$name
-    mkdir -p "$folder"
-    if [[ ! $system || ! $point ]]; then
-        chown 1000:1000 "$folder" # nothing to keep: the root disk will do
-    elif ! mountpoint -q "$folder"; then
-        try "cannot mount $name from $system" timeout 180 \
-            mount -t efs -o "tls,iam,noresvport,accesspoint=$point" "$system:/" "$folder"
-    fi
-done
-chmod 755 /mnt/easel
+if [[ $ROLE == gateway ]]; then
+    # The door stands without the store too. follow.sh tries again; why it is not there, the gateway tells.
+    run=$run/store
+    mkdir -p $run
+    rm -f $run/why
+    (mounts models) || true
+    exit 0
+fi
+mounts models outputs
 
 nvme() { # the base image's mount of local NVMe, or one of our own; nothing where there is none
     local folder device code

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Beside the container: tells of a spot interruption, follows the instance into and out of the warm pool, and keeps
-# the launch hook waiting while image or models are on their way.
+# the launch hook waiting while the image is on its way.
 # shellcheck source-path=SCRIPTDIR source=host.sh
 . /opt/easel/host.sh
 

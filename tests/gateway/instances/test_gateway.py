@@ -17,10 +17,12 @@ import pytest
 
 from tests.gateway.conftest import IMAGE, until
 from tests.gateway.instances.region import REGION, Region
+from tests.models.serving import model_bytes
 from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 TOKEN = "easel_" + "t" * 43
+LORA = model_bytes(200_000, key="lora_unet_x.lora_up.weight")
 
 
 def start(root: Path, bucket: str, region: Region) -> subprocess.Popen[bytes]:
@@ -34,18 +36,21 @@ def start(root: Path, bucket: str, region: Region) -> subprocess.Popen[bytes]:
 async def test_from_the_bucket_to_a_woken_instance(
     build: Callable[..., Any], region: Region, tmp_path: Path
 ) -> None:
-    """The first token opens by its hash, drawing wakes an instance and is answered by it, and what a
-    next gateway needs is in the bucket."""
+    """The first token opens by its hash; models come from S3 before drawing wakes an instance, which answers;
+    and what a next gateway needs is in the bucket."""
     stage = await build()
     await stage.backend.close()
     s3, bucket = region.client("s3"), f"easel-{stage.group}"
     s3.create_bucket(Bucket=bucket)
+    s3.create_bucket(Bucket=f"{bucket}-models")
+    s3.put_object(Bucket=f"{bucket}-models", Key="loras/style.safetensors", Body=LORA)
     ports = {"console": free_port(), "studio": free_port()}
     digest = hashlib.sha256(TOKEN.encode()).hexdigest()
     endpoint = {
         "name": "studio", "port": ports["studio"], "replicas": {"min": 0, "max": 1}, "link": {"hash": digest},
         "instances": {"group": stage.group, "log_group": stage.hosts.log_group, "price": 1.2, "warm": 0},
         "container": {"port": stage.hosts.port, "load": "requests", "health": "/internal/ping"},
+        "models": [f"s3://{bucket}-models/loras/style.safetensors"],
     }  # fmt: skip
     team = {
         "team": "art", "runs_on": "instances", "region": REGION, "endpoints": ["studio"],
@@ -70,11 +75,14 @@ async def test_from_the_bucket_to_a_woken_instance(
             assert seen["x-easel-user"] == "link"
             assert not {"authorization", "x-easel-pass", "x-easel-upstream"} & seen.keys()
         assert region.desired(stage.group) == 1
+        assert (root / "models" / "Lora" / "style.safetensors").read_bytes() == LORA
+        assert list((root / "models" / ".easel").rglob("style.safetensors.json")), "with a record of where from"
         gateway = json.loads((root / "run" / "gateway.json").read_text())
         operator = {"Authorization": f"Bearer {gateway['token']}"}
 
         def idle() -> bool:
             status = httpx.get(gateway["url"] + "/api/status", headers=operator, trust_env=False).json()
+            assert status["endpoints"][0]["models"]["phase"] == "whole"
             return status["endpoints"][0]["running"] == 0 and status["endpoints"][0]["state"] == "ready"
 
         # Caddy's log line ended the request: nothing is counted as open any more.

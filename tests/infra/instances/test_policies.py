@@ -7,9 +7,11 @@ from typing import Any
 import botocore.session
 import pytest
 
+from easel.gateway.instances.sources import TOKENS
 from infra.filesystem import access_policy
 from infra.instances.policies import (
     EVERYWHERE,
+    SOURCE_TOKENS,
     Account,
     Host,
     Secret,
@@ -18,6 +20,7 @@ from infra.instances.policies import (
     host_statements,
     object_arn,
     repository_arn,
+    supply_statements,
 )
 from tests.infra.instances.evaluation import Request, allowed
 
@@ -25,7 +28,8 @@ ACCOUNT = Account("aws", "us-east-1", "111122223333")
 BUCKET = "arn:aws:s3:::easel-art-config-1a2b3c4"
 FILES = ACCOUNT.arn("elasticfilesystem", "file-system/fs-1")
 REPOSITORY = ACCOUNT.arn("ecr", "repository/easel")
-GATEWAY = gateway_statements(ACCOUNT, "art", BUCKET, [REPOSITORY])
+STORE = ACCOUNT.arn("elasticfilesystem", "access-point/fsap-models")
+GATEWAY = gateway_statements(ACCOUNT, "art", BUCKET, [REPOSITORY], FILES, STORE)
 
 
 def point(name: str) -> str:
@@ -43,7 +47,6 @@ def host(**changes: Any) -> Host:
         log_group_arn=ACCOUNT.arn("logs", "log-group:/easel/art/studio"),
         repository_arns=[REPOSITORY],
         secrets=[],
-        models=[],
     )
     return dataclasses.replace(studio, **changes)
 
@@ -208,17 +211,60 @@ def test_a_host_completes_the_hook_of_its_own_group_only() -> None:
     assert not allowed(on_group("SetDesiredCapacity", "art"), STUDIO), "a host buys nothing"
 
 
-def test_a_host_reads_exactly_the_secrets_and_models_of_its_endpoint() -> None:
-    """Named one by one; an endpoint without any has no such statement at all."""
+def test_a_host_reads_exactly_the_secrets_of_its_endpoint_and_no_model() -> None:
+    """Named one by one; an endpoint without any has no such statement at all. Models are in the store already."""
     secret = ACCOUNT.arn("secretsmanager", "secret:comfy/key-AbCdEf")
-    named = host_statements(
-        host(secrets=[Secret(secret)], models=["s3://team/models/xl.safetensors", "hf://a/b/c"])
-    )
+    named = host_statements(host(secrets=[Secret(secret)]))
     assert allowed(Request("secretsmanager:GetSecretValue", secret), named)
     assert not allowed(Request("secretsmanager:GetSecretValue", f"{secret}x"), named)
-    assert allowed(Request("s3:GetObject", "arn:aws:s3:::team/models/xl.safetensors"), named)
-    assert not allowed(Request("s3:GetObject", "arn:aws:s3:::team/models/xl.safetensors2"), named)
-    assert not {"ReadOwnSecrets", "FetchModels"} & {one["Sid"] for one in STUDIO}
+    assert "ReadOwnSecrets" not in {one["Sid"] for one in STUDIO}
+    assert not allowed(Request("s3:GetObject", "arn:aws:s3:::team/models/xl.safetensors"), named)
+
+
+def supply(*models: str, **secrets: Secret) -> list[dict[str, Any]]:
+    return supply_statements(ACCOUNT, models, secrets)
+
+
+def test_a_gateway_reads_exactly_the_models_and_tokens_that_endpoints_name() -> None:
+    """No other object of the bucket, no other secret of the endpoint; without models none at all."""
+    hub, other = (Secret(ACCOUNT.arn("secretsmanager", f"secret:art/{name}-AbCdEf")) for name in ("hub", "key"))
+    models = ("s3://team/models/xl.safetensors", "hf://a/b/c")
+    may = [*GATEWAY, *supply(*models, HF_TOKEN=hub, COMFY_KEY=other)]
+    for action in ("s3:GetObject", "s3:GetObjectVersion"):
+        assert allowed(Request(action, "arn:aws:s3:::team/models/xl.safetensors"), may)
+        assert not allowed(Request(action, "arn:aws:s3:::team/models/xl.safetensors2"), may)
+        assert not allowed(Request(action, "arn:aws:s3:::team/models/xl.safetensors"), GATEWAY)
+    assert not allowed(Request("s3:PutObject", "arn:aws:s3:::team/models/xl.safetensors"), may)
+    assert allowed(Request("secretsmanager:GetSecretValue", hub.arn), may)
+    assert not allowed(Request("secretsmanager:GetSecretValue", other.arn), may)
+    assert supply(HF_TOKEN=hub) == []
+    assert supply("hf://a/b/c", "https://example.com/x.safetensors") == []
+
+
+def test_a_gateway_reads_a_token_that_is_under_a_companys_own_key() -> None:
+    """The right to decrypt comes with the secret, as for hosts."""
+    key = ACCOUNT.arn("kms", "key/1234")
+    secret = Secret(ACCOUNT.arn("secretsmanager", "secret:art/hub-AbCdEf"), key)
+    context = {
+        "kms:ViaService": "secretsmanager.us-east-1.amazonaws.com",
+        "kms:EncryptionContext:SecretARN": secret.arn,
+    }
+    assert allowed(Request("kms:Decrypt", key, context), supply("hf://a/b/c", CIVITAI_TOKEN=secret))
+
+
+def test_the_tokens_that_the_gateway_may_read_are_those_that_it_asks_for() -> None:
+    """Policy and code are in packages that do not know each other."""
+    assert set(SOURCE_TOKENS) == set(TOKENS)
+
+
+def test_a_gateway_mounts_the_models_and_nobodys_pictures() -> None:
+    """By the store's access point, by TLS, and never the root of the file system."""
+    tags = {"models": "models"}
+    assert allowed(mount("models", tags), GATEWAY, FILE_SYSTEM)
+    assert not allowed(mount("studio", tags), GATEWAY, FILE_SYSTEM)
+    assert not allowed(mount("studio", {"models": "models", "outputs": "studio"}), GATEWAY, FILE_SYSTEM)
+    plain = {"aws:SecureTransport": "false"}
+    assert not allowed(mount("models", tags, **plain), GATEWAY, FILE_SYSTEM)
 
 
 def test_a_host_decrypts_its_own_secrets_and_nothing_else_that_is_under_the_key() -> None:
@@ -257,10 +303,8 @@ def test_a_key_with_signs_of_policies_names_itself_only(key: str) -> None:
     """`*` is a letter in S3 and everything in a policy."""
     address = f"s3://team/{key}"
     arn = object_arn("aws", address)
-    if "?" in key:  # in an address it begins the query, as everywhere
-        assert arn == "arn:aws:s3:::team/what"
-        return
-    named = host_statements(host(models=[address]))
+    assert arn and arn.startswith("arn:aws:s3:::team/")
+    named = supply(address)
     assert allowed(Request("s3:GetObject", f"arn:aws:s3:::team/{key}", {"aws:username": "x"}), named)
     for other in ("aXXb.safetensors", "x.safetensors", "aXb"):
         assert not allowed(
@@ -293,6 +337,7 @@ def test_where_an_own_image_is_pulled_from(reference: str, arn: str | None) -> N
 NO_CALLS = {
     "elasticfilesystem:ClientMount",
     "elasticfilesystem:ClientWrite",
+    "s3:GetObjectVersion",
     "s3:ListBucket",
     "ssm:UpdateInstanceInformation",
     "ssmmessages:CreateControlChannel",
@@ -302,7 +347,9 @@ NO_CALLS = {
 }
 
 
-@pytest.mark.parametrize("statements", [GATEWAY, STUDIO], ids=["gateway", "host"])
+@pytest.mark.parametrize(
+    "statements", [GATEWAY, STUDIO, supply_statements(ACCOUNT, ["s3://b/k"], {})], ids=["gateway", "host", "supply"]
+)
 def test_policies_are_as_narrow_as_aws_lets_them_be(statements: list[dict[str, Any]]) -> None:
     """No action but whole ones that exist; no resource `*` but where it is said why; each statement once."""
     sids = [one["Sid"] for one in statements]

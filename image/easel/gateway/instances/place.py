@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
 from easel.gateway.backend import Backend
 from easel.gateway.bucket import Bucket
 from easel.gateway.bucket_store import BucketTokens, secret
-from easel.gateway.config import CONSOLE, Config
+from easel.gateway.config import CONSOLE, Config, Endpoint
 from easel.gateway.errors import GatewayError
 from easel.gateway.events import Events
 from easel.gateway.home import Home
+from easel.gateway.instances import sources
 from easel.gateway.instances.aws import Aws, Refusal
 from easel.gateway.instances.backend import InstancesBackend
 from easel.gateway.instances.sight import TEAM
@@ -107,6 +108,10 @@ class BucketPlace:
             except OSError as error:
                 self._once(f"the configuration cannot be written to {self._home.config}: {error}")
             await self.welcome(config(), tokens, links)
+
+    async def sources(self, endpoint: Endpoint) -> Mapping[str, str]:
+        """Tokens that the endpoint names as secrets. S3 is read by the gateway's own role."""
+        return await asyncio.to_thread(sources.of_models, endpoint, self._aws.region)
 
     def _once(self, text: str) -> None:
         if text != self._told:

@@ -4,7 +4,7 @@ from easel.models.fetch.policy import OPERATOR, VISITOR, Policy
 from easel.models.fetch.progress import Phase, Progress, Watcher, duration
 from easel.models.fetch.transfer import Effort
 from easel.models.intake.add import Added, Intake, Wish, kind_of
-from easel.models.intake.matching import Synced, listed, sync
+from easel.models.intake.matching import Outcome, Synced, listed, sync
 from easel.models.intake.removal import remove
 from easel.models.intake.verification import Verdict, verify
 
@@ -14,6 +14,7 @@ __all__ = [
     "Added",
     "Effort",
     "Intake",
+    "Outcome",
     "Phase",
     "Policy",
     "Progress",

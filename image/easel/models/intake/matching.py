@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from easel.models.errors import FileError, ModelError
 from easel.models.intake.add import Added, Intake, Wish
@@ -17,6 +18,21 @@ from easel.models.store import Store
 
 # What `easel up` puts there itself.
 _OURS = "easel-starter"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one model, as soon as it is known. `name` is the file's, or of one that failed the address
+    as people may read it; `why` is said of those that failed."""
+
+    what: Literal["there", "came", "failed", "removed"]
+    name: str
+    why: str = ""
+
+    def __str__(self) -> str:
+        """A line for a log."""
+        words = {"there": "is there", "came": "is in", "removed": "is removed: no spec lists it"}
+        return self.why or f"{self.name} {words[self.what]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +51,7 @@ def sync(
     intake: Intake,
     *,
     prune: bool = False,
-    told: Callable[[str], None] = lambda line: None,
+    told: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Synced:
     """Bring in what is listed and not there; one that fails does not keep the others out.
 
@@ -51,11 +67,12 @@ def sync(
         except Interrupted:
             raise
         except ModelError as error:
-            failed.append((str(getattr(error, "address", "") or "a model"), error))
-            told(str(error))
+            where = str(getattr(error, "address", "") or getattr(error, "name", "") or "a model")
+            failed.append((where, error))
+            told(Outcome("failed", where, str(error)))
             continue
         (added if one.fetched else there).append(one)
-        told(f"{one.file.name} {'is in' if one.fetched else 'is there'}")
+        told(Outcome("came" if one.fetched else "there", one.file.name))
     removed: list[ModelFile] = []
     if prune and not failed:
         kept = {one.file.path for one in (*there, *added)}
@@ -65,10 +82,10 @@ def sync(
                     remove(store, file)
                 except FileError as error:
                     failed.append((file.name, error))
-                    told(str(error))
+                    told(Outcome("failed", file.name, str(error)))
                     continue
                 removed.append(file)
-                told(f"{file.name} is removed: no spec lists it")
+                told(Outcome("removed", file.name))
     return Synced(tuple(there), tuple(added), tuple(removed), tuple(failed))
 
 

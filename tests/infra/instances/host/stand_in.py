@@ -52,7 +52,6 @@ def aws(*words):
     service, action, *rest = words
     {
         "s3 cp": copy,
-        "s3api head-object": head,
         "ec2 create-tags": tag,
         "autoscaling complete-lifecycle-action": complete,
         "autoscaling record-lifecycle-action-heartbeat": lambda _: None,
@@ -72,15 +71,6 @@ def copy(words):
     if not object_at(source).is_file():
         die("fatal error: An error occurred (403) when calling the HeadObject operation: Forbidden")
     Path(target).write_bytes(object_at(source).read_bytes())
-
-
-def head(words):
-    file = object_at(f"{option(words, '--bucket')}/{option(words, '--key')}")
-    if not file.is_file():
-        die("\nAn error occurred (404) when calling the HeadObject operation: Not Found")
-    import zlib
-
-    print(file.stat().st_size, f'"{zlib.crc32(file.read_bytes())}-etag"', sep="\t")
 
 
 def tag(words):
@@ -143,7 +133,7 @@ def docker(*words):
         "login": lambda: None,
         "pull": lambda: pull(words[-1]),
         "create": lambda: create(words),
-        "run": lambda: models(words),
+        "run": lambda: starter(words),
         "start": start,
         "wait": lambda: wait(),
         "stop": stop,
@@ -180,13 +170,9 @@ def create(words):
     print("0123abcd")
 
 
-def models(words):
-    if "easel.models" not in words:  # the starter is placed
-        (Path("/mnt/easel/models") / "starter.safetensors").touch()
-        return
-    assert Path("/run/easel/models.json").stat().st_mode & 0o004
-    (WORLD / "synced").write_text(Path("/run/easel/models.json").read_text())
+def starter(words):
     image_in(words)
+    (Path("/mnt/easel/models") / "starter.safetensors").touch()
 
 
 def start():

@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ pytestmark = [
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/easel@sha256:" + "a" * 64
 NEWER = IMAGE.replace("a" * 64, "b" * 64)
 VOLUME = "vol-0123456789abcdef0"
+STORAGE = {"file_system": "fs-0123456789abcdef0", "models": "fsap-models"}
 FACTS = user_data.Gateway("us-east-1", "art", "easel-art-config", "/easel/art", VOLUME)
 
 
@@ -28,11 +30,12 @@ def host(tmp_path: Path) -> Iterator[Machine]:
     with machine(tmp_path, user_data.gateway(FACTS)) as made:
         configure(made, IMAGE)
         made.say("registry.json", {IMAGE: {}, NEWER: {}})
+        (made.world / "efs" / "fsap-models").mkdir(parents=True)
         yield made
 
 
 def configure(host: Machine, image: str) -> None:
-    config = {"team": "art", "console": {"port": 443}, "gateway": {"image": image}}
+    config = {"team": "art", "console": {"port": 443}, "gateway": {"image": image}, "storage": STORAGE}
     host.put("easel-art-config/config/team.json", json.dumps(config))
 
 
@@ -122,12 +125,57 @@ def test_from_power_on_to_an_open_door(host: Machine) -> None:
     for part in (
         "--network host", "--user 1000:1000", "--read-only", "--tmpfs /tmp:", "--cap-drop ALL",
         "--security-opt no-new-privileges", "--mount type=bind,source=/data/easel,target=/data/easel",
+        "--mount type=bind,source=/mnt/easel/models,target=/data/easel/models",
         "awslogs-group=/easel/art", f"awslogs-stream={INSTANCE}",
         f"{IMAGE} python -m easel.gateway --home /data/easel --bucket easel-art-config --region us-east-1",
     ):  # fmt: skip
         assert part in line, part
     assert host.calls("sysctl -qw net.ipv4.ip_unprivileged_port_start=80")
     assert host.tags() == [], "its role tags nothing"
+    (mounted,) = host.calls("mount.efs")
+    assert {"tls", "iam", "accesspoint=fsap-models"} <= set(mounted["words"][4].split(","))
+    host.run("touch", "/mnt/easel/models/x.safetensors")
+    assert (host.world / "efs" / "fsap-models" / "x.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ({"mount.efs": {"says": "mount.nfs4: access denied by server"}}, "mount.nfs4: access denied by server"),
+        ({}, "the configuration names no file system"),
+    ],
+)
+def test_the_door_opens_without_the_store_and_takes_it_when_it_is_there(
+    host: Machine, broken: dict[str, Any], why: str
+) -> None:
+    """People get in while the file system does not answer, or was not named yet when the machine started; the
+    gateway is told why it has none, and never writes models to its own small disk."""
+    host.say("orders.json", broken)
+    if not broken:
+        host.put("easel-art-config/config/team.json", json.dumps(
+            {"team": "art", "console": {"port": 443}, "gateway": {"image": IMAGE}}
+        ))  # fmt: skip
+    boot(host)
+    service = host.service("easel-gateway")
+    assert service.start(), service.output
+    (made,) = host.calls("docker create")
+    assert "target=/data/easel/models" not in made["line"]
+    assert why in made["environment"]["EASEL_NO_STORE"]
+    host.forget()
+    assert follow(host).returncode == 0
+    assert not host.calls("systemctl restart"), "it is still not there"
+    host.say("orders.json", {})
+    configure(host, IMAGE)
+    assert follow(host).returncode == 0
+    assert len(host.calls("systemctl restart")) == 1
+    service.stop()
+    assert service.start(), service.output
+    made = host.calls("docker create")[-1]
+    assert "--mount type=bind,source=/mnt/easel/models,target=/data/easel/models" in made["line"]
+    assert "EASEL_NO_STORE" not in made["environment"]
+    host.forget()
+    assert follow(host).returncode == 0
+    assert not host.calls("systemctl restart"), "once is enough"
 
 
 def test_the_door_opens_without_s3_after_it_once_opened(host: Machine) -> None:

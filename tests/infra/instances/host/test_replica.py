@@ -229,7 +229,7 @@ def test_a_host_that_may_not_tag_still_serves(host: Machine) -> None:
     """Tags are for the eyes; pictures do not wait for them."""
     host.say("orders.json", {"aws ec2 create-tags": {"says": "UnauthorizedOperation"}})
     host.boot()
-    steps(host, "settings", "storage", "image", "models", "hook")
+    steps(host, "settings", "storage", "image", "starter", "hook")
 
 
 def test_a_container_that_dies_tells_its_last_words(host: Machine) -> None:
@@ -404,45 +404,24 @@ def test_an_own_registrys_credential_comes_from_its_secret(host: Machine) -> Non
     assert len(host.calls("docker pull")) == 2
 
 
-def test_models_on_s3_are_fetched_by_the_host_and_the_rest_by_the_container(host: Machine) -> None:
-    """The container has no role. What is whole and unchanged is not fetched again; what changed is."""
+def test_a_host_fetches_no_model_and_places_the_starter_in_an_empty_store_only(host: Machine) -> None:
+    """The gateway brought them before this instance was paid for; a store with anything in it gets no starter."""
     config = copy.deepcopy(CONFIG)
-    config["models"] = [
-        "s3://team-models/sd/turtle.safetensors",
-        "s3://team-models/ink.safetensors?type=lora",
-        "hf://org/repo/x.safetensors",
-    ]
+    config["models"] = ["s3://team-models/turtle.safetensors", "hf://org/repo/x.safetensors"]
     write(host, config)
-    host.put("team-models/sd/turtle.safetensors", b"turtle" * 1000)
-    host.put("team-models/ink.safetensors", b"ink" * 1000)
-    host.boot()
-    steps(host, "settings", "storage", "image", "models")
+    host.put("team-models/turtle.safetensors", b"turtle")
     store = host.world / "efs" / "fsap-models"
-    assert (store / "Stable-diffusion/turtle.safetensors").read_bytes() == b"turtle" * 1000
-    assert (store / "Lora/ink.safetensors").read_bytes() == b"ink" * 1000
-    assert not list(store.rglob("*.part"))
-    assert json.loads((host.world / "synced").read_text())["models"] == ["hf://org/repo/x.safetensors"]
-    fetching = host.calls("docker run")[0]
-    assert "python -m easel.models sync --config /easel/config.json --store /models" in fetching["line"]
-    assert "--read-only" in fetching["words"]
-    host.put("team-models/ink.safetensors", b"iNk" * 1000)
-    host.forget()
-    steps(host, "models")
-    copies = [call["words"][4] for call in host.calls("aws s3 cp") if "models" in call["line"]]
-    assert copies == ["s3://team-models/ink.safetensors"]
-    assert (store / "Lora/ink.safetensors").read_bytes() == b"iNk" * 1000
-
-
-def test_a_model_that_is_not_there_is_named(host: Machine) -> None:
-    """And no half file stays in the store."""
-    config = copy.deepcopy(CONFIG)
-    config["models"] = ["s3://team-models/gone.safetensors"]
-    write(host, config)
+    (store / "Lora").mkdir()
+    (store / "Lora" / "ink.safetensors").write_bytes(b"ink")
     host.boot()
-    assert not host.service("easel-replica").start()
-    assert "cannot fetch s3://team-models/gone.safetensors" in host.tags()[-1][1]
-    assert not list((host.world / "efs" / "fsap-models").rglob("*.safetensors*.part"))
-    assert (host.world / "hook-waits").exists(), "the hook waits until models are on disk"
+    steps(host, "settings", "storage", "image", "starter")
+    assert not host.calls("docker run")
+    assert not [call for call in host.calls("aws s3") if "team-models" in call["line"]]
+    (store / "Lora" / "ink.safetensors").unlink()
+    steps(host, "starter")
+    (placing,) = host.calls("docker run")
+    assert "--network none" in placing["line"]
+    assert "--read-only" in placing["words"]
 
 
 def test_what_the_hosts_units_say_is_shipped(host: Machine) -> None:
