@@ -110,8 +110,19 @@ def combinations() -> list[tuple[str, str, str]]:
 _TRAINED = [triple for triple in combinations() if not held_out(*triple)]
 
 
-def sample(rng: np.random.Generator, easy: float = 0.0) -> Scene:
-    """A scene of the combinations meant for training; `easy` is the share of large, central ones."""
+def sample(rng: np.random.Generator, easy: float = 0.0, small: float = 0.0) -> Scene:
+    """A scene of the combinations meant for training.
+
+    `easy` is the share of large, central ones; `small` the share that is drawn again until its shapes are
+    small.
+    """
+    scene = _sample(rng, easy)
+    while small and scene.size != "small" and rng.random() < small:
+        scene = _sample(rng, easy)
+    return scene
+
+
+def _sample(rng: np.random.Generator, easy: float) -> Scene:
     shape, colour, ground = _TRAINED[int(rng.integers(len(_TRAINED)))]
     if easy and rng.random() < easy:
         return compose(rng, shape, colour, ground, size=str(rng.choice(("medium", "large"))))

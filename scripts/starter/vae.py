@@ -213,13 +213,11 @@ def _edges(drawn: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
 def _pictures(rng: np.random.Generator, count: int, small: float = 0.0) -> Pixels:
     """Pictures for the VAE: a quarter in any colours at all, so that it knows more than eight.
 
-    `small` is the share that is redrawn until its shapes are small.
+    `small` is as in `sample`.
     """
     pictures = []
     for index in range(count):
-        scene = sample(rng)
-        while small and scene.size != "small" and rng.random() < small:
-            scene = sample(rng)
+        scene = sample(rng, small=small)
         if index % 4 == 0:
             paint, backdrop = (tuple(int(c) for c in rng.integers(0, 256, 3)) for _ in range(2))
             scene = type(scene)(**{**vars(scene), "paint": paint, "backdrop": backdrop})
