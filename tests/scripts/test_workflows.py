@@ -17,6 +17,7 @@ from infra.bake.build import PATIENCE
 from infra.stackfile import load_stack
 from scripts.new import WORKFLOWS
 from scripts.settings import ROOT
+from tests.scripts import actionlint
 
 FILES = sorted(WORKFLOWS.glob("*.yml"))
 NAMES = {"easel-preview", "easel-up", "easel-drift"}
@@ -245,12 +246,48 @@ def test_the_scripts_are_sound() -> None:
     subprocess.run([tool, *scripts], check=True)
 
 
+def linted(folder: Path, *files: Path) -> "subprocess.CompletedProcess[str]":
+    """What actionlint says of these files; skips where it can neither be found nor built."""
+    program = actionlint.program()
+    if program is None:
+        pytest.skip("neither actionlint nor Go (https://go.dev/dl) is on PATH")
+    return subprocess.run(
+        [program, "-no-color", *files], capture_output=True, text=True, cwd=folder, check=False
+    )
+
+
 def test_actionlint_finds_nothing(tmp_path: Path) -> None:
     """GitHub's own rules: keys, expressions, permissions, shells."""
-    program = shutil.which("actionlint")
-    if program is None:
-        pytest.skip("actionlint is not on PATH")
-    done = subprocess.run(
-        [program, "-no-color", *FILES], capture_output=True, text=True, cwd=tmp_path, check=False
-    )
+    done = linted(tmp_path, *FILES)
     assert done.returncode == 0, done.stdout
+
+
+def test_actionlint_would_find_something(tmp_path: Path) -> None:
+    """An expression that leads nowhere: it was run, and knows GitHub's contexts."""
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text(
+        (WORKFLOWS / "easel-up.yml").read_text().replace("needs.teams.outputs", "needs.team.outputs")
+    )
+    done = linted(tmp_path, wrong)
+    assert done.returncode != 0
+    assert 'property "team" is not defined' in done.stdout
+
+
+ACTIONS = json.loads((Path(__file__).parent / "actions.json").read_text())
+"""Inputs of each action as its `action.yml` has them at the commit that the workflows name: true where one is
+required. Read there; another commit must be read anew."""
+
+
+def test_actions_get_inputs_that_they_have() -> None:
+    """GitHub only warns of an input that an action does not know, and `refresh` would be no refresh."""
+    used = set()
+    for name in NAMES:
+        for step in steps(read(name)):
+            if "uses" not in step:
+                continue
+            used.add(step["uses"])
+            inputs = ACTIONS[step["uses"]]
+            given = step.get("with", {})
+            assert given.keys() <= inputs.keys(), step["uses"]
+            assert {each for each, required in inputs.items() if required} <= given.keys(), step["uses"]
+    assert used == ACTIONS.keys(), "what is not used any more is not kept"
