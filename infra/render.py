@@ -95,7 +95,7 @@ class Provisioned:
 def team_on_instances(
     spec: Spec, region: str, console_host: str, link_hash: str, gateway_image: str, storage: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What `config/team.json` holds on AWS. `storage` names the file system and the access point of models."""
+    """What `config/team.json` holds on AWS. `storage` names file system and access point of the models."""
     team = spec.team
     config = team_config(spec, HTTPS)
     # Every file is an endpoint: a list here would be written before a new endpoint's file is, and be refused.

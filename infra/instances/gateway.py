@@ -222,9 +222,13 @@ class GatewayHost(pulumi.ComponentResource):
         ).apply(
             lambda found: render.text(
                 render.team_on_instances(
-                    args.spec, self.account.region, args.domain.host(CONSOLE), found[0], found[1],
+                    args.spec,
+                    self.account.region,
+                    args.domain.host(CONSOLE),
+                    found[0],
+                    found[1],
                     {"file_system": found[2], "models": found[3]},
-                )  # fmt: skip
+                )
             )
         )
         aws.s3.BucketObjectv2(

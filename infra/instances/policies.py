@@ -74,9 +74,12 @@ def gateway_statements(
     team: str,
     bucket_arn: str,
     repository_arns: Sequence[str],
+    file_system_arn: str,
+    models_arn: str,
     secrets: Sequence[Secret] = (),
 ) -> list[Statement]:
-    """What the gateway may do. It names no endpoint, so that one more changes nothing here."""
+    """What the gateway may do. It names no endpoint, so that one more changes nothing here: what an
+    endpoint's models ask for is `supply_statements`. `models_arn` is the store's access point."""
     of_team = {"StringEquals": {"aws:ResourceTag/easel:team": team}}
     groups = account.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/easel-*")
     return [
@@ -174,8 +177,6 @@ class Host:
     log_group_arn: str
     repository_arns: Sequence[str]
     secrets: Sequence[Secret]
-    models: Sequence[str]
-    """Addresses of the spec; those in S3 may be read."""
 
 
 def host_statements(host: Host) -> list[Statement]:
@@ -219,8 +220,8 @@ def host_statements(host: Host) -> list[Statement]:
 def supply_statements(
     account: Account, models: Sequence[str], secrets: Mapping[str, Secret]
 ) -> list[Statement]:
-    """What the gateway needs for one endpoint's `models`, and nothing if they are public: the objects in S3 and
-    the tokens, each by its name. `secrets` are the endpoint's, by variable."""
+    """What the gateway needs for one endpoint's `models`, and nothing if they are public: the objects in S3
+    and the tokens, each by its name. `secrets` are the endpoint's, by variable."""
     if not models:
         return []
     objects = {arn for arn in (object_arn(account.partition, model) for model in models) if arn}
@@ -237,7 +238,8 @@ def supply_statements(
 
 def object_arn(partition: str, address: str) -> str | None:
     """The ARN of a model's `s3://bucket/key`, exactly that key; None for another kind of address."""
-    # As the fetching reads it: S3 knows neither query nor fragment, so both belong to the key.
+    # As the fetching reads it: S3 knows no query, so it belongs to the key; `#type=lora` is for the store.
+    address = re.sub(r"#type=[^#&]*$", "", address)
     found = re.fullmatch(r"s3://(?P<bucket>[^/?#]+)/+(?P<key>.+)", address)
     if not found:
         return None

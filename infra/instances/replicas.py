@@ -87,7 +87,9 @@ class Replicas(pulumi.ComponentResource):
         """What the endpoint names, by variable."""
         where = f"easel:endpoints.{self._args.name}.secrets"
         named = self._args.endpoint.secrets.items()
-        return {variable: self._args.gateway.vault.secret(at, f"{where}.{variable}") for variable, at in named}
+        return {
+            variable: self._args.gateway.vault.secret(at, f"{where}.{variable}") for variable, at in named
+        }
 
     def _outputs_folder(self) -> aws.efs.AccessPoint | None:
         """The endpoint's own folder of pictures; without `storage.outputs` it has none."""
@@ -137,7 +139,6 @@ class Replicas(pulumi.ComponentResource):
                     log_group_arn=found["logs"],
                     repository_arns=self._repositories(found["repositories"]),
                     secrets=secrets,
-                    models=args.endpoint.models,
                 )
             )
         )

@@ -69,9 +69,9 @@ class InstanceRole(pulumi.ComponentResource):
         self._added += len(text.replace(" ", ""))
         if self._added > LONGEST_POLICY - OWN:
             raise PolicyTooLong(
-                f"what the endpoints' models need takes {self._added} characters of the gateway's policy, and IAM "
-                f"leaves {LONGEST_POLICY - OWN}: they name too many models in s3:// or secrets. Put the models into "
-                "the team's store once (`easel models add`) and take them out of models:"
+                f"what the endpoints' models need takes {self._added} characters of the gateway's policy, "
+                f"and IAM leaves {LONGEST_POLICY - OWN}: they name too many models in s3:// or secrets. Put "
+                "the models into the team's store once (`easel models add`) and take them out of models:"
             )
         aws.iam.RolePolicy(name, role=self._role.name, policy=text, opts=opts)
 

@@ -30,7 +30,7 @@ ASLEEP = {"replicas": {"min": 0, "max": 1}}
 
 
 class Gate:
-    """Holds the answers of a server back until it is opened."""
+    """Holds the bytes of files back until it is opened; what kind they are, a first question tells before."""
 
     def __init__(self, server: Serving, *paths: str, content: bytes = LORA) -> None:
         self._open = threading.Event()
@@ -43,6 +43,8 @@ class Gate:
         self._open.set()
 
     def _before(self, request: Request) -> bool:
+        if request.count == 1:
+            return False
         self.asked.set()
         while not self._open.wait(0.02) and not self._closing.is_set():
             continue
@@ -129,7 +131,7 @@ def test_a_model_that_cannot_be_had_keeps_nobody_waiting(build: Build, server: S
     said = models(house)["detail"]
     assert "1 of 2 models did not come" in said
     assert "gone.safetensors" in said
-    assert "tried again in 1 minute" in said
+    assert "tried again in " in said
     assert any("wakes without" in each for each in events(house))
     assert (house.root / "models" / "Lora" / "there.safetensors").exists()
     assert said.split(";")[0] in house.browser("console").get("/").text
@@ -145,10 +147,11 @@ def test_a_changed_list_is_fetched_while_the_endpoint_draws(build: Build, server
     house.start(wait=None)
     until(lambda: house.state("studio") == "ready")
     pid = house.caller("studio").get("/").json()["pid"]
-    slow = Gate(server, "/slow.safetensors")
+    slow = server.put(
+        "/slow.safetensors", model_bytes(900_000, 9, key="lora_unet_x.lora_up.weight"), rate=60_000.0
+    )
     house.set("studio", models=[f"{server.url}/first.safetensors", f"{server.url}/slow.safetensors"])
-    assert slow.asked.wait(20)
-    until(lambda: phase(house) == "fetching")
+    until(lambda: slow.sent > 100_000 and phase(house) == "fetching")
     assert house.state("studio") == "ready"
     (fetching,) = syncs(house)[-1:]
     server.put("/other.safetensors", model_bytes(90_000, 5, key="lora_unet_x.lora_up.weight"))
@@ -163,14 +166,14 @@ def test_a_changed_list_is_fetched_while_the_endpoint_draws(build: Build, server
 
 
 def test_a_killed_gateway_leaves_no_orphan_and_no_half_file(build: Build, server: Serving) -> None:
-    """kill -9 in the middle of a download: nothing fetches on, nothing half is in the store, and the next gateway
-    goes on from what came. What it ends in the ordinary way, too."""
-    content = model_bytes(6_000_000, 7, key="lora_unet_x.lora_up.weight")
+    """kill -9 in the middle of a download: nothing fetches on, nothing half is in the store, and the next
+    gateway goes on from what came. What it ends in the ordinary way, too."""
+    content = model_bytes(4_000_000, 7, key="lora_unet_x.lora_up.weight")
     file = server.put("/big.safetensors", content, rate=300_000.0)
     house = build(studio=ASLEEP | {"models": [f"{server.url}/big.safetensors"]})
     store = house.root / "models"
     house.start(wait=None)
-    until(lambda: file.sent > 1_500_000, what="a part is fetched")
+    until(lambda: file.sent > 1_000_000, what="a part is fetched")
     for kill in (signal.SIGKILL, signal.SIGTERM):
         fetching = syncs(house)
         assert fetching
@@ -232,8 +235,11 @@ class Stage:
     [
         ("import os; os.kill(os.getpid(), 9)", "was killed (signal 9"),
         ("import sys; sys.exit('no module named easel')", "no module named easel"),
-        ("import sys; print('{\"refused\": \"the disk is read-only\"}'); sys.exit(1)", "the disk is read-only"),
-        ("import sys; print('not json', [1]); print('[]'); print('x' * 3_000_000); sys.exit(3)", "ended with code 3"),
+        ('import sys; print(\'{"refused": "the disk is read-only"}\'); sys.exit(1)', "the disk is read-only"),
+        (
+            "import sys; print('not json', [1]); print('[]'); print('x' * 3_000_000); sys.exit(3)",
+            "ended with code 3",
+        ),
     ],
 )
 async def test_a_process_that_fails_without_a_word_of_a_model(tmp_path: Path, program: str, why: str) -> None:

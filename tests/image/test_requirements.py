@@ -32,7 +32,13 @@ def imported(package: str) -> Iterator[tuple[str, Path]]:
                     yield name, path
 
 
-@pytest.mark.parametrize(("image", "parts"), [("gateway", ["gateway"]), ("studio", ["studio", "models"])])
+@pytest.mark.parametrize(
+    ("image", "parts"),
+    [
+        ("gateway", ["gateway", "models/fetch", "models/intake", "models/sources"]),  # it brings the models
+        ("studio", ["studio", "models"]),
+    ],
+)
 def test_an_image_has_what_its_parts_import(image: str, parts: list[str]) -> None:
     """A missing package shows on a host at midnight, when a model comes from S3 for the first time."""
     sources = importlib.metadata.packages_distributions()

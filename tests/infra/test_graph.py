@@ -400,8 +400,8 @@ def test_removing_an_endpoint_touches_its_own_resources_only(gone: str) -> None:
 
 
 def test_another_model_changes_its_endpoints_configuration_and_one_policy_only() -> None:
-    """What the gateway may fetch comes and goes with the endpoint: no machine is replaced for a model, nor are
-    the policies of others touched."""
+    """What the gateway may fetch comes and goes with the endpoint: no machine is replaced for a model, nor
+    are the policies of others touched."""
     before, stack = graph_of("ten of five shapes"), STACKS["ten of five shapes"]
     changed = {**stack.endpoints["studio-3"], "models": ["s3://art-models/other.safetensors"]}
     after = provision({**stack.endpoints, "studio-3": changed}, world=_world())
@@ -413,7 +413,7 @@ def test_another_model_changes_its_endpoints_configuration_and_one_policy_only()
 
 
 def test_the_gateway_is_the_same_whatever_endpoints_and_models_there_are() -> None:
-    """Its machine, its role and its own policy, input by input: what changes it replaces it, or stops the door."""
+    """Its machine, its role and its own policy, input by input: most of it would replace the machine."""
 
     def gateway(name: str) -> dict[str, Any]:
         graph = graph_of(name)

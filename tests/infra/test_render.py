@@ -120,7 +120,9 @@ STORE = {"file_system": "fs-1", "models": "fsap-1"}
 def test_a_team_on_aws_is_told_where_its_door_is(tmp_path: Path) -> None:
     """docs/architecture.md, On AWS, to the letter. No list of endpoints: every object is one."""
     spec = stack(tmp_path, {"studio": {"shape": "gpu.a10"}}, AWS)
-    assert team_on_instances(spec, "us-east-1", "console.art.example.com", "9c1e", "r/gateway@sha256:11", STORE) == {
+    assert team_on_instances(
+        spec, "us-east-1", "console.art.example.com", "9c1e", "r/gateway@sha256:11", STORE
+    ) == {
         "team": "art",
         "runs_on": "instances",
         "domain": "art.example.com",

@@ -96,7 +96,11 @@ def test_a_stack_moves_by_changing_one_word(tmp_path: Path) -> None:
 def test_what_one_machine_does_nothing_with_is_told(tmp_path: Path) -> None:
     """Only what was written: a default that does nothing is nobody's concern."""
     team = LOCAL | {"domain": "art.example.com"}
-    spec = stack(tmp_path, {"a": {"shape": "gpu.t4", "capacity": "spot", "models": ["s3://b/k"]}, "b": {"shape": "gpu.t4"}}, team)
+    spec = stack(
+        tmp_path,
+        {"a": {"shape": "gpu.t4", "capacity": "spot", "models": ["s3://b/k"]}, "b": {"shape": "gpu.t4"}},
+        team,
+    )
     assert unused_on_one_machine(spec) == ["easel:team.domain", "easel:endpoints.a.capacity"]
 
 

@@ -340,8 +340,8 @@ def test_a_port_is_free_again_after_the_end(env: dict[str, str]) -> None:
 
 
 def test_models_of_the_stack_are_fetched_before_anything_starts(env: dict[str, str], tmp_path: Path) -> None:
-    """The same as in the cloud: what is listed comes into the store first, is told, and what cannot be had keeps
-    nobody waiting. Nothing is "not used on this machine"."""
+    """The same as in the cloud: what is listed comes into the store first, is told, and what cannot be had
+    keeps nobody waiting. Nothing is "not used on this machine"."""
     source = tmp_path / "style.safetensors"
     source.write_bytes(model_bytes(200_000, key="lora_unet_x.lora_up.weight"))
     stack = Path(env["EASEL_STACK"])
@@ -351,7 +351,9 @@ def test_models_of_the_stack_are_fetched_before_anything_starts(env: dict[str, s
     with up(env) as running:
         running.says("studio is ready after")
         assert not any("not used" in line for line in running.out)
-        assert (Path(env["EASEL_HOME"]) / "models" / "Lora" / "style.safetensors").read_bytes() == source.read_bytes()
+        assert (
+            Path(env["EASEL_HOME"]) / "models" / "Lora" / "style.safetensors"
+        ).read_bytes() == source.read_bytes()
         shown = json.loads(easel("status", "--json", env=env).stdout)["endpoints"][0]["models"]
         assert shown == {"phase": "whole", "detail": "its model is there"}
         assert "  models  whole  its model is there" in easel("status", env=env).stdout

@@ -71,8 +71,8 @@ class Fleet:
 
     @property
     def state(self) -> State:
-        """The endpoint's state: that of its best replica, `asleep` without any, `starting` while its models are
-        waited for."""
+        """The endpoint's state: that of its best replica, `asleep` without any, `starting` while it waits for
+        its models."""
         states = {replica.state for replica in self.replicas}
         return next((state for state in _BEST if state in states), "starting" if self._held else "asleep")
 
@@ -83,7 +83,8 @@ class Fleet:
         if best is not None:
             return best.detail
         if self._held and (stock := self.stock) is not None:
-            return f"{stock.detail}; {'no GPU' if self.endpoint.shape.startswith('gpu.') else 'nothing'} runs yet"
+            what = "no GPU" if self.endpoint.shape.startswith("gpu.") else "nothing"
+            return f"{stock.detail}; {what} runs yet"
         if self.endpoint.replicas.max == 0:
             return "switched off: replicas.max is 0"
         return "put to sleep by hand" if self._asleep_by_hand else "nobody drew for a while"
@@ -195,8 +196,8 @@ class Fleet:
         self._hurry.set()
 
     def linger(self) -> None:
-        """Somebody still looks at the waking page. A fetch may outlast `idle`; their wish lasts as long as they do.
-        """
+        """Somebody still looks at the waking page: a fetch may outlast `idle`, and their wish lasts as
+        long as they do."""
         if self._held:
             self._active_at = self._asked_at = time.monotonic()
 

@@ -182,9 +182,7 @@ class Gateway:
                     await self._fleets[name].follow(endpoint)
                 continue
             await self._backend.follow(endpoint)
-            self._fleets[name] = Fleet(
-                endpoint, self._backend, passing=self._passing, stocks=self._supply
-            )
+            self._fleets[name] = Fleet(endpoint, self._backend, passing=self._passing, stocks=self._supply)
             self._running[name] = asyncio.create_task(self._fleets[name].run(), name=f"fleet {name}")
         for name in set(self._fleets) - set(config.endpoints):
             self._running.pop(name).cancel()

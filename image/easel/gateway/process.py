@@ -27,7 +27,13 @@ class Process:
 
     @classmethod
     async def start(
-        cls, command: Sequence[str], *, log: Path, env: Mapping[str, str], grace: float = 10.0, heard: bool = False
+        cls,
+        command: Sequence[str],
+        *,
+        log: Path,
+        env: Mapping[str, str],
+        grace: float = 10.0,
+        heard: bool = False,
     ) -> Process:
         """Start `command`; its output is appended to `log`. `grace` is the seconds between SIGTERM and
         SIGKILL. `heard`: standard output comes by `lines` instead, which must then be read to its end."""
@@ -57,7 +63,8 @@ class Process:
         return self._process.pid
 
     async def lines(self) -> AsyncIterator[bytes]:
-        """What a program that is heard says, line by line until it ends. A line of more than a megabyte is left out."""
+        """What a program that is heard says, line by line until it ends. A line of more than a megabyte is
+        left out."""
         output = self._process.stdout
         while output is not None:
             try:

@@ -58,8 +58,8 @@ def wanted(load: Load, spec: Scaling, now: float) -> int:
 
 
 def allowed(count: int, alive: int, *, held: bool) -> int:
-    """`count`, but nothing new while the endpoint is `held` back by its models: what runs is never stopped for
-    them. `alive` is how many replicas there are that do not drain."""
+    """`count`, but nothing new while the endpoint is `held` back by its models: what runs is never stopped
+    for them. `alive` is how many replicas there are that do not drain."""
     return min(count, alive) if held else count
 
 

@@ -29,8 +29,8 @@ class Stock:
     def holds(self) -> bool:
         """Whether the endpoint waits for them before anything is started for it.
 
-        Once only: who changes the list of an endpoint that draws goes on drawing, and what cannot be had keeps
-        nobody from the models that are there.
+        Once only: who changes the list of an endpoint that draws goes on drawing, and what cannot be had
+        keeps nobody from the models that are there.
         """
         return self.first and self.phase == "fetching"
 
@@ -54,11 +54,13 @@ class Stocks(Protocol):
 class Shelf:
     """One endpoint's list and what became of it. Times are seconds on the monotonic clock.
 
-    `settled`: an attempt at its models ended before, in an earlier life of the gateway perhaps; `whole` is the
-    mark of the list that was there as a whole last.
+    `settled`: an attempt at its models ended before, in an earlier life of the gateway perhaps; `whole` is
+    the mark of the list that was there as a whole last.
     """
 
-    def __init__(self, endpoint: str, models: Iterable[str], *, settled: bool, whole: str, now: float) -> None:
+    def __init__(
+        self, endpoint: str, models: Iterable[str], *, settled: bool, whole: str, now: float
+    ) -> None:
         self.endpoint = endpoint
         self.settled = settled
         self.whole = whole
@@ -121,8 +123,8 @@ class Shelf:
         return f"{name} is in the store" if result == "came" else None
 
     def ended(self, why: str, now: float) -> str | None:
-        """An attempt has ended: `why` is what kept all of it from coming, "" if every model is there. The answer
-        is worth an event."""
+        """An attempt has ended: `why` is what kept all of it from coming, "" if every model is there. What is
+        worth an event, if anything."""
         before, self._why = self._why, why
         self._doing = ""
         first, self.settled = not self.settled, True
@@ -167,7 +169,9 @@ def reason(failed: Iterable[str], of: int) -> str:
 def _progress(file: str, record: Mapping[str, Any]) -> str:
     phase, done, total, left = (record.get(key) for key in ("phase", "done", "total", "left"))
     if phase not in ("fetching", "waiting"):
-        return f"{phase} {file}"
+        return {"asking": "asking for the next model", "done": f"{file} is there"}.get(
+            str(phase), f"checking {file}"
+        )
     parts = [f"fetching {file}"]
     if isinstance(done, int) and isinstance(total, int) and total > 0:
         parts.append(f"{100 * done // total} %")

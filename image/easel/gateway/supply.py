@@ -1,7 +1,7 @@
 """Brings the endpoints' `models:` into the store before anything that is paid for starts.
 
-By `easel.models sync` in a process of its own, one at a time for the whole team: a download of gigabytes must not
-fill the memory of a small machine, nor make the door slow, and what is wrong with one ends no other.
+By `easel.models sync` in a process of its own, one at a time for the whole team: a download of gigabytes must
+not fill the memory of a small machine, nor make the door slow, and what is wrong with one ends no other.
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ from easel.gateway.stock import Shelf, Stock, reason
 
 _log = structlog.get_logger("easel.supply")
 _KIND = "models"
-# What of an endpoint's `env` a source reads. The rest of it is for its replicas: here it could steer a process
-# that has the gateway's own rights.
+# What of an endpoint's `env` a source reads. The rest is for its replicas: here it could steer a process that
+# has the gateway's own rights.
 SOURCES = ("HF_TOKEN", "CIVITAI_TOKEN", "HF_ENDPOINT", "CIVITAI_ENDPOINT")
-# Between SIGTERM and SIGKILL: a journal is written through within a tenth of a second.
-_GRACE = 8.0
+# Between SIGTERM and SIGKILL: a journal is written through within a tenth of a second, and only a server that
+# never answers keeps the process longer.
+_GRACE = 4.0
 Given = Callable[[Endpoint], Awaitable[Mapping[str, str]]]
 
 
 class Supply:
     """Every endpoint's models.
 
-    `given` are variables for the sources, such as tokens, and may raise SupplyRefused; `changed` hears whose stock
-    may let it wake now.
+    `given` are variables for the sources, such as tokens, and may raise SupplyRefused; `changed` hears whose
+    stock may let it wake now.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Supply:
             self._news.set()
 
     def follow(self, endpoints: Mapping[str, Endpoint]) -> None:
-        """Take the lists as they are now. What is fetched for a list that is no more ends; it is kept to go on."""
+        """Take the lists as they are now. What is fetched for a list that is no more ends, and is kept."""
         now, before = time.monotonic(), self._endpoints
         self._endpoints = dict(endpoints)
         for name, endpoint in endpoints.items():
@@ -109,7 +110,9 @@ class Supply:
             if shelf is not None and (shelf.due or 0.0) <= now:
                 try:
                     await self._stock(shelf)
-                except Exception:  # one list that cannot be looked at must not keep the others back, nor itself
+                except (
+                    Exception
+                ):  # one list that cannot be looked at must not keep the others back, nor itself
                     _log.exception("cannot look after the models", endpoint=shelf.endpoint)
                     shelf.ended("the gateway made a mistake; its log says which", time.monotonic())
                 continue
@@ -126,21 +129,21 @@ class Supply:
 
     async def _stock(self, shelf: Shelf) -> None:
         """One attempt at one endpoint's list."""
-        name, mark = shelf.endpoint, shelf.mark
+        name, models = shelf.endpoint, shelf.models
         shelf.began()
         for other in self._shelves.values():
             if other is not shelf and other.due is not None:
                 other.behind(name)
         self._working = shelf
         try:
-            why = await self._attempt(shelf, mark, self._endpoints[name])
+            why = await self._attempt(shelf, models, self._endpoints[name])
         except SupplyRefused as error:
             why = str(error)
         except (OSError, ValueError) as error:  # a full disk, or an env no process can have
             why = f"fetching cannot be started: {error}"
         finally:
             self._working = self._process = None
-        if not self._wants(shelf, mark):
+        if not self._wants(shelf, models):
             return
         news = shelf.ended(why, time.monotonic())
         if news:
@@ -149,7 +152,7 @@ class Supply:
         self._remember()
         self._changed(name)
 
-    async def _attempt(self, shelf: Shelf, mark: str, endpoint: Endpoint) -> str:
+    async def _attempt(self, shelf: Shelf, models: Sequence[str], endpoint: Endpoint) -> str:
         """Run it to its end; what kept it from bringing all of the list, "" if nothing did."""
         given = await self._given(endpoint)
         own = {name: endpoint.env[name] for name in SOURCES if name in endpoint.env}
@@ -160,10 +163,10 @@ class Supply:
         )  # fmt: skip
         self._process = process
         try:
-            if not self._wants(shelf, mark):
+            if not self._wants(shelf, models):
                 return ""  # the list changed while the process was started
             async for line in process.lines():
-                record = _record(line)
+                record = _record(line) if self._wants(shelf, models) else None
                 if record is not None and (news := shelf.heard(record)):
                     self._events.add(endpoint.name, None, _KIND, news)
             code = await process.wait()
@@ -174,9 +177,9 @@ class Supply:
         said = reason(shelf.failed, len(shelf.models)) or shelf.refused
         return said or f"fetching {exit_words(code)}: {last_lines(log, 2) or 'without a word'}"
 
-    def _wants(self, shelf: Shelf, mark: str) -> bool:
+    def _wants(self, shelf: Shelf, models: Sequence[str]) -> bool:
         """Whether an attempt is still for the list that the endpoint has."""
-        return self._shelves.get(shelf.endpoint) is shelf and shelf.mark == mark
+        return self._shelves.get(shelf.endpoint) is shelf and shelf.models == models
 
     def _end_work_on(self, endpoint: str) -> None:
         working, process = self._working, self._process
@@ -188,7 +191,8 @@ class Supply:
     def _sync(self, endpoint: str) -> Sequence[str]:
         return [
             sys.executable, "-m", "easel.models", "sync", "--json", "--background",
-            "--config", str(self._home.config / f"{endpoint}.json"), "--store", str(self._home.root / "models"),
+            "--config", str(self._home.config / f"{endpoint}.json"),
+            "--store", str(self._home.root / "models"),
         ]  # fmt: skip
 
     def _remember(self) -> None:

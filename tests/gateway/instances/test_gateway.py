@@ -76,7 +76,9 @@ async def test_from_the_bucket_to_a_woken_instance(
             assert not {"authorization", "x-easel-pass", "x-easel-upstream"} & seen.keys()
         assert region.desired(stage.group) == 1
         assert (root / "models" / "Lora" / "style.safetensors").read_bytes() == LORA
-        assert list((root / "models" / ".easel").rglob("style.safetensors.json")), "with a record of where from"
+        assert list((root / "models" / ".easel").rglob("style.safetensors.json")), (
+            "with a record of where from"
+        )
         gateway = json.loads((root / "run" / "gateway.json").read_text())
         operator = {"Authorization": f"Bearer {gateway['token']}"}
 

@@ -1,4 +1,4 @@
-"""What the gateway on AWS gives the sources of models: tokens of Secrets Manager, and where it has no store."""
+"""What the gateway on AWS gives the sources of models: tokens of Secrets Manager, and a store to fetch to."""
 
 from __future__ import annotations
 
@@ -33,14 +33,17 @@ def endpoint(**named: str) -> Endpoint:
 
 
 def test_tokens_are_read_and_other_secrets_are_not(secrets: dict[str, str]) -> None:
-    """Only what a source asks for: the role could not read the rest. A newline at the end is none of a token."""
+    """Only what a source asks for: the role could not read the rest. A token ends without a newline."""
     named = endpoint(HF_TOKEN=secrets["hub"], DATABASE_URL="arn:aws:secretsmanager:us-east-1:1:secret:no")
     assert of_models(named, REGION) == {"AWS_DEFAULT_REGION": REGION, "HF_TOKEN": "hf_abc"}
 
 
 @pytest.mark.parametrize(
     ("which", "words"),
-    [("gone", r"secrets\.CIVITAI_TOKEN: .*gone-AbCdEf cannot be read"), ("bytes", "is binary: store it as text")],
+    [
+        ("gone", r"secrets\.CIVITAI_TOKEN: .*gone-AbCdEf cannot be read"),
+        ("bytes", "is binary: store it as text"),
+    ],
 )
 def test_a_token_that_cannot_be_read_is_named(secrets: dict[str, str], which: str, words: str) -> None:
     """Variable, ARN and AWS's reason; no part of a secret."""
@@ -50,7 +53,7 @@ def test_a_token_that_cannot_be_read_is_named(secrets: dict[str, str], which: st
 
 
 def test_without_the_store_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The host says why it could not be mounted. The gateway's own disk is for certificates, not for models."""
+    """The host says why it could not be mounted. The gateway's own disk is for certificates alone."""
     monkeypatch.setenv(NO_STORE, "cannot mount models from fs-1: access denied")
     with pytest.raises(SupplyRefused, match="cannot mount models from fs-1: access denied"):
         of_models(endpoint(), REGION)

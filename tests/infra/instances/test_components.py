@@ -130,7 +130,10 @@ def test_the_gateway_decrypts_the_secret_of_single_sign_on() -> None:
 
 def test_aws_own_key_is_no_key_to_name() -> None:
     """Neither by its alias nor by its id."""
-    for called, known in (("alias/aws/secretsmanager", {}), ("1-2", {"1-2": {"arn": KEY, "keyManager": "AWS"}})):
+    for called, known in (
+        ("alias/aws/secretsmanager", {}),
+        ("1-2", {"1-2": {"arn": KEY, "keyManager": "AWS"}}),
+    ):
         world = Aws(keys={OTHER: called}, aliases=known)
         graph = provision({"studio": {"shape": "gpu.t4", "secrets": {"K": OTHER}}}, world=world)
         assert not decrypts(graph, "easel-art-studio-replicas")
@@ -269,9 +272,7 @@ def test_a_host_may_do_what_its_scripts_ask_of_aws() -> None:
     assert len(calls) > 4
     may = granted(
         host_statements(
-            Host(
-                ACCOUNT, "art", "a", "arn:b", "arn:f", ["arn:p"], "arn:l", ["arn:r"], [Secret(OTHER)]
-            )
+            Host(ACCOUNT, "art", "a", "arn:b", "arn:f", ["arn:p"], "arn:l", ["arn:r"], [Secret(OTHER)])
         )
     )
     assert {action(*call) for call in calls} <= may

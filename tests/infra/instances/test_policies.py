@@ -212,7 +212,7 @@ def test_a_host_completes_the_hook_of_its_own_group_only() -> None:
 
 
 def test_a_host_reads_exactly_the_secrets_of_its_endpoint_and_no_model() -> None:
-    """Named one by one; an endpoint without any has no such statement at all. Models are in the store already."""
+    """Named one by one; an endpoint without any has no such statement. Models are in the store already."""
     secret = ACCOUNT.arn("secretsmanager", "secret:comfy/key-AbCdEf")
     named = host_statements(host(secrets=[Secret(secret)]))
     assert allowed(Request("secretsmanager:GetSecretValue", secret), named)
@@ -227,7 +227,9 @@ def supply(*models: str, **secrets: Secret) -> list[dict[str, Any]]:
 
 def test_a_gateway_reads_exactly_the_models_and_tokens_that_endpoints_name() -> None:
     """No other object of the bucket, no other secret of the endpoint; without models none at all."""
-    hub, other = (Secret(ACCOUNT.arn("secretsmanager", f"secret:art/{name}-AbCdEf")) for name in ("hub", "key"))
+    hub, other = (
+        Secret(ACCOUNT.arn("secretsmanager", f"secret:art/{name}-AbCdEf")) for name in ("hub", "key")
+    )
     models = ("s3://team/models/xl.safetensors", "hf://a/b/c")
     may = [*GATEWAY, *supply(*models, HF_TOKEN=hub, COMFY_KEY=other)]
     for action in ("s3:GetObject", "s3:GetObjectVersion"):
@@ -235,6 +237,8 @@ def test_a_gateway_reads_exactly_the_models_and_tokens_that_endpoints_name() -> 
         assert not allowed(Request(action, "arn:aws:s3:::team/models/xl.safetensors2"), may)
         assert not allowed(Request(action, "arn:aws:s3:::team/models/xl.safetensors"), GATEWAY)
     assert not allowed(Request("s3:PutObject", "arn:aws:s3:::team/models/xl.safetensors"), may)
+    typed = supply("s3://team/4x.safetensors#type=upscaler")
+    assert allowed(Request("s3:GetObject", "arn:aws:s3:::team/4x.safetensors"), typed)
     assert allowed(Request("secretsmanager:GetSecretValue", hub.arn), may)
     assert not allowed(Request("secretsmanager:GetSecretValue", other.arn), may)
     assert supply(HF_TOKEN=hub) == []
@@ -291,9 +295,13 @@ def test_a_host_decrypts_its_own_secrets_and_nothing_else_that_is_under_the_key(
 
 def test_in_china_secrets_manager_has_another_name() -> None:
     """A condition that never holds would keep every replica from starting."""
-    secret = Secret("arn:aws-cn:secretsmanager:cn-north-1:1:secret:x-AbCdEf", "arn:aws-cn:kms:cn-north-1:1:key/1")
+    secret = Secret(
+        "arn:aws-cn:secretsmanager:cn-north-1:1:secret:x-AbCdEf", "arn:aws-cn:kms:cn-north-1:1:key/1"
+    )
     (one,) = [each for each in host_statements(host(secrets=[secret])) if each["Sid"] == "DecryptOwnSecrets"]
-    assert one["Condition"]["StringEquals"]["kms:ViaService"] == ["secretsmanager.cn-north-1.amazonaws.com.cn"]
+    assert one["Condition"]["StringEquals"]["kms:ViaService"] == [
+        "secretsmanager.cn-north-1.amazonaws.com.cn"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -303,7 +311,8 @@ def test_a_key_with_signs_of_policies_names_itself_only(key: str) -> None:
     """`*` is a letter in S3 and everything in a policy."""
     address = f"s3://team/{key}"
     arn = object_arn("aws", address)
-    assert arn and arn.startswith("arn:aws:s3:::team/")
+    assert arn
+    assert arn.startswith("arn:aws:s3:::team/")
     named = supply(address)
     assert allowed(Request("s3:GetObject", f"arn:aws:s3:::team/{key}", {"aws:username": "x"}), named)
     for other in ("aXXb.safetensors", "x.safetensors", "aXb"):
@@ -348,7 +357,9 @@ NO_CALLS = {
 
 
 @pytest.mark.parametrize(
-    "statements", [GATEWAY, STUDIO, supply_statements(ACCOUNT, ["s3://b/k"], {})], ids=["gateway", "host", "supply"]
+    "statements",
+    [GATEWAY, STUDIO, supply_statements(ACCOUNT, ["s3://b/k"], {})],
+    ids=["gateway", "host", "supply"],
 )
 def test_policies_are_as_narrow_as_aws_lets_them_be(statements: list[dict[str, Any]]) -> None:
     """No action but whole ones that exist; no resource `*` but where it is said why; each statement once."""

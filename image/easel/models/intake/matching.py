@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,14 +17,17 @@ from easel.models.model_file import ModelFile
 from easel.models.source_errors import BadAddress, Interrupted
 from easel.models.store import Store
 
+# The end of an address that says what the file is, where the file itself does not: "#type=upscaler". No
+# source is told of it.
+_TYPED = re.compile(r"#type=([^#&]*)$")
 # What `easel up` puts there itself.
 _OURS = "easel-starter"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one model, as soon as it is known. `name` is the file's, or of one that failed the address
-    as people may read it; `why` is said of those that failed."""
+    """What became of one model, as soon as it is known. `name` is the file's, or of one that failed the
+    address as people may read it; `why` is said of those that failed."""
 
     what: Literal["there", "came", "failed", "removed"]
     name: str
@@ -63,7 +67,7 @@ def sync(
     failed: list[tuple[str, ModelError]] = []
     for address in dict.fromkeys(addresses):
         try:
-            one = intake.add(Wish(address))
+            one = intake.add(_wish(address))
         except Interrupted:
             raise
         except ModelError as error:
@@ -87,6 +91,20 @@ def sync(
                 removed.append(file)
                 told(Outcome("removed", file.name))
     return Synced(tuple(there), tuple(added), tuple(removed), tuple(failed))
+
+
+def _wish(address: str) -> Wish:
+    """What a line of the list asks for. Raises BadAddress."""
+    found = _TYPED.search(address)
+    if found is None:
+        return Wish(address)
+    kinds = {kind.name.lower(): kind for kind in Kind}
+    if found[1] not in kinds:
+        raise BadAddress(
+            found[0][:100],
+            f"is no type of model at the end of an address: write #type= and one of {', '.join(kinds)}",
+        )
+    return Wish(address[: found.start()], kinds[found[1]])
 
 
 def listed(config: Path) -> list[str]:

@@ -141,7 +141,10 @@ def test_from_power_on_to_an_open_door(host: Machine) -> None:
 @pytest.mark.parametrize(
     ("broken", "why"),
     [
-        ({"mount.efs": {"says": "mount.nfs4: access denied by server"}}, "mount.nfs4: access denied by server"),
+        (
+            {"mount.efs": {"says": "mount.nfs4: access denied by server"}},
+            "mount.nfs4: access denied by server",
+        ),
         ({}, "the configuration names no file system"),
     ],
 )

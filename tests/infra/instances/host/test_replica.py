@@ -405,7 +405,7 @@ def test_an_own_registrys_credential_comes_from_its_secret(host: Machine) -> Non
 
 
 def test_a_host_fetches_no_model_and_places_the_starter_in_an_empty_store_only(host: Machine) -> None:
-    """The gateway brought them before this instance was paid for; a store with anything in it gets no starter."""
+    """The gateway brought them before this instance was paid for; only an empty store gets the starter."""
     config = copy.deepcopy(CONFIG)
     config["models"] = ["s3://team-models/turtle.safetensors", "hf://org/repo/x.safetensors"]
     write(host, config)
