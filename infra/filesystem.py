@@ -36,8 +36,8 @@ class FilesystemArgs:
 class Filesystem(pulumi.ComponentResource):
     """EFS: encrypted, elastic, backed up, kept when the stack goes, adopted again by `storage.existing`.
 
-    Raises NoFilesystem when the one to adopt is missing, not encrypted, in one zone only, or mounted in another
-    VPC.
+    Raises NoFilesystem when the one to adopt is missing, not encrypted, in one zone only, or mounted in
+    another VPC.
     """
 
     id: pulumi.Output[str]
@@ -138,9 +138,9 @@ class Filesystem(pulumi.ComponentResource):
             )
         if found.availability_zone_name:
             raise NoFilesystem(
-                f"{where}: {existing} is a One Zone file system, of {found.availability_zone_name} alone: replicas "
-                "in another zone could not mount it. Leave existing out for a new file system, and copy the "
-                "files with AWS DataSync"
+                f"{where}: {existing} is a One Zone file system, of {found.availability_zone_name} alone: "
+                "replicas in another zone could not mount it. Leave existing out for a new file system, and "
+                "copy the files with AWS DataSync"
             )
         if found.throughput_mode != "elastic":
             pulumi.log.warn(
@@ -157,10 +157,10 @@ class Filesystem(pulumi.ComponentResource):
         if elsewhere:
             ids = ", ".join(one.id for one in there if one.vpc_id in elsewhere)
             raise NoFilesystem(
-                f"easel:team.storage.existing: {existing} has mount targets ({ids}) in {elsewhere[0]}, and AWS "
-                f"lets a file system be mounted in one VPC only. Live there, with `network: {{vpc: "
-                f"{elsewhere[0]}}}` in easel:team, or delete them: `aws efs delete-mount-target "
-                "--mount-target-id …`"
+                f"easel:team.storage.existing: {existing} has mount targets ({ids}) in {elsewhere[0]}, and "
+                "AWS lets a file system be mounted in one VPC only. Live there, with "
+                f"`network: {{vpc: {elsewhere[0]}}}` in easel:team, or delete them: "
+                "`aws efs delete-mount-target --mount-target-id …`"
             )
         return there
 

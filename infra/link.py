@@ -40,7 +40,7 @@ def token_provider() -> ResourceProvider:
 
 @cache
 def _pickled() -> str:
-    """The provider as the engine gets it, once for all links: dill's walk took a tenth of the program's time."""
+    """The provider as the engine gets it, once for all links: dill walks the class each time."""
     return str(serialize_provider(token_provider()))
 
 

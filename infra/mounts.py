@@ -38,9 +38,7 @@ def mounted(file_system_id: str, tags: Tags, parent: pulumi.Resource) -> list[Mo
     ours = [aws.ec2.GetSecurityGroupsFilterArgs(name=f"tag:{STACK}", values=[tags.stack])]
     own = set(aws.ec2.get_security_groups(filters=ours, opts=opts).ids)
     # `EFS mount target for fs-… (fsmt-…)`, or as the API's reference has it the other way round.
-    of_files = [
-        aws.ec2.GetNetworkInterfacesFilterArgs(name="description", values=[f"*{file_system_id}*"])
-    ]
+    of_files = [aws.ec2.GetNetworkInterfacesFilterArgs(name="description", values=[f"*{file_system_id}*"])]
     found = []
     for interface_id in aws.ec2.get_network_interfaces(filters=of_files, opts=opts).ids:
         interface = aws.ec2.get_network_interface(id=interface_id, opts=opts)

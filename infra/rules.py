@@ -44,7 +44,7 @@ def _members(team: Team) -> Iterator[Fault]:
     if members and members.verified_by == "xms_edov" and not ENTRA_TENANT.fullmatch(members.issuer):
         yield Fault(
             (*TEAM, "members", "verified_by"),
-            "xms_edov is a claim of Microsoft Entra's, and counts from one tenant only: write its own issuer, "
+            "xms_edov is a claim of Microsoft Entra, and counts from one tenant only: write its own issuer, "
             "https://login.microsoftonline.com/<the tenant's id>/v2.0, not common or organizations",
             frozenset({"members"}),
         )

@@ -72,21 +72,21 @@ class Vault:
         if _KEY.fullmatch(key):
             return key
         try:
-            found = aws.kms.get_key(
-                key_id=key, region=region, opts=pulumi.InvokeOptions(parent=self._parent)
-            )
+            found = aws.kms.get_key(key_id=key, region=region, opts=pulumi.InvokeOptions(parent=self._parent))
         except Exception as error:
             # As above: no type, whatever is wrong.
             raise NoKey(
-                f"{where}: {secret} is encrypted with {key}, and that key cannot be looked at: {error}. Whoever "
-                "runs pulumi needs kms:DescribeKey on it, or encrypt the secret with a key that is there"
+                f"{where}: {secret} is encrypted with {key}, and that key cannot be looked at: {error}. "
+                "Whoever runs pulumi needs kms:DescribeKey on it; or encrypt the secret with one that is there"
             ) from None
         return None if found.key_manager == "AWS" else found.arn
 
 
 def _missing(at: str, by_arn: bool) -> str:
     if by_arn:
-        return f"Secrets Manager has no secret {at}: it must be the whole ARN, with the six letters at its end"
+        return (
+            f"Secrets Manager has no secret {at}: it must be the whole ARN, with the six letters at its end"
+        )
     return (
         f"Secrets Manager has no secret {at} in this region. `aws secretsmanager create-secret --name {at}` "
         "makes it, or give an ARN"

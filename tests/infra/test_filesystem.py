@@ -185,7 +185,7 @@ def test_the_other_way_to_describe_a_mount_target_counts_too() -> None:
 
 
 def test_a_mount_target_of_others_lets_the_team_in_by_a_rule_in_its_group() -> None:
-    """Else replicas would hang at mounting. Its own groups are left as they are, and one rule each will do."""
+    """Else replicas would hang at mounting. Its own groups are left as they are; one rule each will do."""
     there = {
         "eni-1": interface("us-east-1b", "sg-theirs", "sg-zzz"),
         "eni-2": interface("us-east-1c", "sg-theirs"),
@@ -217,7 +217,9 @@ def test_a_file_system_that_is_mounted_in_another_vpc_is_refused(vpc: str | None
     public = [{"cidrBlock": "0.0.0.0/0", "gatewayId": "igw-1"}]
     known.route_tables = [{"id": "main", "routes": public, "associations": [{"main": True}]}]
     team = EXISTING | ({"network": {"vpc": vpc}} if vpc else {})
-    with pytest.raises(pulumi.RunError, match=r"fsmt-0a1b2c3d.*vpc: vpc-0fedcba9876543210.*delete-mount-target"):
+    with pytest.raises(
+        pulumi.RunError, match=r"fsmt-0a1b2c3d.*vpc: vpc-0fedcba9876543210.*delete-mount-target"
+    ):
         provision(ONE, team, world=known)
 
 

@@ -64,7 +64,7 @@ def test_the_engine_makes_tokens_in_a_process_that_knows_nothing_of_easel() -> N
 
 
 def test_a_link_is_registered_as_pulumis_own_dynamic_resource() -> None:
-    """By the type that the engine takes to its process for Python's providers, with the provider, as a secret."""
+    """By the type that the engine takes to its process for Python's providers, with it as a secret."""
     studio, console = (
         node for node in provision({"studio": {"shape": "gpu.t4"}}).nodes if node.short == "Token"
     )

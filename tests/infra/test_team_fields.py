@@ -83,7 +83,11 @@ PEM = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmg\nAwIBAgIQ==\n-----END CERTIFICA
         ({"directory": "https://ca.example.com/dir?x=1"}, "directory", "without a query"),
         ({"root": PEM}, "directory", "is missing"),
         ({"directory": "https://ca/dir", "root": "/etc/ssl/root.pem"}, "root", "is not a certificate in PEM"),
-        ({"directory": "https://ca/dir", "root": PEM + "-----BEGIN PRIVATE KEY-----"}, "root", "is not a certificate"),
+        (
+            {"directory": "https://ca/dir", "root": PEM + "-----BEGIN PRIVATE KEY-----"},
+            "root",
+            "is not a certificate",
+        ),
     ],
 )
 def test_an_authority_that_cannot_be_is_refused(
@@ -99,9 +103,9 @@ def test_an_authority_of_ones_own_is_told_to_the_gateway(tmp_path: Path) -> None
     """With its root where machines do not know it; a team that says nothing is told nothing."""
     acme = {"directory": "https://ca.example.com:443/acme/acme/directory", "root": PEM * 2}
     spec = stack(tmp_path, ONE, TEAM | {"acme": acme})
-    said = team_on_instances(spec, "us-east-1", "console.art.example.com", "h", "image")["acme"]
+    said = team_on_instances(spec, "us-east-1", "console.art.example.com", "h", "image", {})["acme"]
     assert said == {"email": None, **acme}
-    plain = team_on_instances(stack(tmp_path, ONE), "us-east-1", "c", "h", "image")["acme"]
+    plain = team_on_instances(stack(tmp_path, ONE), "us-east-1", "c", "h", "image", {})["acme"]
     assert plain == {"email": None}
 
 

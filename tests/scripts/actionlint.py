@@ -1,4 +1,4 @@
-"""actionlint, which knows GitHub's rules for workflows: from PATH, or built once by Go into `.easel/tools`."""
+"""actionlint, which knows GitHub's rules for workflows: from PATH, or built once by Go, below `.easel`."""
 
 from __future__ import annotations
 

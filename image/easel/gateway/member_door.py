@@ -24,9 +24,9 @@ _LONGEST_QUERY = 16 * 1024
 class MemberDoor:
     """Answers what Caddy passes of `/easel/member`, `/easel/member/callback` and `/easel/signout`.
 
-    `url` gives the public address of an endpoint or the console. The provider knows one address of the team's,
-    the console's: the answer for an endpoint is sent on there, where the browser has the cookie that it was begun
-    with. So the code travels once more, within the team's hosts; without that cookie it is worth nothing.
+    `url` gives the public address of an endpoint or the console. The provider knows one address of the team,
+    the console's: an endpoint's answer is sent on to it, where the browser has the cookie that it began with.
+    So the code travels once more, within the team's hosts; without that cookie it is worth nothing.
     """
 
     def __init__(self, identity: Identity, sign_on: SignOn, url: Callable[[str], str]) -> None:

@@ -18,7 +18,7 @@ from easel.gateway.errors import SignOnFailed, provider_failed
 _PLAIN = re.compile(r"[A-Za-z0-9._+'=~-]{1,64}")
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-# The issuer of one tenant of Microsoft Entra's. Those of `common` and `organizations` vouch for any tenant, and
+# The issuer of one tenant of Microsoft Entra. Those of `common` and `organizations` vouch for any tenant, and
 # who runs one says what addresses its people have.
 _TENANT = re.compile(
     r"https://login\.(microsoftonline\.com|microsoftonline\.us|partner\.microsoftonline\.cn)"
@@ -51,8 +51,8 @@ class Members(BaseModel):
     client_secret: Annotated[str, Field(max_length=600, pattern=r"^[A-Za-z0-9/_+=.@:-]+$")] | None = None
     domains: Annotated[tuple[MailDomain, ...], Field(min_length=1)]
     verified_by: Literal["email_verified", "xms_edov"] = "email_verified"
-    """The claim that says an address is its owner's. Microsoft Entra has no `email_verified`; its `xms_edov` says
-    that the tenant has proved to own the address's domain."""
+    """The claim that says an address is its owner's. Microsoft Entra has no `email_verified`; its `xms_edov`
+    says that the tenant has proved to own the address's domain."""
 
     @field_validator("issuer")
     @classmethod
@@ -78,8 +78,8 @@ class Members(BaseModel):
 
     @property
     def fingerprint(self) -> str:
-        """Changes when sessions that were begun before must end: with the provider, the client, the domains or
-        what counts as verified."""
+        """Changes when sessions that were begun before must end: with the provider, the client, the domains
+        or what counts as verified."""
         parts: list[object] = [self.issuer, self.client_id, sorted(self.domains)]
         if self.verified_by != "email_verified":
             parts.append(self.verified_by)
@@ -126,8 +126,8 @@ class Members(BaseModel):
             # Whoever set it up has to mend it, and nobody gets in before.
             raise provider_failed(
                 self.provider,
-                f"single sign-on: the ID token has no {self.verified_by}: Microsoft Entra needs the optional claims "
-                "email and xms_edov in the application's ID token, and members.verified_by: xms_edov "
+                f"single sign-on: the ID token has no {self.verified_by}: Microsoft Entra needs the optional "
+                "claims email and xms_edov in the application's ID token, and members.verified_by: xms_edov "
                 "(docs/how-to/sign-on.md)",
             )
         if self.verified_by == "email_verified":

@@ -93,8 +93,8 @@ class SignOn:
             raise self._heard(endpoint, error) from None
 
     def begun_at(self, query: Mapping[str, Sequence[str]]) -> str:
-        """The endpoint that the provider's answer is for. Raises SignOnFailed for what is no answer to a sign-in
-        of ours."""
+        """The endpoint that the provider's answer is for. Raises SignOnFailed for what is no answer to a
+        sign-in of ours."""
         members = self._members()
         try:
             return self._journeys.begun_at(_answer(query).get("state", ""), members.fingerprint)

@@ -209,7 +209,7 @@ def test_the_console_sends_an_answer_on_to_where_it_was_begun_and_nowhere_else(c
 
 
 def test_an_answer_for_an_endpoint_that_is_gone_leads_nowhere() -> None:
-    """An address that is not known any more is the console's own: it must not send itself round in circles."""
+    """An address that is not known any more is the console's own: it must not send itself in circles."""
     signed = SignOn("key", lambda: TEAM, None, None)  # type: ignore[arg-type]
     urls = {"studio": "https://studio.art.example.com/"}
     door = MemberDoor(None, signed, lambda name: urls.get(name, "https://console.art.example.com/"))  # type: ignore[arg-type]
@@ -229,11 +229,15 @@ def test_an_answer_for_an_endpoint_that_is_gone_leads_nowhere() -> None:
 
     onward = arrived("studio")
     assert onward.status_code == 303
-    assert onward.headers["location"].startswith("https://studio.art.example.com/easel/member/callback?state=")
+    assert onward.headers["location"].startswith(
+        "https://studio.art.example.com/easel/member/callback?state="
+    )
     assert arrived("gone").status_code == 404
 
 
-def test_an_answer_that_somebody_else_catches_is_worth_nothing(club: House, provider: IdentityProvider) -> None:
+def test_an_answer_that_somebody_else_catches_is_worth_nothing(
+    club: House, provider: IdentityProvider
+) -> None:
     """Seen on its way by the console, it counts in the browser alone that began: by cookie and by PKCE."""
     victim = person(club)
     way = answered(victim, club)

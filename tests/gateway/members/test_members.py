@@ -39,7 +39,9 @@ def test_a_member_signs_in_and_comes_where_they_wanted_to_go(club: House, provid
     assert len(asked["nonce"]) >= 40
     assert exchanged["how"] == "basic"
     assert len(exchanged["code_verifier"]) >= 43
-    assert asked["redirect_uri"] == exchanged["redirect_uri"] == club.url("console") + "/easel/member/callback"
+    assert (
+        asked["redirect_uri"] == exchanged["redirect_uri"] == club.url("console") + "/easel/member/callback"
+    )
     # Whoever reads the address learns neither nonce nor verifier from the state.
     body = asked["state"].split(".")[0]
     assert exchanged["code_verifier"].encode() not in base64.urlsafe_b64decode(body + "==")

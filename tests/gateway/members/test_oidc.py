@@ -347,16 +347,23 @@ TENANT = "https://login.microsoftonline.com/0f1e2d3c-0000-4000-8000-0123456789ab
 def entra(**settings: Any) -> Members:
     """A tenant of Microsoft's."""
     return Members.model_validate(
-        {"issuer": TENANT, "client_id": "c", "domains": ["example.com"], "verified_by": "xms_edov", **settings}
+        {
+            "issuer": TENANT,
+            "client_id": "c",
+            "domains": ["example.com"],
+            "verified_by": "xms_edov",
+            **settings,
+        }
     )
 
 
 @pytest.mark.parametrize(("said", "counts"), [
     (True, True), ("1", True), ("true", True),
-    (False, False), ("0", False), ("false", False), ("True", False), (1, False), (0, False), ([True], False), ("", False),
+    (False, False), ("0", False), ("false", False), ("True", False), (1, False), (0, False), ([True], False),
+    ("", False),
 ])  # fmt: skip
 def test_entra_vouches_by_xms_edov(said: object, counts: bool) -> None:
-    """As Microsoft writes it, and nothing that only looks like it; its email_verified would count for nothing."""
+    """As Microsoft writes it, and nothing that only looks like it; an email_verified counts for nothing."""
     claims = {"sub": "x", "email": "ann@example.com", "xms_edov": said, "email_verified": True}
     if counts:
         assert entra().name(claims) == "ann@example.com"
@@ -393,7 +400,7 @@ def test_a_tenant_that_does_not_vouch_is_told_to_who_can_mend_it(verified_by: st
     ],
 )
 def test_xms_edov_counts_from_one_tenant_only(issuer: str) -> None:
-    """Whoever runs a tenant says what addresses its people have: everybody's tenant would vouch for anybody."""
+    """Whoever runs a tenant says what addresses its people have: anybody's would vouch for anybody."""
     with pytest.raises(ValueError, match="one Microsoft Entra tenant only"):
         entra(issuer=issuer)
 

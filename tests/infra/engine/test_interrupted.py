@@ -1,4 +1,4 @@
-"""Ctrl-C during a bake, under Pulumi's real engine: never two builds of one content, and a state that goes on."""
+"""Ctrl-C during a bake, under Pulumi's real engine: never two builds of one content, a state that goes on."""
 
 import itertools
 import time
@@ -75,7 +75,7 @@ def test_one_ctrl_c_waits_for_the_build_once(
 def test_a_second_ctrl_c_leaves_the_build_to_the_next_up(
     pulumi: Engine, builder: Cloud, baking: tuple[str, Running]
 ) -> None:
-    """At once, whatever the build does; it goes on at AWS and is found again by its content, not built twice."""
+    """At once, whatever the build does; it goes on at AWS and is found by its content, not built twice."""
     stack, running = baking
     started = builds(builder)
     running.interrupt()
