@@ -63,8 +63,8 @@ class Members(Section):
     )
     verified_by: Literal["email_verified", "xms_edov"] = Field(
         default="email_verified",
-        description="The claim that says an address is its owner's: email_verified as the standard has it, or "
-        "xms_edov of a Microsoft Entra tenant, which sends no email_verified.",
+        description="The claim that says an address is its owner's: email_verified, or xms_edov of a "
+        "Microsoft Entra tenant, which sends no email_verified.",
     )
 
 
@@ -112,7 +112,8 @@ class TeamStorage(Section):
     )
     quota: Quota | None = Field(
         default=None,
-        description="What the team's models may take, such as 500GB; uploads beyond it are refused.",
+        description="What the team's models may take, such as 500GB; uploads and downloads beyond it are "
+        "refused.",
     )
 
 
