@@ -219,7 +219,7 @@ def test_docker_itself_understands_what_it_is_asked(tmp_path: Path) -> None:
     (run / "cache").write_text("/cache")
     program = (HOST / "container.py").read_text().replace('"/run/easel"', repr(str(run)))
     done = subprocess.run(
-        [sys.executable, "-c", program, "serve", "10.0.0.7", "i-0"], capture_output=True, text=True,
+        [sys.executable, "-c", program, "10.0.0.7", "i-0"], capture_output=True, text=True,
         env={"PATH": str(Path(docker).parent), "AWS_DEFAULT_REGION": "r", "LOG_GROUP": "g", "DOCKER_HOST": f"unix://{tmp_path}/none"},
     )  # fmt: skip
     assert "Cannot connect to the Docker daemon" in done.stderr, done.stderr
