@@ -63,8 +63,8 @@ class Members(Section):
     )
     verified_by: Literal["email_verified", "xms_edov"] = Field(
         default="email_verified",
-        description="The claim that says an address is its owner's: email_verified, or xms_edov of a "
-        "Microsoft Entra tenant, which sends no email_verified.",
+        description="The claim that an address is its owner's: email_verified, or xms_edov of a Microsoft "
+        "Entra tenant.",
     )
 
 

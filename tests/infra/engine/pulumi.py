@@ -26,7 +26,7 @@ from tests.infra.engine.provider import VERSION
 
 ROOT = Path(__file__).resolve().parents[3]
 COPIED = ("Pulumi.yaml", "pyproject.toml", "image", "infra", "scripts", "stacks")
-FOREIGN = ("PULUMI_", "AWS_", "EASEL_", "VIRTUAL_ENV", "PYTHONPATH")
+FOREIGN = ("PULUMI_", "AWS_", "EASEL_", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 """Settings of whoever runs the tests, which the runs must not see."""
 CLOSED = "http://127.0.0.1:9"
 
@@ -176,6 +176,8 @@ def engine(folder: Path, account: str, aws: str) -> Engine:
             "HTTP_PROXY": CLOSED,
             "HTTPS_PROXY": CLOSED,
             "NO_PROXY": "127.0.0.1,localhost",
+            # As pip leaves it: pulumi-aws without bytecode takes each `pulumi` ten seconds.
+            "PYTHONPYCACHEPREFIX": str(ROOT / ".easel" / "tests" / "bytecode"),
         },
     )
 
