@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import io
+import json
 import os
 import time
 import tracemalloc
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from easel.models import CutShort, FileError, LyingHeader, MissingFile, NotSafetensors, read_header
-from easel.models.header import HEADER_LIMIT
+from easel.models.header import HEADER_LIMIT, read_header_from
+from easel.models.header_table import read_table
 from tests.models.files import describe, raw, sparse
 
 GOOD = describe({"a": (2, 3), "b": (4,), "empty": (0, 7), "scalar": ()}, metadata={"format": "pt"})
@@ -134,7 +138,7 @@ def test_cut_within_the_header(tmp_path: Path, size: int) -> None:
         (entry(shape=[True, 6]), bytes(12), "no shape"),
         (entry(shape="23"), bytes(12), "no shape"),
         (entry(shape=[1] * 100), bytes(12), "100 dimensions"),
-        (entry(shape=[2**62] * 60), bytes(12), "larger than any file"),
+        (entry(shape=[2**62] * 16), bytes(12), "larger than any file"),
         (entry(data_offsets=[0]), bytes(12), "no place"),
         (entry(data_offsets=[12, 0]), bytes(12), "takes -12 bytes"),
         (entry(data_offsets=[-12, 0]), bytes(12), "no place"),
@@ -250,3 +254,145 @@ def test_reads_the_header_only(tmp_path: Path) -> None:
     began = time.perf_counter()
     assert len(read_header(path).tensors) == 3_450
     assert time.perf_counter() - began < 2
+
+
+PLACE = b'"dtype":"U8","shape":[0],"data_offsets":[0,0]'
+EMOJI = "\U0001f600".encode()
+
+
+def members(size: int, pattern: bytes) -> bytes:
+    """A table of about `size` bytes, of members that differ in their number."""
+    count = size // (len(pattern) + 4)
+    return b"{" + b",".join(pattern % number for number in range(count)) + b"}"
+
+
+def noted(notes: bytes) -> bytes:
+    return b'{"__metadata__":' + notes + b',"a":{' + PLACE + b"}}"
+
+
+MONSTERS: dict[str, Callable[[int], bytes]] = {
+    "lists": lambda size: b'{"a":[' + b"[]," * (size // 3) + b"[]]}",
+    "tables": lambda size: b'{"a":[' + b"{}," * (size // 3) + b"{}]}",
+    "nests": lambda size: b'{"a":' + b"[" * size,
+    "tables in tables": lambda size: b'{"a":' * (size // 5),
+    "numbers": lambda size: b'{"a":[' + b"1e9," * (size // 4) + b"1]}",
+    "digits": lambda size: b'{"a":' + b"9" * size + b"}",
+    "empty tensors": lambda size: members(size, b'"%07d":{' + PLACE + b"}"),
+    "long names": lambda size: members(size, b'"%07d' + EMOJI + b"n" * 4000 + b'":{' + PLACE + b"}"),
+    "one name": lambda size: b'{"' + b"n" * size + b'":{' + PLACE + b"}}",
+    "escapes": lambda size: b'{"' + b"\\n" * (size // 2) + b'":{}}',
+    "notes": lambda size: noted(members(size, b'"%07d":"x"')),
+    "a long note": lambda size: noted(b'{"a":"' + b"\\u0061" * (size // 6) + EMOJI + b'"}'),
+    "spaces": lambda size: b'{"a":{' + PLACE + b"}" + b" " * size + b"}",
+    "many dimensions": lambda size: members(
+        size, b'"%07d":{"dtype":"U8","shape":[0' + b",4611686018427387904" * 15 + b'],"data_offsets":[0,0]}'
+    ),
+}
+"""Headers that a JSON reader would make much more of than their bytes, by what they are full of."""
+
+
+@pytest.mark.parametrize(
+    ("size", "most"),
+    [
+        (12_000_000, 112_000_000),
+        # As long as the format allows.
+        pytest.param(HEADER_LIMIT - 1_000_000, 200_000_000, marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.parametrize("what", MONSTERS)
+def test_no_header_takes_much_memory(tmp_path: Path, what: str, size: int, most: int) -> None:
+    """Full of what a JSON reader makes lists of: its own bytes, and at most 100 MB beside them."""
+    text = MONSTERS[what](size)
+    assert size // 2 < len(text) <= HEADER_LIMIT
+    path = raw(tmp_path / "monster.safetensors", text)
+    del text
+    tracemalloc.start()
+    try:
+        with suppress(FileError):
+            read_header(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        path.unlink()
+    assert peak < most
+
+
+class Fenced(io.BytesIO):
+    """A file that is longer than it is said to be: who reads behind that fails the test."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content + b"behind the end" * 100)
+        self._end = len(content)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        assert size is not None
+        assert 0 <= size <= self._end - self.tell(), "read past the end"
+        return super().read(size)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    start=st.binary(max_size=12), rest=st.binary(max_size=60), length=st.none() | st.integers(0, 2**64 - 1)
+)
+def test_nothing_is_read_past_the_end(start: bytes, rest: bytes, length: int | None) -> None:
+    """Whatever the first bytes claim, only bytes of the file are asked for."""
+    content = (start if length is None else length.to_bytes(8, "little")) + rest
+    with suppress(FileError):
+        read_header_from(Fenced(content), len(content), "x")
+
+
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    table=st.dictionaries(st.text(max_size=6), PLAIN),
+    notes=st.none() | st.dictionaries(st.text(max_size=6), st.text(max_size=30), max_size=4),
+    indent=st.none() | st.integers(0, 3),
+    plain=st.booleans(),
+)
+def test_agrees_with_a_json_reader(
+    table: dict[str, Any], notes: dict[str, str] | None, indent: int | None, plain: bool
+) -> None:
+    """Piece by piece, the same names, descriptions and notes come out as a JSON reader finds."""
+    text = json.dumps({**table, "__metadata__": notes}, indent=indent, ensure_ascii=plain).encode()
+    found: dict[str, object] = {}
+    assert read_table(text, found.__setitem__) == (notes or {})
+    assert found == json.loads(json.dumps(table))
+
+
+@pytest.mark.parametrize(
+    ("text", "metadata"),
+    [
+        (b"{}", {}),
+        (b"{ } ", {}),
+        (b'{"__metadata__": null}', {}),
+        (b'{"__metadata__": {}}', {}),
+        (b'{"__metadata__": {"a": "", "b": "\\u00e9\\"{}"}}   ', {"a": "", "b": 'é"{}'}),
+    ],
+)
+def test_what_a_header_may_look_like(text: bytes, metadata: dict[str, str]) -> None:
+    """Spaces, none, braces and quotes within texts."""
+    assert read_table(text, lambda name, value: pytest.fail(name)) == metadata
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"[]", b"{", b'{"a"', b'{"a":', b'{"a":{}', b'{"a":{}}}', b'{"a":{},}', b"{,}", b'{"a" {}}',
+     b'{"a":{}"b":{}}',
+     b'{"__metadata__":{"a":"b",}}', b'{"__metadata__":{"a":"b"', b'{"__metadata__":{"a":1}}', b'{"a":{}} x',
+     b'{"__metadata__":{"a":"x\n"}}', b'{"__metadata__":{},"__metadata__":{}}', b'{"a\n":{}}', b"{'a':{}}",
+     b'{"__metadata__":{"a":"x","a":"y"}}', b'{"a":{"b":1,"b":2}}', b'{"a\\x":{}}'],
+)  # fmt: skip
+def test_what_it_may_not(text: bytes) -> None:
+    """What no JSON reader takes is not taken here either, nor a name that occurs twice."""
+    with pytest.raises(ValueError, match=r"."):
+        read_table(text, lambda name, value: None)

@@ -7,7 +7,6 @@ or read at will. The format: https://github.com/huggingface/safetensors#format.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -18,10 +17,13 @@ from typing import BinaryIO, NoReturn
 
 from easel.models.disguise import disguise
 from easel.models.errors import CutShort, LyingHeader, MissingFile, NotSafetensors
+from easel.models.header_table import NotText, read_table
 
 # The format's own limit. It is compared with the file's size before a byte of the header is read.
 HEADER_LIMIT = 100_000_000
 
+# Weights of convolutions over video have five.
+_MOST_DIMENSIONS = 16
 # Bits of one element, by the format's names.
 DTYPE_BITS: Mapping[str, int] = MappingProxyType(
     {
@@ -93,10 +95,10 @@ def read_header_from(file: BinaryIO, size: int, name: str) -> Header:
 
 
 def _read(file: BinaryIO, size: int, name: str) -> Header:
-    start = file.read(9)
+    start = file.read(min(9, size))
     length = int.from_bytes(start[:8], "little")
     if len(start) < 9 or length > HEADER_LIMIT or start[8:9] != b"{":
-        looks = disguise(start + file.read(1015), size)
+        looks = disguise(start + file.read(max(0, min(1024, size) - len(start))), size)
         if looks is not None:
             raise NotSafetensors(name, looks)
         if len(start) < 9:
@@ -105,45 +107,47 @@ def _read(file: BinaryIO, size: int, name: str) -> Header:
                                    "download the .safetensors file of the model")  # fmt: skip
     if 8 + length > size:
         raise CutShort(name, size, None)
-    rest = file.read(length - 1)
-    if len(rest) != length - 1:
+    # Again from its first byte: put together, a hundred megabytes would be there twice.
+    file.seek(-1, os.SEEK_CUR)
+    text = file.read(length)
+    if len(text) != length:
         raise CutShort(name, size, None)
-    entries, metadata = _parse(start[8:9] + rest, name)
+    entries, metadata = _parse(text, 8 + length, name)
+    del text
     tensors = _check(entries, 8 + length, size, name)
     return Header(MappingProxyType(tensors), MappingProxyType(metadata), 8 + length, size)
 
 
-def _parse(text: bytes, name: str) -> tuple[dict[str, object], dict[str, str]]:
-    """The JSON of the header, split into tensors and metadata."""
+def _parse(text: bytes, start: int, name: str) -> tuple[dict[str, TensorInfo], dict[str, str]]:
+    """Tensors and metadata of the header whose weights begin at `start`."""
+    found: dict[str, TensorInfo] = {}
+    faults: list[LyingHeader] = []
 
-    def no_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise ValueError("a name occurs twice")
-        return found
-
-    def no_constant(value: str) -> NoReturn:
-        raise ValueError(f"{value} is no number here")
+    def take(key: str, value: object) -> None:
+        if faults:
+            return  # the first is enough, but a text that is damaged further on is said to be that
+        try:
+            found[key] = _entry(key, value, start, name)
+        except LyingHeader as fault:
+            faults.append(fault)
 
     try:
-        found = json.loads(text.decode(), object_pairs_hook=no_twins, parse_constant=no_constant)
-    except (ValueError, RecursionError) as error:
+        metadata = read_table(text, take)
+    except NotText:
+        raise LyingHeader(
+            name, "the header's metadata is not text; write the file again with the safetensors library"
+        ) from None
+    except ValueError as error:
         raise LyingHeader(
             name, f"the header is damaged ({_first_line(error)}); download the file again"
         ) from None
-    if not isinstance(found, dict):
-        raise LyingHeader(name, "the header is not a table of tensors; download the file again")
-    metadata = found.pop("__metadata__", None) or {}
-    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise LyingHeader(
-            name, "the header's metadata is not text; write the file again with the safetensors library"
-        )
+    if faults:
+        raise faults[0]
     return found, metadata
 
 
-def _check(entries: dict[str, object], start: int, size: int, name: str) -> dict[str, TensorInfo]:
-    """Every tensor, sane, in the order of the bytes, without a gap, an overlap or bytes left over."""
-    tensors = {key: _entry(key, value, start, name) for key, value in entries.items()}
+def _check(tensors: dict[str, TensorInfo], start: int, size: int, name: str) -> dict[str, TensorInfo]:
+    """Every tensor in the order of the bytes, without a gap, an overlap or bytes left over."""
     ordered = dict(sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].end)))
     position = start
     for key, tensor in ordered.items():
@@ -174,7 +178,7 @@ def _entry(key: str, value: object, start: int, name: str) -> TensorInfo:
         refuse("has no shape")
     if not isinstance(offsets, list) or len(offsets) != 2 or not all(_is_count(one) for one in offsets):
         refuse("has no place in the file")
-    if len(shape) > 64:
+    if len(shape) > _MOST_DIMENSIONS:
         refuse(f"has {len(shape)} dimensions")
     begin, end = offsets
     bits = math.prod(shape) * DTYPE_BITS[dtype]
@@ -185,7 +189,7 @@ def _entry(key: str, value: object, start: int, name: str) -> TensorInfo:
 
 
 def _is_count(value: object) -> bool:
-    # Bounded, so that a product of 64 of them stays a number that can be printed.
+    # Bounded, so that a product of them stays a number that can be printed.
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 

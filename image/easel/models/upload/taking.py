@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import os
 import time
 from contextlib import suppress
@@ -123,9 +122,10 @@ class Taking:
         sane = start[8:9] == b"{" and length <= HEADER_LIMIT + 8
         if sane and self._position < min(length, self.upload.length):
             return None
-        text = os.pread(self._file, length if sane else 1024, 0)
         try:
-            header = read_header_from(io.BytesIO(text), self.upload.length, self.upload.name)
+            # From the file: a header may have a hundred megabytes, and is not read twice into memory.
+            with open(self._journals.part(self.upload.id), "rb") as file:
+                header = read_header_from(file, self.upload.length, self.upload.name)
         except NotSafetensors:
             # Recognised by a kilobyte; a few bytes of anything would only be "unknown".
             if self._position < min(1024, self.upload.length):
