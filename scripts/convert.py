@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from scripts.quota import quota
 from scripts.settings import Failed, settings
 
 TYPES = {"checkpoint": "CHECKPOINT", "lora": "LORA", "vae": "VAE", "embedding": "EMBEDDING",
@@ -26,7 +27,8 @@ def command(file: Path, kind: str | None, folder: str, name: str) -> None:
 
     store = Store(settings().home / "models", hashing=False)
     try:
-        done = convert(file, store, kind=Kind[TYPES[kind]] if kind else None, folder=folder, name=name)
+        wanted = Kind[TYPES[kind]] if kind else None
+        done = convert(file, store, kind=wanted, folder=folder, name=name, quota=quota())
     except ModelError as error:
         raise Failed(str(error)) from None
     click.echo(f"{done.file.kind.folder}/{done.file.name} is in, {done.tensors} tensors  {done.sha256}")

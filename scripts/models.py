@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scripts.convert import command as convert
+from scripts.quota import quota
 from scripts.settings import Failed, Refusal, settings
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ def _intake(store: "Store") -> "Intake":
     return Intake(
         store,
         secrets=secrets_of(),
+        quota=quota(),
         effort=Effort(bandwidth=_bandwidth(os.environ.get("EASEL_BANDWIDTH", ""))),
         watcher=_Line(),
         stopped=stop.is_set,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from easel.models.lock import Lock
-from easel.models.records import Records
+from easel.models.records import Records, state_of
 
 ROOT = Path(__file__).resolve().parents[2]
 HOLD = """
@@ -193,7 +193,7 @@ def test_records_of_two_processes_are_all_kept(tmp_path: Path) -> None:
 
     def write(which: int) -> None:
         for path in paths[which::2]:
-            stores[which].put(path, path.stat(), sha256=f"{which}" * 64)
+            stores[which].put(path, state_of(path.stat()), sha256=f"{which}" * 64)
 
     threads = [threading.Thread(target=write, args=(which,)) for which in (0, 1)]
     for thread in threads:
@@ -201,5 +201,5 @@ def test_records_of_two_processes_are_all_kept(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     fresh = Records(tmp_path)
-    assert [fresh.get(path).sha256[0] for path in paths] == ["0", "1"] * 10
-    assert stores[0].get(paths[1]).sha256 == "1" * 64
+    assert [fresh.get(path, state_of(path.stat())).sha256[0] for path in paths] == ["0", "1"] * 10
+    assert stores[0].get(paths[1], state_of(paths[1].stat())).sha256 == "1" * 64

@@ -18,10 +18,12 @@ from easel.models.errors import (
 from easel.models.header import Header, TensorInfo, read_header
 from easel.models.index import INFO, Entry, preview_of, read_info
 from easel.models.kind import Kind, is_vae, small_kind
-from easel.models.model_file import ModelFile
+from easel.models.model_file import ModelFile, beside
+from easel.models.quota import OverQuota, Quota, quota_of
 from easel.models.records import Record
 from easel.models.sidecar import Sidecar, read_sidecar
 from easel.models.source_errors import (
+    Altered,
     Archived,
     BadAddress,
     BadName,
@@ -46,6 +48,7 @@ from easel.models.store import Store
 
 __all__ = [
     "INFO",
+    "Altered",
     "Architecture",
     "Archived",
     "BadAddress",
@@ -73,7 +76,9 @@ __all__ = [
     "NotSafetensors",
     "NotThere",
     "NotWritable",
+    "OverQuota",
     "Piece",
+    "Quota",
     "Record",
     "Sidecar",
     "SourceError",
@@ -86,6 +91,7 @@ __all__ = [
     "Unsafe",
     "WrongHash",
     "WrongKind",
+    "beside",
     "detect",
     "folder_state",
     "gigabytes",
@@ -95,6 +101,7 @@ __all__ = [
     "is_vae",
     "pieces_of",
     "preview_of",
+    "quota_of",
     "read_header",
     "read_info",
     "read_sidecar",

@@ -1,8 +1,8 @@
 """`python -m easel.models sync --config ENDPOINT.json --store DIR`: for containers and hosts, without torch.
 
 Prints one line for each model and a line of progress every few seconds, for logs; with `--json` every line is
-an object, for the program that reads them. Ends with 0 only when every listed model is whole; 1 if one failed;
-2 for a configuration that cannot be read; 130 when stopped.
+an object, for the program that reads them. Ends with 0 only when every listed model is whole; 1 if one
+failed; 2 for a configuration that cannot be read; 130 when stopped.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import structlog
 from easel.models.errors import ModelError
 from easel.models.fetch.transfer import Effort
 from easel.models.intake import Intake, Outcome, Phase, Progress, Synced, listed, sync
+from easel.models.quota import quota_in
 from easel.models.source_errors import BadAddress, Interrupted
 from easel.models.sources import secrets_of
 from easel.models.store import Store
@@ -70,9 +71,11 @@ def sync_command(
         voice.refused(str(error))
         sys.exit(2)
     store = Store(folder, hashing=False)
+    quotas = [quota for config in configs if (quota := quota_in(config)) is not None]
     intake = Intake(
         store,
         secrets=secrets,
+        quota=min(quotas, default=None),
         effort=Effort(bandwidth=bandwidth),
         watcher=voice.watch,
         stopped=stop.is_set,

@@ -124,6 +124,18 @@ def pieces_of(path: Path, part: str, *, half: bool) -> tuple[Piece, ...]:
     raise Incomplete(path.name, f"it holds no weights in {part}/; download the whole folder again")
 
 
+def check_pieces(path: Path) -> None:
+    """See that each file of weights in the folder `path` is whole, and none missing that an index lists.
+
+    Raises what `pieces_of` raises.
+    """
+    for file in sorted(path.glob("*/[!.]*.safetensors")):
+        _piece(path, file.parent.name, file.name)
+    for file in sorted(path.glob("*/[!.]*.safetensors.index*.json")):
+        for one in _shards(path, file.parent.name, file.name):
+            _piece(path, file.parent.name, one)
+
+
 def _shards(path: Path, part: str, index: str) -> list[str]:
     table = _json(path / part / index, f"{path.name}/{part}/{index}").get("weight_map")
     if not isinstance(table, dict) or not table:

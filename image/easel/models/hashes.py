@@ -1,7 +1,7 @@
-"""Hashes of model files: computed once in the background, kept in the file's record (see records.py).
+"""Hashes of models: computed once in the background, kept in the model's record (see records.py).
 
-Several replicas share the store: each file is hashed by one of them, for reading seven gigabytes from network
-storage costs time and money. The others find the record.
+Several replicas share the store: each model is hashed by one of them, for reading seven gigabytes from
+network storage costs time and money. The others find the record.
 """
 
 from __future__ import annotations
@@ -10,35 +10,73 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
 from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
+from easel.models.errors import FileError
 from easel.models.header import HEADER_LIMIT
 from easel.models.lock import Lock
-from easel.models.records import Records, state_of
+from easel.models.records import Records, State
+from easel.models.tree import hash_of_folder, state_of_model
 
 log = structlog.get_logger(__name__)
 
 _CHUNK = 1 << 22
+# Below it, handing a block to another thread takes longer than hashing it.
+_WORTH_HANDING_OVER = 1 << 16
 
 
 class Digests:
     """SHA-256 of a file, and of what follows its safetensors header, from its bytes in order.
 
-    The second is Civitai's AutoV3 (its first twelve digits), by which LoRA files are known in infotexts.
+    The second is Civitai's AutoV3 (its first twelve digits), by which LoRA files are known in infotexts. It
+    is as much work again: with a `helper` it is done beside the first, on another core; without `rest` not at
+    all, where somebody has told it already.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, helper: Executor | None = None, *, rest: bool = True) -> None:
         self._whole = hashlib.sha256()
-        self._rest = hashlib.sha256()
+        self._rest = _Rest() if rest else None
+        self._helper = helper
+
+    def update(self, block: bytes | memoryview) -> None:
+        """Take the next bytes."""
+        rest = self._rest
+        if rest is None:
+            self._whole.update(block)
+        elif self._helper is None or len(block) < _WORTH_HANDING_OVER:
+            self._whole.update(block)
+            rest.update(block)
+        else:
+            # hashlib lets go of the interpreter, so both run at once.
+            beside = self._helper.submit(rest.update, block)
+            self._whole.update(block)
+            beside.result()
+
+    @property
+    def sha256(self) -> str:
+        """64 digits, of all bytes so far."""
+        return self._whole.hexdigest()
+
+    @property
+    def autov3(self) -> str:
+        """Twelve digits, or "" for what is no safetensors file, or was not computed."""
+        return self._rest.autov3 if self._rest is not None else ""
+
+
+class _Rest:
+    """The SHA-256 of what follows the header."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
         self._start = b""
         self._skip: int | None = None  # bytes of the header that are still to come
 
     def update(self, block: bytes | memoryview) -> None:
-        """Take the next bytes."""
-        self._whole.update(block)
+        """Take the next bytes of the file."""
         if self._skip is None:
             taken = 8 - len(self._start)
             self._start += bytes(block[:taken])
@@ -48,23 +86,21 @@ class Digests:
         if self._skip is None or self._skip > HEADER_LIMIT:
             return
         if self._skip < len(block):
-            self._rest.update(block[self._skip :])
+            self._hash.update(memoryview(block)[self._skip :])
         self._skip = max(0, self._skip - len(block))
-
-    @property
-    def sha256(self) -> str:
-        """64 digits, of all bytes so far."""
-        return self._whole.hexdigest()
 
     @property
     def autov3(self) -> str:
         """Twelve digits, or "" for what is no safetensors file."""
-        whole = self._skip == 0
-        return self._rest.hexdigest()[:12] if whole else ""
+        return self._hash.hexdigest()[:12] if self._skip == 0 else ""
+
+
+class _Stopped(Exception):
+    """Nobody wants the hash any more."""
 
 
 class Hashes:
-    """The known hashes of the files below `root`, and the thread that computes the others."""
+    """The known hashes of the models below `root`, and the thread that computes the others."""
 
     def __init__(self, root: Path, records: Records | None = None) -> None:
         self._records = records or Records(root)
@@ -73,26 +109,28 @@ class Hashes:
         self._queue: dict[Path, None] = {}
         self._stop = threading.Event()
 
-    def get(self, path: Path, status: os.stat_result) -> str:
-        """The SHA-256 of the file in this state, or "" if it is not known."""
-        return self._records.get(path, status).sha256
+    def get(self, path: Path, state: State) -> str:
+        """The SHA-256 of the model in this state, or "" if it is not known."""
+        return self._records.get(path, state).sha256
 
-    def remember(self, path: Path, status: os.stat_result, sha256: str) -> None:
+    def remember(self, path: Path, state: State, sha256: str) -> None:
         """Note a hash that is known from elsewhere (a checked download)."""
         if not sha256:
             raise ValueError("'' is no SHA-256: 64 digits of 0-9a-f are")
-        self._records.put(path, status, sha256=sha256)
+        self._records.put(path, state, sha256=sha256)
 
     def now(self, path: Path) -> str:
-        """The SHA-256 of the file, read for it if need be. Raises OSError."""
-        status = path.stat()
-        known = self.get(path, status)
+        """The SHA-256 of the model, read for it if need be; "" for a folder that has none. Raises OSError."""
+        state = state_of_model(path)
+        known = self.get(path, state)
         if known:
             return known
-        found = self._hash(path)
-        if found is None:
+        try:
+            said = self._hash(path)
+        except (FileError, _Stopped) as error:
+            log.warning("model not hashed", file=path.name, error=str(error))
             return ""
-        return self._records.put(path, status, sha256=found.sha256, autov3=found.autov3).sha256
+        return self._records.put(path, state, **said).sha256
 
     def compute_later(self, paths: Iterable[Path], done: Callable[[], None]) -> None:
         """Hash `paths` in the background, in order; `done` is called from that thread after each one."""
@@ -129,14 +167,14 @@ class Hashes:
                 del self._queue[path]
             try:
                 known = self._hash_alone(path)
-            except OSError as error:
-                log.warning("model not hashed", file=path.name, error=error.strerror)
+            except (OSError, FileError) as error:
+                log.warning("model not hashed", file=path.name, error=str(error))
                 continue
             if known:
                 done()
 
     def _hash_alone(self, path: Path) -> bool:
-        """Hash the file unless another process does. False if the hash is not known afterwards."""
+        """Hash the model unless another process does. False if the hash is not known afterwards."""
         lock: Lock | None = Lock(self._records.file(path).with_suffix(".hashing"))
         try:
             assert lock is not None  # noqa: S101
@@ -146,24 +184,32 @@ class Hashes:
         except OSError:
             lock = None  # a store that cannot be written to: every process for itself
         try:
-            status = path.stat()
-            if self.get(path, status):
+            state = state_of_model(path)
+            if self.get(path, state):
                 return True
-            found = self._hash(path)
-            # A file that changed while it was read is hashed at the next refresh.
-            if found is None or state_of(path.stat()) != state_of(status):
+            said = self._hash(path)
+            # What changed while it was read is hashed at the next refresh.
+            if state_of_model(path) != state:
                 return False
-            self._records.put(path, status, sha256=found.sha256, autov3=found.autov3)
+            self._records.put(path, state, **said)
             return True
+        except _Stopped:
+            return False
         finally:
             if lock is not None:
                 lock.release()
 
-    def _hash(self, path: Path) -> Digests | None:
+    def _hash(self, path: Path) -> dict[str, str]:
+        """What the record says of it. Raises OSError, OddFolder, _Stopped."""
+        if path.is_dir():
+            return {"sha256": hash_of_folder(path, self._heed)}
         digests = Digests()
         with open(path, "rb", buffering=0) as file:
             while block := file.read(_CHUNK):
-                if self._stop.is_set():
-                    return None
+                self._heed(block)
                 digests.update(block)
-        return digests
+        return {"sha256": digests.sha256, "autov3": digests.autov3}
+
+    def _heed(self, block: bytes) -> None:
+        if self._stop.is_set():
+            raise _Stopped("the studio ends")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections import Counter
 from dataclasses import dataclass
@@ -13,9 +12,10 @@ from easel.models.architecture import identify
 from easel.models.diffusers_folder import identify_folder, is_diffusers_folder, pieces_of
 from easel.models.errors import FileError
 from easel.models.header import Header, read_header
-from easel.models.model_file import ModelFile
-from easel.models.records import Records, state_of
+from easel.models.model_file import ModelFile, beside
+from easel.models.records import Records, State
 from easel.models.sidecar import read_sidecar
+from easel.models.tree import state_of_model
 
 INFO = ".civitai.info"
 """The ending of Civitai Helper's file, in the place of `.safetensors`."""
@@ -82,16 +82,16 @@ class Index:
     def __init__(self, records: Records) -> None:
         self._records = records
         self._lock = threading.Lock()
-        self._facts: dict[Path, tuple[tuple[int, int, int], _Facts]] = {}
+        self._facts: dict[Path, tuple[State, _Facts]] = {}
 
     def entry(self, file: ModelFile) -> Entry:
         """What is known of `file`."""
         try:
-            status = file.path.stat()
+            state = state_of_model(file.path)
         except OSError as error:
             return Entry(file, problem=f"cannot be read ({error.strerror})")
-        facts = self._facts_of(file, status)
-        record = self._records.get(file.path, status)
+        facts = self._facts_of(file, state)
+        record = self._records.get(file.path, state)
         info = read_info(file.path)
         return Entry(
             file,
@@ -106,8 +106,7 @@ class Index:
             problem=facts.problem,
         )
 
-    def _facts_of(self, file: ModelFile, status: os.stat_result) -> _Facts:
-        state = state_of(status)
+    def _facts_of(self, file: ModelFile, state: State) -> _Facts:
         with self._lock:
             known = self._facts.get(file.path)
         if known is not None and known[0] == state:
@@ -120,7 +119,7 @@ class Index:
 
 def read_info(model: Path) -> dict[str, object]:
     """The `.civitai.info` beside a model; empty if there is none that can be read."""
-    path = model.with_suffix(INFO)
+    path = beside(model, INFO)
     try:
         if path.stat().st_size > _INFO_LIMIT:
             return {}
@@ -132,7 +131,7 @@ def read_info(model: Path) -> dict[str, object]:
 
 def preview_of(model: Path) -> Path | None:
     """The picture beside a model, as A1111 looks for it."""
-    return next((path for end in _PICTURES if (path := model.with_suffix(end)).is_file()), None)
+    return next((path for end in _PICTURES if (path := beside(model, end)).is_file()), None)
 
 
 def _words(info: dict[str, object]) -> tuple[str, ...]:

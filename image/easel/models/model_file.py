@@ -56,6 +56,14 @@ class ModelFile:
         return tuple(dict.fromkeys(names))
 
 
+def beside(model: Path, ending: str) -> Path:
+    """The file beside a model that bears its name: `dream.civitai.info` beside `dream.safetensors`.
+
+    A folder has no ending to be taken off: what is behind the last dot of `sdxl-base-1.0` is its version.
+    """
+    return model.with_name(_without_ending(model.name) + ending)
+
+
 def _without_ending(name: str) -> str:
     """A folder has none: "sdxl-base-1.0" is its whole name."""
     return name[: -len(_SUFFIX)] if name.lower().endswith(_SUFFIX) else name

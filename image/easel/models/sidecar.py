@@ -15,6 +15,8 @@ from pathlib import Path
 import structlog
 import yaml
 
+from easel.models.model_file import beside
+
 # A training configuration is a few kilobytes; a picture saved under the name is not worth parsing.
 LIMIT = 1_000_000
 
@@ -38,7 +40,7 @@ def read_sidecar(checkpoint: Path) -> Sidecar:
     A file that cannot be understood is logged and counts as saying nothing.
     """
     for suffix in (".json", ".yaml", ".yml"):
-        path = checkpoint.with_suffix(suffix)
+        path = beside(checkpoint, suffix)
         found = _parse(path)
         if found is not None:
             said = _said(found)

@@ -82,6 +82,19 @@ class WrongHash(FileError):
         self.wanted = wanted
 
 
+class Altered(FileError):
+    """A model of the store is not what came in: the disk has lost something."""
+
+    def __init__(self, name: str, found: str, wanted: str) -> None:
+        super().__init__(
+            name,
+            f"its SHA-256 is {found}, but its record says {wanted}: it has changed on the disk without being "
+            "written; take it away (`easel models remove`) and bring it in again",
+        )
+        self.found = found
+        self.wanted = wanted
+
+
 class DiskFull(FileError):
     """There is no room for the file. `need` and `free` are in bytes."""
 

@@ -21,7 +21,8 @@ from easel.models.hashes import Hashes
 from easel.models.index import Entry, Index
 from easel.models.kind import Kind
 from easel.models.model_file import ModelFile
-from easel.models.records import Record, Records
+from easel.models.records import Record, Records, state_of
+from easel.models.tree import state_of_model
 
 log = structlog.get_logger(__name__)
 
@@ -107,12 +108,7 @@ class Store:
             self._files = found
         if self._hashing:
             # The small ones first: they are known in a second.
-            # Folders of diffusers' have none: no hash names several files.
-            new = [
-                file.path
-                for file in sorted(_all(found), key=lambda file: file.size)
-                if not file.sha256 and file.path.suffix.lower() == SUFFIX and not file.path.is_dir()
-            ]
+            new = [file.path for file in sorted(_all(found), key=lambda file: file.size) if not file.sha256]
             self._hashes.compute_later(new, self._take_hashes)
         return found
 
@@ -126,17 +122,17 @@ class Store:
 
     def record(self, path: Path) -> Record:
         """What is known of the file beside what it says itself. Raises OSError if it is not there."""
-        return self._records.get(path)
+        return self._records.get(path, state_of_model(path))
 
     def remember(self, path: Path, **said: str) -> Record:
         """Add to the file's record (see records.py). Raises OSError if it is not there."""
-        record = self._records.put(path, path.stat(), **said)
+        record = self._records.put(path, state_of_model(path), **said)
         self._take_hashes()
         return record
 
     def remember_hash(self, path: Path, sha256: str) -> None:
         """Note the SHA-256 of a file that was checked on its way in: it is not read for that again."""
-        self._hashes.remember(path, path.stat(), sha256)
+        self._hashes.remember(path, state_of_model(path), sha256)
         self._take_hashes()
 
     def hash_now(self, path: Path) -> str:
@@ -239,13 +235,16 @@ class Store:
         try:
             name.encode()
             if path.is_dir() and (path / INDEX).is_file():
-                return ModelFile(path, name, kind, *folder_state(path))
+                known = self._hashes.get(path, state_of_model(path))
+                return ModelFile(path, name, kind, *folder_state(path), known)
             status = path.stat()
         except (OSError, UnicodeEncodeError):
             return None
         if not os.path.isfile(path):
             return None
-        return ModelFile(path, name, kind, status.st_size, status.st_mtime, self._hashes.get(path, status))
+        return ModelFile(
+            path, name, kind, status.st_size, status.st_mtime, self._hashes.get(path, state_of(status))
+        )
 
 
 def _all(found: Mapping[Kind, Sequence[ModelFile]]) -> Iterator[ModelFile]:

@@ -6,7 +6,7 @@ import os
 
 from fastapi import FastAPI
 
-from easel.studio.files.quota import quota_of
+from easel.models.quota import quota_of
 from easel.studio.studio import Studio
 
 

@@ -30,7 +30,7 @@ class Studio:
     @cached_property
     def library(self) -> Library:
         """Models in, from page and API. The API makes it at the start, so that there is one only."""
-        return Library(self.engine.store, self.activity)
+        return Library(self.engine.store, self.activity, endpoint=self.endpoint)
 
     @classmethod
     def at(cls, home: Path, endpoint: str, engine: Engine) -> Studio:

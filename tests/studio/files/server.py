@@ -16,8 +16,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from easel.models import Store
+from easel.models.quota import quota_of
 from easel.studio.activity import Activity
-from easel.studio.files.quota import quota_of
 from easel.studio.files.routes import Files
 from easel.studio.guard import VARIABLE, Guard
 from easel.studio.outputs import Outputs

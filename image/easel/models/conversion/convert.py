@@ -30,6 +30,7 @@ from easel.models.intake.add import kind_of
 from easel.models.intake.place import place
 from easel.models.kind import Kind
 from easel.models.model_file import ModelFile
+from easel.models.quota import Quota
 from easel.models.source_errors import DiskFull, NameTaken, NotWritable
 from easel.models.store import Store
 
@@ -65,10 +66,12 @@ def convert(
     folder: str = "",
     name: str = "",
     seconds: float | None = None,
+    quota: int | None = None,
 ) -> Converted:
     """Convert the pickle `source` into `store`; `kind` None: as the tensors tell. The pickle stays as it is.
 
-    Raises NotConverted, MissingFile, NameTaken, BadName, DiskFull, WrongKind, UnknownArchitecture.
+    `quota` is what the store may hold, in bytes. Raises NotConverted, MissingFile, NameTaken, BadName,
+    DiskFull, OverQuota, WrongKind, UnknownArchitecture.
     """
     size = _look(source)
     named = (name or source.name).removesuffix(".safetensors")
@@ -87,6 +90,7 @@ def convert(
             raise NotConverted(source.name, "what was written is not what was read; try again")
         found = kind or kind_of(header, source.name)
         target = place(store, found, folder, named)
+        Quota(store.root, quota).check(target.name, made.stat().st_size)
         digests = _hash(made)
         target.parent.mkdir(parents=True, exist_ok=True)
         _move(made, target)

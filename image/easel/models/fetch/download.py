@@ -25,6 +25,7 @@ from easel.models.fetch.ranges import Ranges
 from easel.models.fetch.transfer import Effort, Transfer
 from easel.models.header import read_header_from
 from easel.models.lock import Lock
+from easel.models.quota import OverQuota, Quota
 from easel.models.source_errors import Interrupted, NotAModel, NotWritable, WrongHash
 from easel.models.sources.offer import Offer, Source
 
@@ -57,6 +58,7 @@ class Download:
         *,
         offer: Offer | None = None,
         sha256: str = "",
+        quota: Quota | None = None,
         effort: Effort | None = None,
         watcher: Watcher | None = None,
         is_there: Callable[[], bool] = lambda: False,
@@ -65,6 +67,7 @@ class Download:
     ) -> None:
         self._source, self._target, self._policy = source, target, policy
         self._offer, self._sha256 = offer, sha256.lower()
+        self._quota = quota
         self._effort = effort or Effort()
         self._watcher = watcher or (lambda progress: None)
         self._is_there, self._stopped = is_there, stopped
@@ -73,8 +76,8 @@ class Download:
         self._told = 0.0
 
     def run(self) -> Fetched:
-        """Fetch. Raises SourceError, FileError; only Interrupted, Unreachable, DiskFull and refusals of the
-        source leave something to go on from."""
+        """Fetch. Raises SourceError, FileError; only Interrupted, Unreachable, DiskFull, OverQuota and
+        refusals of the source leave something to go on from."""
         try:
             self._target.parent.mkdir(parents=True, exist_ok=True)
             while not self._lock.try_take():
@@ -102,18 +105,26 @@ class Download:
 
     def _fetch(self) -> Fetched:
         self._tell(Phase.ASKING, 0, None)
-        part = Part(self._target, self._source.key)
+        part = Part(self._target, self._source.key, self._quota)
         part.open()
+        quota = self._quota or Quota(self._target.parent, None)
+        room = quota.room(self._target)
         try:
             with client(self._policy, connections=self._effort.connections, stall=self._effort.stall) as http:
                 origin = Origin(self._source, http, self._policy, self._offer)
 
+                def stay_within() -> None:
+                    if room is not None and part.done.total > room:
+                        quota.check(self._target.name, part.done.total, besides=self._target)
+
                 def tick() -> None:
                     self._tell(Phase.FETCHING, part.done.total, part.size)
+                    stay_within()
                     if self._stopped() or self._lock.lost.is_set():
                         raise Interrupted(self._target.name, part.done.total, part.size)
 
                 found = Transfer(origin, part, self._effort, tick, sha256=self._sha256).run()
+                stay_within()
                 # Asked after the end: a file that changed on the way has another one.
                 theirs = origin.offer.sha256
             self._tell(Phase.CHECKING, part.done.total, part.size, now=True)
@@ -122,6 +133,10 @@ class Download:
             size = part.size or 0
             self._tell(Phase.DONE, size, size, now=True)
             return Fetched(self._target, size, found.sha256, found.autov3, part.etag)
+        except OverQuota:
+            if part.done.total > (room or 0):
+                part.discard()  # its size was not known, and what came would be in everybody's way
+            raise
         except (NotAModel, NotSafetensors, CutShort, LyingHeader, WrongHash):
             # What is wrong with the bytes themselves is not mended by fetching the rest of them.
             part.discard()

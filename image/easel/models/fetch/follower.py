@@ -2,51 +2,62 @@
 
 from __future__ import annotations
 
-import io
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from easel.models.errors import NotSafetensors
-from easel.models.fetch.part import Part
+from easel.models.fetch.part import BLOCK, Part
 from easel.models.hashes import Digests
 from easel.models.header import HEADER_LIMIT, read_header_from
 from easel.models.source_errors import NotAModel
 from easel.models.sources.offer import message_of
-
-_BLOCK = 1 << 20
 
 
 class Follower:
     """Reads what is in of a part from the first byte on.
 
     What an earlier process fetched is read once more, for a hash cannot be put down half-way; the rest comes
-    from memory, where the system still has it. `address` is for messages.
+    from memory, where the system still has it. `address` is for messages; without `rest` AutoV3 is not
+    computed.
     """
 
-    def __init__(self, part: Part, address: str) -> None:
-        self.digests = Digests()
+    def __init__(self, part: Part, address: str, *, rest: bool = True) -> None:
+        self._rest = rest
+        self.digests = Digests(rest=rest)
         self._part, self._address = part, address
         self._position = 0
         self._checked = False
 
     def follow(self, stop: threading.Event) -> None:
         """Hash until all is in. Raises NotAModel and FileError for what is no whole model; OSError's kin."""
+        with ThreadPoolExecutor(1, thread_name_prefix="autov3") as helper:
+            self.digests = Digests(helper, rest=self._rest)
+            self._follow(stop)
+
+    def _follow(self, stop: threading.Event) -> None:
         part = self._part
         while not stop.is_set():
             with part.changed:
-                while not stop.is_set() and part.done.prefix <= self._position and not self._at_end():
-                    part.changed.wait(0.5)
+                while not stop.is_set() and not self._enough() and not self._at_end():
+                    if not part.changed.wait(0.5) and part.done.prefix > self._position:
+                        break
                 there = part.done.prefix
                 if self._at_end():
                     return
             while self._position < there and not stop.is_set():
-                block = part.read(self._position, min(_BLOCK, there - self._position))
+                block = part.read(self._position, min(BLOCK, there - self._position))
                 if not block:
                     return  # it was begun anew
                 self.digests.update(block)
                 self._position += len(block)
             if not self._checked:
                 self._check()
+
+    def _enough(self) -> bool:
+        """Whether there is a block: crumbs cost more to hand about than to hash. The header's come singly."""
+        there = self._part.done.prefix
+        return there - self._position >= (BLOCK if self._checked else 1) or there == self._part.size
 
     def _at_end(self) -> bool:
         return self._part.size is not None and self._position >= self._part.size
@@ -61,9 +72,10 @@ class Follower:
         sane = start[8:9] == b"{" and length <= HEADER_LIMIT + 8
         if sane and self._position < min(length, size):
             return
-        header = self._part.read(0, length if sane else 1024)
         try:
-            read_header_from(io.BytesIO(header), size, name)
+            # From the file: a header may have a hundred megabytes, and is not read twice into memory.
+            with open(self._part.path, "rb") as file:
+                read_header_from(file, size, name)
         except NotSafetensors as error:
             raise not_a_model(self._address, error, self._part.read(0, 20_000)) from None
         self._checked = True

@@ -14,11 +14,18 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from easel.models.fetch.ranges import Ranges
 from easel.models.source_errors import DiskFull, NotWritable
 
+if TYPE_CHECKING:
+    from easel.models.quota import Quota
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+BLOCK = 1 << 20
+"""Bytes that are hashed at once."""
+_START = 1 << 16
 
 
 def part_of(target: Path) -> Path:
@@ -42,8 +49,8 @@ class Part:
     `size`, `etag` and `host` are None or "" until the source has said them.
     """
 
-    def __init__(self, target: Path, key: str) -> None:
-        self.target, self.key = target, key
+    def __init__(self, target: Path, key: str, quota: Quota | None = None) -> None:
+        self.target, self.key, self._quota = target, key, quota
         self.path, self._journal = part_of(target), journal_of(target)
         self.size: int | None = None
         self.etag = self.host = ""
@@ -88,8 +95,13 @@ class Part:
     def mark(self, begin: int, end: int) -> None:
         """Say that these bytes are in."""
         with self.changed:
+            before = self.done.prefix
             self.done.add(begin, end)
-            self.changed.notify_all()
+            after = self.done.prefix
+            # Thousands of crumbs a second: nobody is woken for each, but for a block to hash, for the start
+            # and for the end.
+            if before < _START or before // BLOCK != after // BLOCK or self.done.total == self.size:
+                self.changed.notify_all()
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes that are in."""
@@ -143,9 +155,11 @@ class Part:
             self._file = -1
 
     def check_room(self) -> None:
-        """See whether what is missing fits on the disk. Raises DiskFull."""
+        """See whether it fits into the quota, and what is missing on the disk. Raises OverQuota, DiskFull."""
         if self.size is None:
             return
+        if self._quota is not None:
+            self._quota.check(self.target.name, self.size, besides=self.target)
         room = os.fstatvfs(self._file)
         free = room.f_bavail * room.f_frsize
         # Blocks that the part has already count as had.

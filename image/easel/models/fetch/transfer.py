@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 _FIRST = 1 << 20
 _ATTEMPTS = 4
 _SAVE_EVERY = 0.1
+_BEAT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,9 @@ class Transfer:
         if part.size is None and self._origin.offer.size:
             part.size = self._origin.offer.size
         part.check_room()
-        follower = Follower(part, self._address)
+        offer = self._origin.offer
+        # A source that names both hashes is held to the one; the other is then worth as much as our own.
+        follower = Follower(part, self._address, rest=not (offer.sha256 and offer.autov3))
         jobs: list[Callable[[], None]] = [lambda: follower.follow(self._stop), self._keep_journal]
         jobs += [self._work] * self._effort.connections
         threads = [
@@ -113,8 +116,11 @@ class Transfer:
         for thread in threads:
             thread.start()
         try:
-            while any(thread.is_alive() for thread in threads[:1] + threads[2:]) and self._error is None:
-                self._beat()
+            for thread in threads[:1] + threads[2:]:
+                while thread.is_alive() and self._error is None:
+                    thread.join(_BEAT)
+                    self._tick()
+                    self._drop_slow()
         except KeyboardInterrupt:
             raise Interrupted(part.target.name, part.done.total, part.size) from None
         finally:
@@ -131,12 +137,6 @@ class Transfer:
         if self._error is not None:
             raise self._error
         return follower.digests
-
-    def _beat(self) -> None:
-        with self._part.changed:
-            self._part.changed.wait(0.1)
-        self._tick()
-        self._drop_slow()
 
     def _guarded(self, job: Callable[[], None]) -> None:
         """Run one thread's job; its first error ends them all."""
@@ -234,9 +234,9 @@ class Transfer:
                 self._single = False
                 if part.size is not None:
                     piece.end = min(part.size, piece.end or part.size)
+            if news:
+                part.check_room()  # before the others are told that there is something to fetch
             part.changed.notify_all()
-        if news:
-            part.check_room()
 
     def _read(self, piece: _Piece, answer: Answer) -> None:
         part = self._part

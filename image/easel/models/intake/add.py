@@ -12,7 +12,7 @@ import httpx
 import structlog
 
 from easel.models.architecture import identify
-from easel.models.errors import FileError, NotSafetensors, UnknownArchitecture, WrongKind
+from easel.models.errors import FileError, NotSafetensors, UnknownArchitecture, WrongKind, gigabytes
 from easel.models.fetch.download import Download, Fetched
 from easel.models.fetch.follower import not_a_model
 from easel.models.fetch.network import client
@@ -26,6 +26,7 @@ from easel.models.intake.copying import copy
 from easel.models.intake.place import place
 from easel.models.kind import Kind
 from easel.models.model_file import ModelFile
+from easel.models.quota import Quota
 from easel.models.records import Record
 from easel.models.source_errors import BadName, NameTaken, SourceError, Unreachable
 from easel.models.sources import LocalSource, Offer, Secrets, Source, source_of
@@ -34,6 +35,7 @@ from easel.models.store import Store
 log = structlog.get_logger(__name__)
 
 _PEEK = 1 << 16
+_TOLD_FROM_AFAR = 16_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Added:
 
 
 class Intake:
-    """Brings models into `store`, as far as `policy` lets the asker."""
+    """Brings models into `store`, as far as `policy` lets the asker and the `quota` (bytes) has room."""
 
     def __init__(
         self,
@@ -65,6 +67,7 @@ class Intake:
         *,
         policy: Policy = OPERATOR,
         secrets: Secrets | None = None,
+        quota: int | None = None,
         effort: Effort | None = None,
         watcher: Watcher | None = None,
         stopped: Callable[[], bool] = lambda: False,
@@ -72,6 +75,7 @@ class Intake:
     ) -> None:
         self._store, self._policy = store, policy
         self._secrets = secrets or Secrets()
+        self._quota = Quota(store.root, quota) if quota is not None else None
         self._effort = effort or Effort()
         self._watcher = watcher or (lambda progress: None)
         self._stopped, self._expiry = stopped, lock_expiry
@@ -123,13 +127,21 @@ class Intake:
 
     def _fetch(self, source: Source, target: Path, offer: Offer, wish: Wish) -> Fetched:
         if isinstance(source, LocalSource):
-            return copy(source, target, sha256=wish.sha256, watcher=self._watcher, stopped=self._stopped)
+            return copy(
+                source,
+                target,
+                sha256=wish.sha256,
+                watcher=self._watcher,
+                stopped=self._stopped,
+                quota=self._quota,
+            )
         return Download(
             source,
             target,
             self._policy,
             offer=offer,
             sha256=wish.sha256,
+            quota=self._quota,
             effort=self._effort,
             watcher=self._watcher,
             is_there=lambda: self._is_there(target, source, offer, wish),
@@ -191,6 +203,11 @@ class Intake:
             start, total = _peek(origin, 0, _PEEK)
             length = 8 + int.from_bytes(start[:8], "little")
             if len(start) < length <= HEADER_LIMIT + 8 and total > len(start) and start[8:9] == b"{":
+                if length > _TOLD_FROM_AFAR:
+                    raise UnknownArchitecture(
+                        name,
+                        f"its header has {gigabytes(length)}, too much to look through from afar; say --type",
+                    )
                 rest, _ = _peek(origin, len(start), min(length, total))
                 start += rest
         except (Trouble, Changed) as error:
@@ -225,7 +242,7 @@ def kind_of(header: Header, name: str) -> Kind:
 
 def _peek(origin: Origin, begin: int, end: int) -> tuple[bytes, int]:
     """Some bytes, and how many there are in all."""
-    found = b""
+    found = bytearray()
     with origin.open(begin, end, "") as answer:
         skip = begin - answer.begin
         for block in answer.response.iter_raw():
@@ -233,4 +250,4 @@ def _peek(origin: Origin, begin: int, end: int) -> tuple[bytes, int]:
             if len(found) >= end - begin + skip:
                 break
         total = answer.total if answer.total is not None else 1 << 62
-    return found[skip : end - begin + skip], total
+    return bytes(found[skip : end - begin + skip]), total

@@ -16,6 +16,7 @@ import structlog
 from easel.models.fetch.network import client
 from easel.models.fetch.policy import Policy
 from easel.models.index import INFO, preview_of
+from easel.models.model_file import beside
 from easel.models.records import write_whole
 from easel.models.source_errors import SourceError
 from easel.models.sources import Offer
@@ -34,7 +35,7 @@ def write_beside(model: Path, offer: Offer, policy: Policy, *, new: bool) -> Non
     """
     if not offer.info:
         return
-    info = model.with_suffix(INFO)
+    info = beside(model, INFO)
     try:
         if new or not info.exists():
             write_whole(info, json.dumps(offer.info, indent=4).encode())
@@ -61,7 +62,7 @@ def _write_preview(model: Path, url: str, policy: Policy) -> None:
                 break
     # By its bytes, not by what the server calls it: nothing that is no picture comes to lie there.
     if picture.startswith(b"RIFF") and picture[8:12] == b"WEBP":
-        write_whole(model.with_suffix(".preview.webp"), picture)
+        write_whole(beside(model, ".preview.webp"), picture)
     for sign, ending in _SIGNS.items():
         if picture.startswith(sign):
-            write_whole(model.with_suffix(ending), picture)
+            write_whole(beside(model, ending), picture)

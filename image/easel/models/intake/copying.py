@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from easel.models.errors import CutShort, LyingHeader, NotSafetensors
@@ -13,6 +14,7 @@ from easel.models.fetch.progress import Phase, Progress, Speed, Watcher
 from easel.models.hashes import Digests
 from easel.models.header import read_header
 from easel.models.lock import Lock
+from easel.models.quota import Quota
 from easel.models.source_errors import Interrupted, NameTaken, SourceError, WrongHash
 from easel.models.sources import LocalSource
 
@@ -20,7 +22,13 @@ _BLOCK = 1 << 22
 
 
 def copy(
-    source: LocalSource, target: Path, *, sha256: str, watcher: Watcher, stopped: Callable[[], bool]
+    source: LocalSource,
+    target: Path,
+    *,
+    sha256: str,
+    watcher: Watcher,
+    stopped: Callable[[], bool],
+    quota: Quota | None = None,
 ) -> Fetched:
     """Copy. A copy that was stopped begins anew: reading again is cheap. Raises SourceError, FileError."""
     read_header(source.path)
@@ -30,7 +38,7 @@ def copy(
         raise NameTaken(
             target.name, "another process is bringing a file of this name; try again when it is done"
         )
-    part = Part(target, source.key)
+    part = Part(target, source.key, quota)
     done = False
     try:
         part.open()
@@ -53,9 +61,13 @@ def copy(
 
 
 def _copy(source: LocalSource, part: Part, watcher: Watcher, stopped: Callable[[], bool]) -> Digests:
-    digests, speed = Digests(), Speed()
+    speed = Speed()
     try:
-        with open(source.path, "rb", buffering=0) as file:
+        with (
+            ThreadPoolExecutor(1, thread_name_prefix="autov3") as helper,
+            open(source.path, "rb", buffering=0) as file,
+        ):
+            digests = Digests(helper)
             part.size = source.path.stat().st_size
             part.check_room()
             position, told = 0, 0.0

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import shutil
+from contextlib import suppress
 from pathlib import Path
+
+import structlog
 
 from easel.models.errors import MissingFile
 from easel.models.fetch.download import discard_unfinished
 from easel.models.fetch.part import lock_of
 from easel.models.index import INFO, preview_of
 from easel.models.lock import Lock
-from easel.models.model_file import ModelFile
+from easel.models.model_file import ModelFile, beside
 from easel.models.source_errors import NameTaken, NotWritable
 from easel.models.store import Store
+
+log = structlog.get_logger(__name__)
+
+_GONE = ".removed"
 
 
 def remove(store: Store, file: ModelFile) -> None:
     """Remove `file`, its record, information and preview, and what an unfinished download of it left.
 
-    Raises NameTaken while somebody downloads to this name, MissingFile, NotWritable.
+    A folder goes by one rename, so that nobody finds half a model, and is deleted then. Raises NameTaken
+    while somebody downloads to this name, MissingFile, NotWritable.
     """
     lock = Lock(lock_of(file.path))
     try:
@@ -27,7 +38,10 @@ def remove(store: Store, file: ModelFile) -> None:
             )
         try:
             # The model first: what is left beside it if this ends here harms nobody.
-            file.path.unlink()
+            if file.path.is_dir():
+                os.rename(file.path, file.path.with_name(f".{secrets.token_hex(8)}{_GONE}"))
+            else:
+                file.path.unlink()
             _unlink_beside(file.path)
         finally:
             lock.release()
@@ -37,10 +51,22 @@ def remove(store: Store, file: ModelFile) -> None:
     except OSError as error:
         raise NotWritable(file.path.name, f"cannot be removed ({error.strerror})") from None
     store.forget(file.path)
+    _delete_gone(file.path.parent)
+
+
+def _delete_gone(folder: Path) -> None:
+    """Delete what was moved away here, by this process or by one that was killed meanwhile."""
+    for path in folder.glob(f".*{_GONE}"):
+        with suppress(FileNotFoundError):
+            try:
+                shutil.rmtree(path)
+            except OSError as error:
+                # On NFS what another machine reads stays for a while; the next removal takes it.
+                log.warning("a removed folder is not deleted yet", folder=path.name, error=error.strerror)
 
 
 def _unlink_beside(model: Path) -> None:
-    model.with_suffix(INFO).unlink(missing_ok=True)
+    beside(model, INFO).unlink(missing_ok=True)
     preview = preview_of(model)
     # Only pictures of this name alone: "a.png" may be somebody's own.
     if preview is not None and ".preview." in preview.name:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
+from easel.models.diffusers_folder import check_pieces
 from easel.models.errors import FileError, MissingFile
 from easel.models.hashes import Digests
 from easel.models.header import read_header
 from easel.models.model_file import ModelFile
-from easel.models.source_errors import WrongHash
+from easel.models.source_errors import Altered
 from easel.models.store import Store
+from easel.models.tree import hash_of_folder
 
 _BLOCK = 1 << 22
+Watcher = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,24 +30,45 @@ class Verdict:
     problem: FileError | None = None
 
 
-def verify(store: Store, file: ModelFile, watcher: Callable[[int], None] = lambda done: None) -> Verdict:
-    """Check header and hash. A hash that was not known is kept. `watcher` is told the bytes read."""
+def verify(store: Store, file: ModelFile, watcher: Watcher = lambda done: None) -> Verdict:
+    """Check header and hash, of a folder those of all its files. A hash that was not known is kept.
+
+    `watcher` is told the bytes read.
+    """
     try:
-        read_header(file.path)
+        if file.path.is_dir():
+            check_pieces(file.path)
+        else:
+            read_header(file.path)
         before = store.record(file.path)
-        digests, done = Digests(), 0
-        with open(file.path, "rb", buffering=0) as content:
-            while block := content.read(_BLOCK):
-                digests.update(block)
-                done += len(block)
-                watcher(done)
-        if before.sha256 and before.sha256 != digests.sha256:
+        said = _hashed(file.path, watcher)
+        if before.sha256 and before.sha256 != said["sha256"]:
             # The time of change is the same, so nobody has written it: the disk has lost something.
-            return Verdict(file, digests.sha256, problem=WrongHash(
-                file.name, digests.sha256, before.sha256, "its record"))  # fmt: skip
-        store.remember(file.path, sha256=digests.sha256, autov3=digests.autov3)
-        return Verdict(file, digests.sha256, known=bool(before.sha256))
+            return Verdict(file, said["sha256"], problem=Altered(file.name, said["sha256"], before.sha256))
+        store.remember(file.path, **said)
+        return Verdict(file, said["sha256"], known=bool(before.sha256))
     except FileError as error:
         return Verdict(file, problem=error)
     except OSError as error:
         return Verdict(file, problem=MissingFile(file.name, f"cannot be read ({error.strerror})"))
+
+
+def _hashed(path: Path, watcher: Watcher) -> dict[str, str]:
+    done = 0
+
+    def count(block: bytes) -> None:
+        nonlocal done
+        done += len(block)
+        watcher(done)
+
+    if path.is_dir():
+        return {"sha256": hash_of_folder(path, count)}
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="autov3") as helper,
+        open(path, "rb", buffering=0) as content,
+    ):
+        digests = Digests(helper)
+        while block := content.read(_BLOCK):
+            digests.update(block)
+            count(block)
+    return {"sha256": digests.sha256, "autov3": digests.autov3}

@@ -3,9 +3,9 @@
 What speaks HTTP is `easel.studio.files`; here is what lies on the disk and what may become a model.
 """
 
+from easel.models.quota import OverQuota
 from easel.models.upload.errors import (
     AlreadyThere,
-    OverQuota,
     TooManyUploads,
     UnknownUpload,
     UploadBusy,

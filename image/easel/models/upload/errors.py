@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from easel.models.errors import FileError, ModelError, gigabytes
+from easel.models.errors import FileError, ModelError
 
 
 class UnknownUpload(ModelError):
@@ -34,19 +34,6 @@ class AlreadyThere(FileError):
     def __init__(self, name: str, path: str, sha256: str) -> None:
         super().__init__(name, f"the same file is there already, as {path}")
         self.path, self.sha256 = path, sha256
-
-
-class OverQuota(FileError):
-    """The team's models would take more than its quota. All in bytes."""
-
-    def __init__(self, name: str, size: int, used: int, quota: int) -> None:
-        super().__init__(
-            name,
-            f"it has {gigabytes(size)}, but of the team's quota of {gigabytes(quota)} for models "
-            f"{gigabytes(max(0, quota - used))} are left: remove models that nobody uses "
-            "(`easel files rm`), or raise `storage.quota` in the stack file",
-        )
-        self.size, self.used, self.quota = size, used, quota
 
 
 class TooManyUploads(ModelError):

@@ -20,11 +20,11 @@ from easel.models.intake import kind_of
 from easel.models.intake.place import file_name, place
 from easel.models.kind import Kind
 from easel.models.lock import Lock
+from easel.models.quota import Quota
 from easel.models.source_errors import BadName, DiskFull, NameTaken, NotWritable, WrongHash
 from easel.models.store import Store
 from easel.models.upload.errors import (
     AlreadyThere,
-    OverQuota,
     TooManyUploads,
     UnknownUpload,
     UploadBusy,
@@ -48,7 +48,8 @@ class Uploads:
     """Uploads into `store`. `quota` is in bytes, None for none. Thread-safe, and beside other replicas."""
 
     def __init__(self, store: Store, *, quota: int | None = None, kept: float = KEPT) -> None:
-        self._store, self._quota, self._kept = store, quota, kept
+        self._store, self._kept = store, kept
+        self._quota = Quota(store.root, quota)
         self._journals = Journals(store.root / ".easel" / "uploads")
         self._lock = threading.Lock()
         # Hashes so far, of uploads that went through this process from their first byte on.
@@ -81,25 +82,12 @@ class Uploads:
                     return one
             if sum(1 for one in others if one.owner == owner) >= MOST_OPEN:
                 raise TooManyUploads(MOST_OPEN)
-            if self._quota is not None:
-                used = self.used() + sum(one.length for one in others)
-                if used + length > self._quota:
-                    raise OverQuota(upload.name, length, used, self._quota)
+            self._quota.check(upload.name, length, besides=self._replaced(upload))
             room = free(self._journals.folder) - sum(one.length - one.offset for one in others)
             if length > room:
                 raise DiskFull(upload.name, length, max(0, room))
             self._write(upload)
         return upload
-
-    def used(self) -> int:
-        """Bytes that models and what lies beside them take."""
-        total = 0
-        for here, folders, names in os.walk(self._store.root):
-            folders[:] = [one for one in folders if one != ".easel"]
-            for name in names:
-                with suppress(OSError):
-                    total += os.lstat(os.path.join(here, name)).st_size
-        return total
 
     def find(self, owner: str, upload: str) -> Upload:
         """One's own upload. Raises UnknownUpload."""
@@ -278,6 +266,12 @@ class Uploads:
         # The bytes are gone, so they count for nothing; the words stay for who asks again.
         with suppress(FileError):
             self._write(upload.but(state=State.FAILED, detail=error.problem))
+
+    def _replaced(self, upload: Upload) -> Path | None:
+        """The file whose place it takes."""
+        if not upload.replaces or upload.kind is None:
+            return None
+        return place(self._store, upload.kind, upload.folder, upload.name)
 
     def _conflict(self, upload: Upload, *, hashing: bool = False) -> None:
         """Raises AlreadyThere for the same file under this name, NameTaken for another."""

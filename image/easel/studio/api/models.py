@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from easel.studio.api.errors import ErrorBody
 from easel.studio.api.wire import dumps, reply
-from easel.studio.library import FINAL, Card, Downloaded, Job, JobView
+from easel.studio.library import FINAL, Card, Downloaded, Job, JobView, Posted
 from easel.studio.owner import is_anonymous, owner_of
 from easel.studio.studio import Studio
 
@@ -135,7 +135,7 @@ def models(studio: Studio) -> APIRouter:
 
     @routes.get("/jobs", response_model=list[JobView])
     async def jobs(request: Request) -> Response:
-        """Downloads, scans and looks for new versions of everybody, the newest first."""
+        """Downloads, scans and looks for new versions of everybody, on every replica, the newest first."""
         owner = _known(request)
         return reply([job.view(owner).model_dump() for job in library.jobs.all()])
 
@@ -186,7 +186,7 @@ def _picture(content: bytes) -> Response:
     return Response(content, 200, _INERT, "image/webp")
 
 
-async def _events(job: Job, owner: str) -> AsyncIterator[bytes]:
+async def _events(job: Job | Posted, owner: str) -> AsyncIterator[bytes]:
     last: dict[str, Any] = {}
     beat = 0.0
     while True:

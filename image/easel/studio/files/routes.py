@@ -101,7 +101,7 @@ class Files:
         )
 
     async def delete(self, request: Request) -> Response:
-        """`DELETE /files/content?path=`: a file, or a folder that is empty."""
+        """`DELETE /files/content?path=`: a file, a model that is a folder, or a folder that is empty."""
         caller = Caller.of(request.headers)
         path = request.query_params.get("path", "")
         await asyncio.to_thread(self._remove, caller, path)
@@ -157,15 +157,16 @@ class Files:
         if depth < 2 or (place.is_model and depth < 3):
             raise NotYours(f"{place.item.path or 'this'} is no file: it stays; remove what lies in it")
         try:
-            if place.item.folder:
-                place.real.rmdir()
-                return
             for kind in Kind if place.is_model else ():
+                # A folder of diffusers' is one of them.
                 for file in self._store.refresh()[kind]:
                     if file.path.resolve() == place.real:
                         remove(self._store, file)
                         return
-            place.real.unlink()
+            if place.item.folder:
+                place.real.rmdir()
+            else:
+                place.real.unlink()
         except FileNotFoundError:
             raise NoSuchFile(f"{place.item.path} is not there any more") from None
         except OSError as error:

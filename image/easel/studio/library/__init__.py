@@ -1,5 +1,6 @@
 """Models in from page and API: what is at an address, downloads that go on by themselves, what is there."""
 
+from easel.studio.library.board import Posted
 from easel.studio.library.card import Card
 from easel.studio.library.job import FINAL, Fault, Job, JobView, State
 from easel.studio.library.jobs import NoSuchJob, NotYours, TooManyJobs
@@ -18,6 +19,7 @@ __all__ = [
     "NoPicture",
     "NoSuchJob",
     "NotYours",
+    "Posted",
     "State",
     "TooManyJobs",
 ]

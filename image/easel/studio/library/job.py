@@ -124,11 +124,6 @@ class Job:
         """Whether somebody asked to stop."""
         return self._cancelled.is_set()
 
-    @property
-    def expected(self) -> int:
-        """Bytes that a download has in all; 0 until it is known."""
-        return (self._progress.total or 0) if self.kind == "download" else 0
-
     def stopped(self) -> bool:
         """For the downloader: whether to end now."""
         return self._cancelled.is_set() or self._is_stalled()

@@ -1,4 +1,4 @@
-"""The jobs of one studio: a few at once, the same only once, and whose they are."""
+"""The jobs of a studio: a few at once, the same only once, whose they are; and those of other replicas."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from easel.studio.activity import Activity
+from easel.studio.library.board import Board, Posted
 from easel.studio.library.job import FINAL, Job
 
 AT_ONCE = 3
 """A machine's network is full with less; each download makes several connections of its own."""
 MOST_WAITING = 50
 _REMEMBERED, _REMEMBERED_SECONDS = 100, 24 * 3600.0
+_TELL_EVERY = 1.0
 
 
 class TooManyJobs(Exception):
@@ -22,7 +24,7 @@ class TooManyJobs(Exception):
 
 
 class NoSuchJob(Exception):
-    """No job of this id, or the studio has been started anew since."""
+    """No job of this id, or it was forgotten."""
 
 
 class NotYours(Exception):
@@ -30,13 +32,20 @@ class NotYours(Exception):
 
 
 class Jobs:
-    """Thread-safe. While one is under way, `activity` says that the machine must not be put to sleep."""
+    """Thread-safe. While one is under way, `activity` says that the machine must not be put to sleep.
 
-    def __init__(self, activity: Activity, at_once: int = AT_ONCE) -> None:
+    With a `board` other replicas hear of the jobs here, and theirs are found, too.
+    """
+
+    def __init__(self, activity: Activity, at_once: int = AT_ONCE, board: Board | None = None) -> None:
         self._activity = activity
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._workers = ThreadPoolExecutor(at_once, thread_name_prefix="library")
+        self._board = board
+        self._teller: threading.Thread | None = None
+        self._news = threading.Event()
+        self._told: set[str] = set()
 
     def start(
         self, owner: str, kind: str, asked: str, title: str, work: Callable[[Job], dict[str, Any]]
@@ -58,22 +67,29 @@ class Jobs:
             job.owners.add(owner)
             self._jobs[job.id] = job
             self._workers.submit(self._run, job)
+            if self._board is not None and self._teller is None:
+                self._teller = threading.Thread(
+                    target=self._tell, args=(self._board,), name="library-board", daemon=True
+                )
+                self._teller.start()
             return job, True
 
-    def find(self, number: str) -> Job:
+    def find(self, number: str) -> Job | Posted:
         """Raises NoSuchJob."""
         with self._lock:
             job = self._jobs.get(number)
-        if job is None:
+        found = job or (self._board.find(number) if self._board is not None else None)
+        if found is None:
             raise NoSuchJob("there is no such job; the studio may have been started anew: start it again")
-        return job
+        return found
 
-    def all(self) -> list[Job]:
+    def all(self) -> list[Job | Posted]:
         """The newest first."""
-        with self._lock:
-            return sorted(self._jobs.values(), key=lambda job: -job.created)
+        own = self._own()
+        elsewhere = self._board.others({job.id for job in own}) if self._board is not None else []
+        return sorted([*own, *elsewhere], key=lambda job: -job.created)
 
-    def cancel(self, number: str, owner: str) -> Job:
+    def cancel(self, number: str, owner: str) -> Job | Posted:
         """`owner` does not want it any more; it ends when nobody does. Raises NoSuchJob, NotYours."""
         job = self.find(number)
         with self._lock:
@@ -81,6 +97,9 @@ class Jobs:
                 return job
             if owner not in job.owners:
                 raise NotYours("somebody else asked for this; only they can cancel it")
+            if isinstance(job, Posted):
+                job.board.ask_to_cancel(number, owner)
+                return job
             job.owners.discard(owner)
             wanted = bool(job.owners)
             if not wanted:
@@ -89,20 +108,45 @@ class Jobs:
             job.cancel()
         return job
 
-    def expected(self, but: Job) -> int:
-        """Bytes that the other downloads under way will have brought."""
-        going = [job for job in self.all() if job is not but and job.state not in FINAL]
-        return sum(job.expected for job in going)
-
     def close(self) -> None:
         """Stop everything; what downloads have brought is kept."""
-        for job in self.all():
+        for job in self._own():
             job.cancel()
         self._workers.shutdown(wait=False, cancel_futures=True)
+        self._news.set()
+
+    def _own(self) -> list[Job]:
+        with self._lock:
+            return list(self._jobs.values())
 
     def _run(self, job: Job) -> None:
         with self._activity.busy():
             job.run()
+        self._news.set()
+
+    def _tell(self, board: Board) -> None:
+        """Tell other replicas how it goes, until all has ended and that is told, too."""
+        while True:
+            self._news.clear()
+            for job in self._own():
+                if job.id not in self._told:
+                    if job.state in FINAL:
+                        self._told.add(job.id)
+                    board.post(job.view(), job.owners)
+                    for owner in board.notes(job.id):
+                        self._cancel_noted(job.id, owner)
+            with self._lock:
+                if all(job.id in self._told for job in self._jobs.values()):
+                    # Under the lock, so that a job that begins right now starts another.
+                    self._teller = None
+                    return
+            self._news.wait(_TELL_EVERY)
+
+    def _cancel_noted(self, number: str, owner: str) -> None:
+        try:
+            self.cancel(number, owner)
+        except (NoSuchJob, NotYours):
+            return  # a note of somebody who may not, or came too late
 
     def _forget(self) -> None:
         done = sorted(
@@ -112,3 +156,4 @@ class Jobs:
         for place, job in enumerate(done):
             if place >= _REMEMBERED or job.finished < old:
                 del self._jobs[job.id]
+                self._told.discard(job.id)

@@ -11,16 +11,16 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from easel.models import BadAddress, Entry, Interrupted, Kind, Store, preview_of, read_info
+from easel.models import BadAddress, Entry, Kind, Store, preview_of, read_info
 from easel.models.fetch.network import client
 from easel.models.fetch.policy import VISITOR, Policy
 from easel.models.fetch.transfer import Effort
 from easel.models.intake import Intake, Wish
 from easel.models.intake.place import place
+from easel.models.quota import quota_of
 from easel.models.sources import CivitaiSource, HubSource, Secrets, secrets_of, source_of
-from easel.models.upload.errors import OverQuota
 from easel.studio.activity import Activity
-from easel.studio.files.quota import quota_of
+from easel.studio.library.board import Board
 from easel.studio.library.card import Card, Version, word_of
 from easel.studio.library.civitai import Civitai, understood
 from easel.studio.library.job import Job
@@ -60,13 +60,15 @@ class Library:
         store: Store,
         activity: Activity,
         *,
+        endpoint: str = "studio",
         effort: Effort | None = None,
     ) -> None:
+        """Its replicas tell each other of the jobs of `endpoint`, through the store that they share."""
         self._store = store
         open_to_all = os.environ.get(PRIVATE, "").strip().lower() in ("1", "true", "yes")
         self._policy: Policy = replace(VISITOR, private=True) if open_to_all else VISITOR
         self._effort = effort or Effort()
-        self.jobs = Jobs(activity)
+        self.jobs = Jobs(activity, board=Board(store.root / ".easel" / "jobs" / endpoint))
         self.pictures = Pictures(self._policy)
 
     def card(self, text: str) -> Card:
@@ -117,6 +119,8 @@ class Library:
 
     def files(self) -> list[Downloaded]:
         """Every model of the store, the newest first."""
+        # Another replica may have brought some in.
+        self._store.refresh()
         return [
             self._downloaded(entry) for entry in sorted(self._store.index(), key=lambda one: -one.file.mtime)
         ]
@@ -131,27 +135,16 @@ class Library:
         return self.pictures.of_file(preview)
 
     def _add(self, wish: Wish, job: Job) -> dict[str, Any]:
-        quota = quota_of(os.environ)
-        here = sum(file.size for kind in Kind for file in self._store.files(kind)) if quota is not None else 0
-
-        def over() -> bool:
-            return quota is not None and job.expected + here + self.jobs.expected(job) > quota
-
         intake = Intake(
             self._store,
             policy=self._policy,
             secrets=self._secrets(),
+            quota=quota_of(os.environ),
             effort=self._effort,
             watcher=job.tell,
-            stopped=lambda: job.stopped() or over(),
+            stopped=job.stopped,
         )
-        try:
-            added = intake.add(wish)
-        except Interrupted as error:
-            if quota is not None and over() and not job.cancelled:
-                used = here + self.jobs.expected(job)
-                raise OverQuota(error.name, job.expected, used, quota) from None
-            raise
+        added = intake.add(wish)
         self._store.refresh()
         entry = next((one for one in self._store.index(added.file.kind) if one.file == added.file), None)
         found = self._downloaded(entry).model_dump() if entry else None

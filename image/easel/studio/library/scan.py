@@ -16,6 +16,7 @@ from easel.models import (
     SourceError,
     Store,
     TooManyRequests,
+    beside,
     read_info,
 )
 from easel.models.fetch.network import client
@@ -43,7 +44,7 @@ class Scan:
     def find(self, job: Job) -> dict[str, Any]:
         """Write information and preview beside every file that has none. Raises Interrupted, SourceError."""
         self._store.refresh()
-        files = [one for one in self._files() if not one.path.with_suffix(INFO).exists()]
+        files = [one for one in self._files() if not beside(one.path, INFO).exists()]
         matched: list[str] = []
         unknown: list[str] = []
         failed: list[dict[str, str]] = []
@@ -123,7 +124,8 @@ class Scan:
         raise SourceError(job.title, "Civitai gives no answer")
 
     def _files(self) -> list[ModelFile]:
-        return [file for kind in Kind for file in self._store.files(kind)]
+        # A folder of diffusers' has a hash that nobody but easel knows it by.
+        return [file for kind in Kind for file in self._store.files(kind) if not file.path.is_dir()]
 
     @staticmethod
     def _stop(job: Job, done: int, total: int) -> None:
