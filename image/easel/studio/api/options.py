@@ -87,7 +87,7 @@ def _set(studio: Studio, owner: str, values: dict[str, Any]) -> None:
         # The file's name, not its title: the title changes when the hash becomes known.
         chosen = studio.engine.store.find_checkpoint(checkpoint)
         changed["sd_model_checkpoint"] = chosen.name
-        studio.engine.prefetch(chosen)
+        studio.engine.prefetch(owner, chosen)
     vae = name_in(changed, "sd_vae")
     if vae is not None:
         changed["sd_vae"] = studio.engine.store.find_vae(vae).name

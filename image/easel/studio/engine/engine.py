@@ -89,9 +89,14 @@ class Engine:
             return next((file for file in self.store.vaes() if file.stem.lower() in called), None)
         return self.store.find_vae(str(name))
 
-    def prefetch(self, checkpoint: ModelFile) -> None:
-        """Load a checkpoint that somebody chose into main memory, if there is room."""
-        self._inbox.hope(checkpoint)
+    def prefetch(self, owner: str, checkpoint: ModelFile) -> None:
+        """Load the checkpoint that `owner` chose into main memory, if there is room and time for it.
+
+        Their last choice counts, and after a moment only: who looks through a list fills no memory.
+        What serves stays, whatever is wished for.
+        """
+        self._inbox.wishes.make(owner, checkpoint)
+        self._inbox.ring()
 
     def jobs(self, owner: str) -> list[Job]:
         """An owner's jobs that are not finished, in the order they came."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from easel.studio.engine.errors import QueueFull, Stopped
 from easel.studio.engine.job import FINAL, Job
+from easel.studio.engine.wishes import Wishes
 
 if TYPE_CHECKING:
     from easel.models import ModelFile
@@ -48,7 +49,8 @@ class Inbox:
         self._device = ""
         self._last_work = time.monotonic()
         self.stopping = False
-        self._wish: ModelFile | None = None
+        self.wishes = Wishes()
+        """What people chose and have not drawn with yet."""
 
     def put(self, job: Job) -> None:
         """Hand a job in. Raises QueueFull or Stopped."""
@@ -65,18 +67,6 @@ class Inbox:
             self._new.append(job)
         self.ring()
 
-    def hope(self, file: ModelFile) -> None:
-        """Somebody chose this checkpoint and will draw with it."""
-        with self._bell:
-            self._wish = file
-        self.ring()
-
-    def wish(self) -> ModelFile | None:
-        """What was chosen last, once. For the engine's thread."""
-        with self._bell:
-            wish, self._wish = self._wish, None
-            return wish
-
     def ring(self) -> None:
         """Wake the engine's thread."""
         with self._bell:
@@ -89,9 +79,9 @@ class Inbox:
         self.ring()
 
     def wait(self) -> None:
-        """Sleep until somebody rings. For the engine's thread, when there is nothing to do."""
+        """Sleep until somebody rings or a wish is due. For the engine's thread, when it has nothing to do."""
         with self._bell:
-            self._bell.wait_for(lambda: self._rung)
+            self._bell.wait_for(lambda: self._rung, self.wishes.due())
 
     def take(self) -> list[Job]:
         """New jobs, in order. For the engine's thread."""

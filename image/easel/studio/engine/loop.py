@@ -91,10 +91,12 @@ class Loop:
         if old is not None:
             self._shelf.keep(old)
 
-    def prefetch(self, file: ModelFile) -> None:
-        """Begin to load a checkpoint that will be wanted, beside the drawing. Never raises for the file."""
-        if file != self.serving:
-            self._shelf.prefetch(file)
+    def prefetch(self, file: ModelFile) -> bool:
+        """Begin to load a checkpoint that will be wanted, beside the drawing. Never raises for the file.
+
+        False if another one is being loaded: ask again.
+        """
+        return file == self.serving or self._shelf.prefetch(file)
 
     def _take(self, file: ModelFile, report: Report | None) -> Checkpoint:
         """From memory if it is kept there, else from the disk. What is kept goes before what serves."""

@@ -83,20 +83,26 @@ class Shelf:
         self._kept.move_to_end(file)
         return copied(kept, self._device)
 
-    def prefetch(self, file: ModelFile) -> None:
-        """Begin to load one that will be wanted; nothing happens where there is no room, or one is coming."""
+    def prefetch(self, file: ModelFile) -> bool:
+        """Begin to load one that will be wanted; nothing happens where there is no room.
+
+        False if another one is coming, so that this one has to wait.
+        """
         self._collect()
+        if self._coming is not None:
+            return self._coming[0] == file
         # Asked at every turn of the loop: what did not work is tried again after the next switch.
-        if self._coming is not None or file in self._kept or file == self._tried:
-            return
+        if file in self._kept or file == self._tried:
+            return True
         self._tried = file
         # A half precision file may have to be widened.
         if not self._make_room(int(file.size * max(1.0, self._dtype.itemsize / 2))):
             log.info("not loaded ahead: memory is short", file=file.name)
-            return
+            return True
         future: Future[Checkpoint] = Future()
         self._coming = (file, future)
         threading.Thread(target=self._load, args=(file, future), name="prefetch", daemon=True).start()
+        return True
 
     def drop_oldest(self) -> bool:
         """Let one go for something that needs the memory now. False if there is none."""

@@ -101,10 +101,13 @@ class Worker:
 
     def _look_ahead(self) -> None:
         """Load what is wanted next while this one draws: who waits for it, before who merely chose it."""
-        wished = self._inbox.wish()
-        wanted = self._waiting.longest(besides=self._loop.serving) or wished
-        if wanted is not None and self._loop.serving is not None:
-            self._loop.prefetch(wanted)
+        if self._loop.serving is None:
+            return
+        waiting, wishes = self._waiting.longest(besides=self._loop.serving), self._inbox.wishes
+        if waiting is not None:
+            self._loop.prefetch(waiting)
+        elif (wished := wishes.oldest()) is not None and self._loop.prefetch(wished):
+            wishes.granted(wished)
 
     def _switch(self, file: ModelFile) -> None:
         self._say("loading", f"loading {file.name}")

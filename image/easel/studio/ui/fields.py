@@ -93,6 +93,7 @@ class Fields:
         try:
             chosen: ModelFile | None = self._studio.engine.store.find_checkpoint(checkpoint or "")
             self._studio.defaults.update(owner, {"sd_model_checkpoint": checkpoint})
+            self._studio.engine.prefetch(owner, chosen)
         except (ModelError, NotSaved) as e:
             gr.Warning(escape(str(e)))
             chosen = before
