@@ -69,7 +69,10 @@ class Bakery:
         return len(self._registry.digests(content)) == len(TARGETS)
 
     def _build(self, content: str, project: str, bucket: str, repository: Repository) -> Images:
-        missing = [target for target in TARGETS if target not in self._registry.digests(content)]
+        found = self._registry.digests(content)
+        if len(found) == len(TARGETS):
+            return _images(repository, found)  # by a build that ended between the two looks for it
+        missing = [target for target in TARGETS if target not in found]
         cache = {t: f"{repository.uri}:{name}" for t, name in self._registry.newest().items()}
         order = Order(project, content, self._upload(content, bucket), repository.uri, missing, cache)
         started = self._builds.start(order)

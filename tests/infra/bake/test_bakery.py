@@ -126,6 +126,16 @@ def test_an_interrupted_up_finds_its_build_and_waits_for_it(
     assert any("is under way" in line for line in heard.said)
 
 
+def test_a_build_that_ends_between_two_looks_is_not_built_again(
+    cloud: Cloud, folder: Path, bake: Callable[[], Any]
+) -> None:
+    """Its images were not there at the first look, and at the second it is under way no more."""
+    cloud.underway(content_hash(folder))
+    cloud.polls = 0
+    assert bake().studio
+    assert not cloud.started()
+
+
 def test_another_content_under_way_is_no_reason_to_wait(
     cloud: Cloud, folder: Path, bake: Callable[[], Any]
 ) -> None:

@@ -56,11 +56,13 @@ def test_every_template_can_be_previewed(pulumi: Engine, builder: Cloud, templat
     assert pulumi.resources() == before
 
 
+@pytest.mark.slow
 def test_a_second_up_changes_nothing(pulumi: Engine, art: str) -> None:
     """Also with everything asked for again: no resource of ours is other than it was registered."""
     pulumi.did("up", "--yes", "--skip-preview", "--refresh", "--expect-no-changes", "--stack", art)
 
 
+@pytest.mark.slow
 def test_links_are_secret_in_state_and_output(pulumi: Engine, art: str) -> None:
     """The first tokens open the door: state, its history and its backups hold them encrypted."""
     hidden, shown = pulumi.outputs(art), pulumi.outputs(art, "--show-secrets")
@@ -76,6 +78,7 @@ def test_links_are_secret_in_state_and_output(pulumi: Engine, art: str) -> None:
         assert not TOKEN.search(file.read_text()), f"AWS is told a token: {file.name}"
 
 
+@pytest.mark.slow
 def test_outputs_say_where_and_how_much(pulumi: Engine, art: str) -> None:
     """An endpoint's address, shape, replicas, dollars an hour; the team's console, floor, storage, steps."""
     found = pulumi.outputs(art)
@@ -90,6 +93,7 @@ def test_outputs_say_where_and_how_much(pulumi: Engine, art: str) -> None:
     assert found["next"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("file_kept")
 def test_a_clone_makes_its_own_resources_only(pulumi: Engine, art: str) -> None:
     """`easel clone`, then the plan: nothing that is there is touched, not even what the gateway reads."""
@@ -102,6 +106,7 @@ def test_a_clone_makes_its_own_resources_only(pulumi: Engine, art: str) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("file_kept")
 def test_another_idle_is_one_object(pulumi: Engine, art: str) -> None:
     """What the gateway follows at run time replaces no machine and no template."""
@@ -112,6 +117,7 @@ def test_another_idle_is_one_object(pulumi: Engine, art: str) -> None:
     assert pulumi.plan(art) == {"update": {"BucketObjectv2 easel-art-studio-configuration"}}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("file_kept")
 def test_an_endpoint_goes_alone(pulumi: Engine, art: str) -> None:
     """Removed from the file, it takes only its own resources with it."""
@@ -150,6 +156,7 @@ def test_a_stack_of_this_machine_is_sent_to_make_up(pulumi: Engine) -> None:
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_a_failed_bake_says_why_and_is_tried_again(pulumi: Engine, builder: Cloud) -> None:
     """In the engine's process for dynamic providers: the reason and the log's last lines, no traceback."""
     begun(pulumi, builder, "baker", "studio")
