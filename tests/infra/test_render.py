@@ -209,6 +209,7 @@ def test_single_sign_on_is_told_without_its_secret(tmp_path: Path) -> None:
         "client_id": "easel",
         "client_secret": arn,
         "domains": ["example.com"],
+        "verified_by": "email_verified",
     }
     spec = stack(tmp_path, {"studio": {"shape": "gpu.a10"}}, {**AWS, "members": members})
     assert team_on_instances(spec, "us-east-1", "c", "h", "i", STORE)["members"] == members
