@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import struct
@@ -47,3 +48,16 @@ def sparse(path: Path, shapes: Shapes, dtype: str = "F16", metadata: Mapping[str
 def header(tmp_path: Path, shapes: Shapes, metadata: Mapping[str, str] | None = None) -> Header:
     """The header of a file with tensors of these shapes."""
     return read_header(sparse(tmp_path / "made.safetensors", shapes, metadata=metadata))
+
+
+class Fenced(io.BytesIO):
+    """A file that is longer than it is said to be: who reads behind its end fails the test."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content + b"behind the end" * 100)
+        self._end = len(content)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        assert size is not None
+        assert 0 <= size <= self._end - self.tell(), "read past the end"
+        return super().read(size)

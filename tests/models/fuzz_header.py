@@ -10,10 +10,13 @@ header may take. A find is written to `crash-…` in the folder where it was sta
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 import struct
 import sys
+import tempfile
 from contextlib import suppress
+from pathlib import Path
 
 MOST_MEMORY = 1_500_000_000
 """Of the whole process, libFuzzer's own tables and corpus included."""
@@ -23,13 +26,18 @@ SEEDS = (
     b'{"a\\u0041":{"shape":[0],"dtype":"BF16","data_offsets":[0,0]},'
     b'"b":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}} ',
 )
+# Nobody hits upon these by turning bits.
+WORDS = (
+    '"dtype":', '"shape":', '"data_offsets":', '"__metadata__":', '"F16"', '"BF16"', '"U8"', '"F4"', "[0,", "]",
+    "{", "},", "null", "true", "1e9", "-1", "9223372036854775807", "NaN", "\\u0000", "\\\"", ",", ":", '":{"', " ",
+)  # fmt: skip
 
 
 def one(data: bytes) -> None:
     """A file of these bytes; and one whose header is these bytes, of which the length tells the truth."""
     from easel.models.errors import FileError
     from easel.models.header import read_header_from
-    from tests.models.test_header import Fenced
+    from tests.models.files import Fenced
 
     weights = bytes(min(64, len(data)))
     for content in (data, struct.pack("<Q", len(data)) + data + weights):
@@ -48,15 +56,21 @@ def main() -> None:
     try:
         import atheris
     except ImportError:
-        sys.exit("atheris is not installed here: `pip install atheris` (Linux, Python up to 3.13)")
+        sys.stderr.write("atheris is not installed here: `pip install atheris` (Linux, Python up to 3.13)\n")
+        sys.exit(2)
     with atheris.instrument_imports(include=["easel.models"]):
         import easel.models.header
         import easel.models.header_table  # noqa: F401 - it is what is followed
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
-    for seed in SEEDS:
+    # libFuzzer ends the process, so nothing here could take the folder away: it is a few kilobytes.
+    work = Path(tempfile.mkdtemp(prefix="fuzz-header-"))
+    (work / "corpus").mkdir()
+    for number, seed in enumerate(SEEDS):
         one(seed)
+        (work / "corpus" / str(number)).write_bytes(seed)
+    (work / "words").write_text("".join(f"{json.dumps(word)}\n" for word in WORDS))
     options = [f"-max_total_time={seconds}", "-max_len=4096", "-timeout=5", "-print_final_stats=1"]
-    atheris.Setup([sys.argv[0], *options], one)
+    atheris.Setup([sys.argv[0], *options, f"-dict={work / 'words'}", str(work / "corpus")], one)
     atheris.Fuzz()
 
 

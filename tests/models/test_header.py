@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import json
 import os
 import time
@@ -17,7 +16,7 @@ from hypothesis import strategies as st
 from easel.models import CutShort, FileError, LyingHeader, MissingFile, NotSafetensors, read_header
 from easel.models.header import HEADER_LIMIT, read_header_from
 from easel.models.header_table import read_table
-from tests.models.files import describe, raw, sparse
+from tests.models.files import Fenced, describe, raw, sparse
 
 GOOD = describe({"a": (2, 3), "b": (4,), "empty": (0, 7), "scalar": ()}, metadata={"format": "pt"})
 DATA = bytes(22)
@@ -315,19 +314,6 @@ def test_no_header_takes_much_memory(tmp_path: Path, what: str, size: int, most:
         tracemalloc.stop()
         path.unlink()
     assert peak < most
-
-
-class Fenced(io.BytesIO):
-    """A file that is longer than it is said to be: who reads behind that fails the test."""
-
-    def __init__(self, content: bytes) -> None:
-        super().__init__(content + b"behind the end" * 100)
-        self._end = len(content)
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        assert size is not None
-        assert 0 <= size <= self._end - self.tell(), "read past the end"
-        return super().read(size)
 
 
 @settings(max_examples=300, deadline=None)

@@ -91,9 +91,10 @@ class Fields:
         owner = owner_of(request.headers)
         before, _ = self._chosen(owner)
         try:
-            chosen: ModelFile | None = self._studio.engine.store.find_checkpoint(checkpoint or "")
+            wanted = self._studio.engine.store.find_checkpoint(checkpoint or "")
             self._studio.defaults.update(owner, {"sd_model_checkpoint": checkpoint})
-            self._studio.engine.prefetch(owner, chosen)
+            self._studio.engine.prefetch(owner, wanted)
+            chosen: ModelFile | None = wanted
         except (ModelError, NotSaved) as e:
             gr.Warning(escape(str(e)))
             chosen = before
