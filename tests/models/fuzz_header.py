@@ -28,8 +28,9 @@ SEEDS = (
 )
 # Nobody hits upon these by turning bits.
 WORDS = (
-    '"dtype":', '"shape":', '"data_offsets":', '"__metadata__":', '"F16"', '"BF16"', '"U8"', '"F4"', "[0,", "]",
-    "{", "},", "null", "true", "1e9", "-1", "9223372036854775807", "NaN", "\\u0000", "\\\"", ",", ":", '":{"', " ",
+    '"dtype":', '"shape":', '"data_offsets":', '"__metadata__":', '"F16"', '"BF16"', '"U8"', '"F4"', "[0,",
+    "]", "{", "},", "null", "true", "1e9", "-1", "9223372036854775807", "NaN", "\\u0000", '\\"', ",", ":",
+    '":{"', " ",
 )  # fmt: skip
 
 
