@@ -104,7 +104,11 @@ class GatewayHost(pulumi.ComponentResource):
         buckets, image, files = self._args.buckets, self._args.image, self._args.filesystem
         statements = pulumi.Output.all(
             buckets.config_arn, image.repository_arns, files.arn, files.models_arn
-        ).apply(lambda found: gateway_statements(self.account, self._tags.team, *found, secrets=secrets))
+        ).apply(
+            lambda found: gateway_statements(
+                self.account, self._tags.team, found[0], found[1], found[2], found[3], secrets
+            )
+        )
         return InstanceRole(
             self._tags.name("gateway"),
             f"The gateway of team {self._tags.team}: wakes its endpoints and puts them to sleep",

@@ -415,7 +415,7 @@ def test_another_model_changes_its_endpoints_configuration_and_one_policy_only()
 def test_the_gateway_is_the_same_whatever_endpoints_and_models_there_are() -> None:
     """Its machine, its role and its own policy, input by input: most of it would replace the machine."""
 
-    def gateway(name: str) -> dict[str, Any]:
+    def gateway(name: str) -> dict[tuple[str, ...], Any]:
         graph = graph_of(name)
         return {_path(node, graph): _comparable(node) for node in graph.below(graph.component("GatewayHost"))}
 
