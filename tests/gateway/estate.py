@@ -17,7 +17,7 @@ DOMAIN = "art.easel.test"
 _addresses = itertools.count(2)
 
 
-class _Loopback(httpx.HTTPTransport):
+class Loopback(httpx.HTTPTransport):
     """Every host is this machine, as if a resolver said so."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -92,7 +92,7 @@ class Estate(House):
 
     def client(self, name: str, **rest: Any) -> httpx.Client:
         number = next(_addresses)
-        transport = _Loopback(
+        transport = Loopback(
             local_address=f"127.7.{number // 250}.{number % 250 + 2}",
             verify=ssl.create_default_context(cafile=str(self.trusted)),
         )

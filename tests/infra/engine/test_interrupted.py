@@ -50,8 +50,8 @@ def baking(pulumi: Engine, builder: Cloud) -> Iterator[tuple[str, Running]]:
 
 
 def finished(pulumi: Engine, builder: Cloud, stack: str, started: int) -> None:
-    """The next `up` goes on to the end, with the build that there is."""
-    builder.polls = 0
+    """The next `up` goes on to the end, with the build that there is and that ends while it is watched."""
+    builder.polls = max(build.asked for build in builder.builds.values()) + 2
     pulumi.did("up", "--yes", "--skip-preview", "--stack", stack)
     assert builds(builder) == started
     assert pulumi.outputs(stack)["endpoints"]["studio"]["url"]
