@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.image import containers
+from tests.models.serving import model_bytes, serving
 from tests.ports import free_port
 
 # A base is made on the first run, and a build waits for the mirror: minutes on a busy machine.
@@ -93,6 +94,37 @@ def test_what_is_in_it(image: str, files: Path) -> None:
     assert about["config"]["Labels"]["org.opencontainers.image.revision"] == "c0ffee"
     for secret in ("index" + "-url", "http://", "https://"):
         assert secret not in history
+
+
+def test_it_fetches_models(image: str, files: Path, tmp_path: Path) -> None:
+    """What a stack file lists, without torch and without the hub's own downloader. S3 and the hub are not there:
+    that is what is said of them, and not that a package is missing."""
+    content = model_bytes(100_000, key="lora_unet_x.lora_up.weight")
+    with serving() as server:
+        server.put("/style.safetensors", content)
+        listed = [
+            f"{server.url}/style.safetensors",
+            "hf://org/repo/x.safetensors",
+            "s3://bucket/x.safetensors",
+        ]
+        (tmp_path / "studio.json").write_text(json.dumps({"name": "studio", "models": listed}))
+        for path in (tmp_path, tmp_path / "studio.json"):
+            os.chown(path, 1000, 1000)
+        command = ["python", "-m", "easel.models", "sync", "--json", "--background"]
+        command += ["--config", "/data/easel/studio.json", "--store", "/data/easel/models"]
+        nowhere = f"http://127.0.0.1:{free_port()}"
+        fetching = containers.start(
+            files, image, command, {tmp_path: "/data/easel"}, HF_ENDPOINT=nowhere, AWS_ENDPOINT_URL=nowhere,
+            AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_DEFAULT_REGION="us-east-1",
+        )  # fmt: skip
+        said, _ = fetching.communicate(timeout=120)
+    records = [json.loads(line) for line in said.splitlines() if line.startswith('{"result"')]
+    assert [each["result"] for each in records] == ["came", "failed", "failed"], said
+    assert "the hub cannot be reached" in records[1]["why"]
+    assert "S3 cannot be asked" in records[2]["why"]
+    found = tmp_path / "models" / "Lora" / "style.safetensors"
+    assert found.read_bytes() == content
+    assert found.stat().st_uid == 1000
 
 
 def _answer(running: subprocess.Popen[str], url: str) -> httpx.Response:
