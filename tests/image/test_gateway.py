@@ -97,8 +97,8 @@ def test_what_is_in_it(image: str, files: Path) -> None:
 
 
 def test_it_fetches_models(image: str, files: Path, tmp_path: Path) -> None:
-    """What a stack file lists, without torch and without the hub's own downloader. S3 and the hub are not there:
-    that is what is said of them, and not that a package is missing."""
+    """What a stack file lists, without torch and without the hub's own downloader. S3 and the hub are not
+    there: that is what is said of them, and not that a package is missing."""
     content = model_bytes(100_000, key="lora_unet_x.lora_up.weight")
     with serving() as server:
         server.put("/style.safetensors", content)
