@@ -20,7 +20,7 @@ from easel.models.index import INFO, Entry, preview_of, read_info
 from easel.models.kind import Kind, is_vae, small_kind
 from easel.models.model_file import ModelFile, beside
 from easel.models.quota import OverQuota, Quota, quota_of
-from easel.models.records import Record
+from easel.models.records import Record, write_whole
 from easel.models.sidecar import Sidecar, read_sidecar
 from easel.models.source_errors import (
     Altered,
@@ -106,4 +106,5 @@ __all__ = [
     "read_info",
     "read_sidecar",
     "small_kind",
+    "write_whole",
 ]

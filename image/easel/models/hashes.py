@@ -168,7 +168,8 @@ class Hashes:
             try:
                 known = self._hash_alone(path)
             except (OSError, FileError) as error:
-                log.warning("model not hashed", file=path.name, error=str(error))
+                why = error.strerror if isinstance(error, OSError) else str(error)
+                log.warning("model not hashed", file=path.name, error=why)
                 continue
             if known:
                 done()

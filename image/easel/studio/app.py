@@ -6,7 +6,7 @@ import os
 
 from fastapi import FastAPI
 
-from easel.models.quota import quota_of
+from easel.models import quota_of
 from easel.studio.studio import Studio
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import structlog
 from pydantic import ValidationError
 
-from easel.models.records import write_whole
+from easel.models import write_whole
 from easel.studio.library.job import FINAL, Fault, JobView, State
 
 log = structlog.get_logger(__name__)

@@ -11,13 +11,12 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from easel.models import BadAddress, Entry, Kind, Store, preview_of, read_info
+from easel.models import BadAddress, Entry, Kind, Store, preview_of, quota_of, read_info
 from easel.models.fetch.network import client
 from easel.models.fetch.policy import VISITOR, Policy
 from easel.models.fetch.transfer import Effort
 from easel.models.intake import Intake, Wish
 from easel.models.intake.place import place
-from easel.models.quota import quota_of
 from easel.models.sources import CivitaiSource, HubSource, Secrets, secrets_of, source_of
 from easel.studio.activity import Activity
 from easel.studio.library.board import Board
