@@ -328,6 +328,23 @@ def test_trouble_that_passes(server: Serving, store: Store, intake: Make) -> Non
     assert target(store).read_bytes() == CONTENT
 
 
+def test_a_pause_that_the_server_wants_is_said(
+    server: Serving, store: Store, intake: Make, events: list[Progress]
+) -> None:
+    """A bar that stands still says why, and for how long."""
+    answers = [429]
+
+    def busy(request: Request) -> bool:
+        return request.answer(answers.pop(), Retry_After="2") if answers else False
+
+    server.put("/dream.safetensors", CONTENT, before=busy)
+    intake().add(wish(server))
+    said = [one.words for one in events if one.note]
+    assert said
+    assert said[0].endswith("; the server answers 429; asked again in 2 s")
+    assert not events[-1].note
+
+
 def test_trouble_that_does_not_pass(server: Serving, intake: Make) -> None:
     """After some tries it ends with the server's reason."""
     server.put("/dream.safetensors", b"", status=503)

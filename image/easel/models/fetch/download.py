@@ -118,12 +118,13 @@ class Download:
                         quota.check(self._target.name, part.done.total, besides=self._target)
 
                 def tick() -> None:
-                    self._tell(Phase.FETCHING, part.done.total, part.size)
+                    self._tell(Phase.FETCHING, part.done.total, part.size, note=transfer.note)
                     stay_within()
                     if self._stopped() or self._lock.lost.is_set():
                         raise Interrupted(self._target.name, part.done.total, part.size)
 
-                found = Transfer(origin, part, self._effort, tick, sha256=self._sha256).run()
+                transfer = Transfer(origin, part, self._effort, tick, sha256=self._sha256)
+                found = transfer.run()
                 stay_within()
                 # Asked after the end: a file that changed on the way has another one.
                 theirs = origin.offer.sha256
@@ -158,12 +159,12 @@ class Download:
         except NotSafetensors as error:
             raise not_a_model(self._source.address, error, part.read(0, 20_000)) from None
 
-    def _tell(self, phase: Phase, done: int, total: int | None, *, now: bool = False) -> None:
+    def _tell(self, phase: Phase, done: int, total: int | None, *, now: bool = False, note: str = "") -> None:
         if not now and time.monotonic() - self._told < 0.2:
             return
         self._told = time.monotonic()
         speed = self._speed.at(done) if phase in (Phase.FETCHING, Phase.WAITING) else 0.0
-        self._watcher(Progress(self._target.name, phase, done, total, speed))
+        self._watcher(Progress(self._target.name, phase, done, total, speed, note))
 
 
 def discard_unfinished(target: Path) -> bool:

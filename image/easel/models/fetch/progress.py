@@ -23,13 +23,17 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `total` bytes (None: not known yet) at `speed` bytes a second."""
+    """`done` of `total` bytes (None: not known yet) at `speed` bytes a second.
+
+    `note` says what is waited for, where it is something else than bytes.
+    """
 
     name: str
     phase: Phase
     done: int = 0
     total: int | None = None
     speed: float = 0.0
+    note: str = ""
 
     @property
     def left(self) -> float | None:
@@ -55,7 +59,9 @@ class Progress:
         if self.speed > 0 and self.phase in (Phase.FETCHING, Phase.WAITING):
             said += f", {gigabytes(int(self.speed))} a second"
         left = self.left
-        return said if left is None else f"{said}, {duration(left)} left"
+        if left is not None:
+            said += f", {duration(left)} left"
+        return f"{said}; {self.note}" if self.note else said
 
 
 Watcher = Callable[[Progress], None]

@@ -28,6 +28,7 @@ _FIRST = 1 << 20
 _ATTEMPTS = 4
 _SAVE_EVERY = 0.1
 _BEAT = 0.1
+_WORTH_SAYING = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ class Transfer:
         self._pieces: list[_Piece] = []
         self._failures = 0
         self._single = False
+        self.note = ""
+        """What is waited for, for who watches: "the server answers 429; asked again in 60 s"."""
 
     def run(self) -> Digests:
         """Fetch what is missing. Raises SourceError, FileError."""
@@ -282,7 +285,11 @@ class Transfer:
             raise trouble.refusal  # nobody waits that long in front of a bar that stands still
         if piece.position == piece.begin or pause:
             backoff = self._effort.pause * 2 ** min(failures // 2, 6) * random.uniform(0.7, 1.3)  # noqa: S311
-            self._stop.wait(pause if pause is not None else min(30.0, backoff))
+            wait = pause if pause is not None else min(30.0, backoff)
+            if wait >= _WORTH_SAYING:
+                self.note = f"{words}; asked again in {wait:.0f} s"
+            self._stop.wait(wait)
+            self.note = ""
 
     def _drop_slow(self) -> None:
         """Ask again where one connection is far slower than the rest: it goes by another way, or server."""
