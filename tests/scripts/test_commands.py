@@ -69,6 +69,7 @@ def test_status_without_a_gateway_is_an_answer(env: dict[str, str]) -> None:
                 "url": f"http://127.0.0.1:{env['EASEL_PORT']}/",
                 "link": None,
                 "state": "asleep",
+                "models": None,
                 "replicas": [],
             }
         ],
