@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: up test test-long lint fmt bench starter schema lock screenshots image clean help
 RUN := .venv/bin/
+# The shorter come first, as CI has an end.
+SLOW := $(addprefix tests/,starter studio gateway infra scripts models image test_fresh_clone.py)
 
 up: .venv/.up ## Start the studio on this machine and print its link; Ctrl-C stops it
 	@exec $(RUN)easel up
@@ -9,8 +11,8 @@ up: .venv/.up ## Start the studio on this machine and print its link; Ctrl-C sto
 test: .venv/.dev ## Run every test that takes seconds, on every core
 	@$(RUN)pytest -n auto --maxprocesses 4 --dist loadfile
 
-test-long: .venv/.dev ## Run all tests, those of minutes too
-	@$(RUN)pytest -m ''
+test-long: .venv/.dev ## Run the tests that take minutes, one after another; the first failure ends it
+	@$(RUN)pytest -m slow --exitfirst $(SLOW)
 
 lint: .venv/.dev ## Check style and types
 	@$(RUN)ruff check . && $(RUN)ruff format --check . && $(RUN)mypy && $(RUN)easel schema --check
