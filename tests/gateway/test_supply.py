@@ -128,6 +128,10 @@ def test_a_model_that_cannot_be_had_keeps_nobody_waiting(build: Build, server: S
     house.start(wait=None)
     assert house.caller("studio").post("/sdapi/v1/txt2img", json={}).status_code == 200
     until(lambda: phase(house) == "failed")
+    # Who only draws is told that, and not from where the team has its models.
+    missing = house.browser("studio").get("/easel/waking").json()["missing"]
+    assert "could not be fetched" in missing
+    assert server.host not in missing
     said = models(house)["detail"]
     assert "1 of 2 models did not come" in said
     assert "gone.safetensors" in said
