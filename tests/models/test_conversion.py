@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from easel.models import Kind, NameTaken, Store, read_header
+from easel.models import Kind, NameTaken, OverQuota, Store, read_header
 from easel.models.conversion import NotConverted, convert
 from tests.models.conftest import leftovers
 
@@ -66,12 +66,15 @@ def test_notes_of_lightning_do_no_harm(store: Store, tmp_path: Path) -> None:
 
 
 def test_an_embedding(store: Store, tmp_path: Path) -> None:
-    """A textual inversion of A1111's has its vectors one level further down."""
+    """A textual inversion of A1111's has its vectors one level further down. The quota holds for it, too."""
     path = tmp_path / "style.pt"
     torch.save(
         {"string_to_token": {"*": 265}, "string_to_param": {"*": torch.ones(2, 768)}, "name": "s"}, path
     )
-    done = convert(path, store)
+    with pytest.raises(OverQuota):
+        convert(path, store, quota=6000)
+    assert not [one for one in store.root.rglob("*") if one.is_file()]
+    done = convert(path, store, quota=7000)
     assert done.file.kind is Kind.EMBEDDING
     assert read(done.file.path)["emb_params"].shape == (2, 768)  # type: ignore[attr-defined]
 
