@@ -82,7 +82,9 @@ def test_nothing_wakes_before_its_models_are_there(build: Build, server: Serving
     replica starts; then it wakes by itself. `min: 1` waits too."""
     gate = Gate(server, "/style.safetensors")
     listed = {"models": [f"{server.url}/style.safetensors"]}
-    house = build(studio=ASLEEP | listed | {"timeouts": {"wake": 1.0}}, always=listed, free=ASLEEP)
+    short = ASLEEP | listed | {"idle": 1.0}
+    impatient = ASLEEP | listed | {"timeouts": {"wake": 1.0}}
+    house = build(studio=impatient, always=listed, free=ASLEEP, stays=short, left=short)
     house.start(wait=None)
     assert gate.asked.wait(20)
     browser = house.browser("studio")
@@ -101,8 +103,15 @@ def test_nothing_wakes_before_its_models_are_there(build: Build, server: Serving
     # Who lists none is not kept.
     assert house.endpoint("free")["models"] is None
     assert house.caller("free").post("/sdapi/v1/txt2img", json={}).status_code == 200
+    # A fetch may outlast `idle`: who stays on the page is not forgotten, who closed it is.
+    visitor = house.browser("stays")
+    assert visitor.get("/").status_code == house.browser("left").get("/").status_code == 503
+    until(lambda: visitor.get("/easel/waking").json() and house.state("left") == "asleep")
+    assert house.state("stays") == "starting"
     gate.open()
+    until(lambda: visitor.get("/easel/waking").json()["state"] == "ready")
     until(lambda: house.state("studio") == house.state("always") == "ready")
+    assert house.state("left") == "asleep"
     assert phase(house) == phase(house, "always") == "whole"
     found = house.root / "models" / "Lora" / "style.safetensors"
     assert sha256(found.read_bytes()) == sha256(LORA)
@@ -114,7 +123,7 @@ def test_nothing_wakes_before_its_models_are_there(build: Build, server: Serving
     house.stop()
     asked = len(server.seen)
     house.start(wait=None)
-    assert house.caller("studio").post("/sdapi/v1/txt2img", json={}).status_code == 200
+    assert house.caller("left").post("/sdapi/v1/txt2img", json={}).status_code == 200
     until(lambda: not syncs(house))
     assert phase(house) == "whole"
     assert len(server.seen) == asked
@@ -201,13 +210,17 @@ def test_a_killed_gateway_leaves_no_orphan_and_no_half_file(build: Build, server
 class Stage:
     """A supply with a program of the test's own."""
 
-    def __init__(self, root: Path, program: str, given: Mapping[str, str] | str = "") -> None:
+    def __init__(
+        self, root: Path, program: str, given: Mapping[str, str] | str = "", silence: float = 60.0
+    ) -> None:
         self.home = Home(root)
         self.home.prepare()
         self.events = Events()
         self._program = program
         self._given = given
-        self.supply = Supply(self.home, self.events, self._sources, lambda name: None, self._command)
+        self.supply = Supply(
+            self.home, self.events, self._sources, lambda name: None, self._command, silence=silence
+        )
 
     def _command(self, endpoint: str) -> Sequence[str]:
         return [sys.executable, "-c", self._program, str(self.home.root)]
@@ -262,6 +275,31 @@ async def test_what_refuses_to_give_a_token_is_a_failure_like_any_other(tmp_path
     stock = await Stage(tmp_path, "", given="there is no store to fetch models to: mount.nfs4: denied").ends()
     assert (stock.phase, stock.holds) == ("failed", False)
     assert "mount.nfs4: denied" in stock.detail
+
+
+@pytest.mark.anyio
+async def test_a_process_that_hangs_holds_nobody_for_ever(tmp_path: Path) -> None:
+    """A file system that stopped answering stops the fetching, not the endpoint. The process is gone."""
+    program = "import os, sys, time; open(sys.argv[1] + '/pid', 'w').write(str(os.getpid())); time.sleep(600)"
+    stock = await Stage(tmp_path, program, silence=2.0).ends()
+    assert (stock.phase, stock.holds) == ("failed", False)
+    assert "said nothing for 2 s" in stock.detail
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.anyio
+async def test_a_new_token_is_tried_at_once(tmp_path: Path) -> None:
+    """Who mends what was missing does not wait for the next hour; any other setting changes nothing."""
+    stage = Stage(tmp_path, "", given="HF_TOKEN cannot be read")
+    await stage.ends()
+    for settings, again in (({"idle": 60.0}, False), ({"env": {"HF_TOKEN": "new"}}, True)):
+        endpoint = Endpoint.model_validate(
+            {"name": "studio", "port": 7860, "models": ["hf://a/b/c"]} | settings
+        )
+        stage.supply.follow({"studio": endpoint})
+        found = stage.supply.of("studio")
+        assert found is not None
+        assert ("tried again in 1 second" in found.detail) is again, found.detail
 
 
 @pytest.mark.anyio

@@ -62,13 +62,13 @@ class Process:
         """The leash's process id; the program is its only child."""
         return self._process.pid
 
-    async def lines(self) -> AsyncIterator[bytes]:
+    async def lines(self, silence: float) -> AsyncIterator[bytes]:
         """What a program that is heard says, line by line until it ends. A line of more than a megabyte is
-        left out."""
+        left out. Raises TimeoutError when it says nothing for `silence` seconds."""
         output = self._process.stdout
         while output is not None:
             try:
-                line = await output.readline()
+                line = await asyncio.wait_for(output.readline(), silence)
             except ValueError:
                 continue
             if not line:

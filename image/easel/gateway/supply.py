@@ -31,6 +31,9 @@ SOURCES = ("HF_TOKEN", "CIVITAI_TOKEN", "HF_ENDPOINT", "CIVITAI_ENDPOINT")
 # Between SIGTERM and SIGKILL: a journal is written through within a tenth of a second, and only a server that
 # never answers keeps the process longer.
 _GRACE = 4.0
+# A process that works says so every second, but for a file that it reads from end to end. One that says
+# nothing hangs on a file system that does not answer, and must not hold an endpoint for ever.
+_SILENCE = 1800.0
 Given = Callable[[Endpoint], Awaitable[Mapping[str, str]]]
 
 
@@ -43,13 +46,14 @@ class Supply:
 
     def __init__(
         self, home: Home, events: Events, given: Given, changed: Callable[[str], None],
-        command: Callable[[str], Sequence[str]] | None = None,
+        command: Callable[[str], Sequence[str]] | None = None, *, silence: float = _SILENCE,
     ) -> None:  # fmt: skip
         self._home = home
         self._events = events
         self._given = given
         self._changed = changed
         self._command = command or self._sync
+        self._silence = silence
         self._memory = home.run / "models.json"
         self._shelves: dict[str, Shelf] = {}
         self._endpoints: dict[str, Endpoint] = {}
@@ -165,11 +169,13 @@ class Supply:
         try:
             if not self._wants(shelf, models):
                 return ""  # the list changed while the process was started
-            async for line in process.lines():
+            async for line in process.lines(self._silence):
                 record = _record(line) if self._wants(shelf, models) else None
                 if record is not None and (news := shelf.heard(record)):
                     self._events.add(endpoint.name, None, _KIND, news)
             code = await process.wait()
+        except TimeoutError:
+            return f"fetching said nothing for {self._silence:.0f} s and was ended: does the store answer?"
         finally:
             await process.stop()
         if code == 0:
