@@ -106,6 +106,7 @@ def test_nothing_wakes_before_its_models_are_there(build: Build, server: Serving
     # A fetch may outlast `idle`: who stays on the page is not forgotten, who closed it is.
     visitor = house.browser("stays")
     assert visitor.get("/").status_code == house.browser("left").get("/").status_code == 503
+    until(lambda: house.state("stays") == house.state("left") == "starting")
     until(lambda: visitor.get("/easel/waking").json() and house.state("left") == "asleep")
     assert house.state("stays") == "starting"
     gate.open()
