@@ -24,10 +24,11 @@ from infra.link import Link, LinkArgs
 from infra.network import Network, NetworkArgs
 from infra.outputs import export
 from infra.preview import show_costs
-from infra.program import end_quietly_when_stopped, spec_of_stack
+from infra.program import end_quietly_when_stopped, leave_out_debug_lines, spec_of_stack
 from infra.tags import Tags
 
 end_quietly_when_stopped()
+leave_out_debug_lines()
 
 # The team's file, with every fault told before anything is registered; and what it will cost.
 spec = spec_of_stack()

@@ -6,7 +6,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from tests.infra.graph import run
+from infra.program import DEBUG
+from tests.infra.graph import provision, run
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 
@@ -49,3 +50,21 @@ def test_a_stack_without_configuration_is_told_what_is_missing() -> None:
 def test_the_program_is_a_table_of_contents() -> None:
     """DESIGN: under 80 lines."""
     assert len((INFRA / "__main__.py").read_text().splitlines()) < 80
+
+
+def test_debug_lines_are_sent_only_if_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is a call that the program waits for, 70 for an endpoint; with EASEL_DEBUG all are there."""
+    heard: list[str] = []
+
+    def hear(msg: str, *_: object, **__: object) -> None:
+        heard.append(msg)
+
+    monkeypatch.setattr(pulumi.log, "debug", hear)
+    monkeypatch.setenv(DEBUG, "1")
+    provision({"studio": {"shape": "gpu.t4"}})
+    assert any("registering resource" in line and "easel-art-studio-replicas" in line for line in heard)
+    heard.clear()
+    monkeypatch.delenv(DEBUG)
+    graph = provision({"studio": {"shape": "gpu.t4"}}, preview=True)
+    assert not [line for line in heard if "studio" in line], "but those of the stack, before the program runs"
+    assert graph.said, "what is not for debugging is told as ever"
