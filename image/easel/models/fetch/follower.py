@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 from easel.models.errors import NotSafetensors
 from easel.models.fetch.part import BLOCK, Part
@@ -12,6 +12,10 @@ from easel.models.hashes import Digests
 from easel.models.header import HEADER_LIMIT, read_header_from
 from easel.models.source_errors import NotAModel
 from easel.models.sources.offer import message_of
+
+AUTOV3_BELOW = 2_000_000_000
+"""Bytes of a file whose AutoV3 is computed as it comes. It is what infotexts call LoRAs by, which are smaller;
+for a checkpoint it would be as much work as its SHA-256, for a number that nobody asks for."""
 
 
 class Follower:
@@ -32,10 +36,9 @@ class Follower:
     def follow(self, stop: threading.Event) -> None:
         """Hash until all is in. Raises NotAModel and FileError for what is no whole model; OSError's kin."""
         with ThreadPoolExecutor(1, thread_name_prefix="autov3") as helper:
-            self.digests = Digests(helper, rest=self._rest)
-            self._follow(stop)
+            self._follow(stop, helper)
 
-    def _follow(self, stop: threading.Event) -> None:
+    def _follow(self, stop: threading.Event, helper: Executor) -> None:
         part = self._part
         while not stop.is_set():
             with part.changed:
@@ -45,6 +48,9 @@ class Follower:
                 there = part.done.prefix
                 if self._at_end():
                     return
+            if not self._position:
+                small = part.size is None or part.size < AUTOV3_BELOW
+                self.digests = Digests(helper, rest=self._rest and small)
             while self._position < there and not stop.is_set():
                 block = part.read(self._position, min(BLOCK, there - self._position))
                 if not block:
