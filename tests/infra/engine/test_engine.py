@@ -145,6 +145,7 @@ def test_every_fault_of_a_file_is_told_at_once(pulumi: Engine) -> None:
         assert re.search(rf"stacks/Pulumi\.wrong\.yaml:.*studio\.{place}", said), said
 
 
+@pytest.mark.slow
 def test_a_stack_of_this_machine_is_sent_to_make_up(pulumi: Engine) -> None:
     """`runs_on: local` provisions nothing: the sentence says what to run instead."""
     pulumi.easel("new", "home", "--runs-on", "local")
@@ -175,7 +176,7 @@ def test_a_failed_bake_says_why_and_is_tried_again(pulumi: Engine, builder: Clou
     pulumi.did("up", "--yes", "--skip-preview", "--stack", "baker")
 
 
-@pytest.mark.parametrize("stack", ["local", "mine"])
+@pytest.mark.parametrize("stack", ["local", pytest.param("mine", marks=pytest.mark.slow)])
 def test_stack_files_of_one_machine_are_told_so_by_a_preview(pulumi: Engine, stack: str) -> None:
     """The file that the repository comes with, and the template for another: a sentence and no traceback."""
     if stack == "mine":
