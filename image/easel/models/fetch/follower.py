@@ -14,8 +14,8 @@ from easel.models.source_errors import NotAModel
 from easel.models.sources.offer import message_of
 
 AUTOV3_BELOW = 2_000_000_000
-"""Bytes of a file whose AutoV3 is computed as it comes. It is what infotexts call LoRAs by, which are smaller;
-for a checkpoint it would be as much work as its SHA-256, for a number that nobody asks for."""
+"""Bytes of a file whose AutoV3 is computed as it comes. Infotexts call LoRAs by it, which are smaller; for a
+checkpoint it would be as much work as its SHA-256, for a number that nobody asks for."""
 
 
 class Follower:
