@@ -77,7 +77,7 @@ class Vault:
             # As above: no type, whatever is wrong.
             raise NoKey(
                 f"{where}: {secret} is encrypted with {key}, and that key cannot be looked at: {error}. "
-                "Whoever runs pulumi needs kms:DescribeKey on it; or encrypt the secret with one that is there"
+                "Whoever runs pulumi needs kms:DescribeKey on it; or encrypt the secret with another key"
             ) from None
         return None if found.key_manager == "AWS" else found.arn
 

@@ -24,7 +24,7 @@ def estate(provider: IdentityProvider, tmp_path_factory: pytest.TempPathFactory)
     built()
     pebble = Pebble(tmp_path_factory.mktemp("authority") / "pebble").start()
     estate = Estate(tmp_path_factory.mktemp("estate") / "home", pebble, studio={}, other={})
-    estate.environment["EASEL_OIDC_CLIENT_SECRET"] = SECRET
+    estate.environment = {**estate.environment, "EASEL_OIDC_CLIENT_SECRET": SECRET}
     estate.team(endpoints=["studio", "other"], members=provider.members())
     try:
         estate.start()
