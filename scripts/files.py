@@ -140,13 +140,32 @@ def _remove(endpoint: Endpoint, entry: dict[str, Any], recursive: bool) -> None:
     if entry["type"] == "folder":
         if not recursive:
             raise Refusal(f"{printable(entry['path'])} is a folder: add -r to remove all that is below it")
-        below = endpoint.listed(entry["path"], deep=True)["entries"]
-        # The deepest first; a preview that went with its model is gone already.
-        for each in sorted(below, key=lambda one: (one["type"] == "folder", -one["path"].count("/"))):
+        _remove_folder(endpoint, entry["path"])
+    else:
+        _remove_one(endpoint, entry["path"])
+
+
+def _remove_folder(endpoint: Endpoint, path: str) -> None:
+    stays = path.count("/") < (2 if path.startswith("models/") else 1)  # a type's own folder
+    if not stays and _goes_whole(endpoint, path):
+        return
+    # Files first; a preview that went with its model is gone already.
+    below = endpoint.listed(path)["entries"]
+    for each in sorted(below, key=lambda one: bool(one["type"] == "folder")):
+        if each["type"] == "folder":
+            _remove_folder(endpoint, each["path"])
+        else:
             _remove_one(endpoint, each["path"], missing_is_fine=True)
-        if entry["path"].count("/") < (2 if entry["path"].startswith("models/") else 1):
-            return  # a type's own folder stays
-    _remove_one(endpoint, entry["path"])
+    if not stays:
+        _remove_one(endpoint, path)
+
+
+def _goes_whole(endpoint: Endpoint, path: str) -> bool:
+    """Remove a folder that is empty, or is one model: that goes at once, or others would see a half of it."""
+    answer = endpoint.ask("DELETE", "/files/content", params={"path": path}, expected=(404, 409))
+    if answer.is_success:
+        click.echo(f"{printable(path)} is removed")
+    return answer.is_success
 
 
 def _remove_one(endpoint: Endpoint, path: str, *, missing_is_fine: bool = False) -> None:

@@ -120,6 +120,23 @@ def test_there_and_back(house: FilesHouse, env: Env, tmp_path: Path) -> None:
     assert said(easel("files", "ls", "studio:models/Lora", env=env)) == ""
 
 
+def test_a_folder_that_is_a_model_goes_at_once(house: FilesHouse, env: Env) -> None:
+    """`rm -r` of a folder of diffusers', or of one with such in it: no half of a model is ever there."""
+    top = house.root / "models" / "Stable-diffusion"
+    for name in ("anime/dream-1.5", "anime/soft/other"):
+        for part in ("unet", "vae"):
+            model(top / name / part / "diffusion_pytorch_model.safetensors", 1000)
+        (top / name / "model_index.json").write_text("{}")
+    model(top / "anime" / "plain.safetensors", 1000)
+    told = said(easel("files", "rm", "-r", "studio:models/Stable-diffusion/anime", env=env)).splitlines()
+    where = "models/Stable-diffusion/anime"
+    assert told == [
+        f"{where}{path} is removed"
+        for path in ("/plain.safetensors", "/dream-1.5", "/soft/other", "/soft", "")
+    ]
+    assert not (top / "anime").exists()
+
+
 def test_pictures(house: FilesHouse, env: Env, member: Env, tmp_path: Path) -> None:
     """Who has a link sees, fetches and removes the own pictures; the operator everybody's, as a tar too."""
     outputs = Outputs(house.root / "outputs" / "studio")
