@@ -262,7 +262,8 @@ def sleep(seconds):
     clock = WORLD / "clock"
     # Time flies: what waits for minutes is seen to give up.
     clock.write_text(str(float(clock.read_text() if clock.exists() else 0) + 150 * float(seconds)))
-    time.sleep(0.02)
+    # But not so fast that a container could not be made between two looks on a busy machine.
+    time.sleep(min(0.3, 0.1 * float(seconds)))
 
 
 def date(form):
