@@ -119,6 +119,21 @@ def test_another_idle_is_one_object(pulumi: Engine, art: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("file_kept")
+def test_another_shape_and_limit_replace_nothing(pulumi: Engine, art: str) -> None:
+    """The endpoint's own group, template and object are updated; replicas that run go on as they are."""
+    file = pulumi.file(art)
+    text = file.read_text()
+    changed = text.replace("shape: gpu.l40s", "shape: gpu.a10", 1).replace("max: 4", "max: 6", 1)
+    file.write_text(changed.replace("    studio:\n", "    studio:\n      public: true\n", 1))
+    own = ("Group", "LaunchTemplate")
+    assert pulumi.plan(art) == {
+        "update": {f"{kind} easel-art-studio-replicas" for kind in own}
+        | {"BucketObjectv2 easel-art-studio-configuration"}
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("file_kept")
 def test_an_endpoint_goes_alone(pulumi: Engine, art: str) -> None:
     """Removed from the file, it takes only its own resources with it."""
     file = pulumi.file(art)
