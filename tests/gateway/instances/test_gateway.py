@@ -85,7 +85,7 @@ async def test_from_the_bucket_to_a_woken_instance(
         def idle() -> bool:
             status = httpx.get(gateway["url"] + "/api/status", headers=operator, trust_env=False).json()
             assert status["endpoints"][0]["models"]["phase"] == "whole"
-            return status["endpoints"][0]["running"] == 0 and status["endpoints"][0]["state"] == "ready"
+            return bool(status["endpoints"][0]["running"] == 0 and status["endpoints"][0]["state"] == "ready")
 
         # Caddy's log line ended the request: nothing is counted as open any more.
         until(idle, 30)
