@@ -64,6 +64,9 @@ class Service:
                 routes, log_config=None, access_log=False, lifespan="off", server_header=False, ws="none",
                 # Longer than Caddy keeps an idle connection, so that it never writes into a closing one.
                 timeout_keep_alive=300, timeout_graceful_shutdown=1,
+                # Caddy bears headers of 1 MiB. h11's 16 KiB refuse an address longer than that, or take it,
+                # by how it happens to arrive.
+                http="h11", h11_max_incomplete_event_size=2 << 20,
             )
         )  # fmt: skip
         self._task: asyncio.Task[None] | None = None

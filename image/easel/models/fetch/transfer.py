@@ -19,6 +19,7 @@ from easel.models.fetch.part import Part
 from easel.models.fetch.ranges import next_piece
 from easel.models.fetch.throttle import Throttle
 from easel.models.hashes import Digests
+from easel.models.quota import OverQuota
 from easel.models.source_errors import DiskFull, Interrupted, KeepsChanging, NotWritable, Unreachable
 
 log = structlog.get_logger(__name__)
@@ -238,7 +239,12 @@ class Transfer:
                 if part.size is not None:
                     piece.end = min(part.size, piece.end or part.size)
             if news:
-                part.check_room()  # before the others are told that there is something to fetch
+                # Before the others learn that there is something to fetch, and they must not learn it at all.
+                try:
+                    part.check_room()
+                except (OverQuota, DiskFull) as error:
+                    self._fail(error)
+                    raise
             part.changed.notify_all()
 
     def _read(self, piece: _Piece, answer: Answer) -> None:
