@@ -16,7 +16,7 @@ from tests.scripts.running import Up
 from tests.scripts.running import easel as command
 
 pytestmark = pytest.mark.timeout(300)
-PROMPT = "a large red circle on a blue background"
+PROMPT = "a red circle on a blue background"
 DRAWN_WITHIN = 90_000
 
 
@@ -54,6 +54,7 @@ def test_a_picture_from_a_link(page: Page, easel: Up) -> None:
     expect(page.locator("#stage [role=progressbar]")).to_be_visible(timeout=30_000)
     expect(page.locator("#stage img")).to_be_visible(timeout=30_000)
     expect(page.locator("#parameters textarea")).to_have_value(re.compile("Steps: 20"), timeout=DRAWN_WITHIN)
+    expect(page.locator("#parameters textarea")).to_have_value(re.compile(r"Seed: 1\b"))
     seen = judge(shown(page))
     assert (seen.shape, seen.colour, seen.ground) == ("circle", "red", "blue")
 
