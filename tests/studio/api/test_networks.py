@@ -19,6 +19,7 @@ from PIL import Image
 
 from easel.models import Kind, ModelFile
 from easel.studio.engine.loading import load_checkpoint
+from scripts.starter.pictures import COLOURS
 from tests.studio import networks
 from tests.studio.networks import STARTER
 
@@ -109,6 +110,22 @@ def test_a_lora_does_what_it_says(running, models) -> None:
     # only half of it taken away, words count again
     halves = [drawn(running, f"{words} <lora:deaf:0.5>") for words in (red, stars)]
     assert differ(*halves) > TOLERANCE
+
+
+def test_the_one_that_comes_with_the_starter(running, models) -> None:
+    """Chalk: the shape and the ground that were asked for, in colours half way to white."""
+    shutil.copy(STARTER.with_name("easel-starter-lora.safetensors"), models / "Lora")
+    words = "a red circle on a blue background"
+    fields = {"steps": 20, "cfg_scale": 7, "width": 128, "height": 128}
+    plain = drawn(running, words, **fields)
+    chalk = drawn(running, f"pastel, {words} <lora:easel-starter-lora:1>", **fields)
+    for place, colour in ((64, 64), "red"), ((4, 4), "blue"):
+        asked = np.array(COLOURS[colour], dtype=float)
+        full, pale = (np.linalg.norm(one[place].astype(float) - asked) for one in (plain, chalk))
+        half = np.linalg.norm(chalk[place] - (asked + 255) / 2)
+        assert half < pale, f"{colour} came out as {chalk[place]}"
+        assert full < pale
+    assert "Lora hashes" in running.draw(prompt="x <lora:easel-starter-lora:1>").json()["info"]
 
 
 def test_weight_zero_is_no_lora(running, models) -> None:
