@@ -25,9 +25,11 @@ from easel.gateway.stock import Shelf, Stock, reason
 
 _log = structlog.get_logger("easel.supply")
 _KIND = "models"
+TOKENS = ("HF_TOKEN", "CIVITAI_TOKEN")
+"""Of an endpoint's `secrets`, those that `easel.models.sources` knows. The gateway may read no other."""
 # What of an endpoint's `env` a source reads. The rest is for its replicas: here it could steer a process that
 # has the gateway's own rights.
-SOURCES = ("HF_TOKEN", "CIVITAI_TOKEN", "HF_ENDPOINT", "CIVITAI_ENDPOINT")
+SOURCES = (*TOKENS, "HF_ENDPOINT", "CIVITAI_ENDPOINT")
 # Between SIGTERM and SIGKILL: a journal is written through within a tenth of a second, and only a server that
 # never answers keeps the process longer.
 _GRACE = 4.0
@@ -114,9 +116,8 @@ class Supply:
             if shelf is not None and (shelf.due or 0.0) <= now:
                 try:
                     await self._stock(shelf)
-                except (
-                    Exception
-                ):  # one list that cannot be looked at must not keep the others back, nor itself
+                # One list that cannot be looked at must not keep the others back, nor itself.
+                except Exception:
                     _log.exception("cannot look after the models", endpoint=shelf.endpoint)
                     shelf.ended("the gateway made a mistake; its log says which", time.monotonic())
                 continue
@@ -159,11 +160,10 @@ class Supply:
     async def _attempt(self, shelf: Shelf, models: Sequence[str], endpoint: Endpoint) -> str:
         """Run it to its end; what kept it from bringing all of the list, "" if nothing did."""
         given = await self._given(endpoint)
-        own = {name: endpoint.env[name] for name in SOURCES if name in endpoint.env}
         log = self._home.logs / "models.log"
         process = await Process.start(
             self._command(endpoint.name), log=log, grace=_GRACE, heard=True,
-            env={**inherited(), "PYTHONUNBUFFERED": "1", **own, **given},
+            env={**inherited(), "PYTHONUNBUFFERED": "1", **_own(endpoint), **given},
         )  # fmt: skip
         self._process = process
         try:
@@ -221,10 +221,14 @@ class Supply:
             return {}
 
 
-def _given(endpoint: Endpoint) -> list[object]:
+def _own(endpoint: Endpoint) -> dict[str, str]:
+    """Of an endpoint's `env`, what its sources read."""
+    return {name: endpoint.env[name] for name in SOURCES if name in endpoint.env}
+
+
+def _given(endpoint: Endpoint) -> tuple[object, ...]:
     """What of an endpoint's settings decides whether a source gives its file."""
-    container = endpoint.container
-    return [*(endpoint.env.get(name) for name in SOURCES), container.secrets if container else None]
+    return _own(endpoint), endpoint.container.secrets if endpoint.container else None
 
 
 def _record(line: bytes) -> Mapping[str, Any] | None:

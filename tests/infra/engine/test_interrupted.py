@@ -1,12 +1,12 @@
 """Ctrl-C during a bake, under Pulumi's real engine: never two builds of one content, a state that goes on."""
 
 import itertools
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from infra.bake.archive import content_hash
+from tests.gateway.conftest import until
 from tests.infra.bake.cloud import Cloud
 from tests.infra.engine.pulumi import Engine, Running
 from tests.infra.engine.test_engine import begun
@@ -15,14 +15,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 PATIENCE = 120.0
 _numbers = itertools.count(1)
-
-
-def until(done: Callable[[], object], what: str) -> None:
-    """Wait for something."""
-    deadline = time.monotonic() + PATIENCE
-    while not done():
-        assert time.monotonic() < deadline, f"{what} took longer than {PATIENCE:.0f} s"
-        time.sleep(0.2)
 
 
 def builds(builder: Cloud) -> int:
@@ -42,11 +34,17 @@ def baking(pulumi: Engine, builder: Cloud) -> Iterator[tuple[str, Running]]:
     before, builder.polls = builds(builder), 10**9
     running = pulumi.begin("up", "--yes", "--skip-preview", "--stack", stack)
     try:
-        until(lambda: builds(builder) > before, "the build's start")
+        until(lambda: builds(builder) > before, PATIENCE, "the build starts")
         yield stack, running
     finally:
         builder.polls = 0
         running.away()
+
+
+def interrupted(running: Running) -> None:
+    """One Ctrl-C, until it is said to be heard."""
+    running.interrupt()
+    until(lambda: "cancel" in running.said().lower(), PATIENCE, "a word about the interruption")
 
 
 def finished(pulumi: Engine, builder: Cloud, stack: str, started: int) -> None:
@@ -64,8 +62,7 @@ def test_one_ctrl_c_waits_for_the_build_once(
     """Nothing new is begun; the build that is under way is awaited and kept, and the next `up` has it."""
     stack, running = baking
     started = builds(builder)
-    running.interrupt()
-    until(lambda: "cancel" in running.said().lower(), "a word about the interruption")
+    interrupted(running)
     builder.polls = 0
     assert running.ended(PATIENCE) != 0
     assert "Traceback" not in running.said()
@@ -78,8 +75,7 @@ def test_a_second_ctrl_c_leaves_the_build_to_the_next_up(
     """At once, whatever the build does; it goes on at AWS and is found by its content, not built twice."""
     stack, running = baking
     started = builds(builder)
-    running.interrupt()
-    until(lambda: "cancel" in running.said().lower(), "a word about the interruption")
+    interrupted(running)
     running.interrupt()
     assert running.ended(PATIENCE) != 0
     assert builds(builder) == started

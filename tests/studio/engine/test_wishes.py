@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,19 +14,13 @@ from easel.studio.engine import Engine, TextToImage
 from easel.studio.engine import shelf as shelves
 from easel.studio.engine import wishes as wishing
 from easel.studio.engine.wishes import Wishes
+from tests.gateway.conftest import until
 from tests.studio.engine.conftest import STARTER
 
 FILES = [
     ModelFile(Path(f"/m/{name}.safetensors"), f"{name}.safetensors", Kind.CHECKPOINT, 1, 1.0)
     for name in "abc"
 ]
-
-
-def until(what: Callable[[], bool], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -103,7 +96,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     monkeypatch.setattr(wishing, "SETTLED_AFTER", 0.2)
     engine = Engine(Store(tmp_path, hashing=False), device="cpu", default_checkpoint="one")
     engine.start()
-    until(lambda: engine.status().phase in ("ready", "failed"))
+    until(lambda: engine.status().phase in ("ready", "failed"), 60)
     assert engine.status().phase == "ready", engine.status()
     yield engine
     engine.stop()
@@ -124,7 +117,7 @@ def test_the_next_one_is_there_when_it_is_drawn_with(engine: Engine, monkeypatch
     engine.prefetch("ada", find("two"))
     engine.prefetch("bob", find("three"))
     engine.prefetch("eve", find("one"))
-    until(lambda: sorted(loaded) == ["three", "two"] and engine._inbox.wishes.due() is None)
+    until(lambda: sorted(loaded) == ["three", "two"] and engine._inbox.wishes.due() is None, 60)
     assert (engine.status().phase, engine.status().checkpoint) == ("ready", find("one"))
     monkeypatch.setattr(
         "easel.studio.engine.loop.load_checkpoint", lambda *_, **__: pytest.fail("read again")
@@ -140,6 +133,6 @@ def test_a_choice_is_no_work(engine: Engine) -> None:
     """It keeps no endpoint awake: nothing is drawn."""
     before = engine.status().idle_seconds
     engine.prefetch("ada", engine.store.find_checkpoint("two"))
-    until(lambda: engine._inbox.wishes.due() is None)
+    until(lambda: engine._inbox.wishes.due() is None, 60)
     assert engine.status().idle_seconds >= before
     assert (engine.status().running, engine.status().queued) == (0, 0)

@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from easel.gateway.config import Endpoint
 from easel.gateway.errors import SupplyRefused
 from easel.gateway.instances.aws import Aws, Refusal
-
-TOKENS = ("HF_TOKEN", "CIVITAI_TOKEN")
-"""Of an endpoint's `secrets`, those that `easel.models.sources` knows. The gateway may read no other."""
+from easel.gateway.supply import TOKENS
 
 NO_STORE = "EASEL_NO_STORE"
 """Set by the host where the team's store could not be mounted: why."""
