@@ -43,7 +43,7 @@ class Settings:
 
 def settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings. Raises Refusal."""
-    home = Path(environment.get("EASEL_HOME") or ROOT / ".easel").expanduser().absolute()
+    home = _path(environment.get("EASEL_HOME") or str(ROOT / ".easel"))
     return Settings(
         home,
         _port(environment.get("EASEL_PORT") or "7860"),
@@ -66,5 +66,10 @@ def _port(text: str) -> int:
 
 def _stack(text: str) -> Path:
     if "/" in text or text.endswith((".yaml", ".yml")):
-        return Path(text).expanduser().absolute()
+        return _path(text)
     return ROOT / "stacks" / f"Pulumi.{text}.yaml"
+
+
+def _path(text: str) -> Path:
+    # Path.expanduser raises for ~user whom nobody knows; then it is a name like any other.
+    return Path(os.path.expanduser(text)).absolute()

@@ -130,7 +130,13 @@ def test_a_file_of_this_machine(store: Store, intake: Make, tmp_path: Path) -> N
     assert added.file.path.stat().st_ino != raw_file.stat().st_ino
     bad = tmp_path / "bad.safetensors"
     bad.write_bytes(b"<html>")
-    for address, error in ((f"file:{bad}", FileError), (f"file:{tmp_path}/none.safetensors", SourceError)):
+    for address, error in (
+        (f"file:{bad}", FileError),
+        (f"file:{tmp_path}/none.safetensors", SourceError),
+        (f"file:{tmp_path}", SourceError),
+        (f"file:{tmp_path}/{'long' * 99}.safetensors", SourceError),
+        ("file:~nobody-knows/a.safetensors", SourceError),
+    ):
         with pytest.raises(error):
             intake().add(Wish(address, Kind.LORA))
     with pytest.raises(FileError, match="thrown away"):

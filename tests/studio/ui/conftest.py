@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import faulthandler
 import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, expect, sync_playwright
 
 # A busy machine is no fault of the page.
 expect.set_options(timeout=60_000)
@@ -32,6 +33,25 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
+def why(page: Page, running) -> str:
+    """What there is to know of a page that its studio did not fill."""
+    status = running.studio.engine.status()
+    faulthandler.dump_traceback(all_threads=True)
+    with running.ask("asks") as client:
+        models = client.get("/sdapi/v1/sd-models").text[:500]
+    return "\n".join(
+        [
+            "the page was not filled",
+            f"faults: {page.faults}, lost: {page.lost}",
+            f"asked last: {page.asked[-5:]}",
+            f"on the stage: {page.locator('#stage').inner_text()!r}",
+            f"toasts: {page.locator('.toast-wrap').all_inner_texts()}",
+            f"engine: {status.phase} {status.detail}",
+            f"models: {models}",
+        ]
+    )
+
+
 @pytest.fixture
 def visit(running, browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open the page as somebody; everything that went wrong in the browser is in `page.faults`."""
@@ -47,13 +67,20 @@ def visit(running, browser: Browser) -> Iterator[Callable[..., Page]]:
         page = context.new_page()
         page.set_default_timeout(60_000)
         page.faults = []
-        page.asked = []
+        page.asked, page.lost = [], []
         page.on("console", lambda one: page.faults.append(one.text) if one.type == "error" else None)
         page.on("pageerror", lambda one: page.faults.append(str(one)))
         page.on("request", lambda one: page.asked.append(one.url))
+        page.on(
+            "response", lambda one: page.lost.append(f"{one.status} {one.url}") if one.status > 399 else None
+        )
+        page.on("requestfailed", lambda one: page.lost.append(f"{one.failure} {one.url}"))
         page.goto(running.url)
         page.wait_for_selector("#checkpoint input")
-        page.wait_for_function("document.querySelector('#checkpoint input').value !== ''")
+        try:
+            page.wait_for_function("document.querySelector('#checkpoint input').value !== ''")
+        except TimeoutError as error:
+            raise AssertionError(why(page, running)) from error
         page.evaluate(NOTE)
         return page
 

@@ -91,7 +91,7 @@ def _secret(name: str, environment: Mapping[str, str]) -> str:
     if said or not file:
         return _one_word(name, said)
     try:
-        return _one_word(f"{name}_FILE", Path(file).expanduser().read_text().strip())
+        return _one_word(f"{name}_FILE", Path(os.path.expanduser(file)).read_text().strip())
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not text"
         raise BadAddress(

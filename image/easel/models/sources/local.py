@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +25,14 @@ class LocalSource:
 
     def offer(self, client: httpx.Client) -> Offer:
         """Name and size. Raises SourceError."""
-        if not self.path.is_file():
-            raise SourceError(self.address, "there is no such file on this machine; check the path")
-        return Offer("", name=self.path.name, size=self.path.stat().st_size)
+        try:
+            found = self.path.stat()
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise SourceError(self.address, f"cannot be read here ({why}); check the path") from error
+        if not stat.S_ISREG(found.st_mode):
+            raise SourceError(self.address, "that is no file; name one .safetensors file")
+        return Offer("", name=self.path.name, size=found.st_size)
 
     def refusal(self, status: int, said: Mapping[str, object], retry_after: float | None) -> SourceError:
         """Never asked for: no server is involved."""
@@ -40,5 +47,6 @@ def local_source(address: str) -> LocalSource:
     path = unquote(parts.path)
     if not path or "\0" in path:
         raise BadAddress(address, "names no file; write file:/path/name.safetensors")
-    whole = Path(path).expanduser().absolute()
+    # Not Path.expanduser, which raises for a user whom nobody knows: such a name is a file's like any other.
+    whole = Path(os.path.expanduser(path)).absolute()
     return LocalSource(whole, f"file:{whole}", key_of(f"file:{whole}"))
