@@ -117,6 +117,16 @@ def test_nothing_is_addressed_to_one_machine() -> None:
     assert not found
 
 
+def test_no_test_moves_the_clock_of_the_process() -> None:
+    """A module's name for the clock is replaced, never the clock: event loops of other tests' servers in the
+    same process read it too. One that took an hour from now for now slept for that hour, and every page of
+    its studio stayed empty, in CI and not here."""
+    moves = re.compile(r"""setattr\(\s*(["'][\w.]*\btime\.\w+["']|time,)""")
+    tests = [path for path in tracked() if path.suffix == ".py" and path.is_relative_to(ROOT / "tests")]
+    assert len(tests) > 100
+    assert not [str(path.relative_to(ROOT)) for path in tests if moves.search(path.read_text())]
+
+
 def test_generated_folders_are_not_in_git() -> None:
     """What a machine makes stays on it."""
     assert not [

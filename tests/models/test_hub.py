@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -111,7 +112,7 @@ def test_what_the_hub_does_not_have(hub: Hub, intake: Make, address: str, words:
 def test_a_hub_out_of_reach(intake: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Said in words, not by a library's error."""
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setattr("huggingface_hub.utils._http.time", SimpleNamespace(sleep=lambda seconds: None))
     with pytest.raises(Unreachable, match="cannot be reached"):
         intake().add(Wish(FILE, Kind.LORA))
 

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -159,7 +160,8 @@ def test_what_is_known_outlives_a_short_absence(
 
     async def over_time() -> None:
         for later in (0, 1800, 3700, 3700 + 25 * 3600):
-            monkeypatch.setattr("easel.gateway.oidc.time.monotonic", lambda later=later: now + later)
+            clock = SimpleNamespace(monotonic=lambda later=later: now + later)
+            monkeypatch.setattr("easel.gateway.oidc.time", clock)
             asked.append(len(provider.fetched))
             await there.authorization("http://127.0.0.1/cb", "s", "n", "v", None)
             provider.raw = answers(503, b"{}")
@@ -313,7 +315,7 @@ def test_a_session_ends_after_twelve_hours_and_with_what_it_is_of(monkeypatch: p
     assert read() is None
     now[0] = Members.model_validate(said)
     later = time.time() + 12 * 3600 + 1
-    monkeypatch.setattr("easel.gateway.sessions.time.time", lambda: later)
+    monkeypatch.setattr("easel.gateway.sessions.time", SimpleNamespace(time=lambda: later))
     assert read() is None
 
 

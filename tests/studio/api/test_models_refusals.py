@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -75,7 +76,8 @@ def test_refusals_of_a_question(made: Place, status: int, ours: int, words: str)
 def test_no_network(made: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody answers: said so, with what to do."""
     monkeypatch.setenv("CIVITAI_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr("easel.models.sources.civitai.time.sleep", lambda seconds: None)
+    at_once = SimpleNamespace(sleep=lambda seconds: None)
+    monkeypatch.setattr("easel.models.sources.civitai.time", at_once)
     assert "check the network" in shaped(made.ask("POST", "info", json={"url": PAGE}), 502)
 
 

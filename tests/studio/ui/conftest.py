@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import faulthandler
 import shutil
 from collections.abc import Callable, Iterator
 
@@ -33,23 +32,10 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-def why(page: Page, running) -> str:
+def why(page: Page) -> str:
     """What there is to know of a page that its studio did not fill."""
-    status = running.studio.engine.status()
-    faulthandler.dump_traceback(all_threads=True)
-    with running.ask("asks") as client:
-        models = client.get("/sdapi/v1/sd-models").text[:500]
-    return "\n".join(
-        [
-            "the page was not filled",
-            f"faults: {page.faults}, lost: {page.lost}",
-            f"asked last: {page.asked[-5:]}",
-            f"on the stage: {page.locator('#stage').inner_text()!r}",
-            f"toasts: {page.locator('.toast-wrap').all_inner_texts()}",
-            f"engine: {status.phase} {status.detail}",
-            f"models: {models}",
-        ]
-    )
+    stage, toasts = page.locator("#stage").inner_text(), page.locator(".toast-wrap").all_inner_texts()
+    return f"not filled: {stage=}, {toasts=}, {page.faults=}, {page.lost=}, asked last: {page.asked[-5:]}"
 
 
 @pytest.fixture
@@ -80,7 +66,7 @@ def visit(running, browser: Browser) -> Iterator[Callable[..., Page]]:
         try:
             page.wait_for_function("document.querySelector('#checkpoint input').value !== ''")
         except TimeoutError as error:
-            raise AssertionError(why(page, running)) from error
+            raise AssertionError(why(page)) from error
         page.evaluate(NOTE)
         return page
 
