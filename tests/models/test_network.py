@@ -168,8 +168,8 @@ def test_a_redirect_is_checked_too(server: Serving, intake: Make, monkeypatch: p
             return httpx.Response(302, headers={"location": next(targets)}, request=request)
         return real(self, request)
 
-    real = network.CheckedTransport.handle_request
-    monkeypatch.setattr(network.CheckedTransport, "handle_request", public)
+    real = network.Transport.handle_request
+    monkeypatch.setattr(network.Transport, "handle_request", public)
     for _ in range(3):
         with pytest.raises(Forbidden):
             intake(policy=VISITOR).add(Wish("https://public.example/a.safetensors", Kind.LORA))
@@ -180,6 +180,20 @@ def test_the_operator_may(server: Serving, intake: Make) -> None:
     """The same address from the command line is fetched."""
     server.put("/a.safetensors", model_bytes(100_000))
     assert intake(policy=OPERATOR).add(Wish(f"{server.url}/a.safetensors", Kind.LORA)).fetched
+
+
+def test_proxies_are_the_operators(server: Serving, intake: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy of the environment is asked for the command line, and never on a visitor's word."""
+    content = model_bytes(100_000)
+    server.put("http://models.example/a.safetensors", content)
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.setenv("https_proxy", server.url)
+    assert intake(policy=OPERATOR).add(Wish("http://models.example/a.safetensors", Kind.LORA)).fetched
+    asked = len(server.seen)
+    assert asked
+    with pytest.raises(SourceError):
+        intake(policy=VISITOR).add(Wish("https://models.invalid/b.safetensors", Kind.LORA))
+    assert len(server.seen) == asked
 
 
 def test_a_token_stays_at_home(server: Serving, intake: Make, monkeypatch: pytest.MonkeyPatch) -> None:

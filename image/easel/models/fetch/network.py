@@ -13,10 +13,12 @@ import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.request import getproxies
 
 import httpcore
 import httpx
 
+from easel.models.fetch.blocks import Blocks
 from easel.models.fetch.policy import Policy, is_public
 from easel.models.source_errors import Forbidden
 
@@ -38,7 +40,9 @@ def client(policy: Policy, *, connections: int = 8, stall: float = 20.0) -> http
     timeout = httpx.Timeout(stall, connect=CONNECT)
     limits = httpx.Limits(max_connections=connections + 2, max_keepalive_connections=connections + 2)
     headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-    transport = None if policy.private else CheckedTransport(limits)
+    # An operator's proxies are httpx's business; without any, both ways in are read in the same large blocks.
+    proxied = policy.private and bool(getproxies())
+    transport = None if proxied else Transport(policy, limits)
     return httpx.Client(
         timeout=timeout, limits=limits, headers=headers, transport=transport, follow_redirects=False
     )
@@ -91,20 +95,21 @@ def public_addresses(host: str, port: int) -> list[str]:
     return addresses
 
 
-class CheckedTransport(httpx.BaseTransport):
-    """httpx over httpcore with CheckedBackend, and https only."""
+class Transport(httpx.BaseTransport):
+    """httpx over httpcore, read in blocks; where the policy wants it with CheckedBackend, and https only."""
 
-    def __init__(self, limits: httpx.Limits) -> None:
+    def __init__(self, policy: Policy, limits: httpx.Limits) -> None:
+        self._private = policy.private
         self._pool = httpcore.ConnectionPool(
             ssl_context=httpx.create_ssl_context(),
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
-            network_backend=CheckedBackend(),
+            network_backend=Blocks(httpcore.SyncBackend() if policy.private else CheckedBackend()),
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request. Raises Forbidden, and httpx's errors."""
-        if request.url.scheme != "https":
+        if request.url.scheme != "https" and not self._private:
             raise Forbidden(request.url.host, "from page and API only https:// may be fetched")
         sent = httpcore.Request(
             method=request.method,
