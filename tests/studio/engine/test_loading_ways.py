@@ -115,7 +115,7 @@ def test_a_file_with_odd_offsets(made: Tiny, tmp_path: Path, monkeypatch: pytest
         (length + 1).to_bytes(8, "little") + data[8 : 8 + length] + b" " + data[8 + length :]
     )
     odd = model_file(tmp_path / "odd.safetensors")
-    monkeypatch.setattr(weights, "NEAR", 65536)
+    monkeypatch.setattr(weights, "STRETCH", 65536)
     for dtype in (torch.float32, torch.float16):
         assert holds(load(odd, made, dtype), made, torch.float16)
 
