@@ -57,6 +57,7 @@ def endpoint_faults(name: str, endpoint: Endpoint, team: Team) -> Iterator[Fault
     yield from _variables(here, endpoint)
     yield from _image(here, endpoint)
     yield from _models(here, endpoint, team)
+    yield from _files(here, endpoint, team)
     yield from _place(here, endpoint, team)
 
 
@@ -124,6 +125,19 @@ def _models(here: Where, endpoint: Endpoint, team: Team) -> Iterator[Fault]:
                 f"{shown(address)} is {family}, which needs {FAMILIES[family]:g} GiB; {shape.name} has "
                 f"{shape.memory:g}: take shape: {instead.name} (${instead.price:.2f} an hour)",
                 RUNS_ON | {"shape"},
+            )
+
+
+def _files(here: Where, endpoint: Endpoint, team: Team) -> Iterator[Fault]:
+    if team.runs_on == "local":
+        return
+    for index, address in enumerate(endpoint.models):
+        if address.startswith("file:"):
+            yield Fault(
+                (*here, "models", index),
+                f"{shown(address)} is a file of one machine, and not of those that AWS starts: send it there "
+                "when it runs (`easel upload`), or put it into a bucket and write s3://bucket/key",
+                RUNS_ON,
             )
 
 

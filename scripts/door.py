@@ -122,9 +122,9 @@ class Door:
         """A key for the endpoint's own door as its operator, for an hour: `{"token", "url", "expires"}`."""
         return dict(self._ask("POST", f"/api/endpoints/{_quoted(endpoint)}/pass"))
 
-    def wake(self, endpoint: str) -> None:
-        """Have an endpoint awake."""
-        self._ask("POST", f"/api/endpoints/{_quoted(endpoint)}/wake")
+    def wake(self, endpoint: str, *, at_once: bool = False) -> None:
+        """Have an endpoint awake; `at_once` without waiting for its models."""
+        self._ask("POST", f"/api/endpoints/{_quoted(endpoint)}/wake{'?now=true' if at_once else ''}")
 
     def sleep(self, endpoint: str) -> None:
         """Have an endpoint finish its pictures and sleep."""

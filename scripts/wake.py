@@ -7,8 +7,9 @@ from scripts.remote import Place, anywhere
 
 @click.command("wake")
 @click.argument("name")
+@click.option("--now", "at_once", is_flag=True, help="Without waiting for models that are still fetched.")
 @anywhere
-def command(name: str, place: Place) -> None:
+def command(name: str, place: Place, at_once: bool) -> None:
     """Wake an endpoint, or try again what failed. It sleeps again once nobody drew for its `idle`."""
-    place.door().wake(name)
+    place.door().wake(name, at_once=at_once)
     click.echo(f"{name} wakes; `easel status` shows how far it is")

@@ -130,6 +130,24 @@ def test_nothing_wakes_before_its_models_are_there(build: Build, server: Serving
     assert len(server.seen) == asked
 
 
+def test_who_wakes_it_by_hand_need_not_wait(build: Build, server: Serving) -> None:
+    """`easel wake` alone waits too; with `--now` it starts with what is there, and the fetch goes on."""
+    gate = Gate(server, "/style.safetensors")
+    house = build(studio=ASLEEP | {"models": [f"{server.url}/style.safetensors"]})
+    house.start(wait=None)
+    assert gate.asked.wait(20)
+    assert house.api("POST", "/api/endpoints/studio/wake").status_code == 200
+    until(lambda: house.state("studio") == "starting")
+    assert house.endpoint("studio")["replicas"] == []
+    assert house.api("POST", "/api/endpoints/studio/wake", params={"now": "true"}).status_code == 200
+    until(lambda: house.state("studio") == "ready")
+    assert phase(house) == "fetching"
+    assert "started by hand before the models are there" in events(house)
+    gate.open()
+    until(lambda: phase(house) == "whole")
+    assert house.state("studio") == "ready"
+
+
 def test_a_model_that_cannot_be_had_keeps_nobody_waiting(build: Build, server: Serving) -> None:
     """The endpoint wakes without it and says so; the rest of the list is there; by hand it is tried again."""
     server.put("/there.safetensors", LORA)

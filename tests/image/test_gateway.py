@@ -16,7 +16,7 @@ from tests.models.serving import model_bytes, serving
 from tests.ports import free_port
 
 # A base is made on the first run, and a build waits for the mirror: minutes on a busy machine.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 TAG = "localhost/easel-gateway:test"
 
 

@@ -93,6 +93,16 @@ def test_a_stack_moves_by_changing_one_word(tmp_path: Path) -> None:
         assert stack(tmp_path, {"a": {"shape": "gpu.t4"}}, team | {"runs_on": runs_on})
 
 
+@pytest.mark.parametrize("runs_on", ["instances", "cluster"])
+def test_a_file_of_this_machine_is_fetched_on_this_machine_only(tmp_path: Path, runs_on: str) -> None:
+    """Before anything is started: on AWS the same path is another machine's, where nothing lies."""
+    wanted = {"a": {"shape": "gpu.t4", "models": ["s3://bucket/key.safetensors", "file:/m/a.safetensors"]}}
+    (told,) = faults(tmp_path, wanted, {"domain": "art.example.com", "runs_on": runs_on})
+    assert told.startswith('easel:endpoints.a.models[1]: "file:/m/a.safetensors" is a file of one machine')
+    assert "easel upload" in told
+    assert stack(tmp_path, wanted, LOCAL)
+
+
 def test_what_one_machine_does_nothing_with_is_told(tmp_path: Path) -> None:
     """Only what was written: a default that does nothing is nobody's concern."""
     team = LOCAL | {"domain": "art.example.com"}

@@ -54,8 +54,9 @@ class Fleet:
         # Since it fell asleep: one event is enough for all who come at once.
         self._called = False
         self._asleep_by_hand = False
-        # Wanted, and not started before its models are there.
+        # Wanted, and not started before its models are there; unless somebody has said that it be.
         self._held = False
+        self._at_once = False
         self._peak = Peak(lull)
         self._sticky: OrderedDict[str, str] = OrderedDict()
         # Requests let through since the replica's last report, which does not count them yet.
@@ -187,9 +188,14 @@ class Fleet:
         """Look now: something happened to a replica."""
         self._hurry.set()
 
-    async def wake(self) -> None:
-        """By hand: be awake, and try again what failed."""
+    async def wake(self, *, at_once: bool = False) -> None:
+        """By hand: be awake, and try again what failed. `at_once`: without waiting for models."""
         self.ask("by hand")
+        if at_once and self._held:
+            self._backend.events.add(
+                self.endpoint.name, None, "models", "started by hand before the models are there"
+            )
+        self._at_once = self._at_once or at_once
         if self._stocks:
             self._stocks.hurry(self.endpoint.name)
         await self._backend.revive(self.endpoint.name)
@@ -203,7 +209,7 @@ class Fleet:
 
     async def sleep(self) -> None:
         """By hand: finish the pictures, then sleep until somebody asks, `replicas.min` or not."""
-        self._asleep_by_hand = True
+        self._asleep_by_hand, self._at_once = True, False
         self._active_at = None
         self._peak = Peak(self._lull)
         self._hurry.set()
@@ -257,7 +263,7 @@ class Fleet:
     def _let(self, count: int, alive: int) -> int:
         """How many of `count` replicas there may be now."""
         stock = self.stock
-        let = allowed(count, alive, held=stock is not None and stock.holds)
+        let = allowed(count, alive, held=stock is not None and stock.holds and not self._at_once)
         before, self._held = self._held, let < count
         if self._held and not before:
             self._backend.events.add(

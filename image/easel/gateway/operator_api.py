@@ -109,8 +109,9 @@ class OperatorApi:
         return pages.data({"token": self._passes.issue(name), "url": self._url(name), "expires": ends}, 201)
 
     async def post_wake(self, request: Request) -> Response:
-        """`POST /api/endpoints/{endpoint}/wake`."""
-        await self._fleet(request.path_params["endpoint"]).wake()
+        """`POST /api/endpoints/{endpoint}/wake`; with `?now=true` without waiting for its models."""
+        at_once = request.query_params.get("now") == "true"
+        await self._fleet(request.path_params["endpoint"]).wake(at_once=at_once)
         return pages.data({})
 
     async def post_sleep(self, request: Request) -> Response:

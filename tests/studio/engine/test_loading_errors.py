@@ -189,6 +189,7 @@ def test_a_failure_half_way_leaves_nothing(
     path = tmp_path / "shrinking.safetensors"
     file = made.write(path)
     before, answer = tensors_alive(), run_unet(serving.unet)
+    monkeypatch.setattr(weights, "STRETCH", 1 << 20)
     reads = iter(range(10**6))
     preadv = os.preadv
 
