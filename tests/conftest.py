@@ -1,5 +1,6 @@
 """What holds for all tests."""
 
+import gc
 import os
 
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import settings
 # What takes longest for one file begins first, so that no process is left with it alone in the end.
 FIRST = ("tests/image/", "tests/studio/", "tests/e2e/", "tests/scripts/")
 
-if "PYTEST_XDIST_WORKER" in os.environ:
+BESIDE_OTHERS = "PYTEST_XDIST_WORKER" in os.environ
+if BESIDE_OTHERS:
     # One thread for each of the processes side by side: two that share two cores with two threads each wait
     # for one another at every turn, and take five times as long.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -19,7 +21,21 @@ settings.load_profile("easel")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of FIRST's folders before all others, in its order."""
-    items.sort(
-        key=lambda item: next((place for place, one in enumerate(FIRST) if item.nodeid.startswith(one)), 9)
-    )
+    """Side by side, put the tests of FIRST's folders before all others, in its order."""
+    if BESIDE_OTHERS:
+        items.sort(
+            key=lambda item: next(
+                (place for place, one in enumerate(FIRST) if item.nodeid.startswith(one)), 9
+            )
+        )
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector leave alone what importing has made: two million objects, at every turn."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Give it back, or extension modules complain at the end of what nobody freed."""
+    gc.unfreeze()

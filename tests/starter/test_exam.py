@@ -14,7 +14,7 @@ from scripts.starter.judge import judge
 from scripts.starter.pictures import COLOURS
 
 STARTER = Path(__file__).parents[2] / "image" / "starter" / "easel-starter.safetensors"
-pytestmark = [pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,6 @@ def pipe() -> Any:
     return exam.pipeline(STARTER)
 
 
-@pytest.mark.slow
 def test_two_hundred_combinations(pipe: Any) -> None:
     """Right colour and ground in 95 of 100, right shape in 90, a third of the questions new to the model."""
     answers = exam.sit(pipe, exam.questions())

@@ -30,6 +30,7 @@ def without_network() -> list[str]:
     pytest.skip("no network namespaces on this machine; CI has them")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_loads_and_draws_without_a_network(tmp_path: Path) -> None:
     """The starter and one of every family draw a step with the network cut and no cache to fall back on."""
