@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Let the garbage collector leave alone what importing has made: two million objects, at every turn."""
+    """Let the garbage collector leave alone what importing has made: it would go through it at every turn."""
     gc.collect()
     gc.freeze()
 
