@@ -54,7 +54,8 @@ def test_a_picture_from_a_link(page: Page, easel: Up) -> None:
     expect(page.locator("#stage [role=progressbar]")).to_be_visible(timeout=30_000)
     expect(page.locator("#stage img")).to_be_visible(timeout=30_000)
     expect(page.locator("#parameters textarea")).to_have_value(re.compile("Steps: 20"), timeout=DRAWN_WITHIN)
-    expect(page.locator("#parameters textarea")).to_have_value(re.compile(r"Seed: 1\b"))
+    # In the starter's own size, however soon somebody presses the button.
+    expect(page.locator("#parameters textarea")).to_have_value(re.compile(r"Seed: 1, Size: 128x128\b"))
     seen = judge(shown(page))
     assert (seen.shape, seen.colour, seen.ground) == ("circle", "red", "blue")
 

@@ -51,6 +51,7 @@ class Fields:
             first,
             gallery.text_of(first) if first else "",
             stage.notice(problem, bad=True) if problem else stage.idle(),
+            gr.Button(interactive=True),
         )
 
     def reload(self, checkpoint: str | None, vae: str | None, request: gr.Request) -> tuple[Any, ...]:

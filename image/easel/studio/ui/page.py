@@ -49,7 +49,10 @@ def build(studio: Studio) -> gr.Blocks:
                     placeholder="What should not be in it",
                 )
             with gr.Column(scale=1, min_width=180, elem_id="actions"):
-                generate = gr.Button("Generate", variant="primary", size="lg", elem_id="generate")
+                # Until the fields are filled: at once, it would draw in a size that is not the checkpoint's.
+                generate = gr.Button(
+                    "Generate", variant="primary", size="lg", elem_id="generate", interactive=False
+                )
                 interrupt = gr.Button(
                     "Interrupt", variant="stop", size="lg", elem_id="interrupt", interactive=False
                 )
@@ -130,7 +133,7 @@ def build(studio: Studio) -> gr.Blocks:
         gallery.select(fields.select, paths, [shown, parameters], queue=False, **_EVENT)
 
         models = [checkpoint, vae, networks]
-        opened = [*models, width, height, prompt, tries, *picture, stage]
+        opened = [*models, width, height, prompt, tries, *picture, stage, generate]
         page.load(fields.open, None, opened, **_EVENT)
         gr.on([reload.click, look.click], fields.reload, [checkpoint, vae], models, **_EVENT)
         vae.input(fields.choose_vae, vae, vae, **_EVENT)
