@@ -9,7 +9,6 @@ EASEL_BENCH_PAIRS of them (7).
 
 from __future__ import annotations
 
-import ctypes
 import json
 import math
 import os
@@ -19,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,8 @@ def rows() -> Iterator[list[str]]:
     import torch
     from safetensors.torch import load_file
 
-    from easel.models import read_header
+    from easel.models import ModelFile, read_header
+    from easel.studio.engine.checkpoint import Checkpoint
     from easel.studio.engine.loading import load_checkpoint
     from easel.studio.engine.shelf import copied
     from easel.studio.engine.weights import Weights
@@ -54,8 +54,8 @@ def rows() -> Iterator[list[str]]:
             with Weights(path, header) as weights:
                 return weights.read(header.tensors, device=cpu, dtype=half)
 
-        def load() -> object:
-            return load_checkpoint(file, device=cpu, dtype=half, family=family)
+        def load(which: ModelFile = file) -> Checkpoint:
+            return load_checkpoint(which, device=cpu, dtype=half, family=family)
 
         def peer() -> object:
             # load_file maps and reads nothing; a mapped file that is cut short ends the process, so who
@@ -70,7 +70,7 @@ def rows() -> Iterator[list[str]]:
         yield [f"the same with modules and tokenizers, ready to draw, against {against}",
                spread(ours), spread(theirs), pair_ratio(ours, theirs), ""]  # fmt: skip
 
-        kept = load_checkpoint(file, device=cpu, dtype=half, family=family)
+        kept = load()
         modules = (kept.unet, kept.vae, *kept.text_encoders)
         ours, theirs = _pairs(
             lambda: _timed(lambda: copied(kept, cpu)),
@@ -86,9 +86,7 @@ def rows() -> Iterator[list[str]]:
         with _slow_mount(path.parent) as mounted:
             far = model_file(mounted / path.name)
             ours, theirs = _pairs(
-                lambda: _timed(lambda: load_checkpoint(far, device=cpu, dtype=half, family=family)),
-                lambda: _timed(lambda: _cat(far.path)),
-                pairs,
+                lambda: _timed(lambda: load(far)), lambda: _timed(lambda: _cat(far.path)), pairs
             )
         yield [what, spread(ours), spread(theirs), pair_ratio(ours, theirs), "≤ 1"]
 
@@ -133,8 +131,11 @@ def _pairs(
 
 
 def _timed(what: Callable[[], object]) -> float:
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)  # nobody gets the memory that the one before has left
+    import torch
+
+    from easel.studio.engine.memory import give_back
+
+    give_back(torch.device("cpu"))  # nobody gets the memory that the one before has left
     began = time.perf_counter()
     kept = what()
     seconds = time.perf_counter() - began

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterable
 from typing import Any
 
 import httpcore
@@ -23,22 +22,12 @@ _NAP = 0.02
 """Seconds in which more of a fast answer gathers in the system's buffer, which holds some megabytes."""
 
 
-class Blocks(httpcore.NetworkBackend):
-    """Connects as `backend` does."""
+class Blocks(httpcore.SyncBackend):
+    """Connects as httpcore does."""
 
-    def __init__(self, backend: httpcore.NetworkBackend) -> None:
-        self._backend = backend
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        """A connection of `backend`, read in blocks."""
-        return _Stream(self._backend.connect_tcp(host, port, timeout, local_address, socket_options))
+    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        """A connection that is read in blocks."""
+        return _Stream(super().connect_tcp(*args, **kwargs))
 
 
 class _Stream(httpcore.NetworkStream):

@@ -52,7 +52,7 @@ class CheckedBackend(httpcore.NetworkBackend):
     """Resolves, refuses what is not public, and connects to what it has seen."""
 
     def __init__(self) -> None:
-        self._plain = httpcore.SyncBackend()
+        self._plain = Blocks()
 
     def connect_tcp(
         self,
@@ -104,7 +104,7 @@ class Transport(httpx.BaseTransport):
             ssl_context=httpx.create_ssl_context(),
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
-            network_backend=Blocks(httpcore.SyncBackend() if policy.private else CheckedBackend()),
+            network_backend=Blocks() if policy.private else CheckedBackend(),
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
