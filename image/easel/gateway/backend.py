@@ -81,7 +81,8 @@ class Backend(Protocol):
         ...
 
     async def set_capacity(self, endpoint: str, count: int) -> None:
-        """Have at least `count` replicas that are not draining. Never takes one away: that is `drain`."""
+        """Have at least `count` replicas that are not draining: first those that drain are taken back, as
+        far as they are not let go yet, then new ones start. Never takes one away: that is `drain`."""
         ...
 
     async def drain(self, endpoint: str, replica: str) -> None:

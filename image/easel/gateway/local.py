@@ -83,13 +83,15 @@ class LocalBackend:
         return [slot.replica() for slot in slots.values() if not slot.task.done()]
 
     async def set_capacity(self, endpoint: str, count: int) -> None:
-        """Start processes until `count` are there that are not draining."""
+        """Take back what drains, then start processes, until `count` are there that are not draining."""
         spec = self._endpoints[endpoint]
         slots = self._slots[endpoint]
-        alive = sum(
-            1 for slot in slots.values() if not slot.task.done() and slot.replica().state != "draining"
-        )
-        for _ in range(count - alive):
+        running = [slot for slot in slots.values() if not slot.task.done()]
+        lacking = count - sum(1 for slot in running if slot.replica().state != "draining")
+        for slot in running:
+            if lacking > 0 and slot.recall():
+                lacking -= 1
+        for _ in range(lacking):
             name = next(
                 str(n) for n in range(1, len(slots) + 2) if str(n) not in slots or slots[str(n)].task.done()
             )

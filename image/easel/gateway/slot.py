@@ -101,6 +101,15 @@ class Slot:
         self._say("draining", "finishing its pictures" if busy else "stopping")
         self._drain = asyncio.create_task(self._finish() if busy else self.stop())
 
+    def recall(self) -> bool:
+        """Take it back from draining: it is wanted again. False once it is being ended."""
+        if self._ending or self._drain is None:
+            return False
+        self._drain.cancel()
+        self._drain = None
+        self._say("ready", "ready", text="kept: it is wanted again")
+        return True
+
     async def stop(self) -> None:
         """End it now and wait until it is gone."""
         if not self._ending:

@@ -222,10 +222,9 @@ class Crew:
             self._stone(why, "aws")
             return
         desired, limit = self._capacity.of(group), group.max
-        # A full group has no room for a new one beside those that drain: one that still can, stays.
+        # One that still can, stays: a new one would be minutes away, and the group may have no room for it.
         for minder in self._minders.values():
-            leaves = minder.ending == "finish" and not minder.interrupted
-            if lacking > max(0, limit - desired) and leaves:
+            if lacking > 0 and minder.ending == "finish" and not minder.interrupted:
                 self._parting.recall(minder)
                 lacking -= 1
         wish = min(desired + lacking, limit)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from easel.models import ModelError, ModelFile, Store
-from easel.studio.engine.errors import NoCheckpoint
+from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
 from easel.studio.engine.extra_networks import understand
 from easel.studio.engine.inbox import Inbox, Status
 from easel.studio.engine.job import Job
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+# Seconds that a step under way may take beyond the time to finish.
+_LAST_STEP = 0.5
 # Ships with Easel so that there is a first picture; it serves only where there is nothing better.
 STARTER = "easel-starter.safetensors"
 
@@ -54,10 +56,15 @@ class Engine:
         self._thread.start()
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Take no more work and end within `timeout` seconds; jobs under way end with Stopped."""
-        self._inbox.stop()
+        """Take no more work, draw for `timeout` seconds what can be finished, and end the rest with Stopped.
+
+        A step that outlasts the time is not waited for: its jobs are told without the engine's thread.
+        """
+        self._inbox.stop(timeout)
         if self._thread.is_alive():
-            self._thread.join(timeout)
+            self._thread.join(timeout + _LAST_STEP)
+        for job in self._inbox.jobs():
+            job.fail(Stopped(SHUT_DOWN))
 
     def submit(self, owner: str, request: TextToImage) -> Job:
         """Queue a request; its pictures are drawn as their turn comes.

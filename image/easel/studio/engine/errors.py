@@ -56,5 +56,8 @@ class QueueFull(EngineError):
     """More pictures wait than the engine accepts; trying again later helps."""
 
 
+SHUT_DOWN = "the studio shut down before this was drawn; send the request again in a moment"
+
+
 class Stopped(EngineError):
-    """The engine is shutting down and takes no more work."""
+    """The engine is shutting down and takes no more work; trying again soon helps."""

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -172,9 +172,17 @@ class Job:
         """The engine's doorbell, rung by `cancel`."""
         self._wake = wake
 
-    def publish(self, progress: Progress) -> None:
-        """Make a new look visible and wake whoever watches."""
+    def publish(self, progress: Progress) -> bool:
+        """Make a new look visible and wake whoever watches. False, and nothing, once the job has ended."""
         with self._changed:
+            if self._progress.state in FINAL:
+                return False
             self._progress = progress
             self._version += 1
             self._changed.notify_all()
+            return True
+
+    def fail(self, error: Exception) -> None:
+        """End the job with an error, from any thread. Does nothing to one that has ended."""
+        if self.publish(replace(self._progress, state=JobState.FAILED, detail=str(error))):
+            self.future.set_exception(error)

@@ -8,7 +8,7 @@ import structlog
 import torch
 
 from easel.models import ModelError, ModelFile
-from easel.studio.engine.errors import EngineError, OutOfMemory, Stopped
+from easel.studio.engine.errors import SHUT_DOWN, EngineError, OutOfMemory, Stopped
 from easel.studio.engine.inbox import Inbox
 from easel.studio.engine.job import Job, JobState
 from easel.studio.engine.ledger import Ledger
@@ -33,7 +33,7 @@ class Worker:
         self._switched = time.monotonic()
 
     def run(self, first: ModelFile | None) -> None:
-        """Load `first`, then draw until the inbox stops."""
+        """Load `first`, then draw until the inbox stops and what can be finished by then is."""
         if first is None:
             self._say("ready", "no checkpoint yet")
         else:
@@ -41,12 +41,14 @@ class Worker:
                 self._switch(first)
             except (ModelError, OSError) as error:
                 self._say("failed", str(error))
-        while not self._inbox.stopping:
+        while not self._inbox.over:
             self._round()
             if not self._waiting and not self._loop.active:
+                if self._inbox.stopping:
+                    break
                 self._inbox.wait()
         for job in [*self._ledgers, *self._inbox.take()]:
-            self._close(job, JobState.FAILED, Stopped("the studio shut down before this was drawn"))
+            self._close(job, JobState.FAILED, Stopped(SHUT_DOWN))
 
     def _round(self) -> None:
         for job in self._inbox.take():
@@ -124,6 +126,8 @@ class Worker:
         serving = self._loop.serving
         if serving is None or self._waiting.impatient(serving, self._switched):
             return
+        if self._inbox.stopping and self._loop.active:
+            return  # together none of them might be finished in the time that is left
         drawing = self._loop.drawing()
         while picture := self._waiting.next(serving, drawing, room=self._loop.room()):
             try:
