@@ -33,6 +33,9 @@ DEAF = bool(os.environ.get("EASEL_TEST_DEAF"))
 started = last_work = time.monotonic()
 said: dict[str, object] = {"running": 0, "queued": 0}
 gone: list[str] = []
+drawing = 0
+# Set when what is not finished by then ends with 503, as in the studio.
+hopeless = asyncio.Event()
 
 
 def load() -> dict[str, object]:
@@ -97,6 +100,9 @@ async def answer(request: Request, reader: asyncio.StreamReader, writer: asyncio
         return await websocket(request, reader, writer)
     if request.path == "/sdapi/v1/txt2img":
         last_work = time.monotonic()
+        if "seconds=" in request.target and not await draws(float(request.target.partition("seconds=")[2])):
+            writer.write(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n")
+            return True
     return send(
         writer,
         {
@@ -108,6 +114,21 @@ async def answer(request: Request, reader: asyncio.StreamReader, writer: asyncio
             "pid": os.getpid(),
         },
     )
+
+
+async def draws(seconds: float) -> bool:
+    """Draws for so long; False if the time to finish, after SIGTERM, was not enough."""
+    global drawing
+    drawing += 1
+    said["running"] = drawing
+    try:
+        await asyncio.wait_for(hopeless.wait(), seconds)
+        return False
+    except TimeoutError:
+        return True
+    finally:
+        drawing -= 1
+        said["running"] = drawing
 
 
 def send(writer: asyncio.StreamWriter, content: object) -> bool:
@@ -176,6 +197,11 @@ async def main() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, (lambda: None) if DEAF else stop.set)
     await stop.wait()
     server.close()
+    until = time.monotonic() + 3
+    while drawing and time.monotonic() < until:
+        await asyncio.sleep(0.05)
+    hopeless.set()
+    await asyncio.sleep(0.1)
     print(json.dumps({"event": "bye"}), flush=True)
 
 

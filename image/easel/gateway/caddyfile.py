@@ -19,6 +19,9 @@ KEY_VARIABLE = "EASEL_DOOR_KEY"
 REPLICA_KEY_VARIABLE = "EASEL_REPLICA_KEY"
 # What the door answers itself, below /easel.
 _OWN_PATHS = ("signin", "waking", "member", "member/callback", "signout")
+_DOOR = f"header_up X-Easel-Door {{env.{KEY_VARIABLE}}}"
+# Bytes of a drawing request's body that are kept until its answer begins.
+_KEPT_BODY = 8 * 1024 * 1024
 _WORD = re.compile(r"[0-9A-Za-z.:*-]+")
 
 
@@ -179,9 +182,7 @@ def _site(plan: Plan, site: Site) -> str:
     console = site.name == CONSOLE
     # Of this host alone: what else there is below the domain is not ours to decide.
     hsts = 'header >Strict-Transport-Security "max-age=31536000"' if site.tls else ""
-    replica = f"header_up X-Easel-Key {{env.{REPLICA_KEY_VARIABLE}}}" if plan.replica_key else ""
-    door = f"header_up X-Easel-Door {{env.{KEY_VARIABLE}}}"
-    own = "\n\t\t".join(_own(plan, site, path, door) for path in _OWN_PATHS)
+    own = "\n\t\t".join(_own(plan, site, path) for path in _OWN_PATHS)
     return f"""\
 {scheme}://{site.host or ""}:{site.port} {{
 	{f"bind {site.bind}" if site.bind else ""}
@@ -199,14 +200,7 @@ def _site(plan: Plan, site: Site) -> str:
 		handle {{
 			# In this order: Caddy would sort them otherwise, and rewrite before it asks.
 			route {{
-				forward_auth {plan.gateway} {{
-					uri /auth/{site.name}
-					{door}
-					# With these the question itself would be a WebSocket, and refused.
-					header_up -Connection
-					header_up -Upgrade
-					copy_headers X-Easel-User X-Easel-Upstream X-Easel-Cookie X-Easel-Pass
-				}}
+				{_indented(_question(plan, site), 4)}
 				# After the question: a caller who is refused need not send the body first.
 				request_body {{
 					max_size {site.max_body}
@@ -217,37 +211,105 @@ def _site(plan: Plan, site: Site) -> str:
 				@cookie header X-Easel-Cookie *
 				header @cookie +Set-Cookie {{http.request.header.X-Easel-Cookie}}
 				{f"rewrite * /{CONSOLE}{{uri}}" if console else ""}
-				reverse_proxy {{http.request.header.X-Easel-Upstream}} {{
-					{door if console else replica}
-					header_up -X-Easel-Upstream
-					header_up -X-Easel-Cookie
-					header_up -X-Easel-Pass
-					# The replica knows its caller by X-Easel-User and needs no key to anything.
-					header_up -Authorization
-					header_up Cookie `(^|;\\s*)(__Host-)?easel_[^=;]*=[^;]*` ""
-					header_up Cookie `^;\\s*` ""
-					# A changed configuration does not cut a WebSocket: it may go on for an hour.
-					stream_close_delay 1h
-					# No `flush_interval -1`: event streams are flushed anyway, and with it Caddy would not
-					# tell the replica that its caller hung up.
-					transport http {{
-						dial_timeout 3s
-						response_header_timeout {site.timeout:.0f}s
-					}}
-				}}
+				{"" if console else _kept_for_another_try(site)}
+				{_indented(_upstream(plan, site), 4)}
 			}}
 		}}
 	}}
 	handle_errors {{
 		{hsts}
 		header Cache-Control no-store
+		{"" if console else _another_try(plan, site)}
 		{_errors(site)}
 	}}
 }}
 """
 
 
-def _own(plan: Plan, site: Site, path: str, door: str) -> str:
+def _question(plan: Plan, site: Site, more: str = "") -> str:
+    """Who may pass, whether, and where to: asked of the gateway."""
+    return f"""\
+forward_auth {plan.gateway} {{
+	uri /auth/{site.name}
+	{_DOOR}
+	# With these the question itself would be a WebSocket, and refused.
+	header_up -Connection
+	header_up -Upgrade
+	{more}
+	copy_headers X-Easel-User X-Easel-Upstream X-Easel-Cookie X-Easel-Pass X-Easel-Again
+}}"""
+
+
+def _upstream(plan: Plan, site: Site) -> str:
+    """The bytes, to where the gateway said."""
+    key = f"header_up X-Easel-Key {{env.{REPLICA_KEY_VARIABLE}}}" if plan.replica_key else ""
+    return f"""\
+reverse_proxy {{http.request.header.X-Easel-Upstream}} {{
+	{_DOOR if site.name == CONSOLE else key}
+	header_up -X-Easel-Upstream
+	header_up -X-Easel-Cookie
+	header_up -X-Easel-Pass
+	header_up -X-Easel-Again
+	# The replica knows its caller by X-Easel-User and needs no key to anything.
+	header_up -Authorization
+	header_up Cookie `(^|;\\s*)(__Host-)?easel_[^=;]*=[^;]*` ""
+	header_up Cookie `^;\\s*` ""
+	# A changed configuration does not cut a WebSocket: it may go on for an hour.
+	stream_close_delay 1h
+	# No `flush_interval -1`: event streams are flushed anyway, and with it Caddy would not
+	# tell the replica that its caller hung up.
+	transport http {{
+		dial_timeout 3s
+		response_header_timeout {site.timeout:.0f}s
+	}}
+}}"""
+
+
+def _may_go_again(site: Site) -> str:
+    """A request that the door lets be sent a second time, and whose body can be kept for it."""
+    length = "{http.request.header.Content-Length}"
+    most = min(site.max_body, _KEPT_BODY)
+    return f'{{http.request.header.X-Easel-Again}} != "" && {length} != "" && int({length}) <= {most}'
+
+
+def _kept_for_another_try(site: Site) -> str:
+    """Keep the body: what was sent once is gone from the connection."""
+    lines = [
+        f"@again `{_may_go_again(site)}`",
+        "vars @again body {http.request.body}",
+        # The placeholder read the body of another copy of the request: without this, nothing is left of it.
+        "request_body @again {",
+        "	set {vars.body}",
+        "}",
+    ]
+    return "\n\t\t\t\t".join(lines)
+
+
+def _another_try(plan: Plan, site: Site) -> str:
+    """A replica that went away before it answered: the gateway is asked for another one, once. It waits
+    until there is one, as it does for who comes anew."""
+    lines = [
+        f"@another `{{err.status_code}} == 502 && {_may_go_again(site)}`",
+        "handle @another {",
+        "	route {",
+        "		vars lost {http.request.header.X-Easel-Upstream}",
+        "		request_header -X-Easel-*",
+        "		request_body {",
+        "			set {vars.body}",
+        "		}",
+        "		" + _indented(_question(plan, site, "header_up X-Easel-Lost {vars.lost}"), 4),
+        "		" + _indented(_upstream(plan, site), 4),
+        "	}",
+        "}",
+    ]
+    return "\n\t\t".join(lines)
+
+
+def _indented(text: str, tabs: int) -> str:
+    return text.replace("\n", "\n" + "\t" * tabs)
+
+
+def _own(plan: Plan, site: Site, path: str) -> str:
     """`/easel/<path>`, which the gateway answers itself."""
     name = path.replace("/", "-")
     lines = [
@@ -255,7 +317,7 @@ def _own(plan: Plan, site: Site, path: str, door: str) -> str:
         f"handle @{name} {{",
         f"	rewrite * /door/{site.name}/{path}",
         f"	reverse_proxy {plan.gateway} {{",
-        f"		{door}",
+        f"		{_DOOR}",
         "	}",
         "}",
     ]

@@ -26,7 +26,6 @@ from easel.gateway.paths import Ask, Kind, forbidden, local_path
 # Caddy alone may ask: everybody on this machine can reach the gateway's port.
 KEY_HEADER = "x-easel-door"
 _FORM_LIMIT = 64 * 1024
-_POLL_AGAIN = 10
 
 
 class Door:
@@ -112,6 +111,9 @@ class Door:
 
     async def _route(self, request: Request, ask: Ask, fleet: Fleet, who: Caller) -> Response:
         # Somebody anonymous who brings a cookie back is a browser, however little it says of itself.
+        if lost := request.headers.get("x-easel-lost"):
+            # Caddy asks a second time: where it was sent to, nobody answered.
+            fleet.lost(lost)
         kind = ask.kind(api=who.api, anonymous=who.anonymous and (who.api or who.cookie is not None))
         if kind in ("navigation", "draw"):
             fleet.ask(_WHY[kind])
@@ -121,12 +123,13 @@ class Door:
             if ask.navigation:
                 return _waking_page(fleet, found, kind, who)
             if kind == "rest" or (kind == "call" and who.anonymous):
-                return _later(found, _POLL_AGAIN)
+                return _later(found)
             found = await fleet.hold(who.user, strict=strict, gone=_gone(request), why=_WHY[kind])
             if isinstance(found, NotNow):
-                return _later(found, 60 if found.final else _POLL_AGAIN)
+                return _later(found)
         number = None if ask.poll else fleet.passed(found, draws=kind == "draw", lasting=ask.lasting)
-        return _pass(who, found, number)
+        again = ask.repeatable and not lost
+        return _pass(who, found, number, again=again)
 
 
 _WHY: dict[Kind, str] = {
@@ -147,11 +150,13 @@ def _public(fleet: Fleet | None) -> bool:
     return fleet is not None and fleet.endpoint.public
 
 
-def _pass(who: Caller, to: Replica | str, number: str | None = None) -> Response:
+def _pass(who: Caller, to: Replica | str, number: str | None = None, *, again: bool = False) -> Response:
     address = to if isinstance(to, str) else to.address or ""
     headers = {"X-Easel-User": who.user, "X-Easel-Upstream": address}
     # Caddy writes the number into its log when the request is over.
     headers |= {"X-Easel-Pass": number} if number else {}
+    # Caddy keeps the request and asks once more, should the replica go away before it answers.
+    headers |= {"X-Easel-Again": "1"} if again else {}
     return Response(headers=headers | ({"X-Easel-Cookie": who.cookie} if who.cookie else {}))
 
 
@@ -196,9 +201,9 @@ def _missing(fleet: Fleet) -> str:
     return "Some of its models could not be fetched: the console says which, and why." if failed else ""
 
 
-def _later(found: NotNow, seconds: int) -> Response:
+def _later(found: NotNow) -> Response:
     words = {
         "asleep": "the endpoint is asleep; opening its page or drawing wakes it",
         "failed": f"the endpoint failed: {found.detail}",
     }.get(found.state, f"the endpoint is not ready yet ({found.state}: {found.detail})")
-    return pages.error(503, words, {"Retry-After": str(seconds)})
+    return pages.error(503, words, {"Retry-After": str(found.again)})

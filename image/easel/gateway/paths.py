@@ -13,10 +13,8 @@ from urllib.parse import quote, unquote
 Kind = Literal["navigation", "draw", "call", "rest"]
 
 _FORBIDDEN = re.compile(r"/(easel|metrics|scale)(/|$)|/sdapi/v1/server-")
-_DRAWS = re.compile(
-    r"/sdapi/v1/(txt2img|img2img|extra-single-image|extra-batch-images|interrogate)/?"
-    r"|(/gradio_api)?/(queue/join|run/[^/]+|call/.+|predict)/?"
-)
+_ALONE = re.compile(r"/sdapi/v1/(txt2img|img2img|extra-single-image|extra-batch-images|interrogate)/?")
+_DRAWS = re.compile(rf"{_ALONE.pattern}|(/gradio_api)?/(queue/join|run/[^/]+|call/.+|predict)/?")
 _POLLS = re.compile(
     r"/sdapi/v1/(progress|memory|interrupt|skip)/?"
     r"|/internal/.*"
@@ -75,6 +73,12 @@ class Ask:
     def poll(self) -> bool:
         """Whether it only looks: polls, assets, heartbeats, a browser's guesses. It is nobody's work."""
         return bool(_POLLS.fullmatch(normal(self.path))) or self.method == "OPTIONS" or self.prefetch
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether another replica may be sent the same: a picture asked for by the API is drawn from the
+        request alone. An event of the page is not: it belongs to a session of the page's replica."""
+        return self.method == "POST" and bool(_ALONE.fullmatch(normal(self.path)))
 
     @property
     def lasting(self) -> bool:

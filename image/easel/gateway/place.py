@@ -21,6 +21,9 @@ from easel.gateway.tokens import TokenFile, Tokens, TokenStore
 class Place(Protocol):
     """Where a gateway runs."""
 
+    # Whether replicas run on when the gateway ends.
+    outlived: bool
+
     async def open(self, stop: asyncio.Event) -> None:
         """Have the configuration in EASEL_HOME/config. Raises GatewayError."""
         ...
@@ -52,6 +55,8 @@ class Place(Protocol):
 
 class LocalPlace:
     """All is in EASEL_HOME, and a replica is a process."""
+
+    outlived = False
 
     def __init__(self, home: Home, events: Events, command: Command | None = None) -> None:
         self._home = home

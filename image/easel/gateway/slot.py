@@ -73,7 +73,8 @@ class Slot:
     def replica(self) -> Replica:
         """What it is now."""
         return Replica(
-            self.id, self._state, self._since, self._detail, self._address, self._work, self._given_up
+            self.id, self._state, self._since, self._detail, self._address, self._work, self._given_up,
+            self._answered,
         )  # fmt: skip
 
     async def poll(self) -> None:

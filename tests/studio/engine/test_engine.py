@@ -311,7 +311,7 @@ def test_out_of_memory_draws_narrower_and_ends_one_job_at_most(
 
 
 def test_the_end_is_told(store: Store) -> None:
-    """Stopping finishes what can be, ends the rest with Stopped and refuses new ones; nobody waits for ever."""
+    """Stopping finishes what can be, ends the rest with Stopped and refuses new ones."""
     engine = Engine(store)
     engine.start()
     under_way = engine.submit("ada", replace(SMALL, steps=40))

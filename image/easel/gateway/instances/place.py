@@ -35,6 +35,8 @@ _AT_FIRST = 300.0
 class BucketPlace:
     """One team's bucket in one region."""
 
+    outlived = True
+
     def __init__(
         self, home: Home, events: Events, bucket: str, region: str, *, every: float = _EVERY,
         at_first: float = _AT_FIRST,
