@@ -10,6 +10,7 @@ COMMANDS = {
     "wake": ("scripts.wake", "Wake an endpoint."),
     "sleep": ("scripts.sleep", "Put an endpoint to sleep."),
     "token": ("scripts.tokens", "Give, list and take back tokens."),
+    "secret": ("scripts.secret", "Replace the secret that sessions are signed with."),
     "models": ("scripts.models", "Bring models in, list, check and remove them."),
     "upload": ("scripts.upload", "Send models to an endpoint, over any number of interruptions."),
     "files": ("scripts.files", "List, fetch, send and remove an endpoint's models and pictures."),

@@ -188,7 +188,10 @@ def host_statements(host: Host) -> list[Statement]:
     account = host.account
     return [
         _read_objects(
-            "ReadOwnConfiguration", host.bucket_arn, ["config/team.json", f"config/{host.endpoint}.json"]
+            "ReadOwnConfiguration",
+            host.bucket_arn,
+            # The keys are public ones: what the gateway signs, a replica verifies.
+            ["config/team.json", f"config/{host.endpoint}.json", "run/keys.json"],
         ),
         _mount("MountOwnFolders", host.file_system_arn, host.access_point_arns),
         {

@@ -26,8 +26,9 @@ SLOW = float(os.environ.get("EASEL_TEST_SLOW", "0"))
 CRASH = os.environ.get("EASEL_TEST_CRASH", "")
 # A file that makes it crash at start as long as it exists.
 CRASH_WHILE = os.environ.get("EASEL_TEST_CRASH_WHILE", "")
-# What it knows its gateway by, as the studio does: without it nothing is answered.
-KEY = os.environ.get("EASEL_REPLICA_KEY", "")
+# As the studio does, it answers only what comes with its gateway's word for this endpoint. That the word is
+# genuine, only the studio's own guard can tell: tests that need it have that behind the door.
+AUDIENCE = os.environ.get("EASEL_ASSERTION_AUDIENCE", "")
 DEAF = bool(os.environ.get("EASEL_TEST_DEAF"))
 
 started = last_work = time.monotonic()
@@ -45,6 +46,14 @@ def load() -> dict[str, object]:
         phase = "importing" if age < SLOW / 2 else "loading"
     report = {"phase": phase, "detail": f"{phase} now", "idle_seconds": time.monotonic() - last_work}
     return report | said
+
+
+def audience(assertion: str) -> str:
+    try:
+        part = assertion.split(".")[1]
+        return str(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))["aud"])
+    except (IndexError, ValueError, KeyError):
+        return ""
 
 
 class Request:
@@ -75,7 +84,7 @@ async def read(reader: asyncio.StreamReader) -> Request | None:
 async def answer(request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
     """Writes the answer; whether the connection may go on."""
     global last_work
-    if request.header("x-easel-key") != KEY:
+    if AUDIENCE and audience(request.header("x-easel-assertion")) != AUDIENCE:
         writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
         return True
     if request.path == "/easel/load":

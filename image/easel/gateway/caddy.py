@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from easel.gateway.caddyfile import KEY_VARIABLE, REPLICA_KEY_VARIABLE, Plan, caddyfile
+from easel.gateway.caddyfile import KEY_VARIABLE, Plan, caddyfile
 from easel.gateway.errors import CaddyMissing, GatewayError
 from easel.gateway.home import Home, write_private
 from easel.gateway.process import Process, last_lines
@@ -50,10 +50,10 @@ def _open(bind: str | None, port: int) -> bool:
 class Caddy:
     """The running Caddy."""
 
-    def __init__(self, home: Home, key: str, replica_key: str = "", *, outlived: bool = False) -> None:
+    def __init__(self, home: Home, key: str, *, outlived: bool = False) -> None:
         self._grace = _GRACE_OUTLIVED if outlived else _GRACE
         self._home = home
-        self._keys = {KEY_VARIABLE: key, REPLICA_KEY_VARIABLE: replica_key}
+        self._key = {KEY_VARIABLE: key}
         self._binary = binary()
         self._text = ""
         self._plan: Plan | None = None
@@ -146,4 +146,4 @@ class Caddy:
         keep = {
             name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ
         }
-        return {**keep, **self._keys, "HOME": own, "XDG_DATA_HOME": own, "XDG_CONFIG_HOME": own}
+        return {**keep, **self._key, "HOME": own, "XDG_DATA_HOME": own, "XDG_CONFIG_HOME": own}

@@ -13,10 +13,8 @@ from pathlib import Path
 from easel.gateway.config import CONSOLE
 from easel.gateway.errors import ConfigError
 
-# Caddy reads both keys from its environment, so that the file holds no secret: the one it shows the gateway,
-# and the one that replicas on this machine know it by.
+# Caddy reads the key that it shows the gateway from its environment, so that the file holds no secret.
 KEY_VARIABLE = "EASEL_DOOR_KEY"
-REPLICA_KEY_VARIABLE = "EASEL_REPLICA_KEY"
 # What the door answers itself, below /easel.
 _OWN_PATHS = ("signin", "waking", "member", "member/callback", "signout")
 _DOOR = f"header_up X-Easel-Door {{env.{KEY_VARIABLE}}}"
@@ -50,7 +48,7 @@ class Plan:
     For sites with TLS: `email` is told to the authority, `ca` is its ACME directory (Caddy's own choice
     without), `ca_root` the certificate that the directory itself is trusted by (the system's without),
     `http_port` where plain requests are sent on to https, `tls_log` where it is told how certificates are
-    had. `replica_key`: replicas ask for the key of `REPLICA_KEY_VARIABLE`.
+    had.
     """
 
     gateway: str
@@ -63,7 +61,6 @@ class Plan:
     ca_root: Path | None = None
     http_port: int = 80
     tls_log: Path | None = None
-    replica_key: bool = False
 
     @property
     def secure(self) -> tuple[Site, ...]:
@@ -189,11 +186,17 @@ def _site(plan: Plan, site: Site) -> str:
 	log
 	{hsts}
 	route {{
-		# What only the door may say. Deleted first: the copy below adds, it does not replace.
-		request_header -X-Easel-*
-		request_header -X_Easel_*
+		# What only the door may say, in any spelling. Deleted first: the copy below adds to what is there.
+		request_header -*Easel*
 		request_header -X-Forwarded-*
+		request_header -X_Forwarded_*
 		request_header -Forwarded
+		# A header that is named in Connection is taken off on the way (RFC 9110, 7.6.1), ours too if it were
+		# named there. Nobody's caller needs it for anything but to become a WebSocket.
+		@upgrade header_regexp Connection (?i)upgrade
+		@plain not header_regexp Connection (?i)upgrade
+		request_header @upgrade Connection Upgrade
+		request_header @plain -Connection
 
 		{own}
 
@@ -212,7 +215,7 @@ def _site(plan: Plan, site: Site) -> str:
 				header @cookie +Set-Cookie {{http.request.header.X-Easel-Cookie}}
 				{f"rewrite * /{CONSOLE}{{uri}}" if console else ""}
 				{"" if console else _kept_for_another_try(site)}
-				{_indented(_upstream(plan, site), 4)}
+				{_indented(_upstream(site), 4)}
 			}}
 		}}
 	}}
@@ -236,21 +239,22 @@ forward_auth {plan.gateway} {{
 	header_up -Connection
 	header_up -Upgrade
 	{more}
-	copy_headers X-Easel-User X-Easel-Upstream X-Easel-Cookie X-Easel-Pass X-Easel-Again
+	copy_headers X-Easel-User X-Easel-Assertion X-Easel-Upstream X-Easel-Cookie X-Easel-Pass X-Easel-Again
 }}"""
 
 
-def _upstream(plan: Plan, site: Site) -> str:
+def _upstream(site: Site) -> str:
     """The bytes, to where the gateway said."""
-    key = f"header_up X-Easel-Key {{env.{REPLICA_KEY_VARIABLE}}}" if plan.replica_key else ""
     return f"""\
 reverse_proxy {{http.request.header.X-Easel-Upstream}} {{
-	{_DOOR if site.name == CONSOLE else key}
+	# Said again: what is set here comes after all that is taken off on the way.
+	header_up X-Easel-User {{http.request.header.X-Easel-User}}
+	header_up X-Easel-Assertion {{http.request.header.X-Easel-Assertion}}
 	header_up -X-Easel-Upstream
 	header_up -X-Easel-Cookie
 	header_up -X-Easel-Pass
 	header_up -X-Easel-Again
-	# The replica knows its caller by X-Easel-User and needs no key to anything.
+	# The replica knows its caller by the assertion and needs no key to anything.
 	header_up -Authorization
 	header_up Cookie `(^|;\\s*)(__Host-)?easel_[^=;]*=[^;]*` ""
 	header_up Cookie `^;\\s*` ""
@@ -293,12 +297,12 @@ def _another_try(plan: Plan, site: Site) -> str:
         "handle @another {",
         "	route {",
         "		vars lost {http.request.header.X-Easel-Upstream}",
-        "		request_header -X-Easel-*",
+        "		request_header -*Easel*",
         "		request_body {",
         "			set {vars.body}",
         "		}",
         "		" + _indented(_question(plan, site, "header_up X-Easel-Lost {vars.lost}"), 4),
-        "		" + _indented(_upstream(plan, site), 4),
+        "		" + _indented(_upstream(site), 4),
         "	}",
         "}",
     ]

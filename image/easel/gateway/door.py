@@ -1,8 +1,7 @@
 """The answer to `forward_auth`: who may pass, whether, and where to.
 
-A 2xx answer lets Caddy pass the request on to `X-Easel-Upstream` as `X-Easel-User`; any other answer is what
-the caller
-gets.
+A 2xx answer lets Caddy pass the request on to `X-Easel-Upstream` with an assertion of who asks; any other
+answer is what the caller gets.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from starlette.responses import RedirectResponse, Response
 from easel.gateway import pages
 from easel.gateway.backend import Replica
 from easel.gateway.config import CONSOLE
-from easel.gateway.console import shown_to_members
 from easel.gateway.fleet import Fleet, NotNow
 from easel.gateway.identity import Caller, Entrance, Identity, Refusal, without_token
 from easel.gateway.member_door import MemberDoor
@@ -33,7 +31,7 @@ class Door:
 
     def __init__(
         self, key: str, identity: Identity, members: MemberDoor, fleet: Callable[[str], Fleet | None],
-        own_address: str,
+        own_address: str, vouch: Callable[[str, str], str],
     ) -> None:  # fmt: skip
         self._key = key
         self._identity = identity
@@ -41,6 +39,7 @@ class Door:
         self._fleet = fleet
         # Where the console is: this gateway itself.
         self._own_address = own_address
+        self._vouch = vouch
 
     def from_caddy(self, request: Request) -> bool:
         """Whether Caddy sent this, or it passed Caddy."""
@@ -70,9 +69,7 @@ class Door:
             quiet = await self._members.quietly(name, ask, without_token(ask)) if who.first else None
             return quiet or _refuse(name, ask, who, self._members.provider)
         if fleet is None:
-            if who.member and not shown_to_members(ask):
-                return pages.error(403, "members see the console; a link or a token of it does the rest")
-            return _pass(who, self._own_address)
+            return self._pass(name, who, self._own_address)
         return await self._route(request, ask, fleet, who)
 
     async def sign_in(self, request: Request) -> Response:
@@ -129,7 +126,20 @@ class Door:
                 return _later(found)
         number = None if ask.poll else fleet.passed(found, draws=kind == "draw", lasting=ask.lasting)
         again = ask.repeatable and not lost
-        return _pass(who, found, number, again=again)
+        return self._pass(fleet.endpoint.name, who, found, number, again=again)
+
+    def _pass(
+        self, name: str, who: Caller, to: Replica | str, number: str | None = None, *, again: bool = False
+    ) -> Response:
+        address = to if isinstance(to, str) else to.address or ""
+        # Studio and console go by the assertion alone; the name is for containers that are not Easel's.
+        headers = {"X-Easel-User": who.user, "X-Easel-Assertion": self._vouch(who.user, name)}
+        headers |= {"X-Easel-Upstream": address}
+        # Caddy writes the number into its log when the request is over.
+        headers |= {"X-Easel-Pass": number} if number else {}
+        # Caddy keeps the request and asks once more, should the replica go away before it answers.
+        headers |= {"X-Easel-Again": "1"} if again else {}
+        return Response(headers=headers | ({"X-Easel-Cookie": who.cookie} if who.cookie else {}))
 
 
 _WHY: dict[Kind, str] = {
@@ -148,16 +158,6 @@ async def _gone(request: Request) -> None:
 
 def _public(fleet: Fleet | None) -> bool:
     return fleet is not None and fleet.endpoint.public
-
-
-def _pass(who: Caller, to: Replica | str, number: str | None = None, *, again: bool = False) -> Response:
-    address = to if isinstance(to, str) else to.address or ""
-    headers = {"X-Easel-User": who.user, "X-Easel-Upstream": address}
-    # Caddy writes the number into its log when the request is over.
-    headers |= {"X-Easel-Pass": number} if number else {}
-    # Caddy keeps the request and asks once more, should the replica go away before it answers.
-    headers |= {"X-Easel-Again": "1"} if again else {}
-    return Response(headers=headers | ({"X-Easel-Cookie": who.cookie} if who.cookie else {}))
 
 
 def _refuse(name: str, ask: Ask, who: Refusal, provider: str | None) -> Response:

@@ -29,6 +29,7 @@ from easel.gateway.errors import AlreadyRunning, ConfigError, GatewayError
 from easel.gateway.events import Event, Events
 from easel.gateway.fleet import Fleet
 from easel.gateway.home import Home, write_private
+from easel.gateway.keyring import Keyring
 from easel.gateway.links import Links
 from easel.gateway.passing import AccessLog, Passing
 from easel.gateway.place import LocalPlace, Place
@@ -83,14 +84,13 @@ class Gateway:
     async def _serve(self, config: Config) -> None:
         home, events = self.home, self._events
         self._certificates = Certificates(home.logs / "certificates.log", events)
-        secret, key = await self._place.secret(), secrets.token_urlsafe(32)
-        operator_token = secrets.token_urlsafe(32)
-        # A third one, so that no replica can speak for Caddy.
-        replica_key = secrets.token_urlsafe(32)
+        key, operator_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        self._keyring = Keyring(self._place.secrets())
+        await asyncio.to_thread(self._keyring.open)
         self._config = config
         self._tokens = Tokens(await self._place.store())
         self._links = Links(home, self._tokens)
-        self._backend = await self._place.backend(replica_key, lambda: self._config, self._passing)
+        self._backend = await self._place.backend(self._keyring.vouch, lambda: self._config, self._passing)
         await self._place.welcome(config, self._tokens, self._links)
         awake = Awake(home.run / "awake.json")
         access = AccessLog(home.logs / "caddy.log", self._passing)
@@ -100,7 +100,7 @@ class Gateway:
         listener = _listener()
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         self._admin_socket = home.admin_socket()
-        caddy, service = Caddy(home, key, replica_key, outlived=self._place.outlived), None
+        caddy, service = Caddy(home, key, outlived=self._place.outlived), None
         try:
             await caddy.start(self._plan(address))
             # Imported while Caddy starts: what speaks HTTP is half of the time until the door is open. Who
@@ -108,8 +108,10 @@ class Gateway:
             # before waits in the listener's queue.
             from easel.gateway.service import Service
 
+            # Before any replica, which answers nobody without.
+            await asyncio.to_thread(self._keyring.publish)
             service = Service(
-                secret, key, operator_token, address,
+                self._keyring, key, operator_token, address,
                 fleets=self._fleets, backend=self._backend, tokens=self._tokens, links=self._links,
                 url=self._url, team=lambda: self._config.team, client_secret=self._client_secret,
             )  # fmt: skip
@@ -155,6 +157,7 @@ class Gateway:
             awake.note({name: kept for name, kept in known.items() if kept is not None})
             if rounds % int(_FLUSH_TOKENS / _LOOK_AT_CONFIG) == 0:
                 await self._flush()
+                await self._look_at_secrets()
                 rotate(self.home.logs / "gateway.log")
             now = configuration.fingerprint(self.home.config)
             if now != seen:
@@ -218,6 +221,12 @@ class Gateway:
             await asyncio.to_thread(self._tokens.flush)
         except (GatewayError, OSError) as error:
             _log.warning("cannot note when tokens were last used", reason=str(error))
+
+    async def _look_at_secrets(self) -> None:
+        try:
+            await asyncio.to_thread(self._keyring.refresh)
+        except GatewayError as error:
+            _log.warning("the secrets that are known stay", reason=str(error))
 
     def _plan(self, address: str) -> Plan:
         return sites.plan(self._config, gateway=address, home=self.home, admin_socket=self._admin_socket)

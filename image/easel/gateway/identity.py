@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from easel.gateway.attempts import Attempts, network
+from easel.gateway.keyring import Keyring
 from easel.gateway.membership import Members
 from easel.gateway.passes import OPERATOR, Passes
 from easel.gateway.paths import Ask, local_path
@@ -57,12 +58,12 @@ class Entrance:
 class Identity:
     """Decides who a caller is at an endpoint."""
 
-    def __init__(self, secret: str, tokens: Tokens, sessions: Sessions, attempts: Attempts) -> None:
-        self._secret = secret
+    def __init__(self, keyring: Keyring, tokens: Tokens, sessions: Sessions, attempts: Attempts) -> None:
+        self._keyring = keyring
         self._tokens = tokens
         self._sessions = sessions
         self._attempts = attempts
-        self._passes = Passes(secret)
+        self._passes = Passes(keyring)
 
     def who(self, endpoint: str, ask: Ask, *, public: bool) -> Caller | Refusal | Entrance:
         """The caller of `ask`, or what to answer instead of passing it on."""
@@ -135,7 +136,8 @@ class Identity:
                 session.user, api=False, anonymous=True, cookie=self._cookie(endpoint, ask, session)
             )
         # An API client keeps no cookies: its network address tells it apart, hashed so that no name leaks it.
-        key = hmac.new(self._secret.encode(), f"{endpoint} {network(_address(ask))}".encode(), hashlib.sha256)
+        address = f"{endpoint} {network(_address(ask))}"
+        key = hmac.new(self._keyring.newest.encode(), address.encode(), hashlib.sha256)
         return Caller(f"{ANONYMOUS}/{key.hexdigest()[:16]}", api=True, anonymous=True)
 
     def _failed(self, ask: Ask, reason: str) -> Refusal:

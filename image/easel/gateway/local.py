@@ -10,7 +10,7 @@ from easel.gateway.backend import Replica
 from easel.gateway.config import Endpoint
 from easel.gateway.events import Events
 from easel.gateway.home import Home
-from easel.gateway.probe import Probe
+from easel.gateway.probe import Probe, Vouch
 from easel.gateway.process import last_lines
 from easel.gateway.slot import Command, Patience, Slot
 
@@ -37,15 +37,15 @@ class LocalBackend:
         *,
         command: Command | None = None,
         patience: Patience | None = None,
-        key: str = "",
+        vouch: Vouch | None = None,
     ) -> None:
         self._home = home
         self._events = events
         self._command = command or studio(home)
         self._patience = patience or Patience()
-        # What a replica knows its gateway by: everybody on this machine can reach its port.
-        self._key = key
-        self._probe = Probe(key=key)
+        # Everybody on this machine can reach a replica's port: it answers what its gateway vouches for.
+        self._keys = home.keys if vouch else None
+        self._probe = Probe(vouch=vouch)
         self._endpoints: dict[str, Endpoint] = {}
         self._slots: dict[str, dict[str, Slot]] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -99,7 +99,7 @@ class LocalBackend:
             slots[name] = Slot(
                 name, spec,
                 command=self._command, log=self._home.replica_log(endpoint, name),
-                events=self._events, probe=self._probe, patience=self._patience, key=self._key,
+                events=self._events, probe=self._probe, patience=self._patience, keys=self._keys,
             )  # fmt: skip
 
     async def drain(self, endpoint: str, replica: str) -> None:

@@ -55,8 +55,6 @@ def plan(
         ca_root=_ca_root(environment) or _given_root(team, home),
         http_port=_http_port(environment),
         tls_log=home.logs / "certificates.log",
-        # Elsewhere a replica is a machine of its own, and its security group lets only the gateway in.
-        replica_key=team.runs_on == "local",
     )
 
 

@@ -56,7 +56,7 @@ def main() -> None:
     studio = Studio.at(asked.home, asked.endpoint, engine)
     if asked.retention:
         retention.start(studio.outputs, asked.retention)
-    asyncio.run(_serve(studio, asked.host, asked.port, began))
+    asyncio.run(_serve(studio, asked, began))
 
 
 def _leave(code: int) -> None:
@@ -66,22 +66,20 @@ def _leave(code: int) -> None:
     os._exit(code)
 
 
-async def _serve(studio: Studio, host: str, port: int, began: float) -> None:
+async def _serve(studio: Studio, asked: argparse.Namespace, began: float) -> None:
     import structlog
     import uvicorn
 
-    from easel.studio import guard
     from easel.studio.front import Front
+    from easel.studio.guard import guarded
 
     log = structlog.get_logger("easel.studio")
     front = Front(studio.engine)
-    # Without a key it was started by hand, and is open to this machine. Taken out: no child needs it.
-    key = os.environ.pop(guard.VARIABLE, "")
     server = uvicorn.Server(
         uvicorn.Config(
-            guard.Guard(front, key) if key else front,
-            host=host,
-            port=port,
+            guarded(front, asked.endpoint, os.environ),
+            host=asked.host,
+            port=asked.port,
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -57,6 +57,14 @@ try() { # try SENTENCE COMMAND…: a command whose last words explain its failur
     "$@" 2>"$run/said" || fail "$sentence: $(grep -v '^ *$' "$run/said" | tail -n 1)"
 }
 
+keys() { # the gateway's public keys, in a folder that the container sees
+    mkdir -p $run/keys
+    aws s3 cp --only-show-errors "s3://$BUCKET/run/keys.json" $run/keys.new || return 1
+    chmod 755 $run/keys
+    chmod 644 $run/keys.new
+    mv $run/keys.new $run/keys/keys.json
+}
+
 mortem() { # why the container is no longer running
     local state
     state=$(docker inspect -f '{{.State.ExitCode}} {{.State.OOMKilled}} {{.State.Error}}' easel 2>&1) || true

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from easel.gateway.bucket import Bucket
-from easel.gateway.bucket_store import SECRET, TOKENS, BucketTokens, secret
+from easel.gateway.bucket_store import SECRET, TOKENS, BucketSecret, BucketTokens
 from easel.gateway.errors import GatewayError
 from easel.gateway.instances.spent import Spent
+from easel.gateway.keyring import Keyring
 from easel.gateway.mirror import Mirror
 from easel.gateway.tokens import Tokens, _hash
 from tests.gateway.instances.conftest import Faults, FaultyAws
@@ -215,7 +216,14 @@ def test_a_first_token_is_taken_once(place: Place) -> None:
 def test_the_secret_is_made_once(place: Place) -> None:
     """Two gateways that begin at once sign with one key; a damaged one is told."""
     found: list[str] = []
-    threads = [threading.Thread(target=lambda: found.append(secret(place.bucket))) for _ in range(4)]
+
+    def begin() -> None:
+        keyring = Keyring(BucketSecret(place.bucket))
+        keyring.open()
+        keyring.publish()
+        found.append(keyring.newest)
+
+    threads = [threading.Thread(target=begin) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -224,7 +232,7 @@ def test_the_secret_is_made_once(place: Place) -> None:
     assert len(found[0]) > 40
     place.s3.put_object(Bucket=place.name, Key=SECRET, Body=b"")
     with pytest.raises(GatewayError, match="cut short"):
-        secret(place.bucket)
+        Keyring(BucketSecret(place.bucket)).open()
 
 
 # ── what was spent ───────────────────────────────────────────────────────────────────────────────

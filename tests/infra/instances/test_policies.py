@@ -174,6 +174,8 @@ def test_a_host_mounts_models_and_its_own_outputs_and_nothing_else() -> None:
 def test_a_host_reads_its_own_configuration_only() -> None:
     """Another endpoint's object names its secrets and folders; tokens are the gateway's."""
     assert allowed(Request("s3:GetObject", f"{BUCKET}/config/studio.json"), STUDIO)
+    assert allowed(Request("s3:GetObject", f"{BUCKET}/run/keys.json"), STUDIO)
+    assert not allowed(Request("s3:PutObject", f"{BUCKET}/run/keys.json"), STUDIO)
     for key in ("config/other.json", "config/studio-2.json", "run/tokens.json", "run/secret"):
         assert not allowed(Request("s3:GetObject", f"{BUCKET}/{key}"), STUDIO), key
     assert not allowed(Request("s3:PutObject", f"{BUCKET}/config/studio.json"), STUDIO)

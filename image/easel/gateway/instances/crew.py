@@ -24,6 +24,7 @@ from easel.gateway.instances.patience import Patience
 from easel.gateway.instances.sight import Sight
 from easel.gateway.instances.spot import Spot
 from easel.gateway.instances.stone import Stone
+from easel.gateway.probe import Report
 
 _log = structlog.get_logger("easel.instances")
 _NEXT = "next-"
@@ -45,7 +46,7 @@ class Crew:
         self._patience = patience
         self._fuse = fuse
         self._capacity = Capacity(aws, patience, changed=sight.changed, refused=self._hopeless)
-        self._parting = Parting(aws, answers, patience, self._capacity, changed=sight.changed, say=self._say)
+        self._parting = Parting(aws, patience, self._capacity, changed=sight.changed, say=self._say)
         self._spot = Spot(aws, patience, changed=sight.changed)
         self._minders: dict[str, Minder] = {}
         # Let go and on their way back to the warm pool.
@@ -65,9 +66,9 @@ class Crew:
         """Its group's settings."""
         return self.endpoint.instances or Instances(group="?")
 
-    def container(self) -> Container:
-        """How its replicas are spoken to."""
-        return self.endpoint.container or Container(port=7860)
+    async def ask(self, address: str) -> Report | None:
+        """What the replica there says of itself."""
+        return await self._answers.ask(self.endpoint, address)
 
     def longest(self) -> float:
         """Seconds that the last work of a replica may take."""
@@ -120,7 +121,7 @@ class Crew:
 
         async def follow(minder: Minder, member: Member) -> None:
             address = self._address(member)
-            report = await self._answers.ask(self.container(), address) if address else None
+            report = await self.ask(address) if address else None
             minder.follow(member, report, address, limit)
 
         await asyncio.gather(*(follow(minder, member) for minder, member in minders))
@@ -133,7 +134,7 @@ class Crew:
         if not (member.lifecycle == "InService" or member.leaving):
             return None
         host = f"[{machine.address}]" if ":" in machine.address else machine.address
-        return f"{host}:{self.container().port}"
+        return f"{host}:{(self.endpoint.container or Container(port=7860)).port}"
 
     def _listed(self) -> list[Replica]:
         listed = sorted((minder.replica() for minder in self._minders.values()), key=lambda one: one.since)

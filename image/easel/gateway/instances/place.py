@@ -10,7 +10,7 @@ import structlog
 
 from easel.gateway.backend import Backend
 from easel.gateway.bucket import Bucket
-from easel.gateway.bucket_store import BucketTokens, secret
+from easel.gateway.bucket_store import BucketSecret, BucketTokens
 from easel.gateway.config import CONSOLE, Config, Endpoint
 from easel.gateway.errors import GatewayError
 from easel.gateway.events import Events
@@ -20,9 +20,11 @@ from easel.gateway.instances.aws import Aws, Refusal
 from easel.gateway.instances.backend import InstancesBackend
 from easel.gateway.instances.sight import TEAM
 from easel.gateway.instances.spent import Spent
+from easel.gateway.keyring import SecretStore
 from easel.gateway.links import Links
 from easel.gateway.mirror import Mirror
 from easel.gateway.passing import Passing
+from easel.gateway.probe import Vouch
 from easel.gateway.tokens import Tokens, TokenStore
 
 _log = structlog.get_logger("easel.instances")
@@ -67,16 +69,16 @@ class BucketPlace:
                 )
             await asyncio.wait({asyncio.ensure_future(stop.wait())}, timeout=min(self._every, 5.0))
 
-    async def secret(self) -> str:
+    def secrets(self) -> SecretStore:
         """`run/secret`."""
-        return await asyncio.to_thread(secret, self._bucket)
+        return BucketSecret(self._bucket)
 
     async def store(self) -> TokenStore:
         """`run/tokens.json`."""
         await asyncio.to_thread(self._store.refresh)
         return self._store
 
-    async def backend(self, key: str, config: Callable[[], Config], passing: Passing) -> Backend:
+    async def backend(self, vouch: Vouch, config: Callable[[], Config], passing: Passing) -> Backend:
         """Instances, with the fuse."""
         spent = Spent(self._bucket, self._say)
         try:
@@ -84,8 +86,9 @@ class BucketPlace:
         except Refusal as error:
             self._say(f"what was spent this month is not known, and is counted from now on: {error}")
         return InstancesBackend(
-            self._aws, self._events, passing=passing, spent=spent, budget=lambda: config().team.budget
-        )
+            self._aws, self._events, passing=passing, spent=spent, budget=lambda: config().team.budget,
+            vouch=vouch,
+        )  # fmt: skip
 
     async def welcome(self, config: Config, tokens: Tokens, links: Links) -> None:
         """Take the first tokens whose hashes the configuration gives."""
