@@ -250,7 +250,7 @@ def test_load_adds_replicas_and_people_stay_with_theirs(asleep: House) -> None:
 
 
 def test_who_comes_while_it_falls_asleep_keeps_it_awake(asleep: House) -> None:
-    """Asked for while its only replica finishes its pictures: that one serves on; no second process starts."""
+    """Asked for while its only replica finishes its pictures: it serves on; no second process starts."""
     until(lambda: asleep.state("kept") == "ready")
     caller = asleep.caller("kept")
     before = caller.get("/test/pid").json()["pid"]
