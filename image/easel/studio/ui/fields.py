@@ -134,16 +134,16 @@ class Fields:
         if found is None:
             gr.Warning(f"There are no generation parameters in {where}.")
             return [gr.skip()] * (len(FIELDS) + 2)
-        values, missing = gallery.field_values(self._studio, found)
+        values, notes = gallery.field_values(self._studio, found)
         if "sampler" in values:
             try:
                 sampler, schedule = resolve(values["sampler"], values.get("schedule_type"))
                 values |= {"sampler": sampler.name, "schedule_type": schedule.label}
             except UnknownSampler:
-                missing.append(f"sampler {values.pop('sampler')}")
+                notes.append(f"Sampler {values.pop('sampler')} is not here; it was left as it was.")
                 values.pop("schedule_type", None)
-        if missing:
-            gr.Warning(escape(f"Not here, so left as it was: {', '.join(missing)}."))
+        if notes:
+            gr.Warning(escape(" ".join(notes)))
         return [values.get(name, gr.skip()) for name in ("checkpoint", "vae", *FIELDS)]
 
     def _chosen(self, owner: str) -> tuple[ModelFile | None, str]:
