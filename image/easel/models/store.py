@@ -23,6 +23,7 @@ from easel.models.kind import Kind
 from easel.models.model_file import ModelFile
 from easel.models.records import Record, Records, state_of
 from easel.models.tree import state_of_model
+from easel.models.walk import walk
 
 log = structlog.get_logger(__name__)
 
@@ -206,14 +207,13 @@ class Store:
         return sorted(found, key=lambda file: (file.name.lower(), file.name))
 
     def _walk(self, folder: Path) -> Iterator[Path]:
-        for here, folders, names in os.walk(folder):
-            # In place: os.walk does not enter what is taken out. Links to folders are not entered in any
-            # case.
-            folders[:] = sorted(one for one in folders if not one.startswith("."))
-            if INDEX in names and Path(here) != folder and folder == self.folder(Kind.CHECKPOINT):
+        for here, folders, names in walk(folder):
+            # In place: the walk does not enter what is taken out.
+            folders[:] = [one for one in folders if not one.startswith(".")]
+            if INDEX in names and here != folder and folder == self.folder(Kind.CHECKPOINT):
                 folders.clear()  # a checkpoint of diffusers' layout: one model, not one for each of its files
-                if "\n" not in here:
-                    yield Path(here)
+                if "\n" not in str(here):
+                    yield here
                 continue
             unfinished = {
                 one.lower().removesuffix(end)
@@ -225,7 +225,7 @@ class Store:
                 low = name.lower()
                 if low.startswith(".") or not low.endswith(SUFFIX) or low in unfinished or "\n" in name:
                     continue
-                path = Path(here, name)
+                path = here / name
                 if path.is_symlink() and not path.resolve().is_relative_to(self.root):
                     log.warning("model ignored: a link that leads out of the store", file=name)
                     continue

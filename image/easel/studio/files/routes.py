@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
-from collections.abc import Iterator
 from contextlib import ExitStack
 from email.utils import formatdate
 from pathlib import Path
@@ -114,22 +113,12 @@ class Files:
         if not place.item.folder:
             return {"path": place.item.path, "type": "file", "entries": [self._shown(caller, place.item)]}
         found: list[Item] = []
-        for item in self._walk(caller, place, deep):
+        for item in self._places.entries(caller, place, deep=deep):
             if len(found) >= MOST_LISTED:
                 raise Refused(413, f"there are more than {MOST_LISTED} files: list a folder below it")
             found.append(item)
         entries = [self._shown(caller, item) for item in found]
         return {"path": place.item.path, "type": "folder", "entries": entries}
-
-    def _walk(self, caller: Caller, place: Place, deep: bool) -> Iterator[Item]:
-        for item in self._places.entries(caller, place):
-            yield item
-            if item.folder and deep:
-                below = self._places.find(caller, item.path)
-                # A link to a folder above would be walked for ever.
-                if not below.real.is_relative_to(place.real) and place.root:
-                    continue
-                yield from self._walk(caller, below, deep)
 
     def _shown(self, caller: Caller, item: Item) -> dict[str, Any]:
         kind = "folder" if item.folder else "file"
@@ -156,6 +145,8 @@ class Files:
         depth = len(place.item.path.split("/"))
         if depth < 2 or (place.is_model and depth < 3):
             raise NotYours(f"{place.item.path or 'this'} is no file: it stays; remove what lies in it")
+        if place.linked:
+            raise NotYours(f"{place.item.path} is shown by a link and lies elsewhere: it is removed there")
         try:
             for kind in Kind if place.is_model else ():
                 # A folder of diffusers' is one of them.

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -18,6 +17,7 @@ from easel.models.fetch.transfer import Effort
 from easel.models.intake import Intake, Wish
 from easel.models.intake.place import place
 from easel.models.sources import CivitaiSource, HubSource, Secrets, secrets_of, source_of
+from easel.models.walk import walk
 from easel.studio.activity import Activity
 from easel.studio.library.board import Board
 from easel.studio.library.card import Card, Version, word_of
@@ -109,9 +109,9 @@ class Library:
         """The folders that a model of a kind may go to, "/" first. Raises BadAddress."""
         top = self._store.folder(_kind(kind) or Kind.CHECKPOINT)
         found: list[str] = []
-        for here, names, _ in os.walk(top):
-            names[:] = sorted(one for one in names if not one.startswith("."))
-            found += [Path(here, one).relative_to(top).as_posix() for one in names]
+        for here, names, _ in walk(top):
+            names[:] = [one for one in names if not one.startswith(".")]
+            found += [(here / one).relative_to(top).as_posix() for one in names]
             if len(found) > _MOST_FOLDERS:
                 break
         return ["/", *sorted(one for one in found if one.isprintable())[:_MOST_FOLDERS]]
