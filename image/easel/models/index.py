@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from easel.models.architecture import identify
+from easel.models.architecture import Identity, identify
 from easel.models.diffusers_folder import identify_folder, is_diffusers_folder, pieces_of
 from easel.models.errors import FileError
 from easel.models.header import Header, read_header
@@ -44,6 +44,7 @@ _PRECISIONS = {
 class Entry:
     """One file of the index. Empty strings where nothing is known; `problem` says why a file is no use.
 
+    `training` says of a checkpoint what it predicts, where that is said anywhere, and by what it was told;
     `autov2` and `autov3` are Civitai's hashes, `precision` that of most of the bytes ("fp16"), `source` the
     address it came from, `base_model` Civitai's or the trainer's word for what it was made for.
     """
@@ -52,6 +53,7 @@ class Entry:
     sha256: str = ""
     autov3: str = ""
     architecture: str = ""
+    training: str = ""
     precision: str = ""
     base_model: str = ""
     trained_words: tuple[str, ...] = ()
@@ -70,6 +72,7 @@ class _Facts:
     """What the header says: kept, for it is some milliseconds to read."""
 
     architecture: str = ""
+    training: str = ""
     precision: str = ""
     base_model: str = ""
     trained_words: tuple[str, ...] = ()
@@ -98,6 +101,7 @@ class Index:
             sha256=record.sha256,
             autov3=record.autov3,
             architecture=facts.architecture,
+            training=facts.training,
             precision=facts.precision,
             base_model=str(info.get("baseModel") or facts.base_model),
             trained_words=_words(info) or facts.trained_words,
@@ -148,8 +152,10 @@ def _read_facts(file: ModelFile) -> _Facts:
         return _Facts(problem=error.problem)
     said = header.metadata
     phrase = said.get("modelspec.trigger_phrase", "")
+    identity = _identity(file, header)
     return _Facts(
-        architecture=_architecture(file, header),
+        architecture=identity.architecture if identity else "",
+        training=_training(identity) if identity else "",
         precision=_precision(header),
         base_model=said.get("ss_base_model_version") or said.get("modelspec.architecture", ""),
         trained_words=tuple(word.strip() for word in phrase.split(",") if word.strip()),
@@ -159,16 +165,27 @@ def _read_facts(file: ModelFile) -> _Facts:
 def _facts_of_folder(path: Path) -> _Facts:
     try:
         (first, *_) = pieces_of(path, "unet", half=True)
-        return _Facts(architecture=identify_folder(path).architecture, precision=_precision(first.header))
+        identity = identify_folder(path)
+        return _Facts(
+            architecture=identity.architecture,
+            training=_training(identity),
+            precision=_precision(first.header),
+        )
     except FileError as error:
         return _Facts(problem=error.problem)
 
 
-def _architecture(file: ModelFile, header: Header) -> str:
+def _identity(file: ModelFile, header: Header) -> Identity | None:
     try:
-        return identify(header, name=file.path.name, sidecar=read_sidecar(file.path)).architecture
+        return identify(header, name=file.path.name, sidecar=read_sidecar(file.path))
     except FileError:
-        return ""  # a LoRA, VAE and so on: its kind says what it is
+        return None  # a LoRA, VAE and so on: its kind says what it is
+
+
+def _training(identity: Identity) -> str:
+    if not identity.prediction and identity.zero_snr is None and not identity.notes:
+        return ""
+    return ". ".join((identity.words, *identity.notes))
 
 
 def _precision(header: Header) -> str:

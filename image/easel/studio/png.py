@@ -78,7 +78,7 @@ def read_texts(data: bytes) -> dict[str, str]:
 
     try:
         with Image.open(io.BytesIO(data)) as image:
-            info = {**image.info, **(_chunks(data) if image.format == "PNG" else {})}
+            info: dict[Any, Any] = image.info | (_chunks(data) if image.format == "PNG" else {})
             texts = {str(key): value[:_MAX_TEXT] for key, value in info.items() if isinstance(value, str)}
             if "parameters" not in texts:
                 found = _exif_comment(image, info) or _as_text(info.get("comment")) or _novelai(texts, image)
@@ -101,14 +101,16 @@ def _chunks(data: bytes) -> dict[str, Any]:
     stream = PngStream(file)
     while True:
         try:
-            kind, position, length = stream.read()  # type: ignore[no-untyped-call]
+            kind, position, length = stream.read()
         except (OSError, SyntaxError, struct.error):
             return found  # cut short: what came before counts
         if kind == b"IEND":
             return found
         if kind in _SAYING:
             stream.call(kind, position, length)
-            found |= {**stream.im_text, **({"exif": e} if (e := stream.im_info.get("exif")) else {})}
+            found |= stream.im_text
+            if exif := stream.im_info.get("exif"):
+                found["exif"] = exif
         file.seek(position + length + 4)
 
 

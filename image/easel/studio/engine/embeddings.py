@@ -1,13 +1,15 @@
 """Textual inversions: a name in the prompt that stands for vectors instead of tokens.
 
 Read are A1111's single tensor (`emb_params`), SDXL's pair (`clip_l` and `clip_g`), and diffusers' layout (one
-tensor under the placeholder, `<concept>`). The text encoder's width tells what a file was made for.
+tensor under the placeholder, `<concept>`). The text encoder's width tells what a file was made for. What
+OneTrainer adds under `…_out` stands for the encoder's output and is left out; of two terms in one file none
+is picked, as in A1111.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,15 +25,21 @@ from easel.studio.families import Family, text_widths
 # As many as a chunk of the prompt holds.
 MAX_VECTORS = 75
 REMEMBERED = 64
+# The terms of one embedding for several encoders, and what stands beside them for still larger models.
+_PAIR, _LARGER, _OUTPUT = ("clip_l", "clip_g"), ("t5xxl", "t5"), "_out"
 _FAMILIES = {768: "SD 1.x", 1024: "SD 2.x", 1280: "SDXL", 64: "the starter"}
 
 
 @dataclass(frozen=True)
 class Embedding:
-    """Vectors of one textual inversion: for each text encoder (count, width)."""
+    """Vectors of one textual inversion: for each text encoder (count, width).
+
+    `left_out` names the tensors of the file that are no part of it.
+    """
 
     file: ModelFile
     vectors: tuple[torch.Tensor, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -65,16 +73,21 @@ def load_embedding(file: ModelFile, checkpoint: Checkpoint) -> Embedding:
     vectors = tuple(tensors[name].reshape(-1, tensors[name].shape[-1]) for name in names)
     if not all(bool(torch.isfinite(one).all()) for one in vectors):
         raise Incomplete(file.name, "it holds numbers that are none; download it again")
-    return Embedding(file, vectors)
+    return Embedding(file, vectors, tuple(name for name in header.tensors if name not in names))
 
 
 def names_for(file: ModelFile, header: Header, family: Family) -> list[str]:
     """The tensors of an embedding, one for each text encoder of `family`. Raises as `load_embedding`."""
     shapes = vectors_of(file, header)
     widths = text_widths(family)
-    by_width = {width: name for name, (_, width) in shapes.items()}
-    names = [by_width.get(width, "") for width in widths]
-    if not all(names):
+    pair = [name for name in _PAIR if name in shapes]
+    if pair:
+        own = ["clip_g" if one.open_clip else "clip_l" for one in family.text_encoders]
+        # With one encoder the width tells, whatever the name: `clip_l` is all that some write for SD 1.x.
+        names = pair if len(pair) == len(widths) == 1 else own if set(own) == set(pair) else []
+    else:
+        names = list(shapes) if len(widths) == 1 else []
+    if tuple(shapes[name][1] for name in names) != widths:
         made_for = _FAMILIES.get(max(width for _, width in shapes.values()), "another kind of model")
         ours = _FAMILIES.get(max(widths), family.name)
         raise OtherArchitecture(
@@ -87,9 +100,14 @@ def names_for(file: ModelFile, header: Header, family: Family) -> list[str]:
 
 
 def vectors_of(file: ModelFile, header: Header) -> dict[str, tuple[int, int]]:
-    """How many vectors of which width each tensor of a file holds. Raises WrongKind, Incomplete."""
+    """How many vectors of which width each tensor holds that is an input vector: one term's.
+
+    Raises WrongKind; Incomplete, for two terms in one file too.
+    """
     found: dict[str, tuple[int, int]] = {}
     for name, info in header.tensors.items():
+        if name.removesuffix(_OUTPUT) in header.tensors and name.endswith(_OUTPUT):
+            continue
         if len(info.shape) in (1, 2) and info.numel and info.shape[-1] >= 16:
             found[name] = (info.numel // info.shape[-1], info.shape[-1])
     small = small_kind(header)
@@ -98,10 +116,49 @@ def vectors_of(file: ModelFile, header: Header) -> dict[str, tuple[int, int]]:
         raise WrongKind(
             file.name, what, kind.folder if kind else None, wanted="a textual inversion embedding"
         )
+    if any(name in _PAIR for name in found):
+        found = {name: one for name, one in found.items() if name in (*_PAIR, *_LARGER)}
+    elif len(found) > 1:
+        terms = " and ".join(repr(name[:60]) for name in found)
+        raise Incomplete(
+            file.name,
+            f"it holds several terms, {terms}, and nobody can say which is meant; keep one",
+        )
     if any(count > MAX_VECTORS for count, _ in found.values()):
         most = max(count for count, _ in found.values())
         raise Incomplete(file.name, f"it is of {most} vectors; a prompt's chunk holds {MAX_VECTORS}")
     return found
+
+
+class Names:
+    """Finds embeddings' names in tokens, the longest first, as A1111 does.
+
+    By tokens, a name is found wherever the tokenizer ends a word: behind text without a space, and not within
+    another word.
+    """
+
+    def __init__(self, tokenizer: Any, names: Iterable[str]) -> None:
+        self._by_first: dict[int, list[tuple[list[int], str]]] = {}
+        for name in names:
+            ids = tokenizer(name, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+            if ids:
+                self._by_first.setdefault(ids[0], []).append((ids, name))
+        for found in self._by_first.values():
+            found.sort(key=lambda one: (-len(one[0]), one[1]))
+
+    def split(self, tokens: Sequence[int]) -> Iterator[tuple[int, str]]:
+        """Each token with "", and for the tokens of a name the first of them with that name."""
+        place = 0
+        while place < len(tokens):
+            token = tokens[place]
+            for ids, name in self._by_first.get(token, ()):
+                if tokens[place : place + len(ids)] == ids:
+                    yield token, name
+                    place += len(ids)
+                    break
+            else:
+                yield token, ""
+                place += 1
 
 
 class Inserted:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from easel.models import ModelError, ModelFile, Store
+from easel.models import Kind, ModelError, ModelFile, Store
 from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
 from easel.studio.engine.extra_networks import understand
 from easel.studio.engine.inbox import Inbox, Status
@@ -93,8 +93,13 @@ class Engine:
         if word == "none":
             return None
         if word == "automatic":
-            called = {checkpoint.stem.lower(), f"{checkpoint.stem.lower()}.vae"}
-            return next((file for file in self.store.vaes() if file.stem.lower() in called), None)
+            beside = f"{checkpoint.stem.lower()}.vae"
+            called = {checkpoint.stem.lower(), beside}
+            for file in (*self.store.vaes(), *self.store.checkpoints()):
+                # Among the checkpoints too, as A1111 looks: many come with their VAE beside them.
+                if file.stem.lower() in (called if file.kind is Kind.VAE else {beside}):
+                    return file
+            return None
         return self.store.find_vae(str(name))
 
     def prefetch(self, owner: str, checkpoint: ModelFile) -> None:

@@ -80,7 +80,8 @@ class Job:
     """What `Engine.submit` returns. Safe to use from any thread.
 
     `future` resolves to the finished pictures in order (fewer than asked for when the job was cancelled), or
-    to the error that ended it. `asked` is what the prompts were understood as.
+    to the error that ended it. `asked` is what the prompts were understood as; `embeddings` those of it that
+    the checkpoint draws with, once it began.
     """
 
     owner: str
@@ -91,6 +92,7 @@ class Job:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     submitted: float = field(default_factory=time.monotonic)
     future: Future[list[Drawn]] = field(default_factory=Future)
+    embeddings: tuple[EmbeddingUse, ...] = ()
 
     def __post_init__(self) -> None:
         self._notes = dict.fromkeys(self.asked.notes)

@@ -42,7 +42,7 @@ class Ledger:
             vae=self.job.vae,
             partial=partial,
             loras=self.job.asked.loras,
-            embeddings=self.job.asked.embeddings,
+            embeddings=self.job.embeddings,
             notes=self.job.notes,
         )
         self._preview = image

@@ -76,6 +76,7 @@ class Picture:
             request.clip_skip,
             embeddings,
             tuple((use.file, use.te) for use in asked.loras if use.te),
+            clip_l_skip=request.sdxl_clip_l_skip,
         )
         both = (negative, prompt) if self.guided else (prompt,)
         # (2 or 1, tokens, width): the negative prompt first, as diffusers has it

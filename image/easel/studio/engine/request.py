@@ -25,11 +25,12 @@ class TextToImage:
 
     Fields have A1111's names, units and defaults (`steps` is the exception every client sets). Sizes are
     pixels and are rounded down to a multiple of 8, as A1111 does. `seed` -1 draws one at random; picture `i`
-    of a request uses `seed + i`. `clip_skip` counts as A1111 does: 1 is the last layer. `checkpoint` is any
-    name that `easel.models.Store.find_checkpoint` understands; None is the engine's default. `vae` is a
-    file's name, "None" for the checkpoint's own, or "Automatic" (as None): a file called as the checkpoint,
-    if there is one, else its own. Without `extra_networks` tags such as `<lora:…>` are taken out of the
-    prompts and no more.
+    of a request uses `seed + i`. `clip_skip` counts as A1111 does: 1 is the last layer, and counts for
+    nothing with SD 2.x and, without `sdxl_clip_l_skip`, with SDXL. `checkpoint` is any name that
+    `easel.models.Store.find_checkpoint` understands; None is the engine's default. `vae` is a file's name,
+    "None" for the checkpoint's own, or "Automatic" (as None): a file called as the checkpoint, if there is
+    one, else its own. Without `extra_networks` tags such as `<lora:…>` are taken out of the prompts and no
+    more.
     """
 
     prompt: str = ""
@@ -47,6 +48,7 @@ class TextToImage:
     batch_count: int = 1
     eta: float | None = None
     clip_skip: int = 1
+    sdxl_clip_l_skip: bool = False
     checkpoint: str | None = None
     vae: str | None = None
     extra_networks: bool = True
