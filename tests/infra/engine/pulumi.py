@@ -206,7 +206,7 @@ def _install(home: Path, there: Path, account: str) -> None:
 
 
 def copy_project(root: Path, project: Path) -> None:
-    """The project as a fresh clone has it: without leftovers, and without stack files of whoever works here."""
+    """The project as a fresh clone has it: without leftovers and stack files of whoever works here."""
     for name in COPIED:
         source = root / name
         if source.is_dir():
