@@ -36,8 +36,28 @@ class Rates:
     """A GB read from EFS (elastic)."""
     files_written: float = 0.06
     """A GB written to EFS (elastic)."""
+    files_rare: float = 0.016
+    """A GB of EFS's Infrequent Access, a month."""
+    files_rare_read: float = 0.01
+    """A GB read from Infrequent Access, beside what reading costs."""
+    backups: float = 0.05
+    """A GB of EFS's backups, a month."""
     zone: float = 0.50
     """A hosted zone, a month."""
+    alarm: float = 0.10
+    """An alarm of CloudWatch, a month."""
+    logs: float = 0.50
+    """A GB of logs taken in by CloudWatch."""
+    lists: float = 0.005
+    """A thousand of S3's LIST or PUT."""
+    gets: float = 0.0004
+    """A thousand of S3's GET or HEAD."""
+    images: float = 0.10
+    """A GB of images in ECR, a month."""
+    secret: float = 0.40
+    """A secret of Secrets Manager, a month."""
+    key: float = 1.00
+    """A key of one's own in KMS, a month."""
 
 
 RATES = Rates()

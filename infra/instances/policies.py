@@ -88,11 +88,8 @@ def gateway_statements(
             "Effect": "Allow",
             "Action": [
                 "autoscaling:DescribeAutoScalingGroups",
-                "autoscaling:DescribeAutoScalingInstances",
-                "autoscaling:DescribeLifecycleHooks",
                 "autoscaling:DescribeScalingActivities",
                 "autoscaling:DescribeWarmPool",
-                "ec2:DescribeInstanceStatus",
                 "ec2:DescribeInstances",
             ],
             "Resource": "*",
@@ -102,7 +99,6 @@ def gateway_statements(
             "Effect": "Allow",
             "Action": [
                 "autoscaling:CompleteLifecycleAction",
-                "autoscaling:PutWarmPool",
                 "autoscaling:RecordLifecycleActionHeartbeat",
                 "autoscaling:SetDesiredCapacity",
                 "autoscaling:SetInstanceHealth",
@@ -151,7 +147,7 @@ def gateway_statements(
         {
             "Sid": "ShowLogs",
             "Effect": "Allow",
-            "Action": ["logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents"],
+            "Action": "logs:GetLogEvents",
             # The slash ends the team's name.
             "Resource": account.arn("logs", f"log-group:/easel/{team}/*"),
         },
@@ -279,7 +275,7 @@ def _write_logs(group_arn: str) -> Statement:
     return {
         "Sid": "WriteOwnLog",
         "Effect": "Allow",
-        "Action": ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
         # Some actions are asked about the group, some about `<group>:*`, some about a stream of it.
         "Resource": [group_arn, f"{group_arn}:*"],
     }

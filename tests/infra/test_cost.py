@@ -16,7 +16,7 @@ from infra.cost import (
     table,
     vcpus,
 )
-from infra.instances import gateway, template
+from infra.instances import data, gateway, template
 from infra.shapes import SHAPES
 from infra.spec import Endpoint, Spec
 from infra.stackfile import read_spec
@@ -61,7 +61,7 @@ def test_the_floor_is_the_gateway_and_what_always_runs() -> None:
 
 def test_the_costs_are_of_what_is_made() -> None:
     """The gateway's disks and the throughput of replicas' disks are written in two places."""
-    assert gateway.ROOT + gateway.DATA == GATEWAY_DISKS
+    assert gateway.ROOT + data.SIZE == GATEWAY_DISKS
     assert template.THROUGHPUT == THROUGHPUT
 
 
@@ -129,7 +129,7 @@ def test_outputs_say_where_what_and_what_next() -> None:
     assert graph.outputs["console"]["url"] == "https://console.art.example.com"
     assert graph.outputs["console"]["link"].startswith("https://console.art.example.com/?token=easel_")
     assert 15 < graph.outputs["floor_per_month"] < 30
-    assert set(graph.outputs["storage"]) == {"file_system", "models", "configuration", "uploads"}
+    assert set(graph.outputs["storage"]) == {"file_system", "models", "configuration"}
     assert any("easel token" in step for step in graph.outputs["next"])
 
 
@@ -139,10 +139,10 @@ def test_what_destroy_keeps_is_named() -> None:
     kept = "\n".join(graph.outputs["kept_by_destroy"])
     storage = graph.outputs["storage"]
     assert f"easel:team.storage.existing: {storage['file_system']}" in kept
-    assert storage["uploads"] in kept
+    assert "aws backup list-recovery-points-by-resource --resource-arn arn:aws:elasticfilesystem:" in kept
     for node in graph.nodes:
         if node.retained and node.short == "Volume":
-            assert f"volume-{node.name}" in kept
+            assert f"easel:team.storage.gateway: volume-{node.name}" in kept
 
 
 def test_the_alarm_counts_the_teams_own_and_says_what_must_be_done_first() -> None:

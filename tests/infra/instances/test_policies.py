@@ -67,7 +67,6 @@ def on_group(action: str, team: str, endpoint: str = "studio", **context: str) -
 
 SETTERS = (
     "CompleteLifecycleAction",
-    "PutWarmPool",
     "SetDesiredCapacity",
     "SetInstanceHealth",
     "SetInstanceProtection",
