@@ -195,7 +195,7 @@ def host_statements(host: Host) -> list[Statement]:
             "Condition": {
                 "StringEquals": own,
                 # Without Null, a request that names no key would pass ForAllValues.
-                "ForAllValues:StringEquals": {"aws:TagKeys": ["easel:phase", "easel:why"]},
+                "ForAllValues:StringEquals": {"aws:TagKeys": ["easel:image", "easel:phase", "easel:why"]},
                 "Null": {"aws:TagKeys": "false"},
             },
         },
