@@ -12,6 +12,8 @@ from infra.spec import Spec
 from infra.tags import TEAM, Tags
 
 NFS = 2049
+RARE = "AFTER_30_DAYS"
+"""When what nobody read moves to Infrequent Access; the first read brings it back (decision 0033)."""
 USER = 1000
 """User and group of the image, and of every file."""
 
@@ -106,6 +108,10 @@ class Filesystem(pulumi.ComponentResource):
             # Bursting gives 50 KiB/s for each GiB kept: a 7 GB checkpoint would take hours.
             throughput_mode="elastic",
             performance_mode="generalPurpose",
+            lifecycle_policies=[
+                aws.efs.FileSystemLifecyclePolicyArgs(transition_to_ia=RARE),
+                aws.efs.FileSystemLifecyclePolicyArgs(transition_to_primary_storage_class="AFTER_1_ACCESS"),
+            ],
             tags=self._tags.of_team("files"),
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
         )

@@ -100,6 +100,7 @@ SecretArn = Annotated[
     ),
 ]
 MachineImage = Annotated[str, StringConstraints(pattern=r"^ami-[0-9a-f]{8,17}$")]
+VolumeId = Annotated[str, StringConstraints(pattern=r"^vol-[0-9a-f]{8,17}$")]
 Zone = Annotated[str, StringConstraints(pattern=r"^(find|create|Z[A-Z0-9]{1,32})$")]
 
 

@@ -20,6 +20,7 @@ from infra.names import (
     Pem,
     SecretArn,
     VariableName,
+    VolumeId,
     Zone,
     endpoint_name,
     team_name,
@@ -109,6 +110,11 @@ class TeamStorage(Section):
         default=None,
         pattern=r"^fs-[0-9a-f]{8,17}$",
         description="Id of an EFS file system to adopt, such as one that an earlier stack left behind.",
+    )
+    gateway: VolumeId | None = Field(
+        default=None,
+        description="Id of the gateway's data volume to take back, such as one that an earlier stack left "
+        "behind.",
     )
     quota: Quota | None = Field(
         default=None,

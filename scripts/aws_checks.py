@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from scripts.leftovers import left_behind
 from scripts.machine import Check, Verdict
 from scripts.settings import Refusal, Settings, shown
 
@@ -48,7 +49,7 @@ def of_stack(here: Settings) -> Iterator[Check]:
     if isinstance(found, Check):
         yield found
         return
-    for check in (credentials, quotas, offered, domain, machine_images, file_system):
+    for check in (credentials, quotas, offered, domain, machine_images, file_system, left_behind):
         checks = list(_asked(check, found))
         yield from checks
         if check is credentials and any(one.verdict == "failed" for one in checks):

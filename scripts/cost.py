@@ -5,8 +5,20 @@ from typing import Any
 
 import click
 
-from infra.cost import GATEWAY_DISKS, HOURS, RATES, Quota, floor_monthly, gateway_hourly, hourly, table, vcpus
-from infra.shapes import GATEWAY, PRICED, SHAPES
+from infra.cost import (
+    HOURS,
+    LOOKS,
+    RATES,
+    SECONDS_AWAKE,
+    Quota,
+    at_rest,
+    floor_monthly,
+    gateway_hourly,
+    hourly,
+    table,
+    vcpus,
+)
+from infra.shapes import PRICED, SHAPES
 from infra.spec import Endpoint, Replicas, Spec, Team
 from scripts.settings import ROOT, Refusal, settings, shown
 from scripts.stack import spec_at
@@ -73,6 +85,8 @@ def as_data(spec: Spec) -> dict[str, Any]:
         ],
         "files": {
             "per_gb_month": RATES.files,
+            "per_gb_month_not_read": RATES.files_rare,
+            "per_gb_month_of_backups": RATES.backups,
             "per_gb_read": RATES.files_read,
             "per_gb_written": RATES.files_written,
         },
@@ -121,8 +135,8 @@ def page() -> str:
             "",
             "<!-- Written by `easel cost --table` from infra/cost.py and infra/shapes.py. -->",
             "",
-            f"AWS's list prices on demand in us-east-1, Linux, {PRICED} or before. An estimate: transfer, "
-            "requests and tax are left out, and other regions differ. `easel cost TEAM` says it for a stack "
+            f"AWS's list prices on demand in us-east-1, Linux, {PRICED} or before. An estimate: transfer "
+            "and tax are left out, and other regions differ. `easel cost TEAM` says it for a stack "
             "file, and `pulumi preview` before anything is bought. None of it was read off a bill.",
             "",
             "## At rest",
@@ -133,10 +147,23 @@ def page() -> str:
             "|---|---|---|",
             *(f"| {what} | {dollars:.4f} | {dollars * HOURS:.2f} |" for what, dollars in _rest()),
             "",
-            f"Beside that: a hosted zone ${RATES.zone:.2f} a month; files ${RATES.files:.2f} a month for "
-            f"each GB kept, ${RATES.files_read:.2f} for each GB read and ${RATES.files_written:.2f} for each "
-            f"GB written (50 GB of models kept: ${50 * RATES.files:.2f} a month; a checkpoint of 7 GB read "
-            f"once: ${7 * RATES.files_read:.2f}).",
+            "Beside that, by what the team has and keeps:",
+            "",
+            "| | $ |",
+            "|---|---|",
+            *(f"| {what} | {dollars} |" for what, dollars in _beside()),
+            "",
+            f"50 GB of models kept: ${50 * RATES.files:.2f} a month, with their backup "
+            f"${50 * (RATES.files + RATES.backups):.2f}; a checkpoint of 7 GB read once: "
+            f"${7 * RATES.files_read:.2f}. What nobody reads for 30 days moves to EFS's Infrequent Access "
+            "and comes back when it is read: 50 GB there are "
+            f"${50 * RATES.files_rare:.2f} a month, and the first read of a checkpoint of 7 GB costs "
+            f"${7 * RATES.files_rare_read:.2f} more. No key of KMS is made: disks, files, images and secrets "
+            "are under AWS's own, which cost nothing.",
+            "",
+            f"While something is awake the configuration is looked at every {SECONDS_AWAKE} s: "
+            f"${3600 / SECONDS_AWAKE * RATES.lists / 1000:.4f} an hour in the place of "
+            f"${LOOKS * RATES.lists / 1000:.4f}. Replicas read theirs when they boot and not again.",
             "",
             "## Awake",
             "",
@@ -152,11 +179,21 @@ def page() -> str:
 
 
 def _rest() -> list[tuple[str, float]]:
+    return [*at_rest(), ("**together**", gateway_hourly())]
+
+
+def _beside() -> list[tuple[str, str]]:
     return [
-        (f"gateway instance, {GATEWAY.name}", GATEWAY.price),
-        ("its public address", RATES.address),
-        (f"its disks, {GATEWAY_DISKS} GB", GATEWAY_DISKS * RATES.disk / HOURS),
-        ("**together**", gateway_hourly()),
+        ("a hosted zone of its own (`zone: create`), a month", f"{RATES.zone:.2f}"),
+        ("a GB of files, a month", f"{RATES.files:.2f}"),
+        ("the same, not read for 30 days", f"{RATES.files_rare:.3f}"),
+        ("its backup by AWS Backup, a month", f"{RATES.backups:.2f}"),
+        ("a GB read from files", f"{RATES.files_read:.2f}"),
+        ("a GB written to files", f"{RATES.files_written:.2f}"),
+        ("a GB of images in ECR, a month (the account's teams share them)", f"{RATES.images:.2f}"),
+        ("a GB of logs taken in by CloudWatch (kept for 14 days)", f"{RATES.logs:.2f}"),
+        ("a secret that the stack names, a month", f"{RATES.secret:.2f}"),
+        ("a key of your own, for a secret or for the stack's state, a month", f"{RATES.key:.2f}"),
     ]
 
 

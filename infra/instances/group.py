@@ -33,14 +33,12 @@ class GroupArgs:
 def endpoint_group(name: str, args: GroupArgs, opts: pulumi.ResourceOptions) -> aws.autoscaling.Group:
     """A group that runs nothing until the gateway asks for it."""
     endpoint = args.endpoint
-    mixed = None if endpoint.warm else _mixed(args)
     return aws.autoscaling.Group(
         name,
         min_size=0,
         max_size=endpoint.replicas.max,
         vpc_zone_identifiers=args.subnet_ids,
-        launch_template=_plain(args) if mixed is None else None,
-        mixed_instances_policy=mixed,
+        mixed_instances_policy=_mixed(args),
         # Hooks of their own would come after the group, and its warm pool would launch before them.
         initial_lifecycle_hooks=[
             aws.autoscaling.GroupInitialLifecycleHookArgs(
@@ -86,13 +84,9 @@ def _gateways_own(endpoint: Endpoint) -> list[str]:
     return ["desiredCapacity", *([share] if endpoint.capacity == "spot-first" else [])]
 
 
-def _plain(args: GroupArgs) -> aws.autoscaling.GroupLaunchTemplateArgs:
-    """One instance type, which is what a warm pool takes."""
-    return aws.autoscaling.GroupLaunchTemplateArgs(id=args.template.id, version="$Latest")
-
-
 def _mixed(args: GroupArgs) -> aws.autoscaling.GroupMixedInstancesPolicyArgs:
-    """The shape's types, the preferred one first.
+    """The shape's types, the preferred one first, with a warm pool too: AWS allows that since November 2025
+    ("Amazon EC2 Auto Scaling: warm pools for mixed instances policies", What's New).
 
     - on-demand: the first type that the zones have.
     - spot: of all types, those that are cheap and least likely to be taken.

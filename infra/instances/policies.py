@@ -88,11 +88,8 @@ def gateway_statements(
             "Effect": "Allow",
             "Action": [
                 "autoscaling:DescribeAutoScalingGroups",
-                "autoscaling:DescribeAutoScalingInstances",
-                "autoscaling:DescribeLifecycleHooks",
                 "autoscaling:DescribeScalingActivities",
                 "autoscaling:DescribeWarmPool",
-                "ec2:DescribeInstanceStatus",
                 "ec2:DescribeInstances",
             ],
             "Resource": "*",
@@ -102,7 +99,6 @@ def gateway_statements(
             "Effect": "Allow",
             "Action": [
                 "autoscaling:CompleteLifecycleAction",
-                "autoscaling:PutWarmPool",
                 "autoscaling:RecordLifecycleActionHeartbeat",
                 "autoscaling:SetDesiredCapacity",
                 "autoscaling:SetInstanceHealth",
@@ -151,7 +147,7 @@ def gateway_statements(
         {
             "Sid": "ShowLogs",
             "Effect": "Allow",
-            "Action": ["logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents"],
+            "Action": "logs:GetLogEvents",
             # The slash ends the team's name.
             "Resource": account.arn("logs", f"log-group:/easel/{team}/*"),
         },
@@ -202,7 +198,7 @@ def host_statements(host: Host) -> list[Statement]:
             "Condition": {
                 "StringEquals": own,
                 # Without Null, a request that names no key would pass ForAllValues.
-                "ForAllValues:StringEquals": {"aws:TagKeys": ["easel:phase", "easel:why"]},
+                "ForAllValues:StringEquals": {"aws:TagKeys": ["easel:image", "easel:phase", "easel:why"]},
                 "Null": {"aws:TagKeys": "false"},
             },
         },
@@ -282,7 +278,7 @@ def _write_logs(group_arn: str) -> Statement:
     return {
         "Sid": "WriteOwnLog",
         "Effect": "Allow",
-        "Action": ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
         # Some actions are asked about the group, some about `<group>:*`, some about a stream of it.
         "Resource": [group_arn, f"{group_arn}:*"],
     }

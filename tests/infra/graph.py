@@ -140,6 +140,8 @@ class World:
     route_tables: list[dict[str, Any]] = field(default_factory=list)
     subnets: dict[str, str] = field(default_factory=dict)
     """Zones of an existing VPC's subnets, by id."""
+    volumes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Volumes that an earlier stack left, by id."""
     interfaces: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Network interfaces of mount targets, by id."""
     own_groups: tuple[str, ...] = ()
@@ -162,6 +164,8 @@ class World:
             "getSecurityGroups": lambda _: {"ids": list(self.own_groups), "id": "x"},
             "getNetworkInterfaces": lambda _: {"ids": list(self.interfaces), "id": "x"},
             "getNetworkInterface": lambda args: {"id": args["id"], **self.interfaces[args["id"]]},
+            "getEbsVolumes": lambda _: {"ids": list(self.volumes), "id": "x"},
+            "getVolume": self._volume,
             "getSubnets": lambda _: {"ids": list(self.subnets), "id": "x"},
             "getSubnet": lambda args: {"id": args["id"], "availabilityZone": self.subnets[args["id"]]},
             "getRouteTables": lambda _: {"ids": [table["id"] for table in self.route_tables], "id": "x"},
@@ -201,6 +205,12 @@ class World:
         if found == "several":
             raise Refused("multiple Route 53 Hosted Zones matched; use additional constraints")
         return {"zoneId": found, "name": args["name"], "id": found}
+
+    def _volume(self, args: dict[str, Any]) -> dict[str, Any]:
+        (wanted,) = args["filters"][0]["values"]
+        if wanted not in self.volumes:
+            raise Refused("Your query returned no results. Please change your search criteria")
+        return {"id": wanted, "volumeId": wanted, "encrypted": True, **self.volumes[wanted]}
 
     def _quota(self, args: dict[str, Any]) -> dict[str, Any]:
         if self.quotas is None:

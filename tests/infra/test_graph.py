@@ -272,19 +272,16 @@ def test_the_file_systems_policy_only_denies(graph: Graph) -> None:
 
 
 def test_destroy_keeps_data_and_what_keeps_it_closed(graph: Graph) -> None:
-    """File system, uploads and the gateway's disk stay, with policies, encryption and access block."""
+    """File system and the gateway's disk stay, with the policy of who may mount."""
     kept = {
         (node.short, node.name.removeprefix(f"easel-{_team(graph)}-"))
         for node in graph.nodes
         if node.retained
     }
-    data = {("Bucket", "uploads"), ("BucketPublicAccessBlock", "uploads"), ("BucketPolicy", "uploads")}
     own = {("FileSystem", "files"), ("BackupPolicy", "files")} if graph.of("FileSystem") else set()
-    assert data | own | {("FileSystemPolicy", "files"), ("Volume", "gateway-data")} <= kept
+    assert own | {("FileSystemPolicy", "files"), ("Volume", "gateway-data")} <= kept
     # What is kept and is no data would be left behind.
-    shorts = {short for short, _ in kept if not short.startswith("Bucket")}
-    assert shorts <= {"FileSystem", "FileSystemPolicy", "BackupPolicy", "Volume"}
-    assert ("Bucket", "config") not in kept
+    assert {short for short, _ in kept} <= {"FileSystem", "FileSystemPolicy", "BackupPolicy", "Volume"}
 
 
 UNTAGGED = {
@@ -386,11 +383,11 @@ def test_instances_answer_their_metadata_to_the_host_alone(graph: Graph) -> None
 
 
 def test_endpoints_share_what_is_the_teams() -> None:
-    """Ten endpoints have one network, file system, gateway and set of buckets, and ten of the rest."""
+    """Ten endpoints have one network, file system, gateway and bucket, and ten of the rest."""
     graph = graph_of("ten of five shapes")
     for kind in ("Vpc", "FileSystem", "Instance", "Eip"):
         assert len(graph.of(kind)) == 1, kind
-    assert len(graph.of("Bucket")) == 3
+    assert len(graph.of("Bucket")) == 2
     for kind in ("Group", "LaunchTemplate"):
         assert len(graph.of(kind)) == 10, kind
     assert len(graph.of("AccessPoint")) == 11

@@ -18,6 +18,7 @@ from moto.server import ThreadedMotoServer
 
 from scripts import aws_checks
 from scripts.__main__ import main
+from scripts.leftovers import left_behind
 from scripts.machine import Check
 from scripts.settings import Settings
 from scripts.stack import spec_of
@@ -41,6 +42,8 @@ class StandIn(BaseHTTPRequestHandler):
     unlisted: ClassVar[set[str]] = set()
     newest: ClassVar = {"gateway": "ami-0aaaaaaaaaaaaaaaa", "gpu": "ami-0bbbbbbbbbbbbbbbb"}
     servers: ClassVar[list[str]] = []
+    points: ClassVar[list[dict[str, Any]] | None] = None
+    """AWS Backup's recovery points; None: the vault is not there."""
     denied = False
 
     def do_POST(self) -> None:
@@ -57,6 +60,15 @@ class StandIn(BaseHTTPRequestHandler):
         return self._say(200, {"Quota": {"QuotaCode": code, "Value": self.quotas.get(code, 1152.0)}})
 
     def do_GET(self) -> None:
+        if self.path.startswith("/backup-vaults/"):
+            if self.points is None:
+                self.send_response(400)
+                self.send_header("x-amzn-ErrorType", "ResourceNotFoundException")
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+                return None
+            return self._say(200, {"RecoveryPoints": self.points})
         name = parse_qs(urlsplit(self.path).query)["name"][0]
         answers = [{"name": name, "type": 2, "data": f"{one}."} for one in self.servers]
         return self._say(200, {"Status": 0, "Answer": [*answers, {"type": 46, "data": "signature"}]})
@@ -91,6 +103,7 @@ def aws(servers: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     moto, stand_in = servers
     urlopen(Request(f"{moto}/moto-api/reset", method="POST")).close()
     StandIn.quotas, StandIn.unlisted, StandIn.servers, StandIn.denied = {}, set(), [], False
+    StandIn.points = None
     monkeypatch.setattr(aws_checks, "RESOLVER", f"{stand_in}/resolve")
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
@@ -103,6 +116,7 @@ def aws(servers: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "AWS_ENDPOINT_URL": moto,
         "AWS_ENDPOINT_URL_SERVICE_QUOTAS": stand_in,
         "AWS_ENDPOINT_URL_SSM": stand_in,
+        "AWS_ENDPOINT_URL_BACKUP": stand_in,
     }.items():
         monkeypatch.setenv(name, value)
 
@@ -356,3 +370,45 @@ def test_doctor_looks_at_the_account_too(tmp_path: Path, monkeypatch: pytest.Mon
     assert {"python", "aws", "quota", "domain"} <= {each["what"] for each in found}
     assert done.exit_code == 1, "there is no hosted zone"
     assert all(each["advice"] for each in found if each["verdict"] != "ok")
+
+
+def backup(files: str, gigabytes: float, day: int) -> dict[str, Any]:
+    return {
+        "RecoveryPointArn": f"arn:aws:backup:us-east-1:{DEFAULT_ACCOUNT_ID}:recovery-point:{day}",
+        "ResourceArn": f"arn:aws:elasticfilesystem:us-east-1:{DEFAULT_ACCOUNT_ID}:file-system/{files}",
+        "BackupSizeInBytes": int(gigabytes * 1e9),
+        "CreationDate": 1_750_000_000 + day * 86400,
+    }
+
+
+def test_what_earlier_stacks_left_is_told_with_its_price(look: Look) -> None:
+    """A gateway's volume without a machine, and recovery points, also of a file system that is gone."""
+    tags = [{"Key": "easel:team", "Value": "art"}, {"Key": "Name", "Value": "easel-art-gateway-data"}]
+    made = {"AvailabilityZone": "us-east-1a", "Size": 8}
+    left = client("ec2").create_volume(**made, TagSpecifications=[{"ResourceType": "volume", "Tags": tags}])[
+        "VolumeId"
+    ]
+    other = [{"Key": "easel:team", "Value": "art-2"}, tags[1]]
+    client("ec2").create_volume(**made, TagSpecifications=[{"ResourceType": "volume", "Tags": other}])
+    mine = client("efs").create_file_system(CreationToken="a", Tags=tags[:1])["FileSystemId"]
+    theirs = client("efs").create_file_system(CreationToken="b", Tags=other[:1])["FileSystemId"]
+    StandIn.points = [
+        backup(mine, 10, 1), backup(mine, 12, 2), backup(theirs, 99, 1), backup("fs-0gone", 40, 1)
+    ]  # fmt: skip
+    volume, gone, own = look(only=left_behind)
+    assert (volume.verdict, gone.verdict, own.verdict) == ("warning", "warning", "ok")
+    assert f"{left}: " in volume.seen
+    assert "$0.64 a month" in volume.seen
+    assert f"easel:team.storage.gateway: {left}" in volume.advice
+    assert "fs-0gone: 1 recovery points" in gone.seen
+    assert "about $2.00 a month" in gone.seen
+    assert "delete-recovery-point" in gone.advice
+    assert f"{mine}: 2 recovery points" in own.seen
+    assert "12.0 GB: about $0.60" in own.seen
+    (only, *_) = look(f"storage: {{gateway: {left}}}\n    runs_on: instances", only=left_behind)
+    assert "backups" in only.what, "it is taken back already"
+
+
+def test_an_account_without_backups_has_nothing_to_tell(look: Look) -> None:
+    """The vault comes with the first backup."""
+    assert look(only=left_behind) == []

@@ -59,6 +59,10 @@ class BucketTokens:
         """The revision last seen."""
         return self._revision
 
+    def behind(self, etag: str | None) -> bool:
+        """Whether the object, whose ETag this is now, is another than what was read last."""
+        return (etag or "") != self._revision
+
     def refresh(self) -> None:
         """See what others wrote. Raises GatewayError; what is known stays known."""
         self.read()

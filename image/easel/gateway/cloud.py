@@ -36,6 +36,8 @@ class Container(_Read):
     """How the gateway speaks to a replica: its port, the path that answers when it is up (None: the port
     alone tells), and how it says what it does."""
 
+    # What hosts run: a reference by digest, or an own container's.
+    image: str = ""
     port: Annotated[int, Field(ge=1, le=65535)] = 7860
     health: Annotated[str, Field(pattern=r"^/[!-~]*$")] | None = "/internal/ping"
     load: Literal["easel", "a1111", "requests"] = "easel"

@@ -13,9 +13,7 @@ from tests.infra.graph import SUFFIX
 pytestmark = pytest.mark.timeout(900)  # the first of them brings a whole stack up
 
 TOKEN = re.compile(r"easel_[\w-]{43}")
-KEPT = re.compile(
-    r"(FileSystem|FileSystemPolicy|BackupPolicy|Bucket\w*|Volume) easel-\w+-(files|uploads|gateway-data)"
-)
+KEPT = re.compile(r"(FileSystem|FileSystemPolicy|BackupPolicy|Volume) easel-\w+-(files|gateway-data)")
 
 
 def begun(pulumi: Engine, builder: Cloud, stack: str, template: str, *words: str) -> None:
@@ -238,7 +236,7 @@ def test_a_stacks_whole_life(pulumi: Engine, builder: Cloud) -> None:
     pulumi.did("destroy", "--yes", "--skip-preview", "--stack", "life")
     left = pulumi.resources() - before
     assert {name for name in left if not KEPT.fullmatch(name)} == set()
-    for noun in ("files", "uploads", "gateway-data"):
+    for noun in ("files", "gateway-data"):
         assert any(noun in name for name in left)
         assert f"easel-life-{noun}" in named, "destroy leaves what was not told of"
     assert '"custom": true' not in pulumi.did("stack", "export", "--stack", "life")

@@ -67,7 +67,6 @@ def on_group(action: str, team: str, endpoint: str = "studio", **context: str) -
 
 SETTERS = (
     "CompleteLifecycleAction",
-    "PutWarmPool",
     "SetDesiredCapacity",
     "SetInstanceHealth",
     "SetInstanceProtection",
@@ -188,7 +187,7 @@ def tagging(*keys: str, team: str = "art", endpoint: str = "studio") -> Request:
 
 def test_a_host_tells_its_phase_and_changes_no_other_tag() -> None:
     """Who could set `easel:team` on a machine could give it to another team's gateway."""
-    assert allowed(tagging("easel:phase", "easel:why"), STUDIO)
+    assert allowed(tagging("easel:image", "easel:phase", "easel:why"), STUDIO)
     assert allowed(tagging("easel:phase"), STUDIO)
     for keys in (("easel:team",), ("easel:phase", "easel:endpoint"), ("Name",)):
         assert not allowed(tagging(*keys), STUDIO), keys

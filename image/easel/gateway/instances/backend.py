@@ -56,6 +56,11 @@ class InstancesBackend:
         """What happened, in AWS's words where it is AWS that says no."""
         return self._events
 
+    @property
+    def awake(self) -> bool:
+        """Whether any endpoint has something, or has asked for something."""
+        return any(not crew.empty for crew in self._crews.values())
+
     async def follow(self, endpoint: Endpoint) -> None:
         """Know the endpoint. Raises ConfigError if it says nothing of a group."""
         if endpoint.instances is None:

@@ -21,6 +21,7 @@ from easel.gateway.instances.group import Group, Member
 from easel.gateway.instances.minder import Ending, Minder
 from easel.gateway.instances.parting import Parting
 from easel.gateway.instances.patience import Patience
+from easel.gateway.instances.pool import LEAVING, Pool
 from easel.gateway.instances.sight import Sight
 from easel.gateway.instances.spot import Spot
 from easel.gateway.instances.stone import Stone
@@ -45,9 +46,12 @@ class Crew:
         self._events = events
         self._patience = patience
         self._fuse = fuse
-        self._capacity = Capacity(aws, patience, changed=sight.changed, refused=self._hopeless)
+        self._capacity = Capacity(
+            aws, patience, changed=sight.changed, refused=lambda error: self._stone(str(error), "aws")
+        )
         self._parting = Parting(aws, patience, self._capacity, changed=sight.changed, say=self._say)
         self._spot = Spot(aws, patience, changed=sight.changed)
+        self._pool = Pool(aws, patience, changed=sight.changed, say=self._say)
         self._minders: dict[str, Minder] = {}
         # Let go and on their way back to the warm pool.
         self._returning: set[str] = set()
@@ -180,7 +184,7 @@ class Crew:
         minder = self._minders.get(said.instance or "")
         expected = minder is not None and minder.ending is not None
         text = said.text
-        if said.kind == "health" and expected:
+        if said.kind == "health" and (expected or said.instance in self._pool.replaced):
             return  # we said so ourselves
         # The group tries on, zone by zone: each sentence is told once per waking.
         if said.kind == "health" or text not in self._told:
@@ -257,12 +261,9 @@ class Crew:
     async def revive(self) -> None:
         """Ask again for what was given up."""
         self._failures = 0
-        count = sum(1 for stone in self._stones if not stone.budget)
-        if self._fuse() is None:
-            count = len(self._stones)
-            self._stones.clear()
-        else:
-            self._stones = [stone for stone in self._stones if stone.budget]
+        blown = self._fuse()
+        kept = [stone for stone in self._stones if stone.budget and blown]
+        count, self._stones = len(self._stones) - len(kept), kept
         for minder in self._minders.values():
             minder.crashes = 0
         group = self.group()
@@ -320,10 +321,14 @@ class Crew:
             self._capacity.want(len(group.active))
         self._returning &= self._sight.machines(group.name).keys()
         for member in group.warm:
-            if member.id in self._returning and member.lifecycle.endswith(":Wait"):
+            returning = member.id in self._returning and member.lifecycle.endswith(":Wait")
+            if returning or member.lifecycle == LEAVING:
                 self._begin(self._parting.goodbye(member.id, self))
             elif member.lifecycle in ("Warmed:Stopped", "Warmed:Hibernated", "Warmed:Running"):
                 self._returning.discard(member.id)
+        resting = not (self.ended or reason or self._stones or self._missing(group))
+        if old := self._pool.outdated(group, self.endpoint, self._minders.values(), resting=resting):
+            self._begin(self._pool.replace(old))
         # Called off a moment too late, an instance came all the same; protected, it would stay for ever.
         surplus = len(self.staying()) - self._capacity.of(group)
         unready = [one for one in self._minders.values() if one.ending is None and one.state != "ready"]
@@ -376,9 +381,6 @@ class Crew:
             self._events.add(
                 self.endpoint.name, minder.id, "gone", f"{minder.member.place} is gone: AWS ended it"
             )
-
-    def _hopeless(self, error: Refusal) -> None:
-        self._stone(str(error), "aws")
 
     def _stone(self, text: str, kind: str, *, budget: bool = False) -> None:
         self._stones.append(Stone(self._name(), time.time(), text, budget))
