@@ -113,7 +113,7 @@ class GatewayHost(pulumi.ComponentResource):
             self._tags.name("gateway"),
             f"The gateway of team {self._tags.team}: wakes its endpoints and puts them to sleep",
             statements,
-            {**self._tags.of_team("gateway"), **files.role_tags()},
+            self._tags.of_team("gateway"),
             self._inside,
         )
 

@@ -146,7 +146,7 @@ class Replicas(pulumi.ComponentResource):
             self._named("replicas"),
             f"Instances of endpoint {args.name} of team {self._tags.team}",
             statements,
-            {**self._tagged("replicas"), **files.role_tags(outputs_arn)},
+            self._tagged("replicas"),
             self._inside,
         )
 
