@@ -202,10 +202,10 @@ class Filesystem(pulumi.ComponentResource):
 def access_policy(arn: str) -> str:
     """The policy of the file system: what no identity's own policy can allow.
 
-    It denies what comes without TLS, without an access point (so nobody mounts the root), and as root. It must
-    allow nothing: to EFS either allow is enough, so one here would let a role in past its own policy, which
-    names the access points that it may come by (`infra.instances.policies`). And since it is there, EFS's default
-    policy is not, which lets in whoever reaches a mount target.
+    It denies what comes without TLS, without an access point (so nobody mounts the root), and as root. It
+    must allow nothing: to EFS either allow is enough, so one here would let a role in past its own policy,
+    which names the access points that it may come by (`infra.instances.policies`). And since it is there,
+    EFS's default policy is not, which lets in whoever reaches a mount target.
     """
     ways: dict[str, tuple[list[str], dict[str, object] | None]] = {
         "OnlyByTLS": ([*MOUNT, ROOT], {"Bool": {"aws:SecureTransport": "false"}}),

@@ -121,12 +121,15 @@ class GatewayHost(pulumi.ComponentResource):
         """Certificates and what the gateway keeps. It stays when the stack goes, as it is data."""
         return aws.ebs.Volume(
             self._tags.name("gateway-data"),
-            availability_zone=self._args.network.zones[0],
+            availability_zone=self._args.network.offers.gateway(self._args.network.zones).zones[0],
             size=DATA,
             type="gp3",
             encrypted=True,
             tags=self._tags.of_team("gateway-data"),
-            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+            # A zone that sells the gateway's type from tomorrow on, and comes first, must not move the disk.
+            opts=pulumi.ResourceOptions(
+                parent=self, retain_on_delete=True, ignore_changes=["availabilityZone"]
+            ),
         )
 
     def _instance(self, role: InstanceRole, disk: aws.ebs.Volume) -> aws.ec2.Instance:
@@ -141,7 +144,8 @@ class GatewayHost(pulumi.ComponentResource):
             self._tags.name("gateway"),
             ami=machine.image_id,
             instance_type=GATEWAY.name,
-            subnet_id=self._args.network.subnet_ids[0],
+            # Where its disk is.
+            subnet_id=disk.availability_zone.apply(self._args.network.subnet_in),
             vpc_security_group_ids=[self._args.network.gateway_group_id],
             # To fetch its image by before the Elastic IP is its own.
             associate_public_ip_address=True,

@@ -261,7 +261,7 @@ def _mount(sid: str, file_system_arn: str, access_point_arns: Sequence[str]) -> 
         "Effect": "Allow",
         "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
         "Resource": file_system_arn,
-        # The one place that says who may come by which access point: the file system's own policy only denies.
+        # The one place that says who comes by which access point: the file system's own policy only denies.
         "Condition": {"StringEquals": {"elasticfilesystem:AccessPointArn": sorted(access_point_arns)}},
     }
 

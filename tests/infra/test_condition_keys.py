@@ -16,17 +16,17 @@ from infra.instances.policies import Account, Secret, supply_statements
 from tests.infra.graph import Graph, Node
 from tests.infra.test_graph import STACKS, graph_of
 
-DOCUMENTED: dict[str, list[str]] = json.loads(
-    (Path(__file__).parent / "condition_keys.json").read_text()
-)["actions"]
+DOCUMENTED: dict[str, list[str]] = json.loads((Path(__file__).parent / "condition_keys.json").read_text())[
+    "actions"
+]
 """From the Service Authorization Reference; the file names the pages and the day."""
 
 EVERYWHERE = {"aws:PrincipalAccount", "aws:PrincipalArn", "aws:RequestedRegion", "aws:SecureTransport"}
 """In every request that is signed ("AWS global condition context keys", Availability)."""
 
 FROM_A_SERVICE = {"aws:SourceAccount", "aws:SourceArn"}
-"""In requests that a service makes for a resource (the same page). In a trust they fit what it lists: CodeBuild
-for its projects ("Allow CodeBuild to interact with other AWS services")."""
+"""In requests that a service makes for a resource (the same page): CodeBuild names its project ("Allow
+CodeBuild to interact with other AWS services")."""
 SAYS_SOURCE = {"codebuild.amazonaws.com"}
 
 OF_NFS_CLIENTS = {
@@ -35,8 +35,8 @@ OF_NFS_CLIENTS = {
     "elasticfilesystem:AccessPointArn",
     "elasticfilesystem:AccessedViaMountTarget",
 }
-"""All that EFS enforces for `elasticfilesystem:Client*`, no global key beside them (EFS user guide, "Using IAM to
-control access to file systems", EFS condition keys for clients)."""
+"""All that EFS enforces for `elasticfilesystem:Client*`, no global key beside them (EFS user guide, "Using
+IAM to control access to file systems", EFS condition keys for clients)."""
 
 
 def undocumented(statement: dict[str, Any]) -> Iterator[str]:

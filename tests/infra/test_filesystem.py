@@ -18,7 +18,7 @@ POINT = "arn:aws:elasticfilesystem:us-east-1:111122223333:access-point/fsap-"
 
 
 POLICY = json.loads(access_policy(ARN))["Statement"]
-"""Evaluated with the keys of NFS clients alone, as EFS does; with roles' own, in `instances/test_policies.py`."""
+"""Asked with the keys of NFS clients alone, as EFS does; with roles' own, in `instances/test_policies.py`."""
 
 
 def may(action: str, **context: str) -> bool:

@@ -265,7 +265,7 @@ def test_a_role_may_mount_by_its_own_access_points_and_no_role_by_anothers_pictu
 
 
 def test_the_file_systems_policy_only_denies(graph: Graph) -> None:
-    """Either allow is enough to EFS: one there would let clients in past their own, and one to `*` anybody."""
+    """Either allow is enough to EFS: one there would let clients in past their own, one to `*` anybody."""
     (policy,) = graph.of("FileSystemPolicy")
     statements = {statement["Sid"]: statement for statement in policy.document()}
     assert {statement["Effect"] for statement in statements.values()} == {"Deny"}

@@ -139,7 +139,7 @@ def test_a_gateway_reads_logs_of_its_team(group: str, shown: bool) -> None:
 
 
 def mount(where: str | None, action: str = "ClientMount", **context: str) -> Request:
-    """What EFS knows of a client that mounts by an access point: the keys that it documents, and no others."""
+    """What EFS knows of a client that mounts by an access point: the keys that it documents, no others."""
     by = {"elasticfilesystem:AccessPointArn": point(where)} if where else {}
     asked = {"aws:SecureTransport": "true", "elasticfilesystem:AccessedViaMountTarget": "true"}
     return Request(f"elasticfilesystem:{action}", FILES, {**asked, **by, **context})
@@ -151,7 +151,7 @@ IN_CLEAR = {"aws:SecureTransport": "false"}
 
 @pytest.mark.parametrize("action", ["ClientMount", "ClientWrite"])
 def test_a_host_mounts_models_and_its_own_outputs_and_nothing_else(action: str) -> None:
-    """By the role's own policy; in clear, by the root and as root by nobody's, as the file system's denies it."""
+    """By the role's own policy. In clear, at the root and as root nobody may: the file system's denies."""
     for where in ("models", "studio"):
         assert allowed(mount(where, action), STUDIO, FILE_SYSTEM)
     assert not allowed(mount("other", action), STUDIO, FILE_SYSTEM)
@@ -163,7 +163,7 @@ def test_a_host_mounts_models_and_its_own_outputs_and_nothing_else(action: str) 
 
 
 def test_an_allow_in_the_file_systems_policy_would_undo_the_roles_own() -> None:
-    """To EFS either allow is enough: what AWS's console writes for "prevent anonymous access" opens all points."""
+    """To EFS either allow is enough: what AWS's console writes to "prevent anonymous access" opens all."""
     everybody = {
         "Sid": "AnyoneByMountTarget",
         "Effect": "Allow",
