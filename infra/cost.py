@@ -159,8 +159,20 @@ def _row(name: str, endpoint: Endpoint) -> tuple[str, ...]:
         f"{costs.asleep:.3f}",
         f"{upto if low else ''}{costs.min:.2f}",
         f"{upto}{costs.max:.2f}",
-        str(high * shape.vcpu),
+        _vcpus_told(endpoint),
     )
+
+
+def _vcpus_told(endpoint: Endpoint) -> str:
+    """`16, or 32`: with the preferred type, and with the largest that may stand in."""
+    preferred, most = (endpoint.replicas.max * one for one in _vcpu(endpoint))
+    return f"{preferred}, or {most}" if most > preferred else str(preferred)
+
+
+def _vcpu(endpoint: Endpoint) -> tuple[int, int]:
+    """vCPUs of a replica's preferred and largest type."""
+    shape = SHAPES[endpoint.shape]
+    return shape.vcpu, shape.most_vcpu
 
 
 @dataclass(frozen=True)
@@ -181,15 +193,41 @@ _QUOTAS = {
 }
 
 
-def vcpus(spec: Spec) -> dict[Quota, int]:
-    """How many vCPUs of each quota the team takes with every endpoint at its most.
+@dataclass(frozen=True)
+class Vcpus:
+    """How many vCPUs of a quota a team takes."""
+
+    needed: int
+    """With every endpoint at its most, each replica of its shape's preferred type."""
+    most: int
+    """The same, where the largest type of each shape stands in for those that are sold out."""
+    least: int
+    """Below this, an endpoint can start nothing: the smallest type of the shape that asks for most."""
+
+    @property
+    def more(self) -> str:
+        """What larger types would need, in words; empty where none is larger."""
+        return (
+            f"; {self.most} where larger types stand in for sold-out ones" if self.most > self.needed else ""
+        )
+
+
+def vcpus(spec: Spec) -> dict[Quota, Vcpus]:
+    """How many vCPUs of each quota the team takes.
 
     An endpoint that is `spot-first` may take them from either, so it counts in both.
     """
-    needs: dict[Quota, int] = {_QUOTAS[("", False)]: GATEWAY.vcpu}
+    needs = {_QUOTAS[("", False)]: Vcpus(GATEWAY.vcpu, GATEWAY.vcpu, GATEWAY.vcpu)}
     for endpoint in spec.endpoints.values():
+        shape, high = SHAPES[endpoint.shape], endpoint.replicas.max
+        preferred, largest = _vcpu(endpoint)
         for quota in _quotas(endpoint):
-            needs[quota] = needs.get(quota, 0) + endpoint.replicas.max * SHAPES[endpoint.shape].vcpu
+            so_far = needs.get(quota, Vcpus(0, 0, 0))
+            needs[quota] = Vcpus(
+                so_far.needed + high * preferred,
+                so_far.most + high * largest,
+                max(so_far.least, shape.least_vcpu),
+            )
     return needs
 
 

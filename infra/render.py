@@ -3,12 +3,12 @@
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.shapes import SHAPES
+from infra.shapes import SHAPES, InstanceType
 from infra.spec import Endpoint, Spec
 
 HIGHEST_PORT = 65535
@@ -88,6 +88,8 @@ class Provisioned:
     file_system: str
     models: str
     outputs: str | None
+    types: Sequence[InstanceType]
+    """What the region sells of the shape, the preferred type first."""
     quota: int | None = None
     """The team's, in bytes."""
 
@@ -128,7 +130,8 @@ def endpoint_on_instances(name: str, endpoint: Endpoint, made: Provisioned) -> d
             "farewell": DRAINED,
             "warm": endpoint.warm,
             "capacity": endpoint.capacity,
-            "price": SHAPES[endpoint.shape].price,
+            "price": made.types[0].price,
+            "least_vcpus": min(kind.vcpu for kind in made.types),
             "log_group": made.log_group,
         },
         "container": container(endpoint, made.image, made.secrets),

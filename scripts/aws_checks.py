@@ -15,6 +15,7 @@ from scripts.machine import Check, Verdict
 from scripts.settings import Refusal, Settings, shown
 
 if TYPE_CHECKING:
+    from infra.shapes import InstanceType
     from infra.spec import Spec
 
 RESOLVER = "https://dns.google/resolve"
@@ -49,12 +50,12 @@ def of_stack(here: Settings) -> Iterator[Check]:
     if isinstance(found, Check):
         yield found
         return
-    for check in (credentials, quotas, offered, domain, machine_images, file_system, left_behind):
+    for check in (credentials, plan, quotas, offered, domain, machine_images, file_system, left_behind):
         checks = list(_asked(check, found))
         yield from checks
         if check is credentials and any(one.verdict == "failed" for one in checks):
             yield Check(
-                "aws", "warning", "quotas, instance types, domain, images and files were not looked at",
+                "aws", "warning", "plan, quotas, instance types, domain, images and files were not looked at",
                 "they are once the credentials are good",
             )  # fmt: skip
             return
@@ -66,39 +67,62 @@ def credentials(account: Account) -> Iterator[Check]:
     yield Check("aws", "ok", f"account {who['Account']}, {account.region}, as {who['Arn'].split(':', 5)[5]}")
 
 
+def plan(account: Account) -> Iterator[Check]:
+    """Whether the account may start what the stack runs on: on AWS's free plan only a few small types.
+
+    By GetAccountPlanState, and by what DescribeInstanceTypes calls eligible.
+    """
+    if account.region.startswith(("cn-", "us-gov-", "us-iso", "eu-iso", "eusc-")):
+        return  # there are no plans
+    client = account.client("freetier")
+    try:
+        state = client.get_account_plan_state()
+    except client.exceptions.ResourceNotFoundException:
+        return  # opened before there were plans, or paid for by an organisation
+    if state.get("accountPlanType") != "FREE":
+        return
+    eligible = _free(account)
+    left = state.get("accountPlanRemainingCredits") or {}
+    credits = f", {left['amount']:g} {left['unit']} of credits left" if "amount" in left else ""
+    seen = f"the account is on AWS's free plan{credits}"
+    kinds = _types(account.spec).items()
+    lacking = [what for what, types in kinds if not eligible & {one.name for one in types}]
+    if lacking:
+        advice = "upgrade it to the paid plan (Billing and Cost Management, Account plan); credits stay"
+        yield Check("plan", "failed", f"{seen}, which sells nothing for {', '.join(lacking)}", advice)
+    else:
+        yield Check("plan", "ok", seen)
+
+
 def quotas(account: Account) -> Iterator[Check]:
     """vCPUs that may run at once, against every endpoint with its most replicas."""
     from infra.cost import vcpus
 
     client = account.client("service-quotas")
-    for quota, needed in vcpus(account.spec).items():
+    for quota, need in vcpus(account.spec).items():
         asked = {"ServiceCode": "ec2", "QuotaCode": quota.code}
         try:
             allowed = int(client.get_service_quota(**asked)["Quota"]["Value"])
         except client.exceptions.NoSuchResourceException:
             # Never raised for this account: then it is not listed, and AWS's own number holds.
             allowed = int(client.get_aws_default_service_quota(**asked)["Quota"]["Value"])
-        seen = f"{needed} of {allowed} vCPUs of {quota.what} at most ({quota.code})"
-        if needed <= allowed:
+        seen = f"{need.needed} of {allowed} vCPUs of {quota.what} at most ({quota.code}){need.more}"
+        if need.needed <= allowed:
             yield Check("quota", "ok", seen)
             continue
         page = f"https://console.aws.amazon.com/servicequotas/home?region={account.region}"
         link = f"{page}#!/services/ec2/quotas/{quota.code}"
         yield Check(
             "quota",
-            "warning" if allowed else "failed",
+            "warning" if allowed >= need.least else "failed",
             seen,
-            f"ask for {needed} (hours to days), or lower replicas.max: {link}",
+            f"ask for {need.needed} (hours to days), or lower replicas.max: {link}",
         )
 
 
 def offered(account: Account) -> Iterator[Check]:
     """In which zones the instance types of each shape are sold."""
-    from infra.shapes import GATEWAY, SHAPES
-
-    wanted = {"the gateway": [GATEWAY.name]}
-    for name in sorted({endpoint.shape for endpoint in account.spec.endpoints.values()}):
-        wanted[name] = [one.name for one in SHAPES[name].instance_types]
+    wanted = {what: [one.name for one in types] for what, types in _types(account.spec).items()}
     zones = _zones_of(account, sorted({one for names in wanted.values() for one in names}))
     for what, names in wanted.items():
         sold = {name: zones[name] for name in names if zones.get(name)}
@@ -266,6 +290,24 @@ def _asked(check: Callable[[Account], Iterator[Check]], account: Account) -> Ite
     except (BotoCoreError, httpx.HTTPError, ValueError) as error:
         verdict: Verdict = "failed" if check is credentials else "warning"
         yield Check("aws", verdict, f"could not look: {name} ({error})", "is there a way to the internet?")
+
+
+def _types(spec: Spec) -> dict[str, tuple[InstanceType, ...]]:
+    """What the gateway and each shape of the stack run on, the preferred type first."""
+    from infra.shapes import GATEWAY, SHAPES
+
+    shapes = sorted({endpoint.shape for endpoint in spec.endpoints.values()})
+    return {"the gateway": (GATEWAY,)} | {name: SHAPES[name].instance_types for name in shapes}
+
+
+def _free(account: Account) -> set[str]:
+    """The instance types that the free plan covers in the region."""
+    pages = (
+        account.client("ec2")
+        .get_paginator("describe_instance_types")
+        .paginate(Filters=[{"Name": "free-tier-eligible", "Values": ["true"]}])
+    )
+    return {str(one["InstanceType"]) for page in pages for one in page["InstanceTypes"]}
 
 
 def _zones_of(account: Account, types: list[str]) -> dict[str, set[str]]:

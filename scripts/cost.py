@@ -11,6 +11,7 @@ from infra.cost import (
     RATES,
     SECONDS_AWAKE,
     Quota,
+    Vcpus,
     at_rest,
     floor_monthly,
     gateway_hourly,
@@ -18,7 +19,7 @@ from infra.cost import (
     table,
     vcpus,
 )
-from infra.shapes import PRICED, SHAPES
+from infra.shapes import PRICED, SHAPES, Shape
 from infra.spec import Endpoint, Replicas, Spec, Team
 from scripts.settings import ROOT, Refusal, settings, shown
 from scripts.stack import spec_at
@@ -67,13 +68,15 @@ def told(spec: Spec) -> str:
 
 def quotas(spec: Spec) -> list[str]:
     """The quotas that the team's most replicas take, a line each."""
-    return [f"{quota.code}: {needed} vCPUs of {quota.what}" for quota, needed in vcpus(spec).items()]
+    return [
+        f"{quota.code}: {need.needed} vCPUs of {quota.what}{need.more}" for quota, need in vcpus(spec).items()
+    ]
 
 
 def as_data(spec: Spec) -> dict[str, Any]:
     """The costs as JSON: dollars, hours and vCPUs."""
     paid = spec.team.runs_on == "instances"
-    needs: dict[Quota, int] = vcpus(spec) if paid else {}
+    needs: dict[Quota, Vcpus] = vcpus(spec) if paid else {}
     return {
         "team": spec.name,
         "runs_on": spec.team.runs_on,
@@ -81,7 +84,8 @@ def as_data(spec: Spec) -> dict[str, Any]:
         "per_month_at_rest": round(floor_monthly(spec), 2) if paid else 0,
         "endpoints": [_endpoint(name, endpoint, paid) for name, endpoint in spec.endpoints.items()],
         "vcpus": [
-            {"quota": quota.code, "what": quota.what, "needed": needed} for quota, needed in needs.items()
+            {"quota": quota.code, "what": quota.what, "needed": need.needed, "most": need.most}
+            for quota, need in needs.items()
         ],
         "files": {
             "per_gb_month": RATES.files,
@@ -121,9 +125,12 @@ def difference(before: Spec | None, after: Spec, name: str) -> list[str]:
         f"{after.name} at rest: ${rest:.2f} a month, "
         + (f"${more:.2f} more" if more > 0.005 else "as before"),
     ]
-    for quota, needed in vcpus(after).items():
-        if needed != had.get(quota, 0):
-            lines.append(f"{quota.code}: {needed} vCPUs of {quota.what} at max, {had.get(quota, 0)} before")
+    for quota, need in vcpus(after).items():
+        before_it = had[quota].needed if quota in had else 0
+        if need.needed != before_it:
+            lines.append(
+                f"{quota.code}: {need.needed} vCPUs of {quota.what} at max, {before_it} before{need.more}"
+            )
     return lines
 
 
@@ -168,7 +175,9 @@ def page() -> str:
             "## Awake",
             "",
             f"One replica: its instance, its public address and {_DISK} GB of disk. A warm instance is "
-            "stopped and costs its disk. 160 hours are four weeks of eight hours on five days.",
+            "stopped and costs its disk. 160 hours are four weeks of eight hours on five days. Where the "
+            "type is sold out another one stands in, at its own price and with its own vCPUs: those of the "
+            "smallest and the largest are in brackets.",
             "",
             "| shape | instance | $ an hour | $ for 160 h | each warm one, $ a month | vCPUs | quota |",
             "|---|---|---|---|---|---|---|",
@@ -197,6 +206,11 @@ def _beside() -> list[tuple[str, str]]:
     ]
 
 
+def _vcpus(shape: Shape) -> str:
+    least, most = shape.least_vcpu, shape.most_vcpu
+    return str(shape.vcpu) if least == most else f"{shape.vcpu} ({least} to {most})"
+
+
 def _shapes() -> list[str]:
     rows = []
     for shape in SHAPES.values():
@@ -208,6 +222,6 @@ def _shapes() -> list[str]:
         note = f" ({shape.only_by} GPUs; not on `instances`)" if shape.only_by > 1 else ""
         rows.append(
             f"| `{shape.name}` | {shape.instance_types[0].name}{note} | {hour:.3f} | {160 * hour:.2f} | "
-            f"{warm:.2f} | {shape.vcpu} | {code} |"
+            f"{warm:.2f} | {_vcpus(shape)} | {code} |"
         )
     return rows

@@ -1,6 +1,5 @@
 """The gateway's data volume: its own, or one that an earlier stack left behind."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -24,34 +23,39 @@ class NoVolume(pulumi.RunError):
 
 @dataclass(frozen=True)
 class Data:
-    """The volume, and where its machine has to be: a disk can be used in its own zone only."""
+    """The volume, and the zone that its machine has to be in: a disk can be used in its own only."""
 
     id: pulumi.Output[str]
-    place: int
-    """Which of the network's zones and subnets it is in."""
+    zone: pulumi.Output[str]
 
 
 def data_volume(spec: Spec, tags: Tags, network: Network, parent: pulumi.Resource) -> Data:
     """The volume that `storage.gateway` names, else one of the stack's own. Both stay when the stack goes.
 
-    Raises NoVolume, at preview, for one that is missing, not encrypted, or in a zone without a subnet.
+    Raises NoVolume, at preview, for one that is missing, not encrypted, or in a zone without a subnet, and
+    NotSold where its zone does not sell the gateway's type.
     """
     if existing := spec.team.storage.gateway:
-        return Data(pulumi.Output.from_input(existing), _adopted(existing, network.zones, parent))
+        zone = _adopted(existing, network, parent)
+        return Data(pulumi.Output.from_input(existing), pulumi.Output.from_input(zone))
     _tell_of_earlier_ones(tags, parent)
     own = aws.ebs.Volume(
         tags.name(NOUN),
-        availability_zone=network.zones[0],
+        availability_zone=network.offers.gateway(network.zones).zones[0],
         size=SIZE,
         type="gp3",
         encrypted=True,
         tags=tags.of_team(NOUN),
-        opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=True),
+        # A zone that sells the gateway's type from tomorrow on, and comes first, must not move the disk.
+        opts=pulumi.ResourceOptions(
+            parent=parent, retain_on_delete=True, ignore_changes=["availabilityZone"]
+        ),
     )
-    return Data(own.id, 0)
+    return Data(own.id, own.availability_zone)
 
 
-def _adopted(existing: str, zones: Sequence[str], parent: pulumi.Resource) -> int:
+def _adopted(existing: str, network: Network, parent: pulumi.Resource) -> str:
+    zones = network.zones
     try:
         found = aws.ebs.get_volume(
             filters=[aws.ebs.GetVolumeFilterArgs(name="volume-id", values=[existing])],
@@ -77,7 +81,7 @@ def _adopted(existing: str, zones: Sequence[str], parent: pulumi.Resource) -> in
             f"{', '.join(zones)}: a disk can be used in its own zone only. Copy it there by a snapshot, or "
             "leave it out for a new volume"
         )
-    return list(zones).index(found.availability_zone)
+    return network.offers.gateway([found.availability_zone]).zones[0]
 
 
 def _tell_of_earlier_ones(tags: Tags, parent: pulumi.Resource) -> None:

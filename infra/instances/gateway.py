@@ -114,7 +114,7 @@ class GatewayHost(pulumi.ComponentResource):
             self._tags.name("gateway"),
             f"The gateway of team {self._tags.team}: wakes its endpoints and puts them to sleep",
             statements,
-            {**self._tags.of_team("gateway"), **files.role_tags()},
+            self._tags.of_team("gateway"),
             self._inside,
         )
 
@@ -130,7 +130,8 @@ class GatewayHost(pulumi.ComponentResource):
             self._tags.name("gateway"),
             ami=machine.image_id,
             instance_type=GATEWAY.name,
-            subnet_id=self._args.network.subnet_ids[data.place],
+            # Where its disk is.
+            subnet_id=self._args.network.subnet_in(data.zone),
             vpc_security_group_ids=[self._args.network.gateway_group_id],
             # To fetch its image by before the Elastic IP is its own.
             associate_public_ip_address=True,

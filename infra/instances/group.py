@@ -1,12 +1,13 @@
 """The Auto Scaling group of an endpoint. The gateway sets how many run; the group starts and watches them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
 from infra.render import DRAINED, READY
-from infra.shapes import SHAPES
+from infra.shapes import InstanceType
 from infra.spec import Endpoint
 
 CAPACITY = "easel:capacity"
@@ -27,6 +28,9 @@ class GroupArgs:
     endpoint: Endpoint
     template: aws.ec2.LaunchTemplate
     subnet_ids: list[pulumi.Output[str]]
+    """In zones that sell at least one of `types`."""
+    types: Sequence[InstanceType]
+    """The preferred one first, of those that are sold."""
     tags: dict[str, str]
 
 
@@ -94,7 +98,6 @@ def _mixed(args: GroupArgs) -> aws.autoscaling.GroupMixedInstancesPolicyArgs:
       of on-demand to 100 (which it may in such a group only), and lowers it once that replica is gone.
     """
     spot = args.endpoint.capacity != "on-demand"
-    types = SHAPES[args.endpoint.shape].instance_types
     return aws.autoscaling.GroupMixedInstancesPolicyArgs(
         instances_distribution=aws.autoscaling.GroupMixedInstancesPolicyInstancesDistributionArgs(
             on_demand_base_capacity=0,
@@ -110,7 +113,7 @@ def _mixed(args: GroupArgs) -> aws.autoscaling.GroupMixedInstancesPolicyArgs:
             ),
             overrides=[
                 aws.autoscaling.GroupMixedInstancesPolicyLaunchTemplateOverrideArgs(instance_type=kind.name)
-                for kind in types
+                for kind in args.types
             ],
         ),
     )

@@ -260,7 +260,7 @@ def _mount(sid: str, file_system_arn: str, access_point_arns: Sequence[str]) -> 
         "Effect": "Allow",
         "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
         "Resource": file_system_arn,
-        # That it is by TLS, the file system's own policy asks.
+        # The one place that says who comes by which access point: the file system's own policy only denies.
         "Condition": {"StringEquals": {"elasticfilesystem:AccessPointArn": sorted(access_point_arns)}},
     }
 

@@ -134,6 +134,8 @@ class World:
 
     zones: tuple[str, ...] = tuple(f"{REGION}{letter}" for letter in "abc")
     hosted: dict[str, str] = field(default_factory=lambda: {"example.com": "Z0EXAMPLE"})
+    offers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Zones by instance type; every zone of the region where it is not named."""
     quotas: dict[str, float] | None = field(default_factory=dict)
     """By code; 64 where it is not named. None: reading them is denied."""
     file_systems: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -154,6 +156,7 @@ class World:
         name = token.rsplit(":", 1)[-1]
         known: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "getAvailabilityZones": lambda _: {"id": REGION, "names": list(self.zones), "zoneIds": []},
+            "getInstanceTypeOfferings": self._offers,
             "getRegion": lambda _: {"id": REGION, "name": REGION, "region": REGION},
             "getCallerIdentity": lambda _: {"accountId": ACCOUNT, "arn": "a", "id": ACCOUNT, "userId": "u"},
             "getPartition": lambda _: {"partition": "aws", "dnsSuffix": "amazonaws.com", "id": "aws"},
@@ -195,6 +198,20 @@ class World:
         if name not in known:
             raise AssertionError(f"the program asks for {token}, which this world knows nothing of")
         return known[name](args)
+
+    def _offers(self, args: dict[str, Any]) -> dict[str, Any]:
+        assert args["locationType"] == "availability-zone"
+        ((name, types),) = [(one["name"], one["values"]) for one in args["filters"]]
+        assert name == "instance-type"
+        # A zone that sells nothing of what is asked for, as us-east-1e does; and one of an existing VPC.
+        everywhere = {*self.zones, *self.subnets.values()}
+        sold = [(kind, zone) for kind in types for zone in sorted(self.offers.get(kind, everywhere))]
+        return {
+            "id": REGION,
+            "instanceTypes": [kind for kind, _ in sold],
+            "locations": [zone for _, zone in sold],
+            "locationTypes": ["availability-zone"] * len(sold),
+        }
 
     def _zone(self, args: dict[str, Any]) -> dict[str, Any]:
         found = self.hosted.get(args["name"])

@@ -157,7 +157,7 @@ def test_how_instances_are_bought(team: Provider) -> None:
         types = [one["InstanceType"] for one in policy["LaunchTemplate"]["Overrides"]]
         return how["OnDemandPercentageAboveBaseCapacity"], how["SpotAllocationStrategy"], types
 
-    assert bought(LONGEST_ENDPOINT)[::2] == (100, ["g5.2xlarge", "g5.4xlarge", "g5.xlarge"])
+    assert bought(LONGEST_ENDPOINT)[::2] == (100, ["g5.2xlarge", "g5.xlarge", "g5.4xlarge"])
     assert bought("cheap") == (0, "price-capacity-optimized", ["g4dn.xlarge", "g4dn.2xlarge"])
     assert bought("either")[0] == 0
     tags = {tag["Key"]: tag["Value"] for tag in group_of(team, "either")["Tags"]}

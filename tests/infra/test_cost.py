@@ -129,19 +129,27 @@ def test_what_nobody_reads_gets_cheaper_and_comes_back() -> None:
 @pytest.mark.parametrize(
     ("fields", "needs"),
     [
-        ({"replicas": {"max": 3}}, {"L-DB2E81BA": 24}),
-        ({"replicas": {"max": 3}, "capacity": "spot"}, {"L-3819A6DF": 24}),
-        ({"replicas": {"max": 3}, "capacity": "spot-first"}, {"L-DB2E81BA": 24, "L-3819A6DF": 24}),
-        ({"shape": "gpu.h100"}, {"L-417A185B": 16}),
-        ({"shape": "cpu.small"}, {"L-1216C47A": 2 + 2}),
+        ({"replicas": {"max": 3}}, {"L-DB2E81BA": (24, 48, 4)}),
+        ({"replicas": {"max": 3}, "warm": 1}, {"L-DB2E81BA": (24, 48, 4)}),
+        ({"replicas": {"max": 3}, "capacity": "spot"}, {"L-3819A6DF": (24, 48, 4)}),
+        (
+            {"replicas": {"max": 3}, "capacity": "spot-first"},
+            {"L-DB2E81BA": (24, 48, 4), "L-3819A6DF": (24, 48, 4)},
+        ),
+        ({"shape": "gpu.h100"}, {"L-417A185B": (16, 16, 16)}),
+        ({"shape": "cpu.small"}, {"L-1216C47A": (2 + 2, 2 + 2, 2)}),
     ],
 )
 def test_vcpus_are_counted_by_the_quota_that_they_fall_under(
-    fields: dict[str, Any], needs: dict[str, int]
+    fields: dict[str, Any], needs: dict[str, tuple[int, int, int]]
 ) -> None:
-    """G and P, spot and on demand have quotas of their own; the gateway is of the standard one."""
-    found = {quota.code: count for quota, count in vcpus(spec({"a": {"shape": "gpu.a10"} | fields})).items()}
-    assert found == {"L-1216C47A": 2} | needs
+    """G and P, spot and on demand have quotas of their own; the gateway is of the standard one.
+
+    With the preferred types, with the largest in their place, and below which nothing starts.
+    """
+    asked = vcpus(spec({"a": {"shape": "gpu.a10"} | fields}))
+    found = {quota.code: (need.needed, need.most, need.least) for quota, need in asked.items()}
+    assert found == {"L-1216C47A": (2, 2, 2)} | needs
 
 
 def test_the_table_has_a_line_for_each_endpoint() -> None:
@@ -159,6 +167,8 @@ def test_the_preview_shows_costs_and_quotas_and_the_up_after_it_does_not() -> No
     told = "\n".join(provision({"studio": {"shape": "gpu.a10"}}, preview=True).said)
     assert re.search(r"studio +gpu\.a10 +g5\.2xlarge", told)
     assert "8 of 64 vCPUs of on-demand G and VT instances" in told
+    assert "; 16 where larger types stand in" in told
+    assert re.search(r"\b8, or 16$", told, re.MULTILINE)
     assert not provision({"studio": {"shape": "gpu.a10"}}).said
 
 
@@ -166,14 +176,16 @@ def test_a_quota_that_is_too_small_is_warned_of_with_where_to_ask() -> None:
     """The first fault of every new account: its quota of GPUs is 0."""
     world = World(quotas={"L-DB2E81BA": 0})
     told = "\n".join(provision({"studio": {"shape": "gpu.a10"}}, world=world, preview=True).said)
-    assert "need 8 vCPUs of on-demand G and VT instances at most and AWS allows 0" in told
+    assert "need 8 vCPUs of on-demand G and VT instances at most; 16 where larger types" in told
+    assert "and AWS allows 0: some will not start" in told
     assert "?region=us-east-1#!/services/ec2/quotas/L-DB2E81BA" in told
 
 
 def test_quotas_that_may_not_be_read_stop_nobody() -> None:
     """A role for CI is often not allowed to; the need is told all the same."""
     told = "\n".join(provision({"studio": {"shape": "gpu.a10"}}, world=World(quotas=None), preview=True).said)
-    assert "8 vCPUs of on-demand G and VT instances at most; what AWS allows could not be read" in told
+    assert "8 vCPUs of on-demand G and VT instances at most; 16 where larger types stand in" in told
+    assert "; what AWS allows could not be read" in told
 
 
 def test_outputs_say_where_what_and_what_next() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.filesystem import MODELS, OUTPUTS
+from infra.filesystem import ACCESS_POINT
 from infra.instances.policies import EVERYWHERE
 from infra.names import ENDPOINT_LENGTH, TEAM_LENGTH
 from tests.infra.graph import SECRET, Graph, Node, World, provision
@@ -243,32 +243,34 @@ def test_access_points_are_user_1000s_and_none_is_the_root(graph: Graph) -> None
     assert all(path.strip("/") for path in paths)
 
 
-def test_a_role_that_may_mount_has_the_tags_that_the_file_systems_policy_asks_for(graph: Graph) -> None:
-    """The policy denies access points that the role's tags do not name: no replica would start."""
-    roles = {role.physical: role for role in graph.of("Role")}
-    for name, role in roles.items():
-        named = {
-            point
-            for policy in graph.of("RolePolicy")
-            if policy.inputs["role"] == name
-            for statement in policy.document()
-            for value in statement.get("Condition", {}).get("StringEquals", {}).items()
-            if value[0] == "elasticfilesystem:AccessPointArn"
-            for point in ([value[1]] if isinstance(value[1], str) else value[1])
-        }
-        tags = role.inputs["tags"]
-        assert named == {tags[key] for key in (MODELS, OUTPUTS) if key in tags}, role.name
+def test_a_role_may_mount_by_its_own_access_points_and_no_role_by_anothers_pictures(graph: Graph) -> None:
+    """Its own policy says so and nothing else does: the file system's only denies. All have the models."""
+    models = "access-point/easel-" + _team(graph) + "-models"
+    named = {}
+    for policy in graph.of("RolePolicy"):
+        for statement in policy.document():
+            actions = statement["Action"]
+            if "elasticfilesystem:ClientMount" not in ([actions] if isinstance(actions, str) else actions):
+                continue
+            assert statement["Effect"] == "Allow"
+            assert list(statement["Condition"]) == ["StringEquals"], "no pattern, no `IfExists`"
+            points = statement["Condition"]["StringEquals"][ACCESS_POINT]
+            named[policy.inputs["role"]] = {point.partition(":access-point/")[2] for point in points}
+    shared = models.partition("/")[2]
+    assert all(shared in points for points in named.values())
+    own = [point for points in named.values() for point in points - {shared}]
+    assert len(own) == len(set(own)), "pictures of one endpoint, by two roles"
     # Every endpoint's, and the gateway's: it brings the models.
-    assert sum(MODELS in role.inputs["tags"] for role in roles.values()) == len(graph.of("Group")) + 1
+    assert len(named) == len(graph.of("Group")) + 1
 
 
 def test_the_file_systems_policy_only_denies(graph: Graph) -> None:
-    """An `Allow` there would let clients in past their own policies, and one to `*` anybody."""
+    """Either allow is enough to EFS: one there would let clients in past their own, one to `*` anybody."""
     (policy,) = graph.of("FileSystemPolicy")
     statements = {statement["Sid"]: statement for statement in policy.document()}
     assert {statement["Effect"] for statement in statements.values()} == {"Deny"}
     assert statements["OnlyByTLS"]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-    assert statements["NoRootMount"]["Condition"] == {"Null": {"elasticfilesystem:AccessPointArn": "true"}}
+    assert statements["NoRootMount"]["Condition"] == {"Null": {ACCESS_POINT: "true"}}
 
 
 def test_destroy_keeps_data_and_what_keeps_it_closed(graph: Graph) -> None:

@@ -14,6 +14,7 @@ from infra.render import (
     team_config,
     team_on_instances,
 )
+from infra.shapes import SHAPES
 from infra.spec import Spec
 from tests.infra.stacks import stack
 
@@ -113,6 +114,7 @@ MADE = Provisioned(
     file_system="fs-1",
     models="fsap-1",
     outputs="fsap-2",
+    types=SHAPES["gpu.a10"].instance_types,
 )
 STORE = {"file_system": "fs-1", "models": "fsap-1"}
 
@@ -149,6 +151,7 @@ def test_an_endpoint_on_aws_is_told_what_was_made_for_it(tmp_path: Path) -> None
         "warm": 1,
         "capacity": "on-demand",
         "price": 1.212,
+        "least_vcpus": 4,
         "log_group": "/easel/art/studio",
     }
     assert said["container"] == {

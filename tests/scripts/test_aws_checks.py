@@ -1,5 +1,5 @@
 """`easel doctor` for a stack on AWS: the real checks against moto's server; stand-ins for Service Quotas, for
-AWS's public parameters and for the DNS, which moto does not have."""
+the account's plan, for AWS's public parameters and for the DNS, which moto does not have."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ GPU_PARAMETER = "deeplearning"
 
 
 class StandIn(BaseHTTPRequestHandler):
-    """Service Quotas, AWS's public parameters, and a resolver."""
+    """Service Quotas, the account's plan, AWS's public parameters, and a resolver."""
 
     quotas: ClassVar[dict[str, float]] = {}
     unlisted: ClassVar[set[str]] = set()
@@ -44,6 +44,7 @@ class StandIn(BaseHTTPRequestHandler):
     servers: ClassVar[list[str]] = []
     points: ClassVar[list[dict[str, Any]] | None] = None
     """AWS Backup's recovery points; None: the vault is not there."""
+    plan: ClassVar[dict[str, object] | None] = None
     denied = False
 
     def do_POST(self) -> None:
@@ -54,6 +55,10 @@ class StandIn(BaseHTTPRequestHandler):
         if operation == "GetParameter":
             kind = "gpu" if GPU_PARAMETER in asked["Name"] else "gateway"
             return self._say(200, {"Parameter": {"Name": asked["Name"], "Value": self.newest[kind]}})
+        if operation == "GetAccountPlanState":
+            if self.plan is None:
+                return self._say(400, {"__type": "ResourceNotFoundException", "message": "no plan"})
+            return self._say(200, {"accountId": DEFAULT_ACCOUNT_ID, **self.plan})
         code = asked["QuotaCode"]
         if operation == "GetServiceQuota" and code in self.unlisted:
             return self._say(400, {"__type": "NoSuchResourceException", "message": "no"})
@@ -104,6 +109,7 @@ def aws(servers: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     urlopen(Request(f"{moto}/moto-api/reset", method="POST")).close()
     StandIn.quotas, StandIn.unlisted, StandIn.servers, StandIn.denied = {}, set(), [], False
     StandIn.points = None
+    StandIn.plan = None
     monkeypatch.setattr(aws_checks, "RESOLVER", f"{stand_in}/resolve")
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
@@ -117,6 +123,7 @@ def aws(servers: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "AWS_ENDPOINT_URL_SERVICE_QUOTAS": stand_in,
         "AWS_ENDPOINT_URL_SSM": stand_in,
         "AWS_ENDPOINT_URL_BACKUP": stand_in,
+        "AWS_ENDPOINT_URL_FREETIER": stand_in,
     }.items():
         monkeypatch.setenv(name, value)
 
@@ -216,21 +223,58 @@ def test_what_may_not_be_read_is_no_failure(look: Look) -> None:
     delegated()
     StandIn.denied = True
     checks = look()
-    assert [check.verdict for check in of(checks, "aws")] == ["ok", "warning", "warning"]
-    assert "a role that may GetServiceQuota" in of(checks, "aws")[1].advice
+    assert [check.verdict for check in of(checks, "aws")] == ["ok", "warning", "warning", "warning"]
+    assert "a role that may GetAccountPlanState" in of(checks, "aws")[1].advice
+    assert "a role that may GetServiceQuota" in of(checks, "aws")[2].advice
     assert of(checks, "domain")[0].verdict == "ok", "the others are looked at"
+
+
+# ── the account's plan ───────────────────────────────────────────────────────────────────────────
+
+FREE = {
+    "accountPlanType": "FREE",
+    "accountPlanStatus": "ACTIVE",
+    "accountPlanRemainingCredits": {"amount": 81.5, "unit": "USD"},
+}
+
+
+def test_the_free_plan_sells_no_gpu(look: Look) -> None:
+    """What GetAccountPlanState says, and what of the stack nothing is eligible for, with what to do."""
+    StandIn.plan = FREE
+    (check,) = look(only=aws_checks.plan)
+    assert check.verdict == "failed"
+    assert "free plan, 81.5 USD of credits left, which sells nothing for cpu.small, gpu.a10" in check.seen
+    assert "upgrade it to the paid plan" in check.advice
+
+
+def test_the_free_plan_will_do_for_what_is_eligible(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One type of a shape is enough."""
+    StandIn.plan = FREE
+    monkeypatch.setattr(aws_checks, "_free", lambda account: {"t3.small", "m6i.large", "g5.xlarge"})
+    (check,) = look(only=aws_checks.plan)
+    assert check.verdict == "ok"
+
+
+@pytest.mark.parametrize("plan", [None, {"accountPlanType": "PAID", "accountPlanStatus": "ACTIVE"}])
+def test_an_account_that_pays_is_told_nothing_of_plans(look: Look, plan: dict[str, object] | None) -> None:
+    """Nor one that was opened before there were plans."""
+    StandIn.plan = plan
+    assert look(only=aws_checks.plan) == []
 
 
 # ── quotas and types ─────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("allowed", "verdict"), [(0.0, "failed"), (8.0, "warning"), (24.0, "ok")])
+@pytest.mark.parametrize(
+    ("allowed", "verdict"), [(0.0, "failed"), (3.0, "failed"), (4.0, "warning"), (24.0, "ok")]
+)
 def test_quotas_hold_every_replica(look: Look, allowed: float, verdict: str) -> None:
-    """Three replicas of 8 vCPUs; a new account has none of this kind, and then nothing starts at all."""
+    """Three replicas of 8 vCPUs, or of 16; below the 4 of the smallest type nothing starts at all."""
     StandIn.quotas = {"L-DB2E81BA": allowed}
     (check,) = [one for one in look(only=aws_checks.quotas) if "L-DB2E81BA" in one.seen]
     assert check.verdict == verdict
     assert f"24 of {allowed:.0f} vCPUs" in check.seen
+    assert "; 48 where larger types stand in" in check.seen
     assert ("/services/ec2/quotas/L-DB2E81BA" in check.advice) == (verdict != "ok")
 
 

@@ -21,7 +21,8 @@ class Instances(_Read):
     """An endpoint's Auto Scaling group. `price` is dollars an hour for one instance of the preferred type.
 
     `hook` is the launch hook, which the host completes; `farewell` the termination hook, which the gateway
-    completes; `warm` how many stopped instances are kept ready.
+    completes; `warm` how many stopped instances are kept ready; `least_vcpus` those of the smallest type that
+    the group may start.
     """
 
     group: Annotated[str, Field(min_length=1, max_length=255)]
@@ -29,6 +30,7 @@ class Instances(_Read):
     farewell: str = "drained"
     warm: Annotated[int, Field(ge=0)] = 0
     price: Annotated[float, Field(ge=0)] = 0.0
+    least_vcpus: Annotated[int, Field(ge=0)] = 0
     log_group: str = ""
 
 

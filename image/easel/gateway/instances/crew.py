@@ -177,7 +177,7 @@ class Crew:
         self._begin(self._heard(group.name))
 
     async def _heard(self, name: str) -> None:
-        for said in await self._sight.notices(name):
+        for said in await self._sight.notices(name, self.instances.least_vcpus):
             self._take(said)
 
     def _take(self, said: Notice) -> None:
@@ -194,12 +194,13 @@ class Crew:
         if group is None or said.kind == "health":
             return
         self._lacking = text
-        if said.kind == "spot" and self._missing(group) and self._spot.short(group):
+        short = said.kind in ("spot", "spot-quota") and self._spot.short(group)
+        if short and self._missing(group):
             self._say(None, "spot", "buying on-demand until there is spot again")
             self._begin(self._spot.share(group, 100))
         if said.kind == "abandoned":
             self._failures += 1
-        hopeless = said.hopeless or self._failures >= self._patience.attempts
+        hopeless = (said.hopeless and not short) or self._failures >= self._patience.attempts
         if hopeless and (missing := self._missing(group)):
             # Else the group asks AWS again for ever, and starts when nobody waits any more.
             self._capacity.want(len(group.active))
