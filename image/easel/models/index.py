@@ -133,6 +133,13 @@ def read_info(model: Path) -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
+def identity_of(path: Path, name: str) -> Identity:
+    """What the checkpoint at `path` is, a file or a folder; `name` is for messages. Raises a FileError."""
+    if is_diffusers_folder(path):
+        return identify_folder(path)
+    return identify(read_header(path), name=name, sidecar=read_sidecar(path))
+
+
 def preview_of(model: Path) -> Path | None:
     """The picture beside a model, as A1111 looks for it."""
     return next((path for end in _PICTURES if (path := beside(model, end)).is_file()), None)

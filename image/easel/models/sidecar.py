@@ -47,7 +47,7 @@ def read_sidecar(checkpoint: Path) -> Sidecar:
         found = _parse(path, limit)
         own = found.get("easel") if isinstance(found, dict) else None
         named = str(own.get("architecture") or "") if isinstance(own, dict) else ""
-        said = facts_of_table(found, f"the file beside it, {path.name[:80]},")
+        said = facts_of_table(found, f"{path.name[:80]} beside it")
         if named or said:
             architecture = architecture or named
             facts += said

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from easel.models import FileError
+
 if TYPE_CHECKING:
     from easel.studio.engine.job import Job
 
@@ -58,3 +60,7 @@ class QueueFull(EngineError):
 
 class Stopped(EngineError):
     """The engine is shutting down and takes no more work."""
+
+
+class OtherArchitecture(FileError):
+    """The file was made for another family of models than the checkpoint belongs to."""
