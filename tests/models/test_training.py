@@ -162,3 +162,5 @@ def test_what_was_understood_is_seen(tmp_path: Path) -> None:
     plain, spoken = store.index(Kind.CHECKPOINT)
     assert (plain.architecture, plain.training) == ("sd1", "")
     assert spoken.training == "sd1, v_prediction, zero-terminal SNR (told by v.yaml beside it)"
+    (folder / "plain.yaml").write_text("model: {params: {parameterization: v}}")
+    assert "v_prediction" in store.index(Kind.CHECKPOINT)[0].training

@@ -14,7 +14,7 @@ from easel.models.errors import FileError
 from easel.models.header import Header, read_header
 from easel.models.model_file import ModelFile, beside
 from easel.models.records import Records, State
-from easel.models.sidecar import read_sidecar
+from easel.models.sidecar import read_sidecar, state_beside
 from easel.models.tree import state_of_model
 
 INFO = ".civitai.info"
@@ -85,7 +85,7 @@ class Index:
     def __init__(self, records: Records) -> None:
         self._records = records
         self._lock = threading.Lock()
-        self._facts: dict[Path, tuple[State, _Facts]] = {}
+        self._facts: dict[Path, tuple[object, _Facts]] = {}
 
     def entry(self, file: ModelFile) -> Entry:
         """What is known of `file`."""
@@ -111,13 +111,14 @@ class Index:
         )
 
     def _facts_of(self, file: ModelFile, state: State) -> _Facts:
+        now = (state, state_beside(file.path))
         with self._lock:
             known = self._facts.get(file.path)
-        if known is not None and known[0] == state:
+        if known is not None and known[0] == now:
             return known[1]
         facts = _read_facts(file)
         with self._lock:
-            self._facts[file.path] = (state, facts)
+            self._facts[file.path] = (now, facts)
         return facts
 
 

@@ -55,6 +55,19 @@ def read_sidecar(checkpoint: Path) -> Sidecar:
     return Sidecar(architecture, tuple(facts), tuple(files))
 
 
+def state_beside(checkpoint: Path) -> tuple[tuple[int, int], ...]:
+    """What tells the files beside a checkpoint from later ones: size and time of change of each."""
+    found = []
+    for ending in _LIMITS:
+        try:
+            status = beside(checkpoint, ending).stat()
+        except OSError:
+            found.append((0, 0))
+        else:
+            found.append((status.st_size, status.st_mtime_ns))
+    return tuple(found)
+
+
 def _parse(path: Path, limit: int) -> object:
     try:
         size = path.stat().st_size
