@@ -16,7 +16,7 @@ from easel.models.errors import (
     gigabytes,
 )
 from easel.models.header import Header, TensorInfo, read_header
-from easel.models.index import INFO, Entry, preview_of, read_info
+from easel.models.index import INFO, Entry, identity_of, preview_of, read_info
 from easel.models.kind import Kind, is_vae, small_kind
 from easel.models.model_file import ModelFile, beside
 from easel.models.quota import OverQuota, Quota, quota_of
@@ -97,6 +97,7 @@ __all__ = [
     "gigabytes",
     "identify",
     "identify_folder",
+    "identity_of",
     "is_diffusers_folder",
     "is_vae",
     "pieces_of",

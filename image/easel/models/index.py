@@ -14,7 +14,7 @@ from easel.models.errors import FileError
 from easel.models.header import Header, read_header
 from easel.models.model_file import ModelFile, beside
 from easel.models.records import Records, State
-from easel.models.sidecar import read_sidecar
+from easel.models.sidecar import read_sidecar, state_beside
 from easel.models.tree import state_of_model
 
 INFO = ".civitai.info"
@@ -85,7 +85,7 @@ class Index:
     def __init__(self, records: Records) -> None:
         self._records = records
         self._lock = threading.Lock()
-        self._facts: dict[Path, tuple[State, _Facts]] = {}
+        self._facts: dict[Path, tuple[object, _Facts]] = {}
 
     def entry(self, file: ModelFile) -> Entry:
         """What is known of `file`."""
@@ -111,13 +111,14 @@ class Index:
         )
 
     def _facts_of(self, file: ModelFile, state: State) -> _Facts:
+        now = (state, state_beside(file.path))
         with self._lock:
             known = self._facts.get(file.path)
-        if known is not None and known[0] == state:
+        if known is not None and known[0] == now:
             return known[1]
         facts = _read_facts(file)
         with self._lock:
-            self._facts[file.path] = (state, facts)
+            self._facts[file.path] = (now, facts)
         return facts
 
 
@@ -131,6 +132,13 @@ def read_info(model: Path) -> dict[str, object]:
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def identity_of(path: Path, name: str) -> Identity:
+    """What the checkpoint at `path` is, a file or a folder; `name` is for messages. Raises a FileError."""
+    if is_diffusers_folder(path):
+        return identify_folder(path)
+    return identify(read_header(path), name=name, sidecar=read_sidecar(path))
 
 
 def preview_of(model: Path) -> Path | None:

@@ -47,12 +47,25 @@ def read_sidecar(checkpoint: Path) -> Sidecar:
         found = _parse(path, limit)
         own = found.get("easel") if isinstance(found, dict) else None
         named = str(own.get("architecture") or "") if isinstance(own, dict) else ""
-        said = facts_of_table(found, f"the file beside it, {path.name[:80]},")
+        said = facts_of_table(found, f"{path.name[:80]} beside it")
         if named or said:
             architecture = architecture or named
             facts += said
             files.append(path.name)
     return Sidecar(architecture, tuple(facts), tuple(files))
+
+
+def state_beside(checkpoint: Path) -> tuple[tuple[int, int], ...]:
+    """What tells the files beside a checkpoint from later ones: size and time of change of each."""
+    found = []
+    for ending in _LIMITS:
+        try:
+            status = beside(checkpoint, ending).stat()
+        except OSError:
+            found.append((0, 0))
+        else:
+            found.append((status.st_size, status.st_mtime_ns))
+    return tuple(found)
 
 
 def _parse(path: Path, limit: int) -> object:

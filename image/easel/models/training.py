@@ -44,7 +44,7 @@ _DEEPEST, _MOST, _LONGEST = 8, 10_000, 200
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One statement, and where it stands ("the file beside it, m.yaml").
+    """One statement, and where it stands ("m.yaml beside it").
 
     `prediction` is "epsilon", "v_prediction", "sample", "flow" or "edm", or the file's own word where that is
     none of ours. One of both fields says something.

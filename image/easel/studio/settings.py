@@ -22,6 +22,11 @@ def clip_skip(settings: Mapping[str, Any]) -> int:
         raise InvalidRequest("CLIP_stop_at_last_layers", value, "1 to 12") from e
 
 
+def clip_l_skip(settings: Mapping[str, Any]) -> bool:
+    """`sdxl_clip_l_skip`: whether clip skip counts for OpenAI's encoder of SDXL."""
+    return str(settings.get("sdxl_clip_l_skip", "")).strip().lower() in {"true", "1"}
+
+
 def name_in(settings: Mapping[str, Any], key: str) -> str | None:
     """The name under `key`; None for none and for A1111's "Automatic" and "None". Raises InvalidRequest."""
     value = settings.get(key)

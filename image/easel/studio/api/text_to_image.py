@@ -12,7 +12,7 @@ from easel.studio.api.errors import Unsupported
 from easel.studio.api.fields import Liberal, Text, WholeNumber
 from easel.studio.engine import TextToImage
 from easel.studio.infotext import Infotext, parse
-from easel.studio.settings import clip_skip, is_name, name_in, vae_in
+from easel.studio.settings import clip_l_skip, clip_skip, is_name, name_in, vae_in
 
 
 class TextToImageRequest(Liberal):
@@ -124,6 +124,7 @@ class TextToImageRequest(Liberal):
             batch_count=self.n_iter,
             eta=self.eta,
             clip_skip=clip_skip(settings),
+            sdxl_clip_l_skip=clip_l_skip(settings),
             checkpoint=name_in(settings, "sd_model_checkpoint"),
             vae=vae_in(settings),
             extra_networks=not self.disable_extra_networks,

@@ -26,6 +26,7 @@ from easel.studio.engine.inbox import Status
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, Progress
 from easel.studio.engine.request import TextToImage
 from easel.studio.engine.samplers import SAMPLERS, SCHEDULE_TYPES, Sampler, ScheduleType, resolve
+from easel.studio.engine.terms import names_for, vectors_of
 
 __all__ = [
     "FINAL",
@@ -51,6 +52,8 @@ __all__ = [
     "UnknownSampler",
     "alias_of",
     "find_lora",
+    "names_for",
     "pickles",
     "resolve",
+    "vectors_of",
 ]

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from easel.models import FileError
+
 if TYPE_CHECKING:
     from easel.studio.engine.job import Job
 
@@ -61,3 +63,7 @@ SHUT_DOWN = "the studio shut down before this was drawn; send the request again 
 
 class Stopped(EngineError):
     """The engine is shutting down and takes no more work; trying again soon helps."""
+
+
+class OtherArchitecture(FileError):
+    """The file was made for another family of models than the checkpoint belongs to."""

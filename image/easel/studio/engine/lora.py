@@ -15,6 +15,7 @@ from torch import nn
 
 from easel.models import FileError, Header, Incomplete, Kind, ModelFile, WrongKind, read_header, small_kind
 from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.lora_names import UNET, Place, beside_pairs, is_pair, places
 from easel.studio.engine.memory import check_room
 from easel.studio.engine.weights import Weights
@@ -33,10 +34,6 @@ _KINDS = {
     ".lokr_": "LoKr (LyCORIS)", ".oft_": "OFT", ".lora_mid.": "LoCon with a third matrix (LyCORIS, CP)",
     ".diff": "full difference (LyCORIS)",
 }  # fmt: skip
-
-
-class OtherArchitecture(FileError):
-    """The file was made for another family of models than the checkpoint belongs to."""
 
 
 @dataclass(frozen=True)

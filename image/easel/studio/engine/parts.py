@@ -34,7 +34,7 @@ from easel.studio.engine.conversion import (
 )
 from easel.studio.engine.scales import apply, check_rest, choose
 from easel.studio.engine.skeleton import Skeleton, fill
-from easel.studio.engine.weights import Weights
+from easel.studio.engine.weights import DTYPES, Weights
 from easel.studio.families import Family
 
 _CPU = torch.device("cpu")
@@ -82,6 +82,12 @@ class Part:
         used = {name for one in wanted for name in getattr(found[one], "names", ())}
         self.left_out = [name for name in choice.weights if name not in used]
         check_rest(self.name, self.words, used, self.left_out)
+        for name in used:
+            if there[name].dtype not in DTYPES:
+                raise Incomplete(
+                    self.name,
+                    f"{name} is stored as {there[name].dtype}, which holds no weights for this studio",
+                )
         for name, shape in wanted.items():
             have = tuple(found[name].shape)
             if have != shape:

@@ -63,22 +63,19 @@ def choose(file: str, words: str, tensors: Mapping[str, TensorInfo]) -> Choice:
 
 def check_rest(file: str, words: str, used: Collection[str], rest: Collection[str]) -> None:
     """Raise Incomplete for a tensor of `rest` that stands beside one that is used."""
-    modules = {name.rpartition(".")[0] for name in used if name.endswith(("weight", "bias"))}
+    modules = {name.rpartition(".")[0] for name in used if name.endswith(("weight", "bias"))} - {""}
     for name in rest:
-        above, _, last = name.rpartition(".")
-        # X.weight_foo and X.foo beside X.weight, X.weight.foo below it, text_projection_foo beside that
-        starts = (f"{above}.{last[:end]}" for end in range(1, len(last)) if last[end] == "_")
-        if above in modules or any(one in used for one in (*_above(name), *starts)):
+        parts = name.split(".")
+        above = [".".join(parts[:count]) for count in range(1, len(parts))]
+        # X.foo and X.foo.bar beside X.weight, X.weight.foo below it, text_projection_foo beside that
+        last = parts[-1]
+        starts = [".".join((*parts[:-1], last[:end])) for end in range(1, len(last)) if last[end] == "_"]
+        if not modules.isdisjoint(above) or any(one in used for one in (*above, *starts)):
             raise Incomplete(
                 file,
                 f"{name[:120]} of its {words} stands beside a weight and is not understood: without it the "
                 "weight is another one; take a file in fp16, bf16 or fp8 without it",
             )
-
-
-def _above(name: str) -> list[str]:
-    parts = name.split(".")
-    return [".".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def apply(

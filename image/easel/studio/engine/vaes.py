@@ -10,8 +10,8 @@ import torch
 
 from easel.models import FileError, Incomplete, ModelFile, read_header
 from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.loading import load_vae
-from easel.studio.engine.lora import OtherArchitecture
 
 log = structlog.get_logger(__name__)
 

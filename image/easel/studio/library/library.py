@@ -43,6 +43,7 @@ class Downloaded(BaseModel):
     size: int = Field(description="bytes")
     sha256: str = ""
     base_model: str = ""
+    training: str = Field("", description="what a checkpoint predicts, where a file says so, and which")
     trained_words: list[str] = []
     model: str = Field("", description="Civitai's name of the model")
     version: str = ""
@@ -168,6 +169,7 @@ class Library:
             size=file.size,
             sha256=entry.sha256,
             base_model=line(entry.base_model, 60),
+            training=line(entry.training, 300),
             trained_words=[text for each in entry.trained_words[:60] if (text := line(each))],
             model=line(said.get("name")) if isinstance(said, dict) else "",
             version=line(info.get("name")),

@@ -17,7 +17,7 @@ from easel.studio.engine import Drawn, EngineError, InvalidRequest, Job
 from easel.studio.outputs import NotSaved
 from easel.studio.owner import owner_of
 from easel.studio.png import SMALL, encode
-from easel.studio.settings import clip_skip
+from easel.studio.settings import clip_l_skip, clip_skip
 from easel.studio.studio import Studio
 from easel.studio.ui import gallery, stage
 from easel.studio.ui.form import Form, label
@@ -82,7 +82,7 @@ class Drawing:
     async def _submit(self, owner: str, form: Form, checkpoint: str | None, vae: str | None) -> Job:
         options = self._studio.defaults.read(owner)
         try:
-            asked = form.request(checkpoint, clip_skip(options), vae)
+            asked = form.request(checkpoint, clip_skip(options), vae, clip_l_skip(options))
             job = await asyncio.to_thread(self._studio.engine.submit, owner, asked)
         except InvalidRequest as e:
             raise _error(

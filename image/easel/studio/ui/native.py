@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from easel.models import Architecture, ModelError, ModelFile, detect, read_header
+from easel.models import Architecture, ModelError, ModelFile, identity_of
 from easel.studio.families import family
 
 # The starter was trained on captions like these and on nothing else.
@@ -34,6 +34,6 @@ def examples(file: ModelFile | None) -> tuple[str, ...]:
 @lru_cache(maxsize=256)
 def _architecture(path: Path, changed: float, name: str) -> Architecture | None:
     try:
-        return detect(read_header(path), name=name)
+        return identity_of(path, name).architecture
     except (ModelError, OSError):
         return None
