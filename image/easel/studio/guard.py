@@ -10,6 +10,8 @@ import hmac
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from easel.studio.headers import Headers
+
 # The gateway makes the key at each of its starts, puts it here, and has Caddy send it.
 VARIABLE = "EASEL_REPLICA_KEY"
 _HEADER = b"x-easel-key"
@@ -32,4 +34,4 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008, "reason": _REFUSED})
         else:
             body = {"error": "Forbidden", "detail": _REFUSED, "body": "", "errors": _REFUSED}
-            await JSONResponse(body, 403)(scope, receive, send)
+            await Headers(JSONResponse(body, 403))(scope, receive, send)
