@@ -57,6 +57,7 @@ def endpoint_config(name: str, endpoint: Endpoint, port: int, quota: int | None 
     """What `config/<endpoint>.json` holds. Times are seconds; `quota` is the team's, in bytes."""
     # The studio reads it there, wherever it runs.
     told = {} if quota is None else {"EASEL_QUOTA": str(quota)}
+    told |= {"EASEL_CHECKPOINT": endpoint.checkpoint} if endpoint.checkpoint else {}
     return {
         "name": name,
         "shape": endpoint.shape,

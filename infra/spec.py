@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from infra.names import (
     AbsolutePath,
     AcmeDirectory,
+    Checkpoint,
     Domain,
     Email,
     Health,
@@ -272,6 +273,11 @@ class Endpoint(Section):
         default=[],
         max_length=200,
         description="Models to fetch: hf://, civitai://, s3://, https:// or file:.",
+    )
+    checkpoint: Checkpoint | None = Field(
+        default=None,
+        description="The checkpoint of requests that name none, as a.safetensors; without it the one that "
+        "served last, else the starter.",
     )
     capacity: Literal["on-demand", "spot", "spot-first"] = Field(
         default="on-demand", description="How instances are bought; spot is cheaper and may be taken away."

@@ -8,6 +8,7 @@ import pytest
 
 from infra.render import (
     Provisioned,
+    endpoint_config,
     endpoint_on_instances,
     ports_of,
     render,
@@ -53,6 +54,21 @@ def test_the_files_hold_what_the_contract_says(tmp_path: Path) -> None:
         "models": [],
         "env": {},
     }
+
+
+def test_the_default_checkpoint_is_told_to_the_studio(tmp_path: Path) -> None:
+    """By the environment, which reaches it on one machine and in a container alike; none is nothing."""
+    spec = stack(
+        tmp_path,
+        {
+            "a": {"shape": "cpu.small", "checkpoint": "sub/dream_8.safetensors", "env": {"X": "1"}},
+            "b": {"shape": "cpu.small"},
+        },
+        LOCAL,
+    )
+    a = endpoint_config("a", spec.endpoints["a"], 7860, 5)
+    assert a["env"] == {"X": "1", "EASEL_QUOTA": "5", "EASEL_CHECKPOINT": "sub/dream_8.safetensors"}
+    assert endpoint_config("b", spec.endpoints["b"], 7861)["env"] == {}
 
 
 def test_ports_go_up_in_the_order_of_the_file(tmp_path: Path) -> None:

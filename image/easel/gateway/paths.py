@@ -19,7 +19,7 @@ _POLLS = re.compile(
     r"/sdapi/v1/(progress|memory|interrupt|skip)/?"
     r"|/internal/.*"
     r"|(/gradio_api)?/(heartbeat/.*|queue/(status|data)|startup-events|reset|cancel)/?"
-    r"|/(favicon\.ico|robots\.txt|manifest\.json|assets/.*|static/.*|theme\.css)"
+    r"|/(favicon\.ico|robots\.txt|manifest\.json|assets/.*|static/.*|page/.*|theme\.css)"
     r"|/\.well-known/.*"
 )
 

@@ -47,7 +47,13 @@ def main() -> None:
     from easel.studio.engine import Engine
 
     logs.configure()
-    engine = Engine(Store(asked.home / "models"), default_checkpoint=asked.checkpoint)
+    store = Store(asked.home / "models")
+    engine = Engine(
+        store,
+        default_checkpoint=asked.checkpoint,
+        # With the store, which outlives a replica wherever it runs.
+        served=store.root / ".easel" / "served" / f"{asked.endpoint}.json",
+    )
     engine.start()
 
     from easel.studio import retention
@@ -175,7 +181,10 @@ def _arguments() -> argparse.Namespace:
         "--endpoint", default="studio", help="the endpoint's name; pictures go to outputs/NAME"
     )
     parser.add_argument(
-        "--checkpoint", help="what requests that name none are drawn with (default: the first)"
+        "--checkpoint",
+        default=os.environ.get("EASEL_CHECKPOINT", "").strip() or None,
+        help="what requests that name none are drawn with "
+        "(default: EASEL_CHECKPOINT, else the one that served last, else the starter)",
     )
     parser.add_argument(
         "--retention", type=float, metavar="SECONDS", help="delete pictures older than this (default: never)"

@@ -23,6 +23,7 @@ from easel.assertion import (
     NotVouched,
     Verifier,
 )
+from easel.studio.headers import Headers
 
 log = structlog.get_logger(__name__)
 _ASSERTION = HEADER.lower().encode()
@@ -88,4 +89,4 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.close", "code": 1008, "reason": _REFUSED})
         return
     body = {"error": "Forbidden", "detail": _REFUSED, "body": "", "errors": _REFUSED}
-    await JSONResponse(body, 403)(scope, receive, send)
+    await Headers(JSONResponse(body, 403))(scope, receive, send)

@@ -76,6 +76,11 @@ class Studio:
             raise error
         return None
 
+    def note(self, owner: str) -> str:
+        """What `owner` should know of the checkpoint that is drawn with, who chose none; "" for nothing."""
+        chosen = self.defaults.read(owner).get("sd_model_checkpoint")
+        return "" if chosen else self.engine.default_note()
+
     def checkpoint(self, owner: str) -> ModelFile:
         """What `owner` draws with when a request names nothing.
 

@@ -16,6 +16,7 @@ from easel.studio.api.options import options
 from easel.studio.api.png_info import png_info
 from easel.studio.api.progress import progress
 from easel.studio.api.reference import page
+from easel.studio.headers import POLICY, policy
 from easel.studio.studio import Studio
 from easel.studio.version import VERSION
 
@@ -66,7 +67,8 @@ def _rest(app: FastAPI) -> APIRouter:
 
     @routes.get("/docs", include_in_schema=False)
     def docs() -> HTMLResponse:
-        return HTMLResponse(page(app.openapi()))
+        text = page(app.openapi())
+        return HTMLResponse(text, headers={POLICY: policy(text.encode())})
 
     async def missing(request: Request) -> None:
         if allowed := app.openapi()["paths"].get(request.scope["path"]):

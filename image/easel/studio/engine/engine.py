@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from easel.models import Kind, ModelError, ModelFile, Store
+from easel.models import Kind, ModelFile, Store
+from easel.studio.engine.default import Default
 from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
 from easel.studio.engine.extra_networks import understand
 from easel.studio.engine.inbox import Inbox, Status
@@ -17,22 +18,22 @@ from easel.studio.engine.job import Job
 from easel.studio.engine.request import TextToImage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
 
 log = structlog.get_logger(__name__)
 
 # Seconds that a step under way may take beyond the time to finish.
 _LAST_STEP = 0.5
-# Ships with Easel so that there is a first picture; it serves only where there is nothing better.
-STARTER = "easel-starter.safetensors"
 
 
 class Engine:
     """Draws what is submitted, many pictures of many owners at once.
 
     `device` and `dtype` default to the GPU in half precision where there is one, else the CPU in single
-    precision. `default_checkpoint` is what requests that name none get; without it, the store's first at the
-    time of the start.
+    precision. `default_checkpoint` is what requests that name none get; without it, what default.py says, by
+    the file `served` among others, which says what served last.
     """
 
     def __init__(
@@ -42,12 +43,12 @@ class Engine:
         device: str | None = None,
         dtype: torch.dtype | None = None,
         default_checkpoint: str | None = None,
+        served: Path | None = None,
     ) -> None:
         self.store = store
         self._device = device
         self._dtype = dtype
-        self._named_default = default_checkpoint
-        self._default: ModelFile | None = None
+        self._default = Default(store, default_checkpoint, served)
         self._inbox = Inbox()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
@@ -72,16 +73,18 @@ class Engine:
         Raises at once what can be known at once: InvalidRequest, UnknownSampler, NoCheckpoint, QueueFull,
         Stopped, and `easel.models.UnknownModel` for a checkpoint or VAE that is not there.
         """
-        resolved = request.resolved()
+        resolved, note = request.resolved(), ""
         if resolved.checkpoint:
             checkpoint = self.store.find_checkpoint(resolved.checkpoint)
         else:
-            checkpoint = self.default_checkpoint()
+            checkpoint, note = self._default.find()
         vae = self._vae(resolved.vae, checkpoint)
         asked = understand(
             resolved.prompt, resolved.negative_prompt, self.store, active=resolved.extra_networks
         )
         job = Job(owner=owner, request=resolved, checkpoint=checkpoint, vae=vae, asked=asked)
+        if note:
+            job.note(note)
         job.on_cancel(self._inbox.ring)
         job.future.set_running_or_notify_cancel()  # only `Job.cancel` ends a job
         self._inbox.put(job)
@@ -119,27 +122,21 @@ class Engine:
         """What the engine is doing now."""
         return self._inbox.status()
 
-    def default_checkpoint(self) -> ModelFile:
-        """What a request that names no checkpoint is drawn with. Raises NoCheckpoint where there is none.
+    def default_note(self) -> str:
+        """What is to be said about the default checkpoint; "" where it is as everybody would expect."""
+        try:
+            return self._default.find()[1]
+        except NoCheckpoint:
+            return ""
 
-        It stays the same while its file is there: a file that somebody adds must not change everyone's
-        pictures.
-        """
-        if self._named_default:
-            return self.store.find_checkpoint(self._named_default)
-        known = self.store.checkpoints()
-        if not known:
-            raise NoCheckpoint(
-                "there is no checkpoint; put a .safetensors file into models/Stable-diffusion and reload"
-            )
-        if self._default not in known:
-            self._default = min(known, key=lambda file: file.name == STARTER)
-        return self._default
+    def default_checkpoint(self) -> ModelFile:
+        """What a request that names no checkpoint is drawn with. Raises NoCheckpoint where there is none."""
+        return self._default.find()[0]
 
     def _run(self) -> None:
         try:
             first: ModelFile | None = self.default_checkpoint()
-        except (NoCheckpoint, ModelError) as error:
+        except NoCheckpoint as error:
             log.warning("no default checkpoint", reason=str(error))
             first = None
         began = time.perf_counter()
@@ -150,7 +147,7 @@ class Engine:
             # What importing has made stays for good. Looking through it took 0.7 s at every switch of
             # checkpoints, in which no other thread ran. Before the first checkpoint: that must not stay.
             gc.freeze()
-            worker = Worker(self._inbox, self._device, self._dtype)
+            worker = Worker(self._inbox, self._device, self._dtype, self._default.served)
         except Exception as error:
             self._inbox.say("failed", f"the engine did not start: {error}")
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import structlog
 import torch
@@ -24,8 +25,15 @@ QUEUE_NEWS_EVERY = 0.5
 class Worker:
     """Owns the loop and the books. Everything here runs on one thread."""
 
-    def __init__(self, inbox: Inbox, device: str | None, dtype: torch.dtype | None) -> None:
-        self._inbox = inbox
+    def __init__(
+        self,
+        inbox: Inbox,
+        device: str | None,
+        dtype: torch.dtype | None,
+        served: Callable[[ModelFile], None],
+    ) -> None:
+        """`served` is told of each checkpoint that serves from now on."""
+        self._inbox, self._served = inbox, served
         self._loop = Loop(device, dtype)
         self._waiting = Waiting()
         self._ledgers: dict[Job, Ledger] = {}
@@ -121,6 +129,7 @@ class Worker:
         self._switched = time.monotonic()
         log.info("checkpoint", name=file.name, seconds=round(time.perf_counter() - began, 3))
         self._say("ready", f"serving {file.name}")
+        self._served(file)
 
     def _begin(self) -> None:
         serving = self._loop.serving

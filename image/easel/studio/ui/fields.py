@@ -40,6 +40,7 @@ class Fields:
         now = self._studio.engine.status()
         if not problem and now.phase == "failed":
             problem = now.detail
+        problem = problem or self._studio.note(owner)
         return (
             *self._models(chosen, self._vae(owner)),
             side,
@@ -103,7 +104,7 @@ class Fields:
         side = native_side(chosen) if untouched else gr.skip()
         return side, side, _ask(chosen), gr.Row(visible=bool(examples(chosen)))
 
-    def select(self, paths: list[str], event: gr.SelectData, request: gr.Request) -> tuple[str, str]:
+    def select(self, paths: list[str], event: gr.SelectData) -> tuple[str, str]:
         """A picture was chosen: its path and its parameters."""
         index = event.index if isinstance(event.index, int) else 0
         path = paths[index] if 0 <= index < len(paths) else ""
@@ -126,9 +127,9 @@ class Fields:
         found = gallery.understood(prompt or "")
         return self._fill(found, "the prompt") if found or not shown else self.from_picture(shown)
 
-    def from_file(self, path: str | None) -> list[Any]:
-        """All fields as they were for a picture somebody has as a file."""
-        return self._fill(gallery.understood(gallery.text_of(path)) if path else None, "that file")
+    def from_text(self, text: str | None) -> list[Any]:
+        """All fields as they were for a picture somebody has as a file, by the text in it."""
+        return self._fill(gallery.understood(text or ""), "that file")
 
     def _fill(self, found: Infotext | None, where: str) -> list[Any]:
         if found is None:
