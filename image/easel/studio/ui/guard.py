@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from easel.studio.api.errors import body
+from easel.studio.api.wire import reply
 from easel.studio.outputs import Outputs
 from easel.studio.owner import owner_of
 
@@ -25,7 +26,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request; a file that is not the caller's is not found."""
         if scope["type"] == "http" and not self._open(scope):
-            await PlainTextResponse("Not Found", 404)(scope, receive, send)
+            await reply(body("HTTPException", "Not Found", "Not Found"), 404)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 

@@ -13,6 +13,7 @@ os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="easel-page-"))
 import gradio as gr
 from fastapi import FastAPI
 
+from easel.studio.api.errors import plain_handlers
 from easel.studio.studio import Studio
 from easel.studio.ui import models, upload
 from easel.studio.ui.guard import Guard
@@ -48,5 +49,6 @@ def mount(app: FastAPI, studio: Studio) -> None:
         mcp_server=False,
         theme=THEME,
         head=_head() + models.head() + upload.head(),
+        app_kwargs={"exception_handlers": plain_handlers()},
     )
     app.add_middleware(Guard, outputs=studio.outputs)
