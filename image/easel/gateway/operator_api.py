@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -212,6 +213,15 @@ def _shown(token: Token) -> dict[str, Any]:
     return fields
 
 
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number in JSON")
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_number(text)
+
+
 async def _json(request: Request) -> dict[str, Any]:
     body = b""
     async for chunk in request.stream():
@@ -219,8 +229,8 @@ async def _json(request: Request) -> dict[str, Any]:
         if len(body) > _BODY_LIMIT:
             raise TokenRefused(f"the body has more than {_BODY_LIMIT} bytes")
     try:
-        content = json.loads(body)
-    except ValueError as error:
+        content = json.loads(body, parse_constant=_no_number, parse_float=_number)
+    except (ValueError, RecursionError) as error:
         raise TokenRefused(f"the body is not JSON: {error}") from None
     if not isinstance(content, dict):
         raise TokenRefused("the body must be a JSON object")

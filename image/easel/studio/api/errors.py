@@ -93,10 +93,15 @@ class Unsupported(Exception):
         self.field = field
 
 
+def plain_handlers() -> dict[int | type[Exception], Any]:
+    """A1111's body for what frameworks raise by themselves, for every application on the port: one program
+    asks page and API, and knows one shape."""
+    return {HTTPException: _http, RequestValidationError: _validation}
+
+
 def handle_errors(app: FastAPI) -> None:
     """Give every error of the API its status and A1111's body."""
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _validation)
+    app.exception_handlers |= plain_handlers()
     for kind in (EngineError, ModelError, NotSaved, NotAPicture, Unsupported, TooMany, TooManyJobs, NoSuchJob,
                  NoPicture, NotYours):  # fmt: skip
         app.add_exception_handler(kind, _ours)

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import parse_qs
 
 from starlette.datastructures import MutableHeaders
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from easel.studio.api.errors import body as error_body
+from easel.studio.api.wire import reply
 from easel.studio.headers import POLICY, policy
 from easel.studio.owner import owner_of
 
@@ -63,7 +64,8 @@ class Guard:
             try:
                 scope, receive = await self._passed(scope, receive)
             except Closed as refusal:
-                await PlainTextResponse(refusal.words, refusal.status)(scope, receive, send)
+                said = error_body("HTTPException", refusal.words, refusal.words)
+                await reply(said, refusal.status)(scope, receive, send)
                 return
             if scope["path"] == "/" and scope["method"] == "GET":
                 send = _Page(send).send

@@ -13,6 +13,7 @@ import gradio as gr
 from fastapi import FastAPI
 from starlette.routing import Mount
 
+from easel.studio.api.errors import plain_handlers
 from easel.studio.studio import Studio
 from easel.studio.ui import own
 from easel.studio.ui.guard import Guard
@@ -37,6 +38,7 @@ def mount(app: FastAPI, studio: Studio) -> None:
         mcp_server=False,
         theme=THEME,
         head=own.head(),
+        app_kwargs={"exception_handlers": plain_handlers()},
     )
     mounted = app.router.routes[-1]
     assert isinstance(mounted, Mount)  # noqa: S101 - Gradio has just put itself there
