@@ -129,12 +129,13 @@ class Identity:
         return Caller(token.name, api=True)
 
     def _anonymous(self, endpoint: str, ask: Ask) -> Caller:
-        if ask.navigation or ask.from_browser:
+        if ask.navigation or (ask.from_browser and not ask.from_another_site):
             session = self._sessions.start(endpoint, None)
             return Caller(
                 session.user, api=False, anonymous=True, cookie=self._cookie(endpoint, ask, session)
             )
-        # An API client keeps no cookies: its network address tells it apart, hashed so that no name leaks it.
+        # An API client keeps no cookies, and neither does another site's page: its network address tells it
+        # apart, hashed so that no name leaks it.
         key = hmac.new(self._secret.encode(), f"{endpoint} {network(_address(ask))}".encode(), hashlib.sha256)
         return Caller(f"{ANONYMOUS}/{key.hexdigest()[:16]}", api=True, anonymous=True)
 

@@ -111,7 +111,7 @@ def test_no_other_sites_page_draws_without_asking(ada, kind, sign) -> None:
     ],
 )
 def test_taken_and_told(running, fields, told) -> None:
-    """What is not followed and no other picture is drawn for stands in `info`'s comments; the rest is silent."""
+    """What is not followed, and makes no other picture, stands in `info`'s comments; the rest is silent."""
     comments = info(running.draw(send_images=False, **{"steps": 1, **fields}))["comments"]
     assert (told in " ".join(comments)) if told else comments == []
 
@@ -300,7 +300,7 @@ def test_guidance_is_the_formula(running) -> None:
 
 
 def test_options_and_lists_name_alike(running: Running) -> None:
-    """`/options` and `/sd-models` have one title and hash for a checkpoint: by default, and after a switch."""
+    """`/options` and `/sd-models` have one title and hash for a checkpoint, after a switch too."""
     with running.ask("namer") as client:
         for chosen in (None, "second", "easel-starter"):
             if chosen:
