@@ -36,7 +36,7 @@ class Option:
     """One option: A1111's default, the rule, and why in a few words.
 
     `here` is what Easel does, and what GET answers for an option that is refused or told; A1111's default
-    unless said. `infotext` is A1111's key for it there.
+    unless said. `infotext` is A1111's key for it there, where `easel.studio.infotext` does not tell of it.
     """
 
     name: str
@@ -136,12 +136,12 @@ _TABLE: tuple[Option, ...] = (
     Option("sd_vae", "Automatic", _H, "a VAE's name, Automatic or None", infotext="VAE"),
     Option("CLIP_stop_at_last_layers", 1, _H, "1 to 12", infotext="Clip skip"),
     Option("eta_ddim", 0.0, _H, "0 to 1, for DDIM", infotext="Eta DDIM"),
-    Option("enable_prompt_comments", True, _H, "# and what follows it in a line is no prompt"),
+    Option("enable_prompt_comments", True, _H, "`#` and what follows it in a line is no prompt"),
     Option("samples_save", True, _H, "false keeps nothing, even with save_images"),
     Option("enable_pnginfo", True, _H, "false leaves the infotext out of the files; `info` has it still"),
     Option("extra_options_txt2img", [], _H, "what the arguments of the script Extra options set"),
     Option("sd_checkpoint_hash", "", _T, "it follows from sd_model_checkpoint"),
-    Option("face_restoration", False, _T, "there is no face restorer", infotext="Face restoration"),
+    Option("face_restoration", False, _T, "there is no face restorer"),
     Option("samples_format", "png", _R, "pictures are PNG"),
     Option("save_txt", False, _R, "the infotext is in the picture, not beside it"),
     Option("export_for_4chan", True, _R, "pictures are kept once, as PNG", here=False),
@@ -151,10 +151,10 @@ _TABLE: tuple[Option, ...] = (
     Option("postprocessing_enable_in_main_ui", [], _R, "there is no postprocessing"),
     Option("auto_backcompat", True, _R, _OLD, here=False),
     Option("randn_source", "GPU", _R, _ONE_NOISE, here="CPU", infotext="RNG"),
-    Option("tiling", False, _R, "pictures that tile are not drawn yet", infotext="Tiling"),
+    Option("tiling", False, _R, "pictures that tile are not drawn yet"),
     Option("sd_unet", "Automatic", _R, "the checkpoint's own UNet draws"),
     Option("sd_hypernetwork", "None", _R, "there are no hypernetworks"),
-    Option("sd_lora", "None", _R, "write <lora:name:weight> into the prompt"),
+    Option("sd_lora", "None", _R, "write `<lora:name:weight>` into the prompt"),
     Option("lora_functional", False, _R, _OLD),
     Option("enable_quantization", False, _R, "timesteps are not rounded"),
     Option("emphasis", "Original", _R, "weights keep the text's mean", infotext="Emphasis"),
@@ -178,7 +178,7 @@ _TABLE: tuple[Option, ...] = (
     Option("use_old_emphasis_implementation", False, _R, _OLD),
     Option("use_old_karras_scheduler_sigmas", False, _R, _OLD),
     Option("no_dpmpp_sde_batch_determinism", False, _R, "a picture is the same alone and in a batch"),
-    Option("use_old_scheduling", False, _R, _OLD, infotext="Old prompt editing timelines"),
+    Option("use_old_scheduling", False, _R, _OLD),
     Option("use_downcasted_alpha_bar", False, _R, _OLD, infotext="Downcast alphas_cumprod"),
     Option("eta_ancestral", 1.0, _R, "ancestral samplers add all of their noise", infotext="Eta"),
     Option("s_churn", 0.0, _R, _NO_CHURN, infotext="Sigma churn"),
