@@ -177,7 +177,9 @@ def _plaintext(authorization: str) -> str | None:
             user_and_password = base64.b64decode(value.strip(), validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             return None
-        return user_and_password.partition(":")[2] or None
+        user, _, password = user_and_password.partition(":")
+        # `https://TOKEN@host`: some programs have room for a name alone.
+        return user if user.startswith(PREFIX) and not password.startswith(PREFIX) else password or None
     return None
 
 
