@@ -92,6 +92,24 @@ def _directory(value: str) -> str:
     return value
 
 
+def _origin(value: str) -> str:
+    # Browsers send exactly this as `Origin`, and it is compared as it is; it becomes a word of Caddy's too.
+    part = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+    if "*" in value:
+        raise ValueError("is a pattern: name each origin, such as https://app.example.com")
+    if not re.fullmatch(
+        rf"https://{part}(\.{part})*(:[0-9]{{1,5}})?|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{{1,5}})?",
+        value,
+    ):
+        raise ValueError(
+            "is not the origin of a web page: https:// and a host in lowercase, without a path or a slash at "
+            "its end, such as https://app.example.com; http:// only on this machine (http://localhost:3000)"
+        )
+    if re.search(r"^https:.*:443$|^http:.*:80$", value):
+        raise ValueError("names a port that browsers leave out: write it without")
+    return value
+
+
 def _pem(value: str) -> str:
     body = r"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----"
     if not re.fullmatch(rf"({body}\s*)+", value.lstrip()):
@@ -106,6 +124,7 @@ ModelAddress = Annotated[str, StringConstraints(max_length=2000), AfterValidator
 Checkpoint = Annotated[str, StringConstraints(max_length=250), AfterValidator(_checkpoint)]
 AbsolutePath = Annotated[str, StringConstraints(max_length=500), AfterValidator(_path)]
 Health = Annotated[str, StringConstraints(max_length=500), AfterValidator(_health)]
+Origin = Annotated[str, StringConstraints(max_length=300), AfterValidator(_origin)]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=320)]
 SecretArn = Annotated[

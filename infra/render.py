@@ -66,6 +66,7 @@ def endpoint_config(name: str, endpoint: Endpoint, port: int, quota: int | None 
         "warm": endpoint.warm,
         "idle": endpoint.idle,
         "public": endpoint.public,
+        "cors": list(endpoint.cors),
         "concurrency": endpoint.concurrency,
         "timeouts": {"wake": endpoint.timeouts.wake, "request": endpoint.timeouts.request},
         "models": list(endpoint.models),

@@ -18,6 +18,7 @@ from infra.names import (
     Health,
     MachineImage,
     ModelAddress,
+    Origin,
     Pem,
     SecretArn,
     VariableName,
@@ -269,6 +270,12 @@ class Endpoint(Section):
         default=15 * 60, description="With nothing drawn and nothing waiting for this long, it sleeps."
     )
     public: bool = Field(default=False, description="Let anyone draw without a token.")
+    cors: list[Origin] = Field(
+        default=[],
+        max_length=50,
+        description="Web pages of other origins that may call the API, each as https://app.example.com; they "
+        "need a token as everyone does.",
+    )
     models: list[ModelAddress] = Field(
         default=[],
         max_length=200,

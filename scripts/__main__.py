@@ -19,7 +19,7 @@ COMMANDS = {
     "clone": ("scripts.clone", "Copy an endpoint, in one team's stack file or into another's."),
     "cost": ("scripts.cost", "Say what teams and endpoints cost, before they do."),
     "doctor": ("scripts.doctor", "Check whether this machine has what easel needs."),
-    "schema": ("scripts.schema", "Write the schema and the reference of stack files."),
+    "schema": ("scripts.schema", "Write the schema and the references that come from tables."),
     "version": ("scripts.version", "Print the version."),
 }
 """Name, module and one line of help, so that `easel --help` imports none of them."""

@@ -197,11 +197,21 @@ FETCHES = {
 }
 
 
+# A web application of somebody's, elsewhere.
+APP = "https://app.example.com"
+
+
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A gateway for tests that leave it as it was: two private endpoints and a public one, all awake."""
+    """A gateway for tests that leave it as it was: two private endpoints and a public one, all awake.
+
+    The pages of `APP` may call `other` and `gallery`.
+    """
     house = House(
-        tmp_path_factory.mktemp("house"), studio={"max_body": 4_000_000}, other={}, gallery={"public": True}
+        tmp_path_factory.mktemp("house"),
+        studio={"max_body": 4_000_000},
+        other={"cors": [APP, "http://localhost:3000"]},
+        gallery={"public": True, "cors": [APP]},
     )
     house.start()
     yield house

@@ -49,6 +49,7 @@ def test_the_files_hold_what_the_contract_says(tmp_path: Path) -> None:
         "warm": 0,
         "idle": 900,
         "public": False,
+        "cors": [],
         "concurrency": 8,
         "timeouts": {"wake": 900, "request": 3600},
         "models": [],

@@ -29,7 +29,7 @@ class Site:
 
     With `host`, only requests for that host are taken; with `tls` too, Caddy gets its certificate by ACME.
     `bind` is the local address to listen on, all if None. `max_body` is in bytes, `timeout` in seconds until
-    an answer's first byte.
+    an answer's first byte. `cors` are the origins whose pages may call.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Site:
     tls: bool = False
     max_body: int = 100 * 1024 * 1024
     timeout: float = 3600
+    cors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,10 @@ def _site(plan: Plan, site: Site) -> str:
 	{f"bind {site.bind}" if site.bind else ""}
 	log
 	{hsts}
+	{_others(site)}
+	{_readable(site)}
 	route {{
+		{_preflight(site)}
 		# What only the door may say, in any spelling. Deleted first: the copy below adds to what is there.
 		request_header -*Easel*
 		request_header -X-Forwarded-*
@@ -221,6 +225,7 @@ def _site(plan: Plan, site: Site) -> str:
 	}}
 	handle_errors {{
 		{hsts}
+		{_readable(site)}
 		header Cache-Control no-store
 		{"" if console else _another_try(plan, site)}
 		{_errors(site)}
@@ -309,8 +314,66 @@ def _another_try(plan: Plan, site: Site) -> str:
     return "\n\t\t".join(lines)
 
 
+def _from_others(site: Site) -> list[str]:
+    """Matches a request of a page that may call. Values of one header are alternatives."""
+    return [f"	header Origin {_quote(origin)}" for origin in site.cors]
+
+
+def _others(site: Site) -> str:
+    return "\n\t".join(["@others {", *_from_others(site), "}"]) if site.cors else ""
+
+
+def _readable(site: Site) -> str:
+    """Answers, errors too, that a page of another origin may read. No credentials are named, so that no
+    cookie counts there: whoever calls shows a token."""
+    if not site.cors:
+        return ""
+    lines = [
+        # Deferred: what stands behind the door has no say in it.
+        "header @others {",
+        "	Access-Control-Allow-Origin {http.request.header.Origin}",
+        f'	Access-Control-Expose-Headers "{_EXPOSED}"',
+        "	-Access-Control-Allow-Credentials",
+        "	defer",
+        "}",
+        "header {",
+        "	+Vary Origin",
+        "	defer",
+        "}",
+    ]
+    return "\n\t".join(lines)
+
+
+def _preflight(site: Site) -> str:
+    """The browser's question before a page's request, answered here: it wakes nobody and needs no token."""
+    if not site.cors:
+        return ""
+    lines = [
+        "@preflight {",
+        "	method OPTIONS",
+        "	header Access-Control-Request-Method *",
+        *_from_others(site),
+        "}",
+        "handle @preflight {",
+        '	header Access-Control-Allow-Methods "GET, HEAD, POST, PUT, PATCH, DELETE"',
+        f'	header Access-Control-Allow-Headers "{_ASKED}"',
+        "	header Access-Control-Max-Age 600",
+        "	respond 204",
+        "}",
+    ]
+    return "\n\t\t".join(lines)
+
+
 def _indented(text: str, tabs: int) -> str:
     return text.replace("\n", "\n" + "\t" * tabs)
+
+
+# What pages may send and read: the token, JSON, and what an upload by tus needs.
+_ASKED = "Authorization, Content-Type, Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata"
+_EXPOSED = (
+    "Location, Retry-After, X-Process-Time, X-Easel-Notes, Tus-Resumable, Upload-Length, Upload-Offset, "
+    "Upload-Expires"
+)
 
 
 def _own(plan: Plan, site: Site, path: str) -> str:

@@ -130,12 +130,13 @@ class Identity:
         return Caller(token.name, api=True)
 
     def _anonymous(self, endpoint: str, ask: Ask) -> Caller:
-        if ask.navigation or ask.from_browser:
+        if ask.navigation or (ask.from_browser and not ask.from_another_site):
             session = self._sessions.start(endpoint, None)
             return Caller(
                 session.user, api=False, anonymous=True, cookie=self._cookie(endpoint, ask, session)
             )
-        # An API client keeps no cookies: its network address tells it apart, hashed so that no name leaks it.
+        # An API client keeps no cookies, and neither does another site's page: its network address tells it
+        # apart, hashed so that no name leaks it.
         address = f"{endpoint} {network(_address(ask))}"
         key = hmac.new(self._keyring.newest.encode(), address.encode(), hashlib.sha256)
         return Caller(f"{ANONYMOUS}/{key.hexdigest()[:16]}", api=True, anonymous=True)
@@ -178,7 +179,9 @@ def _plaintext(authorization: str) -> str | None:
             user_and_password = base64.b64decode(value.strip(), validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             return None
-        return user_and_password.partition(":")[2] or None
+        user, _, password = user_and_password.partition(":")
+        # `https://TOKEN@host`: some programs have room for a name alone.
+        return user if user.startswith(PREFIX) and not password.startswith(PREFIX) else password or None
     return None
 
 

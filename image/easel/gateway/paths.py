@@ -54,6 +54,11 @@ class Ask:
         return any(name in self.headers for name in ("sec-fetch-mode", "sec-fetch-site", "sec-fetch-dest"))
 
     @property
+    def from_another_site(self) -> bool:
+        """Whether a browser says that a page of another origin asks."""
+        return self.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+
+    @property
     def navigation(self) -> bool:
         """Whether a person waits for a page. Browsers do not say so over plain HTTP except to their own
         machine, so

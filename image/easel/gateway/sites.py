@@ -41,6 +41,7 @@ def plan(
             tls=one.host is not None,
             max_body=one.max_body,
             timeout=one.timeouts.request,
+            cors=tuple(one.cors),
         )
         for one in config.endpoints.values()
     ]

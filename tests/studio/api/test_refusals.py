@@ -51,7 +51,7 @@ def shaped(answer: httpx.Response) -> dict:
         ({"height": 1_000_000}, "height"),
         ({"height": 10**400}, "height"),
         ({"width": "512px"}, "width"),
-        ({"cfg_scale": -1}, "cfg_scale"),
+        ({"cfg_scale": -101}, "cfg_scale"),
         ({"cfg_scale": "NaN"}, "cfg_scale"),
         ({"cfg_scale": {}}, "cfg_scale"),
         ({"seed": -2}, "seed"),
@@ -73,12 +73,15 @@ def shaped(answer: httpx.Response) -> dict:
         ({"override_settings": {"sd_model_checkpoint": ["a"]}}, "sd_model_checkpoint"),
         ({"override_settings": {"tiling": True}}, "override_settings.tiling"),
         ({"enable_hr": True}, "enable_hr"),
-        ({"styles": ["anime"]}, "styles"),
-        ({"restore_faces": True}, "restore_faces"),
+        ({"override_settings": {"randn_source": "NV"}}, "override_settings.randn_source"),
+        ({"override_settings": {"eta_noise_seed_delta": "31337"}}, "override_settings.eta_noise_seed_delta"),
+        ({"override_settings": {"samples_save": "perhaps"}}, "samples_save"),
         ({"tiling": True}, "tiling"),
         ({"refiner_checkpoint": "sdxl_refiner"}, "refiner_checkpoint"),
         ({"script_name": "x/y/z plot"}, "script_name"),
-        ({"alwayson_scripts": {"ControlNet": {"args": [{"model": "canny"}]}}}, "alwayson_scripts.ControlNet"),
+        ({"alwayson_scripts": {"Refiner": {"args": [True, "sdxl_refiner", 0.8]}}}, "refiner_checkpoint"),
+        ({"alwayson_scripts": {"Seed": {"args": [5, True, -1, 0, 512, 512]}}}, "seed_resize_from_w"),
+        ({"alwayson_scripts": {"Sampler": {"args": {"steps": 5}}}}, "alwayson_scripts.Sampler"),
         ({"seed_resize_from_w": 512}, "seed_resize_from_w"),
         ({"s_churn": 5}, "s_churn"),
         ({"force_task_id": "x" * 1000}, "force_task_id"),
@@ -94,6 +97,16 @@ def test_a_field_that_cannot_be(running, fields, field) -> None:
     detail = shaped(answer)["detail"]
     assert detail[0]["msg"]
     assert detail[0]["loc"][:2] == ["body", field]
+
+
+@pytest.mark.parametrize("name", ["ControlNet", "Soft inpainting", "x" * 5000])
+def test_scripts_that_are_not_here(running, name) -> None:
+    """A script that is on and not here is refused in A1111's words, which clients look for."""
+    answer = running.draw(alwayson_scripts={name: {"args": [{"model": "canny"}]}})
+    assert answer.status_code == 422
+    body = shaped(answer)
+    assert body["detail"] == f"always on script {name[:60]} not found"
+    assert "Sampler" in body["errors"]
 
 
 @pytest.mark.parametrize(
@@ -152,8 +165,13 @@ def test_broken_json(running, route, body) -> None:
 
 
 def test_not_json(running, ada) -> None:
-    """A form or a text is a 422, not a crash."""
-    for kwargs in ({"data": {"prompt": "x"}}, {"content": "x", "headers": {"content-type": "text/plain"}}):
+    """A real form or a text is a 422, not a crash."""
+    for kwargs in (
+        {"data": {"prompt": "x"}},
+        {"content": "x", "headers": {"content-type": "text/plain"}},
+        {"content": b"", "headers": {}},
+        {"files": {"prompt": b"x"}},
+    ):
         shaped_answer = ada.post("/sdapi/v1/txt2img", **kwargs)
         assert shaped_answer.status_code == 422
         shaped(shaped_answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,11 +18,16 @@ from starlette.responses import Response
 from easel.studio import infotext
 from easel.studio.api.answer import information
 from easel.studio.api.errors import RESPONSES
-from easel.studio.api.text_to_image import TextToImageRequest
+from easel.studio.api.options import set_options
+from easel.studio.api.options_table import told_of_infotext
+from easel.studio.api.scripts import scripted
+from easel.studio.api.text_to_image import TextToImageRequest, eta_told
 from easel.studio.api.wire import dumps
 from easel.studio.engine import Drawn, Job
+from easel.studio.native import native
 from easel.studio.owner import owner_of
 from easel.studio.png import SMALL, encode
+from easel.studio.settings import name_in, yes_in
 from easel.studio.studio import Studio
 from easel.studio.watching import finished
 
@@ -45,11 +51,11 @@ def drawing(studio: Studio) -> APIRouter:
         """Draw, and answer when all pictures are there. Hanging up, or `interrupt`, stops the drawing."""
         owner = owner_of(request.headers)
         started = datetime.now()
-        body, job = await asyncio.to_thread(_submit, studio, owner, asked)
+        order = await asyncio.to_thread(_order, studio, owner, asked)
+        body, job = order.body, order.job
         pictures = await asyncio.to_thread(_hashed, studio, await _pictures(job, request))
         texts = [infotext.describe(picture) for picture in pictures]
-        keep = body.save_images and not body.do_not_save_samples
-        files = await asyncio.to_thread(_files, studio, owner, pictures, texts, keep)
+        files = await asyncio.to_thread(_files, studio, owner, pictures, texts, order)
         log.info(
             "drawn",
             job=job.id,
@@ -69,17 +75,39 @@ def drawing(studio: Studio) -> APIRouter:
     return routes
 
 
-def _submit(studio: Studio, owner: str, asked: TextToImageRequest) -> tuple[TextToImageRequest, Job]:
+@dataclass(frozen=True)
+class _Order:
+    """A request that is being drawn: as it was understood, and what becomes of its pictures."""
+
+    body: TextToImageRequest
+    job: Job
+    keep: bool
+    signed: bool
+
+
+def _order(studio: Studio, owner: str, asked: TextToImageRequest) -> _Order:
+    own = studio.defaults.read(owner)
+    asked, notes = scripted(asked, own)
     body = asked.filled(studio.checkpoint_of)
-    job = studio.engine.submit(owner, body.to_engine(studio.defaults.read(owner)))
+    if asked.infotext:
+        notes += told_of_infotext(infotext.parse(asked.infotext).parameters)
+    settings, told = body.settings(own)
+    body = body.settled(native(studio.checkpoint_for(name_in(settings, "sd_model_checkpoint"))))
+    request = body.to_engine(settings)
+    keep = yes_in(settings, "samples_save") and body.save_images and not body.do_not_save_samples
+    signed = yes_in(settings, "enable_pnginfo")
+    job = studio.engine.submit(owner, request)
+    for words in (*notes, *told, *body.passed_over(), eta_told(job.request)):
+        if words:
+            job.note(words)
     studio.tasks.name(job, body.force_task_id)
     if body.override_settings and not body.override_settings_restore_afterwards:
         try:
-            studio.defaults.update(owner, body.override_settings)
+            set_options(studio, owner, body.override_settings)
         except Exception:
             job.cancel()
             raise
-    return body, job
+    return _Order(body, job, keep, signed)
 
 
 def _hashed(studio: Studio, pictures: list[Drawn]) -> list[Drawn]:
@@ -107,11 +135,12 @@ async def _hung_up(request: Request) -> None:
         pass
 
 
-def _files(studio: Studio, owner: str, pictures: list[Drawn], texts: list[str], keep: bool) -> list[bytes]:
+def _files(studio: Studio, owner: str, pictures: list[Drawn], texts: list[str], order: _Order) -> list[bytes]:
     files = []
     for picture, text in zip(pictures, texts, strict=True):
-        file = encode(picture.image, text, **({"compress_level": SMALL} if keep else {}))
-        if keep:
+        level = {"compress_level": SMALL} if order.keep else {}
+        file = encode(picture.image, text if order.signed else "", **level)
+        if order.keep:
             studio.outputs.save(owner, file, picture.seed)
         files.append(file)
     return files

@@ -68,7 +68,8 @@ class Picture:
         self._step_arguments = step_noise(self._scheduler, self._source, request.eta)
         self.timesteps: torch.Tensor = self._scheduler.timesteps
         self.calls = len(self.timesteps)
-        self.guided = request.cfg_scale > 1.0
+        # negative + scale·(positive - negative): at 1, and nowhere else, the negative prompt cancels out
+        self.guided = request.cfg_scale != 1.0
         asked = self.job.asked
         prompt, negative = encoder.encode_pair(
             asked.prompt,

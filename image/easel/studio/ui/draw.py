@@ -13,6 +13,7 @@ import structlog
 
 from easel.models import ModelError
 from easel.studio import infotext
+from easel.studio.comments import uncommented
 from easel.studio.engine import Drawn, EngineError, InvalidRequest, Job
 from easel.studio.outputs import NotSaved
 from easel.studio.owner import owner_of
@@ -82,7 +83,8 @@ class Drawing:
     async def _submit(self, owner: str, form: Form, checkpoint: str | None, vae: str | None) -> Job:
         options = self._studio.defaults.read(owner)
         try:
-            asked = form.request(checkpoint, clip_skip(options), vae, clip_l_skip(options))
+            said = form.request(checkpoint, clip_skip(options), vae, clip_l_skip(options))
+            asked = uncommented(said, options)
             job = await asyncio.to_thread(self._studio.engine.submit, owner, asked)
         except InvalidRequest as e:
             raise _error(

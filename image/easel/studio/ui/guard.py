@@ -200,7 +200,7 @@ async def _read(receive: Receive) -> bytes:
         message = await receive()
         if message["type"] != "http.request":
             raise Closed(400, "the body ended early")
-        body += message.get("body", b"")
+        body += bytes(message.get("body", b""))
         if len(body) > MAX_EVENT:
             raise Closed(413, f"an event of this page has at most {MAX_EVENT} bytes")
         if not message.get("more_body"):
