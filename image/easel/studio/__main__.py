@@ -44,10 +44,12 @@ def main() -> None:
 
     from easel.models import Store
     from easel.studio import logs
-    from easel.studio.engine import Engine
+    from easel.studio.engine import Engine, Limits
 
     logs.configure()
-    engine = Engine(Store(asked.home / "models"), default_checkpoint=asked.checkpoint)
+    engine = Engine(
+        Store(asked.home / "models"), default_checkpoint=asked.checkpoint, limits=Limits.of(os.environ)
+    )
     engine.start()
 
     from easel.studio import retention

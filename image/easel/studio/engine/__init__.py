@@ -18,12 +18,16 @@ from easel.studio.engine.errors import (
     NoCheckpoint,
     OutOfMemory,
     QueueFull,
+    StepTooLong,
     Stopped,
+    TooMuchForTheDevice,
+    TooMuchWork,
     UnknownSampler,
 )
 from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, find_lora, pickles
 from easel.studio.engine.inbox import Status
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, Progress
+from easel.studio.engine.limits import Limits
 from easel.studio.engine.request import TextToImage
 from easel.studio.engine.samplers import SAMPLERS, SCHEDULE_TYPES, Sampler, ScheduleType, resolve
 
@@ -38,6 +42,7 @@ __all__ = [
     "InvalidRequest",
     "Job",
     "JobState",
+    "Limits",
     "LoraUse",
     "NoCheckpoint",
     "OutOfMemory",
@@ -46,8 +51,11 @@ __all__ = [
     "Sampler",
     "ScheduleType",
     "Status",
+    "StepTooLong",
     "Stopped",
     "TextToImage",
+    "TooMuchForTheDevice",
+    "TooMuchWork",
     "UnknownSampler",
     "alias_of",
     "find_lora",

@@ -14,6 +14,8 @@ from easel.studio.engine.errors import NoCheckpoint
 from easel.studio.engine.extra_networks import understand
 from easel.studio.engine.inbox import Inbox, Status
 from easel.studio.engine.job import Job
+from easel.studio.engine.limits import Limits
+from easel.studio.engine.pace import Pace
 from easel.studio.engine.request import TextToImage
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ class Engine:
 
     `device` and `dtype` default to the GPU in half precision where there is one, else the CPU in single
     precision. `default_checkpoint` is what requests that name none get; without it, the store's first at the
-    time of the start.
+    time of the start. `limits` are what one request and one person may ask for.
     """
 
     def __init__(
@@ -40,13 +42,16 @@ class Engine:
         device: str | None = None,
         dtype: torch.dtype | None = None,
         default_checkpoint: str | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.store = store
+        self.limits = limits or Limits()
         self._device = device
         self._dtype = dtype
         self._named_default = default_checkpoint
         self._default: ModelFile | None = None
-        self._inbox = Inbox()
+        self._inbox = Inbox(self.limits)
+        self._pace = Pace(self.limits.step_seconds)
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
@@ -62,14 +67,17 @@ class Engine:
     def submit(self, owner: str, request: TextToImage) -> Job:
         """Queue a request; its pictures are drawn as their turn comes.
 
-        Raises at once what can be known at once: InvalidRequest, UnknownSampler, NoCheckpoint, QueueFull,
-        Stopped, and `easel.models.UnknownModel` for a checkpoint or VAE that is not there.
+        Raises at once what can be known at once: InvalidRequest, UnknownSampler, TooMuchWork, StepTooLong,
+        NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint or VAE that is not
+        there.
         """
         resolved = request.resolved()
+        self.limits.check(resolved)
         if resolved.checkpoint:
             checkpoint = self.store.find_checkpoint(resolved.checkpoint)
         else:
             checkpoint = self.default_checkpoint()
+        self._pace.check(checkpoint, resolved, rows=1 if resolved.cfg_scale == 1 else 2)
         vae = self._vae(resolved.vae, checkpoint)
         asked = understand(
             resolved.prompt, resolved.negative_prompt, self.store, active=resolved.extra_networks
@@ -138,7 +146,7 @@ class Engine:
             # What importing has made stays for good. Looking through it took 0.7 s at every switch of
             # checkpoints, in which no other thread ran. Before the first checkpoint: that must not stay.
             gc.freeze()
-            worker = Worker(self._inbox, self._device, self._dtype)
+            worker = Worker(self._inbox, self._pace, self._device, self._dtype)
         except Exception as error:
             self._inbox.say("failed", f"the engine did not start: {error}")
             raise
