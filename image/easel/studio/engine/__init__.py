@@ -26,7 +26,7 @@ from easel.studio.engine.errors import (
 )
 from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, find_lora, pickles
 from easel.studio.engine.inbox import Status
-from easel.studio.engine.job import FINAL, Drawn, Job, JobState, Progress
+from easel.studio.engine.job import FINAL, Drawn, Job, JobState, Progress, Watcher
 from easel.studio.engine.limits import Limits
 from easel.studio.engine.request import TextToImage
 from easel.studio.engine.samplers import SAMPLERS, SCHEDULE_TYPES, Sampler, ScheduleType, resolve
@@ -57,6 +57,7 @@ __all__ = [
     "TooMuchForTheDevice",
     "TooMuchWork",
     "UnknownSampler",
+    "Watcher",
     "alias_of",
     "find_lora",
     "pickles",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -13,7 +14,7 @@ from easel.models import ModelError, ModelFile, Store
 from easel.studio.engine.errors import NoCheckpoint
 from easel.studio.engine.extra_networks import understand
 from easel.studio.engine.inbox import Inbox, Status
-from easel.studio.engine.job import Job
+from easel.studio.engine.job import Job, Watcher
 from easel.studio.engine.limits import Limits
 from easel.studio.engine.pace import Pace
 from easel.studio.engine.request import TextToImage
@@ -64,8 +65,26 @@ class Engine:
         if self._thread.is_alive():
             self._thread.join(timeout)
 
-    def submit(self, owner: str, request: TextToImage) -> Job:
+    def settled(self, request: TextToImage) -> TextToImage:
+        """The request as it would be drawn now: seeds drawn, checkpoint and VAE by their names. Submitted
+        again, here or elsewhere, it means the same pictures. Raises as `submit` does."""
+        resolved = request.resolved()
+        checkpoint = self._checkpoint(resolved.checkpoint)
+        vae = self._vae(resolved.vae, checkpoint)
+        return replace(resolved, checkpoint=checkpoint.name, vae=vae.name if vae else "None")
+
+    def submit(
+        self,
+        owner: str,
+        request: TextToImage,
+        *,
+        only: tuple[int, ...] | None = None,
+        watcher: Watcher | None = None,
+    ) -> Job:
         """Queue a request; its pictures are drawn as their turn comes.
+
+        `only` are the numbers of the pictures to draw, where it is not all of them. `watcher` hears of each
+        picture as it comes.
 
         Raises at once what can be known at once: InvalidRequest, UnknownSampler, TooMuchWork, StepTooLong,
         NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint or VAE that is not
@@ -73,20 +92,28 @@ class Engine:
         """
         resolved = request.resolved()
         self.limits.check(resolved)
-        if resolved.checkpoint:
-            checkpoint = self.store.find_checkpoint(resolved.checkpoint)
-        else:
-            checkpoint = self.default_checkpoint()
+        checkpoint = self._checkpoint(resolved.checkpoint)
         self._pace.check(checkpoint, resolved, rows=1 if resolved.cfg_scale == 1 else 2)
         vae = self._vae(resolved.vae, checkpoint)
         asked = understand(
             resolved.prompt, resolved.negative_prompt, self.store, active=resolved.extra_networks
         )
-        job = Job(owner=owner, request=resolved, checkpoint=checkpoint, vae=vae, asked=asked)
+        job = Job(
+            owner=owner,
+            request=resolved,
+            checkpoint=checkpoint,
+            vae=vae,
+            asked=asked,
+            only=only,
+            watcher=watcher,
+        )
         job.on_cancel(self._inbox.ring)
         job.future.set_running_or_notify_cancel()  # only `Job.cancel` ends a job
         self._inbox.put(job)
         return job
+
+    def _checkpoint(self, name: str | None) -> ModelFile:
+        return self.store.find_checkpoint(name) if name else self.default_checkpoint()
 
     def _vae(self, name: str | None, checkpoint: ModelFile) -> ModelFile | None:
         """The VAE file to draw with, None for the checkpoint's own, by A1111's words and its Automatic."""
