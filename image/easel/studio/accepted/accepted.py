@@ -286,9 +286,12 @@ class Accepted:
     def _write(self, entry: Entry) -> None:
         try:
             self._journal.write(entry)
-        except OSError as error:
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # a full disk; a prompt that is no text (half a surrogate pair)
             # It is drawn all the same; only a death of this process would lose it.
-            log.warning("journal not written", job=entry.id, reason=error.strerror or str(error))
+            log.warning("journal not written", job=entry.id, reason=type(error).__name__)
 
     def _keep_looking(self) -> None:
         while not self._stopping.is_set():

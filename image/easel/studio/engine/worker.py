@@ -89,10 +89,11 @@ class Worker:
 
     def _end_where_through(self, job: Job) -> None:
         ledger = self._ledgers[job]
-        if ledger.complete:
+        if ledger.ending:
+            if not self._of(job):
+                self._close(job, JobState.CANCELLED)
+        elif ledger.complete:
             self._close(job, JobState.DONE)
-        elif ledger.ending and not self._of(job):
-            self._close(job, JobState.CANCELLED)
 
     def _switch_where_due(self) -> None:
         """Another checkpoint's turn comes when this one has nothing to do, or somebody waited too long for
