@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
-    from easel.studio.engine import Engine
     from easel.studio.front import Front
     from easel.studio.studio import Studio
 
 # Jobs under way get this long to end after SIGTERM; whoever sent it kills after ten seconds.
 STOP_SECONDS = 7.0
+# What is drawn by then is saved, within so many more.
+SAVE_SECONDS = 1.5
 # Longer than a proxy keeps an idle connection, so that it never sends a request into one that closes.
 KEEP_ALIVE_SECONDS = 180
 
@@ -44,7 +45,7 @@ def main() -> None:
 
     from easel.models import Store
     from easel.studio import logs
-    from easel.studio.engine import Engine
+    from easel.studio.engine import Engine, Limits
 
     logs.configure()
     store = Store(asked.home / "models")
@@ -53,6 +54,7 @@ def main() -> None:
         default_checkpoint=asked.checkpoint,
         # With the store, which outlives a replica wherever it runs.
         served=store.root / ".easel" / "served" / f"{asked.endpoint}.json",
+        limits=Limits.of(os.environ),
     )
     engine.start()
 
@@ -62,6 +64,7 @@ def main() -> None:
     studio = Studio.at(asked.home, asked.endpoint, engine)
     if asked.retention:
         retention.start(studio.outputs, asked.retention)
+    studio.accepted.start()
     asyncio.run(_serve(studio, asked, began))
 
 
@@ -102,7 +105,7 @@ async def _serve(studio: Studio, asked: argparse.Namespace, began: float) -> Non
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     building = asyncio.create_task(_build(front, studio, began, stopping))
-    ending = asyncio.create_task(_stop(stopping, server, studio.engine))
+    ending = asyncio.create_task(_stop(stopping, server, studio))
     try:
         await server.serve()
     except SystemExit:  # uvicorn's way to say that it cannot listen; its reason is logged
@@ -155,11 +158,13 @@ def _create(studio: Studio) -> FastAPI:
     return create_app(studio)
 
 
-async def _stop(stopping: asyncio.Event, server: uvicorn.Server, engine: Engine) -> None:
-    """On a signal: no new connections, let jobs end, answer their requests, close what streams."""
+async def _stop(stopping: asyncio.Event, server: uvicorn.Server, studio: Studio) -> None:
+    """On a signal: no new connections, let jobs end, save them, answer their requests, close what streams."""
     await stopping.wait()
     server.should_exit = True
-    await asyncio.to_thread(engine.stop, STOP_SECONDS)
+    await asyncio.to_thread(studio.engine.stop, STOP_SECONDS)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.to_thread(studio.accepted.close, SAVE_SECONDS)
     await asyncio.sleep(0.3)
     server.force_exit = True
 

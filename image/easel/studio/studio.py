@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from easel.models import ModelFile, UnknownModel
+from easel.studio.accepted import Accepted
 from easel.studio.activity import Activity
 from easel.studio.defaults import Defaults
 from easel.studio.engine import Drawn, Engine
@@ -31,6 +32,11 @@ class Studio:
     def library(self) -> Library:
         """Models in, from page and API. The API makes it at the start, so that there is one only."""
         return Library(self.engine.store, self.activity, endpoint=self.endpoint)
+
+    @cached_property
+    def accepted(self) -> Accepted:
+        """What the page accepted, until it is drawn and saved."""
+        return Accepted(self.engine, self.outputs, self.hashed, self.outputs.folder / ".accepted")
 
     @classmethod
     def at(cls, home: Path, endpoint: str, engine: Engine) -> Studio:

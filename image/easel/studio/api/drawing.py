@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -53,9 +54,15 @@ def drawing(studio: Studio) -> APIRouter:
         started = datetime.now()
         order = await asyncio.to_thread(_order, studio, owner, asked)
         body, job = order.body, order.job
-        pictures = await asyncio.to_thread(_hashed, studio, await _pictures(job, request))
-        texts = [infotext.describe(picture) for picture in pictures]
-        files = await asyncio.to_thread(_files, studio, owner, pictures, texts, order)
+        gone = threading.Event()
+        line = asyncio.create_task(_hung_up(request, gone))
+        try:
+            drawn = await _pictures(job, line)
+            pictures = await asyncio.to_thread(_hashed, studio, drawn)
+            texts = [infotext.describe(picture) for picture in pictures]
+            files = await asyncio.to_thread(_files, studio, owner, pictures, texts, order, gone)
+        finally:
+            line.cancel()
         log.info(
             "drawn",
             job=job.id,
@@ -114,30 +121,43 @@ def _hashed(studio: Studio, pictures: list[Drawn]) -> list[Drawn]:
     return [studio.hashed(picture) for picture in pictures]
 
 
-async def _pictures(job: Job, request: Request) -> list[Drawn]:
+async def _pictures(job: Job, line: asyncio.Task[None]) -> list[Drawn]:
     """The job's pictures, or the error that ended it; a client that hangs up cancels."""
     ended = finished(job)
     waits = asyncio.create_task(ended.wait())
-    hangs_up = asyncio.create_task(_hung_up(request))
     try:
-        await asyncio.wait({waits, hangs_up}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({waits, line}, return_when=asyncio.FIRST_COMPLETED)
         if not ended.is_set():
-            raise HTTPException(499, "the client hung up")
+            raise _nobody()
         return job.result(timeout=0)
     finally:
         waits.cancel()
-        hangs_up.cancel()
         job.cancel()
 
 
-async def _hung_up(request: Request) -> None:
+async def _hung_up(request: Request, gone: threading.Event) -> None:
+    """Ends, and sets `gone`, when the client does not wait for the answer any more."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    gone.set()
 
 
-def _files(studio: Studio, owner: str, pictures: list[Drawn], texts: list[str], order: _Order) -> list[bytes]:
+def _nobody() -> HTTPException:
+    return HTTPException(499, "the client hung up")
+
+
+def _files(
+    studio: Studio,
+    owner: str,
+    pictures: list[Drawn],
+    texts: list[str],
+    order: _Order,
+    gone: threading.Event,
+) -> list[bytes]:
     files = []
     for picture, text in zip(pictures, texts, strict=True):
+        if gone.is_set():
+            raise _nobody()
         level = {"compress_level": SMALL} if order.keep else {}
         file = encode(picture.image, text if order.signed else "", **level)
         if order.keep:

@@ -32,9 +32,10 @@ from easel.studio.engine import (
     EngineError,
     InvalidRequest,
     NoCheckpoint,
-    OutOfMemory,
     QueueFull,
     Stopped,
+    TooMuchForTheDevice,
+    TooMuchWork,
     UnknownSampler,
 )
 from easel.studio.library import NoPicture, NoSuchJob, NotYours, TooManyJobs
@@ -145,7 +146,7 @@ async def _validation(request: Request, e: Exception) -> Response:
 async def _ours(request: Request, e: Exception) -> Response:
     name, text = type(e).__name__, str(e)
     match e:
-        case InvalidRequest() | Unsupported():
+        case InvalidRequest() | TooMuchWork() | Unsupported():
             return reply(body(name, fault(e.field, text), text), 422)
         case UnknownSampler():
             # A1111's words; clients look for them (AI-Render).
@@ -156,7 +157,7 @@ async def _ours(request: Request, e: Exception) -> Response:
             return reply(body(name, text, text), 400)
         case NotAPicture():
             return reply(body(name, fault("image", f"image {text}"), f"image {text}"), 422)
-        case OutOfMemory() | FileError() | TooMany():
+        case TooMuchForTheDevice() | FileError() | TooMany():
             return reply(body(name, text, text), 422)
         case TooManyRequests():
             headers = {"Retry-After": f"{e.retry_after or 60:.0f}"}

@@ -19,8 +19,11 @@ class Ledger:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.pictures = [Picture(job, index) for index in range(job.request.pictures)]
+        self.pictures = [Picture(job, index) for index in job.wanted]
         self.drawn: dict[int, Drawn] = {}
+        self.ending = False
+        """Whether it ends as soon as what is being decoded of it is there."""
+        self._told = False
         self._began: float | None = None
         self._preview: Image | None = None
         self._previewed = 0.0
@@ -30,9 +33,15 @@ class Ledger:
         """Whether every picture is there."""
         return len(self.drawn) == len(self.pictures)
 
-    def keep(self, picture: Picture, image: Image, *, partial: bool = False) -> None:
+    def begin(self) -> None:
+        """A picture is about to begin."""
+        if self.job.watcher is not None and not self._told:
+            self._told = True
+            self.job.watcher.begun()
+
+    def keep(self, picture: Picture, image: Image) -> None:
         """A picture is decoded."""
-        self.drawn[picture.index] = Drawn(
+        self.drawn[picture.index] = drawn = Drawn(
             index=picture.index,
             image=image,
             seed=picture.seed,
@@ -40,12 +49,14 @@ class Ledger:
             request=self.job.request,
             checkpoint=self.job.checkpoint,
             vae=self.job.vae,
-            partial=partial,
+            partial=picture.partial,
             loras=self.job.asked.loras,
             embeddings=self.job.embeddings,
             notes=self.job.notes,
         )
         self._preview = image
+        if self.job.watcher is not None:
+            self.job.watcher.drawn(drawn)
 
     def preview_due(self) -> bool:
         """Whether somebody watches and the last preview is old enough."""

@@ -51,7 +51,8 @@ class Fields:
             paths,
             first,
             gallery.text_of(first) if first else "",
-            stage.notice(problem, bad=True) if problem else stage.idle(),
+            (stage.notice(problem, bad=True) if problem else stage.idle())
+            + "".join(stage.notice(one.words, bad=one.bad) for one in self._studio.accepted.news(owner)),
             gr.Button(interactive=True),
         )
 
