@@ -132,6 +132,28 @@ def test_another_shape_and_limit_replace_nothing(pulumi: Engine, art: str) -> No
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("file_kept")
+def test_another_machine_image_replaces_the_gateway_and_keeps_its_disk_and_address(
+    pulumi: Engine, art: str
+) -> None:
+    """Certificates and tokens are not the machine's: disk, address, bucket and endpoints stay to the letter."""
+    file, before = pulumi.file(art), pulumi.contents()
+    text = file.read_text()
+    pin = "    runs_on: instances\n    machine_images: {gateway: ami-0999999999abcdef0}\n"
+    file.write_text(text.replace("    runs_on: instances\n", pin, 1))
+    pulumi.did("up", "--yes", "--skip-preview", "--stack", art)
+    after = pulumi.contents()
+    changed = {name.partition(" ")[0] for name, state in after.items() if before.get(name) != state}
+    assert changed == {"Instance", "VolumeAttachment", "EipAssociation", "MetricAlarm"}
+    for kind in ("Volume", "Eip", "BucketObjectv2", "Record", "Group"):
+        kept = {name: state for name, state in before.items() if name.startswith(f"{kind} easel-art")}
+        assert kept
+        assert kept.items() <= after.items()
+    file.write_text(text)
+    pulumi.did("up", "--yes", "--skip-preview", "--stack", art)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("file_kept")
 def test_an_endpoint_goes_alone(pulumi: Engine, art: str) -> None:
     """Removed from the file, it takes only its own resources with it."""
     file = pulumi.file(art)
