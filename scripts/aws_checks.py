@@ -23,8 +23,8 @@ answers (https://developers.google.com/speed/public-dns/docs/doh/json). A compan
 
 _NS = 2
 _MOVES = {
-    "gateway": "`pulumi up` then makes another machine with the same disk and address, and the door is closed "
-    "for some minutes",
+    "gateway": "`pulumi up` then makes another machine with the same disk and address, and the door is "
+    "closed for some minutes",
     "gpu": "new instances start from it",
 }
 _ACCESS = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnrecognizedClientException")

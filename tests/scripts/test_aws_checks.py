@@ -329,7 +329,7 @@ def test_an_image_that_was_taken_once_and_kept(look: Look) -> None:
 
 
 def test_a_gateway_that_runs_an_older_image_is_offered_the_newest(look: Look) -> None:
-    """The one machine that the world reaches: what it runs counts, not what new instances would start from."""
+    """What the one machine that the world reaches runs counts, not what new ones would start from."""
     tags = [{"Key": "easel:team", "Value": "art"}, {"Key": "Name", "Value": "easel-art-gateway"}]
 
     def start(image: str) -> str:

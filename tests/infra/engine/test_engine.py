@@ -61,6 +61,17 @@ def test_a_second_up_changes_nothing(pulumi: Engine, art: str) -> None:
 
 
 @pytest.mark.slow
+def test_preview_and_refresh_write_nothing(pulumi: Engine, builder: Cloud, art: str) -> None:
+    """Neither through pulumi-aws nor by the bake's own calls: who may only read can run both."""
+    before = pulumi.contents()
+    builder.writes.clear()
+    pulumi.did("preview", "--stack", art)
+    pulumi.did("refresh", "--yes", "--skip-preview", "--stack", art)
+    assert builder.writes == []
+    assert pulumi.contents() == before
+
+
+@pytest.mark.slow
 def test_links_are_secret_in_state_and_output(pulumi: Engine, art: str) -> None:
     """The first tokens open the door: state, its history and its backups hold them encrypted."""
     hidden, shown = pulumi.outputs(art), pulumi.outputs(art, "--show-secrets")
@@ -135,7 +146,7 @@ def test_another_shape_and_limit_replace_nothing(pulumi: Engine, art: str) -> No
 def test_another_machine_image_replaces_the_gateway_and_keeps_its_disk_and_address(
     pulumi: Engine, art: str
 ) -> None:
-    """Certificates and tokens are not the machine's: disk, address, bucket and endpoints stay to the letter."""
+    """Certificates and tokens are not the machine's: disk, address, bucket and endpoints stay."""
     file, before = pulumi.file(art), pulumi.contents()
     text = file.read_text()
     pin = "    runs_on: instances\n    machine_images: {gateway: ami-0999999999abcdef0}\n"
