@@ -211,7 +211,7 @@ class Region:
                 state.lifecycle_state = "Warmed:Terminating"
         missing = rules.prepared - group.desired_capacity - len(warm)
         if missing <= 0:
-            rules.thinks_at = time.monotonic() + 0.4
+            rules.thinks_at = time.monotonic() + 1.2
         if time.monotonic() < rules.thinks_at:
             return
         for _ in range(missing):
