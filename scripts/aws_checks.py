@@ -23,6 +23,11 @@ RESOLVER = "https://dns.google/resolve"
 answers (https://developers.google.com/speed/public-dns/docs/doh/json). A company's own may know better."""
 
 _NS = 2
+_MOVES = {
+    "gateway": "`pulumi up` then makes another machine with the same disk and address, and the door is "
+    "closed for some minutes",
+    "gpu": "new instances start from it",
+}
 _ACCESS = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnrecognizedClientException")
 
 
@@ -193,13 +198,13 @@ def machine_images(account: Account) -> Iterator[Check]:
         if given == newest:
             yield Check("image", "ok", f"{kind}: {given}, AWS's newest")
         elif given:
-            advice = f"for its fixes, {pin}; new instances start from it"
+            advice = f"for its fixes, {pin}; {_MOVES[kind]}"
             yield Check("image", "warning", f"{kind}: {given} is pinned, AWS has a newer one", advice)
-        elif newest in (used := _used(account)) or not used:
+        elif newest in (used := _used(account, kind)) or not used:
             yield Check("image", "ok", f"{kind}: not pinned, AWS's newest is {newest}")
         else:
             seen = f"{kind}: instances may start from an older one than AWS's newest"
-            yield Check("image", "warning", seen, f"to move, {pin}")
+            yield Check("image", "warning", seen, f"to move, {pin}; {_MOVES[kind]}")
 
 
 def file_system(account: Account) -> Iterator[Check]:
@@ -333,11 +338,17 @@ def _public_zones(client: Any, name: str) -> list[str]:
     ]
 
 
-def _used(account: Account) -> set[str]:
-    """The machine images in the team's launch templates."""
+def _used(account: Account, kind: str) -> set[str]:
+    """The machine images that the team's gateway runs, and else those in its launch templates."""
     ec2 = account.client("ec2")
     mine = [{"Name": "tag:easel:team", "Values": [account.spec.name]}]
     used = set()
+    if kind == "gateway":
+        named = {"Name": "tag:Name", "Values": [f"easel-{account.spec.name}-gateway"]}
+        living = {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}
+        found = ec2.describe_instances(Filters=[*mine, named, living])["Reservations"]
+        if gateways := {one["ImageId"] for reservation in found for one in reservation["Instances"]}:
+            return gateways
     for template in ec2.describe_launch_templates(Filters=mine)["LaunchTemplates"]:
         versions = ec2.describe_launch_template_versions(
             LaunchTemplateId=template["LaunchTemplateId"], Versions=["$Latest"]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from scripts.aws_checks import Account
 
 VAULT = "aws/efs/automatic-backup-vault"
-"""Where AWS Backup keeps what it makes of file systems by itself (Automatic backups, EFS's guide)."""
+"""Where AWS Backup keeps what it makes of file systems by itself ("Backing up EFS file systems")."""
 
 
 def left_behind(account: Account) -> Iterator[Check]:
@@ -68,8 +68,9 @@ def _recovery_points(account: Account) -> Iterator[Check]:
                 "backups",
                 "warning",
                 f"{seen}; the file system is gone",
-                f"each ends 35 days after it was made; sooner: `aws backup delete-recovery-point "
-                f"--backup-vault-name {VAULT} --recovery-point-arn {newest['RecoveryPointArn']}`",
+                f"each ends 35 days after it was made; sooner, once the vault's access policy allows it: "
+                f"`aws backup delete-recovery-point --backup-vault-name {VAULT} --recovery-point-arn "
+                f"{newest['RecoveryPointArn']}`",
             )
 
 

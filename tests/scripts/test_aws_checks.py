@@ -372,6 +372,27 @@ def test_an_image_that_was_taken_once_and_kept(look: Look) -> None:
     assert [check.verdict for check in look(only=aws_checks.machine_images)][1] == "ok"
 
 
+def test_a_gateway_that_runs_an_older_image_is_offered_the_newest(look: Look) -> None:
+    """What the one machine that the world reaches runs counts, not what new ones would start from."""
+    tags = [{"Key": "easel:team", "Value": "art"}, {"Key": "Name", "Value": "easel-art-gateway"}]
+
+    def start(image: str) -> str:
+        made = client("ec2").run_instances(
+            ImageId=image, MinCount=1, MaxCount=1, InstanceType="t3.small",
+            TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
+        )  # fmt: skip
+        return str(made["Instances"][0]["InstanceId"])
+
+    old = start("ami-0123456789abcdef0")
+    (gateway, _) = look(only=aws_checks.machine_images)
+    assert gateway.verdict == "warning"
+    assert "easel:team.machine_images.gateway: ami-0aaaaaaaaaaaaaaaa" in gateway.advice
+    assert "the door is closed for some minutes" in gateway.advice
+    client("ec2").terminate_instances(InstanceIds=[old])
+    start(StandIn.newest["gateway"])
+    assert look(only=aws_checks.machine_images)[0].verdict == "ok"
+
+
 def test_no_gpu_needs_no_gpu_image(look: Look) -> None:
     """Only what instances start from is looked at."""
     text = STACK.format(team="zone: find").replace("gpu.a10", "cpu.small")

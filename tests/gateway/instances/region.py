@@ -46,6 +46,8 @@ class Rules:
     reuse: bool = False
     # So many instances the warm pool prepares by itself, running and stopped; 0: it prepares none.
     prepared: int = 0
+    # When it next thinks of what is missing: some time after it went.
+    thinks_at: float = 0.0
     activities: list[dict[str, Any]] = field(default_factory=list)
     completed: list[tuple[str, str]] = field(default_factory=list)
     # What was called, in order: operation and its parameters.
@@ -207,7 +209,12 @@ class Region:
         for state in warm:
             if state.health_status == "Unhealthy" and state.lifecycle_state == "Warmed:Stopped":
                 state.lifecycle_state = "Warmed:Terminating"
-        for _ in range(rules.prepared - max(group.desired_capacity, 0) - len(warm)):
+        missing = rules.prepared - group.desired_capacity - len(warm)
+        if missing <= 0:
+            rules.thinks_at = time.monotonic() + 1.2
+        if time.monotonic() < rules.thinks_at:
+            return
+        for _ in range(missing):
             state = self._launch(group)
             state.lifecycle_state = "Warmed:Pending"
             if name in self.boot:

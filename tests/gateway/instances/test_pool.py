@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from easel.gateway.cloud import Budget
 from tests.gateway.backend_suite import are, post, until
-from tests.gateway.instances.conftest import InstancesStage
+from tests.gateway.instances.conftest import QUICK, InstancesStage
 from tests.gateway.instances.region import wait
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +22,9 @@ NEW = OLD.replace("a" * 64, "b" * 64)
 
 async def prepared(build: Callable[..., Any], count: int = 2, **settings: Any) -> InstancesStage:
     """A group of `count` prepared instances, which hold the image that is configured."""
-    stage: InstancesStage = await build(container={"image": OLD}, **settings)
+    # AWS takes longer to think of a successor than the gateway waits for its own word to show.
+    patience = replace(QUICK, unheeded=0.5)
+    stage: InstancesStage = await build(container={"image": OLD}, patience=patience, **settings)
     stage.hosts.image = OLD
     instances = stage.endpoint.instances
     assert instances is not None

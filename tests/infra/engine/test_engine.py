@@ -61,6 +61,17 @@ def test_a_second_up_changes_nothing(pulumi: Engine, art: str) -> None:
 
 
 @pytest.mark.slow
+def test_preview_and_refresh_write_nothing(pulumi: Engine, builder: Cloud, art: str) -> None:
+    """Neither through pulumi-aws nor by the bake's own calls: who may only read can run both."""
+    before = pulumi.contents()
+    builder.writes.clear()
+    pulumi.did("preview", "--stack", art)
+    pulumi.did("refresh", "--yes", "--skip-preview", "--stack", art)
+    assert builder.writes == []
+    assert pulumi.contents() == before
+
+
+@pytest.mark.slow
 def test_links_are_secret_in_state_and_output(pulumi: Engine, art: str) -> None:
     """The first tokens open the door: state, its history and its backups hold them encrypted."""
     hidden, shown = pulumi.outputs(art), pulumi.outputs(art, "--show-secrets")
@@ -128,6 +139,28 @@ def test_another_shape_and_limit_replace_nothing(pulumi: Engine, art: str) -> No
         "update": {f"{kind} easel-art-studio-replicas" for kind in own}
         | {"BucketObjectv2 easel-art-studio-configuration"}
     }
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("file_kept")
+def test_another_machine_image_replaces_the_gateway_and_keeps_its_disk_and_address(
+    pulumi: Engine, art: str
+) -> None:
+    """Certificates and tokens are not the machine's: disk, address, bucket and endpoints stay."""
+    file, before = pulumi.file(art), pulumi.contents()
+    text = file.read_text()
+    pin = "    runs_on: instances\n    machine_images: {gateway: ami-0999999999abcdef0}\n"
+    file.write_text(text.replace("    runs_on: instances\n", pin, 1))
+    pulumi.did("up", "--yes", "--skip-preview", "--stack", art)
+    after = pulumi.contents()
+    changed = {name.partition(" ")[0] for name, state in after.items() if before.get(name) != state}
+    assert changed == {"Instance", "VolumeAttachment", "EipAssociation", "MetricAlarm"}
+    for kind in ("Volume", "Eip", "BucketObjectv2", "Record", "Group"):
+        kept = {name: state for name, state in before.items() if name.startswith(f"{kind} easel-art")}
+        assert kept
+        assert kept.items() <= after.items()
+    file.write_text(text)
+    pulumi.did("up", "--yes", "--skip-preview", "--stack", art)
 
 
 @pytest.mark.slow

@@ -64,10 +64,12 @@ class Pool:
         if self._rests_since is None:
             self._rests_since = now
         old = [one for one in group.warm if one.machine is not None and one.machine.image != wanted]
-        if any(one.lifecycle != STOPPED for one in group.warm):
+        # AWS ends one and thinks for a while before it launches the next, which may find no capacity at all.
+        settled = all(one.lifecycle == STOPPED for one in group.warm)
+        if not settled or len(group.warm) < warm - group.desired:
             return None
         if not old:
-            if self._tries and len(group.warm) >= warm:
+            if self._tries:
                 self._once("every prepared instance holds the image that is configured")
             return None
         if now - self._rests_since < self._patience.rest or now - self._asked_at < self._patience.unheeded:

@@ -306,6 +306,7 @@ def test_a_digest_that_changed_while_it_was_stopped_is_pulled(host: Machine) -> 
     assert service.start(), service.output
     assert [call["words"][-1] for call in host.calls("docker pull")] == [NEWER]
     assert NEWER in host.calls("docker create")[0]["line"]
+    assert host.held() == NEWER
     assert json.loads((host.root / "var/lib/docker/images").read_text()) == [NEWER]
 
 
@@ -322,6 +323,7 @@ def test_an_instance_for_the_warm_pool_is_prepared_and_draws_nothing(host: Machi
     assert not host.calls("docker create")
     assert not (host.world / "hook-waits").exists()
     assert host.tags()[-1] == ("pulling", "prepared: stopped until somebody draws")
+    assert host.held() == IMAGE, "by which the gateway sees whether it is the configured one"
     assert (host.root / "run").exists()
     assert host.run("cat", "/run/easel/cache").stdout == "/var/lib/easel/cache\n", "NVMe forgets at a stop"
 
