@@ -9,7 +9,7 @@ beforehand, so their price is told and not added.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from infra.shapes import GATEWAY, PRICED, SHAPES
+from infra.shapes import GATEWAY, GATEWAY_BASELINE, PRICED, SHAPES
 from infra.spec import Endpoint, Spec
 
 HOURS = 730
@@ -38,6 +38,8 @@ class Rates:
     """A GB written to EFS (elastic)."""
     zone: float = 0.50
     """A hosted zone, a month."""
+    burst: float = 0.05
+    """A processor (vCPU) of a T3 above its baseline, an hour."""
 
 
 RATES = Rates()
@@ -70,6 +72,11 @@ def gateway_hourly() -> float:
     return GATEWAY.price + RATES.address + GATEWAY_DISKS * RATES.disk / HOURS
 
 
+def gateway_burst() -> float:
+    """What the gateway costs an hour more at most: with both processors busy for more than six hours."""
+    return GATEWAY.vcpu * (1 - GATEWAY_BASELINE) * RATES.burst
+
+
 def floor_monthly(spec: Spec) -> float:
     """Dollars a month if nobody draws: gateway, replicas that always run, warm disks, a zone of its own."""
     running = gateway_hourly() + sum(hourly(endpoint).min for endpoint in spec.endpoints.values())
@@ -89,7 +96,8 @@ def floor_told(spec: Spec) -> str:
     """The floor in a sentence."""
     return (
         f"Floor ${floor_monthly(spec):.2f} a month (gateway {GATEWAY.name} with its address and disks, warm "
-        f"disks, replicas that always run). Files: ${RATES.files:.2f} a month for each GB kept, "
+        f"disks, replicas that always run; ${gateway_burst():.2f} an hour more at most, while the gateway's "
+        f"processors are above {GATEWAY_BASELINE:.0%} on a day's average). Files: ${RATES.files:.2f} a month for each GB kept, "
         f"${RATES.files_read:.2f} for each GB read, ${RATES.files_written:.2f} for each GB written. "
         f"Prices on demand in us-east-1, {PRICED} or before"
     )
