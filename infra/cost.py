@@ -94,12 +94,12 @@ def table(spec: Spec) -> str:
 
 def floor_told(spec: Spec) -> str:
     """The floor in a sentence."""
+    busy = f"${gateway_burst():.2f} an hour more at most, while the gateway's processors are above "
     return (
         f"Floor ${floor_monthly(spec):.2f} a month (gateway {GATEWAY.name} with its address and disks, warm "
-        f"disks, replicas that always run; ${gateway_burst():.2f} an hour more at most, while the gateway's "
-        f"processors are above {GATEWAY_BASELINE:.0%} on a day's average). Files: ${RATES.files:.2f} a month for each GB kept, "
-        f"${RATES.files_read:.2f} for each GB read, ${RATES.files_written:.2f} for each GB written. "
-        f"Prices on demand in us-east-1, {PRICED} or before"
+        f"disks, replicas that always run; {busy}{GATEWAY_BASELINE:.0%} on a day's average). Files: "
+        f"${RATES.files:.2f} a month for each GB kept, ${RATES.files_read:.2f} for each GB read, "
+        f"${RATES.files_written:.2f} for each GB written. Prices on demand in us-east-1, {PRICED} or before"
     )
 
 

@@ -153,7 +153,8 @@ def page() -> str:
             "",
             f"The gateway's price has {GATEWAY_BASELINE:.0%} of its two processors in it, on average over 24 "
             f"hours or its life; above that it costs ${RATES.burst:.2f} an hour for each processor, "
-            f"${gateway_burst():.2f} at most ([why](../decisions/0030-the-gateway-may-borrow-processor-time.md)).",
+            f"${gateway_burst():.2f} at most "
+            "([why](../decisions/0030-the-gateway-may-borrow-processor-time.md)).",
             "",
             f"Beside that: a hosted zone ${RATES.zone:.2f} a month; files ${RATES.files:.2f} a month for "
             f"each GB kept, ${RATES.files_read:.2f} for each GB read and ${RATES.files_written:.2f} for each "
