@@ -9,7 +9,7 @@ logs) is counted by the gigabyte, which nobody knows beforehand, so its price is
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from infra.shapes import GATEWAY, PRICED, SHAPES
+from infra.shapes import GATEWAY, GATEWAY_BASELINE, PRICED, SHAPES
 from infra.spec import Endpoint, Spec
 
 HOURS = 730
@@ -65,6 +65,8 @@ class Rates:
     """A secret of Secrets Manager, a month."""
     key: float = 1.00
     """A key of one's own in KMS, a month."""
+    burst: float = 0.05
+    """A processor (vCPU) of a T3 above its baseline, an hour."""
 
 
 RATES = Rates()
@@ -109,6 +111,11 @@ def at_rest() -> list[tuple[str, float]]:
     ]
 
 
+def gateway_burst() -> float:
+    """What the gateway costs an hour more at most: with both processors busy for more than six hours."""
+    return GATEWAY.vcpu * (1 - GATEWAY_BASELINE) * RATES.burst
+
+
 def floor_monthly(spec: Spec) -> float:
     """Dollars a month if nobody draws: gateway, replicas that always run, warm disks, a zone of its own, the
     secrets that the stack names."""
@@ -136,9 +143,11 @@ def table(spec: Spec) -> str:
 
 def floor_told(spec: Spec) -> str:
     """The floor in a sentence."""
+    busy = f"${gateway_burst():.2f} an hour more at most, while the gateway's processors are above "
     return (
         f"Floor ${floor_monthly(spec):.2f} a month (gateway {GATEWAY.name} with its address, disks, alarm "
-        "and requests, warm disks, replicas that always run, secrets). Files: "
+        "and requests, warm disks, replicas that always run, secrets; "
+        f"{busy}{GATEWAY_BASELINE:.0%} on a day's average). Files: "
         f"${RATES.files:.2f} a month for each GB kept and ${RATES.backups:.2f} for its backup, "
         f"${RATES.files_rare:.3f} in the place of ${RATES.files:.2f} once nobody read it for 30 days, "
         f"${RATES.files_read:.2f} for each GB read, ${RATES.files_written:.2f} for each GB written. "

@@ -83,6 +83,10 @@ class Shape:
 GATEWAY = InstanceType("t3.small", 2, 2, 0.0208)
 """What the gateway runs on: it carries bytes and asks AWS; 2 GiB hold Caddy, the gateway and the system."""
 
+GATEWAY_BASELINE = 0.2
+"""The share of its processors that is in its price; more is billed if the average over 24 hours is above it
+(EC2 user guide, "Key concepts for burstable performance instances", "Unlimited mode concepts")."""
+
 _ALL = (
     # 4 vCPU and 16 GiB are tight for loading SDXL without mmap (the whole file passes through memory), so
     # l4, a10 and l40s prefer the type with 8 vCPU; the smaller one stands in when the others are sold out.

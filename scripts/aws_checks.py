@@ -93,7 +93,7 @@ def plan(account: Account) -> Iterator[Check]:
     kinds = _types(account.spec).items()
     lacking = [what for what, types in kinds if not eligible & {one.name for one in types}]
     if lacking:
-        advice = "upgrade it to the paid plan (Billing and Cost Management, Account plan); credits stay"
+        advice = "upgrade it: aws freetier upgrade-account-plan --account-plan-type PAID"
         yield Check("plan", "failed", f"{seen}, which sells nothing for {', '.join(lacking)}", advice)
     else:
         yield Check("plan", "ok", seen)

@@ -14,12 +14,13 @@ from infra.cost import (
     Vcpus,
     at_rest,
     floor_monthly,
+    gateway_burst,
     gateway_hourly,
     hourly,
     table,
     vcpus,
 )
-from infra.shapes import PRICED, SHAPES, Shape
+from infra.shapes import GATEWAY_BASELINE, PRICED, SHAPES, Shape
 from infra.spec import Endpoint, Replicas, Spec, Team
 from scripts.settings import ROOT, Refusal, settings, shown
 from scripts.stack import spec_at
@@ -153,6 +154,11 @@ def page() -> str:
             f"| | $ an hour | $ a month ({HOURS} h) |",
             "|---|---|---|",
             *(f"| {what} | {dollars:.4f} | {dollars * HOURS:.2f} |" for what, dollars in _rest()),
+            "",
+            f"The gateway's price has {GATEWAY_BASELINE:.0%} of its two processors in it, on average over 24 "
+            f"hours or its life; above that it costs ${RATES.burst:.2f} an hour for each processor, "
+            f"${gateway_burst():.2f} at most "
+            "([why](../decisions/0030-the-gateway-may-borrow-processor-time.md)).",
             "",
             "Beside that, by what the team has and keeps:",
             "",

@@ -136,8 +136,8 @@ class GatewayHost(pulumi.ComponentResource):
             # To fetch its image by before the Elastic IP is its own.
             associate_public_ip_address=True,
             iam_instance_profile=role.profile_name,
-            # A burst that goes on is throttled and not billed: what the floor costs is a promise.
-            credit_specification=aws.ec2.InstanceCreditSpecificationArgs(cpu_credits="standard"),
+            # With "standard" a T3 starts without credits, at a fifth of its processors (decision 0030).
+            credit_specification=aws.ec2.InstanceCreditSpecificationArgs(cpu_credits="unlimited"),
             maintenance_options=aws.ec2.InstanceMaintenanceOptionsArgs(auto_recovery="default"),
             metadata_options=aws.ec2.InstanceMetadataOptionsArgs(
                 http_endpoint="enabled",

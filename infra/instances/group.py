@@ -6,19 +6,12 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra.render import DRAINED, READY
+from infra.instances.hooks import initial_hooks, lifecycle_hooks
 from infra.shapes import InstanceType
 from infra.spec import Endpoint
 
 CAPACITY = "easel:capacity"
 """Tag of a group: on-demand, spot or spot-first. The gateway may change the mix only of a spot-first one."""
-
-TIME_TO_START = 1200
-"""Seconds without a sign of life before a new host is given up. It gives one every four minutes while it gets
-image and models."""
-
-TIME_TO_DRAIN = 900
-"""Seconds for a replica that AWS takes away; one that the gateway takes away is drained before."""
 
 
 @dataclass(frozen=True)
@@ -37,28 +30,13 @@ class GroupArgs:
 def endpoint_group(name: str, args: GroupArgs, opts: pulumi.ResourceOptions) -> aws.autoscaling.Group:
     """A group that runs nothing until the gateway asks for it."""
     endpoint = args.endpoint
-    return aws.autoscaling.Group(
+    group = aws.autoscaling.Group(
         name,
         min_size=0,
         max_size=endpoint.replicas.max,
         vpc_zone_identifiers=args.subnet_ids,
         mixed_instances_policy=_mixed(args),
-        # Hooks of their own would come after the group, and its warm pool would launch before them.
-        initial_lifecycle_hooks=[
-            aws.autoscaling.GroupInitialLifecycleHookArgs(
-                name=READY,
-                lifecycle_transition="autoscaling:EC2_INSTANCE_LAUNCHING",
-                heartbeat_timeout=TIME_TO_START,
-                # One that never says it is ready is not paid for any longer.
-                default_result="ABANDON",
-            ),
-            aws.autoscaling.GroupInitialLifecycleHookArgs(
-                name=DRAINED,
-                lifecycle_transition="autoscaling:EC2_INSTANCE_TERMINATING",
-                heartbeat_timeout=TIME_TO_DRAIN,
-                default_result="CONTINUE",
-            ),
-        ],
+        initial_lifecycle_hooks=initial_hooks(),
         warm_pool=_warm_pool(endpoint),
         # Only what the gateway has drained and unprotected may be taken.
         protect_from_scale_in=True,
@@ -77,9 +55,11 @@ def endpoint_group(name: str, args: GroupArgs, opts: pulumi.ResourceOptions) -> 
             for key, value in {**args.tags, CAPACITY: endpoint.capacity}.items()
         ],
         opts=pulumi.ResourceOptions.merge(
-            opts, pulumi.ResourceOptions(ignore_changes=_gateways_own(endpoint))
+            opts, pulumi.ResourceOptions(ignore_changes=[*_gateways_own(endpoint), "initialLifecycleHooks"])
         ),
     )
+    lifecycle_hooks(name, group, opts)
+    return group
 
 
 def _gateways_own(endpoint: Endpoint) -> list[str]:

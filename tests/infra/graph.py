@@ -380,7 +380,9 @@ def run(
         pulumi.runtime.set_mocks(
             cloud, project="easel", stack=stack, preview=preview, logger=logger, monitor=recorder
         )
-        pulumi.runtime.set_all_config({key: json.dumps(value) for key, value in config.items()})
+        pulumi.runtime.set_all_config(
+            {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+        )
         set_root_resource(None)  # each run has its own, or outputs of one are the next one's too
         loop.run_until_complete(
             run_in_stack(lambda: runpy.run_path(str(INFRA / "__main__.py"), run_name="__main__"))

@@ -15,6 +15,7 @@ from infra.cost import (
     SECONDS_AWAKE,
     THROUGHPUT,
     floor_monthly,
+    gateway_burst,
     gateway_hourly,
     hourly,
     table,
@@ -63,6 +64,14 @@ def test_the_floor_is_the_gateway_and_what_always_runs() -> None:
     awake = floor_monthly(spec({"a": {"shape": "gpu.a10", "replicas": {"min": 1}}}))
     assert awake == pytest.approx(asleep + hourly(endpoint(replicas={"min": 1})).min * HOURS)
     assert floor_monthly(spec({}, {"zone": "create"})) == pytest.approx(asleep + RATES.zone)
+
+
+def test_a_busy_gateway_has_a_ceiling_and_the_floor_names_it() -> None:
+    """Two processors, of which a fifth is paid for: at most eight cents an hour more."""
+    assert gateway_burst() == pytest.approx(0.08)
+    (gateway,) = provision({"studio": {"shape": "gpu.a10"}}).of("Instance")
+    assert gateway.inputs["creditSpecification"] == {"cpuCredits": "unlimited"}, "or it would be throttled"
+    assert "$0.08 an hour more at most" in table(spec({"a": {"shape": "gpu.a10"}}))
 
 
 def test_the_costs_are_of_what_is_made() -> None:

@@ -244,7 +244,7 @@ def test_the_free_plan_sells_no_gpu(look: Look) -> None:
     (check,) = look(only=aws_checks.plan)
     assert check.verdict == "failed"
     assert "free plan, 81.5 USD of credits left, which sells nothing for cpu.small, gpu.a10" in check.seen
-    assert "upgrade it to the paid plan" in check.advice
+    assert "upgrade-account-plan" in check.advice
 
 
 def test_the_free_plan_will_do_for_what_is_eligible(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:

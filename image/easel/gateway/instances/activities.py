@@ -44,8 +44,8 @@ _SHAPED: tuple[tuple[Kind, str, str], ...] = (
         # Before "InvalidParameter…", which is its code.
         "plan",
         r"not eligible for Free Tier",
-        "the AWS account is on the free plan, which has no such instances: upgrade it to the paid plan "
-        "(Billing and Cost Management, Account plan; what is left of its credits stays)",
+        "the AWS account is on the free plan, which has no such instances: upgrade it to the paid plan, "
+        "by `aws freetier upgrade-account-plan --account-plan-type PAID` or on the console's home page",
     ),
     (
         "quota",
