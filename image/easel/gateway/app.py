@@ -15,7 +15,7 @@ from starlette.routing import Route
 from easel.gateway import pages
 from easel.gateway.console import ConsolePages
 from easel.gateway.door import Door
-from easel.gateway.errors import TokenConflict, TokenRefused, UnknownEndpoint
+from easel.gateway.errors import NoRoom, TokenConflict, TokenRefused, UnknownEndpoint
 from easel.gateway.member_door import MemberDoor
 from easel.gateway.operator_api import CONSOLE_HEADER, OperatorApi
 
@@ -69,6 +69,8 @@ def app(
         ("/api/tokens", api.get_tokens, "GET"),
         ("/api/tokens", api.post_token, "POST"),
         ("/api/tokens/{endpoint}/{name}", api.delete_token, "DELETE"),
+        ("/api/sessions", api.end_sessions, "DELETE"),
+        ("/api/audit", api.get_audit, "GET"),
         ("/api/events", api.get_events, "GET"),
         ("/api/logs/{endpoint}/{replica}", api.get_logs, "GET"),
         ("/api/endpoints/{endpoint}/pass", api.post_pass, "POST"),
@@ -80,7 +82,7 @@ def app(
         routes.append(Route(f"/console{path}", through_caddy(said_by_console(handler)), methods=[method]))
     for path, handler in console.routes():
         routes.append(Route(f"/console{path}", through_caddy(handler)))
-    refused = {error: api.refused for error in (UnknownEndpoint, TokenRefused, TokenConflict)}
+    refused = {error: api.refused for error in (UnknownEndpoint, TokenRefused, TokenConflict, NoRoom)}
     return Starlette(
         routes=routes, exception_handlers={**refused, 404: _nothing, 405: _nothing, 500: _broken}
     )

@@ -42,7 +42,8 @@ class Site:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything Caddy does: where the gateway is (`host:port`), the sites, and where Caddy may write.
+    """Everything Caddy does: where the gateway is (`host:port`) and its relay listens, the sites, and where
+    Caddy may write.
 
     For sites with TLS: `email` is told to the authority, `ca` is its ACME directory (Caddy's own choice
     without), `ca_root` the certificate that the directory itself is trusted by (the system's without),
@@ -53,6 +54,7 @@ class Plan:
     gateway: str
     sites: tuple[Site, ...]
     admin_socket: Path
+    relay: Path
     storage: Path
     log: Path
     email: str | None = None
@@ -205,23 +207,23 @@ def _site(plan: Plan, site: Site) -> str:
 					# With these the question itself would be a WebSocket, and refused.
 					header_up -Connection
 					header_up -Upgrade
-					copy_headers X-Easel-User X-Easel-Upstream X-Easel-Cookie X-Easel-Pass
+					copy_headers X-Easel-User X-Easel-Cookie X-Easel-Pass
 				}}
 				# After the question: a caller who is refused need not send the body first.
 				request_body {{
 					max_size {site.max_body}
 				}}
 				log_append user {{http.request.header.X-Easel-User}}
-				# The gateway counts requests that are over by it.
-				log_append pass {{http.request.header.X-Easel-Pass}}
 				@cookie header X-Easel-Cookie *
 				header @cookie +Set-Cookie {{http.request.header.X-Easel-Cookie}}
 				{f"rewrite * /{CONSOLE}{{uri}}" if console else ""}
-				reverse_proxy {{http.request.header.X-Easel-Upstream}} {{
+				# By way of the gateway's relay, which knows the replica by the number and ends the request
+				# with its right.
+				reverse_proxy {_quote(f"unix/{plan.relay}")} {{
 					{door if console else replica}
-					header_up -X-Easel-Upstream
+					# Said again: who names it in `Connection` has Caddy take it off on the way.
+					header_up X-Easel-Pass {{http.request.header.X-Easel-Pass}}
 					header_up -X-Easel-Cookie
-					header_up -X-Easel-Pass
 					# The replica knows its caller by X-Easel-User and needs no key to anything.
 					header_up -Authorization
 					header_up Cookie `(^|;\\s*)(__Host-)?easel_[^=;]*=[^;]*` ""
@@ -231,6 +233,8 @@ def _site(plan: Plan, site: Site) -> str:
 					# No `flush_interval -1`: event streams are flushed anyway, and with it Caddy would not
 					# tell the replica that its caller hung up.
 					transport http {{
+						# One connection for each request: it is how the relay tells them apart.
+						keepalive off
 						dial_timeout 3s
 						response_header_timeout {site.timeout:.0f}s
 					}}

@@ -9,8 +9,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from easel.gateway.errors import GatewayError
+from easel.gateway.spare import FULL, Spare
+
 # A unix socket's path may be 104 bytes on macOS and 108 on Linux, including the closing zero.
 _SOCKET_PATH_LIMIT = 100
+_SHORTEST_SECRET = 32
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,11 @@ class Home:
     def tokens(self) -> Path:
         """The hashes of the tokens."""
         return self.root / "tokens.json"
+
+    @property
+    def ended(self) -> Path:
+        """The sessions that were ended before their time."""
+        return self.root / "ended.json"
 
     @property
     def links(self) -> Path:
@@ -68,27 +77,52 @@ class Home:
         self.certificates.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def secret(self) -> str:
-        """The key that signs browser sessions; made at the first start, the same ever after."""
+        """The key that signs browser sessions; made at the first start, the same ever after. Raises
+        GatewayError."""
         path = self.root / "secret"
-        try:
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_urlsafe(48))
-        except FileExistsError:
-            pass
-        return path.read_text().strip()
+        if not path.exists():
+            try:
+                # As a whole: a file that a full disk left empty would sign everybody's sessions with nothing.
+                write_private(path, secrets.token_urlsafe(48))
+            except OSError as error:
+                raise GatewayError(
+                    f"{path} cannot be written ({error.strerror}): make room, then start again"
+                ) from None
+        found = path.read_text().strip()
+        if len(found) < _SHORTEST_SECRET:
+            raise GatewayError(
+                f"{path} is cut short: remove it; a new one is made, and everybody opens their link again"
+            )
+        return found
 
-    def admin_socket(self) -> Path:
-        """Where Caddy listens for a new configuration: in `run/`, or in a private temporary folder if that
-        path is
-        too long for a socket."""
-        path = self.run / "caddy.sock"
+    def socket(self, name: str) -> Path:
+        """Where something listens for this gateway's own processes alone: in `run/`, or in a private
+        temporary folder if that path is too long for a socket."""
+        path = self.run / name
         if len(os.fsencode(path)) <= _SOCKET_PATH_LIMIT:
             return path
-        return Path(tempfile.mkdtemp(prefix="easel-")) / "caddy.sock"
+        return Path(tempfile.mkdtemp(prefix="easel-")) / name
 
 
-def write_private(path: Path, text: str) -> None:
-    """Put `text` at `path` as a whole or not at all, readable by its owner only."""
+def write_private(path: Path, text: str, *, must: bool = False) -> None:
+    """Put `text` at `path` as a whole or not at all, readable by its owner only. Raises OSError.
+
+    `must`: on a full disk too, by the room that was kept for it (`Spare`).
+    """
+    try:
+        _replace(path, text)
+    except OSError as error:
+        if not must or error.errno not in FULL:
+            raise
+        try:
+            Spare(path).write(text.encode())
+        except FileNotFoundError:
+            raise error from None
+    if must:
+        Spare(path).keep()
+
+
+def _replace(path: Path, text: str) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w") as file:

@@ -9,13 +9,15 @@ from typing import Protocol
 
 from easel.gateway.backend import Backend
 from easel.gateway.config import CONSOLE, Config, Endpoint
+from easel.gateway.ended import End
 from easel.gateway.events import Events
 from easel.gateway.home import Home
 from easel.gateway.links import Links
 from easel.gateway.local import LocalBackend
 from easel.gateway.passing import Passing
+from easel.gateway.records import RecordFile, Store
 from easel.gateway.slot import Command
-from easel.gateway.tokens import TokenFile, Tokens, TokenStore
+from easel.gateway.tokens import Token, Tokens, token_file
 
 
 class Place(Protocol):
@@ -29,8 +31,12 @@ class Place(Protocol):
         """The key that signs sessions. Raises GatewayError."""
         ...
 
-    async def store(self) -> TokenStore:
+    async def store(self) -> Store[Token]:
         """Where tokens are kept. Raises GatewayError."""
+        ...
+
+    async def ended(self) -> Store[End]:
+        """Where ended sessions are kept. Raises GatewayError."""
         ...
 
     async def backend(self, key: str, config: Callable[[], Config], passing: Passing) -> Backend:
@@ -65,9 +71,13 @@ class LocalPlace:
         """EASEL_HOME/secret."""
         return self._home.secret()
 
-    async def store(self) -> TokenStore:
+    async def store(self) -> Store[Token]:
         """EASEL_HOME/tokens.json."""
-        return TokenFile(self._home.tokens)
+        return token_file(self._home.tokens)
+
+    async def ended(self) -> Store[End]:
+        """EASEL_HOME/ended.json."""
+        return RecordFile(self._home.ended, "ended", End)
 
     async def backend(self, key: str, config: Callable[[], Config], passing: Passing) -> Backend:
         """Processes of this machine."""

@@ -10,8 +10,9 @@ import structlog
 
 from easel.gateway.backend import Backend
 from easel.gateway.bucket import Bucket
-from easel.gateway.bucket_store import BucketTokens, secret
+from easel.gateway.bucket_store import ended_of, secret, tokens_of
 from easel.gateway.config import CONSOLE, Config, Endpoint
+from easel.gateway.ended import End
 from easel.gateway.errors import GatewayError
 from easel.gateway.events import Events
 from easel.gateway.home import Home
@@ -23,7 +24,8 @@ from easel.gateway.instances.spent import Spent
 from easel.gateway.links import Links
 from easel.gateway.mirror import Mirror
 from easel.gateway.passing import Passing
-from easel.gateway.tokens import Tokens, TokenStore
+from easel.gateway.records import Store
+from easel.gateway.tokens import Token, Tokens
 
 _log = structlog.get_logger("easel.instances")
 # Seconds between two looks at the bucket, and for how long a first one may fail: a new role, a new network
@@ -47,7 +49,8 @@ class BucketPlace:
         self._bucket = Bucket(self._aws, bucket)
         self._said = ""
         self._mirror = Mirror(self._bucket, home.config, self._say)
-        self._store = BucketTokens(self._bucket)
+        self._store = tokens_of(self._bucket)
+        self._ended = ended_of(self._bucket)
         self._told = ""
 
     async def open(self, stop: asyncio.Event) -> None:
@@ -69,10 +72,15 @@ class BucketPlace:
         """`run/secret`."""
         return await asyncio.to_thread(secret, self._bucket)
 
-    async def store(self) -> TokenStore:
+    async def store(self) -> Store[Token]:
         """`run/tokens.json`."""
         await asyncio.to_thread(self._store.refresh)
         return self._store
+
+    async def ended(self) -> Store[End]:
+        """`run/ended.json`."""
+        await asyncio.to_thread(self._ended.refresh)
+        return self._ended
 
     async def backend(self, key: str, config: Callable[[], Config], passing: Passing) -> Backend:
         """Instances, with the fuse."""
@@ -102,11 +110,10 @@ class BucketPlace:
             try:
                 await asyncio.to_thread(self._mirror.sync)
                 await asyncio.to_thread(self._store.refresh)
+                await asyncio.to_thread(self._ended.refresh)
                 self._told = ""
             except GatewayError as error:
                 self._once(f"{error}; the tokens that are known stay good")
-            except OSError as error:
-                self._once(f"the configuration cannot be written to {self._home.config}: {error}")
             await self.welcome(config(), tokens, links)
 
     async def sources(self, endpoint: Endpoint) -> Mapping[str, str]:
