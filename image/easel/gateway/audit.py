@@ -62,7 +62,8 @@ class Audit:
         """Note that something happened now."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         record = {"at": now, "kind": kind, "actor": actor, "endpoint": endpoint, "address": address}
-        clean = {key: scrubbed(value) for key, value in (record | detail).items() if value not in ("", None)}
+        more = {key: value for key, value in detail.items() if value not in ("", None)}
+        clean = {key: scrubbed(value) for key, value in (record | more).items()}
         self._write(json.dumps(clean, ensure_ascii=True) + "\n")
 
     def seen(self, kind: str, key: object, *, actor: str, endpoint: str, address: str, **detail: Any) -> None:

@@ -3,6 +3,7 @@ docs/architecture.md."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import tempfile
@@ -119,7 +120,8 @@ def write_private(path: Path, text: str, *, must: bool = False) -> None:
         except FileNotFoundError:
             raise error from None
     if must:
-        Spare(path).keep()
+        with contextlib.suppress(OSError):
+            Spare(path).keep()
 
 
 def _replace(path: Path, text: str) -> None:

@@ -6,6 +6,7 @@ if another writer was faster. A file does it under a lock, an object store with 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -54,8 +55,8 @@ class RecordFile(Generic[R]):
         self._name = name
         self._kind = kind
         self._lock = filelock.FileLock(path.with_name(path.name + ".lock"))
-        with self._lock:
-            # Not beside another's writing: what is filled with zeros may have become the file.
+        # Not beside another's writing: what is filled with zeros may have become the file.
+        with self._lock, contextlib.suppress(OSError):
             Spare(path).keep()
 
     def read(self) -> tuple[list[R], str]:
@@ -83,7 +84,8 @@ class RecordFile(Generic[R]):
                 return False
             write_private(self._path, text(records, self._name), must=must)
             if not must:
-                Spare(self._path).keep()
+                with contextlib.suppress(OSError):
+                    Spare(self._path).keep()
             return True
 
     def changed(self) -> object:
