@@ -11,14 +11,14 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import filelock
 import structlog
 
 from easel.gateway import config as configuration
-from easel.gateway import ports, sites
+from easel.gateway import modes, ports, sites
 from easel.gateway.audit import Audit
 from easel.gateway.caddy import Caddy
 from easel.gateway.caddyfile import Plan
@@ -71,6 +71,7 @@ class Gateway:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         self.home.prepare()
+        self._mend(self.home.root, skip=("models", "outputs"))
         self._audit = Audit(self.home.logs)
         try:
             self._lock.acquire(timeout=3)
@@ -136,6 +137,7 @@ class Gateway:
             )
             await self._meet(config)
             self._supply.start()
+            self._mending = asyncio.create_task(asyncio.to_thread(self._mend_large), name="modes")
             _log.info("the door is open", endpoints=list(config.endpoints), url=self._url(CONSOLE))
             await self._until_stopped(caddy, address, service.ended)
         finally:
@@ -209,6 +211,19 @@ class Gateway:
             del self._fleets[name]
             await self._backend.forget(name)
             self._backend.events.add(name, None, "removed", "the endpoint is gone from the configuration")
+
+    def _mend_large(self) -> None:
+        # Beside everything else: there may be a hundred thousand pictures.
+        for name in ("outputs", "models"):
+            self._mend(self.home.root / name)
+
+    def _mend(self, folder: Path, skip: Collection[str] = ()) -> None:
+        found = modes.mend(folder, skip=skip, stop=self._stop.is_set)
+        if found.closed or not found.whole:
+            _log.info(
+                "what others could read is for its owner alone now",
+                folder=str(folder), entries=found.closed, all_seen=found.whole,
+            )  # fmt: skip
 
     def _hear(self, event: Event) -> None:
         _log.info(event.text, endpoint=event.endpoint, replica=event.replica, kind=event.kind)

@@ -69,13 +69,9 @@ class Home:
         return self.logs / f"{endpoint}-{replica}.log"
 
     def prepare(self) -> None:
-        """Make the folders. `run/` holds secrets and Caddy's admin socket, so only the operator may enter
-        it."""
-        for folder in (self.config, self.logs):
-            folder.mkdir(parents=True, exist_ok=True)
-        self.run.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.run.chmod(0o700)
-        self.certificates.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Make the folders, for their owner alone."""
+        for folder in (self.config, self.logs, self.run, self.certificates):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def secret(self) -> str:
         """The key that signs browser sessions; made at the first start, the same ever after. Raises
