@@ -99,7 +99,7 @@ class Audit:
     def lines(self, *, endpoint: str | None = None, since: float = 0.0, most: int = 1000) -> list[str]:
         """The last `most` lines of an endpoint, or of all, from `since` (Unix seconds) on; oldest first."""
         found: deque[str] = deque(maxlen=most)
-        for line in _read(self._files()):
+        for line in _read([*self._old(), self._path]):
             try:
                 record = json.loads(line)
                 at = datetime.fromisoformat(record["at"]).timestamp()
@@ -188,28 +188,23 @@ class Audit:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         try:
             self._path.rename(self._path.with_name(f"audit-{stamp}.jsonl"))
-            *old, _ = [*self._files(), None]
-            for number, path in enumerate(reversed([one for one in old if one is not None])):
+            for number, path in enumerate(reversed(self._old())):
                 if number >= KEPT or time.time() - path.stat().st_mtime > KEPT_FOR:
                     path.unlink()
         except OSError as error:
             _log.warning("the audit log goes on in the same file", why=str(error))
 
-    def _files(self) -> list[Path]:
-        old = sorted(self._path.parent.glob("audit-*.jsonl"))
-        return [*old, self._path]
+    def _old(self) -> list[Path]:
+        return sorted(self._path.parent.glob("audit-*.jsonl"))
 
 
 def scrubbed(value: Any) -> Any:
     """A value without anything that looks like a token, however it is spelt, and not too long."""
     if not isinstance(value, str):
         return value
-    plain = value
-    for _ in range(5):
-        again = unquote_plus(plain)
-        if again == plain:
-            break
-        plain = again
+    plain, before = unquote_plus(value), value
+    while plain != before:  # each round makes it shorter
+        plain, before = unquote_plus(plain), plain
     if PATTERN.search(plain) or "easel_pass." in plain:
         value = PATTERN.sub("easel_…", plain).split("easel_pass.")[0]
     return value[:_LONGEST]
