@@ -66,3 +66,11 @@ def test_a_change_of_who_is_a_member_ends_streams(club: House) -> None:
     finally:
         path.write_text(before)
         until(lambda: browsers[0].get("/").status_code == 200)
+
+
+def test_a_members_link_from_elsewhere_asks(club: House) -> None:
+    """A member does not become a token's guest because another site says so."""
+    browser = signed_in(club)
+    asked = browser.get("/", params={"token": club.token("studio")}, headers={"Sec-Fetch-Site": "cross-site"})
+    assert asked.status_code == 409
+    assert "signed in as ann@example.com" in asked.text
