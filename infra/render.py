@@ -176,7 +176,8 @@ def text(content: Mapping[str, Any]) -> str:
 
 def render(spec: Spec, folder: Path, ports: Mapping[str, int], console_port: int) -> None:
     """Write the configuration, each file whole or not at all, and remove that of endpoints that are gone."""
-    folder.mkdir(parents=True, exist_ok=True)
+    # Its owner's alone, as all of EASEL_HOME: `env` may hold what is nobody else's business.
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, endpoint in spec.endpoints.items():
         _write(folder / f"{name}.json", endpoint_config(name, endpoint, ports[name], spec.team.storage.quota))
     # Last, so that nobody reads of an endpoint that has no file yet.

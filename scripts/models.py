@@ -145,6 +145,8 @@ command.add_command(convert)
 def _store() -> "Store":
     from easel.models import Store
 
+    # What comes into the store is for its owner alone, as all of EASEL_HOME.
+    os.umask(0o077)
     return Store(settings().home / "models", hashing=False)
 
 

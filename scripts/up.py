@@ -27,6 +27,8 @@ def command() -> None:
     followed while it runs.
     """
     began = time.monotonic() - _seconds_since_exec()
+    # All that it writes is below EASEL_HOME, and for its owner alone.
+    os.umask(0o077)
     here = settings()
     folders.make(here.home)
     lock = folders.hold(here.home)

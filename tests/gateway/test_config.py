@@ -103,7 +103,15 @@ def test_changes_are_seen(tmp_path: Path) -> None:
 
 
 def plan(*sites: Site, **rest: Any) -> Plan:
-    return Plan("127.0.0.1:9000", sites, Path("/run/e/c.sock"), Path("/run/e"), Path("/run/e/c.log"), **rest)
+    return Plan(
+        "127.0.0.1:9000",
+        sites,
+        Path("/run/e/c.sock"),
+        Path("/run/e/r.sock"),
+        Path("/run/e"),
+        Path("/run/e/c.log"),
+        **rest,
+    )
 
 
 def adapted(text: str, folder: Path) -> dict[str, Any]:
@@ -140,7 +148,7 @@ def test_caddy_takes_it_with_hosts_and_certificates(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ['/a"b', "/a{b}", "/a\nb", "/a`b"])
 def test_paths_that_would_be_configuration_are_refused(path: str) -> None:
     """A folder's name cannot add directives."""
-    strange = Plan("127.0.0.1:9000", (), Path(path), Path("/run"), Path("/run/log"))
+    strange = Plan("127.0.0.1:9000", (), Path(path), Path("/r"), Path("/run"), Path("/run/log"))
     with pytest.raises(ConfigError, match="Caddy cannot take"):
         caddyfile(strange)
 

@@ -128,7 +128,7 @@ def test_a_broken_configuration_is_one_clear_line(build: Build) -> None:
     assert "config/studio.json: idle" in refused(house)
     house.set("studio")
     (house.root / "tokens.json").write_text("junk")
-    assert "tokens.json is not a token file" in refused(house)
+    assert "tokens.json is not a file of tokens" in refused(house)
     assert not (house.root / "run" / "gateway.json").exists()
 
 

@@ -74,6 +74,8 @@ def app(
         ("/api/tokens", api.get_tokens, "GET"),
         ("/api/tokens", api.post_token, "POST"),
         ("/api/tokens/{endpoint}/{name}", api.delete_token, "DELETE"),
+        ("/api/sessions", api.end_sessions, "DELETE"),
+        ("/api/audit", api.get_audit, "GET"),
         ("/api/events", api.get_events, "GET"),
         ("/api/logs/{endpoint}/{replica}", api.get_logs, "GET"),
         ("/api/endpoints/{endpoint}/pass", api.post_pass, "POST"),

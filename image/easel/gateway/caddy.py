@@ -101,7 +101,7 @@ class Caddy:
         said, _ = await reload.communicate()
         if reload.returncode != 0:
             self._text = before
-            write_private(self._home.caddyfile, before)
+            write_private(self._home.caddyfile, before, must=True)
             raise GatewayError(
                 f"Caddy refused the changed configuration: {said.decode(errors='replace')[-500:]}"
             )
@@ -138,7 +138,7 @@ class Caddy:
 
     def _write(self, plan: Plan) -> None:
         self._text = caddyfile(plan)
-        write_private(self._home.caddyfile, self._text)
+        write_private(self._home.caddyfile, self._text, must=True)
 
     def _env(self) -> dict[str, str]:
         # Nothing of Caddy's outside EASEL_HOME.

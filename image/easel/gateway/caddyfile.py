@@ -44,7 +44,8 @@ class Site:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything Caddy does: where the gateway is (`host:port`), the sites, and where Caddy may write.
+    """Everything Caddy does: where the gateway is (`host:port`) and its relay listens, the sites, and where
+    Caddy may write.
 
     For sites with TLS: `email` is told to the authority, `ca` is its ACME directory (Caddy's own choice
     without), `ca_root` the certificate that the directory itself is trusted by (the system's without),
@@ -55,6 +56,7 @@ class Plan:
     gateway: str
     sites: tuple[Site, ...]
     admin_socket: Path
+    relay: Path
     storage: Path
     log: Path
     email: str | None = None
@@ -213,13 +215,11 @@ def _site(plan: Plan, site: Site) -> str:
 					max_size {site.max_body}
 				}}
 				log_append user {{http.request.header.X-Easel-User}}
-				# The gateway counts requests that are over by it.
-				log_append pass {{http.request.header.X-Easel-Pass}}
 				@cookie header X-Easel-Cookie *
 				header @cookie +Set-Cookie {{http.request.header.X-Easel-Cookie}}
 				{f"rewrite * /{CONSOLE}{{uri}}" if console else ""}
 				{"" if console else _kept_for_another_try(site)}
-				{_indented(_upstream(site), 4)}
+				{_indented(_upstream(plan, site), 4)}
 			}}
 		}}
 	}}
@@ -244,20 +244,20 @@ forward_auth {plan.gateway} {{
 	header_up -Connection
 	header_up -Upgrade
 	{more}
-	copy_headers X-Easel-User X-Easel-Assertion X-Easel-Upstream X-Easel-Cookie X-Easel-Pass X-Easel-Again
+	copy_headers X-Easel-User X-Easel-Assertion X-Easel-Cookie X-Easel-Pass X-Easel-Again
 }}"""
 
 
-def _upstream(site: Site) -> str:
-    """The bytes, to where the gateway said."""
+def _upstream(plan: Plan, site: Site) -> str:
+    """The bytes, by way of the gateway's relay, which knows the replica by the number and ends the request
+    with its right."""
     return f"""\
-reverse_proxy {{http.request.header.X-Easel-Upstream}} {{
+reverse_proxy {_quote(f"unix/{plan.relay}")} {{
 	# Said again: what is set here comes after all that is taken off on the way.
+	header_up X-Easel-Pass {{http.request.header.X-Easel-Pass}}
 	header_up X-Easel-User {{http.request.header.X-Easel-User}}
 	header_up X-Easel-Assertion {{http.request.header.X-Easel-Assertion}}
-	header_up -X-Easel-Upstream
 	header_up -X-Easel-Cookie
-	header_up -X-Easel-Pass
 	header_up -X-Easel-Again
 	# The replica knows its caller by the assertion and needs no key to anything.
 	header_up -Authorization
@@ -268,6 +268,8 @@ reverse_proxy {{http.request.header.X-Easel-Upstream}} {{
 	# No `flush_interval -1`: event streams are flushed anyway, and with it Caddy would not
 	# tell the replica that its caller hung up.
 	transport http {{
+		# One connection for each request: it is how the relay tells them apart.
+		keepalive off
 		dial_timeout 3s
 		response_header_timeout {site.timeout:.0f}s
 	}}
@@ -301,13 +303,13 @@ def _another_try(plan: Plan, site: Site) -> str:
         f"@another `{{err.status_code}} == 502 && {_may_go_again(site)}`",
         "handle @another {",
         "	route {",
-        "		vars lost {http.request.header.X-Easel-Upstream}",
+        "		vars lost {http.request.header.X-Easel-Pass}",
         "		request_header -*Easel*",
         "		request_body {",
         "			set {vars.body}",
         "		}",
         "		" + _indented(_question(plan, site, "header_up X-Easel-Lost {vars.lost}"), 4),
-        "		" + _indented(_upstream(site), 4),
+        "		" + _indented(_upstream(plan, site), 4),
         "	}",
         "}",
     ]

@@ -154,7 +154,7 @@ class Fleet:
         """
         container = self.endpoint.container
         if self._passing is not None and container and container.load != "easel" and replica.address:
-            return self._passing.begin(replica.address, self.endpoint.timeouts.request, lasting=lasting)
+            return self._passing.begin(replica.address, lasting=lasting)
         if draws:
             self.sent(replica)
         return None
@@ -162,15 +162,18 @@ class Fleet:
     def _demand(self, replica: Replica) -> int:
         return (replica.work.demand if replica.work else 0) + self._sent.get(replica.id, 0)
 
-    def ask(self, why: str) -> None:
-        """Somebody wants the endpoint: it is awake from now on, for `idle` seconds at least."""
+    def ask(self, why: str) -> bool:
+        """Somebody wants the endpoint: it is awake from now on, for `idle` seconds at least. Whether that
+        wakes it."""
+        wakes = False
         if self.state == "asleep" and self.endpoint.replicas.max and not self._called:
-            self._called = True
+            self._called = wakes = True
             self._backend.events.add(self.endpoint.name, None, "waking", f"waking: {why}")
         self._active_at = self._asked_at = time.monotonic()
         self._asleep_by_hand = False
         if self.state != "ready":
             self._hurry.set()
+        return wakes
 
     async def hold(self, user: str, *, strict: bool, gone: Awaitable[None], why: str) -> Replica | NotNow:
         """Wait for a replica: up to `timeouts.wake`, until waiting is hopeless, or until the caller is

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -18,22 +19,27 @@ import filelock
 import structlog
 
 from easel.gateway import config as configuration
-from easel.gateway import ports, sites
+from easel.gateway import modes, ports, sites
+from easel.gateway.audit import Audit
 from easel.gateway.awake import Awake
 from easel.gateway.caddy import Caddy
 from easel.gateway.caddyfile import Plan
 from easel.gateway.certificates import Certificates
 from easel.gateway.client_secret import ClientSecret
 from easel.gateway.config import CONSOLE, Config
+from easel.gateway.ended import Ended
 from easel.gateway.errors import AlreadyRunning, ConfigError, GatewayError
 from easel.gateway.events import Event, Events
 from easel.gateway.fleet import Fleet
 from easel.gateway.home import Home, write_private
 from easel.gateway.keyring import Keyring
 from easel.gateway.links import Links
-from easel.gateway.passing import AccessLog, Passing
+from easel.gateway.passes import OPERATOR
+from easel.gateway.passing import Passing
 from easel.gateway.place import LocalPlace, Place
 from easel.gateway.process import rotate
+from easel.gateway.relay import Relay
+from easel.gateway.rights import Right, Rights
 from easel.gateway.slot import Command
 from easel.gateway.supply import Supply
 from easel.gateway.tokens import Tokens
@@ -68,6 +74,8 @@ class Gateway:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         self.home.prepare()
+        self._mend(self.home.root, skip=("models", "outputs"))
+        self._audit = Audit(self.home.logs)
         try:
             self._lock.acquire(timeout=3)
         except filelock.Timeout:
@@ -90,18 +98,27 @@ class Gateway:
         self._config = config
         self._tokens = Tokens(await self._place.store())
         self._links = Links(home, self._tokens)
+        self._ended = Ended(await self._place.ended())
+        # The operator's right ends with this process, as its key does.
+        key_id = hashlib.sha256(operator_token.encode()).hexdigest()[:16]
+        operator = Right("operator", CONSOLE, OPERATOR, key_id)
+        rights = Rights(
+            self._tokens, self._ended,
+            members=lambda: self._config.team.members, public=self._public, operator=key_id,
+        )  # fmt: skip
+        self._relay = Relay(home.socket("relay.sock"), rights, self._passing)
         self._backend = await self._place.backend(self._keyring.vouch, lambda: self._config, self._passing)
         await self._place.welcome(config, self._tokens, self._links)
         awake = Awake(home.run / "awake.json")
-        access = AccessLog(home.logs / "caddy.log", self._passing)
         following = asyncio.create_task(
             self._place.follow(lambda: self._config, self._tokens, self._links), name="place"
         )
         listener = _listener()
         address = f"127.0.0.1:{listener.getsockname()[1]}"
-        self._admin_socket = home.admin_socket()
+        self._admin_socket = home.socket("caddy.sock")
         caddy, service = Caddy(home, key, outlived=self._place.outlived), None
         try:
+            await self._relay.start()
             await caddy.start(self._plan(address))
             # Imported while Caddy starts: what speaks HTTP is half of the time until the door is open. Who
             # knocks
@@ -114,17 +131,20 @@ class Gateway:
                 self._keyring, key, operator_token, address,
                 fleets=self._fleets, backend=self._backend, tokens=self._tokens, links=self._links,
                 url=self._url, team=lambda: self._config.team, client_secret=self._client_secret,
+                rights=rights, ended=self._ended, relay=self._relay, audit=self._audit, operator=operator,
             )  # fmt: skip
             service.start(listener)
             await caddy.opened()
             write_private(
                 home.run / "gateway.json",
                 json.dumps({"pid": os.getpid(), "url": f"http://{address}", "token": operator_token}) + "\n",
+                must=True,
             )
             await self._meet(config, awake.remembered())
             self._supply.start()
+            self._mending = asyncio.create_task(asyncio.to_thread(self._mend_large), name="modes")
             _log.info("the door is open", endpoints=list(config.endpoints), url=self._url(CONSOLE))
-            await self._until_stopped(caddy, address, service.ended, access, awake)
+            await self._until_stopped(caddy, address, service.ended, awake)
             if not self._place.outlived:
                 awake.forget()
         finally:
@@ -140,10 +160,12 @@ class Gateway:
             await self._flush()
             if service is not None:
                 await service.stop()
+            await self._relay.stop()
+            self._audit.look()
             _log.info("stopped")
 
     async def _until_stopped(
-        self, caddy: Caddy, address: str, ended: Callable[[], bool], access: AccessLog, awake: Awake
+        self, caddy: Caddy, address: str, ended: Callable[[], bool], awake: Awake
     ) -> None:
         seen = configuration.fingerprint(self.home.config)
         rounds = 0
@@ -152,7 +174,9 @@ class Gateway:
                 await asyncio.wait_for(self._stop.wait(), _LOOK_AT_CONFIG)
             rounds += 1
             self._certificates.look(self._config.hosts())
-            access.look()
+            self._relay.look()
+            self._audit.look()
+            await self._settle()
             known = {name: fleet.remembered for name, fleet in self._fleets.items()}
             awake.note({name: kept for name, kept in known.items() if kept is not None})
             if rounds % int(_FLUSH_TOKENS / _LOOK_AT_CONFIG) == 0:
@@ -207,14 +231,39 @@ class Gateway:
             await self._backend.forget(name)
             self._backend.events.add(name, None, "removed", "the endpoint is gone from the configuration")
 
+    def _mend_large(self) -> None:
+        # Beside everything else: there may be a hundred thousand pictures.
+        for name in ("outputs", "models"):
+            self._mend(self.home.root / name)
+
+    def _mend(self, folder: Path, skip: Collection[str] = ()) -> None:
+        found = modes.mend(folder, skip=skip, stop=self._stop.is_set)
+        if found.closed or not found.whole:
+            _log.info(
+                "what others could read is for its owner alone now",
+                folder=str(folder), entries=found.closed, all_seen=found.whole,
+            )  # fmt: skip
+
     def _hear(self, event: Event) -> None:
         _log.info(event.text, endpoint=event.endpoint, replica=event.replica, kind=event.kind)
+        if event.kind == "asleep":
+            self._audit.add("slept", actor="@gateway", endpoint=event.endpoint, why=event.text)
         if event.replica is not None and (fleet := self._fleets.get(event.endpoint)):
             fleet.hurry()
 
     def _stocked(self, endpoint: str) -> None:
         if fleet := self._fleets.get(endpoint):
             fleet.hurry()
+
+    def _public(self, endpoint: str) -> bool:
+        fleet = self._fleets.get(endpoint)
+        return fleet is not None and fleet.endpoint.public
+
+    async def _settle(self) -> None:
+        """Write down what could not be written when it was asked for."""
+        for keeper in (self._tokens, self._ended):
+            if not keeper.settled:
+                await asyncio.to_thread(keeper.settle)
 
     async def _flush(self) -> None:
         try:
@@ -229,7 +278,13 @@ class Gateway:
             _log.warning("the secrets that are known stay", reason=str(error))
 
     def _plan(self, address: str) -> Plan:
-        return sites.plan(self._config, gateway=address, home=self.home, admin_socket=self._admin_socket)
+        return sites.plan(
+            self._config,
+            gateway=address,
+            home=self.home,
+            admin_socket=self._admin_socket,
+            relay=self._relay.path,
+        )
 
     def _url(self, name: str) -> str:
         # The fleet first: while a change is being taken, it is what still answers.

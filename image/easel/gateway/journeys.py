@@ -21,7 +21,8 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from easel.gateway.errors import SignOnFailed
 from easel.gateway.keyring import Keyring
 from easel.gateway.paths import Ask, local_path
-from easel.gateway.sessions import MEMBER_MAX_AGE, cookie_name, cookie_values
+from easel.gateway.rights import MEMBER_MAX_AGE
+from easel.gateway.sessions import cookie_name, cookie_values
 
 # Seconds that a person may take to sign in.
 _LASTS = 600

@@ -48,6 +48,9 @@ class Mirror:
             if not error.passing or self._passing >= 3:
                 self._tell(f"the configuration is not followed: {error}; what was read last goes on")
             return False
+        except OSError as error:
+            self._tell(f"the configuration cannot be written to {self._folder}: {error}; the last goes on")
+            return False
         self._passing = 0
         self._tell(wrong)
         return not wrong

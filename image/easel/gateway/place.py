@@ -9,6 +9,7 @@ from typing import Protocol
 
 from easel.gateway.backend import Backend
 from easel.gateway.config import CONSOLE, Config, Endpoint
+from easel.gateway.ended import End
 from easel.gateway.events import Events
 from easel.gateway.home import Home
 from easel.gateway.keyring import SecretFile, SecretStore
@@ -16,8 +17,9 @@ from easel.gateway.links import Links
 from easel.gateway.local import LocalBackend
 from easel.gateway.passing import Passing
 from easel.gateway.probe import Vouch
+from easel.gateway.records import RecordFile, Store
 from easel.gateway.slot import Command
-from easel.gateway.tokens import TokenFile, Tokens, TokenStore
+from easel.gateway.tokens import Token, Tokens, token_file
 
 
 class Place(Protocol):
@@ -34,8 +36,12 @@ class Place(Protocol):
         """Where the secrets are kept that sign."""
         ...
 
-    async def store(self) -> TokenStore:
+    async def store(self) -> Store[Token]:
         """Where tokens are kept. Raises GatewayError."""
+        ...
+
+    async def ended(self) -> Store[End]:
+        """Where ended sessions are kept. Raises GatewayError."""
         ...
 
     async def backend(self, vouch: Vouch, config: Callable[[], Config], passing: Passing) -> Backend:
@@ -72,9 +78,13 @@ class LocalPlace:
         """EASEL_HOME/secret."""
         return SecretFile(self._home)
 
-    async def store(self) -> TokenStore:
+    async def store(self) -> Store[Token]:
         """EASEL_HOME/tokens.json."""
-        return TokenFile(self._home.tokens)
+        return token_file(self._home.tokens)
+
+    async def ended(self) -> Store[End]:
+        """EASEL_HOME/ended.json."""
+        return RecordFile(self._home.ended, "ended", End)
 
     async def backend(self, vouch: Vouch, config: Callable[[], Config], passing: Passing) -> Backend:
         """Processes of this machine."""

@@ -25,6 +25,7 @@ def plan(
     gateway: str,
     home: Home,
     admin_socket: Path,
+    relay: Path,
     environment: Mapping[str, str] = os.environ,
 ) -> Plan:
     """What Caddy does for `config`. Raises ConfigError for an environment that makes no sense."""
@@ -49,6 +50,7 @@ def plan(
         gateway,
         tuple(sites),
         admin_socket,
+        relay,
         storage=home.certificates,
         log=home.logs / "caddy.log",
         email=team.acme.email,

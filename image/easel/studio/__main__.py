@@ -32,6 +32,8 @@ KEEP_ALIVE_SECONDS = 180
 def main() -> None:
     """Start the engine, then everything else beside it, and serve until a signal."""
     began = time.monotonic()
+    # Pictures, prompts and models are for their owner alone, also of a studio that is started by hand.
+    os.umask(0o077)
     asked = _arguments()
     # Libraries that would ask a hub or an analytics server are told not to before anything imports them.
     for name, value in {

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from easel.gateway.bucket import Bucket
-from easel.gateway.bucket_store import SECRET, TOKENS, BucketSecret, BucketTokens
+from easel.gateway.bucket_store import SECRET, TOKENS, BucketSecret, tokens_of
 from easel.gateway.config import Config, Team
 from easel.gateway.errors import GatewayError
 from easel.gateway.events import Events
@@ -144,7 +144,7 @@ def test_a_look_at_a_bucket_where_nothing_changed_is_one_question(place: Place, 
     for _ in range(5):
         here.look()
     assert asked == ["list_objects_v2"] * 5
-    other = BucketTokens(place.bucket)
+    other = tokens_of(place.bucket)
     Tokens(other).new("studio", "somebody")
     asked.clear()
     here.look()
@@ -194,7 +194,7 @@ async def test_it_looks_less_often_while_everything_sleeps(
 
 def test_tokens_are_one_list_for_all_gateways(place: Place) -> None:
     """One writes, the other sees it after a look; a check at the door asks S3 nothing."""
-    one, two = BucketTokens(place.bucket), BucketTokens(place.bucket)
+    one, two = tokens_of(place.bucket), tokens_of(place.bucket)
     plaintext = Tokens(one).new("studio", "ada")
     assert not Tokens(two).is_valid("studio", plaintext)
     two.refresh()
@@ -209,7 +209,7 @@ def test_tokens_are_one_list_for_all_gateways(place: Place) -> None:
 
 def test_writers_at_once_lose_nothing(place: Place) -> None:
     """Four writers with three tokens each: twelve tokens."""
-    stores = [Tokens(BucketTokens(place.bucket)) for _ in range(4)]
+    stores = [Tokens(tokens_of(place.bucket)) for _ in range(4)]
 
     def write(number: int) -> None:
         for turn in range(3):
@@ -225,7 +225,7 @@ def test_writers_at_once_lose_nothing(place: Place) -> None:
 
 def test_a_stale_revision_is_refused(place: Place) -> None:
     """A swap over what somebody else wrote, over nothing that is there, or over what is gone, is none."""
-    one, two = BucketTokens(place.bucket), BucketTokens(place.bucket)
+    one, two = tokens_of(place.bucket), tokens_of(place.bucket)
     tokens, revision = one.read()
     assert two.swap([], "")
     assert not one.swap(tokens, revision)
@@ -238,13 +238,13 @@ def test_a_stale_revision_is_refused(place: Place) -> None:
 def test_damaged_tokens_are_told(place: Place, body: bytes) -> None:
     """Nobody is let in by a guess, and nobody's tokens are written over."""
     place.s3.put_object(Bucket=place.name, Key=TOKENS, Body=body)
-    with pytest.raises(GatewayError, match="is not a token file"):
-        Tokens(BucketTokens(place.bucket)).new("studio", "ada")
+    with pytest.raises(GatewayError, match="is not a file of tokens"):
+        Tokens(tokens_of(place.bucket)).new("studio", "ada")
 
 
 def test_the_door_stays_open_while_s3_is_shut(place: Place) -> None:
     """Known tokens open; making one says why it cannot be made."""
-    store = BucketTokens(place.bucket)
+    store = tokens_of(place.bucket)
     tokens = Tokens(store)
     plaintext = tokens.new("studio", "ada")
     place.faults["*"] = ("AccessDenied", "denied")
@@ -255,14 +255,14 @@ def test_the_door_stays_open_while_s3_is_shut(place: Place) -> None:
 
 def test_a_first_token_is_taken_once(place: Place) -> None:
     """By its hash; revoked, it stays so although the configuration still names it; a new hash replaces it."""
-    tokens = Tokens(BucketTokens(place.bucket))
+    tokens = Tokens(tokens_of(place.bucket))
     first, second = "easel_" + "a" * 43, "easel_" + "b" * 43
     assert tokens.adopt("studio", _hash(first))
     assert not tokens.adopt("studio", _hash(first))
     assert tokens.is_valid("studio", first)
     assert [token.name for token in tokens.of("studio")] == ["link"]
     assert tokens.revoke("studio", "link")
-    again = Tokens(BucketTokens(place.bucket))
+    again = Tokens(tokens_of(place.bucket))
     again.of()
     assert not again.adopt("studio", _hash(first))
     assert not again.is_valid("studio", first)

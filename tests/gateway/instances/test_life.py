@@ -175,8 +175,8 @@ async def test_a_container_of_others(build: Callable[..., Any], health: str | No
     assert replica.address
     assert replica.work
     assert replica.work.demand == 0
-    number = passing.begin(replica.address, 60)
-    passing.begin(replica.address, 60, lasting=True)
+    number = passing.begin(replica.address)
+    passing.begin(replica.address, lasting=True)
     (replica,) = await stage.backend.replicas("studio")
     assert replica.work
     assert replica.work.running == 1

@@ -10,8 +10,9 @@ import structlog
 
 from easel.gateway.backend import Backend
 from easel.gateway.bucket import Bucket
-from easel.gateway.bucket_store import TOKENS, BucketSecret, BucketTokens
+from easel.gateway.bucket_store import ENDED, TOKENS, BucketSecret, ended_of, tokens_of
 from easel.gateway.config import CONSOLE, Config, Endpoint
+from easel.gateway.ended import End
 from easel.gateway.errors import GatewayError
 from easel.gateway.events import Events
 from easel.gateway.home import Home
@@ -25,7 +26,8 @@ from easel.gateway.links import Links
 from easel.gateway.mirror import Mirror
 from easel.gateway.passing import Passing
 from easel.gateway.probe import Vouch
-from easel.gateway.tokens import Tokens, TokenStore
+from easel.gateway.records import Store
+from easel.gateway.tokens import Token, Tokens
 
 _log = structlog.get_logger("easel.instances")
 # Seconds between two looks at the bucket while something is awake, and while nothing is: each look costs,
@@ -54,7 +56,8 @@ class BucketPlace:
         self._bucket = Bucket(self._aws, bucket)
         self._said = ""
         self._mirror = Mirror(self._bucket, home.config, self._say)
-        self._store = BucketTokens(self._bucket)
+        self._store = tokens_of(self._bucket)
+        self._ended = ended_of(self._bucket)
         self._told = ""
         self._backend: InstancesBackend | None = None
 
@@ -77,10 +80,15 @@ class BucketPlace:
         """`run/secret`."""
         return BucketSecret(self._bucket)
 
-    async def store(self) -> TokenStore:
+    async def store(self) -> Store[Token]:
         """`run/tokens.json`."""
         await asyncio.to_thread(self._store.refresh)
         return self._store
+
+    async def ended(self) -> Store[End]:
+        """`run/ended.json`."""
+        await asyncio.to_thread(self._ended.refresh)
+        return self._ended
 
     async def backend(self, vouch: Vouch, config: Callable[[], Config], passing: Passing) -> Backend:
         """Instances, with the fuse."""
@@ -115,8 +123,6 @@ class BucketPlace:
                 self._told = ""
             except GatewayError as error:
                 self._once(f"{error}; the tokens that are known stay good")
-            except OSError as error:
-                self._once(f"the configuration cannot be written to {self._home.config}: {error}")
             await self.welcome(config(), tokens, links)
 
     def look(self) -> None:
@@ -125,6 +131,8 @@ class BucketPlace:
         seen = self._mirror.seen
         if seen is None or self._store.behind(seen.get(TOKENS)):
             self._store.refresh()
+        if seen is None or self._ended.behind(seen.get(ENDED)):
+            self._ended.refresh()
 
     async def sources(self, endpoint: Endpoint) -> Mapping[str, str]:
         """Tokens that the endpoint names as secrets. S3 is read by the gateway's own role."""
