@@ -130,6 +130,18 @@ def test_a_token_that_cannot_be_is_refused_in_a_line(
     assert "Traceback" not in done.stderr
 
 
+def test_the_secret_is_rotated_by_one_command(running: Up) -> None:
+    """Until when the old one's work counts is said; tokens and links open as before."""
+    done = easel("secret", "rotate", env=running.env)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(
+        r"a new secret signs; what the old one signed counts until \d{4}-.{11} UTC\n", done.stdout
+    )
+    done = easel("secret", "rotate", "--now", env=running.env)
+    assert "worth nothing" in done.stdout
+    test_the_link_opens_the_door(running)
+
+
 def test_a_second_easel_under_the_same_home_is_refused(running: Up) -> None:
     """Two gateways over one folder would fight for it."""
     done = easel("up", env=running.env)

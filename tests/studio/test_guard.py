@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,8 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from easel.assertion import AUDIENCE_VARIABLE, KEYS_VARIABLE, OPEN_VARIABLE, Signer, key_set
+from easel.gateway import process
+from easel.studio import __main__
 from easel.studio.files.caller import Caller
 from easel.studio.guard import guarded
 
@@ -133,3 +138,29 @@ def test_no_bytes_are_an_assertion(keys: Path, shown: bytes) -> None:
     """Whatever they are: 403, and no error."""
     value = shown.translate(None, b"\r\n\0")
     assert behind(keys).get("/who", headers=[(b"X-Easel-Assertion", value)]).status_code == 403
+
+
+def test_only_loopback_is_open_unasked(tmp_path: Path) -> None:
+    """A host whose scripts know nothing of keys starts the newest image: it must end, with a sentence, and
+    not take everybody for its owner."""
+    assert {__main__._KEYS, process.KEYS_VARIABLE} == {KEYS_VARIABLE}
+    assert process.AUDIENCE_VARIABLE == AUDIENCE_VARIABLE
+    command = [
+        sys.executable,
+        "-m",
+        "easel.studio",
+        "--host",
+        "0.0.0.0",
+        "--port",
+        "1",
+        "--home",
+        str(tmp_path),
+    ]
+    environment = {name: value for name, value in os.environ.items() if "ASSERTION" not in name}
+    image = Path(__file__).parents[2] / "image"
+    done = subprocess.run(
+        command, env={**environment, "PYTHONPATH": str(image)}, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert "would own it" in done.stderr
+    assert "--alone" in done.stderr

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 STOP_SECONDS = 7.0
 # What is drawn by then is saved, within so many more.
 SAVE_SECONDS = 1.5
+# As `easel.assertion` has it, which takes a while to import: the engine starts first.
+_KEYS = "EASEL_ASSERTION_KEYS"
 # Longer than a proxy keeps an idle connection, so that it never sends a request into one that closes.
 KEEP_ALIVE_SECONDS = 180
 
@@ -196,7 +198,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--retention", type=float, metavar="SECONDS", help="delete pictures older than this (default: never)"
     )
+    parser.add_argument(
+        "--alone", action="store_true", help="no gateway is in front: whoever reaches the port is its owner"
+    )
     asked = parser.parse_args()
+    others_reach_it = asked.host not in ("127.0.0.1", "::1", "localhost")
+    if others_reach_it and _KEYS not in os.environ and not asked.alone:
+        # A host of an earlier Easel knows nothing of keys, and would open this one to everybody.
+        parser.error(
+            f"--host {asked.host} without {_KEYS}: everybody who reaches it would own it; a gateway in front "
+            "sets that, and without one say --alone"
+        )
     if asked.retention is not None and not asked.retention > 0:
         parser.error(f"--retention {asked.retention:g}: seconds, more than 0; leave it out to keep pictures")
     if not asked.endpoint.replace("-", "").isalnum():
