@@ -1,4 +1,4 @@
-"""`easel token new|list|revoke|sign-out`: who may pass the door.
+"""`easel token new|list|revoke|signout`: who may pass the door.
 
 Not `token.py`: a program started from this folder would find it in the place of Python's own module.
 """
@@ -94,7 +94,7 @@ def revoke(endpoint: str, name: str, place: Place) -> None:
         click.echo(note, err=True)
 
 
-@command.command("sign-out")
+@command.command("signout")
 @click.option("--endpoint", callback=_endpoint, help="With --name: the endpoint that the token opens.")
 @click.option("--name", callback=_optional_name, help="Everybody who signed in with this token.")
 @click.option("--member", help="A member of the team by their mail address, at all endpoints.")

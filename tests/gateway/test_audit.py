@@ -168,10 +168,10 @@ def test_the_command_shows_it(house: House, tmp_path: Path, far: bool) -> None:
     assert easel("logs", "--audit", "--since", "2100-01-01").output == ""
     assert "neither a span" in easel("logs", "--audit", "--since", "soon").output
     assert easel("logs", "--since", "2h").exit_code == 2
-    signed_out = easel("token", "sign-out", "--endpoint", "other", "--name", "link")
+    signed_out = easel("token", "signout", "--endpoint", "other", "--name", "link")
     assert "signed out of other" in signed_out.output
-    assert "signed out of everything" in easel("token", "sign-out", "--member", "nobody@example.com").output
-    assert easel("token", "sign-out", "--endpoint", "other").exit_code == 2
+    assert "signed out of everything" in easel("token", "signout", "--member", "nobody@example.com").output
+    assert easel("token", "signout", "--endpoint", "other").exit_code == 2
 
 
 # ── by itself ────────────────────────────────────────────────────────────────────────────────────

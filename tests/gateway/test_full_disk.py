@@ -75,6 +75,10 @@ def test_a_full_disk_keeps_nobody_in(disk: Path) -> None:
         assert any(kind == "signed-out" for kind, _ in noted)
 
         assert house.stop() in (0, 120)  # 120: Python could not write its last words
+        # An endpoint that has no link yet does not keep the others shut.
+        (disk / "ballast").unlink()
+        house.set("late")
+        house.team(endpoints=["studio", "gallery", "late"])
         fill(disk)
         house.start()
         assert {bearer(house, one).get("/").status_code for one in leaked} == {401}
@@ -82,6 +86,9 @@ def test_a_full_disk_keeps_nobody_in(disk: Path) -> None:
         assert page(house, house.token("studio")).get("/").status_code == 200
         assert set(noted) <= set(audit(house))
         assert (disk / "home" / "secret").read_text()
+        texts = [event["text"] for event in house.api("GET", "/api/events?endpoint=late").json()]
+        assert any("no first link yet" in text for text in texts)
+        assert house.client("late").get("/").status_code == 401
         (disk / "ballast").unlink()
         house.new_token("studio", "new")
     finally:

@@ -21,6 +21,9 @@ from easel.gateway.records import RecordFile, Store
 from easel.gateway.slot import Command
 from easel.gateway.tokens import Token, Tokens, token_file
 
+# Seconds until a first token that could not be kept is tried again.
+_AGAIN = 15.0
+
 
 class Place(Protocol):
     """Where a gateway runs."""
@@ -70,6 +73,8 @@ class LocalPlace:
         self._home = home
         self._events = events
         self._command = command
+        # Endpoints whose first token could not be kept.
+        self._without: list[str] = []
 
     async def open(self, stop: asyncio.Event) -> None:
         """The configuration is there already."""
@@ -92,11 +97,26 @@ class LocalPlace:
 
     async def welcome(self, config: Config, tokens: Tokens, links: Links) -> None:
         """First tokens are made here, and their plaintext kept for the operator."""
-        for name in (CONSOLE, *config.endpoints):
-            links.ensure(name)
+        self._without = [name for name in (CONSOLE, *config.endpoints) if not self._ensure(name, links)]
 
     async def follow(self, config: Callable[[], Config], tokens: Tokens, links: Links) -> None:
-        """Nothing changes but the files in EASEL_HOME/config, which the gateway looks at itself."""
+        """Nothing changes but the files in EASEL_HOME/config, which the gateway looks at itself; only first
+        tokens that a full disk did not take are tried again."""
+        while True:
+            await asyncio.sleep(_AGAIN)
+            self._without = [name for name in self._without if not self._ensure(name, links, quiet=True)]
+
+    def _ensure(self, name: str, links: Links, *, quiet: bool = False) -> bool:
+        """Have an endpoint's first token; a door without one is better than none."""
+        try:
+            links.ensure(name)
+        except OSError as error:
+            if not quiet:
+                self._events.add(
+                    name, None, "token", f"it has no first link yet, which cannot be kept: {error}"
+                )
+            return False
+        return True
 
     async def sources(self, endpoint: Endpoint) -> Mapping[str, str]:
         """None but those of the environment: who starts easel has set them there."""

@@ -6,14 +6,16 @@ import asyncio
 import itertools
 import json
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from easel.gateway.bucket import Bucket
-from easel.gateway.bucket_store import SECRET, TOKENS, BucketSecret, tokens_of
+from easel.gateway.bucket_store import ENDED, SECRET, TOKENS, BucketSecret, ended_of, tokens_of
 from easel.gateway.config import Config, Team
+from easel.gateway.ended import End, Ended
 from easel.gateway.errors import GatewayError
 from easel.gateway.events import Events
 from easel.gateway.home import Home
@@ -23,6 +25,7 @@ from easel.gateway.keyring import Keyring
 from easel.gateway.links import Links
 from easel.gateway.mirror import Mirror
 from easel.gateway.passing import Passing
+from easel.gateway.rights import Right
 from easel.gateway.tokens import Tokens, _hash
 from tests.gateway.instances.conftest import Faults, FaultyAws
 from tests.gateway.instances.region import REGION, Region
@@ -251,6 +254,39 @@ def test_the_door_stays_open_while_s3_is_shut(place: Place) -> None:
     with pytest.raises(GatewayError, match="s3:GetObject"):
         tokens.new("studio", "bob")
     assert tokens.is_valid("studio", plaintext)
+
+
+def test_revoking_counts_while_s3_is_shut(place: Place) -> None:
+    """At once in memory, and in the bucket as soon as it answers; ended sessions likewise."""
+    store, ends = tokens_of(place.bucket), ended_of(place.bucket)
+    tokens, ended = Tokens(store), Ended(ends)
+    plaintext = tokens.new("studio", "ada")
+    right = Right("token", "studio", "ada", "id", "browser", time.time())
+    place.faults["*"] = ("AccessDenied", "denied")
+    assert tokens.revoke("studio", "ada")
+    assert not ended.session(right)
+    assert not tokens.is_valid("studio", plaintext)
+    assert ended.covers(right)
+    assert not tokens.settle()
+    assert not tokens.settled
+    place.faults.clear()
+    assert tokens.settle()
+    assert ended.settle()
+    assert json.loads(place.read(TOKENS))["tokens"] == []
+    elsewhere = ended_of(place.bucket)
+    elsewhere.refresh()
+    assert Ended(elsewhere).covers(right)
+
+
+def test_two_gateways_lose_no_end_and_keep_none_too_long(place: Place) -> None:
+    """Both write at once; what has expired is dropped by the next writing."""
+    old = End("member", "old@example.com", 1.0, 2.0)
+    assert ended_of(place.bucket).swap([old], "")
+    one, two = Ended(ended_of(place.bucket)), Ended(ended_of(place.bucket))
+    assert one.member("ann@example.com")
+    assert two.token("studio", "0123")
+    kept = json.loads(place.read(ENDED))["ended"]
+    assert [end["whose"] for end in kept] == ["ann@example.com", "studio 0123"]
 
 
 def test_a_first_token_is_taken_once(place: Place) -> None:
