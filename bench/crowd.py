@@ -1,5 +1,5 @@
 """Eight people at once on the starter, against the same requests one after another through the plain
-pipeline."""
+pipeline; and a small picture beside somebody who asks for as much as one may, against the same one alone."""
 
 from __future__ import annotations
 
@@ -34,8 +34,38 @@ def rows(easel: Running, plain: Plain) -> Iterator[list[str]]:
             if number >= 2:  # the first rounds are where the width is measured
                 rates.append((PEOPLE * 60 / together, PEOPLE * 60 / sum(theirs)))
                 waits.append((max(ours), sum(theirs)))
+        alone = [draw(client, small(number)) for number in range(ROUNDS)]
+        beside = _beside_the_greedy(easel)
+    yield _row(
+        "a 64-pixel picture beside 15 of 2048 at 150 steps",
+        list(zip(beside, alone, strict=True)),
+        "",
+        "{:.2f} s",
+    )
     yield _row("eight people, pictures a minute", rates, "≥ 1.4", "{:.1f}")
     yield _row("eight people, longest wait", waits, "< 1", "{:.2f} s")
+
+
+def small(number: int) -> dict[str, object]:
+    """A picture that is nothing to draw."""
+    return {**request("a red star on white", 64, number), "steps": 4}
+
+
+def _beside_the_greedy(easel: Running) -> list[float]:
+    """Seconds of small pictures while another person draws the largest request that is taken."""
+    greedy = {**request("a blue star on white", 2048, 1), "steps": 150, "batch_size": 15}
+    other = easel.another()
+    waits = []
+    with other, ThreadPoolExecutor(1) as one, easel.client() as client:
+        job = one.submit(other.post, "/sdapi/v1/txt2img", json=greedy)
+        while other.get("/sdapi/v1/progress?skip_current_image=true").json()["progress"] == 0:
+            time.sleep(0.2)
+        for number in range(ROUNDS):
+            waits.append(draw(client, small(number)))
+            time.sleep(1)  # as another person comes when they come, not right behind the last
+        other.post("/sdapi/v1/interrupt").raise_for_status()
+        job.result()
+    return waits
 
 
 def _row(name: str, pairs: list[tuple[float, float]], promise: str, shape: str) -> list[str]:

@@ -16,16 +16,24 @@ __all__ = ["ROOT", "Running", "running"]
 
 @dataclass(frozen=True)
 class Running:
-    """A running Easel: where its one endpoint answers, and a token for it."""
+    """A running Easel: where its one endpoint answers, and the tokens of two people."""
 
     url: str
     token: str
+    other_token: str
 
     def client(self) -> httpx.Client:
         """A client that passes the door."""
+        return self._client(self.token)
+
+    def another(self) -> httpx.Client:
+        """A client of somebody else."""
+        return self._client(self.other_token)
+
+    def _client(self, token: str) -> httpx.Client:
         return httpx.Client(
             base_url=self.url,
-            headers={"Authorization": f"Bearer {self.token}"},
+            headers={"Authorization": f"Bearer {token}"},
             timeout=600,
             trust_env=False,
         )
@@ -36,5 +44,8 @@ def running(home: Path) -> Iterator[Running]:
     """Start, wait until the studio is ready, and stop at the end."""
     with aside(home) as easel:
         endpoint = easel.status["endpoints"][0]
-        token = easel.run("token", "new", "--endpoint", endpoint["name"], "--name", "bench")
-        yield Running(endpoint["url"], token)
+        tokens = [
+            easel.run("token", "new", "--endpoint", endpoint["name"], "--name", name)
+            for name in ("bench", "other")
+        ]
+        yield Running(endpoint["url"], *tokens)

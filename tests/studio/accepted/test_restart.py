@@ -114,7 +114,8 @@ def fields(request: TextToImage, **more: object) -> dict[str, object]:
     return {name: getattr(request, name) for name in request.__dataclass_fields__} | more
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_killed_at_random_it_is_all_there_and_once(house: House) -> None:
     """Killed twice at a random moment: every picture is in its owner's gallery, once, with the pixels that it
     has without any kill, and its owner is told."""
@@ -155,7 +156,8 @@ def test_killed_at_random_it_is_all_there_and_once(house: House) -> None:
     assert "again" in out or "resumed 0" in out
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_what_kills_the_studio_is_tried_twice(house: House) -> None:
     """A job that ends the studio each time is not drawn a third time: its owner is told so in words, and who
     was drawn beside it gets their pictures."""

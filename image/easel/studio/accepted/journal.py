@@ -36,12 +36,14 @@ _MOST = 10_000
 """Entries that are looked at; people together cannot have more waiting."""
 KEPT = 7 * 24 * 3600.0
 """Seconds that news for somebody who does not come are kept."""
+ABANDONED = 3600.0
+"""Seconds after which an unfinished file is nobody's any more."""
 
 Id = Annotated[str, Field(pattern=rf"^{_ID}$")]
 
 
 class Entry(BaseModel):
-    """One job. `request` has its seeds, checkpoint and VAE resolved: it means the same pictures again.
+    """One job. `request` has its seeds and checkpoint resolved: it means the same pictures again.
 
     `by` is the process that draws it, `at` when it was accepted (Unix seconds), `done` the numbers of
     pictures that are saved. `begun`: this process has begun to draw it; `tries`: processes that ended while
@@ -152,7 +154,9 @@ class Journal:
             path = self.folder / name
             with suppress(OSError):
                 orphan = (found := _STAGED.fullmatch(name)) and not self._path(found[1]).exists()
-                if (orphan or name.endswith(".part")) and time.time() - path.lstat().st_mtime > 3600:
+                # a lock is touched every few seconds while its process lives
+                left = orphan or name.endswith((".part", ".lock"))
+                if left and time.time() - path.lstat().st_mtime > ABANDONED:
                     path.unlink()
 
     def close(self) -> None:

@@ -75,12 +75,11 @@ class Engine:
             job.fail(Stopped(SHUT_DOWN))
 
     def settled(self, request: TextToImage) -> TextToImage:
-        """The request as it would be drawn now: seeds drawn, checkpoint and VAE by their names. Submitted
-        again, here or elsewhere, it means the same pictures. Raises as `submit` does."""
+        """The request as it would be drawn now: seeds drawn, the checkpoint by its name. Submitted again, here
+        or elsewhere, it means the same pictures while the files are the same. Raises as `submit` does."""
         resolved = request.resolved()
         checkpoint, _ = self._checkpoint(resolved.checkpoint)
-        vae = self._vae(resolved.vae, checkpoint)
-        return replace(resolved, checkpoint=checkpoint.name, vae=vae.name if vae else "None")
+        return replace(resolved, checkpoint=checkpoint.name)
 
     def submit(
         self,
