@@ -118,6 +118,10 @@ class Door:
         """Take a token back."""
         self._ask("DELETE", f"/api/tokens/{_quoted(endpoint)}/{_quoted(name)}")
 
+    def rotate(self, *, now: bool) -> float:
+        """Have a new secret sign; until when (Unix seconds) what the old one signed counts."""
+        return float(self._ask("POST", "/api/secret/rotation", {"now": now})["until"])
+
     def new_pass(self, endpoint: str) -> dict[str, Any]:
         """A key for the endpoint's own door as its operator, for an hour: `{"token", "url", "expires"}`."""
         return dict(self._ask("POST", f"/api/endpoints/{_quoted(endpoint)}/pass"))

@@ -148,7 +148,7 @@ def listening(here: Settings) -> Iterator[Check]:
 
 def models(here: Settings) -> Check:
     """Checkpoints in the folder."""
-    from easel.models.walk import walk
+    from easel.models import walk
 
     folder = here.home / "models" / "Stable-diffusion"
     if not folder.is_dir():

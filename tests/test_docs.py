@@ -82,6 +82,13 @@ def test_every_route_of_the_api_is_in_the_reference() -> None:
     assert sorted(told) == sorted(routes())
 
 
+def test_every_option_of_a1111s_is_in_the_reference() -> None:
+    """docs/reference/options.md is what the table says, which decides; run `make schema`."""
+    from scripts import optionspage
+
+    assert text("reference/options.md") == optionspage.page()
+
+
 def targets() -> list[str]:
     return re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
 

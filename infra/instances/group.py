@@ -1,12 +1,13 @@
 """The Auto Scaling group of an endpoint. The gateway sets how many run; the group starts and watches them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
 from infra.render import DRAINED, READY
-from infra.shapes import SHAPES
+from infra.shapes import InstanceType
 from infra.spec import Endpoint
 
 CAPACITY = "easel:capacity"
@@ -27,20 +28,21 @@ class GroupArgs:
     endpoint: Endpoint
     template: aws.ec2.LaunchTemplate
     subnet_ids: list[pulumi.Output[str]]
+    """In zones that sell at least one of `types`."""
+    types: Sequence[InstanceType]
+    """The preferred one first, of those that are sold."""
     tags: dict[str, str]
 
 
 def endpoint_group(name: str, args: GroupArgs, opts: pulumi.ResourceOptions) -> aws.autoscaling.Group:
     """A group that runs nothing until the gateway asks for it."""
     endpoint = args.endpoint
-    mixed = None if endpoint.warm else _mixed(args)
     return aws.autoscaling.Group(
         name,
         min_size=0,
         max_size=endpoint.replicas.max,
         vpc_zone_identifiers=args.subnet_ids,
-        launch_template=_plain(args) if mixed is None else None,
-        mixed_instances_policy=mixed,
+        mixed_instances_policy=_mixed(args),
         # Hooks of their own would come after the group, and its warm pool would launch before them.
         initial_lifecycle_hooks=[
             aws.autoscaling.GroupInitialLifecycleHookArgs(
@@ -86,13 +88,9 @@ def _gateways_own(endpoint: Endpoint) -> list[str]:
     return ["desiredCapacity", *([share] if endpoint.capacity == "spot-first" else [])]
 
 
-def _plain(args: GroupArgs) -> aws.autoscaling.GroupLaunchTemplateArgs:
-    """One instance type, which is what a warm pool takes."""
-    return aws.autoscaling.GroupLaunchTemplateArgs(id=args.template.id, version="$Latest")
-
-
 def _mixed(args: GroupArgs) -> aws.autoscaling.GroupMixedInstancesPolicyArgs:
-    """The shape's types, the preferred one first.
+    """The shape's types, the preferred one first, with a warm pool too: AWS allows that since November 2025
+    ("Amazon EC2 Auto Scaling: warm pools for mixed instances policies", What's New).
 
     - on-demand: the first type that the zones have.
     - spot: of all types, those that are cheap and least likely to be taken.
@@ -100,7 +98,6 @@ def _mixed(args: GroupArgs) -> aws.autoscaling.GroupMixedInstancesPolicyArgs:
       of on-demand to 100 (which it may in such a group only), and lowers it once that replica is gone.
     """
     spot = args.endpoint.capacity != "on-demand"
-    types = SHAPES[args.endpoint.shape].instance_types
     return aws.autoscaling.GroupMixedInstancesPolicyArgs(
         instances_distribution=aws.autoscaling.GroupMixedInstancesPolicyInstancesDistributionArgs(
             on_demand_base_capacity=0,
@@ -116,7 +113,7 @@ def _mixed(args: GroupArgs) -> aws.autoscaling.GroupMixedInstancesPolicyArgs:
             ),
             overrides=[
                 aws.autoscaling.GroupMixedInstancesPolicyLaunchTemplateOverrideArgs(instance_type=kind.name)
-                for kind in types
+                for kind in args.types
             ],
         ),
     )

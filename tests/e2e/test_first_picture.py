@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 from pathlib import Path
 
 import pytest
+import requests
 from PIL import Image, ImageChops
 from playwright.sync_api import Browser, Page, expect
 
@@ -149,3 +151,18 @@ def test_nothing_sticks_out(browser: Browser, easel: Up, tmp_path: Path, width: 
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= width
     context.close()
+
+
+def test_the_first_call_of_a_program(easel: Up) -> None:
+    """The shortest call that a newcomer can type: an address with the token in it, and a prompt."""
+    address, _, token = easel.link("studio").partition("/?token=")
+    answer = requests.post(
+        address.replace("http://", f"http://any:{token}@") + "/sdapi/v1/txt2img",
+        data=json.dumps({"prompt": PROMPT, "seed": 1}),
+        timeout=120,
+    )
+    assert answer.status_code == 200, answer.text
+    drawn = Image.open(io.BytesIO(base64.b64decode(answer.json()["images"][0])))
+    assert drawn.size == (128, 128)
+    seen = judge(drawn)
+    assert (seen.shape, seen.colour, seen.ground) == ("circle", "red", "blue")

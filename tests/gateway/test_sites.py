@@ -86,7 +86,6 @@ def test_an_authority_of_ones_own(tmp_path: Path) -> None:
     )
     assert (found.ca, found.ca_root, found.http_port) == ("https://ca/dir", root, 8080)
     assert found.https_port == 443
-    assert not found.replica_key
 
 
 def test_a_teams_own_authority_comes_with_its_configuration(tmp_path: Path) -> None:

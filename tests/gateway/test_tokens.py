@@ -13,6 +13,7 @@ from easel.gateway.attempts import Attempts, network
 from easel.gateway.errors import GatewayError, TokenConflict, TokenRefused
 from easel.gateway.sessions import Sessions
 from easel.gateway.tokens import PATTERN, Token, TokenFile, Tokens
+from tests.gateway.rings import ring
 
 
 @pytest.fixture
@@ -159,7 +160,7 @@ def test_a_broken_file_is_told(file: Path, content: str) -> None:
 
 @pytest.fixture
 def sessions(tokens: Tokens) -> Sessions:
-    return Sessions("secret", tokens, lambda: None)
+    return Sessions(ring(), tokens, lambda: None)
 
 
 def cookie(sessions: Sessions, endpoint: str, token: Token | None) -> str:
@@ -190,7 +191,7 @@ def test_cookies_of_others_are_refused(tokens: Tokens, sessions: Sessions) -> No
     token = tokens.check("studio", tokens.new("studio", "kim"))
     header = cookie(sessions, "studio", token)
     value = header.partition("=")[2]
-    stranger = cookie(Sessions("another secret", tokens, lambda: None), "studio", token)
+    stranger = cookie(Sessions(ring("another " * 6), tokens, lambda: None), "studio", token)
     anonymous = cookie(sessions, "studio", None)
     for wrong in (
         f"easel_other={value}",

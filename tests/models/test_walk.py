@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from easel.models import Kind, Store
 from easel.models.quota import Quota
 from easel.models.tree import OddFolder, files_of
-from easel.models.walk import walk
+from easel.models.walking import walk
 
 ROOT = Path(__file__).parents[2]
 _FOLDERS = st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=3), max_size=5)

@@ -1,9 +1,8 @@
-"""Tokens and the signing secret in the team's bucket, so that a new gateway machine knows everybody."""
+"""Tokens, secrets and public keys in the team's bucket, so that a new gateway machine knows everybody."""
 
 from __future__ import annotations
 
 import json
-import secrets
 from dataclasses import asdict
 
 from easel.gateway.bucket import Bucket
@@ -13,7 +12,7 @@ from easel.gateway.tokens import Token
 
 TOKENS = "run/tokens.json"
 SECRET = "run/secret"  # noqa: S105 - a key of the bucket
-_SHORTEST = 32
+KEYS = "run/keys.json"
 
 
 class BucketTokens:
@@ -60,28 +59,49 @@ class BucketTokens:
         """The revision last seen."""
         return self._revision
 
+    def behind(self, etag: str | None) -> bool:
+        """Whether the object, whose ETag this is now, is another than what was read last."""
+        return (etag or "") != self._revision
+
     def refresh(self) -> None:
         """See what others wrote. Raises GatewayError; what is known stays known."""
         self.read()
 
 
-def secret(bucket: Bucket) -> str:
-    """The key that signs browser sessions: made once, by whichever gateway is first. Raises GatewayError."""
-    try:
-        stored = bucket.get(SECRET)
-        if stored is None:
-            bucket.put(SECRET, secrets.token_urlsafe(48).encode(), None)
-            # Read again, whether it was ours or another gateway's that came first.
-            stored = bucket.get(SECRET)
-    except Refusal as error:
-        raise GatewayError(f"s3://{bucket.name}/{SECRET}: {error}") from None
-    found = stored.content.decode("ascii", "replace").strip() if stored else ""
-    if len(found) < _SHORTEST:
-        raise GatewayError(
-            f"s3://{bucket.name}/{SECRET} is cut short: remove the object; a new one is made, "
-            "and everybody opens their link again"
-        )
-    return found
+class BucketSecret:
+    """`run/secret`, by conditional writes; the public keys are `run/keys.json`, which hosts may read."""
+
+    # Hosts look once a minute; S3 and their clocks may take their time.
+    lead = 300.0
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self.name = f"s3://{bucket.name}/{SECRET}"
+
+    def read(self) -> tuple[str, str]:
+        """The object's text and ETag. Raises GatewayError."""
+        try:
+            stored = self._bucket.get(SECRET)
+        except Refusal as error:
+            raise GatewayError(f"{self.name} cannot be read: {error}") from None
+        return (stored.content.decode("ascii", "replace"), stored.etag) if stored else ("", "")
+
+    def swap(self, text: str, revision: str) -> bool:
+        """Write it if it is still at `revision`; whether it was. Raises GatewayError."""
+        try:
+            return self._bucket.put(SECRET, text.encode(), revision or None) is not None
+        except Refusal as error:
+            raise GatewayError(f"{self.name} cannot be written: {error}") from None
+
+    def publish(self, keys: str) -> None:
+        """Write `run/keys.json`. Raises GatewayError."""
+        try:
+            stored = self._bucket.get(KEYS)
+            if stored is None or stored.content != keys.encode():
+                # Refused if another gateway was faster: what it wrote follows from the same secrets.
+                self._bucket.put(KEYS, keys.encode(), stored.etag if stored else None)
+        except Refusal as error:
+            raise GatewayError(f"s3://{self._bucket.name}/{KEYS} cannot be written: {error}") from None
 
 
 def _parse(content: bytes, bucket: str) -> list[Token]:

@@ -1,8 +1,7 @@
 """The answer to `forward_auth`: who may pass, whether, and where to.
 
-A 2xx answer lets Caddy pass the request on to `X-Easel-Upstream` as `X-Easel-User`; any other answer is what
-the caller
-gets.
+A 2xx answer lets Caddy pass the request on to `X-Easel-Upstream` with an assertion of who asks; any other
+answer is what the caller gets.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from starlette.responses import RedirectResponse, Response
 from easel.gateway import pages
 from easel.gateway.backend import Replica
 from easel.gateway.config import CONSOLE
-from easel.gateway.console import shown_to_members
 from easel.gateway.fleet import Fleet, NotNow
 from easel.gateway.identity import Caller, Entrance, Identity, Refusal, without_token
 from easel.gateway.member_door import MemberDoor
@@ -26,7 +24,6 @@ from easel.gateway.paths import Ask, Kind, forbidden, local_path
 # Caddy alone may ask: everybody on this machine can reach the gateway's port.
 KEY_HEADER = "x-easel-door"
 _FORM_LIMIT = 64 * 1024
-_POLL_AGAIN = 10
 
 
 class Door:
@@ -34,7 +31,7 @@ class Door:
 
     def __init__(
         self, key: str, identity: Identity, members: MemberDoor, fleet: Callable[[str], Fleet | None],
-        own_address: str,
+        own_address: str, vouch: Callable[[str, str], str],
     ) -> None:  # fmt: skip
         self._key = key
         self._identity = identity
@@ -42,6 +39,7 @@ class Door:
         self._fleet = fleet
         # Where the console is: this gateway itself.
         self._own_address = own_address
+        self._vouch = vouch
 
     def from_caddy(self, request: Request) -> bool:
         """Whether Caddy sent this, or it passed Caddy."""
@@ -71,9 +69,7 @@ class Door:
             quiet = await self._members.quietly(name, ask, without_token(ask)) if who.first else None
             return quiet or _refuse(name, ask, who, self._members.provider)
         if fleet is None:
-            if who.member and not shown_to_members(ask):
-                return pages.error(403, "members see the console; a link or a token of it does the rest")
-            return _pass(who, self._own_address)
+            return self._pass(name, who, self._own_address)
         return await self._route(request, ask, fleet, who)
 
     async def sign_in(self, request: Request) -> Response:
@@ -112,6 +108,9 @@ class Door:
 
     async def _route(self, request: Request, ask: Ask, fleet: Fleet, who: Caller) -> Response:
         # Somebody anonymous who brings a cookie back is a browser, however little it says of itself.
+        if lost := request.headers.get("x-easel-lost"):
+            # Caddy asks a second time: where it was sent to, nobody answered.
+            fleet.lost(lost)
         kind = ask.kind(api=who.api, anonymous=who.anonymous and (who.api or who.cookie is not None))
         if kind in ("navigation", "draw"):
             fleet.ask(_WHY[kind])
@@ -121,12 +120,26 @@ class Door:
             if ask.navigation:
                 return _waking_page(fleet, found, kind, who)
             if kind == "rest" or (kind == "call" and who.anonymous):
-                return _later(found, _POLL_AGAIN)
+                return _later(found)
             found = await fleet.hold(who.user, strict=strict, gone=_gone(request), why=_WHY[kind])
             if isinstance(found, NotNow):
-                return _later(found, 60 if found.final else _POLL_AGAIN)
+                return _later(found)
         number = None if ask.poll else fleet.passed(found, draws=kind == "draw", lasting=ask.lasting)
-        return _pass(who, found, number)
+        again = ask.repeatable and not lost
+        return self._pass(fleet.endpoint.name, who, found, number, again=again)
+
+    def _pass(
+        self, name: str, who: Caller, to: Replica | str, number: str | None = None, *, again: bool = False
+    ) -> Response:
+        address = to if isinstance(to, str) else to.address or ""
+        # Studio and console go by the assertion alone; the name is for containers that are not Easel's.
+        headers = {"X-Easel-User": who.user, "X-Easel-Assertion": self._vouch(who.user, name)}
+        headers |= {"X-Easel-Upstream": address}
+        # Caddy writes the number into its log when the request is over.
+        headers |= {"X-Easel-Pass": number} if number else {}
+        # Caddy keeps the request and asks once more, should the replica go away before it answers.
+        headers |= {"X-Easel-Again": "1"} if again else {}
+        return Response(headers=headers | ({"X-Easel-Cookie": who.cookie} if who.cookie else {}))
 
 
 _WHY: dict[Kind, str] = {
@@ -145,14 +158,6 @@ async def _gone(request: Request) -> None:
 
 def _public(fleet: Fleet | None) -> bool:
     return fleet is not None and fleet.endpoint.public
-
-
-def _pass(who: Caller, to: Replica | str, number: str | None = None) -> Response:
-    address = to if isinstance(to, str) else to.address or ""
-    headers = {"X-Easel-User": who.user, "X-Easel-Upstream": address}
-    # Caddy writes the number into its log when the request is over.
-    headers |= {"X-Easel-Pass": number} if number else {}
-    return Response(headers=headers | ({"X-Easel-Cookie": who.cookie} if who.cookie else {}))
 
 
 def _refuse(name: str, ask: Ask, who: Refusal, provider: str | None) -> Response:
@@ -196,9 +201,9 @@ def _missing(fleet: Fleet) -> str:
     return "Some of its models could not be fetched: the console says which, and why." if failed else ""
 
 
-def _later(found: NotNow, seconds: int) -> Response:
+def _later(found: NotNow) -> Response:
     words = {
         "asleep": "the endpoint is asleep; opening its page or drawing wakes it",
         "failed": f"the endpoint failed: {found.detail}",
     }.get(found.state, f"the endpoint is not ready yet ({found.state}: {found.detail})")
-    return pages.error(503, words, {"Retry-After": str(seconds)})
+    return pages.error(503, words, {"Retry-After": str(found.again)})

@@ -10,14 +10,16 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import filelock
 import structlog
 
 from easel.gateway import config as configuration
 from easel.gateway import ports, sites
+from easel.gateway.awake import Awake
 from easel.gateway.caddy import Caddy
 from easel.gateway.caddyfile import Plan
 from easel.gateway.certificates import Certificates
@@ -27,6 +29,7 @@ from easel.gateway.errors import AlreadyRunning, ConfigError, GatewayError
 from easel.gateway.events import Event, Events
 from easel.gateway.fleet import Fleet
 from easel.gateway.home import Home, write_private
+from easel.gateway.keyring import Keyring
 from easel.gateway.links import Links
 from easel.gateway.passing import AccessLog, Passing
 from easel.gateway.place import LocalPlace, Place
@@ -81,15 +84,15 @@ class Gateway:
     async def _serve(self, config: Config) -> None:
         home, events = self.home, self._events
         self._certificates = Certificates(home.logs / "certificates.log", events)
-        secret, key = await self._place.secret(), secrets.token_urlsafe(32)
-        operator_token = secrets.token_urlsafe(32)
-        # A third one, so that no replica can speak for Caddy.
-        replica_key = secrets.token_urlsafe(32)
+        key, operator_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        self._keyring = Keyring(self._place.secrets())
+        await asyncio.to_thread(self._keyring.open)
         self._config = config
         self._tokens = Tokens(await self._place.store())
         self._links = Links(home, self._tokens)
-        self._backend = await self._place.backend(replica_key, lambda: self._config, self._passing)
+        self._backend = await self._place.backend(self._keyring.vouch, lambda: self._config, self._passing)
         await self._place.welcome(config, self._tokens, self._links)
+        awake = Awake(home.run / "awake.json")
         access = AccessLog(home.logs / "caddy.log", self._passing)
         following = asyncio.create_task(
             self._place.follow(lambda: self._config, self._tokens, self._links), name="place"
@@ -97,7 +100,7 @@ class Gateway:
         listener = _listener()
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         self._admin_socket = home.admin_socket()
-        caddy, service = Caddy(home, key, replica_key), None
+        caddy, service = Caddy(home, key, outlived=self._place.outlived), None
         try:
             await caddy.start(self._plan(address))
             # Imported while Caddy starts: what speaks HTTP is half of the time until the door is open. Who
@@ -105,8 +108,10 @@ class Gateway:
             # before waits in the listener's queue.
             from easel.gateway.service import Service
 
+            # Before any replica, which answers nobody without.
+            await asyncio.to_thread(self._keyring.publish)
             service = Service(
-                secret, key, operator_token, address,
+                self._keyring, key, operator_token, address,
                 fleets=self._fleets, backend=self._backend, tokens=self._tokens, links=self._links,
                 url=self._url, team=lambda: self._config.team, client_secret=self._client_secret,
             )  # fmt: skip
@@ -116,24 +121,29 @@ class Gateway:
                 home.run / "gateway.json",
                 json.dumps({"pid": os.getpid(), "url": f"http://{address}", "token": operator_token}) + "\n",
             )
-            await self._meet(config)
+            await self._meet(config, awake.remembered())
             self._supply.start()
             _log.info("the door is open", endpoints=list(config.endpoints), url=self._url(CONSOLE))
-            await self._until_stopped(caddy, address, service.ended, access)
+            await self._until_stopped(caddy, address, service.ended, access, awake)
+            if not self._place.outlived:
+                awake.forget()
         finally:
             _log.info("stopping")
             (home.run / "gateway.json").unlink(missing_ok=True)
-            await caddy.stop()
             for task in (following, *self._running.values()):
                 task.cancel()
-            await self._flush()
+            # From here on the door answers 503 to whoever comes or waits. Caddy leaves last: replicas finish
+            # what they can, and what they answer has to reach its caller.
+            await asyncio.gather(*(fleet.close() for fleet in self._fleets.values()))
             await asyncio.gather(self._backend.close(), self._supply.close())
+            await caddy.stop()
+            await self._flush()
             if service is not None:
                 await service.stop()
             _log.info("stopped")
 
     async def _until_stopped(
-        self, caddy: Caddy, address: str, ended: Callable[[], bool], access: AccessLog
+        self, caddy: Caddy, address: str, ended: Callable[[], bool], access: AccessLog, awake: Awake
     ) -> None:
         seen = configuration.fingerprint(self.home.config)
         rounds = 0
@@ -143,8 +153,11 @@ class Gateway:
             rounds += 1
             self._certificates.look(self._config.hosts())
             access.look()
+            known = {name: fleet.remembered for name, fleet in self._fleets.items()}
+            awake.note({name: kept for name, kept in known.items() if kept is not None})
             if rounds % int(_FLUSH_TOKENS / _LOOK_AT_CONFIG) == 0:
                 await self._flush()
+                await self._look_at_secrets()
                 rotate(self.home.logs / "gateway.log")
             now = configuration.fingerprint(self.home.config)
             if now != seen:
@@ -172,8 +185,9 @@ class Gateway:
         await self._meet(config)
         _log.info("took the changed configuration", endpoints=list(config.endpoints))
 
-    async def _meet(self, config: Config) -> None:
-        """Have a fleet for every endpoint, and none for those that are gone."""
+    async def _meet(self, config: Config, before: Mapping[str, bool] = MappingProxyType({})) -> None:
+        """Have a fleet for every endpoint, and none for those that are gone. `before`: what the gateway
+        before this one knew of them."""
         # First, so that nothing wakes for want of knowing that its models are not there.
         self._supply.follow(config.endpoints)
         for name, endpoint in config.endpoints.items():
@@ -182,8 +196,11 @@ class Gateway:
                     await self._fleets[name].follow(endpoint)
                 continue
             await self._backend.follow(endpoint)
-            self._fleets[name] = Fleet(endpoint, self._backend, passing=self._passing, stocks=self._supply)
-            self._running[name] = asyncio.create_task(self._fleets[name].run(), name=f"fleet {name}")
+            fleet = Fleet(endpoint, self._backend, passing=self._passing, stocks=self._supply)
+            if name in before:
+                fleet.remember(before[name])
+            self._fleets[name] = fleet
+            self._running[name] = asyncio.create_task(fleet.run(), name=f"fleet {name}")
         for name in set(self._fleets) - set(config.endpoints):
             self._running.pop(name).cancel()
             del self._fleets[name]
@@ -204,6 +221,12 @@ class Gateway:
             await asyncio.to_thread(self._tokens.flush)
         except (GatewayError, OSError) as error:
             _log.warning("cannot note when tokens were last used", reason=str(error))
+
+    async def _look_at_secrets(self) -> None:
+        try:
+            await asyncio.to_thread(self._keyring.refresh)
+        except GatewayError as error:
+            _log.warning("the secrets that are known stay", reason=str(error))
 
     def _plan(self, address: str) -> Plan:
         return sites.plan(self._config, gateway=address, home=self.home, admin_socket=self._admin_socket)

@@ -4,7 +4,6 @@ docs/architecture.md."""
 from __future__ import annotations
 
 import os
-import secrets
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +44,11 @@ class Home:
         return self.run / "links.json"
 
     @property
+    def keys(self) -> Path:
+        """The public keys that replicas know the gateway's assertions by."""
+        return self.run / "keys.json"
+
+    @property
     def caddyfile(self) -> Path:
         """What Caddy runs with."""
         return self.run / "Caddyfile"
@@ -66,16 +70,6 @@ class Home:
         self.run.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.run.chmod(0o700)
         self.certificates.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-    def secret(self) -> str:
-        """The key that signs browser sessions; made at the first start, the same ever after."""
-        path = self.root / "secret"
-        try:
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_urlsafe(48))
-        except FileExistsError:
-            pass
-        return path.read_text().strip()
 
     def admin_socket(self) -> Path:
         """Where Caddy listens for a new configuration: in `run/`, or in a private temporary folder if that

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from easel.gateway.attempts import Attempts, network
+from easel.gateway.keyring import Keyring
 from easel.gateway.membership import Members
 from easel.gateway.passes import OPERATOR, Passes
 from easel.gateway.paths import Ask, local_path
@@ -57,12 +58,12 @@ class Entrance:
 class Identity:
     """Decides who a caller is at an endpoint."""
 
-    def __init__(self, secret: str, tokens: Tokens, sessions: Sessions, attempts: Attempts) -> None:
-        self._secret = secret
+    def __init__(self, keyring: Keyring, tokens: Tokens, sessions: Sessions, attempts: Attempts) -> None:
+        self._keyring = keyring
         self._tokens = tokens
         self._sessions = sessions
         self._attempts = attempts
-        self._passes = Passes(secret)
+        self._passes = Passes(keyring)
 
     def who(self, endpoint: str, ask: Ask, *, public: bool) -> Caller | Refusal | Entrance:
         """The caller of `ask`, or what to answer instead of passing it on."""
@@ -129,13 +130,15 @@ class Identity:
         return Caller(token.name, api=True)
 
     def _anonymous(self, endpoint: str, ask: Ask) -> Caller:
-        if ask.navigation or ask.from_browser:
+        if ask.navigation or (ask.from_browser and not ask.from_another_site):
             session = self._sessions.start(endpoint, None)
             return Caller(
                 session.user, api=False, anonymous=True, cookie=self._cookie(endpoint, ask, session)
             )
-        # An API client keeps no cookies: its network address tells it apart, hashed so that no name leaks it.
-        key = hmac.new(self._secret.encode(), f"{endpoint} {network(_address(ask))}".encode(), hashlib.sha256)
+        # An API client keeps no cookies, and neither does another site's page: its network address tells it
+        # apart, hashed so that no name leaks it.
+        address = f"{endpoint} {network(_address(ask))}"
+        key = hmac.new(self._keyring.newest.encode(), address.encode(), hashlib.sha256)
         return Caller(f"{ANONYMOUS}/{key.hexdigest()[:16]}", api=True, anonymous=True)
 
     def _failed(self, ask: Ask, reason: str) -> Refusal:
@@ -176,7 +179,9 @@ def _plaintext(authorization: str) -> str | None:
             user_and_password = base64.b64decode(value.strip(), validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             return None
-        return user_and_password.partition(":")[2] or None
+        user, _, password = user_and_password.partition(":")
+        # `https://TOKEN@host`: some programs have room for a name alone.
+        return user if user.startswith(PREFIX) and not password.startswith(PREFIX) else password or None
     return None
 
 

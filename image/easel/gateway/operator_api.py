@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from easel.gateway.backend import Backend
 from easel.gateway.config import CONSOLE
 from easel.gateway.errors import TokenConflict, TokenRefused, UnknownEndpoint
 from easel.gateway.fleet import Fleet
+from easel.gateway.keyring import OVERLAP, Keyring
 from easel.gateway.links import Links
 from easel.gateway.membership import is_member
 from easel.gateway.passes import LASTS, Passes
@@ -26,6 +28,8 @@ from easel.gateway.tokens import Token, Tokens
 
 # By this the `easel` command knows that it asked a console, and not an endpoint that answers anything.
 CONSOLE_HEADER = "X-Easel-Console"
+# Where a request's scope has who asks, once that is verified. Nothing here reads it from a header.
+USER = "easel.user"
 _DURATION = re.compile(r"([0-9]{1,9}[smhdw])+")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _BODY_LIMIT = 64 * 1024
@@ -36,14 +40,15 @@ class OperatorApi:
 
     def __init__(
         self, fleets: Mapping[str, Fleet], backend: Backend, tokens: Tokens, links: Links,
-        url: Callable[[str], str], passes: Passes,
+        url: Callable[[str], str], keyring: Keyring,
     ) -> None:  # fmt: skip
         self._fleets = fleets
         self._backend = backend
         self._tokens = tokens
         self._links = links
         self._url = url
-        self._passes = passes
+        self._keyring = keyring
+        self._passes = Passes(keyring)
 
     def status(self, *, links: bool = True) -> dict[str, Any]:
         """`GET /api/status`. Times are Unix seconds. Without `links` for who may look only: a link opens."""
@@ -108,6 +113,18 @@ class OperatorApi:
         ends = time.time() + LASTS
         return pages.data({"token": self._passes.issue(name), "url": self._url(name), "expires": ends}, 201)
 
+    async def post_rotation(self, request: Request) -> Response:
+        """`POST /api/secret/rotation`: `{"now"}`; a new secret signs from here on. `now`: what the old ones
+        signed is worth nothing any more, and everybody signs in again."""
+        now = (await _json(request)).get("now", False)
+        if not isinstance(now, bool):
+            raise TokenRefused(f"now: {now!r:.40} is neither true nor false")
+        made = await asyncio.to_thread(self._keyring.rotate, now=now)
+        until = made.made if now else made.made + OVERLAP
+        words = "what the old one signed is worth nothing" if now else "what the old one signed counts on"
+        self._backend.events.add("team", None, "secret", f"a new secret signs; {words}")
+        return pages.data({"made": made.made, "until": until}, 201)
+
     async def post_wake(self, request: Request) -> Response:
         """`POST /api/endpoints/{endpoint}/wake`; with `?now=true` without waiting for its models."""
         at_once = request.query_params.get("now") == "true"
@@ -121,9 +138,8 @@ class OperatorApi:
 
     async def refused(self, request: Request, error: Exception) -> Response:
         """An error of ours as an answer."""
-        status = (
-            404 if isinstance(error, UnknownEndpoint) else 409 if isinstance(error, TokenConflict) else 422
-        )
+        kinds = {UnknownEndpoint: 404, TokenConflict: 409, TokenRefused: 422}
+        status = next((status for kind, status in kinds.items() if isinstance(error, kind)), 503)
         return pages.error(status, str(error), {CONSOLE_HEADER: "1"})
 
     def _endpoint(self, name: str) -> dict[str, Any]:
@@ -163,8 +179,9 @@ class OperatorApi:
 
 
 def by_member(request: Request) -> bool:
-    """Whether a member asks, who may look only. Caddy wrote the header and dropped the caller's own."""
-    return is_member(request.headers.get("x-easel-user", ""))
+    """Whether a member asks, who may look only; so is everybody of whom nothing is known."""
+    user = request.scope.get(USER)
+    return not isinstance(user, str) or is_member(user)
 
 
 def moment(expires: object, now: float) -> float | None:
@@ -196,6 +213,15 @@ def _shown(token: Token) -> dict[str, Any]:
     return fields
 
 
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number in JSON")
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_number(text)
+
+
 async def _json(request: Request) -> dict[str, Any]:
     body = b""
     async for chunk in request.stream():
@@ -203,8 +229,8 @@ async def _json(request: Request) -> dict[str, Any]:
         if len(body) > _BODY_LIMIT:
             raise TokenRefused(f"the body has more than {_BODY_LIMIT} bytes")
     try:
-        content = json.loads(body)
-    except ValueError as error:
+        content = json.loads(body, parse_constant=_no_number, parse_float=_number)
+    except (ValueError, RecursionError) as error:
         raise TokenRefused(f"the body is not JSON: {error}") from None
     if not isinstance(content, dict):
         raise TokenRefused("the body must be a JSON object")

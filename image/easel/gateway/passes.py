@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
+from easel.gateway.keyring import Keyring
+
 # What `X-Easel-User` says then. No token can be called so: their names begin with a letter or a digit.
 OPERATOR = "@operator"
 LASTS = 3600
@@ -18,8 +20,8 @@ _PREFIX = "easel_pass."
 class Passes:
     """Issues passes and tells real ones."""
 
-    def __init__(self, secret: str) -> None:
-        self._secret = secret
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
 
     def issue(self, endpoint: str) -> str:
         """A pass for one endpoint."""
@@ -37,4 +39,4 @@ class Passes:
 
     def _signer(self, endpoint: str) -> URLSafeTimedSerializer:
         # The endpoint is part of the key: a pass is nothing elsewhere, and no cookie is a pass.
-        return URLSafeTimedSerializer(self._secret, salt=f"easel operator's pass for {endpoint}")
+        return URLSafeTimedSerializer(self._keyring.counting, salt=f"easel operator's pass for {endpoint}")

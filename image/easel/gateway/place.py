@@ -11,9 +11,11 @@ from easel.gateway.backend import Backend
 from easel.gateway.config import CONSOLE, Config, Endpoint
 from easel.gateway.events import Events
 from easel.gateway.home import Home
+from easel.gateway.keyring import SecretFile, SecretStore
 from easel.gateway.links import Links
 from easel.gateway.local import LocalBackend
 from easel.gateway.passing import Passing
+from easel.gateway.probe import Vouch
 from easel.gateway.slot import Command
 from easel.gateway.tokens import TokenFile, Tokens, TokenStore
 
@@ -21,20 +23,23 @@ from easel.gateway.tokens import TokenFile, Tokens, TokenStore
 class Place(Protocol):
     """Where a gateway runs."""
 
+    # Whether replicas run on when the gateway ends.
+    outlived: bool
+
     async def open(self, stop: asyncio.Event) -> None:
         """Have the configuration in EASEL_HOME/config. Raises GatewayError."""
         ...
 
-    async def secret(self) -> str:
-        """The key that signs sessions. Raises GatewayError."""
+    def secrets(self) -> SecretStore:
+        """Where the secrets are kept that sign."""
         ...
 
     async def store(self) -> TokenStore:
         """Where tokens are kept. Raises GatewayError."""
         ...
 
-    async def backend(self, key: str, config: Callable[[], Config], passing: Passing) -> Backend:
-        """Who starts replicas; `key` is what those on this machine know their gateway by."""
+    async def backend(self, vouch: Vouch, config: Callable[[], Config], passing: Passing) -> Backend:
+        """Who starts replicas, and asks them how they do with what `vouch` signs."""
         ...
 
     async def welcome(self, config: Config, tokens: Tokens, links: Links) -> None:
@@ -53,6 +58,8 @@ class Place(Protocol):
 class LocalPlace:
     """All is in EASEL_HOME, and a replica is a process."""
 
+    outlived = False
+
     def __init__(self, home: Home, events: Events, command: Command | None = None) -> None:
         self._home = home
         self._events = events
@@ -61,17 +68,17 @@ class LocalPlace:
     async def open(self, stop: asyncio.Event) -> None:
         """The configuration is there already."""
 
-    async def secret(self) -> str:
+    def secrets(self) -> SecretStore:
         """EASEL_HOME/secret."""
-        return self._home.secret()
+        return SecretFile(self._home)
 
     async def store(self) -> TokenStore:
         """EASEL_HOME/tokens.json."""
         return TokenFile(self._home.tokens)
 
-    async def backend(self, key: str, config: Callable[[], Config], passing: Passing) -> Backend:
+    async def backend(self, vouch: Vouch, config: Callable[[], Config], passing: Passing) -> Backend:
         """Processes of this machine."""
-        return LocalBackend(self._home, self._events, command=self._command, key=key)
+        return LocalBackend(self._home, self._events, command=self._command, vouch=vouch)
 
     async def welcome(self, config: Config, tokens: Tokens, links: Links) -> None:
         """First tokens are made here, and their plaintext kept for the operator."""

@@ -15,6 +15,7 @@ from http.cookies import CookieError, SimpleCookie
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
+from easel.gateway.keyring import Keyring
 from easel.gateway.membership import Members
 from easel.gateway.tokens import Token, Tokens
 
@@ -35,6 +36,8 @@ class Session:
     browser: str
     started: float
     member: bool = False
+    # Signed with a secret that was replaced since.
+    aged: bool = False
 
     @property
     def user(self) -> str:
@@ -47,14 +50,14 @@ class Session:
     @property
     def stale(self) -> bool:
         """Whether it is time to give the browser a fresh cookie."""
-        return not self.member and time.time() - self.started > MAX_AGE / 2
+        return not self.member and (self.aged or time.time() - self.started > MAX_AGE / 2)
 
 
 class Sessions:
     """Makes and reads session cookies."""
 
-    def __init__(self, secret: str, tokens: Tokens, members: Callable[[], Members | None]) -> None:
-        self._secret = secret
+    def __init__(self, keyring: Keyring, tokens: Tokens, members: Callable[[], Members | None]) -> None:
+        self._keyring = keyring
         self._tokens = tokens
         self._members = members
 
@@ -89,7 +92,8 @@ class Sessions:
                 continue
             known = public if token == ANONYMOUS else self._tokens.find(endpoint, token, token_id) is not None
             if known:
-                return Session(endpoint, token, token_id, browser, signed.timestamp())
+                aged = self._aged(endpoint, value)
+                return Session(endpoint, token, token_id, browser, signed.timestamp(), aged=aged)
         return None
 
     def cookie(self, session: Session, *, secure: bool) -> str:
@@ -117,7 +121,17 @@ class Sessions:
         )
 
     def _serializer(self, endpoint: str) -> URLSafeTimedSerializer:
-        return URLSafeTimedSerializer(self._secret, salt=f"easel session {endpoint}")
+        return URLSafeTimedSerializer(self._keyring.counting, salt=_salt(endpoint))
+
+    def _aged(self, endpoint: str, value: str) -> bool:
+        retired = self._keyring.retired
+        if not retired:
+            return False
+        return URLSafeTimedSerializer(retired, salt=_salt(endpoint)).loads_unsafe(value)[0]
+
+
+def _salt(endpoint: str) -> str:
+    return f"easel session {endpoint}"
 
 
 def cookie_name(endpoint: str, *, secure: bool) -> str:

@@ -41,6 +41,7 @@ def plan(
             tls=one.host is not None,
             max_body=one.max_body,
             timeout=one.timeouts.request,
+            cors=tuple(one.cors),
         )
         for one in config.endpoints.values()
     ]
@@ -55,8 +56,6 @@ def plan(
         ca_root=_ca_root(environment) or _given_root(team, home),
         http_port=_http_port(environment),
         tls_log=home.logs / "certificates.log",
-        # Elsewhere a replica is a machine of its own, and its security group lets only the gateway in.
-        replica_key=team.runs_on == "local",
     )
 
 

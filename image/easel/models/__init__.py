@@ -44,10 +44,12 @@ from easel.models.source_errors import (
     Unsafe,
     WrongHash,
 )
-from easel.models.store import Store
+from easel.models.store import SUFFIX, Store
+from easel.models.walking import walk
 
 __all__ = [
     "INFO",
+    "SUFFIX",
     "Altered",
     "Architecture",
     "Archived",
@@ -107,5 +109,6 @@ __all__ = [
     "read_info",
     "read_sidecar",
     "small_kind",
+    "walk",
     "write_whole",
 ]

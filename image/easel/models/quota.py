@@ -16,7 +16,7 @@ import structlog
 
 from easel.models.errors import FileError, gigabytes
 from easel.models.fetch.part import part_of, read_journal
-from easel.models.walk import walk
+from easel.models.walking import walk
 
 log = structlog.get_logger(__name__)
 

@@ -23,7 +23,7 @@ from easel.models.kind import Kind
 from easel.models.model_file import ModelFile
 from easel.models.records import Record, Records, state_of
 from easel.models.tree import state_of_model
-from easel.models.walk import walk
+from easel.models.walking import walk
 
 log = structlog.get_logger(__name__)
 

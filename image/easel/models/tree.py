@@ -18,7 +18,7 @@ from pathlib import Path
 
 from easel.models.errors import FileError
 from easel.models.records import State, state_of
-from easel.models.walk import walk
+from easel.models.walking import walk
 
 _BLOCK = 1 << 22
 # A folder with more is no model but somebody's home.

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
-    from easel.studio.engine import Engine
     from easel.studio.front import Front
     from easel.studio.studio import Studio
 
 # Jobs under way get this long to end after SIGTERM; whoever sent it kills after ten seconds.
 STOP_SECONDS = 7.0
+# What is drawn by then is saved, within so many more.
+SAVE_SECONDS = 1.5
 # Longer than a proxy keeps an idle connection, so that it never sends a request into one that closes.
 KEEP_ALIVE_SECONDS = 180
 
@@ -44,10 +45,17 @@ def main() -> None:
 
     from easel.models import Store
     from easel.studio import logs
-    from easel.studio.engine import Engine
+    from easel.studio.engine import Engine, Limits
 
     logs.configure()
-    engine = Engine(Store(asked.home / "models"), default_checkpoint=asked.checkpoint)
+    store = Store(asked.home / "models")
+    engine = Engine(
+        store,
+        default_checkpoint=asked.checkpoint,
+        # With the store, which outlives a replica wherever it runs.
+        served=store.root / ".easel" / "served" / f"{asked.endpoint}.json",
+        limits=Limits.of(os.environ),
+    )
     engine.start()
 
     from easel.studio import retention
@@ -56,7 +64,8 @@ def main() -> None:
     studio = Studio.at(asked.home, asked.endpoint, engine)
     if asked.retention:
         retention.start(studio.outputs, asked.retention)
-    asyncio.run(_serve(studio, asked.host, asked.port, began))
+    studio.accepted.start()
+    asyncio.run(_serve(studio, asked, began))
 
 
 def _leave(code: int) -> None:
@@ -66,22 +75,20 @@ def _leave(code: int) -> None:
     os._exit(code)
 
 
-async def _serve(studio: Studio, host: str, port: int, began: float) -> None:
+async def _serve(studio: Studio, asked: argparse.Namespace, began: float) -> None:
     import structlog
     import uvicorn
 
-    from easel.studio import guard
     from easel.studio.front import Front
+    from easel.studio.guard import guarded
 
     log = structlog.get_logger("easel.studio")
     front = Front(studio.engine)
-    # Without a key it was started by hand, and is open to this machine. Taken out: no child needs it.
-    key = os.environ.pop(guard.VARIABLE, "")
     server = uvicorn.Server(
         uvicorn.Config(
-            guard.Guard(front, key) if key else front,
-            host=host,
-            port=port,
+            guarded(front, asked.endpoint, os.environ),
+            host=asked.host,
+            port=asked.port,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -98,7 +105,7 @@ async def _serve(studio: Studio, host: str, port: int, began: float) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     building = asyncio.create_task(_build(front, studio, began, stopping))
-    ending = asyncio.create_task(_stop(stopping, server, studio.engine))
+    ending = asyncio.create_task(_stop(stopping, server, studio))
     try:
         await server.serve()
     except SystemExit:  # uvicorn's way to say that it cannot listen; its reason is logged
@@ -151,11 +158,13 @@ def _create(studio: Studio) -> FastAPI:
     return create_app(studio)
 
 
-async def _stop(stopping: asyncio.Event, server: uvicorn.Server, engine: Engine) -> None:
-    """On a signal: no new connections, let jobs end, answer their requests, close what streams."""
+async def _stop(stopping: asyncio.Event, server: uvicorn.Server, studio: Studio) -> None:
+    """On a signal: no new connections, let jobs end, save them, answer their requests, close what streams."""
     await stopping.wait()
     server.should_exit = True
-    await asyncio.to_thread(engine.stop, STOP_SECONDS)
+    await asyncio.to_thread(studio.engine.stop, STOP_SECONDS)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.to_thread(studio.accepted.close, SAVE_SECONDS)
     await asyncio.sleep(0.3)
     server.force_exit = True
 
@@ -177,7 +186,10 @@ def _arguments() -> argparse.Namespace:
         "--endpoint", default="studio", help="the endpoint's name; pictures go to outputs/NAME"
     )
     parser.add_argument(
-        "--checkpoint", help="what requests that name none are drawn with (default: the first)"
+        "--checkpoint",
+        default=os.environ.get("EASEL_CHECKPOINT", "").strip() or None,
+        help="what requests that name none are drawn with "
+        "(default: EASEL_CHECKPOINT, else the one that served last, else the starter)",
     )
     parser.add_argument(
         "--retention", type=float, metavar="SECONDS", help="delete pictures older than this (default: never)"

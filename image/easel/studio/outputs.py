@@ -36,10 +36,14 @@ class Outputs:
         """The folder that holds what belongs to `owner`, and nothing of anybody else."""
         return self.folder / folder_name(owner)
 
-    def save(self, owner: str, picture: bytes, seed: int) -> Path:
-        """Write a PNG file and say where. All of it is there under its name, or nothing. Raises NotSaved."""
+    def save(self, owner: str, picture: bytes, seed: int, *, staged: Path | None = None) -> Path:
+        """Write a PNG file and say where. All of it is there under its name, or nothing. Raises NotSaved.
+
+        `staged` is where to write it before it gets its name. It stays there as a second name of the picture,
+        so that the caller can tell, after a death in between, whether there is a first one.
+        """
         folder = self.owned(owner) / date.today().isoformat()
-        part = folder / f".{uuid.uuid4().hex}.part"
+        part = staged or folder / f".{uuid.uuid4().hex}.part"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             try:
@@ -48,8 +52,12 @@ class Outputs:
                     file.flush()
                     os.fsync(file.fileno())
                 return self._name(part, folder, seed)
-            finally:
+            except OSError:
                 part.unlink(missing_ok=True)
+                raise
+            finally:
+                if staged is None:
+                    part.unlink(missing_ok=True)
         except OSError as e:
             raise NotSaved(_why(e, self.folder)) from e
 
@@ -81,11 +89,18 @@ class Outputs:
                         folder.rmdir()
         return gone
 
+    def picture(self, owner: str, day: str, name: str) -> Path | None:
+        """The saved picture of `owner` that is called so; None if there is none."""
+        if not (_DATE.fullmatch(day) and _PICTURE.fullmatch(name)):
+            return None
+        path = self.owned(owner) / day / name
+        return path if self.belongs(owner, path) and path.is_file() else None
+
     def belongs(self, owner: str, path: Path) -> bool:
         """Whether `path` is below the folder of `owner`."""
         try:
             return path.resolve().is_relative_to(self.owned(owner))
-        except OSError:
+        except (OSError, RuntimeError, ValueError):
             return False
 
     def _newest_first(self, owner: str) -> Iterator[Path]:

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from easel.models import ModelFile, UnknownModel
+from easel.studio.accepted import Accepted
 from easel.studio.activity import Activity
 from easel.studio.defaults import Defaults
 from easel.studio.engine import Drawn, Engine
@@ -31,6 +32,11 @@ class Studio:
     def library(self) -> Library:
         """Models in, from page and API. The API makes it at the start, so that there is one only."""
         return Library(self.engine.store, self.activity, endpoint=self.endpoint)
+
+    @cached_property
+    def accepted(self) -> Accepted:
+        """What the page accepted, until it is drawn and saved."""
+        return Accepted(self.engine, self.outputs, self.hashed, self.outputs.folder / ".accepted")
 
     @classmethod
     def at(cls, home: Path, endpoint: str, engine: Engine) -> Studio:
@@ -76,10 +82,27 @@ class Studio:
             raise error
         return None
 
+    def note(self, owner: str) -> str:
+        """What `owner` should know of the checkpoint that is drawn with, who chose none; "" for nothing."""
+        chosen = self.defaults.read(owner).get("sd_model_checkpoint")
+        return "" if chosen else self.engine.default_note()
+
     def checkpoint(self, owner: str) -> ModelFile:
         """What `owner` draws with when a request names nothing.
 
         Raises NoCheckpoint or UnknownModel: a choice that is gone is no reason to draw with another one.
         """
         chosen = self.defaults.read(owner).get("sd_model_checkpoint")
-        return self.engine.store.find_checkpoint(str(chosen)) if chosen else self.engine.default_checkpoint()
+        return self.checkpoint_for(str(chosen) if chosen else None)
+
+    def checkpoint_for(self, name: str | None) -> ModelFile:
+        """The checkpoint of this name, or the default where there is none, as the store knows it now.
+
+        Raises NoCheckpoint or UnknownModel.
+        """
+        store = self.engine.store
+        if name:
+            return store.find_checkpoint(name)
+        default = self.engine.default_checkpoint()
+        # Who took it at the start may not know its hash yet, and titles are compared by clients.
+        return next((file for file in store.checkpoints() if file == default), default)

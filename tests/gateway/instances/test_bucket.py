@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import threading
@@ -11,10 +12,17 @@ from pathlib import Path
 import pytest
 
 from easel.gateway.bucket import Bucket
-from easel.gateway.bucket_store import SECRET, TOKENS, BucketTokens, secret
+from easel.gateway.bucket_store import SECRET, TOKENS, BucketSecret, BucketTokens
+from easel.gateway.config import Config, Team
 from easel.gateway.errors import GatewayError
+from easel.gateway.events import Events
+from easel.gateway.home import Home
+from easel.gateway.instances.place import BucketPlace
 from easel.gateway.instances.spent import Spent
+from easel.gateway.keyring import Keyring
+from easel.gateway.links import Links
 from easel.gateway.mirror import Mirror
+from easel.gateway.passing import Passing
 from easel.gateway.tokens import Tokens, _hash
 from tests.gateway.instances.conftest import Faults, FaultyAws
 from tests.gateway.instances.region import REGION, Region
@@ -29,9 +37,9 @@ class Place:
         self.s3 = region.client("s3")
         self.s3.create_bucket(Bucket=self.name)
         self.faults = Faults()
-        self._aws = FaultyAws(REGION, attempts=1, endpoint_url=region.url)
-        self._aws.faults = self.faults
-        self.bucket = Bucket(self._aws, self.name)
+        self.aws = FaultyAws(REGION, attempts=1, endpoint_url=region.url)
+        self.aws.faults = self.faults
+        self.bucket = Bucket(self.aws, self.name)
         self.said: list[str] = []
 
     def write(self, key: str, content: object) -> None:
@@ -122,6 +130,63 @@ def test_a_damaged_object_is_not_taken(place: Place, tmp_path: Path, content: by
     assert not mirror.sync()
     assert json.loads((tmp_path / "team.json").read_text()) == {"team": "art"}
     assert "config/team.json" in place.said[0]
+
+
+def test_a_look_at_a_bucket_where_nothing_changed_is_one_question(place: Place, tmp_path: Path) -> None:
+    """It is asked all month: a LIST each time and no GET beside it; what changed is seen by the next look."""
+    place.write("config/team.json", {"team": "art"})
+    place.write("config/studio.json", {"name": "studio"})
+    place.write("run/tokens.json", {"version": 1, "tokens": []})
+    (tmp_path / "config").mkdir()
+    here, asked = BucketPlace(Home(tmp_path), Events(), place.name, REGION, aws=place.aws), place.faults.asked
+    here.look()
+    asked.clear()
+    for _ in range(5):
+        here.look()
+    assert asked == ["list_objects_v2"] * 5
+    other = BucketTokens(place.bucket)
+    Tokens(other).new("studio", "somebody")
+    asked.clear()
+    here.look()
+    assert asked == ["list_objects_v2", "get_object"]
+    store = asyncio.run(here.store())
+    assert [token.name for token in store.known()] == ["somebody"]
+
+
+def test_tokens_are_seen_also_where_the_bucket_may_not_be_listed(place: Place, tmp_path: Path) -> None:
+    """A boundary may take the one right and leave the other: revoking must still be seen."""
+    place.write("run/tokens.json", {"version": 1, "tokens": []})
+    here = BucketPlace(Home(tmp_path), Events(), place.name, REGION, aws=place.aws)
+    place.faults.rules["list_objects_v2"] = ("AccessDenied", "no")
+    here.look()
+    assert "get_object" in place.faults.asked
+
+
+@pytest.mark.anyio
+async def test_it_looks_less_often_while_everything_sleeps(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And as often as ever from the moment that something wakes."""
+    place.write("config/team.json", {"team": "art"})
+    here = BucketPlace(Home(tmp_path), Events(), place.name, REGION, aws=place.aws, every=0.01, asleep=0.02)
+    (tmp_path / "config").mkdir()
+    config = Config(Team(), {})
+    backend = await here.backend("", lambda: config, Passing())
+    tokens = Tokens(await here.store())
+    links = Links(Home(tmp_path), tokens)
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 4:
+            raise asyncio.CancelledError
+        if len(waited) == 2:
+            monkeypatch.setattr(type(backend), "awake", True)
+
+    monkeypatch.setattr("easel.gateway.instances.place.asyncio.sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await here.follow(lambda: config, tokens, links)
+    assert waited == [0.02, 0.02, 0.01, 0.01]
 
 
 # ── tokens and secret ────────────────────────────────────────────────────────────────────────────
@@ -215,7 +280,14 @@ def test_a_first_token_is_taken_once(place: Place) -> None:
 def test_the_secret_is_made_once(place: Place) -> None:
     """Two gateways that begin at once sign with one key; a damaged one is told."""
     found: list[str] = []
-    threads = [threading.Thread(target=lambda: found.append(secret(place.bucket))) for _ in range(4)]
+
+    def begin() -> None:
+        keyring = Keyring(BucketSecret(place.bucket))
+        keyring.open()
+        keyring.publish()
+        found.append(keyring.newest)
+
+    threads = [threading.Thread(target=begin) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -224,7 +296,7 @@ def test_the_secret_is_made_once(place: Place) -> None:
     assert len(found[0]) > 40
     place.s3.put_object(Bucket=place.name, Key=SECRET, Body=b"")
     with pytest.raises(GatewayError, match="cut short"):
-        secret(place.bucket)
+        Keyring(BucketSecret(place.bucket)).open()
 
 
 # ── what was spent ───────────────────────────────────────────────────────────────────────────────

@@ -24,6 +24,7 @@ from easel.gateway.sign_on import SignOn
 from tests.gateway.conftest import House, user
 from tests.gateway.members.conftest import PLAIN, answered, callback, events, person, session, signed_in, walk
 from tests.gateway.members.identity_provider import CLIENT, SECRET, IdentityProvider
+from tests.gateway.rings import ring
 
 TEAM = Team.model_validate(
     {"members": {"issuer": "https://idp.example", "client_id": "c", "domains": ["example.com"]}}
@@ -210,7 +211,7 @@ def test_the_console_sends_an_answer_on_to_where_it_was_begun_and_nowhere_else(c
 
 def test_an_answer_for_an_endpoint_that_is_gone_leads_nowhere() -> None:
     """An address that is not known any more is the console's own: it must not send itself in circles."""
-    signed = SignOn("key", lambda: TEAM, None, None)  # type: ignore[arg-type]
+    signed = SignOn(ring(), lambda: TEAM, None, None)  # type: ignore[arg-type]
     urls = {"studio": "https://studio.art.example.com/"}
     door = MemberDoor(None, signed, lambda name: urls.get(name, "https://console.art.example.com/"))  # type: ignore[arg-type]
     assert TEAM.members
@@ -219,7 +220,7 @@ def test_an_answer_for_an_endpoint_that_is_gone_leads_nowhere() -> None:
     def arrived(endpoint: str) -> Response:
         ask = Ask("GET", "/", {"x-forwarded-proto": "https"})
         assert TEAM.members
-        trip = Journeys("key").begin(endpoint, ask, "/", TEAM.members.fingerprint, quiet=False)
+        trip = Journeys(ring()).begin(endpoint, ask, "/", TEAM.members.fingerprint, quiet=False)
         scope = {
             "type": "http", "method": "GET", "path": "/", "headers": headers,
             "query_string": urlencode({"state": trip.state, "code": "x"}).encode(),

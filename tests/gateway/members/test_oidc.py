@@ -27,6 +27,7 @@ from easel.gateway.oidc import Provider
 from easel.gateway.paths import Ask
 from easel.gateway.sessions import Sessions
 from tests.gateway.members.identity_provider import ANN, CLIENT, SECRET, IdentityProvider
+from tests.gateway.rings import ring
 
 
 @pytest.fixture(scope="module")
@@ -275,11 +276,11 @@ def test_the_environment_comes_first_and_is_not_handed_on(monkeypatch: pytest.Mo
 def test_under_tls_cookies_are_of_the_very_host() -> None:
     """`__Host-`, so that no sibling below the domain can put one in place of ours, on the way or after."""
     members = Members.model_validate({"issuer": "https://a.example", "client_id": "c", "domains": ["b.org"]})
-    sessions = Sessions("key", None, lambda: members)  # type: ignore[arg-type]
+    sessions = Sessions(ring(), None, lambda: members)  # type: ignore[arg-type]
     ask = Ask("GET", "/", {"x-forwarded-proto": "https"})
-    journeys = Journeys("key")
+    journeys = Journeys(ring())
     trip = journeys.begin("studio", ask, "/x", members.fingerprint, quiet=False)
-    identity = Identity("key", None, sessions, None)  # type: ignore[arg-type]
+    identity = Identity(ring(), None, sessions, None)  # type: ignore[arg-type]
     welcome = identity.welcome("studio", ask, "ann@b.org", members, "/x").cookie
     out = identity.leave("studio", Ask("POST", "/", {**ask.headers, "sec-fetch-site": "same-origin"}))
     for cookie in (trip.cookie, welcome, journeys.left("studio", ask), out.cookie):  # type: ignore[union-attr]
@@ -298,7 +299,7 @@ def test_a_session_ends_after_twelve_hours_and_with_what_it_is_of(monkeypatch: p
     """Whoever changes provider, client or domains signs everybody out; a secret's new name does not."""
     said = {"issuer": "https://a.example", "client_id": "c", "domains": ["b.org", "c.org"]}
     now: list[Members | None] = [Members.model_validate(said)]
-    sessions = Sessions("key", None, lambda: now[0])  # type: ignore[arg-type]
+    sessions = Sessions(ring(), None, lambda: now[0])  # type: ignore[arg-type]
     assert now[0]
     cookie = sessions.cookie(sessions.welcome("studio", "ann@b.org", now[0]), secure=False).partition(";")[0]
     read = lambda: sessions.read("studio", cookie, public=False)  # noqa: E731

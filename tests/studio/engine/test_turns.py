@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easel.studio.engine.turns import Turns
-from easel.studio.engine.width import BUCKETS, SAMPLES, WARM_UP, Width
+from easel.studio.engine.width import BUCKETS, LONGEST, SAMPLES, WARM_UP, Width
 
 
 @dataclass(eq=False)
@@ -72,11 +72,12 @@ def test_nobody_nothing() -> None:
     assert Turns().choose([], lambda _kind, _available: 1) == []
 
 
-def measure(width: Width, seconds: dict[int, float]) -> None:
-    """Let eight pictures draw until the width has settled."""
+def measure(width: Width, tenths: dict[int, float]) -> None:
+    """Let eight pictures draw until the width has settled; a call of each size takes so many tenths of a
+    second."""
     for _ in range(len(BUCKETS) * (SAMPLES + WARM_UP) + 1):
         size = width.bucket("k", 8)
-        width.record("k", size, seconds[size])
+        width.record("k", size, tenths[size] / 10)
 
 
 def test_a_device_with_room_gets_wide_calls() -> None:
@@ -103,8 +104,8 @@ def test_width_stops_where_the_gain_stops() -> None:
 def test_one_noisy_call_decides_nothing() -> None:
     """A neighbour that steals the processor for a call must not make the width narrow for ever."""
     width = Width()
-    for size, good in {1: 1.0, 2: 1.1}.items():
-        for seconds in (9.0, 9.0, good, good):
+    for size, good in {1: 0.1, 2: 0.11}.items():
+        for seconds in (0.9, 0.9, good, good):
             width.record("k", size, seconds)
     assert width.limit("k") >= 2
 
@@ -122,3 +123,80 @@ def test_no_wider_than_there_are_pictures(available: int) -> None:
     """A bucket never asks for pictures that are not there."""
     assert Width().bucket("k", available) in BUCKETS
     assert Width().bucket("k", available) <= available
+
+
+def test_a_call_that_others_would_wait_long_for_is_not_widened() -> None:
+    """However much it gains: two pictures of 0.7 s each are not even tried in one call, which cannot be left
+    half-way."""
+    width = Width()
+    tried = set()
+    for _ in range(100):
+        tried.add(size := width.bucket("k", 8))
+        width.record("k", size, {1: 0.7, 2: 0.71, 4: 0.72, 8: 0.73}[size])
+    assert tried == {1}
+
+
+@given(st.floats(0.001, 5), st.floats(0, 1))
+def test_no_wide_call_takes_longer_than_its_bound(single: float, gain: float) -> None:
+    """Once measured, a call for several pictures keeps to the second, whatever a device gains by width."""
+    width = Width()
+
+    def takes(size: int) -> float:
+        return single * (1 + (size - 1) * (1 - gain))
+
+    for _ in range(60):
+        size = width.bucket("k", 8)
+        width.record("k", size, takes(size))
+    assert size == 1 or takes(size) <= LONGEST
+
+
+class Arrivals:
+    """A loop that runs for ever, while people come and go."""
+
+    def __init__(self) -> None:
+        self.turns, self.pictures = Turns(), list[Waiting]()
+
+    def call(self, width: int) -> list[Waiting]:
+        chosen = self.turns.choose(self.pictures, lambda _kind, available: min(width, available))
+        for picture in chosen:
+            self.pictures.remove(picture)
+            self.pictures.append(picture)
+        return chosen
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abcd"), st.integers(1, 3), st.integers(1, 10_000), st.integers(1, 3)),
+        min_size=1,
+        max_size=30,
+    ),
+    st.integers(1, 8),
+    st.integers(4, 30),
+)
+def test_a_newcomer_goes_next(rows: list[tuple[str, int, int, int]], width: int, calls: int) -> None:
+    """Whoever draws, however much, for however long: the next call is the newcomer's, not one after it."""
+    loop = Arrivals()
+    for owner, kind, cost, count in rows:
+        loop.pictures += [Waiting(owner, kind, cost) for _ in range(count)]
+    for _ in range(calls):
+        loop.call(width)
+    newcomer = Waiting("newcomer", "its own", 1)
+    loop.pictures.append(newcomer)
+    assert newcomer in loop.call(width)
+
+
+@given(st.integers(1, 1000), st.integers(1, 20))
+def test_coming_again_and_again_gets_nobody_ahead(cost: int, width: int) -> None:
+    """One picture of one step after the other, each handed in when the one before is done, is no way past
+    those who wait: their share stays the same."""
+    loop, patient = Arrivals(), Waiting("patient", "p", 10)
+    loop.pictures.append(patient)
+    served = Counter[str]()
+    for _ in range(200):
+        if not any(picture.owner == "pushing" for picture in loop.pictures):
+            loop.pictures.append(Waiting("pushing", "q", cost))
+        for picture in loop.call(width):
+            served[picture.owner] += picture.cost
+            if picture.owner == "pushing":
+                loop.pictures.remove(picture)
+    assert abs(served["pushing"] - served["patient"]) <= cost + 10

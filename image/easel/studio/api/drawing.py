@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
 import time
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,11 +19,16 @@ from starlette.responses import Response
 from easel.studio import infotext
 from easel.studio.api.answer import information
 from easel.studio.api.errors import RESPONSES
-from easel.studio.api.text_to_image import TextToImageRequest
+from easel.studio.api.options import set_options
+from easel.studio.api.options_table import told_of_infotext
+from easel.studio.api.scripts import scripted
+from easel.studio.api.text_to_image import TextToImageRequest, eta_told
 from easel.studio.api.wire import dumps
 from easel.studio.engine import Drawn, Job
+from easel.studio.native import native
 from easel.studio.owner import owner_of
 from easel.studio.png import SMALL, encode
+from easel.studio.settings import name_in, yes_in
 from easel.studio.studio import Studio
 from easel.studio.watching import finished
 
@@ -45,11 +52,17 @@ def drawing(studio: Studio) -> APIRouter:
         """Draw, and answer when all pictures are there. Hanging up, or `interrupt`, stops the drawing."""
         owner = owner_of(request.headers)
         started = datetime.now()
-        body, job = await asyncio.to_thread(_submit, studio, owner, asked)
-        pictures = await asyncio.to_thread(_hashed, studio, await _pictures(job, request))
-        texts = [infotext.describe(picture) for picture in pictures]
-        keep = body.save_images and not body.do_not_save_samples
-        files = await asyncio.to_thread(_files, studio, owner, pictures, texts, keep)
+        order = await asyncio.to_thread(_order, studio, owner, asked)
+        body, job = order.body, order.job
+        gone = threading.Event()
+        line = asyncio.create_task(_hung_up(request, gone))
+        try:
+            drawn = await _pictures(job, line)
+            pictures = await asyncio.to_thread(_hashed, studio, drawn)
+            texts = [infotext.describe(picture) for picture in pictures]
+            files = await asyncio.to_thread(_files, studio, owner, pictures, texts, order, gone)
+        finally:
+            line.cancel()
         log.info(
             "drawn",
             job=job.id,
@@ -69,49 +82,85 @@ def drawing(studio: Studio) -> APIRouter:
     return routes
 
 
-def _submit(studio: Studio, owner: str, asked: TextToImageRequest) -> tuple[TextToImageRequest, Job]:
+@dataclass(frozen=True)
+class _Order:
+    """A request that is being drawn: as it was understood, and what becomes of its pictures."""
+
+    body: TextToImageRequest
+    job: Job
+    keep: bool
+    signed: bool
+
+
+def _order(studio: Studio, owner: str, asked: TextToImageRequest) -> _Order:
+    own = studio.defaults.read(owner)
+    asked, notes = scripted(asked, own)
     body = asked.filled(studio.checkpoint_of)
-    job = studio.engine.submit(owner, body.to_engine(studio.defaults.read(owner)))
+    if asked.infotext:
+        notes += told_of_infotext(infotext.parse(asked.infotext).parameters)
+    settings, told = body.settings(own)
+    body = body.settled(native(studio.checkpoint_for(name_in(settings, "sd_model_checkpoint"))))
+    request = body.to_engine(settings)
+    keep = yes_in(settings, "samples_save") and body.save_images and not body.do_not_save_samples
+    signed = yes_in(settings, "enable_pnginfo")
+    job = studio.engine.submit(owner, request)
+    for words in (*notes, *told, *body.passed_over(), eta_told(job.request)):
+        if words:
+            job.note(words)
     studio.tasks.name(job, body.force_task_id)
     if body.override_settings and not body.override_settings_restore_afterwards:
         try:
-            studio.defaults.update(owner, body.override_settings)
+            set_options(studio, owner, body.override_settings)
         except Exception:
             job.cancel()
             raise
-    return body, job
+    return _Order(body, job, keep, signed)
 
 
 def _hashed(studio: Studio, pictures: list[Drawn]) -> list[Drawn]:
     return [studio.hashed(picture) for picture in pictures]
 
 
-async def _pictures(job: Job, request: Request) -> list[Drawn]:
+async def _pictures(job: Job, line: asyncio.Task[None]) -> list[Drawn]:
     """The job's pictures, or the error that ended it; a client that hangs up cancels."""
     ended = finished(job)
     waits = asyncio.create_task(ended.wait())
-    hangs_up = asyncio.create_task(_hung_up(request))
     try:
-        await asyncio.wait({waits, hangs_up}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({waits, line}, return_when=asyncio.FIRST_COMPLETED)
         if not ended.is_set():
-            raise HTTPException(499, "the client hung up")
+            raise _nobody()
         return job.result(timeout=0)
     finally:
         waits.cancel()
-        hangs_up.cancel()
         job.cancel()
 
 
-async def _hung_up(request: Request) -> None:
+async def _hung_up(request: Request, gone: threading.Event) -> None:
+    """Ends, and sets `gone`, when the client does not wait for the answer any more."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    gone.set()
 
 
-def _files(studio: Studio, owner: str, pictures: list[Drawn], texts: list[str], keep: bool) -> list[bytes]:
+def _nobody() -> HTTPException:
+    return HTTPException(499, "the client hung up")
+
+
+def _files(
+    studio: Studio,
+    owner: str,
+    pictures: list[Drawn],
+    texts: list[str],
+    order: _Order,
+    gone: threading.Event,
+) -> list[bytes]:
     files = []
     for picture, text in zip(pictures, texts, strict=True):
-        file = encode(picture.image, text, **({"compress_level": SMALL} if keep else {}))
-        if keep:
+        if gone.is_set():
+            raise _nobody()
+        level = {"compress_level": SMALL} if order.keep else {}
+        file = encode(picture.image, text if order.signed else "", **level)
+        if order.keep:
             studio.outputs.save(owner, file, picture.seed)
         files.append(file)
     return files

@@ -18,12 +18,16 @@ from easel.studio.engine.errors import (
     NoCheckpoint,
     OutOfMemory,
     QueueFull,
+    StepTooLong,
     Stopped,
+    TooMuchForTheDevice,
+    TooMuchWork,
     UnknownSampler,
 )
 from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, find_lora, pickles
 from easel.studio.engine.inbox import Status
-from easel.studio.engine.job import FINAL, Drawn, Job, JobState, Progress
+from easel.studio.engine.job import FINAL, Drawn, Job, JobState, Progress, Watcher
+from easel.studio.engine.limits import Limits
 from easel.studio.engine.request import TextToImage
 from easel.studio.engine.samplers import SAMPLERS, SCHEDULE_TYPES, Sampler, ScheduleType, resolve
 from easel.studio.engine.terms import names_for, vectors_of
@@ -39,6 +43,7 @@ __all__ = [
     "InvalidRequest",
     "Job",
     "JobState",
+    "Limits",
     "LoraUse",
     "NoCheckpoint",
     "OutOfMemory",
@@ -47,9 +52,13 @@ __all__ = [
     "Sampler",
     "ScheduleType",
     "Status",
+    "StepTooLong",
     "Stopped",
     "TextToImage",
+    "TooMuchForTheDevice",
+    "TooMuchWork",
     "UnknownSampler",
+    "Watcher",
     "alias_of",
     "find_lora",
     "names_for",

@@ -16,6 +16,7 @@ import torch
 from easel.models import Architecture
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.embeddings import Embedding, Inserted, Names
+from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.prompt import parse_prompt
 from easel.studio.families import Family
 
@@ -24,6 +25,8 @@ CHUNK = 75
 # chunk.
 COMMA_BACKTRACK = 20
 CACHED_PROMPTS = 64
+# Chunks of a prompt, 3000 tokens: every one makes each of the UNet's calls longer, and the encoding.
+MAX_CHUNKS = 40
 # Numbers beyond every vocabulary stand for vectors of embeddings until the tokens are laid out.
 _VECTORS = 1 << 30
 _NONE: Mapping[str, Embedding] = {}
@@ -67,8 +70,20 @@ class PromptEncoder:
         *,
         clip_l_skip: bool = False,
     ) -> tuple[Conditioning, Conditioning]:
-        """Prompt and negative prompt, padded with empty chunks to the same length."""
-        chunks = max(self._count(prompt, embeddings), self._count(negative, embeddings))
+        """Prompt and negative prompt, padded with empty chunks to the same length. Raises InvalidRequest for
+        one of too many tokens."""
+        counts = {
+            field: self._count(text, embeddings)
+            for field, text in (("prompt", prompt), ("negative_prompt", negative))
+        }
+        for field, count in counts.items():
+            if count > MAX_CHUNKS:
+                raise InvalidRequest(
+                    field,
+                    f"{count} chunks of {CHUNK} tokens",
+                    f"up to {MAX_CHUNKS} (a word is a token or two, and BREAK begins a chunk)",
+                )
+        chunks = max(counts.values())
         away = self.encode(negative, clip_skip, chunks, embeddings, key, clip_l_skip=clip_l_skip)
         if not negative and self._checkpoint.family.zero_empty:
             # SDXL was trained with nothing at all where the text was dropped

@@ -135,7 +135,7 @@ class Traced(Tensor):
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Do what is asked, and hand the names on."""
-        result = super().__torch_function__(func, types, args, kwargs or {})
+        result = super().__torch_function__(func, types, args, kwargs or {})  # type: ignore[no-untyped-call]
         names: frozenset[str] = frozenset()
         for one in args:
             for each in one if isinstance(one, list | tuple) else (one,):

@@ -1,18 +1,30 @@
-"""From latents to RGB pixels: whole pictures through the VAE, previews through a linear map where that is
-dear."""
+"""From latents to RGB pixels: whole pictures through the VAE, piece by piece; previews through a linear map
+where that is dear."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
 from typing import Any
 
+import structlog
 import torch
 from PIL import Image
 
 from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.tiles import pieces
+
+log = structlog.get_logger(__name__)
 
 # A full decode this quick is the better preview; a VAE's takes a second for a large picture on a CPU.
 QUICK_SECONDS = 0.06
+# Small pictures go through the VAE together: latent pixels of a group, a picture of 512 by 512.
+TOGETHER = 64 * 64
+# A decode takes about what three rows of UNet calls do (SD 1.5: 2.5 teraflops to 0.8), in so many turns where
+# it is not over in one.
+_ROWS, _TURNS = 3, 16
+PIECE_SECONDS = 0.1
+"""How long a turn of decoding goes on before somebody else's may come; one layer more at the most."""
 
 
 class Decoder:
@@ -24,16 +36,10 @@ class Decoder:
 
     @torch.inference_mode()
     def pictures(self, latents: list[torch.Tensor], vae: Any = None) -> list[Image.Image]:
-        """Full decode of latents (1, channels, height/8, width/8) of one size, in one call."""
-        vae = self._checkpoint.vae if vae is None else vae
-        began = time.perf_counter()
-        pixels = self._decode(torch.cat(latents), vae)
-        if not bool(torch.isfinite(pixels).all()) and vae.dtype != torch.float32:
-            # SDXL's own VAE overflows in half precision (madebyollin/sdxl-vae-fp16-fix); float32 always works
-            vae.to(torch.float32)
-            pixels = self._decode(torch.cat(latents), vae)
-        images = _images(pixels)
-        self._seconds[latents[0].shape] = (time.perf_counter() - began) / len(latents)
+        """Full decode of latents (1, channels, height/8, width/8) of one size, at once."""
+        decoding = Decoding(self, latents, vae)
+        while (images := decoding.go_on(None)) is None:
+            pass
         return images
 
     def preview(self, latents: torch.Tensor, vae: Any = None) -> Image.Image:
@@ -48,20 +54,79 @@ class Decoder:
         scale = self._checkpoint.family.downscale
         return small.resize((small.width * scale, small.height * scale), Image.Resampling.BICUBIC)
 
-    def _decode(self, latents: torch.Tensor, vae: Any) -> torch.Tensor:
+    def took(self, shape: torch.Size, seconds: float) -> None:
+        """A picture of this shape took so long."""
+        self._seconds[shape] = seconds
+
+    def steps(
+        self, latents: torch.Tensor, vae: Any, *, tiled: bool = False
+    ) -> Generator[None, None, torch.Tensor]:
+        """The pixels of latents as the UNet left them, in pieces; by tiles where memory is short."""
+        vae = self._checkpoint.vae if vae is None else vae
         shift = getattr(vae.config, "shift_factor", None) or 0.0
         scaled = latents / vae.config.scaling_factor + shift
-        try:
-            decoded = vae.decode(scaled.to(vae.dtype), return_dict=False)[0]
-        except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
-            vae.enable_tiling()
-            try:
-                decoded = vae.decode(scaled.to(vae.dtype), return_dict=False)[0]
-            finally:
-                vae.disable_tiling()
-        pixels: torch.Tensor = decoded.float()
+        pixels = yield from pieces(vae, scaled, self._checkpoint.family.downscale, tiled=tiled)
+        if not bool(torch.isfinite(pixels).all()) and vae.dtype != torch.float32:
+            # SDXL's own VAE overflows in half precision (madebyollin/sdxl-vae-fp16-fix); float32 always works
+            vae.to(torch.float32)
+            pixels = yield from pieces(vae, scaled, self._checkpoint.family.downscale, tiled=tiled)
         return pixels
+
+
+class Decoding:
+    """Pictures of one size and VAE on their way through it, together."""
+
+    def __init__(self, decoder: Decoder, latents: list[torch.Tensor], vae: Any) -> None:
+        self._decoder = decoder
+        self._latents = latents
+        self._vae = vae
+        self._spent = 0.0
+        self._done: list[torch.Tensor] = []
+        self._left = [torch.cat(latents)]
+        self._steps = decoder.steps(self._left[0], vae)
+        self._tiled = False
+
+    @torch.inference_mode()
+    def go_on(self, seconds: float | None) -> list[Image.Image] | None:
+        """Decode for about `seconds` (one layer more at the most), or to the end. The images once all are
+        there."""
+        began = time.perf_counter()
+        while self._left:
+            self._one_piece()
+            if seconds is not None and time.perf_counter() - began >= seconds:
+                break
+        self._spent += time.perf_counter() - began
+        if self._left:
+            return None
+        self._decoder.took(self._latents[0].shape, self._spent / len(self._latents))
+        return _images(torch.cat(self._done))
+
+    def _one_piece(self) -> None:
+        try:
+            next(self._steps)
+            if self._left[0].device.type == "cuda":
+                torch.cuda.synchronize()  # or the time that is measured would be that of asking
+        except StopIteration as end:
+            self._done.append(end.value)
+            del self._left[0]
+        except torch.OutOfMemoryError:
+            if self._tiled:
+                raise
+            # once more, with less at a time: one picture, in tiles
+            log.warning("tiled", pictures=len(self._latents), reason="out of memory")
+            self._tiled = True
+            self._done, self._left = [], list(self._latents)
+            torch.cuda.empty_cache()
+        else:
+            return
+        if self._left:
+            self._steps = self._decoder.steps(self._left[0], self._vae, tiled=self._tiled)
+
+
+def cost(latent_pixels: int) -> int:
+    """The work of one turn of decoding a picture, in the unit of `Turn.cost`."""
+    turns = 1 if latent_pixels <= TOGETHER else _TURNS
+    return max(1, latent_pixels * _ROWS // turns)
 
 
 def _images(pixels: torch.Tensor) -> list[Image.Image]:

@@ -5,32 +5,39 @@ from __future__ import annotations
 import gc
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
-from easel.models import Kind, ModelError, ModelFile, Store
-from easel.studio.engine.errors import NoCheckpoint
+from easel.models import Kind, ModelFile, Store
+from easel.studio.engine.default import Default
+from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
 from easel.studio.engine.extra_networks import understand
 from easel.studio.engine.inbox import Inbox, Status
-from easel.studio.engine.job import Job
+from easel.studio.engine.job import Job, Watcher
+from easel.studio.engine.limits import Limits
+from easel.studio.engine.pace import Pace
 from easel.studio.engine.request import TextToImage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
 
 log = structlog.get_logger(__name__)
 
-# Ships with Easel so that there is a first picture; it serves only where there is nothing better.
-STARTER = "easel-starter.safetensors"
+# Seconds that a step under way may take beyond the time to finish.
+_LAST_STEP = 0.5
 
 
 class Engine:
     """Draws what is submitted, many pictures of many owners at once.
 
     `device` and `dtype` default to the GPU in half precision where there is one, else the CPU in single
-    precision. `default_checkpoint` is what requests that name none get; without it, the store's first at the
-    time of the start.
+    precision. `default_checkpoint` is what requests that name none get; without it, what default.py says, by
+    the file `served` among others, which says what served last. `limits` are what one request and one person
+    may ask for.
     """
 
     def __init__(
@@ -40,13 +47,16 @@ class Engine:
         device: str | None = None,
         dtype: torch.dtype | None = None,
         default_checkpoint: str | None = None,
+        served: Path | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.store = store
+        self.limits = limits or Limits()
         self._device = device
         self._dtype = dtype
-        self._named_default = default_checkpoint
-        self._default: ModelFile | None = None
-        self._inbox = Inbox()
+        self._default = Default(store, default_checkpoint, served)
+        self._inbox = Inbox(self.limits)
+        self._pace = Pace(self.limits.step_seconds)
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
@@ -54,31 +64,68 @@ class Engine:
         self._thread.start()
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Take no more work and end within `timeout` seconds; jobs under way end with Stopped."""
-        self._inbox.stop()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        """Take no more work, draw for `timeout` seconds what can be finished, and end the rest with Stopped.
 
-    def submit(self, owner: str, request: TextToImage) -> Job:
+        A step that outlasts the time is not waited for: its jobs are told without the engine's thread.
+        """
+        self._inbox.stop(timeout)
+        if self._thread.is_alive():
+            self._thread.join(timeout + _LAST_STEP)
+        for job in self._inbox.jobs():
+            job.fail(Stopped(SHUT_DOWN))
+
+    def settled(self, request: TextToImage) -> TextToImage:
+        """The request as it would be drawn now: seeds drawn, checkpoint and VAE by their names. Submitted
+        again, here or elsewhere, it means the same pictures. Raises as `submit` does."""
+        resolved = request.resolved()
+        checkpoint, _ = self._checkpoint(resolved.checkpoint)
+        vae = self._vae(resolved.vae, checkpoint)
+        return replace(resolved, checkpoint=checkpoint.name, vae=vae.name if vae else "None")
+
+    def submit(
+        self,
+        owner: str,
+        request: TextToImage,
+        *,
+        only: tuple[int, ...] | None = None,
+        watcher: Watcher | None = None,
+    ) -> Job:
         """Queue a request; its pictures are drawn as their turn comes.
 
-        Raises at once what can be known at once: InvalidRequest, UnknownSampler, NoCheckpoint, QueueFull,
-        Stopped, and `easel.models.UnknownModel` for a checkpoint or VAE that is not there.
+        `only` are the numbers of the pictures to draw, where it is not all of them. `watcher` hears of each
+        picture as it comes.
+
+        Raises at once what can be known at once: InvalidRequest, UnknownSampler, TooMuchWork, StepTooLong,
+        NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint or VAE that is not
+        there.
         """
         resolved = request.resolved()
-        if resolved.checkpoint:
-            checkpoint = self.store.find_checkpoint(resolved.checkpoint)
-        else:
-            checkpoint = self.default_checkpoint()
+        self.limits.check(resolved)
+        checkpoint, note = self._checkpoint(resolved.checkpoint)
+        self._pace.check(checkpoint, resolved, rows=1 if resolved.cfg_scale == 1 else 2)
         vae = self._vae(resolved.vae, checkpoint)
         asked = understand(
             resolved.prompt, resolved.negative_prompt, self.store, active=resolved.extra_networks
         )
-        job = Job(owner=owner, request=resolved, checkpoint=checkpoint, vae=vae, asked=asked)
+        job = Job(
+            owner=owner,
+            request=resolved,
+            checkpoint=checkpoint,
+            vae=vae,
+            asked=asked,
+            only=only,
+            watcher=watcher,
+        )
+        if note:
+            job.note(note)
         job.on_cancel(self._inbox.ring)
         job.future.set_running_or_notify_cancel()  # only `Job.cancel` ends a job
         self._inbox.put(job)
         return job
+
+    def _checkpoint(self, name: str | None) -> tuple[ModelFile, str]:
+        """The checkpoint of a request, and what there is to say of the choice."""
+        return (self.store.find_checkpoint(name), "") if name else self._default.find()
 
     def _vae(self, name: str | None, checkpoint: ModelFile) -> ModelFile | None:
         """The VAE file to draw with, None for the checkpoint's own, by A1111's words and its Automatic."""
@@ -112,27 +159,21 @@ class Engine:
         """What the engine is doing now."""
         return self._inbox.status()
 
-    def default_checkpoint(self) -> ModelFile:
-        """What a request that names no checkpoint is drawn with. Raises NoCheckpoint where there is none.
+    def default_note(self) -> str:
+        """What is to be said about the default checkpoint; "" where it is as everybody would expect."""
+        try:
+            return self._default.find()[1]
+        except NoCheckpoint:
+            return ""
 
-        It stays the same while its file is there: a file that somebody adds must not change everyone's
-        pictures.
-        """
-        if self._named_default:
-            return self.store.find_checkpoint(self._named_default)
-        known = self.store.checkpoints()
-        if not known:
-            raise NoCheckpoint(
-                "there is no checkpoint; put a .safetensors file into models/Stable-diffusion and reload"
-            )
-        if self._default not in known:
-            self._default = min(known, key=lambda file: file.name == STARTER)
-        return self._default
+    def default_checkpoint(self) -> ModelFile:
+        """What a request that names no checkpoint is drawn with. Raises NoCheckpoint where there is none."""
+        return self._default.find()[0]
 
     def _run(self) -> None:
         try:
             first: ModelFile | None = self.default_checkpoint()
-        except (NoCheckpoint, ModelError) as error:
+        except NoCheckpoint as error:
             log.warning("no default checkpoint", reason=str(error))
             first = None
         began = time.perf_counter()
@@ -143,7 +184,7 @@ class Engine:
             # What importing has made stays for good. Looking through it took 0.7 s at every switch of
             # checkpoints, in which no other thread ran. Before the first checkpoint: that must not stay.
             gc.freeze()
-            worker = Worker(self._inbox, self._device, self._dtype)
+            worker = Worker(self._inbox, self._pace, self._device, self._dtype, self._default.served)
         except Exception as error:
             self._inbox.say("failed", f"the engine did not start: {error}")
             raise

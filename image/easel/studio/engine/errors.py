@@ -46,20 +46,42 @@ class NoCheckpoint(EngineError):
     """There is no checkpoint to draw with."""
 
 
-class OutOfMemory(EngineError):
-    """The device has no room for one picture of this size; `job` is the one that asked for it."""
+class TooMuchWork(EngineError):
+    """A request asks for more than one request may.
+
+    `field` is the field of A1111's API by which it is easiest to ask for less.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class TooMuchForTheDevice(EngineError):
+    """One picture cannot be drawn on this device; `job` is the one that asked for it, where that is known."""
 
     def __init__(self, message: str, job: Job | None = None) -> None:
         super().__init__(message)
         self.job = job
 
 
+class OutOfMemory(TooMuchForTheDevice):
+    """The device has no room for one picture of this size."""
+
+
+class StepTooLong(TooMuchForTheDevice):
+    """A single step of a picture of this size would keep the device from everybody else for too long."""
+
+
 class QueueFull(EngineError):
     """More pictures wait than the engine accepts; trying again later helps."""
 
 
+SHUT_DOWN = "the studio shut down before this was drawn; send the request again in a moment"
+
+
 class Stopped(EngineError):
-    """The engine is shutting down and takes no more work."""
+    """The engine is shutting down and takes no more work; trying again soon helps."""
 
 
 class OtherArchitecture(FileError):

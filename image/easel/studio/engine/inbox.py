@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from easel.studio.engine.errors import QueueFull, Stopped
 from easel.studio.engine.job import FINAL, Job
+from easel.studio.engine.limits import Limits, pixels, setting
 from easel.studio.engine.wishes import Wishes
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class Status:
 class Inbox:
     """Thread-safe. Everything in here is quick; nothing waits for a device."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._bell = threading.Condition()
         self._rung = False
         self._new: list[Job] = []
@@ -48,7 +50,8 @@ class Inbox:
         self._checkpoint: ModelFile | None = None
         self._device = ""
         self._last_work = time.monotonic()
-        self.stopping = False
+        # When the engine is to end, on the monotonic clock; None while it takes work.
+        self._end_by: float | None = None
         self.wishes = Wishes()
         """What people chose and have not drawn with yet."""
 
@@ -57,15 +60,45 @@ class Inbox:
         with self._bell:
             if self.stopping:
                 raise Stopped("the studio is shutting down; send the request again in a moment")
-            mine = sum(other.request.pictures for other in self._jobs.values() if other.owner == job.owner)
-            if mine + job.request.pictures > MAX_WAITING:
-                raise QueueFull(
-                    f"{mine} of your pictures are waiting and {job.request.pictures} more would pass "
-                    f"{MAX_WAITING}; wait for some of them, or interrupt them"
-                )
+            self._see_that_it_fits(job)
             self._jobs[job.id] = job
             self._new.append(job)
         self.ring()
+
+    def _see_that_it_fits(self, job: Job) -> None:
+        """Raise QueueFull where the owner of `job` has so much waiting that it would be too much."""
+        mine = [
+            other for other in self._jobs.values() if other.owner == job.owner and other.state not in FINAL
+        ]
+        counts = (
+            (
+                "pictures",
+                sum(len(other.wanted) for other in mine),
+                len(job.wanted),
+                MAX_WAITING,
+                "",
+            ),
+            (
+                "megapixel-steps",
+                sum(other.work * (1 - other.progress().fraction) for other in mine),
+                job.work,
+                self._limits.work_per_person,
+                f"; the operator sets the limit by {setting('work_per_person')}",
+            ),
+            (
+                "megapixels",
+                sum(pixels(other.request) for other in mine),
+                pixels(job.request),
+                2 * self._limits.pixels_per_request,
+                f"; the operator sets half the limit by {setting('pixels_per_request')}",
+            ),
+        )
+        for unit, waiting, more, most, whose in counts:
+            if waiting + more > most:
+                raise QueueFull(
+                    f"you have {waiting:,.0f} {unit} waiting, and {more:,.0f} more would pass the {most:,g} "
+                    f"that one person may have; wait for some of them, or interrupt them{whose}"
+                )
 
     def ring(self) -> None:
         """Wake the engine's thread."""
@@ -73,10 +106,20 @@ class Inbox:
             self._rung = True
             self._bell.notify_all()
 
-    def stop(self) -> None:
-        """No more jobs."""
-        self.stopping = True
+    def stop(self, finish: float = 0.0) -> None:
+        """No more jobs; those that are here may be drawn for `finish` seconds."""
+        self._end_by = time.monotonic() + finish
         self.ring()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no more jobs are taken."""
+        return self._end_by is not None
+
+    @property
+    def over(self) -> bool:
+        """Whether the time to finish is over."""
+        return self._end_by is not None and time.monotonic() >= self._end_by
 
     def wait(self) -> None:
         """Sleep until somebody rings or a wish is due. For the engine's thread, when it has nothing to do."""
@@ -118,7 +161,7 @@ class Inbox:
         """What the engine is doing now."""
         with self._bell:
             waiting = sum(
-                job.request.pictures - job.progress().finished
+                len(job.wanted) - job.progress().finished
                 for job in self._jobs.values()
                 if job.state not in FINAL
             )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+from easel.studio.engine.limits import work
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -75,13 +77,24 @@ class Progress:
     detail: str
 
 
+class Watcher(Protocol):
+    """Who keeps a job's pictures as they come. Called on the engine's thread, so it must return at once."""
+
+    def begun(self) -> None:
+        """The first of them is about to be drawn."""
+
+    def drawn(self, picture: Drawn) -> None:
+        """One is finished."""
+
+
 @dataclass(eq=False)
 class Job:
     """What `Engine.submit` returns. Safe to use from any thread.
 
     `future` resolves to the finished pictures in order (fewer than asked for when the job was cancelled), or
     to the error that ended it. `asked` is what the prompts were understood as; `embeddings` those of it that
-    the checkpoint draws with, once it began.
+    the checkpoint draws with, once it began. `only` are the numbers of the pictures to draw, where it is not
+    all of the request's.
     """
 
     owner: str
@@ -89,6 +102,8 @@ class Job:
     checkpoint: ModelFile
     asked: Asked
     vae: ModelFile | None = None
+    only: tuple[int, ...] | None = None
+    watcher: Watcher | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     submitted: float = field(default_factory=time.monotonic)
     future: Future[list[Drawn]] = field(default_factory=Future)
@@ -99,11 +114,21 @@ class Job:
         self._changed = threading.Condition()
         self._version = 0
         self._progress = Progress(
-            JobState.QUEUED, 0.0, 0, self.request.steps, 0, self.request.pictures, 0, None, None, "waiting"
+            JobState.QUEUED, 0.0, 0, self.request.steps, 0, len(self.wanted), 0, None, None, "waiting"
         )
         self._preview_wanted = 0.0
         self._cancel: tuple[bool] | None = None
         self._wake: Callable[[], None] = lambda: None
+
+    @property
+    def wanted(self) -> Sequence[int]:
+        """The numbers of the pictures to draw."""
+        return range(self.request.pictures) if self.only is None else self.only
+
+    @property
+    def work(self) -> float:
+        """Megapixel-steps of all of them."""
+        return work(self.request) * len(self.wanted) / self.request.pictures
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -174,9 +199,17 @@ class Job:
         """The engine's doorbell, rung by `cancel`."""
         self._wake = wake
 
-    def publish(self, progress: Progress) -> None:
-        """Make a new look visible and wake whoever watches."""
+    def publish(self, progress: Progress) -> bool:
+        """Make a new look visible and wake whoever watches. False, and nothing, once the job has ended."""
         with self._changed:
+            if self._progress.state in FINAL:
+                return False
             self._progress = progress
             self._version += 1
             self._changed.notify_all()
+            return True
+
+    def fail(self, error: Exception) -> None:
+        """End the job with an error, from any thread. Does nothing to one that has ended."""
+        if self.publish(replace(self._progress, state=JobState.FAILED, detail=str(error))):
+            self.future.set_exception(error)

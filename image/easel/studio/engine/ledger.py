@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from easel.studio.engine.job import FINAL, Drawn, Job, JobState, Progress
+from easel.studio.engine.job import Drawn, Job, JobState, Progress
 from easel.studio.engine.picture import Picture
 
 if TYPE_CHECKING:
@@ -19,8 +19,11 @@ class Ledger:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.pictures = [Picture(job, index) for index in range(job.request.pictures)]
+        self.pictures = [Picture(job, index) for index in job.wanted]
         self.drawn: dict[int, Drawn] = {}
+        self.ending = False
+        """Whether it ends as soon as what is being decoded of it is there."""
+        self._told = False
         self._began: float | None = None
         self._preview: Image | None = None
         self._previewed = 0.0
@@ -30,9 +33,15 @@ class Ledger:
         """Whether every picture is there."""
         return len(self.drawn) == len(self.pictures)
 
-    def keep(self, picture: Picture, image: Image, *, partial: bool = False) -> None:
+    def begin(self) -> None:
+        """A picture is about to begin."""
+        if self.job.watcher is not None and not self._told:
+            self._told = True
+            self.job.watcher.begun()
+
+    def keep(self, picture: Picture, image: Image) -> None:
         """A picture is decoded."""
-        self.drawn[picture.index] = Drawn(
+        self.drawn[picture.index] = drawn = Drawn(
             index=picture.index,
             image=image,
             seed=picture.seed,
@@ -40,12 +49,14 @@ class Ledger:
             request=self.job.request,
             checkpoint=self.job.checkpoint,
             vae=self.job.vae,
-            partial=partial,
+            partial=picture.partial,
             loras=self.job.asked.loras,
             embeddings=self.job.embeddings,
             notes=self.job.notes,
         )
         self._preview = image
+        if self.job.watcher is not None:
+            self.job.watcher.drawn(drawn)
 
     def preview_due(self) -> bool:
         """Whether somebody watches and the last preview is old enough."""
@@ -56,10 +67,8 @@ class Ledger:
         self._preview = image
         self._previewed = time.monotonic()
 
-    def look(self, state: JobState, *, ahead: int = 0, detail: str = "") -> None:
-        """Publish how far the job is."""
-        if self.job.state in FINAL:
-            return
+    def look(self, state: JobState, *, ahead: int = 0, detail: str = "") -> bool:
+        """Publish how far the job is. False once it has ended."""
         if state is JobState.RUNNING and self._began is None:
             self._began = time.monotonic()
         order = 2 if self.job.request.method()[0].second_order else 1
@@ -70,7 +79,7 @@ class Ledger:
         eta = None
         if self._began is not None and fraction > 0:
             eta = (time.monotonic() - self._began) * (1 - fraction) / fraction
-        self.job.publish(
+        return self.job.publish(
             Progress(
                 state=state,
                 fraction=fraction,
@@ -87,9 +96,8 @@ class Ledger:
 
     def close(self, state: JobState, error: BaseException | None = None) -> None:
         """End the job: the pictures there are, in order, or the error. Does nothing the second time."""
-        if self.job.state in FINAL:
+        if not self.look(state, detail=str(error) if error else ""):
             return
-        self.look(state, detail=str(error) if error else "")
         if error is not None:
             self.job.future.set_exception(error)
         else:

@@ -82,7 +82,7 @@ def _load(
         parts = parts_of_folder(file, vae, family, bones, half=dtype.itemsize <= 2)
     else:
         parts = parts_of_file(file, header, vae, family, bones)
-    vae_problem = _without_own_vae(parts) if vae is None else None
+    vae_problem = (_without_own_vae(parts) if vae is None else None) or ""
     total = _fill_all(parts, device, dtype, report)
     tokenizers = tuple(load_tokenizer(encoder.pad_token) for encoder in family.text_encoders)
     loaded = Checkpoint(

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 import torch
+from PIL.Image import Image
 
 from easel.models import FileError, ModelFile
 from easel.studio.engine.adapters import Adapters
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.conditioning import PromptEncoder, skips_layers
-from easel.studio.engine.decode import Decoder
+from easel.studio.engine.decode import PIECE_SECONDS, TOGETHER, Decoder, Decoding
 from easel.studio.engine.embeddings import Embedding, Embeddings
-from easel.studio.engine.errors import OutOfMemory
+from easel.studio.engine.errors import OutOfMemory, StepTooLong
 from easel.studio.engine.extra_networks import EmbeddingUse
 from easel.studio.engine.job import Job
 from easel.studio.engine.loading import TooLarge, load_checkpoint
 from easel.studio.engine.memory import available, give_back
-from easel.studio.engine.picture import Picture, call_unet
+from easel.studio.engine.pace import WARM_UP, Pace
+from easel.studio.engine.picture import Picture, Undecoded, call_unet
 from easel.studio.engine.shelf import Shelf
 from easel.studio.engine.turns import Turns
 from easel.studio.engine.vaes import Vaes
@@ -34,18 +37,28 @@ log = structlog.get_logger(__name__)
 Report = Callable[[str, float], None]
 
 
+class Turned(NamedTuple):
+    """What a turn did: pictures that made a step, and images of those that are through."""
+
+    stepped: list[Picture]
+    images: list[tuple[Picture, Image]]
+
+
 class Loop:
     """Draws pictures of one checkpoint at a time, on one device. Used from the engine's thread only."""
 
     _adapters: Adapters
 
-    def __init__(self, device: str | None = None, dtype: torch.dtype | None = None) -> None:
+    def __init__(self, pace: Pace, device: str | None = None, dtype: torch.dtype | None = None) -> None:
+        self._pace = pace
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.dtype = dtype or (torch.float16 if self.device.type == "cuda" else torch.float32)
         self.checkpoint: Checkpoint | None = None
         self.active: list[Picture] = []
         self._turns = Turns()
         self._width = Width()
+        self._decodings: dict[Hashable, tuple[Decoding, list[Picture]]] = {}
+        self._numbers = itertools.count()
         self._extra: dict[tuple[int, int], torch.Tensor] = {}
         self._shelf = Shelf(self.device, self.dtype)
 
@@ -133,16 +146,21 @@ class Loop:
 
     @torch.inference_mode()
     def begin(self, picture: Picture) -> None:
-        """Let a picture join at the next turn. Raises a FileError for a LoRA or VAE that cannot be used."""
+        """Let a picture join at the next turn. Raises a FileError for a LoRA or VAE that cannot be used,
+        InvalidRequest for a prompt of too many tokens, StepTooLong."""
         assert self.checkpoint is not None  # noqa: S101 - pictures begin only on a checkpoint
         job = picture.job
-        self._vaes.get(job.vae)  # a VAE that cannot be read should say so before the work, not after
+        # A VAE that cannot be read should say so before the work, and one that is taken away meanwhile stays.
+        picture.vae = self._vaes.get(job.vae)
         in_use = {use.file for one in self.active for use in one.job.asked.loras}
         for words in (*self.checkpoint.notes, *self._adapters.need(job.asked.loras, in_use)):
             job.note(words)
         self._note_clip_skip(job, self.checkpoint.family)
         with self._adapters.at_work(job.asked.loras):
             picture.begin(self.checkpoint, self._encoder, self._embeddings_of(job))
+        if picture.pixels > self.checkpoint.family.native**2:
+            self._probe(picture)
+            self._see_that_it_is_short(picture)
         self.active.append(picture)
 
     def _note_clip_skip(self, job: Job, family: Family) -> None:
@@ -157,6 +175,42 @@ class Loop:
                 f"Clip skip {request.clip_skip} counts for nothing with {family.name}, as in A1111: it is "
                 f"read at the layer that it was trained on{option}."
             )
+
+    def _probe(self, picture: Picture) -> None:
+        """Time the checkpoint at its own size, where nothing is known of it yet: a first call of a much
+        larger one might take minutes."""
+        assert self.checkpoint is not None  # noqa: S101 - see `begin`
+        if self._pace.seconds(self.checkpoint.file, picture.cost) is not None:
+            return
+        family, unet = self.checkpoint.family, self.checkpoint.unet
+        side = family.native // family.downscale
+        latents = torch.zeros((1, unet.config.in_channels, side, side), device=self.device)
+        added = {name: rows[:1] for name, rows in picture.added.items()}
+        for _ in range(WARM_UP + 1):
+            began = time.perf_counter()
+            unet(
+                latents.to(self.checkpoint.dtype),
+                picture.timestep.to(self.device),
+                encoder_hidden_states=picture.attended[:1],
+                return_dict=False,
+                **({"added_cond_kwargs": added} if added else {}),
+            )
+            if self.device.type == "cuda":
+                torch.cuda.synchronize()
+            self._record(side * side, time.perf_counter() - began)
+
+    def _record(self, cost: int, seconds: float) -> None:
+        assert self.checkpoint is not None  # noqa: S101 - see `begin`
+        family = self.checkpoint.family
+        self._pace.record(self.checkpoint.file, family.native, family.downscale, cost, seconds)
+
+    def _see_that_it_is_short(self, picture: Picture) -> None:
+        """Raise StepTooLong for a picture whose step would keep the device from everybody else."""
+        assert self.checkpoint is not None  # noqa: S101 - see `begin`
+        try:
+            self._pace.check(self.checkpoint.file, picture.job.request, picture.attended.shape[0])
+        except StepTooLong as error:
+            raise StepTooLong(str(error), picture.job) from None
 
     def _embeddings_of(self, job: Job) -> dict[str, Embedding]:
         """The embeddings that a job names, by names in lower case; of one name, the first that fits.
@@ -191,19 +245,40 @@ class Loop:
         return {name: found[name][1] for name in found if name in meant}
 
     @torch.inference_mode()
-    def turn(self) -> list[Picture]:
-        """One UNet call for the pictures whose turn it is. Returns those it stepped.
+    def turn(self) -> Turned:
+        """One piece of work for the pictures whose turn it is: a UNet call, or a stretch of decoding.
 
-        Raises OutOfMemory when the device has no room for a single one of them.
+        Raises OutOfMemory when the device has no room for a single one of them, and StepTooLong.
         """
+        chosen = self._turns.choose(self.active, self._bucket)
+        decoding = chosen[0].finished
+        done = Turned([], self._decode(chosen)) if decoding else Turned(self._step(chosen), [])
+        for picture in chosen:  # oldest turn first
+            self.active.remove(picture)
+            self.active.append(picture)
+        return done
+
+    def stop_here(self, picture: Picture) -> None:
+        """Let a picture end as it is; it is decoded in its turn."""
+        if not picture.finished:
+            picture.stop_here()
+            picture.await_decoding()
+
+    def _bucket(self, kind: Hashable, available: int) -> int:
+        if isinstance(kind, Undecoded):
+            return max(1, min(available, TOGETHER // kind.latent_pixels))
+        return available if kind in self._decodings else self._width.bucket(kind, available)
+
+    def _step(self, chosen: list[Picture]) -> list[Picture]:
+        """One UNet call. Returns those it stepped: nobody, where all of them at once were too many."""
         assert self.checkpoint is not None  # noqa: S101 - see `begin`
-        chosen = self._turns.choose(self.active, self._width.bucket)
-        kind = chosen[0].kind
+        first = chosen[0]
+        kind = first.kind
         began = time.perf_counter()
         measuring = self.device.type == "cuda" and not self._width.measured(kind, len(chosen))
         try:
-            with _memory_errors(chosen[0]), self._adapters.at_work(chosen[0].job.asked.loras):
-                call_unet(self.checkpoint, chosen, self._extra_channels(chosen[0]))
+            with _memory_errors(first), self._adapters.at_work(first.job.asked.loras):
+                call_unet(self.checkpoint, chosen, self._extra_channels(first))
         except OutOfMemory:
             if len(chosen) == 1:
                 raise
@@ -213,32 +288,51 @@ class Loop:
         if measuring:
             torch.cuda.synchronize()
         if self.device.type != "cuda" or measuring:
-            self._width.record(kind, len(chosen), time.perf_counter() - began)
-        for picture in chosen:  # oldest turn first
-            self.active.remove(picture)
-            self.active.append(picture)
+            seconds = time.perf_counter() - began
+            self._width.record(kind, len(chosen), seconds)
+            if len(chosen) == 1:
+                self._record(first.cost, seconds)
+                # Once, as soon as it was measured: what draws well is not ended for a neighbour's noise.
+                if first.position == WARM_UP + 1:
+                    self._see_that_it_is_short(first)
+        for picture in chosen:
+            if picture.finished:
+                picture.await_decoding()
         return chosen
 
-    def decode(self, pictures: list[Picture], *, partial: bool = False) -> Iterator[tuple[Picture, Any]]:
-        """Pictures with their images; those of one size and VAE go through the VAE together."""
-        groups: dict[tuple[Any, Any], list[Picture]] = {}
-        for picture in pictures:
-            groups.setdefault((picture.latents.shape, picture.job.vae), []).append(picture)
-        for (_, vae), group in groups.items():
-            with torch.inference_mode(), _memory_errors(group[0]):
-                latents = [picture.estimate() if partial else picture.latents for picture in group]
-                images = self._decoder.pictures(latents, self._vaes.get(vae))
-            yield from zip(group, images, strict=True)
+    def _decode(self, chosen: list[Picture]) -> list[tuple[Picture, Image]]:
+        """A stretch of decoding. The images of those who are through."""
+        kind = chosen[0].kind
+        try:
+            with _memory_errors(chosen[0]):
+                if kind not in self._decodings:
+                    kind = next(self._numbers)
+                    latents = [picture.latents for picture in chosen]
+                    self._decodings[kind] = Decoding(self._decoder, latents, chosen[0].vae), chosen
+                    for picture in chosen:
+                        picture.kind = kind
+                images = self._decodings[kind][0].go_on(PIECE_SECONDS)
+        except Exception:
+            self._decodings.pop(kind, None)
+            for picture in chosen:
+                picture.await_decoding(alone=True)
+            raise
+        if images is None:
+            return []
+        _, group = self._decodings.pop(kind)
+        return [(one, image) for one, image in zip(group, images, strict=True) if one in self.active]
 
     @torch.inference_mode()
     def preview(self, picture: Picture) -> Any:
         """A look at a picture under way."""
-        return self._decoder.preview(picture.estimate(), self._vaes.get(picture.job.vae))
+        return self._decoder.preview(picture.estimate(), picture.vae)
 
     def drop(self, picture: Picture) -> None:
         """A picture leaves, finished or not."""
         if picture in self.active:
             self.active.remove(picture)
+        if not any(one.kind == picture.kind for one in self.active):
+            self._decodings.pop(picture.kind, None)
 
     def _extra_channels(self, picture: Picture) -> torch.Tensor | None:
         """What an inpainting UNet wants when there is nothing to inpaint: everything masked, over plain

@@ -5,16 +5,27 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
+from easel.models import ModelFile
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.conditioning import PromptEncoder
+from easel.studio.engine.decode import cost as decoding_cost
 from easel.studio.engine.embeddings import Embedding
 from easel.studio.engine.job import Job
 from easel.studio.engine.noise import generator, initial_noise
 from easel.studio.engine.samplers import make_scheduler, step_noise
+
+
+class Undecoded(NamedTuple):
+    """The kind of a picture that waits for its VAE: those of one size and VAE may go together."""
+
+    latent_pixels: int
+    shape: torch.Size
+    vae: ModelFile | None
+    alone: int
 
 
 @dataclass(eq=False)
@@ -26,6 +37,9 @@ class Picture:
     waiting_since: float = field(default_factory=time.monotonic)
     position: int = 0
     calls: int = 0
+    partial: bool = False
+    vae: Any = None
+    """The VAE to decode with, None for the checkpoint's own; held here from the beginning to the end."""
 
     @property
     def owner(self) -> str:
@@ -68,7 +82,8 @@ class Picture:
         self._step_arguments = step_noise(self._scheduler, self._source, request.eta)
         self.timesteps: torch.Tensor = self._scheduler.timesteps
         self.calls = len(self.timesteps)
-        self.guided = request.cfg_scale > 1.0
+        # negative + scale·(positive - negative): at 1, and nowhere else, the negative prompt cancels out
+        self.guided = request.cfg_scale != 1.0
         asked = self.job.asked
         prompt, negative = encoder.encode_pair(
             asked.prompt,
@@ -119,8 +134,26 @@ class Picture:
 
     @property
     def finished(self) -> bool:
-        """Whether every call was made."""
-        return self.position >= self.calls
+        """Whether there is no UNet call to make any more."""
+        return self.partial or self.position >= self.calls
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the picture."""
+        return self.job.request.width * self.job.request.height
+
+    def await_decoding(self, *, alone: bool = False) -> None:
+        """From now on its turns are its decoding's; `alone`: in nobody's company."""
+        shape = self.latents.shape
+        latent_pixels = shape[-2] * shape[-1]
+        self.kind = Undecoded(latent_pixels, shape, self.job.vae, id(self) if alone else 0)
+        self.cost = decoding_cost(latent_pixels)
+
+    def stop_here(self) -> None:
+        """Finish with what is there by now (A1111's interrupt)."""
+        if not self.finished:
+            self.latents = self.estimate()
+            self.partial = True
 
     @property
     def step(self) -> int:

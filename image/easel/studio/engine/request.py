@@ -13,6 +13,8 @@ MAX_SIDE = 2048
 MIN_SIDE = 64
 MAX_BATCH_SIZE = 16
 MAX_BATCH_COUNT = 100
+# Below 0 the picture flees from its prompt: the formula holds there too, and A1111 draws it.
+MAX_CFG_SCALE = 100
 MAX_PROMPT_CHARACTERS = 20_000
 MAX_SEED = 2**63 - 1
 # A1111 draws random seeds from this range; keeping to it lets every client show them exactly.
@@ -61,7 +63,7 @@ class TextToImage:
         _check_text("prompt", self.prompt)
         _check_text("negative_prompt", self.negative_prompt)
         _check_range("steps", self.steps, 1, MAX_STEPS)
-        _check_range("cfg_scale", self.cfg_scale, 0, 100)
+        _check_range("cfg_scale", self.cfg_scale, -MAX_CFG_SCALE, MAX_CFG_SCALE)
         _check_range("width", self.width, MIN_SIDE, MAX_SIDE)
         _check_range("height", self.height, MIN_SIDE, MAX_SIDE)
         _check_range("seed", self.seed, -1, MAX_SEED)

@@ -5,6 +5,9 @@ one (Hugging Face measured +25 % at batch 8 for six times the latency), on a tin
 long. So every call is timed, wider calls are tried when there are pictures for them, and a width that gains
 under 15 % a picture over half its size is not used: taking turns gives each picture the same speed, and the
 first one sooner.
+
+Nor is one whose call takes longer than `LONGEST`: a call cannot be left half-way, and whoever comes while it
+runs waits for all of it. Eight pictures of 2048 pixels in one call made a newcomer wait for half a minute.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from collections.abc import Hashable
 
 BUCKETS = (1, 2, 4, 8)
 WORTH = 1.15
+LONGEST = 1.0
+"""Seconds that a call for more than one picture may take."""
 # The first call of a shape pays for kernel selection and allocation; three more give a floor that noise
 # cannot fake.
 WARM_UP = 1
@@ -41,9 +46,11 @@ class Width:
             if wider > ceiling or not self.measured(kind, best):
                 return best
             if self.measured(kind, wider):
-                gain = (self.seconds(kind, best) / best) / (self.seconds(kind, wider) / wider)
-                if gain < WORTH:
+                took = self.seconds(kind, wider)
+                if took > LONGEST or (self.seconds(kind, best) / best) / (took / wider) < WORTH:
                     return best
+            elif self.seconds(kind, best) * wider / best > LONGEST:
+                return best  # not even tried: without any gain it would take so long
             best = wider
         return best
 

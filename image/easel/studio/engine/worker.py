@@ -3,37 +3,50 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import structlog
 import torch
 
 from easel.models import ModelError, ModelFile
-from easel.studio.engine.errors import EngineError, OutOfMemory, Stopped
+from easel.studio.engine.errors import SHUT_DOWN, EngineError, Stopped, TooMuchForTheDevice
 from easel.studio.engine.inbox import Inbox
 from easel.studio.engine.job import Job, JobState
 from easel.studio.engine.ledger import Ledger
 from easel.studio.engine.loop import Loop
+from easel.studio.engine.pace import Pace
+from easel.studio.engine.picture import Picture
 from easel.studio.engine.waiting import Waiting
 
 log = structlog.get_logger(__name__)
 
 # How often the place in the queue is told to who waits.
 QUEUE_NEWS_EVERY = 0.5
+# After this long of beginning pictures one turn is taken by those that have begun.
+BEGINNING_SECONDS = 0.1
 
 
 class Worker:
     """Owns the loop and the books. Everything here runs on one thread."""
 
-    def __init__(self, inbox: Inbox, device: str | None, dtype: torch.dtype | None) -> None:
-        self._inbox = inbox
-        self._loop = Loop(device, dtype)
+    def __init__(
+        self,
+        inbox: Inbox,
+        pace: Pace,
+        device: str | None,
+        dtype: torch.dtype | None,
+        served: Callable[[ModelFile], None],
+    ) -> None:
+        """`served` is told of each checkpoint that serves from now on."""
+        self._inbox, self._served = inbox, served
+        self._loop = Loop(pace, device, dtype)
         self._waiting = Waiting()
         self._ledgers: dict[Job, Ledger] = {}
         self._queue_news = 0.0
         self._switched = time.monotonic()
 
     def run(self, first: ModelFile | None) -> None:
-        """Load `first`, then draw until the inbox stops."""
+        """Load `first`, then draw until the inbox stops and what can be finished by then is."""
         if first is None:
             self._say("ready", "no checkpoint yet")
         else:
@@ -41,12 +54,14 @@ class Worker:
                 self._switch(first)
             except (ModelError, OSError) as error:
                 self._say("failed", str(error))
-        while not self._inbox.stopping:
+        while not self._inbox.over:
             self._round()
             if not self._waiting and not self._loop.active:
+                if self._inbox.stopping:
+                    break
                 self._inbox.wait()
         for job in [*self._ledgers, *self._inbox.take()]:
-            self._close(job, JobState.FAILED, Stopped("the studio shut down before this was drawn"))
+            self._close(job, JobState.FAILED, Stopped(SHUT_DOWN))
 
     def _round(self) -> None:
         for job in self._inbox.take():
@@ -66,14 +81,30 @@ class Worker:
             if job.cancelled is None:
                 continue
             (keep_partial,) = job.cancelled
-            under_way = [p for p in self._loop.active if p.job is job and p.position]
-            if keep_partial and under_way:
-                try:
-                    for picture, image in self._loop.decode(under_way, partial=True):
-                        ledger.keep(picture, image, partial=True)
-                except EngineError as error:
-                    log.warning("partial picture lost", job=job.id, reason=str(error))
-            self._close(job, JobState.CANCELLED)
+            if not keep_partial:
+                self._close(job, JobState.CANCELLED)
+            elif not ledger.ending:
+                # What is under way is decoded as it is, in its turn: that is work too, and others wait.
+                ledger.ending = True
+                self._waiting.remove(job)
+                for picture in self._of(job):
+                    if picture.position:
+                        self._loop.stop_here(picture)
+                    else:
+                        self._loop.drop(picture)
+                self._end_where_through(job)
+
+    def _of(self, job: Job) -> list[Picture]:
+        """A job's pictures under way."""
+        return [picture for picture in self._loop.active if picture.job is job]
+
+    def _end_where_through(self, job: Job) -> None:
+        ledger = self._ledgers[job]
+        if ledger.ending:
+            if not self._of(job):
+                self._close(job, JobState.CANCELLED)
+        elif ledger.complete:
+            self._close(job, JobState.DONE)
 
     def _switch_where_due(self) -> None:
         """Another checkpoint's turn comes when this one has nothing to do, or somebody waited too long for
@@ -119,16 +150,21 @@ class Worker:
         self._switched = time.monotonic()
         log.info("checkpoint", name=file.name, seconds=round(time.perf_counter() - began, 3))
         self._say("ready", f"serving {file.name}")
+        self._served(file)
 
     def _begin(self) -> None:
         serving = self._loop.serving
         if serving is None or self._waiting.impatient(serving, self._switched):
             return
+        if self._inbox.stopping and self._loop.active:
+            return  # together none of them might be finished in the time that is left
         drawing = self._loop.drawing()
+        until = time.monotonic() + BEGINNING_SECONDS
         while picture := self._waiting.next(serving, drawing, room=self._loop.room()):
+            self._ledgers[picture.job].begin()
             try:
                 self._loop.begin(picture)
-            except ModelError as error:  # a LoRA or VAE that is no use here
+            except (ModelError, EngineError) as error:  # a LoRA or VAE that is no use here; too large
                 log.info("not begun", job=picture.job.id, reason=str(error))
                 self._close(picture.job, JobState.FAILED, error)
                 continue
@@ -137,41 +173,40 @@ class Worker:
                 self._close(picture.job, JobState.FAILED, _typed(error))
                 continue
             drawing[picture.owner] += 1
+            if time.monotonic() > until:  # encoding prompts and loading LoRAs are work that others wait for
+                break
 
     def _step(self) -> None:
         try:
-            stepped = self._loop.turn()
-            finished = [picture for picture in stepped if picture.finished]
-            for picture, image in self._loop.decode(finished):
-                self._ledgers[picture.job].keep(picture, image)
-                self._loop.drop(picture)
+            stepped, images = self._loop.turn()
         except Exception as error:  # the engine goes on, whatever one picture meets
             victims = self._victims(error)
             log.exception("turn", jobs=[job.id for job in victims])
             for job in victims:
                 self._close(job, JobState.FAILED, _typed(error))
             return
-        for job in dict.fromkeys(picture.job for picture in stepped):
+        for picture, image in images:
+            self._ledgers[picture.job].keep(picture, image)
+            self._loop.drop(picture)
+        for job in dict.fromkeys(picture.job for picture in [*stepped, *(one for one, _ in images)]):
             ledger = self._ledgers[job]
-            if ledger.complete:
-                self._close(job, JobState.DONE)
-                continue
             if ledger.preview_due():
                 shown = next((p for p in stepped if p.job is job and not p.finished), None)
                 if shown is not None:
                     ledger.show(self._loop.preview(shown))
             ledger.look(JobState.RUNNING)
+            self._end_where_through(job)
 
     def _victims(self, error: Exception) -> list[Job]:
         """Whose jobs end with an error of a turn: the one that met it where that is known, else all in that
         turn."""
-        if isinstance(error, OutOfMemory) and error.job is not None:
+        if isinstance(error, TooMuchForTheDevice) and error.job is not None:
             return [error.job]
         return list(dict.fromkeys(picture.job for picture in self._loop.active))
 
     def _close(self, job: Job, state: JobState, error: Exception | None = None) -> None:
         self._waiting.remove(job)
-        for picture in [picture for picture in self._loop.active if picture.job is job]:
+        for picture in self._of(job):
             self._loop.drop(picture)
         ledger = self._ledgers.pop(job, None) or Ledger(job)
         ledger.close(state, error)

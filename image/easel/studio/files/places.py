@@ -17,9 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from easel.models import Kind, Store
-from easel.models.store import SUFFIX
-from easel.models.walk import walk
+from easel.models import SUFFIX, Kind, Store, walk
 from easel.studio.files.caller import Caller
 from easel.studio.outputs import Outputs
 

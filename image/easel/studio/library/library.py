@@ -10,14 +10,13 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from easel.models import BadAddress, Entry, Kind, Store, preview_of, quota_of, read_info
+from easel.models import BadAddress, Entry, Kind, Store, preview_of, quota_of, read_info, walk
 from easel.models.fetch.network import client
 from easel.models.fetch.policy import VISITOR, Policy
 from easel.models.fetch.transfer import Effort
 from easel.models.intake import Intake, Wish
 from easel.models.intake.place import place
 from easel.models.sources import CivitaiSource, HubSource, Secrets, secrets_of, source_of
-from easel.models.walk import walk
 from easel.studio.activity import Activity
 from easel.studio.library.board import Board
 from easel.studio.library.card import Card, Version, word_of

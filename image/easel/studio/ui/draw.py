@@ -12,11 +12,11 @@ import gradio as gr
 import structlog
 
 from easel.models import ModelError
-from easel.studio import infotext
-from easel.studio.engine import Drawn, EngineError, InvalidRequest, Job
-from easel.studio.outputs import NotSaved
+from easel.studio.accepted import Keeping
+from easel.studio.comments import uncommented
+from easel.studio.engine import EngineError, InvalidRequest, Job
 from easel.studio.owner import owner_of
-from easel.studio.png import SMALL, encode
+from easel.studio.png import encode
 from easel.studio.settings import clip_l_skip, clip_skip
 from easel.studio.studio import Studio
 from easel.studio.ui import gallery, stage
@@ -51,7 +51,8 @@ class Drawing:
             # Somebody new pressed the button: the example that the empty field shows is what they get.
             prompt = example
             form = Form(example, *fields[1:])
-        job = await self._submit(owner, form, checkpoint, vae)
+        keeping = await self._submit(owner, form, checkpoint, vae)
+        job = keeping.job
         self._sessions.begin(owner, tab, job)
         ended = finished(job)
         seen, shown = None, ""
@@ -65,7 +66,7 @@ class Drawing:
                 prompt = gr.skip()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(ended.wait(), LOOK_EVERY)
-            yield await self._finish(owner, job)
+            yield await self._finish(owner, keeping)
         finally:
             # The tab was closed, or something failed: nobody waits for this job any more.
             job.cancel()
@@ -79,66 +80,47 @@ class Drawing:
         """The tab is closed."""
         self._sessions.stop(owner_of(request.headers), request.session_hash or "", keep_partial=False)
 
-    async def _submit(self, owner: str, form: Form, checkpoint: str | None, vae: str | None) -> Job:
+    async def _submit(self, owner: str, form: Form, checkpoint: str | None, vae: str | None) -> Keeping:
         options = self._studio.defaults.read(owner)
         try:
-            asked = form.request(checkpoint, clip_skip(options), vae, clip_l_skip(options))
-            job = await asyncio.to_thread(self._studio.engine.submit, owner, asked)
+            said = form.request(checkpoint, clip_skip(options), vae, clip_l_skip(options))
+            asked = uncommented(said, options)
+            keeping = await asyncio.to_thread(self._studio.accepted.submit, owner, asked)
         except InvalidRequest as e:
             raise _error(
                 f"{label(e.field)} is {e.value!r}; allowed: {e.allowed}", "Check the settings"
             ) from e
         except (EngineError, ModelError) as e:
             raise _error(str(e), "Not drawn") from e
-        self._studio.tasks.name(job)
-        return job
+        self._studio.tasks.name(keeping.job)
+        return keeping
 
-    async def _finish(self, owner: str, job: Job) -> tuple[Any, ...]:
+    async def _finish(self, owner: str, keeping: Keeping) -> tuple[Any, ...]:
+        job = keeping.job
+        off = gr.Button(interactive=False)
         try:
-            pictures = await asyncio.to_thread(self._hashed, job)
+            pictures = await asyncio.shield(asyncio.wrap_future(keeping.saved))
         except (EngineError, ModelError, OSError) as e:
             log.info("not drawn", job=job.id, error=type(e).__name__, reason=str(e))
             words = stage.notice(f"Not drawn: {e}", bad=True)
-            return words, gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.Button(interactive=False)
-        texts = [infotext.describe(picture) for picture in pictures]
+            return words, gr.skip(), gr.skip(), gr.skip(), gr.skip(), off
         log.info("drawn", job=job.id, pictures=len(pictures), state=job.state)
         if not pictures:
             words = stage.notice("Interrupted before there was anything to see.")
-            return words, gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.Button(interactive=False)
-        try:
-            await asyncio.to_thread(self._save, owner, pictures, texts)
-        except NotSaved as e:
-            # The picture is not lost yet: it stays on the stage, from where the browser can save it.
-            look = stage.unsaved(
-                [encode(picture.image, text) for picture, text in zip(pictures, texts, strict=True)]
-            )
-            words = stage.notice(f"Drawn, but not saved: {e}. Save it from here, or it is gone.", bad=True)
-            return (
-                _noted(job) + words + look,
-                gr.skip(),
-                gr.skip(),
-                texts[0],
-                gr.skip(),
-                gr.Button(interactive=False),
-            )
+            return words, gr.skip(), gr.skip(), gr.skip(), gr.skip(), off
+        look = _noted(job)
+        if lost := [one for one in pictures if one.path is None]:
+            # Not gone yet: they stay on the stage, from where the browser can save them.
+            words = f"Drawn, but not saved: {lost[0].problem}. Save it from here, or it is gone."
+            files = await asyncio.to_thread(lambda: [encode(one.drawn.image, one.text) for one in lost])
+            look += stage.notice(words, bad=True) + stage.unsaved(files)
+        elif pictures[-1].drawn.partial:
+            look += stage.notice("Interrupted: this is how far it came.")
         paths = await asyncio.to_thread(gallery.recent, self._studio, owner)
-        look = stage.notice("Interrupted: this is how far it came.") if pictures[-1].partial else stage.idle()
-        return (
-            _noted(job) + look,
-            gr.Gallery(value=paths, selected_index=0),
-            paths,
-            texts[0],
-            gr.skip(),
-            gr.Button(interactive=False),
-        )
-
-    def _hashed(self, job: Job) -> list[Drawn]:
-        return [self._studio.hashed(picture) for picture in job.result(timeout=0)]
-
-    def _save(self, owner: str, pictures: list[Drawn], texts: list[str]) -> None:
-        # Last first, so that the first of a batch is the newest and comes first in the gallery.
-        for picture, text in reversed(list(zip(pictures, texts, strict=True))):
-            self._studio.outputs.save(owner, encode(picture.image, text, compress_level=SMALL), picture.seed)
+        first = next((one for one in pictures if paths and str(one.path) == paths[0]), None)
+        if first is None:
+            return look, gr.skip(), gr.skip(), pictures[0].text, gr.skip(), off
+        return look, gr.Gallery(value=paths, selected_index=0), paths, first.text, gr.skip(), off
 
     def _example(self, checkpoint: str | None) -> str:
         try:

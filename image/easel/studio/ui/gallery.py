@@ -28,12 +28,13 @@ def text_of(path: str | Path) -> str:
 
 def understood(text: str) -> Infotext | None:
     """A text as an infotext, None when there are no parameters in it."""
-    found = parse(text.strip())
+    found = parse(text)
     return found if found.parameters else None
 
 
 def field_values(studio: Studio, found: Infotext) -> tuple[dict[str, Any], list[str]]:
-    """Values for the page's fields by their names (form.py, `checkpoint` and `vae`), and what is not here."""
+    """Values for the page's fields by their names (form.py, `checkpoint` and `vae`), and sentences on what is
+    not here or not drawn."""
     said = found.request()
     values = {
         name: said[theirs]
@@ -46,13 +47,13 @@ def field_values(studio: Studio, found: Infotext) -> tuple[dict[str, Any], list[
         if checkpoint := studio.checkpoint_of(found):
             values["checkpoint"] = checkpoint.name
     except UnknownModel:
-        missing.append(f"checkpoint {found.checkpoints[-1]}")
+        missing.append(f"Checkpoint {found.checkpoints[-1]} is not here; it was left as it was.")
     vae = found.parameters.get("VAE")
     try:
         values["vae"] = studio.engine.store.find_vae(vae).name if vae else "Automatic"
     except UnknownModel:
-        missing.append(f"VAE {vae}")
-    return values, missing
+        missing.append(f"VAE {vae} is not here; it was left as it was.")
+    return values, missing + found.passed_over()
 
 
 _FROM_API = {

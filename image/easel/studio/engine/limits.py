@@ -1,0 +1,111 @@
+"""How much one request and one person may ask of a device that others wait for.
+
+Work is counted in megapixel-steps: pixels of a picture, times the UNet calls it takes, times the pictures, by
+a million. It says how long a device is busy up to a factor that depends on the checkpoint, and can be told
+before anything is drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import structlog
+
+from easel.studio.engine.errors import TooMuchWork
+from easel.studio.engine.request import TextToImage
+
+log = structlog.get_logger(__name__)
+
+_MILLION = 1_000_000
+_PREFIX = "EASEL_"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an endpoint takes. Each field is also a setting of the studio's environment: `EASEL_` and its name
+    in capitals, a number above 0.
+
+    `work_per_request` and `work_per_person` are megapixel-steps; the second counts what is left of all that
+    a person has waiting or under way. `pixels_per_request` is megapixels of all pictures of a request, which
+    are in memory until it is answered; a person may have twice as many. `step_seconds` is how long one UNet
+    call may keep the device from everybody else.
+    """
+
+    work_per_request: float = 10_000
+    work_per_person: float = 20_000
+    pixels_per_request: float = 256
+    step_seconds: float = 10
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Limits:
+        """The limits that an environment sets. What is no number above 0 is passed over, and logged."""
+        said: dict[str, float] = {}
+        for field in fields(cls):
+            name = setting(field.name)
+            if (text := environment.get(name, "").strip()) == "":
+                continue
+            try:
+                value = float(text)
+            except ValueError:
+                value = math.nan
+            if value > 0 and math.isfinite(value):
+                said[field.name] = value
+            else:
+                log.warning("setting passed over", name=name, value=text[:80], allowed="a number above 0")
+        return cls(**said)
+
+    def check(self, request: TextToImage) -> None:
+        """Raise TooMuchWork for a request that is too much, whoever asks and whatever else there is to do."""
+        count, size = request.pictures, f"{request.width}x{request.height}"
+        asked = f"{count} pictures of {size}" if count > 1 else f"a picture of {size}"
+        method = f"at {request.steps} steps ({request.sampler})"
+        for name, amount, most, words in (
+            (
+                "work_per_request",
+                work(request),
+                self.work_per_request,
+                f"{method} takes {{}} megapixel-steps",
+            ),
+            (
+                "pixels_per_request",
+                pixels(request),
+                self.pixels_per_request,
+                "has {} megapixels, which must be in memory until the last is drawn",
+            ),
+        ):
+            if amount > most:
+                raise TooMuchWork(
+                    _field(request),
+                    f"{asked} {words.format(f'{amount:,.0f}')}; one request may ask for {most:,g}. "
+                    f"{_advice(most, amount / count, count)}; the operator sets the limit by {setting(name)}",
+                )
+
+
+def setting(field: str) -> str:
+    """The environment's name of a limit."""
+    return _PREFIX + field.upper()
+
+
+def work(request: TextToImage) -> float:
+    """Megapixel-steps of a whole request. Samplers of second order call the UNet twice a step."""
+    calls = request.steps * (2 if request.method()[0].second_order else 1)
+    return pixels(request) * calls
+
+
+def pixels(request: TextToImage) -> float:
+    """Megapixels of all pictures of a request."""
+    return request.width * request.height * request.pictures / _MILLION
+
+
+def _field(request: TextToImage) -> str:
+    """The field that it is easiest to ask for less by."""
+    return "n_iter" if request.batch_count > 1 else "batch_size" if request.batch_size > 1 else "steps"
+
+
+def _advice(limit: float, each: float, pictures: int) -> str:
+    fitting = int(limit / each)
+    if pictures > 1 and fitting:
+        return f"Ask for up to {fitting} at a time, or for smaller ones"
+    return "Ask for fewer steps, or a smaller picture"

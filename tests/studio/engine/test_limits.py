@@ -1,0 +1,125 @@
+"""What one request and one person may ask for: the rule alone, over many requests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from easel.studio.engine import Job, Limits, QueueFull, TextToImage, TooMuchWork
+from easel.studio.engine.inbox import Inbox
+from easel.studio.engine.limits import pixels, work
+
+# What one person sent, when another's small picture took 36 s instead of 1.2 s.
+ATTACK = TextToImage(prompt="x", width=2048, height=2048, batch_size=16, batch_count=100, steps=150)
+
+requests = st.builds(
+    TextToImage,
+    width=st.integers(64, 2048),
+    height=st.integers(64, 2048),
+    steps=st.integers(1, 150),
+    batch_size=st.integers(1, 16),
+    batch_count=st.integers(1, 100),
+    sampler=st.sampled_from(["Euler a", "Heun", "DPM++ SDE"]),
+)
+
+
+def test_the_attack_is_refused_with_its_number() -> None:
+    """How much was asked, how much may be, what to ask for instead, and who can change it."""
+    with pytest.raises(TooMuchWork) as caught:
+        Limits().check(ATTACK)
+    words = str(caught.value)
+    assert "1600 pictures of 2048x2048 at 150 steps" in words
+    assert "1,006,633 megapixel-steps" in words
+    assert "one request may ask for 10,000. Ask for up to 15 at a time" in words
+    assert "EASEL_WORK_PER_REQUEST" in words
+    assert caught.value.field == "n_iter"
+
+
+def test_what_people_ask_for_is_taken() -> None:
+    """A hundred pictures of SDXL's size at 40 steps, two hundred of SD 1.5's at 50: an evening's work."""
+    for width, steps, size, count in (
+        (1024, 40, 1, 100),
+        (512, 50, 2, 100),
+        (2048, 150, 1, 15),
+        (64, 150, 16, 100),
+    ):
+        Limits().check(
+            TextToImage(width=width, height=width, steps=steps, batch_size=size, batch_count=count)
+        )
+
+
+def test_pictures_that_memory_must_hold_are_bounded() -> None:
+    """One step each is little work, but 1600 pictures of 12 MB would be answered at once."""
+    with pytest.raises(TooMuchWork, match=r"6,711 megapixels, which must be in memory.* Ask for up to 61"):
+        Limits().check(replace(ATTACK, steps=1))
+
+
+@given(requests, st.floats(0.01, 1e6), st.floats(0.01, 1e4))
+def test_the_rule(request: TextToImage, most_work: float, most_pixels: float) -> None:
+    """Refused exactly where pixels times calls times pictures, or pixels times pictures, are over the limit;
+    the number of pictures that the refusal proposes passes."""
+    limits = Limits(work_per_request=most_work, pixels_per_request=most_pixels)
+    calls = request.steps * (1 if request.sampler == "Euler a" else 2)
+    area = request.width * request.height * request.batch_size * request.batch_count / 1e6
+    assert pixels(request) == pytest.approx(area)
+    assert work(request) == pytest.approx(area * calls)
+    try:
+        limits.check(request)
+    except TooMuchWork as error:
+        assert work(request) > most_work or pixels(request) > most_pixels
+        if "up to" in str(error):
+            count = int(str(error).partition("up to ")[2].split()[0])
+            over = work if "megapixel-steps" in str(error) else pixels
+            fewer = replace(request, batch_size=1, batch_count=count)
+            assert over(fewer) <= (most_work if over is work else most_pixels) * 1.0001
+    else:
+        assert work(request) <= most_work
+        assert pixels(request) <= most_pixels
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("5", 5), (" 2.5e3 ", 2500), ("", 10_000), ("0", 10_000), ("-1", 10_000), ("nan", 10_000),
+     ("inf", 10_000), ("many", 10_000), ("10,000", 10_000)],
+)  # fmt: skip
+def test_settings(text: str, found: float) -> None:
+    """A limit is a number above 0 in the environment; what is none leaves the limit as it is."""
+    assert Limits.of({"EASEL_WORK_PER_REQUEST": text, "PATH": "x"}).work_per_request == found
+
+
+def test_every_limit_has_its_setting() -> None:
+    """All four, under the names that the reference gives."""
+    said = {
+        "EASEL_WORK_PER_REQUEST": "1",
+        "EASEL_WORK_PER_PERSON": "2",
+        "EASEL_PIXELS_PER_REQUEST": "3",
+        "EASEL_STEP_SECONDS": "4",
+    }
+    assert Limits.of(said) == Limits(1, 2, 3, 4)
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), requests), max_size=30))
+def test_nobody_has_more_waiting_than_a_person_may(rows: list[tuple[str, TextToImage]]) -> None:
+    """However it is cut up into requests, what one person has waiting keeps to the limit; what somebody else
+    has waiting does not count."""
+    limits = Limits(work_per_person=500, pixels_per_request=2)
+    inbox = Inbox(limits)
+    held = {"a": [0.0, 0.0], "b": [0.0, 0.0]}
+    for owner, request in rows:
+        more = work(request), pixels(request)
+        fits = held[owner][0] + more[0] <= 500 and held[owner][1] + more[1] <= 4
+        if not fits:
+            with pytest.raises(QueueFull, match="wait for some"):
+                inbox.put(_job(owner, request))
+        else:
+            inbox.put(_job(owner, request))
+            held[owner] = [held[owner][0] + more[0], held[owner][1] + more[1]]
+
+
+def _job(owner: str, request: TextToImage) -> Job:
+    asked = SimpleNamespace(notes=())
+    return Job(owner=owner, request=request, checkpoint=None, asked=asked)  # type: ignore[arg-type]
