@@ -156,7 +156,12 @@ def test_the_embedding_that_fits(draw: Callable[..., Drawn]) -> None:
     assert drawn.notes == ()
     assert int(np.abs(pixels(drawn) - pixels(draw(prompt="x"))).max()) > 0
     assert draw(prompt="something").embeddings == ()
-    for words in (r"my style \(v2\)", r"(red, my style \(v2\):1.2)", r"红,my style \(v2\)"):
+    for words in (
+        r"my style \(v2\)",
+        r"a, my style \(v2\), red",
+        r"(red, my style \(v2\):1.2)",
+        r"红,my style \(v2\)",
+    ):
         assert [use.name for use in draw(prompt=words).embeddings] == ["my style (v2)"], words
     assert draw(prompt="my style (v2)").embeddings == ()
 

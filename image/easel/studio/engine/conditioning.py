@@ -116,10 +116,9 @@ class PromptEncoder:
 
     def mentioned(self, texts: Iterable[str], names: Collection[str]) -> set[str]:
         """Those of `names` (of embeddings, in lower case) that stand in one of the texts."""
-        tokenizer = self._checkpoint.tokenizers[0]
-        known = Names(tokenizer, names)
+        known = Names(self._checkpoint.tokenizers[0], names)
         spans = [span.text for text in texts for span in parse_prompt(text) if span.text and names]
-        return {name for text in spans for _, name in known.split(_tokens(tokenizer, text)) if name}
+        return {name for text in spans for _, name in known.split(text) if name}
 
     def _count(self, text: str, embeddings: Mapping[str, Embedding]) -> int:
         return len(_chunks(text, self._checkpoint.tokenizers[0], embeddings)[0])
@@ -193,7 +192,7 @@ def _chunks(
             done.append(_Chunk(ids, weights))
             ids, weights = [], []
             continue
-        for token, name in names.split(_tokens(tokenizer, span.text)):
+        for token, name in names.split(span.text):
             tokens = [token]
             if name:
                 tokens = [_VECTORS + len(vectors) + number for number in range(embeddings[name].count)]
@@ -212,12 +211,6 @@ def _chunks(
     if ids or not done:
         done.append(_Chunk(ids, weights))
     return done, vectors
-
-
-def _tokens(tokenizer: Any, text: str) -> list[int]:
-    # `verbose=False`: longer than 77 tokens is what chunks are for, not something to warn of
-    found: list[int] = tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
-    return found
 
 
 def _cut(ids: list[int], comma: int) -> int:

@@ -8,6 +8,7 @@ is picked, as in A1111.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from easel.studio.engine.terms import names_for
 from easel.studio.engine.weights import Weights
 
 REMEMBERED = 64
+# At the beginning or the end of a name.
+_SIGN = re.compile(r"^[^\w\s]|[^\w\s]$")
 
 
 @dataclass(frozen=True)
@@ -71,23 +74,30 @@ def load_embedding(file: ModelFile, checkpoint: Checkpoint) -> Embedding:
 
 
 class Names:
-    """Finds embeddings' names in tokens, the longest first, as A1111 does.
+    """Finds embeddings' names in a text by its tokens, the longest first, as A1111 does.
 
     By tokens, a name is found wherever the tokenizer ends a word: behind text without a space, and not within
-    another word.
+    another word. Beyond A1111, a name that ends in a sign is found before another sign too: of
+    `my style (v2), red` the tokenizer makes one token of `),`.
     """
 
     def __init__(self, tokenizer: Any, names: Iterable[str]) -> None:
+        self._tokenizer = tokenizer
         self._by_first: dict[int, list[tuple[list[int], str]]] = {}
+        signs = []
         for name in names:
-            ids = tokenizer(name, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+            ids = self._tokens(name)
             if ids:
                 self._by_first.setdefault(ids[0], []).append((ids, name))
+                signs += [name] if _SIGN.search(name.strip()) else []
         for found in self._by_first.values():
             found.sort(key=lambda one: (-len(one[0]), one[1]))
+        self._signs = re.compile("|".join(map(_apart, sorted(signs, key=len, reverse=True))), re.IGNORECASE)
+        self._any_signs = bool(signs)
 
-    def split(self, tokens: Sequence[int]) -> Iterator[tuple[int, str]]:
-        """Each token with "", and for the tokens of a name the first of them with that name."""
+    def split(self, text: str) -> Iterator[tuple[int, str]]:
+        """Each token of the text with "", and for the tokens of a name the first of them with that name."""
+        tokens = self._tokens(self._signs.sub(r" \g<0> ", text) if self._any_signs else text)
         place = 0
         while place < len(tokens):
             token = tokens[place]
@@ -99,6 +109,21 @@ class Names:
             else:
                 yield token, ""
                 place += 1
+
+    def _tokens(self, text: str) -> list[int]:
+        # `verbose=False`: longer than 77 tokens is what chunks are for, not something to warn of
+        found: list[int] = self._tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)[
+            "input_ids"
+        ]
+        return found
+
+
+def _apart(name: str) -> str:
+    """Matches a name that begins or ends with a sign: not within a word, nor in a row of the same sign."""
+    first, *_, last = name.strip() * 2
+    before = r"\w" if first.isalnum() else re.escape(first)
+    after = r"\w" if last.isalnum() else re.escape(last)
+    return rf"(?<!{before})" + r"\s+".join(map(re.escape, name.split())) + rf"(?!{after})"
 
 
 class Inserted:
