@@ -239,7 +239,7 @@ def test_a_broken_checkpoint_ends_one_job(engine: Engine, store: Store, content:
         ("steps", 0),
         ("steps", 151),
         ("cfg_scale", float("nan")),
-        ("cfg_scale", -1.0),
+        ("cfg_scale", -101.0),
         ("cfg_scale", 1e9),
         ("seed", 10**400),
         ("steps", float("inf")),
