@@ -140,12 +140,12 @@ class GatewayHost(pulumi.ComponentResource):
             )
         )
         tags = self._tags.of_team("gateway")
+        beside: pulumi.Output[str] = disk.availability_zone.apply(self._args.network.subnet_in)
         return aws.ec2.Instance(
             self._tags.name("gateway"),
             ami=machine.image_id,
             instance_type=GATEWAY.name,
-            # Where its disk is.
-            subnet_id=disk.availability_zone.apply(self._args.network.subnet_in),
+            subnet_id=beside,
             vpc_security_group_ids=[self._args.network.gateway_group_id],
             # To fetch its image by before the Elastic IP is its own.
             associate_public_ip_address=True,
