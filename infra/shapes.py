@@ -85,7 +85,7 @@ GATEWAY = InstanceType("t3.small", 2, 2, 0.0208)
 
 GATEWAY_BASELINE = 0.2
 """The share of its processors that is in its price; more is billed if the average over 24 hours is above it
-(EC2 user guide, "Key concepts for burstable performance instances", "Unlimited mode concepts")."""
+(EC2 user guide, "Unlimited mode concepts for burstable instances")."""
 
 _ALL = (
     # 4 vCPU and 16 GiB are tight for loading SDXL without mmap (the whole file passes through memory), so
