@@ -252,7 +252,10 @@ def test_what_is_not_drawn_is_told() -> None:
     told = " ".join(found.passed_over())
     for words in ("Hires upscale, Hires upscaler", "Denoising strength", "Refiner", "ControlNet 0", "Tiling"):
         assert words in told
-    assert parse(SAMPLE).passed_over() == []
+    (noise,) = parse(SAMPLE).passed_over()
+    assert "drawn on a GPU" in noise
+    assert parse("x\nSteps: 20, Sampler: Euler, Seed: 1, RNG: CPU, Version: v1.10.1").passed_over() == []
+    assert parse("x\nSteps: 20, Sampler: Euler, Seed: 1, Version: Easel 0.1").passed_over() == []
 
 
 @pytest.mark.parametrize(

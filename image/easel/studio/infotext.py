@@ -62,6 +62,10 @@ class Infotext:
             if found := [key for key in rest if pattern.fullmatch(key)]:
                 notes.append(f"{_some(found)} of the infotext: {why}.")
                 rest = [key for key in rest if key not in found]
+        if "RNG" not in self.parameters and _A1111.match(self.parameters.get("Version", "")):
+            notes.append(
+                "Its noise was drawn on a GPU, and here it is the CPU's: the picture is another one."
+            )
         return notes
 
     def request(self) -> dict[str, Any]:
@@ -91,6 +95,8 @@ class Infotext:
         return fields
 
 
+# A1111 and Forge draw noise on the GPU and write `RNG` only where it was otherwise.
+_A1111 = re.compile(r"[vf]\d")
 _UNDERSTOOD = re.compile(
     r"Steps|Sampler|Schedule type|CFG scale|Seed|Size|Model|Model hash|VAE|VAE hash|Clip skip"
     r"|Variation seed|Variation seed strength|Eta DDIM|Lora hashes|TI hashes|Hashes|Version|User"

@@ -108,6 +108,14 @@ def test_no_other_sites_page_draws_without_asking(ada, kind, sign) -> None:
         ({"infotext": "x\nSteps: 2, Sampler: Euler, Size: 64x64, ENSD: 31337"}, "ENSD '31337'"),
         ({"infotext": "x\nSteps: 2, Sampler: Euler, Size: 64x64, RNG: NV"}, "RNG 'NV'"),
         ({"infotext": "x\nSteps: 2, Sampler: Euler, Size: 64x64, RNG: CPU"}, None),
+        ({"infotext": "x\nSteps: 2, Sampler: Euler, Size: 64x64, VAE: gone.pt"}, "VAE gone.pt of the"),
+        ({"infotext": "x\nSteps: 2, Model: gone, Size: 64x64, Seed: 1"}, "Checkpoint gone of the infotext"),
+        ({"infotext": "x\nSteps: 2, Sampler: Restart, Size: 64x64"}, "Sampler Restart of the infotext"),
+        (
+            {"infotext": "x\nSteps: 900, Sampler: Euler, Size: 64x64"},
+            "steps 900 of the infotext was left out",
+        ),
+        ({"infotext": "x\nSteps: 2, Size: 64x64, Hires upscale: 2, Seed: 1"}, "there is no second pass yet"),
     ],
 )
 def test_taken_and_told(running, fields, told) -> None:

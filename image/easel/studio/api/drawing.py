@@ -20,7 +20,6 @@ from easel.studio import infotext
 from easel.studio.api.answer import information
 from easel.studio.api.errors import RESPONSES
 from easel.studio.api.options import set_options
-from easel.studio.api.options_table import told_of_infotext
 from easel.studio.api.scripts import scripted
 from easel.studio.api.text_to_image import TextToImageRequest, eta_told
 from easel.studio.api.wire import dumps
@@ -28,6 +27,7 @@ from easel.studio.engine import Drawn, Job
 from easel.studio.native import native
 from easel.studio.owner import owner_of
 from easel.studio.png import SMALL, encode
+from easel.studio.recall import recalled
 from easel.studio.settings import name_in, yes_in
 from easel.studio.studio import Studio
 from easel.studio.watching import finished
@@ -95,9 +95,11 @@ class _Order:
 def _order(studio: Studio, owner: str, asked: TextToImageRequest) -> _Order:
     own = studio.defaults.read(owner)
     asked, notes = scripted(asked, own)
-    body = asked.filled(studio.checkpoint_of)
+    body = asked
     if asked.infotext:
-        notes += told_of_infotext(infotext.parse(asked.infotext).parameters)
+        fields, missing = recalled(studio, infotext.parse(asked.infotext))
+        body = asked.filled(fields)
+        notes += missing
     settings, told = body.settings(own)
     body = body.settled(native(studio.checkpoint_for(name_in(settings, "sd_model_checkpoint"))))
     request = body.to_engine(settings)

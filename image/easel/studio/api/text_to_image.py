@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
 
-from easel.models import ModelFile
 from easel.studio.api.errors import Unsupported
 from easel.studio.api.fields import Liberal, Text, WholeNumber
 from easel.studio.api.options_table import OPTIONS, honoured
 from easel.studio.comments import uncommented
 from easel.studio.engine import TextToImage
-from easel.studio.infotext import Infotext, parse
 from easel.studio.native import Native
 from easel.studio.settings import clip_l_skip, clip_skip, is_name, name_in, number_in, vae_in
 
@@ -88,19 +86,9 @@ class TextToImageRequest(Liberal):
     )
     infotext: Text | None = Field(None, description="fills every field that is not sent")
 
-    def filled(self, checkpoint_of: Callable[[Infotext], ModelFile | None]) -> TextToImageRequest:
-        """The request with what `infotext` says in the places of fields that were not sent.
-
-        `checkpoint_of` finds the checkpoint that an infotext names.
-        """
-        if not self.infotext:
-            return self
-        found = parse(self.infotext)
-        said = found.request()
-        settings = said.pop("override_settings", {}) | self.override_settings
-        if "sd_model_checkpoint" not in self.override_settings and (file := checkpoint_of(found)):
-            settings["sd_model_checkpoint"] = file.name
-        said["override_settings"] = settings
+    def filled(self, said: Mapping[str, Any]) -> TextToImageRequest:
+        """The request with `said`, what an infotext asks for, in the places of fields that were not sent."""
+        said = {**said, "override_settings": said["override_settings"] | self.override_settings}
         sent = {name: getattr(self, name) for name in self.model_fields_set if name != "override_settings"}
         if "sampler_index" in self.model_fields_set:
             said.pop("sampler_name", None)

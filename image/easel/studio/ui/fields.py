@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from easel.models import Kind, ModelError, ModelFile
-from easel.studio.engine import EngineError, UnknownSampler, resolve
+from easel.studio.engine import EngineError
 from easel.studio.infotext import Infotext
 from easel.studio.outputs import NotSaved
 from easel.studio.owner import owner_of
@@ -137,13 +137,6 @@ class Fields:
             gr.Warning(f"There are no generation parameters in {where}.")
             return [gr.skip()] * (len(FIELDS) + 2)
         values, notes = gallery.field_values(self._studio, found)
-        if "sampler" in values:
-            try:
-                sampler, schedule = resolve(values["sampler"], values.get("schedule_type"))
-                values |= {"sampler": sampler.name, "schedule_type": schedule.label}
-            except UnknownSampler:
-                notes.append(f"Sampler {values.pop('sampler')} is not here; it was left as it was.")
-                values.pop("schedule_type", None)
         if notes:
             gr.Warning(escape(" ".join(notes)))
         return [values.get(name, gr.skip()) for name in ("checkpoint", "vae", *FIELDS)]
