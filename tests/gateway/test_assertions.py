@@ -28,13 +28,17 @@ GENUINE = Path(__file__).with_name("genuine.py")
 NOBODY = "anonymous/"
 
 
+# An endpoint's environment has no say in who is believed.
+OPENED = {"EASEL_ASSERTION_OPEN": "/who /easel/load", "EASEL_ASSERTION_AUDIENCE": "gallery"}
+
+
 class Genuine(House):
     replica = f"{sys.executable} {GENUINE} --port {{port}} --endpoint {{endpoint}}"
 
 
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Genuine]:
-    house = Genuine(tmp_path_factory.mktemp("genuine"), studio={}, gallery={"public": True})
+    house = Genuine(tmp_path_factory.mktemp("genuine"), studio={"env": OPENED}, gallery={"public": True})
     house.start()
     yield house
     assert house.stop() == 0

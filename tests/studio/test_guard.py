@@ -144,7 +144,7 @@ def test_only_loopback_is_open_unasked(tmp_path: Path) -> None:
     """A host whose scripts know nothing of keys starts the newest image: it must end, with a sentence, and
     not take everybody for its owner."""
     assert {__main__._KEYS, process.KEYS_VARIABLE} == {KEYS_VARIABLE}
-    assert process.AUDIENCE_VARIABLE == AUDIENCE_VARIABLE
+    assert (process.AUDIENCE_VARIABLE, process.OPEN_VARIABLE) == (AUDIENCE_VARIABLE, OPEN_VARIABLE)
     command = [
         sys.executable,
         "-m",

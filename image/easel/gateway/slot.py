@@ -14,7 +14,15 @@ from easel.gateway.backend import Replica, State, Work
 from easel.gateway.config import Endpoint
 from easel.gateway.events import Events
 from easel.gateway.probe import Probe, Report
-from easel.gateway.process import AUDIENCE_VARIABLE, KEYS_VARIABLE, Process, exit_words, inherited, rotate
+from easel.gateway.process import (
+    AUDIENCE_VARIABLE,
+    KEYS_VARIABLE,
+    OPEN_VARIABLE,
+    Process,
+    exit_words,
+    inherited,
+    rotate,
+)
 
 Command = Callable[[Endpoint, int], Sequence[str]]
 
@@ -54,7 +62,8 @@ class Slot:
         self._probe = probe
         self._patience = patience
         # How a studio knows what its gateway vouches for (easel.assertion).
-        self._known_by = {KEYS_VARIABLE: str(keys), AUDIENCE_VARIABLE: endpoint.name} if keys else {}
+        told = {KEYS_VARIABLE: str(keys), AUDIENCE_VARIABLE: endpoint.name, OPEN_VARIABLE: ""}
+        self._known_by = told if keys else {}
         self._state: State = "starting"
         self._since = time.time()
         self._detail = "starting the process"
