@@ -120,7 +120,7 @@ class Names:
 
 def _apart(name: str) -> str:
     """Matches a name that begins or ends with a sign: not within a word, nor in a row of the same sign."""
-    first, *_, last = name.strip() * 2
+    first, last = name.strip()[0], name.strip()[-1]
     before = r"\w" if first.isalnum() else re.escape(first)
     after = r"\w" if last.isalnum() else re.escape(last)
     return rf"(?<!{before})" + r"\s+".join(map(re.escape, name.split())) + rf"(?!{after})"
