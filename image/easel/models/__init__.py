@@ -18,6 +18,7 @@ from easel.models.errors import (
 from easel.models.header import Header, TensorInfo, read_header
 from easel.models.index import INFO, Entry, preview_of, read_info
 from easel.models.kind import Kind, is_vae, small_kind
+from easel.models.lock import Lock
 from easel.models.model_file import ModelFile, beside
 from easel.models.quota import OverQuota, Quota, quota_of
 from easel.models.records import Record, write_whole
@@ -65,6 +66,7 @@ __all__ = [
     "Interrupted",
     "KeepsChanging",
     "Kind",
+    "Lock",
     "LyingHeader",
     "MissingFile",
     "ModelError",

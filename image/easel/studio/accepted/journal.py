@@ -22,7 +22,7 @@ from typing import Annotated
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from easel.models.lock import Lock
+from easel.models import Lock
 from easel.studio.engine import TextToImage
 
 log = structlog.get_logger(__name__)

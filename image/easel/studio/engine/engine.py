@@ -66,8 +66,9 @@ class Engine:
             self._thread.join(timeout)
 
     def settled(self, request: TextToImage) -> TextToImage:
-        """The request as it would be drawn now: seeds drawn, the checkpoint by its name. Submitted again, here
-        or elsewhere, it means the same pictures while the files are the same. Raises as `submit` does."""
+        """The request as it would be drawn now: seeds drawn, the checkpoint by its name. Submitted again,
+        here or elsewhere, it means the same pictures while the files are the same. Raises as `submit`
+        does."""
         resolved = request.resolved()
         checkpoint = self._checkpoint(resolved.checkpoint)
         return replace(resolved, checkpoint=checkpoint.name)
