@@ -76,8 +76,8 @@ class Engine:
 
     def settled(self, request: TextToImage) -> TextToImage:
         """The request as it would be drawn now: seeds drawn, the checkpoint by its name. Submitted again,
-        here or elsewhere, it means the same pictures while the files are the same. Raises as `submit` does.
-        """
+        here or elsewhere, it means the same pictures while the files are the same. Raises as `submit`
+        does."""
         resolved = request.resolved()
         checkpoint, _ = self._checkpoint(resolved.checkpoint)
         return replace(resolved, checkpoint=checkpoint.name)
