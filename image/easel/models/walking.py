@@ -71,7 +71,8 @@ def _is_new(folder: Path, seen: set[tuple[int, int]]) -> bool:
 
 
 def _read(folder: Path) -> tuple[list[str], list[str]]:
-    folders, names = [], []
+    folders: list[str] = []
+    names: list[str] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
