@@ -13,7 +13,7 @@ from http.client import HTTPException, HTTPResponse
 
 import pytest
 
-from easel.gateway.caddyfile import _BROKEN
+from easel.gateway.caddy_errors import BROKEN as OF_THE_CALLER
 from tests.gateway.test_assertions import Genuine, replica_ports, signed
 
 HEAD = (
@@ -134,4 +134,4 @@ def test_a_replica_that_is_gone_is_not_the_callers_fault(door: Genuine) -> None:
         "net/http: HTTP/1.x transport connection broken: unexpected EOF", "write tcp 1->2: broken pipe",
         'net/http: HTTP/1.x transport connection broken: malformed MIME header: missing colon: "x"',
     ):  # fmt: skip
-        assert not re.search(_BROKEN, words), words
+        assert not re.search(OF_THE_CALLER, words), words

@@ -7,10 +7,11 @@ library.
 """
 
 from easel.gateway.backend import Backend, Replica, State, Work
-from easel.gateway.caddyfile import Plan, Site, caddyfile
+from easel.gateway.caddyfile import caddyfile
 from easel.gateway.config import Config, Endpoint, Team
 from easel.gateway.errors import GatewayError
 from easel.gateway.events import Event, Events
+from easel.gateway.plan import Plan, Site
 from easel.gateway.scale import Load, Scaling, wanted
 
 __all__ = [

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import structlog
 
-from easel.gateway.caddyfile import KEY_VARIABLE, Plan, caddyfile
+from easel.gateway.caddyfile import KEY_VARIABLE, caddyfile
 from easel.gateway.errors import CaddyMissing, GatewayError
 from easel.gateway.home import Home, write_private
+from easel.gateway.plan import Plan
 from easel.gateway.process import Process, last_lines
 
 _log = structlog.get_logger("easel.caddy")

@@ -5,13 +5,12 @@ caddyfile(Plan(gateway="127.0.0.1:9000", sites=(Site("studio", port=7860, bind="
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass
-from pathlib import Path
 
+from easel.gateway.caddy_errors import broken_body, refusals
 from easel.gateway.config import CONSOLE
 from easel.gateway.errors import ConfigError
+from easel.gateway.plan import Plan, Site
 
 # Caddy reads the key that it shows the gateway from its environment, so that the file holds no secret.
 KEY_VARIABLE = "EASEL_DOOR_KEY"
@@ -21,71 +20,6 @@ _DOOR = f"header_up X-Easel-Door {{env.{KEY_VARIABLE}}}"
 # Bytes of a drawing request's body that are kept until its answer begins.
 _KEPT_BODY = 8 * 1024 * 1024
 _WORD = re.compile(r"[0-9A-Za-z.:*-]+")
-
-
-@dataclass(frozen=True)
-class Site:
-    """One public address. `name` is the endpoint's, or `console`.
-
-    With `host`, only requests for that host are taken; with `tls` too, Caddy gets its certificate by ACME.
-    `bind` is the local address to listen on, all if None. `max_body` is in bytes, `timeout` in seconds until
-    an answer's first byte. `cors` are the origins whose pages may call.
-    """
-
-    name: str
-    port: int
-    bind: str | None = None
-    host: str | None = None
-    tls: bool = False
-    max_body: int = 100 * 1024 * 1024
-    timeout: float = 3600
-    cors: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything Caddy does: where the gateway is (`host:port`) and its relay listens, the sites, and where
-    Caddy may write.
-
-    For sites with TLS: `email` is told to the authority, `ca` is its ACME directory (Caddy's own choice
-    without), `ca_root` the certificate that the directory itself is trusted by (the system's without),
-    `http_port` where plain requests are sent on to https, `tls_log` where it is told how certificates are
-    had.
-    """
-
-    gateway: str
-    sites: tuple[Site, ...]
-    admin_socket: Path
-    relay: Path
-    storage: Path
-    log: Path
-    email: str | None = None
-    ca: str | None = None
-    ca_root: Path | None = None
-    http_port: int = 80
-    tls_log: Path | None = None
-
-    @property
-    def secure(self) -> tuple[Site, ...]:
-        """The sites that certificates are needed for."""
-        return tuple(site for site in self.sites if site.tls)
-
-    @property
-    def https_port(self) -> int:
-        """The port of all sites with TLS. Raises ConfigError if they have more than one."""
-        ports = sorted({site.port for site in self.secure}) or [443]
-        if len(ports) > 1:
-            raise ConfigError(
-                f"endpoints and console with a host listen on several ports ({', '.join(map(str, ports))}): "
-                "give all the same, 443"
-            )
-        return ports[0]
-
-    @property
-    def listeners(self) -> tuple[tuple[str | None, int], ...]:
-        """Every address and port that is listened on."""
-        redirect = [(site.bind, self.http_port) for site in self.secure]
-        return tuple(dict.fromkeys([(site.bind, site.port) for site in self.sites] + redirect))
 
 
 def caddyfile(plan: Plan) -> str:
@@ -227,8 +161,9 @@ def _site(plan: Plan, site: Site) -> str:
 		{hsts}
 		{_readable(site)}
 		header Cache-Control no-store
+		{broken_body()}
 		{"" if console else _another_try(plan, site)}
-		{_errors(site)}
+		{refusals(site)}
 	}}
 }}
 """
@@ -391,63 +326,6 @@ def _own(plan: Plan, site: Site, path: str) -> str:
         "}",
     ]
     return "\n\t\t".join(lines)
-
-
-def _errors(site: Site) -> str:
-    """What Caddy says when the gateway or the replica cannot: a page that tries again, or A1111's JSON."""
-    details = {
-        "400": "the body is not what its headers or its chunks say that it is, or ends too soon",
-        "413": f"the request is larger than the {site.max_body} bytes that max_body allows",
-        "504": f"no answer within the {site.timeout:.0f} s of timeouts.request",
-    }
-    lines = [
-        f"@broken `{{err.message}}.matches({json.dumps(_BROKEN)})`",
-        "@large `{err.status_code} == 413`",
-        "@late `{err.status_code} == 504`",
-        '@page `header({"Accept": "*text/html*"}) && {err.status_code} >= 502`',
-        # First, as Caddy takes it for the replica's fault.
-        *_refusal("@broken", "400", "BadRequest", details["400"]),
-        "handle @page {",
-        '	header Content-Type "text/html; charset=utf-8"',
-        "	header Retry-After 3",
-        f"	respond `{_AGAIN}` {{err.status_code}}",
-        "}",
-    ]
-    lines += _refusal("@large", "413", "ContentTooLarge", details["413"])
-    lines += _refusal("@late", "504", "GatewayTimeout", details["504"])
-    gone = "{err.status_text}: the replica or the gateway did not answer; try again soon"
-    lines += _refusal("", "{err.status_code}", "{err.status_text}", gone, "	header Retry-After 3")
-    return "\n\t\t".join(lines)
-
-
-def _refusal(matcher: str, status: str, name: str, detail: str, *headers: str) -> list[str]:
-    body = json.dumps({"error": name, "detail": detail, "body": "", "errors": detail}, ensure_ascii=False)
-    return [
-        f"handle {matcher} {{" if matcher else "handle {",
-        "	header Content-Type application/json",
-        *headers,
-        f"	respond `{body}` {status}",
-        "}",
-    ]
-
-
-# What Go's net/http says of a request's body that it cannot read. Of an answer's it says the same, but behind
-# other words, so that this must be all there is.
-_BROKEN = (
-    r"^(readfrom tcp [^ ]+: )?(invalid byte in chunk length|http chunk length too large"
-    r"|empty hex number for chunk length|malformed chunked encoding|chunked line ends with bare LF"
-    r"|invalid CR in chunked line|header line too long|chunked encoding contains too much non-data"
-    r"|malformed MIME header.*|http: suspiciously long trailer after chunked body|(http: )?unexpected EOF.*"
-    r"|http: ContentLength=[0-9]+ with Body length [0-9]+)$"
-)
-
-
-_AGAIN = (
-    '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    '<meta http-equiv="refresh" content="3"><meta name="color-scheme" content="light dark">'
-    '<title>One moment</title><p style="font:1.1rem system-ui;text-align:center;margin-top:30vh">'
-    "The studio just went away. This page tries again in a moment.</p>"
-)
 
 
 def _quote(text: str) -> str:

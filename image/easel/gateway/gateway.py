@@ -23,7 +23,6 @@ from easel.gateway import modes, ports, sites
 from easel.gateway.audit import Audit
 from easel.gateway.awake import Awake
 from easel.gateway.caddy import Caddy
-from easel.gateway.caddyfile import Plan
 from easel.gateway.certificates import Certificates
 from easel.gateway.client_secret import ClientSecret
 from easel.gateway.config import CONSOLE, Config
@@ -37,6 +36,7 @@ from easel.gateway.links import Links
 from easel.gateway.passes import OPERATOR
 from easel.gateway.passing import Passing
 from easel.gateway.place import LocalPlace, Place
+from easel.gateway.plan import Plan
 from easel.gateway.process import rotate
 from easel.gateway.relay import Relay
 from easel.gateway.rights import Right, Rights

@@ -7,10 +7,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from easel.gateway.caddyfile import Plan, Site
 from easel.gateway.config import CONSOLE, Config, Endpoint, Team
 from easel.gateway.errors import ConfigError
 from easel.gateway.home import Home, write_private
+from easel.gateway.plan import Plan, Site
 
 # The ACME directory in the place of Caddy's own choice, such as Let's Encrypt's staging one; the file with
 # the certificate that the directory itself is trusted by; the port that plain HTTP comes in on.

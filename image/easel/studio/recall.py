@@ -6,8 +6,7 @@ from typing import Any
 
 from easel.models import UnknownModel
 from easel.studio.api.options_table import told_of_infotext
-from easel.studio.engine import UnknownSampler, resolve
-from easel.studio.engine.request import MAX_SIDE, MAX_STEPS, MIN_SIDE
+from easel.studio.engine import MAX_SIDE, MAX_STEPS, MIN_SIDE, UnknownSampler, resolve
 from easel.studio.infotext import Infotext
 from easel.studio.studio import Studio
 

@@ -94,10 +94,6 @@ class Crew:
         group = self.group()
         return not self._minders and not self._stones and (group is None or self._capacity.of(group) == 0)
 
-    def knows(self, replica: str) -> bool:
-        """Whether this is one of its instances, or was one a moment ago."""
-        return replica in self._minders or replica in self._sight.machines(self.instances.group)
-
     # ── seeing ───────────────────────────────────────────────────────────────────────────────────
 
     async def look(self) -> list[Replica]:

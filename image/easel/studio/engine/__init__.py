@@ -28,12 +28,24 @@ from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, 
 from easel.studio.engine.inbox import Status
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, Progress, Watcher
 from easel.studio.engine.limits import Limits
-from easel.studio.engine.request import TextToImage
+from easel.studio.engine.request import (
+    MAX_BATCH_COUNT,
+    MAX_BATCH_SIZE,
+    MAX_SIDE,
+    MAX_STEPS,
+    MIN_SIDE,
+    TextToImage,
+)
 from easel.studio.engine.samplers import SAMPLERS, SCHEDULE_TYPES, Sampler, ScheduleType, resolve
 from easel.studio.engine.terms import names_for, vectors_of
 
 __all__ = [
     "FINAL",
+    "MAX_BATCH_COUNT",
+    "MAX_BATCH_SIZE",
+    "MAX_SIDE",
+    "MAX_STEPS",
+    "MIN_SIDE",
     "SAMPLERS",
     "SCHEDULE_TYPES",
     "Drawn",

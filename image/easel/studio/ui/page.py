@@ -7,7 +7,15 @@ from typing import Any
 
 import gradio as gr
 
-from easel.studio.engine import SAMPLERS, SCHEDULE_TYPES
+from easel.studio.engine import (
+    MAX_BATCH_COUNT,
+    MAX_BATCH_SIZE,
+    MAX_SIDE,
+    MAX_STEPS,
+    MIN_SIDE,
+    SAMPLERS,
+    SCHEDULE_TYPES,
+)
 from easel.studio.studio import Studio
 from easel.studio.ui.draw import Drawing
 from easel.studio.ui.fields import Fields
@@ -16,8 +24,6 @@ from easel.studio.ui.models import beside_models
 from easel.studio.ui.native import STARTER_EXAMPLES
 from easel.studio.ui.pictures import Pictures
 
-# What the engine takes; it checks for itself, these make the sliders.
-MAX_STEPS, MIN_SIDE, MAX_SIDE, MAX_BATCH_COUNT, MAX_BATCH_SIZE = 150, 64, 2048, 100, 16
 # No event has a script of its own (`js=`): Gradio makes such by eval, which the page's policy forbids.
 # Nothing of this is an API: that is /sdapi/v1. Events run beside each other, however many people there are.
 _EVENT: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": None, "show_progress": "hidden"}
