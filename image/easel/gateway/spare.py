@@ -53,7 +53,9 @@ class Spare:
             found = os.fstat(descriptor)
             if max(found.st_size, found.st_blocks * 512) < len(content):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
-            os.pwrite(descriptor, content.ljust(found.st_size), 0)
+            whole = content.ljust(found.st_size)
+            if os.pwrite(descriptor, whole, 0) != len(whole):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
