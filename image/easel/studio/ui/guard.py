@@ -195,7 +195,7 @@ def _refuse(constant: str) -> NoReturn:
 
 
 async def _read(receive: Receive) -> bytes:
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] != "http.request":
@@ -204,7 +204,7 @@ async def _read(receive: Receive) -> bytes:
         if len(body) > MAX_EVENT:
             raise Closed(413, f"an event of this page has at most {MAX_EVENT} bytes")
         if not message.get("more_body"):
-            return body
+            return bytes(body)
 
 
 def _with_body(scope: Scope, receive: Receive, body: bytes) -> tuple[Scope, Receive]:

@@ -110,6 +110,7 @@ def build(studio: Studio) -> gr.Blocks:
                 with gr.Accordion("Read parameters from a picture file", open=False):
                     markup("<div><easel-read></easel-read></div>", "file")
                     said = gr.Textbox(visible="hidden", elem_id="said", label="Parameters of a file")
+                    take = gr.Button("Take them", visible="hidden", elem_id="take")
             with gr.Column(scale=1, min_width=320, elem_id="pictures"):
                 stage = markup("", "stage")
                 gallery = Pictures(
@@ -138,7 +139,7 @@ def build(studio: Studio) -> gr.Blocks:
         reuse.click(fields.seed_of, shown, seed, queue=False, **_EVENT)
         use.click(fields.from_picture, shown, filled, **_EVENT)
         read.click(fields.from_prompt, [prompt, shown], filled, **_EVENT)
-        said.input(fields.from_text, said, filled, **_EVENT)
+        take.click(fields.from_text, said, filled, **_EVENT)
         gallery.select(fields.select, paths, [shown, parameters], queue=False, **_EVENT)
 
         models = [checkpoint, vae, networks]

@@ -29,6 +29,8 @@ class EaselRead extends HTMLElement {
       const field = document.querySelector("#said textarea");
       field.value = info;
       field.dispatchEvent(new Event("input", { bubbles: true }));
+      // When the field has told its value.
+      setTimeout(() => document.getElementById("take").click(), 50);
     } catch (error) {
       this.words.textContent = `${file.name}: ${error.message}`;
     }
