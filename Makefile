@@ -28,7 +28,7 @@ bench: .venv/.dev ## Measure against plain diffusers, in one table
 starter: .venv/.dev ## Train the starter checkpoint anew (hours)
 	@$(RUN)python -m scripts.train_starter
 
-schema: .venv/.dev ## Write stacks/easel.schema.json and docs/reference/spec.md
+schema: .venv/.dev ## Write what comes from tables: stacks/easel.schema.json, docs/reference/spec.md and options.md
 	@$(RUN)easel schema
 
 lock: .venv/.dev ## Write requirements/ from pyproject.toml

@@ -22,6 +22,7 @@ from infra.instances.gateway import GatewayHost, GatewayHostArgs
 from infra.instances.replicas import Replicas, ReplicasArgs
 from infra.link import Link, LinkArgs
 from infra.network import Network, NetworkArgs
+from infra.offers import offers_for
 from infra.outputs import export
 from infra.preview import show_costs
 from infra.program import end_quietly_when_stopped, leave_out_debug_lines, spec_of_stack
@@ -30,14 +31,15 @@ from infra.tags import Tags
 end_quietly_when_stopped()
 leave_out_debug_lines()
 
-# The team's file, with every fault told before anything is registered; and what it will cost.
+# The team's file, with every fault told before anything is registered; what it costs, and where it is sold.
 spec = spec_of_stack()
 tags = Tags.of_stack(spec.name)
 team = spec.name
 show_costs(spec)
+offers = offers_for(spec)
 
 # What the team shares.
-network = Network(f"{team}-network", NetworkArgs(spec, tags))
+network = Network(f"{team}-network", NetworkArgs(spec, tags, offers))
 filesystem = Filesystem(f"{team}-filesystem", FilesystemArgs(spec, tags, network))
 buckets = Buckets(f"{team}-buckets", BucketsArgs(tags))
 domain = Domain(f"{team}-domain", DomainArgs(spec, tags))

@@ -1,4 +1,4 @@
-"""The team's buckets: its configuration, and models on their way in."""
+"""The team's bucket of configuration, and what makes a bucket a closed one."""
 
 import json
 from dataclasses import dataclass
@@ -20,36 +20,21 @@ class BucketsArgs:
 
 
 class Buckets(pulumi.ComponentResource):
-    """Two buckets: private, encrypted, by TLS only, versioned.
-
-    The configuration goes with the stack. Uploads are somebody's files and stay, with what keeps them closed.
-    """
+    """The configuration's bucket: private, encrypted, by TLS only, versioned. It goes with the stack."""
 
     config: pulumi.Output[str]
     config_arn: pulumi.Output[str]
-    uploads: pulumi.Output[str]
-    uploads_arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: BucketsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("easel:buckets:Buckets", name, None, opts)
-        config = self._bucket(args.tags, "config", keep=False)
-        uploads = self._bucket(args.tags, "uploads", keep=True)
-        self.config, self.config_arn = config.bucket, config.arn
-        self.uploads, self.uploads_arn = uploads.bucket, uploads.arn
-        self.register_outputs({"config": self.config, "uploads": self.uploads})
-
-    def _bucket(self, tags: Tags, noun: str, keep: bool) -> aws.s3.Bucket:
-        name = tags.name(noun)
-        # What closes a bucket has to stay as long as the bucket does: a retained bucket whose access block
-        # and policy are destroyed would be an open one.
-        opts = pulumi.ResourceOptions(parent=self, retain_on_delete=keep)
+        inside, name = pulumi.ResourceOptions(parent=self), args.tags.name("config")
         # The gateway writes tokens and counts there, which the stack knows nothing of.
-        bucket = closed_bucket(name, tags.of_team(noun), force_destroy=not keep, opts=opts)
+        bucket = closed_bucket(name, args.tags.of_team("config"), force_destroy=True, opts=inside)
         versioning = aws.s3.BucketVersioning(
             name,
             bucket=bucket.bucket,
             versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
-            opts=opts,
+            opts=inside,
         )
         aws.s3.BucketLifecycleConfiguration(
             name,
@@ -64,17 +49,12 @@ class Buckets(pulumi.ComponentResource):
                             noncurrent_days=OLD_VERSIONS
                         )
                     ),
-                    # Parts of an upload that was given up cost as much as a file and are listed nowhere.
-                    abort_incomplete_multipart_upload=(
-                        aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
-                            days_after_initiation=7
-                        )
-                    ),
                 )
             ],
-            opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[versioning])),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
         )
-        return bucket
+        self.config, self.config_arn = bucket.bucket, bucket.arn
+        self.register_outputs({"config": self.config})
 
 
 def closed_bucket(

@@ -1,15 +1,15 @@
 """What a team costs, before it costs anything: pure functions of the spec, and the table of `pulumi preview`.
 
 Dollars are AWS's list prices on demand in us-east-1: of instances as in `infra.shapes`, of the rest from the
-`RATES` of this file. They are an estimate: transfer, requests and tax are left out, spot is counted at its
-ceiling, and another region differs by up to a third. Files are counted by the gigabyte, which nobody knows
-beforehand, so their price is told and not added.
+`RATES` of this file. They are an estimate: transfer and tax are left out, spot is counted at its
+ceiling, and another region differs by up to a third. What grows with use (files and their backups, images,
+logs) is counted by the gigabyte, which nobody knows beforehand, so its price is told and not added.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from infra.shapes import GATEWAY, PRICED, SHAPES
+from infra.shapes import GATEWAY, GATEWAY_BASELINE, PRICED, SHAPES
 from infra.spec import Endpoint, Spec
 
 HOURS = 730
@@ -18,11 +18,18 @@ GATEWAY_DISKS = 20
 """GB of the gateway: its root and its retained data, as `infra.instances.gateway` makes them."""
 THROUGHPUT = 500
 """MiB/s of a replica's disk, as `infra.instances.template` makes it; 125 are in the price of the disk."""
+LOOKS = 60
+"""Looks an hour at the configuration while all sleep, each a LIST (`easel.gateway.instances.place`)."""
+FOLLOWS = 60
+"""Looks an hour at the gateway's own image, each a HEAD and a GET: `easel-follow.timer` of its host."""
+SECONDS_AWAKE = 15
+"""Seconds between two looks while something is awake."""
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Dollars in us-east-1, from AWS's price pages for VPC, EBS, EFS and Route 53, of 2026-08 or before."""
+    """Dollars in us-east-1, from AWS's price pages for VPC, EBS, EFS, Backup, S3, ECR, CloudWatch, Route 53,
+    Secrets Manager and KMS, of 2026-08 or before."""
 
     address: float = 0.005
     """A public IPv4 address, an hour."""
@@ -36,8 +43,30 @@ class Rates:
     """A GB read from EFS (elastic)."""
     files_written: float = 0.06
     """A GB written to EFS (elastic)."""
+    files_rare: float = 0.016
+    """A GB of EFS's Infrequent Access, a month."""
+    files_rare_read: float = 0.01
+    """A GB read from Infrequent Access, beside what reading costs."""
+    backups: float = 0.05
+    """A GB of EFS's backups, a month."""
     zone: float = 0.50
     """A hosted zone, a month."""
+    alarm: float = 0.10
+    """An alarm of CloudWatch, a month."""
+    logs: float = 0.50
+    """A GB of logs taken in by CloudWatch."""
+    lists: float = 0.005
+    """A thousand of S3's LIST or PUT."""
+    gets: float = 0.0004
+    """A thousand of S3's GET or HEAD."""
+    images: float = 0.10
+    """A GB of images in ECR, a month."""
+    secret: float = 0.40
+    """A secret of Secrets Manager, a month."""
+    key: float = 1.00
+    """A key of one's own in KMS, a month."""
+    burst: float = 0.05
+    """A processor (vCPU) of a T3 above its baseline, an hour."""
 
 
 RATES = Rates()
@@ -66,14 +95,41 @@ def hourly(endpoint: Endpoint) -> Hourly:
 
 
 def gateway_hourly() -> float:
-    """What the gateway costs an hour: instance, address, disks."""
-    return GATEWAY.price + RATES.address + GATEWAY_DISKS * RATES.disk / HOURS
+    """What the gateway costs an hour at rest: instance, address, disks, its alarm, what it asks of S3."""
+    return sum(dollars for _, dollars in at_rest())
+
+
+def at_rest() -> list[tuple[str, float]]:
+    """What stands for a team that sleeps, each with dollars an hour."""
+    requests = (LOOKS * RATES.lists + FOLLOWS * 2 * RATES.gets) / 1000
+    return [
+        (f"gateway instance, {GATEWAY.name}", GATEWAY.price),
+        ("its public address", RATES.address),
+        (f"its disks, {GATEWAY_DISKS} GB", GATEWAY_DISKS * RATES.disk / HOURS),
+        ("the alarm that starts it again", RATES.alarm / HOURS),
+        ("looking for a new configuration in S3, once a minute", requests),
+    ]
+
+
+def gateway_burst() -> float:
+    """What the gateway costs an hour more at most: with both processors busy for more than six hours."""
+    return GATEWAY.vcpu * (1 - GATEWAY_BASELINE) * RATES.burst
 
 
 def floor_monthly(spec: Spec) -> float:
-    """Dollars a month if nobody draws: gateway, replicas that always run, warm disks, a zone of its own."""
+    """Dollars a month if nobody draws: gateway, replicas that always run, warm disks, a zone of its own, the
+    secrets that the stack names."""
     running = gateway_hourly() + sum(hourly(endpoint).min for endpoint in spec.endpoints.values())
-    return running * HOURS + (RATES.zone if spec.team.zone == "create" else 0)
+    zone = RATES.zone if spec.team.zone == "create" else 0
+    return running * HOURS + zone + len(secrets_of(spec)) * RATES.secret
+
+
+def secrets_of(spec: Spec) -> set[str]:
+    """Every secret of Secrets Manager that the stack names."""
+    named = {at for endpoint in spec.endpoints.values() for at in endpoint.secrets.values()}
+    own = [endpoint.image.registry for endpoint in spec.endpoints.values() if endpoint.image]
+    members = [spec.team.members.client_secret] if spec.team.members else []
+    return named | {at for at in (*own, *members) if at}
 
 
 def table(spec: Spec) -> str:
@@ -87,10 +143,15 @@ def table(spec: Spec) -> str:
 
 def floor_told(spec: Spec) -> str:
     """The floor in a sentence."""
+    busy = f"${gateway_burst():.2f} an hour more at most, while the gateway's processors are above "
     return (
-        f"Floor ${floor_monthly(spec):.2f} a month (gateway {GATEWAY.name} with its address and disks, warm "
-        f"disks, replicas that always run). Files: ${RATES.files:.2f} a month for each GB kept, "
+        f"Floor ${floor_monthly(spec):.2f} a month (gateway {GATEWAY.name} with its address, disks, alarm "
+        "and requests, warm disks, replicas that always run, secrets; "
+        f"{busy}{GATEWAY_BASELINE:.0%} on a day's average). Files: "
+        f"${RATES.files:.2f} a month for each GB kept and ${RATES.backups:.2f} for its backup, "
+        f"${RATES.files_rare:.3f} in the place of ${RATES.files:.2f} once nobody read it for 30 days, "
         f"${RATES.files_read:.2f} for each GB read, ${RATES.files_written:.2f} for each GB written. "
+        f"Images ${RATES.images:.2f} a month for each GB, logs ${RATES.logs:.2f} for each GB written. "
         f"Prices on demand in us-east-1, {PRICED} or before"
     )
 
@@ -107,8 +168,20 @@ def _row(name: str, endpoint: Endpoint) -> tuple[str, ...]:
         f"{costs.asleep:.3f}",
         f"{upto if low else ''}{costs.min:.2f}",
         f"{upto}{costs.max:.2f}",
-        str(high * shape.vcpu),
+        _vcpus_told(endpoint),
     )
+
+
+def _vcpus_told(endpoint: Endpoint) -> str:
+    """`16, or 32`: with the preferred type, and with the largest that may stand in."""
+    preferred, most = (endpoint.replicas.max * one for one in _vcpu(endpoint))
+    return f"{preferred}, or {most}" if most > preferred else str(preferred)
+
+
+def _vcpu(endpoint: Endpoint) -> tuple[int, int]:
+    """vCPUs of a replica's preferred and largest type."""
+    shape = SHAPES[endpoint.shape]
+    return shape.vcpu, shape.most_vcpu
 
 
 @dataclass(frozen=True)
@@ -129,15 +202,41 @@ _QUOTAS = {
 }
 
 
-def vcpus(spec: Spec) -> dict[Quota, int]:
-    """How many vCPUs of each quota the team takes with every endpoint at its most.
+@dataclass(frozen=True)
+class Vcpus:
+    """How many vCPUs of a quota a team takes."""
+
+    needed: int
+    """With every endpoint at its most, each replica of its shape's preferred type."""
+    most: int
+    """The same, where the largest type of each shape stands in for those that are sold out."""
+    least: int
+    """Below this, an endpoint can start nothing: the smallest type of the shape that asks for most."""
+
+    @property
+    def more(self) -> str:
+        """What larger types would need, in words; empty where none is larger."""
+        return (
+            f"; {self.most} where larger types stand in for sold-out ones" if self.most > self.needed else ""
+        )
+
+
+def vcpus(spec: Spec) -> dict[Quota, Vcpus]:
+    """How many vCPUs of each quota the team takes.
 
     An endpoint that is `spot-first` may take them from either, so it counts in both.
     """
-    needs: dict[Quota, int] = {_QUOTAS[("", False)]: GATEWAY.vcpu}
+    needs = {_QUOTAS[("", False)]: Vcpus(GATEWAY.vcpu, GATEWAY.vcpu, GATEWAY.vcpu)}
     for endpoint in spec.endpoints.values():
+        shape, high = SHAPES[endpoint.shape], endpoint.replicas.max
+        preferred, largest = _vcpu(endpoint)
         for quota in _quotas(endpoint):
-            needs[quota] = needs.get(quota, 0) + endpoint.replicas.max * SHAPES[endpoint.shape].vcpu
+            so_far = needs.get(quota, Vcpus(0, 0, 0))
+            needs[quota] = Vcpus(
+                so_far.needed + high * preferred,
+                so_far.most + high * largest,
+                max(so_far.least, shape.least_vcpu),
+            )
     return needs
 
 

@@ -56,9 +56,17 @@ def _line(where: Where, lines: dict[Where, int]) -> int:
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
-    """`; did you mean x?` for the nearest right spelling, or nothing."""
-    found = difflib.get_close_matches(word.lower(), list(allowed), n=1, cutoff=0.6)
-    return f"; did you mean {found[0]}?" if found else ""
+    """`; did you mean x?` for the nearest right spelling, or nothing.
+
+    The same letters in another order are nearest of all: us-esat-1 is us-east-1, not us-west-1.
+    """
+    meant = word.lower()
+
+    def likeness(other: str) -> float:
+        return (sorted(meant) == sorted(other)) + difflib.SequenceMatcher(None, other, meant).ratio()
+
+    best = max(sorted(allowed), key=likeness, default="")
+    return f"; did you mean {best}?" if best and likeness(best) >= 0.6 else ""
 
 
 def shown(value: Any) -> str:

@@ -9,15 +9,20 @@ import pulumi_aws as aws
 from infra.mounts import Mounted, mounted
 from infra.network import Network, Rules
 from infra.spec import Spec
-from infra.tags import TEAM, Tags
+from infra.tags import Tags
 
 NFS = 2049
+RARE = "AFTER_30_DAYS"
+"""When what nobody read moves to Infrequent Access; the first read brings it back (decision 0033)."""
 USER = 1000
 """User and group of the image, and of every file."""
 
-MODELS, OUTPUTS = "easel:models", "easel:outputs"
-"""Tags of a role: the access points that it may come in by. The file system's policy compares with them, so
-that it stays as it is when an endpoint comes or goes."""
+MOUNT = ("elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite")
+ROOT = "elasticfilesystem:ClientRootAccess"
+ACCESS_POINT = "elasticfilesystem:AccessPointArn"
+"""One of the four condition keys that EFS enforces for NFS clients; the others are `aws:SecureTransport`,
+`aws:SourceIp` and `elasticfilesystem:AccessedViaMountTarget` (EFS user guide, "Using IAM to control access to
+file systems"). Any other, such as a principal's tags, is enforced for nobody."""
 
 
 class NoFilesystem(pulumi.RunError):
@@ -57,7 +62,7 @@ class Filesystem(pulumi.ComponentResource):
         policy = aws.efs.FileSystemPolicy(
             args.tags.name("files"),
             file_system_id=self.id,
-            policy=self.arn.apply(lambda arn: access_policy(arn, args.tags.team)),
+            policy=self.arn.apply(access_policy),
             # The last word on who may mount stays with the file system when the stack goes.
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
         )
@@ -92,13 +97,6 @@ class Filesystem(pulumi.ComponentResource):
             opts=opts,
         )
 
-    def role_tags(self, outputs_arn: pulumi.Input[str] | None = None) -> dict[str, pulumi.Input[str]]:
-        """Tags that a role must have to mount: its access points. Without them the policy refuses it."""
-        tags: dict[str, pulumi.Input[str]] = {MODELS: self.models_arn}
-        if outputs_arn is not None:
-            tags[OUTPUTS] = outputs_arn
-        return tags
-
     def _own(self) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
         files = aws.efs.FileSystem(
             self._tags.name("files"),
@@ -106,6 +104,10 @@ class Filesystem(pulumi.ComponentResource):
             # Bursting gives 50 KiB/s for each GiB kept: a 7 GB checkpoint would take hours.
             throughput_mode="elastic",
             performance_mode="generalPurpose",
+            lifecycle_policies=[
+                aws.efs.FileSystemLifecyclePolicyArgs(transition_to_ia=RARE),
+                aws.efs.FileSystemLifecyclePolicyArgs(transition_to_primary_storage_class="AFTER_1_ACCESS"),
+            ],
             tags=self._tags.of_team("files"),
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
         )
@@ -203,36 +205,22 @@ class Filesystem(pulumi.ComponentResource):
             )
 
 
-def access_policy(arn: str, team: str) -> str:
+def access_policy(arn: str) -> str:
     """The policy of the file system: what no identity's own policy can allow.
 
-    It allows nothing itself, so a client without IAM gets nothing, and an identity's policy must name what
-    it may. It denies: without TLS; without an access point, so nobody mounts the root; roles of another
-    team; and access points that are not the role's own, which its tags name.
+    It denies what comes without TLS, without an access point (so nobody mounts the root), and as root. It
+    must allow nothing: to EFS either allow is enough, so one here would let a role in past its own policy,
+    which names the access points that it may come by (`infra.instances.policies`). And since it is there,
+    EFS's default policy is not, which lets in whoever reaches a mount target.
     """
-    mount = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
-    root = "elasticfilesystem:ClientRootAccess"
-    point = "elasticfilesystem:AccessPointArn"
-    denials: dict[str, dict[str, object]] = {
-        "OnlyByTLS": {"Bool": {"aws:SecureTransport": "false"}},
-        "NoRootMount": {"Null": {point: "true"}},
-        "OnlyTheTeam": {"StringNotEquals": {f"aws:PrincipalTag/{TEAM}": team}},
-        "OnlyItsOwn": {
-            "StringNotEquals": {point: [f"${{aws:PrincipalTag/{tag}, 'none'}}" for tag in (MODELS, OUTPUTS)]}
-        },
+    ways: dict[str, tuple[list[str], dict[str, object] | None]] = {
+        "OnlyByTLS": ([*MOUNT, ROOT], {"Bool": {"aws:SecureTransport": "false"}}),
+        "NoRootMount": ([*MOUNT, ROOT], {"Null": {ACCESS_POINT: "true"}}),
+        "NobodyIsRoot": ([ROOT], None),
     }
-    statements: list[dict[str, object]] = [
-        {
-            "Sid": sid,
-            "Effect": "Deny",
-            "Principal": {"AWS": "*"},
-            "Action": [*mount, root],
-            "Resource": arn,
-            "Condition": condition,
-        }
-        for sid, condition in denials.items()
+    statements = [
+        {"Sid": sid, "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": actions, "Resource": arn}
+        | ({"Condition": condition} if condition else {})
+        for sid, (actions, condition) in ways.items()
     ]
-    statements.append(
-        {"Sid": "NobodyIsRoot", "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": root, "Resource": arn}
-    )
     return json.dumps({"Version": "2012-10-17", "Statement": statements})

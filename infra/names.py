@@ -14,6 +14,7 @@ LABEL_PATTERN = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"
 # `config/team.json` is the team's own file, and the console answers at console.<domain>.
 RESERVED = ("team", "console")
 
+_PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 _MODEL_SOURCES = ("hf://", "civitai://", "s3://", "https://", "file:")
 
 
@@ -53,7 +54,21 @@ def _domain(value: str) -> str:
 def _model(value: str) -> str:
     if not value.startswith(_MODEL_SOURCES) or value in _MODEL_SOURCES or any(c.isspace() for c in value):
         raise ValueError(f"is not the address of a model: begin with one of {', '.join(_MODEL_SOURCES)}")
-    if value.split("?")[0].lower().endswith((".ckpt", ".pt", ".pth", ".bin", ".pkl")):
+    if value.split("?")[0].lower().endswith(_PICKLES):
+        raise ValueError("is a pickle, which can run code when it is opened: take the .safetensors of it")
+    return value
+
+
+def _checkpoint(value: str) -> str:
+    if not value.strip() or value != value.strip() or not value.isprintable():
+        raise ValueError(
+            "is not the name of a file in models/Stable-diffusion, such as dreamshaper_8.safetensors"
+        )
+    if "://" in value or value.startswith("file:"):
+        raise ValueError("is an address: write that under models, and the name of its file here")
+    if value.startswith("/") or ".." in value.split("/"):
+        raise ValueError("is a path: write the name below models/Stable-diffusion")
+    if value.lower().endswith(_PICKLES):
         raise ValueError("is a pickle, which can run code when it is opened: take the .safetensors of it")
     return value
 
@@ -77,6 +92,24 @@ def _directory(value: str) -> str:
     return value
 
 
+def _origin(value: str) -> str:
+    # Browsers send exactly this as `Origin`, and it is compared as it is; it becomes a word of Caddy's too.
+    part = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+    if "*" in value:
+        raise ValueError("is a pattern: name each origin, such as https://app.example.com")
+    if not re.fullmatch(
+        rf"https://{part}(\.{part})*(:[0-9]{{1,5}})?|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{{1,5}})?",
+        value,
+    ):
+        raise ValueError(
+            "is not the origin of a web page: https:// and a host in lowercase, without a path or a slash at "
+            "its end, such as https://app.example.com; http:// only on this machine (http://localhost:3000)"
+        )
+    if re.search(r"^https:.*:443$|^http:.*:80$", value):
+        raise ValueError("names a port that browsers leave out: write it without")
+    return value
+
+
 def _pem(value: str) -> str:
     body = r"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----"
     if not re.fullmatch(rf"({body}\s*)+", value.lstrip()):
@@ -88,8 +121,10 @@ AcmeDirectory = Annotated[str, StringConstraints(max_length=500), AfterValidator
 Pem = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_pem)]
 Domain = Annotated[str, AfterValidator(_domain)]
 ModelAddress = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_model)]
+Checkpoint = Annotated[str, StringConstraints(max_length=250), AfterValidator(_checkpoint)]
 AbsolutePath = Annotated[str, StringConstraints(max_length=500), AfterValidator(_path)]
 Health = Annotated[str, StringConstraints(max_length=500), AfterValidator(_health)]
+Origin = Annotated[str, StringConstraints(max_length=300), AfterValidator(_origin)]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=320)]
 SecretArn = Annotated[
@@ -100,6 +135,7 @@ SecretArn = Annotated[
     ),
 ]
 MachineImage = Annotated[str, StringConstraints(pattern=r"^ami-[0-9a-f]{8,17}$")]
+VolumeId = Annotated[str, StringConstraints(pattern=r"^vol-[0-9a-f]{8,17}$")]
 Zone = Annotated[str, StringConstraints(pattern=r"^(find|create|Z[A-Z0-9]{1,32})$")]
 
 

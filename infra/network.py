@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.offers import Offers
 from infra.spec import Spec
 from infra.tags import Tags
-from infra.vpc import Vpc, adopted_vpc, own_vpc
+from infra.vpc import NoNetwork, Vpc, adopted_vpc, own_vpc
 
 HTTP, HTTPS = 80, 443
 ANY_PORT = (1, 65535)
@@ -24,6 +25,7 @@ class NetworkArgs:
 
     spec: Spec
     tags: Tags
+    offers: Offers
 
 
 class Network(pulumi.ComponentResource):
@@ -36,6 +38,8 @@ class Network(pulumi.ComponentResource):
     subnet_ids: list[pulumi.Output[str]]
     """One public subnet for each of `zones`, in their order."""
     zones: list[str]
+    """Zones that sell any type of easel's, whatever the endpoints are: one more or less moves no subnet."""
+    offers: Offers
     gateway_group_id: pulumi.Output[str]
     replicas_group_id: pulumi.Output[str]
     """Carried by every replica beside its endpoint's group: the ways out, and where the gateway may go."""
@@ -43,6 +47,7 @@ class Network(pulumi.ComponentResource):
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("easel:network:Network", name, None, opts)
         self._tags, self._inside = args.tags, pulumi.ResourceOptions(parent=self)
+        self.offers = args.offers
         vpc = self._vpc(args.spec)
         self.vpc_id, self.subnet_ids, self.zones = vpc.id, vpc.subnet_ids, vpc.zones
         self.gateway_group_id = self._gateway_group()
@@ -58,7 +63,19 @@ class Network(pulumi.ComponentResource):
 
     def _vpc(self, spec: Spec) -> Vpc:
         vpc = spec.team.network.vpc
-        return adopted_vpc(vpc, self._inside) if vpc else own_vpc(self._tags, self._inside)
+        useful = self.offers.zones
+        return adopted_vpc(vpc, useful, self._inside) if vpc else own_vpc(self._tags, useful, self._inside)
+
+    def subnet_in(self, zone: pulumi.Input[str]) -> pulumi.Output[str]:
+        """The public subnet of one of `zones`. Raises NoNetwork for another."""
+
+        def subnet(found: list[str]) -> str:
+            wanted, subnets = found[0], dict(zip(self.zones, found[1:], strict=True))
+            if wanted not in subnets:
+                raise NoNetwork(f"the network has no public subnet in {wanted}, only in {', '.join(subnets)}")
+            return subnets[wanted]
+
+        return pulumi.Output.all(zone, *self.subnet_ids).apply(subnet)
 
     def _gateway_group(self) -> pulumi.Output[str]:
         """World → gateway by HTTP (certificates, and a redirect) and HTTPS. Nobody comes in another way."""

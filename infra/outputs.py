@@ -44,12 +44,11 @@ def export(
             "file_system": filesystem.id,
             "models": filesystem.models_id,
             "configuration": buckets.config,
-            "uploads": buckets.uploads,
         },
     )
     if domain.name_servers is not None:
         pulumi.export("name_servers", domain.name_servers)
-    pulumi.export("kept_by_destroy", _kept(filesystem, buckets, image, gateway))
+    pulumi.export("kept_by_destroy", _kept(filesystem, image, gateway))
     pulumi.export("next", next_steps(spec))
 
 
@@ -88,9 +87,7 @@ def _endpoint(endpoint: Endpoint, at: Reached) -> dict[str, Any]:
     }
 
 
-def _kept(
-    filesystem: Filesystem, buckets: Buckets, image: Image, gateway: GatewayHost
-) -> list[pulumi.Output[str]]:
+def _kept(filesystem: Filesystem, image: Image, gateway: GatewayHost) -> list[pulumi.Output[str]]:
     """The data that `pulumi destroy` leaves, and how it is had again or done away with."""
     images = image.repository_arns.apply(
         lambda arns: f"{', '.join(arns) or 'no repository'}: images, which other teams of the account may run"
@@ -99,9 +96,15 @@ def _kept(
         pulumi.Output.format(
             "{0}: models and pictures. Have them again with easel:team.storage.existing: {0}", filesystem.id
         ),
-        pulumi.Output.format("s3://{0}: uploads", buckets.uploads),
         pulumi.Output.format(
-            "{0}: certificates, logs and counts of the gateway. `aws ec2 delete-volume --volume-id {0}`",
+            "Backups of {0}, if AWS made any: each is paid for until 35 days after it was made, also when "
+            "the file system is gone. `aws backup list-recovery-points-by-resource --resource-arn {1}`",
+            filesystem.id,
+            filesystem.arn,
+        ),
+        pulumi.Output.format(
+            "{0}: certificates, logs and counts of the gateway. Have them again with "
+            "easel:team.storage.gateway: {0}; or `aws ec2 delete-volume --volume-id {0}`",
             gateway.data_id,
         ),
         images,

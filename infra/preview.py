@@ -4,7 +4,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.budget import ACTIVATE
-from infra.cost import Quota, table, vcpus
+from infra.cost import Quota, Vcpus, table, vcpus
 from infra.spec import Spec
 
 
@@ -19,18 +19,19 @@ def show_costs(spec: Spec) -> None:
         pulumi.log.info(ACTIVATE)
 
 
-def _check(quota: Quota, needed: int) -> None:
+def _check(quota: Quota, vcpus: Vcpus) -> None:
+    needed, more = vcpus.needed, vcpus.more
     allowed = _allowed(quota)
     if allowed is None:
-        pulumi.log.info(f"{needed} vCPUs of {quota.what} at most; what AWS allows could not be read")
+        pulumi.log.info(f"{needed} vCPUs of {quota.what} at most{more}; what AWS allows could not be read")
     elif needed <= allowed:
-        pulumi.log.info(f"{needed} of {allowed} vCPUs of {quota.what} at most ({quota.code})")
+        pulumi.log.info(f"{needed} of {allowed} vCPUs of {quota.what} at most ({quota.code}){more}")
     else:
         region = aws.get_region().region
         pulumi.log.warn(
-            f"The replicas need {needed} vCPUs of {quota.what} at most and AWS allows {allowed}: those "
-            "over it will not start. Ask for more (hours to days): https://console.aws.amazon.com/servicequotas/home"
-            f"?region={region}#!/services/ec2/quotas/{quota.code}"
+            f"The replicas need {needed} vCPUs of {quota.what} at most{more}, and AWS allows {allowed}: "
+            f"{'those over it' if allowed >= vcpus.least else 'some'} will not start. Ask for more (hours to "
+            f"days): https://console.aws.amazon.com/servicequotas/home?region={region}#!/services/ec2/quotas/{quota.code}"
         )
 
 

@@ -7,6 +7,7 @@ import sys
 import pulumi
 
 from infra.faults import SpecError
+from infra.regions import REGION, SKIP
 from infra.spec import Spec
 from infra.stackfile import read_spec
 
@@ -62,6 +63,10 @@ def spec_of_stack() -> Spec:
     """
     stack, config = pulumi.get_stack(), pulumi.Config("easel")
     found = {f"easel:{key}": config.get_object(key) for key in ("team", "endpoints")}
+    aws = pulumi.Config("aws")
+    # As the provider looks for it. A profile's own region is not seen here.
+    found[REGION] = aws.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    found[SKIP] = aws.get("skipRegionValidation")
     given = {key: value for key, value in found.items() if value is not None}
     try:
         spec = read_spec(stack, given, f"stacks/Pulumi.{stack}.yaml")

@@ -3,12 +3,12 @@
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.shapes import SHAPES
+from infra.shapes import SHAPES, InstanceType
 from infra.spec import Endpoint, Spec
 
 HIGHEST_PORT = 65535
@@ -57,6 +57,7 @@ def endpoint_config(name: str, endpoint: Endpoint, port: int, quota: int | None 
     """What `config/<endpoint>.json` holds. Times are seconds; `quota` is the team's, in bytes."""
     # The studio reads it there, wherever it runs.
     told = {} if quota is None else {"EASEL_QUOTA": str(quota)}
+    told |= {"EASEL_CHECKPOINT": endpoint.checkpoint} if endpoint.checkpoint else {}
     return {
         "name": name,
         "shape": endpoint.shape,
@@ -65,6 +66,7 @@ def endpoint_config(name: str, endpoint: Endpoint, port: int, quota: int | None 
         "warm": endpoint.warm,
         "idle": endpoint.idle,
         "public": endpoint.public,
+        "cors": list(endpoint.cors),
         "concurrency": endpoint.concurrency,
         "timeouts": {"wake": endpoint.timeouts.wake, "request": endpoint.timeouts.request},
         "models": list(endpoint.models),
@@ -88,6 +90,8 @@ class Provisioned:
     file_system: str
     models: str
     outputs: str | None
+    types: Sequence[InstanceType]
+    """What the region sells of the shape, the preferred type first."""
     quota: int | None = None
     """The team's, in bytes."""
 
@@ -128,7 +132,8 @@ def endpoint_on_instances(name: str, endpoint: Endpoint, made: Provisioned) -> d
             "farewell": DRAINED,
             "warm": endpoint.warm,
             "capacity": endpoint.capacity,
-            "price": SHAPES[endpoint.shape].price,
+            "price": made.types[0].price,
+            "least_vcpus": min(kind.vcpu for kind in made.types),
             "log_group": made.log_group,
         },
         "container": container(endpoint, made.image, made.secrets),
@@ -171,7 +176,8 @@ def text(content: Mapping[str, Any]) -> str:
 
 def render(spec: Spec, folder: Path, ports: Mapping[str, int], console_port: int) -> None:
     """Write the configuration, each file whole or not at all, and remove that of endpoints that are gone."""
-    folder.mkdir(parents=True, exist_ok=True)
+    # Its owner's alone, as all of EASEL_HOME: `env` may hold what is nobody else's business.
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, endpoint in spec.endpoints.items():
         _write(folder / f"{name}.json", endpoint_config(name, endpoint, ports[name], spec.team.storage.quota))
     # Last, so that nobody reads of an endpoint that has no file yet.

@@ -110,6 +110,12 @@ def _image(here: Where, endpoint: Endpoint) -> Iterator[Fault]:
         if mount.path in seen:
             yield Fault((*here, "image", "mounts", index, "path"), f"{shown(mount.path)} is mounted twice")
         seen.add(mount.path)
+    if endpoint.checkpoint is not None:
+        yield Fault(
+            (*here, "checkpoint"),
+            "is for easel's studio, and this endpoint runs a container of its own: tell it by env or command",
+            frozenset({"image"}),
+        )
 
 
 def _models(here: Where, endpoint: Endpoint, team: Team) -> Iterator[Fault]:

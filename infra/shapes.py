@@ -41,7 +41,8 @@ class Shape:
     memory: float
     """Memory that pictures are drawn in, GiB: the GPU's, or main memory where there is none."""
     instance_types: tuple[InstanceType, ...]
-    """Types equal enough to replace each other, the preferred one first."""
+    """Types equal enough to replace each other: the preferred one, then the others by their vCPUs, as those
+    are what an account's quota counts."""
     was: str
     """What the two old products called it."""
     only_by: int = 1
@@ -63,6 +64,16 @@ class Shape:
         return self.instance_types[0].vcpu
 
     @property
+    def least_vcpu(self) -> int:
+        """vCPUs of the smallest type: with a quota below it none can start."""
+        return min(kind.vcpu for kind in self.instance_types)
+
+    @property
+    def most_vcpu(self) -> int:
+        """vCPUs of the largest type, if that one stands in."""
+        return max(kind.vcpu for kind in self.instance_types)
+
+    @property
     def tooltip(self) -> str:
         """The shape in one line."""
         gpu = f"{self.gpu}, {self.memory:g} GiB" if self.gpu else f"no GPU, {self.memory:g} GiB"
@@ -71,6 +82,10 @@ class Shape:
 
 GATEWAY = InstanceType("t3.small", 2, 2, 0.0208)
 """What the gateway runs on: it carries bytes and asks AWS; 2 GiB hold Caddy, the gateway and the system."""
+
+GATEWAY_BASELINE = 0.2
+"""The share of its processors that is in its price; more is billed if the average over 24 hours is above it
+(EC2 user guide, "Unlimited mode concepts for burstable instances")."""
 
 _ALL = (
     # 4 vCPU and 16 GiB are tight for loading SDXL without mmap (the whole file passes through memory), so
@@ -101,8 +116,8 @@ _ALL = (
         22.5,
         (
             InstanceType("g6.2xlarge", 8, 32, 0.9776),
-            InstanceType("g6.4xlarge", 16, 64, 1.3232),
             InstanceType("g6.xlarge", 4, 16, 0.8048),
+            InstanceType("g6.4xlarge", 16, 64, 1.3232),
         ),
         was="no counterpart; between Lepton gpu.t4 and gpu.a10",
     ),
@@ -112,8 +127,8 @@ _ALL = (
         22.4,
         (
             InstanceType("g5.2xlarge", 8, 32, 1.212),
-            InstanceType("g5.4xlarge", 16, 64, 1.624),
             InstanceType("g5.xlarge", 4, 16, 1.006),
+            InstanceType("g5.4xlarge", 16, 64, 1.624),
         ),
         was="Lepton gpu.a10, OctoAI medium",
     ),
@@ -123,8 +138,8 @@ _ALL = (
         45.0,
         (
             InstanceType("g6e.2xlarge", 8, 64, 2.24208),
-            InstanceType("g6e.4xlarge", 16, 128, 3.00424),
             InstanceType("g6e.xlarge", 4, 32, 1.861),
+            InstanceType("g6e.4xlarge", 16, 128, 3.00424),
         ),
         was="no counterpart; takes the place of OctoAI large",
     ),

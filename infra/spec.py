@@ -12,14 +12,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from infra.names import (
     AbsolutePath,
     AcmeDirectory,
+    Checkpoint,
     Domain,
     Email,
     Health,
     MachineImage,
     ModelAddress,
+    Origin,
     Pem,
     SecretArn,
     VariableName,
+    VolumeId,
     Zone,
     endpoint_name,
     team_name,
@@ -109,6 +112,11 @@ class TeamStorage(Section):
         default=None,
         pattern=r"^fs-[0-9a-f]{8,17}$",
         description="Id of an EFS file system to adopt, such as one that an earlier stack left behind.",
+    )
+    gateway: VolumeId | None = Field(
+        default=None,
+        description="Id of the gateway's data volume to take back, such as one that an earlier stack left "
+        "behind.",
     )
     quota: Quota | None = Field(
         default=None,
@@ -262,10 +270,21 @@ class Endpoint(Section):
         default=15 * 60, description="With nothing drawn and nothing waiting for this long, it sleeps."
     )
     public: bool = Field(default=False, description="Let anyone draw without a token.")
+    cors: list[Origin] = Field(
+        default=[],
+        max_length=50,
+        description="Web pages of other origins that may call the API, each as https://app.example.com; they "
+        "need a token as everyone does.",
+    )
     models: list[ModelAddress] = Field(
         default=[],
         max_length=200,
         description="Models to fetch: hf://, civitai://, s3://, https:// or file:.",
+    )
+    checkpoint: Checkpoint | None = Field(
+        default=None,
+        description="The checkpoint of requests that name none, as a.safetensors; without it the one that "
+        "served last, else the starter.",
     )
     capacity: Literal["on-demand", "spot", "spot-first"] = Field(
         default="on-demand", description="How instances are bought; spot is cheaper and may be taken away."

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from infra import rules
 from infra.faults import Fault, SpecError, Where, fault, nearest, shown
 from infra.names import endpoint_name, team_name
+from infra.regions import region_faults
 from infra.spec import Endpoint, Spec, Team
 
 _LARGEST = 1_000_000
@@ -47,6 +48,8 @@ def read_spec(
 
     team, faulty = _section(Team, config.get("easel:team", {}), rules.TEAM, faults)
     faults += _certain(rules.team_faults(team), faulty)
+    if team.runs_on != "local":
+        faults += region_faults(config)
     endpoints = _endpoints(config.get("easel:endpoints"), team, faulty, faults)
     if faults:
         raise SpecError(source, faults, lines)

@@ -1,5 +1,6 @@
 """The VPC under a team's network: its own, or one that is there already."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pulumi
@@ -34,8 +35,8 @@ def subnet_range(zone: str) -> str:
     return f"10.71.{(ord(zone[-1]) - ord('a')) % 16 * 16}.0/20"
 
 
-def own_vpc(tags: Tags, opts: pulumi.ResourceOptions) -> Vpc:
-    """A VPC of the team's own, over every zone of the region. Raises NoNetwork."""
+def own_vpc(tags: Tags, useful: Collection[str], opts: pulumi.ResourceOptions) -> Vpc:
+    """A VPC of the team's own, over every zone of the region that is of use. Raises NoNetwork."""
     vpc = aws.ec2.Vpc(
         tags.name("vpc"),
         cidr_block=RANGE,
@@ -65,12 +66,15 @@ def own_vpc(tags: Tags, opts: pulumi.ResourceOptions) -> Vpc:
         opts=opts,
     )
     _closed(tags, vpc, opts)
-    zones = _zones(opts)
+    zones = _zones(useful, opts)
     return Vpc(vpc.id, [_subnet(tags, vpc, routes, zone, opts) for zone in zones], zones)
 
 
-def adopted_vpc(vpc_id: str, opts: pulumi.ResourceOptions) -> Vpc:
-    """A VPC that is there, by its subnets with a route to an internet gateway. Raises NoNetwork."""
+def adopted_vpc(vpc_id: str, useful: Collection[str], opts: pulumi.ResourceOptions) -> Vpc:
+    """A VPC that is there, by its subnets with a route to an internet gateway, in zones that are of use.
+
+    Raises NoNetwork.
+    """
     invoke = pulumi.InvokeOptions(parent=opts.parent)
     by_subnet, main_is_public = _public_routes(vpc_id, invoke)
     by_zone: dict[str, str] = {}
@@ -78,13 +82,15 @@ def adopted_vpc(vpc_id: str, opts: pulumi.ResourceOptions) -> Vpc:
     for subnet_id in sorted(found.ids):
         if by_subnet.get(subnet_id, main_is_public):
             zone = aws.ec2.get_subnet(id=subnet_id, opts=invoke).availability_zone
-            by_zone.setdefault(zone, subnet_id)
+            if zone in useful:
+                by_zone.setdefault(zone, subnet_id)
     if len(by_zone) < FEWEST_ZONES:
         there = f"only in {', '.join(by_zone)}" if by_zone else "in no zone"
         raise NoNetwork(
             f"easel:team.network.vpc: {vpc_id} has public subnets {there}, and two zones are needed: one "
             "that is short of GPUs must not stop the team. A subnet is public if its route table sends "
-            "0.0.0.0/0 to an internet gateway. Add one in another zone, or leave network out, for a "
+            "0.0.0.0/0 to an internet gateway; zones that sell no instance type of easel's do not count. "
+            "Add one in another zone, or leave network out, for a "
             "VPC of the team's own"
         )
     zones = sorted(by_zone)
@@ -95,17 +101,18 @@ def _region(opts: pulumi.ResourceOptions) -> str:
     return str(aws.get_region(opts=pulumi.InvokeOptions(parent=opts.parent)).region)
 
 
-def _zones(opts: pulumi.ResourceOptions) -> list[str]:
+def _zones(useful: Collection[str], opts: pulumi.ResourceOptions) -> list[str]:
     # Whatever their state: a zone with a bad day must not have its subnet deleted by the next `up`.
     wanted = {"opt-in-status": ["opt-in-not-required"], "zone-type": ["availability-zone"]}
     found = aws.get_availability_zones(
         filters=[{"name": name, "values": values} for name, values in wanted.items()],
         opts=pulumi.InvokeOptions(parent=opts.parent),
     )
-    zones = sorted(found.names)
+    zones = sorted(set(found.names) & set(useful))
     if len(zones) < FEWEST_ZONES:
         raise NoNetwork(
-            f"the region has {len(zones)} zone(s) for this account, two are needed: take another aws:region"
+            f"the region has {len(zones)} zone(s) for this account that sell what easel runs on, and two are "
+            "needed: take another aws:region"
         )
     return zones
 

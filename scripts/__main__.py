@@ -10,6 +10,7 @@ COMMANDS = {
     "wake": ("scripts.wake", "Wake an endpoint."),
     "sleep": ("scripts.sleep", "Put an endpoint to sleep."),
     "token": ("scripts.tokens", "Give, list and take back tokens."),
+    "secret": ("scripts.secret", "Replace the secret that sessions are signed with."),
     "models": ("scripts.models", "Bring models in, list, check and remove them."),
     "upload": ("scripts.upload", "Send models to an endpoint, over any number of interruptions."),
     "files": ("scripts.files", "List, fetch, send and remove an endpoint's models and pictures."),
@@ -18,7 +19,7 @@ COMMANDS = {
     "clone": ("scripts.clone", "Copy an endpoint, in one team's stack file or into another's."),
     "cost": ("scripts.cost", "Say what teams and endpoints cost, before they do."),
     "doctor": ("scripts.doctor", "Check whether this machine has what easel needs."),
-    "schema": ("scripts.schema", "Write the schema and the reference of stack files."),
+    "schema": ("scripts.schema", "Write the schema and the references that come from tables."),
     "version": ("scripts.version", "Print the version."),
 }
 """Name, module and one line of help, so that `easel --help` imports none of them."""

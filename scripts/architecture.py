@@ -33,6 +33,7 @@ WORLD = "world"
 WORDS = {
     "Instance": "{instanceType}, recovers by itself",
     "Group": "Auto Scaling group {minSize:g}..{maxSize:g}{warm}",
+    "LifecycleHook": "hooks when ready and drained",
     "LaunchTemplate": "launch template",
     "Vpc": "VPC {cidrBlock}",
     "Subnet": "public subnets in {zones} zones",

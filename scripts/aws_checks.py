@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from scripts.leftovers import left_behind
 from scripts.machine import Check, Verdict
 from scripts.settings import Refusal, Settings, shown
 
 if TYPE_CHECKING:
+    from infra.shapes import InstanceType
     from infra.spec import Spec
 
 RESOLVER = "https://dns.google/resolve"
@@ -21,6 +23,11 @@ RESOLVER = "https://dns.google/resolve"
 answers (https://developers.google.com/speed/public-dns/docs/doh/json). A company's own may know better."""
 
 _NS = 2
+_MOVES = {
+    "gateway": "`pulumi up` then makes another machine with the same disk and address, and the door is "
+    "closed for some minutes",
+    "gpu": "new instances start from it",
+}
 _ACCESS = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnrecognizedClientException")
 
 
@@ -48,12 +55,12 @@ def of_stack(here: Settings) -> Iterator[Check]:
     if isinstance(found, Check):
         yield found
         return
-    for check in (credentials, quotas, offered, domain, machine_images, file_system):
+    for check in (credentials, plan, quotas, offered, domain, machine_images, file_system, left_behind):
         checks = list(_asked(check, found))
         yield from checks
         if check is credentials and any(one.verdict == "failed" for one in checks):
             yield Check(
-                "aws", "warning", "quotas, instance types, domain, images and files were not looked at",
+                "aws", "warning", "plan, quotas, instance types, domain, images and files were not looked at",
                 "they are once the credentials are good",
             )  # fmt: skip
             return
@@ -65,39 +72,62 @@ def credentials(account: Account) -> Iterator[Check]:
     yield Check("aws", "ok", f"account {who['Account']}, {account.region}, as {who['Arn'].split(':', 5)[5]}")
 
 
+def plan(account: Account) -> Iterator[Check]:
+    """Whether the account may start what the stack runs on: on AWS's free plan only a few small types.
+
+    By GetAccountPlanState, and by what DescribeInstanceTypes calls eligible.
+    """
+    if account.region.startswith(("cn-", "us-gov-", "us-iso", "eu-iso", "eusc-")):
+        return  # there are no plans
+    client = account.client("freetier")
+    try:
+        state = client.get_account_plan_state()
+    except client.exceptions.ResourceNotFoundException:
+        return  # opened before there were plans, or paid for by an organisation
+    if state.get("accountPlanType") != "FREE":
+        return
+    eligible = _free(account)
+    left = state.get("accountPlanRemainingCredits") or {}
+    credits = f", {left['amount']:g} {left['unit']} of credits left" if "amount" in left else ""
+    seen = f"the account is on AWS's free plan{credits}"
+    kinds = _types(account.spec).items()
+    lacking = [what for what, types in kinds if not eligible & {one.name for one in types}]
+    if lacking:
+        advice = "upgrade it: aws freetier upgrade-account-plan --account-plan-type PAID"
+        yield Check("plan", "failed", f"{seen}, which sells nothing for {', '.join(lacking)}", advice)
+    else:
+        yield Check("plan", "ok", seen)
+
+
 def quotas(account: Account) -> Iterator[Check]:
     """vCPUs that may run at once, against every endpoint with its most replicas."""
     from infra.cost import vcpus
 
     client = account.client("service-quotas")
-    for quota, needed in vcpus(account.spec).items():
+    for quota, need in vcpus(account.spec).items():
         asked = {"ServiceCode": "ec2", "QuotaCode": quota.code}
         try:
             allowed = int(client.get_service_quota(**asked)["Quota"]["Value"])
         except client.exceptions.NoSuchResourceException:
             # Never raised for this account: then it is not listed, and AWS's own number holds.
             allowed = int(client.get_aws_default_service_quota(**asked)["Quota"]["Value"])
-        seen = f"{needed} of {allowed} vCPUs of {quota.what} at most ({quota.code})"
-        if needed <= allowed:
+        seen = f"{need.needed} of {allowed} vCPUs of {quota.what} at most ({quota.code}){need.more}"
+        if need.needed <= allowed:
             yield Check("quota", "ok", seen)
             continue
         page = f"https://console.aws.amazon.com/servicequotas/home?region={account.region}"
         link = f"{page}#!/services/ec2/quotas/{quota.code}"
         yield Check(
             "quota",
-            "warning" if allowed else "failed",
+            "warning" if allowed >= need.least else "failed",
             seen,
-            f"ask for {needed} (hours to days), or lower replicas.max: {link}",
+            f"ask for {need.needed} (hours to days), or lower replicas.max: {link}",
         )
 
 
 def offered(account: Account) -> Iterator[Check]:
     """In which zones the instance types of each shape are sold."""
-    from infra.shapes import GATEWAY, SHAPES
-
-    wanted = {"the gateway": [GATEWAY.name]}
-    for name in sorted({endpoint.shape for endpoint in account.spec.endpoints.values()}):
-        wanted[name] = [one.name for one in SHAPES[name].instance_types]
+    wanted = {what: [one.name for one in types] for what, types in _types(account.spec).items()}
     zones = _zones_of(account, sorted({one for names in wanted.values() for one in names}))
     for what, names in wanted.items():
         sold = {name: zones[name] for name in names if zones.get(name)}
@@ -168,13 +198,13 @@ def machine_images(account: Account) -> Iterator[Check]:
         if given == newest:
             yield Check("image", "ok", f"{kind}: {given}, AWS's newest")
         elif given:
-            advice = f"for its fixes, {pin}; new instances start from it"
+            advice = f"for its fixes, {pin}; {_MOVES[kind]}"
             yield Check("image", "warning", f"{kind}: {given} is pinned, AWS has a newer one", advice)
-        elif newest in (used := _used(account)) or not used:
+        elif newest in (used := _used(account, kind)) or not used:
             yield Check("image", "ok", f"{kind}: not pinned, AWS's newest is {newest}")
         else:
             seen = f"{kind}: instances may start from an older one than AWS's newest"
-            yield Check("image", "warning", seen, f"to move, {pin}")
+            yield Check("image", "warning", seen, f"to move, {pin}; {_MOVES[kind]}")
 
 
 def file_system(account: Account) -> Iterator[Check]:
@@ -267,6 +297,24 @@ def _asked(check: Callable[[Account], Iterator[Check]], account: Account) -> Ite
         yield Check("aws", verdict, f"could not look: {name} ({error})", "is there a way to the internet?")
 
 
+def _types(spec: Spec) -> dict[str, tuple[InstanceType, ...]]:
+    """What the gateway and each shape of the stack run on, the preferred type first."""
+    from infra.shapes import GATEWAY, SHAPES
+
+    shapes = sorted({endpoint.shape for endpoint in spec.endpoints.values()})
+    return {"the gateway": (GATEWAY,)} | {name: SHAPES[name].instance_types for name in shapes}
+
+
+def _free(account: Account) -> set[str]:
+    """The instance types that the free plan covers in the region."""
+    pages = (
+        account.client("ec2")
+        .get_paginator("describe_instance_types")
+        .paginate(Filters=[{"Name": "free-tier-eligible", "Values": ["true"]}])
+    )
+    return {str(one["InstanceType"]) for page in pages for one in page["InstanceTypes"]}
+
+
 def _zones_of(account: Account, types: list[str]) -> dict[str, set[str]]:
     pages = (
         account.client("ec2")
@@ -290,11 +338,17 @@ def _public_zones(client: Any, name: str) -> list[str]:
     ]
 
 
-def _used(account: Account) -> set[str]:
-    """The machine images in the team's launch templates."""
+def _used(account: Account, kind: str) -> set[str]:
+    """The machine images that the team's gateway runs, and else those in its launch templates."""
     ec2 = account.client("ec2")
     mine = [{"Name": "tag:easel:team", "Values": [account.spec.name]}]
     used = set()
+    if kind == "gateway":
+        named = {"Name": "tag:Name", "Values": [f"easel-{account.spec.name}-gateway"]}
+        living = {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}
+        found = ec2.describe_instances(Filters=[*mine, named, living])["Reservations"]
+        if gateways := {one["ImageId"] for reservation in found for one in reservation["Instances"]}:
+            return gateways
     for template in ec2.describe_launch_templates(Filters=mine)["LaunchTemplates"]:
         versions = ec2.describe_launch_template_versions(
             LaunchTemplateId=template["LaunchTemplateId"], Versions=["$Latest"]

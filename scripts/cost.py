@@ -5,8 +5,22 @@ from typing import Any
 
 import click
 
-from infra.cost import GATEWAY_DISKS, HOURS, RATES, Quota, floor_monthly, gateway_hourly, hourly, table, vcpus
-from infra.shapes import GATEWAY, PRICED, SHAPES
+from infra.cost import (
+    HOURS,
+    LOOKS,
+    RATES,
+    SECONDS_AWAKE,
+    Quota,
+    Vcpus,
+    at_rest,
+    floor_monthly,
+    gateway_burst,
+    gateway_hourly,
+    hourly,
+    table,
+    vcpus,
+)
+from infra.shapes import GATEWAY_BASELINE, PRICED, SHAPES, Shape
 from infra.spec import Endpoint, Replicas, Spec, Team
 from scripts.settings import ROOT, Refusal, settings, shown
 from scripts.stack import spec_at
@@ -55,13 +69,15 @@ def told(spec: Spec) -> str:
 
 def quotas(spec: Spec) -> list[str]:
     """The quotas that the team's most replicas take, a line each."""
-    return [f"{quota.code}: {needed} vCPUs of {quota.what}" for quota, needed in vcpus(spec).items()]
+    return [
+        f"{quota.code}: {need.needed} vCPUs of {quota.what}{need.more}" for quota, need in vcpus(spec).items()
+    ]
 
 
 def as_data(spec: Spec) -> dict[str, Any]:
     """The costs as JSON: dollars, hours and vCPUs."""
     paid = spec.team.runs_on == "instances"
-    needs: dict[Quota, int] = vcpus(spec) if paid else {}
+    needs: dict[Quota, Vcpus] = vcpus(spec) if paid else {}
     return {
         "team": spec.name,
         "runs_on": spec.team.runs_on,
@@ -69,10 +85,13 @@ def as_data(spec: Spec) -> dict[str, Any]:
         "per_month_at_rest": round(floor_monthly(spec), 2) if paid else 0,
         "endpoints": [_endpoint(name, endpoint, paid) for name, endpoint in spec.endpoints.items()],
         "vcpus": [
-            {"quota": quota.code, "what": quota.what, "needed": needed} for quota, needed in needs.items()
+            {"quota": quota.code, "what": quota.what, "needed": need.needed, "most": need.most}
+            for quota, need in needs.items()
         ],
         "files": {
             "per_gb_month": RATES.files,
+            "per_gb_month_not_read": RATES.files_rare,
+            "per_gb_month_of_backups": RATES.backups,
             "per_gb_read": RATES.files_read,
             "per_gb_written": RATES.files_written,
         },
@@ -107,9 +126,12 @@ def difference(before: Spec | None, after: Spec, name: str) -> list[str]:
         f"{after.name} at rest: ${rest:.2f} a month, "
         + (f"${more:.2f} more" if more > 0.005 else "as before"),
     ]
-    for quota, needed in vcpus(after).items():
-        if needed != had.get(quota, 0):
-            lines.append(f"{quota.code}: {needed} vCPUs of {quota.what} at max, {had.get(quota, 0)} before")
+    for quota, need in vcpus(after).items():
+        before_it = had[quota].needed if quota in had else 0
+        if need.needed != before_it:
+            lines.append(
+                f"{quota.code}: {need.needed} vCPUs of {quota.what} at max, {before_it} before{need.more}"
+            )
     return lines
 
 
@@ -121,8 +143,8 @@ def page() -> str:
             "",
             "<!-- Written by `easel cost --table` from infra/cost.py and infra/shapes.py. -->",
             "",
-            f"AWS's list prices on demand in us-east-1, Linux, {PRICED} or before. An estimate: transfer, "
-            "requests and tax are left out, and other regions differ. `easel cost TEAM` says it for a stack "
+            f"AWS's list prices on demand in us-east-1, Linux, {PRICED} or before. An estimate: transfer "
+            "and tax are left out, and other regions differ. `easel cost TEAM` says it for a stack "
             "file, and `pulumi preview` before anything is bought. None of it was read off a bill.",
             "",
             "## At rest",
@@ -133,15 +155,35 @@ def page() -> str:
             "|---|---|---|",
             *(f"| {what} | {dollars:.4f} | {dollars * HOURS:.2f} |" for what, dollars in _rest()),
             "",
-            f"Beside that: a hosted zone ${RATES.zone:.2f} a month; files ${RATES.files:.2f} a month for "
-            f"each GB kept, ${RATES.files_read:.2f} for each GB read and ${RATES.files_written:.2f} for each "
-            f"GB written (50 GB of models kept: ${50 * RATES.files:.2f} a month; a checkpoint of 7 GB read "
-            f"once: ${7 * RATES.files_read:.2f}).",
+            f"The gateway's price has {GATEWAY_BASELINE:.0%} of its two processors in it, on average over 24 "
+            f"hours or its life; above that it costs ${RATES.burst:.2f} an hour for each processor, "
+            f"${gateway_burst():.2f} at most "
+            "([why](../decisions/0030-the-gateway-may-borrow-processor-time.md)).",
+            "",
+            "Beside that, by what the team has and keeps:",
+            "",
+            "| | $ |",
+            "|---|---|",
+            *(f"| {what} | {dollars} |" for what, dollars in _beside()),
+            "",
+            f"50 GB of models kept: ${50 * RATES.files:.2f} a month, with their backup "
+            f"${50 * (RATES.files + RATES.backups):.2f}; a checkpoint of 7 GB read once: "
+            f"${7 * RATES.files_read:.2f}. What nobody reads for 30 days moves to EFS's Infrequent Access "
+            "and comes back when it is read: 50 GB there are "
+            f"${50 * RATES.files_rare:.2f} a month, and the first read of a checkpoint of 7 GB costs "
+            f"${7 * RATES.files_rare_read:.2f} more. No key of KMS is made: disks, files, images and secrets "
+            "are under AWS's own, which cost nothing.",
+            "",
+            f"While something is awake the configuration is looked at every {SECONDS_AWAKE} s: "
+            f"${3600 / SECONDS_AWAKE * RATES.lists / 1000:.4f} an hour in the place of "
+            f"${LOOKS * RATES.lists / 1000:.4f}. Replicas read theirs when they boot and not again.",
             "",
             "## Awake",
             "",
             f"One replica: its instance, its public address and {_DISK} GB of disk. A warm instance is "
-            "stopped and costs its disk. 160 hours are four weeks of eight hours on five days.",
+            "stopped and costs its disk. 160 hours are four weeks of eight hours on five days. Where the "
+            "type is sold out another one stands in, at its own price and with its own vCPUs: those of the "
+            "smallest and the largest are in brackets.",
             "",
             "| shape | instance | $ an hour | $ for 160 h | each warm one, $ a month | vCPUs | quota |",
             "|---|---|---|---|---|---|---|",
@@ -152,12 +194,27 @@ def page() -> str:
 
 
 def _rest() -> list[tuple[str, float]]:
+    return [*at_rest(), ("**together**", gateway_hourly())]
+
+
+def _beside() -> list[tuple[str, str]]:
     return [
-        (f"gateway instance, {GATEWAY.name}", GATEWAY.price),
-        ("its public address", RATES.address),
-        (f"its disks, {GATEWAY_DISKS} GB", GATEWAY_DISKS * RATES.disk / HOURS),
-        ("**together**", gateway_hourly()),
+        ("a hosted zone of its own (`zone: create`), a month", f"{RATES.zone:.2f}"),
+        ("a GB of files, a month", f"{RATES.files:.2f}"),
+        ("the same, not read for 30 days", f"{RATES.files_rare:.3f}"),
+        ("its backup by AWS Backup, a month", f"{RATES.backups:.2f}"),
+        ("a GB read from files", f"{RATES.files_read:.2f}"),
+        ("a GB written to files", f"{RATES.files_written:.2f}"),
+        ("a GB of images in ECR, a month (the account's teams share them)", f"{RATES.images:.2f}"),
+        ("a GB of logs taken in by CloudWatch (kept for 14 days)", f"{RATES.logs:.2f}"),
+        ("a secret that the stack names, a month", f"{RATES.secret:.2f}"),
+        ("a key of your own, for a secret or for the stack's state, a month", f"{RATES.key:.2f}"),
     ]
+
+
+def _vcpus(shape: Shape) -> str:
+    least, most = shape.least_vcpu, shape.most_vcpu
+    return str(shape.vcpu) if least == most else f"{shape.vcpu} ({least} to {most})"
 
 
 def _shapes() -> list[str]:
@@ -171,6 +228,6 @@ def _shapes() -> list[str]:
         note = f" ({shape.only_by} GPUs; not on `instances`)" if shape.only_by > 1 else ""
         rows.append(
             f"| `{shape.name}` | {shape.instance_types[0].name}{note} | {hour:.3f} | {160 * hour:.2f} | "
-            f"{warm:.2f} | {shape.vcpu} | {code} |"
+            f"{warm:.2f} | {_vcpus(shape)} | {code} |"
         )
     return rows

@@ -17,7 +17,7 @@ _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", 
 def command(as_json: bool) -> None:
     """Check packages, memory, disk, Caddy, GPU, stack file, ports and models; end with 1 if one fails.
 
-    For a stack on AWS also: credentials, quotas, instance types, domain, machine images and file system.
+    For a stack on AWS also: credentials, plan, quotas, instance types, domain, machine images, file system.
     """
     found, here = [], settings()
     for check in chain(checks(here), aws_checks.of_stack(here)):

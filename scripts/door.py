@@ -5,7 +5,7 @@ import os
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from scripts.settings import Refusal, shown
 
@@ -114,9 +114,19 @@ class Door:
         asked = {"endpoint": endpoint, "name": name, "expires": expires}
         return str(self._ask("POST", "/api/tokens", asked)["token"])
 
-    def revoke(self, endpoint: str, name: str) -> None:
-        """Take a token back."""
-        self._ask("DELETE", f"/api/tokens/{_quoted(endpoint)}/{_quoted(name)}")
+    def revoke(self, endpoint: str, name: str) -> str:
+        """Take a token back; what the person should know of it, if anything."""
+        return _said(self._ask("DELETE", f"/api/tokens/{_quoted(endpoint)}/{_quoted(name)}"))
+
+    def end_sessions(self, *, member: str | None = None, endpoint: str = "", token: str = "") -> str:
+        """Sign a member out everywhere, or everybody who signed in with a token; what the person should know
+        of it, if anything."""
+        whose = {"member": member} if member else {"endpoint": endpoint, "token": token}
+        return _said(self._ask("DELETE", f"/api/sessions?{urlencode(whose)}"))
+
+    def rotate(self, *, now: bool) -> float:
+        """Have a new secret sign; until when (Unix seconds) what the old one signed counts."""
+        return float(self._ask("POST", "/api/secret/rotation", {"now": now})["until"])
 
     def new_pass(self, endpoint: str) -> dict[str, Any]:
         """A key for the endpoint's own door as its operator, for an hour: `{"token", "url", "expires"}`."""
@@ -137,6 +147,15 @@ class Door:
     def logs(self, endpoint: str, replica: str, tail: int) -> list[str]:
         """The last lines that a replica wrote."""
         path = f"/api/logs/{_quoted(endpoint)}/{_quoted(replica)}?tail={tail}"
+        status, content = self._answer("GET", path)
+        if status != 200:
+            raise self._line.refused(status, _said(_json(content)), f"GET {path}")
+        return content.decode(errors="replace").splitlines()
+
+    def audit(self, endpoint: str | None, since: float, tail: int) -> list[str]:
+        """The last lines of the audit log, from `since` (Unix seconds) on."""
+        asked = {"since": since, "tail": tail, **({"endpoint": endpoint} if endpoint else {})}
+        path = f"/api/audit?{urlencode(asked)}"
         status, content = self._answer("GET", path)
         if status != 200:
             raise self._line.refused(status, _said(_json(content)), f"GET {path}")

@@ -24,10 +24,10 @@ def make(home: Path) -> None:
         # A folder that should be there and is not is most often a disk that is not mounted.
         raise Refusal(f"EASEL_HOME is {shown(home)}, but there is no folder {shown(home.parent)}")
     try:
-        home.mkdir(exist_ok=True)
-        (home / "run").mkdir(mode=0o700, exist_ok=True)
-        for folder in ("config", "logs", "outputs", *(f"models/{name}" for name in MODEL_FOLDERS)):
-            (home / folder).mkdir(parents=True, exist_ok=True)
+        for folder in (".", "run", "config", "logs", "outputs", "models"):
+            (home / folder).mkdir(mode=0o700, exist_ok=True)
+        for name in MODEL_FOLDERS:
+            (home / "models" / name).mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise Refusal(f"{shown(Path(error.filename or home))}: {(error.strerror or '').lower()}") from None
 
@@ -76,6 +76,7 @@ def _place(original: Path, target: Path) -> list[str]:
             return [f"{shown(target)} is not the starter that came with easel; it stays as it is"]
     part = target.parent / f".{target.name}.part"
     shutil.copy2(original, part)
+    part.chmod(0o600)
     mark.write_text(_sha256(part) + "\n")
     os.replace(part, target)
     return []

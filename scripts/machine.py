@@ -148,11 +148,14 @@ def listening(here: Settings) -> Iterator[Check]:
 
 def models(here: Settings) -> Check:
     """Checkpoints in the folder."""
+    from easel.models import walk
+
     folder = here.home / "models" / "Stable-diffusion"
     if not folder.is_dir():
         return Check("models", "ok", "no folder yet: the first `make up` makes it, with the starter in it")
-    found = sorted(path.name for path in folder.rglob("*.safetensors") if path.is_file())
-    pickles = sorted(path.name for path in folder.rglob("*") if path.suffix in (".ckpt", ".pt", ".pth"))
+    names = sorted(name for _, _, names in walk(folder, follow=True) for name in names)
+    found = [name for name in names if name.endswith(".safetensors")]
+    pickles = [name for name in names if name.endswith((".ckpt", ".pt", ".pth"))]
     if pickles:
         advice = "pickles are not opened, as they can run code: take the .safetensors of each"
         return Check("models", "warning", f"{len(found)} checkpoints; not used: {', '.join(pickles)}", advice)

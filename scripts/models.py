@@ -145,6 +145,8 @@ command.add_command(convert)
 def _store() -> "Store":
     from easel.models import Store
 
+    # What comes into the store is for its owner alone, as all of EASEL_HOME.
+    os.umask(0o077)
     return Store(settings().home / "models", hashing=False)
 
 
@@ -211,7 +213,8 @@ def _as_json(entry: "Entry") -> dict[str, Any]:
         "type": file.kind.words, "name": file.name, "path": str(file.path), "size": file.size,
         "sha256": entry.sha256, "autov2": entry.autov2, "autov3": entry.autov3,
         "architecture": entry.architecture, "precision": entry.precision, "base_model": entry.base_model,
-        "trained_words": list(entry.trained_words), "source": entry.source, "problem": entry.problem,
+        "training": entry.training, "trained_words": list(entry.trained_words), "source": entry.source,
+        "problem": entry.problem,
         "preview": str(entry.preview) if entry.preview else None,
     }  # fmt: skip
 

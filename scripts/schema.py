@@ -1,4 +1,4 @@
-"""`easel schema`: what editors complete stack files with, and the reference in docs/."""
+"""`easel schema`: what editors complete stack files with, and those pages of docs/ that come from tables."""
 
 import click
 
@@ -8,11 +8,16 @@ from scripts.settings import ROOT, Refusal, shown
 @click.command("schema")
 @click.option("--check", is_flag=True, help="Write nothing; fail where a file is not as it would be written.")
 def command(check: bool) -> None:
-    """Write stacks/easel.schema.json and docs/reference/spec.md from infra/spec.py."""
+    """Write the schema and the reference of the spec from infra/spec.py, and docs/reference/options.md."""
     from infra.schema import reference, schema_text
+    from scripts import optionspage
 
     stale = []
-    for name, text in (("stacks/easel.schema.json", schema_text()), ("docs/reference/spec.md", reference())):
+    for name, text in (
+        ("stacks/easel.schema.json", schema_text()),
+        ("docs/reference/spec.md", reference()),
+        ("docs/reference/options.md", optionspage.page()),
+    ):
         file = ROOT / name
         if file.is_file() and file.read_text() == text:
             continue
@@ -22,4 +27,6 @@ def command(check: bool) -> None:
             file.write_text(text)
             click.echo(shown(file))
     if check and stale:
-        raise Refusal(f"{' and '.join(stale)}: not as infra/spec.py says; run `easel schema`")
+        raise Refusal(
+            f"{' and '.join(stale)}: not as infra/spec.py and the table of options say; run `easel schema`"
+        )

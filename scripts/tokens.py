@@ -1,4 +1,4 @@
-"""`easel token new|list|revoke`: who may pass the door.
+"""`easel token new|list|revoke|signout`: who may pass the door.
 
 Not `token.py`: a program started from this folder would find it in the place of Python's own module.
 """
@@ -25,6 +25,10 @@ def _name(ctx: click.Context, param: click.Parameter, value: str) -> str:
             f"{value!r} is not a token's name: up to 63 letters, digits, dots, hyphens, underscores"
         )
     return value
+
+
+def _optional_name(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    return None if value is None else _name(ctx, param, value)
 
 
 def _expires(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -84,8 +88,25 @@ def show(endpoint: str | None, as_json: bool, place: Place) -> None:
 @anywhere
 def revoke(endpoint: str, name: str, place: Place) -> None:
     """Take a token back: from now on it opens nothing."""
-    place.door().revoke(endpoint, name)
+    note = place.door().revoke(endpoint, name)
     click.echo(f"{name} opens {endpoint} no longer")
+    if note:
+        click.echo(note, err=True)
+
+
+@command.command("signout")
+@click.option("--endpoint", callback=_endpoint, help="With --name: the endpoint that the token opens.")
+@click.option("--name", callback=_optional_name, help="Everybody who signed in with this token.")
+@click.option("--member", help="A member of the team by their mail address, at all endpoints.")
+@anywhere
+def sign_out(endpoint: str | None, name: str | None, member: str | None, place: Place) -> None:
+    """End browser sessions; the token stays good, and whoever has it or an account signs in again."""
+    if bool(member) == bool(endpoint or name) or bool(endpoint) != bool(name):
+        raise click.UsageError("say whose sessions end: --member ADDRESS, or --endpoint and --name")
+    note = place.door().end_sessions(member=member, endpoint=endpoint or "", token=name or "")
+    click.echo(f"{member or f'everybody with {name}'} is signed out of {endpoint or 'everything'}")
+    if note:
+        click.echo(note, err=True)
 
 
 def _short(at: object) -> str:

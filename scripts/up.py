@@ -15,6 +15,8 @@ from scripts.settings import Refusal, Settings, settings, shown
 
 _BEAT = 0.1
 _STATUS_EVERY = 0.3
+# A gateway that dies more often than this within these seconds is not started again.
+_DEATHS, _DEATHS_WITHIN = 3, 60.0
 
 
 @click.command("up")
@@ -25,6 +27,8 @@ def command() -> None:
     followed while it runs.
     """
     began = time.monotonic() - _seconds_since_exec()
+    # All that it writes is below EASEL_HOME, and for its owner alone.
+    os.umask(0o077)
     here = settings()
     folders.make(here.home)
     lock = folders.hold(here.home)
@@ -70,6 +74,7 @@ class Run:
         self._tail = Tail(here.home / "logs")
         self._door: Any = None
         self._open = False
+        self._deaths: list[float] = []
         self._states: dict[str, str] = {}
         self._models: dict[str, str] = {}
         self._linked: set[str] = set()
@@ -83,7 +88,7 @@ class Run:
             while not self._hurry.once:
                 if self._gateway.ended is not None:
                     self._show_logs()
-                    raise why_ended(self._gateway)
+                    self._start_again()
                 self._beat()
                 self._hurry.wait(_BEAT)
             self._display.settled()
@@ -95,6 +100,20 @@ class Run:
             self._show_logs()
             lock.close()
         self._display.say("stopped" if clean else "stopped by force: it took too long, or Ctrl-C came twice")
+
+    def _start_again(self) -> None:
+        """A gateway that died is started again, with all as it was: ports, links, sessions, who is awake.
+        One that never opened, refused to start, or dies again and again has a reason to be told."""
+        now = time.monotonic()
+        self._deaths = [at for at in self._deaths if now - at < _DEATHS_WITHIN] + [now]
+        if not self._open or self._gateway.ended == 2 or len(self._deaths) > _DEATHS:
+            raise why_ended(self._gateway)
+        self._display.settled()
+        self._display.say(f"the gateway died ({self._gateway.ended}); starting it again")
+        self._began = now
+        self._gateway = Gateway(self._here.home)
+        self._door, self._open = None, False
+        self._states.clear()
 
     @property
     def _seconds(self) -> float:

@@ -82,6 +82,13 @@ def test_every_route_of_the_api_is_in_the_reference() -> None:
     assert sorted(told) == sorted(routes())
 
 
+def test_every_option_of_a1111s_is_in_the_reference() -> None:
+    """docs/reference/options.md is what the table says, which decides; run `make schema`."""
+    from scripts import optionspage
+
+    assert text("reference/options.md") == optionspage.page()
+
+
 def targets() -> list[str]:
     return re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
@@ -124,3 +131,17 @@ def test_a_how_to_has_its_five_parts(page: Path) -> None:
     """What it gives, how to do it, how to see that it worked, how to undo it, and what it is not for."""
     for part in ("## What you get", "## Do it", "## See that it works", "## Undo it", "## Not for"):
         assert part in page.read_text(), part
+
+
+def test_every_promise_of_trust_has_its_test() -> None:
+    """Each line of docs/reference/trust.md names tests that are there."""
+    promises, _, _ = text("reference/trust.md").partition("## Not promised")
+    rows = [
+        line for line in promises.splitlines() if line.startswith("| ") and not line.startswith("| does not")
+    ]
+    assert len(rows) > 40
+    for row in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", row.rpartition(" | ")[2])
+        assert named, f"no test: {row}"
+        for file, function in named:
+            assert f"def {function or 'test_'}" in (ROOT / file).read_text(), f"{file}::{function}"

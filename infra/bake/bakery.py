@@ -64,9 +64,8 @@ class Bakery:
         return self._build(content, project, bucket, repository)
 
     def present(self, content: str) -> bool:
-        """Whether both images are there. Raises BakeError."""
-        self._registry.adopt()
-        return len(self._registry.digests(content)) == len(TARGETS)
+        """Whether both images are there. It only reads. Raises BakeError."""
+        return self._registry.find() is not None and len(self._registry.digests(content)) == len(TARGETS)
 
     def _build(self, content: str, project: str, bucket: str, repository: Repository) -> Images:
         found = self._registry.digests(content)

@@ -39,21 +39,21 @@ class Registry:
     def __init__(self, ecr: Any) -> None:
         self._ecr = ecr
 
-    def adopt(self) -> Repository:
-        """The repository; it is made if the account has none yet. Raises BakeError."""
+    def find(self) -> Repository | None:
+        """The repository, or None if the account has none yet. It only reads. Raises BakeError."""
         with told(f"find the image repository {NAME}"):
             found = self._find()
-        if found is None:
-            with told(f"create the image repository {NAME}"):
-                found = self._create() or self._find()
-        if found is None:
+        return _trusted(found) if found else None
+
+    def adopt(self) -> Repository:
+        """The repository; it is made if the account has none yet. Raises BakeError."""
+        if there := self.find():
+            return there
+        with told(f"create the image repository {NAME}"):
+            made = self._create() or self._find()
+        if made is None:
             raise NotOurRepository(f"the repository {NAME} came and went: is somebody deleting it?")
-        if found["imageTagMutability"] != "IMMUTABLE":
-            raise NotOurRepository(
-                f"the repository {found['repositoryArn']} allows tags to be moved, so easel did not make it "
-                "and cannot trust what is in it. Delete or rename it, or set its tags to immutable"
-            )
-        return Repository(found["repositoryArn"], found["repositoryUri"])
+        return _trusted(made)
 
     def digests(self, content: str) -> dict[str, str]:
         """The digests of this content's images, by target, as far as they are there."""
@@ -104,3 +104,13 @@ class Registry:
                 return None  # another team's stack was as quick
             raise
         return dict(made["repository"])
+
+
+def _trusted(found: dict[str, Any]) -> Repository:
+    """The repository as AWS describes it. Raises NotOurRepository."""
+    if found["imageTagMutability"] != "IMMUTABLE":
+        raise NotOurRepository(
+            f"the repository {found['repositoryArn']} allows tags to be moved, so easel did not make it "
+            "and cannot trust what is in it. Delete or rename it, or set its tags to immutable"
+        )
+    return Repository(found["repositoryArn"], found["repositoryUri"])

@@ -12,6 +12,7 @@ from infra.domain import Domain
 from infra.filesystem import Filesystem
 from infra.image import Image
 from infra.instances import user_data
+from infra.instances.data import NOUN, Data, data_volume
 from infra.instances.machines import Machines
 from infra.instances.policies import Account, Secret, gateway_statements, supply_statements
 from infra.instances.roles import InstanceRole, this_account
@@ -22,8 +23,8 @@ from infra.shapes import GATEWAY
 from infra.spec import Spec
 from infra.tags import Tags
 
-ROOT, DATA = 12, 8
-"""GiB of its disks: the system with its images, and `/data` with certificates and the gateway's files."""
+ROOT = 12
+"""GiB of its root disk: the system with its images."""
 
 DEVICE = "/dev/sdf"
 
@@ -78,10 +79,10 @@ class GatewayHost(pulumi.ComponentResource):
             opts=self._inside,
         )
         role = self._role()
-        disk = self._disk()
-        self.data_id = disk.id
-        instance = self._instance(role, disk)
-        self._attach(instance, disk)
+        data = data_volume(args.spec, self._tags, args.network, self)
+        self.data_id = data.id
+        instance = self._instance(role, data)
+        self._attach(instance, data)
         self._recover(instance)
         self.address, self.role_arn, self._own_role = self._address(instance), role.arn, role
         self._configuration()
@@ -113,25 +114,13 @@ class GatewayHost(pulumi.ComponentResource):
             self._tags.name("gateway"),
             f"The gateway of team {self._tags.team}: wakes its endpoints and puts them to sleep",
             statements,
-            {**self._tags.of_team("gateway"), **files.role_tags()},
+            self._tags.of_team("gateway"),
             self._inside,
         )
 
-    def _disk(self) -> aws.ebs.Volume:
-        """Certificates and what the gateway keeps. It stays when the stack goes, as it is data."""
-        return aws.ebs.Volume(
-            self._tags.name("gateway-data"),
-            availability_zone=self._args.network.zones[0],
-            size=DATA,
-            type="gp3",
-            encrypted=True,
-            tags=self._tags.of_team("gateway-data"),
-            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
-        )
-
-    def _instance(self, role: InstanceRole, disk: aws.ebs.Volume) -> aws.ec2.Instance:
+    def _instance(self, role: InstanceRole, data: Data) -> aws.ec2.Instance:
         machine = self.machines.gateway
-        told = pulumi.Output.all(self._args.buckets.config, self._logs.name, disk.id).apply(
+        told = pulumi.Output.all(self._args.buckets.config, self._logs.name, data.id).apply(
             lambda found: user_data.gateway(
                 user_data.Gateway(self.account.region, self._tags.team, found[0], found[1], found[2])
             )
@@ -141,13 +130,14 @@ class GatewayHost(pulumi.ComponentResource):
             self._tags.name("gateway"),
             ami=machine.image_id,
             instance_type=GATEWAY.name,
-            subnet_id=self._args.network.subnet_ids[0],
+            # Where its disk is.
+            subnet_id=self._args.network.subnet_in(data.zone),
             vpc_security_group_ids=[self._args.network.gateway_group_id],
             # To fetch its image by before the Elastic IP is its own.
             associate_public_ip_address=True,
             iam_instance_profile=role.profile_name,
-            # A burst that goes on is throttled and not billed: what the floor costs is a promise.
-            credit_specification=aws.ec2.InstanceCreditSpecificationArgs(cpu_credits="standard"),
+            # With "standard" a T3 starts without credits, at a fifth of its processors (decision 0030).
+            credit_specification=aws.ec2.InstanceCreditSpecificationArgs(cpu_credits="unlimited"),
             maintenance_options=aws.ec2.InstanceMaintenanceOptionsArgs(auto_recovery="default"),
             metadata_options=aws.ec2.InstanceMetadataOptionsArgs(
                 http_endpoint="enabled",
@@ -175,11 +165,11 @@ class GatewayHost(pulumi.ComponentResource):
             ),
         )
 
-    def _attach(self, instance: aws.ec2.Instance, disk: aws.ebs.Volume) -> None:
+    def _attach(self, instance: aws.ec2.Instance, data: Data) -> None:
         aws.ec2.VolumeAttachment(
-            self._tags.name("gateway-data"),
+            self._tags.name(NOUN),
             device_name=DEVICE,
-            volume_id=disk.id,
+            volume_id=data.id,
             instance_id=instance.id,
             # A mounted disk is not given up while the machine runs.
             stop_instance_before_detaching=True,

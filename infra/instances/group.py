@@ -1,23 +1,17 @@
 """The Auto Scaling group of an endpoint. The gateway sets how many run; the group starts and watches them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
-from infra.render import DRAINED, READY
-from infra.shapes import SHAPES
+from infra.instances.hooks import initial_hooks, lifecycle_hooks
+from infra.shapes import InstanceType
 from infra.spec import Endpoint
 
 CAPACITY = "easel:capacity"
 """Tag of a group: on-demand, spot or spot-first. The gateway may change the mix only of a spot-first one."""
-
-TIME_TO_START = 1200
-"""Seconds without a sign of life before a new host is given up. It gives one every four minutes while it gets
-image and models."""
-
-TIME_TO_DRAIN = 900
-"""Seconds for a replica that AWS takes away; one that the gateway takes away is drained before."""
 
 
 @dataclass(frozen=True)
@@ -27,36 +21,22 @@ class GroupArgs:
     endpoint: Endpoint
     template: aws.ec2.LaunchTemplate
     subnet_ids: list[pulumi.Output[str]]
+    """In zones that sell at least one of `types`."""
+    types: Sequence[InstanceType]
+    """The preferred one first, of those that are sold."""
     tags: dict[str, str]
 
 
 def endpoint_group(name: str, args: GroupArgs, opts: pulumi.ResourceOptions) -> aws.autoscaling.Group:
     """A group that runs nothing until the gateway asks for it."""
     endpoint = args.endpoint
-    mixed = None if endpoint.warm else _mixed(args)
-    return aws.autoscaling.Group(
+    group = aws.autoscaling.Group(
         name,
         min_size=0,
         max_size=endpoint.replicas.max,
         vpc_zone_identifiers=args.subnet_ids,
-        launch_template=_plain(args) if mixed is None else None,
-        mixed_instances_policy=mixed,
-        # Hooks of their own would come after the group, and its warm pool would launch before them.
-        initial_lifecycle_hooks=[
-            aws.autoscaling.GroupInitialLifecycleHookArgs(
-                name=READY,
-                lifecycle_transition="autoscaling:EC2_INSTANCE_LAUNCHING",
-                heartbeat_timeout=TIME_TO_START,
-                # One that never says it is ready is not paid for any longer.
-                default_result="ABANDON",
-            ),
-            aws.autoscaling.GroupInitialLifecycleHookArgs(
-                name=DRAINED,
-                lifecycle_transition="autoscaling:EC2_INSTANCE_TERMINATING",
-                heartbeat_timeout=TIME_TO_DRAIN,
-                default_result="CONTINUE",
-            ),
-        ],
+        mixed_instances_policy=_mixed(args),
+        initial_lifecycle_hooks=initial_hooks(),
         warm_pool=_warm_pool(endpoint),
         # Only what the gateway has drained and unprotected may be taken.
         protect_from_scale_in=True,
@@ -75,9 +55,11 @@ def endpoint_group(name: str, args: GroupArgs, opts: pulumi.ResourceOptions) -> 
             for key, value in {**args.tags, CAPACITY: endpoint.capacity}.items()
         ],
         opts=pulumi.ResourceOptions.merge(
-            opts, pulumi.ResourceOptions(ignore_changes=_gateways_own(endpoint))
+            opts, pulumi.ResourceOptions(ignore_changes=[*_gateways_own(endpoint), "initialLifecycleHooks"])
         ),
     )
+    lifecycle_hooks(name, group, opts)
+    return group
 
 
 def _gateways_own(endpoint: Endpoint) -> list[str]:
@@ -86,13 +68,9 @@ def _gateways_own(endpoint: Endpoint) -> list[str]:
     return ["desiredCapacity", *([share] if endpoint.capacity == "spot-first" else [])]
 
 
-def _plain(args: GroupArgs) -> aws.autoscaling.GroupLaunchTemplateArgs:
-    """One instance type, which is what a warm pool takes."""
-    return aws.autoscaling.GroupLaunchTemplateArgs(id=args.template.id, version="$Latest")
-
-
 def _mixed(args: GroupArgs) -> aws.autoscaling.GroupMixedInstancesPolicyArgs:
-    """The shape's types, the preferred one first.
+    """The shape's types, the preferred one first, with a warm pool too: AWS allows that since November 2025
+    ("Amazon EC2 Auto Scaling: warm pools for mixed instances policies", What's New).
 
     - on-demand: the first type that the zones have.
     - spot: of all types, those that are cheap and least likely to be taken.
@@ -100,7 +78,6 @@ def _mixed(args: GroupArgs) -> aws.autoscaling.GroupMixedInstancesPolicyArgs:
       of on-demand to 100 (which it may in such a group only), and lowers it once that replica is gone.
     """
     spot = args.endpoint.capacity != "on-demand"
-    types = SHAPES[args.endpoint.shape].instance_types
     return aws.autoscaling.GroupMixedInstancesPolicyArgs(
         instances_distribution=aws.autoscaling.GroupMixedInstancesPolicyInstancesDistributionArgs(
             on_demand_base_capacity=0,
@@ -116,7 +93,7 @@ def _mixed(args: GroupArgs) -> aws.autoscaling.GroupMixedInstancesPolicyArgs:
             ),
             overrides=[
                 aws.autoscaling.GroupMixedInstancesPolicyLaunchTemplateOverrideArgs(instance_type=kind.name)
-                for kind in types
+                for kind in args.types
             ],
         ),
     )

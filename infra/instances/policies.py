@@ -88,11 +88,8 @@ def gateway_statements(
             "Effect": "Allow",
             "Action": [
                 "autoscaling:DescribeAutoScalingGroups",
-                "autoscaling:DescribeAutoScalingInstances",
-                "autoscaling:DescribeLifecycleHooks",
                 "autoscaling:DescribeScalingActivities",
                 "autoscaling:DescribeWarmPool",
-                "ec2:DescribeInstanceStatus",
                 "ec2:DescribeInstances",
             ],
             "Resource": "*",
@@ -102,7 +99,6 @@ def gateway_statements(
             "Effect": "Allow",
             "Action": [
                 "autoscaling:CompleteLifecycleAction",
-                "autoscaling:PutWarmPool",
                 "autoscaling:RecordLifecycleActionHeartbeat",
                 "autoscaling:SetDesiredCapacity",
                 "autoscaling:SetInstanceHealth",
@@ -151,7 +147,7 @@ def gateway_statements(
         {
             "Sid": "ShowLogs",
             "Effect": "Allow",
-            "Action": ["logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents"],
+            "Action": "logs:GetLogEvents",
             # The slash ends the team's name.
             "Resource": account.arn("logs", f"log-group:/easel/{team}/*"),
         },
@@ -188,7 +184,10 @@ def host_statements(host: Host) -> list[Statement]:
     account = host.account
     return [
         _read_objects(
-            "ReadOwnConfiguration", host.bucket_arn, ["config/team.json", f"config/{host.endpoint}.json"]
+            "ReadOwnConfiguration",
+            host.bucket_arn,
+            # The keys are public ones: what the gateway signs, a replica verifies.
+            ["config/team.json", f"config/{host.endpoint}.json", "run/keys.json"],
         ),
         _mount("MountOwnFolders", host.file_system_arn, host.access_point_arns),
         {
@@ -199,7 +198,7 @@ def host_statements(host: Host) -> list[Statement]:
             "Condition": {
                 "StringEquals": own,
                 # Without Null, a request that names no key would pass ForAllValues.
-                "ForAllValues:StringEquals": {"aws:TagKeys": ["easel:phase", "easel:why"]},
+                "ForAllValues:StringEquals": {"aws:TagKeys": ["easel:image", "easel:phase", "easel:why"]},
                 "Null": {"aws:TagKeys": "false"},
             },
         },
@@ -261,7 +260,7 @@ def _mount(sid: str, file_system_arn: str, access_point_arns: Sequence[str]) -> 
         "Effect": "Allow",
         "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
         "Resource": file_system_arn,
-        # That it is by TLS, the file system's own policy asks.
+        # The one place that says who comes by which access point: the file system's own policy only denies.
         "Condition": {"StringEquals": {"elasticfilesystem:AccessPointArn": sorted(access_point_arns)}},
     }
 
@@ -279,7 +278,7 @@ def _write_logs(group_arn: str) -> Statement:
     return {
         "Sid": "WriteOwnLog",
         "Effect": "Allow",
-        "Action": ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
         # Some actions are asked about the group, some about `<group>:*`, some about a stream of it.
         "Resource": [group_arn, f"{group_arn}:*"],
     }

@@ -45,7 +45,8 @@ class ReplicasArgs:
 class Replicas(pulumi.ComponentResource):
     """An endpoint. All that is its own is a child of it, so that it comes and goes without touching another.
 
-    Raises what `infra.instances.vault.Vault` does, at preview, for a secret that is not there.
+    Raises, at preview, what `infra.instances.vault.Vault` does for a secret that is not there, and
+    `infra.offers.NotSold` where no zone of the network sells its shape.
     """
 
     url: pulumi.Output[str]
@@ -58,6 +59,8 @@ class Replicas(pulumi.ComponentResource):
         self._args, self._tags = args, args.tags
         self._inside = pulumi.ResourceOptions(parent=self)
         self._host = args.domain.host(args.name)
+        shape, network = SHAPES[args.endpoint.shape], args.network
+        self._sold = network.offers.replicas(args.name, shape, network.zones)
         url = f"https://{self._host}"
         link = Link(self._named("link"), LinkArgs(url), self._inside)
         self._secrets = self._named_secrets()
@@ -146,7 +149,7 @@ class Replicas(pulumi.ComponentResource):
             self._named("replicas"),
             f"Instances of endpoint {args.name} of team {self._tags.team}",
             statements,
-            {**self._tagged("replicas"), **files.role_tags(outputs_arn)},
+            self._tagged("replicas"),
             self._inside,
         )
 
@@ -175,7 +178,7 @@ class Replicas(pulumi.ComponentResource):
             TemplateArgs(
                 machine,
                 args.gateway.account.region,
-                instance_type=shape.instance_types[0].name,
+                instance_type=self._sold.types[0].name,
                 disk=max(math.ceil(args.endpoint.storage.disk / 2**30), machine.least),
                 profile_arn=role.profile_arn,
                 security_group_ids=[security_group.id, args.network.replicas_group_id],
@@ -189,7 +192,13 @@ class Replicas(pulumi.ComponentResource):
         )
         return endpoint_group(
             self._named("replicas"),
-            GroupArgs(args.endpoint, template, args.network.subnet_ids, self._tagged("replicas")),
+            GroupArgs(
+                args.endpoint,
+                template,
+                [args.network.subnet_in(zone) for zone in self._sold.zones],
+                self._sold.types,
+                self._tagged("replicas"),
+            ),
             # A warm pool launches at once: without its policy an instance could not even read what it is for.
             pulumi.ResourceOptions(parent=self, depends_on=[role.policy]),
         )
@@ -212,6 +221,7 @@ class Replicas(pulumi.ComponentResource):
                     render.Provisioned(
                         host=self._host,
                         secrets={variable: secret.arn for variable, secret in self._secrets.items()},
+                        types=self._sold.types,
                         quota=args.spec.team.storage.quota,
                         **found,
                     ),

@@ -28,7 +28,7 @@ _SHARED = (
     *("storage.sh", "stop.sh", "ended.sh", "journal.sh", "journal.py"),
 )
 _REPLICA = ("hook.sh", "starter.sh", "container.py", "serve.sh", "watch.sh")
-_GATEWAY = ("disk.sh", "door.sh", "follow.sh")
+_GATEWAY = ("disk.sh", "door.sh", "follow.sh", "patch.sh")
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ def gateway(facts: Gateway) -> str:
             "VOLUME": facts.volume,
         },
         _SHARED + _GATEWAY,
-        ("easel-journal.service", "easel-gateway.service", "easel-follow.timer"),
-        ("easel-follow.service",),
+        ("easel-journal.service", "easel-gateway.service", "easel-follow.timer", "easel-patch.timer"),
+        ("easel-follow.service", "easel-patch.service"),
     )
 
 

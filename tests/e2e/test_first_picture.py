@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 from pathlib import Path
 
+import httpx
 import pytest
+import requests
 from PIL import Image, ImageChops
 from playwright.sync_api import Browser, Page, expect
 
 from scripts.starter.judge import judge
+from tests.gateway.test_modes import open_to_others
+from tests.gateway.test_revoking import call, ends, stream
 from tests.scripts.running import Up
 from tests.scripts.running import easel as command
 
@@ -149,3 +154,45 @@ def test_nothing_sticks_out(browser: Browser, easel: Up, tmp_path: Path, width: 
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= width
     context.close()
+
+
+def test_the_first_call_of_a_program(easel: Up) -> None:
+    """The shortest call that a newcomer can type: an address with the token in it, and a prompt."""
+    address, _, token = easel.link("studio").partition("/?token=")
+    answer = requests.post(
+        address.replace("http://", f"http://any:{token}@") + "/sdapi/v1/txt2img",
+        data=json.dumps({"prompt": PROMPT, "seed": 1}),
+        timeout=120,
+    )
+    assert answer.status_code == 200, answer.text
+    drawn = Image.open(io.BytesIO(base64.b64decode(answer.json()["images"][0])))
+    assert drawn.size == (128, 128)
+    seen = judge(drawn)
+    assert (seen.shape, seen.colour, seen.ground) == ("circle", "red", "blue")
+
+
+def test_what_is_revoked_ends_in_the_real_studio(easel: Up) -> None:
+    """The page's heartbeat, and a picture that is being drawn for an API client, end within 5 s of their
+    token; the client is told why."""
+    root = f"http://127.0.0.1:{easel.env['EASEL_PORT']}"
+    token = command("token", "new", "--endpoint", "studio", "--name", "leaked", env=easel.env).stdout.strip()
+    browser = httpx.Client(base_url=root, timeout=60, trust_env=False)
+    assert browser.get("/", params={"token": token}).status_code == 303
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    program = httpx.Client(base_url=root, timeout=60, trust_env=False, headers=headers)
+    body = json.dumps({"prompt": PROMPT, "width": 512, "height": 512, "steps": 150})
+    open_ = [
+        stream(browser, "/gradio_api/heartbeat/leaked"),
+        call(program, "POST", "/sdapi/v1/txt2img", body),
+    ]
+    assert not any(one.over for one in open_)
+    said = command("token", "revoke", "--endpoint", "studio", "--name", "leaked", env=easel.env)
+    assert said.returncode == 0, said.stderr
+    ends(open_, "what came by the token ends")
+    assert open_[1].status == 401
+    assert "has ended" in open_[1].text
+
+
+def test_all_of_the_home_is_its_owners(easel: Up) -> None:
+    """After models, pictures, logs and tokens were written, nobody else can read any of it."""
+    assert open_to_others(Path(easel.env["EASEL_HOME"])) == []

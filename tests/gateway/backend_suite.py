@@ -106,19 +106,44 @@ class BackendSuite:
         assert await stage.alive() == 2
 
     async def test_draining_finishes_its_pictures(self, stage: Stage) -> None:
-        """A replica that draws is not ended before it is done, and a new one may start meanwhile."""
+        """A replica that draws is not ended before it is done."""
+        await stage.backend.set_capacity("studio", 2)
+        first, second = await until(stage, are("ready", "ready"))
+        await post(first, running=1)
+        await until(stage, lambda replicas: replicas[0].work and replicas[0].work.running)
+        await stage.backend.drain("studio", first.id)
+        await until(stage, are("draining", "ready"))
+        await asyncio.sleep(0.5)
+        assert await stage.alive() == 2
+        await post(first, running=0)
+        (other,) = await until(stage, are("ready"))
+        assert other.id == second.id
+
+    async def test_who_drains_is_taken_back_before_another_starts(self, stage: Stage) -> None:
+        """Wanted again while the last one drains: it stays, and nobody waits for a second one. Of what is
+        still lacking then, as much is started."""
         await stage.backend.set_capacity("studio", 1)
         (replica,) = await until(stage, are("ready"))
         await post(replica, running=1)
         await until(stage, lambda replicas: replicas[0].work and replicas[0].work.running)
         await stage.backend.drain("studio", replica.id)
+        await until(stage, are("draining"))
         await stage.backend.set_capacity("studio", 1)
-        await until(stage, are("draining", "ready"))
-        await asyncio.sleep(0.5)
-        assert await stage.alive() == 2
+        (again,) = await until(stage, are("ready"))
+        assert (again.id, again.address) == (replica.id, replica.address)
+        assert await stage.alive() == 1
+        assert "kept: it is wanted again" in [event.text for event in stage.backend.events.of("studio")]
         await post(replica, running=0)
-        (other,) = await until(stage, are("ready"))
-        assert other.id != replica.id
+        await asyncio.sleep(1.0)
+        assert [one.state for one in await stage.backend.replicas("studio")] == ["ready"]
+        await post(replica, running=1)
+        await until(stage, lambda replicas: replicas[0].work and replicas[0].work.running)
+        await stage.backend.drain("studio", replica.id)
+        await until(stage, are("draining"))
+        await stage.backend.set_capacity("studio", 2)
+        both = await until(stage, are("ready", "ready"))
+        assert replica.id in {one.id for one in both}
+        assert await stage.alive() == 2
 
     async def test_stop_ends_at_once(self, stage: Stage) -> None:
         """`stop` asks nobody whether they draw."""

@@ -46,6 +46,8 @@ class House:
 
     # What its gateway finds in its environment beside ours.
     environment: Mapping[str, str] = {}
+    # What is started in the studio's place.
+    replica = f"{sys.executable} -S {REPLICA} --port {{port}}"
 
     def __init__(self, root: Path, **endpoints: dict[str, Any]) -> None:
         self.root = root
@@ -79,10 +81,12 @@ class House:
     def start(self, wait: str | None = "") -> House:
         """Start and wait until the door is open and, named or all, the endpoints with a minimum are ready."""
         command = [sys.executable, "-m", "easel.gateway", "--home", str(self.root)]
-        replica = f"{sys.executable} -S {REPLICA} --port {{port}}"
         environment = {**os.environ, **self.environment, "PYTHONPATH": str(IMAGE)}
         self.process = subprocess.Popen(
-            [*command, "--replica", replica], stderr=subprocess.PIPE, env=environment, start_new_session=True
+            [*command, "--replica", self.replica],
+            stderr=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
         )
         os.set_blocking(self.process.stderr.fileno(), False)  # type: ignore[union-attr]
         until(lambda: self.json or self.process.poll() is not None, what="the door opens")  # type: ignore[union-attr]
@@ -193,11 +197,21 @@ FETCHES = {
 }
 
 
+# A web application of somebody's, elsewhere.
+APP = "https://app.example.com"
+
+
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A gateway for tests that leave it as it was: two private endpoints and a public one, all awake."""
+    """A gateway for tests that leave it as it was: two private endpoints and a public one, all awake.
+
+    The pages of `APP` may call `other` and `gallery`.
+    """
     house = House(
-        tmp_path_factory.mktemp("house"), studio={"max_body": 4_000_000}, other={}, gallery={"public": True}
+        tmp_path_factory.mktemp("house"),
+        studio={"max_body": 4_000_000},
+        other={"cors": [APP, "http://localhost:3000"]},
+        gallery={"public": True, "cors": [APP]},
     )
     house.start()
     yield house

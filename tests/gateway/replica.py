@@ -26,13 +26,17 @@ SLOW = float(os.environ.get("EASEL_TEST_SLOW", "0"))
 CRASH = os.environ.get("EASEL_TEST_CRASH", "")
 # A file that makes it crash at start as long as it exists.
 CRASH_WHILE = os.environ.get("EASEL_TEST_CRASH_WHILE", "")
-# What it knows its gateway by, as the studio does: without it nothing is answered.
-KEY = os.environ.get("EASEL_REPLICA_KEY", "")
+# As the studio does, it answers only what comes with its gateway's word for this endpoint. That the word is
+# genuine, only the studio's own guard can tell: tests that need it have that behind the door.
+AUDIENCE = os.environ.get("EASEL_ASSERTION_AUDIENCE", "")
 DEAF = bool(os.environ.get("EASEL_TEST_DEAF"))
 
 started = last_work = time.monotonic()
 said: dict[str, object] = {"running": 0, "queued": 0}
 gone: list[str] = []
+drawing = 0
+# Set when what is not finished by then ends with 503, as in the studio.
+hopeless = asyncio.Event()
 
 
 def load() -> dict[str, object]:
@@ -42,6 +46,14 @@ def load() -> dict[str, object]:
         phase = "importing" if age < SLOW / 2 else "loading"
     report = {"phase": phase, "detail": f"{phase} now", "idle_seconds": time.monotonic() - last_work}
     return report | said
+
+
+def audience(assertion: str) -> str:
+    try:
+        part = assertion.split(".")[1]
+        return str(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))["aud"])
+    except (IndexError, ValueError, KeyError):
+        return ""
 
 
 class Request:
@@ -72,7 +84,7 @@ async def read(reader: asyncio.StreamReader) -> Request | None:
 async def answer(request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
     """Writes the answer; whether the connection may go on."""
     global last_work
-    if request.header("x-easel-key") != KEY:
+    if AUDIENCE and audience(request.header("x-easel-assertion")) != AUDIENCE:
         writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
         return True
     if request.path == "/easel/load":
@@ -97,6 +109,9 @@ async def answer(request: Request, reader: asyncio.StreamReader, writer: asyncio
         return await websocket(request, reader, writer)
     if request.path == "/sdapi/v1/txt2img":
         last_work = time.monotonic()
+        if "seconds=" in request.target and not await draws(float(request.target.partition("seconds=")[2])):
+            writer.write(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n")
+            return True
     return send(
         writer,
         {
@@ -108,6 +123,21 @@ async def answer(request: Request, reader: asyncio.StreamReader, writer: asyncio
             "pid": os.getpid(),
         },
     )
+
+
+async def draws(seconds: float) -> bool:
+    """Draws for so long; False if the time to finish, after SIGTERM, was not enough."""
+    global drawing
+    drawing += 1
+    said["running"] = drawing
+    try:
+        await asyncio.wait_for(hopeless.wait(), seconds)
+        return False
+    except TimeoutError:
+        return True
+    finally:
+        drawing -= 1
+        said["running"] = drawing
 
 
 def send(writer: asyncio.StreamWriter, content: object) -> bool:
@@ -176,6 +206,11 @@ async def main() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, (lambda: None) if DEAF else stop.set)
     await stop.wait()
     server.close()
+    until = time.monotonic() + 3
+    while drawing and time.monotonic() < until:
+        await asyncio.sleep(0.05)
+    hopeless.set()
+    await asyncio.sleep(0.1)
     print(json.dumps({"event": "bye"}), flush=True)
 
 

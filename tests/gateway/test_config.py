@@ -58,6 +58,8 @@ def test_the_contract_is_read(tmp_path: Path) -> None:
         ({"concurrency": 0}, "concurrency"),
         ({"max_body": 0}, "max_body"),
         ({"public": "perhaps"}, "public"),
+        ({"cors": ["*"]}, "cors.0"),
+        ({"cors": ["https://a.example {"]}, "cors.0"),
         ({"env": {"A": 1}}, "env.A"),
         ({"name": "other"}, "must be the file's name"),
         ({"name": "St udio"}, "small letters, digits and hyphens"),
@@ -101,7 +103,15 @@ def test_changes_are_seen(tmp_path: Path) -> None:
 
 
 def plan(*sites: Site, **rest: Any) -> Plan:
-    return Plan("127.0.0.1:9000", sites, Path("/run/e/c.sock"), Path("/run/e"), Path("/run/e/c.log"), **rest)
+    return Plan(
+        "127.0.0.1:9000",
+        sites,
+        Path("/run/e/c.sock"),
+        Path("/run/e/r.sock"),
+        Path("/run/e"),
+        Path("/run/e/c.log"),
+        **rest,
+    )
 
 
 def adapted(text: str, folder: Path) -> dict[str, Any]:
@@ -138,7 +148,7 @@ def test_caddy_takes_it_with_hosts_and_certificates(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ['/a"b', "/a{b}", "/a\nb", "/a`b"])
 def test_paths_that_would_be_configuration_are_refused(path: str) -> None:
     """A folder's name cannot add directives."""
-    strange = Plan("127.0.0.1:9000", (), Path(path), Path("/run"), Path("/run/log"))
+    strange = Plan("127.0.0.1:9000", (), Path(path), Path("/r"), Path("/run"), Path("/run/log"))
     with pytest.raises(ConfigError, match="Caddy cannot take"):
         caddyfile(strange)
 
@@ -150,6 +160,13 @@ def test_addresses_that_would_be_configuration_are_refused(tmp_path: Path, bind:
         read(write(tmp_path, team=TEAM | {"bind": bind}, studio=STUDIO))
     with pytest.raises(ConfigError, match="Caddy cannot take"):
         caddyfile(plan(Site("studio", 7860, host=bind)))
+
+
+@pytest.mark.parametrize("origin", ['https://a"b', "https://{env.HOME}", "https://a\nb"])
+def test_origins_that_would_be_configuration_are_refused(origin: str) -> None:
+    """Whose pages may call is a list of origins and nothing more."""
+    with pytest.raises(ConfigError, match="Caddy cannot take"):
+        caddyfile(plan(Site("studio", 7860, cors=(origin,))))
 
 
 def test_no_secret_in_the_file() -> None:

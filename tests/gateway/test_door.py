@@ -203,7 +203,7 @@ def basic(name: str, password: str) -> dict[str, str]:
 
 
 def test_bearer_and_basic(house: House) -> None:
-    """Bearer and Basic with any user name: the caller is the token's name."""
+    """Bearer, Basic with any user name, Basic with the token as the name: the caller is the token's name."""
     token = house.token("studio")
     client = house.client("studio")
     for credentials in (
@@ -212,6 +212,9 @@ def test_bearer_and_basic(house: House) -> None:
         basic("anybody", token),
         basic("", token),
         basic("ü", token),
+        basic(token, ""),
+        basic(token, "x-oauth-basic"),
+        basic("easel_old", token),
     ):
         assert user(client.post("/sdapi/v1/txt2img", json={}, headers=credentials)) == "link"
 

@@ -120,7 +120,7 @@ class TestLocalBackend(BackendSuite):
         self, stage: LocalStage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A replica's environment has the endpoint's settings and nothing that opens the door."""
-        secret = ("EASEL_DOOR_KEY", "EASEL_TOKEN", "EASEL_CONSOLE", "EASEL_REPLICA_KEY")
+        secret = ("EASEL_DOOR_KEY", "EASEL_TOKEN", "EASEL_CONSOLE", "EASEL_ASSERTION_KEYS")
         for name in secret:
             monkeypatch.setenv(name, "x")
         await stage._set(EASEL_TEST_MARK="here")

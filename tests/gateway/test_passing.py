@@ -14,7 +14,7 @@ COOKIE = "easel_studio"
 # ── what the replica sees ────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("shown", [{}, {"X-Easel-Key": "x"}, {"X-Easel-Key": ""}])
+@pytest.mark.parametrize("shown", [{}, {"X-Easel-Assertion": "x"}, {"X-Easel-Assertion": ""}])
 def test_a_replicas_own_port_is_the_gateways_alone(house: House, shown: dict[str, str]) -> None:
     """Everybody on this machine can reach it, and it takes `X-Easel-User` at its word; the key it asks for is
     in no file."""
@@ -34,7 +34,7 @@ def test_forged_headers_are_gone(house: House) -> None:
         "x-easel-upstream": "127.0.0.1:1",
         "X-EASEL-COOKIE": "a=b",
         "X-Easel-Door": "x",
-        "X-Easel-Key": "forged",
+        "X-Easel-Assertion": "forged",
         "X-Easel-Anything": "x",
         "X_Easel_User": "eve",
         "X-Forwarded-For": "8.8.8.8",
@@ -53,7 +53,7 @@ def test_forged_headers_are_gone(house: House) -> None:
     assert seen["x-forwarded-for"].startswith("127.0.")
     assert seen["x-forwarded-proto"] == "http"
     assert seen["x-forwarded-host"] == seen["host"]
-    assert {name for name in seen if "easel" in name} == {"x-easel-user", "x-easel-key"}
+    assert {name for name in seen if "easel" in name} == {"x-easel-user", "x-easel-assertion"}
     assert not {"forwarded", "x-forwarded-prefix", "x-forwarded-uri", "x-forwarded-method"} & set(seen)
     assert not any(cookie.startswith("a=") for cookie in answer.headers.get_list("set-cookie"))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import hashlib
 import json
 import os
 import signal
@@ -11,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 
+import httpx
 import psutil
 import pytest
 
@@ -46,13 +49,86 @@ def test_a_taken_port_is_one_clear_line(build: Build) -> None:
     assert f"(process {os.getpid()})" in line
 
 
+def test_caddy_leaves_last(build: Build) -> None:
+    """At the end everybody is answered: what can be finished is finished and delivered, what cannot, what is
+    held, and who comes meanwhile gets 503 with Retry-After."""
+    house = build(studio={}, slow={"env": {"EASEL_TEST_SLOW": "60"}}).start(wait=None)
+    until(lambda: house.state("studio") == "ready")
+    callers = {name: house.caller(name) for name in ("studio", "slow")}
+
+    def draw(name: str, seconds: float) -> httpx.Response:
+        return callers[name].post(f"/sdapi/v1/txt2img?seconds={seconds}", json={"prompt": "a cat"})
+
+    with concurrent.futures.ThreadPoolExecutor() as people:
+        short = [people.submit(draw, "studio", 2.0) for _ in range(3)]
+        long, held = people.submit(draw, "studio", 60), people.submit(draw, "slow", 0)
+        until(lambda: house.endpoint("studio")["running"] == 4 and house.endpoint("slow")["waiting"] == 1)
+        assert house.process
+        house.process.send_signal(signal.SIGTERM)
+        until(lambda: not (house.root / "run" / "gateway.json").exists())
+        late = people.submit(draw, "studio", 0)
+        assert [one.result(20).status_code for one in short] == [200] * 3
+        for refused in (long, held, late):
+            assert refused.result(20).status_code == 503
+            assert int(refused.result().headers["retry-after"]) <= 10
+    assert house.process.wait(20) == 0
+
+
+def test_a_request_outlives_its_replica_once(build: Build) -> None:
+    """A drawing call whose replica is killed before it answers is drawn by the restarted one, with the same
+    body; a second death is 502. A large body is not sent twice; limits still hold."""
+    house = build(studio={"max_body": 9_000_000}, pair={"replicas": {"min": 2, "max": 2}}).start()
+    caller = house.caller("studio")
+    body = {"prompt": "{http.request.uri} {vars.body} \u2603 " + "x" * 300_000}
+
+    def kill(pid: int) -> int:
+        until(lambda: house.endpoint("studio")["running"])
+        os.kill(pid, signal.SIGKILL)
+        return (
+            until(lambda: caller.get("/test/pid").status_code == 200)
+            and caller.get("/test/pid").json()["pid"]
+        )
+
+    with concurrent.futures.ThreadPoolExecutor() as people:
+        first = caller.get("/test/pid").json()["pid"]
+        work = people.submit(caller.post, "/sdapi/v1/txt2img?seconds=1.5", json=body)
+        second = kill(first)
+        answer = work.result(30)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["pid"] == second != first
+        assert answer.json()["sha256"] == hashlib.sha256(answer.request.content).hexdigest()
+        assert "they go to another one" in house.api("GET", "/api/events?endpoint=studio").text
+
+        work = people.submit(caller.post, "/sdapi/v1/txt2img?seconds=4", json=body)
+        third = kill(second)
+        fourth = kill(third)
+        assert work.result(30).status_code == 502
+
+        large = people.submit(caller.post, "/sdapi/v1/txt2img?seconds=4", content=b"x" * 8_500_000)
+        fifth = kill(fourth)
+        assert large.result(30).status_code == 502
+        # Where there is another one, nobody waits for the restart.
+        until(lambda: [one["state"] for one in house.endpoint("pair")["replicas"]] == ["ready"] * 2)
+        both = house.caller("pair")
+        work = people.submit(both.post, "/sdapi/v1/txt2img?seconds=1.5", json=body)
+        until(lambda: house.endpoint("pair")["running"])
+        killed = both.get("/test/pid").json()["pid"]
+        os.kill(killed, signal.SIGKILL)
+        assert work.result(30).json()["pid"] != killed
+        assert not [e for e in house.api("GET", "/api/events?endpoint=pair").json() if e["kind"] == "waking"]
+    assert caller.post("/sdapi/v1/txt2img", content=b"x" * 9_000_001).status_code == 413
+    # What draws nothing is not sent again.
+    assert caller.post("/test/set", json={"crash": True}).status_code == 502
+    assert fifth
+
+
 def test_a_broken_configuration_is_one_clear_line(build: Build) -> None:
     """File, place, value and what is allowed; not a traceback, and no half-started door."""
     house = build(studio={"idle": "soon"})
     assert "config/studio.json: idle" in refused(house)
     house.set("studio")
     (house.root / "tokens.json").write_text("junk")
-    assert "tokens.json is not a token file" in refused(house)
+    assert "tokens.json is not a file of tokens" in refused(house)
     assert not (house.root / "run" / "gateway.json").exists()
 
 

@@ -82,11 +82,15 @@ def test_an_authority_of_ones_own(tmp_path: Path) -> None:
     root.write_text("x")
     environment = {sites.ACME_CA: "https://ca/dir", sites.ACME_CA_ROOT: str(root), sites.HTTP_PORT: "8080"}
     found = sites.plan(
-        ART, gateway="g:1", home=Home(tmp_path), admin_socket=tmp_path / "s", environment=environment
+        ART,
+        gateway="g:1",
+        home=Home(tmp_path),
+        admin_socket=tmp_path / "s",
+        relay=tmp_path / "r",
+        environment=environment,
     )
     assert (found.ca, found.ca_root, found.http_port) == ("https://ca/dir", root, 8080)
     assert found.https_port == 443
-    assert not found.replica_key
 
 
 def test_a_teams_own_authority_comes_with_its_configuration(tmp_path: Path) -> None:
@@ -100,7 +104,12 @@ def test_a_teams_own_authority_comes_with_its_configuration(tmp_path: Path) -> N
     ):
         team = Team.model_validate({**ART.team.model_dump(), "acme": {**acme, **more}})
         found = Config(team, ART.endpoints)
-        at = {"gateway": "g:1", "home": Home(tmp_path), "admin_socket": tmp_path / "s"}
+        at = {
+            "gateway": "g:1",
+            "home": Home(tmp_path),
+            "admin_socket": tmp_path / "s",
+            "relay": tmp_path / "r",
+        }
         plans.append(sites.plan(found, environment=environment, **at))
     one, two, other = plans
     assert one.ca == two.ca == "https://ca.example.com/dir"
@@ -138,13 +147,25 @@ def test_an_environment_that_makes_no_sense_is_refused(tmp_path: Path, name: str
     """In words that name the setting."""
     with pytest.raises(ConfigError, match=f"{name} is '{value}'"):
         sites.plan(
-            ART, gateway="g:1", home=Home(tmp_path), admin_socket=tmp_path / "s", environment={name: value}
+            ART,
+            gateway="g:1",
+            home=Home(tmp_path),
+            admin_socket=tmp_path / "s",
+            relay=tmp_path / "r",
+            environment={name: value},
         )
 
 
 def test_one_port_for_all_hosts(tmp_path: Path) -> None:
     """Certificates are asked for and shown on one port."""
     two = config(host("console"), studio={"port": 8443, "host": "studio.art.example.com"})
-    plan = sites.plan(two, gateway="g:1", home=Home(tmp_path), admin_socket=tmp_path / "s", environment={})
+    plan = sites.plan(
+        two,
+        gateway="g:1",
+        home=Home(tmp_path),
+        admin_socket=tmp_path / "s",
+        relay=tmp_path / "r",
+        environment={},
+    )
     with pytest.raises(ConfigError, match=r"several ports \(443, 8443\)"):
         _ = plan.https_port

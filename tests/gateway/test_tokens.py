@@ -11,8 +11,10 @@ import pytest
 
 from easel.gateway.attempts import Attempts, network
 from easel.gateway.errors import GatewayError, TokenConflict, TokenRefused
+from easel.gateway.rights import Rights
 from easel.gateway.sessions import Sessions
-from easel.gateway.tokens import PATTERN, Token, TokenFile, Tokens
+from easel.gateway.tokens import PATTERN, Token, Tokens, token_file
+from tests.gateway.rings import ring
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tokens(file: Path) -> Tokens:
-    return Tokens(TokenFile(file))
+    return Tokens(token_file(file))
 
 
 def test_plaintext_is_kept_nowhere(tokens: Tokens, file: Path) -> None:
@@ -57,7 +59,7 @@ def test_expiry(tokens: Tokens) -> None:
 def test_revoking(tokens: Tokens, file: Path) -> None:
     """A revoked token is worthless at once, also to another process that had read it before."""
     plaintext = tokens.new("studio", "kim")
-    elsewhere = Tokens(TokenFile(file))
+    elsewhere = Tokens(token_file(file))
     assert elsewhere.check("studio", plaintext)
     assert tokens.revoke("studio", "kim")
     assert not tokens.revoke("studio", "kim")
@@ -98,11 +100,11 @@ def test_last_used_is_seen_at_once_and_written_later(tokens: Tokens, file: Path)
     assert file.read_bytes() == before
     assert tokens.of()[0].last_used
     tokens.flush()
-    assert Tokens(TokenFile(file)).of()[0].last_used
+    assert Tokens(token_file(file)).of()[0].last_used
 
 
 def _write(path: str, worker: int) -> None:
-    tokens = Tokens(TokenFile(Path(path)))
+    tokens = Tokens(token_file(Path(path)))
     for number in range(5):
         tokens.new("studio", f"w{worker}-{number}")
     tokens.revoke("studio", f"w{worker}-0")
@@ -117,14 +119,14 @@ def test_writers_at_once_lose_nothing(file: Path) -> None:
     for worker in workers:
         worker.join(60)
         assert worker.exitcode == 0
-    names = {token.name for token in Tokens(TokenFile(file)).of()}
+    names = {token.name for token in Tokens(token_file(file)).of()}
     assert names == {f"w{worker}-{number}" for worker in range(4) for number in range(1, 5)}
-    assert not list(file.parent.glob(".tokens*"))
+    assert [path.name for path in file.parent.glob(".tokens*")] == [".tokens.json.spare"]
 
 
 def test_swap_refuses_what_is_stale(file: Path) -> None:
     """Compare-and-swap: who read before another wrote must read again."""
-    store = TokenFile(file)
+    store = token_file(file)
     _, revision = store.read()
     token = Token("studio", "kim", "0" * 64, 0)
     assert store.swap([token], revision)
@@ -139,7 +141,7 @@ def test_gives_up_against_a_store_that_never_takes() -> None:
         def read(self) -> tuple[list[Token], str]:
             return [], ""
 
-        def swap(self, tokens: list[Token], revision: str) -> bool:
+        def swap(self, tokens: list[Token], revision: str, *, must: bool = False) -> bool:
             return False
 
         def changed(self) -> object:
@@ -153,13 +155,13 @@ def test_gives_up_against_a_store_that_never_takes() -> None:
 def test_a_broken_file_is_told(file: Path, content: str) -> None:
     """A damaged token file must not look like an empty one: everybody would be locked out without a word."""
     file.write_text(content)
-    with pytest.raises(GatewayError, match="not a token file"):
-        Tokens(TokenFile(file)).of()
+    with pytest.raises(GatewayError, match="not a file of tokens"):
+        Tokens(token_file(file)).of()
 
 
 @pytest.fixture
 def sessions(tokens: Tokens) -> Sessions:
-    return Sessions("secret", tokens, lambda: None)
+    return Sessions(ring(), Rights(tokens, public=lambda endpoint: endpoint == "gallery"))
 
 
 def cookie(sessions: Sessions, endpoint: str, token: Token | None) -> str:
@@ -178,11 +180,11 @@ def test_a_session_lives_as_long_as_its_token(tokens: Tokens, sessions: Sessions
     """Revoking a token signs everybody out; a new token of the same name signs nobody in."""
     token = tokens.check("studio", tokens.new("studio", "kim"))
     header = cookie(sessions, "studio", token)
-    assert sessions.read("studio", header, public=False)
+    assert sessions.read("studio", header)
     tokens.revoke("studio", "kim")
-    assert sessions.read("studio", header, public=False) is None
+    assert sessions.read("studio", header) is None
     tokens.new("studio", "kim")
-    assert sessions.read("studio", header, public=False) is None
+    assert sessions.read("studio", header) is None
 
 
 def test_cookies_of_others_are_refused(tokens: Tokens, sessions: Sessions) -> None:
@@ -190,7 +192,7 @@ def test_cookies_of_others_are_refused(tokens: Tokens, sessions: Sessions) -> No
     token = tokens.check("studio", tokens.new("studio", "kim"))
     header = cookie(sessions, "studio", token)
     value = header.partition("=")[2]
-    stranger = cookie(Sessions("another secret", tokens, lambda: None), "studio", token)
+    stranger = cookie(Sessions(ring("another " * 6), Rights(tokens)), "studio", token)
     anonymous = cookie(sessions, "studio", None)
     for wrong in (
         f"easel_other={value}",
@@ -202,11 +204,11 @@ def test_cookies_of_others_are_refused(tokens: Tokens, sessions: Sessions) -> No
         "\0",
         "=;=;",
     ):
-        assert sessions.read("other", wrong, public=False) is None
-        assert wrong == f"easel_other={value}" or sessions.read("studio", wrong, public=False) is None
+        assert sessions.read("other", wrong) is None
+        assert wrong == f"easel_other={value}" or sessions.read("studio", wrong) is None
     # A second cookie of the same name, as another path or host may set, does not hide the good one.
-    assert sessions.read("studio", f"easel_studio=junk; x=1; {header}", public=False)
-    assert sessions.read("studio", anonymous, public=True)
+    assert sessions.read("studio", f"easel_studio=junk; x=1; {header}")
+    assert sessions.read("gallery", cookie(sessions, "gallery", None))
 
 
 def test_cookie_attributes(sessions: Sessions) -> None:

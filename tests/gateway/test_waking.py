@@ -47,6 +47,7 @@ def asleep(tmp_path_factory: pytest.TempPathFactory, broken: Path) -> Iterator[H
         failing={"env": {"EASEL_TEST_PHASE": "failed"}},
         crashing={"env": {"EASEL_TEST_CRASH_WHILE": str(broken)}},
         rested={},
+        kept={},
         loaded={"replicas": {"min": 1, "max": 2}, "concurrency": 1},
     )
     house.start(wait=None)
@@ -246,3 +247,21 @@ def test_load_adds_replicas_and_people_stay_with_theirs(asleep: House) -> None:
     assert two.get("/").json()["pid"] != home
     pids = {two.get("/").json()["pid"] for _ in range(5)}
     assert len(pids) == 1
+
+
+def test_who_comes_while_it_falls_asleep_keeps_it_awake(asleep: House) -> None:
+    """Asked for while its only replica finishes its pictures: it serves on; no second process starts."""
+    until(lambda: asleep.state("kept") == "ready")
+    caller = asleep.caller("kept")
+    before = caller.get("/test/pid").json()["pid"]
+    with concurrent.futures.ThreadPoolExecutor() as people:
+        work = people.submit(caller.post, "/sdapi/v1/txt2img?seconds=3", json={})
+        until(lambda: asleep.endpoint("kept")["running"])
+        asleep.api("POST", "/api/endpoints/kept/sleep")
+        until(lambda: asleep.state("kept") == "draining")
+        answer = caller.post("/sdapi/v1/txt2img", json={})
+        assert (answer.status_code, answer.json()["pid"]) == (200, before)
+        assert work.result(20).json()["pid"] == before
+    told = [event["text"] for event in asleep.api("GET", "/api/events?endpoint=kept").json()]
+    assert "kept: it is wanted again" in told
+    assert sum(text.startswith("ready after") for text in told) == 1

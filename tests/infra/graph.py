@@ -134,12 +134,16 @@ class World:
 
     zones: tuple[str, ...] = tuple(f"{REGION}{letter}" for letter in "abc")
     hosted: dict[str, str] = field(default_factory=lambda: {"example.com": "Z0EXAMPLE"})
+    offers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Zones by instance type; every zone of the region where it is not named."""
     quotas: dict[str, float] | None = field(default_factory=dict)
     """By code; 64 where it is not named. None: reading them is denied."""
     file_systems: dict[str, dict[str, Any]] = field(default_factory=dict)
     route_tables: list[dict[str, Any]] = field(default_factory=list)
     subnets: dict[str, str] = field(default_factory=dict)
     """Zones of an existing VPC's subnets, by id."""
+    volumes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Volumes that an earlier stack left, by id."""
     interfaces: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Network interfaces of mount targets, by id."""
     own_groups: tuple[str, ...] = ()
@@ -152,6 +156,7 @@ class World:
         name = token.rsplit(":", 1)[-1]
         known: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "getAvailabilityZones": lambda _: {"id": REGION, "names": list(self.zones), "zoneIds": []},
+            "getInstanceTypeOfferings": self._offers,
             "getRegion": lambda _: {"id": REGION, "name": REGION, "region": REGION},
             "getCallerIdentity": lambda _: {"accountId": ACCOUNT, "arn": "a", "id": ACCOUNT, "userId": "u"},
             "getPartition": lambda _: {"partition": "aws", "dnsSuffix": "amazonaws.com", "id": "aws"},
@@ -162,6 +167,8 @@ class World:
             "getSecurityGroups": lambda _: {"ids": list(self.own_groups), "id": "x"},
             "getNetworkInterfaces": lambda _: {"ids": list(self.interfaces), "id": "x"},
             "getNetworkInterface": lambda args: {"id": args["id"], **self.interfaces[args["id"]]},
+            "getEbsVolumes": lambda _: {"ids": list(self.volumes), "id": "x"},
+            "getVolume": self._volume,
             "getSubnets": lambda _: {"ids": list(self.subnets), "id": "x"},
             "getSubnet": lambda args: {"id": args["id"], "availabilityZone": self.subnets[args["id"]]},
             "getRouteTables": lambda _: {"ids": [table["id"] for table in self.route_tables], "id": "x"},
@@ -192,6 +199,20 @@ class World:
             raise AssertionError(f"the program asks for {token}, which this world knows nothing of")
         return known[name](args)
 
+    def _offers(self, args: dict[str, Any]) -> dict[str, Any]:
+        assert args["locationType"] == "availability-zone"
+        ((name, types),) = [(one["name"], one["values"]) for one in args["filters"]]
+        assert name == "instance-type"
+        # A zone that sells nothing of what is asked for, as us-east-1e does; and one of an existing VPC.
+        everywhere = {*self.zones, *self.subnets.values()}
+        sold = [(kind, zone) for kind in types for zone in sorted(self.offers.get(kind, everywhere))]
+        return {
+            "id": REGION,
+            "instanceTypes": [kind for kind, _ in sold],
+            "locations": [zone for _, zone in sold],
+            "locationTypes": ["availability-zone"] * len(sold),
+        }
+
     def _zone(self, args: dict[str, Any]) -> dict[str, Any]:
         found = self.hosted.get(args["name"])
         if found is None:
@@ -201,6 +222,12 @@ class World:
         if found == "several":
             raise Refused("multiple Route 53 Hosted Zones matched; use additional constraints")
         return {"zoneId": found, "name": args["name"], "id": found}
+
+    def _volume(self, args: dict[str, Any]) -> dict[str, Any]:
+        (wanted,) = args["filters"][0]["values"]
+        if wanted not in self.volumes:
+            raise Refused("Your query returned no results. Please change your search criteria")
+        return {"id": wanted, "volumeId": wanted, "encrypted": True, **self.volumes[wanted]}
 
     def _quota(self, args: dict[str, Any]) -> dict[str, Any]:
         if self.quotas is None:
@@ -353,7 +380,9 @@ def run(
         pulumi.runtime.set_mocks(
             cloud, project="easel", stack=stack, preview=preview, logger=logger, monitor=recorder
         )
-        pulumi.runtime.set_all_config({key: json.dumps(value) for key, value in config.items()})
+        pulumi.runtime.set_all_config(
+            {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+        )
         set_root_resource(None)  # each run has its own, or outputs of one are the next one's too
         loop.run_until_complete(
             run_in_stack(lambda: runpy.run_path(str(INFRA / "__main__.py"), run_name="__main__"))

@@ -157,17 +157,22 @@ def test_how_instances_are_bought(team: Provider) -> None:
         types = [one["InstanceType"] for one in policy["LaunchTemplate"]["Overrides"]]
         return how["OnDemandPercentageAboveBaseCapacity"], how["SpotAllocationStrategy"], types
 
-    assert bought(LONGEST_ENDPOINT)[::2] == (100, ["g5.2xlarge", "g5.4xlarge", "g5.xlarge"])
+    assert bought(LONGEST_ENDPOINT)[::2] == (100, ["g5.2xlarge", "g5.xlarge", "g5.4xlarge"])
     assert bought("cheap") == (0, "price-capacity-optimized", ["g4dn.xlarge", "g4dn.2xlarge"])
     assert bought("either")[0] == 0
     tags = {tag["Key"]: tag["Value"] for tag in group_of(team, "either")["Tags"]}
     assert tags["easel:capacity"] == "spot-first", "or the gateway may not fall back"
 
 
-def test_a_warm_pool_keeps_stopped_machines_of_one_type(team: Provider) -> None:
-    """AWS keeps on-demand instances of one type warm, and only so many as the spec says."""
+def test_a_warm_pool_keeps_stopped_machines_of_the_shapes_types(team: Provider) -> None:
+    """On demand, of whichever of its types there is, the preferred first; and as many as the spec says."""
     group = group_of(team, "ready")
-    assert "MixedInstancesPolicy" not in group
+    policy = group["MixedInstancesPolicy"]
+    assert policy["InstancesDistribution"]["OnDemandPercentageAboveBaseCapacity"] == 100
+    assert policy["InstancesDistribution"]["OnDemandAllocationStrategy"] == "prioritized"
+    types = [one["InstanceType"] for one in policy["LaunchTemplate"]["Overrides"]]
+    assert types[0] == "g6.2xlarge"
+    assert len(types) > 1
     pool = team.cloud("autoscaling").describe_warm_pool(AutoScalingGroupName=group["AutoScalingGroupName"])
     assert pool["WarmPoolConfiguration"] == {
         "MaxGroupPreparedCapacity": 2,
@@ -176,7 +181,8 @@ def test_a_warm_pool_keeps_stopped_machines_of_one_type(team: Provider) -> None:
         "InstanceReusePolicy": {"ReuseOnScaleIn": True},
     }
     versions = team.cloud("ec2").describe_launch_template_versions(
-        LaunchTemplateId=group["LaunchTemplate"]["LaunchTemplateId"], Versions=["$Latest"]
+        LaunchTemplateId=policy["LaunchTemplate"]["LaunchTemplateSpecification"]["LaunchTemplateId"],
+        Versions=["$Latest"],
     )
     assert versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]["InstanceType"] == "g6.2xlarge"
 

@@ -6,8 +6,9 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra.filesystem import MODELS, OUTPUTS, access_policy
+from infra.filesystem import access_policy
 from tests.infra.graph import Graph, World, provision
+from tests.infra.instances.evaluation import Request, allowed
 
 ONE = {"studio": {"shape": "gpu.t4"}}
 FILES = "fs-0123456789abcdef0"
@@ -16,89 +17,36 @@ ARN = "arn:aws:elasticfilesystem:us-east-1:111122223333:file-system/" + FILES
 POINT = "arn:aws:elasticfilesystem:us-east-1:111122223333:access-point/fsap-"
 
 
-def denied(request: dict[str, Any], action: str = "elasticfilesystem:ClientMount") -> set[str]:
-    """The denials of the policy that apply to a request, by IAM's rules for the few operators it uses.
-
-    A key that is not in the request matches every negated condition, and `Null: true`.
-    """
-    statements = json.loads(access_policy(ARN, "art"))["Statement"]
-    return {s["Sid"] for s in statements if _acts(s, action) and _applies(s.get("Condition", {}), request)}
+POLICY = json.loads(access_policy(ARN))["Statement"]
+"""Asked with the keys of NFS clients alone, as EFS does; with roles' own, in `instances/test_policies.py`."""
 
 
-def _acts(statement: dict[str, Any], action: str) -> bool:
-    actions = statement["Action"]
-    return action in ([actions] if isinstance(actions, str) else actions)
+def may(action: str, **context: str) -> bool:
+    """Whether somebody whose own policy allows everything gets past the file system's."""
+    own = [{"Effect": "Allow", "Action": "elasticfilesystem:*", "Resource": "*"}]
+    keys = {key.replace("__", ":"): value for key, value in context.items()}
+    return allowed(Request(f"elasticfilesystem:{action}", ARN, keys), own, POLICY)
 
 
-def _applies(condition: dict[str, Any], request: dict[str, Any]) -> bool:
-    held = []
-    for operator, tests in condition.items():
-        for key, wanted in tests.items():
-            values = [wanted] if isinstance(wanted, str) else wanted
-            resolved = [_resolved(value, request) for value in values]
-            given = request.get(key)
-            match operator:
-                case "Bool":
-                    held.append(given is not None and given in resolved)
-                case "Null":
-                    held.append((given is None) == (wanted == "true"))
-                case "StringNotEquals":
-                    held.append(given not in resolved)
-                case _:
-                    raise AssertionError(operator)
-    return all(held)
+BY_TLS = {"aws__SecureTransport": "true"}
+BY_POINT = {**BY_TLS, "elasticfilesystem__AccessPointArn": POINT + "studio"}
 
 
-def _resolved(value: str, request: dict[str, Any]) -> str:
-    if not value.startswith("${"):
-        return value
-    key, default = value[2:-1].split(", ")
-    return str(request.get(key, default.strip("'")))
+def test_an_administrator_too_comes_by_tls_by_an_access_point_and_not_as_root() -> None:
+    """What no identity's own policy can allow, whoever it is."""
+    assert may("ClientMount", **BY_POINT)
+    assert may("ClientWrite", **BY_POINT)
+    for action in ("ClientMount", "ClientWrite"):
+        assert not may(action, **BY_TLS), "the root of the file system"
+        assert not may(action, **{**BY_POINT, "aws__SecureTransport": "false"}), "in clear"
+    assert not may("ClientRootAccess", **BY_POINT)
 
 
-def asked(**more: Any) -> dict[str, Any]:
-    """A mount as a replica of the studio asks for it, with changes; None takes a key away."""
-    request = {
-        "aws:SecureTransport": "true",
-        "elasticfilesystem:AccessPointArn": POINT + "studio",
-        "aws:PrincipalTag/easel:team": "art",
-        f"aws:PrincipalTag/{MODELS}": POINT + "models",
-        f"aws:PrincipalTag/{OUTPUTS}": POINT + "studio",
-    }
-    request |= {key.replace("__", ":"): value for key, value in more.items()}
-    return {key: value for key, value in request.items() if value is not None}
-
-
-def test_a_replica_may_come_in_by_its_own_access_points() -> None:
-    """That of its pictures and that of the team's models; all else is left to its role's own policy."""
-    assert denied(asked()) == set()
-    assert denied(asked(elasticfilesystem__AccessPointArn=POINT + "models")) == set()
-
-
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        ({"aws__SecureTransport": "false"}, "OnlyByTLS"),
-        ({"elasticfilesystem__AccessPointArn": None}, "NoRootMount"),
-        ({"elasticfilesystem__AccessPointArn": POINT + "portraits"}, "OnlyItsOwn"),
-        ({"aws:PrincipalTag/easel:team": "art-2"}, "OnlyTheTeam"),
-        ({"aws:PrincipalTag/easel:team": None}, "OnlyTheTeam"),
-    ],
-)
-def test_others_and_other_ways_are_denied(change: dict[str, Any], why: str) -> None:
-    """In clear, the root, another endpoint's pictures, another team, whoever has no tags (as without IAM)."""
-    assert why in denied(asked(**change))
-
-
-def test_a_role_without_access_points_has_none() -> None:
-    """A role of the team that was given none, such as the gateway's, gets nowhere."""
-    bare = asked(**{f"aws:PrincipalTag/{MODELS}": None, f"aws:PrincipalTag/{OUTPUTS}": None})
-    assert denied(bare) == {"OnlyItsOwn"}
-
-
-def test_nobody_is_root() -> None:
-    """Files belong to user 1000, whoever comes."""
-    assert denied(asked(), "elasticfilesystem:ClientRootAccess") == {"NobodyIsRoot"}
+@pytest.mark.parametrize("action", ["ClientMount", "ClientWrite", "ClientRootAccess"])
+def test_who_shows_no_identity_gets_nothing(action: str) -> None:
+    """EFS's default policy lets in whoever reaches a mount target; ours takes its place and allows nobody."""
+    context = {"aws:SecureTransport": "true", "elasticfilesystem:AccessPointArn": POINT + "studio"}
+    assert not allowed(Request(f"elasticfilesystem:{action}", ARN, context), POLICY)
 
 
 def test_the_policy_names_no_endpoint() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.filesystem import MODELS, OUTPUTS
+from infra.filesystem import ACCESS_POINT
 from infra.instances.policies import EVERYWHERE
 from infra.names import ENDPOINT_LENGTH, TEAM_LENGTH
 from tests.infra.graph import SECRET, Graph, Node, World, provision
@@ -243,48 +243,47 @@ def test_access_points_are_user_1000s_and_none_is_the_root(graph: Graph) -> None
     assert all(path.strip("/") for path in paths)
 
 
-def test_a_role_that_may_mount_has_the_tags_that_the_file_systems_policy_asks_for(graph: Graph) -> None:
-    """The policy denies access points that the role's tags do not name: no replica would start."""
-    roles = {role.physical: role for role in graph.of("Role")}
-    for name, role in roles.items():
-        named = {
-            point
-            for policy in graph.of("RolePolicy")
-            if policy.inputs["role"] == name
-            for statement in policy.document()
-            for value in statement.get("Condition", {}).get("StringEquals", {}).items()
-            if value[0] == "elasticfilesystem:AccessPointArn"
-            for point in ([value[1]] if isinstance(value[1], str) else value[1])
-        }
-        tags = role.inputs["tags"]
-        assert named == {tags[key] for key in (MODELS, OUTPUTS) if key in tags}, role.name
+def test_a_role_may_mount_by_its_own_access_points_and_no_role_by_anothers_pictures(graph: Graph) -> None:
+    """Its own policy says so and nothing else does: the file system's only denies. All have the models."""
+    models = "access-point/easel-" + _team(graph) + "-models"
+    named = {}
+    for policy in graph.of("RolePolicy"):
+        for statement in policy.document():
+            actions = statement["Action"]
+            if "elasticfilesystem:ClientMount" not in ([actions] if isinstance(actions, str) else actions):
+                continue
+            assert statement["Effect"] == "Allow"
+            assert list(statement["Condition"]) == ["StringEquals"], "no pattern, no `IfExists`"
+            points = statement["Condition"]["StringEquals"][ACCESS_POINT]
+            named[policy.inputs["role"]] = {point.partition(":access-point/")[2] for point in points}
+    shared = models.partition("/")[2]
+    assert all(shared in points for points in named.values())
+    own = [point for points in named.values() for point in points - {shared}]
+    assert len(own) == len(set(own)), "pictures of one endpoint, by two roles"
     # Every endpoint's, and the gateway's: it brings the models.
-    assert sum(MODELS in role.inputs["tags"] for role in roles.values()) == len(graph.of("Group")) + 1
+    assert len(named) == len(graph.of("Group")) + 1
 
 
 def test_the_file_systems_policy_only_denies(graph: Graph) -> None:
-    """An `Allow` there would let clients in past their own policies, and one to `*` anybody."""
+    """Either allow is enough to EFS: one there would let clients in past their own, one to `*` anybody."""
     (policy,) = graph.of("FileSystemPolicy")
     statements = {statement["Sid"]: statement for statement in policy.document()}
     assert {statement["Effect"] for statement in statements.values()} == {"Deny"}
     assert statements["OnlyByTLS"]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-    assert statements["NoRootMount"]["Condition"] == {"Null": {"elasticfilesystem:AccessPointArn": "true"}}
+    assert statements["NoRootMount"]["Condition"] == {"Null": {ACCESS_POINT: "true"}}
 
 
 def test_destroy_keeps_data_and_what_keeps_it_closed(graph: Graph) -> None:
-    """File system, uploads and the gateway's disk stay, with policies, encryption and access block."""
+    """File system and the gateway's disk stay, with the policy of who may mount."""
     kept = {
         (node.short, node.name.removeprefix(f"easel-{_team(graph)}-"))
         for node in graph.nodes
         if node.retained
     }
-    data = {("Bucket", "uploads"), ("BucketPublicAccessBlock", "uploads"), ("BucketPolicy", "uploads")}
     own = {("FileSystem", "files"), ("BackupPolicy", "files")} if graph.of("FileSystem") else set()
-    assert data | own | {("FileSystemPolicy", "files"), ("Volume", "gateway-data")} <= kept
+    assert own | {("FileSystemPolicy", "files"), ("Volume", "gateway-data")} <= kept
     # What is kept and is no data would be left behind.
-    shorts = {short for short, _ in kept if not short.startswith("Bucket")}
-    assert shorts <= {"FileSystem", "FileSystemPolicy", "BackupPolicy", "Volume"}
-    assert ("Bucket", "config") not in kept
+    assert {short for short, _ in kept} <= {"FileSystem", "FileSystemPolicy", "BackupPolicy", "Volume"}
 
 
 UNTAGGED = {
@@ -386,11 +385,11 @@ def test_instances_answer_their_metadata_to_the_host_alone(graph: Graph) -> None
 
 
 def test_endpoints_share_what_is_the_teams() -> None:
-    """Ten endpoints have one network, file system, gateway and set of buckets, and ten of the rest."""
+    """Ten endpoints have one network, file system, gateway and bucket, and ten of the rest."""
     graph = graph_of("ten of five shapes")
     for kind in ("Vpc", "FileSystem", "Instance", "Eip"):
         assert len(graph.of(kind)) == 1, kind
-    assert len(graph.of("Bucket")) == 3
+    assert len(graph.of("Bucket")) == 2
     for kind in ("Group", "LaunchTemplate"):
         assert len(graph.of(kind)) == 10, kind
     assert len(graph.of("AccessPoint")) == 11

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from infra.names import ENDPOINT_LENGTH, TEAM_LENGTH, Domain, ModelAddress, endpoint_name, team_name
+from infra.names import (
+    ENDPOINT_LENGTH,
+    TEAM_LENGTH,
+    Domain,
+    ModelAddress,
+    Origin,
+    endpoint_name,
+    team_name,
+)
 
 
 @pytest.mark.parametrize("name", ["a", "studio", "sd-xl-2", "x" * ENDPOINT_LENGTH])
@@ -71,3 +79,30 @@ def test_a_pickle_is_refused_before_anything_is_fetched(bad: str) -> None:
     """A pickle runs code when it is opened, so none is ever taken."""
     with pytest.raises(ValidationError, match="pickle"):
         TypeAdapter(ModelAddress).validate_python(bad)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://app.example.com", "https://app.example.com:8443", "https://intranet", "http://localhost:3000",
+        "http://127.0.0.1:5173", "http://[::1]:8080", "https://x:80",
+    ],
+)  # fmt: skip
+def test_an_origin_is_what_browsers_send(origin: str) -> None:
+    """Scheme, host and a port that is not the scheme's own."""
+    assert TypeAdapter(Origin).validate_python(origin) == origin
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "*", "https://*.example.com", "https://app.example.com/", "https://app.example.com/x", "null", "",
+        "app.example.com", "HTTPS://app.example.com", "https://App.example.com", "http://app.example.com",
+        "https://user@app.example.com", "https://app.example.com:443", "http://localhost:80",
+        "https://a.example {", "https://a.example\n", "file:///x", "https://a..b", "http://localhost.evil.example",
+    ],
+)  # fmt: skip
+def test_what_is_no_origin_is_refused(bad: str) -> None:
+    """No pattern, no path, no plain http but on this machine: what is refused says what to write."""
+    with pytest.raises(ValidationError, match=r"app\.example\.com|browsers leave out"):
+        TypeAdapter(Origin).validate_python(bad)

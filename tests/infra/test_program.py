@@ -8,6 +8,7 @@ import pytest
 
 from infra.program import DEBUG
 from tests.infra.graph import provision, run
+from tests.infra.test_graph import STACKS, stacks_world
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 
@@ -45,6 +46,19 @@ def test_a_stack_without_configuration_is_told_what_is_missing() -> None:
     """`pulumi stack init` and `pulumi up` at once is what newcomers do."""
     with pytest.raises(pulumi.RunError, match="easel:endpoints: is missing"):
         run({}, "art")
+
+
+def test_a_preview_only_looks() -> None:
+    """Every question of the program is a lookup, `get…`; boto3, which could write, is the bake's alone, whose
+    resource the engine makes after the preview."""
+    world = stacks_world()
+    for stack in STACKS.values():
+        provision(stack.endpoints, stack.team, stack.name, world, preview=True)
+    assert world.asked
+    assert {token for token, _ in world.asked if not token.rpartition(":")[2].startswith("get")} == set()
+    assert {file.parent.name for file in INFRA.rglob("*.py") if "import boto3" in file.read_text()} == {
+        "bake"
+    }
 
 
 def test_the_program_is_a_table_of_contents() -> None:

@@ -8,12 +8,14 @@ import pytest
 
 from infra.render import (
     Provisioned,
+    endpoint_config,
     endpoint_on_instances,
     ports_of,
     render,
     team_config,
     team_on_instances,
 )
+from infra.shapes import SHAPES
 from infra.spec import Spec
 from tests.infra.stacks import stack
 
@@ -47,11 +49,27 @@ def test_the_files_hold_what_the_contract_says(tmp_path: Path) -> None:
         "warm": 0,
         "idle": 900,
         "public": False,
+        "cors": [],
         "concurrency": 8,
         "timeouts": {"wake": 900, "request": 3600},
         "models": [],
         "env": {},
     }
+
+
+def test_the_default_checkpoint_is_told_to_the_studio(tmp_path: Path) -> None:
+    """By the environment, which reaches it on one machine and in a container alike; none is nothing."""
+    spec = stack(
+        tmp_path,
+        {
+            "a": {"shape": "cpu.small", "checkpoint": "sub/dream_8.safetensors", "env": {"X": "1"}},
+            "b": {"shape": "cpu.small"},
+        },
+        LOCAL,
+    )
+    a = endpoint_config("a", spec.endpoints["a"], 7860, 5)
+    assert a["env"] == {"X": "1", "EASEL_QUOTA": "5", "EASEL_CHECKPOINT": "sub/dream_8.safetensors"}
+    assert endpoint_config("b", spec.endpoints["b"], 7861)["env"] == {}
 
 
 def test_ports_go_up_in_the_order_of_the_file(tmp_path: Path) -> None:
@@ -113,6 +131,7 @@ MADE = Provisioned(
     file_system="fs-1",
     models="fsap-1",
     outputs="fsap-2",
+    types=SHAPES["gpu.a10"].instance_types,
 )
 STORE = {"file_system": "fs-1", "models": "fsap-1"}
 
@@ -149,6 +168,7 @@ def test_an_endpoint_on_aws_is_told_what_was_made_for_it(tmp_path: Path) -> None
         "warm": 1,
         "capacity": "on-demand",
         "price": 1.212,
+        "least_vcpus": 4,
         "log_group": "/easel/art/studio",
     }
     assert said["container"] == {

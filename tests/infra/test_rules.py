@@ -25,6 +25,14 @@ LOCAL = {"runs_on": "local"}
             {"image": {"ref": "x", "port": 1, "mounts": [{"source": "models", "path": "/m"}] * 2}},
             'mounts[1].path: "/m" is mounted twice',
         ),
+        (
+            {"image": {"ref": "x", "port": 1}, "checkpoint": "a.safetensors"},
+            "easel:endpoints.a.checkpoint: is for easel's studio, and this endpoint runs a container",
+        ),
+        ({"checkpoint": "hf://x/a.safetensors"}, 'checkpoint: "hf://x/a.safetensors" is an address'),
+        ({"checkpoint": "a.ckpt"}, "is a pickle, which can run code when it is opened"),
+        ({"checkpoint": "/a/b.safetensors"}, "is a path: write the name below"),
+        ({"checkpoint": " "}, "is not the name of a file in models"),
         ({"shape": "gpu.a100-40gb"}, "only 8 at a time, for $21.96 an hour: take gpu.l40s (48 GB, $2.24)"),
         (
             {"models": ["hf://x/flux1-dev.safetensors"]},

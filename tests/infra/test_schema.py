@@ -12,7 +12,8 @@ from jsonschema import Draft202012Validator
 from infra.schema import reference, schema_text, stack_schema
 
 ROOT = Path(__file__).resolve().parents[2]
-STACKS = sorted([*ROOT.glob("stacks/Pulumi.*.yaml"), *ROOT.glob("stacks/templates/*.yaml")])
+STACKS = sorted([ROOT / "stacks" / "Pulumi.local.yaml", *ROOT.glob("stacks/templates/*.yaml")])
+"""Those that come with easel; whoever works here has others of their own."""
 GOOD: dict[str, Any] = {"config": {"aws:region": "us-east-1", "easel:endpoints": {"a": {"shape": "gpu.t4"}}}}
 
 

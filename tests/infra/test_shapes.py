@@ -22,6 +22,17 @@ def test_instance_types_of_a_shape_may_replace_each_other() -> None:
         assert len({kind.name for kind in shape.instance_types}) == len(shape.instance_types)
 
 
+def test_what_stands_in_comes_in_the_order_of_what_the_quota_counts() -> None:
+    """A quota that fits the preferred type fits the next one too, where there is a smaller one.
+
+    With the larger one before it, an account with room for one preferred instance was told that its quota is
+    too small.
+    """
+    for shape in SHAPES.values():
+        others = [kind.vcpu for kind in shape.instance_types[1:]]
+        assert others == sorted(others), shape.name
+
+
 def test_every_shape_has_memory_for_something_and_says_what() -> None:
     """A shape that holds nothing could only disappoint."""
     for shape in SHAPES.values():

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,11 +17,16 @@ from easel.models import (
     read_sidecar,
     small_kind,
 )
+from easel.models.training import Fact, weigh
 from tests.models.files import Shapes, header
 
 U = "model.diffusion_model."
 CLIP = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight"
 OPEN_CLIP = "cond_stage_model.model.token_embedding.weight"
+
+
+def beside(**said: Any) -> Sidecar:
+    return Sidecar(facts=(Fact("m.yaml", **said),))
 
 
 def unet(channels: int, context: int, width: int = 320) -> dict[str, tuple[int, ...]]:
@@ -65,8 +72,8 @@ def test_told_from_names_and_shapes(tmp_path: Path, shapes: Shapes, is_: Archite
 @pytest.mark.parametrize(
     ("name", "metadata", "sidecar", "is_", "told_by", "sure"),
     [
-        ("v2-1_768-ema-pruned.safetensors", {}, Sidecar(), Architecture.SD2_V, "file name", True),
-        ("512-base-ema.safetensors", {}, Sidecar(), Architecture.SD2, "file name", True),
+        ("v2-1_768-ema-pruned.safetensors", {}, Sidecar(), Architecture.SD2_V, "the file's name", True),
+        ("512-base-ema.safetensors", {}, Sidecar(), Architecture.SD2, "the file's name", True),
         ("dream.safetensors", {}, Sidecar(), Architecture.SD2, "shapes", False),
         ("dream-17680.safetensors", {}, Sidecar(), Architecture.SD2, "shapes", False),
         (
@@ -74,7 +81,7 @@ def test_told_from_names_and_shapes(tmp_path: Path, shapes: Shapes, is_: Archite
             {"modelspec.prediction_type": "v"},
             Sidecar(),
             Architecture.SD2_V,
-            "metadata",
+            "the metadata modelspec.prediction_type",
             True,
         ),
         (
@@ -82,7 +89,7 @@ def test_told_from_names_and_shapes(tmp_path: Path, shapes: Shapes, is_: Archite
             {"ss_v_parameterization": "True"},
             Sidecar(),
             Architecture.SD2_V,
-            "metadata",
+            "the metadata ss_v_parameterization",
             True,
         ),
         (
@@ -90,7 +97,7 @@ def test_told_from_names_and_shapes(tmp_path: Path, shapes: Shapes, is_: Archite
             {"modelspec.architecture": "stable-diffusion-v2-768-v"},
             Sidecar(),
             Architecture.SD2_V,
-            "metadata",
+            "the metadata modelspec.architecture",
             True,
         ),
         (
@@ -98,17 +105,17 @@ def test_told_from_names_and_shapes(tmp_path: Path, shapes: Shapes, is_: Archite
             {"modelspec.prediction_type": "epsilon"},
             Sidecar(),
             Architecture.SD2,
-            "metadata",
+            "the metadata modelspec.prediction_type",
             True,
         ),
-        ("v2-768.safetensors", {}, Sidecar(prediction="epsilon"), Architecture.SD2, "sidecar", True),
-        ("dream.safetensors", {}, Sidecar(prediction="v_prediction"), Architecture.SD2_V, "sidecar", True),
+        ("v2-768.safetensors", {}, beside(prediction="epsilon"), Architecture.SD2, "m.yaml", True),
+        ("dream.safetensors", {}, beside(prediction="v_prediction"), Architecture.SD2_V, "m.yaml", True),
         (
             "dream.safetensors",
             {},
             Sidecar(architecture="sd2-inpaint"),
             Architecture.SD2_INPAINT,
-            "sidecar",
+            "the file beside it",
             True,
         ),
     ],
@@ -273,26 +280,61 @@ def test_an_unknown_architecture_beside_the_file(tmp_path: Path) -> None:
         detect(header(tmp_path, SD1), sidecar=Sidecar(architecture="sd9"))
 
 
+V, EPS = "v_prediction", "epsilon"
+
+
 @pytest.mark.parametrize(
-    ("name", "text", "found"),
+    ("name", "text", "architecture", "prediction", "zero"),
     [
-        ("m.yaml", "model:\n  params:\n    parameterization: v\n", Sidecar(prediction="v_prediction")),
-        ("m.yaml", "model: {params: {parameterization: eps}}", Sidecar(prediction="epsilon")),
-        ("m.json", '{"easel": {"architecture": "sd2-v"}}', Sidecar(architecture="sd2-v")),
-        ("m.json", '{"easel": {"prediction_type": "v_prediction"}}', Sidecar(prediction="v_prediction")),
-        ("m.json", '{"description": "", "sd version": "SD2", "activation text": ""}', Sidecar()),
-        ("m.json", "{not json", Sidecar()),
-        ("m.json", "[1, 2]", Sidecar()),
-        ("m.yaml", "a: [unclosed", Sidecar()),
-        ("m.yaml", "!!python/object/apply:os.system ['true']", Sidecar()),
-        ("m.yaml", "model: 3", Sidecar()),
-        ("other.yaml", "model: {params: {parameterization: v}}", Sidecar()),
+        ("m.yaml", "model:\n  params:\n    parameterization: v\n", "", V, None),
+        ("m.yml", 'model: {params: {parameterization: "v", ztsnr: true}}', "", V, True),
+        ("m.yaml", "model: {params: {parameterization: eps}}", "", EPS, None),
+        ("m.yaml", "model: {params: {use_zero_snr: yes}}", "", "", True),
+        ("m.yaml", "model: {params: {scheduler_config: {rescale_betas_zero_snr: false}}}", "", "", False),
+        (
+            "m.yaml",
+            "model: {params: {denoiser_config: {params: {scaling_config: {target: sgm.x.VScaling}, "
+            "discretization_config: {target: sgm.y.ZeroSNRDDPMDiscretization}}}}}",
+            "",
+            V,
+            True,
+        ),
+        ("m.json", '{"easel": {"architecture": "sd2-v"}}', "sd2-v", "", None),
+        ("m.json", '{"easel": {"prediction_type": "v_prediction"}}', "", V, None),
+        ("m.json", '{"prediction_type": "v", "zsnr": true}', "", V, True),
+        ("m.json", '{"description": "", "sd version": "SD2", "activation text": ""}', "", "", None),
+        ("m.civitai.info", '{"baseModel": "SD 2.1 768", "trainedWords": []}', "", V, None),
+        ("m.civitai.info", '{"baseModel": "SD 1.5"}', "", "", None),
+        ("m.json", "{not json", "", "", None),
+        ("m.json", "[1, 2]", "", "", None),
+        ("m.json", '{"prediction_type": ["v"], "zsnr": {"a": 1}}', "", "", None),
+        ("m.yaml", "a: [unclosed", "", "", None),
+        ("m.yaml", "!!python/object/apply:os.system ['true']", "", "", None),
+        ("m.yaml", "a: &a {b: v}\nc: &c [*a, *a]\nparameterization: *c", "", "", None),
+        ("m.yaml", "model: 3", "", "", None),
+        ("other.yaml", "model: {params: {parameterization: v}}", "", "", None),
     ],
 )
-def test_sidecars(tmp_path: Path, name: str, text: str, found: Sidecar) -> None:
+def test_sidecars(
+    tmp_path: Path, name: str, text: str, architecture: str, prediction: str, zero: bool | None
+) -> None:
     """What a sidecar says is used; what cannot be understood counts as silence and runs no code."""
     (tmp_path / name).write_text(text)
-    assert read_sidecar(tmp_path / "m.safetensors") == found
+    found = read_sidecar(tmp_path / "m.safetensors")
+    verdict = weigh(found.facts)
+    assert (found.architecture, verdict.prediction, verdict.zero_snr) == (architecture, prediction, zero)
+    assert found.files == ((name,) if architecture or prediction or zero is not None else ())
+
+
+def test_yaml_that_grows(tmp_path: Path) -> None:
+    """Aliases of aliases are read as they stand, not written out: nine levels would be a billion tables."""
+    levels = "".join(
+        f"l{n + 1}: &l{n + 1} {{{', '.join(f'k{i}: *l{n}' for i in range(9))}}}\n" for n in range(9)
+    )
+    (tmp_path / "m.yaml").write_text("l0: &l0 {parameterization: v}\n" + levels)
+    began = time.process_time()
+    assert weigh(read_sidecar(tmp_path / "m.safetensors").facts).prediction == V
+    assert time.process_time() - began < 5
 
 
 def test_a_huge_sidecar_is_not_parsed(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import httpcore
 import httpx
 import pytest
 from hypothesis import example, given
@@ -16,8 +17,8 @@ from hypothesis import strategies as st
 
 from easel.models import BadAddress, Forbidden, Kind, SourceError
 from easel.models.fetch import network
-from easel.models.fetch.network import client
-from easel.models.fetch.policy import OPERATOR, VISITOR, is_public
+from easel.models.fetch.network import client, public_addresses
+from easel.models.fetch.policy import METADATA, OPERATOR, VISITOR, is_public
 from easel.models.intake import Intake, Wish
 from easel.models.sources import Secrets, secrets_of, source_of
 from tests.models.serving import Request, Serving, model_bytes
@@ -70,11 +71,77 @@ def test_what_is_public(address: str) -> None:
     assert is_public(ipaddress.ip_address(address))
 
 
+def wrapped(address: ipaddress.IPv4Address) -> list[str]:
+    """An IPv4 address in all the IPv6 ones that stand for it."""
+    low, high = int(address), int(address) << 80
+    inside = (
+        (0xFFFF << 32) + low,  # mapped
+        (0x64FF9B << 96) + low,  # NAT64
+        (0x2002 << 112) + high,  # 6to4
+        (0x20010000 << 96) + (~low & 0xFFFFFFFF),  # Teredo
+        (0x20010DB8 << 96) + (0x5EFE << 32) + low,  # ISATAP
+        (0x26064700 << 96) + (0x02005EFE << 32) + low,
+    )
+    return [str(ipaddress.IPv6Address(one)) for one in inside]
+
+
+def spelled(address: ipaddress.IPv4Address) -> list[str]:
+    """All the ways to write an IPv4 address that C's resolver takes."""
+    a, b, c, d = address.packed
+    number = int(address)
+    return [
+        str(address), str(number), hex(number), f"0{number:o}", f"0X{number:X}",
+        f"{a}.{number & 0xFFFFFF}", f"{a}.{b}.{number & 0xFFFF}", f"{a:#x}.{b:#x}.{c:#x}.{d:#x}",
+        f"0{a:o}.0{b:o}.0{c:o}.0{d:o}", f"0{a:o}.{b:#x}.{number & 0xFFFF}", f"00000{a:o}.{b}.{c}.{d}",
+    ]  # fmt: skip
+
+
+_PRIVATE = st.one_of(
+    st.sampled_from([one for one in METADATA if ":" not in one]).map(ipaddress.IPv4Address),
+    *(
+        st.ip_addresses(network=network)
+        for network in ("10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
+                        "192.0.0.0/24", "100.64.0.0/10", "0.0.0.0/8", "198.18.0.0/15", "224.0.0.0/3")
+    ),
+)  # fmt: skip
+
+
+@given(_PRIVATE)
+def test_what_is_not_public_has_no_other_name(address: ipaddress.IPv4Address) -> None:
+    """However it is wrapped, and however it is spelled: no connection, by the very function that connects."""
+    for one in wrapped(address):
+        assert not is_public(ipaddress.ip_address(one)), one
+    for host in (*spelled(address), *wrapped(address)):
+        with pytest.raises((Forbidden, httpcore.ConnectError)):
+            public_addresses(host, 443)
+
+
+@pytest.mark.parametrize("address", METADATA)
+def test_metadata_is_not_public(address: str) -> None:
+    """Where clouds tell a machine its secrets, whatever range it lies in."""
+    assert not is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize("name", ["metadata.google.internal", "METADATA.google.internal.", "instance-data"])
+def test_names_of_metadata(name: str) -> None:
+    """By name too, before anybody resolves it."""
+    with pytest.raises(Forbidden, match="tells a machine its secrets"):
+        public_addresses(name, 443)
+
+
+@given(st.ip_addresses(v=6))
+def test_ipv6_is_public_in_what_is_given_out(address: ipaddress.IPv6Address) -> None:
+    """Nothing outside of 2000::/3 is, but for IPv4 addresses that are."""
+    if address not in ipaddress.ip_network("2000::/3") and is_public(address):
+        assert is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+
+
 @given(st.ip_addresses(v=4))
 def test_wrapping_changes_nothing(address: ipaddress.IPv4Address) -> None:
     """An IPv4 address in an IPv6 one counts as itself."""
     mapped = ipaddress.IPv6Address((0xFFFF << 32) + int(address))
     assert is_public(mapped) == is_public(address)
+    assert {is_public(ipaddress.ip_address(one)) for one in wrapped(address)} == {is_public(address)}
 
 
 @pytest.mark.parametrize(

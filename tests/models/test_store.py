@@ -77,7 +77,10 @@ def test_downloads_under_way_are_not_listed(tmp_path: Path, marker: str) -> None
 
 
 def test_links(tmp_path: Path) -> None:
-    """A link within the store is a file; one that leads out of it is ignored, and a loop of folders ends."""
+    """A linked file or folder is a model's, wherever it lies: links are the operator's.
+
+    A loop of folders ends; a link to what the store lies in, or to what is hidden in it, leads nowhere.
+    """
     outside = tmp_path / "elsewhere.safetensors"
     outside.write_bytes(b"secret")
     root = tmp_path / "models"
@@ -86,8 +89,42 @@ def test_links(tmp_path: Path) -> None:
     (root / "Stable-diffusion/out.safetensors").symlink_to(outside)
     (root / "Stable-diffusion/gone.safetensors").symlink_to(root / "nothing")
     (root / "Stable-diffusion/loop").symlink_to(root / "Stable-diffusion")
-    names = [file.name for file in Store(root, hashing=False).checkpoints()]
-    assert names == ["link.safetensors", "real.safetensors"]
+    (root / "Stable-diffusion/everything").symlink_to(tmp_path)
+    hidden = root / ".easel/hidden.safetensors"
+    hidden.parent.mkdir(exist_ok=True)
+    hidden.write_bytes(b"none")
+    (root / "Stable-diffusion/books").symlink_to(hidden.parent)
+    far = tmp_path / "A1111/anime"
+    far.mkdir(parents=True)
+    (far / "far.safetensors").write_bytes(b"weights")
+    (far / "back").symlink_to(far)
+    (root / "Stable-diffusion/webui").symlink_to(far.parent)
+    store = Store(root, hashing=False)
+    names = [file.name for file in store.checkpoints()]
+    assert names == [
+        "link.safetensors",
+        "out.safetensors",
+        "real.safetensors",
+        "webui/anime/far.safetensors",
+    ]
+    assert store.find_checkpoint("far").path.read_bytes() == b"weights"
+    put(root, "sub/x.safetensors", kind=Kind.LORA)
+    (root / "VAE").symlink_to(far)
+    assert [file.name for file in store.refresh()[Kind.VAE]] == ["far.safetensors"]
+
+
+@pytest.mark.parametrize("kind", [Kind.CHECKPOINT, Kind.VAE, Kind.EMBEDDING, Kind.UPSCALER, Kind.LORA])
+def test_names_that_windows_writes(tmp_path: Path, kind: Kind) -> None:
+    r"""`sub\name`, as A1111 on Windows writes titles, names the file; a real "\" in a name still does too."""
+    put(tmp_path, "sub/one.safetensors", kind=kind)
+    put(tmp_path, "sub/one two.safetensors", kind=kind)
+    put(tmp_path, "other/one.safetensors", kind=kind)
+    store = Store(tmp_path, hashing=False)
+    for name in (r"sub\one.safetensors", r"SUB\one", r"sub\one.safetensors [0123456789]", "sub/one"):
+        assert store.find(kind, name).name == "sub/one.safetensors", name
+    put(tmp_path, r"sub\one.safetensors", kind=kind)
+    assert store.refresh()
+    assert store.find(kind, r"sub\one.safetensors").name == r"sub\one.safetensors"
 
 
 def test_every_name_of_a_checkpoint_finds_it(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 """`easel doctor` for a stack on AWS: the real checks against moto's server; stand-ins for Service Quotas, for
-AWS's public parameters and for the DNS, which moto does not have."""
+the account's plan, for AWS's public parameters and for the DNS, which moto does not have."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -18,6 +18,7 @@ from moto.server import ThreadedMotoServer
 
 from scripts import aws_checks
 from scripts.__main__ import main
+from scripts.leftovers import left_behind
 from scripts.machine import Check
 from scripts.settings import Settings
 from scripts.stack import spec_of
@@ -35,12 +36,15 @@ GPU_PARAMETER = "deeplearning"
 
 
 class StandIn(BaseHTTPRequestHandler):
-    """Service Quotas, AWS's public parameters, and a resolver."""
+    """Service Quotas, the account's plan, AWS's public parameters, and a resolver."""
 
     quotas: ClassVar[dict[str, float]] = {}
     unlisted: ClassVar[set[str]] = set()
     newest: ClassVar = {"gateway": "ami-0aaaaaaaaaaaaaaaa", "gpu": "ami-0bbbbbbbbbbbbbbbb"}
     servers: ClassVar[list[str]] = []
+    points: ClassVar[list[dict[str, Any]] | None] = None
+    """AWS Backup's recovery points; None: the vault is not there."""
+    plan: ClassVar[dict[str, object] | None] = None
     denied = False
 
     def do_POST(self) -> None:
@@ -51,12 +55,25 @@ class StandIn(BaseHTTPRequestHandler):
         if operation == "GetParameter":
             kind = "gpu" if GPU_PARAMETER in asked["Name"] else "gateway"
             return self._say(200, {"Parameter": {"Name": asked["Name"], "Value": self.newest[kind]}})
+        if operation == "GetAccountPlanState":
+            if self.plan is None:
+                return self._say(400, {"__type": "ResourceNotFoundException", "message": "no plan"})
+            return self._say(200, {"accountId": DEFAULT_ACCOUNT_ID, **self.plan})
         code = asked["QuotaCode"]
         if operation == "GetServiceQuota" and code in self.unlisted:
             return self._say(400, {"__type": "NoSuchResourceException", "message": "no"})
         return self._say(200, {"Quota": {"QuotaCode": code, "Value": self.quotas.get(code, 1152.0)}})
 
     def do_GET(self) -> None:
+        if self.path.startswith("/backup-vaults/"):
+            if self.points is None:
+                self.send_response(400)
+                self.send_header("x-amzn-ErrorType", "ResourceNotFoundException")
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+                return None
+            return self._say(200, {"RecoveryPoints": self.points})
         name = parse_qs(urlsplit(self.path).query)["name"][0]
         answers = [{"name": name, "type": 2, "data": f"{one}."} for one in self.servers]
         return self._say(200, {"Status": 0, "Answer": [*answers, {"type": 46, "data": "signature"}]})
@@ -91,6 +108,8 @@ def aws(servers: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     moto, stand_in = servers
     urlopen(Request(f"{moto}/moto-api/reset", method="POST")).close()
     StandIn.quotas, StandIn.unlisted, StandIn.servers, StandIn.denied = {}, set(), [], False
+    StandIn.points = None
+    StandIn.plan = None
     monkeypatch.setattr(aws_checks, "RESOLVER", f"{stand_in}/resolve")
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
@@ -103,6 +122,8 @@ def aws(servers: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "AWS_ENDPOINT_URL": moto,
         "AWS_ENDPOINT_URL_SERVICE_QUOTAS": stand_in,
         "AWS_ENDPOINT_URL_SSM": stand_in,
+        "AWS_ENDPOINT_URL_BACKUP": stand_in,
+        "AWS_ENDPOINT_URL_FREETIER": stand_in,
     }.items():
         monkeypatch.setenv(name, value)
 
@@ -202,21 +223,58 @@ def test_what_may_not_be_read_is_no_failure(look: Look) -> None:
     delegated()
     StandIn.denied = True
     checks = look()
-    assert [check.verdict for check in of(checks, "aws")] == ["ok", "warning", "warning"]
-    assert "a role that may GetServiceQuota" in of(checks, "aws")[1].advice
+    assert [check.verdict for check in of(checks, "aws")] == ["ok", "warning", "warning", "warning"]
+    assert "a role that may GetAccountPlanState" in of(checks, "aws")[1].advice
+    assert "a role that may GetServiceQuota" in of(checks, "aws")[2].advice
     assert of(checks, "domain")[0].verdict == "ok", "the others are looked at"
+
+
+# ── the account's plan ───────────────────────────────────────────────────────────────────────────
+
+FREE = {
+    "accountPlanType": "FREE",
+    "accountPlanStatus": "ACTIVE",
+    "accountPlanRemainingCredits": {"amount": 81.5, "unit": "USD"},
+}
+
+
+def test_the_free_plan_sells_no_gpu(look: Look) -> None:
+    """What GetAccountPlanState says, and what of the stack nothing is eligible for, with what to do."""
+    StandIn.plan = FREE
+    (check,) = look(only=aws_checks.plan)
+    assert check.verdict == "failed"
+    assert "free plan, 81.5 USD of credits left, which sells nothing for cpu.small, gpu.a10" in check.seen
+    assert "upgrade-account-plan" in check.advice
+
+
+def test_the_free_plan_will_do_for_what_is_eligible(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One type of a shape is enough."""
+    StandIn.plan = FREE
+    monkeypatch.setattr(aws_checks, "_free", lambda account: {"t3.small", "m6i.large", "g5.xlarge"})
+    (check,) = look(only=aws_checks.plan)
+    assert check.verdict == "ok"
+
+
+@pytest.mark.parametrize("plan", [None, {"accountPlanType": "PAID", "accountPlanStatus": "ACTIVE"}])
+def test_an_account_that_pays_is_told_nothing_of_plans(look: Look, plan: dict[str, object] | None) -> None:
+    """Nor one that was opened before there were plans."""
+    StandIn.plan = plan
+    assert look(only=aws_checks.plan) == []
 
 
 # ── quotas and types ─────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("allowed", "verdict"), [(0.0, "failed"), (8.0, "warning"), (24.0, "ok")])
+@pytest.mark.parametrize(
+    ("allowed", "verdict"), [(0.0, "failed"), (3.0, "failed"), (4.0, "warning"), (24.0, "ok")]
+)
 def test_quotas_hold_every_replica(look: Look, allowed: float, verdict: str) -> None:
-    """Three replicas of 8 vCPUs; a new account has none of this kind, and then nothing starts at all."""
+    """Three replicas of 8 vCPUs, or of 16; below the 4 of the smallest type nothing starts at all."""
     StandIn.quotas = {"L-DB2E81BA": allowed}
     (check,) = [one for one in look(only=aws_checks.quotas) if "L-DB2E81BA" in one.seen]
     assert check.verdict == verdict
     assert f"24 of {allowed:.0f} vCPUs" in check.seen
+    assert "; 48 where larger types stand in" in check.seen
     assert ("/services/ec2/quotas/L-DB2E81BA" in check.advice) == (verdict != "ok")
 
 
@@ -314,6 +372,27 @@ def test_an_image_that_was_taken_once_and_kept(look: Look) -> None:
     assert [check.verdict for check in look(only=aws_checks.machine_images)][1] == "ok"
 
 
+def test_a_gateway_that_runs_an_older_image_is_offered_the_newest(look: Look) -> None:
+    """What the one machine that the world reaches runs counts, not what new ones would start from."""
+    tags = [{"Key": "easel:team", "Value": "art"}, {"Key": "Name", "Value": "easel-art-gateway"}]
+
+    def start(image: str) -> str:
+        made = client("ec2").run_instances(
+            ImageId=image, MinCount=1, MaxCount=1, InstanceType="t3.small",
+            TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
+        )  # fmt: skip
+        return str(made["Instances"][0]["InstanceId"])
+
+    old = start("ami-0123456789abcdef0")
+    (gateway, _) = look(only=aws_checks.machine_images)
+    assert gateway.verdict == "warning"
+    assert "easel:team.machine_images.gateway: ami-0aaaaaaaaaaaaaaaa" in gateway.advice
+    assert "the door is closed for some minutes" in gateway.advice
+    client("ec2").terminate_instances(InstanceIds=[old])
+    start(StandIn.newest["gateway"])
+    assert look(only=aws_checks.machine_images)[0].verdict == "ok"
+
+
 def test_no_gpu_needs_no_gpu_image(look: Look) -> None:
     """Only what instances start from is looked at."""
     text = STACK.format(team="zone: find").replace("gpu.a10", "cpu.small")
@@ -356,3 +435,45 @@ def test_doctor_looks_at_the_account_too(tmp_path: Path, monkeypatch: pytest.Mon
     assert {"python", "aws", "quota", "domain"} <= {each["what"] for each in found}
     assert done.exit_code == 1, "there is no hosted zone"
     assert all(each["advice"] for each in found if each["verdict"] != "ok")
+
+
+def backup(files: str, gigabytes: float, day: int) -> dict[str, Any]:
+    return {
+        "RecoveryPointArn": f"arn:aws:backup:us-east-1:{DEFAULT_ACCOUNT_ID}:recovery-point:{day}",
+        "ResourceArn": f"arn:aws:elasticfilesystem:us-east-1:{DEFAULT_ACCOUNT_ID}:file-system/{files}",
+        "BackupSizeInBytes": int(gigabytes * 1e9),
+        "CreationDate": 1_750_000_000 + day * 86400,
+    }
+
+
+def test_what_earlier_stacks_left_is_told_with_its_price(look: Look) -> None:
+    """A gateway's volume without a machine, and recovery points, also of a file system that is gone."""
+    tags = [{"Key": "easel:team", "Value": "art"}, {"Key": "Name", "Value": "easel-art-gateway-data"}]
+    made = {"AvailabilityZone": "us-east-1a", "Size": 8}
+    left = client("ec2").create_volume(**made, TagSpecifications=[{"ResourceType": "volume", "Tags": tags}])[
+        "VolumeId"
+    ]
+    other = [{"Key": "easel:team", "Value": "art-2"}, tags[1]]
+    client("ec2").create_volume(**made, TagSpecifications=[{"ResourceType": "volume", "Tags": other}])
+    mine = client("efs").create_file_system(CreationToken="a", Tags=tags[:1])["FileSystemId"]
+    theirs = client("efs").create_file_system(CreationToken="b", Tags=other[:1])["FileSystemId"]
+    StandIn.points = [
+        backup(mine, 10, 1), backup(mine, 12, 2), backup(theirs, 99, 1), backup("fs-0gone", 40, 1)
+    ]  # fmt: skip
+    volume, gone, own = look(only=left_behind)
+    assert (volume.verdict, gone.verdict, own.verdict) == ("warning", "warning", "ok")
+    assert f"{left}: " in volume.seen
+    assert "$0.64 a month" in volume.seen
+    assert f"easel:team.storage.gateway: {left}" in volume.advice
+    assert "fs-0gone: 1 recovery points" in gone.seen
+    assert "about $2.00 a month" in gone.seen
+    assert "delete-recovery-point" in gone.advice
+    assert f"{mine}: 2 recovery points" in own.seen
+    assert "12.0 GB: about $0.60" in own.seen
+    (only, *_) = look(f"storage: {{gateway: {left}}}\n    runs_on: instances", only=left_behind)
+    assert "backups" in only.what, "it is taken back already"
+
+
+def test_an_account_without_backups_has_nothing_to_tell(look: Look) -> None:
+    """The vault comes with the first backup."""
+    assert look(only=left_behind) == []

@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from scripts.folders import MODEL_FOLDERS
@@ -129,6 +130,18 @@ def test_a_token_that_cannot_be_is_refused_in_a_line(
     assert "Traceback" not in done.stderr
 
 
+def test_the_secret_is_rotated_by_one_command(running: Up) -> None:
+    """Until when the old one's work counts is said; tokens and links open as before."""
+    done = easel("secret", "rotate", env=running.env)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(
+        r"a new secret signs; what the old one signed counts until \d{4}-.{11} UTC\n", done.stdout
+    )
+    done = easel("secret", "rotate", "--now", env=running.env)
+    assert "worth nothing" in done.stdout
+    test_the_link_opens_the_door(running)
+
+
 def test_a_second_easel_under_the_same_home_is_refused(running: Up) -> None:
     """Two gateways over one folder would fight for it."""
     done = easel("up", env=running.env)
@@ -206,6 +219,46 @@ def test_kill_9_leaves_nothing_running(env: dict[str, str]) -> None:
         until(lambda: not processes(env["EASEL_HOME"]), 40)
     with up(env) as again:
         again.says("studio is ready after")
+
+
+def test_a_gateway_that_dies_is_started_again(env: dict[str, str]) -> None:
+    """With all as it was: links, sessions, and who was awake without being kept so. One that dies again and
+    again is not."""
+    Path(env["EASEL_STACK"]).write_text(STACK + "    guest: {shape: cpu.small, replicas: {min: 0, max: 1}}\n")
+    about = Path(env["EASEL_HOME"], "run", "gateway.json")
+    with up(env) as running:
+        running.says("studio is ready after")
+        link = running.link("guest")
+        with httpx.Client(follow_redirects=True, headers={"Sec-Fetch-Mode": "navigate"}) as browser:
+            browser.get(link)  # wakes it
+            running.says("guest is ready after")
+            until(lambda: "guest" in Path(env["EASEL_HOME"], "run", "awake.json").read_text())
+            os.kill(json.loads(about.read_text())["pid"], signal.SIGKILL)
+            running.says("the gateway died (-9); starting it again")
+            until(lambda: sum("guest is ready after" in line for line in running.out) == 2, told=running.told)
+            # The session of before, at the address of before.
+            answer = browser.get(link.split("?")[0] + "x")
+            assert answer.status_code == 200, answer.text
+            assert "x-easel-user" in answer.text
+        for _ in range(3):
+            until(
+                lambda: (
+                    about.exists() and json.loads(about.read_text())["pid"] in processes(env["EASEL_HOME"])
+                )
+            )
+            until(lambda: running.out.count("the gateway died (-9); starting it again") >= 1)
+            opened = sum("the door answers after" in line for line in running.out)
+            os.kill(json.loads(about.read_text())["pid"], signal.SIGKILL)
+            until(
+                lambda n=opened: (
+                    running.process.poll() is not None  # type: ignore[misc]
+                    or sum("the door answers after" in line for line in running.out) > n
+                ),
+                told=running.told,
+            )
+        assert running.ended() == 1
+        assert "the gateway has ended (-9)" in running.told()
+    until(lambda: not processes(env["EASEL_HOME"]), 40)
 
 
 def test_the_second_start_keeps_links_and_is_as_fast(env: dict[str, str]) -> None:

@@ -50,6 +50,8 @@ def main() -> None:
     from easel.gateway.logs import configure
 
     home = Path(chosen.home)
+    # What it and all that it starts write is for their owner alone.
+    os.umask(0o077)
     try:
         home.joinpath("logs").mkdir(parents=True, exist_ok=True)
         configure(home / "logs" / "gateway.log")

@@ -1,6 +1,5 @@
-"""The gateway's routes. Three callers, three keys: Caddy (`/auth`, `/door`), the operator (`/api`), and
-whoever Caddy
-let through to the console (`/console`)."""
+"""The gateway's routes. Three callers, three ways to know them: Caddy by its key (`/auth`, `/door`), the
+operator by a token (`/api`), and whoever came through to the console by the door's assertion (`/console`)."""
 
 from __future__ import annotations
 
@@ -8,23 +7,28 @@ import hmac
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from easel.assertion import Verifier
 from easel.gateway import pages
 from easel.gateway.console import ConsolePages
 from easel.gateway.door import Door
-from easel.gateway.errors import TokenConflict, TokenRefused, UnknownEndpoint
+from easel.gateway.errors import GatewayError, TokenConflict, TokenRefused, UnknownEndpoint
 from easel.gateway.member_door import MemberDoor
-from easel.gateway.operator_api import CONSOLE_HEADER, OperatorApi
+from easel.gateway.operator_api import CONSOLE_HEADER, USER, OperatorApi
+from easel.gateway.passes import OPERATOR
+from easel.gateway.receiver import Receiver
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 def app(
-    door: Door, members: MemberDoor, api: OperatorApi, console: ConsolePages, operator_token: str
-) -> Starlette:
+    door: Door, members: MemberDoor, api: OperatorApi, console: ConsolePages, operator_token: str,
+    verifier: Verifier,
+) -> Starlette:  # fmt: skip
     """The ASGI application."""
 
     def operator(handler: Handler) -> Handler:
@@ -34,6 +38,7 @@ def app(
                 return pages.error(
                     401, "this is for the operator: send the token of run/gateway.json as Bearer"
                 )
+            request.scope[USER] = OPERATOR
             return await handler(request)
 
         return guarded
@@ -69,20 +74,25 @@ def app(
         ("/api/tokens", api.get_tokens, "GET"),
         ("/api/tokens", api.post_token, "POST"),
         ("/api/tokens/{endpoint}/{name}", api.delete_token, "DELETE"),
+        ("/api/sessions", api.end_sessions, "DELETE"),
+        ("/api/audit", api.get_audit, "GET"),
         ("/api/events", api.get_events, "GET"),
         ("/api/logs/{endpoint}/{replica}", api.get_logs, "GET"),
         ("/api/endpoints/{endpoint}/pass", api.post_pass, "POST"),
+        ("/api/secret/rotation", api.post_rotation, "POST"),
         ("/api/endpoints/{endpoint}/wake", api.post_wake, "POST"),
         ("/api/endpoints/{endpoint}/sleep", api.post_sleep, "POST"),
     ]
     for path, handler, method in shared:
         routes.append(Route(path, operator(handler), methods=[method]))
-        routes.append(Route(f"/console{path}", through_caddy(said_by_console(handler)), methods=[method]))
+        routes.append(Route(f"/console{path}", said_by_console(handler), methods=[method]))
     for path, handler in console.routes():
-        routes.append(Route(f"/console{path}", through_caddy(handler)))
-    refused = {error: api.refused for error in (UnknownEndpoint, TokenRefused, TokenConflict)}
+        routes.append(Route(f"/console{path}", handler))
+    refused = {error: api.refused for error in (UnknownEndpoint, TokenRefused, TokenConflict, GatewayError)}
     return Starlette(
-        routes=routes, exception_handlers={**refused, 404: _nothing, 405: _nothing, 500: _broken}
+        routes=routes,
+        middleware=[Middleware(Receiver, verifier=verifier)],
+        exception_handlers={**refused, 404: _nothing, 405: _nothing, 500: _broken},
     )
 
 

@@ -15,6 +15,7 @@ them gets a request or has to go is the fleet's. The verbs fit what the clouds o
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -46,7 +47,7 @@ class Replica:
     `host:port`,
     where the door finds it; None before the backend knows. `given_up`: it failed so often that only `revive`
     starts it
-    again.
+    again. `answered` is when it last answered a poll, on the monotonic clock.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Replica:
     address: str | None = None
     work: Work | None = None
     given_up: bool = False
+    answered: float = math.inf
 
 
 class Backend(Protocol):
@@ -81,7 +83,8 @@ class Backend(Protocol):
         ...
 
     async def set_capacity(self, endpoint: str, count: int) -> None:
-        """Have at least `count` replicas that are not draining. Never takes one away: that is `drain`."""
+        """Have at least `count` replicas that are not draining: first those that drain are taken back, as
+        far as they are not let go yet, then new ones start. Never takes one away: that is `drain`."""
         ...
 
     async def drain(self, endpoint: str, replica: str) -> None:

@@ -12,13 +12,17 @@ from pathlib import Path
 
 import structlog
 
-from easel.gateway.caddyfile import KEY_VARIABLE, REPLICA_KEY_VARIABLE, Plan, caddyfile
+from easel.gateway.caddyfile import KEY_VARIABLE, Plan, caddyfile
 from easel.gateway.errors import CaddyMissing, GatewayError
 from easel.gateway.home import Home, write_private
 from easel.gateway.process import Process, last_lines
 
 _log = structlog.get_logger("easel.caddy")
 _LONGEST_BACKOFF = 30.0
+# Seconds that open requests get at the end; event streams would hold a polite one up for ever. Where replicas
+# end with the gateway they have answered by then. Where they draw on, most of what they draw is there in ten
+# seconds; the host's stop.sh gives twice as long.
+_GRACE, _GRACE_OUTLIVED = 2.0, 10.0
 
 
 def binary() -> str:
@@ -46,9 +50,10 @@ def _open(bind: str | None, port: int) -> bool:
 class Caddy:
     """The running Caddy."""
 
-    def __init__(self, home: Home, key: str, replica_key: str = "") -> None:
+    def __init__(self, home: Home, key: str, *, outlived: bool = False) -> None:
+        self._grace = _GRACE_OUTLIVED if outlived else _GRACE
         self._home = home
-        self._keys = {KEY_VARIABLE: key, REPLICA_KEY_VARIABLE: replica_key}
+        self._key = {KEY_VARIABLE: key}
         self._binary = binary()
         self._text = ""
         self._plan: Plan | None = None
@@ -96,7 +101,7 @@ class Caddy:
         said, _ = await reload.communicate()
         if reload.returncode != 0:
             self._text = before
-            write_private(self._home.caddyfile, before)
+            write_private(self._home.caddyfile, before, must=True)
             raise GatewayError(
                 f"Caddy refused the changed configuration: {said.decode(errors='replace')[-500:]}"
             )
@@ -128,13 +133,12 @@ class Caddy:
             [self._binary, "run", "--config", str(self._home.caddyfile), "--adapter", "caddyfile"],
             log=self._output,
             env=self._env(),
-            # Open event streams would hold a polite shutdown up for ever.
-            grace=2.0,
+            grace=self._grace,
         )
 
     def _write(self, plan: Plan) -> None:
         self._text = caddyfile(plan)
-        write_private(self._home.caddyfile, self._text)
+        write_private(self._home.caddyfile, self._text, must=True)
 
     def _env(self) -> dict[str, str]:
         # Nothing of Caddy's outside EASEL_HOME.
@@ -142,4 +146,4 @@ class Caddy:
         keep = {
             name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ
         }
-        return {**keep, **self._keys, "HOME": own, "XDG_DATA_HOME": own, "XDG_CONFIG_HOME": own}
+        return {**keep, **self._key, "HOME": own, "XDG_DATA_HOME": own, "XDG_CONFIG_HOME": own}

@@ -13,12 +13,13 @@ from pathlib import Path
 from easel.gateway.config import CONSOLE
 from easel.gateway.errors import ConfigError
 
-# Caddy reads both keys from its environment, so that the file holds no secret: the one it shows the gateway,
-# and the one that replicas on this machine know it by.
+# Caddy reads the key that it shows the gateway from its environment, so that the file holds no secret.
 KEY_VARIABLE = "EASEL_DOOR_KEY"
-REPLICA_KEY_VARIABLE = "EASEL_REPLICA_KEY"
 # What the door answers itself, below /easel.
 _OWN_PATHS = ("signin", "waking", "member", "member/callback", "signout")
+_DOOR = f"header_up X-Easel-Door {{env.{KEY_VARIABLE}}}"
+# Bytes of a drawing request's body that are kept until its answer begins.
+_KEPT_BODY = 8 * 1024 * 1024
 _WORD = re.compile(r"[0-9A-Za-z.:*-]+")
 
 
@@ -28,7 +29,7 @@ class Site:
 
     With `host`, only requests for that host are taken; with `tls` too, Caddy gets its certificate by ACME.
     `bind` is the local address to listen on, all if None. `max_body` is in bytes, `timeout` in seconds until
-    an answer's first byte.
+    an answer's first byte. `cors` are the origins whose pages may call.
     """
 
     name: str
@@ -38,21 +39,24 @@ class Site:
     tls: bool = False
     max_body: int = 100 * 1024 * 1024
     timeout: float = 3600
+    cors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything Caddy does: where the gateway is (`host:port`), the sites, and where Caddy may write.
+    """Everything Caddy does: where the gateway is (`host:port`) and its relay listens, the sites, and where
+    Caddy may write.
 
     For sites with TLS: `email` is told to the authority, `ca` is its ACME directory (Caddy's own choice
     without), `ca_root` the certificate that the directory itself is trusted by (the system's without),
     `http_port` where plain requests are sent on to https, `tls_log` where it is told how certificates are
-    had. `replica_key`: replicas ask for the key of `REPLICA_KEY_VARIABLE`.
+    had.
     """
 
     gateway: str
     sites: tuple[Site, ...]
     admin_socket: Path
+    relay: Path
     storage: Path
     log: Path
     email: str | None = None
@@ -60,7 +64,6 @@ class Plan:
     ca_root: Path | None = None
     http_port: int = 80
     tls_log: Path | None = None
-    replica_key: bool = False
 
     @property
     def secure(self) -> tuple[Site, ...]:
@@ -179,75 +182,203 @@ def _site(plan: Plan, site: Site) -> str:
     console = site.name == CONSOLE
     # Of this host alone: what else there is below the domain is not ours to decide.
     hsts = 'header >Strict-Transport-Security "max-age=31536000"' if site.tls else ""
-    replica = f"header_up X-Easel-Key {{env.{REPLICA_KEY_VARIABLE}}}" if plan.replica_key else ""
-    door = f"header_up X-Easel-Door {{env.{KEY_VARIABLE}}}"
-    own = "\n\t\t".join(_own(plan, site, path, door) for path in _OWN_PATHS)
+    own = "\n\t\t".join(_own(plan, site, path) for path in _OWN_PATHS)
     return f"""\
 {scheme}://{site.host or ""}:{site.port} {{
 	{f"bind {site.bind}" if site.bind else ""}
 	log
 	{hsts}
+	{_others(site)}
+	{_readable(site)}
 	route {{
-		# What only the door may say. Deleted first: the copy below adds, it does not replace.
-		request_header -X-Easel-*
-		request_header -X_Easel_*
+		{_preflight(site)}
+		# What only the door may say, in any spelling. Deleted first: the copy below adds to what is there.
+		request_header -*Easel*
 		request_header -X-Forwarded-*
+		request_header -X_Forwarded_*
 		request_header -Forwarded
+		# A header that is named in Connection is taken off on the way (RFC 9110, 7.6.1), ours too if it were
+		# named there. Nobody's caller needs it for anything but to become a WebSocket.
+		@upgrade header_regexp Connection (?i)upgrade
+		@plain not header_regexp Connection (?i)upgrade
+		request_header @upgrade Connection Upgrade
+		request_header @plain -Connection
 
 		{own}
 
 		handle {{
 			# In this order: Caddy would sort them otherwise, and rewrite before it asks.
 			route {{
-				forward_auth {plan.gateway} {{
-					uri /auth/{site.name}
-					{door}
-					# With these the question itself would be a WebSocket, and refused.
-					header_up -Connection
-					header_up -Upgrade
-					copy_headers X-Easel-User X-Easel-Upstream X-Easel-Cookie X-Easel-Pass
-				}}
+				{_indented(_question(plan, site), 4)}
 				# After the question: a caller who is refused need not send the body first.
 				request_body {{
 					max_size {site.max_body}
 				}}
 				log_append user {{http.request.header.X-Easel-User}}
-				# The gateway counts requests that are over by it.
-				log_append pass {{http.request.header.X-Easel-Pass}}
 				@cookie header X-Easel-Cookie *
 				header @cookie +Set-Cookie {{http.request.header.X-Easel-Cookie}}
 				{f"rewrite * /{CONSOLE}{{uri}}" if console else ""}
-				reverse_proxy {{http.request.header.X-Easel-Upstream}} {{
-					{door if console else replica}
-					header_up -X-Easel-Upstream
-					header_up -X-Easel-Cookie
-					header_up -X-Easel-Pass
-					# The replica knows its caller by X-Easel-User and needs no key to anything.
-					header_up -Authorization
-					header_up Cookie `(^|;\\s*)(__Host-)?easel_[^=;]*=[^;]*` ""
-					header_up Cookie `^;\\s*` ""
-					# A changed configuration does not cut a WebSocket: it may go on for an hour.
-					stream_close_delay 1h
-					# No `flush_interval -1`: event streams are flushed anyway, and with it Caddy would not
-					# tell the replica that its caller hung up.
-					transport http {{
-						dial_timeout 3s
-						response_header_timeout {site.timeout:.0f}s
-					}}
-				}}
+				{"" if console else _kept_for_another_try(site)}
+				{_indented(_upstream(plan, site), 4)}
 			}}
 		}}
 	}}
 	handle_errors {{
 		{hsts}
+		{_readable(site)}
 		header Cache-Control no-store
+		{"" if console else _another_try(plan, site)}
 		{_errors(site)}
 	}}
 }}
 """
 
 
-def _own(plan: Plan, site: Site, path: str, door: str) -> str:
+def _question(plan: Plan, site: Site, more: str = "") -> str:
+    """Who may pass, whether, and where to: asked of the gateway."""
+    return f"""\
+forward_auth {plan.gateway} {{
+	uri /auth/{site.name}
+	{_DOOR}
+	# With these the question itself would be a WebSocket, and refused.
+	header_up -Connection
+	header_up -Upgrade
+	{more}
+	copy_headers X-Easel-User X-Easel-Assertion X-Easel-Cookie X-Easel-Pass X-Easel-Again
+}}"""
+
+
+def _upstream(plan: Plan, site: Site) -> str:
+    """The bytes, by way of the gateway's relay, which knows the replica by the number and ends the request
+    with its right."""
+    return f"""\
+reverse_proxy {_quote(f"unix/{plan.relay}")} {{
+	# Said again: what is set here comes after all that is taken off on the way.
+	header_up X-Easel-Pass {{http.request.header.X-Easel-Pass}}
+	header_up X-Easel-User {{http.request.header.X-Easel-User}}
+	header_up X-Easel-Assertion {{http.request.header.X-Easel-Assertion}}
+	header_up -X-Easel-Cookie
+	header_up -X-Easel-Again
+	# The replica knows its caller by the assertion and needs no key to anything.
+	header_up -Authorization
+	header_up Cookie `(^|;\\s*)(__Host-)?easel_[^=;]*=[^;]*` ""
+	header_up Cookie `^;\\s*` ""
+	# A changed configuration does not cut a WebSocket: it may go on for an hour.
+	stream_close_delay 1h
+	# No `flush_interval -1`: event streams are flushed anyway, and with it Caddy would not
+	# tell the replica that its caller hung up.
+	transport http {{
+		# One connection for each request: it is how the relay tells them apart.
+		keepalive off
+		dial_timeout 3s
+		response_header_timeout {site.timeout:.0f}s
+	}}
+}}"""
+
+
+def _may_go_again(site: Site) -> str:
+    """A request that the door lets be sent a second time, and whose body can be kept for it."""
+    length = "{http.request.header.Content-Length}"
+    most = min(site.max_body, _KEPT_BODY)
+    return f'{{http.request.header.X-Easel-Again}} != "" && {length} != "" && int({length}) <= {most}'
+
+
+def _kept_for_another_try(site: Site) -> str:
+    """Keep the body: what was sent once is gone from the connection."""
+    lines = [
+        f"@again `{_may_go_again(site)}`",
+        "vars @again body {http.request.body}",
+        # The placeholder read the body of another copy of the request: without this, nothing is left of it.
+        "request_body @again {",
+        "	set {vars.body}",
+        "}",
+    ]
+    return "\n\t\t\t\t".join(lines)
+
+
+def _another_try(plan: Plan, site: Site) -> str:
+    """A replica that went away before it answered: the gateway is asked for another one, once. It waits
+    until there is one, as it does for who comes anew."""
+    lines = [
+        f"@another `{{err.status_code}} == 502 && {_may_go_again(site)}`",
+        "handle @another {",
+        "	route {",
+        "		vars lost {http.request.header.X-Easel-Pass}",
+        "		request_header -*Easel*",
+        "		request_body {",
+        "			set {vars.body}",
+        "		}",
+        "		" + _indented(_question(plan, site, "header_up X-Easel-Lost {vars.lost}"), 4),
+        "		" + _indented(_upstream(plan, site), 4),
+        "	}",
+        "}",
+    ]
+    return "\n\t\t".join(lines)
+
+
+def _from_others(site: Site) -> list[str]:
+    """Matches a request of a page that may call. Values of one header are alternatives."""
+    return [f"	header Origin {_quote(origin)}" for origin in site.cors]
+
+
+def _others(site: Site) -> str:
+    return "\n\t".join(["@others {", *_from_others(site), "}"]) if site.cors else ""
+
+
+def _readable(site: Site) -> str:
+    """Answers, errors too, that a page of another origin may read. No credentials are named, so that no
+    cookie counts there: whoever calls shows a token."""
+    if not site.cors:
+        return ""
+    lines = [
+        # Deferred: what stands behind the door has no say in it.
+        "header @others {",
+        "	Access-Control-Allow-Origin {http.request.header.Origin}",
+        f'	Access-Control-Expose-Headers "{_EXPOSED}"',
+        "	-Access-Control-Allow-Credentials",
+        "	defer",
+        "}",
+        "header {",
+        "	+Vary Origin",
+        "	defer",
+        "}",
+    ]
+    return "\n\t".join(lines)
+
+
+def _preflight(site: Site) -> str:
+    """The browser's question before a page's request, answered here: it wakes nobody and needs no token."""
+    if not site.cors:
+        return ""
+    lines = [
+        "@preflight {",
+        "	method OPTIONS",
+        "	header Access-Control-Request-Method *",
+        *_from_others(site),
+        "}",
+        "handle @preflight {",
+        '	header Access-Control-Allow-Methods "GET, HEAD, POST, PUT, PATCH, DELETE"',
+        f'	header Access-Control-Allow-Headers "{_ASKED}"',
+        "	header Access-Control-Max-Age 600",
+        "	respond 204",
+        "}",
+    ]
+    return "\n\t\t".join(lines)
+
+
+def _indented(text: str, tabs: int) -> str:
+    return text.replace("\n", "\n" + "\t" * tabs)
+
+
+# What pages may send and read: the token, JSON, and what an upload by tus needs.
+_ASKED = "Authorization, Content-Type, Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata"
+_EXPOSED = (
+    "Location, Retry-After, X-Process-Time, X-Easel-Notes, Tus-Resumable, Upload-Length, Upload-Offset, "
+    "Upload-Expires"
+)
+
+
+def _own(plan: Plan, site: Site, path: str) -> str:
     """`/easel/<path>`, which the gateway answers itself."""
     name = path.replace("/", "-")
     lines = [
@@ -255,7 +386,7 @@ def _own(plan: Plan, site: Site, path: str, door: str) -> str:
         f"handle @{name} {{",
         f"	rewrite * /door/{site.name}/{path}",
         f"	reverse_proxy {plan.gateway} {{",
-        f"		{door}",
+        f"		{_DOOR}",
         "	}",
         "}",
     ]
@@ -265,33 +396,50 @@ def _own(plan: Plan, site: Site, path: str, door: str) -> str:
 def _errors(site: Site) -> str:
     """What Caddy says when the gateway or the replica cannot: a page that tries again, or A1111's JSON."""
     details = {
+        "400": "the body is not what its headers or its chunks say that it is, or ends too soon",
         "413": f"the request is larger than the {site.max_body} bytes that max_body allows",
         "504": f"no answer within the {site.timeout:.0f} s of timeouts.request",
     }
     lines = [
+        f"@broken `{{err.message}}.matches({json.dumps(_BROKEN)})`",
         "@large `{err.status_code} == 413`",
         "@late `{err.status_code} == 504`",
         '@page `header({"Accept": "*text/html*"}) && {err.status_code} >= 502`',
+        # First, as Caddy takes it for the replica's fault.
+        *_refusal("@broken", "400", "BadRequest", details["400"]),
         "handle @page {",
         '	header Content-Type "text/html; charset=utf-8"',
         "	header Retry-After 3",
         f"	respond `{_AGAIN}` {{err.status_code}}",
         "}",
     ]
-    for matcher, status in (("@large ", "413"), ("@late ", "504"), ("", "")):
-        detail = details.get(
-            status, "{err.status_text}: the replica or the gateway did not answer; try again soon"
-        )
-        name = {"413": "ContentTooLarge", "504": "GatewayTimeout"}.get(status, "{err.status_text}")
-        body = json.dumps({"error": name, "detail": detail, "body": "", "errors": detail}, ensure_ascii=False)
-        lines += [
-            f"handle {matcher}{{",
-            "	header Content-Type application/json",
-            *([] if status else ["	header Retry-After 3"]),
-            f"	respond `{body}` {{err.status_code}}",
-            "}",
-        ]
+    lines += _refusal("@large", "413", "ContentTooLarge", details["413"])
+    lines += _refusal("@late", "504", "GatewayTimeout", details["504"])
+    gone = "{err.status_text}: the replica or the gateway did not answer; try again soon"
+    lines += _refusal("", "{err.status_code}", "{err.status_text}", gone, "	header Retry-After 3")
     return "\n\t\t".join(lines)
+
+
+def _refusal(matcher: str, status: str, name: str, detail: str, *headers: str) -> list[str]:
+    body = json.dumps({"error": name, "detail": detail, "body": "", "errors": detail}, ensure_ascii=False)
+    return [
+        f"handle {matcher} {{" if matcher else "handle {",
+        "	header Content-Type application/json",
+        *headers,
+        f"	respond `{body}` {status}",
+        "}",
+    ]
+
+
+# What Go's net/http says of a request's body that it cannot read. Of an answer's it says the same, but behind
+# other words, so that this must be all there is.
+_BROKEN = (
+    r"^(readfrom tcp [^ ]+: )?(invalid byte in chunk length|http chunk length too large"
+    r"|empty hex number for chunk length|malformed chunked encoding|chunked line ends with bare LF"
+    r"|invalid CR in chunked line|header line too long|chunked encoding contains too much non-data"
+    r"|malformed MIME header.*|http: suspiciously long trailer after chunked body|(http: )?unexpected EOF.*"
+    r"|http: ContentLength=[0-9]+ with Body length [0-9]+)$"
+)
 
 
 _AGAIN = (

@@ -21,7 +21,8 @@ class Instances(_Read):
     """An endpoint's Auto Scaling group. `price` is dollars an hour for one instance of the preferred type.
 
     `hook` is the launch hook, which the host completes; `farewell` the termination hook, which the gateway
-    completes; `warm` how many stopped instances are kept ready.
+    completes; `warm` how many stopped instances are kept ready; `least_vcpus` those of the smallest type that
+    the group may start.
     """
 
     group: Annotated[str, Field(min_length=1, max_length=255)]
@@ -29,6 +30,7 @@ class Instances(_Read):
     farewell: str = "drained"
     warm: Annotated[int, Field(ge=0)] = 0
     price: Annotated[float, Field(ge=0)] = 0.0
+    least_vcpus: Annotated[int, Field(ge=0)] = 0
     log_group: str = ""
 
 
@@ -36,6 +38,8 @@ class Container(_Read):
     """How the gateway speaks to a replica: its port, the path that answers when it is up (None: the port
     alone tells), and how it says what it does."""
 
+    # What hosts run: a reference by digest, or an own container's.
+    image: str = ""
     port: Annotated[int, Field(ge=1, le=65535)] = 7860
     health: Annotated[str, Field(pattern=r"^/[!-~]*$")] | None = "/internal/ping"
     load: Literal["easel", "a1111", "requests"] = "easel"

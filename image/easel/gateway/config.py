@@ -26,6 +26,9 @@ _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 # A name that a certificate can be had for: no address, no wildcard, no bare word.
 Host = Annotated[str, Field(max_length=253, pattern=rf"^({_LABEL}\.)+[a-z]([a-z0-9-]{{0,61}}[a-z0-9])?$")]
 
+# The origin of a web page, as browsers send it.
+Origin = Annotated[str, Field(max_length=300, pattern=r"^https?://[a-z0-9.\[\]:-]+$")]
+
 
 class _Read(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -80,6 +83,8 @@ class Endpoint(_Read):
     replicas: Replicas = Replicas(min=0, max=1)
     idle: float = Field(900, gt=0)
     public: bool = False
+    # Whose pages may call, beside the endpoint's own.
+    cors: list[Origin] = []
     concurrency: int = Field(8, ge=1)
     timeouts: Timeouts = Timeouts(wake=900, request=3600)
     max_body: int = Field(100 * 1024 * 1024, ge=1)

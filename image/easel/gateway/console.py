@@ -16,13 +16,12 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from easel.gateway import pages
 from easel.gateway.backend import Backend
 from easel.gateway.operator_api import OperatorApi, by_member
-from easel.gateway.paths import Ask
 
 _STATIC = Path(__file__).parent / "static"
 _FILES = {"console.css": "text/css", "console.js": "text/javascript"}
 _EVENTS_SHOWN = 8
 # What members see of the console, as it is written: no other spelling counts.
-_SHOWN = re.compile(r"/|/live|/static/[a-z.]+|/api/(status|events)")
+_SHOWN = re.compile(r"/console(/|/live|/static/[a-z.]+|/api/(status|events))")
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -105,10 +104,10 @@ class ConsolePages:
         return status
 
 
-def shown_to_members(ask: Ask) -> bool:
+def shown_to_members(method: str, path: str) -> bool:
     """Whether a request only looks at how the team's endpoints are. Logs are the operator's: they may hold
     other people's prompts."""
-    return ask.method in ("GET", "HEAD") and bool(_SHOWN.fullmatch(ask.path))
+    return method in ("GET", "HEAD") and bool(_SHOWN.fullmatch(path))
 
 
 def ago(seconds: float, suffix: str = " ago") -> str:

@@ -1,12 +1,12 @@
 """The answer to `forward_auth`: who may pass, whether, and where to.
 
-A 2xx answer lets Caddy pass the request on to `X-Easel-Upstream` as `X-Easel-User`; any other answer is what
-the caller
-gets.
+A 2xx answer lets Caddy pass the request on with an assertion of who asks, through the gateway's relay, which
+knows by the number in `X-Easel-Pass` where to; any other answer is what the caller gets.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Callable
 from urllib.parse import parse_qs
@@ -14,19 +14,32 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from easel.assertion import HEADER as ASSERTION
+from easel.assertion import USER_HEADER
 from easel.gateway import pages
-from easel.gateway.backend import Replica
+from easel.gateway.audit import Audit
+from easel.gateway.changes import change
 from easel.gateway.config import CONSOLE
-from easel.gateway.console import shown_to_members
 from easel.gateway.fleet import Fleet, NotNow
-from easel.gateway.identity import Caller, Entrance, Identity, Refusal, without_token
+from easel.gateway.identity import (
+    Caller,
+    Entrance,
+    Identity,
+    Question,
+    Refusal,
+    address_of,
+    without_token,
+)
 from easel.gateway.member_door import MemberDoor
 from easel.gateway.paths import Ask, Kind, forbidden, local_path
+from easel.gateway.relay import HEADER, Relay
+from easel.gateway.rights import ANONYMOUS, Right, Rights
 
 # Caddy alone may ask: everybody on this machine can reach the gateway's port.
 KEY_HEADER = "x-easel-door"
 _FORM_LIMIT = 64 * 1024
-_POLL_AGAIN = 10
+# Seconds between two looks whether who waits still may.
+_LOOK_AT_RIGHT = 1.0
 
 
 class Door:
@@ -34,14 +47,18 @@ class Door:
 
     def __init__(
         self, key: str, identity: Identity, members: MemberDoor, fleet: Callable[[str], Fleet | None],
-        own_address: str,
+        own_address: str, vouch: Callable[[str, str], str], relay: Relay, rights: Rights, audit: Audit,
     ) -> None:  # fmt: skip
         self._key = key
+        self._relay = relay
+        self._rights = rights
+        self._audit = audit
         self._identity = identity
         self._members = members
         self._fleet = fleet
         # Where the console is: this gateway itself.
         self._own_address = own_address
+        self._vouch = vouch
 
     def from_caddy(self, request: Request) -> bool:
         """Whether Caddy sent this, or it passed Caddy."""
@@ -64,16 +81,25 @@ class Door:
             # Here, so that it wakes nobody; 403, because Caddy passes every 2xx on.
             return pages.error(403, "no page of another origin may call this endpoint", {"Vary": "Origin"})
         who = self._identity.who(name, ask, public=_public(fleet))
+        address = address_of(ask)
+        if isinstance(who, Question):
+            return _question_page(name, who)
         if isinstance(who, Entrance):
+            self._audit.add("signed-in", actor=who.session.user, endpoint=name, address=address, by="link")
             return pages.enter(who.location, who.cookie)
         if isinstance(who, Refusal):
+            if not who.first:
+                self._refused(name, ask, who)
             # Who is signed in at the team's provider need not be asked for anything.
             quiet = await self._members.quietly(name, ask, without_token(ask)) if who.first else None
             return quiet or _refuse(name, ask, who, self._members.provider)
+        how = "pass" if who.right.kind == "pass" else "session" if who.right.session else who.right.kind
+        # A visitor whom nobody knows yet is new at each request: told of once for their network.
+        seen = "anonymous" if who.anonymous else who.right
+        self._audit.seen("used", seen, actor=who.user, endpoint=name, address=address, by=how)
         if fleet is None:
-            if who.member and not shown_to_members(ask):
-                return pages.error(403, "members see the console; a link or a token of it does the rest")
-            return _pass(who, self._own_address)
+            number = self._relay.admit(who.right, self._own_address, own=True)
+            return self._pass(name, who, number)
         return await self._route(request, ask, fleet, who)
 
     async def sign_in(self, request: Request) -> Response:
@@ -92,9 +118,13 @@ class Door:
                 return pages.error(413, f"a sign-in form has at most {_FORM_LIMIT} bytes")
         form = parse_qs(body.decode("utf-8", "replace"))
         target = local_path(form.get("next", ["/"])[0])
-        who = self._identity.sign_in(name, ask, form.get("token", [""])[0], target, public=_public(fleet))
+        who = self._identity.sign_in(name, ask, form.get("token", [""])[0], target)
         if isinstance(who, Entrance):
+            self._audit.add(
+                "signed-in", actor=who.session.user, endpoint=name, address=address_of(ask), by="token"
+            )
             return pages.enter(who.location, who.cookie)
+        self._refused(name, ask, who)
         return _sign_in_page(name, who, target, self._members.provider)
 
     async def waking(self, request: Request) -> Response:
@@ -112,21 +142,72 @@ class Door:
 
     async def _route(self, request: Request, ask: Ask, fleet: Fleet, who: Caller) -> Response:
         # Somebody anonymous who brings a cookie back is a browser, however little it says of itself.
+        lost = request.headers.get("x-easel-lost")
+        if lost and (address := self._relay.unanswered(lost)):
+            # Caddy asks a second time: where it was sent to, nobody answered.
+            fleet.lost(address)
         kind = ask.kind(api=who.api, anonymous=who.anonymous and (who.api or who.cookie is not None))
-        if kind in ("navigation", "draw"):
-            fleet.ask(_WHY[kind])
+        if kind in ("navigation", "draw") and fleet.ask(_WHY[kind]):
+            self._woke(fleet, ask, who)
         strict = not who.api
         found = fleet.pick(who.user, strict=strict)
         if isinstance(found, NotNow):
             if ask.navigation:
                 return _waking_page(fleet, found, kind, who)
             if kind == "rest" or (kind == "call" and who.anonymous):
-                return _later(found, _POLL_AGAIN)
-            found = await fleet.hold(who.user, strict=strict, gone=_gone(request), why=_WHY[kind])
+                return _later(found)
+            if fleet.ask(_WHY[kind]):
+                self._woke(fleet, ask, who)
+            gone = self._over(request, who.right)
+            found = await fleet.hold(who.user, strict=strict, gone=gone, why=_WHY[kind])
+            if not self._rights.hold(who.right):
+                return pages.error(401, "what let you in ended while you waited; sign in again")
             if isinstance(found, NotNow):
-                return _later(found, 60 if found.final else _POLL_AGAIN)
-        number = None if ask.poll else fleet.passed(found, draws=kind == "draw", lasting=ask.lasting)
-        return _pass(who, found, number)
+                return _later(found)
+        counted = None if ask.poll else fleet.passed(found, draws=kind == "draw", lasting=ask.lasting)
+        over = self._noting(fleet.endpoint.name, ask, who)
+        number = self._relay.admit(who.right, found.address or "", counted=counted, over=over)
+        return self._pass(fleet.endpoint.name, who, number, again=ask.repeatable and not lost)
+
+    def _pass(self, name: str, who: Caller, number: str, *, again: bool = False) -> Response:
+        # Studio and console go by the assertion alone; the name is for containers that are not Easel's.
+        headers = {USER_HEADER: who.user, ASSERTION: self._vouch(who.user, name), HEADER: number}
+        # Caddy keeps the request and asks once more, should the replica go away before it answers.
+        headers |= {"X-Easel-Again": "1"} if again else {}
+        return Response(headers=headers | ({"X-Easel-Cookie": who.cookie} if who.cookie else {}))
+
+    def _noting(self, endpoint: str, ask: Ask, who: Caller) -> Callable[[int], None] | None:
+        """What writes down that files or models were changed, and whether it worked."""
+        changed = change(ask)
+        if changed is None:
+            return None
+        kind, what = changed
+
+        def over(status: int) -> None:
+            self._audit.add(
+                kind, actor=who.user, endpoint=endpoint, address=address_of(ask),
+                method=ask.method, path=ask.path, what=what, status=status,
+            )  # fmt: skip
+
+        return over
+
+    def _woke(self, fleet: Fleet, ask: Ask, who: Caller) -> None:
+        self._audit.add("woke", actor=who.user, endpoint=fleet.endpoint.name, address=address_of(ask))
+
+    def _refused(self, name: str, ask: Ask, who: Refusal, actor: str = "") -> None:
+        self._audit.refused(
+            endpoint=name, address=address_of(ask), status=who.status, why=who.reason, method=ask.method,
+            path=ask.path, who=actor,
+        )  # fmt: skip
+
+    async def _over(self, request: Request, right: Right) -> None:
+        """Returns when the caller hung up (Caddy then drops its question), or has no right any more."""
+        gone = asyncio.ensure_future(_gone(request))
+        try:
+            while not gone.done() and self._rights.hold(right):
+                await asyncio.wait({gone}, timeout=_LOOK_AT_RIGHT)
+        finally:
+            gone.cancel()
 
 
 _WHY: dict[Kind, str] = {
@@ -138,7 +219,6 @@ _WHY: dict[Kind, str] = {
 
 
 async def _gone(request: Request) -> None:
-    """Returns when the caller hung up: Caddy then drops its question."""
     while (await request.receive())["type"] != "http.disconnect":
         continue
 
@@ -147,12 +227,12 @@ def _public(fleet: Fleet | None) -> bool:
     return fleet is not None and fleet.endpoint.public
 
 
-def _pass(who: Caller, to: Replica | str, number: str | None = None) -> Response:
-    address = to if isinstance(to, str) else to.address or ""
-    headers = {"X-Easel-User": who.user, "X-Easel-Upstream": address}
-    # Caddy writes the number into its log when the request is over.
-    headers |= {"X-Easel-Pass": number} if number else {}
-    return Response(headers=headers | ({"X-Easel-Cookie": who.cookie} if who.cookie else {}))
+def _question_page(name: str, who: Question) -> Response:
+    # 409: whatever is not 2xx is what the caller gets, and nothing was wrong with the link.
+    return pages.page(
+        "become.html", 409, endpoint=name, current=who.current, visitor=who.current == ANONYMOUS,
+        wanted=who.wanted, token=who.token, target=who.target,
+    )  # fmt: skip
 
 
 def _refuse(name: str, ask: Ask, who: Refusal, provider: str | None) -> Response:
@@ -196,9 +276,9 @@ def _missing(fleet: Fleet) -> str:
     return "Some of its models could not be fetched: the console says which, and why." if failed else ""
 
 
-def _later(found: NotNow, seconds: int) -> Response:
+def _later(found: NotNow) -> Response:
     words = {
         "asleep": "the endpoint is asleep; opening its page or drawing wakes it",
         "failed": f"the endpoint failed: {found.detail}",
     }.get(found.state, f"the endpoint is not ready yet ({found.state}: {found.detail})")
-    return pages.error(503, words, {"Retry-After": str(seconds)})
+    return pages.error(503, words, {"Retry-After": str(found.again)})

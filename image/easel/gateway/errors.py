@@ -35,6 +35,10 @@ class TokenRefused(GatewayError):
     """A token with this name, endpoint or expiry cannot be made."""
 
 
+class NoRoom(GatewayError):
+    """The disk is full, and what was asked for cannot be kept."""
+
+
 class UnknownEndpoint(GatewayError):
     """No endpoint of this name is configured."""
 

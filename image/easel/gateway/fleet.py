@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable
@@ -27,11 +28,13 @@ _RETRY_AFTER = 300.0
 
 @dataclass(frozen=True)
 class NotNow:
-    """No replica can take a request. `final`: waiting would not help, somebody has to look."""
+    """No replica can take a request. `final`: waiting would not help. `again`: seconds after which asking
+    once more may."""
 
     state: State
     detail: str
     final: bool = False
+    again: int = 10
 
 
 class Fleet:
@@ -59,6 +62,9 @@ class Fleet:
         self._at_once = False
         self._peak = Peak(lull)
         self._sticky: OrderedDict[str, str] = OrderedDict()
+        # When Caddy found nobody at an address, on the monotonic clock.
+        self._lost: dict[str, float] = {}
+        self._closing = False
         # Requests let through since the replica's last report, which does not count them yet.
         self._sent: dict[str, int] = {}
         self._looked = asyncio.Condition()
@@ -104,10 +110,14 @@ class Fleet:
         goes to an
         emptier one.
         """
-        ready = {replica.id: replica for replica in self.replicas if replica.state == "ready"}
+        if self._closing:
+            return NotNow("draining", "the gateway is being stopped or started again", final=True)
+        ready = {one.id: one for one in self.replicas if one.state == "ready" and not self._missed(one)}
         if not ready:
+            if self.state == "ready":
+                return NotNow("starting", "its replica went away; waiting for it, or for another one")
             final = self.state == "failed" or self.endpoint.replicas.max == 0
-            return NotNow(self.state, self.detail, final)
+            return NotNow(self.state, self.detail, final, 60 if final else 10)
         least = min(ready.values(), key=self._demand)
         before = ready.get(self._sticky.get(user, ""))
         if before and (
@@ -120,6 +130,19 @@ class Fleet:
             self._sticky.popitem(last=False)
         return least
 
+    def lost(self, address: str) -> None:
+        """Nobody answered at `address`: it gets no more requests until it answers a poll."""
+        gone = next((replica for replica in self.replicas if replica.address == address), None)
+        if gone is not None and not self._missed(gone):
+            self._backend.events.add(
+                self.endpoint.name, gone.id, "lost", "it went away with requests; they go to another one"
+            )
+        self._lost[address] = time.monotonic()
+        self._hurry.set()
+
+    def _missed(self, replica: Replica) -> bool:
+        return replica.answered <= self._lost.get(replica.address or "", -math.inf)
+
     def sent(self, replica: Replica) -> None:
         """A drawing request goes to `replica` now."""
         self._sent[replica.id] = self._sent.get(replica.id, 0) + 1
@@ -131,7 +154,7 @@ class Fleet:
         """
         container = self.endpoint.container
         if self._passing is not None and container and container.load != "easel" and replica.address:
-            return self._passing.begin(replica.address, self.endpoint.timeouts.request, lasting=lasting)
+            return self._passing.begin(replica.address, lasting=lasting)
         if draws:
             self.sent(replica)
         return None
@@ -139,15 +162,18 @@ class Fleet:
     def _demand(self, replica: Replica) -> int:
         return (replica.work.demand if replica.work else 0) + self._sent.get(replica.id, 0)
 
-    def ask(self, why: str) -> None:
-        """Somebody wants the endpoint: it is awake from now on, for `idle` seconds at least."""
+    def ask(self, why: str) -> bool:
+        """Somebody wants the endpoint: it is awake from now on, for `idle` seconds at least. Whether that
+        wakes it."""
+        wakes = False
         if self.state == "asleep" and self.endpoint.replicas.max and not self._called:
-            self._called = True
+            self._called = wakes = True
             self._backend.events.add(self.endpoint.name, None, "waking", f"waking: {why}")
         self._active_at = self._asked_at = time.monotonic()
         self._asleep_by_hand = False
         if self.state != "ready":
             self._hurry.set()
+        return wakes
 
     async def hold(self, user: str, *, strict: bool, gone: Awaitable[None], why: str) -> Replica | NotNow:
         """Wait for a replica: up to `timeouts.wake`, until waiting is hopeless, or until the caller is
@@ -160,7 +186,8 @@ class Fleet:
             while True:
                 found = self.pick(user, strict=strict)
                 rest = deadline - time.monotonic()
-                hopeless = isinstance(found, NotNow) and found.final and not self._will_retry()
+                hopeless = isinstance(found, NotNow) and found.final
+                hopeless = hopeless and (self._closing or not self._will_retry())
                 if isinstance(found, Replica) or hopeless or rest <= 0 or left.done():
                     return found
                 look = asyncio.ensure_future(self._next_look())
@@ -201,6 +228,19 @@ class Fleet:
         await self._backend.revive(self.endpoint.name)
         self._hurry.set()
 
+    @property
+    def remembered(self) -> bool | None:
+        """What a later gateway should know: that it is awake (True) or was put to sleep by hand (False)."""
+        if self._asleep_by_hand:
+            return False
+        return True if self.state in ("starting", "loading", "ready") else None
+
+    def remember(self, awake: bool) -> None:
+        """Go on as the gateway before did."""
+        if awake:
+            self.ask("the gateway was started again")
+        self._asleep_by_hand = not awake
+
     def linger(self) -> None:
         """Somebody still looks at the waking page: a fetch may outlast `idle`, and their wish lasts as
         long as they do."""
@@ -213,6 +253,12 @@ class Fleet:
         self._active_at = None
         self._peak = Peak(self._lull)
         self._hurry.set()
+
+    async def close(self) -> None:
+        """The gateway ends: who waits is told so, and nobody gets a replica any more."""
+        self._closing = True
+        async with self._looked:
+            self._looked.notify_all()
 
     async def follow(self, endpoint: Endpoint) -> None:
         """Take changed settings."""
@@ -241,6 +287,8 @@ class Fleet:
         alive_before = bool(self.replicas)
         self.replicas = await self._backend.replicas(name)
         self._sent.clear()
+        self._lost = {one.address: self._lost[one.address] for one in self.replicas
+                      if one.address in self._lost and self._missed(one)}  # fmt: skip
         now = time.monotonic()
         load = self.load(now)
         count = 0 if self._asleep_by_hand and not self.waiting else wanted(load, self.scaling, now)

@@ -3,14 +3,17 @@ docs/architecture.md."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import secrets
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from easel.gateway.spare import FULL, Spare
+
 # A unix socket's path may be 104 bytes on macOS and 108 on Linux, including the closing zero.
 _SOCKET_PATH_LIMIT = 100
+_SHORTEST_SECRET = 32
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,19 @@ class Home:
         return self.root / "tokens.json"
 
     @property
+    def ended(self) -> Path:
+        """The sessions that were ended before their time."""
+        return self.root / "ended.json"
+
+    @property
     def links(self) -> Path:
         """The plaintext of each endpoint's first token; only the operator can read it."""
         return self.run / "links.json"
+
+    @property
+    def keys(self) -> Path:
+        """The public keys that replicas know the gateway's assertions by."""
+        return self.run / "keys.json"
 
     @property
     def caddyfile(self) -> Path:
@@ -59,36 +72,39 @@ class Home:
         return self.logs / f"{endpoint}-{replica}.log"
 
     def prepare(self) -> None:
-        """Make the folders. `run/` holds secrets and Caddy's admin socket, so only the operator may enter
-        it."""
-        for folder in (self.config, self.logs):
-            folder.mkdir(parents=True, exist_ok=True)
-        self.run.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.run.chmod(0o700)
-        self.certificates.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Make the folders, for their owner alone."""
+        for folder in (self.config, self.logs, self.run, self.certificates):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def secret(self) -> str:
-        """The key that signs browser sessions; made at the first start, the same ever after."""
-        path = self.root / "secret"
-        try:
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_urlsafe(48))
-        except FileExistsError:
-            pass
-        return path.read_text().strip()
-
-    def admin_socket(self) -> Path:
-        """Where Caddy listens for a new configuration: in `run/`, or in a private temporary folder if that
-        path is
-        too long for a socket."""
-        path = self.run / "caddy.sock"
+    def socket(self, name: str) -> Path:
+        """Where something listens for this gateway's own processes alone: in `run/`, or in a private
+        temporary folder if that path is too long for a socket."""
+        path = self.run / name
         if len(os.fsencode(path)) <= _SOCKET_PATH_LIMIT:
             return path
-        return Path(tempfile.mkdtemp(prefix="easel-")) / "caddy.sock"
+        return Path(tempfile.mkdtemp(prefix="easel-")) / name
 
 
-def write_private(path: Path, text: str) -> None:
-    """Put `text` at `path` as a whole or not at all, readable by its owner only."""
+def write_private(path: Path, text: str, *, must: bool = False) -> None:
+    """Put `text` at `path` as a whole or not at all, readable by its owner only. Raises OSError.
+
+    `must`: on a full disk too, by the room that was kept for it (`Spare`).
+    """
+    try:
+        _replace(path, text)
+    except OSError as error:
+        if not must or error.errno not in FULL:
+            raise
+        try:
+            Spare(path).write(text.encode())
+        except FileNotFoundError:
+            raise error from None
+    if must:
+        with contextlib.suppress(OSError):
+            Spare(path).keep()
+
+
+def _replace(path: Path, text: str) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w") as file:

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from easel.gateway.attempts import Attempts, network
+from easel.gateway.ended import Ended
+from easel.gateway.keyring import Keyring
 from easel.gateway.membership import Members
 from easel.gateway.passes import OPERATOR, Passes
 from easel.gateway.paths import Ask, local_path
-from easel.gateway.sessions import ANONYMOUS, Session, Sessions, ended_cookie
-from easel.gateway.tokens import PREFIX, Tokens
+from easel.gateway.rights import ANONYMOUS, Right, Rights
+from easel.gateway.sessions import Session, Sessions, ended_cookie
+from easel.gateway.tokens import PREFIX, Token, Tokens
 
 _PRIVATE = (
     "this endpoint is private: send a token as `Authorization: Bearer easel_…`, "
@@ -30,6 +33,7 @@ class Caller:
 
     user: str
     api: bool
+    right: Right
     anonymous: bool = False
     cookie: str | None = None
     member: bool = False
@@ -52,23 +56,38 @@ class Entrance:
 
     location: str
     cookie: str
+    session: Session
+
+
+@dataclass(frozen=True)
+class Question:
+    """A right link, followed from another site, while somebody else is signed in: who they are, who they
+    would become, and the token and the place to go on with."""
+
+    current: str
+    wanted: str
+    token: str
+    target: str
 
 
 class Identity:
     """Decides who a caller is at an endpoint."""
 
-    def __init__(self, secret: str, tokens: Tokens, sessions: Sessions, attempts: Attempts) -> None:
-        self._secret = secret
+    def __init__(
+        self, keyring: Keyring, tokens: Tokens, sessions: Sessions, attempts: Attempts, rights: Rights,
+        ended: Ended,
+    ) -> None:  # fmt: skip
+        self._keyring = keyring
+        self._rights = rights
+        self._ended = ended
         self._tokens = tokens
         self._sessions = sessions
         self._attempts = attempts
-        self._passes = Passes(secret)
+        self._passes = Passes(keyring)
 
-    def who(self, endpoint: str, ask: Ask, *, public: bool) -> Caller | Refusal | Entrance:
+    def who(self, endpoint: str, ask: Ask, *, public: bool) -> Caller | Refusal | Entrance | Question:
         """The caller of `ask`, or what to answer instead of passing it on."""
-        session = self._sessions.read(
-            endpoint, ask.headers.get("cookie", ""), public=public, secure=ask.secure
-        )
+        session = self._session(endpoint, ask)
         if ask.method in ("GET", "HEAD") and (link := _link_token(ask.query)):
             return self._enter(endpoint, ask, link, session)
         if authorization := ask.headers.get("authorization"):
@@ -76,73 +95,101 @@ class Identity:
         if session is not None:
             if reason := _foreign(ask):
                 return Refusal(403, reason)
-            cookie = self._cookie(endpoint, ask, session) if session.stale else None
+            self._tokens.note(endpoint, session.token_id)
+            cookie = self._cookie(endpoint, ask, session.renewed()) if session.stale else None
             anonymous = session.token == ANONYMOUS
-            return Caller(session.user, api=False, anonymous=anonymous, cookie=cookie, member=session.member)
+            return Caller(
+                session.user, api=False, right=session.right, anonymous=anonymous, cookie=cookie,
+                member=session.member,
+            )  # fmt: skip
         if public:
             return self._anonymous(endpoint, ask)
         return Refusal(401, _PRIVATE, first=True)
 
-    def sign_in(
-        self, endpoint: str, ask: Ask, plaintext: str, target: str, *, public: bool
-    ) -> Entrance | Refusal:
+    def sign_in(self, endpoint: str, ask: Ask, plaintext: str, target: str) -> Entrance | Refusal:
         """A token typed into the sign-in page."""
         if reason := _foreign(ask):
             return Refusal(403, reason)
-        session = self._sessions.read(
-            endpoint, ask.headers.get("cookie", ""), public=public, secure=ask.secure
-        )
-        return self._open(endpoint, ask, plaintext.strip(), local_path(target), session)
+        session = self._session(endpoint, ask)
+        token = self._tokens.check(endpoint, plaintext.strip())
+        return self._open(endpoint, ask, token, local_path(target), session)
 
     def welcome(self, endpoint: str, ask: Ask, member: str, members: Members, target: str) -> Entrance:
         """Somebody whom the identity provider vouched for."""
         session = self._sessions.welcome(endpoint, member, members)
-        return Entrance(local_path(target), self._cookie(endpoint, ask, session))
+        return Entrance(local_path(target), self._cookie(endpoint, ask, session), session)
 
-    def leave(self, endpoint: str, ask: Ask) -> Entrance | Refusal:
-        """Somebody signs out, in this browser and of this endpoint. No other site's page may ask for it."""
+    def present(self, endpoint: str, ask: Ask) -> Session | None:
+        """The session that a browser has here, if it holds."""
+        return self._session(endpoint, ask)
+
+    def leave(self, endpoint: str, ask: Ask, *, everywhere: bool = False) -> str | Refusal:
+        """Somebody signs out of this endpoint, or a member of all, in every browser. The session is over in
+        each copy of its cookie; the answer takes the cookie out of this browser. No other site's page may
+        ask for it. Blocks while it is written down."""
         if reason := _foreign(ask):
             return Refusal(403, reason)
-        return Entrance("/", ended_cookie(endpoint, secure=ask.secure))
+        if session := self._session(endpoint, ask):
+            if everywhere and session.member:
+                self._ended.member(session.token)
+            else:
+                self._ended.session(session.right)
+        return ended_cookie(endpoint, secure=ask.secure)
 
-    def _enter(self, endpoint: str, ask: Ask, link: str, session: Session | None) -> Entrance | Refusal:
-        return self._open(endpoint, ask, link, without_token(ask), session)
+    def _enter(
+        self, endpoint: str, ask: Ask, link: str, session: Session | None
+    ) -> Entrance | Refusal | Question:
+        target, token = without_token(ask), self._tokens.check(endpoint, link)
+        # A typed or bookmarked address is `none`. Browsers say nothing at all over plain HTTP from afar, and
+        # then it may have been any site's page that led here.
+        led = ask.headers.get("sec-fetch-site") not in ("none", "same-origin")
+        if led and token is not None and session is not None and session.token_id != token.id:
+            return Question(session.token, token.name, link, target)
+        return self._open(endpoint, ask, token, target, session)
 
     def _open(
-        self, endpoint: str, ask: Ask, plaintext: str, location: str, session: Session | None
+        self, endpoint: str, ask: Ask, token: Token | None, location: str, session: Session | None
     ) -> Entrance | Refusal:
-        token = self._tokens.check(endpoint, plaintext)
         if token is None:
             return self._failed(ask, f"this link or token {_INVALID}")
         # The same browser with the same link again is the same person: their gallery stays theirs.
         same = session is not None and session.token_id == token.id
         begun = self._sessions.start(endpoint, token, session.browser if session and same else None)
-        return Entrance(location, self._cookie(endpoint, ask, begun))
+        return Entrance(location, self._cookie(endpoint, ask, begun), begun)
 
     def _credentials(self, endpoint: str, ask: Ask, authorization: str) -> Caller | Refusal:
         plaintext = _plaintext(authorization)
-        if plaintext and self._passes.opens(endpoint, plaintext):
-            return Caller(OPERATOR, api=True)
+        right = self._passes.right(endpoint, plaintext) if plaintext else None
+        if right is not None and self._rights.hold(right):
+            return Caller(OPERATOR, api=True, right=right)
         token = self._tokens.check(endpoint, plaintext) if plaintext else None
         if token is None:
             return self._failed(ask, f"the token in `Authorization` {_INVALID}")
-        return Caller(token.name, api=True)
+        right = Right("token", endpoint, token.name, token.id, until=token.expires)
+        return Caller(token.name, api=True, right=right)
 
     def _anonymous(self, endpoint: str, ask: Ask) -> Caller:
-        if ask.navigation or ask.from_browser:
+        if ask.navigation or (ask.from_browser and not ask.from_another_site):
             session = self._sessions.start(endpoint, None)
             return Caller(
-                session.user, api=False, anonymous=True, cookie=self._cookie(endpoint, ask, session)
-            )
-        # An API client keeps no cookies: its network address tells it apart, hashed so that no name leaks it.
-        key = hmac.new(self._secret.encode(), f"{endpoint} {network(_address(ask))}".encode(), hashlib.sha256)
-        return Caller(f"{ANONYMOUS}/{key.hexdigest()[:16]}", api=True, anonymous=True)
+                session.user, api=False, right=session.right, anonymous=True,
+                cookie=self._cookie(endpoint, ask, session),
+            )  # fmt: skip
+        # An API client keeps no cookies, and neither does another site's page: its network address tells it
+        # apart, hashed so that no name leaks it.
+        address = f"{endpoint} {network(address_of(ask))}"
+        key = hmac.new(self._keyring.newest.encode(), address.encode(), hashlib.sha256)
+        right = Right("anonymous", endpoint, ANONYMOUS)
+        return Caller(f"{ANONYMOUS}/{key.hexdigest()[:16]}", api=True, right=right, anonymous=True)
 
     def _failed(self, ask: Ask, reason: str) -> Refusal:
-        wait = self._attempts.fail(_address(ask))
+        wait = self._attempts.fail(address_of(ask))
         if wait:
             return Refusal(429, f"too many wrong tokens from your address; try again in {wait} s", wait)
         return Refusal(401, reason)
+
+    def _session(self, endpoint: str, ask: Ask) -> Session | None:
+        return self._sessions.read(endpoint, ask.headers.get("cookie", ""), secure=ask.secure)
 
     def _cookie(self, endpoint: str, ask: Ask, session: Session) -> str:
         return self._sessions.cookie(session, secure=ask.secure)
@@ -154,7 +201,7 @@ def without_token(ask: Ask) -> str:
     return local_path(ask.path + ("?" + urlencode(rest) if rest else ""))
 
 
-def _address(ask: Ask) -> str:
+def address_of(ask: Ask) -> str:
     """The caller's network address. Caddy wrote the header and dropped the caller's own."""
     return ask.headers.get("x-forwarded-for", "").split(",")[-1].strip()
 
@@ -176,7 +223,9 @@ def _plaintext(authorization: str) -> str | None:
             user_and_password = base64.b64decode(value.strip(), validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             return None
-        return user_and_password.partition(":")[2] or None
+        user, _, password = user_and_password.partition(":")
+        # `https://TOKEN@host`: some programs have room for a name alone.
+        return user if user.startswith(PREFIX) and not password.startswith(PREFIX) else password or None
     return None
 
 

@@ -19,8 +19,10 @@ from dataclasses import dataclass
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from easel.gateway.errors import SignOnFailed
+from easel.gateway.keyring import Keyring
 from easel.gateway.paths import Ask, local_path
-from easel.gateway.sessions import MEMBER_MAX_AGE, cookie_name, cookie_values
+from easel.gateway.rights import MEMBER_MAX_AGE
+from easel.gateway.sessions import cookie_name, cookie_values
 
 # Seconds that a person may take to sign in.
 _LASTS = 600
@@ -44,8 +46,8 @@ class Journey:
 class Journeys:
     """Begins trips and knows them again."""
 
-    def __init__(self, secret: str) -> None:
-        self._secret = secret
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
         self._used: OrderedDict[str, float] = OrderedDict()
 
     def begin(self, endpoint: str, ask: Ask, target: str, about: str, *, quiet: bool) -> Journey:
@@ -55,12 +57,12 @@ class Journeys:
         key = key or secrets.token_urlsafe(32)
         number = secrets.token_urlsafe(16)
         target = local_path(target) if len(target) <= _LONGEST_TARGET else "/"
-        fields = {"e": endpoint, "i": number, "c": _hash(key), "n": target, "q": quiet}
+        secret = self._keyring.newest
+        fields = {"e": endpoint, "i": number, "c": _hash(key), "n": target, "q": quiet, "s": _hash(secret)}
         state = _text(self._states(about).dumps(fields))
-        return Journey(
-            state, self._derived("nonce", key, number), self._derived("verifier", key, number), target, quiet,
-            self._cookie(endpoint, ask, key, left=False),
-        )  # fmt: skip
+        nonce, verifier = _derived("nonce", secret, key, number), _derived("verifier", secret, key, number)
+        cookie = self._cookie(endpoint, ask, key, left=False)
+        return Journey(state, nonce, verifier, target, quiet, cookie)
 
     def begun_at(self, state: str, about: str) -> str:
         """The endpoint that a trip began at. Raises SignOnFailed for what is no trip of ours.
@@ -84,7 +86,11 @@ class Journeys:
             )
         if not self._first_use(number):
             raise SignOnFailed(400, "this sign-in was used already; sign in again")
-        nonce, verifier = self._derived("nonce", key, number), self._derived("verifier", key, number)
+        # The one that it was begun with, which another may have replaced meanwhile.
+        secret = next((one for one in self._keyring.counting if _hash(one) == fields["s"]), "")
+        if not secret:
+            raise _not_begun()
+        nonce, verifier = _derived("nonce", secret, key, number), _derived("verifier", secret, key, number)
         return Journey(state, nonce, verifier, local_path(target), quiet)
 
     def left(self, endpoint: str, ask: Ask) -> str:
@@ -100,7 +106,7 @@ class Journeys:
             fields = self._states(about).loads(state, max_age=_LASTS)
         except BadData:
             raise _not_begun() from None
-        if not isinstance(fields, dict) or not {"e", "i", "c", "n", "q"} <= fields.keys():
+        if not isinstance(fields, dict) or not {"e", "i", "c", "n", "q", "s"} <= fields.keys():
             raise _not_begun()
         return fields
 
@@ -137,15 +143,16 @@ class Journeys:
         ]
         return "; ".join([*parts, "Secure"] if ask.secure else parts)
 
-    def _derived(self, what: str, key: str, number: str) -> str:
-        digest = hmac.new(self._secret.encode(), f"{what} {key} {number}".encode(), hashlib.sha256).digest()
-        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
-
     def _keys(self, endpoint: str) -> URLSafeTimedSerializer:
-        return URLSafeTimedSerializer(self._secret, salt=f"easel journey {endpoint}")
+        return URLSafeTimedSerializer(self._keyring.counting, salt=f"easel journey {endpoint}")
 
     def _states(self, about: str) -> URLSafeTimedSerializer:
-        return URLSafeTimedSerializer(self._secret, salt=f"easel state {about}")
+        return URLSafeTimedSerializer(self._keyring.counting, salt=f"easel state {about}")
+
+
+def _derived(what: str, secret: str, key: str, number: str) -> str:
+    digest = hmac.new(secret.encode(), f"{what} {key} {number}".encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def _not_begun() -> SignOnFailed:

@@ -10,7 +10,7 @@ from easel.gateway.backend import Replica
 from easel.gateway.config import Endpoint
 from easel.gateway.events import Events
 from easel.gateway.home import Home
-from easel.gateway.probe import Probe
+from easel.gateway.probe import Probe, Vouch
 from easel.gateway.process import last_lines
 from easel.gateway.slot import Command, Patience, Slot
 
@@ -37,15 +37,15 @@ class LocalBackend:
         *,
         command: Command | None = None,
         patience: Patience | None = None,
-        key: str = "",
+        vouch: Vouch | None = None,
     ) -> None:
         self._home = home
         self._events = events
         self._command = command or studio(home)
         self._patience = patience or Patience()
-        # What a replica knows its gateway by: everybody on this machine can reach its port.
-        self._key = key
-        self._probe = Probe(key=key)
+        # Everybody on this machine can reach a replica's port: it answers what its gateway vouches for.
+        self._keys = home.keys if vouch else None
+        self._probe = Probe(vouch=vouch)
         self._endpoints: dict[str, Endpoint] = {}
         self._slots: dict[str, dict[str, Slot]] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -83,13 +83,15 @@ class LocalBackend:
         return [slot.replica() for slot in slots.values() if not slot.task.done()]
 
     async def set_capacity(self, endpoint: str, count: int) -> None:
-        """Start processes until `count` are there that are not draining."""
+        """Take back what drains, then start processes, until `count` are there that are not draining."""
         spec = self._endpoints[endpoint]
         slots = self._slots[endpoint]
-        alive = sum(
-            1 for slot in slots.values() if not slot.task.done() and slot.replica().state != "draining"
-        )
-        for _ in range(count - alive):
+        running = [slot for slot in slots.values() if not slot.task.done()]
+        lacking = count - sum(1 for slot in running if slot.replica().state != "draining")
+        for slot in running:
+            if lacking > 0 and slot.recall():
+                lacking -= 1
+        for _ in range(lacking):
             name = next(
                 str(n) for n in range(1, len(slots) + 2) if str(n) not in slots or slots[str(n)].task.done()
             )
@@ -97,7 +99,7 @@ class LocalBackend:
             slots[name] = Slot(
                 name, spec,
                 command=self._command, log=self._home.replica_log(endpoint, name),
-                events=self._events, probe=self._probe, patience=self._patience, key=self._key,
+                events=self._events, probe=self._probe, patience=self._patience, keys=self._keys,
             )  # fmt: skip
 
     async def drain(self, endpoint: str, replica: str) -> None:

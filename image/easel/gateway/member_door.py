@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -10,15 +11,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from easel.gateway import pages
+from easel.gateway.audit import Audit
 from easel.gateway.config import CONSOLE
 from easel.gateway.errors import SignOnFailed
-from easel.gateway.identity import Identity, Refusal
+from easel.gateway.identity import Identity, Refusal, address_of
 from easel.gateway.paths import Ask, local_path
 from easel.gateway.sign_on import SignOn
 
 _CALLBACK = "easel/member/callback"
 _HOST = re.compile(r"([0-9A-Za-z.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?")
 _LONGEST_QUERY = 16 * 1024
+_LONGEST_FORM = 1024
 
 
 class MemberDoor:
@@ -29,8 +32,9 @@ class MemberDoor:
     So the code travels once more, within the team's hosts; without that cookie it is worth nothing.
     """
 
-    def __init__(self, identity: Identity, sign_on: SignOn, url: Callable[[str], str]) -> None:
+    def __init__(self, identity: Identity, sign_on: SignOn, url: Callable[[str], str], audit: Audit) -> None:
         self._identity = identity
+        self._audit = audit
         self._sign_on = sign_on
         self._url = url
 
@@ -74,22 +78,40 @@ class MemberDoor:
                 return pages.enter(self._onward(begun_at, ask, found))
             arrival = await self._sign_on.finish(name, ask, found, self._callback(CONSOLE, ask))
         except SignOnFailed as error:
+            self._audit.refused(
+                endpoint=name, address=address_of(ask), status=error.status, why=error.words, by="sign-on"
+            )
             return self._told(name, error)
         members = self._sign_on.members
         if arrival.member is None or members is None:
             return pages.enter(arrival.target)
         who = self._identity.welcome(name, ask, arrival.member, members, arrival.target)
+        self._audit.add(
+            "signed-in", actor=who.session.user, endpoint=name, address=address_of(ask), by="sign-on"
+        )
         return pages.enter(who.location, who.cookie)
 
     async def sign_out(self, request: Request) -> Response:
-        """`/easel/signout`: asks, and then ends the session of this browser at this endpoint."""
+        """`/easel/signout`: asks, and then ends the session of this browser at this endpoint; a member's in
+        all browsers at all endpoints, if they wish."""
         name, ask = _asked(request, "/easel/signout")
+        session = self._identity.present(name, ask)
         if request.method != "POST":
-            return pages.page("signout.html", endpoint=name, provider=self.provider)
-        who = self._identity.leave(name, ask)
+            member = session.token if session and session.member else None
+            return pages.page("signout.html", endpoint=name, provider=self.provider, member=member)
+        body = b""
+        async for chunk in request.stream():
+            body = (body + chunk)[:_LONGEST_FORM]
+        everywhere = b"everywhere=1" in body.split(b"&")
+        who = await asyncio.to_thread(self._identity.leave, name, ask, everywhere=everywhere)
         if isinstance(who, Refusal):
             return pages.error(who.status, who.reason)
-        return pages.enter(who.location, who.cookie, self._sign_on.left(name, ask))
+        if session is not None:
+            self._audit.add(
+                "signed-out", actor=session.user, endpoint=name, address=address_of(ask),
+                everywhere=everywhere and session.member,
+            )  # fmt: skip
+        return pages.enter("/", who, self._sign_on.left(name, ask))
 
     def _told(self, name: str, error: SignOnFailed) -> Response:
         provider = None if error.status == 404 else self.provider

@@ -31,17 +31,25 @@ class Mirror:
         self._etags: dict[str, str] = {}
         self._trouble: str | None = None
         self._passing = 0
+        # Every object of the bucket by key with its ETag, as the last look saw it; None if it saw nothing.
+        self.seen: dict[str, str] | None = None
 
     def sync(self) -> bool:
         """Look once; whether the files are as the bucket is. Blocks: ask in a thread."""
         try:
-            found = self._bucket.list(PREFIX)
+            # The whole bucket, which is small: one question tells of configuration and tokens, and costs what
+            # a dozen GETs do.
+            self.seen = None
+            self.seen = found = self._bucket.list("")
             wrong = self._copy(found)
         except Refusal as error:
             # One look that AWS was too busy for is nothing to tell.
             self._passing = self._passing + 1 if error.passing else 0
             if not error.passing or self._passing >= 3:
                 self._tell(f"the configuration is not followed: {error}; what was read last goes on")
+            return False
+        except OSError as error:
+            self._tell(f"the configuration cannot be written to {self._folder}: {error}; the last goes on")
             return False
         self._passing = 0
         self._tell(wrong)

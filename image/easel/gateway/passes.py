@@ -1,12 +1,17 @@
 """Passes: the operator's way through the door of an endpoint, for an hour.
 
-Who holds the console's token asks the console for one and then speaks to the endpoint itself, so that
-gigabytes go by Caddy and not through this process. Nothing is stored: a pass is signed and says when it was.
+Who holds the console's token asks the console for one and then speaks to the endpoint itself. Nothing is
+stored: a pass is signed, and says when it was made and by what right, which it does not outlive.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from itsdangerous import BadData, URLSafeTimedSerializer
+
+from easel.gateway.keyring import Keyring
+from easel.gateway.rights import Right
 
 # What `X-Easel-User` says then. No token can be called so: their names begin with a letter or a digit.
 OPERATOR = "@operator"
@@ -18,23 +23,28 @@ _PREFIX = "easel_pass."
 class Passes:
     """Issues passes and tells real ones."""
 
-    def __init__(self, secret: str) -> None:
-        self._secret = secret
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
 
-    def issue(self, endpoint: str) -> str:
-        """A pass for one endpoint."""
-        return _PREFIX + self._signer(endpoint).dumps("")
+    def issue(self, endpoint: str, by: Right) -> str:
+        """A pass for one endpoint, made by who has the right `by`."""
+        fields = {key: value for key, value in asdict(by).items() if value is not None}
+        return _PREFIX + self._signer(endpoint).dumps(fields)
 
-    def opens(self, endpoint: str, shown: str) -> bool:
-        """Whether this is a pass for the endpoint, and not too old."""
+    def right(self, endpoint: str, shown: str) -> Right | None:
+        """The right that a pass gives, if it is one for the endpoint and not too old; whether that holds is
+        for `Rights` to say."""
         if not shown.startswith(_PREFIX):
-            return False
+            return None
         try:
-            self._signer(endpoint).loads(shown.removeprefix(_PREFIX), max_age=LASTS)
-        except BadData:
-            return False
-        return True
+            fields, made = self._signer(endpoint).loads(
+                shown.removeprefix(_PREFIX), max_age=LASTS, return_timestamp=True
+            )
+            by = Right(**fields)
+        except (BadData, TypeError):
+            return None
+        return Right("pass", endpoint, OPERATOR, until=made.timestamp() + LASTS, by=by)
 
     def _signer(self, endpoint: str) -> URLSafeTimedSerializer:
         # The endpoint is part of the key: a pass is nothing elsewhere, and no cookie is a pass.
-        return URLSafeTimedSerializer(self._secret, salt=f"easel operator's pass for {endpoint}")
+        return URLSafeTimedSerializer(self._keyring.counting, salt=f"easel operator's pass for {endpoint}")

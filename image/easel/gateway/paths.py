@@ -13,15 +13,13 @@ from urllib.parse import quote, unquote
 Kind = Literal["navigation", "draw", "call", "rest"]
 
 _FORBIDDEN = re.compile(r"/(easel|metrics|scale)(/|$)|/sdapi/v1/server-")
-_DRAWS = re.compile(
-    r"/sdapi/v1/(txt2img|img2img|extra-single-image|extra-batch-images|interrogate)/?"
-    r"|(/gradio_api)?/(queue/join|run/[^/]+|call/.+|predict)/?"
-)
+_ALONE = re.compile(r"/sdapi/v1/(txt2img|img2img|extra-single-image|extra-batch-images|interrogate)/?")
+_DRAWS = re.compile(rf"{_ALONE.pattern}|(/gradio_api)?/(queue/join|run/[^/]+|call/.+|predict)/?")
 _POLLS = re.compile(
     r"/sdapi/v1/(progress|memory|interrupt|skip)/?"
     r"|/internal/.*"
     r"|(/gradio_api)?/(heartbeat/.*|queue/(status|data)|startup-events|reset|cancel)/?"
-    r"|/(favicon\.ico|robots\.txt|manifest\.json|assets/.*|static/.*|theme\.css)"
+    r"|/(favicon\.ico|robots\.txt|manifest\.json|assets/.*|static/.*|page/.*|theme\.css)"
     r"|/\.well-known/.*"
 )
 
@@ -56,6 +54,11 @@ class Ask:
         return any(name in self.headers for name in ("sec-fetch-mode", "sec-fetch-site", "sec-fetch-dest"))
 
     @property
+    def from_another_site(self) -> bool:
+        """Whether a browser says that a page of another origin asks."""
+        return self.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+
+    @property
     def navigation(self) -> bool:
         """Whether a person waits for a page. Browsers do not say so over plain HTTP except to their own
         machine, so
@@ -75,6 +78,12 @@ class Ask:
     def poll(self) -> bool:
         """Whether it only looks: polls, assets, heartbeats, a browser's guesses. It is nobody's work."""
         return bool(_POLLS.fullmatch(normal(self.path))) or self.method == "OPTIONS" or self.prefetch
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether another replica may be sent the same: a picture asked for by the API is drawn from the
+        request alone. An event of the page is not: it belongs to a session of the page's replica."""
+        return self.method == "POST" and bool(_ALONE.fullmatch(normal(self.path)))
 
     @property
     def lasting(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -12,7 +13,13 @@ from easel.gateway.backend import Work
 if TYPE_CHECKING:
     import httpx
 
+# What the gateway calls itself. No token can be called so: their names begin with a letter or a digit.
+GATEWAY = "@gateway"
 Phase = Literal["importing", "loading", "ready", "failed"]
+
+
+# Signs that a user asks something of an endpoint (`Keyring.vouch`).
+Vouch = Callable[[str, str], str]
 
 
 @dataclass(frozen=True)
@@ -27,13 +34,14 @@ class Report:
 class Probe:
     """Polls replicas. One per backend: it keeps the connections."""
 
-    def __init__(self, timeout: float = 2.0, key: str = "") -> None:
+    def __init__(self, timeout: float = 2.0, vouch: Vouch | None = None) -> None:
         self._timeout = timeout
-        self._headers = {"X-Easel-Key": key} if key else {}
+        self._vouch = vouch
         self._client: httpx.AsyncClient | None = None
 
-    async def ask(self, address: str) -> Report | None:
-        """What the replica at `host:port` says; None if it does not answer, or not in this language."""
+    async def ask(self, endpoint: str, address: str) -> Report | None:
+        """What the endpoint's replica at `host:port` says; None if it does not answer, or not in this
+        language."""
         if self._client is None:
             # Only now, when the door is open, and beside the loop: on a busy machine it takes a while.
             await asyncio.to_thread(importlib.import_module, "httpx")
@@ -43,12 +51,12 @@ class Probe:
             # `verify`: there is no TLS here, and reading all certificate authorities takes as long again.
             self._client = httpx.AsyncClient(
                 timeout=self._timeout,
-                headers=self._headers,
                 trust_env=False,
                 verify=False,  # noqa: S501
             )
         try:
-            answer = await self._client.get(f"http://{address}/easel/load")
+            own = {"X-Easel-Assertion": self._vouch(GATEWAY, endpoint)} if self._vouch else {}
+            answer = await self._client.get(f"http://{address}/easel/load", headers=own)
             body = answer.json()
             phase = body["phase"]
             if phase not in ("importing", "loading", "ready", "failed"):

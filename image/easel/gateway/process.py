@@ -9,10 +9,12 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
-from easel.gateway.caddyfile import REPLICA_KEY_VARIABLE
-
+# What a studio is told by of its gateway. As `easel.assertion` has them, which takes a while to import.
+KEYS_VARIABLE = "EASEL_ASSERTION_KEYS"
+AUDIENCE_VARIABLE = "EASEL_ASSERTION_AUDIENCE"
+OPEN_VARIABLE = "EASEL_ASSERTION_OPEN"
 # The gateway's own settings and keys, and the operator's, are no business of what it starts.
-_OWN = ("EASEL_DOOR", "EASEL_TOKEN", "EASEL_CONSOLE", REPLICA_KEY_VARIABLE)
+_OWN = ("EASEL_DOOR", "EASEL_TOKEN", "EASEL_CONSOLE", "EASEL_ASSERTION")
 _LEASH = Path(__file__).with_name("leash.py")
 _LOG_LIMIT = 20 * 1024 * 1024
 _LONGEST_LINE = 1024 * 1024

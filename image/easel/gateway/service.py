@@ -11,17 +11,21 @@ import uvicorn
 
 from easel.gateway.app import app
 from easel.gateway.attempts import Attempts
+from easel.gateway.audit import Audit
 from easel.gateway.backend import Backend
 from easel.gateway.client_secret import ClientSecret
-from easel.gateway.config import Team
+from easel.gateway.config import CONSOLE, Team
 from easel.gateway.console import ConsolePages
 from easel.gateway.door import Door
+from easel.gateway.ended import Ended
 from easel.gateway.fleet import Fleet
 from easel.gateway.identity import Identity
+from easel.gateway.keyring import Keyring
 from easel.gateway.links import Links
 from easel.gateway.member_door import MemberDoor
 from easel.gateway.operator_api import OperatorApi
-from easel.gateway.passes import Passes
+from easel.gateway.relay import Relay
+from easel.gateway.rights import Right, Rights
 from easel.gateway.sessions import Sessions
 from easel.gateway.sign_on import SignOn
 from easel.gateway.tokens import Tokens
@@ -38,26 +42,28 @@ class _Server(uvicorn.Server):
 class Service:
     """The running server.
 
-    `secret` signs sessions, `key` is Caddy's, `operator_token` the operator's; `address` is where it will
+    `keyring` signs, `key` is Caddy's, `operator_token` the operator's; `address` is where it will
     listen;
     `url` gives the public address of an endpoint or the console, `team` the team as it is configured now.
     """
 
     def __init__(
-        self, secret: str, key: str, operator_token: str, address: str, *,
+        self, keyring: Keyring, key: str, operator_token: str, address: str, *,
         fleets: Mapping[str, Fleet], backend: Backend, tokens: Tokens, links: Links,
         url: Callable[[str], str], team: Callable[[], Team], client_secret: ClientSecret,
+        rights: Rights, ended: Ended, relay: Relay, audit: Audit, operator: Right,
     ) -> None:  # fmt: skip
-        identity = Identity(secret, tokens, Sessions(secret, tokens, lambda: team().members), Attempts())
-        sign_on = SignOn(secret, team, client_secret, backend.events)
-        members = MemberDoor(identity, sign_on, url)
-        api = OperatorApi(fleets, backend, tokens, links, url, Passes(secret))
+        identity = Identity(keyring, tokens, Sessions(keyring, rights), Attempts(), rights, ended)
+        sign_on = SignOn(keyring, team, client_secret, backend.events)
+        members = MemberDoor(identity, sign_on, url, audit)
+        api = OperatorApi(fleets, backend, tokens, links, url, keyring, relay, ended, audit, operator)
         routes = app(
-            Door(key, identity, members, fleets.get, address),
+            Door(key, identity, members, fleets.get, address, keyring.vouch, relay, rights, audit),
             members,
             api,
             ConsolePages(api, backend, lambda: team().team),
             operator_token,
+            keyring.verifier(CONSOLE),
         )
         self._server = _Server(
             uvicorn.Config(

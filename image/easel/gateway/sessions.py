@@ -1,28 +1,23 @@
 """Browser sessions: a signed cookie per endpoint that says which token or member it came of and which browser
 it is.
 
-Nothing is stored: the cookie carries all, and the token it names must still be valid at each request; a
-member's counts while provider, client and domains are those that it was begun with.
+The cookie carries all, and what it names must still hold at each request (`Rights`): its token valid, a
+member's provider, client and domains those that it was begun with, and itself not ended before its time.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.cookies import CookieError, SimpleCookie
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
+from easel.gateway.keyring import Keyring
 from easel.gateway.membership import Members
-from easel.gateway.tokens import Token, Tokens
-
-ANONYMOUS = "anonymous"
-# A month; a session in use is renewed when half of it has passed.
-MAX_AGE = 30 * 24 * 3600
-# Seconds. Not renewed: who left the team is out by then, as the provider is asked anew.
-MEMBER_MAX_AGE = 12 * 3600
+from easel.gateway.rights import ANONYMOUS, MAX_AGE, MEMBER_MAX_AGE, Kind, Right, Rights
+from easel.gateway.tokens import Token
 
 
 @dataclass(frozen=True)
@@ -35,6 +30,8 @@ class Session:
     browser: str
     started: float
     member: bool = False
+    # Signed with a secret that was replaced since.
+    aged: bool = False
 
     @property
     def user(self) -> str:
@@ -45,18 +42,30 @@ class Session:
         return f"{self.token}/{self.browser}"
 
     @property
+    def right(self) -> Right:
+        """What its requests pass by."""
+        kind: Kind = "member" if self.member else "anonymous" if self.token == ANONYMOUS else "token"
+        lasts = MEMBER_MAX_AGE if self.member else MAX_AGE
+        return Right(
+            kind, self.endpoint, self.token, self.token_id, self.browser, self.started, self.started + lasts
+        )
+
+    def renewed(self) -> Session:
+        """The same with all of its time before it."""
+        return replace(self, started=time.time())
+
+    @property
     def stale(self) -> bool:
         """Whether it is time to give the browser a fresh cookie."""
-        return not self.member and time.time() - self.started > MAX_AGE / 2
+        return not self.member and (self.aged or time.time() - self.started > MAX_AGE / 2)
 
 
 class Sessions:
     """Makes and reads session cookies."""
 
-    def __init__(self, secret: str, tokens: Tokens, members: Callable[[], Members | None]) -> None:
-        self._secret = secret
-        self._tokens = tokens
-        self._members = members
+    def __init__(self, keyring: Keyring, rights: Rights) -> None:
+        self._keyring = keyring
+        self._rights = rights
 
     def start(self, endpoint: str, token: Token | None, browser: str | None = None) -> Session:
         """A session of `token`, or an anonymous one; `browser` keeps who somebody is across sessions."""
@@ -69,8 +78,8 @@ class Sessions:
             endpoint, member, members.fingerprint, secrets.token_urlsafe(9), time.time(), member=True
         )
 
-    def read(self, endpoint: str, cookies: str, *, public: bool, secure: bool = False) -> Session | None:
-        """The session in a `Cookie` header, if it is of this endpoint, intact, and its token is still valid.
+    def read(self, endpoint: str, cookies: str, *, secure: bool = False) -> Session | None:
+        """The session in a `Cookie` header, if it is of this endpoint, intact, and what it is of still holds.
 
         A cookie of another endpoint is refused under any name: the endpoint is part of the key that signs it.
         """
@@ -81,22 +90,27 @@ class Sessions:
                 )
                 member = "m" in fields
                 token, token_id, browser = (str(fields[key]) for key in ("m" if member else "t", "k", "b"))
-            except (BadData, KeyError, TypeError, IndexError):
+                # The signature's own time is in whole seconds: too coarse for "signed in after that".
+                started = float(fields.get("s", signed.timestamp()))
+            except (BadData, KeyError, TypeError, IndexError, ValueError):
                 continue
-            if member:
-                if self._current(token_id, signed.timestamp()):
-                    return Session(endpoint, token, token_id, browser, signed.timestamp(), member=True)
-                continue
-            known = public if token == ANONYMOUS else self._tokens.find(endpoint, token, token_id) is not None
-            if known:
-                return Session(endpoint, token, token_id, browser, signed.timestamp())
+            session = Session(
+                endpoint, token, token_id, browser, started, member=member, aged=self._aged(endpoint, value)
+            )
+            if self._rights.hold(session.right):
+                return session
         return None
 
     def cookie(self, session: Session, *, secure: bool) -> str:
         """The `Set-Cookie` header's value: for this host only, unseen by scripts, not sent along by other
         sites."""
         value = self._serializer(session.endpoint).dumps(
-            {"m" if session.member else "t": session.token, "k": session.token_id, "b": session.browser}
+            {
+                "m" if session.member else "t": session.token,
+                "k": session.token_id,
+                "b": session.browser,
+                "s": round(session.started, 3),
+            }
         )
         text = value if isinstance(value, str) else value.decode()
         parts = [
@@ -108,16 +122,18 @@ class Sessions:
         ]
         return "; ".join([*parts, "Secure"] if secure else parts)
 
-    def _current(self, fingerprint: str, started: float) -> bool:
-        members = self._members()
-        return (
-            members is not None
-            and members.fingerprint == fingerprint
-            and time.time() - started < MEMBER_MAX_AGE
-        )
-
     def _serializer(self, endpoint: str) -> URLSafeTimedSerializer:
-        return URLSafeTimedSerializer(self._secret, salt=f"easel session {endpoint}")
+        return URLSafeTimedSerializer(self._keyring.counting, salt=_salt(endpoint))
+
+    def _aged(self, endpoint: str, value: str) -> bool:
+        retired = self._keyring.retired
+        if not retired:
+            return False
+        return URLSafeTimedSerializer(retired, salt=_salt(endpoint)).loads_unsafe(value)[0]
+
+
+def _salt(endpoint: str) -> str:
+    return f"easel session {endpoint}"
 
 
 def cookie_name(endpoint: str, *, secure: bool) -> str:

@@ -15,6 +15,7 @@ from easel.gateway.config import CONSOLE, Team
 from easel.gateway.errors import SignOnFailed
 from easel.gateway.events import Events
 from easel.gateway.journeys import Journey, Journeys
+from easel.gateway.keyring import Keyring
 from easel.gateway.membership import Members
 from easel.gateway.paths import Ask
 
@@ -47,12 +48,12 @@ class SignOn:
     """The sign-in of members, for all endpoints."""
 
     def __init__(
-        self, secret: str, team: Callable[[], Team], client_secret: ClientSecret, events: Events
+        self, keyring: Keyring, team: Callable[[], Team], client_secret: ClientSecret, events: Events
     ) -> None:
         self._team = team
         self._client_secret = client_secret
         self._events = events
-        self._journeys = Journeys(secret)
+        self._journeys = Journeys(keyring)
         self._provider: Provider | None = None
         self._making = asyncio.Lock()
         self._told: dict[str, float] = {}

@@ -25,6 +25,7 @@ def plan(
     gateway: str,
     home: Home,
     admin_socket: Path,
+    relay: Path,
     environment: Mapping[str, str] = os.environ,
 ) -> Plan:
     """What Caddy does for `config`. Raises ConfigError for an environment that makes no sense."""
@@ -41,6 +42,7 @@ def plan(
             tls=one.host is not None,
             max_body=one.max_body,
             timeout=one.timeouts.request,
+            cors=tuple(one.cors),
         )
         for one in config.endpoints.values()
     ]
@@ -48,6 +50,7 @@ def plan(
         gateway,
         tuple(sites),
         admin_socket,
+        relay,
         storage=home.certificates,
         log=home.logs / "caddy.log",
         email=team.acme.email,
@@ -55,8 +58,6 @@ def plan(
         ca_root=_ca_root(environment) or _given_root(team, home),
         http_port=_http_port(environment),
         tls_log=home.logs / "certificates.log",
-        # Elsewhere a replica is a machine of its own, and its security group lets only the gateway in.
-        replica_key=team.runs_on == "local",
     )
 
 

@@ -11,11 +11,18 @@ from pathlib import Path
 
 from easel.gateway import ports
 from easel.gateway.backend import Replica, State, Work
-from easel.gateway.caddyfile import REPLICA_KEY_VARIABLE
 from easel.gateway.config import Endpoint
 from easel.gateway.events import Events
 from easel.gateway.probe import Probe, Report
-from easel.gateway.process import Process, exit_words, inherited, rotate
+from easel.gateway.process import (
+    AUDIENCE_VARIABLE,
+    KEYS_VARIABLE,
+    OPEN_VARIABLE,
+    Process,
+    exit_words,
+    inherited,
+    rotate,
+)
 
 Command = Callable[[Endpoint, int], Sequence[str]]
 
@@ -44,7 +51,8 @@ class Slot:
 
     def __init__(
         self, replica: str, endpoint: Endpoint, *,
-        command: Command, log: Path, events: Events, probe: Probe, patience: Patience, key: str = "",
+        command: Command, log: Path, events: Events, probe: Probe, patience: Patience,
+        keys: Path | None = None,
     ) -> None:  # fmt: skip
         self.id = replica
         self.endpoint = endpoint
@@ -53,7 +61,9 @@ class Slot:
         self._events = events
         self._probe = probe
         self._patience = patience
-        self._key = {REPLICA_KEY_VARIABLE: key} if key else {}
+        # How a studio knows what its gateway vouches for (easel.assertion).
+        told = {KEYS_VARIABLE: str(keys), AUDIENCE_VARIABLE: endpoint.name, OPEN_VARIABLE: ""}
+        self._known_by = told if keys else {}
         self._state: State = "starting"
         self._since = time.time()
         self._detail = "starting the process"
@@ -73,7 +83,8 @@ class Slot:
     def replica(self) -> Replica:
         """What it is now."""
         return Replica(
-            self.id, self._state, self._since, self._detail, self._address, self._work, self._given_up
+            self.id, self._state, self._since, self._detail, self._address, self._work, self._given_up,
+            self._answered,
         )  # fmt: skip
 
     async def poll(self) -> None:
@@ -82,7 +93,7 @@ class Slot:
         if address is None:
             return
         rotate(self.log)
-        report = await self._probe.ask(address)
+        report = await self._probe.ask(self.endpoint.name, address)
         if self._address != address or self._ending:
             return  # it ended while we asked
         if report is None:
@@ -100,6 +111,15 @@ class Slot:
         busy = self._state == "ready"
         self._say("draining", "finishing its pictures" if busy else "stopping")
         self._drain = asyncio.create_task(self._finish() if busy else self.stop())
+
+    def recall(self) -> bool:
+        """Take it back from draining: it is wanted again. False once it is being ended."""
+        if self._ending or self._drain is None:
+            return False
+        self._drain.cancel()
+        self._drain = None
+        self._say("ready", "ready", text="kept: it is wanted again")
+        return True
 
     async def stop(self) -> None:
         """End it now and wait until it is gone."""
@@ -128,7 +148,7 @@ class Slot:
                 self._process = await Process.start(
                     self._command(self.endpoint, port),
                     log=self.log,
-                    env={**inherited(), "PYTHONUNBUFFERED": "1", **self.endpoint.env, **self._key},
+                    env={**inherited(), "PYTHONUNBUFFERED": "1", **self.endpoint.env, **self._known_by},
                     grace=self._patience.grace,
                 )
             except (OSError, ValueError) as error:  # a full disk, or an env no process can have

@@ -1,28 +1,17 @@
-"""Deployment tokens: 256 random bits each, named, per endpoint, expiring, revocable; only hashes are kept.
-
-Several gateways and the operator may write at once: every change reads, changes and swaps, and starts over
-if another
-writer was faster. A file does it under a lock; an object store will do it with a conditional write.
-"""
+"""Deployment tokens: 256 random bits each, named, per endpoint, expiring, revocable; only hashes are kept."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import json
-import os
 import re
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
-import filelock
-
-from easel.gateway.errors import GatewayError, TokenConflict, TokenRefused
-from easel.gateway.home import write_private
+from easel.gateway.errors import GatewayError, TokenRefused
+from easel.gateway.records import RecordFile, Store, update
 
 PREFIX = "easel_"
 # What a token looks like, for whoever has to keep it out of a log.
@@ -32,7 +21,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _END_OF_TIME = 253_402_300_799
 # `X-Easel-User` starts with a token's name: these would be mistaken for somebody else.
 _RESERVED = {"anonymous", "local"}
-_ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
@@ -59,76 +47,19 @@ class Token:
         return self.expires is None or now < self.expires
 
 
-class TokenStore(Protocol):
-    """Keeps the list of tokens, with a revision for compare-and-swap."""
-
-    def read(self) -> tuple[list[Token], str]:
-        """The tokens and the revision they are of."""
-        ...
-
-    def known(self) -> list[Token]:
-        """The tokens as far as they can be told at once: asked at the door."""
-        ...
-
-    def swap(self, tokens: list[Token], revision: str) -> bool:
-        """Replace the list if it is still at `revision`; whether it was."""
-        ...
-
-    def changed(self) -> object:
-        """A cheap value that differs after any writer's change."""
-        ...
-
-
-class TokenFile:
+def token_file(path: Path) -> RecordFile[Token]:
     """`EASEL_HOME/tokens.json`."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = filelock.FileLock(path.with_name(path.name + ".lock"))
-
-    def read(self) -> tuple[list[Token], str]:
-        """The tokens; none if the file is not there yet. Raises GatewayError if it is not a token file."""
-        try:
-            content = self._path.read_bytes()
-        except FileNotFoundError:
-            return [], ""
-        try:
-            tokens = [Token(**fields) for fields in json.loads(content)["tokens"]]
-        except (ValueError, KeyError, TypeError) as error:
-            raise GatewayError(
-                f"{self._path} is not a token file ({error}): restore it, "
-                "or remove it to start with no tokens at all"
-            ) from None
-        return tokens, hashlib.sha256(content).hexdigest()
-
-    def known(self) -> list[Token]:
-        """The tokens of the file."""
-        return self.read()[0]
-
-    def swap(self, tokens: list[Token], revision: str) -> bool:
-        """Replace the file as a whole if nobody else did since `revision`."""
-        with self._lock:
-            if self.read()[1] != revision:
-                return False
-            content = {"version": 1, "tokens": [asdict(token) for token in tokens]}
-            write_private(self._path, json.dumps(content, indent=1) + "\n")
-            return True
-
-    def changed(self) -> object:
-        """The file's identity: a swap always makes a new inode."""
-        try:
-            found = os.stat(self._path)
-        except FileNotFoundError:
-            return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
+    return RecordFile(path, "tokens", Token)
 
 
 class Tokens:
     """The tokens of all endpoints: made, listed, revoked, checked."""
 
-    def __init__(self, store: TokenStore) -> None:
+    def __init__(self, store: Store[Token]) -> None:
         self._store = store
         self._known: list[Token] = []
+        # Endpoint and name of what was revoked and is not written yet, and the ids that are out by it.
+        self._pending: dict[tuple[str, str], frozenset[str]] = {}
         self._seen: object = self  # unlike anything `changed` returns
         self._used: dict[tuple[str, str], float] = {}
 
@@ -162,7 +93,7 @@ class Tokens:
                 if (other.endpoint, other.name) != (endpoint, name) or other.revoked is not None
             ] + [token]
 
-        self._update(add)
+        update(self._store, add)
         return plaintext
 
     def of(self, endpoint: str | None = None) -> list[Token]:
@@ -175,18 +106,44 @@ class Tokens:
         ]
 
     def revoke(self, endpoint: str, name: str) -> bool:
-        """Make a token and every session that came of it worthless, now. Whether there was one."""
-        found = any((token.endpoint, token.name) == (endpoint, name) for token in self._fresh())
+        """Make a token and every session that came of it worthless, now. Whether there was one.
+
+        It counts at once, even where it cannot be written: `settle` says whether it is.
+        """
+        found = {one.id for one in self._fresh() if (one.endpoint, one.name) == (endpoint, name)}
+        if not found:
+            return False
+        self._pending[endpoint, name] = self._pending.get((endpoint, name), frozenset()) | found
+        self._seen = self
+        self.settle()
+        return True
+
+    @property
+    def settled(self) -> bool:
+        """Whether all revocations are written."""
+        return not self._pending
+
+    def settle(self) -> bool:
+        """Write the revocations that are not written yet; whether all are. Blocks."""
+        waiting = dict(self._pending)
+        if not waiting:
+            return True
         now = time.time()
 
         def without(tokens: list[Token]) -> list[Token]:
-            named = [one for one in tokens if (one.endpoint, one.name) == (endpoint, name)]
+            named = [one for one in tokens if one.id in waiting.get((one.endpoint, one.name), ())]
             return [one for one in tokens if one not in named] + [
                 one if one.revoked is not None else replace(one, revoked=now) for one in named if one.given
             ]
 
-        self._update(without)
-        return found
+        try:
+            update(self._store, without, must=True)
+        except (GatewayError, OSError):
+            return False
+        for key, ids in waiting.items():
+            if self._pending.get(key) == ids:
+                del self._pending[key]
+        return True
 
     def adopt(self, endpoint: str, digest: str) -> bool:
         """Take a first token by its hash, which the configuration gives; whether it was new.
@@ -212,35 +169,43 @@ class Tokens:
             name = next(name for name in names if name not in taken)
             return [*kept, Token(endpoint, name, digest, now, given=True)]
 
-        return self._update(add)
+        return update(self._store, add)
 
     def check(self, endpoint: str, plaintext: str) -> Token | None:
         """The endpoint's token that `plaintext` is, if there is a valid one. The time it takes tells
         nothing."""
-        return self._note(self._match(endpoint, plaintext))
+        token = self._match(endpoint, plaintext)
+        if token is not None:
+            self.note(endpoint, token.id)
+        return token
 
     def is_valid(self, endpoint: str, plaintext: str) -> bool:
         """Whether `check` would find it, without counting as use."""
         return self._match(endpoint, plaintext) is not None
 
-    def find(self, endpoint: str, name: str, token_id: str) -> Token | None:
-        """The valid token a session was made with."""
-        for token in self._fresh():
-            if (token.endpoint, token.name, token.id) == (endpoint, name, token_id) and token.valid(
-                time.time()
-            ):
-                return self._note(token)
-        return None
+    def note(self, endpoint: str, token_id: str) -> None:
+        """A session that was made with a token is used."""
+        if token_id:
+            self._used[endpoint, token_id] = time.time()
+
+    def holds(self, endpoint: str, name: str, token_id: str) -> bool:
+        """Whether the token that a session or a request came by is good still."""
+        now = time.time()
+        return any(
+            (one.endpoint, one.name, one.id) == (endpoint, name, token_id) and one.valid(now)
+            for one in self._fresh()
+        )
 
     def flush(self) -> None:
         """Write when tokens were last used. Called now and then: a write per request would wear out a
         disk."""
         used, self._used = self._used, {}
         if used:
-            self._update(
+            update(
+                self._store,
                 lambda tokens: [
                     replace(one, last_used=used.get((one.endpoint, one.id), one.last_used)) for one in tokens
-                ]
+                ],
             )
 
     def _match(self, endpoint: str, plaintext: str) -> Token | None:
@@ -252,29 +217,17 @@ class Tokens:
                 found = token
         return found
 
-    def _note(self, token: Token | None) -> Token | None:
-        if token is not None:
-            self._used[token.endpoint, token.id] = time.time()
-        return token
-
     def _fresh(self) -> list[Token]:
         seen = self._store.changed()
         if seen != self._seen:
-            self._known = [token for token in self._store.known() if token.revoked is None]
+            self._known = [
+                token
+                for token in self._store.known()
+                if token.revoked is None
+                and token.id not in self._pending.get((token.endpoint, token.name), ())
+            ]
             self._seen = seen
         return self._known
-
-    def _update(self, change: Callable[[list[Token]], list[Token]]) -> bool:
-        """Whether there was anything to change."""
-        for _ in range(_ATTEMPTS):
-            tokens, revision = self._store.read()
-            changed = change(tokens)
-            if changed == tokens:
-                return False
-            if self._store.swap(changed, revision):
-                return True
-            time.sleep(secrets.randbelow(20) / 1000)
-        raise TokenConflict(f"the tokens changed {_ATTEMPTS} times while they were being written; try again")
 
 
 def _hash(plaintext: str) -> str:

@@ -16,7 +16,7 @@ from easel.models.errors import (
     gigabytes,
 )
 from easel.models.header import Header, TensorInfo, read_header
-from easel.models.index import INFO, Entry, preview_of, read_info
+from easel.models.index import INFO, Entry, identity_of, preview_of, read_info
 from easel.models.kind import Kind, is_vae, small_kind
 from easel.models.lock import Lock
 from easel.models.model_file import ModelFile, beside
@@ -45,10 +45,12 @@ from easel.models.source_errors import (
     Unsafe,
     WrongHash,
 )
-from easel.models.store import Store
+from easel.models.store import SUFFIX, Store
+from easel.models.walking import walk
 
 __all__ = [
     "INFO",
+    "SUFFIX",
     "Altered",
     "Architecture",
     "Archived",
@@ -99,6 +101,7 @@ __all__ = [
     "gigabytes",
     "identify",
     "identify_folder",
+    "identity_of",
     "is_diffusers_folder",
     "is_vae",
     "pieces_of",
@@ -108,5 +111,6 @@ __all__ = [
     "read_info",
     "read_sidecar",
     "small_kind",
+    "walk",
     "write_whole",
 ]

@@ -58,6 +58,7 @@ def sync_command(
     configs: tuple[Path, ...], folder: Path, prune: bool, bandwidth: float, as_json: bool, background: bool
 ) -> None:
     """Bring in what the configurations list under `models`."""
+    os.umask(0o077)
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())

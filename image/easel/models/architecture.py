@@ -1,21 +1,23 @@
-"""Which family of models a checkpoint belongs to, told from its header alone.
+"""Which family of models a checkpoint belongs to, told from its header alone, and how it was trained.
 
 Names and shapes of tensors are facts of the published checkpoints; diffusers' `single_file_utils.py`
-(Apache-2.0) lists most of them. What they cannot tell is whether an SD 2.x model predicts the noise (epsilon,
-the 512 models) or the velocity (v, the 768 models). That is looked for, in this order:
+(Apache-2.0) lists most of them. What they cannot tell is whether a model predicts the noise (epsilon) or the
+velocity (v), and whether its last step is all noise (zero-terminal SNR). That is looked for, in this order:
 
-1. the sidecar beside the file (see sidecar.py): an `easel.architecture` or `easel.prediction_type`, or a
-   training configuration with `parameterization`;
-2. the file's own metadata: `easel.family`, `modelspec.prediction_type` / `modelspec.predict_key`,
-   `ss_v_parameterization`, or the marker tensors `v_pred` and `ztsnr`;
-3. the file's name: 768 in it means v, as in the published 768-v-ema and v2-1_768-ema-pruned, and 512 epsilon;
-4. else `Identity.sure` is False: the loader asks the UNet itself (engine/prediction.py).
+1. the files beside it (see sidecar.py): `easel.architecture`, `prediction_type`, `parameterization`, …;
+2. the tensors that are markers: `v_pred` and `ztsnr`;
+3. the file's own metadata, in every spelling that training.py knows;
+4. for SD 2.x the file's name: 768 in it means v, as in the published 768-v-ema and v2-1_768-ema-pruned, and
+   512 epsilon;
+5. else the family's usual way. For SD 2.x, which is published in both, `Identity.sure` is then False, and the
+   loader asks the UNet itself (engine/prediction.py).
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn
 
@@ -23,6 +25,16 @@ from easel.models.errors import UnknownArchitecture, WrongKind
 from easel.models.header import Header
 from easel.models.kind import small_kind
 from easel.models.sidecar import Sidecar
+from easel.models.training import (
+    DRAWN,
+    EPSILON,
+    VELOCITY,
+    Fact,
+    Verdict,
+    facts_of_markers,
+    facts_of_metadata,
+    weigh,
+)
 
 _UNET = "model.diffusion_model."
 # Where the original layout keeps each text encoder's token table.
@@ -55,11 +67,26 @@ class Architecture(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The family, what told it ("shapes", "metadata", "sidecar", "file name"), whether that is sure."""
+    """The family, and how the model was trained.
+
+    `prediction` ("epsilon" or "v_prediction") and `zero_snr` are "" and None where nothing says it, so that
+    the family's own count. `told_by` says what told the prediction, or else the family ("shapes", "the tensor
+    v_pred"); `sure` is False where the UNet has to be asked. `notes` are sentences on what was said as well
+    and does not count.
+    """
 
     architecture: Architecture
     told_by: str = "shapes"
     sure: bool = True
+    prediction: str = ""
+    zero_snr: bool | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """For a list: "sd1, v_prediction, zero-terminal SNR (told by the tensor v_pred)"."""
+        said = [self.architecture.value, self.prediction, "zero-terminal SNR" if self.zero_snr else ""]
+        return f"{', '.join(one for one in said if one)} (told by {self.told_by})"
 
 
 def detect(header: Header, *, name: str = "this file", sidecar: Sidecar | None = None) -> Architecture:
@@ -74,15 +101,61 @@ def detect(header: Header, *, name: str = "this file", sidecar: Sidecar | None =
 def identify(header: Header, *, name: str = "this file", sidecar: Sidecar | None = None) -> Identity:
     """As `detect`, and how the answer is known."""
     said = sidecar or Sidecar()
-    if said.architecture:
-        if said.architecture not in set(Architecture):
-            known = ", ".join(Architecture)
-            raise UnknownArchitecture(
-                name, f"the file beside it names the architecture {said.architecture!r}; allowed: {known}"
-            )
-        return Identity(Architecture(said.architecture), "sidecar")
-    found = _by_shapes(header, name)
-    return _by_prediction(found, header, name, said)
+    named = named_beside(said, name)
+    found = named or _by_shapes(header, name)
+    facts = facts_beside(said)
+    facts += facts_of_markers(header.tensors)
+    facts += facts_of_metadata(header.metadata)
+    if found is Architecture.SD2 and (guess := _from_name(name)):
+        facts.append(Fact("the file's name", prediction=guess))
+    return trained(found, weigh(facts), name, "the file beside it" if named else "shapes")
+
+
+def trained(found: Architecture, verdict: Verdict, name: str, told_by: str) -> Identity:
+    """A family with what its file says of its training. Raises UnknownArchitecture for other predictions."""
+    prediction = verdict.prediction
+    if prediction and prediction not in DRAWN:
+        raise UnknownArchitecture(
+            name,
+            f"{verdict.prediction_by} says that it predicts {_OTHER_WORDS.get(prediction, prediction)}; the "
+            "studio draws with models that predict the noise (epsilon) or the velocity (v)",
+        )
+    zero = verdict.zero_snr
+    plain = _PLAIN_OF.get(found, found)
+    if plain in _V_OF:
+        # Two families, because both were published; the one of SDXL has zero-terminal SNR as well, which
+        # only counts where the file says so, or names that family.
+        velocity = prediction == VELOCITY or (not prediction and found is not plain)
+        if velocity and found is plain and plain is Architecture.SDXL and zero is None:
+            zero = False
+        found = _V_OF[plain] if velocity else plain
+    return Identity(
+        found,
+        verdict.prediction_by or told_by,
+        # SDXL without a mark is epsilon: v-prediction models of that family are all marked.
+        bool(prediction) or found is not Architecture.SD2,
+        prediction,
+        zero,
+        verdict.notes,
+    )
+
+
+def facts_beside(said: Sidecar) -> list[Fact]:
+    """What the files beside a checkpoint say, in so many words or by the name of the family."""
+    named = _SAYS.get(said.architecture)
+    return [*said.facts, *([Fact(f"the architecture {said.architecture} beside it", named)] if named else [])]
+
+
+def named_beside(said: Sidecar, name: str) -> Architecture | None:
+    """The family that a file beside it names. Raises UnknownArchitecture for one that is none."""
+    if not said.architecture:
+        return None
+    if said.architecture not in set(Architecture):
+        known = ", ".join(Architecture)
+        raise UnknownArchitecture(
+            name, f"the file beside it names the architecture {said.architecture[:80]!r}; allowed: {known}"
+        )
+    return Architecture(said.architecture)
 
 
 def _by_shapes(header: Header, name: str) -> Architecture:
@@ -202,48 +275,20 @@ _OTHERS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )  # fmt: skip
 
 _V_OF = {Architecture.SD2: Architecture.SD2_V, Architecture.SDXL: Architecture.SDXL_V}
-
-
-def _by_prediction(found: Architecture, header: Header, name: str, said: Sidecar) -> Identity:
-    """Whether the model predicts noise or velocity, where a family exists in both forms."""
-    identity = Identity(found)
-    if found not in _V_OF:
-        return identity
-    prediction, told_by = said.prediction, "sidecar"
-    if not prediction:
-        prediction, told_by = _from_metadata(header), "metadata"
-    if not prediction and found is Architecture.SD2:
-        prediction, told_by = _from_name(name), "file name"
-    if prediction == "v_prediction":
-        return Identity(_V_OF[found], told_by)
-    if prediction == "epsilon":
-        return replace(identity, told_by=told_by)
-    # SDXL without a mark is epsilon; v-prediction models of that family are all marked.
-    return replace(identity, sure=found is Architecture.SDXL)
-
-
-def _from_metadata(header: Header) -> str:
-    said = header.metadata
-    if "v_pred" in header.tensors:
-        return "v_prediction"
-    words = said.get("modelspec.prediction_type") or said.get("modelspec.predict_key") or ""
-    if words.lower() in ("v", "v_prediction", "v-prediction", "velocity"):
-        return "v_prediction"
-    if words.lower() in ("epsilon", "eps"):
-        return "epsilon"
-    if said.get("ss_v_parameterization", "").lower() in ("true", "1"):
-        return "v_prediction"
-    if said.get("modelspec.architecture", "").startswith("stable-diffusion-v2-768-v"):
-        return "v_prediction"
-    if said.get("modelspec.architecture", "").startswith("stable-diffusion-v2-512"):
-        return "epsilon"
-    return ""
+_PLAIN_OF = {velocity: plain for plain, velocity in _V_OF.items()}
+# What is said by naming the one or the other.
+_SAYS: Mapping[str, str] = {
+    Architecture.SD2: EPSILON,
+    Architecture.SD2_V: VELOCITY,
+    Architecture.SDXL_V: VELOCITY,
+}
+_OTHER_WORDS = {"sample": "the picture (x0)", "flow": "a flow", "edm": "what EDM sampling wants"}
 
 
 def _from_name(name: str) -> str:
     if re.search(r"(?<!\d)768(?!\d)", name):
-        return "v_prediction"
-    return "epsilon" if re.search(r"(?<!\d)512(?!\d)", name) else ""
+        return VELOCITY
+    return EPSILON if re.search(r"(?<!\d)512(?!\d)", name) else ""
 
 
 def _has(header: Header, *keys: str) -> bool:

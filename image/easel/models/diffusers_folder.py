@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from easel.models.architecture import Architecture, Identity
+from easel.models.architecture import Architecture, Identity, facts_beside, named_beside, trained
 from easel.models.errors import (
     FileError,
     Incomplete,
@@ -24,6 +24,7 @@ from easel.models.errors import (
 )
 from easel.models.header import Header, read_header
 from easel.models.sidecar import read_sidecar
+from easel.models.training import EPSILON, Fact, facts_of_table, weigh
 
 INDEX = "model_index.json"
 _LARGEST_JSON = 50_000_000
@@ -31,15 +32,15 @@ _STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
 _DRAWN = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline",
           "StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline",
           "StableDiffusionXLInpaintPipeline")  # fmt: skip
-# Width of what the UNet attends to, and of its first layer; how many channels it takes; v or not.
-_FAMILIES: Mapping[tuple[object, ...], tuple[Architecture, Architecture | None]] = {
-    (768, 320, 4): (Architecture.SD1, None),
-    (768, 320, 9): (Architecture.SD1_INPAINT, None),
-    (1024, 320, 4): (Architecture.SD2, Architecture.SD2_V),
-    (1024, 320, 9): (Architecture.SD2_INPAINT, None),
-    (2048, 320, 4): (Architecture.SDXL, Architecture.SDXL_V),
-    (2048, 320, 9): (Architecture.SDXL_INPAINT, None),
-    (1280, 384, 4): (Architecture.SDXL_REFINER, None),
+# Width of what the UNet attends to, and of its first layer; how many channels it takes.
+_FAMILIES: Mapping[tuple[object, ...], Architecture] = {
+    (768, 320, 4): Architecture.SD1,
+    (768, 320, 9): Architecture.SD1_INPAINT,
+    (1024, 320, 4): Architecture.SD2,
+    (1024, 320, 9): Architecture.SD2_INPAINT,
+    (2048, 320, 4): Architecture.SDXL,
+    (2048, 320, 9): Architecture.SDXL_INPAINT,
+    (1280, 384, 4): Architecture.SDXL_REFINER,
 }
 
 
@@ -71,8 +72,10 @@ def identify_folder(path: Path) -> Identity:
     """
     name = path.name
     said = read_sidecar(path)
-    if said.architecture in set(Architecture):
-        return Identity(Architecture(said.architecture), "sidecar")
+    named = named_beside(said, name)
+    facts = facts_beside(said)
+    if named is not None:
+        return trained(named, weigh(facts), name, "the file beside it")
     pipeline = str(_json(path / INDEX, name).get("_class_name", ""))
     if pipeline not in _DRAWN:
         what = f"a model for diffusers' {pipeline[:80]}" if pipeline else "no model that says what it is"
@@ -89,13 +92,14 @@ def identify_folder(path: Path) -> Identity:
     if known is None:
         what = f"its UNet is {shape[1]} channels wide, takes {shape[2]} and attends to {shape[0]}"
         raise UnknownArchitecture(name, f"{what}, as none of the known families (SD 1.x, SD 2.x, SDXL)")
-    plain, velocity = known
     try:
         schedule = _json(path / "scheduler" / "scheduler_config.json", name)
     except MissingFile:
-        return Identity(plain, "configuration", sure=velocity is None)
-    predicts = said.prediction or schedule.get("prediction_type")
-    return Identity(velocity if velocity and predicts == "v_prediction" else plain, "configuration")
+        return trained(known, weigh(facts), name, "its configuration")
+    facts += facts_of_table(schedule, "its scheduler_config.json")
+    if not any(fact.prediction for fact in facts):
+        facts.append(Fact("its scheduler_config.json", EPSILON))  # what silence means to diffusers
+    return trained(known, weigh(facts), name, "its configuration")
 
 
 def pieces_of(path: Path, part: str, *, half: bool) -> tuple[Piece, ...]:

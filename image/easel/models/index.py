@@ -8,13 +8,13 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from easel.models.architecture import identify
+from easel.models.architecture import Identity, identify
 from easel.models.diffusers_folder import identify_folder, is_diffusers_folder, pieces_of
 from easel.models.errors import FileError
 from easel.models.header import Header, read_header
 from easel.models.model_file import ModelFile, beside
 from easel.models.records import Records, State
-from easel.models.sidecar import read_sidecar
+from easel.models.sidecar import read_sidecar, state_beside
 from easel.models.tree import state_of_model
 
 INFO = ".civitai.info"
@@ -44,6 +44,7 @@ _PRECISIONS = {
 class Entry:
     """One file of the index. Empty strings where nothing is known; `problem` says why a file is no use.
 
+    `training` says of a checkpoint what it predicts, where that is said anywhere, and by what it was told;
     `autov2` and `autov3` are Civitai's hashes, `precision` that of most of the bytes ("fp16"), `source` the
     address it came from, `base_model` Civitai's or the trainer's word for what it was made for.
     """
@@ -52,6 +53,7 @@ class Entry:
     sha256: str = ""
     autov3: str = ""
     architecture: str = ""
+    training: str = ""
     precision: str = ""
     base_model: str = ""
     trained_words: tuple[str, ...] = ()
@@ -70,6 +72,7 @@ class _Facts:
     """What the header says: kept, for it is some milliseconds to read."""
 
     architecture: str = ""
+    training: str = ""
     precision: str = ""
     base_model: str = ""
     trained_words: tuple[str, ...] = ()
@@ -82,7 +85,7 @@ class Index:
     def __init__(self, records: Records) -> None:
         self._records = records
         self._lock = threading.Lock()
-        self._facts: dict[Path, tuple[State, _Facts]] = {}
+        self._facts: dict[Path, tuple[object, _Facts]] = {}
 
     def entry(self, file: ModelFile) -> Entry:
         """What is known of `file`."""
@@ -98,6 +101,7 @@ class Index:
             sha256=record.sha256,
             autov3=record.autov3,
             architecture=facts.architecture,
+            training=facts.training,
             precision=facts.precision,
             base_model=str(info.get("baseModel") or facts.base_model),
             trained_words=_words(info) or facts.trained_words,
@@ -107,13 +111,14 @@ class Index:
         )
 
     def _facts_of(self, file: ModelFile, state: State) -> _Facts:
+        now = (state, state_beside(file.path))
         with self._lock:
             known = self._facts.get(file.path)
-        if known is not None and known[0] == state:
+        if known is not None and known[0] == now:
             return known[1]
         facts = _read_facts(file)
         with self._lock:
-            self._facts[file.path] = (state, facts)
+            self._facts[file.path] = (now, facts)
         return facts
 
 
@@ -127,6 +132,13 @@ def read_info(model: Path) -> dict[str, object]:
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def identity_of(path: Path, name: str) -> Identity:
+    """What the checkpoint at `path` is, a file or a folder; `name` is for messages. Raises a FileError."""
+    if is_diffusers_folder(path):
+        return identify_folder(path)
+    return identify(read_header(path), name=name, sidecar=read_sidecar(path))
 
 
 def preview_of(model: Path) -> Path | None:
@@ -148,8 +160,10 @@ def _read_facts(file: ModelFile) -> _Facts:
         return _Facts(problem=error.problem)
     said = header.metadata
     phrase = said.get("modelspec.trigger_phrase", "")
+    identity = _identity(file, header)
     return _Facts(
-        architecture=_architecture(file, header),
+        architecture=identity.architecture if identity else "",
+        training=_training(identity) if identity else "",
         precision=_precision(header),
         base_model=said.get("ss_base_model_version") or said.get("modelspec.architecture", ""),
         trained_words=tuple(word.strip() for word in phrase.split(",") if word.strip()),
@@ -159,16 +173,27 @@ def _read_facts(file: ModelFile) -> _Facts:
 def _facts_of_folder(path: Path) -> _Facts:
     try:
         (first, *_) = pieces_of(path, "unet", half=True)
-        return _Facts(architecture=identify_folder(path).architecture, precision=_precision(first.header))
+        identity = identify_folder(path)
+        return _Facts(
+            architecture=identity.architecture,
+            training=_training(identity),
+            precision=_precision(first.header),
+        )
     except FileError as error:
         return _Facts(problem=error.problem)
 
 
-def _architecture(file: ModelFile, header: Header) -> str:
+def _identity(file: ModelFile, header: Header) -> Identity | None:
     try:
-        return identify(header, name=file.path.name, sidecar=read_sidecar(file.path)).architecture
+        return identify(header, name=file.path.name, sidecar=read_sidecar(file.path))
     except FileError:
-        return ""  # a LoRA, VAE and so on: its kind says what it is
+        return None  # a LoRA, VAE and so on: its kind says what it is
+
+
+def _training(identity: Identity) -> str:
+    if not identity.prediction and identity.zero_snr is None and not identity.notes:
+        return ""
+    return ". ".join((identity.words, *identity.notes))
 
 
 def _precision(header: Header) -> str:

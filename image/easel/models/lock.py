@@ -75,7 +75,7 @@ class Lock:
                 self.path.unlink(missing_ok=True)
 
     def _write_candidate(self) -> None:
-        file = os.open(self._candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        file = os.open(self._candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(file, "w") as out:
             json.dump({"nonce": self._nonce, **_me()}, out)
 
@@ -93,7 +93,7 @@ class Lock:
 
     def _claim_without_links(self) -> bool:
         try:
-            file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+            file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             return False
         with os.fdopen(file, "w") as out:

@@ -49,7 +49,14 @@ class ModelFile:
     @property
     def aliases(self) -> tuple[str, ...]:
         """Every name under which the file is found, the title first."""
-        names = [self.title, self.name, self.path.name, self.model_name, self.stem]
+        names = [
+            self.title,
+            self.name,
+            self.path.name,
+            _without_ending(self.name),
+            self.model_name,
+            self.stem,
+        ]
         if self.sha256:
             names += [self.hash, self.sha256, f"{self.path.name} [{self.hash}]", f"{self.stem} [{self.hash}]",
                       f"{self.model_name} [{self.hash}]"]  # fmt: skip

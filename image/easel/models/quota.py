@@ -16,6 +16,7 @@ import structlog
 
 from easel.models.errors import FileError, gigabytes
 from easel.models.fetch.part import part_of, read_journal
+from easel.models.walking import walk
 
 log = structlog.get_logger(__name__)
 
@@ -60,15 +61,14 @@ class Quota:
 
         Without the file `besides`, and what has come of it.
         """
-        left_out = {os.fspath(one) for one in (besides, besides and part_of(besides)) if one}
+        left_out = {one for one in (besides, besides and part_of(besides)) if one}
         total = 0
-        for here, folders, names in os.walk(self._root):
+        for here, folders, names in walk(self._root):
             folders[:] = [one for one in folders if one != ".easel"]
             for name in names:
-                path = os.path.join(here, name)
-                if path not in left_out:
+                if (path := here / name) not in left_out:
                     with suppress(OSError):
-                        total += _size(Path(path))
+                        total += _size(path)
         # Here, for the package of uploads is built on this.
         from easel.models.upload.journal import Journals, State
 

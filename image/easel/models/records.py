@@ -136,8 +136,6 @@ def write_whole(path: Path, content: bytes) -> None:
         try:
             file.write(content)
             file.flush()
-            # Others share the store under other users of the same group.
-            os.chmod(file.name, 0o644)
             os.replace(file.name, path)
         except OSError:
             with suppress(OSError):

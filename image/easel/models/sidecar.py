@@ -1,80 +1,87 @@
-"""The small file beside a checkpoint that says what its weights cannot: `<name>.yaml` or `<name>.json`.
+"""The small files beside a checkpoint that say what its weights cannot.
 
-Two are read. A1111 and the original repositories put the training configuration in `<name>.yaml`; its
-`model.params.parameterization: v` means v-prediction. Our own is `<name>.json` (or `.yaml`) with an `easel`
-table: `{"easel": {"architecture": "sd2-v"}}`. Everything else in them is left alone: A1111 keeps notes in
+Read are `<name>.json` (ours has an `easel` table: `{"easel": {"architecture": "sd2-v"}}`), `<name>.yaml` or
+`.yml` (the training configuration, as A1111 and the original repositories have it, with
+`model.params.parameterization: v`) and `<name>.civitai.info`; all that say something, in this order. Of what
+is in them only the architecture and how the model was trained count (training.py): A1111 keeps its notes in
 `<name>.json`.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 import yaml
 
 from easel.models.model_file import beside
+from easel.models.training import Fact, facts_of_table
 
-# A training configuration is a few kilobytes; a picture saved under the name is not worth parsing.
-LIMIT = 1_000_000
+# A training configuration is a few kilobytes, and YAML is slow to read; what Civitai has of a model with many
+# versions is longer.
+_LIMITS = {".json": 1_000_000, ".yaml": 200_000, ".yml": 200_000, ".civitai.info": 5_000_000}
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """What the file says; empty strings where it says nothing.
-
-    `prediction` is "epsilon" or "v_prediction".
-    """
+    """What the files say; empty where they say nothing. `files` are the names of those that say something."""
 
     architecture: str = ""
-    prediction: str = ""
+    facts: tuple[Fact, ...] = ()
+    files: tuple[str, ...] = field(default=(), compare=False)
 
 
 def read_sidecar(checkpoint: Path) -> Sidecar:
     """Read what stands beside `checkpoint`.
 
-    A file that cannot be understood is logged and counts as saying nothing.
+    A file that cannot be understood is logged and counts as saying nothing. YAML is read as plain data: what
+    would make objects of classes is refused by the parser.
     """
-    for suffix in (".json", ".yaml", ".yml"):
-        path = beside(checkpoint, suffix)
-        found = _parse(path)
-        if found is not None:
-            said = _said(found)
-            if said != Sidecar():
-                return said
-    return Sidecar()
+    architecture, facts, files = "", list[Fact](), list[str]()
+    for ending, limit in _LIMITS.items():
+        path = beside(checkpoint, ending)
+        found = _parse(path, limit)
+        own = found.get("easel") if isinstance(found, dict) else None
+        named = str(own.get("architecture") or "") if isinstance(own, dict) else ""
+        said = facts_of_table(found, f"{path.name[:80]} beside it")
+        if named or said:
+            architecture = architecture or named
+            facts += said
+            files.append(path.name)
+    return Sidecar(architecture, tuple(facts), tuple(files))
 
 
-def _parse(path: Path) -> object:
+def state_beside(checkpoint: Path) -> tuple[tuple[int, int], ...]:
+    """What tells the files beside a checkpoint from later ones: size and time of change of each."""
+    found = []
+    for ending in _LIMITS:
+        try:
+            status = beside(checkpoint, ending).stat()
+        except OSError:
+            found.append((0, 0))
+        else:
+            found.append((status.st_size, status.st_mtime_ns))
+    return tuple(found)
+
+
+def _parse(path: Path, limit: int) -> object:
     try:
-        if path.stat().st_size > LIMIT:
+        size = path.stat().st_size
+        if size > limit:
+            log.warning("sidecar ignored: it is too large", file=path.name, bytes=size, most=limit)
             return None
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+    except OSError:
+        return None
+    except UnicodeDecodeError:
+        log.warning("sidecar ignored: it is no text", file=path.name)
         return None
     try:
-        return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        return yaml.safe_load(text) if path.suffix in (".yaml", ".yml") else json.loads(text)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         log.warning("sidecar ignored: it cannot be parsed", file=path.name, error=str(error)[:200])
         return None
-
-
-def _said(found: object) -> Sidecar:
-    own = _table(found, "easel")
-    architecture = own.get("architecture", "")
-    prediction = own.get("prediction_type", "")
-    if not prediction:
-        training = _table(_table(found, "model"), "params")
-        prediction = {"v": "v_prediction", "eps": "epsilon"}.get(
-            str(training.get("parameterization", "")), ""
-        )
-    return Sidecar(str(architecture), str(prediction))
-
-
-def _table(found: object, key: str) -> dict[str, object]:
-    value = found.get(key) if isinstance(found, dict) else None
-    return value if isinstance(value, dict) else {}

@@ -23,6 +23,7 @@ from easel.models.kind import Kind
 from easel.models.model_file import ModelFile
 from easel.models.records import Record, Records, state_of
 from easel.models.tree import state_of_model
+from easel.models.walking import walk
 
 log = structlog.get_logger(__name__)
 
@@ -151,7 +152,10 @@ class Store:
     def _find(self, kind: Kind, wanted: str) -> ModelFile:
         files = self.files(kind)
         plain = _BRACKET.sub("", wanted)
-        for name in dict.fromkeys((wanted, plain)):
+        # A1111 on Windows has "\" between folders: in titles, in infotexts, in what clients keep.
+        ways = (wanted, plain, wanted.replace("\\", "/"), plain.replace("\\", "/"))
+        plain = ways[-1]
+        for name in dict.fromkeys(ways):
             exact = [file for file in files if name in file.aliases]
             loose = [file for file in files if name.lower() in map(str.lower, file.aliases)]
             for matches in (exact, loose):
@@ -206,14 +210,13 @@ class Store:
         return sorted(found, key=lambda file: (file.name.lower(), file.name))
 
     def _walk(self, folder: Path) -> Iterator[Path]:
-        for here, folders, names in os.walk(folder):
-            # In place: os.walk does not enter what is taken out. Links to folders are not entered in any
-            # case.
-            folders[:] = sorted(one for one in folders if not one.startswith("."))
-            if INDEX in names and Path(here) != folder and folder == self.folder(Kind.CHECKPOINT):
+        for here, folders, names in walk(folder, follow=True):
+            # In place: the walk does not enter what is taken out.
+            folders[:] = [one for one in folders if not one.startswith(".") and self._may_enter(here / one)]
+            if INDEX in names and here != folder and folder == self.folder(Kind.CHECKPOINT):
                 folders.clear()  # a checkpoint of diffusers' layout: one model, not one for each of its files
-                if "\n" not in here:
-                    yield Path(here)
+                if "\n" not in str(here):
+                    yield here
                 continue
             unfinished = {
                 one.lower().removesuffix(end)
@@ -225,11 +228,24 @@ class Store:
                 low = name.lower()
                 if low.startswith(".") or not low.endswith(SUFFIX) or low in unfinished or "\n" in name:
                     continue
-                path = Path(here, name)
-                if path.is_symlink() and not path.resolve().is_relative_to(self.root):
-                    log.warning("model ignored: a link that leads out of the store", file=name)
-                    continue
-                yield path
+                yield here / name
+
+    def _may_enter(self, folder: Path) -> bool:
+        """Whether a folder is a model's place. Links are its operator's, for nobody else can make one here.
+
+        One to a folder that the store lies in would show all that there is, and hidden folders are nobody's.
+        """
+        if not folder.is_symlink():
+            return True
+        try:
+            real = folder.resolve(strict=True)
+        except (OSError, RuntimeError):
+            return False
+        if self.root.is_relative_to(real):
+            log.warning("folder ignored: a link to what the store lies in", folder=folder.name)
+            return False
+        inside = real.relative_to(self.root).parts if real.is_relative_to(self.root) else ()
+        return not any(part.startswith(".") for part in inside)
 
     def _model_file(self, path: Path, name: str, kind: Kind) -> ModelFile | None:
         try:

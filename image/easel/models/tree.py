@@ -18,6 +18,7 @@ from pathlib import Path
 
 from easel.models.errors import FileError
 from easel.models.records import State, state_of
+from easel.models.walking import walk
 
 _BLOCK = 1 << 22
 # A folder with more is no model but somebody's home.
@@ -30,10 +31,12 @@ class OddFolder(FileError):
 
 def files_of(folder: Path) -> list[str]:
     """Names of the files below `folder`, with "/", in the order of their bytes. Raises OddFolder, OSError."""
-    found = sorted(_walk(folder, folder.name), key=os.fsencode)
-    if len(found) > _MOST:
-        raise OddFolder(folder.name, f"the folder holds more than {_MOST} files; a model has some dozens")
-    return found
+    found: list[str] = []
+    for name in _walk(folder, folder.name):
+        found.append(name)
+        if len(found) > _MOST:
+            raise OddFolder(folder.name, f"the folder holds more than {_MOST} files; a model has some dozens")
+    return sorted(found, key=os.fsencode)
 
 
 def state_of_model(path: Path) -> State:
@@ -43,12 +46,14 @@ def state_of_model(path: Path) -> State:
         return state_of(status)
     total, top = 0, len(os.fspath(path))
     listing = hashlib.sha256()
-    for here, folders, names in os.walk(path):
-        folders[:] = sorted(one for one in folders if not one.startswith("."))
-        for name in sorted(one for one in names if not one.startswith(".")):
-            size, mtime_ns, inode = state_of(os.lstat(os.path.join(here, name)))
+    for here, folders, names in walk(path, most=_MOST):
+        folders[:] = [one for one in folders if not one.startswith(".")]
+        for name in names:
+            if name.startswith("."):
+                continue
+            size, mtime_ns, inode = state_of(os.lstat(here / name))
             total += size
-            listing.update(os.fsencode(f"{here[top:]}/{name}\0{size}\0{mtime_ns}\0{inode}\0"))
+            listing.update(os.fsencode(f"{os.fspath(here)[top:]}/{name}\0{size}\0{mtime_ns}\0{inode}\0"))
     # In the place of the time of change: a folder's own does not tell of a file that was written over.
     return total, int.from_bytes(listing.digest()[:7], "big"), status.st_ino
 
@@ -67,12 +72,12 @@ def hash_of_folder(folder: Path, read: Callable[[bytes], None] = lambda block: N
 
 
 def _walk(folder: Path, shown: str) -> Iterator[str]:
-    for here, folders, names in os.walk(folder):
+    for here, folders, names in walk(folder):
         folders[:] = [one for one in folders if not one.startswith(".")]
         for name in (*folders, *names):
             if name.startswith("."):
                 continue
-            path = Path(here, name)
+            path = here / name
             if path.is_symlink():
                 raise OddFolder(
                     shown,
@@ -82,5 +87,5 @@ def _walk(folder: Path, shown: str) -> Iterator[str]:
                 continue
             if "\n" in name or "\\" in name:
                 raise OddFolder(shown, f"{name[:80]!r} in it has a letter that no list of files can hold")
-        inside = [Path(here, name) for name in names if not name.startswith(".")]
+        inside = [here / name for name in names if not name.startswith(".")]
         yield from (path.relative_to(folder).as_posix() for path in inside if path.is_file())

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 STOP_SECONDS = 7.0
 # What is drawn by then is saved, within so many more.
 SAVE_SECONDS = 1.5
+# As `easel.assertion` has it, which takes a while to import: the engine starts first.
+_KEYS = "EASEL_ASSERTION_KEYS"
 # Longer than a proxy keeps an idle connection, so that it never sends a request into one that closes.
 KEEP_ALIVE_SECONDS = 180
 
@@ -32,6 +34,8 @@ KEEP_ALIVE_SECONDS = 180
 def main() -> None:
     """Start the engine, then everything else beside it, and serve until a signal."""
     began = time.monotonic()
+    # Pictures, prompts and models are for their owner alone, also of a studio that is started by hand.
+    os.umask(0o077)
     asked = _arguments()
     # Libraries that would ask a hub or an analytics server are told not to before anything imports them.
     for name, value in {
@@ -48,8 +52,13 @@ def main() -> None:
     from easel.studio.engine import Engine, Limits
 
     logs.configure()
+    store = Store(asked.home / "models")
     engine = Engine(
-        Store(asked.home / "models"), default_checkpoint=asked.checkpoint, limits=Limits.of(os.environ)
+        store,
+        default_checkpoint=asked.checkpoint,
+        # With the store, which outlives a replica wherever it runs.
+        served=store.root / ".easel" / "served" / f"{asked.endpoint}.json",
+        limits=Limits.of(os.environ),
     )
     engine.start()
 
@@ -60,7 +69,7 @@ def main() -> None:
     if asked.retention:
         retention.start(studio.outputs, asked.retention)
     studio.accepted.start()
-    asyncio.run(_serve(studio, asked.host, asked.port, began))
+    asyncio.run(_serve(studio, asked, began))
 
 
 def _leave(code: int) -> None:
@@ -70,22 +79,20 @@ def _leave(code: int) -> None:
     os._exit(code)
 
 
-async def _serve(studio: Studio, host: str, port: int, began: float) -> None:
+async def _serve(studio: Studio, asked: argparse.Namespace, began: float) -> None:
     import structlog
     import uvicorn
 
-    from easel.studio import guard
     from easel.studio.front import Front
+    from easel.studio.guard import guarded
 
     log = structlog.get_logger("easel.studio")
     front = Front(studio.engine)
-    # Without a key it was started by hand, and is open to this machine. Taken out: no child needs it.
-    key = os.environ.pop(guard.VARIABLE, "")
     server = uvicorn.Server(
         uvicorn.Config(
-            guard.Guard(front, key) if key else front,
-            host=host,
-            port=port,
+            guarded(front, asked.endpoint, os.environ),
+            host=asked.host,
+            port=asked.port,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -183,12 +190,25 @@ def _arguments() -> argparse.Namespace:
         "--endpoint", default="studio", help="the endpoint's name; pictures go to outputs/NAME"
     )
     parser.add_argument(
-        "--checkpoint", help="what requests that name none are drawn with (default: the first)"
+        "--checkpoint",
+        default=os.environ.get("EASEL_CHECKPOINT", "").strip() or None,
+        help="what requests that name none are drawn with "
+        "(default: EASEL_CHECKPOINT, else the one that served last, else the starter)",
     )
     parser.add_argument(
         "--retention", type=float, metavar="SECONDS", help="delete pictures older than this (default: never)"
     )
+    parser.add_argument(
+        "--alone", action="store_true", help="no gateway is in front: whoever reaches the port is its owner"
+    )
     asked = parser.parse_args()
+    others_reach_it = asked.host not in ("127.0.0.1", "::1", "localhost")
+    if others_reach_it and _KEYS not in os.environ and not asked.alone:
+        # A host of an earlier Easel knows nothing of keys, and would open this one to everybody.
+        parser.error(
+            f"--host {asked.host} without {_KEYS}: everybody who reaches it would own it; a gateway in front "
+            "sets that, and without one say --alone"
+        )
     if asked.retention is not None and not asked.retention > 0:
         parser.error(f"--retention {asked.retention:g}: seconds, more than 0; leave it out to keep pictures")
     if not asked.endpoint.replace("-", "").isalnum():

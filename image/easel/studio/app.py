@@ -15,6 +15,7 @@ def create_app(studio: Studio) -> FastAPI:
     from easel.studio.api import create_api
     from easel.studio.api.edge import Edge
     from easel.studio.files.routes import Files
+    from easel.studio.headers import Headers
     from easel.studio.ui import mount
 
     app = create_api(studio)
@@ -22,4 +23,5 @@ def create_app(studio: Studio) -> FastAPI:
     app.router.routes.extend(files.routes())
     mount(app, studio)
     app.add_middleware(Edge)
+    app.add_middleware(Headers)
     return app

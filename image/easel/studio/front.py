@@ -11,6 +11,8 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from easel.studio.headers import Headers
+
 if TYPE_CHECKING:
     from easel.studio.engine import Engine
 
@@ -40,7 +42,7 @@ class Front:
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
             accepts = dict(scope["headers"]).get(b"accept", b"")
-            await self._wait(scope["path"], b"text/html" in accepts)(scope, receive, send)
+            await Headers(self._wait(scope["path"], b"text/html" in accepts))(scope, receive, send)
 
     def _wait(self, path: str, browser: bool) -> Response:
         now = self._engine.status()

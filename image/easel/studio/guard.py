@@ -1,35 +1,92 @@
-"""Who may ask a replica: whoever shows the key that its gateway gave it.
+"""Who asks: what the gateway vouches for, and nothing else. Everything behind this reads a name that is true.
 
-A replica listens on a port that everybody on its machine can reach, and takes `X-Easel-User` at its word.
+A replica listens on a port that others can reach, and headers are lost and forged on their way; so the
+caller's name comes from a signed assertion (`easel.assertion`) and replaces whatever the request said.
 """
 
 from __future__ import annotations
 
-import hmac
+from collections.abc import MutableMapping
+from pathlib import Path
 
+import structlog
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-# The gateway makes the key at each of its starts, puts it here, and has Caddy send it.
-VARIABLE = "EASEL_REPLICA_KEY"
-_HEADER = b"x-easel-key"
+from easel.assertion import (
+    AUDIENCE_VARIABLE,
+    HEADER,
+    KEYS_VARIABLE,
+    OPEN_VARIABLE,
+    USER_HEADER,
+    KeyFile,
+    NotVouched,
+    Verifier,
+)
+from easel.studio.headers import Headers
+
+log = structlog.get_logger(__name__)
+_ASSERTION = HEADER.lower().encode()
+_USER = USER_HEADER.lower().encode()
+_OURS = b"x-easel-"
 _REFUSED = "this port is for the gateway alone: use the endpoint's own address"
+# Who asks a path that needs no assertion. It may do what a visitor may.
+_NOBODY = "anonymous/unknown"
 
 
 class Guard:
-    """An ASGI application in front of another one: 403 without the key, WebSockets closed."""
+    """An ASGI application in front of another one: 403 without a genuine assertion, WebSockets closed.
 
-    def __init__(self, app: ASGIApp, key: str) -> None:
+    Without a `verifier` no gateway is in front, and everything belongs to whoever started the studio. `free`
+    are paths that are answered without an assertion too.
+    """
+
+    def __init__(self, app: ASGIApp, verifier: Verifier | None, free: frozenset[str] = frozenset()) -> None:
         self._app = app
-        self._key = key.encode()
+        self._verifier = verifier
+        self._free = free
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection."""
-        shown = dict(scope.get("headers", ())).get(_HEADER, b"")
-        if hmac.compare_digest(shown, self._key):
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": _REFUSED})
-        else:
-            body = {"error": "Forbidden", "detail": _REFUSED, "body": "", "errors": _REFUSED}
-            await JSONResponse(body, 403)(scope, receive, send)
+            return
+        try:
+            user = self._user(scope)
+        except NotVouched as reason:
+            log.warning("refused", path=scope["path"], reason=str(reason))
+            await _refuse(scope, receive, send)
+            return
+        # In any spelling: who knows whether the next reader takes `_` for `-`.
+        headers = [
+            (name, value)
+            for name, value in scope["headers"]
+            if not name.lower().replace(b"_", b"-").startswith(_OURS)
+        ]
+        if user is not None:
+            headers.append((_USER, user.encode("ascii")))
+        await self._app({**scope, "headers": headers}, receive, send)
+
+    def _user(self, scope: Scope) -> str | None:
+        if self._verifier is None:
+            return None
+        shown = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == _ASSERTION]
+        if not shown and scope["type"] == "http" and scope["path"] in self._free:
+            return _NOBODY
+        return self._verifier.user(shown)
+
+
+def guarded(app: ASGIApp, endpoint: str, environment: MutableMapping[str, str]) -> Guard:
+    """`app` behind what the environment says of a gateway. What it says is taken out: no child needs it."""
+    keys = environment.pop(KEYS_VARIABLE, None)
+    audience = environment.pop(AUDIENCE_VARIABLE, "") or endpoint
+    free = frozenset(environment.pop(OPEN_VARIABLE, "").split())
+    return Guard(app, None if keys is None else Verifier(KeyFile(Path(keys)), audience), free)
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": _REFUSED})
+        return
+    body = {"error": "Forbidden", "detail": _REFUSED, "body": "", "errors": _REFUSED}
+    await Headers(JSONResponse(body, 403))(scope, receive, send)

@@ -7,17 +7,22 @@
 The prompt, then the negative prompt when there is one, then one line of parameters. A value with a
 comma, a colon or a line break in it is written as a JSON string. Keys and their order are A1111's:
 Civitai, sd-parsers and A1111 itself read this.
+
+Read is what A1111 reads, by its rules: space around the text and around each line is none of it (other
+programs end lines with CR LF, pad them, or end the text with a line break), and a last line with three pairs
+or more is the parameters. Beyond that, lines after one that begins with `Steps:` belong to it: extensions
+write their own below.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from easel.studio.engine import Drawn
+from easel.studio.engine import Drawn, TextToImage
 from easel.studio.version import VERSION as EASEL
 
 NEGATIVE = "Negative prompt:"
@@ -26,6 +31,8 @@ VERSION = f"Easel {EASEL}"
 # Keys are short; the bound keeps the search linear on a line somebody made to be slow.
 _KEY = re.compile(r"(\w[\w \-/]{1,60}):[ \t]*")
 _QUOTED = re.compile(r'"(?:\\.|[^\\"])*"')
+# A quoted value ends there; in `"a" b` the quotes are two characters of it.
+_ENDS = re.compile(r"[ \t]*(?:,|$)")
 _SIZE = re.compile(r"(\d{1,6})x(\d{1,6})")
 # Fewer pairs than this, and the last line is a part of the prompt that happens to have a colon in it.
 _LEAST_PAIRS = 3
@@ -45,6 +52,21 @@ class Infotext:
         name, digest = self.parameters.get("Model"), self.parameters.get("Model hash")
         both = f"{name} [{digest}]" if name and digest else None
         return [one for one in (both, digest, name) if one]
+
+    def passed_over(self) -> list[str]:
+        """Sentences on what the text says and Easel does not draw, so that nobody takes the picture for the
+        same one. Options that A1111 has under a name of their own are not among them."""
+        notes = []
+        rest = [key for key in self.parameters if not _UNDERSTOOD.fullmatch(key)]
+        for pattern, why in _NOT_DRAWN:
+            if found := [key for key in rest if pattern.fullmatch(key)]:
+                notes.append(f"{_some(found)} of the infotext: {why}.")
+                rest = [key for key in rest if key not in found]
+        if "RNG" not in self.parameters and _A1111.match(self.parameters.get("Version", "")):
+            notes.append(
+                "Its noise was drawn on a GPU, and here it is the CPU's: the picture is another one."
+            )
+        return notes
 
     def request(self) -> dict[str, Any]:
         """The same as fields of A1111's txt2img request; checkpoint, VAE and clip skip as overrides.
@@ -73,6 +95,31 @@ class Infotext:
         return fields
 
 
+# A1111 and Forge draw noise on the GPU and write `RNG` only where it was otherwise.
+_A1111 = re.compile(r"[vf]\d")
+_UNDERSTOOD = re.compile(
+    r"Steps|Sampler|Schedule type|CFG scale|Seed|Size|Model|Model hash|VAE|VAE hash|Clip skip"
+    r"|Variation seed|Variation seed strength|Eta DDIM|Lora hashes|TI hashes|Hashes|Version|User"
+)
+# What changes a picture, and why it does not here. Keys are A1111's and its best known extensions'.
+_NOT_DRAWN = tuple(
+    (re.compile(keys), why)
+    for keys, why in (
+        (r"Hires .*|First pass size|Old prompt .*", "there is no second pass yet"),
+        (
+            r"Denoising strength|Image CFG scale|Mask.*|Inpaint .*|Conditional mask weight|Noise multiplier"
+            r"|Init image hash|Soft inpainting .*|Extra noise",
+            "pictures are not drawn from pictures yet",
+        ),
+        (r"Refiner.*", "there is no refiner pass yet"),
+        (r"ControlNet.*", "there is no ControlNet yet"),
+        (r"ADetailer.*|Face restoration", "faces are not mended yet"),
+        (r"Tiling", "pictures that tile are not drawn yet"),
+        (r"Seed resize from", "seeds are not resized yet"),
+        (r"Hypernet.*|AddNet.*|Distilled CFG Scale|Module \d+", "there is nothing like it here yet"),
+    )
+)
+
 _REQUEST_FIELDS: tuple[tuple[str, str, type[int] | type[float] | None], ...] = (
     ("Steps", "steps", int),
     ("Sampler", "sampler_name", None),
@@ -96,7 +143,7 @@ def parameters(drawn: Drawn) -> dict[str, object]:
     found: dict[str, object | None] = {
         "Steps": request.steps,
         "Sampler": request.sampler,
-        "Schedule type": request.schedule_type,
+        "Schedule type": schedule_type(request),
         "CFG scale": _plain(request.cfg_scale),
         "Seed": drawn.seed,
         "Size": f"{drawn.image.width}x{drawn.image.height}",
@@ -115,6 +162,17 @@ def parameters(drawn: Drawn) -> dict[str, object]:
         "Version": VERSION,
     }
     return {key: value for key, value in found.items() if value is not None and value != ""}
+
+
+def schedule_type(request: TextToImage) -> str:
+    """The schedule that a request is really drawn with, as A1111 says it: what a sampler takes by itself has
+    its name, and one that walks whole timesteps follows none."""
+    sampler, chosen = request.method()
+    if sampler.by_timestep:
+        return "Automatic"
+    if chosen.name == "automatic" and sampler.automatic != "Uniform":
+        return sampler.automatic
+    return chosen.label
 
 
 def lora_hashes(drawn: Drawn) -> str:
@@ -141,19 +199,29 @@ def write(prompt: str, negative_prompt: str, values: Mapping[str, object]) -> st
 
 def parse(text: str) -> Infotext:
     """Read an infotext. Text without parameters is all prompt; nothing is an error."""
-    lines = text.split("\n")
-    pairs: dict[str, str] = {}
-    if len(lines) > 1 or text.count(":") >= _LEAST_PAIRS:
-        pairs = dict(_pairs(lines[-1]))
-    if len(pairs) >= _LEAST_PAIRS:
-        lines.pop()
-    else:
-        pairs = {}
+    lines = [line.strip() for line in text.strip().split("\n")]
+    lines, pairs = _parted(lines)
+    prompt, negative = lines, []
     for number, line in enumerate(lines):
         if line.startswith(NEGATIVE):
-            negative = "\n".join([line.removeprefix(NEGATIVE).removeprefix(" "), *lines[number + 1 :]])
-            return Infotext("\n".join(lines[:number]), negative, pairs)
-    return Infotext("\n".join(lines), "", pairs)
+            prompt, negative = lines[:number], lines[number:]
+            # A1111 takes the words off any further line that begins so.
+            negative = [line.removeprefix(NEGATIVE).strip() for line in negative]
+            break
+    return Infotext("\n".join(prompt).strip(), "\n".join(negative).strip(), pairs)
+
+
+def _parted(lines: list[str]) -> tuple[list[str], dict[str, str]]:
+    """The prompts' lines, and the pairs of the lines below them."""
+    pairs = dict(_pairs(lines[-1]))
+    if len(pairs) >= _LEAST_PAIRS:
+        return lines[:-1], pairs
+    for number in range(len(lines) - 2, 0, -1):
+        if lines[number].startswith("Steps: "):
+            below = dict(_pairs(", ".join(lines[number:])))
+            if len(dict(_pairs(lines[number]))) >= _LEAST_PAIRS:
+                return lines[:number], below
+    return lines, {}
 
 
 def quote(value: object) -> str:
@@ -180,11 +248,11 @@ def _pairs(line: str) -> Iterator[tuple[str, str]]:
     while match := _KEY.search(line, position):
         start = match.end()
         quoted = _QUOTED.match(line, start) if closed and line.startswith('"', start) else None
-        if quoted:
+        if quoted and _ENDS.match(line, quoted.end()):
             end = quoted.end()
         else:
             # One quote that never closes is looked for once, not once for each key.
-            closed = closed and not line.startswith('"', start)
+            closed = closed and (quoted is not None or not line.startswith('"', start))
             comma = line.find(",", start)
             end = len(line) if comma < 0 else comma
         yield match[1].strip(), unquote(line[start:end].strip())
@@ -198,6 +266,11 @@ def _number(text: str | None, kind: type[int] | type[float]) -> int | float | No
         return kind(text)
     except ValueError:
         return None
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+    return ", ".join(names[:6]) + more
 
 
 def _bare(name: str) -> str:

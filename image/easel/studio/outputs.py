@@ -89,11 +89,18 @@ class Outputs:
                         folder.rmdir()
         return gone
 
+    def picture(self, owner: str, day: str, name: str) -> Path | None:
+        """The saved picture of `owner` that is called so; None if there is none."""
+        if not (_DATE.fullmatch(day) and _PICTURE.fullmatch(name)):
+            return None
+        path = self.owned(owner) / day / name
+        return path if self.belongs(owner, path) and path.is_file() else None
+
     def belongs(self, owner: str, path: Path) -> bool:
         """Whether `path` is below the folder of `owner`."""
         try:
             return path.resolve().is_relative_to(self.owned(owner))
-        except OSError:
+        except (OSError, RuntimeError, ValueError):
             return False
 
     def _newest_first(self, owner: str) -> Iterator[Path]:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-from typing import TYPE_CHECKING
+import json
+import struct
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from easel.studio.infotext import write
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -18,6 +23,7 @@ SMALL = 6
 # Where EXIF keeps a comment: the Exif block, and UserComment in it.
 _EXIF_BLOCK, _USER_COMMENT = 0x8769, 0x9286
 _MAX_TEXT = 1_000_000
+_SAYING = (b"tEXt", b"zTXt", b"iTXt", b"eXIf")
 
 
 class NotAPicture(ValueError):
@@ -63,7 +69,7 @@ def from_base64(text: str) -> bytes:
 
 
 def read_texts(data: bytes) -> dict[str, str]:
-    """All texts a picture carries by their names; a JPEG's or WebP's comment is under `parameters`.
+    """All texts a picture carries by their names; a comment, and what NovelAI writes, is under `parameters`.
 
     Only headers are read, never pixels, so that a small file which unpacks to gigabytes costs nothing.
     Raises NotAPicture.
@@ -72,18 +78,80 @@ def read_texts(data: bytes) -> dict[str, str]:
 
     try:
         with Image.open(io.BytesIO(data)) as image:
-            texts = {
-                str(key): value[:_MAX_TEXT] for key, value in image.info.items() if isinstance(value, str)
-            }
+            info: dict[Any, Any] = image.info | (_chunks(data) if image.format == "PNG" else {})
+            texts = {str(key): value[:_MAX_TEXT] for key, value in info.items() if isinstance(value, str)}
             if "parameters" not in texts:
-                comment = image.getexif().get_ifd(_EXIF_BLOCK).get(_USER_COMMENT)
-                if isinstance(comment, bytes) and comment:
-                    texts["parameters"] = _comment(comment[:_MAX_TEXT])
+                found = _exif_comment(image, info) or _as_text(info.get("comment")) or _novelai(texts, image)
+                if found:
+                    texts["parameters"] = found
     except (UnidentifiedImageError, Image.DecompressionBombError) as e:
         raise NotAPicture(f"is not a picture that can be read here: {e}") from e
     except Exception as e:  # Pillow's readers raise whatever a broken file makes them stumble over
         raise NotAPicture(f"is a broken picture: {type(e).__name__}: {e}") from e
     return {key: value.encode("utf-8", "replace").decode() for key, value in texts.items()}
+
+
+def _chunks(data: bytes) -> dict[str, Any]:
+    """Texts and EXIF of a PNG wherever they stand: Pillow reads those behind the pixels only with them."""
+    from PIL.PngImagePlugin import PngStream
+
+    file = io.BytesIO(data)
+    file.seek(8)
+    found: dict[str, Any] = {}
+    stream = PngStream(file)
+    while True:
+        try:
+            kind, position, length = stream.read()
+        except (OSError, SyntaxError, struct.error):
+            return found  # cut short: what came before counts
+        if kind == b"IEND":
+            return found
+        if kind in _SAYING:
+            stream.call(kind, position, length)
+            found |= stream.im_text
+            if exif := stream.im_info.get("exif"):
+                found["exif"] = exif
+        file.seek(position + length + 4)
+
+
+def _exif_comment(image: Image, info: Mapping[str, Any]) -> str:
+    """EXIF's UserComment, in its own block or, as some programs write it, beside it."""
+    from PIL import Image as pillow
+
+    exif = pillow.Exif()
+    if image.format == "PNG":
+        exif.load(info.get("exif") or b"")  # asking a PNG would decode its pixels
+    else:
+        exif = image.getexif()
+    for block in (exif.get_ifd(_EXIF_BLOCK), exif):
+        if text := _as_text(block.get(_USER_COMMENT)):
+            return text
+    return ""
+
+
+def _novelai(texts: Mapping[str, str], image: Image) -> str:
+    """NovelAI's own texts as an infotext: the prompt is `Description`, the rest JSON in `Comment`."""
+    if texts.get("Software") != "NovelAI":
+        return ""
+    try:
+        said = json.loads(texts.get("Comment", ""))
+    except ValueError:
+        return ""
+    if not isinstance(said, dict):
+        return ""
+    keys = {"Steps": "steps", "Sampler": "sampler", "CFG scale": "scale", "Seed": "seed"}
+    values = {key: said[name] for key, name in keys.items() if isinstance(said.get(name), str | int | float)}
+    # As A1111 reads them: NovelAI's models are drawn with the last layer but one.
+    line = {**values, "Size": f"{image.width}x{image.height}", "Clip skip": 2, "ENSD": 31337}
+    negative = said.get("uc") if isinstance(said.get("uc"), str) else ""
+    prompt = texts.get("Description") or str(said.get("prompt") or "")
+    return write(prompt, str(negative), line)
+
+
+def _as_text(comment: object) -> str:
+    if isinstance(comment, str):
+        return comment[:_MAX_TEXT].rstrip("\0")
+    return _comment(comment[:_MAX_TEXT]) if isinstance(comment, bytes) else ""
 
 
 def _comment(comment: bytes) -> str:

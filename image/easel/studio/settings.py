@@ -22,6 +22,32 @@ def clip_skip(settings: Mapping[str, Any]) -> int:
         raise InvalidRequest("CLIP_stop_at_last_layers", value, "1 to 12") from e
 
 
+def clip_l_skip(settings: Mapping[str, Any]) -> bool:
+    """`sdxl_clip_l_skip`: whether clip skip counts for OpenAI's encoder of SDXL."""
+    return str(settings.get("sdxl_clip_l_skip", "")).strip().lower() in {"true", "1"}
+
+
+def number_in(settings: Mapping[str, Any], key: str) -> float | None:
+    """The number under `key`, None where it is not set. Raises InvalidRequest for what is no number."""
+    value = settings.get(key)
+    if value is None:
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError) as e:
+        raise InvalidRequest(key, value, "a number") from e
+
+
+def yes_in(settings: Mapping[str, Any], key: str) -> bool:
+    """Whether what is under `key` says yes; it does where nothing is set. Raises InvalidRequest."""
+    value = settings.get(key)
+    said = {None: True, "true": True, "1": True, "false": False, "0": False}
+    found = said.get(value if value is None else str(value).strip().lower())
+    if found is None:
+        raise InvalidRequest(key, value, "true or false")
+    return found
+
+
 def name_in(settings: Mapping[str, Any], key: str) -> str | None:
     """The name under `key`; None for none and for A1111's "Automatic" and "None". Raises InvalidRequest."""
     value = settings.get(key)

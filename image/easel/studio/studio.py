@@ -82,10 +82,27 @@ class Studio:
             raise error
         return None
 
+    def note(self, owner: str) -> str:
+        """What `owner` should know of the checkpoint that is drawn with, who chose none; "" for nothing."""
+        chosen = self.defaults.read(owner).get("sd_model_checkpoint")
+        return "" if chosen else self.engine.default_note()
+
     def checkpoint(self, owner: str) -> ModelFile:
         """What `owner` draws with when a request names nothing.
 
         Raises NoCheckpoint or UnknownModel: a choice that is gone is no reason to draw with another one.
         """
         chosen = self.defaults.read(owner).get("sd_model_checkpoint")
-        return self.engine.store.find_checkpoint(str(chosen)) if chosen else self.engine.default_checkpoint()
+        return self.checkpoint_for(str(chosen) if chosen else None)
+
+    def checkpoint_for(self, name: str | None) -> ModelFile:
+        """The checkpoint of this name, or the default where there is none, as the store knows it now.
+
+        Raises NoCheckpoint or UnknownModel.
+        """
+        store = self.engine.store
+        if name:
+            return store.find_checkpoint(name)
+        default = self.engine.default_checkpoint()
+        # Who took it at the start may not know its hash yet, and titles are compared by clients.
+        return next((file for file in store.checkpoints() if file == default), default)

@@ -58,13 +58,21 @@ def serve(config: dict[str, Any], address: str, stream: str) -> None:
         # Pictures that nobody keeps are on the replica's own disk: for a day, so that a page can show them.
         kept = storage.get("retention") if storage.get("outputs") else DAY
         command += ["--retention", str(kept)] if kept else []
-        docker(words, config, what.get("command") or command, {"HOME": "/tmp", "EASEL_CACHE": "/cache"})  # noqa: S108
+        # Who asks is what the gateway vouches for, by these keys; how far it is, the host asks by itself.
+        words += mount(f"{RUN}/keys", "/easel/keys", read_only=True)
+        known_by = {
+            "EASEL_ASSERTION_KEYS": "/easel/keys/keys.json",
+            "EASEL_ASSERTION_AUDIENCE": config["name"],
+            "EASEL_ASSERTION_OPEN": "/easel/load /internal/ping",
+        }
+        defaults = {"HOME": "/tmp", "EASEL_CACHE": "/cache"}  # noqa: S108
+        docker(words, config, what.get("command") or command, defaults, known_by)
         return
     # An own container may write to its root and have Docker's usual rights inside: images expect it.
     words += ["--security-opt", "no-new-privileges"] + (["--user", str(user)] if user is not None else [])
     for each in what.get("mounts") or []:
         words += mount(f"/mnt/easel/{each['source']}", each["path"], bool(each.get("read_only")))
-    docker(words, config, what.get("command") or [], {})
+    docker(words, config, what.get("command") or [], {}, {})
 
 
 def mount(source: str, target: str, read_only: bool = False) -> list[str]:
@@ -89,10 +97,16 @@ def variables(config: dict[str, Any], defaults: dict[str, str]) -> dict[str, str
     return given
 
 
-def docker(words: list[str], config: dict[str, Any], command: list[str], defaults: dict[str, str]) -> None:
-    """Call docker; end with its exit code."""
+def docker(
+    words: list[str],
+    config: dict[str, Any],
+    command: list[str],
+    defaults: dict[str, str],
+    own: dict[str, str],
+) -> None:
+    """Call docker; end with its exit code. No variable of the configuration comes in the place of `own`."""
     lines, passed = [], {}
-    for name, value in variables(config, defaults).items():
+    for name, value in {**variables(config, defaults), **own}.items():
         if "\0" in value:
             sys.exit(f"the value of {name} holds a zero byte, which no environment can")
         if "\n" not in value and "\r" not in value and len(value.encode()) < LONGEST_LINE:

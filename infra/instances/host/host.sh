@@ -32,16 +32,21 @@ warmed() { # is the instance meant for the warm pool, to be stopped as soon as i
 
 setting() { python3 -I $here/setting.py "$config" "$@"; } # setting a.b.c [DEFAULT]
 
+worded() { # worded TEXT: in the letters that every AWS service takes in a tag; none needs escaping in JSON
+    printf %s "$1" | LC_ALL=C tr -c 'A-Za-z0-9 _.:/=+@-' ' ' | tr -s ' ' | cut -c1-256
+}
+
+tag() { printf '{"Key":"easel:%s","Value":"%s"}' "$1" "$(worded "$2")"; } # tag NAME VALUE
+
 phase() { # phase NAME [WHY]: says it, and tags the instance. Never fails: a host that cannot tag still serves.
     local name=$1 why=${2-}
     [[ ! -s $run/interrupted ]] || why=$(<"$run/interrupted")
-    # The letters that every AWS service takes in a tag; none of them needs escaping in JSON.
-    why=$(printf %s "$why" | LC_ALL=C tr -c 'A-Za-z0-9 _.:/=+@-' ' ' | tr -s ' ' | cut -c1-256)
+    why=$(worded "$why")
     echo "$name: $why"
     echo "$name" >"$run/phase"
     [[ $ROLE == replica ]] || return 0 # only replicas are watched by their tags
     timeout 60 aws ec2 create-tags --resources "$(instance || true)" --tags \
-        "[{\"Key\":\"easel:phase\",\"Value\":\"$name\"},{\"Key\":\"easel:why\",\"Value\":\"$why\"}]" ||
+        "[$(tag phase "$name"),$(tag why "$why")$([[ ! -s $run/held ]] || echo ",$(tag image "$(<$run/held)")")]" ||
         echo "the instance could not be tagged"
 }
 
@@ -55,6 +60,14 @@ try() { # try SENTENCE COMMAND…: a command whose last words explain its failur
     local sentence=$1
     shift
     "$@" 2>"$run/said" || fail "$sentence: $(grep -v '^ *$' "$run/said" | tail -n 1)"
+}
+
+keys() { # the gateway's public keys, in a folder that the container sees
+    mkdir -p $run/keys
+    aws s3 cp --only-show-errors "s3://$BUCKET/run/keys.json" $run/keys.new || return 1
+    chmod 755 $run/keys
+    chmod 644 $run/keys.new
+    mv $run/keys.new $run/keys/keys.json
 }
 
 mortem() { # why the container is no longer running

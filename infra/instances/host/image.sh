@@ -15,7 +15,11 @@ if [[ $ROLE == gateway && $# == 0 && $good && $image == "$(cat $run/refused 2>/d
 fi
 [[ $# -gt 0 ]] || echo "$image" >$run/image
 on_disk() { [[ $1 == *@sha256:* ]] && docker image inspect "$1" >/dev/null 2>&1; }
-if on_disk "$image"; then exit; fi
+hold() { [[ $# -gt 0 ]] || echo "$image" >$run/held; } # what a prepared instance keeps on its disk
+if on_disk "$image"; then
+    hold "$@"
+    exit
+fi
 [[ $# -gt 0 ]] || phase pulling "$image"
 
 log_in() {
@@ -37,4 +41,5 @@ if [[ $ROLE == gateway && $# == 0 && $good != "$image" ]] && on_disk "$good"; th
     pull || echo "$good" >$run/image
 else
     try "cannot pull $image" pull
+    hold "$@"
 fi

@@ -16,7 +16,15 @@ from typing import Any
 CURSOR = "/run/easel/cursor"
 BATCH = "/run/easel/batch.json"
 WAITS = (5, 10, 20, 40, 80, 160, 300, 300, 300, 300)
-UNITS = ("easel-replica", "easel-watch", "easel-gateway", "easel-follow", "docker", "cloud-final")
+UNITS = (
+    "easel-replica",
+    "easel-watch",
+    "easel-gateway",
+    "easel-follow",
+    "easel-patch",
+    "docker",
+    "cloud-final",
+)
 # AWS takes 10,000 events and 1 MiB a call; one event may be 256 KiB long.
 MOST, LONGEST = 500, 1500
 

@@ -1,4 +1,7 @@
-"""`probe.py CONFIG`: does the container answer? Exit 0: ready; 1: not yet; 3: it says that it failed."""
+"""`probe.py CONFIG`: does the container answer? Exit 0: ready; 1: not yet; 3: it says that it failed.
+
+`probe.py CONFIG idle`, on the gateway: does nobody draw? Exit 0: nobody; 1: somebody, or it does not say.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ def main() -> None:
     with open(sys.argv[1], encoding="utf-8") as text:
         config = json.load(text)
     try:
-        code, words = door(config) if os.environ["ROLE"] == "gateway" else replica(config["container"])
+        if sys.argv[2:] == ["idle"]:
+            code, words = idle()
+        else:
+            code, words = door(config) if os.environ["ROLE"] == "gateway" else replica(config["container"])
     except urllib.error.HTTPError as refused:
         code, words = 1, f"it answers {refused.code}"
     except (OSError, ValueError) as error:
@@ -41,11 +47,24 @@ def replica(container: dict[str, Any]) -> tuple[int, str]:
     return 0, ""
 
 
-def door(config: dict[str, Any]) -> tuple[int, str]:
-    """The gateway answers its operator, and Caddy listens for the world."""
+def status() -> dict[str, Any]:
+    """What the gateway tells its operator."""
     with open("/data/easel/run/gateway.json", encoding="utf-8") as text:
         operator = json.load(text)
-    get(f"{operator['url']}/api/status", operator["token"])
+    return dict(json.loads(get(f"{operator['url']}/api/status", operator["token"])))
+
+
+def idle() -> tuple[int, str]:
+    """Nobody draws, and nobody waits for an endpoint that wakes."""
+    for one in status()["endpoints"]:
+        if any(one.get(what) for what in ("running", "queued", "waiting")):
+            return 1, f"{one['name']} is drawing"
+    return 0, ""
+
+
+def door(config: dict[str, Any]) -> tuple[int, str]:
+    """The gateway answers its operator, and Caddy listens for the world."""
+    status()
     socket.create_connection(("127.0.0.1", int(config["console"]["port"])), SECONDS).close()
     return 0, ""
 

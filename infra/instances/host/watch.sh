@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
-# Beside the container: tells of a spot interruption, follows the instance into and out of the warm pool, and keeps
-# the launch hook waiting while the image is on its way.
+# Beside the container: tells of a spot interruption, follows the instance into and out of the warm pool, keeps
+# the launch hook waiting while the image is on its way, and follows the gateway's keys.
 # shellcheck source-path=SCRIPTDIR source=host.sh
 . /opt/easel/host.sh
 
 was=$(imds autoscaling/target-lifecycle-state || true)
 beat=$(date +%s)
+looked=$beat
 while sleep 5; do
+    if [[ -d $run/keys ]] && (($(date +%s) > looked + 55)); then
+        looked=$(date +%s)
+        keys || true # those that are known stay
+    fi
     if [[ $(cat $run/phase 2>/dev/null || true) == pulling ]] && (($(date +%s) > beat + 240)); then
         beat=$(date +%s)
         aws autoscaling record-lifecycle-action-heartbeat --instance-id "$(instance)" \

@@ -19,7 +19,7 @@ from tests.gateway.instances.region import REGION, Region
 _clients: dict[str, Any] = {}
 QUICK = Patience(
     keep=0.1, quiet=0.5, activities=0.1, again=0.2, believe=2.0, settle=0.1, silence=1.5, mend=20.0,
-    crashes=2, attempts=2, steady=60.0, unheeded=2.0,
+    crashes=2, attempts=2, steady=60.0, unheeded=2.0, rest=0.3,
 )  # fmt: skip
 
 

@@ -36,6 +36,8 @@ class Hosts:
         self.log_group = f"/easel/{group}"
         # A host that does not get as far as its container.
         self.broken: str | None = None
+        # The image that the configuration names, which a host brings onto its disk; "" leaves no word of it.
+        self.image = ""
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._command = command
         self._region = region
@@ -58,7 +60,8 @@ class Hosts:
         for nic in state.instance.nics.values():
             nic.private_ip_address = address
         self._over[instance] = threading.Event()
-        thread = threading.Thread(target=self._run, args=(instance, address), daemon=True)
+        prepared = state.lifecycle_state.startswith("Warmed")
+        thread = threading.Thread(target=self._run, args=(instance, address, prepared), daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -77,7 +80,7 @@ class Hosts:
         for thread in self._threads:
             thread.join(5)
 
-    def _run(self, instance: str, address: str) -> None:
+    def _run(self, instance: str, address: str, prepared: bool) -> None:
         over = self._over[instance]
         self._phase(instance, "booting", "")
         if over.wait(self.boots):
@@ -86,8 +89,14 @@ class Hosts:
         if self.broken is not None:
             self._phase(instance, "failed", self.broken)
             return
+        if self.image:
+            self._region.ec2.create_tags([instance], {"easel:image": self.image})
         with self._region.lock:
+            if self._group not in self._region.rules:
+                return  # the test is over
             self._region.rules[self._group].completed.append(("ready", instance))
+        if prepared:
+            return
         log = self._folder / f"{instance}.log"
         while not over.is_set():
             self._phase(instance, "loading", "")

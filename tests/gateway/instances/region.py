@@ -44,6 +44,10 @@ class Rules:
     warm: bool = False
     # Instances that drain go back to the warm pool.
     reuse: bool = False
+    # So many instances the warm pool prepares by itself, running and stopped; 0: it prepares none.
+    prepared: int = 0
+    # When it next thinks of what is missing: some time after it went.
+    thinks_at: float = 0.0
     activities: list[dict[str, Any]] = field(default_factory=list)
     completed: list[tuple[str, str]] = field(default_factory=list)
     # What was called, in order: operation and its parameters.
@@ -170,6 +174,7 @@ class Region:
         active = [
             one for one in group.instance_states if one.lifecycle_state.startswith(("Pending", "InService"))
         ]
+        self._prepare(name, group, rules)
         missing = group.desired_capacity - len(active)
         for _ in range(missing):
             stopped = next(
@@ -198,6 +203,23 @@ class Region:
         for state in bare[: max(0, surplus)]:
             self._terminate(state)
 
+    def _prepare(self, name: str, group: Any, rules: Rules) -> None:
+        """What AWS keeps of a warm pool by itself: who is unhealthy goes, and others are prepared."""
+        warm = [one for one in group.instance_states if one.lifecycle_state.startswith("Warmed")]
+        for state in warm:
+            if state.health_status == "Unhealthy" and state.lifecycle_state == "Warmed:Stopped":
+                state.lifecycle_state = "Warmed:Terminating"
+        missing = rules.prepared - group.desired_capacity - len(warm)
+        if missing <= 0:
+            rules.thinks_at = time.monotonic() + 1.2
+        if time.monotonic() < rules.thinks_at:
+            return
+        for _ in range(missing):
+            state = self._launch(group)
+            state.lifecycle_state = "Warmed:Pending"
+            if name in self.boot:
+                self.boot[name](state)
+
     def _move(self, name: str, group: Any, rules: Rules, state: Any) -> None:
         instance = state.instance.id
         if state.lifecycle_state == "Pending":
@@ -205,6 +227,18 @@ class Region:
         elif state.lifecycle_state == "Pending:Wait" and ("ready", instance) in rules.completed:
             rules.completed.remove(("ready", instance))
             state.lifecycle_state = "InService"
+        elif state.lifecycle_state == "Warmed:Pending":
+            state.lifecycle_state = "Warmed:Pending:Wait"
+        elif state.lifecycle_state == "Warmed:Pending:Wait" and ("ready", instance) in rules.completed:
+            rules.completed.remove(("ready", instance))
+            self.ec2.stop_instances([instance])
+            state.lifecycle_state = "Warmed:Stopped"
+        elif state.lifecycle_state == "Warmed:Terminating":
+            state.lifecycle_state = "Warmed:Terminating:Wait"
+        elif state.lifecycle_state == "Warmed:Terminating:Wait" and ("drained", instance) in rules.completed:
+            rules.completed.remove(("drained", instance))
+            self.ec2.terminate_instances([instance])
+            group.instance_states = [one for one in group.instance_states if one is not state]
         elif state.lifecycle_state == "Terminating":
             state.lifecycle_state = "Terminating:Wait" if rules.farewell else "Terminating:Proceed"
         elif state.lifecycle_state == "Terminating:Wait" and ("drained", instance) in rules.completed:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from easel.gateway.bucket import Bucket
-from easel.gateway.bucket_store import SECRET, TOKENS, BucketTokens, secret
+from easel.gateway.bucket_store import ENDED, SECRET, TOKENS, BucketSecret, ended_of, tokens_of
+from easel.gateway.config import Config, Team
+from easel.gateway.ended import End, Ended
 from easel.gateway.errors import GatewayError
+from easel.gateway.events import Events
+from easel.gateway.home import Home
+from easel.gateway.instances.place import BucketPlace
 from easel.gateway.instances.spent import Spent
+from easel.gateway.keyring import Keyring
+from easel.gateway.links import Links
 from easel.gateway.mirror import Mirror
+from easel.gateway.passing import Passing
+from easel.gateway.rights import Right
 from easel.gateway.tokens import Tokens, _hash
 from tests.gateway.instances.conftest import Faults, FaultyAws
 from tests.gateway.instances.region import REGION, Region
@@ -29,9 +40,9 @@ class Place:
         self.s3 = region.client("s3")
         self.s3.create_bucket(Bucket=self.name)
         self.faults = Faults()
-        self._aws = FaultyAws(REGION, attempts=1, endpoint_url=region.url)
-        self._aws.faults = self.faults
-        self.bucket = Bucket(self._aws, self.name)
+        self.aws = FaultyAws(REGION, attempts=1, endpoint_url=region.url)
+        self.aws.faults = self.faults
+        self.bucket = Bucket(self.aws, self.name)
         self.said: list[str] = []
 
     def write(self, key: str, content: object) -> None:
@@ -124,12 +135,69 @@ def test_a_damaged_object_is_not_taken(place: Place, tmp_path: Path, content: by
     assert "config/team.json" in place.said[0]
 
 
+def test_a_look_at_a_bucket_where_nothing_changed_is_one_question(place: Place, tmp_path: Path) -> None:
+    """It is asked all month: a LIST each time and no GET beside it; what changed is seen by the next look."""
+    place.write("config/team.json", {"team": "art"})
+    place.write("config/studio.json", {"name": "studio"})
+    place.write("run/tokens.json", {"version": 1, "tokens": []})
+    (tmp_path / "config").mkdir()
+    here, asked = BucketPlace(Home(tmp_path), Events(), place.name, REGION, aws=place.aws), place.faults.asked
+    here.look()
+    asked.clear()
+    for _ in range(5):
+        here.look()
+    assert asked == ["list_objects_v2"] * 5
+    other = tokens_of(place.bucket)
+    Tokens(other).new("studio", "somebody")
+    asked.clear()
+    here.look()
+    assert asked == ["list_objects_v2", "get_object"]
+    store = asyncio.run(here.store())
+    assert [token.name for token in store.known()] == ["somebody"]
+
+
+def test_tokens_are_seen_also_where_the_bucket_may_not_be_listed(place: Place, tmp_path: Path) -> None:
+    """A boundary may take the one right and leave the other: revoking must still be seen."""
+    place.write("run/tokens.json", {"version": 1, "tokens": []})
+    here = BucketPlace(Home(tmp_path), Events(), place.name, REGION, aws=place.aws)
+    place.faults.rules["list_objects_v2"] = ("AccessDenied", "no")
+    here.look()
+    assert "get_object" in place.faults.asked
+
+
+@pytest.mark.anyio
+async def test_it_looks_less_often_while_everything_sleeps(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And as often as ever from the moment that something wakes."""
+    place.write("config/team.json", {"team": "art"})
+    here = BucketPlace(Home(tmp_path), Events(), place.name, REGION, aws=place.aws, every=0.01, asleep=0.02)
+    (tmp_path / "config").mkdir()
+    config = Config(Team(), {})
+    backend = await here.backend("", lambda: config, Passing())
+    tokens = Tokens(await here.store())
+    links = Links(Home(tmp_path), tokens)
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 4:
+            raise asyncio.CancelledError
+        if len(waited) == 2:
+            monkeypatch.setattr(type(backend), "awake", True)
+
+    monkeypatch.setattr("easel.gateway.instances.place.asyncio.sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await here.follow(lambda: config, tokens, links)
+    assert waited == [0.02, 0.02, 0.01, 0.01]
+
+
 # ── tokens and secret ────────────────────────────────────────────────────────────────────────────
 
 
 def test_tokens_are_one_list_for_all_gateways(place: Place) -> None:
     """One writes, the other sees it after a look; a check at the door asks S3 nothing."""
-    one, two = BucketTokens(place.bucket), BucketTokens(place.bucket)
+    one, two = tokens_of(place.bucket), tokens_of(place.bucket)
     plaintext = Tokens(one).new("studio", "ada")
     assert not Tokens(two).is_valid("studio", plaintext)
     two.refresh()
@@ -144,7 +212,7 @@ def test_tokens_are_one_list_for_all_gateways(place: Place) -> None:
 
 def test_writers_at_once_lose_nothing(place: Place) -> None:
     """Four writers with three tokens each: twelve tokens."""
-    stores = [Tokens(BucketTokens(place.bucket)) for _ in range(4)]
+    stores = [Tokens(tokens_of(place.bucket)) for _ in range(4)]
 
     def write(number: int) -> None:
         for turn in range(3):
@@ -160,7 +228,7 @@ def test_writers_at_once_lose_nothing(place: Place) -> None:
 
 def test_a_stale_revision_is_refused(place: Place) -> None:
     """A swap over what somebody else wrote, over nothing that is there, or over what is gone, is none."""
-    one, two = BucketTokens(place.bucket), BucketTokens(place.bucket)
+    one, two = tokens_of(place.bucket), tokens_of(place.bucket)
     tokens, revision = one.read()
     assert two.swap([], "")
     assert not one.swap(tokens, revision)
@@ -173,13 +241,13 @@ def test_a_stale_revision_is_refused(place: Place) -> None:
 def test_damaged_tokens_are_told(place: Place, body: bytes) -> None:
     """Nobody is let in by a guess, and nobody's tokens are written over."""
     place.s3.put_object(Bucket=place.name, Key=TOKENS, Body=body)
-    with pytest.raises(GatewayError, match="is not a token file"):
-        Tokens(BucketTokens(place.bucket)).new("studio", "ada")
+    with pytest.raises(GatewayError, match="is not a file of tokens"):
+        Tokens(tokens_of(place.bucket)).new("studio", "ada")
 
 
 def test_the_door_stays_open_while_s3_is_shut(place: Place) -> None:
     """Known tokens open; making one says why it cannot be made."""
-    store = BucketTokens(place.bucket)
+    store = tokens_of(place.bucket)
     tokens = Tokens(store)
     plaintext = tokens.new("studio", "ada")
     place.faults["*"] = ("AccessDenied", "denied")
@@ -188,16 +256,49 @@ def test_the_door_stays_open_while_s3_is_shut(place: Place) -> None:
     assert tokens.is_valid("studio", plaintext)
 
 
+def test_revoking_counts_while_s3_is_shut(place: Place) -> None:
+    """At once in memory, and in the bucket as soon as it answers; ended sessions likewise."""
+    store, ends = tokens_of(place.bucket), ended_of(place.bucket)
+    tokens, ended = Tokens(store), Ended(ends)
+    plaintext = tokens.new("studio", "ada")
+    right = Right("token", "studio", "ada", "id", "browser", time.time())
+    place.faults["*"] = ("AccessDenied", "denied")
+    assert tokens.revoke("studio", "ada")
+    assert not ended.session(right)
+    assert not tokens.is_valid("studio", plaintext)
+    assert ended.covers(right)
+    assert not tokens.settle()
+    assert not tokens.settled
+    place.faults.clear()
+    assert tokens.settle()
+    assert ended.settle()
+    assert json.loads(place.read(TOKENS))["tokens"] == []
+    elsewhere = ended_of(place.bucket)
+    elsewhere.refresh()
+    assert Ended(elsewhere).covers(right)
+
+
+def test_two_gateways_lose_no_end_and_keep_none_too_long(place: Place) -> None:
+    """Both write at once; what has expired is dropped by the next writing."""
+    old = End("member", "old@example.com", 1.0, 2.0)
+    assert ended_of(place.bucket).swap([old], "")
+    one, two = Ended(ended_of(place.bucket)), Ended(ended_of(place.bucket))
+    assert one.member("ann@example.com")
+    assert two.token("studio", "0123")
+    kept = json.loads(place.read(ENDED))["ended"]
+    assert [end["whose"] for end in kept] == ["ann@example.com", "studio 0123"]
+
+
 def test_a_first_token_is_taken_once(place: Place) -> None:
     """By its hash; revoked, it stays so although the configuration still names it; a new hash replaces it."""
-    tokens = Tokens(BucketTokens(place.bucket))
+    tokens = Tokens(tokens_of(place.bucket))
     first, second = "easel_" + "a" * 43, "easel_" + "b" * 43
     assert tokens.adopt("studio", _hash(first))
     assert not tokens.adopt("studio", _hash(first))
     assert tokens.is_valid("studio", first)
     assert [token.name for token in tokens.of("studio")] == ["link"]
     assert tokens.revoke("studio", "link")
-    again = Tokens(BucketTokens(place.bucket))
+    again = Tokens(tokens_of(place.bucket))
     again.of()
     assert not again.adopt("studio", _hash(first))
     assert not again.is_valid("studio", first)
@@ -215,7 +316,14 @@ def test_a_first_token_is_taken_once(place: Place) -> None:
 def test_the_secret_is_made_once(place: Place) -> None:
     """Two gateways that begin at once sign with one key; a damaged one is told."""
     found: list[str] = []
-    threads = [threading.Thread(target=lambda: found.append(secret(place.bucket))) for _ in range(4)]
+
+    def begin() -> None:
+        keyring = Keyring(BucketSecret(place.bucket))
+        keyring.open()
+        keyring.publish()
+        found.append(keyring.newest)
+
+    threads = [threading.Thread(target=begin) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -224,7 +332,7 @@ def test_the_secret_is_made_once(place: Place) -> None:
     assert len(found[0]) > 40
     place.s3.put_object(Bucket=place.name, Key=SECRET, Body=b"")
     with pytest.raises(GatewayError, match="cut short"):
-        secret(place.bucket)
+        Keyring(BucketSecret(place.bucket)).open()
 
 
 # ── what was spent ───────────────────────────────────────────────────────────────────────────────

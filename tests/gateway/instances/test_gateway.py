@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from easel.assertion import Verifier, parsed
 from tests.gateway.conftest import IMAGE, until
 from tests.gateway.instances.region import REGION, Region
 from tests.models.serving import model_bytes
@@ -74,6 +75,10 @@ async def test_from_the_bucket_to_a_woken_instance(
             seen = dict(answer.json()["headers"])
             assert seen["x-easel-user"] == "link"
             assert not {"authorization", "x-easel-pass", "x-easel-upstream"} & seen.keys()
+            # What a host of Easel's own studio would verify it by, without a secret.
+            keys = s3.get_object(Bucket=bucket, Key="run/keys.json")["Body"].read().decode()
+            assert '"d"' not in keys
+            assert Verifier(lambda: parsed(keys), "studio").user([seen["x-easel-assertion"]]) == "link"
         assert region.desired(stage.group) == 1
         assert (root / "models" / "Lora" / "style.safetensors").read_bytes() == LORA
         assert list((root / "models" / ".easel").rglob("style.safetensors.json")), (

@@ -175,8 +175,8 @@ async def test_a_container_of_others(build: Callable[..., Any], health: str | No
     assert replica.address
     assert replica.work
     assert replica.work.demand == 0
-    number = passing.begin(replica.address, 60)
-    passing.begin(replica.address, 60, lasting=True)
+    number = passing.begin(replica.address)
+    passing.begin(replica.address, lasting=True)
     (replica,) = await stage.backend.replicas("studio")
     assert replica.work
     assert replica.work.running == 1
@@ -188,8 +188,17 @@ async def test_a_container_of_others(build: Callable[..., Any], health: str | No
     await until(stage, are())
 
 
-async def test_spot_first_buys_on_demand(stage: InstancesStage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no spot the share of on-demand goes up, and the instance comes."""
+@pytest.mark.parametrize(
+    ("refusal", "kind"),
+    [
+        ("InsufficientInstanceCapacity - There is no Spot capacity available for your request.", "spot"),
+        ("MaxSpotInstanceCountExceeded - Max spot instance count exceeded.", "spot-quota"),
+    ],
+)
+async def test_spot_first_buys_on_demand(
+    stage: InstancesStage, monkeypatch: pytest.MonkeyPatch, refusal: str, kind: str
+) -> None:
+    """Where there is no spot, or no quota for it, the share of on-demand goes up, and the instance comes."""
     group = stage.region.backend.autoscaling_groups[stage.group]
     stage.region.client("autoscaling").create_or_update_tags(
         Tags=[
@@ -212,12 +221,10 @@ async def test_spot_first_buys_on_demand(stage: InstancesStage, monkeypatch: pyt
         lambda service, operation, **rest: update(operation, **rest)
         if operation == "update_auto_scaling_group" else ask(service, operation, **rest),
     )  # fmt: skip
-    stage.rules.refuse = (
-        "Could not launch Spot Instances. InsufficientInstanceCapacity - There is no Spot capacity available "
-        "that matches your request. Launching EC2 instance failed."
-    )
+    stage.rules.refuse = f"Could not launch Spot Instances. {refusal} Launching EC2 instance failed."
     await stage.backend.set_capacity("studio", 1)
     await until(stage, are("ready"))
     assert shares == [100]
     assert any("on-demand" in text for text in stage.texts("spot"))
+    assert stage.texts(kind)
     assert group.desired_capacity == 1

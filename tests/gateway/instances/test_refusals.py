@@ -21,6 +21,12 @@ QUOTA = (
     "the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request "
     "an adjustment to this limit. Launching EC2 instance failed."
 )
+QUOTA_OF_8 = QUOTA.replace("limit of 0", "limit of 8")
+FREE_PLAN = (
+    "Could not launch On-Demand Instances. InvalidParameterCombination - The specified instance type is not eligible "
+    "for Free Tier. For a list of Free Tier instance types, run 'describe-instance-types' with the filter "
+    "'free-tier-eligible=true'. Launching EC2 instance failed."
+)
 
 
 async def test_no_capacity_is_waited_out(stage: InstancesStage) -> None:
@@ -55,6 +61,7 @@ async def test_waiting_for_capacity_can_be_called_off(stage: InstancesStage) -> 
     ("message", "kind", "says"),
     [
         (QUOTA, "quota", "Service Quotas"),
+        (FREE_PLAN, "plan", "the free plan"),
         ("The image id '[ami-0abc]' does not exist. Launching EC2 instance failed.", "image", "easel doctor"),
         ("The security group 'sg-1' does not exist. Launching EC2 instance failed.", "template", "pulumi up"),
     ],
@@ -72,6 +79,35 @@ async def test_what_only_a_person_can_mend_is_given_up(
     await until(stage, lambda replicas: stage.region.desired(stage.group) == 0)
     stage.rules.refuse = None
     await stage.backend.revive("studio")
+    await until(stage, are("ready"))
+
+
+@pytest.mark.parametrize(
+    ("message", "kind", "says"),
+    [
+        (QUOTA_OF_8, "full", "used up for now"),
+        (
+            "Your requested instance type (g5.2xlarge) is not supported in your requested Availability Zone "
+            "(us-east-1e). Please retry your request by not specifying an Availability Zone or choosing us-east-1a. "
+            "Launching EC2 instance failed.",
+            "capacity",
+            "does not sell this type in that zone",
+        ),
+    ],
+)
+async def test_what_another_type_zone_or_hour_mends_is_waited_for(
+    stage: InstancesStage, message: str, kind: str, says: str
+) -> None:
+    """A quota that the smallest type (4 vCPUs) fits into, and a zone that does not sell a type: not given up."""
+    instances = stage.endpoint.instances.model_copy(update={"least_vcpus": 4})  # type: ignore[union-attr]
+    await stage.backend.follow(stage.endpoint.model_copy(update={"instances": instances}))
+    stage.rules.refuse = message
+    await stage.backend.set_capacity("studio", 1)
+    (replica,) = await until(stage, lambda replicas: replicas and says in replicas[0].detail)
+    assert replica.state == "starting"
+    assert kind in [event.kind for event in stage.backend.events.of("studio")]
+    assert stage.region.desired(stage.group) == 1
+    stage.rules.refuse = None
     await until(stage, are("ready"))
 
 

@@ -117,17 +117,25 @@ def activity(message: str = "", status: str = "Failed", **more: Any) -> dict[str
         ("Could not launch Spot Instances. SpotMaxPriceTooLow - Your Spot request price of 0.1 is lower than the "
          "minimum required Spot request fulfillment price of 0.3. Launching EC2 instance failed.", "spot"),
         ("Could not launch Spot Instances. MaxSpotInstanceCountExceeded - Max spot instance count exceeded. "
-         "Launching EC2 instance failed.", "quota"),
+         "Launching EC2 instance failed.", "spot-quota"),
         ("You have requested more vCPU capacity than your current vCPU limit of 0 allows for the instance bucket that "
          "the specified instance type belongs to. Launching EC2 instance failed.", "quota"),
         ("Could not launch On-Demand Instances. VcpuLimitExceeded - You have requested more vCPU capacity than your "
-         "current vCPU limit of 8 allows. Launching EC2 instance failed.", "quota"),
+         "current vCPU limit of 8 allows. Launching EC2 instance failed.", "full"),
+        ("You have requested more instances (1) than your current instance limit of 0 allows for the specified instance "
+         "type. InstanceLimitExceeded. Launching EC2 instance failed.", "quota"),
+        ("Could not launch On-Demand Instances. InvalidParameterCombination - The specified instance type is not "
+         "eligible for Free Tier. For a list of Free Tier instance types, run 'describe-instance-types' with the filter "
+         "'free-tier-eligible=true'. Launching EC2 instance failed.", "plan"),
         ("The AMI ID ami-1 does not exist. Launching EC2 instance failed.", "image"),
         ("AMI ami-1 is pending, and cannot be run. Launching EC2 instance failed.", "image"),
         ("The requested configuration is currently not supported. Please check the documentation for supported "
          "configurations. Launching EC2 instance failed.", "template"),
         ("Your requested instance type (g5.2xlarge) is not supported in your requested Availability Zone (us-east-1e).",
-         "template"),
+         "capacity"),
+        ("Could not launch On-Demand Instances. Unsupported - Your requested instance type (g6.xlarge) is not supported "
+         "in your requested Availability Zone (us-east-1e). Please retry your request by not specifying an Availability "
+         "Zone or choosing us-east-1a, us-east-1b. Launching EC2 instance failed.", "capacity"),
         ("The security group sg-1 does not exist. Launching EC2 instance failed.", "template"),
         ("Client.InternalError: Client error on launch.", "key"),
         ("Client.InvalidKMSKey.InvalidState: The KMS key provided is in an incorrect state.", "key"),
@@ -146,6 +154,19 @@ def test_why_nothing_starts(message: str, kind: str) -> None:
     assert "us-east-1a" in found.text
     assert found.hopeless == (kind in HOPELESS)
     assert found.instance == "i-0123456789abcdef0"
+
+
+@given(limit=st.integers(0, 2000), least=st.integers(1, 192))
+def test_a_quota_is_hopeless_only_below_the_smallest_type(limit: int, least: int) -> None:
+    """At or above it a replica may start once something else stops, perhaps on a smaller type."""
+    sentence = (
+        f"You have requested more vCPU capacity than your current vCPU limit of {limit} allows for the instance bucket "
+        "that the specified instance type belongs to. Launching EC2 instance failed."
+    )
+    found = notice(activity(sentence), least)
+    assert found is not None
+    assert found.hopeless == (limit < least)
+    assert (f"quota of {limit} vCPUs is used up" in found.text) == (limit >= least)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -16,6 +17,7 @@ from joserfc.jwk import OctKey, RSAKey
 from starlette.requests import Request
 from starlette.responses import Response
 
+from easel.gateway.audit import Audit
 from easel.gateway.config import Team
 from easel.gateway.journeys import Journeys
 from easel.gateway.member_door import MemberDoor
@@ -24,6 +26,7 @@ from easel.gateway.sign_on import SignOn
 from tests.gateway.conftest import House, user
 from tests.gateway.members.conftest import PLAIN, answered, callback, events, person, session, signed_in, walk
 from tests.gateway.members.identity_provider import CLIENT, SECRET, IdentityProvider
+from tests.gateway.rings import ring
 
 TEAM = Team.model_validate(
     {"members": {"issuer": "https://idp.example", "client_id": "c", "domains": ["example.com"]}}
@@ -208,18 +211,19 @@ def test_the_console_sends_an_answer_on_to_where_it_was_begun_and_nowhere_else(c
         assert "location" not in refused.headers
 
 
-def test_an_answer_for_an_endpoint_that_is_gone_leads_nowhere() -> None:
+def test_an_answer_for_an_endpoint_that_is_gone_leads_nowhere(tmp_path: Path) -> None:
     """An address that is not known any more is the console's own: it must not send itself in circles."""
-    signed = SignOn("key", lambda: TEAM, None, None)  # type: ignore[arg-type]
+    signed = SignOn(ring(), lambda: TEAM, None, None)  # type: ignore[arg-type]
     urls = {"studio": "https://studio.art.example.com/"}
-    door = MemberDoor(None, signed, lambda name: urls.get(name, "https://console.art.example.com/"))  # type: ignore[arg-type]
+    url = lambda name: urls.get(name, "https://console.art.example.com/")  # noqa: E731
+    door = MemberDoor(None, signed, url, Audit(tmp_path))  # type: ignore[arg-type]
     assert TEAM.members
     headers = [(b"x-forwarded-proto", b"https"), (b"x-forwarded-host", b"console.art.example.com")]
 
     def arrived(endpoint: str) -> Response:
         ask = Ask("GET", "/", {"x-forwarded-proto": "https"})
         assert TEAM.members
-        trip = Journeys("key").begin(endpoint, ask, "/", TEAM.members.fingerprint, quiet=False)
+        trip = Journeys(ring()).begin(endpoint, ask, "/", TEAM.members.fingerprint, quiet=False)
         scope = {
             "type": "http", "method": "GET", "path": "/", "headers": headers,
             "query_string": urlencode({"state": trip.state, "code": "x"}).encode(),

@@ -25,8 +25,10 @@ from easel.gateway.journeys import Journeys
 from easel.gateway.membership import Members
 from easel.gateway.oidc import Provider
 from easel.gateway.paths import Ask
+from easel.gateway.rights import Rights
 from easel.gateway.sessions import Sessions
 from tests.gateway.members.identity_provider import ANN, CLIENT, SECRET, IdentityProvider
+from tests.gateway.rings import ring
 
 
 @pytest.fixture(scope="module")
@@ -275,14 +277,15 @@ def test_the_environment_comes_first_and_is_not_handed_on(monkeypatch: pytest.Mo
 def test_under_tls_cookies_are_of_the_very_host() -> None:
     """`__Host-`, so that no sibling below the domain can put one in place of ours, on the way or after."""
     members = Members.model_validate({"issuer": "https://a.example", "client_id": "c", "domains": ["b.org"]})
-    sessions = Sessions("key", None, lambda: members)  # type: ignore[arg-type]
+    rights = Rights(None, members=lambda: members)  # type: ignore[arg-type]
+    sessions = Sessions(ring(), rights)
     ask = Ask("GET", "/", {"x-forwarded-proto": "https"})
-    journeys = Journeys("key")
+    journeys = Journeys(ring())
     trip = journeys.begin("studio", ask, "/x", members.fingerprint, quiet=False)
-    identity = Identity("key", None, sessions, None)  # type: ignore[arg-type]
+    identity = Identity(ring(), None, sessions, None, rights, None)  # type: ignore[arg-type]
     welcome = identity.welcome("studio", ask, "ann@b.org", members, "/x").cookie
     out = identity.leave("studio", Ask("POST", "/", {**ask.headers, "sec-fetch-site": "same-origin"}))
-    for cookie in (trip.cookie, welcome, journeys.left("studio", ask), out.cookie):  # type: ignore[union-attr]
+    for cookie in (trip.cookie, welcome, journeys.left("studio", ask), out):
         assert cookie.startswith("__Host-easel_studio")
         for part in ("Secure", "HttpOnly", "Path=/", "SameSite=Lax"):
             assert part in cookie.split("; ")
@@ -298,10 +301,10 @@ def test_a_session_ends_after_twelve_hours_and_with_what_it_is_of(monkeypatch: p
     """Whoever changes provider, client or domains signs everybody out; a secret's new name does not."""
     said = {"issuer": "https://a.example", "client_id": "c", "domains": ["b.org", "c.org"]}
     now: list[Members | None] = [Members.model_validate(said)]
-    sessions = Sessions("key", None, lambda: now[0])  # type: ignore[arg-type]
+    sessions = Sessions(ring(), Rights(None, members=lambda: now[0]))  # type: ignore[arg-type]
     assert now[0]
     cookie = sessions.cookie(sessions.welcome("studio", "ann@b.org", now[0]), secure=False).partition(";")[0]
-    read = lambda: sessions.read("studio", cookie, public=False)  # noqa: E731
+    read = lambda: sessions.read("studio", cookie)  # noqa: E731
     for change, lasts in [
         ({"client_secret": "other"}, True),
         ({"domains": ["c.org", "B.org"]}, True),
@@ -315,7 +318,7 @@ def test_a_session_ends_after_twelve_hours_and_with_what_it_is_of(monkeypatch: p
     assert read() is None
     now[0] = Members.model_validate(said)
     later = time.time() + 12 * 3600 + 1
-    monkeypatch.setattr("easel.gateway.sessions.time", SimpleNamespace(time=lambda: later))
+    monkeypatch.setattr("easel.gateway.rights.time", SimpleNamespace(time=lambda: later))
     assert read() is None
 
 

@@ -3,6 +3,7 @@
 CodeBuild, which moto only lets succeed, is played here over the same wire, so that a build can fail.
 """
 
+import io
 import json
 import time
 from collections import defaultdict
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs
 
 import boto3
 import httpx
@@ -73,6 +75,8 @@ class Cloud:
     faults: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
     """Errors by operation, each given once."""
     calls: list[str] = field(default_factory=list)
+    writes: list[str] = field(default_factory=list)
+    """Operations that may have changed something."""
     clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
@@ -149,6 +153,8 @@ class Wire:
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         service, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
         self._cloud.calls.append(operation)
+        if changes(environ, operation):
+            self._cloud.writes.append(operation or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
         if self._cloud.faults[operation]:
             code, message = self._cloud.faults[operation].pop(0)
             return _json(start, "400 Bad Request", {"__type": code, "message": message})
@@ -158,6 +164,22 @@ class Wire:
             return _json(start, "200 OK", self._cloud.answer(operation, asked))
         answer: Iterable[bytes] = self._moto(environ, start)
         return answer
+
+
+READS = ("Describe", "Get", "BatchGet", "BatchCheck", "List", "Head", "FilterLogEvents", "Assume")
+
+
+def changes(environ: dict[str, Any], operation: str) -> bool:
+    """Whether a request may change what AWS keeps: by its operation's name or, for S3, by its method. In
+    doubt it does. STS and IAM say their action in a form, which is read and put back."""
+    if operation:
+        return not operation.startswith(READS)
+    if environ["REQUEST_METHOD"] != "POST":
+        return environ["REQUEST_METHOD"] not in ("GET", "HEAD")
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
+    action = parse_qs(body.decode(errors="replace")).get("Action", [""])[0]
+    return not action.startswith(READS)
 
 
 def _json(start: Callable[..., Any], status: str, content: dict[str, Any]) -> list[bytes]:
@@ -190,4 +212,5 @@ def emptied(cloud: Cloud) -> Cloud:
     cloud.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     cloud.client("logs").create_log_group(logGroupName=GROUP)
     cloud.calls.clear()
+    cloud.writes.clear()
     return cloud

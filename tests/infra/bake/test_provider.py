@@ -92,6 +92,20 @@ def test_images_that_somebody_deleted_are_gone_at_refresh(cloud: Cloud, inputs: 
         assert it.read("x", inputs) == ""
 
 
+def test_check_diff_and_refresh_write_nothing(cloud: Cloud, inputs: dict[str, Any]) -> None:
+    """A refresh by who may only read, before the first bake, too: no repository comes of looking for one."""
+    with provider(AWS_ENDPOINT_URL=cloud.url) as it:
+        it.configure({})
+        checked = it.check(inputs)
+        it.diff(inputs, {**checked, "content": "0" * 32})
+        assert it.read("x", checked) == ""
+        cloud.client("ecr").create_repository(repositoryName="easel/images", imageTagMutability="IMMUTABLE")
+        cloud.push(inputs["content"], "gateway", "studio")
+        cloud.writes.clear()
+        assert it.read("x", checked) == "x"
+    assert cloud.writes == []
+
+
 def test_credentials_of_another_account_build_nothing_there(cloud: Cloud, inputs: dict[str, Any]) -> None:
     """AWS_PROFILE of yesterday's project: the images would be where no host of this team looks."""
     inputs["role"] = ROLE.replace(ACCOUNT, "210987654321")

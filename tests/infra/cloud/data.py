@@ -91,6 +91,11 @@ def file_system(cloud: Cloud, given: Given) -> Made:
         PerformanceMode=given("performanceMode"),
         Tags=given.tags(),
     )
+    policies = [
+        {key.replace("ToIa", "ToIA"): value for key, value in upper(one).items()}
+        for one in given("lifecyclePolicies")
+    ]
+    cloud("efs").put_lifecycle_configuration(FileSystemId=made["FileSystemId"], LifecyclePolicies=policies)
     return made["FileSystemId"], {"arn": made["FileSystemArn"]}
 
 

@@ -63,6 +63,24 @@ def zones(cloud: Cloud, args: dict[str, Any]) -> Outputs:
     return {"id": REGION, "names": sorted(zone["ZoneName"] for zone in found)[:3], "zoneIds": []}
 
 
+@looks_up("aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings")
+def offers(cloud: Cloud, args: dict[str, Any]) -> Outputs:
+    filters = [{"Name": one["name"], "Values": one["values"]} for one in args["filters"]]
+    found = [
+        one
+        for page in cloud("ec2")
+        .get_paginator("describe_instance_type_offerings")
+        .paginate(LocationType=args["locationType"], Filters=filters)
+        for one in page["InstanceTypeOfferings"]
+    ]
+    return {
+        "id": REGION,
+        "instanceTypes": [one["InstanceType"] for one in found],
+        "locations": [one["Location"] for one in found],
+        "locationTypes": [one["LocationType"] for one in found],
+    }
+
+
 @looks_up("aws:route53/getZone:getZone")
 def hosted_zone(cloud: Cloud, args: dict[str, Any]) -> Outputs:
     found = cloud("route53").list_hosted_zones_by_name(DNSName=args["name"])["HostedZones"]

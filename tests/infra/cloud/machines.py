@@ -263,6 +263,20 @@ def launch_template(cloud: Cloud, given: Given) -> Made:
     return made["LaunchTemplate"]["LaunchTemplateId"], {}
 
 
+@makes("aws:autoscaling/lifecycleHook:LifecycleHook")
+def lifecycle_hook(cloud: Cloud, given: Given) -> Made:
+    """As the provider does: the call that makes a hook or changes the one of that name."""
+    name = given("name")
+    cloud("autoscaling").put_lifecycle_hook(
+        AutoScalingGroupName=given("autoscalingGroupName"),
+        LifecycleHookName=name,
+        LifecycleTransition=given("lifecycleTransition"),
+        HeartbeatTimeout=given("heartbeatTimeout"),
+        DefaultResult=given("defaultResult"),
+    )
+    return name, {"name": name}
+
+
 @makes("aws:autoscaling/group:Group")
 def group(cloud: Cloud, given: Given) -> Made:
     name, scaling = given.physical(), cloud("autoscaling")

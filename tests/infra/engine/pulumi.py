@@ -14,7 +14,7 @@ import sysconfig
 import uuid
 import venv
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,16 @@ from tests.infra.engine.provider import VERSION
 
 ROOT = Path(__file__).resolve().parents[3]
 COPIED = ("Pulumi.yaml", "pyproject.toml", "image", "infra", "scripts", "stacks")
+LOCAL = """\
+config:
+  easel:team:
+    runs_on: local
+  easel:endpoints:
+    studio:
+      shape: cpu.small
+      replicas: {min: 1, max: 1}
+"""
+"""What `stacks/Pulumi.local.yaml` says in the copy."""
 FOREIGN = ("PULUMI_", "AWS_", "EASEL_", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 """Settings of whoever runs the tests, which the runs must not see."""
 CLOSED = "http://127.0.0.1:9"
@@ -149,12 +159,7 @@ def engine(folder: Path, account: str, aws: str) -> Engine:
     project, home, state, there = (folder / name for name in ("easel", "home", "state", "there"))
     for each in (project, home, state, there):
         each.mkdir()
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, project / name, symlinks=True, ignore=_left_out)
-        else:
-            shutil.copy(source, project / name)
+    copy_project(ROOT, project)
     _environment(project)
     _install(home, there, account)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
@@ -200,12 +205,22 @@ def _install(home: Path, there: Path, account: str) -> None:
     plugin.chmod(0o755)
 
 
-def _left_out(folder: str, names: list[str]) -> Iterator[str]:
-    """Leftovers, and stack files of whoever works here."""
-    for name in names:
-        ours = Path(folder).name == "stacks" and name.startswith("Pulumi.")
-        if name == "__pycache__" or (ours and name != "Pulumi.local.yaml"):
-            yield name
+def copy_project(root: Path, project: Path) -> None:
+    """The project as a fresh clone has it: without leftovers and stack files of whoever works here."""
+    for name in COPIED:
+        source = root / name
+        if source.is_dir():
+            shutil.copytree(source, project / name, symlinks=True, ignore=_left_out)
+        elif source.exists():
+            shutil.copy(source, project / name)
+    # The one stack file that comes with the project, as it comes: here it may be somebody's own by now.
+    (project / "stacks" / "Pulumi.local.yaml").write_text(LOCAL)
+
+
+def _left_out(folder: str, names: list[str]) -> set[str]:
+    # A set: copytree asks it for each name, and a generator would be used up by the first.
+    own = {name for name in names if Path(folder).name == "stacks" and name.startswith("Pulumi.")}
+    return own | ({"__pycache__"} & set(names))
 
 
 def named(urn: str) -> str:

@@ -9,6 +9,7 @@ REPLACED: dict[str, frozenset[str]] = {
     kind: frozenset(keys.split())
     for kind, keys in {
         "Group": "name namePrefix initialLifecycleHooks",
+        "LifecycleHook": "name autoscalingGroupName",
         "LaunchTemplate": "name namePrefix",
         "Instance": "ami availabilityZone subnetId associatePublicIpAddress keyName privateIp tenancy",
         "Volume": "availabilityZone encrypted kmsKeyId snapshotId",

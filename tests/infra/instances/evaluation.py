@@ -70,7 +70,7 @@ def _plain(part: str, context: Context) -> str:
 
 
 def _filled(value: str, context: Context) -> str:
-    """Policy variables: `${aws:PrincipalTag/easel:outputs, 'none'}`."""
+    """Policy variables: `${aws:ResourceTag/easel:team, 'none'}`."""
 
     def put(found: re.Match[str]) -> str:
         known = context.get(found["name"])

@@ -67,7 +67,6 @@ def on_group(action: str, team: str, endpoint: str = "studio", **context: str) -
 
 SETTERS = (
     "CompleteLifecycleAction",
-    "PutWarmPool",
     "SetDesiredCapacity",
     "SetInstanceHealth",
     "SetInstanceProtection",
@@ -138,42 +137,49 @@ def test_a_gateway_reads_logs_of_its_team(group: str, shown: bool) -> None:
     assert allowed(Request("logs:GetLogEvents", stream), GATEWAY) is shown
 
 
-def mount(where: str, role_points: dict[str, str], team: str = "art", **context: str) -> Request:
-    """A mount of the team's file system by an access point, by a role with these tags."""
-    tags = {f"aws:PrincipalTag/easel:{name}": point(value) for name, value in role_points.items()}
-    asked = {
-        "elasticfilesystem:AccessPointArn": point(where),
-        "aws:SecureTransport": "true",
-        "aws:PrincipalTag/easel:team": team,
-        **tags,
-        **context,
-    }
-    return Request("elasticfilesystem:ClientMount", FILES, asked)
+def mount(where: str | None, action: str = "ClientMount", **context: str) -> Request:
+    """What EFS knows of a client that mounts by an access point: the keys that it documents, no others."""
+    by = {"elasticfilesystem:AccessPointArn": point(where)} if where else {}
+    asked = {"aws:SecureTransport": "true", "elasticfilesystem:AccessedViaMountTarget": "true"}
+    return Request(f"elasticfilesystem:{action}", FILES, {**asked, **by, **context})
 
 
-FILE_SYSTEM = json.loads(access_policy(FILES, "art"))["Statement"]
-OWN = {"models": "models", "outputs": "studio"}
+FILE_SYSTEM = json.loads(access_policy(FILES))["Statement"]
+IN_CLEAR = {"aws:SecureTransport": "false"}
 
 
-def test_a_host_mounts_models_and_its_own_outputs_and_nothing_else() -> None:
-    """Held twice: by the role's policy, and by the file system's with the role's tags."""
-    other = host_statements(host(access_point_arns=[point("models"), point("other")]))
+@pytest.mark.parametrize("action", ["ClientMount", "ClientWrite"])
+def test_a_host_mounts_models_and_its_own_outputs_and_nothing_else(action: str) -> None:
+    """By the role's own policy. In clear, at the root and as root nobody may: the file system's denies."""
     for where in ("models", "studio"):
-        assert allowed(mount(where, OWN), STUDIO, FILE_SYSTEM)
-    assert not allowed(mount("other", OWN), STUDIO)
-    assert not allowed(mount("other", OWN), other, FILE_SYSTEM), "the file system itself refuses it"
-    root = mount("models", OWN)
-    without = {key: value for key, value in root.context.items() if not key.endswith("AccessPointArn")}
-    assert not allowed(dataclasses.replace(root, context=without), STUDIO, FILE_SYSTEM)
-    assert not allowed(
-        dataclasses.replace(root, action="elasticfilesystem:ClientRootAccess"), STUDIO, FILE_SYSTEM
-    )
-    assert not allowed(mount("models", OWN, **{"aws:SecureTransport": "false"}), STUDIO, FILE_SYSTEM)
+        assert allowed(mount(where, action), STUDIO, FILE_SYSTEM)
+    assert not allowed(mount("other", action), STUDIO, FILE_SYSTEM)
+    assert not allowed(mount(None, action), STUDIO, FILE_SYSTEM)
+    assert not allowed(mount("models", action, **IN_CLEAR), STUDIO, FILE_SYSTEM)
+    assert not allowed(mount("models", "ClientRootAccess"), STUDIO, FILE_SYSTEM)
+    elsewhere = dataclasses.replace(mount("models", action), resource=FILES.replace("fs-1", "fs-2"))
+    assert not allowed(elsewhere, STUDIO, FILE_SYSTEM)
+
+
+def test_an_allow_in_the_file_systems_policy_would_undo_the_roles_own() -> None:
+    """To EFS either allow is enough: what AWS's console writes to "prevent anonymous access" opens all."""
+    everybody = {
+        "Sid": "AnyoneByMountTarget",
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
+        "Resource": FILES,
+        "Condition": {"Bool": {"elasticfilesystem:AccessedViaMountTarget": "true"}},
+    }
+    assert not allowed(mount("other"), STUDIO, FILE_SYSTEM)
+    assert allowed(mount("other"), STUDIO, [*FILE_SYSTEM, everybody])
 
 
 def test_a_host_reads_its_own_configuration_only() -> None:
     """Another endpoint's object names its secrets and folders; tokens are the gateway's."""
     assert allowed(Request("s3:GetObject", f"{BUCKET}/config/studio.json"), STUDIO)
+    assert allowed(Request("s3:GetObject", f"{BUCKET}/run/keys.json"), STUDIO)
+    assert not allowed(Request("s3:PutObject", f"{BUCKET}/run/keys.json"), STUDIO)
     for key in ("config/other.json", "config/studio-2.json", "run/tokens.json", "run/secret"):
         assert not allowed(Request("s3:GetObject", f"{BUCKET}/{key}"), STUDIO), key
     assert not allowed(Request("s3:PutObject", f"{BUCKET}/config/studio.json"), STUDIO)
@@ -186,7 +192,7 @@ def tagging(*keys: str, team: str = "art", endpoint: str = "studio") -> Request:
 
 def test_a_host_tells_its_phase_and_changes_no_other_tag() -> None:
     """Who could set `easel:team` on a machine could give it to another team's gateway."""
-    assert allowed(tagging("easel:phase", "easel:why"), STUDIO)
+    assert allowed(tagging("easel:image", "easel:phase", "easel:why"), STUDIO)
     assert allowed(tagging("easel:phase"), STUDIO)
     for keys in (("easel:team",), ("easel:phase", "easel:endpoint"), ("Name",)):
         assert not allowed(tagging(*keys), STUDIO), keys
@@ -263,12 +269,10 @@ def test_the_tokens_that_the_gateway_may_read_are_those_that_it_asks_for() -> No
 
 def test_a_gateway_mounts_the_models_and_nobodys_pictures() -> None:
     """By the store's access point, by TLS, and never the root of the file system."""
-    tags = {"models": "models"}
-    assert allowed(mount("models", tags), GATEWAY, FILE_SYSTEM)
-    assert not allowed(mount("studio", tags), GATEWAY, FILE_SYSTEM)
-    assert not allowed(mount("studio", {"models": "models", "outputs": "studio"}), GATEWAY, FILE_SYSTEM)
-    plain = {"aws:SecureTransport": "false"}
-    assert not allowed(mount("models", tags, **plain), GATEWAY, FILE_SYSTEM)
+    assert allowed(mount("models"), GATEWAY, FILE_SYSTEM)
+    assert not allowed(mount("studio"), GATEWAY, FILE_SYSTEM)
+    assert not allowed(mount(None), GATEWAY, FILE_SYSTEM)
+    assert not allowed(mount("models", **IN_CLEAR), GATEWAY, FILE_SYSTEM)
 
 
 def test_a_host_decrypts_its_own_secrets_and_nothing_else_that_is_under_the_key() -> None:

@@ -51,7 +51,7 @@ def shaped(answer: httpx.Response) -> dict:
         ({"height": 1_000_000}, "height"),
         ({"height": 10**400}, "height"),
         ({"width": "512px"}, "width"),
-        ({"cfg_scale": -1}, "cfg_scale"),
+        ({"cfg_scale": -101}, "cfg_scale"),
         ({"cfg_scale": "NaN"}, "cfg_scale"),
         ({"cfg_scale": {}}, "cfg_scale"),
         ({"seed": -2}, "seed"),
@@ -73,12 +73,15 @@ def shaped(answer: httpx.Response) -> dict:
         ({"override_settings": {"sd_model_checkpoint": ["a"]}}, "sd_model_checkpoint"),
         ({"override_settings": {"tiling": True}}, "override_settings.tiling"),
         ({"enable_hr": True}, "enable_hr"),
-        ({"styles": ["anime"]}, "styles"),
-        ({"restore_faces": True}, "restore_faces"),
+        ({"override_settings": {"randn_source": "NV"}}, "override_settings.randn_source"),
+        ({"override_settings": {"eta_noise_seed_delta": "31337"}}, "override_settings.eta_noise_seed_delta"),
+        ({"override_settings": {"samples_save": "perhaps"}}, "samples_save"),
         ({"tiling": True}, "tiling"),
         ({"refiner_checkpoint": "sdxl_refiner"}, "refiner_checkpoint"),
         ({"script_name": "x/y/z plot"}, "script_name"),
-        ({"alwayson_scripts": {"ControlNet": {"args": [{"model": "canny"}]}}}, "alwayson_scripts.ControlNet"),
+        ({"alwayson_scripts": {"Refiner": {"args": [True, "sdxl_refiner", 0.8]}}}, "refiner_checkpoint"),
+        ({"alwayson_scripts": {"Seed": {"args": [5, True, -1, 0, 512, 512]}}}, "seed_resize_from_w"),
+        ({"alwayson_scripts": {"Sampler": {"args": {"steps": 5}}}}, "alwayson_scripts.Sampler"),
         ({"seed_resize_from_w": 512}, "seed_resize_from_w"),
         ({"s_churn": 5}, "s_churn"),
         ({"force_task_id": "x" * 1000}, "force_task_id"),
@@ -94,6 +97,16 @@ def test_a_field_that_cannot_be(running, fields, field) -> None:
     detail = shaped(answer)["detail"]
     assert detail[0]["msg"]
     assert detail[0]["loc"][:2] == ["body", field]
+
+
+@pytest.mark.parametrize("name", ["ControlNet", "Soft inpainting", "x" * 5000])
+def test_scripts_that_are_not_here(running, name) -> None:
+    """A script that is on and not here is refused in A1111's words, which clients look for."""
+    answer = running.draw(alwayson_scripts={name: {"args": [{"model": "canny"}]}})
+    assert answer.status_code == 422
+    body = shaped(answer)
+    assert body["detail"] == f"always on script {name[:60]} not found"
+    assert "Sampler" in body["errors"]
 
 
 @pytest.mark.parametrize(
@@ -152,8 +165,13 @@ def test_broken_json(running, route, body) -> None:
 
 
 def test_not_json(running, ada) -> None:
-    """A form or a text is a 422, not a crash."""
-    for kwargs in ({"data": {"prompt": "x"}}, {"content": "x", "headers": {"content-type": "text/plain"}}):
+    """A real form or a text is a 422, not a crash."""
+    for kwargs in (
+        {"data": {"prompt": "x"}},
+        {"content": "x", "headers": {"content-type": "text/plain"}},
+        {"content": b"", "headers": {}},
+        {"files": {"prompt": b"x"}},
+    ):
         shaped_answer = ada.post("/sdapi/v1/txt2img", **kwargs)
         assert shaped_answer.status_code == 422
         shaped(shaped_answer)
@@ -221,12 +239,75 @@ def test_error_bodies_are_small(running) -> None:
 
 
 def test_echo_is_valid_json(running) -> None:
-    """Infinities and NaN in unknown fields come back as null, since JSON has no word for them."""
+    """Halves of surrogate pairs in unknown fields come back as escapes."""
     with running.ask() as client:
         answer = client.post(
             "/sdapi/v1/txt2img",
-            content='{"steps":1,"width":64,"height":64,"odd":[NaN,1e999,"\\ud800"]}',
+            content='{"steps":1,"width":64,"height":64,"odd":[1e308,"\\ud800"]}',
             headers={"content-type": "application/json"},
         )
     assert answer.status_code == 200
-    assert json.loads(answer.content, parse_constant=pytest.fail)["parameters"]["odd"][:2] == [None, None]
+    assert json.loads(answer.content, parse_constant=pytest.fail)["parameters"]["odd"] == [1e308, "\ud800"]
+
+
+def json_routes() -> list[tuple[str, str]]:
+    """Method and path of every route that has a JSON body."""
+    from unittest.mock import MagicMock
+
+    from easel.studio.api.app import create_api
+
+    return [
+        (method.upper(), path)
+        for path, methods in create_api(MagicMock()).openapi()["paths"].items()
+        for method, route in methods.items()
+        if "requestBody" in route
+    ]
+
+
+@pytest.mark.parametrize(("method", "path"), json_routes())
+def test_no_route_takes_a_number_that_is_none(running, method, path) -> None:
+    """NaN, infinities and what overflows to one, in any depth and in fields that nobody knows: 422, with the
+    place. Python's reader takes them; JSON has no word for them."""
+    with running.ask("breaker") as client:
+        for body in (
+            '{"odd": NaN}', '{"odd": [1, {"deep": [Infinity]}]}', '{"seed": -Infinity}', '{"odd": 1e999}',
+            "NaN", "[-1e999]",
+        ):  # fmt: skip
+            answer = client.request(
+                method, path.replace("{", "").replace("}", ""), content=body,
+                headers={"content-type": "application/json"},
+            )  # fmt: skip
+            assert answer.status_code == 422, (body, answer.text)
+            shaped(answer)
+
+
+@pytest.mark.parametrize("value", ["NaN", "nan", "Infinity", "-inf", "1e999"])
+@pytest.mark.parametrize("field", ["cfg_scale", "steps", "seed", "eta", "s_churn", "subseed_strength"])
+def test_no_number_is_one_as_text_either(running, field, value) -> None:
+    """ "512" is a number here, "NaN" is none."""
+    assert running.draw(**{field: value}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "path"),
+    [
+        *((404, "GET", path) for path in (
+            "/nowhere", "/sdapi/v1/none", "/gradio_api/none", "/file=/etc/passwd", "/static/none.js",
+            "/assets/none.js", "/files/none", "/files/list?path=none", "/internal/none", "/studio/none",
+            "/gradio_api/proxy=http://x", "/gradio_api/stream/a/b/c", "/%00",
+        )),
+        (403, "GET", "/gradio_api/file=/etc/passwd"),
+        (405, "POST", "/"),
+        (405, "PUT", "/sdapi/v1/txt2img"),
+        (422, "POST", "/gradio_api/run/none"),
+        (422, "GET", "/gradio_api/queue/data"),
+        (400, "POST", "/gradio_api/upload"),
+    ],
+)  # fmt: skip
+def test_one_shape_on_one_port(running, status, method, path) -> None:
+    """What is not there, or may not be: A1111's body, whether the page's, the API's or the files' part of the
+    port was asked. The page's said `{"detail": …}` and nothing else."""
+    with running.ask() as client:
+        answer = client.request(method, path)
+    assert answer.status_code == status, answer.text
+    shaped(answer)

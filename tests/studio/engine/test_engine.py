@@ -3,6 +3,7 @@ only."""
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 
@@ -238,7 +239,7 @@ def test_a_broken_checkpoint_ends_one_job(engine: Engine, store: Store, content:
         ("steps", 0),
         ("steps", 151),
         ("cfg_scale", float("nan")),
-        ("cfg_scale", -1.0),
+        ("cfg_scale", -101.0),
         ("cfg_scale", 1e9),
         ("seed", 10**400),
         ("steps", float("inf")),
@@ -310,15 +311,42 @@ def test_out_of_memory_draws_narrower_and_ends_one_job_at_most(
 
 
 def test_the_end_is_told(store: Store) -> None:
-    """Stopping ends waiting jobs with Stopped and refuses new ones; nobody waits for ever."""
+    """Stopping finishes what can be, ends the rest with Stopped and refuses new ones."""
     engine = Engine(store)
     engine.start()
-    job = engine.submit("ada", replace(SMALL, steps=150, batch_size=16))
-    engine.stop(30)
-    with pytest.raises(Stopped):
-        job.result(5)
+    under_way = engine.submit("ada", replace(SMALL, steps=40))
+    while under_way.progress().step < 1:
+        time.sleep(0.01)
+    queued = engine.submit("bob", replace(SMALL, steps=150, batch_size=16, batch_count=20))
+    engine.stop(5)
+    assert len(under_way.result(0)) == 1
+    with pytest.raises(Stopped, match="send the request again"):
+        queued.result(0)
     with pytest.raises(Stopped):
         engine.submit("ada", SMALL)
+
+
+def test_a_step_that_outlasts_the_end_keeps_nobody_waiting(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose step is longer than the time to finish is told all the same, while the device still works."""
+    stuck, release = threading.Event(), threading.Event()
+
+    def endless(*_: object) -> None:
+        stuck.set()
+        release.wait(30)
+
+    monkeypatch.setattr(loop_module, "call_unet", endless)
+    engine = Engine(store)
+    engine.start()
+    job = engine.submit("ada", SMALL)
+    assert stuck.wait(WAIT)
+    engine.stop(0.1)
+    try:
+        with pytest.raises(Stopped):
+            job.result(0)
+    finally:
+        release.set()
 
 
 def test_status_counts_and_idles(engine: Engine) -> None:

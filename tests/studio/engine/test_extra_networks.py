@@ -18,7 +18,8 @@ from easel.studio.engine.extra_networks import mentions, understand, without_tag
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Two LoRAs, one in a folder; two embeddings, one name the beginning of the other's."""
     root = tmp_path_factory.mktemp("shelf")
-    names = ("Lora/style", "Lora/people/Old Man.v2", "embeddings/easy", "embeddings/easy-negative")
+    names = ("Lora/style", "Lora/people/Old Man.v2", "embeddings/easy", "embeddings/easy-negative",
+             "embeddings/my style (v2)")  # fmt: skip
     for name in names:
         path = root / f"{name}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,6 +40,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Store:
         ("<lora:style:0.3:unet=0.5>", "style", 0.3, 0.5),
         ("<lora:Old Man.v2:1>", "Old Man.v2", 1, 1),
         ("<lora:people/Old Man.v2:1>", "Old Man.v2", 1, 1),
+        (r"<lora:people\Old Man.v2:1>", "Old Man.v2", 1, 1),
         ("<lora:trained name:1>", "Old Man.v2", 1, 1),
         ("<lyco:style:1>", "style", 1, 1),
     ],
@@ -72,14 +74,24 @@ def test_switched_off(shelf: Store) -> None:
     assert (asked.prompt, asked.loras, asked.embeddings, asked.notes) == ("a  easy", (), (), ())
 
 
-def test_the_longest_embedding_is_meant(shelf: Store) -> None:
-    """One name may be the beginning of another: the longest is meant, and neither within a word."""
-    found = understand("EASY-negative", "easyly uneasy", shelf)
-    assert [use.name for use in found.embeddings] == ["easy-negative"]
-    assert {use.name for use in understand("easy, (easy-negative:1.2)", "", shelf).embeddings} == {
-        "easy",
-        "easy-negative",
-    }
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("EASY-negative", {"easy", "easy-negative"}),
+        ("something else", set()),
+        ("背景easy", {"easy"}),
+        ("(easy - negative:1.2)", {"easy", "easy-negative"}),
+        (r"in my style \(v2\), red", {"my style (v2)"}),
+        ("my style (v2)", set()),
+        ("easily", set()),
+    ],
+)
+def test_what_may_be_meant(shelf: Store, text: str, names: set[str]) -> None:
+    """Every embedding whose letters stand in a stretch of one weight may be meant; tokens tell which is.
+
+    Brackets that are escaped are part of a name, those that are not weigh.
+    """
+    assert {use.name for use in understand(text, "", shelf).embeddings} == names
     assert mentions([]) is None
 
 

@@ -10,10 +10,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from easel.models import Architecture, Kind
+from easel.models import Architecture, Incomplete, Kind
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.loading import load_checkpoint, load_vae
+from easel.studio.engine.shelf import copied
 from easel.studio.engine.tokenizer import load_tokenizer
+from easel.studio.engine.vaes import Vaes
 from easel.studio.engine.weights import memory_format
 from tests.studio.engine import export
 from tests.studio.engine.export import Layout
@@ -253,6 +255,32 @@ def test_a_checkpoint_without_a_vae_takes_one(tinies: dict[Architecture, Tiny], 
     vae = model_file(tmp_path / "v.safetensors", Kind.VAE)
     loaded = load(made, tmp_path / "model.safetensors", layout=Layout(vae=False), vae=vae)
     assert same(made.modules.vae, loaded.vae)
+
+
+def test_a_checkpoint_without_a_vae_of_use(tinies: dict[Architecture, Tiny], tmp_path: Path) -> None:
+    """One without, and one whose own is broken, load without; drawing with its own says what to do."""
+    made = tinies[Architecture.SD1]
+    save_file(
+        {name: one.contiguous() for name, one in export.vae(made.modules.vae).items()},
+        tmp_path / "v.safetensors",
+    )
+    chosen = model_file(tmp_path / "v.safetensors", Kind.VAE)
+    broken = made.tensors()
+    name = "first_stage_model.decoder.conv_out.weight"
+    broken[name] = broken[name].to(torch.int8)
+    save_file(broken, tmp_path / "broken.safetensors")
+    for file, why in (
+        (made.write(tmp_path / "bare.safetensors", Layout(vae=False)), "it holds no VAE"),
+        (model_file(tmp_path / "broken.safetensors"), "stored as I8"),
+    ):
+        loaded = load_checkpoint(file, device=CPU, dtype=torch.float32, family=made.family)
+        assert loaded.vae is None
+        assert same(made.modules.unet, loaded.unet)
+        vaes = Vaes(loaded)
+        with pytest.raises(Incomplete, match=f"{why}.*sd_vae.*as {file.stem}.vae.safetensors"):
+            vaes.get(None)
+        assert same(made.modules.vae, vaes.get(chosen))
+        assert copied(loaded, CPU).vae is None
 
 
 def test_the_family_is_told_from_the_header(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

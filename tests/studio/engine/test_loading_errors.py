@@ -31,7 +31,6 @@ from easel.studio.engine import loading, memory, parts, weights
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.loading import TooLarge, load_checkpoint, load_vae
 from tests.studio.engine import export
-from tests.studio.engine.export import Layout
 from tests.studio.engine.test_loading import run_unet
 from tests.studio.engine.tiny import Tiny, model_file, tiny
 
@@ -77,10 +76,6 @@ def too_few(made: Tiny, path: Path) -> None:
     save_file(tensors, path)
 
 
-def no_vae(made: Tiny, path: Path) -> None:
-    made.write(path, Layout(vae=False))
-
-
 def no_text(made: Tiny, path: Path) -> None:
     save_file({name: one for name, one in made.tensors().items() if not name.startswith("cond_stage")}, path)
 
@@ -112,7 +107,6 @@ BROKEN: list[tuple[Break, type[ModelError], str]] = [
         Incomplete,
         r"1 of 684 tensors of its UNet are missing, the first is mid_block\.attentions\.0\.proj_in",
     ),
-    (no_vae, Incomplete, "it holds no VAE"),
     (no_text, Incomplete, "it holds no text encoder"),
     (other_width, Incomplete, r"conv_out\.weight of its UNet is 4x99x3x3 where 4x32x3x3 is expected"),
     (integers, Incomplete, "is stored as I8"),

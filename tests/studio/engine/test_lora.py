@@ -14,8 +14,9 @@ from easel.studio.engine.adapters import Adapters
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.conditioning import PromptEncoder
 from easel.studio.engine.embeddings import load_embedding
+from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.extra_networks import LoraUse
-from easel.studio.engine.lora import OtherArchitecture, load_lora
+from easel.studio.engine.lora import load_lora
 from easel.studio.engine.lora_names import places
 from easel.studio.engine.tokenizer import load_tokenizer
 from scripts.starter import layout

@@ -19,7 +19,7 @@ from easel.models import Store
 from easel.models.quota import quota_of
 from easel.studio.activity import Activity
 from easel.studio.files.routes import Files
-from easel.studio.guard import VARIABLE, Guard
+from easel.studio.guard import guarded
 from easel.studio.outputs import Outputs
 
 
@@ -41,9 +41,8 @@ def main() -> None:
     for name in ("--port", "--home", "--endpoint"):
         parser.add_argument(name, required=True)
     asked = parser.parse_args()
-    key = os.environ.get(VARIABLE, "")
     inner = app(Path(asked.home).resolve(), asked.endpoint, quota_of(os.environ))
-    served = Guard(inner, key) if key else inner
+    served = guarded(inner, asked.endpoint, os.environ)
     uvicorn.run(served, host="127.0.0.1", port=int(asked.port), log_level="warning")
 
 

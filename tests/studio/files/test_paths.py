@@ -169,3 +169,60 @@ def test_a_folder_of_a_kind_may_lie_elsewhere(tmp_path: Path) -> None:
     assert places.find(ADA, "models/Lora/style.safetensors").item.size > 0
     with pytest.raises(NoSuchFile):
         places.find(ADA, "models/Lora/up")
+
+
+@pytest.mark.parametrize("target", [".", "..", "../..", "../../.."])
+def test_a_link_to_its_own_folder(tmp_path: Path, target: str) -> None:
+    """It hung a listing for ever; each folder is listed once, under the name that it really has."""
+    root = tmp_path / "home" / "models"
+    model(root / "Lora" / "style.safetensors")
+    model(root / "VAE" / "sub" / "vae.safetensors")
+    os.symlink(target, root / "Lora" / "l")
+    os.symlink("../Lora", root / "VAE" / "a")
+    places = Places(Store(root, hashing=False), Outputs(tmp_path / "outputs"))
+    for top in ("", "models", "models/Lora"):
+        found = [item.path for item in places.entries(OPERATOR, places.find(OPERATOR, top), deep=True)]
+        assert len(set(found)) == len(found)
+        assert [path for path in found if path.endswith("style.safetensors")] == [
+            "models/Lora/style.safetensors"
+        ]
+        assert "models/VAE/sub/vae.safetensors" in found or top == "models/Lora"
+
+
+def test_a_link_out_of_the_store(tmp_path: Path) -> None:
+    """The operator's link shows models, and nothing else that lies with them."""
+    elsewhere = tmp_path / "a1111"
+    model(elsewhere / "sub" / "style.safetensors")
+    for name in ("tokens.json", "sub/secret", "sub/style.txt", ".hidden.safetensors"):
+        (elsewhere / name).write_text("secret")
+    root = tmp_path / "models"
+    (root / "Lora").mkdir(parents=True)
+    os.symlink(elsewhere, root / "Lora" / "linked")
+    os.symlink(elsewhere / "sub" / "style.safetensors", root / "Lora" / "one.safetensors")
+    os.symlink(elsewhere / "tokens.json", root / "Lora" / "two.safetensors")
+    places = Places(Store(root, hashing=False), Outputs(tmp_path / "outputs"))
+    found = [item.path for item in places.entries(ADA, places.find(ADA, "models/Lora"), deep=True)]
+    assert found == [
+        "models/Lora/linked",
+        "models/Lora/one.safetensors",
+        "models/Lora/linked/sub",
+        "models/Lora/linked/sub/style.safetensors",
+    ]
+    assert places.find(ADA, found[-1]).linked
+
+
+def test_what_is_linked_is_not_removed(tmp_path: Path, home: Path, asked) -> None:
+    """A file of A1111's is its own program's: the answer says so."""
+    file = model(tmp_path / "a1111" / "style.safetensors")
+    (home / "models" / "Lora").mkdir(parents=True)
+    os.symlink(file.parent, home / "models" / "Lora" / "linked")
+    os.symlink(".", home / "models" / "Lora" / "l")
+    with asked("ada") as client:
+        answer = client.get("/files/list", params={"path": "models", "recursive": "1"})
+        paths = [one["path"] for one in answer.json()["entries"]]
+        assert "models/Lora/linked/style.safetensors" in paths
+        assert client.get("/files/content", params={"path": paths[-1]}).content == file.read_bytes()
+        answer = client.delete("/files/content", params={"path": paths[-1]})
+    assert answer.status_code == 403
+    assert "lies elsewhere" in answer.json()["detail"]
+    assert file.exists()

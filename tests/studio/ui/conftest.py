@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, TimeoutError, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 # A busy machine is no fault of the page.
 expect.set_options(timeout=60_000)
@@ -30,6 +31,17 @@ def browser() -> Iterator[Browser]:
         )
         yield chromium
         chromium.close()
+
+
+def until(page: Page, question: str, arg: object = None, seconds: float = 60) -> None:
+    """Wait for an expression of the page to be true.
+
+    Playwright's own `wait_for_function` makes a function of a text in the page, which its policy forbids.
+    """
+    end = time.monotonic() + seconds
+    while not page.evaluate(question, arg):
+        assert time.monotonic() < end, question
+        page.wait_for_timeout(50)
 
 
 def why(page: Page) -> str:
@@ -64,8 +76,8 @@ def visit(running, browser: Browser) -> Iterator[Callable[..., Page]]:
         page.goto(running.url)
         page.wait_for_selector("#checkpoint input")
         try:
-            page.wait_for_function("document.querySelector('#checkpoint input').value !== ''")
-        except TimeoutError as error:
+            expect(page.locator("#checkpoint input")).not_to_have_value("")
+        except AssertionError as error:
             raise AssertionError(why(page)) from error
         page.evaluate(NOTE)
         return page

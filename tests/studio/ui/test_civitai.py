@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.models.civitai_stand_in import file, version
 from tests.models.serving import model_bytes
 from tests.studio.library import PAGE, Place, place
+from tests.studio.ui.conftest import until
 
 # A busy machine needs its time for a page; nothing here waits for time to pass.
 pytestmark = pytest.mark.timeout(400)
@@ -146,7 +147,7 @@ def test_nothing_sticks_out(site: tuple[Place, str], browser: Browser, tmp_path:
     look(page)
     expect(page.locator("#civitai-card")).to_contain_text("DreamShaper")
     # Not "networkidle": the page's event stream stays open for as long as the page does.
-    page.wait_for_function("[...document.querySelectorAll('#civitai-card img')].every(one => one.complete)")
+    until(page, "[...document.querySelectorAll('#civitai-card img')].every(one => one.complete)")
     page.screenshot(path=tmp_path / f"civitai-{width}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     context.close()

@@ -13,6 +13,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.studio import networks
+from tests.studio.ui.conftest import until
 from tests.studio.ui.test_page import TEXT, quick
 
 PROMPT = "#prompt textarea"
@@ -48,7 +49,7 @@ def test_cards_write_into_the_prompt(models, visit, width) -> None:
     page.get_by_text("LoRAs and embeddings").click()
     card = page.locator("#cards [data-insert='<lora:chalk:1>']")
     expect(card).to_be_visible()
-    page.wait_for_function("document.querySelector('#cards img').naturalWidth === 320")
+    until(page, "document.querySelector('#cards img').naturalWidth === 320")
     card.click()
     expect(page.locator(PROMPT)).to_have_value("a red circle <lora:chalk:1>")
     page.get_by_role("button", name="chalk style").click()

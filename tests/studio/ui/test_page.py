@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.studio.ui.conftest import until
+
 PROGRESS = "#stage [role=progressbar]"
 TEXT = "#parameters textarea"
 
@@ -39,9 +41,7 @@ def text(page: Page) -> str:
 
 def shown(page: Page, what: str) -> None:
     """Something fitting this pattern is or was on the stage since the page was opened."""
-    page.wait_for_function(
-        "pattern => (window.shownOnStage ?? []).some(one => new RegExp(pattern).test(one))", arg=what
-    )
+    until(page, "pattern => (window.shownOnStage ?? []).some(one => new RegExp(pattern).test(one))", what)
 
 
 def test_from_prompt_to_picture(running, visit) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.studio.files.conftest import model
+from tests.studio.ui.conftest import until
 
 PIECE = 65536
 
@@ -60,7 +61,7 @@ def test_a_closed_tab_is_gone_on_with(visit: Callable[..., Page], running, tmp_p
 
     page.route("**/files/uploads/*", fourth)
     page.locator("easel-upload input").set_input_files(file)
-    page.wait_for_function("() => document.querySelector('easel-upload progress')?.value > 0.2")
+    until(page, "() => document.querySelector('easel-upload progress')?.value > 0.2")
     page.unroute("**/files/uploads/*")
     page.reload()
     open_tab(page)

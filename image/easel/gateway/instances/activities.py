@@ -14,10 +14,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 Kind = Literal[
-    "capacity", "spot", "quota", "image", "template", "key", "denied", "abandoned", "health", "launch"
-]
+    "capacity", "spot", "spot-quota", "quota", "full", "plan", "image", "template", "key", "denied",
+    "abandoned", "health", "launch",
+]  # fmt: skip
 # Trying again changes nothing until a person does something.
-HOPELESS: frozenset[Kind] = frozenset({"quota", "image", "template", "key", "denied"})
+HOPELESS: frozenset[Kind] = frozenset({"spot-quota", "quota", "plan", "image", "template", "key", "denied"})
 _LONGEST = 500
 
 
@@ -40,13 +41,20 @@ class Notice:
 _LIMITS = "Service Quotas, Amazon EC2"
 _SHAPED: tuple[tuple[Kind, str, str], ...] = (
     (
+        # Before "InvalidParameter…", which is its code.
+        "plan",
+        r"not eligible for Free Tier",
+        "the AWS account is on the free plan, which has no such instances: upgrade it to the paid plan, "
+        "by `aws freetier upgrade-account-plan --account-plan-type PAID` or on the console's home page",
+    ),
+    (
         "quota",
         r"VcpuLimitExceeded|vCPU (capacity|limit)|InstanceLimitExceeded|quota.{0,40}exceeded",
         f"the account's quota is too small: ask for more under {_LIMITS}, "
         "“Running On-Demand G and VT instances” (or the family's own line; it counts vCPUs)",
     ),
     (
-        "quota",
+        "spot-quota",
         r"MaxSpotInstanceCountExceeded|Max spot instance count",
         f"the account's spot quota is too small: ask for more under {_LIMITS}, "
         "“All G and VT Spot Instance Requests”, or set capacity to on-demand",
@@ -68,10 +76,15 @@ _SHAPED: tuple[tuple[Kind, str, str], ...] = (
         "AWS has none to give now; the group tries its other zones and types, and again later",
     ),
     (
+        # By the code it is "Unsupported", as is a configuration that no zone takes.
+        "capacity",
+        r"not supported in your requested Availability Zone",
+        "AWS does not sell this type in that zone; the group tries its other zones and types",
+    ),
+    (
         "template",
-        r"not supported in your requested Availability Zone"
-        r"|requested configuration is currently not supported|Unsupported",
-        "this type is not offered there: give the stack another zone or shape",
+        r"requested configuration is currently not supported|Unsupported",
+        "AWS takes this type with this machine image nowhere: give the stack another shape",
     ),
     (
         "image",
@@ -112,15 +125,19 @@ _HEALTH: tuple[tuple[str, str], ...] = (
 )
 
 
-def notice(activity: Mapping[str, Any]) -> Notice | None:
-    """What an activity of `DescribeScalingActivities` has to say; None for what goes as it should."""
+def notice(activity: Mapping[str, Any], least_vcpus: int = 0) -> Notice | None:
+    """What an activity of `DescribeScalingActivities` has to say; None for what goes as it should.
+
+    `least_vcpus` are those of the smallest type that the group may start: a quota below it is hopeless, a
+    larger one is only used up for now, by this team or another.
+    """
     status = str(activity.get("StatusCode", ""))
     message = " ".join(str(activity.get("StatusMessage") or "").split())
     cause = " ".join(str(activity.get("Cause") or "").split())
     name, started = str(activity.get("ActivityId", "")), activity.get("StartTime")
     at = started.timestamp() if isinstance(started, datetime) else 0.0
     if status in ("Failed", "Cancelled") or (message and status != "Successful"):
-        kind, advice = _why(message)
+        kind, advice = _why(message, max(1, least_vcpus))
         where = _where(activity)
         said = (
             message.removesuffix(" Launching EC2 instance failed.")[:_LONGEST]
@@ -146,11 +163,22 @@ def instance(activity: Mapping[str, Any]) -> str | None:
     return found.group() if found else None
 
 
-def _why(message: str) -> tuple[Kind, str]:
+def _why(message: str, least_vcpus: int) -> tuple[Kind, str]:
     for kind, pattern, advice in _SHAPED:
         if re.search(pattern, message, re.IGNORECASE):
-            return kind, advice
+            return _quota(message, least_vcpus, advice) if kind == "quota" else (kind, advice)
     return "launch", ""
+
+
+def _quota(message: str, least_vcpus: int, advice: str) -> tuple[Kind, str]:
+    """Too small for ever, or used up for now. AWS names the limit; older sentences count instances."""
+    limit = re.search(r"vCPU limit of (\d+)", message, re.IGNORECASE)
+    if limit is None or int(limit[1]) < least_vcpus:
+        return "quota", advice
+    return "full", (
+        f"the account's quota of {limit[1]} vCPUs is used up for now: it starts once something else stops, "
+        f"on a smaller type if the group has one, or ask for more under {_LIMITS}"
+    )
 
 
 def _where(activity: Mapping[str, Any]) -> str:

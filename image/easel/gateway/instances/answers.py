@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from easel.gateway.backend import Work
 from easel.gateway.cloud import Container
+from easel.gateway.config import Endpoint
 from easel.gateway.passing import Passing
-from easel.gateway.probe import Probe, Report
+from easel.gateway.probe import Probe, Report, Vouch
 
 if TYPE_CHECKING:
     import httpx
@@ -25,18 +26,19 @@ if TYPE_CHECKING:
 class Answers:
     """Polls containers. One per backend: it keeps the connections."""
 
-    def __init__(self, passing: Passing, timeout: float = 2.0) -> None:
+    def __init__(self, passing: Passing, timeout: float = 2.0, vouch: Vouch | None = None) -> None:
         self._passing = passing
         self._timeout = timeout
-        self._probe = Probe(timeout)
+        self._probe = Probe(timeout, vouch)
         self._client: httpx.AsyncClient | None = None
         # When an A1111 was last seen at work, by address, on the monotonic clock.
         self._worked: dict[str, float] = {}
 
-    async def ask(self, container: Container, address: str) -> Report | None:
-        """What the container at `host:port` says, or None if it does not answer."""
+    async def ask(self, endpoint: Endpoint, address: str) -> Report | None:
+        """What the endpoint's container at `host:port` says, or None if it does not answer."""
+        container = endpoint.container or Container(port=7860)
         if container.load == "easel":
-            return await self._probe.ask(address)
+            return await self._probe.ask(endpoint.name, address)
         if container.load == "a1111":
             return await self._a1111(address)
         up = await self._up(container.health, address)

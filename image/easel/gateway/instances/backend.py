@@ -19,6 +19,7 @@ from easel.gateway.instances.patience import Patience
 from easel.gateway.instances.sight import Sight
 from easel.gateway.instances.spent import Spent
 from easel.gateway.passing import Passing
+from easel.gateway.probe import Vouch
 
 _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
 # CloudWatch Logs gives no more at once.
@@ -37,6 +38,7 @@ class InstancesBackend:
     def __init__(
         self, aws: Aws, events: Events, *, passing: Passing | None = None, spent: Spent | None = None,
         budget: Callable[[], Budget | None] = lambda: None, patience: Patience | None = None,
+        vouch: Vouch | None = None,
     ) -> None:  # fmt: skip
         self._aws = aws
         self._events = events
@@ -45,7 +47,7 @@ class InstancesBackend:
         self._budget = budget
         self._patience = patience or Patience()
         self._sight = Sight(aws, events, keep=self._patience.keep, quiet=self._patience.quiet)
-        self._answers = Answers(self._passing)
+        self._answers = Answers(self._passing, vouch=vouch)
         self._crews: dict[str, Crew] = {}
         self._counted = 0
 
@@ -53,6 +55,11 @@ class InstancesBackend:
     def events(self) -> Events:
         """What happened, in AWS's words where it is AWS that says no."""
         return self._events
+
+    @property
+    def awake(self) -> bool:
+        """Whether any endpoint has something, or has asked for something."""
+        return any(not crew.empty for crew in self._crews.values())
 
     async def follow(self, endpoint: Endpoint) -> None:
         """Know the endpoint. Raises ConfigError if it says nothing of a group."""

@@ -21,9 +21,11 @@ from easel.gateway.instances.group import Group, Member
 from easel.gateway.instances.minder import Ending, Minder
 from easel.gateway.instances.parting import Parting
 from easel.gateway.instances.patience import Patience
+from easel.gateway.instances.pool import LEAVING, Pool
 from easel.gateway.instances.sight import Sight
 from easel.gateway.instances.spot import Spot
 from easel.gateway.instances.stone import Stone
+from easel.gateway.probe import Report
 
 _log = structlog.get_logger("easel.instances")
 _NEXT = "next-"
@@ -44,9 +46,12 @@ class Crew:
         self._events = events
         self._patience = patience
         self._fuse = fuse
-        self._capacity = Capacity(aws, patience, changed=sight.changed, refused=self._hopeless)
-        self._parting = Parting(aws, answers, patience, self._capacity, changed=sight.changed, say=self._say)
+        self._capacity = Capacity(
+            aws, patience, changed=sight.changed, refused=lambda error: self._stone(str(error), "aws")
+        )
+        self._parting = Parting(aws, patience, self._capacity, changed=sight.changed, say=self._say)
         self._spot = Spot(aws, patience, changed=sight.changed)
+        self._pool = Pool(aws, patience, changed=sight.changed, say=self._say)
         self._minders: dict[str, Minder] = {}
         # Let go and on their way back to the warm pool.
         self._returning: set[str] = set()
@@ -65,9 +70,9 @@ class Crew:
         """Its group's settings."""
         return self.endpoint.instances or Instances(group="?")
 
-    def container(self) -> Container:
-        """How its replicas are spoken to."""
-        return self.endpoint.container or Container(port=7860)
+    async def ask(self, address: str) -> Report | None:
+        """What the replica there says of itself."""
+        return await self._answers.ask(self.endpoint, address)
 
     def longest(self) -> float:
         """Seconds that the last work of a replica may take."""
@@ -120,7 +125,7 @@ class Crew:
 
         async def follow(minder: Minder, member: Member) -> None:
             address = self._address(member)
-            report = await self._answers.ask(self.container(), address) if address else None
+            report = await self.ask(address) if address else None
             minder.follow(member, report, address, limit)
 
         await asyncio.gather(*(follow(minder, member) for minder, member in minders))
@@ -133,7 +138,7 @@ class Crew:
         if not (member.lifecycle == "InService" or member.leaving):
             return None
         host = f"[{machine.address}]" if ":" in machine.address else machine.address
-        return f"{host}:{self.container().port}"
+        return f"{host}:{(self.endpoint.container or Container(port=7860)).port}"
 
     def _listed(self) -> list[Replica]:
         listed = sorted((minder.replica() for minder in self._minders.values()), key=lambda one: one.since)
@@ -172,14 +177,14 @@ class Crew:
         self._begin(self._heard(group.name))
 
     async def _heard(self, name: str) -> None:
-        for said in await self._sight.notices(name):
+        for said in await self._sight.notices(name, self.instances.least_vcpus):
             self._take(said)
 
     def _take(self, said: Notice) -> None:
         minder = self._minders.get(said.instance or "")
         expected = minder is not None and minder.ending is not None
         text = said.text
-        if said.kind == "health" and expected:
+        if said.kind == "health" and (expected or said.instance in self._pool.replaced):
             return  # we said so ourselves
         # The group tries on, zone by zone: each sentence is told once per waking.
         if said.kind == "health" or text not in self._told:
@@ -189,12 +194,13 @@ class Crew:
         if group is None or said.kind == "health":
             return
         self._lacking = text
-        if said.kind == "spot" and self._missing(group) and self._spot.short(group):
+        short = said.kind in ("spot", "spot-quota") and self._spot.short(group)
+        if short and self._missing(group):
             self._say(None, "spot", "buying on-demand until there is spot again")
             self._begin(self._spot.share(group, 100))
         if said.kind == "abandoned":
             self._failures += 1
-        hopeless = said.hopeless or self._failures >= self._patience.attempts
+        hopeless = (said.hopeless and not short) or self._failures >= self._patience.attempts
         if hopeless and (missing := self._missing(group)):
             # Else the group asks AWS again for ever, and starts when nobody waits any more.
             self._capacity.want(len(group.active))
@@ -222,10 +228,9 @@ class Crew:
             self._stone(why, "aws")
             return
         desired, limit = self._capacity.of(group), group.max
-        # A full group has no room for a new one beside those that drain: one that still can, stays.
+        # One that still can, stays: a new one would be minutes away, and the group may have no room for it.
         for minder in self._minders.values():
-            leaves = minder.ending == "finish" and not minder.interrupted
-            if lacking > max(0, limit - desired) and leaves:
+            if lacking > 0 and minder.ending == "finish" and not minder.interrupted:
                 self._parting.recall(minder)
                 lacking -= 1
         wish = min(desired + lacking, limit)
@@ -257,12 +262,9 @@ class Crew:
     async def revive(self) -> None:
         """Ask again for what was given up."""
         self._failures = 0
-        count = sum(1 for stone in self._stones if not stone.budget)
-        if self._fuse() is None:
-            count = len(self._stones)
-            self._stones.clear()
-        else:
-            self._stones = [stone for stone in self._stones if stone.budget]
+        blown = self._fuse()
+        kept = [stone for stone in self._stones if stone.budget and blown]
+        count, self._stones = len(self._stones) - len(kept), kept
         for minder in self._minders.values():
             minder.crashes = 0
         group = self.group()
@@ -320,10 +322,14 @@ class Crew:
             self._capacity.want(len(group.active))
         self._returning &= self._sight.machines(group.name).keys()
         for member in group.warm:
-            if member.id in self._returning and member.lifecycle.endswith(":Wait"):
+            returning = member.id in self._returning and member.lifecycle.endswith(":Wait")
+            if returning or member.lifecycle == LEAVING:
                 self._begin(self._parting.goodbye(member.id, self))
             elif member.lifecycle in ("Warmed:Stopped", "Warmed:Hibernated", "Warmed:Running"):
                 self._returning.discard(member.id)
+        resting = not (self.ended or reason or self._stones or self._missing(group))
+        if old := self._pool.outdated(group, self.endpoint, self._minders.values(), resting=resting):
+            self._begin(self._pool.replace(old))
         # Called off a moment too late, an instance came all the same; protected, it would stay for ever.
         surplus = len(self.staying()) - self._capacity.of(group)
         unready = [one for one in self._minders.values() if one.ending is None and one.state != "ready"]
@@ -376,9 +382,6 @@ class Crew:
             self._events.add(
                 self.endpoint.name, minder.id, "gone", f"{minder.member.place} is gone: AWS ended it"
             )
-
-    def _hopeless(self, error: Refusal) -> None:
-        self._stone(str(error), "aws")
 
     def _stone(self, text: str, kind: str, *, budget: bool = False) -> None:
         self._stones.append(Stone(self._name(), time.time(), text, budget))

@@ -22,6 +22,8 @@ class Machine:
     launched: float | None = None
     phase: str = ""
     why: str = ""
+    # The container image on its disk, as its host tags it.
+    image: str = ""
     reason: str = ""
     spot: bool = False
 
@@ -132,6 +134,7 @@ def machine(described: Mapping[str, Any]) -> Machine:
         launched=launched.timestamp() if isinstance(launched, datetime) else None,
         phase=tags.get("easel:phase", ""),
         why=tags.get("easel:why", ""),
+        image=tags.get("easel:image", ""),
         reason=str(described.get("StateReason", {}).get("Message", "")),
         spot=described.get("InstanceLifecycle") == "spot",
     )

@@ -66,7 +66,9 @@ class Minder:
 
     def replica(self) -> Replica:
         """What it is to the fleet."""
-        return Replica(self.id, self.state, self.since, self.detail, self.address, self.work)
+        return Replica(
+            self.id, self.state, self.since, self.detail, self.address, self.work, answered=self._answered
+        )
 
     def follow(self, member: Member, report: Report | None, address: str | None, limit: float) -> None:
         """Take what AWS and its container say now. An instance that never answers fails after `limit`

@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from easel.gateway.cloud import Container
-from easel.gateway.instances.answers import Answers
 from easel.gateway.instances.aws import Aws, Refusal
 from easel.gateway.instances.capacity import Capacity
 from easel.gateway.instances.group import Group
 from easel.gateway.instances.minder import Ending, Minder
 from easel.gateway.instances.patience import Patience
+from easel.gateway.probe import Report
 
 Say = Callable[[str | None, str, str], None]
 
@@ -33,8 +32,8 @@ class Here(Protocol):
         """The ids of the instances that are not to go."""
         ...
 
-    def container(self) -> Container:
-        """How replicas are spoken to."""
+    async def ask(self, address: str) -> Report | None:
+        """What the replica there says of itself."""
         ...
 
     def longest(self) -> float:
@@ -53,11 +52,10 @@ class Parting:
     """Ends instances of one group; each step is tried again until AWS takes it."""
 
     def __init__(
-        self, aws: Aws, answers: Answers, patience: Patience, capacity: Capacity, *,
+        self, aws: Aws, patience: Patience, capacity: Capacity, *,
         changed: Callable[[], None], say: Say,
     ) -> None:  # fmt: skip
         self._aws = aws
-        self._answers = answers
         self._patience = patience
         self._capacity = capacity
         self._changed = changed
@@ -123,7 +121,7 @@ class Parting:
         while still < 2 and time.monotonic() < deadline and minder.address is not None:
             await asyncio.sleep(self._patience.settle)
             if minder.address is not None:
-                report = await self._answers.ask(here.container(), minder.address)
+                report = await here.ask(minder.address)
                 minder.work = report.work if report else minder.work
             still = still + 1 if minder.idle else 0
             if minder.member.leaving and time.monotonic() - beat > self._patience.heartbeat:

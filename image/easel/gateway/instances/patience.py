@@ -35,5 +35,7 @@ class Patience:
     spot: float = 1800.0
     # Between two words to AWS that a termination hook is still being worked on.
     heartbeat: float = 300.0
+    # For so long nobody draws before a prepared instance is replaced for a new image.
+    rest: float = 300.0
     # An instance that was let go and is still there is terminated by name.
     unheeded: float = 90.0

@@ -10,8 +10,9 @@ import structlog
 
 from easel.gateway.backend import Backend
 from easel.gateway.bucket import Bucket
-from easel.gateway.bucket_store import BucketTokens, secret
+from easel.gateway.bucket_store import ENDED, TOKENS, BucketSecret, ended_of, tokens_of
 from easel.gateway.config import CONSOLE, Config, Endpoint
+from easel.gateway.ended import End
 from easel.gateway.errors import GatewayError
 from easel.gateway.events import Events
 from easel.gateway.home import Home
@@ -20,35 +21,45 @@ from easel.gateway.instances.aws import Aws, Refusal
 from easel.gateway.instances.backend import InstancesBackend
 from easel.gateway.instances.sight import TEAM
 from easel.gateway.instances.spent import Spent
+from easel.gateway.keyring import SecretStore
 from easel.gateway.links import Links
 from easel.gateway.mirror import Mirror
 from easel.gateway.passing import Passing
-from easel.gateway.tokens import Tokens, TokenStore
+from easel.gateway.probe import Vouch
+from easel.gateway.records import Store
+from easel.gateway.tokens import Token, Tokens
 
 _log = structlog.get_logger("easel.instances")
-# Seconds between two looks at the bucket, and for how long a first one may fail: a new role, a new network
-# route and a new bucket are known everywhere only after some minutes.
+# Seconds between two looks at the bucket while something is awake, and while nothing is: each look costs,
+# all month long, and at night a new limit may wait a minute. And for how long a first look may fail: a new
+# role, a new network route and a new bucket are known everywhere only after some minutes.
 _EVERY = 15.0
+_ASLEEP = 60.0
 _AT_FIRST = 300.0
 
 
 class BucketPlace:
     """One team's bucket in one region."""
 
+    outlived = True
+
     def __init__(
         self, home: Home, events: Events, bucket: str, region: str, *, every: float = _EVERY,
-        at_first: float = _AT_FIRST,
+        asleep: float = _ASLEEP, at_first: float = _AT_FIRST, aws: Aws | None = None,
     ) -> None:  # fmt: skip
         self._home = home
         self._events = events
         self._every = every
+        self._asleep = asleep
         self._at_first = at_first
-        self._aws = Aws(region)
+        self._aws = aws or Aws(region)
         self._bucket = Bucket(self._aws, bucket)
         self._said = ""
         self._mirror = Mirror(self._bucket, home.config, self._say)
-        self._store = BucketTokens(self._bucket)
+        self._store = tokens_of(self._bucket)
+        self._ended = ended_of(self._bucket)
         self._told = ""
+        self._backend: InstancesBackend | None = None
 
     async def open(self, stop: asyncio.Event) -> None:
         """Mirror `config/`. Without a single good copy there is nothing to serve: raises GatewayError."""
@@ -65,25 +76,32 @@ class BucketPlace:
                 )
             await asyncio.wait({asyncio.ensure_future(stop.wait())}, timeout=min(self._every, 5.0))
 
-    async def secret(self) -> str:
+    def secrets(self) -> SecretStore:
         """`run/secret`."""
-        return await asyncio.to_thread(secret, self._bucket)
+        return BucketSecret(self._bucket)
 
-    async def store(self) -> TokenStore:
+    async def store(self) -> Store[Token]:
         """`run/tokens.json`."""
         await asyncio.to_thread(self._store.refresh)
         return self._store
 
-    async def backend(self, key: str, config: Callable[[], Config], passing: Passing) -> Backend:
+    async def ended(self) -> Store[End]:
+        """`run/ended.json`."""
+        await asyncio.to_thread(self._ended.refresh)
+        return self._ended
+
+    async def backend(self, vouch: Vouch, config: Callable[[], Config], passing: Passing) -> Backend:
         """Instances, with the fuse."""
         spent = Spent(self._bucket, self._say)
         try:
             await asyncio.to_thread(spent.load, time.time())
         except Refusal as error:
             self._say(f"what was spent this month is not known, and is counted from now on: {error}")
-        return InstancesBackend(
-            self._aws, self._events, passing=passing, spent=spent, budget=lambda: config().team.budget
-        )
+        self._backend = InstancesBackend(
+            self._aws, self._events, passing=passing, spent=spent, budget=lambda: config().team.budget,
+            vouch=vouch,
+        )  # fmt: skip
+        return self._backend
 
     async def welcome(self, config: Config, tokens: Tokens, links: Links) -> None:
         """Take the first tokens whose hashes the configuration gives."""
@@ -98,16 +116,23 @@ class BucketPlace:
     async def follow(self, config: Callable[[], Config], tokens: Tokens, links: Links) -> None:
         """Look at the bucket now and then: configuration, and tokens that another gateway wrote."""
         while True:
-            await asyncio.sleep(self._every)
+            awake = self._backend is None or self._backend.awake
+            await asyncio.sleep(self._every if awake else self._asleep)
             try:
-                await asyncio.to_thread(self._mirror.sync)
-                await asyncio.to_thread(self._store.refresh)
+                await asyncio.to_thread(self.look)
                 self._told = ""
             except GatewayError as error:
                 self._once(f"{error}; the tokens that are known stay good")
-            except OSError as error:
-                self._once(f"the configuration cannot be written to {self._home.config}: {error}")
             await self.welcome(config(), tokens, links)
+
+    def look(self) -> None:
+        """See what changed in the bucket. Blocks. Raises GatewayError, OSError."""
+        self._mirror.sync()
+        seen = self._mirror.seen
+        if seen is None or self._store.behind(seen.get(TOKENS)):
+            self._store.refresh()
+        if seen is None or self._ended.behind(seen.get(ENDED)):
+            self._ended.refresh()
 
     async def sources(self, endpoint: Endpoint) -> Mapping[str, str]:
         """Tokens that the endpoint names as secrets. S3 is read by the gateway's own role."""

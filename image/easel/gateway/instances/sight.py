@@ -138,7 +138,7 @@ class Sight:
             "autoscaling", "describe_warm_pool", "Instances", AutoScalingGroupName=name
         )
 
-    async def notices(self, name: str) -> list[Notice]:
+    async def notices(self, name: str, least_vcpus: int) -> list[Notice]:
         """What the group's activities have to say since the gateway began, each once, oldest first."""
         try:
             answer = await self._aws.ask(
@@ -151,7 +151,7 @@ class Sight:
         heard = self._heard.setdefault(name, set())
         fresh: list[Notice] = []
         for activity in reversed(answer.get("Activities", [])):
-            said = notice(activity)
+            said = notice(activity, least_vcpus)
             # A minute before the gateway began: it may have been replaced while something went wrong.
             if said is not None and said.id not in heard and said.at >= self._began - 60:
                 heard.add(said.id)

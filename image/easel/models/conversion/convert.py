@@ -198,7 +198,7 @@ def _hash(path: Path) -> Digests:
 
 def _move(made: Path, target: Path) -> None:
     """Under its name, whole, and never over another. Raises NameTaken, OSError."""
-    made.chmod(0o644)
+    made.chmod(0o600)
     try:
         os.link(made, target)
     except FileExistsError:

@@ -19,7 +19,7 @@ import httpcore
 import httpx
 
 from easel.models.fetch.blocks import Blocks
-from easel.models.fetch.policy import Policy, is_public
+from easel.models.fetch.policy import METADATA_NAMES, Policy, is_public
 from easel.models.source_errors import Forbidden
 
 USER_AGENT = "easel/0.1 (model download)"
@@ -77,6 +77,8 @@ def public_addresses(host: str, port: int) -> list[str]:
 
     One is enough: a name that has both is made to get past a check.
     """
+    if host.rstrip(".").lower() in METADATA_NAMES:
+        raise Forbidden(host, "is where a cloud tells a machine its secrets; nothing is fetched from there")
     try:
         # The resolver also understands 2130706433 and 0x7f.1, as connect would.
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)

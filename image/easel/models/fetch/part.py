@@ -63,7 +63,7 @@ class Part:
         """Open, with what an earlier process has left if it was of this source. Raises NotWritable."""
         try:
             self.target.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
         except OSError as error:
             raise self._refusal(error) from error
         found = read_journal(self.target)

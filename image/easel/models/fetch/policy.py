@@ -13,6 +13,39 @@ from dataclasses import dataclass
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All that IANA has given out of IPv6; the rest is reserved, local or to come."""
+_ISATAP = 0x00005EFE
+"""RFC 5214: the middle of an address whose end is an IPv4 one. Its second bit says whether that is unique."""
+# What Python calls global and is not; older ones lack the newer entries of IANA's registries.
+_NOT_PUBLIC = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "168.63.129.16/32",  # Azure's platform: "What is IP address 168.63.129.16?"
+        "192.0.0.0/24",  # IETF protocol assignments, RFC 6890; Oracle's metadata of old is 192.0.0.192
+        "192.88.99.0/24",  # relays of 6to4, given up by RFC 7526
+        "2001::/23",  # IETF protocol assignments, RFC 2928
+        "3fff::/20",  # documentation, RFC 9637
+    )
+)
+METADATA = (
+    "169.254.169.254",  # AWS, Google, Azure, Oracle, DigitalOcean, Hetzner, OpenStack
+    "169.254.170.2",  # AWS: the credentials of an ECS task
+    "169.254.170.23",  # AWS: the credentials of an EKS pod
+    "169.254.0.23",  # Tencent
+    "168.63.129.16",  # Azure
+    "100.100.100.200",  # Alibaba
+    "192.0.0.192",  # Oracle
+    "fd00:ec2::254",  # AWS
+    "fd00:ec2::23",  # AWS: the credentials of an EKS pod
+    "fd20:ce::254",  # Google
+    "fd00:c1::a9fe:a9fe",  # Oracle
+    "fd00:42::42",  # Scaleway
+)
+"""Where clouds tell a machine its secrets. Each of them is not public by its range; the tests hold that."""
+METADATA_NAMES = ("metadata", "instance-data", "metadata.google.internal", "metadata.tencentyun.com",
+                  "instance-data.ec2.internal", "metadata.goog", "metadata.azure.internal")  # fmt: skip
+"""Names of those, wherever they lead: a resolver may be told to answer for them with anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +66,17 @@ VISITOR = Policy()
 
 
 def is_public(address: Address) -> bool:
-    """Whether the address is one of the open internet, whatever it is wrapped in."""
+    """Whether the address is one of the open internet, whatever it is wrapped in.
+
+    Public is what IANA's registries call globally reachable, less what they or a cloud have taken since.
+    """
     inner = _inner(address)
     if inner is not None:
         return is_public(inner)
+    if any(address in network for network in _NOT_PUBLIC if network.version == address.version):
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address not in _UNICAST:
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
@@ -50,8 +90,9 @@ def _inner(address: Address) -> Address | None:
         return address.sixtofour
     if address.teredo is not None:
         return address.teredo[1]
-    if address in _NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    low = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    if address in _NAT64 or int(address) >> 32 & 0xFDFFFFFF == _ISATAP:
+        return low
     if int(address) >> 32 == 0 and int(address) > 1:  # ::a.b.c.d, "IPv4-compatible"
-        return ipaddress.IPv4Address(int(address))
+        return low
     return None

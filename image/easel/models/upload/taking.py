@@ -39,7 +39,7 @@ class Taking:
         path = journals.part(upload.id)
         try:
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-            self._file = os.open(path, flags, 0o644)
+            self._file = os.open(path, flags, 0o600)
             # What was written and not noted is sent again.
             os.ftruncate(self._file, upload.offset)
         except OSError as error:

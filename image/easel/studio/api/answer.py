@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from easel.studio.engine import Drawn, Job
-from easel.studio.infotext import VERSION, lora_hashes, ti_hashes
+from easel.studio.infotext import VERSION, lora_hashes, schedule_type, ti_hashes
 
 
 def information(job: Job, pictures: list[Drawn], texts: list[str], started: datetime) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def information(job: Job, pictures: list[Drawn], texts: list[str], started: date
     checkpoint, vae = first.checkpoint, first.vae
     seeds = [picture.seed for picture in pictures]
     subseeds = [picture.subseed for picture in pictures]
-    extra = {"Schedule type": request.schedule_type}
+    extra = {"Schedule type": schedule_type(request)}
     if pictures:
         extra |= {
             key: text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, HTTPException, Request
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from starlette.responses import HTMLResponse
 
 from easel.studio.api.catalog import catalog
@@ -16,6 +16,8 @@ from easel.studio.api.options import options
 from easel.studio.api.png_info import png_info
 from easel.studio.api.progress import progress
 from easel.studio.api.reference import page
+from easel.studio.api.wire import finite
+from easel.studio.headers import POLICY, policy
 from easel.studio.studio import Studio
 from easel.studio.version import VERSION
 
@@ -27,7 +29,10 @@ difference."""
 def create_api(studio: Studio) -> FastAPI:
     """All routes of the API, with A1111's error bodies."""
     # /docs is a page of our own: FastAPI's loads scripts from a CDN, and the studio works without a network.
-    app = FastAPI(title="Easel", version=VERSION, description=_DESCRIPTION, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Easel", version=VERSION, description=_DESCRIPTION, docs_url=None, redoc_url=None,
+        dependencies=[Depends(finite)],
+    )  # fmt: skip
     handle_errors(app)
     for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), png_info(), memory(),
                    models(studio)):  # fmt: skip
@@ -66,7 +71,8 @@ def _rest(app: FastAPI) -> APIRouter:
 
     @routes.get("/docs", include_in_schema=False)
     def docs() -> HTMLResponse:
-        return HTMLResponse(page(app.openapi()))
+        text = page(app.openapi())
+        return HTMLResponse(text, headers={POLICY: policy(text.encode())})
 
     async def missing(request: Request) -> None:
         if allowed := app.openapi()["paths"].get(request.scope["path"]):

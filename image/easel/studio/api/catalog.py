@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from easel.models import Kind
 from easel.studio.api.networks import EmbeddingLists, embedding_lists, metadata_of, preview
+from easel.studio.api.scripts import SCRIPTS
 from easel.studio.engine import SAMPLERS, SCHEDULE_TYPES, alias_of
 from easel.studio.owner import owner_of
 from easel.studio.studio import Studio
@@ -140,8 +141,21 @@ def catalog(studio: Studio) -> APIRouter:
 
     @routes.get("/scripts")
     def scripts() -> dict[str, list[str]]:
-        """Scripts: none."""
-        return {"txt2img": [], "img2img": []}
+        """Always-on scripts of A1111's own; there are no others."""
+        return {"txt2img": [script.name for script in SCRIPTS], "img2img": []}
+
+    @routes.get("/script-info")
+    def script_info() -> list[dict[str, Any]]:
+        """The scripts' arguments."""
+        return [
+            {
+                "name": script.name,
+                "is_alwayson": True,
+                "is_img2img": False,
+                "args": [{"label": label, "value": value} for label, value in script.arguments],
+            }
+            for script in SCRIPTS
+        ]
 
     @routes.get("/upscalers")
     def upscalers() -> list[dict[str, Any]]:
@@ -163,7 +177,6 @@ def catalog(studio: Studio) -> APIRouter:
 
 
 _EMPTY = {
-    "/script-info": "Arguments of scripts: there are none.",
     "/latent-upscale-modes": "Ways to upscale latents: none yet.",
     "/hypernetworks": "Hypernetworks: none.",
     "/face-restorers": "Face restorers: none.",

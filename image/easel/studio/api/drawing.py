@@ -6,6 +6,7 @@ import asyncio
 import base64
 import threading
 import time
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,11 +19,16 @@ from starlette.responses import Response
 from easel.studio import infotext
 from easel.studio.api.answer import information
 from easel.studio.api.errors import RESPONSES
-from easel.studio.api.text_to_image import TextToImageRequest
+from easel.studio.api.options import set_options
+from easel.studio.api.scripts import scripted
+from easel.studio.api.text_to_image import TextToImageRequest, eta_told
 from easel.studio.api.wire import dumps
 from easel.studio.engine import Drawn, Job
+from easel.studio.native import native
 from easel.studio.owner import owner_of
 from easel.studio.png import SMALL, encode
+from easel.studio.recall import recalled
+from easel.studio.settings import name_in, yes_in
 from easel.studio.studio import Studio
 from easel.studio.watching import finished
 
@@ -46,15 +52,15 @@ def drawing(studio: Studio) -> APIRouter:
         """Draw, and answer when all pictures are there. Hanging up, or `interrupt`, stops the drawing."""
         owner = owner_of(request.headers)
         started = datetime.now()
-        body, job = await asyncio.to_thread(_submit, studio, owner, asked)
+        order = await asyncio.to_thread(_order, studio, owner, asked)
+        body, job = order.body, order.job
         gone = threading.Event()
         line = asyncio.create_task(_hung_up(request, gone))
         try:
             drawn = await _pictures(job, line)
             pictures = await asyncio.to_thread(_hashed, studio, drawn)
             texts = [infotext.describe(picture) for picture in pictures]
-            keep = body.save_images and not body.do_not_save_samples
-            files = await asyncio.to_thread(_files, studio, owner, pictures, texts, keep, gone)
+            files = await asyncio.to_thread(_files, studio, owner, pictures, texts, order, gone)
         finally:
             line.cancel()
         log.info(
@@ -76,17 +82,41 @@ def drawing(studio: Studio) -> APIRouter:
     return routes
 
 
-def _submit(studio: Studio, owner: str, asked: TextToImageRequest) -> tuple[TextToImageRequest, Job]:
-    body = asked.filled(studio.checkpoint_of)
-    job = studio.engine.submit(owner, body.to_engine(studio.defaults.read(owner)))
+@dataclass(frozen=True)
+class _Order:
+    """A request that is being drawn: as it was understood, and what becomes of its pictures."""
+
+    body: TextToImageRequest
+    job: Job
+    keep: bool
+    signed: bool
+
+
+def _order(studio: Studio, owner: str, asked: TextToImageRequest) -> _Order:
+    own = studio.defaults.read(owner)
+    asked, notes = scripted(asked, own)
+    body = asked
+    if asked.infotext:
+        fields, missing = recalled(studio, infotext.parse(asked.infotext))
+        body = asked.filled(fields)
+        notes += missing
+    settings, told = body.settings(own)
+    body = body.settled(native(studio.checkpoint_for(name_in(settings, "sd_model_checkpoint"))))
+    request = body.to_engine(settings)
+    keep = yes_in(settings, "samples_save") and body.save_images and not body.do_not_save_samples
+    signed = yes_in(settings, "enable_pnginfo")
+    job = studio.engine.submit(owner, request)
+    for words in (*notes, *told, *body.passed_over(), eta_told(job.request)):
+        if words:
+            job.note(words)
     studio.tasks.name(job, body.force_task_id)
     if body.override_settings and not body.override_settings_restore_afterwards:
         try:
-            studio.defaults.update(owner, body.override_settings)
+            set_options(studio, owner, body.override_settings)
         except Exception:
             job.cancel()
             raise
-    return body, job
+    return _Order(body, job, keep, signed)
 
 
 def _hashed(studio: Studio, pictures: list[Drawn]) -> list[Drawn]:
@@ -123,15 +153,16 @@ def _files(
     owner: str,
     pictures: list[Drawn],
     texts: list[str],
-    keep: bool,
+    order: _Order,
     gone: threading.Event,
 ) -> list[bytes]:
     files = []
     for picture, text in zip(pictures, texts, strict=True):
         if gone.is_set():
             raise _nobody()
-        file = encode(picture.image, text, **({"compress_level": SMALL} if keep else {}))
-        if keep:
+        level = {"compress_level": SMALL} if order.keep else {}
+        file = encode(picture.image, text if order.signed else "", **level)
+        if order.keep:
             studio.outputs.save(owner, file, picture.seed)
         files.append(file)
     return files

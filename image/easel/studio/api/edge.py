@@ -1,4 +1,4 @@
-"""What happens to every API request before and after its route: size limit, slashes, time."""
+"""What happens to every API request before and after its route: size limit, slashes, kind of body, time."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ class Edge:
         if len(scope["path"]) > 1 and scope["path"].endswith("/"):
             # A1111's clients write "/sdapi/v1/txt2img/"; a redirect would lose some of them their body.
             scope = {**scope, "path": scope["path"].rstrip("/")}
+        scope = _as_json(scope)
         began = time.perf_counter()
         status = 0
 
@@ -92,6 +93,25 @@ class Edge:
 
     def _words(self) -> str:
         return f"the body is larger than the {self._max // 2**20} MB that this server takes"
+
+
+def _as_json(scope: Scope) -> Scope:
+    """The request as JSON, whatever a program calls it: `curl -d` says it is a form, others say nothing.
+
+    Not for browsers: a page of any origin may send forms and plain text without asking first, and JSON only
+    after asking.
+    """
+    sent = dict(scope["headers"])
+    kind = sent.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if (
+        kind.endswith(b"json")
+        or kind.startswith(b"multipart/")
+        or b"origin" in sent
+        or b"sec-fetch-site" in sent
+    ):
+        return scope
+    others = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
+    return {**scope, "headers": [*others, (b"content-type", b"application/json")]}
 
 
 async def _drain(receive: Receive) -> None:

@@ -94,12 +94,26 @@ class Unsupported(Exception):
         self.field = field
 
 
+def plain_handlers() -> dict[int | type[Exception], Any]:
+    """A1111's body for what frameworks raise by themselves, for every application on the port: one program
+    asks page and API, and knows one shape."""
+    return {HTTPException: _http, RequestValidationError: _validation}
+
+
+class UnknownScript(Exception):
+    """A request switches an always-on script on that is not here."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        # A1111's words; clients look for them.
+        self.words = f"always on script {name[:60]} not found"
+        super().__init__(f"{self.words}: here are {', '.join(known)}; switch it off, or leave it out")
+
+
 def handle_errors(app: FastAPI) -> None:
     """Give every error of the API its status and A1111's body."""
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _validation)
-    for kind in (EngineError, ModelError, NotSaved, NotAPicture, Unsupported, TooMany, TooManyJobs, NoSuchJob,
-                 NoPicture, NotYours):  # fmt: skip
+    app.exception_handlers |= plain_handlers()
+    for kind in (EngineError, ModelError, NotSaved, NotAPicture, Unsupported, UnknownScript, TooMany,
+                 TooManyJobs, NoSuchJob, NoPicture, NotYours):  # fmt: skip
         app.add_exception_handler(kind, _ours)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -137,6 +151,8 @@ async def _ours(request: Request, e: Exception) -> Response:
         case UnknownSampler():
             # A1111's words; clients look for them (AI-Render).
             return reply(body("HTTPException", text.partition(":")[0], text), 400)
+        case UnknownScript():
+            return reply(body("HTTPException", e.words, text), 422)
         case UnknownModel():
             return reply(body(name, text, text), 400)
         case NotAPicture():

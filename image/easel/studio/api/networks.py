@@ -11,18 +11,19 @@ import structlog
 from pydantic import BaseModel
 
 from easel.models import (
-    Architecture,
     FileError,
+    Header,
     Kind,
     ModelError,
     ModelFile,
     Store,
-    detect,
+    identity_of,
     preview_of,
     read_header,
 )
-from easel.studio.engine import EngineError
-from easel.studio.families import family, text_widths
+from easel.studio.engine import EngineError, names_for, vectors_of
+from easel.studio.families import Family
+from easel.studio.families import family as family_of
 from easel.studio.png import encode_preview
 from easel.studio.studio import Studio
 
@@ -51,19 +52,27 @@ class EmbeddingLists(BaseModel):
 
 def embedding_lists(studio: Studio, owner: str) -> EmbeddingLists:
     """All embeddings, sorted into those for `owner`'s checkpoint and those for others."""
+    family: Family | None = None
     try:
         checkpoint = studio.checkpoint(owner)
-        widths = _text_widths(checkpoint.path, checkpoint.mtime)
-    except (EngineError, ModelError):
-        widths = ()
+        family = family_of(identity_of(checkpoint.path, checkpoint.name).architecture)
+    except (EngineError, ModelError) as error:
+        log.info("embeddings not sorted: no checkpoint", reason=str(error)[:200])
     lists = EmbeddingLists(loaded={}, skipped={})
     for file in studio.engine.store.files(Kind.EMBEDDING):
-        found = _vectors(file.path, file.mtime)
-        if not found:
+        try:
+            header = _header(file.path, file.mtime)
+            count, width = next(iter(vectors_of(file, header).values()))
+        except FileError:
             continue
-        fits = bool(widths) and set(widths) <= {width for _, width in found}
-        count, width = found[0]
-        (lists.loaded if fits else lists.skipped)[file.stem] = EmbeddingItem(shape=width, vectors=count)
+        try:
+            fits = family is not None and bool(names_for(file, header, family))
+        except FileError:
+            fits = False
+        # of two called alike, the first that fits is the one that is drawn with
+        (lists.loaded if fits else lists.skipped).setdefault(
+            file.stem, EmbeddingItem(shape=width, vectors=count)
+        )
     return lists
 
 
@@ -118,19 +127,5 @@ def _metadata(path: Path, changed: float) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=512)
-def _vectors(path: Path, changed: float) -> tuple[tuple[int, int], ...]:
-    """(vectors, width) of each tensor of an embedding; nothing for a file that is none."""
-    try:
-        tensors = read_header(path).tensors
-    except FileError:
-        return ()
-    matrices = [one for one in tensors.values() if len(one.shape) in (1, 2) and one.numel]
-    if len(tensors) > 8:
-        return ()
-    return tuple((one.numel // one.shape[-1], one.shape[-1]) for one in matrices)
-
-
-@lru_cache(maxsize=64)
-def _text_widths(path: Path, changed: float) -> tuple[int, ...]:
-    kind: Architecture = detect(read_header(path), name=path.name)
-    return text_widths(family(kind))
+def _header(path: Path, changed: float) -> Header:
+    return read_header(path)

@@ -5,31 +5,22 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Body, Request
 from starlette.responses import Response
 
 from easel.models import UnknownModel
 from easel.studio.api.errors import RESPONSES
-from easel.studio.api.wire import reply
+from easel.studio.api.options_table import OPTIONS
+from easel.studio.api.wire import dumps, reply
 from easel.studio.engine import InvalidRequest, NoCheckpoint
 from easel.studio.owner import owner_of
-from easel.studio.settings import clip_skip, name_in
+from easel.studio.settings import clip_skip, name_in, number_in, vae_in, yes_in
 from easel.studio.studio import Studio
 
-# What is so here and cannot be set, under A1111's keys: clients read them.
-_FACTS: dict[str, Any] = {
-    "samples_save": True,
-    "samples_format": "png",
-    "grid_save": False,
-    "return_grid": False,
-    "enable_pnginfo": True,
-    "randn_source": "CPU",
-    "eta_noise_seed_delta": 0,
-    "token_merging_ratio": 0.0,
-    "live_previews_enable": True,
-    "live_previews_image_format": "png",
-    "show_progress_every_n_steps": 1,
-}
+log = structlog.get_logger(__name__)
+
+NOTES_HEADER = "X-Easel-Notes"
 
 
 def options(studio: Studio) -> APIRouter:
@@ -38,11 +29,11 @@ def options(studio: Studio) -> APIRouter:
 
     @routes.get("/sdapi/v1/options")
     def get_options(request: Request) -> Response:
-        """The caller's options; those never set have the studio's own values."""
+        """The caller's options under all of A1111's names; those never set have the studio's own values."""
         return reply(current(studio, owner_of(request.headers)))
 
     @routes.post("/sdapi/v1/options", responses=RESPONSES)
-    async def set_options(
+    async def set_caller_options(
         request: Request,
         values: Annotated[
             dict[str, Any],
@@ -56,32 +47,40 @@ def options(studio: Studio) -> APIRouter:
     ) -> Response:
         """Set the caller's options, nobody else's. The whole answer of GET may be sent back."""
         owner = owner_of(request.headers)
-        await asyncio.to_thread(_set, studio, owner, values)
-        return reply(None)
+        notes = await asyncio.to_thread(set_options, studio, owner, values)
+        # A1111's answer is null, which has no room for words.
+        return reply(None, headers={NOTES_HEADER: dumps(notes).decode()} if notes else None)
 
     return routes
 
 
 def current(studio: Studio, owner: str) -> dict[str, Any]:
     """All options as `owner` sees them."""
+    own = studio.defaults.read(owner)
+    shown = {name: option.value for name, option in OPTIONS.items()}
+    shown |= {name: value for name, value in own.items() if name not in OPTIONS or OPTIONS[name].settable}
     try:
         checkpoint = studio.checkpoint(owner)
-        title, sha256 = checkpoint.title, checkpoint.sha256
     except (NoCheckpoint, UnknownModel):
-        title, sha256 = None, ""
-    own = studio.defaults.read(owner)
-    shown = {"sd_vae": "Automatic", "CLIP_stop_at_last_layers": 1, **_FACTS, **own}
+        return shown
     # A file's title gains its hash once that is known; what is shown is always today's title.
-    return {
-        **shown,
-        "sd_model_checkpoint": title or own.get("sd_model_checkpoint"),
-        "sd_checkpoint_hash": sha256,
-    }
+    return {**shown, "sd_model_checkpoint": checkpoint.title, "sd_checkpoint_hash": checkpoint.sha256}
 
 
-def _set(studio: Studio, owner: str, values: dict[str, Any]) -> None:
+def set_options(studio: Studio, owner: str, values: dict[str, Any]) -> list[str]:
+    """Set options of `owner` by the table's rules, all of them or none; sentences on those not followed.
+
+    Raises Unsupported, InvalidRequest, UnknownModel, TooMany and NotSaved.
+    """
     before = current(studio, owner)
     changed = {key: value for key, value in values.items() if key not in before or before[key] != value}
+    notes = []
+    for key in list(changed):
+        if key not in OPTIONS or OPTIONS[key].settable:
+            continue
+        if words := OPTIONS[key].told(changed.pop(key)):
+            notes.append(words)
+    _check(changed)
     checkpoint = name_in(changed, "sd_model_checkpoint")
     if checkpoint is not None:
         # The file's name, not its title: the title changes when the hash becomes known.
@@ -91,11 +90,23 @@ def _set(studio: Studio, owner: str, values: dict[str, Any]) -> None:
     vae = name_in(changed, "sd_vae")
     if vae is not None:
         changed["sd_vae"] = studio.engine.store.find_vae(vae).name
-    layers = clip_skip(changed)
-    if not 1 <= layers <= 12:
-        raise InvalidRequest("CLIP_stop_at_last_layers", layers, "1 to 12")
-    changed.pop("sd_checkpoint_hash", None)
-    for key in _FACTS:
-        changed.pop(key, None)
     if changed:
         studio.defaults.update(owner, changed)
+    if notes:
+        log.info("options not followed", count=len(notes))
+    return notes
+
+
+def _check(values: dict[str, Any]) -> None:
+    """Raises InvalidRequest for a value that nothing could be drawn with."""
+    layers = clip_skip(values)
+    if not 1 <= layers <= 12:
+        raise InvalidRequest("CLIP_stop_at_last_layers", layers, "1 to 12")
+    eta = number_in(values, "eta_ddim")
+    if eta is not None and not 0 <= eta <= 1:
+        raise InvalidRequest("eta_ddim", eta, "0 to 1")
+    for key in ("enable_prompt_comments", "samples_save", "enable_pnginfo"):
+        yes_in(values, key)
+    vae_in(values)
+    if not isinstance(values.get("extra_options_txt2img", []), list):
+        raise InvalidRequest("extra_options_txt2img", values["extra_options_txt2img"], "a list of names")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
 
-from easel.models import ModelFile
 from easel.studio.api.errors import Unsupported
 from easel.studio.api.fields import Liberal, Text, WholeNumber
+from easel.studio.api.options_table import OPTIONS, honoured
+from easel.studio.comments import uncommented
 from easel.studio.engine import TextToImage
-from easel.studio.infotext import Infotext, parse
-from easel.studio.settings import clip_skip, is_name, name_in, vae_in
+from easel.studio.native import Native
+from easel.studio.settings import clip_l_skip, clip_skip, is_name, name_in, number_in, vae_in
 
 
 class TextToImageRequest(Liberal):
@@ -20,7 +21,7 @@ class TextToImageRequest(Liberal):
 
     prompt: Text = Field("", description="words, embeddings' names and `<lora:name:weight>`")
     negative_prompt: Text = ""
-    styles: list[Text] = Field([], description="there are none here: only an empty list is taken")
+    styles: list[Text] = Field([], description="there are none here; what is named is passed over and told")
     seed: WholeNumber = Field(-1, description="-1 draws one at random; picture n of a request uses seed + n")
     subseed: WholeNumber = -1
     subseed_strength: float = Field(0.0, description="0 to 1")
@@ -30,11 +31,15 @@ class TextToImageRequest(Liberal):
     scheduler: Text | None = Field(None, description="a name or label of /sdapi/v1/schedulers")
     batch_size: WholeNumber = 1
     n_iter: WholeNumber = Field(1, description="how many batches")
-    steps: WholeNumber = Field(50, description="1 to 150")
-    cfg_scale: float = 7.0
-    width: WholeNumber = Field(512, description="pixels, rounded down to a multiple of 8")
-    height: WholeNumber = Field(512, description="pixels, rounded down to a multiple of 8")
-    restore_faces: bool = False
+    steps: WholeNumber | None = Field(None, description="1 to 150; the checkpoint's own if not said")
+    cfg_scale: float | None = Field(None, description="-100 to 100; the checkpoint's own if not said")
+    width: WholeNumber | None = Field(
+        None, description="pixels, rounded down to a multiple of 8; the checkpoint's own side if not said"
+    )
+    height: WholeNumber | None = Field(
+        None, description="pixels, rounded down to a multiple of 8; the checkpoint's own side if not said"
+    )
+    restore_faces: bool = Field(False, description="taken and told: there is no face restorer")
     tiling: bool = False
     do_not_save_samples: bool = False
     do_not_save_grid: bool = False
@@ -46,7 +51,7 @@ class TextToImageRequest(Liberal):
     s_tmin: float | None = None
     s_noise: float | None = None
     override_settings: dict[str, Any] = Field(
-        {}, description="options for this request only: sd_model_checkpoint, sd_vae, CLIP_stop_at_last_layers"
+        {}, description="options for this request only, by the rules of /sdapi/v1/options"
     )
     override_settings_restore_afterwards: bool = Field(
         True, description="false keeps override_settings as the caller's own options"
@@ -71,63 +76,86 @@ class TextToImageRequest(Liberal):
     hr_prompt: Text = ""
     hr_negative_prompt: Text = ""
     force_task_id: Text | None = Field(None, max_length=200, description="a name for /internal/progress")
-    sampler_index: Text = Field("Euler", description="older name of sampler_name")
+    sampler_index: Text | None = Field(None, description="older name of sampler_name")
     script_name: Text | None = None
     script_args: list[Any] = Field([])
     send_images: bool = True
     save_images: bool = False
-    alwayson_scripts: dict[str, Any] = Field({})
+    alwayson_scripts: dict[str, Any] = Field(
+        {}, description="A1111's own (see /sdapi/v1/scripts) and such as are switched off"
+    )
     infotext: Text | None = Field(None, description="fills every field that is not sent")
 
-    def filled(self, checkpoint_of: Callable[[Infotext], ModelFile | None]) -> TextToImageRequest:
-        """The request with what `infotext` says in the places of fields that were not sent.
-
-        `checkpoint_of` finds the checkpoint that an infotext names.
-        """
-        if not self.infotext:
-            return self
-        found = parse(self.infotext)
-        said = found.request()
-        settings = said.pop("override_settings", {}) | self.override_settings
-        if "sd_model_checkpoint" not in self.override_settings and (file := checkpoint_of(found)):
-            settings["sd_model_checkpoint"] = file.name
-        said["override_settings"] = settings
+    def filled(self, said: Mapping[str, Any]) -> TextToImageRequest:
+        """The request with `said`, what an infotext asks for, in the places of fields that were not sent."""
+        said = {**said, "override_settings": said["override_settings"] | self.override_settings}
         sent = {name: getattr(self, name) for name in self.model_fields_set if name != "override_settings"}
         if "sampler_index" in self.model_fields_set:
             said.pop("sampler_name", None)
         return TextToImageRequest(**{**said, **sent, **(self.model_extra or {})})
 
-    def to_engine(self, options: Mapping[str, Any]) -> TextToImage:
-        """What the engine shall draw, with the caller's `options` where the request does not say.
+    def settings(self, own: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """The options that this request is drawn with, the caller's `own` below its overrides, and what to
+        tell about them.
+
+        Raises Unsupported for one that would make another picture than is drawn here.
+        """
+        asked = {key: value for key, value in self.override_settings.items() if value is not None}
+        overrides, notes = honoured(asked, "override_settings.")
+        # What is stored was told about when it was set.
+        stored = {key: value for key, value in own.items() if key in OPTIONS and OPTIONS[key].settable}
+        return {**stored, **overrides}, notes
+
+    def settled(self, native: Native) -> TextToImageRequest:
+        """The request with the checkpoint's own in the places of what it does not say."""
+        own = {
+            "width": native.side,
+            "height": native.side,
+            "steps": native.steps,
+            "cfg_scale": native.cfg_scale,
+            "sampler_name": self.sampler_index or native.sampler,
+        }
+        return self.model_copy(
+            update={name: value for name, value in own.items() if getattr(self, name) is None}
+        )
+
+    def to_engine(self, settings: Mapping[str, Any]) -> TextToImage:
+        """What the engine shall draw, of a request that is settled.
 
         Raises Unsupported for what would be drawn differently from what was asked, and InvalidRequest.
         """
         self._refuse_unsupported()
-        settings = {
-            **options,
-            **{key: value for key, value in self.override_settings.items() if value is not None},
-        }
-        refuse_settings(self.override_settings)
-        return TextToImage(
-            prompt=self.prompt,
-            negative_prompt=self.negative_prompt,
-            sampler=self.sampler_name or self.sampler_index,
-            schedule_type=self.scheduler or "Automatic",
-            steps=self.steps,
-            cfg_scale=self.cfg_scale,
-            width=self.width,
-            height=self.height,
-            seed=self.seed,
-            subseed=self.subseed,
-            subseed_strength=self.subseed_strength,
-            batch_size=self.batch_size,
-            batch_count=self.n_iter,
-            eta=self.eta,
-            clip_skip=clip_skip(settings),
-            checkpoint=name_in(settings, "sd_model_checkpoint"),
-            vae=vae_in(settings),
-            extra_networks=not self.disable_extra_networks,
+        said = {name: getattr(self, name) for name in ("steps", "cfg_scale", "width", "height")}
+        return uncommented(
+            TextToImage(
+                prompt=self.prompt,
+                negative_prompt=self.negative_prompt,
+                sampler=self.sampler_name or "",
+                schedule_type=self.scheduler or "Automatic",
+                **{name: value for name, value in said.items() if value is not None},
+                seed=self.seed,
+                subseed=self.subseed,
+                subseed_strength=self.subseed_strength,
+                batch_size=self.batch_size,
+                batch_count=self.n_iter,
+                eta=self.eta if self.eta is not None else number_in(settings, "eta_ddim"),
+                clip_skip=clip_skip(settings),
+                sdxl_clip_l_skip=clip_l_skip(settings),
+                checkpoint=name_in(settings, "sd_model_checkpoint"),
+                vae=vae_in(settings),
+                extra_networks=not self.disable_extra_networks,
+            ),
+            settings,
         )
+
+    def passed_over(self) -> Iterator[str]:
+        """Sentences on what the request says and nothing here does."""
+        if styles := [name for name in self.styles if is_name(name)]:
+            yield f"There are no saved styles, so these were passed over: {_some(styles)}."
+        if self.restore_faces:
+            yield "Faces were not restored: there is no face restorer."
+        if self.model_extra:
+            yield f"Unknown fields were passed over: {_some(sorted(self.model_extra))}."
 
     def _refuse_unsupported(self) -> None:
         active = {
@@ -135,8 +163,6 @@ class TextToImageRequest(Liberal):
                 self.enable_hr,
                 "there is no second pass yet; ask for the full size instead",
             ),
-            "styles": (bool(self.styles), "there are no saved styles; write them into the prompt"),
-            "restore_faces": (self.restore_faces, "there is no face restoration yet"),
             "tiling": (self.tiling, "pictures that tile are not drawn yet"),
             "refiner_checkpoint": (is_name(self.refiner_checkpoint), "there is no refiner pass yet"),
             "script_name": (is_name(self.script_name), "there are no scripts"),
@@ -152,39 +178,16 @@ class TextToImageRequest(Liberal):
         for field, (asked, why) in active.items():
             if asked:
                 raise Unsupported(field, why)
-        for name, script in self.alwayson_scripts.items():
-            if _script_active(script):
-                raise Unsupported(f"alwayson_scripts.{name[:60]}", "there is no such script here")
 
 
-# A1111's options that change pictures and that the engine does not have, at the value that changes nothing.
-_FIXED_SETTINGS: dict[str, object] = {
-    "eta_noise_seed_delta": 0,
-    "token_merging_ratio": 0,
-    "token_merging_ratio_hr": 0,
-    "initial_noise_multiplier": 1,
-    "s_churn": 0,
-    "s_noise": 1,
-    "sd_noise_schedule": "Default",
-    "tiling": False,
-    "face_restoration": False,
-    "randn_source": "CPU",
-}
+def eta_told(request: TextToImage) -> str | None:
+    """A sentence on an eta that the sampler does not follow: DDIM alone does."""
+    sampler, _ = request.method()
+    if request.eta in (None, 1.0) or not sampler.stochastic or sampler.by_timestep:
+        return None
+    return f"eta {request.eta:g} was not followed: {sampler.name} adds all of its noise (eta 1)."
 
 
-def refuse_settings(settings: Mapping[str, Any]) -> None:
-    """Raise Unsupported for a setting that the engine does not have and that is not at its neutral value."""
-    for key, neutral in _FIXED_SETTINGS.items():
-        if settings.get(key) not in (None, neutral):
-            raise Unsupported(f"override_settings.{key}", f"only {neutral!r} is")
-
-
-def _script_active(script: Any) -> bool:
-    """Whether a script's arguments switch it on; clients send `{"args": [false]}` for one that is off."""
-    args = script.get("args", []) if isinstance(script, dict) else script
-    units = list(args.values()) if isinstance(args, dict) else args
-    if not isinstance(units, list):
-        return bool(units)
-    if not units or units[0] is False:
-        return False
-    return any(not (isinstance(unit, dict) and unit.get("enabled") is False) for unit in units)
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(name[:60] for name in names[:10])
+    return shown + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -30,6 +30,7 @@ from easel.studio.engine.job import FINAL, Drawn, Job, JobState, Progress, Watch
 from easel.studio.engine.limits import Limits
 from easel.studio.engine.request import TextToImage
 from easel.studio.engine.samplers import SAMPLERS, SCHEDULE_TYPES, Sampler, ScheduleType, resolve
+from easel.studio.engine.terms import names_for, vectors_of
 
 __all__ = [
     "FINAL",
@@ -60,6 +61,8 @@ __all__ = [
     "Watcher",
     "alias_of",
     "find_lora",
+    "names_for",
     "pickles",
     "resolve",
+    "vectors_of",
 ]

@@ -17,7 +17,8 @@ class Checkpoint:
 
     `text_encoders` and `tokenizers` go together; `nbytes` is what the weights take. `vae` may have been
     loaded from another file; its own `dtype` counts for what it is given, for it may be changed where half
-    precision overflows.
+    precision overflows. It is None where the file holds none that can be used, and `vae_problem` says why.
+    `notes` are sentences for who draws, on what the file says and what of it does not count.
     """
 
     file: ModelFile
@@ -29,3 +30,5 @@ class Checkpoint:
     device: torch.device
     dtype: torch.dtype
     nbytes: int
+    vae_problem: str = ""
+    notes: tuple[str, ...] = ()

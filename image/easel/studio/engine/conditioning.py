@@ -7,17 +7,18 @@ documented behaviour; clip skip counts as A1111 does, where diffusers counts one
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from easel.models import Architecture
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.embeddings import Embedding, Inserted
+from easel.studio.engine.embeddings import Embedding, Inserted, Names
 from easel.studio.engine.errors import InvalidRequest
-from easel.studio.engine.extra_networks import mentions
 from easel.studio.engine.prompt import parse_prompt
+from easel.studio.families import Family
 
 CHUNK = 75
 # When a chunk is full and a comma stands among its last 20 tokens, what follows the comma moves to the next
@@ -29,6 +30,7 @@ MAX_CHUNKS = 40
 # Numbers beyond every vocabulary stand for vectors of embeddings until the tokens are laid out.
 _VECTORS = 1 << 30
 _NONE: Mapping[str, Embedding] = {}
+_AT_THEIR_LAYER = (Architecture.SD2, Architecture.SD2_V, Architecture.SD2_INPAINT)
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class PromptEncoder:
     same).
 
     `embeddings` are those that the texts name, by names in lower case; `key` tells apart what else the text
-    encoders depend on (the LoRAs at work).
+    encoders depend on (the LoRAs at work); `clip_l_skip` is A1111's option `sdxl_clip_l_skip`.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -65,6 +67,8 @@ class PromptEncoder:
         clip_skip: int,
         embeddings: Mapping[str, Embedding] = _NONE,
         key: Hashable = None,
+        *,
+        clip_l_skip: bool = False,
     ) -> tuple[Conditioning, Conditioning]:
         """Prompt and negative prompt, padded with empty chunks to the same length. Raises InvalidRequest for
         one of too many tokens."""
@@ -80,12 +84,12 @@ class PromptEncoder:
                     f"up to {MAX_CHUNKS} (a word is a token or two, and BREAK begins a chunk)",
                 )
         chunks = max(counts.values())
-        away = self.encode(negative, clip_skip, chunks, embeddings, key)
+        away = self.encode(negative, clip_skip, chunks, embeddings, key, clip_l_skip=clip_l_skip)
         if not negative and self._checkpoint.family.zero_empty:
             # SDXL was trained with nothing at all where the text was dropped
             pooled = None if away.pooled is None else torch.zeros_like(away.pooled)
             away = Conditioning(torch.zeros_like(away.tokens), pooled)
-        return self.encode(prompt, clip_skip, chunks, embeddings, key), away
+        return self.encode(prompt, clip_skip, chunks, embeddings, key, clip_l_skip=clip_l_skip), away
 
     def encode(
         self,
@@ -94,25 +98,33 @@ class PromptEncoder:
         chunks: int = 1,
         embeddings: Mapping[str, Embedding] = _NONE,
         key: Hashable = None,
+        *,
+        clip_l_skip: bool = False,
     ) -> Conditioning:
         """One prompt, in at least `chunks` chunks."""
         named = tuple((name, one.file) for name, one in sorted(embeddings.items()))
-        whole = (text, clip_skip, chunks, named, key)
+        whole = (text, clip_skip, chunks, named, key, clip_l_skip)
         if whole in self._cache:
             self._cache.move_to_end(whole)
             return self._cache[whole]
         with torch.inference_mode():
-            found = self._encode(text, clip_skip, chunks, embeddings)
+            found = self._encode(text, clip_skip, chunks, embeddings, clip_l_skip)
         self._cache[whole] = found
         if len(self._cache) > CACHED_PROMPTS:
             self._cache.popitem(last=False)
         return found
 
+    def mentioned(self, texts: Iterable[str], names: Collection[str]) -> set[str]:
+        """Those of `names` (of embeddings, in lower case) that stand in one of the texts."""
+        known = Names(self._checkpoint.tokenizers[0], names)
+        spans = [span.text for text in texts for span in parse_prompt(text) if span.text and names]
+        return {name for text in spans for _, name in known.split(text) if name}
+
     def _count(self, text: str, embeddings: Mapping[str, Embedding]) -> int:
         return len(_chunks(text, self._checkpoint.tokenizers[0], embeddings)[0])
 
     def _encode(
-        self, text: str, clip_skip: int, chunks: int, embeddings: Mapping[str, Embedding]
+        self, text: str, clip_skip: int, chunks: int, embeddings: Mapping[str, Embedding], clip_l_skip: bool
     ) -> Conditioning:
         family = self._checkpoint.family
         parts, pooled = [], None
@@ -128,7 +140,8 @@ class PromptEncoder:
             ids[ids >= _VECTORS] = 0
             with Inserted(encoder, index, embeddings, places):
                 output = encoder(ids.to(self._checkpoint.device), output_hidden_states=True)
-            hidden = self._hidden(encoder, output, clip_skip, family.penultimate)
+            layers = clip_skip if skips_layers(family, index, clip_l_skip=clip_l_skip) else 0
+            hidden = self._hidden(encoder, output, layers, family.penultimate)
             parts.append(_emphasise(hidden, weights.to(hidden)).reshape(1, -1, hidden.shape[-1]))
             if family.pooled:
                 # the last encoder's, from the first chunk, as the published pipelines do
@@ -137,16 +150,31 @@ class PromptEncoder:
 
     @staticmethod
     def _hidden(encoder: Any, output: Any, clip_skip: int, penultimate: bool) -> torch.Tensor:
-        """The layer to attend to. SDXL was trained on the one before last, without the final norm."""
+        """The layer to attend to; with a `clip_skip` of 0 the family's own.
+
+        SDXL was trained on the one before last, without the final norm. With A1111's option its clip skip
+        counts from the last, so that 2 is what it is without.
+        """
         if penultimate:
-            state: torch.Tensor = output.hidden_states[-(clip_skip + 1)]
+            state: torch.Tensor = output.hidden_states[-(clip_skip or 2)]
             return state
-        if clip_skip == 1:
+        if clip_skip <= 1:
             last: torch.Tensor = output.last_hidden_state
             return last
         norm = getattr(encoder, "text_model", encoder).final_layer_norm
         skipped: torch.Tensor = norm(output.hidden_states[-clip_skip])
         return skipped
+
+
+def skips_layers(family: Family, index: int, *, clip_l_skip: bool) -> bool:
+    """Whether clip skip counts for the text encoder `index` of a family, as in A1111.
+
+    There it counts for SD 1.x. SD 2.x is always read at the layer it was trained on, as OpenCLIP's encoder of
+    SDXL is; OpenAI's encoder of SDXL too, unless the option `sdxl_clip_l_skip` is on.
+    """
+    if family.penultimate:
+        return clip_l_skip and not family.text_encoders[index].open_clip
+    return family.architecture not in _AT_THEIR_LAYER
 
 
 def _chunks(
@@ -158,12 +186,14 @@ def _chunks(
     ids: list[int] = []
     weights: list[float] = []
     vectors: list[tuple[str, int]] = []
+    names = Names(tokenizer, embeddings)
     for span in parse_prompt(text):
         if span.text is None:
             done.append(_Chunk(ids, weights))
             ids, weights = [], []
             continue
-        for piece, name in _pieces(span.text, embeddings):
+        for token, name in names.split(span.text):
+            tokens = [token]
             if name:
                 tokens = [_VECTORS + len(vectors) + number for number in range(embeddings[name].count)]
                 vectors += [(name, number) for number in range(embeddings[name].count)]
@@ -171,34 +201,16 @@ def _chunks(
                     # an embedding is not cut in two
                     done.append(_Chunk(ids, weights))
                     ids, weights = [], []
-            else:
-                # `verbose=False`: longer than 77 tokens is what chunks are for, not something to warn of
-                tokens = tokenizer(piece, add_special_tokens=False, truncation=False, verbose=False)[
-                    "input_ids"
-                ]
-            for token in tokens:
+            for one in tokens:
                 if len(ids) == CHUNK:
-                    cut = _cut(ids, comma) if token != comma else CHUNK
+                    cut = _cut(ids, comma) if one != comma else CHUNK
                     done.append(_Chunk(ids[:cut], weights[:cut]))
                     ids, weights = ids[cut:], weights[cut:]
-                ids.append(token)
+                ids.append(one)
                 weights.append(span.weight)
     if ids or not done:
         done.append(_Chunk(ids, weights))
     return done, vectors
-
-
-def _pieces(text: str, embeddings: Mapping[str, Embedding]) -> Iterator[tuple[str, str]]:
-    """Stretches of words, and names of embeddings between them, in order."""
-    names = mentions(list(embeddings))
-    position = 0
-    for found in names.finditer(text) if names is not None else ():
-        if found.start() > position:
-            yield text[position : found.start()], ""
-        yield found[0], found[0].lower()
-        position = found.end()
-    if position < len(text):
-        yield text[position:], ""
 
 
 def _cut(ids: list[int], comma: int) -> int:

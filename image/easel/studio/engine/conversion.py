@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import torch
 from diffusers.loaders.single_file_utils import (
     convert_ldm_clip_checkpoint,
     convert_ldm_unet_checkpoint,
@@ -117,3 +118,29 @@ def _new_attention(name: str) -> str:
 def _linear(name: str, tensor: Tensor) -> Tensor:
     """The attention's projections are linear layers now; older files hold them as 1x1 convolutions."""
     return tensor[:, :, 0, 0] if ".attentions.0." in name and tensor.dim() == 4 else tensor
+
+
+class Traced(Tensor):
+    """A tensor without numbers that remembers the names in the file of all that it was made of."""
+
+    names: frozenset[str]
+
+    @classmethod
+    def of(cls, name: str, shape: tuple[int, ...]) -> Traced:
+        """The tensor called `name`."""
+        made = torch.empty(shape, device="meta").as_subclass(cls)
+        made.names = frozenset((name,))
+        return made
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Do what is asked, and hand the names on."""
+        result = super().__torch_function__(func, types, args, kwargs or {})  # type: ignore[no-untyped-call]
+        names: frozenset[str] = frozenset()
+        for one in args:
+            for each in one if isinstance(one, list | tuple) else (one,):
+                names |= getattr(each, "names", frozenset()) if isinstance(each, cls) else frozenset()
+        for one in result if isinstance(result, list | tuple) else (result,):
+            if isinstance(one, cls):
+                one.names = names
+        return result

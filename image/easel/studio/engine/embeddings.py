@@ -1,37 +1,42 @@
 """Textual inversions: a name in the prompt that stands for vectors instead of tokens.
 
 Read are A1111's single tensor (`emb_params`), SDXL's pair (`clip_l` and `clip_g`), and diffusers' layout (one
-tensor under the placeholder, `<concept>`). The text encoder's width tells what a file was made for.
+tensor under the placeholder, `<concept>`). The text encoder's width tells what a file was made for. What
+OneTrainer adds under `…_out` stands for the encoder's output and is left out; of two terms in one file none
+is picked, as in A1111.
 """
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from easel.models import Header, Incomplete, Kind, ModelFile, WrongKind, read_header, small_kind
+from easel.models import Incomplete, ModelFile, read_header
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.extra_networks import EmbeddingUse
-from easel.studio.engine.lora import OtherArchitecture
+from easel.studio.engine.terms import names_for
 from easel.studio.engine.weights import Weights
-from easel.studio.families import Family, text_widths
 
-# As many as a chunk of the prompt holds.
-MAX_VECTORS = 75
 REMEMBERED = 64
-_FAMILIES = {768: "SD 1.x", 1024: "SD 2.x", 1280: "SDXL", 64: "the starter"}
+# At the beginning or the end of a name.
+_SIGN = re.compile(r"^[^\w\s]|[^\w\s]$")
 
 
 @dataclass(frozen=True)
 class Embedding:
-    """Vectors of one textual inversion: for each text encoder (count, width)."""
+    """Vectors of one textual inversion: for each text encoder (count, width).
+
+    `left_out` names the tensors of the file that are no part of it.
+    """
 
     file: ModelFile
     vectors: tuple[torch.Tensor, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -65,43 +70,60 @@ def load_embedding(file: ModelFile, checkpoint: Checkpoint) -> Embedding:
     vectors = tuple(tensors[name].reshape(-1, tensors[name].shape[-1]) for name in names)
     if not all(bool(torch.isfinite(one).all()) for one in vectors):
         raise Incomplete(file.name, "it holds numbers that are none; download it again")
-    return Embedding(file, vectors)
+    return Embedding(file, vectors, tuple(name for name in header.tensors if name not in names))
 
 
-def names_for(file: ModelFile, header: Header, family: Family) -> list[str]:
-    """The tensors of an embedding, one for each text encoder of `family`. Raises as `load_embedding`."""
-    shapes = vectors_of(file, header)
-    widths = text_widths(family)
-    by_width = {width: name for name, (_, width) in shapes.items()}
-    names = [by_width.get(width, "") for width in widths]
-    if not all(names):
-        made_for = _FAMILIES.get(max(width for _, width in shapes.values()), "another kind of model")
-        ours = _FAMILIES.get(max(widths), family.name)
-        raise OtherArchitecture(
-            file.name, f"this embedding was made for {made_for}, and the checkpoint is {ours}"
-        )
-    counts = {shapes[name][0] for name in names}
-    if len(counts) != 1:
-        raise Incomplete(file.name, f"its parts are of {' and '.join(map(str, sorted(counts)))} vectors")
-    return names
+class Names:
+    """Finds embeddings' names in a text by its tokens, the longest first, as A1111 does.
+
+    By tokens, a name is found wherever the tokenizer ends a word: behind text without a space, and not within
+    another word. Beyond A1111, a name that ends in a sign is found before another sign too: of
+    `my style (v2), red` the tokenizer makes one token of `),`.
+    """
+
+    def __init__(self, tokenizer: Any, names: Iterable[str]) -> None:
+        self._tokenizer = tokenizer
+        self._by_first: dict[int, list[tuple[list[int], str]]] = {}
+        signs = []
+        for name in names:
+            ids = self._tokens(name)
+            if ids:
+                self._by_first.setdefault(ids[0], []).append((ids, name))
+                signs += [name] if _SIGN.search(name.strip()) else []
+        for found in self._by_first.values():
+            found.sort(key=lambda one: (-len(one[0]), one[1]))
+        self._signs = re.compile("|".join(map(_apart, sorted(signs, key=len, reverse=True))), re.IGNORECASE)
+        self._any_signs = bool(signs)
+
+    def split(self, text: str) -> Iterator[tuple[int, str]]:
+        """Each token of the text with "", and for the tokens of a name the first of them with that name."""
+        tokens = self._tokens(self._signs.sub(r" \g<0> ", text) if self._any_signs else text)
+        place = 0
+        while place < len(tokens):
+            token = tokens[place]
+            for ids, name in self._by_first.get(token, ()):
+                if tokens[place : place + len(ids)] == ids:
+                    yield token, name
+                    place += len(ids)
+                    break
+            else:
+                yield token, ""
+                place += 1
+
+    def _tokens(self, text: str) -> list[int]:
+        # `verbose=False`: longer than 77 tokens is what chunks are for, not something to warn of
+        found: list[int] = self._tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)[
+            "input_ids"
+        ]
+        return found
 
 
-def vectors_of(file: ModelFile, header: Header) -> dict[str, tuple[int, int]]:
-    """How many vectors of which width each tensor of a file holds. Raises WrongKind, Incomplete."""
-    found: dict[str, tuple[int, int]] = {}
-    for name, info in header.tensors.items():
-        if len(info.shape) in (1, 2) and info.numel and info.shape[-1] >= 16:
-            found[name] = (info.numel // info.shape[-1], info.shape[-1])
-    small = small_kind(header)
-    if not found or len(header.tensors) > 8 or (small is not None and small[0] is not Kind.EMBEDDING):
-        what, kind = (small[1], small[0]) if small else ("a checkpoint or another model", Kind.CHECKPOINT)
-        raise WrongKind(
-            file.name, what, kind.folder if kind else None, wanted="a textual inversion embedding"
-        )
-    if any(count > MAX_VECTORS for count, _ in found.values()):
-        most = max(count for count, _ in found.values())
-        raise Incomplete(file.name, f"it is of {most} vectors; a prompt's chunk holds {MAX_VECTORS}")
-    return found
+def _apart(name: str) -> str:
+    """Matches a name that begins or ends with a sign: not within a word, nor in a row of the same sign."""
+    first, last = name.strip()[0], name.strip()[-1]
+    before = r"\w" if first.isalnum() else re.escape(first)
+    after = r"\w" if last.isalnum() else re.escape(last)
+    return rf"(?<!{before})" + r"\s+".join(map(re.escape, name.split())) + rf"(?!{after})"
 
 
 class Inserted:

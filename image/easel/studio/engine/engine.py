@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from easel.models import ModelError, ModelFile, Store
-from easel.studio.engine.errors import NoCheckpoint
+from easel.models import Kind, ModelFile, Store
+from easel.studio.engine.default import Default
+from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
 from easel.studio.engine.extra_networks import understand
 from easel.studio.engine.inbox import Inbox, Status
 from easel.studio.engine.job import Job, Watcher
@@ -20,20 +21,23 @@ from easel.studio.engine.pace import Pace
 from easel.studio.engine.request import TextToImage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
 
 log = structlog.get_logger(__name__)
 
-# Ships with Easel so that there is a first picture; it serves only where there is nothing better.
-STARTER = "easel-starter.safetensors"
+# Seconds that a step under way may take beyond the time to finish.
+_LAST_STEP = 0.5
 
 
 class Engine:
     """Draws what is submitted, many pictures of many owners at once.
 
     `device` and `dtype` default to the GPU in half precision where there is one, else the CPU in single
-    precision. `default_checkpoint` is what requests that name none get; without it, the store's first at the
-    time of the start. `limits` are what one request and one person may ask for.
+    precision. `default_checkpoint` is what requests that name none get; without it, what default.py says, by
+    the file `served` among others, which says what served last. `limits` are what one request and one person
+    may ask for.
     """
 
     def __init__(
@@ -43,14 +47,14 @@ class Engine:
         device: str | None = None,
         dtype: torch.dtype | None = None,
         default_checkpoint: str | None = None,
+        served: Path | None = None,
         limits: Limits | None = None,
     ) -> None:
         self.store = store
         self.limits = limits or Limits()
         self._device = device
         self._dtype = dtype
-        self._named_default = default_checkpoint
-        self._default: ModelFile | None = None
+        self._default = Default(store, default_checkpoint, served)
         self._inbox = Inbox(self.limits)
         self._pace = Pace(self.limits.step_seconds)
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -60,17 +64,22 @@ class Engine:
         self._thread.start()
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Take no more work and end within `timeout` seconds; jobs under way end with Stopped."""
-        self._inbox.stop()
+        """Take no more work, draw for `timeout` seconds what can be finished, and end the rest with Stopped.
+
+        A step that outlasts the time is not waited for: its jobs are told without the engine's thread.
+        """
+        self._inbox.stop(timeout)
         if self._thread.is_alive():
-            self._thread.join(timeout)
+            self._thread.join(timeout + _LAST_STEP)
+        for job in self._inbox.jobs():
+            job.fail(Stopped(SHUT_DOWN))
 
     def settled(self, request: TextToImage) -> TextToImage:
         """The request as it would be drawn now: seeds drawn, the checkpoint by its name. Submitted again,
         here or elsewhere, it means the same pictures while the files are the same. Raises as `submit`
         does."""
         resolved = request.resolved()
-        checkpoint = self._checkpoint(resolved.checkpoint)
+        checkpoint, _ = self._checkpoint(resolved.checkpoint)
         return replace(resolved, checkpoint=checkpoint.name)
 
     def submit(
@@ -92,7 +101,7 @@ class Engine:
         """
         resolved = request.resolved()
         self.limits.check(resolved)
-        checkpoint = self._checkpoint(resolved.checkpoint)
+        checkpoint, note = self._checkpoint(resolved.checkpoint)
         self._pace.check(checkpoint, resolved, rows=1 if resolved.cfg_scale == 1 else 2)
         vae = self._vae(resolved.vae, checkpoint)
         asked = understand(
@@ -107,13 +116,16 @@ class Engine:
             only=only,
             watcher=watcher,
         )
+        if note:
+            job.note(note)
         job.on_cancel(self._inbox.ring)
         job.future.set_running_or_notify_cancel()  # only `Job.cancel` ends a job
         self._inbox.put(job)
         return job
 
-    def _checkpoint(self, name: str | None) -> ModelFile:
-        return self.store.find_checkpoint(name) if name else self.default_checkpoint()
+    def _checkpoint(self, name: str | None) -> tuple[ModelFile, str]:
+        """The checkpoint of a request, and what there is to say of the choice."""
+        return (self.store.find_checkpoint(name), "") if name else self._default.find()
 
     def _vae(self, name: str | None, checkpoint: ModelFile) -> ModelFile | None:
         """The VAE file to draw with, None for the checkpoint's own, by A1111's words and its Automatic."""
@@ -121,8 +133,13 @@ class Engine:
         if word == "none":
             return None
         if word == "automatic":
-            called = {checkpoint.stem.lower(), f"{checkpoint.stem.lower()}.vae"}
-            return next((file for file in self.store.vaes() if file.stem.lower() in called), None)
+            beside = f"{checkpoint.stem.lower()}.vae"
+            called = {checkpoint.stem.lower(), beside}
+            for file in (*self.store.vaes(), *self.store.checkpoints()):
+                # Among the checkpoints too, as A1111 looks: many come with their VAE beside them.
+                if file.stem.lower() in (called if file.kind is Kind.VAE else {beside}):
+                    return file
+            return None
         return self.store.find_vae(str(name))
 
     def prefetch(self, owner: str, checkpoint: ModelFile) -> None:
@@ -142,27 +159,21 @@ class Engine:
         """What the engine is doing now."""
         return self._inbox.status()
 
-    def default_checkpoint(self) -> ModelFile:
-        """What a request that names no checkpoint is drawn with. Raises NoCheckpoint where there is none.
+    def default_note(self) -> str:
+        """What is to be said about the default checkpoint; "" where it is as everybody would expect."""
+        try:
+            return self._default.find()[1]
+        except NoCheckpoint:
+            return ""
 
-        It stays the same while its file is there: a file that somebody adds must not change everyone's
-        pictures.
-        """
-        if self._named_default:
-            return self.store.find_checkpoint(self._named_default)
-        known = self.store.checkpoints()
-        if not known:
-            raise NoCheckpoint(
-                "there is no checkpoint; put a .safetensors file into models/Stable-diffusion and reload"
-            )
-        if self._default not in known:
-            self._default = min(known, key=lambda file: file.name == STARTER)
-        return self._default
+    def default_checkpoint(self) -> ModelFile:
+        """What a request that names no checkpoint is drawn with. Raises NoCheckpoint where there is none."""
+        return self._default.find()[0]
 
     def _run(self) -> None:
         try:
             first: ModelFile | None = self.default_checkpoint()
-        except (NoCheckpoint, ModelError) as error:
+        except NoCheckpoint as error:
             log.warning("no default checkpoint", reason=str(error))
             first = None
         began = time.perf_counter()
@@ -173,7 +184,7 @@ class Engine:
             # What importing has made stays for good. Looking through it took 0.7 s at every switch of
             # checkpoints, in which no other thread ran. Before the first checkpoint: that must not stay.
             gc.freeze()
-            worker = Worker(self._inbox, self._pace, self._device, self._dtype)
+            worker = Worker(self._inbox, self._pace, self._device, self._dtype, self._default.served)
         except Exception as error:
             self._inbox.say("failed", f"the engine did not start: {error}")
             raise

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from easel.models import FileError
+
 if TYPE_CHECKING:
     from easel.studio.engine.job import Job
 
@@ -75,5 +77,12 @@ class QueueFull(EngineError):
     """More pictures wait than the engine accepts; trying again later helps."""
 
 
+SHUT_DOWN = "the studio shut down before this was drawn; send the request again in a moment"
+
+
 class Stopped(EngineError):
-    """The engine is shutting down and takes no more work."""
+    """The engine is shutting down and takes no more work; trying again soon helps."""
+
+
+class OtherArchitecture(FileError):
+    """The file was made for another family of models than the checkpoint belongs to."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 import os
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from easel.models import FileError, Kind, ModelFile, Store, UnknownModel, read_header
 from easel.studio.engine.errors import InvalidRequest
+from easel.studio.engine.prompt import parse_prompt
 
 # The bound keeps the search linear on a prompt of ten thousand "<a:".
 _TAG = re.compile(r"<(\w{1,40}):([^<>\n]{1,400})>")
@@ -41,7 +43,10 @@ class LoraUse:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingUse:
-    """A textual inversion that a prompt names. `hash` is 12 digits of the SHA-256 once known, else ""."""
+    """A textual inversion that a prompt names, or may name.
+
+    `hash` is 12 digits of the SHA-256 once known, else "".
+    """
 
     name: str
     file: ModelFile
@@ -50,7 +55,11 @@ class EmbeddingUse:
 
 @dataclass(frozen=True)
 class Asked:
-    """A pair of prompts, understood: the words that are left, the files, and what was passed over and why."""
+    """A pair of prompts, understood: the words that are left, the files, and what was passed over and why.
+
+    `embeddings` are those that may be meant, several of one name too: the checkpoint's tokenizer and text
+    encoders tell which are.
+    """
 
     prompt: str
     negative_prompt: str
@@ -125,7 +134,8 @@ def find_lora(name: str, store: Store) -> ModelFile:
 
     A piece of a name is not enough, as in A1111: a typing error must not draw with another LoRA.
     """
-    wanted = name.strip().lower()
+    # A1111 on Windows writes `sub\name`.
+    wanted = name.strip().lower().replace("\\", "/")
     found = _called(wanted, store)
     if not found:
         store.refresh()
@@ -193,24 +203,28 @@ def _merged(loras: Sequence[LoraUse]) -> tuple[LoraUse, ...]:
 
 
 def _embeddings(texts: Sequence[str], store: Store, notes: list[str]) -> Iterator[EmbeddingUse]:
-    files: dict[str, ModelFile] = {}
-    for file in store.files(Kind.EMBEDDING):
-        files.setdefault(file.stem.lower(), file)
-    known = mentions([file.stem for file in files.values()])
-    found: dict[str, None] = {}
-    for text in texts:
-        if known is not None:
-            found |= dict.fromkeys(one.lower() for one in known.findall(text))
-    for name in found:
-        yield EmbeddingUse(files[name].stem, files[name])
-    pickled = {path.stem.lower(): path.name for path in pickles(store) if path.stem.lower() not in files}
+    """Every embedding that a prompt may name; which it does name the engine tells, by tokens."""
+    # As the tokenizer sees it: brackets and escapes taken off, in small letters, spaces of no account.
+    spans = [span.text for text in texts for span in parse_prompt(text) if span.text]
+    condensed = [_condensed(span) for span in spans]
+    files = store.files(Kind.EMBEDDING)
+    for file in files:
+        name = _condensed(file.stem)
+        if name and any(name in span for span in condensed):
+            yield EmbeddingUse(file.stem, file)
+    known = {file.stem.lower() for file in files}
+    pickled = {path.stem.lower(): path.name for path in pickles(store) if path.stem.lower() not in known}
     unsafe = mentions(list(pickled))
-    for text in texts if unsafe is not None else ():
-        for name in unsafe.findall(text) if unsafe is not None else ():
+    for span in spans if unsafe is not None else ():
+        for name in unsafe.findall(span) if unsafe is not None else ():
             notes.append(
                 f"The embedding {_short(pickled[name.lower()])} was left out: it is a pickle, which can run "
                 "code when it is opened; put the .safetensors file of it into models/embeddings."
             )
+
+
+def _condensed(text: str) -> str:
+    return "".join(unicodedata.normalize("NFC", text).lower().split())
 
 
 def pickles(store: Store) -> list[Path]:

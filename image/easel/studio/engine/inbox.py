@@ -50,7 +50,8 @@ class Inbox:
         self._checkpoint: ModelFile | None = None
         self._device = ""
         self._last_work = time.monotonic()
-        self.stopping = False
+        # When the engine is to end, on the monotonic clock; None while it takes work.
+        self._end_by: float | None = None
         self.wishes = Wishes()
         """What people chose and have not drawn with yet."""
 
@@ -105,10 +106,20 @@ class Inbox:
             self._rung = True
             self._bell.notify_all()
 
-    def stop(self) -> None:
-        """No more jobs."""
-        self.stopping = True
+    def stop(self, finish: float = 0.0) -> None:
+        """No more jobs; those that are here may be drawn for `finish` seconds."""
+        self._end_by = time.monotonic() + finish
         self.ring()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no more jobs are taken."""
+        return self._end_by is not None
+
+    @property
+    def over(self) -> bool:
+        """Whether the time to finish is over."""
+        return self._end_by is not None and time.monotonic() >= self._end_by
 
     def wait(self) -> None:
         """Sleep until somebody rings or a wish is due. For the engine's thread, when it has nothing to do."""

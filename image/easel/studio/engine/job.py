@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -92,8 +92,9 @@ class Job:
     """What `Engine.submit` returns. Safe to use from any thread.
 
     `future` resolves to the finished pictures in order (fewer than asked for when the job was cancelled), or
-    to the error that ended it. `asked` is what the prompts were understood as. `only` are the numbers of the
-    pictures to draw, where it is not all of the request's.
+    to the error that ended it. `asked` is what the prompts were understood as; `embeddings` those of it that
+    the checkpoint draws with, once it began. `only` are the numbers of the pictures to draw, where it is not
+    all of the request's.
     """
 
     owner: str
@@ -106,6 +107,7 @@ class Job:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     submitted: float = field(default_factory=time.monotonic)
     future: Future[list[Drawn]] = field(default_factory=Future)
+    embeddings: tuple[EmbeddingUse, ...] = ()
 
     def __post_init__(self) -> None:
         self._notes = dict.fromkeys(self.asked.notes)
@@ -197,9 +199,17 @@ class Job:
         """The engine's doorbell, rung by `cancel`."""
         self._wake = wake
 
-    def publish(self, progress: Progress) -> None:
-        """Make a new look visible and wake whoever watches."""
+    def publish(self, progress: Progress) -> bool:
+        """Make a new look visible and wake whoever watches. False, and nothing, once the job has ended."""
         with self._changed:
+            if self._progress.state in FINAL:
+                return False
             self._progress = progress
             self._version += 1
             self._changed.notify_all()
+            return True
+
+    def fail(self, error: Exception) -> None:
+        """End the job with an error, from any thread. Does nothing to one that has ended."""
+        if self.publish(replace(self._progress, state=JobState.FAILED, detail=str(error))):
+            self.future.set_exception(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from easel.studio.engine.job import FINAL, Drawn, Job, JobState, Progress
+from easel.studio.engine.job import Drawn, Job, JobState, Progress
 from easel.studio.engine.picture import Picture
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Ledger:
             vae=self.job.vae,
             partial=picture.partial,
             loras=self.job.asked.loras,
-            embeddings=self.job.asked.embeddings,
+            embeddings=self.job.embeddings,
             notes=self.job.notes,
         )
         self._preview = image
@@ -67,10 +67,8 @@ class Ledger:
         self._preview = image
         self._previewed = time.monotonic()
 
-    def look(self, state: JobState, *, ahead: int = 0, detail: str = "") -> None:
-        """Publish how far the job is."""
-        if self.job.state in FINAL:
-            return
+    def look(self, state: JobState, *, ahead: int = 0, detail: str = "") -> bool:
+        """Publish how far the job is. False once it has ended."""
         if state is JobState.RUNNING and self._began is None:
             self._began = time.monotonic()
         order = 2 if self.job.request.method()[0].second_order else 1
@@ -81,7 +79,7 @@ class Ledger:
         eta = None
         if self._began is not None and fraction > 0:
             eta = (time.monotonic() - self._began) * (1 - fraction) / fraction
-        self.job.publish(
+        return self.job.publish(
             Progress(
                 state=state,
                 fraction=fraction,
@@ -98,9 +96,8 @@ class Ledger:
 
     def close(self, state: JobState, error: BaseException | None = None) -> None:
         """End the job: the pictures there are, in order, or the error. Does nothing the second time."""
-        if self.job.state in FINAL:
+        if not self.look(state, detail=str(error) if error else ""):
             return
-        self.look(state, detail=str(error) if error else "")
         if error is not None:
             self.job.future.set_exception(error)
         else:

@@ -34,7 +34,7 @@ from easel.studio.engine.parts import Part, parts_of_file, parts_of_folder, vae_
 from easel.studio.engine.prediction import predicts_velocity
 from easel.studio.engine.skeleton import nbytes, skeleton, vae_skeleton
 from easel.studio.engine.tokenizer import load_tokenizer
-from easel.studio.families import Family, family
+from easel.studio.families import Family, as_trained, family
 
 __all__ = ["TooLarge", "load_checkpoint", "load_vae"]
 
@@ -58,7 +58,8 @@ def load_checkpoint(
     `family` is told from the header unless given. `report` hears of the progress, from any thread. Raises a
     ModelError that says what is wrong: with the file (NotSafetensors, CutShort, LyingHeader, MissingFile),
     with what it holds (UnknownArchitecture, WrongKind, Incomplete), or TooLarge. Then nothing of it stays in
-    memory.
+    memory. A VAE of its own that is missing or of no use is no error: `Checkpoint.vae` is None then, and
+    `vae_problem` says why.
     """
     with _nothing_left_behind(file, device):
         return _load(file, device, dtype, vae, family, report)
@@ -69,27 +70,55 @@ def _load(
     report: Report | None,
 ) -> Checkpoint:  # fmt: skip
     header = None if is_diffusers_folder(file.path) else read_header(file.path)
-    sure = True
+    identity = None
     if family is None:
         if header is None:
             identity = identify_folder(file.path)
         else:
             identity = identify(header, name=file.name, sidecar=read_sidecar(file.path))
-        family, sure = _family(identity.architecture), identity.sure
+        family = as_trained(_family(identity.architecture), identity.prediction, identity.zero_snr)
     bones = skeleton(family)
     if header is None:
         parts = parts_of_folder(file, vae, family, bones, half=dtype.itemsize <= 2)
     else:
         parts = parts_of_file(file, header, vae, family, bones)
+    vae_problem = (_without_own_vae(parts) if vae is None else None) or ""
     total = _fill_all(parts, device, dtype, report)
     tokenizers = tuple(load_tokenizer(encoder.pad_token) for encoder in family.text_encoders)
     loaded = Checkpoint(
-        file, family, bones.unet, bones.vae, bones.text_encoders, tokenizers, device, dtype, total
+        file, family, bones.unet, None if vae_problem else bones.vae, bones.text_encoders, tokenizers, device,
+        dtype, total, vae_problem=vae_problem,
+    )  # fmt: skip
+    if identity is not None:
+        loaded.notes = tuple(f"{file.name}: {note}." for note in identity.notes)
+        if not identity.sure and predicts_velocity(loaded.unet):
+            loaded.family = as_trained(_family(Architecture.SD2_V), "", identity.zero_snr)
+    told_by = identity.told_by if identity is not None and identity.sure else "the UNet itself"
+    log.info(
+        "checkpoint loaded",
+        file=file.name,
+        family=loaded.family.name,
+        bytes=loaded.nbytes,
+        predicts=loaded.family.prediction_type,
+        zero_snr=bool(loaded.family.scheduler_config.get("rescale_betas_zero_snr")),
+        told_by=told_by if identity is not None else "what was given",
+        notes=loaded.notes,
     )
-    if not sure and predicts_velocity(loaded.unet):
-        loaded.family = _family(Architecture.SD2_V)
-    log.info("checkpoint loaded", file=file.name, family=loaded.family.name, bytes=loaded.nbytes)
     return loaded
+
+
+def _without_own_vae(parts: list[Part]) -> str:
+    """Take a VAE that cannot be used out of the parts, and say why; "" where it can.
+
+    Many checkpoints are published without, to be drawn with a VAE file.
+    """
+    own = next(part for part in parts if part.words == "VAE")
+    try:
+        own.check()
+    except FileError as error:
+        parts.remove(own)
+        return error.problem
+    return ""
 
 
 def load_vae(
@@ -120,6 +149,14 @@ def _fill_all(parts: list[Part], device: torch.device, dtype: torch.dtype, repor
     """Check every part, then whether they fit, then load them. Returns the bytes they take."""
     for part in parts:
         part.check()
+        if part.left_out:
+            log.info(
+                "tensors left out: the model has no place for them",
+                file=part.name,
+                part=part.words,
+                count=len(part.left_out),
+                some=part.left_out[:5],
+            )
     weights = sum(nbytes(part.module, dtype) for part in parts)
     check_room(parts[-1].name, weights, max(part.largest for part in parts), device)
     progress = _Share(sum(part.nbytes for part in parts), report)

@@ -16,10 +16,11 @@ from PIL.Image import Image
 from easel.models import FileError, ModelFile
 from easel.studio.engine.adapters import Adapters
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.conditioning import PromptEncoder
+from easel.studio.engine.conditioning import PromptEncoder, skips_layers
 from easel.studio.engine.decode import PIECE_SECONDS, TOGETHER, Decoder, Decoding
 from easel.studio.engine.embeddings import Embedding, Embeddings
 from easel.studio.engine.errors import OutOfMemory, StepTooLong
+from easel.studio.engine.extra_networks import EmbeddingUse
 from easel.studio.engine.job import Job
 from easel.studio.engine.loading import TooLarge, load_checkpoint
 from easel.studio.engine.memory import available, give_back
@@ -29,6 +30,7 @@ from easel.studio.engine.shelf import Shelf
 from easel.studio.engine.turns import Turns
 from easel.studio.engine.vaes import Vaes
 from easel.studio.engine.width import Width
+from easel.studio.families import Family
 
 log = structlog.get_logger(__name__)
 
@@ -151,14 +153,28 @@ class Loop:
         # A VAE that cannot be read should say so before the work, and one that is taken away meanwhile stays.
         picture.vae = self._vaes.get(job.vae)
         in_use = {use.file for one in self.active for use in one.job.asked.loras}
-        for words in self._adapters.need(job.asked.loras, in_use):
+        for words in (*self.checkpoint.notes, *self._adapters.need(job.asked.loras, in_use)):
             job.note(words)
+        self._note_clip_skip(job, self.checkpoint.family)
         with self._adapters.at_work(job.asked.loras):
             picture.begin(self.checkpoint, self._encoder, self._embeddings_of(job))
         if picture.pixels > self.checkpoint.family.native**2:
             self._probe(picture)
             self._see_that_it_is_short(picture)
         self.active.append(picture)
+
+    def _note_clip_skip(self, job: Job, family: Family) -> None:
+        request = job.request
+        counts = [
+            skips_layers(family, index, clip_l_skip=request.sdxl_clip_l_skip)
+            for index in range(len(family.text_encoders))
+        ]
+        if request.clip_skip > 1 and not any(counts):
+            option = "; A1111's option sdxl_clip_l_skip changes that" if len(counts) > 1 else ""
+            job.note(
+                f"Clip skip {request.clip_skip} counts for nothing with {family.name}, as in A1111: it is "
+                f"read at the layer that it was trained on{option}."
+            )
 
     def _probe(self, picture: Picture) -> None:
         """Time the checkpoint at its own size, where nothing is known of it yet: a first call of a much
@@ -197,14 +213,36 @@ class Loop:
             raise StepTooLong(str(error), picture.job) from None
 
     def _embeddings_of(self, job: Job) -> dict[str, Embedding]:
-        """The embeddings that a job names; one that cannot be used is words like any other, with a note."""
-        found = {}
+        """The embeddings that a job names, by names in lower case; of one name, the first that fits.
+
+        One that cannot be used is words like any other, with a note.
+        """
+        found: dict[str, tuple[EmbeddingUse, Embedding]] = {}
+        refused: dict[str, FileError] = {}
+        twice: dict[str, ModelFile] = {}
         for use in job.asked.embeddings:
+            name = use.name.lower()
             try:
-                found[use.name.lower()] = self._embeddings.get(use)
+                one = self._embeddings.get(use)
             except FileError as error:
-                job.note(f"{error}. Its name was read as plain words.")
-        return found
+                refused.setdefault(name, error)
+                continue
+            if found.setdefault(name, (use, one))[0] is not use:
+                twice.setdefault(name, use.file)
+        texts = (job.asked.prompt, job.asked.negative_prompt)
+        meant = self._encoder.mentioned(texts, found)
+        unmet = self._encoder.mentioned(texts, [name for name in refused if name not in found])
+        for name in sorted(unmet):
+            job.note(f"{refused[name]}. Its name was read as plain words.")
+        for name in sorted(meant):
+            use, one = found[name]
+            if one.left_out:
+                job.note(f"{use.file.name}: {', '.join(one.left_out)[:200]} in it was left out.")
+            if name in twice:
+                other = twice[name].name
+                job.note(f"Two embeddings are called {use.name}: {use.file.name} was taken, {other} not.")
+        job.embeddings = tuple(found[name][0] for name in found if name in meant)
+        return {name: found[name][1] for name in found if name in meant}
 
     @torch.inference_mode()
     def turn(self) -> Turned:
@@ -303,8 +341,8 @@ class Loop:
         if self.checkpoint.unet.config.in_channels == picture.latents.shape[1]:
             return None
         height, width = picture.latents.shape[-2:]
+        vae = self._vaes.get(picture.job.vae)
         if (height, width) not in self._extra:
-            vae = self.checkpoint.vae
             scale = self.checkpoint.family.downscale
             grey = torch.full((1, 3, height * scale, width * scale), 0.5, device=self.device, dtype=vae.dtype)
             masked = vae.encode(grey).latent_dist.mode() * vae.config.scaling_factor

@@ -15,7 +15,8 @@ from torch import nn
 
 from easel.models import FileError, Header, Incomplete, Kind, ModelFile, WrongKind, read_header, small_kind
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.lora_names import UNET, Place, is_pair, places
+from easel.studio.engine.errors import OtherArchitecture
+from easel.studio.engine.lora_names import UNET, Place, beside_pairs, is_pair, places
 from easel.studio.engine.memory import check_room
 from easel.studio.engine.weights import Weights
 
@@ -33,10 +34,6 @@ _KINDS = {
     ".lokr_": "LoKr (LyCORIS)", ".oft_": "OFT", ".lora_mid.": "LoCon with a third matrix (LyCORIS, CP)",
     ".diff": "full difference (LyCORIS)",
 }  # fmt: skip
-
-
-class OtherArchitecture(FileError):
-    """The file was made for another family of models than the checkpoint belongs to."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ def load_lora(file: ModelFile, checkpoint: Checkpoint) -> Lora:
     alphas = [place.tensors["alpha"] for place in found if "alpha" in place.tensors]
     try:
         with Weights(file.path, header) as weights:
-            plain = weights.read(alphas, device=torch.device("cpu"), dtype=torch.float32)
+            plain = weights.read(alphas, device=torch.device("cpu"), dtype=torch.float32, whole=True)
             pairs = sorted(set(names) - set(alphas))
             tensors = weights.read(pairs, device=checkpoint.device, dtype=checkpoint.dtype)
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -143,6 +140,12 @@ def _check_home(
     strange = [name for name in homeless if is_pair(name)]
     if not found or len(strange) > len(header.tensors) // 2:
         raise _other(file, header, checkpoint)
+    if odd := beside_pairs(found, homeless):
+        raise Incomplete(
+            file.name,
+            f"{odd[:120]} stands beside a pair of matrices and is not understood: without it the LoRA is "
+            "another one; take a plain LoRA or LoCon",
+        )
     for place in found:
         if not {"down", "up"} <= place.tensors.keys():
             missing = "up" if "down" in place.tensors else "down"

@@ -79,6 +79,16 @@ def is_pair(name: str) -> bool:
     return bool(_split(name)[1])
 
 
+def beside_pairs(found: Iterable[Place], homeless: Iterable[str]) -> str:
+    """A tensor without a place that stands beside a pair which has one, so that it changes it; "" if none."""
+    bases = {_split(name)[0] for place in found for name in place.tensors.values()}
+    for name in homeless:
+        parts = name.split(".")
+        if any(".".join(parts[:count]) in bases for count in range(1, len(parts))):
+            return name
+    return ""
+
+
 def _split(name: str) -> tuple[str, str]:
     for end, role in _ENDS.items():
         if name.endswith(end):

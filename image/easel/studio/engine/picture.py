@@ -82,7 +82,8 @@ class Picture:
         self._step_arguments = step_noise(self._scheduler, self._source, request.eta)
         self.timesteps: torch.Tensor = self._scheduler.timesteps
         self.calls = len(self.timesteps)
-        self.guided = request.cfg_scale > 1.0
+        # negative + scale·(positive - negative): at 1, and nowhere else, the negative prompt cancels out
+        self.guided = request.cfg_scale != 1.0
         asked = self.job.asked
         prompt, negative = encoder.encode_pair(
             asked.prompt,
@@ -90,6 +91,7 @@ class Picture:
             request.clip_skip,
             embeddings,
             tuple((use.file, use.te) for use in asked.loras if use.te),
+            clip_l_skip=request.sdxl_clip_l_skip,
         )
         both = (negative, prompt) if self.guided else (prompt,)
         # (2 or 1, tokens, width): the negative prompt first, as diffusers has it

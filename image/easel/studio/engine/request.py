@@ -13,6 +13,8 @@ MAX_SIDE = 2048
 MIN_SIDE = 64
 MAX_BATCH_SIZE = 16
 MAX_BATCH_COUNT = 100
+# Below 0 the picture flees from its prompt: the formula holds there too, and A1111 draws it.
+MAX_CFG_SCALE = 100
 MAX_PROMPT_CHARACTERS = 20_000
 MAX_SEED = 2**63 - 1
 # A1111 draws random seeds from this range; keeping to it lets every client show them exactly.
@@ -25,11 +27,12 @@ class TextToImage:
 
     Fields have A1111's names, units and defaults (`steps` is the exception every client sets). Sizes are
     pixels and are rounded down to a multiple of 8, as A1111 does. `seed` -1 draws one at random; picture `i`
-    of a request uses `seed + i`. `clip_skip` counts as A1111 does: 1 is the last layer. `checkpoint` is any
-    name that `easel.models.Store.find_checkpoint` understands; None is the engine's default. `vae` is a
-    file's name, "None" for the checkpoint's own, or "Automatic" (as None): a file called as the checkpoint,
-    if there is one, else its own. Without `extra_networks` tags such as `<lora:…>` are taken out of the
-    prompts and no more.
+    of a request uses `seed + i`. `clip_skip` counts as A1111 does: 1 is the last layer, and counts for
+    nothing with SD 2.x and, without `sdxl_clip_l_skip`, with SDXL. `checkpoint` is any name that
+    `easel.models.Store.find_checkpoint` understands; None is the engine's default. `vae` is a file's name,
+    "None" for the checkpoint's own, or "Automatic" (as None): a file called as the checkpoint, if there is
+    one, else its own. Without `extra_networks` tags such as `<lora:…>` are taken out of the prompts and no
+    more.
     """
 
     prompt: str = ""
@@ -47,6 +50,7 @@ class TextToImage:
     batch_count: int = 1
     eta: float | None = None
     clip_skip: int = 1
+    sdxl_clip_l_skip: bool = False
     checkpoint: str | None = None
     vae: str | None = None
     extra_networks: bool = True
@@ -59,7 +63,7 @@ class TextToImage:
         _check_text("prompt", self.prompt)
         _check_text("negative_prompt", self.negative_prompt)
         _check_range("steps", self.steps, 1, MAX_STEPS)
-        _check_range("cfg_scale", self.cfg_scale, 0, 100)
+        _check_range("cfg_scale", self.cfg_scale, -MAX_CFG_SCALE, MAX_CFG_SCALE)
         _check_range("width", self.width, MIN_SIDE, MAX_SIDE)
         _check_range("height", self.height, MIN_SIDE, MAX_SIDE)
         _check_range("seed", self.seed, -1, MAX_SEED)

@@ -179,6 +179,9 @@ def make_scheduler(
         arguments["original_inference_steps"] = max(50, steps)
     if "noise_sampler_seed" in accepted:
         arguments["noise_sampler_seed"] = seed
+    if config.get("rescale_betas_zero_snr") and not _rescales(accepted, config):
+        arguments.pop("rescale_betas_zero_snr", None)
+        arguments["trained_betas"] = _zero_snr_betas(config)
     scheduler = cls(**{key: value for key, value in arguments.items() if key in accepted})
     scheduler.set_timesteps(steps, device=device)
     if schedule.default_rho > 0 or schedule.name in {"exponential", "beta"}:
@@ -199,6 +202,27 @@ def _spacing(config: Mapping[str, Any], sampler: Sampler) -> str:
     if config.get("timestep_spacing") == "trailing":
         return "trailing"
     return "leading" if sampler.by_timestep else "linspace"
+
+
+def _rescales(accepted: Mapping[str, inspect.Parameter], config: Mapping[str, Any]) -> bool:
+    """Whether a scheduler makes the last step all noise by itself, without dividing by zero."""
+    return "rescale_betas_zero_snr" in accepted and config.get("prediction_type") == "v_prediction"
+
+
+def _zero_snr_betas(config: Mapping[str, Any]) -> list[float]:
+    """The betas with zero-terminal SNR (arXiv 2305.08891, algorithm 1), for schedulers that know none.
+
+    The signal left at the last step is that which diffusers leaves, 2**-24: at zero its noise level, which
+    k-diffusion's samplers begin with, would be infinite.
+    """
+    import torch
+    from diffusers import EulerDiscreteScheduler
+
+    like = EulerDiscreteScheduler.from_config(dict(config))
+    kept = like.alphas_cumprod.double()
+    before = torch.cat([torch.ones(1, dtype=torch.float64), kept[:-1]])
+    betas: list[float] = (1 - kept / before).tolist()
+    return betas
 
 
 def _place_noise_levels(

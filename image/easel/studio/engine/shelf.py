@@ -150,13 +150,12 @@ def copied(checkpoint: Checkpoint, device: torch.device) -> Checkpoint:
     bones = skeleton(checkpoint.family)
     for module, original in (
         (bones.unet, checkpoint.unet),
-        (bones.vae, checkpoint.vae),
+        *([(bones.vae, checkpoint.vae)] if checkpoint.vae is not None else []),
         *zip(bones.text_encoders, checkpoint.text_encoders, strict=True),
     ):
         fill(module, {name: _copy(one, device) for name, one in original.state_dict().items()}, device)
-    return replace(
-        checkpoint, unet=bones.unet, vae=bones.vae, text_encoders=bones.text_encoders, device=device
-    )
+    vae = None if checkpoint.vae is None else bones.vae
+    return replace(checkpoint, unet=bones.unet, vae=vae, text_encoders=bones.text_encoders, device=device)
 
 
 def _copy(tensor: Any, device: torch.device) -> torch.Tensor:

@@ -8,10 +8,10 @@ from typing import Any
 import structlog
 import torch
 
-from easel.models import FileError, ModelFile, read_header
+from easel.models import FileError, Incomplete, ModelFile, read_header
 from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.loading import load_vae
-from easel.studio.engine.lora import OtherArchitecture
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +33,8 @@ class Vaes:
     def get(self, file: ModelFile | None) -> Any:
         """The VAE to decode with: the checkpoint's own, or a file's. Raises a FileError."""
         if file is None:
+            if self._checkpoint.vae is None:
+                raise self._none()
             return self._checkpoint.vae
         if file not in self._loaded:
             while len(self._loaded) >= KEPT:
@@ -40,6 +42,14 @@ class Vaes:
             self._loaded[file] = self._load(file)
         self._loaded.move_to_end(file)
         return self._loaded[file]
+
+    def _none(self) -> Incomplete:
+        file = self._checkpoint.file
+        return Incomplete(
+            file.name,
+            f"it cannot draw with a VAE of its own: {self._checkpoint.vae_problem}. Choose one of models/VAE "
+            f"(sd_vae), or put the one that it wants there as {file.stem}.vae.safetensors",
+        )
 
     def _load(self, file: ModelFile) -> Any:
         checkpoint = self._checkpoint
@@ -53,7 +63,7 @@ class Vaes:
             )
         with torch.inference_mode(False):  # parameters that are made in it cannot be set
             vae = load_vae(file, checkpoint.family, device=checkpoint.device, dtype=checkpoint.dtype)
-        likeness = alike(checkpoint.vae, vae)
+        likeness = alike(checkpoint.vae, vae) if checkpoint.vae is not None else None
         log.info("VAE loaded", file=file.name, likeness=likeness)
         if likeness is not None and likeness < ALIKE:
             raise OtherArchitecture(

@@ -35,6 +35,10 @@ DTYPES = {
     "F8_E4M3": torch.float8_e4m3fn,
     "F8_E5M2": torch.float8_e5m2,
 }
+# Numbers that are no weights, but may be read as numbers: diffusers writes a LoRA's alpha as an integer.
+WHOLE = {
+    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8,
+}  # fmt: skip
 # Bytes read by one call, in whole blocks of the cache's checksums: enough to keep a stream from afar busy
 # while others wait for their first byte, and so few calls that they cost nothing (2 GB from memory: 0.84 s,
 # with a megabyte at a time 1.05 s).
@@ -114,16 +118,17 @@ class Weights:
         device: torch.device,
         dtype: torch.dtype,
         progress: Progress | None = None,
+        whole: bool = False,
     ) -> dict[str, torch.Tensor]:
         """The tensors called `names`, as `dtype` on `device`, in the layout of `memory_format`.
 
-        `progress` is told the bytes as they come, from any thread. Raises CutShort if the file ends early
-        and Incomplete for a tensor stored as something that is no weight.
+        `whole`: integers are numbers too. `progress` is told the bytes as they come, from any thread. Raises
+        CutShort if the file ends early and Incomplete for a tensor stored as something that is no weight.
         """
         wanted = sorted(names, key=lambda name: self._header.tensors[name].begin)
         # The mode is a thread's own: what the caller made in it, the threads that read could not write to.
         with torch.inference_mode(False):
-            tensors = [self._prepare(name, device, dtype) for name in wanted]
+            tensors = [self._prepare(name, device, dtype, whole) for name in wanted]
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="weights")
         try:
             futures = [
@@ -138,9 +143,9 @@ class Weights:
             self._scratch = threading.local()
         return {one.name: one.found for one in tensors}
 
-    def _prepare(self, name: str, device: torch.device, dtype: torch.dtype) -> _Tensor:
+    def _prepare(self, name: str, device: torch.device, dtype: torch.dtype, whole: bool) -> _Tensor:
         info = self._header.tensors[name]
-        stored = DTYPES.get(info.dtype)
+        stored = DTYPES.get(info.dtype) or (WHOLE.get(info.dtype) if whole else None)
         if stored is None:
             raise Incomplete(
                 self._name, f"{name} is stored as {info.dtype}, which holds no weights for this studio"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import structlog
 import torch
 
 from easel.models import ModelError, ModelFile
-from easel.studio.engine.errors import EngineError, Stopped, TooMuchForTheDevice
+from easel.studio.engine.errors import SHUT_DOWN, EngineError, Stopped, TooMuchForTheDevice
 from easel.studio.engine.inbox import Inbox
 from easel.studio.engine.job import Job, JobState
 from easel.studio.engine.ledger import Ledger
@@ -28,8 +29,16 @@ BEGINNING_SECONDS = 0.1
 class Worker:
     """Owns the loop and the books. Everything here runs on one thread."""
 
-    def __init__(self, inbox: Inbox, pace: Pace, device: str | None, dtype: torch.dtype | None) -> None:
-        self._inbox = inbox
+    def __init__(
+        self,
+        inbox: Inbox,
+        pace: Pace,
+        device: str | None,
+        dtype: torch.dtype | None,
+        served: Callable[[ModelFile], None],
+    ) -> None:
+        """`served` is told of each checkpoint that serves from now on."""
+        self._inbox, self._served = inbox, served
         self._loop = Loop(pace, device, dtype)
         self._waiting = Waiting()
         self._ledgers: dict[Job, Ledger] = {}
@@ -37,7 +46,7 @@ class Worker:
         self._switched = time.monotonic()
 
     def run(self, first: ModelFile | None) -> None:
-        """Load `first`, then draw until the inbox stops."""
+        """Load `first`, then draw until the inbox stops and what can be finished by then is."""
         if first is None:
             self._say("ready", "no checkpoint yet")
         else:
@@ -45,12 +54,14 @@ class Worker:
                 self._switch(first)
             except (ModelError, OSError) as error:
                 self._say("failed", str(error))
-        while not self._inbox.stopping:
+        while not self._inbox.over:
             self._round()
             if not self._waiting and not self._loop.active:
+                if self._inbox.stopping:
+                    break
                 self._inbox.wait()
         for job in [*self._ledgers, *self._inbox.take()]:
-            self._close(job, JobState.FAILED, Stopped("the studio shut down before this was drawn"))
+            self._close(job, JobState.FAILED, Stopped(SHUT_DOWN))
 
     def _round(self) -> None:
         for job in self._inbox.take():
@@ -139,11 +150,14 @@ class Worker:
         self._switched = time.monotonic()
         log.info("checkpoint", name=file.name, seconds=round(time.perf_counter() - began, 3))
         self._say("ready", f"serving {file.name}")
+        self._served(file)
 
     def _begin(self) -> None:
         serving = self._loop.serving
         if serving is None or self._waiting.impatient(serving, self._switched):
             return
+        if self._inbox.stopping and self._loop.active:
+            return  # together none of them might be finished in the time that is left
         drawing = self._loop.drawing()
         until = time.monotonic() + BEGINNING_SECONDS
         while picture := self._waiting.next(serving, drawing, room=self._loop.room()):

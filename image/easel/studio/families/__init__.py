@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,23 @@ class Family:
 def family(architecture: Architecture) -> Family:
     """The family of this architecture, read from its folder in the package once."""
     return read_family(HERE / architecture.value, architecture)
+
+
+def as_trained(family: Family, prediction: str, zero_snr: bool | None) -> Family:
+    """The family with what a file says of its own training; "" and None leave the family's own.
+
+    With zero-terminal SNR the schedule begins at the very last step, as diffusers' guide asks for
+    (`using-diffusers/scheduler_features`): before it there is something of the picture.
+    """
+    config = dict(family.scheduler_config)
+    if not prediction and zero_snr is None:
+        return family
+    if prediction:
+        config["prediction_type"] = prediction
+    if zero_snr is not None and zero_snr != bool(config.get("rescale_betas_zero_snr")):
+        config["rescale_betas_zero_snr"] = zero_snr
+        config["timestep_spacing"] = "trailing" if zero_snr else "leading"
+    return replace(family, prediction_type=prediction or family.prediction_type, scheduler_config=config)
 
 
 def text_widths(family: Family) -> tuple[int, ...]:

@@ -1,19 +1,23 @@
 """Paths as callers write them (`models/Lora/style.safetensors`, `outputs/2026-11-01`) and what they name.
 
-Nothing of a caller's path is trusted: each part is checked, and what it leads to must lie below its root
-after every link is followed.
+Nothing of a caller's path is trusted: each part is checked, and links are followed by rule. Nobody can make
+one through Easel, so a link in the store is its operator's and meant: what a kind's own folder is linked to
+(a whole folder of A1111's) is as if it lay there. Through a link below that, which leads out of the store,
+models are seen and fetched; no other file is, and nothing is removed. A link to what is hidden, to a folder
+that the store lies in, or out of a person's pictures leads nowhere.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import stat
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from easel.models import Kind, Store
+from easel.models import SUFFIX, Kind, Store, walk
 from easel.studio.files.caller import Caller
 from easel.studio.outputs import Outputs
 
@@ -47,11 +51,15 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a path leads: `real` on the disk with every link followed, `item` as callers see it."""
+    """Where a path leads: `real` on the disk with every link followed, `item` as callers see it.
+
+    `linked`: it lies elsewhere and is shown by a link; it is to be read only.
+    """
 
     root: str
     real: Path
     item: Item
+    linked: bool = False
 
     @property
     def is_model(self) -> bool:
@@ -102,35 +110,49 @@ class Places:
         nothing = NoSuchFile(f"there is nothing at {path!r}; `easel files ls` shows what there is")
         if parts[0] == "models" and parts[1] not in _KINDS:
             raise nothing
-        # A kind's own folder may be a link to a whole folder of A1111's; nothing below it may lead out of it.
         fence = top / parts[1] if parts[0] == "models" else top
         try:
             real = top.joinpath(*parts[1:]).resolve(strict=True)
-            if not real.is_relative_to(fence.resolve(strict=True)):
-                raise nothing
+            linked = not real.is_relative_to(fence.resolve(strict=True))
             status = real.stat()
         except (OSError, RuntimeError, ValueError):
             raise nothing from None
+        if linked and not (parts[0] == "models" and self._may_lead(real, stat.S_ISDIR(status.st_mode))):
+            raise nothing
         found = _item("/".join(parts), real, status, parts[0])
         if found is None:
             raise nothing
-        return Place(parts[0], real, found)
+        return Place(parts[0], real, found, linked)
 
-    def entries(self, caller: Caller, place: Place) -> Iterator[Item]:
-        """What a folder holds, by name; hidden and unfinished files are nobody's business."""
+    def entries(self, caller: Caller, place: Place, *, deep: bool = False) -> Iterator[Item]:
+        """What a folder holds, by name; hidden and unfinished files are nobody's business.
+
+        With `deep` what is below it too, each folder once, however many links lead to it.
+        """
         if not place.root:
-            yield from (Item(name, True) for name in (*(["models"] if caller.member else []), "outputs"))
+            for name in (*(["models"] if caller.member else []), "outputs"):
+                yield Item(name, True)
+                if deep:
+                    yield from self.entries(caller, self.find(caller, name), deep=True)
             return
+        for here, folders, names in walk(place.real, follow=True):
+            above = "/".join((place.item.path, *here.relative_to(place.real).parts))
+            found = {name: item for name in (*folders, *names) if (item := self._item(caller, above, name))}
+            yield from (found[name] for name in sorted(found))
+            folders[:] = [name for name in folders if deep and name in found]
+
+    def _item(self, caller: Caller, above: str, name: str) -> Item | None:
         try:
-            names = sorted(os.listdir(place.real))
-        except OSError:
-            return
-        for name in names:
-            path = f"{place.item.path}/{name}"
-            try:
-                yield self.find(caller, path).item
-            except (BadPath, NoSuchFile):
-                continue
+            return self.find(caller, f"{above}/{name}").item
+        except (BadPath, NoSuchFile):
+            return None
+
+    def _may_lead(self, real: Path, folder: bool) -> bool:
+        """Whether a link below a kind's folder may lead to `real`."""
+        if real.is_relative_to(self._store.root):
+            parts = real.relative_to(self._store.root).parts
+            return bool(parts) and parts[0] in _KINDS and not any(part.startswith(".") for part in parts)
+        return not self._store.root.is_relative_to(real) and (folder or real.suffix.lower() == SUFFIX)
 
     def _top(self, caller: Caller, parts: list[str]) -> Path:
         if parts[0] == "models":
@@ -143,8 +165,6 @@ class Places:
 
 
 def _item(path: str, real: Path, status: os.stat_result, root: str) -> Item | None:
-    import stat
-
     if stat.S_ISDIR(status.st_mode):
         return Item(path, True, 0, status.st_mtime)
     if not stat.S_ISREG(status.st_mode):

@@ -1,4 +1,4 @@
-"""`/files/list`, `/files/content`, `/files/uploads`: what there is, its bytes, and new ones.
+"""`/files/list`, `content`, `uploads`, `pictures`: what there is, its bytes, and new ones.
 
 Paths are in the query, where no proxy tidies them up and none of them reaches a log.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
-from collections.abc import Iterator
 from contextlib import ExitStack
 from email.utils import formatdate
 from pathlib import Path
@@ -28,11 +27,15 @@ from easel.studio.files.caller import Caller
 from easel.studio.files.places import Item, NoSuchFile, NotYours, Place, Places
 from easel.studio.files.refusals import Refused, answering
 from easel.studio.files.tus import Tus
+from easel.studio.headers import INERT, POLICY
 from easel.studio.outputs import Outputs
 
 MOST_LISTED = 100_000
 # Hashed while it is asked for; larger files are by `hash=1`, or when the store has done it.
 _HASHED_AT_ONCE = 64 << 20
+
+# Files of people: never a page of this host.
+_INERT = {"X-Content-Type-Options": "nosniff", POLICY: INERT}
 
 
 class Files:
@@ -41,7 +44,7 @@ class Files:
     def __init__(
         self, store: Store, outputs: Outputs, activity: Activity, *, quota: int | None = None
     ) -> None:
-        self._store, self._activity = store, activity
+        self._store, self._outputs, self._activity = store, outputs, activity
         self._places = Places(store, outputs)
         self._tus = Tus(Uploads(store, quota=quota), activity)
 
@@ -51,6 +54,7 @@ class Files:
             Route("/files/list", answering(self.list), methods=["GET"]),
             Route("/files/content", answering(self.content), methods=["GET", "HEAD"]),
             Route("/files/content", answering(self.delete), methods=["DELETE"]),
+            Route("/files/pictures/{day}/{name}", answering(self.picture), methods=["GET", "HEAD"]),
             *self._tus.routes(),
         ]
 
@@ -85,9 +89,7 @@ class Files:
             "ETag": f'"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"',
             "Last-Modified": formatdate(status.st_mtime, usegmt=True),
             "Cache-Control": "private, no-cache",
-            # Files of people: never shown as a page of this host.
-            "X-Content-Type-Options": "nosniff",
-            "Content-Security-Policy": "default-src 'none'; sandbox",
+            **_INERT,
             "Content-Disposition": f"attachment; filename*=utf-8''{name}",
         }
         if sha256:
@@ -99,6 +101,16 @@ class Files:
             stat_result=status,
             background=BackgroundTask(stack.close),
         )
+
+    async def picture(self, request: Request) -> Response:
+        """`GET /files/pictures/DAY/NAME`: a saved picture of the caller's own, to be shown in the page."""
+        owner = Caller.of(request.headers).owner
+        said = request.path_params
+        path = await asyncio.to_thread(self._outputs.picture, owner, said["day"], said["name"])
+        if path is None:
+            raise NoSuchFile(f"there is no picture {said['name'][:80]!r} of yours of that day")
+        headers = {"Cache-Control": "private, no-cache", **_INERT}
+        return FileResponse(path, headers=headers, media_type="image/png")
 
     async def delete(self, request: Request) -> Response:
         """`DELETE /files/content?path=`: a file, a model that is a folder, or a folder that is empty."""
@@ -114,22 +126,12 @@ class Files:
         if not place.item.folder:
             return {"path": place.item.path, "type": "file", "entries": [self._shown(caller, place.item)]}
         found: list[Item] = []
-        for item in self._walk(caller, place, deep):
+        for item in self._places.entries(caller, place, deep=deep):
             if len(found) >= MOST_LISTED:
                 raise Refused(413, f"there are more than {MOST_LISTED} files: list a folder below it")
             found.append(item)
         entries = [self._shown(caller, item) for item in found]
         return {"path": place.item.path, "type": "folder", "entries": entries}
-
-    def _walk(self, caller: Caller, place: Place, deep: bool) -> Iterator[Item]:
-        for item in self._places.entries(caller, place):
-            yield item
-            if item.folder and deep:
-                below = self._places.find(caller, item.path)
-                # A link to a folder above would be walked for ever.
-                if not below.real.is_relative_to(place.real) and place.root:
-                    continue
-                yield from self._walk(caller, below, deep)
 
     def _shown(self, caller: Caller, item: Item) -> dict[str, Any]:
         kind = "folder" if item.folder else "file"
@@ -156,6 +158,8 @@ class Files:
         depth = len(place.item.path.split("/"))
         if depth < 2 or (place.is_model and depth < 3):
             raise NotYours(f"{place.item.path or 'this'} is no file: it stays; remove what lies in it")
+        if place.linked:
+            raise NotYours(f"{place.item.path} is shown by a link and lies elsewhere: it is removed there")
         try:
             for kind in Kind if place.is_model else ():
                 # A folder of diffusers' is one of them.

@@ -6,12 +6,11 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from easel.models import BadAddress, Entry, Kind, Store, preview_of, quota_of, read_info
+from easel.models import BadAddress, Entry, Kind, Store, preview_of, quota_of, read_info, walk
 from easel.models.fetch.network import client
 from easel.models.fetch.policy import VISITOR, Policy
 from easel.models.fetch.transfer import Effort
@@ -43,6 +42,7 @@ class Downloaded(BaseModel):
     size: int = Field(description="bytes")
     sha256: str = ""
     base_model: str = ""
+    training: str = Field("", description="what a checkpoint predicts, where a file says so, and which")
     trained_words: list[str] = []
     model: str = Field("", description="Civitai's name of the model")
     version: str = ""
@@ -109,9 +109,9 @@ class Library:
         """The folders that a model of a kind may go to, "/" first. Raises BadAddress."""
         top = self._store.folder(_kind(kind) or Kind.CHECKPOINT)
         found: list[str] = []
-        for here, names, _ in os.walk(top):
-            names[:] = sorted(one for one in names if not one.startswith("."))
-            found += [Path(here, one).relative_to(top).as_posix() for one in names]
+        for here, names, _ in walk(top):
+            names[:] = [one for one in names if not one.startswith(".")]
+            found += [(here / one).relative_to(top).as_posix() for one in names]
             if len(found) > _MOST_FOLDERS:
                 break
         return ["/", *sorted(one for one in found if one.isprintable())[:_MOST_FOLDERS]]
@@ -168,6 +168,7 @@ class Library:
             size=file.size,
             sha256=entry.sha256,
             base_model=line(entry.base_model, 60),
+            training=line(entry.training, 300),
             trained_words=[text for each in entry.trained_words[:60] if (text := line(each))],
             model=line(said.get("name")) if isinstance(said, dict) else "",
             version=line(info.get("name")),

@@ -13,10 +13,11 @@ import structlog
 
 from easel.models import ModelError
 from easel.studio.accepted import Keeping
+from easel.studio.comments import uncommented
 from easel.studio.engine import EngineError, InvalidRequest, Job
 from easel.studio.owner import owner_of
 from easel.studio.png import encode
-from easel.studio.settings import clip_skip
+from easel.studio.settings import clip_l_skip, clip_skip
 from easel.studio.studio import Studio
 from easel.studio.ui import gallery, stage
 from easel.studio.ui.form import Form, label
@@ -82,7 +83,8 @@ class Drawing:
     async def _submit(self, owner: str, form: Form, checkpoint: str | None, vae: str | None) -> Keeping:
         options = self._studio.defaults.read(owner)
         try:
-            asked = form.request(checkpoint, clip_skip(options), vae)
+            said = form.request(checkpoint, clip_skip(options), vae, clip_l_skip(options))
+            asked = uncommented(said, options)
             keeping = await asyncio.to_thread(self._studio.accepted.submit, owner, asked)
         except InvalidRequest as e:
             raise _error(

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from easel.models import Kind, ModelError, ModelFile
-from easel.studio.engine import EngineError, UnknownSampler, resolve
+from easel.studio.engine import EngineError
 from easel.studio.infotext import Infotext
 from easel.studio.outputs import NotSaved
 from easel.studio.owner import owner_of
@@ -40,6 +40,7 @@ class Fields:
         now = self._studio.engine.status()
         if not problem and now.phase == "failed":
             problem = now.detail
+        problem = problem or self._studio.note(owner)
         return (
             *self._models(chosen, self._vae(owner)),
             side,
@@ -104,7 +105,7 @@ class Fields:
         side = native_side(chosen) if untouched else gr.skip()
         return side, side, _ask(chosen), gr.Row(visible=bool(examples(chosen)))
 
-    def select(self, paths: list[str], event: gr.SelectData, request: gr.Request) -> tuple[str, str]:
+    def select(self, paths: list[str], event: gr.SelectData) -> tuple[str, str]:
         """A picture was chosen: its path and its parameters."""
         index = event.index if isinstance(event.index, int) else 0
         path = paths[index] if 0 <= index < len(paths) else ""
@@ -127,24 +128,17 @@ class Fields:
         found = gallery.understood(prompt or "")
         return self._fill(found, "the prompt") if found or not shown else self.from_picture(shown)
 
-    def from_file(self, path: str | None) -> list[Any]:
-        """All fields as they were for a picture somebody has as a file."""
-        return self._fill(gallery.understood(gallery.text_of(path)) if path else None, "that file")
+    def from_text(self, text: str | None) -> list[Any]:
+        """All fields as they were for a picture somebody has as a file, by the text in it."""
+        return self._fill(gallery.understood(text or ""), "that file")
 
     def _fill(self, found: Infotext | None, where: str) -> list[Any]:
         if found is None:
             gr.Warning(f"There are no generation parameters in {where}.")
             return [gr.skip()] * (len(FIELDS) + 2)
-        values, missing = gallery.field_values(self._studio, found)
-        if "sampler" in values:
-            try:
-                sampler, schedule = resolve(values["sampler"], values.get("schedule_type"))
-                values |= {"sampler": sampler.name, "schedule_type": schedule.label}
-            except UnknownSampler:
-                missing.append(f"sampler {values.pop('sampler')}")
-                values.pop("schedule_type", None)
-        if missing:
-            gr.Warning(escape(f"Not here, so left as it was: {', '.join(missing)}."))
+        values, notes = gallery.field_values(self._studio, found)
+        if notes:
+            gr.Warning(escape(" ".join(notes)))
         return [values.get(name, gr.skip()) for name in ("checkpoint", "vae", *FIELDS)]
 
     def _chosen(self, owner: str) -> tuple[ModelFile | None, str]:

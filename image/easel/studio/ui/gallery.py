@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from easel.models import UnknownModel
 from easel.studio.infotext import Infotext, parse
 from easel.studio.png import NotAPicture, read_texts
+from easel.studio.recall import recalled
 from easel.studio.studio import Studio
 
 SHOWN = 48
@@ -28,31 +28,26 @@ def text_of(path: str | Path) -> str:
 
 def understood(text: str) -> Infotext | None:
     """A text as an infotext, None when there are no parameters in it."""
-    found = parse(text.strip())
+    found = parse(text)
     return found if found.parameters else None
 
 
 def field_values(studio: Studio, found: Infotext) -> tuple[dict[str, Any], list[str]]:
-    """Values for the page's fields by their names (form.py, `checkpoint` and `vae`), and what is not here."""
-    said = found.request()
+    """Values for the page's fields by their names (form.py, `checkpoint` and `vae`), and sentences on what is
+    not here or not drawn."""
+    said, notes = recalled(studio, found)
     values = {
         name: said[theirs]
         for name, theirs in _FROM_API.items()
         if theirs in said
         and not (theirs in {"prompt", "negative_prompt"} and not said[theirs] and not found.prompt)
     }
-    missing: list[str] = []
-    try:
-        if checkpoint := studio.checkpoint_of(found):
-            values["checkpoint"] = checkpoint.name
-    except UnknownModel:
-        missing.append(f"checkpoint {found.checkpoints[-1]}")
-    vae = found.parameters.get("VAE")
-    try:
-        values["vae"] = studio.engine.store.find_vae(vae).name if vae else "Automatic"
-    except UnknownModel:
-        missing.append(f"VAE {vae}")
-    return values, missing
+    settings = said["override_settings"]
+    if "sd_model_checkpoint" in settings:
+        values["checkpoint"] = settings["sd_model_checkpoint"]
+    if "sd_vae" in settings or not found.parameters.get("VAE"):
+        values["vae"] = settings.get("sd_vae", "Automatic")
+    return values, notes
 
 
 _FROM_API = {

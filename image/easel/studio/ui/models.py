@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import gradio as gr
 
 from easel.studio.ui import upload
-
-_HERE = Path(__file__).parent
+from easel.studio.ui.markup import markup
 
 
 @contextmanager
@@ -24,11 +22,5 @@ def beside_models() -> Iterator[None]:
         with gr.Tab("Draw", id="draw", elem_id="tab-draw"):
             yield
         with gr.Tab("Civitai", id="civitai", elem_id="tab-civitai"):
-            gr.HTML("<easel-models></easel-models>", elem_id="civitai", js_on_load=None)
+            markup("<div><easel-models></easel-models></div>", "civitai")
         upload.tab()
-
-
-def head() -> str:
-    """Style and script of the tab, for the page's head."""
-    style, script = ((_HERE / name).read_text() for name in ("models.css", "models.js"))
-    return f"<style>{style}</style><script>{script}</script>"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from html import escape
 from urllib.parse import quote
 
 from easel.models import Entry, Kind, ModelFile
 from easel.studio.engine import pickles
 from easel.studio.studio import Studio
+from easel.studio.ui.stage import escaped
 
 # A page of a thousand cards is slow on a phone; the rest is found by typing its name.
 SHOWN = 200
@@ -29,22 +29,22 @@ def cards(studio: Studio) -> str:
         chips = "".join(map(_chip, embeddings[:SHOWN]))
         parts.append(f'<p>Embeddings</p><div class="chips">{chips}</div>')
     if unsafe:
-        names = escape(", ".join(path.name for path in unsafe[:5]))
+        names = escaped(", ".join(path.name for path in unsafe[:5]))
         parts.append(f"<p>Not used, for they are pickles, which can run code: {names}</p>")
     return "".join(parts)
 
 
 def _card(entry: Entry) -> str:
     file = entry.file
-    name = escape(file.stem, quote=True)
+    name = escaped(file.stem)
     picture = (
         f'<img src="/sdapi/v1/loras/preview?name={quote(file.name)}" alt="" loading="lazy">'
         if entry.preview
         else '<span class="blank" aria-hidden="true">LoRA</span>'
     )
     words = "".join(_word(word) for word in entry.trained_words[:_WORDS])
-    problem = f'<small class="bad">{escape(entry.problem)}</small>' if entry.problem else ""
-    made_for = f"<small>{escape(entry.base_model)}</small>" if entry.base_model else ""
+    problem = f'<small class="bad">{escaped(entry.problem)}</small>' if entry.problem else ""
+    made_for = f"<small>{escaped(entry.base_model)}</small>" if entry.base_model else ""
     return (
         f'<div class="card"><button type="button" data-insert="&lt;lora:{name}:1&gt;" title="{name}">'
         f"{picture}<b>{name}</b></button>{made_for}{problem}{words}</div>"
@@ -52,12 +52,12 @@ def _card(entry: Entry) -> str:
 
 
 def _word(word: str) -> str:
-    text = escape(word.strip(), quote=True)
+    text = escaped(word.strip())
     return f'<button type="button" class="word" data-insert="{text}">{text}</button>'
 
 
 def _chip(file: ModelFile) -> str:
-    name = escape(file.stem, quote=True)
+    name = escaped(file.stem)
     return f'<button type="button" class="word" data-insert="{name}">{name}</button>'
 
 

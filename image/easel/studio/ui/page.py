@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -10,11 +11,14 @@ from easel.studio.engine import SAMPLERS, SCHEDULE_TYPES
 from easel.studio.studio import Studio
 from easel.studio.ui.draw import Drawing
 from easel.studio.ui.fields import Fields
+from easel.studio.ui.markup import markup
 from easel.studio.ui.models import beside_models
 from easel.studio.ui.native import STARTER_EXAMPLES
+from easel.studio.ui.pictures import Pictures
 
 # What the engine takes; it checks for itself, these make the sliders.
 MAX_STEPS, MIN_SIDE, MAX_SIDE, MAX_BATCH_COUNT, MAX_BATCH_SIZE = 150, 64, 2048, 100, 16
+# No event has a script of its own (`js=`): Gradio makes such by eval, which the page's policy forbids.
 # Nothing of this is an API: that is /sdapi/v1. Events run beside each other, however many people there are.
 _EVENT: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": None, "show_progress": "hidden"}
 
@@ -22,7 +26,7 @@ _EVENT: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": None
 def build(studio: Studio) -> gr.Blocks:
     """The page of one studio, for everybody: who looks at it is told by each request's headers."""
     drawing, fields = Drawing(studio), Fields(studio)
-    blocks = gr.Blocks(title="Easel", analytics_enabled=False, fill_width=True, delete_cache=(600, 3600))
+    blocks = gr.Blocks(title="Easel", analytics_enabled=False, fill_width=True)
     with blocks as page, beside_models():
         paths = gr.State([])
         shown = gr.State("")
@@ -62,9 +66,9 @@ def build(studio: Studio) -> gr.Blocks:
                 button = gr.Button(
                     text, size="sm", elem_classes="example", elem_id=f"example-{number}", min_width=60
                 )
-                button.click(None, outputs=prompt, js=f"() => {text!r}", **_EVENT)
+                button.click(partial(str, text), outputs=prompt, queue=False, **_EVENT)
         with gr.Accordion("LoRAs and embeddings", open=False, elem_id="networks"):
-            networks = gr.HTML("", elem_id="cards", js_on_load=None)
+            networks = markup("", "cards")
             look = gr.Button("Reload", size="sm", elem_id="reload-networks")
         with gr.Row(elem_id="desk"):
             with gr.Column(scale=1, min_width=320, elem_id="settings"):
@@ -98,12 +102,11 @@ def build(studio: Studio) -> gr.Blocks:
                     random = gr.Button("Random", size="sm", scale=0, min_width=84, elem_id="random")
                     reuse = gr.Button("Reuse", size="sm", scale=0, min_width=84, elem_id="reuse")
                 with gr.Accordion("Read parameters from a picture file", open=False):
-                    file = gr.File(
-                        label="PNG, JPEG or WebP", file_types=["image"], height=120, elem_id="file"
-                    )
+                    markup("<div><easel-read></easel-read></div>", "file")
+                    said = gr.Textbox(visible="hidden", elem_id="said", label="Parameters of a file")
             with gr.Column(scale=1, min_width=320, elem_id="pictures"):
-                stage = gr.HTML("", elem_id="stage", js_on_load=None)
-                gallery = gr.Gallery(
+                stage = markup("", "stage")
+                gallery = Pictures(
                     label="Your pictures", elem_id="gallery", preview=True, object_fit="contain", columns=4,
                     height=560, buttons=["download", "fullscreen"], interactive=False, format="png",
                 )  # fmt: skip
@@ -124,12 +127,12 @@ def build(studio: Studio) -> gr.Blocks:
         interrupt.click(drawing.interrupt, queue=False, **_EVENT)
         page.unload(drawing.leave)
 
-        swap.click(None, [width, height], [width, height], js="(w, h) => [h, w]", **_EVENT)
-        random.click(None, outputs=seed, js="() => -1", **_EVENT)
+        swap.click(lambda w, h: (h, w), [width, height], [width, height], queue=False, **_EVENT)
+        random.click(lambda: -1, outputs=seed, queue=False, **_EVENT)
         reuse.click(fields.seed_of, shown, seed, queue=False, **_EVENT)
         use.click(fields.from_picture, shown, filled, **_EVENT)
         read.click(fields.from_prompt, [prompt, shown], filled, **_EVENT)
-        file.upload(fields.from_file, file, filled, **_EVENT)
+        said.input(fields.from_text, said, filled, **_EVENT)
         gallery.select(fields.select, paths, [shown, parameters], queue=False, **_EVENT)
 
         models = [checkpoint, vae, networks]

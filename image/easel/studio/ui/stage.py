@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+def escaped(text: str) -> str:
+    """A text as HTML, for an element or an attribute; on one line, as Markdown wants it (markup.py)."""
+    return escape(text).replace("\r", "").replace("\n", "&#10;")
+
+
 def idle() -> str:
     """Nothing is being drawn."""
     return ""
@@ -21,7 +26,7 @@ def idle() -> str:
 def notice(words: str, *, bad: bool = False) -> str:
     """A message that stays."""
     kind, role = ("notice bad", "alert") if bad else ("notice", "status")
-    return f'<div class="{kind}" role="{role}">{escape(words)}</div>'
+    return f'<div class="{kind}" role="{role}">{escaped(words)}</div>'
 
 
 def data_uri(image: Image) -> str:
@@ -33,7 +38,7 @@ def running(now: Progress, preview: str, width: int, height: int) -> str:
     """A job under way; `preview` is a `data:` URI or empty."""
     percent = round(now.fraction * 100)
     picture = (
-        f'<img src="{escape(preview)}" alt="Live preview" width="{width}" height="{height}">'
+        f'<img src="{escaped(preview)}" alt="Live preview" width="{width}" height="{height}">'
         if preview
         else '<span class="waiting" aria-hidden="true"></span>'
     )
@@ -41,7 +46,7 @@ def running(now: Progress, preview: str, width: int, height: int) -> str:
         f'<figure class="stage" style="--ratio:{width}/{height}"><figcaption>'
         f'<span class="bar" role="progressbar" aria-label="Progress" aria-valuemin="0" '
         f'aria-valuemax="100" aria-valuenow="{percent}"><i style="width:{percent}%"></i></span>'
-        f"<span>{escape(words(now))}</span></figcaption>{picture}</figure>"
+        f"<span>{escaped(words(now))}</span></figcaption>{picture}</figure>"
     )
 
 

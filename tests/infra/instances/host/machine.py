@@ -123,6 +123,13 @@ class Machine:
         told = json.loads(file.read_text())["history"] if file.exists() else []
         return [(each["easel:phase"], each["easel:why"]) for each in told]
 
+    def held(self) -> str:
+        """The image that the host says is on its disk, by its last tags."""
+        file = self.world / "tags.json"
+        return (
+            str(json.loads(file.read_text())["history"][-1].get("easel:image", "")) if file.exists() else ""
+        )
+
     def phases(self) -> list[str]:
         """The phases in order, without repeats."""
         found = [phase for phase, _ in self.tags()]

@@ -255,3 +255,53 @@ def test_an_image_that_cannot_be_pulled_changes_nothing(host: Machine) -> None:
     service = host.service("easel-gateway")
     assert service.start(), service.output
     assert running(host) == IMAGE
+
+
+def patch(host: Machine) -> subprocess.CompletedProcess[str]:
+    return host.run("/opt/easel/patch.sh")
+
+
+def test_security_updates_of_the_newest_release_are_taken(host: Machine) -> None:
+    """The image's own release, which it is locked to, never has any; nothing is restarted for nothing."""
+    boot(host)
+    assert patch(host).returncode == 0
+    assert patch(host).returncode == 0
+    asked = [call["line"] for call in host.calls("dnf")]
+    assert asked == [
+        "dnf -y -q install smart-restart",
+        *["dnf -y -q upgrade --security --releasever=latest"] * 2,
+    ]
+    spared = host.run("cat", "/etc/smart-restart-conf.d/easel-denylist").stdout.split()
+    assert "easel-gateway.service" in spared
+    assert not host.calls("systemctl reboot")
+
+
+def test_updates_that_cannot_be_had_close_no_door(host: Machine) -> None:
+    """It says why in its own log, and what the door's steps read stays as it is."""
+    boot(host)
+    service = host.service("easel-gateway")
+    assert service.start(), service.output
+    host.say("orders.json", {"dnf -y -q upgrade": {"says": "Error: Failed to download metadata"}})
+    done = patch(host)
+    assert done.returncode != 0
+    assert "cannot update the system: Error: Failed to download metadata" in done.stdout
+    assert host.run("cat", "/run/easel/why").returncode != 0
+    assert not host.calls("systemctl re")
+
+
+@pytest.mark.parametrize(("busy", "waits"), [(0, 0), (2, 2), (10**6, 3)])
+def test_the_machine_starts_again_once_nobody_draws_or_after_six_hours(
+    host: Machine, busy: int, waits: int
+) -> None:
+    """A kernel is in use only after a restart: not in the middle of a picture, and not never."""
+    boot(host)
+    service = host.service("easel-gateway")
+    assert service.start(), service.output
+    host.say("kernel", "newer")
+    host.say("draws", busy)
+    host.forget()
+    done = patch(host)
+    assert done.returncode == 0, done.stdout
+    assert len(host.calls("systemctl reboot")) == 1
+    # A sleep of a minute is two and a half hours of the machine's clock.
+    assert len(host.calls("sleep 60")) == waits

@@ -36,10 +36,14 @@ CONFIG: dict[str, Any] = {
 FACTS = user_data.Replica("us-east-1", "art", "studio", "easel-art-config", "/easel/art/studio")
 
 
+KEYS = '{"keys": []}'
+
+
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Machine]:
     with machine(tmp_path, user_data.replica(FACTS)) as made:
         configure(made)
+        made.put("easel-art-config/run/keys.json", KEYS)
         made.say("registry.json", {IMAGE: {}, NEWER: {}})
         for point in ("fsap-models", "fsap-outputs"):
             (made.world / "efs" / point).mkdir(parents=True)
@@ -77,7 +81,7 @@ def test_from_power_on_to_ready(host: Machine) -> None:
     order = [" ".join(call["words"][:2]) for call in host.calls()]
     wanted = ["aws s3", "mount.efs fs-0123456789abcdef0:/", "docker pull", "aws autoscaling", "docker create"]
     assert [each for each in order if each in wanted] == [
-        wanted[0], wanted[1], wanted[1], wanted[2], wanted[3], wanted[4],
+        wanted[0], wanted[1], wanted[1], wanted[2], wanted[3], wanted[0], wanted[4],
     ]  # fmt: skip
     assert not (host.world / "hook-waits").exists()
     assert ("loading", "loading quarter 1 of 4") in host.tags()
@@ -88,6 +92,7 @@ def test_from_power_on_to_ready(host: Machine) -> None:
         "--log-driver awslogs", "awslogs-group=/easel/art/studio", f"awslogs-stream={INSTANCE}",
         "--mount type=bind,source=/mnt/easel/models,target=/easel/models",
         "--mount type=bind,source=/mnt/easel/outputs,target=/easel/outputs/studio",
+        "--mount type=bind,source=/run/easel/keys,target=/easel/keys,readonly",
         f"{IMAGE} python -m easel.studio --host 0.0.0.0 --port 7860 --home /easel --endpoint studio",
     ):  # fmt: skip
         assert part in line, part
@@ -301,6 +306,7 @@ def test_a_digest_that_changed_while_it_was_stopped_is_pulled(host: Machine) -> 
     assert service.start(), service.output
     assert [call["words"][-1] for call in host.calls("docker pull")] == [NEWER]
     assert NEWER in host.calls("docker create")[0]["line"]
+    assert host.held() == NEWER
     assert json.loads((host.root / "var/lib/docker/images").read_text()) == [NEWER]
 
 
@@ -317,6 +323,7 @@ def test_an_instance_for_the_warm_pool_is_prepared_and_draws_nothing(host: Machi
     assert not host.calls("docker create")
     assert not (host.world / "hook-waits").exists()
     assert host.tags()[-1] == ("pulling", "prepared: stopped until somebody draws")
+    assert host.held() == IMAGE, "by which the gateway sees whether it is the configured one"
     assert (host.root / "run").exists()
     assert host.run("cat", "/run/easel/cache").stdout == "/var/lib/easel/cache\n", "NVMe forgets at a stop"
 

@@ -1,0 +1,210 @@
+"""A1111's options, one row each: what becomes of a value that somebody sets.
+
+The same table decides for `POST /sdapi/v1/options`, for `override_settings` and for what an infotext says;
+docs/reference/options.md is checked against it. Nothing is accepted and dropped: a value is followed, or
+stored and given back where it changes nothing, or refused in words; where clients send it with every
+request, or it is A1111's own default, the answer tells that it was not followed.
+
+Names, defaults and infotext keys are those of A1111 1.10.1 with the extensions that come with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from easel.studio.api.errors import Unsupported
+from easel.studio.api.options_kept import KEPT
+
+
+class Rule(StrEnum):
+    """What becomes of a value."""
+
+    HONOURED = "honoured"
+    KEPT = "kept"
+    REFUSED = "refused"
+    TOLD = "told"
+
+
+_NOT_SAID = object()
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: A1111's default, the rule, and why in a few words.
+
+    `here` is what Easel does, and what GET answers for an option that is refused or told; A1111's default
+    unless said. `infotext` is A1111's key for it there, where `easel.studio.infotext` does not tell of it.
+    """
+
+    name: str
+    default: Any
+    rule: Rule
+    why: str
+    here: Any = _NOT_SAID
+    infotext: str | None = None
+
+    @property
+    def value(self) -> Any:
+        """What GET answers to somebody who never set it."""
+        return self.default if self.here is _NOT_SAID else self.here
+
+    @property
+    def settable(self) -> bool:
+        """Whether a value is stored for its caller and given back."""
+        return self.rule in (Rule.HONOURED, Rule.KEPT)
+
+    def told(self, value: Any, where: str = "") -> str | None:
+        """A sentence if `value` is taken but not followed, None if there is nothing to tell.
+
+        Raises Unsupported for a value that is refused; `where` is what its name stands below.
+        """
+        if self.settable or value is None or same(value, self.value):
+            return None
+        words = f"{self.name} {_short(value)} was not followed: {self.why}."
+        if self.rule is Rule.TOLD or same(value, self.default):
+            return words
+        raise Unsupported(f"{where}{self.name}", f"{self.why}; only {self.value!r} is")
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values say the same: clients write numbers and yes or no as text."""
+    if one == other:
+        return True
+    if isinstance(one, str) and isinstance(other, str):
+        return one.strip().lower() == other.strip().lower()
+    if isinstance(one, bool | int | float | str) and isinstance(other, bool | int | float | str):
+        left, right = _number(one), _number(other)
+        return left is not None and left == right
+    return False
+
+
+def honoured(settings: Mapping[str, Any], where: str = "") -> tuple[dict[str, Any], list[str]]:
+    """What of `settings` decides about a picture, and sentences on what of it does not.
+
+    Raises Unsupported for a value that would make another picture than Easel draws.
+    """
+    found: dict[str, Any] = {}
+    notes: list[str] = []
+    for name, value in settings.items():
+        option = OPTIONS.get(name)
+        if option is None:
+            notes.append(f"{_short(name)} is no option of A1111's and changed nothing.")
+        elif option.rule is Rule.HONOURED:
+            found[name] = value
+        elif words := option.told(value, where):
+            notes.append(words)
+    return found, notes
+
+
+def told_of_infotext(parameters: Mapping[str, str]) -> list[str]:
+    """Sentences on what an infotext says about options and Easel does not follow."""
+    notes = []
+    for key, text in parameters.items():
+        option = _BY_INFOTEXT.get(key)
+        if option is None or option.settable or same(text, option.value):
+            continue
+        notes.append(f"{key} {_short(text)} of the infotext was not followed: {option.why}.")
+    return notes
+
+
+def _number(value: bool | float | str) -> float | None:
+    words = {"true": 1.0, "false": 0.0}
+    text = str(value).strip().lower()
+    try:
+        return words[text] if text in words else float(text)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+_H, _R, _T = Rule.HONOURED, Rule.REFUSED, Rule.TOLD
+_ONE_NOISE = "noise is drawn on the CPU, so that a seed is the same picture on every device"
+_NO_GRID = "there are no grids; each picture comes alone"
+_OLD = "how A1111 drew in earlier versions is not done"
+_BARE = "samplers walk the whole schedule of the checkpoint's family"
+_NO_CHURN = "samplers add no noise but their own"
+
+_TABLE: tuple[Option, ...] = (
+    Option("sd_model_checkpoint", None, _H, "the checkpoint, by any of its names", infotext="Model hash"),
+    Option("sd_vae", "Automatic", _H, "a VAE's name, Automatic or None", infotext="VAE"),
+    Option("CLIP_stop_at_last_layers", 1, _H, "1 to 12", infotext="Clip skip"),
+    Option("sdxl_clip_l_skip", False, _H, "true lets clip skip count for OpenAI's encoder of SDXL"),
+    Option("eta_ddim", 0.0, _H, "0 to 1, for DDIM", infotext="Eta DDIM"),
+    Option("enable_prompt_comments", True, _H, "`#` and what follows it in a line is no prompt"),
+    Option("samples_save", True, _H, "false keeps nothing, even with save_images"),
+    Option("enable_pnginfo", True, _H, "false leaves the infotext out of the files; `info` has it still"),
+    Option("extra_options_txt2img", [], _H, "what the arguments of the script Extra options set"),
+    Option("sd_checkpoint_hash", "", _T, "it follows from sd_model_checkpoint"),
+    Option("face_restoration", False, _T, "there is no face restorer"),
+    Option("samples_format", "png", _R, "pictures are PNG"),
+    Option("save_txt", False, _R, "the infotext is in the picture, not beside it"),
+    Option("export_for_4chan", True, _R, "pictures are kept once, as PNG", here=False),
+    Option("grid_save", True, _R, _NO_GRID, here=False),
+    Option("return_grid", True, _R, _NO_GRID, here=False),
+    Option("api_enable_requests", True, _R, "no address is fetched; send pictures as base64", here=False),
+    Option("postprocessing_enable_in_main_ui", [], _R, "there is no postprocessing"),
+    Option("auto_backcompat", True, _R, _OLD, here=False),
+    Option("randn_source", "GPU", _R, _ONE_NOISE, here="CPU", infotext="RNG"),
+    Option("tiling", False, _R, "pictures that tile are not drawn yet"),
+    Option("sd_unet", "Automatic", _R, "the checkpoint's own UNet draws"),
+    Option("sd_hypernetwork", "None", _R, "there are no hypernetworks"),
+    Option("sd_lora", "None", _R, "write `<lora:name:weight>` into the prompt"),
+    Option("lora_functional", False, _R, _OLD),
+    Option("enable_quantization", False, _R, "timesteps are not rounded"),
+    Option("emphasis", "Original", _R, "weights keep the text's mean", infotext="Emphasis"),
+    Option("enable_batch_seeds", True, _R, "a picture is the same alone and in a batch"),
+    Option("comma_padding_backtrack", 20, _R, "texts wrap at one of the last 20 tokens' commas"),
+    Option("sdxl_crop_top", 0, _R, "SDXL is told of pictures that were not cropped"),
+    Option("sdxl_crop_left", 0, _R, "SDXL is told of pictures that were not cropped"),
+    Option("sdxl_refiner_low_aesthetic_score", 2.5, _R, "the score is fixed"),
+    Option("sdxl_refiner_high_aesthetic_score", 6.0, _R, "the score is fixed"),
+    Option("sd_vae_overrides_per_model_preferences", True, _R, "a VAE that was chosen is used"),
+    Option("sd_vae_decode_method", "Full", _R, "pictures are decoded in full", infotext="VAE Decoder"),
+    Option("s_min_uncond", 0.0, _R, "the negative prompt counts in every step", infotext="NGMS"),
+    Option("skip_early_cond", 0.0, _R, "the negative prompt counts in every step", infotext="Skip Early CFG"),
+    Option("token_merging_ratio", 0.0, _R, "tokens are not merged", infotext="Token merging ratio"),
+    Option("hypertile_enable_unet", False, _R, "there is no hypertile", infotext="Hypertile U-Net"),
+    Option("hypertile_enable_vae", False, _R, "there is no hypertile", infotext="Hypertile VAE"),
+    Option("pad_cond_uncond", False, _R, "texts are padded with empty chunks", infotext="Pad conds"),
+    Option("pad_cond_uncond_v0", False, _R, "texts are padded with empty chunks", infotext="Pad conds v0"),
+    Option("fp8_storage", "Disable", _R, "weights are not narrowed to fp8", infotext="FP8 weight"),
+    Option("use_old_emphasis_implementation", False, _R, _OLD),
+    Option("use_old_karras_scheduler_sigmas", False, _R, _OLD),
+    Option("no_dpmpp_sde_batch_determinism", False, _R, "a picture is the same alone and in a batch"),
+    Option("use_old_scheduling", False, _R, _OLD),
+    Option("use_downcasted_alpha_bar", False, _R, _OLD, infotext="Downcast alphas_cumprod"),
+    Option("eta_ancestral", 1.0, _R, "ancestral samplers add all of their noise", infotext="Eta"),
+    Option("s_churn", 0.0, _R, _NO_CHURN, infotext="Sigma churn"),
+    Option("s_noise", 1.0, _R, _NO_CHURN, infotext="Sigma noise"),
+    Option("sigma_min", 0.0, _R, _BARE, infotext="Schedule min sigma"),
+    Option("sigma_max", 0.0, _R, _BARE, infotext="Schedule max sigma"),
+    Option("rho", 0.0, _R, "Karras' rho is 7", infotext="Schedule rho"),
+    Option("eta_noise_seed_delta", 0, _R, "the seed of all noise is the picture's", infotext="ENSD"),
+    Option("always_discard_next_to_last_sigma", False, _R, _BARE, infotext="Discard penultimate sigma"),
+    Option("sgm_noise_multiplier", False, _R, "the first noise is k-diffusion's",
+           infotext="SGM noise multiplier"),
+    Option("uni_pc_variant", "bh1", _R, "UniPC is diffusers'", here="bh2", infotext="UniPC variant"),
+    Option("uni_pc_skip_type", "time_uniform", _R, "UniPC is diffusers'", infotext="UniPC skip type"),
+    Option("uni_pc_order", 3, _R, "UniPC is diffusers'", here=2, infotext="UniPC order"),
+    Option("uni_pc_lower_order_final", True, _R, "UniPC is diffusers'", infotext="UniPC lower order final"),
+    Option("sd_noise_schedule", "Default", _R, "the checkpoint's own is used", infotext="Noise Schedule"),
+    Option("beta_dist_alpha", 0.6, _R, "Beta's parameters are 0.6", infotext="Beta scheduler alpha"),
+    Option("beta_dist_beta", 0.6, _R, "Beta's parameters are 0.6", infotext="Beta scheduler beta"),
+)  # fmt: skip
+
+
+def _kept() -> Iterable[Option]:
+    for about, defaults in KEPT.items():
+        for name, default in defaults.items():
+            yield Option(name, default, Rule.KEPT, about)
+
+
+OPTIONS: dict[str, Option] = {option.name: option for option in (*_TABLE, *_kept())}
+_BY_INFOTEXT = {option.infotext: option for option in _TABLE if option.infotext}

@@ -1,0 +1,141 @@
+"""A1111's own always-on scripts, as far as their arguments say something that a request can say.
+
+Programs copy them from what A1111's page sends, beside the fields that say the same. A1111's API takes the
+arguments of `Sampler`, `Seed` and `Refiner` and does not look at them. Here they count where the request
+itself is silent; where both speak, the request is right, as there, and the answer tells of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from easel.studio.api.errors import UnknownScript
+from easel.studio.api.options_table import same
+from easel.studio.api.text_to_image import TextToImageRequest
+from easel.studio.engine import InvalidRequest
+
+
+@dataclass(frozen=True)
+class Script:
+    """An always-on script: its title in A1111, and its arguments' labels with their defaults, in order."""
+
+    title: str
+    arguments: tuple[tuple[str, Any], ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """What A1111 lists it as."""
+        return self.title.lower()
+
+
+SCRIPTS: tuple[Script, ...] = (
+    Script("Comments"),
+    Script("Extra options"),
+    Script("Hypertile"),
+    Script("Refiner", (("Refiner", False), ("Checkpoint", ""), ("Switch at", 0.8))),
+    Script("Sampler", (("Sampling steps", 20), ("Sampling method", None), ("Schedule type", "Automatic"))),
+    Script(
+        "Seed",
+        (
+            ("Seed", -1), ("Extra", False), ("Variation seed", -1), ("Variation strength", 0.0),
+            ("Resize seed from width", 0), ("Resize seed from height", 0),
+        ),
+    ),
+)  # fmt: skip
+_BY_NAME = {script.name: script for script in SCRIPTS}
+
+
+def scripted(asked: TextToImageRequest, options: Mapping[str, Any]) -> tuple[TextToImageRequest, list[str]]:
+    """The request with what its always-on scripts say where it says nothing itself, and what to tell.
+
+    `options` are the caller's. Raises UnknownScript for one that is not here and is on, InvalidRequest for
+    arguments that cannot be.
+    """
+    notes: list[str] = []
+    said: dict[str, Any] = {}
+    overrides: dict[str, Any] = {}
+    for title, script in asked.alwayson_scripts.items():
+        known = _BY_NAME.get(title.strip().lower())
+        if known is None:
+            if _active(script):
+                raise UnknownScript(title, [one.title for one in SCRIPTS])
+            continue
+        arguments = _arguments(title, script)
+        if known.title == "Extra options":
+            overrides |= dict(zip(_names(options), arguments, strict=False))
+            continue
+        if len(arguments) > len(known.arguments):
+            notes.append(f"{known.title} has {len(known.arguments)} arguments; what came behind was left.")
+        said |= {key: value for key, value in _fields(known, arguments) if value is not None}
+    for key, value in said.items():
+        if key in _sent(asked) and not same(getattr(asked, key), value):
+            notes.append(
+                f"The request's own {key} was taken, not the {value!r} of an always-on script, as in A1111."
+            )
+    if not said and not overrides:
+        return asked, notes
+    sent = {name: getattr(asked, name) for name in asked.model_fields_set} | (asked.model_extra or {})
+    fields = {key: value for key, value in said.items() if key not in _sent(asked)}
+    try:
+        return TextToImageRequest(
+            **{**fields, **sent, "override_settings": {**overrides, **asked.override_settings}}
+        ), notes
+    except ValidationError as e:
+        key = str(e.errors()[0]["loc"][0])
+        raise InvalidRequest(f"alwayson_scripts.{key}", said.get(key), str(e.errors()[0]["msg"])) from e
+
+
+def _sent(asked: TextToImageRequest) -> set[str]:
+    """Fields that the request says itself; the older name of the sampler says the sampler."""
+    sent = set(asked.model_fields_set)
+    return sent | {"sampler_name"} if "sampler_index" in sent else sent
+
+
+def _fields(script: Script, arguments: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    values = [*arguments, *(None,) * len(script.arguments)]
+    match script.title:
+        case "Sampler":
+            yield from zip(("steps", "sampler_name", "scheduler"), values, strict=False)
+        case "Seed":
+            seed, extra, subseed, strength, width, height = values[:6]
+            yield "seed", seed
+            if extra is True and _positive(strength):
+                yield from (("subseed", subseed), ("subseed_strength", strength))
+            if extra is True and _positive(width) and _positive(height):
+                yield from (("seed_resize_from_w", width), ("seed_resize_from_h", height))
+        case "Refiner" if values[0] is True:
+            yield from (("refiner_checkpoint", values[1]), ("refiner_switch_at", values[2]))
+
+
+def _positive(value: Any) -> bool:
+    try:
+        return float(value) > 0
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _names(options: Mapping[str, Any]) -> list[str]:
+    found = options.get("extra_options_txt2img")
+    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+
+
+def _arguments(title: str, script: Any) -> list[Any]:
+    found = script.get("args", []) if isinstance(script, dict) else script
+    if not isinstance(found, list):
+        raise InvalidRequest(f"alwayson_scripts.{title[:60]}", found, '{"args": [...]}')
+    return found
+
+
+def _active(script: Any) -> bool:
+    """Whether a script's arguments switch it on; clients send `{"args": [false]}` for one that is off."""
+    args = script.get("args", []) if isinstance(script, dict) else script
+    units = list(args.values()) if isinstance(args, dict) else args
+    if not isinstance(units, list):
+        return bool(units)
+    if not units or units[0] is False:
+        return False
+    return any(not (isinstance(unit, dict) and unit.get("enabled") is False) for unit in units)
