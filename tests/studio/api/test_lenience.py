@@ -108,6 +108,18 @@ def test_no_other_sites_page_draws_without_asking(ada, kind, sign) -> None:
         ({"infotext": "x\nSteps: 2, Sampler: Euler, Size: 64x64, ENSD: 31337"}, "ENSD '31337'"),
         ({"infotext": "x\nSteps: 2, Sampler: Euler, Size: 64x64, RNG: NV"}, "RNG 'NV'"),
         ({"infotext": "x\nSteps: 2, Sampler: Euler, Size: 64x64, RNG: CPU"}, None),
+        ({"infotext": "x\nSteps: 2, Sampler: Euler, Size: 64x64, Model: lost"}, "checkpoint lost"),
+        ({"infotext": "x\nSteps: 2, Sampler: Euler, Size: 64x64, VAE: lost.pt"}, "VAE lost.pt"),
+        ({"infotext": "x\nSteps: 2, Sampler: Euler, Size: 64x64, Hires upscale: 2"}, "Hires upscale"),
+        ({"infotext": "x\nSteps: 2, Sampler: Euler, Size: 64x64, Model: second"}, None),
+        (
+            {"infotext": "x\nSteps: 2, Sampler: Euler, Size: 64x64, Model: second, Model hash: 0123456789"},
+            "with the hash 0123456789",
+        ),
+        (
+            {"infotext": "x\nSteps: 2, Sampler: Euler, Size: 64x64, Model: second, Model hash: 7460a6fa"},
+            None,
+        ),
     ],
 )
 def test_taken_and_told(running, fields, told) -> None:

@@ -20,7 +20,6 @@ from easel.studio import infotext
 from easel.studio.api.answer import information
 from easel.studio.api.errors import RESPONSES
 from easel.studio.api.options import set_options
-from easel.studio.api.options_table import told_of_infotext
 from easel.studio.api.scripts import scripted
 from easel.studio.api.text_to_image import TextToImageRequest, eta_told
 from easel.studio.api.wire import dumps
@@ -95,16 +94,14 @@ class _Order:
 def _order(studio: Studio, owner: str, asked: TextToImageRequest) -> _Order:
     own = studio.defaults.read(owner)
     asked, notes = scripted(asked, own)
-    body = asked.filled(studio.checkpoint_of)
-    if asked.infotext:
-        notes += told_of_infotext(infotext.parse(asked.infotext).parameters)
+    body, left = asked.filled(studio.checkpoint_of, studio.engine.store.find_vae)
     settings, told = body.settings(own)
     body = body.settled(native(studio.checkpoint_for(name_in(settings, "sd_model_checkpoint"))))
     request = body.to_engine(settings)
     keep = yes_in(settings, "samples_save") and body.save_images and not body.do_not_save_samples
     signed = yes_in(settings, "enable_pnginfo")
     job = studio.engine.submit(owner, request)
-    for words in (*notes, *told, *body.passed_over(), eta_told(job.request)):
+    for words in (*notes, *left, *told, *body.passed_over(), eta_told(job.request)):
         if words:
             job.note(words)
     studio.tasks.name(job, body.force_task_id)

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import Field
 
-from easel.models import ModelFile
+from easel.models import ModelFile, UnknownModel
 from easel.studio.api.errors import Unsupported
 from easel.studio.api.fields import Liberal, Text, WholeNumber
-from easel.studio.api.options_table import OPTIONS, honoured
+from easel.studio.api.options_table import OPTIONS, honoured, told_of_infotext
 from easel.studio.comments import uncommented
 from easel.studio.engine import TextToImage
 from easel.studio.infotext import Infotext, parse
@@ -88,23 +88,40 @@ class TextToImageRequest(Liberal):
     )
     infotext: Text | None = Field(None, description="fills every field that is not sent")
 
-    def filled(self, checkpoint_of: Callable[[Infotext], ModelFile | None]) -> TextToImageRequest:
-        """The request with what `infotext` says in the places of fields that were not sent.
+    def filled(
+        self,
+        checkpoint_of: Callable[[Infotext], ModelFile | None],
+        vae_of: Callable[[str], ModelFile],
+    ) -> tuple[TextToImageRequest, list[str]]:
+        """The request with what `infotext` says in the places of fields that were not sent, and what of the
+        infotext is not drawn.
 
-        `checkpoint_of` finds the checkpoint that an infotext names.
+        `checkpoint_of` and `vae_of` find what an infotext names. One that is not here is told: the picture is
+        drawn with the caller's own.
         """
         if not self.infotext:
-            return self
+            return self, []
         found = parse(self.infotext)
+        notes = [*told_of_infotext(found.parameters), *found.passed_over()]
         said = found.request()
-        settings = said.pop("override_settings", {}) | self.override_settings
-        if "sd_model_checkpoint" not in self.override_settings and (file := checkpoint_of(found)):
-            settings["sd_model_checkpoint"] = file.name
-        said["override_settings"] = settings
+        settings = said.pop("override_settings", {})
+        try:
+            if "sd_model_checkpoint" not in self.override_settings and (file := checkpoint_of(found)):
+                settings["sd_model_checkpoint"] = file.name
+                notes += _another(file, found)
+        except UnknownModel:
+            name = settings.pop("sd_model_checkpoint")
+            notes.append(f"The checkpoint {name} of the infotext is not here; the caller's own drew.")
+        try:
+            if "sd_vae" not in self.override_settings and is_name(settings.get("sd_vae")):
+                settings["sd_vae"] = vae_of(settings["sd_vae"]).name
+        except UnknownModel:
+            notes.append(f"The VAE {settings.pop('sd_vae')} of the infotext is not here; it was left out.")
+        said["override_settings"] = settings | self.override_settings
         sent = {name: getattr(self, name) for name in self.model_fields_set if name != "override_settings"}
         if "sampler_index" in self.model_fields_set:
             said.pop("sampler_name", None)
-        return TextToImageRequest(**{**said, **sent, **(self.model_extra or {})})
+        return TextToImageRequest(**{**said, **sent, **(self.model_extra or {})}), notes
 
     def settings(self, own: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """The options that this request is drawn with, the caller's `own` below its overrides, and what to
@@ -198,6 +215,14 @@ def eta_told(request: TextToImage) -> str | None:
     if request.eta in (None, 1.0) or not sampler.stochastic or sampler.by_timestep:
         return None
     return f"eta {request.eta:g} was not followed: {sampler.name} adds all of its noise (eta 1)."
+
+
+def _another(file: ModelFile, found: Infotext) -> Iterator[str]:
+    """A sentence if the infotext was written of another file of this name. Hashes of earlier versions of
+    A1111, which have eight digits, are of something else."""
+    said = found.parameters.get("Model hash", "").lower()
+    if file.hash and len(said) == len(file.hash) and said != file.hash:
+        yield f"{file.title} drew; the infotext is of another file of that name, with the hash {said}."
 
 
 def _some(names: Sequence[str]) -> str:
