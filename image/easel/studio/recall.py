@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from easel.models import UnknownModel
+from easel.models import ModelFile, UnknownModel
 from easel.studio.api.options_table import told_of_infotext
 from easel.studio.engine import MAX_SIDE, MAX_STEPS, MIN_SIDE, UnknownSampler, resolve
 from easel.studio.infotext import Infotext
+from easel.studio.settings import is_name
 from easel.studio.studio import Studio
 
 # What the engine takes; a text of another program's may say more.
@@ -38,15 +40,24 @@ def recalled(studio: Studio, found: Infotext) -> tuple[dict[str, Any], list[str]
             notes.append(f"Sampler {method} of the infotext is not here; it was left as it was.")
     if "sd_model_checkpoint" in settings:
         try:
-            file = studio.checkpoint_of(found)
-            settings["sd_model_checkpoint"] = file.name if file else None
+            if file := studio.checkpoint_of(found):
+                settings["sd_model_checkpoint"] = file.name
+                notes += _another(file, found)
         except UnknownModel:
             name = found.checkpoints[-1]
             del settings["sd_model_checkpoint"]
             notes.append(f"Checkpoint {name} of the infotext is not here; it was left as it was.")
-    if "sd_vae" in settings:
+    if is_name(settings.get("sd_vae")):
         try:
             settings["sd_vae"] = studio.engine.store.find_vae(settings["sd_vae"]).name
         except UnknownModel:
             notes.append(f"VAE {settings.pop('sd_vae')} of the infotext is not here; it was left as it was.")
     return {**fields, "override_settings": settings}, notes
+
+
+def _another(file: ModelFile, found: Infotext) -> Iterator[str]:
+    """A sentence if the infotext was written of another file of this name. Hashes of earlier versions of
+    A1111, which have eight digits, are of something else."""
+    said = found.parameters.get("Model hash", "").lower()
+    if file.hash and len(said) == len(file.hash) and said != file.hash:
+        yield f"{file.title} is here; the infotext is of another file of that name, with the hash {said}."

@@ -116,6 +116,15 @@ def test_no_other_sites_page_draws_without_asking(ada, kind, sign) -> None:
             "steps 900 of the infotext was left out",
         ),
         ({"infotext": "x\nSteps: 2, Size: 64x64, Hires upscale: 2, Seed: 1"}, "there is no second pass yet"),
+        ({"infotext": "x\nSteps: 2, Sampler: Euler, Size: 64x64, Model: second"}, None),
+        (
+            {"infotext": "x\nSteps: 2, Sampler: Euler, Size: 64x64, Model: second, Model hash: 0123456789"},
+            "with the hash 0123456789",
+        ),
+        (
+            {"infotext": "x\nSteps: 2, Sampler: Euler, Size: 64x64, Model: second, Model hash: 7460a6fa"},
+            None,
+        ),
     ],
 )
 def test_taken_and_told(running, fields, told) -> None:
