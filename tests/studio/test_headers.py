@@ -70,8 +70,7 @@ def test_before_the_page_is_built(browser: bool) -> None:
     )
     front = Front(engine)
     accept = {"Accept": "text/html"} if browser else {}
-    with TestClient(front) as client:
-        assert "sandbox" in checked(client.get("/", headers=accept))
+    assert "sandbox" in checked(TestClient(front).get("/", headers=accept))
     assert "sandbox" in checked(TestClient(Guard(front, "key")).get("/"))
 
 
