@@ -37,7 +37,7 @@ from easel.studio.studio import Studio
 home, asked = Path(sys.argv[1]), json.loads(sys.argv[2])
 engine = Engine(Store(home / "models"))
 engine.start()
-while engine.status().phase != "ready":
+while engine.status().phase not in {"ready", "failed"}:
     time.sleep(0.02)
 if "slow" in os.environ:
     from easel.studio.engine.loop import Loop
