@@ -23,8 +23,8 @@ def clip_skip(settings: Mapping[str, Any]) -> int:
 
 
 def clip_l_skip(settings: Mapping[str, Any]) -> bool:
-    """`sdxl_clip_l_skip`: whether clip skip counts for OpenAI's encoder of SDXL."""
-    return str(settings.get("sdxl_clip_l_skip", "")).strip().lower() in {"true", "1"}
+    """`sdxl_clip_l_skip`: whether clip skip counts for OpenAI's encoder of SDXL. Raises InvalidRequest."""
+    return settings.get("sdxl_clip_l_skip") is not None and yes_in(settings, "sdxl_clip_l_skip")
 
 
 def number_in(settings: Mapping[str, Any], key: str) -> float | None:

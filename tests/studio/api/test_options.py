@@ -227,6 +227,7 @@ def test_what_was_stored_before_does_not_come_back(studio: Studio) -> None:
     [
         {"eta_ddim": 2}, {"eta_ddim": "much"}, {"samples_save": "perhaps"}, {"enable_pnginfo": []},
         {"enable_prompt_comments": "no?"}, {"extra_options_txt2img": "x"}, {"sd_vae": 5},
+        {"sdxl_clip_l_skip": "a little"},
     ],
 )  # fmt: skip
 def test_values_that_could_not_be_followed(ada, values) -> None:

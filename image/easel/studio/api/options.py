@@ -105,7 +105,7 @@ def _check(values: dict[str, Any]) -> None:
     eta = number_in(values, "eta_ddim")
     if eta is not None and not 0 <= eta <= 1:
         raise InvalidRequest("eta_ddim", eta, "0 to 1")
-    for key in ("enable_prompt_comments", "samples_save", "enable_pnginfo"):
+    for key in ("enable_prompt_comments", "samples_save", "enable_pnginfo", "sdxl_clip_l_skip"):
         yes_in(values, key)
     vae_in(values)
     if not isinstance(values.get("extra_options_txt2img", []), list):
