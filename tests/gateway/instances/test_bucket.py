@@ -22,7 +22,6 @@ from easel.gateway.home import Home
 from easel.gateway.instances.place import BucketPlace
 from easel.gateway.instances.spent import Spent
 from easel.gateway.keyring import Keyring
-from easel.gateway.links import Links
 from easel.gateway.mirror import Mirror
 from easel.gateway.passing import Passing
 from easel.gateway.rights import Right
@@ -171,25 +170,12 @@ async def test_it_looks_less_often_while_everything_sleeps(
 ) -> None:
     """And as often as ever from the moment that something wakes."""
     place.write("config/team.json", {"team": "art"})
-    here = BucketPlace(Home(tmp_path), Events(), place.name, REGION, aws=place.aws, every=0.01, asleep=0.02)
-    (tmp_path / "config").mkdir()
-    config = Config(Team(), {})
-    backend = await here.backend("", lambda: config, Passing())
-    tokens = Tokens(await here.store())
-    links = Links(Home(tmp_path), tokens)
-    waited: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        waited.append(seconds)
-        if len(waited) == 4:
-            raise asyncio.CancelledError
-        if len(waited) == 2:
-            monkeypatch.setattr(type(backend), "awake", True)
-
-    monkeypatch.setattr("easel.gateway.instances.place.asyncio.sleep", sleep)
-    with pytest.raises(asyncio.CancelledError):
-        await here.follow(lambda: config, tokens, links)
-    assert waited == [0.02, 0.02, 0.01, 0.01]
+    here = BucketPlace(Home(tmp_path), Events(), place.name, REGION, aws=place.aws, every=15, asleep=60)
+    assert here.pause() == 15  # nothing is known yet
+    backend = await here.backend(lambda *_: "", lambda: Config(Team(), {}), Passing())
+    assert here.pause() == 60
+    monkeypatch.setattr(type(backend), "awake", True)
+    assert here.pause() == 15
 
 
 # ── tokens and secret ────────────────────────────────────────────────────────────────────────────

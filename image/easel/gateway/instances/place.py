@@ -116,14 +116,18 @@ class BucketPlace:
     async def follow(self, config: Callable[[], Config], tokens: Tokens, links: Links) -> None:
         """Look at the bucket now and then: configuration, and tokens that another gateway wrote."""
         while True:
-            awake = self._backend is None or self._backend.awake
-            await asyncio.sleep(self._every if awake else self._asleep)
+            await asyncio.sleep(self.pause())
             try:
                 await asyncio.to_thread(self.look)
                 self._told = ""
             except GatewayError as error:
                 self._once(f"{error}; the tokens that are known stay good")
             await self.welcome(config(), tokens, links)
+
+    def pause(self) -> float:
+        """Seconds until the next look: more while everything sleeps."""
+        awake = self._backend is None or self._backend.awake
+        return self._every if awake else self._asleep
 
     def look(self) -> None:
         """See what changed in the bucket. Blocks. Raises GatewayError, OSError."""
