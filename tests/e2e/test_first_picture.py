@@ -7,6 +7,7 @@ import io
 import json
 import re
 from pathlib import Path
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -44,7 +45,7 @@ def shown(page: Page) -> Image.Image:
     """The large picture of the gallery, as the browser received it."""
     source = page.locator("#gallery img").first.get_attribute("src")
     assert source
-    answer = page.request.get(source)
+    answer = page.request.get(urljoin(page.url, source))
     assert answer.ok
     return Image.open(io.BytesIO(answer.body())).convert("RGB")
 

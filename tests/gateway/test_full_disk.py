@@ -70,6 +70,9 @@ def test_a_full_disk_keeps_nobody_in(disk: Path) -> None:
             fill(disk)
             assert house.api("DELETE", f"/api/tokens/studio/leaked-{number}").status_code == 200
         assert {bearer(house, one).get("/").status_code for one in leaked} == {401}
+        # A leaked secret, too.
+        fill(disk)
+        assert house.api("POST", "/api/secret/rotation", json={"now": True}).status_code == 201
         noted = audit(house)
         assert [("token-revoked", f"leaked-{number}") in noted for number in range(3)] == [True] * 3
         assert any(kind == "signed-out" for kind, _ in noted)

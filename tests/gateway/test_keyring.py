@@ -16,8 +16,11 @@ from easel.gateway.journeys import Journeys
 from easel.gateway.keyring import OVERLAP, Keyring, SecretFile
 from easel.gateway.passes import Passes
 from easel.gateway.paths import Ask
+from easel.gateway.rights import Right
 from easel.gateway.sessions import MAX_AGE
 from tests.gateway.rings import Memory, ring
+
+OPERATOR = Right("operator", "console", "@operator", "key")
 
 
 class Clock:
@@ -46,17 +49,17 @@ def test_the_old_secret_counts_to_its_end() -> None:
     alone signs."""
     clock = Clock()
     keyring = ring("a" * 40, clock)
-    first = Passes(keyring).issue("studio")
+    first = Passes(keyring).issue("studio", OPERATOR)
     keyring.rotate()
     assert keyring.newest != "a" * 40
     assert keyring.retired == ["a" * 40]
     clock.now += OVERLAP / 2
     keyring.rotate()
     assert len(keyring.counting) == 3
-    assert Passes(keyring).opens("studio", first)
+    assert Passes(keyring).right("studio", first)
     clock.now += OVERLAP / 2 + 1
     assert len(keyring.counting) == 2
-    assert not Passes(keyring).opens("studio", first)
+    assert not Passes(keyring).right("studio", first)
     clock.now += 7 * 24 * 3600
     keyring.rotate(now=True)
     assert len(keyring.counting) == 1
@@ -82,11 +85,11 @@ def test_a_secret_of_an_earlier_easel_is_taken(tmp_path: Path) -> None:
     keyring = Keyring(SecretFile(home))
     keyring.open()
     assert keyring.newest == "o" * 64
-    shown = Passes(keyring).issue("studio")
+    shown = Passes(keyring).issue("studio", OPERATOR)
     keyring.rotate()
     again = Keyring(SecretFile(home))
     again.open()
-    assert Passes(again).opens("studio", shown)
+    assert Passes(again).right("studio", shown)
     assert again.newest == keyring.newest != "o" * 64
     assert {one.stat().st_mode & 0o777 for one in (path, home.keys)} == {0o600}
 
@@ -114,8 +117,8 @@ def test_two_gateways_go_by_the_same_secrets() -> None:
     two.open()
     assert one.newest == two.newest
     two.rotate()
-    shown = Passes(one).issue("studio")
-    assert Passes(two).opens("studio", shown)
+    shown = Passes(one).issue("studio", OPERATOR)
+    assert Passes(two).right("studio", shown)
     one.refresh()
     assert one.newest == two.newest
     one.rotate()

@@ -104,7 +104,7 @@ FREE = {
     "InternetGateway", "RouteTable", "RouteTableAssociation", "VpcEndpoint", "DefaultSecurityGroup",
     "SecurityGroup", "SecurityGroupIngressRule", "SecurityGroupEgressRule", "MountTarget", "AccessPoint",
     "FileSystemPolicy", "Role", "RolePolicy", "InstanceProfile", "LaunchTemplate", "VolumeAttachment",
-    "EipAssociation", "Record", "Token",
+    "EipAssociation", "Record", "Token", "LifecycleHook",
 }  # fmt: skip
 
 

@@ -232,7 +232,8 @@ def test_a_gateway_that_dies_is_started_again(env: dict[str, str]) -> None:
         with httpx.Client(follow_redirects=True, headers={"Sec-Fetch-Mode": "navigate"}) as browser:
             browser.get(link)  # wakes it
             running.says("guest is ready after")
-            until(lambda: "guest" in Path(env["EASEL_HOME"], "run", "awake.json").read_text())
+            awake = Path(env["EASEL_HOME"], "run", "awake.json")
+            until(lambda: awake.exists() and "guest" in awake.read_text())
             os.kill(json.loads(about.read_text())["pid"], signal.SIGKILL)
             running.says("the gateway died (-9); starting it again")
             until(lambda: sum("guest is ready after" in line for line in running.out) == 2, told=running.told)

@@ -6,6 +6,7 @@ whoever comes back gets it signed anew. So rotating signs nobody out; `now=True`
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import secrets
@@ -18,6 +19,7 @@ import filelock
 
 from easel.gateway.errors import GatewayError
 from easel.gateway.home import Home, write_private
+from easel.gateway.spare import Spare
 
 if TYPE_CHECKING:
     from easel.assertion import Signer, Verifier
@@ -169,6 +171,9 @@ class SecretFile:
         self._path, self._keys = home.root / "secret", home.keys
         self.name = str(self._path)
         self._lock = filelock.FileLock(self._path.with_name("secret.lock"))
+        # A leaked secret is replaced on a full disk too, and a gateway starts on one.
+        with contextlib.suppress(OSError):
+            Spare(self._path).keep()
 
     def read(self) -> tuple[str, str]:
         """The file's text. Raises GatewayError if it cannot be read."""
@@ -186,7 +191,7 @@ class SecretFile:
             with self._lock:
                 if self.read()[1] != revision:
                     return False
-                write_private(self._path, text)
+                write_private(self._path, text, must=True)
         except OSError as error:
             raise GatewayError(f"{self.name} cannot be written: {error}") from None
         return True
@@ -194,7 +199,7 @@ class SecretFile:
     def publish(self, keys: str) -> None:
         """Write `run/keys.json`. Raises GatewayError."""
         try:
-            write_private(self._keys, keys + "\n")
+            write_private(self._keys, keys + "\n", must=True)
         except OSError as error:
             raise GatewayError(f"{self._keys} cannot be written: {error}") from None
 

@@ -205,7 +205,7 @@ def test_a_tag_that_cannot_be(running, models, tag, word) -> None:
 
 @pytest.mark.parametrize("prompt", [
     "<lora", "<lora:", "<lora:first", "<lora:first:1", "lora:first:1>", "<<lora:a:1>>", "<lora:\n:1>",
-    "(<lora:first:1>:1.2", "<lora:first:1>" * 50, "<:>", "<a:" * 5000, "(((<lora:first:0.1>)))",
+    "(<lora:first:1>:1.2", "<lora:first:1>" * 50, "<:>", "<a:" * 700, "(((<lora:first:0.1>)))",
 ])  # fmt: skip
 @pytest.mark.parametrize("field", ["prompt", "negative_prompt"])
 def test_syntax_is_never_an_error(running, models, field, prompt) -> None:

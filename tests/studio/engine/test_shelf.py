@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from easel.models import MissingFile, ModelFile, NotSafetensors, Store
 from easel.studio.engine import loop as loops
 from easel.studio.engine import shelf as shelves
 from easel.studio.engine.loop import Loop
+from easel.studio.engine.pace import Pace
 from easel.studio.engine.shelf import Shelf, copied
 from tests.studio.engine.conftest import STARTER
 
@@ -31,7 +33,7 @@ def files(tmp_path: Path) -> list[ModelFile]:
 def loop(monkeypatch: pytest.MonkeyPatch) -> Loop:
     """A loop on a machine with memory to spare, whatever this one has."""
     monkeypatch.setattr(shelves, "available", lambda device: 1 << 40)
-    return Loop("cpu", torch.float32)
+    return Loop(Pace(math.inf), "cpu", torch.float32)
 
 
 def test_switching_back_reads_nothing(

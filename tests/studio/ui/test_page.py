@@ -56,6 +56,7 @@ def test_from_prompt_to_picture(running, visit) -> None:
     expect(page.locator(TEXT)).to_have_value(re.compile(r"a red circle on blue\nSteps: 40, .*Seed: 42,"))
     picture = page.locator("#gallery img").first
     expect(picture).to_be_visible()
+    until(page, "() => document.querySelector('#gallery img').complete")
     assert picture.evaluate("one => [one.naturalWidth, one.naturalHeight]") == [64, 64]
     # A small picture is shown large.
     assert picture.evaluate("one => one.clientWidth") > 300
