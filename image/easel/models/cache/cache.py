@@ -101,7 +101,7 @@ class Cache:
                     base.with_suffix(PART).unlink()
                 os.close(part)
                 raise
-        return FillingReader(origin, self.folder, identity, part, self._later)
+        return FillingReader(origin, self.folder, identity, part, self._later, self._alone)
 
     def _make_room(self, identity: Identity) -> None:
         """Take copies away, of the same path first, then those unused for longest. Raises OSError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import structlog
@@ -29,12 +29,13 @@ class FillingReader:
 
     def __init__(
         self, origin: FileReader, folder: Path, identity: Identity, part: int,
-        later: Callable[[Callable[[], None]], None],
+        later: Callable[[Callable[[], None]], None], alone: Callable[[], AbstractContextManager[None]],
     ) -> None:  # fmt: skip
-        """`part` is the open, locked part file; `later` runs what is left to do in the background."""
+        """`part` is the open, locked part file; `later` runs what is left to do in the background; nobody
+        counts what the cache holds while one is `alone`."""
         self.name, self.size, self.far = origin.name, origin.size, origin.far
         self._origin, self._identity, self._later = origin, identity, later
-        self._base, self._part = folder / identity.key, part
+        self._base, self._part, self._alone = folder / identity.key, part, alone
         self._lock = threading.Lock()
         self._checksums: dict[int, int] = {}
         self._broken = False
@@ -79,7 +80,9 @@ class FillingReader:
             now = state_of(os.stat(self._origin.path))
             if now != (self._identity.size, self._identity.mtime_ns, self._identity.inode):
                 raise OSError(0, "the file changed meanwhile")
-            os.rename(f"{self._base}{PART}", f"{self._base}{COPY}")
+            # Who reads a folder while a name in it changes may see neither: two copies once passed for one.
+            with self._alone():
+                os.rename(f"{self._base}{PART}", f"{self._base}{COPY}")
             values = [self._checksums[index] for index in range(blocks.count(self.size))]
             write_list(Path(f"{self._base}{LIST}"), self._identity, values)
             log.info("cache: copied", file=self.name, bytes=self.size)
