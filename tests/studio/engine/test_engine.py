@@ -317,8 +317,12 @@ def test_the_end_is_told(store: Store) -> None:
     under_way = engine.submit("ada", replace(SMALL, steps=40))
     while under_way.progress().step < 1:
         time.sleep(0.01)
+    beside = [engine.submit(name, replace(SMALL, steps=150, batch_size=8)) for name in ("eve", "kim")]
+    while not all(job.progress().step for job in beside):
+        time.sleep(0.01)
     queued = engine.submit("bob", replace(SMALL, steps=150, batch_size=16, batch_count=20))
     engine.stop(5)
+    # Turns for all would have finished nobody: what has least left comes first.
     assert len(under_way.result(0)) == 1
     with pytest.raises(Stopped, match="send the request again"):
         queued.result(0)

@@ -33,6 +33,12 @@ class Ledger:
         """Whether every picture is there."""
         return len(self.drawn) == len(self.pictures)
 
+    @property
+    def left(self) -> int:
+        """Sampler steps until every picture is there."""
+        steps = self.job.request.steps
+        return sum(steps - one.step for one in self.pictures if one.index not in self.drawn)
+
     def begin(self) -> None:
         """A picture is about to begin."""
         if self.job.watcher is not None and not self._told:

@@ -245,12 +245,14 @@ class Loop:
         return {name: found[name][1] for name in found if name in meant}
 
     @torch.inference_mode()
-    def turn(self) -> Turned:
-        """One piece of work for the pictures whose turn it is: a UNet call, or a stretch of decoding.
+    def turn(self, only: Job | None = None) -> Turned:
+        """One piece of work for the pictures whose turn it is: a UNet call, or a stretch of decoding. `only`:
+        those of this job have it, if there are any.
 
         Raises OutOfMemory when the device has no room for a single one of them, and StepTooLong.
         """
-        chosen = self._turns.choose(self.active, self._bucket)
+        turns = [picture for picture in self.active if picture.job is only] or self.active
+        chosen = self._turns.choose(turns, self._bucket)
         decoding = chosen[0].finished
         done = Turned([], self._decode(chosen)) if decoding else Turned(self._step(chosen), [])
         for picture in chosen:  # oldest turn first

@@ -39,6 +39,13 @@ class Waiting:
         """Jobs that have pictures here, in order."""
         return list(dict.fromkeys(picture.job for picture in self._pictures))
 
+    def next_of(self, job: Job) -> Picture | None:
+        """Take a job's next picture, or None."""
+        found = next((picture for picture in self._pictures if picture.job is job), None)
+        if found is not None:
+            self._pictures.remove(found)
+        return found
+
     def next(self, checkpoint: ModelFile, drawing: Counter[str], *, room: bool) -> Picture | None:
         """Take the picture to begin now, or None.
 

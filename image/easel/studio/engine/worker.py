@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import structlog
@@ -17,6 +18,7 @@ from easel.studio.engine.loop import Loop
 from easel.studio.engine.pace import Pace
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.waiting import Waiting
+from easel.studio.engine.width import BUCKETS
 
 log = structlog.get_logger(__name__)
 
@@ -156,11 +158,9 @@ class Worker:
         serving = self._loop.serving
         if serving is None or self._waiting.impatient(serving, self._switched):
             return
-        if self._inbox.stopping and self._loop.active:
-            return  # together none of them might be finished in the time that is left
         drawing = self._loop.drawing()
         until = time.monotonic() + BEGINNING_SECONDS
-        while picture := self._waiting.next(serving, drawing, room=self._loop.room()):
+        while picture := self._next(serving, drawing):
             self._ledgers[picture.job].begin()
             try:
                 self._loop.begin(picture)
@@ -176,9 +176,14 @@ class Worker:
             if time.monotonic() > until:  # encoding prompts and loading LoRAs are work that others wait for
                 break
 
+    def _next(self, serving: ModelFile, drawing: Counter[str]) -> Picture | None:
+        if self._inbox.stopping and (job := self._nearest()):
+            return self._waiting.next_of(job) if len(self._of(job)) < BUCKETS[-1] else None
+        return self._waiting.next(serving, drawing, room=self._loop.room())
+
     def _step(self) -> None:
         try:
-            stepped, images = self._loop.turn()
+            stepped, images = self._loop.turn(self._nearest() if self._inbox.stopping else None)
         except Exception as error:  # the engine goes on, whatever one picture meets
             victims = self._victims(error)
             log.exception("turn", jobs=[job.id for job in victims])
@@ -196,6 +201,12 @@ class Worker:
                     ledger.show(self._loop.preview(shown))
             ledger.look(JobState.RUNNING)
             self._end_where_through(job)
+
+    def _nearest(self) -> Job | None:
+        """The job of the checkpoint that serves that has least left to draw: in the time to finish, turns for
+        all might finish nobody."""
+        here = {job: one.left for job, one in self._ledgers.items() if job.checkpoint == self._loop.serving}
+        return min(here, key=lambda job: here[job], default=None)
 
     def _victims(self, error: Exception) -> list[Job]:
         """Whose jobs end with an error of a turn: the one that met it where that is known, else all in that
