@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -182,7 +183,7 @@ def _only(query: Mapping[str, list[str]], name: str) -> str | None:
 
 def _understood(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body, parse_constant=_refuse)
+        found = json.loads(body, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
         raise Closed(400, "the body is no JSON") from None
     if not isinstance(found, dict):
@@ -191,7 +192,12 @@ def _understood(body: bytes) -> dict[str, Any]:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)
+    raise Closed(422, f"JSON has no {constant[:40]}: send a finite number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refuse(text)
 
 
 async def _read(receive: Receive) -> bytes:
