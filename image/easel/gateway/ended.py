@@ -10,8 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-from easel.gateway.errors import GatewayError
-from easel.gateway.records import Store, update
+from easel.gateway.records import Store, settle
 from easel.gateway.rights import MAX_AGE, MEMBER_MAX_AGE, Right
 
 What = Literal["session", "token", "member"]
@@ -75,23 +74,13 @@ class Ended:
 
     def settle(self) -> bool:
         """Write what is not written yet; whether all is. Blocks."""
-        waiting = dict(self._pending)
-        if not waiting:
-            return True
         now = time.time()
 
-        def add(ends: list[End]) -> list[End]:
+        def add(ends: list[End], waiting: dict[tuple[What, str], End]) -> list[End]:
             kept = {(end.what, end.whose): end for end in ends if end.until > now}
             return list((kept | waiting).values())
 
-        try:
-            update(self._store, add, must=True)
-        except (GatewayError, OSError):
-            return False
-        for key, end in waiting.items():
-            if self._pending.get(key) is end:
-                del self._pending[key]
-        return True
+        return settle(self._store, self._pending, add)
 
     def _end(self, what: What, whose: str, lasts: float) -> bool:
         now = time.time()

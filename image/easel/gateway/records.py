@@ -25,6 +25,8 @@ from easel.gateway.spare import Spare
 
 _ATTEMPTS = 20
 R = TypeVar("R")
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class Store(Protocol[R]):
@@ -120,3 +122,22 @@ def update(store: Store[R], change: Callable[[list[R]], list[R]], *, must: bool 
             return True
         time.sleep(secrets.randbelow(20) / 1000)
     raise TokenConflict(f"the list changed {_ATTEMPTS} times while it was being written; try again")
+
+
+def settle(store: Store[R], pending: dict[K, V], change: Callable[[list[R], dict[K, V]], list[R]]) -> bool:
+    """Write what counts already and is `pending`, on a full disk too; whether it is written. Blocks.
+
+    What becomes pending meanwhile stays so. A store that does not take it now is asked again by the next
+    call.
+    """
+    waiting = dict(pending)
+    if not waiting:
+        return True
+    try:
+        update(store, lambda records: change(records, waiting), must=True)
+    except (GatewayError, OSError):
+        return False
+    for key, value in waiting.items():
+        if pending.get(key) is value:
+            del pending[key]
+    return True

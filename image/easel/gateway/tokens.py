@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from easel.gateway.errors import GatewayError, TokenRefused
-from easel.gateway.records import RecordFile, Store, update
+from easel.gateway.errors import TokenRefused
+from easel.gateway.records import RecordFile, Store, settle, update
 
 PREFIX = "easel_"
 # What a token looks like, for whoever has to keep it out of a log.
@@ -125,25 +125,15 @@ class Tokens:
 
     def settle(self) -> bool:
         """Write the revocations that are not written yet; whether all are. Blocks."""
-        waiting = dict(self._pending)
-        if not waiting:
-            return True
         now = time.time()
 
-        def without(tokens: list[Token]) -> list[Token]:
+        def without(tokens: list[Token], waiting: dict[tuple[str, str], frozenset[str]]) -> list[Token]:
             named = [one for one in tokens if one.id in waiting.get((one.endpoint, one.name), ())]
             return [one for one in tokens if one not in named] + [
                 one if one.revoked is not None else replace(one, revoked=now) for one in named if one.given
             ]
 
-        try:
-            update(self._store, without, must=True)
-        except (GatewayError, OSError):
-            return False
-        for key, ids in waiting.items():
-            if self._pending.get(key) == ids:
-                del self._pending[key]
-        return True
+        return settle(self._store, self._pending, without)
 
     def adopt(self, endpoint: str, digest: str) -> bool:
         """Take a first token by its hash, which the configuration gives; whether it was new.
