@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from easel.gateway import ports
+from easel.gateway.process import ports
 
 ROOT = Path(__file__).parents[1]
 _COMMAND = [sys.executable, "-m", "scripts"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 
-from easel.gateway.ports import free
+from easel.gateway.process.ports import free
 
 _FIRST, _EACH = 15000, 2000
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8

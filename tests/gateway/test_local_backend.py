@@ -16,7 +16,7 @@ from easel.gateway import Endpoint, Events
 from easel.gateway.config import Replicas, Timeouts
 from easel.gateway.home import Home
 from easel.gateway.local import LocalBackend, studio
-from easel.gateway.process import Process, last_lines, rotate
+from easel.gateway.process.process import Process, last_lines, rotate
 from easel.gateway.slot import Patience
 from tests.gateway.backend_suite import BackendSuite, are, until
 from tests.gateway.conftest import REPLICA
@@ -52,11 +52,11 @@ class LocalStage:
         return len(self.processes())
 
     def processes(self) -> list[psutil.Process]:
-        # The leash is our child, the replica is the leash's; other tests' gateways have leashes of their own.
-        leashes = [
-            one for one in psutil.Process().children() if any("leash.py" in word for word in words(one))
+        # The watchdog is our child, the replica is its child; other tests' gateways have watchdogs of their own.
+        watchdogs = [
+            one for one in psutil.Process().children() if any("watchdog.py" in word for word in words(one))
         ]
-        return [one for leash in leashes for one in leash.children() if str(REPLICA) in words(one)]
+        return [one for watchdog in watchdogs for one in watchdog.children() if str(REPLICA) in words(one)]
 
 
 def words(process: psutil.Process) -> list[str]:
@@ -108,7 +108,7 @@ class TestLocalBackend(BackendSuite):
         assert "ran out of memory" in failed.detail
 
     async def test_a_killed_leash_takes_its_program_along(self, stage: LocalStage) -> None:
-        """Not even the leash's own death leaves an orphan (Linux)."""
+        """Not even the watchdog's own death leaves an orphan (Linux)."""
         await stage.backend.set_capacity("studio", 1)
         await until(stage, are("ready"))
         (process,) = stage.processes()
@@ -165,7 +165,7 @@ def test_the_studio_is_the_default(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_exit_codes_and_arguments_pass_the_leash(tmp_path: Path) -> None:
-    """The leash neither swallows a code nor splits an argument."""
+    """The watchdog neither swallows a code nor splits an argument."""
     log = tmp_path / "log"
     program = "import sys, os; print(sys.argv[1:], sys.stdin.read()); sys.exit(9)"
     process = await Process.start([sys.executable, "-c", program, "a b", "--x=*"], log=log, env=os.environ)

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.gateway.conftest import FETCHES, House, headers, raw, user
-from tests.gateway.test_paths import FORBIDDEN, TRICKS
+from tests.gateway.access.test_request import FORBIDDEN, TRICKS
 
 COOKIE = "easel_studio"
 

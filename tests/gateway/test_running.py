@@ -19,9 +19,9 @@ import pytest
 
 from easel.gateway.config import read
 from easel.gateway.errors import PortTaken
-from easel.gateway.ports import check
+from easel.gateway.process.ports import check
 from tests.gateway.conftest import IMAGE, House, until, user
-from tests.gateway.test_streams import say, websocket
+from tests.gateway.relay.test_streams import say, websocket
 
 Build = Callable[..., House]
 
@@ -177,7 +177,7 @@ def test_the_life_of_a_gateway(build: Build) -> None:
     assert user(browser.get("/")) == name
     # kill -9: not even then an orphan, and the next start finds its ports free.
     processes = house.processes()
-    assert len(processes) == 4  # two leashes, Caddy, the replica
+    assert len(processes) == 4  # two watchdogs, Caddy, the replica
     os.kill(house.process.pid, signal.SIGKILL)  # type: ignore[union-attr]
     house.process.wait()  # type: ignore[union-attr]
     assert psutil.wait_procs(processes, 10)[1] == []

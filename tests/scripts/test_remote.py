@@ -16,8 +16,8 @@ from scripts.farlogs import added
 from scripts.remote import Far
 from scripts.settings import Refusal
 from tests.gateway.conftest import until
-from tests.gateway.estate import DOMAIN, Estate
-from tests.gateway.pebble import Pebble, built, go
+from tests.gateway.proxy.estate import DOMAIN, Estate
+from tests.gateway.proxy.pebble import Pebble, built, go
 from tests.ports import free_port
 from tests.scripts.running import STACK
 

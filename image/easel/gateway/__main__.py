@@ -16,9 +16,9 @@ from easel.gateway.errors import GatewayError
 from easel.gateway.slot import Command
 
 if TYPE_CHECKING:
+    from easel.gateway.deployment import Deployment
     from easel.gateway.events import Events
     from easel.gateway.home import Home
-    from easel.gateway.place import Place
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def main() -> None:
         options.error("--bucket needs --region")
     # structlog would import it for a terminal's colours: a third of the time until the door is open.
     sys.modules["rich"] = None  # type: ignore[assignment]
-    from easel.gateway.gateway import Gateway
+    from easel.gateway.assembly import Gateway
     from easel.gateway.logs import configure
 
     home = Path(chosen.home)
@@ -56,21 +56,21 @@ def main() -> None:
         home.joinpath("logs").mkdir(parents=True, exist_ok=True)
         configure(home / "logs" / "gateway.log")
         command = _command(home, chosen.replica) if chosen.replica else None
-        place = _aws(chosen.bucket, chosen.region) if chosen.bucket else None
-        asyncio.run(Gateway(home, command, place).run())
+        elsewhere = _aws(chosen.bucket, chosen.region) if chosen.bucket else None
+        asyncio.run(Gateway(home, command, elsewhere).run())
     except GatewayError as error:
         sys.stderr.write(f"easel.gateway: {error}\n")
         sys.exit(error.exit_code)
 
 
-def _aws(bucket: str, region: str) -> Callable[[Home, Events], Place]:
-    def place(home: Home, events: Events) -> Place:
+def _aws(bucket: str, region: str) -> Callable[[Home, Events], Deployment]:
+    def deployment(home: Home, events: Events) -> Deployment:
         # Only here: boto3 is not what a laptop needs to open the door.
-        from easel.gateway.instances.place import BucketPlace
+        from easel.gateway.deployment.aws import AwsDeployment
 
-        return BucketPlace(home, events, bucket, region)
+        return AwsDeployment(home, events, bucket, region)
 
-    return place
+    return deployment
 
 
 def _command(home: Path, template: str) -> Command:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from easel.gateway.home import write_private
+from easel.gateway.disk import write_private
 
 _log = structlog.get_logger("easel.gateway")
 

@@ -13,9 +13,9 @@ import structlog
 
 from easel.gateway.backend import Backend, Replica, State
 from easel.gateway.config import Endpoint
+from easel.gateway.model_sync import ModelStatus, ModelStatuses
 from easel.gateway.passing import Passing
 from easel.gateway.scale import Load, Peak, Scaling, allowed, wanted
-from easel.gateway.stock import Stock, Stocks
 
 _log = structlog.get_logger("easel.fleet")
 # The endpoint's state is that of its best replica.
@@ -42,7 +42,7 @@ class Fleet:
 
     def __init__(
         self, endpoint: Endpoint, backend: Backend, *, tick: float = 1.0, lull: float = 60.0,
-        passing: Passing | None = None, stocks: Stocks | None = None,
+        passing: Passing | None = None, stocks: ModelStatuses | None = None,
     ) -> None:  # fmt: skip
         self.endpoint = endpoint
         self.replicas: list[Replica] = []
@@ -97,7 +97,7 @@ class Fleet:
         return "put to sleep by hand" if self._asleep_by_hand else "nobody drew for a while"
 
     @property
-    def stock(self) -> Stock | None:
+    def stock(self) -> ModelStatus | None:
         """How its models are; None if it lists none."""
         return self._stocks.of(self.endpoint.name) if self._stocks else None
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from easel.gateway import ports
 from easel.gateway.backend import Replica, State, Work
 from easel.gateway.config import Endpoint
 from easel.gateway.events import Events
@@ -21,6 +20,7 @@ from easel.gateway.process import (
     Process,
     exit_words,
     inherited,
+    ports,
     rotate,
 )
 

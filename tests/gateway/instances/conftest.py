@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from easel.gateway import Endpoint, Events
-from easel.gateway.cloud import Container, Instances
-from easel.gateway.config import Replicas, Timeouts
+from easel.gateway.aws.calls import Aws
+from easel.gateway.config import Container, Instances, Replicas, Timeouts
 from easel.gateway.instances import InstancesBackend, Patience
-from easel.gateway.instances.aws import Aws
 from tests.gateway.instances.hosts import Hosts
 from tests.gateway.instances.region import REGION, Region
 

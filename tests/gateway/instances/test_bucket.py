@@ -12,20 +12,27 @@ from pathlib import Path
 
 import pytest
 
-from easel.gateway.bucket import Bucket
-from easel.gateway.bucket_store import ENDED, SECRET, TOKENS, BucketSecret, ended_of, tokens_of
+from easel.gateway.access.bucket_records import (
+    ENDED_KEY,
+    SECRET,
+    TOKENS_KEY,
+    BucketSecret,
+    ended_of,
+    tokens_of,
+)
+from easel.gateway.access.ended_sessions import End, EndedSessions
+from easel.gateway.access.keyring import Keyring
+from easel.gateway.access.right import Right
+from easel.gateway.access.tokens import Tokens, _hash
+from easel.gateway.aws.bucket import Bucket
+from easel.gateway.aws.config_mirror import ConfigMirror
 from easel.gateway.config import Config, Team
-from easel.gateway.ended import End, Ended
+from easel.gateway.deployment.aws import AwsDeployment
 from easel.gateway.errors import GatewayError
 from easel.gateway.events import Events
 from easel.gateway.home import Home
-from easel.gateway.instances.place import BucketPlace
 from easel.gateway.instances.spent import Spent
-from easel.gateway.keyring import Keyring
-from easel.gateway.mirror import Mirror
 from easel.gateway.passing import Passing
-from easel.gateway.rights import Right
-from easel.gateway.tokens import Tokens, _hash
 from tests.gateway.instances.conftest import Faults, FaultyAws
 from tests.gateway.instances.region import REGION, Region
 
@@ -61,7 +68,7 @@ def place(region: Region) -> Place:
 
 def test_the_folder_becomes_what_the_prefix_is(place: Place, tmp_path: Path) -> None:
     """New, changed and removed objects; only what changed is fetched; other keys are none of ours."""
-    mirror = Mirror(place.bucket, tmp_path, place.said.append)
+    mirror = ConfigMirror(place.bucket, tmp_path, place.said.append)
     place.write("config/team.json", {"team": "art"})
     place.write("config/studio.json", {"name": "studio"})
     place.write("config/deep/er.json", {})
@@ -93,7 +100,7 @@ def test_what_cannot_be_fetched_leaves_the_last(
     place: Place, tmp_path: Path, error: tuple[str, str], looks: int, says: str
 ) -> None:
     """A refusal is said once with its reason, the files stay, and the end of it is said too."""
-    mirror = Mirror(place.bucket, tmp_path, place.said.append)
+    mirror = ConfigMirror(place.bucket, tmp_path, place.said.append)
     place.write("config/team.json", {"team": "art"})
     assert mirror.sync()
     place.faults["list_objects_v2"] = error
@@ -111,7 +118,7 @@ def test_what_cannot_be_fetched_leaves_the_last(
 
 def test_an_emptied_bucket_empties_nothing(place: Place, tmp_path: Path) -> None:
     """Somebody removed the team's configuration by mistake: endpoints stay, the reason is said."""
-    mirror = Mirror(place.bucket, tmp_path, place.said.append)
+    mirror = ConfigMirror(place.bucket, tmp_path, place.said.append)
     for name in ("team", "studio"):
         place.write(f"config/{name}.json", {})
     assert mirror.sync()
@@ -125,7 +132,7 @@ def test_an_emptied_bucket_empties_nothing(place: Place, tmp_path: Path) -> None
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"a": "' + b"x" * 1_100_000 + b'"}'])
 def test_a_damaged_object_is_not_taken(place: Place, tmp_path: Path, content: bytes) -> None:
     """What is no JSON object does not come onto the disk, where a restart would find nothing else."""
-    mirror = Mirror(place.bucket, tmp_path, place.said.append)
+    mirror = ConfigMirror(place.bucket, tmp_path, place.said.append)
     place.write("config/team.json", {"team": "art"})
     assert mirror.sync()
     place.s3.put_object(Bucket=place.name, Key="config/team.json", Body=content)
@@ -140,7 +147,10 @@ def test_a_look_at_a_bucket_where_nothing_changed_is_one_question(place: Place, 
     place.write("config/studio.json", {"name": "studio"})
     place.write("run/tokens.json", {"version": 1, "tokens": []})
     (tmp_path / "config").mkdir()
-    here, asked = BucketPlace(Home(tmp_path), Events(), place.name, REGION, aws=place.aws), place.faults.asked
+    here, asked = (
+        AwsDeployment(Home(tmp_path), Events(), place.name, REGION, aws=place.aws),
+        place.faults.asked,
+    )
     here.look()
     asked.clear()
     for _ in range(5):
@@ -158,7 +168,7 @@ def test_a_look_at_a_bucket_where_nothing_changed_is_one_question(place: Place, 
 def test_tokens_are_seen_also_where_the_bucket_may_not_be_listed(place: Place, tmp_path: Path) -> None:
     """A boundary may take the one right and leave the other: revoking must still be seen."""
     place.write("run/tokens.json", {"version": 1, "tokens": []})
-    here = BucketPlace(Home(tmp_path), Events(), place.name, REGION, aws=place.aws)
+    here = AwsDeployment(Home(tmp_path), Events(), place.name, REGION, aws=place.aws)
     place.faults.rules["list_objects_v2"] = ("AccessDenied", "no")
     here.look()
     assert "get_object" in place.faults.asked
@@ -170,7 +180,7 @@ async def test_it_looks_less_often_while_everything_sleeps(
 ) -> None:
     """And as often as ever from the moment that something wakes."""
     place.write("config/team.json", {"team": "art"})
-    here = BucketPlace(Home(tmp_path), Events(), place.name, REGION, aws=place.aws, every=15, asleep=60)
+    here = AwsDeployment(Home(tmp_path), Events(), place.name, REGION, aws=place.aws, every=15, asleep=60)
     assert here.pause() == 15  # nothing is known yet
     backend = await here.backend(lambda *_: "", lambda: Config(Team(), {}), Passing())
     assert here.pause() == 60
@@ -190,7 +200,7 @@ def test_tokens_are_one_list_for_all_gateways(place: Place) -> None:
     place.faults.asked.clear()
     assert Tokens(two).is_valid("studio", plaintext)
     assert place.faults.asked == []
-    assert plaintext not in place.read(TOKENS)
+    assert plaintext not in place.read(TOKENS_KEY)
     Tokens(two).revoke("studio", "ada")
     one.refresh()
     assert not Tokens(one).is_valid("studio", plaintext)
@@ -209,7 +219,7 @@ def test_writers_at_once_lose_nothing(place: Place) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(json.loads(place.read(TOKENS))["tokens"]) == 12
+    assert len(json.loads(place.read(TOKENS_KEY))["tokens"]) == 12
 
 
 def test_a_stale_revision_is_refused(place: Place) -> None:
@@ -219,14 +229,14 @@ def test_a_stale_revision_is_refused(place: Place) -> None:
     assert two.swap([], "")
     assert not one.swap(tokens, revision)
     _, revision = one.read()
-    place.s3.delete_object(Bucket=place.name, Key=TOKENS)
+    place.s3.delete_object(Bucket=place.name, Key=TOKENS_KEY)
     assert not one.swap([], revision)
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"tokens": [{"x": 1}]}', b"\xff"])
 def test_damaged_tokens_are_told(place: Place, body: bytes) -> None:
     """Nobody is let in by a guess, and nobody's tokens are written over."""
-    place.s3.put_object(Bucket=place.name, Key=TOKENS, Body=body)
+    place.s3.put_object(Bucket=place.name, Key=TOKENS_KEY, Body=body)
     with pytest.raises(GatewayError, match="is not a file of tokens"):
         Tokens(tokens_of(place.bucket)).new("studio", "ada")
 
@@ -245,7 +255,7 @@ def test_the_door_stays_open_while_s3_is_shut(place: Place) -> None:
 def test_revoking_counts_while_s3_is_shut(place: Place) -> None:
     """At once in memory, and in the bucket as soon as it answers; ended sessions likewise."""
     store, ends = tokens_of(place.bucket), ended_of(place.bucket)
-    tokens, ended = Tokens(store), Ended(ends)
+    tokens, ended = Tokens(store), EndedSessions(ends)
     plaintext = tokens.new("studio", "ada")
     right = Right("token", "studio", "ada", "id", "browser", time.time())
     place.faults["*"] = ("AccessDenied", "denied")
@@ -258,20 +268,20 @@ def test_revoking_counts_while_s3_is_shut(place: Place) -> None:
     place.faults.clear()
     assert tokens.settle()
     assert ended.settle()
-    assert json.loads(place.read(TOKENS))["tokens"] == []
+    assert json.loads(place.read(TOKENS_KEY))["tokens"] == []
     elsewhere = ended_of(place.bucket)
     elsewhere.refresh()
-    assert Ended(elsewhere).covers(right)
+    assert EndedSessions(elsewhere).covers(right)
 
 
 def test_two_gateways_lose_no_end_and_keep_none_too_long(place: Place) -> None:
     """Both write at once; what has expired is dropped by the next writing."""
     old = End("member", "old@example.com", 1.0, 2.0)
     assert ended_of(place.bucket).swap([old], "")
-    one, two = Ended(ended_of(place.bucket)), Ended(ended_of(place.bucket))
+    one, two = EndedSessions(ended_of(place.bucket)), EndedSessions(ended_of(place.bucket))
     assert one.member("ann@example.com")
     assert two.token("studio", "0123")
-    kept = json.loads(place.read(ENDED))["ended"]
+    kept = json.loads(place.read(ENDED_KEY))["ended"]
     assert [end["whose"] for end in kept] == ["ann@example.com", "studio 0123"]
 
 

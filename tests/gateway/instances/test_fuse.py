@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from easel.gateway.bucket import Bucket
-from easel.gateway.cloud import Budget
-from easel.gateway.instances.aws import Aws
+from easel.gateway.aws.bucket import Bucket
+from easel.gateway.aws.calls import Aws
+from easel.gateway.config import Budget
 from easel.gateway.instances.spent import Spent
 from tests.gateway.backend_suite import are, post, until
 

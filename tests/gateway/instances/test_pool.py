@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from easel.gateway.cloud import Budget
+from easel.gateway.config import Budget
 from tests.gateway.backend_suite import are, post, until
 from tests.gateway.instances.conftest import QUICK, InstancesStage
 from tests.gateway.instances.region import wait

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from easel.gateway.config import Endpoint
-from easel.gateway.errors import SupplyRefused
-from easel.gateway.instances.sources import NO_STORE, of_models
+from easel.gateway.deployment.source_tokens import NO_STORE, source_tokens
+from easel.gateway.errors import SyncRefused
 from tests.gateway.instances.region import REGION, Region
 
 
@@ -35,7 +35,7 @@ def endpoint(**named: str) -> Endpoint:
 def test_tokens_are_read_and_other_secrets_are_not(secrets: dict[str, str]) -> None:
     """Only what a source asks for: the role could not read the rest. A token ends without a newline."""
     named = endpoint(HF_TOKEN=secrets["hub"], DATABASE_URL="arn:aws:secretsmanager:us-east-1:1:secret:no")
-    assert of_models(named, REGION) == {"AWS_DEFAULT_REGION": REGION, "HF_TOKEN": "hf_abc"}
+    assert source_tokens(named, REGION) == {"AWS_DEFAULT_REGION": REGION, "HF_TOKEN": "hf_abc"}
 
 
 @pytest.mark.parametrize(
@@ -48,12 +48,12 @@ def test_tokens_are_read_and_other_secrets_are_not(secrets: dict[str, str]) -> N
 def test_a_token_that_cannot_be_read_is_named(secrets: dict[str, str], which: str, words: str) -> None:
     """Variable, ARN and AWS's reason; no part of a secret."""
     arn = secrets.get(which, f"arn:aws:secretsmanager:{REGION}:111122223333:secret:art/gone-AbCdEf")
-    with pytest.raises(SupplyRefused, match=words):
-        of_models(endpoint(CIVITAI_TOKEN=arn), REGION)
+    with pytest.raises(SyncRefused, match=words):
+        source_tokens(endpoint(CIVITAI_TOKEN=arn), REGION)
 
 
 def test_without_the_store_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     """The host says why it could not be mounted. The gateway's own disk is for certificates alone."""
     monkeypatch.setenv(NO_STORE, "cannot mount models from fs-1: access denied")
-    with pytest.raises(SupplyRefused, match="cannot mount models from fs-1: access denied"):
-        of_models(endpoint(), REGION)
+    with pytest.raises(SyncRefused, match="cannot mount models from fs-1: access denied"):
+        source_tokens(endpoint(), REGION)

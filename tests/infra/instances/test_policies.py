@@ -7,7 +7,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from easel.gateway.supply import TOKENS
+from easel.gateway.model_sync.sync import TOKENS
 from infra.filesystem import access_policy
 from infra.instances.policies import (
     EVERYWHERE,

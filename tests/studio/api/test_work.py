@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from easel.gateway.caddy import binary
+from easel.gateway.proxy.caddy import binary
 from easel.studio.engine import Limits
 from easel.studio.engine.loop import Loop
 from easel.studio.engine.picture import Picture

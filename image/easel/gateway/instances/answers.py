@@ -14,8 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from easel.gateway.backend import Work
-from easel.gateway.cloud import Container
-from easel.gateway.config import Endpoint
+from easel.gateway.config import Container, Endpoint
 from easel.gateway.passing import Passing
 from easel.gateway.probe import Probe, Report, Vouch
 

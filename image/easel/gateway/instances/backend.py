@@ -7,13 +7,12 @@ import re
 import time
 from collections.abc import Callable
 
+from easel.gateway.aws import Aws, AwsError
 from easel.gateway.backend import Replica
-from easel.gateway.cloud import Budget
-from easel.gateway.config import Endpoint
+from easel.gateway.config import Budget, Endpoint
 from easel.gateway.errors import ConfigError
 from easel.gateway.events import Events
 from easel.gateway.instances.answers import Answers
-from easel.gateway.instances.aws import Aws, Refusal
 from easel.gateway.instances.crew import Crew
 from easel.gateway.instances.patience import Patience
 from easel.gateway.instances.sight import Sight
@@ -130,7 +129,7 @@ class InstancesBackend:
                 "logs", "get_log_events", logGroupName=crew.instances.log_group, logStreamName=replica,
                 limit=min(tail, _MOST_LINES), startFromHead=False,
             )  # fmt: skip
-        except Refusal as error:
+        except AwsError as error:
             return "" if error.kind == "missing" else f"({error})\n"
         return "".join(f"{event.get('message', '').rstrip()}\n" for event in answer.get("events", []))
 

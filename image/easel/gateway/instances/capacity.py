@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from easel.gateway.instances.aws import Aws, Refusal
+from easel.gateway.aws import Aws, AwsError
 from easel.gateway.instances.group import Group
 from easel.gateway.instances.patience import Patience
 
@@ -17,7 +17,12 @@ class Capacity:
     """
 
     def __init__(
-        self, aws: Aws, patience: Patience, *, changed: Callable[[], None], refused: Callable[[Refusal], None]
+        self,
+        aws: Aws,
+        patience: Patience,
+        *,
+        changed: Callable[[], None],
+        refused: Callable[[AwsError], None],
     ) -> None:
         self._aws = aws
         self._patience = patience
@@ -70,7 +75,7 @@ class Capacity:
                 if self._wish == wish:
                     self._wish = None
                 self._changed()
-        except Refusal as error:
+        except AwsError as error:
             self._again_at = time.monotonic() + self._patience.again
             if error.passing:
                 self.trouble = f"{error}; asking again"

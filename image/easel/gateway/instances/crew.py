@@ -9,13 +9,12 @@ from typing import Any
 
 import structlog
 
+from easel.gateway.aws import Aws, AwsError
 from easel.gateway.backend import Replica
-from easel.gateway.cloud import Container, Instances
-from easel.gateway.config import Endpoint
+from easel.gateway.config import Container, Endpoint, Instances
 from easel.gateway.events import Events
 from easel.gateway.instances.activities import Notice
 from easel.gateway.instances.answers import Answers
-from easel.gateway.instances.aws import Aws, Refusal
 from easel.gateway.instances.capacity import Capacity
 from easel.gateway.instances.group import Group, Member
 from easel.gateway.instances.minder import Ending, Minder
@@ -403,5 +402,5 @@ class Crew:
     async def _safely(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except Refusal as error:
+        except AwsError as error:
             _log.warning("AWS did not do it", endpoint=self.endpoint.name, reason=str(error))

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from easel.gateway.instances.aws import Aws, Refusal
+from easel.gateway.aws import Aws, AwsError
 from easel.gateway.instances.capacity import Capacity
 from easel.gateway.instances.group import Group
 from easel.gateway.instances.minder import Ending, Minder
@@ -99,7 +99,7 @@ class Parting:
             elif minder.ending == "go" and minder.let_go_at is None:
                 await self._let_go(minder, here)
             minder.retry_at = time.monotonic() + self._patience.again
-        except Refusal as error:
+        except AwsError as error:
             if error.kind == "missing":
                 return  # it is gone, or its group is
             if f"{minder.id} {error.kind}" not in self._told:
@@ -181,7 +181,7 @@ class Parting:
             await self.goodbye(minder.id, here)
 
     async def goodbye(self, instance: str, here: Here) -> None:
-        """Complete the termination hook. Raises Refusal."""
+        """Complete the termination hook. Raises AwsError."""
         await self._hook("complete_lifecycle_action", instance, here, LifecycleActionResult="CONTINUE")
         self._changed()
 
@@ -194,7 +194,7 @@ class Parting:
                 "autoscaling", operation, AutoScalingGroupName=group.name,
                 LifecycleHookName=here.farewell(), InstanceId=instance, **more,
             )  # fmt: skip
-        except Refusal as error:
+        except AwsError as error:
             # Nobody waits for it: it is another hook's turn, or the time was up.
             if _NO_ACTION not in error.message.lower():
                 raise

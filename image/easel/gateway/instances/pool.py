@@ -13,8 +13,8 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
+from easel.gateway.aws import Aws
 from easel.gateway.config import Endpoint
-from easel.gateway.instances.aws import Aws
 from easel.gateway.instances.group import Group, Member
 from easel.gateway.instances.minder import Minder
 from easel.gateway.instances.patience import Patience

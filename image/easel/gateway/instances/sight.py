@@ -12,10 +12,10 @@ from collections.abc import Iterable
 
 import structlog
 
+from easel.gateway.aws import Aws, AwsError
 from easel.gateway.events import Events
 from easel.gateway.instances import group as described
 from easel.gateway.instances.activities import Notice, notice
-from easel.gateway.instances.aws import Aws, Refusal
 from easel.gateway.instances.group import Group, Machine
 
 _log = structlog.get_logger("easel.instances")
@@ -44,7 +44,7 @@ class Sight:
         self._task: asyncio.Task[None] | None = None
         self._looked_at: float | None = None
         self._stale = True
-        self._trouble: Refusal | None = None
+        self._trouble: AwsError | None = None
         self._since: float | None = None
         self._told: set[str] = set()
         self._heard: dict[str, set[str]] = {}
@@ -94,7 +94,7 @@ class Sight:
     async def _refresh(self, now: float) -> None:
         try:
             await self._see()
-        except Refusal as error:
+        except AwsError as error:
             self._failed(error, now)
         except Exception:  # an answer that no documentation shows; the next one may be as documented
             _log.exception("cannot read what AWS answered")
@@ -144,7 +144,7 @@ class Sight:
             answer = await self._aws.ask(
                 "autoscaling", "describe_scaling_activities", AutoScalingGroupName=name, MaxRecords=20
             )
-        except Refusal as error:
+        except AwsError as error:
             if not error.passing:
                 self._once(f"activities {error.kind}", str(error))
             return []
@@ -158,7 +158,7 @@ class Sight:
                 fresh.append(said)
         return fresh
 
-    def _failed(self, error: Refusal, now: float) -> None:
+    def _failed(self, error: AwsError, now: float) -> None:
         self._trouble = error
         self._since = self._since if self._since is not None else now
         if not error.passing:

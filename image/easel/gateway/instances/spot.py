@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from easel.gateway.instances.aws import Aws
+from easel.gateway.aws import Aws
 from easel.gateway.instances.group import Group
 from easel.gateway.instances.patience import Patience
 

@@ -1,0 +1,28 @@
+"""Children that end with the gateway, whatever ends it, and the ports of this machine.
+
+What a studio is told of its gateway is named here, for all that start one.
+"""
+
+from easel.gateway.process import ports
+from easel.gateway.process.process import (
+    AUDIENCE_VARIABLE,
+    KEYS_VARIABLE,
+    OPEN_VARIABLE,
+    Process,
+    exit_words,
+    inherited,
+    last_lines,
+    rotate,
+)
+
+__all__ = [
+    "AUDIENCE_VARIABLE",
+    "KEYS_VARIABLE",
+    "OPEN_VARIABLE",
+    "Process",
+    "exit_words",
+    "inherited",
+    "last_lines",
+    "ports",
+    "rotate",
+]
