@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from easel.gateway.process import ports
+from easel.gateway.process import find_port
 
 ROOT = Path(__file__).parents[1]
 _COMMAND = [sys.executable, "-m", "scripts"]
@@ -44,7 +44,7 @@ def aside(home: Path) -> Iterator[Aside]:
     settings = {
         **os.environ,
         "EASEL_HOME": str(home),
-        "EASEL_PORT": str(ports.find(neighbours=1)),
+        "EASEL_PORT": str(find_port(neighbours=1)),
         "EASEL_STACK": "local",
     }
     easel = subprocess.Popen(

@@ -119,10 +119,33 @@ def test_the_store_is_spoken_to_through_its_public_names() -> None:
     assert not found, "\n".join(found)
 
 
+def rooms() -> set[str]:
+    """The packages of the gateway."""
+    return {name for name, path in modules() if within(name, "easel.gateway") and path.name == "__init__.py"}
+
+
+def room_of(name: str) -> str:
+    """The innermost room that a module is in; the hall is `easel.gateway` itself."""
+    return max((room for room in rooms() if within(name, room)), key=len)
+
+
+def test_a_room_of_the_gateway_is_entered_by_its_door() -> None:
+    """What a room's `__init__` exports is what others may use. The hall's modules are everybody's."""
+    found = [
+        f"{path.relative_to(ROOT)}:{line} imports {imported}"
+        for name, path in modules()
+        for imported, line in imports(name, path)
+        if within(imported, "easel.gateway")
+        and (ROOT / "image" / Path(*imported.split("."))).with_suffix(".py").is_file()
+        and room_of(imported) not in ("easel.gateway", room_of(name) if within(name, "easel.gateway") else "")
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_the_walk_finds_the_parts() -> None:
     """A walk over nothing would forbid nothing."""
     names = {name for name, _ in modules()}
-    assert {"infra.spec", "scripts.up", "easel.gateway.door"} <= names
+    assert {"infra.spec", "scripts.up", "easel.gateway.door.forward_auth"} <= names
     assert "infra.render" in {
         imported for imported, _ in imports("scripts.x", FOLDERS["scripts"] / "configuration.py")
     }

@@ -17,7 +17,8 @@ from typing import Protocol
 import httpx
 import pytest
 
-from easel.gateway import Backend, Endpoint, Replica
+from easel.gateway.backend import Backend, Replica
+from easel.gateway.config import Endpoint
 
 
 class Stage(Protocol):

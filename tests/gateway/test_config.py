@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from easel.gateway import Plan, Site, caddyfile
 from easel.gateway.config import fingerprint, read
 from easel.gateway.errors import ConfigError
+from easel.gateway.proxy import Plan, Site, caddyfile
 from easel.gateway.proxy.caddy import binary
 
 TEAM = {

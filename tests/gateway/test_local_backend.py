@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from easel.gateway import Endpoint, Events
-from easel.gateway.config import Replicas, Timeouts
+from easel.gateway.config import Endpoint, Replicas, Timeouts
+from easel.gateway.events import Events
 from easel.gateway.home import Home
 from easel.gateway.local import LocalBackend, studio
 from easel.gateway.process.process import Process, last_lines, rotate
@@ -52,7 +52,7 @@ class LocalStage:
         return len(self.processes())
 
     def processes(self) -> list[psutil.Process]:
-        # The watchdog is our child, the replica is its child; other tests' gateways have watchdogs of their own.
+        # The watchdog is our child, the replica is its child; other tests' gateways have their own.
         watchdogs = [
             one for one in psutil.Process().children() if any("watchdog.py" in word for word in words(one))
         ]

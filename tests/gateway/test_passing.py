@@ -5,8 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.gateway.conftest import FETCHES, House, headers, raw, user
 from tests.gateway.access.test_request import FORBIDDEN, TRICKS
+from tests.gateway.conftest import FETCHES, House, headers, raw, user
 
 COOKIE = "easel_studio"
 

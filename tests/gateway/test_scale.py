@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as some
 
-from easel.gateway import Load, Scaling, wanted
-from easel.gateway.scale import Peak
+from easel.gateway.scale import Load, Peak, Scaling, wanted
 
 counts = some.integers(0, 500)
 times = some.floats(0, 1e6)

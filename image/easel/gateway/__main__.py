@@ -7,7 +7,7 @@ import asyncio
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,7 @@ from easel.gateway.errors import GatewayError
 from easel.gateway.slot import Command
 
 if TYPE_CHECKING:
-    from easel.gateway.deployment import Deployment
-    from easel.gateway.events import Events
-    from easel.gateway.home import Home
+    pass
 
 
 def main() -> None:
@@ -47,6 +45,7 @@ def main() -> None:
     # structlog would import it for a terminal's colours: a third of the time until the door is open.
     sys.modules["rich"] = None  # type: ignore[assignment]
     from easel.gateway.assembly import Gateway
+    from easel.gateway.deployment import aws_deployment
     from easel.gateway.logs import configure
 
     home = Path(chosen.home)
@@ -56,21 +55,11 @@ def main() -> None:
         home.joinpath("logs").mkdir(parents=True, exist_ok=True)
         configure(home / "logs" / "gateway.log")
         command = _command(home, chosen.replica) if chosen.replica else None
-        elsewhere = _aws(chosen.bucket, chosen.region) if chosen.bucket else None
+        elsewhere = aws_deployment(chosen.bucket, chosen.region) if chosen.bucket else None
         asyncio.run(Gateway(home, command, elsewhere).run())
     except GatewayError as error:
         sys.stderr.write(f"easel.gateway: {error}\n")
         sys.exit(error.exit_code)
-
-
-def _aws(bucket: str, region: str) -> Callable[[Home, Events], Deployment]:
-    def deployment(home: Home, events: Events) -> Deployment:
-        # Only here: boto3 is not what a laptop needs to open the door.
-        from easel.gateway.deployment.aws import AwsDeployment
-
-        return AwsDeployment(home, events, bucket, region)
-
-    return deployment
 
 
 def _command(home: Path, template: str) -> Command:

@@ -40,8 +40,8 @@ from easel.gateway.fleet import Fleet
 from easel.gateway.home import Home
 from easel.gateway.model_sync import ModelSync
 from easel.gateway.passing import Passing
-from easel.gateway.process import ports, rotate
-from easel.gateway.proxy import Caddy, Certificates, Plan, addresses
+from easel.gateway.process import check_ports, is_free, rotate
+from easel.gateway.proxy import Caddy, Certificates, Plan, plan_of, ports_of, url_of
 from easel.gateway.relay import CaddyLink, Relay
 from easel.gateway.slot import Command
 
@@ -91,7 +91,7 @@ class Gateway:
         self._events.listen(self._hear)
         await self._deployment.open(self._stop)
         config = configuration.read(self.home.config)
-        ports.check(addresses.ports(config), config.team.bind)
+        check_ports(ports_of(config), config.team.bind)
         await self._serve(config)
 
     async def _serve(self, config: Config) -> None:
@@ -209,9 +209,9 @@ class Gateway:
         before = self._config
         try:
             config = configuration.read(self.home.config)
-            known, bind = addresses.ports(before), config.team.bind
-            for port, name in addresses.ports(config).items():
-                if port not in known and not ports.free(port, bind):
+            known, bind = ports_of(before), config.team.bind
+            for port, name in ports_of(config).items():
+                if port not in known and not is_free(port, bind):
                     raise ConfigError(f"port {port} of {name} is taken by another program; the change waits")
             self._config = config
             await self._deployment.welcome(config, self._access)
@@ -294,7 +294,7 @@ class Gateway:
             _log.warning("the secrets that are known stay", reason=str(error))
 
     def _plan(self) -> Plan:
-        return addresses.plan(
+        return plan_of(
             self._config,
             gateway=self._caddy_link.address,
             home=self.home,
@@ -305,7 +305,7 @@ class Gateway:
     def _url(self, name: str) -> str:
         # The fleet first: while a change is being taken, it is what still answers.
         fleet = self._fleets.get(name)
-        return addresses.url(self._config.team, fleet.endpoint if fleet else self._config.endpoints.get(name))
+        return url_of(self._config.team, fleet.endpoint if fleet else self._config.endpoints.get(name))
 
 
 def _listener() -> socket.socket:

@@ -19,8 +19,8 @@ from easel.gateway.process import (
     OPEN_VARIABLE,
     Process,
     exit_words,
+    find_port,
     inherited,
-    ports,
     rotate,
 )
 
@@ -143,7 +143,7 @@ class Slot:
         while not self._ending:
             self._say("starting", "starting the process")
             offset = self._log_size()
-            port = ports.find()
+            port = find_port()
             try:
                 self._process = await Process.start(
                     self._command(self.endpoint, port),

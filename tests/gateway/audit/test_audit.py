@@ -16,8 +16,8 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easel.gateway import audit
 from easel.gateway.access.request import ForwardedRequest
+from easel.gateway.audit import log as log_module
 from easel.gateway.audit.changes import change
 from easel.gateway.audit.log import AuditLog, scrubbed
 from scripts.__main__ import main
@@ -197,8 +197,8 @@ def test_a_scanner_does_not_fill_it(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_it_is_rotated_by_size_and_age(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file ends at 10 MiB or after 31 days; so many are kept, and for a year."""
-    monkeypatch.setattr(audit, "LARGEST", 2000)
-    monkeypatch.setattr(audit, "KEPT", 3)
+    monkeypatch.setattr(log_module, "LARGEST", 2000)
+    monkeypatch.setattr(log_module, "KEPT", 3)
     log = AuditLog(tmp_path)
     for number in range(100):
         log.add("used", actor=str(number), path="x" * 100)

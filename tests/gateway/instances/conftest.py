@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from easel.gateway import Endpoint, Events
 from easel.gateway.aws.calls import Aws
-from easel.gateway.config import Container, Instances, Replicas, Timeouts
+from easel.gateway.config import Container, Endpoint, Instances, Replicas, Timeouts
+from easel.gateway.events import Events
 from easel.gateway.instances import InstancesBackend, Patience
 from tests.gateway.instances.hosts import Hosts
 from tests.gateway.instances.region import REGION, Region

@@ -13,13 +13,13 @@ LIST = ["hf://org/repo/xl.safetensors", "https://example.com/ink.safetensors"]
 FETCHING = {"file": "xl.safetensors", "phase": "fetching", "done": 43, "total": 100, "left": 118}
 
 
-def shelf(models: list[str] = LIST, **known: Any) -> ModelList:
+def entry(models: list[str] = LIST, **known: Any) -> ModelList:
     settings: dict[str, Any] = {"settled": False, "whole": "", "now": 0.0} | known
     return ModelList("studio", models, **settings)
 
 
 def stock(one: ModelList, now: float = 0.0) -> ModelStatus:
-    found = one.stock(now)
+    found = one.status(now)
     assert found is not None
     return found
 
@@ -43,14 +43,14 @@ def test_models_keep_new_replicas_back_and_stop_none(count: int, alive: int, hel
 
 def test_an_endpoint_without_models_waits_for_none() -> None:
     """It has no stock at all, and is never due."""
-    one = shelf([])
-    assert one.stock(0.0) is None
+    one = entry([])
+    assert one.status(0.0) is None
     assert one.due is None
 
 
 def test_the_first_fetch_holds_until_it_has_ended() -> None:
     """From the moment the list is known, through every record, to the end of the attempt."""
-    one = shelf()
+    one = entry()
     assert stock(one).holds
     one.began()
     assert stock(one).holds
@@ -64,7 +64,7 @@ def test_the_first_fetch_holds_until_it_has_ended() -> None:
 
 def test_what_cannot_be_had_holds_nothing_back() -> None:
     """Neither after the first failure nor while it is tried again."""
-    one = shelf()
+    one = entry()
     one.began()
     said = one.ended("example.com: there is no such file (404)", 0.0)
     assert said
@@ -77,7 +77,7 @@ def test_what_cannot_be_had_holds_nothing_back() -> None:
 
 def test_a_changed_list_of_an_endpoint_that_drew_before_holds_nothing() -> None:
     """It goes on with the models that it has; the new one is fetched at once."""
-    one = shelf()
+    one = entry()
     one.began()
     one.ended("", 0.0)
     assert not one.follow(list(LIST), 5.0)
@@ -89,27 +89,27 @@ def test_a_changed_list_of_an_endpoint_that_drew_before_holds_nothing() -> None:
 
 def test_a_restart_looks_again_and_forgets_nothing() -> None:
     """What was whole is shown as whole while it is looked at; what had been tried once holds no more."""
-    before = shelf()
+    before = entry()
     before.began()
     before.ended("", 0.0)
-    again = shelf(settled=before.settled, whole=before.whole)
+    again = entry(settled=before.settled, whole=before.whole)
     assert again.due == 0.0
     again.began()
     assert (stock(again).phase, stock(again).holds) == ("whole", False)
     assert again.ended("", 1.0) is None, "that all is as it was is no news"
-    other = shelf(["s3://b/other.safetensors"], settled=True, whole=before.whole)
+    other = entry(["s3://b/other.safetensors"], settled=True, whole=before.whole)
     assert (stock(other).phase, stock(other).holds) == ("fetching", False)
 
 
 def test_the_order_of_a_list_does_not_matter() -> None:
     """The same models in another order, or one twice, are the same models."""
-    assert shelf().mark == shelf(LIST[::-1]).mark == shelf([*LIST, LIST[0]]).mark
-    assert shelf().mark != shelf(LIST[:1]).mark
+    assert entry().mark == entry(LIST[::-1]).mark == entry([*LIST, LIST[0]]).mark
+    assert entry().mark != entry(LIST[:1]).mark
 
 
 def test_pauses_grow_to_an_hour_and_a_success_ends_them() -> None:
     """A source that is down is not asked every minute for a week."""
-    one = shelf()
+    one = entry()
     pauses = []
     for _ in range(9):
         one.began()
@@ -127,7 +127,7 @@ def test_pauses_grow_to_an_hour_and_a_success_ends_them() -> None:
 
 def test_the_same_failure_is_told_once() -> None:
     """An event each hour about the same missing file would bury the rest."""
-    one = shelf()
+    one = entry()
     told = []
     for why in ("404", "404", "403", ""):
         one.began()
@@ -137,7 +137,7 @@ def test_the_same_failure_is_told_once() -> None:
 
 def test_by_hand_a_pause_ends() -> None:
     """`easel wake` tries again what failed; where nothing waits it changes nothing."""
-    one = shelf()
+    one = entry()
     assert not one.hurry(0.0)
     one.began()
     assert not one.hurry(0.0), "it is at it already"
@@ -162,7 +162,7 @@ def test_by_hand_a_pause_ends() -> None:
 )
 def test_progress_is_one_line(record: dict[str, Any], said: str) -> None:
     """What people see on the waking page; nonsense in a field is left out."""
-    one = shelf()
+    one = entry()
     one.began()
     one.heard(record)
     assert stock(one).detail == said
@@ -170,7 +170,7 @@ def test_progress_is_one_line(record: dict[str, Any], said: str) -> None:
 
 def test_events_are_told_once_a_model() -> None:
     """Progress is no event; that a model begins and that it came are."""
-    one = shelf()
+    one = entry()
     one.began()
     told = [one.heard(FETCHING | {"done": done, "total": 6_938_040_682}) for done in (0, 10, 20)]
     assert told == ["fetching xl.safetensors (6.9 GB)", None, None]
@@ -198,9 +198,9 @@ def test_why_it_is_not_whole(failed: list[str], of: int, said: str) -> None:
 
 def test_who_waits_for_another_is_told_for_whom() -> None:
     """One at a time for the whole team; whoever is whole waits for nobody."""
-    one = shelf()
+    one = entry()
     one.behind("portraits")
     assert stock(one).detail == "waits until the models of portraits are there"
-    whole = shelf(settled=True, whole=one.mark)
+    whole = entry(settled=True, whole=one.mark)
     whole.behind("portraits")
     assert stock(whole).phase == "whole"

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from easel.gateway import sites
 from easel.gateway.config import Config, Console, Endpoint, Team
 from easel.gateway.errors import ConfigError
 from easel.gateway.home import Home
+from easel.gateway.proxy import addresses
+from easel.gateway.proxy.addresses import plan_of, ports_of, url_of
 
 
 def config(console: dict[str, Any], **endpoints: dict[str, Any]) -> Config:
@@ -27,7 +28,7 @@ ART = config(host("console"), studio=host("studio"), other=host("other"))
 
 def test_hosts_share_a_port() -> None:
     """443 for all; port 80 is needed beside it, to send plain HTTP on."""
-    assert list(sites.ports(ART, {})) == [443, 80]
+    assert list(ports_of(ART, {})) == [443, 80]
     assert ART.hosts()["studio.art.example.com"] == "studio"
 
 
@@ -44,7 +45,7 @@ def test_hosts_share_a_port() -> None:
 def test_two_in_one_place_are_refused(console: dict[str, Any], studio: dict[str, Any], said: str) -> None:
     """What both ask for, and what to do."""
     with pytest.raises(ConfigError, match=said):
-        sites.ports(config(console, studio=studio), {})
+        ports_of(config(console, studio=studio), {})
 
 
 @pytest.mark.parametrize(
@@ -69,19 +70,23 @@ def test_what_no_certificate_can_be_had_for_is_no_host(name: str) -> None:
 def test_addresses() -> None:
     """A host is given as https, its port only where it is not the usual one; without, as before."""
     team = ART.team
-    assert sites.url(team, ART.endpoints["studio"]) == "https://studio.art.example.com/"
-    assert sites.url(team, None) == "https://console.art.example.com/"
+    assert url_of(team, ART.endpoints["studio"]) == "https://studio.art.example.com/"
+    assert url_of(team, None) == "https://console.art.example.com/"
     odd = Endpoint(name="studio", port=8443, host="studio.art.example.com")
-    assert sites.url(team, odd) == "https://studio.art.example.com:8443/"
-    assert sites.url(team, Endpoint(name="studio", port=7860)) == "http://127.0.0.1:7860/"
+    assert url_of(team, odd) == "https://studio.art.example.com:8443/"
+    assert url_of(team, Endpoint(name="studio", port=7860)) == "http://127.0.0.1:7860/"
 
 
 def test_an_authority_of_ones_own(tmp_path: Path) -> None:
     """Staging directories and private authorities come by environment."""
     root = tmp_path / "root.pem"
     root.write_text("x")
-    environment = {sites.ACME_CA: "https://ca/dir", sites.ACME_CA_ROOT: str(root), sites.HTTP_PORT: "8080"}
-    found = sites.plan(
+    environment = {
+        addresses.ACME_CA: "https://ca/dir",
+        addresses.ACME_CA_ROOT: str(root),
+        addresses.HTTP_PORT: "8080",
+    }
+    found = plan_of(
         ART,
         gateway="g:1",
         home=Home(tmp_path),
@@ -100,7 +105,7 @@ def test_a_teams_own_authority_comes_with_its_configuration(tmp_path: Path) -> N
     for more, environment in (
         ({}, {}),
         ({"root": "-----BEGIN CERTIFICATE-----\nMIIC\n"}, {}),
-        ({}, {sites.ACME_CA: "https://other/dir"}),
+        ({}, {addresses.ACME_CA: "https://other/dir"}),
     ):
         team = Team.model_validate({**ART.team.model_dump(), "acme": {**acme, **more}})
         found = Config(team, ART.endpoints)
@@ -110,7 +115,7 @@ def test_a_teams_own_authority_comes_with_its_configuration(tmp_path: Path) -> N
             "admin_socket": tmp_path / "s",
             "relay": tmp_path / "r",
         }
-        plans.append(sites.plan(found, environment=environment, **at))
+        plans.append(plan_of(found, environment=environment, **at))
     one, two, other = plans
     assert one.ca == two.ca == "https://ca.example.com/dir"
     assert other.ca == "https://other/dir"
@@ -119,7 +124,7 @@ def test_a_teams_own_authority_comes_with_its_configuration(tmp_path: Path) -> N
     assert one.ca_root.read_text() == acme["root"]
     assert two.ca_root.read_text().endswith("MIIC\n")
     assert one.ca_root != two.ca_root, "or Caddy would not see that it is another"
-    assert sites.plan(ART, environment={}, **at).ca is None
+    assert plan_of(ART, environment={}, **at).ca is None
 
 
 @pytest.mark.parametrize(
@@ -135,18 +140,18 @@ def test_an_authority_that_makes_no_sense_is_refused(acme: dict[str, str]) -> No
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        (sites.ACME_CA, "http://ca/dir"),
-        (sites.ACME_CA, "letsencrypt"),
-        (sites.ACME_CA_ROOT, "/nothing/here.pem"),
-        (sites.HTTP_PORT, "0"),
-        (sites.HTTP_PORT, "http"),
-        (sites.HTTP_PORT, "65536"),
+        (addresses.ACME_CA, "http://ca/dir"),
+        (addresses.ACME_CA, "letsencrypt"),
+        (addresses.ACME_CA_ROOT, "/nothing/here.pem"),
+        (addresses.HTTP_PORT, "0"),
+        (addresses.HTTP_PORT, "http"),
+        (addresses.HTTP_PORT, "65536"),
     ],
 )
 def test_an_environment_that_makes_no_sense_is_refused(tmp_path: Path, name: str, value: str) -> None:
     """In words that name the setting."""
     with pytest.raises(ConfigError, match=f"{name} is '{value}'"):
-        sites.plan(
+        plan_of(
             ART,
             gateway="g:1",
             home=Home(tmp_path),
@@ -159,7 +164,7 @@ def test_an_environment_that_makes_no_sense_is_refused(tmp_path: Path, name: str
 def test_one_port_for_all_hosts(tmp_path: Path) -> None:
     """Certificates are asked for and shown on one port."""
     two = config(host("console"), studio={"port": 8443, "host": "studio.art.example.com"})
-    plan = sites.plan(
+    plan = plan_of(
         two,
         gateway="g:1",
         home=Home(tmp_path),

@@ -1,4 +1,4 @@
-"""Brings an endpoint's `models:` into the store before a GPU is paid for, by processes of `easel.models sync`.
+"""Brings an endpoint's `models:` into the store before a GPU is paid for, by `easel.models sync`.
 
 Others ask how an endpoint's models are, and whether it has to wait for them.
 """

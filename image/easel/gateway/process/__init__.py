@@ -3,7 +3,7 @@
 What a studio is told of its gateway is named here, for all that start one.
 """
 
-from easel.gateway.process import ports
+from easel.gateway.process.ports import check_ports, find_port, is_free
 from easel.gateway.process.process import (
     AUDIENCE_VARIABLE,
     KEYS_VARIABLE,
@@ -20,9 +20,11 @@ __all__ = [
     "KEYS_VARIABLE",
     "OPEN_VARIABLE",
     "Process",
+    "check_ports",
     "exit_words",
+    "find_port",
     "inherited",
+    "is_free",
     "last_lines",
-    "ports",
     "rotate",
 ]

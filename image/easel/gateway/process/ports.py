@@ -11,7 +11,7 @@ from easel.gateway.config import CONSOLE
 from easel.gateway.errors import PortTaken
 
 
-def check(wanted: Mapping[int, str], bind: str, *, patience: float = 2.0) -> None:
+def check_ports(wanted: Mapping[int, str], bind: str, *, patience: float = 2.0) -> None:
     """Raises PortTaken naming port, whose it is and, if it can be seen, the program that has it.
 
     Waits up to `patience` seconds: the Caddy of a gateway that was killed a moment ago is still on its way
@@ -19,13 +19,13 @@ def check(wanted: Mapping[int, str], bind: str, *, patience: float = 2.0) -> Non
     """
     deadline = time.monotonic() + patience
     for port, name in sorted(wanted.items()):
-        while not free(port, bind):
+        while not is_free(port, bind):
             if time.monotonic() > deadline:
                 raise PortTaken(_refused(port, bind) or _taken(port, name))
             time.sleep(0.1)
 
 
-def free(port: int, bind: str) -> bool:
+def is_free(port: int, bind: str) -> bool:
     """Whether somebody could listen on `bind`:`port` now."""
     family = socket.AF_INET6 if ":" in bind else socket.AF_INET
     with socket.socket(family) as trial:
@@ -38,14 +38,14 @@ def free(port: int, bind: str) -> bool:
         return True
 
 
-def find(bind: str = "127.0.0.1", *, neighbours: int = 0) -> int:
+def find_port(bind: str = "127.0.0.1", *, neighbours: int = 0) -> int:
     """A port that nobody listens on, and nobody on so many below it.
 
     From below the range that the kernel hands out by itself (from 32768 on Linux, 49152 on macOS): a port of
     that range may be an outgoing connection's before a program that takes seconds to start listens on it.
     """
     for port in random.sample(range(20_000, 32_768), 1_000):
-        if all(free(each, bind) for each in range(port - neighbours, port + 1)):
+        if all(is_free(each, bind) for each in range(port - neighbours, port + 1)):
             return port
     raise PortTaken("of 1,000 ports between 20000 and 32767, none is free: see who listens with `ss -ltnp`")
 

@@ -20,7 +20,7 @@ ACME_CA_ROOT = "EASEL_ACME_CA_ROOT"
 HTTP_PORT = "EASEL_HTTP_PORT"
 
 
-def plan(
+def plan_of(
     config: Config,
     *,
     gateway: str,
@@ -62,7 +62,7 @@ def plan(
     )
 
 
-def ports(config: Config, environment: Mapping[str, str] = os.environ) -> dict[int, str]:
+def ports_of(config: Config, environment: Mapping[str, str] = os.environ) -> dict[int, str]:
     """Who listens where, with what plain HTTP needs. Raises ConfigError if two ask for the same."""
     wanted = config.ports()
     if config.hosts():
@@ -76,7 +76,7 @@ def ports(config: Config, environment: Mapping[str, str] = os.environ) -> dict[i
     return wanted
 
 
-def url(team: Team, endpoint: Endpoint | None) -> str:
+def url_of(team: Team, endpoint: Endpoint | None) -> str:
     """The address of an endpoint, or of the console, with a slash at its end."""
     place = endpoint or team.console
     if place.host:

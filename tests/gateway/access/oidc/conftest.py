@@ -8,8 +8,8 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 import pytest
 
-from tests.gateway.conftest import NAVIGATES, House
 from tests.gateway.access.oidc.identity_provider import SECRET, IdentityProvider
+from tests.gateway.conftest import NAVIGATES, House
 
 COOKIE = "easel_studio"
 # From a bookmark or the address bar, without the browser saying more: it is not sent about unasked.

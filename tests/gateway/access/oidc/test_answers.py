@@ -23,7 +23,6 @@ from easel.gateway.access.request import ForwardedRequest
 from easel.gateway.audit.log import AuditLog
 from easel.gateway.config import Team
 from easel.gateway.door.member_routes import MemberRoutes
-from tests.gateway.conftest import House, user
 from tests.gateway.access.oidc.conftest import (
     PLAIN,
     answered,
@@ -35,6 +34,7 @@ from tests.gateway.access.oidc.conftest import (
     walk,
 )
 from tests.gateway.access.oidc.identity_provider import CLIENT, SECRET, IdentityProvider
+from tests.gateway.conftest import House, user
 from tests.gateway.rings import ring
 
 TEAM = Team.model_validate(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from easel.gateway.access.oidc.membership import member_name
 from easel.gateway.config import Members
 from easel.gateway.errors import LoginFailed
 
@@ -36,24 +37,24 @@ def test_entra_vouches_by_xms_edov(said: object, counts: bool) -> None:
     """As Microsoft writes it, and nothing that only looks like it; an email_verified counts for nothing."""
     claims = {"sub": "x", "email": "ann@example.com", "xms_edov": said, "email_verified": True}
     if counts:
-        assert entra().name(claims) == "ann@example.com"
+        assert member_name(entra(), claims) == "ann@example.com"
     else:
         with pytest.raises(LoginFailed, match="has not verified"):
-            entra().name(claims)
+            member_name(entra(), claims)
 
 
 def test_an_address_of_another_domain_is_no_members_whoever_vouches() -> None:
     """A guest of the tenant is verified, and of somewhere else."""
     for mail in ("ann@gmail.com", "ann_gmail.com#EXT#@example.onmicrosoft.com", "example.com"):
         with pytest.raises(LoginFailed, match="not of this team"):
-            entra().name({"sub": "x", "email": mail, "xms_edov": True})
+            member_name(entra(), {"sub": "x", "email": mail, "xms_edov": True})
 
 
 @pytest.mark.parametrize("verified_by", ["email_verified", "xms_edov"])
 def test_a_tenant_that_does_not_vouch_is_told_to_who_can_mend_it(verified_by: str) -> None:
     """Entra sends neither claim unasked: nobody gets in, and the event says what to add and to write."""
     with pytest.raises(LoginFailed) as failed:
-        entra(verified_by=verified_by).name({"sub": "x", "email": "ann@example.com"})
+        member_name(entra(verified_by=verified_by), {"sub": "x", "email": "ann@example.com"})
     assert failed.value.status == 502
     assert "xms_edov" in str(failed.value.detail)
     assert "xms_edov" not in failed.value.words

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.gateway.conftest import NAVIGATES, user
-from tests.gateway.proxy.estate import Estate, Loopback
 from tests.gateway.access.oidc.conftest import walk
 from tests.gateway.access.oidc.identity_provider import SECRET, IdentityProvider
+from tests.gateway.conftest import NAVIGATES, user
+from tests.gateway.proxy.estate import Estate, Loopback
 from tests.gateway.proxy.pebble import Pebble, built, go
 
 pytestmark = pytest.mark.skipif(go() is None, reason="Pebble is built by Go, which is not here")

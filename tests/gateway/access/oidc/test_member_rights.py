@@ -6,8 +6,8 @@ import json
 
 import httpx
 
-from tests.gateway.conftest import FETCHES, House, until
 from tests.gateway.access.oidc.conftest import COOKIE, session, signed_in
+from tests.gateway.conftest import FETCHES, House, until
 from tests.gateway.relay.test_revoking import WITHIN, Open, ends, stream
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.gateway.conftest import FETCHES, NAVIGATES, House, user
 from tests.gateway.access.oidc.conftest import COOKIE, PLAIN, callback, person, session, signed_in, walk
 from tests.gateway.access.oidc.identity_provider import ANN, SECRET, IdentityProvider
+from tests.gateway.conftest import FETCHES, NAVIGATES, House, user
 
 # ── in ───────────────────────────────────────────────────────────────────────────────────────────
 

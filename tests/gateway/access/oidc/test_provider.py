@@ -17,9 +17,11 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from easel.gateway.access import Access
 from easel.gateway.access.identity import Identity
 from easel.gateway.access.oidc.client_secret import VARIABLE, ClientSecret, SecretMissing
 from easel.gateway.access.oidc.login_state import LoginStates
+from easel.gateway.access.oidc.membership import member_name
 from easel.gateway.access.oidc.provider import Provider
 from easel.gateway.access.request import ForwardedRequest
 from easel.gateway.access.rights import Rights
@@ -62,7 +64,7 @@ def claims(there: Provider, provider: IdentityProvider) -> dict[str, Any]:
     async def through() -> dict[str, Any]:
         back = "http://127.0.0.1/cb"
         await there.authorization(back, "state", "n" * 43, "v" * 43, None)
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(b"v" * 43).digest()).decode().rstrip("=")
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(b"v" * 43).digest()).decode().rslogin("=")
         code = provider.code({"code_challenge": challenge, "redirect_uri": back, "nonce": "n" * 43})
         return await there.claims(code, back, "v" * 43, "n" * 43)
 
@@ -162,7 +164,7 @@ def test_what_is_known_outlives_a_short_absence(
     async def over_time() -> None:
         for later in (0, 1800, 3700, 3700 + 25 * 3600):
             clock = SimpleNamespace(monotonic=lambda later=later: now + later)
-            monkeypatch.setattr("easel.gateway.oidc.time", clock)
+            monkeypatch.setattr("easel.gateway.access.oidc.provider.time", clock)
             asked.append(len(provider.fetched))
             await there.authorization("http://127.0.0.1/cb", "s", "n", "v", None)
             provider.raw = answers(503, b"{}")
@@ -185,7 +187,7 @@ def test_a_wrong_client_is_told_and_read_again(provider: IdentityProvider) -> No
     there = Provider(Members.model_validate(provider.members()), read)
 
     async def twice() -> dict[str, Any]:
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(b"v" * 43).digest()).decode().rstrip("=")
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(b"v" * 43).digest()).decode().rslogin("=")
         about = {"code_challenge": challenge, "redirect_uri": "x", "nonce": "n" * 43}
         with pytest.raises(LoginFailed, match="client_id") as failed:
             await there.claims(provider.code(about), "x", "v" * 43, "n" * 43)
@@ -277,25 +279,24 @@ def test_under_tls_cookies_are_of_the_very_host() -> None:
     """`__Host-`, so that no sibling below the domain can put one in place of ours, on the way or after."""
     members = Members.model_validate({"issuer": "https://a.example", "client_id": "c", "domains": ["b.org"]})
     rights = Rights(None, members=lambda: members)  # type: ignore[arg-type]
-    sessions = Sessions(ring(), rights)
     ask = ForwardedRequest("GET", "/", {"x-forwarded-proto": "https"})
-    journeys = LoginStates(ring())
-    trip = journeys.begin("studio", ask, "/x", members.fingerprint, quiet=False)
-    identity = Identity(ring(), None, sessions, None, rights, None)  # type: ignore[arg-type]
+    states = LoginStates(ring())
+    login = states.begin("studio", ask, "/x", members.fingerprint, quiet=False)
+    identity = Identity(Access(ring(), None, None, None, rights))  # type: ignore[arg-type]
     welcome = identity.welcome("studio", ask, "ann@b.org", members, "/x").cookie
     out = identity.leave(
         "studio", ForwardedRequest("POST", "/", {**ask.headers, "sec-fetch-site": "same-origin"})
     )
-    for cookie in (trip.cookie, welcome, journeys.left("studio", ask), out):
+    for cookie in (login.cookie, welcome, states.left("studio", ask), out):
         assert cookie.startswith("__Host-easel_studio")
         for part in ("Secure", "HttpOnly", "Path=/", "SameSite=Lax"):
             assert part in cookie.split("; ")
-    name, _, value = trip.cookie.partition(";")[0].partition("=")
+    name, _, value = login.cookie.partition(";")[0].partition("=")
     plain = ForwardedRequest(
         "GET", "/", {"x-forwarded-proto": "https", "cookie": f"{name.removeprefix('__Host-')}={value}"}
     )
     with pytest.raises(LoginFailed, match="another browser"):
-        journeys.back("studio", plain, trip.state, members.fingerprint)
+        states.back("studio", plain, login.state, members.fingerprint)
 
 
 def test_a_session_ends_after_twelve_hours_and_with_what_it_is_of(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,7 +320,7 @@ def test_a_session_ends_after_twelve_hours_and_with_what_it_is_of(monkeypatch: p
     assert read() is None
     now[0] = Members.model_validate(said)
     later = time.time() + 12 * 3600 + 1
-    monkeypatch.setattr("easel.gateway.rights.time", SimpleNamespace(time=lambda: later))
+    monkeypatch.setattr("easel.gateway.access.rights.time", SimpleNamespace(time=lambda: later))
     assert read() is None
 
 
@@ -360,5 +361,5 @@ def test_members_have_names_that_no_token_has() -> None:
     """So that nobody reads another's pictures by the name of a token."""
     members = Members.model_validate({"issuer": "https://a.b", "client_id": "c", "domains": ["example.com"]})
     for local in ("link", "anonymous", "local", "anonymous/x", "ann", "'", "x y", "é"):
-        assert "@" in members.name(ANN | {"email": f"{local}@example.com"})[1:]
-        assert "/" not in members.name(ANN | {"email": f"{local}@example.com"})
+        assert "@" in member_name(members, ANN | {"email": f"{local}@example.com"})[1:]
+        assert "/" not in member_name(members, ANN | {"email": f"{local}@example.com"})
