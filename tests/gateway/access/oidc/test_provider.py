@@ -64,7 +64,7 @@ def claims(there: Provider, provider: IdentityProvider) -> dict[str, Any]:
     async def through() -> dict[str, Any]:
         back = "http://127.0.0.1/cb"
         await there.authorization(back, "state", "n" * 43, "v" * 43, None)
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(b"v" * 43).digest()).decode().rslogin("=")
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(b"v" * 43).digest()).decode().rstrip("=")
         code = provider.code({"code_challenge": challenge, "redirect_uri": back, "nonce": "n" * 43})
         return await there.claims(code, back, "v" * 43, "n" * 43)
 
@@ -187,7 +187,7 @@ def test_a_wrong_client_is_told_and_read_again(provider: IdentityProvider) -> No
     there = Provider(Members.model_validate(provider.members()), read)
 
     async def twice() -> dict[str, Any]:
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(b"v" * 43).digest()).decode().rslogin("=")
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(b"v" * 43).digest()).decode().rstrip("=")
         about = {"code_challenge": challenge, "redirect_uri": "x", "nonce": "n" * 43}
         with pytest.raises(LoginFailed, match="client_id") as failed:
             await there.claims(provider.code(about), "x", "v" * 43, "n" * 43)
