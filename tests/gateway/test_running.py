@@ -297,7 +297,7 @@ def test_public_names() -> None:
         *(
             "Backend",
             "Replica",
-            "State",
+            "ReplicaState",
             "Work",
             "Event",
             "Events",

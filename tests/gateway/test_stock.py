@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from easel.gateway.scale import allowed
+from easel.gateway.replicas.autoscaler import allowed
 from easel.gateway.stock import LONGEST_PAUSE, PAUSE, Shelf, Stock, reason
 
 LIST = ["hf://org/repo/xl.safetensors", "https://example.com/ink.safetensors"]

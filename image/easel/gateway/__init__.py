@@ -6,13 +6,12 @@ Run it with `python -m easel.gateway --home DIR`. Importing this package is ligh
 library.
 """
 
-from easel.gateway.backend import Backend, Replica, State, Work
 from easel.gateway.caddyfile import caddyfile
 from easel.gateway.config import Config, Endpoint, Team
 from easel.gateway.errors import GatewayError
 from easel.gateway.events import Event, Events
 from easel.gateway.plan import Plan, Site
-from easel.gateway.scale import Load, Scaling, wanted
+from easel.gateway.replicas import Backend, Load, Replica, ReplicaState, Scaling, Work, wanted
 
 __all__ = [
     "Backend",
@@ -24,9 +23,9 @@ __all__ = [
     "Load",
     "Plan",
     "Replica",
+    "ReplicaState",
     "Scaling",
     "Site",
-    "State",
     "Team",
     "Work",
     "caddyfile",

@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from easel.gateway import pages
-from easel.gateway.backend import Backend
 from easel.gateway.operator_api import OperatorApi, by_member
+from easel.gateway.replicas import Backend
 
 _STATIC = Path(__file__).parent / "static"
 _FILES = {"console.css": "text/css", "console.js": "text/javascript"}

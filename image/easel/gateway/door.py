@@ -20,7 +20,6 @@ from easel.gateway import pages
 from easel.gateway.audit import Audit
 from easel.gateway.changes import change
 from easel.gateway.config import CONSOLE
-from easel.gateway.fleet import Fleet, NotNow
 from easel.gateway.identity import (
     Caller,
     Entrance,
@@ -33,6 +32,7 @@ from easel.gateway.identity import (
 from easel.gateway.member_door import MemberDoor
 from easel.gateway.paths import Ask, Kind, forbidden, local_path
 from easel.gateway.relay import HEADER, Relay
+from easel.gateway.replicas import Fleet, NotNow
 from easel.gateway.rights import ANONYMOUS, Right, Rights
 
 # Caddy alone may ask: everybody on this machine can reach the gateway's port.

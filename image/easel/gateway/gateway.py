@@ -21,7 +21,6 @@ import structlog
 from easel.gateway import config as configuration
 from easel.gateway import modes, ports, sites
 from easel.gateway.audit import Audit
-from easel.gateway.awake import Awake
 from easel.gateway.caddy import Caddy
 from easel.gateway.certificates import Certificates
 from easel.gateway.client_secret import ClientSecret
@@ -29,18 +28,17 @@ from easel.gateway.config import CONSOLE, Config
 from easel.gateway.ended import Ended
 from easel.gateway.errors import AlreadyRunning, ConfigError, GatewayError
 from easel.gateway.events import Event, Events
-from easel.gateway.fleet import Fleet
 from easel.gateway.home import Home, write_private
 from easel.gateway.keyring import Keyring
 from easel.gateway.links import Links
 from easel.gateway.passes import OPERATOR
-from easel.gateway.passing import Passing
 from easel.gateway.place import LocalPlace, Place
 from easel.gateway.plan import Plan
 from easel.gateway.process import rotate
 from easel.gateway.relay import Relay
+from easel.gateway.replicas import Fleet, OpenRequests, WakeState
+from easel.gateway.replicas.local import Command
 from easel.gateway.rights import Right, Rights
-from easel.gateway.slot import Command
 from easel.gateway.supply import Supply
 from easel.gateway.tokens import Tokens
 
@@ -59,7 +57,7 @@ class Gateway:
         self._events = Events()
         here = LocalPlace(self.home, self._events, command)
         self._place: Place = place(self.home, self._events) if place else here
-        self._passing = Passing()
+        self._passing = OpenRequests()
         # Before anything is started that would inherit it.
         self._client_secret = ClientSecret()
         self._supply = Supply(self.home, self._events, self._place.sources, self._stocked)
@@ -109,7 +107,7 @@ class Gateway:
         self._relay = Relay(home.socket("relay.sock"), rights, self._passing)
         self._backend = await self._place.backend(self._keyring.vouch, lambda: self._config, self._passing)
         await self._place.welcome(config, self._tokens, self._links)
-        awake = Awake(home.run / "awake.json")
+        awake = WakeState(home.run / "awake.json")
         following = asyncio.create_task(
             self._place.follow(lambda: self._config, self._tokens, self._links), name="place"
         )
@@ -165,7 +163,7 @@ class Gateway:
             _log.info("stopped")
 
     async def _until_stopped(
-        self, caddy: Caddy, address: str, ended: Callable[[], bool], awake: Awake
+        self, caddy: Caddy, address: str, ended: Callable[[], bool], awake: WakeState
     ) -> None:
         seen = configuration.fingerprint(self.home.config)
         rounds = 0
@@ -220,7 +218,7 @@ class Gateway:
                     await self._fleets[name].follow(endpoint)
                 continue
             await self._backend.follow(endpoint)
-            fleet = Fleet(endpoint, self._backend, passing=self._passing, stocks=self._supply)
+            fleet = Fleet(endpoint, self._backend, open_requests=self._passing, stocks=self._supply)
             if name in before:
                 fleet.remember(before[name])
             self._fleets[name] = fleet

@@ -17,16 +17,15 @@ from starlette.responses import PlainTextResponse, Response
 
 from easel.gateway import pages
 from easel.gateway.audit import Audit
-from easel.gateway.backend import Backend
 from easel.gateway.config import CONSOLE
 from easel.gateway.ended import Ended
 from easel.gateway.errors import NoRoom, TokenConflict, TokenRefused, UnknownEndpoint
-from easel.gateway.fleet import Fleet
 from easel.gateway.keyring import OVERLAP, Keyring
 from easel.gateway.links import Links
 from easel.gateway.membership import is_member
 from easel.gateway.passes import LASTS, OPERATOR, Passes
 from easel.gateway.relay import HEADER, Relay
+from easel.gateway.replicas import Backend, Fleet
 from easel.gateway.rights import Right
 from easel.gateway.spare import FULL
 from easel.gateway.tokens import Token, Tokens

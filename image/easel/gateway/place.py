@@ -7,18 +7,15 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from easel.gateway.backend import Backend
 from easel.gateway.config import CONSOLE, Config, Endpoint
 from easel.gateway.ended import End
 from easel.gateway.events import Events
 from easel.gateway.home import Home
 from easel.gateway.keyring import SecretFile, SecretStore
 from easel.gateway.links import Links
-from easel.gateway.local import LocalBackend
-from easel.gateway.passing import Passing
-from easel.gateway.probe import Vouch
 from easel.gateway.records import RecordFile, Store
-from easel.gateway.slot import Command
+from easel.gateway.replicas import Backend, OpenRequests, Vouch
+from easel.gateway.replicas.local import Command, LocalBackend
 from easel.gateway.tokens import Token, Tokens, token_file
 
 # Seconds until a first token that could not be kept is tried again.
@@ -47,7 +44,7 @@ class Place(Protocol):
         """Where ended sessions are kept. Raises GatewayError."""
         ...
 
-    async def backend(self, vouch: Vouch, config: Callable[[], Config], passing: Passing) -> Backend:
+    async def backend(self, vouch: Vouch, config: Callable[[], Config], passing: OpenRequests) -> Backend:
         """Who starts replicas, and asks them how they do with what `vouch` signs."""
         ...
 
@@ -91,7 +88,7 @@ class LocalPlace:
         """EASEL_HOME/ended.json."""
         return RecordFile(self._home.ended, "ended", End)
 
-    async def backend(self, vouch: Vouch, config: Callable[[], Config], passing: Passing) -> Backend:
+    async def backend(self, vouch: Vouch, config: Callable[[], Config], passing: OpenRequests) -> Backend:
         """Processes of this machine."""
         return LocalBackend(self._home, self._events, command=self._command, vouch=vouch)
 

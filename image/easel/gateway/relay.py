@@ -22,7 +22,7 @@ from typing import cast
 
 import structlog
 
-from easel.gateway.passing import Passing
+from easel.gateway.replicas import OpenRequests
 from easel.gateway.rights import Right, Rights
 
 _log = structlog.get_logger("easel.gateway")
@@ -59,7 +59,7 @@ class Request:
 class Relay:
     """Listens for Caddy on a socket that nobody else can open."""
 
-    def __init__(self, path: Path, rights: Rights, passing: Passing) -> None:
+    def __init__(self, path: Path, rights: Rights, passing: OpenRequests) -> None:
         self.path = path
         self._rights = rights
         self._passing = passing
@@ -91,7 +91,7 @@ class Relay:
         over: Callable[[int], None] | None = None,
     ) -> str:  # fmt: skip
         """Let one request through to `address`; the number that Caddy brings it with. `counted` is its number
-        at `Passing`; `over` hears its status when it has ended."""
+        at `OpenRequests`; `over` hears its status when it has ended."""
         number = str(next(self._numbers))
         self._requests[number] = Request(right, address, over=over, counted=counted, own=own)
         return number

@@ -12,19 +12,18 @@ import uvicorn
 from easel.gateway.app import app
 from easel.gateway.attempts import Attempts
 from easel.gateway.audit import Audit
-from easel.gateway.backend import Backend
 from easel.gateway.client_secret import ClientSecret
 from easel.gateway.config import CONSOLE, Team
 from easel.gateway.console import ConsolePages
 from easel.gateway.door import Door
 from easel.gateway.ended import Ended
-from easel.gateway.fleet import Fleet
 from easel.gateway.identity import Identity
 from easel.gateway.keyring import Keyring
 from easel.gateway.links import Links
 from easel.gateway.member_door import MemberDoor
 from easel.gateway.operator_api import OperatorApi
 from easel.gateway.relay import Relay
+from easel.gateway.replicas import Backend, Fleet
 from easel.gateway.rights import Right, Rights
 from easel.gateway.sessions import Sessions
 from easel.gateway.sign_on import SignOn

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from easel.gateway.bucket import Bucket
 from easel.gateway.bucket_store import ENDED, SECRET, TOKENS, BucketSecret, ended_of, tokens_of
 from easel.gateway.config import Config, Team
 from easel.gateway.ended import End, Ended
@@ -20,46 +19,22 @@ from easel.gateway.errors import GatewayError
 from easel.gateway.events import Events
 from easel.gateway.home import Home
 from easel.gateway.instances.place import BucketPlace
-from easel.gateway.instances.spent import Spent
 from easel.gateway.keyring import Keyring
 from easel.gateway.mirror import Mirror
-from easel.gateway.passing import Passing
+from easel.gateway.replicas.open_requests import OpenRequests
 from easel.gateway.rights import Right
 from easel.gateway.tokens import Tokens, _hash
-from tests.gateway.instances.conftest import Faults, FaultyAws
-from tests.gateway.instances.region import REGION, Region
+from tests.gateway.replicas.aws.conftest import TeamBucket
+from tests.gateway.replicas.aws.region import REGION
 
 _names = itertools.count(1)
 NOV = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
 
 
-class Place:
-    def __init__(self, region: Region) -> None:
-        self.name = f"easel-art-{next(_names)}"
-        self.s3 = region.client("s3")
-        self.s3.create_bucket(Bucket=self.name)
-        self.faults = Faults()
-        self.aws = FaultyAws(REGION, attempts=1, endpoint_url=region.url)
-        self.aws.faults = self.faults
-        self.bucket = Bucket(self.aws, self.name)
-        self.said: list[str] = []
-
-    def write(self, key: str, content: object) -> None:
-        self.s3.put_object(Bucket=self.name, Key=key, Body=json.dumps(content).encode())
-
-    def read(self, key: str) -> str:
-        return str(self.s3.get_object(Bucket=self.name, Key=key)["Body"].read().decode())
-
-
-@pytest.fixture
-def place(region: Region) -> Place:
-    return Place(region)
-
-
 # ── configuration ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_folder_becomes_what_the_prefix_is(place: Place, tmp_path: Path) -> None:
+def test_the_folder_becomes_what_the_prefix_is(place: TeamBucket, tmp_path: Path) -> None:
     """New, changed and removed objects; only what changed is fetched; other keys are none of ours."""
     mirror = Mirror(place.bucket, tmp_path, place.said.append)
     place.write("config/team.json", {"team": "art"})
@@ -90,7 +65,7 @@ def test_the_folder_becomes_what_the_prefix_is(place: Place, tmp_path: Path) -> 
     ],
 )
 def test_what_cannot_be_fetched_leaves_the_last(
-    place: Place, tmp_path: Path, error: tuple[str, str], looks: int, says: str
+    place: TeamBucket, tmp_path: Path, error: tuple[str, str], looks: int, says: str
 ) -> None:
     """A refusal is said once with its reason, the files stay, and the end of it is said too."""
     mirror = Mirror(place.bucket, tmp_path, place.said.append)
@@ -109,7 +84,7 @@ def test_what_cannot_be_fetched_leaves_the_last(
     assert "followed again" in place.said[1]
 
 
-def test_an_emptied_bucket_empties_nothing(place: Place, tmp_path: Path) -> None:
+def test_an_emptied_bucket_empties_nothing(place: TeamBucket, tmp_path: Path) -> None:
     """Somebody removed the team's configuration by mistake: endpoints stay, the reason is said."""
     mirror = Mirror(place.bucket, tmp_path, place.said.append)
     for name in ("team", "studio"):
@@ -123,7 +98,7 @@ def test_an_emptied_bucket_empties_nothing(place: Place, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"a": "' + b"x" * 1_100_000 + b'"}'])
-def test_a_damaged_object_is_not_taken(place: Place, tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_object_is_not_taken(place: TeamBucket, tmp_path: Path, content: bytes) -> None:
     """What is no JSON object does not come onto the disk, where a restart would find nothing else."""
     mirror = Mirror(place.bucket, tmp_path, place.said.append)
     place.write("config/team.json", {"team": "art"})
@@ -134,7 +109,7 @@ def test_a_damaged_object_is_not_taken(place: Place, tmp_path: Path, content: by
     assert "config/team.json" in place.said[0]
 
 
-def test_a_look_at_a_bucket_where_nothing_changed_is_one_question(place: Place, tmp_path: Path) -> None:
+def test_a_look_at_a_bucket_where_nothing_changed_is_one_question(place: TeamBucket, tmp_path: Path) -> None:
     """It is asked all month: a LIST each time and no GET beside it; what changed is seen by the next look."""
     place.write("config/team.json", {"team": "art"})
     place.write("config/studio.json", {"name": "studio"})
@@ -155,7 +130,7 @@ def test_a_look_at_a_bucket_where_nothing_changed_is_one_question(place: Place, 
     assert [token.name for token in store.known()] == ["somebody"]
 
 
-def test_tokens_are_seen_also_where_the_bucket_may_not_be_listed(place: Place, tmp_path: Path) -> None:
+def test_tokens_are_seen_also_where_the_bucket_may_not_be_listed(place: TeamBucket, tmp_path: Path) -> None:
     """A boundary may take the one right and leave the other: revoking must still be seen."""
     place.write("run/tokens.json", {"version": 1, "tokens": []})
     here = BucketPlace(Home(tmp_path), Events(), place.name, REGION, aws=place.aws)
@@ -166,13 +141,13 @@ def test_tokens_are_seen_also_where_the_bucket_may_not_be_listed(place: Place, t
 
 @pytest.mark.anyio
 async def test_it_looks_less_often_while_everything_sleeps(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: TeamBucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And as often as ever from the moment that something wakes."""
     place.write("config/team.json", {"team": "art"})
     here = BucketPlace(Home(tmp_path), Events(), place.name, REGION, aws=place.aws, every=15, asleep=60)
     assert here.pause() == 15  # nothing is known yet
-    backend = await here.backend(lambda *_: "", lambda: Config(Team(), {}), Passing())
+    backend = await here.backend(lambda *_: "", lambda: Config(Team(), {}), OpenRequests())
     assert here.pause() == 60
     monkeypatch.setattr(type(backend), "awake", True)
     assert here.pause() == 15
@@ -181,7 +156,7 @@ async def test_it_looks_less_often_while_everything_sleeps(
 # ── tokens and secret ────────────────────────────────────────────────────────────────────────────
 
 
-def test_tokens_are_one_list_for_all_gateways(place: Place) -> None:
+def test_tokens_are_one_list_for_all_gateways(place: TeamBucket) -> None:
     """One writes, the other sees it after a look; a check at the door asks S3 nothing."""
     one, two = tokens_of(place.bucket), tokens_of(place.bucket)
     plaintext = Tokens(one).new("studio", "ada")
@@ -196,7 +171,7 @@ def test_tokens_are_one_list_for_all_gateways(place: Place) -> None:
     assert not Tokens(one).is_valid("studio", plaintext)
 
 
-def test_writers_at_once_lose_nothing(place: Place) -> None:
+def test_writers_at_once_lose_nothing(place: TeamBucket) -> None:
     """Four writers with three tokens each: twelve tokens."""
     stores = [Tokens(tokens_of(place.bucket)) for _ in range(4)]
 
@@ -212,7 +187,7 @@ def test_writers_at_once_lose_nothing(place: Place) -> None:
     assert len(json.loads(place.read(TOKENS))["tokens"]) == 12
 
 
-def test_a_stale_revision_is_refused(place: Place) -> None:
+def test_a_stale_revision_is_refused(place: TeamBucket) -> None:
     """A swap over what somebody else wrote, over nothing that is there, or over what is gone, is none."""
     one, two = tokens_of(place.bucket), tokens_of(place.bucket)
     tokens, revision = one.read()
@@ -224,14 +199,14 @@ def test_a_stale_revision_is_refused(place: Place) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"tokens": [{"x": 1}]}', b"\xff"])
-def test_damaged_tokens_are_told(place: Place, body: bytes) -> None:
+def test_damaged_tokens_are_told(place: TeamBucket, body: bytes) -> None:
     """Nobody is let in by a guess, and nobody's tokens are written over."""
     place.s3.put_object(Bucket=place.name, Key=TOKENS, Body=body)
     with pytest.raises(GatewayError, match="is not a file of tokens"):
         Tokens(tokens_of(place.bucket)).new("studio", "ada")
 
 
-def test_the_door_stays_open_while_s3_is_shut(place: Place) -> None:
+def test_the_door_stays_open_while_s3_is_shut(place: TeamBucket) -> None:
     """Known tokens open; making one says why it cannot be made."""
     store = tokens_of(place.bucket)
     tokens = Tokens(store)
@@ -242,7 +217,7 @@ def test_the_door_stays_open_while_s3_is_shut(place: Place) -> None:
     assert tokens.is_valid("studio", plaintext)
 
 
-def test_revoking_counts_while_s3_is_shut(place: Place) -> None:
+def test_revoking_counts_while_s3_is_shut(place: TeamBucket) -> None:
     """At once in memory, and in the bucket as soon as it answers; ended sessions likewise."""
     store, ends = tokens_of(place.bucket), ended_of(place.bucket)
     tokens, ended = Tokens(store), Ended(ends)
@@ -264,7 +239,7 @@ def test_revoking_counts_while_s3_is_shut(place: Place) -> None:
     assert Ended(elsewhere).covers(right)
 
 
-def test_two_gateways_lose_no_end_and_keep_none_too_long(place: Place) -> None:
+def test_two_gateways_lose_no_end_and_keep_none_too_long(place: TeamBucket) -> None:
     """Both write at once; what has expired is dropped by the next writing."""
     old = End("member", "old@example.com", 1.0, 2.0)
     assert ended_of(place.bucket).swap([old], "")
@@ -275,7 +250,7 @@ def test_two_gateways_lose_no_end_and_keep_none_too_long(place: Place) -> None:
     assert [end["whose"] for end in kept] == ["ann@example.com", "studio 0123"]
 
 
-def test_a_first_token_is_taken_once(place: Place) -> None:
+def test_a_first_token_is_taken_once(place: TeamBucket) -> None:
     """By its hash; revoked, it stays so although the configuration still names it; a new hash replaces it."""
     tokens = Tokens(tokens_of(place.bucket))
     first, second = "easel_" + "a" * 43, "easel_" + "b" * 43
@@ -299,7 +274,7 @@ def test_a_first_token_is_taken_once(place: Place) -> None:
     assert again.is_valid("studio", again.new("studio", "link"))
 
 
-def test_the_secret_is_made_once(place: Place) -> None:
+def test_the_secret_is_made_once(place: TeamBucket) -> None:
     """Two gateways that begin at once sign with one key; a damaged one is told."""
     found: list[str] = []
 
@@ -319,72 +294,3 @@ def test_the_secret_is_made_once(place: Place) -> None:
     place.s3.put_object(Bucket=place.name, Key=SECRET, Body=b"")
     with pytest.raises(GatewayError, match="cut short"):
         Keyring(BucketSecret(place.bucket)).open()
-
-
-# ── what was spent ───────────────────────────────────────────────────────────────────────────────
-
-
-def test_awake_seconds_times_price(place: Place) -> None:
-    """Each instance counts from its start, once; a restart of the gateway goes on where it was."""
-    spent = Spent(place.bucket, place.said.append)
-    spent.count("studio", 3.6, [NOV - 100, NOV - 50], NOV)
-    assert spent.dollars(NOV) == pytest.approx(0.15)
-    spent.count("studio", 3.6, [NOV - 100, NOV - 50], NOV + 10)
-    assert spent.dollars(NOV) == pytest.approx(0.17)
-    spent.save()
-    again = Spent(place.bucket, place.said.append)
-    again.load(NOV + 30)
-    # Down for 20 s: what was awake meanwhile is counted; what started since, from its start.
-    again.count("studio", 3.6, [NOV - 100, NOV + 25], NOV + 30)
-    assert again.dollars(NOV) == pytest.approx(0.17 + 0.020 + 0.005)
-    again.save()
-    row = json.loads(place.read("run/spent/2026-11.json"))["endpoints"]["studio"]
-    assert row["seconds"] == pytest.approx(195)
-    assert place.said == []
-
-
-def test_the_fuse(place: Place) -> None:
-    """At the budget it blows, saying so; more budget or another month mends it."""
-    spent = Spent(place.bucket, place.said.append)
-    spent.count("studio", 3600, [NOV - 10], NOV)
-    assert spent.over(11, NOV) is None
-    reason = spent.over(10, NOV)
-    assert reason
-    for word in ("November", "$10.00 of $10", "1 December", "budget.monthly"):
-        assert word in reason
-    assert spent.over(10, datetime(2026, 12, 1, tzinfo=UTC).timestamp()) is None
-
-
-def test_a_night_over_the_end_of_a_month(place: Place) -> None:
-    """Each month has its own part, of the old year too."""
-    spent = Spent(place.bucket, place.said.append)
-    midnight = datetime(2027, 1, 1, tzinfo=UTC).timestamp()
-    spent.count("studio", 3600, [], midnight - 60)
-    spent.count("studio", 3600, [midnight - 60], midnight + 30)
-    assert spent.dollars(midnight - 1) == pytest.approx(60)
-    assert spent.dollars(midnight + 30) == pytest.approx(30)
-
-
-def test_two_that_count_do_not_count_twice(place: Place) -> None:
-    """An old and a new gateway overlap for a minute: the higher sum stays."""
-    one, two = Spent(place.bucket, place.said.append), Spent(place.bucket, place.said.append)
-    for spent in (one, two):
-        spent.load(NOV)
-        spent.count("studio", 3600, [NOV - 10], NOV)
-        spent.save()
-    assert json.loads(place.read("run/spent/2026-11.json"))["dollars"] == pytest.approx(10)
-
-
-def test_a_ledger_that_cannot_be_kept_is_told(place: Place) -> None:
-    """The fuse still counts; that a restart would forget is said once."""
-    spent = Spent(place.bucket, place.said.append)
-    spent.count("studio", 3600, [NOV - 10], NOV)
-    place.faults["put_object"] = ("AccessDenied", "denied")
-    spent.save()
-    spent.save()
-    assert len(place.said) == 1
-    assert "s3:PutObject" in place.said[0]
-    assert spent.dollars(NOV) == pytest.approx(10)
-    place.faults.clear()
-    spent.save()
-    assert json.loads(place.read("run/spent/2026-11.json"))["dollars"] == pytest.approx(10)

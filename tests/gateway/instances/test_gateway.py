@@ -17,7 +17,7 @@ import pytest
 
 from easel.assertion import Verifier, parsed
 from tests.gateway.conftest import IMAGE, until
-from tests.gateway.instances.region import REGION, Region
+from tests.gateway.replicas.aws.region import REGION, Region
 from tests.models.serving import model_bytes
 from tests.ports import free_port
 

@@ -9,7 +9,7 @@ import pytest
 from easel.gateway.config import Endpoint
 from easel.gateway.errors import SupplyRefused
 from easel.gateway.instances.sources import NO_STORE, of_models
-from tests.gateway.instances.region import REGION, Region
+from tests.gateway.replicas.aws.region import REGION, Region
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from easel.gateway.backend import Backend
 from easel.gateway.bucket import Bucket
 from easel.gateway.bucket_store import ENDED, TOKENS, BucketSecret, ended_of, tokens_of
 from easel.gateway.config import CONSOLE, Config, Endpoint
@@ -18,15 +17,12 @@ from easel.gateway.events import Events
 from easel.gateway.home import Home
 from easel.gateway.instances import sources
 from easel.gateway.instances.aws import Aws, Refusal
-from easel.gateway.instances.backend import InstancesBackend
-from easel.gateway.instances.sight import TEAM
-from easel.gateway.instances.spent import Spent
 from easel.gateway.keyring import SecretStore
 from easel.gateway.links import Links
 from easel.gateway.mirror import Mirror
-from easel.gateway.passing import Passing
-from easel.gateway.probe import Vouch
 from easel.gateway.records import Store
+from easel.gateway.replicas import Backend, OpenRequests, Vouch
+from easel.gateway.replicas.aws import TEAM, InstancesBackend, Spending
 from easel.gateway.tokens import Token, Tokens
 
 _log = structlog.get_logger("easel.instances")
@@ -90,16 +86,16 @@ class BucketPlace:
         await asyncio.to_thread(self._ended.refresh)
         return self._ended
 
-    async def backend(self, vouch: Vouch, config: Callable[[], Config], passing: Passing) -> Backend:
+    async def backend(self, vouch: Vouch, config: Callable[[], Config], passing: OpenRequests) -> Backend:
         """Instances, with the fuse."""
-        spent = Spent(self._bucket, self._say)
+        spent = Spending(self._bucket, self._say)
         try:
             await asyncio.to_thread(spent.load, time.time())
         except Refusal as error:
             self._say(f"what was spent this month is not known, and is counted from now on: {error}")
         self._backend = InstancesBackend(
-            self._aws, self._events, passing=passing, spent=spent, budget=lambda: config().team.budget,
-            vouch=vouch,
+            self._aws, self._events, open_requests=passing, spending=spent,
+            budget=lambda: config().team.budget, vouch=vouch,
         )  # fmt: skip
         return self._backend
 
