@@ -19,7 +19,7 @@ GATEWAY_DISKS = 20
 THROUGHPUT = 500
 """MiB/s of a replica's disk, as `infra.instances.template` makes it; 125 are in the price of the disk."""
 LOOKS = 60
-"""Looks an hour at the configuration while all sleep, each a LIST (`easel.gateway.instances.place`)."""
+"""Looks an hour at the configuration while all sleep, each a LIST (`easel.gateway.deployment.aws`)."""
 FOLLOWS = 60
 """Looks an hour at the gateway's own image, each a HEAD and a GET: `easel-follow.timer` of its host."""
 SECONDS_AWAKE = 15

@@ -14,7 +14,7 @@ from pulumi.dynamic import CreateResult, DiffResult, ResourceProvider
 from pulumi.dynamic.dynamic import PROVIDER_KEY, serialize_provider
 
 PREFIX = "easel_"
-"""As in `easel.gateway.tokens`, so that a log that must hide tokens knows one."""
+"""As in `easel.gateway.access.tokens`, so that a log that must hide tokens knows one."""
 
 
 def token_provider() -> ResourceProvider:

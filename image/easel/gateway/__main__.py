@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from easel.gateway.config import Endpoint
 from easel.gateway.errors import GatewayError
-from easel.gateway.slot import Command
+from easel.gateway.replicas.local import Command
 
 if TYPE_CHECKING:
     pass

@@ -30,20 +30,18 @@ from easel.gateway.access import (
 )
 from easel.gateway.access.oidc import ClientSecret, Login
 from easel.gateway.audit import AuditLog
-from easel.gateway.awake import Awake
 from easel.gateway.config import CONSOLE, Config
 from easel.gateway.deployment import Deployment, LocalDeployment
 from easel.gateway.disk import mend, write_private
 from easel.gateway.errors import AlreadyRunning, ConfigError, GatewayError
 from easel.gateway.events import Event, Events
-from easel.gateway.fleet import Fleet
 from easel.gateway.home import Home
 from easel.gateway.model_sync import ModelSync
-from easel.gateway.passing import Passing
 from easel.gateway.process import check_ports, is_free, rotate
 from easel.gateway.proxy import Caddy, Certificates, Plan, plan_of, ports_of, url_of
 from easel.gateway.relay import CaddyLink, Relay
-from easel.gateway.slot import Command
+from easel.gateway.replicas import Fleet, OpenRequests, WakeState
+from easel.gateway.replicas.local import Command
 
 if TYPE_CHECKING:
     from easel.gateway.server import Server
@@ -64,7 +62,7 @@ class Gateway:
         self._events = Events()
         here = LocalDeployment(self.home, self._events, command)
         self._deployment: Deployment = elsewhere(self.home, self._events) if elsewhere else here
-        self._open_requests = Passing()
+        self._open_requests = OpenRequests()
         # Before anything is started that would inherit it.
         self._client_secret = ClientSecret()
         self._model_sync = ModelSync(self.home, self._events, self._deployment.sources, self._models_changed)
@@ -130,7 +128,7 @@ class Gateway:
         """Make all that needs nothing to run yet."""
         home, deployment = self.home, self._deployment
         self._certificates = Certificates(home.logs / "certificates.log", self._events)
-        self._awake = Awake(home.run / "awake.json")
+        self._awake = WakeState(home.run / "awake.json")
         keyring = Keyring(deployment.secrets())
         await asyncio.to_thread(keyring.open)
         tokens = Tokens(await deployment.tokens())
@@ -236,7 +234,7 @@ class Gateway:
                     await self._fleets[name].follow(endpoint)
                 continue
             await self._backend.follow(endpoint)
-            fleet = Fleet(endpoint, self._backend, passing=self._open_requests, stocks=self._model_sync)
+            fleet = Fleet(endpoint, self._backend, open_requests=self._open_requests, stocks=self._model_sync)
             if name in before:
                 fleet.remember(before[name])
             self._fleets[name] = fleet

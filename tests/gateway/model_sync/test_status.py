@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from easel.gateway.model_sync.status import LONGEST_PAUSE, PAUSE, ModelList, ModelStatus, reason
-from easel.gateway.scale import allowed
+from easel.gateway.replicas.autoscaler import allowed
 
 LIST = ["hf://org/repo/xl.safetensors", "https://example.com/ink.safetensors"]
 FETCHING = {"file": "xl.safetensors", "phase": "fetching", "done": 43, "total": 100, "left": 118}

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from easel.gateway.backend import Backend
 from easel.gateway.config import Team
-from easel.gateway.fleet import Fleet
+from easel.gateway.replicas import Backend, Fleet
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ from easel.gateway.config import CONSOLE
 from easel.gateway.console.endpoints import Endpoints
 from easel.gateway.disk import FULL
 from easel.gateway.errors import NoRoom, TokenConflict, TokenRefused, UnknownEndpoint
-from easel.gateway.fleet import Fleet
 from easel.gateway.relay import HEADER, Relay
+from easel.gateway.replicas import Fleet
 
 # By this the `easel` command knows that it asked a console, and not an endpoint that answers anything.
 CONSOLE_HEADER = "X-Easel-Console"

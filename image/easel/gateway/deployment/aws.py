@@ -20,18 +20,14 @@ from easel.gateway.access import (
     tokens_of,
 )
 from easel.gateway.aws import Aws, AwsError, Bucket, ConfigMirror
-from easel.gateway.backend import Backend
 from easel.gateway.config import CONSOLE, Config, Endpoint
 from easel.gateway.deployment.source_tokens import source_tokens
 from easel.gateway.disk import RecordStore
 from easel.gateway.errors import GatewayError
 from easel.gateway.events import Events
 from easel.gateway.home import Home
-from easel.gateway.instances.backend import InstancesBackend
-from easel.gateway.instances.sight import TEAM
-from easel.gateway.instances.spent import Spent
-from easel.gateway.passing import Passing
-from easel.gateway.probe import Vouch
+from easel.gateway.replicas import Backend, OpenRequests, Vouch
+from easel.gateway.replicas.aws import TEAM, InstancesBackend, Spending
 
 _log = structlog.get_logger("easel.instances")
 # Seconds between two looks at the bucket while something is awake, and while nothing is: each look costs,
@@ -94,16 +90,18 @@ class AwsDeployment:
         await asyncio.to_thread(self._ended.refresh)
         return self._ended
 
-    async def backend(self, vouch: Vouch, config: Callable[[], Config], passing: Passing) -> Backend:
+    async def backend(
+        self, vouch: Vouch, config: Callable[[], Config], open_requests: OpenRequests
+    ) -> Backend:
         """Instances, with the fuse."""
-        spent = Spent(self._bucket, self._say)
+        spending = Spending(self._bucket, self._say)
         try:
-            await asyncio.to_thread(spent.load, time.time())
+            await asyncio.to_thread(spending.load, time.time())
         except AwsError as error:
             self._say(f"what was spent this month is not known, and is counted from now on: {error}")
         self._backend = InstancesBackend(
-            self._aws, self._events, passing=passing, spent=spent, budget=lambda: config().team.budget,
-            vouch=vouch,
+            self._aws, self._events, open_requests=open_requests, spending=spending,
+            budget=lambda: config().team.budget, vouch=vouch,
         )  # fmt: skip
         return self._backend
 

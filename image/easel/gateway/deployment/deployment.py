@@ -8,11 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from easel.gateway.access import Access, End, SecretStore, Token
-from easel.gateway.backend import Backend
 from easel.gateway.config import Config, Endpoint
 from easel.gateway.disk import RecordStore
-from easel.gateway.passing import Passing
-from easel.gateway.probe import Vouch
+from easel.gateway.replicas import Backend, OpenRequests, Vouch
 
 
 class Deployment(Protocol):
@@ -37,7 +35,9 @@ class Deployment(Protocol):
         """Where ended sessions are kept. Raises GatewayError."""
         ...
 
-    async def backend(self, vouch: Vouch, config: Callable[[], Config], passing: Passing) -> Backend:
+    async def backend(
+        self, vouch: Vouch, config: Callable[[], Config], open_requests: OpenRequests
+    ) -> Backend:
         """Who starts replicas, and asks them how they do with what `vouch` signs."""
         ...
 

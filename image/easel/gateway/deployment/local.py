@@ -6,15 +6,12 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from easel.gateway.access import Access, End, FirstLinks, SecretFile, SecretStore, Token, token_file
-from easel.gateway.backend import Backend
 from easel.gateway.config import CONSOLE, Config, Endpoint
 from easel.gateway.disk import RecordFile, RecordStore
 from easel.gateway.events import Events
 from easel.gateway.home import Home
-from easel.gateway.local import LocalBackend
-from easel.gateway.passing import Passing
-from easel.gateway.probe import Vouch
-from easel.gateway.slot import Command
+from easel.gateway.replicas import Backend, OpenRequests, Vouch
+from easel.gateway.replicas.local import Command, LocalBackend
 
 # Seconds until a first token that could not be kept is tried again.
 _AGAIN = 15.0
@@ -47,7 +44,9 @@ class LocalDeployment:
         """EASEL_HOME/ended.json."""
         return RecordFile(self._home.ended, "ended", End)
 
-    async def backend(self, vouch: Vouch, config: Callable[[], Config], passing: Passing) -> Backend:
+    async def backend(
+        self, vouch: Vouch, config: Callable[[], Config], open_requests: OpenRequests
+    ) -> Backend:
         """Processes of this machine."""
         return LocalBackend(self._home, self._events, command=self._command, vouch=vouch)
 

@@ -36,8 +36,8 @@ from easel.gateway.access import (
 from easel.gateway.audit import AuditLog, change
 from easel.gateway.config import CONSOLE
 from easel.gateway.door.member_routes import MemberRoutes
-from easel.gateway.fleet import Fleet, NotNow
 from easel.gateway.relay import HEADER, CaddyLink
+from easel.gateway.replicas import Fleet, NotNow
 
 # Caddy alone may ask: everybody on this machine can reach the gateway's port.
 KEY_HEADER = "x-easel-door"

@@ -23,7 +23,7 @@ from typing import cast
 import structlog
 
 from easel.gateway.access import Right, Rights
-from easel.gateway.passing import Passing
+from easel.gateway.replicas import OpenRequests
 
 _log = structlog.get_logger("easel.gateway")
 HEADER = "X-Easel-Pass"
@@ -59,10 +59,10 @@ class AdmittedRequest:
 class Relay:
     """Listens for Caddy on a socket that nobody else can open."""
 
-    def __init__(self, path: Path, rights: Rights, passing: Passing) -> None:
+    def __init__(self, path: Path, rights: Rights, open_requests: OpenRequests) -> None:
         self.path = path
         self._rights = rights
-        self._passing = passing
+        self._open_requests = open_requests
         self._numbers = itertools.count(1)
         self._requests: dict[str, AdmittedRequest] = {}
         # Where nobody answered the request of a number: Caddy asks for another replica by it.
@@ -91,7 +91,7 @@ class Relay:
         over: Callable[[int], None] | None = None,
     ) -> str:  # fmt: skip
         """Let one request through to `address`; the number that Caddy brings it with. `counted` is its number
-        at `Passing`; `over` hears its status when it has ended."""
+        at `OpenRequests`; `over` hears its status when it has ended."""
         number = str(next(self._numbers))
         self._requests[number] = AdmittedRequest(right, address, over=over, counted=counted, own=own)
         return number
@@ -139,7 +139,7 @@ class Relay:
         if request is None:
             return
         if request.counted:
-            self._passing.end(request.counted)
+            self._open_requests.end(request.counted)
         if request.status == 0:
             self._unanswered[number] = request.address
             if len(self._unanswered) > _REMEMBERED:
