@@ -49,7 +49,7 @@ class LocalStage:
         return len(self.processes())
 
     def processes(self) -> list[psutil.Process]:
-        # The watchdog is our child, the replica is the watchdog's; other tests' gateways have watchdogs of their own.
+        # The watchdog is our child, the replica its child; other tests' gateways have their own.
         watchdogs = [
             one for one in psutil.Process().children() if any("watchdog.py" in word for word in words(one))
         ]
