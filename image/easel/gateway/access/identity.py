@@ -241,8 +241,7 @@ def _foreign(request: ForwardedRequest) -> str | None:
     """Why a request that rides on a cookie comes from another site's page, if it does.
 
     SameSite=Lax does not tell ports or sibling hosts apart: locally every endpoint, and any other program
-    with a web
-    page, is the same site.
+    with a web page, is the same site.
     """
     websocket = (
         request.headers.get("upgrade", "").lower() == "websocket" or "sec-websocket-key" in request.headers

@@ -1,6 +1,5 @@
 """Slows down who shows wrong tokens. A right token always passes: an office behind one address must not be
-locked out
-by one colleague's old script, and 256 random bits are not guessed at any speed."""
+locked out by one colleague's old script, and 256 random bits are not guessed at any speed."""
 
 from __future__ import annotations
 

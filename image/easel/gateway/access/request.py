@@ -61,8 +61,7 @@ class ForwardedRequest:
     @property
     def navigation(self) -> bool:
         """Whether a person waits for a page. Browsers do not say so over plain HTTP except to their own
-        machine, so
-        asking for HTML without credentials is taken for it too."""
+        machine, so asking for HTML without credentials is taken for it too."""
         if self.method not in ("GET", "HEAD"):
             return False
         if "sec-fetch-mode" in self.headers:
@@ -110,8 +109,7 @@ class ForwardedRequest:
 
 def forbidden(uri: str) -> bool:
     """Whether a URI reaches, by any spelling, what never passes the door: `/easel/*`, `/metrics`, `/scale`
-    and
-    A1111's `server-*`."""
+    and A1111's `server-*`."""
     path = re.split(r"[?#]", uri, maxsplit=1)[0]
     decoded = _decoded(path)
     # Both before and after `..` is resolved: who knows what stands behind the door.

@@ -1,10 +1,9 @@
 """Runs a program that must not outlive the gateway: `python watchdog.py GRACE -- PROGRAM ARGUMENT…`
 
 The gateway holds the other end of standard input. When that end closes, by `kill -9` too, the program is
-asked to stop
-and killed GRACE seconds later. This works on every POSIX system and for programs that know nothing of it,
-Caddy among
-them. Standard library only, and no import of `easel`: it starts in milliseconds and stays small.
+asked to stop and killed GRACE seconds later. This works on every POSIX system and for programs that know
+nothing of it, Caddy among them. Standard library only, and no import of `easel`: it starts in milliseconds
+and stays small.
 """
 
 import os
