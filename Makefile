@@ -26,7 +26,7 @@ bench: .venv/.dev ## Measure against plain diffusers, in one table
 	@$(RUN)python -m bench
 
 starter: .venv/.dev ## Train the starter checkpoint anew (hours)
-	@$(RUN)python -m scripts.train_starter
+	@$(RUN)python -m scripts.starter.train
 
 schema: .venv/.dev ## Write what comes from tables: stacks/easel.schema.json, docs/reference/spec.md and options.md
 	@$(RUN)easel schema
@@ -35,7 +35,7 @@ lock: .venv/.dev ## Write requirements/ from pyproject.toml
 	@scripts/lock.sh
 
 screenshots: .venv/.dev ## Take the pictures of docs/pictures anew
-	@$(RUN)python -m scripts.screenshots
+	@$(RUN)python -m scripts.docs.screenshots
 
 image: .venv/.dev ## Build both container images with docker or buildah, as the cloud does (BASE=… to take another base)
 	@scripts/image.sh

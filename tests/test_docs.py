@@ -84,9 +84,9 @@ def test_every_route_of_the_api_is_in_the_reference() -> None:
 
 def test_every_option_of_a1111s_is_in_the_reference() -> None:
     """docs/reference/options.md is what the table says, which decides; run `make schema`."""
-    from scripts import optionspage
+    from scripts.docs import options_page
 
-    assert text("reference/options.md") == optionspage.page()
+    assert text("reference/options.md") == options_page.page()
 
 
 def targets() -> list[str]:

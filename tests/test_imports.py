@@ -34,7 +34,7 @@ FORBIDDEN = [
     ("easel.gateway", "gradio"),
     ("easel.gateway", "diffusers"),
     # The parent of everything stays light.
-    ("scripts.up", "torch"),
+    ("scripts.commands.up", "torch"),
     ("infra.spec", "pulumi"),
     ("infra.stackfile", "pulumi"),
     ("infra.render", "pulumi"),
@@ -145,7 +145,7 @@ def test_a_room_of_the_gateway_is_entered_by_its_door() -> None:
 def test_the_walk_finds_the_parts() -> None:
     """A walk over nothing would forbid nothing."""
     names = {name for name, _ in modules()}
-    assert {"infra.spec", "scripts.up", "easel.gateway.door.forward_auth"} <= names
+    assert {"infra.spec", "scripts.commands.up", "easel.gateway.door.forward_auth"} <= names
     assert "infra.render" in {
-        imported for imported, _ in imports("scripts.x", FOLDERS["scripts"] / "configuration.py")
+        imported for imported, _ in imports("scripts.x", FOLDERS["scripts"] / "local" / "configuration.py")
     }

@@ -25,7 +25,7 @@ from infra.instances import data, gateway, template, user_data
 from infra.shapes import SHAPES
 from infra.spec import Endpoint, Spec
 from infra.stackfile import read_spec
-from scripts.cost import page
+from scripts.docs.cost_page import page
 from tests.infra.graph import TEAM, World, provision
 from tests.infra.test_graph import STACKS, graph_of
 
