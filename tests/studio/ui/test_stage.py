@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from easel.studio.engine import InvalidRequest, JobState, Progress
+from easel.studio.engine import InvalidRequest, JobState, ProgressReport
 from easel.studio.ui import stage
 from easel.studio.ui.form import Form
 
-RUNNING = Progress(JobState.RUNNING, 0.5, 9, 20, 0, 1, 0, 12.3, None, "")
+RUNNING = ProgressReport(JobState.RUNNING, 0.5, 9, 20, 0, 1, 0, 12.3, None, "")
 FIELDS = Form("x", "", "Euler a", "Automatic", 20, 7, 128, 128, 1, 1, -1)
 
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from easel.studio.api.errors import RESPONSES
 from easel.studio.api.fields import Liberal, Text, WholeNumber
 from easel.studio.api.wire import reply
-from easel.studio.engine import FINAL, Job, JobState, Progress
+from easel.studio.engine import FINAL, Job, JobState, ProgressReport
 from easel.studio.owner import owner_of
 from easel.studio.png import encode
 from easel.studio.studio import Studio
@@ -144,7 +144,7 @@ def progress(studio: Studio) -> APIRouter:
     return routes
 
 
-def words(now: Progress) -> str | None:
+def words(now: ProgressReport) -> str | None:
     """What a job waits for, None when it runs."""
     if now.state is JobState.LOADING:
         return now.detail or "loading the checkpoint"
@@ -153,7 +153,7 @@ def words(now: Progress) -> str | None:
     return None
 
 
-def _state(job: Job, now: Progress) -> State:
+def _state(job: Job, now: ProgressReport) -> State:
     batch = now.finished // job.request.batch_size
     began = datetime.now() - timedelta(seconds=time.monotonic() - job.submitted)
     return State(
@@ -168,7 +168,7 @@ def _state(job: Job, now: Progress) -> State:
     )
 
 
-async def _preview(now: Progress) -> str | None:
+async def _preview(now: ProgressReport) -> str | None:
     if now.preview is None:
         return None
     return base64.b64encode(await asyncio.to_thread(encode, now.preview)).decode()

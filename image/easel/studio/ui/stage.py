@@ -6,7 +6,7 @@ import base64
 from html import escape
 from typing import TYPE_CHECKING
 
-from easel.studio.engine import JobState, Progress
+from easel.studio.engine import JobState, ProgressReport
 from easel.studio.png import encode_preview
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def data_uri(image: Image) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(encode_preview(image)).decode()
 
 
-def running(now: Progress, preview: str, width: int, height: int) -> str:
+def running(now: ProgressReport, preview: str, width: int, height: int) -> str:
     """A job under way; `preview` is a `data:` URI or empty."""
     percent = round(now.fraction * 100)
     picture = (
@@ -50,7 +50,7 @@ def running(now: Progress, preview: str, width: int, height: int) -> str:
     )
 
 
-def words(now: Progress) -> str:
+def words(now: ProgressReport) -> str:
     """How far a job is, in one line."""
     if now.state is JobState.QUEUED:
         if not now.ahead:

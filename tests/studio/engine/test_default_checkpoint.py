@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from easel.models import Kind, Store
-from easel.studio.engine.default import STARTER, Default
+from easel.studio.engine.default_checkpoint import STARTER, DefaultCheckpoint
 from easel.studio.engine.errors import NoCheckpoint
 
 
@@ -24,9 +24,9 @@ def put(store: Store, *names: str) -> None:
     store.refresh()
 
 
-def default(store: Store, named: str | None = None) -> Default:
+def default(store: Store, named: str | None = None) -> DefaultCheckpoint:
     """As a start of the studio makes it."""
-    return Default(store, named, store.root / ".easel" / "served" / "studio.json")
+    return DefaultCheckpoint(store, named, store.root / ".easel" / "served" / "studio.json")
 
 
 def test_the_order_of_the_rules(store: Store) -> None:
@@ -104,7 +104,7 @@ def test_a_memory_that_cannot_be_written(store: Store, monkeypatch: pytest.Monke
         raise OSError(28, "No space left on device")
 
     put(store, "a.safetensors")
-    monkeypatch.setattr("easel.studio.engine.default.write_whole", full)
+    monkeypatch.setattr("easel.studio.engine.default_checkpoint.write_whole", full)
     default(store).served(store.find_checkpoint("a"))
 
 

@@ -28,7 +28,7 @@ REMEMBERED = 12
 LOOK_AGAIN = 400
 
 
-class Width:
+class UNetBatchSize:
     """The widths worth using, by kind of picture (family, latent size, rows a picture, tokens)."""
 
     def __init__(self, buckets: tuple[int, ...] = BUCKETS) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from typing import Protocol, TypeVar
 
 
-class Turn(Protocol):
+class Schedulable(Protocol):
     """What is known of a picture when turns are given out. `cost` is the work of its next piece, in latent
     pixels."""
 
@@ -29,10 +29,10 @@ class Turn(Protocol):
         """The work of the next piece (a UNet call, a stretch of decoding), in latent pixels."""
 
 
-P = TypeVar("P", bound=Turn)
+P = TypeVar("P", bound=Schedulable)
 
 
-class Turns:
+class FairShare:
     """The accounts of the owners who draw at the moment, and of those who left with more than the others."""
 
     def __init__(self) -> None:

@@ -26,7 +26,7 @@ STARTER = "easel-starter.safetensors"
 _LARGEST = 10_000
 
 
-class Default:
+class DefaultCheckpoint:
     """The default checkpoint of one endpoint. Thread-safe.
 
     `named` is the operator's. `memory` is the file that says which served last; None remembers nothing.

@@ -20,14 +20,14 @@ SETTLED_AFTER = 0.7
 _FORGOTTEN_AFTER, _MOST = 300.0, 20
 
 
-class Wishes:
+class PrefetchRequests:
     """Thread-safe. Times are of the monotonic clock."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._made: OrderedDict[str, tuple[ModelFile, float]] = OrderedDict()
 
-    def make(self, owner: str, file: ModelFile) -> None:
+    def add(self, owner: str, file: ModelFile) -> None:
         """`owner` chose this checkpoint."""
         with self._lock:
             self._made.pop(owner, None)
@@ -36,7 +36,7 @@ class Wishes:
                 self._made.popitem(last=False)
 
     def oldest(self) -> ModelFile | None:
-        """The one to load next, which stays until it is `granted`; None if none has settled."""
+        """The one to load next, which stays until it is `done`; None if none has settled."""
         now = time.monotonic()
         with self._lock:
             for owner, (file, at) in list(self._made.items()):
@@ -46,15 +46,15 @@ class Wishes:
                     return file
         return None
 
-    def granted(self, file: ModelFile) -> None:
-        """It is loaded, or on its way, or cannot be: nobody has to wish for it any more."""
+    def done(self, file: ModelFile) -> None:
+        """It is loaded, or on its way, or cannot be: the request is done."""
         with self._lock:
-            for owner, (wished, _) in list(self._made.items()):
-                if wished == file:
+            for owner, (chosen, _) in list(self._made.items()):
+                if chosen == file:
                     del self._made[owner]
 
     def due(self) -> float | None:
-        """Seconds until it pays to look again; None while there is no wish."""
+        """Seconds until it pays to look again; None while there is none."""
         now = time.monotonic()
         with self._lock:
             if not self._made:

@@ -35,7 +35,7 @@ _CPU = torch.device("cpu")
 _RESERVE_BYTES, _RESERVE_SHARE = 1_000_000_000, 0.15
 
 
-class Shelf:
+class CheckpointCache:
     """What is kept for `device` in `dtype`. Used from the engine's thread; loads ahead on one of its own."""
 
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
@@ -137,7 +137,7 @@ class Shelf:
             listener(step, share)
 
     def _collect(self) -> None:
-        """Put what has come on the shelf."""
+        """Put what has come into the cache."""
         if self._coming is None or not self._coming[1].done():
             return
         (file, future), self._coming = self._coming, None

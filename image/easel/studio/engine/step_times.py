@@ -33,7 +33,7 @@ class _Measured:
     calls: dict[int, int] = field(default_factory=dict)
 
 
-class Pace:
+class StepTimes:
     """Seconds of UNet calls for a single picture, by checkpoint. Thread-safe.
 
     `limit` is how many seconds one call may take. The checkpoint's own size is drawn in any case: a device

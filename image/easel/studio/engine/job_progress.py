@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from easel.studio.engine.job import Drawn, Job, JobState, Progress
+from easel.studio.engine.job import Drawn, Job, JobState, ProgressReport
 from easel.studio.engine.picture import Picture
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 PREVIEW_EVERY = 0.3
 
 
-class Ledger:
-    """One job's book, kept on the engine's thread."""
+class JobProgress:
+    """How far one job is. Used from the engine's thread only."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -86,7 +86,7 @@ class Ledger:
         if self._began is not None and fraction > 0:
             eta = (time.monotonic() - self._began) * (1 - fraction) / fraction
         return self.job.publish(
-            Progress(
+            ProgressReport(
                 state=state,
                 fraction=fraction,
                 step=max((picture.step for picture in under_way), default=0),

@@ -42,7 +42,7 @@ Convert = Callable[[Mapping[str, torch.Tensor], Any], dict[str, torch.Tensor]]
 
 
 @dataclass
-class Part:
+class CheckpointPart:
     """One module to be filled: which tensors of which files it takes, and how they are renamed.
 
     `name` is how messages call the model. `check` takes out of `pieces` what is not used; that is `left_out`
@@ -130,32 +130,38 @@ class Part:
 
 def parts_of_file(
     file: ModelFile, header: Header, vae: ModelFile | None, family: Family, bones: Skeleton
-) -> list[Part]:
+) -> list[CheckpointPart]:
     """The parts of a checkpoint in one file. Raises WrongKind and what `read_header` raises, for `vae`."""
     whole = Piece(file.path, header)
-    parts: list[Part] = []
+    parts: list[CheckpointPart] = []
     for encoder, module in zip(family.text_encoders, bones.text_encoders, strict=True):
         names = text_names(header.tensors, encoder.open_clip)
-        parts.append(Part("text encoder", module, file.name, ((whole, names),), converter(encoder.open_clip)))
+        parts.append(
+            CheckpointPart("text encoder", module, file.name, ((whole, names),), converter(encoder.open_clip))
+        )
     if vae is not None:
         parts.append(vae_part(vae, bones.vae))
     else:
-        parts.append(Part("VAE", bones.vae, file.name, ((whole, vae_names(header.tensors)),), to_vae))
-    parts.append(Part("UNet", bones.unet, file.name, ((whole, unet_names(header.tensors)),), to_unet))
+        parts.append(
+            CheckpointPart("VAE", bones.vae, file.name, ((whole, vae_names(header.tensors)),), to_vae)
+        )
+    parts.append(
+        CheckpointPart("UNet", bones.unet, file.name, ((whole, unet_names(header.tensors)),), to_unet)
+    )
     return parts
 
 
 def parts_of_folder(
     file: ModelFile, vae: ModelFile | None, family: Family, bones: Skeleton, *, half: bool
-) -> list[Part]:
+) -> list[CheckpointPart]:
     """The parts of a checkpoint in a folder of diffusers' layout. Raises FileError."""
 
-    def part(words: str, folder: str, module: Any, convert: Convert) -> Part:
+    def part(words: str, folder: str, module: Any, convert: Convert) -> CheckpointPart:
         pieces = pieces_of(file.path, folder, half=half)
         named = tuple(
             (one, [name for name in one.header.tensors if not _is_left_out(name)]) for one in pieces
         )
-        return Part(words, module, file.name, named, convert)
+        return CheckpointPart(words, module, file.name, named, convert)
 
     parts = [
         part("text encoder", encoder.folder, module, _to_text)
@@ -167,19 +173,21 @@ def parts_of_folder(
         try:
             parts.append(part("VAE", "vae", bones.vae, to_vae))
         except FileError as error:
-            parts.append(Part("VAE", bones.vae, file.name, (), to_vae, problem=error))
+            parts.append(CheckpointPart("VAE", bones.vae, file.name, (), to_vae, problem=error))
     parts.append(part("UNet", "unet", bones.unet, lambda tensors, _: dict(tensors)))
     return parts
 
 
-def vae_part(file: ModelFile, module: Any) -> Part:
+def vae_part(file: ModelFile, module: Any) -> CheckpointPart:
     """A VAE of its own file. Raises WrongKind and what `read_header` raises."""
     header = read_header(file.path)
     if not is_vae(header):
         small = small_kind(header)
         what, folder = (small[1], small[0]) if small else ("a checkpoint or another model", None)
         raise WrongKind(file.name, what, folder.folder if folder else None, wanted="a VAE")
-    return Part("VAE", module, file.name, ((Piece(file.path, header), vae_names(header.tensors)),), to_vae)
+    return CheckpointPart(
+        "VAE", module, file.name, ((Piece(file.path, header), vae_names(header.tensors)),), to_vae
+    )
 
 
 def _to_text(tensors: Mapping[str, torch.Tensor], encoder: Any) -> dict[str, torch.Tensor]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from easel.studio.engine.errors import QueueFull, Stopped
 from easel.studio.engine.job import FINAL, Job
 from easel.studio.engine.limits import Limits, pixels, setting
-from easel.studio.engine.wishes import Wishes
+from easel.studio.engine.prefetch_requests import PrefetchRequests
 
 if TYPE_CHECKING:
     from easel.models import ModelFile
@@ -36,7 +36,7 @@ class Status:
     device: str
 
 
-class Inbox:
+class JobQueue:
     """Thread-safe. Everything in here is quick; nothing waits for a device."""
 
     def __init__(self, limits: Limits) -> None:
@@ -52,7 +52,7 @@ class Inbox:
         self._last_work = time.monotonic()
         # When the engine is to end, on the monotonic clock; None while it takes work.
         self._end_by: float | None = None
-        self.wishes = Wishes()
+        self.prefetch_requests = PrefetchRequests()
         """What people chose and have not drawn with yet."""
 
     def put(self, job: Job) -> None:
@@ -122,9 +122,9 @@ class Inbox:
         return self._end_by is not None and time.monotonic() >= self._end_by
 
     def wait(self) -> None:
-        """Sleep until somebody rings or a wish is due. For the engine's thread, when it has nothing to do."""
+        """Sleep until somebody rings or a prefetch is due. For the engine's thread."""
         with self._bell:
-            self._bell.wait_for(lambda: self._rung, self.wishes.due())
+            self._bell.wait_for(lambda: self._rung, self.prefetch_requests.due())
 
     def take(self) -> list[Job]:
         """New jobs, in order. For the engine's thread."""

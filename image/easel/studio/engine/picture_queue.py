@@ -18,7 +18,7 @@ from easel.studio.engine.picture import Picture
 PATIENCE = 20.0
 
 
-class Waiting:
+class PictureQueue:
     """Pictures in the order they came. Not locked: only the engine's thread touches it."""
 
     def __init__(self) -> None:

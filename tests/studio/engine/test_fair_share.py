@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easel.studio.engine.turns import Turns
-from easel.studio.engine.width import BUCKETS, LONGEST, SAMPLES, WARM_UP, Width
+from easel.studio.engine.fair_share import FairShare
+from easel.studio.engine.unet_batch import BUCKETS, LONGEST, SAMPLES, WARM_UP, UNetBatchSize
 
 
 @dataclass(eq=False)
@@ -24,7 +24,7 @@ class Waiting:
 
 def give_turns(pictures: list[Waiting], rounds: int, width: int) -> Counter[str]:
     """Run the choice as the loop does and count the steps each owner got."""
-    turns, served = Turns(), Counter[str]()
+    turns, served = FairShare(), Counter[str]()
     for _ in range(rounds):
         chosen = turns.choose(pictures, lambda _kind, available: min(width, available))
         for picture in chosen:
@@ -43,7 +43,7 @@ def test_many_pictures_buy_no_larger_share() -> None:
 def test_pictures_of_one_owner_take_turns() -> None:
     """Within an owner the oldest turn goes first, so that no picture starves."""
     mine = [Waiting("ada") for _ in range(5)]
-    turns, order, served = Turns(), list(mine), Counter[int]()
+    turns, order, served = FairShare(), list(mine), Counter[int]()
     for _ in range(10):
         for picture in turns.choose(order, lambda _kind, available: min(2, available)):
             served[mine.index(picture)] += 1
@@ -61,7 +61,7 @@ def test_pictures_of_one_owner_take_turns() -> None:
 def test_a_call_is_of_one_kind_without_repeats(rows: list[tuple[str, str, int]], width: int) -> None:
     """A UNet call takes pictures of one kind only, each once, and no more than the bucket."""
     pictures = [Waiting(*row) for row in rows]
-    chosen = Turns().choose(pictures, lambda _kind, available: min(width, available))
+    chosen = FairShare().choose(pictures, lambda _kind, available: min(width, available))
     assert 1 <= len(chosen) <= width
     assert len({id(picture) for picture in chosen}) == len(chosen)
     assert len({picture.kind for picture in chosen}) == 1
@@ -69,10 +69,10 @@ def test_a_call_is_of_one_kind_without_repeats(rows: list[tuple[str, str, int]],
 
 def test_nobody_nothing() -> None:
     """Without pictures there is no call."""
-    assert Turns().choose([], lambda _kind, _available: 1) == []
+    assert FairShare().choose([], lambda _kind, _available: 1) == []
 
 
-def measure(width: Width, tenths: dict[int, float]) -> None:
+def measure(width: UNetBatchSize, tenths: dict[int, float]) -> None:
     """Let eight pictures draw until the width has settled; a call of each size takes so many tenths of a
     second."""
     for _ in range(len(BUCKETS) * (SAMPLES + WARM_UP) + 1):
@@ -82,28 +82,28 @@ def measure(width: Width, tenths: dict[int, float]) -> None:
 
 def test_a_device_with_room_gets_wide_calls() -> None:
     """Eight for less than the price of two: the width goes all the way up."""
-    width = Width()
+    width = UNetBatchSize()
     measure(width, {1: 1.0, 2: 1.1, 4: 1.3, 8: 1.6})
     assert width.bucket("k", 8) == 8
 
 
 def test_a_full_device_gets_single_calls() -> None:
     """Where twice the pictures take nearly twice as long, taking turns wins."""
-    width = Width()
+    width = UNetBatchSize()
     measure(width, {1: 1.0, 2: 1.9, 4: 3.8, 8: 7.6})
     assert width.bucket("k", 8) == 1
 
 
 def test_width_stops_where_the_gain_stops() -> None:
     """A gain up to four pictures does not pay for eight."""
-    width = Width()
+    width = UNetBatchSize()
     measure(width, {1: 1.0, 2: 1.2, 4: 1.8, 8: 3.5})
     assert width.bucket("k", 8) == 4
 
 
 def test_one_noisy_call_decides_nothing() -> None:
     """A neighbour that steals the processor for a call must not make the width narrow for ever."""
-    width = Width()
+    width = UNetBatchSize()
     for size, good in {1: 0.1, 2: 0.11}.items():
         for seconds in (0.9, 0.9, good, good):
             width.record("k", size, seconds)
@@ -112,7 +112,7 @@ def test_one_noisy_call_decides_nothing() -> None:
 
 def test_out_of_memory_lowers_the_ceiling() -> None:
     """A width that did not fit is not tried again."""
-    width = Width()
+    width = UNetBatchSize()
     width.out_of_memory("k", 4)
     measure(width, {1: 1.0, 2: 1.1, 4: 1.2, 8: 1.3})
     assert width.bucket("k", 8) == 2
@@ -121,14 +121,14 @@ def test_out_of_memory_lowers_the_ceiling() -> None:
 @given(st.integers(1, 100))
 def test_no_wider_than_there_are_pictures(available: int) -> None:
     """A bucket never asks for pictures that are not there."""
-    assert Width().bucket("k", available) in BUCKETS
-    assert Width().bucket("k", available) <= available
+    assert UNetBatchSize().bucket("k", available) in BUCKETS
+    assert UNetBatchSize().bucket("k", available) <= available
 
 
 def test_a_call_that_others_would_wait_long_for_is_not_widened() -> None:
     """However much it gains: two pictures of 0.7 s each are not even tried in one call, which cannot be left
     half-way."""
-    width = Width()
+    width = UNetBatchSize()
     tried = set()
     for _ in range(100):
         tried.add(size := width.bucket("k", 8))
@@ -139,7 +139,7 @@ def test_a_call_that_others_would_wait_long_for_is_not_widened() -> None:
 @given(st.floats(0.001, 5), st.floats(0, 1))
 def test_no_wide_call_takes_longer_than_its_bound(single: float, gain: float) -> None:
     """Once measured, a call for several pictures keeps to the second, whatever a device gains by width."""
-    width = Width()
+    width = UNetBatchSize()
 
     def takes(size: int) -> float:
         return single * (1 + (size - 1) * (1 - gain))
@@ -154,7 +154,7 @@ class Arrivals:
     """A loop that runs for ever, while people come and go."""
 
     def __init__(self) -> None:
-        self.turns, self.pictures = Turns(), list[Waiting]()
+        self.turns, self.pictures = FairShare(), list[Waiting]()
 
     def call(self, width: int) -> list[Waiting]:
         chosen = self.turns.choose(self.pictures, lambda _kind, available: min(width, available))

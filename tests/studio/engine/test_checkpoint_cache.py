@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from easel.models import MissingFile, ModelFile, NotSafetensors, Store
+from easel.studio.engine import checkpoint_cache as cache_module
 from easel.studio.engine import loop as loops
-from easel.studio.engine import shelf as shelves
+from easel.studio.engine.checkpoint_cache import CheckpointCache, copied
 from easel.studio.engine.loop import Loop
-from easel.studio.engine.pace import Pace
-from easel.studio.engine.shelf import Shelf, copied
+from easel.studio.engine.step_times import StepTimes
 from tests.studio.engine.conftest import STARTER
 
 CPU = torch.device("cpu")
@@ -32,8 +32,8 @@ def files(tmp_path: Path) -> list[ModelFile]:
 @pytest.fixture
 def loop(monkeypatch: pytest.MonkeyPatch) -> Loop:
     """A loop on a machine with memory to spare, whatever this one has."""
-    monkeypatch.setattr(shelves, "available", lambda device: 1 << 40)
-    return Loop(Pace(math.inf), "cpu", torch.float32)
+    monkeypatch.setattr(cache_module, "available", lambda device: 1 << 40)
+    return Loop(StepTimes(math.inf), "cpu", torch.float32)
 
 
 def test_switching_back_reads_nothing(
@@ -94,12 +94,12 @@ def test_storage_that_went_away(loop: Loop, files: list[ModelFile], monkeypatch:
 def test_short_memory(loop: Loop, files: list[ModelFile], monkeypatch: pytest.MonkeyPatch) -> None:
     """Where memory is short nothing is kept or loaded ahead, and switching works as ever."""
     one, two = files
-    monkeypatch.setattr(shelves, "available", lambda device: 0)
+    monkeypatch.setattr(cache_module, "available", lambda device: 0)
     loop.switch(one)
     loop.prefetch(two)
     loop.switch(two)
-    assert two not in loop._shelf
-    assert one not in loop._shelf
+    assert two not in loop._cache
+    assert one not in loop._cache
     assert loop.serving == two
 
 
@@ -110,12 +110,12 @@ def test_what_is_kept_goes_before_what_serves(
     one, two = files
     loop.switch(one)
     loop.switch(two)
-    assert one in loop._shelf
+    assert one in loop._cache
     real, seen = loops.load_checkpoint, []
 
     def tight(file: ModelFile, **how: object) -> object:
         seen.append(loop.serving)
-        if one in loop._shelf:
+        if one in loop._cache:
             raise loops.TooLarge(file.name, 2, 1, CPU)
         return real(file, **how)  # type: ignore[arg-type]
 
@@ -133,11 +133,11 @@ def test_a_bad_file_ahead_harms_nobody(loop: Loop, files: list[ModelFile]) -> No
     loop.switch(one)
     two.path.write_text("<!DOCTYPE html>")
     loop.prefetch(two)
-    coming = loop._shelf._coming
+    coming = loop._cache._coming
     assert coming is not None
     assert isinstance(coming[1].exception(timeout=60), NotSafetensors)
     loop.prefetch(two)
-    assert loop._shelf._coming is None, "tried again at every turn"
+    assert loop._cache._coming is None, "tried again at every turn"
     with pytest.raises(NotSafetensors):
         loop.switch(two)
     assert loop.serving == one
@@ -153,4 +153,4 @@ def test_a_copy_is_the_same_checkpoint(loop: Loop, files: list[ModelFile]) -> No
         have, want = ours.state_dict(), theirs.state_dict()
         assert have.keys() == want.keys()
         assert all(torch.equal(have[n], want[n]) and have[n].data_ptr() != want[n].data_ptr() for n in want)
-    assert isinstance(Shelf(CPU, torch.float32).take(files[0]), type(None))
+    assert isinstance(CheckpointCache(CPU, torch.float32).take(files[0]), type(None))
