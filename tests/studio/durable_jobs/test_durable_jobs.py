@@ -71,7 +71,7 @@ def test_what_is_left_is_drawn_again(engine: Engine, outputs: Outputs) -> None:
         if drawn.seed in saved:
             again = np.asarray(Image.open(saved[drawn.seed])).astype(int)
             assert int(np.abs(again - np.asarray(drawn.image)).max()) <= 2
-    wait_for(lambda: durable_jobs.news("ada") == [jobs_module.Notice(
+    wait_for(lambda: durable_jobs.news("ada") == [jobs_module.JobNews(
         "The studio was restarted, and drew 2 pictures again.", bad=False)])  # fmt: skip
     assert durable_jobs.news("ada") == []
     assert entries(outputs) == []

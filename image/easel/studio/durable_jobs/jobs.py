@@ -49,7 +49,7 @@ class SavedPicture:
 
 
 @dataclass(frozen=True)
-class Notice:
+class JobNews:
     """Something to tell somebody when they come back to the page."""
 
     words: str
@@ -144,18 +144,18 @@ class DurableJobs:
         self._draw_a_suspect()
         return count
 
-    def news(self, owner: str) -> list[Notice]:
+    def news(self, owner: str) -> list[JobNews]:
         """What `owner` has to be told: once, but for what is still being drawn."""
         found = []
         for entry in self._journal.news(owner):
-            found.append(Notice(entry.told, entry.bad))
+            found.append(JobNews(entry.told, entry.bad))
             self._journal.remove(entry.id)
         with self._lock:
             entries = [*(durable.entry for durable in self._again), *self._suspects]
         coming = sum(len(entry.missing) for entry in entries if entry.owner == owner)
         if coming:
             words = f"The studio was restarted. It draws {_pictures(coming)} again that it had accepted."
-            found.append(Notice(words, bad=False))
+            found.append(JobNews(words, bad=False))
         return found
 
     # What follows runs on the engine's thread (only to hand over) or on the saving threads.
