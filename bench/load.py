@@ -35,8 +35,8 @@ def rows() -> Iterator[list[str]]:
 
     from easel.models import ModelFile, read_header
     from easel.studio.engine.checkpoint import Checkpoint
+    from easel.studio.engine.checkpoint_cache import copied
     from easel.studio.engine.loading import load_checkpoint
-    from easel.studio.engine.shelf import copied
     from easel.studio.engine.weights import Weights
     from tests.studio.engine.tiny import model_file
 

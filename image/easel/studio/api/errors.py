@@ -26,8 +26,8 @@ from easel.models import (
     UnknownModel,
     Unreachable,
 )
-from easel.studio.api.wire import reply
-from easel.studio.defaults import TooMany
+from easel.studio.api.strict_json import reply
+from easel.studio.caller_options import TooMany
 from easel.studio.engine import (
     EngineError,
     InvalidRequest,
@@ -38,8 +38,9 @@ from easel.studio.engine import (
     TooMuchWork,
     UnknownSampler,
 )
-from easel.studio.library import NoPicture, NoSuchJob, NotYours, TooManyJobs
+from easel.studio.library import NoPicture, NoSuchJob, TooManyJobs
 from easel.studio.outputs import NotSaved
+from easel.studio.owner import NotYours
 from easel.studio.png import NotAPicture
 
 log = structlog.get_logger(__name__)

@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
 from easel.studio.api.errors import ErrorBody
-from easel.studio.api.wire import dumps, reply
-from easel.studio.library import FINAL, Card, Downloaded, Job, JobView, Posted
+from easel.studio.api.strict_json import dumps, reply
+from easel.studio.library import FINAL, BackgroundJob, Card, Downloaded, JobView, RemoteJob
 from easel.studio.owner import is_anonymous, owner_of
 from easel.studio.studio import Studio
 
@@ -178,7 +178,7 @@ def _known(request: Request) -> str:
     return owner
 
 
-def _accepted(job: Job, owner: str) -> Response:
+def _accepted(job: BackgroundJob, owner: str) -> Response:
     return reply(job.view(owner).model_dump(), 202, {"Location": f"/studio/models/jobs/{job.id}"})
 
 
@@ -186,7 +186,7 @@ def _picture(content: bytes) -> Response:
     return Response(content, 200, _INERT, "image/webp")
 
 
-async def _events(job: Job | Posted, owner: str) -> AsyncIterator[bytes]:
+async def _events(job: BackgroundJob | RemoteJob, owner: str) -> AsyncIterator[bytes]:
     last: dict[str, Any] = {}
     beat = 0.0
     while True:

@@ -14,14 +14,14 @@ from starlette.responses import Response
 
 from easel.studio.api.errors import RESPONSES
 from easel.studio.api.fields import Liberal, Text, WholeNumber
-from easel.studio.api.wire import reply
-from easel.studio.engine import FINAL, Job, JobState, Progress
+from easel.studio.api.strict_json import reply
+from easel.studio.engine import FINAL, Job, JobState, ProgressReport
 from easel.studio.owner import owner_of
 from easel.studio.png import encode
 from easel.studio.studio import Studio
 
 
-class State(BaseModel):
+class ProgressState(BaseModel):
     """A1111's account of its one job; here of the caller's oldest unfinished one."""
 
     skipped: bool = False
@@ -40,7 +40,7 @@ class ProgressResponse(BaseModel):
 
     progress: float = Field(0.0, description="0 to 1")
     eta_relative: float = Field(0.0, description="seconds, 0 until there is something to go by")
-    state: State = State()
+    state: ProgressState = ProgressState()
     current_image: str | None = Field(None, description="the picture as it is now: PNG as bare base64")
     textinfo: str | None = Field(None, description="what is being waited for, in words")
     current_task: str | None = None
@@ -144,7 +144,7 @@ def progress(studio: Studio) -> APIRouter:
     return routes
 
 
-def words(now: Progress) -> str | None:
+def words(now: ProgressReport) -> str | None:
     """What a job waits for, None when it runs."""
     if now.state is JobState.LOADING:
         return now.detail or "loading the checkpoint"
@@ -153,10 +153,10 @@ def words(now: Progress) -> str | None:
     return None
 
 
-def _state(job: Job, now: Progress) -> State:
+def _state(job: Job, now: ProgressReport) -> ProgressState:
     batch = now.finished // job.request.batch_size
     began = datetime.now() - timedelta(seconds=time.monotonic() - job.submitted)
-    return State(
+    return ProgressState(
         interrupted=job.cancelled is not None,
         stopping_generation=job.cancelled is not None,
         job=f"Batch {min(batch + 1, job.request.batch_count)} out of {job.request.batch_count}",
@@ -168,7 +168,7 @@ def _state(job: Job, now: Progress) -> State:
     )
 
 
-async def _preview(now: Progress) -> str | None:
+async def _preview(now: ProgressReport) -> str | None:
     if now.preview is None:
         return None
     return base64.b64encode(await asyncio.to_thread(encode, now.preview)).decode()

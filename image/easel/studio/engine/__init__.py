@@ -11,6 +11,7 @@
 Importing this package is cheap: torch and diffusers come when the engine starts.
 """
 
+from easel.studio.engine.embedding_tensors import names_for, vectors_of
 from easel.studio.engine.engine import Engine
 from easel.studio.engine.errors import (
     EngineError,
@@ -25,8 +26,8 @@ from easel.studio.engine.errors import (
     UnknownSampler,
 )
 from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, find_lora, pickles
-from easel.studio.engine.inbox import Status
-from easel.studio.engine.job import FINAL, Drawn, Job, JobState, Progress, Watcher
+from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
+from easel.studio.engine.job_queue import Status
 from easel.studio.engine.limits import Limits
 from easel.studio.engine.request import (
     MAX_BATCH_COUNT,
@@ -37,7 +38,6 @@ from easel.studio.engine.request import (
     TextToImage,
 )
 from easel.studio.engine.samplers import SAMPLERS, SCHEDULE_TYPES, Sampler, ScheduleType, resolve
-from easel.studio.engine.terms import names_for, vectors_of
 
 __all__ = [
     "FINAL",
@@ -59,7 +59,7 @@ __all__ = [
     "LoraUse",
     "NoCheckpoint",
     "OutOfMemory",
-    "Progress",
+    "ProgressReport",
     "QueueFull",
     "Sampler",
     "ScheduleType",

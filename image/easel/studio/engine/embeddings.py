@@ -18,8 +18,8 @@ import torch
 
 from easel.models import Incomplete, ModelFile, read_header
 from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.embedding_tensors import names_for
 from easel.studio.engine.extra_networks import EmbeddingUse
-from easel.studio.engine.terms import names_for
 from easel.studio.engine.weights import Weights
 
 REMEMBERED = 64

@@ -57,7 +57,7 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Progress:
+class ProgressReport:
     """A look at a job. `fraction` is of all its UNet calls; `eta` seconds, None until there is something to
     go by.
 
@@ -113,7 +113,7 @@ class Job:
         self._notes = dict.fromkeys(self.asked.notes)
         self._changed = threading.Condition()
         self._version = 0
-        self._progress = Progress(
+        self._progress = ProgressReport(
             JobState.QUEUED, 0.0, 0, self.request.steps, 0, len(self.wanted), 0, None, None, "waiting"
         )
         self._preview_wanted = 0.0
@@ -144,7 +144,7 @@ class Job:
         """Where the job is now."""
         return self._progress.state
 
-    def progress(self, *, preview: bool = False) -> Progress:
+    def progress(self, *, preview: bool = False) -> ProgressReport:
         """How far the job is. Asking for a preview makes the engine draw one in the next second."""
         if preview:
             self._preview_wanted = time.monotonic()
@@ -152,7 +152,7 @@ class Job:
 
     def watch(
         self, *, preview: bool = False, every: float = 0.1, timeout: float | None = None
-    ) -> Iterator[Progress]:
+    ) -> Iterator[ProgressReport]:
         """Progress as it changes, at most once in `every` seconds, ending with a final one.
 
         Raises TimeoutError when nothing at all changed for `timeout` seconds.
@@ -199,7 +199,7 @@ class Job:
         """The engine's doorbell, rung by `cancel`."""
         self._wake = wake
 
-    def publish(self, progress: Progress) -> bool:
+    def publish(self, progress: ProgressReport) -> bool:
         """Make a new look visible and wake whoever watches. False, and nothing, once the job has ended."""
         with self._changed:
             if self._progress.state in FINAL:

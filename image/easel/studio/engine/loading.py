@@ -29,8 +29,8 @@ from easel.models import (
 )
 from easel.models.cache import Reader, cache_from_environment, open_model
 from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.checkpoint_parts import CheckpointPart, parts_of_file, parts_of_folder, vae_part
 from easel.studio.engine.memory import TooLarge, available, check_room, give_back, needed
-from easel.studio.engine.parts import Part, parts_of_file, parts_of_folder, vae_part
 from easel.studio.engine.prediction import predicts_velocity
 from easel.studio.engine.skeleton import nbytes, skeleton, vae_skeleton
 from easel.studio.engine.tokenizer import load_tokenizer
@@ -107,7 +107,7 @@ def _load(
     return loaded
 
 
-def _without_own_vae(parts: list[Part]) -> str:
+def _without_own_vae(parts: list[CheckpointPart]) -> str:
     """Take a VAE that cannot be used out of the parts, and say why; "" where it can.
 
     Many checkpoints are published without, to be drawn with a VAE file.
@@ -145,7 +145,9 @@ def _load_vae(
     return part.module
 
 
-def _fill_all(parts: list[Part], device: torch.device, dtype: torch.dtype, report: Report | None) -> int:
+def _fill_all(
+    parts: list[CheckpointPart], device: torch.device, dtype: torch.dtype, report: Report | None
+) -> int:
     """Check every part, then whether they fit, then load them. Returns the bytes they take."""
     for part in parts:
         part.check()
@@ -167,7 +169,7 @@ def _fill_all(parts: list[Part], device: torch.device, dtype: torch.dtype, repor
 
 
 @contextmanager
-def _open_all(parts: list[Part]) -> Iterator[dict[Path, Reader]]:
+def _open_all(parts: list[CheckpointPart]) -> Iterator[dict[Path, Reader]]:
     """Every file of the parts, opened once, so that each is read and copied into the cache once."""
     readers: dict[Path, Reader] = {}
     whole = False

@@ -17,12 +17,12 @@ from easel.studio.engine import (
     SCHEDULE_TYPES,
 )
 from easel.studio.studio import Studio
+from easel.studio.ui.civitai_tab import beside_models
 from easel.studio.ui.draw import Drawing
+from easel.studio.ui.example_prompts import STARTER_EXAMPLES
 from easel.studio.ui.fields import Fields
+from easel.studio.ui.gallery_component import PictureGallery
 from easel.studio.ui.markup import markup
-from easel.studio.ui.models import beside_models
-from easel.studio.ui.native import STARTER_EXAMPLES
-from easel.studio.ui.pictures import Pictures
 
 # No event has a script of its own (`js=`): Gradio makes such by eval, which the page's policy forbids.
 # Nothing of this is an API: that is /sdapi/v1. Events run beside each other, however many people there are.
@@ -113,7 +113,7 @@ def build(studio: Studio) -> gr.Blocks:
                     take = gr.Button("Take them", visible="hidden", elem_id="take")
             with gr.Column(scale=1, min_width=320, elem_id="pictures"):
                 stage = markup("", "stage")
-                gallery = Pictures(
+                gallery = PictureGallery(
                     label="Your pictures", elem_id="gallery", preview=True, object_fit="contain", columns=4,
                     height=560, buttons=["download", "fullscreen"], interactive=False, format="png",
                 )  # fmt: skip
