@@ -22,13 +22,12 @@ def command(file: Path, kind: str | None, folder: str, name: str) -> None:
 
     It is read as plain tensors only, in a process without network. FILE itself stays as it is.
     """
-    from easel.models import Kind, ModelError, Store
-    from easel.models.conversion import convert
+    from easel.models import Kind, ModelError, Store, convert_pickle
 
     store = Store(settings().home / "models", hashing=False)
     try:
         wanted = Kind[TYPES[kind]] if kind else None
-        done = convert(file, store, kind=wanted, folder=folder, name=name, quota=quota())
+        done = convert_pickle(file, store, kind=wanted, folder=folder, name=name, quota=quota())
     except ModelError as error:
         raise Failed(str(error)) from None
     click.echo(f"{done.file.kind.folder}/{done.file.name} is in, {done.tensors} tensors  {done.sha256}")
