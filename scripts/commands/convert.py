@@ -18,11 +18,10 @@ def command(file: Path, kind: str | None, folder: str, name: str) -> None:
 
     It is read as plain tensors only, in a process without network. FILE itself stays as it is.
     """
-    from easel.models import ModelError
-    from easel.models.conversion import convert
+    from easel.models import ModelError, convert_pickle
 
     try:
-        done = convert(file, store(), kind=kind_of(kind), folder=folder, name=name, quota=quota())
+        done = convert_pickle(file, store(), kind=kind_of(kind), folder=folder, name=name, quota=quota())
     except ModelError as error:
         raise CommandFailed(str(error)) from None
     click.echo(f"{done.file.kind.folder}/{done.file.name} is in, {done.tensors} tensors  {done.sha256}")

@@ -17,8 +17,7 @@ from scripts.model_store import store as store_here
 from scripts.settings import CommandFailed, CommandRefused, settings
 
 if TYPE_CHECKING:
-    from easel.models import Entry, ModelFile, Store
-    from easel.models.intake import Intake, Progress
+    from easel.models import FetchProgress, IndexEntry, Intake, ModelFile, Store
 
 _LINE_EVERY = 5.0
 
@@ -71,10 +70,10 @@ def add(source: str, kind: str | None, folder: str, name: str, sha256: str) -> N
     SOURCE is hf://org/repo/file[@revision], civitai://models/ID, the address of a Civitai page,
     s3://bucket/key, https://… or file:/path. Tokens: HF_TOKEN, CIVITAI_TOKEN.
     """
-    from easel.models.intake import Wish
+    from easel.models import ModelRequest
 
     with _refusals():
-        added = _intake(store_here()).add(Wish(source, kind_of(kind), folder, name, sha256))
+        added = _intake(store_here()).add(ModelRequest(source, kind_of(kind), folder, name, sha256))
         said = "is in" if added.fetched else "is there already"
         click.echo(f"{added.file.kind.folder}/{added.file.name} {said}  {added.record.sha256}".rstrip())
 
@@ -84,12 +83,12 @@ def add(source: str, kind: str | None, folder: str, name: str, sha256: str) -> N
 @click.option("--type", "kind", type=click.Choice(list(TYPES)), help="Of this type, where names are alike.")
 def take_away(name: str, kind: str | None) -> None:
     """Remove a model with what lies beside it."""
-    from easel.models.intake import remove
+    from easel.models import remove_model
 
     with _refusals():
         store = store_here()
         file = _find(store, name, kind)
-        remove(store, file)
+        remove_model(store, file)
         click.echo(f"{file.kind.folder}/{file.name} is removed")
 
 
@@ -97,14 +96,14 @@ def take_away(name: str, kind: str | None) -> None:
 @click.argument("names", nargs=-1)
 def check(names: tuple[str, ...]) -> None:
     """Read models from end to end and compare their hashes; all of them without NAMES. 1 if one is bad."""
-    from easel.models.intake import verify
+    from easel.models import verify_model
 
     with _refusals():
         store = store_here()
         files = [_find(store, name, None) for name in names] or [entry.file for entry in store.index()]
     bad = 0
     for file in files:
-        verdict = verify(store, file)
+        verdict = verify_model(store, file)
         bad += verdict.problem is not None
         if verdict.problem is not None:
             click.echo(f"bad    {verdict.problem}")
@@ -119,7 +118,7 @@ def check(names: tuple[str, ...]) -> None:
 @click.option("--prune", is_flag=True, help="Remove models that the stack file does not list.")
 def match(prune: bool) -> None:
     """Make the store hold the models that the stack file lists."""
-    from easel.models.intake import sync
+    from easel.models import sync
     from scripts.stacks.loading import spec_of
 
     here = settings()
@@ -135,8 +134,7 @@ command.add_command(convert)
 
 
 def _intake(store: "Store") -> "Intake":
-    from easel.models.intake import Effort, Intake
-    from easel.models.sources import secrets_of
+    from easel.models import FetchLimits, Intake, secrets_of
 
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -145,7 +143,7 @@ def _intake(store: "Store") -> "Intake":
         store,
         secrets=secrets_of(),
         quota=quota(),
-        effort=Effort(bandwidth=_bandwidth(os.environ.get("EASEL_BANDWIDTH", ""))),
+        effort=FetchLimits(bandwidth=_bandwidth(os.environ.get("EASEL_BANDWIDTH", ""))),
         watcher=_Line(),
         stopped=stop.is_set,
     )
@@ -187,7 +185,7 @@ def _find(store: "Store", name: str, kind: str | None) -> "ModelFile":
     return found[0]
 
 
-def _as_json(entry: "Entry") -> dict[str, Any]:
+def _as_json(entry: "IndexEntry") -> dict[str, Any]:
     file = entry.file
     return {
         "type": file.kind.words, "name": file.name, "path": str(file.path), "size": file.size,
@@ -213,14 +211,14 @@ def _refusals() -> Iterator[None]:
 
 
 class _Line:
-    """Progress: one line that is written over on a terminal, a line every few seconds elsewhere."""
+    """FetchProgress: one line that is written over on a terminal, a line every few seconds elsewhere."""
 
     def __init__(self) -> None:
         self._next = 0.0
         self._live = sys.stderr.isatty()
         self._width = 0
 
-    def __call__(self, progress: "Progress") -> None:
+    def __call__(self, progress: "FetchProgress") -> None:
         """Show how far it is."""
         line = f"{progress.name}: {progress.words}"
         if self._live:

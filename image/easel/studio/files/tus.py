@@ -20,8 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from easel.models import Kind, ModelError
-from easel.models.upload import Taking, Upload, Uploads
+from easel.models import Kind, ModelError, Taking, Upload, Uploads
 from easel.studio.activity import Activity
 from easel.studio.files.access import FileAccess
 from easel.studio.files.refusals import RequestRefused, answering

@@ -12,8 +12,7 @@ from uuid import uuid4
 import structlog
 from pydantic import BaseModel, Field
 
-from easel.models import Interrupted, ModelError
-from easel.models.fetch.progress import Phase, Progress
+from easel.models import FetchProgress, Interrupted, ModelError, Phase
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +78,7 @@ class BackgroundJob:
         self._work = work
         self._cancelled = threading.Event()
         self._stalled = False
-        self._progress = Progress(title, Phase.ASKING)
+        self._progress = FetchProgress(title, Phase.ASKING)
         self._words = ""
         self._error: JobError | None = None
         self._result: dict[str, Any] | None = None
@@ -130,7 +129,7 @@ class BackgroundJob:
         """For the downloader: whether to end now."""
         return self._cancelled.is_set() or self._is_stalled()
 
-    def tell(self, progress: Progress) -> None:
+    def tell(self, progress: FetchProgress) -> None:
         """For the downloader: how far it is."""
         with self._lock:
             self._progress = progress
@@ -141,7 +140,7 @@ class BackgroundJob:
         """For work that counts something else than bytes."""
         with self._lock:
             self._words = words
-            self._progress = Progress(self.title, Phase.ASKING, done, total)
+            self._progress = FetchProgress(self.title, Phase.ASKING, done, total)
 
     def pause(self, seconds: float) -> bool:
         """Wait; True if somebody asked to stop meanwhile."""

@@ -10,13 +10,28 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from easel.models import BadAddress, Entry, Kind, Store, preview_of, quota_of, read_info, walk
-from easel.models.fetch.network import client
-from easel.models.fetch.policy import VISITOR, Policy
-from easel.models.fetch.transfer import Effort
-from easel.models.intake import Intake, Wish
-from easel.models.intake.place import place
-from easel.models.sources import CivitaiSource, HubSource, Secrets, secrets_of, source_of
+from easel.models import (
+    VISITOR,
+    BadAddress,
+    CivitaiSource,
+    FetchLimits,
+    FetchPolicy,
+    HubSource,
+    IndexEntry,
+    Intake,
+    Kind,
+    ModelRequest,
+    Secrets,
+    Store,
+    destination,
+    http_client,
+    preview_of,
+    quota_of,
+    read_info,
+    secrets_of,
+    source_of,
+    walk,
+)
 from easel.studio.activity import Activity
 from easel.studio.library.background_job import BackgroundJob
 from easel.studio.library.background_jobs import BackgroundJobs
@@ -60,13 +75,13 @@ class Library:
         activity: Activity,
         *,
         endpoint: str = "studio",
-        effort: Effort | None = None,
+        effort: FetchLimits | None = None,
     ) -> None:
         """Its replicas tell each other of the jobs of `endpoint`, through the store that they share."""
         self._store = store
         open_to_all = os.environ.get(PRIVATE, "").strip().lower() in ("1", "true", "yes")
-        self._policy: Policy = replace(VISITOR, private=True) if open_to_all else VISITOR
-        self._effort = effort or Effort()
+        self._policy: FetchPolicy = replace(VISITOR, private=True) if open_to_all else VISITOR
+        self._effort = effort or FetchLimits()
         self.jobs = BackgroundJobs(activity, remote=RemoteJobs(store.root / ".easel" / "jobs" / endpoint))
         self.pictures = Previews(self._policy)
 
@@ -74,7 +89,7 @@ class Library:
         """What is at the address that somebody pasted. Raises SourceError."""
         secrets = self._secrets()
         source = source_of(understood(text), secrets=secrets, policy=self._policy)
-        with client(self._policy, connections=2) as http:
+        with http_client(self._policy, connections=2) as http:
             if isinstance(source, CivitaiSource):
                 return Civitai(secrets, self._policy).card(source, http, self.pictures.keep)
             offer = source.offer(http)
@@ -90,8 +105,10 @@ class Library:
         wanted = _kind(kind)
         source = source_of(understood(address), secrets=self._secrets(), policy=self._policy)
         # What cannot be is told now, not after the wait for a worker.
-        place(self._store, wanted or Kind.CHECKPOINT, folder, name or "model")
-        wish = Wish(understood(address), wanted, "" if folder.strip() in ("", "/") else folder, name, sha256)
+        destination(self._store, wanted or Kind.CHECKPOINT, folder, name or "model")
+        wish = ModelRequest(
+            understood(address), wanted, "" if folder.strip() in ("", "/") else folder, name, sha256
+        )
         asked = "\n".join((source.key, kind, wish.folder.strip("/"), name))
         return self.jobs.start(
             owner, "download", asked, line(name or source.address), partial(self._add, wish)
@@ -133,7 +150,7 @@ class Library:
             raise NoPicture("there is no such file, or no preview beside it")
         return self.pictures.of_file(preview)
 
-    def _add(self, wish: Wish, job: BackgroundJob) -> dict[str, Any]:
+    def _add(self, wish: ModelRequest, job: BackgroundJob) -> dict[str, Any]:
         intake = Intake(
             self._store,
             policy=self._policy,
@@ -159,7 +176,7 @@ class Library:
         civitai = Civitai(self._secrets(), self._policy)
         return self.jobs.start(owner, kind, "", title, which(Scan(self._store, civitai, self._policy)))
 
-    def _downloaded(self, entry: Entry) -> Downloaded:
+    def _downloaded(self, entry: IndexEntry) -> Downloaded:
         file = entry.file
         info = read_info(file.path)
         said = info.get("model")

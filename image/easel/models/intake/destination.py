@@ -17,7 +17,7 @@ _PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 _BAD = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\/\u200e\u200f\u202a-\u202e\u2066-\u2069]')
 
 
-def place(store: Store, kind: Kind, folder: str, name: str) -> Path:
+def destination(store: Store, kind: Kind, folder: str, name: str) -> Path:
     """The path of a new file called `name` in `folder` ("" or "/" is the top) of the kind's folder.
 
     Raises BadName, and NotSafetensors for a name that says pickle.

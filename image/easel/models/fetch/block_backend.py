@@ -22,7 +22,7 @@ _NAP = 0.02
 """Seconds in which more of a fast answer gathers in the system's buffer, which holds some megabytes."""
 
 
-class Blocks(httpcore.SyncBackend):
+class BlockBackend(httpcore.SyncBackend):
     """Connects as httpcore does."""
 
     def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:

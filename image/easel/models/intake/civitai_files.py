@@ -13,13 +13,13 @@ from pathlib import Path
 import httpx
 import structlog
 
-from easel.models.fetch.network import client
-from easel.models.fetch.policy import Policy
-from easel.models.index import INFO, preview_of
-from easel.models.model_file import beside
+from easel.models.fetch.network import http_client
+from easel.models.fetch.policy import FetchPolicy
+from easel.models.index import CIVITAI_INFO, preview_of
+from easel.models.model_file import sidecar_path
 from easel.models.records import write_whole
 from easel.models.source_errors import SourceError
-from easel.models.sources import Offer
+from easel.models.sources.offer import Offer
 
 log = structlog.get_logger(__name__)
 
@@ -28,14 +28,14 @@ _MOST_HOPS = 5
 _SIGNS: Mapping[bytes, str] = {b"\x89PNG\r\n\x1a\n": ".preview.png", b"\xff\xd8\xff": ".preview.jpg"}
 
 
-def write_beside(model: Path, offer: Offer, policy: Policy, *, new: bool) -> None:
+def write_civitai_files(model: Path, offer: Offer, policy: FetchPolicy, *, new: bool) -> None:
     """Write what the source told beside `model`. What cannot be is logged: the model itself is there.
 
     A model that was there already (`new` is False) keeps what it has.
     """
     if not offer.info:
         return
-    info = beside(model, INFO)
+    info = sidecar_path(model, CIVITAI_INFO)
     try:
         if new or not info.exists():
             write_whole(info, json.dumps(offer.info, indent=4).encode())
@@ -45,9 +45,9 @@ def write_beside(model: Path, offer: Offer, policy: Policy, *, new: bool) -> Non
         log.warning("no preview or information beside the model", file=model.name, why=str(error)[:200])
 
 
-def _write_preview(model: Path, url: str, policy: Policy) -> None:
+def _write_preview(model: Path, url: str, policy: FetchPolicy) -> None:
     picture = b""
-    with client(policy, connections=1) as http:
+    with http_client(policy, connections=1) as http:
         for _ in range(_MOST_HOPS):
             with http.stream("GET", url) as answer:
                 if answer.is_redirect:
@@ -62,7 +62,7 @@ def _write_preview(model: Path, url: str, policy: Policy) -> None:
                 break
     # By its bytes, not by what the server calls it: nothing that is no picture comes to lie there.
     if picture.startswith(b"RIFF") and picture[8:12] == b"WEBP":
-        write_whole(beside(model, ".preview.webp"), picture)
+        write_whole(sidecar_path(model, ".preview.webp"), picture)
     for sign, ending in _SIGNS.items():
         if picture.startswith(sign):
-            write_whole(beside(model, ending), picture)
+            write_whole(sidecar_path(model, ending), picture)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import httpcore
 import pytest
 
-from easel.models.fetch.blocks import BLOCK, Blocks
+from easel.models.fetch.block_backend import BLOCK, BlockBackend
 from tests.certificates import self_signed
 
 CRUMB = 16384
@@ -43,7 +43,7 @@ def connected(
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        stream = Blocks().connect_tcp("127.0.0.1", listening.getsockname()[1], 10)
+        stream = BlockBackend().connect_tcp("127.0.0.1", listening.getsockname()[1], 10)
         if tls:
             stream = stream.start_tls(tls[1], "127.0.0.1", 10)
         try:

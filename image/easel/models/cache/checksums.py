@@ -14,17 +14,17 @@ BLOCK = 1 << 20
 """Bytes of one block; the last one of a file may be shorter."""
 
 
-def count(size: int) -> int:
+def block_count(size: int) -> int:
     """Blocks of a file."""
     return -(-size // BLOCK)
 
 
-def length(index: int, size: int) -> int:
+def block_length(index: int, size: int) -> int:
     """Bytes of the block `index` of a file of `size` bytes."""
     return min(BLOCK, size - index * BLOCK)
 
 
-def checksums(buffers: Sequence[memoryview], place: int, size: int) -> Iterator[tuple[int, int]]:
+def block_checksums(buffers: Sequence[memoryview], place: int, size: int) -> Iterator[tuple[int, int]]:
     """Number and checksum of each block that lies wholly in `buffers`, which begin at `place` of the file."""
     position, value, seen = place, 0, 0
     for buffer in buffers:
@@ -35,6 +35,6 @@ def checksums(buffers: Sequence[memoryview], place: int, size: int) -> Iterator[
             value = zlib.crc32(buffer[taken : taken + step], value)
             taken, position, seen = taken + step, position + step, seen + step
             if position % BLOCK == 0 or position == size:
-                if seen == length(index, size):
+                if seen == block_length(index, size):
                     yield index, value
                 value, seen = 0, 0

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from easel.models.errors import FileError, ModelError
-from easel.models.intake.add import Added, Intake, Wish
-from easel.models.intake.removal import remove
+from easel.models.intake.add import Added, Intake, ModelRequest
+from easel.models.intake.removal import remove_model
 from easel.models.kind import Kind
 from easel.models.model_file import ModelFile
 from easel.models.source_errors import BadAddress, Interrupted
@@ -83,7 +83,7 @@ def sync(
         for file in [file for kind in Kind for file in store.files(kind)]:
             if file.path not in kept and not file.path.name.startswith(_OURS):
                 try:
-                    remove(store, file)
+                    remove_model(store, file)
                 except FileError as error:
                     failed.append((file.name, error))
                     told(Outcome("failed", file.name, str(error)))
@@ -93,18 +93,18 @@ def sync(
     return Synced(tuple(there), tuple(added), tuple(removed), tuple(failed))
 
 
-def _wish(address: str) -> Wish:
+def _wish(address: str) -> ModelRequest:
     """What a line of the list asks for. Raises BadAddress."""
     found = _TYPED.search(address)
     if found is None:
-        return Wish(address)
+        return ModelRequest(address)
     kinds = {kind.name.lower(): kind for kind in Kind}
     if found[1] not in kinds:
         raise BadAddress(
             found[0][:100],
             f"is no type of model at the end of an address: write #type= and one of {', '.join(kinds)}",
         )
-    return Wish(address[: found.start()], kinds[found[1]])
+    return ModelRequest(address[: found.start()], kinds[found[1]])
 
 
 def listed(config: Path) -> list[str]:

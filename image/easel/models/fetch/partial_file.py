@@ -20,7 +20,7 @@ from easel.models.fetch.ranges import Ranges
 from easel.models.source_errors import DiskFull, NotWritable
 
 if TYPE_CHECKING:
-    from easel.models.quota import Quota
+    from easel.models.quota import StoreQuota
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 BLOCK = 1 << 20
@@ -43,13 +43,13 @@ def lock_of(target: Path) -> Path:
     return target.with_name(f".{target.name}.lock")
 
 
-class Part:
+class PartialFile:
     """The part of `target` that has arrived from the source with this `key`. Thread-safe.
 
     `size`, `etag` and `host` are None or "" until the source has said them.
     """
 
-    def __init__(self, target: Path, key: str, quota: Quota | None = None) -> None:
+    def __init__(self, target: Path, key: str, quota: StoreQuota | None = None) -> None:
         self.target, self.key, self._quota = target, key, quota
         self.path, self._journal = part_of(target), journal_of(target)
         self.size: int | None = None
@@ -182,7 +182,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Journal:
+class PartialJournal:
     """What a journal says: of which source, and which bytes are there."""
 
     key: str
@@ -192,7 +192,7 @@ class Journal:
     ranges: tuple[tuple[int, int], ...]
 
 
-def read_journal(target: Path) -> Journal | None:
+def read_journal(target: Path) -> PartialJournal | None:
     """What the journal of `target` says; None if there is none that can be trusted."""
     try:
         found = json.loads(journal_of(target).read_text())
@@ -202,7 +202,7 @@ def read_journal(target: Path) -> Journal | None:
             return None
         if size is not None and any(end > size for _, end in ranges):
             return None
-        return Journal(str(found["key"]), size, str(found["etag"]), str(found["host"]), ranges)
+        return PartialJournal(str(found["key"]), size, str(found["etag"]), str(found["host"]), ranges)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
