@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from easel.gateway.instances import place
+from easel.gateway.deployment import aws
 from infra.cost import (
     FOLLOWS,
     GATEWAY_DISKS,
@@ -82,8 +82,8 @@ def test_the_costs_are_of_what_is_made() -> None:
 
 def test_what_is_asked_of_s3_at_rest_is_what_gateway_and_host_ask() -> None:
     """Their clocks are theirs; the price is of them."""
-    assert 3600 / LOOKS == place._ASLEEP
-    assert SECONDS_AWAKE == place._EVERY
+    assert 3600 / LOOKS == aws._ASLEEP
+    assert SECONDS_AWAKE == aws._EVERY
     timer = (user_data.HOST / "units" / "easel-follow.timer").read_text()
     assert "OnUnitInactiveSec=1min" in timer
     assert FOLLOWS == 60

@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easel.gateway.access.request import ForwardedRequest
+from easel.gateway.audit import log as log_module
 from easel.gateway.audit.changes import change
 from easel.gateway.audit.log import AuditLog, scrubbed
-from easel.gateway.audit.log import log as log_module
 from scripts.__main__ import main
 from tests.gateway.conftest import FETCHES, House, until
 from tests.gateway.relay.test_revoking import bearer, page
