@@ -7,7 +7,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from easel.gateway.model_sync.sync import SOURCE_TOKENS
+from easel.gateway.model_sync.sync import SOURCE_TOKENS as READ_BY_THE_GATEWAY
 from infra.filesystem import access_policy
 from infra.instances.policies import (
     EVERYWHERE,
@@ -264,7 +264,7 @@ def test_a_gateway_reads_a_token_that_is_under_a_companys_own_key() -> None:
 
 def test_the_tokens_that_the_gateway_may_read_are_those_that_it_asks_for() -> None:
     """Policy and code are in packages that do not know each other."""
-    assert set(SOURCE_TOKENS) == set(SOURCE_TOKENS)
+    assert set(SOURCE_TOKENS) == set(READ_BY_THE_GATEWAY)
 
 
 def test_a_gateway_mounts_the_models_and_nobodys_pictures() -> None:
