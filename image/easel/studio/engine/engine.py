@@ -6,6 +6,7 @@ import gc
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -21,8 +22,6 @@ from easel.studio.engine.request import TextToImage
 from easel.studio.engine.step_times import StepTimes
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import torch
 
 log = structlog.get_logger(__name__)

@@ -11,14 +11,13 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from easel.models import ModelFile
+from easel.studio.engine.extra_networks import Asked, EmbeddingUse, LoraUse
 from easel.studio.engine.limits import work
+from easel.studio.engine.request import TextToImage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-    from easel.models import ModelFile
-    from easel.studio.engine.extra_networks import Asked, EmbeddingUse, LoraUse
-    from easel.studio.engine.request import TextToImage
 
 
 class JobState(StrEnum):

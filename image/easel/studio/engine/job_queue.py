@@ -5,15 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from easel.models import ModelFile
 from easel.studio.engine.errors import QueueFull, Stopped
 from easel.studio.engine.job import FINAL, Job
 from easel.studio.engine.limits import Limits, pixels, setting
 from easel.studio.engine.prefetch_requests import PrefetchRequests
-
-if TYPE_CHECKING:
-    from easel.models import ModelFile
 
 # Pictures one owner may have waiting; one request of the largest size fits.
 MAX_WAITING = 2000

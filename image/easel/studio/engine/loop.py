@@ -212,7 +212,7 @@ class Loop:
         try:
             self._step_times.check(self.checkpoint.file, picture.job.request, picture.attended.shape[0])
         except StepTooLong as error:
-            raise StepTooLong(str(error), picture.job) from None
+            raise StepTooLong(str(error), picture.job.id) from None
 
     def _embeddings_of(self, job: Job) -> dict[str, Embedding]:
         """The embeddings that a job names, by names in lower case; of one name, the first that fits.
@@ -370,5 +370,5 @@ def _memory_errors(picture: Picture) -> Iterator[None]:
         raise OutOfMemory(
             f"no memory for a picture of {request.width}x{request.height}; "
             "draw it smaller, or give the endpoint a shape with more memory",
-            picture.job,
+            picture.job.id,
         ) from error

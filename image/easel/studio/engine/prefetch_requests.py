@@ -9,10 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from easel.models import ModelFile
+from easel.models import ModelFile
 
 SETTLED_AFTER = 0.7
 """Seconds after which a choice is taken for meant."""

@@ -6,13 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from easel.models import ModelFile
 from easel.studio.engine.errors import StepTooLong
-
-if TYPE_CHECKING:
-    from easel.models import ModelFile
-    from easel.studio.engine.request import TextToImage
+from easel.studio.engine.request import TextToImage
 
 # The first call of a size pays for kernel selection and allocation.
 WARM_UP = 1

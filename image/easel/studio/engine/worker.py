@@ -209,11 +209,10 @@ class Worker:
         return min(here, key=lambda job: here[job], default=None)
 
     def _victims(self, error: Exception) -> list[Job]:
-        """Whose jobs end with an error of a turn: the one that met it where that is known, else all in that
-        turn."""
-        if isinstance(error, TooMuchForTheDevice) and error.job is not None:
-            return [error.job]
-        return list(dict.fromkeys(picture.job for picture in self._loop.active))
+        """Whose jobs end with an error of a turn: the one that met it where that is known, else all in it."""
+        drawing = dict.fromkeys(picture.job for picture in self._loop.active)
+        met = error.job_id if isinstance(error, TooMuchForTheDevice) else ""
+        return [job for job in drawing if job.id == met] or list(drawing)
 
     def _close(self, job: Job, state: JobState, error: Exception | None = None) -> None:
         self._waiting.remove(job)
