@@ -32,7 +32,7 @@ _GATEWAY = ("disk.sh", "door.sh", "follow.sh", "patch.sh")
 
 
 @dataclass(frozen=True)
-class Replica:
+class ReplicaFacts:
     """What a replica's host must know before it can read the configuration of its endpoint."""
 
     region: str
@@ -46,7 +46,7 @@ class Replica:
 
 
 @dataclass(frozen=True)
-class Gateway:
+class GatewayFacts:
     """What the gateway's host must know before it can read `config/team.json`."""
 
     region: str
@@ -62,7 +62,7 @@ class UserDataTooLong(ValueError):
     """The files of `host/` have outgrown what EC2 takes."""
 
 
-def replica(facts: Replica) -> str:
+def replica(facts: ReplicaFacts) -> str:
     """The user data of a replica: plain text, not yet base64. Equal facts give equal text on every machine.
 
     Raises UserDataTooLong.
@@ -82,7 +82,7 @@ def replica(facts: Replica) -> str:
     )
 
 
-def gateway(facts: Gateway) -> str:
+def gateway(facts: GatewayFacts) -> str:
     """The user data of the gateway: plain text, not yet base64. Equal facts give equal text on every machine.
 
     Raises UserDataTooLong.

@@ -8,7 +8,7 @@ import click
 from infra.cost import (
     HOURS,
     RATES,
-    Quota,
+    VcpuQuota,
     Vcpus,
     floor_monthly,
     gateway_hourly,
@@ -17,7 +17,7 @@ from infra.cost import (
     vcpus,
 )
 from infra.shapes import PRICED, SHAPES
-from infra.spec import Endpoint, Spec
+from infra.spec import EndpointSpec, Spec
 from scripts.settings import CommandRefused, settings, shown
 from scripts.stacks.loading import spec_at
 from scripts.stacks.teams import existing, team_of
@@ -70,7 +70,7 @@ def quotas(spec: Spec) -> list[str]:
 def as_data(spec: Spec) -> dict[str, Any]:
     """The costs as JSON: dollars, hours and vCPUs."""
     paid = spec.team.runs_on == "instances"
-    needs: dict[Quota, Vcpus] = vcpus(spec) if paid else {}
+    needs: dict[VcpuQuota, Vcpus] = vcpus(spec) if paid else {}
     return {
         "team": spec.name,
         "runs_on": spec.team.runs_on,
@@ -91,7 +91,7 @@ def as_data(spec: Spec) -> dict[str, Any]:
     }
 
 
-def _endpoint(name: str, endpoint: Endpoint, paid: bool) -> dict[str, Any]:
+def _endpoint(name: str, endpoint: EndpointSpec, paid: bool) -> dict[str, Any]:
     costs, shape = hourly(endpoint), SHAPES[endpoint.shape]
     per_hour = {"asleep": costs.asleep, "min": costs.min, "max": costs.max}
     return {

@@ -12,7 +12,7 @@ from infra.cost import (
     vcpus,
 )
 from infra.shapes import GATEWAY_BASELINE, PRICED, SHAPES, Shape
-from infra.spec import Endpoint, Replicas, Spec, Team
+from infra.spec import EndpointSpec, ReplicasSpec, Spec, TeamSpec
 
 _DISK = 100
 """GB of a replica's disk where the stack says nothing."""
@@ -103,10 +103,10 @@ def _vcpus(shape: Shape) -> str:
 def _shapes() -> list[str]:
     rows = []
     for shape in SHAPES.values():
-        one = Endpoint(shape=shape.name, replicas=Replicas(min=0, max=1))  # type: ignore[arg-type]
+        one = EndpointSpec(shape=shape.name, replicas=ReplicasSpec(min=0, max=1))  # type: ignore[arg-type]
         hour = hourly(one).max
         warm = hourly(one.model_copy(update={"warm": 1})).asleep * HOURS
-        alone = Spec(name="one", team=Team(), endpoints={"one": one})
+        alone = Spec(name="one", team=TeamSpec(), endpoints={"one": one})
         code = list(vcpus(alone))[-1].code
         note = f" ({shape.only_by} GPUs; not on `instances`)" if shape.only_by > 1 else ""
         rows.append(

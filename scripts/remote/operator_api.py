@@ -5,7 +5,7 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from scripts.remote.transport import Transport
+from scripts.remote.transport import GatewayTransport
 
 
 class OperatorClient:
@@ -16,7 +16,7 @@ class OperatorClient:
     By the standard library: `easel up` and `easel status` should not take a third of a second to import more.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: GatewayTransport) -> None:
         self._transport = transport
 
     def status(self) -> dict[str, Any]:

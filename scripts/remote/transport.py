@@ -41,7 +41,7 @@ def running(home: Path) -> dict[str, Any] | None:
         return None
 
 
-class Transport(Protocol):
+class GatewayTransport(Protocol):
     """A way to a gateway: by its own port, or through its console's door."""
 
     token: str

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import yaml
 
-from infra.faults import Fault, SpecError
+from infra.faults import SpecError, SpecFault
 from infra.faults import shown as quoted
 from infra.names import team_name
 from infra.spec import Spec
@@ -77,12 +77,12 @@ class FileChange:
             ) from None
 
 
-def name_faults(team: str) -> list[Fault]:
+def name_faults(team: str) -> list[SpecFault]:
     """What is wrong with a team's name, in the loader's words."""
     try:
         team_name(team)
     except ValueError as error:
-        return [Fault((), f"the stack's name {quoted(team)} {error}")]
+        return [SpecFault((), f"the stack's name {quoted(team)} {error}")]
     return []
 
 

@@ -23,7 +23,7 @@ from infra.cost import (
 )
 from infra.instances import data, gateway, template, user_data
 from infra.shapes import SHAPES
-from infra.spec import Endpoint, Spec
+from infra.spec import EndpointSpec, Spec
 from infra.stackfile import read_spec
 from scripts.docs.cost_page import page
 from tests.infra.graph import TEAM, World, provision
@@ -37,7 +37,7 @@ def spec(endpoints: dict[str, Any], team: dict[str, Any] | None = None) -> Spec:
     return read_spec("art", config, "x")
 
 
-def endpoint(**fields: Any) -> Endpoint:
+def endpoint(**fields: Any) -> EndpointSpec:
     return spec({"a": {"shape": "gpu.a10"} | fields}).endpoints["a"]
 
 

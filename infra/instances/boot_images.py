@@ -16,7 +16,7 @@ class NoMachineImage(pulumi.RunError):
 
 
 @dataclass(frozen=True)
-class Machine:
+class BootImage:
     """A machine image, and what its disk must be like."""
 
     image_id: str
@@ -32,7 +32,7 @@ class Machine:
         return [] if self.pinned else list(path)
 
 
-class Machines:
+class BootImages:
     """The machine images of a stack, each looked up once, and only if something starts from it."""
 
     def __init__(self, pinned: MachineImages, parent: pulumi.Resource) -> None:
@@ -40,16 +40,16 @@ class Machines:
         self._opts: Callable[[], pulumi.InvokeOptions] = lambda: pulumi.InvokeOptions(parent=parent)
 
     @cached_property
-    def gateway(self) -> Machine:
+    def gateway(self) -> BootImage:
         """What the gateway, and shapes without a GPU, start from."""
         return self._machine("gateway", self._pinned.gateway)
 
     @cached_property
-    def gpu(self) -> Machine:
+    def gpu(self) -> BootImage:
         """What shapes with a GPU start from."""
         return self._machine("gpu", self._pinned.gpu)
 
-    def _machine(self, kind: Kind, pinned: str | None) -> Machine:
+    def _machine(self, kind: Kind, pinned: str | None) -> BootImage:
         image_id = pinned or aws.ssm.get_parameter(name=NEWEST[kind], opts=self._opts()).value
         by_id = [aws.ec2.GetAmiFilterArgs(name="image-id", values=[image_id])]
         try:
@@ -67,4 +67,4 @@ class Machines:
             for device in found.block_device_mappings
             if device.device_name == found.root_device_name and device.ebs.get("volume_size")
         ]
-        return Machine(image_id, found.root_device_name, max(sizes, default=1), pinned is not None)
+        return BootImage(image_id, found.root_device_name, max(sizes, default=1), pinned is not None)
