@@ -13,7 +13,7 @@ from http.client import HTTPException, HTTPResponse
 
 import pytest
 
-from easel.gateway.proxy.caddy_errors import BROKEN as OF_THE_CALLER
+from easel.gateway.proxy.caddyfile import BROKEN as OF_THE_CALLER
 from tests.gateway.door.test_assertions import Genuine, replica_ports, signed
 
 HEAD = (

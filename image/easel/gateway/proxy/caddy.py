@@ -16,10 +16,12 @@ from easel.gateway.disk import write_private
 from easel.gateway.errors import CaddyMissing, GatewayError
 from easel.gateway.home import Home
 from easel.gateway.process import Process, last_lines
-from easel.gateway.proxy.caddyfile import KEY_VARIABLE, caddyfile
+from easel.gateway.proxy.caddyfile import caddyfile
 from easel.gateway.proxy.plan import Plan
 
 _log = structlog.get_logger("easel.caddy")
+# Caddy reads the key that it shows the gateway from its environment, so that the file holds no secret.
+_KEY_VARIABLE = "EASEL_DOOR_KEY"
 _LONGEST_BACKOFF = 30.0
 # Seconds that open requests get at the end; event streams would hold a polite one up for ever. Where replicas
 # end with the gateway they have answered by then. Where they draw on, most of what they draw is there in ten
@@ -55,7 +57,7 @@ class Caddy:
     def __init__(self, home: Home, key: str, *, outlived: bool = False) -> None:
         self._grace = _GRACE_OUTLIVED if outlived else _GRACE
         self._home = home
-        self._key = {KEY_VARIABLE: key}
+        self._key = {_KEY_VARIABLE: key}
         self._binary = binary()
         self._text = ""
         self._plan: Plan | None = None
