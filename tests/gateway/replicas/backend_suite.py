@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from easel.gateway.config import Endpoint
-from easel.gateway.replicas.backend import Backend, Replica
+from easel.gateway.replicas import Backend, Replica
 
 
 class Stage(Protocol):

@@ -9,6 +9,8 @@ from easel.gateway.replicas.backend import Backend, Replica, ReplicaState, Work
 from easel.gateway.replicas.fleet import Fleet, NotNow
 from easel.gateway.replicas.open_requests import OpenRequests
 from easel.gateway.replicas.probe import Probe, Report, Vouch
+from easel.gateway.replicas.status import ReplicaStatus
+from easel.gateway.replicas.timeouts import ReplicaTimeouts
 from easel.gateway.replicas.wake_state import WakeState
 
 __all__ = [
@@ -20,6 +22,8 @@ __all__ = [
     "Probe",
     "Replica",
     "ReplicaState",
+    "ReplicaStatus",
+    "ReplicaTimeouts",
     "Report",
     "Scaling",
     "Vouch",

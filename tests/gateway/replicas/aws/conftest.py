@@ -14,16 +14,17 @@ from easel.gateway.aws.bucket import Bucket
 from easel.gateway.aws.calls import Aws
 from easel.gateway.config import Container, Endpoint, Instances, Replicas, Timeouts
 from easel.gateway.events import Events
+from easel.gateway.replicas import ReplicaTimeouts
 from easel.gateway.replicas.aws import InstancesBackend
-from easel.gateway.replicas.aws.timeouts import Patience
 from tests.gateway.replicas.aws.hosts import Hosts
 from tests.gateway.replicas.aws.region import REGION, Region
 
 _clients: dict[str, Any] = {}
 _buckets = itertools.count(1)
-QUICK = Patience(
-    keep=0.1, quiet=0.5, activities=0.1, again=0.2, believe=2.0, settle=0.1, silence=1.5, mend=20.0,
-    crashes=2, attempts=2, steady=60.0, unheeded=2.0, rest=0.3,
+QUICK = ReplicaTimeouts(
+    inventory_age=0.1, inventory_stale=0.5, activities_poll=0.1, retry=0.2, capacity_lag=2.0, drain_poll=0.1,
+    unresponsive=1.5, repair=20.0, crash_limit=2, backoff_limit=2, min_ready=60.0, scale_in_lag=2.0,
+    pool_rest=0.3,
 )  # fmt: skip
 
 
@@ -148,7 +149,7 @@ class InstancesStage:
             instances=Instances(group=self.group, log_group=self.hosts.log_group, price=3.6),
             container=Container(**container),
         )  # fmt: skip
-        self.patience = settings.pop("patience", QUICK)
+        self.timeouts = settings.pop("timeouts", QUICK)
         self._settings = settings
         self.backend = self.new()
 
@@ -156,7 +157,7 @@ class InstancesStage:
         """Another backend, as after the gateway was started again."""
         aws = FaultyAws(REGION, attempts=1, endpoint_url=self.region.url)
         aws.faults = self.faults
-        return InstancesBackend(aws, Events(), patience=self.patience, **self._settings)
+        return InstancesBackend(aws, Events(), timeouts=self.timeouts, **self._settings)
 
     async def slow(self, seconds: float) -> None:
         self.hosts.env["EASEL_TEST_SLOW"] = str(seconds)

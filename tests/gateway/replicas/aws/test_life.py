@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -152,7 +153,7 @@ async def test_a_host_that_cannot_is_replaced_then_given_up(stage: InstancesStag
     """An instance whose host fails is replaced; after `attempts` it is said and nothing more is bought."""
     stage.hosts.broken = "cannot pull the image: no such digest"
     stage.rules.hook = False
-    stage.patience = type(stage.patience)(**{**vars(stage.patience), "mend": 0.2, "crashes": 1})
+    stage.timeouts = replace(stage.timeouts, repair=0.2, crash_limit=1)
     await stage.backend.close()
     stage.backend = stage.new()
     await stage.backend.follow(stage.endpoint)

@@ -23,8 +23,8 @@ NEW = OLD.replace("a" * 64, "b" * 64)
 async def prepared(build: Callable[..., Any], count: int = 2, **settings: Any) -> InstancesStage:
     """A group of `count` prepared instances, which hold the image that is configured."""
     # AWS takes longer to think of a successor than the gateway waits for its own word to show.
-    patience = replace(QUICK, unheeded=0.5)
-    stage: InstancesStage = await build(container={"image": OLD}, patience=patience, **settings)
+    timeouts = replace(QUICK, scale_in_lag=0.5)
+    stage: InstancesStage = await build(container={"image": OLD}, timeouts=timeouts, **settings)
     stage.hosts.image = OLD
     instances = stage.endpoint.instances
     assert instances is not None

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from easel.gateway.aws.calls import aws_error
 from easel.gateway.replicas.aws.activities import HOPELESS, notice
-from easel.gateway.replicas.aws.auto_scaling_group import Ec2Instance, GroupInstance, group, machine
+from easel.gateway.replicas.aws.auto_scaling_group import Ec2Instance, GroupInstance, read_ec2, read_group
 from easel.gateway.replicas.aws.observed_state import observed
 from easel.gateway.replicas.backend import Work
 from easel.gateway.replicas.probe import Report
@@ -38,7 +38,7 @@ members = st.builds(
     type=st.sampled_from(["", "g5.2xlarge"]),
     zone=st.sampled_from(["", "us-east-1a"]),
     healthy=st.booleans(),
-    machine=st.none() | machines,
+    ec2=st.none() | machines,
 )
 reports = st.none() | st.builds(
     Report, phase=st.sampled_from(["importing", "loading", "ready", "failed"]), detail=st.text(max_size=20),
@@ -84,7 +84,7 @@ def test_every_instance_has_one_state_with_words(member: GroupInstance, report: 
 def test_states(lifecycle: str, power: str | None, phase: str, state: str) -> None:
     """The way an instance goes, without its container's word."""
     known = Ec2Instance(power=power, phase=phase) if power else None
-    found = observed(GroupInstance("i-1", lifecycle, machine=known), None)
+    found = observed(GroupInstance("i-1", lifecycle, ec2=known), None)
     assert found is not None
     assert found.state == state
 
@@ -92,7 +92,7 @@ def test_states(lifecycle: str, power: str | None, phase: str, state: str) -> No
 def test_what_a_warm_one_said_before_it_slept_is_not_told_again() -> None:
     """A warm instance that is started again still carries the tags of its last evening."""
     known = Ec2Instance(power="running", phase="pulling", why="prepared: stopped until somebody draws")
-    found = observed(GroupInstance("i-1", "Pending:Wait", type="g5.xlarge", machine=known), None)
+    found = observed(GroupInstance("i-1", "Pending:Wait", type="g5.xlarge", ec2=known), None)
     assert found is not None
     assert found.detail == "starting a warm g5.xlarge"
 
@@ -213,7 +213,7 @@ def test_any_activity_can_be_read(fields: dict[str, str]) -> None:
 
 def test_described_as_aws_does() -> None:
     """The fields that a group and its machines are read from, in the shapes of AWS's own service models."""
-    told = machine(
+    told = read_ec2(
         {
             "InstanceId": "i-1", "State": {"Name": "running"}, "PrivateIpAddress": "10.0.0.9",
             "LaunchTime": datetime(2026, 11, 22, tzinfo=UTC), "InstanceLifecycle": "spot",
@@ -227,7 +227,7 @@ def test_described_as_aws_does() -> None:
         "well",
         True,
     )
-    found = group(
+    found = read_group(
         {
             "AutoScalingGroupName": "g", "DesiredCapacity": 2, "MaxSize": 3,
             "Tags": [{"Key": "easel:capacity", "Value": "spot-first"}],
@@ -237,7 +237,7 @@ def test_described_as_aws_does() -> None:
         [{"InstanceId": "i-2", "LifecycleState": "Warmed:Stopped"}],
         {"i-1": told},
     )  # fmt: skip
-    assert [(m.id, m.active, m.warm) for m in found.members] == [("i-1", True, False), ("i-2", False, True)]
+    assert [(m.id, m.active, m.warm) for m in found.instances] == [("i-1", True, False), ("i-2", False, True)]
     assert (found.spot_first, found.share) == (True, 100)
 
 

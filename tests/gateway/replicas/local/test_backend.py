@@ -13,22 +13,24 @@ import pytest
 from easel.gateway.config import Endpoint, Replicas, Timeouts
 from easel.gateway.events import Events
 from easel.gateway.home import Home
+from easel.gateway.replicas import ReplicaTimeouts
 from easel.gateway.replicas.local.backend import LocalBackend, studio
-from easel.gateway.replicas.local.supervisor import Patience
 from tests.gateway.conftest import REPLICA
 from tests.gateway.replicas.backend_suite import BackendSuite, are, until
+
+QUICK = ReplicaTimeouts(backoff_limit=3, backoff=0.1, termination_grace=1.0, unresponsive=1.5, drain_poll=0.1)
 
 
 class LocalStage:
     """Replica processes of this machine."""
 
-    def __init__(self, root: Path, patience: Patience) -> None:
+    def __init__(self, root: Path, timeouts: ReplicaTimeouts) -> None:
         self.home = Home(root)
         self.home.prepare()
         self.endpoint = Endpoint(
             name="studio", port=1, replicas=Replicas(min=0, max=2), timeouts=Timeouts(wake=60, request=60)
         )
-        self.backend = LocalBackend(self.home, Events(), command=self._command, patience=patience)
+        self.backend = LocalBackend(self.home, Events(), command=self._command, timeouts=timeouts)
         self.env: dict[str, str] = {}
 
     def _command(self, endpoint: Endpoint, port: int) -> Sequence[str]:
@@ -65,7 +67,7 @@ def words(process: psutil.Process) -> list[str]:
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[LocalStage]:
-    stage = LocalStage(tmp_path, Patience(attempts=3, backoff=0.1, grace=1.0, silence=1.5, settle=0.1))
+    stage = LocalStage(tmp_path, QUICK)
     await stage.backend.follow(stage.endpoint)
     yield stage
     await stage.backend.close()

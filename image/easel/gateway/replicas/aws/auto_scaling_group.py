@@ -35,7 +35,7 @@ class Ec2Instance:
 
 @dataclass(frozen=True)
 class GroupInstance:
-    """One instance of a group. `machine` is None as long as EC2 does not know the instance."""
+    """One instance of a group. `ec2` is None as long as EC2 does not know it."""
 
     id: str
     lifecycle: str
@@ -43,7 +43,7 @@ class GroupInstance:
     zone: str = ""
     healthy: bool = True
     protected: bool = False
-    machine: Ec2Instance | None = None
+    ec2: Ec2Instance | None = None
 
     @property
     def warm(self) -> bool:
@@ -73,7 +73,7 @@ class AutoScalingGroup:
     name: str
     desired: int
     max: int
-    members: tuple[GroupInstance, ...] = ()
+    instances: tuple[GroupInstance, ...] = ()
     suspended: tuple[str, ...] = ()
     # Spot first, on-demand where there is none: the share of on-demand in percent, which we set.
     spot_first: bool = False
@@ -81,30 +81,26 @@ class AutoScalingGroup:
 
     @property
     def active(self) -> tuple[GroupInstance, ...]:
-        """The members that desired capacity counts."""
-        return tuple(member for member in self.members if member.active)
+        """The instances that desired capacity counts."""
+        return tuple(one for one in self.instances if one.active)
 
     @property
     def warm(self) -> tuple[GroupInstance, ...]:
-        """The members of its warm pool."""
-        return tuple(member for member in self.members if member.warm)
-
-    def member(self, replica: str) -> GroupInstance | None:
-        """The member of this id."""
-        return next((member for member in self.members if member.id == replica), None)
+        """The instances of its warm pool."""
+        return tuple(one for one in self.instances if one.warm)
 
 
-def group(
-    described: Mapping[str, Any], pool: list[dict[str, Any]], machines: Mapping[str, Ec2Instance]
+def read_group(
+    described: Mapping[str, Any], pool: list[dict[str, Any]], ec2: Mapping[str, Ec2Instance]
 ) -> AutoScalingGroup:
-    """From `DescribeAutoScalingGroups`, `DescribeWarmPool` and the machines by instance id."""
+    """From `DescribeAutoScalingGroups`, `DescribeWarmPool` and what EC2 says, by instance id."""
     mix = (described.get("MixedInstancesPolicy") or {}).get("InstancesDistribution") or {}
     found = {one["InstanceId"]: one for one in [*described.get("Instances", []), *pool]}
     return AutoScalingGroup(
         name=described["AutoScalingGroupName"],
         desired=int(described.get("DesiredCapacity", 0)),
         max=int(described.get("MaxSize", 0)),
-        members=tuple(_member(one, machines.get(name)) for name, one in found.items()),
+        instances=tuple(_instance(one, ec2.get(name)) for name, one in found.items()),
         spot_first=any(
             (tag.get("Key"), tag.get("Value")) == ("easel:capacity", "spot-first")
             for tag in described.get("Tags", [])
@@ -114,7 +110,7 @@ def group(
     )
 
 
-def _member(described: Mapping[str, Any], machine: Ec2Instance | None) -> GroupInstance:
+def _instance(described: Mapping[str, Any], ec2: Ec2Instance | None) -> GroupInstance:
     return GroupInstance(
         id=described["InstanceId"],
         lifecycle=described.get("LifecycleState", ""),
@@ -122,11 +118,11 @@ def _member(described: Mapping[str, Any], machine: Ec2Instance | None) -> GroupI
         zone=described.get("AvailabilityZone", ""),
         healthy=str(described.get("HealthStatus", "Healthy")).lower() == "healthy",
         protected=bool(described.get("ProtectedFromScaleIn", False)),
-        machine=machine,
+        ec2=ec2,
     )
 
 
-def machine(described: Mapping[str, Any]) -> Ec2Instance:
+def read_ec2(described: Mapping[str, Any]) -> Ec2Instance:
     """From one instance of `DescribeInstances`."""
     tags = {tag.get("Key"): str(tag.get("Value", "")) for tag in described.get("Tags", [])}
     launched = described.get("LaunchTime")

@@ -11,18 +11,20 @@ from easel.gateway.aws import Aws, AwsError
 from easel.gateway.config import Budget, Endpoint
 from easel.gateway.errors import ConfigError
 from easel.gateway.events import Events
-from easel.gateway.replicas import OpenRequests, Replica, Vouch
+from easel.gateway.replicas import OpenRequests, Replica, ReplicaTimeouts, Vouch
 from easel.gateway.replicas.aws.container_probe import ContainerProbe
 from easel.gateway.replicas.aws.inventory import Inventory
 from easel.gateway.replicas.aws.replica_group import ReplicaGroup
 from easel.gateway.replicas.aws.spending import Spending
-from easel.gateway.replicas.aws.timeouts import Patience
 
 _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
 # CloudWatch Logs gives no more at once.
 _MOST_LINES = 10_000
 # Awake: EC2 asks money for it.
 _AWAKE = ("pending", "running")
+
+# An instance takes minutes where a process takes seconds, and each costs money.
+INSTANCES = ReplicaTimeouts(backoff_limit=3, min_ready=300.0, drain_poll=2.0)
 
 
 class InstancesBackend:
@@ -35,15 +37,15 @@ class InstancesBackend:
     def __init__(
         self, aws: Aws, events: Events, *, open_requests: OpenRequests | None = None,
         spending: Spending | None = None, budget: Callable[[], Budget | None] = lambda: None,
-        patience: Patience | None = None, vouch: Vouch | None = None,
+        timeouts: ReplicaTimeouts = INSTANCES, vouch: Vouch | None = None,
     ) -> None:  # fmt: skip
         self._aws = aws
         self._events = events
         self._open_requests = open_requests or OpenRequests()
         self._spending = spending
         self._budget = budget
-        self._patience = patience or Patience()
-        self._inventory = Inventory(aws, events, keep=self._patience.keep, quiet=self._patience.quiet)
+        self._timeouts = timeouts
+        self._inventory = Inventory(aws, events, timeouts)
         self._probe = ContainerProbe(self._open_requests, vouch=vouch)
         self._groups: dict[str, ReplicaGroup] = {}
         self._counted = 0
@@ -69,16 +71,16 @@ class InstancesBackend:
         if group is None:
             self._groups[endpoint.name] = ReplicaGroup(
                 endpoint, aws=self._aws, inventory=self._inventory, probe=self._probe, events=self._events,
-                patience=self._patience, fuse=self.blown,
+                timeouts=self._timeouts, fuse=self.blown,
             )  # fmt: skip
         else:
-            group.endpoint, group.ended = endpoint, False
+            group.follow(endpoint)
         self._watch()
 
     async def forget(self, endpoint: str) -> None:
         """The endpoint is no more: its instances are terminated."""
         if group := self._groups.get(endpoint):
-            await group.end()
+            group.remove()
 
     async def replicas(self, endpoint: str) -> list[Replica]:
         """The endpoint's instances; AWS as seen some seconds ago at most, containers asked just now."""
@@ -90,7 +92,7 @@ class InstancesBackend:
             self._counted = self._inventory.number
             await self._count()
         replicas = await group.look()
-        if group.ended and group.empty:
+        if group.removed and group.empty:
             group.close()
             self._groups.pop(endpoint, None)
             self._watch()
@@ -100,31 +102,31 @@ class InstancesBackend:
         """Raise the desired capacity until `count` are there that are not draining; never lowers it."""
         # A gateway that has just begun must see what runs before it asks for more.
         await self.replicas(endpoint)
-        await self._groups[endpoint].raise_to(count)
+        self._groups[endpoint].scale_up(count)
 
     async def drain(self, endpoint: str, replica: str) -> None:
         """Let it finish, then let it go."""
         if group := self._groups.get(endpoint):
-            await group.drain(replica)
+            group.drain(replica)
 
     async def stop(self, endpoint: str, replica: str) -> None:
         """Terminate it now."""
         if group := self._groups.get(endpoint):
-            await group.stop(replica)
+            group.stop(replica)
 
     async def revive(self, endpoint: str) -> None:
         """Ask again for what was given up."""
         if group := self._groups.get(endpoint):
-            await group.revive()
+            group.revive()
 
     async def logs(self, endpoint: str, replica: str, tail: int) -> str:
         """The last lines of the instance's stream in CloudWatch Logs, also of one that is gone."""
         group = self._groups.get(endpoint)
-        if group is None or tail < 1 or not _INSTANCE.fullmatch(replica) or not group.instances.log_group:
+        if group is None or tail < 1 or not _INSTANCE.fullmatch(replica) or not group.settings.log_group:
             return ""
         try:
             answer = await self._aws.ask(
-                "logs", "get_log_events", logGroupName=group.instances.log_group, logStreamName=replica,
+                "logs", "get_log_events", logGroupName=group.settings.log_group, logStreamName=replica,
                 limit=min(tail, _MOST_LINES), startFromHead=False,
             )  # fmt: skip
         except AwsError as error:
@@ -152,11 +154,11 @@ class InstancesBackend:
         if self._spending is None:
             return
         for name, group in self._groups.items():
-            machines = self._inventory.machines(group.instances.group).values()
-            awake = [machine.launched or 0.0 for machine in machines if machine.power in _AWAKE]
-            self._spending.count(name, group.instances.price, awake, time.time())
+            instances = self._inventory.instances(group.settings.group).values()
+            awake = [one.launched or 0.0 for one in instances if one.power in _AWAKE]
+            self._spending.count(name, group.settings.price, awake, time.time())
         if self._spending.due:
             await asyncio.to_thread(self._spending.save)
 
     def _watch(self) -> None:
-        self._inventory.watch(group.instances.group for group in self._groups.values())
+        self._inventory.watch(group.settings.group for group in self._groups.values())

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from easel.gateway.aws import Aws, AwsError
+from easel.gateway.aws import AwsError
+from easel.gateway.replicas import ReplicaTimeouts
 from easel.gateway.replicas.aws.auto_scaling_group import AutoScalingGroup
-from easel.gateway.replicas.aws.timeouts import Patience
+from easel.gateway.replicas.aws.group_api import GroupApi
 
 
 class DesiredCapacity:
@@ -17,16 +18,10 @@ class DesiredCapacity:
     """
 
     def __init__(
-        self,
-        aws: Aws,
-        patience: Patience,
-        *,
-        changed: Callable[[], None],
-        refused: Callable[[AwsError], None],
+        self, api: GroupApi, timeouts: ReplicaTimeouts, *, refused: Callable[[AwsError], None]
     ) -> None:
-        self._aws = aws
-        self._patience = patience
-        self._changed = changed
+        self._api = api
+        self._timeouts = timeouts
         self._refused = refused
         self._wish: int | None = None
         self._asked: int | None = None
@@ -40,11 +35,14 @@ class DesiredCapacity:
         if self._wish is not None:
             return self._wish
         if self._asked is not None:
-            if group.desired == self._asked or time.monotonic() - self._asked_at > self._patience.believe:
+            if group.desired == self._asked or self._lagged():
                 self._asked = None
             else:
                 return self._asked
         return group.desired
+
+    def _lagged(self) -> bool:
+        return time.monotonic() - self._asked_at > self._timeouts.capacity_lag
 
     def believe(self, desired: int) -> None:
         """AWS changed it on its own account, as we asked it to do with an instance."""
@@ -59,24 +57,20 @@ class DesiredCapacity:
         """Whether something is to be asked now."""
         return self._wish is not None and not self._asking and time.monotonic() >= self._again_at
 
-    async def ask(self, name: str) -> None:
+    async def ask(self, group: str) -> None:
         """Ask AWS for what is wanted; what it refuses for the moment stays wanted."""
         if self._asking:
             return  # whoever asks takes the new wish too
         self._asking = True
         try:
             while (wish := self._wish) is not None:
-                await self._aws.ask(
-                    "autoscaling", "set_desired_capacity",
-                    AutoScalingGroupName=name, DesiredCapacity=wish, HonorCooldown=False,
-                )  # fmt: skip
+                await self._api.set_capacity(group, wish)
                 self.believe(wish)
                 self.trouble = ""
                 if self._wish == wish:
                     self._wish = None
-                self._changed()
         except AwsError as error:
-            self._again_at = time.monotonic() + self._patience.again
+            self._again_at = time.monotonic() + self._timeouts.retry
             if error.passing:
                 self.trouble = f"{error}; asking again"
             else:

@@ -1,7 +1,7 @@
 """What AWS shows of all groups of the team: one look for all endpoints, kept for some seconds.
 
 Ten endpoints that each asked every second would be throttled, and each would see another moment. When AWS
-does not answer, the last sight is kept, and said to be old once that lasts.
+does not answer, what was seen last is kept, and said to be old once that lasts.
 """
 
 from __future__ import annotations
@@ -14,31 +14,29 @@ import structlog
 
 from easel.gateway.aws import Aws, AwsError
 from easel.gateway.events import Events
-from easel.gateway.replicas.aws import auto_scaling_group as described
+from easel.gateway.replicas import ReplicaTimeouts
 from easel.gateway.replicas.aws.activities import Notice, notice
-from easel.gateway.replicas.aws.auto_scaling_group import AutoScalingGroup, Ec2Instance
+from easel.gateway.replicas.aws.auto_scaling_group import AutoScalingGroup, Ec2Instance, read_ec2, read_group
 
 _log = structlog.get_logger("easel.instances")
 TEAM = "team"
 # Seconds that a fleet waits for a look before it takes the last one.
-_PATIENCE = 2.0
+_SLOW = 2.0
 # A group's name that `DescribeAutoScalingGroups` takes at once.
 _NAMES = 50
 _SHOWN = ("pending", "running", "shutting-down", "stopping", "stopped", "terminated")
 
 
 class Inventory:
-    """The groups and their machines as last seen."""
+    """The groups and their instances as last seen."""
 
-    def __init__(self, aws: Aws, events: Events, *, keep: float, quiet: float) -> None:
-        """`keep`: for how many seconds a look serves; `quiet`: after how many it is said to be old."""
+    def __init__(self, aws: Aws, events: Events, timeouts: ReplicaTimeouts) -> None:
         self._aws = aws
         self._events = events
-        self._keep = keep
-        self._quiet = quiet
+        self._timeouts = timeouts
         self._names: set[str] = set()
         self._groups: dict[str, AutoScalingGroup] = {}
-        self._machines: dict[str, dict[str, Ec2Instance]] = {}
+        self._instances: dict[str, dict[str, Ec2Instance]] = {}
         # How often AWS was seen: tells whether a look was a fresh one.
         self.number = 0
         self._task: asyncio.Task[None] | None = None
@@ -70,21 +68,21 @@ class Inventory:
         """The group, or None if it was not seen yet or is gone."""
         return self._groups.get(name)
 
-    def machines(self, name: str) -> dict[str, Ec2Instance]:
-        """Every machine of the group by instance id, warm ones too."""
-        return self._machines.get(name, {})
+    def instances(self, name: str) -> dict[str, Ec2Instance]:
+        """What EC2 says of the instances of a group, warm ones too, by id."""
+        return self._instances.get(name, {})
 
     async def look(self) -> None:
         """See all groups, unless that was done a moment ago. Waits for a slow AWS only at first."""
         now = time.monotonic()
-        due = self._looked_at is None or now - self._looked_at >= self._keep
+        due = self._looked_at is None or now - self._looked_at >= self._timeouts.inventory_age
         busy = self._task is not None and not self._task.done()
         if not busy and (due or (self._stale and self._trouble is None)):
             # Noted before asking: what changes while we ask must be looked at again.
             self._stale, self._looked_at = False, now
             self._task = asyncio.create_task(self._refresh(now), name="look at AWS")
         if self._task is not None and not self._task.done():
-            await asyncio.wait({self._task}, timeout=_PATIENCE if self.number else None)
+            await asyncio.wait({self._task}, timeout=_SLOW if self.number else None)
 
     def close(self) -> None:
         """Look no more."""
@@ -105,10 +103,10 @@ class Inventory:
     async def _see(self) -> None:
         names = sorted(self._names)
         groups: dict[str, AutoScalingGroup] = {}
-        machines: dict[str, dict[str, Ec2Instance]] = {name: {} for name in names}
+        known: dict[str, dict[str, Ec2Instance]] = {name: {} for name in names}
         for first in range(0, len(names), _NAMES):
             some = names[first : first + _NAMES]
-            found, instances = await asyncio.gather(
+            found, reservations = await asyncio.gather(
                 self._aws.every(
                     "autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups",
                     AutoScalingGroupNames=some,
@@ -122,16 +120,16 @@ class Inventory:
                     ],
                 ),
             )  # fmt: skip
-            for one in (one for reservation in instances for one in reservation.get("Instances", [])):
+            for one in (one for reservation in reservations for one in reservation.get("Instances", [])):
                 owner = next((t["Value"] for t in one["Tags"] if t["Key"] == "aws:autoscaling:groupName"), "")
-                machines.setdefault(owner, {})[one["InstanceId"]] = described.machine(one)
+                known.setdefault(owner, {})[one["InstanceId"]] = read_ec2(one)
             for one in found:
                 name = one["AutoScalingGroupName"]
                 pool = await self._pool(name) if one.get("WarmPoolConfiguration") else []
-                groups[name] = described.group(one, pool, machines.get(name, {}))
+                groups[name] = read_group(one, pool, known.get(name, {}))
         for name in set(names) - groups.keys():
             self._once(f"missing {name}", f"there is no Auto Scaling group {name}: `pulumi up` makes it")
-        self._groups, self._machines = groups, machines
+        self._groups, self._instances = groups, known
 
     async def _pool(self, name: str) -> list[dict[str, object]]:
         return await self._aws.every(
@@ -163,7 +161,7 @@ class Inventory:
         self._since = self._since if self._since is not None else now
         if not error.passing:
             self._once(f"look {error.kind}", f"cannot see the instances: {error}")
-        elif now - self._since >= self._quiet:
+        elif now - self._since >= self._timeouts.inventory_stale:
             self._once(
                 "look",
                 f"nothing new of the instances for {now - self._since:.0f} s, what is shown is old: {error}",

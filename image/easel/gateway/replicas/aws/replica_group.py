@@ -1,10 +1,14 @@
-"""One endpoint's instances: more of them when asked, fewer when drained, others for those that failed."""
+"""One endpoint's instances: more of them when asked, fewer when drained, others for those that failed.
+
+What is to be done says `decision`; here it is seen, done and shown.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -12,60 +16,81 @@ import structlog
 from easel.gateway.aws import Aws, AwsError
 from easel.gateway.config import Container, Endpoint, Instances
 from easel.gateway.events import Events
-from easel.gateway.replicas import Replica, Report
-from easel.gateway.replicas.aws.activities import Notice
+from easel.gateway.replicas import Replica, ReplicaStatus, ReplicaTimeouts, Report
+from easel.gateway.replicas.aws import actions as do
+from easel.gateway.replicas.aws import decision
 from easel.gateway.replicas.aws.auto_scaling_group import AutoScalingGroup, GroupInstance
 from easel.gateway.replicas.aws.container_probe import ContainerProbe
+from easel.gateway.replicas.aws.decision import Situation
 from easel.gateway.replicas.aws.desired_capacity import DesiredCapacity
-from easel.gateway.replicas.aws.instance import Ending, Placeholder, TrackedInstance
+from easel.gateway.replicas.aws.group_api import GroupApi
+from easel.gateway.replicas.aws.instance import Placeholder, TrackedInstance
 from easel.gateway.replicas.aws.inventory import Inventory
-from easel.gateway.replicas.aws.spot_fallback import SpotFallback
 from easel.gateway.replicas.aws.termination import Termination
-from easel.gateway.replicas.aws.timeouts import Patience
-from easel.gateway.replicas.aws.warm_pool import LEAVING, WarmPool
+from easel.gateway.replicas.aws.warm_pool import SETTLED
 
 _log = structlog.get_logger("easel.instances")
-_NEXT = "next-"
 
 
 class ReplicaGroup:
-    """Looks after one group."""
+    """Looks after one Auto Scaling group. `fuse` says why nothing may run, if nothing may."""
 
     def __init__(
         self, endpoint: Endpoint, *, aws: Aws, inventory: Inventory, probe: ContainerProbe, events: Events,
-        patience: Patience, fuse: Callable[[], str | None],
+        timeouts: ReplicaTimeouts, fuse: Callable[[], str | None],
     ) -> None:  # fmt: skip
         self.endpoint = endpoint
-        # Its endpoint is no more: whatever it has goes.
-        self.ended = False
         self._inventory = inventory
         self._probe = probe
         self._events = events
-        self._patience = patience
+        self._timeouts = timeouts
         self._fuse = fuse
+        self._api = GroupApi(aws, inventory.changed)
         self._capacity = DesiredCapacity(
-            aws, patience, changed=inventory.changed, refused=lambda error: self._stone(str(error), "aws")
+            self._api, timeouts, refused=lambda error: self._ask(do.AddPlaceholder(str(error), "aws"))
         )
-        self._parting = Termination(aws, patience, self._capacity, changed=inventory.changed, say=self._say)
-        self._spot = SpotFallback(aws, patience, changed=inventory.changed)
-        self._pool = WarmPool(aws, patience, changed=inventory.changed, say=self._say)
-        self._minders: dict[str, TrackedInstance] = {}
-        # Let go and on their way back to the warm pool.
-        self._returning: set[str] = set()
-        self._stones: list[Placeholder] = []
+        self._termination = Termination(self._api, timeouts, self._capacity, self, self._say)
+        self._tracked: dict[str, TrackedInstance] = {}
+        self._at = Situation(AutoScalingGroup("", 0, 0), timeouts=timeouts)
         self._count = self._seen = 0
-        self._failures = 0
-        self._lacking_since = time.time()
-        self._lacking = ""
+        self._short_since = time.time()
         self._told: set[str] = set()
-        self._blown = ""
-        self._noticed_at = float("-inf")
+        self._listened_at = float("-inf")
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
-    def instances(self) -> Instances:
+    def settings(self) -> Instances:
         """Its group's settings."""
         return self.endpoint.instances or Instances(group="?")
+
+    @property
+    def _container(self) -> Container:
+        return self.endpoint.container or Container(port=7860)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing of it is left."""
+        at = self._situation()
+        return not (at.instances or at.placeholders or at.desired)
+
+    @property
+    def removed(self) -> bool:
+        """Whether its endpoint is no more, so that whatever it has goes."""
+        return self._at.removed
+
+    def follow(self, endpoint: Endpoint) -> None:
+        """The endpoint has these settings, and is there if it was not."""
+        self.endpoint = endpoint
+        self._know(removed=False)
+
+    def group(self) -> AutoScalingGroup | None:
+        """The group as last seen."""
+        return self._inventory.group(self.settings.group)
+
+    def staying(self) -> frozenset[str]:
+        """The ids of the instances that are not to go."""
+        group = self.group()
+        return decision.staying(group, decision.going(self._tracked.values())) if group else frozenset()
 
     async def ask(self, address: str) -> Report | None:
         """What the replica there says of itself."""
@@ -77,19 +102,7 @@ class ReplicaGroup:
 
     def farewell(self) -> str:
         """The name of its termination hook."""
-        return self.instances.farewell
-
-    def staying(self) -> set[str]:
-        """The ids of the instances that are not to go."""
-        group = self.group()
-        going = {minder.id for minder in self._minders.values() if minder.ending in ("go", "stop")}
-        return {member.id for member in group.active} - going if group else set()
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing of it is left."""
-        group = self.group()
-        return not self._minders and not self._stones and (group is None or self._capacity.of(group) == 0)
+        return self.settings.farewell
 
     # ── seeing ───────────────────────────────────────────────────────────────────────────────────
 
@@ -97,301 +110,226 @@ class ReplicaGroup:
         """Every replica. Starts what is due, and waits for none of it."""
         group = self.group()
         if group is not None:
-            await self._see(group)
+            await self._observe(group)
             if self._seen != self._inventory.number:
                 self._seen = self._inventory.number
                 self._tend(group)
             if self._capacity.due:
                 self._begin(self._capacity.ask(group.name))
-            await self._hear(group)
+            self._listen(group)
         return self._listed()
 
-    async def _see(self, group: AutoScalingGroup) -> None:
-        present = {member.id: member for member in group.members if not member.warm}
-        for name in [name for name in self._minders if name not in present]:
-            self._gone(self._minders.pop(name))
-        for member in present.values():
-            if member.id not in self._minders and member.lifecycle not in ("Terminated", "Detached"):
-                self._minders[member.id] = TrackedInstance(
-                    self.endpoint.name, member, self._events, self._patience
-                )
-        limit = max(self._patience.silence, self.endpoint.timeouts.wake)
-        minders = [(self._minders[name], one) for name, one in present.items() if name in self._minders]
+    def _tend(self, group: AutoScalingGroup) -> None:
+        settled = {one.id for one in group.warm if one.lifecycle in SETTLED}
+        there = self._inventory.instances(group.name).keys() - settled
+        self._know(returning=self._at.returning & there)
+        at = self._situation()
+        resting = at.resting and at.prepared > 0
+        self._know(rollout=at.rollout.follow(self._container.image, at.now, resting=resting))
+        self._carry_out(decision.tend(self._at))
 
-        async def follow(minder: TrackedInstance, member: GroupInstance) -> None:
-            address = self._address(member)
+    def _situation(self) -> Situation:
+        group, name = self.group(), self.settings.group
+        missing = f"there is no Auto Scaling group {name}: `pulumi up` makes it"
+        self._know(
+            group=group or AutoScalingGroup(name, 0, 0),
+            desired=self._capacity.of(group) if group else 0,
+            now=time.monotonic(),
+            instances=tuple(self._tracked.values()),
+            absent="" if group else self._inventory.trouble or missing,
+            budget=self._fuse() or "",
+            prepared=self.settings.warm,
+        )
+        return self._at
+
+    async def _observe(self, group: AutoScalingGroup) -> None:
+        present = {one.id: one for one in group.instances if not one.warm}
+        for name in self._tracked.keys() - present.keys():
+            self._gone(self._tracked.pop(name))
+        for one in present.values():
+            if one.id not in self._tracked and one.lifecycle not in ("Terminated", "Detached"):
+                status = ReplicaStatus(self.endpoint.name, one.id, self._events, f"AWS launches {one.place}")
+                self._tracked[one.id] = TrackedInstance(one, status, self._timeouts)
+        limit = max(self._timeouts.unresponsive, self.endpoint.timeouts.wake)
+
+        async def follow(tracked: TrackedInstance, one: GroupInstance) -> None:
+            address = self._address(one)
             report = await self.ask(address) if address else None
-            minder.follow(member, report, address, limit)
+            tracked.follow(one, report, address, limit)
 
-        await asyncio.gather(*(follow(minder, member) for minder, member in minders))
+        known = [(self._tracked[name], one) for name, one in present.items() if name in self._tracked]
+        await asyncio.gather(*(follow(tracked, one) for tracked, one in known))
 
-    def _address(self, member: GroupInstance) -> str | None:
-        machine = member.machine
+    def _address(self, one: GroupInstance) -> str | None:
         # Until it is in service, what answers at its address may be what had the address before.
-        if machine is None or not machine.address or machine.power != "running":
+        if one.ec2 is None or not one.ec2.address or one.ec2.power != "running":
             return None
-        if not (member.lifecycle == "InService" or member.leaving):
+        if not (one.lifecycle == "InService" or one.leaving):
             return None
-        host = f"[{machine.address}]" if ":" in machine.address else machine.address
-        return f"{host}:{(self.endpoint.container or Container(port=7860)).port}"
+        host = f"[{one.ec2.address}]" if ":" in one.ec2.address else one.ec2.address
+        return f"{host}:{self._container.port}"
+
+    def _gone(self, one: TrackedInstance) -> None:
+        if one.task is not None:
+            one.task.cancel()
+        if one.address:
+            self._probe.forget(one.address)
+        if one.ending is not None:
+            self._know(returning=self._at.returning | {one.id})
+        if one.verdict is not None:
+            self._place(one.status.since, one.verdict, "gave-up")
+        elif one.ending is None and one.state != "draining":
+            one.status.event("gone", f"{one.instance.place} is gone: AWS ended it")
+
+    def _listen(self, group: AutoScalingGroup) -> None:
+        """Hear scaling activities, while an instance is missing or going, and for a while after."""
+        at = self._situation()
+        moving = at.missing or any(one.lifecycle != "InService" for one in group.instances if not one.warm)
+        if moving and at.now - self._listened_at >= self._timeouts.activities_poll:
+            self._listened_at = at.now
+            self._begin(self._hear(group.name))
+
+    async def _hear(self, name: str) -> None:
+        for notice in await self._inventory.notices(name, self.settings.least_vcpus):
+            self._carry_out(decision.hear(self._situation(), notice))
+
+    # ── showing ──────────────────────────────────────────────────────────────────────────────────
 
     def _listed(self) -> list[Replica]:
-        listed = sorted((minder.replica() for minder in self._minders.values()), key=lambda one: one.since)
-        listed += [stone.replica() for stone in self._stones]
-        group = self.group()
-        missing = 0 if group is None else self._missing(group)
-        if missing == 0:
-            self._lacking_since = time.time()
-        for number in range(1, missing + 1):
-            listed.append(Replica(f"{_NEXT}{number}", "starting", self._lacking_since, self._waits(group)))
-        return listed
+        at = self._situation()
+        if at.missing == 0:
+            self._short_since = time.time()
+        why = self._capacity.trouble or decision.why_missing(at)
+        return [
+            *sorted((one.replica() for one in at.instances), key=lambda one: one.since),
+            *(one.replica() for one in at.placeholders),
+            *(
+                Replica(f"{decision.NEXT}{number}", "starting", self._short_since, why)
+                for number in range(1, at.missing + 1)
+            ),
+        ]
 
-    def _missing(self, group: AutoScalingGroup) -> int:
-        """How many instances were asked for that are not there yet."""
-        return max(0, self._capacity.of(group) - len(group.active))
+    # ── what somebody asks for ───────────────────────────────────────────────────────────────────
 
-    def _waits(self, group: AutoScalingGroup | None) -> str:
-        if self._capacity.trouble:
-            return self._capacity.trouble
-        if group is not None and "Launch" in group.suspended:
-            return "the group's launches are suspended: resume the process Launch of its Auto Scaling group"
-        if self._lacking:
-            return self._lacking
-        stopped = any(member.lifecycle == "Warmed:Stopped" for member in group.warm) if group else False
-        return "starting a warm instance" if stopped else "asking AWS for an instance"
-
-    async def _hear(self, group: AutoScalingGroup) -> None:
-        """Scaling activities, while an instance is missing or going, and for a while after."""
-        moving = self._missing(group) > 0 or any(
-            m.lifecycle != "InService" for m in group.members if not m.warm
-        )
-        now = time.monotonic()
-        if not moving or now - self._noticed_at < self._patience.activities:
-            return
-        self._noticed_at = now
-        self._begin(self._heard(group.name))
-
-    async def _heard(self, name: str) -> None:
-        for said in await self._inventory.notices(name, self.instances.least_vcpus):
-            self._take(said)
-
-    def _take(self, said: Notice) -> None:
-        minder = self._minders.get(said.instance or "")
-        expected = minder is not None and minder.ending is not None
-        text = said.text
-        if said.kind == "health" and (expected or said.instance in self._pool.replaced):
-            return  # we said so ourselves
-        # The group tries on, zone by zone: each sentence is told once per waking.
-        if said.kind == "health" or text not in self._told:
-            self._told.add(text)
-            self._events.add(self.endpoint.name, said.instance, said.kind, text)
-        group = self.group()
-        if group is None or said.kind == "health":
-            return
-        self._lacking = text
-        short = said.kind in ("spot", "spot-quota") and self._spot.short(group)
-        if short and self._missing(group):
-            self._say(None, "spot", "buying on-demand until there is spot again")
-            self._begin(self._spot.share(group, 100))
-        if said.kind == "abandoned":
-            self._failures += 1
-        hopeless = (said.hopeless and not short) or self._failures >= self._patience.attempts
-        if hopeless and (missing := self._missing(group)):
-            # Else the group asks AWS again for ever, and starts when nobody waits any more.
-            self._capacity.want(len(group.active))
-            self._begin(self._capacity.ask(group.name))
-            tries = f"gave up after {self._failures} instances; the last one: " if not said.hopeless else ""
-            for _ in range(missing):
-                self._stone(f"{tries}{text}", "gave-up")
-
-    # ── acting ───────────────────────────────────────────────────────────────────────────────────
-
-    async def raise_to(self, count: int) -> None:
+    def scale_up(self, count: int) -> None:
         """Have `count` that are not draining."""
-        lacking = count - sum(1 for one in self._listed() if one.state != "draining")
-        if lacking <= 0:
-            return
-        if reason := self._fuse():
-            self._stone(reason, "budget", budget=True)
-            return
-        group = self.group()
-        if group is None:
-            why = (
-                self._inventory.trouble
-                or f"there is no Auto Scaling group {self.instances.group}: `pulumi up` makes it"
-            )
-            self._stone(why, "aws")
-            return
-        desired, limit = self._capacity.of(group), group.max
-        # One that still can, stays: a new one would be minutes away, and the group may have no room for it.
-        for minder in self._minders.values():
-            if lacking > 0 and minder.ending == "finish" and not minder.interrupted:
-                self._parting.recall(minder)
-                lacking -= 1
-        wish = min(desired + lacking, limit)
-        if wish > desired and self._spot.again(group):
-            self._begin(self._spot.share(group, 0))
-        if wish > desired:
-            self._forget_refusals()
-            self._capacity.want(wish)
-            self._begin(self._capacity.ask(group.name))
+        self._carry_out(decision.scale_up(self._situation(), count))
 
-    async def drain(self, replica: str) -> None:
+    def drain(self, replica: str) -> None:
         """Let it finish, then go."""
-        minder, group = self._minders.get(replica), self.group()
-        if minder is None or group is None:
-            self._cancel(replica)
-        elif minder.ending is None:
-            minder.verdict = None
-            self._part(minder, "finish" if minder.state == "ready" else "go")
+        self._carry_out(decision.drain(self._situation(), replica))
 
-    async def stop(self, replica: str) -> None:
+    def stop(self, replica: str) -> None:
         """End it now."""
-        minder = self._minders.get(replica)
-        if minder is None:
-            self._cancel(replica)
-        elif minder.ending != "stop":
-            minder.verdict = None
-            self._part(minder, "stop")
+        self._carry_out(decision.stop(self._situation(), replica))
 
-    async def revive(self) -> None:
+    def revive(self) -> None:
         """Ask again for what was given up."""
-        self._failures = 0
-        blown = self._fuse()
-        kept = [stone for stone in self._stones if stone.budget and blown]
-        count, self._stones = len(self._stones) - len(kept), kept
-        for minder in self._minders.values():
-            minder.crashes = 0
-        group = self.group()
-        if group is None or not count:
-            return
-        self._forget_refusals()
-        self._capacity.want(min(self._capacity.of(group) + count, group.max))
-        self._begin(self._capacity.ask(group.name))
+        self._know(failures=0)
+        for one in self._tracked.values():
+            one.crashes = 0
+        self._carry_out(decision.revive(self._situation()))
 
-    def _forget_refusals(self) -> None:
-        self._lacking, self._lacking_since = "", time.time()
-        self._told.clear()
-
-    async def end(self) -> None:
+    def remove(self) -> None:
         """The endpoint is gone: so is all that it has."""
-        self.ended = True
-        self._stones.clear()
-        group = self.group()
-        if group is None:
-            return
-        for minder in list(self._minders.values()):
-            if minder.ending != "stop":
-                self._part(minder, "stop")
-        if self._missing(group):
-            self._capacity.want(len(group.active))
-            self._begin(self._capacity.ask(group.name))
+        self._know(removed=True, placeholders=())
+        if self.group() is not None:
+            self._carry_out(decision.tend(self._situation()))
 
     def close(self) -> None:
         """Do no more. Instances stay as they are."""
-        for task in (*self._tasks, *(m.task for m in self._minders.values() if m.task)):
+        for task in (*self._tasks, *(one.task for one in self._tracked.values() if one.task)):
             task.cancel()
 
-    def _tend(self, group: AutoScalingGroup) -> None:
-        """Keep at what is under way; replace what failed; say farewell to what AWS ends."""
-        reason = self._fuse() or ""
-        if reason != self._blown:
-            self._blown = reason
-            self._events.add(self.endpoint.name, None, "budget", reason or "the budget has room again")
-        if not reason:
-            self._stones = [stone for stone in self._stones if not stone.budget]
-        for minder in list(self._minders.values()):
-            if self.ended and minder.ending != "stop":
-                self._part(minder, "stop")
-            elif minder.ending is None and (reason or minder.interrupted):
-                if minder.interrupted:
-                    self._say(minder.id, "spot", minder.interrupted)
-                self._part(minder, "finish" if minder.state == "ready" else "go")
-            elif minder.state == "failed" and minder.ending is None and not minder.replaced:
-                self._failed(minder)
-            if minder.steady:
-                self._failures = 0
-            if self._parting.due(minder):
-                minder.task = self._begin(self._parting.keep_on(minder, self))
-        if reason and self._missing(group):
-            self._capacity.want(len(group.active))
-        self._returning &= self._inventory.machines(group.name).keys()
-        for member in group.warm:
-            returning = member.id in self._returning and member.lifecycle.endswith(":Wait")
-            if returning or member.lifecycle == LEAVING:
-                self._begin(self._parting.goodbye(member.id, self))
-            elif member.lifecycle in ("Warmed:Stopped", "Warmed:Hibernated", "Warmed:Running"):
-                self._returning.discard(member.id)
-        resting = not (self.ended or reason or self._stones or self._missing(group))
-        if old := self._pool.outdated(group, self.endpoint, self._minders.values(), resting=resting):
-            self._begin(self._pool.replace(old))
-        # Called off a moment too late, an instance came all the same; protected, it would stay for ever.
-        surplus = len(self.staying()) - self._capacity.of(group)
-        unready = [one for one in self._minders.values() if one.ending is None and one.state != "ready"]
-        for minder in sorted(unready, key=lambda one: -one.since)[: max(0, surplus)]:
-            if minder.member.active and minder.verdict is None:
-                self._part(minder, "stop")
+    # ── doing ────────────────────────────────────────────────────────────────────────────────────
 
-    def _failed(self, minder: TrackedInstance) -> None:
-        patience = self._patience
-        for_good = minder.failed_at is not None and time.monotonic() - minder.failed_at > patience.mend
-        if minder.crashes < patience.crashes and not for_good:
-            return
-        minder.replaced = True
-        self._failures += 1
-        if self._failures >= patience.attempts:
-            minder.verdict = f"gave up after {self._failures} instances; the last one: {minder.detail}"
-            minder.say("failed", minder.verdict, "gave-up")
-            minder.ending = "stop"
-        else:
-            minder.say("failed", f"{minder.detail}; another instance takes its place", "replaced")
+    def _carry_out(self, actions: Iterable[do.Action]) -> None:
+        for action in actions:
+            if isinstance(action, do.InstanceAction):
+                self._handle(action)
+            else:
+                self._ask(action)
 
-    def _part(self, minder: TrackedInstance, ending: Ending) -> None:
-        if minder.task is not None:
-            minder.task.cancel()
-        self._parting.begin(minder, ending)
-        if self.group() is not None:
-            minder.task = self._begin(self._parting.keep_on(minder, self))
+    def _handle(self, action: do.InstanceAction) -> None:
+        match action:
+            case do.CompleteTermination(instance):
+                self._begin(self._termination.goodbye(instance))
+            case do.ReplacePrepared(instance):
+                self._know(rollout=self._at.rollout.asked(instance, time.monotonic()))
+                self._begin(self._replace_prepared(instance))
+            case do.Recall(instance):
+                self._termination.recall(self._tracked[instance])
+            case do.BeginEnding(instance, ending):
+                self._termination.begin(self._tracked[instance], ending)
+                self._keep_on(instance)
+            case do.Replace(instance):
+                self._tracked[instance].replace()
+                self._keep_on(instance)
+            case do.GiveUp(instance, verdict):
+                self._tracked[instance].give_up(verdict)
+                self._keep_on(instance)
+            case do.ContinueEnding(instance):
+                self._keep_on(instance)
 
-    def _cancel(self, replica: str) -> None:
-        """Do without an instance that is not there: one given up, or one that is still being asked for."""
-        stones = [stone for stone in self._stones if stone.id != replica]
-        if len(stones) < len(self._stones):
-            self._stones = stones
-            return
-        group = self.group()
-        if group is not None and replica.startswith(_NEXT) and self._missing(group):
-            self._capacity.want(max(self._capacity.of(group) - 1, len(group.active)))
-            self._begin(self._capacity.ask(group.name))
+    def _ask(self, action: do.Action) -> None:
+        match action:
+            case do.SetDesiredCapacity(count):
+                self._capacity.want(count)
+                self._begin(self._capacity.ask(self.settings.group))
+            case do.SetOnDemandShare(percent):
+                self._begin(self._set_share(percent))
+            case do.AddPlaceholder(text, kind):
+                self._place(time.time(), text, kind)
+                self._say(None, kind, text)
+            case do.DropPlaceholders(ids):
+                self._know(placeholders=tuple(one for one in self._at.placeholders if one.id not in ids))
+            case _:
+                self._note(action)
 
-    def _gone(self, minder: TrackedInstance) -> None:
-        if minder.task is not None:
-            minder.task.cancel()
-        if minder.address:
-            self._probe.forget(minder.address)
-        if minder.ending is not None:
-            self._returning.add(minder.id)
-        if minder.verdict is not None:
-            self._stones.append(Placeholder(self._name(), minder.since, minder.verdict))
-        elif minder.ending is None and minder.state != "draining":
-            self._events.add(
-                self.endpoint.name, minder.id, "gone", f"{minder.member.place} is gone: AWS ended it"
-            )
+    def _note(self, action: do.Action) -> None:
+        match action:
+            case do.NoteBudget(reason):
+                self._know(budget_told=reason)
+                self._say(None, "budget", reason or "the budget has room again")
+            case do.NoteRollout(text):
+                self._know(rollout=replace(self._at.rollout, told=text))
+                self._say(None, "prepared", text)
+            case do.NoteShortage(text):
+                self._know(shortage=text)
+                if not text:
+                    self._short_since = time.time()
+                    self._told.clear()
+            case do.SetFailures(count):
+                self._know(failures=count)
+            case do.Say(replica, kind, text, once):
+                if not (once and text in self._told):
+                    self._say(replica, kind, text)
+                if once:
+                    self._told.add(text)
 
-    def _stone(self, text: str, kind: str, *, budget: bool = False) -> None:
-        self._stones.append(Placeholder(self._name(), time.time(), text, budget))
-        self._events.add(self.endpoint.name, None, kind, text)
+    def _know(self, **changed: Any) -> None:
+        self._at = replace(self._at, **changed)
 
-    def _name(self) -> str:
+    def _place(self, at: float, text: str, kind: str) -> None:
         self._count += 1
-        return f"none-{self._count}"
+        self._know(placeholders=(*self._at.placeholders, Placeholder(f"none-{self._count}", at, text, kind)))
+
+    async def _set_share(self, percent: int) -> None:
+        await self._api.set_on_demand_share(self.settings.group, percent)
+        self._know(on_demand_since=time.monotonic() if percent else None)
+
+    async def _replace_prepared(self, instance: str) -> None:
+        await self._api.replace(instance)
+        self._say(instance, "prepared", "holds an older image on its disk: another is prepared in its place")
+
+    def _keep_on(self, instance: str) -> None:
+        one = self._tracked[instance]
+        if one.task is not None:
+            one.task.cancel()
+        one.task = self._begin(self._termination.keep_on(one))
 
     def _say(self, replica: str | None, kind: str, text: str) -> None:
         self._events.add(self.endpoint.name, replica, kind, text)
-
-    def group(self) -> AutoScalingGroup | None:
-        """The group as last seen."""
-        return self._inventory.group(self.instances.group)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(self._safely(work))

@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from easel.gateway.config import Endpoint
@@ -21,28 +20,9 @@ from easel.gateway.process import (
     inherited,
     rotate,
 )
-from easel.gateway.replicas import Probe, Replica, ReplicaState, Report, Work
+from easel.gateway.replicas import Probe, Replica, ReplicaStatus, ReplicaTimeouts, Report, Work
 
 Command = Callable[[Endpoint, int], Sequence[str]]
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How a slot deals with failure; all in seconds but `attempts`."""
-
-    # After this many starts in a row that did not become steady, only `revive` starts it again.
-    attempts: int = 5
-    # The wait before the second start; doubled each time.
-    backoff: float = 1.0
-    longest_backoff: float = 60.0
-    # Ready for this long makes earlier failures forgotten.
-    steady: float = 60.0
-    # A process that once answered and then is silent for this long hangs, and is started again.
-    silence: float = 120.0
-    # Between SIGTERM and SIGKILL.
-    grace: float = 10.0
-    # Between two looks at a replica that drains; it is done when it has nothing to do twice.
-    settle: float = 0.5
 
 
 class ProcessSupervisor:
@@ -50,22 +30,19 @@ class ProcessSupervisor:
 
     def __init__(
         self, replica: str, endpoint: Endpoint, *,
-        command: Command, log: Path, events: Events, probe: Probe, patience: Patience,
+        command: Command, log: Path, events: Events, probe: Probe, timeouts: ReplicaTimeouts,
         keys: Path | None = None,
     ) -> None:  # fmt: skip
         self.id = replica
         self.endpoint = endpoint
         self.log = log
         self._command = command
-        self._events = events
         self._probe = probe
-        self._patience = patience
+        self._timeouts = timeouts
         # How a studio knows what its gateway vouches for (easel.assertion).
         told = {KEYS_VARIABLE: str(keys), AUDIENCE_VARIABLE: endpoint.name, OPEN_VARIABLE: ""}
         self._known_by = told if keys else {}
-        self._state: ReplicaState = "starting"
-        self._since = time.time()
-        self._detail = "starting the process"
+        self._status = ReplicaStatus(endpoint.name, replica, events, "starting the process")
         self._address: str | None = None
         self._work: Work | None = None
         self._process: Process | None = None
@@ -81,8 +58,9 @@ class ProcessSupervisor:
 
     def replica(self) -> Replica:
         """What it is now."""
+        now = self._status
         return Replica(
-            self.id, self._state, self._since, self._detail, self._address, self._work, self._given_up,
+            self.id, now.state, now.since, now.detail, self._address, self._work, self._given_up,
             self._answered,
         )  # fmt: skip
 
@@ -100,15 +78,15 @@ class ProcessSupervisor:
             return
         self._answered, self._spoke = time.monotonic(), True
         self._work = report.work
-        if self._state != "draining":
+        if self._status.state != "draining":
             self._follow(report)
 
     def drain(self) -> None:
         """End it once it has nothing to do, at the latest after the endpoint's request timeout."""
         if self._ending or self._drain is not None:
             return
-        busy = self._state == "ready"
-        self._say("draining", "finishing its pictures" if busy else "stopping")
+        busy = self._status.state == "ready"
+        self._status.say("draining", "finishing its pictures" if busy else "stopping")
         self._drain = asyncio.create_task(self._finish() if busy else self.stop())
 
     def recall(self) -> bool:
@@ -117,14 +95,14 @@ class ProcessSupervisor:
             return False
         self._drain.cancel()
         self._drain = None
-        self._say("ready", "ready", text="kept: it is wanted again")
+        self._status.say("ready", "ready", text="kept: it is wanted again")
         return True
 
     async def stop(self) -> None:
         """End it now and wait until it is gone."""
         if not self._ending:
             self._ending = True
-            self._say("draining", "stopping")
+            self._status.say("draining", "stopping")
             self._revived.set()
         if self._process is not None:
             await self._process.stop()
@@ -132,7 +110,7 @@ class ProcessSupervisor:
 
     def revive(self) -> None:
         """Start again at once what waits for its next attempt or was given up."""
-        if self._state == "failed" and self._address is None:
+        if self._status.state == "failed" and self._address is None:
             self._failures, self._given_up = 0, False
             self._revived.set()
 
@@ -140,7 +118,7 @@ class ProcessSupervisor:
 
     async def _live(self) -> None:
         while not self._ending:
-            self._say("starting", "starting the process")
+            self._status.say("starting", "starting the process")
             offset = self._log_size()
             port = find_port()
             try:
@@ -148,7 +126,7 @@ class ProcessSupervisor:
                     self._command(self.endpoint, port),
                     log=self.log,
                     env={**inherited(), "PYTHONUNBUFFERED": "1", **self.endpoint.env, **self._known_by},
-                    grace=self._patience.grace,
+                    grace=self._timeouts.termination_grace,
                 )
             except (OSError, ValueError) as error:  # a full disk, or an env no process can have
                 await self._crashed(f"cannot be started: {error}")
@@ -161,22 +139,24 @@ class ProcessSupervisor:
             self._address = f"127.0.0.1:{port}"
             code = await self._process.wait()
             self._address = self._work = self._process = None
-            if self._ending or self._state == "draining":
+            if self._ending or self._status.state == "draining":
                 return
             await self._crashed(f"{exit_words(code)}{_last_words(self.log, offset)}")
 
     async def _crashed(self, reason: str) -> None:
-        patience = self._patience
-        steady = self._steady_from is not None and time.monotonic() - self._steady_from >= patience.steady
+        timeouts = self._timeouts
+        steady = self._steady_from is not None and time.monotonic() - self._steady_from >= timeouts.min_ready
         self._failures = 1 if steady else self._failures + 1
         self._revived.clear()
-        if self._failures >= patience.attempts:
+        if self._failures >= timeouts.backoff_limit:
             self._given_up = True
-            self._say("failed", f"gave up after {self._failures} starts; the last one {reason}", "gave-up")
+            self._status.say(
+                "failed", f"gave up after {self._failures} starts; the last one {reason}", "gave-up"
+            )
             await self._revived.wait()
             return
-        delay = min(patience.longest_backoff, patience.backoff * 2 ** (self._failures - 1))
-        self._say("failed", f"{reason}; starts again in {delay:.0f} s", "crashed")
+        delay = min(timeouts.max_backoff, timeouts.backoff * 2 ** (self._failures - 1))
+        self._status.say("failed", f"{reason}; starts again in {delay:.0f} s", "crashed")
         try:
             await asyncio.wait_for(self._revived.wait(), delay)
         except TimeoutError:
@@ -185,52 +165,39 @@ class ProcessSupervisor:
     async def _silent(self) -> None:
         quiet = time.monotonic() - self._answered
         limit = (
-            self._patience.silence
+            self._timeouts.unresponsive
             if self._spoke
-            else max(self._patience.silence, self.endpoint.timeouts.wake)
+            else max(self._timeouts.unresponsive, self.endpoint.timeouts.wake)
         )
         if quiet > limit and self._process is not None:
-            self._events.add(
-                self.endpoint.name, self.id, "hangs", f"has not answered for {quiet:.0f} s; stopping it"
-            )
+            self._status.event("hangs", f"has not answered for {quiet:.0f} s; stopping it")
             await self._process.stop()
-        elif quiet > 10 and self._state == "ready":
-            self._detail = f"has not answered for {quiet:.0f} s"
+        elif quiet > 10 and self._status.state == "ready":
+            self._status.detail = f"has not answered for {quiet:.0f} s"
 
     async def _finish(self) -> None:
         deadline = time.monotonic() + self.endpoint.timeouts.request
         # Twice nothing: a request that passed the door a moment ago may not have arrived yet.
         still = 0
         while still < 2 and time.monotonic() < deadline and self._address is not None:
-            await asyncio.sleep(self._patience.settle)
+            await asyncio.sleep(self._timeouts.drain_poll)
             await self.poll()
             still = still + 1 if self._work is None or self._work.demand == 0 else 0
         await self.stop()
 
     def _follow(self, report: Report) -> None:
+        say = self._status.say
         if report.phase == "ready":
             if self._steady_from is None:
                 self._steady_from = time.monotonic()
             took = time.monotonic() - self._started
-            self._say("ready", report.detail or "ready", text=f"ready after {took:.0f} s")
+            say("ready", report.detail or "ready", text=f"ready after {took:.0f} s")
         elif report.phase == "failed":
-            self._say("failed", report.detail or "the studio says it failed, and not why: read its log")
+            say("failed", report.detail or "the studio says it failed, and not why: read its log")
         elif report.phase == "loading":
-            self._say("loading", report.detail or "loading the checkpoint")
+            say("loading", report.detail or "loading the checkpoint")
         else:
-            self._say("starting", report.detail or "importing")
-
-    def _say(
-        self, state: ReplicaState, detail: str, kind: str | None = None, text: str | None = None
-    ) -> None:
-        changed = state != self._state
-        if changed:
-            self._state, self._since = state, time.time()
-        # A detail may carry progress; only a new state, or a new sentence while it is not ready, is an event.
-        told = detail != self._detail and state not in ("ready", "draining")
-        if changed or told or (state == "starting" and self._process is None):
-            self._events.add(self.endpoint.name, self.id, kind or state, text or detail)
-        self._detail = detail
+            say("starting", report.detail or "importing")
 
     def _log_size(self) -> int:
         try:
