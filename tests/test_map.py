@@ -90,6 +90,15 @@ def imported_by(path: str) -> Iterator[tuple[str, int]]:
     return imports(module(path), place(path))
 
 
+def test_what_a_contributor_is_sent_to_is_there() -> None:
+    """CONTRIBUTING names files and folders by their path from the repository's root."""
+    named = re.findall(
+        r"`((?:image|infra|scripts|tests|docs)/[\w/.]+)`", (ROOT / "CONTRIBUTING.md").read_text()
+    )
+    assert len(named) > 15
+    assert not [path for path in named if not (ROOT / path).exists()]
+
+
 def test_the_map_is_read() -> None:
     """Tables that are not found would hold nothing."""
     assert len(TABLES) == len(BELOW)
