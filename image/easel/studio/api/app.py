@@ -22,8 +22,8 @@ from easel.studio.studio import Studio
 from easel.studio.version import VERSION
 
 _DESCRIPTION = """A1111's API. Everything is the caller's own: progress, interrupt, options and pictures of
-one caller are nobody else's. Unknown fields are kept, numbers may be strings, and a trailing slash makes no
-difference."""
+one caller are nobody else's. Unknown fields are kept, numbers may be strings, and a trailing slash makes
+no difference."""
 
 
 def create_api(studio: Studio) -> FastAPI:

@@ -70,6 +70,13 @@ class TaskResponse(BaseModel):
 def progress(studio: Studio) -> APIRouter:
     """The routes."""
     routes = APIRouter()
+    _jobs(routes, studio)
+    _tasks(routes, studio)
+    return routes
+
+
+def _jobs(routes: APIRouter, studio: Studio) -> None:
+    """A1111's one job: here the caller's oldest."""
 
     @routes.get("/sdapi/v1/progress", response_model=ProgressResponse)
     async def get_progress(
@@ -109,6 +116,10 @@ def progress(studio: Studio) -> APIRouter:
             job.cancel(keep_partial=True)
         return {}
 
+
+def _tasks(routes: APIRouter, studio: Studio) -> None:
+    """Jobs by the ids that their requests gave."""
+
     @routes.post("/internal/progress", response_model=TaskResponse, responses=RESPONSES)
     async def task_progress(request: Request, asked: TaskRequest) -> Response:
         """One of the caller's tasks by its id."""
@@ -140,8 +151,6 @@ def progress(studio: Studio) -> APIRouter:
         """The caller's tasks that are not finished."""
         tasks = studio.tasks.pending(owner_of(request.headers))
         return {"size": len(tasks), "tasks": tasks}
-
-    return routes
 
 
 def words(now: ProgressReport) -> str | None:

@@ -221,8 +221,7 @@ class JobJournal:
         return True
 
     def _saved(self, entry: JobRecord) -> Iterator[int]:
-        """Numbers of pictures that have their name in the gallery, though nobody noted it; half-written ones
-        are removed."""
+        """Numbers of pictures that are in the gallery, though nobody noted it. Removes half-written ones."""
         for name in self._names():
             found = _STAGED.fullmatch(name)
             if found is None or found[1] != entry.id:

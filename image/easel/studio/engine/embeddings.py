@@ -1,4 +1,4 @@
-"""Textual inversions: a name in the prompt that stands for vectors instead of tokens.
+"""Textual inversions: a name in the prompt that stands for vectors instead of tokens (arXiv 2208.01618).
 
 Read are A1111's single tensor (`emb_params`), SDXL's pair (`clip_l` and `clip_g`), and diffusers' layout (one
 tensor under the placeholder, `<concept>`). The text encoder's width tells what a file was made for. What

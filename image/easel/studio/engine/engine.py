@@ -74,9 +74,11 @@ class Engine:
             job.fail(Stopped(SHUT_DOWN))
 
     def settled(self, request: TextToImage) -> TextToImage:
-        """The request as it would be drawn now: seeds drawn, the checkpoint by its name. Submitted again,
-        here or elsewhere, it means the same pictures while the files are the same. Raises as `submit`
-        does."""
+        """The request as it would be drawn now: seeds drawn, the checkpoint by its name.
+
+        Submitted again, here or elsewhere, it means the same pictures while the files are the same. Raises as
+        `submit` does.
+        """
         resolved = request.resolved()
         checkpoint, _ = self._checkpoint(resolved.checkpoint)
         return replace(resolved, checkpoint=checkpoint.name)
@@ -144,8 +146,8 @@ class Engine:
     def prefetch(self, owner: str, checkpoint: ModelFile) -> None:
         """Load the checkpoint that `owner` chose into main memory, if there is room and time for it.
 
-        Their last choice counts, and after a moment only: who looks through a list fills no memory.
-        What serves stays, whatever anybody chooses.
+        Their last choice counts, and after a moment only: who looks through a list fills no memory. What
+        serves stays, whatever anybody chooses.
         """
         self._queue.prefetch_requests.add(owner, checkpoint)
         self._queue.ring()

@@ -56,7 +56,7 @@ class TooMuchWork(EngineError):
 
 
 class TooMuchForTheDevice(EngineError):
-    """One picture cannot be drawn on this device; `job_id` is the job that asked for it, where known."""
+    """One picture cannot be drawn on this device; `job_id` says which job asked for it, if known."""
 
     def __init__(self, message: str, job_id: str = "") -> None:
         super().__init__(message)

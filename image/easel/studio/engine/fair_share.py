@@ -3,6 +3,8 @@
 Fair means by owner: each owner's account grows with the work done for them, and the owner with the smallest
 account goes first. A person who asks for 400 pictures and one who asks for a single one get the same share
 while both draw. Who comes new goes next, so that a newcomer waits for one piece of work and no more.
+
+This is start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996), its tags kept by owner.
 """
 
 from __future__ import annotations
@@ -13,8 +15,7 @@ from typing import Protocol, TypeVar
 
 
 class Schedulable(Protocol):
-    """What is known of a picture when turns are given out. `cost` is the work of its next piece, in latent
-    pixels."""
+    """What is known of a picture when turns are given out."""
 
     @property
     def owner(self) -> str:

@@ -57,11 +57,11 @@ class Drawn:
 
 @dataclass(frozen=True)
 class ProgressReport:
-    """A look at a job. `fraction` is of all its UNet calls; `eta` seconds, None until there is something to
-    go by.
+    """A look at a job.
 
-    `step` and `steps` are of the picture furthest along that is not finished, in sampler steps.
-    `preview` is the newest live preview (RGB), None when nobody asked for one or nothing can be seen yet.
+    `fraction` is of all its UNet calls; `eta` seconds, None until there is something to go by. `step` and
+    `steps` are of the picture furthest along that is not finished, in sampler steps. `preview` is the newest
+    live preview (RGB), None when nobody asked for one or nothing can be seen yet.
     """
 
     state: JobState
@@ -176,8 +176,7 @@ class Job:
         return self.future.result(timeout)
 
     def cancel(self, *, keep_partial: bool = False) -> None:
-        """Stop at once. With `keep_partial`, pictures under way are decoded as they are (A1111's
-        interrupt)."""
+        """Stop at once. `keep_partial`: pictures under way are decoded as they are (A1111's interrupt)."""
         if self.state not in FINAL:
             self._cancel = (keep_partial,)
             self._wake()

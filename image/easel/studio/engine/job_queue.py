@@ -18,10 +18,10 @@ MAX_WAITING = 2000
 
 @dataclass(frozen=True)
 class Status:
-    """What the engine is doing. `phase` is importing, loading, ready or failed; `running` and `queued` are
-    pictures.
+    """What the engine is doing.
 
-    `idle_seconds` is the time since there was last anything to draw.
+    `phase` is importing, loading, ready or failed; `running` and `queued` are pictures. `idle_seconds` is the
+    time since there was last anything to draw.
     """
 
     phase: str

@@ -1,8 +1,8 @@
-"""From a model file, or a folder of diffusers', to modules that draw. Whatever is wrong is
-said before anything is taken away from who draws now.
+"""From a model file, or a folder of diffusers', to modules that draw.
 
-The order is: header, family, names and shapes, room in memory; only then the weights. Nothing here asks a
-hub: modules are built from the configuration in the package and filled from the one file.
+Whatever is wrong is said before anything is taken away from who draws now: header, family, names and shapes,
+room in memory; only then the weights. Nothing here asks a hub: modules are built from the configuration in
+the package and filled from the one file.
 """
 
 from __future__ import annotations

@@ -339,8 +339,7 @@ class Loop:
             self._decodings.pop(picture.kind, None)
 
     def _extra_channels(self, picture: Picture) -> torch.Tensor | None:
-        """What an inpainting UNet wants when there is nothing to inpaint: everything masked, over plain
-        grey."""
+        """What an inpainting UNet wants where there is nothing to inpaint: all masked, over plain grey."""
         assert self.checkpoint is not None  # noqa: S101 - see `begin`
         if self.checkpoint.unet.config.in_channels == picture.latents.shape[1]:
             return None

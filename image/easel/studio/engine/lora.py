@@ -1,4 +1,4 @@
-"""A LoRA in memory: for each module that it changes, two small matrices.
+"""A LoRA in memory: for each module that it changes, two small matrices (Hu et al., arXiv 2106.09685).
 
 Applied while the checkpoint draws (adapters.py), not added to its weights: the checkpoint is everyone's.
 """

@@ -73,8 +73,7 @@ class PictureQueue:
         return next((p.job.checkpoint for p in self._pictures if p.job.checkpoint != besides), None)
 
     def impatient(self, checkpoint: ModelFile, since: float) -> bool:
-        """Whether somebody has waited too long for another checkpoint than this one, which serves `since`
-        then.
+        """Whether somebody has waited too long for another checkpoint than this, which serves since `since`.
 
         Counted from the switch at the earliest: two impatient crowds would otherwise switch for ever and draw
         nothing.

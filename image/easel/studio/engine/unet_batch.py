@@ -19,8 +19,7 @@ BUCKETS = (1, 2, 4, 8)
 WORTH = 1.15
 LONGEST = 1.0
 """Seconds that a call for more than one picture may take."""
-# The first call of a shape pays for kernel selection and allocation; three more give a floor that noise
-# cannot fake.
+# The first call of a shape pays for kernels and allocation; three more give a floor that noise cannot fake.
 WARM_UP = 1
 SAMPLES = 3
 REMEMBERED = 12

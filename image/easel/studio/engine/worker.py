@@ -109,8 +109,7 @@ class Worker:
             self._close(job, JobState.DONE)
 
     def _switch_where_due(self) -> None:
-        """Another checkpoint's turn comes when this one has nothing to do, or somebody waited too long for
-        it."""
+        """Another checkpoint's turn comes when this one has nothing to do, or somebody waited too long."""
         serving = self._loop.serving
         if self._loop.active or (
             serving is not None
@@ -203,8 +202,10 @@ class Worker:
             self._end_where_through(job)
 
     def _nearest(self) -> Job | None:
-        """The job of the checkpoint that serves that has least left to draw: in the time to finish, turns for
-        all might finish nobody."""
+        """Of the checkpoint that serves, the job that has least left to draw.
+
+        In the time to finish, turns for all might finish nobody.
+        """
         here = {job: one.left for job, one in self._progress.items() if job.checkpoint == self._loop.serving}
         return min(here, key=lambda job: here[job], default=None)
 

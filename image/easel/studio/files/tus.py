@@ -1,8 +1,8 @@
 """tus 1.0.0 (https://tus.io/protocols/resumable-upload): uploads that go on wherever they were cut.
 
-Core, creation, expiration, checksum and termination. Beside it: `GET` of an upload says as JSON how
-it stands, for tus has no words for "refused, because". An upload that is whole is checked before the answer
-to its last bytes, or to the `HEAD` that asks after them.
+Core, creation, expiration, checksum and termination. Beside it: `GET` of an upload says as JSON how it
+stands, for tus has no words for "refused, because". An upload that is whole is checked before the answer to
+its last bytes, or to the `HEAD` that asks after them.
 """
 
 from __future__ import annotations

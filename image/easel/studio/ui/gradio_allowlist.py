@@ -2,10 +2,10 @@
 
 Gradio takes a file's path from whoever sends one: in the value of any field (`path`, `url`, however deep), in
 the file and upload routes, in streams, deep links and component functions. It has one folder for all uploads,
-and knows a session by what its caller calls it. So the page has no field that takes a file and shows
-none of Gradio's: pictures come from `/files/pictures`, and a picture to read goes to `/sdapi/v1/png-info`.
-Every route that the page does not use is closed. An event's values are words and numbers, and it is written
-anew, so that what was checked is what Gradio reads.
+and knows a session by what its caller calls it. So the page has no field that takes a file and shows none of
+Gradio's: pictures come from `/files/pictures`, and a picture to read goes to `/sdapi/v1/png-info`. Every
+route that the page does not use is closed. An event's values are words and numbers, and it is written anew,
+so that what was checked is what Gradio reads.
 """
 
 from __future__ import annotations
