@@ -69,14 +69,7 @@ def replica(facts: ReplicaFacts) -> str:
     """
     return _cloud_config(
         f"Replica of {facts.endpoint}, team {facts.team}.",
-        {
-            "ROLE": "replica",
-            "AWS_DEFAULT_REGION": facts.region,
-            "BUCKET": facts.bucket,
-            "OBJECT": f"config/{facts.endpoint}.json",
-            "IMAGE_AT": "container.image",
-            "LOG_GROUP": facts.log_group,
-        },
+        _told("replica", facts, facts.endpoint, "container.image"),
         _SHARED + _REPLICA,
         ("easel-journal.service", "easel-watch.service", "easel-replica.service"),
     )
@@ -89,19 +82,23 @@ def gateway(facts: GatewayFacts) -> str:
     """
     return _cloud_config(
         f"Gateway of team {facts.team}.",
-        {
-            "ROLE": "gateway",
-            "AWS_DEFAULT_REGION": facts.region,
-            "BUCKET": facts.bucket,
-            "OBJECT": "config/team.json",
-            "IMAGE_AT": "gateway.image",
-            "LOG_GROUP": facts.log_group,
-            "VOLUME": facts.volume,
-        },
+        _told("gateway", facts, "team", "gateway.image") | {"VOLUME": facts.volume},
         _SHARED + _GATEWAY,
         ("easel-journal.service", "easel-gateway.service", "easel-follow.timer", "easel-patch.timer"),
         ("easel-follow.service", "easel-patch.service"),
     )
+
+
+def _told(role: str, facts: ReplicaFacts | GatewayFacts, configuration: str, image_at: str) -> dict[str, str]:
+    """What every host's scripts find in `/etc/easel/facts`."""
+    return {
+        "ROLE": role,
+        "AWS_DEFAULT_REGION": facts.region,
+        "BUCKET": facts.bucket,
+        "OBJECT": f"config/{configuration}.json",
+        "IMAGE_AT": image_at,
+        "LOG_GROUP": facts.log_group,
+    }
 
 
 def _cloud_config(

@@ -60,11 +60,10 @@ def memory(table: Path = Path("/proc/meminfo")) -> Check:
             "memory", "warning", "not known on this system", "the starter needs 2 GiB, SD 1.5 needs 6"
         )
     seen = f"{free / GIB:.1f} of {total / GIB:.1f} GiB free"
-    if free < 2 * GIB:
-        return Check("memory", "failed", seen, "a studio with the starter needs 2 GiB: end something")
-    if free < 6 * GIB:
-        return Check("memory", "warning", seen, "enough for the starter; SD 1.5 on the CPU needs 6 GiB")
-    return Check("memory", "ok", seen)
+    return _room(
+        "memory", seen, free, (2, "a studio with the starter needs 2 GiB: end something"),
+        (6, "enough for the starter; SD 1.5 on the CPU needs 6 GiB"),
+    )  # fmt: skip
 
 
 def disk(here: Settings) -> Check:
@@ -72,11 +71,10 @@ def disk(here: Settings) -> Check:
     folder = next(path for path in (here.home, *here.home.parents) if path.is_dir())
     free = shutil.disk_usage(folder).free
     seen = f"{free / GIB:.0f} GiB free at {shown(folder)}"
-    if free < 1 * GIB:
-        return Check("disk", "failed", seen, "make room, or set EASEL_HOME to a folder on another disk")
-    if free < 10 * GIB:
-        return Check("disk", "warning", seen, "one SDXL checkpoint takes 7 GB")
-    return Check("disk", "ok", seen)
+    return _room(
+        "disk", seen, free, (1, "make room, or set EASEL_HOME to a folder on another disk"),
+        (10, "one SDXL checkpoint takes 7 GB"),
+    )  # fmt: skip
 
 
 def caddy() -> Check:
@@ -150,6 +148,15 @@ def models(here: Settings) -> Check:
     if not found:
         return Check("models", "warning", f"no checkpoint in {shown(folder)}", "put a .safetensors there")
     return Check("models", "ok", f"{len(found)} in {shown(folder)}: {', '.join(found[:5])}")
+
+
+def _room(what: str, seen: str, free: int, needed: tuple[int, str], wanted: tuple[int, str]) -> Check:
+    """Bytes that are free, against the GiB needed and the GiB wanted, each with what to do about less."""
+    if free < needed[0] * GIB:
+        return Check(what, "failed", seen, needed[1])
+    if free < wanted[0] * GIB:
+        return Check(what, "warning", seen, wanted[1])
+    return Check(what, "ok", seen)
 
 
 def _told(command: list[str]) -> str | None:

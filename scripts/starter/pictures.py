@@ -1,7 +1,7 @@
 """The pictures the starter learns from: coloured shapes on a coloured ground.
 
-A `Scene` says what is in a picture, in words a caption can use; `draw` turns it
-into pixels. Nothing here knows about models.
+A `Scene` says what is in a picture, in words a caption can use; `draw` turns it into pixels. Nothing here
+knows about models.
 """
 
 from __future__ import annotations
