@@ -10,7 +10,7 @@ import pytest
 from easel.gateway.config import Config, Console, Endpoint, Team
 from easel.gateway.errors import ConfigError
 from easel.gateway.home import Home
-from easel.gateway.proxy import addresses
+from easel.gateway.proxy import Plan, addresses
 from easel.gateway.proxy.addresses import plan_of, ports_of, url_of
 
 
@@ -24,6 +24,18 @@ def host(name: str) -> dict[str, Any]:
 
 
 ART = config(host("console"), studio=host("studio"), other=host("other"))
+
+
+def planned(config: Config, folder: Path, **environment: str) -> Plan:
+    """The plan of a gateway that lives in `folder`."""
+    return plan_of(
+        config,
+        gateway="g:1",
+        home=Home(folder),
+        admin_socket=folder / "s",
+        relay=folder / "r",
+        environment=environment,
+    )
 
 
 def test_hosts_share_a_port() -> None:
@@ -86,14 +98,7 @@ def test_an_authority_of_ones_own(tmp_path: Path) -> None:
         addresses.ACME_CA_ROOT: str(root),
         addresses.HTTP_PORT: "8080",
     }
-    found = plan_of(
-        ART,
-        gateway="g:1",
-        home=Home(tmp_path),
-        admin_socket=tmp_path / "s",
-        relay=tmp_path / "r",
-        environment=environment,
-    )
+    found = planned(ART, tmp_path, **environment)
     assert (found.ca, found.ca_root, found.http_port) == ("https://ca/dir", root, 8080)
     assert found.https_port == 443
 
@@ -109,13 +114,7 @@ def test_a_teams_own_authority_comes_with_its_configuration(tmp_path: Path) -> N
     ):
         team = Team.model_validate({**ART.team.model_dump(), "acme": {**acme, **more}})
         found = Config(team, ART.endpoints)
-        at = {
-            "gateway": "g:1",
-            "home": Home(tmp_path),
-            "admin_socket": tmp_path / "s",
-            "relay": tmp_path / "r",
-        }
-        plans.append(plan_of(found, environment=environment, **at))
+        plans.append(planned(found, tmp_path, **environment))
     one, two, other = plans
     assert one.ca == two.ca == "https://ca.example.com/dir"
     assert other.ca == "https://other/dir"
@@ -124,7 +123,7 @@ def test_a_teams_own_authority_comes_with_its_configuration(tmp_path: Path) -> N
     assert one.ca_root.read_text() == acme["root"]
     assert two.ca_root.read_text().endswith("MIIC\n")
     assert one.ca_root != two.ca_root, "or Caddy would not see that it is another"
-    assert plan_of(ART, environment={}, **at).ca is None
+    assert planned(ART, tmp_path).ca is None
 
 
 @pytest.mark.parametrize(
@@ -151,26 +150,12 @@ def test_an_authority_that_makes_no_sense_is_refused(acme: dict[str, str]) -> No
 def test_an_environment_that_makes_no_sense_is_refused(tmp_path: Path, name: str, value: str) -> None:
     """In words that name the setting."""
     with pytest.raises(ConfigError, match=f"{name} is '{value}'"):
-        plan_of(
-            ART,
-            gateway="g:1",
-            home=Home(tmp_path),
-            admin_socket=tmp_path / "s",
-            relay=tmp_path / "r",
-            environment={name: value},
-        )
+        planned(ART, tmp_path, **{name: value})
 
 
 def test_one_port_for_all_hosts(tmp_path: Path) -> None:
     """Certificates are asked for and shown on one port."""
     two = config(host("console"), studio={"port": 8443, "host": "studio.art.example.com"})
-    plan = plan_of(
-        two,
-        gateway="g:1",
-        home=Home(tmp_path),
-        admin_socket=tmp_path / "s",
-        relay=tmp_path / "r",
-        environment={},
-    )
+    plan = planned(two, tmp_path)
     with pytest.raises(ConfigError, match=r"several ports \(443, 8443\)"):
         _ = plan.https_port

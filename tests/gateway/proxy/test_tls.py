@@ -9,7 +9,6 @@ import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -258,44 +257,44 @@ def test_no_token_in_any_log(estate: Estate) -> None:
 # ── the authority's bad days ─────────────────────────────────────────────────────────────────────
 
 
-def test_certificates_outlive_a_restart_and_an_authority_that_is_down(tmp_path: Path) -> None:
-    """Kept on disk: a start asks nobody. A new host has to wait, which an event says; the others go on."""
-    pebble = Pebble(tmp_path / "pebble").start()
-    estate = Estate(tmp_path / "home", pebble, studio={})
+@pytest.fixture(scope="module")
+def shut(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
+    """One endpoint, whose authority does not reach TLS and ends within the tests."""
+    folder = tmp_path_factory.mktemp("shut")
+    pebble = Pebble(folder / "pebble", https_asked=False).start()
+    estate = Estate(folder / "home", pebble, studio={})
     try:
-        estate.start().secured("studio", "console")
-        before = estate.certificate("studio")
-        issued = pebble.issued()
-        assert issued == 2
-        assert estate.stop() == 0
-        pebble.stop()
-
         estate.start()
-        assert estate.certificate("studio") == before
-        assert estate.caller("studio").get("/").status_code == 200
-        assert pebble.issued() == issued
-
-        estate.set("late")
-        estate.team(endpoints=["studio", "late"])
-        until(lambda: [each for each in estate.status()["endpoints"] if each["name"] == "late"])
-        events = until(lambda: [each for each in estate.events("late") if each["kind"] == "no-certificate"])
-        assert f"gave no certificate for late.{DOMAIN}" in events[0]["text"]
-        assert "connection refused" in events[0]["text"]
-        assert estate.certificate("late") is None
-        assert estate.caller("studio").get("/").status_code == 200
+        yield estate.secured("studio", "console")
     finally:
         estate.stop()
         pebble.stop()
 
 
-def test_a_certificate_comes_by_plain_http_where_tls_is_not_reached(tmp_path: Path) -> None:
+def test_a_certificate_comes_by_plain_http_where_tls_is_not_reached(shut: Estate) -> None:
     """The authority has two ways to ask; one that is shut leaves the other."""
-    pebble = Pebble(tmp_path / "pebble", https_asked=False).start()
-    estate = Estate(tmp_path / "home", pebble)
-    try:
-        estate.start().secured("console")
-        assert pebble.issued() == 1
-        assert "tls-alpn-01" not in (estate.root / "logs" / "certificates.log").read_text()
-    finally:
-        estate.stop()
-        pebble.stop()
+    assert shut.pebble.issued() == 2
+    assert "tls-alpn-01" not in (shut.root / "logs" / "certificates.log").read_text()
+
+
+def test_certificates_outlive_a_restart_and_an_authority_that_is_down(shut: Estate) -> None:
+    """Kept on disk: a start asks nobody. A new host has to wait, which an event says; the others go on."""
+    before = shut.certificate("studio")
+    issued = shut.pebble.issued()
+    assert issued == 2
+    assert shut.stop() == 0
+    shut.pebble.stop()
+
+    shut.start()
+    assert shut.certificate("studio") == before
+    assert shut.caller("studio").get("/").status_code == 200
+    assert shut.pebble.issued() == issued
+
+    shut.set("late")
+    shut.team(endpoints=["studio", "late"])
+    until(lambda: [each for each in shut.status()["endpoints"] if each["name"] == "late"])
+    events = until(lambda: [each for each in shut.events("late") if each["kind"] == "no-certificate"])
+    assert f"gave no certificate for late.{DOMAIN}" in events[0]["text"]
+    assert "connection refused" in events[0]["text"]
+    assert shut.certificate("late") is None
+    assert shut.caller("studio").get("/").status_code == 200

