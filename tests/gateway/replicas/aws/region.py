@@ -20,11 +20,10 @@ from typing import Any
 import boto3
 import moto.autoscaling.models as models
 import pytest
-from moto.autoscaling.exceptions import ValidationError
-from moto.autoscaling.responses import AutoScalingResponse
-from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.models import ec2_backends
 from moto.server import ThreadedMotoServer
+
+from tests.gateway.replicas.aws.documented_calls import DocumentedCalls
 
 REGION = "us-east-1"
 _ACCOUNT = "123456789012"
@@ -72,7 +71,7 @@ class Region:
         self._over = threading.Event()
         # Undone at the end: other tests use moto as it is.
         self._patch = pytest.MonkeyPatch()
-        self._document()
+        DocumentedCalls(self).patch(self._patch)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -195,13 +194,13 @@ class Region:
                 self.boot[name](state)
         for state in [one for one in active if one.lifecycle_state == "InService"]:
             if state.health_status == "Unhealthy":
-                self._terminate(state)
+                self.terminate(state)
         surplus = len(active) - group.desired_capacity
         bare = [
             one for one in active if one.lifecycle_state == "InService" and not one.protected_from_scale_in
         ]
         for state in bare[: max(0, surplus)]:
-            self._terminate(state)
+            self.terminate(state)
 
     def _prepare(self, name: str, group: Any, rules: Rules) -> None:
         """What AWS keeps of a warm pool by itself: who is unhealthy goes, and others are prepared."""
@@ -221,38 +220,40 @@ class Region:
                 self.boot[name](state)
 
     def _move(self, name: str, group: Any, rules: Rules, state: Any) -> None:
-        instance = state.instance.id
-        if state.lifecycle_state == "Pending":
-            state.lifecycle_state = "Pending:Wait" if rules.hook else "InService"
-        elif state.lifecycle_state == "Pending:Wait" and ("ready", instance) in rules.completed:
-            rules.completed.remove(("ready", instance))
-            state.lifecycle_state = "InService"
-        elif state.lifecycle_state == "Warmed:Pending":
-            state.lifecycle_state = "Warmed:Pending:Wait"
-        elif state.lifecycle_state == "Warmed:Pending:Wait" and ("ready", instance) in rules.completed:
-            rules.completed.remove(("ready", instance))
-            self.ec2.stop_instances([instance])
-            state.lifecycle_state = "Warmed:Stopped"
-        elif state.lifecycle_state == "Warmed:Terminating":
-            state.lifecycle_state = "Warmed:Terminating:Wait"
-        elif state.lifecycle_state == "Warmed:Terminating:Wait" and ("drained", instance) in rules.completed:
-            rules.completed.remove(("drained", instance))
-            self.ec2.terminate_instances([instance])
-            group.instance_states = [one for one in group.instance_states if one is not state]
-        elif state.lifecycle_state == "Terminating":
-            state.lifecycle_state = "Terminating:Wait" if rules.farewell else "Terminating:Proceed"
-        elif state.lifecycle_state == "Terminating:Wait" and ("drained", instance) in rules.completed:
-            rules.completed.remove(("drained", instance))
-            state.lifecycle_state = "Terminating:Proceed"
-        elif state.lifecycle_state == "Terminating:Proceed":
+        instance, lifecycle = state.instance.id, state.lifecycle_state
+        onward = {
+            "Pending": "Pending:Wait" if rules.hook else "InService",
+            "Warmed:Pending": "Warmed:Pending:Wait",
+            "Warmed:Terminating": "Warmed:Terminating:Wait",
+            "Terminating": "Terminating:Wait" if rules.farewell else "Terminating:Proceed",
+        }
+        # What waits for the completion of a hook, and what it is then.
+        hooks = {
+            "Pending:Wait": ("ready", "InService"),
+            "Warmed:Pending:Wait": ("ready", "Warmed:Stopped"),
+            "Warmed:Terminating:Wait": ("drained", "gone"),
+            "Terminating:Wait": ("drained", "Terminating:Proceed"),
+        }
+        hook, then = hooks.get(lifecycle, ("", ""))
+        if lifecycle in onward:
+            state.lifecycle_state = onward[lifecycle]
+        elif (hook, instance) in rules.completed:
+            rules.completed.remove((hook, instance))
+            self._rest(group, state, then)
+        elif lifecycle == "Terminating:Proceed":
             if name in self.halt:
                 self.halt[name](instance)
-            if rules.reuse:
-                self.ec2.stop_instances([instance])
-                state.lifecycle_state = "Warmed:Stopped"
-            else:
-                self.ec2.terminate_instances([instance])
-                group.instance_states = [one for one in group.instance_states if one is not state]
+            self._rest(group, state, "Warmed:Stopped" if rules.reuse else "gone")
+
+    def _rest(self, group: Any, state: Any, then: str) -> None:
+        """Be in this state; stopped or terminated where it says so."""
+        if then == "Warmed:Stopped":
+            self.ec2.stop_instances([state.instance.id])
+        if then == "gone":
+            self.ec2.terminate_instances([state.instance.id])
+            group.instance_states = [one for one in group.instance_states if one is not state]
+        else:
+            state.lifecycle_state = then
 
     def _launch(self, group: Any) -> Any:
         known = set(map(id, group.instance_states))
@@ -261,96 +262,9 @@ class Region:
         state.lifecycle_state = "Pending"
         return state
 
-    def _terminate(self, state: Any) -> None:
+    def terminate(self, state: Any) -> None:
         if not state.lifecycle_state.startswith("Terminating"):
             state.lifecycle_state = "Terminating"
-
-    # ── the calls that moto answers otherwise ────────────────────────────────────────────────────
-
-    def _document(self) -> None:
-        region = self
-
-        def set_desired_capacity(group: Any, wanted: int | None) -> None:
-            with region.lock:
-                if wanted is not None and wanted > group.max_size:
-                    raise ValidationError(
-                        f"New SetDesiredCapacity value {wanted} is above max value {group.max_size}"
-                    )
-                group.desired_capacity = group.min_size if wanted is None else wanted
-
-        def of(backend: Any, instance: str) -> Any:
-            for group in backend.autoscaling_groups.values():
-                for state in group.instance_states:
-                    if state.instance.id == instance:
-                        return state
-            raise ValidationError(
-                f"Instance Id not found - No managed instance found for instance ID: {instance}"
-            )
-
-        def terminate_instance(backend: Any, instance_id: str, should_decrement: bool) -> Any:
-            with region.lock:
-                state = of(backend, instance_id)
-                group = state.auto_scaling_group
-                before = group.desired_capacity
-                if should_decrement and not state.lifecycle_state.startswith("Terminating"):
-                    group.desired_capacity -= 1
-                region._terminate(state)
-                return models.TerminateInstanceActivity(state.instance, before)
-
-        def set_instance_protection(backend: Any, group: str, instances: list[str], protected: bool) -> None:
-            with region.lock:
-                for name in instances:
-                    state = of(backend, name)
-                    if state.lifecycle_state != "InService":
-                        raise ValidationError(
-                            f"The instance {name} is not in InService or EnteringStandby or Standby."
-                        )
-                    state.protected_from_scale_in = protected
-
-        def set_instance_health(backend: Any, instance_id: str, health_status: str) -> None:
-            with region.lock:
-                of(backend, instance_id).health_status = health_status
-
-        def describe_scaling_activities(response: Any) -> ActionResult:
-            name = response._get_param("AutoScalingGroupName")
-            return ActionResult({"Activities": list(region.rules[name].activities)})
-
-        plain_warm_pool = AutoScalingResponse.describe_warm_pool
-
-        def describe_warm_pool(response: Any) -> ActionResult:
-            name = response._get_param("AutoScalingGroupName")
-            if name not in region.rules:  # another test's group, on a server of its own
-                return plain_warm_pool(response)
-            warm = [one for one in region.states(name) if one.lifecycle_state.startswith("Warmed")]
-            return ActionResult({"WarmPoolConfiguration": {"PoolState": "Stopped"}, "Instances": warm})
-
-        def complete_lifecycle_action(response: Any) -> EmptyResult:
-            name, hook = response._get_param("AutoScalingGroupName"), response._get_param("LifecycleHookName")
-            instance = response._get_param("InstanceId")
-            with region.lock:
-                state = of(response.autoscaling_backend, instance)
-                if not state.lifecycle_state.endswith(":Wait"):
-                    raise ValidationError("No active Lifecycle Action found with instance ID " + instance)
-                region.rules[name].completed.append((hook, instance))
-            return EmptyResult()
-
-        group, backend, response = models.FakeAutoScalingGroup, models.AutoScalingBackend, AutoScalingResponse
-        # Warm instances are not in the group's own list.
-        serving = property(
-            lambda self: [one for one in self.instance_states if not one.lifecycle_state.startswith("Warmed")]
-        )
-        for owner, name, value in (
-            (group, "set_desired_capacity", set_desired_capacity),
-            (group, "instances", serving),
-            (backend, "terminate_instance", terminate_instance),
-            (backend, "set_instance_protection", set_instance_protection),
-            (backend, "set_instance_health", set_instance_health),
-            (backend, "notify_terminate_instances", lambda self, instances: None),
-            (response, "describe_scaling_activities", describe_scaling_activities),
-            (response, "describe_warm_pool", describe_warm_pool),
-            (response, "complete_lifecycle_action", complete_lifecycle_action),
-        ):
-            self._patch.setattr(owner, name, value, raising=False)
 
 
 def wait(true: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:

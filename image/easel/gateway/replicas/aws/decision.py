@@ -155,20 +155,16 @@ def _farewells(at: Situation) -> list[Action]:
     ]
 
 
-def staying(group: AutoScalingGroup, going: set[str]) -> frozenset[str]:
-    """The ids of the instances that are not to go."""
+def staying(group: AutoScalingGroup, instances: Iterable[TrackedInstance]) -> frozenset[str]:
+    """The ids of those that are not to go: neither let go nor ended. Who finishes something may stay."""
+    going = {one.id for one in instances if one.ending in ("go", "stop")}
     return frozenset(one.id for one in group.active) - going
-
-
-def going(instances: Iterable[TrackedInstance]) -> set[str]:
-    """The ids of those that are let go or ended, and not of those that still finish something."""
-    return {one.id for one in instances if one.ending in ("go", "stop")}
 
 
 def _surplus(at: Situation, ended: dict[str, str]) -> list[Action]:
     """Called off a moment too late, an instance came all the same; protected, it would stay for ever."""
-    leaving = going(at.instances) | {name for name, ending in ended.items() if ending != "finish"}
-    surplus = max(0, len(staying(at.group, leaving)) - at.desired)
+    going = {name for name, ending in ended.items() if ending != "finish"}
+    surplus = max(0, len(staying(at.group, at.instances) - going) - at.desired)
     unready = [
         one for one in at.instances if one.ending is None and one.id not in ended and one.state != "ready"
     ]

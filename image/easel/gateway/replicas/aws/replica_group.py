@@ -90,7 +90,7 @@ class ReplicaGroup:
     def staying(self) -> frozenset[str]:
         """The ids of the instances that are not to go."""
         group = self.group()
-        return decision.staying(group, decision.going(self._tracked.values())) if group else frozenset()
+        return decision.staying(group, self._tracked.values()) if group else frozenset()
 
     async def ask(self, address: str) -> Report | None:
         """What the replica there says of itself."""
