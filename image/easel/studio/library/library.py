@@ -75,13 +75,13 @@ class Library:
         activity: Activity,
         *,
         endpoint: str = "studio",
-        effort: FetchLimits | None = None,
+        limits: FetchLimits | None = None,
     ) -> None:
         """Its replicas tell each other of the jobs of `endpoint`, through the store that they share."""
         self._store = store
         open_to_all = os.environ.get(PRIVATE, "").strip().lower() in ("1", "true", "yes")
         self._policy: FetchPolicy = replace(VISITOR, private=True) if open_to_all else VISITOR
-        self._effort = effort or FetchLimits()
+        self._limits = limits or FetchLimits()
         self.jobs = BackgroundJobs(activity, remote=RemoteJobs(store.root / ".easel" / "jobs" / endpoint))
         self.pictures = Previews(self._policy)
 
@@ -156,7 +156,7 @@ class Library:
             policy=self._policy,
             secrets=self._secrets(),
             quota=quota_of(os.environ),
-            effort=self._effort,
+            limits=self._limits,
             watcher=job.tell,
             stopped=job.stopped,
         )
