@@ -29,7 +29,7 @@ from easel.studio.engine.errors import (
     TooMuchWork,
     UnknownSampler,
 )
-from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, find_lora, pickles
+from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, pickles
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
 from easel.studio.engine.job_queue import Status
 from easel.studio.engine.limits import Limits
@@ -86,7 +86,6 @@ __all__ = [
     "Weights",
     "alias_of",
     "copied",
-    "find_lora",
     "give_back",
     "load_checkpoint",
     "names_for",
