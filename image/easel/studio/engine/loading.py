@@ -122,12 +122,7 @@ def _without_own_vae(parts: list[CheckpointPart]) -> str:
 
 
 def load_vae(
-    file: ModelFile,
-    family: Family,
-    *,
-    device: torch.device,
-    dtype: torch.dtype,
-    report: Report | None = None,
+    file: ModelFile, family: Family, *, device: torch.device, dtype: torch.dtype, report: Report | None = None
 ) -> Any:
     """Load a VAE file, in the original or the diffusers layout, for checkpoints of `family`.
 

@@ -55,12 +55,7 @@ class Library:
     """One for each studio. Thread-safe."""
 
     def __init__(
-        self,
-        store: Store,
-        activity: Activity,
-        *,
-        endpoint: str = "studio",
-        effort: Effort | None = None,
+        self, store: Store, activity: Activity, *, endpoint: str = "studio", effort: Effort | None = None
     ) -> None:
         """Its replicas tell each other of the jobs of `endpoint`, through the store that they share."""
         self._store = store
