@@ -40,8 +40,7 @@ class Probe:
         self._client: httpx.AsyncClient | None = None
 
     async def ask(self, endpoint: str, address: str) -> Report | None:
-        """What the endpoint's replica at `host:port` says; None if it does not answer, or not in this
-        language."""
+        """What the endpoint's replica at `host:port` says; None if it does not answer, or not so."""
         if self._client is None:
             # Only now, when the door is open, and beside the loop: on a busy machine it takes a while.
             await asyncio.to_thread(importlib.import_module, "httpx")
