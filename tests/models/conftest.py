@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
-from easel.models import Store
-from easel.models.intake import Effort, Intake, Progress
-from easel.models.sources import Secrets
+from easel.models import FetchLimits, FetchProgress, Intake, Secrets, Store
 from tests.models.serving import Serving, serving
 
-QUICK = Effort(connections=4, stall=1.0, slow=1.0, patience=3, pause=0.02)
+QUICK = FetchLimits(connections=4, stall=1.0, slow=1.0, patience=3, pause=0.02)
 """So that tests of patience do not need any."""
 
 
@@ -27,12 +25,12 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def events() -> list[Progress]:
+def events() -> list[FetchProgress]:
     return []
 
 
 @pytest.fixture
-def intake(store: Store, events: list[Progress]) -> Callable[..., Intake]:
+def intake(store: Store, events: list[FetchProgress]) -> Callable[..., Intake]:
     def make(**said: Any) -> Intake:
         said.setdefault("effort", QUICK)
         said.setdefault("secrets", Secrets())

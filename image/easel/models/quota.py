@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from easel.models.errors import FileError, gigabytes
-from easel.models.fetch.part import part_of, read_journal
+from easel.models.fetch.partial_file import part_of, read_journal
 from easel.models.walking import walk
 
 log = structlog.get_logger(__name__)
@@ -38,7 +38,7 @@ class OverQuota(FileError):
         self.size, self.used, self.quota = size, used, quota
 
 
-class Quota:
+class StoreQuota:
     """The quota of the store at `root`. `limit` in bytes, None for none."""
 
     def __init__(self, root: Path, limit: int | None) -> None:
@@ -70,10 +70,10 @@ class Quota:
                     with suppress(OSError):
                         total += _size(path)
         # Here, for the package of uploads is built on this.
-        from easel.models.upload.journal import Journals, State
+        from easel.models.upload.journal import Journals, UploadState
 
         uploads = Journals(self._root / ".easel" / "uploads").all()
-        return total + sum(one.length for one in uploads if one.state is State.OPEN)
+        return total + sum(one.length for one in uploads if one.state is UploadState.OPEN)
 
 
 def quota_of(environment: Mapping[str, str]) -> int | None:

@@ -25,7 +25,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _AUTOV3 = re.compile(r"[0-9a-f]{12}")
 _LIMIT = 100_000
 
-State = tuple[int, int, int]
+FileState = tuple[int, int, int]
 """Size in bytes, time of change in nanoseconds and inode: what tells one file of a name from the next. For a
 model that is a folder see tree.py."""
 
@@ -60,9 +60,9 @@ class Records:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[State, Record]] = {}
+        self._known: dict[str, tuple[FileState, Record]] = {}
 
-    def get(self, path: Path, state: State) -> Record:
+    def get(self, path: Path, state: FileState) -> Record:
         """What is known of the file in this state; an empty record if nothing is."""
         key = self._key(path)
         with self._lock:
@@ -76,7 +76,7 @@ class Records:
                     self._known[key] = found
         return known[1] if known is not None and known[0] == state else Record()
 
-    def put(self, path: Path, state: State, **said: str) -> Record:
+    def put(self, path: Path, state: FileState, **said: str) -> Record:
         """Add to what is known of the file in this state. Raises ValueError for what is no hash."""
         record = replace(self.get(path, state), **said)
         key = self._key(path)
@@ -103,7 +103,7 @@ class Records:
     def _file(self, key: str) -> Path:
         return self._root / ".easel" / "files" / f"{key}.json"
 
-    def _load(self, key: str) -> tuple[State, Record] | None:
+    def _load(self, key: str) -> tuple[FileState, Record] | None:
         try:
             with open(self._file(key), encoding="utf-8") as file:
                 found = json.loads(file.read(_LIMIT))
@@ -114,7 +114,7 @@ class Records:
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None  # none, or garbage: what it said is found out again
 
-    def _save(self, key: str, state: State, record: Record) -> None:
+    def _save(self, key: str, state: FileState, record: Record) -> None:
         size, mtime_ns, inode = state
         said = {name: value for name, value in asdict(record).items() if value}
         text = json.dumps({"size": size, "mtime_ns": mtime_ns, "inode": inode, **said}, indent=1)
@@ -124,7 +124,7 @@ class Records:
             log.debug("record not kept", file=key, error=error.strerror)
 
 
-def state_of(status: os.stat_result) -> State:
+def state_of(status: os.stat_result) -> FileState:
     """The state of a file."""
     return status.st_size, status.st_mtime_ns, status.st_ino
 

@@ -18,7 +18,7 @@ import structlog
 from easel.models.diffusers_folder import INDEX, folder_state
 from easel.models.errors import UnknownModel
 from easel.models.hashes import Hashes
-from easel.models.index import Entry, Index
+from easel.models.index import Index, IndexEntry
 from easel.models.kind import Kind
 from easel.models.model_file import ModelFile
 from easel.models.records import Record, Records, state_of
@@ -113,7 +113,7 @@ class Store:
             self._hashes.compute_later(new, self._take_hashes)
         return found
 
-    def index(self, kind: Kind | None = None) -> list[Entry]:
+    def index(self, kind: Kind | None = None) -> list[IndexEntry]:
         """What is known of every file, or of those of one kind, by name.
 
         Reads headers of files that are new, some milliseconds each, and computes nothing.

@@ -61,7 +61,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class TrainingVerdict:
     """What counts of many facts: the first that says something. `prediction` is "" where none does.
 
     `notes` are sentences on what else was said and does not count.
@@ -74,7 +74,7 @@ class Verdict:
     notes: tuple[str, ...] = ()
 
 
-def weigh(facts: Iterable[Fact]) -> Verdict:
+def weigh(facts: Iterable[Fact]) -> TrainingVerdict:
     """The verdict of facts in the order of their weight."""
     prediction = zero = None
     notes: dict[str, None] = {}
@@ -99,7 +99,7 @@ def weigh(facts: Iterable[Fact]) -> Verdict:
                     f"{zero.source} says that it {words[0]} zero-terminal SNR and {fact.source} that it "
                     f"{words[1]}; the first counts"
                 )
-    return Verdict(
+    return TrainingVerdict(
         prediction.prediction if prediction else "",
         prediction.source if prediction else "",
         zero.zero_snr if zero else None,

@@ -17,7 +17,8 @@ from typing import Protocol
 import httpx
 import pytest
 
-from easel.gateway import Backend, Endpoint, Replica
+from easel.gateway.config import Endpoint
+from easel.gateway.replicas import Backend, Replica
 
 
 class Stage(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as some
 
-from easel.gateway import Load, Scaling, wanted
+from easel.gateway.replicas import Load, Scaling, wanted
 from easel.gateway.replicas.autoscaler import Peak
 
 counts = some.integers(0, 500)

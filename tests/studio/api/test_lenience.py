@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from easel.models import Architecture, Kind, ModelFile
+from easel.studio.checkpoint_defaults import checkpoint_defaults
 from easel.studio.families import family
-from easel.studio.native import native
 from scripts.starter.judge import judge
 from tests.studio.conftest import STARTER, Running
 
@@ -267,7 +267,7 @@ def test_one_side_alone(ada, fields, size) -> None:
 )  # fmt: skip
 def test_every_family_has_its_own_side(kind, side) -> None:
     """512 is one family's size, not everybody's."""
-    assert family(kind).native == side
+    assert family(kind).checkpoint_defaults == side
 
 
 def test_native_of_what_cannot_be_read(tmp_path: Path) -> None:
@@ -275,9 +275,9 @@ def test_native_of_what_cannot_be_read(tmp_path: Path) -> None:
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"x" * 100)
     for path in (broken, tmp_path / "gone.safetensors"):
-        found = native(ModelFile(path, path.name, Kind.CHECKPOINT, 100, 0.0))
+        found = checkpoint_defaults(ModelFile(path, path.name, Kind.CHECKPOINT, 100, 0.0))
         assert (found.side, found.sampler, found.steps, found.cfg_scale) == (512, "Euler", 50, 7.0)
-    starter = native(ModelFile(STARTER, STARTER.name, Kind.CHECKPOINT, 1, 0.0))
+    starter = checkpoint_defaults(ModelFile(STARTER, STARTER.name, Kind.CHECKPOINT, 1, 0.0))
     assert (starter.side, starter.steps) == (128, 20)
 
 

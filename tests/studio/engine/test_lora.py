@@ -17,7 +17,7 @@ from easel.studio.engine.embeddings import load_embedding
 from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.extra_networks import LoraUse
 from easel.studio.engine.lora import load_lora
-from easel.studio.engine.lora_names import places
+from easel.studio.engine.lora_names import lora_targets
 from easel.studio.engine.tokenizer import load_tokenizer
 from scripts.starter import layout
 from tests.studio.engine.tiny import Tiny, model_file, tiny
@@ -62,7 +62,7 @@ def test_every_layer_of_sdxl_is_found(sdxl: Tiny) -> None:
     """
     wanted = original_names(sdxl.modules.unet)
     names = [f"{one}.lora_{role}.weight" for one in wanted for role in ("down", "up")]
-    found, homeless = places(names, sdxl.modules.unet, sdxl.modules.text_encoders)
+    found, homeless = lora_targets(names, sdxl.modules.unet, sdxl.modules.text_encoders)
     assert homeless == []
     layers = [n for n, m in sdxl.modules.unet.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
     assert sorted(place.module for place in found) == sorted(layers)

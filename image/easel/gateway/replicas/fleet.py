@@ -10,10 +10,10 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from easel.gateway.config import Endpoint
+from easel.gateway.model_sync import ModelStatus, ModelStatuses
 from easel.gateway.replicas.autoscaler import Load, Peak, Scaling, allowed, wanted
 from easel.gateway.replicas.backend import Backend, Replica, ReplicaState
 from easel.gateway.replicas.open_requests import OpenRequests
-from easel.gateway.stock import Stock, Stocks
 
 # The endpoint's state is that of its best replica.
 _BEST: tuple[ReplicaState, ...] = ("ready", "loading", "starting", "failed", "draining", "asleep")
@@ -38,14 +38,14 @@ class Fleet:
 
     def __init__(
         self, endpoint: Endpoint, backend: Backend, *, tick: float = 1.0, lull: float = 60.0,
-        open_requests: OpenRequests | None = None, stocks: Stocks | None = None,
+        open_requests: OpenRequests | None = None, stocks: ModelStatuses | None = None,
     ) -> None:  # fmt: skip
         self.endpoint = endpoint
         self.replicas: list[Replica] = []
         self.waiting = 0
         self._backend = backend
         self._open_requests = open_requests
-        self._stocks = stocks
+        self._models = stocks
         self._tick = tick
         self._lull = lull
         self._active_at: float | None = None
@@ -93,9 +93,9 @@ class Fleet:
         return "put to sleep by hand" if self._asleep_by_hand else "nobody drew for a while"
 
     @property
-    def stock(self) -> Stock | None:
+    def stock(self) -> ModelStatus | None:
         """How its models are; None if it lists none."""
-        return self._stocks.of(self.endpoint.name) if self._stocks else None
+        return self._models.of(self.endpoint.name) if self._models else None
 
     # ── who gets which replica ───────────────────────────────────────────────────────────────────
 
@@ -213,8 +213,8 @@ class Fleet:
                 self.endpoint.name, None, "models", "started by hand before the models are there"
             )
         self._at_once = self._at_once or at_once
-        if self._stocks:
-            self._stocks.hurry(self.endpoint.name)
+        if self._models:
+            self._models.hurry(self.endpoint.name)
         await self._backend.revive(self.endpoint.name)
         self._hurry.set()
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from easel.gateway.home import write_private
+from easel.gateway.disk import write_private
 
 
 class WakeState:

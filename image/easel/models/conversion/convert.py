@@ -21,16 +21,15 @@ from pathlib import Path
 
 import structlog
 
-import easel
 from easel.models.disguise import disguise
 from easel.models.errors import FileError, MissingFile
 from easel.models.hashes import Digests
 from easel.models.header import read_header
 from easel.models.intake.add import kind_of
-from easel.models.intake.place import place
+from easel.models.intake.destination import destination
 from easel.models.kind import Kind
 from easel.models.model_file import ModelFile
-from easel.models.quota import Quota
+from easel.models.quota import StoreQuota
 from easel.models.source_errors import DiskFull, NameTaken, NotWritable
 from easel.models.store import Store
 
@@ -58,7 +57,7 @@ class Converted:
     cut_off: str
 
 
-def convert(
+def convert_pickle(
     source: Path,
     store: Store,
     *,
@@ -77,7 +76,7 @@ def convert(
     named = (name or source.name).removesuffix(".safetensors")
     named = next((named[: -len(end)] for end in _ENDINGS if named.lower().endswith(end)), named)
     if kind is not None:
-        _refuse_taken(place(store, kind, folder, named))
+        _refuse_taken(destination(store, kind, folder, named))
     work = _workplace(store)
     try:
         free = shutil.disk_usage(work).free
@@ -89,8 +88,8 @@ def convert(
         if len(header.tensors) != told["tensors"]:
             raise NotConverted(source.name, "what was written is not what was read; try again")
         found = kind or kind_of(header, source.name)
-        target = place(store, found, folder, named)
-        Quota(store.root, quota).check(target.name, made.stat().st_size)
+        target = destination(store, found, folder, named)
+        StoreQuota(store.root, quota).check(target.name, made.stat().st_size)
         digests = _hash(made)
         target.parent.mkdir(parents=True, exist_ok=True)
         _move(made, target)
@@ -137,11 +136,11 @@ def _run(source: Path, made: Path, size: int, seconds: float) -> dict[str, int]:
     """The process. What it tells: how many tensors, how many other entries, how it was cut off."""
     environment = {
         "PATH": os.defpath, "HOME": str(made.parent), "TMPDIR": str(made.parent), "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(Path(easel.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1",
-        "LC_ALL": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1", "LC_ALL": "C.UTF-8",
     }  # fmt: skip
-    line = [sys.executable, "-P", "-m", "easel.models.conversion.cell", str(source.resolve()), str(made)]
-    line += [str(size), str(int(seconds))]
+    # By its path, not as a module of the package: what Easel itself imports is of no use in there.
+    cell = str(Path(__file__).with_name("cell.py"))
+    line = [sys.executable, "-P", cell, str(source.resolve()), str(made), str(size), str(int(seconds))]
     with subprocess.Popen(
         line, env=environment, cwd=made.parent, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, start_new_session=True,

@@ -16,16 +16,16 @@ import structlog
 
 from easel.models.errors import CutShort, LyingHeader, NotSafetensors
 from easel.models.fetch.follower import not_a_model
-from easel.models.fetch.network import client
+from easel.models.fetch.network import http_client
 from easel.models.fetch.origin import Origin
-from easel.models.fetch.part import Part, journal_of, lock_of, part_of, read_journal
-from easel.models.fetch.policy import Policy
-from easel.models.fetch.progress import Phase, Progress, Speed, Watcher
+from easel.models.fetch.partial_file import PartialFile, journal_of, lock_of, part_of, read_journal
+from easel.models.fetch.policy import FetchPolicy
+from easel.models.fetch.progress import FetchProgress, Phase, Speed, Watcher
 from easel.models.fetch.ranges import Ranges
-from easel.models.fetch.transfer import Effort, Transfer
+from easel.models.fetch.transfer import FetchLimits, Transfer
 from easel.models.header import read_header_from
 from easel.models.lock import Lock
-from easel.models.quota import OverQuota, Quota
+from easel.models.quota import OverQuota, StoreQuota
 from easel.models.source_errors import Interrupted, NotAModel, NotWritable, WrongHash
 from easel.models.sources.offer import Offer, Source
 
@@ -54,12 +54,12 @@ class Download:
         self,
         source: Source,
         target: Path,
-        policy: Policy,
+        policy: FetchPolicy,
         *,
         offer: Offer | None = None,
         sha256: str = "",
-        quota: Quota | None = None,
-        effort: Effort | None = None,
+        quota: StoreQuota | None = None,
+        effort: FetchLimits | None = None,
         watcher: Watcher | None = None,
         is_there: Callable[[], bool] = lambda: False,
         stopped: Callable[[], bool] = lambda: False,
@@ -68,7 +68,7 @@ class Download:
         self._source, self._target, self._policy = source, target, policy
         self._offer, self._sha256 = offer, sha256.lower()
         self._quota = quota
-        self._effort = effort or Effort()
+        self._effort = effort or FetchLimits()
         self._watcher = watcher or (lambda progress: None)
         self._is_there, self._stopped = is_there, stopped
         self._lock = Lock(lock_of(target), expiry=lock_expiry, beat=lock_expiry / 6)
@@ -105,12 +105,14 @@ class Download:
 
     def _fetch(self) -> Fetched:
         self._tell(Phase.ASKING, 0, None)
-        part = Part(self._target, self._source.key, self._quota)
+        part = PartialFile(self._target, self._source.key, self._quota)
         part.open()
-        quota = self._quota or Quota(self._target.parent, None)
+        quota = self._quota or StoreQuota(self._target.parent, None)
         room = quota.room(self._target)
         try:
-            with client(self._policy, connections=self._effort.connections, stall=self._effort.stall) as http:
+            with http_client(
+                self._policy, connections=self._effort.connections, stall=self._effort.stall
+            ) as http:
                 origin = Origin(self._source, http, self._policy, self._offer)
 
                 def stay_within() -> None:
@@ -147,7 +149,7 @@ class Download:
                 part.discard()
             part.close()
 
-    def _verify(self, part: Part, found: str, theirs: str) -> None:
+    def _verify(self, part: PartialFile, found: str, theirs: str) -> None:
         """Raises WrongHash, NotAModel and what `read_header` raises."""
         name = self._target.name
         for wanted, whose in ((self._sha256, "the one who asks for it"), (theirs, "its source")):
@@ -164,7 +166,7 @@ class Download:
             return
         self._told = time.monotonic()
         speed = self._speed.at(done) if phase in (Phase.FETCHING, Phase.WAITING) else 0.0
-        self._watcher(Progress(self._target.name, phase, done, total, speed, note))
+        self._watcher(FetchProgress(self._target.name, phase, done, total, speed, note))
 
 
 def discard_unfinished(target: Path) -> bool:

@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from easel.models.errors import NotSafetensors
-from easel.models.fetch.part import BLOCK, Part
+from easel.models.fetch.partial_file import BLOCK, PartialFile
 from easel.models.hashes import Digests
 from easel.models.header import HEADER_LIMIT, read_header_from
 from easel.models.source_errors import NotAModel
@@ -26,7 +26,7 @@ class Follower:
     computed.
     """
 
-    def __init__(self, part: Part, address: str, *, rest: bool = True) -> None:
+    def __init__(self, part: PartialFile, address: str, *, rest: bool = True) -> None:
         self._rest = rest
         self.digests = Digests(rest=rest)
         self._part, self._address = part, address

@@ -14,8 +14,8 @@ import httpx
 import structlog
 
 from easel.models.fetch.follower import Follower
-from easel.models.fetch.origin import Answer, Changed, Origin, Trouble
-from easel.models.fetch.part import Part
+from easel.models.fetch.origin import Changed, Origin, RangeResponse, Trouble
+from easel.models.fetch.partial_file import PartialFile
 from easel.models.fetch.ranges import next_piece
 from easel.models.fetch.throttle import Throttle
 from easel.models.hashes import Digests
@@ -33,7 +33,7 @@ _WORTH_SAYING = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
+class FetchLimits:
     """How hard to try. Times in seconds, speeds in bytes a second.
 
     `connections` at once; a server silent for `stall` is asked again, as is a connection that after `slow`
@@ -68,7 +68,13 @@ class Transfer:
     """One download. `tick` is called some times a second and may raise to end it."""
 
     def __init__(
-        self, origin: Origin, part: Part, effort: Effort, tick: Callable[[], None], *, sha256: str = ""
+        self,
+        origin: Origin,
+        part: PartialFile,
+        effort: FetchLimits,
+        tick: Callable[[], None],
+        *,
+        sha256: str = "",
     ) -> None:
         self._origin, self._part, self._effort, self._tick = origin, part, effort, tick
         self._sha256 = sha256
@@ -214,7 +220,7 @@ class Transfer:
                 part.changed.wait(0.5)
         return None
 
-    def _begin(self, piece: _Piece, answer: Answer) -> None:
+    def _begin(self, piece: _Piece, answer: RangeResponse) -> None:
         """See that the answer is of the same file; learn its size. Raises Changed, _Anew, DiskFull."""
         part = self._part
         with part.changed:
@@ -247,7 +253,7 @@ class Transfer:
                     raise
             part.changed.notify_all()
 
-    def _read(self, piece: _Piece, answer: Answer) -> None:
+    def _read(self, piece: _Piece, answer: RangeResponse) -> None:
         part = self._part
         for block in answer.response.iter_raw():
             if self._stop.is_set():

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from easel.models.errors import CutShort, LyingHeader, NotSafetensors
 from easel.models.fetch.download import Fetched
-from easel.models.fetch.part import Part, lock_of
-from easel.models.fetch.progress import Phase, Progress, Speed, Watcher
+from easel.models.fetch.partial_file import PartialFile, lock_of
+from easel.models.fetch.progress import FetchProgress, Phase, Speed, Watcher
 from easel.models.hashes import Digests
 from easel.models.header import read_header
 from easel.models.lock import Lock
-from easel.models.quota import Quota
+from easel.models.quota import StoreQuota
 from easel.models.source_errors import Interrupted, NameTaken, SourceError, WrongHash
-from easel.models.sources import LocalSource
+from easel.models.sources.local import LocalSource
 
 _BLOCK = 1 << 22
 
@@ -28,7 +28,7 @@ def copy(
     sha256: str,
     watcher: Watcher,
     stopped: Callable[[], bool],
-    quota: Quota | None = None,
+    quota: StoreQuota | None = None,
 ) -> Fetched:
     """Copy. A copy that was stopped begins anew: reading again is cheap. Raises SourceError, FileError."""
     read_header(source.path)
@@ -38,7 +38,7 @@ def copy(
         raise NameTaken(
             target.name, "another process is bringing a file of this name; try again when it is done"
         )
-    part = Part(target, source.key, quota)
+    part = PartialFile(target, source.key, quota)
     done = False
     try:
         part.open()
@@ -60,7 +60,7 @@ def copy(
         lock.release()
 
 
-def _copy(source: LocalSource, part: Part, watcher: Watcher, stopped: Callable[[], bool]) -> Digests:
+def _copy(source: LocalSource, part: PartialFile, watcher: Watcher, stopped: Callable[[], bool]) -> Digests:
     speed = Speed()
     try:
         with (
@@ -80,9 +80,11 @@ def _copy(source: LocalSource, part: Part, watcher: Watcher, stopped: Callable[[
                 if time.monotonic() - told > 0.2:
                     told = time.monotonic()
                     watcher(
-                        Progress(part.target.name, Phase.FETCHING, position, part.size, speed.at(position))
+                        FetchProgress(
+                            part.target.name, Phase.FETCHING, position, part.size, speed.at(position)
+                        )
                     )
     except OSError as error:
         raise SourceError(source.address, f"cannot be read ({error.strerror})") from error
-    watcher(Progress(part.target.name, Phase.DONE, position, position))
+    watcher(FetchProgress(part.target.name, Phase.DONE, position, position))
     return digests

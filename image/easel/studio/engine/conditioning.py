@@ -21,8 +21,7 @@ from easel.studio.engine.prompt import parse_prompt
 from easel.studio.families import Family
 
 CHUNK = 75
-# When a chunk is full and a comma stands among its last 20 tokens, what follows the comma moves to the next
-# chunk.
+# When a chunk is full, what follows a comma among its last 20 tokens moves to the next chunk.
 COMMA_BACKTRACK = 20
 CACHED_PROMPTS = 64
 # Chunks of a prompt, 3000 tokens: every one makes each of the UNet's calls longer, and the encoding.
@@ -35,8 +34,7 @@ _AT_THEIR_LAYER = (Architecture.SD2, Architecture.SD2_V, Architecture.SD2_INPAIN
 
 @dataclass(frozen=True)
 class Conditioning:
-    """What one prompt becomes: `tokens` (1, 77·chunks, width), `pooled` (1, width) for families that want
-    it."""
+    """What one prompt becomes: `tokens` (1, 77·chunks, width); `pooled` (1, width) if a family wants it."""
 
     tokens: torch.Tensor
     pooled: torch.Tensor | None
@@ -49,8 +47,7 @@ class _Chunk:
 
 
 class PromptEncoder:
-    """Encodes prompts for one checkpoint, remembering the last few (the negative prompt is nearly always the
-    same).
+    """Encodes prompts for one checkpoint, and remembers the last few: the negative one is mostly the same.
 
     `embeddings` are those that the texts name, by names in lower case; `key` tells apart what else the text
     encoders depend on (the LoRAs at work); `clip_l_skip` is A1111's option `sdxl_clip_l_skip`.
@@ -70,8 +67,10 @@ class PromptEncoder:
         *,
         clip_l_skip: bool = False,
     ) -> tuple[Conditioning, Conditioning]:
-        """Prompt and negative prompt, padded with empty chunks to the same length. Raises InvalidRequest for
-        one of too many tokens."""
+        """Prompt and negative prompt, padded with empty chunks to the same length.
+
+        Raises InvalidRequest for one of too many tokens.
+        """
         counts = {
             field: self._count(text, embeddings)
             for field, text in (("prompt", prompt), ("negative_prompt", negative))
@@ -231,8 +230,7 @@ def _tensors(chunks: list[_Chunk], tokenizer: Any) -> tuple[torch.Tensor, torch.
 
 
 def _emphasise(hidden: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Scale each token's embedding by its weight, then bring the mean back, or one weight would dim all
-    others."""
+    """Scale each token's embedding by its weight, then bring the mean back, so that none dims the others."""
     if bool((weights == 1).all()):
         return hidden
     before = hidden.mean()

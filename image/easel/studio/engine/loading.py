@@ -1,8 +1,8 @@
-"""From a model file, or a folder of diffusers', to modules that draw. Whatever is wrong is
-said before anything is taken away from who draws now.
+"""From a model file, or a folder of diffusers', to modules that draw.
 
-The order is: header, family, names and shapes, room in memory; only then the weights. Nothing here asks a
-hub: modules are built from the configuration in the package and filled from the one file.
+Whatever is wrong is said before anything is taken away from who draws now: header, family, names and shapes,
+room in memory; only then the weights. Nothing here asks a hub: modules are built from the configuration in
+the package and filled from the one file.
 """
 
 from __future__ import annotations
@@ -21,16 +21,18 @@ from easel.models import (
     Architecture,
     FileError,
     ModelFile,
+    Reader,
+    cache_from_environment,
     identify,
     identify_folder,
     is_diffusers_folder,
+    open_model,
     read_header,
     read_sidecar,
 )
-from easel.models.cache import Reader, cache_from_environment, open_model
 from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.checkpoint_parts import CheckpointPart, parts_of_file, parts_of_folder, vae_part
 from easel.studio.engine.memory import TooLarge, available, check_room, give_back, needed
-from easel.studio.engine.parts import Part, parts_of_file, parts_of_folder, vae_part
 from easel.studio.engine.prediction import predicts_velocity
 from easel.studio.engine.skeleton import nbytes, skeleton, vae_skeleton
 from easel.studio.engine.tokenizer import load_tokenizer
@@ -107,7 +109,7 @@ def _load(
     return loaded
 
 
-def _without_own_vae(parts: list[Part]) -> str:
+def _without_own_vae(parts: list[CheckpointPart]) -> str:
     """Take a VAE that cannot be used out of the parts, and say why; "" where it can.
 
     Many checkpoints are published without, to be drawn with a VAE file.
@@ -145,7 +147,9 @@ def _load_vae(
     return part.module
 
 
-def _fill_all(parts: list[Part], device: torch.device, dtype: torch.dtype, report: Report | None) -> int:
+def _fill_all(
+    parts: list[CheckpointPart], device: torch.device, dtype: torch.dtype, report: Report | None
+) -> int:
     """Check every part, then whether they fit, then load them. Returns the bytes they take."""
     for part in parts:
         part.check()
@@ -167,7 +171,7 @@ def _fill_all(parts: list[Part], device: torch.device, dtype: torch.dtype, repor
 
 
 @contextmanager
-def _open_all(parts: list[Part]) -> Iterator[dict[Path, Reader]]:
+def _open_all(parts: list[CheckpointPart]) -> Iterator[dict[Path, Reader]]:
     """Every file of the parts, opened once, so that each is read and copied into the cache once."""
     readers: dict[Path, Reader] = {}
     whole = False

@@ -109,8 +109,10 @@ class Picture:
         self.cost = shape[1] * shape[2] * self.attended.shape[0]
 
     def _added(self, checkpoint: Checkpoint, pooled: list[torch.Tensor | None]) -> dict[str, torch.Tensor]:
-        """SDXL's micro-conditioning: pooled embeddings and the sizes the picture claims to have been cut
-        from."""
+        """SDXL's micro-conditioning: pooled embeddings, and the size that the picture claims to be cut from.
+
+        Podell et al., arXiv 2307.01952, section 2.2.
+        """
         family = checkpoint.family
         if not family.pooled:
             return {}
@@ -166,7 +168,10 @@ class Picture:
         return scaled
 
     def advance(self, seen: torch.Tensor, output: torch.Tensor) -> None:
-        """Take the UNet's answer for `seen` (rows of this picture), guide it, and let the sampler step."""
+        """Take the UNet's answer for `seen` (rows of this picture), guide it, and let the sampler step.
+
+        Guidance is classifier-free: Ho and Salimans, arXiv 2207.12598.
+        """
         output = output.float()
         if self.guided:
             negative, positive = output.chunk(2)
@@ -178,9 +183,9 @@ class Picture:
         self.position += 1
 
     def estimate(self) -> torch.Tensor:
-        """What the finished latents would be, judged from the last call; for previews and interrupted
-        pictures.
+        """What the finished latents would be, by the last call; for previews and interrupted pictures.
 
+        DDIM's predicted x0 (arXiv 2010.02502, equation 9), and that of v-prediction (arXiv 2202.00512).
         Whatever space a sampler keeps its latents in, the UNet sees `a·x0 + s·noise` with `a² + s² = 1`.
         """
         if self.position == 0:
@@ -199,8 +204,7 @@ class Picture:
 def call_unet(checkpoint: Checkpoint, pictures: list[Picture], extra: torch.Tensor | None) -> None:
     """One UNet call for pictures of one kind, each at its own timestep, then one sampler step for each.
 
-    `extra` are channels that some UNets take beside the latents (inpainting checkpoints), (1, n, height/8,
-    width/8).
+    `extra` are the channels beside the latents of inpainting checkpoints, (1, n, height/8, width/8).
     """
     seen = [picture.model_input() for picture in pictures]
     rows = pictures[0].attended.shape[0]

@@ -8,9 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from easel.models import Kind
-from easel.models.sources.civitai import KINDS
-from easel.studio.library.words import line, prose
+from easel.models import CIVITAI_KINDS, Kind
+from easel.studio.library.plain_text import line, prose
 
 # Civitai's rating: 1 is for everybody, 2 is PG-13; from 4 on a picture is for adults.
 EVERYBODY = 2
@@ -20,7 +19,7 @@ Keep = Callable[[str, bool], str]
 """Takes a picture's address and whether it is mature, gives its key."""
 
 
-class Picture(BaseModel):
+class PreviewImage(BaseModel):
     """A preview, fetched by the studio at `/studio/models/previews/KEY`."""
 
     key: str
@@ -57,7 +56,7 @@ class Version(BaseModel):
     trained_words: list[str] = []
     description: str = ""
     files: list[File] = []
-    pictures: list[Picture] = []
+    pictures: list[PreviewImage] = []
 
 
 class Permission(BaseModel):
@@ -97,7 +96,7 @@ def describe(found: Mapping[str, Any], version: int, page: str, keep: Keep, kind
     """Civitai's JSON of a model as a card."""
     model = _number(found.get("id"))
     type_ = line(found.get("type"), 40)
-    kind = kind or KINDS.get(type_)
+    kind = kind or CIVITAI_KINDS.get(type_)
     versions = [
         _version(one, model, found.get("nsfw") is True, keep)
         for one in _tables(found.get("modelVersions"))[:_MOST_VERSIONS]
@@ -144,7 +143,7 @@ def _version(found: Mapping[str, Any], model: int, mature: bool, keep: Keep) -> 
             if _number(one.get("id"))
         ],
         pictures=[
-            Picture(
+            PreviewImage(
                 key=keep(str(one["url"]), is_mature(one, mature)),
                 width=_number(one.get("width")),
                 height=_number(one.get("height")),

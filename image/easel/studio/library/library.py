@@ -10,22 +10,37 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from easel.models import BadAddress, Entry, Kind, Store, preview_of, quota_of, read_info, walk
-from easel.models.fetch.network import client
-from easel.models.fetch.policy import VISITOR, Policy
-from easel.models.fetch.transfer import Effort
-from easel.models.intake import Intake, Wish
-from easel.models.intake.place import place
-from easel.models.sources import CivitaiSource, HubSource, Secrets, secrets_of, source_of
+from easel.models import (
+    VISITOR,
+    BadAddress,
+    CivitaiSource,
+    FetchLimits,
+    FetchPolicy,
+    HubSource,
+    IndexEntry,
+    Intake,
+    Kind,
+    ModelRequest,
+    Secrets,
+    Store,
+    destination,
+    http_client,
+    preview_of,
+    quota_of,
+    read_info,
+    secrets_of,
+    source_of,
+    walk,
+)
 from easel.studio.activity import Activity
-from easel.studio.library.board import Board
+from easel.studio.library.background_job import BackgroundJob
+from easel.studio.library.background_jobs import BackgroundJobs
 from easel.studio.library.card import Card, Version, word_of
 from easel.studio.library.civitai import Civitai, understood
-from easel.studio.library.job import Job
-from easel.studio.library.jobs import Jobs
-from easel.studio.library.pictures import NoPicture, Pictures
+from easel.studio.library.plain_text import line
+from easel.studio.library.previews import NoPicture, Previews
+from easel.studio.library.remote_jobs import RemoteJobs
 from easel.studio.library.scan import Scan
-from easel.studio.library.words import line
 
 PRIVATE = "EASEL_PRIVATE_SOURCES"
 """The operator's setting: 1 lets page and API fetch from private addresses and over plain http."""
@@ -60,21 +75,21 @@ class Library:
         activity: Activity,
         *,
         endpoint: str = "studio",
-        effort: Effort | None = None,
+        effort: FetchLimits | None = None,
     ) -> None:
         """Its replicas tell each other of the jobs of `endpoint`, through the store that they share."""
         self._store = store
         open_to_all = os.environ.get(PRIVATE, "").strip().lower() in ("1", "true", "yes")
-        self._policy: Policy = replace(VISITOR, private=True) if open_to_all else VISITOR
-        self._effort = effort or Effort()
-        self.jobs = Jobs(activity, board=Board(store.root / ".easel" / "jobs" / endpoint))
-        self.pictures = Pictures(self._policy)
+        self._policy: FetchPolicy = replace(VISITOR, private=True) if open_to_all else VISITOR
+        self._effort = effort or FetchLimits()
+        self.jobs = BackgroundJobs(activity, remote=RemoteJobs(store.root / ".easel" / "jobs" / endpoint))
+        self.pictures = Previews(self._policy)
 
     def card(self, text: str) -> Card:
         """What is at the address that somebody pasted. Raises SourceError."""
         secrets = self._secrets()
         source = source_of(understood(text), secrets=secrets, policy=self._policy)
-        with client(self._policy, connections=2) as http:
+        with http_client(self._policy, connections=2) as http:
             if isinstance(source, CivitaiSource):
                 return Civitai(secrets, self._policy).card(source, http, self.pictures.keep)
             offer = source.offer(http)
@@ -85,23 +100,25 @@ class Library:
 
     def download(
         self, owner: str, address: str, *, kind: str = "", folder: str = "/", name: str = "", sha256: str = ""
-    ) -> tuple[Job, bool]:
+    ) -> tuple[BackgroundJob, bool]:
         """Start a download, or join the one that is under way. Raises SourceError, FileError, TooManyJobs."""
         wanted = _kind(kind)
         source = source_of(understood(address), secrets=self._secrets(), policy=self._policy)
         # What cannot be is told now, not after the wait for a worker.
-        place(self._store, wanted or Kind.CHECKPOINT, folder, name or "model")
-        wish = Wish(understood(address), wanted, "" if folder.strip() in ("", "/") else folder, name, sha256)
+        destination(self._store, wanted or Kind.CHECKPOINT, folder, name or "model")
+        wish = ModelRequest(
+            understood(address), wanted, "" if folder.strip() in ("", "/") else folder, name, sha256
+        )
         asked = "\n".join((source.key, kind, wish.folder.strip("/"), name))
         return self.jobs.start(
             owner, "download", asked, line(name or source.address), partial(self._add, wish)
         )
 
-    def scan(self, owner: str) -> tuple[Job, bool]:
+    def scan(self, owner: str) -> tuple[BackgroundJob, bool]:
         """Start to look for every file on Civitai. Raises TooManyJobs, BadAddress."""
         return self._walk(owner, "scan", "Scan of the folders", lambda walk: walk.find)
 
-    def updates(self, owner: str) -> tuple[Job, bool]:
+    def updates(self, owner: str) -> tuple[BackgroundJob, bool]:
         """Start to look for newer versions. Raises TooManyJobs, BadAddress."""
         return self._walk(owner, "updates", "New versions", lambda walk: walk.updates)
 
@@ -133,7 +150,7 @@ class Library:
             raise NoPicture("there is no such file, or no preview beside it")
         return self.pictures.of_file(preview)
 
-    def _add(self, wish: Wish, job: Job) -> dict[str, Any]:
+    def _add(self, wish: ModelRequest, job: BackgroundJob) -> dict[str, Any]:
         intake = Intake(
             self._store,
             policy=self._policy,
@@ -150,12 +167,16 @@ class Library:
         return {"fetched": added.fetched, "file": found}
 
     def _walk(
-        self, owner: str, kind: str, title: str, which: Callable[[Scan], Callable[[Job], dict[str, Any]]]
-    ) -> tuple[Job, bool]:
+        self,
+        owner: str,
+        kind: str,
+        title: str,
+        which: Callable[[Scan], Callable[[BackgroundJob], dict[str, Any]]],
+    ) -> tuple[BackgroundJob, bool]:
         civitai = Civitai(self._secrets(), self._policy)
         return self.jobs.start(owner, kind, "", title, which(Scan(self._store, civitai, self._policy)))
 
-    def _downloaded(self, entry: Entry) -> Downloaded:
+    def _downloaded(self, entry: IndexEntry) -> Downloaded:
         file = entry.file
         info = read_info(file.path)
         said = info.get("model")

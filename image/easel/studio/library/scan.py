@@ -8,26 +8,26 @@ from typing import Any, TypeVar
 import httpx
 
 from easel.models import (
-    INFO,
+    CIVITAI_INFO,
+    FetchPolicy,
     Interrupted,
     Kind,
     ModelFile,
     NotThere,
+    Offer,
     SourceError,
     Store,
     TooManyRequests,
-    beside,
+    http_client,
+    preview_of_info,
     read_info,
+    sidecar_path,
+    write_civitai_files,
 )
-from easel.models.fetch.network import client
-from easel.models.fetch.policy import Policy
-from easel.models.intake.beside import write_beside
-from easel.models.sources import Offer
-from easel.models.sources.civitai import preview_of_info
+from easel.studio.library.background_job import BackgroundJob
 from easel.studio.library.card import word_of
 from easel.studio.library.civitai import Civitai
-from easel.studio.library.job import Job
-from easel.studio.library.words import line
+from easel.studio.library.plain_text import line
 
 Found = TypeVar("Found")
 # Between two questions, as Civitai Helper has it.
@@ -38,24 +38,26 @@ _PAUSE, _LONGEST_PAUSE, _PAUSES = 60.0, 900.0, 5
 class Scan:
     """Both walks through the store. `between` is in seconds."""
 
-    def __init__(self, store: Store, civitai: Civitai, policy: Policy, between: float = _BETWEEN) -> None:
+    def __init__(
+        self, store: Store, civitai: Civitai, policy: FetchPolicy, between: float = _BETWEEN
+    ) -> None:
         self._store, self._civitai, self._policy, self._between = store, civitai, policy, between
 
-    def find(self, job: Job) -> dict[str, Any]:
+    def find(self, job: BackgroundJob) -> dict[str, Any]:
         """Write information and preview beside every file that has none. Raises Interrupted, SourceError."""
         self._store.refresh()
-        files = [one for one in self._files() if not beside(one.path, INFO).exists()]
+        files = [one for one in self._files() if not sidecar_path(one.path, CIVITAI_INFO).exists()]
         matched: list[str] = []
         unknown: list[str] = []
         failed: list[dict[str, str]] = []
-        with client(self._policy, connections=2) as http:
+        with http_client(self._policy, connections=2) as http:
             for number, file in enumerate(files):
                 job.say(f"{number} of {len(files)}: reading {file.name}", number, len(files))
                 self._stop(job, number, len(files))
                 try:
                     sha256 = self._store.hash_now(file.path)
                     info = self._ask(job, lambda h=sha256: self._info(http, h))  # type: ignore[misc]
-                    write_beside(
+                    write_civitai_files(
                         file.path,
                         Offer("", info=info, preview=preview_of_info(info)),
                         self._policy,
@@ -74,7 +76,7 @@ class Scan:
         )
         return {"matched": matched, "unknown": unknown, "failed": failed}
 
-    def updates(self, job: Job) -> dict[str, Any]:
+    def updates(self, job: BackgroundJob) -> dict[str, Any]:
         """The newest version of each model that has a newer one. Raises Interrupted, SourceError."""
         self._store.refresh()
         here: dict[int, list[tuple[ModelFile, int]]] = {}
@@ -85,7 +87,7 @@ class Scan:
                 here.setdefault(model, []).append((file, version))
         newer: list[dict[str, Any]] = []
         gone: list[str] = []
-        with client(self._policy, connections=2) as http:
+        with http_client(self._policy, connections=2) as http:
             for number, (model, files) in enumerate(here.items()):
                 job.say(f"{number} of {len(here)}: asking for {files[0][0].name}", number, len(here))
                 self._stop(job, number, len(here))
@@ -106,7 +108,7 @@ class Scan:
             raise NotThere(sha256[:10], "Civitai's answer names no version")
         return self._civitai.version(http, model, version)
 
-    def _ask(self, job: Job, question: Callable[[], Found]) -> Found:
+    def _ask(self, job: BackgroundJob, question: Callable[[], Found]) -> Found:
         """The answer, after as long a pause as Civitai wants."""
         for left in range(_PAUSES, -1, -1):
             if job.pause(self._between):
@@ -128,7 +130,7 @@ class Scan:
         return [file for kind in Kind for file in self._store.files(kind) if not file.path.is_dir()]
 
     @staticmethod
-    def _stop(job: Job, done: int, total: int) -> None:
+    def _stop(job: BackgroundJob, done: int, total: int) -> None:
         if job.cancelled:
             raise Interrupted(job.title, done, total)
 

@@ -14,9 +14,9 @@ from easel.studio.outputs import NotSaved
 from easel.studio.owner import owner_of
 from easel.studio.settings import is_name
 from easel.studio.studio import Studio
-from easel.studio.ui import gallery, stage
+from easel.studio.ui import gallery, live_preview
+from easel.studio.ui.example_prompts import examples, native_side
 from easel.studio.ui.form import FIELDS
-from easel.studio.ui.native import examples, native_side
 from easel.studio.ui.networks import cards
 
 # A1111's words: a VAE called as the checkpoint, if there is one; and the checkpoint's own in any case.
@@ -51,8 +51,10 @@ class Fields:
             paths,
             first,
             gallery.text_of(first) if first else "",
-            (stage.notice(problem, bad=True) if problem else stage.idle())
-            + "".join(stage.notice(one.words, bad=one.bad) for one in self._studio.accepted.news(owner)),
+            (live_preview.notice(problem, bad=True) if problem else live_preview.idle())
+            + "".join(
+                live_preview.notice(one.words, bad=one.bad) for one in self._studio.durable_jobs.news(owner)
+            ),
             gr.Button(interactive=True),
         )
 
@@ -82,7 +84,7 @@ class Fields:
         """A VAE was chosen: it is this person's from now on."""
         owner = owner_of(request.headers)
         try:
-            self._studio.defaults.update(owner, {"sd_vae": vae or AUTOMATIC})
+            self._studio.options.update(owner, {"sd_vae": vae or AUTOMATIC})
         except NotSaved as e:
             gr.Warning(escape(str(e)))
         return gr.skip()
@@ -95,7 +97,7 @@ class Fields:
         before, _ = self._chosen(owner)
         try:
             wanted = self._studio.engine.store.find_checkpoint(checkpoint or "")
-            self._studio.defaults.update(owner, {"sd_model_checkpoint": checkpoint})
+            self._studio.options.update(owner, {"sd_model_checkpoint": checkpoint})
             self._studio.engine.prefetch(owner, wanted)
             chosen: ModelFile | None = wanted
         except (ModelError, NotSaved) as e:
@@ -151,7 +153,7 @@ class Fields:
 
     def _vae(self, owner: str) -> str:
         """The VAE that `owner` draws with: a file's name, or one of A1111's two words."""
-        chosen = str(self._studio.defaults.read(owner).get("sd_vae") or AUTOMATIC)
+        chosen = str(self._studio.options.read(owner).get("sd_vae") or AUTOMATIC)
         if chosen.strip().lower() == NONE.lower():
             return NONE
         try:

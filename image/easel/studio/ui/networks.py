@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from easel.models import Entry, Kind, ModelFile
+from easel.models import IndexEntry, Kind, ModelFile
 from easel.studio.engine import pickles
 from easel.studio.studio import Studio
-from easel.studio.ui.stage import escaped
+from easel.studio.ui.live_preview import escaped
 
 # A page of a thousand cards is slow on a phone; the rest is found by typing its name.
 SHOWN = 200
@@ -34,7 +34,7 @@ def cards(studio: Studio) -> str:
     return "".join(parts)
 
 
-def _card(entry: Entry) -> str:
+def _card(entry: IndexEntry) -> str:
     file = entry.file
     name = escaped(file.stem)
     picture = (

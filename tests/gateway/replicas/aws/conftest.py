@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from easel.gateway import Endpoint, Events
-from easel.gateway.bucket import Bucket
-from easel.gateway.cloud import Container, Instances
-from easel.gateway.config import Replicas, Timeouts
-from easel.gateway.instances.aws import Aws
+from easel.gateway.aws.bucket import Bucket
+from easel.gateway.aws.calls import Aws
+from easel.gateway.config import Container, Endpoint, Instances, Replicas, Timeouts
+from easel.gateway.events import Events
 from easel.gateway.replicas import ReplicaTimeouts
 from easel.gateway.replicas.aws import InstancesBackend
 from tests.gateway.replicas.aws.hosts import Hosts

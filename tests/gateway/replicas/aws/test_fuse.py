@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from easel.gateway.bucket import Bucket
-from easel.gateway.cloud import Budget
-from easel.gateway.instances.aws import Aws
+from easel.gateway.aws.bucket import Bucket
+from easel.gateway.aws.calls import Aws
+from easel.gateway.config import Budget
 from easel.gateway.replicas.aws.spending import Spending
 from tests.gateway.replicas.backend_suite import are, post, until
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from easel.gateway.cloud import Budget
+from easel.gateway.config import Budget
 from tests.gateway.replicas.aws.conftest import QUICK, InstancesStage
 from tests.gateway.replicas.aws.region import wait
 from tests.gateway.replicas.backend_suite import are, post, until

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easel.gateway.instances.aws import refusal
+from easel.gateway.aws.calls import aws_error
 from easel.gateway.replicas.aws.activities import HOPELESS, notice
 from easel.gateway.replicas.aws.auto_scaling_group import Ec2Instance, GroupInstance, read_ec2, read_group
 from easel.gateway.replicas.aws.observed_state import observed
@@ -255,7 +255,7 @@ def test_refusals(code: str, kind: str) -> None:
 
     message = "no. Encoded authorization failure message: " + "x" * 900
     error = ClientError({"Error": {"Code": code, "Message": message}}, "SetDesiredCapacity")
-    found = refusal("autoscaling", "set_desired_capacity", error)
+    found = aws_error("autoscaling", "set_desired_capacity", error)
     assert found.kind == kind
     assert len(str(found)) < 400
     assert found.action == "autoscaling:SetDesiredCapacity"

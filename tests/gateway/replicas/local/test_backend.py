@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from easel.gateway import Endpoint, Events
-from easel.gateway.config import Replicas, Timeouts
+from easel.gateway.config import Endpoint, Replicas, Timeouts
+from easel.gateway.events import Events
 from easel.gateway.home import Home
 from easel.gateway.replicas import ReplicaTimeouts
 from easel.gateway.replicas.local.backend import LocalBackend, studio
@@ -51,11 +51,11 @@ class LocalStage:
         return len(self.processes())
 
     def processes(self) -> list[psutil.Process]:
-        # The leash is our child, the replica is the leash's; other tests' gateways have leashes of their own.
-        leashes = [
-            one for one in psutil.Process().children() if any("leash.py" in word for word in words(one))
+        # The watchdog is our child, the replica its child; other tests' gateways have their own.
+        watchdogs = [
+            one for one in psutil.Process().children() if any("watchdog.py" in word for word in words(one))
         ]
-        return [one for leash in leashes for one in leash.children() if str(REPLICA) in words(one)]
+        return [one for watchdog in watchdogs for one in watchdog.children() if str(REPLICA) in words(one)]
 
 
 def words(process: psutil.Process) -> list[str]:
@@ -106,8 +106,8 @@ class TestLocalBackend(BackendSuite):
         (failed,) = await until(stage, are("failed"))
         assert "ran out of memory" in failed.detail
 
-    async def test_a_killed_leash_takes_its_program_along(self, stage: LocalStage) -> None:
-        """Not even the leash's own death leaves an orphan (Linux)."""
+    async def test_a_killed_watchdog_takes_its_program_along(self, stage: LocalStage) -> None:
+        """Not even the watchdog's own death leaves an orphan (Linux)."""
         await stage.backend.set_capacity("studio", 1)
         await until(stage, are("ready"))
         (process,) = stage.processes()

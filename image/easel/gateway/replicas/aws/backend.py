@@ -7,11 +7,10 @@ import re
 import time
 from collections.abc import Callable
 
-from easel.gateway.cloud import Budget
-from easel.gateway.config import Endpoint
+from easel.gateway.aws import Aws, AwsError
+from easel.gateway.config import Budget, Endpoint
 from easel.gateway.errors import ConfigError
 from easel.gateway.events import Events
-from easel.gateway.instances.aws import Aws, Refusal
 from easel.gateway.replicas import OpenRequests, Replica, ReplicaTimeouts, Vouch
 from easel.gateway.replicas.aws.container_probe import ContainerProbe
 from easel.gateway.replicas.aws.inventory import Inventory
@@ -130,7 +129,7 @@ class InstancesBackend:
                 "logs", "get_log_events", logGroupName=group.settings.log_group, logStreamName=replica,
                 limit=min(tail, _MOST_LINES), startFromHead=False,
             )  # fmt: skip
-        except Refusal as error:
+        except AwsError as error:
             return "" if error.kind == "missing" else f"({error})\n"
         return "".join(f"{event.get('message', '').rstrip()}\n" for event in answer.get("events", []))
 

@@ -13,8 +13,7 @@ import importlib
 import time
 from typing import TYPE_CHECKING
 
-from easel.gateway.cloud import Container
-from easel.gateway.config import Endpoint
+from easel.gateway.config import Container, Endpoint
 from easel.gateway.replicas import OpenRequests, Probe, Report, Vouch, Work
 
 if TYPE_CHECKING:

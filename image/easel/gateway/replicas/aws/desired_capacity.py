@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from easel.gateway.instances.aws import Refusal
+from easel.gateway.aws import AwsError
 from easel.gateway.replicas import ReplicaTimeouts
 from easel.gateway.replicas.aws.auto_scaling_group import AutoScalingGroup
 from easel.gateway.replicas.aws.group_api import GroupApi
@@ -18,7 +18,7 @@ class DesiredCapacity:
     """
 
     def __init__(
-        self, api: GroupApi, timeouts: ReplicaTimeouts, *, refused: Callable[[Refusal], None]
+        self, api: GroupApi, timeouts: ReplicaTimeouts, *, refused: Callable[[AwsError], None]
     ) -> None:
         self._api = api
         self._timeouts = timeouts
@@ -69,7 +69,7 @@ class DesiredCapacity:
                 self.trouble = ""
                 if self._wish == wish:
                     self._wish = None
-        except Refusal as error:
+        except AwsError as error:
             self._again_at = time.monotonic() + self._timeouts.retry
             if error.passing:
                 self.trouble = f"{error}; asking again"

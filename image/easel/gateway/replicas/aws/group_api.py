@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from easel.gateway.instances.aws import Aws, Refusal
+from easel.gateway.aws import Aws, AwsError
 
 _NO_ACTION = "no active lifecycle action"
 
@@ -62,7 +62,7 @@ class GroupApi:
             await self._ask(
                 operation, AutoScalingGroupName=group, LifecycleHookName=hook, InstanceId=instance, **more
             )
-        except Refusal as error:
+        except AwsError as error:
             # Nobody waits for it: it is another hook's turn, or the time was up.
             if _NO_ACTION not in error.message.lower():
                 raise

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 
 import structlog
 
+from easel.gateway.aws import Aws, AwsError
 from easel.gateway.events import Events
-from easel.gateway.instances.aws import Aws, Refusal
 from easel.gateway.replicas import ReplicaTimeouts
 from easel.gateway.replicas.aws.activities import Notice, notice
 from easel.gateway.replicas.aws.auto_scaling_group import AutoScalingGroup, Ec2Instance, read_ec2, read_group
@@ -42,7 +42,7 @@ class Inventory:
         self._task: asyncio.Task[None] | None = None
         self._looked_at: float | None = None
         self._stale = True
-        self._trouble: Refusal | None = None
+        self._trouble: AwsError | None = None
         self._since: float | None = None
         self._told: set[str] = set()
         self._heard: dict[str, set[str]] = {}
@@ -92,7 +92,7 @@ class Inventory:
     async def _refresh(self, now: float) -> None:
         try:
             await self._see()
-        except Refusal as error:
+        except AwsError as error:
             self._failed(error, now)
         except Exception:  # an answer that no documentation shows; the next one may be as documented
             _log.exception("cannot read what AWS answered")
@@ -142,7 +142,7 @@ class Inventory:
             answer = await self._aws.ask(
                 "autoscaling", "describe_scaling_activities", AutoScalingGroupName=name, MaxRecords=20
             )
-        except Refusal as error:
+        except AwsError as error:
             if not error.passing:
                 self._once(f"activities {error.kind}", str(error))
             return []
@@ -156,7 +156,7 @@ class Inventory:
                 fresh.append(said)
         return fresh
 
-    def _failed(self, error: Refusal, now: float) -> None:
+    def _failed(self, error: AwsError, now: float) -> None:
         self._trouble = error
         self._since = self._since if self._since is not None else now
         if not error.passing:

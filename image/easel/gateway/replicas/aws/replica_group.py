@@ -13,10 +13,9 @@ from typing import Any
 
 import structlog
 
-from easel.gateway.cloud import Container, Instances
-from easel.gateway.config import Endpoint
+from easel.gateway.aws import Aws, AwsError
+from easel.gateway.config import Container, Endpoint, Instances
 from easel.gateway.events import Events
-from easel.gateway.instances.aws import Aws, Refusal
 from easel.gateway.replicas import Replica, ReplicaStatus, ReplicaTimeouts, Report
 from easel.gateway.replicas.aws import actions as do
 from easel.gateway.replicas.aws import decision
@@ -341,5 +340,5 @@ class ReplicaGroup:
     async def _safely(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except Refusal as error:
+        except AwsError as error:
             _log.warning("AWS did not do it", endpoint=self.endpoint.name, reason=str(error))

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from easel.gateway.bucket import Bucket
-from easel.gateway.instances.aws import Refusal
+from easel.gateway.aws import AwsError, Bucket
 
 _HOUR = 3600.0
 _ATTEMPTS = 5
@@ -39,7 +38,7 @@ class Spending:
         self._lock = threading.Lock()
 
     def load(self, now: float) -> None:
-        """Read this month and the last. Blocks. Raises Refusal."""
+        """Read this month and the last. Blocks. Raises AwsError."""
         for moment in (_start(_start(now) - 1), now):
             self._take(_name(moment))
 
@@ -82,7 +81,7 @@ class Spending:
         for month in sorted(self._dirty):
             try:
                 self._write(month)
-            except Refusal as error:
+            except AwsError as error:
                 if not self._told and not error.passing:
                     self._told = True
                     self._say(
@@ -98,7 +97,7 @@ class Spending:
                 self._dirty.discard(month)
             try:
                 etag = self._bucket.put(_key(month), body, self._etags.get(month))
-            except Refusal:
+            except AwsError:
                 self._dirty.add(month)
                 raise
             if etag is not None:

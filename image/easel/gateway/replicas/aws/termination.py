@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Literal
 
-from easel.gateway.instances.aws import Refusal
+from easel.gateway.aws import AwsError
 from easel.gateway.replicas import ReplicaTimeouts
 from easel.gateway.replicas.aws.desired_capacity import DesiredCapacity
 from easel.gateway.replicas.aws.group_api import GroupApi
@@ -87,7 +87,7 @@ class Termination:
                 await self._steps[step](one)
             if step != "farewell":
                 one.retry_at = time.monotonic() + self._timeouts.retry
-        except Refusal as error:
+        except AwsError as error:
             if error.kind == "missing":
                 return  # it is gone, or its group is
             if f"{one.id} {error.kind}" not in self._told:
@@ -95,7 +95,7 @@ class Termination:
                 self._say(one.id, "aws", f"it cannot be ended yet: {error}; trying again")
 
     async def goodbye(self, instance: str) -> None:
-        """Complete the termination hook. Raises Refusal."""
+        """Complete the termination hook. Raises AwsError."""
         if (group := self._here.group()) is not None:
             await self._api.complete_hook(group.name, self._here.farewell(), instance)
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from easel.gateway import ports
 from easel.gateway.config import Endpoint
 from easel.gateway.events import Events
 from easel.gateway.process import (
@@ -17,6 +16,7 @@ from easel.gateway.process import (
     OPEN_VARIABLE,
     Process,
     exit_words,
+    find_port,
     inherited,
     rotate,
 )
@@ -120,7 +120,7 @@ class ProcessSupervisor:
         while not self._ending:
             self._status.say("starting", "starting the process")
             offset = self._log_size()
-            port = ports.find()
+            port = find_port()
             try:
                 self._process = await Process.start(
                     self._command(self.endpoint, port),

@@ -1,1 +1,0 @@
-"""What a gateway on AWS is made of, beside its replicas."""
