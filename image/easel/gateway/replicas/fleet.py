@@ -9,12 +9,15 @@ from collections import OrderedDict
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
+import structlog
+
 from easel.gateway.config import Endpoint
 from easel.gateway.model_sync import ModelStatus, ModelStatuses
 from easel.gateway.replicas.autoscaler import Load, Peak, Scaling, allowed, wanted
 from easel.gateway.replicas.backend import Backend, Replica, ReplicaState
 from easel.gateway.replicas.open_requests import OpenRequests
 
+_log = structlog.get_logger("easel.fleet")
 # The endpoint's state is that of its best replica.
 _BEST: tuple[ReplicaState, ...] = ("ready", "loading", "starting", "failed", "draining", "asleep")
 _REMEMBERED_USERS = 10_000
@@ -262,11 +265,7 @@ class Fleet:
             try:
                 await self.look()
             except Exception:  # a backend's API may fail in any way; the next look may not
-                import structlog  # not when the package is imported: it takes as long as all else of it
-
-                structlog.get_logger("easel.fleet").exception(
-                    "cannot look after the replicas", endpoint=self.endpoint.name
-                )
+                _log.exception("cannot look after the replicas", endpoint=self.endpoint.name)
             busy = self.waiting or self.state in ("starting", "loading", "draining")
             try:
                 await asyncio.wait_for(self._hurry.wait(), self._tick / 2 if busy else self._tick)
