@@ -183,8 +183,7 @@ class BackendSuite:
         assert any("out of colours" in text for text in texts)
 
     async def test_a_crash_loop_gives_up(self, stage: Stage) -> None:
-        """What cannot start is tried a few times, ever slower, then left alone, saying why; `revive` tries
-        again."""
+        """What cannot start is tried a few times, ever slower, then left alone; `revive` tries again."""
         await stage.crash("the checkpoint is cut short")
         await stage.backend.set_capacity("studio", 1)
         (replica,) = await until(stage, lambda replicas: replicas and replicas[0].given_up)

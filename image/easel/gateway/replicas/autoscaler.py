@@ -12,15 +12,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Scaling:
-    """The limits. `idle` and `lull` are seconds; `concurrency` is how many pictures one replica draws side
-    by side."""
+    """The limits. `idle` and `lull` are seconds, `concurrency` is pictures that one replica draws at once."""
 
     min: int = 0
     max: int = 1
     idle: float = 900.0
     concurrency: int = 8
-    # How long a peak keeps its replicas: a replica takes longer to load than a lull between two pictures
-    # lasts.
+    # How long a peak keeps its replicas: loading takes longer than a lull between two pictures.
     lull: float = 60.0
 
 
@@ -29,8 +27,7 @@ class Load:
     """What replicas report plus what waits at the door.
 
     `recent` is the highest sum of the three in the last `Scaling.lull` seconds; `active_at` is when somebody
-    last drew,
-    queued, waited or asked for the endpoint, on the clock of `now`, or None if nobody has.
+    last drew, queued, waited or asked for the endpoint, on the clock of `now`, or None if nobody has.
     """
 
     running: int = 0
@@ -46,8 +43,12 @@ class Load:
 
 
 def wanted(load: Load, spec: Scaling, now: float) -> int:
-    """The number of replicas to have now: between min and max; 0 only if min is 0 and nobody was active for
-    `idle`."""
+    """The number of replicas to have now: between min and max; 0 only if min is 0 and `idle` is over.
+
+    As Kubernetes' HorizontalPodAutoscaler reckons from an average value (demand over what one replica takes,
+    rounded up, and on the way down the most of a stabilization window, here `lull`), with KEDA's scale to
+    zero after a `cooldownPeriod`, here `idle`.
+    """
     rested = load.active_at is None or now - load.active_at >= spec.idle
     if load.demand == 0 and rested:
         need = 0
@@ -64,7 +65,7 @@ def allowed(count: int, alive: int, *, held: bool) -> int:
 
 
 class Peak:
-    """The highest demand of the last `seconds`."""
+    """The highest demand of the last `seconds`: a sliding-window maximum, by a monotonic queue."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

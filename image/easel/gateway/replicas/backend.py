@@ -8,8 +8,8 @@ offer:
 * processes: `set_capacity` starts processes, `drain` ends one when its work is done;
 * an Auto Scaling group: `set_capacity` raises the desired capacity (minutes, or a warm start), `drain` takes
   the protection off one instance and lowers the desired capacity with it;
-* a Deployment: `set_capacity` raises its replicas, `drain` marks the pod as the cheapest to delete and
-  lowers them.
+* a Deployment: `set_capacity` raises its replicas, `drain` marks a pod as the cheapest to delete
+  (`pod-deletion-cost`) and lowers them.
 """
 
 from __future__ import annotations
@@ -58,8 +58,10 @@ class Replica:
 
 
 class Backend(Protocol):
-    """What every place to run offers. All verbs return soon; what comes of them shows in `replicas` and
-    `events`."""
+    """What every place to run offers.
+
+    All verbs return soon; what comes of them shows in `replicas` and `events`.
+    """
 
     @property
     def events(self) -> Events:
@@ -75,8 +77,7 @@ class Backend(Protocol):
         ...
 
     async def replicas(self, endpoint: str) -> list[Replica]:
-        """Every replica that exists, freshly asked, oldest first. Failed and draining ones are in the
-        list."""
+        """Every replica that exists, freshly asked, oldest first, failed and draining ones too."""
         ...
 
     async def set_capacity(self, endpoint: str, count: int) -> None:

@@ -9,17 +9,19 @@ from collections import OrderedDict
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
+import structlog
+
 from easel.gateway.config import Endpoint
 from easel.gateway.model_sync import ModelStatus, ModelStatuses
 from easel.gateway.replicas.autoscaler import Load, Peak, Scaling, allowed, wanted
 from easel.gateway.replicas.backend import Backend, Replica, ReplicaState
 from easel.gateway.replicas.open_requests import OpenRequests
 
+_log = structlog.get_logger("easel.fleet")
 # The endpoint's state is that of its best replica.
 _BEST: tuple[ReplicaState, ...] = ("ready", "loading", "starting", "failed", "draining", "asleep")
 _REMEMBERED_USERS = 10_000
-# A given-up endpoint that somebody asks for is tried again after this many seconds: the cause may be gone by
-# now.
+# Seconds after which a given-up endpoint that somebody asks for is tried again: the cause may be gone.
 _RETRY_AFTER = 300.0
 
 
@@ -75,8 +77,8 @@ class Fleet:
 
     @property
     def state(self) -> ReplicaState:
-        """The endpoint's state: that of its best replica, `asleep` without any, `starting` while it waits for
-        its models."""
+        """The endpoint's state: that of its best replica; without any `asleep`, or `starting` while it waits
+        for its models."""
         states = {replica.state for replica in self.replicas}
         return next((state for state in _BEST if state in states), "starting" if self._held else "asleep")
 
@@ -103,9 +105,9 @@ class Fleet:
     def pick(self, user: str, *, strict: bool) -> Replica | NotNow:
         """The replica for `user`: the one they had before, else the least loaded.
 
-        `strict` keeps a browser on its replica, where its page lives; an API caller whose replica is full
-        goes to an
-        emptier one.
+        Session affinity before least outstanding requests, as load balancers call them. `strict` keeps a
+        browser on its replica, where its page lives; an API caller whose replica is full goes to an emptier
+        one.
         """
         if self._closing:
             return NotNow("draining", "the gateway is being stopped or started again", final=True)
@@ -140,10 +142,6 @@ class Fleet:
     def _missed(self, replica: Replica) -> bool:
         return replica.answered <= self._lost.get(replica.address or "", -math.inf)
 
-    def sent(self, replica: Replica) -> None:
-        """A drawing request goes to `replica` now."""
-        self._sent[replica.id] = self._sent.get(replica.id, 0) + 1
-
     def passed(self, replica: Replica, *, draws: bool, lasting: bool) -> str | None:
         """A request goes to `replica` now; the number to know its end by, if ends are counted.
 
@@ -153,15 +151,14 @@ class Fleet:
         if self._open_requests is not None and container and container.load != "easel" and replica.address:
             return self._open_requests.begin(replica.address, lasting=lasting)
         if draws:
-            self.sent(replica)
+            self._sent[replica.id] = self._sent.get(replica.id, 0) + 1
         return None
 
     def _demand(self, replica: Replica) -> int:
         return (replica.work.demand if replica.work else 0) + self._sent.get(replica.id, 0)
 
     def ask(self, why: str) -> bool:
-        """Somebody wants the endpoint: it is awake from now on, for `idle` seconds at least. Whether that
-        wakes it."""
+        """Somebody wants the endpoint: it is awake for `idle` seconds at least. Whether that wakes it."""
         wakes = False
         if self.state == "asleep" and self.endpoint.replicas.max and not self._called:
             self._called = wakes = True
@@ -173,8 +170,7 @@ class Fleet:
         return wakes
 
     async def hold(self, user: str, *, strict: bool, gone: Awaitable[None], why: str) -> Replica | NotNow:
-        """Wait for a replica: up to `timeouts.wake`, until waiting is hopeless, or until the caller is
-        `gone`."""
+        """Wait for a replica: up to `timeouts.wake`, while there is hope and the caller is not `gone`."""
         self.waiting += 1
         self.ask(why)
         left = asyncio.ensure_future(gone)
@@ -269,11 +265,7 @@ class Fleet:
             try:
                 await self.look()
             except Exception:  # a backend's API may fail in any way; the next look may not
-                import structlog  # not when the package is imported: it takes as long as all else of it
-
-                structlog.get_logger("easel.fleet").exception(
-                    "cannot look after the replicas", endpoint=self.endpoint.name
-                )
+                _log.exception("cannot look after the replicas", endpoint=self.endpoint.name)
             busy = self.waiting or self.state in ("starting", "loading", "draining")
             try:
                 await asyncio.wait_for(self._hurry.wait(), self._tick / 2 if busy else self._tick)
@@ -340,7 +332,6 @@ class Fleet:
         return Load(running, queued, self.waiting, recent, self._active_at)
 
     def _worth(self, replica: Replica) -> tuple[bool, int, int]:
-        """Who goes first when there are too many: what is not ready, then what does least and serves
-        fewest."""
+        """Who goes first when there are too many: who is not ready, does least, serves fewest."""
         users = sum(1 for served in self._sticky.values() if served == replica.id)
         return replica.state == "ready", self._demand(replica), users

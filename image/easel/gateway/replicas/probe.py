@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 # What the gateway calls itself. No token can be called so: their names begin with a letter or a digit.
 GATEWAY = "@gateway"
 Phase = Literal["importing", "loading", "ready", "failed"]
-
-
 # Signs that a user asks something of an endpoint (`Keyring.vouch`).
 Vouch = Callable[[str, str], str]
 
@@ -40,23 +38,13 @@ class Probe:
         self._client: httpx.AsyncClient | None = None
 
     async def ask(self, endpoint: str, address: str) -> Report | None:
-        """What the endpoint's replica at `host:port` says; None if it does not answer, or not in this
-        language."""
-        if self._client is None:
-            # Only now, when the door is open, and beside the loop: on a busy machine it takes a while.
-            await asyncio.to_thread(importlib.import_module, "httpx")
+        """What the endpoint's replica at `host:port` says; None if it does not answer, or not so."""
+        client = await self.client()
         import httpx
 
-        if self._client is None:
-            # `verify`: there is no TLS here, and reading all certificate authorities takes as long again.
-            self._client = httpx.AsyncClient(
-                timeout=self._timeout,
-                trust_env=False,
-                verify=False,  # noqa: S501
-            )
         try:
             own = {"X-Easel-Assertion": self._vouch(GATEWAY, endpoint)} if self._vouch else {}
-            answer = await self._client.get(f"http://{address}/easel/load", headers=own)
+            answer = await client.get(f"http://{address}/easel/load", headers=own)
             body = answer.json()
             phase = body["phase"]
             if phase not in ("importing", "loading", "ready", "failed"):
@@ -69,6 +57,18 @@ class Probe:
             return Report(phase, str(body.get("detail") or "")[:500], work)
         except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError):
             return None
+
+    async def client(self) -> httpx.AsyncClient:
+        """What keeps the connections."""
+        if self._client is None:
+            # Only now, when the door is open, and beside the loop: on a busy machine it takes a while.
+            await asyncio.to_thread(importlib.import_module, "httpx")
+        import httpx
+
+        if self._client is None:
+            # `verify`: there is no TLS here, and reading all certificate authorities takes as long again.
+            self._client = httpx.AsyncClient(timeout=self._timeout, trust_env=False, verify=False)  # noqa: S501
+        return self._client
 
     async def close(self) -> None:
         """Drop the connections."""

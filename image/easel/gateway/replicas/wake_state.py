@@ -6,7 +6,11 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import structlog
+
 from easel.gateway.disk import write_private
+
+_log = structlog.get_logger("easel.gateway")
 
 
 class WakeState:
@@ -38,11 +42,7 @@ class WakeState:
         try:
             write_private(self._path, json.dumps(now) + "\n")
         except OSError as error:
-            import structlog  # not when the package is imported: it takes as long as all else of it
-
-            structlog.get_logger("easel.gateway").warning(
-                "cannot note which endpoints are awake", reason=str(error)
-            )
+            _log.warning("cannot note which endpoints are awake", reason=str(error))
             return
         self._noted = dict(now)
 

@@ -83,24 +83,22 @@ class DropPlaceholders(Action):
 
 
 @dataclass(frozen=True)
-class NoteBudget(Action):
+class Note(Action):
+    """Remember a sentence, and tell it where it is news."""
+
+    text: str
+
+
+class NoteBudget(Note):
     """The budget is spent, for this reason, or has room again, for none."""
 
-    reason: str
+
+class NoteRollout(Note):
+    """How the warm pool's new image goes."""
 
 
-@dataclass(frozen=True)
-class NoteRollout(Action):
-    """Tell how the warm pool's new image goes."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class NoteShortage(Action):
+class NoteShortage(Note):
     """Why instances that were asked for do not come; with none, what AWS said before counts no more."""
-
-    text: str
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import time
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,6 @@ class ContainerProbe:
         self._open_requests = open_requests
         self._timeout = timeout
         self._probe = Probe(timeout, vouch)
-        self._client: httpx.AsyncClient | None = None
         # When an A1111 was last seen at work, by address, on the monotonic clock.
         self._worked: dict[str, float] = {}
 
@@ -49,8 +47,6 @@ class ContainerProbe:
     async def close(self) -> None:
         """Drop the connections."""
         await self._probe.close()
-        if self._client is not None:
-            await self._client.aclose()
 
     async def _a1111(self, address: str) -> Report | None:
         answer = await self._get(f"http://{address}/sdapi/v1/progress?skip_current_image=true")
@@ -87,15 +83,12 @@ class ContainerProbe:
         return True
 
     async def _get(self, url: str) -> httpx.Response | None:
-        if self._client is None:
-            await asyncio.to_thread(importlib.import_module, "httpx")
+        client = await self._probe.client()
         import httpx
 
-        if self._client is None:
-            self._client = httpx.AsyncClient(timeout=self._timeout, trust_env=False, verify=False)  # noqa: S501
         try:
             # Only the head is of interest: a health page that streams for ever must not hold the look up.
-            async with self._client.stream("GET", url) as answer:
+            async with client.stream("GET", url) as answer:
                 if answer.headers.get("content-type", "").startswith("application/json"):
                     await asyncio.wait_for(answer.aread(), self._timeout)
                 return answer

@@ -97,8 +97,7 @@ class TrackedInstance:
     def follow(
         self, instance: GroupInstance, report: Report | None, address: str | None, limit: float
     ) -> None:
-        """Take what AWS and its container say now. An instance that never answers fails after `limit`
-        seconds."""
+        """Take what AWS and its container say now. One that never answers fails after `limit` seconds."""
         now = time.monotonic()
         self.instance, self.address = instance, address
         if report is not None:

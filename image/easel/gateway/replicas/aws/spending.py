@@ -1,8 +1,7 @@
 """What awake instances cost this month: seconds times price, counted by the gateway and kept in the bucket.
 
 It is the fuse of `budget.stop`. AWS's own figures come hours late, and in more detail than a fuse can wait
-for. Not counted: disks, transfer, the gateway itself, and an instance that began and ended while no gateway
-ran.
+for. Not counted: disks, transfer, the gateway itself, and what began and ended while no gateway ran.
 """
 
 from __future__ import annotations
