@@ -49,9 +49,9 @@ class _Chunk:
 class HowToEncode:
     """What beside a text decides how it is encoded.
 
-    `clip_skip` counts as in A1111, `clip_l_skip` is its option `sdxl_clip_l_skip`. `embeddings` are those that
-    the texts name, by names in lower case; `key` tells apart what else the text encoders depend on (the LoRAs
-    at work).
+    `clip_skip` counts as in A1111; `clip_l_skip` is its option `sdxl_clip_l_skip`. `embeddings` are those
+    that the texts name, by names in lower case; `key` tells apart what else the text encoders depend on (the
+    LoRAs at work).
     """
 
     clip_skip: int = 1
