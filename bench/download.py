@@ -19,20 +19,19 @@ from pathlib import Path
 import httpx
 
 from bench.table import pair_ratio, spread
-from easel.models.fetch.follower import AUTOV3_BELOW
+from easel.models import AUTOV3_BELOW
 
 ROOT = Path(__file__).resolve().parent.parent
 LATENCY = 0.02
 _EASEL = """
 import sys
 from pathlib import Path
-from easel.models import Kind, Store
-from easel.models.intake import Effort, Intake, Wish
+from easel.models import FetchLimits, Intake, Kind, ModelRequest, Store
 if sys.argv[4] == "no hash":
     from easel.models import hashes
     hashes.Digests.update = lambda self, block: None
-Intake(Store(Path(sys.argv[2]), hashing=False), effort=Effort(connections=int(sys.argv[3]))).add(
-    Wish(sys.argv[1], Kind.CHECKPOINT))
+Intake(Store(Path(sys.argv[2]), hashing=False), limits=FetchLimits(connections=int(sys.argv[3]))).add(
+    ModelRequest(sys.argv[1], Kind.CHECKPOINT))
 """
 _HUB = """
 import sys

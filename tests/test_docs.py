@@ -8,7 +8,7 @@ from unittest.mock import MagicMock
 import click
 import pytest
 
-from infra.spec import Endpoint, Team
+from infra.spec import EndpointSpec, TeamSpec
 from scripts.__main__ import COMMANDS, main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,7 +55,7 @@ def test_help_and_commands_agree() -> None:
         assert COMMANDS[name][1].endswith(".")
 
 
-@pytest.mark.parametrize("model", [Team, Endpoint])
+@pytest.mark.parametrize("model", [TeamSpec, EndpointSpec])
 def test_every_field_of_the_spec_is_in_the_reference(model: type) -> None:
     """docs/reference/spec.md is written from the spec; this is what it is written for."""
     names = list(model.model_fields)  # type: ignore[attr-defined]
@@ -84,9 +84,9 @@ def test_every_route_of_the_api_is_in_the_reference() -> None:
 
 def test_every_option_of_a1111s_is_in_the_reference() -> None:
     """docs/reference/options.md is what the table says, which decides; run `make schema`."""
-    from scripts import optionspage
+    from scripts.docs import options_page
 
-    assert text("reference/options.md") == optionspage.page()
+    assert text("reference/options.md") == options_page.page()
 
 
 def targets() -> list[str]:

@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
+import easel.models
+
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = {"easel": ROOT / "image" / "easel", "infra": ROOT / "infra", "scripts": ROOT / "scripts"}
+FOLDERS = {
+    "easel": ROOT / "image" / "easel",
+    "infra": ROOT / "infra",
+    "scripts": ROOT / "scripts",
+    "bench": ROOT / "bench",
+}
 
 # A module that begins with the first may not import one that begins with the second.
 FORBIDDEN = [
@@ -34,7 +41,7 @@ FORBIDDEN = [
     ("easel.gateway", "gradio"),
     ("easel.gateway", "diffusers"),
     # The parent of everything stays light.
-    ("scripts.up", "torch"),
+    ("scripts.commands.up", "torch"),
     ("infra.spec", "pulumi"),
     ("infra.stackfile", "pulumi"),
     ("infra.render", "pulumi"),
@@ -51,14 +58,14 @@ def modules() -> Iterator[tuple[str, Path]]:
             yield ".".join((name, *(part for part in parts if part != "__init__"))), path
 
 
-def imports(name: str, path: Path) -> Iterator[tuple[str, int]]:
-    """What a module imports, anywhere in it, but not what only type checkers see."""
+def imports(name: str, path: Path, *, typed: bool = False) -> Iterator[tuple[str, int]]:
+    """What a module imports, anywhere in it; what only type checkers see if `typed`."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     tree = ast.parse(path.read_text(), str(path))
     unseen = {
         id(inner)
         for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        if not typed and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
         for statement in node.body
         for inner in ast.walk(statement)
     }
@@ -108,16 +115,38 @@ def test_the_engine_is_spoken_to_through_its_public_names() -> None:
 
 
 def test_the_store_is_spoken_to_through_its_public_names() -> None:
-    """`easel.models` shows the store's names in one place. What brings models in are packages below it, which
-    are heavier to import and are named where they are used."""
+    """`easel.models` is the one door: no module and no package behind it is imported from outside, not even
+    for its types."""
+    door = {f"easel.models.{name}" for name in easel.models.__all__}
     found = [
         f"{path.relative_to(ROOT)}:{line} imports {imported}"
         for name, path in modules()
         if not within(name, "easel.models")
+        for imported, line in imports(name, path, typed=True)
+        if within(imported, "easel.models") and imported not in {"easel.models", *door}
+    ]
+    assert not found, "\n".join(found)
+
+
+def rooms() -> set[str]:
+    """The packages of the gateway."""
+    return {name for name, path in modules() if within(name, "easel.gateway") and path.name == "__init__.py"}
+
+
+def room_of(name: str) -> str:
+    """The innermost room that a module is in; the hall is `easel.gateway` itself."""
+    return max((room for room in rooms() if within(name, room)), key=len)
+
+
+def test_a_room_of_the_gateway_is_entered_by_its_door() -> None:
+    """What a room's `__init__` exports is what others may use. The hall's modules are everybody's."""
+    found = [
+        f"{path.relative_to(ROOT)}:{line} imports {imported}"
+        for name, path in modules()
         for imported, line in imports(name, path)
-        if within(imported, "easel.models")
-        and imported.count(".") == 2
+        if within(imported, "easel.gateway")
         and (ROOT / "image" / Path(*imported.split("."))).with_suffix(".py").is_file()
+        and room_of(imported) not in ("easel.gateway", room_of(name) if within(name, "easel.gateway") else "")
     ]
     assert not found, "\n".join(found)
 
@@ -125,7 +154,7 @@ def test_the_store_is_spoken_to_through_its_public_names() -> None:
 def test_the_walk_finds_the_parts() -> None:
     """A walk over nothing would forbid nothing."""
     names = {name for name, _ in modules()}
-    assert {"infra.spec", "scripts.up", "easel.gateway.door"} <= names
+    assert {"infra.spec", "scripts.commands.up", "easel.gateway.door.forward_auth"} <= names
     assert "infra.render" in {
-        imported for imported, _ in imports("scripts.x", FOLDERS["scripts"] / "configuration.py")
+        imported for imported, _ in imports("scripts.x", FOLDERS["scripts"] / "local" / "configuration.py")
     }

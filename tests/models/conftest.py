@@ -1,17 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from easel.models import Store
-from easel.models.intake import Effort, Intake, Progress
-from easel.models.sources import Secrets
+from easel.models import FetchLimits, FetchProgress, Intake, Secrets, Store
 from tests.models.serving import Serving, serving
 
-QUICK = Effort(connections=4, stall=1.0, slow=1.0, patience=3, pause=0.02)
+QUICK = FetchLimits(connections=4, stall=1.0, slow=1.0, patience=3, pause=0.02)
 """So that tests of patience do not need any."""
 
 
@@ -27,16 +26,16 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def events() -> list[Progress]:
+def events() -> list[FetchProgress]:
     return []
 
 
 @pytest.fixture
-def intake(store: Store, events: list[Progress]) -> Callable[..., Intake]:
+def intake(store: Store, events: list[FetchProgress]) -> Callable[..., Intake]:
     def make(**said: Any) -> Intake:
-        said.setdefault("effort", QUICK)
+        limits = replace(said.pop("limits", QUICK), lock_expiry=2)
         said.setdefault("secrets", Secrets())
-        return Intake(store, watcher=events.append, lock_expiry=2, **said)
+        return Intake(store, watcher=events.append, limits=limits, **said)
 
     return make
 

@@ -17,21 +17,19 @@ from tests.models.serving import Manners, Serving, model_bytes, sha256
 MB = 1 << 20
 WHOLE, REASON = 0, 3
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["easel.models.intake", "tests.models.faults"])
+_context.set_forkserver_preload(["easel.models", "tests.models.faults"])
 
 
 def child(root: str, address: str, digest: str, machine: str, said: Connection) -> None:
     """One `easel models add`, as another machine if `machine` is given."""
-    from easel.models import Kind, Store, lock
-    from easel.models.errors import ModelError
-    from easel.models.intake import Effort, Intake, Wish
+    from easel.models import FetchLimits, Intake, Kind, ModelError, ModelRequest, Store, lock
 
     if machine:
         lock._machine = lambda: machine  # type: ignore[attr-defined]
-    effort = Effort(connections=4, stall=3, slow=5, patience=6, pause=0.02)
+    limits = FetchLimits(connections=4, stall=3, slow=5, patience=6, pause=0.02, lock_expiry=2)
     try:
-        intake = Intake(Store(Path(root), hashing=False), effort=effort, lock_expiry=2)
-        added = intake.add(Wish(address, Kind.LORA, sha256=digest))
+        intake = Intake(Store(Path(root), hashing=False), limits=limits)
+        added = intake.add(ModelRequest(address, Kind.LORA, sha256=digest))
         said.send("fetched" if added.fetched else "there")
         os._exit(WHOLE)
     except ModelError as error:

@@ -36,7 +36,7 @@ WORDS = (
 
 def one(data: bytes) -> None:
     """A file of these bytes; and one whose header is these bytes, of which the length tells the truth."""
-    from easel.models.errors import FileError
+    from easel.models import FileError
     from easel.models.header import read_header_from
     from tests.models.files import Fenced
 

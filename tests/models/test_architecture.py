@@ -12,7 +12,6 @@ from easel.models import (
     Sidecar,
     UnknownArchitecture,
     WrongKind,
-    detect,
     identify,
     read_sidecar,
     small_kind,
@@ -66,7 +65,7 @@ XL = {**unet(4, 2048), **XL_TEXT}
 )
 def test_told_from_names_and_shapes(tmp_path: Path, shapes: Shapes, is_: Architecture) -> None:
     """Every family is told from the header alone, whatever the file is called."""
-    assert detect(header(tmp_path, shapes), name="model.safetensors") == is_
+    assert identify(header(tmp_path, shapes), name="model.safetensors").architecture == is_
 
 
 @pytest.mark.parametrize(
@@ -136,17 +135,17 @@ def test_what_an_sd2_predicts(
 
 def test_a_name_does_not_turn_other_families(tmp_path: Path) -> None:
     """The 768 of a file name means v-prediction for SD 2.x only."""
-    assert detect(header(tmp_path, SD1), name="portrait-768.safetensors") == Architecture.SD1
+    assert identify(header(tmp_path, SD1), name="portrait-768.safetensors").architecture == Architecture.SD1
     found = identify(header(tmp_path, XL), name="xl-768.safetensors")
     assert (found.architecture, found.sure) == (Architecture.SDXL, True)
 
 
 def test_the_starter_says_so_itself(tmp_path: Path) -> None:
     """A checkpoint with our metadata is the starter, but a LoRA with it is still a LoRA."""
-    assert detect(header(tmp_path, SD1, {"easel.family": "starter"})) == Architecture.STARTER
+    assert identify(header(tmp_path, SD1, {"easel.family": "starter"})).architecture == Architecture.STARTER
     lora = {"lora_unet_down_blocks_0.lora_down.weight": (4, 64)}
     with pytest.raises(WrongKind, match="a LoRA"):
-        detect(header(tmp_path, lora, {"easel.family": "starter"}))
+        identify(header(tmp_path, lora, {"easel.family": "starter"}))
 
 
 @pytest.mark.parametrize(
@@ -214,7 +213,7 @@ def test_other_kinds_say_where_they_belong(
     assert found is not None
     assert found[0] is kind
     with pytest.raises(WrongKind, match=says) as error:
-        detect(made, name="x.safetensors")
+        identify(made, name="x.safetensors")
     assert str(error.value).startswith("x.safetensors: this is ")
     assert error.value.folder == (kind.folder if kind else None)
 
@@ -271,13 +270,13 @@ def test_other_kinds_say_where_they_belong(
 def test_models_that_are_not_drawn_with(tmp_path: Path, shapes: Shapes, says: str) -> None:
     """A model of a family that the studio does not know, or does not draw with, is named, not tried."""
     with pytest.raises(UnknownArchitecture, match=says):
-        detect(header(tmp_path, shapes), name="x.safetensors")
+        identify(header(tmp_path, shapes), name="x.safetensors")
 
 
 def test_an_unknown_architecture_beside_the_file(tmp_path: Path) -> None:
     """A sidecar that names no family is an error that lists the families."""
     with pytest.raises(UnknownArchitecture, match="'sd9'; allowed: starter, sd1"):
-        detect(header(tmp_path, SD1), sidecar=Sidecar(architecture="sd9"))
+        identify(header(tmp_path, SD1), sidecar=Sidecar(architecture="sd9"))
 
 
 V, EPS = "v_prediction", "epsilon"

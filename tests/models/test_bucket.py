@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from easel.models import Kind, NotThere, Unreachable, WrongHash
-from easel.models.intake import Intake, Wish
+from easel.models import Intake, Kind, ModelRequest, NotThere, Unreachable, WrongHash
 from tests.models.serving import model_bytes, sha256
 
 boto3 = pytest.importorskip("boto3")
@@ -48,9 +47,9 @@ def test_an_object_comes_by_ranges(s3: Any, intake: Make) -> None:
     s3.put_object(Bucket="art-models", Key="loras/dream v2.safetensors", Body=CONTENT)
     address = "s3://art-models/loras/dream v2.safetensors".replace(" ", "+")
     with pytest.raises(NotThere):
-        intake().add(Wish(address, Kind.LORA))
+        intake().add(ModelRequest(address, Kind.LORA))
     s3.put_object(Bucket="art-models", Key="loras/dream.safetensors", Body=CONTENT)
-    added = intake().add(Wish("s3://art-models/loras/dream.safetensors", Kind.LORA))
+    added = intake().add(ModelRequest("s3://art-models/loras/dream.safetensors", Kind.LORA))
     assert added.file.path.read_bytes() == CONTENT
     assert added.record.sha256 == sha256(CONTENT)
     assert "Signature" not in added.record.source
@@ -60,10 +59,10 @@ def test_a_noted_hash_is_held_to(s3: Any, intake: Make) -> None:
     """`x-amz-meta-sha256` and S3's own checksum of the whole object."""
     s3.put_object(Bucket="art-models", Key="a.safetensors", Body=CONTENT, Metadata={"sha256": "ab" * 32})
     with pytest.raises(WrongHash, match="its source says abab"):
-        intake().add(Wish("s3://art-models/a.safetensors", Kind.LORA))
+        intake().add(ModelRequest("s3://art-models/a.safetensors", Kind.LORA))
     digest = base64.b64encode(bytes.fromhex(sha256(CONTENT))).decode()
     s3.put_object(Bucket="art-models", Key="b.safetensors", Body=CONTENT, ChecksumSHA256=digest)
-    assert intake().add(Wish("s3://art-models/b.safetensors", Kind.LORA)).fetched
+    assert intake().add(ModelRequest("s3://art-models/b.safetensors", Kind.LORA)).fetched
 
 
 def test_versions_are_pinned(s3: Any, intake: Make) -> None:
@@ -72,13 +71,16 @@ def test_versions_are_pinned(s3: Any, intake: Make) -> None:
     s3.put_bucket_versioning(Bucket="versioned", VersioningConfiguration={"Status": "Enabled"})
     s3.put_object(Bucket="versioned", Key="a.safetensors", Body=b"old")
     s3.put_object(Bucket="versioned", Key="a.safetensors", Body=CONTENT)
-    assert intake().add(Wish("s3://versioned/a.safetensors", Kind.LORA)).file.path.read_bytes() == CONTENT
+    assert (
+        intake().add(ModelRequest("s3://versioned/a.safetensors", Kind.LORA)).file.path.read_bytes()
+        == CONTENT
+    )
 
 
 def test_no_such_bucket(s3: Any, intake: Make) -> None:
     """Said in words."""
     with pytest.raises(NotThere, match="no such bucket or object"):
-        intake().add(Wish("s3://none/a.safetensors", Kind.LORA))
+        intake().add(ModelRequest("s3://none/a.safetensors", Kind.LORA))
 
 
 def test_no_credentials(s3: Any, intake: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,4 +90,4 @@ def test_no_credentials(s3: Any, intake: Make, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     with pytest.raises(Unreachable, match="credentials"):
-        intake().add(Wish("s3://art-models/loras/dream.safetensors", Kind.LORA))
+        intake().add(ModelRequest("s3://art-models/loras/dream.safetensors", Kind.LORA))

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from easel.models import CutShort, MissingFile
-from easel.models.cache import Cache, FileReader, cache_from_environment, cache_size, is_network
+from easel.models import Cache, CutShort, FileReader, MissingFile, cache_from_environment
 from easel.models.cache import cache as caches
-from easel.models.cache.blocks import BLOCK
-from easel.models.cache.size import BadCacheSize
-from easel.models.cache.storage import file_system
+from easel.models.cache.checksums import BLOCK
+from easel.models.cache.size import BadCacheSize, cache_size
+from easel.models.cache.storage import file_system, is_network
 
 SIZE = 3 * BLOCK + 12_345
 ROOT = Path(__file__).parents[2]
@@ -134,7 +133,7 @@ def test_the_oldest_goes_and_never_what_is_loading(tmp_path: Path) -> None:
         newest = max(cache.folder.glob("*.copy"), key=lambda copy: copy.stat().st_mtime)
         os.utime(newest, (newest.stat().st_atime, newest.stat().st_mtime - age))
     loading = cache.reader(FileReader(one, far=True))
-    os.utime(next(iter(cache.folder.glob(f"{caches.Identity.of(one, one.stat()).key}.copy"))), (1, 1))
+    os.utime(next(iter(cache.folder.glob(f"{caches.FileVersion.of(one, one.stat()).key}.copy"))), (1, 1))
     read(cache, three)
     cache.settle()
     assert cache.used() <= cache.limit
@@ -193,8 +192,8 @@ CHILD = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from easel.models.cache import Cache, FileReader
-from easel.models.cache.blocks import BLOCK
+from easel.models import Cache, FileReader
+from easel.models.cache.checksums import BLOCK
 cache = Cache(Path(sys.argv[1]), 100 * BLOCK)
 origin = FileReader(Path(sys.argv[2]), far=True)
 reader = cache.reader(origin)

@@ -8,19 +8,20 @@ import pytest
 from easel.models import (
     Archived,
     EarlyAccess,
+    Intake,
     Kind,
+    ModelError,
+    ModelRequest,
     NeedsToken,
     NoAccess,
     NotThere,
+    Secrets,
     SourceError,
     Store,
     TooManyRequests,
     Unreachable,
     Unsafe,
 )
-from easel.models.errors import ModelError
-from easel.models.intake import Intake, Wish
-from easel.models.sources import Secrets
 from tests.models.civitai_stand_in import CONTENT, PNG, TOKEN, Civitai, file, version
 from tests.models.conftest import leftovers
 from tests.models.serving import Serving, model_bytes, serving, sha256
@@ -39,7 +40,7 @@ def civitai(server: Serving, monkeypatch: pytest.MonkeyPatch) -> Iterator[Civita
 def test_a_page_brings_all_that_belongs_to_it(civitai: Civitai, store: Store, intake: Make) -> None:
     """Kind, name and hash from the service; information and preview as Civitai Helper keeps them."""
     civitai.publish(version())
-    added = intake().add(Wish(PAGE))
+    added = intake().add(ModelRequest(PAGE))
     path = store.folder(Kind.CHECKPOINT) / "dreamshaper_8.safetensors"
     assert path.read_bytes() == CONTENT
     assert added.record.source == "civitai://models/4384?version=128713"
@@ -65,7 +66,7 @@ def test_without_a_version_the_newest_is_taken(civitai: Civitai, intake: Make) -
     """`civitai://models/ID` is what the page shows first."""
     civitai.publish(version(1, files=[file(name="old.safetensors")]))
     civitai.publish(version(2, files=[file(name="new.safetensors")]))
-    assert intake().add(Wish("civitai://models/4384")).file.name == "new.safetensors"
+    assert intake().add(ModelRequest("civitai://models/4384")).file.name == "new.safetensors"
 
 
 @pytest.mark.parametrize(
@@ -83,29 +84,29 @@ def test_without_a_version_the_newest_is_taken(civitai: Civitai, intake: Make) -
 def test_types_have_their_folders(civitai: Civitai, intake: Make, kind: str, folder: str) -> None:
     """Each of Civitai's types goes where A1111 looks for it."""
     civitai.publish(version(kind=kind))
-    assert intake().add(Wish("civitai://models/4384")).file.path.parent.name == folder
+    assert intake().add(ModelRequest("civitai://models/4384")).file.path.parent.name == folder
 
 
 def test_a_file_is_chosen_by_its_type(civitai: Civitai, intake: Make) -> None:
     """`type=VAE` takes the VAE of a checkpoint, into its own folder."""
     vae = file(id=2, name="dream.vae.safetensors", type="VAE", primary=False, hashes={})
     civitai.publish(version(files=[file(), vae]))
-    added = intake().add(Wish("civitai://models/4384?version=128713&type=VAE"))
+    added = intake().add(ModelRequest("civitai://models/4384?version=128713&type=VAE"))
     assert (added.file.kind, added.file.path.name) == (Kind.VAE, "dream.vae.safetensors")
     with pytest.raises(
         SourceError, match=r"no file with type=Config; it has: Model SafeTensor pruned fp16, VAE"
     ):
-        intake().add(Wish("civitai://models/4384?version=128713&type=Config"))
+        intake().add(ModelRequest("civitai://models/4384?version=128713&type=Config"))
 
 
 def test_the_safetensors_is_taken_where_the_first_is_a_pickle(civitai: Civitai, intake: Make) -> None:
     """A primary `.ckpt` beside a `.safetensors` is passed over; alone it is refused."""
     pickle = file(id=1, name="dream.ckpt", metadata={"format": "PickleTensor"})
     civitai.publish(version(files=[pickle, file(primary=False)]))
-    assert intake().add(Wish(PAGE)).file.name == "dreamshaper_8.safetensors"
+    assert intake().add(ModelRequest(PAGE)).file.name == "dreamshaper_8.safetensors"
     civitai.publish(version(5, files=[pickle]))
     with pytest.raises(Unsafe, match=r"dream\.ckpt.*run code"):
-        intake().add(Wish("civitai://models/4384?version=5"))
+        intake().add(ModelRequest("civitai://models/4384?version=5"))
 
 
 @pytest.mark.parametrize("scan", ["pickleScanResult", "virusScanResult"])
@@ -115,7 +116,7 @@ def test_what_a_scan_found_dangerous_is_refused(
     """Not a byte of it is fetched."""
     civitai.publish(version(files=[file(**{scan: "Danger"})]))
     with pytest.raises(Unsafe, match="dangerous"):
-        intake().add(Wish(PAGE))
+        intake().add(ModelRequest(PAGE))
     assert civitai.signed == 0
 
 
@@ -123,7 +124,7 @@ def test_the_service_hash_is_held_to(civitai: Civitai, store: Store, intake: Mak
     """Other bytes than Civitai's SHA-256 says are thrown away."""
     civitai.publish(version(), content=model_bytes(1_500_000, seed=4))
     with pytest.raises(ModelError, match="its source says"):
-        intake().add(Wish(PAGE))
+        intake().add(ModelRequest(PAGE))
     assert leftovers(store.root) == []
 
 
@@ -153,7 +154,7 @@ def test_refusals_in_plain_words(
     civitai.publish(version())
     civitai.refusals[128713] = (status, said)
     with pytest.raises(error, match=words) as caught:
-        intake().add(Wish(PAGE))
+        intake().add(ModelRequest(PAGE))
     assert str(caught.value).startswith("civitai://models/4384?version=128713: ")
     assert leftovers(store.root) == []
 
@@ -166,14 +167,14 @@ def test_a_model_that_is_not_there(civitai: Civitai, intake: Make) -> None:
         "https://civitai.com/api/download/models/9",
     ):
         with pytest.raises(NotThere, match="404"):
-            intake().add(Wish(address))
+            intake().add(ModelRequest(address))
 
 
 def test_a_version_of_another_model(civitai: Civitai, intake: Make) -> None:
     """A mixed up address is not fetched."""
     civitai.publish(version())
     with pytest.raises(SourceError, match="belongs to model 4384, not to 7"):
-        intake().add(Wish("civitai://models/7?version=128713"))
+        intake().add(ModelRequest("civitai://models/7?version=128713"))
 
 
 def test_a_creator_who_wants_people_signed_in(civitai: Civitai, intake: Make) -> None:
@@ -181,17 +182,17 @@ def test_a_creator_who_wants_people_signed_in(civitai: Civitai, intake: Make) ->
     civitai.publish(version())
     civitai.needs_login = True
     with pytest.raises(NeedsToken, match="signed in"):
-        intake().add(Wish(PAGE))
-    assert intake(secrets=Secrets(civitai=TOKEN)).add(Wish(PAGE)).fetched
+        intake().add(ModelRequest(PAGE))
+    assert intake(secrets=Secrets(civitai=TOKEN)).add(ModelRequest(PAGE)).fetched
     with pytest.raises(NeedsToken, match="does not know this token"):
-        intake(secrets=Secrets(civitai="wrong")).add(Wish("civitai://models/4384?version=7"))
+        intake(secrets=Secrets(civitai="wrong")).add(ModelRequest("civitai://models/4384?version=7"))
 
 
 def test_an_archived_model_shows_its_version_still(civitai: Civitai, intake: Make) -> None:
     """A 404 for the model beside a version that is there costs the description, not the file."""
     civitai.publish(version())
     civitai.models_gone = True
-    assert intake().add(Wish(PAGE)).fetched
+    assert intake().add(ModelRequest(PAGE)).fetched
 
 
 @pytest.mark.parametrize(
@@ -210,7 +211,7 @@ def test_names_that_leave_the_folder(civitai: Civitai, store: Store, intake: Mak
     """What the service calls a file is checked as what anybody says."""
     civitai.publish(version(files=[file(name=name)]))
     with pytest.raises(ModelError):
-        intake().add(Wish(PAGE))
+        intake().add(ModelRequest(PAGE))
     assert not [path for path in store.root.parent.rglob("*") if path.is_file()]
 
 
@@ -218,6 +219,6 @@ def test_a_preview_that_is_no_picture(civitai: Civitai, store: Store, intake: Ma
     """Told by its bytes, not by its name: then there is none, and the model is there all the same."""
     civitai.publish(version())
     civitai.storage.put("/preview.png", b"<script>alert(1)</script>")
-    path = intake().add(Wish(PAGE)).file.path
+    path = intake().add(ModelRequest(PAGE)).file.path
     assert leftovers(store.root) == ["Stable-diffusion/dreamshaper_8.civitai.info"]
     assert path.exists()

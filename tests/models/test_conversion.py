@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from easel.models import Kind, NameTaken, OverQuota, Store, read_header
-from easel.models.conversion import NotConverted, convert
+from easel.models import Kind, NameTaken, NotConverted, OverQuota, Store, convert_pickle, read_header
 from tests.models.conftest import leftovers
 
 torch = pytest.importorskip("torch")
@@ -23,7 +22,7 @@ def vae() -> dict[str, object]:
 
 
 def into(store: Store, path: Path, **how: object) -> Path:
-    return convert(path, store, **how).file.path  # type: ignore[arg-type]
+    return convert_pickle(path, store, **how).file.path  # type: ignore[arg-type]
 
 
 def read(path: Path) -> dict[str, object]:
@@ -40,7 +39,7 @@ def test_tensors_come_in(store: Store, tmp_path: Path, new: bool) -> None:
     lightning = {"state_dict": vae(), "epoch": 3, "global_step": 7}
     torch.save(lightning, path, _use_new_zipfile_serialization=new)
     before = path.read_bytes()
-    done = convert(path, store)
+    done = convert_pickle(path, store)
     assert (done.file.kind, done.file.name, done.tensors, done.left_out) == (
         Kind.VAE,
         "old.safetensors",
@@ -72,9 +71,9 @@ def test_an_embedding(store: Store, tmp_path: Path) -> None:
         {"string_to_token": {"*": 265}, "string_to_param": {"*": torch.ones(2, 768)}, "name": "s"}, path
     )
     with pytest.raises(OverQuota):
-        convert(path, store, quota=6000)
+        convert_pickle(path, store, quota=6000)
     assert not [one for one in store.root.rglob("*") if one.is_file()]
-    done = convert(path, store, quota=7000)
+    done = convert_pickle(path, store, quota=7000)
     assert done.file.kind is Kind.EMBEDDING
     assert read(done.file.path)["emb_params"].shape == (2, 768)  # type: ignore[attr-defined]
 
@@ -182,7 +181,7 @@ def test_what_is_no_model_does_nothing(store: Store, tmp_path: Path, make: objec
     path, mark = tmp_path / "bad.ckpt", tmp_path / "it-ran"
     make(path, mark)  # type: ignore[operator]
     with pytest.raises(NotConverted, match=says):
-        convert(path, store, kind=Kind.CHECKPOINT)
+        convert_pickle(path, store, kind=Kind.CHECKPOINT)
     assert not mark.exists()
     assert not [one for one in store.root.rglob("*") if one.is_file()]
 
@@ -191,7 +190,7 @@ def test_time_runs_out(store: Store, tmp_path: Path) -> None:
     """A conversion that takes too long is stopped, and leaves nothing."""
     torch.save(vae(), tmp_path / "slow.ckpt")
     with pytest.raises(NotConverted, match="was stopped"):
-        convert(tmp_path / "slow.ckpt", store, seconds=0.05)
+        convert_pickle(tmp_path / "slow.ckpt", store, seconds=0.05)
     assert not [one for one in store.root.rglob("*") if one.is_file()]
 
 
@@ -202,7 +201,7 @@ def test_never_over_another_file(store: Store, tmp_path: Path) -> None:
     theirs.parent.mkdir(parents=True)
     theirs.write_bytes(b"theirs")
     with pytest.raises(NameTaken):
-        convert(tmp_path / "mine.ckpt", store)
+        convert_pickle(tmp_path / "mine.ckpt", store)
     assert theirs.read_bytes() == b"theirs"
     assert read_header(into(store, tmp_path / "mine.ckpt", name="other")).tensors
 
@@ -216,7 +215,7 @@ cell._lock(1 << 20, 60)
 def tried(what):
     try:
         what()
-    except cell.Refused:
+    except cell.PickleRefused:
         return True
     return False
 print(all([

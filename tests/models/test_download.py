@@ -13,18 +13,22 @@ import pytest
 
 from easel.models import (
     CutShort,
+    FetchLimits,
+    FetchProgress,
     FileError,
+    Intake,
     Interrupted,
     Kind,
     LyingHeader,
+    ModelRequest,
     NotAModel,
+    Phase,
     SourceError,
     Store,
     Unreachable,
     WrongHash,
 )
-from easel.models.fetch.part import journal_of, part_of
-from easel.models.intake import Effort, Intake, Phase, Progress, Wish
+from easel.models.fetch.partial_journal import journal_of, part_of
 from tests.models.conftest import QUICK, leftovers
 from tests.models.serving import Request, Serving, model_bytes, sha256
 
@@ -33,8 +37,8 @@ CONTENT = model_bytes(6 * MB)
 Make = Callable[..., Intake]
 
 
-def wish(server: Serving, path: str = "/dream.safetensors", **said: Any) -> Wish:
-    return Wish(server.url + path, **{"kind": Kind.LORA, **said})
+def wish(server: Serving, path: str = "/dream.safetensors", **said: Any) -> ModelRequest:
+    return ModelRequest(server.url + path, **{"kind": Kind.LORA, **said})
 
 
 def target(store: Store, name: str = "dream.safetensors") -> Path:
@@ -42,7 +46,7 @@ def target(store: Store, name: str = "dream.safetensors") -> Path:
 
 
 def test_a_file_comes_whole_and_known(
-    server: Serving, store: Store, intake: Make, events: list[Progress]
+    server: Serving, store: Store, intake: Make, events: list[FetchProgress]
 ) -> None:
     """By parallel ranges, each byte once; hashes, source and size are known at once; progress was told."""
     served = server.put("/dream.safetensors", CONTENT)
@@ -111,7 +115,7 @@ def test_a_slow_connection_is_made_anew(server: Serving, store: Store, intake: M
 
     server.put("/dream.safetensors", content, before=crawl, rate=300_000)
     began = time.monotonic()
-    intake(effort=Effort(connections=3, slow=1.0, pause=0.02)).add(wish(server))
+    intake(limits=FetchLimits(connections=3, slow=1.0, pause=0.02)).add(wish(server))
     assert target(store).read_bytes() == content
     assert time.monotonic() - began < 60  # at the crawl the first piece alone would have taken 100 s
 
@@ -201,7 +205,9 @@ def test_an_ended_link_is_asked_for_again(server: Serving, store: Store, intake:
     assert signed.sent == len(CONTENT)
 
 
-def test_going_on_after_a_stop(server: Serving, store: Store, intake: Make, events: list[Progress]) -> None:
+def test_going_on_after_a_stop(
+    server: Serving, store: Store, intake: Make, events: list[FetchProgress]
+) -> None:
     """Stopped in the middle, the next one fetches what is missing and no more."""
     served = server.put("/dream.safetensors", CONTENT, rate=1.5 * MB)
     with pytest.raises(Interrupted, match="goes on from there"):
@@ -329,7 +335,7 @@ def test_trouble_that_passes(server: Serving, store: Store, intake: Make) -> Non
 
 
 def test_a_pause_that_the_server_wants_is_said(
-    server: Serving, store: Store, intake: Make, events: list[Progress]
+    server: Serving, store: Store, intake: Make, events: list[FetchProgress]
 ) -> None:
     """A bar that stands still says why, and for how long."""
     answers = [429]
@@ -355,7 +361,7 @@ def test_trouble_that_does_not_pass(server: Serving, intake: Make) -> None:
 def test_nobody_listens(server: Serving, store: Store, intake: Make) -> None:
     """A server that is gone: said so, and nothing is left."""
     with pytest.raises(Unreachable, match="no connection"):
-        intake().add(Wish("http://127.0.0.1:9/dream.safetensors", Kind.LORA))
+        intake().add(ModelRequest("http://127.0.0.1:9/dream.safetensors", Kind.LORA))
     assert leftovers(store.root) == []
 
 
@@ -389,21 +395,21 @@ def test_the_bandwidth_limit_holds(server: Serving, intake: Make) -> None:
     """All connections together keep to it."""
     server.put("/dream.safetensors", model_bytes(2 * MB))
     began = time.monotonic()
-    intake(effort=Effort(connections=4, bandwidth=2 * MB)).add(wish(server))
+    intake(limits=FetchLimits(connections=4, bandwidth=2 * MB)).add(wish(server))
     assert time.monotonic() - began > 0.7
 
 
 def test_a_full_disk_is_seen_before(server: Serving, store: Store, intake: Make, monkeypatch: Any) -> None:
     """The room is looked at before the first byte is fetched."""
     served = server.put("/dream.safetensors", CONTENT)
-    real = os.fstatvfs
+    real = os.statvfs
 
-    def small(file: int) -> os.statvfs_result:
-        found = list(real(file))
+    def small(path: Path) -> os.statvfs_result:
+        found = list(real(path))
         found[4] = 3 * MB // found[1]  # f_bavail
         return os.statvfs_result(found)
 
-    monkeypatch.setattr(os, "fstatvfs", small)
+    monkeypatch.setattr(os, "statvfs", small)
     with pytest.raises(FileError, match=r"disk is full.*needs 6\.3 MB more"):
         intake().add(wish(server))
     # Connections that were open already may have had a first piece on its way.
@@ -436,15 +442,14 @@ def test_redirects_without_end(server: Serving, intake: Make) -> None:
 def test_two_at_once_download_it_once(server: Serving, store: Store, intake: Make) -> None:
     """The second waits, sees the first one's progress, and has the file when the first has it."""
     served = server.put("/dream.safetensors", CONTENT, rate=1.0 * MB)
-    seen: list[Progress] = []
+    seen: list[FetchProgress] = []
     results = []
 
-    def one(watch: list[Progress] | None) -> None:
+    def one(watch: list[FetchProgress]) -> None:
         there = Store(store.root, hashing=False)
-        watcher = watch.append if watch is not None else None
-        results.append(Intake(there, effort=QUICK, watcher=watcher).add(wish(server)))
+        results.append(Intake(there, limits=QUICK, watcher=watch.append).add(wish(server)))
 
-    first = threading.Thread(target=one, args=(None,))
+    first = threading.Thread(target=one, args=([],))
     first.start()
     while served.sent < 65536:
         time.sleep(0.01)

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from easel.models import Kind, ModelFile, Store, UnknownModel, beside
-from easel.models.intake import remove, verify
+from easel.models import Kind, ModelFile, Store, UnknownModel, remove_model, sidecar_path, verify_model
 from easel.models.tree import OddFolder, files_of, hash_of_folder, state_of_model
 from scripts.__main__ import main
 from tests.models.files import describe, raw
@@ -139,31 +138,31 @@ def test_links_have_no_hash(store: Store, path: Path, tmp_path: Path) -> None:
         files_of(path)
     assert store.hash_now(path) == ""
     assert only(store).sha256 == ""
-    assert "is a link" in str(verify(store, only(store)).problem)
+    assert "is a link" in str(verify_model(store, only(store)).problem)
 
 
 def test_verify_reads_all_of_it(store: Store, path: Path) -> None:
     """Every byte of every file; a lost bit, a cut file, a missing shard are each told by name."""
     read: list[int] = []
-    verdict = verify(store, only(store), read.append)
+    verdict = verify_model(store, only(store), read.append)
     assert (verdict.known, verdict.problem, verdict.sha256) == (False, None, hash_of_folder(path))
     assert read[-1] == sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
-    assert verify(store, only(store)).known
+    assert verify_model(store, only(store)).known
     unet = path / "unet" / "diffusion_pytorch_model.safetensors"
     status = unet.stat()
     with open(unet, "r+b") as file:
         file.seek(-1, os.SEEK_END)
         file.write(b"?")
     os.utime(unet, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert "its record says" in str(verify(store, only(store)).problem)
+    assert "its record says" in str(verify_model(store, only(store)).problem)
     os.truncate(unet, 100)
     assert "dream-1.5/unet/diffusion_pytorch_model.safetensors: the file is cut" in str(
-        verify(store, only(store)).problem
+        verify_model(store, only(store)).problem
     )
     unet.unlink()
     table = {"weight_map": {"w": "diffusion_pytorch_model-00001-of-00002.safetensors"}}
     (path / "unet" / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(table))
-    assert "00001-of-00002.safetensors: cannot be read" in str(verify(store, only(store)).problem)
+    assert "00001-of-00002.safetensors: cannot be read" in str(verify_model(store, only(store)).problem)
 
 
 def test_remove_takes_the_folder_and_what_is_beside_it(store: Store, path: Path) -> None:
@@ -171,10 +170,10 @@ def test_remove_takes_the_folder_and_what_is_beside_it(store: Store, path: Path)
     neighbour = folder_model(store.root, "anime/dream-1.6")
     for model in (path, neighbour):
         store.hash_now(model)
-        beside(model, ".civitai.info").write_text("{}")
-        beside(model, ".preview.png").write_bytes(b"\x89PNG")
-    assert beside(path, ".preview.png").name == "dream-1.5.preview.png"
-    remove(store, store.find_checkpoint("dream-1.5"))
+        sidecar_path(model, ".civitai.info").write_text("{}")
+        sidecar_path(model, ".preview.png").write_bytes(b"\x89PNG")
+    assert sidecar_path(path, ".preview.png").name == "dream-1.5.preview.png"
+    remove_model(store, store.find_checkpoint("dream-1.5"))
     assert sorted(one.name for one in path.parent.iterdir()) == [
         "dream-1.6", "dream-1.6.civitai.info", "dream-1.6.preview.png",
     ]  # fmt: skip
@@ -196,10 +195,10 @@ def test_a_removal_that_is_killed_leaves_no_half_model(
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", killed)
         with pytest.raises(KeyboardInterrupt):
-            remove(store, store.find_checkpoint("dream-1.5"))
+            remove_model(store, store.find_checkpoint("dream-1.5"))
     assert [file.name for file in Store(store.root, hashing=False).checkpoints()] == ["anime/other"]
     assert len(list(path.parent.iterdir())) == 2
-    remove(store, store.find_checkpoint("other"))
+    remove_model(store, store.find_checkpoint("other"))
     assert list(path.parent.iterdir()) == []
 
 

@@ -8,9 +8,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from easel.models import Kind, NeedsToken, NoAccess, NotThere, Store, Unreachable
-from easel.models.intake import Intake, Wish
-from easel.models.sources import Secrets
+from easel.models import (
+    Intake,
+    Kind,
+    ModelRequest,
+    NeedsToken,
+    NoAccess,
+    NotThere,
+    Secrets,
+    Store,
+    Unreachable,
+)
 from tests.models.serving import Request, Serving, model_bytes, serving, sha256
 
 pytest.importorskip("huggingface_hub")
@@ -71,7 +79,7 @@ def hub(request: pytest.FixtureRequest, server: Serving, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("revision", ["", "@main", "@v1.0", f"@{COMMIT}"])
 def test_a_file_of_the_hub(hub: Hub, store: Store, intake: Make, revision: str) -> None:
     """The library finds it, our downloader fetches it, the hub's SHA-256 is held to."""
-    added = intake().add(Wish(FILE + revision, Kind.LORA))
+    added = intake().add(ModelRequest(FILE + revision, Kind.LORA))
     assert added.file.path.read_bytes() == CONTENT
     assert added.record.sha256 == sha256(CONTENT)
     assert added.record.source == FILE + (revision or "@main")
@@ -81,8 +89,8 @@ def test_the_token_goes_to_the_hub_alone(hub: Hub, intake: Make) -> None:
     """A private repository opens with HF_TOKEN; the CDN never sees it."""
     hub.private = True
     with pytest.raises(NotThere, match="HF_TOKEN"):
-        intake().add(Wish(FILE, Kind.LORA))
-    assert intake(secrets=Secrets(hub="hub-token")).add(Wish(FILE, Kind.LORA)).fetched
+        intake().add(ModelRequest(FILE, Kind.LORA))
+    assert intake(secrets=Secrets(hub="hub-token")).add(ModelRequest(FILE, Kind.LORA)).fetched
     assert all("authorization" not in headers for _, headers in hub.cdn.seen)
 
 
@@ -90,9 +98,9 @@ def test_a_gated_repository(hub: Hub, intake: Make) -> None:
     """Consent is needed: where to give it is said, with and without a token."""
     hub.gated = True
     with pytest.raises(NeedsToken, match=r"agree on .*/org/repo, then set HF_TOKEN"):
-        intake().add(Wish(FILE, Kind.LORA))
+        intake().add(ModelRequest(FILE, Kind.LORA))
     with pytest.raises(NoAccess, match="has not agreed"):
-        intake(secrets=Secrets(hub="hub-token")).add(Wish(FILE, Kind.LORA))
+        intake(secrets=Secrets(hub="hub-token")).add(ModelRequest(FILE, Kind.LORA))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +114,7 @@ def test_a_gated_repository(hub: Hub, intake: Make) -> None:
 def test_what_the_hub_does_not_have(hub: Hub, intake: Make, address: str, words: str) -> None:
     """Repository, revision and file are told apart."""
     with pytest.raises(NotThere, match=words):
-        intake().add(Wish(address, Kind.LORA))
+        intake().add(ModelRequest(address, Kind.LORA))
 
 
 def test_a_hub_out_of_reach(intake: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,12 +122,12 @@ def test_a_hub_out_of_reach(intake: Make, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr("huggingface_hub.utils._http.time", SimpleNamespace(sleep=lambda seconds: None))
     with pytest.raises(Unreachable, match="cannot be reached"):
-        intake().add(Wish(FILE, Kind.LORA))
+        intake().add(ModelRequest(FILE, Kind.LORA))
 
 
 def test_a_link_of_the_hub_that_ends(hub: Hub, store: Store, intake: Make) -> None:
     """The CDN's address is asked for anew, and each byte is fetched once."""
     blob = hub.cdn.files["/xet/blob"]
     blob.before = lambda request: request.answer(403) if request.count == 2 else False
-    added = intake().add(Wish(FILE, Kind.LORA))
+    added = intake().add(ModelRequest(FILE, Kind.LORA))
     assert added.file.path.read_bytes() == CONTENT

@@ -15,11 +15,24 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easel.models import BadName, FileError, Kind, NameTaken, NotAModel, SourceError, Store, UnknownModel
-from easel.models.errors import ModelError
-from easel.models.fetch.part import part_of
-from easel.models.intake import Intake, Wish, remove, sync, verify
-from easel.models.intake.place import place
+from easel.models import (
+    BadName,
+    FileError,
+    Intake,
+    Kind,
+    ModelError,
+    ModelRequest,
+    NameTaken,
+    NotAModel,
+    SourceError,
+    Store,
+    UnknownModel,
+    destination,
+    remove_model,
+    sync,
+    verify_model,
+)
+from easel.models.fetch.partial_journal import part_of
 from scripts.__main__ import main
 from tests.models.files import describe, raw
 from tests.models.serving import Serving, model_bytes, sha256
@@ -33,16 +46,16 @@ LORA = model_bytes(200_000, seed=9, key="lora_unet_down.lora_down.weight")
 def test_the_file_says_what_it_is(server: Serving, store: Store, intake: Make) -> None:
     """Without --type the header tells the folder."""
     server.put("/style.safetensors", LORA)
-    assert intake().add(Wish(f"{server.url}/style.safetensors")).file.kind is Kind.LORA
+    assert intake().add(ModelRequest(f"{server.url}/style.safetensors")).file.kind is Kind.LORA
     server.put("/odd.safetensors", CONTENT)
     with pytest.raises(FileError, match="say where with --type"):
-        intake().add(Wish(f"{server.url}/odd.safetensors"))
+        intake().add(ModelRequest(f"{server.url}/odd.safetensors"))
 
 
 def test_a_folder_and_a_name(server: Serving, store: Store, intake: Make) -> None:
     """`--folder` makes folders, `--name` needs no ending."""
     server.put("/x", CONTENT)
-    added = intake().add(Wish(f"{server.url}/x", Kind.LORA, "styles/soft", "Mine"))
+    added = intake().add(ModelRequest(f"{server.url}/x", Kind.LORA, "styles/soft", "Mine"))
     assert added.file.name == "styles/soft/Mine.safetensors"
     assert store.find(Kind.LORA, "Mine").path == added.file.path
 
@@ -53,14 +66,14 @@ def test_a_folder_and_a_name(server: Serving, store: Store, intake: Make) -> Non
 def test_bad_names(store: Store, name: str) -> None:
     """No name leads out of its folder, or to a file that some system cannot hold."""
     with pytest.raises(BadName):
-        place(store, Kind.LORA, "", name)
+        destination(store, Kind.LORA, "", name)
 
 
 @pytest.mark.parametrize("folder", ["..", "a/../..", "/../x", "a//b", "~\\x", ".easel", "a/.b"])
 def test_bad_folders(store: Store, folder: str) -> None:
     """The same for folders."""
     with pytest.raises(BadName):
-        place(store, Kind.LORA, folder, "a")
+        destination(store, Kind.LORA, folder, "a")
 
 
 @given(folder=st.text(max_size=30), name=st.text(min_size=1, max_size=30))
@@ -68,7 +81,7 @@ def test_nothing_leads_out(tmp_path_factory: pytest.TempPathFactory, folder: str
     """Whatever is typed: below the kind's folder, or refused."""
     store = Store(Path("/somewhere/models"), hashing=False)
     try:
-        path = place(store, Kind.LORA, folder, name)
+        path = destination(store, Kind.LORA, folder, name)
     except ModelError:
         return
     assert Path(os.path.normpath(path)).is_relative_to(store.folder(Kind.LORA))
@@ -81,16 +94,16 @@ def test_a_link_out_of_the_store(store: Store, tmp_path: Path) -> None:
     store.folder(Kind.LORA).mkdir(parents=True)
     (store.folder(Kind.LORA) / "out").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(BadName, match="link"):
-        place(store, Kind.LORA, "out", "a")
+        destination(store, Kind.LORA, "out", "a")
 
 
 def test_another_file_of_the_name(server: Serving, store: Store, intake: Make) -> None:
     """Neither overwritten nor taken for the one that is meant."""
     server.put("/a/dream.safetensors", CONTENT)
     server.put("/b/dream.safetensors", LORA)
-    intake().add(Wish(f"{server.url}/a/dream.safetensors", Kind.LORA))
+    intake().add(ModelRequest(f"{server.url}/a/dream.safetensors", Kind.LORA))
     with pytest.raises(NameTaken, match=r"came from http.*--name FILE"):
-        intake().add(Wish(f"{server.url}/b/dream.safetensors", Kind.LORA))
+        intake().add(ModelRequest(f"{server.url}/b/dream.safetensors", Kind.LORA))
     assert store.find(Kind.LORA, "dream").path.read_bytes() == CONTENT
 
 
@@ -100,7 +113,7 @@ def test_a_file_put_there_by_hand_is_known_by_its_hash(server: Serving, store: S
     path = store.folder(Kind.LORA) / "dream.safetensors"
     path.parent.mkdir(parents=True)
     path.write_bytes(CONTENT)
-    added = intake().add(Wish(f"{server.url}/dream.safetensors", Kind.LORA, sha256=sha256(CONTENT)))
+    added = intake().add(ModelRequest(f"{server.url}/dream.safetensors", Kind.LORA, sha256=sha256(CONTENT)))
     assert not added.fetched
     assert served.requests == 0
     assert added.record.source == f"{server.url}/dream.safetensors"
@@ -109,7 +122,7 @@ def test_a_file_put_there_by_hand_is_known_by_its_hash(server: Serving, store: S
 def test_a_replaced_file_loses_its_record(server: Serving, store: Store, intake: Make) -> None:
     """Same name, same size, same time: another inode is another file."""
     server.put("/dream.safetensors", CONTENT)
-    path = intake().add(Wish(f"{server.url}/dream.safetensors", Kind.LORA)).file.path
+    path = intake().add(ModelRequest(f"{server.url}/dream.safetensors", Kind.LORA)).file.path
     before = path.stat()
     new = path.with_name("new")
     new.write_bytes(LORA)
@@ -125,7 +138,7 @@ def test_a_file_of_this_machine(store: Store, intake: Make, tmp_path: Path) -> N
     """`file:` copies, checks and hashes; a pickle, a web page and nothing at all are refused."""
     raw_file = tmp_path / "from here.safetensors"
     raw_file.write_bytes(LORA)
-    added = intake().add(Wish(f"file:{str(raw_file).replace(' ', '%20')}", sha256=sha256(LORA)))
+    added = intake().add(ModelRequest(f"file:{str(raw_file).replace(' ', '%20')}", sha256=sha256(LORA)))
     assert added.file.path.read_bytes() == LORA
     assert added.file.path.stat().st_ino != raw_file.stat().st_ino
     bad = tmp_path / "bad.safetensors"
@@ -138,9 +151,9 @@ def test_a_file_of_this_machine(store: Store, intake: Make, tmp_path: Path) -> N
         ("file:~nobody-knows/a.safetensors", SourceError),
     ):
         with pytest.raises(error):
-            intake().add(Wish(address, Kind.LORA))
+            intake().add(ModelRequest(address, Kind.LORA))
     with pytest.raises(FileError, match="thrown away"):
-        intake().add(Wish(f"file:{raw_file}".replace(" ", "%20"), Kind.VAE, sha256="0" * 64))
+        intake().add(ModelRequest(f"file:{raw_file}".replace(" ", "%20"), Kind.VAE, sha256="0" * 64))
     assert store.files(Kind.VAE) == []
 
 
@@ -149,11 +162,11 @@ def test_remove_takes_all_of_it(server: Serving, store: Store, intake: Make) -> 
     server.put("/dream.safetensors", CONTENT)
     server.put("/stay.safetensors", LORA)
     for name in ("dream", "stay"):
-        intake().add(Wish(f"{server.url}/{name}.safetensors", Kind.LORA))
+        intake().add(ModelRequest(f"{server.url}/{name}.safetensors", Kind.LORA))
     file = store.find(Kind.LORA, "dream")
     file.path.with_name("dream.civitai.info").write_text("{}")
     part_of(file.path).write_bytes(b"half")
-    remove(store, file)
+    remove_model(store, file)
     names = {path.name for path in store.root.rglob("*") if path.is_file()}
     assert names == {"stay.safetensors", "stay.safetensors.json"}
     with pytest.raises(UnknownModel):
@@ -163,19 +176,19 @@ def test_remove_takes_all_of_it(server: Serving, store: Store, intake: Make) -> 
 def test_verify_finds_what_a_disk_has_lost(server: Serving, store: Store, intake: Make) -> None:
     """A changed bit, a cut file; a file without a known hash is new and gets one."""
     server.put("/dream.safetensors", CONTENT)
-    path = intake().add(Wish(f"{server.url}/dream.safetensors", Kind.LORA)).file.path
+    path = intake().add(ModelRequest(f"{server.url}/dream.safetensors", Kind.LORA)).file.path
     file = store.find(Kind.LORA, "dream")
-    assert verify(store, file).problem is None
+    assert verify_model(store, file).problem is None
     before = path.stat()
     with open(path, "r+b") as content:
         content.seek(1000)
         content.write(b"?")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert "its record says" in str(verify(store, file).problem)
+    assert "its record says" in str(verify_model(store, file).problem)
     os.truncate(path, 1000)
-    assert "cut short" in str(verify(store, file).problem)
+    assert "cut short" in str(verify_model(store, file).problem)
     path.write_bytes(LORA)
-    verdict = verify(store, file)
+    verdict = verify_model(store, file)
     assert (verdict.known, verdict.problem, verdict.sha256) == (False, None, sha256(LORA))
     assert store.record(path).sha256 == sha256(LORA)
 
@@ -299,4 +312,4 @@ def test_an_error_of_the_wire_is_one_of_ours(server: Serving, intake: Make) -> N
     """No library's exception comes out."""
     server.put("/a.safetensors", b'{"message": "no"}', type="application/json")
     with pytest.raises(NotAModel, match="it says: no"):
-        intake().add(Wish(f"{server.url}/a.safetensors"))
+        intake().add(ModelRequest(f"{server.url}/a.safetensors"))

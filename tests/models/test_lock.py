@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from easel.models.lock import Lock
+from easel.models import Lock
 from easel.models.records import Records, state_of
 
 ROOT = Path(__file__).resolve().parents[2]

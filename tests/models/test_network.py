@@ -15,12 +15,23 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from easel.models import BadAddress, Forbidden, Kind, SourceError
+from easel.models import (
+    OPERATOR,
+    VISITOR,
+    BadAddress,
+    Forbidden,
+    Intake,
+    Kind,
+    ModelRequest,
+    Secrets,
+    SourceError,
+    http_client,
+    secrets_of,
+    source_of,
+)
 from easel.models.fetch import network
-from easel.models.fetch.network import client, public_addresses
-from easel.models.fetch.policy import METADATA, OPERATOR, VISITOR, is_public
-from easel.models.intake import Intake, Wish
-from easel.models.sources import Secrets, secrets_of, source_of
+from easel.models.fetch.network import public_addresses
+from easel.models.fetch.policy import METADATA, is_public
 from tests.models.serving import Request, Serving, model_bytes
 
 Make = Callable[..., Intake]
@@ -166,7 +177,7 @@ def test_no_way_to_loopback(host: str) -> None:
     Not every resolver takes the last forms for addresses; then there is nowhere to connect to.
     """
     with (
-        client(VISITOR) as http,
+        http_client(VISITOR) as http,
         pytest.raises(_NOWHERE, match=r"open internet|resolved|Invalid IPv4"),
     ):
         http.get(f"https://{host}:9/x")
@@ -188,7 +199,7 @@ def test_the_name_is_resolved_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     monkeypatch.setattr(network.httpcore.SyncBackend, "connect_tcp", connect)
-    with client(VISITOR) as http:
+    with http_client(VISITOR) as http:
         with pytest.raises(httpx.ConnectError):
             http.get("https://rebind.example/x")
         assert (asked, connected) == (["rebind.example"], ["1.1.1.1"])
@@ -203,7 +214,7 @@ def test_one_private_address_among_public_ones(monkeypatch: pytest.MonkeyPatch) 
         (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443)) for address in ("1.1.1.1", "10.0.0.1")
     ]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
-    with client(VISITOR) as http, pytest.raises(Forbidden, match=r"10\.0\.0\.1"):
+    with http_client(VISITOR) as http, pytest.raises(Forbidden, match=r"10\.0\.0\.1"):
         http.get("https://both.example/x")
 
 
@@ -221,7 +232,7 @@ def test_one_private_address_among_public_ones(monkeypatch: pytest.MonkeyPatch) 
 def test_page_and_api_may_not(intake: Make, address: str) -> None:
     """From a visitor: no file, no bucket, no plain http, no address of this machine."""
     with pytest.raises(Forbidden):
-        intake(policy=VISITOR).add(Wish(address, Kind.LORA))
+        intake(policy=VISITOR).add(ModelRequest(address, Kind.LORA))
 
 
 def test_a_redirect_is_checked_too(server: Serving, intake: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,14 +250,14 @@ def test_a_redirect_is_checked_too(server: Serving, intake: Make, monkeypatch: p
     monkeypatch.setattr(network.Transport, "handle_request", public)
     for _ in range(3):
         with pytest.raises(Forbidden):
-            intake(policy=VISITOR).add(Wish("https://public.example/a.safetensors", Kind.LORA))
+            intake(policy=VISITOR).add(ModelRequest("https://public.example/a.safetensors", Kind.LORA))
     assert server.seen == []
 
 
 def test_the_operator_may(server: Serving, intake: Make) -> None:
     """The same address from the command line is fetched."""
     server.put("/a.safetensors", model_bytes(100_000))
-    assert intake(policy=OPERATOR).add(Wish(f"{server.url}/a.safetensors", Kind.LORA)).fetched
+    assert intake(policy=OPERATOR).add(ModelRequest(f"{server.url}/a.safetensors", Kind.LORA)).fetched
 
 
 def test_proxies_are_the_operators(server: Serving, intake: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,11 +266,11 @@ def test_proxies_are_the_operators(server: Serving, intake: Make, monkeypatch: p
     server.put("http://models.example/a.safetensors", content)
     monkeypatch.setenv("http_proxy", server.url)
     monkeypatch.setenv("https_proxy", server.url)
-    assert intake(policy=OPERATOR).add(Wish("http://models.example/a.safetensors", Kind.LORA)).fetched
+    assert intake(policy=OPERATOR).add(ModelRequest("http://models.example/a.safetensors", Kind.LORA)).fetched
     asked = len(server.seen)
     assert asked
     with pytest.raises(SourceError):
-        intake(policy=VISITOR).add(Wish("https://models.invalid/b.safetensors", Kind.LORA))
+        intake(policy=VISITOR).add(ModelRequest("https://models.invalid/b.safetensors", Kind.LORA))
     assert len(server.seen) == asked
 
 
@@ -290,7 +301,7 @@ def test_a_token_stays_at_home(server: Serving, intake: Make, monkeypatch: pytes
         server.fallback = answer
         monkeypatch.setenv("CIVITAI_ENDPOINT", server.url)
         maker = intake(secrets=Secrets(civitai=secret))
-        added = maker.add(Wish("civitai://models/4?version=5"))
+        added = maker.add(ModelRequest("civitai://models/4?version=5"))
         assert [headers.get("authorization") for path, headers in server.seen] == [f"Bearer {secret}"] * len(
             server.seen
         )

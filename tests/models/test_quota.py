@@ -15,12 +15,20 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from easel.models import Kind, OverQuota, Quota, Store, quota_of
-from easel.models.fetch.part import journal_of, part_of, read_journal
-from easel.models.intake import Intake, Wish, sync
-from easel.models.quota import quota_in
-from easel.models.sources import Offer, WebSource
-from easel.models.upload import Uploads
+from easel.models import (
+    Intake,
+    Kind,
+    ModelRequest,
+    Offer,
+    OverQuota,
+    Store,
+    Uploads,
+    WebSource,
+    quota_of,
+    sync,
+)
+from easel.models.fetch.partial_journal import journal_of, part_of, read_journal
+from easel.models.quota import StoreQuota, quota_in
 from scripts.__main__ import main
 from tests.models.conftest import QUICK, leftovers
 from tests.models.serving import Request, Serving, model_bytes, sha256
@@ -31,8 +39,8 @@ CONTENT = model_bytes(2 * MB, seed=4, key="lora_unet_x.lora_up.weight")
 Make = Callable[..., Intake]
 
 
-def wish(server: Serving, name: str = "dream", **said: Any) -> Wish:
-    return Wish(f"{server.url}/{name}.safetensors", Kind.LORA, **said)
+def wish(server: Serving, name: str = "dream", **said: Any) -> ModelRequest:
+    return ModelRequest(f"{server.url}/{name}.safetensors", Kind.LORA, **said)
 
 
 def put(store: Store, name: str, size: int) -> Path:
@@ -101,15 +109,15 @@ def test_a_file_of_this_machine(store: Store, intake: Make, tmp_path: Path) -> N
     source = tmp_path / "dream.safetensors"
     source.write_bytes(CONTENT)
     with pytest.raises(OverQuota):
-        intake(quota=MB).add(Wish(f"file:{source}"))
+        intake(quota=MB).add(ModelRequest(f"file:{source}"))
     assert leftovers(store.root) == []
-    assert intake(quota=3 * MB).add(Wish(f"file:{source}")).fetched
+    assert intake(quota=3 * MB).add(ModelRequest(f"file:{source}")).fetched
 
 
 def test_what_is_on_its_way_counts(store: Store, tmp_path: Path) -> None:
     """A download of two gigabytes of which one has come takes two; an upload what it announced; easel's own
     notes nothing."""
-    quota = Quota(store.root, 10 * MB)
+    quota = StoreQuota(store.root, 10 * MB)
     put(store, "a.safetensors", MB)
     coming = store.folder(Kind.LORA) / "b.safetensors"
     part_of(coming).write_bytes(bytes(1000))
@@ -133,7 +141,7 @@ def test_two_at_once_do_not_both_find_room(server: Serving, store: Store) -> Non
     ended = threading.Event()
 
     def fetch() -> None:
-        Intake(Store(store.root, hashing=False), effort=QUICK, quota=3 * MB).add(wish(server, "one"))
+        Intake(Store(store.root, hashing=False), limits=QUICK, quota=3 * MB).add(wish(server, "one"))
         ended.set()
 
     thread = threading.Thread(target=fetch)
@@ -143,7 +151,7 @@ def test_two_at_once_do_not_both_find_room(server: Serving, store: Store) -> Non
         assert time.monotonic() < end
         time.sleep(0.01)
     with pytest.raises(OverQuota):
-        Intake(store, effort=QUICK, quota=3 * MB).add(wish(server, "two"))
+        Intake(store, limits=QUICK, quota=3 * MB).add(wish(server, "two"))
     thread.join(60)
     assert ended.is_set()
 

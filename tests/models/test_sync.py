@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from easel.models import Kind, Store
-from easel.models.intake import Outcome, sync
+from easel.models import Kind, Outcome, Store, sync
 from tests.models.serving import Serving, model_bytes, sha256
 
 ROOT = Path(__file__).parents[2]

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from easel.models import Kind, Store
-from easel.models.quota import Quota
+from easel.models import Kind, Store, walk
+from easel.models.quota import StoreQuota
 from easel.models.tree import OddFolder, files_of
-from easel.models.walking import walk
 
 ROOT = Path(__file__).parents[2]
 _FOLDERS = st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=3), max_size=5)
@@ -96,4 +95,4 @@ def test_a_store_with_a_loop(tmp_path: Path, target: str) -> None:
     (folder / "l").symlink_to(target)
     (folder / "style.safetensors").write_bytes(b"12345")
     assert [file.name for file in Store(root, hashing=False).files(Kind.LORA)] == ["sub/style.safetensors"]
-    assert Quota(root, 100).used() == 5
+    assert StoreQuota(root, 100).used() == 5

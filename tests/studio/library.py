@@ -15,8 +15,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from easel.models import Store
-from easel.models.intake import Effort
+from easel.models import FetchLimits, Store
 from easel.studio.engine import Engine
 from easel.studio.library import Library
 from easel.studio.studio import Studio
@@ -24,7 +23,7 @@ from tests.models.civitai_stand_in import Civitai
 from tests.models.serving import serving
 
 PAGE = "https://civitai.com/models/4384/dreamshaper?modelVersionId=128713"
-QUICK = Effort(connections=2, stall=10.0, slow=10.0, patience=4, pause=0.02)
+QUICK = FetchLimits(connections=2, stall=10.0, slow=10.0, patience=4, pause=0.02)
 
 
 def png(side: int = 64, colour: str = "red") -> bytes:
@@ -90,7 +89,7 @@ def place(home: Path, **environment: str) -> Iterator[Place]:
         # Between the tries of a question; nothing else of that module waits.
         patch.setattr("easel.models.sources.civitai._TRIES", 2)
         studio = Studio.at(home, "studio", Engine(Store(home / "models", hashing=False)))
-        library = Library(studio.engine.store, studio.activity, effort=QUICK)
+        library = Library(studio.engine.store, studio.activity, limits=QUICK)
         vars(studio)["library"] = library
         try:
             yield Place(studio, civitai)

@@ -1,7 +1,16 @@
-"""The model store: files by name, what they are, and whether they are whole. Light: imports no torch."""
+"""Models: the store of files by name, what each file is, and how it comes, stays whole and goes.
 
-from easel.models.architecture import Architecture, Identity, detect, identify
+The one door: what others may use of this package is here, and nothing behind it is imported from outside.
+Light: imports no torch and no numpy.
+"""
+
+from easel.models.architecture import Architecture, CheckpointIdentity, identify
+from easel.models.cache.cache import Cache, cache_from_environment
+from easel.models.cache.opening import open_model
+from easel.models.cache.reader import FileReader, Reader
+from easel.models.conversion.convert import Converted, NotConverted, convert_pickle
 from easel.models.diffusers_folder import Piece, folder_state, identify_folder, is_diffusers_folder, pieces_of
+from easel.models.disk import write_whole
 from easel.models.errors import (
     CutShort,
     FileError,
@@ -15,13 +24,24 @@ from easel.models.errors import (
     WrongKind,
     gigabytes,
 )
+from easel.models.fetch.follower import AUTOV3_BELOW
+from easel.models.fetch.network import http_client
+from easel.models.fetch.policy import OPERATOR, VISITOR, FetchPolicy
+from easel.models.fetch.progress import FetchProgress, Phase
+from easel.models.fetch.transfer import FetchLimits
 from easel.models.header import Header, TensorInfo, read_header
-from easel.models.index import INFO, Entry, identity_of, preview_of, read_info
+from easel.models.index import CIVITAI_INFO, IndexEntry, identity_of, preview_of, read_info
+from easel.models.intake.add import Added, Intake, ModelRequest
+from easel.models.intake.civitai_files import write_civitai_files
+from easel.models.intake.destination import destination
+from easel.models.intake.removal import remove_model
+from easel.models.intake.sync import Outcome, Synced, sync
+from easel.models.intake.verification import Verification, verify_model
 from easel.models.kind import Kind, is_vae, small_kind
 from easel.models.lock import Lock
-from easel.models.model_file import ModelFile, beside
-from easel.models.quota import OverQuota, Quota, quota_of
-from easel.models.records import Record, write_whole
+from easel.models.model_file import ModelFile, sidecar_path
+from easel.models.quota import OverQuota, quota_of
+from easel.models.records import Record
 from easel.models.sidecar import Sidecar, read_sidecar
 from easel.models.source_errors import (
     Altered,
@@ -45,72 +65,147 @@ from easel.models.source_errors import (
     Unsafe,
     WrongHash,
 )
+from easel.models.sources.addresses import secrets_of, source_of
+from easel.models.sources.bucket import BucketSource
+from easel.models.sources.civitai import (
+    CIVITAI_HOSTS,
+    CIVITAI_KINDS,
+    CIVITAI_URL,
+    CivitaiSource,
+    civitai_source,
+    preview_of_info,
+)
+from easel.models.sources.hub import HubSource
+from easel.models.sources.local import LocalSource
+from easel.models.sources.offer import Offer, Secrets, Source
+from easel.models.sources.web import WebSource
 from easel.models.store import SUFFIX, Store
+from easel.models.upload.errors import (
+    AlreadyThere,
+    TooManyUploads,
+    UnknownUpload,
+    UploadBusy,
+    UploadFailed,
+    WrongOffset,
+)
+from easel.models.upload.journal import Upload, UploadState
+from easel.models.upload.uploads import Uploads
+from easel.models.upload.writer import UploadWriter
 from easel.models.walking import walk
 
 __all__ = [
-    "INFO",
+    "AUTOV3_BELOW",
+    "CIVITAI_HOSTS",
+    "CIVITAI_INFO",
+    "CIVITAI_KINDS",
+    "CIVITAI_URL",
+    "OPERATOR",
     "SUFFIX",
+    "VISITOR",
+    "Added",
+    "AlreadyThere",
     "Altered",
     "Architecture",
     "Archived",
     "BadAddress",
     "BadName",
+    "BucketSource",
+    "Cache",
+    "CheckpointIdentity",
+    "CivitaiSource",
+    "Converted",
     "CutShort",
     "DiskFull",
     "EarlyAccess",
-    "Entry",
+    "FetchLimits",
+    "FetchPolicy",
+    "FetchProgress",
     "FileError",
+    "FileReader",
     "Forbidden",
     "Header",
-    "Identity",
+    "HubSource",
     "Incomplete",
+    "IndexEntry",
+    "Intake",
     "Interrupted",
     "KeepsChanging",
     "Kind",
+    "LocalSource",
     "Lock",
     "LyingHeader",
     "MissingFile",
     "ModelError",
     "ModelFile",
+    "ModelRequest",
     "NameTaken",
     "NeedsToken",
     "NoAccess",
     "NotAModel",
+    "NotConverted",
     "NotSafetensors",
     "NotThere",
     "NotWritable",
+    "Offer",
+    "Outcome",
     "OverQuota",
+    "Phase",
     "Piece",
-    "Quota",
+    "Reader",
     "Record",
+    "Secrets",
     "Sidecar",
+    "Source",
     "SourceError",
     "Store",
+    "Synced",
     "TensorInfo",
     "TooManyRequests",
+    "TooManyUploads",
     "UnknownArchitecture",
     "UnknownModel",
+    "UnknownUpload",
     "Unreachable",
     "Unsafe",
+    "Upload",
+    "UploadBusy",
+    "UploadFailed",
+    "UploadState",
+    "UploadWriter",
+    "Uploads",
+    "Verification",
+    "WebSource",
     "WrongHash",
     "WrongKind",
-    "beside",
-    "detect",
+    "WrongOffset",
+    "cache_from_environment",
+    "civitai_source",
+    "convert_pickle",
+    "destination",
     "folder_state",
     "gigabytes",
+    "http_client",
     "identify",
     "identify_folder",
     "identity_of",
     "is_diffusers_folder",
     "is_vae",
+    "open_model",
     "pieces_of",
     "preview_of",
+    "preview_of_info",
     "quota_of",
     "read_header",
     "read_info",
     "read_sidecar",
+    "remove_model",
+    "secrets_of",
+    "sidecar_path",
     "small_kind",
+    "source_of",
+    "sync",
+    "verify_model",
     "walk",
+    "write_civitai_files",
     "write_whole",
 ]

@@ -20,11 +20,13 @@ import click
 import structlog
 
 from easel.models.errors import ModelError
-from easel.models.fetch.transfer import Effort
-from easel.models.intake import Intake, Outcome, Phase, Progress, Synced, listed, sync
+from easel.models.fetch.progress import FetchProgress, Phase
+from easel.models.fetch.transfer import FetchLimits
+from easel.models.intake.add import Intake
+from easel.models.intake.sync import Outcome, Synced, listed, sync
 from easel.models.quota import quota_in
 from easel.models.source_errors import BadAddress, Interrupted
-from easel.models.sources import secrets_of
+from easel.models.sources.addresses import secrets_of
 from easel.models.store import Store
 
 _LINE_EVERY = 5.0
@@ -77,7 +79,7 @@ def sync_command(
         store,
         secrets=secrets,
         quota=min(quotas, default=None),
-        effort=Effort(bandwidth=bandwidth),
+        limits=FetchLimits(bandwidth=bandwidth),
         watcher=voice.watch,
         stopped=stop.is_set,
     )
@@ -99,7 +101,7 @@ def sync_command(
 class _Voice(Protocol):
     """How it is told what goes on."""
 
-    def watch(self, progress: Progress) -> None:
+    def watch(self, progress: FetchProgress) -> None:
         """A model is on its way."""
 
     def tell(self, outcome: Outcome) -> None:
@@ -118,7 +120,7 @@ class _Lines:
     def __init__(self) -> None:
         self._next = 0.0
 
-    def watch(self, progress: Progress) -> None:
+    def watch(self, progress: FetchProgress) -> None:
         """Print a line if it is time for one."""
         if progress.phase in (Phase.FETCHING, Phase.WAITING) and time.monotonic() >= self._next:
             self._next = time.monotonic() + _LINE_EVERY
@@ -148,7 +150,7 @@ class _Records:
         # Standard output is the records' alone.
         structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
-    def watch(self, progress: Progress) -> None:
+    def watch(self, progress: FetchProgress) -> None:
         """Say how far it is: once a second, and whenever something else begins."""
         now = (progress.name, progress.phase)
         if now == self._last and time.monotonic() < self._next:

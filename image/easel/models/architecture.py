@@ -9,8 +9,8 @@ velocity (v), and whether its last step is all noise (zero-terminal SNR). That i
 3. the file's own metadata, in every spelling that training.py knows;
 4. for SD 2.x the file's name: 768 in it means v, as in the published 768-v-ema and v2-1_768-ema-pruned, and
    512 epsilon;
-5. else the family's usual way. For SD 2.x, which is published in both, `Identity.sure` is then False, and the
-   loader asks the UNet itself (engine/prediction.py).
+5. else the family's usual way. For SD 2.x, which is published in both, `CheckpointIdentity.sure` is then
+   False, and the loader asks the UNet itself (engine/prediction.py).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from easel.models.training import (
     EPSILON,
     VELOCITY,
     Fact,
-    Verdict,
+    TrainingVerdict,
     facts_of_markers,
     facts_of_metadata,
     weigh,
@@ -66,7 +66,7 @@ class Architecture(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class CheckpointIdentity:
     """The family, and how the model was trained.
 
     `prediction` ("epsilon" or "v_prediction") and `zero_snr` are "" and None where nothing says it, so that
@@ -89,17 +89,14 @@ class Identity:
         return f"{', '.join(one for one in said if one)} (told by {self.told_by})"
 
 
-def detect(header: Header, *, name: str = "this file", sidecar: Sidecar | None = None) -> Architecture:
-    """The family of the checkpoint with this header.
+def identify(
+    header: Header, *, name: str = "this file", sidecar: Sidecar | None = None
+) -> CheckpointIdentity:
+    """The family of the checkpoint with this header, and how the answer is known.
 
     `name` is the file's name, for messages and for the "768" rule. Raises WrongKind for a LoRA, VAE and so
     on, and UnknownArchitecture for models that the studio does not draw with.
     """
-    return identify(header, name=name, sidecar=sidecar).architecture
-
-
-def identify(header: Header, *, name: str = "this file", sidecar: Sidecar | None = None) -> Identity:
-    """As `detect`, and how the answer is known."""
     said = sidecar or Sidecar()
     named = named_beside(said, name)
     found = named or _by_shapes(header, name)
@@ -111,7 +108,7 @@ def identify(header: Header, *, name: str = "this file", sidecar: Sidecar | None
     return trained(found, weigh(facts), name, "the file beside it" if named else "shapes")
 
 
-def trained(found: Architecture, verdict: Verdict, name: str, told_by: str) -> Identity:
+def trained(found: Architecture, verdict: TrainingVerdict, name: str, told_by: str) -> CheckpointIdentity:
     """A family with what its file says of its training. Raises UnknownArchitecture for other predictions."""
     prediction = verdict.prediction
     if prediction and prediction not in DRAWN:
@@ -129,7 +126,7 @@ def trained(found: Architecture, verdict: Verdict, name: str, told_by: str) -> I
         if velocity and found is plain and plain is Architecture.SDXL and zero is None:
             zero = False
         found = _V_OF[plain] if velocity else plain
-    return Identity(
+    return CheckpointIdentity(
         found,
         verdict.prediction_by or told_by,
         # SDXL without a mark is epsilon: v-prediction models of that family are all marked.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from easel.models.architecture import Architecture, Identity, facts_beside, named_beside, trained
+from easel.models.architecture import Architecture, CheckpointIdentity, facts_beside, named_beside, trained
 from easel.models.errors import (
     FileError,
     Incomplete,
@@ -65,7 +65,7 @@ def folder_state(path: Path) -> tuple[int, float]:
     return size, max(one.st_mtime for one in states)
 
 
-def identify_folder(path: Path) -> Identity:
+def identify_folder(path: Path) -> CheckpointIdentity:
     """The family of the checkpoint in the folder `path`, as its configuration says.
 
     Raises UnknownArchitecture, LyingHeader, MissingFile.

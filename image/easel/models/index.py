@@ -8,16 +8,16 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from easel.models.architecture import Identity, identify
+from easel.models.architecture import CheckpointIdentity, identify
 from easel.models.diffusers_folder import identify_folder, is_diffusers_folder, pieces_of
 from easel.models.errors import FileError
 from easel.models.header import Header, read_header
-from easel.models.model_file import ModelFile, beside
-from easel.models.records import Records, State
+from easel.models.model_file import ModelFile, sidecar_path
+from easel.models.records import FileState, Records
 from easel.models.sidecar import read_sidecar, state_beside
 from easel.models.tree import state_of_model
 
-INFO = ".civitai.info"
+CIVITAI_INFO = ".civitai.info"
 """The ending of Civitai Helper's file, in the place of `.safetensors`."""
 _PICTURES = (
     ".preview.png",
@@ -41,7 +41,7 @@ _PRECISIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class IndexEntry:
     """One file of the index. Empty strings where nothing is known; `problem` says why a file is no use.
 
     `training` says of a checkpoint what it predicts, where that is said anywhere, and by what it was told;
@@ -87,16 +87,16 @@ class Index:
         self._lock = threading.Lock()
         self._facts: dict[Path, tuple[object, _Facts]] = {}
 
-    def entry(self, file: ModelFile) -> Entry:
+    def entry(self, file: ModelFile) -> IndexEntry:
         """What is known of `file`."""
         try:
             state = state_of_model(file.path)
         except OSError as error:
-            return Entry(file, problem=f"cannot be read ({error.strerror})")
+            return IndexEntry(file, problem=f"cannot be read ({error.strerror})")
         facts = self._facts_of(file, state)
         record = self._records.get(file.path, state)
         info = read_info(file.path)
-        return Entry(
+        return IndexEntry(
             file,
             sha256=record.sha256,
             autov3=record.autov3,
@@ -110,7 +110,7 @@ class Index:
             problem=facts.problem,
         )
 
-    def _facts_of(self, file: ModelFile, state: State) -> _Facts:
+    def _facts_of(self, file: ModelFile, state: FileState) -> _Facts:
         now = (state, state_beside(file.path))
         with self._lock:
             known = self._facts.get(file.path)
@@ -124,7 +124,7 @@ class Index:
 
 def read_info(model: Path) -> dict[str, object]:
     """The `.civitai.info` beside a model; empty if there is none that can be read."""
-    path = beside(model, INFO)
+    path = sidecar_path(model, CIVITAI_INFO)
     try:
         if path.stat().st_size > _INFO_LIMIT:
             return {}
@@ -134,7 +134,7 @@ def read_info(model: Path) -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def identity_of(path: Path, name: str) -> Identity:
+def identity_of(path: Path, name: str) -> CheckpointIdentity:
     """What the checkpoint at `path` is, a file or a folder; `name` is for messages. Raises a FileError."""
     if is_diffusers_folder(path):
         return identify_folder(path)
@@ -143,7 +143,7 @@ def identity_of(path: Path, name: str) -> Identity:
 
 def preview_of(model: Path) -> Path | None:
     """The picture beside a model, as A1111 looks for it."""
-    return next((path for end in _PICTURES if (path := beside(model, end)).is_file()), None)
+    return next((path for end in _PICTURES if (path := sidecar_path(model, end)).is_file()), None)
 
 
 def _words(info: dict[str, object]) -> tuple[str, ...]:
@@ -183,14 +183,14 @@ def _facts_of_folder(path: Path) -> _Facts:
         return _Facts(problem=error.problem)
 
 
-def _identity(file: ModelFile, header: Header) -> Identity | None:
+def _identity(file: ModelFile, header: Header) -> CheckpointIdentity | None:
     try:
         return identify(header, name=file.path.name, sidecar=read_sidecar(file.path))
     except FileError:
         return None  # a LoRA, VAE and so on: its kind says what it is
 
 
-def _training(identity: Identity) -> str:
+def _training(identity: CheckpointIdentity) -> str:
     if not identity.prediction and identity.zero_snr is None and not identity.notes:
         return ""
     return ". ".join((identity.words, *identity.notes))

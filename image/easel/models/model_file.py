@@ -63,7 +63,7 @@ class ModelFile:
         return tuple(dict.fromkeys(names))
 
 
-def beside(model: Path, ending: str) -> Path:
+def sidecar_path(model: Path, ending: str) -> Path:
     """The file beside a model that bears its name: `dream.civitai.info` beside `dream.safetensors`.
 
     A folder has no ending to be taken off: what is behind the last dot of `sdxl-base-1.0` is its version.

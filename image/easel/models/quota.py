@@ -15,7 +15,8 @@ from pathlib import Path
 import structlog
 
 from easel.models.errors import FileError, gigabytes
-from easel.models.fetch.part import part_of, read_journal
+from easel.models.fetch.partial_journal import part_of, read_journal
+from easel.models.upload.journal import UploadJournals, UploadState
 from easel.models.walking import walk
 
 log = structlog.get_logger(__name__)
@@ -38,7 +39,7 @@ class OverQuota(FileError):
         self.size, self.used, self.quota = size, used, quota
 
 
-class Quota:
+class StoreQuota:
     """The quota of the store at `root`. `limit` in bytes, None for none."""
 
     def __init__(self, root: Path, limit: int | None) -> None:
@@ -69,11 +70,8 @@ class Quota:
                 if (path := here / name) not in left_out:
                     with suppress(OSError):
                         total += _size(path)
-        # Here, for the package of uploads is built on this.
-        from easel.models.upload.journal import Journals, State
-
-        uploads = Journals(self._root / ".easel" / "uploads").all()
-        return total + sum(one.length for one in uploads if one.state is State.OPEN)
+        uploads = UploadJournals(self._root / ".easel" / "uploads").all()
+        return total + sum(one.length for one in uploads if one.state is UploadState.OPEN)
 
 
 def quota_of(environment: Mapping[str, str]) -> int | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
@@ -19,13 +18,15 @@ from pathlib import Path
 
 import structlog
 
+from easel.models.disk import write_whole
+
 log = structlog.get_logger(__name__)
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _AUTOV3 = re.compile(r"[0-9a-f]{12}")
 _LIMIT = 100_000
 
-State = tuple[int, int, int]
+FileState = tuple[int, int, int]
 """Size in bytes, time of change in nanoseconds and inode: what tells one file of a name from the next. For a
 model that is a folder see tree.py."""
 
@@ -60,9 +61,9 @@ class Records:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[State, Record]] = {}
+        self._known: dict[str, tuple[FileState, Record]] = {}
 
-    def get(self, path: Path, state: State) -> Record:
+    def get(self, path: Path, state: FileState) -> Record:
         """What is known of the file in this state; an empty record if nothing is."""
         key = self._key(path)
         with self._lock:
@@ -76,7 +77,7 @@ class Records:
                     self._known[key] = found
         return known[1] if known is not None and known[0] == state else Record()
 
-    def put(self, path: Path, state: State, **said: str) -> Record:
+    def put(self, path: Path, state: FileState, **said: str) -> Record:
         """Add to what is known of the file in this state. Raises ValueError for what is no hash."""
         record = replace(self.get(path, state), **said)
         key = self._key(path)
@@ -103,7 +104,7 @@ class Records:
     def _file(self, key: str) -> Path:
         return self._root / ".easel" / "files" / f"{key}.json"
 
-    def _load(self, key: str) -> tuple[State, Record] | None:
+    def _load(self, key: str) -> tuple[FileState, Record] | None:
         try:
             with open(self._file(key), encoding="utf-8") as file:
                 found = json.loads(file.read(_LIMIT))
@@ -114,7 +115,7 @@ class Records:
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None  # none, or garbage: what it said is found out again
 
-    def _save(self, key: str, state: State, record: Record) -> None:
+    def _save(self, key: str, state: FileState, record: Record) -> None:
         size, mtime_ns, inode = state
         said = {name: value for name, value in asdict(record).items() if value}
         text = json.dumps({"size": size, "mtime_ns": mtime_ns, "inode": inode, **said}, indent=1)
@@ -124,20 +125,6 @@ class Records:
             log.debug("record not kept", file=key, error=error.strerror)
 
 
-def state_of(status: os.stat_result) -> State:
+def state_of(status: os.stat_result) -> FileState:
     """The state of a file."""
     return status.st_size, status.st_mtime_ns, status.st_ino
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a small file so that nobody ever sees a part of it. Makes its folder. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=".", delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.replace(file.name, path)
-        except OSError:
-            with suppress(OSError):
-                os.unlink(file.name)
-            raise

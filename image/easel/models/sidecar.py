@@ -16,11 +16,11 @@ from pathlib import Path
 import structlog
 import yaml
 
-from easel.models.model_file import beside
+from easel.models.model_file import sidecar_path
 from easel.models.training import Fact, facts_of_table
 
-# A training configuration is a few kilobytes, and YAML is slow to read; what Civitai has of a model with many
-# versions is longer.
+# A training configuration is a few kilobytes, and YAML is slow to read.
+# What Civitai has of a model with many versions is longer.
 _LIMITS = {".json": 1_000_000, ".yaml": 200_000, ".yml": 200_000, ".civitai.info": 5_000_000}
 
 log = structlog.get_logger(__name__)
@@ -43,7 +43,7 @@ def read_sidecar(checkpoint: Path) -> Sidecar:
     """
     architecture, facts, files = "", list[Fact](), list[str]()
     for ending, limit in _LIMITS.items():
-        path = beside(checkpoint, ending)
+        path = sidecar_path(checkpoint, ending)
         found = _parse(path, limit)
         own = found.get("easel") if isinstance(found, dict) else None
         named = str(own.get("architecture") or "") if isinstance(own, dict) else ""
@@ -60,7 +60,7 @@ def state_beside(checkpoint: Path) -> tuple[tuple[int, int], ...]:
     found = []
     for ending in _LIMITS:
         try:
-            status = beside(checkpoint, ending).stat()
+            status = sidecar_path(checkpoint, ending).stat()
         except OSError:
             found.append((0, 0))
         else:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from easel.models.errors import FileError
-from easel.models.records import State, state_of
+from easel.models.records import FileState, state_of
 from easel.models.walking import walk
 
 _BLOCK = 1 << 22
@@ -39,7 +39,7 @@ def files_of(folder: Path) -> list[str]:
     return sorted(found, key=os.fsencode)
 
 
-def state_of_model(path: Path) -> State:
+def state_of_model(path: Path) -> FileState:
     """The state of a model's file, or of all files of its folder. Raises OSError."""
     status = path.stat()
     if not stat.S_ISDIR(status.st_mode):

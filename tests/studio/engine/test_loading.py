@@ -285,13 +285,15 @@ def test_a_checkpoint_without_a_vae_of_use(tinies: dict[Architecture, Tiny], tmp
 
 def test_the_family_is_told_from_the_header(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without being told, the loader takes the family of the header, and asks an SD 2.x UNet if unsure."""
-    from easel.models import Identity
+    from easel.models import CheckpointIdentity
     from easel.studio.engine import loading
 
     made, velocity = tiny(Architecture.SD2, tmp_path), tiny(Architecture.SD2_V, tmp_path)
     families = {Architecture.SD2: made.family, Architecture.SD2_V: velocity.family}
     monkeypatch.setattr(loading, "_family", families.__getitem__)
-    monkeypatch.setattr(loading, "identify", lambda *_, **__: Identity(Architecture.SD2, sure=False))
+    monkeypatch.setattr(
+        loading, "identify", lambda *_, **__: CheckpointIdentity(Architecture.SD2, sure=False)
+    )
     file = made.write(tmp_path / "dream.safetensors")
     for answer, family in ((True, velocity.family), (False, made.family)):
         monkeypatch.setattr(loading, "predicts_velocity", lambda unet, answer=answer: answer)

@@ -15,6 +15,8 @@ from safetensors.torch import save_file
 
 from easel.models import (
     Architecture,
+    Cache,
+    FileReader,
     Incomplete,
     Kind,
     LyingHeader,
@@ -24,7 +26,6 @@ from easel.models import (
     Store,
     UnknownArchitecture,
 )
-from easel.models.cache import Cache, FileReader
 from easel.studio.engine import loading, weights
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.loading import load_checkpoint

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from easel.models import Architecture, read_header
-from easel.models import detect as detect_header
+from easel.models import Architecture, identify, read_header
 from easel.studio.engine.conversion import converter, text_names, to_unet, to_vae, unet_names, vae_names
 from easel.studio.engine.skeleton import skeleton
 from easel.studio.families import family
@@ -44,7 +43,7 @@ def test_full_size(architecture: Architecture, tmp_path: Path) -> None:
     name = "v-768.safetensors" if architecture is Architecture.SD2_V else "m.safetensors"
     path = sparse(tmp_path / name, {name: tuple(one.shape) for name, one in tensors.items()})
     header = read_header(path)
-    assert detect_header(header, name=path.name) == architecture
+    assert identify(header, name=path.name).architecture == architecture
     if architecture in COUNTS:
         count, size, dtype = COUNTS[architecture]
         assert len(tensors) == count or count is None

@@ -15,8 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from easel.models import Store
-from easel.models.quota import quota_of
+from easel.models import Store, quota_of
 from easel.studio.activity import Activity
 from easel.studio.authentication import authenticated
 from easel.studio.files.routes import Files

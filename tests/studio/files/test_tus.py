@@ -13,8 +13,7 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from easel.models import Store
-from easel.models.upload import Uploads
+from easel.models import Store, Uploads
 from tests.studio.files.conftest import model, sha256
 
 TUS = {"Tus-Resumable": "1.0.0"}

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import structlog
 
-from easel.models.cache.entry import COPY, LIST, PART, CopyReader, Identity, open_locked, read_list
+from easel.models.cache.entry import COPY, LIST, PART, CopyReader, FileVersion, open_locked, read_list
 from easel.models.cache.filling import FillingReader
 from easel.models.cache.reader import FileReader, Reader
 from easel.models.cache.size import DEFAULT, cache_size, room_on_disk
@@ -44,7 +44,7 @@ class Cache:
         `origin` itself where neither can be. Never raises: a cache is a help, not a need.
         """
         try:
-            identity = Identity.of(origin.path, origin.status)
+            identity = FileVersion.of(origin.path, origin.status)
             return self._copy(origin, identity) or self._filling(origin, identity) or origin
         except OSError as error:
             log.warning(
@@ -62,7 +62,7 @@ class Cache:
         """Bytes of all copies, those in the making too."""
         return sum(size for _, size, _ in self._files())
 
-    def _copy(self, origin: FileReader, identity: Identity) -> CopyReader | None:
+    def _copy(self, origin: FileReader, identity: FileVersion) -> CopyReader | None:
         base = self.folder / identity.key
         checksums = read_list(base.with_suffix(LIST), identity)
         if checksums is None:
@@ -79,7 +79,7 @@ class Cache:
             os.utime(base.with_suffix(COPY))  # the last use, by which the oldest goes
         return CopyReader(origin, base.with_suffix(COPY), file, checksums)
 
-    def _filling(self, origin: FileReader, identity: Identity) -> FillingReader | None:
+    def _filling(self, origin: FileReader, identity: FileVersion) -> FillingReader | None:
         if identity.size > self.limit:
             log.info(
                 "cache: too small for this file", file=origin.name,
@@ -103,7 +103,7 @@ class Cache:
                 raise
         return FillingReader(origin, self.folder, identity, part, self._later, self._alone)
 
-    def _make_room(self, identity: Identity) -> None:
+    def _make_room(self, identity: FileVersion) -> None:
         """Take copies away, of the same path first, then those unused for longest. Raises OSError."""
         found = sorted(self._files())
         for _, _, path in found:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import structlog
 
-from easel.models.cache import blocks
+from easel.models.cache.checksums import block_checksums, block_count
 from easel.models.cache.reader import FileReader, read_into
-from easel.models.records import state_of, write_whole
+from easel.models.disk import write_whole
+from easel.models.records import state_of
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +28,7 @@ _LARGEST_LIST = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class FileVersion:
     """One state of one file of the store: where it is, its size, time of change and inode."""
 
     path: str
@@ -36,7 +37,7 @@ class Identity:
     inode: int
 
     @classmethod
-    def of(cls, path: Path, status: os.stat_result) -> Identity:
+    def of(cls, path: Path, status: os.stat_result) -> FileVersion:
         """The file as it is now."""
         return cls(os.path.realpath(path), *state_of(status))
 
@@ -52,7 +53,7 @@ class Identity:
         return f"{self.place}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def read_list(path: Path, identity: Identity) -> list[int] | None:
+def read_list(path: Path, identity: FileVersion) -> list[int] | None:
     """The checksums of a copy, if it is one of this state of the file and the list is sound."""
     try:
         if path.stat().st_size > _LARGEST_LIST:
@@ -62,14 +63,14 @@ def read_list(path: Path, identity: Identity) -> list[int] | None:
         text = found["checksums"]
         if said != (os.fsdecode(identity.path), identity.size, identity.mtime_ns, identity.inode):
             return None
-        if not re.fullmatch(r"[0-9a-f]*", text) or len(text) != 8 * blocks.count(identity.size):
+        if not re.fullmatch(r"[0-9a-f]*", text) or len(text) != 8 * block_count(identity.size):
             return None
         return [int(text[place : place + 8], 16) for place in range(0, len(text), 8)]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
-def write_list(path: Path, identity: Identity, checksums: Sequence[int]) -> None:
+def write_list(path: Path, identity: FileVersion, checksums: Sequence[int]) -> None:
     """Make the copy beside `path` valid. Raises OSError."""
     said = {"path": os.fsdecode(identity.path), "size": identity.size, "mtime_ns": identity.mtime_ns,
             "inode": identity.inode, "checksums": "".join(f"{one:08x}" for one in checksums)}  # fmt: skip
@@ -99,8 +100,7 @@ class CopyReader:
                 log.warning("cache: the disk fails", file=self.name, error=error.strerror)
                 whole = False
             if whole and all(
-                self._checksums[index] == value
-                for index, value in blocks.checksums(buffers, place, self.size)
+                self._checksums[index] == value for index, value in block_checksums(buffers, place, self.size)
             ):
                 return
             self._give_up()

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import structlog
 
-from easel.models.cache import blocks
-from easel.models.cache.entry import COPY, LIST, PART, Identity, write_list
+from easel.models.cache.checksums import BLOCK, block_checksums, block_count, block_length
+from easel.models.cache.entry import COPY, LIST, PART, FileVersion, write_list
 from easel.models.cache.reader import FileReader, read_into
 from easel.models.records import state_of
 
@@ -28,7 +28,7 @@ class FillingReader:
     checked = True
 
     def __init__(
-        self, origin: FileReader, folder: Path, identity: Identity, part: int,
+        self, origin: FileReader, folder: Path, identity: FileVersion, part: int,
         later: Callable[[Callable[[], None]], None], alone: Callable[[], AbstractContextManager[None]],
     ) -> None:  # fmt: skip
         """`part` is the open, locked part file; `later` runs what is left to do in the background; nobody
@@ -61,7 +61,7 @@ class FillingReader:
             self._origin.close(whole=whole)
 
     def _write(self, buffers: Sequence[memoryview], place: int) -> None:
-        found = dict(blocks.checksums(buffers, place, self.size))
+        found = dict(block_checksums(buffers, place, self.size))
         for buffer in buffers:
             left = buffer
             while len(left):
@@ -73,17 +73,17 @@ class FillingReader:
     def _complete(self) -> None:
         """Fetch what the load did not need, and make the copy valid if the file is still the same."""
         try:
-            memory = memoryview(bytearray(blocks.BLOCK))
-            for index in range(blocks.count(self.size)):
+            memory = memoryview(bytearray(BLOCK))
+            for index in range(block_count(self.size)):
                 if index not in self._checksums:
-                    self._fetch(index, memory[: blocks.length(index, self.size)])
+                    self._fetch(index, memory[: block_length(index, self.size)])
             now = state_of(os.stat(self._origin.path))
             if now != (self._identity.size, self._identity.mtime_ns, self._identity.inode):
                 raise OSError(0, "the file changed meanwhile")
             # Who reads a folder while a name in it changes may see neither: two copies once passed for one.
             with self._alone():
                 os.rename(f"{self._base}{PART}", f"{self._base}{COPY}")
-            values = [self._checksums[index] for index in range(blocks.count(self.size))]
+            values = [self._checksums[index] for index in range(block_count(self.size))]
             write_list(Path(f"{self._base}{LIST}"), self._identity, values)
             log.info("cache: copied", file=self.name, bytes=self.size)
         except OSError as error:
@@ -95,9 +95,9 @@ class FillingReader:
             self._origin.close(whole=True)
 
     def _fetch(self, index: int, memory: memoryview) -> None:
-        if read_into(self._origin.handle, [memory], index * blocks.BLOCK) != len(memory):
+        if read_into(self._origin.handle, [memory], index * BLOCK) != len(memory):
             raise OSError(0, "the file changed meanwhile")
-        self._write([memory], index * blocks.BLOCK)
+        self._write([memory], index * BLOCK)
 
     def _break(self, error: OSError) -> None:
         with self._lock:

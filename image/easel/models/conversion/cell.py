@@ -1,4 +1,4 @@
-"""The process that reads a pickle: `python -m easel.models.conversion.cell SOURCE TARGET BYTES SECONDS`.
+"""The process that reads a pickle: `python cell.py SOURCE TARGET BYTES SECONDS`.
 
 It cuts itself off before the first byte is read: no network (a namespace of its own where the kernel lets it,
 and in any case Python refuses sockets), no other programs, no file to write but the one that is open already,
@@ -37,7 +37,7 @@ _NAMES = ("pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
 _MOST_TENSORS = 200_000
 
 
-class Refused(Exception):
+class PickleRefused(Exception):
     """Why this is not converted, for people."""
 
 
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> None:
     if zipfile.is_zipfile(source):
         try:
             _check_archive(source, size)
-        except Refused as error:
+        except PickleRefused as error:
             _say({"problem": str(error)})
     import torch  # before the limits, for it takes hundreds of megabytes by itself
 
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> None:
             tensors, left_out = _tensors(_load(torch, source))
             _write(torch, out, tensors, size)
             told = {"tensors": len(tensors), "left_out": left_out, "cut_off": cut_off}
-        except Refused as error:
+        except PickleRefused as error:
             told = {"problem": str(error)}
         except MemoryError:
             told = {"problem": "it asks for more memory than a file of its size needs"}
@@ -102,12 +102,12 @@ def _lock(size: int, seconds: int) -> None:
 
     def refuse(event: str, details: tuple[Any, ...]) -> None:
         if event.startswith(_REFUSED):
-            raise Refused(f"it tried to do something else than hold tensors ({event})")
+            raise PickleRefused(f"it tried to do something else than hold tensors ({event})")
         if event == "open":
             mode, flags = details[1], details[2]
             writes = isinstance(mode, str) and set(mode) & set("wax+")
             if writes or (isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)):
-                raise Refused("it tried to write a file of its own")
+                raise PickleRefused("it tried to write a file of its own")
 
     sys.addaudithook(refuse)
 
@@ -124,12 +124,12 @@ def _check_archive(source: Path, size: int) -> None:
         with zipfile.ZipFile(source) as archive:
             parts = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise Refused(f"the archive is damaged ({error}): download it again") from None
+        raise PickleRefused(f"the archive is damaged ({error}): download it again") from None
     if (
         any(one.compress_type != zipfile.ZIP_STORED for one in parts)
         or sum(p.file_size for p in parts) > size
     ):
-        raise Refused("it is packed in a way that torch never packs")
+        raise PickleRefused("it is packed in a way that torch never packs")
 
 
 def _load(torch: Any, source: Path) -> object:
@@ -154,9 +154,9 @@ def _tensors(found: object) -> tuple[dict[str, torch.Tensor], int]:
         if inside is not None:
             left_out, found = len(found) - 1, inside
     if not isinstance(found, Mapping):
-        raise Refused("it holds no table of tensors")
+        raise PickleRefused("it holds no table of tensors")
     if len(found) > _MOST_TENSORS:
-        raise Refused(f"it holds {len(found)} entries, more than any model")
+        raise PickleRefused(f"it holds {len(found)} entries, more than any model")
     tensors = {
         name: one.detach()
         for name, one in found.items()
@@ -165,14 +165,14 @@ def _tensors(found: object) -> tuple[dict[str, torch.Tensor], int]:
         and not one.is_quantized and not one.is_meta
     }  # fmt: skip
     if not tensors:
-        raise Refused("it holds no tensors")
+        raise PickleRefused("it holds no tensors")
     return tensors, left_out + len(found) - len(tensors)
 
 
 def _write(torch: Any, out: BinaryIO, tensors: Mapping[str, torch.Tensor], size: int) -> None:
     """A safetensors file, one tensor at a time. The format: see header.py."""
     if sum(one.numel() * one.element_size() for one in tensors.values()) > 2 * size:
-        raise Refused("its tensors claim to be larger than the file")
+        raise PickleRefused("its tensors claim to be larger than the file")
     table: dict[str, object] = {"__metadata__": {"format": "pt"}}
     place = 0
     for name, one in tensors.items():

@@ -21,16 +21,15 @@ from pathlib import Path
 
 import structlog
 
-import easel
-from easel.models.disguise import disguise
 from easel.models.errors import FileError, MissingFile
-from easel.models.hashes import Digests
+from easel.models.file_signatures import foreign_format
+from easel.models.hashes import digest_file
 from easel.models.header import read_header
 from easel.models.intake.add import kind_of
-from easel.models.intake.place import place
+from easel.models.intake.destination import destination
 from easel.models.kind import Kind
 from easel.models.model_file import ModelFile
-from easel.models.quota import Quota
+from easel.models.quota import StoreQuota
 from easel.models.source_errors import DiskFull, NameTaken, NotWritable
 from easel.models.store import Store
 
@@ -39,7 +38,6 @@ log = structlog.get_logger(__name__)
 SECONDS = 300.0
 """What a conversion may take at least, torch's start included, beside a second for every 10 MB."""
 _ENDINGS = (".ckpt", ".pt", ".pth", ".bin")
-_BLOCK = 1 << 22
 
 
 class NotConverted(FileError):
@@ -58,7 +56,7 @@ class Converted:
     cut_off: str
 
 
-def convert(
+def convert_pickle(
     source: Path,
     store: Store,
     *,
@@ -77,7 +75,7 @@ def convert(
     named = (name or source.name).removesuffix(".safetensors")
     named = next((named[: -len(end)] for end in _ENDINGS if named.lower().endswith(end)), named)
     if kind is not None:
-        _refuse_taken(place(store, kind, folder, named))
+        _refuse_taken(destination(store, kind, folder, named))
     work = _workplace(store)
     try:
         free = shutil.disk_usage(work).free
@@ -89,9 +87,11 @@ def convert(
         if len(header.tensors) != told["tensors"]:
             raise NotConverted(source.name, "what was written is not what was read; try again")
         found = kind or kind_of(header, source.name)
-        target = place(store, found, folder, named)
-        Quota(store.root, quota).check(target.name, made.stat().st_size)
-        digests = _hash(made)
+        target = destination(store, found, folder, named)
+        StoreQuota(store.root, quota).check(target.name, made.stat().st_size)
+        digests = digest_file(made)
+        with open(made, "rb") as written:
+            os.fsync(written.fileno())
         target.parent.mkdir(parents=True, exist_ok=True)
         _move(made, target)
     except OSError as error:
@@ -119,7 +119,7 @@ def _look(source: Path) -> int:
         return size
     if start[8:9] == b"{":
         raise NotConverted(source.name, "this is a safetensors file already: `easel models add` takes it")
-    looks = disguise(start, size) or "this is no pickle of torch's; there is nothing to convert"
+    looks = foreign_format(start, size) or "this is no pickle of torch's; there is nothing to convert"
     raise NotConverted(source.name, looks)
 
 
@@ -137,11 +137,11 @@ def _run(source: Path, made: Path, size: int, seconds: float) -> dict[str, int]:
     """The process. What it tells: how many tensors, how many other entries, how it was cut off."""
     environment = {
         "PATH": os.defpath, "HOME": str(made.parent), "TMPDIR": str(made.parent), "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(Path(easel.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1",
-        "LC_ALL": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1", "LC_ALL": "C.UTF-8",
     }  # fmt: skip
-    line = [sys.executable, "-P", "-m", "easel.models.conversion.cell", str(source.resolve()), str(made)]
-    line += [str(size), str(int(seconds))]
+    # By its path, not as a module of the package: what Easel itself imports is of no use in there.
+    cell = str(Path(__file__).with_name("cell.py"))
+    line = [sys.executable, "-P", cell, str(source.resolve()), str(made), str(size), str(int(seconds))]
     with subprocess.Popen(
         line, env=environment, cwd=made.parent, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, start_new_session=True,
@@ -185,15 +185,6 @@ def _death(code: int) -> str:
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
         return "reading it took more processor time or memory than a file of its size needs"
     return f"reading it ended without a word (exit {code})"
-
-
-def _hash(path: Path) -> Digests:
-    digests = Digests()
-    with open(path, "rb", buffering=0) as file:
-        while block := file.read(_BLOCK):
-            digests.update(block)
-        os.fsync(file.fileno())
-    return digests
 
 
 def _move(made: Path, target: Path) -> None:

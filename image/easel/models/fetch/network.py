@@ -18,8 +18,8 @@ from urllib.request import getproxies
 import httpcore
 import httpx
 
-from easel.models.fetch.blocks import Blocks
-from easel.models.fetch.policy import METADATA_NAMES, Policy, is_public
+from easel.models.fetch.block_backend import BlockBackend
+from easel.models.fetch.policy import METADATA_NAMES, FetchPolicy, is_public
 from easel.models.source_errors import Forbidden
 
 USER_AGENT = "easel/0.1 (model download)"
@@ -28,7 +28,7 @@ CONNECT = 15.0
 """Seconds to wait for a connection."""
 
 
-def client(policy: Policy, *, connections: int = 8, stall: float = 20.0) -> httpx.Client:
+def http_client(policy: FetchPolicy, *, connections: int = 8, stall: float = 20.0) -> httpx.Client:
     """A client for `connections` at once, which gives a silent server `stall` seconds.
 
     Follows no redirects by itself. Where only public addresses are allowed, proxies of the environment are
@@ -52,7 +52,7 @@ class CheckedBackend(httpcore.NetworkBackend):
     """Resolves, refuses what is not public, and connects to what it has seen."""
 
     def __init__(self) -> None:
-        self._plain = Blocks()
+        self._plain = BlockBackend()
 
     def connect_tcp(
         self,
@@ -100,13 +100,13 @@ def public_addresses(host: str, port: int) -> list[str]:
 class Transport(httpx.BaseTransport):
     """httpx over httpcore, read in blocks; where the policy wants it with CheckedBackend, and https only."""
 
-    def __init__(self, policy: Policy, limits: httpx.Limits) -> None:
+    def __init__(self, policy: FetchPolicy, limits: httpx.Limits) -> None:
         self._private = policy.private
         self._pool = httpcore.ConnectionPool(
             ssl_context=httpx.create_ssl_context(),
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
-            network_backend=Blocks() if policy.private else CheckedBackend(),
+            network_backend=BlockBackend() if policy.private else CheckedBackend(),
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

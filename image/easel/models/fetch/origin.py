@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from easel.models.fetch.policy import Policy
+from easel.models.fetch.policy import FetchPolicy
 from easel.models.source_errors import Forbidden, SourceError
 from easel.models.sources.offer import Offer, Source
 
@@ -39,7 +39,7 @@ class Changed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RangeResponse:
     """The start of a range. `begin` is where its bytes lie; `total` the file's size, None if unsaid."""
 
     response: httpx.Response
@@ -58,7 +58,7 @@ class Origin:
     """One source's file, open for many ranges at once. Thread-safe."""
 
     def __init__(
-        self, source: Source, client: httpx.Client, policy: Policy, offer: Offer | None = None
+        self, source: Source, client: httpx.Client, policy: FetchPolicy, offer: Offer | None = None
     ) -> None:
         self.source = source
         self._client, self._policy = client, policy
@@ -83,7 +83,7 @@ class Origin:
                 self._offer, self._resolved = None, None
 
     @contextmanager
-    def open(self, begin: int, end: int | None, etag: str) -> Iterator[Answer]:
+    def open(self, begin: int, end: int | None, etag: str) -> Iterator[RangeResponse]:
         """Ask for `begin` to `end` (exclusive; None for all that follows) of the file called `etag`.
 
         Raises Changed, Trouble, SourceError, and httpx.TransportError.
@@ -173,7 +173,7 @@ class Origin:
     def _ask(self) -> Offer:
         return self.source.offer(self._client)
 
-    def _answer(self, response: httpx.Response, begin: int) -> Answer:
+    def _answer(self, response: httpx.Response, begin: int) -> RangeResponse:
         if response.headers.get("content-encoding", "identity").lower() not in ("identity", ""):
             raise SourceError(
                 self.source.address,
@@ -184,7 +184,7 @@ class Origin:
         host = response.request.url.host
         if response.status_code == 200:
             length = response.headers.get("content-length", "")
-            return Answer(response, 0, int(length) if length.isdigit() else None, etag, host)
+            return RangeResponse(response, 0, int(length) if length.isdigit() else None, etag, host)
         found = _RANGE.fullmatch(response.headers.get("content-range", "").strip())
         if found is None or int(found[1]) != begin:
             raise Trouble("the server sends other bytes than those asked for")
@@ -192,7 +192,7 @@ class Origin:
             raise SourceError(
                 self.source.address, "the server does not say how large the file is; take another source"
             )
-        return Answer(response, begin, int(found[3]), etag, host)
+        return RangeResponse(response, begin, int(found[3]), etag, host)
 
     def _unsatisfied(self, response: httpx.Response, begin: int) -> Exception:
         found = _UNSATISFIED.fullmatch(response.headers.get("content-range", "").strip())

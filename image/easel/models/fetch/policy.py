@@ -49,7 +49,7 @@ METADATA_NAMES = ("metadata", "instance-data", "metadata.google.internal", "meta
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class FetchPolicy:
     """What may be fetched. `private`: from addresses that are not public, and over plain http.
 
     `own`: `file:` and `s3://`, which use what this machine may read.
@@ -59,9 +59,9 @@ class Policy:
     own: bool = False
 
 
-OPERATOR = Policy(private=True, own=True)
+OPERATOR = FetchPolicy(private=True, own=True)
 """For the command line and the spec."""
-VISITOR = Policy()
+VISITOR = FetchPolicy()
 """For page and API."""
 
 

@@ -22,7 +22,7 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class FetchProgress:
     """`done` of `total` bytes (None: not known yet) at `speed` bytes a second.
 
     `note` says what is waited for, where it is something else than bytes.
@@ -64,8 +64,16 @@ class Progress:
         return f"{said}; {self.note}" if self.note else said
 
 
-Watcher = Callable[[Progress], None]
+Watcher = Callable[[FetchProgress], None]
 """What is told of progress, some times a second, from the thread that downloads."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchControl:
+    """Who watches a fetch, and who may end it: `stopped` is asked some times a second."""
+
+    watcher: Watcher = lambda progress: None
+    stopped: Callable[[], bool] = lambda: False
 
 
 def duration(seconds: float) -> str:

@@ -14,8 +14,8 @@ import httpx
 import structlog
 
 from easel.models.fetch.follower import Follower
-from easel.models.fetch.origin import Answer, Changed, Origin, Trouble
-from easel.models.fetch.part import Part
+from easel.models.fetch.origin import Changed, Origin, RangeResponse, Trouble
+from easel.models.fetch.partial_file import PartialFile
 from easel.models.fetch.ranges import next_piece
 from easel.models.fetch.throttle import Throttle
 from easel.models.hashes import Digests
@@ -33,12 +33,12 @@ _WORTH_SAYING = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How hard to try. Times in seconds, speeds in bytes a second.
+class FetchLimits:
+    """How much, how fast and how long. Times in seconds, speeds in bytes a second.
 
     `connections` at once; a server silent for `stall` is asked again, as is a connection that after `slow`
     seconds has less than an eighth of the others' speed; after `patience` failures in a row without a byte
-    the download gives up; `bandwidth` 0 is no limit.
+    the download gives up; `bandwidth` 0 is no limit. Who has not touched its lock for `lock_expiry` is dead.
     """
 
     connections: int = 8
@@ -47,6 +47,7 @@ class Effort:
     slow: float = 10.0
     patience: int = 8
     pause: float = 0.5
+    lock_expiry: float = 60.0
 
 
 @dataclass(eq=False, slots=True)
@@ -68,11 +69,17 @@ class Transfer:
     """One download. `tick` is called some times a second and may raise to end it."""
 
     def __init__(
-        self, origin: Origin, part: Part, effort: Effort, tick: Callable[[], None], *, sha256: str = ""
+        self,
+        origin: Origin,
+        part: PartialFile,
+        limits: FetchLimits,
+        tick: Callable[[], None],
+        *,
+        sha256: str = "",
     ) -> None:
-        self._origin, self._part, self._effort, self._tick = origin, part, effort, tick
+        self._origin, self._part, self._limits, self._tick = origin, part, limits, tick
         self._sha256 = sha256
-        self._throttle = Throttle(effort.bandwidth)
+        self._throttle = Throttle(limits.bandwidth)
         self._stop = threading.Event()
         self._error: BaseException | None = None
         self._pieces: list[_Piece] = []
@@ -90,7 +97,7 @@ class Transfer:
                 log.info("download begins anew", file=self._part.target.name, why=str(why))
                 self._part.reset()
                 if attempt:
-                    time.sleep(min(5.0, self._effort.pause * 2**attempt))
+                    time.sleep(min(5.0, self._limits.pause * 2**attempt))
         if self._single:
             raise Unreachable(self._address, "the server sends whole files only and breaks off every time; "
                                              "try again later, or take another source")  # fmt: skip
@@ -113,7 +120,7 @@ class Transfer:
         # A source that names both hashes is held to the one; the other is then worth as much as our own.
         follower = Follower(part, self._address, rest=not (offer.sha256 and offer.autov3))
         jobs: list[Callable[[], None]] = [lambda: follower.follow(self._stop), self._keep_journal]
-        jobs += [self._work] * self._effort.connections
+        jobs += [self._work] * self._limits.connections
         threads = [
             threading.Thread(target=self._guarded, args=(job,), name="download", daemon=True) for job in jobs
         ]
@@ -134,7 +141,7 @@ class Transfer:
                 for piece in self._pieces:
                     _cut(piece)
             for thread in threads:
-                thread.join(timeout=self._effort.stall + 15)
+                thread.join(timeout=self._limits.stall + 15)
             if not isinstance(self._error, _Anew):
                 with suppress(DiskFull, NotWritable):  # then as much counts as the last journal says
                     part.save()
@@ -206,7 +213,7 @@ class Transfer:
                     taken = [
                         (each.position, part.size if each.end is None else each.end) for each in self._pieces
                     ]
-                    found = next_piece(part.done, taken, part.size, self._effort.connections)
+                    found = next_piece(part.done, taken, part.size, self._limits.connections)
                 if found is not None:
                     piece = _Piece(found[0], found[1], found[0])
                     self._pieces.append(piece)
@@ -214,7 +221,7 @@ class Transfer:
                 part.changed.wait(0.5)
         return None
 
-    def _begin(self, piece: _Piece, answer: Answer) -> None:
+    def _begin(self, piece: _Piece, answer: RangeResponse) -> None:
         """See that the answer is of the same file; learn its size. Raises Changed, _Anew, DiskFull."""
         part = self._part
         with part.changed:
@@ -247,7 +254,7 @@ class Transfer:
                     raise
             part.changed.notify_all()
 
-    def _read(self, piece: _Piece, answer: Answer) -> None:
+    def _read(self, piece: _Piece, answer: RangeResponse) -> None:
         part = self._part
         for block in answer.response.iter_raw():
             if self._stop.is_set():
@@ -282,7 +289,7 @@ class Transfer:
             failures = self._failures
         log.debug("range failed", file=self._part.target.name, why=words, failures=failures)
         # Connections fail together when the server goes away: count that once.
-        if failures > self._effort.patience + self._effort.connections:
+        if failures > self._limits.patience + self._limits.connections:
             if trouble is not None and trouble.refusal is not None:
                 raise trouble.refusal
             kept = "; what has arrived is kept, the same command goes on from there"
@@ -290,7 +297,7 @@ class Transfer:
         if trouble is not None and trouble.refusal is not None and (pause or 0) > 120:
             raise trouble.refusal  # nobody waits that long in front of a bar that stands still
         if piece.position == piece.begin or pause:
-            backoff = self._effort.pause * 2 ** min(failures // 2, 6) * random.uniform(0.7, 1.3)  # noqa: S311
+            backoff = self._limits.pause * 2 ** min(failures // 2, 6) * random.uniform(0.7, 1.3)  # noqa: S311
             wait = pause if pause is not None else min(30.0, backoff)
             if wait >= _WORTH_SAYING:
                 self.note = f"{words}; asked again in {wait:.0f} s"
@@ -304,7 +311,7 @@ class Transfer:
             speeds = {
                 piece: (piece.position - piece.begin) / (now - piece.since)
                 for piece in self._pieces
-                if now - piece.since > self._effort.slow and piece.end is not None and not self._single
+                if now - piece.since > self._limits.slow and piece.end is not None and not self._single
             }
             ordered = sorted(speeds.values())
             for piece, speed in speeds.items():

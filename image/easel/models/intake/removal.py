@@ -12,10 +12,10 @@ import structlog
 
 from easel.models.errors import MissingFile
 from easel.models.fetch.download import discard_unfinished
-from easel.models.fetch.part import lock_of
-from easel.models.index import INFO, preview_of
+from easel.models.fetch.partial_journal import lock_of
+from easel.models.index import CIVITAI_INFO, preview_of
 from easel.models.lock import Lock
-from easel.models.model_file import ModelFile, beside
+from easel.models.model_file import ModelFile, sidecar_path
 from easel.models.source_errors import NameTaken, NotWritable
 from easel.models.store import Store
 
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 _GONE = ".removed"
 
 
-def remove(store: Store, file: ModelFile) -> None:
+def remove_model(store: Store, file: ModelFile) -> None:
     """Remove `file`, its record, information and preview, and what an unfinished download of it left.
 
     A folder goes by one rename, so that nobody finds half a model, and is deleted then. Raises NameTaken
@@ -66,7 +66,7 @@ def _delete_gone(folder: Path) -> None:
 
 
 def _unlink_beside(model: Path) -> None:
-    beside(model, INFO).unlink(missing_ok=True)
+    sidecar_path(model, CIVITAI_INFO).unlink(missing_ok=True)
     preview = preview_of(model)
     # Only pictures of this name alone: "a.png" may be somebody's own.
     if preview is not None and ".preview." in preview.name:

@@ -9,19 +9,18 @@ from pathlib import Path
 
 from easel.models.diffusers_folder import check_pieces
 from easel.models.errors import FileError, MissingFile
-from easel.models.hashes import Digests
+from easel.models.hashes import digest_file
 from easel.models.header import read_header
 from easel.models.model_file import ModelFile
 from easel.models.source_errors import Altered
 from easel.models.store import Store
 from easel.models.tree import hash_of_folder
 
-_BLOCK = 1 << 22
 Watcher = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Verification:
     """What was found. `problem` is None for a whole file; `known` is False if no hash was known before."""
 
     file: ModelFile
@@ -30,7 +29,7 @@ class Verdict:
     problem: FileError | None = None
 
 
-def verify(store: Store, file: ModelFile, watcher: Watcher = lambda done: None) -> Verdict:
+def verify_model(store: Store, file: ModelFile, watcher: Watcher = lambda done: None) -> Verification:
     """Check header and hash, of a folder those of all its files. A hash that was not known is kept.
 
     `watcher` is told the bytes read.
@@ -44,13 +43,15 @@ def verify(store: Store, file: ModelFile, watcher: Watcher = lambda done: None) 
         said = _hashed(file.path, watcher)
         if before.sha256 and before.sha256 != said["sha256"]:
             # The time of change is the same, so nobody has written it: the disk has lost something.
-            return Verdict(file, said["sha256"], problem=Altered(file.name, said["sha256"], before.sha256))
+            return Verification(
+                file, said["sha256"], problem=Altered(file.name, said["sha256"], before.sha256)
+            )
         store.remember(file.path, **said)
-        return Verdict(file, said["sha256"], known=bool(before.sha256))
+        return Verification(file, said["sha256"], known=bool(before.sha256))
     except FileError as error:
-        return Verdict(file, problem=error)
+        return Verification(file, problem=error)
     except OSError as error:
-        return Verdict(file, problem=MissingFile(file.name, f"cannot be read ({error.strerror})"))
+        return Verification(file, problem=MissingFile(file.name, f"cannot be read ({error.strerror})"))
 
 
 def _hashed(path: Path, watcher: Watcher) -> dict[str, str]:
@@ -63,12 +64,6 @@ def _hashed(path: Path, watcher: Watcher) -> dict[str, str]:
 
     if path.is_dir():
         return {"sha256": hash_of_folder(path, count)}
-    with (
-        ThreadPoolExecutor(1, thread_name_prefix="autov3") as helper,
-        open(path, "rb", buffering=0) as content,
-    ):
-        digests = Digests(helper)
-        while block := content.read(_BLOCK):
-            digests.update(block)
-            count(block)
+    with ThreadPoolExecutor(1, thread_name_prefix="autov3") as helper:
+        digests = digest_file(path, count, helper)
     return {"sha256": digests.sha256, "autov3": digests.autov3}

@@ -22,11 +22,11 @@ from easel.models.source_errors import BadAddress, SourceError, Unreachable, Uns
 from easel.models.sources.civitai_refusals import refused
 from easel.models.sources.offer import Offer, key_of
 
-CIVITAI = "https://civitai.com"
-HOSTS = ("civitai.com", "www.civitai.com", "civitai.green", "civitai.red")
+CIVITAI_URL = "https://civitai.com"
+CIVITAI_HOSTS = ("civitai.com", "www.civitai.com", "civitai.green", "civitai.red")
 _SHAPE = "write civitai://models/ID?version=VERSION, or paste the address of the model's page"
 # Civitai's `type` of a model, and where the file belongs.
-KINDS: Mapping[str, Kind] = {
+CIVITAI_KINDS: Mapping[str, Kind] = {
     "Checkpoint": Kind.CHECKPOINT, "LORA": Kind.LORA, "LoCon": Kind.LORA, "DoRA": Kind.LORA,
     "TextualInversion": Kind.EMBEDDING, "VAE": Kind.VAE, "Controlnet": Kind.CONTROLNET,
     "Upscaler": Kind.UPSCALER, "Hypernetwork": Kind.HYPERNETWORK, "TextEncoder": Kind.TEXT_ENCODER,
@@ -55,7 +55,7 @@ class CivitaiSource:
     address: str
     key: str
     token: str = field(default="", repr=False)
-    service: str = CIVITAI
+    service: str = CIVITAI_URL
 
     def offer(self, client: httpx.Client) -> Offer:
         """Ask which file it is and where it lies. Raises SourceError."""
@@ -63,7 +63,7 @@ class CivitaiSource:
         file = self._choose(info)
         self._refuse_unsafe(file)
         hashes = _table(file, "hashes")
-        kind = KINDS.get(str(_table(info, "model").get("type", "")))
+        kind = CIVITAI_KINDS.get(str(_table(info, "model").get("type", "")))
         if file.get("type") == "VAE":
             kind = Kind.VAE
         sha256, autov3 = str(hashes.get("SHA256", "")).lower(), str(hashes.get("AutoV3", "")).lower()
@@ -201,7 +201,7 @@ def civitai_source(address: str, token: str, environment: Mapping[str, str] = os
     if not model and not version:
         raise BadAddress(address[:200], f"names no model of Civitai; {_SHAPE}")
     wanted = {name: query[name] for name in _FILTERS if query.get(name)}
-    service = (environment.get("CIVITAI_ENDPOINT") or CIVITAI).rstrip("/")
+    service = (environment.get("CIVITAI_ENDPOINT") or CIVITAI_URL).rstrip("/")
     tail = urlencode({**({"version": version} if version else {}), **wanted})
     whole = f"civitai://models/{model}" if model else f"civitai://model-versions/{version}"
     if tail and model:
@@ -214,7 +214,7 @@ def civitai_source(address: str, token: str, environment: Mapping[str, str] = os
 def is_civitai(address: str) -> bool:
     """Whether this is an address of Civitai, in either form."""
     parts = urlsplit(address)
-    return parts.scheme == "civitai" or (parts.scheme == "https" and (parts.hostname or "") in HOSTS)
+    return parts.scheme == "civitai" or (parts.scheme == "https" and (parts.hostname or "") in CIVITAI_HOSTS)
 
 
 def _number(text: str, address: str) -> int:

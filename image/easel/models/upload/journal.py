@@ -13,14 +13,14 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from easel.models.disk import write_whole
 from easel.models.kind import Kind
-from easel.models.records import write_whole
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _LIMIT = 1 << 16
 
 
-class State(StrEnum):
+class UploadState(StrEnum):
     """`open` until it became a model (`done`) or was refused (`failed`)."""
 
     OPEN = "open"
@@ -48,7 +48,7 @@ class Upload:
     told: str = ""
     offset: int = 0
     checked: bool = False
-    state: State = State.OPEN
+    state: UploadState = UploadState.OPEN
     detail: str = ""
     path: str = ""
     expires: float = 0.0
@@ -68,7 +68,7 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
-class Journals:
+class UploadJournals:
     """The uploads of one store, as they stand on the disk."""
 
     def __init__(self, folder: Path) -> None:
@@ -90,7 +90,7 @@ class Journals:
             with open(self._file(upload), encoding="utf-8") as file:
                 found = json.load(file) if self._file(upload).stat().st_size <= _LIMIT else {}
             kind = None if found["kind"] is None else Kind(found["kind"])
-            read = Upload(**{**found, "kind": kind, "state": State(found["state"])})
+            read = Upload(**{**found, "kind": kind, "state": UploadState(found["state"])})
             return read if 0 <= read.offset <= read.length else None
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None

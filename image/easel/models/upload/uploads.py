@@ -12,15 +12,16 @@ from pathlib import Path
 
 import structlog
 
+from easel.models.disk import flush_folder, free_bytes
 from easel.models.errors import FileError, gigabytes
-from easel.models.fetch.part import lock_of
-from easel.models.hashes import Digests
+from easel.models.fetch.partial_journal import lock_of
+from easel.models.hashes import Digests, digest_file
 from easel.models.header import read_header_from
-from easel.models.intake import kind_of
-from easel.models.intake.place import file_name, place
+from easel.models.intake.add import kind_of
+from easel.models.intake.destination import destination, file_name
 from easel.models.kind import Kind
 from easel.models.lock import Lock
-from easel.models.quota import Quota
+from easel.models.quota import StoreQuota
 from easel.models.source_errors import BadName, DiskFull, NameTaken, NotWritable, WrongHash
 from easel.models.store import Store
 from easel.models.upload.errors import (
@@ -31,8 +32,8 @@ from easel.models.upload.errors import (
     UploadFailed,
     WrongOffset,
 )
-from easel.models.upload.journal import Journals, State, Upload, new_id
-from easel.models.upload.taking import Taking, free, refusal
+from easel.models.upload.journal import Upload, UploadJournals, UploadState, new_id
+from easel.models.upload.writer import UploadWriter, refusal
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +42,6 @@ KEPT = 7 * 24 * 3600.0
 MOST_OPEN = 20
 """Unfinished uploads of one person."""
 _DIGITS = re.compile(r"[0-9a-fA-F]{64}")
-_BLOCK = 1 << 22
 
 
 class Uploads:
@@ -49,8 +49,8 @@ class Uploads:
 
     def __init__(self, store: Store, *, quota: int | None = None, kept: float = KEPT) -> None:
         self._store, self._kept = store, kept
-        self._quota = Quota(store.root, quota)
-        self._journals = Journals(store.root / ".easel" / "uploads")
+        self._quota = StoreQuota(store.root, quota)
+        self._journals = UploadJournals(store.root / ".easel" / "uploads")
         self._lock = threading.Lock()
         # Hashes so far, of uploads that went through this process from their first byte on.
         self._digests: dict[str, tuple[int, Digests]] = {}
@@ -67,7 +67,7 @@ class Uploads:
         if sha256 and not _DIGITS.fullmatch(sha256):
             raise BadName("sha256", f"{sha256[:80]!r} is no SHA-256: 64 digits of 0-9a-f are")
         # Without a kind the folders are any kind's: they are checked all the same.
-        place(self._store, kind or Kind.CHECKPOINT, folder, name)
+        destination(self._store, kind or Kind.CHECKPOINT, folder, name)
         upload = Upload(
             id=new_id(), owner=owner, length=length, name=file_name(name), kind=kind, folder=folder,
             sha256=sha256.lower(), replaces=replaces, told=told, expires=time.time() + self._kept,
@@ -75,7 +75,7 @@ class Uploads:
         self.sweep()
         self._conflict(upload)
         with self._lock, self._alone(self._journals.folder / "begin.lock", upload.name):
-            others = [one for one in self._journals.all() if one.state is State.OPEN]
+            others = [one for one in self._journals.all() if one.state is UploadState.OPEN]
             for one in others:
                 # Who was killed before the answer to its beginning arrived comes back without knowing of it.
                 if sha256 and _aim(one) == _aim(upload):
@@ -83,7 +83,7 @@ class Uploads:
             if sum(1 for one in others if one.owner == owner) >= MOST_OPEN:
                 raise TooManyUploads(MOST_OPEN)
             self._quota.check(upload.name, length, besides=self._replaced(upload))
-            room = free(self._journals.folder) - sum(one.length - one.offset for one in others)
+            room = free_bytes(self._journals.folder) - sum(one.length - one.offset for one in others)
             if length > room:
                 raise DiskFull(upload.name, length, max(0, room))
             self._write(upload)
@@ -97,14 +97,14 @@ class Uploads:
         return found
 
     @contextmanager
-    def taking(self, upload: Upload, offset: int, *, checksum: str = "") -> Iterator[Taking]:
+    def taking(self, upload: Upload, offset: int, *, checksum: str = "") -> Iterator[UploadWriter]:
         """Go on with it from `offset`. What was taken is kept at the end, unless a `checksum` has to agree.
 
         Raises WrongOffset, UploadFailed, UploadBusy, NameTaken, DiskFull, NotWritable.
         """
         with self._alone(self._journals.lock(upload.id), upload.name):
             upload = self._fresh(upload)
-            if upload.state is State.DONE and offset == upload.length:
+            if upload.state is UploadState.DONE and offset == upload.length:
                 raise WrongOffset(upload.name, offset, upload.length)
             if offset != upload.offset:
                 raise WrongOffset(upload.name, offset, upload.offset)
@@ -115,7 +115,7 @@ class Uploads:
                 self._fail(upload, error)
                 raise
             at, digests = self._digests.pop(upload.id, (-1, None))
-            taking = Taking(
+            taking = UploadWriter(
                 self._journals, upload, digests if at == upload.offset else None, checksum=checksum
             )
             taking.upload = upload.but(expires=time.time() + self._kept)
@@ -129,21 +129,21 @@ class Uploads:
                     self._digests[upload.id] = (taking.position, taking.digests)
                 taking.close()
 
-    def learn(self, taking: Taking, block: bytes) -> None:
+    def learn(self, taking: UploadWriter, block: bytes) -> None:
         """Take the next bytes; what they say of the file is kept. Raises FileError; then it has failed."""
         with self._failing(taking):
             taking.take(block)
             if not taking.sums:
                 self._look(taking)
 
-    def accept(self, taking: Taking) -> None:
+    def accept(self, taking: UploadWriter) -> None:
         """What was taken is what its sender's checksum says. Raises FileError; then it has failed."""
         with self._failing(taking):
             # Not before: a wrong bit on the way is no reason to refuse the file for good.
             self._look(taking)
             taking.save()
 
-    def _look(self, taking: Taking) -> None:
+    def _look(self, taking: UploadWriter) -> None:
         upload = taking.upload
         header = taking.header()
         if header is not None and upload.kind is None:
@@ -151,7 +151,7 @@ class Uploads:
             self._conflict(taking.upload)
 
     @contextmanager
-    def _failing(self, taking: Taking) -> Iterator[None]:
+    def _failing(self, taking: UploadWriter) -> Iterator[None]:
         try:
             yield
         except (DiskFull, NotWritable):
@@ -166,7 +166,7 @@ class Uploads:
         NotWritable it has failed. Takes as long as reading the file, if this process did not see it come."""
         with self._alone(self._journals.lock(upload.id), upload.name):
             upload = self._fresh(upload)
-            if upload.state is State.DONE or not upload.whole:
+            if upload.state is UploadState.DONE or not upload.whole:
                 return upload
             try:
                 return self._finish(upload)
@@ -203,7 +203,7 @@ class Uploads:
         found = self._journals.read(upload.id)
         if found is None:
             raise UnknownUpload
-        if found.state is State.FAILED:
+        if found.state is UploadState.FAILED:
             raise UploadFailed(found.name, found.detail)
         return found
 
@@ -219,11 +219,11 @@ class Uploads:
         kind = upload.kind or kind_of(header, upload.name)
         at, digests = self._digests.pop(upload.id, (-1, None))
         if digests is None or at != upload.length:
-            digests = _read(part)
+            digests = digest_file(part)
         if upload.sha256 and digests.sha256 != upload.sha256:
             raise WrongHash(upload.name, digests.sha256, upload.sha256, "its sender")
         upload = upload.but(kind=kind, sha256=digests.sha256)
-        target = place(self._store, kind, upload.folder, upload.name)
+        target = destination(self._store, kind, upload.folder, upload.name)
         # The lock that downloads to this name take.
         target.parent.mkdir(parents=True, exist_ok=True)
         with self._alone(lock_of(target), upload.name):
@@ -232,7 +232,7 @@ class Uploads:
             self._write(upload)
             try:
                 os.replace(part, target)
-                _through(target.parent)
+                flush_folder(target.parent)
             except OSError as error:
                 raise refusal(upload, part, error) from error
         self._store.remember(target, source="uploaded", key=f"upload:{upload.id}",
@@ -251,7 +251,7 @@ class Uploads:
         return self._done(upload, upload.path, sha256)
 
     def _done(self, upload: Upload, path: str, sha256: str) -> Upload:
-        done = upload.but(state=State.DONE, path=path, sha256=sha256, expires=time.time() + self._kept)
+        done = upload.but(state=UploadState.DONE, path=path, sha256=sha256, expires=time.time() + self._kept)
         self._write(done)
         self._journals.part(upload.id).unlink(missing_ok=True)
         self._digests.pop(upload.id, None)
@@ -265,19 +265,19 @@ class Uploads:
         self._journals.part(upload.id).unlink(missing_ok=True)
         # The bytes are gone, so they count for nothing; the words stay for who asks again.
         with suppress(FileError):
-            self._write(upload.but(state=State.FAILED, detail=error.problem))
+            self._write(upload.but(state=UploadState.FAILED, detail=error.problem))
 
     def _replaced(self, upload: Upload) -> Path | None:
         """The file whose place it takes."""
         if not upload.replaces or upload.kind is None:
             return None
-        return place(self._store, upload.kind, upload.folder, upload.name)
+        return destination(self._store, upload.kind, upload.folder, upload.name)
 
     def _conflict(self, upload: Upload, *, hashing: bool = False) -> None:
         """Raises AlreadyThere for the same file under this name, NameTaken for another."""
         if upload.kind is None:
             return
-        target = place(self._store, upload.kind, upload.folder, upload.name)
+        target = destination(self._store, upload.kind, upload.folder, upload.name)
         try:
             size = target.stat().st_size
             known = self._store.record(target).sha256
@@ -326,20 +326,3 @@ def _aim(upload: Upload) -> tuple[object, ...]:
     """Whose it is, what of and where to."""
     return (upload.owner, upload.sha256, upload.length, upload.name, upload.folder, upload.told,
             upload.replaces)  # fmt: skip
-
-
-def _read(part: Path) -> Digests:
-    digests = Digests()
-    with open(part, "rb", buffering=0) as file:
-        while block := file.read(_BLOCK):
-            digests.update(block)
-    return digests
-
-
-def _through(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network file systems know no sync of folders
-            os.fsync(handle)
-    finally:
-        os.close(handle)

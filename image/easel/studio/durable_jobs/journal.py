@@ -2,7 +2,7 @@
 
 Replicas of an endpoint share the folder. An entry belongs to the process that draws it; when that is gone,
 whoever looks next takes the entry over. Who is gone is told by a lock that a living process touches
-(`easel.models.lock`). A picture on its way into the gallery is staged here under its job's name and number
+(`easel.models.Lock`). A picture on its way into the gallery is staged here under its job's name and number
 first: if that file has a second name, the picture is saved, even if nobody lived to note it.
 """
 

@@ -16,13 +16,13 @@ from easel.models import (
     Incomplete,
     ModelFile,
     Piece,
+    Reader,
     WrongKind,
     is_vae,
     pieces_of,
     read_header,
     small_kind,
 )
-from easel.models.cache import Reader
 from easel.studio.engine.conversion import (
     Traced,
     converter,

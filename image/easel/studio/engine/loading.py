@@ -21,13 +21,15 @@ from easel.models import (
     Architecture,
     FileError,
     ModelFile,
+    Reader,
+    cache_from_environment,
     identify,
     identify_folder,
     is_diffusers_folder,
+    open_model,
     read_header,
     read_sidecar,
 )
-from easel.models.cache import Reader, cache_from_environment, open_model
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.checkpoint_parts import CheckpointPart, parts_of_file, parts_of_folder, vae_part
 from easel.studio.engine.memory import TooLarge, available, check_room, give_back, needed

@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from easel.models import FileError, Header, Incomplete
-from easel.models.cache import Reader, open_model
+from easel.models import FileError, Header, Incomplete, Reader, open_model
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

@@ -8,9 +8,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from easel.models import BadName, DiskFull, FileError, ModelError, NameTaken, NotSafetensors, NotWritable
-from easel.models.upload import (
+from easel.models import (
     AlreadyThere,
+    BadName,
+    DiskFull,
+    FileError,
+    ModelError,
+    NameTaken,
+    NotSafetensors,
+    NotWritable,
     OverQuota,
     TooManyUploads,
     UnknownUpload,

@@ -19,9 +19,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from easel.models import Kind, Store
-from easel.models.intake import remove
-from easel.models.upload import Uploads
+from easel.models import Kind, Store, Uploads, remove_model
 from easel.studio.activity import Activity
 from easel.studio.files.access import FileAccess
 from easel.studio.files.paths import Item, NoSuchFile, PathResolver, ResolvedPath
@@ -171,7 +169,7 @@ class Files:
                 # A folder of diffusers' is one of them.
                 for file in self._store.refresh()[kind]:
                     if file.path.resolve() == resolved.real:
-                        remove(self._store, file)
+                        remove_model(self._store, file)
                         return
             if resolved.item.folder:
                 resolved.real.rmdir()

@@ -13,8 +13,7 @@ from uuid import uuid4
 import structlog
 from pydantic import BaseModel, Field
 
-from easel.models import Interrupted, ModelError
-from easel.models.fetch.progress import Phase, Progress
+from easel.models import FetchProgress, Interrupted, ModelError, Phase
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +86,7 @@ class BackgroundJob:
         self.created, self.finished = time.time(), 0.0
         self._lock = threading.RLock()
         self._cancelled = threading.Event()
-        self._progress = Progress(spec.title, Phase.ASKING)
+        self._progress = FetchProgress(spec.title, Phase.ASKING)
         self._words = ""
         self._error: JobError | None = None
         self._result: dict[str, Any] | None = None
@@ -138,7 +137,7 @@ class BackgroundJob:
         """For the downloader: whether to end now."""
         return self._cancelled.is_set() or self._is_stalled()
 
-    def tell(self, progress: Progress) -> None:
+    def tell(self, progress: FetchProgress) -> None:
         """For the downloader: how far it is."""
         with self._lock:
             self._progress = progress
@@ -149,7 +148,7 @@ class BackgroundJob:
         """For work that counts something else than bytes."""
         with self._lock:
             self._words = words
-            self._progress = Progress(self.title, Phase.ASKING, done, total)
+            self._progress = FetchProgress(self.title, Phase.ASKING, done, total)
 
     def pause(self, seconds: float) -> bool:
         """Wait; True if somebody asked to stop meanwhile."""

@@ -8,8 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from easel.models import Kind
-from easel.models.sources.civitai import KINDS
+from easel.models import CIVITAI_KINDS, Kind
 from easel.studio.library.plain_text import line, prose
 
 # Civitai's rating: 1 is for everybody, 2 is PG-13; from 4 on a picture is for adults.
@@ -97,7 +96,7 @@ def describe(found: Mapping[str, Any], version: int, page: str, keep: Keep, kind
     """Civitai's JSON of a model as a card."""
     model = _number(found.get("id"))
     type_ = line(found.get("type"), 40)
-    kind = kind or KINDS.get(type_)
+    kind = kind or CIVITAI_KINDS.get(type_)
     versions = [
         _version(one, model, found.get("nsfw") is True, keep)
         for one in _tables(found.get("modelVersions"))[:_MOST_VERSIONS]

@@ -8,10 +8,16 @@ from typing import Any
 
 import httpx
 
-from easel.models import BadAddress, NotThere
-from easel.models.fetch.policy import Policy
-from easel.models.sources import CivitaiSource, Secrets
-from easel.models.sources.civitai import CIVITAI, HOSTS, civitai_source
+from easel.models import (
+    CIVITAI_HOSTS,
+    CIVITAI_URL,
+    BadAddress,
+    CivitaiSource,
+    FetchPolicy,
+    NotThere,
+    Secrets,
+    civitai_source,
+)
 from easel.studio.library.card import Card, Keep, describe
 
 _AIR = re.compile(r"urn:air:[\w.-]+:[\w.-]+:civitai:(\d{1,12})(?:@(\d{1,12}))?", re.IGNORECASE)
@@ -30,7 +36,7 @@ def understood(text: str) -> str:
     if found := _AIR.fullmatch(address):
         return f"civitai://models/{found[1]}" + (f"?version={found[2]}" if found[2] else "")
     bare = re.sub(r"^http://", "", address, flags=re.IGNORECASE)
-    if bare.lower().startswith(tuple(f"{host}/" for host in HOSTS)):
+    if bare.lower().startswith(tuple(f"{host}/" for host in CIVITAI_HOSTS)):
         return f"https://{bare}"
     return address
 
@@ -38,9 +44,9 @@ def understood(text: str) -> str:
 class Civitai:
     """The REST API, asked with the operator's token."""
 
-    def __init__(self, secrets: Secrets, policy: Policy) -> None:
+    def __init__(self, secrets: Secrets, policy: FetchPolicy) -> None:
         self._secrets, self._policy = secrets, policy
-        self._service = (os.environ.get("CIVITAI_ENDPOINT") or CIVITAI).rstrip("/")
+        self._service = (os.environ.get("CIVITAI_ENDPOINT") or CIVITAI_URL).rstrip("/")
 
     def card(self, source: CivitaiSource, http: httpx.Client, keep: Keep) -> Card:
         """The model that `source` names. Raises SourceError."""

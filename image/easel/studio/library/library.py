@@ -10,13 +10,28 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from easel.models import BadAddress, Entry, Kind, Store, preview_of, quota_of, read_info, walk
-from easel.models.fetch.network import client
-from easel.models.fetch.policy import VISITOR, Policy
-from easel.models.fetch.transfer import Effort
-from easel.models.intake import Intake, Wish
-from easel.models.intake.place import place
-from easel.models.sources import CivitaiSource, HubSource, Secrets, secrets_of, source_of
+from easel.models import (
+    VISITOR,
+    BadAddress,
+    CivitaiSource,
+    FetchLimits,
+    FetchPolicy,
+    HubSource,
+    IndexEntry,
+    Intake,
+    Kind,
+    ModelRequest,
+    Secrets,
+    Store,
+    destination,
+    http_client,
+    preview_of,
+    quota_of,
+    read_info,
+    secrets_of,
+    source_of,
+    walk,
+)
 from easel.studio.activity import Activity
 from easel.studio.library.background_job import BackgroundJob, JobSpec
 from easel.studio.library.background_jobs import BackgroundJobs
@@ -55,13 +70,13 @@ class Library:
     """One for each studio. Thread-safe."""
 
     def __init__(
-        self, store: Store, activity: Activity, *, endpoint: str = "studio", effort: Effort | None = None
+        self, store: Store, activity: Activity, *, endpoint: str = "studio", limits: FetchLimits | None = None
     ) -> None:
         """Its replicas tell each other of the jobs of `endpoint`, through the store that they share."""
         self._store = store
         open_to_all = os.environ.get(PRIVATE, "").strip().lower() in ("1", "true", "yes")
-        self._policy: Policy = replace(VISITOR, private=True) if open_to_all else VISITOR
-        self._effort = effort or Effort()
+        self._policy: FetchPolicy = replace(VISITOR, private=True) if open_to_all else VISITOR
+        self._limits = limits or FetchLimits()
         self.jobs = BackgroundJobs(activity, RemoteJobs(store.root / ".easel" / "jobs" / endpoint))
         self.pictures = Previews(self._policy)
 
@@ -69,7 +84,7 @@ class Library:
         """What is at the address that somebody pasted. Raises SourceError."""
         secrets = self._secrets()
         source = source_of(understood(text), secrets=secrets, policy=self._policy)
-        with client(self._policy, connections=2) as http:
+        with http_client(self._policy, connections=2) as http:
             if isinstance(source, CivitaiSource):
                 return Civitai(secrets, self._policy).card(source, http, self.pictures.keep)
             offer = source.offer(http)
@@ -85,8 +100,10 @@ class Library:
         wanted = _kind(kind)
         source = source_of(understood(address), secrets=self._secrets(), policy=self._policy)
         # What cannot be is told now, not after the wait for a worker.
-        place(self._store, wanted or Kind.CHECKPOINT, folder, name or "model")
-        wish = Wish(understood(address), wanted, "" if folder.strip() in ("", "/") else folder, name, sha256)
+        destination(self._store, wanted or Kind.CHECKPOINT, folder, name or "model")
+        wish = ModelRequest(
+            understood(address), wanted, "" if folder.strip() in ("", "/") else folder, name, sha256
+        )
         key = "\n".join((source.key, kind, wish.folder.strip("/"), name))
         title = line(name or source.address)
         return self.jobs.start(owner, JobSpec("download", key, title, partial(self._add, wish)))
@@ -127,13 +144,13 @@ class Library:
             raise NoPicture("there is no such file, or no preview beside it")
         return self.pictures.of_file(preview)
 
-    def _add(self, wish: Wish, job: BackgroundJob) -> dict[str, Any]:
+    def _add(self, wish: ModelRequest, job: BackgroundJob) -> dict[str, Any]:
         intake = Intake(
             self._store,
             policy=self._policy,
             secrets=self._secrets(),
             quota=quota_of(os.environ),
-            effort=self._effort,
+            limits=self._limits,
             watcher=job.tell,
             stopped=job.stopped,
         )
@@ -146,7 +163,7 @@ class Library:
     def _scanner(self) -> Scan:
         return Scan(self._store, Civitai(self._secrets(), self._policy), self._policy)
 
-    def _downloaded(self, entry: Entry) -> Downloaded:
+    def _downloaded(self, entry: IndexEntry) -> Downloaded:
         file = entry.file
         info = read_info(file.path)
         said = info.get("model")

@@ -16,9 +16,7 @@ from pathlib import Path
 import httpx
 from PIL import Image, ImageFilter
 
-from easel.models import ModelError
-from easel.models.fetch.network import client
-from easel.models.fetch.policy import Policy
+from easel.models import FetchPolicy, ModelError, http_client
 
 SIDE = 450
 """Pixels of the longer side that is sent to browsers."""
@@ -34,7 +32,7 @@ class NoPicture(Exception):
 class Previews:
     """Small WebP pictures by key. Thread-safe."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: FetchPolicy) -> None:
         self._policy = policy
         self._lock = threading.Lock()
         self._at_once = threading.BoundedSemaphore(3)
@@ -90,7 +88,7 @@ class Previews:
     def _fetch(self, url: str) -> bytes:
         end = time.monotonic() + _SECONDS
         try:
-            with client(self._policy, connections=1) as http:
+            with http_client(self._policy, connections=1) as http:
                 for _ in range(_MOST_HOPS):
                     with http.stream("GET", url) as answer:
                         if answer.is_redirect:

@@ -8,22 +8,22 @@ from typing import Any, TypeVar
 import httpx
 
 from easel.models import (
-    INFO,
+    CIVITAI_INFO,
+    FetchPolicy,
     Interrupted,
     Kind,
     ModelFile,
     NotThere,
+    Offer,
     SourceError,
     Store,
     TooManyRequests,
-    beside,
+    http_client,
+    preview_of_info,
     read_info,
+    sidecar_path,
+    write_civitai_files,
 )
-from easel.models.fetch.network import client
-from easel.models.fetch.policy import Policy
-from easel.models.intake.beside import write_beside
-from easel.models.sources import Offer
-from easel.models.sources.civitai import preview_of_info
 from easel.studio.library.background_job import BackgroundJob
 from easel.studio.library.card import word_of
 from easel.studio.library.civitai import Civitai
@@ -38,24 +38,26 @@ _PAUSE, _LONGEST_PAUSE, _PAUSES = 60.0, 900.0, 5
 class Scan:
     """Both walks through the store. `between` is in seconds."""
 
-    def __init__(self, store: Store, civitai: Civitai, policy: Policy, between: float = _BETWEEN) -> None:
+    def __init__(
+        self, store: Store, civitai: Civitai, policy: FetchPolicy, between: float = _BETWEEN
+    ) -> None:
         self._store, self._civitai, self._policy, self._between = store, civitai, policy, between
 
     def find(self, job: BackgroundJob) -> dict[str, Any]:
         """Write information and preview beside every file that has none. Raises Interrupted, SourceError."""
         self._store.refresh()
-        files = [one for one in self._files() if not beside(one.path, INFO).exists()]
+        files = [one for one in self._files() if not sidecar_path(one.path, CIVITAI_INFO).exists()]
         matched: list[str] = []
         unknown: list[str] = []
         failed: list[dict[str, str]] = []
-        with client(self._policy, connections=2) as http:
+        with http_client(self._policy, connections=2) as http:
             for number, file in enumerate(files):
                 job.say(f"{number} of {len(files)}: reading {file.name}", number, len(files))
                 self._stop(job, number, len(files))
                 try:
                     sha256 = self._store.hash_now(file.path)
                     info = self._ask(job, lambda h=sha256: self._info(http, h))  # type: ignore[misc]
-                    write_beside(
+                    write_civitai_files(
                         file.path,
                         Offer("", info=info, preview=preview_of_info(info)),
                         self._policy,
@@ -85,7 +87,7 @@ class Scan:
                 here.setdefault(model, []).append((file, version))
         newer: list[dict[str, Any]] = []
         gone: list[str] = []
-        with client(self._policy, connections=2) as http:
+        with http_client(self._policy, connections=2) as http:
             for number, (model, files) in enumerate(here.items()):
                 job.say(f"{number} of {len(here)}: asking for {files[0][0].name}", number, len(here))
                 self._stop(job, number, len(here))

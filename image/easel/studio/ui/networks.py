@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from easel.models import Entry, Kind, ModelFile
+from easel.models import IndexEntry, Kind, ModelFile
 from easel.studio.engine import pickles
 from easel.studio.studio import Studio
 from easel.studio.ui.live_preview import escaped
@@ -34,7 +34,7 @@ def cards(studio: Studio) -> str:
     return "".join(parts)
 
 
-def _card(entry: Entry) -> str:
+def _card(entry: IndexEntry) -> str:
     file = entry.file
     name = escaped(file.stem)
     picture = (

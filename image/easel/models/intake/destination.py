@@ -1,0 +1,63 @@
+"""Where a model goes in the store: names and folders from people and servers, made sure not to lead out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from easel.models.errors import NotSafetensors
+from easel.models.kind import Kind
+from easel.models.source_errors import BadName
+from easel.models.store import SUFFIX, Store
+
+# The part, journal and lock beside it bear the name and some letters more; a name on disk has 255 bytes.
+LONGEST = 180
+_PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
+# What no file system or other people's Windows share holds, and what terminals act upon.
+_BAD = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\/\u200e\u200f\u202a-\u202e\u2066-\u2069]')
+
+
+def destination(store: Store, kind: Kind, folder: str, name: str) -> Path:
+    """The path of a new file called `name` in `folder` ("" or "/" is the top) of the kind's folder.
+
+    Raises BadName, and NotSafetensors for a name that says pickle.
+    """
+    top = store.folder(kind)
+    path = top
+    for part in folder.strip("/").split("/") if folder.strip("/") else []:
+        path = path / _checked(part, f"folder {folder!r}")
+    path = path / file_name(name)
+    # A link in the store may lead out of it on purpose (a whole folder of A1111's); not one below that.
+    if not path.parent.resolve().is_relative_to(top.resolve()):
+        raise BadName(folder, f"the folder leads out of models/{kind.folder}: it is a link to elsewhere")
+    return path
+
+
+def file_name(name: str) -> str:
+    """`name` with the ending that model files have. Raises BadName, NotSafetensors."""
+    if name.lower().endswith(_PICKLES):
+        raise NotSafetensors(
+            name[:LONGEST],
+            "pickles (.ckpt, .pt) can run code when they are opened; take the .safetensors of it",
+        )
+    checked = _checked(name, f"file name {name[:LONGEST]!r}")
+    return checked if checked.lower().endswith(SUFFIX) else _checked(checked + SUFFIX, f"file name {name!r}")
+
+
+def _checked(part: str, what: str) -> str:
+    def refuse(problem: str) -> BadName:
+        return BadName(what, f"{problem}; use letters, digits, spaces, dots, hyphens and underscores")
+
+    if part in ("", ".", "..") or part.startswith("."):
+        raise refuse("a part of it is empty or begins with a dot")
+    if _BAD.search(part):
+        raise refuse("it holds a letter that would lead elsewhere or that not every system can keep")
+    if part != part.strip() or part.endswith("."):
+        raise refuse("it begins or ends with a space, or ends with a dot")
+    try:
+        length = len(part.encode())
+    except UnicodeEncodeError:
+        raise refuse("it is not text") from None
+    if length > LONGEST:
+        raise refuse(f"it is {length} bytes long, and at most {LONGEST} are possible")
+    return part
