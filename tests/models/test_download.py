@@ -6,12 +6,14 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from easel.models import (
+    Added,
     CutShort,
     FetchLimits,
     FetchProgress,
@@ -23,6 +25,7 @@ from easel.models import (
     ModelRequest,
     NotAModel,
     Phase,
+    Record,
     SourceError,
     Store,
     Unreachable,
@@ -463,3 +466,27 @@ def test_two_at_once_download_it_once(server: Serving, store: Store, intake: Mak
     assert waited
     assert any(progress.total == len(CONTENT) and progress.done for progress in waited)
     assert target(store).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("comes", ["on its way", "between name and record"])
+def test_who_comes_second_finds_the_record(server: Serving, store: Store, comes: str) -> None:
+    """A file without a record counts as put there by hand: the second must not see it so, however slow the
+    store is with the first one's record."""
+    served = server.put("/dream.safetensors", CONTENT, rate=8.0 * MB)
+
+    class Slow(Store):
+        def remember(self, path: Path, **said: str) -> Record:
+            time.sleep(0.8)
+            return super().remember(path, **said)
+
+    def one(there: Store) -> Added:
+        return Intake(there, limits=QUICK).add(wish(server))
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(one, Slow(store.root, hashing=False))
+        while served.sent < 65536 or (comes != "on its way" and not target(store).exists()):
+            time.sleep(0.01)
+        second = pool.submit(one, Store(store.root, hashing=False))
+        assert first.result().fetched
+        assert not second.result().fetched
+    assert served.sent == len(CONTENT)

@@ -125,12 +125,6 @@ class Hashes:
         """The SHA-256 of the model in this state, or "" if it is not known."""
         return self._records.get(path, state).sha256
 
-    def remember(self, path: Path, state: FileState, sha256: str) -> None:
-        """Note a hash that is known from elsewhere (a checked download)."""
-        if not sha256:
-            raise ValueError("'' is no SHA-256: 64 digits of 0-9a-f are")
-        self._records.put(path, state, sha256=sha256)
-
     def now(self, path: Path) -> str:
         """The SHA-256 of the model, read for it if need be; "" for a folder that has none. Raises OSError."""
         state = state_of_model(path)

@@ -129,11 +129,6 @@ class Store:
         self._take_hashes()
         return record
 
-    def remember_hash(self, path: Path, sha256: str) -> None:
-        """Note the SHA-256 of a file that was checked on its way in: it is not read for that again."""
-        self._hashes.remember(path, state_of_model(path), sha256)
-        self._take_hashes()
-
     def hash_now(self, path: Path) -> str:
         """The SHA-256 of the file, computed now if it is not known. Raises OSError."""
         return self._hashes.now(path)
