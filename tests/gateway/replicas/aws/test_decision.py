@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from easel.gateway import Events
+from easel.gateway.events import Events
 from easel.gateway.replicas import ReplicaStatus, ReplicaTimeouts, Work
 from easel.gateway.replicas.aws import actions as do
 from easel.gateway.replicas.aws import decision
