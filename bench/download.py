@@ -30,7 +30,7 @@ from easel.models import FetchLimits, Intake, Kind, ModelRequest, Store
 if sys.argv[4] == "no hash":
     from easel.models import hashes
     hashes.Digests.update = lambda self, block: None
-Intake(Store(Path(sys.argv[2]), hashing=False), effort=FetchLimits(connections=int(sys.argv[3]))).add(
+Intake(Store(Path(sys.argv[2]), hashing=False), limits=FetchLimits(connections=int(sys.argv[3]))).add(
     ModelRequest(sys.argv[1], Kind.CHECKPOINT))
 """
 _HUB = """

@@ -143,7 +143,7 @@ def _intake(store: "Store") -> "Intake":
         store,
         secrets=secrets_of(),
         quota=quota(),
-        effort=FetchLimits(bandwidth=_bandwidth(os.environ.get("EASEL_BANDWIDTH", ""))),
+        limits=FetchLimits(bandwidth=_bandwidth(os.environ.get("EASEL_BANDWIDTH", ""))),
         watcher=_Line(),
         stopped=stop.is_set,
     )
@@ -211,7 +211,7 @@ def _refusals() -> Iterator[None]:
 
 
 class _Line:
-    """FetchProgress: one line that is written over on a terminal, a line every few seconds elsewhere."""
+    """Progress: one line that is written over on a terminal, a line every few seconds elsewhere."""
 
     def __init__(self) -> None:
         self._next = 0.0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,9 @@ def events() -> list[FetchProgress]:
 @pytest.fixture
 def intake(store: Store, events: list[FetchProgress]) -> Callable[..., Intake]:
     def make(**said: Any) -> Intake:
-        said.setdefault("effort", QUICK)
+        limits = replace(said.pop("limits", QUICK), lock_expiry=2)
         said.setdefault("secrets", Secrets())
-        return Intake(store, watcher=events.append, lock_expiry=2, **said)
+        return Intake(store, watcher=events.append, limits=limits, **said)
 
     return make
 

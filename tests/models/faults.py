@@ -26,9 +26,9 @@ def child(root: str, address: str, digest: str, machine: str, said: Connection) 
 
     if machine:
         lock._machine = lambda: machine  # type: ignore[attr-defined]
-    effort = FetchLimits(connections=4, stall=3, slow=5, patience=6, pause=0.02)
+    limits = FetchLimits(connections=4, stall=3, slow=5, patience=6, pause=0.02, lock_expiry=2)
     try:
-        intake = Intake(Store(Path(root), hashing=False), effort=effort, lock_expiry=2)
+        intake = Intake(Store(Path(root), hashing=False), limits=limits)
         added = intake.add(ModelRequest(address, Kind.LORA, sha256=digest))
         said.send("fetched" if added.fetched else "there")
         os._exit(WHOLE)

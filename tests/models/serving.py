@@ -141,57 +141,59 @@ class Serving:
         self._send(handler, file, headers)
 
     def _send(self, handler: BaseHTTPRequestHandler, file: Manners, headers: dict[str, str]) -> None:
-        content = file.content
-        begin, end, status = 0, len(content), 200
-        found = re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get("range", ""))
-        if found and file.ranges and headers.get("if-range", file.etag) == file.etag:
-            begin = int(found[1])
-            end = min(end, int(found[2]) + 1) if found[2] else end
-            status = 206
-            if begin >= len(content):
-                handler.send_response(416)
-                handler.send_header("Content-Range", f"bytes */{len(content)}")
-                handler.send_header("Content-Length", "0")
-                handler.end_headers()
-                return
+        size = len(file.content)
+        begin, end, status = _asked(file, headers)
+        if begin >= size and status == 206:
+            handler.send_response(416)
+            handler.send_header("Content-Range", f"bytes */{size}")
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+            return
         handler.send_response(status)
         handler.send_header("Content-Type", file.type)
         handler.send_header("Content-Length", str(end - begin))
         if file.etag:
             handler.send_header("ETag", file.etag)
         if status == 206:
-            handler.send_header("Content-Range", f"bytes {begin}-{end - 1}/{len(content)}")
+            handler.send_header("Content-Range", f"bytes {begin}-{end - 1}/{size}")
         for name, value in file.headers.items():
             handler.send_header(name, value)
         handler.end_headers()
-        if handler.command == "HEAD":
-            return
+        if handler.command != "HEAD":
+            self._send_body(handler, file, file.content[begin:end])
+
+    def _send_body(self, handler: BaseHTTPRequestHandler, file: Manners, content: bytes) -> None:
         with self.lock:
             cut = file.cut_after.pop(0) if file.cut_after else None
             stall = file.stall_after.pop(0) if file.stall_after else None
         if cut is None and random.random() < file.cut_chance:
-            cut = random.randrange(end - begin)
+            cut = random.randrange(len(content))
+        last = len(content) if cut is None else min(cut, len(content))
         step = 16384 if file.rate else 1 << 20
         began, sent = time.monotonic(), 0
-        while begin + sent < end:
-            block = content[begin + sent : min(end, begin + sent + step)]
-            if cut is not None and sent + len(block) > cut:
-                block = block[: cut - sent]
+        while sent < last:
+            block = content[sent : min(last, sent + step)]
             handler.wfile.write(block)
             sent += len(block)
             with self.lock:
                 file.sent += len(block)
-            if cut is not None and sent >= cut:
-                handler.close_connection = True
-                handler.connection.close()
-                return
-            if stall is not None and sent >= stall:
+            if stall is not None and sent >= stall and sent != cut:
                 self.closing.wait(60)
                 return
             if file.rate:
-                ahead = sent / file.rate - (time.monotonic() - began)
-                if ahead > 0:
-                    time.sleep(ahead)
+                time.sleep(max(0.0, sent / file.rate - (time.monotonic() - began)))
+        if cut is not None and cut <= len(content):
+            handler.close_connection = True
+            handler.connection.close()
+
+
+def _asked(file: Manners, headers: dict[str, str]) -> tuple[int, int, int]:
+    """The first byte, the one past the last, and the status: 206 for a range that the server gives."""
+    size = len(file.content)
+    found = re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get("range", ""))
+    if not found or not file.ranges or headers.get("if-range", file.etag) != file.etag:
+        return 0, size, 200
+    return int(found[1]), min(size, int(found[2]) + 1) if found[2] else size, 206
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from easel.models import (
     Unreachable,
     WrongHash,
 )
-from easel.models.fetch.partial_file import journal_of, part_of
+from easel.models.fetch.partial_journal import journal_of, part_of
 from tests.models.conftest import QUICK, leftovers
 from tests.models.serving import Request, Serving, model_bytes, sha256
 
@@ -115,7 +115,7 @@ def test_a_slow_connection_is_made_anew(server: Serving, store: Store, intake: M
 
     server.put("/dream.safetensors", content, before=crawl, rate=300_000)
     began = time.monotonic()
-    intake(effort=FetchLimits(connections=3, slow=1.0, pause=0.02)).add(wish(server))
+    intake(limits=FetchLimits(connections=3, slow=1.0, pause=0.02)).add(wish(server))
     assert target(store).read_bytes() == content
     assert time.monotonic() - began < 60  # at the crawl the first piece alone would have taken 100 s
 
@@ -395,21 +395,21 @@ def test_the_bandwidth_limit_holds(server: Serving, intake: Make) -> None:
     """All connections together keep to it."""
     server.put("/dream.safetensors", model_bytes(2 * MB))
     began = time.monotonic()
-    intake(effort=FetchLimits(connections=4, bandwidth=2 * MB)).add(wish(server))
+    intake(limits=FetchLimits(connections=4, bandwidth=2 * MB)).add(wish(server))
     assert time.monotonic() - began > 0.7
 
 
 def test_a_full_disk_is_seen_before(server: Serving, store: Store, intake: Make, monkeypatch: Any) -> None:
     """The room is looked at before the first byte is fetched."""
     served = server.put("/dream.safetensors", CONTENT)
-    real = os.fstatvfs
+    real = os.statvfs
 
-    def small(file: int) -> os.statvfs_result:
-        found = list(real(file))
+    def small(path: Path) -> os.statvfs_result:
+        found = list(real(path))
         found[4] = 3 * MB // found[1]  # f_bavail
         return os.statvfs_result(found)
 
-    monkeypatch.setattr(os, "fstatvfs", small)
+    monkeypatch.setattr(os, "statvfs", small)
     with pytest.raises(FileError, match=r"disk is full.*needs 6\.3 MB more"):
         intake().add(wish(server))
     # Connections that were open already may have had a first piece on its way.
@@ -445,12 +445,11 @@ def test_two_at_once_download_it_once(server: Serving, store: Store, intake: Mak
     seen: list[FetchProgress] = []
     results = []
 
-    def one(watch: list[FetchProgress] | None) -> None:
+    def one(watch: list[FetchProgress]) -> None:
         there = Store(store.root, hashing=False)
-        watcher = watch.append if watch is not None else None
-        results.append(Intake(there, effort=QUICK, watcher=watcher).add(wish(server)))
+        results.append(Intake(there, limits=QUICK, watcher=watch.append).add(wish(server)))
 
-    first = threading.Thread(target=one, args=(None,))
+    first = threading.Thread(target=one, args=([],))
     first.start()
     while served.sent < 65536:
         time.sleep(0.01)

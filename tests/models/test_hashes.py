@@ -85,11 +85,11 @@ def test_what_the_source_says_is_taken(
     with serving() as storage:
         monkeypatch.setenv("CIVITAI_ENDPOINT", server.url)
         Civitai(server, storage).publish(version())
-        added = Intake(store, effort=QUICK).add(ModelRequest("civitai://models/4384?version=128713"))
+        added = Intake(store, limits=QUICK).add(ModelRequest("civitai://models/4384?version=128713"))
         assert added.record.autov3 == sha256(CONTENT[512:])[:12]
         assert not any(made)
         storage.put("/plain.safetensors", CONTENT)
-        added = Intake(store, effort=QUICK).add(ModelRequest(f"{storage.url}/plain.safetensors", Kind.LORA))
+        added = Intake(store, limits=QUICK).add(ModelRequest(f"{storage.url}/plain.safetensors", Kind.LORA))
         assert added.record.autov3 == sha256(CONTENT[512:])[:12]
         assert any(made)
 
@@ -98,7 +98,7 @@ def test_a_large_file_has_one_hash(server: Serving, store: Store, monkeypatch: p
     """AutoV3 is for LoRAs: what is larger than any is not hashed twice as it comes; `verify` says it."""
     monkeypatch.setattr("easel.models.fetch.follower.AUTOV3_BELOW", len(CONTENT))
     server.put("/large.safetensors", CONTENT)
-    added = Intake(store, effort=QUICK).add(ModelRequest(f"{server.url}/large.safetensors", Kind.CHECKPOINT))
+    added = Intake(store, limits=QUICK).add(ModelRequest(f"{server.url}/large.safetensors", Kind.CHECKPOINT))
     assert (added.record.sha256, added.record.autov3) == (sha256(CONTENT), "")
     assert verify_model(store, added.file).problem is None
     assert store.record(added.file.path).autov3 == sha256(CONTENT[512:])[:12]

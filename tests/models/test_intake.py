@@ -32,7 +32,7 @@ from easel.models import (
     sync,
     verify_model,
 )
-from easel.models.fetch.partial_file import part_of
+from easel.models.fetch.partial_journal import part_of
 from scripts.__main__ import main
 from tests.models.files import describe, raw
 from tests.models.serving import Serving, model_bytes, sha256

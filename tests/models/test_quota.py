@@ -27,7 +27,7 @@ from easel.models import (
     quota_of,
     sync,
 )
-from easel.models.fetch.partial_file import journal_of, part_of, read_journal
+from easel.models.fetch.partial_journal import journal_of, part_of, read_journal
 from easel.models.quota import StoreQuota, quota_in
 from scripts.__main__ import main
 from tests.models.conftest import QUICK, leftovers
@@ -141,7 +141,7 @@ def test_two_at_once_do_not_both_find_room(server: Serving, store: Store) -> Non
     ended = threading.Event()
 
     def fetch() -> None:
-        Intake(Store(store.root, hashing=False), effort=QUICK, quota=3 * MB).add(wish(server, "one"))
+        Intake(Store(store.root, hashing=False), limits=QUICK, quota=3 * MB).add(wish(server, "one"))
         ended.set()
 
     thread = threading.Thread(target=fetch)
@@ -151,7 +151,7 @@ def test_two_at_once_do_not_both_find_room(server: Serving, store: Store) -> Non
         assert time.monotonic() < end
         time.sleep(0.01)
     with pytest.raises(OverQuota):
-        Intake(store, effort=QUICK, quota=3 * MB).add(wish(server, "two"))
+        Intake(store, limits=QUICK, quota=3 * MB).add(wish(server, "two"))
     thread.join(60)
     assert ended.is_set()
 

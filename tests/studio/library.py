@@ -89,7 +89,7 @@ def place(home: Path, **environment: str) -> Iterator[Place]:
         # Between the tries of a question; nothing else of that module waits.
         patch.setattr("easel.models.sources.civitai._TRIES", 2)
         studio = Studio.at(home, "studio", Engine(Store(home / "models", hashing=False)))
-        library = Library(studio.engine.store, studio.activity, effort=QUICK)
+        library = Library(studio.engine.store, studio.activity, limits=QUICK)
         vars(studio)["library"] = library
         try:
             yield Place(studio, civitai)

@@ -10,6 +10,7 @@ from easel.models.cache.opening import open_model
 from easel.models.cache.reader import FileReader, Reader
 from easel.models.conversion.convert import Converted, NotConverted, convert_pickle
 from easel.models.diffusers_folder import Piece, folder_state, identify_folder, is_diffusers_folder, pieces_of
+from easel.models.disk import write_whole
 from easel.models.errors import (
     CutShort,
     FileError,
@@ -40,7 +41,7 @@ from easel.models.kind import Kind, is_vae, small_kind
 from easel.models.lock import Lock
 from easel.models.model_file import ModelFile, sidecar_path
 from easel.models.quota import OverQuota, quota_of
-from easel.models.records import Record, write_whole
+from easel.models.records import Record
 from easel.models.sidecar import Sidecar, read_sidecar
 from easel.models.source_errors import (
     Altered,
@@ -88,8 +89,8 @@ from easel.models.upload.errors import (
     WrongOffset,
 )
 from easel.models.upload.journal import Upload, UploadState
-from easel.models.upload.taking import Taking
 from easel.models.upload.uploads import Uploads
+from easel.models.upload.writer import UploadWriter
 from easel.models.walking import walk
 
 __all__ = [
@@ -158,7 +159,6 @@ __all__ = [
     "SourceError",
     "Store",
     "Synced",
-    "Taking",
     "TensorInfo",
     "TooManyRequests",
     "TooManyUploads",
@@ -171,6 +171,7 @@ __all__ = [
     "UploadBusy",
     "UploadFailed",
     "UploadState",
+    "UploadWriter",
     "Uploads",
     "Verification",
     "WebSource",

@@ -79,7 +79,7 @@ def sync_command(
         store,
         secrets=secrets,
         quota=min(quotas, default=None),
-        effort=FetchLimits(bandwidth=bandwidth),
+        limits=FetchLimits(bandwidth=bandwidth),
         watcher=voice.watch,
         stopped=stop.is_set,
     )

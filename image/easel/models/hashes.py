@@ -95,6 +95,18 @@ class _Rest:
         return self._hash.hexdigest()[:12] if self._skip == 0 else ""
 
 
+def digest_file(
+    path: Path, heed: Callable[[bytes], object] = lambda block: None, helper: Executor | None = None
+) -> Digests:
+    """Read a file from end to end; `heed` is shown each block, and may raise to end it. Raises OSError."""
+    digests = Digests(helper)
+    with open(path, "rb", buffering=0) as file:
+        while block := file.read(_CHUNK):
+            heed(block)
+            digests.update(block)
+    return digests
+
+
 class _Stopped(Exception):
     """Nobody wants the hash any more."""
 
@@ -160,8 +172,7 @@ class Hashes:
             with self._lock:
                 path = next(iter(self._queue), None)
                 if path is None:
-                    # Under the lock, so that a file queued right now starts a new thread instead of waiting
-                    # for none.
+                    # Under the lock, so that a file queued right now starts a thread and waits for none.
                     self._thread = None
                     return
                 del self._queue[path]
@@ -204,11 +215,7 @@ class Hashes:
         """What the record says of it. Raises OSError, OddFolder, _Stopped."""
         if path.is_dir():
             return {"sha256": hash_of_folder(path, self._heed)}
-        digests = Digests()
-        with open(path, "rb", buffering=0) as file:
-            while block := file.read(_CHUNK):
-                self._heed(block)
-                digests.update(block)
+        digests = digest_file(path, self._heed)
         return {"sha256": digests.sha256, "autov3": digests.autov3}
 
     def _heed(self, block: bytes) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO, NoReturn
 
-from easel.models.disguise import disguise
 from easel.models.errors import CutShort, LyingHeader, MissingFile, NotSafetensors
+from easel.models.file_signatures import foreign_format
 from easel.models.header_table import NotText, read_table
 
 # The format's own limit. It is compared with the file's size before a byte of the header is read.
@@ -36,8 +36,7 @@ DTYPE_BITS: Mapping[str, int] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """One tensor: its type by the format's name, its shape, and its bytes `begin` (inclusive) to `end`
-    (exclusive).
+    """One tensor: its type by the format's name, its shape, and its bytes from `begin` to before `end`.
 
     Offsets count from the start of the file, so that they can be given to a read call as they are.
     """
@@ -75,8 +74,8 @@ class Header:
 def read_header(path: str | os.PathLike[str]) -> Header:
     """Read and check the header of the safetensors file at `path`.
 
-    Reads the header only, and never past the end of the file. Raises MissingFile, NotSafetensors, CutShort or
-    LyingHeader.
+    Reads the header only, and never past the end of the file.
+    Raises MissingFile, NotSafetensors, CutShort, LyingHeader.
     """
     name = Path(path).name
     try:
@@ -94,28 +93,34 @@ def read_header_from(file: BinaryIO, size: int, name: str) -> Header:
     return _read(file, size, name)
 
 
+def header_end(start: bytes) -> int | None:
+    """Where the weights begin, told by the first nine bytes; None for what begins no safetensors file."""
+    length = int.from_bytes(start[:8], "little")
+    return 8 + length if start[8:9] == b"{" and length <= HEADER_LIMIT else None
+
+
 def _read(file: BinaryIO, size: int, name: str) -> Header:
     start = file.read(min(9, size))
-    length = int.from_bytes(start[:8], "little")
-    if len(start) < 9 or length > HEADER_LIMIT or start[8:9] != b"{":
-        looks = disguise(start + file.read(max(0, min(1024, size) - len(start))), size)
+    end = header_end(start)
+    if end is None:
+        looks = foreign_format(start + file.read(max(0, min(1024, size) - len(start))), size)
         if looks is not None:
             raise NotSafetensors(name, looks)
         if len(start) < 9:
             raise CutShort(name, size, None)
         raise NotSafetensors(name, "this is not a safetensors file, nor anything else that is known here; "
                                    "download the .safetensors file of the model")  # fmt: skip
-    if 8 + length > size:
+    if end > size:
         raise CutShort(name, size, None)
     # Again from its first byte: put together, a hundred megabytes would be there twice.
     file.seek(-1, os.SEEK_CUR)
-    text = file.read(length)
-    if len(text) != length:
+    text = file.read(end - 8)
+    if len(text) != end - 8:
         raise CutShort(name, size, None)
-    entries, metadata = _parse(text, 8 + length, name)
+    entries, metadata = _parse(text, end, name)
     del text
-    tensors = _check(entries, 8 + length, size, name)
-    return Header(MappingProxyType(tensors), MappingProxyType(metadata), 8 + length, size)
+    tensors = _check(entries, end, size, name)
+    return Header(MappingProxyType(tensors), MappingProxyType(metadata), end, size)
 
 
 def _parse(text: bytes, start: int, name: str) -> tuple[dict[str, TensorInfo], dict[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from easel.models.header import Header
@@ -56,34 +56,7 @@ def small_kind(header: Header) -> tuple[Kind | None, str] | None:
     None when it is none of the small kinds, so perhaps a checkpoint. A checkpoint that carries LoRA keys or
     the like beside its UNet is still a checkpoint; the caller looks for the UNet first.
     """
-    keys = header.tensors
-    if any(key.endswith(_LORA_ENDS) or key.startswith(("lora_unet_", "lora_te")) for key in keys):
-        return Kind.LORA, "a LoRA"
-    if (
-        any(key.startswith("control_model.") for key in keys)
-        or "controlnet_cond_embedding.conv_in.weight" in keys
-    ):
-        return Kind.CONTROLNET, "a ControlNet"
-    if "input_hint_block.0.weight" in keys:
-        return Kind.CONTROLNET, "a ControlNet"
-    if any(key.startswith(("adapter.body.", "adapter.conv_in", "body.0.block1")) for key in keys):
-        return Kind.CONTROLNET, "a T2I-Adapter"
-    if any(key.startswith(("ip_adapter.", "image_proj.")) for key in keys):
-        return Kind.CONTROLNET, "an IP-Adapter"
-    if _is_embedding(header):
-        return Kind.EMBEDDING, "a textual inversion embedding"
-    if any("motion_modules." in key for key in keys):
-        return None, "an AnimateDiff motion module"
-    if is_vae(header):
-        return Kind.VAE, "a VAE"
-    if "conv_first.weight" in keys or "model.0.weight" in keys or "model.1.sub.0.RDB1.conv1.0.weight" in keys:
-        return Kind.UPSCALER, "an upscaler (ESRGAN and the like)"
-    if any(key.startswith(("vision_model.", "visual.")) for key in keys):
-        return None, "a CLIP image encoder"
-    texts = ("text_model.", "encoder.block.0.layer.0.SelfAttention", "embeddings.token_embedding")
-    if any(key.startswith(texts) for key in keys):
-        return Kind.TEXT_ENCODER, "a text encoder alone"
-    return None
+    return next(((kind, words) for kind, words, is_one in _SMALL if is_one(header)), None)
 
 
 def is_vae(header: Header) -> bool:
@@ -102,3 +75,36 @@ def _is_embedding(header: Header) -> bool:
     widths = {768, 1024, 1280}
     return 0 < len(keys) <= 2 and all(len(one.shape) <= 2 and one.shape[-1:] and one.shape[-1] in widths
                                       for one in keys.values())  # fmt: skip
+
+
+def _begin(*starts: str) -> Callable[[Header], bool]:
+    return lambda header: any(key.startswith(starts) for key in header.tensors)
+
+
+def _hold(*keys: str) -> Callable[[Header], bool]:
+    return lambda header: any(key in header.tensors for key in keys)
+
+
+def _is_lora(header: Header) -> bool:
+    keys = header.tensors
+    return any(key.endswith(_LORA_ENDS) or key.startswith(("lora_unet_", "lora_te")) for key in keys)
+
+
+# In this order: what comes later may hold what tells the earlier ones.
+_SMALL: tuple[tuple[Kind | None, str, Callable[[Header], bool]], ...] = (
+    (Kind.LORA, "a LoRA", _is_lora),
+    (Kind.CONTROLNET, "a ControlNet", _begin("control_model.")),
+    (Kind.CONTROLNET, "a ControlNet",
+     _hold("controlnet_cond_embedding.conv_in.weight", "input_hint_block.0.weight")),
+    (Kind.CONTROLNET, "a T2I-Adapter", _begin("adapter.body.", "adapter.conv_in", "body.0.block1")),
+    (Kind.CONTROLNET, "an IP-Adapter", _begin("ip_adapter.", "image_proj.")),
+    (Kind.EMBEDDING, "a textual inversion embedding", _is_embedding),
+    (None, "an AnimateDiff motion module",
+     lambda header: any("motion_modules." in key for key in header.tensors)),
+    (Kind.VAE, "a VAE", is_vae),
+    (Kind.UPSCALER, "an upscaler (ESRGAN and the like)",
+     _hold("conv_first.weight", "model.0.weight", "model.1.sub.0.RDB1.conv1.0.weight")),
+    (None, "a CLIP image encoder", _begin("vision_model.", "visual.")),
+    (Kind.TEXT_ENCODER, "a text encoder alone",
+     _begin("text_model.", "encoder.block.0.layer.0.SelfAttention", "embeddings.token_embedding")),
+)  # fmt: skip

@@ -15,7 +15,8 @@ from pathlib import Path
 import structlog
 
 from easel.models.errors import FileError, gigabytes
-from easel.models.fetch.partial_file import part_of, read_journal
+from easel.models.fetch.partial_journal import part_of, read_journal
+from easel.models.upload.journal import UploadJournals, UploadState
 from easel.models.walking import walk
 
 log = structlog.get_logger(__name__)
@@ -69,10 +70,7 @@ class StoreQuota:
                 if (path := here / name) not in left_out:
                     with suppress(OSError):
                         total += _size(path)
-        # Here, for the package of uploads is built on this.
-        from easel.models.upload.journal import Journals, UploadState
-
-        uploads = Journals(self._root / ".easel" / "uploads").all()
+        uploads = UploadJournals(self._root / ".easel" / "uploads").all()
         return total + sum(one.length for one in uploads if one.state is UploadState.OPEN)
 
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import structlog
+
+from easel.models.disk import write_whole
 
 log = structlog.get_logger(__name__)
 
@@ -127,17 +128,3 @@ class Records:
 def state_of(status: os.stat_result) -> FileState:
     """The state of a file."""
     return status.st_size, status.st_mtime_ns, status.st_ino
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a small file so that nobody ever sees a part of it. Makes its folder. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=".", delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.replace(file.name, path)
-        except OSError:
-            with suppress(OSError):
-                os.unlink(file.name)
-            raise

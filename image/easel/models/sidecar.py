@@ -19,8 +19,8 @@ import yaml
 from easel.models.model_file import sidecar_path
 from easel.models.training import Fact, facts_of_table
 
-# A training configuration is a few kilobytes, and YAML is slow to read; what Civitai has of a model with many
-# versions is longer.
+# A training configuration is a few kilobytes, and YAML is slow to read.
+# What Civitai has of a model with many versions is longer.
 _LIMITS = {".json": 1_000_000, ".yaml": 200_000, ".yml": 200_000, ".civitai.info": 5_000_000}
 
 log = structlog.get_logger(__name__)

@@ -49,8 +49,7 @@ _SHORTEST_PIECE = 3
 class Store:
     """The files below `root` (`EASEL_HOME/models`). Thread-safe; answers come from memory until `refresh()`.
 
-    With `hashing`, the SHA-256 of new files is computed in the background and appears in the ModelFiles when
-    known.
+    With `hashing`, the SHA-256 of new files is computed in the background: ModelFiles have it once known.
     """
 
     def __init__(self, root: Path, *, hashing: bool = True) -> None:
@@ -88,8 +87,7 @@ class Store:
         return self.find(Kind.VAE, name)
 
     def find(self, kind: Kind, name: str) -> ModelFile:
-        """The file called `name`: a title, file name, path below the folder, model name, short hash or
-        SHA-256.
+        """The file called `name`: title, file name, path below the folder, model name, hash (short or whole).
 
         Tried in A1111's order: the exact name; then without regard to case; then without the hash in
         brackets; then as a piece of a title, if it is a piece of one title only. A file that was put there
@@ -159,8 +157,7 @@ class Store:
             exact = [file for file in files if name in file.aliases]
             loose = [file for file in files if name.lower() in map(str.lower, file.aliases)]
             for matches in (exact, loose):
-                # A file whose whole path is meant comes before one in a folder that merely has the same file
-                # name.
+                # A file whose whole path is meant comes before one in a folder that has merely the same name.
                 whole = [file for file in matches if name.lower() in (file.name.lower(), file.title.lower())]
                 matches = whole if len(whole) == 1 else matches
                 if len(matches) == 1:

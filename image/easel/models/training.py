@@ -36,6 +36,10 @@ _ZERO = re.compile(r"(?:^|_)(?:ztsnr|zsnr|zero_snr|zero_terminal_snr)(?:_|$)")
 _YES, _NO = ("true", "1", "1.0", "yes", "on"), ("false", "0", "0.0", "no", "off")
 # Civitai's names of base models that exist in one form only.
 _BASES = {"sd 2.0 768": VELOCITY, "sd 2.1 768": VELOCITY, "sd_v2_v": VELOCITY}
+# ModelSpec's names of architectures that tell the prediction, by their beginning.
+_ARCHITECTURES = {"stable-diffusion-v2-768-v": VELOCITY, "stable-diffusion-v2-512": EPSILON}
+# Of the sgm code: which class stands where.
+_SCALINGS = {("scaling_config", "vscaling"): VELOCITY, ("scaling_config", "epsscaling"): EPSILON}
 _METADATA_FIRST = ("easel.", "modelspec.prediction_type", "modelspec.predict_key", "modelspec.", "ss_")
 # A trainer's whole configuration, as JSON in one entry. No others: ComfyUI leaves whole graphs in a file.
 _TABLES = ("ot_config", "ss_training_args", "easel")
@@ -171,27 +175,34 @@ def _facts(key: str, value: object, source: str) -> Iterator[Fact]:
     place, said = key.lower().strip(), str(value).strip().lower()
     word = _plain(place.removesuffix(".target").rpartition(".")[2]).removeprefix("ss_")
     if place.endswith(".target"):
-        # The sgm code's: sgm.modules.diffusionmodules.denoiser_scaling.VScaling, …ZeroSNRDDPMDiscretization
-        kind = said.rpartition(".")[2]
-        if word == "scaling_config" and kind in ("vscaling", "epsscaling"):
-            yield Fact(source, prediction=VELOCITY if kind == "vscaling" else EPSILON)
-        if word == "discretization_config" and "zerosnr" in kind:
-            yield Fact(source, zero_snr=True)
-    elif word in _SPOKEN and said and said not in ("none", "null"):
-        known = _WORDS.get(_plain(said))
-        yield Fact(source, prediction=known or said[:60])
-    elif word in _V_FLAGS and said in _YES:
-        yield Fact(source, prediction=VELOCITY)
-    elif (word == "v_parameterization" and said in _NO) or (word in _EPSILON_FLAGS and said in _YES):
-        yield Fact(source, prediction=EPSILON)
-    elif word in ("base_model_version", "basemodel") and said in _BASES:
-        yield Fact(source, prediction=_BASES[said])
-    elif word == "architecture" and said.startswith("stable-diffusion-v2-"):
-        kind = said.removeprefix("stable-diffusion-v2-")
-        if kind.startswith(("768-v", "512")):
-            yield Fact(source, prediction=VELOCITY if kind.startswith("768-v") else EPSILON)
+        yield from _facts_of_class(word, said.rpartition(".")[2], source)
+    elif prediction := _prediction(word, said):
+        yield Fact(source, prediction=prediction)
     elif _ZERO.search(word) and said in (*_YES, *_NO):
         yield Fact(source, zero_snr=said in _YES)
+
+
+def _facts_of_class(word: str, name: str, source: str) -> Iterator[Fact]:
+    """What the sgm code's classes say: `sgm.modules.diffusionmodules.denoiser_scaling.VScaling` and so on."""
+    if prediction := _SCALINGS.get((word, name)):
+        yield Fact(source, prediction=prediction)
+    if word == "discretization_config" and "zerosnr" in name:
+        yield Fact(source, zero_snr=True)
+
+
+def _prediction(word: str, said: str) -> str:
+    """What an entry says of the prediction, in our words or its own; "" where it says nothing."""
+    if word in _SPOKEN:
+        return "" if said in ("", "none", "null") else _WORDS.get(_plain(said), said[:60])
+    if word in _V_FLAGS and said in _YES:
+        return VELOCITY
+    if (word == "v_parameterization" and said in _NO) or (word in _EPSILON_FLAGS and said in _YES):
+        return EPSILON
+    if word in ("base_model_version", "basemodel"):
+        return _BASES.get(said, "")
+    if word == "architecture":
+        return next((says for start, says in _ARCHITECTURES.items() if said.startswith(start)), "")
+    return ""
 
 
 def _plain(word: str) -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from easel.models import write_whole
 from easel.studio.outputs import NotSaved, Outputs
 
 log = structlog.get_logger(__name__)
@@ -64,13 +63,9 @@ class CallerOptions:
             text = json.dumps({**self.read(owner), **values}, indent=1).encode()
             if len(text) > MAX_BYTES:
                 raise TooMany(f"options take {len(text)} bytes; at most {MAX_BYTES} are kept for one caller")
-            part = path.with_name(f".{uuid.uuid4().hex}.part")
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                part.write_bytes(text)
-                os.replace(part, path)
+                write_whole(path, text)
             except OSError as e:
-                part.unlink(missing_ok=True)
                 raise NotSaved(f"the options could not be kept: {e.strerror or e} ({path})") from e
             self._seen.pop(owner, None)
 

@@ -267,7 +267,7 @@ def test_one_side_alone(ada, fields, size) -> None:
 )  # fmt: skip
 def test_every_family_has_its_own_side(kind, side) -> None:
     """512 is one family's size, not everybody's."""
-    assert family(kind).checkpoint_defaults == side
+    assert family(kind).native == side
 
 
 def test_native_of_what_cannot_be_read(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_a_name_that_only_begins_so(made: Place) -> None:
 def test_private_addresses(tmp_path: Path) -> None:
     """Without the operator's setting none is reached, though Civitai itself should send there."""
     studio = Studio.at(tmp_path, "studio", Engine(Store(tmp_path / "models", hashing=False)))
-    vars(studio)["library"] = library = Library(studio.engine.store, Activity(), effort=QUICK)
+    vars(studio)["library"] = library = Library(studio.engine.store, Activity(), limits=QUICK)
     bare = Place(studio, None, TestClient(create_api(studio)))  # type: ignore[arg-type]
     for address in ("https://127.0.0.1:9/a.safetensors", "https://169.254.169.254/a.safetensors",
                     "https://[::1]/a.safetensors", "https://2130706433/a.safetensors"):  # fmt: skip

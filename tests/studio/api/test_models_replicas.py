@@ -42,7 +42,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
         for endpoint in ("studio", "gallery"):
             store = Store(tmp_path / "models", hashing=False)
             studio = Studio.at(tmp_path, endpoint, Engine(store))
-            vars(studio)["library"] = Library(store, studio.activity, endpoint=endpoint, effort=QUICK)
+            vars(studio)["library"] = Library(store, studio.activity, endpoint=endpoint, limits=QUICK)
             found.append(Place(studio, here.civitai))
         for one in found:
             one.client = TestClient(create_api(one.studio))

@@ -16,7 +16,8 @@ import structlog
 
 from easel.models.cache.checksums import block_checksums, block_count
 from easel.models.cache.reader import FileReader, read_into
-from easel.models.records import state_of, write_whole
+from easel.models.disk import write_whole
+from easel.models.records import state_of
 
 log = structlog.get_logger(__name__)
 

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import structlog
 
-from easel.models.disguise import disguise
 from easel.models.errors import FileError, MissingFile
-from easel.models.hashes import Digests
+from easel.models.file_signatures import foreign_format
+from easel.models.hashes import digest_file
 from easel.models.header import read_header
 from easel.models.intake.add import kind_of
 from easel.models.intake.destination import destination
@@ -38,7 +38,6 @@ log = structlog.get_logger(__name__)
 SECONDS = 300.0
 """What a conversion may take at least, torch's start included, beside a second for every 10 MB."""
 _ENDINGS = (".ckpt", ".pt", ".pth", ".bin")
-_BLOCK = 1 << 22
 
 
 class NotConverted(FileError):
@@ -90,7 +89,9 @@ def convert_pickle(
         found = kind or kind_of(header, source.name)
         target = destination(store, found, folder, named)
         StoreQuota(store.root, quota).check(target.name, made.stat().st_size)
-        digests = _hash(made)
+        digests = digest_file(made)
+        with open(made, "rb") as written:
+            os.fsync(written.fileno())
         target.parent.mkdir(parents=True, exist_ok=True)
         _move(made, target)
     except OSError as error:
@@ -118,7 +119,7 @@ def _look(source: Path) -> int:
         return size
     if start[8:9] == b"{":
         raise NotConverted(source.name, "this is a safetensors file already: `easel models add` takes it")
-    looks = disguise(start, size) or "this is no pickle of torch's; there is nothing to convert"
+    looks = foreign_format(start, size) or "this is no pickle of torch's; there is nothing to convert"
     raise NotConverted(source.name, looks)
 
 
@@ -184,15 +185,6 @@ def _death(code: int) -> str:
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
         return "reading it took more processor time or memory than a file of its size needs"
     return f"reading it ended without a word (exit {code})"
-
-
-def _hash(path: Path) -> Digests:
-    digests = Digests()
-    with open(path, "rb", buffering=0) as file:
-        while block := file.read(_BLOCK):
-            digests.update(block)
-        os.fsync(file.fileno())
-    return digests
 
 
 def _move(made: Path, target: Path) -> None:

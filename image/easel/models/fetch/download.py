@@ -6,7 +6,6 @@ file's name, so that it appears by one rename on the same file system.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ from easel.models.errors import CutShort, LyingHeader, NotSafetensors
 from easel.models.fetch.follower import not_a_model
 from easel.models.fetch.network import http_client
 from easel.models.fetch.origin import Origin
-from easel.models.fetch.partial_file import PartialFile, journal_of, lock_of, part_of, read_journal
+from easel.models.fetch.partial_file import PartialFile
+from easel.models.fetch.partial_journal import discard_part, lock_of, part_of, read_journal
 from easel.models.fetch.policy import FetchPolicy
-from easel.models.fetch.progress import FetchProgress, Phase, Speed, Watcher
+from easel.models.fetch.progress import FetchControl, FetchProgress, Phase, Speed
 from easel.models.fetch.ranges import Ranges
 from easel.models.fetch.transfer import FetchLimits, Transfer
 from easel.models.header import read_header_from
@@ -44,34 +44,36 @@ class Fetched:
     fetched: bool = True
 
 
-class Download:
-    """A download to `target`. `is_there` says whether the file has come by other hands.
+@dataclass(frozen=True, slots=True)
+class DownloadSource:
+    """Where from: the source, what may be fetched for the asker, and what the source has said already."""
 
-    `sha256` is what the caller expects (the source's own number is used without it).
-    """
+    source: Source
+    policy: FetchPolicy
+    offer: Offer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadTarget:
+    """Where to. `sha256` is what the asker expects, "" for what the source says of itself; `is_there` tells
+    whether the file has come by other hands."""
+
+    path: Path
+    sha256: str = ""
+    quota: StoreQuota | None = None
+    is_there: Callable[[], bool] = lambda: False
+
+
+class Download:
+    """One download. Who comes second to a target waits for the first, and goes on if that one dies."""
 
     def __init__(
-        self,
-        source: Source,
-        target: Path,
-        policy: FetchPolicy,
-        *,
-        offer: Offer | None = None,
-        sha256: str = "",
-        quota: StoreQuota | None = None,
-        effort: FetchLimits | None = None,
-        watcher: Watcher | None = None,
-        is_there: Callable[[], bool] = lambda: False,
-        stopped: Callable[[], bool] = lambda: False,
-        lock_expiry: float = 60.0,
+        self, source: DownloadSource, target: DownloadTarget, limits: FetchLimits, control: FetchControl
     ) -> None:
-        self._source, self._target, self._policy = source, target, policy
-        self._offer, self._sha256 = offer, sha256.lower()
-        self._quota = quota
-        self._effort = effort or FetchLimits()
-        self._watcher = watcher or (lambda progress: None)
-        self._is_there, self._stopped = is_there, stopped
-        self._lock = Lock(lock_of(target), expiry=lock_expiry, beat=lock_expiry / 6)
+        self._from, self._to, self._limits, self._control = source, target, limits, control
+        self._target = target.path
+        expiry = limits.lock_expiry
+        self._lock = Lock(lock_of(target.path), expiry=expiry, beat=expiry / 6)
         self._speed = Speed()
         self._told = 0.0
 
@@ -81,14 +83,14 @@ class Download:
         try:
             self._target.parent.mkdir(parents=True, exist_ok=True)
             while not self._lock.try_take():
-                if self._is_there():
+                if self._to.is_there():
                     return Fetched(self._target, fetched=False)
                 self._wait()
         except OSError as error:
             where = self._target.parent.name
             raise NotWritable(self._target.name, f"{where}/ cannot be written ({error.strerror})") from error
         try:
-            if self._is_there():
+            if self._to.is_there():
                 return Fetched(self._target, fetched=False)
             return self._fetch()
         finally:
@@ -99,21 +101,21 @@ class Download:
         journal = read_journal(self._target)
         done = Ranges(journal.ranges).total if journal is not None else 0
         self._tell(Phase.WAITING, done, journal.size if journal is not None else None)
-        if self._stopped():
+        if self._control.stopped():
             raise Interrupted(self._target.name, done, journal.size if journal is not None else None)
         time.sleep(0.25)
 
     def _fetch(self) -> Fetched:
         self._tell(Phase.ASKING, 0, None)
-        part = PartialFile(self._target, self._source.key, self._quota)
+        part = PartialFile(self._target, self._from.source.key, self._to.quota)
         part.open()
-        quota = self._quota or StoreQuota(self._target.parent, None)
+        quota = self._to.quota or StoreQuota(self._target.parent, None)
         room = quota.room(self._target)
         try:
             with http_client(
-                self._policy, connections=self._effort.connections, stall=self._effort.stall
+                self._from.policy, connections=self._limits.connections, stall=self._limits.stall
             ) as http:
-                origin = Origin(self._source, http, self._policy, self._offer)
+                origin = Origin(self._from.source, http, self._from.policy, self._from.offer)
 
                 def stay_within() -> None:
                     if room is not None and part.done.total > room:
@@ -122,10 +124,10 @@ class Download:
                 def tick() -> None:
                     self._tell(Phase.FETCHING, part.done.total, part.size, note=transfer.note)
                     stay_within()
-                    if self._stopped() or self._lock.lost.is_set():
+                    if self._control.stopped() or self._lock.lost.is_set():
                         raise Interrupted(self._target.name, part.done.total, part.size)
 
-                transfer = Transfer(origin, part, self._effort, tick, sha256=self._sha256)
+                transfer = Transfer(origin, part, self._limits, tick, sha256=self._to.sha256.lower())
                 found = transfer.run()
                 stay_within()
                 # Asked after the end: a file that changed on the way has another one.
@@ -152,21 +154,21 @@ class Download:
     def _verify(self, part: PartialFile, found: str, theirs: str) -> None:
         """Raises WrongHash, NotAModel and what `read_header` raises."""
         name = self._target.name
-        for wanted, whose in ((self._sha256, "the one who asks for it"), (theirs, "its source")):
+        for wanted, whose in ((self._to.sha256.lower(), "the one who asks for it"), (theirs, "its source")):
             if wanted and found != wanted:
                 raise WrongHash(name, found, wanted, whose)
         try:
             with open(part.path, "rb") as file:
                 read_header_from(file, part.size or 0, name)
         except NotSafetensors as error:
-            raise not_a_model(self._source.address, error, part.read(0, 20_000)) from None
+            raise not_a_model(self._from.source.address, error, part.read(0, 20_000)) from None
 
     def _tell(self, phase: Phase, done: int, total: int | None, *, now: bool = False, note: str = "") -> None:
         if not now and time.monotonic() - self._told < 0.2:
             return
         self._told = time.monotonic()
         speed = self._speed.at(done) if phase in (Phase.FETCHING, Phase.WAITING) else 0.0
-        self._watcher(FetchProgress(self._target.name, phase, done, total, speed, note))
+        self._control.watcher(FetchProgress(self._target.name, phase, done, total, speed, note))
 
 
 def discard_unfinished(target: Path) -> bool:
@@ -175,15 +177,7 @@ def discard_unfinished(target: Path) -> bool:
     if not part_of(target).exists() or not lock.try_take():
         return False
     try:
-        part_of(target).unlink(missing_ok=True)
-        journal_of(target).unlink(missing_ok=True)
+        discard_part(target)
     finally:
         lock.release()
     return True
-
-
-def free_bytes(folder: Path) -> int:
-    """Room on the disk that holds `folder`."""
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free

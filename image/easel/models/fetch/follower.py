@@ -9,7 +9,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from easel.models.errors import NotSafetensors
 from easel.models.fetch.partial_file import BLOCK, PartialFile
 from easel.models.hashes import Digests
-from easel.models.header import HEADER_LIMIT, read_header_from
+from easel.models.header import header_end, read_header_from
 from easel.models.source_errors import NotAModel
 from easel.models.sources.offer import message_of
 
@@ -22,8 +22,7 @@ class Follower:
     """Reads what is in of a part from the first byte on.
 
     What an earlier process fetched is read once more, for a hash cannot be put down half-way; the rest comes
-    from memory, where the system still has it. `address` is for messages; without `rest` AutoV3 is not
-    computed.
+    from memory, where the system still has it. `address` is for messages; no AutoV3 without `rest`.
     """
 
     def __init__(self, part: PartialFile, address: str, *, rest: bool = True) -> None:
@@ -73,10 +72,8 @@ class Follower:
         size, name = self._part.size, self._part.target.name
         if size is None or self._position < 9:
             return
-        start = self._part.read(0, 9)
-        length = 8 + int.from_bytes(start[:8], "little")
-        sane = start[8:9] == b"{" and length <= HEADER_LIMIT + 8
-        if sane and self._position < min(length, size):
+        end = header_end(self._part.read(0, 9))
+        if end is not None and self._position < min(end, size):
             return
         try:
             # From the file: a header may have a hundred megabytes, and is not read twice into memory.

@@ -7,40 +7,26 @@ the file server has, not what the dead one still had in its memory.
 
 from __future__ import annotations
 
-import errno
-import json
 import os
 import threading
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from easel.models.disk import FULL, flush, flush_folder, free_bytes, write_at
+from easel.models.fetch.partial_journal import (
+    PartialJournal,
+    discard_part,
+    journal_of,
+    part_of,
+    read_journal,
+    write_journal,
+)
 from easel.models.fetch.ranges import Ranges
+from easel.models.quota import StoreQuota
 from easel.models.source_errors import DiskFull, NotWritable
 
-if TYPE_CHECKING:
-    from easel.models.quota import StoreQuota
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 BLOCK = 1 << 20
 """Bytes that are hashed at once."""
 _START = 1 << 16
-
-
-def part_of(target: Path) -> Path:
-    """Where the bytes of `target` gather."""
-    return target.with_name(f".{target.name}.part")
-
-
-def journal_of(target: Path) -> Path:
-    """Where it stands which of them are there."""
-    return target.with_name(f".{target.name}.part.json")
-
-
-def lock_of(target: Path) -> Path:
-    """What says that somebody is at it."""
-    return target.with_name(f".{target.name}.lock")
 
 
 class PartialFile:
@@ -51,7 +37,7 @@ class PartialFile:
 
     def __init__(self, target: Path, key: str, quota: StoreQuota | None = None) -> None:
         self.target, self.key, self._quota = target, key, quota
-        self.path, self._journal = part_of(target), journal_of(target)
+        self.path = part_of(target)
         self.size: int | None = None
         self.etag = self.host = ""
         self.done = Ranges()
@@ -78,17 +64,14 @@ class PartialFile:
     def reset(self) -> None:
         """Throw away what is there and begin anew."""
         with self.changed:
-            self._journal.unlink(missing_ok=True)
+            journal_of(self.target).unlink(missing_ok=True)
             os.ftruncate(self._file, 0)
             self.size, self.etag, self.host, self.done = None, "", "", Ranges()
 
     def write(self, offset: int, block: bytes) -> None:
         """Put bytes in their place. They count when `mark` is called. Raises DiskFull, NotWritable."""
-        view = memoryview(block)
         try:
-            while view:
-                written = os.pwrite(self._file, view, offset)
-                view, offset = view[written:], offset + written
+            write_at(self._file, block, offset)
         except OSError as error:
             raise self._refusal(error) from error
 
@@ -98,8 +81,7 @@ class PartialFile:
             before = self.done.prefix
             self.done.add(begin, end)
             after = self.done.prefix
-            # Thousands of crumbs a second: nobody is woken for each, but for a block to hash, for the start
-            # and for the end.
+            # Thousands of crumbs a second: nobody is woken for each, but for a block to hash, start and end.
             if before < _START or before // BLOCK != after // BLOCK or self.done.total == self.size:
                 self.changed.notify_all()
 
@@ -113,14 +95,10 @@ class PartialFile:
     def save(self) -> None:
         """Write through what is in, then the journal that says so. Raises DiskFull, NotWritable."""
         with self.changed:
-            said = {"key": self.key, "size": self.size, "etag": self.etag, "host": self.host,
-                    "ranges": list(self.done)}  # fmt: skip
+            said = PartialJournal(self.key, self.size, self.etag, self.host, tuple(self.done))
         try:
-            _through(self._file)
-            # Under a name of its own, not a random one: who is killed here leaves nothing that nobody knows.
-            new = self._journal.with_suffix(".new")
-            new.write_text(json.dumps(said))
-            os.replace(new, self._journal)
+            flush(self._file)
+            write_journal(self.target, said)
         except OSError as error:
             raise self._refusal(error) from error
 
@@ -129,24 +107,14 @@ class PartialFile:
         try:
             os.fsync(self._file)
             os.replace(self.path, self.target)
-            folder = os.open(self.target.parent, os.O_RDONLY)
-            try:
-                with suppress(OSError):  # some network file systems know no sync of folders
-                    os.fsync(folder)
-            finally:
-                os.close(folder)
+            flush_folder(self.target.parent)
         except OSError as error:
             raise self._refusal(error) from error
-        self._unlink_journal()
+        discard_part(self.target)
 
     def discard(self) -> None:
         """Take away what has arrived."""
-        self._unlink_journal()
-        self.path.unlink(missing_ok=True)
-
-    def _unlink_journal(self) -> None:
-        self._journal.unlink(missing_ok=True)
-        self._journal.with_suffix(".new").unlink(missing_ok=True)
+        discard_part(self.target)
 
     def close(self) -> None:
         """Close the file."""
@@ -160,8 +128,7 @@ class PartialFile:
             return
         if self._quota is not None:
             self._quota.check(self.target.name, self.size, besides=self.target)
-        room = os.fstatvfs(self._file)
-        free = room.f_bavail * room.f_frsize
+        free = free_bytes(self.path)
         # Blocks that the part has already count as had.
         need = self.size - min(self.size, os.fstat(self._file).st_blocks * 512)
         if need > free:
@@ -169,43 +136,9 @@ class PartialFile:
 
     def _refusal(self, error: OSError) -> DiskFull | NotWritable:
         name = self.target.name
-        if error.errno in _FULL:
-            free = 0
-            with suppress(OSError):
-                room = os.statvfs(self.target.parent)
-                free = room.f_bavail * room.f_frsize
+        if error.errno in FULL:
             need = None if self.size is None else self.size - self.done.total
-            return DiskFull(name, need, free, self.done.total)
+            return DiskFull(name, need, free_bytes(self.target.parent), self.done.total)
         return NotWritable(
             name, f"cannot be written ({error.strerror}); check who may write to {self.target.parent.name}/"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class PartialJournal:
-    """What a journal says: of which source, and which bytes are there."""
-
-    key: str
-    size: int | None
-    etag: str
-    host: str
-    ranges: tuple[tuple[int, int], ...]
-
-
-def read_journal(target: Path) -> PartialJournal | None:
-    """What the journal of `target` says; None if there is none that can be trusted."""
-    try:
-        found = json.loads(journal_of(target).read_text())
-        ranges = tuple((int(begin), int(end)) for begin, end in found["ranges"])
-        size = found["size"]
-        if not (size is None or isinstance(size, int)) or any(not 0 <= a <= b for a, b in ranges):
-            return None
-        if size is not None and any(end > size for _, end in ranges):
-            return None
-        return PartialJournal(str(found["key"]), size, str(found["etag"]), str(found["host"]), ranges)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-
-
-def _through(file: int) -> None:
-    getattr(os, "fdatasync", os.fsync)(file)

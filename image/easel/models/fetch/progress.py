@@ -68,6 +68,14 @@ Watcher = Callable[[FetchProgress], None]
 """What is told of progress, some times a second, from the thread that downloads."""
 
 
+@dataclass(frozen=True, slots=True)
+class FetchControl:
+    """Who watches a fetch, and who may end it: `stopped` is asked some times a second."""
+
+    watcher: Watcher = lambda progress: None
+    stopped: Callable[[], bool] = lambda: False
+
+
 def duration(seconds: float) -> str:
     """Seconds in words: "40 s", "1 min 40 s", "2 h 5 min"."""
     whole = round(seconds)

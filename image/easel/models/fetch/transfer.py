@@ -34,11 +34,11 @@ _WORTH_SAYING = 2.0
 
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
-    """How hard to try. Times in seconds, speeds in bytes a second.
+    """How much, how fast and how long. Times in seconds, speeds in bytes a second.
 
     `connections` at once; a server silent for `stall` is asked again, as is a connection that after `slow`
     seconds has less than an eighth of the others' speed; after `patience` failures in a row without a byte
-    the download gives up; `bandwidth` 0 is no limit.
+    the download gives up; `bandwidth` 0 is no limit. Who has not touched its lock for `lock_expiry` is dead.
     """
 
     connections: int = 8
@@ -47,6 +47,7 @@ class FetchLimits:
     slow: float = 10.0
     patience: int = 8
     pause: float = 0.5
+    lock_expiry: float = 60.0
 
 
 @dataclass(eq=False, slots=True)
@@ -71,14 +72,14 @@ class Transfer:
         self,
         origin: Origin,
         part: PartialFile,
-        effort: FetchLimits,
+        limits: FetchLimits,
         tick: Callable[[], None],
         *,
         sha256: str = "",
     ) -> None:
-        self._origin, self._part, self._effort, self._tick = origin, part, effort, tick
+        self._origin, self._part, self._limits, self._tick = origin, part, limits, tick
         self._sha256 = sha256
-        self._throttle = Throttle(effort.bandwidth)
+        self._throttle = Throttle(limits.bandwidth)
         self._stop = threading.Event()
         self._error: BaseException | None = None
         self._pieces: list[_Piece] = []
@@ -96,7 +97,7 @@ class Transfer:
                 log.info("download begins anew", file=self._part.target.name, why=str(why))
                 self._part.reset()
                 if attempt:
-                    time.sleep(min(5.0, self._effort.pause * 2**attempt))
+                    time.sleep(min(5.0, self._limits.pause * 2**attempt))
         if self._single:
             raise Unreachable(self._address, "the server sends whole files only and breaks off every time; "
                                              "try again later, or take another source")  # fmt: skip
@@ -119,7 +120,7 @@ class Transfer:
         # A source that names both hashes is held to the one; the other is then worth as much as our own.
         follower = Follower(part, self._address, rest=not (offer.sha256 and offer.autov3))
         jobs: list[Callable[[], None]] = [lambda: follower.follow(self._stop), self._keep_journal]
-        jobs += [self._work] * self._effort.connections
+        jobs += [self._work] * self._limits.connections
         threads = [
             threading.Thread(target=self._guarded, args=(job,), name="download", daemon=True) for job in jobs
         ]
@@ -140,7 +141,7 @@ class Transfer:
                 for piece in self._pieces:
                     _cut(piece)
             for thread in threads:
-                thread.join(timeout=self._effort.stall + 15)
+                thread.join(timeout=self._limits.stall + 15)
             if not isinstance(self._error, _Anew):
                 with suppress(DiskFull, NotWritable):  # then as much counts as the last journal says
                     part.save()
@@ -212,7 +213,7 @@ class Transfer:
                     taken = [
                         (each.position, part.size if each.end is None else each.end) for each in self._pieces
                     ]
-                    found = next_piece(part.done, taken, part.size, self._effort.connections)
+                    found = next_piece(part.done, taken, part.size, self._limits.connections)
                 if found is not None:
                     piece = _Piece(found[0], found[1], found[0])
                     self._pieces.append(piece)
@@ -288,7 +289,7 @@ class Transfer:
             failures = self._failures
         log.debug("range failed", file=self._part.target.name, why=words, failures=failures)
         # Connections fail together when the server goes away: count that once.
-        if failures > self._effort.patience + self._effort.connections:
+        if failures > self._limits.patience + self._limits.connections:
             if trouble is not None and trouble.refusal is not None:
                 raise trouble.refusal
             kept = "; what has arrived is kept, the same command goes on from there"
@@ -296,7 +297,7 @@ class Transfer:
         if trouble is not None and trouble.refusal is not None and (pause or 0) > 120:
             raise trouble.refusal  # nobody waits that long in front of a bar that stands still
         if piece.position == piece.begin or pause:
-            backoff = self._effort.pause * 2 ** min(failures // 2, 6) * random.uniform(0.7, 1.3)  # noqa: S311
+            backoff = self._limits.pause * 2 ** min(failures // 2, 6) * random.uniform(0.7, 1.3)  # noqa: S311
             wait = pause if pause is not None else min(30.0, backoff)
             if wait >= _WORTH_SAYING:
                 self.note = f"{words}; asked again in {wait:.0f} s"
@@ -310,7 +311,7 @@ class Transfer:
             speeds = {
                 piece: (piece.position - piece.begin) / (now - piece.since)
                 for piece in self._pieces
-                if now - piece.since > self._effort.slow and piece.end is not None and not self._single
+                if now - piece.since > self._limits.slow and piece.end is not None and not self._single
             }
             ordered = sorted(speeds.values())
             for piece, speed in speeds.items():

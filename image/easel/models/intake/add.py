@@ -13,14 +13,14 @@ import structlog
 
 from easel.models.architecture import identify
 from easel.models.errors import FileError, NotSafetensors, UnknownArchitecture, WrongKind, gigabytes
-from easel.models.fetch.download import Download, Fetched
+from easel.models.fetch.download import Download, DownloadSource, DownloadTarget, Fetched
 from easel.models.fetch.follower import not_a_model
 from easel.models.fetch.network import http_client
 from easel.models.fetch.origin import Changed, Origin, Trouble
 from easel.models.fetch.policy import OPERATOR, FetchPolicy
-from easel.models.fetch.progress import FetchProgress, Phase, Watcher
+from easel.models.fetch.progress import FetchControl, FetchProgress, Phase, Watcher
 from easel.models.fetch.transfer import FetchLimits
-from easel.models.header import HEADER_LIMIT, Header, read_header, read_header_from
+from easel.models.header import Header, header_end, read_header, read_header_from
 from easel.models.intake.civitai_files import write_civitai_files
 from easel.models.intake.copying import copy
 from easel.models.intake.destination import destination
@@ -70,39 +70,37 @@ class Intake:
         policy: FetchPolicy = OPERATOR,
         secrets: Secrets | None = None,
         quota: int | None = None,
-        effort: FetchLimits | None = None,
-        watcher: Watcher | None = None,
+        limits: FetchLimits | None = None,
+        watcher: Watcher = lambda progress: None,
         stopped: Callable[[], bool] = lambda: False,
-        lock_expiry: float = 60.0,
     ) -> None:
         self._store, self._policy = store, policy
         self._secrets = secrets or Secrets()
         self._quota = StoreQuota(store.root, quota) if quota is not None else None
-        self._effort = effort or FetchLimits()
-        self._watcher = watcher or (lambda progress: None)
-        self._stopped, self._expiry = stopped, lock_expiry
+        self._limits = limits or FetchLimits()
+        self._control = FetchControl(watcher, stopped)
 
-    def add(self, wish: ModelRequest) -> Added:
+    def add(self, request: ModelRequest) -> Added:
         """Bring one model in. Raises SourceError, FileError."""
-        if wish.sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", wish.sha256):
-            raise BadName("--sha256", f"{wish.sha256[:80]!r} is no SHA-256: 64 digits of 0-9a-f are")
-        source = source_of(wish.address, secrets=self._secrets, policy=self._policy)
+        if request.sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", request.sha256):
+            raise BadName("--sha256", f"{request.sha256[:80]!r} is no SHA-256: 64 digits of 0-9a-f are")
+        source = source_of(request.address, secrets=self._secrets, policy=self._policy)
         there = self.present(source)
-        if there is not None and self._fits(there, wish):
+        if there is not None and self._fits(there, request):
             return Added(there, self._store.record(there.path), fetched=False)
-        name = wish.name or "model"
-        self._watcher(FetchProgress(name, Phase.ASKING))
-        with http_client(self._policy, stall=self._effort.stall) as http:
+        name = request.name or "model"
+        self._control.watcher(FetchProgress(name, Phase.ASKING))
+        with http_client(self._policy, stall=self._limits.stall) as http:
             offer = source.offer(http)
             kind = (
-                wish.kind
+                request.kind
                 or offer.kind
                 or self._kind_of(source, Origin(source, http, self._policy, offer), offer)
             )
-        target = destination(self._store, kind, wish.folder, wish.name or self._named(source, offer))
-        if self._is_there(target, source, offer, wish):
+        target = destination(self._store, kind, request.folder, request.name or self._named(source, offer))
+        if self._is_there(target, source, offer, request):
             return self._done(target, kind, source, offer, None)
-        fetched = self._fetch(source, target, offer, wish)
+        fetched = self._fetch(source, target, offer, request)
         return self._done(target, kind, source, offer, fetched)
 
     def present(self, source: Source) -> ModelFile | None:
@@ -116,51 +114,35 @@ class Intake:
                     continue
         return None
 
-    def _fits(self, file: ModelFile, wish: ModelRequest) -> bool:
+    def _fits(self, file: ModelFile, request: ModelRequest) -> bool:
         """Whether a file that came from there is what is wanted now."""
         try:
             wanted = destination(
-                self._store, wish.kind or file.kind, wish.folder, wish.name or file.path.name
+                self._store, request.kind or file.kind, request.folder, request.name or file.path.name
             )
         except FileError:
             return False
-        asked = wish.kind or wish.folder or wish.name
+        asked = request.kind or request.folder or request.name
         if asked and wanted != file.path:
             return False
-        return not wish.sha256 or self._store.record(file.path).sha256 == wish.sha256.lower()
+        return not request.sha256 or self._store.record(file.path).sha256 == request.sha256.lower()
 
-    def _fetch(self, source: Source, target: Path, offer: Offer, wish: ModelRequest) -> Fetched:
+    def _fetch(self, source: Source, target: Path, offer: Offer, request: ModelRequest) -> Fetched:
+        to = DownloadTarget(
+            target, request.sha256, self._quota, lambda: self._is_there(target, source, offer, request)
+        )
         if isinstance(source, LocalSource):
-            return copy(
-                source,
-                target,
-                sha256=wish.sha256,
-                watcher=self._watcher,
-                stopped=self._stopped,
-                quota=self._quota,
-            )
-        return Download(
-            source,
-            target,
-            self._policy,
-            offer=offer,
-            sha256=wish.sha256,
-            quota=self._quota,
-            effort=self._effort,
-            watcher=self._watcher,
-            is_there=lambda: self._is_there(target, source, offer, wish),
-            stopped=self._stopped,
-            lock_expiry=self._expiry,
-        ).run()
+            return copy(source, to, self._control)
+        return Download(DownloadSource(source, self._policy, offer), to, self._limits, self._control).run()
 
-    def _is_there(self, target: Path, source: Source, offer: Offer, wish: ModelRequest) -> bool:
+    def _is_there(self, target: Path, source: Source, offer: Offer, request: ModelRequest) -> bool:
         """Whether the file has come already, by whatever way. Raises NameTaken for another of its name."""
         try:
             record = self._store.record(target)
             size = target.stat().st_size
         except OSError:
             return False
-        wanted = wish.sha256.lower() or offer.sha256
+        wanted = request.sha256.lower() or offer.sha256
         if record.key == source.key:
             # Ours: there, unless the source has another one by now, which takes its place once whole.
             return not wanted or record.sha256 == wanted
@@ -205,14 +187,14 @@ class Intake:
             return kind_of(read_header(source.path), name)
         try:
             start, total = _peek(origin, 0, _PEEK)
-            length = 8 + int.from_bytes(start[:8], "little")
-            if len(start) < length <= HEADER_LIMIT + 8 and total > len(start) and start[8:9] == b"{":
-                if length > _TOLD_FROM_AFAR:
+            end = header_end(start)
+            if end is not None and len(start) < min(end, total):
+                if end > _TOLD_FROM_AFAR:
                     raise UnknownArchitecture(
                         name,
-                        f"its header has {gigabytes(length)}, too much to look through from afar; say --type",
+                        f"its header has {gigabytes(end)}, too much to look through from afar; say --type",
                     )
-                rest, _ = _peek(origin, len(start), min(length, total))
+                rest, _ = _peek(origin, len(start), min(end, total))
                 start += rest
         except (Trouble, Changed) as error:
             refusal = getattr(error, "refusal", None)

@@ -13,11 +13,11 @@ from pathlib import Path
 import httpx
 import structlog
 
+from easel.models.disk import write_whole
 from easel.models.fetch.network import http_client
 from easel.models.fetch.policy import FetchPolicy
 from easel.models.index import CIVITAI_INFO, preview_of
 from easel.models.model_file import sidecar_path
-from easel.models.records import write_whole
 from easel.models.source_errors import SourceError
 from easel.models.sources.offer import Offer
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from easel.models.errors import CutShort, LyingHeader, NotSafetensors
-from easel.models.fetch.download import Fetched
-from easel.models.fetch.partial_file import PartialFile, lock_of
-from easel.models.fetch.progress import FetchProgress, Phase, Speed, Watcher
+from easel.models.fetch.download import DownloadTarget, Fetched
+from easel.models.fetch.partial_file import PartialFile
+from easel.models.fetch.partial_journal import lock_of
+from easel.models.fetch.progress import FetchControl, FetchProgress, Phase, Speed
 from easel.models.hashes import Digests
 from easel.models.header import read_header
 from easel.models.lock import Lock
-from easel.models.quota import StoreQuota
 from easel.models.source_errors import Interrupted, NameTaken, SourceError, WrongHash
 from easel.models.sources.local import LocalSource
 
@@ -23,14 +21,11 @@ _BLOCK = 1 << 22
 
 def copy(
     source: LocalSource,
-    target: Path,
-    *,
-    sha256: str,
-    watcher: Watcher,
-    stopped: Callable[[], bool],
-    quota: StoreQuota | None = None,
+    to: DownloadTarget,
+    control: FetchControl,
 ) -> Fetched:
     """Copy. A copy that was stopped begins anew: reading again is cheap. Raises SourceError, FileError."""
+    target, sha256 = to.path, to.sha256.lower()
     read_header(source.path)
     lock = Lock(lock_of(target))
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -38,14 +33,14 @@ def copy(
         raise NameTaken(
             target.name, "another process is bringing a file of this name; try again when it is done"
         )
-    part = PartialFile(target, source.key, quota)
+    part = PartialFile(target, source.key, to.quota)
     done = False
     try:
         part.open()
         part.reset()
-        digests = _copy(source, part, watcher, stopped)
-        if sha256 and digests.sha256 != sha256.lower():
-            raise WrongHash(target.name, digests.sha256, sha256.lower(), "the one who asks for it")
+        digests = _copy(source, part, control)
+        if sha256 and digests.sha256 != sha256:
+            raise WrongHash(target.name, digests.sha256, sha256, "the one who asks for it")
         try:
             read_header(part.path)
         except (CutShort, LyingHeader, NotSafetensors):
@@ -60,7 +55,7 @@ def copy(
         lock.release()
 
 
-def _copy(source: LocalSource, part: PartialFile, watcher: Watcher, stopped: Callable[[], bool]) -> Digests:
+def _copy(source: LocalSource, part: PartialFile, control: FetchControl) -> Digests:
     speed = Speed()
     try:
         with (
@@ -72,19 +67,19 @@ def _copy(source: LocalSource, part: PartialFile, watcher: Watcher, stopped: Cal
             part.check_room()
             position, told = 0, 0.0
             while block := file.read(_BLOCK):
-                if stopped():
+                if control.stopped():
                     raise Interrupted(part.target.name, position, part.size)
                 part.write(position, block)
                 digests.update(block)
                 position += len(block)
                 if time.monotonic() - told > 0.2:
                     told = time.monotonic()
-                    watcher(
+                    control.watcher(
                         FetchProgress(
                             part.target.name, Phase.FETCHING, position, part.size, speed.at(position)
                         )
                     )
     except OSError as error:
         raise SourceError(source.address, f"cannot be read ({error.strerror})") from error
-    watcher(FetchProgress(part.target.name, Phase.DONE, position, position))
+    control.watcher(FetchProgress(part.target.name, Phase.DONE, position, position))
     return digests

@@ -12,7 +12,7 @@ import structlog
 
 from easel.models.errors import MissingFile
 from easel.models.fetch.download import discard_unfinished
-from easel.models.fetch.partial_file import lock_of
+from easel.models.fetch.partial_journal import lock_of
 from easel.models.index import CIVITAI_INFO, preview_of
 from easel.models.lock import Lock
 from easel.models.model_file import ModelFile, sidecar_path

@@ -67,7 +67,7 @@ def sync(
     failed: list[tuple[str, ModelError]] = []
     for address in dict.fromkeys(addresses):
         try:
-            one = intake.add(_wish(address))
+            one = intake.add(_request(address))
         except Interrupted:
             raise
         except ModelError as error:
@@ -93,7 +93,7 @@ def sync(
     return Synced(tuple(there), tuple(added), tuple(removed), tuple(failed))
 
 
-def _wish(address: str) -> ModelRequest:
+def _request(address: str) -> ModelRequest:
     """What a line of the list asks for. Raises BadAddress."""
     found = _TYPED.search(address)
     if found is None:

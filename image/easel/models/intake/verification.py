@@ -9,14 +9,13 @@ from pathlib import Path
 
 from easel.models.diffusers_folder import check_pieces
 from easel.models.errors import FileError, MissingFile
-from easel.models.hashes import Digests
+from easel.models.hashes import digest_file
 from easel.models.header import read_header
 from easel.models.model_file import ModelFile
 from easel.models.source_errors import Altered
 from easel.models.store import Store
 from easel.models.tree import hash_of_folder
 
-_BLOCK = 1 << 22
 Watcher = Callable[[int], None]
 
 
@@ -65,12 +64,6 @@ def _hashed(path: Path, watcher: Watcher) -> dict[str, str]:
 
     if path.is_dir():
         return {"sha256": hash_of_folder(path, count)}
-    with (
-        ThreadPoolExecutor(1, thread_name_prefix="autov3") as helper,
-        open(path, "rb", buffering=0) as content,
-    ):
-        digests = Digests(helper)
-        while block := content.read(_BLOCK):
-            digests.update(block)
-            count(block)
+    with ThreadPoolExecutor(1, thread_name_prefix="autov3") as helper:
+        digests = digest_file(path, count, helper)
     return {"sha256": digests.sha256, "autov3": digests.autov3}

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from easel.models.disk import write_whole
 from easel.models.kind import Kind
-from easel.models.records import write_whole
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _LIMIT = 1 << 16
@@ -68,7 +68,7 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
-class Journals:
+class UploadJournals:
     """The uploads of one store, as they stand on the disk."""
 
     def __init__(self, folder: Path) -> None:

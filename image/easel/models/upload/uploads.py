@@ -12,9 +12,10 @@ from pathlib import Path
 
 import structlog
 
+from easel.models.disk import flush_folder, free_bytes
 from easel.models.errors import FileError, gigabytes
-from easel.models.fetch.partial_file import lock_of
-from easel.models.hashes import Digests
+from easel.models.fetch.partial_journal import lock_of
+from easel.models.hashes import Digests, digest_file
 from easel.models.header import read_header_from
 from easel.models.intake.add import kind_of
 from easel.models.intake.destination import destination, file_name
@@ -31,8 +32,8 @@ from easel.models.upload.errors import (
     UploadFailed,
     WrongOffset,
 )
-from easel.models.upload.journal import Journals, Upload, UploadState, new_id
-from easel.models.upload.taking import Taking, free, refusal
+from easel.models.upload.journal import Upload, UploadJournals, UploadState, new_id
+from easel.models.upload.writer import UploadWriter, refusal
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +42,6 @@ KEPT = 7 * 24 * 3600.0
 MOST_OPEN = 20
 """Unfinished uploads of one person."""
 _DIGITS = re.compile(r"[0-9a-fA-F]{64}")
-_BLOCK = 1 << 22
 
 
 class Uploads:
@@ -50,7 +50,7 @@ class Uploads:
     def __init__(self, store: Store, *, quota: int | None = None, kept: float = KEPT) -> None:
         self._store, self._kept = store, kept
         self._quota = StoreQuota(store.root, quota)
-        self._journals = Journals(store.root / ".easel" / "uploads")
+        self._journals = UploadJournals(store.root / ".easel" / "uploads")
         self._lock = threading.Lock()
         # Hashes so far, of uploads that went through this process from their first byte on.
         self._digests: dict[str, tuple[int, Digests]] = {}
@@ -83,7 +83,7 @@ class Uploads:
             if sum(1 for one in others if one.owner == owner) >= MOST_OPEN:
                 raise TooManyUploads(MOST_OPEN)
             self._quota.check(upload.name, length, besides=self._replaced(upload))
-            room = free(self._journals.folder) - sum(one.length - one.offset for one in others)
+            room = free_bytes(self._journals.folder) - sum(one.length - one.offset for one in others)
             if length > room:
                 raise DiskFull(upload.name, length, max(0, room))
             self._write(upload)
@@ -97,7 +97,7 @@ class Uploads:
         return found
 
     @contextmanager
-    def taking(self, upload: Upload, offset: int, *, checksum: str = "") -> Iterator[Taking]:
+    def taking(self, upload: Upload, offset: int, *, checksum: str = "") -> Iterator[UploadWriter]:
         """Go on with it from `offset`. What was taken is kept at the end, unless a `checksum` has to agree.
 
         Raises WrongOffset, UploadFailed, UploadBusy, NameTaken, DiskFull, NotWritable.
@@ -115,7 +115,7 @@ class Uploads:
                 self._fail(upload, error)
                 raise
             at, digests = self._digests.pop(upload.id, (-1, None))
-            taking = Taking(
+            taking = UploadWriter(
                 self._journals, upload, digests if at == upload.offset else None, checksum=checksum
             )
             taking.upload = upload.but(expires=time.time() + self._kept)
@@ -129,21 +129,21 @@ class Uploads:
                     self._digests[upload.id] = (taking.position, taking.digests)
                 taking.close()
 
-    def learn(self, taking: Taking, block: bytes) -> None:
+    def learn(self, taking: UploadWriter, block: bytes) -> None:
         """Take the next bytes; what they say of the file is kept. Raises FileError; then it has failed."""
         with self._failing(taking):
             taking.take(block)
             if not taking.sums:
                 self._look(taking)
 
-    def accept(self, taking: Taking) -> None:
+    def accept(self, taking: UploadWriter) -> None:
         """What was taken is what its sender's checksum says. Raises FileError; then it has failed."""
         with self._failing(taking):
             # Not before: a wrong bit on the way is no reason to refuse the file for good.
             self._look(taking)
             taking.save()
 
-    def _look(self, taking: Taking) -> None:
+    def _look(self, taking: UploadWriter) -> None:
         upload = taking.upload
         header = taking.header()
         if header is not None and upload.kind is None:
@@ -151,7 +151,7 @@ class Uploads:
             self._conflict(taking.upload)
 
     @contextmanager
-    def _failing(self, taking: Taking) -> Iterator[None]:
+    def _failing(self, taking: UploadWriter) -> Iterator[None]:
         try:
             yield
         except (DiskFull, NotWritable):
@@ -219,7 +219,7 @@ class Uploads:
         kind = upload.kind or kind_of(header, upload.name)
         at, digests = self._digests.pop(upload.id, (-1, None))
         if digests is None or at != upload.length:
-            digests = _read(part)
+            digests = digest_file(part)
         if upload.sha256 and digests.sha256 != upload.sha256:
             raise WrongHash(upload.name, digests.sha256, upload.sha256, "its sender")
         upload = upload.but(kind=kind, sha256=digests.sha256)
@@ -232,7 +232,7 @@ class Uploads:
             self._write(upload)
             try:
                 os.replace(part, target)
-                _through(target.parent)
+                flush_folder(target.parent)
             except OSError as error:
                 raise refusal(upload, part, error) from error
         self._store.remember(target, source="uploaded", key=f"upload:{upload.id}",
@@ -326,20 +326,3 @@ def _aim(upload: Upload) -> tuple[object, ...]:
     """Whose it is, what of and where to."""
     return (upload.owner, upload.sha256, upload.length, upload.name, upload.folder, upload.told,
             upload.replaces)  # fmt: skip
-
-
-def _read(part: Path) -> Digests:
-    digests = Digests()
-    with open(part, "rb", buffering=0) as file:
-        while block := file.read(_BLOCK):
-            digests.update(block)
-    return digests
-
-
-def _through(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network file systems know no sync of folders
-            os.fsync(handle)
-    finally:
-        os.close(handle)

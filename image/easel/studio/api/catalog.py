@@ -89,10 +89,7 @@ def _methods(routes: APIRouter, studio: Studio) -> None:
         """All schedule types."""
         return [
             SchedulerItem(
-                name=one.name,
-                label=one.label,
-                aliases=list(one.aliases) or None,
-                default_rho=one.default_rho,
+                name=one.name, label=one.label, aliases=list(one.aliases) or None, default_rho=one.default_rho
             )
             for one in SCHEDULE_TYPES
         ]
@@ -130,12 +127,7 @@ def _networks(routes: APIRouter, studio: Studio) -> None:
     def loras() -> list[LoraItem]:
         """All LoRA files, under the names that `<lora:name:weight>` takes."""
         return [
-            LoraItem(
-                name=one.stem,
-                alias=alias_of(one),
-                path=_below_store(one),
-                metadata=metadata_of(one),
-            )
+            LoraItem(name=one.stem, alias=alias_of(one), path=_below_store(one), metadata=metadata_of(one))
             for one in studio.engine.store.files(Kind.LORA)
         ]
 

@@ -7,6 +7,7 @@ import time
 
 import structlog
 from fastapi import HTTPException
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from easel.studio.api.errors import body
@@ -57,14 +58,13 @@ class ApiMiddleware:
             await self._limited(scope, receive, timed)
         finally:
             if not scope["path"].startswith("/easel/") and not scope["path"].endswith("/progress"):
-                headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
                 log.info(
                     "request",
                     method=scope["method"],
                     path=scope["path"],
                     status=status,
                     seconds=round(time.perf_counter() - began, 4),
-                    owner=folder_name(owner_of(headers)),
+                    owner=folder_name(owner_of(Headers(scope=scope))),
                 )
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:

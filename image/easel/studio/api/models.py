@@ -126,7 +126,7 @@ def _starts(routes: APIRouter, library: Library) -> None:
     async def download(request: Request, asked: DownloadRequest) -> Response:
         """Start a download, or join the same one of somebody else. It goes on without its caller."""
         owner = _known(request)
-        job, _ = await asyncio.to_thread(
+        job = await asyncio.to_thread(
             library.download,
             owner,
             asked.url,
@@ -141,14 +141,14 @@ def _starts(routes: APIRouter, library: Library) -> None:
     async def scan(request: Request) -> Response:
         """Find every file without information on Civitai by its hash, and write what is missing beside it."""
         owner = _known(request)
-        job, _ = await asyncio.to_thread(library.scan, owner)
+        job = await asyncio.to_thread(library.scan, owner)
         return _accepted(job, owner)
 
     @routes.post("/updates", response_model=JobView, status_code=202)
     async def updates(request: Request) -> Response:
         """Look for newer versions of the models that came from Civitai."""
         owner = _known(request)
-        job, _ = await asyncio.to_thread(library.updates, owner)
+        job = await asyncio.to_thread(library.updates, owner)
         return _accepted(job, owner)
 
 

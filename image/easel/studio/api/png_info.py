@@ -17,15 +17,8 @@ from easel.studio.png import from_base64, read_texts
 
 # Facts about the file, not about the drawing.
 _NOT_ITEMS = {
-    "dpi",
-    "jfif",
-    "jfif_version",
-    "jfif_unit",
-    "jfif_density",
-    "gamma",
-    "transparency",
-    "parameters",
-}
+    "dpi", "jfif", "jfif_version", "jfif_unit", "jfif_density", "gamma", "transparency", "parameters",
+}  # fmt: skip
 
 
 class PngInfoRequest(Liberal):

@@ -149,12 +149,7 @@ def _nobody() -> HTTPException:
 
 
 def _files(
-    studio: Studio,
-    owner: str,
-    pictures: list[Drawn],
-    texts: list[str],
-    order: _Order,
-    gone: threading.Event,
+    studio: Studio, owner: str, pictures: list[Drawn], texts: list[str], order: _Order, gone: threading.Event
 ) -> list[bytes]:
     files = []
     for picture, text in zip(pictures, texts, strict=True):

@@ -159,20 +159,14 @@ class TextToImageRequest(Liberal):
 
     def _refuse_unsupported(self) -> None:
         active = {
-            "enable_hr": (
-                self.enable_hr,
-                "there is no second pass yet; ask for the full size instead",
-            ),
+            "enable_hr": (self.enable_hr, "there is no second pass yet; ask for the full size instead"),
             "tiling": (self.tiling, "pictures that tile are not drawn yet"),
             "refiner_checkpoint": (is_name(self.refiner_checkpoint), "there is no refiner pass yet"),
             "script_name": (is_name(self.script_name), "there are no scripts"),
             "seed_resize_from_w": (self.seed_resize_from_w > 0, "noise is drawn for the picture's own size"),
             "seed_resize_from_h": (self.seed_resize_from_h > 0, "noise is drawn for the picture's own size"),
             "s_churn": (bool(self.s_churn), "samplers add no churn; leave it at 0"),
-            "s_min_uncond": (
-                bool(self.s_min_uncond),
-                "the negative prompt counts in every step",
-            ),
+            "s_min_uncond": (bool(self.s_min_uncond), "the negative prompt counts in every step"),
             "s_noise": (self.s_noise not in (None, 1.0), "noise has its own strength; leave it at 1"),
         }
         for field, (asked, why) in active.items():

@@ -29,7 +29,7 @@ from easel.studio.engine.errors import (
     TooMuchWork,
     UnknownSampler,
 )
-from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, find_lora, pickles
+from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, pickles
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
 from easel.studio.engine.job_queue import Status
 from easel.studio.engine.limits import Limits
@@ -51,49 +51,13 @@ if TYPE_CHECKING:
     from easel.studio.engine.weights import Weights
 
 __all__ = [
-    "FINAL",
-    "MAX_BATCH_COUNT",
-    "MAX_BATCH_SIZE",
-    "MAX_SIDE",
-    "MAX_STEPS",
-    "MIN_SIDE",
-    "SAMPLERS",
-    "SCHEDULE_TYPES",
-    "Checkpoint",
-    "Drawn",
-    "EmbeddingUse",
-    "Engine",
-    "EngineError",
-    "InvalidRequest",
-    "Job",
-    "JobState",
-    "Limits",
-    "LoraUse",
-    "NoCheckpoint",
-    "OutOfMemory",
-    "ProgressReport",
-    "QueueFull",
-    "Sampler",
-    "ScheduleType",
-    "Status",
-    "StepTooLong",
-    "Stopped",
-    "TextToImage",
-    "TooMuchForTheDevice",
-    "TooMuchWork",
-    "UnknownSampler",
-    "Watcher",
-    "Weights",
-    "alias_of",
-    "copied",
-    "find_lora",
-    "give_back",
-    "load_checkpoint",
-    "names_for",
-    "pickles",
-    "resolve",
-    "vectors_of",
-]
+    "FINAL", "MAX_BATCH_COUNT", "MAX_BATCH_SIZE", "MAX_SIDE", "MAX_STEPS", "MIN_SIDE", "SAMPLERS",
+    "SCHEDULE_TYPES", "Checkpoint", "Drawn", "EmbeddingUse", "Engine", "EngineError", "InvalidRequest",
+    "Job", "JobState", "Limits", "LoraUse", "NoCheckpoint", "OutOfMemory", "ProgressReport", "QueueFull",
+    "Sampler", "ScheduleType", "Status", "StepTooLong", "Stopped", "TextToImage", "TooMuchForTheDevice",
+    "TooMuchWork", "UnknownSampler", "Watcher", "Weights", "alias_of", "copied", "give_back",
+    "load_checkpoint", "names_for", "pickles", "resolve", "vectors_of",
+]  # fmt: skip
 
 _WITH_TORCH = {
     "Checkpoint": "checkpoint", "Weights": "weights", "copied": "checkpoint_cache", "give_back": "memory",

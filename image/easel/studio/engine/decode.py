@@ -87,7 +87,7 @@ class Decoding:
 
     @torch.inference_mode()
     def go_on(self, seconds: float | None) -> list[Image.Image] | None:
-        """Decode for about `seconds` (a layer more at most), or to the end. All images, once they are there."""
+        """Decode for about `seconds` (a layer more at most), or to the end. The images at last."""
         began = time.perf_counter()
         while self._left:
             self._one_piece()

@@ -58,8 +58,7 @@ def vectors_of(file: ModelFile, header: Header) -> dict[str, tuple[int, int]]:
     elif len(found) > 1:
         terms = " and ".join(repr(name[:60]) for name in found)
         raise Incomplete(
-            file.name,
-            f"it holds several terms, {terms}, and nobody can say which is meant; keep one",
+            file.name, f"it holds several terms, {terms}, and nobody can say which is meant; keep one"
         )
     if any(count > MAX_VECTORS for count, _ in found.values()):
         most = max(count for count, _ in found.values())

@@ -70,10 +70,10 @@ class ProgressReport:
     steps: int
     finished: int
     pictures: int
-    ahead: int
-    eta: float | None
-    preview: Image | None
-    detail: str
+    ahead: int = 0
+    eta: float | None = None
+    preview: Image | None = None
+    detail: str = ""
 
 
 class Watcher(Protocol):
@@ -113,7 +113,13 @@ class Job:
         self._changed = threading.Condition()
         self._version = 0
         self._progress = ProgressReport(
-            JobState.QUEUED, 0.0, 0, self.request.steps, 0, len(self.wanted), 0, None, None, "waiting"
+            JobState.QUEUED,
+            fraction=0.0,
+            step=0,
+            steps=self.request.steps,
+            finished=0,
+            pictures=len(self.wanted),
+            detail="waiting",
         )
         self._preview_wanted = 0.0
         self._cancel: tuple[bool] | None = None

@@ -68,13 +68,7 @@ class JobQueue:
             other for other in self._jobs.values() if other.owner == job.owner and other.state not in FINAL
         ]
         counts = (
-            (
-                "pictures",
-                sum(len(other.wanted) for other in mine),
-                len(job.wanted),
-                MAX_WAITING,
-                "",
-            ),
+            ("pictures", sum(len(other.wanted) for other in mine), len(job.wanted), MAX_WAITING, ""),
             (
                 "megapixel-steps",
                 sum(other.work * (1 - other.progress().fraction) for other in mine),

@@ -36,9 +36,8 @@ from easel.studio.engine.memory import TooLarge, available, check_room, give_bac
 from easel.studio.engine.prediction import predicts_velocity
 from easel.studio.engine.skeleton import nbytes, skeleton, vae_skeleton
 from easel.studio.engine.tokenizer import load_tokenizer
-from easel.studio.families import Family, as_trained, family
-
-__all__ = ["TooLarge", "load_checkpoint", "load_vae"]
+from easel.studio.families import Family, as_trained
+from easel.studio.families import family as family_of
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +77,7 @@ def _load(
             identity = identify_folder(file.path)
         else:
             identity = identify(header, name=file.name, sidecar=read_sidecar(file.path))
-        family = as_trained(_family(identity.architecture), identity.prediction, identity.zero_snr)
+        family = as_trained(family_of(identity.architecture), identity.prediction, identity.zero_snr)
     bones = skeleton(family)
     if header is None:
         parts = parts_of_folder(file, vae, family, bones, half=dtype.itemsize <= 2)
@@ -88,13 +87,14 @@ def _load(
     total = _fill_all(parts, device, dtype, report)
     tokenizers = tuple(load_tokenizer(encoder.pad_token) for encoder in family.text_encoders)
     loaded = Checkpoint(
-        file, family, bones.unet, None if vae_problem else bones.vae, bones.text_encoders, tokenizers, device,
-        dtype, total, vae_problem=vae_problem,
+        file=file, family=family, unet=bones.unet, vae=None if vae_problem else bones.vae,
+        text_encoders=bones.text_encoders, tokenizers=tokenizers, device=device, dtype=dtype, nbytes=total,
+        vae_problem=vae_problem,
     )  # fmt: skip
     if identity is not None:
         loaded.notes = tuple(f"{file.name}: {note}." for note in identity.notes)
         if not identity.sure and predicts_velocity(loaded.unet):
-            loaded.family = as_trained(_family(Architecture.SD2_V), "", identity.zero_snr)
+            loaded.family = as_trained(family_of(Architecture.SD2_V), "", identity.zero_snr)
     told_by = identity.told_by if identity is not None and identity.sure else "the UNet itself"
     log.info(
         "checkpoint loaded",
@@ -124,12 +124,7 @@ def _without_own_vae(parts: list[CheckpointPart]) -> str:
 
 
 def load_vae(
-    file: ModelFile,
-    family: Family,
-    *,
-    device: torch.device,
-    dtype: torch.dtype,
-    report: Report | None = None,
+    file: ModelFile, family: Family, *, device: torch.device, dtype: torch.dtype, report: Report | None = None
 ) -> Any:
     """Load a VAE file, in the original or the diffusers layout, for checkpoints of `family`.
 
@@ -245,7 +240,3 @@ def _plain(error: Exception, file: ModelFile, device: torch.device) -> FileError
         return FileError(file.name, f"reading it failed ({error.strerror or error}); try again")
     reason = (str(error) or type(error).__name__).splitlines()[0]
     return FileError(file.name, f"it cannot be loaded ({reason[:300]})")
-
-
-def _family(architecture: Architecture) -> Family:
-    return family(architecture)

@@ -24,8 +24,8 @@ from easel.studio.engine.errors import OutOfMemory, StepTooLong
 from easel.studio.engine.extra_networks import EmbeddingUse
 from easel.studio.engine.fair_share import FairShare
 from easel.studio.engine.job import Job
-from easel.studio.engine.loading import TooLarge, load_checkpoint
-from easel.studio.engine.memory import available, give_back
+from easel.studio.engine.loading import load_checkpoint
+from easel.studio.engine.memory import TooLarge, available, give_back
 from easel.studio.engine.picture import Picture, Undecoded, call_unet
 from easel.studio.engine.step_times import WARM_UP, StepTimes
 from easel.studio.engine.unet_batch import UNetBatchSize

@@ -124,10 +124,7 @@ class Picture:
             for score in ((2.5, 6.0) if self.guided else (6.0,))
         ]
         text = torch.cat([embedding for embedding in pooled if embedding is not None])
-        return {
-            "text_embeds": text,
-            "time_ids": torch.tensor(ids, device=text.device, dtype=text.dtype),
-        }
+        return {"text_embeds": text, "time_ids": torch.tensor(ids, device=text.device, dtype=text.dtype)}
 
     @property
     def timestep(self) -> torch.Tensor:

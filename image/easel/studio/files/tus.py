@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from easel.models import Kind, ModelError, Taking, Upload, Uploads
+from easel.models import Kind, ModelError, Upload, Uploads, UploadWriter
 from easel.studio.activity import Activity
 from easel.studio.files.access import FileAccess
 from easel.studio.files.refusals import RequestRefused, answering
@@ -160,7 +160,7 @@ class Tus:
     ) -> Upload:
         stack = ExitStack()
         entering = self._uploads.taking(upload, offset, checksum=wanted[0] if wanted else "")
-        taking: Taking = await asyncio.to_thread(stack.enter_context, entering)
+        taking: UploadWriter = await asyncio.to_thread(stack.enter_context, entering)
         try:
             gathered = bytearray()
             async for block in _blocks(request, mine):

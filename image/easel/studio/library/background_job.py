@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from uuid import uuid4
@@ -61,24 +62,31 @@ class JobView(BaseModel):
     result: dict[str, Any] | None = Field(None, description="what came of it, once it is done")
 
 
-class BackgroundJob:
-    """One job. `work` runs in a worker's thread, tells the job how far it is and gives its result.
+@dataclass(frozen=True)
+class JobSpec:
+    """What a job is to do.
 
-    `asked` is the same for jobs that would do the same.
+    `work` runs in a worker's thread, tells the job how far it is and gives its result. `key` is the same for
+    jobs of a `kind` that would do the same.
     """
 
-    def __init__(
-        self, kind: str, asked: str, title: str, work: Callable[[BackgroundJob], dict[str, Any]]
-    ) -> None:
-        self.id, self.kind, self.asked, self.title = uuid4().hex[:16], kind, asked, title
+    kind: str
+    key: str
+    title: str
+    work: Callable[[BackgroundJob], dict[str, Any]]
+
+
+class BackgroundJob:
+    """One job, in whatever state."""
+
+    def __init__(self, spec: JobSpec) -> None:
+        self.id, self.spec, self.title = uuid4().hex[:16], spec, spec.title
         self.owners: set[str] = set()
         self.state = BackgroundJobState.QUEUED
         self.created, self.finished = time.time(), 0.0
         self._lock = threading.RLock()
-        self._work = work
         self._cancelled = threading.Event()
-        self._stalled = False
-        self._progress = FetchProgress(title, Phase.ASKING)
+        self._progress = FetchProgress(spec.title, Phase.ASKING)
         self._words = ""
         self._error: JobError | None = None
         self._result: dict[str, Any] | None = None
@@ -92,7 +100,7 @@ class BackgroundJob:
             self.state = BackgroundJobState.RUNNING
         self._gained = (time.monotonic(), 0)
         try:
-            result = self._work(self)
+            result = self.spec.work(self)
         except Interrupted as error:
             if self._cancelled.is_set():
                 self._end(BackgroundJobState.CANCELLED)
@@ -106,7 +114,7 @@ class BackgroundJob:
         except ModelError as error:
             self._fail(type(error).__name__, str(error))
         except Exception as error:
-            log.exception("job failed", job=self.id, kind=self.kind)
+            log.exception("job failed", job=self.id, kind=self.spec.kind)
             self._fail(type(error).__name__, f"{type(error).__name__}; the studio's log says more")
         else:
             with self._lock:
@@ -161,7 +169,7 @@ class BackgroundJob:
             if running and self.cancelled:
                 words = "stopping"
             return JobView(
-                id=self.id, kind=self.kind, title=self.title, state=self.state, words=words,
+                id=self.id, kind=self.spec.kind, title=self.title, state=self.state, words=words,
                 done=now.done, total=now.total, speed=round(now.speed) if running else 0.0,
                 left=now.left if running else None, created=self.created,
                 finished=self.finished or None, mine=owner in self.owners,
@@ -180,7 +188,7 @@ class BackgroundJob:
         return time.monotonic() - since > STALLED_AFTER
 
     def _fail(self, kind: str, words: str) -> None:
-        log.info("job failed", job=self.id, kind=self.kind, error=kind, reason=words)
+        log.info("job failed", job=self.id, kind=self.spec.kind, error=kind, reason=words)
         with self._lock:
             self._error = JobError(error=kind, detail=words, errors=words)
         self._end(BackgroundJobState.FAILED)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from easel.studio.activity import Activity
-from easel.studio.library.background_job import FINAL, BackgroundJob
+from easel.studio.library.background_job import FINAL, BackgroundJob, JobSpec
 from easel.studio.library.remote_jobs import RemoteJob, RemoteJobs
 from easel.studio.owner import NotYours
 
@@ -31,51 +29,44 @@ class NoSuchJob(Exception):
 class BackgroundJobs:
     """Thread-safe. While one is under way, `activity` says that the machine must not be put to sleep.
 
-    With a `remote` other replicas hear of the jobs here, and theirs are found, too.
+    Through `remote` other replicas hear of the jobs here, and theirs are found, too.
     """
 
-    def __init__(self, activity: Activity, at_once: int = AT_ONCE, remote: RemoteJobs | None = None) -> None:
+    def __init__(self, activity: Activity, remote: RemoteJobs) -> None:
         self._activity = activity
         self._lock = threading.Lock()
         self._jobs: dict[str, BackgroundJob] = {}
-        self._workers = ThreadPoolExecutor(at_once, thread_name_prefix="library")
+        self._workers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="library")
         self._remote = remote
         self._teller: threading.Thread | None = None
         self._news = threading.Event()
         self._told: set[str] = set()
 
-    def start(
-        self, owner: str, kind: str, asked: str, title: str, work: Callable[[BackgroundJob], dict[str, Any]]
-    ) -> tuple[BackgroundJob, bool]:
-        """The job that does this, and whether it is new: who asks for what is under way joins it.
-
-        Raises TooManyJobs.
-        """
+    def start(self, owner: str, spec: JobSpec) -> BackgroundJob:
+        """The job that does this: who asks for what is under way joins it. Raises TooManyJobs."""
         with self._lock:
             self._forget()
             going = [job for job in self._jobs.values() if job.state not in FINAL]
             for job in going:
-                if (job.kind, job.asked) == (kind, asked) and not job.cancelled:
+                if (job.spec.kind, job.spec.key) == (spec.kind, spec.key) and not job.cancelled:
                     job.owners.add(owner)
-                    return job, False
+                    return job
             if len(going) >= MOST_WAITING:
                 raise TooManyJobs(f"{len(going)} downloads are under way or waiting; wait for some of them")
-            job = BackgroundJob(kind, asked, title, work)
+            job = BackgroundJob(spec)
             job.owners.add(owner)
             self._jobs[job.id] = job
             self._workers.submit(self._run, job)
-            if self._remote is not None and self._teller is None:
-                self._teller = threading.Thread(
-                    target=self._tell, args=(self._remote,), name="remote-jobs", daemon=True
-                )
+            if self._teller is None:
+                self._teller = threading.Thread(target=self._tell, name="remote-jobs", daemon=True)
                 self._teller.start()
-            return job, True
+            return job
 
     def find(self, number: str) -> BackgroundJob | RemoteJob:
         """Raises NoSuchJob."""
         with self._lock:
             job = self._jobs.get(number)
-        found = job or (self._remote.find(number) if self._remote is not None else None)
+        found = job or self._remote.find(number)
         if found is None:
             raise NoSuchJob("there is no such job; the studio may have been started anew: start it again")
         return found
@@ -83,7 +74,7 @@ class BackgroundJobs:
     def all(self) -> list[BackgroundJob | RemoteJob]:
         """The newest first."""
         own = self._own()
-        elsewhere = self._remote.others({job.id for job in own}) if self._remote is not None else []
+        elsewhere = self._remote.others({job.id for job in own})
         return sorted([*own, *elsewhere], key=lambda job: -job.created)
 
     def cancel(self, number: str, owner: str) -> BackgroundJob | RemoteJob:
@@ -121,7 +112,7 @@ class BackgroundJobs:
             job.run()
         self._news.set()
 
-    def _tell(self, remote: RemoteJobs) -> None:
+    def _tell(self) -> None:
         """Tell other replicas how it goes, until all has ended and that is told, too."""
         while True:
             self._news.clear()
@@ -129,8 +120,8 @@ class BackgroundJobs:
                 if job.id not in self._told:
                     if job.state in FINAL:
                         self._told.add(job.id)
-                    remote.publish(job.view(), job.owners)
-                    for owner in remote.cancel_requests(job.id):
+                    self._remote.publish(job.view(), job.owners)
+                    for owner in self._remote.cancel_requests(job.id):
                         self._cancel_noted(job.id, owner)
             with self._lock:
                 if all(job.id in self._told for job in self._jobs.values()):

@@ -1,9 +1,9 @@
-"""What the page offers for a checkpoint: the size it was trained on, and words it knows."""
+"""Prompts that the page offers for a checkpoint: words that it knows."""
 
 from __future__ import annotations
 
 from easel.models import Architecture, ModelFile
-from easel.studio.checkpoint_defaults import architecture, checkpoint_defaults
+from easel.studio.checkpoint_defaults import architecture
 
 # The starter was trained on captions like these and on nothing else.
 STARTER_EXAMPLES = (
@@ -13,11 +13,6 @@ STARTER_EXAMPLES = (
     "three small orange hearts on black",
     "a small blue triangle on a green background, top left",
 )
-
-
-def native_side(file: ModelFile | None) -> int:
-    """The side in pixels that pictures of this checkpoint look best at."""
-    return checkpoint_defaults(file).side
 
 
 def examples(file: ModelFile | None) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from easel.models import Kind, ModelError, ModelFile
+from easel.studio.checkpoint_defaults import checkpoint_defaults
 from easel.studio.engine import EngineError
 from easel.studio.infotext import Infotext
 from easel.studio.outputs import NotSaved
@@ -15,7 +16,7 @@ from easel.studio.owner import owner_of
 from easel.studio.settings import is_name
 from easel.studio.studio import Studio
 from easel.studio.ui import gallery, live_preview
-from easel.studio.ui.example_prompts import examples, native_side
+from easel.studio.ui.example_prompts import examples
 from easel.studio.ui.form import FIELDS
 from easel.studio.ui.networks import cards
 
@@ -34,7 +35,7 @@ class Fields:
         """A tab is opened: the person's checkpoint, its size, and the pictures drawn before."""
         owner = owner_of(request.headers)
         chosen, problem = self._chosen(owner)
-        side = native_side(chosen)
+        side = checkpoint_defaults(chosen).side
         paths = gallery.recent(self._studio, owner)
         first = paths[0] if paths else ""
         now = self._studio.engine.status()
@@ -51,7 +52,7 @@ class Fields:
             paths,
             first,
             gallery.text_of(first) if first else "",
-            (live_preview.notice(problem, bad=True) if problem else live_preview.idle())
+            (live_preview.notice(problem, bad=True) if problem else "")
             + "".join(
                 live_preview.notice(one.words, bad=one.bad) for one in self._studio.durable_jobs.news(owner)
             ),
@@ -103,8 +104,8 @@ class Fields:
         except (ModelError, NotSaved) as e:
             gr.Warning(escape(str(e)))
             chosen = before
-        untouched = width == height == native_side(before)
-        side = native_side(chosen) if untouched else gr.skip()
+        untouched = width == height == checkpoint_defaults(before).side
+        side = checkpoint_defaults(chosen).side if untouched else gr.skip()
         return side, side, _ask(chosen), gr.Row(visible=bool(examples(chosen)))
 
     def select(self, paths: list[str], event: gr.SelectData) -> tuple[str, str]:

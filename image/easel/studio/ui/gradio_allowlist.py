@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import parse_qs
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from easel.studio.api.errors import body as error_body
@@ -145,8 +145,7 @@ def session_of(owner: str, name: str) -> str:
 def _session(scope: Scope, name: object) -> str:
     if not isinstance(name, str) or not _SESSION.fullmatch(name):
         raise Closed(400, "session_hash is missing, or is no name of a session")
-    headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
-    return session_of(owner_of(headers), name)
+    return session_of(owner_of(Headers(scope=scope)), name)
 
 
 def _event(said: Mapping[str, Any], session: str) -> dict[str, Any]:

@@ -18,11 +18,6 @@ def escaped(text: str) -> str:
     return escape(text).replace("\r", "").replace("\n", "&#10;")
 
 
-def idle() -> str:
-    """Nothing is being drawn."""
-    return ""
-
-
 def notice(words: str, *, bad: bool = False) -> str:
     """A message that stays."""
     kind, role = ("notice bad", "alert") if bad else ("notice", "status")

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import time
 from contextlib import suppress
 from pathlib import Path
 
+from easel.models.disk import FULL, flush, free_bytes, write_at
 from easel.models.errors import FileError, NotSafetensors
 from easel.models.hashes import Digests
-from easel.models.header import HEADER_LIMIT, Header, read_header_from
+from easel.models.header import Header, header_end, read_header_from
 from easel.models.source_errors import DiskFull, NotWritable
-from easel.models.upload.journal import Journals, Upload
+from easel.models.upload.journal import Upload, UploadJournals
 
 # A kill costs at most as much as this: what is written through and noted is sent once.
 SAVE_EVERY_BYTES = 16 << 20
 SAVE_EVERY_SECONDS = 1.0
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class Taking:
+class UploadWriter:
     """Writes from where `upload` stands. `digests` are of all bytes before that, None if they are not known.
 
     With a `checksum` nothing counts before `close(keep=True)`: the sender has yet to be compared with.
     """
 
     def __init__(
-        self, journals: Journals, upload: Upload, digests: Digests | None, *, checksum: str = ""
+        self, journals: UploadJournals, upload: Upload, digests: Digests | None, *, checksum: str = ""
     ) -> None:
         self.upload = upload
         self.digests = Digests() if upload.offset == 0 else digests
@@ -64,18 +63,15 @@ class Taking:
         """Take the next bytes. Raises FileError for too many, DiskFull, NotWritable."""
         if len(block) > self.upload.length - self._position:
             raise FileError(self.upload.name, f"more is sent than the {self.upload.length} bytes announced")
-        view, at = memoryview(block), self._position
         try:
-            while view:
-                written = os.pwrite(self._file, view, at)
-                view, at = view[written:], at + written
+            write_at(self._file, block, self._position)
         except OSError as error:
             raise refusal(self.upload, self._journals.part(self.upload.id), error) from error
         if self.digests is not None:
             self.digests.update(block)
         if self._sum is not None:
             self._sum.update(block)
-        self._position = at
+        self._position += len(block)
         behind = self._position - self.upload.offset
         waited = time.monotonic() - self._saved_at
         if self._sum is None and (behind >= SAVE_EVERY_BYTES or waited >= SAVE_EVERY_SECONDS):
@@ -86,7 +82,7 @@ class Taking:
         if self._file < 0:
             return
         try:
-            getattr(os, "fdatasync", os.fsync)(self._file)
+            flush(self._file)
             self.upload = self.upload.but(offset=self._position)
             self._journals.write(self.upload)
         except OSError as error:
@@ -118,9 +114,8 @@ class Taking:
         if self._position < min(9, self.upload.length):
             return None
         start = os.pread(self._file, 9, 0)
-        length = 8 + int.from_bytes(start[:8], "little")
-        sane = start[8:9] == b"{" and length <= HEADER_LIMIT + 8
-        if sane and self._position < min(length, self.upload.length):
+        end = header_end(start)
+        if end is not None and self._position < min(end, self.upload.length):
             return None
         try:
             # From the file: a header may have a hundred megabytes, and is not read twice into memory.
@@ -137,16 +132,8 @@ class Taking:
 
 def refusal(upload: Upload, path: Path, error: OSError) -> DiskFull | NotWritable:
     """What the disk said, in words."""
-    if error.errno in _FULL:
-        return DiskFull(upload.name, upload.length - upload.offset, free(path.parent), upload.offset)
+    if error.errno in FULL:
+        return DiskFull(upload.name, upload.length - upload.offset, free_bytes(path.parent), upload.offset)
     return NotWritable(
         upload.name, f"cannot be written ({error.strerror}): check who may write to the store of models"
     )
-
-
-def free(folder: Path) -> int:
-    """Bytes that are free on the disk of `folder`; 0 where that cannot be told."""
-    with suppress(OSError):
-        room = os.statvfs(folder)
-        return room.f_bavail * room.f_frsize
-    return 0

@@ -29,7 +29,7 @@ _SIGNS: tuple[tuple[bytes, str], ...] = (
 )  # fmt: skip
 
 
-def disguise(start: bytes, size: int) -> str | None:
+def foreign_format(start: bytes, size: int) -> str | None:
     """What a file of `size` bytes that begins with `start` looks like; None if nothing is recognised."""
     if size == 0:
         return "the file is empty; download it again"
