@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: up test test-long lint fmt bench starter schema lock screenshots image clean help
 RUN := .venv/bin/
+# Containers often say so. Then every start compiles a thousand modules anew: 13 s of CPU for torch and diffusers, not 5.
+unexport PYTHONDONTWRITEBYTECODE
 # One more than cores, for a third of the time they wait for processes that they started; five have 10 GB.
 WORKERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores + 1 : 5)))
 # The shorter come first, as CI has an end.
@@ -26,7 +28,7 @@ bench: .venv/.dev ## Measure against plain diffusers, in one table
 	@$(RUN)python -m bench
 
 starter: .venv/.dev ## Train the starter checkpoint anew (hours)
-	@$(RUN)python -m scripts.train_starter
+	@$(RUN)python -m scripts.starter.train
 
 schema: .venv/.dev ## Write what comes from tables: stacks/easel.schema.json, docs/reference/spec.md and options.md
 	@$(RUN)easel schema
@@ -35,7 +37,7 @@ lock: .venv/.dev ## Write requirements/ from pyproject.toml
 	@scripts/lock.sh
 
 screenshots: .venv/.dev ## Take the pictures of docs/pictures anew
-	@$(RUN)python -m scripts.screenshots
+	@$(RUN)python -m scripts.docs.screenshots
 
 image: .venv/.dev ## Build both container images with docker or buildah, as the cloud does (BASE=… to take another base)
 	@scripts/image.sh

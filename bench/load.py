@@ -34,10 +34,7 @@ def rows() -> Iterator[list[str]]:
     from safetensors.torch import load_file
 
     from easel.models import ModelFile, read_header
-    from easel.studio.engine.checkpoint import Checkpoint
-    from easel.studio.engine.loading import load_checkpoint
-    from easel.studio.engine.shelf import copied
-    from easel.studio.engine.weights import Weights
+    from easel.studio.engine import Checkpoint, Weights, copied, load_checkpoint
     from tests.studio.engine.tiny import model_file
 
     size = float(os.environ.get("EASEL_BENCH_LOAD_BYTES", FULL))
@@ -133,7 +130,7 @@ def _pairs(
 def _timed(what: Callable[[], object]) -> float:
     import torch
 
-    from easel.studio.engine.memory import give_back
+    from easel.studio.engine import give_back
 
     give_back(torch.device("cpu"))  # nobody gets the memory that the one before has left
     began = time.perf_counter()

@@ -69,7 +69,7 @@ print(json.dumps([took - sum(engines), sum(engines), passed, resources]))
 
 
 @dataclass(frozen=True)
-class Run:
+class ProgramRun:
     """One run: the processor's seconds for program and mocks, seconds on the clock, resources."""
 
     program: float
@@ -80,7 +80,7 @@ class Run:
 
 def rows() -> Iterator[list[str]]:
     """Seconds of the processor, which neighbours on the machine do not lengthen much, and resources."""
-    runs: dict[int, list[Run]] = {count: [] for count in ENDPOINTS}
+    runs: dict[int, list[ProgramRun]] = {count: [] for count in ENDPOINTS}
     empty, imports = [], []
     _run(0)  # makes the bytecode that is missing
     for _ in range(ROUNDS):
@@ -105,8 +105,8 @@ def rows() -> Iterator[list[str]]:
     yield ["resources of one endpoint more", f"{more:g}", "", "", ""]
 
 
-def _run(count: int) -> Run:
-    return Run(*json.loads(_said(ONE, str(count))))
+def _run(count: int) -> ProgramRun:
+    return ProgramRun(*json.loads(_said(ONE, str(count))))
 
 
 def _imported(what: str) -> float:

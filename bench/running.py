@@ -9,7 +9,8 @@ from pathlib import Path
 
 import httpx
 
-from scripts.aside import ROOT, aside
+from scripts.local.temporary import temporary_easel
+from scripts.settings import ROOT
 
 __all__ = ["ROOT", "Running", "running"]
 
@@ -42,7 +43,7 @@ class Running:
 @contextlib.contextmanager
 def running(home: Path) -> Iterator[Running]:
     """Start, wait until the studio is ready, and stop at the end."""
-    with aside(home) as easel:
+    with temporary_easel(home) as easel:
         endpoint = easel.status["endpoints"][0]
         tokens = [
             easel.run("token", "new", "--endpoint", endpoint["name"], "--name", name)

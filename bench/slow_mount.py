@@ -20,7 +20,7 @@ _PLAIN = ("st_mode", "st_size", "st_nlink", "st_uid", "st_gid")
 _TIMES = ("st_mtime", "st_atime", "st_ctime")
 
 
-class Far(Operations):  # type: ignore[misc]
+class SlowFolder(Operations):  # type: ignore[misc]
     """`folder`, far away."""
 
     use_ns = True
@@ -66,7 +66,7 @@ def main() -> None:
         subprocess.run(["fusermount3", "-u", "-z", point], check=False)
 
     threading.Thread(target=end, daemon=True).start()
-    far = Far(Path(folder), float(latency), float(rate))
+    far = SlowFolder(Path(folder), float(latency), float(rate))
     FUSE(far, point, foreground=True, nothreads=False, ro=True)
 
 

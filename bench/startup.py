@@ -17,7 +17,7 @@ import httpx
 from bench.running import ROOT
 from bench.table import pair_ratio, spread
 from bench.txt2img import request
-from easel.gateway import ports
+from easel.gateway.process import find_port
 
 ROUNDS = 5
 BARE = "import torch, gradio; from diffusers import StableDiffusionPipeline"
@@ -63,7 +63,7 @@ def _environment() -> dict[str, str]:
 
 
 def _start(home: Path) -> Start:
-    port = ports.find(neighbours=1)
+    port = find_port(neighbours=1)
     began = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "easel.studio", "--port", str(port), "--home", str(home), "--endpoint",

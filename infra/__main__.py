@@ -19,8 +19,8 @@ from infra.domain import Domain, DomainArgs
 from infra.filesystem import Filesystem, FilesystemArgs
 from infra.image import Image, ImageArgs
 from infra.instances.gateway import GatewayHost, GatewayHostArgs
-from infra.instances.replicas import Replicas, ReplicasArgs
-from infra.link import Link, LinkArgs
+from infra.instances.replicas import ReplicaHosts, ReplicaHostsArgs
+from infra.link import AccessLink, AccessLinkArgs
 from infra.network import Network, NetworkArgs
 from infra.offers import offers_for
 from infra.outputs import export
@@ -48,16 +48,16 @@ if spec.team.budget:
     Alarm(f"{team}-alarm", AlarmArgs(spec.team.budget, tags))
 
 # The one machine that stands all the time: the door, the console, and who wakes the others.
-console = Link(f"{team}-console", LinkArgs(f"https://{domain.host('console')}"))
+console = AccessLink(f"{team}-console", AccessLinkArgs(f"https://{domain.host('console')}"))
 gateway = GatewayHost(
     f"{team}-gateway", GatewayHostArgs(spec, tags, network, filesystem, buckets, domain, image, console)
 )
 
 # An endpoint each: its group of instances, its folder, its address, its first token.
 endpoints = {
-    name: Replicas(
+    name: ReplicaHosts(
         f"{team}-{name}",
-        ReplicasArgs(spec, name, endpoint, tags, network, filesystem, buckets, domain, image, gateway),
+        ReplicaHostsArgs(spec, name, endpoint, tags, network, filesystem, buckets, domain, image, gateway),
     )
     for name, endpoint in spec.endpoints.items()
 }

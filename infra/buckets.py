@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -36,21 +37,14 @@ class Buckets(pulumi.ComponentResource):
             versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
             opts=inside,
         )
+        old = aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
+            noncurrent_days=OLD_VERSIONS
+        )
+        rule = life_cycle_rule("old-versions", noncurrent_version_expiration=old)
         aws.s3.BucketLifecycleConfiguration(
             name,
             bucket=bucket.bucket,
-            rules=[
-                aws.s3.BucketLifecycleConfigurationRuleArgs(
-                    id="old-versions",
-                    status="Enabled",
-                    filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
-                    noncurrent_version_expiration=(
-                        aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
-                            noncurrent_days=OLD_VERSIONS
-                        )
-                    ),
-                )
-            ],
+            rules=[rule],
             opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
         )
         self.config, self.config_arn = bucket.bucket, bucket.arn
@@ -92,6 +86,12 @@ def closed_bucket(
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[block])),
     )
     return bucket
+
+
+def life_cycle_rule(name: str, **what: Any) -> aws.s3.BucketLifecycleConfigurationRuleArgs:
+    """A rule of a bucket's life cycle that counts for all that is in it."""
+    everything = aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix="")
+    return aws.s3.BucketLifecycleConfigurationRuleArgs(id=name, status="Enabled", filter=everything, **what)
 
 
 def tls_only(arn: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra.spec import Budget
+from infra.spec import BudgetSpec
 from infra.tags import TEAM, Tags
 
 ALARMS = (("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100))
@@ -21,7 +21,7 @@ ACTIVATE = (
 class AlarmArgs:
     """What an alarm is made from."""
 
-    budget: Budget
+    budget: BudgetSpec
     tags: Tags
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from infra.shapes import GATEWAY, GATEWAY_BASELINE, PRICED, SHAPES
-from infra.spec import Endpoint, Spec
+from infra.spec import EndpointSpec, Spec
 
 HOURS = 730
 """Hours of a month, as AWS's calculator counts them."""
@@ -19,7 +19,7 @@ GATEWAY_DISKS = 20
 THROUGHPUT = 500
 """MiB/s of a replica's disk, as `infra.instances.template` makes it; 125 are in the price of the disk."""
 LOOKS = 60
-"""Looks an hour at the configuration while all sleep, each a LIST (`easel.gateway.instances.place`)."""
+"""Looks an hour at the configuration while all sleep, each a LIST (`easel.gateway.deployment.aws`)."""
 FOLLOWS = 60
 """Looks an hour at the gateway's own image, each a HEAD and a GET: `easel-follow.timer` of its host."""
 SECONDS_AWAKE = 15
@@ -81,7 +81,7 @@ class Hourly:
     max: float
 
 
-def hourly(endpoint: Endpoint) -> Hourly:
+def hourly(endpoint: EndpointSpec) -> Hourly:
     """What an endpoint costs an hour asleep, with its fewest and with its most replicas.
 
     Asleep it is the disks of its warm instances: a stopped instance costs nothing else. They are paid for
@@ -156,7 +156,7 @@ def floor_told(spec: Spec) -> str:
     )
 
 
-def _row(name: str, endpoint: Endpoint) -> tuple[str, ...]:
+def _row(name: str, endpoint: EndpointSpec) -> tuple[str, ...]:
     shape, costs = SHAPES[endpoint.shape], hourly(endpoint)
     low, high = endpoint.replicas.min, endpoint.replicas.max
     upto = "" if endpoint.capacity == "on-demand" else "≤ "
@@ -172,20 +172,20 @@ def _row(name: str, endpoint: Endpoint) -> tuple[str, ...]:
     )
 
 
-def _vcpus_told(endpoint: Endpoint) -> str:
+def _vcpus_told(endpoint: EndpointSpec) -> str:
     """`16, or 32`: with the preferred type, and with the largest that may stand in."""
     preferred, most = (endpoint.replicas.max * one for one in _vcpu(endpoint))
     return f"{preferred}, or {most}" if most > preferred else str(preferred)
 
 
-def _vcpu(endpoint: Endpoint) -> tuple[int, int]:
+def _vcpu(endpoint: EndpointSpec) -> tuple[int, int]:
     """vCPUs of a replica's preferred and largest type."""
     shape = SHAPES[endpoint.shape]
     return shape.vcpu, shape.most_vcpu
 
 
 @dataclass(frozen=True)
-class Quota:
+class VcpuQuota:
     """One of AWS's limits on vCPUs that run at once."""
 
     code: str
@@ -193,12 +193,12 @@ class Quota:
 
 
 _QUOTAS = {
-    ("G", False): Quota("L-DB2E81BA", "on-demand G and VT instances"),
-    ("G", True): Quota("L-3819A6DF", "spot G and VT instances"),
-    ("P", False): Quota("L-417A185B", "on-demand P instances"),
-    ("P", True): Quota("L-7212CCBC", "spot P instances"),
-    ("", False): Quota("L-1216C47A", "on-demand standard instances"),
-    ("", True): Quota("L-34B43A08", "spot standard instances"),
+    ("G", False): VcpuQuota("L-DB2E81BA", "on-demand G and VT instances"),
+    ("G", True): VcpuQuota("L-3819A6DF", "spot G and VT instances"),
+    ("P", False): VcpuQuota("L-417A185B", "on-demand P instances"),
+    ("P", True): VcpuQuota("L-7212CCBC", "spot P instances"),
+    ("", False): VcpuQuota("L-1216C47A", "on-demand standard instances"),
+    ("", True): VcpuQuota("L-34B43A08", "spot standard instances"),
 }
 
 
@@ -221,7 +221,7 @@ class Vcpus:
         )
 
 
-def vcpus(spec: Spec) -> dict[Quota, Vcpus]:
+def vcpus(spec: Spec) -> dict[VcpuQuota, Vcpus]:
     """How many vCPUs of each quota the team takes.
 
     An endpoint that is `spot-first` may take them from either, so it counts in both.
@@ -240,7 +240,7 @@ def vcpus(spec: Spec) -> dict[Quota, Vcpus]:
     return needs
 
 
-def _quotas(endpoint: Endpoint) -> Iterator[Quota]:
+def _quotas(endpoint: EndpointSpec) -> Iterator[VcpuQuota]:
     letter = SHAPES[endpoint.shape].instance_types[0].name[0].upper()
     family = letter if letter in "GP" else ""
     if endpoint.capacity != "spot":

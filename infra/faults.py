@@ -17,7 +17,7 @@ _HIDDEN = ("env", "secrets")
 
 
 @dataclass(frozen=True)
-class Fault:
+class SpecFault:
     """One thing that is wrong."""
 
     where: Where
@@ -37,13 +37,15 @@ class Fault:
 class SpecError(Exception):
     """A spec that cannot work, with every fault in it, one a line."""
 
-    def __init__(self, source: str, faults: Sequence[Fault], lines: dict[Where, int] | None = None) -> None:
+    def __init__(
+        self, source: str, faults: Sequence[SpecFault], lines: dict[Where, int] | None = None
+    ) -> None:
         self.source = source
         lines = lines or {}
         self.faults = tuple(sorted(faults, key=lambda fault: _line(fault.where, lines)))
         super().__init__("\n".join(self._told(fault, lines) for fault in self.faults))
 
-    def _told(self, fault: Fault, lines: dict[Where, int]) -> str:
+    def _told(self, fault: SpecFault, lines: dict[Where, int]) -> str:
         line = _line(fault.where, lines)
         place = f"{self.source}:{line}" if line else self.source
         return ": ".join(part for part in (place, fault.path, fault.problem) if part)
@@ -75,7 +77,7 @@ def shown(value: Any) -> str:
     return _printable(text if len(text) <= 80 else text[:77] + "…")
 
 
-def fault(error: ErrorDetails, model: type[BaseModel], above: Where = ()) -> Fault:
+def fault(error: ErrorDetails, model: type[BaseModel], above: Where = ()) -> SpecFault:
     """Say what one of pydantic's errors means in the words of the spec."""
     way = error["loc"]
     if len(way) > 1 and way[-1] == "[key]":
@@ -91,19 +93,19 @@ def fault(error: ErrorDetails, model: type[BaseModel], above: Where = ()) -> Fau
         case "extra_forbidden":
             names = list(section.model_fields) if section else []
             near = nearest(str(way[-1]), names)
-            return Fault(where, f"is not a field{near or '.'} The fields here are {', '.join(names)}")
+            return SpecFault(where, f"is not a field{near or '.'} The fields here are {', '.join(names)}")
         case "missing":
-            return Fault(where, f"is missing: {meant}")
+            return SpecFault(where, f"is missing: {meant}")
         case "literal_error":
             choices = [str(choice) for choice in get_args(field.annotation)] if field else []
             near = nearest(str(value), choices)
-            return Fault(where, f"{quoted} is not allowed{near or '.'} Allowed are {', '.join(choices)}")
+            return SpecFault(where, f"{quoted} is not allowed{near or '.'} Allowed are {', '.join(choices)}")
         case "value_error":
-            return Fault(where, f"{quoted} {context['error']}")
+            return SpecFault(where, f"{quoted} {context['error']}")
         case "string_pattern_mismatch" if meant:
-            return Fault(where, f"{quoted} does not fit. {meant}")
+            return SpecFault(where, f"{quoted} does not fit. {meant}")
         case _:
-            return Fault(where, f"{quoted} {_wants(kind, context) or error['msg']}")
+            return SpecFault(where, f"{quoted} {_wants(kind, context) or error['msg']}")
 
 
 def _wants(kind: str, context: dict[str, Any]) -> str:

@@ -171,13 +171,7 @@ class Filesystem(pulumi.ComponentResource):
 
         Mount targets of others keep their own groups, which get a rule for the team's machines each.
         """
-        group = aws.ec2.SecurityGroup(
-            self._tags.name("files"),
-            description="Mount targets of the team's file system",
-            vpc_id=network.vpc_id,
-            tags=self._tags.of_team("files"),
-            opts=self._inside,
-        )
+        group = network.group("files", "Mount targets of the team's file system", self._inside)
         self._open(network, "files", group.id)
         for group_id in sorted({one.group_id for one in there}):
             self._open(network, f"files-{group_id}", pulumi.Output.from_input(group_id))

@@ -12,7 +12,7 @@ from infra.bake import registry
 from infra.bake.archive import content_hash
 from infra.bake.build import BUILD_MINUTES, QUEUE_MINUTES
 from infra.bake.provider import Bake
-from infra.buckets import closed_bucket
+from infra.buckets import closed_bucket, life_cycle_rule
 from infra.references import BUILD, Reference, references
 from infra.spec import Spec
 from infra.tags import Tags
@@ -149,19 +149,9 @@ class Image(pulumi.ComponentResource):
         """Where archives lie while they are built; a build must not see the team's configuration."""
         here, name = pulumi.ResourceOptions(parent=self), tags.name("bake")
         bucket = closed_bucket(name, tags.of_team("bake"), force_destroy=True, opts=here)
-        aws.s3.BucketLifecycleConfiguration(
-            name,
-            bucket=bucket.bucket,
-            rules=[
-                aws.s3.BucketLifecycleConfigurationRuleArgs(
-                    id="built",
-                    status="Enabled",
-                    filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
-                    expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=ARCHIVE_DAYS),
-                )
-            ],
-            opts=here,
-        )
+        built = aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=ARCHIVE_DAYS)
+        rules = [life_cycle_rule("built", expiration=built)]
+        aws.s3.BucketLifecycleConfiguration(name, bucket=bucket.bucket, rules=rules, opts=here)
         return bucket
 
 

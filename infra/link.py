@@ -14,7 +14,7 @@ from pulumi.dynamic import CreateResult, DiffResult, ResourceProvider
 from pulumi.dynamic.dynamic import PROVIDER_KEY, serialize_provider
 
 PREFIX = "easel_"
-"""As in `easel.gateway.tokens`, so that a log that must hide tokens knows one."""
+"""As in `easel.gateway.access.tokens`, so that a log that must hide tokens knows one."""
 
 
 def token_provider() -> ResourceProvider:
@@ -61,14 +61,14 @@ class _Token(pulumi.CustomResource):
 
 
 @dataclass(frozen=True)
-class LinkArgs:
+class AccessLinkArgs:
     """What a link leads to."""
 
     url: pulumi.Input[str]
     """Such as `https://studio.art.example.com`."""
 
 
-class Link(pulumi.ComponentResource):
+class AccessLink(pulumi.ComponentResource):
     """A first token, and the link that it makes of an address."""
 
     token: pulumi.Output[str]
@@ -78,7 +78,7 @@ class Link(pulumi.ComponentResource):
     url: pulumi.Output[str]
     """The address with the token in it, a secret: whoever opens it is in."""
 
-    def __init__(self, name: str, args: LinkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: AccessLinkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("easel:link:Link", name, None, opts)
         made = _Token(name, pulumi.ResourceOptions(parent=self))
         self.token = pulumi.Output.secret(made.token)

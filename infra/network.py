@@ -77,15 +77,19 @@ class Network(pulumi.ComponentResource):
 
         return pulumi.Output.all(zone, *self.subnet_ids).apply(subnet)
 
+    def group(self, noun: str, description: str, opts: pulumi.ResourceOptions) -> aws.ec2.SecurityGroup:
+        """A security group of the team's, a child of whoever `opts` says; `Rules` says what passes it."""
+        return aws.ec2.SecurityGroup(
+            self._tags.name(noun),
+            description=description,
+            vpc_id=self.vpc_id,
+            tags=self._tags.of_team(noun),
+            opts=opts,
+        )
+
     def _gateway_group(self) -> pulumi.Output[str]:
         """World → gateway by HTTP (certificates, and a redirect) and HTTPS. Nobody comes in another way."""
-        group = aws.ec2.SecurityGroup(
-            self._tags.name("gateway"),
-            description="The gateway: the only one open to the world",
-            vpc_id=self.vpc_id,
-            tags=self._tags.of_team("gateway"),
-            opts=self._inside,
-        )
+        group = self.group("gateway", "The gateway: the only one open to the world", self._inside)
         rules = Rules(self._tags, group.id, self._inside)
         for noun, port in (("http", HTTP), ("https", HTTPS)):
             rules.from_world(f"gateway-{noun}-in", port)
@@ -97,13 +101,7 @@ class Network(pulumi.ComponentResource):
 
         Nothing comes in by it. The gateway may go to any port; which one is open, the endpoint's group says.
         """
-        group = aws.ec2.SecurityGroup(
-            self._tags.name("replicas"),
-            description="Every replica of the team: the ways out, and no way in",
-            vpc_id=self.vpc_id,
-            tags=self._tags.of_team("replicas"),
-            opts=self._inside,
-        )
+        group = self.group("replicas", "Every replica of the team: the ways out, and no way in", self._inside)
         rules = Rules(self._tags, group.id, self._inside)
         rules.to_world("replicas-http-out", HTTP)
         rules.to_world("replicas-https-out", HTTPS)
@@ -127,52 +125,30 @@ class Rules:
 
     def from_world(self, noun: str, port: int) -> None:
         """Let the whole internet in at a port. Only the gateway's group may have such a rule."""
-        self._in(noun, port, cidr_ipv4=WORLD)
+        self._rule(aws.vpc.SecurityGroupIngressRule, noun, port, cidr_ipv4=WORLD)
 
     def to_world(self, noun: str, port: int) -> None:
         """Let out to the whole internet at a port."""
-        self._out(noun, port, cidr_ipv4=WORLD)
+        self._rule(aws.vpc.SecurityGroupEgressRule, noun, port, cidr_ipv4=WORLD)
 
     def from_group(self, noun: str, port: int, group_id: pulumi.Input[str]) -> None:
         """Let in what belongs to another group."""
-        self._in(noun, port, referenced_security_group_id=group_id)
+        self._rule(aws.vpc.SecurityGroupIngressRule, noun, port, referenced_security_group_id=group_id)
 
     def to_group(self, noun: str, port: int | tuple[int, int], group_id: pulumi.Input[str]) -> None:
         """Let out to what belongs to another group."""
-        self._out(noun, port, referenced_security_group_id=group_id)
+        self._rule(aws.vpc.SecurityGroupEgressRule, noun, port, referenced_security_group_id=group_id)
 
-    def _tagged(self, noun: str) -> dict[str, str]:
-        return self.tags.of_endpoint(self.endpoint, noun) if self.endpoint else self.tags.of_team(noun)
-
-    def _in(
+    def _rule(
         self,
-        noun: str,
-        port: int,
-        cidr_ipv4: str | None = None,
-        referenced_security_group_id: pulumi.Input[str] | None = None,
-    ) -> None:
-        aws.vpc.SecurityGroupIngressRule(
-            self.tags.name(noun, self.endpoint),
-            security_group_id=self.group_id,
-            description=noun,
-            ip_protocol="tcp",
-            from_port=port,
-            to_port=port,
-            cidr_ipv4=cidr_ipv4,
-            referenced_security_group_id=referenced_security_group_id,
-            tags=self._tagged(noun),
-            opts=self.opts,
-        )
-
-    def _out(
-        self,
+        kind: "type[aws.vpc.SecurityGroupIngressRule] | type[aws.vpc.SecurityGroupEgressRule]",
         noun: str,
         port: int | tuple[int, int],
         cidr_ipv4: str | None = None,
         referenced_security_group_id: pulumi.Input[str] | None = None,
     ) -> None:
         first, last = (port, port) if isinstance(port, int) else port
-        aws.vpc.SecurityGroupEgressRule(
+        kind(
             self.tags.name(noun, self.endpoint),
             security_group_id=self.group_id,
             description=noun,
@@ -181,6 +157,6 @@ class Rules:
             to_port=last,
             cidr_ipv4=cidr_ipv4,
             referenced_security_group_id=referenced_security_group_id,
-            tags=self._tagged(noun),
+            tags=self.tags.of_endpoint(self.endpoint, noun) if self.endpoint else self.tags.of_team(noun),
             opts=self.opts,
         )

@@ -12,8 +12,8 @@ from infra.domain import Domain
 from infra.filesystem import Filesystem
 from infra.image import Image
 from infra.instances.gateway import GatewayHost
-from infra.link import Link
-from infra.spec import Endpoint, Spec
+from infra.link import AccessLink
+from infra.spec import EndpointSpec, Spec
 
 
 class Reached(Protocol):
@@ -26,7 +26,7 @@ class Reached(Protocol):
 def export(
     spec: Spec,
     endpoints: Mapping[str, Reached],
-    console: Link,
+    console: AccessLink,
     domain: Domain,
     filesystem: Filesystem,
     buckets: Buckets,
@@ -72,7 +72,7 @@ def next_steps(spec: Spec) -> list[str]:
     return steps
 
 
-def _endpoint(endpoint: Endpoint, at: Reached) -> dict[str, Any]:
+def _endpoint(endpoint: EndpointSpec, at: Reached) -> dict[str, Any]:
     costs = hourly(endpoint)
     return {
         "url": at.url,

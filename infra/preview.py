@@ -4,7 +4,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.budget import ACTIVATE
-from infra.cost import Quota, Vcpus, table, vcpus
+from infra.cost import VcpuQuota, Vcpus, table, vcpus
 from infra.spec import Spec
 
 
@@ -19,7 +19,7 @@ def show_costs(spec: Spec) -> None:
         pulumi.log.info(ACTIVATE)
 
 
-def _check(quota: Quota, vcpus: Vcpus) -> None:
+def _check(quota: VcpuQuota, vcpus: Vcpus) -> None:
     needed, more = vcpus.needed, vcpus.more
     allowed = _allowed(quota)
     if allowed is None:
@@ -35,7 +35,7 @@ def _check(quota: Quota, vcpus: Vcpus) -> None:
         )
 
 
-def _allowed(quota: Quota) -> int | None:
+def _allowed(quota: VcpuQuota) -> int | None:
     try:
         found = aws.servicequotas.get_service_quota(service_code="ec2", quota_code=quota.code)
     except Exception as error:

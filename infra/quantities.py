@@ -1,8 +1,9 @@
 """Lengths of time and sizes as people write them: `15m`, `1h30m`, `90d`, `100GB`."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue as Json
@@ -48,44 +49,40 @@ def size(value: int) -> str:
 
 
 @dataclass(frozen=True)
-class Lasts:
-    """Marks an `int` of seconds that is written as a duration between two others."""
+class _Quantity:
+    """Marks an `int` that is written with its unit, between two others that are written so too."""
 
-    shortest: str
-    longest: str
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            self._read, serialization=core_schema.plain_serializer_function_ser_schema(duration)
-        )
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Json:
-        return {"type": "string", "pattern": "^([0-9]{1,9}[smhdw])+$"}
-
-    def _read(self, value: Any) -> int:
-        found = seconds(value)
-        if not seconds(self.shortest) <= found <= seconds(self.longest):
-            raise ValueError(f"must be between {self.shortest} and {self.longest}")
-        return found
-
-
-@dataclass(frozen=True)
-class Weighs:
-    """Marks an `int` of bytes that is written as a size between two others."""
-
-    smallest: str
-    largest: str
+    least: str
+    most: str
+    reads: ClassVar[Callable[[Any], int]]
+    writes: ClassVar[Callable[[int], str]]
+    pattern: ClassVar[str]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
-            self._read, serialization=core_schema.plain_serializer_function_ser_schema(size)
+            self._read, serialization=core_schema.plain_serializer_function_ser_schema(type(self).writes)
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Json:
-        return {"type": "string", "pattern": "^[0-9]{1,9}(MB|GB|TB|MiB|GiB|TiB)$"}
+        return {"type": "string", "pattern": self.pattern}
 
     def _read(self, value: Any) -> int:
-        found = size_in_bytes(value)
-        if not size_in_bytes(self.smallest) <= found <= size_in_bytes(self.largest):
-            raise ValueError(f"must be between {self.smallest} and {self.largest}")
+        reads = type(self).reads
+        found = reads(value)
+        if not reads(self.least) <= found <= reads(self.most):
+            raise ValueError(f"must be between {self.least} and {self.most}")
         return found
+
+
+class Lasts(_Quantity):
+    """Marks an `int` of seconds that is written as a duration."""
+
+    reads, writes = seconds, duration
+    pattern = "^([0-9]{1,9}[smhdw])+$"
+
+
+class Weighs(_Quantity):
+    """Marks an `int` of bytes that is written as a size."""
+
+    reads, writes = size_in_bytes, size
+    pattern = "^[0-9]{1,9}(MB|GB|TB|MiB|GiB|TiB)$"

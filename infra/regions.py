@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.faults import Fault, nearest, shown
+from infra.faults import SpecFault, nearest, shown
 
 REGION, SKIP = "aws:region", "aws:skipRegionValidation"
 
@@ -20,11 +20,11 @@ REGIONS = frozenset({
 """Those of botocore and of pulumi-aws, which take seconds to import; a test holds the three together."""
 
 
-def region_faults(config: Mapping[Any, Any]) -> Iterator[Fault]:
+def region_faults(config: Mapping[Any, Any]) -> Iterator[SpecFault]:
     """Whether `aws:region` of a stack's configuration is a region; without one there is no fault."""
     value = config.get(REGION)
     if value is None or str(value) in REGIONS or str(config.get(SKIP)).lower() == "true":
         return
     near = nearest(str(value), REGIONS)
     newer = f"For one that is newer than this easel: {SKIP}: true"
-    yield Fault((REGION,), f"{shown(value)} is not a region of AWS{near or '.'} {newer}")
+    yield SpecFault((REGION,), f"{shown(value)} is not a region of AWS{near or '.'} {newer}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.shapes import SHAPES, InstanceType
-from infra.spec import Endpoint, Spec
+from infra.spec import EndpointSpec, Spec
 
 HIGHEST_PORT = 65535
 
@@ -53,7 +53,7 @@ def team_config(spec: Spec, console_port: int) -> dict[str, Any]:
     }
 
 
-def endpoint_config(name: str, endpoint: Endpoint, port: int, quota: int | None = None) -> dict[str, Any]:
+def endpoint_config(name: str, endpoint: EndpointSpec, port: int, quota: int | None = None) -> dict[str, Any]:
     """What `config/<endpoint>.json` holds. Times are seconds; `quota` is the team's, in bytes."""
     # The studio reads it there, wherever it runs.
     told = {} if quota is None else {"EASEL_QUOTA": str(quota)}
@@ -120,7 +120,7 @@ def team_on_instances(
     }
 
 
-def endpoint_on_instances(name: str, endpoint: Endpoint, made: Provisioned) -> dict[str, Any]:
+def endpoint_on_instances(name: str, endpoint: EndpointSpec, made: Provisioned) -> dict[str, Any]:
     """What `config/<endpoint>.json` holds on AWS."""
     return {
         **endpoint_config(name, endpoint, HTTPS, made.quota),
@@ -146,7 +146,7 @@ def endpoint_on_instances(name: str, endpoint: Endpoint, made: Provisioned) -> d
     }
 
 
-def container(endpoint: Endpoint, studio: str, secrets: Mapping[str, str]) -> dict[str, Any]:
+def container(endpoint: EndpointSpec, studio: str, secrets: Mapping[str, str]) -> dict[str, Any]:
     """The container of an endpoint: easel's studio, or its own."""
     own = endpoint.image
     return {
@@ -164,7 +164,7 @@ def container(endpoint: Endpoint, studio: str, secrets: Mapping[str, str]) -> di
     }
 
 
-def port_inside(endpoint: Endpoint) -> int:
+def port_inside(endpoint: EndpointSpec) -> int:
     """The port that the container of an endpoint listens on."""
     return endpoint.image.port if endpoint.image and endpoint.image.port else STUDIO_PORT
 

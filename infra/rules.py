@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 
 from infra.checkpoints import family_of, smallest_that_holds
-from infra.faults import Fault, Where, shown
+from infra.faults import SpecFault, Where, shown
 from infra.shapes import FAMILIES, SHAPES
-from infra.spec import Endpoint, Spec, Team
+from infra.spec import EndpointSpec, Spec, TeamSpec
 
 TEAM: Where = ("easel:team",)
 ENDPOINTS: Where = ("easel:endpoints",)
@@ -20,10 +20,10 @@ ENTRA_TENANT = re.compile(
 `organizations` vouch for anybody's tenant."""
 
 
-def team_faults(team: Team) -> Iterator[Fault]:
+def team_faults(team: TeamSpec) -> Iterator[SpecFault]:
     """Rules within the team's own fields."""
     if team.runs_on != "local" and team.domain is None:
-        yield Fault(
+        yield SpecFault(
             (*TEAM, "domain"),
             f"is missing: with runs_on: {team.runs_on} endpoints need a domain to answer at, "
             "such as art.example.com",
@@ -31,18 +31,18 @@ def team_faults(team: Team) -> Iterator[Fault]:
         )
     yield from _members(team)
     if team.platform != "own" and team.runs_on != "cluster":
-        yield Fault(
+        yield SpecFault(
             (*TEAM, "platform"),
             f"{shown(team.platform)} goes with runs_on: cluster only; here runs_on is {team.runs_on}",
             RUNS_ON,
         )
 
 
-def _members(team: Team) -> Iterator[Fault]:
+def _members(team: TeamSpec) -> Iterator[SpecFault]:
     """Who says that an address is its owner's must be known: only a tenant's own issuer says xms_edov."""
     members = team.members
     if members and members.verified_by == "xms_edov" and not ENTRA_TENANT.fullmatch(members.issuer):
-        yield Fault(
+        yield SpecFault(
             (*TEAM, "members", "verified_by"),
             "xms_edov is a claim of Microsoft Entra, and counts from one tenant only: write its own issuer, "
             "https://login.microsoftonline.com/<the tenant's id>/v2.0, not common or organizations",
@@ -50,7 +50,7 @@ def _members(team: Team) -> Iterator[Fault]:
         )
 
 
-def endpoint_faults(name: str, endpoint: Endpoint, team: Team) -> Iterator[Fault]:
+def endpoint_faults(name: str, endpoint: EndpointSpec, team: TeamSpec) -> Iterator[SpecFault]:
     """Rules within one endpoint, and between it and the team."""
     here = (*ENDPOINTS, name)
     yield from _replicas(here, endpoint)
@@ -64,28 +64,28 @@ def endpoint_faults(name: str, endpoint: Endpoint, team: Team) -> Iterator[Fault
 def unused_on_one_machine(spec: Spec) -> list[str]:
     """Fields of a stack that one machine does nothing with. They are no fault, but ignoring them is said."""
     team = ("domain", "zone", "acme", "budget", "network", "storage", "machine_images", "image")
-    found = [Fault((*TEAM, field), "") for field in team if field in spec.team.model_fields_set]
+    found = [SpecFault((*TEAM, field), "") for field in team if field in spec.team.model_fields_set]
     for name, endpoint in spec.endpoints.items():
         for field in ("capacity", "storage"):
             if field in endpoint.model_fields_set:
-                found.append(Fault((*ENDPOINTS, name, field), ""))
+                found.append(SpecFault((*ENDPOINTS, name, field), ""))
     return [fault.path for fault in found]
 
 
-def _replicas(here: Where, endpoint: Endpoint) -> Iterator[Fault]:
+def _replicas(here: Where, endpoint: EndpointSpec) -> Iterator[SpecFault]:
     low, high = endpoint.replicas.min, endpoint.replicas.max
     if high < low:
-        yield Fault(
+        yield SpecFault(
             (*here, "replicas", "max"), f"{high} is below min, which is {low}: raise max or lower min"
         )
     if endpoint.warm > high:
-        yield Fault(
+        yield SpecFault(
             (*here, "warm"),
             f"{endpoint.warm} is more than replicas.max, which is {high}",
             frozenset({"replicas"}),
         )
     if endpoint.warm and endpoint.capacity != "on-demand":
-        yield Fault(
+        yield SpecFault(
             (*here, "warm"),
             f"{endpoint.warm} does not go with capacity: {endpoint.capacity}, as AWS keeps only on-demand "
             "instances warm: take capacity: on-demand, or warm: 0",
@@ -93,32 +93,36 @@ def _replicas(here: Where, endpoint: Endpoint) -> Iterator[Fault]:
         )
 
 
-def _variables(here: Where, endpoint: Endpoint) -> Iterator[Fault]:
+def _variables(here: Where, endpoint: EndpointSpec) -> Iterator[SpecFault]:
     for name in sorted(endpoint.env.keys() & endpoint.secrets.keys()):
-        yield Fault((*here, "secrets", name), "is in env too: take it out of one of them", frozenset({"env"}))
+        yield SpecFault(
+            (*here, "secrets", name), "is in env too: take it out of one of them", frozenset({"env"})
+        )
 
 
-def _image(here: Where, endpoint: Endpoint) -> Iterator[Fault]:
+def _image(here: Where, endpoint: EndpointSpec) -> Iterator[SpecFault]:
     if endpoint.image is None:
         return
     if endpoint.image.port is None:
-        yield Fault(
+        yield SpecFault(
             (*here, "image", "port"), "is missing: a container of your own must say which port it listens on"
         )
     seen: set[str] = set()
     for index, mount in enumerate(endpoint.image.mounts):
         if mount.path in seen:
-            yield Fault((*here, "image", "mounts", index, "path"), f"{shown(mount.path)} is mounted twice")
+            yield SpecFault(
+                (*here, "image", "mounts", index, "path"), f"{shown(mount.path)} is mounted twice"
+            )
         seen.add(mount.path)
     if endpoint.checkpoint is not None:
-        yield Fault(
+        yield SpecFault(
             (*here, "checkpoint"),
             "is for easel's studio, and this endpoint runs a container of its own: tell it by env or command",
             frozenset({"image"}),
         )
 
 
-def _models(here: Where, endpoint: Endpoint, team: Team) -> Iterator[Fault]:
+def _models(here: Where, endpoint: EndpointSpec, team: TeamSpec) -> Iterator[SpecFault]:
     if team.runs_on == "local" and SHAPES[endpoint.shape].gpu is None:
         return  # here the machine itself is the limit, and the studio says so when it loads
     shape = SHAPES[endpoint.shape]
@@ -126,7 +130,7 @@ def _models(here: Where, endpoint: Endpoint, team: Team) -> Iterator[Fault]:
         family = family_of(address)
         if family and family not in shape.holds:
             instead = smallest_that_holds(family)
-            yield Fault(
+            yield SpecFault(
                 (*here, "models", index),
                 f"{shown(address)} is {family}, which needs {FAMILIES[family]:g} GiB; {shape.name} has "
                 f"{shape.memory:g}: take shape: {instead.name} (${instead.price:.2f} an hour)",
@@ -134,12 +138,12 @@ def _models(here: Where, endpoint: Endpoint, team: Team) -> Iterator[Fault]:
             )
 
 
-def _files(here: Where, endpoint: Endpoint, team: Team) -> Iterator[Fault]:
+def _files(here: Where, endpoint: EndpointSpec, team: TeamSpec) -> Iterator[SpecFault]:
     if team.runs_on == "local":
         return
     for index, address in enumerate(endpoint.models):
         if address.startswith("file:"):
-            yield Fault(
+            yield SpecFault(
                 (*here, "models", index),
                 f"{shown(address)} is a file of one machine, and not of those that AWS starts: send it there "
                 "when it runs (`easel upload`), or put it into a bucket and write s3://bucket/key",
@@ -147,10 +151,10 @@ def _files(here: Where, endpoint: Endpoint, team: Team) -> Iterator[Fault]:
             )
 
 
-def _place(here: Where, endpoint: Endpoint, team: Team) -> Iterator[Fault]:
+def _place(here: Where, endpoint: EndpointSpec, team: TeamSpec) -> Iterator[SpecFault]:
     shape = SHAPES[endpoint.shape]
     if team.runs_on == "instances" and shape.only_by > 1:
-        yield Fault(
+        yield SpecFault(
             (*here, "shape"),
             f"{shown(shape.name)}: AWS sells this GPU only {shape.only_by} at a time, for ${shape.price:.2f} "
             f"an hour: take gpu.l40s (48 GB, ${SHAPES['gpu.l40s'].price:.2f}) or gpu.h100 (80 GB, "
@@ -158,16 +162,16 @@ def _place(here: Where, endpoint: Endpoint, team: Team) -> Iterator[Fault]:
             RUNS_ON,
         )
     if endpoint.warm and team.runs_on != "instances":
-        yield Fault(
+        yield SpecFault(
             (*here, "warm"), f"{endpoint.warm} goes with runs_on: instances only; take warm: 0", RUNS_ON
         )
     if team.runs_on == "local":
         if endpoint.image is not None:
-            yield Fault(
+            yield SpecFault(
                 (*here, "image"), "is not for runs_on: local, where the studio runs without a container"
             )
         if endpoint.secrets:
-            yield Fault(
+            yield SpecFault(
                 (*here, "secrets"),
                 "are read from AWS and not for runs_on: local: set them in the shell that runs `make up`",
                 RUNS_ON,

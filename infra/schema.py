@@ -10,12 +10,12 @@ from pydantic.json_schema import models_json_schema
 from infra.names import ENDPOINT_LENGTH, LABEL_PATTERN, RESERVED
 from infra.quantities import duration, size
 from infra.shapes import PRICED, SHAPES
-from infra.spec import Endpoint, Team
+from infra.spec import EndpointSpec, TeamSpec
 
 
 def stack_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a stack file."""
-    _, definitions = models_json_schema([(Team, "validation"), (Endpoint, "validation")])
+    _, definitions = models_json_schema([(TeamSpec, "validation"), (EndpointSpec, "validation")])
     sections: dict[str, Any] = definitions["$defs"]
     for section in sections.values():
         section.pop("title", None)
@@ -24,7 +24,7 @@ def stack_schema() -> dict[str, Any]:
             # A field whose text equals its section's is left without one.
             if "$ref" in field:
                 field.setdefault("description", sections[field["$ref"].rsplit("/", 1)[1]]["description"])
-    shape = sections["Endpoint"]["properties"]["shape"]
+    shape = sections["EndpointSpec"]["properties"]["shape"]
     # Editors show a text per choice; `markdownEnumDescriptions` is what yaml-language-server reads.
     shape["markdownEnumDescriptions"] = [SHAPES[name].tooltip for name in shape["enum"]]
     return {
@@ -38,7 +38,7 @@ def stack_schema() -> dict[str, Any]:
                 "type": "object",
                 "required": ["easel:endpoints"],
                 "properties": {
-                    "easel:team": {"$ref": "#/$defs/Team"},
+                    "easel:team": {"$ref": "#/$defs/TeamSpec"},
                     "easel:endpoints": {
                         "description": "The team's endpoints by name.",
                         "type": "object",
@@ -47,7 +47,7 @@ def stack_schema() -> dict[str, Any]:
                             "maxLength": ENDPOINT_LENGTH,
                             "not": {"enum": list(RESERVED)},
                         },
-                        "additionalProperties": {"$ref": "#/$defs/Endpoint"},
+                        "additionalProperties": {"$ref": "#/$defs/EndpointSpec"},
                     },
                 },
                 "patternProperties": {"^easel:(?!(team|endpoints)$)": False},
@@ -76,14 +76,14 @@ def reference() -> str:
             "",
             "## `easel:team`",
             "",
-            *_table(Team),
+            *_table(TeamSpec),
             "",
             "## `easel:endpoints`",
             "",
             "A mapping of names to endpoints. A name is a DNS label of at most "
             f"{ENDPOINT_LENGTH} characters, and not {' or '.join(f'`{name}`' for name in RESERVED)}.",
             "",
-            *_table(Endpoint),
+            *_table(EndpointSpec),
             "",
             "## Shapes",
             "",

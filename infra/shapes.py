@@ -87,78 +87,57 @@ GATEWAY_BASELINE = 0.2
 """The share of its processors that is in its price; more is billed if the average over 24 hours is above it
 (EC2 user guide, "Unlimited mode concepts for burstable instances")."""
 
+_TYPES = {
+    kind.name: kind
+    for kind in (
+        InstanceType("m7i.large", 2, 8, 0.1008),
+        InstanceType("m6i.large", 2, 8, 0.096),
+        InstanceType("g4dn.xlarge", 4, 16, 0.526),
+        InstanceType("g4dn.2xlarge", 8, 32, 0.752),
+        InstanceType("g6.2xlarge", 8, 32, 0.9776),
+        InstanceType("g6.xlarge", 4, 16, 0.8048),
+        InstanceType("g6.4xlarge", 16, 64, 1.3232),
+        InstanceType("g5.2xlarge", 8, 32, 1.212),
+        InstanceType("g5.xlarge", 4, 16, 1.006),
+        InstanceType("g5.4xlarge", 16, 64, 1.624),
+        InstanceType("g6e.2xlarge", 8, 64, 2.24208),
+        InstanceType("g6e.xlarge", 4, 32, 1.861),
+        InstanceType("g6e.4xlarge", 16, 128, 3.00424),
+        InstanceType("p4d.24xlarge", 96, 1152, 21.957642),
+        InstanceType("p5.4xlarge", 16, 256, 6.88),
+    )
+}
+
+
+def _shape(
+    name: str, gpu: str | None, memory: float, *instance_types: str, was: str, only_by: int = 1
+) -> Shape:
+    return Shape(name, gpu, memory, tuple(_TYPES[each] for each in instance_types), was, only_by)
+
+
+# 4 vCPU and 16 GiB are tight for loading SDXL without mmap (the whole file passes through memory), so l4, a10
+# and l40s prefer the type with 8 vCPU; the smaller one stands in when the others are sold out.
 _ALL = (
-    # 4 vCPU and 16 GiB are tight for loading SDXL without mmap (the whole file passes through memory), so
-    # l4, a10 and l40s prefer the type with 8 vCPU; the smaller one stands in when the others are sold out.
-    Shape(
-        "cpu.small",
-        None,
-        8.0,
-        (
-            InstanceType("m7i.large", 2, 8, 0.1008),
-            InstanceType("m6i.large", 2, 8, 0.096),
-        ),
-        was="Lepton cpu.small",
-    ),
-    Shape(
-        "gpu.t4",
-        "NVIDIA T4",
-        15.0,
-        (
-            InstanceType("g4dn.xlarge", 4, 16, 0.526),
-            InstanceType("g4dn.2xlarge", 8, 32, 0.752),
-        ),
-        was="Lepton gpu.t4, OctoAI small",
-    ),
-    Shape(
-        "gpu.l4",
-        "NVIDIA L4",
-        22.5,
-        (
-            InstanceType("g6.2xlarge", 8, 32, 0.9776),
-            InstanceType("g6.xlarge", 4, 16, 0.8048),
-            InstanceType("g6.4xlarge", 16, 64, 1.3232),
-        ),
+    _shape("cpu.small", None, 8.0, "m7i.large", "m6i.large", was="Lepton cpu.small"),
+    _shape("gpu.t4", "NVIDIA T4", 15.0, "g4dn.xlarge", "g4dn.2xlarge", was="Lepton gpu.t4, OctoAI small"),
+    _shape(
+        "gpu.l4", "NVIDIA L4", 22.5, "g6.2xlarge", "g6.xlarge", "g6.4xlarge",
         was="no counterpart; between Lepton gpu.t4 and gpu.a10",
     ),
-    Shape(
-        "gpu.a10",
-        "NVIDIA A10G",
-        22.4,
-        (
-            InstanceType("g5.2xlarge", 8, 32, 1.212),
-            InstanceType("g5.xlarge", 4, 16, 1.006),
-            InstanceType("g5.4xlarge", 16, 64, 1.624),
-        ),
+    _shape(
+        "gpu.a10", "NVIDIA A10G", 22.4, "g5.2xlarge", "g5.xlarge", "g5.4xlarge",
         was="Lepton gpu.a10, OctoAI medium",
     ),
-    Shape(
-        "gpu.l40s",
-        "NVIDIA L40S",
-        45.0,
-        (
-            InstanceType("g6e.2xlarge", 8, 64, 2.24208),
-            InstanceType("g6e.xlarge", 4, 32, 1.861),
-            InstanceType("g6e.4xlarge", 16, 128, 3.00424),
-        ),
+    _shape(
+        "gpu.l40s", "NVIDIA L40S", 45.0, "g6e.2xlarge", "g6e.xlarge", "g6e.4xlarge",
         was="no counterpart; takes the place of OctoAI large",
     ),
-    Shape(
-        "gpu.a100-40gb",
-        "NVIDIA A100",
-        40.0,
-        (InstanceType("p4d.24xlarge", 96, 1152, 21.957642),),
-        was="Lepton gpu.a100-40gb, OctoAI large",
-        only_by=8,
+    _shape(
+        "gpu.a100-40gb", "NVIDIA A100", 40.0, "p4d.24xlarge",
+        was="Lepton gpu.a100-40gb, OctoAI large", only_by=8,
     ),
-    Shape(
-        "gpu.h100",
-        "NVIDIA H100",
-        80.0,
-        (InstanceType("p5.4xlarge", 16, 256, 6.88),),
-        was="Lepton gpu.h100-sxm",
-    ),
-)
+    _shape("gpu.h100", "NVIDIA H100", 80.0, "p5.4xlarge", was="Lepton gpu.h100-sxm"),
+)  # fmt: skip
 
 SHAPES: dict[str, Shape] = {shape.name: shape for shape in _ALL}
 """Every shape by name."""

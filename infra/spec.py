@@ -48,7 +48,7 @@ class Section(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-class Members(Section):
+class MembersSpec(Section):
     """Single sign-on for people (OpenID Connect)."""
 
     issuer: str = Field(
@@ -71,7 +71,7 @@ class Members(Section):
     )
 
 
-class Acme(Section):
+class AcmeSpec(Section):
     """Who gives the certificates."""
 
     directory: AcmeDirectory = Field(
@@ -84,7 +84,7 @@ class Acme(Section):
     )
 
 
-class Budget(Section):
+class BudgetSpec(Section):
     """What the team means to spend."""
 
     monthly: int = Field(ge=1, le=1_000_000, description="Dollars a month at which the alarm rings.")
@@ -95,7 +95,7 @@ class Budget(Section):
     )
 
 
-class Network(Section):
+class NetworkSpec(Section):
     """Where on the network the team lives."""
 
     vpc: str | None = Field(
@@ -136,7 +136,7 @@ class MachineImages(Section):
     )
 
 
-class Team(Section):
+class TeamSpec(Section):
     """The team: where its endpoints run and who may use them."""
 
     runs_on: RunsOn = Field(
@@ -149,14 +149,14 @@ class Team(Section):
     domain: Domain | None = Field(
         default=None, description="Endpoints answer at <name>.<domain>, the console at console.<domain>."
     )
-    members: Members | None = Field(
+    members: MembersSpec | None = Field(
         default=None, description="Single sign-on; without it people enter by link."
     )
-    acme: Acme | None = Field(
+    acme: AcmeSpec | None = Field(
         default=None,
         description="An authority of your own for certificates; without it Let's Encrypt and ZeroSSL.",
     )
-    budget: Budget | None = Field(
+    budget: BudgetSpec | None = Field(
         default=None, description="The alarm on what the team spends, and its fuse."
     )
     platform: str = Field(
@@ -164,7 +164,7 @@ class Team(Section):
         pattern=r"^[A-Za-z0-9._/-]{1,200}$",
         description="With cluster: own, or the name of the stack whose cluster this team shares.",
     )
-    network: Network = Field(default=Network(), description="Where on the network the team lives.")
+    network: NetworkSpec = Field(default=NetworkSpec(), description="Where on the network the team lives.")
     storage: TeamStorage = Field(default=TeamStorage(), description="The file system of models and pictures.")
     zone: Zone = Field(
         default="find",
@@ -184,7 +184,7 @@ class Team(Section):
     )
 
 
-class Replicas(Section):
+class ReplicasSpec(Section):
     """How many replicas there may be."""
 
     min: int = Field(
@@ -195,7 +195,7 @@ class Replicas(Section):
     )
 
 
-class Timeouts(Section):
+class TimeoutsSpec(Section):
     """How long the door waits."""
 
     wake: Wake = Field(
@@ -228,7 +228,7 @@ class Mount(Section):
     read_only: bool = Field(default=False, description="The container may read but not write.")
 
 
-class Image(Section):
+class ImageSpec(Section):
     """An own container in the place of easel's studio."""
 
     ref: str = Field(pattern=r"^\S{1,500}$", description="The container image, best with its digest.")
@@ -255,11 +255,11 @@ class Image(Section):
     )
 
 
-class Endpoint(Section):
+class EndpointSpec(Section):
     """One endpoint: a studio with its own address."""
 
     shape: ShapeName = Field(description="What a replica runs on: one GPU of this kind.")
-    replicas: Replicas = Field(default=Replicas(), description="How many replicas there may be.")
+    replicas: ReplicasSpec = Field(default=ReplicasSpec(), description="How many replicas there may be.")
     warm: int = Field(
         default=0,
         ge=0,
@@ -292,7 +292,7 @@ class Endpoint(Section):
     concurrency: int = Field(
         default=8, ge=1, le=1000, description="Pictures that one replica has at once before another starts."
     )
-    timeouts: Timeouts = Field(default=Timeouts(), description="How long the door waits.")
+    timeouts: TimeoutsSpec = Field(default=TimeoutsSpec(), description="How long the door waits.")
     storage: Storage = Field(default=Storage(), description="What the endpoint keeps.")
     env: dict[VariableName, str] = Field(
         default={}, max_length=100, description="Environment variables of the replica; not for secrets."
@@ -302,15 +302,17 @@ class Endpoint(Section):
         max_length=100,
         description="Environment variables whose values are read from AWS Secrets Manager, by name or ARN.",
     )
-    image: Image | None = Field(default=None, description="An own container in the place of easel's studio.")
+    image: ImageSpec | None = Field(
+        default=None, description="An own container in the place of easel's studio."
+    )
 
 
 class Spec(Section):
     """A team's whole spec: what one stack file says."""
 
     name: Annotated[str, AfterValidator(team_name)]
-    team: Team
-    endpoints: dict[Annotated[str, AfterValidator(endpoint_name)], Endpoint]
+    team: TeamSpec
+    endpoints: dict[Annotated[str, AfterValidator(endpoint_name)], EndpointSpec]
 
 
 assert set(ShapeName.__args__) == set(SHAPES), "the shapes' names are written twice and must agree"  # type: ignore[attr-defined]  # noqa: S101

@@ -14,10 +14,10 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from infra import rules
-from infra.faults import Fault, SpecError, Where, fault, nearest, shown
+from infra.faults import SpecError, SpecFault, Where, fault, nearest, shown
 from infra.names import endpoint_name, team_name
 from infra.regions import region_faults
-from infra.spec import Endpoint, Spec, Team
+from infra.spec import EndpointSpec, Spec, TeamSpec
 
 _LARGEST = 1_000_000
 _MOST_VALUES = 100_000
@@ -43,10 +43,10 @@ def read_spec(
         if str(key).startswith("easel:") and key not in ("easel:team", "easel:endpoints"):
             near = nearest(str(key), ("easel:team", "easel:endpoints"))
             faults.append(
-                Fault((str(key),), f"is not a key{near or '.'} There are easel:team and easel:endpoints")
+                SpecFault((str(key),), f"is not a key{near or '.'} There are easel:team and easel:endpoints")
             )
 
-    team, faulty = _section(Team, config.get("easel:team", {}), rules.TEAM, faults)
+    team, faulty = _section(TeamSpec, config.get("easel:team", {}), rules.TEAM, faults)
     faults += _certain(rules.team_faults(team), faulty)
     if team.runs_on != "local":
         faults += region_faults(config)
@@ -56,43 +56,45 @@ def read_spec(
     return Spec(name=name, team=team, endpoints=endpoints)
 
 
-def _endpoints(found: Any, team: Team, team_faulty: set[str], faults: list[Fault]) -> dict[str, Endpoint]:
+def _endpoints(
+    found: Any, team: TeamSpec, team_faulty: set[str], faults: list[SpecFault]
+) -> dict[str, EndpointSpec]:
     if found is None:
         problem = "is missing: name at least one endpoint, or {} for a platform that others share"
-        faults.append(Fault(rules.ENDPOINTS, problem))
+        faults.append(SpecFault(rules.ENDPOINTS, problem))
         return {}
     if not isinstance(found, Mapping):
-        faults.append(Fault(rules.ENDPOINTS, f"{shown(found)} must be a mapping of names to endpoints"))
+        faults.append(SpecFault(rules.ENDPOINTS, f"{shown(found)} must be a mapping of names to endpoints"))
         return {}
     if not found and team.runs_on == "local":
-        faults.append(Fault(rules.ENDPOINTS, "is empty: there is nothing to run on this machine"))
-    endpoints: dict[str, Endpoint] = {}
+        faults.append(SpecFault(rules.ENDPOINTS, "is empty: there is nothing to run on this machine"))
+    endpoints: dict[str, EndpointSpec] = {}
     for key, value in found.items():
         name = str(key)
         where = (*rules.ENDPOINTS, name)
         faults += _name_fault(key, endpoint_name, where)
-        endpoints[name], faulty = _section(Endpoint, value, where, faults)
+        endpoints[name], faulty = _section(EndpointSpec, value, where, faults)
         faults += _certain(rules.endpoint_faults(name, endpoints[name], team), faulty | team_faulty)
     return endpoints
 
 
-def _name_fault(name: Any, check: Callable[[str], str], where: Where) -> list[Fault]:
+def _name_fault(name: Any, check: Callable[[str], str], where: Where) -> list[SpecFault]:
     if not isinstance(name, str):
-        return [Fault(where, f"{shown(name)} must be text (in quotes, if it looks like a number)")]
+        return [SpecFault(where, f"{shown(name)} must be text (in quotes, if it looks like a number)")]
     try:
         check(name)
     except ValueError as error:
         what = f"{shown(name)} {error}"
-        return [Fault(where, what if where else f"the stack's name {what}")]
+        return [SpecFault(where, what if where else f"the stack's name {what}")]
     return []
 
 
-def _section(model: type[S], value: Any, where: Where, faults: list[Fault]) -> tuple[S, set[str]]:
+def _section(model: type[S], value: Any, where: Where, faults: list[SpecFault]) -> tuple[S, set[str]]:
     """A section, and the names of its faulty fields, which hold something harmless instead.
 
     So the rules between fields still run over the others, and a file's faults are all told at once.
     """
-    harmless: dict[str, Any] = {"shape": "cpu.small"} if model is Endpoint else {}
+    harmless: dict[str, Any] = {"shape": "cpu.small"} if model is EndpointSpec else {}
     try:
         return model.model_validate(value), set()
     except ValidationError as error:
@@ -105,7 +107,7 @@ def _section(model: type[S], value: Any, where: Where, faults: list[Fault]) -> t
     return model.model_validate(harmless | rest), faulty
 
 
-def _certain(found: Iterable[Fault], faulty: set[str]) -> list[Fault]:
+def _certain(found: Iterable[SpecFault], faulty: set[str]) -> list[SpecFault]:
     """The faults that no faulty field has a part in."""
     return [one for one in found if not faulty & (one.involves | {str(part) for part in one.where})]
 
@@ -114,7 +116,7 @@ def _parse(path: Path, source: str) -> tuple[Mapping[Any, Any], dict[Where, int]
     """The file's `config`, and the line of every value in it."""
 
     def wrong(problem: str, line: int | None = None) -> SpecError:
-        return SpecError(source, [Fault((), problem)], {(): line} if line else {})
+        return SpecError(source, [SpecFault((), problem)], {(): line} if line else {})
 
     try:
         with path.open("rb") as file:

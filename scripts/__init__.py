@@ -1,1 +1,4 @@
-"""The `easel` command: one file per subcommand."""
+"""The `easel` command, and the programs that maintain this repository.
+
+A subcommand is a file of `commands`; what several need is in the packages beside it.
+"""

@@ -1,26 +1,26 @@
-"""The `easel` command: one subcommand per file of this folder, imported when it is used."""
+"""The `easel` command: one subcommand per file of `commands`, imported when it is used."""
 
 import importlib
 
 import click
 
 COMMANDS = {
-    "up": ("scripts.up", "Start every endpoint of the stack file on this machine."),
-    "status": ("scripts.status", "Show endpoints, their links and replicas."),
-    "wake": ("scripts.wake", "Wake an endpoint."),
-    "sleep": ("scripts.sleep", "Put an endpoint to sleep."),
-    "token": ("scripts.tokens", "Give, list and take back tokens."),
-    "secret": ("scripts.secret", "Replace the secret that sessions are signed with."),
-    "models": ("scripts.models", "Bring models in, list, check and remove them."),
-    "upload": ("scripts.upload", "Send models to an endpoint, over any number of interruptions."),
-    "files": ("scripts.files", "List, fetch, send and remove an endpoint's models and pictures."),
-    "logs": ("scripts.logs", "Show what endpoints, gateway and Caddy log."),
-    "new": ("scripts.new", "Write a team's stack file."),
-    "clone": ("scripts.clone", "Copy an endpoint, in one team's stack file or into another's."),
-    "cost": ("scripts.cost", "Say what teams and endpoints cost, before they do."),
-    "doctor": ("scripts.doctor", "Check whether this machine has what easel needs."),
-    "schema": ("scripts.schema", "Write the schema and the references that come from tables."),
-    "version": ("scripts.version", "Print the version."),
+    "up": ("scripts.commands.up", "Start every endpoint of the stack file on this machine."),
+    "status": ("scripts.commands.status", "Show endpoints, their links and replicas."),
+    "wake": ("scripts.commands.wake", "Wake an endpoint."),
+    "sleep": ("scripts.commands.sleep", "Put an endpoint to sleep."),
+    "token": ("scripts.commands.token", "Give, list and take back tokens."),
+    "secret": ("scripts.commands.secret", "Replace the secret that sessions are signed with."),
+    "models": ("scripts.commands.models", "Bring models in, list, check and remove them."),
+    "upload": ("scripts.commands.upload", "Send models to an endpoint, over any number of interruptions."),
+    "files": ("scripts.commands.files", "List, fetch, send and remove an endpoint's models and pictures."),
+    "logs": ("scripts.commands.logs", "Show what endpoints, gateway and Caddy log."),
+    "new": ("scripts.commands.new", "Write a team's stack file."),
+    "clone": ("scripts.commands.clone", "Copy an endpoint, in one team's stack file or into another's."),
+    "cost": ("scripts.commands.cost", "Say what teams and endpoints cost, before they do."),
+    "doctor": ("scripts.commands.doctor", "Check whether this machine has what easel needs."),
+    "schema": ("scripts.commands.schema", "Write the schema and the references that come from tables."),
+    "version": ("scripts.commands.version", "Print the version."),
 }
 """Name, module and one line of help, so that `easel --help` imports none of them."""
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 """The repository."""
 
 
-class Refusal(click.ClickException):
+class CommandRefused(click.ClickException):
     """What was asked for cannot be done: one clear line, exit 2."""
 
     exit_code = 2
@@ -21,7 +21,7 @@ class Refusal(click.ClickException):
         click.echo(click.style("easel: ", fg="red", bold=True) + self.format_message(), err=True)
 
 
-class Failed(Refusal):
+class CommandFailed(CommandRefused):
     """It was tried and failed: one clear line, exit 1."""
 
     exit_code = 1
@@ -42,7 +42,7 @@ class Settings:
 
 
 def settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings. Raises Refusal."""
+    """Read the settings. Raises CommandRefused."""
     home = _path(environment.get("EASEL_HOME") or str(ROOT / ".easel"))
     return Settings(
         home,
@@ -60,7 +60,7 @@ def shown(path: Path) -> str:
 def _port(text: str) -> int:
     # The console's port is one below; ports under 1024 are the system's.
     if not (text.isascii() and text.isdigit() and 1025 <= int(text) <= 65535):
-        raise Refusal(f"EASEL_PORT is {text!r}: it must be a port from 1025 to 65535")
+        raise CommandRefused(f"EASEL_PORT is {text!r}: it must be a port from 1025 to 65535")
     return int(text)
 
 

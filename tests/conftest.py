@@ -2,9 +2,15 @@
 
 import gc
 import os
+import sys
 
 import pytest
 from hypothesis import settings
+
+# Where no bytecode may be written, as containers often say, every process compiles a thousand modules anew:
+# torch and diffusers take 13 s of CPU to import instead of 5, and tests start a hundred processes.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # What takes longest for one file begins first, so that no process is left with it alone in the end.
 FIRST = ("tests/image/", "tests/studio/", "tests/e2e/", "tests/scripts/")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 
-from easel.gateway.ports import free
+from easel.gateway.process.ports import is_free
 
 _FIRST, _EACH = 15000, 2000
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
@@ -26,6 +26,6 @@ def free_ports(count: int = 3) -> int:
     """The first of some ports in a row that nobody listens on."""
     for _ in range(_EACH):
         row = [next(_walk) for _ in range(count)]
-        if row[-1] - row[0] == count - 1 and all(free(port, "127.0.0.1") for port in row):
+        if row[-1] - row[0] == count - 1 and all(is_free(port, "127.0.0.1") for port in row):
             return row[0]
     raise AssertionError("no free ports")

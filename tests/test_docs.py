@@ -8,7 +8,7 @@ from unittest.mock import MagicMock
 import click
 import pytest
 
-from infra.spec import Endpoint, Team
+from infra.spec import EndpointSpec, TeamSpec
 from scripts.__main__ import COMMANDS, main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,7 +55,7 @@ def test_help_and_commands_agree() -> None:
         assert COMMANDS[name][1].endswith(".")
 
 
-@pytest.mark.parametrize("model", [Team, Endpoint])
+@pytest.mark.parametrize("model", [TeamSpec, EndpointSpec])
 def test_every_field_of_the_spec_is_in_the_reference(model: type) -> None:
     """docs/reference/spec.md is written from the spec; this is what it is written for."""
     names = list(model.model_fields)  # type: ignore[attr-defined]
@@ -84,9 +84,9 @@ def test_every_route_of_the_api_is_in_the_reference() -> None:
 
 def test_every_option_of_a1111s_is_in_the_reference() -> None:
     """docs/reference/options.md is what the table says, which decides; run `make schema`."""
-    from scripts import optionspage
+    from scripts.docs import options_page
 
-    assert text("reference/options.md") == optionspage.page()
+    assert text("reference/options.md") == options_page.page()
 
 
 def targets() -> list[str]:
@@ -145,3 +145,17 @@ def test_every_promise_of_trust_has_its_test() -> None:
         assert named, f"no test: {row}"
         for file, function in named:
             assert f"def {function or 'test_'}" in (ROOT / file).read_text(), f"{file}::{function}"
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
+def test_files_that_docs_name_are_there(page: Path) -> None:
+    """A file that moved is followed by the pages that name it. A short name of a test is somebody's."""
+    known = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    found = re.findall(r"`((?:[\w.-]+/)*[\w-]+\.(?:py|sh|jinja))(?:::\w+)?`", page.read_text())
+    parts = ("easel", "infra", "scripts", "tests", "bench", "image")
+    for name in found:
+        top, _, rest = name.partition("/")
+        if rest and top in parts:
+            assert ((ROOT / "image" if top == "easel" else ROOT) / name).exists(), name
+        elif name.startswith("test_") or "/test_" in name:
+            assert Path(name).name in known, name

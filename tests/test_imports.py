@@ -41,7 +41,7 @@ FORBIDDEN = [
     ("easel.gateway", "gradio"),
     ("easel.gateway", "diffusers"),
     # The parent of everything stays light.
-    ("scripts.up", "torch"),
+    ("scripts.commands.up", "torch"),
     ("infra.spec", "pulumi"),
     ("infra.stackfile", "pulumi"),
     ("infra.render", "pulumi"),
@@ -98,12 +98,15 @@ def test_an_arrow_points_one_way(part: str, other: str) -> None:
     assert not found, "\n".join(found)
 
 
-def test_api_and_page_speak_to_the_engine_through_its_public_names() -> None:
-    """`easel.studio.engine` shows its names in one place, and nothing else is imported across."""
+def test_the_engine_is_spoken_to_through_its_public_names() -> None:
+    """`easel.studio.engine` shows its names in one place, and nothing else is imported across: not by API and
+    page, not by the benchmarks."""
+    bench = [(f"bench.{path.stem}", path) for path in sorted((ROOT / "bench").glob("*.py"))]
+    assert "bench.load" in dict(bench)
     found = [
         f"{path.relative_to(ROOT)}:{line} imports {imported}"
-        for name, path in modules()
-        if within(name, "easel.studio") and not within(name, "easel.studio.engine")
+        for name, path in (*modules(), *bench)
+        if not within(name, "easel.studio.engine")
         for imported, line in imports(name, path)
         if within(imported, "easel.studio.engine")
         and (ROOT / "image" / Path(*imported.split("."))).with_suffix(".py").is_file()
@@ -125,10 +128,33 @@ def test_the_store_is_spoken_to_through_its_public_names() -> None:
     assert not found, "\n".join(found)
 
 
+def rooms() -> set[str]:
+    """The packages of the gateway."""
+    return {name for name, path in modules() if within(name, "easel.gateway") and path.name == "__init__.py"}
+
+
+def room_of(name: str) -> str:
+    """The innermost room that a module is in; the hall is `easel.gateway` itself."""
+    return max((room for room in rooms() if within(name, room)), key=len)
+
+
+def test_a_room_of_the_gateway_is_entered_by_its_door() -> None:
+    """What a room's `__init__` exports is what others may use. The hall's modules are everybody's."""
+    found = [
+        f"{path.relative_to(ROOT)}:{line} imports {imported}"
+        for name, path in modules()
+        for imported, line in imports(name, path)
+        if within(imported, "easel.gateway")
+        and (ROOT / "image" / Path(*imported.split("."))).with_suffix(".py").is_file()
+        and room_of(imported) not in ("easel.gateway", room_of(name) if within(name, "easel.gateway") else "")
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_the_walk_finds_the_parts() -> None:
     """A walk over nothing would forbid nothing."""
     names = {name for name, _ in modules()}
-    assert {"infra.spec", "scripts.up", "easel.gateway.door"} <= names
+    assert {"infra.spec", "scripts.commands.up", "easel.gateway.door.forward_auth"} <= names
     assert "infra.render" in {
-        imported for imported, _ in imports("scripts.x", FOLDERS["scripts"] / "configuration.py")
+        imported for imported, _ in imports("scripts.x", FOLDERS["scripts"] / "local" / "configuration.py")
     }

@@ -10,7 +10,7 @@ from infra.bake import TARGETS
 from infra.bake.archive import FOLDER, archive, content_hash
 from infra.bake.build import Builds, Order
 from infra.bake.errors import BakeError, BuildFailed, ContentChanged, told
-from infra.bake.progress import Progress
+from infra.bake.progress import BakeProgress
 from infra.bake.registry import Registry, Repository, tag
 
 
@@ -29,7 +29,7 @@ class Bakery:
     def __init__(
         self,
         client: Callable[..., Any],
-        progress: Progress,
+        progress: BakeProgress,
         folder: Path = FOLDER,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:

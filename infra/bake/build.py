@@ -10,12 +10,12 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.bake.errors import (
+    AwsUnreachable,
     BakeError,
     BuildFailed,
     BuildStopped,
     BuildTimedOut,
     Throttled,
-    Unreachable,
     meaning,
     told,
 )
@@ -120,7 +120,7 @@ class Builds:
             try:
                 build = self._get(build_id)
                 misses = 0
-            except (Throttled, Unreachable) as error:
+            except (Throttled, AwsUnreachable) as error:
                 misses += 1
                 if misses >= MISSES:
                     raise type(error)(f"{error} The build goes on and is found again") from None
@@ -181,7 +181,7 @@ class _Log:
                 reason = meaning(error, "read the build's log")
                 # Not there yet, or too much asked: the next poll tries again.
                 if "ResourceNotFoundException" not in str(reason) and not isinstance(
-                    reason, Throttled | Unreachable
+                    reason, Throttled | AwsUnreachable
                 ):
                     self._refused = True
                     say(f"{reason}. The build goes on without its log shown here")

@@ -80,11 +80,11 @@ class Throttled(BakeError):
     """AWS asks to be asked less, for longer than it made sense to try."""
 
 
-class Unreachable(BakeError):
+class AwsUnreachable(BakeError):
     """AWS did not answer."""
 
 
-class Refused(BakeError):
+class AwsRefused(BakeError):
     """AWS refused for a reason that is told in its own words."""
 
 
@@ -127,8 +127,8 @@ def meaning(error: ClientError | BotoCoreError, doing: str) -> BakeError:
     if code in THROTTLED:
         return Throttled(f"cannot {doing}: AWS is asked too much ({said}). Run `pulumi up` again in a minute")
     if not code or _status(error) >= 500:
-        return Unreachable(f"cannot {doing}: {said}. Check the network and run `pulumi up` again")
-    return Refused(f"cannot {doing}: {said}")
+        return AwsUnreachable(f"cannot {doing}: {said}. Check the network and run `pulumi up` again")
+    return AwsRefused(f"cannot {doing}: {said}")
 
 
 def _status(error: Exception) -> int:

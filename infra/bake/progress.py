@@ -19,7 +19,7 @@ SECONDS = 5
 """A display that does not take a message for this long is done without."""
 
 
-class Progress:
+class BakeProgress:
     """Messages to whoever runs Pulumi."""
 
     def __init__(self, arguments: Sequence[str] = ()) -> None:
@@ -30,7 +30,7 @@ class Progress:
         self._engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address)) if address else None
 
     @classmethod
-    def of_process(cls) -> "Progress":
+    def of_process(cls) -> "BakeProgress":
         """To the engine that started this process."""
         return cls(sys.argv[1:])
 

@@ -24,7 +24,7 @@ from pulumi.dynamic import (
 
 from infra.bake.bakery import Bakery
 from infra.bake.errors import BakeError, WrongAccount, told
-from infra.bake.progress import Progress
+from infra.bake.progress import BakeProgress
 
 PLACE = ("region", "role")
 """Inputs that say where the images are: another account or region has none of them."""
@@ -62,20 +62,20 @@ class BakeProvider(ResourceProvider):
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """On refresh: images that somebody deleted are gone, and the next `up` bakes them again."""
         try:
-            there = Bakery(self._session(props).client, Progress()).present(props["content"])
+            there = Bakery(self._session(props).client, BakeProgress()).present(props["content"])
         except BakeError as error:
             raise _short(error) from None
         return ReadResult(id_ if there else "", props)
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Images stay: another team of the account may run them."""
-        Progress.of_process().say(
+        BakeProgress.of_process().say(
             f"the images stay in {_props.get('repository_arn', 'the registry')}: other teams of the "
             "account may run them. Delete the repository yourself when no team is left"
         )
 
     def _bake(self, props: dict[str, Any]) -> dict[str, Any]:
-        progress = Progress.of_process()
+        progress = BakeProgress.of_process()
         try:
             bakery = Bakery(self._session(props).client, progress)
             images = bakery.bake(props["content"], props["project"], props["bucket"])

@@ -12,12 +12,12 @@ from infra.domain import Domain
 from infra.filesystem import Filesystem
 from infra.image import Image
 from infra.instances import user_data
+from infra.instances.boot_images import BootImages
 from infra.instances.data import NOUN, Data, data_volume
-from infra.instances.machines import Machines
-from infra.instances.policies import Account, Secret, gateway_statements, supply_statements
+from infra.instances.policies import AwsAccount, AwsSecret, gateway_statements, supply_statements
 from infra.instances.roles import InstanceRole, this_account
 from infra.instances.vault import Vault
-from infra.link import Link
+from infra.link import AccessLink
 from infra.network import Network
 from infra.shapes import GATEWAY
 from infra.spec import Spec
@@ -45,7 +45,7 @@ class GatewayHostArgs:
     buckets: Buckets
     domain: Domain
     image: Image
-    console_link: Link
+    console_link: AccessLink
 
 
 class GatewayHost(pulumi.ComponentResource):
@@ -59,8 +59,8 @@ class GatewayHost(pulumi.ComponentResource):
     role_arn: pulumi.Output[str]
     data_id: pulumi.Output[str]
     """The data volume, which stays when the stack goes."""
-    account: Account
-    machines: Machines
+    account: AwsAccount
+    boot_images: BootImages
     vault: Vault
 
     def __init__(self, name: str, args: GatewayHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -68,7 +68,7 @@ class GatewayHost(pulumi.ComponentResource):
         self._args, self._tags = args, args.tags
         self._inside = pulumi.ResourceOptions(parent=self)
         self.account = this_account(self)
-        self.machines = Machines(args.spec.team.machine_images, self)
+        self.boot_images = BootImages(args.spec.team.machine_images, self)
         self.vault = Vault(self)
         self._logs = aws.cloudwatch.LogGroup(
             self._tags.name("gateway"),
@@ -90,7 +90,7 @@ class GatewayHost(pulumi.ComponentResource):
         self.register_outputs({"address": self.address, "role_arn": self.role_arn})
 
     def let_supply(
-        self, name: str, models: Sequence[str], secrets: Mapping[str, Secret], opts: pulumi.ResourceOptions
+        self, name: str, models: Sequence[str], secrets: Mapping[str, AwsSecret], opts: pulumi.ResourceOptions
     ) -> None:
         """Let the gateway fetch an endpoint's models, by a policy that comes and goes with the endpoint.
 
@@ -119,16 +119,16 @@ class GatewayHost(pulumi.ComponentResource):
         )
 
     def _instance(self, role: InstanceRole, data: Data) -> aws.ec2.Instance:
-        machine = self.machines.gateway
+        boot = self.boot_images.gateway
         told = pulumi.Output.all(self._args.buckets.config, self._logs.name, data.id).apply(
             lambda found: user_data.gateway(
-                user_data.Gateway(self.account.region, self._tags.team, found[0], found[1], found[2])
+                user_data.GatewayFacts(self.account.region, self._tags.team, found[0], found[1], found[2])
             )
         )
         tags = self._tags.of_team("gateway")
         return aws.ec2.Instance(
             self._tags.name("gateway"),
-            ami=machine.image_id,
+            ami=boot.image_id,
             instance_type=GATEWAY.name,
             # Where its disk is.
             subnet_id=self._args.network.subnet_in(data.zone),
@@ -147,7 +147,7 @@ class GatewayHost(pulumi.ComponentResource):
             ),
             root_block_device=aws.ec2.InstanceRootBlockDeviceArgs(
                 volume_type="gp3",
-                volume_size=max(ROOT, machine.least),
+                volume_size=max(ROOT, boot.least),
                 encrypted=True,
                 delete_on_termination=True,
                 tags=tags,
@@ -161,7 +161,7 @@ class GatewayHost(pulumi.ComponentResource):
                 depends_on=[role.policy],
                 # Address and disk can be one machine's only.
                 delete_before_replace=True,
-                ignore_changes=machine.ignored("ami"),
+                ignore_changes=boot.ignored("ami"),
             ),
         )
 

@@ -8,7 +8,7 @@ import pulumi_aws as aws
 
 from infra.instances.hooks import initial_hooks, lifecycle_hooks
 from infra.shapes import InstanceType
-from infra.spec import Endpoint
+from infra.spec import EndpointSpec
 
 CAPACITY = "easel:capacity"
 """Tag of a group: on-demand, spot or spot-first. The gateway may change the mix only of a spot-first one."""
@@ -18,7 +18,7 @@ CAPACITY = "easel:capacity"
 class GroupArgs:
     """What a group is made from."""
 
-    endpoint: Endpoint
+    endpoint: EndpointSpec
     template: aws.ec2.LaunchTemplate
     subnet_ids: list[pulumi.Output[str]]
     """In zones that sell at least one of `types`."""
@@ -62,7 +62,7 @@ def endpoint_group(name: str, args: GroupArgs, opts: pulumi.ResourceOptions) -> 
     return group
 
 
-def _gateways_own(endpoint: Endpoint) -> list[str]:
+def _gateways_own(endpoint: EndpointSpec) -> list[str]:
     """What the gateway sets while the group lives, and the program must leave alone."""
     share = "mixedInstancesPolicy.instancesDistribution.onDemandPercentageAboveBaseCapacity"
     return ["desiredCapacity", *([share] if endpoint.capacity == "spot-first" else [])]
@@ -99,7 +99,7 @@ def _mixed(args: GroupArgs) -> aws.autoscaling.GroupMixedInstancesPolicyArgs:
     )
 
 
-def _warm_pool(endpoint: Endpoint) -> aws.autoscaling.GroupWarmPoolArgs | None:
+def _warm_pool(endpoint: EndpointSpec) -> aws.autoscaling.GroupWarmPoolArgs | None:
     """So many instances are prepared, stopped or running.
 
     While one of two runs, one is stopped; with a `min_size` AWS would start a third to stop it, for a GPU's

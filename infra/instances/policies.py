@@ -43,7 +43,7 @@ TRUST_OF_INSTANCES = {
 
 
 @dataclass(frozen=True)
-class Account:
+class AwsAccount:
     """Where the stack lives, as ARNs are spelled."""
 
     partition: str
@@ -56,7 +56,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Secret:
+class AwsSecret:
     """A secret of AWS Secrets Manager."""
 
     arn: str
@@ -70,13 +70,13 @@ def document(statements: Sequence[Statement]) -> str:
 
 
 def gateway_statements(
-    account: Account,
+    account: AwsAccount,
     team: str,
     bucket_arn: str,
     repository_arns: Sequence[str],
     file_system_arn: str,
     models_arn: str,
-    secrets: Sequence[Secret] = (),
+    secrets: Sequence[AwsSecret] = (),
 ) -> list[Statement]:
     """What the gateway may do. It names no endpoint, so that one more changes nothing here: what an
     endpoint's models ask for is `supply_statements`. `models_arn` is the store's access point."""
@@ -163,7 +163,7 @@ def gateway_statements(
 class Host:
     """What the role of an endpoint's instances is made from."""
 
-    account: Account
+    account: AwsAccount
     team: str
     endpoint: str
     bucket_arn: str
@@ -172,7 +172,7 @@ class Host:
     """The team's models, and this endpoint's own outputs."""
     log_group_arn: str
     repository_arns: Sequence[str]
-    secrets: Sequence[Secret]
+    secrets: Sequence[AwsSecret]
 
 
 def host_statements(host: Host) -> list[Statement]:
@@ -217,7 +217,7 @@ def host_statements(host: Host) -> list[Statement]:
 
 
 def supply_statements(
-    account: Account, models: Sequence[str], secrets: Mapping[str, Secret]
+    account: AwsAccount, models: Sequence[str], secrets: Mapping[str, AwsSecret]
 ) -> list[Statement]:
     """What the gateway needs for one endpoint's `models`, and nothing if they are public: the objects in S3
     and the tokens, each by its name. `secrets` are the endpoint's, by variable."""
@@ -303,7 +303,7 @@ def _pull(repository_arns: Sequence[str]) -> list[Statement]:
     ]
 
 
-def _secrets(secrets: Sequence[Secret]) -> list[Statement]:
+def _secrets(secrets: Sequence[AwsSecret]) -> list[Statement]:
     if not secrets:
         return []
     statements: list[Statement] = [

@@ -13,13 +13,13 @@ from infra.filesystem import Filesystem
 from infra.image import Image
 from infra.instances.gateway import GatewayHost
 from infra.instances.group import GroupArgs, endpoint_group
-from infra.instances.policies import Host, Secret, host_statements, repository_arn
+from infra.instances.policies import AwsSecret, Host, host_statements, repository_arn
 from infra.instances.roles import InstanceRole
 from infra.instances.template import TemplateArgs, launch_template
-from infra.link import Link, LinkArgs
+from infra.link import AccessLink, AccessLinkArgs
 from infra.network import Network, Rules
 from infra.shapes import SHAPES
-from infra.spec import Endpoint, Spec
+from infra.spec import EndpointSpec, Spec
 from infra.tags import Tags
 
 LOGS_KEPT = 14
@@ -27,12 +27,12 @@ LOGS_KEPT = 14
 
 
 @dataclass(frozen=True)
-class ReplicasArgs:
+class ReplicaHostsArgs:
     """What an endpoint is made from."""
 
     spec: Spec
     name: str
-    endpoint: Endpoint
+    endpoint: EndpointSpec
     tags: Tags
     network: Network
     filesystem: Filesystem
@@ -42,7 +42,7 @@ class ReplicasArgs:
     gateway: GatewayHost
 
 
-class Replicas(pulumi.ComponentResource):
+class ReplicaHosts(pulumi.ComponentResource):
     """An endpoint. All that is its own is a child of it, so that it comes and goes without touching another.
 
     Raises, at preview, what `infra.instances.vault.Vault` does for a secret that is not there, and
@@ -54,7 +54,7 @@ class Replicas(pulumi.ComponentResource):
     """The address with the first token in it, a secret."""
     group_name: pulumi.Output[str]
 
-    def __init__(self, name: str, args: ReplicasArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: ReplicaHostsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("easel:instances:Replicas", name, None, opts)
         self._args, self._tags = args, args.tags
         self._inside = pulumi.ResourceOptions(parent=self)
@@ -62,7 +62,7 @@ class Replicas(pulumi.ComponentResource):
         shape, network = SHAPES[args.endpoint.shape], args.network
         self._sold = network.offers.replicas(args.name, shape, network.zones)
         url = f"https://{self._host}"
-        link = Link(self._named("link"), LinkArgs(url), self._inside)
+        link = AccessLink(self._named("link"), AccessLinkArgs(url), self._inside)
         self._secrets = self._named_secrets()
         self._outputs = self._outputs_folder()
         self._logs = aws.cloudwatch.LogGroup(
@@ -86,7 +86,7 @@ class Replicas(pulumi.ComponentResource):
     def _tagged(self, noun: str) -> dict[str, str]:
         return self._tags.of_endpoint(self._args.name, noun)
 
-    def _named_secrets(self) -> dict[str, Secret]:
+    def _named_secrets(self) -> dict[str, AwsSecret]:
         """What the endpoint names, by variable."""
         where = f"easel:endpoints.{self._args.name}.secrets"
         named = self._args.endpoint.secrets.items()
@@ -161,7 +161,7 @@ class Replicas(pulumi.ComponentResource):
         arn = repository_arn(own.ref)
         return [arn] if arn else []
 
-    def _registry(self) -> list[Secret]:
+    def _registry(self) -> list[AwsSecret]:
         """The login of an own container's registry."""
         own = self._args.endpoint.image
         if own is None or own.registry is None:
@@ -171,15 +171,15 @@ class Replicas(pulumi.ComponentResource):
 
     def _group(self, role: InstanceRole, security_group: aws.ec2.SecurityGroup) -> aws.autoscaling.Group:
         args, shape = self._args, SHAPES[self._args.endpoint.shape]
-        machines = args.gateway.machines
-        machine = machines.gpu if shape.gpu else machines.gateway
+        boots = args.gateway.boot_images
+        boot = boots.gpu if shape.gpu else boots.gateway
         template = launch_template(
             self._named("replicas"),
             TemplateArgs(
-                machine,
+                boot,
                 args.gateway.account.region,
                 instance_type=self._sold.types[0].name,
-                disk=max(math.ceil(args.endpoint.storage.disk / 2**30), machine.least),
+                disk=max(math.ceil(args.endpoint.storage.disk / 2**30), boot.least),
                 profile_arn=role.profile_arn,
                 security_group_ids=[security_group.id, args.network.replicas_group_id],
                 bucket=args.buckets.config,
@@ -203,7 +203,7 @@ class Replicas(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self, depends_on=[role.policy]),
         )
 
-    def _configuration(self, group: aws.autoscaling.Group, link: Link) -> None:
+    def _configuration(self, group: aws.autoscaling.Group, link: AccessLink) -> None:
         args, files = self._args, self._args.filesystem
         content = pulumi.Output.all(
             link_hash=link.hash,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pulumi
 import pulumi_aws as aws
 
-from infra.instances.policies import TRUST_OF_INSTANCES, Account, Statement, document
+from infra.instances.policies import TRUST_OF_INSTANCES, AwsAccount, Statement, document
 
 LONGEST_POLICY = 10_240
 """Characters that IAM lets a role's own policies have, all together and without spaces."""
@@ -76,10 +76,10 @@ class InstanceRole(pulumi.ComponentResource):
         aws.iam.RolePolicy(name, role=self._role.name, policy=text, opts=opts)
 
 
-def this_account(parent: pulumi.Resource) -> Account:
+def this_account(parent: pulumi.Resource) -> AwsAccount:
     """Where the stack's provider provisions."""
     opts = pulumi.InvokeOptions(parent=parent)
-    return Account(
+    return AwsAccount(
         aws.get_partition(opts=opts).partition,
         aws.get_region(opts=opts).region,
         aws.get_caller_identity(opts=opts).account_id,

@@ -7,7 +7,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.instances import user_data
-from infra.instances.machines import Machine
+from infra.instances.boot_images import BootImage
 
 THROUGHPUT = 500
 """MiB/s of an instance's disk. gp3's 125 would take a minute for a 7 GB checkpoint; this is $15 a month more
@@ -20,7 +20,7 @@ IOPS = 3000
 class TemplateArgs:
     """What a launch template is made from."""
 
-    machine: Machine
+    boot: BootImage
     region: str
     instance_type: str
     disk: int
@@ -39,14 +39,14 @@ def launch_template(name: str, args: TemplateArgs, opts: pulumi.ResourceOptions)
     told = pulumi.Output.all(args.bucket, args.log_group).apply(
         lambda found: base64.b64encode(
             user_data.replica(
-                user_data.Replica(args.region, args.team, args.endpoint, found[0], found[1])
+                user_data.ReplicaFacts(args.region, args.team, args.endpoint, found[0], found[1])
             ).encode()
         ).decode()
     )
     return aws.ec2.LaunchTemplate(
         name,
         description=f"Instances of endpoint {args.endpoint} of team {args.team}",
-        image_id=args.machine.image_id,
+        image_id=args.boot.image_id,
         instance_type=args.instance_type,
         iam_instance_profile=aws.ec2.LaunchTemplateIamInstanceProfileArgs(arn=args.profile_arn),
         user_data=told,
@@ -69,7 +69,7 @@ def launch_template(name: str, args: TemplateArgs, opts: pulumi.ResourceOptions)
         ],
         block_device_mappings=[
             aws.ec2.LaunchTemplateBlockDeviceMappingArgs(
-                device_name=args.machine.device,
+                device_name=args.boot.device,
                 ebs=aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
                     volume_type="gp3",
                     volume_size=args.disk,
@@ -87,6 +87,6 @@ def launch_template(name: str, args: TemplateArgs, opts: pulumi.ResourceOptions)
         ],
         tags=args.tags,
         opts=pulumi.ResourceOptions.merge(
-            opts, pulumi.ResourceOptions(ignore_changes=args.machine.ignored("imageId"))
+            opts, pulumi.ResourceOptions(ignore_changes=args.boot.ignored("imageId"))
         ),
     )

@@ -32,7 +32,7 @@ _GATEWAY = ("disk.sh", "door.sh", "follow.sh", "patch.sh")
 
 
 @dataclass(frozen=True)
-class Replica:
+class ReplicaFacts:
     """What a replica's host must know before it can read the configuration of its endpoint."""
 
     region: str
@@ -46,7 +46,7 @@ class Replica:
 
 
 @dataclass(frozen=True)
-class Gateway:
+class GatewayFacts:
     """What the gateway's host must know before it can read `config/team.json`."""
 
     region: str
@@ -62,46 +62,43 @@ class UserDataTooLong(ValueError):
     """The files of `host/` have outgrown what EC2 takes."""
 
 
-def replica(facts: Replica) -> str:
+def replica(facts: ReplicaFacts) -> str:
     """The user data of a replica: plain text, not yet base64. Equal facts give equal text on every machine.
 
     Raises UserDataTooLong.
     """
     return _cloud_config(
         f"Replica of {facts.endpoint}, team {facts.team}.",
-        {
-            "ROLE": "replica",
-            "AWS_DEFAULT_REGION": facts.region,
-            "BUCKET": facts.bucket,
-            "OBJECT": f"config/{facts.endpoint}.json",
-            "IMAGE_AT": "container.image",
-            "LOG_GROUP": facts.log_group,
-        },
+        _told("replica", facts, facts.endpoint, "container.image"),
         _SHARED + _REPLICA,
         ("easel-journal.service", "easel-watch.service", "easel-replica.service"),
     )
 
 
-def gateway(facts: Gateway) -> str:
+def gateway(facts: GatewayFacts) -> str:
     """The user data of the gateway: plain text, not yet base64. Equal facts give equal text on every machine.
 
     Raises UserDataTooLong.
     """
     return _cloud_config(
         f"Gateway of team {facts.team}.",
-        {
-            "ROLE": "gateway",
-            "AWS_DEFAULT_REGION": facts.region,
-            "BUCKET": facts.bucket,
-            "OBJECT": "config/team.json",
-            "IMAGE_AT": "gateway.image",
-            "LOG_GROUP": facts.log_group,
-            "VOLUME": facts.volume,
-        },
+        _told("gateway", facts, "team", "gateway.image") | {"VOLUME": facts.volume},
         _SHARED + _GATEWAY,
         ("easel-journal.service", "easel-gateway.service", "easel-follow.timer", "easel-patch.timer"),
         ("easel-follow.service", "easel-patch.service"),
     )
+
+
+def _told(role: str, facts: ReplicaFacts | GatewayFacts, configuration: str, image_at: str) -> dict[str, str]:
+    """What every host's scripts find in `/etc/easel/facts`."""
+    return {
+        "ROLE": role,
+        "AWS_DEFAULT_REGION": facts.region,
+        "BUCKET": facts.bucket,
+        "OBJECT": f"config/{configuration}.json",
+        "IMAGE_AT": image_at,
+        "LOG_GROUP": facts.log_group,
+    }
 
 
 def _cloud_config(

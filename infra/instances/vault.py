@@ -10,7 +10,7 @@ import re
 import pulumi
 import pulumi_aws as aws
 
-from infra.instances.policies import Secret
+from infra.instances.policies import AwsSecret
 
 AWS_OWN = "alias/aws/secretsmanager"
 _KEY = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/.+")
@@ -29,9 +29,9 @@ class Vault:
 
     def __init__(self, parent: pulumi.Resource) -> None:
         self._parent = parent
-        self._found: dict[str, Secret] = {}
+        self._found: dict[str, AwsSecret] = {}
 
-    def secret(self, at: str, where: str) -> Secret:
+    def secret(self, at: str, where: str) -> AwsSecret:
         """The secret of this name or ARN. `where` is the field that names it.
 
         Raises NoSecret and NoKey, at preview. A secret of another account may forbid to be looked at: that is
@@ -41,7 +41,7 @@ class Vault:
             self._found[at] = self._looked_up(at, where)
         return self._found[at]
 
-    def _looked_up(self, at: str, where: str) -> Secret:
+    def _looked_up(self, at: str, where: str) -> AwsSecret:
         by_arn = at.startswith("arn:")
         region = at.split(":")[3] if by_arn else None
         opts = pulumi.InvokeOptions(parent=self._parent)
@@ -61,9 +61,9 @@ class Vault:
                     "with a key other than AWS's own, the roles that read it lack kms:Decrypt on that key",
                     self._parent,
                 )
-                return Secret(at)
+                return AwsSecret(at)
             raise
-        return Secret(found.arn, self._key(found.kms_key_id, region, found.arn, where))
+        return AwsSecret(found.arn, self._key(found.kms_key_id, region, found.arn, where))
 
     def _key(self, key: str | None, region: str | None, secret: str, where: str) -> str | None:
         """The ARN of a key, which Secrets Manager tells as its maker wrote it: an id, an alias or an ARN."""

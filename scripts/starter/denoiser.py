@@ -113,7 +113,7 @@ def easy(done: float) -> float:
     return max(0.0, 0.5 * (1 - done / 0.4))
 
 
-class Pool:
+class ScenePool:
     """Scenes with their latents, drawn and encoded once, renewed little by little."""
 
     def __init__(self, vae: AutoencoderKL, rng: np.random.Generator, size: int, done: float) -> None:
@@ -157,7 +157,7 @@ def train(work: Path, minutes: float, seed: int, *, resume: bool) -> None:
         step, spent = int(state["step"]), float(state["seconds"])
         log.info("denoiser: going on from step %d, %.1f minutes", step, spent / 60)
     rng = np.random.default_rng((seed, 3, step))
-    pool = Pool(vae_module.load(work), rng, _POOL, spent / 60 / minutes)
+    pool = ScenePool(vae_module.load(work), rng, _POOL, spent / 60 / minutes)
     log.info("denoiser: pool of %d pictures", _POOL)
     clock = Clock(minutes, spent)
     saved = clock.seconds

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from scripts.starter.captions import plain
-from scripts.starter.judge import Seen, judge
+from scripts.starter.judge import Observation, judge
 from scripts.starter.pictures import PLACES, SIDE, SIZES, Scene, combinations, compose, held_out
 
 FAMILIES = Path(__file__).parents[2] / "image" / "easel" / "studio" / "families"
@@ -20,12 +20,12 @@ QUESTIONS = 200
 
 
 @dataclass(frozen=True)
-class Answer:
+class ExamAnswer:
     """One question and what the picture shows."""
 
     prompt: str
     scene: Scene
-    seen: Seen
+    seen: Observation
 
     @property
     def unseen(self) -> bool:
@@ -106,17 +106,17 @@ def draw(
         ).images
 
 
-def sit(pipe: Any, scenes: Sequence[Scene], *, steps: int = 20, cfg_scale: float = 7.0) -> list[Answer]:
+def sit(pipe: Any, scenes: Sequence[Scene], *, steps: int = 20, cfg_scale: float = 7.0) -> list[ExamAnswer]:
     """Ask for every scene in plain words and look at the pictures."""
     prompts = [plain(scene) for scene in scenes]
     pictures = draw(pipe, prompts, steps=steps, cfg_scale=cfg_scale)
     return [
-        Answer(prompt, scene, judge(picture))
+        ExamAnswer(prompt, scene, judge(picture))
         for prompt, scene, picture in zip(prompts, scenes, pictures, strict=True)
     ]
 
 
-def marks(answers: Sequence[Answer]) -> Marks:
+def marks(answers: Sequence[ExamAnswer]) -> Marks:
     """Shares of right answers."""
 
     def share(right: Iterator[bool]) -> float:

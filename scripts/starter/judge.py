@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage  # type: ignore[import-untyped]
 
-from scripts.starter.pictures import COLOURS, SHAPES, SIDE, Scene, Spot, draw
+from scripts.starter.pictures import COLOURS, SHAPES, SIDE, Placement, Scene, draw
 
 _RING = 3
 # Further from the ground than this (0..255 a channel, Euclidean) is something else than ground.
@@ -26,7 +26,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Seen:
+class Observation:
     """What is there. `shape` and `colour` are of the largest thing, "" for none; `count` is of all things.
 
     `x` and `y` are the largest one's centre and `area` its share of the picture, all from 0 to 1.
@@ -41,7 +41,7 @@ class Seen:
     area: float
 
 
-def judge(picture: Image.Image) -> Seen:
+def judge(picture: Image.Image) -> Observation:
     """Look at a picture; other sizes than the native one are brought to it first."""
     small = picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
     pixels = np.asarray(small).astype(float)
@@ -57,7 +57,7 @@ def judge(picture: Image.Image) -> Seen:
     things = [index for index in range(found) if areas[index] > _SPECK]
     ground = nearest(backdrop)
     if not things:
-        return Seen(ground, "", "", 0, 0.5, 0.5, 0.0)
+        return Observation(ground, "", "", 0, 0.5, 0.5, 0.0)
     largest = max(things, key=lambda index: float(areas[index]))
     thing = labels == largest + 1
     inside = ndimage.binary_erosion(thing, iterations=2)
@@ -66,7 +66,7 @@ def judge(picture: Image.Image) -> Seen:
     # The outline is half-way from ground to paint; `_APART` alone would count a soft edge as the thing's.
     solid = thing & (np.linalg.norm(pixels - paint, axis=-1) < apart)
     kind = _kind(solid if solid.any() else thing)
-    return Seen(ground, nearest(paint), kind, len(things), x / SIDE, y / SIDE, float(areas[largest]))
+    return Observation(ground, nearest(paint), kind, len(things), x / SIDE, y / SIDE, float(areas[largest]))
 
 
 def nearest(colour: NDArray[np.float64]) -> str:
@@ -88,7 +88,7 @@ def _overlap(one: Mask, other: Mask) -> float:
 def _templates(shape: str) -> tuple[Mask, ...]:
     found = []
     for tilt in _TILTS:
-        spot = Spot(SIDE / 2, SIDE / 2, 45.0, tilt)
+        spot = Placement(SIDE / 2, SIDE / 2, 45.0, tilt)
         scene = Scene(shape, "black", "white", 1, "large", "centre", (spot,), (0, 0, 0), (255, 255, 255))
         dark = 255.0 - draw(scene)[..., 0]
         found += [_boxed(ndimage.gaussian_filter(dark, rounding * 45.0) > 128) for rounding in _ROUNDINGS]

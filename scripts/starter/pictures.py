@@ -1,7 +1,7 @@
 """The pictures the starter learns from: coloured shapes on a coloured ground.
 
-A `Scene` says what is in a picture, in words a caption can use; `draw` turns it
-into pixels. Nothing here knows about models.
+A `Scene` says what is in a picture, in words a caption can use; `draw` turns it into pixels. Nothing here
+knows about models.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ RGB = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Spot:
+class Placement:
     """Where one shape is: its centre, its radius, and its tilt in radians."""
 
     x: float
@@ -82,7 +82,7 @@ class Scene:
     count: int
     size: str
     place: str
-    spots: tuple[Spot, ...]
+    spots: tuple[Placement, ...]
     paint: RGB
     backdrop: RGB
 
@@ -146,7 +146,7 @@ def compose(
     low, high = _RADII[count][size]
     radius = float(rng.uniform(low, high))
     if count == 1:
-        spots: tuple[Spot, ...] = (_single(rng, radius, place),)
+        spots: tuple[Placement, ...] = (_single(rng, radius, place),)
     else:
         spots = tuple(_spot(rng, x, y, radius) for x, y in _GROUPS[count])
     return Scene(
@@ -174,7 +174,7 @@ def draw(scene: Scene) -> Pixels:
     return np.asarray(canvas.reduce(_OVERSAMPLE))
 
 
-def _outline(shape: str, spot: Spot) -> list[tuple[float, float]]:
+def _outline(shape: str, spot: Placement) -> list[tuple[float, float]]:
     turn = complex(math.cos(spot.tilt), math.sin(spot.tilt)) * spot.radius
     points = (complex(x, y) * turn for x, y in _UNIT[shape])
     return [(spot.x + p.real, spot.y + p.imag) for p in points]
@@ -227,11 +227,11 @@ def _inside(value: float, radius: float) -> float:
     return float(np.clip(value, edge, SIDE - edge))
 
 
-def _single(rng: np.random.Generator, radius: float, place: str) -> Spot:
+def _single(rng: np.random.Generator, radius: float, place: str) -> Placement:
     column, row = PLACES[place]
     return _spot(rng, SIDE / 2 + column * _REACH, SIDE / 2 + row * _REACH, radius)
 
 
-def _spot(rng: np.random.Generator, x: float, y: float, radius: float) -> Spot:
+def _spot(rng: np.random.Generator, x: float, y: float, radius: float) -> Placement:
     x, y = x + rng.uniform(-_SHIFT, _SHIFT), y + rng.uniform(-_SHIFT, _SHIFT)
-    return Spot(_inside(x, radius), _inside(y, radius), radius, _tilt(rng))
+    return Placement(_inside(x, radius), _inside(y, radius), radius, _tilt(rng))

@@ -16,8 +16,8 @@ from PIL import Image, ImageChops
 from playwright.sync_api import Browser, Page, expect
 
 from scripts.starter.judge import judge
-from tests.gateway.test_modes import open_to_others
-from tests.gateway.test_revoking import call, ends, stream
+from tests.gateway.disk.test_permissions import open_to_others
+from tests.gateway.relay.test_revoking import call, ends, stream
 from tests.scripts.running import Up
 from tests.scripts.running import easel as command
 

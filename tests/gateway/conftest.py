@@ -165,7 +165,7 @@ class House:
         return browser
 
     def processes(self) -> list[psutil.Process]:
-        """The gateway's descendants: leashes, Caddy, replicas."""
+        """The gateway's descendants: watchdogs, Caddy, replicas."""
         assert self.process
         return psutil.Process(self.process.pid).children(recursive=True)
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from easel.studio.guard import guarded
+from easel.studio.authentication import authenticated
 
 
 async def load(request: Request) -> Response:
@@ -38,7 +38,7 @@ def main() -> None:
             Route("/{rest:path}", echo, methods=["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"]),
         ]
     )
-    server = guarded(app, asked.endpoint, os.environ)
+    server = authenticated(app, asked.endpoint, os.environ)
     uvicorn.run(server, port=int(asked.port), lifespan="off", log_config=None, ws="none", server_header=False)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from easel.gateway.keyring import Keyring
+from easel.gateway.access.keyring import Keyring
 
 
 class Memory:

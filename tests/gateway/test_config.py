@@ -1,16 +1,13 @@
-"""Reading what `infra` rendered, and the Caddyfile that comes of it."""
+"""Reading what `infra` rendered."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from easel.gateway import Plan, Site, caddyfile
-from easel.gateway.caddy import binary
 from easel.gateway.config import fingerprint, read
 from easel.gateway.errors import ConfigError
 
@@ -102,73 +99,8 @@ def test_changes_are_seen(tmp_path: Path) -> None:
     assert fingerprint(write(tmp_path, studio=STUDIO)) == first
 
 
-def plan(*sites: Site, **rest: Any) -> Plan:
-    return Plan(
-        "127.0.0.1:9000",
-        sites,
-        Path("/run/e/c.sock"),
-        Path("/run/e/r.sock"),
-        Path("/run/e"),
-        Path("/run/e/c.log"),
-        **rest,
-    )
-
-
-def adapted(text: str, folder: Path) -> dict[str, Any]:
-    (folder / "Caddyfile").write_text(text)
-    command = [binary(), "adapt", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
-
-
-def test_caddy_takes_it_locally(tmp_path: Path) -> None:
-    """The local Caddyfile: real Caddy reads it, gets no certificates and saves nothing of its own."""
-    config = adapted(
-        caddyfile(plan(Site("studio", 7860, "127.0.0.1"), Site("console", 7859, "127.0.0.1"))), tmp_path
-    )
-    servers = config["apps"]["http"]["servers"]
-    assert sorted(one["listen"][0] for one in servers.values()) == ["127.0.0.1:7859", "127.0.0.1:7860"]
-    assert all(one["automatic_https"] == {"disable": True} for one in servers.values())
-    assert config["admin"]["listen"] == "unix//run/e/c.sock|0600"
-    assert config["admin"]["config"] == {"persist": False}
-
-
-def test_caddy_takes_it_with_hosts_and_certificates(tmp_path: Path) -> None:
-    """The same generator with hosts and ACME, as an instance will have it."""
-    site = Site("studio", 443, host="studio.art.example.com", tls=True)
-    config = adapted(caddyfile(plan(site, email="lead@example.com")), tmp_path)
-    servers = {one["listen"][0]: one for one in config["apps"]["http"]["servers"].values()}
-    assert sorted(servers) == [":443", ":80"]
-    assert servers[":443"]["routes"][0]["match"] == [{"host": ["studio.art.example.com"]}]
-    assert servers[":443"]["strict_sni_host"] is True
-    assert "lead@example.com" in json.dumps(config["apps"]["tls"])
-
-
-@pytest.mark.parametrize("path", ['/a"b', "/a{b}", "/a\nb", "/a`b"])
-def test_paths_that_would_be_configuration_are_refused(path: str) -> None:
-    """A folder's name cannot add directives."""
-    strange = Plan("127.0.0.1:9000", (), Path(path), Path("/r"), Path("/run"), Path("/run/log"))
-    with pytest.raises(ConfigError, match="Caddy cannot take"):
-        caddyfile(strange)
-
-
 @pytest.mark.parametrize("bind", ["127.0.0.1 {", "a\nb", "a\n", "$HOME", "{env.HOME}"])
 def test_addresses_that_would_be_configuration_are_refused(tmp_path: Path, bind: str) -> None:
-    """Where to listen is an address and nothing more, at both ends."""
+    """Where to listen is an address and nothing more; the Caddyfile refuses it too."""
     with pytest.raises(ConfigError, match="bind"):
         read(write(tmp_path, team=TEAM | {"bind": bind}, studio=STUDIO))
-    with pytest.raises(ConfigError, match="Caddy cannot take"):
-        caddyfile(plan(Site("studio", 7860, host=bind)))
-
-
-@pytest.mark.parametrize("origin", ['https://a"b', "https://{env.HOME}", "https://a\nb"])
-def test_origins_that_would_be_configuration_are_refused(origin: str) -> None:
-    """Whose pages may call is a list of origins and nothing more."""
-    with pytest.raises(ConfigError, match="Caddy cannot take"):
-        caddyfile(plan(Site("studio", 7860, cors=(origin,))))
-
-
-def test_no_secret_in_the_file() -> None:
-    """The door's key comes from the environment, never from the file."""
-    assert "{env.EASEL_DOOR_KEY}" in caddyfile(plan(Site("studio", 7860)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from tests.gateway.access.test_request import FORBIDDEN, TRICKS
 from tests.gateway.conftest import FETCHES, House, headers, raw, user
-from tests.gateway.test_paths import FORBIDDEN, TRICKS
 
 COOKIE = "easel_studio"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from infra.instances.policies import Account, Secret, supply_statements
+from infra.instances.policies import AwsAccount, AwsSecret, supply_statements
 from tests.infra.graph import Graph, Node
 from tests.infra.test_graph import STACKS, graph_of
 
@@ -89,8 +89,8 @@ def test_every_condition_goes_by_a_key_that_aws_documents_for_the_action(stack: 
 
 def test_a_secret_under_a_key_of_ones_own_goes_by_documented_keys_too() -> None:
     """No stack of the graph's has one; the statement is the same for hosts and gateway."""
-    account = Account("aws", "us-east-1", "111122223333")
-    secret = Secret(account.arn("secretsmanager", "secret:x-AbCdEf"), account.arn("kms", "key/1"))
+    account = AwsAccount("aws", "us-east-1", "111122223333")
+    secret = AwsSecret(account.arn("secretsmanager", "secret:x-AbCdEf"), account.arn("kms", "key/1"))
     for statement in supply_statements(account, ["hf://a/b/c"], {"HF_TOKEN": secret}):
         assert not list(undocumented(statement))
 

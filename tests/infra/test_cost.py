@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from easel.gateway.instances import place
+from easel.gateway.deployment import aws
 from infra.cost import (
     FOLLOWS,
     GATEWAY_DISKS,
@@ -23,9 +23,9 @@ from infra.cost import (
 )
 from infra.instances import data, gateway, template, user_data
 from infra.shapes import SHAPES
-from infra.spec import Endpoint, Spec
+from infra.spec import EndpointSpec, Spec
 from infra.stackfile import read_spec
-from scripts.cost import page
+from scripts.docs.cost_page import page
 from tests.infra.graph import TEAM, World, provision
 from tests.infra.test_graph import STACKS, graph_of
 
@@ -37,7 +37,7 @@ def spec(endpoints: dict[str, Any], team: dict[str, Any] | None = None) -> Spec:
     return read_spec("art", config, "x")
 
 
-def endpoint(**fields: Any) -> Endpoint:
+def endpoint(**fields: Any) -> EndpointSpec:
     return spec({"a": {"shape": "gpu.a10"} | fields}).endpoints["a"]
 
 
@@ -82,8 +82,8 @@ def test_the_costs_are_of_what_is_made() -> None:
 
 def test_what_is_asked_of_s3_at_rest_is_what_gateway_and_host_ask() -> None:
     """Their clocks are theirs; the price is of them."""
-    assert 3600 / LOOKS == place._ASLEEP
-    assert SECONDS_AWAKE == place._EVERY
+    assert 3600 / LOOKS == aws._ASLEEP
+    assert SECONDS_AWAKE == aws._EVERY
     timer = (user_data.HOST / "units" / "easel-follow.timer").read_text()
     assert "OnUnitInactiveSec=1min" in timer
     assert FOLLOWS == 60

@@ -11,7 +11,7 @@ import dill
 from pulumi.dynamic import Resource
 from pulumi.dynamic.dynamic import serialize_provider
 
-from easel.gateway.tokens import PATTERN
+from easel.gateway.access.tokens import PATTERN
 from infra.link import token_provider
 from tests.infra.graph import provision
 

@@ -85,7 +85,7 @@ def test_every_field_has_one_sentence() -> None:
 
 def test_defaults_are_written_as_people_write_them() -> None:
     """`15m`, not 900."""
-    endpoint = stack_schema()["$defs"]["Endpoint"]["properties"]
+    endpoint = stack_schema()["$defs"]["EndpointSpec"]["properties"]
     assert endpoint["idle"]["default"] == "15m"
     assert stack_schema()["$defs"]["Storage"]["properties"]["disk"]["default"] == "100GB"
     assert json.loads(schema_text()) == stack_schema()

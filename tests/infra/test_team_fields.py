@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from easel.gateway.membership import Members
+from easel.gateway.config import Members
 from infra.render import team_on_instances
 from infra.rules import unused_on_one_machine
 from tests.infra.stacks import TEAM, faults, stack

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import filelock
 
-from tests.gateway.pebble import TOOLS, go
+from tests.gateway.proxy.pebble import TOOLS, go
 
 VERSION = "v1.7.7"
 

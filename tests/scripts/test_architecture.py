@@ -6,7 +6,17 @@ from xml.etree import ElementTree
 
 import pytest
 
-from scripts.architecture import ENDPOINTS, PICTURE, TEAM, Edge, allowed, panels, picture, references, words
+from scripts.docs.architecture import (
+    ENDPOINTS,
+    PICTURE,
+    TEAM,
+    GraphEdge,
+    allowed,
+    panels,
+    picture,
+    references,
+    words,
+)
 from tests.infra.graph import Graph, provision
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -22,7 +32,7 @@ def texts(svg: str) -> list[str]:
 
 
 def test_every_component_and_every_resource_is_in_the_picture() -> None:
-    """Nothing that is provisioned is missing; run `python -m scripts.architecture` after a change."""
+    """Nothing that is provisioned is missing; run `python -m scripts.docs.architecture` after a change."""
     shown = " · ".join(texts(PICTURE.read_text()))
     for title, panel in panels(graph()).items():
         assert title in shown
@@ -36,7 +46,7 @@ def test_every_component_and_every_resource_is_in_the_picture() -> None:
 def test_every_way_in_is_an_arrow() -> None:
     """As the security groups say; the world reaches the gateway alone, by 80 and 443."""
     edges = allowed(graph())
-    assert [edge for edge in edges if edge.source == "world"] == [Edge("world", "Gateway", (80, 443))]
+    assert [edge for edge in edges if edge.source == "world"] == [GraphEdge("world", "Gateway", (80, 443))]
     assert {(edge.source, edge.target, edge.ports) for edge in edges if edge.source != "world"} == {
         ("Gateway", "Endpoint studio", (7860,)),
         ("Gateway", "Endpoint portraits", (7860,)),
@@ -53,8 +63,8 @@ def test_every_way_in_is_an_arrow() -> None:
 def test_what_refers_to_what_is_known() -> None:
     """The dashed arrows are dependencies of the registered resources."""
     found = references(graph())
-    assert {Edge("Buckets", "Gateway"), Edge("Images", "Endpoint portraits")} <= found
-    assert Edge("Endpoint studio", "Network") not in found
+    assert {GraphEdge("Buckets", "Gateway"), GraphEdge("Images", "Endpoint portraits")} <= found
+    assert GraphEdge("Endpoint studio", "Network") not in found
     assert {"configuration", "image by digest"} <= set(texts(PICTURE.read_text()))
 
 

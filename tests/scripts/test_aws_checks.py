@@ -16,12 +16,13 @@ from click.testing import CliRunner
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.server import ThreadedMotoServer
 
-from scripts import aws_checks
 from scripts.__main__ import main
-from scripts.leftovers import left_behind
-from scripts.machine import Check
+from scripts.checks import aws_account
+from scripts.checks.check import Check
+from scripts.checks.leftovers import left_behind
+from scripts.checks.stack_account import StackAccount
 from scripts.settings import Settings
-from scripts.stack import spec_of
+from scripts.stacks.loading import spec_of
 
 STACK = """config:
   aws:region: us-east-1
@@ -110,7 +111,7 @@ def aws(servers: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     StandIn.quotas, StandIn.unlisted, StandIn.servers, StandIn.denied = {}, set(), [], False
     StandIn.points = None
     StandIn.plan = None
-    monkeypatch.setattr(aws_checks, "RESOLVER", f"{stand_in}/resolve")
+    monkeypatch.setattr(aws_account, "RESOLVER", f"{stand_in}/resolve")
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {
@@ -148,8 +149,8 @@ def look(tmp_path: Path) -> Look:
         stack.write_text(STACK.format(team=team) if text is None else text)
         here = Settings(tmp_path / "home", 7860, stack)
         if only is None:
-            return list(aws_checks.of_stack(here))
-        return list(only(aws_checks.Account(spec_of(here), "us-east-1", client)))
+            return list(aws_account.of_stack(here))
+        return list(only(StackAccount(spec_of(here), "us-east-1", client)))
 
     return look
 
@@ -241,7 +242,7 @@ FREE = {
 def test_the_free_plan_sells_no_gpu(look: Look) -> None:
     """What GetAccountPlanState says, and what of the stack nothing is eligible for, with what to do."""
     StandIn.plan = FREE
-    (check,) = look(only=aws_checks.plan)
+    (check,) = look(only=aws_account.plan)
     assert check.verdict == "failed"
     assert "free plan, 81.5 USD of credits left, which sells nothing for cpu.small, gpu.a10" in check.seen
     assert "upgrade-account-plan" in check.advice
@@ -250,8 +251,8 @@ def test_the_free_plan_sells_no_gpu(look: Look) -> None:
 def test_the_free_plan_will_do_for_what_is_eligible(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     """One type of a shape is enough."""
     StandIn.plan = FREE
-    monkeypatch.setattr(aws_checks, "_free", lambda account: {"t3.small", "m6i.large", "g5.xlarge"})
-    (check,) = look(only=aws_checks.plan)
+    monkeypatch.setattr(aws_account, "_free", lambda account: {"t3.small", "m6i.large", "g5.xlarge"})
+    (check,) = look(only=aws_account.plan)
     assert check.verdict == "ok"
 
 
@@ -259,7 +260,7 @@ def test_the_free_plan_will_do_for_what_is_eligible(look: Look, monkeypatch: pyt
 def test_an_account_that_pays_is_told_nothing_of_plans(look: Look, plan: dict[str, object] | None) -> None:
     """Nor one that was opened before there were plans."""
     StandIn.plan = plan
-    assert look(only=aws_checks.plan) == []
+    assert look(only=aws_account.plan) == []
 
 
 # ── quotas and types ─────────────────────────────────────────────────────────────────────────────
@@ -271,7 +272,7 @@ def test_an_account_that_pays_is_told_nothing_of_plans(look: Look, plan: dict[st
 def test_quotas_hold_every_replica(look: Look, allowed: float, verdict: str) -> None:
     """Three replicas of 8 vCPUs, or of 16; below the 4 of the smallest type nothing starts at all."""
     StandIn.quotas = {"L-DB2E81BA": allowed}
-    (check,) = [one for one in look(only=aws_checks.quotas) if "L-DB2E81BA" in one.seen]
+    (check,) = [one for one in look(only=aws_account.quotas) if "L-DB2E81BA" in one.seen]
     assert check.verdict == verdict
     assert f"24 of {allowed:.0f} vCPUs" in check.seen
     assert "; 48 where larger types stand in" in check.seen
@@ -282,7 +283,7 @@ def test_a_quota_that_was_never_raised_is_awss_own(look: Look) -> None:
     """Service Quotas lists some only once they were touched."""
     StandIn.unlisted = {"L-DB2E81BA"}
     StandIn.quotas = {"L-DB2E81BA": 64.0}
-    assert any("24 of 64" in check.seen for check in look(only=aws_checks.quotas))
+    assert any("24 of 64" in check.seen for check in look(only=aws_account.quotas))
 
 
 @pytest.mark.parametrize(
@@ -298,8 +299,8 @@ def test_types_are_sold_where_the_team_is(
     look: Look, monkeypatch: pytest.MonkeyPatch, sold: dict[str, set[str]], verdict: str, said: str
 ) -> None:
     """None, in one zone alone, or only a smaller one: each is a different thing to do."""
-    monkeypatch.setattr(aws_checks, "_zones_of", lambda account, types: sold)
-    (check,) = [one for one in look(only=aws_checks.offered) if one.seen.startswith("gpu.a10")]
+    monkeypatch.setattr(aws_account, "_zones_of", lambda account, types: sold)
+    (check,) = [one for one in look(only=aws_account.offered) if one.seen.startswith("gpu.a10")]
     assert check.verdict == verdict
     assert said in check.seen
     assert bool(check.advice) == (verdict != "ok")
@@ -312,26 +313,26 @@ def test_a_domain_that_is_delegated_elsewhere(look: Look) -> None:
     """The most usual reason why there is no certificate: which servers to put where."""
     delegated()
     StandIn.servers = ["ns1.parking.example"]
-    (check,) = look(only=aws_checks.domain)
+    (check,) = look(only=aws_account.domain)
     assert check.verdict == "failed"
     assert "delegated to ns1.parking.example" in check.seen
     assert "awsdns" in check.advice
     assert "the zone above it" in check.advice
     StandIn.servers = []
-    assert "delegated to nobody" in look(only=aws_checks.domain)[0].seen
+    assert "delegated to nobody" in look(only=aws_account.domain)[0].seen
 
 
 def test_a_zone_above_holds_the_domain(look: Look) -> None:
     """example.com's zone is delegated to; art.example.com needs none of its own."""
     delegated("example.com")
-    (check,) = look(only=aws_checks.domain)
+    (check,) = look(only=aws_account.domain)
     assert (check.verdict, check.seen) == ("ok", "example.com is delegated to its hosted zone")
 
 
 def test_no_zone(look: Look) -> None:
     """To be found it must be there; to be made, not yet."""
-    assert look(only=aws_checks.domain)[0].verdict == "failed"
-    (check,) = look("zone: create", only=aws_checks.domain)
+    assert look(only=aws_account.domain)[0].verdict == "failed"
+    (check,) = look("zone: create", only=aws_account.domain)
     assert check.verdict == "warning"
     assert "`pulumi up` makes it" in check.advice
 
@@ -339,7 +340,7 @@ def test_no_zone(look: Look) -> None:
 def test_a_resolver_that_does_not_answer(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not known, and said so; the rest is looked at."""
     delegated()
-    monkeypatch.setattr(aws_checks, "RESOLVER", "http://127.0.0.1:9")
+    monkeypatch.setattr(aws_account, "RESOLVER", "http://127.0.0.1:9")
     checks = look()
     assert of(checks, "domain") == []
     assert [check.verdict for check in of(checks, "aws")] == ["ok", "warning"]
@@ -353,7 +354,7 @@ def test_a_newer_machine_image(look: Look) -> None:
     """An old pin is offered the newest, as the line to write."""
     delegated()
     pins = "machine_images: {gateway: ami-0aaaaaaaaaaaaaaaa, gpu: ami-0123456789abcdef0}"
-    gateway, gpu = look(pins, only=aws_checks.machine_images)
+    gateway, gpu = look(pins, only=aws_account.machine_images)
     assert gateway.verdict == "ok"
     assert gpu.verdict == "warning"
     assert "easel:team.machine_images.gpu: ami-0bbbbbbbbbbbbbbbb" in gpu.advice
@@ -365,11 +366,11 @@ def test_an_image_that_was_taken_once_and_kept(look: Look) -> None:
     tags = [{"ResourceType": "launch-template", "Tags": [{"Key": "easel:team", "Value": "art"}]}]
     data = {"ImageId": "ami-0123456789abcdef0", "InstanceType": "g5.2xlarge"}
     ec2.create_launch_template(LaunchTemplateName="art", LaunchTemplateData=data, TagSpecifications=tags)
-    assert {check.verdict for check in look(only=aws_checks.machine_images)} == {"warning"}
+    assert {check.verdict for check in look(only=aws_account.machine_images)} == {"warning"}
     ec2.create_launch_template_version(
         LaunchTemplateName="art", LaunchTemplateData=data | {"ImageId": StandIn.newest["gpu"]}
     )
-    assert [check.verdict for check in look(only=aws_checks.machine_images)][1] == "ok"
+    assert [check.verdict for check in look(only=aws_account.machine_images)][1] == "ok"
 
 
 def test_a_gateway_that_runs_an_older_image_is_offered_the_newest(look: Look) -> None:
@@ -384,19 +385,19 @@ def test_a_gateway_that_runs_an_older_image_is_offered_the_newest(look: Look) ->
         return str(made["Instances"][0]["InstanceId"])
 
     old = start("ami-0123456789abcdef0")
-    (gateway, _) = look(only=aws_checks.machine_images)
+    (gateway, _) = look(only=aws_account.machine_images)
     assert gateway.verdict == "warning"
     assert "easel:team.machine_images.gateway: ami-0aaaaaaaaaaaaaaaa" in gateway.advice
     assert "the door is closed for some minutes" in gateway.advice
     client("ec2").terminate_instances(InstanceIds=[old])
     start(StandIn.newest["gateway"])
-    assert look(only=aws_checks.machine_images)[0].verdict == "ok"
+    assert look(only=aws_account.machine_images)[0].verdict == "ok"
 
 
 def test_no_gpu_needs_no_gpu_image(look: Look) -> None:
     """Only what instances start from is looked at."""
     text = STACK.format(team="zone: find").replace("gpu.a10", "cpu.small")
-    assert [check.seen.split(":")[0] for check in look(text=text, only=aws_checks.machine_images)] == [
+    assert [check.seen.split(":")[0] for check in look(text=text, only=aws_account.machine_images)] == [
         "gateway"
     ]
 
@@ -411,14 +412,14 @@ def test_a_slow_file_system(look: Look) -> None:
         return str(made["FileSystemId"])
 
     made("1", "art-2", "bursting")
-    assert "no file system yet" in look(only=aws_checks.file_system)[0].seen
+    assert "no file system yet" in look(only=aws_account.file_system)[0].seen
     slow = made("2", "art", "bursting")
-    (check,) = look(only=aws_checks.file_system)
+    (check,) = look(only=aws_account.file_system)
     assert check.verdict == "warning"
     assert check.advice == f"aws efs update-file-system --file-system-id {slow} --throughput-mode elastic"
     fast = made("3", "other", "elastic")
-    assert look(f"storage: {{existing: {fast}}}", only=aws_checks.file_system)[0].verdict == "ok"
-    (missing,) = look("storage: {existing: fs-0123456789abcdef0}", only=aws_checks.file_system)
+    assert look(f"storage: {{existing: {fast}}}", only=aws_account.file_system)[0].verdict == "ok"
+    (missing,) = look("storage: {existing: fs-0123456789abcdef0}", only=aws_account.file_system)
     assert missing.verdict == "failed"
 
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from infra.cost import floor_monthly, hourly
 from infra.stackfile import load_stack
 from scripts.__main__ import main
-from scripts.clone import cloned
-from scripts.teams import Address
+from scripts.commands.clone import cloned
+from scripts.stacks.teams import Address
 from tests.scripts.stackfiles import ART, LOCAL, Teams, done, refused
 
 
@@ -109,7 +109,7 @@ def test_on_a_terminal_it_asks(
     teams: Teams, monkeypatch: pytest.MonkeyPatch, answer: str, written: bool
 ) -> None:
     """A person sees the diff before it is true; --yes does not ask."""
-    monkeypatch.setattr("scripts.clone.on_a_terminal", lambda: True)
+    monkeypatch.setattr("scripts.commands.clone.on_a_terminal", lambda: True)
     result = CliRunner().invoke(main, ["clone", "studio", "portraits"], input=answer)
     assert "Write it?" in result.output
     assert result.exit_code == (0 if written else 2)

@@ -49,12 +49,14 @@ def test_help_imports_no_command(env: dict[str, str]) -> None:
 
 def test_up_imports_little_before_the_gateway_starts() -> None:
     """The parent stays light, and what it imports is taken from the time until the door answers."""
-    assert not imported_by("import scripts.up, scripts.gateway, scripts.configuration") & set(HEAVY)
+    assert not imported_by(
+        "import scripts.commands.up, scripts.local.gateway_process, scripts.local.configuration"
+    ) & set(HEAVY)
 
 
 def test_status_needs_nothing_heavy() -> None:
     """It is what scripts ask every second."""
-    assert not imported_by("import scripts.status, scripts.door") & set(HEAVY)
+    assert not imported_by("import scripts.commands.status, scripts.remote.operator_api") & set(HEAVY)
 
 
 def test_status_without_a_gateway_is_an_answer(env: dict[str, str]) -> None:

@@ -8,7 +8,8 @@ import pytest
 from infra.cost import floor_monthly, hourly
 from infra.shapes import SHAPES
 from infra.stackfile import load_stack
-from scripts.cost import PAGE, page
+from scripts.docs.cost_page import page
+from scripts.settings import ROOT
 from tests.scripts.stackfiles import ART, LOCAL, Teams, done, refused
 
 
@@ -21,7 +22,8 @@ def teams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Teams:
 
 def test_the_page_in_the_docs_is_what_the_command_prints() -> None:
     """A price that changes changes the page; run `easel cost --table > docs/reference/cost.md`."""
-    assert done("cost", "--table") == PAGE.read_text() == page()
+    kept = ROOT / "docs" / "reference" / "cost.md"
+    assert done("cost", "--table") == kept.read_text() == page()
 
 
 def test_the_page_has_every_shape_with_a_price_above_its_instances() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import folders
-from scripts.settings import Refusal
+from scripts.local import folders
+from scripts.settings import CommandRefused
 
 NAME = "easel-starter.safetensors"
 
@@ -101,7 +101,7 @@ def test_what_runs_is_private(home: Path) -> None:
 
 def test_a_home_whose_parent_is_missing_is_refused(tmp_path: Path) -> None:
     """A disk that is not mounted must not be filled in on the one below it."""
-    with pytest.raises(Refusal, match="there is no folder"):
+    with pytest.raises(CommandRefused, match="there is no folder"):
         folders.make(tmp_path / "disk" / "home")
 
 
@@ -109,14 +109,14 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     """What the system says, with the path."""
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "models").write_text("")
-    with pytest.raises(Refusal, match=r"home/models.*: (not a directory|file exists)"):
+    with pytest.raises(CommandRefused, match=r"home/models.*: (not a directory|file exists)"):
         folders.make(tmp_path / "home")
 
 
 def test_a_home_is_held_by_one(home: Path) -> None:
     """And free again when that one has ended."""
     first = folders.hold(home)
-    with pytest.raises(Refusal, match=f"process {os.getpid()}"):
+    with pytest.raises(CommandRefused, match=f"process {os.getpid()}"):
         folders.hold(home)
     first.close()
     folders.hold(home).close()

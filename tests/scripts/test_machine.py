@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import machine
+from scripts.checks import machine
 from scripts.settings import Settings
 
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from infra.stackfile import load_stack
-from scripts.new import TEMPLATES, WORKFLOWS
+from scripts.commands.new import TEMPLATES, WORKFLOWS
 from scripts.settings import ROOT
 from tests.scripts.stackfiles import Teams, done, refused
 
@@ -145,7 +145,7 @@ def test_a_folder_that_is_not_there_is_said(teams: Teams, monkeypatch: pytest.Mo
 
 def test_the_workflows_are_written_beside(teams: Teams, monkeypatch: pytest.MonkeyPatch) -> None:
     """Into .github/workflows of the repository, as stacks/gitops has them; a second time nothing changes."""
-    monkeypatch.setattr("scripts.new.REPOSITORY", teams.folder)
+    monkeypatch.setattr("scripts.commands.new.REPOSITORY", teams.folder)
     done("new", "music", "--workflows")
     folder = teams.folder / ".github" / "workflows"
     assert {file.name: file.read_text() for file in folder.iterdir()} == {
@@ -156,7 +156,7 @@ def test_the_workflows_are_written_beside(teams: Teams, monkeypatch: pytest.Monk
 
 def test_a_workflow_that_somebody_changed_stays(teams: Teams, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then nothing at all is written: one command, one effect."""
-    monkeypatch.setattr("scripts.new.REPOSITORY", teams.folder)
+    monkeypatch.setattr("scripts.commands.new.REPOSITORY", teams.folder)
     theirs = teams.folder / ".github" / "workflows" / "easel-up.yml"
     theirs.parent.mkdir(parents=True)
     theirs.write_text("name: ours\n")

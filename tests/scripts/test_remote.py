@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from scripts.__main__ import main
-from scripts.farlogs import added
-from scripts.remote import Far
-from scripts.settings import Refusal
+from scripts.logs.remote_tail import added
+from scripts.remote.transport import RemoteTransport
+from scripts.settings import CommandRefused
 from tests.gateway.conftest import until
-from tests.gateway.estate import DOMAIN, Estate
-from tests.gateway.pebble import Pebble, built, go
+from tests.gateway.proxy.estate import DOMAIN, Estate
+from tests.gateway.proxy.pebble import Pebble, built, go
 from tests.ports import free_port
 from tests.scripts.running import STACK
 
@@ -196,8 +196,8 @@ def test_a_certificate_that_nobody_vouches_for(
 )
 def test_what_is_no_address_or_token(address: str, token: str | None, said: str) -> None:
     """Refused before anything is sent."""
-    with pytest.raises(Refusal, match=said):
-        Far(address, token)
+    with pytest.raises(CommandRefused, match=said):
+        RemoteTransport(address, token)
 
 
 # ── the API behind the console's door ────────────────────────────────────────────────────────────

@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.folders import MODEL_FOLDERS
+from scripts.local.folders import MODEL_FOLDERS
 from tests.models.serving import model_bytes
 from tests.ports import free_ports
 from tests.scripts.running import EASEL, ROOT, STACK, Up, easel, environment, processes, until, up

@@ -15,7 +15,7 @@ import yaml
 
 from infra.bake.build import PATIENCE
 from infra.stackfile import load_stack
-from scripts.new import WORKFLOWS
+from scripts.commands.new import WORKFLOWS
 from scripts.settings import ROOT
 from tests.scripts import actionlint
 

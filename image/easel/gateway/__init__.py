@@ -1,34 +1,6 @@
-"""The door: who may pass, whether, and where to; the console; waking and sleeping.
+"""The gateway: who may pass, whether, and where to; the console; waking and sleeping.
 
-    from easel.gateway import Load, Scaling, wanted
-
-Run it with `python -m easel.gateway --home DIR`. Importing this package is light: no web framework, no model
-library.
+Run it with `python -m easel.gateway --home DIR`. Here is the hall: the assembly and the server, and what
+every room knows (config, home, errors, events, logs, pages). Each room says in its `__init__` what it is for
+and what others may use; docs/architecture.md has the map.
 """
-
-from easel.gateway.backend import Backend, Replica, State, Work
-from easel.gateway.caddyfile import caddyfile
-from easel.gateway.config import Config, Endpoint, Team
-from easel.gateway.errors import GatewayError
-from easel.gateway.events import Event, Events
-from easel.gateway.plan import Plan, Site
-from easel.gateway.scale import Load, Scaling, wanted
-
-__all__ = [
-    "Backend",
-    "Config",
-    "Endpoint",
-    "Event",
-    "Events",
-    "GatewayError",
-    "Load",
-    "Plan",
-    "Replica",
-    "Scaling",
-    "Site",
-    "State",
-    "Team",
-    "Work",
-    "caddyfile",
-    "wanted",
-]

@@ -7,18 +7,15 @@ import asyncio
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from easel.gateway.config import Endpoint
 from easel.gateway.errors import GatewayError
-from easel.gateway.slot import Command
 
 if TYPE_CHECKING:
-    from easel.gateway.events import Events
-    from easel.gateway.home import Home
-    from easel.gateway.place import Place
+    from easel.gateway.config import Endpoint
+    from easel.gateway.replicas.local import Command
 
 
 def main() -> None:
@@ -46,7 +43,8 @@ def main() -> None:
         options.error("--bucket needs --region")
     # structlog would import it for a terminal's colours: a third of the time until the door is open.
     sys.modules["rich"] = None  # type: ignore[assignment]
-    from easel.gateway.gateway import Gateway
+    from easel.gateway.assembly import Gateway
+    from easel.gateway.deployment import aws_deployment
     from easel.gateway.logs import configure
 
     home = Path(chosen.home)
@@ -56,21 +54,11 @@ def main() -> None:
         home.joinpath("logs").mkdir(parents=True, exist_ok=True)
         configure(home / "logs" / "gateway.log")
         command = _command(home, chosen.replica) if chosen.replica else None
-        place = _aws(chosen.bucket, chosen.region) if chosen.bucket else None
-        asyncio.run(Gateway(home, command, place).run())
+        elsewhere = aws_deployment(chosen.bucket, chosen.region) if chosen.bucket else None
+        asyncio.run(Gateway(home, command, elsewhere).run())
     except GatewayError as error:
         sys.stderr.write(f"easel.gateway: {error}\n")
         sys.exit(error.exit_code)
-
-
-def _aws(bucket: str, region: str) -> Callable[[Home, Events], Place]:
-    def place(home: Home, events: Events) -> Place:
-        # Only here: boto3 is not what a laptop needs to open the door.
-        from easel.gateway.instances.place import BucketPlace
-
-        return BucketPlace(home, events, bucket, region)
-
-    return place
 
 
 def _command(home: Path, template: str) -> Command:

@@ -14,19 +14,16 @@ from starlette.routing import Route
 
 from easel.assertion import Verifier
 from easel.gateway import pages
-from easel.gateway.console import ConsolePages
-from easel.gateway.door import Door
+from easel.gateway.access import OPERATOR
+from easel.gateway.console import CONSOLE_HEADER, USER, ConsoleGuard, ConsolePages, OperatorApi
+from easel.gateway.door import ForwardAuth, MemberRoutes
 from easel.gateway.errors import GatewayError, TokenConflict, TokenRefused, UnknownEndpoint
-from easel.gateway.member_door import MemberDoor
-from easel.gateway.operator_api import CONSOLE_HEADER, USER, OperatorApi
-from easel.gateway.passes import OPERATOR
-from easel.gateway.receiver import Receiver
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 def app(
-    door: Door, members: MemberDoor, api: OperatorApi, console: ConsolePages, operator_token: str,
+    door: ForwardAuth, members: MemberRoutes, api: OperatorApi, console: ConsolePages, operator_token: str,
     verifier: Verifier,
 ) -> Starlette:  # fmt: skip
     """The ASGI application."""
@@ -91,7 +88,7 @@ def app(
     refused = {error: api.refused for error in (UnknownEndpoint, TokenRefused, TokenConflict, GatewayError)}
     return Starlette(
         routes=routes,
-        middleware=[Middleware(Receiver, verifier=verifier)],
+        middleware=[Middleware(ConsoleGuard, verifier=verifier)],
         exception_handlers={**refused, 404: _nothing, 405: _nothing, 500: _broken},
     )
 

@@ -4,17 +4,25 @@ passed over."""
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from easel.gateway.cloud import Budget, Container, Instances, Link
 from easel.gateway.errors import ConfigError
-from easel.gateway.membership import Members
 
 CONSOLE = "console"
 _RESERVED = {CONSOLE, "team"}
@@ -32,6 +40,12 @@ Origin = Annotated[str, Field(max_length=300, pattern=r"^https?://[a-z0-9.\[\]:-
 
 class _Read(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Link(_Read):
+    """A first token, by its SHA-256: its plaintext is a secret output of the stack and never comes here."""
+
+    hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Console(_Read):
@@ -72,6 +86,43 @@ class Timeouts(_Read):
     request: float = Field(3600, gt=0)
 
 
+class Instances(_Read):
+    """An endpoint's Auto Scaling group. `price` is dollars an hour for one instance of the preferred type.
+
+    `hook` is the launch hook, which the host completes; `farewell` the termination hook, which the gateway
+    completes; `warm` how many stopped instances are kept ready; `least_vcpus` those of the smallest type that
+    the group may start.
+    """
+
+    group: Annotated[str, Field(min_length=1, max_length=255)]
+    hook: str = "ready"
+    farewell: str = "drained"
+    warm: Annotated[int, Field(ge=0)] = 0
+    price: Annotated[float, Field(ge=0)] = 0.0
+    least_vcpus: Annotated[int, Field(ge=0)] = 0
+    log_group: str = ""
+
+
+class Container(_Read):
+    """How the gateway speaks to a replica: its port, the path that answers when it is up (None: the port
+    alone tells), and how it says what it does."""
+
+    # What hosts run: a reference by digest, or an own container's.
+    image: str = ""
+    port: Annotated[int, Field(ge=1, le=65535)] = 7860
+    health: Annotated[str, Field(pattern=r"^/[!-~]*$")] | None = "/internal/ping"
+    load: Literal["easel", "a1111", "requests"] = "easel"
+    # Variable → ARN in Secrets Manager. The hosts read all; the gateway those that sources of models ask for.
+    secrets: dict[str, str] = {}
+
+
+class Budget(_Read):
+    """Dollars a month for awake instances; with `stop` a fuse, past which nothing wakes."""
+
+    monthly: Annotated[float, Field(gt=0)]
+    stop: bool = False
+
+
 class Endpoint(_Read):
     """One endpoint, as `config/<endpoint>.json` says it. Times are seconds, sizes are bytes."""
 
@@ -104,6 +155,74 @@ class Endpoint(_Read):
                 f"a letter first, up to 40, and none of {', '.join(sorted(_RESERVED))}"
             )
         return self
+
+
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+# The issuer of one tenant of Microsoft Entra. Those of `common` and `organizations` vouch for any tenant, and
+# who runs one says what addresses its people have.
+_TENANT = re.compile(
+    r"https://login\.(microsoftonline\.com|microsoftonline\.us|partner\.microsoftonline\.cn)"
+    r"/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/v2\.0"
+)
+_KNOWN = {
+    "accounts.google.com": "Google",
+    "login.microsoftonline.com": "Microsoft",
+    "gitlab.com": "GitLab",
+}
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) and value.isascii() else value
+
+
+MailDomain = Annotated[
+    str, BeforeValidator(_lower), Field(max_length=253, pattern=rf"^({_LABEL}\.)+{_LABEL}$")
+]
+
+
+class Members(_Read):
+    """Single sign-on, as `config/team.json` says it. `client_secret` is the ARN or name of a secret in AWS
+    Secrets Manager, never the secret itself."""
+
+    issuer: Annotated[str, Field(max_length=500)]
+    client_id: Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[ -~]+$")]
+    client_secret: Annotated[str, Field(max_length=600, pattern=r"^[A-Za-z0-9/_+=.@:-]+$")] | None = None
+    domains: Annotated[tuple[MailDomain, ...], Field(min_length=1)]
+    verified_by: Literal["email_verified", "xms_edov"] = "email_verified"
+    """The claim that says an address is its owner's. Microsoft Entra has no `email_verified`; its `xms_edov`
+    says that the tenant has proved to own the address's domain."""
+
+    @field_validator("issuer")
+    @classmethod
+    def _reached_safely(cls, issuer: str) -> str:
+        if not reached_safely(issuer) or "?" in issuer or "#" in issuer:
+            raise ValueError("it must be an https:// address without a query (http:// on this machine only)")
+        return issuer
+
+    @model_validator(mode="after")
+    def _of_one_tenant(self) -> Members:
+        if self.verified_by == "xms_edov" and not (_TENANT.fullmatch(self.issuer) or _here(self.issuer)):
+            raise ValueError(
+                "verified_by: xms_edov counts from the issuer of one Microsoft Entra tenant only: "
+                "https://login.microsoftonline.com/<the tenant's id>/v2.0"
+            )
+        return self
+
+    @property
+    def provider(self) -> str:
+        """What people know the provider by."""
+        host = urlsplit(self.issuer).hostname or ""
+        return _KNOWN.get(host, host)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when sessions that were begun before must end: with the provider, the client, the domains
+        or what counts as verified."""
+        parts: list[object] = [self.issuer, self.client_id, sorted(self.domains)]
+        if self.verified_by != "email_verified":
+            parts.append(self.verified_by)
+        text = json.dumps(parts)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class Team(_Read):
@@ -215,3 +334,22 @@ def _load(path: Path, model: type[_Model]) -> _Model:
             )
             lines.append(f"{where}: {place}: {problem['msg'].removeprefix('Value error, ')}{value}")
         raise ConfigError("\n".join(lines)) from None
+
+
+def reached_safely(address: object, *, loopback: bool = True) -> bool:
+    """Whether secrets may travel to an address: by https, or (if `loopback`) within this machine."""
+    if not isinstance(address, str) or not address.isascii() or not address.isprintable() or " " in address:
+        return False
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    if not host or parts.username is not None or parts.password is not None:
+        return False
+    return parts.scheme == "https" or (loopback and parts.scheme == "http" and host in _LOOPBACK)
+
+
+def _here(issuer: str) -> bool:
+    """Whether a provider is on this machine, where it is somebody's own stand-in."""
+    return urlsplit(issuer).hostname in _LOOPBACK

@@ -43,11 +43,11 @@ class UnknownEndpoint(GatewayError):
     """No endpoint of this name is configured."""
 
 
-class SupplyRefused(GatewayError):
+class SyncRefused(GatewayError):
     """No model can be fetched for an endpoint, in words for the operator."""
 
 
-class SignOnFailed(Exception):
+class LoginFailed(Exception):
     """Somebody did not get in by single sign-on. `words` are for them; `detail`, where there is one, tells
     the operator what to mend; `outsider`: another account might do."""
 
@@ -59,10 +59,10 @@ class SignOnFailed(Exception):
         self.outsider = outsider
 
 
-def provider_failed(provider: str, detail: str) -> SignOnFailed:
+def provider_failed(provider: str, detail: str) -> LoginFailed:
     """The provider, or what the team wrote about it, is at fault: nothing that the person could mend."""
     words = (
         f"signing in with {provider} does not work at the moment; a link or a token still opens this. "
         "Whoever runs this endpoint sees the reason in the console"
     )
-    return SignOnFailed(502, words, detail)
+    return LoginFailed(502, words, detail)

@@ -3,13 +3,10 @@ docs/architecture.md."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-
-from easel.gateway.spare import FULL, Spare
 
 # A unix socket's path may be 104 bytes on macOS and 108 on Linux, including the closing zero.
 _SOCKET_PATH_LIMIT = 100
@@ -83,35 +80,3 @@ class Home:
         if len(os.fsencode(path)) <= _SOCKET_PATH_LIMIT:
             return path
         return Path(tempfile.mkdtemp(prefix="easel-")) / name
-
-
-def write_private(path: Path, text: str, *, must: bool = False) -> None:
-    """Put `text` at `path` as a whole or not at all, readable by its owner only. Raises OSError.
-
-    `must`: on a full disk too, by the room that was kept for it (`Spare`).
-    """
-    try:
-        _replace(path, text)
-    except OSError as error:
-        if not must or error.errno not in FULL:
-            raise
-        try:
-            Spare(path).write(text.encode())
-        except FileNotFoundError:
-            raise error from None
-    if must:
-        with contextlib.suppress(OSError):
-            Spare(path).keep()
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

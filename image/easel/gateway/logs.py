@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from easel.gateway.tokens import PATTERN
+from easel.gateway.access import PATTERN
 
 
 def scrub(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

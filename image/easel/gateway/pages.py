@@ -10,8 +10,10 @@ from typing import Any
 import jinja2
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+_HERE = Path(__file__).parent
 _TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+    # Each room keeps its own beside its handlers; here is what all extend.
+    loader=jinja2.FileSystemLoader([_HERE / "templates", *sorted(_HERE.glob("*/templates"))]),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
@@ -26,7 +28,7 @@ _PRIVATE = {
 
 
 def page(template: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Response:
-    """A page from `templates/`. Only its own style and script run: each has this answer's nonce."""
+    """A page from a room's `templates/`. Only its own style and script run: each has this answer's nonce."""
     nonce = secrets.token_urlsafe(16)
     policy = (
         f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "

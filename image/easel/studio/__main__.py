@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
-    from easel.studio.front import Front
+    from easel.studio.startup import StartupApp
     from easel.studio.studio import Studio
 
 # Jobs under way get this long to end after SIGTERM; whoever sent it kills after ten seconds.
@@ -68,7 +68,7 @@ def main() -> None:
     studio = Studio.at(asked.home, asked.endpoint, engine)
     if asked.retention:
         retention.start(studio.outputs, asked.retention)
-    studio.accepted.start()
+    studio.durable_jobs.start()
     asyncio.run(_serve(studio, asked, began))
 
 
@@ -83,14 +83,14 @@ async def _serve(studio: Studio, asked: argparse.Namespace, began: float) -> Non
     import structlog
     import uvicorn
 
-    from easel.studio.front import Front
-    from easel.studio.guard import guarded
+    from easel.studio.authentication import authenticated
+    from easel.studio.startup import StartupApp
 
     log = structlog.get_logger("easel.studio")
-    front = Front(studio.engine)
+    startup = StartupApp(studio.engine)
     server = uvicorn.Server(
         uvicorn.Config(
-            guarded(front, asked.endpoint, os.environ),
+            authenticated(startup, asked.endpoint, os.environ),
             host=asked.host,
             port=asked.port,
             lifespan="off",
@@ -108,7 +108,7 @@ async def _serve(studio: Studio, asked: argparse.Namespace, began: float) -> Non
     server.capture_signals = _no_signals  # type: ignore[assignment,method-assign]
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    building = asyncio.create_task(_build(front, studio, began, stopping))
+    building = asyncio.create_task(_build(startup, studio, began, stopping))
     ending = asyncio.create_task(_stop(stopping, server, studio))
     try:
         await server.serve()
@@ -122,17 +122,17 @@ async def _serve(studio: Studio, asked: argparse.Namespace, began: float) -> Non
     _leave(0)
 
 
-async def _build(front: Front, studio: Studio, began: float, stopping: asyncio.Event) -> None:
+async def _build(startup: StartupApp, studio: Studio, began: float, stopping: asyncio.Event) -> None:
     import structlog
 
     log = structlog.get_logger("easel.studio")
     try:
         app = await asyncio.to_thread(_create, studio)
     except Exception as e:
-        front.fail(f"the page could not be built: {type(e).__name__}: {e}")
+        startup.fail(f"the page could not be built: {type(e).__name__}: {e}")
         log.exception("not started")
         return
-    async with front.serving(app):
+    async with startup.serving(app):
         await _say_started(studio, began)
         await stopping.wait()
 
@@ -168,7 +168,7 @@ async def _stop(stopping: asyncio.Event, server: uvicorn.Server, studio: Studio)
     server.should_exit = True
     await asyncio.to_thread(studio.engine.stop, STOP_SECONDS)
     with contextlib.suppress(TimeoutError):
-        await asyncio.to_thread(studio.accepted.close, SAVE_SECONDS)
+        await asyncio.to_thread(studio.durable_jobs.close, SAVE_SECONDS)
     await asyncio.sleep(0.3)
     server.force_exit = True
 

@@ -13,15 +13,15 @@ from easel.studio.studio import Studio
 def create_app(studio: Studio) -> FastAPI:
     """The whole studio over HTTP. Imports FastAPI and Gradio, which takes seconds."""
     from easel.studio.api import create_api
-    from easel.studio.api.edge import Edge
+    from easel.studio.api.middleware import ApiMiddleware
     from easel.studio.files.routes import Files
-    from easel.studio.headers import Headers
+    from easel.studio.security_headers import SecurityHeaders
     from easel.studio.ui import mount
 
     app = create_api(studio)
     files = Files(studio.engine.store, studio.outputs, studio.activity, quota=quota_of(os.environ))
     app.router.routes.extend(files.routes())
     mount(app, studio)
-    app.add_middleware(Edge)
-    app.add_middleware(Headers)
+    app.add_middleware(ApiMiddleware)
+    app.add_middleware(SecurityHeaders)
     return app

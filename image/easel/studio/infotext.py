@@ -4,9 +4,9 @@
     Negative prompt: blurry
     Steps: 20, Sampler: Euler a, Schedule type: Automatic, CFG scale: 7, Seed: 1, Size: 128x128, …
 
-The prompt, then the negative prompt when there is one, then one line of parameters. A value with a
-comma, a colon or a line break in it is written as a JSON string. Keys and their order are A1111's:
-Civitai, sd-parsers and A1111 itself read this.
+The prompt, then the negative prompt when there is one, then one line of parameters. A value with a comma, a
+colon or a line break in it is written as a JSON string. Keys and their order are A1111's: Civitai, sd-parsers
+and A1111 itself read this.
 
 Read is what A1111 reads, by its rules: space around the text and around each line is none of it (other
 programs end lines with CR LF, pad them, or end the text with a line break), and a last line with three pairs

@@ -12,6 +12,10 @@ LOCAL = "local"
 ANONYMOUS = "anonymous"
 
 
+class NotYours(Exception):
+    """The caller may not do this; the message says who may."""
+
+
 def owner_of(headers: Mapping[str, str]) -> str:
     """The caller's name from a request's headers (lower-case names), `local` without one."""
     return headers.get(HEADER, "").strip() or LOCAL

@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 
 from easel.models import ModelFile, UnknownModel
-from easel.studio.accepted import Accepted
 from easel.studio.activity import Activity
-from easel.studio.defaults import Defaults
+from easel.studio.caller_options import CallerOptions
+from easel.studio.durable_jobs import DurableJobs
 from easel.studio.engine import Drawn, Engine
 from easel.studio.infotext import Infotext
 from easel.studio.library import Library
@@ -23,7 +23,7 @@ class Studio:
 
     engine: Engine
     outputs: Outputs
-    defaults: Defaults
+    options: CallerOptions
     endpoint: str = "studio"
     tasks: Tasks = field(default_factory=Tasks)
     activity: Activity = field(default_factory=Activity)
@@ -34,15 +34,15 @@ class Studio:
         return Library(self.engine.store, self.activity, endpoint=self.endpoint)
 
     @cached_property
-    def accepted(self) -> Accepted:
+    def durable_jobs(self) -> DurableJobs:
         """What the page accepted, until it is drawn and saved."""
-        return Accepted(self.engine, self.outputs, self.hashed, self.outputs.folder / ".accepted")
+        return DurableJobs(self.engine, self.outputs, self.hashed, self.outputs.folder / ".accepted")
 
     @classmethod
     def at(cls, home: Path, endpoint: str, engine: Engine) -> Studio:
         """The studio of one endpoint, with its folders below `home` (EASEL_HOME)."""
         outputs = Outputs(home / "outputs" / endpoint)
-        return cls(engine=engine, outputs=outputs, defaults=Defaults(outputs), endpoint=endpoint)
+        return cls(engine=engine, outputs=outputs, options=CallerOptions(outputs), endpoint=endpoint)
 
     def hashed(self, drawn: Drawn) -> Drawn:
         """The picture, its files with their hashes.
@@ -84,7 +84,7 @@ class Studio:
 
     def note(self, owner: str) -> str:
         """What `owner` should know of the checkpoint that is drawn with, who chose none; "" for nothing."""
-        chosen = self.defaults.read(owner).get("sd_model_checkpoint")
+        chosen = self.options.read(owner).get("sd_model_checkpoint")
         return "" if chosen else self.engine.default_note()
 
     def checkpoint(self, owner: str) -> ModelFile:
@@ -92,7 +92,7 @@ class Studio:
 
         Raises NoCheckpoint or UnknownModel: a choice that is gone is no reason to draw with another one.
         """
-        chosen = self.defaults.read(owner).get("sd_model_checkpoint")
+        chosen = self.options.read(owner).get("sd_model_checkpoint")
         return self.checkpoint_for(str(chosen) if chosen else None)
 
     def checkpoint_for(self, name: str | None) -> ModelFile:

@@ -12,13 +12,13 @@ from infra.bake import build as builds
 from infra.bake import errors
 from infra.bake.archive import content_hash
 from infra.bake.bakery import Bakery
-from infra.bake.progress import Progress
+from infra.bake.progress import BakeProgress
 from tests.infra.bake.cloud import BUCKET, PROJECT, Build, Cloud
 
 OTHERS = "easel-other-bake"
 
 
-class Heard(Progress):
+class Heard(BakeProgress):
     """What a person would see."""
 
     def __init__(self) -> None:
@@ -263,7 +263,7 @@ def test_a_build_that_never_ends_is_given_up(
         ("CreateRepository", "AccessDeniedException", errors.Denied, "create the image repository"),
         ("BatchGetImage", "UnrecognizedClientException", errors.CredentialsExpired, "does not take the cred"),
         ("BatchGetBuilds", "ExpiredTokenException", errors.CredentialsExpired, "goes on meanwhile"),
-        ("StartBuild", "InvalidInputException", errors.Refused, "InvalidInputException: because"),
+        ("StartBuild", "InvalidInputException", errors.AwsRefused, "InvalidInputException: because"),
     ],
 )
 def test_what_aws_refuses_is_said_so_that_it_can_be_put_right(

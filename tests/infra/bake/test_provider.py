@@ -132,9 +132,9 @@ def test_it_takes_the_credentials_that_pulumi_takes(cloud: Cloud, inputs: dict[s
 
 def test_without_an_engine_it_speaks_to_stderr(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     """A display that is gone must not end a build."""
-    from infra.bake.progress import Progress
+    from infra.bake.progress import BakeProgress
 
-    progress = Progress(["127.0.0.1:9"])  # nobody listens on `discard`
+    progress = BakeProgress(["127.0.0.1:9"])  # nobody listens on `discard`
     progress.show("passing")
     progress.say("building")
     assert capsys.readouterr().err == "building\n"

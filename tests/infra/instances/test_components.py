@@ -10,14 +10,14 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
-from infra.instances.machines import NoMachineImage
-from infra.instances.policies import Account, Host, Secret, gateway_statements, host_statements
+from infra.instances.boot_images import NoMachineImage
+from infra.instances.policies import AwsAccount, AwsSecret, Host, gateway_statements, host_statements
 from infra.instances.roles import PolicyTooLong
 from infra.instances.vault import NoKey, NoSecret
 from tests.infra.graph import Graph, Refused, World, provision
 
 ROOT = Path(__file__).resolve().parents[3]
-ACCOUNT = Account("aws", "us-east-1", "111122223333")
+ACCOUNT = AwsAccount("aws", "us-east-1", "111122223333")
 OTHER = "arn:aws:secretsmanager:us-east-1:111122223333:secret:other-AbCdEf"
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
@@ -272,7 +272,7 @@ def test_a_host_may_do_what_its_scripts_ask_of_aws() -> None:
     assert len(calls) > 4
     may = granted(
         host_statements(
-            Host(ACCOUNT, "art", "a", "arn:b", "arn:f", ["arn:p"], "arn:l", ["arn:r"], [Secret(OTHER)])
+            Host(ACCOUNT, "art", "a", "arn:b", "arn:f", ["arn:p"], "arn:l", ["arn:r"], [AwsSecret(OTHER)])
         )
     )
     assert {action(*call) for call in calls} <= may

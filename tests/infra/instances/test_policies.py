@@ -7,14 +7,14 @@ from typing import Any
 import botocore.session
 import pytest
 
-from easel.gateway.supply import TOKENS
+from easel.gateway.model_sync.sync import SOURCE_TOKENS as READ_BY_THE_GATEWAY
 from infra.filesystem import access_policy
 from infra.instances.policies import (
     EVERYWHERE,
     SOURCE_TOKENS,
-    Account,
+    AwsAccount,
+    AwsSecret,
     Host,
-    Secret,
     document,
     gateway_statements,
     host_statements,
@@ -24,7 +24,7 @@ from infra.instances.policies import (
 )
 from tests.infra.instances.evaluation import Request, allowed
 
-ACCOUNT = Account("aws", "us-east-1", "111122223333")
+ACCOUNT = AwsAccount("aws", "us-east-1", "111122223333")
 BUCKET = "arn:aws:s3:::easel-art-config-1a2b3c4"
 FILES = ACCOUNT.arn("elasticfilesystem", "file-system/fs-1")
 REPOSITORY = ACCOUNT.arn("ecr", "repository/easel")
@@ -220,21 +220,21 @@ def test_a_host_completes_the_hook_of_its_own_group_only() -> None:
 def test_a_host_reads_exactly_the_secrets_of_its_endpoint_and_no_model() -> None:
     """Named one by one; an endpoint without any has no such statement. Models are in the store already."""
     secret = ACCOUNT.arn("secretsmanager", "secret:comfy/key-AbCdEf")
-    named = host_statements(host(secrets=[Secret(secret)]))
+    named = host_statements(host(secrets=[AwsSecret(secret)]))
     assert allowed(Request("secretsmanager:GetSecretValue", secret), named)
     assert not allowed(Request("secretsmanager:GetSecretValue", f"{secret}x"), named)
     assert "ReadOwnSecrets" not in {one["Sid"] for one in STUDIO}
     assert not allowed(Request("s3:GetObject", "arn:aws:s3:::team/models/xl.safetensors"), named)
 
 
-def supply(*models: str, **secrets: Secret) -> list[dict[str, Any]]:
+def supply(*models: str, **secrets: AwsSecret) -> list[dict[str, Any]]:
     return supply_statements(ACCOUNT, models, secrets)
 
 
 def test_a_gateway_reads_exactly_the_models_and_tokens_that_endpoints_name() -> None:
     """No other object of the bucket, no other secret of the endpoint; without models none at all."""
     hub, other = (
-        Secret(ACCOUNT.arn("secretsmanager", f"secret:art/{name}-AbCdEf")) for name in ("hub", "key")
+        AwsSecret(ACCOUNT.arn("secretsmanager", f"secret:art/{name}-AbCdEf")) for name in ("hub", "key")
     )
     models = ("s3://team/models/xl.safetensors", "hf://a/b/c")
     may = [*GATEWAY, *supply(*models, HF_TOKEN=hub, COMFY_KEY=other)]
@@ -254,7 +254,7 @@ def test_a_gateway_reads_exactly_the_models_and_tokens_that_endpoints_name() -> 
 def test_a_gateway_reads_a_token_that_is_under_a_companys_own_key() -> None:
     """The right to decrypt comes with the secret, as for hosts."""
     key = ACCOUNT.arn("kms", "key/1234")
-    secret = Secret(ACCOUNT.arn("secretsmanager", "secret:art/hub-AbCdEf"), key)
+    secret = AwsSecret(ACCOUNT.arn("secretsmanager", "secret:art/hub-AbCdEf"), key)
     context = {
         "kms:ViaService": "secretsmanager.us-east-1.amazonaws.com",
         "kms:EncryptionContext:SecretARN": secret.arn,
@@ -264,7 +264,7 @@ def test_a_gateway_reads_a_token_that_is_under_a_companys_own_key() -> None:
 
 def test_the_tokens_that_the_gateway_may_read_are_those_that_it_asks_for() -> None:
     """Policy and code are in packages that do not know each other."""
-    assert set(SOURCE_TOKENS) == set(TOKENS)
+    assert set(SOURCE_TOKENS) == set(READ_BY_THE_GATEWAY)
 
 
 def test_a_gateway_mounts_the_models_and_nobodys_pictures() -> None:
@@ -279,7 +279,7 @@ def test_a_host_decrypts_its_own_secrets_and_nothing_else_that_is_under_the_key(
     """One key may be under the whole company's secrets, disks and buckets."""
     secret = ACCOUNT.arn("secretsmanager", "secret:comfy/key-AbCdEf")
     key = ACCOUNT.arn("kms", "key/1234")
-    may = host_statements(host(secrets=[Secret(secret, key), Secret(secret + "2")]))
+    may = host_statements(host(secrets=[AwsSecret(secret, key), AwsSecret(secret + "2")]))
     context = {
         "kms:ViaService": "secretsmanager.us-east-1.amazonaws.com",
         "kms:EncryptionContext:SecretARN": secret,
@@ -299,7 +299,7 @@ def test_a_host_decrypts_its_own_secrets_and_nothing_else_that_is_under_the_key(
 
 def test_in_china_secrets_manager_has_another_name() -> None:
     """A condition that never holds would keep every replica from starting."""
-    secret = Secret(
+    secret = AwsSecret(
         "arn:aws-cn:secretsmanager:cn-north-1:1:secret:x-AbCdEf", "arn:aws-cn:kms:cn-north-1:1:key/1"
     )
     (one,) = [each for each in host_statements(host(secrets=[secret])) if each["Sid"] == "DecryptOwnSecrets"]

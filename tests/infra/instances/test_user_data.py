@@ -19,8 +19,10 @@ from infra.names import ENDPOINT_LENGTH, TEAM_LENGTH
 from tests.infra.instances.host.machine import archive
 
 HOST = user_data.HOST
-REPLICA = user_data.Replica("us-east-1", "art", "studio", "easel-art-config", "/easel/art/studio")
-GATEWAY = user_data.Gateway("us-east-1", "art", "easel-art-config", "/easel/art", "vol-0123456789abcdef0")
+REPLICA = user_data.ReplicaFacts("us-east-1", "art", "studio", "easel-art-config", "/easel/art/studio")
+GATEWAY = user_data.GatewayFacts(
+    "us-east-1", "art", "easel-art-config", "/easel/art", "vol-0123456789abcdef0"
+)
 BOTH = {"replica": user_data.replica(REPLICA), "gateway": user_data.gateway(GATEWAY)}
 both = pytest.mark.parametrize("text", BOTH.values(), ids=BOTH.keys())
 
@@ -56,8 +58,10 @@ def test_the_longest_names_fit() -> None:
     team, endpoint, bucket = "t" * TEAM_LENGTH, "e" * ENDPOINT_LENGTH, "b" * 63
     region = "ap-southeast-1"
     texts = [
-        user_data.replica(user_data.Replica(region, team, endpoint, bucket, f"/easel/{team}/{endpoint}")),
-        user_data.gateway(user_data.Gateway(region, team, bucket, f"/easel/{team}", "vol-" + "0" * 17)),
+        user_data.replica(
+            user_data.ReplicaFacts(region, team, endpoint, bucket, f"/easel/{team}/{endpoint}")
+        ),
+        user_data.gateway(user_data.GatewayFacts(region, team, bucket, f"/easel/{team}", "vol-" + "0" * 17)),
     ]
     assert max(len(text.encode()) for text in texts) <= user_data.LIMIT
 
@@ -87,7 +91,7 @@ def test_equal_facts_give_equal_text_in_another_process() -> None:
 def test_two_endpoints_differ_in_their_facts_alone() -> None:
     """What is on the host does not depend on whose it is."""
     other = user_data.replica(
-        user_data.Replica("us-east-1", "art", "portraits", "other", "/easel/art/portraits")
+        user_data.ReplicaFacts("us-east-1", "art", "portraits", "other", "/easel/art/portraits")
     )
     differing = [
         line
@@ -100,7 +104,7 @@ def test_two_endpoints_differ_in_their_facts_alone() -> None:
 @both
 def test_facts_survive_the_shell(text: str) -> None:
     """They are read by `.`: whatever a name holds is text."""
-    odd = user_data.replica(user_data.Replica("r", "t", "e", "b", "/easel/$(exit 7)'\"/x"))
+    odd = user_data.replica(user_data.ReplicaFacts("r", "t", "e", "b", "/easel/$(exit 7)'\"/x"))
     file = next(each for each in yaml.safe_load(odd)["write_files"] if each["path"] == "/etc/easel/facts")
     done = subprocess.run(
         ["bash", "-c", file["content"] + 'printf %s "$LOG_GROUP"'], capture_output=True, text=True

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from easel.models import Architecture, Kind, ModelFile
+from easel.studio.checkpoint_defaults import checkpoint_defaults
 from easel.studio.families import family
-from easel.studio.native import native
 from scripts.starter.judge import judge
 from tests.studio.conftest import STARTER, Running
 
@@ -275,9 +275,9 @@ def test_native_of_what_cannot_be_read(tmp_path: Path) -> None:
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"x" * 100)
     for path in (broken, tmp_path / "gone.safetensors"):
-        found = native(ModelFile(path, path.name, Kind.CHECKPOINT, 100, 0.0))
+        found = checkpoint_defaults(ModelFile(path, path.name, Kind.CHECKPOINT, 100, 0.0))
         assert (found.side, found.sampler, found.steps, found.cfg_scale) == (512, "Euler", 50, 7.0)
-    starter = native(ModelFile(STARTER, STARTER.name, Kind.CHECKPOINT, 1, 0.0))
+    starter = checkpoint_defaults(ModelFile(STARTER, STARTER.name, Kind.CHECKPOINT, 1, 0.0))
     assert (starter.side, starter.steps) == (128, 20)
 
 

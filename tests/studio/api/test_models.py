@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from easel.studio.api import create_api
 from easel.studio.library import NoPicture
-from easel.studio.library.pictures import small
+from easel.studio.library.previews import small
 from tests.models.civitai_stand_in import CONTENT, TOKEN, file, version
 from tests.models.serving import model_bytes, sha256
 from tests.studio.library import PAGE, Place, place, png
@@ -217,7 +217,7 @@ def test_the_machine_is_not_idle_meanwhile(made: Place) -> None:
 
 def test_a_download_that_trickles_ends(made: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hardly a byte for long: it ends by itself, so that nobody pays for a machine that waits."""
-    monkeypatch.setattr("easel.studio.library.job.STALLED_AFTER", 0.5)
+    monkeypatch.setattr("easel.studio.library.background_job.STALLED_AFTER", 0.5)
     made.civitai.rate = 60_000
     made.civitai.publish(version())
     done = made.ended(made.start())

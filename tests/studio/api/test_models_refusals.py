@@ -192,7 +192,7 @@ def test_what_is_not_there(made: Place) -> None:
 
 def test_too_many(made: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The queue has an end."""
-    monkeypatch.setattr("easel.studio.library.jobs.MOST_WAITING", 2)
+    monkeypatch.setattr("easel.studio.library.background_jobs.MOST_WAITING", 2)
     made.civitai.rate = 100_000
     made.civitai.publish(version())
     jobs = [made.start(name=f"{number}.safetensors") for number in range(2)]

@@ -17,7 +17,7 @@ from easel.models import Store
 from easel.studio.api import create_api
 from easel.studio.engine import Engine
 from easel.studio.library import Library
-from easel.studio.library.board import GONE_AFTER, KEPT, Board
+from easel.studio.library.remote_jobs import GONE_AFTER, KEPT, RemoteJobs
 from easel.studio.studio import Studio
 from tests.models.civitai_stand_in import version
 from tests.studio.library import QUICK, Place, place
@@ -128,7 +128,7 @@ def test_a_replica_that_is_gone(pair: Pair) -> None:
     assert pair.there.ask("DELETE", "jobs/0123456789abcdef").json()["state"] == "failed"
     old = time.time() - KEPT - 1
     os.utime(path, (old, old))
-    assert Board(pair.board()).others(()) == []
+    assert RemoteJobs(pair.board()).others(()) == []
     assert not path.exists()
 
 

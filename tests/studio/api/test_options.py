@@ -100,14 +100,14 @@ def test_every_name_is_answered(ada) -> None:
     found = ada.get("/sdapi/v1/options").json()
     assert OPTIONS.keys() <= found.keys()
     assert len(OPTIONS) >= 320
-    defaults = {
+    options = {
         "send_seed": True, "samples_format": "png", "quicksettings_list": ["sd_model_checkpoint"],
         "show_progress_every_n_steps": 10, "emphasis": "Original", "sd_vae": "Automatic", "s_noise": 1.0,
         "eta_ancestral": 1.0, "face_restoration_model": "CodeFormer", "outdir_save": "log/images",
         "interrogate_clip_max_length": 48, "hypertile_max_tile_unet": 256, "canvas_hotkey_zoom": "Alt",
         "lora_preferred_name": "Alias from file", "upscaler_for_img2img": None, "img2img_extra_noise": 0.0,
     }  # fmt: skip
-    assert defaults.items() <= found.items()
+    assert options.items() <= found.items()
     # where Easel does something else than A1111 by default, it says what it does
     assert (found["randn_source"], found["grid_save"], found["return_grid"]) == ("CPU", False, False)
 
@@ -115,8 +115,8 @@ def test_every_name_is_answered(ada) -> None:
 def test_a1111s_defaults_may_be_sent(ada) -> None:
     """Somebody's whole configuration of A1111 is taken, and what Easel does otherwise is told."""
     before = ada.get("/sdapi/v1/options").json()
-    defaults = {name: option.default for name, option in OPTIONS.items() if name != "sd_model_checkpoint"}
-    answer = ada.post("/sdapi/v1/options", json=defaults)
+    options = {name: option.default for name, option in OPTIONS.items() if name != "sd_model_checkpoint"}
+    answer = ada.post("/sdapi/v1/options", json=options)
     assert (answer.status_code, answer.json()) == (200, None)
     told = " ".join(json.loads(answer.headers[NOTES_HEADER]))
     differ = {name for name, option in OPTIONS.items() if option.default != option.value}
@@ -217,7 +217,7 @@ def test_settings_that_stay_keep_the_same_rules(running) -> None:
 
 def test_what_was_stored_before_does_not_come_back(studio: Studio) -> None:
     """A value that an earlier version stored, and that is refused now, is neither shown nor drawn by."""
-    studio.defaults.update("old", {"randn_source": "GPU", "tiling": True, "my_extension": 1})
+    studio.options.update("old", {"randn_source": "GPU", "tiling": True, "my_extension": 1})
     now = current(studio, "old")
     assert (now["randn_source"], now["tiling"], now["my_extension"]) == ("CPU", False, 1)
 

@@ -23,9 +23,9 @@ from easel.studio.engine import (
     Stopped,
     TextToImage,
 )
-from easel.studio.engine import inbox as inbox_module
+from easel.studio.engine import job_queue as job_queue_module
 from easel.studio.engine import loop as loop_module
-from easel.studio.engine import waiting as waiting_module
+from easel.studio.engine import picture_queue as picture_queue_module
 
 SMALL = TextToImage(prompt="a red circle on blue", width=64, height=64, steps=4, seed=7, sampler="Euler")
 WAIT = 120
@@ -198,7 +198,7 @@ def test_who_waits_is_told_the_place(engine: Engine) -> None:
 
 def test_waiting_for_another_checkpoint_is_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream of pictures for one checkpoint does not keep the other from its turn."""
-    monkeypatch.setattr(waiting_module, "PATIENCE", 0.5)
+    monkeypatch.setattr(picture_queue_module, "PATIENCE", 0.5)
     stream = engine.submit("ada", replace(SMALL, batch_size=16, batch_count=20))
     while stream.progress().finished < 1:
         time.sleep(0.01)
@@ -279,7 +279,7 @@ def test_long_and_odd_prompts_draw(engine: Engine) -> None:
 
 def test_the_queue_is_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """One owner cannot pile up work without end; the error says what to do, and others are not affected."""
-    monkeypatch.setattr(inbox_module, "MAX_WAITING", 20)
+    monkeypatch.setattr(job_queue_module, "MAX_WAITING", 20)
     first = engine.submit("ada", replace(SMALL, steps=150, batch_size=16))
     with pytest.raises(QueueFull, match="wait for some"):
         engine.submit("ada", replace(SMALL, batch_size=5))

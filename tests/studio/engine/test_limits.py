@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easel.studio.engine import Job, Limits, QueueFull, TextToImage, TooMuchWork
-from easel.studio.engine.inbox import Inbox
+from easel.studio.engine.job_queue import JobQueue
 from easel.studio.engine.limits import pixels, work
 
 # What one person sent, when another's small picture took 36 s instead of 1.2 s.
@@ -107,16 +107,16 @@ def test_nobody_has_more_waiting_than_a_person_may(rows: list[tuple[str, TextToI
     """However it is cut up into requests, what one person has waiting keeps to the limit; what somebody else
     has waiting does not count."""
     limits = Limits(work_per_person=500, pixels_per_request=2)
-    inbox = Inbox(limits)
+    queue = JobQueue(limits)
     held = {"a": [0.0, 0.0], "b": [0.0, 0.0]}
     for owner, request in rows:
         more = work(request), pixels(request)
         fits = held[owner][0] + more[0] <= 500 and held[owner][1] + more[1] <= 4
         if not fits:
             with pytest.raises(QueueFull, match="wait for some"):
-                inbox.put(_job(owner, request))
+                queue.put(_job(owner, request))
         else:
-            inbox.put(_job(owner, request))
+            queue.put(_job(owner, request))
             held[owner] = [held[owner][0] + more[0], held[owner][1] + more[1]]
 
 

@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 
 from easel.models import Architecture, Incomplete, Kind
 from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.checkpoint_cache import copied
 from easel.studio.engine.loading import load_checkpoint, load_vae
-from easel.studio.engine.shelf import copied
 from easel.studio.engine.tokenizer import load_tokenizer
 from easel.studio.engine.vaes import Vaes
 from easel.studio.engine.weights import memory_format

@@ -27,7 +27,7 @@ from easel.models import (
     UnknownArchitecture,
     WrongKind,
 )
-from easel.studio.engine import loading, memory, parts, weights
+from easel.studio.engine import checkpoint_parts, loading, memory, weights
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.loading import TooLarge, load_checkpoint, load_vae
 from tests.studio.engine import export
@@ -257,14 +257,14 @@ def test_memory_that_runs_out_while_loading(
     """Memory that something else took meanwhile is TooLarge too, and nothing is kept."""
     file = made.write(tmp_path / "big.safetensors")
     before = tensors_alive()
-    calls, fill = iter(range(10)), parts.fill
+    calls, fill = iter(range(10)), checkpoint_parts.fill
 
     def fail(module: torch.nn.Module, *others: Any) -> None:
         if next(calls) == 1:  # with one module in memory already
             raise wrong
         fill(module, *others)
 
-    monkeypatch.setattr(parts, "fill", fail)
+    monkeypatch.setattr(checkpoint_parts, "fill", fail)
     with pytest.raises(TooLarge, match=r"big\.safetensors: it needs"):
         load(file, made)
     assert tensors_alive() == before
@@ -279,7 +279,7 @@ def test_any_other_failure_names_the_file(
     def fail(*_: object) -> None:
         raise RuntimeError("something new\nand long")
 
-    monkeypatch.setattr(parts, "fill", fail)
+    monkeypatch.setattr(checkpoint_parts, "fill", fail)
     with pytest.raises(FileError, match=re.escape("odd.safetensors: it cannot be loaded (something new)")):
         load(file, made)
 

@@ -143,8 +143,8 @@ def test_who_is_gone_costs_no_call_more(engine: Engine, calls: Calls) -> None:
 def test_a_step_too_long_is_refused(engine: Engine, calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is known of the device yet: it is measured at the checkpoint's own size, then the large picture
     is refused in words without one call of its size; the next one is refused at once. The own size draws."""
-    monkeypatch.setattr(engine._pace, "limit", 1e-6)
-    engine._pace._known.clear()
+    monkeypatch.setattr(engine._step_times, "limit", 1e-6)
+    engine._step_times._known.clear()
     large = replace(SMALL, width=1024, height=1024)
     words = r"one step of a picture of 1024x1024 takes .* s or more .* Draw up to 128x128"
     with pytest.raises(StepTooLong, match=words):
@@ -154,21 +154,21 @@ def test_a_step_too_long_is_refused(engine: Engine, calls: Calls, monkeypatch: p
         engine.submit("heavy", large)
     own = engine.submit("heavy", replace(SMALL, width=128, height=128))
     assert own.result(WAIT)[0].image.size == (128, 128)
-    engine._pace._known.clear()
+    engine._step_times._known.clear()
 
 
 def test_a_step_that_turns_out_too_long_ends_its_own_job(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the estimate was too good, the second call tells; whoever draws beside it goes on."""
-    monkeypatch.setattr(engine._pace, "limit", 1e-6)
+    monkeypatch.setattr(engine._step_times, "limit", 1e-6)
     monkeypatch.setattr(Loop, "_probe", lambda _loop, _picture: None)
-    engine._pace._known.clear()
+    engine._step_times._known.clear()
     beside = engine.submit("other", replace(SMALL, steps=30))
     with pytest.raises(StepTooLong):
         engine.submit("heavy", replace(SMALL, width=256, height=256)).result(WAIT)
     assert len(beside.result(WAIT)) == 1
-    engine._pace._known.clear()
+    engine._step_times._known.clear()
 
 
 def test_a_prompt_of_too_many_tokens_is_refused(engine: Engine) -> None:

@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 
 from easel.models import Architecture, Header, Incomplete, Piece, TensorInfo, read_header
 from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.checkpoint_parts import CheckpointPart, parts_of_file
 from easel.studio.engine.loading import load_checkpoint
-from easel.studio.engine.parts import Part, parts_of_file
 from easel.studio.engine.scales import _HARMLESS
 from easel.studio.engine.skeleton import Skeleton, skeleton
 from tests.studio.engine.tiny import Tiny, model_file, tiny
@@ -158,7 +158,7 @@ def test_only_what_is_used_is_read(made: Tiny, bones: Skeleton, tmp_path: Path) 
     assert not read & set(extra)
 
 
-def parts(made: Tiny, header: Header, bones: Skeleton, more: dict[str, torch.Tensor]) -> list[Part]:
+def parts(made: Tiny, header: Header, bones: Skeleton, more: dict[str, torch.Tensor]) -> list[CheckpointPart]:
     """The parts of a file with these tensors too; only its header is looked at."""
     kinds = {torch.float32: "F32", torch.uint8: "U8", torch.int32: "I32"}
     tensors = dict(header.tensors)

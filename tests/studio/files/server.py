@@ -17,8 +17,8 @@ from starlette.routing import Route
 
 from easel.models import Store, quota_of
 from easel.studio.activity import Activity
+from easel.studio.authentication import authenticated
 from easel.studio.files.routes import Files
-from easel.studio.guard import guarded
 from easel.studio.outputs import Outputs
 
 
@@ -41,7 +41,7 @@ def main() -> None:
         parser.add_argument(name, required=True)
     asked = parser.parse_args()
     inner = app(Path(asked.home).resolve(), asked.endpoint, quota_of(os.environ))
-    served = guarded(inner, asked.endpoint, os.environ)
+    served = authenticated(inner, asked.endpoint, os.environ)
     uvicorn.run(served, host="127.0.0.1", port=int(asked.port), log_level="warning")
 
 

@@ -10,13 +10,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from easel.models import Store
-from easel.studio.files.caller import Caller
-from easel.studio.files.places import BadPath, NoSuchFile, NotYours, Places, parts_of
+from easel.studio.files.access import FileAccess
+from easel.studio.files.paths import BadPath, NoSuchFile, PathResolver, parts_of
 from easel.studio.outputs import Outputs
+from easel.studio.owner import NotYours
 from tests.studio.files.conftest import model
 
-ADA = Caller.of({"x-easel-user": "ada"})
-OPERATOR = Caller.of({"x-easel-user": "@operator"})
+ADA = FileAccess.of({"x-easel-user": "ada"})
+OPERATOR = FileAccess.of({"x-easel-user": "@operator"})
 
 # What people try: steps up, other slashes, letters that turn into them, hidden names, bytes that end names.
 _PARTS = st.one_of(
@@ -59,7 +60,7 @@ _PATHS = st.builds("/".join, st.lists(_PARTS, max_size=6))
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
+def paths(tmp_path_factory: pytest.TempPathFactory) -> PathResolver:
     """A store and pictures, secrets around them, and links that lead to those."""
     top = tmp_path_factory.mktemp("top")
     model(top / "models" / "Lora" / "style.safetensors")
@@ -75,7 +76,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
     outputs.save("bob", b"\x89PNG bob", 2)
     (outputs.owned("ada") / "options.json").write_text("{}")
     os.symlink(outputs.owned("bob"), outputs.owned("ada") / "bobs")
-    return Places(Store(top / "models", hashing=False), outputs)
+    return PathResolver(Store(top / "models", hashing=False), outputs)
 
 
 @given(path=_PATHS)
@@ -89,13 +90,13 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
 @example(path="/etc/passwd")
 @example(path="models/.easel/secret.safetensors")
 @example(path="models/Lora/" + "x/" * 3000)
-def test_no_path_leads_out(places: Places, path: str) -> None:
+def test_no_path_leads_out(paths: PathResolver, path: str) -> None:
     """Whatever is asked for, what is found lies below the caller's own root and is no hidden file."""
     try:
-        found = places.find(ADA, path)
+        found = paths.find(ADA, path)
     except (BadPath, NoSuchFile, NotYours):
         return
-    store, outputs = places._store.root, places._outputs.owned("ada")
+    store, outputs = paths._store.root, paths._outputs.owned("ada")
     roots = {"models": store, "outputs": outputs, "": store}
     assert found.real.is_relative_to(roots[found.root])
     below = found.real.relative_to(roots[found.root]).parts
@@ -116,28 +117,28 @@ def test_the_parts_of_a_path_are_names(path: str) -> None:
         assert not set(part) & set("/\\\0")
 
 
-def test_what_is_there_is_found(places: Places) -> None:
+def test_what_is_there_is_found(paths: PathResolver) -> None:
     """The checks refuse no honest path."""
-    assert places.find(ADA, "models/Lora/style.safetensors").item.size > 0
-    assert places.find(ADA, "/models/Lora/").item.folder
-    shown = [item.path for item in places.entries(ADA, places.find(ADA, "models/Lora"))]
+    assert paths.find(ADA, "models/Lora/style.safetensors").item.size > 0
+    assert paths.find(ADA, "/models/Lora/").item.folder
+    shown = [item.path for item in paths.entries(ADA, paths.find(ADA, "models/Lora"))]
     assert shown == ["models/Lora/style.safetensors"]
-    assert [item.path for item in places.entries(ADA, places.find(ADA, "models"))] == [
+    assert [item.path for item in paths.entries(ADA, paths.find(ADA, "models"))] == [
         "models/Lora",
         "models/Stable-diffusion",
     ]
 
 
-def test_pictures_are_their_owners(places: Places) -> None:
+def test_pictures_are_their_owners(paths: PathResolver) -> None:
     """One person's `outputs` are that person's; the operator's are everybody's, settings nobody's."""
-    (day,) = places.entries(ADA, places.find(ADA, "outputs"))
-    (picture,) = places.entries(ADA, places.find(ADA, day.path))
-    assert places.find(ADA, picture.path).real.read_bytes() == b"\x89PNG ada"
-    people = list(places.entries(OPERATOR, places.find(OPERATOR, "outputs")))
+    (day,) = paths.entries(ADA, paths.find(ADA, "outputs"))
+    (picture,) = paths.entries(ADA, paths.find(ADA, day.path))
+    assert paths.find(ADA, picture.path).real.read_bytes() == b"\x89PNG ada"
+    people = list(paths.entries(OPERATOR, paths.find(OPERATOR, "outputs")))
     assert len(people) == 2
     for name in ("options.json", "bobs"):
         with pytest.raises(NoSuchFile):
-            places.find(ADA, f"outputs/{name}")
+            paths.find(ADA, f"outputs/{name}")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_pictures_are_their_owners(places: Places) -> None:
 )
 def test_who_is_who(user: str, operator: bool, member: bool) -> None:
     """Only the gateway's word makes an operator, which no token can be called; strangers are no members."""
-    caller = Caller.of({"x-easel-user": user} if user else {})
+    caller = FileAccess.of({"x-easel-user": user} if user else {})
     assert (caller.operator, caller.member) == (operator, member)
 
 
@@ -165,10 +166,10 @@ def test_a_folder_of_a_kind_may_lie_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     os.symlink(tmp_path / "a1111", tmp_path / "models" / "Lora")
     os.symlink(tmp_path, tmp_path / "a1111" / "up")
-    places = Places(Store(tmp_path / "models", hashing=False), Outputs(tmp_path / "outputs"))
-    assert places.find(ADA, "models/Lora/style.safetensors").item.size > 0
+    paths = PathResolver(Store(tmp_path / "models", hashing=False), Outputs(tmp_path / "outputs"))
+    assert paths.find(ADA, "models/Lora/style.safetensors").item.size > 0
     with pytest.raises(NoSuchFile):
-        places.find(ADA, "models/Lora/up")
+        paths.find(ADA, "models/Lora/up")
 
 
 @pytest.mark.parametrize("target", [".", "..", "../..", "../../.."])
@@ -179,9 +180,9 @@ def test_a_link_to_its_own_folder(tmp_path: Path, target: str) -> None:
     model(root / "VAE" / "sub" / "vae.safetensors")
     os.symlink(target, root / "Lora" / "l")
     os.symlink("../Lora", root / "VAE" / "a")
-    places = Places(Store(root, hashing=False), Outputs(tmp_path / "outputs"))
+    paths = PathResolver(Store(root, hashing=False), Outputs(tmp_path / "outputs"))
     for top in ("", "models", "models/Lora"):
-        found = [item.path for item in places.entries(OPERATOR, places.find(OPERATOR, top), deep=True)]
+        found = [item.path for item in paths.entries(OPERATOR, paths.find(OPERATOR, top), deep=True)]
         assert len(set(found)) == len(found)
         assert [path for path in found if path.endswith("style.safetensors")] == [
             "models/Lora/style.safetensors"
@@ -200,15 +201,15 @@ def test_a_link_out_of_the_store(tmp_path: Path) -> None:
     os.symlink(elsewhere, root / "Lora" / "linked")
     os.symlink(elsewhere / "sub" / "style.safetensors", root / "Lora" / "one.safetensors")
     os.symlink(elsewhere / "tokens.json", root / "Lora" / "two.safetensors")
-    places = Places(Store(root, hashing=False), Outputs(tmp_path / "outputs"))
-    found = [item.path for item in places.entries(ADA, places.find(ADA, "models/Lora"), deep=True)]
+    paths = PathResolver(Store(root, hashing=False), Outputs(tmp_path / "outputs"))
+    found = [item.path for item in paths.entries(ADA, paths.find(ADA, "models/Lora"), deep=True)]
     assert found == [
         "models/Lora/linked",
         "models/Lora/one.safetensors",
         "models/Lora/linked/sub",
         "models/Lora/linked/sub/style.safetensors",
     ]
-    assert places.find(ADA, found[-1]).linked
+    assert paths.find(ADA, found[-1]).linked
 
 
 def test_what_is_linked_is_not_removed(tmp_path: Path, home: Path, asked) -> None:

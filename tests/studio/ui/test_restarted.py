@@ -7,7 +7,7 @@ import time
 
 from playwright.sync_api import expect
 
-from easel.studio.accepted import Entry, Journal
+from easel.studio.durable_jobs import JobJournal, JobRecord
 from easel.studio.engine import TextToImage
 
 GONE = "c" * 32
@@ -17,15 +17,15 @@ ASKED = TextToImage(prompt="a red circle on blue", width=64, height=64, steps=3,
 def test_what_was_accepted_is_in_the_gallery(running, visit) -> None:
     """A picture that a killed process had accepted is drawn, shown with its parameters, and told of once; one
     that could not be drawn is told of in words, to its owner alone."""
-    accepted = running.studio.accepted
-    left = Journal(running.studio.outputs.folder / ".accepted")
+    durable_jobs = running.studio.durable_jobs
+    left = JobJournal(running.studio.outputs.folder / ".accepted")
     now = time.time()
-    left.write(Entry(id="a" * 32, owner="returner", by=GONE, at=now, request=ASKED))
-    left.write(Entry(id="b" * 32, owner="returner", by=GONE, at=now, request=ASKED, begun=True, tries=1))
+    left.write(JobRecord(id="a" * 32, owner="returner", by=GONE, at=now, request=ASKED))
+    left.write(JobRecord(id="b" * 32, owner="returner", by=GONE, at=now, request=ASKED, begun=True, tries=1))
     left.close()
-    assert accepted.resume() == 1
+    assert durable_jobs.resume() == 1
     until = time.monotonic() + 60
-    while accepted._again and time.monotonic() < until:
+    while durable_jobs._again and time.monotonic() < until:
         time.sleep(0.05)
     page = visit("returner")
     expect(page.locator("#parameters textarea")).to_have_value(re.compile("Seed: 77,"))

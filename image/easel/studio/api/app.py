@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from starlette.responses import HTMLResponse
 
 from easel.studio.api.catalog import catalog
-from easel.studio.api.drawing import drawing
 from easel.studio.api.errors import handle_errors
 from easel.studio.api.memory import memory
 from easel.studio.api.models import models
@@ -16,14 +15,15 @@ from easel.studio.api.options import options
 from easel.studio.api.png_info import png_info
 from easel.studio.api.progress import progress
 from easel.studio.api.reference import page
-from easel.studio.api.wire import finite
-from easel.studio.headers import POLICY, policy
+from easel.studio.api.strict_json import finite
+from easel.studio.api.txt2img import drawing
+from easel.studio.security_headers import POLICY, policy
 from easel.studio.studio import Studio
 from easel.studio.version import VERSION
 
 _DESCRIPTION = """A1111's API. Everything is the caller's own: progress, interrupt, options and pictures of
-one caller are nobody else's. Unknown fields are kept, numbers may be strings, and a trailing slash makes no
-difference."""
+one caller are nobody else's. Unknown fields are kept, numbers may be strings, and a trailing slash makes
+no difference."""
 
 
 def create_api(studio: Studio) -> FastAPI:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from easel.models import Kind
+from easel.models import Kind, ModelFile
 from easel.studio.api.networks import EmbeddingLists, embedding_lists, metadata_of, preview
 from easel.studio.api.scripts import SCRIPTS
 from easel.studio.engine import SAMPLERS, SCHEDULE_TYPES, alias_of
@@ -64,7 +64,13 @@ class LoraItem(BaseModel):
 def catalog(studio: Studio) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/sdapi/v1")
-    store = studio.engine.store
+    for add in (_methods, _files, _networks, _extensions, _empty, _actions):
+        add(routes, studio)
+    return routes
+
+
+def _methods(routes: APIRouter, studio: Studio) -> None:
+    """How pictures are drawn: samplers and schedule types."""
 
     @routes.get("/samplers")
     def samplers() -> list[SamplerItem]:
@@ -83,13 +89,14 @@ def catalog(studio: Studio) -> APIRouter:
         """All schedule types."""
         return [
             SchedulerItem(
-                name=one.name,
-                label=one.label,
-                aliases=list(one.aliases) or None,
-                default_rho=one.default_rho,
+                name=one.name, label=one.label, aliases=list(one.aliases) or None, default_rho=one.default_rho
             )
             for one in SCHEDULE_TYPES
         ]
+
+
+def _files(routes: APIRouter, studio: Studio) -> None:
+    """What is drawn with: checkpoints and VAEs."""
 
     @routes.get("/sd-models")
     def checkpoints() -> list[ModelItem]:
@@ -100,30 +107,28 @@ def catalog(studio: Studio) -> APIRouter:
                 model_name=one.model_name,
                 hash=one.hash,
                 sha256=one.sha256,
-                # Below the store's folder: where that is on the server is nobody's business.
-                filename=f"{one.kind.folder}/{one.name}",
+                filename=_below_store(one),
             )
-            for one in store.checkpoints()
+            for one in studio.engine.store.checkpoints()
         ]
 
     @routes.get("/sd-vae")
     def vaes() -> list[VaeItem]:
         """All VAE files."""
         return [
-            VaeItem(model_name=one.name, filename=f"{one.kind.folder}/{one.name}") for one in store.vaes()
+            VaeItem(model_name=one.name, filename=_below_store(one)) for one in studio.engine.store.vaes()
         ]
+
+
+def _networks(routes: APIRouter, studio: Studio) -> None:
+    """What prompts name: LoRAs and embeddings."""
 
     @routes.get("/loras")
     def loras() -> list[LoraItem]:
         """All LoRA files, under the names that `<lora:name:weight>` takes."""
         return [
-            LoraItem(
-                name=one.stem,
-                alias=alias_of(one),
-                path=f"{one.kind.folder}/{one.name}",
-                metadata=metadata_of(one),
-            )
-            for one in store.files(Kind.LORA)
+            LoraItem(name=one.stem, alias=alias_of(one), path=_below_store(one), metadata=metadata_of(one))
+            for one in studio.engine.store.files(Kind.LORA)
         ]
 
     @routes.get("/loras/preview", include_in_schema=False)
@@ -138,6 +143,10 @@ def catalog(studio: Studio) -> APIRouter:
     def embeddings(request: Request) -> EmbeddingLists:
         """Textual inversions: those that fit the caller's checkpoint, and those made for another kind."""
         return embedding_lists(studio, owner_of(request.headers))
+
+
+def _extensions(routes: APIRouter, studio: Studio) -> None:
+    """Scripts and upscalers, and how A1111 was started."""
 
     @routes.get("/scripts")
     def scripts() -> dict[str, list[str]]:
@@ -167,13 +176,19 @@ def catalog(studio: Studio) -> APIRouter:
         """A1111's command line, as far as there is anything to say."""
         return {"api": True, "listen": False, "share": False, "nowebui": False, "gradio_queue": True}
 
+
+def _empty(routes: APIRouter, studio: Studio) -> None:
+    """Lists of what there is none of here."""
     for path, words in _EMPTY.items():
         routes.add_api_route(path, _nothing(words), methods=["GET"], name=path)
+
+
+def _actions(routes: APIRouter, studio: Studio) -> None:
+    """What A1111 does to its lists and its one checkpoint."""
     for path, words in _REFRESH.items():
         routes.add_api_route(path, _refresh(studio, words), methods=["POST"], name=path)
     for path in ("/unload-checkpoint", "/reload-checkpoint"):
         routes.add_api_route(path, _kept, methods=["POST"], name=path)
-    return routes
 
 
 _EMPTY = {
@@ -211,3 +226,8 @@ def _refresh(studio: Studio, words: str) -> Any:
 def _kept() -> dict[str, Any]:
     """Does nothing: the checkpoint in memory is everyone's, and the engine switches it as requests need."""
     return {}
+
+
+def _below_store(file: ModelFile) -> str:
+    """Where the store's folder is on the server is nobody's business."""
+    return f"{file.kind.folder}/{file.name}"

@@ -14,7 +14,6 @@ from starlette.responses import Response
 
 from easel.models import (
     Archived,
-    EarlyAccess,
     FileError,
     Forbidden,
     ModelError,
@@ -26,8 +25,8 @@ from easel.models import (
     UnknownModel,
     Unreachable,
 )
-from easel.studio.api.wire import reply
-from easel.studio.defaults import TooMany
+from easel.studio.api.strict_json import reply
+from easel.studio.caller_options import TooMany
 from easel.studio.engine import (
     EngineError,
     InvalidRequest,
@@ -38,20 +37,15 @@ from easel.studio.engine import (
     TooMuchWork,
     UnknownSampler,
 )
-from easel.studio.library import NoPicture, NoSuchJob, NotYours, TooManyJobs
+from easel.studio.library import NoPicture, NoSuchJob, TooManyJobs
 from easel.studio.outputs import NotSaved
+from easel.studio.owner import NotYours
 from easel.studio.png import NotAPicture
 
 log = structlog.get_logger(__name__)
 
 # Echoes of what was wrong are for finding it, not for sending it all back.
 _MAX_ECHO = 200
-
-
-_REFUSALS: dict[type[SourceError], int] = {
-    Forbidden: 403, NeedsToken: 403, NoAccess: 403, EarlyAccess: 403, NotThere: 404, Archived: 410,
-    Unreachable: 502,
-}  # fmt: skip
 
 
 class FieldFault(BaseModel):
@@ -94,12 +88,6 @@ class Unsupported(Exception):
         self.field = field
 
 
-def plain_handlers() -> dict[int | type[Exception], Any]:
-    """A1111's body for what frameworks raise by themselves, for every application on the port: one program
-    asks page and API, and knows one shape."""
-    return {HTTPException: _http, RequestValidationError: _validation}
-
-
 class UnknownScript(Exception):
     """A request switches an always-on script on that is not here."""
 
@@ -107,6 +95,27 @@ class UnknownScript(Exception):
         # A1111's words; clients look for them.
         self.words = f"always on script {name[:60]} not found"
         super().__init__(f"{self.words}: here are {', '.join(known)}; switch it off, or leave it out")
+
+
+# Status, and seconds of `Retry-After`; the first that fits counts, and what fits none is a fault of ours.
+_ANSWERS: tuple[tuple[type[Exception], int, int | None], ...] = (
+    (InvalidRequest, 422, None), (TooMuchWork, 422, None), (TooMuchForTheDevice, 422, None),
+    (Unsupported, 422, None), (UnknownScript, 422, None), (UnknownSampler, 400, None),
+    (UnknownModel, 400, None), (NotAPicture, 422, None), (FileError, 422, None), (TooMany, 422, None),
+    # Of a source never 401: the caller's own token is right, it is the source that wants one.
+    (TooManyRequests, 429, 60), (Forbidden, 403, None), (NeedsToken, 403, None), (NoAccess, 403, None),
+    (Archived, 410, None), (NotThere, 404, None), (Unreachable, 502, None), (SourceError, 422, None),
+    (TooManyJobs, 429, 60), (NoSuchJob, 404, None), (NoPicture, 404, None), (NotYours, 403, None),
+    (QueueFull, 429, 10), (NoCheckpoint, 503, 5), (Stopped, 503, 5), (NotSaved, 507, None),
+)  # fmt: skip
+
+
+def plain_handlers() -> dict[int | type[Exception], Any]:
+    """A1111's body for what frameworks raise by themselves, for every application on the port.
+
+    One program asks page and API, and knows one shape.
+    """
+    return {HTTPException: _http, RequestValidationError: _validation}
 
 
 def handle_errors(app: FastAPI) -> None:
@@ -144,42 +153,29 @@ async def _validation(request: Request, e: Exception) -> Response:
 
 
 async def _ours(request: Request, e: Exception) -> Response:
+    status, pause = next(((code, wait) for kind, code, wait in _ANSWERS if isinstance(e, kind)), (500, None))
+    if isinstance(e, TooManyRequests) and e.retry_after:
+        pause = round(e.retry_after)
+    if isinstance(e, NotSaved):
+        log.error("picture not saved", reason=str(e))
+    elif status == 500:
+        log.error("request failed", path=request.url.path, error=type(e).__name__, reason=str(e))
+    return reply(_worded(e), status, {"Retry-After": str(pause)} if pause is not None else None)
+
+
+def _worded(e: Exception) -> dict[str, object]:
     name, text = type(e).__name__, str(e)
     match e:
         case InvalidRequest() | TooMuchWork() | Unsupported():
-            return reply(body(name, fault(e.field, text), text), 422)
+            return body(name, fault(e.field, text), text)
         case UnknownSampler():
             # A1111's words; clients look for them (AI-Render).
-            return reply(body("HTTPException", text.partition(":")[0], text), 400)
+            return body("HTTPException", text.partition(":")[0], text)
         case UnknownScript():
-            return reply(body("HTTPException", e.words, text), 422)
-        case UnknownModel():
-            return reply(body(name, text, text), 400)
+            return body("HTTPException", e.words, text)
         case NotAPicture():
-            return reply(body(name, fault("image", f"image {text}"), f"image {text}"), 422)
-        case TooMuchForTheDevice() | FileError() | TooMany():
-            return reply(body(name, text, text), 422)
-        case TooManyRequests():
-            headers = {"Retry-After": f"{e.retry_after or 60:.0f}"}
-            return reply(body(name, text, text), 429, headers)
-        case SourceError():
-            # Not 401: the caller's own token is right, it is the source that wants one.
-            return reply(body(name, text, text), _REFUSALS.get(type(e), 422))
-        case TooManyJobs():
-            return reply(body(name, text, text), 429, {"Retry-After": "60"})
-        case NoSuchJob() | NoPicture():
-            return reply(body(name, text, text), 404)
-        case NotYours():
-            return reply(body(name, text, text), 403)
-        case QueueFull():
-            return reply(body(name, text, text), 429, {"Retry-After": "10"})
-        case NoCheckpoint() | Stopped():
-            return reply(body(name, text, text), 503, {"Retry-After": "5"})
-        case NotSaved():
-            log.error("picture not saved", reason=text)
-            return reply(body(name, text, text), 507)
-    log.error("request failed", path=request.url.path, error=name, reason=text)
-    return reply(body(name, text, text), 500)
+            return body(name, fault("image", f"image {text}"), f"image {text}")
+    return body(name, text, text)
 
 
 async def _unexpected(request: Request, e: Exception) -> Response:

@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
 from easel.studio.api.errors import ErrorBody
-from easel.studio.api.wire import dumps, reply
-from easel.studio.library import FINAL, Card, Downloaded, Job, JobView, Posted
+from easel.studio.api.strict_json import dumps, reply
+from easel.studio.library import FINAL, BackgroundJob, Card, Downloaded, JobView, Library, RemoteJob
 from easel.studio.owner import is_anonymous, owner_of
 from easel.studio.studio import Studio
 
@@ -32,6 +32,10 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
 _PICTURE: dict[int | str, dict[str, Any]] = {
     **_REFUSED,
     200: {"content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}}},
+}
+_EVENTS: dict[int | str, dict[str, Any]] = {
+    **_REFUSED,
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
 }
 # A picture was made by this studio from pixels; whatever it were, it could do nothing.
 _INERT = {
@@ -69,8 +73,14 @@ class Folders(BaseModel):
 
 def models(studio: Studio) -> APIRouter:
     """The routes."""
-    library = studio.library
     routes = APIRouter(prefix="/studio/models", responses=_REFUSED)
+    for add in (_elsewhere, _here, _starts, _jobs):
+        add(routes, studio.library)
+    return routes
+
+
+def _elsewhere(routes: APIRouter, library: Library) -> None:
+    """What is at an address, before anything is downloaded."""
 
     @routes.post("/info", response_model=Card)
     async def info(request: Request, asked: InfoRequest) -> Response:
@@ -88,6 +98,10 @@ def models(studio: Studio) -> APIRouter:
         blurred = not mature and library.pictures.is_mature(key)
         return _picture(await asyncio.to_thread(library.pictures.get, key, blurred=blurred))
 
+
+def _here(routes: APIRouter, library: Library) -> None:
+    """What is in the store."""
+
     @routes.get("/folders", response_model=Folders)
     async def folders(request: Request, type: KindWord = "checkpoint") -> Response:
         """The folders that a model of a type may go to."""
@@ -104,11 +118,15 @@ def models(studio: Studio) -> APIRouter:
         """The preview beside a model."""
         return _picture(await asyncio.to_thread(library.picture_of, type, name))
 
+
+def _starts(routes: APIRouter, library: Library) -> None:
+    """What begins a job."""
+
     @routes.post("/downloads", response_model=JobView, status_code=202)
     async def download(request: Request, asked: DownloadRequest) -> Response:
         """Start a download, or join the same one of somebody else. It goes on without its caller."""
         owner = _known(request)
-        job, _ = await asyncio.to_thread(
+        job = await asyncio.to_thread(
             library.download,
             owner,
             asked.url,
@@ -123,15 +141,19 @@ def models(studio: Studio) -> APIRouter:
     async def scan(request: Request) -> Response:
         """Find every file without information on Civitai by its hash, and write what is missing beside it."""
         owner = _known(request)
-        job, _ = await asyncio.to_thread(library.scan, owner)
+        job = await asyncio.to_thread(library.scan, owner)
         return _accepted(job, owner)
 
     @routes.post("/updates", response_model=JobView, status_code=202)
     async def updates(request: Request) -> Response:
         """Look for newer versions of the models that came from Civitai."""
         owner = _known(request)
-        job, _ = await asyncio.to_thread(library.updates, owner)
+        job = await asyncio.to_thread(library.updates, owner)
         return _accepted(job, owner)
+
+
+def _jobs(routes: APIRouter, library: Library) -> None:
+    """The jobs that were begun."""
 
     @routes.get("/jobs", response_model=list[JobView])
     async def jobs(request: Request) -> Response:
@@ -159,14 +181,6 @@ def models(studio: Studio) -> APIRouter:
         owner = _known(request)
         return reply(library.jobs.cancel(number, owner).view(owner).model_dump())
 
-    return routes
-
-
-_EVENTS: dict[int | str, dict[str, Any]] = {
-    **_REFUSED,
-    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
-}
-
 
 def _known(request: Request) -> str:
     """The caller's name. Raises 403 for an anonymous one."""
@@ -178,7 +192,7 @@ def _known(request: Request) -> str:
     return owner
 
 
-def _accepted(job: Job, owner: str) -> Response:
+def _accepted(job: BackgroundJob, owner: str) -> Response:
     return reply(job.view(owner).model_dump(), 202, {"Location": f"/studio/models/jobs/{job.id}"})
 
 
@@ -186,7 +200,7 @@ def _picture(content: bytes) -> Response:
     return Response(content, 200, _INERT, "image/webp")
 
 
-async def _events(job: Job | Posted, owner: str) -> AsyncIterator[bytes]:
+async def _events(job: BackgroundJob | RemoteJob, owner: str) -> AsyncIterator[bytes]:
     last: dict[str, Any] = {}
     beat = 0.0
     while True:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from easel.models import UnknownModel
 from easel.studio.api.errors import RESPONSES
 from easel.studio.api.options_table import OPTIONS
-from easel.studio.api.wire import dumps, reply
+from easel.studio.api.strict_json import dumps, reply
 from easel.studio.engine import InvalidRequest, NoCheckpoint
 from easel.studio.owner import owner_of
 from easel.studio.settings import clip_skip, name_in, number_in, vae_in, yes_in
@@ -56,7 +56,7 @@ def options(studio: Studio) -> APIRouter:
 
 def current(studio: Studio, owner: str) -> dict[str, Any]:
     """All options as `owner` sees them."""
-    own = studio.defaults.read(owner)
+    own = studio.options.read(owner)
     shown = {name: option.value for name, option in OPTIONS.items()}
     shown |= {name: value for name, value in own.items() if name not in OPTIONS or OPTIONS[name].settable}
     try:
@@ -91,7 +91,7 @@ def set_options(studio: Studio, owner: str, values: dict[str, Any]) -> list[str]
     if vae is not None:
         changed["sd_vae"] = studio.engine.store.find_vae(vae).name
     if changed:
-        studio.defaults.update(owner, changed)
+        studio.options.update(owner, changed)
     if notes:
         log.info("options not followed", count=len(notes))
     return notes

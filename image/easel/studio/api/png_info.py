@@ -11,21 +11,14 @@ from starlette.responses import Response
 
 from easel.studio.api.errors import RESPONSES
 from easel.studio.api.fields import Liberal
-from easel.studio.api.wire import reply
+from easel.studio.api.strict_json import reply
 from easel.studio.infotext import Infotext, parse
 from easel.studio.png import from_base64, read_texts
 
 # Facts about the file, not about the drawing.
 _NOT_ITEMS = {
-    "dpi",
-    "jfif",
-    "jfif_version",
-    "jfif_unit",
-    "jfif_density",
-    "gamma",
-    "transparency",
-    "parameters",
-}
+    "dpi", "jfif", "jfif_version", "jfif_unit", "jfif_density", "gamma", "transparency", "parameters",
+}  # fmt: skip
 
 
 class PngInfoRequest(Liberal):

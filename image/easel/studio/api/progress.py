@@ -14,14 +14,14 @@ from starlette.responses import Response
 
 from easel.studio.api.errors import RESPONSES
 from easel.studio.api.fields import Liberal, Text, WholeNumber
-from easel.studio.api.wire import reply
-from easel.studio.engine import FINAL, Job, JobState, Progress
+from easel.studio.api.strict_json import reply
+from easel.studio.engine import FINAL, Job, JobState, ProgressReport
 from easel.studio.owner import owner_of
 from easel.studio.png import encode
 from easel.studio.studio import Studio
 
 
-class State(BaseModel):
+class ProgressState(BaseModel):
     """A1111's account of its one job; here of the caller's oldest unfinished one."""
 
     skipped: bool = False
@@ -40,7 +40,7 @@ class ProgressResponse(BaseModel):
 
     progress: float = Field(0.0, description="0 to 1")
     eta_relative: float = Field(0.0, description="seconds, 0 until there is something to go by")
-    state: State = State()
+    state: ProgressState = ProgressState()
     current_image: str | None = Field(None, description="the picture as it is now: PNG as bare base64")
     textinfo: str | None = Field(None, description="what is being waited for, in words")
     current_task: str | None = None
@@ -70,6 +70,13 @@ class TaskResponse(BaseModel):
 def progress(studio: Studio) -> APIRouter:
     """The routes."""
     routes = APIRouter()
+    _jobs(routes, studio)
+    _tasks(routes, studio)
+    return routes
+
+
+def _jobs(routes: APIRouter, studio: Studio) -> None:
+    """A1111's one job: here the caller's oldest."""
 
     @routes.get("/sdapi/v1/progress", response_model=ProgressResponse)
     async def get_progress(
@@ -109,6 +116,10 @@ def progress(studio: Studio) -> APIRouter:
             job.cancel(keep_partial=True)
         return {}
 
+
+def _tasks(routes: APIRouter, studio: Studio) -> None:
+    """Jobs by the ids that their requests gave."""
+
     @routes.post("/internal/progress", response_model=TaskResponse, responses=RESPONSES)
     async def task_progress(request: Request, asked: TaskRequest) -> Response:
         """One of the caller's tasks by its id."""
@@ -141,10 +152,8 @@ def progress(studio: Studio) -> APIRouter:
         tasks = studio.tasks.pending(owner_of(request.headers))
         return {"size": len(tasks), "tasks": tasks}
 
-    return routes
 
-
-def words(now: Progress) -> str | None:
+def words(now: ProgressReport) -> str | None:
     """What a job waits for, None when it runs."""
     if now.state is JobState.LOADING:
         return now.detail or "loading the checkpoint"
@@ -153,10 +162,10 @@ def words(now: Progress) -> str | None:
     return None
 
 
-def _state(job: Job, now: Progress) -> State:
+def _state(job: Job, now: ProgressReport) -> ProgressState:
     batch = now.finished // job.request.batch_size
     began = datetime.now() - timedelta(seconds=time.monotonic() - job.submitted)
-    return State(
+    return ProgressState(
         interrupted=job.cancelled is not None,
         stopping_generation=job.cancelled is not None,
         job=f"Batch {min(batch + 1, job.request.batch_count)} out of {job.request.batch_count}",
@@ -168,7 +177,7 @@ def _state(job: Job, now: Progress) -> State:
     )
 
 
-async def _preview(now: Progress) -> str | None:
+async def _preview(now: ProgressReport) -> str | None:
     if now.preview is None:
         return None
     return base64.b64encode(await asyncio.to_thread(encode, now.preview)).decode()

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from easel.studio.api.errors import UnknownScript
 from easel.studio.api.options_table import same
-from easel.studio.api.text_to_image import TextToImageRequest
+from easel.studio.api.txt2img_request import TextToImageRequest
 from easel.studio.engine import InvalidRequest
 
 

@@ -7,10 +7,15 @@
         ...
     job.result()[0].image.save("circle.png")
 
-`submit`, `Job.watch`/`Job.progress` and `Job.cancel` are the whole surface; `api` and `ui` use nothing else.
-Importing this package is cheap: torch and diffusers come when the engine starts.
+`submit`, `Job.watch`/`Job.progress` and `Job.cancel` are what `api` and `ui` draw with. Importing this is
+cheap: torch and diffusers come when the engine starts, or with the first name of `_WITH_TORCH`; those are for
+`bench`, which measures the parts.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from easel.studio.engine.embedding_tensors import names_for, vectors_of
 from easel.studio.engine.engine import Engine
 from easel.studio.engine.errors import (
     EngineError,
@@ -24,9 +29,9 @@ from easel.studio.engine.errors import (
     TooMuchWork,
     UnknownSampler,
 )
-from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, find_lora, pickles
-from easel.studio.engine.inbox import Status
-from easel.studio.engine.job import FINAL, Drawn, Job, JobState, Progress, Watcher
+from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, pickles
+from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
+from easel.studio.engine.job_queue import Status
 from easel.studio.engine.limits import Limits
 from easel.studio.engine.request import (
     MAX_BATCH_COUNT,
@@ -37,44 +42,30 @@ from easel.studio.engine.request import (
     TextToImage,
 )
 from easel.studio.engine.samplers import SAMPLERS, SCHEDULE_TYPES, Sampler, ScheduleType, resolve
-from easel.studio.engine.terms import names_for, vectors_of
+
+if TYPE_CHECKING:
+    from easel.studio.engine.checkpoint import Checkpoint
+    from easel.studio.engine.checkpoint_cache import copied
+    from easel.studio.engine.loading import load_checkpoint
+    from easel.studio.engine.memory import give_back
+    from easel.studio.engine.weights import Weights
 
 __all__ = [
-    "FINAL",
-    "MAX_BATCH_COUNT",
-    "MAX_BATCH_SIZE",
-    "MAX_SIDE",
-    "MAX_STEPS",
-    "MIN_SIDE",
-    "SAMPLERS",
-    "SCHEDULE_TYPES",
-    "Drawn",
-    "EmbeddingUse",
-    "Engine",
-    "EngineError",
-    "InvalidRequest",
-    "Job",
-    "JobState",
-    "Limits",
-    "LoraUse",
-    "NoCheckpoint",
-    "OutOfMemory",
-    "Progress",
-    "QueueFull",
-    "Sampler",
-    "ScheduleType",
-    "Status",
-    "StepTooLong",
-    "Stopped",
-    "TextToImage",
-    "TooMuchForTheDevice",
-    "TooMuchWork",
-    "UnknownSampler",
-    "Watcher",
-    "alias_of",
-    "find_lora",
-    "names_for",
-    "pickles",
-    "resolve",
-    "vectors_of",
-]
+    "FINAL", "MAX_BATCH_COUNT", "MAX_BATCH_SIZE", "MAX_SIDE", "MAX_STEPS", "MIN_SIDE", "SAMPLERS",
+    "SCHEDULE_TYPES", "Checkpoint", "Drawn", "EmbeddingUse", "Engine", "EngineError", "InvalidRequest",
+    "Job", "JobState", "Limits", "LoraUse", "NoCheckpoint", "OutOfMemory", "ProgressReport", "QueueFull",
+    "Sampler", "ScheduleType", "Status", "StepTooLong", "Stopped", "TextToImage", "TooMuchForTheDevice",
+    "TooMuchWork", "UnknownSampler", "Watcher", "Weights", "alias_of", "copied", "give_back",
+    "load_checkpoint", "names_for", "pickles", "resolve", "vectors_of",
+]  # fmt: skip
+
+_WITH_TORCH = {
+    "Checkpoint": "checkpoint", "Weights": "weights", "copied": "checkpoint_cache", "give_back": "memory",
+    "load_checkpoint": "loading",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    if name not in _WITH_TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WITH_TORCH[name]}"), name)

@@ -25,8 +25,7 @@ from easel.studio.engine.lora_names import UNET
 
 log = structlog.get_logger(__name__)
 
-# Memory for LoRAs that nobody draws with at the moment: a share of the GPU's, or so many bytes of the
-# machine's.
+# Memory for LoRAs that nobody draws with now: a share of the GPU's, or so many bytes of the machine's.
 GPU_SHARE = 0.08
 CPU_BYTES = 500_000_000
 

@@ -1,8 +1,7 @@
-"""From the names of the original checkpoints to those of the modules: diffusers' own tables, fed one part at
-a time.
+"""From the names of the original checkpoints to those of the modules, by diffusers' own tables.
 
-Works on tensors without storage as well, so that a file can be checked against its family before its weights
-are read.
+Fed one part at a time. Works on tensors without storage as well, so that a file can be checked against its
+family before its weights are read.
 """
 
 from __future__ import annotations

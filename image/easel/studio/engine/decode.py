@@ -1,5 +1,4 @@
-"""From latents to RGB pixels: whole pictures through the VAE, piece by piece; previews through a linear map
-where that is dear."""
+"""From latents to RGB pixels: pictures by the VAE, in pieces; previews by a linear map where that is dear."""
 
 from __future__ import annotations
 
@@ -88,8 +87,7 @@ class Decoding:
 
     @torch.inference_mode()
     def go_on(self, seconds: float | None) -> list[Image.Image] | None:
-        """Decode for about `seconds` (one layer more at the most), or to the end. The images once all are
-        there."""
+        """Decode for about `seconds` (a layer more at most), or to the end. The images at last."""
         began = time.perf_counter()
         while self._left:
             self._one_piece()

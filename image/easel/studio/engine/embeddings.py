@@ -1,4 +1,4 @@
-"""Textual inversions: a name in the prompt that stands for vectors instead of tokens.
+"""Textual inversions: a name in the prompt that stands for vectors instead of tokens (arXiv 2208.01618).
 
 Read are A1111's single tensor (`emb_params`), SDXL's pair (`clip_l` and `clip_g`), and diffusers' layout (one
 tensor under the placeholder, `<concept>`). The text encoder's width tells what a file was made for. What
@@ -18,8 +18,8 @@ import torch
 
 from easel.models import Incomplete, ModelFile, read_header
 from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.embedding_tensors import names_for
 from easel.studio.engine.extra_networks import EmbeddingUse
-from easel.studio.engine.terms import names_for
 from easel.studio.engine.weights import Weights
 
 REMEMBERED = 64

@@ -6,23 +6,22 @@ import gc
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
 from easel.models import Kind, ModelFile, Store
-from easel.studio.engine.default import Default
+from easel.studio.engine.default_checkpoint import DefaultCheckpoint
 from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
 from easel.studio.engine.extra_networks import understand
-from easel.studio.engine.inbox import Inbox, Status
 from easel.studio.engine.job import Job, Watcher
+from easel.studio.engine.job_queue import JobQueue, Status
 from easel.studio.engine.limits import Limits
-from easel.studio.engine.pace import Pace
 from easel.studio.engine.request import TextToImage
+from easel.studio.engine.step_times import StepTimes
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import torch
 
 log = structlog.get_logger(__name__)
@@ -54,9 +53,9 @@ class Engine:
         self.limits = limits or Limits()
         self._device = device
         self._dtype = dtype
-        self._default = Default(store, default_checkpoint, served)
-        self._inbox = Inbox(self.limits)
-        self._pace = Pace(self.limits.step_seconds)
+        self._default = DefaultCheckpoint(store, default_checkpoint, served)
+        self._queue = JobQueue(self.limits)
+        self._step_times = StepTimes(self.limits.step_seconds)
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
@@ -68,16 +67,18 @@ class Engine:
 
         A step that outlasts the time is not waited for: its jobs are told without the engine's thread.
         """
-        self._inbox.stop(timeout)
+        self._queue.stop(timeout)
         if self._thread.is_alive():
             self._thread.join(timeout + _LAST_STEP)
-        for job in self._inbox.jobs():
+        for job in self._queue.jobs():
             job.fail(Stopped(SHUT_DOWN))
 
     def settled(self, request: TextToImage) -> TextToImage:
-        """The request as it would be drawn now: seeds drawn, the checkpoint by its name. Submitted again,
-        here or elsewhere, it means the same pictures while the files are the same. Raises as `submit`
-        does."""
+        """The request as it would be drawn now: seeds drawn, the checkpoint by its name.
+
+        Submitted again, here or elsewhere, it means the same pictures while the files are the same. Raises as
+        `submit` does.
+        """
         resolved = request.resolved()
         checkpoint, _ = self._checkpoint(resolved.checkpoint)
         return replace(resolved, checkpoint=checkpoint.name)
@@ -102,7 +103,7 @@ class Engine:
         resolved = request.resolved()
         self.limits.check(resolved)
         checkpoint, note = self._checkpoint(resolved.checkpoint)
-        self._pace.check(checkpoint, resolved, rows=1 if resolved.cfg_scale == 1 else 2)
+        self._step_times.check(checkpoint, resolved, rows=1 if resolved.cfg_scale == 1 else 2)
         vae = self._vae(resolved.vae, checkpoint)
         asked = understand(
             resolved.prompt, resolved.negative_prompt, self.store, active=resolved.extra_networks
@@ -118,9 +119,9 @@ class Engine:
         )
         if note:
             job.note(note)
-        job.on_cancel(self._inbox.ring)
+        job.on_cancel(self._queue.ring)
         job.future.set_running_or_notify_cancel()  # only `Job.cancel` ends a job
-        self._inbox.put(job)
+        self._queue.put(job)
         return job
 
     def _checkpoint(self, name: str | None) -> tuple[ModelFile, str]:
@@ -145,19 +146,19 @@ class Engine:
     def prefetch(self, owner: str, checkpoint: ModelFile) -> None:
         """Load the checkpoint that `owner` chose into main memory, if there is room and time for it.
 
-        Their last choice counts, and after a moment only: who looks through a list fills no memory.
-        What serves stays, whatever is wished for.
+        Their last choice counts, and after a moment only: who looks through a list fills no memory. What
+        serves stays, whatever anybody chooses.
         """
-        self._inbox.wishes.make(owner, checkpoint)
-        self._inbox.ring()
+        self._queue.prefetch_requests.add(owner, checkpoint)
+        self._queue.ring()
 
     def jobs(self, owner: str) -> list[Job]:
         """An owner's jobs that are not finished, in the order they came."""
-        return self._inbox.jobs(owner)
+        return self._queue.jobs(owner)
 
     def status(self) -> Status:
         """What the engine is doing now."""
-        return self._inbox.status()
+        return self._queue.status()
 
     def default_note(self) -> str:
         """What is to be said about the default checkpoint; "" where it is as everybody would expect."""
@@ -184,8 +185,8 @@ class Engine:
             # What importing has made stays for good. Looking through it took 0.7 s at every switch of
             # checkpoints, in which no other thread ran. Before the first checkpoint: that must not stay.
             gc.freeze()
-            worker = Worker(self._inbox, self._pace, self._device, self._dtype, self._default.served)
+            worker = Worker(self._queue, self._step_times, self._device, self._dtype, self._default.served)
         except Exception as error:
-            self._inbox.say("failed", f"the engine did not start: {error}")
+            self._queue.say("failed", f"the engine did not start: {error}")
             raise
         worker.run(first)

@@ -1,16 +1,14 @@
-"""What can go wrong between a request and a picture. Every message says what, where, what is allowed, what
-next."""
+"""What can go wrong between a request and a picture.
+
+Every message says what, where, what is allowed, what next.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
 
 from easel.models import FileError
-
-if TYPE_CHECKING:
-    from easel.studio.engine.job import Job
 
 
 class EngineError(Exception):
@@ -58,11 +56,11 @@ class TooMuchWork(EngineError):
 
 
 class TooMuchForTheDevice(EngineError):
-    """One picture cannot be drawn on this device; `job` is the one that asked for it, where that is known."""
+    """One picture cannot be drawn on this device; `job_id` says which job asked for it, if known."""
 
-    def __init__(self, message: str, job: Job | None = None) -> None:
+    def __init__(self, message: str, job_id: str = "") -> None:
         super().__init__(message)
-        self.job = job
+        self.job_id = job_id
 
 
 class OutOfMemory(TooMuchForTheDevice):

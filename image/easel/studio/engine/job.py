@@ -11,14 +11,13 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from easel.models import ModelFile
+from easel.studio.engine.extra_networks import Asked, EmbeddingUse, LoraUse
 from easel.studio.engine.limits import work
+from easel.studio.engine.request import TextToImage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-    from easel.models import ModelFile
-    from easel.studio.engine.extra_networks import Asked, EmbeddingUse, LoraUse
-    from easel.studio.engine.request import TextToImage
 
 
 class JobState(StrEnum):
@@ -57,12 +56,12 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """A look at a job. `fraction` is of all its UNet calls; `eta` seconds, None until there is something to
-    go by.
+class ProgressReport:
+    """A look at a job.
 
-    `step` and `steps` are of the picture furthest along that is not finished, in sampler steps.
-    `preview` is the newest live preview (RGB), None when nobody asked for one or nothing can be seen yet.
+    `fraction` is of all its UNet calls; `eta` seconds, None until there is something to go by. `step` and
+    `steps` are of the picture furthest along that is not finished, in sampler steps. `preview` is the newest
+    live preview (RGB), None when nobody asked for one or nothing can be seen yet.
     """
 
     state: JobState
@@ -71,10 +70,10 @@ class Progress:
     steps: int
     finished: int
     pictures: int
-    ahead: int
-    eta: float | None
-    preview: Image | None
-    detail: str
+    ahead: int = 0
+    eta: float | None = None
+    preview: Image | None = None
+    detail: str = ""
 
 
 class Watcher(Protocol):
@@ -113,8 +112,14 @@ class Job:
         self._notes = dict.fromkeys(self.asked.notes)
         self._changed = threading.Condition()
         self._version = 0
-        self._progress = Progress(
-            JobState.QUEUED, 0.0, 0, self.request.steps, 0, len(self.wanted), 0, None, None, "waiting"
+        self._progress = ProgressReport(
+            JobState.QUEUED,
+            fraction=0.0,
+            step=0,
+            steps=self.request.steps,
+            finished=0,
+            pictures=len(self.wanted),
+            detail="waiting",
         )
         self._preview_wanted = 0.0
         self._cancel: tuple[bool] | None = None
@@ -144,7 +149,7 @@ class Job:
         """Where the job is now."""
         return self._progress.state
 
-    def progress(self, *, preview: bool = False) -> Progress:
+    def progress(self, *, preview: bool = False) -> ProgressReport:
         """How far the job is. Asking for a preview makes the engine draw one in the next second."""
         if preview:
             self._preview_wanted = time.monotonic()
@@ -152,7 +157,7 @@ class Job:
 
     def watch(
         self, *, preview: bool = False, every: float = 0.1, timeout: float | None = None
-    ) -> Iterator[Progress]:
+    ) -> Iterator[ProgressReport]:
         """Progress as it changes, at most once in `every` seconds, ending with a final one.
 
         Raises TimeoutError when nothing at all changed for `timeout` seconds.
@@ -177,8 +182,7 @@ class Job:
         return self.future.result(timeout)
 
     def cancel(self, *, keep_partial: bool = False) -> None:
-        """Stop at once. With `keep_partial`, pictures under way are decoded as they are (A1111's
-        interrupt)."""
+        """Stop at once. `keep_partial`: pictures under way are decoded as they are (A1111's interrupt)."""
         if self.state not in FINAL:
             self._cancel = (keep_partial,)
             self._wake()
@@ -199,7 +203,7 @@ class Job:
         """The engine's doorbell, rung by `cancel`."""
         self._wake = wake
 
-    def publish(self, progress: Progress) -> bool:
+    def publish(self, progress: ProgressReport) -> bool:
         """Make a new look visible and wake whoever watches. False, and nothing, once the job has ended."""
         with self._changed:
             if self._progress.state in FINAL:

@@ -1,8 +1,8 @@
-"""From a model file, or a folder of diffusers', to modules that draw. Whatever is wrong is
-said before anything is taken away from who draws now.
+"""From a model file, or a folder of diffusers', to modules that draw.
 
-The order is: header, family, names and shapes, room in memory; only then the weights. Nothing here asks a
-hub: modules are built from the configuration in the package and filled from the one file.
+Whatever is wrong is said before anything is taken away from who draws now: header, family, names and shapes,
+room in memory; only then the weights. Nothing here asks a hub: modules are built from the configuration in
+the package and filled from the one file.
 """
 
 from __future__ import annotations
@@ -31,14 +31,13 @@ from easel.models import (
     read_sidecar,
 )
 from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.checkpoint_parts import CheckpointPart, parts_of_file, parts_of_folder, vae_part
 from easel.studio.engine.memory import TooLarge, available, check_room, give_back, needed
-from easel.studio.engine.parts import Part, parts_of_file, parts_of_folder, vae_part
 from easel.studio.engine.prediction import predicts_velocity
 from easel.studio.engine.skeleton import nbytes, skeleton, vae_skeleton
 from easel.studio.engine.tokenizer import load_tokenizer
-from easel.studio.families import Family, as_trained, family
-
-__all__ = ["TooLarge", "load_checkpoint", "load_vae"]
+from easel.studio.families import Family, as_trained
+from easel.studio.families import family as family_of
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +77,7 @@ def _load(
             identity = identify_folder(file.path)
         else:
             identity = identify(header, name=file.name, sidecar=read_sidecar(file.path))
-        family = as_trained(_family(identity.architecture), identity.prediction, identity.zero_snr)
+        family = as_trained(family_of(identity.architecture), identity.prediction, identity.zero_snr)
     bones = skeleton(family)
     if header is None:
         parts = parts_of_folder(file, vae, family, bones, half=dtype.itemsize <= 2)
@@ -88,13 +87,14 @@ def _load(
     total = _fill_all(parts, device, dtype, report)
     tokenizers = tuple(load_tokenizer(encoder.pad_token) for encoder in family.text_encoders)
     loaded = Checkpoint(
-        file, family, bones.unet, None if vae_problem else bones.vae, bones.text_encoders, tokenizers, device,
-        dtype, total, vae_problem=vae_problem,
+        file=file, family=family, unet=bones.unet, vae=None if vae_problem else bones.vae,
+        text_encoders=bones.text_encoders, tokenizers=tokenizers, device=device, dtype=dtype, nbytes=total,
+        vae_problem=vae_problem,
     )  # fmt: skip
     if identity is not None:
         loaded.notes = tuple(f"{file.name}: {note}." for note in identity.notes)
         if not identity.sure and predicts_velocity(loaded.unet):
-            loaded.family = as_trained(_family(Architecture.SD2_V), "", identity.zero_snr)
+            loaded.family = as_trained(family_of(Architecture.SD2_V), "", identity.zero_snr)
     told_by = identity.told_by if identity is not None and identity.sure else "the UNet itself"
     log.info(
         "checkpoint loaded",
@@ -109,7 +109,7 @@ def _load(
     return loaded
 
 
-def _without_own_vae(parts: list[Part]) -> str:
+def _without_own_vae(parts: list[CheckpointPart]) -> str:
     """Take a VAE that cannot be used out of the parts, and say why; "" where it can.
 
     Many checkpoints are published without, to be drawn with a VAE file.
@@ -124,12 +124,7 @@ def _without_own_vae(parts: list[Part]) -> str:
 
 
 def load_vae(
-    file: ModelFile,
-    family: Family,
-    *,
-    device: torch.device,
-    dtype: torch.dtype,
-    report: Report | None = None,
+    file: ModelFile, family: Family, *, device: torch.device, dtype: torch.dtype, report: Report | None = None
 ) -> Any:
     """Load a VAE file, in the original or the diffusers layout, for checkpoints of `family`.
 
@@ -147,7 +142,9 @@ def _load_vae(
     return part.module
 
 
-def _fill_all(parts: list[Part], device: torch.device, dtype: torch.dtype, report: Report | None) -> int:
+def _fill_all(
+    parts: list[CheckpointPart], device: torch.device, dtype: torch.dtype, report: Report | None
+) -> int:
     """Check every part, then whether they fit, then load them. Returns the bytes they take."""
     for part in parts:
         part.check()
@@ -169,7 +166,7 @@ def _fill_all(parts: list[Part], device: torch.device, dtype: torch.dtype, repor
 
 
 @contextmanager
-def _open_all(parts: list[Part]) -> Iterator[dict[Path, Reader]]:
+def _open_all(parts: list[CheckpointPart]) -> Iterator[dict[Path, Reader]]:
     """Every file of the parts, opened once, so that each is read and copied into the cache once."""
     readers: dict[Path, Reader] = {}
     whole = False
@@ -243,7 +240,3 @@ def _plain(error: Exception, file: ModelFile, device: torch.device) -> FileError
         return FileError(file.name, f"reading it failed ({error.strerror or error}); try again")
     reason = (str(error) or type(error).__name__).splitlines()[0]
     return FileError(file.name, f"it cannot be loaded ({reason[:300]})")
-
-
-def _family(architecture: Architecture) -> Family:
-    return family(architecture)

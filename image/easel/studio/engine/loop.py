@@ -16,20 +16,20 @@ from PIL.Image import Image
 from easel.models import FileError, ModelFile
 from easel.studio.engine.adapters import Adapters
 from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.checkpoint_cache import CheckpointCache
 from easel.studio.engine.conditioning import PromptEncoder, skips_layers
 from easel.studio.engine.decode import PIECE_SECONDS, TOGETHER, Decoder, Decoding
 from easel.studio.engine.embeddings import Embedding, Embeddings
 from easel.studio.engine.errors import OutOfMemory, StepTooLong
 from easel.studio.engine.extra_networks import EmbeddingUse
+from easel.studio.engine.fair_share import FairShare
 from easel.studio.engine.job import Job
-from easel.studio.engine.loading import TooLarge, load_checkpoint
-from easel.studio.engine.memory import available, give_back
-from easel.studio.engine.pace import WARM_UP, Pace
+from easel.studio.engine.loading import load_checkpoint
+from easel.studio.engine.memory import TooLarge, available, give_back
 from easel.studio.engine.picture import Picture, Undecoded, call_unet
-from easel.studio.engine.shelf import Shelf
-from easel.studio.engine.turns import Turns
+from easel.studio.engine.step_times import WARM_UP, StepTimes
+from easel.studio.engine.unet_batch import UNetBatchSize
 from easel.studio.engine.vaes import Vaes
-from easel.studio.engine.width import Width
 from easel.studio.families import Family
 
 log = structlog.get_logger(__name__)
@@ -49,18 +49,20 @@ class Loop:
 
     _adapters: Adapters
 
-    def __init__(self, pace: Pace, device: str | None = None, dtype: torch.dtype | None = None) -> None:
-        self._pace = pace
+    def __init__(
+        self, step_times: StepTimes, device: str | None = None, dtype: torch.dtype | None = None
+    ) -> None:
+        self._step_times = step_times
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.dtype = dtype or (torch.float16 if self.device.type == "cuda" else torch.float32)
         self.checkpoint: Checkpoint | None = None
         self.active: list[Picture] = []
-        self._turns = Turns()
-        self._width = Width()
+        self._fair_share = FairShare()
+        self._batch_size = UNetBatchSize()
         self._decodings: dict[Hashable, tuple[Decoding, list[Picture]]] = {}
         self._numbers = itertools.count()
         self._extra: dict[tuple[int, int], torch.Tensor] = {}
-        self._shelf = Shelf(self.device, self.dtype)
+        self._cache = CheckpointCache(self.device, self.dtype)
 
     @property
     def serving(self) -> ModelFile | None:
@@ -75,7 +77,7 @@ class Loop:
         """Whether a wider call would still pay, so that an owner's next picture may join."""
         if not self.active:
             return True
-        return len(self.active) < max(self._width.limit(kind) for kind in {p.kind for p in self.active})
+        return len(self.active) < max(self._batch_size.limit(kind) for kind in {p.kind for p in self.active})
 
     def switch(self, file: ModelFile, report: Report | None = None) -> None:
         """Serve another checkpoint. What goes wrong raises, and the old one goes on serving.
@@ -93,7 +95,7 @@ class Loop:
             self._serve(None)
             old_file = old.file
             if self.device.type != "cpu":
-                self._shelf.keep(old)
+                self._cache.keep(old)
             del old
             try:
                 new = self._take(file, report)
@@ -104,22 +106,22 @@ class Loop:
             return
         self._serve(new)
         if old is not None:
-            self._shelf.keep(old)
+            self._cache.keep(old)
 
     def prefetch(self, file: ModelFile) -> bool:
         """Begin to load a checkpoint that will be wanted, beside the drawing. Never raises for the file.
 
         False if another one is being loaded: ask again.
         """
-        return file == self.serving or self._shelf.prefetch(file)
+        return file == self.serving or self._cache.prefetch(file)
 
     def _take(self, file: ModelFile, report: Report | None) -> Checkpoint:
         """From memory if it is kept there, else from the disk. What is kept goes before what serves."""
         while True:
             try:
-                return self._shelf.take(file, report) or self._load(file, report)
+                return self._cache.take(file, report) or self._load(file, report)
             except (TooLarge, torch.OutOfMemoryError) as error:
-                if self.device.type == "cpu" and self._shelf.drop_oldest():
+                if self.device.type == "cpu" and self._cache.drop_oldest():
                     continue
                 if isinstance(error, TooLarge):
                     raise
@@ -180,7 +182,7 @@ class Loop:
         """Time the checkpoint at its own size, where nothing is known of it yet: a first call of a much
         larger one might take minutes."""
         assert self.checkpoint is not None  # noqa: S101 - see `begin`
-        if self._pace.seconds(self.checkpoint.file, picture.cost) is not None:
+        if self._step_times.seconds(self.checkpoint.file, picture.cost) is not None:
             return
         family, unet = self.checkpoint.family, self.checkpoint.unet
         side = family.native // family.downscale
@@ -202,15 +204,15 @@ class Loop:
     def _record(self, cost: int, seconds: float) -> None:
         assert self.checkpoint is not None  # noqa: S101 - see `begin`
         family = self.checkpoint.family
-        self._pace.record(self.checkpoint.file, family.native, family.downscale, cost, seconds)
+        self._step_times.record(self.checkpoint.file, family.native, family.downscale, cost, seconds)
 
     def _see_that_it_is_short(self, picture: Picture) -> None:
         """Raise StepTooLong for a picture whose step would keep the device from everybody else."""
         assert self.checkpoint is not None  # noqa: S101 - see `begin`
         try:
-            self._pace.check(self.checkpoint.file, picture.job.request, picture.attended.shape[0])
+            self._step_times.check(self.checkpoint.file, picture.job.request, picture.attended.shape[0])
         except StepTooLong as error:
-            raise StepTooLong(str(error), picture.job) from None
+            raise StepTooLong(str(error), picture.job.id) from None
 
     def _embeddings_of(self, job: Job) -> dict[str, Embedding]:
         """The embeddings that a job names, by names in lower case; of one name, the first that fits.
@@ -252,7 +254,7 @@ class Loop:
         Raises OutOfMemory when the device has no room for a single one of them, and StepTooLong.
         """
         turns = [picture for picture in self.active if picture.job is only] or self.active
-        chosen = self._turns.choose(turns, self._bucket)
+        chosen = self._fair_share.choose(turns, self._bucket)
         decoding = chosen[0].finished
         done = Turned([], self._decode(chosen)) if decoding else Turned(self._step(chosen), [])
         for picture in chosen:  # oldest turn first
@@ -269,7 +271,7 @@ class Loop:
     def _bucket(self, kind: Hashable, available: int) -> int:
         if isinstance(kind, Undecoded):
             return max(1, min(available, TOGETHER // kind.latent_pixels))
-        return available if kind in self._decodings else self._width.bucket(kind, available)
+        return available if kind in self._decodings else self._batch_size.bucket(kind, available)
 
     def _step(self, chosen: list[Picture]) -> list[Picture]:
         """One UNet call. Returns those it stepped: nobody, where all of them at once were too many."""
@@ -277,21 +279,21 @@ class Loop:
         first = chosen[0]
         kind = first.kind
         began = time.perf_counter()
-        measuring = self.device.type == "cuda" and not self._width.measured(kind, len(chosen))
+        measuring = self.device.type == "cuda" and not self._batch_size.measured(kind, len(chosen))
         try:
             with _memory_errors(first), self._adapters.at_work(first.job.asked.loras):
                 call_unet(self.checkpoint, chosen, self._extra_channels(first))
         except OutOfMemory:
             if len(chosen) == 1:
                 raise
-            self._width.out_of_memory(kind, len(chosen))
+            self._batch_size.out_of_memory(kind, len(chosen))
             log.warning("narrower", pictures=len(chosen), reason="out of memory")
             return []
         if measuring:
             torch.cuda.synchronize()
         if self.device.type != "cuda" or measuring:
             seconds = time.perf_counter() - began
-            self._width.record(kind, len(chosen), seconds)
+            self._batch_size.record(kind, len(chosen), seconds)
             if len(chosen) == 1:
                 self._record(first.cost, seconds)
                 # Once, as soon as it was measured: what draws well is not ended for a neighbour's noise.
@@ -337,8 +339,7 @@ class Loop:
             self._decodings.pop(picture.kind, None)
 
     def _extra_channels(self, picture: Picture) -> torch.Tensor | None:
-        """What an inpainting UNet wants when there is nothing to inpaint: everything masked, over plain
-        grey."""
+        """What an inpainting UNet wants where there is nothing to inpaint: all masked, over plain grey."""
         assert self.checkpoint is not None  # noqa: S101 - see `begin`
         if self.checkpoint.unet.config.in_channels == picture.latents.shape[1]:
             return None
@@ -368,5 +369,5 @@ def _memory_errors(picture: Picture) -> Iterator[None]:
         raise OutOfMemory(
             f"no memory for a picture of {request.width}x{request.height}; "
             "draw it smaller, or give the endpoint a shape with more memory",
-            picture.job,
+            picture.job.id,
         ) from error

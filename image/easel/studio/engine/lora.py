@@ -1,4 +1,4 @@
-"""A LoRA in memory: for each module that it changes, two small matrices.
+"""A LoRA in memory: for each module that it changes, two small matrices (Hu et al., arXiv 2106.09685).
 
 Applied while the checkpoint draws (adapters.py), not added to its weights: the checkpoint is everyone's.
 """
@@ -16,7 +16,7 @@ from torch import nn
 from easel.models import FileError, Header, Incomplete, Kind, ModelFile, WrongKind, read_header, small_kind
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.errors import OtherArchitecture
-from easel.studio.engine.lora_names import UNET, Place, beside_pairs, is_pair, places
+from easel.studio.engine.lora_names import UNET, LoraTarget, beside_pairs, is_pair, lora_targets
 from easel.studio.engine.memory import check_room
 from easel.studio.engine.weights import Weights
 
@@ -74,7 +74,7 @@ def load_lora(file: ModelFile, checkpoint: Checkpoint) -> Lora:
     """
     header = read_header(file.path)
     _check_kind(file, header)
-    found, homeless = places(header.tensors, checkpoint.unet, checkpoint.text_encoders)
+    found, homeless = lora_targets(header.tensors, checkpoint.unet, checkpoint.text_encoders)
     _check_home(file, header, found, homeless, checkpoint)
     for place in found:
         _check_shapes(file, header, place, checkpoint)
@@ -96,7 +96,7 @@ def load_lora(file: ModelFile, checkpoint: Checkpoint) -> Lora:
 
 def _delta(
     file: ModelFile,
-    place: Place,
+    place: LoraTarget,
     tensors: Mapping[str, torch.Tensor],
     alphas: Mapping[str, torch.Tensor],
     checkpoint: Checkpoint,
@@ -134,7 +134,7 @@ def _check_kind(file: ModelFile, header: Header) -> None:
 
 
 def _check_home(
-    file: ModelFile, header: Header, found: list[Place], homeless: list[str], checkpoint: Checkpoint
+    file: ModelFile, header: Header, found: list[LoraTarget], homeless: list[str], checkpoint: Checkpoint
 ) -> None:
     """Raise OtherArchitecture for a file that has its home elsewhere, Incomplete for half of a pair."""
     strange = [name for name in homeless if is_pair(name)]
@@ -154,7 +154,7 @@ def _check_home(
             )
 
 
-def _check_shapes(file: ModelFile, header: Header, place: Place, checkpoint: Checkpoint) -> None:
+def _check_shapes(file: ModelFile, header: Header, place: LoraTarget, checkpoint: Checkpoint) -> None:
     module = _module(checkpoint, place)
     down, up = (header.tensors[place.tensors[role]].shape for role in ("down", "up"))
     if "alpha" in place.tensors and header.tensors[place.tensors["alpha"]].numel != 1:
@@ -166,7 +166,7 @@ def _check_shapes(file: ModelFile, header: Header, place: Place, checkpoint: Che
             tuple(module.kernel_size),
         )
     else:
-        assert isinstance(module, nn.Linear)  # noqa: S101 - `places` looks for no others
+        assert isinstance(module, nn.Linear)  # noqa: S101 - `lora_targets` looks for no others
         wide, tall, kernel = module.in_features, module.out_features, (1, 1)
     if min(len(down), len(up)) < 2 or max(len(down), len(up)) > 4 or 3 in (len(down), len(up)):
         raise Incomplete(file.name, f"{place.tensors['down']} is not a matrix")
@@ -205,7 +205,7 @@ def _made_for(header: Header) -> str:
     return header.metadata.get("ss_base_model_version", "")[:60]
 
 
-def _module(checkpoint: Checkpoint, place: Place) -> nn.Module:
+def _module(checkpoint: Checkpoint, place: LoraTarget) -> nn.Module:
     module: nn.Module = part_of(checkpoint, place.part).get_submodule(place.module)
     return module
 

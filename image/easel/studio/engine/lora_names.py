@@ -44,7 +44,7 @@ _INSIDE = (
 
 
 @dataclass
-class Place:
+class LoraTarget:
     """Where a pair of tensors goes, and their names in the file: `down`, `up`, perhaps `alpha`."""
 
     part: str
@@ -52,16 +52,16 @@ class Place:
     tensors: dict[str, str] = field(default_factory=dict)
 
 
-def places(
+def lora_targets(
     names: Iterable[str], unet: nn.Module, encoders: Iterable[nn.Module]
-) -> tuple[list[Place], list[str]]:
+) -> tuple[list[LoraTarget], list[str]]:
     """The places of a LoRA's tensors, and the names that have none in this checkpoint."""
     modules = {UNET: _modules(unet)}
     for index, encoder in enumerate(encoders):
         modules[f"text_encoder_{index}"] = _modules(encoder)
     every = list(names)
     blocks = _block_names(every, unet)
-    found: dict[tuple[str, str], Place] = {}
+    found: dict[tuple[str, str], LoraTarget] = {}
     homeless: list[str] = []
     for name in every:
         base, role = _split(name)
@@ -70,7 +70,7 @@ def places(
         if not role or module is None:
             homeless.append(name)
             continue
-        found.setdefault((part, module), Place(part, module)).tensors[role] = name
+        found.setdefault((part, module), LoraTarget(part, module)).tensors[role] = name
     return list(found.values()), homeless
 
 
@@ -79,7 +79,7 @@ def is_pair(name: str) -> bool:
     return bool(_split(name)[1])
 
 
-def beside_pairs(found: Iterable[Place], homeless: Iterable[str]) -> str:
+def beside_pairs(found: Iterable[LoraTarget], homeless: Iterable[str]) -> str:
     """A tensor without a place that stands beside a pair which has one, so that it changes it; "" if none."""
     bases = {_split(name)[0] for place in found for name in place.tensors.values()}
     for name in homeless:

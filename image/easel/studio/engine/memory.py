@@ -13,8 +13,7 @@ import torch
 
 from easel.models import FileError, gigabytes
 
-# Beside the weights: what allocators round up, and on a GPU the activations of one picture at the family's
-# own size.
+# Beside the weights: what allocators round up, and the activations of one picture at the family's own size.
 _SLACK = 1.05
 _DRAWING = {"cpu": 200_000_000, "cuda": 1_500_000_000}
 # Memory of the GPUs that a team can choose from, in 10^9 bytes, with the shape's name in a stack file.
@@ -62,8 +61,7 @@ def available(device: torch.device) -> int:
 
 
 def give_back(device: torch.device) -> None:
-    """Return what was freed to the system: collect cycles, empty torch's GPU cache, trim the heaps of all
-    threads.
+    """Return what was freed to the system: collect cycles, empty torch's GPU cache, trim all threads' heaps.
 
     Without the trim the C library keeps most of a checkpoint's memory for itself, which looks like a leak and
     is one for whoever else needs it.

@@ -1,5 +1,4 @@
-"""Seeded noise. Drawn on the CPU, so that a seed means the same picture on every device (`RNG: CPU` in
-infotext)."""
+"""Seeded noise, drawn on the CPU: a seed is the same picture on every device (`RNG: CPU` in infotext)."""
 
 from __future__ import annotations
 
@@ -14,8 +13,7 @@ def generator(seed: int) -> torch.Generator:
 def initial_noise(
     source: torch.Generator, shape: tuple[int, int, int], subseed: int, subseed_strength: float
 ) -> torch.Tensor:
-    """Unit noise (1, channels, height/8, width/8) in float32, leaning towards a second seed by
-    `subseed_strength`."""
+    """Unit noise (1, channels, height/8, width/8), float32, by `subseed_strength` towards a second seed's."""
     noise = torch.randn((1, *shape), generator=source)
     if subseed_strength == 0:
         return noise

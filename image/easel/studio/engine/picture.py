@@ -11,7 +11,7 @@ import torch
 
 from easel.models import ModelFile
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.conditioning import PromptEncoder
+from easel.studio.engine.conditioning import HowToEncode, PromptEncoder
 from easel.studio.engine.decode import cost as decoding_cost
 from easel.studio.engine.embeddings import Embedding
 from easel.studio.engine.job import Job
@@ -85,14 +85,9 @@ class Picture:
         # negative + scale·(positive - negative): at 1, and nowhere else, the negative prompt cancels out
         self.guided = request.cfg_scale != 1.0
         asked = self.job.asked
-        prompt, negative = encoder.encode_pair(
-            asked.prompt,
-            asked.negative_prompt,
-            request.clip_skip,
-            embeddings,
-            tuple((use.file, use.te) for use in asked.loras if use.te),
-            clip_l_skip=request.sdxl_clip_l_skip,
-        )
+        loras = tuple((use.file, use.te) for use in asked.loras if use.te)
+        how = HowToEncode(request.clip_skip, request.sdxl_clip_l_skip, embeddings, loras)
+        prompt, negative = encoder.encode_pair(asked.prompt, asked.negative_prompt, how)
         both = (negative, prompt) if self.guided else (prompt,)
         # (2 or 1, tokens, width): the negative prompt first, as diffusers has it
         self.attended = torch.cat([conditioning.tokens for conditioning in both])
@@ -109,8 +104,10 @@ class Picture:
         self.cost = shape[1] * shape[2] * self.attended.shape[0]
 
     def _added(self, checkpoint: Checkpoint, pooled: list[torch.Tensor | None]) -> dict[str, torch.Tensor]:
-        """SDXL's micro-conditioning: pooled embeddings and the sizes the picture claims to have been cut
-        from."""
+        """SDXL's micro-conditioning: pooled embeddings, and the size that the picture claims to be cut from.
+
+        Podell et al., arXiv 2307.01952, section 2.2.
+        """
         family = checkpoint.family
         if not family.pooled:
             return {}
@@ -122,10 +119,7 @@ class Picture:
             for score in ((2.5, 6.0) if self.guided else (6.0,))
         ]
         text = torch.cat([embedding for embedding in pooled if embedding is not None])
-        return {
-            "text_embeds": text,
-            "time_ids": torch.tensor(ids, device=text.device, dtype=text.dtype),
-        }
+        return {"text_embeds": text, "time_ids": torch.tensor(ids, device=text.device, dtype=text.dtype)}
 
     @property
     def timestep(self) -> torch.Tensor:
@@ -166,7 +160,10 @@ class Picture:
         return scaled
 
     def advance(self, seen: torch.Tensor, output: torch.Tensor) -> None:
-        """Take the UNet's answer for `seen` (rows of this picture), guide it, and let the sampler step."""
+        """Take the UNet's answer for `seen` (rows of this picture), guide it, and let the sampler step.
+
+        Guidance is classifier-free: Ho and Salimans, arXiv 2207.12598.
+        """
         output = output.float()
         if self.guided:
             negative, positive = output.chunk(2)
@@ -178,9 +175,9 @@ class Picture:
         self.position += 1
 
     def estimate(self) -> torch.Tensor:
-        """What the finished latents would be, judged from the last call; for previews and interrupted
-        pictures.
+        """What the finished latents would be, by the last call; for previews and interrupted pictures.
 
+        DDIM's predicted x0 (arXiv 2010.02502, equation 9), and that of v-prediction (arXiv 2202.00512).
         Whatever space a sampler keeps its latents in, the UNet sees `a·x0 + s·noise` with `a² + s² = 1`.
         """
         if self.position == 0:
@@ -199,8 +196,7 @@ class Picture:
 def call_unet(checkpoint: Checkpoint, pictures: list[Picture], extra: torch.Tensor | None) -> None:
     """One UNet call for pictures of one kind, each at its own timestep, then one sampler step for each.
 
-    `extra` are channels that some UNets take beside the latents (inpainting checkpoints), (1, n, height/8,
-    width/8).
+    `extra` are the channels beside the latents of inpainting checkpoints, (1, n, height/8, width/8).
     """
     seen = [picture.model_input() for picture in pictures]
     rows = pictures[0].attended.shape[0]

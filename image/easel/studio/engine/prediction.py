@@ -1,4 +1,4 @@
-"""Whether an SD 2.x UNet predicts the noise or the velocity, asked of the UNet itself.
+"""Whether an SD 2.x UNet predicts the noise or the velocity (arXiv 2202.00512), asked of the UNet itself.
 
 At the last training step the input is noise but for a trace of the picture (the signal's share is 0.068). A
 UNet that predicts the noise then gives back very nearly its input. One that predicts v = 0.068·noise -

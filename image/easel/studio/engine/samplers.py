@@ -3,6 +3,10 @@
 The map is the diffusers documentation's (`api/schedulers/overview`). The names promise the same method, not
 the same pixels: diffusers and k-diffusion differ in rounding and end points (huggingface/diffusers#4167,
 #6295). Importing this module costs nothing; torch and diffusers come with the first `make_scheduler`.
+
+Where they come from: DPM++ arXiv 2211.01095, DPM2 2206.00927, Heun and the Karras schedule 2206.00364, DDIM
+2010.02502, PLMS 2202.09778, UniPC 2302.04867, DEIS 2204.13902, LCM 2310.04378, the Beta schedule 2407.12173;
+Euler a, LMS and the exponential schedule are k-diffusion's (crowsonkb/k-diffusion).
 """
 
 from __future__ import annotations
@@ -32,8 +36,7 @@ class Sampler:
     automatic: str = "Uniform"
     second_order: bool = False
     stochastic: bool = False
-    # DDIM and PLMS walk whole timesteps; schedule types (which place noise levels) do not apply to them, as
-    # in A1111.
+    # DDIM and PLMS walk whole timesteps: schedule types, which place noise levels, do not count, as in A1111.
     by_timestep: bool = False
 
 

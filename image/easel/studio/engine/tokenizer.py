@@ -1,4 +1,4 @@
-"""The CLIP tokenizer that all families share, from the files in the package."""
+"""CLIP's tokenizer (byte pairs; arXiv 2103.00020), which all families share, from files in the package."""
 
 from __future__ import annotations
 

@@ -11,14 +11,14 @@ import torch
 
 from easel.models import ModelError, ModelFile
 from easel.studio.engine.errors import SHUT_DOWN, EngineError, Stopped, TooMuchForTheDevice
-from easel.studio.engine.inbox import Inbox
 from easel.studio.engine.job import Job, JobState
-from easel.studio.engine.ledger import Ledger
+from easel.studio.engine.job_progress import JobProgress
+from easel.studio.engine.job_queue import JobQueue
 from easel.studio.engine.loop import Loop
-from easel.studio.engine.pace import Pace
 from easel.studio.engine.picture import Picture
-from easel.studio.engine.waiting import Waiting
-from easel.studio.engine.width import BUCKETS
+from easel.studio.engine.picture_queue import PictureQueue
+from easel.studio.engine.step_times import StepTimes
+from easel.studio.engine.unet_batch import BUCKETS
 
 log = structlog.get_logger(__name__)
 
@@ -29,26 +29,26 @@ BEGINNING_SECONDS = 0.1
 
 
 class Worker:
-    """Owns the loop and the books. Everything here runs on one thread."""
+    """Owns the loop and what is known of each job. Everything here runs on one thread."""
 
     def __init__(
         self,
-        inbox: Inbox,
-        pace: Pace,
+        queue: JobQueue,
+        step_times: StepTimes,
         device: str | None,
         dtype: torch.dtype | None,
         served: Callable[[ModelFile], None],
     ) -> None:
         """`served` is told of each checkpoint that serves from now on."""
-        self._inbox, self._served = inbox, served
-        self._loop = Loop(pace, device, dtype)
-        self._waiting = Waiting()
-        self._ledgers: dict[Job, Ledger] = {}
+        self._queue, self._served = queue, served
+        self._loop = Loop(step_times, device, dtype)
+        self._waiting = PictureQueue()
+        self._progress: dict[Job, JobProgress] = {}
         self._queue_news = 0.0
         self._switched = time.monotonic()
 
     def run(self, first: ModelFile | None) -> None:
-        """Load `first`, then draw until the inbox stops and what can be finished by then is."""
+        """Load `first`, then draw until the queue stops and what can be finished by then is."""
         if first is None:
             self._say("ready", "no checkpoint yet")
         else:
@@ -56,19 +56,19 @@ class Worker:
                 self._switch(first)
             except (ModelError, OSError) as error:
                 self._say("failed", str(error))
-        while not self._inbox.over:
+        while not self._queue.over:
             self._round()
             if not self._waiting and not self._loop.active:
-                if self._inbox.stopping:
+                if self._queue.stopping:
                     break
-                self._inbox.wait()
-        for job in [*self._ledgers, *self._inbox.take()]:
+                self._queue.wait()
+        for job in [*self._progress, *self._queue.take()]:
             self._close(job, JobState.FAILED, Stopped(SHUT_DOWN))
 
     def _round(self) -> None:
-        for job in self._inbox.take():
-            ledger = self._ledgers[job] = Ledger(job)
-            self._waiting.add(ledger.pictures)
+        for job in self._queue.take():
+            progress = self._progress[job] = JobProgress(job)
+            self._waiting.add(progress.pictures)
         self._drop_cancelled()
         self._switch_where_due()
         self._look_ahead()
@@ -76,18 +76,18 @@ class Worker:
         if self._loop.active:
             self._step()
         self._tell_the_queue()
-        self._inbox.settle(len(self._loop.active))
+        self._queue.settle(len(self._loop.active))
 
     def _drop_cancelled(self) -> None:
-        for job, ledger in list(self._ledgers.items()):
+        for job, progress in list(self._progress.items()):
             if job.cancelled is None:
                 continue
             (keep_partial,) = job.cancelled
             if not keep_partial:
                 self._close(job, JobState.CANCELLED)
-            elif not ledger.ending:
+            elif not progress.ending:
                 # What is under way is decoded as it is, in its turn: that is work too, and others wait.
-                ledger.ending = True
+                progress.ending = True
                 self._waiting.remove(job)
                 for picture in self._of(job):
                     if picture.position:
@@ -101,16 +101,15 @@ class Worker:
         return [picture for picture in self._loop.active if picture.job is job]
 
     def _end_where_through(self, job: Job) -> None:
-        ledger = self._ledgers[job]
-        if ledger.ending:
+        progress = self._progress[job]
+        if progress.ending:
             if not self._of(job):
                 self._close(job, JobState.CANCELLED)
-        elif ledger.complete:
+        elif progress.complete:
             self._close(job, JobState.DONE)
 
     def _switch_where_due(self) -> None:
-        """Another checkpoint's turn comes when this one has nothing to do, or somebody waited too long for
-        it."""
+        """Another checkpoint's turn comes when this one has nothing to do, or somebody waited too long."""
         serving = self._loop.serving
         if self._loop.active or (
             serving is not None
@@ -121,26 +120,26 @@ class Worker:
         wanted = self._waiting.longest(besides=serving)
         if wanted is None:
             return
-        for ledger in self._ledgers.values():
-            if ledger.job.checkpoint == wanted:
-                ledger.look(JobState.LOADING, detail=f"loading {wanted.name}")
+        for progress in self._progress.values():
+            if progress.job.checkpoint == wanted:
+                progress.look(JobState.LOADING, detail=f"loading {wanted.name}")
         try:
             self._switch(wanted)
         except (ModelError, EngineError, OSError) as error:
             # First, as whoever waits for one of the jobs may look next at what the engine does.
             self._say("ready" if self._loop.serving else "failed", str(error))
-            for job in [job for job in self._ledgers if job.checkpoint == wanted]:
+            for job in [job for job in self._progress if job.checkpoint == wanted]:
                 self._close(job, JobState.FAILED, error)
 
     def _look_ahead(self) -> None:
         """Load what is wanted next while this one draws: who waits for it, before who merely chose it."""
         if self._loop.serving is None:
             return
-        waiting, wishes = self._waiting.longest(besides=self._loop.serving), self._inbox.wishes
+        waiting, requests = self._waiting.longest(besides=self._loop.serving), self._queue.prefetch_requests
         if waiting is not None:
             self._loop.prefetch(waiting)
-        elif (wished := wishes.oldest()) is not None and self._loop.prefetch(wished):
-            wishes.granted(wished)
+        elif (chosen := requests.oldest()) is not None and self._loop.prefetch(chosen):
+            requests.done(chosen)
 
     def _switch(self, file: ModelFile) -> None:
         self._say("loading", f"loading {file.name}")
@@ -161,7 +160,7 @@ class Worker:
         drawing = self._loop.drawing()
         until = time.monotonic() + BEGINNING_SECONDS
         while picture := self._next(serving, drawing):
-            self._ledgers[picture.job].begin()
+            self._progress[picture.job].begin()
             try:
                 self._loop.begin(picture)
             except (ModelError, EngineError) as error:  # a LoRA or VAE that is no use here; too large
@@ -177,13 +176,13 @@ class Worker:
                 break
 
     def _next(self, serving: ModelFile, drawing: Counter[str]) -> Picture | None:
-        if self._inbox.stopping and (job := self._nearest()):
+        if self._queue.stopping and (job := self._nearest()):
             return self._waiting.next_of(job) if len(self._of(job)) < BUCKETS[-1] else None
         return self._waiting.next(serving, drawing, room=self._loop.room())
 
     def _step(self) -> None:
         try:
-            stepped, images = self._loop.turn(self._nearest() if self._inbox.stopping else None)
+            stepped, images = self._loop.turn(self._nearest() if self._queue.stopping else None)
         except Exception as error:  # the engine goes on, whatever one picture meets
             victims = self._victims(error)
             log.exception("turn", jobs=[job.id for job in victims])
@@ -191,36 +190,37 @@ class Worker:
                 self._close(job, JobState.FAILED, _typed(error))
             return
         for picture, image in images:
-            self._ledgers[picture.job].keep(picture, image)
+            self._progress[picture.job].keep(picture, image)
             self._loop.drop(picture)
         for job in dict.fromkeys(picture.job for picture in [*stepped, *(one for one, _ in images)]):
-            ledger = self._ledgers[job]
-            if ledger.preview_due():
+            progress = self._progress[job]
+            if progress.preview_due():
                 shown = next((p for p in stepped if p.job is job and not p.finished), None)
                 if shown is not None:
-                    ledger.show(self._loop.preview(shown))
-            ledger.look(JobState.RUNNING)
+                    progress.show(self._loop.preview(shown))
+            progress.look(JobState.RUNNING)
             self._end_where_through(job)
 
     def _nearest(self) -> Job | None:
-        """The job of the checkpoint that serves that has least left to draw: in the time to finish, turns for
-        all might finish nobody."""
-        here = {job: one.left for job, one in self._ledgers.items() if job.checkpoint == self._loop.serving}
+        """Of the checkpoint that serves, the job that has least left to draw.
+
+        In the time to finish, turns for all might finish nobody.
+        """
+        here = {job: one.left for job, one in self._progress.items() if job.checkpoint == self._loop.serving}
         return min(here, key=lambda job: here[job], default=None)
 
     def _victims(self, error: Exception) -> list[Job]:
-        """Whose jobs end with an error of a turn: the one that met it where that is known, else all in that
-        turn."""
-        if isinstance(error, TooMuchForTheDevice) and error.job is not None:
-            return [error.job]
-        return list(dict.fromkeys(picture.job for picture in self._loop.active))
+        """Whose jobs end with an error of a turn: the one that met it where that is known, else all in it."""
+        drawing = dict.fromkeys(picture.job for picture in self._loop.active)
+        met = error.job_id if isinstance(error, TooMuchForTheDevice) else ""
+        return [job for job in drawing if job.id == met] or list(drawing)
 
     def _close(self, job: Job, state: JobState, error: Exception | None = None) -> None:
         self._waiting.remove(job)
         for picture in self._of(job):
             self._loop.drop(picture)
-        ledger = self._ledgers.pop(job, None) or Ledger(job)
-        ledger.close(state, error)
+        progress = self._progress.pop(job, None) or JobProgress(job)
+        progress.close(state, error)
 
     def _tell_the_queue(self) -> None:
         now = time.monotonic()
@@ -229,10 +229,10 @@ class Worker:
         self._queue_news = now
         drawing = {picture.job for picture in self._loop.active}
         for ahead, job in enumerate(job for job in self._waiting.jobs() if job not in drawing):
-            self._ledgers[job].look(JobState.QUEUED, ahead=ahead + 1, detail="waiting for a turn")
+            self._progress[job].look(JobState.QUEUED, ahead=ahead + 1, detail="waiting for a turn")
 
     def _say(self, phase: str, detail: str) -> None:
-        self._inbox.say(phase, detail, self._loop.serving, str(self._loop.device))
+        self._queue.say(phase, detail, self._loop.serving, str(self._loop.device))
 
 
 def _typed(error: Exception) -> Exception:

@@ -23,11 +23,10 @@ TOKENIZER_FOLDER = HERE / "tokenizer"
 
 @dataclass(frozen=True)
 class Preview:
-    """A linear guess of what a latent shows: colour = latent · factors + bias, one row of factors per latent
-    channel.
+    """A linear guess of what a latent shows: colour = latent · factors + bias.
 
-    The latent as the UNet sees it (after `vae.config.scaling_factor`), the colours red, green, blue in -1..1,
-    one pixel for each latent pixel.
+    One row of factors for each latent channel. The latent as the UNet sees it (after
+    `vae.config.scaling_factor`), the colours red, green, blue in -1..1, one pixel for each latent pixel.
     """
 
     factors: tuple[tuple[float, float, float], ...]
@@ -131,8 +130,7 @@ def read_family(folder: Path, architecture: Architecture) -> Family:
         text_encoders=tuple(_text_encoders(folder, index)),
         pooled=pooled,
         aesthetic_score=bool(index.get("requires_aesthetics_score", False)),
-        # Of the published families, those with a pooled embedding are the ones trained on the layer before
-        # last.
+        # Of the published families, those with a pooled embedding were trained on the layer before last.
         penultimate=pooled,
         zero_empty=bool(index.get("force_zeros_for_empty_prompt", False)),
         inpaint=unet["in_channels"] > vae["latent_channels"],

@@ -24,12 +24,13 @@ from easel.models import (
     UploadFailed,
     WrongOffset,
 )
-from easel.studio.files.places import BadPath, NoSuchFile, NotYours
+from easel.studio.files.paths import BadPath, NoSuchFile
+from easel.studio.owner import NotYours
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request that cannot be taken, with its status."""
 
     def __init__(self, status: int, words: str, headers: Mapping[str, str] | None = None) -> None:
@@ -53,7 +54,7 @@ def answering(handler: Handler) -> Handler:
     async def answered(request: Request) -> Response:
         try:
             return await handler(request)
-        except (Refused, BadPath, NoSuchFile, NotYours, FileError, ModelError) as error:
+        except (RequestRefused, BadPath, NoSuchFile, NotYours, FileError, ModelError) as error:
             return refuse(error)
 
     return answered
@@ -63,7 +64,7 @@ def refuse(error: Exception) -> Response:
     """The answer to one refusal."""
     words = str(error)
     headers = {"Cache-Control": "no-store", "Tus-Resumable": "1.0.0"}
-    if isinstance(error, Refused):
+    if isinstance(error, RequestRefused):
         return JSONResponse(_body("Refused", words), error.status, headers | error.headers)
     status = next(code for kind, code in _STATUS if isinstance(error, kind))
     found = _body(type(error).__name__, words)

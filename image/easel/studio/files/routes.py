@@ -21,12 +21,13 @@ from starlette.routing import Route
 
 from easel.models import Kind, Store, Uploads, remove_model
 from easel.studio.activity import Activity
-from easel.studio.files.caller import Caller
-from easel.studio.files.places import Item, NoSuchFile, NotYours, Place, Places
-from easel.studio.files.refusals import Refused, answering
+from easel.studio.files.access import FileAccess
+from easel.studio.files.paths import Item, NoSuchFile, PathResolver, ResolvedPath
+from easel.studio.files.refusals import RequestRefused, answering
 from easel.studio.files.tus import Tus
-from easel.studio.headers import INERT, POLICY
 from easel.studio.outputs import Outputs
+from easel.studio.owner import NotYours
+from easel.studio.security_headers import INERT, POLICY
 
 MOST_LISTED = 100_000
 # Hashed while it is asked for; larger files are by `hash=1`, or when the store has done it.
@@ -43,7 +44,7 @@ class Files:
         self, store: Store, outputs: Outputs, activity: Activity, *, quota: int | None = None
     ) -> None:
         self._store, self._outputs, self._activity = store, outputs, activity
-        self._places = Places(store, outputs)
+        self._paths = PathResolver(store, outputs)
         self._tus = Tus(Uploads(store, quota=quota), activity)
 
     def routes(self) -> list[Route]:
@@ -58,42 +59,43 @@ class Files:
 
     async def list(self, request: Request) -> Response:
         """`GET /files/list?path=&recursive=1`: `{"path", "type", "entries": [{"path", "type", …}]}`."""
-        caller = Caller.of(request.headers)
+        access = FileAccess.of(request.headers)
         path = request.query_params.get("path", "")
         deep = request.query_params.get("recursive", "") in ("1", "true")
-        return JSONResponse(await asyncio.to_thread(self._listed, caller, path, deep))
+        return JSONResponse(await asyncio.to_thread(self._listed, access, path, deep))
 
     async def content(self, request: Request) -> Response:
         """`GET /files/content?path=`: the bytes, ranges too. With `hash=1` its SHA-256 is read if need be."""
-        caller = Caller.of(request.headers)
-        place = await asyncio.to_thread(self._places.find, caller, request.query_params.get("path", ""))
-        if place.item.folder:
-            raise Refused(400, f"{place.item.path or 'this'} is a folder: ask for its files one by one")
+        access = FileAccess.of(request.headers)
+        resolved = await asyncio.to_thread(self._paths.find, access, request.query_params.get("path", ""))
+        if resolved.item.folder:
+            name = resolved.item.path or "this"
+            raise RequestRefused(400, f"{name} is a folder: ask for its files one by one")
         asked = request.query_params.get("hash", "") in ("1", "true")
         # Under way until the last byte is out.
         stack = ExitStack()
         stack.enter_context(self._activity.busy())
         try:
-            status = place.real.stat()
-            sha256 = await asyncio.to_thread(self._hash, place, asked)
+            status = resolved.real.stat()
+            sha256 = await asyncio.to_thread(self._hash, resolved, asked)
         except OSError:
             stack.close()
-            raise NoSuchFile(f"{place.item.path} was taken away just now") from None
+            raise NoSuchFile(f"{resolved.item.path} was taken away just now") from None
         except BaseException:
             stack.close()
             raise
-        name = quote(place.real.name, safe="")
+        quoted = quote(resolved.real.name, safe="")
         headers = {
             "ETag": f'"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"',
             "Last-Modified": formatdate(status.st_mtime, usegmt=True),
             "Cache-Control": "private, no-cache",
             **_INERT,
-            "Content-Disposition": f"attachment; filename*=utf-8''{name}",
+            "Content-Disposition": f"attachment; filename*=utf-8''{quoted}",
         }
         if sha256:
             headers["X-Sha256"] = sha256
         return FileResponse(
-            place.real,
+            resolved.real,
             headers=headers,
             media_type="application/octet-stream",
             stat_result=status,
@@ -102,7 +104,7 @@ class Files:
 
     async def picture(self, request: Request) -> Response:
         """`GET /files/pictures/DAY/NAME`: a saved picture of the caller's own, to be shown in the page."""
-        owner = Caller.of(request.headers).owner
+        owner = FileAccess.of(request.headers).owner
         said = request.path_params
         path = await asyncio.to_thread(self._outputs.picture, owner, said["day"], said["name"])
         if path is None:
@@ -112,69 +114,73 @@ class Files:
 
     async def delete(self, request: Request) -> Response:
         """`DELETE /files/content?path=`: a file, a model that is a folder, or a folder that is empty."""
-        caller = Caller.of(request.headers)
+        access = FileAccess.of(request.headers)
         path = request.query_params.get("path", "")
-        await asyncio.to_thread(self._remove, caller, path)
+        await asyncio.to_thread(self._remove, access, path)
         return JSONResponse({})
 
     # ── in threads ───────────────────────────────────────────────────────────────────────────────
 
-    def _listed(self, caller: Caller, path: str, deep: bool) -> dict[str, Any]:
-        place = self._places.find(caller, path)
-        if not place.item.folder:
-            return {"path": place.item.path, "type": "file", "entries": [self._shown(caller, place.item)]}
+    def _listed(self, access: FileAccess, path: str, deep: bool) -> dict[str, Any]:
+        resolved = self._paths.find(access, path)
+        if not resolved.item.folder:
+            return {
+                "path": resolved.item.path,
+                "type": "file",
+                "entries": [self._shown(access, resolved.item)],
+            }
         found: list[Item] = []
-        for item in self._places.entries(caller, place, deep=deep):
+        for item in self._paths.entries(access, resolved, deep=deep):
             if len(found) >= MOST_LISTED:
-                raise Refused(413, f"there are more than {MOST_LISTED} files: list a folder below it")
+                raise RequestRefused(413, f"there are more than {MOST_LISTED} files: list a folder below it")
             found.append(item)
-        entries = [self._shown(caller, item) for item in found]
-        return {"path": place.item.path, "type": "folder", "entries": entries}
+        entries = [self._shown(access, item) for item in found]
+        return {"path": resolved.item.path, "type": "folder", "entries": entries}
 
-    def _shown(self, caller: Caller, item: Item) -> dict[str, Any]:
+    def _shown(self, access: FileAccess, item: Item) -> dict[str, Any]:
         kind = "folder" if item.folder else "file"
         shown: dict[str, Any] = {"path": item.path, "type": kind}
         if item.folder:
             return shown
         shown |= {"size": item.size, "modified": item.modified}
         if item.path.startswith("models/"):
-            real = self._places.find(caller, item.path).real
+            real = self._paths.find(access, item.path).real
             if real.is_relative_to(self._store.root):
                 shown["sha256"] = self._store.record(real).sha256 or None
         return shown
 
-    def _hash(self, place: Place, asked: bool) -> str:
+    def _hash(self, resolved: ResolvedPath, asked: bool) -> str:
         """Raises OSError."""
-        if place.is_model and place.real.is_relative_to(self._store.root):
-            return self._store.hash_now(place.real) if asked else self._store.record(place.real).sha256
-        if not asked and place.item.size > _HASHED_AT_ONCE:
+        if resolved.is_model and resolved.real.is_relative_to(self._store.root):
+            return self._store.hash_now(resolved.real) if asked else self._store.record(resolved.real).sha256
+        if not asked and resolved.item.size > _HASHED_AT_ONCE:
             return ""
-        return _sha256(place.real)
+        return _sha256(resolved.real)
 
-    def _remove(self, caller: Caller, path: str) -> None:
-        place = self._places.find(caller, path)
-        depth = len(place.item.path.split("/"))
-        if depth < 2 or (place.is_model and depth < 3):
-            raise NotYours(f"{place.item.path or 'this'} is no file: it stays; remove what lies in it")
-        if place.linked:
-            raise NotYours(f"{place.item.path} is shown by a link and lies elsewhere: it is removed there")
+    def _remove(self, access: FileAccess, path: str) -> None:
+        resolved = self._paths.find(access, path)
+        depth = len(resolved.item.path.split("/"))
+        if depth < 2 or (resolved.is_model and depth < 3):
+            raise NotYours(f"{resolved.item.path or 'this'} is no file: it stays; remove what lies in it")
+        if resolved.linked:
+            raise NotYours(f"{resolved.item.path} is shown by a link and lies elsewhere: it is removed there")
         try:
-            for kind in Kind if place.is_model else ():
+            for kind in Kind if resolved.is_model else ():
                 # A folder of diffusers' is one of them.
                 for file in self._store.refresh()[kind]:
-                    if file.path.resolve() == place.real:
+                    if file.path.resolve() == resolved.real:
                         remove_model(self._store, file)
                         return
-            if place.item.folder:
-                place.real.rmdir()
+            if resolved.item.folder:
+                resolved.real.rmdir()
             else:
-                place.real.unlink()
+                resolved.real.unlink()
         except FileNotFoundError:
-            raise NoSuchFile(f"{place.item.path} is not there any more") from None
+            raise NoSuchFile(f"{resolved.item.path} is not there any more") from None
         except OSError as error:
             full = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
             why = "it is not empty: remove what lies in it first" if full else error.strerror
-            raise Refused(409, f"{place.item.path} is not removed: {why}") from None
+            raise RequestRefused(409, f"{resolved.item.path} is not removed: {why}") from None
 
 
 def _sha256(path: Path) -> str:

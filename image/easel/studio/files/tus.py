@@ -1,8 +1,8 @@
 """tus 1.0.0 (https://tus.io/protocols/resumable-upload): uploads that go on wherever they were cut.
 
-Core, creation, expiration, checksum and termination. Beside it: `GET` of an upload says as JSON how
-it stands, for tus has no words for "refused, because". An upload that is whole is checked before the answer
-to its last bytes, or to the `HEAD` that asks after them.
+Core, creation, expiration, checksum and termination. Beside it: `GET` of an upload says as JSON how it
+stands, for tus has no words for "refused, because". An upload that is whole is checked before the answer to
+its last bytes, or to the `HEAD` that asks after them.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from starlette.routing import Route
 
 from easel.models import Kind, ModelError, Upload, Uploads, UploadWriter
 from easel.studio.activity import Activity
-from easel.studio.files.caller import Caller
-from easel.studio.files.places import NotYours
-from easel.studio.files.refusals import Refused, answering
+from easel.studio.files.access import FileAccess
+from easel.studio.files.refusals import RequestRefused, answering
+from easel.studio.owner import NotYours
 
 VERSION = "1.0.0"
 _BASE = "/files/uploads"
@@ -68,18 +68,18 @@ class Tus:
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=_OFFERS)
         if request.method != "POST":
-            raise Refused(405, "POST here begins an upload", {"Allow": "OPTIONS, POST"})
+            raise RequestRefused(405, "POST here begins an upload", {"Allow": "OPTIONS, POST"})
         _check_version(request)
-        caller = _member(request)
+        access = _member(request)
         length = _number(request, "upload-length")
         if length == 0:
-            raise Refused(422, "the file is empty")
+            raise RequestRefused(422, "the file is empty")
         said = _metadata(request.headers.get("upload-metadata", ""))
         name = said.get("filename") or said.get("name") or ""
         with self._activity.busy():
             upload = await asyncio.to_thread(
                 self._uploads.begin,
-                caller.owner,
+                access.owner,
                 name,
                 length,
                 kind=_kind(said.get("kind", "")),
@@ -102,13 +102,13 @@ class Tus:
             method
         )
         if handler is None:
-            raise Refused(
+            raise RequestRefused(
                 405, "an upload takes HEAD, GET, PATCH and DELETE", {"Allow": "HEAD, PATCH, DELETE"}
             )
         if method != "GET":
             _check_version(request)
-        caller = _member(request)
-        upload = await asyncio.to_thread(self._uploads.find, caller.owner, request.path_params["id"])
+        access = _member(request)
+        upload = await asyncio.to_thread(self._uploads.find, access.owner, request.path_params["id"])
         with self._activity.busy():
             return await handler(request, upload)
 
@@ -127,7 +127,7 @@ class Tus:
 
     async def _take(self, request: Request, upload: Upload) -> Response:
         if request.headers.get("content-type") != "application/offset+octet-stream":
-            raise Refused(415, "the Content-Type of a PATCH is application/offset+octet-stream")
+            raise RequestRefused(415, "the Content-Type of a PATCH is application/offset+octet-stream")
         offset = _number(request, "upload-offset")
         wanted = _checksum(request.headers.get("upload-checksum"))
         self._supersede(upload)
@@ -137,14 +137,14 @@ class Tus:
             if taken.whole:
                 taken = await asyncio.to_thread(self._uploads.finish, taken)
             return Response(status_code=204, headers=_head(taken))
-        except (Refused, ModelError):
+        except (RequestRefused, ModelError):
             # Who still sends reads no answer: Caddy would make a 502 of it.
             await _drained(request)
             raise
         except ClientDisconnect:
             return Response(status_code=400)
         except _Superseded:
-            raise Refused(408, "nothing came for too long, or the upload went on by another way",
+            raise RequestRefused(408, "nothing came for too long, or the upload went on by another way",
                           {"Connection": "close"}) from None  # fmt: skip
         finally:
             if self._readers.get(upload.id) is mine:
@@ -173,7 +173,9 @@ class Tus:
             if wanted is not None:
                 if not hmac.compare_digest(wanted[1], taking.checksum):
                     taking.drop()
-                    raise Refused(460, "the bytes are not those that Upload-Checksum is of; send them again")
+                    raise RequestRefused(
+                        460, "the bytes are not those that Upload-Checksum is of; send them again"
+                    )
                 await asyncio.to_thread(self._uploads.accept, taking)
         except BaseException:
             if wanted is not None:
@@ -224,37 +226,39 @@ async def _drained(request: Request) -> None:
                     return
 
 
-def _member(request: Request) -> Caller:
-    caller = Caller.of(request.headers)
-    if not caller.member:
+def _member(request: Request) -> FileAccess:
+    access = FileAccess.of(request.headers)
+    if not access.member:
         raise NotYours("models are for the team: sign in with a link or token of this endpoint to upload")
-    return caller
+    return access
 
 
 def _check_version(request: Request) -> None:
     if request.headers.get("tus-resumable") != VERSION:
-        raise Refused(412, f"Tus-Resumable must be {VERSION}", {"Tus-Version": VERSION})
+        raise RequestRefused(412, f"Tus-Resumable must be {VERSION}", {"Tus-Version": VERSION})
 
 
 def _number(request: Request, header: str) -> int:
     text = request.headers.get(header, "")
     if not (text.isascii() and text.isdecimal() and len(text) <= 18):
         more = "; a length that is not known yet is not taken" if header == "upload-length" else ""
-        raise Refused(400, f"{header.title()} must be a number of bytes{more}")
+        raise RequestRefused(400, f"{header.title()} must be a number of bytes{more}")
     return int(text)
 
 
 def _metadata(text: str) -> dict[str, str]:
     """`key base64,key base64`, as tus has it."""
     if len(text) > _LONGEST_METADATA:
-        raise Refused(400, f"Upload-Metadata has more than {_LONGEST_METADATA} letters")
+        raise RequestRefused(400, f"Upload-Metadata has more than {_LONGEST_METADATA} letters")
     found: dict[str, str] = {}
     for pair in text.split(",") if text.strip() else []:
         key, _, value = pair.strip().partition(" ")
         try:
             found[key] = base64.b64decode(value.strip(), validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
-            raise Refused(400, f"Upload-Metadata: {key[:50]!r} is not followed by base64 of text") from None
+            raise RequestRefused(
+                400, f"Upload-Metadata: {key[:50]!r} is not followed by base64 of text"
+            ) from None
     return found
 
 
@@ -262,7 +266,7 @@ def _kind(name: str) -> Kind | None:
     try:
         return Kind(name) if name else None
     except ValueError:
-        raise Refused(
+        raise RequestRefused(
             400, f"kind {name[:50]!r} is none: there are {', '.join(kind.folder for kind in Kind)}"
         ) from None
 
@@ -277,7 +281,7 @@ def _checksum(text: str | None) -> tuple[str, bytes] | None:
         digest = b""
     # SHA-1 tells a broken line as well, and tus wants it of every server.
     if len(digest) != {"sha1": 20, "sha256": 32}.get(name):
-        raise Refused(400, "Upload-Checksum is `sha256` or `sha1`, and the digest in base64")
+        raise RequestRefused(400, "Upload-Checksum is `sha256` or `sha1`, and the digest in base64")
     return name, digest
 
 

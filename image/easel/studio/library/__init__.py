@@ -1,25 +1,21 @@
 """Models in from page and API: what is at an address, downloads that go on by themselves, what is there."""
 
-from easel.studio.library.board import Posted
+from easel.studio.library.background_job import FINAL, BackgroundJob, JobView
+from easel.studio.library.background_jobs import NoSuchJob, TooManyJobs
 from easel.studio.library.card import Card
-from easel.studio.library.job import FINAL, Fault, Job, JobView, State
-from easel.studio.library.jobs import NoSuchJob, NotYours, TooManyJobs
-from easel.studio.library.library import KINDS, Downloaded, Library
-from easel.studio.library.pictures import NoPicture
+from easel.studio.library.library import Downloaded, Library
+from easel.studio.library.previews import NoPicture
+from easel.studio.library.remote_jobs import RemoteJob
 
 __all__ = [
     "FINAL",
-    "KINDS",
+    "BackgroundJob",
     "Card",
     "Downloaded",
-    "Fault",
-    "Job",
     "JobView",
     "Library",
     "NoPicture",
     "NoSuchJob",
-    "NotYours",
-    "Posted",
-    "State",
+    "RemoteJob",
     "TooManyJobs",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from easel.models import CIVITAI_KINDS, Kind
-from easel.studio.library.words import line, prose
+from easel.studio.library.plain_text import line, prose
 
 # Civitai's rating: 1 is for everybody, 2 is PG-13; from 4 on a picture is for adults.
 EVERYBODY = 2
@@ -19,7 +19,7 @@ Keep = Callable[[str, bool], str]
 """Takes a picture's address and whether it is mature, gives its key."""
 
 
-class Picture(BaseModel):
+class PreviewImage(BaseModel):
     """A preview, fetched by the studio at `/studio/models/previews/KEY`."""
 
     key: str
@@ -56,7 +56,7 @@ class Version(BaseModel):
     trained_words: list[str] = []
     description: str = ""
     files: list[File] = []
-    pictures: list[Picture] = []
+    pictures: list[PreviewImage] = []
 
 
 class Permission(BaseModel):
@@ -143,7 +143,7 @@ def _version(found: Mapping[str, Any], model: int, mature: bool, keep: Keep) -> 
             if _number(one.get("id"))
         ],
         pictures=[
-            Picture(
+            PreviewImage(
                 key=keep(str(one["url"]), is_mature(one, mature)),
                 width=_number(one.get("width")),
                 height=_number(one.get("height")),

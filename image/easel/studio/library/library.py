@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -33,14 +33,14 @@ from easel.models import (
     walk,
 )
 from easel.studio.activity import Activity
-from easel.studio.library.board import Board
-from easel.studio.library.card import Card, Version, word_of
+from easel.studio.library.background_job import BackgroundJob, JobSpec
+from easel.studio.library.background_jobs import BackgroundJobs
+from easel.studio.library.card import Card, word_of
 from easel.studio.library.civitai import Civitai, understood
-from easel.studio.library.job import Job
-from easel.studio.library.jobs import Jobs
-from easel.studio.library.pictures import NoPicture, Pictures
+from easel.studio.library.plain_text import line
+from easel.studio.library.previews import NoPicture, Previews
+from easel.studio.library.remote_jobs import RemoteJobs
 from easel.studio.library.scan import Scan
-from easel.studio.library.words import line
 
 PRIVATE = "EASEL_PRIVATE_SOURCES"
 """The operator's setting: 1 lets page and API fetch from private addresses and over plain http."""
@@ -70,20 +70,15 @@ class Library:
     """One for each studio. Thread-safe."""
 
     def __init__(
-        self,
-        store: Store,
-        activity: Activity,
-        *,
-        endpoint: str = "studio",
-        limits: FetchLimits | None = None,
+        self, store: Store, activity: Activity, *, endpoint: str = "studio", limits: FetchLimits | None = None
     ) -> None:
         """Its replicas tell each other of the jobs of `endpoint`, through the store that they share."""
         self._store = store
         open_to_all = os.environ.get(PRIVATE, "").strip().lower() in ("1", "true", "yes")
         self._policy: FetchPolicy = replace(VISITOR, private=True) if open_to_all else VISITOR
         self._limits = limits or FetchLimits()
-        self.jobs = Jobs(activity, board=Board(store.root / ".easel" / "jobs" / endpoint))
-        self.pictures = Pictures(self._policy)
+        self.jobs = BackgroundJobs(activity, RemoteJobs(store.root / ".easel" / "jobs" / endpoint))
+        self.pictures = Previews(self._policy)
 
     def card(self, text: str) -> Card:
         """What is at the address that somebody pasted. Raises SourceError."""
@@ -100,7 +95,7 @@ class Library:
 
     def download(
         self, owner: str, address: str, *, kind: str = "", folder: str = "/", name: str = "", sha256: str = ""
-    ) -> tuple[Job, bool]:
+    ) -> BackgroundJob:
         """Start a download, or join the one that is under way. Raises SourceError, FileError, TooManyJobs."""
         wanted = _kind(kind)
         source = source_of(understood(address), secrets=self._secrets(), policy=self._policy)
@@ -109,18 +104,17 @@ class Library:
         wish = ModelRequest(
             understood(address), wanted, "" if folder.strip() in ("", "/") else folder, name, sha256
         )
-        asked = "\n".join((source.key, kind, wish.folder.strip("/"), name))
-        return self.jobs.start(
-            owner, "download", asked, line(name or source.address), partial(self._add, wish)
-        )
+        key = "\n".join((source.key, kind, wish.folder.strip("/"), name))
+        title = line(name or source.address)
+        return self.jobs.start(owner, JobSpec("download", key, title, partial(self._add, wish)))
 
-    def scan(self, owner: str) -> tuple[Job, bool]:
+    def scan(self, owner: str) -> BackgroundJob:
         """Start to look for every file on Civitai. Raises TooManyJobs, BadAddress."""
-        return self._walk(owner, "scan", "Scan of the folders", lambda walk: walk.find)
+        return self.jobs.start(owner, JobSpec("scan", "", "Scan of the folders", self._scanner().find))
 
-    def updates(self, owner: str) -> tuple[Job, bool]:
+    def updates(self, owner: str) -> BackgroundJob:
         """Start to look for newer versions. Raises TooManyJobs, BadAddress."""
-        return self._walk(owner, "updates", "New versions", lambda walk: walk.updates)
+        return self.jobs.start(owner, JobSpec("updates", "", "New versions", self._scanner().updates))
 
     def folders(self, kind: str) -> list[str]:
         """The folders that a model of a kind may go to, "/" first. Raises BadAddress."""
@@ -150,7 +144,7 @@ class Library:
             raise NoPicture("there is no such file, or no preview beside it")
         return self.pictures.of_file(preview)
 
-    def _add(self, wish: ModelRequest, job: Job) -> dict[str, Any]:
+    def _add(self, wish: ModelRequest, job: BackgroundJob) -> dict[str, Any]:
         intake = Intake(
             self._store,
             policy=self._policy,
@@ -166,11 +160,8 @@ class Library:
         found = self._downloaded(entry).model_dump() if entry else None
         return {"fetched": added.fetched, "file": found}
 
-    def _walk(
-        self, owner: str, kind: str, title: str, which: Callable[[Scan], Callable[[Job], dict[str, Any]]]
-    ) -> tuple[Job, bool]:
-        civitai = Civitai(self._secrets(), self._policy)
-        return self.jobs.start(owner, kind, "", title, which(Scan(self._store, civitai, self._policy)))
+    def _scanner(self) -> Scan:
+        return Scan(self._store, Civitai(self._secrets(), self._policy), self._policy)
 
     def _downloaded(self, entry: IndexEntry) -> Downloaded:
         file = entry.file
@@ -204,6 +195,3 @@ def _kind(word: str) -> Kind | None:
     if word.lower() not in KINDS:
         raise BadAddress("type", f"is {word[:40]!r}; it may be {', '.join(KINDS)}")
     return KINDS[word.lower()]
-
-
-__all__ = ["KINDS", "Card", "Downloaded", "Library", "Version"]

@@ -24,10 +24,10 @@ from easel.models import (
     sidecar_path,
     write_civitai_files,
 )
+from easel.studio.library.background_job import BackgroundJob
 from easel.studio.library.card import word_of
 from easel.studio.library.civitai import Civitai
-from easel.studio.library.job import Job
-from easel.studio.library.words import line
+from easel.studio.library.plain_text import line
 
 Found = TypeVar("Found")
 # Between two questions, as Civitai Helper has it.
@@ -43,7 +43,7 @@ class Scan:
     ) -> None:
         self._store, self._civitai, self._policy, self._between = store, civitai, policy, between
 
-    def find(self, job: Job) -> dict[str, Any]:
+    def find(self, job: BackgroundJob) -> dict[str, Any]:
         """Write information and preview beside every file that has none. Raises Interrupted, SourceError."""
         self._store.refresh()
         files = [one for one in self._files() if not sidecar_path(one.path, CIVITAI_INFO).exists()]
@@ -76,7 +76,7 @@ class Scan:
         )
         return {"matched": matched, "unknown": unknown, "failed": failed}
 
-    def updates(self, job: Job) -> dict[str, Any]:
+    def updates(self, job: BackgroundJob) -> dict[str, Any]:
         """The newest version of each model that has a newer one. Raises Interrupted, SourceError."""
         self._store.refresh()
         here: dict[int, list[tuple[ModelFile, int]]] = {}
@@ -108,7 +108,7 @@ class Scan:
             raise NotThere(sha256[:10], "Civitai's answer names no version")
         return self._civitai.version(http, model, version)
 
-    def _ask(self, job: Job, question: Callable[[], Found]) -> Found:
+    def _ask(self, job: BackgroundJob, question: Callable[[], Found]) -> Found:
         """The answer, after as long a pause as Civitai wants."""
         for left in range(_PAUSES, -1, -1):
             if job.pause(self._between):
@@ -130,7 +130,7 @@ class Scan:
         return [file for kind in Kind for file in self._store.files(kind) if not file.path.is_dir()]
 
     @staticmethod
-    def _stop(job: Job, done: int, total: int) -> None:
+    def _stop(job: BackgroundJob, done: int, total: int) -> None:
         if job.cancelled:
             raise Interrupted(job.title, done, total)
 

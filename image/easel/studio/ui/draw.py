@@ -12,18 +12,18 @@ import gradio as gr
 import structlog
 
 from easel.models import ModelError
-from easel.studio.accepted import Keeping
-from easel.studio.comments import uncommented
+from easel.studio.completion import finished
+from easel.studio.durable_jobs import DurableJob
 from easel.studio.engine import EngineError, InvalidRequest, Job
 from easel.studio.owner import owner_of
 from easel.studio.png import encode
+from easel.studio.prompt_comments import without_comments
 from easel.studio.settings import clip_l_skip, clip_skip
 from easel.studio.studio import Studio
-from easel.studio.ui import gallery, stage
+from easel.studio.ui import gallery, live_preview
+from easel.studio.ui.example_prompts import examples
 from easel.studio.ui.form import Form, label
-from easel.studio.ui.native import examples
-from easel.studio.ui.sessions import Sessions
-from easel.studio.watching import finished
+from easel.studio.ui.tab_jobs import TabJobs
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +38,7 @@ class Drawing:
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
-        self._sessions = Sessions()
+        self._tab_jobs = TabJobs()
 
     async def generate(
         self, request: gr.Request, checkpoint: str | None, vae: str | None, *fields: Any
@@ -51,71 +51,71 @@ class Drawing:
             # Somebody new pressed the button: the example that the empty field shows is what they get.
             prompt = example
             form = Form(example, *fields[1:])
-        keeping = await self._submit(owner, form, checkpoint, vae)
-        job = keeping.job
-        self._sessions.begin(owner, tab, job)
+        durable = await self._submit(owner, form, checkpoint, vae)
+        job = durable.job
+        self._tab_jobs.begin(owner, tab, job)
         ended = finished(job)
         seen, shown = None, ""
         try:
             while not ended.is_set():
                 now = job.progress(preview=True)
                 if now.preview is not None and now.preview is not seen:
-                    seen, shown = now.preview, await asyncio.to_thread(stage.data_uri, now.preview)
-                look = stage.running(now, shown, job.request.width, job.request.height)
+                    seen, shown = now.preview, await asyncio.to_thread(live_preview.data_uri, now.preview)
+                look = live_preview.running(now, shown, job.request.width, job.request.height)
                 yield look, gr.skip(), gr.skip(), gr.skip(), prompt, gr.Button(interactive=True)
                 prompt = gr.skip()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(ended.wait(), LOOK_EVERY)
-            yield await self._finish(owner, keeping)
+            yield await self._finish(owner, durable)
         finally:
             # The tab was closed, or something failed: nobody waits for this job any more.
             job.cancel()
-            self._sessions.end(owner, tab, job)
+            self._tab_jobs.end(owner, tab, job)
 
     def interrupt(self, request: gr.Request) -> None:
         """Stop this tab's job now; what is there by then is kept."""
-        self._sessions.stop(owner_of(request.headers), request.session_hash or "", keep_partial=True)
+        self._tab_jobs.stop(owner_of(request.headers), request.session_hash or "", keep_partial=True)
 
     def leave(self, request: gr.Request) -> None:
         """The tab is closed."""
-        self._sessions.stop(owner_of(request.headers), request.session_hash or "", keep_partial=False)
+        self._tab_jobs.stop(owner_of(request.headers), request.session_hash or "", keep_partial=False)
 
-    async def _submit(self, owner: str, form: Form, checkpoint: str | None, vae: str | None) -> Keeping:
-        options = self._studio.defaults.read(owner)
+    async def _submit(self, owner: str, form: Form, checkpoint: str | None, vae: str | None) -> DurableJob:
+        options = self._studio.options.read(owner)
         try:
             said = form.request(checkpoint, clip_skip(options), vae, clip_l_skip(options))
-            asked = uncommented(said, options)
-            keeping = await asyncio.to_thread(self._studio.accepted.submit, owner, asked)
+            asked = without_comments(said, options)
+            durable = await asyncio.to_thread(self._studio.durable_jobs.submit, owner, asked)
         except InvalidRequest as e:
             raise _error(
                 f"{label(e.field)} is {e.value!r}; allowed: {e.allowed}", "Check the settings"
             ) from e
         except (EngineError, ModelError) as e:
             raise _error(str(e), "Not drawn") from e
-        self._studio.tasks.name(keeping.job)
-        return keeping
+        self._studio.tasks.name(durable.job)
+        return durable
 
-    async def _finish(self, owner: str, keeping: Keeping) -> tuple[Any, ...]:
-        job = keeping.job
+    async def _finish(self, owner: str, durable: DurableJob) -> tuple[Any, ...]:
+        job = durable.job
         off = gr.Button(interactive=False)
         try:
-            pictures = await asyncio.shield(asyncio.wrap_future(keeping.saved))
+            pictures = await asyncio.shield(asyncio.wrap_future(durable.saved))
         except (EngineError, ModelError, OSError) as e:
             log.info("not drawn", job=job.id, error=type(e).__name__, reason=str(e))
-            words = stage.notice(f"Not drawn: {e}", bad=True)
+            words = live_preview.notice(f"Not drawn: {e}", bad=True)
             return words, gr.skip(), gr.skip(), gr.skip(), gr.skip(), off
         log.info("drawn", job=job.id, pictures=len(pictures), state=job.state)
         if not pictures:
-            words = stage.notice("Interrupted before there was anything to see.")
+            words = live_preview.notice("Interrupted before there was anything to see.")
             return words, gr.skip(), gr.skip(), gr.skip(), gr.skip(), off
         look = _noted(job)
         if lost := [one for one in pictures if one.path is None]:
             # Not gone yet: they stay on the stage, from where the browser can save them.
             words = f"Drawn, but not saved: {lost[0].problem}. Save it from here, or it is gone."
             files = await asyncio.to_thread(lambda: [encode(one.drawn.image, one.text) for one in lost])
-            look += stage.notice(words, bad=True) + stage.unsaved(files)
+            look += live_preview.notice(words, bad=True) + live_preview.unsaved(files)
         elif pictures[-1].drawn.partial:
-            look += stage.notice("Interrupted: this is how far it came.")
+            look += live_preview.notice("Interrupted: this is how far it came.")
         paths = await asyncio.to_thread(gallery.recent, self._studio, owner)
         first = next((one for one in pictures if paths and str(one.path) == paths[0]), None)
         if first is None:
@@ -132,7 +132,7 @@ class Drawing:
 
 def _noted(job: Job) -> str:
     """What of the prompt was passed over, so that nobody wonders why a LoRA shows nothing."""
-    return stage.notice(" ".join(job.notes), bad=True) if job.notes else ""
+    return live_preview.notice(" ".join(job.notes), bad=True) if job.notes else ""
 
 
 def _error(words: str, title: str) -> gr.Error:

@@ -8,15 +8,16 @@ from typing import Any
 import gradio as gr
 
 from easel.models import Kind, ModelError, ModelFile
+from easel.studio.checkpoint_defaults import checkpoint_defaults
 from easel.studio.engine import EngineError
 from easel.studio.infotext import Infotext
 from easel.studio.outputs import NotSaved
 from easel.studio.owner import owner_of
 from easel.studio.settings import is_name
 from easel.studio.studio import Studio
-from easel.studio.ui import gallery, stage
+from easel.studio.ui import gallery, live_preview
+from easel.studio.ui.example_prompts import examples
 from easel.studio.ui.form import FIELDS
-from easel.studio.ui.native import examples, native_side
 from easel.studio.ui.networks import cards
 
 # A1111's words: a VAE called as the checkpoint, if there is one; and the checkpoint's own in any case.
@@ -34,7 +35,7 @@ class Fields:
         """A tab is opened: the person's checkpoint, its size, and the pictures drawn before."""
         owner = owner_of(request.headers)
         chosen, problem = self._chosen(owner)
-        side = native_side(chosen)
+        side = checkpoint_defaults(chosen).side
         paths = gallery.recent(self._studio, owner)
         first = paths[0] if paths else ""
         now = self._studio.engine.status()
@@ -51,8 +52,10 @@ class Fields:
             paths,
             first,
             gallery.text_of(first) if first else "",
-            (stage.notice(problem, bad=True) if problem else stage.idle())
-            + "".join(stage.notice(one.words, bad=one.bad) for one in self._studio.accepted.news(owner)),
+            (live_preview.notice(problem, bad=True) if problem else "")
+            + "".join(
+                live_preview.notice(one.words, bad=one.bad) for one in self._studio.durable_jobs.news(owner)
+            ),
             gr.Button(interactive=True),
         )
 
@@ -82,7 +85,7 @@ class Fields:
         """A VAE was chosen: it is this person's from now on."""
         owner = owner_of(request.headers)
         try:
-            self._studio.defaults.update(owner, {"sd_vae": vae or AUTOMATIC})
+            self._studio.options.update(owner, {"sd_vae": vae or AUTOMATIC})
         except NotSaved as e:
             gr.Warning(escape(str(e)))
         return gr.skip()
@@ -95,14 +98,14 @@ class Fields:
         before, _ = self._chosen(owner)
         try:
             wanted = self._studio.engine.store.find_checkpoint(checkpoint or "")
-            self._studio.defaults.update(owner, {"sd_model_checkpoint": checkpoint})
+            self._studio.options.update(owner, {"sd_model_checkpoint": checkpoint})
             self._studio.engine.prefetch(owner, wanted)
             chosen: ModelFile | None = wanted
         except (ModelError, NotSaved) as e:
             gr.Warning(escape(str(e)))
             chosen = before
-        untouched = width == height == native_side(before)
-        side = native_side(chosen) if untouched else gr.skip()
+        untouched = width == height == checkpoint_defaults(before).side
+        side = checkpoint_defaults(chosen).side if untouched else gr.skip()
         return side, side, _ask(chosen), gr.Row(visible=bool(examples(chosen)))
 
     def select(self, paths: list[str], event: gr.SelectData) -> tuple[str, str]:
@@ -151,7 +154,7 @@ class Fields:
 
     def _vae(self, owner: str) -> str:
         """The VAE that `owner` draws with: a file's name, or one of A1111's two words."""
-        chosen = str(self._studio.defaults.read(owner).get("sd_vae") or AUTOMATIC)
+        chosen = str(self._studio.options.read(owner).get("sd_vae") or AUTOMATIC)
         if chosen.strip().lower() == NONE.lower():
             return NONE
         try:

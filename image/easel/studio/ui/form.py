@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from easel.studio.engine import InvalidRequest, TextToImage
 
-# In the order of the page's inputs.
-FIELDS = (
-    "prompt",
-    "negative_prompt",
-    "sampler",
-    "schedule_type",
-    "steps",
-    "cfg_scale",
-    "width",
-    "height",
-    "batch_count",
-    "batch_size",
-    "seed",
-)
 _NAMES = {
     "cfg_scale": "CFG scale",
     "batch_count": "Batch count",
@@ -32,7 +18,7 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Form:
-    """The fields as they come from the browser: numbers may be empty or have decimals."""
+    """The fields as they come from the browser, in its order: numbers may be empty or have decimals."""
 
     prompt: str | None
     negative_prompt: str | None
@@ -71,6 +57,9 @@ class Form:
             checkpoint=checkpoint,
             vae=vae,
         )
+
+
+FIELDS = tuple(field.name for field in fields(Form))
 
 
 def label(field: str) -> str:

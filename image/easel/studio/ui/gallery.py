@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from easel.studio.infotext import Infotext, parse
+from easel.studio.infotext_request import request_from_infotext
 from easel.studio.png import NotAPicture, read_texts
-from easel.studio.recall import recalled
 from easel.studio.studio import Studio
 
 SHOWN = 48
@@ -35,7 +35,7 @@ def understood(text: str) -> Infotext | None:
 def field_values(studio: Studio, found: Infotext) -> tuple[dict[str, Any], list[str]]:
     """Values for the page's fields by their names (form.py, `checkpoint` and `vae`), and sentences on what is
     not here or not drawn."""
-    said, notes = recalled(studio, found)
+    said, notes = request_from_infotext(studio, found)
     values = {
         name: said[theirs]
         for name, theirs in _FROM_API.items()

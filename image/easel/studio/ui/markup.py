@@ -1,7 +1,7 @@
 """HTML of our own on the page, by Gradio's Markdown.
 
-Gradio's HTML component makes a function of a text in the browser, which the page's policy (headers.py)
-forbids. Markdown takes a line that begins with the tag of a block as it is.
+Gradio's HTML component makes a function of a text in the browser, which the page's policy
+(security_headers.py) forbids. Markdown takes a line that begins with the tag of a block as it is.
 """
 
 from __future__ import annotations

@@ -15,15 +15,15 @@ from starlette.routing import Mount
 
 from easel.studio.api.errors import plain_handlers
 from easel.studio.studio import Studio
-from easel.studio.ui import own
-from easel.studio.ui.guard import Guard
+from easel.studio.ui import assets
+from easel.studio.ui.gradio_allowlist import GradioAllowlist
 from easel.studio.ui.page import build
 from easel.studio.ui.theme import THEME
 
 
 def mount(app: FastAPI, studio: Studio) -> None:
     """Serve the page at `/` of `app`."""
-    app.router.routes.append(own.route())
+    app.router.routes.append(assets.route())
     page = build(studio)
     gr.mount_gradio_app(
         app,
@@ -37,9 +37,9 @@ def mount(app: FastAPI, studio: Studio) -> None:
         pwa=False,
         mcp_server=False,
         theme=THEME,
-        head=own.head(),
+        head=assets.head(),
         app_kwargs={"exception_handlers": plain_handlers()},
     )
     mounted = app.router.routes[-1]
     assert isinstance(mounted, Mount)  # noqa: S101 - Gradio has just put itself there
-    mounted.app = Guard(mounted.app, page)
+    mounted.app = GradioAllowlist(mounted.app, page)

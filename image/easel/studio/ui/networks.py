@@ -7,7 +7,7 @@ from urllib.parse import quote
 from easel.models import IndexEntry, Kind, ModelFile
 from easel.studio.engine import pickles
 from easel.studio.studio import Studio
-from easel.studio.ui.stage import escaped
+from easel.studio.ui.live_preview import escaped
 
 # A page of a thousand cards is slow on a phone; the rest is found by typing its name.
 SHOWN = 200

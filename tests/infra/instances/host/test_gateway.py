@@ -22,7 +22,7 @@ IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/easel@sha256:" + "a" * 64
 NEWER = IMAGE.replace("a" * 64, "b" * 64)
 VOLUME = "vol-0123456789abcdef0"
 STORAGE = {"file_system": "fs-0123456789abcdef0", "models": "fsap-models"}
-FACTS = user_data.Gateway("us-east-1", "art", "easel-art-config", "/easel/art", VOLUME)
+FACTS = user_data.GatewayFacts("us-east-1", "art", "easel-art-config", "/easel/art", VOLUME)
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ CONFIG: dict[str, Any] = {
     },
     "storage": {"file_system": "fs-0123456789abcdef0", "models": "fsap-models", "outputs": "fsap-outputs"},
 }  # fmt: skip
-FACTS = user_data.Replica("us-east-1", "art", "studio", "easel-art-config", "/easel/art/studio")
+FACTS = user_data.ReplicaFacts("us-east-1", "art", "studio", "easel-art-config", "/easel/art/studio")
 
 
 KEYS = '{"keys": []}'

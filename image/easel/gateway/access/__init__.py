@@ -1,0 +1,72 @@
+"""Who asks, and by what right: links, tokens, sessions, passes. It knows no replicas and speaks to nobody.
+
+Others take what is named here; `oidc` is the room of those who sign in at the team's identity provider.
+"""
+
+from easel.gateway.access.access import Access
+from easel.gateway.access.bucket_records import ENDED_KEY, TOKENS_KEY, BucketSecret, ended_of, tokens_of
+from easel.gateway.access.ended_sessions import End, EndedSessions
+from easel.gateway.access.first_links import FirstLinks
+from easel.gateway.access.identity import (
+    Caller,
+    Entrance,
+    Identity,
+    Question,
+    Refusal,
+    address_of,
+    without_token,
+)
+from easel.gateway.access.keyring import OVERLAP, Keyring, SecretFile, SecretStore
+from easel.gateway.access.operator import OPERATOR, Operator
+from easel.gateway.access.operator_passes import LASTS, OperatorPasses
+from easel.gateway.access.rate_limit import RateLimit, network
+from easel.gateway.access.request import ForwardedRequest, Kind, forbidden, local_path, normal
+from easel.gateway.access.right import ANONYMOUS, MEMBER_MAX_AGE, Right
+from easel.gateway.access.rights import Rights
+from easel.gateway.access.sessions import Sessions, cookie_name, cookie_values
+from easel.gateway.access.tokens import PATTERN, Token, Tokens, token_file
+
+__all__ = [
+    "ANONYMOUS",
+    "ENDED_KEY",
+    "LASTS",
+    "MEMBER_MAX_AGE",
+    "OPERATOR",
+    "OVERLAP",
+    "PATTERN",
+    "TOKENS_KEY",
+    "Access",
+    "BucketSecret",
+    "Caller",
+    "End",
+    "EndedSessions",
+    "Entrance",
+    "FirstLinks",
+    "ForwardedRequest",
+    "Identity",
+    "Keyring",
+    "Kind",
+    "Operator",
+    "OperatorPasses",
+    "Question",
+    "RateLimit",
+    "Refusal",
+    "Right",
+    "Rights",
+    "SecretFile",
+    "SecretStore",
+    "Sessions",
+    "Token",
+    "Tokens",
+    "address_of",
+    "cookie_name",
+    "cookie_values",
+    "ended_of",
+    "forbidden",
+    "local_path",
+    "network",
+    "normal",
+    "token_file",
+    "tokens_of",
+    "without_token",
+]

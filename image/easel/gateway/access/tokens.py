@@ -1,0 +1,225 @@
+"""Deployment tokens: 256 random bits each, named, per endpoint, expiring, revocable; only hashes are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from easel.gateway.disk import RecordFile, RecordStore, settle, update
+from easel.gateway.errors import TokenRefused
+
+PREFIX = "easel_"
+# What a token looks like, for whoever has to keep it out of a log.
+PATTERN = re.compile(r"easel_[A-Za-z0-9_-]{16,}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+# The last second that calendars know.
+_END_OF_TIME = 253_402_300_799
+# `X-Easel-User` starts with a token's name: these would be mistaken for somebody else.
+_RESERVED = {"anonymous", "local"}
+
+
+@dataclass(frozen=True)
+class Token:
+    """One token without its secret. Times are Unix seconds; `expires` None is never."""
+
+    endpoint: str
+    name: str
+    hash: str
+    created: float
+    expires: float | None = None
+    last_used: float | None = None
+    # Its hash came with the configuration; revoked, it is kept, so that it is not taken for a new one.
+    given: bool = False
+    revoked: float | None = None
+
+    @property
+    def id(self) -> str:
+        """Tells this token from a later one of the same name."""
+        return self.hash[:16]
+
+    def valid(self, now: float) -> bool:
+        """Whether it has not expired at `now`."""
+        return self.expires is None or now < self.expires
+
+
+def token_file(path: Path) -> RecordFile[Token]:
+    """`EASEL_HOME/tokens.json`."""
+    return RecordFile(path, "tokens", Token)
+
+
+class Tokens:
+    """The tokens of all endpoints: made, listed, revoked, checked."""
+
+    def __init__(self, store: RecordStore[Token]) -> None:
+        self._store = store
+        self._known: list[Token] = []
+        # Endpoint and name of what was revoked and is not written yet, and the ids that are out by it.
+        self._pending: dict[tuple[str, str], frozenset[str]] = {}
+        self._seen: object = self  # unlike anything `changed` returns
+        self._used: dict[tuple[str, str], float] = {}
+
+    def new(self, endpoint: str, name: str, expires: float | None = None) -> str:
+        """Make a token and return its plaintext, which is kept nowhere. Raises TokenRefused,
+        TokenConflict."""
+        if not _NAME.fullmatch(name) or name.lower() in _RESERVED:
+            raise TokenRefused(
+                f"token name {name!r}: letters, digits, '.', '_' and '-', up to 63, "
+                f"a letter or digit first, and not {' or '.join(sorted(_RESERVED))}"
+            )
+        now = time.time()
+        if expires is not None and not now < expires <= _END_OF_TIME:
+            raise TokenRefused(
+                "expires: that moment has passed, or is beyond the year 9999: give one between, or none"
+            )
+        plaintext = PREFIX + secrets.token_urlsafe(32)
+        token = Token(endpoint, name, _hash(plaintext), now, expires)
+
+        def add(tokens: list[Token]) -> list[Token]:
+            for other in tokens:
+                same = (other.endpoint, other.name) == (endpoint, name)
+                if same and other.revoked is None and other.valid(now):
+                    raise TokenRefused(
+                        f"{endpoint} has a token named {name!r}: revoke it first or choose another name"
+                    )
+            # An expired one of the same name makes room.
+            return [
+                other
+                for other in tokens
+                if (other.endpoint, other.name) != (endpoint, name) or other.revoked is not None
+            ] + [token]
+
+        update(self._store, add)
+        return plaintext
+
+    def of(self, endpoint: str | None = None) -> list[Token]:
+        """All tokens, or those of one endpoint, expired ones too."""
+        used = self._used
+        return [
+            replace(token, last_used=used.get((token.endpoint, token.id), token.last_used))
+            for token in self._fresh()
+            if endpoint in (None, token.endpoint)
+        ]
+
+    def revoke(self, endpoint: str, name: str) -> bool:
+        """Make a token and every session that came of it worthless, now. Whether there was one.
+
+        It counts at once, even where it cannot be written: `settle` says whether it is.
+        """
+        found = {one.id for one in self._fresh() if (one.endpoint, one.name) == (endpoint, name)}
+        if not found:
+            return False
+        self._pending[endpoint, name] = self._pending.get((endpoint, name), frozenset()) | found
+        self._seen = self
+        self.settle()
+        return True
+
+    @property
+    def settled(self) -> bool:
+        """Whether all revocations are written."""
+        return not self._pending
+
+    def settle(self) -> bool:
+        """Write the revocations that are not written yet; whether all are. Blocks."""
+        now = time.time()
+
+        def without(tokens: list[Token], waiting: dict[tuple[str, str], frozenset[str]]) -> list[Token]:
+            named = [one for one in tokens if one.id in waiting.get((one.endpoint, one.name), ())]
+            return [one for one in tokens if one not in named] + [
+                one if one.revoked is not None else replace(one, revoked=now) for one in named if one.given
+            ]
+
+        return settle(self._store, self._pending, without)
+
+    def adopt(self, endpoint: str, digest: str) -> bool:
+        """Take a first token by its hash, which the configuration gives; whether it was new.
+
+        One that was seen before is not taken again, so that revoking it lasts. A new hash takes the place of
+        the one given before it. Raises TokenConflict.
+        """
+        now = time.time()
+        if any((one.endpoint, one.hash) == (endpoint, digest) for one in self._store.known()):
+            return False
+
+        def add(tokens: list[Token]) -> list[Token]:
+            if any((one.endpoint, one.hash) == (endpoint, digest) for one in tokens):
+                return tokens
+            kept = [
+                replace(one, revoked=now)
+                if one.endpoint == endpoint and one.given and one.revoked is None
+                else one
+                for one in tokens
+            ]
+            taken = {one.name for one in kept if one.endpoint == endpoint and one.revoked is None}
+            names = ["link", *(f"link-{number}" for number in range(2, len(taken) + 3))]
+            name = next(name for name in names if name not in taken)
+            return [*kept, Token(endpoint, name, digest, now, given=True)]
+
+        return update(self._store, add)
+
+    def check(self, endpoint: str, plaintext: str) -> Token | None:
+        """The endpoint's token that `plaintext` is, if there is a valid one. The time it takes tells
+        nothing."""
+        token = self._match(endpoint, plaintext)
+        if token is not None:
+            self.note(endpoint, token.id)
+        return token
+
+    def is_valid(self, endpoint: str, plaintext: str) -> bool:
+        """Whether `check` would find it, without counting as use."""
+        return self._match(endpoint, plaintext) is not None
+
+    def note(self, endpoint: str, token_id: str) -> None:
+        """A session that was made with a token is used."""
+        if token_id:
+            self._used[endpoint, token_id] = time.time()
+
+    def holds(self, endpoint: str, name: str, token_id: str) -> bool:
+        """Whether the token that a session or a request came by is good still."""
+        now = time.time()
+        return any(
+            (one.endpoint, one.name, one.id) == (endpoint, name, token_id) and one.valid(now)
+            for one in self._fresh()
+        )
+
+    def flush(self) -> None:
+        """Write when tokens were last used. Called now and then: a write per request would wear out a
+        disk."""
+        used, self._used = self._used, {}
+        if used:
+            update(
+                self._store,
+                lambda tokens: [
+                    replace(one, last_used=used.get((one.endpoint, one.id), one.last_used)) for one in tokens
+                ],
+            )
+
+    def _match(self, endpoint: str, plaintext: str) -> Token | None:
+        digest = _hash(plaintext)
+        found = None
+        for token in self._fresh():
+            same = hmac.compare_digest(token.hash, digest)
+            if same and token.endpoint == endpoint and token.valid(time.time()):
+                found = token
+        return found
+
+    def _fresh(self) -> list[Token]:
+        seen = self._store.changed()
+        if seen != self._seen:
+            self._known = [
+                token
+                for token in self._store.known()
+                if token.revoked is None
+                and token.id not in self._pending.get((token.endpoint, token.name), ())
+            ]
+            self._seen = seen
+        return self._known
+
+
+def _hash(plaintext: str) -> str:
+    # No salt and no stretching: nobody guesses 256 random bits.
+    return hashlib.sha256(plaintext.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,154 @@
+"""A gateway on AWS: configuration, tokens and the secret are objects of the team's bucket."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from easel.gateway.access import (
+    ENDED_KEY,
+    TOKENS_KEY,
+    Access,
+    BucketSecret,
+    End,
+    SecretStore,
+    Token,
+    ended_of,
+    tokens_of,
+)
+from easel.gateway.aws import Aws, AwsError, Bucket, ConfigMirror
+from easel.gateway.config import CONSOLE, Config, Endpoint
+from easel.gateway.deployment.source_tokens import source_tokens
+from easel.gateway.disk import RecordStore
+from easel.gateway.errors import GatewayError
+from easel.gateway.events import Events
+from easel.gateway.home import Home
+from easel.gateway.replicas import Backend, OpenRequests, Vouch
+from easel.gateway.replicas.aws import TEAM, InstancesBackend, Spending
+
+_log = structlog.get_logger("easel.instances")
+# Seconds between two looks at the bucket while something is awake, and while nothing is: each look costs,
+# all month long, and at night a new limit may wait a minute. And for how long a first look may fail: a new
+# role, a new network route and a new bucket are known everywhere only after some minutes.
+_EVERY = 15.0
+_ASLEEP = 60.0
+_AT_FIRST = 300.0
+
+
+class AwsDeployment:
+    """One team's bucket in one region."""
+
+    outlived = True
+
+    def __init__(
+        self, home: Home, events: Events, bucket: str, region: str, *, every: float = _EVERY,
+        asleep: float = _ASLEEP, at_first: float = _AT_FIRST, aws: Aws | None = None,
+    ) -> None:  # fmt: skip
+        self._home = home
+        self._events = events
+        self._every = every
+        self._asleep = asleep
+        self._at_first = at_first
+        self._aws = aws or Aws(region)
+        self._bucket = Bucket(self._aws, bucket)
+        self._said = ""
+        self._mirror = ConfigMirror(self._bucket, home.config, self._say)
+        self._store = tokens_of(self._bucket)
+        self._ended = ended_of(self._bucket)
+        self._told = ""
+        self._backend: InstancesBackend | None = None
+
+    async def open(self, stop: asyncio.Event) -> None:
+        """Mirror `config/`. Without a single good copy there is nothing to serve: raises GatewayError."""
+        deadline = time.monotonic() + self._at_first
+        while not await asyncio.to_thread(self._mirror.sync):
+            if (self._home.config / "team.json").exists():
+                _log.warning(
+                    "the bucket cannot be read; starting with the last configuration", why=self._said
+                )
+                return
+            if time.monotonic() >= deadline or stop.is_set():
+                raise GatewayError(
+                    f"no configuration: {self._said or f's3://{self._bucket.name} does not answer'}"
+                )
+            await asyncio.wait({asyncio.ensure_future(stop.wait())}, timeout=min(self._every, 5.0))
+
+    def secrets(self) -> SecretStore:
+        """`run/secret`."""
+        return BucketSecret(self._bucket)
+
+    async def tokens(self) -> RecordStore[Token]:
+        """`run/tokens.json`."""
+        await asyncio.to_thread(self._store.refresh)
+        return self._store
+
+    async def ended(self) -> RecordStore[End]:
+        """`run/ended.json`."""
+        await asyncio.to_thread(self._ended.refresh)
+        return self._ended
+
+    async def backend(
+        self, vouch: Vouch, config: Callable[[], Config], open_requests: OpenRequests
+    ) -> Backend:
+        """Instances, with the fuse."""
+        spending = Spending(self._bucket, self._say)
+        try:
+            await asyncio.to_thread(spending.load, time.time())
+        except AwsError as error:
+            self._say(f"what was spent this month is not known, and is counted from now on: {error}")
+        self._backend = InstancesBackend(
+            self._aws, self._events, open_requests=open_requests, spending=spending,
+            budget=lambda: config().team.budget, vouch=vouch,
+        )  # fmt: skip
+        return self._backend
+
+    async def welcome(self, config: Config, access: Access) -> None:
+        """Take the first tokens whose hashes the configuration gives."""
+        given = {CONSOLE: config.team.console.link, **{n: e.link for n, e in config.endpoints.items()}}
+        try:
+            for name, link in given.items():
+                if link is not None and await asyncio.to_thread(access.tokens.adopt, name, link.hash):
+                    self._events.add(name, None, "token", "the first token was taken from the stack")
+        except GatewayError as error:
+            self._once(f"a first link does not open its endpoint yet: {error}")
+
+    async def follow(self, config: Callable[[], Config], access: Access) -> None:
+        """Look at the bucket now and then: configuration, and tokens that another gateway wrote."""
+        while True:
+            await asyncio.sleep(self.pause())
+            try:
+                await asyncio.to_thread(self.look)
+                self._told = ""
+            except GatewayError as error:
+                self._once(f"{error}; the tokens that are known stay good")
+            await self.welcome(config(), access)
+
+    def pause(self) -> float:
+        """Seconds until the next look: more while everything sleeps."""
+        awake = self._backend is None or self._backend.awake
+        return self._every if awake else self._asleep
+
+    def look(self) -> None:
+        """See what changed in the bucket. Blocks. Raises GatewayError, OSError."""
+        self._mirror.sync()
+        seen = self._mirror.seen
+        if seen is None or self._store.behind(seen.get(TOKENS_KEY)):
+            self._store.refresh()
+        if seen is None or self._ended.behind(seen.get(ENDED_KEY)):
+            self._ended.refresh()
+
+    async def sources(self, endpoint: Endpoint) -> Mapping[str, str]:
+        """Tokens that the endpoint names as secrets. S3 is read by the gateway's own role."""
+        return await asyncio.to_thread(source_tokens, endpoint, self._aws.region)
+
+    def _once(self, text: str) -> None:
+        if text != self._told:
+            self._told = text
+            self._say(text)
+
+    def _say(self, text: str) -> None:
+        self._said = text
+        self._events.add(TEAM, None, "aws", text)

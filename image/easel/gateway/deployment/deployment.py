@@ -1,0 +1,54 @@
+"""What differs between a gateway on a laptop and one in the cloud: where configuration, tokens and the secret
+are, what a replica is, and how the first token comes about."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from easel.gateway.access import Access, End, SecretStore, Token
+from easel.gateway.config import Config, Endpoint
+from easel.gateway.disk import RecordStore
+from easel.gateway.replicas import Backend, OpenRequests, Vouch
+
+
+class Deployment(Protocol):
+    """Where a gateway runs."""
+
+    # Whether replicas run on when the gateway ends.
+    outlived: bool
+
+    async def open(self, stop: asyncio.Event) -> None:
+        """Have the configuration in EASEL_HOME/config. Raises GatewayError."""
+        ...
+
+    def secrets(self) -> SecretStore:
+        """Where the secrets are kept that sign."""
+        ...
+
+    async def tokens(self) -> RecordStore[Token]:
+        """Where tokens are kept. Raises GatewayError."""
+        ...
+
+    async def ended(self) -> RecordStore[End]:
+        """Where ended sessions are kept. Raises GatewayError."""
+        ...
+
+    async def backend(
+        self, vouch: Vouch, config: Callable[[], Config], open_requests: OpenRequests
+    ) -> Backend:
+        """Who starts replicas, and asks them how they do with what `vouch` signs."""
+        ...
+
+    async def welcome(self, config: Config, access: Access) -> None:
+        """See that every endpoint and the console have their first token."""
+        ...
+
+    async def follow(self, config: Callable[[], Config], access: Access) -> None:
+        """Follow what changes elsewhere, until cancelled."""
+        ...
+
+    async def sources(self, endpoint: Endpoint) -> Mapping[str, str]:
+        """Variables for those that an endpoint's models come from, such as tokens. Raises SyncRefused."""
+        ...

@@ -1,0 +1,22 @@
+"""Files of EASEL_HOME: whole or not there, their owner's alone, and written on a full disk if they must be.
+
+It knows nothing of what is in them.
+"""
+
+from easel.gateway.disk.permissions import mend
+from easel.gateway.disk.private_file import write_private
+from easel.gateway.disk.records import RecordFile, RecordStore, parsed, settle, text, update
+from easel.gateway.disk.reserve import FULL, Reserve
+
+__all__ = [
+    "FULL",
+    "RecordFile",
+    "RecordStore",
+    "Reserve",
+    "mend",
+    "parsed",
+    "settle",
+    "text",
+    "update",
+    "write_private",
+]

@@ -1,0 +1,9 @@
+"""Answers Caddy: who may pass, whether, and where to; and the door's own pages below `/easel`.
+
+Each request of a caller comes by here once, before its bytes go on (`relay`).
+"""
+
+from easel.gateway.door.forward_auth import ForwardAuth
+from easel.gateway.door.member_routes import MemberRoutes
+
+__all__ = ["ForwardAuth", "MemberRoutes"]

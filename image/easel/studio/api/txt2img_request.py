@@ -1,0 +1,187 @@
+"""A1111's txt2img request, and what of it the engine is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import Field
+
+from easel.studio.api.errors import Unsupported
+from easel.studio.api.fields import Liberal, Text, WholeNumber
+from easel.studio.api.options_table import OPTIONS, honoured
+from easel.studio.checkpoint_defaults import CheckpointDefaults
+from easel.studio.engine import TextToImage
+from easel.studio.prompt_comments import without_comments
+from easel.studio.settings import clip_l_skip, clip_skip, is_name, name_in, number_in, vae_in
+
+
+class TextToImageRequest(Liberal):
+    """Draw pictures from words. Every field may be left out; fields not listed here are kept and echoed."""
+
+    prompt: Text = Field("", description="words, embeddings' names and `<lora:name:weight>`")
+    negative_prompt: Text = ""
+    styles: list[Text] = Field([], description="there are none here; what is named is passed over and told")
+    seed: WholeNumber = Field(-1, description="-1 draws one at random; picture n of a request uses seed + n")
+    subseed: WholeNumber = -1
+    subseed_strength: float = Field(0.0, description="0 to 1")
+    seed_resize_from_h: WholeNumber = -1
+    seed_resize_from_w: WholeNumber = -1
+    sampler_name: Text | None = Field(None, description="a name or alias of /sdapi/v1/samplers")
+    scheduler: Text | None = Field(None, description="a name or label of /sdapi/v1/schedulers")
+    batch_size: WholeNumber = 1
+    n_iter: WholeNumber = Field(1, description="how many batches")
+    steps: WholeNumber | None = Field(None, description="1 to 150; the checkpoint's own if not said")
+    cfg_scale: float | None = Field(None, description="-100 to 100; the checkpoint's own if not said")
+    width: WholeNumber | None = Field(
+        None, description="pixels, rounded down to a multiple of 8; the checkpoint's own side if not said"
+    )
+    height: WholeNumber | None = Field(
+        None, description="pixels, rounded down to a multiple of 8; the checkpoint's own side if not said"
+    )
+    restore_faces: bool = Field(False, description="taken and told: there is no face restorer")
+    tiling: bool = False
+    do_not_save_samples: bool = False
+    do_not_save_grid: bool = False
+    eta: float | None = None
+    denoising_strength: float | None = Field(None, description="kept; means something with enable_hr only")
+    s_min_uncond: float | None = None
+    s_churn: float | None = None
+    s_tmax: float | None = None
+    s_tmin: float | None = None
+    s_noise: float | None = None
+    override_settings: dict[str, Any] = Field(
+        {}, description="options for this request only, by the rules of /sdapi/v1/options"
+    )
+    override_settings_restore_afterwards: bool = Field(
+        True, description="false keeps override_settings as the caller's own options"
+    )
+    refiner_checkpoint: Text | None = None
+    refiner_switch_at: float | None = None
+    disable_extra_networks: bool = Field(
+        False, description="take `<lora:…>` out of the prompt and use neither LoRAs nor embeddings"
+    )
+    comments: dict[str, Any] = Field({})
+    enable_hr: bool = False
+    firstphase_width: WholeNumber = 0
+    firstphase_height: WholeNumber = 0
+    hr_scale: float = 2.0
+    hr_upscaler: Text | None = None
+    hr_second_pass_steps: WholeNumber = 0
+    hr_resize_x: WholeNumber = 0
+    hr_resize_y: WholeNumber = 0
+    hr_checkpoint_name: Text | None = None
+    hr_sampler_name: Text | None = None
+    hr_scheduler: Text | None = None
+    hr_prompt: Text = ""
+    hr_negative_prompt: Text = ""
+    force_task_id: Text | None = Field(None, max_length=200, description="a name for /internal/progress")
+    sampler_index: Text | None = Field(None, description="older name of sampler_name")
+    script_name: Text | None = None
+    script_args: list[Any] = Field([])
+    send_images: bool = True
+    save_images: bool = False
+    alwayson_scripts: dict[str, Any] = Field(
+        {}, description="A1111's own (see /sdapi/v1/scripts) and such as are switched off"
+    )
+    infotext: Text | None = Field(None, description="fills every field that is not sent")
+
+    def filled(self, said: Mapping[str, Any]) -> TextToImageRequest:
+        """The request with `said`, what an infotext asks for, in the places of fields that were not sent."""
+        said = {**said, "override_settings": said["override_settings"] | self.override_settings}
+        sent = {name: getattr(self, name) for name in self.model_fields_set if name != "override_settings"}
+        if "sampler_index" in self.model_fields_set:
+            said.pop("sampler_name", None)
+        return TextToImageRequest(**{**said, **sent, **(self.model_extra or {})})
+
+    def settings(self, own: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """The options that this request is drawn with, the caller's `own` below its overrides, and what to
+        tell about them.
+
+        Raises Unsupported for one that would make another picture than is drawn here.
+        """
+        asked = {key: value for key, value in self.override_settings.items() if value is not None}
+        overrides, notes = honoured(asked, "override_settings.")
+        # What is stored was told about when it was set.
+        stored = {key: value for key, value in own.items() if key in OPTIONS and OPTIONS[key].settable}
+        return {**stored, **overrides}, notes
+
+    def settled(self, defaults: CheckpointDefaults) -> TextToImageRequest:
+        """The request with the checkpoint's own in the places of what it does not say."""
+        own = {
+            "width": defaults.side,
+            "height": defaults.side,
+            "steps": defaults.steps,
+            "cfg_scale": defaults.cfg_scale,
+            "sampler_name": self.sampler_index or defaults.sampler,
+        }
+        return self.model_copy(
+            update={name: value for name, value in own.items() if getattr(self, name) is None}
+        )
+
+    def to_engine(self, settings: Mapping[str, Any]) -> TextToImage:
+        """What the engine shall draw, of a request that is settled.
+
+        Raises Unsupported for what would be drawn differently from what was asked, and InvalidRequest.
+        """
+        self._refuse_unsupported()
+        said = {name: getattr(self, name) for name in ("steps", "cfg_scale", "width", "height")}
+        return without_comments(
+            TextToImage(
+                prompt=self.prompt,
+                negative_prompt=self.negative_prompt,
+                sampler=self.sampler_name or "",
+                schedule_type=self.scheduler or "Automatic",
+                **{name: value for name, value in said.items() if value is not None},
+                seed=self.seed,
+                subseed=self.subseed,
+                subseed_strength=self.subseed_strength,
+                batch_size=self.batch_size,
+                batch_count=self.n_iter,
+                eta=self.eta if self.eta is not None else number_in(settings, "eta_ddim"),
+                clip_skip=clip_skip(settings),
+                sdxl_clip_l_skip=clip_l_skip(settings),
+                checkpoint=name_in(settings, "sd_model_checkpoint"),
+                vae=vae_in(settings),
+                extra_networks=not self.disable_extra_networks,
+            ),
+            settings,
+        )
+
+    def passed_over(self) -> Iterator[str]:
+        """Sentences on what the request says and nothing here does."""
+        if styles := [name for name in self.styles if is_name(name)]:
+            yield f"There are no saved styles, so these were passed over: {_some(styles)}."
+        if self.restore_faces:
+            yield "Faces were not restored: there is no face restorer."
+        if self.model_extra:
+            yield f"Unknown fields were passed over: {_some(sorted(self.model_extra))}."
+
+    def _refuse_unsupported(self) -> None:
+        active = {
+            "enable_hr": (self.enable_hr, "there is no second pass yet; ask for the full size instead"),
+            "tiling": (self.tiling, "pictures that tile are not drawn yet"),
+            "refiner_checkpoint": (is_name(self.refiner_checkpoint), "there is no refiner pass yet"),
+            "script_name": (is_name(self.script_name), "there are no scripts"),
+            "seed_resize_from_w": (self.seed_resize_from_w > 0, "noise is drawn for the picture's own size"),
+            "seed_resize_from_h": (self.seed_resize_from_h > 0, "noise is drawn for the picture's own size"),
+            "s_churn": (bool(self.s_churn), "samplers add no churn; leave it at 0"),
+            "s_min_uncond": (bool(self.s_min_uncond), "the negative prompt counts in every step"),
+            "s_noise": (self.s_noise not in (None, 1.0), "noise has its own strength; leave it at 1"),
+        }
+        for field, (asked, why) in active.items():
+            if asked:
+                raise Unsupported(field, why)
+
+
+def eta_told(request: TextToImage) -> str | None:
+    """A sentence on an eta that the sampler does not follow: DDIM alone does."""
+    sampler, _ = request.method()
+    if request.eta in (None, 1.0) or not sampler.stochastic or sampler.by_timestep:
+        return None
+    return f"eta {request.eta:g} was not followed: {sampler.name} adds all of its noise (eta 1)."
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(name[:60] for name in names[:10])
+    return shown + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -1,0 +1,50 @@
+"""What suits a checkpoint: what a request that does not say is drawn with.
+
+A1111's API has fixed defaults (512 by 512, Euler, 50 steps), which are right for one family of models. Here
+they are the family's own; what A1111 says stays where nothing speaks against it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from easel.models import Architecture, ModelError, ModelFile, identity_of
+from easel.studio.families import family
+
+
+@dataclass(frozen=True)
+class CheckpointDefaults:
+    """What a request is drawn with where it says nothing. `side` is in pixels, for width and height each."""
+
+    side: int = 512
+    sampler: str = "Euler"
+    steps: int = 50
+    cfg_scale: float = 7.0
+
+
+# The starter is sharp after twenty steps (tests/starter), and is what people wait for first.
+_OWN = {Architecture.STARTER: CheckpointDefaults(sampler="Euler a", steps=20)}
+
+
+def checkpoint_defaults(file: ModelFile | None) -> CheckpointDefaults:
+    """What suits `file`; A1111's defaults where it is not known what it is."""
+    kind = architecture(file)
+    if kind is None:
+        return CheckpointDefaults()
+    said = _OWN.get(kind, CheckpointDefaults())
+    return CheckpointDefaults(family(kind).native, said.sampler, said.steps, said.cfg_scale)
+
+
+def architecture(file: ModelFile | None) -> Architecture | None:
+    """The family of a checkpoint, told from its header; None if it is none or cannot be read."""
+    return _architecture(file.path, file.mtime, file.name) if file else None
+
+
+@lru_cache(maxsize=256)
+def _architecture(path: Path, changed: float, name: str) -> Architecture | None:
+    try:
+        return identity_of(path, name).architecture
+    except (ModelError, OSError):
+        return None

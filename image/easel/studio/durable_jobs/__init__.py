@@ -1,0 +1,6 @@
+"""What the page accepted is drawn and kept, whatever becomes of the process that began it."""
+
+from easel.studio.durable_jobs.jobs import DurableJob, DurableJobs, JobNews, SavedPicture
+from easel.studio.durable_jobs.journal import JobJournal, JobRecord
+
+__all__ = ["DurableJob", "DurableJobs", "JobJournal", "JobNews", "JobRecord", "SavedPicture"]

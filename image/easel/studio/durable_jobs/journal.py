@@ -1,0 +1,233 @@
+"""The jobs that the page accepted and that are not finished, on disk: a small file each.
+
+Replicas of an endpoint share the folder. An entry belongs to the process that draws it; when that is gone,
+whoever looks next takes the entry over. Who is gone is told by a lock that a living process touches
+(`easel.models.Lock`). A picture on its way into the gallery is staged here under its job's name and number
+first: if that file has a second name, the picture is saved, even if nobody lived to note it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from easel.models import Lock
+from easel.studio.engine import TextToImage
+
+log = structlog.get_logger(__name__)
+
+_ID = r"[0-9a-f]{32}"
+_ENTRY = re.compile(rf"({_ID})\.json")
+_STAGED = re.compile(rf"({_ID})-(\d{{1,5}})\.png")
+_LARGEST = 1_000_000
+"""Bytes of an entry: two prompts of the greatest length take a quarter of it."""
+_MOST = 10_000
+"""Entries that are looked at; people together cannot have more waiting."""
+KEPT = 7 * 24 * 3600.0
+"""Seconds that news for somebody who does not come are kept."""
+ABANDONED = 3600.0
+"""Seconds after which an unfinished file is nobody's any more."""
+
+Id = Annotated[str, Field(pattern=rf"^{_ID}$")]
+
+
+class JobRecord(BaseModel):
+    """One job. `request` has its seeds and checkpoint resolved: it means the same pictures again.
+
+    `by` is the process that draws it, `at` when it was accepted (Unix seconds), `done` the numbers of
+    pictures that are saved. `begun`: this process has begun to draw it; `tries`: processes that ended while
+    they drew it, since a picture was saved last; `taken`: how often it was taken over at all. With `told` it
+    is a job no more, but words for its owner; `bad` if they are of a failure.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Id
+    owner: str = Field(min_length=1, max_length=2000)
+    by: Id
+    at: float = Field(allow_inf_nan=False)
+    request: TextToImage
+    done: list[int] = []
+    begun: bool = False
+    tries: int = Field(0, ge=0)
+    taken: int = Field(0, ge=0)
+    told: str = Field("", max_length=4000)
+    bad: bool = False
+
+    @model_validator(mode="after")
+    def _in_range(self) -> JobRecord:
+        if any(not 0 <= index < self.request.pictures for index in self.done):
+            raise ValueError("done: no picture of the request")
+        return self
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """The numbers of pictures that are not saved."""
+        return tuple(index for index in range(self.request.pictures) if index not in set(self.done))
+
+
+class JobJournal:
+    """The entries below `folder`, written as one process. Thread-safe."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.process = uuid.uuid4().hex
+        self._alive: Lock | None = None
+        self._living = threading.Lock()
+
+    def write(self, entry: JobRecord) -> None:
+        """Keep an entry: all of it or what was there before. Raises OSError."""
+        self._live()
+        part = self.folder / f".{uuid.uuid4().hex}.part"
+        try:
+            file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(file, "wb") as out:
+                out.write(entry.model_dump_json().encode())
+                out.flush()
+                os.fsync(out.fileno())
+            os.replace(part, self._path(entry.id))
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+
+    def remove(self, id: str) -> None:
+        """Forget an entry and what is staged for it."""
+        with suppress(OSError):
+            self._path(id).unlink(missing_ok=True)
+        for name in self._names():
+            if (found := _STAGED.fullmatch(name)) and found[1] == id:
+                (self.folder / name).unlink(missing_ok=True)
+
+    def staging(self, id: str, index: int) -> Path:
+        """Where a picture lies until it has its name in the gallery."""
+        return self.folder / f"{id}-{index}.png"
+
+    def take_over(self) -> list[JobRecord]:
+        """Entries of processes that are gone, oldest first; from now on they are this process's."""
+        left = [entry for entry in self._entries() if not entry.told and entry.by != self.process]
+        if not left:
+            return []
+        self._live()
+        claims = Lock(self.folder / "taking.lock")
+        if not claims.try_take():
+            return []
+        try:
+            gone = {by for by in {entry.by for entry in left} if self._is_gone(by)}
+            taken = []
+            # read again: another replica may have taken them meanwhile
+            for entry in (self.read(entry.id) for entry in left):
+                if entry is None or entry.told or entry.by not in gone:
+                    continue
+                entry.by = self.process
+                entry.taken += 1
+                entry.done = sorted({*entry.done, *self._saved(entry)})
+                self.write(entry)
+                taken.append(entry)
+        finally:
+            claims.release()
+        return sorted(taken, key=lambda entry: entry.at)
+
+    def news(self, owner: str) -> list[JobRecord]:
+        """What there is to tell `owner`, oldest first. Who reads it has to `remove` it."""
+        return sorted(
+            (entry for entry in self._entries() if entry.told and entry.owner == owner),
+            key=lambda entry: entry.at,
+        )
+
+    def tidy(self) -> None:
+        """Remove news that nobody came for, and what killed processes left of their attempts."""
+        for entry in list(self._entries()):
+            if entry.told and time.time() - entry.at > KEPT:
+                self.remove(entry.id)
+        for name in self._names():
+            path = self.folder / name
+            with suppress(OSError):
+                orphan = (found := _STAGED.fullmatch(name)) and not self._path(found[1]).exists()
+                # a lock is touched every few seconds while its process lives
+                left = orphan or name.endswith((".part", ".lock"))
+                if left and time.time() - path.lstat().st_mtime > ABANDONED:
+                    path.unlink()
+
+    def close(self) -> None:
+        """This process draws no more."""
+        if self._alive is not None:
+            self._alive.release()
+            self._alive = None
+
+    def read(self, id: str) -> JobRecord | None:
+        """An entry; None for one that is not there. One that is none is removed, so that it troubles once."""
+        path = self._path(id)
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return None
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            os.close(file)
+            return None
+        with os.fdopen(file, "rb") as opened:
+            text = opened.read(_LARGEST + 1)
+        try:
+            if len(text) > _LARGEST:
+                raise ValueError(f"more than {_LARGEST} bytes")
+            entry = JobRecord.model_validate_json(text)
+            if entry.id != id:
+                raise ValueError("another entry's content")
+        except (ValueError, ValidationError) as error:
+            log.warning("journal: no entry", file=path.name, reason=type(error).__name__)
+            self.remove(id)
+            return None
+        return entry
+
+    def _entries(self) -> Iterator[JobRecord]:
+        for name in self._names()[:_MOST]:
+            if (found := _ENTRY.fullmatch(name)) and (entry := self.read(found[1])):
+                yield entry
+
+    def _names(self) -> list[str]:
+        try:
+            return sorted(os.listdir(self.folder))
+        except OSError:
+            return []
+
+    def _path(self, id: str) -> Path:
+        return self.folder / f"{id}.json"
+
+    def _live(self) -> None:
+        """Make the folder, and show the others that this process is there."""
+        with self._living:
+            if self._alive is None:
+                self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                os.chmod(self.folder, 0o700)
+                alive = Lock(self.folder / f"{self.process}.lock")
+                if alive.try_take():
+                    self._alive = alive
+
+    def _is_gone(self, process: str) -> bool:
+        lock = Lock(self.folder / f"{process}.lock")
+        if not lock.try_take():
+            return False
+        lock.release()
+        return True
+
+    def _saved(self, entry: JobRecord) -> Iterator[int]:
+        """Numbers of pictures that are in the gallery, though nobody noted it. Removes half-written ones."""
+        for name in self._names():
+            found = _STAGED.fullmatch(name)
+            if found is None or found[1] != entry.id:
+                continue
+            path = self.folder / name
+            with suppress(OSError):
+                if path.lstat().st_nlink > 1 and int(found[2]) < entry.request.pictures:
+                    yield int(found[2])
+                path.unlink()

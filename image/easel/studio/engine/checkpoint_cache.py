@@ -1,0 +1,178 @@
+"""Checkpoints kept in main memory: those that served lately, and the one that will be wanted next.
+
+Switching back to one is then a copy from memory, on a CPU not even that. What is kept is what nobody else
+needs: the oldest goes as soon as less than a reserve of the machine's memory is left, and before anything
+that serves would.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import psutil
+import structlog
+import torch
+
+from easel.models import ModelError, ModelFile, folder_state, is_diffusers_folder
+from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.loading import load_checkpoint
+from easel.studio.engine.memory import available, give_back
+from easel.studio.engine.skeleton import fill, skeleton
+from easel.studio.engine.weights import memory_format
+
+log = structlog.get_logger(__name__)
+
+Report = Callable[[str, float], None]
+_CPU = torch.device("cpu")
+# Left free for whoever else works on this machine: pictures, the page, hashing, the file cache.
+_RESERVE_BYTES, _RESERVE_SHARE = 1_000_000_000, 0.15
+
+
+class CheckpointCache:
+    """What is kept for `device` in `dtype`. Used from the engine's thread; loads ahead on one of its own."""
+
+    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
+        self._device, self._dtype = device, dtype
+        self._kept: OrderedDict[ModelFile, Checkpoint] = OrderedDict()
+        self._coming: tuple[ModelFile, Future[Checkpoint]] | None = None
+        self._listener: Report | None = None
+        self._tried: ModelFile | None = None
+
+    def __contains__(self, file: ModelFile) -> bool:
+        self._collect()
+        return file in self._kept
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Keep one that has served, if there is room; on a GPU a copy of it in main memory."""
+        moved = checkpoint.device.type != "cpu"
+        if not self._make_room(checkpoint.nbytes if moved else 0):
+            return
+        try:
+            self._kept[checkpoint.file] = copied(checkpoint, _CPU) if moved else checkpoint
+        except (RuntimeError, MemoryError) as error:
+            log.warning("not kept in memory", file=checkpoint.file.name, reason=str(error)[:200])
+
+    def take(self, file: ModelFile, report: Report | None = None) -> Checkpoint | None:
+        """The checkpoint on the device, if it is here or on its way, and the file is still the same.
+
+        Raises what the device says when it has no room.
+        """
+        self._tried = None
+        if self._coming is not None and self._coming[0] == file:
+            self._listener = report
+            with suppress(Exception):  # loading it for the one who waits says what is wrong
+                self._coming[1].result()
+            self._listener = None
+        self._collect()
+        kept = self._kept.get(file)
+        if kept is None:
+            return None
+        if not _unchanged(file):
+            del self._kept[file]
+            return None
+        log.info("switch from memory", file=file.name, bytes=kept.nbytes)
+        if self._device.type == "cpu":
+            return self._kept.pop(file)
+        self._kept.move_to_end(file)
+        return copied(kept, self._device)
+
+    def prefetch(self, file: ModelFile) -> bool:
+        """Begin to load one that will be wanted; nothing happens where there is no room.
+
+        False if another one is coming, so that this one has to wait.
+        """
+        self._collect()
+        if self._coming is not None:
+            return self._coming[0] == file
+        # Asked at every turn of the loop: what did not work is tried again after the next switch.
+        if file in self._kept or file == self._tried:
+            return True
+        self._tried = file
+        # A half precision file may have to be widened.
+        if not self._make_room(int(file.size * max(1.0, self._dtype.itemsize / 2))):
+            log.info("not loaded ahead: memory is short", file=file.name)
+            return True
+        future: Future[Checkpoint] = Future()
+        self._coming = (file, future)
+        threading.Thread(target=self._load, args=(file, future), name="prefetch", daemon=True).start()
+        return True
+
+    def drop_oldest(self) -> bool:
+        """Let one go for something that needs the memory now. False if there is none."""
+        self._collect()
+        if not self._kept:
+            return False
+        file, _ = self._kept.popitem(last=False)
+        log.info("not kept any longer", file=file.name)
+        give_back(_CPU)
+        return True
+
+    def _make_room(self, need: int) -> bool:
+        reserve = max(_RESERVE_BYTES, int(psutil.virtual_memory().total * _RESERVE_SHARE))
+        while available(_CPU) - need < reserve:
+            if not self.drop_oldest():
+                return False
+        return True
+
+    def _load(self, file: ModelFile, future: Future[Checkpoint]) -> None:
+        with suppress(AttributeError, OSError):
+            # This thread and those it starts: who draws now comes first.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+        try:
+            future.set_result(load_checkpoint(file, device=_CPU, dtype=self._dtype, report=self._tell))
+        except Exception as error:
+            log.info("not loaded ahead", file=file.name, reason=str(error)[:300])
+            future.set_exception(error if isinstance(error, ModelError) else RuntimeError(str(error)))
+
+    def _tell(self, step: str, share: float) -> None:
+        listener = self._listener
+        if listener is not None:
+            listener(step, share)
+
+    def _collect(self) -> None:
+        """Put what has come into the cache."""
+        if self._coming is None or not self._coming[1].done():
+            return
+        (file, future), self._coming = self._coming, None
+        if future.exception() is None:
+            self._kept[file] = future.result()
+
+
+def copied(checkpoint: Checkpoint, device: torch.device) -> Checkpoint:
+    """The checkpoint again on `device`, in the layout that is used there. Costs one copy of its bytes."""
+    bones = skeleton(checkpoint.family)
+    for module, original in (
+        (bones.unet, checkpoint.unet),
+        *([(bones.vae, checkpoint.vae)] if checkpoint.vae is not None else []),
+        *zip(bones.text_encoders, checkpoint.text_encoders, strict=True),
+    ):
+        fill(module, {name: _copy(one, device) for name, one in original.state_dict().items()}, device)
+    vae = None if checkpoint.vae is None else bones.vae
+    return replace(checkpoint, unet=bones.unet, vae=vae, text_encoders=bones.text_encoders, device=device)
+
+
+def _copy(tensor: Any, device: torch.device) -> torch.Tensor:
+    layout = memory_format(tensor.dim(), device)
+    made = torch.empty(tensor.shape, dtype=tensor.dtype, device=device, memory_format=layout)
+    return made.copy_(tensor)
+
+
+def _unchanged(file: ModelFile) -> bool:
+    """Whether the file is the one that was loaded. Storage that went away takes nothing from memory."""
+    try:
+        if is_diffusers_folder(file.path):
+            return folder_state(file.path) == (file.size, file.mtime)
+        status = file.path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        log.warning("storage is away; drawing from memory", file=file.name, reason=error.strerror)
+        return True
+    return (status.st_size, status.st_mtime) == (file.size, file.mtime)

@@ -1,0 +1,110 @@
+"""What is known of a job while it is drawn: its pictures, what is finished, how far it is."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from easel.studio.engine.job import Drawn, Job, JobState, ProgressReport
+from easel.studio.engine.picture import Picture
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PREVIEW_EVERY = 0.3
+
+
+class JobProgress:
+    """How far one job is. Used from the engine's thread only."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.pictures = [Picture(job, index) for index in job.wanted]
+        self.drawn: dict[int, Drawn] = {}
+        self.ending = False
+        """Whether it ends as soon as what is being decoded of it is there."""
+        self._told = False
+        self._began: float | None = None
+        self._preview: Image | None = None
+        self._previewed = 0.0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every picture is there."""
+        return len(self.drawn) == len(self.pictures)
+
+    @property
+    def left(self) -> int:
+        """Sampler steps until every picture is there."""
+        steps = self.job.request.steps
+        return sum(steps - one.step for one in self.pictures if one.index not in self.drawn)
+
+    def begin(self) -> None:
+        """A picture is about to begin."""
+        if self.job.watcher is not None and not self._told:
+            self._told = True
+            self.job.watcher.begun()
+
+    def keep(self, picture: Picture, image: Image) -> None:
+        """A picture is decoded."""
+        self.drawn[picture.index] = drawn = Drawn(
+            index=picture.index,
+            image=image,
+            seed=picture.seed,
+            subseed=picture.subseed,
+            request=self.job.request,
+            checkpoint=self.job.checkpoint,
+            vae=self.job.vae,
+            partial=picture.partial,
+            loras=self.job.asked.loras,
+            embeddings=self.job.embeddings,
+            notes=self.job.notes,
+        )
+        self._preview = image
+        if self.job.watcher is not None:
+            self.job.watcher.drawn(drawn)
+
+    def preview_due(self) -> bool:
+        """Whether somebody watches and the last preview is old enough."""
+        return self.job.preview_wanted and time.monotonic() - self._previewed > PREVIEW_EVERY
+
+    def show(self, image: Image) -> None:
+        """A new preview of a picture under way."""
+        self._preview = image
+        self._previewed = time.monotonic()
+
+    def look(self, state: JobState, *, ahead: int = 0, detail: str = "") -> bool:
+        """Publish how far the job is. False once it has ended."""
+        if state is JobState.RUNNING and self._began is None:
+            self._began = time.monotonic()
+        order = 2 if self.job.request.method()[0].second_order else 1
+        expected = self.job.request.steps * order
+        total = sum(picture.calls or expected for picture in self.pictures)
+        fraction = min(1.0, sum(picture.position for picture in self.pictures) / total)
+        under_way = [p for p in self.pictures if p.position and p.index not in self.drawn]
+        eta = None
+        if self._began is not None and fraction > 0:
+            eta = (time.monotonic() - self._began) * (1 - fraction) / fraction
+        return self.job.publish(
+            ProgressReport(
+                state=state,
+                fraction=fraction,
+                step=max((picture.step for picture in under_way), default=0),
+                steps=self.job.request.steps,
+                finished=len(self.drawn),
+                pictures=len(self.pictures),
+                ahead=ahead,
+                eta=eta,
+                preview=self._preview,
+                detail=detail,
+            )
+        )
+
+    def close(self, state: JobState, error: BaseException | None = None) -> None:
+        """End the job: the pictures there are, in order, or the error. Does nothing the second time."""
+        if not self.look(state, detail=str(error) if error else ""):
+            return
+        if error is not None:
+            self.job.future.set_exception(error)
+        else:
+            self.job.future.set_result([self.drawn[index] for index in sorted(self.drawn)])

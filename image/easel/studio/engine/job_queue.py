@@ -1,0 +1,167 @@
+"""Where other threads and the engine's thread meet: jobs come in, states go out, a bell wakes who sleeps."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+from easel.models import ModelFile
+from easel.studio.engine.errors import QueueFull, Stopped
+from easel.studio.engine.job import FINAL, Job
+from easel.studio.engine.limits import Limits, pixels, setting
+from easel.studio.engine.prefetch_requests import PrefetchRequests
+
+# Pictures one owner may have waiting; one request of the largest size fits.
+MAX_WAITING = 2000
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the engine is doing.
+
+    `phase` is importing, loading, ready or failed; `running` and `queued` are pictures. `idle_seconds` is the
+    time since there was last anything to draw.
+    """
+
+    phase: str
+    detail: str
+    running: int
+    queued: int
+    idle_seconds: float
+    checkpoint: ModelFile | None
+    device: str
+
+
+class JobQueue:
+    """Thread-safe. Everything in here is quick; nothing waits for a device."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._bell = threading.Condition()
+        self._rung = False
+        self._new: list[Job] = []
+        self._jobs: dict[str, Job] = {}
+        self._phase, self._detail = "importing", "importing torch and diffusers"
+        self._running = 0
+        self._checkpoint: ModelFile | None = None
+        self._device = ""
+        self._last_work = time.monotonic()
+        # When the engine is to end, on the monotonic clock; None while it takes work.
+        self._end_by: float | None = None
+        self.prefetch_requests = PrefetchRequests()
+        """What people chose and have not drawn with yet."""
+
+    def put(self, job: Job) -> None:
+        """Hand a job in. Raises QueueFull or Stopped."""
+        with self._bell:
+            if self.stopping:
+                raise Stopped("the studio is shutting down; send the request again in a moment")
+            self._see_that_it_fits(job)
+            self._jobs[job.id] = job
+            self._new.append(job)
+        self.ring()
+
+    def _see_that_it_fits(self, job: Job) -> None:
+        """Raise QueueFull where the owner of `job` has so much waiting that it would be too much."""
+        mine = [
+            other for other in self._jobs.values() if other.owner == job.owner and other.state not in FINAL
+        ]
+        counts = (
+            ("pictures", sum(len(other.wanted) for other in mine), len(job.wanted), MAX_WAITING, ""),
+            (
+                "megapixel-steps",
+                sum(other.work * (1 - other.progress().fraction) for other in mine),
+                job.work,
+                self._limits.work_per_person,
+                f"; the operator sets the limit by {setting('work_per_person')}",
+            ),
+            (
+                "megapixels",
+                sum(pixels(other.request) for other in mine),
+                pixels(job.request),
+                2 * self._limits.pixels_per_request,
+                f"; the operator sets half the limit by {setting('pixels_per_request')}",
+            ),
+        )
+        for unit, waiting, more, most, whose in counts:
+            if waiting + more > most:
+                raise QueueFull(
+                    f"you have {waiting:,.0f} {unit} waiting, and {more:,.0f} more would pass the {most:,g} "
+                    f"that one person may have; wait for some of them, or interrupt them{whose}"
+                )
+
+    def ring(self) -> None:
+        """Wake the engine's thread."""
+        with self._bell:
+            self._rung = True
+            self._bell.notify_all()
+
+    def stop(self, finish: float = 0.0) -> None:
+        """No more jobs; those that are here may be drawn for `finish` seconds."""
+        self._end_by = time.monotonic() + finish
+        self.ring()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no more jobs are taken."""
+        return self._end_by is not None
+
+    @property
+    def over(self) -> bool:
+        """Whether the time to finish is over."""
+        return self._end_by is not None and time.monotonic() >= self._end_by
+
+    def wait(self) -> None:
+        """Sleep until somebody rings or a prefetch is due. For the engine's thread."""
+        with self._bell:
+            self._bell.wait_for(lambda: self._rung, self.prefetch_requests.due())
+
+    def take(self) -> list[Job]:
+        """New jobs, in order. For the engine's thread."""
+        with self._bell:
+            self._rung = False
+            new, self._new = self._new, []
+            return new
+
+    def settle(self, running: int) -> None:
+        """Forget finished jobs and note how many pictures are under way. For the engine's thread."""
+        with self._bell:
+            if self._jobs:
+                self._last_work = time.monotonic()
+            self._jobs = {id: job for id, job in self._jobs.items() if job.state not in FINAL}
+            self._running = running
+
+    def say(self, phase: str, detail: str, checkpoint: ModelFile | None = None, device: str = "") -> None:
+        """What `status` answers from now on."""
+        with self._bell:
+            self._phase, self._detail = phase, detail
+            self._checkpoint = checkpoint
+            self._device = device or self._device
+
+    def jobs(self, owner: str | None = None) -> list[Job]:
+        """Jobs that are not finished, in order; of one owner, or all."""
+        with self._bell:
+            return [
+                job
+                for job in self._jobs.values()
+                if job.state not in FINAL and (owner is None or job.owner == owner)
+            ]
+
+    def status(self) -> Status:
+        """What the engine is doing now."""
+        with self._bell:
+            waiting = sum(
+                len(job.wanted) - job.progress().finished
+                for job in self._jobs.values()
+                if job.state not in FINAL
+            )
+            return Status(
+                phase=self._phase,
+                detail=self._detail,
+                running=self._running,
+                queued=max(0, waiting - self._running),
+                idle_seconds=0.0 if waiting else time.monotonic() - self._last_work,
+                checkpoint=self._checkpoint,
+                device=self._device,
+            )

@@ -1,0 +1,112 @@
+"""How long a step takes on this device: measured while drawing, told before a picture is accepted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from easel.models import ModelFile
+from easel.studio.engine.errors import StepTooLong
+from easel.studio.engine.request import TextToImage
+
+# The first call of a size pays for kernel selection and allocation.
+WARM_UP = 1
+# What was measured beside a noisy neighbour, and keeps a size from being drawn, is measured again.
+REMEMBERED = 600.0
+# Sizes that are proposed, in pixels.
+_GRID = 64
+
+
+@dataclass
+class _Measured:
+    """What is known of one checkpoint: seconds of a call by latent pixels with the time when they were
+    measured, and how many were."""
+
+    native: int
+    downscale: int
+    seconds: dict[int, tuple[float, float]] = field(default_factory=dict)
+    calls: dict[int, int] = field(default_factory=dict)
+
+
+class StepTimes:
+    """Seconds of UNet calls for a single picture, by checkpoint. Thread-safe.
+
+    `limit` is how many seconds one call may take. The checkpoint's own size is drawn in any case: a device
+    that is slow at it was chosen by the operator, and there is no smaller size to be sent to.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self._lock = threading.Lock()
+        self._known: dict[ModelFile, _Measured] = {}
+
+    def record(self, file: ModelFile, native: int, downscale: int, cost: int, seconds: float) -> None:
+        """One call for one picture of `cost` latent pixels (rows counted) took `seconds`. `native` is the
+        family's own side in pixels."""
+        with self._lock:
+            known = self._known.setdefault(file, _Measured(native, downscale))
+            calls = known.calls[cost] = known.calls.get(cost, 0) + 1
+            if calls > WARM_UP:
+                now = time.monotonic()
+                best, at = known.seconds.get(cost, (seconds, now))
+                if seconds <= best or now - at > REMEMBERED:
+                    known.seconds[cost] = (seconds, now)
+
+    def seconds(self, file: ModelFile, cost: int) -> float | None:
+        """What a call of `cost` latent pixels takes at the least; None while nothing was measured.
+
+        Between measured sizes and beyond them it is taken to grow with the pixels. A UNet's attention grows
+        faster, so this refuses nothing that would have been quick enough.
+        """
+        with self._lock:
+            known = self._known.get(file)
+            now = time.monotonic()
+            timed = known.seconds.items() if known else ()
+            fresh = {size: took for size, (took, at) in timed if now - at <= REMEMBERED}
+        if not fresh:
+            return None
+        below = [size for size in fresh if size <= cost]
+        nearest = max(below) if below else min(fresh)
+        return fresh[nearest] * cost / nearest
+
+    def check(self, file: ModelFile, request: TextToImage, rows: int) -> None:
+        """Raise StepTooLong for a picture whose single step would keep the device for too long.
+
+        A checkpoint of which nothing was measured yet passes: the engine measures before it begins.
+        """
+        with self._lock:
+            known = self._known.get(file)
+        if known is None or request.width * request.height <= known.native**2:
+            return
+
+        def takes(width: int, height: int) -> float:
+            cost = (width // known.downscale) * (height // known.downscale) * rows
+            return self.seconds(file, cost) or 0.0
+
+        needed = takes(request.width, request.height)
+        if needed <= self.limit:
+            return
+        width, height = largest(
+            request.width, request.height, known.native, lambda w, h: takes(w, h) <= self.limit
+        )
+        raise StepTooLong(
+            f"one step of a picture of {request.width}x{request.height} takes {needed:.1f} s or more on this "
+            f"device, and one step may take {self.limit:g} s, as everybody else waits for it. Draw up to "
+            f"{width}x{height}, or give the endpoint a shape with a faster GPU; the operator sets the limit "
+            "by EASEL_STEP_SECONDS"
+        )
+
+
+def largest(width: int, height: int, native: int, fits: Callable[[int, int], bool]) -> tuple[int, int]:
+    """The largest size of about the same shape, on a grid of 64 pixels, that `fits`; `native` squared where
+    none larger than that does."""
+    for side in range(max(width, height) // _GRID * _GRID, 0, -_GRID):
+        scale = side / max(width, height)
+        w, h = (max(_GRID, int(each * scale) // _GRID * _GRID) for each in (width, height))
+        if w * h <= native**2:
+            break
+        if fits(w, h):
+            return w, h
+    return native, native

@@ -1,0 +1,63 @@
+"""What an infotext asks for, as far as it can be had here: what cannot stops no request and is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from easel.models import ModelFile, UnknownModel
+from easel.studio.api.options_table import told_of_infotext
+from easel.studio.engine import MAX_SIDE, MAX_STEPS, MIN_SIDE, UnknownSampler, resolve
+from easel.studio.infotext import Infotext
+from easel.studio.settings import is_name
+from easel.studio.studio import Studio
+
+# What the engine takes; a text of another program's may say more.
+_RANGES: dict[str, tuple[float, float]] = {
+    "steps": (1, MAX_STEPS),
+    "cfg_scale": (-100, 100),
+    "width": (MIN_SIDE, MAX_SIDE),
+    "height": (MIN_SIDE, MAX_SIDE),
+    "subseed_strength": (0, 1),
+    "eta": (0, 1),
+}
+
+
+def request_from_infotext(studio: Studio, found: Infotext) -> tuple[dict[str, Any], list[str]]:
+    """Fields of A1111's txt2img request, checkpoint and VAE by the names they have here in
+    `override_settings`; and sentences on what is not here or not drawn, which is left out."""
+    fields, notes = found.request(), [*found.passed_over(), *told_of_infotext(found.parameters)]
+    settings: dict[str, Any] = fields.pop("override_settings", {})
+    for name, (low, high) in _RANGES.items():
+        if name in fields and not low <= fields[name] <= high:
+            notes.append(f"{name} {fields.pop(name)} of the infotext was left out; allowed: {low} to {high}.")
+    if "sampler_name" in fields:
+        try:
+            sampler, schedule = resolve(fields["sampler_name"], fields.get("scheduler"))
+            fields |= {"sampler_name": sampler.name, "scheduler": schedule.label}
+        except UnknownSampler:
+            method = " ".join(str(fields.pop(key)) for key in ("sampler_name", "scheduler") if key in fields)
+            notes.append(f"Sampler {method} of the infotext is not here; it was left as it was.")
+    if "sd_model_checkpoint" in settings:
+        try:
+            if file := studio.checkpoint_of(found):
+                settings["sd_model_checkpoint"] = file.name
+                notes += _another(file, found)
+        except UnknownModel:
+            name = found.checkpoints[-1]
+            del settings["sd_model_checkpoint"]
+            notes.append(f"Checkpoint {name} of the infotext is not here; it was left as it was.")
+    if is_name(settings.get("sd_vae")):
+        try:
+            settings["sd_vae"] = studio.engine.store.find_vae(settings["sd_vae"]).name
+        except UnknownModel:
+            notes.append(f"VAE {settings.pop('sd_vae')} of the infotext is not here; it was left as it was.")
+    return {**fields, "override_settings": settings}, notes
+
+
+def _another(file: ModelFile, found: Infotext) -> Iterator[str]:
+    """A sentence if the infotext was written of another file of this name. Hashes of earlier versions of
+    A1111, which have eight digits, are of something else."""
+    said = found.parameters.get("Model hash", "").lower()
+    if file.hash and len(said) == len(file.hash) and said != file.hash:
+        yield f"{file.title} is here; the infotext is of another file of that name, with the hash {said}."

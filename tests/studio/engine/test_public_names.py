@@ -1,0 +1,19 @@
+"""The engine's door: light to import, and every name that it shows is there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+
+def test_importing_is_cheap_and_every_name_is_there() -> None:
+    """torch comes with the first name that needs it, and not with the package."""
+    program = """
+import sys
+import easel.studio.engine as engine
+assert "torch" not in sys.modules and "diffusers" not in sys.modules
+missing = [name for name in engine.__all__ if not hasattr(engine, name)]
+assert not missing, missing
+assert "torch" in sys.modules and not hasattr(engine, "nothing")
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
