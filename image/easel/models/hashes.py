@@ -19,8 +19,8 @@ import structlog
 from easel.models.errors import FileError
 from easel.models.header import HEADER_LIMIT
 from easel.models.lock import Lock
+from easel.models.model_folder import hash_of_folder, state_of_model
 from easel.models.records import FileState, Records
-from easel.models.tree import hash_of_folder, state_of_model
 
 log = structlog.get_logger(__name__)
 

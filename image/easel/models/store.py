@@ -21,8 +21,8 @@ from easel.models.hashes import Hashes
 from easel.models.index import Index, IndexEntry
 from easel.models.kind import Kind
 from easel.models.model_file import ModelFile
+from easel.models.model_folder import state_of_model
 from easel.models.records import Record, Records, state_of
-from easel.models.tree import state_of_model
 from easel.models.walking import walk
 
 log = structlog.get_logger(__name__)

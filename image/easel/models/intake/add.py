@@ -12,7 +12,7 @@ import httpx
 import structlog
 
 from easel.models.architecture import identify
-from easel.models.errors import FileError, NotSafetensors, UnknownArchitecture, WrongKind, gigabytes
+from easel.models.errors import FileError, NotSafetensors, UnknownArchitecture, WrongKind
 from easel.models.fetch.download import Download, DownloadSource, DownloadTarget, Fetched
 from easel.models.fetch.follower import not_a_model
 from easel.models.fetch.network import http_client
@@ -29,6 +29,7 @@ from easel.models.kind import Kind
 from easel.models.model_file import ModelFile
 from easel.models.quota import StoreQuota
 from easel.models.records import Record
+from easel.models.sizes import gigabytes
 from easel.models.source_errors import BadName, NameTaken, SourceError, Unreachable
 from easel.models.sources.addresses import source_of
 from easel.models.sources.local import LocalSource
