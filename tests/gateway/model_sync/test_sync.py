@@ -219,7 +219,7 @@ def test_a_killed_gateway_leaves_no_orphan_and_no_half_file(build: Build, server
     file.rate = 0.0
     until(lambda: phase(house) == "whole")
     assert sha256((store / "Lora" / "big.safetensors").read_bytes()) == sha256(content)
-    assert file.sent < 2 * len(content), "begun anew each time"
+    assert file.sent < len(content) + 900_000, "begun anew"
     assert not list(store.rglob(".*.part"))
 
 
