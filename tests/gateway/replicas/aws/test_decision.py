@@ -411,6 +411,8 @@ def test_hear(seen: Situation, notice: Notice, steps: list[do.Action]) -> None:
         (one("i-1", "failed", replaced=True, ending="stop"), "terminate"),
         (one("i-1", lifecycle="Terminating:Wait"), "farewell"),
         (one("i-1", lifecycle="Terminating:Wait", ending="finish"), "farewell"),
+        # AWS began to end it while it finished: terminating it again could cost another one its place.
+        (one("i-1", lifecycle="Terminating:Wait", ending="go"), "farewell"),
     ],
 )
 def test_next_step_of_an_ending(instance: TrackedInstance, step: str | None) -> None:
