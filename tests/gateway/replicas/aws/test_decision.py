@@ -112,6 +112,7 @@ TEND: dict[str, tuple[Situation, list[do.Action]]] = {
     # ── failures ──
     "its host may still mend it": (at(failed("i-1", crashes=3, failed_at=NOW - 1)), []),
     "it crashed too often": (at(failed("i-1")), [do.SetFailures(1), do.Replace("i-1")]),
+    "it has not been failed for long": (at(failed("i-1", crashes=1, failed_at=NOW - 180)), []),
     "it stays failed": (
         at(failed("i-1", crashes=1, failed_at=NOW - 181)), [do.SetFailures(1), do.Replace("i-1")],
     ),
@@ -164,6 +165,17 @@ TEND: dict[str, tuple[Situation, list[do.Action]]] = {
     "let go already: it is no surplus": (
         at(one("i-1", "draining", ending="go", retry_at=NOW + 1), one("i-2", "loading"), desired=1), [],
     ),
+    "ended by name already: it is no surplus": (
+        at(one("i-1", "draining", ending="stop", retry_at=NOW + 1), one("i-2", "loading"), desired=1), [],
+    ),
+    "begins to finish in the same look: it may stay": (
+        at(one("i-1", why=NOTICE), one("i-2", "loading"), desired=1),
+        [do.Say("i-1", "spot", NOTICE), do.BeginEnding("i-1", "finish"), do.BeginEnding("i-2", "stop")],
+    ),
+    "let go in the same look: it is no surplus": (
+        at(one("i-1", "loading", why=NOTICE), one("i-2", "loading"), desired=1),
+        [do.Say("i-1", "spot", NOTICE), do.BeginEnding("i-1", "go")],
+    ),
     "one that finishes may stay: with it there is a surplus": (
         at(one("i-1", "draining", ending="finish", retry_at=NOW + 1), one("i-2", "loading"), desired=1),
         [do.BeginEnding("i-2", "stop")],
@@ -179,6 +191,12 @@ TEND: dict[str, tuple[Situation, list[do.Action]]] = {
     ),
     "an old image, and it is quiet": (
         at(pool=TWO, prepared=2, rollout=ROLLOUT), [do.ReplacePrepared("i-8")],
+    ),
+    "none are to be prepared any more": (at(pool=TWO, prepared=0, rollout=ROLLOUT), []),
+    "it is not quiet yet": (at(pool=TWO, prepared=2, rollout=replace(ROLLOUT, quiet_since=None)), []),
+    "AWS had its time for the last one": (
+        at(pool=TWO, prepared=2, rollout=replace(ROLLOUT, tries=1, asked_at=NOW - 90)),
+        [do.ReplacePrepared("i-8")],
     ),
     "quiet for too short": (
         at(pool=TWO, prepared=2, rollout=replace(ROLLOUT, quiet_since=NOW - 299)), [],
@@ -239,6 +257,7 @@ SCALE_UP: dict[str, tuple[Situation, int, list[do.Action]]] = {
     "what was given up counts": (at(placeholders=(given_up(),)), 1, []),
     "a failed one counts": (at(failed("i-1")), 1, []),
     "the budget is spent": (at(budget=SPENT), 2, [do.AddPlaceholder(SPENT, "budget")]),
+    "enough are there, and the budget is spent": (at(one("i-1"), budget=SPENT), 1, []),
     "there is no group": (at(absent="there is no group"), 1, [do.AddPlaceholder("there is no group", "aws")]),
     "one that drains is taken back": (at(one("i-1", "draining", ending="finish")), 1, [do.Recall("i-1")]),
     "and what is lacking beside it starts": (
@@ -260,7 +279,7 @@ SCALE_UP: dict[str, tuple[Situation, int, list[do.Action]]] = {
         at(spot=100, on_demand_since=NOW - 1801), 1, [do.SetOnDemandShare(0), *AGAIN],
     ),
     "spot again: nobody knows since when": (at(spot=100), 1, [do.SetOnDemandShare(0), *AGAIN]),
-    "on-demand was bought a moment ago": (at(spot=100, on_demand_since=NOW - 1), 1, AGAIN),
+    "on-demand was bought not long ago": (at(spot=100, on_demand_since=NOW - 1800), 1, AGAIN),
     "there was spot all the time": (at(spot=0), 1, AGAIN),
 }  # fmt: skip
 
@@ -301,6 +320,9 @@ ASKED: dict[str, tuple[list[do.Action], list[do.Action]]] = {
     "revive: not past the budget": (
         decision.revive(at(budget=SPENT, placeholders=(given_up("none-1", "budget"),))), [],
     ),
+    "revive: nothing else either, once it is spent": (
+        decision.revive(at(budget=SPENT, placeholders=(given_up(),))), [],
+    ),
     "revive: there is no group": (
         decision.revive(at(absent="gone", placeholders=(given_up("none-1", "aws"),))),
         [do.DropPlaceholders(frozenset({"none-1"}))],
@@ -335,6 +357,7 @@ HEAR: dict[str, tuple[Situation, Notice, list[do.Action]]] = {
     ),
     "hopeless, but nobody waits": (at(one("i-1")), says("quota"), TOLD),
     "no spot: on-demand": (at(desired=1, spot=0), says("spot"), [*told("spot"), *BUYS]),
+    "no spot for a part: all on-demand": (at(desired=1, spot=50), says("spot"), [*told("spot"), *BUYS]),
     "no spot quota: on-demand, and not given up": (
         at(desired=1, spot=0), says("spot-quota"), [*told("spot-quota"), *BUYS],
     ),
@@ -377,16 +400,19 @@ def test_hear(seen: Situation, notice: Notice, steps: list[do.Action]) -> None:
         (one("i-1", ending="finish"), "finish"),
         (one("i-1", ending="go"), "let go"),
         (one("i-1", ending="go", let_go_at=NOW - 1), None),
+        (one("i-1", ending="go", let_go_at=NOW - 90), None),
         # AWS did not heed the lower capacity, or it would not reach this one.
         (one("i-1", ending="go", let_go_at=NOW - 91), "terminate"),
         (one("i-1", lifecycle="Pending:Wait", ending="go"), "terminate"),
         (one("i-1", ending="stop"), "terminate"),
         (one("i-1", ending="stop", terminated_at=NOW - 1), None),
-        (one("i-1", ending="stop", terminated_at=NOW - 91), "terminate"),
+        (one("i-1", ending="stop", terminated_at=NOW - 90), "terminate"),
         (one("i-1", "failed", replaced=True), "replace"),
         (one("i-1", "failed", replaced=True, ending="stop"), "terminate"),
         (one("i-1", lifecycle="Terminating:Wait"), "farewell"),
         (one("i-1", lifecycle="Terminating:Wait", ending="finish"), "farewell"),
+        # AWS began to end it while it finished: terminating it again could cost another one its place.
+        (one("i-1", lifecycle="Terminating:Wait", ending="go"), "farewell"),
     ],
 )
 def test_next_step_of_an_ending(instance: TrackedInstance, step: str | None) -> None:
