@@ -12,8 +12,12 @@ from hypothesis import settings
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# What takes longest for one file begins first, so that no process is left with it alone in the end.
-FIRST = ("tests/image/", "tests/studio/", "tests/e2e/", "tests/scripts/")
+# What takes longest for one file begins first, so that no process is left with it alone in the end. Then what
+# computes all the time and what mostly waits for processes that it started take turns, for no core to be idle
+# at one time and fought over at another.
+FIRST = ("tests/image/", "tests/e2e/", "tests/scripts/test_up.py")
+COMPUTES = ("tests/studio/ui/", "tests/studio/api/", "tests/studio/", "tests/models/", "tests/starter/")
+WAITS = ("tests/scripts/", "tests/gateway/", "tests/")
 
 BESIDE_OTHERS = "PYTEST_XDIST_WORKER" in os.environ
 if BESIDE_OTHERS:
@@ -27,13 +31,20 @@ settings.load_profile("easel")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side, put the tests of FIRST's folders before all others, in its order."""
-    if BESIDE_OTHERS:
-        items.sort(
-            key=lambda item: next(
-                (place for place, one in enumerate(FIRST) if item.nodeid.startswith(one)), 9
-            )
-        )
+    """Side by side, put files into the order that keeps all cores busy to the end."""
+    if not BESIDE_OTHERS:
+        return
+    lanes: dict[tuple[str, ...], list[tuple[int, str]]] = {FIRST: [], COMPUTES: [], WAITS: []}
+    for file in dict.fromkeys(item.nodeid.partition("::")[0] for item in items):
+        found = ((lane, rank) for lane in lanes for rank, one in enumerate(lane) if file.startswith(one))
+        lane, rank = next(found)
+        lanes[lane].append((rank, file))
+    place = {
+        file: number / len(files) - (lane is FIRST)
+        for lane, files in lanes.items()
+        for number, (_, file) in enumerate(sorted(files))
+    }
+    items.sort(key=lambda item: place[item.nodeid.partition("::")[0]])
 
 
 def pytest_collection_finish() -> None:

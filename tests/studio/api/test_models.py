@@ -10,20 +10,17 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from starlette.testclient import TestClient
 
-from easel.studio.api import create_api
 from easel.studio.library import NoPicture
 from easel.studio.library.previews import small
 from tests.models.civitai_stand_in import CONTENT, TOKEN, file, version
 from tests.models.serving import model_bytes, sha256
-from tests.studio.library import PAGE, Place, place, png
+from tests.studio.library import PAGE, Place, api, place, png
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Iterator[Place]:
-    with place(tmp_path) as found:
-        found.client = TestClient(create_api(found.studio))
+    with place(tmp_path) as found, api(found.studio) as found.client:
         yield found
 
 
@@ -248,8 +245,7 @@ def test_an_address_of_the_web(made: Place) -> None:
 
 def test_the_token_is_used_and_not_shown(tmp_path: Path) -> None:
     """The operator's token goes to Civitai, and into no answer."""
-    with place(tmp_path, CIVITAI_TOKEN=TOKEN) as made:
-        made.client = TestClient(create_api(made.studio))
+    with place(tmp_path, CIVITAI_TOKEN=TOKEN) as made, api(made.studio) as made.client:
         made.civitai.needs_login = True
         made.civitai.publish(version())
         card = made.ask("POST", "info", json={"url": PAGE}).text

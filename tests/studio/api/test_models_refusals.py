@@ -18,13 +18,12 @@ from easel.studio.engine import Engine
 from easel.studio.library import Library
 from easel.studio.studio import Studio
 from tests.models.civitai_stand_in import file, version
-from tests.studio.library import PAGE, QUICK, Place, place
+from tests.studio.library import PAGE, QUICK, Place, api, place
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Iterator[Place]:
-    with place(tmp_path) as found:
-        found.client = TestClient(create_api(found.studio), raise_server_exceptions=False)
+    with place(tmp_path) as found, api(found.studio, raise_server_exceptions=False) as found.client:
         yield found
 
 

@@ -6,21 +6,20 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
 
 from easel.models import Store
-from easel.studio.api import create_api
 from easel.studio.engine import Engine
 from easel.studio.library import Library
 from easel.studio.library.remote_jobs import GONE_AFTER, KEPT, RemoteJobs
 from easel.studio.studio import Studio
 from tests.models.civitai_stand_in import version
-from tests.studio.library import QUICK, Place, place
+from tests.studio.library import QUICK, Place, api, place
 
 
 @dataclass
@@ -37,7 +36,7 @@ class Pair:
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[Pair]:
-    with place(tmp_path) as here:
+    with place(tmp_path) as here, ExitStack() as clients:
         found = [here]
         for endpoint in ("studio", "gallery"):
             store = Store(tmp_path / "models", hashing=False)
@@ -45,7 +44,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
             vars(studio)["library"] = Library(store, studio.activity, endpoint=endpoint, limits=QUICK)
             found.append(Place(studio, here.civitai))
         for one in found:
-            one.client = TestClient(create_api(one.studio))
+            one.client = clients.enter_context(api(one.studio))
         here.civitai.publish(version())
         yield Pair(*found)
         for one in found[1:]:
