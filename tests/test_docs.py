@@ -145,3 +145,17 @@ def test_every_promise_of_trust_has_its_test() -> None:
         assert named, f"no test: {row}"
         for file, function in named:
             assert f"def {function or 'test_'}" in (ROOT / file).read_text(), f"{file}::{function}"
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
+def test_files_that_docs_name_are_there(page: Path) -> None:
+    """A file that moved is followed by the pages that name it. A short name of a test is somebody's."""
+    known = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    found = re.findall(r"`((?:[\w.-]+/)*[\w-]+\.(?:py|sh|jinja))(?:::\w+)?`", page.read_text())
+    parts = ("easel", "infra", "scripts", "tests", "bench", "image")
+    for name in found:
+        top, _, rest = name.partition("/")
+        if rest and top in parts:
+            assert ((ROOT / "image" if top == "easel" else ROOT) / name).exists(), name
+        elif name.startswith("test_") or "/test_" in name:
+            assert Path(name).name in known, name

@@ -113,7 +113,7 @@ def test_a_slow_connection_is_made_anew(server: Serving, store: Store, intake: M
             send.wfile.write(content[at : min(at + 1000, end)])
         return True
 
-    server.put("/dream.safetensors", content, before=crawl, rate=300_000)
+    server.put("/dream.safetensors", content, before=crawl, rate=600_000)
     began = time.monotonic()
     intake(limits=FetchLimits(connections=3, slow=1.0, pause=0.02)).add(wish(server))
     assert target(store).read_bytes() == content
@@ -437,29 +437,3 @@ def test_redirects_without_end(server: Serving, intake: Make) -> None:
     server.put("/dream.safetensors", b"", before=lambda request: request.answer(302, Location=request.path))
     with pytest.raises(SourceError, match="redirects"):
         intake().add(wish(server))
-
-
-def test_two_at_once_download_it_once(server: Serving, store: Store, intake: Make) -> None:
-    """The second waits, sees the first one's progress, and has the file when the first has it."""
-    served = server.put("/dream.safetensors", CONTENT, rate=1.0 * MB)
-    seen: list[FetchProgress] = []
-    results = []
-
-    def one(watch: list[FetchProgress]) -> None:
-        there = Store(store.root, hashing=False)
-        results.append(Intake(there, limits=QUICK, watcher=watch.append).add(wish(server)))
-
-    first = threading.Thread(target=one, args=([],))
-    first.start()
-    while served.sent < 65536:
-        time.sleep(0.01)
-    second = threading.Thread(target=one, args=(seen,))
-    second.start()
-    first.join()
-    second.join()
-    assert served.sent == len(CONTENT)
-    assert sorted(result.fetched for result in results) == [False, True]
-    waited = [progress for progress in seen if progress.phase is Phase.WAITING]
-    assert waited
-    assert any(progress.total == len(CONTENT) and progress.done for progress in waited)
-    assert target(store).read_bytes() == CONTENT

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from easel.models import Kind, ModelFile, Store, UnknownModel, remove_model, sidecar_path, verify_model
-from easel.models.tree import OddFolder, files_of, hash_of_folder, state_of_model
+from easel.models.model_folder import OddFolder, files_of, hash_of_folder, state_of_model
 from scripts.__main__ import main
 from tests.models.files import describe, raw
 

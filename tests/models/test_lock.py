@@ -167,16 +167,16 @@ def test_only_one_buries_the_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_grave_may_be_swept_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_lock_may_be_swept_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is as old as the dead: whoever sweeps then removes it under the hands of who buries."""
     path = tmp_path / "lock"
     path.write_text(json.dumps({"nonce": "dead", "machine": "elsewhere"}))
     os.utime(path, (0, 0))
     rename = os.rename
 
-    def swept(source: Path, grave: Path) -> None:
-        rename(source, grave)
-        grave.unlink()
+    def swept(source: Path, aside: Path) -> None:
+        rename(source, aside)
+        aside.unlink()
 
     monkeypatch.setattr(os, "rename", swept)
     lock = Lock(path)

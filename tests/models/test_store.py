@@ -244,11 +244,11 @@ def test_a_known_hash_is_not_computed(tmp_path: Path) -> None:
     path = put(tmp_path, "dream.safetensors")
     store = Store(tmp_path, hashing=False)
     assert store.checkpoints()[0].hash == ""
-    store.remember_hash(path, "ab" * 32)
+    store.remember(path, sha256="ab" * 32)
     assert store.checkpoints()[0].title == "dream.safetensors [ababababab]"
     assert store.find_checkpoint("ababababab").name == "dream.safetensors"
     with pytest.raises(ValueError, match="no SHA-256"):
-        store.remember_hash(path, "nonsense")
+        store.remember(path, sha256="nonsense")
 
 
 @pytest.mark.parametrize(
@@ -280,8 +280,8 @@ def test_two_replicas_share_their_hashes(tmp_path: Path) -> None:
     """What another process has added is not lost when this one writes."""
     one, two = put(tmp_path, "one.safetensors", b"1"), put(tmp_path, "two.safetensors", b"2")
     here, there = Store(tmp_path, hashing=False), Store(tmp_path, hashing=False)
-    here.remember_hash(one, "1" * 64)
-    there.remember_hash(two, "2" * 64)
+    here.remember(one, sha256="1" * 64)
+    there.remember(two, sha256="2" * 64)
     fresh = Store(tmp_path, hashing=False)
     assert [file.hash for file in fresh.checkpoints()] == ["1" * 10, "2" * 10]
 

@@ -39,7 +39,7 @@ def records(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
 
 def test_every_line_is_a_record(tmp_path: Path, server: Serving) -> None:
     """Progress with bytes, what became of each, the sum; whatever else is said is on the other stream."""
-    server.put("/slow.safetensors", LORA, rate=200_000.0)
+    server.put("/slow.safetensors", LORA, rate=400_000.0)
     server.put("/page.safetensors", b"<html>no</html>", type="text/html")
     process = start(tmp_path, *(f"{server.url}/{name}.safetensors" for name in ("slow", "gone", "page")))
     said = records(process)
@@ -78,7 +78,7 @@ def test_a_store_that_cannot_be_used_is_one_sentence(tmp_path: Path, server: Ser
 def test_what_is_stopped_goes_on_and_who_stops_listening_stops_it(tmp_path: Path, server: Serving) -> None:
     """SIGTERM is 130 with what came kept; a reader that is gone ends it as well, and the next one goes on."""
     content = model_bytes(1_200_000, key="lora_unet_x.lora_up.weight")
-    file = server.put("/big.safetensors", content, rate=100_000.0)
+    file = server.put("/big.safetensors", content, rate=200_000.0)
     for stop in ("signal", "deaf"):
         process = start(tmp_path, f"{server.url}/big.safetensors")
         assert process.stdout

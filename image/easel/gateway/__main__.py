@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from easel.gateway.config import Endpoint
 from easel.gateway.errors import GatewayError
-from easel.gateway.replicas.local import Command
 
 if TYPE_CHECKING:
-    pass
+    from easel.gateway.config import Endpoint
+    from easel.gateway.replicas.local import Command
 
 
 def main() -> None:

@@ -234,7 +234,7 @@ class Gateway:
                     await self._fleets[name].follow(endpoint)
                 continue
             await self._backend.follow(endpoint)
-            fleet = Fleet(endpoint, self._backend, open_requests=self._open_requests, stocks=self._model_sync)
+            fleet = Fleet(endpoint, self._backend, open_requests=self._open_requests, models=self._model_sync)
             if name in before:
                 fleet.remember(before[name])
             self._fleets[name] = fleet

@@ -22,7 +22,6 @@ from easel.models.errors import (
     UnknownArchitecture,
     UnknownModel,
     WrongKind,
-    gigabytes,
 )
 from easel.models.fetch.follower import AUTOV3_BELOW
 from easel.models.fetch.network import http_client
@@ -43,6 +42,7 @@ from easel.models.model_file import ModelFile, sidecar_path
 from easel.models.quota import OverQuota, quota_of
 from easel.models.records import Record
 from easel.models.sidecar import Sidecar, read_sidecar
+from easel.models.sizes import gigabytes
 from easel.models.source_errors import (
     Altered,
     Archived,

@@ -8,25 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-
-def gigabytes(count: int) -> str:
-    """Bytes in words, in decimal units, as downloads and disks are sold: "2.1 GB", "19.4 MB", "812 bytes"."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} bytes"
-
-
-def progress(part: int, whole: int) -> str:
-    """`part` of `whole` bytes, in the unit of the whole: "2.1 of 6.9 GB"."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if whole >= size:
-            short = f"{part / size:.1f}"
-            # Cut short by a hair, both would read the same; then only the exact numbers say anything.
-            if short != f"{whole / size:.1f}":
-                return f"{short} of {whole / size:.1f} {unit}"
-            break
-    return f"{part} of {whole} bytes"
+from easel.models.sizes import part_of_whole
 
 
 class ModelError(Exception):
@@ -54,7 +36,7 @@ class CutShort(FileError):
     """The file ends before its header says it should."""
 
     def __init__(self, name: str, have: int, need: int | None) -> None:
-        size = progress(have, need) if need is not None else f"only {have} bytes"
+        size = part_of_whole(have, need) if need is not None else f"only {have} bytes"
         super().__init__(name, f"the file is cut short: {size}; download it again")
         self.have = have
         self.need = need

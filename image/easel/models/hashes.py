@@ -19,8 +19,8 @@ import structlog
 from easel.models.errors import FileError
 from easel.models.header import HEADER_LIMIT
 from easel.models.lock import Lock
+from easel.models.model_folder import hash_of_folder, state_of_model
 from easel.models.records import FileState, Records
-from easel.models.tree import hash_of_folder, state_of_model
 
 log = structlog.get_logger(__name__)
 
@@ -124,12 +124,6 @@ class Hashes:
     def get(self, path: Path, state: FileState) -> str:
         """The SHA-256 of the model in this state, or "" if it is not known."""
         return self._records.get(path, state).sha256
-
-    def remember(self, path: Path, state: FileState, sha256: str) -> None:
-        """Note a hash that is known from elsewhere (a checked download)."""
-        if not sha256:
-            raise ValueError("'' is no SHA-256: 64 digits of 0-9a-f are")
-        self._records.put(path, state, sha256=sha256)
 
     def now(self, path: Path) -> str:
         """The SHA-256 of the model, read for it if need be; "" for a folder that has none. Raises OSError."""

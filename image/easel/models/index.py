@@ -13,9 +13,9 @@ from easel.models.diffusers_folder import identify_folder, is_diffusers_folder, 
 from easel.models.errors import FileError
 from easel.models.header import Header, read_header
 from easel.models.model_file import ModelFile, sidecar_path
+from easel.models.model_folder import state_of_model
 from easel.models.records import FileState, Records
 from easel.models.sidecar import read_sidecar, state_beside
-from easel.models.tree import state_of_model
 
 CIVITAI_INFO = ".civitai.info"
 """The ending of Civitai Helper's file, in the place of `.safetensors`."""

@@ -1,9 +1,9 @@
 """A lock between processes and machines that share a folder, as a file that its owner touches.
 
 flock does not hold over every NFS, and dies with a mount; a hard link to a name either appears or fails on
-all of them. The owner touches the file every few seconds. It is taken for dead when its process is gone (seen
-at once on the same machine), or when the file was not touched for `expiry` seconds, by the file server's own
-clock, so that clocks of machines need not agree.
+all of them (the way that open(2) advises, under O_EXCL). The owner touches the file every few seconds. It is
+taken for dead when its process is gone (seen at once on the same machine), or when the file was not touched
+for `expiry` seconds, by the file server's own clock, so that clocks of machines need not agree.
 
 Taking over from the dead is a rename by whoever holds an flock on the dead file, so that nobody renames a new
 lock away. Where a file system has no flock, the rename is checked afterwards: a new lock that was renamed
@@ -53,7 +53,7 @@ class Lock:
             self._write_candidate()
             now = self._candidate.stat().st_mtime
             if not self._claim():
-                self._bury(now)
+                self._remove_dead(now)
                 if not self._claim():
                     return False
         finally:
@@ -100,7 +100,7 @@ class Lock:
             json.dump({"nonce": self._nonce, **_me()}, out)
         return True
 
-    def _bury(self, now: float) -> None:
+    def _remove_dead(self, now: float) -> None:
         """Take a dead owner's lock away. `now` is the file server's time."""
         try:
             dead = self.path.open("rb+")
@@ -108,24 +108,24 @@ class Lock:
             return
         with dead:
             owner, found = _read(dead), os.fstat(dead.fileno())
-            if not self._is_dead(owner, now - found.st_mtime) or not _only_undertaker(dead):
+            if not self._is_dead(owner, now - found.st_mtime) or not _sole_remover(dead):
                 return
             # Who was before us here has put a new lock in its place.
             if not _is_at(self.path, found):
                 return
-            grave = self.path.with_name(f"{self.path.name}.{self._nonce}.dead")
+            aside = self.path.with_name(f"{self.path.name}.{self._nonce}.dead")
             try:
-                os.rename(self.path, grave)
+                os.rename(self.path, aside)
             except FileNotFoundError:
                 return
-        if _owner(grave) != owner:
+        if _owner(aside) != owner:
             # Without flock, or by NFS's cache: somebody was faster, and this is the new, living lock.
             # Or it is as old as the dead are, and another's sweep has removed it.
             with suppress(FileExistsError, FileNotFoundError):
-                os.link(grave, self.path)
+                os.link(aside, self.path)
         else:
             log.info("lock taken over from a dead owner", lock=self.path.name, host=owner.get("host"))
-        grave.unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
 
     def _is_dead(self, owner: dict[str, object], age: float) -> bool:
         me = _me()
@@ -170,7 +170,7 @@ def _read(file: IO[bytes]) -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def _only_undertaker(dead: IO[bytes]) -> bool:
+def _sole_remover(dead: IO[bytes]) -> bool:
     """Whether nobody else is burying this very file; yes where the file system cannot tell."""
     try:
         fcntl.flock(dead, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import structlog
 
-from easel.models.errors import FileError, gigabytes
+from easel.models.errors import FileError
 from easel.models.fetch.partial_journal import part_of, read_journal
+from easel.models.sizes import gigabytes
 from easel.models.upload.journal import UploadJournals, UploadState
 from easel.models.walking import walk
 

@@ -28,7 +28,7 @@ _LIMIT = 100_000
 
 FileState = tuple[int, int, int]
 """Size in bytes, time of change in nanoseconds and inode: what tells one file of a name from the next. For a
-model that is a folder see tree.py."""
+model that is a folder see model_folder.py."""
 
 
 @dataclass(frozen=True, slots=True)

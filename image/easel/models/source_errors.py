@@ -5,7 +5,8 @@ Every message says what, where, and what to do next. None holds a token or the q
 
 from __future__ import annotations
 
-from easel.models.errors import FileError, ModelError, gigabytes, progress
+from easel.models.errors import FileError, ModelError
+from easel.models.sizes import gigabytes, part_of_whole
 
 
 class SourceError(ModelError):
@@ -126,5 +127,5 @@ class Interrupted(FileError):
     """Somebody asked to stop. What has arrived is kept."""
 
     def __init__(self, name: str, have: int, need: int | None) -> None:
-        said = progress(have, need) if need else gigabytes(have)
+        said = part_of_whole(have, need) if need else gigabytes(have)
         super().__init__(name, f"stopped at {said}; the same command goes on from there")

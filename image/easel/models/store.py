@@ -21,8 +21,8 @@ from easel.models.hashes import Hashes
 from easel.models.index import Index, IndexEntry
 from easel.models.kind import Kind
 from easel.models.model_file import ModelFile
+from easel.models.model_folder import state_of_model
 from easel.models.records import Record, Records, state_of
-from easel.models.tree import state_of_model
 from easel.models.walking import walk
 
 log = structlog.get_logger(__name__)
@@ -128,11 +128,6 @@ class Store:
         record = self._records.put(path, state_of_model(path), **said)
         self._take_hashes()
         return record
-
-    def remember_hash(self, path: Path, sha256: str) -> None:
-        """Note the SHA-256 of a file that was checked on its way in: it is not read for that again."""
-        self._hashes.remember(path, state_of_model(path), sha256)
-        self._take_hashes()
 
     def hash_now(self, path: Path) -> str:
         """The SHA-256 of the file, computed now if it is not known. Raises OSError."""

@@ -18,7 +18,7 @@ def entry(models: list[str] = LIST, **known: Any) -> ModelList:
     return ModelList("studio", models, **settings)
 
 
-def stock(one: ModelList, now: float = 0.0) -> ModelStatus:
+def status(one: ModelList, now: float = 0.0) -> ModelStatus:
     found = one.status(now)
     assert found is not None
     return found
@@ -42,7 +42,7 @@ def test_models_keep_new_replicas_back_and_stop_none(count: int, alive: int, hel
 
 
 def test_an_endpoint_without_models_waits_for_none() -> None:
-    """It has no stock at all, and is never due."""
+    """It has no status at all, and is never due."""
     one = entry([])
     assert one.status(0.0) is None
     assert one.due is None
@@ -51,15 +51,15 @@ def test_an_endpoint_without_models_waits_for_none() -> None:
 def test_the_first_fetch_holds_until_it_has_ended() -> None:
     """From the moment the list is known, through every record, to the end of the attempt."""
     one = entry()
-    assert stock(one).holds
+    assert status(one).holds
     one.began()
-    assert stock(one).holds
+    assert status(one).holds
     one.heard(FETCHING)
-    assert stock(one).holds
+    assert status(one).holds
     one.heard({"result": "came", "name": "xl.safetensors"})
-    assert stock(one).holds, "the second is not there yet"
+    assert status(one).holds, "the second is not there yet"
     assert one.ended("", 10.0) == "its 2 models are there"
-    assert (stock(one).phase, stock(one).holds, one.due) == ("whole", False, None)
+    assert (status(one).phase, status(one).holds, one.due) == ("whole", False, None)
 
 
 def test_what_cannot_be_had_holds_nothing_back() -> None:
@@ -69,10 +69,10 @@ def test_what_cannot_be_had_holds_nothing_back() -> None:
     said = one.ended("example.com: there is no such file (404)", 0.0)
     assert said
     assert "wakes without" in said
-    assert (stock(one).phase, stock(one).holds) == ("failed", False)
+    assert (status(one).phase, status(one).holds) == ("failed", False)
     one.began()
     one.heard(FETCHING)
-    assert (stock(one).phase, stock(one).holds) == ("fetching", False)
+    assert (status(one).phase, status(one).holds) == ("fetching", False)
 
 
 def test_a_changed_list_of_an_endpoint_that_drew_before_holds_nothing() -> None:
@@ -83,7 +83,7 @@ def test_a_changed_list_of_an_endpoint_that_drew_before_holds_nothing() -> None:
     assert not one.follow(list(LIST), 5.0)
     assert one.due is None
     assert one.follow([*LIST, "s3://b/new.safetensors"], 5.0)
-    assert (stock(one).phase, stock(one).holds) == ("fetching", False)
+    assert (status(one).phase, status(one).holds) == ("fetching", False)
     assert one.due == 5.0
 
 
@@ -95,10 +95,10 @@ def test_a_restart_looks_again_and_forgets_nothing() -> None:
     again = entry(settled=before.settled, whole=before.whole)
     assert again.due == 0.0
     again.began()
-    assert (stock(again).phase, stock(again).holds) == ("whole", False)
+    assert (status(again).phase, status(again).holds) == ("whole", False)
     assert again.ended("", 1.0) is None, "that all is as it was is no news"
     other = entry(["s3://b/other.safetensors"], settled=True, whole=before.whole)
-    assert (stock(other).phase, stock(other).holds) == ("fetching", False)
+    assert (status(other).phase, status(other).holds) == ("fetching", False)
 
 
 def test_the_order_of_a_list_does_not_matter() -> None:
@@ -165,7 +165,7 @@ def test_progress_is_one_line(record: dict[str, Any], said: str) -> None:
     one = entry()
     one.began()
     one.heard(record)
-    assert stock(one).detail == said
+    assert status(one).detail == said
 
 
 def test_events_are_told_once_a_model() -> None:
@@ -200,7 +200,7 @@ def test_who_waits_for_another_is_told_for_whom() -> None:
     """One at a time for the whole team; whoever is whole waits for nobody."""
     one = entry()
     one.behind("portraits")
-    assert stock(one).detail == "waits until the models of portraits are there"
+    assert status(one).detail == "waits until the models of portraits are there"
     whole = entry(settled=True, whole=one.mark)
     whole.behind("portraits")
-    assert stock(whole).phase == "whole"
+    assert status(whole).phase == "whole"

@@ -223,11 +223,11 @@ def test_a_killed_gateway_leaves_no_orphan_and_no_half_file(build: Build, server
     assert not list(store.rglob(".*.part"))
 
 
-# ── the supply by itself, with other programs in the place of the fetching ─────────────────────────────────
+# ── the sync by itself, with other programs in the place of the fetching ─────────────────────────────────
 
 
 class Stage:
-    """A supply with a program of the test's own."""
+    """A sync with a program of the test's own."""
 
     def __init__(
         self, root: Path, program: str, given: Mapping[str, str] | str = "", silence: float = 60.0
@@ -237,7 +237,7 @@ class Stage:
         self.events = Events()
         self._program = program
         self._given = given
-        self.supply = ModelSync(
+        self.models = ModelSync(
             self.home, self.events, self._sources, lambda name: None, self._command, silence=silence
         )
 
@@ -254,15 +254,15 @@ class Stage:
     async def ends(self, **settings: Any) -> ModelStatus:
         """What became of one attempt for one endpoint."""
         endpoint = Endpoint(name="studio", port=7860, **{"models": ["hf://a/b/c"]} | settings)
-        self.supply.follow({"studio": endpoint})
-        self.supply.start()
+        self.models.follow({"studio": endpoint})
+        self.models.start()
         try:
             with anyio.fail_after(20):
-                while (stock := self.supply.of("studio")) is None or stock.first:
+                while (status := self.models.of("studio")) is None or status.first:
                     await anyio.sleep(0.02)
         finally:
-            await self.supply.close()
-        return stock
+            await self.models.close()
+        return status
 
 
 @pytest.mark.anyio
@@ -281,28 +281,30 @@ class Stage:
 async def test_a_process_that_fails_without_a_word_of_a_model(tmp_path: Path, program: str, why: str) -> None:
     """Its end is the reason: code, signal, last words. Lines that are no records do no harm."""
     stage = Stage(tmp_path, program)
-    stock = await stage.ends()
-    assert stock.phase == "failed"
-    assert why in stock.detail
-    assert not stock.holds
+    status = await stage.ends()
+    assert status.phase == "failed"
+    assert why in status.detail
+    assert not status.holds
     assert len(stage.events.of("studio")) == 1
 
 
 @pytest.mark.anyio
 async def test_what_refuses_to_give_a_token_is_a_failure_like_any_other(tmp_path: Path) -> None:
     """A missing store or secret: said, and nobody waits for it."""
-    stock = await Stage(tmp_path, "", given="there is no store to fetch models to: mount.nfs4: denied").ends()
-    assert (stock.phase, stock.holds) == ("failed", False)
-    assert "mount.nfs4: denied" in stock.detail
+    status = await Stage(
+        tmp_path, "", given="there is no store to fetch models to: mount.nfs4: denied"
+    ).ends()
+    assert (status.phase, status.holds) == ("failed", False)
+    assert "mount.nfs4: denied" in status.detail
 
 
 @pytest.mark.anyio
 async def test_a_process_that_hangs_holds_nobody_for_ever(tmp_path: Path) -> None:
     """A file system that stopped answering stops the fetching, not the endpoint. The process is gone."""
     program = "import os, sys, time; open(sys.argv[1] + '/pid', 'w').write(str(os.getpid())); time.sleep(600)"
-    stock = await Stage(tmp_path, program, silence=2.0).ends()
-    assert (stock.phase, stock.holds) == ("failed", False)
-    assert "said nothing for 2 s" in stock.detail
+    status = await Stage(tmp_path, program, silence=2.0).ends()
+    assert (status.phase, status.holds) == ("failed", False)
+    assert "said nothing for 2 s" in status.detail
     assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
 
 
@@ -315,8 +317,8 @@ async def test_a_new_token_is_tried_at_once(tmp_path: Path) -> None:
         endpoint = Endpoint.model_validate(
             {"name": "studio", "port": 7860, "models": ["hf://a/b/c"]} | settings
         )
-        stage.supply.follow({"studio": endpoint})
-        found = stage.supply.of("studio")
+        stage.models.follow({"studio": endpoint})
+        found = stage.models.of("studio")
         assert found is not None
         assert ("tried again in 1 second" in found.detail) is again, found.detail
 
@@ -345,7 +347,7 @@ async def test_a_memory_that_is_damaged_costs_one_more_look(tmp_path: Path) -> N
     assert (await Stage(tmp_path, "").ends()).phase == "whole"
     again = Stage(tmp_path, "import time; time.sleep(60)")
     endpoint = Endpoint(name="studio", port=7860, models=["hf://a/b/c"])
-    again.supply.follow({"studio": endpoint})
-    stock = again.supply.of("studio")
-    assert stock is not None
-    assert (stock.phase, stock.holds) == ("whole", False), "it was written anew"
+    again.models.follow({"studio": endpoint})
+    status = again.models.of("studio")
+    assert status is not None
+    assert (status.phase, status.holds) == ("whole", False), "it was written anew"

@@ -129,11 +129,26 @@ def test_origins_that_would_be_configuration_are_refused(origin: str) -> None:
         caddyfile(plan(Site("studio", 7860, cors=(origin,))))
 
 
-@pytest.mark.parametrize("field", [*(field.name for field in fields(Plan)), "secure", "https_port"])
+PLAN_HOLES = [*(field.name for field in fields(Plan)), "secure", "https_port"]
+SITE_HOLES = [field.name for field in fields(Site)]
+
+
+def less(whole: Plan | Site, names: list[str], lacking: str) -> Any:
+    return SimpleNamespace(**{name: getattr(whole, name) for name in names if name != lacking})
+
+
+@pytest.mark.parametrize("field", PLAN_HOLES)
 def test_a_hole_that_nothing_fills_is_an_error(field: str) -> None:
     """Never an empty place in the file: the template says what it needs."""
-    names = {field.name for field in fields(Plan)} | {"secure", "https_port"}
-    lacking: Any = SimpleNamespace(**{name: getattr(FULL, name) for name in names - {field}})
+    with pytest.raises(jinja2.UndefinedError, match=field):
+        caddyfile(less(FULL, PLAN_HOLES, field))
+
+
+@pytest.mark.parametrize("field", SITE_HOLES)
+def test_a_sites_hole_that_nothing_fills_is_an_error(field: str) -> None:
+    """Each thing that is known of a site has a place in the file."""
+    lacking = less(FULL, PLAN_HOLES, "")
+    lacking.sites = [less(FULL.sites[1], SITE_HOLES, field)]
     with pytest.raises(jinja2.UndefinedError, match=field):
         caddyfile(lacking)
 

@@ -20,6 +20,9 @@ import pytest
 from easel.gateway.config import Endpoint
 from easel.gateway.replicas import Backend, Replica
 
+# Long enough for what must not happen: many times what a stage's backend takes to see that nobody draws.
+A_WHILE = 0.3
+
 
 class Stage(Protocol):
     """How a test plays with what a backend runs on."""
@@ -44,7 +47,7 @@ async def until(
     deadline = time.monotonic() + seconds
     while not true(replicas := await stage.backend.replicas("studio")):
         assert time.monotonic() < deadline, f"not within {seconds} s; replicas: {replicas}"
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.03)
     return replicas
 
 
@@ -114,7 +117,7 @@ class BackendSuite:
         await until(stage, lambda replicas: replicas[0].work and replicas[0].work.running)
         await stage.backend.drain("studio", first.id)
         await until(stage, are("draining", "ready"))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(A_WHILE)
         assert await stage.alive() == 2
         await post(first, running=0)
         (other,) = await until(stage, are("ready"))
@@ -135,7 +138,7 @@ class BackendSuite:
         assert await stage.alive() == 1
         assert "kept: it is wanted again" in [event.text for event in stage.backend.events.of("studio")]
         await post(replica, running=0)
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(A_WHILE)
         assert [one.state for one in await stage.backend.replicas("studio")] == ["ready"]
         await post(replica, running=1)
         await until(stage, lambda replicas: replicas[0].work and replicas[0].work.running)
@@ -162,7 +165,7 @@ class BackendSuite:
         (replica,) = await stage.backend.replicas("studio")
         await stage.backend.stop("studio", replica.id)
         await until(stage, are())
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(A_WHILE)
         assert await stage.alive() == 0
         await stage.backend.set_capacity("studio", 1)
         (replica,) = await until(stage, lambda replicas: replicas and replicas[0].address)

@@ -12,7 +12,7 @@ from torch import nn
 from easel.models import Architecture, Kind, ModelFile
 from easel.studio.engine.adapters import Adapters
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.conditioning import PromptEncoder
+from easel.studio.engine.conditioning import HowToEncode, PromptEncoder
 from easel.studio.engine.embeddings import load_embedding
 from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.extra_networks import LoraUse
@@ -89,13 +89,13 @@ def test_both_encoders_of_sdxl(sdxl: Tiny, tmp_path: Path) -> None:
         assert adapters.need([use], ()) == []
         assert hooks(whole) != untouched
         with adapters.at_work([use]):
-            after = encode.encode("a cat", key=number).tokens
+            after = encode.encode("a cat", HowToEncode(key=number)).tokens
         split = whole.text_encoders[0].config.hidden_size
         changed = [not torch.equal(one, two) for one, two in
                    zip(after.split([split, after.shape[-1] - split], -1),
                        before.split([split, before.shape[-1] - split], -1), strict=True)]  # fmt: skip
         assert changed == [number == 0, number == 1]
-        assert torch.equal(encode.encode("a cat", key="none").tokens, before)
+        assert torch.equal(encode.encode("a cat", HowToEncode(key="none")).tokens, before)
         adapters.clear()
         assert hooks(whole) == untouched
 
@@ -109,7 +109,10 @@ def test_embeddings_of_sdxl(sdxl: Tiny, tmp_path: Path) -> None:
     found = load_embedding(model_file(path, Kind.EMBEDDING), whole)
     assert [one.shape for one in found.vectors] == [(3, first), (3, second)]
     encode = PromptEncoder(whole)
-    plain, named = encode.encode("a thing"), encode.encode("a thing", embeddings={"thing": found})
+    plain, named = (
+        encode.encode("a thing"),
+        encode.encode("a thing", HowToEncode(embeddings={"thing": found})),
+    )
     halves = (named.tokens - plain.tokens).split([first, second], -1)
     assert all(float(half.abs().max()) > 0 for half in halves)
     save_file({"emb_params": torch.ones(3, first)}, path)

@@ -5,6 +5,7 @@ Others take what is named here; `oidc` is the room of those who sign in at the t
 
 from easel.gateway.access.access import Access
 from easel.gateway.access.bucket_records import ENDED_KEY, TOKENS_KEY, BucketSecret, ended_of, tokens_of
+from easel.gateway.access.cookies import cookie_name, cookie_values, set_cookie
 from easel.gateway.access.ended_sessions import End, EndedSessions
 from easel.gateway.access.first_links import FirstLinks
 from easel.gateway.access.identity import (
@@ -23,7 +24,7 @@ from easel.gateway.access.rate_limit import RateLimit, network
 from easel.gateway.access.request import ForwardedRequest, Kind, forbidden, local_path, normal
 from easel.gateway.access.right import ANONYMOUS, MEMBER_MAX_AGE, Right
 from easel.gateway.access.rights import Rights
-from easel.gateway.access.sessions import Sessions, cookie_name, cookie_values
+from easel.gateway.access.sessions import Sessions
 from easel.gateway.access.tokens import PATTERN, Token, Tokens, token_file
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "local_path",
     "network",
     "normal",
+    "set_cookie",
     "token_file",
     "tokens_of",
     "without_token",

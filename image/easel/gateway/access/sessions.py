@@ -10,10 +10,10 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass, replace
-from http.cookies import CookieError, SimpleCookie
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
+from easel.gateway.access.cookies import cookie_name, cookie_values, set_cookie
 from easel.gateway.access.keyring import Keyring
 from easel.gateway.access.right import ANONYMOUS, MAX_AGE, MEMBER_MAX_AGE, Kind, Right
 from easel.gateway.access.rights import Rights
@@ -114,14 +114,8 @@ class Sessions:
             }
         )
         text = value if isinstance(value, str) else value.decode()
-        parts = [
-            f"{cookie_name(session.endpoint, secure=secure)}={text}",
-            f"Max-Age={MEMBER_MAX_AGE if session.member else MAX_AGE}",
-            "Path=/",
-            "HttpOnly",
-            "SameSite=Lax",
-        ]
-        return "; ".join([*parts, "Secure"] if secure else parts)
+        lasts = MEMBER_MAX_AGE if session.member else MAX_AGE
+        return set_cookie(session.endpoint, text, lasts, secure=secure)
 
     def _serializer(self, endpoint: str) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self._keyring.counting, salt=_salt(endpoint))
@@ -137,29 +131,6 @@ def _salt(endpoint: str) -> str:
     return f"easel session {endpoint}"
 
 
-def cookie_name(endpoint: str, *, secure: bool) -> str:
-    """A name per endpoint: locally all endpoints share one host, and cookies do not see ports.
-
-    With TLS it says `__Host-`: browsers take such a cookie from that very host alone, so that no sibling
-    below the team's domain can put a session of its own in its place.
-    """
-    return f"{'__Host-' if secure else ''}easel_{endpoint}"
-
-
 def ended_cookie(endpoint: str, *, secure: bool) -> str:
     """The `Set-Cookie` value that takes a session out of a browser."""
-    parts = [f"{cookie_name(endpoint, secure=secure)}=", "Max-Age=0", "Path=/", "HttpOnly", "SameSite=Lax"]
-    return "; ".join([*parts, "Secure"] if secure else parts)
-
-
-def cookie_values(header: str, name: str) -> list[str]:
-    """Every value of a cookie: a path or a parent domain may have set a second one of the same name."""
-    found = []
-    for part in header.split(";"):
-        try:
-            jar: SimpleCookie = SimpleCookie(part.strip())
-        except CookieError:
-            continue
-        if name in jar:
-            found.append(jar[name].value)
-    return found
+    return set_cookie(endpoint, "", 0, secure=secure)

@@ -239,7 +239,7 @@ class OperatorApi:
             "state": fleet.state,
             "detail": fleet.detail,
             "public": fleet.endpoint.public,
-            "models": fleet.stock.as_json() if fleet.stock else None,
+            "models": fleet.models.as_json() if fleet.models else None,
             "running": load.running,
             "queued": load.queued,
             "waiting": load.waiting,

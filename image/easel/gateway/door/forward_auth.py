@@ -277,7 +277,7 @@ def _waking_page(fleet: Fleet, found: NotNow, kind: Kind, who: Caller) -> Respon
 def _missing(fleet: Fleet) -> str:
     """That it wakes without some of its models; "" if none is missing. The reason names buckets and secrets,
     which are no business of a visitor."""
-    failed = fleet.stock is not None and fleet.stock.phase == "failed"
+    failed = fleet.models is not None and fleet.models.phase == "failed"
     return "Some of its models could not be fetched: the console says which, and why." if failed else ""
 
 

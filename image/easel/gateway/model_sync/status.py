@@ -1,7 +1,7 @@
 """How an endpoint's `models:` are: on their way, whole, or not to be had. No process and no disk here.
 
 entry = Shelf("studio", ["hf://org/repo/xl.safetensors"], settled=False, whole="", now=0.0)
-entry.stock(0.0).holds        # True: nothing wakes before the first attempt has ended
+entry.status(0.0).holds        # True: nothing wakes before the first attempt has ended
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class ModelSync:
     """Every endpoint's models.
 
     `given` are variables for the sources, such as tokens, and may raise SyncRefused; `changed` hears whose
-    stock may let it wake now.
+    models may let it wake now.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class ModelSync:
             entry, now = self._next(), time.monotonic()
             if entry is not None and (entry.due or 0.0) <= now:
                 try:
-                    await self._stock(entry)
+                    await self._fetch(entry)
                 # One list that cannot be looked at must not keep the others back, nor itself.
                 except Exception:
                     _log.exception("cannot look after the models", endpoint=entry.endpoint)
@@ -133,7 +133,7 @@ class ModelSync:
         due = [entry for entry in self._lists.values() if entry.due is not None]
         return min(due, key=lambda one: (max(one.due or 0.0, now), one.settled, one.due), default=None)
 
-    async def _stock(self, entry: ModelList) -> None:
+    async def _fetch(self, entry: ModelList) -> None:
         """One attempt at one endpoint's list."""
         name, models = entry.endpoint, entry.models
         entry.began()

@@ -69,4 +69,4 @@ _TEMPLATES = jinja2.Environment(
     lstrip_blocks=True,
     finalize=_checked,
 )
-_TEMPLATES.filters |= {"quoted": _quoted, "seconds": "{:.0f}".format, "words": _words}
+_TEMPLATES.filters |= {"quoted": _quoted, "seconds": lambda value: f"{float(value):.0f}", "words": _words}

@@ -41,14 +41,14 @@ class Fleet:
 
     def __init__(
         self, endpoint: Endpoint, backend: Backend, *, tick: float = 1.0, lull: float = 60.0,
-        open_requests: OpenRequests | None = None, stocks: ModelStatuses | None = None,
+        open_requests: OpenRequests | None = None, models: ModelStatuses | None = None,
     ) -> None:  # fmt: skip
         self.endpoint = endpoint
         self.replicas: list[Replica] = []
         self.waiting = 0
         self._backend = backend
         self._open_requests = open_requests
-        self._models = stocks
+        self._models = models
         self._tick = tick
         self._lull = lull
         self._active_at: float | None = None
@@ -88,15 +88,15 @@ class Fleet:
         best = next((replica for replica in self.replicas if replica.state == self.state), None)
         if best is not None:
             return best.detail
-        if self._held and (stock := self.stock) is not None:
+        if self._held and (models := self.models) is not None:
             what = "no GPU" if self.endpoint.shape.startswith("gpu.") else "nothing"
-            return f"{stock.detail}; {what} runs yet"
+            return f"{models.detail}; {what} runs yet"
         if self.endpoint.replicas.max == 0:
             return "switched off: replicas.max is 0"
         return "put to sleep by hand" if self._asleep_by_hand else "nobody drew for a while"
 
     @property
-    def stock(self) -> ModelStatus | None:
+    def models(self) -> ModelStatus | None:
         """How its models are; None if it lists none."""
         return self._models.of(self.endpoint.name) if self._models else None
 
@@ -303,8 +303,8 @@ class Fleet:
 
     def _let(self, count: int, alive: int) -> int:
         """How many of `count` replicas there may be now."""
-        stock = self.stock
-        let = allowed(count, alive, held=stock is not None and stock.holds and not self._at_once)
+        models = self.models
+        let = allowed(count, alive, held=models is not None and models.holds and not self._at_once)
         before, self._held = self._held, let < count
         if self._held and not before:
             self._backend.events.add(

@@ -32,7 +32,7 @@ class Report:
 class Probe:
     """Polls replicas. One per backend: it keeps the connections."""
 
-    def __init__(self, timeout: float = 2.0, vouch: Vouch | None = None) -> None:
+    def __init__(self, timeout: float, vouch: Vouch | None = None) -> None:
         self._timeout = timeout
         self._vouch = vouch
         self._client: httpx.AsyncClient | None = None

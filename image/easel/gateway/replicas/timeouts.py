@@ -16,6 +16,8 @@ class ReplicaTimeouts:
     backoff_limit: int = 5
     # Ready for this long makes earlier failures forgotten (minReadySeconds).
     min_ready: float = 60.0
+    # A poll that is not answered within this is missed (timeoutSeconds).
+    probe: float = 2.0
     # A replica that once answered and then is silent for this long hangs.
     unresponsive: float = 120.0
     # Between two looks at a replica that drains; it is done when it has nothing to do twice.

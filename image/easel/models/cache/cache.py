@@ -24,7 +24,8 @@ from easel.models.cache.filling import FillingReader
 from easel.models.cache.reader import FileReader, Reader
 from easel.models.cache.size import DEFAULT, cache_size, room_on_disk
 from easel.models.cache.storage import is_network
-from easel.models.errors import ModelError, gigabytes
+from easel.models.errors import ModelError
+from easel.models.sizes import gigabytes
 
 log = structlog.get_logger(__name__)
 

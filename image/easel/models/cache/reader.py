@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from easel.models.cache.storage import is_network
-from easel.models.errors import CutShort, MissingFile, progress
+from easel.models.errors import CutShort, MissingFile
+from easel.models.sizes import part_of_whole
 
 # One call of the kernel takes at most 1024 buffers (IOV_MAX) and moves at most 2 GiB.
 _MOST_BUFFERS = 1000
@@ -97,7 +98,7 @@ def unreadable(name: str, error: OSError, place: int | None = None, size: int = 
     """The error of a read or an opening, in words and with what to do."""
     words = error.strerror or str(error)
     if error.errno in _VANISHED:
-        where = f" after {progress(place, size)}" if place else ""
+        where = f" after {part_of_whole(place, size)}" if place else ""
         return MissingFile(
             name,
             f"the storage it lies on went away{where} ({words}); what is loaded goes on serving. Look "

@@ -55,13 +55,17 @@ class DownloadSource:
 
 @dataclass(frozen=True, slots=True)
 class DownloadTarget:
-    """Where to. `sha256` is what the asker expects, "" for what the source says of itself; `is_there` tells
-    whether the file has come by other hands."""
+    """Where to. `sha256` is what the asker expects, "" for what the source says of itself.
+
+    `is_there` tells whether the file has come by other hands; `keep` notes what came, while nobody else may
+    come to the target yet.
+    """
 
     path: Path
     sha256: str = ""
     quota: StoreQuota | None = None
     is_there: Callable[[], bool] = lambda: False
+    keep: Callable[[Fetched], object] = lambda fetched: None
 
 
 class Download:
@@ -82,9 +86,8 @@ class Download:
         refusals of the source leave something to go on from."""
         try:
             self._target.parent.mkdir(parents=True, exist_ok=True)
+            # Not before it is ours: between its rename and its record a file is nobody's.
             while not self._lock.try_take():
-                if self._to.is_there():
-                    return Fetched(self._target, fetched=False)
                 self._wait()
         except OSError as error:
             where = self._target.parent.name
@@ -136,8 +139,10 @@ class Download:
             self._verify(part, found.sha256, theirs)
             part.commit()
             size = part.size or 0
+            fetched = Fetched(self._target, size, found.sha256, found.autov3, part.etag)
+            self._to.keep(fetched)
             self._tell(Phase.DONE, size, size, now=True)
-            return Fetched(self._target, size, found.sha256, found.autov3, part.etag)
+            return fetched
         except OverQuota:
             if part.done.total > (room or 0):
                 part.discard()  # its size was not known, and what came would be in everybody's way

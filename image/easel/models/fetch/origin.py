@@ -1,4 +1,7 @@
-"""Opens byte ranges at a source: redirects followed by hand, secrets kept home, ended links renewed."""
+"""Opens byte ranges at a source: redirects followed by hand, secrets kept home, ended links renewed.
+
+`Range`, `If-Range`, `Content-Range` and `Retry-After` are those of RFC 9110 (sections 14, 13.1.5 and 10.2.3).
+"""
 
 from __future__ import annotations
 

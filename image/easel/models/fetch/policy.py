@@ -81,7 +81,8 @@ def is_public(address: Address) -> bool:
 
 
 def _inner(address: Address) -> Address | None:
-    """The IPv4 address that an IPv6 one stands for."""
+    """The IPv4 address that an IPv6 one stands for: mapped and compatible (RFC 4291), 6to4 (RFC 3056), Teredo
+    (RFC 4380), NAT64 (RFC 6052), ISATAP (RFC 5214)."""
     if isinstance(address, ipaddress.IPv4Address):
         return None
     if address.ipv4_mapped is not None:

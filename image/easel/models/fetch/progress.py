@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from easel.models.errors import gigabytes, progress
+from easel.models.sizes import gigabytes, part_of_whole
 
 
 class Phase(StrEnum):
@@ -50,7 +50,7 @@ class FetchProgress:
         )
         if self.total:
             said += (
-                f" {progress(self.done, self.total)}"
+                f" {part_of_whole(self.done, self.total)}"
                 if self.done < self.total
                 else f" {gigabytes(self.total)}"
             )

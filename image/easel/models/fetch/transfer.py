@@ -61,7 +61,7 @@ class _Piece:
     response: httpx.Response | None = None
 
 
-class _Anew(Exception):
+class _StartOver(Exception):
     """What is there is of no use: begin at the first byte."""
 
 
@@ -93,7 +93,7 @@ class Transfer:
         for attempt in range(_ATTEMPTS):
             try:
                 return self._attempt()
-            except _Anew as why:
+            except _StartOver as why:
                 log.info("download begins anew", file=self._part.target.name, why=str(why))
                 self._part.reset()
                 if attempt:
@@ -142,7 +142,7 @@ class Transfer:
                     _cut(piece)
             for thread in threads:
                 thread.join(timeout=self._limits.stall + 15)
-            if not isinstance(self._error, _Anew):
+            if not isinstance(self._error, _StartOver):
                 with suppress(DiskFull, NotWritable):  # then as much counts as the last journal says
                     part.save()
         if self._error is not None:
@@ -155,7 +155,7 @@ class Transfer:
             job()
         except Changed:
             self._origin.renew()
-            self._fail(_Anew("the file at the source has changed"))
+            self._fail(_StartOver("the file at the source has changed"))
         except Exception as error:
             self._fail(error)
 
@@ -189,9 +189,9 @@ class Transfer:
                     self._begin(piece, answer)
                     self._read(piece, answer)
             except Trouble as trouble:
-                self._suffer(piece, str(trouble), trouble.pause, trouble)
+                self._back_off(piece, str(trouble), trouble.pause, trouble)
             except httpx.TransportError as error:
-                self._suffer(piece, _words(error), None, None)
+                self._back_off(piece, _words(error), None, None)
             finally:
                 with self._part.changed:
                     self._pieces.remove(piece)
@@ -222,7 +222,7 @@ class Transfer:
         return None
 
     def _begin(self, piece: _Piece, answer: RangeResponse) -> None:
-        """See that the answer is of the same file; learn its size. Raises Changed, _Anew, DiskFull."""
+        """See that the answer is of the same file; learn its size. Raises Changed, _StartOver, DiskFull."""
         part = self._part
         with part.changed:
             piece.response = answer.response
@@ -235,7 +235,7 @@ class Transfer:
             if answer.whole:
                 self._single = True
                 if part.done.total or len(self._pieces) > 1:
-                    raise _Anew("the server sends the whole file instead of the rest")
+                    raise _StartOver("the server sends the whole file instead of the rest")
                 piece.begin = piece.position = 0
                 piece.end = answer.total
             part.etag, part.host = answer.etag or part.etag, answer.host
@@ -278,12 +278,16 @@ class Transfer:
         elif piece.position < piece.end:
             raise Trouble("the server ends in the middle")
 
-    def _suffer(self, piece: _Piece, words: str, pause: float | None, trouble: Trouble | None) -> None:
-        """Something that may pass went wrong: wait, and give up after too many times. Raises SourceError."""
+    def _back_off(self, piece: _Piece, words: str, pause: float | None, trouble: Trouble | None) -> None:
+        """Something that may pass went wrong: wait, and give up after too many times. Raises SourceError.
+
+        Exponential backoff with jitter: each wait is twice the one before and a part of it is chance, so that
+        connections that failed together do not come back together.
+        """
         if self._stop.is_set():
             return
         if self._single and piece.position > piece.begin:
-            raise _Anew(f"{words}, and it cannot go on in the middle")
+            raise _StartOver(f"{words}, and it cannot go on in the middle")
         with self._part.changed:
             self._failures += 1
             failures = self._failures

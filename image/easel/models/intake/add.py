@@ -12,11 +12,12 @@ import httpx
 import structlog
 
 from easel.models.architecture import identify
-from easel.models.errors import FileError, NotSafetensors, UnknownArchitecture, WrongKind, gigabytes
+from easel.models.errors import FileError, NotSafetensors, UnknownArchitecture, WrongKind
 from easel.models.fetch.download import Download, DownloadSource, DownloadTarget, Fetched
 from easel.models.fetch.follower import not_a_model
 from easel.models.fetch.network import http_client
 from easel.models.fetch.origin import Changed, Origin, Trouble
+from easel.models.fetch.partial_journal import lock_of
 from easel.models.fetch.policy import OPERATOR, FetchPolicy
 from easel.models.fetch.progress import FetchControl, FetchProgress, Phase, Watcher
 from easel.models.fetch.transfer import FetchLimits
@@ -28,6 +29,7 @@ from easel.models.kind import Kind
 from easel.models.model_file import ModelFile
 from easel.models.quota import StoreQuota
 from easel.models.records import Record
+from easel.models.sizes import gigabytes
 from easel.models.source_errors import BadName, NameTaken, SourceError, Unreachable
 from easel.models.sources.addresses import source_of
 from easel.models.sources.local import LocalSource
@@ -98,10 +100,12 @@ class Intake:
                 or self._kind_of(source, Origin(source, http, self._policy, offer), offer)
             )
         target = destination(self._store, kind, request.folder, request.name or self._named(source, offer))
-        if self._is_there(target, source, offer, request):
-            return self._done(target, kind, source, offer, None)
-        fetched = self._fetch(source, target, offer, request)
-        return self._done(target, kind, source, offer, fetched)
+        new = not self._has_come(target, source, offer, request)
+        fetched = self._fetch(source, target, offer, request) if new else Fetched(target, fetched=False)
+        if not fetched.fetched:
+            self._remember(source, offer, fetched)
+        write_civitai_files(target, offer, self._policy, new=new)
+        return self._added(kind, source, fetched)
 
     def present(self, source: Source) -> ModelFile | None:
         """The whole file of the store that came from `source`, if there is one."""
@@ -129,11 +133,22 @@ class Intake:
 
     def _fetch(self, source: Source, target: Path, offer: Offer, request: ModelRequest) -> Fetched:
         to = DownloadTarget(
-            target, request.sha256, self._quota, lambda: self._is_there(target, source, offer, request)
+            target,
+            request.sha256,
+            self._quota,
+            is_there=lambda: self._is_there(target, source, offer, request),
+            keep=lambda fetched: self._remember(source, offer, fetched),
         )
         if isinstance(source, LocalSource):
             return copy(source, to, self._control)
         return Download(DownloadSource(source, self._policy, offer), to, self._limits, self._control).run()
+
+    def _has_come(self, target: Path, source: Source, offer: Offer, request: ModelRequest) -> bool:
+        """As `_is_there`, before the target is ours: who has it may be about to say whose the file is."""
+        try:
+            return self._is_there(target, source, offer, request)
+        except NameTaken:
+            return not lock_of(target).exists() and self._is_there(target, source, offer, request)
 
     def _is_there(self, target: Path, source: Source, offer: Offer, request: ModelRequest) -> bool:
         """Whether the file has come already, by whatever way. Raises NameTaken for another of its name."""
@@ -156,24 +171,28 @@ class Intake:
             f"(--name FILE), or take that one away (`easel models remove {target.name}`)",
         )
 
-    def _done(self, target: Path, kind: Kind, source: Source, offer: Offer, fetched: Fetched | None) -> Added:
+    def _remember(self, source: Source, offer: Offer, fetched: Fetched) -> None:
+        """Note where a file of the store came from, and what is known of it. Raises SourceError."""
         said = {"source": source.address, "key": source.key}
-        if fetched is not None and fetched.fetched:
+        if fetched.fetched:
             said |= {"sha256": fetched.sha256, "autov3": fetched.autov3 or offer.autov3, "etag": fetched.etag}
         elif offer.autov3:
             said["autov3"] = offer.autov3
         try:
-            record = self._store.remember(target, **said)
-            status = target.stat()
+            self._store.remember(fetched.path, **said)
         except OSError as error:
-            raise SourceError(
-                source.address, f"{target.name} came and was taken away at once ({error.strerror})"
-            ) from None
-        write_civitai_files(target, offer, self._policy, new=fetched is not None)
+            raise _taken_away(source, fetched.path, error) from None
+
+    def _added(self, kind: Kind, source: Source, fetched: Fetched) -> Added:
+        path = fetched.path
+        try:
+            record, status = self._store.record(path), path.stat()
+        except OSError as error:
+            raise _taken_away(source, path, error) from None
         self._store.refresh()
-        name = target.relative_to(self._store.folder(kind)).as_posix()
-        file = ModelFile(target, name, kind, status.st_size, status.st_mtime, record.sha256)
-        return Added(file, record, fetched is not None and fetched.fetched)
+        name = path.relative_to(self._store.folder(kind)).as_posix()
+        file = ModelFile(path, name, kind, status.st_size, status.st_mtime, record.sha256)
+        return Added(file, record, fetched.fetched)
 
     def _named(self, source: Source, offer: Offer) -> str:
         if not offer.name:
@@ -209,6 +228,10 @@ class Intake:
             return kind_of(read_header_from(io.BytesIO(start), total, name), name)
         except NotSafetensors as error:
             raise not_a_model(source.address, error, start) from None
+
+
+def _taken_away(source: Source, path: Path, error: OSError) -> SourceError:
+    return SourceError(source.address, f"{path.name} came and was taken away at once ({error.strerror})")
 
 
 def kind_of(header: Header, name: str) -> Kind:

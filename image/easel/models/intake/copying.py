@@ -47,7 +47,9 @@ def copy(
             raise SourceError(source.address, "the file changed while it was copied; try again") from None
         part.commit()
         done = True
-        return Fetched(target, part.size or 0, digests.sha256, digests.autov3)
+        fetched = Fetched(target, part.size or 0, digests.sha256, digests.autov3)
+        to.keep(fetched)
+        return fetched
     finally:
         if not done:
             part.discard()

@@ -12,9 +12,9 @@ from easel.models.errors import FileError, MissingFile
 from easel.models.hashes import digest_file
 from easel.models.header import read_header
 from easel.models.model_file import ModelFile
+from easel.models.model_folder import hash_of_folder
 from easel.models.source_errors import Altered
 from easel.models.store import Store
-from easel.models.tree import hash_of_folder
 
 Watcher = Callable[[int], None]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 
 from easel.models.disk import flush_folder, free_bytes
-from easel.models.errors import FileError, gigabytes
+from easel.models.errors import FileError
 from easel.models.fetch.partial_journal import lock_of
 from easel.models.hashes import Digests, digest_file
 from easel.models.header import read_header_from
@@ -22,6 +22,7 @@ from easel.models.intake.destination import destination, file_name
 from easel.models.kind import Kind
 from easel.models.lock import Lock
 from easel.models.quota import StoreQuota
+from easel.models.sizes import gigabytes
 from easel.models.source_errors import BadName, DiskFull, NameTaken, NotWritable, WrongHash
 from easel.models.store import Store
 from easel.models.upload.errors import (

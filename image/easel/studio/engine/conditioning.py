@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -28,7 +28,6 @@ CACHED_PROMPTS = 64
 MAX_CHUNKS = 40
 # Numbers beyond every vocabulary stand for vectors of embeddings until the tokens are laid out.
 _VECTORS = 1 << 30
-_NONE: Mapping[str, Embedding] = {}
 _AT_THEIR_LAYER = (Architecture.SD2, Architecture.SD2_V, Architecture.SD2_INPAINT)
 
 
@@ -46,68 +45,68 @@ class _Chunk:
     weights: list[float]
 
 
-class PromptEncoder:
-    """Encodes prompts for one checkpoint, and remembers the last few: the negative one is mostly the same.
+@dataclass(frozen=True)
+class HowToEncode:
+    """What beside a text decides how it is encoded.
 
-    `embeddings` are those that the texts name, by names in lower case; `key` tells apart what else the text
-    encoders depend on (the LoRAs at work); `clip_l_skip` is A1111's option `sdxl_clip_l_skip`.
+    `clip_skip` counts as in A1111; `clip_l_skip` is its option `sdxl_clip_l_skip`. `embeddings` are those
+    that the texts name, by names in lower case; `key` tells apart what else the text encoders depend on (the
+    LoRAs at work).
     """
+
+    clip_skip: int = 1
+    clip_l_skip: bool = False
+    embeddings: Mapping[str, Embedding] = field(default_factory=dict)
+    key: Hashable = None
+
+    def id(self) -> Hashable:
+        """The same for what encodes a text to the same."""
+        named = tuple((name, one.file) for name, one in sorted(self.embeddings.items()))
+        return self.clip_skip, self.clip_l_skip, named, self.key
+
+
+_PLAIN = HowToEncode()
+
+
+class PromptEncoder:
+    """Encodes prompts for one checkpoint, and remembers the last few: the negative one is mostly the same."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
         self._cache: OrderedDict[Hashable, Conditioning] = OrderedDict()
 
-    def encode_pair(
-        self,
-        prompt: str,
-        negative: str,
-        clip_skip: int,
-        embeddings: Mapping[str, Embedding] = _NONE,
-        key: Hashable = None,
-        *,
-        clip_l_skip: bool = False,
-    ) -> tuple[Conditioning, Conditioning]:
+    def encode_pair(self, prompt: str, negative: str, how: HowToEncode) -> tuple[Conditioning, Conditioning]:
         """Prompt and negative prompt, padded with empty chunks to the same length.
 
         Raises InvalidRequest for one of too many tokens.
         """
         counts = {
-            field: self._count(text, embeddings)
-            for field, text in (("prompt", prompt), ("negative_prompt", negative))
+            name: self._count(text, how.embeddings)
+            for name, text in (("prompt", prompt), ("negative_prompt", negative))
         }
-        for field, count in counts.items():
+        for name, count in counts.items():
             if count > MAX_CHUNKS:
                 raise InvalidRequest(
-                    field,
+                    name,
                     f"{count} chunks of {CHUNK} tokens",
                     f"up to {MAX_CHUNKS} (a word is a token or two, and BREAK begins a chunk)",
                 )
         chunks = max(counts.values())
-        away = self.encode(negative, clip_skip, chunks, embeddings, key, clip_l_skip=clip_l_skip)
+        away = self.encode(negative, how, chunks)
         if not negative and self._checkpoint.family.zero_empty:
             # SDXL was trained with nothing at all where the text was dropped
             pooled = None if away.pooled is None else torch.zeros_like(away.pooled)
             away = Conditioning(torch.zeros_like(away.tokens), pooled)
-        return self.encode(prompt, clip_skip, chunks, embeddings, key, clip_l_skip=clip_l_skip), away
+        return self.encode(prompt, how, chunks), away
 
-    def encode(
-        self,
-        text: str,
-        clip_skip: int = 1,
-        chunks: int = 1,
-        embeddings: Mapping[str, Embedding] = _NONE,
-        key: Hashable = None,
-        *,
-        clip_l_skip: bool = False,
-    ) -> Conditioning:
+    def encode(self, text: str, how: HowToEncode = _PLAIN, chunks: int = 1) -> Conditioning:
         """One prompt, in at least `chunks` chunks."""
-        named = tuple((name, one.file) for name, one in sorted(embeddings.items()))
-        whole = (text, clip_skip, chunks, named, key, clip_l_skip)
+        whole = (text, chunks, how.id())
         if whole in self._cache:
             self._cache.move_to_end(whole)
             return self._cache[whole]
         with torch.inference_mode():
-            found = self._encode(text, clip_skip, chunks, embeddings, clip_l_skip)
+            found = self._encode(text, how, chunks)
         self._cache[whole] = found
         if len(self._cache) > CACHED_PROMPTS:
             self._cache.popitem(last=False)
@@ -122,14 +121,12 @@ class PromptEncoder:
     def _count(self, text: str, embeddings: Mapping[str, Embedding]) -> int:
         return len(_chunks(text, self._checkpoint.tokenizers[0], embeddings)[0])
 
-    def _encode(
-        self, text: str, clip_skip: int, chunks: int, embeddings: Mapping[str, Embedding], clip_l_skip: bool
-    ) -> Conditioning:
+    def _encode(self, text: str, how: HowToEncode, chunks: int) -> Conditioning:
         family = self._checkpoint.family
         parts, pooled = [], None
         pairs = zip(self._checkpoint.tokenizers, self._checkpoint.text_encoders, strict=True)
         for index, (tokenizer, encoder) in enumerate(pairs):
-            split, vectors = _chunks(text, tokenizer, embeddings)
+            split, vectors = _chunks(text, tokenizer, how.embeddings)
             split += [_Chunk([], [])] * (chunks - len(split))
             ids, weights = _tensors(split, tokenizer)
             places = [
@@ -137,9 +134,9 @@ class PromptEncoder:
                 for row, column in (ids >= _VECTORS).nonzero().tolist()
             ]
             ids[ids >= _VECTORS] = 0
-            with Inserted(encoder, index, embeddings, places):
+            with Inserted(encoder, index, how.embeddings, places):
                 output = encoder(ids.to(self._checkpoint.device), output_hidden_states=True)
-            layers = clip_skip if skips_layers(family, index, clip_l_skip=clip_l_skip) else 0
+            layers = how.clip_skip if skips_layers(family, index, clip_l_skip=how.clip_l_skip) else 0
             hidden = self._hidden(encoder, output, layers, family.penultimate)
             parts.append(_emphasise(hidden, weights.to(hidden)).reshape(1, -1, hidden.shape[-1]))
             if family.pooled:

@@ -11,7 +11,7 @@ import torch
 
 from easel.models import ModelFile
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.conditioning import PromptEncoder
+from easel.studio.engine.conditioning import HowToEncode, PromptEncoder
 from easel.studio.engine.decode import cost as decoding_cost
 from easel.studio.engine.embeddings import Embedding
 from easel.studio.engine.job import Job
@@ -85,14 +85,9 @@ class Picture:
         # negative + scale·(positive - negative): at 1, and nowhere else, the negative prompt cancels out
         self.guided = request.cfg_scale != 1.0
         asked = self.job.asked
-        prompt, negative = encoder.encode_pair(
-            asked.prompt,
-            asked.negative_prompt,
-            request.clip_skip,
-            embeddings,
-            tuple((use.file, use.te) for use in asked.loras if use.te),
-            clip_l_skip=request.sdxl_clip_l_skip,
-        )
+        loras = tuple((use.file, use.te) for use in asked.loras if use.te)
+        how = HowToEncode(request.clip_skip, request.sdxl_clip_l_skip, embeddings, loras)
+        prompt, negative = encoder.encode_pair(asked.prompt, asked.negative_prompt, how)
         both = (negative, prompt) if self.guided else (prompt,)
         # (2 or 1, tokens, width): the negative prompt first, as diffusers has it
         self.attended = torch.cat([conditioning.tokens for conditioning in both])

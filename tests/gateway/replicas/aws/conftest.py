@@ -22,9 +22,9 @@ from tests.gateway.replicas.aws.region import REGION, Region
 _clients: dict[str, Any] = {}
 _buckets = itertools.count(1)
 QUICK = ReplicaTimeouts(
-    inventory_age=0.1, inventory_stale=0.5, activities_poll=0.1, retry=0.2, capacity_lag=2.0, drain_poll=0.1,
-    unresponsive=1.5, repair=20.0, crash_limit=2, backoff_limit=2, min_ready=60.0, scale_in_lag=2.0,
-    pool_rest=0.3,
+    inventory_age=0.04, inventory_stale=0.2, activities_poll=0.05, retry=0.05, capacity_lag=2.0,
+    drain_poll=0.04, unresponsive=1.5, repair=20.0, crash_limit=2, backoff_limit=2, min_ready=60.0,
+    scale_in_lag=2.0, pool_rest=0.3,
 )  # fmt: skip
 
 

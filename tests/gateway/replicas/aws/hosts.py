@@ -76,6 +76,10 @@ class Hosts:
     def close(self) -> None:
         del self._region.boot[self._group], self._region.halt[self._group]
         for instance in list(self._over):
+            self._over[instance].set()
+            if process := self.processes.get(instance):
+                process.terminate()
+        for instance in list(self._over):
             self.halt(instance)
         for thread in self._threads:
             thread.join(5)
@@ -118,7 +122,7 @@ class Hosts:
                 return
             said = _last(log)
             self._phase(instance, "failed", f"the container ended with code {process.returncode}: {said}")
-            over.wait(0.4)
+            over.wait(0.25)
 
     def _ship(self, instance: str, log: Path, shipped: int) -> int:
         lines = log.read_text().splitlines()

@@ -160,7 +160,7 @@ class Region:
     # ── the group's own work ─────────────────────────────────────────────────────────────────────
 
     def _run(self) -> None:
-        while not self._over.wait(0.03):
+        while not self._over.wait(0.015):
             with self.lock:
                 for name, group in list(self.backend.autoscaling_groups.items()):
                     if name in self.rules:
@@ -210,7 +210,7 @@ class Region:
                 state.lifecycle_state = "Warmed:Terminating"
         missing = rules.prepared - group.desired_capacity - len(warm)
         if missing <= 0:
-            rules.thinks_at = time.monotonic() + 1.2
+            rules.thinks_at = time.monotonic() + 0.5
         if time.monotonic() < rules.thinks_at:
             return
         for _ in range(missing):

@@ -15,7 +15,7 @@ from easel.gateway.replicas.fleet import Fleet
 from easel.gateway.replicas.open_requests import OpenRequests
 from tests.gateway.replicas.aws.conftest import InstancesStage
 from tests.gateway.replicas.aws.region import wait
-from tests.gateway.replicas.backend_suite import are, post, until
+from tests.gateway.replicas.backend_suite import A_WHILE, are, post, until
 
 pytestmark = pytest.mark.anyio
 
@@ -69,7 +69,7 @@ async def test_exactly_the_drained_one_goes(stage: InstancesStage) -> None:
     first, second = await until(stage, are("ready", "ready"))
     stage.region.backend.set_instance_protection(stage.group, [second.id], False)
     await looked(stage, lambda: True)
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(A_WHILE)
     await stage.backend.drain("studio", first.id)
     (left,) = await until(stage, are("ready"))
     assert left.id == second.id
@@ -123,7 +123,7 @@ async def test_what_aws_ends_finishes_first(stage: InstancesStage) -> None:
         state.lifecycle_state = "Terminating"
         stage.region.backend.autoscaling_groups[stage.group].desired_capacity = 0
     await until(stage, are("draining"))
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(A_WHILE)
     await stage.backend.replicas("studio")
     assert stage.region.lifecycles(stage.group) == ["Terminating:Wait"]
     await post(replica, running=0)
@@ -182,7 +182,7 @@ async def test_a_container_of_others(build: Callable[..., Any], health: str | No
     assert replica.work
     assert replica.work.running == 1
     await stage.backend.drain("studio", replica.id)
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(A_WHILE)
     assert [one.state for one in await stage.backend.replicas("studio")] == ["draining"]
     assert stage.hosts.alive() == 1
     passing.end(number)

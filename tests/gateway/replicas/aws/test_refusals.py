@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from tests.gateway.replicas.aws.conftest import InstancesStage
-from tests.gateway.replicas.backend_suite import are, until
+from tests.gateway.replicas.backend_suite import A_WHILE, are, until
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +36,7 @@ async def test_no_capacity_is_waited_out(stage: InstancesStage) -> None:
     (replica,) = await until(stage, lambda replicas: replicas and "none to give" in replicas[0].detail)
     assert replica.state == "starting"
     assert "g5.2xlarge" in replica.detail
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(A_WHILE)
     await stage.backend.replicas("studio")
     assert len(stage.texts("capacity")) == 1
     # It counts: nobody asks for a second one meanwhile.

@@ -23,7 +23,7 @@ NEW = OLD.replace("a" * 64, "b" * 64)
 async def prepared(build: Callable[..., Any], count: int = 2, **settings: Any) -> InstancesStage:
     """A group of `count` prepared instances, which hold the image that is configured."""
     # AWS takes longer to think of a successor than the gateway waits for its own word to show.
-    timeouts = replace(QUICK, scale_in_lag=0.5)
+    timeouts = replace(QUICK, scale_in_lag=0.2)
     stage: InstancesStage = await build(container={"image": OLD}, timeouts=timeouts, **settings)
     stage.hosts.image = OLD
     instances = stage.endpoint.instances
@@ -85,7 +85,7 @@ async def test_prepared_instances_follow_a_new_image_one_at_a_time(build: Callab
     await watch(stage, lambda: "every prepared instance holds the image" in " ".join(stage.texts("prepared")))
     assert sum("another is prepared in its place" in text for text in stage.texts("prepared")) == 2
     calls = stage.faults.asked.count("set_instance_health")
-    await asyncio.sleep(1)
+    await asyncio.sleep(0.6)
     await watch(stage, lambda: True)
     assert stage.faults.asked.count("set_instance_health") == calls == 2
     assert stage.texts("failed") == stage.texts("health") == []
@@ -100,7 +100,7 @@ async def test_nothing_is_replaced_while_somebody_draws(build: Callable[..., Any
     await until(stage, lambda replicas: any(one.work and one.work.running for one in replicas))
     await configure(stage, NEW)
     with pytest.raises(TimeoutError):
-        await watch(stage, lambda: "set_instance_health" in stage.faults.asked, 1.5)
+        await watch(stage, lambda: "set_instance_health" in stage.faults.asked, 0.8)
     await post(replica, running=0)
     await watch(stage, lambda: "set_instance_health" in stage.faults.asked)
     assert [one.id for one in await stage.backend.replicas("studio")] == [replica.id], "it goes on"
@@ -134,4 +134,4 @@ async def test_a_spent_budget_prepares_nothing(build: Callable[..., Any]) -> Non
     stage = await prepared(build, 1, spending=Overspent(), budget=lambda: budget)
     await configure(stage, NEW)
     with pytest.raises(TimeoutError):
-        await watch(stage, lambda: "set_instance_health" in stage.faults.asked, 1.5)
+        await watch(stage, lambda: "set_instance_health" in stage.faults.asked, 0.8)

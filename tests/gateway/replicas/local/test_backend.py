@@ -18,7 +18,9 @@ from easel.gateway.replicas.local.backend import LocalBackend, studio
 from tests.gateway.conftest import REPLICA
 from tests.gateway.replicas.backend_suite import BackendSuite, are, until
 
-QUICK = ReplicaTimeouts(backoff_limit=3, backoff=0.1, termination_grace=1.0, unresponsive=1.5, drain_poll=0.1)
+QUICK = ReplicaTimeouts(
+    backoff_limit=3, backoff=0.1, termination_grace=1.0, unresponsive=1.5, drain_poll=0.04, probe=1.0
+)
 
 
 class LocalStage:

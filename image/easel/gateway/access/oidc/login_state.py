@@ -25,6 +25,7 @@ from easel.gateway.access import (
     cookie_name,
     cookie_values,
     local_path,
+    set_cookie,
 )
 from easel.gateway.errors import LoginFailed
 
@@ -127,7 +128,7 @@ class LoginStates:
 
     def _cookies(self, endpoint: str, request: ForwardedRequest) -> Iterator[tuple[str, bool, float]]:
         header = request.headers.get("cookie", "")
-        for value in cookie_values(header, _name(endpoint, request)):
+        for value in cookie_values(header, cookie_name(_name(endpoint), secure=request.secure)):
             try:
                 fields, signed = self._keys(endpoint).loads(
                     value, max_age=MEMBER_MAX_AGE, return_timestamp=True
@@ -138,14 +139,8 @@ class LoginStates:
 
     def _cookie(self, endpoint: str, request: ForwardedRequest, key: str, *, left: bool) -> str:
         value = _text(self._keys(endpoint).dumps({"b": key, "l": left}))
-        parts = [
-            f"{_name(endpoint, request)}={value}",
-            f"Max-Age={MEMBER_MAX_AGE if left else _LASTS}",
-            "Path=/",
-            "HttpOnly",
-            "SameSite=Lax",
-        ]
-        return "; ".join([*parts, "Secure"] if request.secure else parts)
+        lasts = MEMBER_MAX_AGE if left else _LASTS
+        return set_cookie(_name(endpoint), value, lasts, secure=request.secure)
 
     def _keys(self, endpoint: str) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self._keyring.counting, salt=f"easel journey {endpoint}")
@@ -163,9 +158,9 @@ def _not_begun() -> LoginFailed:
     return LoginFailed(400, "this sign-in took too long, or was not begun here; sign in again")
 
 
-def _name(endpoint: str, request: ForwardedRequest) -> str:
+def _name(endpoint: str) -> str:
     # No endpoint's session is called so: names of endpoints have no underscore.
-    return cookie_name(f"{endpoint}_journey", secure=request.secure)
+    return f"{endpoint}_journey"
 
 
 def _hash(key: str) -> str:

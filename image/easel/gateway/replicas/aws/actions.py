@@ -54,17 +54,22 @@ class ReplacePrepared(InstanceAction):
 
 
 @dataclass(frozen=True)
-class SetDesiredCapacity(Action):
-    """Have the group want so many instances."""
+class SetNumber(Action):
+    """Have a number."""
 
-    count: int
+    number: int
 
 
-@dataclass(frozen=True)
-class SetOnDemandShare(Action):
-    """Buy so many percent on-demand and the rest as spot."""
+class SetDesiredCapacity(SetNumber):
+    """The group wants so many instances."""
 
-    percent: int
+
+class SetOnDemandShare(SetNumber):
+    """It buys so many percent on-demand and the rest as spot."""
+
+
+class SetFailures(SetNumber):
+    """So many instances in a row came to nothing."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +104,6 @@ class NoteRollout(Note):
 
 class NoteShortage(Note):
     """Why instances that were asked for do not come; with none, what AWS said before counts no more."""
-
-
-@dataclass(frozen=True)
-class SetFailures(Action):
-    """So many instances in a row came to nothing."""
-
-    count: int
 
 
 @dataclass(frozen=True)

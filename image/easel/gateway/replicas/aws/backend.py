@@ -46,7 +46,7 @@ class InstancesBackend:
         self._budget = budget
         self._timeouts = timeouts
         self._inventory = Inventory(aws, events, timeouts)
-        self._probe = ContainerProbe(self._open_requests, vouch=vouch)
+        self._probe = ContainerProbe(self._open_requests, timeouts.probe, vouch)
         self._groups: dict[str, ReplicaGroup] = {}
         self._counted = 0
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class ContainerProbe:
     """Polls containers. One per backend: it keeps the connections."""
 
-    def __init__(self, open_requests: OpenRequests, timeout: float = 2.0, vouch: Vouch | None = None) -> None:
+    def __init__(self, open_requests: OpenRequests, timeout: float, vouch: Vouch | None = None) -> None:
         self._open_requests = open_requests
         self._timeout = timeout
         self._probe = Probe(timeout, vouch)

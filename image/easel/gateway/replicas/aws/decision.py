@@ -77,38 +77,30 @@ def tend(at: Situation) -> list[Action]:
     actions: list[Action] = []
     if at.budget != at.budget_told:
         actions.append(do.NoteBudget(at.budget))
-    unpaid = frozenset(one.id for one in at.placeholders if one.budget)
+    unpaid = frozenset(one.id for one in at.placeholders if one.kind == "budget")
     if unpaid and not at.budget:
         actions.append(do.DropPlaceholders(unpaid))
-    ended, about_each = _each(at)
-    actions += about_each
+    actions += _each(at)
     if (at.budget or at.removed) and at.missing:
         actions.append(do.SetDesiredCapacity(len(at.group.active)))
     actions += _farewells(at)
     if at.resting:
         actions += renew(at.rollout, at.group, at.prepared, at.now, at.timeouts)
-    return actions + _surplus(at, ended)
+    return actions + _surplus(at, actions)
 
 
-def _each(at: Situation) -> tuple[dict[str, str], list[Action]]:
-    """What is to be done about every instance, and how those end that begin to."""
-    ended: dict[str, str] = {}
+def _each(at: Situation) -> list[Action]:
+    """What is to be done about every instance."""
     actions: list[Action] = []
     failures = at.failures
     for one in at.instances:
         found = _end(at, one) or _failed(at, one, failures)
-        for action in found:
-            if isinstance(action, do.SetFailures):
-                failures = action.count
-            elif isinstance(action, do.BeginEnding):
-                ended[one.id] = action.ending
-            elif isinstance(action, do.GiveUp):
-                ended[one.id] = "stop"
+        failures += any(isinstance(action, do.SetFailures) for action in found)
         actions += found or _continue(at, one)
         if failures and one.steady(at.now):
             failures = 0
             actions.append(do.SetFailures(0))
-    return ended, actions
+    return actions
 
 
 def _end(at: Situation, one: TrackedInstance) -> list[Action]:
@@ -161,10 +153,13 @@ def staying(group: AutoScalingGroup, instances: Iterable[TrackedInstance]) -> fr
     return frozenset(one.id for one in group.active) - going
 
 
-def _surplus(at: Situation, ended: dict[str, str]) -> list[Action]:
+def _surplus(at: Situation, actions: list[Action]) -> list[Action]:
     """Called off a moment too late, an instance came all the same; protected, it would stay for ever."""
-    going = {name for name, ending in ended.items() if ending != "finish"}
-    surplus = max(0, len(staying(at.group, at.instances) - going) - at.desired)
+    ended = {one.instance for one in actions if isinstance(one, do.BeginEnding | do.GiveUp)}
+    finishing = {
+        one.instance for one in actions if isinstance(one, do.BeginEnding) and one.ending == "finish"
+    }
+    surplus = max(0, len(staying(at.group, at.instances) - (ended - finishing)) - at.desired)
     unready = [
         one for one in at.instances if one.ending is None and one.id not in ended and one.state != "ready"
     ]
@@ -235,7 +230,7 @@ def _call_off(at: Situation, replica: str) -> list[Action]:
 
 def revive(at: Situation) -> list[Action]:
     """Ask again for what was given up, but not past the budget."""
-    dropped = frozenset(one.id for one in at.placeholders if not (one.budget and at.budget))
+    dropped = frozenset(one.id for one in at.placeholders if not (one.kind == "budget" and at.budget))
     if not dropped:
         return []
     wish = min(at.desired + len(dropped), at.group.max)

@@ -159,11 +159,6 @@ class Placeholder:
     text: str
     kind: str
 
-    @property
-    def budget(self) -> bool:
-        """Whether it is there for want of money."""
-        return self.kind == "budget"
-
     def replica(self) -> Replica:
         """What it is to the fleet."""
         return Replica(self.id, "failed", self.at, self.text, given_up=True)

@@ -96,14 +96,6 @@ class ReplicaGroup:
         """What the replica there says of itself."""
         return await self._probe.ask(self.endpoint, address)
 
-    def longest(self) -> float:
-        """Seconds that the last work of a replica may take."""
-        return self.endpoint.timeouts.request
-
-    def farewell(self) -> str:
-        """The name of its termination hook."""
-        return self.settings.farewell
-
     # ── seeing ───────────────────────────────────────────────────────────────────────────────────
 
     async def look(self) -> list[Replica]:

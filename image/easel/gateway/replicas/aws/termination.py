@@ -97,11 +97,11 @@ class Termination:
     async def goodbye(self, instance: str) -> None:
         """Complete the termination hook. Raises AwsError."""
         if (group := self._here.group()) is not None:
-            await self._api.complete_hook(group.name, self._here.farewell(), instance)
+            await self._api.complete_hook(group.name, self._here.settings.farewell, instance)
 
     async def _finish(self, one: TrackedInstance) -> None:
         # Twice nothing: a request that passed the door a moment ago may not have arrived yet.
-        still, deadline = 0, time.monotonic() + self._here.longest()
+        still, deadline = 0, time.monotonic() + self._here.endpoint.timeouts.request
         beat = time.monotonic()
         while still < 2 and time.monotonic() < deadline and one.address is not None:
             await asyncio.sleep(self._timeouts.drain_poll)
@@ -113,7 +113,7 @@ class Termination:
             late = time.monotonic() - beat > self._timeouts.hook_heartbeat
             if one.instance.leaving and late and group is not None:
                 beat = time.monotonic()
-                await self._api.extend_hook(group.name, self._here.farewell(), one.id)
+                await self._api.extend_hook(group.name, self._here.settings.farewell, one.id)
 
     async def _let_go(self, one: TrackedInstance) -> None:
         group = self._here.group()

@@ -44,7 +44,7 @@ class LocalBackend:
         self._timeouts = timeouts or ReplicaTimeouts()
         # Everybody on this machine can reach a replica's port: it answers what its gateway vouches for.
         self._keys = home.keys if vouch else None
-        self._probe = Probe(vouch=vouch)
+        self._probe = Probe(self._timeouts.probe, vouch)
         self._endpoints: dict[str, Endpoint] = {}
         self._processes: dict[str, dict[str, ProcessSupervisor]] = {}
         self._ending: set[asyncio.Task[None]] = set()

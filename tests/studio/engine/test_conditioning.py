@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from easel.models import Architecture, Incomplete, Kind, WrongKind
-from easel.studio.engine.conditioning import PromptEncoder
+from easel.studio.engine.conditioning import HowToEncode, PromptEncoder
 from easel.studio.engine.embeddings import Embedding, Names, load_embedding
 from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.tokenizer import load_tokenizer
@@ -90,8 +90,10 @@ def test_text_without_a_space(tinies: dict[Architecture, Tiny], tokenizer: Any) 
         same = Embedding(model_file(Path(__file__), Kind.EMBEDDING), (own[easy].detach(),))
         other = Embedding(model_file(Path(__file__), Kind.EMBEDDING), (torch.ones(len(easy), width),))
         plain = encode.encode(text).tokens
-        assert torch.allclose(encode.encode(text, embeddings={"easy": same}, key=1).tokens, plain, atol=1e-6)
-        changed = encode.encode(text, embeddings={"easy": other}, key=2).tokens
+        assert torch.allclose(
+            encode.encode(text, HowToEncode(embeddings={"easy": same}, key=1)).tokens, plain, atol=1e-6
+        )
+        changed = encode.encode(text, HowToEncode(embeddings={"easy": other}, key=2)).tokens
         assert torch.equal(changed, plain) is not there
 
 
@@ -144,14 +146,14 @@ def test_clip_skip_counts_for_nothing(tinies: dict[Architecture, Tiny], architec
     encode = PromptEncoder(checkpoint(tinies[architecture]))
     usual = encode.encode("a cat").tokens
     for layers in (1, 2, 5, 12):
-        assert difference(usual, encode.encode("a cat", layers).tokens) == 0
+        assert difference(usual, encode.encode("a cat", HowToEncode(layers)).tokens) == 0
 
 
 def test_clip_skip_of_sd1(tinies: dict[Architecture, Tiny]) -> None:
     """For SD 1.x it counts: the judge is transformers, layer before last with the final norm."""
     whole = checkpoint(tinies[Architecture.SD1])
     encoder, tokenizer = whole.text_encoders[0], whole.tokenizers[0]
-    found = PromptEncoder(whole).encode("a cat", 2).tokens
+    found = PromptEncoder(whole).encode("a cat", HowToEncode(2)).tokens
     with torch.inference_mode():
         ids = tokenizer("a cat", padding="max_length", max_length=77, return_tensors="pt").input_ids
         hidden = encoder(ids, output_hidden_states=True).hidden_states[-2]
@@ -168,8 +170,8 @@ def test_the_option_for_sdxl(tinies: dict[Architecture, Tiny]) -> None:
     encode = PromptEncoder(whole)
     first = whole.text_encoders[0].config.hidden_size
     usual = encode.encode("a cat").tokens
-    assert torch.equal(usual, encode.encode("a cat", 2, clip_l_skip=True).tokens)
-    last = encode.encode("a cat", 1, clip_l_skip=True).tokens
+    assert torch.equal(usual, encode.encode("a cat", HowToEncode(2, clip_l_skip=True)).tokens)
+    last = encode.encode("a cat", HowToEncode(clip_l_skip=True)).tokens
     with torch.inference_mode():
         ids = whole.tokenizers[0]("a cat", padding="max_length", max_length=77, return_tensors="pt").input_ids
         hidden = whole.text_encoders[0](ids, output_hidden_states=True).hidden_states[-1]
