@@ -12,6 +12,9 @@ from hypothesis import settings
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# Until all is imported (see pytest_collection_finish): it would go through what stays, again and again.
+gc.disable()
+
 # What takes longest for one file begins first, so that no process is left with it alone in the end. Then what
 # computes all the time and what mostly waits for processes that it started take turns, for no core to be idle
 # at one time and fought over at another.
@@ -51,6 +54,7 @@ def pytest_collection_finish() -> None:
     """Let the garbage collector leave alone what importing has made: it would go through it at every turn."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:
