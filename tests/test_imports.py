@@ -1,6 +1,7 @@
 """The arrows of docs/architecture.md: which part may import which."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,15 +52,25 @@ FORBIDDEN = [
 ]
 
 
-def modules() -> Iterator[tuple[str, Path]]:
+@functools.cache
+def modules() -> tuple[tuple[str, Path], ...]:
+    return tuple(_modules())
+
+
+def _modules() -> Iterator[tuple[str, Path]]:
     for name, folder in FOLDERS.items():
         for path in sorted(folder.rglob("*.py")):
             parts = path.relative_to(folder).with_suffix("").parts
             yield ".".join((name, *(part for part in parts if part != "__init__"))), path
 
 
-def imports(name: str, path: Path, *, typed: bool = False) -> Iterator[tuple[str, int]]:
+@functools.cache
+def imports(name: str, path: Path, *, typed: bool = False) -> tuple[tuple[str, int], ...]:
     """What a module imports, anywhere in it; what only type checkers see if `typed`."""
+    return tuple(_imports(name, path, typed))
+
+
+def _imports(name: str, path: Path, typed: bool) -> Iterator[tuple[str, int]]:
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     tree = ast.parse(path.read_text(), str(path))
     unseen = {
@@ -128,11 +139,13 @@ def test_the_store_is_spoken_to_through_its_public_names() -> None:
     assert not found, "\n".join(found)
 
 
+@functools.cache
 def rooms() -> set[str]:
     """The packages of the gateway."""
     return {name for name, path in modules() if within(name, "easel.gateway") and path.name == "__init__.py"}
 
 
+@functools.cache
 def room_of(name: str) -> str:
     """The innermost room that a module is in; the hall is `easel.gateway` itself."""
     return max((room for room in rooms() if within(name, room)), key=len)

@@ -1,9 +1,9 @@
 """A small real program that keeps the replica contract of docs/architecture.md, for tests of what stands
 before it.
 
-`python replica.py --port N [--phases FILE]`. It echoes requests, streams events, speaks WebSocket and says
-of itself what `POST /easel/set` told it last: phase, detail, running, queued, or to crash. Standard library
-only, so that it is up in a moment. `EASEL_TEST_*` in its environment sets how it starts.
+`python replica.py --port N`. It echoes requests, streams events, speaks WebSocket and says of itself what
+`POST /test/set` told it last: phase, detail, running, queued, or to crash. Standard library only, so that it
+is up in a moment. `EASEL_TEST_*` in its environment sets how it starts.
 """
 
 from __future__ import annotations

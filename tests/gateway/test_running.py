@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import psutil
@@ -78,49 +79,57 @@ def test_caddy_leaves_last(build: Build) -> None:
 def test_a_request_outlives_its_replica_once(build: Build) -> None:
     """A drawing call whose replica is killed before it answers is drawn by the restarted one, with the same
     body; a second death is 502. A large body is not sent twice; limits still hold."""
-    house = build(studio={"max_body": 9_000_000}, pair={"replicas": {"min": 2, "max": 2}}).start()
-    caller = house.caller("studio")
+    large = {"max_body": 9_000_000}
+    house = build(studio=large, big=large, pair={"replicas": {"min": 2, "max": 2}}).start()
+    callers = {name: house.caller(name) for name in ("studio", "big", "pair")}
     body = {"prompt": "{http.request.uri} {vars.body} \u2603 " + "x" * 300_000}
 
-    def kill(pid: int) -> int:
-        until(lambda: house.endpoint("studio")["running"])
-        os.kill(pid, signal.SIGKILL)
-        return (
-            until(lambda: caller.get("/test/pid").status_code == 200)
-            and caller.get("/test/pid").json()["pid"]
-        )
+    def pid(name: str) -> int:
+        return int(until(lambda: answer_of(name, "/test/pid")).json()["pid"])
 
+    def answer_of(name: str, path: str) -> httpx.Response | None:
+        answer = callers[name].get(path)
+        return answer if answer.status_code == 200 else None
+
+    def kill(name: str, pid: int) -> None:
+        until(lambda: house.endpoint(name)["running"])
+        os.kill(pid, signal.SIGKILL)
+
+    def draw(name: str, seconds: float, **rest: Any) -> concurrent.futures.Future[httpx.Response]:
+        return people.submit(callers[name].post, f"/sdapi/v1/txt2img?seconds={seconds}", **rest)
+
+    # An endpoint for each death, side by side: after each one a replica waits longer until it starts again.
     with concurrent.futures.ThreadPoolExecutor() as people:
-        first = caller.get("/test/pid").json()["pid"]
-        work = people.submit(caller.post, "/sdapi/v1/txt2img?seconds=1.5", json=body)
-        second = kill(first)
-        answer = work.result(30)
+        first, only = pid("studio"), pid("big")
+        until(lambda: [one["state"] for one in house.endpoint("pair")["replicas"]] == ["ready"] * 2)
+        small = draw("studio", 2, json=body)
+        whole = draw("big", 4, content=b"x" * 8_500_000)
+        moves = draw("pair", 3, json=body)
+        kill("studio", first)
+        kill("big", only)
+        # Where there is another one, nobody waits for the restart.
+        until(lambda: house.endpoint("pair")["running"])
+        killed = pid("pair")
+        kill("pair", killed)
+        assert moves.result(30).json()["pid"] != killed
+        assert not [e for e in house.api("GET", "/api/events?endpoint=pair").json() if e["kind"] == "waking"]
+        assert whole.result(30).status_code == 502
+
+        answer = small.result(30)
         assert answer.status_code == 200, answer.text
+        second = pid("studio")
         assert answer.json()["pid"] == second != first
         assert answer.json()["sha256"] == hashlib.sha256(answer.request.content).hexdigest()
         assert "they go to another one" in house.api("GET", "/api/events?endpoint=studio").text
 
-        work = people.submit(caller.post, "/sdapi/v1/txt2img?seconds=4", json=body)
-        third = kill(second)
-        fourth = kill(third)
-        assert work.result(30).status_code == 502
-
-        large = people.submit(caller.post, "/sdapi/v1/txt2img?seconds=4", content=b"x" * 8_500_000)
-        fifth = kill(fourth)
-        assert large.result(30).status_code == 502
-        # Where there is another one, nobody waits for the restart.
-        until(lambda: [one["state"] for one in house.endpoint("pair")["replicas"]] == ["ready"] * 2)
-        both = house.caller("pair")
-        work = people.submit(both.post, "/sdapi/v1/txt2img?seconds=1.5", json=body)
-        until(lambda: house.endpoint("pair")["running"])
-        killed = both.get("/test/pid").json()["pid"]
-        os.kill(killed, signal.SIGKILL)
-        assert work.result(30).json()["pid"] != killed
-        assert not [e for e in house.api("GET", "/api/events?endpoint=pair").json() if e["kind"] == "waking"]
-    assert caller.post("/sdapi/v1/txt2img", content=b"x" * 9_000_001).status_code == 413
+        small = draw("studio", 4, json=body)
+        kill("studio", second)
+        kill("studio", pid("studio"))
+        assert small.result(30).status_code == 502
+    assert pid("big") != only
+    assert callers["big"].post("/sdapi/v1/txt2img", content=b"x" * 9_000_001).status_code == 413
     # What draws nothing is not sent again.
-    assert caller.post("/test/set", json={"crash": True}).status_code == 502
-    assert fifth
+    assert callers["big"].post("/test/set", json={"crash": True}).status_code == 502
 
 
 def test_a_broken_configuration_is_one_clear_line(build: Build) -> None:
