@@ -136,8 +136,13 @@ async def _cancelled_with_us(submitting: Coroutine[Any, Any, DurableJob]) -> Dur
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        task.add_done_callback(lambda done: done.exception() or done.result().job.cancel())
+        task.add_done_callback(_cancel_what_came)
         raise
+
+
+def _cancel_what_came(done: asyncio.Task[DurableJob]) -> None:
+    if not done.cancelled() and done.exception() is None:
+        done.result().job.cancel()
 
 
 def _noted(job: Job) -> str:
