@@ -64,14 +64,14 @@ def serve(file: Path, latency: float, rate: float) -> None:
         def log_message(self, *args: object) -> None:
             """Say nothing."""
 
-    class Server(ThreadingHTTPServer):
+    class QuietServer(ThreadingHTTPServer):
         daemon_threads = True
         request_queue_size = 128
 
         def handle_error(self, *args: object) -> None:
             """Clients come and go."""
 
-    server = Server(("127.0.0.1", 0), Answering)
+    server = QuietServer(("127.0.0.1", 0), Answering)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()

@@ -33,10 +33,7 @@ class Running:
 
     def _client(self, token: str) -> httpx.Client:
         return httpx.Client(
-            base_url=self.url,
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=600,
-            trust_env=False,
+            base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=600, trust_env=False
         )
 
 

@@ -40,11 +40,7 @@ def export(
     pulumi.export("floor", floor_told(spec))
     pulumi.export(
         "storage",
-        {
-            "file_system": filesystem.id,
-            "models": filesystem.models_id,
-            "configuration": buckets.config,
-        },
+        {"file_system": filesystem.id, "models": filesystem.models_id, "configuration": buckets.config},
     )
     if domain.name_servers is not None:
         pulumi.export("name_servers", domain.name_servers)

@@ -196,10 +196,7 @@ class GatewayHost(pulumi.ComponentResource):
 
     def _address(self, instance: aws.ec2.Instance) -> pulumi.Output[str]:
         address = aws.ec2.Eip(
-            self._tags.name("gateway"),
-            domain="vpc",
-            tags=self._tags.of_team("gateway"),
-            opts=self._inside,
+            self._tags.name("gateway"), domain="vpc", tags=self._tags.of_team("gateway"), opts=self._inside
         )
         aws.ec2.EipAssociation(
             self._tags.name("gateway"),

@@ -177,10 +177,7 @@ class Host:
 
 def host_statements(host: Host) -> list[Statement]:
     """What an instance of an endpoint may do. Its container gets none of it (IMDS ends at the host)."""
-    own = {
-        "aws:ResourceTag/easel:team": host.team,
-        "aws:ResourceTag/easel:endpoint": host.endpoint,
-    }
+    own = {"aws:ResourceTag/easel:team": host.team, "aws:ResourceTag/easel:endpoint": host.endpoint}
     account = host.account
     return [
         _read_objects(
@@ -288,12 +285,7 @@ def _pull(repository_arns: Sequence[str]) -> list[Statement]:
     if not repository_arns:
         return []
     return [
-        {
-            "Sid": "LogInToRegistry",
-            "Effect": "Allow",
-            "Action": "ecr:GetAuthorizationToken",
-            "Resource": "*",
-        },
+        {"Sid": "LogInToRegistry", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
         {
             "Sid": "PullImage",
             "Effect": "Allow",

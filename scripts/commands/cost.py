@@ -5,17 +5,7 @@ from typing import Any
 
 import click
 
-from infra.cost import (
-    HOURS,
-    RATES,
-    VcpuQuota,
-    Vcpus,
-    floor_monthly,
-    gateway_hourly,
-    hourly,
-    table,
-    vcpus,
-)
+from infra.cost import HOURS, RATES, VcpuQuota, Vcpus, floor_monthly, gateway_hourly, hourly, table, vcpus
 from infra.shapes import PRICED, SHAPES
 from infra.spec import EndpointSpec, Spec
 from scripts.settings import CommandRefused, settings, shown

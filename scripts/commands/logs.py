@@ -41,15 +41,12 @@ def command(
         return
     if endpoint or since is not None:
         raise click.UsageError("--endpoint and --since go with --audit; of a log, name the endpoint")
-    tail: RemoteTail | LogTail
-    if remote:
-        tail = RemoteTail(OperatorClient(remote), name)
-    else:
-        tail = LogTail(here.home / "logs", name, from_start=True)
+    folder = here.home / "logs"
+    tail = RemoteTail(OperatorClient(remote), name) if remote else LogTail(folder, name, from_start=True)
     found = deque(by_time(tail.lines()), maxlen=count)
     if not found and not follow:
         whose = f" of {name}" if name else ""
-        where = "there" if remote else f"below {shown(here.home / 'logs')}"
+        where = "there" if remote else f"below {shown(folder)}"
         raise CommandRefused(f"there is no log{whose} {where}")
     for source, line in found:
         click.echo(readable(line, source))

@@ -44,11 +44,7 @@ def command(
     if not name_faults(team) and (file.exists() or file.is_symlink()):
         raise CommandRefused(f"there is {shown(file)} already: change it, or take another name")
     text = from_template(template or _USUAL.get(runs_on or "", "studio"), team, folder)
-    fields = {
-        ("easel:team", "domain"): domain,
-        ("easel:team", "runs_on"): runs_on,
-        ("aws:region",): region,
-    }
+    fields = {("easel:team", "domain"): domain, ("easel:team", "runs_on"): runs_on, ("aws:region",): region}
     text = filled(text, {way: value for way, value in fields.items() if value is not None}, shape)
     change = FileChange(team, file, None, text)
     spec = change.spec()

@@ -20,9 +20,7 @@ SHAPE_WORDS: dict[str, tuple[str, ...]] = {
     "star": ("star",),
     "heart": ("heart",),
 }
-COLOUR_WORDS: dict[str, tuple[str, ...]] = {
-    "purple": ("purple", "purple", "purple", "violet"),
-}
+COLOUR_WORDS: dict[str, tuple[str, ...]] = {"purple": ("purple", "purple", "purple", "violet")}
 SIZE_WORDS: dict[str, tuple[str, ...]] = {
     "small": ("small", "small", "small", "little", "tiny"),
     "medium": ("medium", "medium-sized"),

@@ -168,8 +168,7 @@ def draw(scene: Scene) -> Pixels:
     pen = ImageDraw.Draw(canvas)
     for spot in scene.spots:
         pen.polygon(
-            [(x * _OVERSAMPLE, y * _OVERSAMPLE) for x, y in _outline(scene.shape, spot)],
-            fill=scene.paint,
+            [(x * _OVERSAMPLE, y * _OVERSAMPLE) for x, y in _outline(scene.shape, spot)], fill=scene.paint
         )
     return np.asarray(canvas.reduce(_OVERSAMPLE))
 

@@ -104,13 +104,26 @@ def _make_base() -> None:
         buildah("commit", "--quiet", "--rm", container, BASE)
 
 
-def build(target: str, tag: str, context: Path = IMAGE, timeout: float = 540, **arguments: str) -> str:
-    """Build a target of the Dockerfile as `make image` does, with this machine's pip settings as a secret."""
+def build(
+    target: str,
+    tag: str,
+    context: Path = IMAGE,
+    timeout: float = 540,
+    *,
+    kept: bool = False,
+    **arguments: str,
+) -> str:
+    """Build a target of the Dockerfile as `make image` does, with this machine's pip settings as a secret.
+
+    With `kept` its layers stay for the next run, as with `make image`: packages are fetched again when their
+    list or what is below them changes. Not where each layer is a copy of all below it.
+    """
+    layers = str(kept and driver() == "overlay").lower()
     with tempfile.TemporaryDirectory() as folder:
         settings = Path(folder, "pip.conf")
         settings.write_text(_pip_settings())
         buildah(
-            "bud", "--isolation", "chroot", "--format", "docker", "--layers=false", "--pull-never",
+            "bud", "--isolation", "chroot", "--format", "docker", f"--layers={layers}", "--pull-never",
             "--build-arg", f"BASE={base()}", *(f"--build-arg={name}={arguments[name]}" for name in arguments),
             "--secret", f"id=pip,src={settings}", "--secret", f"id=ca,src={AUTHORITIES}",
             "--target", target, "--tag", tag, str(context), timeout=timeout,

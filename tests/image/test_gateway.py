@@ -23,7 +23,7 @@ TAG = "localhost/easel-gateway:test"
 @pytest.fixture(scope="module")
 def image() -> Iterator[str]:
     with containers.alone():
-        yield containers.build("gateway", TAG, EASEL_CONTENT="c0ffee")
+        yield containers.build("gateway", TAG, kept=True, EASEL_CONTENT="c0ffee")
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +113,11 @@ def test_it_fetches_models(image: str, files: Path, tmp_path: Path) -> None:
         command = ["python", "-m", "easel.models", "sync", "--json", "--background"]
         command += ["--config", "/data/easel/studio.json", "--store", "/data/easel/models"]
         nowhere = f"http://127.0.0.1:{free_port()}"
+        # By a proxy that lets nobody out: to a hub that refuses connections its client tries for 23 s.
         fetching = containers.start(
-            files, image, command, {tmp_path: "/data/easel"}, HF_ENDPOINT=nowhere, AWS_ENDPOINT_URL=nowhere,
-            AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_DEFAULT_REGION="us-east-1",
+            files, image, command, {tmp_path: "/data/easel"}, HF_ENDPOINT="https://hub.invalid",
+            https_proxy=server.url, AWS_ENDPOINT_URL=nowhere, AWS_ACCESS_KEY_ID="x",
+            AWS_SECRET_ACCESS_KEY="x", AWS_DEFAULT_REGION="us-east-1",
         )  # fmt: skip
         said, _ = fetching.communicate(timeout=120)
     records = [json.loads(line) for line in said.splitlines() if line.startswith('{"result"')]

@@ -1,13 +1,13 @@
 """Nothing is made that nothing uses, and nothing is allowed that nothing asks for."""
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import botocore.session
 import pytest
-from botocore import xform_name
 
+from tests.infra.calls import action, in_python
 from tests.infra.graph import Graph
 from tests.infra.test_graph import STACKS, graph_of
 
@@ -90,9 +90,7 @@ def allowed(graph: Graph) -> dict[str, set[str]]:
     return found
 
 
-RIGHTS = {"s3:ListObjectsV2": "s3:ListBucket", "s3:HeadObject": "s3:GetObject", "s3:Cp": "s3:GetObject"}
-
-
+@cache
 def asked(*folders: str) -> set[str]:
     """The actions that our own code asks for: boto3's calls by name, and the command line's."""
     text = "\n".join(
@@ -101,19 +99,11 @@ def asked(*folders: str) -> set[str]:
         for file in (ROOT / folder).rglob("*")
         if file.suffix in (".py", ".sh")
     )
-    calls = set(re.findall(r'"(autoscaling|ec2|logs|s3)",\s*"([a-z][a-z0-9_]+)"', text))
+    calls = in_python(text)
     calls |= set(re.findall(r"\baws (autoscaling|ec2|s3|logs) ([a-z]+[a-z0-9-]*)", text))
-    # The journal puts its words together, and a replica's farewell names its operation in a variable.
+    # The journal puts its words together.
     calls |= {("logs", call) for call in re.findall(r'aws\("([a-z-]+)"', text)}
-    calls |= {("autoscaling", call) for call in re.findall(r'_hook\("([a-z_]+)"', text)}
-    session = botocore.session.get_session()
-    found = set()
-    for service, call in calls:
-        names = {xform_name(name): name for name in session.get_service_model(service).operation_names}
-        snake = call.replace("-", "_")
-        action = f"{service}:{names.get(snake, snake.title().replace('_', ''))}"
-        found.add(RIGHTS.get(action, action))
-    return found
+    return {action(*call) for call in calls}
 
 
 @pytest.mark.parametrize("stack", ["warm", "spot", "own container", "single sign-on", "ten of five shapes"])

@@ -11,6 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
+from scripts.__main__ import main
+
 ROOT = Path(__file__).resolve().parents[2]
 EASEL = [sys.executable, "-m", "scripts"]
 REPLICA = f"{sys.executable} {ROOT / 'tests' / 'gateway' / 'replica.py'} --port {{port}}"
@@ -45,6 +49,17 @@ def easel(*arguments: str, env: dict[str, str], **rest: Any) -> subprocess.Compl
         check=False,
         **rest,
     )
+
+
+def command(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """The same within this process: a Python of its own for each takes longer than what is tested. Not for
+    what starts something, as signals and locks are this process's then."""
+    before = os.umask(0o077)
+    try:
+        done = CliRunner().invoke(main, arguments, env=env)
+    finally:
+        os.umask(before)
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
 
 class Up:

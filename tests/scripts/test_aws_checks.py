@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from urllib.request import Request, urlopen
 
 import boto3
+import botocore.session
 import pytest
 from click.testing import CliRunner
 from moto.core import DEFAULT_ACCOUNT_ID
@@ -34,6 +35,7 @@ STACK = """config:
     proofs: {{shape: cpu.small, capacity: spot}}
 """
 GPU_PARAMETER = "deeplearning"
+LOADER = botocore.session.create_loader()
 
 
 class StandIn(BaseHTTPRequestHandler):
@@ -112,6 +114,8 @@ def aws(servers: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     StandIn.points = None
     StandIn.plan = None
     monkeypatch.setattr(aws_account, "RESOLVER", f"{stand_in}/resolve")
+    # Each session would read the megabytes of AWS's descriptions again.
+    monkeypatch.setattr(botocore.session, "create_loader", lambda path=None: LOADER)
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {

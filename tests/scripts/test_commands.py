@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.ports import free_ports
-from tests.scripts.running import EASEL, ROOT, STACK, easel, environment
+from tests.scripts.running import EASEL, ROOT, STACK, command, easel, environment
 
 HEAVY = ("pydantic", "yaml", "httpx", "rich", "pulumi", "torch", "gradio", "diffusers", "easel")
 
@@ -61,7 +61,7 @@ def test_status_needs_nothing_heavy() -> None:
 
 def test_status_without_a_gateway_is_an_answer(env: dict[str, str]) -> None:
     """Console null, endpoints of the stack file asleep, exit 0: a program that waits need not read errors."""
-    done = easel("status", "--json", env=env)
+    done = command("status", "--json", env=env)
     assert done.returncode == 0
     assert json.loads(done.stdout) == {
         "console": None,
@@ -76,7 +76,7 @@ def test_status_without_a_gateway_is_an_answer(env: dict[str, str]) -> None:
             }
         ],
     }
-    told = easel("status", env=env)
+    told = command("status", env=env)
     assert (told.returncode, told.stderr) == (0, "")
     assert "nothing runs under" in told.stdout
     assert not Path(env["EASEL_HOME"]).exists(), "asking changes nothing"
@@ -90,7 +90,7 @@ def test_what_a_killed_gateway_left_is_no_gateway(env: dict[str, str], content: 
     run = Path(env["EASEL_HOME"]) / "run"
     run.mkdir(parents=True)
     (run / "gateway.json").write_text(content)
-    assert json.loads(easel("status", "--json", env=env).stdout)["console"] is None
+    assert json.loads(command("status", "--json", env=env).stdout)["console"] is None
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_what_a_killed_gateway_left_is_no_gateway(env: dict[str, str], content: 
 )
 def test_tokens_need_a_gateway(env: dict[str, str], arguments: tuple[str, ...]) -> None:
     """One line that says how to have one, exit 2."""
-    done = easel(*arguments, env=env)
+    done = command(*arguments, env=env)
     assert (done.returncode, done.stdout) == (2, "")
     assert "start it with `make up`" in done.stderr
 
@@ -108,7 +108,7 @@ def test_tokens_need_a_gateway(env: dict[str, str], arguments: tuple[str, ...]) 
 )
 def test_a_misspelt_command_is_told_the_nearest(env: dict[str, str], typed: str, meant: str) -> None:
     """Exit 2, as for every refusal."""
-    done = easel(typed, env=env)
+    done = command(typed, env=env)
     assert done.returncode == 2
     assert f"did you mean {meant}?" in done.stderr
 
@@ -122,13 +122,13 @@ def test_version_is_the_packages(env: dict[str, str]) -> None:
 
 def test_schema_check_tells_what_is_stale(env: dict[str, str]) -> None:
     """In this repository nothing is."""
-    done = easel("schema", "--check", env=env)
+    done = command("schema", "--check", env=env)
     assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_doctor_looks_at_everything(env: dict[str, str]) -> None:
     """A check for each thing that has kept an endpoint from starting."""
-    done = easel("doctor", "--json", env=env)
+    done = command("doctor", "--json", env=env)
     checks = json.loads(done.stdout)
     assert {check["what"] for check in checks} == {
         "python", "packages", "memory", "disk", "caddy", "gpu", "stack", "port", "models",
@@ -141,7 +141,7 @@ def test_doctor_looks_at_everything(env: dict[str, str]) -> None:
 def test_doctor_shows_a_broken_stack_and_goes_on(env: dict[str, str]) -> None:
     """One thing that is wrong does not hide the others."""
     Path(env["EASEL_STACK"]).write_text("config: {easel:endpoints: {a: {shape: x}}}")
-    done = easel("doctor", env=env)
+    done = command("doctor", env=env)
     assert done.returncode == 1
     assert "easel:endpoints.a.shape" in done.stdout
     assert "models" in done.stdout

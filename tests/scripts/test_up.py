@@ -22,7 +22,7 @@ import pytest
 from scripts.local.folders import MODEL_FOLDERS
 from tests.models.serving import model_bytes
 from tests.ports import free_ports
-from tests.scripts.running import EASEL, ROOT, STACK, Up, easel, environment, processes, until, up
+from tests.scripts.running import EASEL, ROOT, STACK, Up, command, easel, environment, processes, until, up
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -74,12 +74,14 @@ def test_status_is_as_the_contract_says(running: Up) -> None:
     assert (studio["name"], studio["state"], studio["link"]) == ("studio", "ready", running.link("studio"))
     [replica] = studio["replicas"]
     assert replica.keys() >= {"id", "state", "since"}
-    assert "studio  ready  http" in easel("status", env=running.env).stdout
+    assert "studio  ready  http" in command("status", env=running.env).stdout
 
 
 def test_a_token_is_made_listed_used_and_taken_back(running: Up) -> None:
     """`token new` prints the token and nothing else, so that a script can take it."""
-    made = easel("token", "new", "--endpoint", "studio", "--name", "ci", "--expires", "90d", env=running.env)
+    made = command(
+        "token", "new", "--endpoint", "studio", "--name", "ci", "--expires", "90d", env=running.env
+    )
     assert made.returncode == 0, made.stderr
     token = made.stdout.strip()
     assert made.stdout == f"{token}\n"
@@ -98,12 +100,12 @@ def test_a_token_is_made_listed_used_and_taken_back(running: Up) -> None:
 
     assert status_with(token) != 401
     assert status_with(token + "x") == 401
-    listed = easel("token", "list", env=running.env).stdout
+    listed = command("token", "list", env=running.env).stdout
     assert "ci" in listed
     assert token not in listed
-    names = [each["name"] for each in json.loads(easel("token", "list", "--json", env=running.env).stdout)]
+    names = [each["name"] for each in json.loads(command("token", "list", "--json", env=running.env).stdout)]
     assert "ci" in names
-    assert easel("token", "revoke", "--endpoint", "studio", "--name", "ci", env=running.env).returncode == 0
+    assert command("token", "revoke", "--endpoint", "studio", "--name", "ci", env=running.env).returncode == 0
     assert status_with(token) == 401
 
 
@@ -124,7 +126,7 @@ def test_a_token_that_cannot_be_is_refused_in_a_line(
     running: Up, arguments: tuple[str, ...], said: str
 ) -> None:
     """Exit 2, no token on standard output, no traceback."""
-    done = easel("token", *arguments, env=running.env)
+    done = command("token", *arguments, env=running.env)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -132,12 +134,12 @@ def test_a_token_that_cannot_be_is_refused_in_a_line(
 
 def test_the_secret_is_rotated_by_one_command(running: Up) -> None:
     """Until when the old one's work counts is said; tokens and links open as before."""
-    done = easel("secret", "rotate", env=running.env)
+    done = command("secret", "rotate", env=running.env)
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(
         r"a new secret signs; what the old one signed counts until \d{4}-.{11} UTC\n", done.stdout
     )
-    done = easel("secret", "rotate", "--now", env=running.env)
+    done = command("secret", "rotate", "--now", env=running.env)
     assert "worth nothing" in done.stdout
     test_the_link_opens_the_door(running)
 
@@ -154,7 +156,7 @@ def test_a_second_easel_under_the_same_home_is_refused(running: Up) -> None:
 def test_a_taken_port_is_refused_with_who_has_it(running: Up, tmp_path: Path) -> None:
     """One clear line, exit 2, and nothing is started."""
     env = running.env | {"EASEL_HOME": str(tmp_path / "other")}
-    done = easel("up", env=env)
+    done = command("up", env=env)
     assert done.returncode == 2
     assert f"port {int(env['EASEL_PORT']) - 1} for the console is taken by caddy (process " in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -163,10 +165,10 @@ def test_a_taken_port_is_refused_with_who_has_it(running: Up, tmp_path: Path) ->
 
 def test_logs_are_readable(running: Up) -> None:
     """`easel logs` shows times, sources and sentences, not JSON."""
-    done = easel("logs", "gateway", env=running.env)
+    done = command("logs", "gateway", env=running.env)
     assert "the door is open" in done.stdout
     assert not any(line.startswith("{") for line in done.stdout.splitlines())
-    assert easel("logs", "nobody", env=running.env).returncode == 2
+    assert command("logs", "nobody", env=running.env).returncode == 2
 
 
 def test_doctor_sees_that_easel_runs(running: Up) -> None:
@@ -186,7 +188,8 @@ def test_no_token_is_in_a_log(running: Up) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stopping_stops_everything(env: dict[str, str], number: int) -> None:
-    """Ctrl-C, `kill` and a closed terminal: no process is left, and the exit is clean.
+    """Ctrl-C, `kill` and a closed terminal: no process is left, the exit is clean, and the next program may
+    have the port.
 
     Wrappers such as `timeout` send it a second time at once; that is not impatience.
     """
@@ -195,7 +198,8 @@ def test_stopping_stops_everything(env: dict[str, str], number: int) -> None:
         running.process.send_signal(number)
         assert running.stop(number) == 0
         assert running.out[-1] == "stopped"
-    until(lambda: not processes(env["EASEL_HOME"]), 20)
+    with socket.create_server(("127.0.0.1", int(env["EASEL_PORT"]))):
+        until(lambda: not processes(env["EASEL_HOME"]), 20)
 
 
 def test_ctrl_c_twice_stops_at_once(env: dict[str, str]) -> None:
@@ -291,7 +295,7 @@ def test_on_a_terminal_links_are_whole_and_progress_is_shown(env: dict[str, str]
     main, inner = pty.openpty()
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
     process = subprocess.Popen(
-        [*EASEL, "up"], env=env | {"EASEL_TEST_SLOW": "2"}, cwd=ROOT, stdin=inner, stdout=inner, stderr=inner
+        [*EASEL, "up"], env=env | {"EASEL_TEST_SLOW": "1"}, cwd=ROOT, stdin=inner, stdout=inner, stderr=inner
     )
     os.close(inner)
     shown = ""
@@ -316,12 +320,10 @@ def test_fields_that_do_nothing_here_are_named(env: dict[str, str]) -> None:
             assert running.says("not used on this machine").endswith(": easel:team.domain")
 
 
-def test_a_first_start_makes_a1111s_folders(env: dict[str, str]) -> None:
+def test_a_first_start_makes_a1111s_folders(running: Up) -> None:
     """People who come from A1111 find their folders."""
-    with up(env) as running:
-        running.says("http")
-        for name in MODEL_FOLDERS:
-            assert Path(env["EASEL_HOME"], "models", name).is_dir()
+    for name in MODEL_FOLDERS:
+        assert Path(running.env["EASEL_HOME"], "models", name).is_dir()
 
 
 @pytest.mark.parametrize(
@@ -341,7 +343,7 @@ def test_a_setting_that_cannot_be_is_refused_in_a_line(
     env: dict[str, str], change: dict[str, str], said: str
 ) -> None:
     """One clear line on standard error, exit 2."""
-    done = easel("up", env=env | change)
+    done = command("up", env=env | change)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -352,7 +354,7 @@ def test_a_broken_spec_is_refused_with_all_its_faults(env: dict[str, str]) -> No
     Path(env["EASEL_STACK"]).write_text(
         "config: {easel:team: {runs_on: here}, easel:endpoints: {a: {shape: x}}}"
     )
-    done = easel("up", env=env)
+    done = command("up", env=env)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 2
     assert "easel:team.runs_on" in done.stderr
@@ -363,7 +365,7 @@ def test_a_stack_for_the_cloud_is_sent_to_pulumi(env: dict[str, str]) -> None:
     """`make up` never pretends to provision."""
     text = STACK.replace("runs_on: local", "domain: a.example.com")
     Path(env["EASEL_STACK"]).write_text(text)
-    done = easel("up", env=env)
+    done = command("up", env=env)
     assert done.returncode == 2
     assert "says runs_on: instances, which is for `pulumi up`" in done.stderr
 
@@ -384,15 +386,6 @@ def test_a_gateway_that_cannot_start_says_why(env: dict[str, str]) -> None:
     assert done.stderr.strip()
 
 
-def test_a_port_is_free_again_after_the_end(env: dict[str, str]) -> None:
-    """The next program may have it."""
-    with up(env) as running:
-        running.says("http")
-        running.stop()
-    with socket.create_server(("127.0.0.1", int(env["EASEL_PORT"]))):
-        pass
-
-
 def test_models_of_the_stack_are_fetched_before_anything_starts(env: dict[str, str], tmp_path: Path) -> None:
     """The same as in the cloud: what is listed comes into the store first, is told, and what cannot be had
     keeps nobody waiting. Nothing is "not used on this machine"."""
@@ -408,8 +401,8 @@ def test_models_of_the_stack_are_fetched_before_anything_starts(env: dict[str, s
         assert (
             Path(env["EASEL_HOME"]) / "models" / "Lora" / "style.safetensors"
         ).read_bytes() == source.read_bytes()
-        shown = json.loads(easel("status", "--json", env=env).stdout)["endpoints"][0]["models"]
+        shown = json.loads(command("status", "--json", env=env).stdout)["endpoints"][0]["models"]
         assert shown == {"phase": "whole", "detail": "its model is there"}
-        assert "  models  whole  its model is there" in easel("status", env=env).stdout
+        assert "  models  whole  its model is there" in command("status", env=env).stdout
         stack.write_text(head + studio.format(f"file:{source}, file:{tmp_path}/gone.safetensors"))
         running.says("1 of 2 models did not come")

@@ -14,12 +14,17 @@ def lasting_cloud() -> Iterator[Cloud]:
         yield it
 
 
+def signed(patch: pytest.MonkeyPatch) -> None:
+    """Credentials of the cloud's account, and no others, in the environment."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+        patch.delenv(name, raising=False)
+    for name, value in SIGNED.items():
+        patch.setenv(name, value)
+
+
 @pytest.fixture
 def cloud(lasting_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in SIGNED.items():
-        monkeypatch.setenv(name, value)
+    signed(monkeypatch)
     return emptied(lasting_cloud)
 
 

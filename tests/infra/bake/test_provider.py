@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -11,7 +12,8 @@ from pulumi.dynamic.dynamic import PROVIDER_KEY, serialize_provider
 from infra.bake.archive import content_hash
 from infra.bake.provider import BakeProvider
 from tests.infra.bake.cloud import ACCOUNT, BUCKET, PROJECT, REGION, ROLE, Cloud
-from tests.infra.bake.engine import provider
+from tests.infra.bake.conftest import signed
+from tests.infra.bake.engine import Provider, provider
 
 
 @pytest.fixture
@@ -27,6 +29,15 @@ def inputs() -> dict[str, Any]:
         "repository_arn": None,
         PROVIDER_KEY: serialize_provider(BakeProvider()),
     }
+
+
+@pytest.fixture(scope="module")
+def running(lasting_cloud: Cloud) -> Iterator[Provider]:
+    """One process for the tests that need no fresh one."""
+    with pytest.MonkeyPatch.context() as patch:
+        signed(patch)
+        with provider(AWS_ENDPOINT_URL=lasting_cloud.url) as it:
+            yield it
 
 
 def test_a_fresh_process_bakes_and_shows_the_log(cloud: Cloud, inputs: dict[str, Any]) -> None:
@@ -56,61 +67,65 @@ def test_it_is_pickled_by_name(inputs: dict[str, Any]) -> None:
     assert serialize_provider(BakeProvider()) == inputs[PROVIDER_KEY]
 
 
-def test_only_content_and_place_are_changes(cloud: Cloud, inputs: dict[str, Any]) -> None:
+def test_only_content_and_place_are_changes(cloud: Cloud, running: Provider, inputs: dict[str, Any]) -> None:
     """A renamed project or bucket builds nothing; another account or region has none of the images."""
-    with provider(AWS_ENDPOINT_URL=cloud.url) as it:
-        same = it.diff(inputs, {**inputs, "project": "other", "bucket": "other"})
-        assert same.changes == same.DIFF_NONE
-        content = it.diff(inputs, {**inputs, "content": "0" * 32})
-        assert content.changes == content.DIFF_SOME
-        assert not content.replaces
-        for name, value in {"region": "us-east-1", "role": ROLE.replace(ACCOUNT, "210987654321")}.items():
-            moved = it.diff(inputs, {**inputs, name: value})
-            assert list(moved.replaces) == [name]
-            assert not moved.deleteBeforeReplace, "what runs keeps its image until the new one is there"
+    same = running.diff(inputs, {**inputs, "project": "other", "bucket": "other"})
+    assert same.changes == same.DIFF_NONE
+    content = running.diff(inputs, {**inputs, "content": "0" * 32})
+    assert content.changes == content.DIFF_SOME
+    assert not content.replaces
+    for name, value in {"region": "us-east-1", "role": ROLE.replace(ACCOUNT, "210987654321")}.items():
+        moved = running.diff(inputs, {**inputs, name: value})
+        assert list(moved.replaces) == [name]
+        assert not moved.deleteBeforeReplace, "what runs keeps its image until the new one is there"
     assert not cloud.calls, "a diff asks nobody"
 
 
-def test_a_failed_build_reaches_the_person_with_its_reason(cloud: Cloud, inputs: dict[str, Any]) -> None:
+def test_a_failed_build_reaches_the_person_with_its_reason(
+    cloud: Cloud, running: Provider, inputs: dict[str, Any]
+) -> None:
     """The engine shows the traceback that the process sends: our words are its end, and it is short."""
     cloud.ends, cloud.lines = "FAILED", ("ERROR: no matching distribution",)
-    with provider(AWS_ENDPOINT_URL=cloud.url) as it:
-        with pytest.raises(grpc.RpcError) as error:
-            it.create(inputs)
-        text = error.value.details()
+    with pytest.raises(grpc.RpcError) as error:
+        running.create(inputs)
+    text = error.value.details()
     assert "BuildFailed: the image build failed: build: exit status 1" in text
     assert "    ERROR: no matching distribution" in text
     assert "botocore" not in text
     assert text.count("\n  File ") <= 4, text
 
 
-def test_images_that_somebody_deleted_are_gone_at_refresh(cloud: Cloud, inputs: dict[str, Any]) -> None:
+def test_images_that_somebody_deleted_are_gone_at_refresh(
+    cloud: Cloud, running: Provider, inputs: dict[str, Any]
+) -> None:
     """So that the next `up` bakes them again."""
     cloud.client("ecr").create_repository(repositoryName="easel/images", imageTagMutability="IMMUTABLE")
     cloud.push(inputs["content"], "gateway")
-    with provider(AWS_ENDPOINT_URL=cloud.url) as it:
-        assert it.read("x", inputs) == ""
+    assert running.read("x", inputs) == ""
 
 
-def test_check_diff_and_refresh_write_nothing(cloud: Cloud, inputs: dict[str, Any]) -> None:
+def test_check_diff_and_refresh_write_nothing(
+    cloud: Cloud, running: Provider, inputs: dict[str, Any]
+) -> None:
     """A refresh by who may only read, before the first bake, too: no repository comes of looking for one."""
-    with provider(AWS_ENDPOINT_URL=cloud.url) as it:
-        it.configure({})
-        checked = it.check(inputs)
-        it.diff(inputs, {**checked, "content": "0" * 32})
-        assert it.read("x", checked) == ""
-        cloud.client("ecr").create_repository(repositoryName="easel/images", imageTagMutability="IMMUTABLE")
-        cloud.push(inputs["content"], "gateway", "studio")
-        cloud.writes.clear()
-        assert it.read("x", checked) == "x"
+    running.configure({})
+    checked = running.check(inputs)
+    running.diff(inputs, {**checked, "content": "0" * 32})
+    assert running.read("x", checked) == ""
+    cloud.client("ecr").create_repository(repositoryName="easel/images", imageTagMutability="IMMUTABLE")
+    cloud.push(inputs["content"], "gateway", "studio")
+    cloud.writes.clear()
+    assert running.read("x", checked) == "x"
     assert cloud.writes == []
 
 
-def test_credentials_of_another_account_build_nothing_there(cloud: Cloud, inputs: dict[str, Any]) -> None:
+def test_credentials_of_another_account_build_nothing_there(
+    cloud: Cloud, running: Provider, inputs: dict[str, Any]
+) -> None:
     """AWS_PROFILE of yesterday's project: the images would be where no host of this team looks."""
     inputs["role"] = ROLE.replace(ACCOUNT, "210987654321")
-    with provider(AWS_ENDPOINT_URL=cloud.url) as it, pytest.raises(grpc.RpcError) as error:
-        it.create(inputs)
+    with pytest.raises(grpc.RpcError) as error:
+        running.create(inputs)
     assert "WrongAccount" in error.value.details()
     assert "AWS_PROFILE" in error.value.details()
     assert "CreateRepository" not in cloud.calls

@@ -290,7 +290,7 @@ def test_the_family_is_told_from_the_header(monkeypatch: pytest.MonkeyPatch, tmp
 
     made, velocity = tiny(Architecture.SD2, tmp_path), tiny(Architecture.SD2_V, tmp_path)
     families = {Architecture.SD2: made.family, Architecture.SD2_V: velocity.family}
-    monkeypatch.setattr(loading, "_family", families.__getitem__)
+    monkeypatch.setattr(loading, "family_of", families.__getitem__)
     monkeypatch.setattr(
         loading, "identify", lambda *_, **__: CheckpointIdentity(Architecture.SD2, sure=False)
     )

@@ -77,8 +77,9 @@ def test_scaled_fp8(made: Tiny, tmp_path: Path, ending: str, rows: bool) -> None
     for ours, theirs in zip(
         (loaded.unet, *loaded.text_encoders), (plain.unet, *plain.text_encoders), strict=True
     ):
+        found = ours.state_dict()
         for name, one in theirs.state_dict().items():
-            assert torch.equal(ours.state_dict()[name], one), name
+            assert torch.equal(found[name], one), name
     # and near what it was before: not noise
     before, after = (one.unet.state_dict() for one in (plain, loaded))
     assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before)

@@ -251,8 +251,20 @@ def test_a_session_is_its_owners(running, events) -> None:
     assert str(running.home) not in shown
 
 
-def test_ones_own_event_can_be_cancelled(running, events) -> None:
-    """The rule costs the owner nothing."""
+@pytest.mark.parametrize("submitted", [True, False], ids=["submitted", "being submitted"])
+def test_ones_own_event_can_be_cancelled(running, events, monkeypatch, submitted) -> None:
+    """The rule costs the owner nothing, and the job ends, also where it is only just being submitted."""
+    durable_jobs, may_return = running.studio.durable_jobs, threading.Event()
+    submit = durable_jobs.submit
+
+    def held(*asked: Any) -> Any:
+        found = submit(*asked)
+        may_return.wait(60)
+        return found
+
+    if submitted:
+        may_return.set()
+    monkeypatch.setattr(durable_jobs, "submit", held)
     with running.ask("cancel-er") as one:
         joined = one.post("/gradio_api/queue/join", json=event(events, "generate", "own", data=drawn()))
         _until(lambda: running.studio.engine.jobs("cancel-er"))
@@ -262,6 +274,7 @@ def test_ones_own_event_can_be_cancelled(running, events) -> None:
             "fn_index": events["generate"]["id"],
         }
         assert one.post("/gradio_api/cancel", json=stop).json() == {"success": True}
+        may_return.set()
         _until(lambda: not running.studio.engine.jobs("cancel-er"))
 
 

@@ -19,7 +19,6 @@ from easel.models.fetch.network import http_client
 from easel.models.fetch.origin import Origin
 from easel.models.fetch.partial_file import PartialFile
 from easel.models.fetch.partial_journal import discard_part, lock_of, part_of, read_journal
-from easel.models.fetch.policy import FetchPolicy
 from easel.models.fetch.progress import FetchControl, FetchProgress, Phase, Speed
 from easel.models.fetch.ranges import Ranges
 from easel.models.fetch.transfer import FetchLimits, Transfer
@@ -28,6 +27,7 @@ from easel.models.lock import Lock
 from easel.models.quota import OverQuota, StoreQuota
 from easel.models.source_errors import Interrupted, NotAModel, NotWritable, WrongHash
 from easel.models.sources.offer import Offer, Source
+from easel.models.sources.policy import FetchPolicy
 
 log = structlog.get_logger(__name__)
 

@@ -19,8 +19,8 @@ import httpcore
 import httpx
 
 from easel.models.fetch.block_backend import BlockBackend
-from easel.models.fetch.policy import METADATA_NAMES, FetchPolicy, is_public
 from easel.models.source_errors import Forbidden
+from easel.models.sources.policy import METADATA_NAMES, FetchPolicy, is_public
 
 USER_AGENT = "easel/0.1 (model download)"
 """Civitai's front refuses the names of libraries."""

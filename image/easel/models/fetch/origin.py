@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import httpx
 
-from easel.models.fetch.policy import FetchPolicy
 from easel.models.source_errors import Forbidden, SourceError
 from easel.models.sources.offer import Offer, Source
+from easel.models.sources.policy import FetchPolicy
 
 _MOST_HOPS = 10
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")

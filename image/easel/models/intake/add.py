@@ -18,7 +18,6 @@ from easel.models.fetch.follower import not_a_model
 from easel.models.fetch.network import http_client
 from easel.models.fetch.origin import Changed, Origin, Trouble
 from easel.models.fetch.partial_journal import lock_of
-from easel.models.fetch.policy import OPERATOR, FetchPolicy
 from easel.models.fetch.progress import FetchControl, FetchProgress, Phase, Watcher
 from easel.models.fetch.transfer import FetchLimits
 from easel.models.header import Header, header_end, read_header, read_header_from
@@ -34,6 +33,7 @@ from easel.models.source_errors import BadName, NameTaken, SourceError, Unreacha
 from easel.models.sources.addresses import source_of
 from easel.models.sources.local import LocalSource
 from easel.models.sources.offer import Offer, Secrets, Source
+from easel.models.sources.policy import OPERATOR, FetchPolicy
 from easel.models.store import Store
 
 log = structlog.get_logger(__name__)

@@ -15,11 +15,11 @@ import structlog
 
 from easel.models.disk import write_whole
 from easel.models.fetch.network import http_client
-from easel.models.fetch.policy import FetchPolicy
 from easel.models.index import CIVITAI_INFO, preview_of
 from easel.models.model_file import sidecar_path
 from easel.models.source_errors import SourceError
 from easel.models.sources.offer import Offer
+from easel.models.sources.policy import FetchPolicy
 
 log = structlog.get_logger(__name__)
 

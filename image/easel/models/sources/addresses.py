@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from easel.models.fetch.policy import OPERATOR, FetchPolicy
 from easel.models.source_errors import BadAddress, Forbidden
 from easel.models.sources.bucket import bucket_source
 from easel.models.sources.civitai import civitai_source, is_civitai
 from easel.models.sources.hub import hub_source
 from easel.models.sources.local import local_source
 from easel.models.sources.offer import Secrets, Source, shown
+from easel.models.sources.policy import OPERATOR, FetchPolicy
 from easel.models.sources.web import web_source
 
 _KNOWN = "hf://org/repo/file, civitai://models/ID, s3://bucket/key, https://…, file:/path"

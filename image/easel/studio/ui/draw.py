@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from html import escape
 from typing import Any
 
@@ -51,7 +51,7 @@ class Drawing:
             # Somebody new pressed the button: the example that the empty field shows is what they get.
             prompt = example
             form = Form(example, *fields[1:])
-        durable = await self._submit(owner, form, checkpoint, vae)
+        durable = await _cancelled_with_us(self._submit(owner, form, checkpoint, vae))
         job = durable.job
         self._tab_jobs.begin(owner, tab, job)
         ended = finished(job)
@@ -128,6 +128,21 @@ class Drawing:
         except ModelError:
             return ""
         return prompts[0] if prompts else ""
+
+
+async def _cancelled_with_us(submitting: Coroutine[Any, Any, DurableJob]) -> DurableJob:
+    """What is submitted. Where we are cancelled meanwhile so is its job: the thread that submits goes on."""
+    task = asyncio.create_task(submitting)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(_cancel_what_came)
+        raise
+
+
+def _cancel_what_came(done: asyncio.Task[DurableJob]) -> None:
+    if not done.cancelled() and done.exception() is None:
+        done.result().job.cancel()
 
 
 def _noted(job: Job) -> str:

@@ -230,8 +230,8 @@ def _call_off(at: Situation, replica: str) -> list[Action]:
 
 def revive(at: Situation) -> list[Action]:
     """Ask again for what was given up, but not past the budget."""
-    dropped = frozenset(one.id for one in at.placeholders if not (one.kind == "budget" and at.budget))
-    if not dropped:
+    dropped = frozenset(one.id for one in at.placeholders)
+    if at.budget or not dropped:
         return []
     wish = min(at.desired + len(dropped), at.group.max)
     again: list[Action] = [] if at.absent else [do.NoteShortage(""), do.SetDesiredCapacity(wish)]

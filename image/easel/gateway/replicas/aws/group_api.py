@@ -1,4 +1,4 @@
-"""What is asked of Auto Scaling for one group. Every call raises Refusal."""
+"""What is asked of Auto Scaling for one group. Every call raises AwsError."""
 
 from __future__ import annotations
 

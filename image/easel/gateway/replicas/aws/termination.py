@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
 from easel.gateway.aws import AwsError
-from easel.gateway.replicas import ReplicaTimeouts
+from easel.gateway.config import Endpoint, Instances
+from easel.gateway.replicas import ReplicaTimeouts, Report
+from easel.gateway.replicas.aws.auto_scaling_group import AutoScalingGroup
 from easel.gateway.replicas.aws.desired_capacity import DesiredCapacity
 from easel.gateway.replicas.aws.group_api import GroupApi
 from easel.gateway.replicas.aws.instance import Ending, TrackedInstance
-
-if TYPE_CHECKING:
-    from easel.gateway.replicas.aws.replica_group import ReplicaGroup
 
 Step = Literal["farewell", "finish", "replace", "terminate", "let go"]
 
@@ -41,6 +40,29 @@ def next_step(one: TrackedInstance, now: float) -> Step | None:
     return "let go" if one.let_go_at is None else None
 
 
+class Here(Protocol):
+    """The group whose instances end, as they who end them see it."""
+
+    endpoint: Endpoint
+
+    @property
+    def settings(self) -> Instances:
+        """The settings of its Auto Scaling group."""
+        ...
+
+    def group(self) -> AutoScalingGroup | None:
+        """The group as last seen."""
+        ...
+
+    def staying(self) -> frozenset[str]:
+        """The ids of the instances that are not to go."""
+        ...
+
+    async def ask(self, address: str) -> Report | None:
+        """What the replica there says of itself."""
+        ...
+
+
 class Termination:
     """Ends instances of one group; each step is tried again until AWS takes it.
 
@@ -48,7 +70,7 @@ class Termination:
     """
 
     def __init__(
-        self, api: GroupApi, timeouts: ReplicaTimeouts, capacity: DesiredCapacity, here: ReplicaGroup,
+        self, api: GroupApi, timeouts: ReplicaTimeouts, capacity: DesiredCapacity, here: Here,
         say: Callable[[str | None, str, str], None],
     ) -> None:  # fmt: skip
         self._api = api
@@ -75,7 +97,7 @@ class Termination:
         one.status.say("ready", "ready", text="kept: it is wanted again")
 
     async def keep_on(self, one: TrackedInstance) -> None:
-        """Do what is next for an instance that is to go. Never raises Refusal: it is tried again."""
+        """Do what is next for an instance that is to go. Never raises AwsError: it is tried again."""
         one.retry_at = time.monotonic() + self._timeouts.retry
         step = next_step(one, time.monotonic())
         try:
