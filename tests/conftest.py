@@ -13,9 +13,6 @@ from hypothesis import settings
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# Until all is imported (see pytest_collection_finish): it would go through what stays, again and again.
-gc.disable()
-
 # What takes longest for one file begins first, so that no process is left with it alone in the end. Then what
 # computes all the time and what mostly waits for processes that it started take turns, for no core to be idle
 # at one time and fought over at another.

@@ -11,8 +11,8 @@ import pytest
 
 from easel.models import Added, FetchProgress, Intake, Phase, Record, Store
 from tests.models.conftest import QUICK
+from tests.models.downloads import CONTENT, MB, target, wish
 from tests.models.serving import Serving
-from tests.models.test_download import CONTENT, MB, target, wish
 
 
 def test_two_at_once_download_it_once(server: Serving, store: Store) -> None:

@@ -100,3 +100,9 @@ def asked(home: Path) -> Callable[..., TestClient]:
         return TestClient(app(home, "studio", quota), headers=headers)
 
     return asked
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> bytes:
+    """A model of a fifth of a megabyte, as somebody sends it."""
+    return model(tmp_path / "here" / "style.safetensors", 200_000).read_bytes()
