@@ -3,11 +3,10 @@ the account's plan, for AWS's public parameters and for the DNS, which moto does
 
 import json
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any, ClassVar
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
 from urllib.request import Request, urlopen
 
 import boto3
@@ -24,6 +23,7 @@ from scripts.checks.leftovers import left_behind
 from scripts.checks.stack_account import StackAccount
 from scripts.settings import Settings
 from scripts.stacks.loading import spec_of
+from tests.scripts.aws_stand_in import StandIn
 
 STACK = """config:
   aws:region: us-east-1
@@ -34,63 +34,7 @@ STACK = """config:
     studio: {{shape: gpu.a10, replicas: {{min: 0, max: 3}}}}
     proofs: {{shape: cpu.small, capacity: spot}}
 """
-GPU_PARAMETER = "deeplearning"
 LOADER = botocore.session.create_loader()
-
-
-class StandIn(BaseHTTPRequestHandler):
-    """Service Quotas, the account's plan, AWS's public parameters, and a resolver."""
-
-    quotas: ClassVar[dict[str, float]] = {}
-    unlisted: ClassVar[set[str]] = set()
-    newest: ClassVar = {"gateway": "ami-0aaaaaaaaaaaaaaaa", "gpu": "ami-0bbbbbbbbbbbbbbbb"}
-    servers: ClassVar[list[str]] = []
-    points: ClassVar[list[dict[str, Any]] | None] = None
-    """AWS Backup's recovery points; None: the vault is not there."""
-    plan: ClassVar[dict[str, object] | None] = None
-    denied = False
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        operation = self.headers["X-Amz-Target"].partition(".")[2]
-        if type(self).denied:
-            return self._say(400, {"__type": "AccessDeniedException", "message": "not for you"})
-        if operation == "GetParameter":
-            kind = "gpu" if GPU_PARAMETER in asked["Name"] else "gateway"
-            return self._say(200, {"Parameter": {"Name": asked["Name"], "Value": self.newest[kind]}})
-        if operation == "GetAccountPlanState":
-            if self.plan is None:
-                return self._say(400, {"__type": "ResourceNotFoundException", "message": "no plan"})
-            return self._say(200, {"accountId": DEFAULT_ACCOUNT_ID, **self.plan})
-        code = asked["QuotaCode"]
-        if operation == "GetServiceQuota" and code in self.unlisted:
-            return self._say(400, {"__type": "NoSuchResourceException", "message": "no"})
-        return self._say(200, {"Quota": {"QuotaCode": code, "Value": self.quotas.get(code, 1152.0)}})
-
-    def do_GET(self) -> None:
-        if self.path.startswith("/backup-vaults/"):
-            if self.points is None:
-                self.send_response(400)
-                self.send_header("x-amzn-ErrorType", "ResourceNotFoundException")
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"{}")
-                return None
-            return self._say(200, {"RecoveryPoints": self.points})
-        name = parse_qs(urlsplit(self.path).query)["name"][0]
-        answers = [{"name": name, "type": 2, "data": f"{one}."} for one in self.servers]
-        return self._say(200, {"Status": 0, "Answer": [*answers, {"type": 46, "data": "signature"}]})
-
-    def _say(self, status: int, content: object) -> None:
-        body = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/x-amz-json-1.1")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
 
 @pytest.fixture(scope="module")
