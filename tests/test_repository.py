@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-MOST_LINES, MOST_OF_A_TEST = 400, 480
+MOST_LINES = 400
 
 
 def tracked(*patterns: str) -> list[Path]:
@@ -56,12 +56,11 @@ def test_everything_the_project_names_is_locked() -> None:
 
 
 def test_files_are_short() -> None:
-    """One noun a file; who needs more has two. A test's cases are read one at a time, so it may be longer."""
+    """One noun a file; who needs more has two."""
     long = {
         str(path.relative_to(ROOT)): count
         for path in tracked("*.py", "*.sh", "*.js", "*.css", "*.html")
-        if (count := len(path.read_text().splitlines()))
-        > (MOST_OF_A_TEST if path.is_relative_to(ROOT / "tests") else MOST_LINES)
+        if (count := len(path.read_text().splitlines())) > MOST_LINES
     }
     assert not long
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tests.infra.graph import Node, provision
-from tests.infra.test_graph import STACKS, graph_of, path_of, stacks_world
+from tests.infra.program_stacks import STACKS, graph_of, stacks_world
+from tests.infra.test_graph import path_of
 
 
 @pytest.mark.parametrize("gone", ["studio-3", "studio-9"])

@@ -14,7 +14,7 @@ import pytest
 
 from infra.instances.policies import AwsAccount, AwsSecret, supply_statements
 from tests.infra.graph import Graph, Node
-from tests.infra.test_graph import STACKS, graph_of
+from tests.infra.program_stacks import STACKS, graph_of
 
 DOCUMENTED: dict[str, list[str]] = json.loads((Path(__file__).parent / "condition_keys.json").read_text())[
     "actions"

@@ -27,7 +27,7 @@ from infra.spec import EndpointSpec, Spec
 from infra.stackfile import read_spec
 from scripts.docs.cost_page import page
 from tests.infra.graph import TEAM, World, provision
-from tests.infra.test_graph import STACKS, graph_of
+from tests.infra.program_stacks import STACKS, graph_of
 
 BUDGET = {"monthly": 500, "notify": "lead@example.com"}
 

@@ -66,7 +66,7 @@ def test_a_denied_lookup_is_not_taken_for_a_missing_zone() -> None:
 
     class Denied(World):
         def _zone(self, args: dict[str, object]) -> dict[str, object]:
-            from tests.infra.graph import Refused
+            from tests.infra.world import Refused
 
             raise Refused("AccessDenied: not authorized to perform: route53:ListHostedZones")
 

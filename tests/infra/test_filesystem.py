@@ -200,7 +200,7 @@ def test_a_failing_lookup_is_not_taken_for_a_missing_file_system() -> None:
 
     class Expired(World):
         def _file_system(self, args: dict[str, Any]) -> dict[str, Any]:
-            from tests.infra.graph import Refused
+            from tests.infra.world import Refused
 
             raise Refused("ExpiredTokenException: the security token is expired")
 

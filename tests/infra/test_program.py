@@ -8,7 +8,7 @@ import pytest
 
 from infra.program import DEBUG
 from tests.infra.graph import provision, run
-from tests.infra.test_graph import STACKS, stacks_world
+from tests.infra.program_stacks import STACKS, stacks_world
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.infra.calls import action, in_python
 from tests.infra.graph import Graph
-from tests.infra.test_graph import STACKS, graph_of
+from tests.infra.program_stacks import STACKS, graph_of
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -23,7 +23,8 @@ from google.protobuf import empty_pb2, json_format, struct_pb2  # type: ignore[i
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from tests.infra.engine.replaced import replacing
-from tests.infra.graph import ACCOUNT, Pretended, Refused, World
+from tests.infra.graph import ACCOUNT, Pretended, World
+from tests.infra.world import Refused
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """What stands for a value that is not known before it is made, in Pulumi's own protocol."""

@@ -13,7 +13,8 @@ from infra.instances.policies import AwsAccount, AwsSecret, Host, gateway_statem
 from infra.instances.roles import PolicyTooLong
 from infra.instances.vault import NoKey, NoSecret
 from tests.infra.calls import action, in_python
-from tests.infra.graph import Graph, Refused, World, provision
+from tests.infra.graph import Graph, World, provision
+from tests.infra.world import Refused
 
 ROOT = Path(__file__).resolve().parents[3]
 ACCOUNT = AwsAccount("aws", "us-east-1", "111122223333")

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from infra.instances.data import NoVolume
-from tests.infra.graph import Refused, World, provision
+from tests.infra.graph import World, provision
+from tests.infra.world import Refused
 
 LEFT = "vol-0123456789abcdef0"
 ONE = {"studio": {"shape": "gpu.t4"}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 from tests.infra.instances.host.machine import Machine
-from tests.infra.instances.host.test_replica import CONFIG, KEYS, host, pytestmark, wait_for, write
+from tests.infra.instances.host.replica import CONFIG, KEYS, host, pytestmark, wait_for, write
 
 __all__ = ["host", "pytestmark"]
 
