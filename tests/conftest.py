@@ -16,7 +16,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # What takes longest for one file begins first, so that no process is left with it alone in the end. Then what
 # computes all the time and what mostly waits for processes that it started take turns, for no core to be idle
 # at one time and fought over at another.
-FIRST = ("tests/image/", "tests/e2e/", "tests/scripts/test_up.py")
+FIRST = ("tests/image/", "tests/e2e/", "tests/scripts/test_up")
 COMPUTES = ("tests/studio/ui/", "tests/studio/api/", "tests/studio/", "tests/models/", "tests/starter/")
 WAITS = ("tests/scripts/", "tests/gateway/", "tests/")
 

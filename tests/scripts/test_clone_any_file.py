@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from scripts.commands.clone import cloned
 from scripts.stacks.teams import Address
+from tests.scripts.test_clone import added
 
 # Stack files as people write them: comments, blank lines, quotes, flow and block, in any order.
 NAMES = st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True).filter(
