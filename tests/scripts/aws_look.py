@@ -42,6 +42,8 @@ def servers() -> Iterator[tuple[str, str]]:
     server.shutdown()
     server.server_close()
     moto.stop()
+    # They ask this server, which the next file of tests has no more.
+    _clients.clear()
 
 
 @pytest.fixture(autouse=True)
