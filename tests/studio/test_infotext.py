@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 from sd_parsers import ParserManager
@@ -64,10 +64,12 @@ def test_quoting_is_undone(value: str) -> None:
 
 
 @given(st.text(max_size=400))
+@example("0\r\n0")
 def test_any_text_can_be_read(text: str) -> None:
-    """No text is an error: what has no parameters is all prompt."""
+    """No text is an error: what has no parameters is all prompt, line by line, without blanks around a line."""
     found = parse(text)
-    assert found.parameters or found.prompt + found.negative_prompt in text or "Negative prompt:" in text
+    lines = "\n".join(line.strip() for line in text.split("\n"))
+    assert found.parameters or found.prompt + found.negative_prompt in lines or "Negative prompt:" in text
 
 
 def test_a_text_of_a1111s() -> None:
