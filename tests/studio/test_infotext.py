@@ -66,7 +66,7 @@ def test_quoting_is_undone(value: str) -> None:
 @given(st.text(max_size=400))
 @example("0\r\n0")
 def test_any_text_can_be_read(text: str) -> None:
-    """No text is an error: what has no parameters is all prompt, line by line, without blanks around a line."""
+    """No text is an error: what has no parameters is all prompt, but for blanks around a line."""
     found = parse(text)
     lines = "\n".join(line.strip() for line in text.split("\n"))
     assert found.parameters or found.prompt + found.negative_prompt in lines or "Negative prompt:" in text
