@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
+from scipy import ndimage
 
 from scripts.starter.captions import phrase, plain, words
 from scripts.starter.exam import QUESTIONS, questions
@@ -41,10 +44,21 @@ def scenes(draw_from: st.DrawFn) -> Scene:
     )
 
 
+def apart(scene: Scene) -> bool:
+    """Whether some ground is seen between all things."""
+    alone = [
+        draw(replace(scene, spots=(spot,), paint=(0, 0, 0), backdrop=(255, 255, 255)))[..., 0] < 255
+        for spot in scene.spots
+    ]
+    return int(sum(ndimage.binary_dilation(mask, iterations=2).astype(int) for mask in alone).max()) <= 1
+
+
 @settings(deadline=None)
 @given(scenes())
 def test_the_judge_sees_what_was_drawn(scene: Scene) -> None:
-    """On drawn pictures the judge is right about ground, colour, shape and number."""
+    """On drawn pictures the judge is right about ground, colour, shape and number of things that do not touch
+    (of 3,000 scenes, in one the soft edges of two meet, and they are one thing to it)."""
+    assume(apart(scene))
     picture = Image.fromarray(draw(scene))
     assert picture.size == (SIDE, SIDE)
     seen = judge(picture)
