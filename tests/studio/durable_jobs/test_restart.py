@@ -53,16 +53,16 @@ if os.environ.get("killer"):
         begin(loop, picture)
     Loop.begin = dies
 studio = Studio.at(home, "studio", engine)
-print("resumed", studio.accepted.resume(), flush=True)
+print("resumed", studio.durable_jobs.resume(), flush=True)
 for owner, fields in asked:
-    studio.accepted.submit(owner, TextToImage(**fields))
+    studio.durable_jobs.submit(owner, TextToImage(**fields))
     print("accepted", owner, flush=True)
-while list(studio.accepted._journal._entries()) and any(
-    not entry.told for entry in studio.accepted._journal._entries()
+while list(studio.durable_jobs._journal._entries()) and any(
+    not entry.told for entry in studio.durable_jobs._journal._entries()
 ):
     time.sleep(0.02)
 for owner in ("ada", "bob"):
-    for news in studio.accepted.news(owner):
+    for news in studio.durable_jobs.news(owner):
         print("news", owner, json.dumps([news.words, news.bad]), flush=True)
 os._exit(0)
 """
