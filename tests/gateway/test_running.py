@@ -285,6 +285,10 @@ def test_importing_the_package_is_light() -> None:
         not {"torch", "diffusers", "gradio", "starlette", "uvicorn", "httpx", "fastapi", "structlog", "rich"}
         & loaded
     )
+    loaded = run("import sys; import easel.gateway.assembly; print(*sys.modules)")
+    assert not {"starlette", "uvicorn", "httpx", "joserfc", "authlib", "boto3"} & loaded, (
+        "before Caddy starts"
+    )
     loaded = run("import sys; import easel.gateway.__main__, easel.gateway.server; print(*sys.modules)")
     assert (
         not {"torch", "diffusers", "gradio", "fastapi", "httpx", "psutil", "easel.studio", "easel.models"}

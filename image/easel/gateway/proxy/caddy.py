@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
 import structlog
 
 from easel.gateway.disk import write_private
@@ -56,6 +55,9 @@ def _open(bind: str | None, port: int) -> bool:
 
 async def _refusal(admin_socket: Path, text: str) -> str:
     """Have a running Caddy take a Caddyfile; its words if it does not."""
+    # Only here: it takes a while to import, and the door is opened without it.
+    import httpx
+
     # No TLS is spoken there: reading all certificate authorities would hold up every request for nothing.
     transport = httpx.AsyncHTTPTransport(uds=str(admin_socket), verify=False)
     # As long as it takes: who gave up would not know which configuration runs.
