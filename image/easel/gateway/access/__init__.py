@@ -14,17 +14,15 @@ from easel.gateway.access.identity import (
     Identity,
     Question,
     Refusal,
-    address_of,
     without_token,
 )
 from easel.gateway.access.keyring import OVERLAP, Keyring, SecretFile, SecretStore
 from easel.gateway.access.operator import OPERATOR, Operator
 from easel.gateway.access.operator_passes import LASTS, OperatorPasses
-from easel.gateway.access.rate_limit import RateLimit, network
-from easel.gateway.access.request import ForwardedRequest, Kind, forbidden, local_path, normal
+from easel.gateway.access.rate_limit import network
+from easel.gateway.access.request import ForwardedRequest, Kind, address_of, forbidden, local_path, normal
 from easel.gateway.access.right import ANONYMOUS, MEMBER_MAX_AGE, Right
 from easel.gateway.access.rights import Rights
-from easel.gateway.access.sessions import Sessions
 from easel.gateway.access.tokens import PATTERN, Token, Tokens, token_file
 
 __all__ = [
@@ -50,13 +48,11 @@ __all__ = [
     "Operator",
     "OperatorPasses",
     "Question",
-    "RateLimit",
     "Refusal",
     "Right",
     "Rights",
     "SecretFile",
     "SecretStore",
-    "Sessions",
     "Token",
     "Tokens",
     "address_of",

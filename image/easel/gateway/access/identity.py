@@ -185,13 +185,13 @@ class Identity:
             )  # fmt: skip
         # An API client keeps no cookies, and neither does another site's page: its network address tells it
         # apart, hashed so that no name leaks it.
-        address = f"{endpoint} {network(address_of(request))}"
+        address = f"{endpoint} {network(request.address)}"
         key = hmac.new(self._keyring.newest.encode(), address.encode(), hashlib.sha256)
         right = Right("anonymous", endpoint, ANONYMOUS)
         return Caller(f"{ANONYMOUS}/{key.hexdigest()[:16]}", api=True, right=right, anonymous=True)
 
     def _failed(self, request: ForwardedRequest, reason: str) -> Refusal:
-        wait = self._wrong_tokens.fail(address_of(request))
+        wait = self._wrong_tokens.fail(request.address)
         if wait:
             return Refusal(429, f"too many wrong tokens from your address; try again in {wait} s", wait)
         return Refusal(401, reason)
@@ -207,11 +207,6 @@ def without_token(request: ForwardedRequest) -> str:
     """The caller's path and query, less any token in it."""
     rest = [(key, value) for key, value in parse_qsl(request.query, keep_blank_values=True) if key != "token"]
     return local_path(request.path + ("?" + urlencode(rest) if rest else ""))
-
-
-def address_of(request: ForwardedRequest) -> str:
-    """The caller's network address. Caddy wrote the header and dropped the caller's own."""
-    return request.headers.get("x-forwarded-for", "").split(",")[-1].strip()
 
 
 def _link_token(query: str) -> str | None:

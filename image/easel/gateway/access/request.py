@@ -43,6 +43,11 @@ class ForwardedRequest:
         return self.uri.partition("?")[2]
 
     @property
+    def address(self) -> str:
+        """The caller's network address."""
+        return address_of(self.headers)
+
+    @property
     def secure(self) -> bool:
         """Whether it came by TLS. Caddy wrote the header and dropped the caller's own."""
         return self.headers.get("x-forwarded-proto") == "https"
@@ -105,6 +110,11 @@ class ForwardedRequest:
             # Crawlers find public endpoints and ask for HTML; only a browser that says so wakes one.
             return "rest" if anonymous and not self.from_browser else "navigation"
         return "call" if api and not self.from_browser else "rest"
+
+
+def address_of(headers: Mapping[str, str]) -> str:
+    """The caller's network address. Caddy wrote the header and dropped the caller's own."""
+    return headers.get("x-forwarded-for", "").split(",")[-1].strip()
 
 
 def forbidden(uri: str) -> bool:

@@ -24,6 +24,7 @@ from easel.gateway.access import (
     OperatorPasses,
     Right,
     Token,
+    address_of,
 )
 from easel.gateway.access.oidc import is_member
 from easel.gateway.audit import AuditLog
@@ -217,8 +218,8 @@ class OperatorApi:
 
     def _note(self, request: Request, kind: str, endpoint: str = "", **detail: Any) -> None:
         actor = str(request.scope.get(USER) or OPERATOR)
-        address = request.headers.get("x-forwarded-for", "").split(",")[-1].strip()
-        self._audit.add(kind, actor=actor, endpoint=endpoint, address=address or "local", **detail)
+        address = address_of(request.headers) or "local"
+        self._audit.add(kind, actor=actor, endpoint=endpoint, address=address, **detail)
 
     def _done(self, settled: bool) -> Response:
         """It is done; 202 with a warning where it is not written down yet."""

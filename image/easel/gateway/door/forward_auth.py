@@ -28,7 +28,6 @@ from easel.gateway.access import (
     Question,
     Refusal,
     Right,
-    address_of,
     forbidden,
     local_path,
     without_token,
@@ -84,7 +83,7 @@ class ForwardAuth:
             # Here, so that it wakes nobody; 403, because Caddy passes every 2xx on.
             return pages.error(403, "no page of another origin may call this endpoint", {"Vary": "Origin"})
         who = self._identity.who(name, asked, public=_public(fleet))
-        address = address_of(asked)
+        address = asked.address
         if isinstance(who, Question):
             return _question_page(name, who)
         if isinstance(who, Entrance):
@@ -124,7 +123,7 @@ class ForwardAuth:
         who = self._identity.sign_in(name, asked, form.get("token", [""])[0], target)
         if isinstance(who, Entrance):
             self._audit.add(
-                "signed-in", actor=who.session.user, endpoint=name, address=address_of(asked), by="token"
+                "signed-in", actor=who.session.user, endpoint=name, address=asked.address, by="token"
             )
             return pages.enter(who.location, who.cookie)
         self._refused(name, asked, who)
@@ -190,18 +189,18 @@ class ForwardAuth:
 
         def over(status: int) -> None:
             self._audit.add(
-                kind, actor=who.user, endpoint=endpoint, address=address_of(asked),
+                kind, actor=who.user, endpoint=endpoint, address=asked.address,
                 method=asked.method, path=asked.path, what=what, status=status,
             )  # fmt: skip
 
         return over
 
     def _woke(self, fleet: Fleet, asked: ForwardedRequest, who: Caller) -> None:
-        self._audit.add("woke", actor=who.user, endpoint=fleet.endpoint.name, address=address_of(asked))
+        self._audit.add("woke", actor=who.user, endpoint=fleet.endpoint.name, address=asked.address)
 
     def _refused(self, name: str, asked: ForwardedRequest, who: Refusal, actor: str = "") -> None:
         self._audit.refused(
-            endpoint=name, address=address_of(asked), status=who.status, why=who.reason, method=asked.method,
+            endpoint=name, address=asked.address, status=who.status, why=who.reason, method=asked.method,
             path=asked.path, who=actor,
         )  # fmt: skip
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from easel.gateway import pages
-from easel.gateway.access import ForwardedRequest, Identity, Refusal, address_of, local_path
+from easel.gateway.access import ForwardedRequest, Identity, Refusal, local_path
 from easel.gateway.access.oidc import Login
 from easel.gateway.audit import AuditLog
 from easel.gateway.config import CONSOLE
@@ -81,7 +81,7 @@ class MemberRoutes:
         except LoginFailed as error:
             self._audit.refused(
                 endpoint=name,
-                address=address_of(asked),
+                address=asked.address,
                 status=error.status,
                 why=error.words,
                 by="sign-on",
@@ -92,7 +92,7 @@ class MemberRoutes:
             return pages.enter(arrival.target)
         who = self._identity.welcome(name, asked, arrival.member, members, arrival.target)
         self._audit.add(
-            "signed-in", actor=who.session.user, endpoint=name, address=address_of(asked), by="sign-on"
+            "signed-in", actor=who.session.user, endpoint=name, address=asked.address, by="sign-on"
         )
         return pages.enter(who.location, who.cookie)
 
@@ -113,7 +113,7 @@ class MemberRoutes:
             return pages.error(who.status, who.reason)
         if session is not None:
             self._audit.add(
-                "signed-out", actor=session.user, endpoint=name, address=address_of(asked),
+                "signed-out", actor=session.user, endpoint=name, address=asked.address,
                 everywhere=everywhere and session.member,
             )  # fmt: skip
         return pages.enter("/", who, self._login.left(name, asked))

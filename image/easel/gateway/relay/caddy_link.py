@@ -9,8 +9,8 @@ from easel.gateway.relay.relay import Relay
 
 @dataclass(frozen=True)
 class CaddyLink:
-    """Caddy asks with `key` at `address`, where the console is as well, and
-    brings the bytes of what may pass to `relay`."""
+    """Caddy asks with `key` at `address`, where the console is as well, and brings the bytes of what may pass
+    to `relay`."""
 
     key: str
     address: str
