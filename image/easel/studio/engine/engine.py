@@ -103,7 +103,8 @@ class Engine:
         resolved = request.resolved()
         self.limits.check(resolved)
         checkpoint, note = self._checkpoint(resolved.checkpoint)
-        self._step_times.check(checkpoint, resolved, rows=1 if resolved.cfg_scale == 1 else 2)
+        for one in resolved.passes():
+            self._step_times.check(checkpoint, one.width, one.height, rows=1 if resolved.cfg_scale == 1 else 2)
         vae = self._vae(resolved.vae, checkpoint)
         asked = understand(
             resolved.prompt, resolved.negative_prompt, self.store, active=resolved.extra_networks

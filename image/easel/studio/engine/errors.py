@@ -29,6 +29,12 @@ class InvalidRequest(EngineError):
         self.allowed = allowed
 
 
+def check_range(field: str, value: float, low: float, high: float) -> None:
+    """Raise InvalidRequest for a value outside of `low` to `high`."""
+    if not low <= value <= high:  # false for NaN too, and exact for integers of any length
+        raise InvalidRequest(field, value, f"{low} to {high}")
+
+
 class UnknownSampler(EngineError):
     """No sampler (or schedule type) has this name."""
 

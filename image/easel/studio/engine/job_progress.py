@@ -36,8 +36,11 @@ class JobProgress:
     @property
     def left(self) -> int:
         """Sampler steps until every picture is there."""
-        steps = self.job.request.steps
-        return sum(steps - one.step for one in self.pictures if one.index not in self.drawn)
+        return sum(one.course.left for one in self.pictures if one.index not in self.drawn)
+
+    def wants(self, checkpoint: ModelFile | None) -> bool:
+        """Whether a picture that is not there is drawn with this checkpoint next."""
+        return any(one.checkpoint == checkpoint for one in self.pictures if one.index not in self.drawn)
 
     def begin(self) -> None:
         """A picture is about to begin."""
@@ -45,13 +48,15 @@ class JobProgress:
             self._told = True
             self.job.watcher.begun()
 
-    def keep(self, picture: Picture, image: Image) -> None:
-        """A picture is decoded."""
+    def keep(self, picture: Picture) -> None:
+        """A picture is there."""
+        image = picture.image
+        assert image is not None  # noqa: S101 - kept when it is there
         self.drawn[picture.index] = drawn = Drawn(
             index=picture.index,
             image=image,
-            seed=picture.seed,
-            subseed=picture.subseed,
+            seed=picture.course.seed,
+            subseed=picture.course.subseed,
             request=self.job.request,
             checkpoint=self.job.checkpoint,
             vae=self.job.vae,
@@ -77,11 +82,9 @@ class JobProgress:
         """Publish how far the job is. False once it has ended."""
         if state is JobState.RUNNING and self._began is None:
             self._began = time.monotonic()
-        order = 2 if self.job.request.method()[0].second_order else 1
-        expected = self.job.request.steps * order
-        total = sum(picture.calls or expected for picture in self.pictures)
-        fraction = min(1.0, sum(picture.position for picture in self.pictures) / total)
-        under_way = [p for p in self.pictures if p.position and p.index not in self.drawn]
+        courses = [picture.course for picture in self.pictures]
+        fraction = min(1.0, sum(one.position for one in courses) / sum(one.calls for one in courses))
+        under_way = [p.course for p in self.pictures if p.course.position and p.index not in self.drawn]
         eta = None
         if self._began is not None and fraction > 0:
             eta = (time.monotonic() - self._began) * (1 - fraction) / fraction
@@ -89,7 +92,7 @@ class JobProgress:
             ProgressReport(
                 state=state,
                 fraction=fraction,
-                step=max((picture.step for picture in under_way), default=0),
+                step=max((one.step for one in under_way), default=0),
                 steps=self.job.request.steps,
                 finished=len(self.drawn),
                 pictures=len(self.pictures),

@@ -89,14 +89,14 @@ def setting(field: str) -> str:
 
 
 def work(request: TextToImage) -> float:
-    """Megapixel-steps of a whole request. Samplers of second order call the UNet twice a step."""
-    calls = request.steps * (2 if request.method()[0].second_order else 1)
-    return pixels(request) * calls
+    """Megapixel-steps of a whole request, all passes of it."""
+    return sum(one.work for one in request.passes()) * request.pictures / _MILLION
 
 
 def pixels(request: TextToImage) -> float:
     """Megapixels of all pictures of a request."""
-    return request.width * request.height * request.pictures / _MILLION
+    last = request.passes()[-1]
+    return last.width * last.height * request.pictures / _MILLION
 
 
 def _field(request: TextToImage) -> str:

@@ -31,13 +31,21 @@ class PictureQueue:
         """Put a job's pictures at the end."""
         self._pictures.extend(pictures)
 
+    def add_first(self, pictures: Iterable[Picture]) -> None:
+        """Put pictures that were under way before all others of their checkpoint."""
+        self._pictures[:0] = pictures
+
     def remove(self, job: Job) -> None:
         """Take out all pictures of a job."""
         self._pictures = [picture for picture in self._pictures if picture.job is not job]
 
-    def jobs(self) -> list[Job]:
-        """Jobs that have pictures here, in order."""
-        return list(dict.fromkeys(picture.job for picture in self._pictures))
+    def jobs(self, checkpoint: ModelFile | None = None) -> list[Job]:
+        """Jobs that have pictures here, in order; of one checkpoint, or of all."""
+        return list(
+            dict.fromkeys(
+                picture.job for picture in self._pictures if checkpoint in (None, picture.checkpoint)
+            )
+        )
 
     def next_of(self, job: Job) -> Picture | None:
         """Take a job's next picture, or None."""
@@ -54,7 +62,7 @@ class PictureQueue:
         """
         best: Picture | None = None
         for picture in self._pictures:
-            if picture.job.checkpoint != checkpoint or (drawing[picture.owner] and not room):
+            if picture.checkpoint != checkpoint or (drawing[picture.owner] and not room):
                 continue
             if best is None or drawing[picture.owner] < drawing[best.owner]:
                 best = picture
@@ -66,11 +74,11 @@ class PictureQueue:
 
     def wants(self, checkpoint: ModelFile) -> bool:
         """Whether any picture here is for this checkpoint."""
-        return any(picture.job.checkpoint == checkpoint for picture in self._pictures)
+        return any(picture.checkpoint == checkpoint for picture in self._pictures)
 
     def longest(self, *, besides: ModelFile | None) -> ModelFile | None:
         """The checkpoint whose picture has waited longest, other than `besides`."""
-        return next((p.job.checkpoint for p in self._pictures if p.job.checkpoint != besides), None)
+        return next((p.checkpoint for p in self._pictures if p.checkpoint != besides), None)
 
     def impatient(self, checkpoint: ModelFile, since: float) -> bool:
         """Whether somebody has waited too long for another checkpoint than this, which serves since `since`.
@@ -78,6 +86,6 @@ class PictureQueue:
         Counted from the switch at the earliest: two impatient crowds would otherwise switch for ever and draw
         nothing.
         """
-        others = (p.waiting_since for p in self._pictures if p.job.checkpoint != checkpoint)
+        others = (p.waiting_since for p in self._pictures if p.checkpoint != checkpoint)
         now = time.monotonic()
         return now - max(since, min(others, default=now)) > PATIENCE

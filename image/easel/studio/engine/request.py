@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
-from easel.studio.engine.errors import InvalidRequest
+from easel.studio.engine.errors import InvalidRequest, check_range
 from easel.studio.engine.samplers import Sampler, ScheduleType, resolve
+from easel.studio.engine.second_pass import HiresFix, Refiner
+from easel.studio.engine.source import Source
 
 MAX_STEPS = 150
 MAX_SIDE = 2048
@@ -21,9 +23,24 @@ MAX_SEED = 2**63 - 1
 RANDOM_SEEDS = 2**32 - 2
 
 
+@dataclass(frozen=True)
+class SamplingPass:
+    """One way through the sampler: pixels of the picture, steps, and about how many UNet calls they take."""
+
+    width: int
+    height: int
+    steps: int
+    calls: int
+
+    @property
+    def work(self) -> float:
+        """Pixels times calls."""
+        return self.width * self.height * self.calls
+
+
 @dataclass(frozen=True, kw_only=True)
 class TextToImage:
-    """Draw pictures from words.
+    """Draw pictures from words, and from pictures where there is a `source`.
 
     Fields have A1111's names, units and defaults (`steps` is the exception every client sets). Sizes are
     pixels and are rounded down to a multiple of 8, as A1111 does. `seed` -1 draws one at random; picture `i`
@@ -54,6 +71,10 @@ class TextToImage:
     checkpoint: str | None = None
     vae: str | None = None
     extra_networks: bool = True
+    tiling: bool = False
+    source: Source | None = None
+    hires: HiresFix | None = None
+    refiner: Refiner | None = None
 
     def resolved(self) -> TextToImage:
         """The same request, checked, with seeds drawn, sizes rounded and the sampler under its own name.
@@ -62,28 +83,59 @@ class TextToImage:
         """
         _check_text("prompt", self.prompt)
         _check_text("negative_prompt", self.negative_prompt)
-        _check_range("steps", self.steps, 1, MAX_STEPS)
-        _check_range("cfg_scale", self.cfg_scale, -MAX_CFG_SCALE, MAX_CFG_SCALE)
-        _check_range("width", self.width, MIN_SIDE, MAX_SIDE)
-        _check_range("height", self.height, MIN_SIDE, MAX_SIDE)
-        _check_range("seed", self.seed, -1, MAX_SEED)
-        _check_range("subseed", self.subseed, -1, MAX_SEED)
-        _check_range("subseed_strength", self.subseed_strength, 0, 1)
-        _check_range("batch_size", self.batch_size, 1, MAX_BATCH_SIZE)
-        _check_range("n_iter", self.batch_count, 1, MAX_BATCH_COUNT)
-        _check_range("clip_skip", self.clip_skip, 1, 12)
+        check_range("steps", self.steps, 1, MAX_STEPS)
+        check_range("cfg_scale", self.cfg_scale, -MAX_CFG_SCALE, MAX_CFG_SCALE)
+        check_range("width", self.width, MIN_SIDE, MAX_SIDE)
+        check_range("height", self.height, MIN_SIDE, MAX_SIDE)
+        check_range("seed", self.seed, -1, MAX_SEED)
+        check_range("subseed", self.subseed, -1, MAX_SEED)
+        check_range("subseed_strength", self.subseed_strength, 0, 1)
+        check_range("batch_size", self.batch_size, 1, MAX_BATCH_SIZE)
+        check_range("n_iter", self.batch_count, 1, MAX_BATCH_COUNT)
+        check_range("clip_skip", self.clip_skip, 1, 12)
         if self.eta is not None:
-            _check_range("eta", self.eta, 0, 1)
+            check_range("eta", self.eta, 0, 1)
         sampler, schedule = resolve(self.sampler, self.schedule_type)
+        for part in (self.source, self.hires, self.refiner):
+            if part is not None:
+                part.check()
         return replace(
             self,
             sampler=sampler.name,
             schedule_type=schedule.label,
+            hires=self._hires(),
             width=self.width // 8 * 8,
             height=self.height // 8 * 8,
             seed=random_seed() if self.seed == -1 else self.seed,
             subseed=random_seed() if self.subseed == -1 else self.subseed,
         )
+
+    def _hires(self) -> HiresFix | None:
+        hires = self.hires
+        if hires is None:
+            return None
+        if self.source is not None:
+            raise InvalidRequest("enable_hr", True, "false where a picture is drawn from a picture")
+        check_range("hr_second_pass_steps", hires.steps, 0, MAX_STEPS)
+        for field, side in zip(("hr_resize_x", "hr_resize_y"), hires.size(self.width, self.height), strict=True):
+            check_range(field, side, MIN_SIDE, MAX_SIDE)
+        sampler, schedule = resolve(hires.sampler or self.sampler, hires.schedule_type or self.schedule_type)
+        return replace(hires, sampler=sampler.name, schedule_type=schedule.label)
+
+    def passes(self) -> tuple[SamplingPass, ...]:
+        """The ways through the sampler that each picture takes, of a request that is resolved."""
+        first = self._pass(self.width, self.height, self.steps, self.sampler)
+        if self.source is not None:
+            share = self.source.denoising_strength
+            return (replace(first, calls=max(1, round(first.calls * share))),)
+        if self.hires is None:
+            return (first,)
+        steps = self.hires.steps or self.steps
+        return first, self._pass(*self.hires.size(self.width, self.height), steps, self.hires.sampler or self.sampler)
+
+    @staticmethod
+    def _pass(width: int, height: int, steps: int, sampler: str) -> SamplingPass:
+        return SamplingPass(width, height, steps, steps * (2 if resolve(sampler)[0].second_order else 1))
 
     @property
     def pictures(self) -> int:
@@ -98,11 +150,6 @@ class TextToImage:
 def random_seed() -> int:
     """A seed in the range A1111 draws from."""
     return random.randrange(RANDOM_SEEDS)  # noqa: S311 - seeds are published with every picture
-
-
-def _check_range(field: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:  # false for NaN too, and exact for integers of any length
-        raise InvalidRequest(field, value, f"{low} to {high}")
 
 
 def _check_text(field: str, value: str) -> None:

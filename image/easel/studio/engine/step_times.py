@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from easel.models import ModelFile
 from easel.studio.engine.errors import StepTooLong
-from easel.studio.engine.request import TextToImage
 
 # The first call of a size pays for kernel selection and allocation.
 WARM_UP = 1
@@ -71,30 +70,28 @@ class StepTimes:
         nearest = max(below) if below else min(fresh)
         return fresh[nearest] * cost / nearest
 
-    def check(self, file: ModelFile, request: TextToImage, rows: int) -> None:
+    def check(self, file: ModelFile, width: int, height: int, rows: int) -> None:
         """Raise StepTooLong for a picture whose single step would keep the device for too long.
 
         A checkpoint of which nothing was measured yet passes: the engine measures before it begins.
         """
         with self._lock:
             known = self._known.get(file)
-        if known is None or request.width * request.height <= known.native**2:
+        if known is None or width * height <= known.native**2:
             return
 
-        def takes(width: int, height: int) -> float:
-            cost = (width // known.downscale) * (height // known.downscale) * rows
+        def takes(across: int, down: int) -> float:
+            cost = (across // known.downscale) * (down // known.downscale) * rows
             return self.seconds(file, cost) or 0.0
 
-        needed = takes(request.width, request.height)
+        needed = takes(width, height)
         if needed <= self.limit:
             return
-        width, height = largest(
-            request.width, request.height, known.native, lambda w, h: takes(w, h) <= self.limit
-        )
+        most = largest(width, height, known.native, lambda w, h: takes(w, h) <= self.limit)
         raise StepTooLong(
-            f"one step of a picture of {request.width}x{request.height} takes {needed:.1f} s or more on this "
+            f"one step of a picture of {width}x{height} takes {needed:.1f} s or more on this "
             f"device, and one step may take {self.limit:g} s, as everybody else waits for it. Draw up to "
-            f"{width}x{height}, or give the endpoint a shape with a faster GPU; the operator sets the limit "
+            f"{most[0]}x{most[1]}, or give the endpoint a shape with a faster GPU; the operator sets the limit "
             "by EASEL_STEP_SECONDS"
         )
 

@@ -1,9 +1,9 @@
-"""A VAE's decoder in pieces: layer by layer, and a large picture tile by tile.
+"""A VAE in pieces: layer by layer, and a large picture tile by tile.
 
 A whole decode of a large picture takes as long as several UNet calls, and nobody else's call fits in between.
 The layers one after another are the very same operations, so the pixels are the same. Above
-`UNTILED_PIXELS` it goes by tiles, as diffusers' `tiled_decode` does it: what the decoder needs of memory then
-depends on the tile and no longer on the picture.
+`UNTILED_PIXELS` it goes by tiles, as diffusers' `tiled_decode` and `tiled_encode` do it: what the VAE needs
+of memory then depends on the tile and no longer on the picture.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import torch
-from diffusers.models.unets.unet_2d_blocks import UpDecoderBlock2D
+from diffusers.models.unets.unet_2d_blocks import DownEncoderBlock2D, UpDecoderBlock2D
 
 UNTILED_PIXELS = 1 << 21
 """Pixels of the largest picture that is decoded as a whole: the first layer at full size holds 256 channels
@@ -25,40 +25,79 @@ Pieces = Generator[None, None, torch.Tensor]
 _Layer = Callable[[torch.Tensor], torch.Tensor]
 
 
-def pieces(vae: Any, latents: torch.Tensor, downscale: int, *, tiled: bool = False) -> Pieces:
+def decoding(vae: Any, latents: torch.Tensor, downscale: int, *, tiled: bool = False) -> Pieces:
     """Decode scaled latents (n, channels, height/8, width/8), pausing after each layer. Returns the pixels,
     float32, (n, 3, height, width) in [-1, 1]. `tiled`: by smaller tiles, whatever the size."""
-    height, width = (side * downscale for side in latents.shape[-2:])
-    side = (TILE // 2 if tiled else TILE) // downscale
-    if max(latents.shape[-2:]) <= side or not (tiled or height * width > UNTILED_PIXELS):
-        return (yield from _whole(vae, latents))
-    return (yield from _tiles(vae, latents, side, downscale))
+    height, width = latents.shape[-2:]
+    side = _tile_side(height * downscale, width * downscale, tiled=tiled)
+    if side is None:
+        return (yield from _whole(vae, _decoder_layers(vae), latents))
+    return (yield from _tiles(vae, _decoder_layers(vae), latents, side // downscale, side))
 
 
-def _whole(vae: Any, latents: torch.Tensor) -> Pieces:
-    hidden = latents
-    for layer in _layers(vae):
+def encoding(vae: Any, pixels: torch.Tensor, downscale: int, *, tiled: bool = False) -> Pieces:
+    """Encode pixels (n, 3, height, width) in [-1, 1], pausing after each layer. Returns the mean of the
+    latents' distribution, not scaled, float32, (n, channels, height/8, width/8)."""
+    height, width = pixels.shape[-2:]
+    side = _tile_side(height, width, tiled=tiled)
+    layers = _encoder_layers(vae)
+    if side is None:
+        moments = yield from _whole(vae, layers, pixels)
+    else:
+        moments = yield from _tiles(vae, layers, pixels, side, side // downscale)
+    return moments.chunk(2, dim=1)[0]
+
+
+def _tile_side(height: int, width: int, *, tiled: bool) -> int | None:
+    """Pixels of a tile's side, None for a picture that goes as a whole."""
+    side = TILE // 2 if tiled else TILE
+    if max(height, width) <= side or not (tiled or height * width > UNTILED_PIXELS):
+        return None
+    return side
+
+
+def _whole(vae: Any, layers: list[_Layer], given: torch.Tensor) -> Pieces:
+    hidden = given
+    for layer in layers:
         # cast each time: while this waits, somebody else's picture may have moved the VAE to float32
         hidden = layer(hidden.to(vae.dtype))
         yield
     return hidden.float()
 
 
-def _layers(vae: Any) -> list[_Layer]:
+def _decoder_layers(vae: Any) -> list[_Layer]:
     """What `AutoencoderKL.decode` does, in order; in one where its decoder is built otherwise."""
     decoder = vae.decoder
     blocks = decoder.up_blocks
     if not all(type(block) is UpDecoderBlock2D for block in blocks):
         return [lambda z: vae.decode(z, return_dict=False)[0]]
-    middle = decoder.mid_block
     layers: list[_Layer] = [] if vae.post_quant_conv is None else [vae.post_quant_conv]
-    layers += [decoder.conv_in, _timeless(middle.resnets[0])]
-    for attention, resnet in zip(middle.attentions, middle.resnets[1:], strict=True):
-        layers += [*([] if attention is None else [attention]), _timeless(resnet)]
+    layers += [decoder.conv_in, *_middle(decoder.mid_block)]
     for block in blocks:
         layers += [_timeless(resnet) for resnet in block.resnets]
         layers += list(block.upsamplers or ())
     return [*layers, lambda hidden: decoder.conv_act(decoder.conv_norm_out(hidden)), decoder.conv_out]
+
+
+def _encoder_layers(vae: Any) -> list[_Layer]:
+    """What `AutoencoderKL.encode` does up to the moments, in order; in one where it is built otherwise."""
+    encoder = vae.encoder
+    blocks = encoder.down_blocks
+    if not all(type(block) is DownEncoderBlock2D for block in blocks):
+        return [lambda pixels: vae.encode(pixels, return_dict=False)[0].parameters]
+    layers: list[_Layer] = [encoder.conv_in]
+    for block in blocks:
+        layers += [_timeless(resnet) for resnet in block.resnets]
+        layers += list(block.downsamplers or ())
+    layers += [*_middle(encoder.mid_block), lambda hidden: encoder.conv_act(encoder.conv_norm_out(hidden))]
+    return [*layers, encoder.conv_out, *([] if vae.quant_conv is None else [vae.quant_conv])]
+
+
+def _middle(block: Any) -> list[_Layer]:
+    layers = [_timeless(block.resnets[0])]
+    for attention, resnet in zip(block.attentions, block.resnets[1:], strict=True):
+        layers += [*([] if attention is None else [attention]), _timeless(resnet)]
+    return layers
 
 
 def _timeless(resnet: Any) -> _Layer:
@@ -66,18 +105,19 @@ def _timeless(resnet: Any) -> _Layer:
     return lambda hidden: resnet(hidden, None)
 
 
-def _tiles(vae: Any, latents: torch.Tensor, side: int, downscale: int) -> Pieces:
-    """Tiles of `side` latent pixels, blended where they overlap; see `AutoencoderKL.tiled_decode`."""
+def _tiles(vae: Any, layers: list[_Layer], given: torch.Tensor, side: int, side_behind: int) -> Pieces:
+    """Tiles of `side` pixels of what goes in, `side_behind` of what comes out, blended where they overlap;
+    see `AutoencoderKL.tiled_decode`."""
     stride = int(side * (1 - _OVERLAP))
-    blend = int(side * downscale * _OVERLAP)
-    keep = side * downscale - blend
+    blend = int(side_behind * _OVERLAP)
+    keep = side_behind - blend
     above: list[torch.Tensor] = []
     rows: list[torch.Tensor] = []
-    for top in range(0, latents.shape[-2], stride):
+    for top in range(0, given.shape[-2], stride):
         row: list[torch.Tensor] = []
         kept: list[torch.Tensor] = []
-        for left in range(0, latents.shape[-1], stride):
-            tile = yield from _whole(vae, latents[..., top : top + side, left : left + side])
+        for left in range(0, given.shape[-1], stride):
+            tile = yield from _whole(vae, layers, given[..., top : top + side, left : left + side])
             if above:
                 tile = _blend(above[len(row)], tile, blend, -2)
             if row:

@@ -90,7 +90,7 @@ class Worker:
                 progress.ending = True
                 self._waiting.remove(job)
                 for picture in self._of(job):
-                    if picture.position:
+                    if picture.course.estimate is not None:
                         self._loop.stop_here(picture)
                     else:
                         self._loop.drop(picture)
@@ -120,15 +120,14 @@ class Worker:
         wanted = self._waiting.longest(besides=serving)
         if wanted is None:
             return
-        for progress in self._progress.values():
-            if progress.job.checkpoint == wanted:
-                progress.look(JobState.LOADING, detail=f"loading {wanted.name}")
+        for job in self._waiting.jobs(wanted):
+            self._progress[job].look(JobState.LOADING, detail=f"loading {wanted.name}")
         try:
             self._switch(wanted)
         except (ModelError, EngineError, OSError) as error:
             # First, as whoever waits for one of the jobs may look next at what the engine does.
             self._say("ready" if self._loop.serving else "failed", str(error))
-            for job in [job for job in self._progress if job.checkpoint == wanted]:
+            for job in self._waiting.jobs(wanted):
                 self._close(job, JobState.FAILED, error)
 
     def _look_ahead(self) -> None:
@@ -182,22 +181,23 @@ class Worker:
 
     def _step(self) -> None:
         try:
-            stepped, images = self._loop.turn(self._nearest() if self._queue.stopping else None)
+            turned = self._loop.turn(self._nearest() if self._queue.stopping else None)
         except Exception as error:  # the engine goes on, whatever one picture meets
             victims = self._victims(error)
             log.exception("turn", jobs=[job.id for job in victims])
             for job in victims:
                 self._close(job, JobState.FAILED, _typed(error))
             return
-        for picture, image in images:
-            self._progress[picture.job].keep(picture, image)
+        for picture in turned.through:
+            self._progress[picture.job].keep(picture)
             self._loop.drop(picture)
-        for job in dict.fromkeys(picture.job for picture in [*stepped, *(one for one, _ in images)]):
+        self._waiting.add_first(turned.leaving)
+        for job in dict.fromkeys(picture.job for picture in [*turned.stepped, *turned.through]):
             progress = self._progress[job]
             if progress.preview_due():
-                shown = next((p for p in stepped if p.job is job and not p.finished), None)
-                if shown is not None:
-                    progress.show(self._loop.preview(shown))
+                shown = next((p for p in turned.stepped if p.job is job and p.course.drawing), None)
+                if shown is not None and (preview := self._loop.preview(shown)) is not None:
+                    progress.show(preview)
             progress.look(JobState.RUNNING)
             self._end_where_through(job)
 
@@ -206,7 +206,8 @@ class Worker:
 
         In the time to finish, turns for all might finish nobody.
         """
-        here = {job: one.left for job, one in self._progress.items() if job.checkpoint == self._loop.serving}
+        serving = self._loop.serving
+        here = {job: one.left for job, one in self._progress.items() if one.wants(serving)}
         return min(here, key=lambda job: here[job], default=None)
 
     def _victims(self, error: Exception) -> list[Job]:

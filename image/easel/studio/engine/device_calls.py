@@ -1,0 +1,96 @@
+"""What a picture asks of the device next: one call of the UNet, a way through the VAE, another checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from easel.models import ModelFile
+
+# Small pictures go through the VAE together: latent pixels of a group, a picture of 512 by 512.
+TOGETHER = 64 * 64
+# A decode takes about what three rows of UNet calls do (SD 1.5: 2.5 teraflops to 0.8), in so many turns where
+# it is not over in one; an encode about half of that.
+_ROWS = {"decode": 3, "encode": 2}
+_TURNS = 16
+
+
+@dataclass(eq=False)
+class UNetCall:
+    """One call of the UNet for one picture, answered by its output (rows, channels, height/8, width/8).
+
+    `latents` (1, channels, height/8, width/8) as the UNet wants them, float32; `timestep` a scalar; `tokens`
+    (rows, tokens, width) and `added` (rows, …) what they are conditioned on. `extra` are the channels beside
+    the latents of inpainting checkpoints, (1, n, height/8, width/8). Calls of one `kind` may be made as one.
+    """
+
+    latents: torch.Tensor
+    timestep: torch.Tensor
+    tokens: torch.Tensor
+    added: Mapping[str, torch.Tensor]
+    extra: torch.Tensor | None
+    kind: Hashable
+
+    @property
+    def rows(self) -> int:
+        """Rows of the batch that this picture takes: one for each text."""
+        return self.tokens.shape[0]
+
+    @property
+    def latent_pixels(self) -> int:
+        """Pixels of one row."""
+        return self.latents.shape[-2] * self.latents.shape[-1]
+
+    @property
+    def cost(self) -> int:
+        """The call's work, in latent pixels."""
+        return self.latent_pixels * self.rows
+
+
+@dataclass(eq=False)
+class VaeCall:
+    """A picture's way through a VAE: `way` "decode" takes latents as the UNet left them and is answered by an
+    image; "encode" takes pixels (1, 3, height, width) in [-1, 1] and is answered by latents.
+
+    `file` is that of `vae`, None for the checkpoint's own. Those of one `kind` may go together; `alone`: in
+    nobody's company.
+    """
+
+    way: str
+    given: torch.Tensor
+    vae: Any
+    file: ModelFile | None
+    downscale: int
+    kind: Hashable = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.kind = (self.way, self.given.shape, self.file)
+
+    @property
+    def latent_pixels(self) -> int:
+        """Pixels of the latents, before or behind."""
+        height, width = self.given.shape[-2:]
+        return height * width // (self.downscale**2 if self.way == "encode" else 1)
+
+    @property
+    def cost(self) -> int:
+        """The work of one turn of it, in latent pixels."""
+        turns = 1 if self.latent_pixels <= TOGETHER else _TURNS
+        return max(1, self.latent_pixels * _ROWS[self.way] // turns)
+
+    def alone(self) -> None:
+        """From now on it goes in nobody's company."""
+        self.kind = (*self.kind, id(self)) if isinstance(self.kind, tuple) else (self.kind, id(self))
+
+
+@dataclass(eq=False)
+class OtherCheckpoint:
+    """The picture goes on with another checkpoint; answered by the `Serving` of it."""
+
+    file: ModelFile
+
+
+DeviceCall = UNetCall | VaeCall | OtherCheckpoint

@@ -1,0 +1,95 @@
+"""The checkpoint that serves, with all that draws by it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from easel.models import FileError, ModelFile
+from easel.studio.engine.adapters import Adapters
+from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.conditioning import PromptEncoder, skips_layers
+from easel.studio.engine.embeddings import Embedding, Embeddings
+from easel.studio.engine.extra_networks import EmbeddingUse
+from easel.studio.engine.job import Job
+from easel.studio.engine.vae_runs import Previews
+from easel.studio.engine.vaes import Vaes
+
+
+class Serving:
+    """One checkpoint's prompt encoder, VAEs, LoRAs and embeddings. Used from the engine's thread only."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+        self.encoder = PromptEncoder(checkpoint)
+        self.vaes = Vaes(checkpoint)
+        self.adapters = Adapters(checkpoint)
+        self.previews = Previews(checkpoint)
+        self._embeddings = Embeddings(checkpoint)
+        self._nothing_to_inpaint: dict[tuple[int, int], torch.Tensor] = {}
+
+    def embeddings_of(self, job: Job) -> dict[str, Embedding]:
+        """The embeddings that a job names, by names in lower case; of one name, the first that fits.
+
+        One that cannot be used is words like any other, with a note.
+        """
+        found: dict[str, tuple[EmbeddingUse, Embedding]] = {}
+        refused: dict[str, FileError] = {}
+        twice: dict[str, ModelFile] = {}
+        for use in job.asked.embeddings:
+            name = use.name.lower()
+            try:
+                one = self._embeddings.get(use)
+            except FileError as error:
+                refused.setdefault(name, error)
+                continue
+            if found.setdefault(name, (use, one))[0] is not use:
+                twice.setdefault(name, use.file)
+        texts = (job.asked.prompt, job.asked.negative_prompt)
+        meant = self.encoder.mentioned(texts, found)
+        unmet = self.encoder.mentioned(texts, [name for name in refused if name not in found])
+        for name in sorted(unmet):
+            job.note(f"{refused[name]}. Its name was read as plain words.")
+        for name in sorted(meant):
+            use, one = found[name]
+            if one.left_out:
+                job.note(f"{use.file.name}: {', '.join(one.left_out)[:200]} in it was left out.")
+            if name in twice:
+                other = twice[name].name
+                job.note(f"Two embeddings are called {use.name}: {use.file.name} was taken, {other} not.")
+        job.embeddings = tuple(found[name][0] for name in found if name in meant)
+        return {name: found[name][1] for name in found if name in meant}
+
+    def note_clip_skip(self, job: Job) -> None:
+        """Tell of a clip skip that counts for nothing here."""
+        request, family = job.request, self.checkpoint.family
+        counts = [
+            skips_layers(family, index, clip_l_skip=request.sdxl_clip_l_skip)
+            for index in range(len(family.text_encoders))
+        ]
+        if request.clip_skip > 1 and not any(counts):
+            option = "; A1111's option sdxl_clip_l_skip changes that" if len(counts) > 1 else ""
+            job.note(
+                f"Clip skip {request.clip_skip} counts for nothing with {family.name}, as in A1111: it is "
+                f"read at the layer that it was trained on{option}."
+            )
+
+    @property
+    def inpaints(self) -> bool:
+        """Whether the UNet takes mask and masked picture as channels of their own."""
+        channels: int = self.checkpoint.unet.config.in_channels
+        return channels != self.checkpoint.family.latent_channels
+
+    def nothing_to_inpaint(self, vae: Any, height: int, width: int) -> torch.Tensor:
+        """What an inpainting UNet wants where there is nothing to inpaint: all masked, over plain grey.
+
+        `height`, `width` in latent pixels; (1, 1 + channels, height, width), float32.
+        """
+        if (height, width) not in self._nothing_to_inpaint:
+            scale, device = self.checkpoint.family.downscale, self.checkpoint.device
+            grey = torch.full((1, 3, height * scale, width * scale), 0.5, device=device, dtype=vae.dtype)
+            masked = vae.encode(grey).latent_dist.mode() * vae.config.scaling_factor
+            mask = torch.ones((1, 1, height, width), device=device)
+            self._nothing_to_inpaint[height, width] = torch.cat([mask, masked.float()], dim=1)
+        return self._nothing_to_inpaint[height, width]

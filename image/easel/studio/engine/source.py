@@ -1,0 +1,99 @@
+"""What image to image begins with: pictures, a mask, and how much of them may change. A1111's words and units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from easel.studio.engine.errors import InvalidRequest, check_range
+
+
+class ResizeMode(IntEnum):
+    """How a picture of another shape comes to the size that is drawn."""
+
+    STRETCH = 0
+    CROP = 1
+    FILL = 2
+    LATENT = 3
+
+
+class MaskedContent(IntEnum):
+    """What is under the mask before it is drawn."""
+
+    FILL = 0
+    ORIGINAL = 1
+    LATENT_NOISE = 2
+    LATENT_NOTHING = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftInpainting:
+    """A1111's soft inpainting: the mask's grey decides how much is drawn anew, step by step.
+
+    The first three rule the blend while drawing, the last three the one with the picture that was.
+    """
+
+    schedule_bias: float = 1.0
+    preservation_strength: float = 0.5
+    transition_contrast_boost: float = 4.0
+    mask_influence: float = 0.0
+    difference_threshold: float = 0.5
+    difference_contrast: float = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mask:
+    """What of the picture is drawn anew: where `image` (a file's bytes) is white, or black with `invert`.
+
+    `blur_x`, `blur_y` soften its edge (sigma in pixels); `round_latents`: no latent pixel is half masked. With
+    `only_masked` just the part around it is drawn, `padding` pixels wider on each side, at the full size that
+    is asked for, and put back.
+    """
+
+    image: bytes
+    invert: bool = False
+    blur_x: int = 4
+    blur_y: int = 4
+    round_latents: bool = True
+    content: MaskedContent = MaskedContent.FILL
+    only_masked: bool = True
+    padding: int = 0
+    soft: SoftInpainting | None = None
+
+    def check(self) -> None:
+        """Raise InvalidRequest for what cannot be drawn."""
+        check_range("mask_blur_x", self.blur_x, 0, 256)
+        check_range("mask_blur_y", self.blur_y, 0, 256)
+        check_range("inpaint_full_res_padding", self.padding, 0, 2048)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The pictures (files' bytes) that are drawn over, one for all or one for each of a batch.
+
+    `denoising_strength` 0 leaves a picture as it is, 1 draws all of it anew. `noise_multiplier` scales the
+    noise that it begins with, `extra_noise` adds some more. What is transparent in a picture shows
+    `background` (a colour that Pillow knows). `color_correction` brings the picture's colours back behind.
+    `mask_weight` is how much of the mask an inpainting checkpoint is told.
+    """
+
+    images: tuple[bytes, ...]
+    denoising_strength: float = 0.75
+    resize_mode: ResizeMode = ResizeMode.STRETCH
+    mask: Mask | None = None
+    noise_multiplier: float = 1.0
+    extra_noise: float = 0.0
+    background: str = "#ffffff"
+    color_correction: bool = False
+    mask_weight: float = 1.0
+
+    def check(self) -> None:
+        """Raise InvalidRequest for what cannot be drawn."""
+        if not self.images:
+            raise InvalidRequest("init_images", "none", "one picture, or one for each of the batch")
+        check_range("denoising_strength", self.denoising_strength, 0, 1)
+        check_range("initial_noise_multiplier", self.noise_multiplier, 0, 2)
+        check_range("img2img_extra_noise", self.extra_noise, 0, 1)
+        check_range("inpainting_mask_weight", self.mask_weight, 0, 1)
+        if self.mask is not None:
+            self.mask.check()

@@ -1,0 +1,135 @@
+"""Between latents and pixels: through the VAE in stretches; previews by a linear map where that is dear."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from typing import Any
+
+import structlog
+import torch
+from PIL import Image
+
+from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.device_calls import VaeCall
+from easel.studio.engine.tiles import Pieces, decoding, encoding
+
+log = structlog.get_logger(__name__)
+
+# A full decode this quick is the better preview; a VAE's takes a second for a large picture on a CPU.
+QUICK_SECONDS = 0.06
+STRETCH_SECONDS = 0.1
+"""How long a stretch goes on before somebody else's turn may come; one layer more at the most."""
+
+
+class Previews:
+    """Looks at unfinished latents of one checkpoint; remembers how long a full decode of each size takes."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = checkpoint
+        self._seconds: dict[torch.Size, float] = {}
+
+    def took(self, run: VaeRun) -> None:
+        """A run is through; of decodes their time is remembered."""
+        if run.way == "decode":
+            self._seconds[run.shape] = run.seconds
+
+    def draw(self, latents: torch.Tensor, vae: Any) -> Image.Image:
+        """A look at latents, full size where that is quick, else one pixel for every eight."""
+        family = self._checkpoint.family
+        if self._seconds.get(latents.shape, QUICK_SECONDS) < QUICK_SECONDS:
+            run = VaeRun([VaeCall("decode", latents, vae, None, family.downscale)])
+            while (found := run.go_on(None)) is None:
+                pass
+            image: Image.Image = found[0]
+            return image
+        preview = family.preview
+        factors = torch.tensor(preview.factors, device=latents.device)
+        bias = torch.tensor(preview.bias, device=latents.device)
+        flat = torch.einsum("bchw,cr->brhw", latents.float(), factors) + bias[None, :, None, None]
+        small = _images(flat)[0]
+        scale = family.downscale
+        return small.resize((small.width * scale, small.height * scale), Image.Resampling.BICUBIC)
+
+
+class VaeRun:
+    """Pictures of one size and VAE on their way through it, together."""
+
+    def __init__(self, calls: list[VaeCall]) -> None:
+        """`calls` are of one kind."""
+        self.way, self._vae, self._downscale = calls[0].way, calls[0].vae, calls[0].downscale
+        self.shape = calls[0].given.shape
+        self._calls = calls
+        self._spent = 0.0
+        self._done: list[torch.Tensor] = []
+        self._left = [torch.cat([call.given for call in calls])]
+        self._tiled = False
+        self._steps = self._next()
+
+    @property
+    def seconds(self) -> float:
+        """What it took, for one picture."""
+        return self._spent / len(self._calls)
+
+    @torch.inference_mode()
+    def go_on(self, seconds: float | None) -> list[Any] | None:
+        """Go on for about `seconds` (a layer more at most), or to the end. At last the answer of each call: an
+        image, or latents."""
+        began = time.perf_counter()
+        while self._left:
+            self._one_piece()
+            if seconds is not None and time.perf_counter() - began >= seconds:
+                break
+        self._spent += time.perf_counter() - began
+        if self._left:
+            return None
+        whole = torch.cat(self._done)
+        return _images(whole) if self.way == "decode" else list(whole.split(1))
+
+    def _one_piece(self) -> None:
+        try:
+            next(self._steps)
+            if self._left[0].device.type == "cuda":
+                torch.cuda.synchronize()  # or the time that is measured would be that of asking
+            return
+        except StopIteration as end:
+            self._done.append(end.value)
+            del self._left[0]
+        except torch.OutOfMemoryError:
+            if self._tiled:
+                raise
+            # once more, with less at a time: one picture, in tiles
+            log.warning("tiled", way=self.way, pictures=len(self._calls), reason="out of memory")
+            self._tiled = True
+            self._done, self._left = [], [call.given for call in self._calls]
+            torch.cuda.empty_cache()
+        if self._left:
+            self._steps = self._next()
+
+    def _next(self) -> Generator[None, None, torch.Tensor]:
+        return _safe(self._vae, self._left[0], self._downscale, self.way, tiled=self._tiled)
+
+
+def _safe(vae: Any, given: torch.Tensor, downscale: int, way: str, *, tiled: bool) -> Pieces:
+    """Through the VAE in its own precision, and again in full where that overflows."""
+    found = yield from _scaled(vae, given, downscale, way, tiled=tiled)
+    if not bool(torch.isfinite(found).all()) and vae.dtype != torch.float32:
+        # SDXL's own VAE overflows in half precision (madebyollin/sdxl-vae-fp16-fix); float32 always works
+        vae.to(torch.float32)
+        found = yield from _scaled(vae, given, downscale, way, tiled=tiled)
+    return found
+
+
+def _scaled(vae: Any, given: torch.Tensor, downscale: int, way: str, *, tiled: bool) -> Pieces:
+    """Latents on the UNet's side are scaled, those on the VAE's are not."""
+    factor, shift = vae.config.scaling_factor, getattr(vae.config, "shift_factor", None) or 0.0
+    if way == "decode":
+        return (yield from decoding(vae, given / factor + shift, downscale, tiled=tiled))
+    latents = yield from encoding(vae, given, downscale, tiled=tiled)
+    return (latents - shift) * factor
+
+
+def _images(pixels: torch.Tensor) -> list[Image.Image]:
+    """RGB images of (n, 3, height, width) in [-1, 1]."""
+    scaled = ((pixels + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return [Image.fromarray(one) for one in scaled.permute(0, 2, 3, 1).cpu().numpy()]
