@@ -15,7 +15,7 @@ from easel.studio.engine.conditioning import HowToEncode, PromptEncoder
 from easel.studio.engine.decode import cost as decoding_cost
 from easel.studio.engine.embeddings import Embedding
 from easel.studio.engine.job import Job
-from easel.studio.engine.noise import generator, initial_noise
+from easel.studio.engine.noise import PictureNoise
 from easel.studio.engine.samplers import make_scheduler, step_noise
 
 
@@ -67,19 +67,21 @@ class Picture:
         request = self.job.request
         family = checkpoint.family
         sampler, schedule = request.method()
-        self._source = generator(self.seed)
         shape = (
             family.latent_channels,
             request.height // family.downscale,
             request.width // family.downscale,
         )
-        noise = initial_noise(self._source, shape, self.subseed, request.subseed_strength)
+        noise = PictureNoise(request, shape, self.seed, self.subseed, checkpoint.device).first()
+        # diffusers' schedulers take torch's generators only: this one goes on where the first noise ended
+        later = torch.Generator("cpu").manual_seed(self.seed)
+        torch.randn(shape, generator=later)
         device = str(checkpoint.device)
         self._scheduler = make_scheduler(
             family.scheduler_config, sampler, schedule, request.steps, self.seed, device
         )
-        self.latents = noise.to(checkpoint.device) * float(self._scheduler.init_noise_sigma)
-        self._step_arguments = step_noise(self._scheduler, self._source, request.eta)
+        self.latents = noise * float(self._scheduler.init_noise_sigma)
+        self._step_arguments = step_noise(self._scheduler, later, request.eta)
         self.timesteps: torch.Tensor = self._scheduler.timesteps
         self.calls = len(self.timesteps)
         # negative + scale·(positive - negative): at 1, and nowhere else, the negative prompt cancels out
