@@ -29,8 +29,8 @@ from easel.studio.engine.imaging import (
     upscaled,
 )
 from easel.studio.engine.latent_mask import LatentMask
-from easel.studio.engine.noise import PictureNoise
-from easel.studio.engine.sampling import Sampler, SamplingPlan, resolve
+from easel.studio.engine.noise import PictureNoise, first_normals
+from easel.studio.engine.sampling import Sampler, SamplingPlan, UnitNoise, resolve
 from easel.studio.engine.sampling import plan as plan_sampling
 
 Pipeline = Generator[DeviceCall, Any, Image.Image]
@@ -184,7 +184,6 @@ def _plan(
     request, serving = course.request, course.now()
     settings = replace(request.sampling, img2img_fix_steps=True) if fixed_steps else request.sampling
     method, schedule_type = resolve(sampler, schedule)
-    noise = unit_noise(request.randn_source, serving.checkpoint.device)
     return method, plan_sampling(
         method,
         schedule_type,
@@ -193,7 +192,7 @@ def _plan(
         settings,
         denoising_strength=strength,
         seed=course.seed,
-        unit_noise=noise,
+        unit_noise=_unit_noise(course),
     )
 
 
@@ -203,6 +202,12 @@ def _noise(course: Course, size: tuple[int, int], *, plain: bool = False) -> Pic
     shape = family.latent_channels, size[1] // family.downscale, size[0] // family.downscale
     request = replace(course.request, subseed_strength=0.0) if plain else course.request
     return PictureNoise(request, shape, course.seed, course.subseed, device)
+
+
+def _unit_noise(course: Course) -> UnitNoise:
+    """What the Brownian trees of SDE samplers are made of; as long as torch's, of the CPU, its own."""
+    source, device = course.request.randn_source, course.now().checkpoint.device
+    return lambda seed, shape: first_normals(source, seed, shape, device)
 
 
 def _through_vae(course: Course, way: str, given: torch.Tensor) -> VaeCall:

@@ -19,6 +19,7 @@ MAX_BATCH_COUNT = 100
 MAX_CFG_SCALE = 100
 MAX_PROMPT_CHARACTERS = 20_000
 MAX_SEED = 2**63 - 1
+RANDN_SOURCES = ("CPU", "GPU", "NV")
 # A1111 draws random seeds from this range; keeping to it lets every client show them exactly.
 RANDOM_SEEDS = 2**32 - 2
 
@@ -50,6 +51,11 @@ class TextToImage:
     "None" for the checkpoint's own, or "Automatic" (as None): a file called as the checkpoint, if there is
     one, else its own. Without `extra_networks` tags such as `<lora:…>` are taken out of the prompts and no
     more.
+
+    `randn_source` says where noise comes from: CPU, GPU (the device that draws) or NV (an NVIDIA card's
+    numbers, made on the CPU). `seed_resize_from_w` and `_h` lay the seed's noise at that size, in pixels,
+    into the middle of this picture's; 0 or less in either is off. `eta_noise_seed_delta` (ENSD) is added to
+    the seed for all noise after the first.
     """
 
     prompt: str = ""
@@ -63,6 +69,10 @@ class TextToImage:
     seed: int = -1
     subseed: int = -1
     subseed_strength: float = 0.0
+    seed_resize_from_w: int = 0
+    seed_resize_from_h: int = 0
+    randn_source: str = "CPU"
+    eta_noise_seed_delta: int = 0
     batch_size: int = 1
     batch_count: int = 1
     eta: float | None = None
@@ -90,6 +100,11 @@ class TextToImage:
         check_range("seed", self.seed, -1, MAX_SEED)
         check_range("subseed", self.subseed, -1, MAX_SEED)
         check_range("subseed_strength", self.subseed_strength, 0, 1)
+        check_range("seed_resize_from_w", self.seed_resize_from_w, -1, MAX_SIDE)
+        check_range("seed_resize_from_h", self.seed_resize_from_h, -1, MAX_SIDE)
+        check_range("eta_noise_seed_delta", self.eta_noise_seed_delta, -MAX_SEED, MAX_SEED)
+        if self.randn_source not in RANDN_SOURCES:
+            raise InvalidRequest("randn_source", self.randn_source, ", ".join(RANDN_SOURCES))
         check_range("batch_size", self.batch_size, 1, MAX_BATCH_SIZE)
         check_range("n_iter", self.batch_count, 1, MAX_BATCH_COUNT)
         check_range("clip_skip", self.clip_skip, 1, 12)
