@@ -74,8 +74,9 @@ def at_latent_size(
     mask: Image.Image, width: int, height: int, *, rounded: bool = True
 ) -> NDArray[np.float32]:
     """The mask as (height, width) latent pixels from 0 to 1; 1 is drawn anew. `rounded`: 0 and 1 only."""
-    small = np.asarray(mask.convert("L").resize((width, height))) / np.float32(255)
-    return np.around(small) if rounded else small
+    small = np.array(mask.convert("L").resize((width, height)), np.float32)
+    small /= 255
+    return small.round() if rounded else small
 
 
 def masked_region(mask: Image.Image, padding: int = 0) -> CropRegion | None:

@@ -43,9 +43,11 @@ def _shaped(pixels: _Pixels, share: _Pixels, noise_q: float, color_variation: fl
     source = source / max(source.max(), _TINY) + pixels.mean() * share
     spectrum = _spectrum(source)
     amplitude = np.abs(spectrum)
-    phase = np.divide(spectrum, amplitude, out=np.zeros_like(spectrum), where=amplitude > 0)
+    phase = np.zeros_like(spectrum)
+    np.divide(spectrum, amplitude, out=phase, where=amplitude > 0)
     shape = np.abs(_spectrum(_noise(pixels.shape, color_variation))) ** 2
-    shaped = _picture(shape * amplitude**noise_q * phase)
+    phase *= shape * amplitude**noise_q
+    shaped = _picture(phase)
     shaped -= shaped.min()
     return np.asarray(shaped / max(shaped.max(), _TINY))
 
@@ -56,8 +58,9 @@ def _noise(shape: tuple[int, ...], color_variation: float) -> _Pixels:
     noise = noise * color_variation + noise.mean(axis=2, keepdims=True) * (1 - color_variation)
     down, across = ((np.arange(side) / side * 2 - 1) * side / min(shape[:2]) for side in shape[:2])
     damping = 1 / ((down[:, None] ** 2 + 1) * (across[None] ** 2 + 1))
-    damped: NDArray[np.complex128] = _spectrum(noise) * damping[..., None]
-    return _picture(damped)
+    spectrum = _spectrum(noise)
+    spectrum *= damping[..., None]
+    return _picture(spectrum)
 
 
 def _spectrum(pixels: _Pixels) -> NDArray[np.complex128]:
