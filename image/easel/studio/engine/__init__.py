@@ -41,7 +41,8 @@ from easel.studio.engine.request import (
     MIN_SIDE,
     TextToImage,
 )
-from easel.studio.engine.samplers import SAMPLERS, SCHEDULE_TYPES, Sampler, ScheduleType, resolve
+from easel.studio.engine.sampling.samplers import SAMPLERS, Sampler, resolve
+from easel.studio.engine.sampling.schedule_types import SCHEDULE_TYPES, ScheduleType
 
 if TYPE_CHECKING:
     from easel.studio.engine.checkpoint import Checkpoint

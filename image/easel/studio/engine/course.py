@@ -13,7 +13,7 @@ from easel.studio.engine.request import TextToImage
 
 if TYPE_CHECKING:
     from easel.studio.engine.latent_mask import LatentMask
-    from easel.studio.engine.sampling import SamplingPlan
+    from easel.studio.engine.sampling.plan import SamplingPlan
     from easel.studio.engine.serving import Serving
 
 
@@ -21,9 +21,10 @@ class Course:
     """One picture of a job on its way.
 
     `position` UNet calls of about `calls` are done; `estimate` is what the latents would be by the last one,
-    (1, channels, height/8, width/8), None before the first. `drawing`: there are calls to make yet. `asked` are
-    the prompts of this pass, understood, `prompt_steps` the steps that prompt editing counts in it. `vae` is what it is decoded with, held from the beginning to the end,
-    so that a file that is taken away meanwhile stays. `mask` is what is kept of the source's latents.
+    (1, channels, height/8, width/8), None before the first. `drawing`: there are calls to make yet. `asked`
+    are the prompts of this pass, understood, `prompt_steps` the steps that prompt editing counts in it. `vae`
+    is what it is decoded with, held from the beginning to the end, so that a file that is taken away
+    meanwhile stays. `mask` is what is kept of the source's latents.
     """
 
     def __init__(self, job: Job, index: int) -> None:

@@ -24,8 +24,8 @@ class UNetCall:
 
     `latents` (1, channels, height/8, width/8) as the UNet wants them, float32; `timestep` a scalar; `tokens`
     (rows, tokens, width) and `added` (rows, …) what they are conditioned on. `extra` are the channels beside
-    the latents of inpainting checkpoints, (1, n, height/8, width/8). Calls of one `kind` may be made as one. With `tiling` the
-    picture's edges meet: convolutions look around them.
+    the latents of inpainting checkpoints, (1, n, height/8, width/8). Calls of one `kind` may be made as one.
+    With `tiling` the picture's edges meet: convolutions look around them.
     """
 
     latents: torch.Tensor

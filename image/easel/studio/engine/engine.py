@@ -107,7 +107,9 @@ class Engine:
         self.limits.check(resolved)
         checkpoint, note = self._checkpoint(resolved.checkpoint)
         for one in resolved.passes():
-            self._step_times.check(checkpoint, one.width, one.height, rows=1 if resolved.cfg_scale == 1 else 2)
+            self._step_times.check(
+                checkpoint, one.width, one.height, rows=1 if resolved.cfg_scale == 1 else 2
+            )
         job = Job(
             owner=owner,
             request=resolved,

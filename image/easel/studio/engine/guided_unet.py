@@ -1,4 +1,4 @@
-"""The UNet as a sampler asks it: for each text of a picture, guided to one answer, kept off what is not masked.
+"""The UNet as a sampler asks it: for each text of a picture, guided to one answer, and by the mask.
 
 Guidance is classifier-free (Ho and Salimans, arXiv 2207.12598), over several weighted texts composable
 diffusion (Liu et al., arXiv 2206.01714), by A1111's formula: uncond + cfg · Σ wᵢ (condᵢ - uncond).
@@ -19,7 +19,10 @@ from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, UNetCa
 from easel.studio.engine.latent_mask import LatentMask
 from easel.studio.engine.micro_conditioning import added_conditions
 from easel.studio.engine.prompts.composition import negative_counts
-from easel.studio.engine.sampling import Answer, Ask, Denoiser, Sampler, SamplingPlan
+from easel.studio.engine.sampling.ask import Answer, Ask
+from easel.studio.engine.sampling.denoiser import Denoiser
+from easel.studio.engine.sampling.plan import SamplingPlan
+from easel.studio.engine.sampling.samplers import Sampler
 from easel.studio.engine.serving import Serving
 
 
@@ -59,7 +62,9 @@ class GuidedUNet:
     def _take(self) -> None:
         serving = self._course.now()
         self._denoiser: Denoiser = self._plan.denoiser.on(serving.levels)
-        self._schedule: ConditioningSchedule = conditioning(serving, self._course, self._texts, self._sampler, self._plan.prompt_steps)
+        self._schedule: ConditioningSchedule = conditioning(
+            serving, self._course, self._texts, self._sampler, self._plan.prompt_steps
+        )
 
     def answer(self, ask: Ask) -> Generator[DeviceCall, Any, Answer]:
         """The answer to what a method asks; asks the device itself."""
@@ -82,7 +87,9 @@ class GuidedUNet:
         """The texts of this call; without the negative ones where A1111 leaves them out to save time."""
         guidance = self._schedule.at(self._call)
         settings = self._course.request.sampling
-        early = settings.skip_early_cond and self._call / self._plan.guidance_steps <= settings.skip_early_cond
+        early = (
+            settings.skip_early_cond and self._call / self._plan.guidance_steps <= settings.skip_early_cond
+        )
         low = ask.level < settings.s_min_uncond and (settings.s_min_uncond_all or self._call % 2)
         return _positive(guidance) if early or low else guidance
 
@@ -112,7 +119,9 @@ class GuidedUNet:
         """Guided, and by the negative prompt alone."""
         weights, scale = guidance.weights, self._texts.cfg_scale * self._sampler.cfg_scale
         positive = output.split(1)[-len(weights) :]
-        if len(output) == len(weights):  # nothing to guide away from: what they have in common is not it either
+        if len(output) == len(
+            weights
+        ):  # nothing to guide away from: what they have in common is not it either
             alone = sum(weight * one for weight, one in zip(weights, positive, strict=True)) / sum(weights)
             return alone, alone
         negative = output[:1]

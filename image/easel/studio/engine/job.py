@@ -115,7 +115,9 @@ class Job:
     embeddings: tuple[EmbeddingUse, ...] = ()
 
     def __post_init__(self) -> None:
-        self._notes = dict.fromkeys([*self.asked.notes, *(self.hires_asked.notes if self.hires_asked else ())])
+        self._notes = dict.fromkeys(
+            [*self.asked.notes, *(self.hires_asked.notes if self.hires_asked else ())]
+        )
         self._changed = threading.Condition()
         self._version = 0
         self._progress = ProgressReport(

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import structlog
 import torch
-from PIL.Image import Image
 
 from easel.models import ModelFile
 from easel.studio.engine.checkpoint import Checkpoint

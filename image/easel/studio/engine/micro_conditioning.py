@@ -15,7 +15,7 @@ _GOOD, _BAD = 6.0, 2.5
 
 
 def added_conditions(family: Family, guidance: Guidance, size: tuple[int, int]) -> dict[str, torch.Tensor]:
-    """What the UNet takes beside the tokens, a row for each of theirs; `size` is width and height in pixels."""
+    """What the UNet takes beside the tokens, a row for each of theirs; `size` is width and height, pixels."""
     if not family.pooled or guidance.pooled is None:
         return {}
     width, height = size

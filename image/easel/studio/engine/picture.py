@@ -11,9 +11,10 @@ import torch
 from PIL import Image
 
 from easel.models import ModelFile
+from easel.studio.engine.course import Course
 from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, UNetCall, VaeCall
 from easel.studio.engine.job import Job
-from easel.studio.engine.pipeline import Course, Pipeline, draw, finish
+from easel.studio.engine.pipeline import Pipeline, draw, finish
 from easel.studio.engine.serving import Serving
 from easel.studio.engine.tiling import edges_meet
 
@@ -73,7 +74,7 @@ class Picture:
         self._go_on(answer)
 
     def stop_here(self) -> None:
-        """Finish with what is there by now (A1111's interrupt). Nothing where all that is left is to finish."""
+        """Finish with what is there by now (A1111's interrupt); what is being finished goes on."""
         if self.course.drawing and self._pipeline is not None and self.course.estimate is not None:
             self._pipeline.close()
             self._pipeline = finish(self.course, self.course.estimate)

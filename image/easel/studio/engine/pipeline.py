@@ -1,7 +1,7 @@
 """How a picture comes about: A1111's order of work, as a generator of calls to the device.
 
-Whoever drives a pipeline makes the calls that it yields, in company of others' where they are alike, and sends
-back the answers. It returns the picture.
+Whoever drives a pipeline makes the calls that it yields, in company of others' where they are alike, and
+sends back the answers. It returns the picture.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ from easel.studio.engine.imaging import (
 )
 from easel.studio.engine.latent_mask import LatentMask
 from easel.studio.engine.noise import PictureNoise, first_normals
-from easel.studio.engine.sampling import Sampler, SamplingPlan, UnitNoise, resolve
-from easel.studio.engine.sampling import plan as plan_sampling
+from easel.studio.engine.sampling.brownian import UnitNoise
+from easel.studio.engine.sampling.plan import SamplingPlan
+from easel.studio.engine.sampling.plan import plan as plan_sampling
+from easel.studio.engine.sampling.samplers import Sampler, resolve
 
 Pipeline = Generator[DeviceCall, Any, Image.Image]
 _Latents = Generator[DeviceCall, Any, torch.Tensor]
@@ -58,8 +60,8 @@ def finish(course: Course, latents: torch.Tensor) -> Pipeline:
     prepared, mask = course.prepared(), course.mask
     soft = None
     if mask is not None and mask.soft is not None:
-        arrays = (mask.original[0], latents[0])
-        soft = overlay_mask(mask.soft, _array(mask.share), *map(_array, arrays), drawn.size)
+        original, finished = _array(mask.original[0]), _array(latents[0])
+        soft = overlay_mask(mask.soft, _array(mask.share), original, finished, drawn.size)
     return prepared.finished(drawn, color_correction=source.color_correction, soft_mask=soft)
 
 
@@ -81,7 +83,9 @@ def _image_to_image(course: Course) -> _Latents:
     prepared = course.prepared()
     pixels = _pixels(course, prepared.image)
     latents = yield _through_vae(course, "encode", pixels)
-    rows, columns = (side // course.now().checkpoint.family.downscale for side in (request.height, request.width))
+    rows, columns = (
+        side // course.now().checkpoint.family.downscale for side in (request.height, request.width)
+    )
     if source.resize_mode is ResizeMode.LATENT_UPSCALE:
         latents = _interpolated(latents, (rows, columns), LATENT_UPSCALE_MODES["Latent"])
     noise = _noise(course, size)
@@ -100,7 +104,9 @@ def _image_to_image(course: Course) -> _Latents:
         course, request.sampler, request.schedule_type, request.steps, source.denoising_strength
     )
     texts = Texts(course.asked.prompt, course.asked.negative_prompt, request.cfg_scale)
-    unet = GuidedUNet(course, texts, sampler, plan, size, mask=course.mask, extra=extra, refiner=course.job.refiner)
+    unet = GuidedUNet(
+        course, texts, sampler, plan, size, mask=course.mask, extra=extra, refiner=course.job.refiner
+    )
     begun = plan.start_from(latents, noise.first() * source.noise_multiplier)
     drawn = yield from _sampled(course, plan, unet, begun, noise)
     return drawn if course.mask is None else course.mask.finished(drawn)
@@ -150,14 +156,14 @@ def _sampled(
     """Let the method walk, and answer what it asks."""
     course.begin_pass(plan)
     method = plan.run(latents, noise.next)
-    answer = None
-    while True:
-        try:
+    try:
+        ask = next(method)
+        while True:
+            answer = yield from unet.answer(ask)
             ask = method.send(answer)
-        except StopIteration as end:
-            done: torch.Tensor = end.value
-            return done
-        answer = yield from unet.answer(ask)
+    except StopIteration as end:
+        done: torch.Tensor = end.value
+        return done
 
 
 def _checkpoint(course: Course, file: Any) -> Generator[DeviceCall, Any, None]:
@@ -168,7 +174,7 @@ def _checkpoint(course: Course, file: Any) -> Generator[DeviceCall, Any, None]:
 
 
 def _inpainting_channels(course: Course, pixels: torch.Tensor, mask: Image.Image | None) -> _Latents:
-    """What an inpainting UNet takes beside the latents: the mask, and the latents of what is outside of it."""
+    """What an inpainting UNet takes beside the latents: the mask, and the latents of what it leaves."""
     weight = course.request.source.mask_weight if course.request.source is not None else 1.0
     anew = torch.ones_like(pixels[:, :1])
     if mask is not None:
@@ -179,10 +185,20 @@ def _inpainting_channels(course: Course, pixels: torch.Tensor, mask: Image.Image
 
 
 def _plan(
-    course: Course, sampler: str, schedule: str, steps: int, strength: float | None = None, *, fixed_steps: bool = False
+    course: Course,
+    sampler: str,
+    schedule: str,
+    steps: int,
+    strength: float | None = None,
+    *,
+    fixed_steps: bool = False,
 ) -> tuple[Sampler, SamplingPlan]:
     request, serving = course.request, course.now()
-    settings = replace(request.sampling, img2img_fix_steps=True) if fixed_steps else request.sampling
+    settings = request.sampling
+    if request.eta is not None:
+        settings = replace(settings, eta_ancestral=request.eta, eta_ddim=request.eta)
+    if fixed_steps:
+        settings = replace(settings, img2img_fix_steps=True)
     method, schedule_type = resolve(sampler, schedule)
     return method, plan_sampling(
         method,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from easel.studio.engine.errors import InvalidRequest, check_range
-from easel.studio.engine.samplers import Sampler, ScheduleType, resolve
+from easel.studio.engine.sampling.samplers import Sampler, resolve
+from easel.studio.engine.sampling.schedule_types import ScheduleType
+from easel.studio.engine.sampling.settings import SamplerSettings
 from easel.studio.engine.second_pass import HiresFix, Refiner
 from easel.studio.engine.source import Source
 
@@ -76,6 +78,7 @@ class TextToImage:
     batch_size: int = 1
     batch_count: int = 1
     eta: float | None = None
+    sampling: SamplerSettings = field(default_factory=SamplerSettings)
     clip_skip: int = 1
     sdxl_clip_l_skip: bool = False
     checkpoint: str | None = None
@@ -132,7 +135,9 @@ class TextToImage:
         if self.source is not None:
             raise InvalidRequest("enable_hr", True, "false where a picture is drawn from a picture")
         check_range("hr_second_pass_steps", hires.steps, 0, MAX_STEPS)
-        for field, side in zip(("hr_resize_x", "hr_resize_y"), hires.size(self.width, self.height), strict=True):
+        for field, side in zip(
+            ("hr_resize_x", "hr_resize_y"), hires.size(self.width, self.height), strict=True
+        ):
             check_range(field, side, MIN_SIDE, MAX_SIDE)
         sampler, schedule = resolve(hires.sampler or self.sampler, hires.schedule_type or self.schedule_type)
         return replace(hires, sampler=sampler.name, schedule_type=schedule.label)
@@ -146,7 +151,9 @@ class TextToImage:
         if self.hires is None:
             return (first,)
         steps = self.hires.steps or self.steps
-        return first, self._pass(*self.hires.size(self.width, self.height), steps, self.hires.sampler or self.sampler)
+        return first, self._pass(
+            *self.hires.size(self.width, self.height), steps, self.hires.sampler or self.sampler
+        )
 
     @staticmethod
     def _pass(width: int, height: int, steps: int, sampler: str) -> SamplingPass:

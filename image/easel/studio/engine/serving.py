@@ -13,7 +13,7 @@ from easel.studio.engine.conditioning import PromptEncoder, skips_layers
 from easel.studio.engine.embeddings import Embedding, Embeddings
 from easel.studio.engine.extra_networks import Asked, EmbeddingUse
 from easel.studio.engine.job import Job
-from easel.studio.engine.sampling import NoiseLevels
+from easel.studio.engine.sampling.levels import NoiseLevels
 from easel.studio.engine.vae_runs import Previews
 from easel.studio.engine.vaes import Vaes
 
@@ -33,7 +33,7 @@ class Serving:
         self._nothing_to_inpaint: dict[tuple[int, int], torch.Tensor] = {}
 
     def embeddings_of(self, job: Job, asked: Asked) -> dict[str, Embedding]:
-        """The embeddings that prompts of a job name, by names in lower case; of one name, the first that fits.
+        """The embeddings that a job's prompts name, by names in lower case; of one name, the first that fits.
 
         One that cannot be used is words like any other, with a note.
         """
@@ -61,7 +61,9 @@ class Serving:
             if name in twice:
                 other = twice[name].name
                 job.note(f"Two embeddings are called {use.name}: {use.file.name} was taken, {other} not.")
-        job.embeddings = tuple(dict.fromkeys([*job.embeddings, *(found[name][0] for name in found if name in meant)]))
+        job.embeddings = tuple(
+            dict.fromkeys([*job.embeddings, *(found[name][0] for name in found if name in meant)])
+        )
         return {name: found[name][1] for name in found if name in meant}
 
     def note_clip_skip(self, job: Job) -> None:

@@ -1,4 +1,4 @@
-"""What image to image begins with: pictures, a mask, and how much of them may change. A1111's words and units."""
+"""What image to image begins with: pictures, a mask, and how much of them may change, in A1111's words."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from easel.studio.engine.imaging import MaskedContent, ResizeMode, SoftInpaintin
 class Mask:
     """What of the picture is drawn anew: where `image` (a file's bytes) is white, or black with `invert`.
 
-    `blur_x`, `blur_y` soften its edge (sigma in pixels); `round_latents`: no latent pixel is half masked. With
-    `only_masked` just the part around it is drawn, `padding` pixels wider on each side, at the full size that
+    `blur_x`, `blur_y` soften its edge (sigma in pixels); `round_latents`: no latent pixel is half masked.
+    With `only_masked` just the part around it is drawn, `padding` pixels wider on each side, at the full size that
     is asked for, and put back.
     """
 

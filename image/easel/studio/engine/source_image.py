@@ -26,10 +26,14 @@ def prepared_sources(source: Source, width: int, height: int) -> tuple[Prepared,
         picture = opened("init_images", file)
         try:
             found.append(
-                prepare(picture, width, height, mask, resize_mode=source.resize_mode, background=source.background)
+                prepare(
+                    picture, width, height, mask, resize_mode=source.resize_mode, background=source.background
+                )
             )
         except ValueError as error:  # of Pillow, for what is no colour
-            raise InvalidRequest("img2img_background_color", source.background, "a colour as CSS writes it") from error
+            raise InvalidRequest(
+                "img2img_background_color", source.background, "a colour as CSS writes it"
+            ) from error
     return tuple(found)
 
 
@@ -42,7 +46,9 @@ def opened(field: str, file: bytes) -> Image.Image:
         image.load()
         return ImageOps.exif_transpose(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InvalidRequest(field, f"{len(file)} bytes that are no picture", "a PNG, JPEG or WebP file") from error
+        raise InvalidRequest(
+            field, f"{len(file)} bytes that are no picture", "a PNG, JPEG or WebP file"
+        ) from error
 
 
 def _inpainting(mask: Mask) -> Inpainting:
