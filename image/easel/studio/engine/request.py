@@ -135,10 +135,10 @@ class TextToImage:
         if self.source is not None:
             raise InvalidRequest("enable_hr", True, "false where a picture is drawn from a picture")
         check_range("hr_second_pass_steps", hires.steps, 0, MAX_STEPS)
-        for field, side in zip(
+        for name, side in zip(
             ("hr_resize_x", "hr_resize_y"), hires.size(self.width, self.height), strict=True
         ):
-            check_range(field, side, MIN_SIDE, MAX_SIDE)
+            check_range(name, side, MIN_SIDE, MAX_SIDE)
         sampler, schedule = resolve(hires.sampler or self.sampler, hires.schedule_type or self.schedule_type)
         return replace(hires, sampler=sampler.name, schedule_type=schedule.label)
 
