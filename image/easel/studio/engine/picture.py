@@ -81,7 +81,7 @@ class Picture:
             family.scheduler_config, sampler, schedule, request.steps, self.seed, device
         )
         self.latents = noise * float(self._scheduler.init_noise_sigma)
-        self._step_arguments = step_noise(self._scheduler, later, request.eta)
+        self._step_arguments = step_noise(self._scheduler, later, request.sampling.eta_ddim)
         self.timesteps: torch.Tensor = self._scheduler.timesteps
         self.calls = len(self.timesteps)
         # negative + scale·(positive - negative): at 1, and nowhere else, the negative prompt cancels out

@@ -36,6 +36,10 @@ class Sampler:
     automatic: str = "Uniform"
     second_order: bool = False
     stochastic: bool = False
+    # A1111 tells its ENSD of them, and where they take their eta from: eta_ancestral or eta_ddim
+    uses_ensd: bool = False
+    eta: str = ""
+    discard_next_to_last_sigma: bool = False
     # DDIM and PLMS walk whole timesteps: schedule types, which place noise levels, do not count, as in A1111.
     by_timestep: bool = False
 
@@ -60,6 +64,7 @@ SAMPLERS: tuple[Sampler, ...] = (
         automatic="Karras",
         second_order=True,
         stochastic=True,
+        eta="eta_ancestral",
     ),
     Sampler(
         "DPM++ 2M SDE",
@@ -68,6 +73,7 @@ SAMPLERS: tuple[Sampler, ...] = (
         {"algorithm_type": "sde-dpmsolver++"},
         automatic="Exponential",
         stochastic=True,
+        eta="eta_ancestral",
     ),
     Sampler(
         "DPM++ 3M SDE",
@@ -76,14 +82,28 @@ SAMPLERS: tuple[Sampler, ...] = (
         {"algorithm_type": "sde-dpmsolver++", "solver_order": 3},
         automatic="Exponential",
         stochastic=True,
+        eta="eta_ancestral",
+        discard_next_to_last_sigma=True,
     ),
     Sampler(
-        "Euler a", ("k_euler_a", "k_euler_ancestral"), "EulerAncestralDiscreteScheduler", stochastic=True
+        "Euler a",
+        ("k_euler_a", "k_euler_ancestral"),
+        "EulerAncestralDiscreteScheduler",
+        stochastic=True,
+        uses_ensd=True,
+        eta="eta_ancestral",
     ),
     Sampler("Euler", ("k_euler",), "EulerDiscreteScheduler"),
     Sampler("LMS", ("k_lms",), "LMSDiscreteScheduler"),
     Sampler("Heun", ("k_heun",), "HeunDiscreteScheduler", second_order=True),
-    Sampler("DPM2", ("k_dpm_2",), "KDPM2DiscreteScheduler", automatic="Karras", second_order=True),
+    Sampler(
+        "DPM2",
+        ("k_dpm_2",),
+        "KDPM2DiscreteScheduler",
+        automatic="Karras",
+        second_order=True,
+        discard_next_to_last_sigma=True,
+    ),
     Sampler(
         "DPM2 a",
         ("k_dpm_2_a", "k_dpm_2_ancestral"),
@@ -91,8 +111,11 @@ SAMPLERS: tuple[Sampler, ...] = (
         automatic="Karras",
         second_order=True,
         stochastic=True,
+        uses_ensd=True,
+        eta="eta_ancestral",
+        discard_next_to_last_sigma=True,
     ),
-    Sampler("DDIM", ("ddim",), "DDIMScheduler", by_timestep=True),
+    Sampler("DDIM", ("ddim",), "DDIMScheduler", by_timestep=True, eta="eta_ddim"),
     Sampler("PLMS", ("plms",), "PNDMScheduler", {"skip_prk_steps": True}, by_timestep=True),
     Sampler("UniPC", ("unipc",), "UniPCMultistepScheduler"),
     Sampler("DEIS", ("deis",), "DEISMultistepScheduler"),
