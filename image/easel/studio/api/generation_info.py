@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from easel.studio.engine import Drawn, Job
-from easel.studio.infotext import VERSION, lora_hashes, schedule_type, ti_hashes
+from easel.studio.infotext import VERSION, lora_hashes, ti_hashes
+from easel.studio.infotext_drawing import schedule_type
 
 
 def information(job: Job, pictures: list[Drawn], texts: list[str], started: datetime) -> dict[str, Any]:
@@ -48,8 +49,8 @@ def information(job: Job, pictures: list[Drawn], texts: list[str], started: date
         "sd_model_hash": checkpoint.hash,
         "sd_vae_name": vae.name if vae else None,
         "sd_vae_hash": vae.hash if vae else None,
-        "seed_resize_from_w": -1,
-        "seed_resize_from_h": -1,
+        "seed_resize_from_w": request.seed_resize_from_w,
+        "seed_resize_from_h": request.seed_resize_from_h,
         "denoising_strength": None,
         "extra_generation_params": extra,
         "index_of_first_image": 0,

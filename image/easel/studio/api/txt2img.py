@@ -22,7 +22,7 @@ from easel.studio.api.generation_info import information
 from easel.studio.api.options import set_options
 from easel.studio.api.scripts import scripted
 from easel.studio.api.strict_json import dumps
-from easel.studio.api.txt2img_request import TextToImageRequest, eta_told
+from easel.studio.api.txt2img_request import TextToImageRequest
 from easel.studio.checkpoint_defaults import checkpoint_defaults
 from easel.studio.completion import finished
 from easel.studio.engine import Drawn, Job
@@ -106,9 +106,8 @@ def _order(studio: Studio, owner: str, asked: TextToImageRequest) -> _Order:
     keep = yes_in(settings, "samples_save") and body.save_images and not body.do_not_save_samples
     signed = yes_in(settings, "enable_pnginfo")
     job = studio.engine.submit(owner, request)
-    for words in (*notes, *told, *body.passed_over(), eta_told(job.request)):
-        if words:
-            job.note(words)
+    for words in (*notes, *told, *body.passed_over()):
+        job.note(words)
     studio.tasks.name(job, body.force_task_id)
     if body.override_settings and not body.override_settings_restore_afterwards:
         try:

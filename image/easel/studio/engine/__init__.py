@@ -34,15 +34,18 @@ from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport,
 from easel.studio.engine.job_queue import Status
 from easel.studio.engine.limits import Limits
 from easel.studio.engine.request import (
+    EMPHASIS_MODES,
     MAX_BATCH_COUNT,
     MAX_BATCH_SIZE,
     MAX_SIDE,
     MAX_STEPS,
     MIN_SIDE,
+    RANDN_SOURCES,
     TextToImage,
 )
 from easel.studio.engine.sampling.samplers import SAMPLERS, Sampler, resolve
 from easel.studio.engine.sampling.schedule_types import SCHEDULE_TYPES, ScheduleType
+from easel.studio.engine.sampling.settings import SamplerSettings
 
 if TYPE_CHECKING:
     from easel.studio.engine.checkpoint import Checkpoint
@@ -52,12 +55,12 @@ if TYPE_CHECKING:
     from easel.studio.engine.weights import Weights
 
 __all__ = [
-    "FINAL", "MAX_BATCH_COUNT", "MAX_BATCH_SIZE", "MAX_SIDE", "MAX_STEPS", "MIN_SIDE", "SAMPLERS",
-    "SCHEDULE_TYPES", "Checkpoint", "Drawn", "EmbeddingUse", "Engine", "EngineError", "InvalidRequest",
-    "Job", "JobState", "Limits", "LoraUse", "NoCheckpoint", "OutOfMemory", "ProgressReport", "QueueFull",
-    "Sampler", "ScheduleType", "Status", "StepTooLong", "Stopped", "TextToImage", "TooMuchForTheDevice",
-    "TooMuchWork", "UnknownSampler", "Watcher", "Weights", "alias_of", "copied", "give_back",
-    "load_checkpoint", "names_for", "pickles", "resolve", "vectors_of",
+    "EMPHASIS_MODES", "FINAL", "MAX_BATCH_COUNT", "MAX_BATCH_SIZE", "MAX_SIDE", "MAX_STEPS", "MIN_SIDE",
+    "RANDN_SOURCES", "SAMPLERS", "SCHEDULE_TYPES", "Checkpoint", "Drawn", "EmbeddingUse", "Engine",
+    "EngineError", "InvalidRequest", "Job", "JobState", "Limits", "LoraUse", "NoCheckpoint", "OutOfMemory",
+    "ProgressReport", "QueueFull", "Sampler", "SamplerSettings", "ScheduleType", "Status", "StepTooLong",
+    "Stopped", "TextToImage", "TooMuchForTheDevice", "TooMuchWork", "UnknownSampler", "Watcher", "Weights",
+    "alias_of", "copied", "give_back", "load_checkpoint", "names_for", "pickles", "resolve", "vectors_of",
 ]  # fmt: skip
 
 _WITH_TORCH = {
