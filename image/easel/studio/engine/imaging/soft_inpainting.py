@@ -96,7 +96,8 @@ def overlay_mask(
     half_seen = settings.composite_difference_threshold * _leniency(settings, mask)
     # A threshold of 0: any difference is too much, and none is none.
     times = np.full_like(difference, np.inf)
-    np.divide(difference, half_seen, out=times, where=half_seen > 0)
+    with np.errstate(over="ignore"):
+        np.divide(difference, half_seen, out=times, where=half_seen > 0)
     times[difference == 0] = 0
     seen = 1 / (1 + times**settings.composite_difference_contrast)
     seen = seen**3 * (seen * (6 * seen - 15) + 10)
