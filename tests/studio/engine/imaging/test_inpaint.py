@@ -105,6 +105,8 @@ def test_a_latent_mask_of_its_own() -> None:
     mask = prepared.latent_mask(8, 8)
     assert mask is not None
     assert mask[0].tolist() == [1, 1, 0, 0, 0, 0, 0, 0]
+    assert prepared.conditioning_mask is not None
+    assert prepared.conditioning_mask.getpixel((40, 9)) > 200
     assert prepared.finished(Image.new("RGB", (64, 64), BLUE)).getpixel((40, 9)) == BLUE
 
 

@@ -116,10 +116,12 @@ def test_mk2s_noise_goes_by_the_picture_alone() -> None:
 def test_any_picture_is_extended(
     width: int, height: int, level: int, side: Side, mask_blur: int, pixels: int
 ) -> None:
-    """One colour too, black too (mk2 divides by its maximum), and blurs wider than the picture."""
+    """One colour too, black too (mk2 divides by its maximum), and blurs wider than the picture. What is drawn
+    is of whole latent pixels."""
     image = Image.new("L", (width, height), level).convert("RGB")
     add = margins(image.size, pixels, [side])
     step = mk2_step(image, side, max(add.left, add.right, add.up, add.down), mask_blur=mask_blur)
+    assert [side % 8 for side in step.tile.image.size] == [0, 0]
     answer = step.joined(step.tile.image)
     level_side = side in (Side.LEFT, Side.RIGHT)
     assert (answer.width % 64, answer.height) == (0, height) if level_side else True
@@ -127,3 +129,14 @@ def test_any_picture_is_extended(
     whole = plan.joined([tile.image for tile in plan.tiles])
     assert whole.size == plan.image.size
     assert (whole.width % 64, whole.height % 64) == (0, 0)
+
+
+def test_mk2_with_both_sides_draws_whole_latent_pixels() -> None:
+    """The left half of what 64 asks for may be any number; the old ground beyond the tile stays."""
+    image = noise(301, 64)
+    add = margins(image.size, 8, [Side.LEFT, Side.RIGHT])
+    step = mk2_step(image, Side.LEFT, add.left)
+    assert (301 + add.left) % 8 != 0
+    assert step.tile.image.width == (301 + add.left) // 8 * 8
+    answer = step.joined(Image.new("RGB", step.tile.image.size, "blue"))
+    assert answer.getpixel((answer.width - 1, 0)) == image.getpixel((300, 0))

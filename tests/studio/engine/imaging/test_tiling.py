@@ -44,6 +44,8 @@ def test_where_tiles_lie() -> None:
     assert grid.lefts == (0, 244, 488)
     assert grid.tops == (0,)
     assert tile_grid(960, 512, overlap=64).lefts == (0, 448)
+    # 11 * (98 / 11) is less than 98: A1111 leaves the last column black here.
+    assert tile_grid(114, 16, tile_width=16, tile_height=16, overlap=7).lefts[-1] == 98
 
 
 def test_a_tile_fades_in_over_the_one_before() -> None:

@@ -98,8 +98,8 @@ def overlay_mask(
     times = np.full_like(difference, np.inf)
     with np.errstate(over="ignore"):
         np.divide(difference, half_seen, out=times, where=half_seen > 0)
-    times[difference == 0] = 0
-    seen = 1 / (1 + times**settings.composite_difference_contrast)
+        times[difference == 0] = 0
+        seen = 1 / (1 + times**settings.composite_difference_contrast)
     seen = seen**3 * (seen * (6 * seen - 15) + 10)
     small = Image.fromarray((255 * (1 - seen)).clip(0, 255).astype(np.uint8))
     return resized(small, ResizeMode.RESIZE_AND_FILL, *size).filter(ImageFilter.GaussianBlur(_ANTIALIASING))
