@@ -66,7 +66,7 @@ class Prepared:
     region: CropRegion | None = None
     """What was cut out of `original`, if only that was."""
     conditioning_mask: Image.Image | None = None
-    """What an inpainting checkpoint is shown (mode L), as large as what is drawn; `mask` but for outpainting."""
+    """What an inpainting checkpoint is shown (mode L, width × height): `mask`, but when outpainting."""
     comment: str = ""
 
     def latent_mask(self, width: int, height: int) -> NDArray[np.float32] | None:
