@@ -6,5 +6,3 @@ boto3 is imported by the first call: a laptop opens its door without.
 from easel.gateway.aws.bucket import Bucket
 from easel.gateway.aws.calls import Aws, AwsError
 from easel.gateway.aws.config_mirror import ConfigMirror
-
-__all__ = ["Aws", "AwsError", "Bucket", "ConfigMirror"]

@@ -7,16 +7,3 @@ from easel.gateway.disk.permissions import mend
 from easel.gateway.disk.private_file import write_private
 from easel.gateway.disk.records import RecordFile, RecordStore, parsed, settle, text, update
 from easel.gateway.disk.reserve import FULL, Reserve
-
-__all__ = [
-    "FULL",
-    "RecordFile",
-    "RecordStore",
-    "Reserve",
-    "mend",
-    "parsed",
-    "settle",
-    "text",
-    "update",
-    "write_private",
-]

@@ -14,17 +14,3 @@ from easel.gateway.process.process import (
     last_lines,
     rotate,
 )
-
-__all__ = [
-    "AUDIENCE_VARIABLE",
-    "KEYS_VARIABLE",
-    "OPEN_VARIABLE",
-    "Process",
-    "check_ports",
-    "exit_words",
-    "find_port",
-    "inherited",
-    "is_free",
-    "last_lines",
-    "rotate",
-]

@@ -50,15 +50,6 @@ if TYPE_CHECKING:
     from easel.studio.engine.memory import give_back
     from easel.studio.engine.weights import Weights
 
-__all__ = [
-    "FINAL", "MAX_BATCH_COUNT", "MAX_BATCH_SIZE", "MAX_SIDE", "MAX_STEPS", "MIN_SIDE", "SAMPLERS",
-    "SCHEDULE_TYPES", "Checkpoint", "Drawn", "EmbeddingUse", "Engine", "EngineError", "InvalidRequest",
-    "Job", "JobState", "Limits", "LoraUse", "NoCheckpoint", "OutOfMemory", "ProgressReport", "QueueFull",
-    "Sampler", "ScheduleType", "Status", "StepTooLong", "Stopped", "TextToImage", "TooMuchForTheDevice",
-    "TooMuchWork", "UnknownSampler", "Watcher", "Weights", "alias_of", "copied", "give_back",
-    "load_checkpoint", "names_for", "pickles", "resolve", "vectors_of",
-]  # fmt: skip
-
 _WITH_TORCH = {
     "Checkpoint": "checkpoint", "Weights": "weights", "copied": "checkpoint_cache", "give_back": "memory",
     "load_checkpoint": "loading",
