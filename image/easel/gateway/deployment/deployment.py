@@ -9,7 +9,7 @@ from typing import Protocol
 
 from easel.gateway.access import Access, End, SecretStore, Token
 from easel.gateway.config import Config, Endpoint
-from easel.gateway.disk import RecordStore
+from easel.gateway.disk import RecordList
 from easel.gateway.replicas import Backend, OpenRequests, Vouch
 
 
@@ -27,11 +27,11 @@ class Deployment(Protocol):
         """Where the secrets are kept that sign."""
         ...
 
-    async def tokens(self) -> RecordStore[Token]:
+    async def tokens(self) -> RecordList[Token]:
         """Where tokens are kept. Raises GatewayError."""
         ...
 
-    async def ended(self) -> RecordStore[End]:
+    async def ended(self) -> RecordList[End]:
         """Where ended sessions are kept. Raises GatewayError."""
         ...
 
