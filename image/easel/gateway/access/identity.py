@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from easel.gateway.access.access import Access
+from easel.gateway.access.cookies import set_cookie
 from easel.gateway.access.operator import OPERATOR
 from easel.gateway.access.operator_passes import OperatorPasses
 from easel.gateway.access.rate_limit import RateLimit, network
 from easel.gateway.access.request import ForwardedRequest, local_path
 from easel.gateway.access.right import ANONYMOUS, Right
-from easel.gateway.access.sessions import Session, Sessions, ended_cookie
+from easel.gateway.access.sessions import Session, Sessions
 from easel.gateway.access.tokens import PREFIX, Token
 from easel.gateway.config import Members
 
@@ -86,7 +87,7 @@ class Identity:
         self, endpoint: str, request: ForwardedRequest, *, public: bool
     ) -> Caller | Refusal | Entrance | Question:
         """The caller of `request`, or what to answer instead of passing it on."""
-        session = self._session(endpoint, request)
+        session = self.present(endpoint, request)
         if request.method in ("GET", "HEAD") and (link := _link_token(request.query)):
             return self._enter(endpoint, request, link, session)
         if authorization := request.headers.get("authorization"):
@@ -95,7 +96,7 @@ class Identity:
             if reason := _foreign(request):
                 return Refusal(403, reason)
             self._tokens.note(endpoint, session.token_id)
-            cookie = self._cookie(endpoint, request, session.renewed()) if session.stale else None
+            cookie = self._cookie(request, session.renewed()) if session.stale else None
             anonymous = session.token == ANONYMOUS
             return Caller(
                 session.user, api=False, right=session.right, anonymous=anonymous, cookie=cookie,
@@ -111,7 +112,7 @@ class Identity:
         """A token typed into the sign-in page."""
         if reason := _foreign(request):
             return Refusal(403, reason)
-        session = self._session(endpoint, request)
+        session = self.present(endpoint, request)
         token = self._tokens.check(endpoint, plaintext.strip())
         return self._open(endpoint, request, token, local_path(target), session)
 
@@ -120,11 +121,11 @@ class Identity:
     ) -> Entrance:
         """Somebody whom the identity provider vouched for."""
         session = self._sessions.welcome(endpoint, member, members)
-        return Entrance(local_path(target), self._cookie(endpoint, request, session), session)
+        return Entrance(local_path(target), self._cookie(request, session), session)
 
     def present(self, endpoint: str, request: ForwardedRequest) -> Session | None:
         """The session that a browser has here, if it holds."""
-        return self._session(endpoint, request)
+        return self._sessions.read(endpoint, request.headers.get("cookie", ""), secure=request.secure)
 
     def leave(self, endpoint: str, request: ForwardedRequest, *, everywhere: bool = False) -> str | Refusal:
         """Somebody signs out of this endpoint, or a member of all, in every browser. The session is over in
@@ -132,12 +133,12 @@ class Identity:
         ask for it. Blocks while it is written down."""
         if reason := _foreign(request):
             return Refusal(403, reason)
-        if session := self._session(endpoint, request):
+        if session := self.present(endpoint, request):
             if everywhere and session.member:
                 self._ended.member(session.token)
             else:
                 self._ended.session(session.right)
-        return ended_cookie(endpoint, secure=request.secure)
+        return set_cookie(endpoint, "", 0, secure=request.secure)
 
     def _enter(
         self, endpoint: str, request: ForwardedRequest, link: str, session: Session | None
@@ -163,7 +164,7 @@ class Identity:
         # The same browser with the same link again is the same person: their gallery stays theirs.
         same = session is not None and session.token_id == token.id
         begun = self._sessions.start(endpoint, token, session.browser if session and same else None)
-        return Entrance(location, self._cookie(endpoint, request, begun), begun)
+        return Entrance(location, self._cookie(request, begun), begun)
 
     def _credentials(self, endpoint: str, request: ForwardedRequest, authorization: str) -> Caller | Refusal:
         plaintext = _plaintext(authorization)
@@ -181,7 +182,7 @@ class Identity:
             session = self._sessions.start(endpoint, None)
             return Caller(
                 session.user, api=False, right=session.right, anonymous=True,
-                cookie=self._cookie(endpoint, request, session),
+                cookie=self._cookie(request, session),
             )  # fmt: skip
         # An API client keeps no cookies, and neither does another site's page: its network address tells it
         # apart, hashed so that no name leaks it.
@@ -196,10 +197,7 @@ class Identity:
             return Refusal(429, f"too many wrong tokens from your address; try again in {wait} s", wait)
         return Refusal(401, reason)
 
-    def _session(self, endpoint: str, request: ForwardedRequest) -> Session | None:
-        return self._sessions.read(endpoint, request.headers.get("cookie", ""), secure=request.secure)
-
-    def _cookie(self, endpoint: str, request: ForwardedRequest, session: Session) -> str:
+    def _cookie(self, request: ForwardedRequest, session: Session) -> str:
         return self._sessions.cookie(session, secure=request.secure)
 
 

@@ -129,8 +129,3 @@ class Sessions:
 
 def _salt(endpoint: str) -> str:
     return f"easel session {endpoint}"
-
-
-def ended_cookie(endpoint: str, *, secure: bool) -> str:
-    """The `Set-Cookie` value that takes a session out of a browser."""
-    return set_cookie(endpoint, "", 0, secure=secure)
