@@ -10,6 +10,8 @@ from typing import Protocol
 from easel.gateway.access import Access, End, SecretStore, Token
 from easel.gateway.config import Config, Endpoint
 from easel.gateway.disk import RecordList
+from easel.gateway.events import Events
+from easel.gateway.home import Home
 from easel.gateway.replicas import Backend, OpenRequests, Vouch
 
 
@@ -52,3 +54,11 @@ class Deployment(Protocol):
     async def sources(self, endpoint: Endpoint) -> Mapping[str, str]:
         """Variables for those that an endpoint's models come from, such as tokens. Raises SyncRefused."""
         ...
+
+
+def aws_deployment(bucket: str, region: str) -> Callable[[Home, Events], Deployment]:
+    """Makes the deployment on AWS of the team whose configuration is in `bucket`."""
+    # Only here: what speaks to AWS is not what a laptop needs to open the door.
+    from easel.gateway.deployment.aws import AwsDeployment
+
+    return lambda home, events: AwsDeployment(home, events, bucket, region)
