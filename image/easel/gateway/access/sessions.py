@@ -113,9 +113,8 @@ class Sessions:
                 "s": round(session.started, 3),
             }
         )
-        text = value if isinstance(value, str) else value.decode()
         lasts = MEMBER_MAX_AGE if session.member else MAX_AGE
-        return set_cookie(session.endpoint, text, lasts, secure=secure)
+        return set_cookie(session.endpoint, value, lasts, secure=secure)
 
     def _serializer(self, endpoint: str) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self._keyring.counting, salt=_salt(endpoint))
