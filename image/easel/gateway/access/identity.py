@@ -35,9 +35,12 @@ class Caller:
     user: str
     api: bool
     right: Right
-    anonymous: bool = False
     cookie: str | None = None
-    member: bool = False
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether nobody knows them."""
+        return self.right.kind == "anonymous"
 
 
 @dataclass(frozen=True)
@@ -97,11 +100,7 @@ class Identity:
                 return Refusal(403, reason)
             self._tokens.note(endpoint, session.token_id)
             cookie = self._cookie(request, session.renewed()) if session.stale else None
-            anonymous = session.token == ANONYMOUS
-            return Caller(
-                session.user, api=False, right=session.right, anonymous=anonymous, cookie=cookie,
-                member=session.member,
-            )  # fmt: skip
+            return Caller(session.user, api=False, right=session.right, cookie=cookie)
         if public:
             return self._anonymous(endpoint, request)
         return Refusal(401, _PRIVATE, first=True)
@@ -180,16 +179,14 @@ class Identity:
     def _anonymous(self, endpoint: str, request: ForwardedRequest) -> Caller:
         if request.navigation or (request.from_browser and not request.from_another_site):
             session = self._sessions.start(endpoint, None)
-            return Caller(
-                session.user, api=False, right=session.right, anonymous=True,
-                cookie=self._cookie(request, session),
-            )  # fmt: skip
+            cookie = self._cookie(request, session)
+            return Caller(session.user, api=False, right=session.right, cookie=cookie)
         # An API client keeps no cookies, and neither does another site's page: its network address tells it
         # apart, hashed so that no name leaks it.
         address = f"{endpoint} {network(request.address)}"
         key = hmac.new(self._keyring.newest.encode(), address.encode(), hashlib.sha256)
         right = Right("anonymous", endpoint, ANONYMOUS)
-        return Caller(f"{ANONYMOUS}/{key.hexdigest()[:16]}", api=True, right=right, anonymous=True)
+        return Caller(f"{ANONYMOUS}/{key.hexdigest()[:16]}", api=True, right=right)
 
     def _failed(self, request: ForwardedRequest, reason: str) -> Refusal:
         wait = self._wrong_tokens.fail(request.address)
