@@ -98,7 +98,7 @@ class Identity:
         if session is not None:
             if reason := _foreign(request):
                 return Refusal(403, reason)
-            self._tokens.note(endpoint, session.token_id)
+            self._tokens.note(endpoint, session.right.token)
             cookie = self._cookie(request, session.renewed()) if session.stale else None
             return Caller(session.user, api=False, right=session.right, cookie=cookie)
         if public:
@@ -134,7 +134,7 @@ class Identity:
             return Refusal(403, reason)
         if session := self.present(endpoint, request):
             if everywhere and session.member:
-                self._ended.member(session.token)
+                self._ended.member(session.right.name)
             else:
                 self._ended.session(session.right)
         return set_cookie(endpoint, "", 0, secure=request.secure)
@@ -146,8 +146,8 @@ class Identity:
         # A typed or bookmarked address is `none`. Browsers say nothing at all over plain HTTP from afar, and
         # then it may have been any site's page that led here.
         led = request.headers.get("sec-fetch-site") not in ("none", "same-origin")
-        if led and token is not None and session is not None and session.token_id != token.id:
-            return Question(session.token, token.name, link, target)
+        if led and token is not None and session is not None and session.right.token != token.id:
+            return Question(session.right.name, token.name, link, target)
         return self._open(endpoint, request, token, target, session)
 
     def _open(
@@ -161,8 +161,8 @@ class Identity:
         if token is None:
             return self._failed(request, f"this link or token {_INVALID}")
         # The same browser with the same link again is the same person: their gallery stays theirs.
-        same = session is not None and session.token_id == token.id
-        begun = self._sessions.start(endpoint, token, session.browser if session and same else None)
+        same = session is not None and session.right.token == token.id
+        begun = self._sessions.start(endpoint, token, session.right.session if session and same else None)
         return Entrance(location, self._cookie(request, begun), begun)
 
     def _credentials(self, endpoint: str, request: ForwardedRequest, authorization: str) -> Caller | Refusal:
