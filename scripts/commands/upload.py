@@ -14,7 +14,7 @@ from scripts.settings import CommandRefused, settings
 @click.command("upload")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.argument("endpoint")
-@click.option("--type", "kind", type=click.Choice(list(TYPES)), help="Without it, as the file itself says.")
+@click.option("--type", "kind", type=click.Choice(TYPES), help="Without it, as the file itself says.")
 @click.option("--folder", default="", help="A folder below that of the type; new ones too.")
 @click.option("--name", default="", help="The file's name there; without it, as here.")
 @click.option("--replace", is_flag=True, help="It may take the place of another file of its name.")
