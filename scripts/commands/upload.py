@@ -7,7 +7,7 @@ import click
 
 from scripts.model_store import TYPES, kind_of
 from scripts.remote.endpoint import EndpointClient, endpoint_and_path, with_endpoint
-from scripts.remote.upload import Destination, ModelUpload, Uploaded
+from scripts.remote.upload import Destination, ModelUpload
 from scripts.settings import CommandRefused, settings
 
 
@@ -41,8 +41,5 @@ def send(endpoint: EndpointClient, files: tuple[Path, ...], destinations: list[D
     """Send each and say what came of it; the first refusal ends it. Raises CommandRefused."""
     notes = settings().home / "uploads"
     for file, destination in zip(files, destinations, strict=True):
-        click.echo(_told(ModelUpload(endpoint, file, destination, notes).run()))
-
-
-def _told(sent: Uploaded) -> str:
-    return f"{sent.path} {'is in' if sent.fresh else 'is there already'}  {sent.sha256}"
+        sent = ModelUpload(endpoint, file, destination, notes).run()
+        click.echo(f"{sent.path} {'is in' if sent.fresh else 'is there already'}  {sent.sha256}")
