@@ -32,6 +32,7 @@ from easel.models import (
 from easel.models.fetch import network
 from easel.models.fetch.network import public_addresses
 from easel.models.sources.policy import is_public
+from tests.models.metadata_addresses import METADATA
 from tests.models.serving import Request, Serving, model_bytes
 
 Make = Callable[..., Intake]
@@ -105,23 +106,6 @@ def spelled(address: ipaddress.IPv4Address) -> list[str]:
         f"{a}.{number & 0xFFFFFF}", f"{a}.{b}.{number & 0xFFFF}", f"{a:#x}.{b:#x}.{c:#x}.{d:#x}",
         f"0{a:o}.0{b:o}.0{c:o}.0{d:o}", f"0{a:o}.{b:#x}.{number & 0xFFFF}", f"00000{a:o}.{b}.{c}.{d}",
     ]  # fmt: skip
-
-
-METADATA = (
-    "169.254.169.254",  # AWS, Google, Azure, Oracle, DigitalOcean, Hetzner, OpenStack
-    "169.254.170.2",  # AWS: the credentials of an ECS task
-    "169.254.170.23",  # AWS: the credentials of an EKS pod
-    "169.254.0.23",  # Tencent
-    "168.63.129.16",  # Azure
-    "100.100.100.200",  # Alibaba
-    "192.0.0.192",  # Oracle
-    "fd00:ec2::254",  # AWS
-    "fd00:ec2::23",  # AWS: the credentials of an EKS pod
-    "fd20:ce::254",  # Google
-    "fd00:c1::a9fe:a9fe",  # Oracle
-    "fd00:42::42",  # Scaleway
-)
-"""Where clouds tell a machine its secrets."""
 
 
 _PRIVATE = st.one_of(
