@@ -5,8 +5,7 @@ Light: imports no torch and no numpy.
 """
 
 from easel.models.architecture import Architecture, CheckpointIdentity, identify
-from easel.models.cache.cache import Cache, cache_from_environment
-from easel.models.cache.opening import open_model
+from easel.models.cache.cache import Cache, cache_from_environment, open_model
 from easel.models.cache.reader import FileReader, Reader
 from easel.models.conversion.convert import Converted, NotConverted, convert_pickle
 from easel.models.diffusers_folder import Piece, folder_state, identify_folder, is_diffusers_folder, pieces_of
@@ -24,7 +23,7 @@ from easel.models.errors import (
     WrongKind,
 )
 from easel.models.fetch.follower import AUTOV3_BELOW
-from easel.models.fetch.network import http_client
+from easel.models.fetch.network import NotFetched, fetch_small, http_client
 from easel.models.fetch.progress import FetchProgress, Phase
 from easel.models.fetch.transfer import FetchLimits
 from easel.models.header import Header, TensorInfo, read_header
