@@ -5,15 +5,21 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from easel.studio import engine
 
-def test_importing_is_cheap_and_every_name_is_there() -> None:
+
+def test_importing_is_cheap() -> None:
     """torch comes with the first name that needs it, and not with the package."""
     program = """
 import sys
 import easel.studio.engine as engine
 assert "torch" not in sys.modules and "diffusers" not in sys.modules
-missing = [name for name in engine.__all__ if not hasattr(engine, name)]
-assert not missing, missing
+engine.Checkpoint
 assert "torch" in sys.modules and not hasattr(engine, "nothing")
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+def test_every_name_is_there() -> None:
+    """Asked of this process, which has imported diffusers already."""
+    assert not [name for name in engine.__all__ if not hasattr(engine, name)]
