@@ -4,8 +4,8 @@
 RUN := .venv/bin/
 # Containers often say so. Then every start compiles a thousand modules anew: 13 s of CPU for torch and diffusers, not 5.
 unexport PYTHONDONTWRITEBYTECODE
-# One more than cores, for a third of the time they wait for processes that they started; five have 10 GB.
-WORKERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores + 1 : 5)))
+# Two more than cores, for half of the time they wait for processes that they started; five have 10 GB.
+WORKERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 3 ? cores + 2 : 5)))
 # The shorter come first, as CI has an end.
 SLOW := $(addprefix tests/,starter studio gateway infra scripts models image test_fresh_clone.py)
 
