@@ -22,8 +22,8 @@ from tests.ports import free_port
 
 REPLICA = Path(__file__).with_name("replica.py")
 IMAGE = Path(__file__).parents[2] / "image"
-# `python -m easel.gateway` that looks more often at replicas and at its configuration: its next look is most of
-# what tests wait for. Those of `easel up` start it as people do.
+# `python -m easel.gateway` that looks more often at replicas and at its configuration: what tests wait for is
+# its next look, mostly. Those of `easel up` start it as people do.
 GATEWAY = """
 import sys
 from functools import partial
