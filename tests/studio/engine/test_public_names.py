@@ -23,8 +23,8 @@ assert "torch" in sys.modules and not hasattr(engine, "nothing")
 
 
 def test_every_name_is_there() -> None:
-    """Those that its `__init__` imports, for type checkers only too. Asked of this process, which has imported
-    diffusers already."""
+    """Those that its `__init__` imports, for type checkers only too. Asked of this process, which has
+    imported diffusers already."""
     tree = ast.parse(Path(engine.__file__).read_text())
     imports = [
         node
