@@ -34,7 +34,6 @@ from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport,
 from easel.studio.engine.job_queue import Status
 from easel.studio.engine.limits import Limits
 from easel.studio.engine.request import (
-    EMPHASIS_MODES,
     MAX_BATCH_COUNT,
     MAX_BATCH_SIZE,
     MAX_SIDE,
@@ -53,15 +52,6 @@ if TYPE_CHECKING:
     from easel.studio.engine.loading import load_checkpoint
     from easel.studio.engine.memory import give_back
     from easel.studio.engine.weights import Weights
-
-__all__ = [
-    "EMPHASIS_MODES", "FINAL", "MAX_BATCH_COUNT", "MAX_BATCH_SIZE", "MAX_SIDE", "MAX_STEPS", "MIN_SIDE",
-    "RANDN_SOURCES", "SAMPLERS", "SCHEDULE_TYPES", "Checkpoint", "Drawn", "EmbeddingUse", "Engine",
-    "EngineError", "InvalidRequest", "Job", "JobState", "Limits", "LoraUse", "NoCheckpoint", "OutOfMemory",
-    "ProgressReport", "QueueFull", "Sampler", "SamplerSettings", "ScheduleType", "Status", "StepTooLong",
-    "Stopped", "TextToImage", "TooMuchForTheDevice", "TooMuchWork", "UnknownSampler", "Watcher", "Weights",
-    "alias_of", "copied", "give_back", "load_checkpoint", "names_for", "pickles", "resolve", "vectors_of",
-]  # fmt: skip
 
 _WITH_TORCH = {
     "Checkpoint": "checkpoint", "Weights": "weights", "copied": "checkpoint_cache", "give_back": "memory",
