@@ -10,18 +10,27 @@ from easel.studio.engine.noise.normals import NormalSource, normal_source
 
 
 class NoiseSettings(Protocol):
-    """What of a request decides about noise: `TextToImage` says what each is."""
+    """What of a request decides about noise."""
 
     @property
-    def randn_source(self) -> str: ...
+    def randn_source(self) -> str:
+        """CPU, GPU or NV."""
+
     @property
-    def subseed_strength(self) -> float: ...
+    def subseed_strength(self) -> float:
+        """How far the first noise goes from the seed's to the subseed's, 0 to 1."""
+
     @property
-    def seed_resize_from_w(self) -> int: ...
+    def seed_resize_from_w(self) -> int:
+        """Pixels of the picture whose noise lies in the middle of this one's; 0 or less is off."""
+
     @property
-    def seed_resize_from_h(self) -> int: ...
+    def seed_resize_from_h(self) -> int:
+        """As `seed_resize_from_w`."""
+
     @property
-    def eta_noise_seed_delta(self) -> int: ...
+    def eta_noise_seed_delta(self) -> int:
+        """What is added to the seed for later noise."""
 
 
 class PictureNoise:
