@@ -156,7 +156,7 @@ def _notes(prompt: str, negative: str, how: HowToEncode) -> Iterator[str]:
     if len(composed) == 1 and composed[0].weight != 1:
         yield (
             f"The number behind the prompt's last colon, {composed[0].weight:g}, was read as the weight of "
-            "the whole prompt, as A1111 reads it; put a full stop behind it if it is none."
+            "the whole prompt, as A1111 reads it; put a comma behind it if it is none."
         )
     if how.emphasis is not EmphasisMode.NONE and any(map(breaks_in_brackets, (prompt, negative))):
         yield "A BREAK in brackets began a chunk; A1111 reads it as a word there."
