@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from easel.studio.engine import TextToImage
-from easel.studio.engine.prompts import comments
+from easel.studio.engine import TextToImage, strip_comments
 from easel.studio.settings import yes_in
 
 
@@ -18,5 +17,5 @@ def without_comments(request: TextToImage, settings: Mapping[str, Any]) -> TextT
     """
     if not yes_in(settings, "enable_prompt_comments"):
         return request
-    prompt, negative = map(comments.without_comments, (request.prompt, request.negative_prompt))
+    prompt, negative = map(strip_comments, (request.prompt, request.negative_prompt))
     return replace(request, prompt=prompt, negative_prompt=negative)

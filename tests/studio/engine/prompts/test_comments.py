@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from easel.studio.engine.prompts.comments import without_comments
+from easel.studio.engine.prompts.comments import strip_comments
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ from easel.studio.engine.prompts.comments import without_comments
 )
 def test_comments(prompt: str, meant: str) -> None:
     """From `#` to the end of the line nothing counts; a line that is nothing else goes whole."""
-    assert without_comments(prompt) == meant
+    assert strip_comments(prompt) == meant

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easel.studio.engine.errors import InvalidRequest
-from easel.studio.engine.prompts.styles import Style, apply, extract, merge, read, write
+from easel.studio.engine.prompts.styles import (
+    Style,
+    apply_styles,
+    extract_styles,
+    merge_styles,
+    read_styles,
+    write_styles,
+)
 
 WORDS = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\r"))
 
@@ -35,9 +42,9 @@ def test_applied(style: str, prompt: str, meant: str) -> None:
 def test_several() -> None:
     """One after the other, and found again in that order."""
     first, second = Style("first", "photo of {prompt}", "blurry"), Style("second", "sharp", "dark")
-    drawn = apply([first, second], "a cat", "bad")
+    drawn = apply_styles([first, second], "a cat", "bad")
     assert drawn == ("photo of a cat, sharp", "bad, blurry, dark")
-    assert extract([first, second, Style("divider"), Style("third", "sharp", "x")], *drawn) == (
+    assert extract_styles([first, second, Style("divider"), Style("third", "sharp", "x")], *drawn) == (
         [first, second], "a cat", "bad",
     )  # fmt: skip
 
@@ -63,23 +70,23 @@ def test_extracted(style: str, prompt: str, left: str | None) -> None:
 def test_files_of_others() -> None:
     """A byte order mark, blanks behind commas, A1111's first column, rows without a name, quotes."""
     text = '\ufeffname, prompt, negative_prompt\r\na, "b, c",\n,x,y\nd,"e ""f""\ng",h,i,j\nshort\n'
-    assert read(text) == {
+    assert read_styles(text) == {
         "a": Style("a", "b, c"), "d": Style("d", 'e "f"\ng', "h"), "short": Style("short"),
     }  # fmt: skip
-    assert read("name,text\na,b\n") == {"a": Style("a", "b")}
-    assert read("") == read("no,header\n1,2") == {}
+    assert read_styles("name,text\na,b\n") == {"a": Style("a", "b")}
+    assert read_styles("") == read_styles("no,header\n1,2") == {}
 
 
 def test_a_file_that_is_none() -> None:
     """It is an error in words, not csv's."""
     with pytest.raises(InvalidRequest, match="styles"):
-        read("name,prompt\na," + "b" * (csv.field_size_limit() + 1))
+        read_styles("name,prompt\na," + "b" * (csv.field_size_limit() + 1))
 
 
 def test_merged() -> None:
     """A person's style goes before the team's of the same name."""
     mine, ours = {"a": Style("a", "mine")}, {"a": Style("a", "ours"), "b": Style("b")}
-    assert merge(mine, ours) == {"a": Style("a", "mine"), "b": Style("b")}
+    assert merge_styles(mine, ours) == {"a": Style("a", "mine"), "b": Style("b")}
 
 
 @given(st.lists(st.builds(Style, WORDS.filter(str.strip), WORDS, WORDS)))
@@ -90,17 +97,17 @@ def test_written_and_read(styles: list[Style]) -> None:
         for one in styles
         if not any(text[:1] == " " for text in (one.name, one.prompt, one.negative_prompt))
     }
-    assert read(write(kept)) == kept
+    assert read_styles(write_styles(kept)) == kept
 
 
 @given(WORDS, WORDS, st.lists(st.builds(Style, WORDS, WORDS, WORDS), max_size=4))
 def test_any_prompt(prompt: str, negative: str, styles: list[Style]) -> None:
     """No text is an error, and extraction ends."""
-    found, _, _ = extract(styles, *apply(styles, prompt, negative))
+    found, _, _ = extract_styles(styles, *apply_styles(styles, prompt, negative))
     assert len(found) <= len(styles)
 
 
 @pytest.mark.parametrize("name", ["a", "é猫", 'q"uote', "line\nbreak", "com,ma"])
 def test_names(name: str) -> None:
     """Any name survives."""
-    assert read(write({name: Style(name, "p", "n")})) == {name: Style(name, "p", "n")}
+    assert read_styles(write_styles({name: Style(name, "p", "n")})) == {name: Style(name, "p", "n")}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 
-def without_comments(prompt: str) -> str:
+def strip_comments(prompt: str) -> str:
     """The prompt without comments; a line that is nothing but one goes with its line break."""
     if "#" not in prompt:
         return prompt

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import accumulate
 
-from easel.studio.engine.prompts.variants import Choice, Item, Option, Variant, leading, option, read
+from easel.studio.engine.prompts.variants import Choice, Item, Variant, VariantOption, leading, option, read
 from easel.studio.engine.prompts.wildcards import Wildcards
 
 # A file may name others, and each of its lines several: what comes after is left as it stands.
@@ -48,7 +48,7 @@ def expand(text: str, seed: int, wildcards: Wildcards, field: str = "prompt") ->
 class _Options:
     """The options of one choice, ready to be drawn from."""
 
-    def __init__(self, options: Sequence[Option], *, lines: bool = False) -> None:
+    def __init__(self, options: Sequence[VariantOption], *, lines: bool = False) -> None:
         self._items = [one.items for one in options]
         self._lines = lines
         weights = [one.weight for one in options]
@@ -111,7 +111,7 @@ class _Expansion:
             return iter([item.written]), within
         if item.how in ("@", "!"):
             self._note(f"Words are drawn at random, with the {item.how} of sd-dynamic-prompts too.")
-        variant = item if isinstance(item, Variant) else Variant([Option([item])], "", 0, 0)
+        variant = item if isinstance(item, Variant) else Variant([VariantOption([item])], "", 0, 0)
         options, within = self._options_of(variant, within)
         if options is None:
             return iter([item.written]), within

@@ -40,14 +40,16 @@ class Style:
         return None if one is None or other is None else (one, other)
 
 
-def apply(styles: Iterable[Style], prompt: str, negative_prompt: str) -> tuple[str, str]:
+def apply_styles(styles: Iterable[Style], prompt: str, negative_prompt: str) -> tuple[str, str]:
     """Both prompts with these styles, one after the other."""
     for style in styles:
         prompt, negative_prompt = style.apply(prompt, negative_prompt)
     return prompt, negative_prompt
 
 
-def extract(styles: Iterable[Style], prompt: str, negative_prompt: str) -> tuple[list[Style], str, str]:
+def extract_styles(
+    styles: Iterable[Style], prompt: str, negative_prompt: str
+) -> tuple[list[Style], str, str]:
     """The styles that stand in both prompts, in the order in which they were applied, and what is left.
 
     The order in which they are given counts where one is the end of another. Each is found once.
@@ -66,7 +68,7 @@ def extract(styles: Iterable[Style], prompt: str, negative_prompt: str) -> tuple
         prompt, negative_prompt = before
 
 
-def read(text: str) -> dict[str, Style]:
+def read_styles(text: str) -> dict[str, Style]:
     """The styles of a file by their names; of one name the last. Rows without a name are passed over.
 
     Raises InvalidRequest for what is no csv.
@@ -86,7 +88,7 @@ def read(text: str) -> dict[str, Style]:
     return found
 
 
-def write(styles: Mapping[str, Style]) -> str:
+def write_styles(styles: Mapping[str, Style]) -> str:
     """The file for these styles, as A1111 writes it (put a byte order mark before it for Excel)."""
     out = io.StringIO(newline="")
     rows = csv.writer(out)
@@ -95,7 +97,7 @@ def write(styles: Mapping[str, Style]) -> str:
     return out.getvalue()
 
 
-def merge(*files: Mapping[str, Style]) -> dict[str, Style]:
+def merge_styles(*files: Mapping[str, Style]) -> dict[str, Style]:
     """The styles of several files; of one name, that of the first file."""
     return {name: style for file in reversed(files) for name, style in file.items()}
 

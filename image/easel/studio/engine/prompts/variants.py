@@ -46,7 +46,7 @@ class Wildcard:
 
 
 @dataclass(slots=True, eq=False)
-class Option:
+class VariantOption:
     """One of several texts, and how likely it is beside the others."""
 
     items: list[Item]
@@ -57,7 +57,7 @@ class Option:
 class Variant:
     """From `low` to `high` of the options; `how` is `~`, `@` or `!` where that was written."""
 
-    options: list[Option]
+    options: list[VariantOption]
     # The whole source and where it stands there: a slice for each nested one would be the square of the text.
     _source: str
     _begin: int
@@ -117,10 +117,14 @@ def read(text: str) -> list[Item]:
     return frames[0].options[0]
 
 
-def option(items: list[Item]) -> Option:
+def option(items: list[Item]) -> VariantOption:
     """An option with the weight that it begins with."""
     weight = _WEIGHT.match(leading(items))
-    return Option(_without(items, weight.end()), float(weight["weight"])) if weight else Option(items)
+    return (
+        VariantOption(_without(items, weight.end()), float(weight["weight"]))
+        if weight
+        else VariantOption(items)
+    )
 
 
 def leading(items: Sequence[Item]) -> str:
