@@ -65,7 +65,7 @@ class PromptEncoder:
             [self._track(plan, how) for plan in plans],
             [part.weight for part in composed],
             None if away is None else self._dropped(self._track(away, how)),
-            empty=self.encode("", how).tokens,
+            empty=lambda: self.encode("", how).tokens,
             pad=how.pad_cond_uncond,
             notes=_notes(prompt, negative or "", how),
         )

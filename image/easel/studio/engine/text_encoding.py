@@ -75,9 +75,8 @@ def encoded(checkpoint: Checkpoint, texts: Mapping[str, int], how: HowToEncode) 
         widths.append(hidden.reshape(len(laid), -1, hidden.shape[-1]))
     # of several encoders the last one's
     rows = [None] * len(texts) if pooled is None else pooled.chunk(len(texts))
-    return [
-        Conditioning(*both) for both in zip(torch.cat(widths, dim=-1).chunk(len(texts)), rows, strict=True)
-    ]
+    tokens = torch.cat(widths, dim=-1).chunk(len(texts))
+    return [Conditioning(*both) for both in zip(tokens, rows, strict=True)]
 
 
 def _through(
