@@ -12,7 +12,7 @@ from easel.studio.engine.conditioning_schedule import ConditioningSchedule, Guid
 from easel.studio.engine.embeddings import Names
 from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.prompts.composition import parts
-from easel.studio.engine.prompts.emphasis import EmphasisMode, breaks_in_brackets, spans
+from easel.studio.engine.prompts.emphasis import MAX_WEIGHT, EmphasisMode, breaks_in_brackets, spans
 from easel.studio.engine.prompts.schedule import Entry, readings, schedule
 from easel.studio.engine.text_encoding import Conditioning, HowToEncode, encoded, skips_layers
 from easel.studio.engine.token_chunks import CHUNK
@@ -160,3 +160,7 @@ def _notes(prompt: str, negative: str, how: HowToEncode) -> Iterator[str]:
         )
     if how.emphasis is not EmphasisMode.NONE and any(map(breaks_in_brackets, (prompt, negative))):
         yield "A BREAK in brackets began a chunk; A1111 reads it as a word there."
+    heaviest = [part.weight for part in composed]
+    heaviest += [span.weight for text in (prompt, negative) for span in spans(text, how.emphasis)]
+    if max(map(abs, heaviest)) >= MAX_WEIGHT:
+        yield f"Weights end at {MAX_WEIGHT:g}, which what was written goes beyond."

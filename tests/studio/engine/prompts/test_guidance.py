@@ -202,12 +202,16 @@ def test_each_text_is_encoded_once(sd1: Checkpoint) -> None:
 
 
 def test_what_is_otherwise_than_in_a1111_is_told(sd1: Checkpoint) -> None:
-    """A BREAK in brackets; and a weight that one may not have meant as such."""
+    """A BREAK in brackets, weights without end; and a weight that one may not have meant as such."""
     encode = PromptEncoder(sd1)
     assert encode.schedule("(a BREAK b)", "c", steps=5).notes == (
         "A BREAK in brackets began a chunk; A1111 reads it as a word there.",
     )
     assert "30, was read as the weight" in encode.schedule("at 12:30", "c", steps=5).notes[0]
+    for heavy in ("(a:200)", "a:200 AND b", "(((a:5):5):5)"):
+        assert encode.schedule(heavy, "c", steps=5).notes == (
+            "Weights end at 100, which what was written goes beyond.",
+        )
     assert not encode.schedule("at 12:30,", "c:3", steps=5).notes
 
 
