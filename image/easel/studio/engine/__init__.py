@@ -33,6 +33,19 @@ from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, 
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
 from easel.studio.engine.job_queue import Status
 from easel.studio.engine.limits import Limits
+from easel.studio.engine.prompts.comments import strip_comments
+from easel.studio.engine.prompts.composition import negative_counts
+from easel.studio.engine.prompts.emphasis import EmphasisMode
+from easel.studio.engine.prompts.expansion import expand
+from easel.studio.engine.prompts.styles import (
+    Style,
+    apply_styles,
+    extract_styles,
+    merge_styles,
+    read_styles,
+    write_styles,
+)
+from easel.studio.engine.prompts.wildcards import Wildcards
 from easel.studio.engine.request import (
     MAX_BATCH_COUNT,
     MAX_BATCH_SIZE,
