@@ -117,7 +117,7 @@ class GuidedUNet:
     def _guided(self, output: torch.Tensor, guidance: Guidance) -> tuple[torch.Tensor, torch.Tensor]:
         """Guided, and by the negative prompt alone."""
         weights, scale = guidance.weights, self._texts.cfg_scale * self._sampler.cfg_scale
-        positive = output.split(1)[-len(weights) :]
+        positive = torch.split(output, 1)[-len(weights) :]
         if len(output) == len(
             weights
         ):  # nothing to guide away from: what they have in common is not it either
