@@ -23,7 +23,7 @@ STRETCH_SECONDS = 0.1
 """How long a stretch goes on before somebody else's turn may come; one layer more at the most."""
 
 
-class Previews:
+class LatentPreviews:
     """Looks at unfinished latents of one checkpoint; remembers how long a full decode of each size takes."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
