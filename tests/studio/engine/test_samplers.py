@@ -1,16 +1,12 @@
-"""Samplers and schedule types: A1111's names, and schedulers that arrive where they should."""
+"""Diffusers' schedulers arrive where they should. `sampling/` has the tests of what takes their place."""
 
 from __future__ import annotations
 
 import json
-import string
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from easel.studio.engine.errors import UnknownSampler
 from easel.studio.engine.samplers import (
     SAMPLERS,
     SCHEDULE_TYPES,
@@ -23,57 +19,6 @@ from easel.studio.engine.samplers import (
 from easel.studio.families import HERE
 
 FAMILIES = ("sd1", "sd2-v", "sdxl", "starter")
-
-
-@pytest.mark.parametrize(
-    ("name", "schedule", "sampler", "label"),
-    [
-        ("Euler a", None, "Euler a", "Automatic"),
-        ("euler A", "automatic", "Euler a", "Automatic"),
-        ("k_euler_ancestral", "", "Euler a", "Automatic"),
-        ("DPM++ 2M Karras", None, "DPM++ 2M", "Karras"),
-        ("DPM++ 2M Karras", "Automatic", "DPM++ 2M", "Karras"),
-        ("DPM++ 2M Karras", "exponential", "DPM++ 2M", "Exponential"),
-        ("DPM++ 2M SDE Karras", None, "DPM++ 2M SDE", "Karras"),
-        ("DPM++ 3M SDE Exponential", None, "DPM++ 3M SDE", "Exponential"),
-        ("DPM++ SDE Karras", None, "DPM++ SDE", "Karras"),
-        ("DPM2 a Karras", None, "DPM2 a", "Karras"),
-        ("  DDIM ", "SGM Uniform", "DDIM", "SGM Uniform"),
-        ("UniPC", "sgm_uniform", "UniPC", "SGM Uniform"),
-    ],
-)
-def test_names(name: str, schedule: str | None, sampler: str, label: str) -> None:
-    """Names, aliases and joined names of older clients all lead to one sampler and schedule."""
-    found, spread = resolve(name, schedule)
-    assert (found.name, spread.label) == (sampler, label)
-
-
-@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda s: s.name)
-@pytest.mark.parametrize("schedule", SCHEDULE_TYPES, ids=lambda s: s.name)
-def test_every_joined_name_splits(sampler: Sampler, schedule: ScheduleType) -> None:
-    """ "<sampler> <schedule>" is understood for every pair, by label, name or alias."""
-    for spelling in (schedule.label, schedule.name, *schedule.aliases):
-        assert resolve(f"{sampler.name} {spelling}") == (sampler, schedule)
-
-
-@pytest.mark.parametrize("name", ["", "Eulr a", "Karras", "DPM++ 2M Kras", "Euler a; DROP", "🖌"])
-def test_unknown_names_are_told_with_the_nearest(name: str) -> None:
-    """A misspelt sampler is an error that lists what there is, never a silent default."""
-    with pytest.raises(UnknownSampler, match="Known: DPM"):
-        resolve(name)
-    if name == "Eulr a":
-        with pytest.raises(UnknownSampler, match="did you mean 'Euler a'"):
-            resolve(name)
-
-
-@given(st.text(string.printable, max_size=40), st.text(string.printable, max_size=20))
-def test_any_name_is_known_or_refused(name: str, schedule: str) -> None:
-    """Whatever a client sends, the answer is a sampler or UnknownSampler."""
-    try:
-        sampler, _ = resolve(name, schedule)
-    except UnknownSampler:
-        return
-    assert sampler in SAMPLERS
 
 
 def sample(
