@@ -7,7 +7,7 @@ from typing import Any
 
 from easel.studio.engine import Drawn, Job
 from easel.studio.infotext import VERSION, lora_hashes, ti_hashes
-from easel.studio.infotext_drawing import schedule_type
+from easel.studio.infotext_drawing import sampling_parameters, schedule_type
 
 
 def information(job: Job, pictures: list[Drawn], texts: list[str], started: datetime) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def information(job: Job, pictures: list[Drawn], texts: list[str], started: date
     checkpoint, vae = first.checkpoint, first.vae
     seeds = [picture.seed for picture in pictures]
     subseeds = [picture.subseed for picture in pictures]
-    extra = {"Schedule type": schedule_type(request)}
+    extra = {"Schedule type": schedule_type(request), **sampling_parameters(request)}
     if pictures:
         extra |= {
             key: text
