@@ -65,17 +65,6 @@ if TYPE_CHECKING:
     from easel.studio.engine.memory import give_back
     from easel.studio.engine.weights import Weights
 
-__all__ = [
-    "FINAL", "MAX_BATCH_COUNT", "MAX_BATCH_SIZE", "MAX_SIDE", "MAX_STEPS", "MIN_SIDE", "RANDN_SOURCES",
-    "SAMPLERS", "SCHEDULE_TYPES", "Checkpoint", "Drawn", "EmbeddingUse", "EmphasisMode", "Engine",
-    "EngineError", "InvalidRequest", "Job", "JobState", "Limits", "LoraUse", "NoCheckpoint", "OutOfMemory",
-    "ProgressReport", "QueueFull", "Sampler", "SamplerSettings", "ScheduleType", "Status", "StepTooLong",
-    "Stopped", "Style", "TextToImage", "TooMuchForTheDevice", "TooMuchWork", "UnknownSampler", "Watcher",
-    "Weights", "Wildcards", "alias_of", "apply_styles", "copied", "expand", "extract_styles", "give_back",
-    "load_checkpoint", "merge_styles", "names_for", "negative_counts", "pickles", "read_styles", "resolve",
-    "strip_comments", "vectors_of", "write_styles",
-]  # fmt: skip
-
 _WITH_TORCH = {
     "Checkpoint": "checkpoint", "Weights": "weights", "copied": "checkpoint_cache", "give_back": "memory",
     "load_checkpoint": "loading",
