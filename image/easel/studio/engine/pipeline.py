@@ -218,12 +218,6 @@ def _noise(course: Course, size: tuple[int, int], *, plain: bool = False) -> Pic
     return PictureNoise(request, shape, course.seed, course.subseed, device)
 
 
-def _unit_noise(course: Course) -> UnitNoise | None:
-    """What the Brownian trees of SDE samplers are made of, where it is not torch's of the CPU."""
-    source, device = course.request.randn_source, course.now().checkpoint.device
-    return None if source == "CPU" else lambda seed, shape: normal_source(source, seed, device).draw(shape)
-
-
 def _through_vae(course: Course, way: str, given: torch.Tensor) -> VaeCall:
     request, family = course.request, course.now().checkpoint.family
     return VaeCall(way, given, course.vae, course.job.vae, family.downscale, tiling=request.tiling)
