@@ -41,8 +41,7 @@ def sigmas(
 def test_sigmas_fall_to_zero(name: str, steps: int, levels: NoiseLevels, discard: bool) -> None:
     """Any count of steps: finite sigmas, each below the one before, to zero; as many as steps but for DDIM's.
 
-    LCM's Simple and Turbo have 50 levels to take from, and take some twice beyond. KL Optimal ends at the
-    least sigma.
+    LCM's Simple and Turbo have 50 levels to take from. KL Optimal ends at the least sigma.
     """
     found = sigmas(name, steps, levels, discard=discard)
     assert np.isfinite(found).all()

@@ -57,7 +57,7 @@ def dpm_adaptive(
         x_low, x_high = yield from _third_order(x, t, down, eps)
         if steps.accepts(_difference(x_low, x_high, x_before)):
             x_before = x_low
-            x = x_high + noise() * (up * settings.s_noise)
+            x = x_high + noise() * up
             t = t_next
     return x
 
