@@ -60,11 +60,11 @@ class Pipelines:
         if "init_images" in request:
             return self._over(self._image, request, _decoded(request["init_images"][0]))
         size = {"width": request["width"], "height": request["height"]}
-        image: Image.Image = self._text(**_common(request), **size).images[0]
+        drawn: Image.Image = self._text(**_common(request), **size).images[0]
         if not request.get("enable_hr"):
-            return image
+            return drawn
         factor = request["hr_scale"]
-        large = image.resize((image.width * factor, image.height * factor), Image.Resampling.LANCZOS)
+        large = drawn.resize((drawn.width * factor, drawn.height * factor), Image.Resampling.LANCZOS)
         # diffusers leaves out what the strength saves; A1111's second pass makes all of its steps
         steps = int(request["steps"] / request["strength"])
         return self._over(self._image, {**request, "steps": steps}, large)
