@@ -25,7 +25,6 @@ from tests.studio.engine.sampling.judges import (
     relative_rms,
 )
 
-
 LEVELS = {
     "eps": NoiseLevels.of_family({}),
     "v": NoiseLevels.of_family({"prediction_type": "v_prediction"}),
