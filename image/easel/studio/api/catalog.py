@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from easel.models import Kind, ModelFile
 from easel.studio.api.networks import EmbeddingLists, embedding_lists, metadata_of, preview
-from easel.studio.api.scripts import SCRIPTS
+from easel.studio.api.scripts.listing import script_infos, script_names
 from easel.studio.engine import SAMPLERS, SCHEDULE_TYPES, alias_of
 from easel.studio.owner import owner_of
 from easel.studio.studio import Studio
@@ -150,21 +150,13 @@ def _extensions(routes: APIRouter, studio: Studio) -> None:
 
     @routes.get("/scripts")
     def scripts() -> dict[str, list[str]]:
-        """Always-on scripts of A1111's own; there are no others."""
-        return {"txt2img": [script.name for script in SCRIPTS], "img2img": []}
+        """The scripts of txt2img and of img2img, always on or chosen by `script_name`."""
+        return script_names()
 
     @routes.get("/script-info")
     def script_info() -> list[dict[str, Any]]:
-        """The scripts' arguments."""
-        return [
-            {
-                "name": script.name,
-                "is_alwayson": True,
-                "is_img2img": False,
-                "args": [{"label": label, "value": value} for label, value in script.arguments],
-            }
-            for script in SCRIPTS
-        ]
+        """The scripts' arguments, in order."""
+        return script_infos()
 
     @routes.get("/upscalers")
     def upscalers() -> list[dict[str, Any]]:
@@ -196,7 +188,6 @@ _EMPTY = {
     "/hypernetworks": "Hypernetworks: none.",
     "/face-restorers": "Face restorers: none.",
     "/realesrgan-models": "RealESRGAN models: none.",
-    "/prompt-styles": "Saved styles: none yet.",
     "/extensions": "Extensions: none.",
 }
 _REFRESH = {

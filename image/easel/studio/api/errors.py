@@ -89,12 +89,11 @@ class Unsupported(Exception):
 
 
 class UnknownScript(Exception):
-    """A request switches an always-on script on that is not here."""
+    """A request names a script that is not here, or switches one on. `words` are A1111's; clients look for them."""
 
-    def __init__(self, name: str, known: Sequence[str]) -> None:
-        # A1111's words; clients look for them.
-        self.words = f"always on script {name[:60]} not found"
-        super().__init__(f"{self.words}: here are {', '.join(known)}; switch it off, or leave it out")
+    def __init__(self, words: str, known: Sequence[str]) -> None:
+        self.words = words
+        super().__init__(f"{words}: here are {', '.join(known)}; switch it off, or leave it out")
 
 
 # Status, and seconds of `Retry-After`; the first that fits counts, and what fits none is a fault of ours.
@@ -174,7 +173,7 @@ def _worded(e: Exception) -> dict[str, object]:
         case UnknownScript():
             return body("HTTPException", e.words, text)
         case NotAPicture():
-            return body(name, fault("image", f"image {text}"), f"image {text}")
+            return body(name, fault(e.field, f"{e.field} {text}"), f"{e.field} {text}")
     return body(name, text, text)
 
 

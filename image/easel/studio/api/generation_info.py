@@ -5,18 +5,23 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from easel.studio.engine import Drawn, Job
+from easel.studio.api.ordering import Order
+from easel.studio.api.result import Result
+from easel.studio.engine import TextToImage
 from easel.studio.infotext import VERSION, lora_hashes, schedule_type, ti_hashes
+from easel.studio.infotext_passes import pass_parameters
 
 
-def information(job: Job, pictures: list[Drawn], texts: list[str], started: datetime) -> dict[str, Any]:
-    """All keys that A1111 gives, of the pictures that were drawn. `texts` are their infotexts."""
+def information(order: Order, result: Result, notes: list[str], started: datetime) -> dict[str, Any]:
+    """All keys that A1111 gives, of the pictures that were drawn. `order` is the first of the request's."""
+    job = order.job
     request = job.request
+    pictures = [one.drawn for one in result.drawn]
     first = pictures[0] if pictures else job
     checkpoint, vae = first.checkpoint, first.vae
     seeds = [picture.seed for picture in pictures]
     subseeds = [picture.subseed for picture in pictures]
-    extra = {"Schedule type": schedule_type(request)}
+    extra: dict[str, Any] = {"Schedule type": schedule_type(request), **pass_parameters(request)}
     if pictures:
         extra |= {
             key: text
@@ -28,9 +33,9 @@ def information(job: Job, pictures: list[Drawn], texts: list[str], started: date
         }
     return {
         "prompt": request.prompt,
-        "all_prompts": [request.prompt] * len(pictures),
+        "all_prompts": [one.request.prompt for one in pictures],
         "negative_prompt": request.negative_prompt,
-        "all_negative_prompts": [request.negative_prompt] * len(pictures),
+        "all_negative_prompts": [one.request.negative_prompt for one in pictures],
         "seed": seeds[0] if seeds else request.seed,
         "all_seeds": seeds,
         "subseed": subseeds[0] if subseeds else request.subseed,
@@ -50,15 +55,21 @@ def information(job: Job, pictures: list[Drawn], texts: list[str], started: date
         "sd_vae_hash": vae.hash if vae else None,
         "seed_resize_from_w": -1,
         "seed_resize_from_h": -1,
-        "denoising_strength": None,
+        "denoising_strength": _strength(request),
         "extra_generation_params": extra,
-        "index_of_first_image": 0,
-        "infotexts": texts,
-        "styles": [],
+        "index_of_first_image": len(result.grids),
+        "infotexts": [one.text for one in result.listed],
+        "styles": order.body.styles,
         "job_timestamp": started.strftime("%Y%m%d%H%M%S"),
         "clip_skip": request.clip_skip,
         "is_using_inpainting_conditioning": False,
         "version": VERSION,
         # Ours: what of the prompt was passed over, and why.
-        "comments": list(job.notes),
+        "comments": notes,
     }
+
+
+def _strength(request: TextToImage) -> float | None:
+    if request.source:
+        return request.source.denoising_strength
+    return request.hires.denoising_strength if request.hires else None

@@ -28,6 +28,7 @@ from easel.studio.engine.errors import (
     TooMuchForTheDevice,
     TooMuchWork,
     UnknownSampler,
+    check_range,
 )
 from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, pickles
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
@@ -42,6 +43,8 @@ from easel.studio.engine.request import (
     TextToImage,
 )
 from easel.studio.engine.samplers import SAMPLERS, SCHEDULE_TYPES, Sampler, ScheduleType, resolve
+from easel.studio.engine.second_pass import HiresFix, Refiner
+from easel.studio.engine.source import Mask, MaskedContent, ResizeMode, SoftInpainting, Source
 
 if TYPE_CHECKING:
     from easel.studio.engine.checkpoint import Checkpoint
@@ -52,10 +55,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FINAL", "MAX_BATCH_COUNT", "MAX_BATCH_SIZE", "MAX_SIDE", "MAX_STEPS", "MIN_SIDE", "SAMPLERS",
-    "SCHEDULE_TYPES", "Checkpoint", "Drawn", "EmbeddingUse", "Engine", "EngineError", "InvalidRequest",
-    "Job", "JobState", "Limits", "LoraUse", "NoCheckpoint", "OutOfMemory", "ProgressReport", "QueueFull",
-    "Sampler", "ScheduleType", "Status", "StepTooLong", "Stopped", "TextToImage", "TooMuchForTheDevice",
-    "TooMuchWork", "UnknownSampler", "Watcher", "Weights", "alias_of", "copied", "give_back",
+    "SCHEDULE_TYPES", "Checkpoint", "Drawn", "EmbeddingUse", "Engine", "EngineError", "HiresFix",
+    "InvalidRequest", "Job", "JobState", "Limits", "LoraUse", "Mask", "MaskedContent", "NoCheckpoint", "OutOfMemory", "ProgressReport", "QueueFull",
+    "Refiner", "ResizeMode", "Sampler", "ScheduleType", "SoftInpainting", "Source", "Status", "StepTooLong", "Stopped", "TextToImage", "TooMuchForTheDevice",
+    "TooMuchWork", "UnknownSampler", "Watcher", "Weights", "alias_of", "check_range", "copied", "give_back",
     "load_checkpoint", "names_for", "pickles", "resolve", "vectors_of",
 ]  # fmt: skip
 

@@ -45,12 +45,14 @@ class SoftInpainting:
 class Mask:
     """What of the picture is drawn anew: where `image` (a file's bytes) is white, or black with `invert`.
 
+    `latent_image` takes its place for the latents, where it is given: as large as what is drawn (outpainting).
     `blur_x`, `blur_y` soften its edge (sigma in pixels); `round_latents`: no latent pixel is half masked. With
     `only_masked` just the part around it is drawn, `padding` pixels wider on each side, at the full size that
     is asked for, and put back.
     """
 
     image: bytes
+    latent_image: bytes | None = None
     invert: bool = False
     blur_x: int = 4
     blur_y: int = 4

@@ -1,0 +1,140 @@
+"""`POST /sdapi/v1/txt2img` and `/sdapi/v1/img2img`."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import threading
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from easel.studio.api.drawing_request import DrawingRequest
+from easel.studio.api.errors import RESPONSES
+from easel.studio.api.generation_info import information
+from easel.studio.api.image_to_image_request import ImageToImageRequest
+from easel.studio.api.options import set_options
+from easel.studio.api.ordering import Ordering
+from easel.studio.api.request_run import RequestRun, nobody
+from easel.studio.api.result import Result
+from easel.studio.api.scripts.selectable import course_of
+from easel.studio.api.strict_json import dumps
+from easel.studio.api.text_to_image_request import TextToImageRequest
+from easel.studio.owner import owner_of
+from easel.studio.png import SMALL, encode
+from easel.studio.settings import yes_in
+from easel.studio.studio import Studio
+
+log = structlog.get_logger(__name__)
+
+
+class TextToImageResponse(BaseModel):
+    """The pictures in order; each PNG carries its infotext as `parameters`."""
+
+    images: list[str] = Field(description="PNG files as bare base64")
+    parameters: dict[str, Any] = Field(description="the request as it was understood")
+    info: str = Field(description="JSON in a string: seeds, infotexts and what else there is to say")
+
+
+def drawing(studio: Studio) -> APIRouter:
+    """The routes that draw."""
+    routes = APIRouter()
+
+    @routes.post("/sdapi/v1/txt2img", response_model=TextToImageResponse, responses=RESPONSES)
+    async def text_to_image(asked: TextToImageRequest, request: Request) -> Response:
+        """Draw, and answer when all pictures are there. Hanging up, or `interrupt`, stops the drawing."""
+        return await _answer(studio, asked, request)
+
+    @routes.post("/sdapi/v1/img2img", response_model=TextToImageResponse, responses=RESPONSES)
+    async def image_to_image(asked: ImageToImageRequest, request: Request) -> Response:
+        """Draw over pictures, all of them or where a mask says so, and answer as txt2img does."""
+        return await _answer(studio, asked, request)
+
+    return routes
+
+
+async def _answer(studio: Studio, asked: DrawingRequest, request: Request) -> Response:
+    owner = owner_of(request.headers)
+    started, began = datetime.now(), time.monotonic()
+    ordering = await asyncio.to_thread(Ordering, studio, owner)
+    gone = threading.Event()
+    line = asyncio.create_task(_hung_up(request, gone))
+    run = RequestRun(studio, ordering, line)
+    try:
+        body = await asyncio.to_thread(ordering.begin, asked)
+        course = await asyncio.to_thread(course_of, body, ordering)
+        if body.override_settings and not body.override_settings_restore_afterwards:
+            await asyncio.to_thread(set_options, studio, owner, body.override_settings)
+        result = await run.result(course)
+        first = run.orders[0]
+        files = await asyncio.to_thread(_files, studio, owner, result, first.body, first.settings, gone)
+    finally:
+        line.cancel()
+    request_drawn = first.job.request
+    log.info(
+        "drawn",
+        job=first.job.id,
+        jobs=len(run.orders),
+        pictures=len(result.drawn),
+        state=first.job.state,
+        steps=request_drawn.steps,
+        size=f"{request_drawn.width}x{request_drawn.height}",
+        sampler=request_drawn.sampler,
+        seconds=round(time.monotonic() - began, 3),
+    )
+    # Of one request what it was understood as; of a script what was sent, for its requests differ.
+    understood = first.body if len(run.orders) == 1 else body
+    return _response(
+        files if body.send_images else [],
+        {**understood.echo(), "override_settings": asked.override_settings},
+        information(first, result, run.notes, started),
+    )
+
+
+async def _hung_up(request: Request, gone: threading.Event) -> None:
+    """Ends, and sets `gone`, when the client does not wait for the answer any more."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    gone.set()
+
+
+def _files(
+    studio: Studio,
+    owner: str,
+    result: Result,
+    body: DrawingRequest,
+    settings: Mapping[str, Any],
+    gone: threading.Event,
+) -> list[bytes]:
+    """The files to send, after those to keep are kept. Raises NotSaved."""
+    keep = yes_in(settings, "samples_save") and body.save_images and not body.do_not_save_samples
+    signed = yes_in(settings, "enable_pnginfo")
+    files = []
+    for number, picture in enumerate(result.listed):
+        is_drawn = number >= len(result.grids)
+        if gone.is_set():
+            raise nobody()
+        kept = keep and is_drawn
+        if not kept and is_drawn and not result.send_drawn:
+            continue
+        level = {"compress_level": SMALL} if kept else {}
+        file = encode(picture.image, picture.text if signed else "", **level)
+        if kept:
+            studio.outputs.save(owner, file, picture.drawn.seed)
+        if result.send_drawn or not is_drawn:
+            files.append(file)
+    return files
+
+
+def _response(files: list[bytes], echo: dict[str, Any], info: dict[str, Any]) -> Response:
+    # Put together by hand: base64 needs no escaping, and pictures are most of the answer.
+    images = b",".join(b'"' + base64.b64encode(file) + b'"' for file in files)
+    info_text = dumps(dumps(info).decode())
+    body = b"".join([b'{"images":[', images, b'],"parameters":', dumps(echo), b',"info":', info_text, b"}"])
+    return Response(body, media_type="application/json")

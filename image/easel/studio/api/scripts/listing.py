@@ -1,0 +1,29 @@
+"""The scripts that there are, as A1111 lists them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from easel.studio.api.scripts.always_on import ALWAYS_ON
+from easel.studio.api.scripts.script import TABS
+from easel.studio.api.scripts.selectable import SELECTABLE
+
+
+def script_names() -> dict[str, list[str]]:
+    """Names by tab: those to choose from first."""
+    return {tab: [one.name for one in (*SELECTABLE, *ALWAYS_ON) if tab in one.tabs] for tab in TABS}
+
+
+def script_infos() -> list[dict[str, Any]]:
+    """Each script of each tab with its arguments in order."""
+    return [
+        {
+            "name": script.name,
+            "is_alwayson": script in ALWAYS_ON,
+            "is_img2img": tab == "img2img",
+            "args": [argument.described() for argument in script.arguments],
+        }
+        for tab in TABS
+        for script in (*SELECTABLE, *ALWAYS_ON)
+        if tab in script.tabs
+    ]

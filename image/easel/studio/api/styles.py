@@ -1,0 +1,60 @@
+"""`GET /sdapi/v1/prompt-styles`, and styles in a request's prompts."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+
+from easel.studio.api.drawing_request import DrawingRequest
+from easel.studio.api.text_to_image_request import TextToImageRequest
+from easel.studio.owner import owner_of
+from easel.studio.settings import is_name
+from easel.studio.studio import Studio
+from easel.studio.styles import Styles, with_styles
+
+
+class StyleItem(BaseModel):
+    """A style."""
+
+    name: str
+    prompt: str
+    negative_prompt: str
+
+
+def styles(studio: Studio) -> APIRouter:
+    """The route."""
+    routes = APIRouter()
+
+    @routes.get("/sdapi/v1/prompt-styles")
+    def prompt_styles(request: Request) -> list[StyleItem]:
+        """The team's styles and the caller's own, which come before the team's of the same name."""
+        known = Styles(studio.outputs).known(owner_of(request.headers))
+        return [
+            StyleItem(name=one.name, prompt=one.prompt, negative_prompt=one.negative_prompt)
+            for one in known.values()
+        ]
+
+    return routes
+
+
+def styled[Request: DrawingRequest](
+    asked: Request, owner: str, known: Styles
+) -> tuple[Request, list[str]]:
+    """The request with its styles in its prompts, and a sentence on those that are not here."""
+    names = [name for name in asked.styles if is_name(name)]
+    found, missing = known.find(owner, names)
+    notes = [f"There is no style called {name[:60]}; it was passed over." for name in missing[:10]]
+    if not found:
+        return asked, notes
+    positive, negative = [one.prompt for one in found], [one.negative_prompt for one in found]
+    fields = {
+        "prompt": with_styles(asked.prompt, positive),
+        "negative_prompt": with_styles(asked.negative_prompt, negative),
+    }
+    if isinstance(asked, TextToImageRequest):
+        fields |= {
+            "hr_prompt": asked.hr_prompt and with_styles(asked.hr_prompt, positive),
+            "hr_negative_prompt": asked.hr_negative_prompt
+            and with_styles(asked.hr_negative_prompt, negative),
+        }
+    return asked.model_copy(update=fields), notes
