@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easel.studio.engine.errors import UnknownSampler
-from easel.studio.engine.noise import generator, initial_noise
 from easel.studio.engine.samplers import (
     SAMPLERS,
     SCHEDULE_TYPES,
@@ -86,8 +85,8 @@ def sample(
     `a·x0`.
     """
     scheduler = make_scheduler(config, sampler, schedule, steps, seed)
-    source = generator(seed)
-    latents = initial_noise(source, (4, 8, 8), 0, 0.0) * float(scheduler.init_noise_sigma)
+    source = torch.Generator().manual_seed(seed)
+    latents = torch.randn((1, 4, 8, 8), generator=source) * float(scheduler.init_noise_sigma)
     extra = step_noise(scheduler, source, None)
     for timestep in scheduler.timesteps:
         seen = scheduler.scale_model_input(latents, timestep)

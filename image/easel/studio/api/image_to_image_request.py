@@ -127,7 +127,7 @@ class ImageToImageRequest(DrawingRequest):
         return {**self.model_dump(), **kept}
 
     def _mask(self) -> Mask | None:
-        if self.sent.mask is None:
+        if not self.sent.mask:
             return None
         blur_x, blur_y = self.mask_blur_x, self.mask_blur_y
         if self.mask_blur is not None:

@@ -38,8 +38,8 @@ class SentPictures:
 
     images: tuple[bytes, ...]
     size: tuple[int, int]
-    mask: bytes | None = None
-    latent_mask: bytes | None = None
+    mask: bytes = b""
+    latent_mask: bytes = b""
 
     @classmethod
     def read(cls, images: Sequence[str], mask: str | None) -> Self:
@@ -48,7 +48,7 @@ class SentPictures:
         return cls(
             tuple(file for file, _ in found),
             found[0][1],
-            decoded(mask, "mask")[0] if mask else None,
+            decoded(mask, "mask")[0] if mask else b"",
         )
 
     @classmethod
@@ -56,7 +56,7 @@ class SentPictures:
         cls, images: Sequence[Image], mask: Image | None = None, latent_mask: Image | None = None
     ) -> Self:
         """From pictures in memory."""
-        masks = [encode(one) if one else None for one in (mask, latent_mask)]
+        masks = [encode(one) if one else b"" for one in (mask, latent_mask)]
         return cls(tuple(encode(one) for one in images), images[0].size, *masks)
 
     def with_image(self, image: Image) -> SentPictures:

@@ -42,7 +42,8 @@ from easel.studio.engine.request import (
     MIN_SIDE,
     TextToImage,
 )
-from easel.studio.engine.samplers import SAMPLERS, SCHEDULE_TYPES, Sampler, ScheduleType, resolve
+from easel.studio.engine.sampling.samplers import SAMPLERS, Sampler, resolve
+from easel.studio.engine.sampling.schedule_types import SCHEDULE_TYPES, ScheduleType
 from easel.studio.engine.second_pass import HiresFix, Refiner
 from easel.studio.engine.source import Mask, MaskedContent, ResizeMode, SoftInpainting, Source
 

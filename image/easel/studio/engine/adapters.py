@@ -68,11 +68,12 @@ class Adapters:
     @contextmanager
     def at_work(self, uses: Sequence[LoraUse]) -> Iterator[None]:
         """Within this, the checkpoint draws with these LoRAs (which `need` loaded) and no others."""
+        before = self._at_work
         self._at_work = [(self._loaded[use.file].deltas, use.unet, use.te) for use in uses]
         try:
             yield
         finally:
-            self._at_work = []
+            self._at_work = before
 
     def clear(self) -> None:
         """Take everything out of the checkpoint again."""

@@ -1,70 +1,32 @@
-"""From words to what the UNet attends to: tokens in chunks of 75, weighted embeddings, pooled embeddings.
-
-Chunking, comma backtracking and the "original" emphasis (scale, then restore the mean) follow A1111's
-documented behaviour; clip skip counts as A1111 does, where diffusers counts one less.
-"""
+"""From words to what the UNet attends to, call by call: parts, schedules and the negative prompt together."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Collection, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 
 import torch
 
-from easel.models import Architecture
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.embeddings import Embedding, Inserted, Names
+from easel.studio.engine.conditioning_schedule import ConditioningSchedule, Guidance, Track
+from easel.studio.engine.embeddings import Names
 from easel.studio.engine.errors import InvalidRequest
-from easel.studio.engine.prompt import parse_prompt
-from easel.studio.families import Family
+from easel.studio.engine.prompts.composition import parts
+from easel.studio.engine.prompts.emphasis import EmphasisMode, breaks_in_brackets, spans
+from easel.studio.engine.prompts.schedule import Entry, readings, schedule
+from easel.studio.engine.text_encoding import Conditioning, HowToEncode, encoded, skips_layers
+from easel.studio.engine.token_chunks import CHUNK
 
-CHUNK = 75
-# When a chunk is full, what follows a comma among its last 20 tokens moves to the next chunk.
-COMMA_BACKTRACK = 20
-CACHED_PROMPTS = 64
+__all__ = ["Conditioning", "ConditioningSchedule", "Guidance", "HowToEncode", "PromptEncoder", "skips_layers"]
+
 # Chunks of a prompt, 3000 tokens: every one makes each of the UNet's calls longer, and the encoding.
 MAX_CHUNKS = 40
-# Numbers beyond every vocabulary stand for vectors of embeddings until the tokens are laid out.
-_VECTORS = 1 << 30
-_AT_THEIR_LAYER = (Architecture.SD2, Architecture.SD2_V, Architecture.SD2_INPAINT)
-
-
-@dataclass(frozen=True)
-class Conditioning:
-    """What one prompt becomes: `tokens` (1, 77·chunks, width); `pooled` (1, width) if a family wants it."""
-
-    tokens: torch.Tensor
-    pooled: torch.Tensor | None
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    ids: list[int]
-    weights: list[float]
-
-
-@dataclass(frozen=True)
-class HowToEncode:
-    """What beside a text decides how it is encoded.
-
-    `clip_skip` counts as in A1111; `clip_l_skip` is its option `sdxl_clip_l_skip`. `embeddings` are those
-    that the texts name, by names in lower case; `key` tells apart what else the text encoders depend on (the
-    LoRAs at work).
-    """
-
-    clip_skip: int = 1
-    clip_l_skip: bool = False
-    embeddings: Mapping[str, Embedding] = field(default_factory=dict)
-    key: Hashable = None
-
-    def id(self) -> Hashable:
-        """The same for what encodes a text to the same."""
-        named = tuple((name, one.file) for name, one in sorted(self.embeddings.items()))
-        return self.clip_skip, self.clip_l_skip, named, self.key
-
-
+# Each part is one more row of every call.
+MAX_PARTS = 20
+# Chunks of all texts that one picture goes through, a second of a card's time: `[a|b|…]` makes a text a step.
+MAX_ENCODED_CHUNKS = 400
+# 200 MB with SDXL at half precision.
+CACHED_CHUNKS = 640
 _PLAIN = HowToEncode()
 
 
@@ -73,164 +35,128 @@ class PromptEncoder:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
-        self._cache: OrderedDict[Hashable, Conditioning] = OrderedDict()
+        self._cache: OrderedDict[Hashable, dict[str, Conditioning]] = OrderedDict()
+
+    def schedule(
+        self,
+        prompt: str,
+        negative: str | None,
+        how: HowToEncode = _PLAIN,
+        *,
+        steps: int,
+        hires_steps: int | None = None,
+    ) -> ConditioningSchedule:
+        """What a picture attends to in one pass, all of it encoded now.
+
+        `negative` is None where it counts for nothing (`composition.negative_counts`). `steps` are A1111's
+        total: the request's, times two for samplers of second order, whose every call of the UNet it counts
+        (`SamplerData.total_steps`); for a second pass `hires_steps` are those of that pass, and `steps` the
+        first's. Raises InvalidRequest for too many tokens, parts or texts.
+        """
+        composed = parts(prompt)
+        if len(composed) > MAX_PARTS:
+            raise InvalidRequest("prompt", f"{len(composed)} prompts joined by AND", f"up to {MAX_PARTS}")
+        plans = [schedule(part.text, steps, hires_steps) for part in composed]
+        away = None if negative is None else schedule(negative, steps, hires_steps)
+        spent = self._count("prompt", plans, how, 0)
+        if away is not None:
+            self._count("negative_prompt", [away], how, spent)
+        return ConditioningSchedule(
+            [self._track(plan, how) for plan in plans],
+            [part.weight for part in composed],
+            None if away is None else self._dropped(self._track(away, how)),
+            empty=self.encode("", how).tokens,
+            pad=how.pad_cond_uncond,
+            notes=_notes(prompt, negative or "", how),
+        )
 
     def encode_pair(self, prompt: str, negative: str, how: HowToEncode) -> tuple[Conditioning, Conditioning]:
-        """Prompt and negative prompt, padded with empty chunks to the same length.
+        """Prompt and negative prompt as they are in the first call, in the same length."""
+        one = self.schedule(prompt, negative, how, steps=1).at(0)
+        pooled = (None, None) if one.pooled is None else one.pooled.split(1)
+        away, first, *_ = map(Conditioning, one.tokens.split(1), pooled)
+        return first, away
 
-        Raises InvalidRequest for one of too many tokens.
-        """
-        counts = {
-            name: self._count(text, how.embeddings)
-            for name, text in (("prompt", prompt), ("negative_prompt", negative))
-        }
-        for name, count in counts.items():
-            if count > MAX_CHUNKS:
-                raise InvalidRequest(
-                    name,
-                    f"{count} chunks of {CHUNK} tokens",
-                    f"up to {MAX_CHUNKS} (a word is a token or two, and BREAK begins a chunk)",
-                )
-        chunks = max(counts.values())
-        away = self.encode(negative, how, chunks)
-        if not negative and self._checkpoint.family.zero_empty:
-            # SDXL was trained with nothing at all where the text was dropped
-            pooled = None if away.pooled is None else torch.zeros_like(away.pooled)
-            away = Conditioning(torch.zeros_like(away.tokens), pooled)
-        return self.encode(prompt, how, chunks), away
-
-    def encode(self, text: str, how: HowToEncode = _PLAIN, chunks: int = 1) -> Conditioning:
-        """One prompt, in at least `chunks` chunks."""
-        whole = (text, chunks, how.id())
-        if whole in self._cache:
-            self._cache.move_to_end(whole)
-            return self._cache[whole]
-        with torch.inference_mode():
-            found = self._encode(text, how, chunks)
-        self._cache[whole] = found
-        if len(self._cache) > CACHED_PROMPTS:
-            self._cache.popitem(last=False)
-        return found
+    def encode(self, text: str, how: HowToEncode = _PLAIN) -> Conditioning:
+        """One text as it stands."""
+        return self._encoded({text: 1}, how)[text]
 
     def mentioned(self, texts: Iterable[str], names: Collection[str]) -> set[str]:
         """Those of `names` (of embeddings, in lower case) that stand in one of the texts."""
+        if not names:
+            return set()
         known = Names(self._checkpoint.tokenizers[0], names)
-        spans = [span.text for text in texts for span in parse_prompt(text) if span.text and names]
-        return {name for text in spans for _, name in known.split(text) if name}
+        said = {span.text for text in texts for one in readings(text) for span in spans(one) if span.text}
+        return {name for text in said for _, name in known.split(text) if name}
 
-    def _count(self, text: str, embeddings: Mapping[str, Embedding]) -> int:
-        return len(_chunks(text, self._checkpoint.tokenizers[0], embeddings)[0])
+    def _track(self, plan: tuple[Entry, ...], how: HowToEncode) -> Track:
+        return Track(plan, self._encoded(_counted(plan), how))
 
-    def _encode(self, text: str, how: HowToEncode, chunks: int) -> Conditioning:
-        family = self._checkpoint.family
-        parts, pooled = [], None
-        pairs = zip(self._checkpoint.tokenizers, self._checkpoint.text_encoders, strict=True)
-        for index, (tokenizer, encoder) in enumerate(pairs):
-            split, vectors = _chunks(text, tokenizer, how.embeddings)
-            split += [_Chunk([], [])] * (chunks - len(split))
-            ids, weights = _tensors(split, tokenizer)
-            places = [
-                (row, column, *vectors[int(ids[row, column]) - _VECTORS])
-                for row, column in (ids >= _VECTORS).nonzero().tolist()
-            ]
-            ids[ids >= _VECTORS] = 0
-            with Inserted(encoder, index, how.embeddings, places):
-                output = encoder(ids.to(self._checkpoint.device), output_hidden_states=True)
-            layers = how.clip_skip if skips_layers(family, index, clip_l_skip=how.clip_l_skip) else 0
-            hidden = self._hidden(encoder, output, layers, family.penultimate)
-            parts.append(_emphasise(hidden, weights.to(hidden)).reshape(1, -1, hidden.shape[-1]))
-            if family.pooled:
-                # the last encoder's, from the first chunk, as the published pipelines do
-                pooled = output[0][:1]
-        return Conditioning(torch.cat(parts, dim=-1), pooled)
+    def _dropped(self, track: Track) -> Track:
+        """SDXL was trained with nothing at all where the text was dropped."""
+        if not self._checkpoint.family.zero_empty or any(track.texts):
+            return track
+        return Track(track.entries, {text: _zeros(one) for text, one in track.texts.items()})
 
-    @staticmethod
-    def _hidden(encoder: Any, output: Any, clip_skip: int, penultimate: bool) -> torch.Tensor:
-        """The layer to attend to; with a `clip_skip` of 0 the family's own.
+    def _encoded(self, texts: Mapping[str, int], how: HowToEncode) -> dict[str, Conditioning]:
+        whole = (tuple(texts.items()), how.id())
+        if whole in self._cache:
+            self._cache.move_to_end(whole)
+            return self._cache[whole]
+        found = dict(zip(texts, encoded(self._checkpoint, texts, how), strict=True))
+        self._cache[whole] = found
+        while len(self._cache) > 1 and sum(map(_chunks, self._cache.values())) > CACHED_CHUNKS:
+            self._cache.popitem(last=False)
+        return found
 
-        SDXL was trained on the one before last, without the final norm. With A1111's option its clip skip
-        counts from the last, so that 2 is what it is without.
-        """
-        if penultimate:
-            state: torch.Tensor = output.hidden_states[-(clip_skip or 2)]
-            return state
-        if clip_skip <= 1:
-            last: torch.Tensor = output.last_hidden_state
-            return last
-        norm = getattr(encoder, "text_model", encoder).final_layer_norm
-        skipped: torch.Tensor = norm(output.hidden_states[-clip_skip])
-        return skipped
-
-
-def skips_layers(family: Family, index: int, *, clip_l_skip: bool) -> bool:
-    """Whether clip skip counts for the text encoder `index` of a family, as in A1111.
-
-    There it counts for SD 1.x. SD 2.x is always read at the layer it was trained on, as OpenCLIP's encoder of
-    SDXL is; OpenAI's encoder of SDXL too, unless the option `sdxl_clip_l_skip` is on.
-    """
-    if family.penultimate:
-        return clip_l_skip and not family.text_encoders[index].open_clip
-    return family.architecture not in _AT_THEIR_LAYER
+    def _count(self, field: str, plans: Iterable[tuple[Entry, ...]], how: HowToEncode, spent: int) -> int:
+        """Chunks that are encoded by now. Raises InvalidRequest once it is too many."""
+        for plan in plans:
+            texts = _counted(plan)
+            if (tuple(texts.items()), how.id()) in self._cache:
+                continue
+            longest = 0
+            for text in texts:
+                count = len(how.chunks(text, self._checkpoint.tokenizers[0]))
+                longest = max(longest, count)
+                if count > MAX_CHUNKS:
+                    raise InvalidRequest(
+                        field,
+                        f"{count} chunks of {CHUNK} tokens",
+                        f"up to {MAX_CHUNKS} (a word is a token or two, and BREAK begins a chunk)",
+                    )
+                if spent + longest * len(texts) > MAX_ENCODED_CHUNKS:
+                    raise InvalidRequest(
+                        field,
+                        f"{len(texts)} texts of {longest} chunks in the course of its steps",
+                        f"up to {MAX_ENCODED_CHUNKS} chunks (a [from:to:when] is a text more, and [a|b|c] "
+                        "as many as it has choices)",
+                    )
+            spent += longest * len(texts)
+        return spent
 
 
-def _chunks(
-    text: str, tokenizer: Any, embeddings: Mapping[str, Embedding]
-) -> tuple[list[_Chunk], list[tuple[str, int]]]:
-    """The tokens of a text in chunks, and what the numbers from _VECTORS on stand for: name and vector."""
-    comma = tokenizer.convert_tokens_to_ids(",</w>")
-    done: list[_Chunk] = []
-    ids: list[int] = []
-    weights: list[float] = []
-    vectors: list[tuple[str, int]] = []
-    names = Names(tokenizer, embeddings)
-    for span in parse_prompt(text):
-        if span.text is None:
-            done.append(_Chunk(ids, weights))
-            ids, weights = [], []
-            continue
-        for token, name in names.split(span.text):
-            tokens = [token]
-            if name:
-                tokens = [_VECTORS + len(vectors) + number for number in range(embeddings[name].count)]
-                vectors += [(name, number) for number in range(embeddings[name].count)]
-                if len(ids) + len(tokens) > CHUNK:
-                    # an embedding is not cut in two
-                    done.append(_Chunk(ids, weights))
-                    ids, weights = [], []
-            for one in tokens:
-                if len(ids) == CHUNK:
-                    cut = _cut(ids, comma) if one != comma else CHUNK
-                    done.append(_Chunk(ids[:cut], weights[:cut]))
-                    ids, weights = ids[cut:], weights[cut:]
-                ids.append(one)
-                weights.append(span.weight)
-    if ids or not done:
-        done.append(_Chunk(ids, weights))
-    return done, vectors
+def _counted(plan: Iterable[Entry]) -> Mapping[str, int]:
+    """Each text with how often it stands in the plan; one that stands alone, once."""
+    counts = Counter(entry.text for entry in plan)
+    return counts if len(counts) > 1 else dict.fromkeys(counts, 1)
 
 
-def _cut(ids: list[int], comma: int) -> int:
-    for back in range(1, COMMA_BACKTRACK + 1):
-        if ids[-back] == comma:
-            return len(ids) - back + 1
-    return len(ids)
+def _chunks(texts: Mapping[str, Conditioning]) -> int:
+    return sum(one.tokens.shape[1] // (CHUNK + 2) for one in texts.values())
 
 
-def _tensors(chunks: list[_Chunk], tokenizer: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    begin, end, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
-    ids, weights = [], []
-    for chunk in chunks:
-        free = CHUNK - len(chunk.ids)
-        ids.append([begin, *chunk.ids, end, *[pad] * free])
-        weights.append([1.0, *chunk.weights, 1.0, *[1.0] * free])
-    return torch.tensor(ids), torch.tensor(weights)
+def _zeros(one: Conditioning) -> Conditioning:
+    pooled = None if one.pooled is None else torch.zeros_like(one.pooled)
+    return Conditioning(torch.zeros_like(one.tokens), pooled)
 
 
-def _emphasise(hidden: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Scale each token's embedding by its weight, then bring the mean back, so that none dims the others."""
-    if bool((weights == 1).all()):
-        return hidden
-    before = hidden.mean()
-    weighted = hidden * weights.unsqueeze(-1)
-    after = weighted.mean()
-    return weighted * (before / after) if bool(after.abs() > 1e-8) else weighted
+def _notes(prompt: str, negative: str, how: HowToEncode) -> Iterator[str]:
+    composed = parts(prompt)
+    if len(composed) == 1 and composed[0].weight != 1:
+        yield (
+            f"The number behind the prompt's last colon, {composed[0].weight:g}, was read as the weight of "
+            "the whole prompt, as A1111 reads it; put a full stop behind it if it is none."
+        )
+    if how.emphasis is not EmphasisMode.NONE and any(map(breaks_in_brackets, (prompt, negative))):
+        yield "A BREAK in brackets began a chunk; A1111 reads it as a word there."

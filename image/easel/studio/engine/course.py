@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from easel.studio.engine.extra_networks import Asked, LoraUse
+from easel.studio.engine.imaging import Prepared
 from easel.studio.engine.job import Job
 from easel.studio.engine.request import TextToImage
 
 if TYPE_CHECKING:
+    from easel.studio.engine.latent_mask import LatentMask
+    from easel.studio.engine.sampling.plan import SamplingPlan
     from easel.studio.engine.serving import Serving
 
 
@@ -17,9 +21,10 @@ class Course:
     """One picture of a job on its way.
 
     `position` UNet calls of about `calls` are done; `estimate` is what the latents would be by the last one,
-    (1, channels, height/8, width/8), None before the first. `drawing`: there are calls to make yet. `vae` is
-    what it is decoded with, held from the beginning to the end, so that a file that is taken away meanwhile
-    stays.
+    (1, channels, height/8, width/8), None before the first. `drawing`: there are calls to make yet. `asked`
+    are the prompts of this pass, understood, `prompt_steps` the steps that prompt editing counts in it. `vae`
+    is what it is decoded with, held from the beginning to the end, so that a file that is taken away
+    meanwhile stays. `mask` is what is kept of the source's latents.
     """
 
     def __init__(self, job: Job, index: int) -> None:
@@ -30,8 +35,11 @@ class Course:
         self.calls = sum(self._expected)
         self.estimate: torch.Tensor | None = None
         self.drawing = True
+        self.asked: Asked = job.asked
+        self.mask: LatentMask | None = None
         self.vae: Any = None
-        self.serving: Serving | None = None
+        self._serving: Serving | None = None
+        self.prompt_steps = job.request.steps
         self._pass = (0, self.calls, job.request.steps)
 
     @property
@@ -55,17 +63,33 @@ class Course:
 
         A VAE that cannot be read should say so before the work.
         """
-        self.serving = serving
+        self._serving = serving
         self.vae = serving.vaes.get(self.job.vae)
 
     def leave(self) -> None:
         """Let go of the checkpoint: while it waits for another, nothing of it may be held in memory."""
-        self.serving = self.vae = None
+        self._serving = self.vae = None
 
-    def begin_pass(self, calls: int, steps: int) -> None:
-        """A way through the sampler begins: so many UNet calls for so many steps."""
-        self.calls += calls - (self._expected.pop(0) if self._expected else 0)
-        self._pass = (self.position, calls, steps)
+    def now(self) -> Serving:
+        """The checkpoint that it is drawn with."""
+        assert self._serving is not None  # noqa: S101 - taken before the pipeline goes on
+        return self._serving
+
+    @property
+    def loras(self) -> tuple[LoraUse, ...]:
+        """Those at work in this pass."""
+        return self.asked.loras
+
+    def prepared(self) -> Prepared:
+        """The source picture that this one is drawn over: one for all, or one for each of a batch."""
+        sources = self.job.sources
+        return sources[self.index % self.request.batch_size % len(sources)]
+
+    def begin_pass(self, plan: SamplingPlan) -> None:
+        """A way through the sampler begins."""
+        self.calls += plan.calls - (self._expected.pop(0) if self._expected else 0)
+        self.prompt_steps = plan.prompt_steps
+        self._pass = (self.position, plan.calls, plan.steps)
 
     @property
     def left(self) -> int:

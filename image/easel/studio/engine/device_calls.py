@@ -25,6 +25,7 @@ class UNetCall:
     `latents` (1, channels, height/8, width/8) as the UNet wants them, float32; `timestep` a scalar; `tokens`
     (rows, tokens, width) and `added` (rows, …) what they are conditioned on. `extra` are the channels beside
     the latents of inpainting checkpoints, (1, n, height/8, width/8). Calls of one `kind` may be made as one.
+    With `tiling` the picture's edges meet: convolutions look around them.
     """
 
     latents: torch.Tensor
@@ -33,6 +34,7 @@ class UNetCall:
     added: Mapping[str, torch.Tensor]
     extra: torch.Tensor | None
     kind: Hashable
+    tiling: bool = False
 
     @property
     def rows(self) -> int:
@@ -64,10 +66,11 @@ class VaeCall:
     vae: Any
     file: ModelFile | None
     downscale: int
+    tiling: bool = False
     kind: Hashable = field(init=False)
 
     def __post_init__(self) -> None:
-        self.kind = (self.way, self.given.shape, self.file)
+        self.kind = (self.way, self.given.shape, self.file, self.tiling)
 
     @property
     def latent_pixels(self) -> int:
@@ -88,7 +91,7 @@ class VaeCall:
 
 @dataclass(eq=False)
 class OtherCheckpoint:
-    """The picture goes on with another checkpoint; answered by the `Serving` of it."""
+    """The picture goes on with another checkpoint; answered when it serves."""
 
     file: ModelFile
 

@@ -14,11 +14,14 @@ import structlog
 from easel.models import Kind, ModelFile, Store
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
 from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
-from easel.studio.engine.extra_networks import understand
+from easel.studio.engine.extra_networks import Asked, understand
+from easel.studio.engine.imaging import Prepared
 from easel.studio.engine.job import Job, Watcher
 from easel.studio.engine.job_queue import JobQueue, Status
 from easel.studio.engine.limits import Limits
 from easel.studio.engine.request import TextToImage
+from easel.studio.engine.second_pass import HiresFix, Refiner
+from easel.studio.engine.source_image import prepared_sources
 from easel.studio.engine.step_times import StepTimes
 
 if TYPE_CHECKING:
@@ -104,17 +107,19 @@ class Engine:
         self.limits.check(resolved)
         checkpoint, note = self._checkpoint(resolved.checkpoint)
         for one in resolved.passes():
-            self._step_times.check(checkpoint, one.width, one.height, rows=1 if resolved.cfg_scale == 1 else 2)
-        vae = self._vae(resolved.vae, checkpoint)
-        asked = understand(
-            resolved.prompt, resolved.negative_prompt, self.store, active=resolved.extra_networks
-        )
+            self._step_times.check(
+                checkpoint, one.width, one.height, rows=1 if resolved.cfg_scale == 1 else 2
+            )
         job = Job(
             owner=owner,
             request=resolved,
             checkpoint=checkpoint,
-            vae=vae,
-            asked=asked,
+            vae=self._vae(resolved.vae, checkpoint),
+            asked=self._understood(resolved, resolved.prompt, resolved.negative_prompt),
+            hires_asked=self._hires_asked(resolved),
+            hires_checkpoint=self._other(resolved.hires),
+            refiner=self._other(resolved.refiner),
+            sources=_sources(resolved),
             only=only,
             watcher=watcher,
         )
@@ -124,6 +129,21 @@ class Engine:
         job.future.set_running_or_notify_cancel()  # only `Job.cancel` ends a job
         self._queue.put(job)
         return job
+
+    def _understood(self, request: TextToImage, prompt: str, negative_prompt: str) -> Asked:
+        return understand(prompt, negative_prompt, self.store, active=request.extra_networks)
+
+    def _hires_asked(self, request: TextToImage) -> Asked | None:
+        """The second pass's prompts, where it has its own."""
+        hires = request.hires
+        if hires is None or not (hires.prompt or hires.negative_prompt):
+            return None
+        prompts = hires.prompt or request.prompt, hires.negative_prompt or request.negative_prompt
+        return self._understood(request, *prompts)
+
+    def _other(self, part: HiresFix | Refiner | None) -> ModelFile | None:
+        """The checkpoint that another part of the way is drawn with."""
+        return self.store.find_checkpoint(part.checkpoint) if part is not None and part.checkpoint else None
 
     def _checkpoint(self, name: str | None) -> tuple[ModelFile, str]:
         """The checkpoint of a request, and what there is to say of the choice."""
@@ -191,3 +211,7 @@ class Engine:
             self._queue.say("failed", f"the engine did not start: {error}")
             raise
         worker.run(first)
+
+
+def _sources(request: TextToImage) -> tuple[Prepared, ...]:
+    return () if request.source is None else prepared_sources(request.source, request.width, request.height)

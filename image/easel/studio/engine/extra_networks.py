@@ -16,7 +16,8 @@ from pathlib import Path
 
 from easel.models import FileError, Kind, ModelFile, Store, UnknownModel, read_header
 from easel.studio.engine.errors import InvalidRequest
-from easel.studio.engine.prompt import parse_prompt
+from easel.studio.engine.prompts.emphasis import spans
+from easel.studio.engine.prompts.schedule import readings
 
 # The bound keeps the search linear on a prompt of ten thousand "<a:".
 _TAG = re.compile(r"<(\w{1,40}):([^<>\n]{1,400})>")
@@ -205,8 +206,9 @@ def _merged(loras: Sequence[LoraUse]) -> tuple[LoraUse, ...]:
 def _embeddings(texts: Sequence[str], store: Store, notes: list[str]) -> Iterator[EmbeddingUse]:
     """Every embedding that a prompt may name; which it does name the engine tells, by tokens."""
     # As the tokenizer sees it: brackets and escapes taken off, in small letters, spaces of no account.
-    spans = [span.text for text in texts for span in parse_prompt(text) if span.text]
-    condensed = [_condensed(span) for span in spans]
+    said = [span.text for text in texts for reading in readings(text) for span in spans(reading) if span.text]
+    said = list(dict.fromkeys(said))
+    condensed = [_condensed(span) for span in said]
     files = store.files(Kind.EMBEDDING)
     for file in files:
         name = _condensed(file.stem)
@@ -215,7 +217,7 @@ def _embeddings(texts: Sequence[str], store: Store, notes: list[str]) -> Iterato
     known = {file.stem.lower() for file in files}
     pickled = {path.stem.lower(): path.name for path in pickles(store) if path.stem.lower() not in known}
     unsafe = mentions(list(pickled))
-    for span in spans if unsafe is not None else ():
+    for span in said if unsafe is not None else ():
         for name in unsafe.findall(span) if unsafe is not None else ():
             notes.append(
                 f"The embedding {_short(pickled[name.lower()])} was left out: it is a pickle, which can run "

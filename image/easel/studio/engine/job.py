@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from easel.models import ModelFile
 from easel.studio.engine.extra_networks import Asked, EmbeddingUse, LoraUse
+from easel.studio.engine.imaging import Prepared
 from easel.studio.engine.limits import work
 from easel.studio.engine.request import TextToImage
 
@@ -91,8 +92,9 @@ class Job:
     """What `Engine.submit` returns. Safe to use from any thread.
 
     `future` resolves to the finished pictures in order (fewer than asked for when the job was cancelled), or
-    to the error that ended it. `asked` is what the prompts were understood as; `embeddings` those of it that
-    the checkpoint draws with, once it began. `only` are the numbers of the pictures to draw, where it is not
+    to the error that ended it. `asked` is what the prompts were understood as, `hires_asked` those of the
+    second pass; `embeddings` those of them that the checkpoint draws with, once it began. `sources` are the
+    pictures to draw over. `only` are the numbers of the pictures to draw, where it is not
     all of the request's.
     """
 
@@ -100,7 +102,11 @@ class Job:
     request: TextToImage
     checkpoint: ModelFile
     asked: Asked
+    hires_asked: Asked | None = None
     vae: ModelFile | None = None
+    hires_checkpoint: ModelFile | None = None
+    refiner: ModelFile | None = None
+    sources: tuple[Prepared, ...] = ()
     only: tuple[int, ...] | None = None
     watcher: Watcher | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -109,7 +115,9 @@ class Job:
     embeddings: tuple[EmbeddingUse, ...] = ()
 
     def __post_init__(self) -> None:
-        self._notes = dict.fromkeys(self.asked.notes)
+        self._notes = dict.fromkeys(
+            [*self.asked.notes, *(self.hires_asked.notes if self.hires_asked else ())]
+        )
         self._changed = threading.Condition()
         self._version = 0
         self._progress = ProgressReport(
@@ -129,6 +137,11 @@ class Job:
     def wanted(self) -> Sequence[int]:
         """The numbers of the pictures to draw."""
         return range(self.request.pictures) if self.only is None else self.only
+
+    @property
+    def loras(self) -> tuple[LoraUse, ...]:
+        """Those of all passes."""
+        return (*self.asked.loras, *(self.hires_asked.loras if self.hires_asked else ()))
 
     @property
     def work(self) -> float:

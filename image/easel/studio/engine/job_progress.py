@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from easel.models import ModelFile
 from easel.studio.engine.job import Drawn, Job, JobState, ProgressReport
 from easel.studio.engine.picture import Picture
 

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import structlog
 import torch
-from PIL.Image import Image
 
 from easel.models import ModelFile
 from easel.studio.engine.checkpoint import Checkpoint
@@ -147,14 +146,10 @@ class Loop:
         FileError for a LoRA or VAE that cannot be used, InvalidRequest for a prompt of too many tokens,
         StepTooLong."""
         serving, job = self._now(), picture.job
-        in_use = {use.file for one in self.active for use in one.loras}
-        for words in serving.checkpoint.notes:
+        in_use = {use.file for one in self.active for use in one.job.loras}
+        for words in (*serving.checkpoint.notes, *serving.adapters.need(job.loras, in_use)):
             job.note(words)
-        picture.loras = job.asked.loras
-        for words in serving.adapters.need(picture.loras, in_use):
-            job.note(words)
-        with serving.adapters.at_work(picture.loras):
-            picture.begin(serving)
+        picture.begin(serving)
         self._look_at_size(picture)
         self.active.append(picture)
 
@@ -249,7 +244,7 @@ class Loop:
         began = time.perf_counter()
         measuring = self.device.type == "cuda" and not self._batch_size.measured(kind, len(chosen))
         try:
-            with _memory_errors(first), serving.adapters.at_work(first.loras):
+            with _memory_errors(first), serving.adapters.at_work(first.course.loras):
                 outputs = call_unet(serving.checkpoint.unet, calls, serving.checkpoint.dtype)
         except OutOfMemory:
             if len(chosen) == 1:
@@ -268,7 +263,8 @@ class Loop:
                 if first.course.position == WARM_UP:
                     self._see_that_it_is_short(first, calls[0])
         for picture, output in zip(chosen, outputs, strict=True):
-            self._answer(picture, output)
+            picture.answer(output)
+            self._look_at_size(picture)
         return chosen
 
     def _run_vae(self, chosen: list[Picture]) -> list[Picture]:
@@ -294,14 +290,9 @@ class Loop:
         self._now().previews.took(run)
         there = [(one, answer) for one, answer in zip(group, answers, strict=True) if one in self.active]
         for picture, answer in there:
-            self._answer(picture, answer)
-        return [picture for picture, _ in there]
-
-    def _answer(self, picture: Picture, answer: Any) -> None:
-        """Give a picture the answer to its call. What it encodes meanwhile, it encodes with its own LoRAs."""
-        with self._now().adapters.at_work(picture.loras):
             picture.answer(answer)
-        self._look_at_size(picture)
+            self._look_at_size(picture)
+        return [picture for picture, _ in there]
 
     @torch.inference_mode()
     def preview(self, picture: Picture) -> Any:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from PIL import Image
 
 from easel.models import ModelFile
+from easel.studio.engine.course import Course
 from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, UNetCall, VaeCall
 from easel.studio.engine.job import Job
-from easel.studio.engine.pipeline import Course, Pipeline, draw, finish
+from easel.studio.engine.pipeline import Pipeline, draw, finish
 from easel.studio.engine.serving import Serving
-
-if TYPE_CHECKING:
-    from easel.studio.engine.extra_networks import LoraUse
+from easel.studio.engine.tiling import edges_meet
 
 
 @dataclass(eq=False)
@@ -34,8 +33,8 @@ class Picture:
     partial: bool = False
     call: DeviceCall | None = None
     image: Image.Image | None = None
-    loras: tuple[LoraUse, ...] = ()
-    """Those at work for it on the checkpoint that serves."""
+    seen_size: torch.Size | None = None
+    """Latents of the size whose time was looked at last."""
 
     def __post_init__(self) -> None:
         self.course = Course(self.job, self.index)
@@ -65,18 +64,17 @@ class Picture:
 
     def begin(self, serving: Serving) -> None:
         """Take the course up, or on with the checkpoint that was asked for, up to the first call."""
+        self.course.take(serving)
         if self._pipeline is None:
-            self._pipeline = draw(self.course, serving)
-            self._go_on(None)
-        else:
-            self._go_on(serving)
+            self._pipeline = draw(self.course)
+        self._go_on(None)
 
     def answer(self, answer: Any) -> None:
         """The call was made, and this came of it: go on to the next."""
         self._go_on(answer)
 
     def stop_here(self) -> None:
-        """Finish with what is there by now (A1111's interrupt). Nothing where all that is left is to finish."""
+        """Finish with what is there by now (A1111's interrupt); what is being finished goes on."""
         if self.course.drawing and self._pipeline is not None and self.course.estimate is not None:
             self._pipeline.close()
             self._pipeline = finish(self.course, self.course.estimate)
@@ -102,11 +100,12 @@ def call_unet(unet: Any, calls: list[UNetCall], dtype: torch.dtype) -> list[torc
         added["added_cond_kwargs"] = {
             name: torch.cat([one.added[name] for one in calls]) for name in calls[0].added
         }
-    output: torch.Tensor = unet(
-        latents.to(dtype),
-        torch.stack([one.timestep for one in calls for _ in range(one.rows)]).to(latents.device),
-        encoder_hidden_states=torch.cat([one.tokens for one in calls]),
-        return_dict=False,
-        **added,
-    )[0]
+    with edges_meet(unet, calls[0].tiling):
+        output: torch.Tensor = unet(
+            latents.to(dtype),
+            torch.stack([one.timestep for one in calls for _ in range(one.rows)]).to(latents.device),
+            encoder_hidden_states=torch.cat([one.tokens for one in calls]),
+            return_dict=False,
+            **added,
+        )[0]
     return list(output.float().split([one.rows for one in calls]))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from easel.studio.engine.errors import InvalidRequest, check_range
-from easel.studio.engine.samplers import Sampler, ScheduleType, resolve
+from easel.studio.engine.sampling.samplers import Sampler, resolve
+from easel.studio.engine.sampling.schedule_types import ScheduleType
+from easel.studio.engine.sampling.settings import SamplerSettings
 from easel.studio.engine.second_pass import HiresFix, Refiner
 from easel.studio.engine.source import Source
 
@@ -19,6 +21,7 @@ MAX_BATCH_COUNT = 100
 MAX_CFG_SCALE = 100
 MAX_PROMPT_CHARACTERS = 20_000
 MAX_SEED = 2**63 - 1
+RANDN_SOURCES = ("CPU", "GPU", "NV")
 # A1111 draws random seeds from this range; keeping to it lets every client show them exactly.
 RANDOM_SEEDS = 2**32 - 2
 
@@ -50,6 +53,11 @@ class TextToImage:
     "None" for the checkpoint's own, or "Automatic" (as None): a file called as the checkpoint, if there is
     one, else its own. Without `extra_networks` tags such as `<lora:…>` are taken out of the prompts and no
     more.
+
+    `randn_source` says where noise comes from: CPU, GPU (the device that draws) or NV (an NVIDIA card's
+    numbers, made on the CPU). `seed_resize_from_w` and `_h` lay the seed's noise at that size, in pixels,
+    into the middle of this picture's; 0 or less in either is off. `eta_noise_seed_delta` (ENSD) is added to
+    the seed for all noise after the first.
     """
 
     prompt: str = ""
@@ -63,9 +71,14 @@ class TextToImage:
     seed: int = -1
     subseed: int = -1
     subseed_strength: float = 0.0
+    seed_resize_from_w: int = 0
+    seed_resize_from_h: int = 0
+    randn_source: str = "CPU"
+    eta_noise_seed_delta: int = 0
     batch_size: int = 1
     batch_count: int = 1
     eta: float | None = None
+    sampling: SamplerSettings = field(default_factory=SamplerSettings)
     clip_skip: int = 1
     sdxl_clip_l_skip: bool = False
     checkpoint: str | None = None
@@ -90,6 +103,11 @@ class TextToImage:
         check_range("seed", self.seed, -1, MAX_SEED)
         check_range("subseed", self.subseed, -1, MAX_SEED)
         check_range("subseed_strength", self.subseed_strength, 0, 1)
+        check_range("seed_resize_from_w", self.seed_resize_from_w, -1, MAX_SIDE)
+        check_range("seed_resize_from_h", self.seed_resize_from_h, -1, MAX_SIDE)
+        check_range("eta_noise_seed_delta", self.eta_noise_seed_delta, -MAX_SEED, MAX_SEED)
+        if self.randn_source not in RANDN_SOURCES:
+            raise InvalidRequest("randn_source", self.randn_source, ", ".join(RANDN_SOURCES))
         check_range("batch_size", self.batch_size, 1, MAX_BATCH_SIZE)
         check_range("n_iter", self.batch_count, 1, MAX_BATCH_COUNT)
         check_range("clip_skip", self.clip_skip, 1, 12)
@@ -117,7 +135,9 @@ class TextToImage:
         if self.source is not None:
             raise InvalidRequest("enable_hr", True, "false where a picture is drawn from a picture")
         check_range("hr_second_pass_steps", hires.steps, 0, MAX_STEPS)
-        for field, side in zip(("hr_resize_x", "hr_resize_y"), hires.size(self.width, self.height), strict=True):
+        for field, side in zip(
+            ("hr_resize_x", "hr_resize_y"), hires.size(self.width, self.height), strict=True
+        ):
             check_range(field, side, MIN_SIDE, MAX_SIDE)
         sampler, schedule = resolve(hires.sampler or self.sampler, hires.schedule_type or self.schedule_type)
         return replace(hires, sampler=sampler.name, schedule_type=schedule.label)
@@ -131,7 +151,9 @@ class TextToImage:
         if self.hires is None:
             return (first,)
         steps = self.hires.steps or self.steps
-        return first, self._pass(*self.hires.size(self.width, self.height), steps, self.hires.sampler or self.sampler)
+        return first, self._pass(
+            *self.hires.size(self.width, self.height), steps, self.hires.sampler or self.sampler
+        )
 
     @staticmethod
     def _pass(width: int, height: int, steps: int, sampler: str) -> SamplingPass:

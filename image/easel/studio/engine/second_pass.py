@@ -48,7 +48,9 @@ class HiresFix:
     def size(self, width: int, height: int) -> tuple[int, int]:
         """Width and height of the picture, in pixels, multiples of 8."""
         across, down = self.upscaled(width, height)
-        cut_x, cut_y = (across - self.resize_x, down - self.resize_y) if self.resize_x and self.resize_y else (0, 0)
+        cut_x, cut_y = (
+            (across - self.resize_x, down - self.resize_y) if self.resize_x and self.resize_y else (0, 0)
+        )
         return (across // _GRID - cut_x // _GRID) * _GRID, (down // _GRID - cut_y // _GRID) * _GRID
 
 

@@ -11,8 +11,9 @@ from easel.studio.engine.adapters import Adapters
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.conditioning import PromptEncoder, skips_layers
 from easel.studio.engine.embeddings import Embedding, Embeddings
-from easel.studio.engine.extra_networks import EmbeddingUse
+from easel.studio.engine.extra_networks import Asked, EmbeddingUse
 from easel.studio.engine.job import Job
+from easel.studio.engine.sampling.levels import NoiseLevels
 from easel.studio.engine.vae_runs import Previews
 from easel.studio.engine.vaes import Vaes
 
@@ -26,18 +27,20 @@ class Serving:
         self.vaes = Vaes(checkpoint)
         self.adapters = Adapters(checkpoint)
         self.previews = Previews(checkpoint)
+        family = checkpoint.family
+        self.levels = NoiseLevels.of_family(family.scheduler_config, sdxl=family.pooled)
         self._embeddings = Embeddings(checkpoint)
         self._nothing_to_inpaint: dict[tuple[int, int], torch.Tensor] = {}
 
-    def embeddings_of(self, job: Job) -> dict[str, Embedding]:
-        """The embeddings that a job names, by names in lower case; of one name, the first that fits.
+    def embeddings_of(self, job: Job, asked: Asked) -> dict[str, Embedding]:
+        """The embeddings that a job's prompts name, by names in lower case; of one name, the first that fits.
 
         One that cannot be used is words like any other, with a note.
         """
         found: dict[str, tuple[EmbeddingUse, Embedding]] = {}
         refused: dict[str, FileError] = {}
         twice: dict[str, ModelFile] = {}
-        for use in job.asked.embeddings:
+        for use in asked.embeddings:
             name = use.name.lower()
             try:
                 one = self._embeddings.get(use)
@@ -46,7 +49,7 @@ class Serving:
                 continue
             if found.setdefault(name, (use, one))[0] is not use:
                 twice.setdefault(name, use.file)
-        texts = (job.asked.prompt, job.asked.negative_prompt)
+        texts = (asked.prompt, asked.negative_prompt)
         meant = self.encoder.mentioned(texts, found)
         unmet = self.encoder.mentioned(texts, [name for name in refused if name not in found])
         for name in sorted(unmet):
@@ -58,7 +61,9 @@ class Serving:
             if name in twice:
                 other = twice[name].name
                 job.note(f"Two embeddings are called {use.name}: {use.file.name} was taken, {other} not.")
-        job.embeddings = tuple(found[name][0] for name in found if name in meant)
+        job.embeddings = tuple(
+            dict.fromkeys([*job.embeddings, *(found[name][0] for name in found if name in meant)])
+        )
         return {name: found[name][1] for name in found if name in meant}
 
     def note_clip_skip(self, job: Job) -> None:

@@ -1,58 +1,23 @@
-"""What image to image begins with: pictures, a mask, and how much of them may change. A1111's words and units."""
+"""What image to image begins with: pictures, a mask, and how much of them may change, in A1111's words."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 from easel.studio.engine.errors import InvalidRequest, check_range
-
-
-class ResizeMode(IntEnum):
-    """How a picture of another shape comes to the size that is drawn."""
-
-    STRETCH = 0
-    CROP = 1
-    FILL = 2
-    LATENT = 3
-
-
-class MaskedContent(IntEnum):
-    """What is under the mask before it is drawn."""
-
-    FILL = 0
-    ORIGINAL = 1
-    LATENT_NOISE = 2
-    LATENT_NOTHING = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class SoftInpainting:
-    """A1111's soft inpainting: the mask's grey decides how much is drawn anew, step by step.
-
-    The first three rule the blend while drawing, the last three the one with the picture that was.
-    """
-
-    schedule_bias: float = 1.0
-    preservation_strength: float = 0.5
-    transition_contrast_boost: float = 4.0
-    mask_influence: float = 0.0
-    difference_threshold: float = 0.5
-    difference_contrast: float = 2.0
+from easel.studio.engine.imaging import MaskedContent, ResizeMode, SoftInpainting
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mask:
     """What of the picture is drawn anew: where `image` (a file's bytes) is white, or black with `invert`.
 
-    `latent_image` takes its place for the latents, where it is given: as large as what is drawn (outpainting).
-    `blur_x`, `blur_y` soften its edge (sigma in pixels); `round_latents`: no latent pixel is half masked. With
-    `only_masked` just the part around it is drawn, `padding` pixels wider on each side, at the full size that
+    `blur_x`, `blur_y` soften its edge (sigma in pixels); `round_latents`: no latent pixel is half masked.
+    With `only_masked` just the part around it is drawn, `padding` pixels wider on each side, at the full size that
     is asked for, and put back.
     """
 
     image: bytes
-    latent_image: bytes | None = None
     invert: bool = False
     blur_x: int = 4
     blur_y: int = 4
@@ -61,6 +26,7 @@ class Mask:
     only_masked: bool = True
     padding: int = 0
     soft: SoftInpainting | None = None
+    latent_image: bytes = b""
 
     def check(self) -> None:
         """Raise InvalidRequest for what cannot be drawn."""
@@ -81,7 +47,7 @@ class Source:
 
     images: tuple[bytes, ...]
     denoising_strength: float = 0.75
-    resize_mode: ResizeMode = ResizeMode.STRETCH
+    resize_mode: ResizeMode = ResizeMode.JUST_RESIZE
     mask: Mask | None = None
     noise_multiplier: float = 1.0
     extra_noise: float = 0.0

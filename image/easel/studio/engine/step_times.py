@@ -91,8 +91,8 @@ class StepTimes:
         raise StepTooLong(
             f"one step of a picture of {width}x{height} takes {needed:.1f} s or more on this "
             f"device, and one step may take {self.limit:g} s, as everybody else waits for it. Draw up to "
-            f"{most[0]}x{most[1]}, or give the endpoint a shape with a faster GPU; the operator sets the limit "
-            "by EASEL_STEP_SECONDS"
+            f"{most[0]}x{most[1]}, or give the endpoint a shape with a faster GPU; the operator sets the "
+            "limit by EASEL_STEP_SECONDS"
         )
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.device_calls import VaeCall
 from easel.studio.engine.tiles import Pieces, decoding, encoding
+from easel.studio.engine.tiling import edges_meet
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +59,7 @@ class VaeRun:
     def __init__(self, calls: list[VaeCall]) -> None:
         """`calls` are of one kind."""
         self.way, self._vae, self._downscale = calls[0].way, calls[0].vae, calls[0].downscale
+        self._tiling = calls[0].tiling
         self.shape = calls[0].given.shape
         self._calls = calls
         self._spent = 0.0
@@ -73,8 +75,8 @@ class VaeRun:
 
     @torch.inference_mode()
     def go_on(self, seconds: float | None) -> list[Any] | None:
-        """Go on for about `seconds` (a layer more at most), or to the end. At last the answer of each call: an
-        image, or latents."""
+        """Go on for about `seconds` (a layer more at most), or to the end. At last each call's answer: images,
+        or latents."""
         began = time.perf_counter()
         while self._left:
             self._one_piece()
@@ -88,7 +90,8 @@ class VaeRun:
 
     def _one_piece(self) -> None:
         try:
-            next(self._steps)
+            with edges_meet(self._vae, self._tiling):
+                next(self._steps)
             if self._left[0].device.type == "cuda":
                 torch.cuda.synchronize()  # or the time that is measured would be that of asking
             return

@@ -43,16 +43,4 @@ def _understood(args: list[Any]) -> SoftInpainting:
             raise InvalidRequest(field, value, f"{low} to {high}") from e
         check_range(field, number, low, high)
         values.append(number)
-    return _named(values)
-
-
-def _named(values: list[float]) -> SoftInpainting:
-    bias, strength, boost, influence, threshold, contrast = values
-    return SoftInpainting(
-        schedule_bias=bias,
-        preservation_strength=strength,
-        transition_contrast_boost=boost,
-        mask_influence=influence,
-        difference_threshold=threshold,
-        difference_contrast=contrast,
-    )
+    return SoftInpainting(*values)

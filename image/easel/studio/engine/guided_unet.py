@@ -1,0 +1,172 @@
+"""The UNet as a sampler asks it: for each text of a picture, guided to one answer, and by the mask.
+
+Guidance is classifier-free (Ho and Salimans, arXiv 2207.12598), over several weighted texts composable
+diffusion (Liu et al., arXiv 2206.01714), by A1111's formula: uncond + cfg · Σ wᵢ (condᵢ - uncond).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from easel.models import ModelFile
+from easel.studio.engine.conditioning import ConditioningSchedule, Guidance, HowToEncode
+from easel.studio.engine.course import Course
+from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, UNetCall
+from easel.studio.engine.latent_mask import LatentMask
+from easel.studio.engine.micro_conditioning import added_conditions
+from easel.studio.engine.prompts.composition import negative_counts
+from easel.studio.engine.sampling.ask import Answer, Ask
+from easel.studio.engine.sampling.denoiser import Denoiser
+from easel.studio.engine.sampling.plan import SamplingPlan
+from easel.studio.engine.sampling.samplers import Sampler
+from easel.studio.engine.serving import Serving
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What one pass is drawn from; `first_steps` are the first pass's where this is the second."""
+
+    prompt: str
+    negative_prompt: str
+    cfg_scale: float
+    first_steps: int | None = None
+
+
+class GuidedUNet:
+    """Answers one pass of one picture, call by call."""
+
+    def __init__(
+        self,
+        course: Course,
+        texts: Texts,
+        sampler: Sampler,
+        plan: SamplingPlan,
+        size: tuple[int, int],
+        *,
+        mask: LatentMask | None = None,
+        extra: torch.Tensor | None = None,
+        refiner: ModelFile | None = None,
+    ) -> None:
+        """`size` is the pass's width and height in pixels; `extra` the inpainting channels of a checkpoint
+        that takes some; `refiner` the file that goes on from where the request says."""
+        self._course, self._texts, self._sampler = course, texts, sampler
+        self._plan, self._size = plan, size
+        self._mask, self._extra, self._refiner = mask, extra, refiner
+        self._call = 0
+        self._take()
+
+    def _take(self) -> None:
+        serving = self._course.now()
+        self._denoiser: Denoiser = self._plan.denoiser.on(serving.levels)
+        self._schedule: ConditioningSchedule = conditioning(
+            serving, self._course, self._texts, self._sampler, self._plan.prompt_steps
+        )
+
+    def answer(self, ask: Ask) -> Generator[DeviceCall, Any, Answer]:
+        """The answer to what a method asks; asks the device itself."""
+        if self._refiner is not None and self._refined_from_here(ask.level):
+            yield from self._go_on_with(self._refiner)
+            self._refiner = None
+        if self._mask is not None and self._sampler.by_timestep:
+            ask = ask._replace(latents=self._mask.kept(ask.latents))
+        guidance = self._guidance(ask)
+        output = yield self._unet_call(ask, guidance)
+        answer = self._denoiser.answer(ask, *self._guided(output, guidance))
+        if self._mask is not None and not self._sampler.by_timestep:
+            answer = answer._replace(guided=self._mask.denoised(answer.guided, ask.level))
+        self._call += 1
+        self._course.position += 1
+        self._course.estimate = self._denoiser.estimate(ask, answer)
+        return answer
+
+    def _guidance(self, ask: Ask) -> Guidance:
+        """The texts of this call; without the negative ones where A1111 leaves them out to save time."""
+        guidance = self._schedule.at(self._call)
+        settings = self._course.request.sampling
+        early = (
+            settings.skip_early_cond and self._call / self._plan.guidance_steps <= settings.skip_early_cond
+        )
+        low = ask.level < settings.s_min_uncond and (settings.s_min_uncond_all or self._call % 2)
+        return _positive(guidance) if early or low else guidance
+
+    def _unet_call(self, ask: Ask, guidance: Guidance) -> UNetCall:
+        course, serving = self._course, self._course.now()
+        seen = self._denoiser.unet_input(ask)
+        family = serving.checkpoint.family
+        return UNetCall(
+            latents=seen,
+            timestep=torch.tensor(self._denoiser.timestep(ask.level), dtype=torch.float32),
+            tokens=guidance.tokens,
+            added=added_conditions(family, guidance, self._size),
+            extra=self._extra,
+            tiling=course.request.tiling,
+            kind=(
+                family.name,
+                tuple(seen.shape),
+                tuple(guidance.tokens.shape),
+                str(serving.checkpoint.dtype),
+                # what the UNet is, for this picture
+                tuple((use.file, use.unet) for use in course.loras if use.unet),
+                course.request.tiling,
+            ),
+        )
+
+    def _guided(self, output: torch.Tensor, guidance: Guidance) -> tuple[torch.Tensor, torch.Tensor]:
+        """Guided, and by the negative prompt alone."""
+        weights, scale = guidance.weights, self._texts.cfg_scale * self._sampler.cfg_scale
+        positive = output.split(1)[-len(weights) :]
+        if len(output) == len(
+            weights
+        ):  # nothing to guide away from: what they have in common is not it either
+            alone = sum(weight * one for weight, one in zip(weights, positive, strict=True)) / sum(weights)
+            return alone, alone
+        negative = output[:1]
+        guided = negative
+        for weight, one in zip(weights, positive, strict=True):
+            guided = guided + scale * weight * (one - negative)
+        return guided, negative
+
+    def _refined_from_here(self, level: float) -> bool:
+        """A1111's rule: by the timestep, of which the whole way from noise has 1000."""
+        refiner = self._course.request.refiner
+        assert refiner is not None  # noqa: S101 - there is its file
+        return (999 - self._denoiser.timestep(level)) / 1000 >= refiner.switch_at
+
+    def _go_on_with(self, file: ModelFile) -> Generator[DeviceCall, Any, None]:
+        """Another checkpoint from here. Until it serves, nothing of this one is held."""
+        del self._denoiser, self._schedule
+        self._course.leave()
+        yield OtherCheckpoint(file)
+        self._take()
+
+
+def conditioning(
+    serving: Serving, course: Course, texts: Texts, sampler: Sampler, steps: int
+) -> ConditioningSchedule:
+    """All that a pass attends to, encoded with the LoRAs at work. Raises InvalidRequest."""
+    request, job = course.request, course.job
+    how = HowToEncode(
+        request.clip_skip,
+        request.sdxl_clip_l_skip,
+        serving.embeddings_of(job, course.asked),
+        tuple((use.file, use.te) for use in course.loras if use.te),
+    )
+    counts = negative_counts(texts.prompt, texts.cfg_scale * sampler.cfg_scale)
+    first, second = (steps, None) if texts.first_steps is None else (texts.first_steps, steps)
+    negative = texts.negative_prompt if counts else None
+    with serving.adapters.at_work(course.loras):
+        schedule = serving.encoder.schedule(texts.prompt, negative, how, steps=first, hires_steps=second)
+    for words in schedule.notes:
+        job.note(words)
+    return schedule
+
+
+def _positive(guidance: Guidance) -> Guidance:
+    """Without the negative prompt."""
+    rows = len(guidance.weights)
+    pooled = None if guidance.pooled is None else guidance.pooled[-rows:]
+    return Guidance(guidance.tokens[-rows:], pooled, guidance.weights)

@@ -1,0 +1,28 @@
+"""SDXL's micro-conditioning: pooled embeddings, and the size that the picture claims to be cut from.
+
+Podell et al., arXiv 2307.01952, section 2.2.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from easel.studio.engine.conditioning import Guidance
+from easel.studio.families import Family
+
+# The refiner was trained on an aesthetic score in place of a target size: 6 for good, 2.5 for bad.
+_GOOD, _BAD = 6.0, 2.5
+
+
+def added_conditions(family: Family, guidance: Guidance, size: tuple[int, int]) -> dict[str, torch.Tensor]:
+    """What the UNet takes beside the tokens, a row for each of theirs; `size` is width and height, pixels."""
+    if not family.pooled or guidance.pooled is None:
+        return {}
+    width, height = size
+    rows = []
+    negatives = len(guidance.tokens) - len(guidance.weights)
+    for row in range(len(guidance.tokens)):
+        score = _BAD if row < negatives else _GOOD
+        rows.append([height, width, 0, 0, *([score] if family.aesthetic_score else [height, width])])
+    pooled = guidance.pooled
+    return {"text_embeds": pooled, "time_ids": torch.tensor(rows, device=pooled.device, dtype=pooled.dtype)}

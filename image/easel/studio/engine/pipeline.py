@@ -1,0 +1,256 @@
+"""How a picture comes about: A1111's order of work, as a generator of calls to the device.
+
+Whoever drives a pipeline makes the calls that it yields, in company of others' where they are alike, and
+sends back the answers. It returns the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from easel.studio.engine.course import Course
+from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, VaeCall
+from easel.studio.engine.guided_unet import GuidedUNet, Texts
+from easel.studio.engine.imaging import (
+    LATENT_UPSCALE_MODES,
+    PIXEL_UPSCALERS,
+    MaskedContent,
+    ResizeMode,
+    latent_noise,
+    latent_nothing,
+    overlay_mask,
+    resized,
+    upscaled,
+)
+from easel.studio.engine.latent_mask import LatentMask
+from easel.studio.engine.noise import PictureNoise, first_normals
+from easel.studio.engine.sampling.brownian import UnitNoise
+from easel.studio.engine.sampling.plan import SamplingPlan
+from easel.studio.engine.sampling.plan import plan as plan_sampling
+from easel.studio.engine.sampling.samplers import Sampler, resolve
+
+Pipeline = Generator[DeviceCall, Any, Image.Image]
+_Latents = Generator[DeviceCall, Any, torch.Tensor]
+
+
+def draw(course: Course) -> Pipeline:
+    """The whole way of one picture."""
+    if course.request.source is not None:
+        latents = yield from _image_to_image(course)
+    else:
+        latents = yield from _text_to_image(course)
+        if course.request.hires is not None:
+            latents = yield from _hires_fix(course, latents)
+    return (yield from finish(course, latents))
+
+
+def finish(course: Course, latents: torch.Tensor) -> Pipeline:
+    """From the latents, whole or interrupted, to the picture."""
+    course.drawing = False
+    drawn: Image.Image = yield _through_vae(course, "decode", latents)
+    source = course.request.source
+    if source is None:
+        return drawn
+    prepared, mask = course.prepared(), course.mask
+    soft = None
+    if mask is not None and mask.soft is not None:
+        original, finished = _array(mask.original[0]), _array(latents[0])
+        soft = overlay_mask(mask.soft, _array(mask.share), original, finished, drawn.size)
+    return prepared.finished(drawn, color_correction=source.color_correction, soft_mask=soft)
+
+
+def _text_to_image(course: Course) -> _Latents:
+    request = course.request
+    sampler, plan = _plan(course, request.sampler, request.schedule_type, request.steps)
+    size = request.width, request.height
+    noise = _noise(course, size)
+    texts = Texts(course.asked.prompt, course.asked.negative_prompt, request.cfg_scale)
+    refiner = course.job.refiner if request.hires is None else None
+    unet = GuidedUNet(course, texts, sampler, plan, size, refiner=refiner)
+    return (yield from _sampled(course, plan, unet, plan.start(noise.first()), noise))
+
+
+def _image_to_image(course: Course) -> _Latents:
+    request, source = course.request, course.request.source
+    assert source is not None  # noqa: S101 - see `draw`
+    size = request.width, request.height
+    prepared = course.prepared()
+    pixels = _pixels(course, prepared.image)
+    latents = yield _through_vae(course, "encode", pixels)
+    rows, columns = (
+        side // course.now().checkpoint.family.downscale for side in (request.height, request.width)
+    )
+    if source.resize_mode is ResizeMode.LATENT_UPSCALE:
+        latents = _interpolated(latents, (rows, columns), LATENT_UPSCALE_MODES["Latent"])
+    noise = _noise(course, size)
+    share = prepared.latent_mask(columns, rows)
+    if source.mask is not None and share is not None:
+        anew = torch.from_numpy(share).to(latents.device)
+        if source.mask.content is MaskedContent.LATENT_NOISE:
+            latents = latent_noise(latents, anew, _noise(course, size, plain=True).first())
+        elif source.mask.content is MaskedContent.LATENT_NOTHING:
+            latents = latent_nothing(latents, anew)
+        course.mask = LatentMask(latents, anew, source.mask.soft)
+    extra = None
+    if course.now().inpaints:
+        extra = yield from _inpainting_channels(course, pixels, prepared.mask)
+    sampler, plan = _plan(
+        course, request.sampler, request.schedule_type, request.steps, source.denoising_strength
+    )
+    texts = Texts(course.asked.prompt, course.asked.negative_prompt, request.cfg_scale)
+    unet = GuidedUNet(
+        course, texts, sampler, plan, size, mask=course.mask, extra=extra, refiner=course.job.refiner
+    )
+    begun = plan.start_from(latents, noise.first() * source.noise_multiplier)
+    drawn = yield from _sampled(course, plan, unet, begun, noise)
+    return drawn if course.mask is None else course.mask.finished(drawn)
+
+
+def _hires_fix(course: Course, latents: torch.Tensor) -> _Latents:
+    """Enlarge, in latents or in pixels, and draw over it with the same seed's noise."""
+    request, hires = course.request, course.request.hires
+    assert hires is not None  # noqa: S101 - see `draw`
+    scale = course.now().checkpoint.family.downscale
+    across, down = hires.upscaled(request.width, request.height)
+    mode = LATENT_UPSCALE_MODES.get(hires.upscaler)
+    if mode is not None:
+        latents = _interpolated(latents, (down // scale, across // scale), mode)
+    else:
+        small: Image.Image = yield _through_vae(course, "decode", latents)
+        latents = torch.empty(0)
+    yield from _checkpoint(course, course.job.hires_checkpoint or course.job.checkpoint)
+    if mode is None:
+        large = _enlarged(small, hires.upscaler, across // scale * scale, down // scale * scale)
+        latents = yield _through_vae(course, "encode", _pixels(course, large))
+    course.asked = course.job.hires_asked or course.job.asked
+    size = hires.size(request.width, request.height)
+    latents = _middle(latents, size[1] // scale, size[0] // scale)
+    sampler, plan = _plan(
+        course,
+        hires.sampler or request.sampler,
+        hires.schedule_type or request.schedule_type,
+        hires.steps or request.steps,
+        hires.denoising_strength,
+        fixed_steps=True,
+    )
+    texts = Texts(
+        course.asked.prompt,
+        course.asked.negative_prompt,
+        request.cfg_scale if hires.cfg_scale is None else hires.cfg_scale,
+        first_steps=course.prompt_steps,
+    )
+    noise = _noise(course, size)
+    unet = GuidedUNet(course, texts, sampler, plan, size, refiner=course.job.refiner)
+    return (yield from _sampled(course, plan, unet, plan.start_from(latents, noise.first()), noise))
+
+
+def _sampled(
+    course: Course, plan: SamplingPlan, unet: GuidedUNet, latents: torch.Tensor, noise: PictureNoise
+) -> _Latents:
+    """Let the method walk, and answer what it asks."""
+    course.begin_pass(plan)
+    method = plan.run(latents, noise.next)
+    try:
+        ask = next(method)
+        while True:
+            answer = yield from unet.answer(ask)
+            ask = method.send(answer)
+    except StopIteration as end:
+        done: torch.Tensor = end.value
+        return done
+
+
+def _checkpoint(course: Course, file: Any) -> Generator[DeviceCall, Any, None]:
+    """Go on with this checkpoint. Until it serves, nothing of the one that did is held."""
+    if course.now().checkpoint.file != file:
+        course.leave()
+        yield OtherCheckpoint(file)
+
+
+def _inpainting_channels(course: Course, pixels: torch.Tensor, mask: Image.Image | None) -> _Latents:
+    """What an inpainting UNet takes beside the latents: the mask, and the latents of what it leaves."""
+    weight = course.request.source.mask_weight if course.request.source is not None else 1.0
+    anew = torch.ones_like(pixels[:, :1])
+    if mask is not None:
+        anew = torch.from_numpy(np.asarray(mask, np.float32) / 255).to(pixels)[None, None].round()
+    outside = torch.lerp(pixels, pixels * (1 - anew), weight)
+    latents = yield _through_vae(course, "encode", outside)
+    return torch.cat([torch.nn.functional.interpolate(anew, latents.shape[-2:]), latents], dim=1)
+
+
+def _plan(
+    course: Course,
+    sampler: str,
+    schedule: str,
+    steps: int,
+    strength: float | None = None,
+    *,
+    fixed_steps: bool = False,
+) -> tuple[Sampler, SamplingPlan]:
+    request, serving = course.request, course.now()
+    settings = request.sampling
+    if request.eta is not None:
+        settings = replace(settings, eta_ancestral=request.eta, eta_ddim=request.eta)
+    if fixed_steps:
+        settings = replace(settings, img2img_fix_steps=True)
+    method, schedule_type = resolve(sampler, schedule)
+    return method, plan_sampling(
+        method,
+        schedule_type,
+        serving.levels,
+        steps,
+        settings,
+        denoising_strength=strength,
+        seed=course.seed,
+        unit_noise=_unit_noise(course),
+    )
+
+
+def _noise(course: Course, size: tuple[int, int], *, plain: bool = False) -> PictureNoise:
+    """The picture's noise at a size in pixels; `plain` without its variation seed."""
+    family, device = course.now().checkpoint.family, course.now().checkpoint.device
+    shape = family.latent_channels, size[1] // family.downscale, size[0] // family.downscale
+    request = replace(course.request, subseed_strength=0.0) if plain else course.request
+    return PictureNoise(request, shape, course.seed, course.subseed, device)
+
+
+def _unit_noise(course: Course) -> UnitNoise:
+    """What the Brownian trees of SDE samplers are made of; as long as torch's, of the CPU, its own."""
+    source, device = course.request.randn_source, course.now().checkpoint.device
+    return lambda seed, shape: first_normals(source, seed, shape, device)
+
+
+def _through_vae(course: Course, way: str, given: torch.Tensor) -> VaeCall:
+    request, family = course.request, course.now().checkpoint.family
+    return VaeCall(way, given, course.vae, course.job.vae, family.downscale, tiling=request.tiling)
+
+
+def _pixels(course: Course, image: Image.Image) -> torch.Tensor:
+    """(1, 3, height, width) from -1 to 1 on the device."""
+    array = np.asarray(image.convert("RGB"), np.float32) / 127.5 - 1
+    return torch.from_numpy(array).permute(2, 0, 1)[None].contiguous().to(course.now().checkpoint.device)
+
+
+def _interpolated(latents: torch.Tensor, size: tuple[int, int], mode: Any) -> torch.Tensor:
+    return torch.nn.functional.interpolate(latents, size=size, mode=mode.mode, antialias=mode.antialias)
+
+
+def _enlarged(image: Image.Image, upscaler: str, width: int, height: int) -> Image.Image:
+    factor = max(width / image.width, height / image.height)
+    return resized(upscaled(image, factor, PIXEL_UPSCALERS[upscaler]), ResizeMode.JUST_RESIZE, width, height)
+
+
+def _middle(latents: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """What is left when the rest is cut off evenly, of an odd rest one more at the end."""
+    top, left = (latents.shape[-2] - height) // 2, (latents.shape[-1] - width) // 2
+    return latents[..., top : top + height, left : left + width]
+
+
+def _array(tensor: torch.Tensor) -> Any:
+    return tensor.float().cpu().numpy()

@@ -1,0 +1,126 @@
+"""What stands between a method and a UNet: how latents become its input, and its output an answer.
+
+Pure arithmetic. A UNet of Stable Diffusion sees `a·x0 + s·noise` with `a² + s² = 1` and predicts the noise, or v =
+`a·noise - s·x0` (arXiv 2202.00512). Guidance may be applied to its output or to answers: each is linear in it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+from easel.studio.engine.sampling.ask import Answer, Ask
+from easel.studio.engine.sampling.levels import LcmLevels, NoiseLevels
+
+
+class Denoiser(ABC):
+    """The two ways between latents at a level and a UNet."""
+
+    @abstractmethod
+    def on(self, levels: NoiseLevels) -> Denoiser:
+        """The same for another checkpoint: a refiner's."""
+
+    @abstractmethod
+    def timestep(self, level: float) -> float:
+        """The timestep that the UNet is told; between whole ones for some samplers."""
+
+    @abstractmethod
+    def unet_input(self, ask: Ask) -> Tensor:
+        """What the UNet is shown."""
+
+    @abstractmethod
+    def prediction(self, ask: Ask, output: Tensor) -> Tensor:
+        """What the method wants to know, of a UNet's output for `ask` (float32)."""
+
+    @abstractmethod
+    def estimate(self, ask: Ask, answer: Answer) -> Tensor:
+        """The finished latents as they look by an answer: for previews, and for whoever stops here."""
+
+    def answer(self, ask: Ask, guided: Tensor, unguided: Tensor) -> Answer:
+        """The answer of a UNet's output, guided and by the negative prompt alone."""
+        seen = self.prediction(ask, guided)
+        return Answer(seen, seen if unguided is guided else self.prediction(ask, unguided))
+
+
+class SigmaDenoiser(Denoiser):
+    """For latents `x0 + sigma·noise`: k-diffusion's CompVisDenoiser and CompVisVDenoiser."""
+
+    def __init__(self, levels: NoiseLevels, *, quantised: bool = False) -> None:
+        self._levels = levels
+        self._quantised = quantised
+
+    def on(self, levels: NoiseLevels) -> SigmaDenoiser:
+        """With the levels of another checkpoint."""
+        return SigmaDenoiser(levels, quantised=self._quantised)
+
+    def timestep(self, level: float) -> float:
+        """By the sigma; whole with A1111's `enable_quantization`."""
+        return self._levels.sigma_to_t(level, quantised=self._quantised)
+
+    def unet_input(self, ask: Ask) -> Tensor:
+        """Scaled to unit variance."""
+        return ask.latents / (1 + ask.level**2) ** 0.5
+
+    def prediction(self, ask: Ask, output: Tensor) -> Tensor:
+        """The denoised latents."""
+        x, sigma = ask
+        if self._levels.velocity:
+            return x / (1 + sigma**2) - output * (sigma / (1 + sigma**2) ** 0.5)
+        return x - sigma * output
+
+    def estimate(self, ask: Ask, answer: Answer) -> Tensor:
+        """The answer itself."""
+        return answer.guided
+
+
+class LcmDenoiser(SigmaDenoiser):
+    """For latent consistency models: denoised latents pass the boundary condition (arXiv 2310.04378, eq. 9)."""
+
+    _SIGMA_DATA = 0.5
+    _TIMESTEP_SCALING = 10.0
+
+    def __init__(self, levels: LcmLevels) -> None:
+        super().__init__(levels, quantised=True)
+
+    def on(self, levels: NoiseLevels) -> LcmDenoiser:
+        """With the levels of another checkpoint."""
+        return LcmDenoiser(LcmLevels(levels))
+
+    def prediction(self, ask: Ask, output: Tensor) -> Tensor:
+        """The denoised latents, by a hair drawn to the noisy ones near timestep zero."""
+        scaled = self.timestep(ask.level) * self._TIMESTEP_SCALING
+        total = scaled**2 + self._SIGMA_DATA**2
+        denoised = super().prediction(ask, output)
+        return denoised * (scaled / total**0.5) + ask.latents * (self._SIGMA_DATA**2 / total)
+
+
+class TimestepDenoiser(Denoiser):
+    """For latents `a·x0 + s·noise`: A1111's CompVisTimestepsDenoiser and CompVisTimestepsVDenoiser."""
+
+    def __init__(self, levels: NoiseLevels) -> None:
+        self._levels = levels
+
+    def on(self, levels: NoiseLevels) -> TimestepDenoiser:
+        """With the levels of another checkpoint."""
+        return TimestepDenoiser(levels)
+
+    def timestep(self, level: float) -> float:
+        """The level itself; UniPC's lie between whole ones."""
+        return level
+
+    def unet_input(self, ask: Ask) -> Tensor:
+        """The latents as they are."""
+        return ask.latents
+
+    def prediction(self, ask: Ask, output: Tensor) -> Tensor:
+        """The noise."""
+        if not self._levels.velocity:
+            return output
+        kept = self._levels.kept(ask.level)
+        return kept**0.5 * output + (1 - kept) ** 0.5 * ask.latents
+
+    def estimate(self, ask: Ask, answer: Answer) -> Tensor:
+        """DDIM's predicted x0 (arXiv 2010.02502, equation 9)."""
+        kept = self._levels.kept(ask.level)
+        return (ask.latents - (1 - kept) ** 0.5 * answer.guided) / kept**0.5

@@ -1,0 +1,41 @@
+"""One method a file, each a generator that reads like its paper: it yields `Ask`s and is sent `Answer`s.
+
+Three shapes, by `Sampler.kind`. `sigmas` and `lcm`: `method(x, sigmas, noise, settings)`. `range`: `method(x, highest,
+lowest, calls, noise, settings)`. `timesteps`: `method(x, timesteps, levels, noise, settings)`. `noise` is `Noise`, or
+`BrownianNoise` for samplers that say so in the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from easel.studio.engine.sampling.ask import Sampling
+from easel.studio.engine.sampling.methods.ddim import ddim, ddim_cfgpp
+from easel.studio.engine.sampling.methods.deis import deis
+from easel.studio.engine.sampling.methods.dpm2 import dpm2, dpm2_ancestral
+from easel.studio.engine.sampling.methods.dpm_solver import dpm_adaptive, dpm_fast
+from easel.studio.engine.sampling.methods.dpmpp_2m import dpmpp_2m
+from easel.studio.engine.sampling.methods.dpmpp_2s_ancestral import dpmpp_2s_ancestral
+from easel.studio.engine.sampling.methods.dpmpp_multistep_sde import (
+    dpmpp_2m_sde,
+    dpmpp_2m_sde_heun,
+    dpmpp_3m_sde,
+)
+from easel.studio.engine.sampling.methods.dpmpp_sde import dpmpp_sde
+from easel.studio.engine.sampling.methods.euler import euler, euler_ancestral
+from easel.studio.engine.sampling.methods.heun import heun
+from easel.studio.engine.sampling.methods.lcm import lcm
+from easel.studio.engine.sampling.methods.lms import lms
+from easel.studio.engine.sampling.methods.plms import plms
+from easel.studio.engine.sampling.methods.restart import restart
+from easel.studio.engine.sampling.methods.unipc import unipc
+
+METHODS: dict[str, Callable[..., Sampling]] = {
+    method.__name__: method
+    for method in (
+        ddim, ddim_cfgpp, deis, dpm2, dpm2_ancestral, dpm_adaptive, dpm_fast, dpmpp_2m, dpmpp_2m_sde,
+        dpmpp_2m_sde_heun, dpmpp_2s_ancestral, dpmpp_3m_sde, dpmpp_sde, euler, euler_ancestral, heun, lcm, lms,
+        plms, restart, unipc,
+    )
+}  # fmt: skip
+"""By `Sampler.method`."""

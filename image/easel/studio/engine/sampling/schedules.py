@@ -1,0 +1,131 @@
+"""The sigmas of each schedule type, highest first, zero last (but for KL Optimal, which ends at the least).
+
+Uniform to Polyexponential are k-diffusion's; the others have the form that A1111 gives them, whose Beta is spread
+over sigmas where the paper spreads it over timesteps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from easel.studio.engine.sampling.levels import NoiseLevels
+from easel.studio.engine.sampling.settings import SamplerSettings
+
+# NVIDIA's tables for ten steps (arXiv 2404.14507); other counts are interpolated by logarithms
+ALIGN_YOUR_STEPS = (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029)
+ALIGN_YOUR_STEPS_SDXL = (14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029)
+
+
+class Range(NamedTuple):
+    """What a schedule is made of: how many steps between which sigmas, of which levels."""
+
+    steps: int
+    sigma_min: float
+    sigma_max: float
+    levels: NoiseLevels
+    settings: SamplerSettings
+
+
+def uniform(r: Range) -> list[float]:
+    """Timesteps evenly spread over all of training."""
+    return [*r.levels.uniform(r.steps), 0.0]
+
+
+def karras(r: Range) -> list[float]:
+    """Karras et al., arXiv 2206.00364, equation 5."""
+    rho = r.settings.rho or 7.0
+    roots = np.linspace(r.sigma_max ** (1 / rho), r.sigma_min ** (1 / rho), r.steps)
+    return [*(float(root) ** rho for root in roots), 0.0]
+
+
+def exponential(r: Range) -> list[float]:
+    """Evenly spread logarithms."""
+    return [*np.exp(np.linspace(np.log(r.sigma_max), np.log(r.sigma_min), r.steps)).tolist(), 0.0]
+
+
+def polyexponential(r: Range) -> list[float]:
+    """Logarithms spread by a power: `rho` 1 is the exponential schedule."""
+    ramp = np.linspace(1, 0, r.steps) ** (r.settings.rho or 1.0)
+    low, high = np.log(r.sigma_min), np.log(r.sigma_max)
+    return [*np.exp(ramp * (high - low) + low).tolist(), 0.0]
+
+
+def normal(r: Range) -> list[float]:
+    """Timesteps evenly spread between the two sigmas."""
+    return [*_at_timesteps(r, r.steps), 0.0]
+
+
+def sgm_uniform(r: Range) -> list[float]:
+    """As Normal with one step more, whose last is left out: the way of Stability's generative-models."""
+    return [*_at_timesteps(r, r.steps + 1)[:-1], 0.0]
+
+
+def kl_optimal(r: Range) -> list[float]:
+    """Evenly spread arctangents (arXiv 2404.14507, equation 12). It ends at the least sigma, as A1111's does."""
+    return np.tan(np.linspace(np.arctan(r.sigma_max), np.arctan(r.sigma_min), r.steps + 1)).tolist()  # type: ignore[no-any-return]
+
+
+def align_your_steps(r: Range) -> list[float]:
+    """NVIDIA's table for the family. One step begins at its highest sigma, where A1111's begins at the lowest."""
+    table = ALIGN_YOUR_STEPS_SDXL if r.levels.sdxl else ALIGN_YOUR_STEPS
+    places = np.linspace(0, len(table) - 1, r.steps)
+    return [*np.exp(np.interp(places, np.arange(len(table)), np.log(table))).tolist(), 0.0]
+
+
+def simple(r: Range) -> list[float]:
+    """Every n-th level of training, from the last."""
+    stride = len(r.levels.sigmas) / r.steps
+    return [*(float(r.levels.sigmas[-(1 + int(i * stride))]) for i in range(r.steps)), 0.0]
+
+
+def ddim(r: Range) -> list[float]:
+    """Levels at a whole stride from the second: as many as that makes, which may be more than steps."""
+    stride = max(len(r.levels.sigmas) // r.steps, 1)
+    return [*r.levels.sigmas[1::stride][::-1].tolist(), 0.0]
+
+
+def beta(r: Range) -> list[float]:
+    """Quantiles of a beta distribution (arXiv 2407.12173), over sigmas as A1111 has them."""
+    from scipy.special import betaincinv
+
+    places = betaincinv(r.settings.beta_dist_alpha, r.settings.beta_dist_beta, np.linspace(1, 0, r.steps))
+    return [*(r.sigma_min + places * (r.sigma_max - r.sigma_min)).tolist(), 0.0]
+
+
+def turbo(r: Range) -> list[float]:
+    """Forge's: each n-th timestep counted from the end, for SD and SDXL Turbo."""
+    timesteps = np.round(np.arange(r.steps, 0, -1) * (len(r.levels.sigmas) / r.steps) - 1).astype(int)
+    return [*r.levels.sigmas[timesteps.clip(0)].tolist(), 0.0]
+
+
+def _at_timesteps(r: Range, count: int) -> list[float]:
+    quantised = r.settings.enable_quantization
+    first = r.levels.sigma_to_t(r.sigma_max, quantised=quantised)
+    last = r.levels.sigma_to_t(r.sigma_min, quantised=quantised)
+    return [r.levels.t_to_sigma(t) for t in np.linspace(first, last, count)]
+
+
+SCHEDULES: dict[str, Callable[[Range], list[float]]] = {
+    schedule.__name__: schedule
+    for schedule in (
+        uniform, karras, exponential, polyexponential, sgm_uniform, kl_optimal, align_your_steps, simple, normal,
+        ddim, beta, turbo,
+    )
+}  # fmt: skip
+
+
+def noise_schedule(
+    name: str, steps: int, levels: NoiseLevels, settings: SamplerSettings, *, discard: bool
+) -> list[float]:
+    """The sigmas of a schedule type by name. `discard`: one step more, whose last sigma before zero is dropped."""
+    lowest, highest = levels.sigma_min, levels.sigma_max
+    if settings.use_old_karras_scheduler_sigmas:
+        lowest, highest = 0.1, 10.0
+    asked = Range(
+        steps + discard, settings.sigma_min or lowest, settings.sigma_max or highest, levels, settings
+    )
+    sigmas = SCHEDULES[name](asked)
+    return [*sigmas[:-2], sigmas[-1]] if discard else sigmas

@@ -1,0 +1,65 @@
+"""A request's source pictures, opened and made ready to be drawn over.
+
+Done where the request is taken, not on the engine's thread: others draw meanwhile.
+"""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image, ImageOps
+
+from easel.studio.engine.errors import InvalidRequest
+from easel.studio.engine.imaging import Inpainting, Prepared, prepare
+from easel.studio.engine.source import Mask, Source
+
+MAX_PIXELS = 1 << 26
+"""Of a source picture, 67 million: 200 MB once it is opened."""
+
+
+def prepared_sources(source: Source, width: int, height: int) -> tuple[Prepared, ...]:
+    """Every picture of a source, for a drawing of `width` × `height` pixels. Raises InvalidRequest for files
+    that are no pictures."""
+    mask = _inpainting(source.mask) if source.mask is not None else None
+    found = []
+    for file in source.images:
+        picture = opened("init_images", file)
+        try:
+            found.append(
+                prepare(
+                    picture, width, height, mask, resize_mode=source.resize_mode, background=source.background
+                )
+            )
+        except ValueError as error:  # of Pillow, for what is no colour
+            raise InvalidRequest(
+                "img2img_background_color", source.background, "a colour as CSS writes it"
+            ) from error
+    return tuple(found)
+
+
+def opened(field: str, file: bytes) -> Image.Image:
+    """A picture of a request, turned as its EXIF says. Raises InvalidRequest."""
+    try:
+        image = Image.open(io.BytesIO(file))
+        if image.width * image.height > MAX_PIXELS:
+            raise InvalidRequest(field, f"{image.width}x{image.height}", f"up to {MAX_PIXELS:,} pixels")
+        image.load()
+        return ImageOps.exif_transpose(image)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InvalidRequest(
+            field, f"{len(file)} bytes that are no picture", "a PNG, JPEG or WebP file"
+        ) from error
+
+
+def _inpainting(mask: Mask) -> Inpainting:
+    return Inpainting(
+        opened("mask", mask.image),
+        blur_x=mask.blur_x,
+        blur_y=mask.blur_y,
+        rounded=mask.round_latents and mask.soft is None,
+        content=mask.content,
+        only_masked=mask.only_masked,
+        padding=mask.padding,
+        invert=mask.invert,
+        latent_mask=opened("latent_mask", mask.latent_image) if mask.latent_image else None,
+    )
