@@ -9,6 +9,7 @@ from easel.models import ModelFile, UnknownModel
 from easel.studio.api.options_table import told_of_infotext
 from easel.studio.engine import MAX_SIDE, MAX_STEPS, MIN_SIDE, UnknownSampler, resolve
 from easel.studio.infotext import Infotext
+from easel.studio.infotext_later_passes import later_passes
 from easel.studio.settings import is_name
 from easel.studio.studio import Studio
 
@@ -19,13 +20,23 @@ _RANGES: dict[str, tuple[float, float]] = {
     "width": (MIN_SIDE, MAX_SIDE),
     "height": (MIN_SIDE, MAX_SIDE),
     "subseed_strength": (0, 1),
+    "denoising_strength": (0, 1),
+    "hr_scale": (1, 8),
+    "hr_second_pass_steps": (0, MAX_STEPS),
+    "hr_resize_x": (0, MAX_SIDE),
+    "hr_resize_y": (0, MAX_SIDE),
+    "refiner_switch_at": (0, 1),
+    "mask_blur": (0, 256),
+    "initial_noise_multiplier": (0, 2),
     "eta": (0, 1),
 }
 
 
-def request_from_infotext(studio: Studio, found: Infotext) -> tuple[dict[str, Any], list[str]]:
-    """Fields of A1111's txt2img request, checkpoint and VAE by the names they have here in
-    `override_settings`; and sentences on what is not here or not drawn, which is left out."""
+def request_from_infotext(
+    studio: Studio, found: Infotext, tab: str = "txt2img"
+) -> tuple[dict[str, Any], list[str]]:
+    """Fields of A1111's requests, checkpoint and VAE by the names they have here in `override_settings`; and
+    sentences on what is not here or not drawn, which is left out. `tab` is A1111's name of the request."""
     fields, notes = found.request(), [*found.passed_over(), *told_of_infotext(found.parameters)]
     settings: dict[str, Any] = fields.pop("override_settings", {})
     for name, (low, high) in _RANGES.items():
@@ -52,6 +63,7 @@ def request_from_infotext(studio: Studio, found: Infotext) -> tuple[dict[str, An
             settings["sd_vae"] = studio.engine.store.find_vae(settings["sd_vae"]).name
         except UnknownModel:
             notes.append(f"VAE {settings.pop('sd_vae')} of the infotext is not here; it was left as it was.")
+    notes += later_passes(studio, fields, tab)
     return {**fields, "override_settings": settings}, notes
 
 

@@ -27,7 +27,7 @@ _PLACE = "{prompt}"
 
 @dataclass(frozen=True)
 class Style:
-    """A style by its name. Where `{prompt}` stands in it the prompt is put; else it is put behind the prompt."""
+    """A style by its name. The prompt is put where `{prompt}` stands in it, else in front of it."""
 
     name: str
     prompt: str = ""

@@ -53,8 +53,8 @@ def test_webuiapi_asks(client, call, kind) -> None:
 
 def test_webuiapi_fails_readably(client) -> None:
     """What is not supported is an error that says so, and no other picture."""
-    with pytest.raises(RuntimeError, match="enable_hr"):
-        client.txt2img(prompt="x", steps=1, width=64, height=64, enable_hr=True)
+    with pytest.raises(RuntimeError, match="hr_upscaler"):
+        client.txt2img(prompt="x", steps=1, width=64, height=64, enable_hr=True, hr_upscaler="nothing")
 
 
 def test_automatic1111_provider(ada) -> None:

@@ -158,7 +158,8 @@ def test_clip_skip_is_said(running) -> None:
 
 
 def test_what_is_sent_and_saved(running) -> None:
-    """send_images false sends none; save_images keeps a file with the same infotext, the default none."""
+    """send_images false sends none; save_images keeps a file with the same infotext, the default none, and
+    sends the grid of several pictures first, as A1111 does."""
     silent = running.draw("saver", send_images=False)
     assert silent.json()["images"] == []
     assert info(silent)["infotexts"]
@@ -167,8 +168,11 @@ def test_what_is_sent_and_saved(running) -> None:
     kept = running.draw("saver", save_images=True, n_iter=2)
     files = outputs.recent("saver")
     assert len(files) == 2
-    assert Image.open(files[0]).info["parameters"] == info(kept)["infotexts"][1]
-    assert Image.open(files[0]).tobytes() == pictures(kept)[1].tobytes()
+    grid, *drawn = pictures(kept)
+    assert info(kept)["index_of_first_image"] == 1
+    assert (grid.size, len(drawn), len(info(kept)["infotexts"])) == ((64, 128), 2, 3)
+    assert Image.open(files[0]).info["parameters"] == info(kept)["infotexts"][2]
+    assert Image.open(files[0]).tobytes() == drawn[1].tobytes()
     running.draw("saver", save_images=True, do_not_save_samples=True)
     assert len(outputs.recent("saver")) == 2
 

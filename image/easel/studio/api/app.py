@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from starlette.responses import HTMLResponse
 
 from easel.studio.api.catalog import catalog
-from easel.studio.api.errors import handle_errors
 from easel.studio.api.drawing import drawing
+from easel.studio.api.errors import handle_errors
 from easel.studio.api.memory import memory
 from easel.studio.api.models import models
 from easel.studio.api.options import options

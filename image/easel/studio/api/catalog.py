@@ -12,6 +12,7 @@ from easel.models import Kind, ModelFile
 from easel.studio.api.networks import EmbeddingLists, embedding_lists, metadata_of, preview
 from easel.studio.api.scripts.listing import script_infos, script_names
 from easel.studio.engine import SAMPLERS, SCHEDULE_TYPES, alias_of
+from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, PIXEL_UPSCALERS
 from easel.studio.owner import owner_of
 from easel.studio.studio import Studio
 
@@ -160,8 +161,14 @@ def _extensions(routes: APIRouter, studio: Studio) -> None:
 
     @routes.get("/upscalers")
     def upscalers() -> list[dict[str, Any]]:
-        """Upscalers: none yet, under A1111's name for none."""
-        return [{"name": "None", "model_name": None, "model_path": None, "model_url": None, "scale": 4}]
+        """Upscalers of pixels, for `hr_upscaler`."""
+        nothing = {"model_name": None, "model_path": None, "model_url": None, "scale": 4}
+        return [{"name": name, **nothing} for name in PIXEL_UPSCALERS]
+
+    @routes.get("/latent-upscale-modes")
+    def latent_upscale_modes() -> list[dict[str, Any]]:
+        """Ways to upscale latents, for `hr_upscaler`."""
+        return [{"name": name} for name in LATENT_UPSCALE_MODES]
 
     @routes.get("/cmd-flags")
     def flags() -> dict[str, Any]:
@@ -184,7 +191,6 @@ def _actions(routes: APIRouter, studio: Studio) -> None:
 
 
 _EMPTY = {
-    "/latent-upscale-modes": "Ways to upscale latents: none yet.",
     "/hypernetworks": "Hypernetworks: none.",
     "/face-restorers": "Face restorers: none.",
     "/realesrgan-models": "RealESRGAN models: none.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import Field
 
@@ -187,6 +187,9 @@ class DrawingRequest(Liberal):
         for field, (asked, why) in active.items():
             if asked:
                 raise Unsupported(field, why)
+
+
+AnyRequest = TypeVar("AnyRequest", bound=DrawingRequest)
 
 
 def eta_told(request: TextToImage) -> str | None:

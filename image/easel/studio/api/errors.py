@@ -89,7 +89,8 @@ class Unsupported(Exception):
 
 
 class UnknownScript(Exception):
-    """A request names a script that is not here, or switches one on. `words` are A1111's; clients look for them."""
+    """A request names a script that is not here, or switches one on. `words` are A1111's, which clients look
+    for."""
 
     def __init__(self, words: str, known: Sequence[str]) -> None:
         self.words = words

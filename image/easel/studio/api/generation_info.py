@@ -7,9 +7,8 @@ from typing import Any
 
 from easel.studio.api.ordering import Order
 from easel.studio.api.result import Result
-from easel.studio.engine import TextToImage
 from easel.studio.infotext import VERSION, lora_hashes, schedule_type, ti_hashes
-from easel.studio.infotext_passes import pass_parameters
+from easel.studio.infotext_passes import pass_parameters, strength
 
 
 def information(order: Order, result: Result, notes: list[str], started: datetime) -> dict[str, Any]:
@@ -55,7 +54,7 @@ def information(order: Order, result: Result, notes: list[str], started: datetim
         "sd_vae_hash": vae.hash if vae else None,
         "seed_resize_from_w": -1,
         "seed_resize_from_h": -1,
-        "denoising_strength": _strength(request),
+        "denoising_strength": strength(request),
         "extra_generation_params": extra,
         "index_of_first_image": len(result.grids),
         "infotexts": [one.text for one in result.listed],
@@ -67,9 +66,3 @@ def information(order: Order, result: Result, notes: list[str], started: datetim
         # Ours: what of the prompt was passed over, and why.
         "comments": notes,
     }
-
-
-def _strength(request: TextToImage) -> float | None:
-    if request.source:
-        return request.source.denoising_strength
-    return request.hires.denoising_strength if request.hires else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import Field, PrivateAttr
 from starlette.exceptions import HTTPException
@@ -13,6 +13,7 @@ from easel.studio.api.errors import Unsupported
 from easel.studio.api.fields import Text, WholeNumber
 from easel.studio.api.scripts.soft_inpainting import soft_inpainting
 from easel.studio.api.sent_picture import SentPictures
+from easel.studio.api.source_options import source_fields
 from easel.studio.engine import (
     MAX_SIDE,
     MIN_SIDE,
@@ -22,13 +23,13 @@ from easel.studio.engine import (
     ResizeMode,
     Source,
 )
-from easel.studio.settings import number_in, yes_in
 
 STRENGTH = 0.75
 """Denoising strength where nothing is said."""
 # What A1111's page sends of itself; it means something to InstructPix2Pix checkpoints alone.
 _IMAGE_CFG = 1.5
 _PIXELS = 8
+_Choice = TypeVar("_Choice", ResizeMode, MaskedContent)
 
 
 class ImageToImageRequest(DrawingRequest):
@@ -39,12 +40,14 @@ class ImageToImageRequest(DrawingRequest):
 
     init_images: list[Text] | None = Field(
         None,
-        description="pictures as base64, bare or as data: URIs: one for all, or one for each of a batch. No addresses",
+        description="as base64, bare or as data: URIs: one for all, or one for each of a batch. No addresses",
     )
     resize_mode: WholeNumber = Field(
         0, description="0 stretch, 1 crop, 2 fill, 3 stretch the latents: how they come to width and height"
     )
-    image_cfg_scale: float | None = Field(None, description="taken and told: InstructPix2Pix is not drawn here")
+    image_cfg_scale: float | None = Field(
+        None, description="taken and told: InstructPix2Pix is not drawn here"
+    )
     mask: Text | None = Field(None, description="as base64: where it is white, or opaque, is drawn anew")
     mask_blur: WholeNumber | None = Field(None, description="sigma in pixels, for mask_blur_x and _y")
     mask_blur_x: WholeNumber = 4
@@ -93,19 +96,15 @@ class ImageToImageRequest(DrawingRequest):
 
     def parts(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Fields of the engine's request that this kind of request has besides."""
-        noise = self.initial_noise_multiplier
-        if noise is None:
-            noise = number_in(settings, "initial_noise_multiplier")
+        fields = source_fields(settings)
+        if self.initial_noise_multiplier is not None:
+            fields["noise_multiplier"] = self.initial_noise_multiplier
         source = Source(
             images=self.sent.images,
             denoising_strength=STRENGTH if self.denoising_strength is None else self.denoising_strength,
             resize_mode=_one_of(ResizeMode, "resize_mode", self.resize_mode),
             mask=self._mask(),
-            noise_multiplier=1.0 if noise is None else noise,
-            extra_noise=number_in(settings, "img2img_extra_noise") or 0.0,
-            background=_color(settings),
-            color_correction=yes_in(settings, "img2img_color_correction", default=False),
-            mask_weight=_weight(settings),
+            **fields,
         )
         return {"source": source, "batch_size": self._batch_size()}
 
@@ -119,7 +118,7 @@ class ImageToImageRequest(DrawingRequest):
         """Sentences on what the request says and nothing here does."""
         yield from super().passed_over()
         if self.image_cfg_scale not in (None, _IMAGE_CFG):
-            yield "image_cfg_scale was not followed: it is for InstructPix2Pix checkpoints, which are not drawn here."
+            yield "image_cfg_scale was not followed: it is for InstructPix2Pix, which is not drawn here."
 
     def echo(self) -> dict[str, Any]:
         """The request as it is sent back, without the pictures unless they are asked for."""
@@ -147,12 +146,14 @@ class ImageToImageRequest(DrawingRequest):
         )
 
     def _batch_size(self) -> int:
-        """A1111's rule: several pictures are one batch. Raises InvalidRequest for more than were asked for."""
+        """A1111's rule: several pictures are one batch. Raises InvalidRequest where fewer are asked for."""
         count = len(self.sent.images)
         if count == 1:
             return self.batch_size
         if "batch_size" in self.model_fields_set and self.batch_size < count:
-            raise InvalidRequest("batch_size", self.batch_size, f"{count} or more: so many init_images were sent")
+            raise InvalidRequest(
+                "batch_size", self.batch_size, f"{count} or more: so many init_images were sent"
+            )
         return count
 
 
@@ -160,25 +161,10 @@ def _side(pixels: float) -> int:
     return min(MAX_SIDE, max(MIN_SIDE, round(pixels) // _PIXELS * _PIXELS))
 
 
-def _one_of[Choice: (ResizeMode, MaskedContent)](kind: type[Choice], field: str, value: int) -> Choice:
+def _one_of(kind: type[_Choice], field: str, value: int) -> _Choice:
     try:
         return kind(value)
     except ValueError as e:
-        raise InvalidRequest(field, value, ", ".join(f"{one.value} ({one.name.lower()})" for one in kind)) from e
-
-
-def _weight(settings: Mapping[str, Any]) -> float:
-    weight = number_in(settings, "inpainting_mask_weight")
-    return 1.0 if weight is None else weight
-
-
-def _color(settings: Mapping[str, Any]) -> str:
-    """`img2img_background_color`. Raises InvalidRequest for what is no colour."""
-    from PIL import ImageColor
-
-    said = settings.get("img2img_background_color") or "#ffffff"
-    try:
-        ImageColor.getrgb(said)
-    except (ValueError, TypeError, AttributeError) as e:
-        raise InvalidRequest("img2img_background_color", said, "a colour, such as #ffffff") from e
-    return str(said)
+        raise InvalidRequest(
+            field, value, ", ".join(f"{one.value} ({one.name.lower()})" for one in kind)
+        ) from e

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from easel.models import UnknownModel
 from easel.studio.api.errors import RESPONSES
 from easel.studio.api.options_table import OPTIONS
+from easel.studio.api.source_options import check_source_options
 from easel.studio.api.strict_json import dumps, reply
 from easel.studio.engine import InvalidRequest, NoCheckpoint
 from easel.studio.owner import owner_of
@@ -108,5 +109,7 @@ def _check(values: dict[str, Any]) -> None:
     for key in ("enable_prompt_comments", "samples_save", "enable_pnginfo", "sdxl_clip_l_skip"):
         yes_in(values, key)
     vae_in(values)
-    if not isinstance(values.get("extra_options_txt2img", []), list):
-        raise InvalidRequest("extra_options_txt2img", values["extra_options_txt2img"], "a list of names")
+    check_source_options(values)
+    for key in ("extra_options_txt2img", "extra_options_img2img"):
+        if not isinstance(values.get(key, []), list):
+            raise InvalidRequest(key, values[key], "a list of names")

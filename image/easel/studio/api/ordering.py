@@ -7,7 +7,7 @@ from typing import Any
 
 from easel.models import ModelFile
 from easel.studio import infotext
-from easel.studio.api.drawing_request import DrawingRequest, eta_told
+from easel.studio.api.drawing_request import AnyRequest, DrawingRequest, eta_told
 from easel.studio.api.scripts.always_on import scripted
 from easel.studio.api.styles import styled
 from easel.studio.checkpoint_defaults import checkpoint_defaults
@@ -46,7 +46,7 @@ class Ordering:
         self.own = studio.options.read(owner)
         self.notes: list[str] = []
 
-    def begin[Request: DrawingRequest](self, asked: Request) -> Request:
+    def begin(self, asked: AnyRequest) -> AnyRequest:
         """The request with what its always-on scripts and its infotext say. Raises as those do."""
         asked, notes = scripted(asked, self.own)
         self.notes += notes
@@ -56,7 +56,7 @@ class Ordering:
             self.notes += missing
         return asked
 
-    def settle[Request: DrawingRequest](self, body: Request) -> tuple[Request, dict[str, Any], list[str]]:
+    def settle(self, body: AnyRequest) -> tuple[AnyRequest, dict[str, Any], list[str]]:
         """The request with nothing left unsaid, the options that it is drawn by, and what to tell of them."""
         settings, told = body.settings(self.own)
         checkpoint = self._studio.checkpoint_for(name_in(settings, "sd_model_checkpoint"))

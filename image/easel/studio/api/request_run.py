@@ -111,9 +111,7 @@ def nobody() -> HTTPException:
     return HTTPException(499, "the client hung up")
 
 
-def _next(
-    course: Course, answers: list[list[ResultPicture]] | None
-) -> list[DrawingRequest] | Result:
+def _next(course: Course, answers: list[list[ResultPicture]] | None) -> list[DrawingRequest] | Result:
     try:
         return next(course) if answers is None else course.send(answers)
     except StopIteration as end:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from easel.studio.api.drawing_request import DrawingRequest
 from easel.studio.engine import Drawn
@@ -40,6 +40,6 @@ class Result:
         return [*self.grids, *self.drawn]
 
 
-type Course = Generator[list[DrawingRequest], list[list[ResultPicture]], Result]
+Course: TypeAlias = Generator[list[DrawingRequest], list[list[ResultPicture]], Result]
 """How a request is drawn: asks for requests to be drawn, is given the pictures of each, and says in the end
 what the answer is. Where somebody interrupts, pictures are missing: of some requests there are none."""

@@ -52,9 +52,7 @@ class SentPictures:
         )
 
     @classmethod
-    def of(
-        cls, images: Sequence[Image], mask: Image | None = None, latent_mask: Image | None = None
-    ) -> Self:
+    def of(cls, images: Sequence[Image], mask: Image | None = None, latent_mask: Image | None = None) -> Self:
         """From pictures in memory."""
         masks = [encode(one) if one else b"" for one in (mask, latent_mask)]
         return cls(tuple(encode(one) for one in images), images[0].size, *masks)

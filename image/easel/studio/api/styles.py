@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from easel.studio.api.drawing_request import DrawingRequest
+from easel.studio.api.drawing_request import AnyRequest
 from easel.studio.api.text_to_image_request import TextToImageRequest
 from easel.studio.owner import owner_of
 from easel.studio.settings import is_name
@@ -37,9 +37,7 @@ def styles(studio: Studio) -> APIRouter:
     return routes
 
 
-def styled[Request: DrawingRequest](
-    asked: Request, owner: str, known: Styles
-) -> tuple[Request, list[str]]:
+def styled(asked: AnyRequest, owner: str, known: Styles) -> tuple[AnyRequest, list[str]]:
     """The request with its styles in its prompts, and a sentence on those that are not here."""
     names = [name for name in asked.styles if is_name(name)]
     found, missing = known.find(owner, names)

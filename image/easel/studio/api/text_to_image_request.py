@@ -10,7 +10,8 @@ from pydantic import Field
 from easel.studio.api.drawing_request import DrawingRequest
 from easel.studio.api.errors import Unsupported
 from easel.studio.api.fields import Text, WholeNumber
-from easel.studio.engine import HiresFix
+from easel.studio.engine import HiresFix, InvalidRequest
+from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, PIXEL_UPSCALERS
 from easel.studio.settings import is_name
 
 # A1111's, where a second pass says nothing; its page begins at 0.7.
@@ -29,12 +30,15 @@ class TextToImageRequest(DrawingRequest):
     firstphase_height: WholeNumber = Field(0, description="height of the first pass, likewise")
     hr_scale: float = Field(2.0, description="1 to 8; how many times larger the second pass is")
     hr_upscaler: Text | None = Field(
-        None, description="a name of /sdapi/v1/latent-upscale-modes or /sdapi/v1/upscalers; Latent if not said"
+        None,
+        description="a name of /sdapi/v1/latent-upscale-modes or /sdapi/v1/upscalers; Latent if not said",
     )
     hr_second_pass_steps: WholeNumber = Field(0, description="0: as many as the first pass")
     hr_resize_x: WholeNumber = Field(0, description="width in pixels, in place of hr_scale")
     hr_resize_y: WholeNumber = Field(0, description="height in pixels, in place of hr_scale")
-    hr_checkpoint_name: Text | None = Field(None, description="the second pass's, the first one's if not said")
+    hr_checkpoint_name: Text | None = Field(
+        None, description="the second pass's, the first one's if not said"
+    )
     hr_sampler_name: Text | None = None
     hr_scheduler: Text | None = None
     hr_prompt: Text = Field("", description="the second pass's, the first one's if empty")
@@ -56,7 +60,7 @@ class TextToImageRequest(DrawingRequest):
             "height": first_height,
             "hires": HiresFix(
                 denoising_strength=_STRENGTH if self.denoising_strength is None else self.denoising_strength,
-                upscaler=(self.hr_upscaler or "").strip() or "Latent",
+                upscaler=self._upscaler(),
                 scale=self.hr_scale,
                 resize_x=resize[0],
                 resize_y=resize[1],
@@ -76,8 +80,15 @@ class TextToImageRequest(DrawingRequest):
         if self.firstpass_image is not None:
             raise Unsupported(
                 "firstpass_image",
-                "send it as `init_images` to /sdapi/v1/img2img, with the full size and `resize_mode` 3 (latent)",
+                "send it as `init_images` to /sdapi/v1/img2img, with the full size and `resize_mode` 3",
             )
+
+    def _upscaler(self) -> str:
+        name = (self.hr_upscaler or "").strip() or "Latent"
+        known = (*LATENT_UPSCALE_MODES, *PIXEL_UPSCALERS)
+        if name not in known:
+            raise InvalidRequest("hr_upscaler", name, ", ".join(known))
+        return name
 
     def _says_a_first_pass(self) -> bool:
         return bool(self.firstphase_width or self.firstphase_height)

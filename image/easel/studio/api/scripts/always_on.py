@@ -13,22 +13,20 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from easel.studio.api.drawing_request import AnyRequest, DrawingRequest
 from easel.studio.api.errors import UnknownScript
 from easel.studio.api.options_table import same
-from easel.studio.api.drawing_request import DrawingRequest
 from easel.studio.api.scripts import soft_inpainting
+from easel.studio.api.scripts.argument import TABS, Argument
 from easel.studio.engine import InvalidRequest
-
-
-TABS = ("txt2img", "img2img")
 
 
 @dataclass(frozen=True)
 class AlwaysOnScript:
-    """An always-on script: its title in A1111, and its arguments' labels with their defaults, in order."""
+    """An always-on script: its title in A1111, and its arguments in order."""
 
     title: str
-    arguments: tuple[tuple[str, Any], ...] = field(default=())
+    arguments: tuple[Argument, ...] = field(default=())
     tabs: tuple[str, ...] = TABS
 
     @property
@@ -41,25 +39,30 @@ ALWAYS_ON: tuple[AlwaysOnScript, ...] = (
     AlwaysOnScript("Comments"),
     AlwaysOnScript("Extra options"),
     AlwaysOnScript("Hypertile"),
-    AlwaysOnScript("Refiner", (("Refiner", False), ("Checkpoint", ""), ("Switch at", 0.8))),
-    AlwaysOnScript("Sampler", (("Sampling steps", 20), ("Sampling method", None), ("Schedule type", "Automatic"))),
     AlwaysOnScript(
-        "Seed",
+        "Refiner", (Argument("Refiner", False), Argument("Checkpoint", ""), Argument("Switch at", 0.8))
+    ),
+    AlwaysOnScript(
+        "Sampler",
         (
-            ("Seed", -1), ("Extra", False), ("Variation seed", -1), ("Variation strength", 0.0),
-            ("Resize seed from width", 0), ("Resize seed from height", 0),
+            Argument("Sampling steps", 20), Argument("Sampling method"),
+            Argument("Schedule type", "Automatic"),
         ),
     ),
     AlwaysOnScript(
-        soft_inpainting.TITLE,
-        (("Soft inpainting", False), *((label, value) for label, value, *_ in soft_inpainting.SLIDERS)),
-        ("img2img",),
+        "Seed",
+        (
+            Argument("Seed", -1), Argument("Extra", False), Argument("Variation seed", -1),
+            Argument("Variation strength", 0.0), Argument("Resize seed from width", 0),
+            Argument("Resize seed from height", 0),
+        ),
     ),
+    AlwaysOnScript(soft_inpainting.TITLE, soft_inpainting.ARGUMENTS, ("img2img",)),
 )  # fmt: skip
 _BY_NAME = {script.name: script for script in ALWAYS_ON}
 
 
-def scripted[Request: DrawingRequest](asked: Request, options: Mapping[str, Any]) -> tuple[Request, list[str]]:
+def scripted(asked: AnyRequest, options: Mapping[str, Any]) -> tuple[AnyRequest, list[str]]:
     """The request with what its always-on scripts say where it says nothing itself, and what to tell.
 
     `options` are the caller's. Raises UnknownScript for one that is not here and is on, InvalidRequest for

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from easel.studio.api.scripts.always_on import ALWAYS_ON
-from easel.studio.api.scripts.script import TABS
+from easel.studio.api.scripts.argument import TABS
 from easel.studio.api.scripts.selectable import SELECTABLE
 
 

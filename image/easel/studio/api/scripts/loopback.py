@@ -9,7 +9,8 @@ from easel.studio.api.drawing_request import DrawingRequest
 from easel.studio.api.image_to_image_request import STRENGTH, ImageToImageRequest
 from easel.studio.api.ordering import Ordering
 from easel.studio.api.result import Course, Result, ResultPicture
-from easel.studio.api.scripts.script import Argument, SelectableScript
+from easel.studio.api.scripts.argument import Argument
+from easel.studio.api.scripts.script import SelectableScript
 from easel.studio.api.scripts.seeds import with_fixed_seeds
 from easel.studio.engine import InvalidRequest, MaskedContent
 from easel.studio.engine.imaging import image_grid
@@ -25,7 +26,9 @@ _CURVES = {
 def _run(asked: DrawingRequest, arguments: list[Any], ordering: Ordering) -> Course:
     loops, final_strength, curve, interrogation = arguments
     if interrogation != "None":
-        raise InvalidRequest("script_args.Append interrogated prompt at each iteration", interrogation, "None")
+        raise InvalidRequest(
+            "script_args.Append interrogated prompt at each iteration", interrogation, "None"
+        )
     if not isinstance(asked, ImageToImageRequest):
         raise InvalidRequest("script_name", SCRIPT.title, "scripts of txt2img")
     wants_grid = yes_in(ordering.options(asked), "return_grid")

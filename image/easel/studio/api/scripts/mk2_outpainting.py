@@ -8,9 +8,10 @@ from easel.studio.api.drawing_request import DrawingRequest
 from easel.studio.api.image_to_image_request import ImageToImageRequest
 from easel.studio.api.ordering import Ordering
 from easel.studio.api.result import Course, Result, ResultPicture
+from easel.studio.api.scripts.argument import Argument
 from easel.studio.api.scripts.outpainting import DIRECTION, PIXELS, begun, inpainting, result_of, sides_of
 from easel.studio.api.scripts.plain import grid_before
-from easel.studio.api.scripts.script import Argument, SelectableScript
+from easel.studio.api.scripts.script import SelectableScript
 from easel.studio.engine import MaskedContent
 from easel.studio.engine.imaging import Side, margins, mk2_step
 

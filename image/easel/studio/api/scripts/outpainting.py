@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from easel.studio.api.drawing_request import DrawingRequest
 from easel.studio.api.image_to_image_request import ImageToImageRequest
 from easel.studio.api.result import ResultPicture
-from easel.studio.api.scripts.script import Argument
+from easel.studio.api.scripts.argument import Argument
 from easel.studio.api.scripts.seeds import with_fixed_seeds
 from easel.studio.api.sent_picture import SentPictures
 from easel.studio.engine import InvalidRequest

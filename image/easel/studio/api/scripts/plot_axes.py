@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice, permutations
-from typing import Any
+from typing import Any, TypeAlias
 
 from easel.studio.api.drawing_request import DrawingRequest
 from easel.studio.engine import InvalidRequest
@@ -19,11 +19,9 @@ MAX_VALUES = 1000
 RANDOM_SEEDS = 2**32 - 2
 _NUMBER = r"([+-]?\s*\d+(?:\.\d*)?)"
 # "1-5", "1-9 (+2)", "1-10 [5]"
-_RANGE = re.compile(
-    rf"\s*{_NUMBER}\s*-\s*{_NUMBER}(?:\s*\(([+-]\d+(?:\.\d*)?)\s*\)|\s*\[(\d+)\s*\])?\s*"
-)
+_RANGE = re.compile(rf"\s*{_NUMBER}\s*-\s*{_NUMBER}(?:\s*\(([+-]\d+(?:\.\d*)?)\s*\)|\s*\[(\d+)\s*\])?\s*")
 
-type Change = Callable[[DrawingRequest, Any, Sequence[Any]], dict[str, Any]]
+Change: TypeAlias = Callable[[DrawingRequest, Any, Sequence[Any]], dict[str, Any]]
 """From a request, the value of a cell and all values of its axis: the fields to change."""
 
 
@@ -65,7 +63,9 @@ class PlotAxis:
             if match := _RANGE.fullmatch(part):
                 begin, end = (float(match[group].replace(" ", "")) for group in (1, 2))
                 numbers = (
-                    _spread(begin, end, int(match[4])) if match[4] else _steps(begin, end, match[3], whole=whole)
+                    _spread(begin, end, int(match[4]))
+                    if match[4]
+                    else _steps(begin, end, match[3], whole=whole)
                 )
                 return [int(one) if whole else round(one, 10) for one in numbers]
             return [int(part) if whole else float(part)]
@@ -140,7 +140,9 @@ def _replaced(asked: DrawingRequest, value: str, values: Sequence[str]) -> dict[
     """Prompt S/R: the first value is what is looked for."""
     first = values[0]
     if first not in asked.prompt and first not in asked.negative_prompt:
-        raise InvalidRequest("script_args.Prompt S/R", first, "a piece of prompt or negative prompt comes first")
+        raise InvalidRequest(
+            "script_args.Prompt S/R", first, "a piece of prompt or negative prompt comes first"
+        )
     return {
         "prompt": asked.prompt.replace(first, value),
         "negative_prompt": asked.negative_prompt.replace(first, value),

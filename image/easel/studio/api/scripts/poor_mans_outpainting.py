@@ -8,8 +8,9 @@ from easel.studio.api.drawing_request import DrawingRequest
 from easel.studio.api.image_to_image_request import ImageToImageRequest
 from easel.studio.api.ordering import Ordering
 from easel.studio.api.result import Course, Result, ResultPicture
+from easel.studio.api.scripts.argument import Argument
 from easel.studio.api.scripts.outpainting import DIRECTION, PIXELS, begun, inpainting, result_of, sides_of
-from easel.studio.api.scripts.script import Argument, SelectableScript
+from easel.studio.api.scripts.script import SelectableScript
 from easel.studio.engine import InvalidRequest
 from easel.studio.engine.imaging import PoorMansOutpainting, poor_mans
 

@@ -7,8 +7,9 @@ from typing import Any
 from easel.studio.api.drawing_request import DrawingRequest
 from easel.studio.api.ordering import Ordering
 from easel.studio.api.result import Course, Result, ResultPicture
+from easel.studio.api.scripts.argument import Argument
 from easel.studio.api.scripts.labelled_grid import labelled_grid
-from easel.studio.api.scripts.script import Argument, SelectableScript
+from easel.studio.api.scripts.script import SelectableScript
 from easel.studio.api.scripts.seeds import with_fixed_seeds
 from easel.studio.engine import InvalidRequest
 

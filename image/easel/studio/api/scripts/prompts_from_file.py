@@ -8,7 +8,8 @@ from typing import Any
 from easel.studio.api.drawing_request import DrawingRequest
 from easel.studio.api.ordering import Ordering
 from easel.studio.api.result import Course, Result
-from easel.studio.api.scripts.script import Argument, SelectableScript
+from easel.studio.api.scripts.argument import Argument
+from easel.studio.api.scripts.script import SelectableScript
 from easel.studio.api.scripts.seeds import random_seed
 from easel.studio.engine import InvalidRequest
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from easel.studio.api.drawing_request import DrawingRequest
+from easel.studio.api.drawing_request import AnyRequest
 from easel.studio.api.scripts.plot_axes import RANDOM_SEEDS
 
 
@@ -13,10 +13,8 @@ def random_seed() -> int:
     return random.randrange(RANDOM_SEEDS)  # noqa: S311 - seeds are published with every picture
 
 
-def with_fixed_seeds[Request: DrawingRequest](asked: Request) -> Request:
+def with_fixed_seeds(asked: AnyRequest) -> AnyRequest:
     """The request with a seed drawn in the place of each -1."""
     return asked.model_copy(
-        update={
-            name: random_seed() for name in ("seed", "subseed") if getattr(asked, name) == -1
-        }
+        update={name: random_seed() for name in ("seed", "subseed") if getattr(asked, name) == -1}
     )

@@ -3,44 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple
 from typing import Any
 
-from easel.studio.engine import InvalidRequest, SoftInpainting, check_range
+from easel.studio.api.scripts.argument import Argument
+from easel.studio.engine import SoftInpainting
 
 TITLE = "Soft Inpainting"
-_DEFAULTS = SoftInpainting()
-# Label, default, lowest, highest; in the order of A1111's arguments behind the first, which says whether it is on.
-SLIDERS: tuple[tuple[str, float, float, float], ...] = tuple(
-    (label, default, low, high)
-    for (label, low, high), default in zip(
-        (
-            ("Schedule bias", 0, 8), ("Preservation strength", 0, 8), ("Transition contrast boost", 1, 32),
-            ("Mask influence", 0, 1), ("Difference threshold", 0, 8), ("Difference contrast", 0, 8),
-        ),
-        astuple(_DEFAULTS),
-        strict=True,
-    )
-)  # fmt: skip
+ARGUMENTS = (
+    Argument("Soft inpainting", False),
+    Argument("Schedule bias", 1.0, 0, 8, 0.1),
+    Argument("Preservation strength", 0.5, 0, 8, 0.05),
+    Argument("Transition contrast boost", 4.0, 1, 32, 0.5),
+    Argument("Mask influence", 0.0, 0, 1, 0.05),
+    Argument("Difference threshold", 0.5, 0, 8, 0.25),
+    Argument("Difference contrast", 2.0, 0, 8, 0.25),
+)
 
 
 def soft_inpainting(always_on: Mapping[str, Any]) -> SoftInpainting | None:
     """What a request's `alwayson_scripts` say of it, None where it is off. Raises InvalidRequest."""
     for title, script in always_on.items():
-        if title.strip().lower() == TITLE.lower():
-            args = script.get("args", []) if isinstance(script, dict) else script
-            return _understood(args) if isinstance(args, list) and args and args[0] is True else None
+        if title.strip().lower() != TITLE.lower():
+            continue
+        args = script.get("args", []) if isinstance(script, dict) else script
+        if not isinstance(args, list):
+            return None
+        sent = [*args[: len(ARGUMENTS)], *[None] * (len(ARGUMENTS) - len(args))]
+        on, *values = [one.understood(value) for one, value in zip(ARGUMENTS, sent, strict=True)]
+        return SoftInpainting(*values) if on else None
     return None
-
-
-def _understood(args: list[Any]) -> SoftInpainting:
-    values = []
-    for (label, default, low, high), value in zip(SLIDERS, [*args[1:], *[None] * len(SLIDERS)], strict=False):
-        field = f"alwayson_scripts.{TITLE}.{label}"
-        try:
-            number = default if value is None else float(value)
-        except (TypeError, ValueError, OverflowError) as e:
-            raise InvalidRequest(field, value, f"{low} to {high}") from e
-        check_range(field, number, low, high)
-        values.append(number)
-    return SoftInpainting(*values)

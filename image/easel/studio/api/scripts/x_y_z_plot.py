@@ -12,9 +12,10 @@ from typing import Any
 from easel.studio.api.drawing_request import DrawingRequest
 from easel.studio.api.ordering import Ordering
 from easel.studio.api.result import Course, Result, ResultPicture
+from easel.studio.api.scripts.argument import Argument
 from easel.studio.api.scripts.labelled_grid import labelled_grid
 from easel.studio.api.scripts.plot_axes import NOTHING, SEEDS, PlotAxis, axis_named, fixed_seeds
-from easel.studio.api.scripts.script import Argument, SelectableScript
+from easel.studio.api.scripts.script import SelectableScript
 from easel.studio.api.scripts.seeds import with_fixed_seeds
 from easel.studio.engine import InvalidRequest
 from easel.studio.engine.imaging import image_grid, rows_of_grid
@@ -68,7 +69,7 @@ class _Plot:
         return asked.model_copy(update={"seed": seed, "do_not_save_grid": True})
 
     def slowest_first(self) -> list[tuple[int, int, int]]:
-        """The cells in the order to draw them: what is slow to change, such as the checkpoint, changes least."""
+        """The cells in the order to draw them: what is slow to change, as the checkpoint, changes least."""
         order = sorted(range(3), key=lambda number: -self.lines[number].axis.cost)
         return sorted(self.places, key=lambda place: [place[number] for number in order])
 
