@@ -22,7 +22,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from easel.studio.engine import Drawn, TextToImage
+from easel.studio.engine import Drawn
+from easel.studio.infotext_drawing import (
+    plain,
+    sampling_parameters,
+    schedule_type,
+    seed_parameters,
+)
 from easel.studio.infotext_passes import KEYS, STRENGTH, pass_fields, pass_parameters, strength
 from easel.studio.version import VERSION as EASEL
 
@@ -63,11 +69,18 @@ class Infotext:
             if found := [key for key in rest if pattern.fullmatch(key)]:
                 notes.append(f"{_some(found)} of the infotext: {why}.")
                 rest = [key for key in rest if key not in found]
-        if "RNG" not in self.parameters and _A1111.match(self.parameters.get("Version", "")):
-            notes.append(
-                "Its noise was drawn on a GPU, and here it is the CPU's: the picture is another one."
-            )
         return notes
+
+    @property
+    def randn_source(self) -> str | None:
+        """Where its noise came from, None where nothing tells.
+
+        A1111 and Forge write nothing where it was the GPU's: then it was an NVIDIA card's, for nearly
+        everybody, and those numbers can be had on any machine. Easel writes nothing where it was its own's.
+        """
+        version = self.parameters.get("Version", "")
+        silent = "GPU" if version.startswith("Easel") else "NV" if _A1111.match(version) else None
+        return self.parameters.get("RNG", silent)
 
     def request(self) -> dict[str, Any]:
         """The same as fields of A1111's requests; checkpoint, VAE and clip skip as overrides.
@@ -80,9 +93,9 @@ class Infotext:
             value = _number(said.get(key), kind) if kind else said.get(key)
             if value is not None:
                 fields[name] = value
-        size = _SIZE.fullmatch(said.get("Size", ""))
-        if size:
-            fields["width"], fields["height"] = int(size[1]), int(size[2])
+        for key, width, height in _SIZE_FIELDS:
+            if size := _SIZE.fullmatch(said.get(key, "")):
+                fields[width], fields[height] = int(size[1]), int(size[2])
         fields |= pass_fields(said)
         overrides: dict[str, Any] = {}
         if self.checkpoints:
@@ -97,11 +110,10 @@ class Infotext:
         return fields
 
 
-# A1111 and Forge draw noise on the GPU and write `RNG` only where it was otherwise.
 _A1111 = re.compile(r"[vf]\d")
 _UNDERSTOOD = re.compile(
     r"Steps|Sampler|Schedule type|CFG scale|Seed|Size|Model|Model hash|VAE|VAE hash|Clip skip"
-    r"|Variation seed|Variation seed strength|Eta DDIM|Lora hashes|TI hashes|Hashes|Version|User"
+    r"|Variation seed|Variation seed strength|Seed resize from|Lora hashes|TI hashes|Hashes|Version|User"
 )
 # What changes a picture, and why it does not here. Keys are A1111's and its best known extensions'.
 _NOT_DRAWN = tuple(
@@ -111,7 +123,6 @@ _NOT_DRAWN = tuple(
         (r"Image CFG scale", "InstructPix2Pix is not drawn here"),
         (r"ControlNet.*", "there is no ControlNet yet"),
         (r"ADetailer.*|Face restoration", "faces are not mended yet"),
-        (r"Seed resize from", "seeds are not resized yet"),
         (r"Hypernet.*|AddNet.*|Distilled CFG Scale|Module \d+", "there is nothing like it here yet"),
     )
 )
@@ -124,7 +135,10 @@ _REQUEST_FIELDS: tuple[tuple[str, str, type[int] | type[float] | None], ...] = (
     ("Seed", "seed", int),
     ("Variation seed", "subseed", int),
     ("Variation seed strength", "subseed_strength", float),
-    ("Eta DDIM", "eta", float),
+)
+_SIZE_FIELDS = (
+    ("Size", "width", "height"),
+    ("Seed resize from", "seed_resize_from_w", "seed_resize_from_h"),
 )
 
 
@@ -140,7 +154,7 @@ def parameters(drawn: Drawn) -> dict[str, object]:
         "Steps": request.steps,
         "Sampler": request.sampler,
         "Schedule type": schedule_type(request),
-        "CFG scale": _plain(request.cfg_scale),
+        "CFG scale": plain(request.cfg_scale),
         "Seed": drawn.seed,
         "Size": f"{request.width}x{request.height}",
         "Model hash": drawn.checkpoint.hash,
@@ -148,29 +162,16 @@ def parameters(drawn: Drawn) -> dict[str, object]:
         "VAE hash": drawn.vae.hash if drawn.vae else None,
         "VAE": drawn.vae.name if drawn.vae else None,
         "Variation seed": drawn.subseed if request.subseed_strength else None,
-        "Variation seed strength": _plain(request.subseed_strength) if request.subseed_strength else None,
+        "Variation seed strength": plain(request.subseed_strength) if request.subseed_strength else None,
         STRENGTH: strength(request),
-        "Clip skip": request.clip_skip if request.clip_skip > 1 else None,
-        # Noise is drawn on the CPU, so that a seed is the same picture on every device.
-        "RNG": "CPU",
-        "Eta DDIM": _plain(request.eta) if request.eta and request.sampler == "DDIM" else None,
+        **seed_parameters(request),
+        **sampling_parameters(request),
         **pass_parameters(request),
         "Lora hashes": lora_hashes(drawn),
         "TI hashes": ti_hashes(drawn),
         "Version": VERSION,
     }
     return {key: value for key, value in found.items() if value is not None and value != ""}
-
-
-def schedule_type(request: TextToImage) -> str:
-    """The schedule that a request is really drawn with, as A1111 says it: what a sampler takes by itself has
-    its name, and one that walks whole timesteps follows none."""
-    sampler, chosen = request.method()
-    if sampler.by_timestep:
-        return "Automatic"
-    if chosen.name == "automatic" and sampler.automatic != "Uniform":
-        return sampler.automatic
-    return chosen.label
 
 
 def lora_hashes(drawn: Drawn) -> str:
@@ -274,8 +275,3 @@ def _some(names: Sequence[str]) -> str:
 def _bare(name: str) -> str:
     """A name without what separates names and hashes, as A1111 writes it."""
     return name.replace(":", "").replace(",", "")
-
-
-def _plain(value: float) -> int | float:
-    """7.0 is written 7."""
-    return int(value) if float(value).is_integer() else value

@@ -12,6 +12,7 @@ from typing import Any
 
 from easel.studio.engine import HiresFix, Mask, MaskedContent, TextToImage
 from easel.studio.engine.imaging import INFOTEXT_KEYS
+from easel.studio.infotext_drawing import plain
 
 STRENGTH = "Denoising strength"
 NOT_MASKED, ONLY_MASKED = "Inpaint not masked", "Only masked"
@@ -36,24 +37,24 @@ def pass_parameters(request: TextToImage) -> dict[str, Any]:
     if request.refiner:
         said |= {
             "Refiner": request.refiner.checkpoint,
-            "Refiner switch at": _plain(request.refiner.switch_at),
+            "Refiner switch at": plain(request.refiner.switch_at),
         }
     if request.source:
         if request.source.mask:
             said |= _of_mask(request.source.mask)
         if request.source.mask_weight != 1:
-            said["Conditional mask weight"] = _plain(request.source.mask_weight)
+            said["Conditional mask weight"] = plain(request.source.mask_weight)
         if request.source.noise_multiplier != 1:
-            said["Noise multiplier"] = _plain(request.source.noise_multiplier)
-        if request.source.extra_noise:
-            said["Extra noise"] = _plain(request.source.extra_noise)
+            said["Noise multiplier"] = plain(request.source.noise_multiplier)
+    if (request.source or request.hires) and request.sampling.img2img_extra_noise:
+        said["Extra noise"] = plain(request.sampling.img2img_extra_noise)
     return said
 
 
 def strength(request: TextToImage) -> int | float | None:
     """Its denoising strength, None of a request that draws everything anew."""
     part = request.source or request.hires
-    return _plain(part.denoising_strength) if part else None
+    return plain(part.denoising_strength) if part else None
 
 
 def _of_hires(request: TextToImage, hires: HiresFix) -> dict[str, Any]:
@@ -69,11 +70,11 @@ def _of_hires(request: TextToImage, hires: HiresFix) -> dict[str, Any]:
     if hires.schedule_type and hires.schedule_type != request.schedule_type:
         said["Hires schedule type"] = hires.schedule_type
     if hires.cfg_scale is not None and hires.cfg_scale != request.cfg_scale:
-        said["Hires CFG Scale"] = _plain(hires.cfg_scale)
+        said["Hires CFG Scale"] = plain(hires.cfg_scale)
     if hires.resize_x or hires.resize_y:
         said["Hires resize"] = f"{hires.resize_x}x{hires.resize_y}"
     else:
-        said["Hires upscale"] = _plain(hires.scale)
+        said["Hires upscale"] = plain(hires.scale)
     if hires.steps:
         said["Hires steps"] = hires.steps
     said["Hires upscaler"] = hires.upscaler
@@ -84,7 +85,7 @@ def _of_mask(mask: Mask) -> dict[str, Any]:
     said: dict[str, Any] = {}
     if mask.soft:
         said[SOFT] = True
-        said |= {INFOTEXT_KEYS[name]: _plain(value) for name, value in asdict(mask.soft).items()}
+        said |= {INFOTEXT_KEYS[name]: plain(value) for name, value in asdict(mask.soft).items()}
     if mask.invert:
         said["Mask mode"] = NOT_MASKED
     if mask.blur_x == mask.blur_y and mask.blur_x:
@@ -129,11 +130,6 @@ def _soft(said: Mapping[str, str]) -> list[float | None]:
         except (KeyError, ValueError):
             values.append(None)
     return values
-
-
-def _plain(value: float) -> int | float:
-    """7.0 is written 7."""
-    return int(value) if float(value).is_integer() else value
 
 
 def _words(text: str) -> str:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from easel.models import ModelFile, UnknownModel
-from easel.studio.api.options_table import told_of_infotext
-from easel.studio.engine import MAX_SIDE, MAX_STEPS, MIN_SIDE, UnknownSampler, resolve
+from easel.studio.api.options_table import options_of_infotext, told_of_infotext
+from easel.studio.drawing_settings import drawing_fields
+from easel.studio.engine import (
+    MAX_SIDE,
+    MAX_STEPS,
+    MIN_SIDE,
+    InvalidRequest,
+    TextToImage,
+    UnknownSampler,
+    resolve,
+)
 from easel.studio.infotext import Infotext
 from easel.studio.infotext_later_passes import later_passes
 from easel.studio.settings import is_name
@@ -28,7 +38,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "refiner_switch_at": (0, 1),
     "mask_blur": (0, 256),
     "initial_noise_multiplier": (0, 2),
-    "eta": (0, 1),
+    "seed_resize_from_w": (-1, MAX_SIDE),
+    "seed_resize_from_h": (-1, MAX_SIDE),
 }
 
 
@@ -42,6 +53,9 @@ def request_from_infotext(
     for name, (low, high) in _RANGES.items():
         if name in fields and not low <= fields[name] <= high:
             notes.append(f"{name} {fields.pop(name)} of the infotext was left out; allowed: {low} to {high}.")
+    drawing, left = _drawing_options(found)
+    settings |= drawing
+    notes += left
     if "sampler_name" in fields:
         try:
             sampler, schedule = resolve(fields["sampler_name"], fields.get("scheduler"))
@@ -65,6 +79,20 @@ def request_from_infotext(
             notes.append(f"VAE {settings.pop('sd_vae')} of the infotext is not here; it was left as it was.")
     notes += later_passes(studio, fields, tab)
     return {**fields, "override_settings": settings}, notes
+
+
+def _drawing_options(found: Infotext) -> tuple[dict[str, str], list[str]]:
+    """What it says of noise, sampler and guidance, as options; sentences on what could not be followed."""
+    said = options_of_infotext(found.parameters)
+    if found.randn_source is not None:
+        said["randn_source"] = found.randn_source
+    notes = []
+    for name, text in list(said.items()):
+        try:
+            replace(TextToImage(), **drawing_fields({name: text})).resolved()
+        except InvalidRequest as e:
+            notes.append(f"{name} {said.pop(name)[:60]} of the infotext was left out; allowed: {e.allowed}.")
+    return said, notes
 
 
 def _another(file: ModelFile, found: Infotext) -> Iterator[str]:

@@ -119,9 +119,11 @@ def test_a1111s_defaults_may_be_sent(ada) -> None:
     answer = ada.post("/sdapi/v1/options", json=options)
     assert (answer.status_code, answer.json()) == (200, None)
     told = " ".join(json.loads(answer.headers[NOTES_HEADER]))
-    differ = {name for name, option in OPTIONS.items() if option.default != option.value}
+    differ = {name for name, one in OPTIONS.items() if one.default != one.value and not one.settable}
     assert differ == {name for name in differ if name in told}
-    assert ada.get("/sdapi/v1/options").json() == before
+    # where noise comes from is told nobody: it is followed
+    assert ada.get("/sdapi/v1/options").json() == {**before, "randn_source": "GPU"}
+    assert ada.post("/sdapi/v1/options", json={"randn_source": "CPU"}).status_code == 200
 
 
 def test_every_option_keeps_its_rule(studio: Studio) -> None:
@@ -204,22 +206,20 @@ def test_what_is_kept_of_a_picture(running) -> None:
 
 def test_settings_that_stay_keep_the_same_rules(running) -> None:
     """`override_settings_restore_afterwards` off stores what POST would store."""
-    fields = {
-        "override_settings": {"send_seed": False, "randn_source": "GPU", "sd_model_checkpoint": "second"}
-    }
+    fields = {"override_settings": {"send_seed": False, "grid_save": True, "sd_model_checkpoint": "second"}}
     answer = running.draw("lasting", override_settings_restore_afterwards=False, **fields)
     assert answer.status_code == 200
     with running.ask("lasting") as client:
         now = client.get("/sdapi/v1/options").json()
-    assert (now["send_seed"], now["randn_source"]) == (False, "CPU")
+    assert (now["send_seed"], now["grid_save"]) == (False, False)
     assert now["sd_model_checkpoint"].startswith("second.safetensors")
 
 
 def test_what_was_stored_before_does_not_come_back(studio: Studio) -> None:
     """A value that an earlier version stored, and that is refused now, is neither shown nor drawn by."""
-    studio.options.update("old", {"randn_source": "GPU", "tiling": True, "my_extension": 1})
+    studio.options.update("old", {"sd_unet": "None", "tiling": True, "my_extension": 1})
     now = current(studio, "old")
-    assert (now["randn_source"], now["tiling"], now["my_extension"]) == ("CPU", False, 1)
+    assert (now["sd_unet"], now["tiling"], now["my_extension"]) == ("Automatic", False, 1)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,13 @@ def test_what_was_stored_before_does_not_come_back(studio: Studio) -> None:
     [
         {"eta_ddim": 2}, {"eta_ddim": "much"}, {"samples_save": "perhaps"}, {"enable_pnginfo": []},
         {"enable_prompt_comments": "no?"}, {"extra_options_txt2img": "x"}, {"sd_vae": 5},
-        {"sdxl_clip_l_skip": "a little"},
+        {"sdxl_clip_l_skip": "a little"}, {"randn_source": "AMD"}, {"randn_source": 5}, {"emphasis": "Loud"},
+        {"eta_ancestral": -1}, {"eta_noise_seed_delta": "x"}, {"eta_noise_seed_delta": 10**30},
+        {"s_churn": 101}, {"s_tmin": -1}, {"s_tmax": "inf"}, {"s_noise": "loud"}, {"sigma_min": -1},
+        {"sigma_max": "NaN"}, {"rho": 1000}, {"always_discard_next_to_last_sigma": "perhaps"},
+        {"sgm_noise_multiplier": 2}, {"uni_pc_variant": "bh3"}, {"uni_pc_skip_type": 5}, {"uni_pc_order": 0},
+        {"uni_pc_lower_order_final": "no?"}, {"beta_dist_alpha": 0}, {"beta_dist_beta": "x"},
+        {"skip_early_cond": 2}, {"s_min_uncond": 16}, {"s_min_uncond_all": "x"},
     ],
 )  # fmt: skip
 def test_values_that_could_not_be_followed(ada, values) -> None:

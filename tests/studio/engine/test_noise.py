@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from easel.studio.engine import InvalidRequest, TextToImage
-from easel.studio.engine.noise import PictureNoise, first_normals, laid_into, normal_source, slerp
+from easel.studio.engine.noise import PictureNoise, laid_into, normal_source, slerp
 from easel.studio.engine.noise.philox import Philox, philox4x32
 
 CPU = torch.device("cpu")
@@ -38,6 +38,11 @@ CARD_42 = """
  0.1940  2.1614 -0.1721  0.8491 -1.9244  0.6530 -0.6494 -0.8175  0.5280 -1.2753
 -1.6621 -0.3033 -0.0926  0.1992 -1.1204  1.8577 -0.7145  0.6881  0.7968
 """
+
+
+def drawn(source: str, seed: int, *shapes: tuple[int, ...]) -> list[torch.Tensor]:
+    one = normal_source(source, seed, CPU)
+    return [one.draw(shape) for shape in shapes]
 
 
 def numbers(text: str) -> list[float]:
@@ -69,7 +74,7 @@ def test_philox_gives_its_known_answers(counter, key, words) -> None:
 def test_a_cards_numbers(seed, published) -> None:
     """What cards gave to people who published it, to the four digits that torch prints."""
     expected = numbers(published)
-    found = first_normals("NV", seed, (len(expected),), CPU)
+    found, *_ = drawn("NV", seed, (len(expected),))
     np.testing.assert_allclose(found.numpy(), expected, atol=5.1e-5)
 
 
@@ -79,7 +84,7 @@ def test_a_cards_numbers_to_eight_digits() -> None:
         "-0.92466259 -0.42534415 -2.6438457 0.14518388 -0.12086647 -0.57972564 "
         "-0.62285122 -0.32838709 -1.07454231 -0.36314407 -1.67105067 2.26550497"
     )
-    np.testing.assert_allclose(first_normals("NV", 0, (12,), CPU).numpy(), expected, atol=6e-7)
+    np.testing.assert_allclose(drawn("NV", 0, (12,))[0].numpy(), expected, atol=6e-7)
 
 
 def box_muller(first: int, second: int) -> float:
@@ -103,7 +108,7 @@ def test_each_number_has_its_own_counter(seed: int, calls: int, count: int) -> N
 
 def test_a_cards_numbers_are_normal() -> None:
     """Mean 0, deviation 1, and no infinity where a word is 0: over two large pictures' worth."""
-    found = first_normals("NV", 5, (4, 256, 256), CPU)
+    found = drawn("NV", 5, (4, 256, 256))[0]
     assert found.dtype == torch.float32
     assert abs(float(found.mean())) < 0.01
     assert abs(float(found.std()) - 1) < 0.01
@@ -117,11 +122,6 @@ def noise(
     seed: int = 7, subseed: int = 8, shape: tuple[int, int, int] = SHAPE, **fields: object
 ) -> PictureNoise:
     return PictureNoise(replace(TextToImage(), **fields), shape, seed, subseed, CPU)  # type: ignore[arg-type]
-
-
-def drawn(source: str, seed: int, *shapes: tuple[int, int, int]) -> list[torch.Tensor]:
-    one = normal_source(source, seed, CPU)
-    return [one.draw(shape) for shape in shapes]
 
 
 def test_the_cpus_numbers_are_torchs() -> None:
@@ -141,6 +141,15 @@ def test_later_noise_goes_on(source) -> None:
     expected = drawn(source, 7, SHAPE, SHAPE, SHAPE)
     for got, want in zip((one.first(), one.next(), one.next()), expected, strict=True):
         assert torch.equal(got[0], want)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_brownian_trees_have_numbers_of_their_own(source) -> None:
+    """Any seed's first numbers can be had at any time, and change nothing of the picture's."""
+    one = noise(randn_source=source)
+    one.first()
+    assert torch.equal(one.first_of(2**62 + 5, (1, 2, 3)), *drawn(source, 2**62 + 5, (1, 2, 3)))
+    assert torch.equal(one.next()[0], drawn(source, 7, SHAPE, SHAPE)[1])
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -187,8 +196,8 @@ def test_slerp_goes_column_by_column(fraction) -> None:
 
 def test_slerp_of_the_same() -> None:
     """Noises that are nearly one are mixed in a straight line, and with A1111's ends: 0 is the second."""
-    low = first_normals("CPU", 1, SHAPE, CPU)
-    high = low + 0.001 * first_normals("CPU", 2, SHAPE, CPU)
+    low = drawn("CPU", 1, SHAPE)[0]
+    high = low + 0.001 * drawn("CPU", 2, SHAPE)[0]
     torch.testing.assert_close(slerp(0.25, low, high), 0.25 * low + 0.75 * high)
     assert torch.equal(slerp(0.3, low, low), low * 0.3 + low * 0.7)
 

@@ -7,14 +7,15 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import Field
 
-from easel.studio.api.errors import Unsupported
 from easel.studio.api.fields import Liberal, Text, WholeNumber
 from easel.studio.api.options_table import OPTIONS, honoured
 from easel.studio.checkpoint_defaults import CheckpointDefaults
+from easel.studio.drawing_settings import drawing_fields
 from easel.studio.engine import Refiner, TextToImage
 from easel.studio.prompt_comments import without_comments
-from easel.studio.settings import clip_l_skip, clip_skip, is_name, name_in, number_in, vae_in, yes_in
+from easel.studio.settings import is_name, name_in, vae_in, yes_in
 
+_SAMPLER_FIELDS = ("s_min_uncond", "s_churn", "s_tmax", "s_tmin", "s_noise")
 _REFINER_AT = 0.8
 
 
@@ -30,7 +31,9 @@ class DrawingRequest(Liberal):
     seed: WholeNumber = Field(-1, description="-1 draws one at random; picture n of a request uses seed + n")
     subseed: WholeNumber = -1
     subseed_strength: float = Field(0.0, description="0 to 1")
-    seed_resize_from_h: WholeNumber = -1
+    seed_resize_from_h: WholeNumber = Field(
+        -1, description="pixels: the seed's noise at that size, in the middle"
+    )
     seed_resize_from_w: WholeNumber = -1
     sampler_name: Text | None = Field(None, description="a name or alias of /sdapi/v1/samplers")
     scheduler: Text | None = Field(None, description="a name or label of /sdapi/v1/schedulers")
@@ -48,11 +51,11 @@ class DrawingRequest(Liberal):
     tiling: bool | None = Field(None, description="left edge meets right, top meets bottom")
     do_not_save_samples: bool = False
     do_not_save_grid: bool = False
-    eta: float | None = None
+    eta: float | None = Field(None, ge=0, le=1, description="in the place of eta_ancestral and eta_ddim")
     denoising_strength: float | None = Field(
         None, description="0 to 1; how much is drawn anew. 0.75 if not said"
     )
-    s_min_uncond: float | None = None
+    s_min_uncond: float | None = Field(None, description="in the place of the option, as the four below")
     s_churn: float | None = None
     s_tmax: float | None = None
     s_tmin: float | None = None
@@ -136,7 +139,6 @@ class DrawingRequest(Liberal):
 
         Raises Unsupported for what would be drawn differently from what was asked, and InvalidRequest.
         """
-        self.refuse_unsupported()
         said = {name: getattr(self, name) for name in ("steps", "cfg_scale", "width", "height", "batch_size")}
         fields = {name: value for name, value in said.items() if value is not None} | self.parts(settings)
         return without_comments(
@@ -150,10 +152,10 @@ class DrawingRequest(Liberal):
                 seed=self.seed,
                 subseed=self.subseed,
                 subseed_strength=self.subseed_strength,
+                seed_resize_from_w=self.seed_resize_from_w,
+                seed_resize_from_h=self.seed_resize_from_h,
                 batch_count=self.n_iter,
-                eta=self.eta if self.eta is not None else number_in(settings, "eta_ddim"),
-                clip_skip=clip_skip(settings),
-                sdxl_clip_l_skip=clip_l_skip(settings),
+                **drawing_fields({**settings, **self._own_settings()}),
                 checkpoint=name_in(settings, "sd_model_checkpoint"),
                 vae=vae_in(settings),
                 extra_networks=not self.disable_extra_networks,
@@ -168,6 +170,14 @@ class DrawingRequest(Liberal):
         at = _REFINER_AT if self.refiner_switch_at is None else self.refiner_switch_at
         return Refiner(checkpoint=str(self.refiner_checkpoint), switch_at=at)
 
+    def _own_settings(self) -> dict[str, float]:
+        """What the request says itself of what else options say."""
+        said = {name: getattr(self, name) for name in _SAMPLER_FIELDS} | {
+            "eta_ancestral": self.eta,
+            "eta_ddim": self.eta,
+        }
+        return {name: value for name, value in said.items() if value is not None}
+
     def passed_over(self) -> Iterator[str]:
         """Sentences on what the request says and nothing here does."""
         if self.restore_faces:
@@ -175,29 +185,8 @@ class DrawingRequest(Liberal):
         if self.model_extra:
             yield f"Unknown fields were passed over: {_some(sorted(self.model_extra))}."
 
-    def refuse_unsupported(self) -> None:
-        """Raise Unsupported for what would be drawn differently from what was asked."""
-        active = {
-            "seed_resize_from_w": (self.seed_resize_from_w > 0, "noise is drawn for the picture's own size"),
-            "seed_resize_from_h": (self.seed_resize_from_h > 0, "noise is drawn for the picture's own size"),
-            "s_churn": (bool(self.s_churn), "samplers add no churn; leave it at 0"),
-            "s_min_uncond": (bool(self.s_min_uncond), "the negative prompt counts in every step"),
-            "s_noise": (self.s_noise not in (None, 1.0), "noise has its own strength; leave it at 1"),
-        }
-        for field, (asked, why) in active.items():
-            if asked:
-                raise Unsupported(field, why)
-
 
 AnyRequest = TypeVar("AnyRequest", bound=DrawingRequest)
-
-
-def eta_told(request: TextToImage) -> str | None:
-    """A sentence on an eta that the sampler does not follow: DDIM alone does."""
-    sampler, _ = request.method()
-    if request.eta in (None, 1.0) or not sampler.stochastic or sampler.by_timestep:
-        return None
-    return f"eta {request.eta:g} was not followed: {sampler.name} adds all of its noise (eta 1)."
 
 
 def _some(names: Sequence[str]) -> str:

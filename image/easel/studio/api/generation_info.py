@@ -7,7 +7,8 @@ from typing import Any
 
 from easel.studio.api.ordering import Order
 from easel.studio.api.result import Result
-from easel.studio.infotext import VERSION, lora_hashes, schedule_type, ti_hashes
+from easel.studio.infotext import VERSION, lora_hashes, ti_hashes
+from easel.studio.infotext_drawing import schedule_type
 from easel.studio.infotext_passes import pass_parameters, strength
 
 
@@ -52,8 +53,8 @@ def information(order: Order, result: Result, notes: list[str], started: datetim
         "sd_model_hash": checkpoint.hash,
         "sd_vae_name": vae.name if vae else None,
         "sd_vae_hash": vae.hash if vae else None,
-        "seed_resize_from_w": -1,
-        "seed_resize_from_h": -1,
+        "seed_resize_from_w": request.seed_resize_from_w,
+        "seed_resize_from_h": request.seed_resize_from_h,
         "denoising_strength": strength(request),
         "extra_generation_params": extra,
         "index_of_first_image": len(result.grids),

@@ -95,7 +95,10 @@ class ImageToImageRequest(DrawingRequest):
         return _side(width * factor), _side(height * factor)
 
     def parts(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Fields of the engine's request that this kind of request has besides."""
+        """Fields of the engine's request that this kind of request has besides. Raises Unsupported and
+        InvalidRequest."""
+        if self.latent_mask is not None:
+            raise Unsupported("latent_mask", "latents follow the mask; leave it out")
         fields = source_fields(settings)
         if self.initial_noise_multiplier is not None:
             fields["noise_multiplier"] = self.initial_noise_multiplier
@@ -107,12 +110,6 @@ class ImageToImageRequest(DrawingRequest):
             **fields,
         )
         return {"source": source, "batch_size": self._batch_size()}
-
-    def refuse_unsupported(self) -> None:
-        """Raise Unsupported for what would be drawn differently from what was asked."""
-        super().refuse_unsupported()
-        if self.latent_mask is not None:
-            raise Unsupported("latent_mask", "latents follow the mask; leave it out")
 
     def passed_over(self) -> Iterator[str]:
         """Sentences on what the request says and nothing here does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated, Any
 
 import structlog
@@ -14,9 +15,10 @@ from easel.studio.api.errors import RESPONSES
 from easel.studio.api.options_table import OPTIONS
 from easel.studio.api.source_options import check_source_options
 from easel.studio.api.strict_json import dumps, reply
-from easel.studio.engine import InvalidRequest, NoCheckpoint
+from easel.studio.drawing_settings import drawing_fields
+from easel.studio.engine import InvalidRequest, NoCheckpoint, TextToImage
 from easel.studio.owner import owner_of
-from easel.studio.settings import clip_skip, name_in, number_in, vae_in, yes_in
+from easel.studio.settings import clip_skip, name_in, vae_in, yes_in
 from easel.studio.studio import Studio
 
 log = structlog.get_logger(__name__)
@@ -103,10 +105,8 @@ def _check(values: dict[str, Any]) -> None:
     layers = clip_skip(values)
     if not 1 <= layers <= 12:
         raise InvalidRequest("CLIP_stop_at_last_layers", layers, "1 to 12")
-    eta = number_in(values, "eta_ddim")
-    if eta is not None and not 0 <= eta <= 1:
-        raise InvalidRequest("eta_ddim", eta, "0 to 1")
-    for key in ("enable_prompt_comments", "samples_save", "enable_pnginfo", "sdxl_clip_l_skip"):
+    replace(TextToImage(), **drawing_fields(values)).resolved()
+    for key in ("enable_prompt_comments", "samples_save", "enable_pnginfo"):
         yes_in(values, key)
     vae_in(values)
     check_source_options(values)

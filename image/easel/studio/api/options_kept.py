@@ -127,8 +127,8 @@ KEPT: dict[str, dict[str, Any]] = {
         "canvas_hotkey_overlap": "O", "canvas_show_tooltip": True, "canvas_auto_expand": True,
         "canvas_blur_prompt": False, "canvas_disabled_functions": ["Overlap"],
     },
-    "the finer settings of what is off here: sigma churn, NGMS, hypertile": {
-        "s_min_uncond_all": False, "s_tmin": 0.0, "s_tmax": 0.0, "hypertile_enable_unet_secondpass": False,
+    "the finer settings of hypertile, which is off here": {
+        "hypertile_enable_unet_secondpass": False,
         "hypertile_max_depth_unet": 3, "hypertile_max_tile_unet": 256, "hypertile_swap_size_unet": 3,
         "hypertile_max_depth_vae": 3, "hypertile_max_tile_vae": 128, "hypertile_swap_size_vae": 3,
     },

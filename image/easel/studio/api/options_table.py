@@ -36,7 +36,7 @@ class Option:
     """One option: A1111's default, the rule, and why in a few words.
 
     `here` is what Easel does, and what GET answers for an option that is refused or told; A1111's default
-    unless said. `infotext` is A1111's key for it there, where `easel.studio.infotext` does not tell of it.
+    unless said. `infotext` is A1111's key for it there.
     """
 
     name: str
@@ -110,6 +110,17 @@ def told_of_infotext(parameters: Mapping[str, str]) -> list[str]:
     return notes
 
 
+def options_of_infotext(parameters: Mapping[str, str]) -> dict[str, str]:
+    """What an infotext says of options that are honoured, as text; not of models and clip skip, which
+    `easel.studio.infotext` reads itself."""
+    said = [(_BY_INFOTEXT[key], text) for key, text in parameters.items() if key in _BY_INFOTEXT]
+    return {
+        option.name: text
+        for option, text in said
+        if option.rule is Rule.HONOURED and option.name not in _MODELS
+    }
+
+
 def _number(value: bool | float | str) -> float | None:
     words = {"true": 1.0, "false": 0.0}
     text = str(value).strip().lower()
@@ -125,10 +136,7 @@ def _short(value: Any) -> str:
 
 
 _H, _R, _T = Rule.HONOURED, Rule.REFUSED, Rule.TOLD
-_ONE_NOISE = "noise is drawn on the CPU, so that a seed is the same picture on every device"
 _OLD = "how A1111 drew in earlier versions is not done"
-_BARE = "samplers walk the whole schedule of the checkpoint's family"
-_NO_CHURN = "samplers add no noise but their own"
 
 _TABLE: tuple[Option, ...] = (
     Option("sd_model_checkpoint", None, _H, "the checkpoint, by any of its names", infotext="Model hash"),
@@ -136,6 +144,36 @@ _TABLE: tuple[Option, ...] = (
     Option("CLIP_stop_at_last_layers", 1, _H, "1 to 12", infotext="Clip skip"),
     Option("sdxl_clip_l_skip", False, _H, "true lets clip skip count for OpenAI's encoder of SDXL"),
     Option("eta_ddim", 0.0, _H, "0 to 1, for DDIM", infotext="Eta DDIM"),
+    Option("eta_ancestral", 1.0, _H, "0 to 1, for samplers that add noise", infotext="Eta"),
+    Option("randn_source", "GPU", _H, "CPU, GPU or NV: where noise comes from", here="CPU", infotext="RNG"),
+    Option("eta_noise_seed_delta", 0, _H, "added to the seed for later noise", infotext="ENSD"),
+    Option("s_churn", 0.0, _H, "0 to 100, for Euler, Heun and DPM2", infotext="Sigma churn"),
+    Option("s_tmin", 0.0, _H, "churn from this sigma up", infotext="Sigma tmin"),
+    Option("s_tmax", 0.0, _H, "churn up to this sigma; 0 is all", infotext="Sigma tmax"),
+    Option("s_noise", 1.0, _H, "0 to 2, the strength of added noise", infotext="Sigma noise"),
+    Option("sigma_min", 0.0, _H, "the last noise level; 0 is its own", infotext="Schedule min sigma"),
+    Option("sigma_max", 0.0, _H, "the first noise level; 0 is its own", infotext="Schedule max sigma"),
+    Option("rho", 0.0, _H, "of Karras and Polyexponential; 0 is their own", infotext="Schedule rho"),
+    Option("always_discard_next_to_last_sigma", False, _H, "one noise level more, without the last but one",
+           infotext="Discard penultimate sigma"),
+    Option("use_old_karras_scheduler_sigmas", False, _H, "Karras from 0.1 to 10"),
+    Option("enable_quantization", False, _H, "whole timesteps"),
+    Option("sgm_noise_multiplier", False, _H, "the first noise as Stability's SDXL scales it",
+           infotext="SGM noise multiplier"),
+    Option("uni_pc_variant", "bh1", _H, "bh1, bh2 or vary_coeff", infotext="UniPC variant"),
+    Option("uni_pc_skip_type", "time_uniform", _H, "time_uniform, time_quadratic or logSNR",
+           infotext="UniPC skip type"),
+    Option("uni_pc_order", 3, _H, "1 to 50, less than steps", infotext="UniPC order"),
+    Option("uni_pc_lower_order_final", True, _H, "the last steps in a lower order",
+           infotext="UniPC lower order final"),
+    Option("beta_dist_alpha", 0.6, _H, "of the schedule type Beta", infotext="Beta schedule alpha"),
+    Option("beta_dist_beta", 0.6, _H, "of the schedule type Beta", infotext="Beta schedule beta"),
+    Option("skip_early_cond", 0.0, _H, "0 to 1, the first steps without the negative prompt",
+           infotext="Skip Early CFG"),
+    Option("s_min_uncond", 0.0, _H, "below this sigma every other step is without the negative prompt",
+           infotext="NGMS"),
+    Option("s_min_uncond_all", False, _H, "and then every step", infotext="NGMS all steps"),
+    Option("emphasis", "Original", _H, "None, Ignore, Original or No norm", infotext="Emphasis"),
     Option("enable_prompt_comments", True, _H, "`#` and what follows it in a line is no prompt"),
     Option("samples_save", True, _H, "false keeps nothing, even with save_images"),
     Option("enable_pnginfo", True, _H, "false leaves the infotext out of the files; `info` has it still"),
@@ -158,19 +196,16 @@ _TABLE: tuple[Option, ...] = (
     Option("inpainting_mask_weight", 1.0, _H, "0 to 1, for inpainting checkpoints",
            infotext="Conditional mask weight"),
     Option("extra_options_img2img", [], _H, "what the arguments of the script Extra options set"),
-    Option("img2img_fix_steps", False, _R, "steps are shortened by the denoising strength"),
+    Option("img2img_fix_steps", False, _H, "as many steps as are said, whatever the denoising strength"),
     Option("sd_vae_encode_method", "Full", _R, "pictures are encoded in full", infotext="VAE Encoder"),
     Option("use_old_hires_fix_width_height", False, _R, "width and height are the first pass's"),
     Option("api_enable_requests", True, _R, "no address is fetched; send pictures as base64", here=False),
     Option("postprocessing_enable_in_main_ui", [], _R, "there is no postprocessing"),
     Option("auto_backcompat", True, _R, _OLD, here=False),
-    Option("randn_source", "GPU", _R, _ONE_NOISE, here="CPU", infotext="RNG"),
     Option("sd_unet", "Automatic", _R, "the checkpoint's own UNet draws"),
     Option("sd_hypernetwork", "None", _R, "there are no hypernetworks"),
     Option("sd_lora", "None", _R, "write `<lora:name:weight>` into the prompt"),
     Option("lora_functional", False, _R, _OLD),
-    Option("enable_quantization", False, _R, "timesteps are not rounded"),
-    Option("emphasis", "Original", _R, "weights keep the text's mean", infotext="Emphasis"),
     Option("enable_batch_seeds", True, _R, "a picture is the same alone and in a batch"),
     Option("comma_padding_backtrack", 20, _R, "texts wrap at one of the last 20 tokens' commas"),
     Option("sdxl_crop_top", 0, _R, "SDXL is told of pictures that were not cropped"),
@@ -179,8 +214,6 @@ _TABLE: tuple[Option, ...] = (
     Option("sdxl_refiner_high_aesthetic_score", 6.0, _R, "the score is fixed"),
     Option("sd_vae_overrides_per_model_preferences", True, _R, "a VAE that was chosen is used"),
     Option("sd_vae_decode_method", "Full", _R, "pictures are decoded in full", infotext="VAE Decoder"),
-    Option("s_min_uncond", 0.0, _R, "the negative prompt counts in every step", infotext="NGMS"),
-    Option("skip_early_cond", 0.0, _R, "the negative prompt counts in every step", infotext="Skip Early CFG"),
     Option("token_merging_ratio", 0.0, _R, "tokens are not merged", infotext="Token merging ratio"),
     Option("hypertile_enable_unet", False, _R, "there is no hypertile", infotext="Hypertile U-Net"),
     Option("hypertile_enable_vae", False, _R, "there is no hypertile", infotext="Hypertile VAE"),
@@ -188,27 +221,10 @@ _TABLE: tuple[Option, ...] = (
     Option("pad_cond_uncond_v0", False, _R, "texts are padded with empty chunks", infotext="Pad conds v0"),
     Option("fp8_storage", "Disable", _R, "weights are not narrowed to fp8", infotext="FP8 weight"),
     Option("use_old_emphasis_implementation", False, _R, _OLD),
-    Option("use_old_karras_scheduler_sigmas", False, _R, _OLD),
     Option("no_dpmpp_sde_batch_determinism", False, _R, "a picture is the same alone and in a batch"),
     Option("use_old_scheduling", False, _R, _OLD),
     Option("use_downcasted_alpha_bar", False, _R, _OLD, infotext="Downcast alphas_cumprod"),
-    Option("eta_ancestral", 1.0, _R, "ancestral samplers add all of their noise", infotext="Eta"),
-    Option("s_churn", 0.0, _R, _NO_CHURN, infotext="Sigma churn"),
-    Option("s_noise", 1.0, _R, _NO_CHURN, infotext="Sigma noise"),
-    Option("sigma_min", 0.0, _R, _BARE, infotext="Schedule min sigma"),
-    Option("sigma_max", 0.0, _R, _BARE, infotext="Schedule max sigma"),
-    Option("rho", 0.0, _R, "Karras' rho is 7", infotext="Schedule rho"),
-    Option("eta_noise_seed_delta", 0, _R, "the seed of all noise is the picture's", infotext="ENSD"),
-    Option("always_discard_next_to_last_sigma", False, _R, _BARE, infotext="Discard penultimate sigma"),
-    Option("sgm_noise_multiplier", False, _R, "the first noise is k-diffusion's",
-           infotext="SGM noise multiplier"),
-    Option("uni_pc_variant", "bh1", _R, "UniPC is diffusers'", here="bh2", infotext="UniPC variant"),
-    Option("uni_pc_skip_type", "time_uniform", _R, "UniPC is diffusers'", infotext="UniPC skip type"),
-    Option("uni_pc_order", 3, _R, "UniPC is diffusers'", here=2, infotext="UniPC order"),
-    Option("uni_pc_lower_order_final", True, _R, "UniPC is diffusers'", infotext="UniPC lower order final"),
     Option("sd_noise_schedule", "Default", _R, "the checkpoint's own is used", infotext="Noise Schedule"),
-    Option("beta_dist_alpha", 0.6, _R, "Beta's parameters are 0.6", infotext="Beta scheduler alpha"),
-    Option("beta_dist_beta", 0.6, _R, "Beta's parameters are 0.6", infotext="Beta scheduler beta"),
 )  # fmt: skip
 
 
@@ -220,3 +236,8 @@ def _kept() -> Iterable[Option]:
 
 OPTIONS: dict[str, Option] = {option.name: option for option in (*_TABLE, *_kept())}
 _BY_INFOTEXT = {option.infotext: option for option in _TABLE if option.infotext}
+# A1111 writes `Beta schedule alpha` and reads this
+_BY_INFOTEXT |= {
+    "Beta scheduler alpha": OPTIONS["beta_dist_alpha"], "Beta scheduler beta": OPTIONS["beta_dist_beta"],
+}  # fmt: skip
+_MODELS = {"sd_model_checkpoint", "sd_vae", "CLIP_stop_at_last_layers"}

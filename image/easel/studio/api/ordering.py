@@ -7,7 +7,7 @@ from typing import Any
 
 from easel.models import ModelFile
 from easel.studio import infotext
-from easel.studio.api.drawing_request import AnyRequest, DrawingRequest, eta_told
+from easel.studio.api.drawing_request import AnyRequest, DrawingRequest
 from easel.studio.api.scripts.always_on import scripted
 from easel.studio.api.styles import styled
 from easel.studio.checkpoint_defaults import checkpoint_defaults
@@ -79,9 +79,8 @@ class Ordering:
         """Hand a request to the engine. Raises what `Engine.submit` raises."""
         body = prepared.body
         job = self._studio.engine.submit(self._owner, prepared.request)
-        for words in (*self.notes, *prepared.notes, *body.passed_over(), eta_told(job.request)):
-            if words:
-                job.note(words)
+        for words in (*self.notes, *prepared.notes, *body.passed_over()):
+            job.note(words)
         self._studio.tasks.name(job, body.force_task_id)
         return Order(body, prepared.settings, job)
 

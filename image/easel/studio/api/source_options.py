@@ -11,7 +11,6 @@ from easel.studio.settings import number_in, yes_in
 _WHITE = "#ffffff"
 _NUMBERS = {
     "initial_noise_multiplier": ("noise_multiplier", 1.0, 2.0),
-    "img2img_extra_noise": ("extra_noise", 0.0, 1.0),
     "inpainting_mask_weight": ("mask_weight", 1.0, 1.0),
 }
 _WORDS = ("tiling", "return_grid", "grid_only_if_multiple", "grid_prevent_empty_spots")
@@ -36,6 +35,9 @@ def check_source_options(settings: Mapping[str, Any]) -> None:
     source_fields(settings)
     for option in _WORDS:
         yes_in(settings, option)
+    noise = number_in(settings, "img2img_extra_noise")
+    if noise is not None:
+        check_range("img2img_extra_noise", noise, 0, 1)
     rows = number_in(settings, "n_rows")
     if rows is not None:
         check_range("n_rows", rows, -1, 100)

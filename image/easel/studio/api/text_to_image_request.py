@@ -47,7 +47,13 @@ class TextToImageRequest(DrawingRequest):
     firstpass_image: Any = Field(None, description="not taken: send it to /sdapi/v1/img2img")
 
     def parts(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Fields of the engine's request that this kind of request has besides."""
+        """Fields of the engine's request that this kind of request has besides. Raises Unsupported and
+        InvalidRequest."""
+        if self.firstpass_image is not None:
+            raise Unsupported(
+                "firstpass_image",
+                "send it as `init_images` to /sdapi/v1/img2img, with the full size and `resize_mode` 3",
+            )
         if not self.enable_hr:
             return {}
         first_width = self.firstphase_width or self.width or 0
@@ -73,15 +79,6 @@ class TextToImageRequest(DrawingRequest):
                 cfg_scale=self.hr_cfg,
             ),
         }
-
-    def refuse_unsupported(self) -> None:
-        """Raise Unsupported for what would be drawn differently from what was asked."""
-        super().refuse_unsupported()
-        if self.firstpass_image is not None:
-            raise Unsupported(
-                "firstpass_image",
-                "send it as `init_images` to /sdapi/v1/img2img, with the full size and `resize_mode` 3",
-            )
 
     def _upscaler(self) -> str:
         name = (self.hr_upscaler or "").strip() or "Latent"

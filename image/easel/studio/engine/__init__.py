@@ -35,15 +35,18 @@ from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport,
 from easel.studio.engine.job_queue import Status
 from easel.studio.engine.limits import Limits
 from easel.studio.engine.request import (
+    EMPHASIS_MODES,
     MAX_BATCH_COUNT,
     MAX_BATCH_SIZE,
     MAX_SIDE,
     MAX_STEPS,
     MIN_SIDE,
+    RANDN_SOURCES,
     TextToImage,
 )
 from easel.studio.engine.sampling.samplers import SAMPLERS, Sampler, resolve
 from easel.studio.engine.sampling.schedule_types import SCHEDULE_TYPES, ScheduleType
+from easel.studio.engine.sampling.settings import SamplerSettings
 from easel.studio.engine.second_pass import HiresFix, Refiner
 from easel.studio.engine.source import Mask, MaskedContent, ResizeMode, SoftInpainting, Source
 
@@ -55,12 +58,14 @@ if TYPE_CHECKING:
     from easel.studio.engine.weights import Weights
 
 __all__ = [
-    "FINAL", "MAX_BATCH_COUNT", "MAX_BATCH_SIZE", "MAX_SIDE", "MAX_STEPS", "MIN_SIDE", "SAMPLERS",
-    "SCHEDULE_TYPES", "Checkpoint", "Drawn", "EmbeddingUse", "Engine", "EngineError", "HiresFix",
-    "InvalidRequest", "Job", "JobState", "Limits", "LoraUse", "Mask", "MaskedContent", "NoCheckpoint", "OutOfMemory", "ProgressReport", "QueueFull",
-    "Refiner", "ResizeMode", "Sampler", "ScheduleType", "SoftInpainting", "Source", "Status", "StepTooLong", "Stopped", "TextToImage", "TooMuchForTheDevice",
-    "TooMuchWork", "UnknownSampler", "Watcher", "Weights", "alias_of", "check_range", "copied", "give_back",
-    "load_checkpoint", "names_for", "pickles", "resolve", "vectors_of",
+    "EMPHASIS_MODES", "FINAL", "MAX_BATCH_COUNT", "MAX_BATCH_SIZE", "MAX_SIDE", "MAX_STEPS", "MIN_SIDE",
+    "RANDN_SOURCES", "SAMPLERS", "SCHEDULE_TYPES", "Checkpoint", "Drawn", "EmbeddingUse", "Engine",
+    "EngineError", "HiresFix", "InvalidRequest", "Job", "JobState", "Limits", "LoraUse", "Mask",
+    "MaskedContent", "NoCheckpoint", "OutOfMemory", "ProgressReport", "QueueFull", "Refiner", "ResizeMode",
+    "Sampler", "SamplerSettings", "ScheduleType", "SoftInpainting", "Source", "Status", "StepTooLong",
+    "Stopped", "TextToImage", "TooMuchForTheDevice", "TooMuchWork", "UnknownSampler", "Watcher", "Weights",
+    "alias_of", "check_range", "copied", "give_back", "load_checkpoint", "names_for", "pickles", "resolve",
+    "vectors_of",
 ]  # fmt: skip
 
 _WITH_TORCH = {

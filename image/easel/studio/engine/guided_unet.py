@@ -16,9 +16,11 @@ from easel.models import ModelFile
 from easel.studio.engine.conditioning import ConditioningSchedule, Guidance, HowToEncode
 from easel.studio.engine.course import Course
 from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, UNetCall
+from easel.studio.engine.guidance import without_negative
 from easel.studio.engine.latent_mask import LatentMask
 from easel.studio.engine.micro_conditioning import added_conditions
 from easel.studio.engine.prompts.composition import negative_counts
+from easel.studio.engine.prompts.emphasis import EmphasisMode
 from easel.studio.engine.sampling.ask import Answer, Ask
 from easel.studio.engine.sampling.denoiser import Denoiser
 from easel.studio.engine.sampling.plan import SamplingPlan
@@ -86,12 +88,10 @@ class GuidedUNet:
     def _guidance(self, ask: Ask) -> Guidance:
         """The texts of this call; without the negative ones where A1111 leaves them out to save time."""
         guidance = self._schedule.at(self._call)
-        settings = self._course.request.sampling
-        early = (
-            settings.skip_early_cond and self._call / self._plan.guidance_steps <= settings.skip_early_cond
-        )
-        low = ask.level < settings.s_min_uncond and (settings.s_min_uncond_all or self._call % 2)
-        return _positive(guidance) if early or low else guidance
+        settings, steps = self._course.request.sampling, self._plan.guidance_steps
+        if self._sampler.needs_unguided or not without_negative(settings, self._call, steps, ask.level):
+            return guidance
+        return _positive(guidance)
 
     def _unet_call(self, ask: Ask, guidance: Guidance) -> UNetCall:
         course, serving = self._course, self._course.now()
@@ -154,8 +154,9 @@ def conditioning(
         request.sdxl_clip_l_skip,
         serving.embeddings_of(job, course.asked),
         tuple((use.file, use.te) for use in course.loras if use.te),
+        EmphasisMode(request.emphasis),
     )
-    counts = negative_counts(texts.prompt, texts.cfg_scale * sampler.cfg_scale)
+    counts = sampler.needs_unguided or negative_counts(texts.prompt, texts.cfg_scale * sampler.cfg_scale)
     first, second = (steps, None) if texts.first_steps is None else (texts.first_steps, steps)
     negative = texts.negative_prompt if counts else None
     with serving.adapters.at_work(course.loras):

@@ -11,7 +11,7 @@ from easel.studio.engine.imaging.soft_inpainting import SoftInpainting, blended
 
 @dataclass(frozen=True)
 class LatentMask:
-    """`original` (1, channels, height, width) is kept where `share` (height, width) is 0, not where it is 1."""
+    """`original` (1, channels, rows, columns) is kept where `share` (rows, columns) is 0, redrawn where 1."""
 
     original: torch.Tensor
     share: torch.Tensor

@@ -195,8 +195,6 @@ def _plan(
 ) -> tuple[Sampler, SamplingPlan]:
     request, serving = course.request, course.now()
     settings = request.sampling
-    if request.eta is not None:
-        settings = replace(settings, eta_ancestral=request.eta, eta_ddim=request.eta)
     if fixed_steps:
         settings = replace(settings, img2img_fix_steps=True)
     method, schedule_type = resolve(sampler, schedule)

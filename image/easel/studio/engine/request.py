@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from easel.studio.engine.errors import InvalidRequest, check_range
@@ -22,6 +23,18 @@ MAX_CFG_SCALE = 100
 MAX_PROMPT_CHARACTERS = 20_000
 MAX_SEED = 2**63 - 1
 RANDN_SOURCES = ("CPU", "GPU", "NV")
+EMPHASIS_MODES = ("None", "Ignore", "Original", "No norm")
+# A1111's sliders where it has any that hold for its API too; wider where clients are known to go beyond them.
+_SAMPLER_RANGES: dict[str, tuple[float, float]] = {
+    "eta_ancestral": (0, 1), "eta_ddim": (0, 1), "s_churn": (0, 100), "s_tmin": (0, 10_000),
+    "s_tmax": (0, 10_000), "s_noise": (0, 2), "sigma_min": (0, 10_000), "sigma_max": (0, 10_000),
+    "rho": (0, 100), "beta_dist_alpha": (0.01, 10), "beta_dist_beta": (0.01, 10), "uni_pc_order": (1, 50),
+    "skip_early_cond": (0, 1), "s_min_uncond": (0, 15),
+}  # fmt: skip
+_SAMPLER_WORDS: dict[str, tuple[str, ...]] = {
+    "uni_pc_variant": ("bh1", "bh2", "vary_coeff"),
+    "uni_pc_skip_type": ("time_uniform", "time_quadratic", "logSNR"),
+}
 # A1111 draws random seeds from this range; keeping to it lets every client show them exactly.
 RANDOM_SEEDS = 2**32 - 2
 
@@ -57,7 +70,8 @@ class TextToImage:
     `randn_source` says where noise comes from: CPU, GPU (the device that draws) or NV (an NVIDIA card's
     numbers, made on the CPU). `seed_resize_from_w` and `_h` lay the seed's noise at that size, in pixels,
     into the middle of this picture's; 0 or less in either is off. `eta_noise_seed_delta` (ENSD) is added to
-    the seed for all noise after the first.
+    the seed for all noise after the first. `sampling` is what changes how the sampler works, `emphasis` what
+    brackets in the prompts do.
     """
 
     prompt: str = ""
@@ -77,8 +91,8 @@ class TextToImage:
     eta_noise_seed_delta: int = 0
     batch_size: int = 1
     batch_count: int = 1
-    eta: float | None = None
     sampling: SamplerSettings = field(default_factory=SamplerSettings)
+    emphasis: str = "Original"
     clip_skip: int = 1
     sdxl_clip_l_skip: bool = False
     checkpoint: str | None = None
@@ -106,13 +120,12 @@ class TextToImage:
         check_range("seed_resize_from_w", self.seed_resize_from_w, -1, MAX_SIDE)
         check_range("seed_resize_from_h", self.seed_resize_from_h, -1, MAX_SIDE)
         check_range("eta_noise_seed_delta", self.eta_noise_seed_delta, -MAX_SEED, MAX_SEED)
-        if self.randn_source not in RANDN_SOURCES:
-            raise InvalidRequest("randn_source", self.randn_source, ", ".join(RANDN_SOURCES))
+        _check_word("randn_source", self.randn_source, RANDN_SOURCES)
+        _check_word("emphasis", self.emphasis, EMPHASIS_MODES)
+        _check_sampling(self.sampling)
         check_range("batch_size", self.batch_size, 1, MAX_BATCH_SIZE)
         check_range("n_iter", self.batch_count, 1, MAX_BATCH_COUNT)
         check_range("clip_skip", self.clip_skip, 1, 12)
-        if self.eta is not None:
-            check_range("eta", self.eta, 0, 1)
         sampler, schedule = resolve(self.sampler, self.schedule_type)
         for part in (self.source, self.hires, self.refiner):
             if part is not None:
@@ -135,10 +148,10 @@ class TextToImage:
         if self.source is not None:
             raise InvalidRequest("enable_hr", True, "false where a picture is drawn from a picture")
         check_range("hr_second_pass_steps", hires.steps, 0, MAX_STEPS)
-        for field, side in zip(
+        for name, side in zip(
             ("hr_resize_x", "hr_resize_y"), hires.size(self.width, self.height), strict=True
         ):
-            check_range(field, side, MIN_SIDE, MAX_SIDE)
+            check_range(name, side, MIN_SIDE, MAX_SIDE)
         sampler, schedule = resolve(hires.sampler or self.sampler, hires.schedule_type or self.schedule_type)
         return replace(hires, sampler=sampler.name, schedule_type=schedule.label)
 
@@ -174,6 +187,20 @@ def random_seed() -> int:
     return random.randrange(RANDOM_SEEDS)  # noqa: S311 - seeds are published with every picture
 
 
-def _check_text(field: str, value: str) -> None:
+def _check_word(name: str, value: str, words: Sequence[str]) -> None:
+    if value not in words:
+        raise InvalidRequest(name, value, ", ".join(words))
+
+
+def _check_sampling(settings: SamplerSettings) -> None:
+    for name, (low, high) in _SAMPLER_RANGES.items():
+        check_range(name, getattr(settings, name), low, high)
+    for name, words in _SAMPLER_WORDS.items():
+        _check_word(name, getattr(settings, name), words)
+    if settings.sigma_max and settings.sigma_min >= settings.sigma_max:
+        raise InvalidRequest("sigma_min", settings.sigma_min, f"less than sigma_max ({settings.sigma_max:g})")
+
+
+def _check_text(name: str, value: str) -> None:
     if len(value) > MAX_PROMPT_CHARACTERS:
-        raise InvalidRequest(field, f"{len(value)} characters", f"up to {MAX_PROMPT_CHARACTERS} characters")
+        raise InvalidRequest(name, f"{len(value)} characters", f"up to {MAX_PROMPT_CHARACTERS} characters")

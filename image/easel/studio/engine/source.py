@@ -13,8 +13,8 @@ class Mask:
     """What of the picture is drawn anew: where `image` (a file's bytes) is white, or black with `invert`.
 
     `blur_x`, `blur_y` soften its edge (sigma in pixels); `round_latents`: no latent pixel is half masked.
-    With `only_masked` just the part around it is drawn, `padding` pixels wider on each side, at the full size that
-    is asked for, and put back.
+    With `only_masked` just the part around it is drawn, `padding` pixels wider on each side, at the full size
+    that is asked for, and put back.
     """
 
     image: bytes

@@ -75,8 +75,8 @@ class VaeRun:
 
     @torch.inference_mode()
     def go_on(self, seconds: float | None) -> list[Any] | None:
-        """Go on for about `seconds` (a layer more at most), or to the end. At last each call's answer: images,
-        or latents."""
+        """Go on for about `seconds` (a layer more at most), or to the end. At last each call's answer:
+        images, or latents."""
         began = time.perf_counter()
         while self._left:
             self._one_piece()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -13,12 +14,12 @@ import structlog
 
 from easel.models import ModelError
 from easel.studio.completion import finished
+from easel.studio.drawing_settings import drawing_fields
 from easel.studio.durable_jobs import DurableJob
 from easel.studio.engine import EngineError, InvalidRequest, Job
 from easel.studio.owner import owner_of
 from easel.studio.png import encode
 from easel.studio.prompt_comments import without_comments
-from easel.studio.settings import clip_l_skip, clip_skip
 from easel.studio.studio import Studio
 from easel.studio.ui import gallery, live_preview
 from easel.studio.ui.example_prompts import examples
@@ -83,7 +84,7 @@ class Drawing:
     async def _submit(self, owner: str, form: Form, checkpoint: str | None, vae: str | None) -> DurableJob:
         options = self._studio.options.read(owner)
         try:
-            said = form.request(checkpoint, clip_skip(options), vae, clip_l_skip(options))
+            said = replace(form.request(checkpoint, vae), **drawing_fields(options))
             asked = without_comments(said, options)
             durable = await asyncio.to_thread(self._studio.durable_jobs.submit, owner, asked)
         except InvalidRequest as e:

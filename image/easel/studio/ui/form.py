@@ -32,14 +32,8 @@ class Form:
     batch_size: float | None
     seed: float | None
 
-    def request(
-        self,
-        checkpoint: str | None,
-        clip_skip: int = 1,
-        vae: str | None = None,
-        sdxl_clip_l_skip: bool = False,
-    ) -> TextToImage:
-        """The request. Raises InvalidRequest for a number that is missing."""
+    def request(self, checkpoint: str | None, vae: str | None = None) -> TextToImage:
+        """The request, as far as the page has fields. Raises InvalidRequest for a number that is missing."""
         return TextToImage(
             prompt=self.prompt or "",
             negative_prompt=self.negative_prompt or "",
@@ -52,8 +46,6 @@ class Form:
             batch_count=_whole("batch_count", self.batch_count),
             batch_size=_whole("batch_size", self.batch_size),
             seed=-1 if self.seed is None else _whole("seed", self.seed),
-            clip_skip=clip_skip,
-            sdxl_clip_l_skip=sdxl_clip_l_skip,
             checkpoint=checkpoint,
             vae=vae,
         )

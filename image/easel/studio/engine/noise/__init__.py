@@ -1,6 +1,6 @@
 """Noise as A1111 makes it: sources of numbers, and what of them a picture's sampler is given, in order."""
 
-from easel.studio.engine.noise.normals import NormalSource, first_normals, normal_source
+from easel.studio.engine.noise.normals import NormalSource, normal_source
 from easel.studio.engine.noise.picture_noise import PictureNoise, laid_into, slerp
 
-__all__ = ["NormalSource", "PictureNoise", "first_normals", "laid_into", "normal_source", "slerp"]
+__all__ = ["NormalSource", "PictureNoise", "laid_into", "normal_source", "slerp"]

@@ -45,8 +45,3 @@ def normal_source(randn_source: str, seed: int, device: torch.device) -> NormalS
     if randn_source == "NV":
         return _CardNormals(seed)
     return _TorchNormals(seed, device if randn_source == "GPU" else torch.device("cpu"))
-
-
-def first_normals(randn_source: str, seed: int, shape: Sequence[int], device: torch.device) -> torch.Tensor:
-    """The first numbers of a seed, on `device`: what each node of a Brownian tree asks for."""
-    return normal_source(randn_source, seed, device).draw(shape).to(device)

@@ -45,6 +45,10 @@ class PictureNoise:
         """The noise of the next step that adds some."""
         return self._later.draw(self._shape)[None].to(self._device)
 
+    def first_of(self, seed: int, shape: tuple[int, ...]) -> torch.Tensor:
+        """The first numbers of any seed: what a Brownian tree asks for at each of its nodes."""
+        return self._seeded(seed).draw(shape).to(self._device)
+
     def _first_shape(self) -> tuple[int, int, int]:
         width, height = self._request.seed_resize_from_w, self._request.seed_resize_from_h
         if width <= 0 or height <= 0:

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 class Ask(NamedTuple):
     """What a method wants denoised: latents (1, channels, height/8, width/8), float32, and their level.
 
-    For samplers of k-diffusion's kind the latents are `x0 + sigma·noise` and the level is sigma. For those that
-    walk timesteps (DDIM, PLMS, UniPC) they are `a·x0 + s·noise` with `a² + s² = 1`, and the level is the timestep.
+    For samplers of k-diffusion's kind the latents are `x0 + sigma·noise` and the level is sigma. For those
+    that walk timesteps (DDIM, PLMS, UniPC) they are `a·x0 + s·noise` with `a² + s² = 1`, and the level is the
+    timestep.
     """
 
     latents: Tensor
@@ -23,7 +24,8 @@ class Ask(NamedTuple):
 class Answer(NamedTuple):
     """What it is sent: guided, and by the negative prompt alone, which CFG++ wants.
 
-    The denoised latents for samplers of k-diffusion's kind, the predicted noise for those that walk timesteps.
+    The denoised latents for samplers of k-diffusion's kind, the predicted noise for those that walk
+    timesteps.
     """
 
     guided: Tensor

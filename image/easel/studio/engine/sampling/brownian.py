@@ -1,18 +1,21 @@
-"""The noise of SDE samplers: one Brownian motion over all sigmas, so that steps of any size see the same path.
+"""The noise of SDE samplers: one Brownian motion over all sigmas, so that any steps see the same path.
 
-k-diffusion's BrownianTreeNoiseSampler with the seed A1111 gives it: the picture's own. torchsde's tree is made on
-the CPU whatever the device, so that a seed is the same picture everywhere.
+k-diffusion's BrownianTreeNoiseSampler with the seed A1111 gives it: the picture's own. torchsde's tree is
+made on the CPU whatever the device, so that a seed is the same picture everywhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import sqrt
 
 import torch
 import torchsde
 from torch import Tensor
 from torchsde._brownian import brownian_interval
+
+_DIGITS = 6
 
 UnitNoise = Callable[[int, tuple[int, ...]], Tensor]
 """The first unit noise of a seed in a shape, on the CPU: what A1111's `randn_source` changes."""
@@ -33,8 +36,9 @@ class BrownianTree:
     def __call__(self, sigma: float, sigma_next: float) -> Tensor:
         """The motion's increment from `sigma` down to `sigma_next`, as noise of unit variance."""
         with _drawing(self._unit_noise):
-            increment: Tensor = self._tree(sigma_next, sigma)
-        return (-increment / (sigma - sigma_next) ** 0.5).to(self._device)
+            # the tree rounds so itself, and warns of a highest sigma that lies a hair above what it was told
+            increment: Tensor = self._tree(round(sigma_next, _DIGITS), round(sigma, _DIGITS))
+        return (-increment / sqrt(sigma - sigma_next)).to(self._device)
 
 
 @contextmanager

@@ -1,12 +1,14 @@
 """What stands between a method and a UNet: how latents become its input, and its output an answer.
 
-Pure arithmetic. A UNet of Stable Diffusion sees `a·x0 + s·noise` with `a² + s² = 1` and predicts the noise, or v =
-`a·noise - s·x0` (arXiv 2202.00512). Guidance may be applied to its output or to answers: each is linear in it.
+Pure arithmetic. A UNet of Stable Diffusion sees `a·x0 + s·noise` with `a² + s² = 1` and predicts the noise,
+or v = `a·noise - s·x0` (arXiv 2202.00512). Guidance may be applied to its output or to answers: each is
+linear in it.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from math import sqrt
 
 from torch import Tensor
 
@@ -60,13 +62,13 @@ class SigmaDenoiser(Denoiser):
 
     def unet_input(self, ask: Ask) -> Tensor:
         """Scaled to unit variance."""
-        return ask.latents / (1 + ask.level**2) ** 0.5
+        return ask.latents / sqrt(1 + ask.level**2)
 
     def prediction(self, ask: Ask, output: Tensor) -> Tensor:
         """The denoised latents."""
         x, sigma = ask
         if self._levels.velocity:
-            return x / (1 + sigma**2) - output * (sigma / (1 + sigma**2) ** 0.5)
+            return x / (1 + sigma**2) - output * (sigma / sqrt(1 + sigma**2))
         return x - sigma * output
 
     def estimate(self, ask: Ask, answer: Answer) -> Tensor:
@@ -75,7 +77,7 @@ class SigmaDenoiser(Denoiser):
 
 
 class LcmDenoiser(SigmaDenoiser):
-    """For latent consistency models: denoised latents pass the boundary condition (arXiv 2310.04378, eq. 9)."""
+    """For latent consistency models: their boundary condition (arXiv 2310.04378, equation 9)."""
 
     _SIGMA_DATA = 0.5
     _TIMESTEP_SCALING = 10.0
@@ -92,7 +94,7 @@ class LcmDenoiser(SigmaDenoiser):
         scaled = self.timestep(ask.level) * self._TIMESTEP_SCALING
         total = scaled**2 + self._SIGMA_DATA**2
         denoised = super().prediction(ask, output)
-        return denoised * (scaled / total**0.5) + ask.latents * (self._SIGMA_DATA**2 / total)
+        return denoised * (scaled / sqrt(total)) + ask.latents * (self._SIGMA_DATA**2 / total)
 
 
 class TimestepDenoiser(Denoiser):
@@ -118,9 +120,9 @@ class TimestepDenoiser(Denoiser):
         if not self._levels.velocity:
             return output
         kept = self._levels.kept(ask.level)
-        return kept**0.5 * output + (1 - kept) ** 0.5 * ask.latents
+        return sqrt(kept) * output + sqrt(1 - kept) * ask.latents
 
     def estimate(self, ask: Ask, answer: Answer) -> Tensor:
         """DDIM's predicted x0 (arXiv 2010.02502, equation 9)."""
         kept = self._levels.kept(ask.level)
-        return (ask.latents - (1 - kept) ** 0.5 * answer.guided) / kept**0.5
+        return (ask.latents - sqrt(1 - kept) * answer.guided) / sqrt(kept)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
 _LEAST_SIGNAL = 4.8973451890853435e-08
 """The signal that A1111 leaves at the last step of zero terminal SNR: at zero its sigma would be infinite."""
@@ -15,27 +15,25 @@ _LEAST_SIGNAL = 4.8973451890853435e-08
 class NoiseLevels:
     """k-diffusion's discrete schedule: sigma = s/a of `a·x0 + s·noise`, by timestep and between timesteps.
 
-    `alphas_cumprod` are `a²` of each timestep. `velocity`: the UNet predicts v (arXiv 2202.00512), else the noise.
-    `sdxl`: Align Your Steps has a table of its own for SDXL.
+    `alphas_cumprod` are `a²` of each timestep. `velocity`: the UNet predicts v (arXiv 2202.00512), else the
+    noise. `sdxl`: Align Your Steps has a table of its own for SDXL.
+
+    Sigmas are in single precision, by k-diffusion's very operations: a Brownian tree gives other numbers for
+    a sigma that is off by a millionth.
     """
 
-    def __init__(
-        self, alphas_cumprod: NDArray[np.float64], *, velocity: bool = False, sdxl: bool = False
-    ) -> None:
-        # A1111 keeps them in single precision, and sigmas come of that
-        self.alphas_cumprod = np.asarray(alphas_cumprod, dtype=np.float32)
+    def __init__(self, alphas_cumprod: Tensor, *, velocity: bool = False, sdxl: bool = False) -> None:
+        self.alphas_cumprod = alphas_cumprod.float()
         self.velocity = velocity
         self.sdxl = sdxl
-        self.sigmas: NDArray[np.float64] = np.sqrt((1 - self.alphas_cumprod) / self.alphas_cumprod).astype(
-            np.float64
-        )
-        self._log_sigmas = np.log(self.sigmas)
-        self._timesteps = np.arange(len(self.sigmas), dtype=np.float64)
+        self.sigmas = ((1 - self.alphas_cumprod) / self.alphas_cumprod) ** 0.5
+        self._log_sigmas = self.sigmas.log()
+        self._kept: list[float] = self.alphas_cumprod.tolist()
 
     @classmethod
     def of_family(cls, config: Mapping[str, Any], *, sdxl: bool = False) -> NoiseLevels:
         """Those of a family's scheduler_config.json: betas, prediction type, zero terminal SNR."""
-        kept = np.cumprod(1 - _betas(config))
+        kept = (1 - _betas(config)).cumprod(0)
         if config.get("rescale_betas_zero_snr"):
             kept = _without_signal_at_the_end(kept)
         return cls(kept, velocity=config.get("prediction_type") == "v_prediction", sdxl=sdxl)
@@ -57,32 +55,40 @@ class NoiseLevels:
 
     def sigma_to_t(self, sigma: float, *, quantised: bool = False) -> float:
         """The timestep of a sigma: between two by the logarithm, or `quantised` the nearest whole one."""
+        log_sigma = torch.tensor(sigma).log()
         if quantised:
-            return float(np.abs(self._log_sigmas - np.log(sigma)).argmin())
-        return float(np.interp(np.log(sigma), self._log_sigmas, self._timesteps))
+            return float((log_sigma - self._log_sigmas).abs().argmin())
+        low = int(torch.searchsorted(self._log_sigmas, log_sigma, right=True)) - 1
+        low = min(max(low, 0), self.last_timestep - 1)
+        below, above = self._log_sigmas[low], self._log_sigmas[low + 1]
+        w = ((below - log_sigma) / (below - above)).clamp(0, 1)
+        return float((1 - w) * low + w * (low + 1))
 
     def t_to_sigma(self, timestep: float) -> float:
         """The sigma of a timestep, which need not be whole."""
-        return float(np.exp(np.interp(timestep, self._timesteps, self._log_sigmas)))
+        t = torch.tensor(timestep).clamp(0, self.last_timestep)
+        w = t.frac()
+        low, high = self._log_sigmas[int(t.floor())], self._log_sigmas[int(t.ceil())]
+        return float(((1 - w) * low + w * high).exp())
 
     def kept(self, timestep: float) -> float:
         """The share of the signal, `a²`, at a timestep, of which the fraction is dropped as A1111 does."""
-        return float(self.alphas_cumprod[int(timestep)])
+        return self._kept[int(timestep)]
 
     def uniform(self, steps: int) -> list[float]:
         """Sigmas at timesteps evenly spread from the last to the first, without the final zero."""
-        return [self.t_to_sigma(t) for t in np.linspace(self.last_timestep, 0, steps)]
+        return [self.t_to_sigma(t) for t in torch.linspace(self.last_timestep, 0, steps).tolist()]
 
 
 class LcmLevels(NoiseLevels):
-    """The 50 levels that latent consistency models were distilled at (arXiv 2310.04378): each 20th timestep."""
+    """The 50 levels that LCMs were distilled at (arXiv 2310.04378): each 20th timestep."""
 
     DISTILLED = 50
 
     def __init__(self, levels: NoiseLevels) -> None:
         self._stride = len(levels.sigmas) // self.DISTILLED
         super().__init__(
-            levels.alphas_cumprod[self._stride - 1 :: self._stride].astype(np.float64),
+            levels.alphas_cumprod[self._stride - 1 :: self._stride],
             velocity=levels.velocity,
             sdxl=levels.sdxl,
         )
@@ -98,24 +104,22 @@ class LcmLevels(NoiseLevels):
     def uniform(self, steps: int) -> list[float]:
         """As of all levels, at timesteps of the checkpoint."""
         first, last = self.sigma_to_t(self.sigma_max), self.sigma_to_t(self.sigma_min)
-        return [self.t_to_sigma(t) for t in np.linspace(first, last, steps)]
+        return [self.t_to_sigma(t) for t in torch.linspace(first, last, steps).tolist()]
 
 
-def _betas(config: Mapping[str, Any]) -> NDArray[np.float64]:
+def _betas(config: Mapping[str, Any]) -> Tensor:
     if config.get("trained_betas") is not None:
-        return np.asarray(config["trained_betas"], dtype=np.float64)
+        return torch.tensor(config["trained_betas"], dtype=torch.float64)
     start, end = float(config.get("beta_start", 0.00085)), float(config.get("beta_end", 0.012))
     steps = int(config.get("num_train_timesteps", 1000))
     if config.get("beta_schedule", "scaled_linear") == "linear":
-        return np.linspace(start, end, steps)
-    betas: NDArray[np.float64] = np.linspace(start**0.5, end**0.5, steps) ** 2
-    return betas
+        return torch.linspace(start, end, steps, dtype=torch.float64)
+    return torch.linspace(start**0.5, end**0.5, steps, dtype=torch.float64) ** 2
 
 
-def _without_signal_at_the_end(kept: NDArray[np.float64]) -> NDArray[np.float64]:
+def _without_signal_at_the_end(kept: Tensor) -> Tensor:
     """Zero terminal SNR (arXiv 2305.08891, algorithm 1), but for what the last step needs of signal."""
-    root = np.sqrt(kept)
-    root = (root - root[-1]) * root[0] / (root[0] - root[-1])
-    rescaled = root**2
+    root = kept.sqrt()
+    rescaled = ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2
     rescaled[-1] = _LEAST_SIGNAL
     return rescaled

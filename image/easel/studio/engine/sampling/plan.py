@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any, NamedTuple
 
 import torch
@@ -25,11 +26,11 @@ from easel.studio.engine.sampling.settings import SamplerSettings
 class SamplingPlan:
     """What `plan` makes of a request's sampler for one picture.
 
-    `steps`: what A1111 calls the steps of this pass, fewer than asked in image to image. `prompt_steps`: the steps that
-    prompt editing counts in, those asked, twice for second-order samplers. `guidance_steps`: the same of this pass, which
-    `skip_early_cond` and the refiner's switch count in. Call number k, from zero, is at step k of either, as in
-    A1111; a sampler may make fewer calls than steps (DDIM) or more. `calls`: all of them; DPM adaptive's are estimated.
-    `denoiser` is between the method's latents and the UNet.
+    `steps`: what A1111 calls the steps of this pass, fewer than asked in image to image. `prompt_steps`: the
+    steps that prompt editing counts in, those asked, twice for second-order samplers. `guidance_steps`: the
+    same of this pass, which `skip_early_cond` and the refiner's switch count in. Call number k, from zero, is
+    at step k of either, as in A1111; a sampler may make fewer calls than steps (DDIM) or more. `calls`: all
+    of them; DPM adaptive's are estimated. `denoiser` is between the method's latents and the UNet.
     """
 
     steps: int
@@ -52,7 +53,7 @@ class SamplingPlan:
         return latents * self._image + noise * (self._noise + self._extra_noise * self._image)
 
     def run(self, x: Tensor, noise: Noise) -> Sampling:
-        """The method at work: it yields what is to be denoised, is sent answers, and returns finished latents."""
+        """The method at work: it yields what to denoise, is sent answers, and returns finished latents."""
         return self._begin(x, noise)
 
 
@@ -83,8 +84,8 @@ def plan(
     """The plan for one picture.
 
     `denoising_strength` None is text to image. A second pass of hires fix is image to image with
-    `img2img_fix_steps`. `seed` is the picture's own, for samplers with Brownian noise, whose numbers `unit_noise` draws
-    where they shall not be torch's of the CPU.
+    `img2img_fix_steps`. `seed` is the picture's own, for samplers with Brownian noise, whose numbers
+    `unit_noise` draws where they shall not be torch's of the CPU.
     """
     settings = settings or SamplerSettings()
     counted = _steps(steps, denoising_strength, settings)
@@ -150,7 +151,7 @@ def _by_sigmas(
         calls=_count(rehearse, highest),
         denoiser=denoiser,
         _begin=begin,
-        _pure_noise=(1 + highest**2) ** 0.5 if settings.sgm_noise_multiplier else highest,
+        _pure_noise=sqrt(1 + highest**2) if settings.sgm_noise_multiplier else highest,
         _image=1.0,
         _noise=highest,
         _extra_noise=settings.img2img_extra_noise,
@@ -158,13 +159,13 @@ def _by_sigmas(
 
 
 def _entered(sigmas: list[float], counted: _Steps) -> list[float]:
-    """The end of a schedule. One that has fewer sigmas than steps (DDIM's, above 1000) is entered at its last."""
+    """The end of a schedule. One with fewer sigmas than steps (DDIM's, above 1000) is entered at its last."""
     first = max(0, counted.whole - counted.entry - 1)
     return sigmas[min(first, max(0, len(sigmas) - 2)) :]
 
 
 def _range(levels: NoiseLevels, used: Sequence[float], counted: _Steps) -> tuple[float, float, int]:
-    """Where DPM fast and adaptive go: over all of training, or what image to image enters, but never to zero."""
+    """Where DPM fast and adaptive go: over all of training, or what image to image enters; never to zero."""
     if counted.whole_is_walked:
         return levels.sigma_max, levels.sigma_min, counted.asked
     return used[0], used[-2] if len(used) > 1 else used[0], len(used) - 1
@@ -194,8 +195,8 @@ def _by_timesteps(
         denoiser=TimestepDenoiser(levels),
         _begin=begin,
         _pure_noise=1.0,
-        _image=kept**0.5 if counted.whole else 1.0,
-        _noise=(1 - kept) ** 0.5 if counted.whole else 0.0,
+        _image=sqrt(kept) if counted.whole else 1.0,
+        _noise=sqrt(1 - kept) if counted.whole else 0.0,
         _extra_noise=settings.img2img_extra_noise,
     )
 
@@ -227,7 +228,7 @@ def _nothing(x: Tensor) -> Sampling:
 
 
 def _count(begin: Callable[[Tensor], Sampling], highest: float) -> int:
-    """The calls a method makes, by letting it run on next to nothing: normally distributed data, and no noise."""
+    """The calls a method makes, by letting it run on next to nothing: normal data, and no noise."""
     x = torch.linspace(-1.5, 1.5, 16).reshape(1, 1, 4, 4) * highest
     sampling = begin(x)
     calls = 0

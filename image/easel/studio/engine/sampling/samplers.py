@@ -20,11 +20,12 @@ Kind = Literal["sigmas", "range", "lcm", "timesteps"]
 class Sampler:
     """One row of the sampler list.
 
-    `method` is its function in `methods/`. `kind` is what that walks: the schedule's sigmas; the range between
-    two of them, in steps of its own; the 50 levels that LCM distilled; or timesteps, for which schedule types do
-    not count. `automatic` is the schedule type that Automatic means. `second_order`: prompt editing counts two
-    steps for each. `eta` is the setting it takes its eta from. `uses_ensd`: A1111 tells its ENSD. `cfg_scale` is
-    what the request's is multiplied by: CFG++ takes the whole range from 0 to 12.5 for what others call 0 to 1.
+    `method` is its function in `methods/`. `kind` is what that walks: the schedule's sigmas; the range
+    between two of them, in steps of its own; the 50 levels that LCM distilled; or timesteps, for which
+    schedule types do not count. `automatic` is the schedule type that Automatic means. `second_order`: prompt
+    editing counts two steps for each. `eta` is the setting it takes its eta from. `uses_ensd`: A1111 tells
+    its ENSD. `cfg_scale` is what the request's is multiplied by: CFG++ takes the whole range from 0 to 12.5
+    for what others call 0 to 1.
     """
 
     name: str
@@ -44,6 +45,11 @@ class Sampler:
     def by_timestep(self) -> bool:
         """Whether it walks whole timesteps: schedule types, which place noise levels, do not count then."""
         return self.kind == "timesteps"
+
+    @property
+    def needs_unguided(self) -> bool:
+        """Whether it asks for the negative prompt's answer in every call, as CFG++ does."""
+        return self.cfg_scale != 1.0
 
     @property
     def stochastic(self) -> bool:
@@ -116,8 +122,8 @@ _BY_NAME = {name.lower(): one for one in SAMPLERS for name in (one.name, *one.al
 def resolve(sampler: str, schedule_type: str | None = None) -> tuple[Sampler, ScheduleType]:
     """Table entries for a sampler and schedule type, by name, label or alias, whatever their case.
 
-    Old joined names ("DPM++ 2M Karras", k_dpmpp_2m_ka) are split; the joined schedule gives way to one named on
-    its own. Raises UnknownSampler, which names the nearest spelling.
+    Old joined names ("DPM++ 2M Karras", k_dpmpp_2m_ka) are split; the joined schedule gives way to one named
+    on its own. Raises UnknownSampler, which names the nearest spelling.
     """
     wanted = " ".join((sampler or "").split())
     schedule = resolve_schedule_type(schedule_type)

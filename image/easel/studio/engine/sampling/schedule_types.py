@@ -67,7 +67,7 @@ _ENDINGS = sorted(
 
 
 def split_joined(name: str) -> tuple[str, ScheduleType | None]:
-    """ "DPM++ 2M Karras" and "k_dpmpp_2m_ka" in two: the sampler's name, and the schedule type if there is one."""
+    """ "DPM++ 2M Karras" and "k_dpmpp_2m_ka" in two: sampler's name, and schedule type if it has one."""
     lowered = name.lower()
     for ending, schedule in _ENDINGS:
         if lowered.endswith(ending):

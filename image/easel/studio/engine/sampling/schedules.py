@@ -1,15 +1,18 @@
 """The sigmas of each schedule type, highest first, zero last (but for KL Optimal, which ends at the least).
 
-Uniform to Polyexponential are k-diffusion's; the others have the form that A1111 gives them, whose Beta is spread
-over sigmas where the paper spreads it over timesteps.
+Uniform to Polyexponential are k-diffusion's; the others have the form that A1111 gives them, whose Beta is
+spread over sigmas where the paper spreads it over timesteps.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from easel.studio.engine.sampling.levels import NoiseLevels
 from easel.studio.engine.sampling.settings import SamplerSettings
@@ -37,20 +40,21 @@ def uniform(r: Range) -> list[float]:
 def karras(r: Range) -> list[float]:
     """Karras et al., arXiv 2206.00364, equation 5."""
     rho = r.settings.rho or 7.0
-    roots = np.linspace(r.sigma_max ** (1 / rho), r.sigma_min ** (1 / rho), r.steps)
-    return [*(float(root) ** rho for root in roots), 0.0]
+    ramp = torch.linspace(0, 1, r.steps)
+    lowest, highest = r.sigma_min ** (1 / rho), r.sigma_max ** (1 / rho)
+    return _to_zero((highest + ramp * (lowest - highest)) ** rho)
 
 
 def exponential(r: Range) -> list[float]:
     """Evenly spread logarithms."""
-    return [*np.exp(np.linspace(np.log(r.sigma_max), np.log(r.sigma_min), r.steps)).tolist(), 0.0]
+    return _to_zero(torch.linspace(math.log(r.sigma_max), math.log(r.sigma_min), r.steps).exp())
 
 
 def polyexponential(r: Range) -> list[float]:
     """Logarithms spread by a power: `rho` 1 is the exponential schedule."""
-    ramp = np.linspace(1, 0, r.steps) ** (r.settings.rho or 1.0)
-    low, high = np.log(r.sigma_min), np.log(r.sigma_max)
-    return [*np.exp(ramp * (high - low) + low).tolist(), 0.0]
+    ramp = torch.linspace(1, 0, r.steps) ** (r.settings.rho or 1.0)
+    low, high = math.log(r.sigma_min), math.log(r.sigma_max)
+    return _to_zero((ramp * (high - low) + low).exp())
 
 
 def normal(r: Range) -> list[float]:
@@ -64,27 +68,30 @@ def sgm_uniform(r: Range) -> list[float]:
 
 
 def kl_optimal(r: Range) -> list[float]:
-    """Evenly spread arctangents (arXiv 2404.14507, equation 12). It ends at the least sigma, as A1111's does."""
-    return np.tan(np.linspace(np.arctan(r.sigma_max), np.arctan(r.sigma_min), r.steps + 1)).tolist()  # type: ignore[no-any-return]
+    """Evenly spread arctangents (arXiv 2404.14507, equation 12). Ends at the least sigma, as A1111's."""
+    least, most = torch.tensor(r.sigma_min).arctan(), torch.tensor(r.sigma_max).arctan()
+    done = torch.arange(r.steps + 1) / r.steps
+    sigmas: list[float] = (done * least + (1 - done) * most).tan().tolist()
+    return sigmas
 
 
 def align_your_steps(r: Range) -> list[float]:
-    """NVIDIA's table for the family. One step begins at its highest sigma, where A1111's begins at the lowest."""
+    """NVIDIA's table for the family. One step begins at its highest sigma; A1111's at the lowest."""
     table = ALIGN_YOUR_STEPS_SDXL if r.levels.sdxl else ALIGN_YOUR_STEPS
     places = np.linspace(0, len(table) - 1, r.steps)
-    return [*np.exp(np.interp(places, np.arange(len(table)), np.log(table))).tolist(), 0.0]
+    return _to_zero(torch.tensor(np.exp(np.interp(places, np.arange(len(table)), np.log(table)))))
 
 
 def simple(r: Range) -> list[float]:
     """Every n-th level of training, from the last."""
     stride = len(r.levels.sigmas) / r.steps
-    return [*(float(r.levels.sigmas[-(1 + int(i * stride))]) for i in range(r.steps)), 0.0]
+    return _to_zero(r.levels.sigmas[[-(1 + int(i * stride)) for i in range(r.steps)]])
 
 
 def ddim(r: Range) -> list[float]:
     """Levels at a whole stride from the second: as many as that makes, which may be more than steps."""
     stride = max(len(r.levels.sigmas) // r.steps, 1)
-    return [*r.levels.sigmas[1::stride][::-1].tolist(), 0.0]
+    return _to_zero(r.levels.sigmas[1::stride].flip(0))
 
 
 def beta(r: Range) -> list[float]:
@@ -92,27 +99,32 @@ def beta(r: Range) -> list[float]:
     from scipy.special import betaincinv
 
     places = betaincinv(r.settings.beta_dist_alpha, r.settings.beta_dist_beta, np.linspace(1, 0, r.steps))
-    return [*(r.sigma_min + places * (r.sigma_max - r.sigma_min)).tolist(), 0.0]
+    return _to_zero(torch.tensor(r.sigma_min + places * (r.sigma_max - r.sigma_min)))
 
 
 def turbo(r: Range) -> list[float]:
     """Forge's: each n-th timestep counted from the end, for SD and SDXL Turbo."""
-    timesteps = np.round(np.arange(r.steps, 0, -1) * (len(r.levels.sigmas) / r.steps) - 1).astype(int)
-    return [*r.levels.sigmas[timesteps.clip(0)].tolist(), 0.0]
+    timesteps = torch.arange(r.steps, 0, -1) * (len(r.levels.sigmas) / r.steps) - 1
+    return _to_zero(r.levels.sigmas[timesteps.round().long().clamp(min=0)])
 
 
 def _at_timesteps(r: Range, count: int) -> list[float]:
     quantised = r.settings.enable_quantization
     first = r.levels.sigma_to_t(r.sigma_max, quantised=quantised)
     last = r.levels.sigma_to_t(r.sigma_min, quantised=quantised)
-    return [r.levels.t_to_sigma(t) for t in np.linspace(first, last, count)]
+    return [r.levels.t_to_sigma(t) for t in torch.linspace(first, last, count).tolist()]
+
+
+def _to_zero(sigmas: Tensor) -> list[float]:
+    """In single precision, as k-diffusion has them."""
+    return [*sigmas.float().tolist(), 0.0]
 
 
 SCHEDULES: dict[str, Callable[[Range], list[float]]] = {
     schedule.__name__: schedule
     for schedule in (
-        uniform, karras, exponential, polyexponential, sgm_uniform, kl_optimal, align_your_steps, simple, normal,
-        ddim, beta, turbo,
+        uniform, karras, exponential, polyexponential, sgm_uniform, kl_optimal, align_your_steps, simple,
+        normal, ddim, beta, turbo,
     )
 }  # fmt: skip
 
@@ -120,7 +132,7 @@ SCHEDULES: dict[str, Callable[[Range], list[float]]] = {
 def noise_schedule(
     name: str, steps: int, levels: NoiseLevels, settings: SamplerSettings, *, discard: bool
 ) -> list[float]:
-    """The sigmas of a schedule type by name. `discard`: one step more, whose last sigma before zero is dropped."""
+    """The sigmas of a schedule type by name. `discard`: one step more, less the last sigma above zero."""
     lowest, highest = levels.sigma_min, levels.sigma_max
     if settings.use_old_karras_scheduler_sigmas:
         lowest, highest = 0.1, 10.0

@@ -1,8 +1,8 @@
 """One method a file, each a generator that reads like its paper: it yields `Ask`s and is sent `Answer`s.
 
-Three shapes, by `Sampler.kind`. `sigmas` and `lcm`: `method(x, sigmas, noise, settings)`. `range`: `method(x, highest,
-lowest, calls, noise, settings)`. `timesteps`: `method(x, timesteps, levels, noise, settings)`. `noise` is `Noise`, or
-`BrownianNoise` for samplers that say so in the table.
+Three shapes, by `Sampler.kind`. `sigmas` and `lcm`: `method(x, sigmas, noise, settings)`. `range`: `method(x,
+highest, lowest, calls, noise, settings)`. `timesteps`: `method(x, timesteps, levels, noise, settings)`.
+`noise` is `Noise`, or `BrownianNoise` for samplers that say so in the table.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ METHODS: dict[str, Callable[..., Sampling]] = {
     method.__name__: method
     for method in (
         ddim, ddim_cfgpp, deis, dpm2, dpm2_ancestral, dpm_adaptive, dpm_fast, dpmpp_2m, dpmpp_2m_sde,
-        dpmpp_2m_sde_heun, dpmpp_2s_ancestral, dpmpp_3m_sde, dpmpp_sde, euler, euler_ancestral, heun, lcm, lms,
-        plms, restart, unipc,
+        dpmpp_2m_sde_heun, dpmpp_2s_ancestral, dpmpp_3m_sde, dpmpp_sde, euler, euler_ancestral, heun, lcm,
+        lms, plms, restart, unipc,
     )
 }  # fmt: skip
 """By `Sampler.method`."""

@@ -1,9 +1,10 @@
-"""DDIM (Song et al., arXiv 2010.02502, equation 12) and CFG++ (Chung et al., arXiv 2406.08070, algorithm 2)."""
+"""DDIM (Song et al., arXiv 2010.02502, equation 12) and CFG++ (Chung et al., arXiv 2406.08070)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import sqrt
 
 from torch import Tensor
 
@@ -39,11 +40,11 @@ def _walk(
     for timestep, timestep_next in pairwise(timesteps):
         answer = yield Ask(x, timestep)
         a, a_next = levels.kept(timestep), levels.kept(timestep_next)
-        sigma = eta * ((1 - a_next) / (1 - a) * (1 - a / a_next)) ** 0.5
-        predicted = (x - (1 - a) ** 0.5 * answer.guided) / a**0.5
+        sigma = eta * sqrt((1 - a_next) / (1 - a) * (1 - a / a_next))
+        predicted = (x - sqrt(1 - a) * answer.guided) / sqrt(a)
         # an eta above one may ask for more noise than the next step has
-        direction = max(0.0, 1 - a_next - sigma**2) ** 0.5
-        x = a_next**0.5 * predicted + direction * (answer.unguided if cfgpp else answer.guided)
+        direction = sqrt(max(0.0, 1 - a_next - sigma**2))
+        x = sqrt(a_next) * predicted + direction * (answer.unguided if cfgpp else answer.guided)
         if sigma:
             x = x + sigma * noise()
     return x

@@ -14,8 +14,8 @@ from easel.studio.engine.sampling.settings import SamplerSettings
 def deis(x: Tensor, sigmas: Sequence[float], noise: Noise, settings: SamplerSettings) -> Sampling:
     """The integral over sigma of the line through the last two tangents, a line in log(sigma).
 
-    The first step, and the last one to zero, where a logarithm ends, take one tangent. That is what diffusers'
-    DEISMultistepScheduler does, which drew "DEIS" here before.
+    The first step, and the last one to zero, where a logarithm ends, take one tangent. That is what
+    diffusers' DEISMultistepScheduler does, which drew "DEIS" here before.
     """
     last: tuple[float, Tensor] | None = None
     for i in range(len(sigmas) - 1):

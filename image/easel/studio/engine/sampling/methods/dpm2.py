@@ -1,9 +1,10 @@
-"""DPM-Solver-2 in sigmas, with algorithm 2 of Karras et al. (arXiv 2206.00927 and 2206.00364). k-diffusion's."""
+"""DPM-Solver-2 in sigmas, after Karras' algorithm 2 (arXiv 2206.00927, 2206.00364). k-diffusion's."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import sqrt
 
 from torch import Tensor
 
@@ -35,7 +36,7 @@ def _midpoint_step(x: Tensor, sigma: float, sigma_next: float) -> Sampling:
     d = (x - denoised) / sigma
     if sigma_next == 0:
         return x + d * (sigma_next - sigma)
-    sigma_mid = (sigma * sigma_next) ** 0.5
+    sigma_mid = sqrt(sigma * sigma_next)
     x_2 = x + d * (sigma_mid - sigma)
     denoised_2 = (yield Ask(x_2, sigma_mid)).guided
     d_2 = (x_2 - denoised_2) / sigma_mid

@@ -44,7 +44,7 @@ def dpm_fast(
 def dpm_adaptive(
     x: Tensor, highest: float, lowest: float, calls: int, noise: Noise, settings: SamplerSettings
 ) -> Sampling:
-    """DPM-Solver-23: steps as long as second and third order agree. How many, the picture decides; not `calls`."""
+    """DPM-Solver-23: steps as long as both orders agree. How many, the picture decides, and not `calls`."""
     t, end = -math.log(highest), -math.log(lowest)
     eta = settings.eta_ancestral
     steps = _StepSize(order=1.5 if eta else 3.0)
@@ -63,7 +63,7 @@ def dpm_adaptive(
 
 @dataclass
 class _StepSize:
-    """A controller that keeps the error of a step near one: too large, and the step is taken anew, shorter."""
+    """A controller that keeps the error of a step near one: too large, and it is taken again, shorter."""
 
     order: float
     size: float = 0.05
@@ -88,7 +88,7 @@ def _below(t: float, t_next: float, end: float, eta: float) -> tuple[float, floa
         return t_next, 0.0
     down, _ = ancestral_step(math.exp(-t), math.exp(-t_next), eta)
     beyond = min(end, -math.log(down)) if down > 0 else end
-    return beyond, max(0.0, math.exp(-2 * t_next) - math.exp(-2 * beyond)) ** 0.5
+    return beyond, math.sqrt(max(0.0, math.exp(-2 * t_next) - math.exp(-2 * beyond)))
 
 
 def _eps(x: Tensor, t: float) -> Sampling:
@@ -119,7 +119,7 @@ def _second_order_of(x: Tensor, t: float, t_next: float, eps: Tensor, eps_r: Ten
 def _third_order(
     x: Tensor, t: float, t_next: float, eps: Tensor
 ) -> Generator[Ask, Answer, tuple[Tensor, Tensor]]:
-    """Algorithm 2: (the result of second order that comes along, at a third of the step; that of third order)."""
+    """Algorithm 2: (the result of second order that comes along; that of third)."""
     r_1, r_2 = 1 / 3, 2 / 3
     eps_1, second = yield from _second_order(x, t, t_next, eps, r_1)
     h = t_next - t

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import sqrt
 
 from torch import Tensor
 
@@ -20,7 +21,7 @@ def dpmpp_2s_ancestral(
         denoised = (yield Ask(x, sigma)).guided
         down, up = ancestral_step(sigma, sigma_next, settings.eta_ancestral)
         if down > 0:
-            half = (sigma * down) ** 0.5
+            half = sqrt(sigma * down)
             denoised = (yield Ask(toward(x, denoised, sigma, half), half)).guided
         x = toward(x, denoised, sigma, down)
         if sigma_next > 0:

@@ -90,4 +90,4 @@ def _noised(
     if not eta:
         return x
     spread = -math.expm1(-2 * eta * math.log(sigma / sigma_next))
-    return x + noise(sigma, sigma_next) * (sigma_next * spread**0.5 * settings.s_noise)
+    return x + noise(sigma, sigma_next) * (sigma_next * math.sqrt(spread) * settings.s_noise)

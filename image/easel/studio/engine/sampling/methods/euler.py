@@ -1,4 +1,4 @@
-"""Euler's method (Karras et al., arXiv 2206.00364, algorithm 2 without correction), and its ancestral form."""
+"""Euler's method (arXiv 2206.00364, algorithm 2 without correction), and its ancestral form."""
 
 from __future__ import annotations
 

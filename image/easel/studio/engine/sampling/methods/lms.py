@@ -1,4 +1,4 @@
-"""Linear multistep: Adams and Bashforth's method over uneven sigmas. k-diffusion's, and ρAB-DEIS by another name."""
+"""Linear multistep: Adams and Bashforth's method over uneven sigmas. k-diffusion's; ρAB-DEIS is the same."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def lms(x: Tensor, sigmas: Sequence[float], noise: Noise, settings: SamplerSetti
 
 
 def multistep_coefficients(known: Sequence[float], start: float, end: float) -> list[float]:
-    """The integrals from `start` to `end` of the Lagrange polynomials that are one at each of `known` in turn."""
+    """The integrals from `start` to `end` of the Lagrange polynomials of `known`, one at each in turn."""
     coefficients = []
     for j, at in enumerate(known):
         others = [other for k, other in enumerate(known) if k != j]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import sqrt
 
 from torch import Tensor
 
@@ -21,7 +22,7 @@ _ADAMS_BASHFORTH = {
 def plms(
     x: Tensor, timesteps: Sequence[int], levels: NoiseLevels, noise: Noise, settings: SamplerSettings
 ) -> Sampling:
-    """DDIM's step along the mean of the last four noises. The first step, which has none, looks ahead once."""
+    """DDIM's step along the mean of the last four noises. The first, which has none, looks ahead once."""
     known: list[Tensor] = []
     for timestep, timestep_next in pairwise(timesteps):
         eps = (yield Ask(x, timestep)).guided
@@ -40,5 +41,5 @@ def plms(
 def _transferred(x: Tensor, eps: Tensor, levels: NoiseLevels, timestep: int, timestep_next: int) -> Tensor:
     """Equation 11: the picture that `eps` leaves of x, and as much of `eps` as the next timestep has."""
     a, a_next = levels.kept(timestep), levels.kept(timestep_next)
-    predicted = (x - (1 - a) ** 0.5 * eps) / a**0.5
-    return a_next**0.5 * predicted + (1 - a_next) ** 0.5 * eps
+    predicted = (x - sqrt(1 - a) * eps) / sqrt(a)
+    return sqrt(a_next) * predicted + sqrt(1 - a_next) * eps

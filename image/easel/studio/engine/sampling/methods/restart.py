@@ -1,9 +1,10 @@
-"""Restart sampling (Xu et al., arXiv 2306.14878): Heun's method that goes up again with new noise, and down anew."""
+"""Restart sampling (Xu et al., arXiv 2306.14878): Heun's method that goes up and down again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import sqrt
 
 import numpy as np
 from torch import Tensor
@@ -18,18 +19,18 @@ _RHO = 7.0
 
 
 def restart(x: Tensor, sigmas: Sequence[float], noise: Noise, settings: SamplerSettings) -> Sampling:
-    """A1111's plan of restarts: none below 20 steps, one up to 35, then two, within the steps that were asked."""
+    """A1111's restarts: none below 20 steps, one up to 35, then two, within the steps that were asked."""
     reached = sigmas[0]
     for sigma, sigma_next in _walk(sigmas):
         if sigma > reached:
-            x = x + noise() * (sigma**2 - reached**2) ** 0.5
+            x = x + noise() * sqrt(sigma**2 - reached**2)
         x = yield from heun_step(x, sigma, sigma_next)
         reached = sigma_next
     return x
 
 
 def _walk(sigmas: Sequence[float]) -> list[tuple[float, float]]:
-    """All steps, from where to where. With restarts the schedule is Karras' between the ends of the one given."""
+    """All steps, from where to where. With restarts they are Karras' between the ends of those given."""
     steps = len(sigmas) - 1
     if steps < 20:
         return list(pairwise(sigmas))

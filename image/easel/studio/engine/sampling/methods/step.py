@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import sqrt
+
 from torch import Tensor
 
 from easel.studio.engine.sampling.ask import Noise
@@ -15,12 +17,12 @@ def ancestral_step(sigma: float, sigma_next: float, eta: float) -> tuple[float, 
     """
     if not eta:
         return sigma_next, 0.0
-    up = min(sigma_next, eta * (sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2) ** 0.5)
-    return (sigma_next**2 - up**2) ** 0.5, up
+    up = min(sigma_next, eta * sqrt(sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2))
+    return sqrt(sigma_next**2 - up**2), up
 
 
 def toward(x: Tensor, denoised: Tensor, sigma: float, sigma_next: float) -> Tensor:
-    """A first-order step from `sigma` to `sigma_next`: Euler's, DDIM's and DPM-Solver++(1)'s are one and the same.
+    """A first-order step from `sigma` to `sigma_next`: Euler's, DDIM's and DPM-Solver++(1)'s are one.
 
     `x + (sigma_next - sigma)·(x - denoised)/sigma`, and in DPM-Solver++'s time, t = -log(sigma),
     `exp(t - t_next)·x - expm1(t - t_next)·denoised`.
@@ -38,5 +40,5 @@ def churned(
     drawn = noise()
     if not settings.s_tmin <= sigma <= settings.highest_churned:
         return x, sigma
-    higher = sigma * (1 + min(settings.s_churn / steps, 2**0.5 - 1))
-    return x + drawn * (settings.s_noise * (higher**2 - sigma**2) ** 0.5), higher
+    higher = sigma * (1 + min(settings.s_churn / steps, sqrt(2) - 1))
+    return x + drawn * (settings.s_noise * sqrt(higher**2 - sigma**2)), higher

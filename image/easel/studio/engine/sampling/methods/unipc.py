@@ -1,4 +1,4 @@
-"""UniPC, the unified predictor-corrector: Zhao et al., arXiv 2302.04867, with the picture predicted (appendix E).
+"""UniPC, the unified predictor-corrector: Zhao et al., arXiv 2302.04867, the picture predicted.
 
 Time is lambda = log(a/s) of `a·x0 + s·noise`, h a step of it. Timesteps lie between whole ones.
 """
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from easel.studio.engine.sampling.ask import Ask, Noise, Sampling
@@ -24,7 +25,7 @@ class _Point(NamedTuple):
 
 
 class _Weights(NamedTuple):
-    """What the differences of earlier pictures count in the predictor, in the corrector, and the newest's there."""
+    """What differences of earlier pictures count in predictor and corrector, and the newest's there."""
 
     predictor: list[float]
     corrector: list[float]
@@ -91,10 +92,8 @@ def _bh_weights(ratios: list[float], h: float, variant: str) -> _Weights:
     rows = np.stack([rks**power for power in range(order)])
     wanted = np.array([_phi(k + 2, hh) * math.factorial(k + 1) * hh / scale for k in range(order)])
     corrector = np.linalg.solve(rows, wanted) if order > 1 else np.array([0.5])
-    if order == 2:
-        predictor = np.array([0.5])
-    else:
-        predictor = np.linalg.solve(rows[:-1, :-1], wanted[:-1])
+    # the authors': exact for the second order, where the system's solution would be as good
+    predictor = np.array([0.5]) if order == 2 else np.linalg.solve(rows[:-1, :-1], wanted[:-1])
     return _Weights(
         (scale * predictor).tolist(), (scale * corrector[:-1]).tolist(), float(scale * corrector[-1])
     )
@@ -121,13 +120,14 @@ def _phi(k: int, h: float) -> float:
     return value
 
 
-def _log_a(levels: NoiseLevels) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    return 0.5 * np.log(levels.alphas_cumprod.astype(np.float64))
+def _log_a(levels: NoiseLevels) -> NDArray[np.float64]:
+    log_a: NDArray[np.float64] = 0.5 * np.log(levels.alphas_cumprod.double().numpy())
+    return log_a
 
 
 def _point(levels: NoiseLevels, timestep: float) -> _Point:
     log_a = float(np.interp(timestep, np.arange(len(levels.sigmas)), _log_a(levels)))
-    s = (-math.expm1(2 * log_a)) ** 0.5
+    s = math.sqrt(-math.expm1(2 * log_a))
     return _Point(math.exp(log_a), s, log_a - math.log(s))
 
 

@@ -1,0 +1,72 @@
+"""A1111's options that decide how a picture is drawn, as fields of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from easel.studio.engine import EMPHASIS_MODES, RANDN_SOURCES, InvalidRequest, SamplerSettings, TextToImage
+from easel.studio.settings import clip_l_skip, clip_skip, number_in, yes_in
+
+SAMPLER_OPTIONS = tuple(one.name for one in fields(SamplerSettings))
+
+
+def drawing_fields(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of TextToImage, all that options decide: what is not set has A1111's default, or Easel's.
+
+    Raises InvalidRequest for a value of the wrong kind; ranges are checked by `TextToImage.resolved`.
+    """
+    own = TextToImage()
+    return {
+        "clip_skip": clip_skip(settings),
+        "sdxl_clip_l_skip": clip_l_skip(settings),
+        "emphasis": _word(settings, "emphasis", EMPHASIS_MODES, own.emphasis),
+        "randn_source": _word(settings, "randn_source", RANDN_SOURCES, own.randn_source),
+        "eta_noise_seed_delta": _whole(settings, "eta_noise_seed_delta", own.eta_noise_seed_delta),
+        "sampling": _sampler_settings(settings),
+    }
+
+
+def _sampler_settings(settings: Mapping[str, Any]) -> SamplerSettings:
+    own = SamplerSettings()
+    return SamplerSettings(
+        **{name: _like(settings, name, getattr(own, name)) for name in SAMPLER_OPTIONS if name in settings}
+    )
+
+
+def _like(settings: Mapping[str, Any], key: str, default: Any) -> Any:
+    """The value under `key` as what its default is: yes or no, a number, or a word."""
+    if settings[key] is None:
+        return default
+    if isinstance(default, bool):
+        return yes_in(settings, key)
+    if isinstance(default, int):
+        return _whole(settings, key, default)
+    if isinstance(default, float):
+        return number_in(settings, key)
+    if not isinstance(settings[key], str):
+        raise InvalidRequest(key, settings[key], "a word")
+    return settings[key].strip()
+
+
+def _whole(settings: Mapping[str, Any], key: str, default: int) -> int:
+    value = settings.get(key)
+    if value is None:
+        return default
+    try:
+        # a number of many digits would lose some as a decimal one
+        return int(value) if isinstance(value, int | str) else int(float(value))
+    except (TypeError, ValueError, OverflowError) as e:
+        raise InvalidRequest(key, value, "a whole number") from e
+
+
+def _word(settings: Mapping[str, Any], key: str, words: Sequence[str], default: str) -> str:
+    value = settings.get(key)
+    if value is None:
+        return default
+    known = {word.lower(): word for word in words}
+    found = known.get(value.strip().lower()) if isinstance(value, str) else None
+    if found is None:
+        raise InvalidRequest(key, value, ", ".join(words))
+    return found
