@@ -118,7 +118,7 @@ def _bomb() -> str:
         (_bomb(), "megapixels"),
         (base64.b64encode(b"<svg xmlns='http://www.w3.org/2000/svg'/>").decode(), "not a picture"),
     ],
-    ids=["link-local", "address", "nothing", "no base64", "empty uri", "text", "letters", "cut short", "bomb", "svg"],
+    ids=["local", "address", "nothing", "no base64", "empty uri", "text", "letters", "cut", "bomb", "svg"],
 )  # fmt: skip
 @pytest.mark.parametrize("field", ["init_images", "mask"])
 def test_what_is_no_picture(ada, blue, image, words, field) -> None:
@@ -139,7 +139,8 @@ def test_what_is_no_picture(ada, blue, image, words, field) -> None:
     [
         ({"denoising_strength": 1.5}, "denoising_strength"), ({"resize_mode": 4}, "resize_mode"),
         ({"resize_mode": "stretch"}, "resize_mode"), ({"init_images": "x"}, "init_images"),
-        ({"mask": "M", "inpainting_fill": 9}, "inpainting_fill"), ({"mask": "M", "mask_blur": 999}, "mask_blur_x"),
+        ({"mask": "M", "inpainting_fill": 9}, "inpainting_fill"),
+        ({"mask": "M", "mask_blur": 999}, "mask_blur_x"),
         ({"mask": "M", "inpaint_full_res_padding": -1}, "inpaint_full_res_padding"),
         ({"latent_mask": "x"}, "latent_mask"), ({"initial_noise_multiplier": 5}, "initial_noise_multiplier"),
         ({"override_settings": {"img2img_background_color": "bluish"}}, "img2img_background_color"),

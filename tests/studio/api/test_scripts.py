@@ -14,8 +14,6 @@ from PIL import Image
 from easel.studio.api.scripts.plot_axes import axes_of, axis_named
 from easel.studio.engine import InvalidRequest
 
-LEGEND_ROOM = 0
-
 
 def pictures(answer: httpx.Response) -> list[Image.Image]:
     assert answer.status_code == 200, answer.text[:500]
@@ -59,7 +57,7 @@ def test_a_script_that_is_not_here(running) -> None:
 
 
 def test_x_y_z_plot(running) -> None:
-    """A grid of all combinations comes first, then one for each z; cells differ in what the axes say alone."""
+    """A grid of all combinations comes first, then one for each z; cells differ by the axes alone."""
     answer = running.draw(
         seed=5,
         **plot(("Steps", "1-2"), ("Seed", "5, 6"), (0, ""), True, True, True),
@@ -97,7 +95,8 @@ def test_other_checkpoints_and_sizes_in_a_plot(running) -> None:
 @pytest.mark.parametrize(
     ("tab", "number", "label"),
     [
-        ("txt2img", 1, "Seed"), ("txt2img", 4, "Steps"), ("txt2img", 5, "Hires steps"), ("txt2img", 6, "CFG Scale"),
+        ("txt2img", 1, "Seed"), ("txt2img", 4, "Steps"), ("txt2img", 5, "Hires steps"),
+        ("txt2img", 6, "CFG Scale"),
         ("txt2img", 7, "Prompt S/R"), ("txt2img", 9, "Sampler"), ("txt2img", 10, "Hires sampler"),
         ("txt2img", 11, "Checkpoint name"), ("img2img", 5, "CFG Scale"), ("img2img", 6, "Image CFG Scale"),
         ("img2img", 9, "Sampler"), ("img2img", 10, "Checkpoint name"), ("txt2img", "seed", "Seed"),
@@ -113,7 +112,8 @@ def test_axes_have_a1111s_numbers(tab, number, label) -> None:
     ("label", "text", "values"),
     [
         ("Steps", "1, 2,5", [1, 2, 5]), ("Steps", "1-5", [1, 2, 3, 4, 5]), ("Steps", "1-9 (+3)", [1, 4, 7]),
-        ("Steps", "10-4 (-3)", [10, 7, 4]), ("Steps", "1-10 [4]", [1, 4, 7, 10]), ("Steps", "3, 5-6", [3, 5, 6]),
+        ("Steps", "10-4 (-3)", [10, 7, 4]), ("Steps", "1-10 [4]", [1, 4, 7, 10]),
+        ("Steps", "3, 5-6", [3, 5, 6]),
         ("CFG Scale", "1-2 (+0.5)", [1, 1.5, 2]), ("CFG Scale", "0-1 [3]", [0, 0.5, 1]),
         ("Seed", "-1,-1", [-1, -1]), ("Prompt S/R", '"a, b",c', ["a, b", "c"]),
         ("Prompt order", "a,b", [["a", "b"], ["b", "a"]]),
@@ -126,7 +126,8 @@ def test_values_as_a1111_writes_them(label, text, values) -> None:
 
 @pytest.mark.parametrize(
     ("label", "text"),
-    [("Steps", ""), ("Steps", "many"), ("Steps", "1-999999999"), ("Steps", "1-5 (+0)"), ("CFG Scale", "1e999999"),
+    [("Steps", ""), ("Steps", "many"), ("Steps", "1-999999999"), ("Steps", "1-5 (+0)"),
+     ("CFG Scale", "1e999999"),
      ("Steps", "9" * 5000), ("CFG Scale", "1-2 [9999999]")],
 )  # fmt: skip
 def test_values_that_cannot_be(label, text) -> None:

@@ -8,7 +8,11 @@ import pytest
 
 from easel.studio.styles import with_styles
 
-TEAM = '\ufeffname,prompt,negative_prompt\nInk,"ink drawing of {prompt}, black",colour\n--- old ---,,\nBig,big,\n'
+TEAM = """\ufeffname,prompt,negative_prompt
+Ink,"ink drawing of {prompt}, black",colour
+--- old ---,,
+Big,big,
+"""
 OWN = "name,prompt,negative_prompt\nBig,very big,small\n"
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from easel.studio.api.ordering import Order
+from easel.studio.api.ordering import SubmittedRequest
 from easel.studio.api.result import Result
 from easel.studio.infotext import VERSION, lora_hashes, ti_hashes
 from easel.studio.infotext_drawing import schedule_type
 from easel.studio.infotext_passes import pass_parameters, strength
 
 
-def information(order: Order, result: Result, notes: list[str], started: datetime) -> dict[str, Any]:
+def information(
+    order: SubmittedRequest, result: Result, notes: list[str], started: datetime
+) -> dict[str, Any]:
     """All keys that A1111 gives, of the pictures that were drawn. `order` is the first of the request's."""
     job = order.job
     request = job.request

@@ -29,7 +29,7 @@ class PreparedRequest:
 
 
 @dataclass(frozen=True)
-class Order:
+class SubmittedRequest:
     """A request as it was understood, with the options it is drawn by, and its job."""
 
     body: DrawingRequest
@@ -75,14 +75,14 @@ class Ordering:
         request = self._named(styled_body.to_engine(settings)).resolved()
         return PreparedRequest(body, settings, request, [*told, *notes])
 
-    def submit(self, prepared: PreparedRequest) -> Order:
+    def submit(self, prepared: PreparedRequest) -> SubmittedRequest:
         """Hand a request to the engine. Raises what `Engine.submit` raises."""
         body = prepared.body
         job = self._studio.engine.submit(self._owner, prepared.request)
         for words in (*self.notes, *prepared.notes, *body.passed_over()):
             job.note(words)
         self._studio.tasks.name(job, body.force_task_id)
-        return Order(body, prepared.settings, job)
+        return SubmittedRequest(body, prepared.settings, job)
 
     def _named(self, request: TextToImage) -> TextToImage:
         """The request with the checkpoints of later passes by the names that infotexts have. Raises

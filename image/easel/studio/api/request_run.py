@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from easel.studio import infotext
 from easel.studio.api.drawing_request import DrawingRequest
-from easel.studio.api.ordering import Order, Ordering, PreparedRequest
+from easel.studio.api.ordering import Ordering, PreparedRequest, SubmittedRequest
 from easel.studio.api.result import Course, Result, ResultPicture
 from easel.studio.completion import finished
 from easel.studio.engine import Job, TooMuchWork
@@ -23,7 +23,7 @@ class RequestRun:
     hangs up."""
 
     def __init__(self, studio: Studio, ordering: Ordering, line: asyncio.Task[None]) -> None:
-        self.orders: list[Order] = []
+        self.orders: list[SubmittedRequest] = []
         self._studio = studio
         self._ordering = ordering
         self._line = line
@@ -68,7 +68,7 @@ class RequestRun:
             for job, error in zip(jobs, errors, strict=True)
         ]
 
-    def _submit(self, requests: Sequence[DrawingRequest]) -> list[Order]:
+    def _submit(self, requests: Sequence[DrawingRequest]) -> list[SubmittedRequest]:
         """All of them are looked at before the first is handed over: what cannot be drawn costs nothing."""
         prepared = [self._ordering.prepare(request) for request in requests]
         self._check_size(prepared)
