@@ -72,7 +72,7 @@ async def _answer(studio: Studio, asked: DrawingRequest, request: Request) -> Re
         if body.override_settings and not body.override_settings_restore_afterwards:
             await asyncio.to_thread(set_options, studio, owner, body.override_settings)
         result = await run.result(course)
-        first = run.orders[0]
+        first = run.submitted[0]
         files = await asyncio.to_thread(_files, studio, owner, result, first.body, first.settings, gone)
     finally:
         line.cancel()
@@ -80,7 +80,7 @@ async def _answer(studio: Studio, asked: DrawingRequest, request: Request) -> Re
     log.info(
         "drawn",
         job=first.job.id,
-        jobs=len(run.orders),
+        jobs=len(run.submitted),
         pictures=len(result.drawn),
         state=first.job.state,
         steps=request_drawn.steps,
@@ -89,7 +89,7 @@ async def _answer(studio: Studio, asked: DrawingRequest, request: Request) -> Re
         seconds=round(time.monotonic() - began, 3),
     )
     # Of one request what it was understood as; of a script what was sent, for its requests differ.
-    understood = first.body if len(run.orders) == 1 else body
+    understood = first.body if len(run.submitted) == 1 else body
     return _response(
         files if body.send_images else [],
         {**understood.echo(), "override_settings": asked.override_settings},

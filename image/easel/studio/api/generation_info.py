@@ -13,10 +13,10 @@ from easel.studio.infotext_passes import pass_parameters, strength
 
 
 def information(
-    order: SubmittedRequest, result: Result, notes: list[str], started: datetime
+    first_request: SubmittedRequest, result: Result, notes: list[str], started: datetime
 ) -> dict[str, Any]:
-    """All keys that A1111 gives, of the pictures that were drawn. `order` is the first of the request's."""
-    job = order.job
+    """All keys that A1111 gives, of the pictures that were drawn."""
+    job = first_request.job
     request = job.request
     pictures = [one.drawn for one in result.drawn]
     first = pictures[0] if pictures else job
@@ -61,7 +61,7 @@ def information(
         "extra_generation_params": extra,
         "index_of_first_image": len(result.grids),
         "infotexts": [one.text for one in result.listed],
-        "styles": order.body.styles,
+        "styles": first_request.body.styles,
         "job_timestamp": started.strftime("%Y%m%d%H%M%S"),
         "clip_skip": request.clip_skip,
         "is_using_inpainting_conditioning": False,

@@ -19,11 +19,11 @@ _MILLION = 1_000_000
 
 
 class RequestRun:
-    """One request under way. `orders` are what the engine has been given for it, `line` ends when the client
+    """One request under way. `submitted` are what the engine has been given for it, `line` ends when the client
     hangs up."""
 
     def __init__(self, studio: Studio, ordering: Ordering, line: asyncio.Task[None]) -> None:
-        self.orders: list[SubmittedRequest] = []
+        self.submitted: list[SubmittedRequest] = []
         self._studio = studio
         self._ordering = ordering
         self._line = line
@@ -32,7 +32,7 @@ class RequestRun:
     @property
     def notes(self) -> list[str]:
         """What there is to say of all of it, each sentence once."""
-        said = [words for order in self.orders for words in order.job.notes]
+        said = [words for one in self.submitted for words in one.job.notes]
         return list(dict.fromkeys([*said, *self._notes]))
 
     async def result(self, course: Course) -> Result:
@@ -45,14 +45,14 @@ class RequestRun:
                     return step
                 answers = await self._drawn(step)
         finally:
-            for order in self.orders:
-                order.job.cancel()
+            for one in self.submitted:
+                one.job.cancel()
 
     async def _drawn(self, requests: Sequence[DrawingRequest]) -> list[list[ResultPicture]]:
-        if any(order.job.cancelled for order in self.orders):
+        if any(one.job.cancelled for one in self.submitted):
             return [[] for _ in requests]
-        orders = await asyncio.to_thread(self._submit, requests)
-        jobs = [order.job for order in orders]
+        submitted = await asyncio.to_thread(self._submit, requests)
+        jobs = [one.job for one in submitted]
         await self._ended(jobs)
         errors = [job.future.exception(timeout=0) for job in jobs]
         failed = [error for error in errors if error]
@@ -72,10 +72,10 @@ class RequestRun:
         """All of them are looked at before the first is handed over: what cannot be drawn costs nothing."""
         prepared = [self._ordering.prepare(request) for request in requests]
         self._check_size(prepared)
-        before = len(self.orders)
+        before = len(self.submitted)
         for one in prepared:
-            self.orders.append(self._ordering.submit(one))
-        return self.orders[before:]
+            self.submitted.append(self._ordering.submit(one))
+        return self.submitted[before:]
 
     def _check_size(self, prepared: Sequence[PreparedRequest]) -> None:
         """The engine limits each job; all pictures of a script are in memory until it is answered."""
