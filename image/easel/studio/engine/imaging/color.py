@@ -41,17 +41,16 @@ def corrected(drawn: Image.Image, original: Image.Image) -> Image.Image:
     return Image.fromarray(np.around(blend * 255).clip(0, 255).astype(np.uint8))
 
 
-def matched_values(values: NDArray[np.generic], reference: NDArray[np.generic]) -> NDArray[np.float64]:
-    """The values, moved so that they are distributed as the reference's are."""
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    levels, wanted = np.unique(reference, return_counts=True)
-    moved = np.interp(np.cumsum(counts) / values.size, np.cumsum(wanted) / reference.size, levels)
-    return np.asarray(moved, np.float64)[places].reshape(values.shape)
-
-
 def _matched(lab: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    channels = [matched_values(lab[..., number], reference[..., number]) for number in range(3)]
-    return np.stack(channels, axis=-1).astype(np.uint8)
+    """Each channel moved so that its values are distributed as the reference's are; fractions are cut off."""
+    channels = []
+    for values, wanted in zip(np.moveaxis(lab, -1, 0), np.moveaxis(reference, -1, 0), strict=True):
+        counts = np.bincount(wanted.ravel())
+        levels = np.flatnonzero(counts)
+        share = np.cumsum(np.bincount(values.ravel(), minlength=256)) / values.size
+        moved = np.interp(share, np.cumsum(counts[levels]) / wanted.size, levels)
+        channels.append(moved.astype(np.uint8)[values])
+    return np.stack(channels, axis=-1)
 
 
 def _to_lab(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

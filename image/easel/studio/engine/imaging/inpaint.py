@@ -65,6 +65,8 @@ class Prepared:
     """As large as `original`; A1111's `return_mask`."""
     region: CropRegion | None = None
     """What was cut out of `original`, if only that was."""
+    conditioning_mask: Image.Image | None = None
+    """What an inpainting checkpoint is shown (mode L, width × height): `mask`, but when outpainting."""
     comment: str = ""
 
     def latent_mask(self, width: int, height: int) -> NDArray[np.float32] | None:
@@ -122,11 +124,12 @@ def prepare(
         return _whole(picture, width, height, resize_mode, enlarge, comment=BLANK_MASK)
     region = at_aspect(region, width / height, picture.size)
     fit = ResizeMode.RESIZE_AND_FILL
-    latent_mask = inpainting.latent_mask or resized(mask.crop(region), fit, width, height)
+    cut = resized(mask.crop(region), fit, width, height)
+    latent_mask = inpainting.latent_mask or cut
     image = _with_content(
         resized(picture.crop(region), fit, width, height, enlarge), latent_mask, inpainting.content
     )
-    return Prepared(image, picture, latent_mask, inpainting.rounded, mask, region)
+    return Prepared(image, picture, latent_mask, inpainting.rounded, mask, region, cut)
 
 
 def _whole(
@@ -158,7 +161,9 @@ def _masked(
     mask = resized(mask, mode, width, height)
     latent_mask = inpainting.latent_mask or mask
     image = _with_content(whole.image, latent_mask, inpainting.content)
-    return Prepared(image, whole.original, latent_mask, inpainting.rounded, strengthened(mask))
+    return Prepared(
+        image, whole.original, latent_mask, inpainting.rounded, strengthened(mask), conditioning_mask=mask
+    )
 
 
 def _with_content(image: Image.Image, mask: Image.Image, content: MaskedContent) -> Image.Image:

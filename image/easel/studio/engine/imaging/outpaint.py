@@ -146,9 +146,10 @@ def mk2_step(
     mask = _strip(canvas.size, size, side, pixels + mask_blur)
     canvas = painted_over(canvas, mask, noise_q, color_variation)
 
+    # Latents are 8 pixels wide; A1111 asks for any size, and gets one rounded down.
     shown = (
-        min(width, size[0]) if across else canvas.width,
-        min(height, size[1]) if along else canvas.height,
+        min(width, size[0]) // 8 * 8 if across else canvas.width,
+        min(height, size[1]) // 8 * 8 if along else canvas.height,
     )
     left = 0 if side is Side.LEFT else canvas.width - shown[0]
     top = 0 if side is Side.UP else canvas.height - shown[1]

@@ -96,9 +96,10 @@ def overlay_mask(
     half_seen = settings.composite_difference_threshold * _leniency(settings, mask)
     # A threshold of 0: any difference is too much, and none is none.
     times = np.full_like(difference, np.inf)
-    np.divide(difference, half_seen, out=times, where=half_seen > 0)
-    times[difference == 0] = 0
-    seen = 1 / (1 + times**settings.composite_difference_contrast)
+    with np.errstate(over="ignore"):
+        np.divide(difference, half_seen, out=times, where=half_seen > 0)
+        times[difference == 0] = 0
+        seen = 1 / (1 + times**settings.composite_difference_contrast)
     seen = seen**3 * (seen * (6 * seen - 15) + 10)
     small = Image.fromarray((255 * (1 - seen)).clip(0, 255).astype(np.uint8))
     return resized(small, ResizeMode.RESIZE_AND_FILL, *size).filter(ImageFilter.GaussianBlur(_ANTIALIASING))

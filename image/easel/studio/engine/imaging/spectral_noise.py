@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from easel.studio.engine.imaging.color import matched_values
-
 _Pixels = NDArray[np.float64]
 _MASKED, _UNMASKED = 1e-6, 1e-3
 _TINY = np.finfo(np.float64).tiny
@@ -32,7 +30,7 @@ def painted_over(
     if unmasked.any():
         for channel in range(3):
             old = pixels[..., channel][unmasked]
-            noise[masked, channel] = matched_values(noise[masked, channel], old)
+            noise[masked, channel] = _matched(noise[masked, channel], old)
     painted = (pixels * (1 - share) + noise * share).clip(0, 1)
     return Image.fromarray((painted * 255).astype(np.uint8))
 
@@ -73,3 +71,11 @@ def _spectrum(pixels: _Pixels) -> NDArray[np.complex128]:
 def _picture(spectrum: NDArray[np.complex128]) -> _Pixels:
     back = np.fft.ifft2(np.fft.fftshift(spectrum, axes=(0, 1)), axes=(0, 1), norm="ortho")
     return np.asarray(np.fft.ifftshift(back, axes=(0, 1)).real)
+
+
+def _matched(values: _Pixels, reference: _Pixels) -> _Pixels:
+    """The values, moved so that they are distributed as the reference's are."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    levels, wanted = np.unique(reference, return_counts=True)
+    moved = np.interp(np.cumsum(counts) / values.size, np.cumsum(wanted) / reference.size, levels)
+    return np.asarray(moved)[places]

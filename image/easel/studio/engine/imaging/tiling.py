@@ -85,4 +85,5 @@ def _starts(length: int, tile: int, overlap: int) -> tuple[int, ...]:
         )
     count = math.ceil((length - overlap) / (tile - overlap))
     step = (length - tile) / (count - 1)
-    return tuple(min(int(number * step), length - tile) for number in range(count))
+    # The last by itself: a product that is a hair too small would leave a column of nothing at the end.
+    return (*(int(number * step) for number in range(count - 1)), length - tile)
