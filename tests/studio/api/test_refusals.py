@@ -77,6 +77,7 @@ def shaped(answer: httpx.Response) -> dict:
         ({"enable_hr": True, "hr_second_pass_steps": 151}, "hr_second_pass_steps"),
         ({"enable_hr": True, "hr_resize_x": 4096}, "hr_resize_x"),
         ({"enable_hr": True, "denoising_strength": 1.5}, "denoising_strength"),
+        ({"override_settings": {"samples_format": "tiff"}}, "samples_format"),
         ({"firstpass_image": "x"}, "firstpass_image"),
         ({"refiner_checkpoint": "second", "refiner_switch_at": 2}, "refiner_switch_at"),
         ({"script_name": "x/y/z plot"}, "script_args.Seed"),

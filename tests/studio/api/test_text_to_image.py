@@ -12,6 +12,8 @@ import httpx
 import pytest
 from PIL import Image, ImageChops
 
+from easel.studio.png import read_texts
+
 INFO_KEYS = {
     "prompt", "all_prompts", "negative_prompt", "all_negative_prompts", "seed", "all_seeds", "subseed",
     "all_subseeds", "subseed_strength", "width", "height", "sampler_name", "cfg_scale", "steps", "batch_size",
@@ -177,10 +179,23 @@ def test_what_is_sent_and_saved(running) -> None:
     assert len(outputs.recent("saver")) == 2
 
 
+@pytest.mark.parametrize(("said", "kind", "ending"), [("jpg", "JPEG", "jpg"), ("webp", "WEBP", "webp")])
+def test_other_formats(running, said, kind, ending) -> None:
+    """`samples_format` is the format of what is sent and kept; the infotext is in each."""
+    settings = {"samples_format": said, "jpeg_quality": 90}
+    answer = running.draw(f"formats {said}", save_images=True, override_settings=settings)
+    data = base64.b64decode(answer.json()["images"][0])
+    assert Image.open(io.BytesIO(data)).format == kind
+    assert read_texts(data)["parameters"] == info(answer)["infotexts"][0]
+    (kept,) = running.studio.outputs.recent(f"formats {said}")
+    assert kept.suffix == f".{ending}"
+    assert kept.read_bytes() == data
+
+
 def test_a_full_disk_is_an_error(running, monkeypatch) -> None:
     """A picture that was asked to be saved and is not is reported, not passed over."""
 
-    def full(*_: object) -> Path:
+    def full(*_: object, **__: object) -> Path:
         from easel.studio.outputs import NotSaved
 
         raise NotSaved("the disk is full: make room")

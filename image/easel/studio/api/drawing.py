@@ -15,6 +15,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from easel.studio.api.answer_format import AnswerFormat
 from easel.studio.api.drawing_request import DrawingRequest
 from easel.studio.api.errors import RESPONSES
 from easel.studio.api.generation_info import information
@@ -27,17 +28,15 @@ from easel.studio.api.scripts.selectable import course_of
 from easel.studio.api.strict_json import dumps
 from easel.studio.api.text_to_image_request import TextToImageRequest
 from easel.studio.owner import owner_of
-from easel.studio.png import SMALL, encode
-from easel.studio.settings import yes_in
 from easel.studio.studio import Studio
 
 log = structlog.get_logger(__name__)
 
 
 class TextToImageResponse(BaseModel):
-    """The pictures in order; each PNG carries its infotext as `parameters`."""
+    """The pictures in order, grids first; each carries its infotext."""
 
-    images: list[str] = Field(description="PNG files as bare base64")
+    images: list[str] = Field(description="files as bare base64: PNG, or what `samples_format` says")
     parameters: dict[str, Any] = Field(description="the request as it was understood")
     info: str = Field(description="JSON in a string: seeds, infotexts and what else there is to say")
 
@@ -113,21 +112,16 @@ def _files(
     gone: threading.Event,
 ) -> list[bytes]:
     """The files to send, after those to keep are kept. Raises NotSaved."""
-    keep = yes_in(settings, "samples_save") and body.save_images and not body.do_not_save_samples
-    signed = yes_in(settings, "enable_pnginfo")
-    files = []
-    for number, picture in enumerate(result.listed):
-        is_drawn = number >= len(result.grids)
+    how = AnswerFormat.of(settings)
+    keep = how.keeps and body.save_images and not body.do_not_save_samples
+    files = [how.file(grid.image, grid.text, kept=False)[0] for grid in result.grids]
+    for picture in result.drawn if keep or result.send_drawn else ():
         if gone.is_set():
             raise nobody()
-        kept = keep and is_drawn
-        if not kept and is_drawn and not result.send_drawn:
-            continue
-        level = {"compress_level": SMALL} if kept else {}
-        file = encode(picture.image, picture.text if signed else "", **level)
-        if kept:
-            studio.outputs.save(owner, file, picture.drawn.seed)
-        if result.send_drawn or not is_drawn:
+        file, ending = how.file(picture.image, picture.text, kept=keep)
+        if keep:
+            studio.outputs.save(owner, file, picture.drawn.seed, ending=ending)
+        if result.send_drawn:
             files.append(file)
     return files
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Body, Request
 from starlette.responses import Response
 
 from easel.models import UnknownModel
+from easel.studio.api.answer_format import AnswerFormat
 from easel.studio.api.errors import RESPONSES
 from easel.studio.api.options_table import OPTIONS
 from easel.studio.api.source_options import check_source_options
@@ -110,6 +111,7 @@ def _check(values: dict[str, Any]) -> None:
         yes_in(values, key)
     vae_in(values)
     check_source_options(values)
+    AnswerFormat.of(values)
     for key in ("extra_options_txt2img", "extra_options_img2img"):
         if not isinstance(values.get(key, []), list):
             raise InvalidRequest(key, values[key], "a list of names")

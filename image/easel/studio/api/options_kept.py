@@ -16,7 +16,7 @@ KEPT: dict[str, dict[str, Any]] = {
         "grid_text_inactive_color": "#999999", "grid_background_color": "#ffffff",
         "save_images_before_face_restoration": False, "save_images_before_highres_fix": False,
         "save_images_before_color_correction": False, "save_mask": False, "save_mask_composite": False,
-        "jpeg_quality": 80, "webp_lossless": False, "img_downscale_threshold": 4.0,
+        "img_downscale_threshold": 4.0,
         "target_side_length": 4000, "img_max_size_mp": 200, "use_original_name_batch": True,
         "use_upscaler_name_as_suffix": False, "save_selected_only": True, "save_write_log_csv": True,
         "save_init_img": False, "temp_dir": "", "clean_temp_dir_at_start": False,

@@ -7,6 +7,7 @@ from typing import Any
 
 from easel.models import ModelFile
 from easel.studio import infotext
+from easel.studio.api.answer_format import AnswerFormat
 from easel.studio.api.drawing_request import AnyRequest, DrawingRequest
 from easel.studio.api.scripts.always_on import scripted
 from easel.studio.api.styles import styled
@@ -71,6 +72,7 @@ class Ordering:
         """What the engine is to be given for a request. Raises Unsupported, and what the engine raises of
         requests that it cannot draw."""
         body, settings, told = self.settle(body)
+        AnswerFormat.of(settings)  # raises before anything is drawn
         styled_body, notes = styled(body, self._owner, Styles(self._studio.outputs))
         request = self._named(styled_body.to_engine(settings)).resolved()
         return PreparedRequest(body, settings, request, [*told, *notes])

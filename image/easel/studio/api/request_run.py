@@ -19,8 +19,8 @@ _MILLION = 1_000_000
 
 
 class RequestRun:
-    """One request under way. `submitted` are what the engine has been given for it, `line` ends when the client
-    hangs up."""
+    """One request under way. `submitted` is what the engine has been given for it; `line` ends when the
+    client hangs up."""
 
     def __init__(self, studio: Studio, ordering: Ordering, line: asyncio.Task[None]) -> None:
         self.submitted: list[SubmittedRequest] = []
