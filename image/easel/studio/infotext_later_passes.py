@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from easel.models import UnknownModel
-from easel.studio.engine import UnknownSampler, resolve
+from easel.studio.engine import MAX_SIDE, MIN_SIDE, HiresFix, UnknownSampler, resolve
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, PIXEL_UPSCALERS
 from easel.studio.studio import Studio
 
@@ -22,9 +22,28 @@ def later_passes(studio: Studio, fields: dict[str, Any], tab: str) -> Iterator[s
         del fields["denoising_strength"]
         yield ("It was drawn over another picture, which no infotext holds: send that picture to img2img.")
     if tab == "img2img" and hires:
-        for name in [name for name in fields if name.startswith(_SECOND_PASS) or name == "enable_hr"]:
-            del fields[name]
+        _without_second_pass(fields)
         yield "The second pass of the infotext was left out: img2img has none."
+    elif hires and not _can_be(fields):
+        _without_second_pass(fields)
+        yield f"The second pass of the infotext was left out: its size is not between {MIN_SIDE} and {MAX_SIDE}."
+
+
+def _without_second_pass(fields: dict[str, Any]) -> None:
+    for name in [name for name in fields if name.startswith(_SECOND_PASS) or name == "enable_hr"]:
+        del fields[name]
+
+
+def _can_be(fields: dict[str, Any]) -> bool:
+    """Whether the second pass's size is one that can be drawn, where the text tells it."""
+    if "width" not in fields or "height" not in fields:
+        return True
+    hires = HiresFix(
+        scale=fields.get("hr_scale", 2.0),
+        resize_x=fields.get("hr_resize_x", 0),
+        resize_y=fields.get("hr_resize_y", 0),
+    )
+    return all(MIN_SIDE <= side <= MAX_SIDE for side in hires.size(fields["width"], fields["height"]))
 
 
 def _checkpoints(studio: Studio, fields: dict[str, Any]) -> Iterator[str]:

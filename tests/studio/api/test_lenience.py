@@ -114,7 +114,8 @@ def test_no_other_sites_page_draws_without_asking(ada, kind, sign) -> None:
             {"infotext": "x\nSteps: 900, Sampler: Euler, Size: 64x64"},
             "steps 900 of the infotext was left out",
         ),
-        ({"infotext": "x\nSteps: 2, Size: 64x64, Hires upscale: 2, Seed: 1"}, "there is no second pass yet"),
+        ({"infotext": "x\nSteps: 2, Size: 64x64, Hires upscale: 1.5, Seed: 1"}, None),
+        ({"infotext": "x\nSteps: 2, Size: 64x64, Hires upscaler: 4x-Sharp, Seed: 1"}, "Upscaler 4x-Sharp of"),
         ({"infotext": "x\nSteps: 2, Sampler: Euler, Size: 64x64, Model: second"}, None),
         (
             {"infotext": "x\nSteps: 2, Sampler: Euler, Size: 64x64, Model: second, Model hash: 0123456789"},
@@ -154,10 +155,12 @@ A1111_SENDS = {
         {"sampler_index": "UniPC"},
         {"n_iter": 2},
         {"batch_size": 2},
+        {"enable_hr": True},
+        {"tiling": True},
     ],
 )
 def test_requests_of_a1111s_own_tests(ada, fields) -> None:
-    """The shapes that A1111 tries its API with are drawn (second pass and tiling are refused in words)."""
+    """The shapes that A1111 tries its API with are drawn."""
     assert info(ada.post("/sdapi/v1/txt2img", json={**A1111_SENDS, **fields}))["infotexts"]
 
 

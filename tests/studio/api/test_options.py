@@ -109,7 +109,7 @@ def test_every_name_is_answered(ada) -> None:
     }  # fmt: skip
     assert options.items() <= found.items()
     # where Easel does something else than A1111 by default, it says what it does
-    assert (found["randn_source"], found["grid_save"], found["return_grid"]) == ("CPU", False, False)
+    assert (found["randn_source"], found["grid_save"], found["return_grid"]) == ("CPU", False, True)
 
 
 def test_a1111s_defaults_may_be_sent(ada) -> None:
@@ -217,9 +217,9 @@ def test_settings_that_stay_keep_the_same_rules(running) -> None:
 
 def test_what_was_stored_before_does_not_come_back(studio: Studio) -> None:
     """A value that an earlier version stored, and that is refused now, is neither shown nor drawn by."""
-    studio.options.update("old", {"sd_unet": "None", "tiling": True, "my_extension": 1})
+    studio.options.update("old", {"sd_unet": "None", "sd_lora": "x", "my_extension": 1})
     now = current(studio, "old")
-    assert (now["sd_unet"], now["tiling"], now["my_extension"]) == ("Automatic", False, 1)
+    assert (now["sd_unet"], now["sd_lora"], now["my_extension"]) == ("Automatic", "None", 1)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_x_y_z_plot(running) -> None:
 
 def test_x_y_z_plot_without_legend_and_lone_pictures(running) -> None:
     """A1111's order of arguments: legend, sub images, sub grids, seeds, varied seeds, margin, text."""
-    answer = running.draw(**plot((8, "red,green"), (0, ""), (0, ""), False, False, False, False, True))
+    answer = running.draw(**plot((7, "red,green"), (0, ""), (0, ""), False, False, False, False, True))
     (grid,) = pictures(answer)
     assert grid.size == (128, 64)
     assert info(answer)["all_prompts"] == ["a red circle on blue", "a green circle on blue"]

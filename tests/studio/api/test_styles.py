@@ -46,7 +46,7 @@ def test_styles_are_drawn_with(styled) -> None:
     assert said["prompt"] == "ink drawing of a star, black, very big"
     assert said["negative_prompt"] == "colour, small"
     assert said["styles"] == ["Ink", "Big", "None", "?"]
-    assert any("no style called ?" in words for words in said["comments"])
+    assert any("passed over: ?" in words for words in said["comments"])
 
 
 def test_words_without_a_place() -> None:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 # A camera's picture has up to 50; more is nothing that anybody draws over, and unpacks to 200 MB at once.
 MAX_MEGAPIXELS = 50
+_TOO_LARGE = (
+    f"is {{}}; at most {MAX_MEGAPIXELS} megapixels are taken: send it smaller, it is drawn over at the size of "
+    "the request anyway"
+)
 _PLAIN = ("L", "RGB", "RGBA")
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _ORIENTATION = 0x0112
@@ -76,7 +80,9 @@ def decoded(text: str, field: str) -> tuple[bytes, tuple[int, int]]:
                 plain = _plain(image)
     except NotAPicture as e:
         raise BadPicture(field, str(e)) from e
-    except (UnidentifiedImageError, Image.DecompressionBombError) as e:
+    except Image.DecompressionBombError as e:
+        raise BadPicture(field, _TOO_LARGE.format("too large")) from e
+    except UnidentifiedImageError as e:
         raise BadPicture(field, f"is not a picture that can be read here: {e}") from e
     except Exception as e:  # Pillow's readers raise whatever a broken file makes them stumble over
         raise BadPicture(field, f"is a broken picture: {type(e).__name__}: {e}") from e
@@ -87,10 +93,7 @@ def _check_size(image: Image) -> None:
     """Before its pixels are read: a small file may unpack to gigabytes."""
     pixels = image.width * image.height
     if pixels > MAX_MEGAPIXELS * 1_000_000:
-        raise NotAPicture(
-            f"is {image.width}x{image.height}; at most {MAX_MEGAPIXELS} megapixels are taken: "
-            "send it smaller, it is drawn over at the size of the request anyway"
-        )
+        raise NotAPicture(_TOO_LARGE.format(f"{image.width}x{image.height}"))
 
 
 def _plain(image: Image) -> Image:

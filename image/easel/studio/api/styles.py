@@ -41,7 +41,8 @@ def styled(asked: AnyRequest, owner: str, known: Styles) -> tuple[AnyRequest, li
     """The request with its styles in its prompts, and a sentence on those that are not here."""
     names = [name for name in asked.styles if is_name(name)]
     found, missing = known.find(owner, names)
-    notes = [f"There is no style called {name[:60]}; it was passed over." for name in missing[:10]]
+    some = ", ".join(name[:60] for name in missing[:10])
+    notes = [f"There are no styles of these names, so they were passed over: {some}."] if missing else []
     if not found:
         return asked, notes
     positive, negative = [one.prompt for one in found], [one.negative_prompt for one in found]

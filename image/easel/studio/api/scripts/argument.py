@@ -25,11 +25,13 @@ class Argument:
     maximum: float | None = None
     step: float | None = None
     choices: Sequence[str] | None = None
+    free: bool = False
+    """Whether it may be of another kind as well; the script looks at it itself."""
 
     def understood(self, sent: Any) -> Any:
         """What was sent as the kind of value that this is; null is the default. Raises InvalidRequest."""
-        if sent is None:
-            return self.value
+        if sent is None or self.free:
+            return self.value if sent is None else sent
         if isinstance(self.value, bool):
             return self._yes(sent)
         if isinstance(self.value, int | float):

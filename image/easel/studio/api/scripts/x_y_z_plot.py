@@ -166,9 +166,9 @@ def _comma_separated(values: Sequence[Any]) -> str:
 SCRIPT = SelectableScript(
     "X/Y/Z plot",
     (
-        Argument("X type", 1), Argument("X values", ""), Argument("X values"),
-        Argument("Y type", 0), Argument("Y values", ""), Argument("Y values"),
-        Argument("Z type", 0), Argument("Z values", ""), Argument("Z values"),
+        Argument("X type", 1, free=True), Argument("X values", ""), Argument("X values"),
+        Argument("Y type", 0, free=True), Argument("Y values", ""), Argument("Y values"),
+        Argument("Z type", 0, free=True), Argument("Z values", ""), Argument("Z values"),
         Argument("Draw legend", True), Argument("Include Sub Images", False),
         Argument("Include Sub Grids", False), Argument("Keep -1 for seeds", False),
         Argument("Vary seeds for X", False), Argument("Vary seeds for Y", False),
