@@ -26,7 +26,7 @@ def later_passes(studio: Studio, fields: dict[str, Any], tab: str) -> Iterator[s
         yield "The second pass of the infotext was left out: img2img has none."
     elif hires and not _can_be(fields):
         _without_second_pass(fields)
-        yield f"The second pass of the infotext was left out: its size is not between {MIN_SIDE} and {MAX_SIDE}."
+        yield f"The second pass of the infotext was left out: allowed are sides of {MIN_SIDE} to {MAX_SIDE}."
 
 
 def _without_second_pass(fields: dict[str, Any]) -> None:

@@ -11,6 +11,8 @@ import httpx
 import pytest
 from PIL import Image, ImageDraw
 
+from scripts.starter.judge import judge
+
 QUICK = {"prompt": "a red circle on blue", "steps": 2, "seed": 7, "denoising_strength": 0.5}
 
 
@@ -170,3 +172,19 @@ def test_soft_inpainting_is_of_img2img(ada, blue) -> None:
         alwayson_scripts={"Soft Inpainting": {"args": [True, 1.5, 0.5, 4, 0, 0.5, 2]}},
     )
     assert "Soft inpainting enabled: True, Soft inpainting schedule bias: 1.5" in info(answer)["infotexts"][0]
+
+
+def test_the_first_call_a_newcomer_types(ada) -> None:
+    """A prompt and nothing else draws what it says: size, steps and sampler are the checkpoint's own. Drawn
+    over, the picture keeps its size, and at half strength the place of what is in it."""
+    answer = ada.post("/sdapi/v1/txt2img", json={"prompt": "a red circle on a blue background", "seed": 1})
+    (circle,) = pictures(answer)
+    seen = judge(circle)
+    assert (seen.colour, seen.shape, seen.ground) == ("red", "circle", "blue")
+    body = {"prompt": "a green circle on a blue background", "denoising_strength": 0.7, "seed": 2}
+    (over,) = pictures(ada.post("/sdapi/v1/img2img", json={**body, "init_images": [sent(circle)]}))
+    then = judge(over)
+    assert over.size == circle.size
+    assert (then.colour, then.shape, then.ground) == ("green", "circle", "blue")
+    assert abs(then.x - seen.x) < 0.1
+    assert abs(then.y - seen.y) < 0.1

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 # A camera's picture has up to 50; more is nothing that anybody draws over, and unpacks to 200 MB at once.
 MAX_MEGAPIXELS = 50
 _TOO_LARGE = (
-    f"is {{}}; at most {MAX_MEGAPIXELS} megapixels are taken: send it smaller, it is drawn over at the size of "
-    "the request anyway"
+    f"is {{}}; at most {MAX_MEGAPIXELS} megapixels are taken: send it smaller, as large as it is to be drawn"
 )
 _PLAIN = ("L", "RGB", "RGBA")
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
