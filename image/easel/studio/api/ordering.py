@@ -46,6 +46,7 @@ class Ordering:
         self._owner = owner
         self.own = studio.options.read(owner)
         self.notes: list[str] = []
+        self._jobs: tuple[Job, ...] = ()
 
     def begin(self, asked: AnyRequest) -> AnyRequest:
         """The request with what its always-on scripts and its infotext say. Raises as those do."""
@@ -83,7 +84,8 @@ class Ordering:
         job = self._studio.engine.submit(self._owner, prepared.request)
         for words in (*self.notes, *prepared.notes, *body.passed_over()):
             job.note(words)
-        self._studio.tasks.name(job, body.force_task_id)
+        self._studio.tasks.name(job, body.force_task_id, before=self._jobs)
+        self._jobs = (*self._jobs, job)
         return SubmittedRequest(body, prepared.settings, job)
 
     def _named(self, request: TextToImage) -> TextToImage:

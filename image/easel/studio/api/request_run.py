@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from starlette.exceptions import HTTPException
 
@@ -94,8 +95,9 @@ class RequestRun:
     async def _ended(self, jobs: Sequence[Job]) -> None:
         """Wait until all have ended, or raise A1111's 499 when nobody waits for them any more."""
         waits = asyncio.gather(*(finished(job).wait() for job in jobs))
+        either: set[asyncio.Future[Any]] = {waits, self._line}
         try:
-            await asyncio.wait({waits, self._line}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not waits.done():
                 raise nobody()
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from easel.studio.api.drawing_request import DrawingRequest
@@ -16,7 +17,7 @@ from easel.studio.engine import InvalidRequest, MaskedContent
 from easel.studio.engine.imaging import image_grid
 from easel.studio.settings import yes_in
 
-_CURVES = {
+_CURVES: dict[str, Callable[[float], float]] = {
     "Aggressive": lambda progress: math.sin(progress * math.pi / 2),
     "Linear": lambda progress: progress,
     "Lazy": lambda progress: 1 - math.cos(progress * math.pi / 2),
