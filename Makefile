@@ -4,10 +4,11 @@
 RUN := .venv/bin/
 # Containers often say so. Then every start compiles a thousand modules anew: 13 s of CPU for torch and diffusers, not 5.
 unexport PYTHONDONTWRITEBYTECODE
-# One more than cores, for a third of the time they wait for processes that they started; five have 10 GB.
-WORKERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores + 1 : 5)))
+# Two more than cores, for half of the time they wait for processes that they started; five have 10 GB.
+WORKERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 3 ? cores + 2 : 5)))
 # The shorter come first, as CI has an end.
-SLOW := $(addprefix tests/,starter studio gateway infra scripts models image test_fresh_clone.py)
+SLOW := $(addprefix tests/,image/test_gateway.py starter studio gateway infra scripts models image/test_studio.py \
+  test_fresh_clone.py)
 
 up: .venv/.up ## Start the studio on this machine and print its link; Ctrl-C stops it
 	@exec $(RUN)easel up

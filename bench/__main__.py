@@ -5,22 +5,19 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench import crowd, download, load, program, startup, txt2img
-from bench.plain import Plain, plain_pipeline
-from bench.running import ROOT, Running, running
+from bench.plain import plain_pipeline
+from bench.running import ROOT, running
 from bench.table import machine, markdown
 
 STARTER = ROOT / "image" / "starter" / "easel-starter.safetensors"
-Rows = Callable[[Running, Plain], Iterator[list[str]]]
 HEADER = ("what", "Easel", "peer", "ratio (range of pairs)", "promise")
 
 
 def main(names: list[str]) -> None:
     """Run what was asked for, all without names."""
-    wanted = names or ["startup", "txt2img", "crowd", "program", "download", "load"]
     say = sys.stdout.write
     say(f"{machine()}\n\n")
     found: list[list[str]] = []
@@ -29,18 +26,17 @@ def main(names: list[str]) -> None:
         models = home / "models" / "Stable-diffusion"
         models.mkdir(parents=True)
         shutil.copy(STARTER, models)
-        if "startup" in wanted:
-            found += startup.rows(home)
-        if "program" in wanted:
-            found += program.rows()
-        if "download" in wanted:
-            found += download.rows()
-        if "load" in wanted:
-            found += load.rows()
-        drawing: dict[str, Callable[[Running, Plain], Iterator[list[str]]]] = {
-            "txt2img": txt2img.rows,
-            "crowd": crowd.rows,
+        alone = {
+            "startup": lambda: startup.rows(home),
+            "program": program.rows,
+            "download": download.rows,
+            "load": load.rows,
         }
+        drawing = {"txt2img": txt2img.rows, "crowd": crowd.rows}
+        wanted = names or [*alone, *drawing]
+        for name, measured in alone.items():
+            if name in wanted:
+                found += measured()
         if any(name in wanted for name in drawing):
             with running(home) as easel, plain_pipeline(STARTER) as plain:
                 for name, rows in drawing.items():

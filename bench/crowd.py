@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from bench.plain import Plain
 from bench.running import Running
+from bench.table import comparison
 from bench.txt2img import draw, request
 
 PEOPLE = 8
@@ -36,14 +37,10 @@ def rows(easel: Running, plain: Plain) -> Iterator[list[str]]:
                 waits.append((max(ours), sum(theirs)))
         alone = [draw(client, small(number)) for number in range(ROUNDS)]
         beside = _beside_the_greedy(easel)
-    yield _row(
-        "a 64-pixel picture beside 60 of 1024 at 150 steps",
-        list(zip(beside, alone, strict=True)),
-        "",
-        "{:.2f} s",
-    )
-    yield _row("eight people, pictures a minute", rates, "≥ 1.4", "{:.1f}")
-    yield _row("eight people, longest wait", waits, "< 1", "{:.2f} s")
+    small_beside = zip(beside, alone, strict=True)
+    yield comparison("a 64-pixel picture beside 60 of 1024 at 150 steps", small_beside, "", _seconds)
+    yield comparison("eight people, pictures a minute", rates, "≥ 1.4", _rate)
+    yield comparison("eight people, longest wait", waits, "< 1", _seconds)
 
 
 def small(number: int) -> dict[str, object]:
@@ -70,15 +67,9 @@ def _beside_the_greedy(easel: Running) -> list[float]:
     return waits
 
 
-def _row(name: str, pairs: list[tuple[float, float]], promise: str, shape: str) -> list[str]:
-    ours, theirs = zip(*pairs, strict=True)
-    ratios = [a / b for a, b in pairs]
-    low, high = min(ratios), max(ratios)
-    middle = statistics.median(ours), statistics.median(theirs)
-    return [
-        name,
-        shape.format(middle[0]),
-        shape.format(middle[1]),
-        f"{middle[0] / middle[1]:.3f} ({low:.3f}-{high:.3f})",
-        promise,
-    ]
+def _seconds(found: Sequence[float]) -> str:
+    return f"{statistics.median(found):.2f} s"
+
+
+def _rate(found: Sequence[float]) -> str:
+    return f"{statistics.median(found):.1f}"

@@ -18,10 +18,11 @@ from pathlib import Path
 
 import httpx
 
-from bench.table import pair_ratio, spread
+from bench.child import child
+from bench.table import alternating, comparison, pair_ratio, spread
 from easel.models import AUTOV3_BELOW
+from scripts.settings import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 LATENCY = 0.02
 _EASEL = """
 import sys
@@ -67,30 +68,22 @@ def rows() -> Iterator[list[str]]:
                 yield [what, "-", f"{name} is not installed", "-", ""]
                 continue
             one = easel(connections)
-            ours, theirs = _pairs(one, lambda line=line: _time(line, work, size), pairs)  # type: ignore[misc]
-            promise = "" if "nothing" in name else "≤ 1"
-            yield [what, spread(ours), spread(theirs), pair_ratio(ours, theirs), promise]
+            found = alternating(one, lambda line=line: _time(line, work, size), pairs)  # type: ignore[misc]
+            yield comparison(what, found, "" if "nothing" in name else "≤ 1")
     # Of a file as large as a checkpoint AutoV3 is not computed; of one as large as a LoRA may be, it is.
     for whole in (size, min(size, AUTOV3_BELOW) * 19 // 20):
         hashes = "SHA-256" if whole >= AUTOV3_BELOW else "SHA-256 and AutoV3"
         with tempfile.TemporaryDirectory() as folder, _server(Path(folder), whole, rate) as url:
             file, work = f"{url}/org/repo/resolve/main/model.safetensors", Path(folder) / "work"
             line = [sys.executable, "-c", _EASEL, file, str(work), "8"]
-            with_hash, without = _pairs(
+            found = alternating(
                 lambda: _time([*line, ""], work, whole),  # noqa: B023 - called here and now
                 lambda: _time([*line, "no hash"], work, whole),  # noqa: B023
                 pairs,
             )
+            with_hash, without = zip(*found, strict=True)
             yield [f"hashing {whole / 1e9:g} GB while it streams, {hashes}", spread(with_hash),
                    f"{spread(without)}, no hash", pair_ratio(with_hash, without), "≤ 1.05"]  # fmt: skip
-
-
-def _pairs(
-    one: Callable[[], float], other: Callable[[], float], count: int
-) -> tuple[list[float], list[float]]:
-    """Alternating, so that a machine that drifts drifts for both."""
-    found = [(one(), other()) for _ in range(count)]
-    return [each[0] for each in found], [each[1] for each in found]
 
 
 def _time(line: list[str], work: Path, size: int) -> float:
@@ -117,14 +110,6 @@ def _server(folder: Path, size: int, rate: float) -> Iterator[str]:
     with file.open("wb") as out:
         out.write((504).to_bytes(8, "little") + text)
         out.truncate(size)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench.far_server", str(file), str(LATENCY), str(rate)],
-        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
+    with child("far_server", file, LATENCY, rate) as process:
+        assert process.stdout
         yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-    finally:
-        process.stdin.close()
-        process.wait()

@@ -19,10 +19,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.table import pair_ratio, spread
+from bench.child import child
+from bench.table import alternating, comparison
 
 FULL = 2.1e9
 LATENCY, RATE = 0.002, 100e6
@@ -60,32 +62,34 @@ def rows() -> Iterator[list[str]]:
             return [one.clone() for one in load_file(path).values()]
 
         against = "safetensors' load_file and a copy"
-        ours, theirs = _pairs(lambda: _timed(read), lambda: _timed(peer), pairs)
-        yield [f"{words} of tensors from page cache, against {against}",
-               spread(ours), spread(theirs), pair_ratio(ours, theirs), "≤ 1.15"]  # fmt: skip
-        ours, theirs = _pairs(lambda: _timed(load), lambda: _timed(peer), pairs)
-        yield [f"the same with modules and tokenizers, ready to draw, against {against}",
-               spread(ours), spread(theirs), pair_ratio(ours, theirs), ""]  # fmt: skip
+        what = f"{words} of tensors from page cache, against {against}"
+        yield _compared(what, read, peer, pairs, "≤ 1.15")
+        what = f"the same with modules and tokenizers, ready to draw, against {against}"
+        yield _compared(what, load, peer, pairs, "")
 
         kept = load()
         modules = (kept.unet, kept.vae, *kept.text_encoders)
-        ours, theirs = _pairs(
-            lambda: _timed(lambda: copied(kept, cpu)),
-            lambda: _timed(lambda: [one.clone() for m in modules for one in m.state_dict().values()]),
+        yield _compared(
+            f"switch back to {words} kept in memory, against a plain copy",
+            lambda: copied(kept, cpu),
+            lambda: [one.clone() for m in modules for one in m.state_dict().values()],
             pairs,
+            "≤ 1.5",
         )
-        yield [f"switch back to {words} kept in memory, against a plain copy",
-               spread(ours), spread(theirs), pair_ratio(ours, theirs), "≤ 1.5"]  # fmt: skip
         what = f"load of {words}, cold, over a slow mount, against `cat`"
         if missing := [name for name in ("fusermount3", "/dev/fuse") if not _has(name)]:
             yield [what, "-", f"no {missing[0]} here", "-", "≤ 1"]
             return
         with _slow_mount(path.parent) as mounted:
             far = model_file(mounted / path.name)
-            ours, theirs = _pairs(
-                lambda: _timed(lambda: load(far)), lambda: _timed(lambda: _cat(far.path)), pairs
+            cat = ["cat", str(far.path)]
+            yield _compared(
+                what,
+                lambda: load(far),
+                lambda: subprocess.run(cat, stdout=subprocess.DEVNULL, check=True),
+                pairs,
+                "≤ 1",
             )
-        yield [what, spread(ours), spread(theirs), pair_ratio(ours, theirs), "≤ 1"]
 
 
 def make(folder: Path, size: float) -> tuple[Any, Path]:
@@ -119,12 +123,11 @@ def make(folder: Path, size: float) -> tuple[Any, Path]:
     return chosen, path
 
 
-def _pairs(
-    one: Callable[[], float], other: Callable[[], float], count: int
-) -> tuple[list[float], list[float]]:
+def _compared(
+    what: str, one: Callable[[], object], other: Callable[[], object], pairs: int, promise: str
+) -> list[str]:
     one(), other()  # imports, and memory that the kernel gives for the first time
-    found = [(one(), other()) for _ in range(count)]
-    return [each[0] for each in found], [each[1] for each in found]
+    return comparison(what, alternating(partial(_timed, one), partial(_timed, other), pairs), promise)
 
 
 def _timed(what: Callable[[], object]) -> float:
@@ -140,10 +143,6 @@ def _timed(what: Callable[[], object]) -> float:
     return seconds
 
 
-def _cat(path: Path) -> None:
-    subprocess.run(["cat", str(path)], stdout=subprocess.DEVNULL, check=True)
-
-
 def _has(name: str) -> bool:
     return shutil.which(name) is not None or Path(name).is_char_device()
 
@@ -151,21 +150,15 @@ def _has(name: str) -> bool:
 @contextmanager
 def _slow_mount(folder: Path) -> Iterator[Path]:
     """`folder`, far away. The kernel forgets a file of it whenever one opens it, so every read is cold."""
-    with tempfile.TemporaryDirectory(prefix="easel-far-") as point:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "bench.slow_mount", str(folder), point, str(LATENCY), str(RATE)],
-            cwd=Path(__file__).resolve().parent.parent, stdin=subprocess.PIPE,
-        )  # fmt: skip
-        assert process.stdin is not None
-        try:
-            while not os.path.ismount(point):
-                if process.poll() is not None:
-                    raise RuntimeError("the slow folder could not be mounted")
-                time.sleep(0.05)
-            yield Path(point)
-        finally:
-            process.stdin.close()
-            process.wait()
+    with (
+        tempfile.TemporaryDirectory(prefix="easel-far-") as point,
+        child("slow_mount", folder, point, LATENCY, RATE) as process,
+    ):
+        while not os.path.ismount(point):
+            if process.poll() is not None:
+                raise RuntimeError("the slow folder could not be mounted")
+            time.sleep(0.05)
+        yield Path(point)
 
 
 if __name__ == "__main__":

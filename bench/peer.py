@@ -11,22 +11,16 @@ import sys
 import time
 from pathlib import Path
 
+from scripts.starter.exam import pipeline as starter_pipeline
+
 
 def main(checkpoint: str) -> None:
     """Load the pipeline as diffusers' own documentation does, then serve standard input."""
     import torch
-    from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline
-    from transformers import CLIPTokenizer
+    from diffusers import EulerDiscreteScheduler
 
-    families = Path(__file__).parent.parent / "image" / "easel" / "studio" / "families"
-    pipeline = StableDiffusionPipeline.from_single_file(
-        checkpoint,
-        config=str(families / "starter"),
-        tokenizer=CLIPTokenizer.from_pretrained(families / "tokenizer"),
-        torch_dtype=torch.float32,
-    )
+    pipeline = starter_pipeline(Path(checkpoint))
     pipeline.scheduler = EulerDiscreteScheduler.from_config(pipeline.scheduler.config)
-    pipeline.set_progress_bar_config(disable=True)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     for line in sys.stdin:

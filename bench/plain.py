@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bench.running import ROOT
+from bench.child import child
 
 
 class Plain:
@@ -31,16 +30,8 @@ class Plain:
 @contextlib.contextmanager
 def plain_pipeline(checkpoint: Path) -> Iterator[Plain]:
     """Start the peer, wait until its pipeline is loaded, and stop it at the end."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench.peer", str(checkpoint)],
-        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    try:
+    with child("peer", checkpoint, stderr=subprocess.DEVNULL) as process:
         assert process.stdout
         while (line := process.stdout.readline()) and line.strip() != "ready":
             pass
         yield Plain(process)
-    finally:
-        assert process.stdin
-        process.stdin.close()
-        process.wait(30)

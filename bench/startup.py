@@ -15,11 +15,12 @@ from pathlib import Path
 import httpx
 
 from bench.running import ROOT
-from bench.table import pair_ratio, spread
+from bench.table import comparison, spread
 from bench.txt2img import request
 from easel.gateway.process import find_port
 
 ROUNDS = 5
+ENVIRONMENT = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"}
 BARE = "import torch, gradio; from diffusers import StableDiffusionPipeline"
 
 
@@ -36,14 +37,9 @@ class Start:
 
 def rows(home: Path) -> Iterator[list[str]]:
     """The split of a start, and its ratio to the bare imports (at most 1.3 is the promise)."""
-    starts, bare = [], []
-    for number in range(ROUNDS + 1):
-        pair = (_start(home), _bare())
-        if number:  # the first fills the page cache
-            starts.append(pair[0])
-            bare.append(pair[1])
-    ready = [start.ready for start in starts]
-    yield ["start of the studio until ready", spread(ready), spread(bare), pair_ratio(ready, bare), "≤ 1.3"]
+    found = [(_start(home), _bare()) for _ in range(ROUNDS + 1)][1:]  # the first fills the page cache
+    starts = [start for start, _ in found]
+    yield comparison("start of the studio until ready", [(one.ready, bare) for one, bare in found], "≤ 1.3")
     for name, values in (
         ("… of it, importing torch and diffusers (beside gradio)", [start.imported for start in starts]),
         ("… of it, loading the starter", [start.loaded for start in starts]),
@@ -54,12 +50,8 @@ def rows(home: Path) -> Iterator[list[str]]:
 
 def _bare() -> float:
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", BARE], check=True, capture_output=True, env=_environment())
+    subprocess.run([sys.executable, "-c", BARE], check=True, capture_output=True, env=ENVIRONMENT)
     return time.perf_counter() - began
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"}
 
 
 def _start(home: Path) -> Start:
@@ -67,7 +59,7 @@ def _start(home: Path) -> Start:
     began = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "easel.studio", "--port", str(port), "--home", str(home), "--endpoint",
-        "bench"], cwd=ROOT, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        "bench"], cwd=ROOT, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     try:

@@ -5,13 +5,31 @@ from __future__ import annotations
 import os
 import platform
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 
 def spread(seconds: Sequence[float]) -> str:
     """Median and range: `0.512 s (0.498-0.570)`."""
     return f"{statistics.median(seconds):.3f} s ({min(seconds):.3f}-{max(seconds):.3f})"
+
+
+def comparison(
+    what: str,
+    pairs: Iterable[tuple[float, float]],
+    promise: str,
+    shown: Callable[[Sequence[float]], str] = spread,
+) -> list[str]:
+    """A row of the table: ours and theirs, each as `shown` says it, their ratio and the promise."""
+    ours, theirs = zip(*pairs, strict=True)
+    return [what, shown(ours), shown(theirs), pair_ratio(ours, theirs), promise]
+
+
+def alternating(
+    one: Callable[[], float], other: Callable[[], float], count: int
+) -> list[tuple[float, float]]:
+    """Pairs of measurements, turn by turn, so that a machine that drifts drifts for both."""
+    return [(one(), other()) for _ in range(count)]
 
 
 def pair_ratio(ours: Sequence[float], theirs: Sequence[float]) -> str:

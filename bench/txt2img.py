@@ -9,7 +9,7 @@ import httpx
 
 from bench.plain import Plain
 from bench.running import Running
-from bench.table import pair_ratio, spread
+from bench.table import comparison
 
 SIZES = {"native size, 128x128": (128, 16), "512x512": (512, 10)}
 
@@ -42,7 +42,7 @@ def rows(easel: Running, plain: Plain) -> Iterator[list[str]]:
     """A row for each size: ours, theirs, the ratio of medians (at most 1.05 is the promise)."""
     with easel.client() as client:
         for name, (side, rounds) in SIZES.items():
-            ours, theirs = [], []
+            pairs = []
             for number in range(rounds + 1):
                 body = request("a small red circle on a blue background", side, number)
                 if number % 2:  # in turns, as what comes first on a machine that has rested is faster
@@ -50,12 +50,5 @@ def rows(easel: Running, plain: Plain) -> Iterator[list[str]]:
                 else:
                     other, mine = plain.draw(body), draw(client, body)
                 if number:  # the first warms both up
-                    ours.append(mine)
-                    theirs.append(other)
-            yield [
-                f"one picture, {name}, 20 steps",
-                spread(ours),
-                spread(theirs),
-                pair_ratio(ours, theirs),
-                "≤ 1.05",
-            ]
+                    pairs.append((mine, other))
+            yield comparison(f"one picture, {name}, 20 steps", pairs, "≤ 1.05")

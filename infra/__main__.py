@@ -13,15 +13,15 @@ gc.disable()
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from infra.buckets import Buckets, BucketsArgs
-from infra.budget import Alarm, AlarmArgs
-from infra.domain import Domain, DomainArgs
-from infra.filesystem import Filesystem, FilesystemArgs
-from infra.image import Image, ImageArgs
+from infra.buckets import Buckets
+from infra.budget import Alarm
+from infra.domain import Domain
+from infra.filesystem import Filesystem
+from infra.image import Image
 from infra.instances.gateway import GatewayHost, GatewayHostArgs
 from infra.instances.replicas import ReplicaHosts, ReplicaHostsArgs
-from infra.link import AccessLink, AccessLinkArgs
-from infra.network import Network, NetworkArgs
+from infra.link import AccessLink
+from infra.network import Network
 from infra.offers import offers_for
 from infra.outputs import export
 from infra.preview import show_costs
@@ -39,16 +39,16 @@ show_costs(spec)
 offers = offers_for(spec)
 
 # What the team shares.
-network = Network(f"{team}-network", NetworkArgs(spec, tags, offers))
-filesystem = Filesystem(f"{team}-filesystem", FilesystemArgs(spec, tags, network))
-buckets = Buckets(f"{team}-buckets", BucketsArgs(tags))
-domain = Domain(f"{team}-domain", DomainArgs(spec, tags))
-image = Image(f"{team}-image", ImageArgs(spec, tags))
+network = Network(f"{team}-network", spec, tags, offers)
+filesystem = Filesystem(f"{team}-filesystem", spec, tags, network)
+buckets = Buckets(f"{team}-buckets", tags)
+domain = Domain(f"{team}-domain", spec, tags)
+image = Image(f"{team}-image", spec, tags)
 if spec.team.budget:
-    Alarm(f"{team}-alarm", AlarmArgs(spec.team.budget, tags))
+    Alarm(f"{team}-alarm", spec.team.budget, tags)
 
 # The one machine that stands all the time: the door, the console, and who wakes the others.
-console = AccessLink(f"{team}-console", AccessLinkArgs(f"https://{domain.host('console')}"))
+console = AccessLink(f"{team}-console", f"https://{domain.host('console')}")
 gateway = GatewayHost(
     f"{team}-gateway", GatewayHostArgs(spec, tags, network, filesystem, buckets, domain, image, console)
 )

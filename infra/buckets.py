@@ -1,7 +1,6 @@
 """The team's bucket of configuration, and what makes a bucket a closed one."""
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import pulumi
@@ -13,24 +12,17 @@ OLD_VERSIONS = 30
 """Days that replaced and deleted objects can be had back."""
 
 
-@dataclass(frozen=True)
-class BucketsArgs:
-    """What the buckets are made from."""
-
-    tags: Tags
-
-
 class Buckets(pulumi.ComponentResource):
     """The configuration's bucket: private, encrypted, by TLS only, versioned. It goes with the stack."""
 
     config: pulumi.Output[str]
     config_arn: pulumi.Output[str]
 
-    def __init__(self, name: str, args: BucketsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, tags: Tags, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("easel:buckets:Buckets", name, None, opts)
-        inside, name = pulumi.ResourceOptions(parent=self), args.tags.name("config")
+        inside, name = pulumi.ResourceOptions(parent=self), tags.name("config")
         # The gateway writes tokens and counts there, which the stack knows nothing of.
-        bucket = closed_bucket(name, args.tags.of_team("config"), force_destroy=True, opts=inside)
+        bucket = closed_bucket(name, tags.of_team("config"), force_destroy=True, opts=inside)
         versioning = aws.s3.BucketVersioning(
             name,
             bucket=bucket.bucket,

@@ -1,7 +1,5 @@
 """The alarm on what a team spends. The fuse (`budget.stop`) is the gateway's, which counts awake hours."""
 
-from dataclasses import dataclass
-
 import pulumi
 import pulumi_aws as aws
 
@@ -17,28 +15,22 @@ ACTIVATE = (
 )
 
 
-@dataclass(frozen=True)
-class AlarmArgs:
-    """What an alarm is made from."""
-
-    budget: BudgetSpec
-    tags: Tags
-
-
 class Alarm(pulumi.ComponentResource):
     """A monthly budget over what is tagged with the team; mails at 80 %, 100 % and a forecast of 100 %."""
 
-    def __init__(self, name: str, args: AlarmArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, budget: BudgetSpec, tags: Tags, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("easel:budget:Alarm", name, None, opts)
         aws.budgets.Budget(
-            args.tags.name("budget"),
+            tags.name("budget"),
             budget_type="COST",
             time_unit="MONTHLY",
-            limit_amount=str(args.budget.monthly),
+            limit_amount=str(budget.monthly),
             limit_unit="USD",
             # AWS writes a tag of one's own as user:<key>$<value>.
             cost_filters=[
-                aws.budgets.BudgetCostFilterArgs(name="TagKeyValue", values=[f"user:{TEAM}${args.tags.team}"])
+                aws.budgets.BudgetCostFilterArgs(name="TagKeyValue", values=[f"user:{TEAM}${tags.team}"])
             ],
             notifications=[
                 aws.budgets.BudgetNotificationArgs(
@@ -46,11 +38,11 @@ class Alarm(pulumi.ComponentResource):
                     notification_type=kind,
                     threshold=percent,
                     threshold_type="PERCENTAGE",
-                    subscriber_email_addresses=[args.budget.notify],
+                    subscriber_email_addresses=[budget.notify],
                 )
                 for kind, percent in ALARMS
             ],
-            tags=args.tags.of_team("budget"),
+            tags=tags.of_team("budget"),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})

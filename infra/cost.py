@@ -174,14 +174,9 @@ def _row(name: str, endpoint: EndpointSpec) -> tuple[str, ...]:
 
 def _vcpus_told(endpoint: EndpointSpec) -> str:
     """`16, or 32`: with the preferred type, and with the largest that may stand in."""
-    preferred, most = (endpoint.replicas.max * one for one in _vcpu(endpoint))
+    shape, high = SHAPES[endpoint.shape], endpoint.replicas.max
+    preferred, most = high * shape.vcpu, high * shape.most_vcpu
     return f"{preferred}, or {most}" if most > preferred else str(preferred)
-
-
-def _vcpu(endpoint: EndpointSpec) -> tuple[int, int]:
-    """vCPUs of a replica's preferred and largest type."""
-    shape = SHAPES[endpoint.shape]
-    return shape.vcpu, shape.most_vcpu
 
 
 @dataclass(frozen=True)
@@ -229,12 +224,11 @@ def vcpus(spec: Spec) -> dict[VcpuQuota, Vcpus]:
     needs = {_QUOTAS[("", False)]: Vcpus(GATEWAY.vcpu, GATEWAY.vcpu, GATEWAY.vcpu)}
     for endpoint in spec.endpoints.values():
         shape, high = SHAPES[endpoint.shape], endpoint.replicas.max
-        preferred, largest = _vcpu(endpoint)
         for quota in _quotas(endpoint):
             so_far = needs.get(quota, Vcpus(0, 0, 0))
             needs[quota] = Vcpus(
-                so_far.needed + high * preferred,
-                so_far.most + high * largest,
+                so_far.needed + high * shape.vcpu,
+                so_far.most + high * shape.most_vcpu,
                 max(so_far.least, shape.least_vcpu),
             )
     return needs

@@ -1,7 +1,6 @@
 """The team's place in the DNS: a hosted zone, and a record for the console and each endpoint."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
@@ -18,14 +17,6 @@ class NoZone(pulumi.RunError):
     """No hosted zone of the account holds the team's domain."""
 
 
-@dataclass(frozen=True)
-class DomainArgs:
-    """What a domain is made from."""
-
-    spec: Spec
-    tags: Tags
-
-
 class Domain(pulumi.ComponentResource):
     """A hosted zone that is there, or a new one with `zone: create`. Raises NoZone at preview."""
 
@@ -35,23 +26,23 @@ class Domain(pulumi.ComponentResource):
     name: str
     """Such as `art.example.com`."""
 
-    def __init__(self, name: str, args: DomainArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, spec: Spec, tags: Tags, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("easel:domain:Domain", name, None, opts)
-        self.name = args.spec.team.domain or ""
-        self._tags = args.tags
-        if args.spec.team.zone == "create":
+        self.name = spec.team.domain or ""
+        self._tags = tags
+        if spec.team.zone == "create":
             zone = aws.route53.Zone(
-                args.tags.name("zone"),
+                tags.name("zone"),
                 name=self.name,
-                comment=f"Endpoints of team {args.tags.team}",
+                comment=f"Endpoints of team {tags.team}",
                 # Records that others put there are theirs: then destroy stops and says so.
                 force_destroy=False,
-                tags=args.tags.of_team("zone"),
+                tags=tags.of_team("zone"),
                 opts=pulumi.ResourceOptions(parent=self),
             )
             self.zone_id, self.name_servers = zone.zone_id, zone.name_servers
         else:
-            self.zone_id, self.name_servers = self._found(args.spec.team.zone), None
+            self.zone_id, self.name_servers = self._found(spec.team.zone), None
         self.register_outputs({"zone_id": self.zone_id, "name_servers": self.name_servers})
 
     def host(self, label: str) -> str:

@@ -1,7 +1,6 @@
 """The team's file system: models for all, pictures by endpoint. It outlives the stack."""
 
 import json
-from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
@@ -29,15 +28,6 @@ class NoFilesystem(pulumi.RunError):
     """The file system to adopt is not there or not fit."""
 
 
-@dataclass(frozen=True)
-class FilesystemArgs:
-    """What a file system is made from."""
-
-    spec: Spec
-    tags: Tags
-    network: Network
-
-
 class Filesystem(pulumi.ComponentResource):
     """EFS: encrypted, elastic, backed up, kept when the stack goes, adopted again by `storage.existing`.
 
@@ -51,16 +41,23 @@ class Filesystem(pulumi.ComponentResource):
     models_id: pulumi.Output[str]
     models_arn: pulumi.Output[str]
 
-    def __init__(self, name: str, args: FilesystemArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        spec: Spec,
+        tags: Tags,
+        network: Network,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
         super().__init__("easel:filesystem:Filesystem", name, None, opts)
-        self._tags, self._inside = args.tags, pulumi.ResourceOptions(parent=self)
-        existing = args.spec.team.storage.existing
+        self._tags, self._inside = tags, pulumi.ResourceOptions(parent=self)
+        existing = spec.team.storage.existing
         self.id, self.arn = self._adopted(existing) if existing else self._own()
-        there = self._there(existing, args.spec.team.network.vpc) if existing else []
-        self.security_group_id = self._group(args.network, there)
-        self._targets(args.network, there)
+        there = self._there(existing, spec.team.network.vpc) if existing else []
+        self.security_group_id = self._group(network, there)
+        self._targets(network, there)
         policy = aws.efs.FileSystemPolicy(
-            args.tags.name("files"),
+            tags.name("files"),
             file_system_id=self.id,
             policy=self.arn.apply(access_policy),
             # The last word on who may mount stays with the file system when the stack goes.
@@ -69,7 +66,7 @@ class Filesystem(pulumi.ComponentResource):
         models = self.access_point(
             "models",
             "/models",
-            args.tags.of_team("models"),
+            tags.of_team("models"),
             pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
         self.models_id, self.models_arn = models.id, models.arn

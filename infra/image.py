@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pulumi
@@ -26,30 +25,22 @@ LOG_DAYS = 14
 ARCHIVE_DAYS = 7
 
 
-@dataclass(frozen=True)
-class ImageArgs:
-    """What the images are made from: `team.image`."""
-
-    spec: Spec
-    tags: Tags
-
-
 class Image(pulumi.ComponentResource):
-    """References by digest, and the repositories that hosts need to pull from."""
+    """What `team.image` says: references by digest, and the repositories that hosts need to pull from."""
 
     studio: pulumi.Output[str]
     gateway: pulumi.Output[str]
     repository_arns: pulumi.Output[list[str]]
     """Repositories of ECR; empty where a given image is in another registry."""
 
-    def __init__(self, name: str, args: ImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, spec: Spec, tags: Tags, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("easel:image:Image", name, None, opts)
-        if args.spec.team.image == BUILD:
-            bake = self._bake(args.tags)
+        if spec.team.image == BUILD:
+            bake = self._bake(tags)
             self.studio, self.gateway = bake.studio, bake.gateway
             self.repository_arns = bake.repository_arn.apply(lambda arn: [arn])
         else:
-            given = references(args.spec.team.image)
+            given = references(spec.team.image)
             self.studio, self.gateway = self._pinned(given["studio"]), self._pinned(given["gateway"])
             places = {each.ecr.arn for each in given.values() if each.ecr}
             self.repository_arns = pulumi.Output.from_input(sorted(places))

@@ -5,7 +5,6 @@ The gateway gets its hash only, so that neither the configuration bucket nor a h
 
 import hashlib
 import secrets
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -60,16 +59,8 @@ class _Token(pulumi.CustomResource):
         )
 
 
-@dataclass(frozen=True)
-class AccessLinkArgs:
-    """What a link leads to."""
-
-    url: pulumi.Input[str]
-    """Such as `https://studio.art.example.com`."""
-
-
 class AccessLink(pulumi.ComponentResource):
-    """A first token, and the link that it makes of an address."""
+    """A first token, and the link that it makes of an address, such as `https://studio.art.example.com`."""
 
     token: pulumi.Output[str]
     """`easel_…`, a secret."""
@@ -78,10 +69,12 @@ class AccessLink(pulumi.ComponentResource):
     url: pulumi.Output[str]
     """The address with the token in it, a secret: whoever opens it is in."""
 
-    def __init__(self, name: str, args: AccessLinkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, address: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("easel:link:Link", name, None, opts)
         made = _Token(name, pulumi.ResourceOptions(parent=self))
         self.token = pulumi.Output.secret(made.token)
         self.hash = made.hash
-        self.url = pulumi.Output.secret(pulumi.Output.format("{0}/?token={1}", args.url, self.token))
+        self.url = pulumi.Output.secret(pulumi.Output.format("{0}/?token={1}", address, self.token))
         self.register_outputs({"hash": self.hash})

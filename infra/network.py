@@ -19,15 +19,6 @@ ANY_PORT = (1, 65535)
 WORLD = "0.0.0.0/0"
 
 
-@dataclass(frozen=True)
-class NetworkArgs:
-    """What a network is made from."""
-
-    spec: Spec
-    tags: Tags
-    offers: Offers
-
-
 class Network(pulumi.ComponentResource):
     """Subnets in at least two zones, and the gateway's security group: the only one open to the world.
 
@@ -44,11 +35,13 @@ class Network(pulumi.ComponentResource):
     replicas_group_id: pulumi.Output[str]
     """Carried by every replica beside its endpoint's group: the ways out, and where the gateway may go."""
 
-    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, spec: Spec, tags: Tags, offers: Offers, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("easel:network:Network", name, None, opts)
-        self._tags, self._inside = args.tags, pulumi.ResourceOptions(parent=self)
-        self.offers = args.offers
-        vpc = self._vpc(args.spec)
+        self._tags, self._inside = tags, pulumi.ResourceOptions(parent=self)
+        self.offers = offers
+        vpc = self._vpc(spec)
         self.vpc_id, self.subnet_ids, self.zones = vpc.id, vpc.subnet_ids, vpc.zones
         self.gateway_group_id = self._gateway_group()
         self.replicas_group_id = self._replicas_group()

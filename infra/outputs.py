@@ -1,7 +1,7 @@
 """What `pulumi up` ends with: where to go, what it costs, what `pulumi destroy` keeps, what to do next."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import pulumi
 
@@ -12,20 +12,14 @@ from infra.domain import Domain
 from infra.filesystem import Filesystem
 from infra.image import Image
 from infra.instances.gateway import GatewayHost
+from infra.instances.replicas import ReplicaHosts
 from infra.link import AccessLink
 from infra.spec import EndpointSpec, Spec
 
 
-class Reached(Protocol):
-    """What an endpoint's component says of itself."""
-
-    url: pulumi.Output[str]
-    link: pulumi.Output[str]
-
-
 def export(
     spec: Spec,
-    endpoints: Mapping[str, Reached],
+    endpoints: Mapping[str, ReplicaHosts],
     console: AccessLink,
     domain: Domain,
     filesystem: Filesystem,
@@ -68,7 +62,7 @@ def next_steps(spec: Spec) -> list[str]:
     return steps
 
 
-def _endpoint(endpoint: EndpointSpec, at: Reached) -> dict[str, Any]:
+def _endpoint(endpoint: EndpointSpec, at: ReplicaHosts) -> dict[str, Any]:
     costs = hourly(endpoint)
     return {
         "url": at.url,

@@ -55,11 +55,12 @@ def own_vpc(tags: Tags, useful: Collection[str], opts: pulumi.ResourceOptions) -
         tags=tags.of_team("routes"),
         opts=opts,
     )
+    region = aws.get_region(opts=pulumi.InvokeOptions(parent=opts.parent)).region
     # Models and image layers come from S3: by this way they cost nothing and leave the internet out.
     aws.ec2.VpcEndpoint(
         tags.name("s3"),
         vpc_id=vpc.id,
-        service_name=f"com.amazonaws.{_region(opts)}.s3",
+        service_name=f"com.amazonaws.{region}.s3",
         vpc_endpoint_type="Gateway",
         route_table_ids=[routes.id],
         tags=tags.of_team("s3"),
@@ -95,10 +96,6 @@ def adopted_vpc(vpc_id: str, useful: Collection[str], opts: pulumi.ResourceOptio
         )
     zones = sorted(by_zone)
     return Vpc(pulumi.Output.from_input(vpc_id), [pulumi.Output.from_input(by_zone[z]) for z in zones], zones)
-
-
-def _region(opts: pulumi.ResourceOptions) -> str:
-    return str(aws.get_region(opts=pulumi.InvokeOptions(parent=opts.parent)).region)
 
 
 def _zones(useful: Collection[str], opts: pulumi.ResourceOptions) -> list[str]:

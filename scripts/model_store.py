@@ -1,7 +1,6 @@
 """This machine's store of models, for commands that look into it and bring models in."""
 
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from scripts.settings import CommandRefused, settings
@@ -9,22 +8,15 @@ from scripts.settings import CommandRefused, settings
 if TYPE_CHECKING:
     from easel.models import Kind, Store
 
-TYPES: Mapping[str, str] = {
-    "checkpoint": "CHECKPOINT",
-    "lora": "LORA",
-    "vae": "VAE",
-    "embedding": "EMBEDDING",
-    "upscaler": "UPSCALER",
-    "controlnet": "CONTROLNET",
-}
-"""What people call the kinds, and the names of `Kind`."""
+TYPES = ("checkpoint", "lora", "vae", "embedding", "upscaler", "controlnet")
+"""The kinds of models that people bring in, by the names of `Kind` in small letters."""
 
 
 def kind_of(name: str | None) -> "Kind | None":
     """The kind of a type as people call it."""
     from easel.models import Kind
 
-    return None if name is None else Kind[TYPES[name]]
+    return None if name is None else Kind[name.upper()]
 
 
 def store() -> "Store":
@@ -38,12 +30,12 @@ def store() -> "Store":
 def quota() -> int | None:
     """Bytes that the team's models may take: EASEL_QUOTA, else the stack file's; None for any number."""
     from easel.models import quota_of
-    from scripts.stacks.loading import spec_of
+    from scripts.stacks.loading import spec_at
 
     said = quota_of(os.environ)
     if said is not None:
         return said
     try:
-        return spec_of(settings()).team.storage.quota
+        return spec_at(settings().stack).team.storage.quota
     except CommandRefused:
         return None  # whoever adds a model needs no stack file, nor one without faults

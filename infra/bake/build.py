@@ -90,7 +90,8 @@ class Builds:
             builds = self._codebuild.batch_get_builds(ids=ids[:100])["builds"] if ids else []
         for build in builds:
             variables = build.get("environment", {}).get("environmentVariables", [])
-            if build["buildStatus"] == "IN_PROGRESS" and _value(variables, CONTENT) == content:
+            carried = {one["name"]: one["value"] for one in variables}.get(CONTENT)
+            if build["buildStatus"] == "IN_PROGRESS" and carried == content:
                 return str(build["id"])
         return None
 
@@ -225,7 +226,3 @@ def _quoted(tail: Sequence[str]) -> str:
 def _url(build: Mapping[str, Any]) -> str:
     link = build.get("logs", {}).get("deepLink")
     return f"The whole log: {link}" if link else f"The build: {build['id']}"
-
-
-def _value(variables: Sequence[Mapping[str, str]], name: str) -> str | None:
-    return next((one["value"] for one in variables if one["name"] == name), None)

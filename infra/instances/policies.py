@@ -83,21 +83,19 @@ def gateway_statements(
     of_team = {"StringEquals": {"aws:ResourceTag/easel:team": team}}
     groups = account.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/easel-*")
     return [
-        {
-            "Sid": "SeeGroupsAndInstances",
-            "Effect": "Allow",
-            "Action": [
+        _allow(
+            "SeeGroupsAndInstances",
+            [
                 "autoscaling:DescribeAutoScalingGroups",
                 "autoscaling:DescribeScalingActivities",
                 "autoscaling:DescribeWarmPool",
                 "ec2:DescribeInstances",
             ],
-            "Resource": "*",
-        },
-        {
-            "Sid": "WakeAndSleepOwnGroups",
-            "Effect": "Allow",
-            "Action": [
+            "*",
+        ),
+        _allow(
+            "WakeAndSleepOwnGroups",
+            [
                 "autoscaling:CompleteLifecycleAction",
                 "autoscaling:RecordLifecycleActionHeartbeat",
                 "autoscaling:SetDesiredCapacity",
@@ -105,17 +103,16 @@ def gateway_statements(
                 "autoscaling:SetInstanceProtection",
                 "autoscaling:TerminateInstanceInAutoScalingGroup",
             ],
-            "Resource": groups,
-            "Condition": of_team,
-        },
-        {
-            # Spot has run out: the share of on-demand goes up until it is back. Nothing else is changed by
-            # this; a request with a launch template needs ec2:RunInstances too, which is not here.
-            "Sid": "BuyOnDemandWhereSpotComesFirst",
-            "Effect": "Allow",
-            "Action": "autoscaling:UpdateAutoScalingGroup",
-            "Resource": groups,
-            "Condition": {
+            groups,
+            of_team,
+        ),
+        # Spot has run out: the share of on-demand goes up until it is back. Nothing else is changed by this;
+        # a request with a launch template needs ec2:RunInstances too, which is not here.
+        _allow(
+            "BuyOnDemandWhereSpotComesFirst",
+            "autoscaling:UpdateAutoScalingGroup",
+            groups,
+            {
                 "StringEquals": of_team["StringEquals"] | {"aws:ResourceTag/easel:capacity": "spot-first"},
                 "Null": {
                     f"autoscaling:{key}": "true"
@@ -128,29 +125,14 @@ def gateway_statements(
                     )
                 },
             },
-        },
-        {
-            # The whole bucket is the team's configuration. A condition on the prefix would turn the answer
-            # for an object that is not there yet from 404 into 403.
-            "Sid": "SeeWhatIsThere",
-            "Effect": "Allow",
-            "Action": "s3:ListBucket",
-            "Resource": bucket_arn,
-        },
+        ),
+        # The whole bucket is the team's configuration. A condition on the prefix would turn the answer for an
+        # object that is not there yet from 404 into 403.
+        _allow("SeeWhatIsThere", "s3:ListBucket", bucket_arn),
         _read_objects("FollowConfiguration", bucket_arn, ["config/*"]),
-        {
-            "Sid": "KeepTokensAndSpending",
-            "Effect": "Allow",
-            "Action": ["s3:GetObject", "s3:PutObject"],
-            "Resource": f"{bucket_arn}/run/*",
-        },
-        {
-            "Sid": "ShowLogs",
-            "Effect": "Allow",
-            "Action": "logs:GetLogEvents",
-            # The slash ends the team's name.
-            "Resource": account.arn("logs", f"log-group:/easel/{team}/*"),
-        },
+        _allow("KeepTokensAndSpending", ["s3:GetObject", "s3:PutObject"], f"{bucket_arn}/run/*"),
+        # The slash ends the team's name.
+        _allow("ShowLogs", "logs:GetLogEvents", account.arn("logs", f"log-group:/easel/{team}/*")),
         _mount("MountModels", file_system_arn, [models_arn]),
         _write_logs(account.arn("logs", f"log-group:/easel/{team}")),
         *_pull(repository_arns),
@@ -187,25 +169,23 @@ def host_statements(host: Host) -> list[Statement]:
             ["config/team.json", f"config/{host.endpoint}.json", "run/keys.json"],
         ),
         _mount("MountOwnFolders", host.file_system_arn, host.access_point_arns),
-        {
-            "Sid": "TellOwnPhase",
-            "Effect": "Allow",
-            "Action": "ec2:CreateTags",
-            "Resource": account.arn("ec2", "instance/*"),
-            "Condition": {
+        _allow(
+            "TellOwnPhase",
+            "ec2:CreateTags",
+            account.arn("ec2", "instance/*"),
+            {
                 "StringEquals": own,
                 # Without Null, a request that names no key would pass ForAllValues.
                 "ForAllValues:StringEquals": {"aws:TagKeys": ["easel:image", "easel:phase", "easel:why"]},
                 "Null": {"aws:TagKeys": "false"},
             },
-        },
-        {
-            "Sid": "SayThatItIsReady",
-            "Effect": "Allow",
-            "Action": ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"],
-            "Resource": account.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/easel-*"),
-            "Condition": {"StringEquals": own},
-        },
+        ),
+        _allow(
+            "SayThatItIsReady",
+            ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"],
+            account.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/easel-*"),
+            {"StringEquals": own},
+        ),
         _write_logs(host.log_group_arn),
         *_pull(host.repository_arns),
         *_secrets(host.secrets),
@@ -222,13 +202,8 @@ def supply_statements(
         return []
     objects = {arn for arn in (object_arn(account.partition, model) for model in models) if arn}
     tokens = [secrets[name] for name in SOURCE_TOKENS if name in secrets]
-    fetch: Statement = {
-        "Sid": "FetchModels",
-        "Effect": "Allow",
-        # The version too: where a bucket keeps versions, all ranges are asked of one.
-        "Action": ["s3:GetObject", "s3:GetObjectVersion"],
-        "Resource": sorted(objects),
-    }
+    # The version too: where a bucket keeps versions, all ranges are asked of one.
+    fetch = _allow("FetchModels", ["s3:GetObject", "s3:GetObjectVersion"], sorted(objects))
     return [*([fetch] if objects else []), *_secrets(tokens)]
 
 
@@ -251,77 +226,55 @@ def repository_arn(reference: str) -> str | None:
     return place.arn if place else None
 
 
+def _allow(
+    sid: str, action: str | list[str], resource: str | list[str], condition: dict[str, Any] | None = None
+) -> Statement:
+    statement = {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource}
+    return statement | ({"Condition": condition} if condition else {})
+
+
 def _mount(sid: str, file_system_arn: str, access_point_arns: Sequence[str]) -> Statement:
-    return {
-        "Sid": sid,
-        "Effect": "Allow",
-        "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
-        "Resource": file_system_arn,
-        # The one place that says who comes by which access point: the file system's own policy only denies.
-        "Condition": {"StringEquals": {"elasticfilesystem:AccessPointArn": sorted(access_point_arns)}},
-    }
+    # The one place that says who comes by which access point: the file system's own policy only denies.
+    return _allow(
+        sid,
+        ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
+        file_system_arn,
+        {"StringEquals": {"elasticfilesystem:AccessPointArn": sorted(access_point_arns)}},
+    )
 
 
 def _read_objects(sid: str, bucket_arn: str, keys: Sequence[str]) -> Statement:
-    return {
-        "Sid": sid,
-        "Effect": "Allow",
-        "Action": "s3:GetObject",
-        "Resource": [f"{bucket_arn}/{key}" for key in keys],
-    }
+    return _allow(sid, "s3:GetObject", [f"{bucket_arn}/{key}" for key in keys])
 
 
 def _write_logs(group_arn: str) -> Statement:
-    return {
-        "Sid": "WriteOwnLog",
-        "Effect": "Allow",
-        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-        # Some actions are asked about the group, some about `<group>:*`, some about a stream of it.
-        "Resource": [group_arn, f"{group_arn}:*"],
-    }
+    # Some actions are asked about the group, some about `<group>:*`, some about a stream of it.
+    return _allow("WriteOwnLog", ["logs:CreateLogStream", "logs:PutLogEvents"], [group_arn, f"{group_arn}:*"])
 
 
 def _pull(repository_arns: Sequence[str]) -> list[Statement]:
     if not repository_arns:
         return []
+    layers = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
     return [
-        {"Sid": "LogInToRegistry", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
-        {
-            "Sid": "PullImage",
-            "Effect": "Allow",
-            "Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-            "Resource": sorted(set(repository_arns)),
-        },
+        _allow("LogInToRegistry", "ecr:GetAuthorizationToken", "*"),
+        _allow("PullImage", layers, sorted(set(repository_arns))),
     ]
 
 
 def _secrets(secrets: Sequence[AwsSecret]) -> list[Statement]:
     if not secrets:
         return []
-    statements: list[Statement] = [
-        {
-            "Sid": "ReadOwnSecrets",
-            "Effect": "Allow",
-            "Action": "secretsmanager:GetSecretValue",
-            "Resource": sorted({secret.arn for secret in secrets}),
-        }
-    ]
+    arns = sorted({secret.arn for secret in secrets})
+    statements = [_allow("ReadOwnSecrets", "secretsmanager:GetSecretValue", arns)]
     if under_keys := [secret for secret in secrets if secret.key_arn]:
-        statements.append(
-            {
-                # Through Secrets Manager, and for these secrets alone: the key may be under much else.
-                "Sid": "DecryptOwnSecrets",
-                "Effect": "Allow",
-                "Action": "kms:Decrypt",
-                "Resource": sorted({str(secret.key_arn) for secret in under_keys}),
-                "Condition": {
-                    "StringEquals": {
-                        "kms:ViaService": sorted({_via(secret.arn) for secret in under_keys}),
-                        "kms:EncryptionContext:SecretARN": sorted({secret.arn for secret in under_keys}),
-                    }
-                },
-            }
-        )
+        # Through Secrets Manager, and for these secrets alone: the key may be under much else.
+        through = {
+            "kms:ViaService": sorted({_via(secret.arn) for secret in under_keys}),
+            "kms:EncryptionContext:SecretARN": sorted({secret.arn for secret in under_keys}),
+        }
+        keys = sorted({str(secret.key_arn) for secret in under_keys})
+        statements.append(_allow("DecryptOwnSecrets", "kms:Decrypt", keys, {"StringEquals": through}))
     return statements
 
 
@@ -334,15 +287,14 @@ def _via(secret_arn: str) -> str:
 def _sessions() -> Statement:
     # The least that Session Manager asks for. AmazonSSMManagedInstanceCore would also read every parameter of
     # the account (ssm:GetParameter on *).
-    return {
-        "Sid": "BeReachedBySessionManager",
-        "Effect": "Allow",
-        "Action": [
+    return _allow(
+        "BeReachedBySessionManager",
+        [
             "ssm:UpdateInstanceInformation",
             "ssmmessages:CreateControlChannel",
             "ssmmessages:CreateDataChannel",
             "ssmmessages:OpenControlChannel",
             "ssmmessages:OpenDataChannel",
         ],
-        "Resource": "*",
-    }
+        "*",
+    )

@@ -16,7 +16,7 @@ from infra.instances.group import GroupArgs, endpoint_group
 from infra.instances.policies import AwsSecret, Host, host_statements, repository_arn
 from infra.instances.roles import InstanceRole
 from infra.instances.template import TemplateArgs, launch_template
-from infra.link import AccessLink, AccessLinkArgs
+from infra.link import AccessLink
 from infra.network import Network, Rules
 from infra.shapes import SHAPES
 from infra.spec import EndpointSpec, Spec
@@ -62,7 +62,7 @@ class ReplicaHosts(pulumi.ComponentResource):
         shape, network = SHAPES[args.endpoint.shape], args.network
         self._sold = network.offers.replicas(args.name, shape, network.zones)
         url = f"https://{self._host}"
-        link = AccessLink(self._named("link"), AccessLinkArgs(url), self._inside)
+        link = AccessLink(self._named("link"), url, self._inside)
         self._secrets = self._named_secrets()
         self._outputs = self._outputs_folder()
         self._logs = aws.cloudwatch.LogGroup(

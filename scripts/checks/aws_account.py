@@ -32,10 +32,10 @@ _ACCESS = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Un
 
 def of_stack(here: Settings) -> Iterator[Check]:
     """Every check, for a stack that runs on instances; none for another, or for one that cannot be read."""
-    from scripts.stacks.loading import spec_of
+    from scripts.stacks.loading import spec_at
 
     try:
-        spec = spec_of(here)
+        spec = spec_at(here.stack)
     except CommandRefused:
         return  # told by the check of the stack file
     if spec.team.runs_on != "instances":

@@ -108,10 +108,10 @@ def gpu() -> Check:
 
 def stack(here: Settings) -> Check:
     """The stack file."""
-    from scripts.stacks.loading import spec_of
+    from scripts.stacks.loading import spec_at
 
     try:
-        spec = spec_of(here)
+        spec = spec_at(here.stack)
     except CommandRefused as refusal:
         return Check(
             "stack", "failed", refusal.message, "put it right; docs/reference/spec.md names every field"

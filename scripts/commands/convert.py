@@ -10,7 +10,7 @@ from scripts.settings import CommandFailed
 
 @click.command("convert")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--type", "kind", type=click.Choice(list(TYPES)), help="Without it, as its tensors say.")
+@click.option("--type", "kind", type=click.Choice(TYPES), help="Without it, as its tensors say.")
 @click.option("--folder", default="", help="A folder below that of the type; new ones too.")
 @click.option("--name", default="", help="The file's name in the store; without it, that of FILE.")
 def command(file: Path, kind: str | None, folder: str, name: str) -> None:

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,7 +34,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--type", "kind", type=click.Choice(list(TYPES)), help="Of this type only.")
+@click.option("--type", "kind", type=click.Choice(TYPES), help="Of this type only.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show(kind: str | None, as_json: bool) -> None:
     """List the models of this machine's store."""
@@ -60,7 +60,7 @@ def show(kind: str | None, as_json: bool) -> None:
 
 @command.command("add")
 @click.argument("source")
-@click.option("--type", "kind", type=click.Choice(list(TYPES)), help="Without it, as source or file say.")
+@click.option("--type", "kind", type=click.Choice(TYPES), help="Without it, as source or file say.")
 @click.option("--folder", default="", help="A folder below that of the type; new ones too.")
 @click.option("--name", default="", help="The file's name here; without it, as at the source.")
 @click.option("--sha256", default="", help="What the file's SHA-256 must be.")
@@ -80,7 +80,7 @@ def add(source: str, kind: str | None, folder: str, name: str, sha256: str) -> N
 
 @command.command("remove")
 @click.argument("name")
-@click.option("--type", "kind", type=click.Choice(list(TYPES)), help="Of this type, where names are alike.")
+@click.option("--type", "kind", type=click.Choice(TYPES), help="Of this type, where names are alike.")
 def take_away(name: str, kind: str | None) -> None:
     """Remove a model with what lies beside it."""
     from easel.models import remove_model
@@ -119,10 +119,10 @@ def check(names: tuple[str, ...]) -> None:
 def match(prune: bool) -> None:
     """Make the store hold the models that the stack file lists."""
     from easel.models import sync
-    from scripts.stacks.loading import spec_of
+    from scripts.stacks.loading import spec_at
 
-    here = settings()
-    addresses = [address for endpoint in spec_of(here).endpoints.values() for address in endpoint.models]
+    endpoints = spec_at(settings().stack).endpoints.values()
+    addresses = [address for endpoint in endpoints for address in endpoint.models]
     with _refusals():
         store = store_here()
         done = sync(store, addresses, _intake(store), prune=prune, told=click.echo)
@@ -166,21 +166,16 @@ def _find(store: "Store", name: str, kind: str | None) -> "ModelFile":
     chosen = kind_of(kind)
     plain = name.removeprefix("models/")
     found = []
-    trouble: UnknownModel | None = None
     for one in Kind if chosen is None else [chosen]:
-        try:
+        with suppress(UnknownModel):
             # As `easel models add` and `list` write it, with the type's folder in front.
             found.append(store.find(one, plain.removeprefix(f"{one.folder}/")))
-        except UnknownModel as error:
-            if store.files(one) or trouble is None:
-                trouble = error
     if len(found) > 1:
         where = ", ".join(f"{file.kind.folder}/{file.name}" for file in found)
         raise CommandRefused(
             f"{name!r} could be {where}: say which with --type, or write the folder in front"
         )
     if not found:
-        assert trouble is not None  # noqa: S101 - there are kinds
         raise CommandRefused(f"there is no model {name!r}; `easel models list` shows what there is")
     return found[0]
 

@@ -7,14 +7,14 @@ import click
 
 from scripts.model_store import TYPES, kind_of
 from scripts.remote.endpoint import EndpointClient, endpoint_and_path, with_endpoint
-from scripts.remote.upload import Destination, ModelUpload, Uploaded
+from scripts.remote.upload import Destination, ModelUpload
 from scripts.settings import CommandRefused, settings
 
 
 @click.command("upload")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.argument("endpoint")
-@click.option("--type", "kind", type=click.Choice(list(TYPES)), help="Without it, as the file itself says.")
+@click.option("--type", "kind", type=click.Choice(TYPES), help="Without it, as the file itself says.")
 @click.option("--folder", default="", help="A folder below that of the type; new ones too.")
 @click.option("--name", default="", help="The file's name there; without it, as here.")
 @click.option("--replace", is_flag=True, help="It may take the place of another file of its name.")
@@ -41,8 +41,5 @@ def send(endpoint: EndpointClient, files: tuple[Path, ...], destinations: list[D
     """Send each and say what came of it; the first refusal ends it. Raises CommandRefused."""
     notes = settings().home / "uploads"
     for file, destination in zip(files, destinations, strict=True):
-        click.echo(_told(ModelUpload(endpoint, file, destination, notes).run()))
-
-
-def _told(sent: Uploaded) -> str:
-    return f"{sent.path} {'is in' if sent.fresh else 'is there already'}  {sent.sha256}"
+        sent = ModelUpload(endpoint, file, destination, notes).run()
+        click.echo(f"{sent.path} {'is in' if sent.fresh else 'is there already'}  {sent.sha256}")

@@ -36,8 +36,9 @@ def current(here: Settings) -> Configuration:
     if found is not None:
         return found
     from infra.render import ports_of
+    from scripts.stacks.loading import spec_at
 
-    spec = _spec(here)
+    spec = spec_at(here.stack)
     return _of(spec, ports_of(spec, here.port))
 
 
@@ -72,9 +73,10 @@ def version(here: Settings) -> int:
 def _render(here: Settings, kept: Mapping[str, int], also: Mapping[str, int]) -> Configuration:
     from infra.render import ports_of, render
     from infra.rules import unused_on_one_machine
+    from scripts.stacks.loading import spec_at
 
     before = _made_from(here)
-    spec = _spec(here)
+    spec = spec_at(here.stack)
     if spec.team.runs_on != "local":
         raise CommandRefused(
             f"{shown(here.stack)} says runs_on: {spec.team.runs_on}, which is for `pulumi up`; "
@@ -130,9 +132,3 @@ def _stamp(path: Path) -> list[int]:
 
 def _mark(here: Settings) -> Path:
     return here.home / "run" / "rendered.json"
-
-
-def _spec(here: Settings) -> "Spec":
-    from scripts.stacks.loading import spec_of
-
-    return spec_of(here)

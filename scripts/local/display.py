@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,23 +19,7 @@ _COLOURS = {
 }
 
 
-class Display(Protocol):
-    """Where lines go and how progress looks."""
-
-    def say(self, line: str) -> None:
-        """Print a line that stays: a link, a state, a time."""
-
-    def log(self, line: str) -> None:
-        """Print a line of a log."""
-
-    def progress(self, endpoints: list[Mapping[str, Any]], seconds: float) -> None:
-        """Show how far the endpoints are."""
-
-    def settled(self) -> None:
-        """Take the progress away: everything is where it should be."""
-
-
-def display() -> Display:
+def display() -> "PlainDisplay | LiveDisplay":
     """The display that fits standard output."""
     return LiveDisplay() if sys.stdout.isatty() else PlainDisplay()
 
@@ -44,7 +28,7 @@ class PlainDisplay:
     """Lines: what to know on standard output, logs on standard error, each flushed."""
 
     def say(self, line: str) -> None:
-        """Print a line to standard output."""
+        """Print a line that stays, to standard output: a link, a state, a time."""
         click.echo(line)
         sys.stdout.flush()
 
@@ -56,7 +40,7 @@ class PlainDisplay:
         """Say nothing: changes of state are lines of their own."""
 
     def settled(self) -> None:
-        """Say nothing."""
+        """Everything is where it should be: say nothing."""
 
 
 class LiveDisplay:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from scripts.settings import ROOT, CommandFailed, CommandRefused
@@ -22,10 +23,12 @@ class GatewayProcess:
     """`python -m easel.gateway`, in a process group of its own so that Ctrl-C reaches it in order."""
 
     def __init__(self, home: Path) -> None:
-        self._home = home
+        # For tests of this command: another program in the place of the studio.
+        asked = os.environ.get("EASEL_REPLICA")
+        replica = ["--replica", asked] if asked else []
         (home / "run" / "gateway.json").unlink(missing_ok=True)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "easel.gateway", "--home", str(home), *_arguments()],
+            [sys.executable, "-m", "easel.gateway", "--home", str(home), *replica],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -58,19 +61,13 @@ class GatewayProcess:
         if self.ended is None:
             self._process.send_signal(signal.SIGTERM)
 
-    def kill(self) -> None:
-        """End it and what is in its group, at once."""
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
-
     def wait(self, signals: "StopSignals", meanwhile: Callable[[], None]) -> bool:
         """Wait until it has stopped, doing something meanwhile; the answer is whether it did so by itself."""
         until = time.monotonic() + PATIENCE
         while self.ended is None:
             if time.monotonic() > until or signals.twice:
-                self.kill()
+                with suppress(ProcessLookupError):  # its group too
+                    os.killpg(self._process.pid, signal.SIGKILL)
                 self._process.wait()
                 return False
             meanwhile()
@@ -82,17 +79,13 @@ class GatewayProcess:
             self._said.append(line.rstrip())
 
 
-class GatewayEnded(CommandFailed):
-    """The gateway ended without being asked to."""
-
-
 def why_ended(gateway: GatewayProcess) -> CommandRefused:
     """What the gateway said last. Its exit status is 2 where it refused to start, in words of its own."""
     words = gateway.last_words.removeprefix("easel.gateway: ")
     return (
         CommandRefused(words)
         if gateway.ended == 2
-        else GatewayEnded(f"the gateway has ended ({gateway.ended}): {words}")
+        else CommandFailed(f"the gateway has ended ({gateway.ended}): {words}")
     )
 
 
@@ -124,12 +117,6 @@ class StopSignals:
     def _note(self, number: int, frame: object) -> None:
         self._last = time.monotonic()
         self._first = self._first or self._last
-
-
-def _arguments() -> list[str]:
-    # For tests of this command: another program in the place of the studio.
-    replica = os.environ.get("EASEL_REPLICA")
-    return ["--replica", replica] if replica else []
 
 
 def _end_with_parent(parent: int) -> Callable[[], None]:

@@ -19,7 +19,8 @@ class RemoteTail:
         self._name = None if self._events_only else name
         self._lines: dict[tuple[str, str], list[str]] = {}
         self._events: list[str] = []
-        if self._name and self._name not in (known := self._known()):
+        known = [endpoint["name"] for endpoint in gateway.status()["endpoints"]] if self._name else []
+        if self._name and self._name not in known:
             raise CommandRefused(
                 f"there is no endpoint {name!r}; there is {', '.join(known) or 'none'}, and `gateway`; "
                 "what else the gateway's machine logs is on that machine"
@@ -43,9 +44,6 @@ class RemoteTail:
         new = added(self._lines.get((endpoint, replica), []), now)
         self._lines[endpoint, replica] = now
         return [(f"{endpoint}-{replica}", line) for line in new]
-
-    def _known(self) -> list[str]:
-        return [endpoint["name"] for endpoint in self._gateway.status()["endpoints"]]
 
 
 def added(before: Sequence[str], after: Sequence[str]) -> Sequence[str]:

@@ -45,10 +45,6 @@ class EndpointClient:
         asked = {"path": path, **({"recursive": "1"} if deep else {})}
         return dict(self.ask("GET", "/files/list", params=asked).json())
 
-    def remove(self, path: str) -> None:
-        """Remove a file or an empty folder. Raises CommandRefused."""
-        self.ask("DELETE", "/files/content", params={"path": path})
-
     def ask(
         self,
         method: str,
@@ -71,8 +67,9 @@ class EndpointClient:
                 answer = self._http.request(method, self.url + path, **self._with_token(rest), **body)
             except httpx.TransportError as error:
                 if time.monotonic() > until:
-                    raise Unanswered(f"{self._shown} does not answer: {_words(error)}") from None
-                self._wait(pause)
+                    why = str(error) or type(error).__name__
+                    raise Unanswered(f"{self._shown} does not answer: {why}") from None
+                time.sleep(pause)
                 pause = min(pause * 2, 5.0)
                 continue
             if answer.status_code in expected or answer.is_success:
@@ -82,7 +79,7 @@ class EndpointClient:
                 if renewed:
                     continue
             if answer.status_code in _AGAIN and time.monotonic() < until:
-                self._wait(_seconds(answer, pause))
+                time.sleep(min(_seconds(answer, pause), 30.0))
                 pause = min(pause * 2, 5.0)
                 continue
             raise refusal(answer, self._shown)
@@ -114,9 +111,6 @@ class EndpointClient:
         before = self._token
         self.url, self._token = self._way()
         return self._token != before
-
-    def _wait(self, seconds: float) -> None:
-        time.sleep(min(seconds, 30.0))
 
 
 def endpoint_of(gateway: GatewayTarget, link: str | None, name: str) -> EndpointClient:
@@ -202,7 +196,3 @@ def _trust(url: str) -> Any:
 def _seconds(answer: httpx.Response, otherwise: float) -> float:
     said = answer.headers.get("retry-after", "")
     return float(said) if said.isdecimal() and len(said) < 4 else otherwise
-
-
-def _words(error: Exception) -> str:
-    return str(error) or type(error).__name__

@@ -5,7 +5,7 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from scripts.remote.transport import GatewayTransport
+from scripts.remote.transport import LocalTransport, RemoteTransport
 
 
 class OperatorClient:
@@ -16,7 +16,7 @@ class OperatorClient:
     By the standard library: `easel up` and `easel status` should not take a third of a second to import more.
     """
 
-    def __init__(self, transport: GatewayTransport) -> None:
+    def __init__(self, transport: LocalTransport | RemoteTransport) -> None:
         self._transport = transport
 
     def status(self) -> dict[str, Any]:
@@ -64,16 +64,14 @@ class OperatorClient:
 
     def logs(self, endpoint: str, replica: str, tail: int) -> list[str]:
         """The last lines that a replica wrote."""
-        path = f"/api/logs/{_quoted(endpoint)}/{_quoted(replica)}?tail={tail}"
-        status, content = self._answer("GET", path)
-        if status != 200:
-            raise self._transport.refused(status, _said(_json(content)), f"GET {path}")
-        return content.decode(errors="replace").splitlines()
+        return self._lines(f"/api/logs/{_quoted(endpoint)}/{_quoted(replica)}?tail={tail}")
 
     def audit(self, endpoint: str | None, since: float, tail: int) -> list[str]:
         """The last lines of the audit log, from `since` (Unix seconds) on."""
         asked = {"since": since, "tail": tail, **({"endpoint": endpoint} if endpoint else {})}
-        path = f"/api/audit?{urlencode(asked)}"
+        return self._lines(f"/api/audit?{urlencode(asked)}")
+
+    def _lines(self, path: str) -> list[str]:
         status, content = self._answer("GET", path)
         if status != 200:
             raise self._transport.refused(status, _said(_json(content)), f"GET {path}")

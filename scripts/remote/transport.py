@@ -6,7 +6,7 @@ import socket
 import ssl
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from scripts.settings import CommandRefused, shown
@@ -41,28 +41,6 @@ def running(home: Path) -> dict[str, Any] | None:
         return None
 
 
-class GatewayTransport(Protocol):
-    """A way to a gateway: by its own port, or through its console's door."""
-
-    token: str
-
-    def open(self) -> HTTPConnection:
-        """A connection for one request."""
-        ...
-
-    def unreached(self, error: Exception) -> CommandRefused:
-        """Why no answer came."""
-        ...
-
-    def refused(self, status: int, said: str, asked: str) -> CommandRefused:
-        """Why the answer is a refusal, or makes no sense."""
-        ...
-
-    def stranger(self, response: HTTPResponse) -> bool:
-        """Whether somebody else than a gateway answered."""
-        ...
-
-
 class LocalTransport:
     """The way to the gateway under this EASEL_HOME. Raises NotRunning."""
 
@@ -75,19 +53,22 @@ class LocalTransport:
         self._timeout = timeout
 
     def open(self) -> HTTPConnection:
-        """A connection to its own port."""
+        """A connection to its own port, for one request."""
         return HTTPConnection(self._address, timeout=self._timeout)
 
     def unreached(self, error: Exception) -> CommandRefused:
-        """It is starting, or hangs."""
+        """Why no answer came: it is starting, or hangs."""
         return NotAnswering(f"the gateway does not answer: {error}")
 
     def refused(self, status: int, said: str, asked: str) -> CommandRefused:
-        """In its words, if it has any."""
+        """Why the answer is a refusal, in its words, if it has any."""
         return CommandRefused(said or f"the gateway answered {status} to {asked}")
 
     def stranger(self, response: HTTPResponse) -> bool:
-        """Never: the address is from a file that the gateway wrote a moment ago."""
+        """Whether somebody else than a gateway answered.
+
+        Never: the address is from a file that the gateway wrote a moment ago.
+        """
         return False
 
 

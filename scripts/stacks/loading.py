@@ -1,16 +1,11 @@
-"""The stack file that EASEL_STACK names, read and refused in one line a fault."""
+"""A stack file, read and refused in one line a fault."""
 
 from pathlib import Path
 
 from infra.faults import SpecError
 from infra.spec import Spec
 from infra.stackfile import load_stack
-from scripts.settings import CommandRefused, Settings, shown
-
-
-def spec_of(settings: Settings) -> Spec:
-    """Read the stack file. Raises CommandRefused."""
-    return spec_at(settings.stack)
+from scripts.settings import CommandRefused, shown
 
 
 def spec_at(file: Path) -> Spec:

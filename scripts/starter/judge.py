@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 
 from scripts.starter.pictures import COLOURS, SHAPES, SIDE, Placement, Scene, draw
 

@@ -145,10 +145,9 @@ def compose(
     """A scene as asked, with the small accidents (tilt, shift, shade) left to `rng`."""
     low, high = _RADII[count][size]
     radius = float(rng.uniform(low, high))
-    if count == 1:
-        spots: tuple[Placement, ...] = (_single(rng, radius, place),)
-    else:
-        spots = tuple(_spot(rng, x, y, radius) for x, y in _GROUPS[count])
+    column, row = PLACES[place]
+    single = ((SIDE / 2 + column * _REACH, SIDE / 2 + row * _REACH),)
+    spots = tuple(_spot(rng, x, y, radius) for x, y in _GROUPS.get(count, single))
     return Scene(
         shape=shape,
         colour=colour,
@@ -212,10 +211,6 @@ _UNIT: dict[str, list[tuple[float, float]]] = {
 }
 
 
-def _tilt(rng: np.random.Generator) -> float:
-    return float(rng.uniform(-0.09, 0.09))
-
-
 def _shade(rng: np.random.Generator, colour: RGB) -> RGB:
     red, green, blue = (int(np.clip(c + rng.integers(-5, 6), 0, 255)) for c in colour)
     return red, green, blue
@@ -226,11 +221,6 @@ def _inside(value: float, radius: float) -> float:
     return float(np.clip(value, edge, SIDE - edge))
 
 
-def _single(rng: np.random.Generator, radius: float, place: str) -> Placement:
-    column, row = PLACES[place]
-    return _spot(rng, SIDE / 2 + column * _REACH, SIDE / 2 + row * _REACH, radius)
-
-
 def _spot(rng: np.random.Generator, x: float, y: float, radius: float) -> Placement:
     x, y = x + rng.uniform(-_SHIFT, _SHIFT), y + rng.uniform(-_SHIFT, _SHIFT)
-    return Placement(_inside(x, radius), _inside(y, radius), radius, _tilt(rng))
+    return Placement(_inside(x, radius), _inside(y, radius), radius, float(rng.uniform(-0.09, 0.09)))

@@ -22,6 +22,22 @@ from tests.ports import free_port
 
 REPLICA = Path(__file__).with_name("replica.py")
 IMAGE = Path(__file__).parents[2] / "image"
+# `python -m easel.gateway` that looks more often at replicas and at its configuration: what tests wait for is
+# its next look, mostly. Those of `easel up` start it as people do.
+GATEWAY = """
+import sys
+from functools import partial
+
+sys.modules["rich"] = None  # as main has it, before structlog comes
+from easel.gateway import assembly
+from easel.gateway.__main__ import main
+from easel.gateway.replicas.local import backend
+
+assembly._LOOK_AT_CONFIG = {look}
+assembly.Fleet = partial(assembly.Fleet, tick={look})
+backend.ReplicaTimeouts = partial(backend.ReplicaTimeouts, drain_poll=0.1)
+main()
+"""
 _addresses = itertools.count(2)
 # Not verifying what is no TLS anyway spares every client the reading of all certificate authorities.
 _operator = httpx.Client(timeout=30, verify=False, trust_env=False)
@@ -46,6 +62,8 @@ class House:
 
     # What its gateway finds in its environment beside ours.
     environment: Mapping[str, str] = {}
+    # Seconds between two looks of the gateway.
+    look = 0.5
     # What is started in the studio's place.
     replica = f"{sys.executable} -S {REPLICA} --port {{port}}"
 
@@ -80,7 +98,7 @@ class House:
 
     def start(self, wait: str | None = "") -> House:
         """Start and wait until the door is open and, named or all, the endpoints with a minimum are ready."""
-        command = [sys.executable, "-m", "easel.gateway", "--home", str(self.root)]
+        command = [sys.executable, "-c", GATEWAY.format(look=self.look), "--home", str(self.root)]
         environment = {**os.environ, **self.environment, "PYTHONPATH": str(IMAGE)}
         self.process = subprocess.Popen(
             [*command, "--replica", self.replica],
@@ -213,6 +231,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         other={"cors": [APP, "http://localhost:3000"]},
         gallery={"public": True, "cors": [APP]},
     )
+    # As others are: it runs as long as the tests do, and each look takes from those that compute.
+    house.look = 1.0
     house.start()
     yield house
     assert house.stop() == 0

@@ -15,10 +15,10 @@ class Memory:
     def __init__(self, text: str = "", lead: float = 0.0) -> None:
         self.text, self.lead, self.number, self.keys = text, lead, int(bool(text)), ""
 
-    def read(self) -> tuple[str, str]:
-        return self.text, str(self.number) if self.number else ""
+    def read(self) -> tuple[bytes, str]:
+        return self.text.encode(), str(self.number) if self.number else ""
 
-    def swap(self, text: str, revision: str) -> bool:
+    def swap(self, text: str, revision: str, *, must: bool = False) -> bool:
         if revision != self.read()[1]:
             return False
         self.text, self.number = text, self.number + 1

@@ -54,6 +54,12 @@ def driver() -> str:
     return "vfs" if tried.returncode else "overlay"
 
 
+def kept(tag: str) -> bool:
+    """Whether an earlier run has left its layers, so that a build takes seconds and no minutes."""
+    images = KEPT / "overlay" / "overlay-images" / "images.json"
+    return images.exists() and tag in images.read_text()
+
+
 def buildah(*arguments: str, timeout: float = 540) -> str:
     """Run buildah on the kept storage; the answer is what it says."""
     root = KEPT / driver()

@@ -15,9 +15,10 @@ from tests.image import containers
 from tests.models.serving import model_bytes, serving
 from tests.ports import free_port
 
-# A base is made on the first run, and a build waits for the mirror: minutes on a busy machine.
-pytestmark = pytest.mark.timeout(1200)
 TAG = "localhost/easel-gateway:test"
+# A base is made on the first run, and a build waits for the mirror: minutes, one of them of processor time.
+# That is for `make test-long`; from then on it takes seconds, and is for every day.
+pytestmark = [pytest.mark.timeout(1200), *([] if containers.kept(TAG) else [pytest.mark.slow])]
 
 
 @pytest.fixture(scope="module")

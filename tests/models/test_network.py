@@ -31,7 +31,8 @@ from easel.models import (
 )
 from easel.models.fetch import network
 from easel.models.fetch.network import public_addresses
-from easel.models.sources.policy import METADATA, is_public
+from easel.models.sources.policy import is_public
+from tests.models.metadata_addresses import METADATA
 from tests.models.serving import Request, Serving, model_bytes
 
 Make = Callable[..., Intake]

@@ -16,7 +16,7 @@ from scripts.checks import aws_account
 from scripts.checks.check import Check
 from scripts.checks.stack_account import StackAccount
 from scripts.settings import Settings
-from scripts.stacks.loading import spec_of
+from scripts.stacks.loading import spec_at
 from tests.scripts.aws_stand_in import StandIn
 
 STACK = """config:
@@ -94,7 +94,7 @@ def look(tmp_path: Path) -> Look:
         here = Settings(tmp_path / "home", 7860, stack)
         if only is None:
             return list(aws_account.of_stack(here))
-        return list(only(StackAccount(spec_of(here), "us-east-1", client)))
+        return list(only(StackAccount(spec_at(here.stack), "us-east-1", client)))
 
     return look
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from easel.studio.api.options_table import options_of_infotext
 from easel.studio.drawing_settings import drawing_fields
 from easel.studio.engine import (
-    EMPHASIS_MODES,
     RANDN_SOURCES,
     SAMPLERS,
     SCHEDULE_TYPES,
+    EmphasisMode,
     SamplerSettings,
     TextToImage,
 )
@@ -37,7 +37,7 @@ _DRAWINGS = st.builds(
     TextToImage, prompt=st.sampled_from(["a cat", "a (cat)"]), sampling=_SAMPLING,
     sampler=st.sampled_from([one.name for one in SAMPLERS]),
     schedule_type=st.sampled_from([one.label for one in SCHEDULE_TYPES]),
-    emphasis=st.sampled_from(EMPHASIS_MODES), randn_source=st.sampled_from(RANDN_SOURCES),
+    emphasis=st.sampled_from(EmphasisMode), randn_source=st.sampled_from(RANDN_SOURCES),
     eta_noise_seed_delta=st.integers(-(2**63) + 1, 2**63 - 1), seed_resize_from_w=st.integers(-1, 2048),
     seed_resize_from_h=st.integers(-1, 2048), clip_skip=st.integers(1, 12),
 )  # fmt: skip
@@ -97,9 +97,9 @@ def test_labels_stand_where_a1111_writes_them(sampler: str, schedule: str, label
 @pytest.mark.parametrize(
     ("fields", "key", "value"),
     [
-        ({"emphasis": "No norm", "prompt": "a (red) cat"}, "Emphasis", "No norm"),
-        ({"emphasis": "No norm", "negative_prompt": "[red]"}, "Emphasis", "No norm"),
-        ({"emphasis": "No norm", "prompt": "a red cat"}, "Emphasis", None),
+        ({"emphasis": EmphasisMode.NO_NORM, "prompt": "a (red) cat"}, "Emphasis", "No norm"),
+        ({"emphasis": EmphasisMode.NO_NORM, "negative_prompt": "[red]"}, "Emphasis", "No norm"),
+        ({"emphasis": EmphasisMode.NO_NORM, "prompt": "a red cat"}, "Emphasis", None),
         ({"prompt": "a (red) cat"}, "Emphasis", None),
         ({"eta_noise_seed_delta": 31337}, "ENSD", 31337),
         ({"eta_noise_seed_delta": 31337, "sampling": SamplerSettings(eta_ancestral=0)}, "ENSD", None),

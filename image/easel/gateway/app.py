@@ -4,7 +4,6 @@ operator by a token (`/api`), and whoever came through to the console by the doo
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -16,10 +15,8 @@ from easel.assertion import Verifier
 from easel.gateway import pages
 from easel.gateway.access import OPERATOR
 from easel.gateway.console import CONSOLE_HEADER, USER, ConsoleGuard, ConsolePages, OperatorApi
-from easel.gateway.door import ForwardAuth, MemberRoutes
+from easel.gateway.door import ForwardAuth, Handler, MemberRoutes
 from easel.gateway.errors import GatewayError, TokenConflict, TokenRefused, UnknownEndpoint
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 def app(
@@ -40,16 +37,6 @@ def app(
 
         return guarded
 
-    def through_caddy(handler: Handler) -> Handler:
-        async def guarded(request: Request) -> Response:
-            return (
-                await handler(request)
-                if door.from_caddy(request)
-                else pages.error(404, "there is nothing here")
-            )
-
-        return guarded
-
     def said_by_console(handler: Handler) -> Handler:
         async def marked(request: Request) -> Response:
             response = await handler(request)
@@ -59,12 +46,12 @@ def app(
         return marked
 
     routes = [
-        Route("/auth/{endpoint}", door.auth),
-        Route("/door/{endpoint}/signin", door.sign_in, methods=["GET", "POST"]),
-        Route("/door/{endpoint}/waking", door.waking),
-        Route("/door/{endpoint}/member", through_caddy(members.depart)),
-        Route("/door/{endpoint}/member/callback", through_caddy(members.arrive)),
-        Route("/door/{endpoint}/signout", through_caddy(members.sign_out), methods=["GET", "POST"]),
+        Route("/auth/{endpoint}", door.through_caddy(door.auth)),
+        Route("/door/{endpoint}/signin", door.through_caddy(door.sign_in), methods=["GET", "POST"]),
+        Route("/door/{endpoint}/waking", door.through_caddy(door.waking)),
+        Route("/door/{endpoint}/member", door.through_caddy(members.depart)),
+        Route("/door/{endpoint}/member/callback", door.through_caddy(members.arrive)),
+        Route("/door/{endpoint}/signout", door.through_caddy(members.sign_out), methods=["GET", "POST"]),
     ]
     shared: list[tuple[str, Handler, str]] = [
         ("/api/status", api.get_status, "GET"),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -19,10 +18,6 @@ class Event:
     replica: str | None
     kind: str
     text: str
-
-    def as_json(self) -> dict[str, Any]:
-        """As the operator API tells it."""
-        return asdict(self)
 
 
 class Events:

@@ -5,64 +5,34 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 # A unix socket's path may be 104 bytes on macOS and 108 on Linux, including the closing zero.
 _SOCKET_PATH_LIMIT = 100
-_SHORTEST_SECRET = 32
 
 
-@dataclass(frozen=True)
 class Home:
     """The folders and files below one EASEL_HOME."""
 
-    root: Path
-
-    @property
-    def config(self) -> Path:
-        """What `infra` rendered."""
-        return self.root / "config"
-
-    @property
-    def run(self) -> Path:
-        """What belongs to the running gateway."""
-        return self.root / "run"
-
-    @property
-    def logs(self) -> Path:
-        """What everybody said."""
-        return self.root / "logs"
-
-    @property
-    def tokens(self) -> Path:
-        """The hashes of the tokens."""
-        return self.root / "tokens.json"
-
-    @property
-    def ended(self) -> Path:
-        """The sessions that were ended before their time."""
-        return self.root / "ended.json"
-
-    @property
-    def links(self) -> Path:
-        """The plaintext of each endpoint's first token; only the operator can read it."""
-        return self.run / "links.json"
-
-    @property
-    def keys(self) -> Path:
-        """The public keys that replicas know the gateway's assertions by."""
-        return self.run / "keys.json"
-
-    @property
-    def caddyfile(self) -> Path:
-        """What Caddy runs with."""
-        return self.run / "Caddyfile"
-
-    @property
-    def certificates(self) -> Path:
-        """Caddy's certificates and the key of its account with the authority: they outlive every start."""
-        return self.root / "certificates"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        # What `infra` rendered.
+        self.config = root / "config"
+        # What belongs to the running gateway.
+        self.run = root / "run"
+        # What everybody said.
+        self.logs = root / "logs"
+        # The hashes of the tokens, and the sessions that were ended before their time.
+        self.tokens = root / "tokens.json"
+        self.ended = root / "ended.json"
+        # The plaintext of each endpoint's first token; only the operator can read it.
+        self.links = self.run / "links.json"
+        # The public keys that replicas know the gateway's assertions by.
+        self.keys = self.run / "keys.json"
+        # What Caddy runs with.
+        self.caddyfile = self.run / "Caddyfile"
+        # Caddy's certificates and the key of its account with the authority: they outlive every start.
+        self.certificates = root / "certificates"
 
     def replica_log(self, endpoint: str, replica: str) -> Path:
         """What one replica said."""

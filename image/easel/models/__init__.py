@@ -5,8 +5,7 @@ Light: imports no torch and no numpy.
 """
 
 from easel.models.architecture import Architecture, CheckpointIdentity, identify
-from easel.models.cache.cache import Cache, cache_from_environment
-from easel.models.cache.opening import open_model
+from easel.models.cache.cache import Cache, cache_from_environment, open_model
 from easel.models.cache.reader import FileReader, Reader
 from easel.models.conversion.convert import Converted, NotConverted, convert_pickle
 from easel.models.diffusers_folder import Piece, folder_state, identify_folder, is_diffusers_folder, pieces_of
@@ -24,7 +23,7 @@ from easel.models.errors import (
     WrongKind,
 )
 from easel.models.fetch.follower import AUTOV3_BELOW
-from easel.models.fetch.network import http_client
+from easel.models.fetch.network import NotFetched, fetch_small, http_client
 from easel.models.fetch.progress import FetchProgress, Phase
 from easel.models.fetch.transfer import FetchLimits
 from easel.models.header import Header, TensorInfo, read_header
@@ -92,22 +91,3 @@ from easel.models.upload.journal import Upload, UploadState
 from easel.models.upload.uploads import Uploads
 from easel.models.upload.writer import UploadWriter
 from easel.models.walking import walk
-
-__all__ = [
-    "AUTOV3_BELOW", "CIVITAI_HOSTS", "CIVITAI_INFO", "CIVITAI_KINDS", "CIVITAI_URL", "OPERATOR", "SUFFIX",
-    "VISITOR", "Added", "AlreadyThere", "Altered", "Architecture", "Archived", "BadAddress", "BadName",
-    "BucketSource", "Cache", "CheckpointIdentity", "CivitaiSource", "Converted", "CutShort", "DiskFull",
-    "EarlyAccess", "FetchLimits", "FetchPolicy", "FetchProgress", "FileError", "FileReader", "Forbidden",
-    "Header", "HubSource", "Incomplete", "IndexEntry", "Intake", "Interrupted", "KeepsChanging", "Kind",
-    "LocalSource", "Lock", "LyingHeader", "MissingFile", "ModelError", "ModelFile", "ModelRequest",
-    "NameTaken", "NeedsToken", "NoAccess", "NotAModel", "NotConverted", "NotSafetensors", "NotThere",
-    "NotWritable", "Offer", "Outcome", "OverQuota", "Phase", "Piece", "Reader", "Record", "Secrets",
-    "Sidecar", "Source", "SourceError", "Store", "Synced", "TensorInfo", "TooManyRequests", "TooManyUploads",
-    "UnknownArchitecture", "UnknownModel", "UnknownUpload", "Unreachable", "Unsafe", "Upload", "UploadBusy",
-    "UploadFailed", "UploadState", "UploadWriter", "Uploads", "Verification", "WebSource", "WrongHash",
-    "WrongKind", "WrongOffset", "cache_from_environment", "civitai_source", "convert_pickle", "destination",
-    "folder_state", "gigabytes", "http_client", "identify", "identify_folder", "identity_of",
-    "is_diffusers_folder", "is_vae", "open_model", "pieces_of", "preview_of", "preview_of_info", "quota_of",
-    "read_header", "read_info", "read_sidecar", "remove_model", "secrets_of", "sidecar_path", "small_kind",
-    "source_of", "sync", "verify_model", "walk", "write_civitai_files", "write_whole",
-]  # fmt: skip

@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Protocol
 
 import click
 import structlog
@@ -66,7 +65,7 @@ def sync_command(
         signal.signal(name, lambda *_: stop.set())
     if background:
         os.nice(_NICE)
-    voice: _Voice = _Records(stop) if as_json else _Lines()
+    voice = _Records(stop) if as_json else _Lines()
     try:
         addresses = [address for config in configs for address in listed(config)]
         secrets = secrets_of()
@@ -98,22 +97,6 @@ def sync_command(
     sys.exit(1 if done.failed else 0)
 
 
-class _Voice(Protocol):
-    """How it is told what goes on."""
-
-    def watch(self, progress: FetchProgress) -> None:
-        """A model is on its way."""
-
-    def tell(self, outcome: Outcome) -> None:
-        """A model is there, or will not be."""
-
-    def refused(self, why: str) -> None:
-        """Nothing goes on."""
-
-    def end(self, done: Synced) -> None:
-        """All was tried."""
-
-
 class _Lines:
     """Lines for people, of progress seldom enough for a log."""
 
@@ -121,22 +104,22 @@ class _Lines:
         self._next = 0.0
 
     def watch(self, progress: FetchProgress) -> None:
-        """Print a line if it is time for one."""
+        """A model is on its way: print a line if it is time for one."""
         if progress.phase in (Phase.FETCHING, Phase.WAITING) and time.monotonic() >= self._next:
             self._next = time.monotonic() + _LINE_EVERY
             click.echo(f"{progress.name}: {progress.words}")
             sys.stdout.flush()
 
     def tell(self, outcome: Outcome) -> None:
-        """Print what became of it."""
+        """Print what became of a model."""
         click.echo(str(outcome))
 
     def refused(self, why: str) -> None:
-        """Print why, for whoever reads the errors."""
+        """Print why nothing goes on, for whoever reads the errors."""
         click.echo(f"easel: {why}", err=True)
 
     def end(self, done: Synced) -> None:
-        """Print the sum."""
+        """All was tried: print the sum."""
         click.echo(f"{len(done.added)} came, {len(done.there)} were there, {len(done.failed)} failed")
 
 

@@ -56,7 +56,6 @@ class WrongKind(FileError):
     def __init__(self, name: str, what: str, folder: str | None, wanted: str = "a checkpoint") -> None:
         belongs = f"; it belongs in models/{folder}" if folder else ""
         super().__init__(name, f"this is {what}, not {wanted}{belongs}")
-        self.what = what
         self.folder = folder
 
 
@@ -82,6 +81,3 @@ class UnknownModel(ModelError):
         else:
             hint = "; there is none yet"
         super().__init__(f"{kind} not found: {shown!r}{hint}")
-        self.kind = kind
-        self.wanted = name
-        self.near = near

@@ -107,6 +107,16 @@ def digest_file(
     return digests
 
 
+def hashes_of(
+    path: Path, heed: Callable[[bytes], object] = lambda block: None, helper: Executor | None = None
+) -> dict[str, str]:
+    """What the record of a model says of its bytes, a file's or a folder's. Raises OSError, OddFolder."""
+    if path.is_dir():
+        return {"sha256": hash_of_folder(path, heed)}
+    digests = digest_file(path, heed, helper)
+    return {"sha256": digests.sha256, "autov3": digests.autov3}
+
+
 class _Stopped(Exception):
     """Nobody wants the hash any more."""
 
@@ -132,7 +142,7 @@ class Hashes:
         if known:
             return known
         try:
-            said = self._hash(path)
+            said = hashes_of(path, self._heed)
         except (FileError, _Stopped) as error:
             log.warning("model not hashed", file=path.name, error=str(error))
             return ""
@@ -193,7 +203,7 @@ class Hashes:
             state = state_of_model(path)
             if self.get(path, state):
                 return True
-            said = self._hash(path)
+            said = hashes_of(path, self._heed)
             # What changed while it was read is hashed at the next refresh.
             if state_of_model(path) != state:
                 return False
@@ -204,13 +214,6 @@ class Hashes:
         finally:
             if lock is not None:
                 lock.release()
-
-    def _hash(self, path: Path) -> dict[str, str]:
-        """What the record says of it. Raises OSError, OddFolder, _Stopped."""
-        if path.is_dir():
-            return {"sha256": hash_of_folder(path, self._heed)}
-        digests = digest_file(path, self._heed)
-        return {"sha256": digests.sha256, "autov3": digests.autov3}
 
     def _heed(self, block: bytes) -> None:
         if self._stop.is_set():

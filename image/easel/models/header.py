@@ -80,7 +80,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     name = Path(path).name
     try:
         with open(path, "rb") as file:
-            return _read(file, os.fstat(file.fileno()).st_size, name)
+            return read_header_from(file, os.fstat(file.fileno()).st_size, name)
     except OSError as error:
         raise MissingFile(name, f"cannot be read ({error.strerror or error})") from error
 
@@ -90,16 +90,6 @@ def read_header_from(file: BinaryIO, size: int, name: str) -> Header:
 
     So a download can be refused after its first kilobytes.
     """
-    return _read(file, size, name)
-
-
-def header_end(start: bytes) -> int | None:
-    """Where the weights begin, told by the first nine bytes; None for what begins no safetensors file."""
-    length = int.from_bytes(start[:8], "little")
-    return 8 + length if start[8:9] == b"{" and length <= HEADER_LIMIT else None
-
-
-def _read(file: BinaryIO, size: int, name: str) -> Header:
     start = file.read(min(9, size))
     end = header_end(start)
     if end is None:
@@ -121,6 +111,12 @@ def _read(file: BinaryIO, size: int, name: str) -> Header:
     del text
     tensors = _check(entries, end, size, name)
     return Header(MappingProxyType(tensors), MappingProxyType(metadata), end, size)
+
+
+def header_end(start: bytes) -> int | None:
+    """Where the weights begin, told by the first nine bytes; None for what begins no safetensors file."""
+    length = int.from_bytes(start[:8], "little")
+    return 8 + length if start[8:9] == b"{" and length <= HEADER_LIMIT else None
 
 
 def _parse(text: bytes, start: int, name: str) -> tuple[dict[str, TensorInfo], dict[str, str]]:

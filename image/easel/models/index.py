@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from easel.models.architecture import CheckpointIdentity, identify
@@ -67,25 +67,14 @@ class IndexEntry:
         return self.sha256[:10]
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """What the header says: kept, for it is some milliseconds to read."""
-
-    architecture: str = ""
-    training: str = ""
-    precision: str = ""
-    base_model: str = ""
-    trained_words: tuple[str, ...] = ()
-    problem: str = ""
-
-
 class Index:
     """Entries of files. Thread-safe."""
 
     def __init__(self, records: Records) -> None:
         self._records = records
         self._lock = threading.Lock()
-        self._facts: dict[Path, tuple[object, _Facts]] = {}
+        # What headers say: kept, for it is some milliseconds to read.
+        self._facts: dict[Path, tuple[object, IndexEntry]] = {}
 
     def entry(self, file: ModelFile) -> IndexEntry:
         """What is known of `file`."""
@@ -96,21 +85,18 @@ class Index:
         facts = self._facts_of(file, state)
         record = self._records.get(file.path, state)
         info = read_info(file.path)
-        return IndexEntry(
-            file,
+        return replace(
+            facts,
+            file=file,
             sha256=record.sha256,
             autov3=record.autov3,
-            architecture=facts.architecture,
-            training=facts.training,
-            precision=facts.precision,
             base_model=str(info.get("baseModel") or facts.base_model),
             trained_words=_words(info) or facts.trained_words,
             preview=preview_of(file.path),
             source=record.source,
-            problem=facts.problem,
         )
 
-    def _facts_of(self, file: ModelFile, state: FileState) -> _Facts:
+    def _facts_of(self, file: ModelFile, state: FileState) -> IndexEntry:
         now = (state, state_beside(file.path))
         with self._lock:
             known = self._facts.get(file.path)
@@ -151,17 +137,18 @@ def _words(info: dict[str, object]) -> tuple[str, ...]:
     return tuple(str(word) for word in words) if isinstance(words, list) else ()
 
 
-def _read_facts(file: ModelFile) -> _Facts:
+def _read_facts(file: ModelFile) -> IndexEntry:
     if is_diffusers_folder(file.path):
-        return _facts_of_folder(file.path)
+        return _facts_of_folder(file)
     try:
         header = read_header(file.path)
     except FileError as error:
-        return _Facts(problem=error.problem)
+        return IndexEntry(file, problem=error.problem)
     said = header.metadata
     phrase = said.get("modelspec.trigger_phrase", "")
     identity = _identity(file, header)
-    return _Facts(
+    return IndexEntry(
+        file,
         architecture=identity.architecture if identity else "",
         training=_training(identity) if identity else "",
         precision=_precision(header),
@@ -170,17 +157,18 @@ def _read_facts(file: ModelFile) -> _Facts:
     )
 
 
-def _facts_of_folder(path: Path) -> _Facts:
+def _facts_of_folder(file: ModelFile) -> IndexEntry:
     try:
-        (first, *_) = pieces_of(path, "unet", half=True)
-        identity = identify_folder(path)
-        return _Facts(
+        (first, *_) = pieces_of(file.path, "unet", half=True)
+        identity = identify_folder(file.path)
+        return IndexEntry(
+            file,
             architecture=identity.architecture,
             training=_training(identity),
             precision=_precision(first.header),
         )
     except FileError as error:
-        return _Facts(problem=error.problem)
+        return IndexEntry(file, problem=error.problem)
 
 
 def _identity(file: ModelFile, header: Header) -> CheckpointIdentity | None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import json
 import os
 import secrets
@@ -50,7 +51,7 @@ class Lock:
     def try_take(self) -> bool:
         """Take the lock if nobody living has it. Raises OSError where no file can be made."""
         try:
-            self._write_candidate()
+            self._write(self._candidate)
             now = self._candidate.stat().st_mtime
             if not self._claim():
                 self._remove_dead(now)
@@ -74,8 +75,8 @@ class Lock:
             if _owner(self.path).get("nonce") == self._nonce:
                 self.path.unlink(missing_ok=True)
 
-    def _write_candidate(self) -> None:
-        file = os.open(self._candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    def _write(self, path: Path) -> None:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(file, "w") as out:
             json.dump({"nonce": self._nonce, **_me()}, out)
 
@@ -93,11 +94,9 @@ class Lock:
 
     def _claim_without_links(self) -> bool:
         try:
-            file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            self._write(self.path)
         except FileExistsError:
             return False
-        with os.fdopen(file, "w") as out:
-            json.dump({"nonce": self._nonce, **_me()}, out)
         return True
 
     def _remove_dead(self, now: float) -> None:
@@ -147,7 +146,7 @@ class Lock:
 
     def _sweep(self, now: float) -> None:
         """Remove what killed processes left of their attempts."""
-        for path in self.path.parent.glob(f"{_escape(self.path.name)}.*"):
+        for path in self.path.parent.glob(f"{glob.escape(self.path.name)}.*"):
             with suppress(OSError):
                 if now - path.stat().st_mtime > self._expiry:
                     path.unlink()
@@ -209,7 +208,3 @@ def _started(pid: object) -> int | None:
     except OSError:
         return None
     return None if fields[0] in "ZX" else int(fields[19])
-
-
-def _escape(name: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)

@@ -58,7 +58,7 @@ def state_of_model(path: Path) -> FileState:
     return total, int.from_bytes(listing.digest()[:7], "big"), status.st_ino
 
 
-def hash_of_folder(folder: Path, read: Callable[[bytes], None] = lambda block: None) -> str:
+def hash_of_folder(folder: Path, read: Callable[[bytes], object] = lambda block: None) -> str:
     """The SHA-256 of the folder. `read` is given each block, and may raise. Raises OddFolder, OSError."""
     whole = hashlib.sha256()
     for name in files_of(folder):

@@ -37,7 +37,6 @@ class OverQuota(FileError):
             f"{gigabytes(max(0, quota - used))} are left: remove models that nobody uses "
             "(`easel models remove`, `easel files rm`), or raise `storage.quota` in the stack file",
         )
-        self.size, self.used, self.quota = size, used, quota
 
 
 class StoreQuota:

@@ -79,8 +79,6 @@ class WrongHash(FileError):
             f"its SHA-256 is {found}, but {whose} says {wanted}; the bytes were thrown away: "
             "download it again, or check where that number comes from",
         )
-        self.found = found
-        self.wanted = wanted
 
 
 class Altered(FileError):
@@ -92,8 +90,6 @@ class Altered(FileError):
             f"its SHA-256 is {found}, but its record says {wanted}: it has changed on the disk without being "
             "written; take it away (`easel models remove`) and bring it in again",
         )
-        self.found = found
-        self.wanted = wanted
 
 
 class DiskFull(FileError):
@@ -107,8 +103,6 @@ class DiskFull(FileError):
             f"the disk is full: it {more}, free are {gigabytes(free)}; "
             f"make room (`easel models remove NAME`) and start it again{kept}",
         )
-        self.need = need
-        self.free = free
 
 
 class NotWritable(FileError):

@@ -105,7 +105,7 @@ async def _serve(studio: Studio, asked: argparse.Namespace, began: float) -> Non
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     # uvicorn's own handlers would wait for open event streams, which never end by themselves.
-    server.capture_signals = _no_signals  # type: ignore[assignment,method-assign]
+    server.capture_signals = contextlib.nullcontext  # type: ignore[assignment,method-assign]
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     building = asyncio.create_task(_build(startup, studio, began, stopping))
@@ -171,10 +171,6 @@ async def _stop(stopping: asyncio.Event, server: uvicorn.Server, studio: Studio)
         await asyncio.to_thread(studio.durable_jobs.close, SAVE_SECONDS)
     await asyncio.sleep(0.3)
     server.force_exit = True
-
-
-def _no_signals() -> contextlib.AbstractContextManager[None]:
-    return contextlib.nullcontext()
 
 
 def _arguments() -> argparse.Namespace:

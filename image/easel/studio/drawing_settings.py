@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from easel.studio.engine import EMPHASIS_MODES, RANDN_SOURCES, InvalidRequest, SamplerSettings, TextToImage
+from easel.studio.engine import RANDN_SOURCES, EmphasisMode, InvalidRequest, SamplerSettings, TextToImage
 from easel.studio.settings import clip_l_skip, clip_skip, number_in, yes_in
 
 SAMPLER_OPTIONS = tuple(one.name for one in fields(SamplerSettings))
@@ -21,7 +21,7 @@ def drawing_fields(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "clip_skip": clip_skip(settings),
         "sdxl_clip_l_skip": clip_l_skip(settings),
-        "emphasis": _word(settings, "emphasis", EMPHASIS_MODES, own.emphasis),
+        "emphasis": EmphasisMode(_word(settings, "emphasis", tuple(EmphasisMode), own.emphasis)),
         "randn_source": _word(settings, "randn_source", RANDN_SOURCES, own.randn_source),
         "eta_noise_seed_delta": _whole(settings, "eta_noise_seed_delta", own.eta_noise_seed_delta),
         "sampling": _sampler_settings(settings),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from easel.studio.engine import Sampler, SamplerSettings, ScheduleType, TextToImage, resolve
+from easel.studio.engine import EmphasisMode, Sampler, SamplerSettings, ScheduleType, TextToImage, resolve
 
 # A1111's sampler_extra_params (sd_samplers_kdiffusion): who reads which of s_churn and its neighbours.
 _CHURNED = {"Euler", "Heun", "DPM2"}
@@ -49,10 +49,10 @@ def sampling_parameters(request: TextToImage) -> dict[str, object]:
     """Emphasis, schedule, sampler and guidance, in the order in which A1111 comes to them."""
     sampler, schedule = resolve(request.sampler, schedule_type(request))
     found: dict[str, object] = {}
-    if request.emphasis != "Original" and any(
+    if request.emphasis is not EmphasisMode.ORIGINAL and any(
         mark in request.prompt + request.negative_prompt for mark in "(["
     ):
-        found["Emphasis"] = request.emphasis
+        found["Emphasis"] = request.emphasis.value
     if not sampler.by_timestep:
         found |= _of_schedule(request.sampling, sampler, schedule)
     found |= _of_sampler(request.sampling, sampler)

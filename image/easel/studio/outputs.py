@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from datetime import date
+from itertools import islice
 from pathlib import Path
 
 from easel.studio.owner import folder_name
@@ -66,12 +67,7 @@ class Outputs:
 
     def recent(self, owner: str, limit: int = 100) -> list[Path]:
         """The newest pictures of `owner`, newest first, at most `limit`."""
-        found: list[Path] = []
-        for picture in self._newest_first(owner):
-            found.append(picture)
-            if len(found) >= limit:
-                break
-        return found
+        return list(islice(self._newest_first(owner), limit))
 
     def expire(self, seconds: float) -> int:
         """Delete every owner's pictures that are older than `seconds`, and say how many those were.

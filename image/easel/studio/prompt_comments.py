@@ -1,4 +1,4 @@
-"""A1111's prompt comments: `#` and what follows it in its line is for people, not for the picture."""
+"""Prompt comments go out of a request, unless A1111's option says that they stay."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from easel.studio.engine import TextToImage
+from easel.studio.engine import TextToImage, strip_comments
 from easel.studio.settings import yes_in
 
 
@@ -17,12 +17,5 @@ def without_comments(request: TextToImage, settings: Mapping[str, Any]) -> TextT
     """
     if not yes_in(settings, "enable_prompt_comments"):
         return request
-    return replace(request, prompt=_bare(request.prompt), negative_prompt=_bare(request.negative_prompt))
-
-
-def _bare(prompt: str) -> str:
-    if "#" not in prompt:
-        return prompt
-    # A line that is nothing but a comment goes with its line break.
-    lines = [line for line in prompt.split("\n") if not line.startswith("#")]
-    return "\n".join(line.partition("#")[0] for line in lines)
+    prompt, negative = map(strip_comments, (request.prompt, request.negative_prompt))
+    return replace(request, prompt=prompt, negative_prompt=negative)

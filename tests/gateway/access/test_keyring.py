@@ -159,7 +159,7 @@ def test_a_rotation_that_cannot_be_written_changes_nothing() -> None:
     """A full disk, a bucket that refuses: the old secret signs on."""
 
     class Full(Memory):
-        def swap(self, text: str, revision: str) -> bool:
+        def swap(self, text: str, revision: str, *, must: bool = False) -> bool:
             raise GatewayError("no space left")
 
     keyring = Keyring(Full("a" * 40))

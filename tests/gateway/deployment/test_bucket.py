@@ -171,13 +171,13 @@ def test_tokens_are_one_list_for_all_gateways(place: TeamBucket) -> None:
     one, two = tokens_of(place.bucket), tokens_of(place.bucket)
     plaintext = Tokens(one).new("studio", "ada")
     assert not Tokens(two).is_valid("studio", plaintext)
-    two.refresh()
+    two.read()
     place.faults.asked.clear()
     assert Tokens(two).is_valid("studio", plaintext)
     assert place.faults.asked == []
     assert plaintext not in place.read(TOKENS_KEY)
     Tokens(two).revoke("studio", "ada")
-    one.refresh()
+    one.read()
     assert not Tokens(one).is_valid("studio", plaintext)
 
 
@@ -245,7 +245,7 @@ def test_revoking_counts_while_s3_is_shut(place: TeamBucket) -> None:
     assert ended.settle()
     assert json.loads(place.read(TOKENS_KEY))["tokens"] == []
     elsewhere = ended_of(place.bucket)
-    elsewhere.refresh()
+    elsewhere.read()
     assert EndedSessions(elsewhere).covers(right)
 
 

@@ -234,7 +234,7 @@ def _left(gap: int, around: torch.Tensor, middle: torch.Tensor, axis: int) -> in
     return (middle.shape[axis] - around.shape[axis]) % 2 if gap < 0 else 0
 
 
-@given(*[st.integers(1, 9)] * 4)
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 9), st.integers(0, 9))
 def test_a_smaller_noise_lies_in_the_middle(
     rows: int, columns: int, from_rows: int, from_columns: int
 ) -> None:
@@ -260,6 +260,13 @@ def test_a_resized_variation() -> None:
     shape = (4, 8, 4)
     mixed = slerp(0.5, *drawn("CPU", 7, shape), *drawn("CPU", 8, shape))
     assert torch.equal(one.first()[0], pasted(*drawn("CPU", 7, SHAPE), mixed))
+
+
+def test_a_seed_resized_from_next_to_nothing() -> None:
+    """Less than eight pixels are no latents: what lies around fills the picture, as in A1111."""
+    for fields in ({}, {"subseed_strength": 0.5}):
+        one = noise(seed_resize_from_w=7, seed_resize_from_h=7, **fields)
+        assert torch.equal(one.first(), noise().first())
 
 
 @pytest.mark.parametrize(("width", "height"), [(48, 64), (0, 512), (512, -1), (50, 70)])

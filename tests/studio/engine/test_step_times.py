@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from easel.models import Kind, ModelFile
-from easel.studio.engine import StepTooLong, TextToImage
+from easel.studio.engine import StepTooLong
 from easel.studio.engine import step_times as step_times_module
 from easel.studio.engine.step_times import WARM_UP, StepTimes, largest
 
@@ -30,7 +30,7 @@ def test_the_error_says_size_time_limit_and_what_fits() -> None:
     """A step of 512 pixels took 2 s: one of 2048 takes 32 s at the least, and 1088 pixels fit into 10 s."""
     step_times = measured(10, 512, (64 * 64 * 2, 2.0))
     with pytest.raises(StepTooLong) as caught:
-        step_times.check(FILE, TextToImage(width=2048, height=2048), 2)
+        step_times.check(FILE, 2048, 2048, 2)
     words = str(caught.value)
     for part in ("2048x2048", "32.0 s", "10 s", "up to 1088x1088", "EASEL_STEP_SECONDS"):
         assert part in words
@@ -38,7 +38,7 @@ def test_the_error_says_size_time_limit_and_what_fits() -> None:
 
 def test_nothing_known_nothing_refused() -> None:
     """Before anything was measured nothing is said: the engine measures before it begins."""
-    StepTimes(0.001).check(FILE, TextToImage(width=2048, height=2048), 2)
+    StepTimes(0.001).check(FILE, 2048, 2048, 2)
 
 
 def test_the_first_call_does_not_count() -> None:
@@ -58,10 +58,10 @@ def test_a_bad_measurement_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None
     )
     step_times = measured(10, 512, (8192, 100.0))
     with pytest.raises(StepTooLong):
-        step_times.check(FILE, TextToImage(width=1024, height=1024), 2)
+        step_times.check(FILE, 1024, 1024, 2)
     now[0] += step_times_module.REMEMBERED + 1
     assert step_times.seconds(FILE, 8192) is None
-    step_times.check(FILE, TextToImage(width=1024, height=1024), 2)
+    step_times.check(FILE, 1024, 1024, 2)
 
 
 @given(sides, sides, st.sampled_from([128, 512, 1024]), st.floats(0.001, 100), st.floats(0.1, 60))
@@ -75,13 +75,13 @@ def test_what_is_refused_is_too_long_and_what_is_proposed_is_not(
     takes = seconds * (width // 8) * (height // 8) * 2 / own
     assume(abs(takes - limit) > limit * 1e-6)
     try:
-        step_times.check(FILE, TextToImage(width=width, height=height), 2)
+        step_times.check(FILE, width, height, 2)
     except StepTooLong as error:
         assert takes > limit
         assert width * height > native**2
         fitting = str(error).partition("Draw up to ")[2].split(",")[0]
         proposed = [int(side) for side in fitting.split("x")]
-        step_times.check(FILE, TextToImage(width=proposed[0], height=proposed[1]), 2)
+        step_times.check(FILE, proposed[0], proposed[1], 2)
     else:
         assert takes <= limit or width * height <= native**2
 

@@ -1,4 +1,4 @@
-"""Decoding in pieces: the same pixels as diffusers' own decode, whole and in tiles."""
+"""A VAE in pieces: the same pixels and latents as diffusers' own, whole and in tiles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from diffusers import AutoencoderKL
 
 from easel.studio.engine import tiles
-from easel.studio.engine.tiles import pieces
+from easel.studio.engine.tiles import decoding, encoding
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def run(steps: tiles.Pieces) -> tuple[torch.Tensor, int]:
 def test_layer_by_layer_is_the_whole_decode(vae: AutoencoderKL) -> None:
     """Bit for bit, in pieces of one layer each."""
     latents = torch.randn(2, 4, 12, 20)
-    found, count = run(pieces(vae, latents, 8))
+    found, count = run(decoding(vae, latents, 8))
     assert torch.equal(found, vae.decode(latents, return_dict=False)[0])
     assert count > 10
 
@@ -56,7 +56,7 @@ def test_tiles_are_diffusers_tiles(
     latents = torch.randn(1, 4, *size)
     vae.tile_latent_min_size, vae.tile_sample_min_size = 32, 256
     theirs = vae.tiled_decode(latents, return_dict=False)[0]
-    found, _ = run(pieces(vae, latents, 8))
+    found, _ = run(decoding(vae, latents, 8))
     assert found.shape == (1, 3, size[0] * 8, size[1] * 8)
     assert float((found - theirs).abs().max()) < 1e-5
 
@@ -71,7 +71,7 @@ def test_memory_is_bounded_by_the_tile(vae: AutoencoderKL, monkeypatch: pytest.M
         lambda _module, _seen, output: seen.append(output.shape[-2] * output.shape[-1])
     )
     try:
-        run(pieces(vae, torch.randn(1, 4, 64, 48), 8))
+        run(decoding(vae, torch.randn(1, 4, 64, 48), 8))
     finally:
         hook.remove()
     assert max(seen) <= 128 * 128
@@ -90,6 +90,33 @@ def test_a_decoder_of_another_build_goes_in_one_piece(vae: AutoencoderKL) -> Non
         norm_num_groups=8,
     ).eval()
     latents = torch.randn(1, 4, 8, 8)
-    found, count = run(pieces(odd, latents, 2))
+    found, count = run(decoding(odd, latents, 2))
     assert torch.equal(found, odd.decode(latents, return_dict=False)[0])
     assert count == 1
+
+
+@torch.inference_mode()
+def test_layer_by_layer_is_the_whole_encode(vae: AutoencoderKL) -> None:
+    """The mean of the latents' distribution, bit for bit, in pieces of one layer each."""
+    pixels = torch.rand(2, 3, 96, 160) * 2 - 1
+    found, count = run(encoding(vae, pixels, 8))
+    assert torch.equal(found, vae.encode(pixels).latent_dist.mode())
+    assert count > 10
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("size", [(384, 384), (320, 560), (264, 256)])
+def test_encoded_tiles_are_diffusers_tiles(
+    vae: AutoencoderKL, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The latents of `tiled_encode` with a tile of the same size, for sizes that no tile divides."""
+    monkeypatch.setattr(tiles, "TILE", 256)
+    monkeypatch.setattr(tiles, "UNTILED_PIXELS", 256 * 256)
+    pixels = torch.rand(1, 3, *size) * 2 - 1
+    vae.tile_latent_min_size, vae.tile_sample_min_size = 32, 256
+    vae.use_tiling = True
+    theirs = vae.encode(pixels).latent_dist.mode()
+    vae.use_tiling = False
+    found, _ = run(encoding(vae, pixels, 8))
+    assert found.shape == (1, 4, size[0] // 8, size[1] // 8)
+    assert torch.allclose(found, theirs, atol=1e-5)

@@ -14,11 +14,11 @@ from diffusers.utils.state_dict_utils import convert_state_dict_to_kohya
 from safetensors.torch import load_file, save_file
 
 from easel.models import Architecture, Kind, ModelFile, Store
-from easel.studio.engine import SAMPLERS, Drawn, Engine, TextToImage
+from easel.studio.engine import Drawn, Engine, TextToImage
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.loading import load_checkpoint
 from easel.studio.engine.lora import load_lora
-from easel.studio.engine.samplers import make_scheduler, resolve
+from easel.studio.engine.sampling.levels import NoiseLevels
 from easel.studio.families import as_trained, family
 from tests.studio import networks
 from tests.studio.networks import STARTER
@@ -122,20 +122,18 @@ def test_drawn_as_the_file_says(draw: Callable[..., Drawn], starter: Checkpoint,
     assert bool(drawn.notes) == (way in ("yaml-eps", "yaml-v", "marker"))
 
 
-@pytest.mark.parametrize("sampler", [one.name for one in SAMPLERS])
-def test_zero_snr_with_every_sampler(sampler: str) -> None:
-    """No sampler forgets zero-terminal SNR: the same noise levels as diffusers' own, and none infinite."""
+@pytest.mark.parametrize("config", [V, EPS], ids=["v", "eps"])
+def test_zero_snr(config: dict[str, Any]) -> None:
+    """Zero-terminal SNR is drawn with the same noise levels as diffusers' own, and none is infinite."""
     trained = as_trained(family(Architecture.SD1), "v_prediction", True)
-    method, schedule = resolve(sampler, "Automatic")
-    for config in (trained.scheduler_config, {**trained.scheduler_config, **EPS}):
-        made = make_scheduler(config, method, schedule, 4, 1)
-        judge = EulerDiscreteScheduler.from_config(config)
-        kept = made.alphas_cumprod
-        assert torch.allclose(kept[:-1], judge.alphas_cumprod[:-1], rtol=1e-3, atol=1e-7)
-        assert float(kept[-1]) < 1e-6
-        assert np.isfinite(float(made.init_noise_sigma))
-        plain = make_scheduler(family(Architecture.SD1).scheduler_config, method, schedule, 4, 1)
-        assert float(plain.alphas_cumprod[-1]) > 1e-3
+    levels = NoiseLevels.of_family({**trained.scheduler_config, **config})
+    judge = EulerDiscreteScheduler.from_config({**trained.scheduler_config, **config})
+    kept = torch.from_numpy(levels.alphas_cumprod)
+    assert torch.allclose(kept[:-1], judge.alphas_cumprod[:-1], rtol=1e-3, atol=1e-7)
+    assert 0 < float(kept[-1]) < 1e-6
+    assert np.isfinite(levels.sigma_max)
+    plain = NoiseLevels.of_family(family(Architecture.SD1).scheduler_config)
+    assert float(plain.alphas_cumprod[-1]) > 1e-3
 
 
 def test_a_vae_that_is_chosen(draw: Callable[..., Drawn]) -> None:

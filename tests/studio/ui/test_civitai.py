@@ -57,6 +57,8 @@ def tab(site: tuple[Place, str], browser: Browser) -> Iterator[Page]:
 
 def opened(page: Page, url: str) -> None:
     page.goto(url)
+    # A tab that is pressed while the page is still being put together is not opened, on a busy machine.
+    expect(page.locator("#generate")).to_be_visible()
     page.get_by_role("tab", name="Civitai").click()
     expect(page.locator("#civitai-url")).to_be_visible()
 

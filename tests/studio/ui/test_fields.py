@@ -45,3 +45,25 @@ def test_what_is_chosen_is_loaded_ahead(studio: Studio, monkeypatch: pytest.Monk
     assert chosen == [("ada", "two.safetensors")]
     assert studio.checkpoint("ada").name == "two.safetensors"
     assert studio.checkpoint("bob").name == "one.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Steps: 2, Sampler: Euler, Seed: 1, RNG: CPU", ""),
+        ("Steps: 2, Sampler: Euler, Seed: 1, RNG: CPU, Clip skip: 1, Eta: 1.0, Version: v1.10.1", ""),
+        ("Steps: 2, Sampler: Euler, Seed: 1, Version: v1.10.1", "There are no fields for randn_source NV:"),
+        ("Steps: 2, Sampler: Euler a, Seed: 1, ENSD: 31337, Clip skip: 2", "eta_noise_seed_delta 31337"),
+        ("Steps: 2, Seed: 1, Variation seed: 5, Variation seed strength: 0.2",
+         "subseed 5, subseed_strength 0.2"),
+    ],
+)  # fmt: skip
+def test_what_has_no_field_is_told(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, said: str, told: str
+) -> None:
+    """What a pasted infotext says and the page cannot set is named, so that nobody wonders at the picture."""
+    warned: list[str] = []
+    monkeypatch.setattr("gradio.Warning", warned.append)
+    Fields(studio).from_text(f"a cat\n{said}")
+    assert told in " ".join(warned)
+    assert bool(warned) == bool(told)

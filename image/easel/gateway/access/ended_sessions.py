@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from easel.gateway.access.right import MAX_AGE, MEMBER_MAX_AGE, Right
-from easel.gateway.disk import RecordStore, settle
+from easel.gateway.disk import RecordList, settle
 
 What = Literal["session", "token", "member"]
 
@@ -30,7 +30,7 @@ class End:
 class EndedSessions:
     """Remembers ends, in memory at once and in the store as soon as it takes them."""
 
-    def __init__(self, store: RecordStore[End]) -> None:
+    def __init__(self, store: RecordList[End]) -> None:
         self._store = store
         self._seen: object = self  # unlike anything `changed` returns
         self._known: dict[tuple[What, str], End] = {}

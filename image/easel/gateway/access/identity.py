@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from easel.gateway.access.access import Access
+from easel.gateway.access.cookies import set_cookie
 from easel.gateway.access.operator import OPERATOR
 from easel.gateway.access.operator_passes import OperatorPasses
 from easel.gateway.access.rate_limit import RateLimit, network
 from easel.gateway.access.request import ForwardedRequest, local_path
 from easel.gateway.access.right import ANONYMOUS, Right
-from easel.gateway.access.sessions import Session, Sessions, ended_cookie
+from easel.gateway.access.sessions import Session, Sessions
 from easel.gateway.access.tokens import PREFIX, Token
 from easel.gateway.config import Members
 
@@ -34,9 +35,12 @@ class Caller:
     user: str
     api: bool
     right: Right
-    anonymous: bool = False
     cookie: str | None = None
-    member: bool = False
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether nobody knows them."""
+        return self.right.kind == "anonymous"
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class Identity:
         self, endpoint: str, request: ForwardedRequest, *, public: bool
     ) -> Caller | Refusal | Entrance | Question:
         """The caller of `request`, or what to answer instead of passing it on."""
-        session = self._session(endpoint, request)
+        session = self.present(endpoint, request)
         if request.method in ("GET", "HEAD") and (link := _link_token(request.query)):
             return self._enter(endpoint, request, link, session)
         if authorization := request.headers.get("authorization"):
@@ -94,13 +98,9 @@ class Identity:
         if session is not None:
             if reason := _foreign(request):
                 return Refusal(403, reason)
-            self._tokens.note(endpoint, session.token_id)
-            cookie = self._cookie(endpoint, request, session.renewed()) if session.stale else None
-            anonymous = session.token == ANONYMOUS
-            return Caller(
-                session.user, api=False, right=session.right, anonymous=anonymous, cookie=cookie,
-                member=session.member,
-            )  # fmt: skip
+            self._tokens.note(endpoint, session.right.token)
+            cookie = self._cookie(request, session.renewed()) if session.stale else None
+            return Caller(session.user, api=False, right=session.right, cookie=cookie)
         if public:
             return self._anonymous(endpoint, request)
         return Refusal(401, _PRIVATE, first=True)
@@ -111,7 +111,7 @@ class Identity:
         """A token typed into the sign-in page."""
         if reason := _foreign(request):
             return Refusal(403, reason)
-        session = self._session(endpoint, request)
+        session = self.present(endpoint, request)
         token = self._tokens.check(endpoint, plaintext.strip())
         return self._open(endpoint, request, token, local_path(target), session)
 
@@ -120,11 +120,11 @@ class Identity:
     ) -> Entrance:
         """Somebody whom the identity provider vouched for."""
         session = self._sessions.welcome(endpoint, member, members)
-        return Entrance(local_path(target), self._cookie(endpoint, request, session), session)
+        return Entrance(local_path(target), self._cookie(request, session), session)
 
     def present(self, endpoint: str, request: ForwardedRequest) -> Session | None:
         """The session that a browser has here, if it holds."""
-        return self._session(endpoint, request)
+        return self._sessions.read(endpoint, request.headers.get("cookie", ""), secure=request.secure)
 
     def leave(self, endpoint: str, request: ForwardedRequest, *, everywhere: bool = False) -> str | Refusal:
         """Somebody signs out of this endpoint, or a member of all, in every browser. The session is over in
@@ -132,12 +132,12 @@ class Identity:
         ask for it. Blocks while it is written down."""
         if reason := _foreign(request):
             return Refusal(403, reason)
-        if session := self._session(endpoint, request):
+        if session := self.present(endpoint, request):
             if everywhere and session.member:
-                self._ended.member(session.token)
+                self._ended.member(session.right.name)
             else:
                 self._ended.session(session.right)
-        return ended_cookie(endpoint, secure=request.secure)
+        return set_cookie(endpoint, "", 0, secure=request.secure)
 
     def _enter(
         self, endpoint: str, request: ForwardedRequest, link: str, session: Session | None
@@ -146,8 +146,8 @@ class Identity:
         # A typed or bookmarked address is `none`. Browsers say nothing at all over plain HTTP from afar, and
         # then it may have been any site's page that led here.
         led = request.headers.get("sec-fetch-site") not in ("none", "same-origin")
-        if led and token is not None and session is not None and session.token_id != token.id:
-            return Question(session.token, token.name, link, target)
+        if led and token is not None and session is not None and session.right.token != token.id:
+            return Question(session.right.name, token.name, link, target)
         return self._open(endpoint, request, token, target, session)
 
     def _open(
@@ -161,9 +161,9 @@ class Identity:
         if token is None:
             return self._failed(request, f"this link or token {_INVALID}")
         # The same browser with the same link again is the same person: their gallery stays theirs.
-        same = session is not None and session.token_id == token.id
-        begun = self._sessions.start(endpoint, token, session.browser if session and same else None)
-        return Entrance(location, self._cookie(endpoint, request, begun), begun)
+        same = session is not None and session.right.token == token.id
+        begun = self._sessions.start(endpoint, token, session.right.session if session and same else None)
+        return Entrance(location, self._cookie(request, begun), begun)
 
     def _credentials(self, endpoint: str, request: ForwardedRequest, authorization: str) -> Caller | Refusal:
         plaintext = _plaintext(authorization)
@@ -179,16 +179,14 @@ class Identity:
     def _anonymous(self, endpoint: str, request: ForwardedRequest) -> Caller:
         if request.navigation or (request.from_browser and not request.from_another_site):
             session = self._sessions.start(endpoint, None)
-            return Caller(
-                session.user, api=False, right=session.right, anonymous=True,
-                cookie=self._cookie(endpoint, request, session),
-            )  # fmt: skip
+            cookie = self._cookie(request, session)
+            return Caller(session.user, api=False, right=session.right, cookie=cookie)
         # An API client keeps no cookies, and neither does another site's page: its network address tells it
         # apart, hashed so that no name leaks it.
         address = f"{endpoint} {network(request.address)}"
         key = hmac.new(self._keyring.newest.encode(), address.encode(), hashlib.sha256)
         right = Right("anonymous", endpoint, ANONYMOUS)
-        return Caller(f"{ANONYMOUS}/{key.hexdigest()[:16]}", api=True, right=right, anonymous=True)
+        return Caller(f"{ANONYMOUS}/{key.hexdigest()[:16]}", api=True, right=right)
 
     def _failed(self, request: ForwardedRequest, reason: str) -> Refusal:
         wait = self._wrong_tokens.fail(request.address)
@@ -196,10 +194,7 @@ class Identity:
             return Refusal(429, f"too many wrong tokens from your address; try again in {wait} s", wait)
         return Refusal(401, reason)
 
-    def _session(self, endpoint: str, request: ForwardedRequest) -> Session | None:
-        return self._sessions.read(endpoint, request.headers.get("cookie", ""), secure=request.secure)
-
-    def _cookie(self, endpoint: str, request: ForwardedRequest, session: Session) -> str:
+    def _cookie(self, request: ForwardedRequest, session: Session) -> str:
         return self._sessions.cookie(session, secure=request.secure)
 
 

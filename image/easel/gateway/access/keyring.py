@@ -6,8 +6,6 @@ whoever comes back gets it signed anew. So rotating signs nobody out; `now=True`
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
 import secrets
 import time
@@ -15,9 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-import filelock
-
-from easel.gateway.disk import Reserve, write_private
+from easel.gateway.disk import Document, SharedFile, write_private
 from easel.gateway.errors import GatewayError
 from easel.gateway.home import Home
 
@@ -41,22 +37,11 @@ class Secret:
     until: float | None = None
 
 
-class SecretStore(Protocol):
-    """Keeps the secrets' text, with a revision for compare-and-swap, and gives out the public keys. It
-    blocks."""
+class SecretStore(Document, Protocol):
+    """Keeps the secrets' text, and gives out the public keys. It blocks."""
 
-    name: str
-    """What an operator knows it by."""
     lead: float
     """Seconds until every receiver has a new public key for sure."""
-
-    def read(self) -> tuple[str, str]:
-        """The text, and the revision it is of; two empty texts if there is none. Raises GatewayError."""
-        ...
-
-    def swap(self, text: str, revision: str) -> bool:
-        """Replace the text if it is still at `revision`; whether it was. Raises GatewayError."""
-        ...
 
     def publish(self, keys: str) -> None:
         """Put the public keys where replicas find them. Raises GatewayError."""
@@ -75,12 +60,12 @@ class Keyring:
 
     def open(self) -> None:
         """Read the secrets; the first is made by whichever gateway is first. Raises GatewayError."""
-        text, revision = self._store.read()
+        content, revision = self._store.read()
         if not revision:
-            self._store.swap(_text([_new(self._clock())]), "")
+            self._store.swap(_text([_new(self._clock())]), "", must=True)
             # Read again, whether it was ours or another gateway's that came first.
-            text, _ = self._store.read()
-        self._secrets = _parsed(text, self._store.name)
+            content, _ = self._store.read()
+        self._secrets = _parsed(content, self._store.name)
 
     def refresh(self) -> None:
         """See what another gateway wrote, and have replicas find its key. Raises GatewayError; what is known
@@ -92,16 +77,17 @@ class Keyring:
         """Make a new secret; the old ones count for `OVERLAP` seconds more, or no longer if `now`. Raises
         GatewayError."""
         for _ in range(_ATTEMPTS):
-            text, revision = self._store.read()
+            content, revision = self._store.read()
             moment = self._clock()
             ends = moment if now else moment + OVERLAP
             old = [
                 replace(one, until=ends if one.until is None else min(one.until, ends))
-                for one in _parsed(text, self._store.name)
+                for one in _parsed(content, self._store.name)
                 if one.until is None or self._trusted(one, moment)
             ]
             rotated = [_new(moment), *old]
-            if self._store.swap(_text(rotated), revision):
+            # A leaked secret is replaced on a full disk too, and a gateway starts on one.
+            if self._store.swap(_text(rotated), revision, must=True):
                 self._secrets = rotated
                 self.publish()
                 return rotated[0]
@@ -161,40 +147,22 @@ class Keyring:
         return self._signers[one.value]
 
 
-class SecretFile:
+class SecretFile(SharedFile):
     """`EASEL_HOME/secret`; the public keys are `run/keys.json`."""
 
     # A studio looks at the file whenever it is asked something.
     lead = 0.0
 
     def __init__(self, home: Home) -> None:
-        self._path, self._keys = home.root / "secret", home.keys
-        self.name = str(self._path)
-        self._lock = filelock.FileLock(self._path.with_name("secret.lock"))
-        # A leaked secret is replaced on a full disk too, and a gateway starts on one.
-        with contextlib.suppress(OSError):
-            Reserve(self._path).keep()
+        super().__init__(home.root / "secret")
+        self._keys = home.keys
 
-    def read(self) -> tuple[str, str]:
-        """The file's text. Raises GatewayError if it cannot be read."""
-        try:
-            content = self._path.read_bytes()
-        except FileNotFoundError:
-            return "", ""
-        except OSError as error:
-            raise GatewayError(f"{self.name} cannot be read: {error}") from None
-        return content.decode("ascii", "replace"), hashlib.sha256(content).hexdigest()
-
-    def swap(self, text: str, revision: str) -> bool:
+    def swap(self, text: str, revision: str, *, must: bool = False) -> str:
         """Replace the file as a whole if nobody else did since `revision`. Raises GatewayError."""
         try:
-            with self._lock:
-                if self.read()[1] != revision:
-                    return False
-                write_private(self._path, text, must=True)
+            return super().swap(text, revision, must=must)
         except OSError as error:
             raise GatewayError(f"{self.name} cannot be written: {error}") from None
-        return True
 
     def publish(self, keys: str) -> None:
         """Write `run/keys.json`. Raises GatewayError."""
@@ -212,8 +180,9 @@ def _text(found: list[Secret]) -> str:
     return json.dumps({"version": 1, "secrets": [asdict(one) for one in found]}, indent=1) + "\n"
 
 
-def _parsed(text: str, name: str) -> list[Secret]:
+def _parsed(content: bytes, name: str) -> list[Secret]:
     """The secrets of a text, the newest first. What is no JSON is the one secret of an earlier Easel."""
+    text = content.decode("ascii", "replace")
     try:
         if text[:1] == "{":
             found = [Secret(**fields) for fields in json.loads(text)["secrets"]]

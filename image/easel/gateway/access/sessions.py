@@ -23,42 +23,32 @@ from easel.gateway.config import Members
 
 @dataclass(frozen=True)
 class Session:
-    """One browser at one endpoint."""
+    """One browser at one endpoint, and what its requests pass by."""
 
-    endpoint: str
-    token: str  # the token's name, ANONYMOUS, or the member's
-    token_id: str
-    browser: str
-    started: float
-    member: bool = False
+    right: Right
     # Signed with a secret that was replaced since.
     aged: bool = False
+
+    @property
+    def member(self) -> bool:
+        """Whether it is a member's."""
+        return self.right.kind == "member"
 
     @property
     def user(self) -> str:
         """The name that its jobs and pictures belong to: two browsers with one link are two people, a member
         is the same everywhere."""
-        if self.member:
-            return self.token
-        return f"{self.token}/{self.browser}"
-
-    @property
-    def right(self) -> Right:
-        """What its requests pass by."""
-        kind: Kind = "member" if self.member else "anonymous" if self.token == ANONYMOUS else "token"
-        lasts = MEMBER_MAX_AGE if self.member else MAX_AGE
-        return Right(
-            kind, self.endpoint, self.token, self.token_id, self.browser, self.started, self.started + lasts
-        )
+        return self.right.name if self.member else f"{self.right.name}/{self.right.session}"
 
     def renewed(self) -> Session:
         """The same with all of its time before it."""
-        return replace(self, started=time.time())
+        now = time.time()
+        return replace(self, right=replace(self.right, began=now, until=now + MAX_AGE))
 
     @property
     def stale(self) -> bool:
         """Whether it is time to give the browser a fresh cookie."""
-        return not self.member and (self.aged or time.time() - self.started > MAX_AGE / 2)
+        return not self.member and (self.aged or time.time() - self.right.began > MAX_AGE / 2)
 
 
 class Sessions:
@@ -70,14 +60,15 @@ class Sessions:
 
     def start(self, endpoint: str, token: Token | None, browser: str | None = None) -> Session:
         """A session of `token`, or an anonymous one; `browser` keeps who somebody is across sessions."""
-        name, token_id = (token.name, token.id) if token else (ANONYMOUS, "")
-        return Session(endpoint, name, token_id, browser or secrets.token_urlsafe(9), time.time())
+        browser = browser or secrets.token_urlsafe(9)
+        if token is None:
+            return Session(_right("anonymous", endpoint, ANONYMOUS, "", browser, time.time()))
+        return Session(_right("token", endpoint, token.name, token.id, browser, time.time()))
 
     def welcome(self, endpoint: str, member: str, members: Members) -> Session:
         """A session of a member, who signed in as `members` says."""
-        return Session(
-            endpoint, member, members.fingerprint, secrets.token_urlsafe(9), time.time(), member=True
-        )
+        browser = secrets.token_urlsafe(9)
+        return Session(_right("member", endpoint, member, members.fingerprint, browser, time.time()))
 
     def read(self, endpoint: str, cookies: str, *, secure: bool = False) -> Session | None:
         """The session in a `Cookie` header, if it is of this endpoint, intact, and what it is of still holds.
@@ -90,32 +81,31 @@ class Sessions:
                     value, max_age=MAX_AGE, return_timestamp=True
                 )
                 member = "m" in fields
-                token, token_id, browser = (str(fields[key]) for key in ("m" if member else "t", "k", "b"))
+                name, token, browser = (str(fields[key]) for key in ("m" if member else "t", "k", "b"))
                 # The signature's own time is in whole seconds: too coarse for "signed in after that".
-                started = float(fields.get("s", signed.timestamp()))
+                began = float(fields.get("s", signed.timestamp()))
             except (BadData, KeyError, TypeError, IndexError, ValueError):
                 continue
-            session = Session(
-                endpoint, token, token_id, browser, started, member=member, aged=self._aged(endpoint, value)
-            )
-            if self._rights.hold(session.right):
-                return session
+            kind: Kind = "member" if member else "anonymous" if name == ANONYMOUS else "token"
+            right = _right(kind, endpoint, name, token, browser, began)
+            if self._rights.hold(right):
+                return Session(right, aged=self._aged(endpoint, value))
         return None
 
     def cookie(self, session: Session, *, secure: bool) -> str:
         """The `Set-Cookie` header's value: for this host only, unseen by scripts, not sent along by other
         sites."""
-        value = self._serializer(session.endpoint).dumps(
+        right = session.right
+        value = self._serializer(right.endpoint).dumps(
             {
-                "m" if session.member else "t": session.token,
-                "k": session.token_id,
-                "b": session.browser,
-                "s": round(session.started, 3),
+                "m" if session.member else "t": right.name,
+                "k": right.token,
+                "b": right.session,
+                "s": round(right.began, 3),
             }
         )
-        text = value if isinstance(value, str) else value.decode()
         lasts = MEMBER_MAX_AGE if session.member else MAX_AGE
-        return set_cookie(session.endpoint, text, lasts, secure=secure)
+        return set_cookie(right.endpoint, value, lasts, secure=secure)
 
     def _serializer(self, endpoint: str) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self._keyring.counting, salt=_salt(endpoint))
@@ -131,6 +121,6 @@ def _salt(endpoint: str) -> str:
     return f"easel session {endpoint}"
 
 
-def ended_cookie(endpoint: str, *, secure: bool) -> str:
-    """The `Set-Cookie` value that takes a session out of a browser."""
-    return set_cookie(endpoint, "", 0, secure=secure)
+def _right(kind: Kind, endpoint: str, name: str, token: str, browser: str, began: float) -> Right:
+    lasts = MEMBER_MAX_AGE if kind == "member" else MAX_AGE
+    return Right(kind, endpoint, name, token, browser, began, began + lasts)

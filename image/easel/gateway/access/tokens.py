@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from easel.gateway.disk import RecordFile, RecordStore, settle, update
+from easel.gateway.disk import RecordFile, RecordList, settle, update
 from easel.gateway.errors import TokenRefused
 
 PREFIX = "easel_"
@@ -47,7 +47,7 @@ class Token:
         return self.expires is None or now < self.expires
 
 
-def token_file(path: Path) -> RecordFile[Token]:
+def token_file(path: Path) -> RecordList[Token]:
     """`EASEL_HOME/tokens.json`."""
     return RecordFile(path, "tokens", Token)
 
@@ -55,7 +55,7 @@ def token_file(path: Path) -> RecordFile[Token]:
 class Tokens:
     """The tokens of all endpoints: made, listed, revoked, checked."""
 
-    def __init__(self, store: RecordStore[Token]) -> None:
+    def __init__(self, store: RecordList[Token]) -> None:
         self._store = store
         self._known: list[Token] = []
         # Endpoint and name of what was revoked and is not written yet, and the ids that are out by it.

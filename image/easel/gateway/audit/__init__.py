@@ -5,5 +5,3 @@ Whoever lets somebody do something says so here; nothing here decides anything.
 
 from easel.gateway.audit.changes import change
 from easel.gateway.audit.log import AuditLog
-
-__all__ = ["AuditLog", "change"]

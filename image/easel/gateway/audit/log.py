@@ -63,7 +63,8 @@ class AuditLog:
         record = {"at": now, "kind": kind, "actor": actor, "endpoint": endpoint, "address": address}
         more = {key: value for key, value in detail.items() if value not in ("", None)}
         clean = {key: scrubbed(value) for key, value in (record | more).items()}
-        self._write(json.dumps(clean, ensure_ascii=True) + "\n")
+        self._waiting.append(json.dumps(clean, ensure_ascii=True) + "\n")
+        self._drain()
 
     def seen(self, kind: str, key: object, *, actor: str, endpoint: str, address: str, **detail: Any) -> None:
         """Note it unless it was noted of the same `key` from the same address within the hour."""
@@ -114,10 +115,6 @@ class AuditLog:
         if self._untold:
             self.add("refused", actor="", more=self._untold, why="more were refused within the minute")
         self._since, self._refusals, self._untold = time.monotonic(), {}, 0
-
-    def _write(self, line: str) -> None:
-        self._waiting.append(line)
-        self._drain()
 
     def _drain(self) -> None:
         while self._waiting:

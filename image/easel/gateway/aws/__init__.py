@@ -4,7 +4,6 @@ boto3 is imported by the first call: a laptop opens its door without.
 """
 
 from easel.gateway.aws.bucket import Bucket
+from easel.gateway.aws.bucket_object import BucketObject
 from easel.gateway.aws.calls import Aws, AwsError
 from easel.gateway.aws.config_mirror import ConfigMirror
-
-__all__ = ["Aws", "AwsError", "Bucket", "ConfigMirror"]

@@ -52,11 +52,6 @@ class Bucket:
 
     def list(self, prefix: str) -> dict[str, str]:
         """The ETags of all objects below `prefix`, by key. Raises AwsError."""
-        found: dict[str, str] = {}
         place = {"Bucket": self.name, "Prefix": prefix}
-        while True:
-            answer = self._aws.call("s3", "list_objects_v2", place)
-            found |= {one["Key"]: str(one["ETag"]) for one in answer.get("Contents", [])}
-            if not answer.get("IsTruncated"):
-                return found
-            place["ContinuationToken"] = answer["NextContinuationToken"]
+        objects = self._aws.pages("s3", "list_objects_v2", "Contents", place)
+        return {one["Key"]: str(one["ETag"]) for one in objects}

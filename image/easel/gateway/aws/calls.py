@@ -97,7 +97,7 @@ class Aws:
     async def every(self, service: str, operation: str, key: str, **arguments: Any) -> list[dict[str, Any]]:
         """All items under `key` over all pages. Raises AwsError."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._pages, service, operation, key, arguments)
+        return await loop.run_in_executor(self._threads, self.pages, service, operation, key, arguments)
 
     def call(self, service: str, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """`ask` for who is in a thread already. Raises AwsError."""
@@ -109,22 +109,21 @@ class Aws:
         except (BotoCoreError, ClientError) as error:
             raise aws_error(service, operation, error) from None
 
+    def pages(
+        self, service: str, operation: str, key: str, arguments: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        """`every` for who is in a thread already. Raises AwsError."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            pages = self.client(service).get_paginator(operation).paginate(**arguments)
+            return [item for page in pages for item in page.get(key, [])]
+        except (BotoCoreError, ClientError) as error:
+            raise aws_error(service, operation, error) from None
+
     def close(self) -> None:
         """Start no more calls; those under way end by themselves."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def _pages(
-        self, service: str, operation: str, key: str, arguments: dict[str, Any]
-    ) -> list[dict[str, Any]]:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        found: list[dict[str, Any]] = []
-        try:
-            for page in self.client(service).get_paginator(operation).paginate(**arguments):
-                found += page.get(key, [])
-        except (BotoCoreError, ClientError) as error:
-            raise aws_error(service, operation, error) from None
-        return found
 
 
 def aws_error(service: str, operation: str, error: Exception) -> AwsError:

@@ -7,5 +7,3 @@ from easel.gateway.console.endpoints import Endpoints
 from easel.gateway.console.guard import ConsoleGuard
 from easel.gateway.console.operator_api import CONSOLE_HEADER, USER, OperatorApi
 from easel.gateway.console.pages import ConsolePages
-
-__all__ = ["CONSOLE_HEADER", "USER", "ConsoleGuard", "ConsolePages", "Endpoints", "OperatorApi"]

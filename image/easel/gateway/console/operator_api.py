@@ -154,7 +154,7 @@ class OperatorApi:
     async def get_events(self, request: Request) -> Response:
         """`GET /api/events?endpoint=`: oldest first."""
         events = self._backend.events.of(request.query_params.get("endpoint"))
-        return pages.data([event.as_json() for event in events])
+        return pages.data([asdict(event) for event in events])
 
     async def get_logs(self, request: Request) -> Response:
         """`GET /api/logs/{endpoint}/{replica}?tail=`."""

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,7 @@ class ConsolePages:
         status = {**self._api.status(links=operator), "operator": operator}
         for endpoint in status["endpoints"]:
             events = self._backend.events.of(endpoint["name"])[-_EVENTS_SHOWN:]
-            endpoint["events"] = [
-                {**event.as_json(), "ago": ago(now - event.at)} for event in reversed(events)
-            ]
+            endpoint["events"] = [{**asdict(event), "ago": ago(now - event.at)} for event in reversed(events)]
             for replica in endpoint["replicas"]:
                 replica["for"] = ago(now - replica["since"], "")
         team_events = self._backend.events.of("team")[-3:]

@@ -3,8 +3,5 @@
 The one room that knows all that differs; everything else is told by it.
 """
 
-from easel.gateway.deployment.chosen import aws_deployment
-from easel.gateway.deployment.deployment import Deployment
+from easel.gateway.deployment.deployment import Deployment, aws_deployment
 from easel.gateway.deployment.local import LocalDeployment
-
-__all__ = ["Deployment", "LocalDeployment", "aws_deployment"]

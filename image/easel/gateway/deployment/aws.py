@@ -22,7 +22,7 @@ from easel.gateway.access import (
 from easel.gateway.aws import Aws, AwsError, Bucket, ConfigMirror
 from easel.gateway.config import CONSOLE, Config, Endpoint
 from easel.gateway.deployment.source_tokens import source_tokens
-from easel.gateway.disk import RecordStore
+from easel.gateway.disk import RecordList
 from easel.gateway.errors import GatewayError
 from easel.gateway.events import Events
 from easel.gateway.home import Home
@@ -80,14 +80,14 @@ class AwsDeployment:
         """`run/secret`."""
         return BucketSecret(self._bucket)
 
-    async def tokens(self) -> RecordStore[Token]:
+    async def tokens(self) -> RecordList[Token]:
         """`run/tokens.json`."""
-        await asyncio.to_thread(self._store.refresh)
+        await asyncio.to_thread(self._store.read)
         return self._store
 
-    async def ended(self) -> RecordStore[End]:
+    async def ended(self) -> RecordList[End]:
         """`run/ended.json`."""
-        await asyncio.to_thread(self._ended.refresh)
+        await asyncio.to_thread(self._ended.read)
         return self._ended
 
     async def backend(
@@ -135,10 +135,10 @@ class AwsDeployment:
         """See what changed in the bucket. Blocks. Raises GatewayError, OSError."""
         self._mirror.sync()
         seen = self._mirror.seen
-        if seen is None or self._store.behind(seen.get(TOKENS_KEY)):
-            self._store.refresh()
-        if seen is None or self._ended.behind(seen.get(ENDED_KEY)):
-            self._ended.refresh()
+        if seen is None or self._store.changed() != seen.get(TOKENS_KEY, ""):
+            self._store.read()
+        if seen is None or self._ended.changed() != seen.get(ENDED_KEY, ""):
+            self._ended.read()
 
     async def sources(self, endpoint: Endpoint) -> Mapping[str, str]:
         """Tokens that the endpoint names as secrets. S3 is read by the gateway's own role."""

@@ -9,7 +9,9 @@ from typing import Protocol
 
 from easel.gateway.access import Access, End, SecretStore, Token
 from easel.gateway.config import Config, Endpoint
-from easel.gateway.disk import RecordStore
+from easel.gateway.disk import RecordList
+from easel.gateway.events import Events
+from easel.gateway.home import Home
 from easel.gateway.replicas import Backend, OpenRequests, Vouch
 
 
@@ -27,11 +29,11 @@ class Deployment(Protocol):
         """Where the secrets are kept that sign."""
         ...
 
-    async def tokens(self) -> RecordStore[Token]:
+    async def tokens(self) -> RecordList[Token]:
         """Where tokens are kept. Raises GatewayError."""
         ...
 
-    async def ended(self) -> RecordStore[End]:
+    async def ended(self) -> RecordList[End]:
         """Where ended sessions are kept. Raises GatewayError."""
         ...
 
@@ -52,3 +54,11 @@ class Deployment(Protocol):
     async def sources(self, endpoint: Endpoint) -> Mapping[str, str]:
         """Variables for those that an endpoint's models come from, such as tokens. Raises SyncRefused."""
         ...
+
+
+def aws_deployment(bucket: str, region: str) -> Callable[[Home, Events], Deployment]:
+    """Makes the deployment on AWS of the team whose configuration is in `bucket`."""
+    # Only here: what speaks to AWS is not what a laptop needs to open the door.
+    from easel.gateway.deployment.aws import AwsDeployment
+
+    return lambda home, events: AwsDeployment(home, events, bucket, region)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from easel.gateway.access import Access, End, FirstLinks, SecretFile, SecretStore, Token, token_file
 from easel.gateway.config import CONSOLE, Config, Endpoint
-from easel.gateway.disk import RecordFile, RecordStore
+from easel.gateway.disk import RecordFile, RecordList
 from easel.gateway.events import Events
 from easel.gateway.home import Home
 from easel.gateway.replicas import Backend, OpenRequests, Vouch
@@ -36,11 +36,11 @@ class LocalDeployment:
         """EASEL_HOME/secret."""
         return SecretFile(self._home)
 
-    async def tokens(self) -> RecordStore[Token]:
+    async def tokens(self) -> RecordList[Token]:
         """EASEL_HOME/tokens.json."""
         return token_file(self._home.tokens)
 
-    async def ended(self) -> RecordStore[End]:
+    async def ended(self) -> RecordList[End]:
         """EASEL_HOME/ended.json."""
         return RecordFile(self._home.ended, "ended", End)
 

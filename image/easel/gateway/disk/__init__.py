@@ -5,18 +5,6 @@ It knows nothing of what is in them.
 
 from easel.gateway.disk.permissions import mend
 from easel.gateway.disk.private_file import write_private
-from easel.gateway.disk.records import RecordFile, RecordStore, parsed, settle, text, update
-from easel.gateway.disk.reserve import FULL, Reserve
-
-__all__ = [
-    "FULL",
-    "RecordFile",
-    "RecordStore",
-    "Reserve",
-    "mend",
-    "parsed",
-    "settle",
-    "text",
-    "update",
-    "write_private",
-]
+from easel.gateway.disk.records import RecordFile, RecordList, settle, update
+from easel.gateway.disk.reserve import FULL
+from easel.gateway.disk.shared_file import Document, SharedFile

@@ -6,21 +6,15 @@ if another writer was faster. A file does it under a lock, an object store with 
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
-import os
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
-import filelock
-
-from easel.gateway.disk.private_file import write_private
-from easel.gateway.disk.reserve import Reserve
+from easel.gateway.disk.shared_file import Document, SharedFile
 from easel.gateway.errors import GatewayError, TokenConflict
 
 _ATTEMPTS = 20
@@ -29,88 +23,72 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class RecordStore(Protocol[R]):
-    """Keeps one list, with a revision for compare-and-swap."""
+class RecordList(Generic[R]):
+    """A list as a document: `{"version": 1, "<name>": [...]}`.
+
+    What was read last is kept: a request at the door is not held up by S3. `read` sees what others wrote.
+    """
+
+    def __init__(self, document: Document, name: str, kind: type[R]) -> None:
+        self._document = document
+        self._name = name
+        self._kind = kind
+        self._records: list[R] = []
+        self._revision = ""
 
     def read(self) -> tuple[list[R], str]:
-        """The records and the revision they are of."""
-        ...
+        """The records and the revision they are of; none if nothing was written yet. Raises GatewayError;
+        what is known stays known."""
+        content, revision = self._document.read()
+        records = self._parsed(content) if revision else []
+        self._records, self._revision = records, revision
+        return list(records), revision
 
     def known(self) -> list[R]:
         """The records as far as they can be told at once: asked at the door."""
-        ...
+        return self._records
 
     def swap(self, records: list[R], revision: str, *, must: bool = False) -> bool:
-        """Replace the list if it is still at `revision`; whether it was. `must`: on a full disk too."""
-        ...
+        """Replace the list if it is still at `revision`; whether it was. `must`: on a full disk too. Raises
+        GatewayError, OSError."""
+        fields = [asdict(one) for one in records if is_dataclass(one) and not isinstance(one, type)]
+        text = json.dumps({"version": 1, self._name: fields}, indent=1) + "\n"
+        if written := self._document.swap(text, revision, must=must):
+            self._records, self._revision = records, written
+        return bool(written)
 
     def changed(self) -> object:
-        """A cheap value that differs after any writer's change."""
-        ...
+        """A cheap value that differs after any change of what is known: the revision last seen."""
+        return self._revision
 
-
-class RecordFile(Generic[R]):
-    """A list as a file of EASEL_HOME: `{"version": 1, "<name>": [...]}`."""
-
-    def __init__(self, path: Path, name: str, kind: type[R]) -> None:
-        self._path = path
-        self._name = name
-        self._kind = kind
-        self._lock = filelock.FileLock(path.with_name(path.name + ".lock"))
-        # Not beside another's writing: what is filled with zeros may have become the file.
-        with self._lock, contextlib.suppress(OSError):
-            Reserve(path).keep()
-
-    def read(self) -> tuple[list[R], str]:
-        """The records; none if the file is not there yet. Raises GatewayError if it is another file."""
+    def _parsed(self, content: bytes) -> list[R]:
         try:
-            content = self._path.read_bytes()
-        except FileNotFoundError:
-            return [], ""
-        try:
-            return parsed(content, self._name, self._kind), hashlib.sha256(content).hexdigest()
+            return [self._kind(**fields) for fields in json.loads(content)[self._name]]
         except (ValueError, KeyError, TypeError) as error:
             raise GatewayError(
-                f"{self._path} is not a file of {self._name} ({error}): restore it, "
-                f"or remove it to start with no {self._name} at all"
+                f"{self._document.name} is not a file of {self._name} ({error}): restore an earlier version "
+                f"of it, or remove it to start with no {self._name} at all"
             ) from None
 
+
+class RecordFile(RecordList[R]):
+    """A list as a file of EASEL_HOME: what others wrote is known as soon as it is there."""
+
+    def __init__(self, path: Path, name: str, kind: type[R]) -> None:
+        file = SharedFile(path)
+        super().__init__(file, name, kind)
+        self._file = file
+
     def known(self) -> list[R]:
-        """The records of the file."""
+        """The records of the file. Raises GatewayError."""
         return self.read()[0]
 
-    def swap(self, records: list[R], revision: str, *, must: bool = False) -> bool:
-        """Replace the file as a whole if nobody else did since `revision`. Raises OSError."""
-        with self._lock:
-            if self.read()[1] != revision:
-                return False
-            write_private(self._path, text(records, self._name), must=must)
-            if not must:
-                with contextlib.suppress(OSError):
-                    Reserve(self._path).keep()
-            return True
-
     def changed(self) -> object:
-        """The file's identity: a swap always makes a new inode."""
-        try:
-            found = os.stat(self._path)
-        except FileNotFoundError:
-            return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
+        """The file's identity."""
+        return self._file.identity()
 
 
-def parsed(content: bytes, name: str, kind: type[R]) -> list[R]:
-    """The records of a file or an object. Raises ValueError, KeyError, TypeError."""
-    return [kind(**fields) for fields in json.loads(content)[name]]
-
-
-def text(records: list[Any], name: str) -> str:
-    """A list as it is written."""
-    fields = [asdict(record) for record in records if is_dataclass(record) and not isinstance(record, type)]
-    return json.dumps({"version": 1, name: fields}, indent=1) + "\n"
-
-
-def update(store: RecordStore[R], change: Callable[[list[R]], list[R]], *, must: bool = False) -> bool:
+def update(store: RecordList[R], change: Callable[[list[R]], list[R]], *, must: bool = False) -> bool:
     """Change a list as if nobody else did meanwhile; whether there was anything to change. Raises
     TokenConflict, GatewayError, OSError."""
     for _ in range(_ATTEMPTS):
@@ -125,7 +103,7 @@ def update(store: RecordStore[R], change: Callable[[list[R]], list[R]], *, must:
 
 
 def settle(
-    store: RecordStore[R], pending: dict[K, V], change: Callable[[list[R], dict[K, V]], list[R]]
+    store: RecordList[R], pending: dict[K, V], change: Callable[[list[R], dict[K, V]], list[R]]
 ) -> bool:
     """Write what counts already and is `pending`, on a full disk too; whether it is written. Blocks.
 

@@ -3,7 +3,5 @@
 Each request of a caller comes by here once, before its bytes go on (`relay`).
 """
 
-from easel.gateway.door.forward_auth import ForwardAuth
+from easel.gateway.door.forward_auth import ForwardAuth, Handler
 from easel.gateway.door.member_routes import MemberRoutes
-
-__all__ = ["ForwardAuth", "MemberRoutes"]

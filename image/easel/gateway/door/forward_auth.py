@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
@@ -38,6 +38,7 @@ from easel.gateway.door.member_routes import MemberRoutes
 from easel.gateway.relay import HEADER, CaddyLink
 from easel.gateway.replicas import Fleet, NotNow
 
+Handler = Callable[[Request], Awaitable[Response]]
 # Caddy alone may ask: everybody on this machine can reach the gateway's port.
 KEY_HEADER = "x-easel-door"
 _FORM_LIMIT = 64 * 1024
@@ -62,15 +63,22 @@ class ForwardAuth:
         self._fleet = fleet
         self._audit = audit
 
-    def from_caddy(self, request: Request) -> bool:
-        """Whether Caddy sent this, or it passed Caddy."""
-        return hmac.compare_digest(request.headers.get(KEY_HEADER, "").encode(), self._key.encode())
+    def through_caddy(self, handler: Handler) -> Handler:
+        """`handler` for what Caddy sent, or what passed Caddy; for all else there is nothing."""
+
+        async def guarded(request: Request) -> Response:
+            shown = request.headers.get(KEY_HEADER, "").encode()
+            if not hmac.compare_digest(shown, self._key.encode()):
+                return pages.error(404, "there is nothing here")
+            return await handler(request)
+
+        return guarded
 
     async def auth(self, request: Request) -> Response:
         """`/auth/{endpoint}`: one request of a caller."""
         name = request.path_params["endpoint"]
         fleet = self._fleet(name)
-        if not self.from_caddy(request) or (fleet is None and name != CONSOLE):
+        if fleet is None and name != CONSOLE:
             return pages.error(404, "there is nothing here")
         asked = ForwardedRequest(
             request.headers.get("x-forwarded-method", "GET"),
@@ -108,7 +116,7 @@ class ForwardAuth:
         """`POST /easel/signin`: the sign-in page's form."""
         name = request.path_params["endpoint"]
         fleet = self._fleet(name)
-        if not self.from_caddy(request) or (fleet is None and name != CONSOLE):
+        if fleet is None and name != CONSOLE:
             return pages.error(404, "there is nothing here")
         if request.method != "POST":
             return RedirectResponse("/", 303)
@@ -134,7 +142,7 @@ class ForwardAuth:
         what was asked for from being forgotten while models are fetched."""
         name = request.path_params["endpoint"]
         fleet = self._fleet(name)
-        if not self.from_caddy(request) or fleet is None:
+        if fleet is None:
             return pages.error(404, "there is nothing here")
         who = self._identity.who(
             name, ForwardedRequest("GET", "/easel/waking", request.headers), public=_public(fleet)
@@ -198,10 +206,10 @@ class ForwardAuth:
     def _woke(self, fleet: Fleet, asked: ForwardedRequest, who: Caller) -> None:
         self._audit.add("woke", actor=who.user, endpoint=fleet.endpoint.name, address=asked.address)
 
-    def _refused(self, name: str, asked: ForwardedRequest, who: Refusal, actor: str = "") -> None:
+    def _refused(self, name: str, asked: ForwardedRequest, who: Refusal) -> None:
         self._audit.refused(
             endpoint=name, address=asked.address, status=who.status, why=who.reason, method=asked.method,
-            path=asked.path, who=actor,
+            path=asked.path,
         )  # fmt: skip
 
     async def _over(self, request: Request, right: Right) -> None:

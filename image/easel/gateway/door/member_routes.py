@@ -102,7 +102,7 @@ class MemberRoutes:
         name, asked = _forwarded(request, "/easel/signout")
         session = self._identity.present(name, asked)
         if request.method != "POST":
-            member = session.token if session and session.member else None
+            member = session.right.name if session and session.member else None
             return pages.page("signout.html", endpoint=name, provider=self.provider, member=member)
         body = b""
         async for chunk in request.stream():

@@ -3,7 +3,5 @@
 Others ask how an endpoint's models are, and whether it has to wait for them.
 """
 
-from easel.gateway.model_sync.status import ModelStatus, ModelStatuses
+from easel.gateway.model_sync.status import ModelStatus
 from easel.gateway.model_sync.sync import SOURCE_TOKENS, ModelSync
-
-__all__ = ["SOURCE_TOKENS", "ModelStatus", "ModelStatuses", "ModelSync"]

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 Phase = Literal["fetching", "whole", "failed"]
 # Seconds after a failure; doubled with each, up to the second.
@@ -37,18 +37,6 @@ class ModelStatus:
     def as_json(self) -> dict[str, str]:
         """As the operator API tells it."""
         return {"phase": self.phase, "detail": self.detail}
-
-
-class ModelStatuses(Protocol):
-    """Who knows of every endpoint's models."""
-
-    def of(self, endpoint: str) -> ModelStatus | None:
-        """How they are; None for an endpoint that lists none."""
-        ...
-
-    def hurry(self, endpoint: str) -> None:
-        """Try again now what could not be had."""
-        ...
 
 
 class ModelList:

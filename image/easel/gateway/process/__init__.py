@@ -1,30 +1,7 @@
 """Children that end with the gateway, whatever ends it, and the ports of this machine.
 
-What a studio is told of its gateway is named here, for all that start one.
+It knows nothing of what it starts.
 """
 
 from easel.gateway.process.ports import check_ports, find_port, is_free
-from easel.gateway.process.process import (
-    AUDIENCE_VARIABLE,
-    KEYS_VARIABLE,
-    OPEN_VARIABLE,
-    Process,
-    exit_words,
-    inherited,
-    last_lines,
-    rotate,
-)
-
-__all__ = [
-    "AUDIENCE_VARIABLE",
-    "KEYS_VARIABLE",
-    "OPEN_VARIABLE",
-    "Process",
-    "check_ports",
-    "exit_words",
-    "find_port",
-    "inherited",
-    "is_free",
-    "last_lines",
-    "rotate",
-]
+from easel.gateway.process.process import Process, exit_words, inherited, last_lines, rotate

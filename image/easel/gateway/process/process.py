@@ -9,10 +9,6 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
-# What a studio is told by of its gateway. As `easel.assertion` has them, which takes a while to import.
-KEYS_VARIABLE = "EASEL_ASSERTION_KEYS"
-AUDIENCE_VARIABLE = "EASEL_ASSERTION_AUDIENCE"
-OPEN_VARIABLE = "EASEL_ASSERTION_OPEN"
 # The gateway's own settings and keys, and the operator's, are no business of what it starts.
 _OWN = ("EASEL_DOOR", "EASEL_TOKEN", "EASEL_CONSOLE", "EASEL_ASSERTION")
 _WATCHDOG = Path(__file__).with_name("watchdog.py")

@@ -8,5 +8,3 @@ from easel.gateway.proxy.caddy import Caddy
 from easel.gateway.proxy.caddyfile import caddyfile
 from easel.gateway.proxy.certificates import Certificates
 from easel.gateway.proxy.plan import Plan, Site
-
-__all__ = ["Caddy", "Certificates", "Plan", "Site", "caddyfile", "plan_of", "ports_of", "url_of"]

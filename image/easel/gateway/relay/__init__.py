@@ -5,5 +5,3 @@ The door admits a request and gives Caddy its number; by that number its bytes a
 
 from easel.gateway.relay.caddy_link import CaddyLink
 from easel.gateway.relay.relay import HEADER, Relay
-
-__all__ = ["HEADER", "CaddyLink", "Relay"]

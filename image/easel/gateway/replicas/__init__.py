@@ -12,23 +12,3 @@ from easel.gateway.replicas.probe import Probe, Report, Vouch
 from easel.gateway.replicas.status import ReplicaStatus
 from easel.gateway.replicas.timeouts import ReplicaTimeouts
 from easel.gateway.replicas.wake_state import WakeState
-
-__all__ = [
-    "Backend",
-    "Fleet",
-    "Load",
-    "NotNow",
-    "OpenRequests",
-    "Probe",
-    "Replica",
-    "ReplicaState",
-    "ReplicaStatus",
-    "ReplicaTimeouts",
-    "Report",
-    "Scaling",
-    "Vouch",
-    "WakeState",
-    "Work",
-    "allowed",
-    "wanted",
-]

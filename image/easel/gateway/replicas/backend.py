@@ -63,10 +63,8 @@ class Backend(Protocol):
     All verbs return soon; what comes of them shows in `replicas` and `events`.
     """
 
-    @property
-    def events(self) -> Events:
-        """Where the backend says in words what happens, and in a provider's own words why nothing does."""
-        ...
+    events: Events
+    """Where the backend says in words what happens, and in a provider's own words why nothing does."""
 
     async def follow(self, endpoint: Endpoint) -> None:
         """Learn of an endpoint, or of its changed settings. Replicas that run keep running."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from easel.gateway.config import Endpoint
-from easel.gateway.model_sync import ModelStatus, ModelStatuses
+from easel.gateway.model_sync import ModelStatus, ModelSync
 from easel.gateway.replicas.autoscaler import Load, Peak, Scaling, allowed, wanted
 from easel.gateway.replicas.backend import Backend, Replica, ReplicaState
 from easel.gateway.replicas.open_requests import OpenRequests
@@ -41,7 +41,7 @@ class Fleet:
 
     def __init__(
         self, endpoint: Endpoint, backend: Backend, *, tick: float = 1.0, lull: float = 60.0,
-        open_requests: OpenRequests | None = None, models: ModelStatuses | None = None,
+        open_requests: OpenRequests | None = None, models: ModelSync | None = None,
     ) -> None:  # fmt: skip
         self.endpoint = endpoint
         self.replicas: list[Replica] = []

@@ -162,6 +162,12 @@ class Cache:
         thread.start()
 
 
+def open_model(path: Path, cache: Cache | None = None) -> Reader:
+    """Open the file at `path`; one on network storage by way of `cache`. Raises MissingFile."""
+    origin = FileReader(path)
+    return cache.reader(origin) if cache is not None and origin.far else origin
+
+
 def cache_from_environment() -> Cache | None:
     """The cache that EASEL_CACHE and EASEL_CACHE_SIZE name; None where there is none."""
     return _cache_at(os.environ.get("EASEL_CACHE", ""), os.environ.get("EASEL_CACHE_SIZE", DEFAULT))

@@ -13,6 +13,7 @@ import structlog
 from easel.models.cache.checksums import BLOCK, block_checksums, block_count, block_length
 from easel.models.cache.entry import COPY, LIST, PART, FileVersion, write_list
 from easel.models.cache.reader import FileReader, read_into
+from easel.models.disk import write_at
 from easel.models.records import state_of
 
 log = structlog.get_logger(__name__)
@@ -63,10 +64,8 @@ class FillingReader:
     def _write(self, buffers: Sequence[memoryview], place: int) -> None:
         found = dict(block_checksums(buffers, place, self.size))
         for buffer in buffers:
-            left = buffer
-            while len(left):
-                done = os.pwrite(self._part, left, place)
-                place, left = place + done, left[done:]
+            write_at(self._part, buffer, place)
+            place += len(buffer)
         with self._lock:
             self._checksums.update(found)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from easel.models.errors import CutShort, LyingHeader, NotSafetensors
-from easel.models.fetch.follower import not_a_model
+from easel.models.fetch.follower import check_header
 from easel.models.fetch.network import http_client
 from easel.models.fetch.origin import Origin
 from easel.models.fetch.partial_file import PartialFile
@@ -22,7 +22,6 @@ from easel.models.fetch.partial_journal import discard_part, lock_of, part_of, r
 from easel.models.fetch.progress import FetchControl, FetchProgress, Phase, Speed
 from easel.models.fetch.ranges import Ranges
 from easel.models.fetch.transfer import FetchLimits, Transfer
-from easel.models.header import read_header_from
 from easel.models.lock import Lock
 from easel.models.quota import OverQuota, StoreQuota
 from easel.models.source_errors import Interrupted, NotAModel, NotWritable, WrongHash
@@ -162,11 +161,7 @@ class Download:
         for wanted, whose in ((self._to.sha256.lower(), "the one who asks for it"), (theirs, "its source")):
             if wanted and found != wanted:
                 raise WrongHash(name, found, wanted, whose)
-        try:
-            with open(part.path, "rb") as file:
-                read_header_from(file, part.size or 0, name)
-        except NotSafetensors as error:
-            raise not_a_model(self._from.source.address, error, part.read(0, 20_000)) from None
+        check_header(part, self._from.source.address)
 
     def _tell(self, phase: Phase, done: int, total: int | None, *, now: bool = False, note: str = "") -> None:
         if not now and time.monotonic() - self._told < 0.2:

@@ -69,19 +69,24 @@ class Follower:
 
     def _check(self) -> None:
         """Refuse what is no model before gigabytes of it have come."""
-        size, name = self._part.size, self._part.target.name
+        size = self._part.size
         if size is None or self._position < 9:
             return
         end = header_end(self._part.read(0, 9))
         if end is not None and self._position < min(end, size):
             return
-        try:
-            # From the file: a header may have a hundred megabytes, and is not read twice into memory.
-            with open(self._part.path, "rb") as file:
-                read_header_from(file, size, name)
-        except NotSafetensors as error:
-            raise not_a_model(self._address, error, self._part.read(0, 20_000)) from None
+        check_header(self._part, self._address)
         self._checked = True
+
+
+def check_header(part: PartialFile, address: str) -> None:
+    """See that what is in begins as a model. Raises NotAModel, and what `read_header` raises."""
+    try:
+        # From the file: a header may have a hundred megabytes, and is not read twice into memory.
+        with open(part.path, "rb") as file:
+            read_header_from(file, part.size or 0, part.target.name)
+    except NotSafetensors as error:
+        raise not_a_model(address, error, part.read(0, 20_000)) from None
 
 
 def not_a_model(address: str, error: NotSafetensors, start: bytes) -> NotAModel:

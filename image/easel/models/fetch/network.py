@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import math
 import socket
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,6 +28,11 @@ USER_AGENT = "easel/0.1 (model download)"
 """Civitai's front refuses the names of libraries."""
 CONNECT = 15.0
 """Seconds to wait for a connection."""
+_MOST_HOPS = 5
+
+
+class NotFetched(httpx.HTTPError):
+    """What is there is too large or too slow, or is not given; in words that hold no address."""
 
 
 def http_client(policy: FetchPolicy, *, connections: int = 8, stall: float = 20.0) -> httpx.Client:
@@ -46,6 +53,29 @@ def http_client(policy: FetchPolicy, *, connections: int = 8, stall: float = 20.
     return httpx.Client(
         timeout=timeout, limits=limits, headers=headers, transport=transport, follow_redirects=False
     )
+
+
+def fetch_small(policy: FetchPolicy, url: str, *, most: int, seconds: float = math.inf) -> bytes:
+    """What is at `url`, of at most so many bytes in at most so many seconds. Follows some redirects.
+
+    Raises NotFetched, httpx.HTTPError, httpx.InvalidURL, Forbidden.
+    """
+    end = time.monotonic() + seconds
+    with http_client(policy, connections=1) as http:
+        for _ in range(_MOST_HOPS):
+            with http.stream("GET", url) as answer:
+                if answer.has_redirect_location:
+                    url = str(answer.request.url.join(answer.headers["location"]))
+                    continue
+                if answer.status_code != 200:
+                    raise NotFetched(f"its server answers {answer.status_code}")
+                found = bytearray()
+                for block in answer.iter_raw():
+                    found += block
+                    if len(found) > most or time.monotonic() > end:
+                        raise NotFetched("it is too large or too slow")
+                return bytes(found)
+    raise NotFetched("its server sends on and on")
 
 
 class CheckedBackend(httpcore.NetworkBackend):

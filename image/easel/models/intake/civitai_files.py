@@ -14,7 +14,7 @@ import httpx
 import structlog
 
 from easel.models.disk import write_whole
-from easel.models.fetch.network import http_client
+from easel.models.fetch.network import fetch_small
 from easel.models.index import CIVITAI_INFO, preview_of
 from easel.models.model_file import sidecar_path
 from easel.models.source_errors import SourceError
@@ -24,7 +24,6 @@ from easel.models.sources.policy import FetchPolicy
 log = structlog.get_logger(__name__)
 
 _LARGEST_PREVIEW = 10_000_000
-_MOST_HOPS = 5
 _SIGNS: Mapping[bytes, str] = {b"\x89PNG\r\n\x1a\n": ".preview.png", b"\xff\xd8\xff": ".preview.jpg"}
 
 
@@ -46,20 +45,7 @@ def write_civitai_files(model: Path, offer: Offer, policy: FetchPolicy, *, new: 
 
 
 def _write_preview(model: Path, url: str, policy: FetchPolicy) -> None:
-    picture = b""
-    with http_client(policy, connections=1) as http:
-        for _ in range(_MOST_HOPS):
-            with http.stream("GET", url) as answer:
-                if answer.is_redirect:
-                    url = str(answer.request.url.join(answer.headers["location"]))
-                    continue
-                if answer.status_code != 200:
-                    return
-                for block in answer.iter_raw():
-                    picture += block
-                    if len(picture) > _LARGEST_PREVIEW:
-                        return
-                break
+    picture = fetch_small(policy, url, most=_LARGEST_PREVIEW)
     # By its bytes, not by what the server calls it: nothing that is no picture comes to lie there.
     if picture.startswith(b"RIFF") and picture[8:12] == b"WEBP":
         write_whole(sidecar_path(model, ".preview.webp"), picture)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from easel.models.diffusers_folder import check_pieces
 from easel.models.errors import FileError, MissingFile
-from easel.models.hashes import digest_file
+from easel.models.hashes import hashes_of
 from easel.models.header import read_header
 from easel.models.model_file import ModelFile
-from easel.models.model_folder import hash_of_folder
 from easel.models.source_errors import Altered
 from easel.models.store import Store
-
-Watcher = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +24,16 @@ class Verification:
     problem: FileError | None = None
 
 
-def verify_model(store: Store, file: ModelFile, watcher: Watcher = lambda done: None) -> Verification:
-    """Check header and hash, of a folder those of all its files. A hash that was not known is kept.
-
-    `watcher` is told the bytes read.
-    """
+def verify_model(store: Store, file: ModelFile) -> Verification:
+    """Check header and hash, of a folder those of all its files. A hash that was not known is kept."""
     try:
         if file.path.is_dir():
             check_pieces(file.path)
         else:
             read_header(file.path)
         before = store.record(file.path)
-        said = _hashed(file.path, watcher)
+        with ThreadPoolExecutor(1, thread_name_prefix="autov3") as helper:
+            said = hashes_of(file.path, helper=helper)
         if before.sha256 and before.sha256 != said["sha256"]:
             # The time of change is the same, so nobody has written it: the disk has lost something.
             return Verification(
@@ -52,18 +45,3 @@ def verify_model(store: Store, file: ModelFile, watcher: Watcher = lambda done: 
         return Verification(file, problem=error)
     except OSError as error:
         return Verification(file, problem=MissingFile(file.name, f"cannot be read ({error.strerror})"))
-
-
-def _hashed(path: Path, watcher: Watcher) -> dict[str, str]:
-    done = 0
-
-    def count(block: bytes) -> None:
-        nonlocal done
-        done += len(block)
-        watcher(done)
-
-    if path.is_dir():
-        return {"sha256": hash_of_folder(path, count)}
-    with ThreadPoolExecutor(1, thread_name_prefix="autov3") as helper:
-        digests = digest_file(path, count, helper)
-    return {"sha256": digests.sha256, "autov3": digests.autov3}

@@ -17,13 +17,13 @@ from urllib.parse import urlsplit
 import httpx
 
 from easel.models.source_errors import BadAddress, NoAccess, NotThere, SourceError, Unreachable
-from easel.models.sources.offer import Offer, key_of, plain_refusal
+from easel.models.sources.offer import Offer, Source, key_of
 
 _SIGNED_FOR = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class BucketSource:
+class BucketSource(Source):
     """The object `name` of `bucket`."""
 
     bucket: str
@@ -65,10 +65,6 @@ class BucketSource:
             sha256=_sha256(head),
             etag=str(head.get("ETag", "")),
         )
-
-    def refusal(self, status: int, said: Mapping[str, object], retry_after: float | None) -> SourceError:
-        """What the signed address answered."""
-        return plain_refusal(self.address, status, said, retry_after)
 
     def _refused(self, response: Mapping[str, Any]) -> SourceError:
         code = str(response.get("Error", {}).get("Code", ""))

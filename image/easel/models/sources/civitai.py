@@ -20,7 +20,7 @@ import httpx
 from easel.models.kind import Kind
 from easel.models.source_errors import BadAddress, SourceError, Unreachable, Unsafe
 from easel.models.sources.civitai_refusals import refused
-from easel.models.sources.offer import Offer, key_of
+from easel.models.sources.offer import Offer, Source, key_of
 
 CIVITAI_URL = "https://civitai.com"
 CIVITAI_HOSTS = ("civitai.com", "www.civitai.com", "civitai.green", "civitai.red")
@@ -46,7 +46,7 @@ _TRIES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class CivitaiSource:
+class CivitaiSource(Source):
     """A file of a model. `model` or `version` may be 0: the other one tells; `wanted` chooses the file."""
 
     model: int

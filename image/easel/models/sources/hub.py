@@ -27,7 +27,7 @@ from easel.models.source_errors import (
     TooManyRequests,
     Unreachable,
 )
-from easel.models.sources.offer import Offer, key_of, plain_refusal
+from easel.models.sources.offer import Offer, Source, key_of, plain_refusal
 
 HUB = "https://huggingface.co"
 _SHAPE = "write hf://org/repo/file.safetensors, and @revision behind it if it must not move"
@@ -37,7 +37,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class HubSource:
+class HubSource(Source):
     """`file` of `repository` at `revision`."""
 
     repository: str
@@ -126,10 +126,6 @@ class HubSource:
             # Large files are named by their SHA-256, small ones by git's hash.
             sha256=etag if _SHA256.fullmatch(etag) else "",
         )
-
-    def refusal(self, status: int, said: Mapping[str, object], retry_after: float | None) -> SourceError:
-        """What the place of the bytes answered."""
-        return plain_refusal(self.address, status, said, retry_after)
 
     def _refused(self, error: Exception) -> SourceError:
         from huggingface_hub import errors

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -12,11 +11,11 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from easel.models.source_errors import BadAddress, SourceError
-from easel.models.sources.offer import Offer, key_of, plain_refusal
+from easel.models.sources.offer import Offer, Source, key_of
 
 
 @dataclass(frozen=True, slots=True)
-class LocalSource:
+class LocalSource(Source):
     """The file at `path`, which is copied."""
 
     path: Path
@@ -33,10 +32,6 @@ class LocalSource:
         if not stat.S_ISREG(found.st_mode):
             raise SourceError(self.address, "that is no file; name one .safetensors file")
         return Offer("", name=self.path.name, size=found.st_size)
-
-    def refusal(self, status: int, said: Mapping[str, object], retry_after: float | None) -> SourceError:
-        """Never asked for: no server is involved."""
-        return plain_refusal(self.address, status, said, retry_after)
 
 
 def local_source(address: str) -> LocalSource:

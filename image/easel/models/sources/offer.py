@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import httpx
@@ -42,22 +42,24 @@ class Offer:
     preview: str = field(default="", repr=False)
 
 
-class Source(Protocol):
-    """Where a model comes from."""
+class Source(ABC):
+    """Where a model comes from.
 
-    @property
-    def address(self) -> str:
-        """As people may read it, without secrets."""
+    `address` is as people may read it, without secrets; `key` tells this source from every other: 64 digits,
+    made from the whole address.
+    """
 
-    @property
-    def key(self) -> str:
-        """Tells this source from every other: 64 digits, made from the whole address."""
+    __slots__ = ()
+    address: str
+    key: str
 
+    @abstractmethod
     def offer(self, client: httpx.Client) -> Offer:
         """Ask where the file is. Raises SourceError."""
 
     def refusal(self, status: int, said: Mapping[str, object], retry_after: float | None) -> SourceError:
         """What an answer that is no file means, in words. `said` is its JSON, if it was any."""
+        return plain_refusal(self.address, status, said, retry_after)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,24 +28,10 @@ _NOT_PUBLIC = tuple(
         "3fff::/20",  # documentation, RFC 9637
     )
 )
-METADATA = (
-    "169.254.169.254",  # AWS, Google, Azure, Oracle, DigitalOcean, Hetzner, OpenStack
-    "169.254.170.2",  # AWS: the credentials of an ECS task
-    "169.254.170.23",  # AWS: the credentials of an EKS pod
-    "169.254.0.23",  # Tencent
-    "168.63.129.16",  # Azure
-    "100.100.100.200",  # Alibaba
-    "192.0.0.192",  # Oracle
-    "fd00:ec2::254",  # AWS
-    "fd00:ec2::23",  # AWS: the credentials of an EKS pod
-    "fd20:ce::254",  # Google
-    "fd00:c1::a9fe:a9fe",  # Oracle
-    "fd00:42::42",  # Scaleway
-)
-"""Where clouds tell a machine its secrets. Each of them is not public by its range; the tests hold that."""
 METADATA_NAMES = ("metadata", "instance-data", "metadata.google.internal", "metadata.tencentyun.com",
                   "instance-data.ec2.internal", "metadata.goog", "metadata.azure.internal")  # fmt: skip
-"""Names of those, wherever they lead: a resolver may be told to answer for them with anything."""
+"""Names of where clouds tell a machine its secrets, wherever they lead: a resolver may be told to answer for
+them with anything. Their addresses are not public by their ranges; the tests hold that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from easel.models.source_errors import BadAddress, SourceError
-from easel.models.sources.offer import Offer, key_of, plain_refusal, shown
+from easel.models.source_errors import BadAddress
+from easel.models.sources.offer import Offer, Source, key_of, shown
 
 
 @dataclass(frozen=True, slots=True)
-class WebSource:
+class WebSource(Source):
     """The file at `url`, which may hold a key of its own and is not shown."""
 
     url: str = field(repr=False)
@@ -25,10 +24,6 @@ class WebSource:
         """Nothing is asked: the download itself finds out."""
         path = unquote(urlsplit(self.url).path)
         return Offer(self.url, name=posixpath.basename(path))
-
-    def refusal(self, status: int, said: Mapping[str, object], retry_after: float | None) -> SourceError:
-        """What an answer that is no file means."""
-        return plain_refusal(self.address, status, said, retry_after)
 
 
 def web_source(address: str) -> WebSource:

@@ -5,5 +5,3 @@ everything is the caller's own: progress, interrupt, options and pictures of one
 """
 
 from easel.studio.api.app import create_api
-
-__all__ = ["create_api"]

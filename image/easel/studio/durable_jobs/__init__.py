@@ -2,5 +2,3 @@
 
 from easel.studio.durable_jobs.jobs import DurableJob, DurableJobs, JobNews, SavedPicture
 from easel.studio.durable_jobs.journal import JobJournal, JobRecord
-
-__all__ = ["DurableJob", "DurableJobs", "JobJournal", "JobNews", "JobRecord", "SavedPicture"]

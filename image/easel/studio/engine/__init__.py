@@ -34,8 +34,20 @@ from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, 
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
 from easel.studio.engine.job_queue import Status
 from easel.studio.engine.limits import Limits
+from easel.studio.engine.prompts.comments import strip_comments
+from easel.studio.engine.prompts.composition import negative_counts
+from easel.studio.engine.prompts.emphasis import EmphasisMode
+from easel.studio.engine.prompts.expansion import expand
+from easel.studio.engine.prompts.styles import (
+    Style,
+    apply_styles,
+    extract_styles,
+    merge_styles,
+    read_styles,
+    write_styles,
+)
+from easel.studio.engine.prompts.wildcards import Wildcards
 from easel.studio.engine.request import (
-    EMPHASIS_MODES,
     MAX_BATCH_COUNT,
     MAX_BATCH_SIZE,
     MAX_SIDE,
@@ -57,7 +69,6 @@ if TYPE_CHECKING:
     from easel.studio.engine.memory import give_back
     from easel.studio.engine.weights import Weights
 
-__all__ = [
     "EMPHASIS_MODES", "FINAL", "MAX_BATCH_COUNT", "MAX_BATCH_SIZE", "MAX_SIDE", "MAX_STEPS", "MIN_SIDE",
     "RANDN_SOURCES", "SAMPLERS", "SCHEDULE_TYPES", "Checkpoint", "Drawn", "EmbeddingUse", "Engine",
     "EngineError", "HiresFix", "InvalidRequest", "Job", "JobState", "Limits", "LoraUse", "Mask",
@@ -66,8 +77,6 @@ __all__ = [
     "Stopped", "TextToImage", "TooMuchForTheDevice", "TooMuchWork", "UnknownSampler", "Watcher", "Weights",
     "alias_of", "check_range", "copied", "give_back", "load_checkpoint", "names_for", "pickles", "resolve",
     "vectors_of",
-]  # fmt: skip
-
 _WITH_TORCH = {
     "Checkpoint": "checkpoint", "Weights": "weights", "copied": "checkpoint_cache", "give_back": "memory",
     "load_checkpoint": "loading",

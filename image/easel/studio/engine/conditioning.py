@@ -12,7 +12,7 @@ from easel.studio.engine.conditioning_schedule import ConditioningSchedule, Guid
 from easel.studio.engine.embeddings import Names
 from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.prompts.composition import parts
-from easel.studio.engine.prompts.emphasis import EmphasisMode, breaks_in_brackets, spans
+from easel.studio.engine.prompts.emphasis import MAX_WEIGHT, EmphasisMode, breaks_in_brackets, spans
 from easel.studio.engine.prompts.schedule import Entry, readings, schedule
 from easel.studio.engine.text_encoding import Conditioning, HowToEncode, encoded, skips_layers
 from easel.studio.engine.token_chunks import CHUNK
@@ -65,7 +65,7 @@ class PromptEncoder:
             [self._track(plan, how) for plan in plans],
             [part.weight for part in composed],
             None if away is None else self._dropped(self._track(away, how)),
-            empty=self.encode("", how).tokens,
+            empty=lambda: self.encode("", how).tokens,
             pad=how.pad_cond_uncond,
             notes=_notes(prompt, negative or "", how),
         )
@@ -73,8 +73,8 @@ class PromptEncoder:
     def encode_pair(self, prompt: str, negative: str, how: HowToEncode) -> tuple[Conditioning, Conditioning]:
         """Prompt and negative prompt as they are in the first call, in the same length."""
         one = self.schedule(prompt, negative, how, steps=1).at(0)
-        pooled = (None, None) if one.pooled is None else one.pooled.split(1)
-        away, first, *_ = map(Conditioning, one.tokens.split(1), pooled)
+        pooled = [None] * len(one.tokens) if one.pooled is None else one.pooled.chunk(len(one.tokens))
+        away, first, *_ = map(Conditioning, one.tokens.chunk(len(one.tokens)), pooled)
         return first, away
 
     def encode(self, text: str, how: HowToEncode = _PLAIN) -> Conditioning:
@@ -156,7 +156,11 @@ def _notes(prompt: str, negative: str, how: HowToEncode) -> Iterator[str]:
     if len(composed) == 1 and composed[0].weight != 1:
         yield (
             f"The number behind the prompt's last colon, {composed[0].weight:g}, was read as the weight of "
-            "the whole prompt, as A1111 reads it; put a full stop behind it if it is none."
+            "the whole prompt, as A1111 reads it; put a comma behind it if it is none."
         )
     if how.emphasis is not EmphasisMode.NONE and any(map(breaks_in_brackets, (prompt, negative))):
         yield "A BREAK in brackets began a chunk; A1111 reads it as a word there."
+    heaviest = [part.weight for part in composed]
+    heaviest += [span.weight for text in (prompt, negative) for span in spans(text, how.emphasis)]
+    if max(map(abs, heaviest)) >= MAX_WEIGHT:
+        yield f"Weights end at {MAX_WEIGHT:g}, which what was written goes beyond."

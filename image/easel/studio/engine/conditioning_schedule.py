@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -63,7 +63,7 @@ class ConditioningSchedule:
         weights: Sequence[float],
         negative: Track | None,
         *,
-        empty: torch.Tensor,
+        empty: Callable[[], torch.Tensor],
         pad: bool,
         notes: Iterable[str] = (),
     ) -> None:
@@ -72,12 +72,11 @@ class ConditioningSchedule:
         self._positive = tuple(positive)
         self._negative = negative
         self._tracks = (*positive, negative) if negative else self._positive
-        self._empty = empty
-        self._pad = pad
         self._own = max(track.length for track in positive)
         lengths = {self._own, *([negative.length] if negative else [])}
         self._length = max(lengths) if pad else _common(lengths)
-        if not pad and self._length % min(lengths):
+        self._empty = empty() if self._length % min(lengths) or (pad and len(lengths) > 1) else None
+        if self._empty is not None and not pad:
             self.notes += (
                 f"Prompt and negative prompt are {max(lengths) // 77} and {min(lengths) // 77} chunks long: "
                 "the shorter one was filled with empty chunks, as A1111 does with pad_cond_uncond only.",
@@ -108,10 +107,10 @@ class ConditioningSchedule:
 
     def _fit(self, tokens: torch.Tensor) -> torch.Tensor:
         """One row in the common length."""
+        if self._empty is None:
+            return tokens.repeat(1, self._length // tokens.shape[1], 1)
         missing = self._length - tokens.shape[1]
-        if missing and (self._pad or self._length % tokens.shape[1]):
-            return torch.cat([tokens, self._empty.repeat(1, missing // self._empty.shape[1], 1)], dim=1)
-        return tokens.repeat(1, self._length // tokens.shape[1], 1)
+        return torch.cat([tokens, self._empty.repeat(1, missing // self._empty.shape[1], 1)], dim=1)
 
 
 def _stretched(tokens: torch.Tensor, length: int) -> torch.Tensor:

@@ -20,7 +20,6 @@ from easel.studio.engine.guidance import without_negative
 from easel.studio.engine.latent_mask import LatentMask
 from easel.studio.engine.micro_conditioning import added_conditions
 from easel.studio.engine.prompts.composition import negative_counts
-from easel.studio.engine.prompts.emphasis import EmphasisMode
 from easel.studio.engine.sampling.ask import Answer, Ask
 from easel.studio.engine.sampling.denoiser import Denoiser
 from easel.studio.engine.sampling.plan import SamplingPlan
@@ -154,7 +153,7 @@ def conditioning(
         request.sdxl_clip_l_skip,
         serving.embeddings_of(job, course.asked),
         tuple((use.file, use.te) for use in course.loras if use.te),
-        EmphasisMode(request.emphasis),
+        request.emphasis,
     )
     counts = sampler.needs_unguided or negative_counts(texts.prompt, texts.cfg_scale * sampler.cfg_scale)
     first, second = (steps, None) if texts.first_steps is None else (texts.first_steps, steps)

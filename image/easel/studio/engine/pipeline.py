@@ -29,7 +29,7 @@ from easel.studio.engine.imaging import (
     upscaled,
 )
 from easel.studio.engine.latent_mask import LatentMask
-from easel.studio.engine.noise import PictureNoise, first_normals
+from easel.studio.engine.noise import PictureNoise, normal_source
 from easel.studio.engine.sampling.brownian import UnitNoise
 from easel.studio.engine.sampling.plan import SamplingPlan
 from easel.studio.engine.sampling.plan import plan as plan_sampling
@@ -218,10 +218,10 @@ def _noise(course: Course, size: tuple[int, int], *, plain: bool = False) -> Pic
     return PictureNoise(request, shape, course.seed, course.subseed, device)
 
 
-def _unit_noise(course: Course) -> UnitNoise:
-    """What the Brownian trees of SDE samplers are made of; as long as torch's, of the CPU, its own."""
+def _unit_noise(course: Course) -> UnitNoise | None:
+    """What the Brownian trees of SDE samplers are made of, where it is not torch's of the CPU."""
     source, device = course.request.randn_source, course.now().checkpoint.device
-    return lambda seed, shape: first_normals(source, seed, shape, device)
+    return None if source == "CPU" else lambda seed, shape: normal_source(source, seed, device).draw(shape)
 
 
 def _through_vae(course: Course, way: str, given: torch.Tensor) -> VaeCall:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from easel.studio.engine.errors import InvalidRequest, check_range
+from easel.studio.engine.prompts.emphasis import EmphasisMode
 from easel.studio.engine.sampling.samplers import Sampler, resolve
 from easel.studio.engine.sampling.schedule_types import ScheduleType
 from easel.studio.engine.sampling.settings import SamplerSettings
@@ -23,7 +24,6 @@ MAX_CFG_SCALE = 100
 MAX_PROMPT_CHARACTERS = 20_000
 MAX_SEED = 2**63 - 1
 RANDN_SOURCES = ("CPU", "GPU", "NV")
-EMPHASIS_MODES = ("None", "Ignore", "Original", "No norm")
 # A1111's sliders where it has any that hold for its API too; wider where clients are known to go beyond them.
 _SAMPLER_RANGES: dict[str, tuple[float, float]] = {
     "eta_ancestral": (0, 1), "eta_ddim": (0, 1), "s_churn": (0, 100), "s_tmin": (0, 10_000),
@@ -92,7 +92,7 @@ class TextToImage:
     batch_size: int = 1
     batch_count: int = 1
     sampling: SamplerSettings = field(default_factory=SamplerSettings)
-    emphasis: str = "Original"
+    emphasis: EmphasisMode = EmphasisMode.ORIGINAL
     clip_skip: int = 1
     sdxl_clip_l_skip: bool = False
     checkpoint: str | None = None
@@ -121,7 +121,6 @@ class TextToImage:
         check_range("seed_resize_from_h", self.seed_resize_from_h, -1, MAX_SIDE)
         check_range("eta_noise_seed_delta", self.eta_noise_seed_delta, -MAX_SEED, MAX_SEED)
         _check_word("randn_source", self.randn_source, RANDN_SOURCES)
-        _check_word("emphasis", self.emphasis, EMPHASIS_MODES)
         _check_sampling(self.sampling)
         check_range("batch_size", self.batch_size, 1, MAX_BATCH_SIZE)
         check_range("n_iter", self.batch_count, 1, MAX_BATCH_COUNT)

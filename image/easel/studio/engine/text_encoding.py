@@ -74,8 +74,9 @@ def encoded(checkpoint: Checkpoint, texts: Mapping[str, int], how: HowToEncode) 
             hidden = _weighted(hidden, weights.to(hidden), counts, how.emphasis)
         widths.append(hidden.reshape(len(laid), -1, hidden.shape[-1]))
     # of several encoders the last one's
-    rows = [None] * len(texts) if pooled is None else pooled.split(1)
-    return [Conditioning(*both) for both in zip(torch.cat(widths, dim=-1).split(1), rows, strict=True)]
+    rows = [None] * len(texts) if pooled is None else pooled.chunk(len(texts))
+    tokens = torch.cat(widths, dim=-1).chunk(len(texts))
+    return [Conditioning(*both) for both in zip(tokens, rows, strict=True)]
 
 
 def _through(

@@ -57,7 +57,7 @@ class Family:
     and target size, or with `aesthetic_score` that score instead of the target size. `penultimate`: the
     family attends to the text encoder's layer before last, without the final norm. `zero_empty`: an empty
     negative prompt is all zeros rather than an encoded empty text. `inpaint`: the UNet takes mask and masked
-    picture as five more channels. `default_clip_skip` counts as A1111 does (1 is the family's own layer).
+    picture as five more channels.
     """
 
     architecture: Architecture
@@ -74,7 +74,6 @@ class Family:
     zero_empty: bool
     inpaint: bool
     preview: Preview
-    default_clip_skip: int = 1
 
     @property
     def name(self) -> str:

@@ -6,16 +6,3 @@ from easel.studio.library.card import Card
 from easel.studio.library.library import Downloaded, Library
 from easel.studio.library.previews import NoPicture
 from easel.studio.library.remote_jobs import RemoteJob
-
-__all__ = [
-    "FINAL",
-    "BackgroundJob",
-    "Card",
-    "Downloaded",
-    "JobView",
-    "Library",
-    "NoPicture",
-    "NoSuchJob",
-    "RemoteJob",
-    "TooManyJobs",
-]

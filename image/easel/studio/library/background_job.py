@@ -126,7 +126,7 @@ class BackgroundJob:
         self._cancelled.set()
         with self._lock:
             if self.state is BackgroundJobState.QUEUED:
-                self._finish(BackgroundJobState.CANCELLED)
+                self._end(BackgroundJobState.CANCELLED)
 
     @property
     def cancelled(self) -> bool:
@@ -195,7 +195,4 @@ class BackgroundJob:
 
     def _end(self, state: BackgroundJobState) -> None:
         with self._lock:
-            self._finish(state)
-
-    def _finish(self, state: BackgroundJobState) -> None:
-        self.state, self.finished = state, time.time()
+            self.state, self.finished = state, time.time()

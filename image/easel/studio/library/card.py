@@ -99,7 +99,7 @@ def describe(found: Mapping[str, Any], version: int, page: str, keep: Keep, kind
     kind = kind or CIVITAI_KINDS.get(type_)
     versions = [
         _version(one, model, found.get("nsfw") is True, keep)
-        for one in _tables(found.get("modelVersions"))[:_MOST_VERSIONS]
+        for one in tables(found.get("modelVersions"))[:_MOST_VERSIONS]
         if _number(one.get("id"))
     ]
     ids = [one.id for one in versions]
@@ -126,7 +126,7 @@ def _version(found: Mapping[str, Any], model: int, mature: bool, keep: Keep) -> 
     number = _number(found.get("id"))
     pictures = [
         one
-        for one in _tables(found.get("images"))
+        for one in tables(found.get("images"))
         if one.get("type", "image") == "image" and str(one.get("url", "")).startswith("http")
     ]
     return Version(
@@ -139,7 +139,7 @@ def _version(found: Mapping[str, Any], model: int, mature: bool, keep: Keep) -> 
         description=prose(found.get("description"), 1500),
         files=[
             _file(one, f"civitai://models/{model}?version={number}&fileId={one['id']}")
-            for one in _tables(found.get("files"))[:_MOST_FILES]
+            for one in tables(found.get("files"))[:_MOST_FILES]
             if _number(one.get("id"))
         ],
         pictures=[
@@ -241,5 +241,6 @@ def _number(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**12 else 0
 
 
-def _tables(value: object) -> Sequence[Mapping[str, Any]]:
+def tables(value: object) -> Sequence[dict[str, Any]]:
+    """The tables of what should be a list of them."""
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

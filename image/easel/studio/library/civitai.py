@@ -18,7 +18,7 @@ from easel.models import (
     Secrets,
     civitai_source,
 )
-from easel.studio.library.card import Card, Keep, describe
+from easel.studio.library.card import Card, Keep, describe, tables
 
 _AIR = re.compile(r"urn:air:[\w.-]+:[\w.-]+:civitai:(\d{1,12})(?:@(\d{1,12}))?", re.IGNORECASE)
 
@@ -64,8 +64,7 @@ class Civitai:
             alone = alone or source.get(http, f"model-versions/{version}")
             said = alone.get("model")
             found = {**(said if isinstance(said, dict) else {}), "id": model}
-        versions = found.get("modelVersions")
-        known = [one for one in versions if isinstance(one, dict)] if isinstance(versions, list) else []
+        known = tables(found.get("modelVersions"))
         if version and all(one.get("id") != version for one in known):
             # The list is of what is published; a version that is named may be none of them.
             alone = alone or source.get(http, f"model-versions/{version}")

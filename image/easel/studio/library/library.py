@@ -21,7 +21,6 @@ from easel.models import (
     Intake,
     Kind,
     ModelRequest,
-    Secrets,
     Store,
     destination,
     http_client,
@@ -82,7 +81,7 @@ class Library:
 
     def card(self, text: str) -> Card:
         """What is at the address that somebody pasted. Raises SourceError."""
-        secrets = self._secrets()
+        secrets = secrets_of()
         source = source_of(understood(text), secrets=secrets, policy=self._policy)
         with http_client(self._policy, connections=2) as http:
             if isinstance(source, CivitaiSource):
@@ -98,7 +97,7 @@ class Library:
     ) -> BackgroundJob:
         """Start a download, or join the one that is under way. Raises SourceError, FileError, TooManyJobs."""
         wanted = _kind(kind)
-        source = source_of(understood(address), secrets=self._secrets(), policy=self._policy)
+        source = source_of(understood(address), secrets=secrets_of(), policy=self._policy)
         # What cannot be is told now, not after the wait for a worker.
         destination(self._store, wanted or Kind.CHECKPOINT, folder, name or "model")
         wish = ModelRequest(
@@ -148,7 +147,7 @@ class Library:
         intake = Intake(
             self._store,
             policy=self._policy,
-            secrets=self._secrets(),
+            secrets=secrets_of(),
             quota=quota_of(os.environ),
             limits=self._limits,
             watcher=job.tell,
@@ -161,7 +160,7 @@ class Library:
         return {"fetched": added.fetched, "file": found}
 
     def _scanner(self) -> Scan:
-        return Scan(self._store, Civitai(self._secrets(), self._policy), self._policy)
+        return Scan(self._store, Civitai(secrets_of(), self._policy), self._policy)
 
     def _downloaded(self, entry: IndexEntry) -> Downloaded:
         file = entry.file
@@ -184,9 +183,6 @@ class Library:
             preview=entry.preview is not None,
             problem=line(entry.problem, 300),
         )
-
-    def _secrets(self) -> Secrets:
-        return secrets_of()
 
 
 def _kind(word: str) -> Kind | None:

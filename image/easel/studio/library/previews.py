@@ -9,18 +9,17 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
-import time
 from collections import OrderedDict
 from pathlib import Path
 
 import httpx
 from PIL import Image, ImageFilter
 
-from easel.models import FetchPolicy, ModelError, http_client
+from easel.models import FetchPolicy, ModelError, NotFetched, fetch_small
 
 SIDE = 450
 """Pixels of the longer side that is sent to browsers."""
-_LARGEST, _MOST_PIXELS, _MOST_HOPS, _SECONDS = 20_000_000, 40_000_000, 5, 30.0
+_LARGEST, _MOST_PIXELS, _SECONDS = 20_000_000, 40_000_000, 30.0
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 _KNOWN, _KEPT = 3000, 300
 
@@ -86,25 +85,12 @@ class Previews:
             raise NoPicture(f"the picture cannot be read ({error.strerror})") from None
 
     def _fetch(self, url: str) -> bytes:
-        end = time.monotonic() + _SECONDS
         try:
-            with http_client(self._policy, connections=1) as http:
-                for _ in range(_MOST_HOPS):
-                    with http.stream("GET", url) as answer:
-                        if answer.is_redirect:
-                            url = str(answer.request.url.join(answer.headers["location"]))
-                            continue
-                        if answer.status_code != 200:
-                            raise NoPicture(f"the preview's server answers {answer.status_code}")
-                        found = bytearray()
-                        for block in answer.iter_raw():
-                            found += block
-                            if len(found) > _LARGEST or time.monotonic() > end:
-                                raise NoPicture("the preview is too large or too slow")
-                        return bytes(found)
-        except (httpx.HTTPError, httpx.InvalidURL, ModelError, KeyError) as error:
+            return fetch_small(self._policy, url, most=_LARGEST, seconds=_SECONDS)
+        except NotFetched as error:
+            raise NoPicture(f"the preview is not fetched: {error}") from None
+        except (httpx.HTTPError, httpx.InvalidURL, ModelError) as error:
             raise NoPicture(f"the preview cannot be fetched ({type(error).__name__})") from None
-        raise NoPicture("the preview's server sends on and on")
 
 
 def small(content: bytes, *, blurred: bool = False) -> bytes:

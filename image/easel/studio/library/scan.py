@@ -25,7 +25,7 @@ from easel.models import (
     write_civitai_files,
 )
 from easel.studio.library.background_job import BackgroundJob
-from easel.studio.library.card import word_of
+from easel.studio.library.card import tables, word_of
 from easel.studio.library.civitai import Civitai
 from easel.studio.library.plain_text import line
 
@@ -140,12 +140,7 @@ def newest(found: Mapping[str, Any], model: int, here: list[tuple[ModelFile, int
 
     Civitai lists versions with the newest first.
     """
-    versions = found.get("modelVersions")
-    listed = [
-        one
-        for one in (versions if isinstance(versions, list) else [])
-        if isinstance(one, dict) and isinstance(one.get("id"), int)
-    ]
+    listed = [one for one in tables(found.get("modelVersions")) if isinstance(one.get("id"), int)]
     mine = {version for _, version in here}
     places = [place for place, one in enumerate(listed) if one["id"] in mine]
     if not listed or not places or places[0] == 0:

@@ -1,5 +1,3 @@
 """The page: a Gradio application in front of the engine, for people."""
 
 from easel.studio.ui.mount import mount
-
-__all__ = ["mount"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from easel.studio.api.options_table import OPTIONS, same
 from easel.studio.infotext import Infotext, parse
 from easel.studio.infotext_request import request_from_infotext
 from easel.studio.png import NotAPicture, read_texts
@@ -47,7 +49,21 @@ def field_values(studio: Studio, found: Infotext) -> tuple[dict[str, Any], list[
         values["checkpoint"] = settings["sd_model_checkpoint"]
     if "sd_vae" in settings or not found.parameters.get("VAE"):
         values["vae"] = settings.get("sd_vae", "Automatic")
-    return values, notes
+    return values, [*notes, *_without_field(said)]
+
+
+def _without_field(said: dict[str, Any]) -> Iterator[str]:
+    """A sentence on what a text says that the API would follow and the page has no field for."""
+    settings = said["override_settings"]
+    rest = {name: said[name] for name in said if name not in (*_FROM_API.values(), "override_settings")}
+    rest |= {
+        name: value
+        for name, value in settings.items()
+        if name not in {"sd_model_checkpoint", "sd_vae"} and not same(value, OPTIONS[name].value)
+    }
+    if rest:
+        shown = ", ".join(f"{name} {value}" for name, value in rest.items())
+        yield f"There are no fields for {shown}: set them as options, or send the text to the API."
 
 
 _FROM_API = {

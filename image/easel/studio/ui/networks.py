@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from easel.models import IndexEntry, Kind, ModelFile
+from easel.models import IndexEntry, Kind
 from easel.studio.engine import pickles
 from easel.studio.studio import Studio
 from easel.studio.ui.live_preview import escaped
@@ -26,7 +26,7 @@ def cards(studio: Studio) -> str:
     if len(loras) > SHOWN:
         parts.append(f"<p>{len(loras) - SHOWN} more: type &lt;lora:name:1&gt;.</p>")
     if embeddings:
-        chips = "".join(map(_chip, embeddings[:SHOWN]))
+        chips = "".join(_word(file.stem) for file in embeddings[:SHOWN])
         parts.append(f'<p>Embeddings</p><div class="chips">{chips}</div>')
     if unsafe:
         names = escaped(", ".join(path.name for path in unsafe[:5]))
@@ -42,7 +42,7 @@ def _card(entry: IndexEntry) -> str:
         if entry.preview
         else '<span class="blank" aria-hidden="true">LoRA</span>'
     )
-    words = "".join(_word(word) for word in entry.trained_words[:_WORDS])
+    words = "".join(_word(word.strip()) for word in entry.trained_words[:_WORDS])
     problem = f'<small class="bad">{escaped(entry.problem)}</small>' if entry.problem else ""
     made_for = f"<small>{escaped(entry.base_model)}</small>" if entry.base_model else ""
     return (
@@ -52,13 +52,8 @@ def _card(entry: IndexEntry) -> str:
 
 
 def _word(word: str) -> str:
-    text = escaped(word.strip())
+    text = escaped(word)
     return f'<button type="button" class="word" data-insert="{text}">{text}</button>'
-
-
-def _chip(file: ModelFile) -> str:
-    name = escaped(file.stem)
-    return f'<button type="button" class="word" data-insert="{name}">{name}</button>'
 
 
 def _none(what: str, folder: str) -> str:

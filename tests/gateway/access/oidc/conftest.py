@@ -28,6 +28,7 @@ def club(provider: IdentityProvider, tmp_path_factory: pytest.TempPathFactory) -
     """A gateway with members."""
     house = House(tmp_path_factory.mktemp("club"), studio={}, other={}, gallery={"public": True})
     house.environment = {"EASEL_OIDC_CLIENT_SECRET": SECRET}
+    house.look = 1.0
     domains = ["example.com", "kites.example"]
     house.team(endpoints=["studio", "other", "gallery"], members=provider.members(domains=domains))
     house.start()

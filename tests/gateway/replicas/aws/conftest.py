@@ -86,18 +86,13 @@ class _Faulty:
     def __getattr__(self, name: str) -> Any:
         from botocore.exceptions import ClientError
 
-        self._faults.asked.append(name)
-        rule = self._faults.rules.get(name) or self._faults.rules.get("*")
         if name == "get_paginator":
             return lambda operation: getattr(self, f"_page_{operation}")
-        if name.startswith("_page_"):
-            operation = name.removeprefix("_page_")
-            rule = self._faults.rules.get(operation) or self._faults.rules.get("*")
-            if rule is None:
-                return self._client.get_paginator(operation)
-            name = operation
+        paged, name = name.startswith("_page_"), name.removeprefix("_page_")
+        self._faults.asked.append(name)
+        rule = self._faults.rules.get(name) or self._faults.rules.get("*")
         if rule is None:
-            return getattr(self._client, name)
+            return self._client.get_paginator(name) if paged else getattr(self._client, name)
         code, message = rule
 
         def refuse(**arguments: Any) -> Any:

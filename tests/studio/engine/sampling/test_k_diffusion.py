@@ -24,6 +24,9 @@ from tests.studio.engine.sampling.judges import (
     relative_rms,
 )
 
+# its tree warns of sigmas that single precision puts a hair outside of the range it was told
+pytestmark = pytest.mark.filterwarnings("ignore:Should have t:UserWarning")
+
 LEVELS = {
     "eps": NoiseLevels.of_family({}),
     "v": NoiseLevels.of_family({"prediction_type": "v_prediction"}),
@@ -150,10 +153,57 @@ def both(
 @pytest.mark.parametrize("name", JUDGES)
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda one: one.name)
 def test_latents_are_k_diffusions(name: str, schedule: ScheduleType) -> None:
-    """1, 2, 7, 20 and 36 steps, a UNet that predicts the noise and one that predicts v."""
+    """1, 7, 20 and 36 steps of a UNet that predicts the noise, 20 of one that predicts v."""
     sampler, _ = resolve(name)
-    for steps in (2, 7, 20, 36) if name in NOT_ONE_STEP else (1, 2, 7, 20, 36):
-        for prediction in LEVELS:
-            theirs, ours, calls, announced = both(sampler, schedule, steps, prediction)
-            assert relative_rms(ours, theirs) < LESS_NEAR.get(name, NEAR), (steps, prediction)
-            assert calls == announced or name == "DPM adaptive", (steps, prediction)
+    for steps, prediction in ((1, "eps"), (7, "eps"), (20, "eps"), (36, "eps"), (20, "v")):
+        if steps == 1 and name in NOT_ONE_STEP:
+            continue
+        theirs, ours, calls, announced = both(sampler, schedule, steps, prediction)
+        assert relative_rms(ours, theirs) < LESS_NEAR.get(name, NEAR), (steps, prediction)
+        assert calls == announced or name == "DPM adaptive", (steps, prediction)
+
+
+@pytest.mark.parametrize("name", ["Euler", "Heun", "DPM2"])
+@pytest.mark.parametrize(
+    "settings",
+    [SamplerSettings(s_churn=20), SamplerSettings(s_churn=20, s_tmin=0.3, s_tmax=6, s_noise=1.02)],
+    ids=["everywhere", "within"],
+)
+def test_churn(name: str, settings: SamplerSettings) -> None:
+    """Noise is added where k-diffusion adds it, and is the same noise after sigmas without."""
+    sampler, schedule = resolve(name, "Karras")
+    theirs, ours, _, _ = both(sampler, schedule, 15, settings=settings)
+    assert relative_rms(ours, theirs) < NEAR
+    unchurned = both(sampler, schedule, 15)[1]
+    assert relative_rms(ours, unchurned) > 0.01
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.5, 1.2])
+@pytest.mark.parametrize("name", [name for name in JUDGES if resolve(name)[0].eta])
+def test_eta(name: str, eta: float) -> None:
+    """Less noise, none, and more than DDPM adds."""
+    sampler, schedule = resolve(name, "Karras")
+    theirs, ours, _, _ = both(sampler, schedule, 15, settings=SamplerSettings(eta_ancestral=eta))
+    assert relative_rms(ours, theirs) < NEAR
+
+
+@pytest.mark.parametrize("name", [name for name in JUDGES if resolve(name)[0].brownian_noise])
+def test_strength_of_noise(name: str) -> None:
+    """`s_noise` where A1111 passes it on."""
+    sampler, schedule = resolve(name, "Karras")
+    theirs, ours, _, _ = both(sampler, schedule, 15, settings=SamplerSettings(s_noise=1.05))
+    assert relative_rms(ours, theirs) < NEAR
+
+
+def test_timesteps_of_sigmas() -> None:
+    """sigma_to_t and t_to_sigma, between timesteps, at the ends and beyond, whole ones too."""
+    _, external = k_diffusion()
+    levels = LEVELS["eps"]
+    judge = external.DiscreteSchedule(levels.sigmas, quantize=False)
+    for sigma in (0.001, levels.sigma_min, 0.0294, 0.3, 1.0, 7.77, levels.sigma_max, 200.0):
+        asked = torch.tensor(sigma)
+        assert levels.sigma_to_t(sigma) == pytest.approx(float(judge.sigma_to_t(asked)), abs=1e-3)
+        assert levels.sigma_to_t(sigma, quantised=True) == float(judge.sigma_to_t(asked, quantize=True))
+    for timestep in (0.0, 0.5, 17.25, 998.9, 999.0):
+        asked = torch.tensor(timestep)
+        assert float(levels.t_to_sigma(asked)) == float(judge.t_to_sigma(asked))

@@ -66,7 +66,7 @@ class LoginStates:
         target = local_path(target) if len(target) <= _LONGEST_TARGET else "/"
         secret = self._keyring.newest
         fields = {"e": endpoint, "i": number, "c": _hash(key), "n": target, "q": quiet, "s": _hash(secret)}
-        state = _text(self._states(about).dumps(fields))
+        state = self._states(about).dumps(fields)
         nonce, verifier = _derived("nonce", secret, key, number), _derived("verifier", secret, key, number)
         cookie = self._cookie(endpoint, request, key, left=False)
         return LoginState(state, nonce, verifier, target, quiet, cookie)
@@ -138,7 +138,7 @@ class LoginStates:
                 continue
 
     def _cookie(self, endpoint: str, request: ForwardedRequest, key: str, *, left: bool) -> str:
-        value = _text(self._keys(endpoint).dumps({"b": key, "l": left}))
+        value = self._keys(endpoint).dumps({"b": key, "l": left})
         lasts = MEMBER_MAX_AGE if left else _LASTS
         return set_cookie(_name(endpoint), value, lasts, secure=request.secure)
 
@@ -165,7 +165,3 @@ def _name(endpoint: str) -> str:
 
 def _hash(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:32]
-
-
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode()

@@ -7,5 +7,3 @@ Knows of the fleet only what a backend promises it.
 from easel.gateway.replicas.aws.backend import InstancesBackend
 from easel.gateway.replicas.aws.inventory import TEAM
 from easel.gateway.replicas.aws.spending import Spending
-
-__all__ = ["TEAM", "InstancesBackend", "Spending"]

@@ -40,7 +40,7 @@ class InstancesBackend:
         timeouts: ReplicaTimeouts = INSTANCES, vouch: Vouch | None = None,
     ) -> None:  # fmt: skip
         self._aws = aws
-        self._events = events
+        self.events = events
         self._open_requests = open_requests or OpenRequests()
         self._spending = spending
         self._budget = budget
@@ -49,11 +49,6 @@ class InstancesBackend:
         self._probe = ContainerProbe(self._open_requests, timeouts.probe, vouch)
         self._groups: dict[str, ReplicaGroup] = {}
         self._counted = 0
-
-    @property
-    def events(self) -> Events:
-        """What happened, in AWS's words where it is AWS that says no."""
-        return self._events
 
     @property
     def awake(self) -> bool:
@@ -70,7 +65,7 @@ class InstancesBackend:
         group = self._groups.get(endpoint.name)
         if group is None:
             self._groups[endpoint.name] = ReplicaGroup(
-                endpoint, aws=self._aws, inventory=self._inventory, probe=self._probe, events=self._events,
+                endpoint, aws=self._aws, inventory=self._inventory, probe=self._probe, events=self.events,
                 timeouts=self._timeouts, fuse=self.blown,
             )  # fmt: skip
         else:

@@ -35,14 +35,11 @@ class DesiredCapacity:
         if self._wish is not None:
             return self._wish
         if self._asked is not None:
-            if group.desired == self._asked or self._lagged():
-                self._asked = None
-            else:
+            lagged = time.monotonic() - self._asked_at > self._timeouts.capacity_lag
+            if group.desired != self._asked and not lagged:
                 return self._asked
+            self._asked = None
         return group.desired
-
-    def _lagged(self) -> bool:
-        return time.monotonic() - self._asked_at > self._timeouts.capacity_lag
 
     def believe(self, desired: int) -> None:
         """AWS changed it on its own account, as we asked it to do with an instance."""

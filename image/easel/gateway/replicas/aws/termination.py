@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from easel.gateway.aws import AwsError
-from easel.gateway.config import Endpoint, Instances
-from easel.gateway.replicas import ReplicaTimeouts, Report
-from easel.gateway.replicas.aws.auto_scaling_group import AutoScalingGroup
+from easel.gateway.replicas import ReplicaTimeouts
 from easel.gateway.replicas.aws.desired_capacity import DesiredCapacity
 from easel.gateway.replicas.aws.group_api import GroupApi
 from easel.gateway.replicas.aws.instance import Ending, TrackedInstance
+
+if TYPE_CHECKING:
+    from easel.gateway.replicas.aws.replica_group import ReplicaGroup
 
 Step = Literal["farewell", "finish", "replace", "terminate", "let go"]
 
@@ -40,43 +41,20 @@ def next_step(one: TrackedInstance, now: float) -> Step | None:
     return "let go" if one.let_go_at is None else None
 
 
-class Here(Protocol):
-    """The group whose instances end, as they who end them see it."""
-
-    endpoint: Endpoint
-
-    @property
-    def settings(self) -> Instances:
-        """The settings of its Auto Scaling group."""
-        ...
-
-    def group(self) -> AutoScalingGroup | None:
-        """The group as last seen."""
-        ...
-
-    def staying(self) -> frozenset[str]:
-        """The ids of the instances that are not to go."""
-        ...
-
-    async def ask(self, address: str) -> Report | None:
-        """What the replica there says of itself."""
-        ...
-
-
 class Termination:
     """Ends instances of one group; each step is tried again until AWS takes it.
 
-    `here` is the group as it is when it is asked, which may be an hour after the ending began.
+    `replica_group` is as it is when it is asked, which may be an hour after the ending began.
     """
 
     def __init__(
-        self, api: GroupApi, timeouts: ReplicaTimeouts, capacity: DesiredCapacity, here: Here,
-        say: Callable[[str | None, str, str], None],
+        self, api: GroupApi, timeouts: ReplicaTimeouts, capacity: DesiredCapacity,
+        replica_group: ReplicaGroup, say: Callable[[str | None, str, str], None],
     ) -> None:  # fmt: skip
         self._api = api
         self._timeouts = timeouts
         self._capacity = capacity
-        self._here = here
+        self._replica_group = replica_group
         self._say = say
         self._told: set[str] = set()
         self._steps: dict[Step, Callable[[TrackedInstance], Awaitable[None]]] = {
@@ -118,31 +96,31 @@ class Termination:
 
     async def goodbye(self, instance: str) -> None:
         """Complete the termination hook. Raises AwsError."""
-        if (group := self._here.group()) is not None:
-            await self._api.complete_hook(group.name, self._here.settings.farewell, instance)
+        if (group := self._replica_group.group()) is not None:
+            await self._api.complete_hook(group.name, self._replica_group.settings.farewell, instance)
 
     async def _finish(self, one: TrackedInstance) -> None:
         # Twice nothing: a request that passed the door a moment ago may not have arrived yet.
-        still, deadline = 0, time.monotonic() + self._here.endpoint.timeouts.request
+        still, deadline = 0, time.monotonic() + self._replica_group.endpoint.timeouts.request
         beat = time.monotonic()
         while still < 2 and time.monotonic() < deadline and one.address is not None:
             await asyncio.sleep(self._timeouts.drain_poll)
             if one.address is not None:
-                report = await self._here.ask(one.address)
+                report = await self._replica_group.ask(one.address)
                 one.work = report.work if report else one.work
             still = still + 1 if one.idle else 0
-            group = self._here.group()
+            group = self._replica_group.group()
             late = time.monotonic() - beat > self._timeouts.hook_heartbeat
             if one.instance.leaving and late and group is not None:
                 beat = time.monotonic()
-                await self._api.extend_hook(group.name, self._here.settings.farewell, one.id)
+                await self._api.extend_hook(group.name, self._replica_group.settings.farewell, one.id)
 
     async def _let_go(self, one: TrackedInstance) -> None:
-        group = self._here.group()
+        group = self._replica_group.group()
         if group is None:
             return
         # Lowering takes an instance that is not protected: there must be no other one.
-        staying = self._here.staying()
+        staying = self._replica_group.staying()
         bare = [
             other.id for other in group.active
             if other.lifecycle == "InService" and not other.protected and other.id in staying
@@ -151,17 +129,17 @@ class Termination:
             await self._api.protect(group.name, bare, True)
         await self._api.protect(group.name, [one.id], False)
         one.let_go_at = time.monotonic()
-        self._capacity.want(max(self._capacity.of(group) - 1, len(self._here.staying())))
+        self._capacity.want(max(self._capacity.of(group) - 1, len(self._replica_group.staying())))
         await self._capacity.ask(group.name)
 
     async def _terminate(self, one: TrackedInstance) -> None:
-        group = self._here.group()
+        group = self._replica_group.group()
         if group is None:
             return
         desired = self._capacity.of(group)
         # Whether the capacity counts it: not if it was lowered for it, nor if it is one too many already.
         first = one.let_go_at is None and one.terminated_at is None
-        lower = first and desired - 1 >= len(self._here.staying())
+        lower = first and desired - 1 >= len(self._replica_group.staying())
         await self._api.terminate(one.id, lower=lower)
         if lower:
             self._capacity.believe(desired - 1)

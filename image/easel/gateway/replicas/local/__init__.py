@@ -6,5 +6,3 @@ Knows of the fleet only what a backend promises it.
 
 from easel.gateway.replicas.local.backend import LocalBackend
 from easel.gateway.replicas.local.supervisor import Command
-
-__all__ = ["Command", "LocalBackend"]

@@ -39,7 +39,7 @@ class LocalBackend:
         vouch: Vouch | None = None,
     ) -> None:
         self._home = home
-        self._events = events
+        self.events = events
         self._command = command or studio(home)
         self._timeouts = timeouts or ReplicaTimeouts()
         # Everybody on this machine can reach a replica's port: it answers what its gateway vouches for.
@@ -49,11 +49,6 @@ class LocalBackend:
         self._processes: dict[str, dict[str, ProcessSupervisor]] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
-    @property
-    def events(self) -> Events:
-        """What happened to the processes."""
-        return self._events
-
     async def follow(self, endpoint: Endpoint) -> None:
         """Know the endpoint; a changed environment takes effect when a process starts next."""
         before = self._endpoints.get(endpoint.name)
@@ -62,7 +57,7 @@ class LocalBackend:
         for process in processes.values():
             process.endpoint = endpoint
         if before and processes and before.env != endpoint.env:
-            self._events.add(
+            self.events.add(
                 endpoint.name, None, "changed", "env changed: it takes effect when a replica starts next"
             )  # fmt: skip
 
@@ -100,7 +95,7 @@ class LocalBackend:
             processes[name] = ProcessSupervisor(
                 name, spec,
                 command=self._command, log=self._home.replica_log(endpoint, name),
-                events=self._events, probe=self._probe, timeouts=self._timeouts, keys=self._keys,
+                events=self.events, probe=self._probe, timeouts=self._timeouts, keys=self._keys,
             )  # fmt: skip
 
     async def drain(self, endpoint: str, replica: str) -> None:

@@ -10,16 +10,7 @@ from pathlib import Path
 
 from easel.gateway.config import Endpoint
 from easel.gateway.events import Events
-from easel.gateway.process import (
-    AUDIENCE_VARIABLE,
-    KEYS_VARIABLE,
-    OPEN_VARIABLE,
-    Process,
-    exit_words,
-    find_port,
-    inherited,
-    rotate,
-)
+from easel.gateway.process import Process, exit_words, find_port, inherited, rotate
 from easel.gateway.replicas import Probe, Replica, ReplicaStatus, ReplicaTimeouts, Report, Work
 
 Command = Callable[[Endpoint, int], Sequence[str]]
@@ -39,9 +30,7 @@ class ProcessSupervisor:
         self._command = command
         self._probe = probe
         self._timeouts = timeouts
-        # How a studio knows what its gateway vouches for (easel.assertion).
-        told = {KEYS_VARIABLE: str(keys), AUDIENCE_VARIABLE: endpoint.name, OPEN_VARIABLE: ""}
-        self._known_by = told if keys else {}
+        self._known_by = _known_by(keys, endpoint.name) if keys else {}
         self._status = ReplicaStatus(endpoint.name, replica, events, "starting the process")
         self._address: str | None = None
         self._work: Work | None = None
@@ -204,6 +193,14 @@ class ProcessSupervisor:
             return self.log.stat().st_size
         except FileNotFoundError:
             return 0
+
+
+def _known_by(keys: Path, endpoint: str) -> dict[str, str]:
+    """How a studio knows what its gateway vouches for."""
+    # Only here: it takes a while to import, and the door opens meanwhile.
+    from easel.assertion import AUDIENCE_VARIABLE, KEYS_VARIABLE, OPEN_VARIABLE
+
+    return {KEYS_VARIABLE: str(keys), AUDIENCE_VARIABLE: endpoint, OPEN_VARIABLE: ""}
 
 
 def _last_words(log: Path, offset: int) -> str:

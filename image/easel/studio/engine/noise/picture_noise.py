@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 
 from easel.studio.engine.noise.normals import NormalSource, normal_source
-from easel.studio.engine.request import TextToImage
+
+
+class NoiseSettings(Protocol):
+    """What of a request decides about noise."""
+
+    @property
+    def randn_source(self) -> str:
+        """CPU, GPU or NV."""
+
+    @property
+    def subseed_strength(self) -> float:
+        """How far the first noise goes from the seed's to the subseed's, 0 to 1."""
+
+    @property
+    def seed_resize_from_w(self) -> int:
+        """Pixels of the picture whose noise lies in the middle of this one's; 0 or less is off."""
+
+    @property
+    def seed_resize_from_h(self) -> int:
+        """As `seed_resize_from_w`."""
+
+    @property
+    def eta_noise_seed_delta(self) -> int:
+        """What is added to the seed for later noise."""
 
 
 class PictureNoise:
     """Draws `first` and then `next` over and over, (1, channels, height, width), float32, on `device`.
 
-    What A1111 1.10 does for one picture of a batch: its pictures never share a generator. Of the request
-    count `randn_source`, `subseed_strength`, `seed_resize_from_w` and `_h`, and `eta_noise_seed_delta`.
+    What A1111 1.10 does for one picture of a batch: its pictures never share a generator.
     """
 
     def __init__(
-        self, request: TextToImage, shape: tuple[int, int, int], seed: int, subseed: int, device: torch.device
+        self,
+        request: NoiseSettings,
+        shape: tuple[int, int, int],
+        seed: int,
+        subseed: int,
+        device: torch.device,
     ) -> None:
         """`shape` is that of the latents: channels, rows, columns. `seed` and `subseed` are the picture's."""
         self._request = request

@@ -55,7 +55,7 @@ class NoiseLevels:
 
     def sigma_to_t(self, sigma: float, *, quantised: bool = False) -> float:
         """The timestep of a sigma: between two by the logarithm, or `quantised` the nearest whole one."""
-        log_sigma = torch.tensor(sigma).log()
+        log_sigma = torch.tensor(float(sigma)).log()
         if quantised:
             return float((log_sigma - self._log_sigmas).abs().argmin())
         low = int(torch.searchsorted(self._log_sigmas, log_sigma, right=True)) - 1
@@ -64,20 +64,20 @@ class NoiseLevels:
         w = ((below - log_sigma) / (below - above)).clamp(0, 1)
         return float((1 - w) * low + w * (low + 1))
 
-    def t_to_sigma(self, timestep: float) -> float:
-        """The sigma of a timestep, which need not be whole."""
-        t = torch.tensor(timestep).clamp(0, self.last_timestep)
+    def t_to_sigma(self, timesteps: Tensor) -> Tensor:
+        """The sigmas of timesteps, which need not be whole."""
+        t = timesteps.float().clamp(0, self.last_timestep)
         w = t.frac()
-        low, high = self._log_sigmas[int(t.floor())], self._log_sigmas[int(t.ceil())]
-        return float(((1 - w) * low + w * high).exp())
+        low, high = self._log_sigmas[t.floor().long()], self._log_sigmas[t.ceil().long()]
+        return ((1 - w) * low + w * high).exp()
 
     def kept(self, timestep: float) -> float:
         """The share of the signal, `a²`, at a timestep, of which the fraction is dropped as A1111 does."""
         return self._kept[int(timestep)]
 
-    def uniform(self, steps: int) -> list[float]:
+    def uniform(self, steps: int) -> Tensor:
         """Sigmas at timesteps evenly spread from the last to the first, without the final zero."""
-        return [self.t_to_sigma(t) for t in torch.linspace(self.last_timestep, 0, steps).tolist()]
+        return self.t_to_sigma(torch.linspace(self.last_timestep, 0, steps))
 
 
 class LcmLevels(NoiseLevels):
@@ -97,14 +97,14 @@ class LcmLevels(NoiseLevels):
         """The nearest timestep that was distilled."""
         return super().sigma_to_t(sigma, quantised=quantised) * self._stride + self._stride - 1
 
-    def t_to_sigma(self, timestep: float) -> float:
-        """The sigma of a timestep of the checkpoint."""
-        return super().t_to_sigma((timestep - (self._stride - 1)) / self._stride)
+    def t_to_sigma(self, timesteps: Tensor) -> Tensor:
+        """The sigmas of timesteps of the checkpoint."""
+        return super().t_to_sigma((timesteps - (self._stride - 1)) / self._stride)
 
-    def uniform(self, steps: int) -> list[float]:
+    def uniform(self, steps: int) -> Tensor:
         """As of all levels, at timesteps of the checkpoint."""
         first, last = self.sigma_to_t(self.sigma_max), self.sigma_to_t(self.sigma_min)
-        return [self.t_to_sigma(t) for t in torch.linspace(first, last, steps).tolist()]
+        return self.t_to_sigma(torch.linspace(first, last, steps))
 
 
 def _betas(config: Mapping[str, Any]) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -20,6 +21,9 @@ from easel.studio.engine.sampling.samplers import Sampler
 from easel.studio.engine.sampling.schedule_types import AUTOMATIC, ScheduleType, resolve_schedule_type
 from easel.studio.engine.sampling.schedules import noise_schedule
 from easel.studio.engine.sampling.settings import SamplerSettings
+
+_LONGEST = 10_000
+"""Steps of a schedule of which image to image enters the end: a strength near zero asks for millions."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def _steps(asked: int, strength: float | None, settings: SamplerSettings) -> _St
     if strength is None:
         return _Steps(asked, asked, asked, whole_is_walked=True)
     if settings.img2img_fix_steps:
-        whole = int(asked / min(strength, 0.999)) if strength > 0 else 0
+        whole = int(min(asked / min(strength, 0.999), _LONGEST)) if strength > 0 else 0
         return _Steps(asked, whole, asked - 1, whole_is_walked=False)
     return _Steps(asked, asked, int(min(strength, 0.999) * asked), whole_is_walked=False)
 
@@ -159,9 +163,12 @@ def _by_sigmas(
 
 
 def _entered(sigmas: list[float], counted: _Steps) -> list[float]:
-    """The end of a schedule. One with fewer sigmas than steps (DDIM's, above 1000) is entered at its last."""
+    """The end of a schedule, each sigma once: those of training repeat beyond a thousand steps."""
     first = max(0, counted.whole - counted.entry - 1)
-    return sigmas[min(first, max(0, len(sigmas) - 2)) :]
+    if len(sigmas) <= counted.whole:
+        first = first * (len(sigmas) - 1) // counted.whole
+    used = sigmas[first:]
+    return [*(sigma for sigma, below in pairwise(used) if sigma > below), used[-1]]
 
 
 def _range(levels: NoiseLevels, used: Sequence[float], counted: _Steps) -> tuple[float, float, int]:
@@ -177,7 +184,10 @@ def _by_timesteps(
     timesteps = _timesteps(levels, counted.whole, settings) if counted.whole else [0]
     used, entry = timesteps, timesteps[-1]
     if not counted.whole_is_walked:
-        at = min(counted.entry, len(timesteps) - 1)
+        at = counted.entry
+        if counted.whole > len(timesteps):
+            at = at * len(timesteps) // counted.whole
+        at = min(at, len(timesteps) - 1)
         # A1111 makes noise for one timestep and calls the model at the one below
         used, entry = timesteps[:at], timesteps[at]
     method = METHODS[sampler.method]

@@ -34,15 +34,12 @@ class Range(NamedTuple):
 
 def uniform(r: Range) -> list[float]:
     """Timesteps evenly spread over all of training."""
-    return [*r.levels.uniform(r.steps), 0.0]
+    return _to_zero(r.levels.uniform(r.steps))
 
 
 def karras(r: Range) -> list[float]:
-    """Karras et al., arXiv 2206.00364, equation 5."""
-    rho = r.settings.rho or 7.0
-    ramp = torch.linspace(0, 1, r.steps)
-    lowest, highest = r.sigma_min ** (1 / rho), r.sigma_max ** (1 / rho)
-    return _to_zero((highest + ramp * (lowest - highest)) ** rho)
+    """Evenly spread roots."""
+    return [*karras_between(r.sigma_max, r.sigma_min, r.steps, r.settings.rho or 7.0), 0.0]
 
 
 def exponential(r: Range) -> list[float]:
@@ -59,12 +56,12 @@ def polyexponential(r: Range) -> list[float]:
 
 def normal(r: Range) -> list[float]:
     """Timesteps evenly spread between the two sigmas."""
-    return [*_at_timesteps(r, r.steps), 0.0]
+    return _to_zero(_at_timesteps(r, r.steps))
 
 
 def sgm_uniform(r: Range) -> list[float]:
     """As Normal with one step more, whose last is left out: the way of Stability's generative-models."""
-    return [*_at_timesteps(r, r.steps + 1)[:-1], 0.0]
+    return _to_zero(_at_timesteps(r, r.steps + 1)[:-1])
 
 
 def kl_optimal(r: Range) -> list[float]:
@@ -108,11 +105,19 @@ def turbo(r: Range) -> list[float]:
     return _to_zero(r.levels.sigmas[timesteps.round().long().clamp(min=0)])
 
 
-def _at_timesteps(r: Range, count: int) -> list[float]:
+def karras_between(highest: float, lowest: float, count: int, rho: float = 7.0) -> list[float]:
+    """`count` sigmas of Karras et al., arXiv 2206.00364, equation 5."""
+    ramp = torch.linspace(0, 1, count)
+    first, last = highest ** (1 / rho), lowest ** (1 / rho)
+    sigmas: list[float] = ((first + ramp * (last - first)) ** rho).tolist()
+    return sigmas
+
+
+def _at_timesteps(r: Range, count: int) -> Tensor:
     quantised = r.settings.enable_quantization
     first = r.levels.sigma_to_t(r.sigma_max, quantised=quantised)
     last = r.levels.sigma_to_t(r.sigma_min, quantised=quantised)
-    return [r.levels.t_to_sigma(t) for t in torch.linspace(first, last, count).tolist()]
+    return r.levels.t_to_sigma(torch.linspace(first, last, count))
 
 
 def _to_zero(sigmas: Tensor) -> list[float]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import sqrt
 
+import torch
 from torch import Tensor
 
 from easel.studio.engine.sampling.ask import Ask, Noise, Sampling
@@ -31,7 +32,7 @@ def plms(
             ahead = _transferred(x, eps, levels, timestep, timestep_next)
             mean = (eps + (yield Ask(ahead, timestep_next)).guided) / 2
         else:
-            mean = eps * 0
+            mean = torch.zeros_like(eps)
             for weight, one in zip(_ADAMS_BASHFORTH[len(known)], known, strict=True):
                 mean = mean + weight * one
         x = _transferred(x, mean, levels, timestep, timestep_next)

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import sqrt
 
-import numpy as np
 from torch import Tensor
 
 from easel.studio.engine.sampling.ask import Noise, Sampling
 from easel.studio.engine.sampling.methods.heun import heun_step
+from easel.studio.engine.sampling.schedules import karras_between
 from easel.studio.engine.sampling.settings import SamplerSettings
 
 _LOW, _HIGH = 0.1, 2.0
 """Sigmas between which it goes up and down again."""
-_RHO = 7.0
 
 
 def restart(x: Tensor, sigmas: Sequence[float], noise: Noise, settings: SamplerSettings) -> Sampling:
@@ -35,17 +34,12 @@ def _walk(sigmas: Sequence[float]) -> list[tuple[float, float]]:
     if steps < 20:
         return list(pairwise(sigmas))
     again, times = (steps // 4, 2) if steps >= 36 else (9, 1)
-    main = [*_karras(steps - again * times, sigmas[-2], sigmas[0]), 0.0]
+    main = [*karras_between(sigmas[0], sigmas[-2], steps - again * times), 0.0]
     low, high = _nearest(main, _LOW), _nearest(main, _HIGH)
     walk = list(pairwise(main[: low + 1]))
     if high < low:
-        walk += list(pairwise(_karras(again + 1, main[low], main[high]))) * times
+        walk += list(pairwise(karras_between(main[high], main[low], again + 1))) * times
     return walk + list(pairwise(main[low:]))
-
-
-def _karras(count: int, lowest: float, highest: float) -> list[float]:
-    roots = np.linspace(highest ** (1 / _RHO), lowest ** (1 / _RHO), count)
-    return [float(root) ** _RHO for root in roots]
 
 
 def _nearest(sigmas: Sequence[float], wanted: float) -> int:
