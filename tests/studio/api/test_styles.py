@@ -6,11 +6,8 @@ import json
 
 import pytest
 
-from easel.studio.styles import with_styles
-
 TEAM = """\ufeffname,prompt,negative_prompt
 Ink,"ink drawing of {prompt}, black",colour
---- old ---,,
 Big,big,
 """
 OWN = "name,prompt,negative_prompt\nBig,very big,small\n"
@@ -47,10 +44,3 @@ def test_styles_are_drawn_with(styled) -> None:
     assert said["negative_prompt"] == "colour, small"
     assert said["styles"] == ["Ink", "Big", "None", "?"]
     assert any("passed over: ?" in words for words in said["comments"])
-
-
-def test_words_without_a_place() -> None:
-    """A1111's rule: blanks are taken off, nothing is put beside nothing."""
-    assert with_styles("", ["a"]) == "a"
-    assert with_styles(" x ", ["", "y "]) == "x, y"
-    assert with_styles("x", ["{prompt} and {prompt}"]) == "x and x"

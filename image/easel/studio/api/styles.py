@@ -7,10 +7,11 @@ from pydantic import BaseModel
 
 from easel.studio.api.drawing_request import AnyRequest
 from easel.studio.api.text_to_image_request import TextToImageRequest
+from easel.studio.engine import apply_styles
 from easel.studio.owner import owner_of
 from easel.studio.settings import is_name
 from easel.studio.studio import Studio
-from easel.studio.styles import Styles, with_styles
+from easel.studio.styles import Styles
 
 
 class StyleItem(BaseModel):
@@ -45,15 +46,11 @@ def styled(asked: AnyRequest, owner: str, known: Styles) -> tuple[AnyRequest, li
     notes = [f"There are no styles of these names, so they were passed over: {some}."] if missing else []
     if not found:
         return asked, notes
-    positive, negative = [one.prompt for one in found], [one.negative_prompt for one in found]
-    fields = {
-        "prompt": with_styles(asked.prompt, positive),
-        "negative_prompt": with_styles(asked.negative_prompt, negative),
-    }
+    prompt, negative_prompt = apply_styles(found, asked.prompt, asked.negative_prompt)
+    fields = {"prompt": prompt, "negative_prompt": negative_prompt}
     if isinstance(asked, TextToImageRequest):
-        fields |= {
-            "hr_prompt": asked.hr_prompt and with_styles(asked.hr_prompt, positive),
-            "hr_negative_prompt": asked.hr_negative_prompt
-            and with_styles(asked.hr_negative_prompt, negative),
-        }
+        hr_prompt, hr_negative_prompt = apply_styles(found, asked.hr_prompt, asked.hr_negative_prompt)
+        # What is empty is the first pass's, and has its styles already.
+        fields |= {"hr_prompt": hr_prompt} if asked.hr_prompt else {}
+        fields |= {"hr_negative_prompt": hr_negative_prompt} if asked.hr_negative_prompt else {}
     return asked.model_copy(update=fields), notes

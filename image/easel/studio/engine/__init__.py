@@ -69,14 +69,18 @@ if TYPE_CHECKING:
     from easel.studio.engine.memory import give_back
     from easel.studio.engine.weights import Weights
 
-    "EMPHASIS_MODES", "FINAL", "MAX_BATCH_COUNT", "MAX_BATCH_SIZE", "MAX_SIDE", "MAX_STEPS", "MIN_SIDE",
-    "RANDN_SOURCES", "SAMPLERS", "SCHEDULE_TYPES", "Checkpoint", "Drawn", "EmbeddingUse", "Engine",
+__all__ = [
+    "FINAL", "MAX_BATCH_COUNT", "MAX_BATCH_SIZE", "MAX_SIDE", "MAX_STEPS", "MIN_SIDE", "RANDN_SOURCES",
+    "SAMPLERS", "SCHEDULE_TYPES", "Checkpoint", "Drawn", "EmbeddingUse", "EmphasisMode", "Engine",
     "EngineError", "HiresFix", "InvalidRequest", "Job", "JobState", "Limits", "LoraUse", "Mask",
     "MaskedContent", "NoCheckpoint", "OutOfMemory", "ProgressReport", "QueueFull", "Refiner", "ResizeMode",
     "Sampler", "SamplerSettings", "ScheduleType", "SoftInpainting", "Source", "Status", "StepTooLong",
-    "Stopped", "TextToImage", "TooMuchForTheDevice", "TooMuchWork", "UnknownSampler", "Watcher", "Weights",
-    "alias_of", "check_range", "copied", "give_back", "load_checkpoint", "names_for", "pickles", "resolve",
-    "vectors_of",
+    "Stopped", "Style", "TextToImage", "TooMuchForTheDevice", "TooMuchWork", "UnknownSampler", "Watcher",
+    "Weights", "Wildcards", "alias_of", "apply_styles", "check_range", "copied", "expand", "extract_styles",
+    "give_back", "load_checkpoint", "merge_styles", "names_for", "negative_counts", "pickles", "read_styles",
+    "resolve", "strip_comments", "vectors_of", "write_styles",
+]  # fmt: skip
+
 _WITH_TORCH = {
     "Checkpoint": "checkpoint", "Weights": "weights", "copied": "checkpoint_cache", "give_back": "memory",
     "load_checkpoint": "loading",
