@@ -9,7 +9,7 @@ from easel.studio.api.image_to_image_request import ImageToImageRequest
 from easel.studio.api.ordering import Ordering
 from easel.studio.api.result import Course, Result, ResultPicture
 from easel.studio.api.scripts.argument import Argument
-from easel.studio.api.scripts.outpainting import DIRECTION, PIXELS, begun, inpainting, result_of, sides_of
+from easel.studio.api.scripts.outpainting import DIRECTION, PIXELS, begun, fitted, inpainting, sides_of
 from easel.studio.api.scripts.plain import grid_before
 from easel.studio.api.scripts.script import SelectableScript
 from easel.studio.engine import MaskedContent
@@ -58,7 +58,9 @@ def _extended(
         for number, step in enumerate(steps)
     ]
     return [
-        ResultPicture(step.joined(result_of(step.tile, pictures)), pictures[0].text, pictures[0].drawn)
+        ResultPicture(
+            step.joined(fitted(pictures, step.tile.image.size)), pictures[0].text, pictures[0].drawn
+        )
         for step, pictures in zip(steps, answers, strict=True)
         if pictures
     ]

@@ -1,4 +1,4 @@
-"""What A1111's two outpainting scripts have in common."""
+"""What A1111's scripts that draw a picture in parts have in common."""
 
 from __future__ import annotations
 
@@ -61,9 +61,10 @@ def inpainting(
     )
 
 
-def result_of(tile: OutpaintTile, pictures: Sequence[ResultPicture]) -> Image:
-    """What was drawn, as large as the tile: sizes that 8 does not divide are drawn a little smaller."""
+def fitted(pictures: Sequence[ResultPicture], size: tuple[int, int]) -> Image:
+    """What was drawn of one tile, as large as the tile: sizes that 8 does not divide are drawn a little
+    smaller."""
     from PIL import Image
 
     drawn = pictures[0].image
-    return drawn if drawn.size == tile.image.size else drawn.resize(tile.image.size, Image.Resampling.LANCZOS)
+    return drawn if drawn.size == size else drawn.resize(size, Image.Resampling.LANCZOS)

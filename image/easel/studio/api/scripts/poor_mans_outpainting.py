@@ -9,7 +9,7 @@ from easel.studio.api.image_to_image_request import ImageToImageRequest
 from easel.studio.api.ordering import Ordering
 from easel.studio.api.result import Course, Result, ResultPicture
 from easel.studio.api.scripts.argument import Argument
-from easel.studio.api.scripts.outpainting import DIRECTION, PIXELS, begun, inpainting, result_of, sides_of
+from easel.studio.api.scripts.outpainting import DIRECTION, PIXELS, begun, fitted, inpainting, sides_of
 from easel.studio.api.scripts.script import SelectableScript
 from easel.studio.engine import InvalidRequest
 from easel.studio.engine.imaging import PoorMansOutpainting, poor_mans
@@ -43,7 +43,7 @@ def _course(base: ImageToImageRequest, plan: PoorMansOutpainting, fill: int) -> 
     ]
     if not all(answers):  # interrupted
         return Result([picture for pictures in answers for picture in pictures])
-    results = [result_of(tile, pictures) for tile, pictures in zip(plan.tiles, answers, strict=True)]
+    results = [fitted(found, tile.image.size) for tile, found in zip(plan.tiles, answers, strict=True)]
     first = answers[0][0]
     return Result([ResultPicture(plan.joined(results), first.text, first.drawn)])
 

@@ -12,6 +12,7 @@ from easel.studio.api.scripts import (
     poor_mans_outpainting,
     prompt_matrix,
     prompts_from_file,
+    sd_upscale,
     x_y_z_plot,
 )
 from easel.studio.api.scripts.plain import plain
@@ -25,6 +26,7 @@ SELECTABLE: tuple[SelectableScript, ...] = (
     loopback.SCRIPT,
     mk2_outpainting.SCRIPT,
     poor_mans_outpainting.SCRIPT,
+    sd_upscale.SCRIPT,
 )
 
 
