@@ -209,7 +209,8 @@ def test_loopback(ada, source) -> None:
 def test_sd_upscale(ada, source) -> None:
     """Twice as large, drawn over in tiles that overlap; one picture for each of n_iter."""
     body = {"init_images": [source], "steps": 2, "seed": 3, "width": 96, "height": 96, "n_iter": 2,
-            "denoising_strength": 0.3, "script_name": "SD upscale", "script_args": [None, 64, 1, 2]}  # fmt: skip
+            "denoising_strength": 0.3, "script_name": "SD upscale",
+            "script_args": [None, 64, 1, 2]}  # fmt: skip
     answer = ada.post("/sdapi/v1/img2img", json=body)
     assert [one.size for one in pictures(answer)] == [(128, 128)] * 2
     assert info(answer)["all_seeds"] == [3, 4]
