@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from easel.models import UnknownModel
-from easel.studio.engine import MAX_SIDE, MIN_SIDE, HiresFix, UnknownSampler, resolve
+from easel.studio.api.scripts.soft_inpainting import soft_inpainting
+from easel.studio.engine import MAX_SIDE, MIN_SIDE, HiresFix, InvalidRequest, UnknownSampler, resolve
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, PIXEL_UPSCALERS
 from easel.studio.studio import Studio
 
@@ -18,6 +19,7 @@ def later_passes(studio: Studio, fields: dict[str, Any], tab: str) -> Iterator[s
     yield from _checkpoints(studio, fields)
     yield from _methods(fields)
     hires = fields.get("enable_hr")
+    yield from _soft_inpainting(fields, tab)
     if tab == "txt2img" and not hires and "denoising_strength" in fields:
         del fields["denoising_strength"]
         yield ("It was drawn over another picture, which no infotext holds: send that picture to img2img.")
@@ -27,6 +29,17 @@ def later_passes(studio: Studio, fields: dict[str, Any], tab: str) -> Iterator[s
     elif hires and not _can_be(fields):
         _without_second_pass(fields)
         yield f"The second pass of the infotext was left out: allowed are sides of {MIN_SIDE} to {MAX_SIDE}."
+
+
+def _soft_inpainting(fields: dict[str, Any], tab: str) -> Iterator[str]:
+    """txt2img has no mask, and nothing to say of it."""
+    try:
+        soft_inpainting(fields.get("alwayson_scripts", {}))
+        if tab == "img2img":
+            return
+    except InvalidRequest as e:
+        yield f"Soft inpainting of the infotext was left out: {e}."
+    fields.pop("alwayson_scripts", None)
 
 
 def _without_second_pass(fields: dict[str, Any]) -> None:

@@ -9,11 +9,17 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
+from easel.studio.api.image_to_image_request import ImageToImageRequest
 from easel.studio.api.ordering import Ordering
 from easel.studio.api.text_to_image_request import TextToImageRequest
 from easel.studio.infotext import parse
+from easel.studio.png import encode
+
+PICTURE = base64.b64encode(encode(Image.new("RGB", (64, 64), "#204080"))).decode()
 
 
 def pictures(answer: httpx.Response) -> list[Image.Image]:
@@ -136,13 +142,27 @@ def test_an_infotext_of_image_to_image(running) -> None:
     assert fields["initial_noise_multiplier"] == 1.1
 
 
-@pytest.mark.parametrize(
-    "pair",
-    ["Hires upscale: many", "Hires steps: 999", "Hires upscaler: ESRGAN_9x", "Refiner: nothing",
-     "Hires sampler: Nobody's", "Hires resize: 99999x1", "Denoising strength: 5", "Hires checkpoint: x"],
+KEYS = (
+    "Sampler", "Schedule type", "Denoising strength", "Hires upscale", "Hires resize", "Hires steps",
+    "Hires upscaler", "Hires checkpoint", "Hires sampler", "Hires schedule type", "Hires CFG Scale",
+    "Refiner", "Refiner switch at", "Mask blur", "Masked area padding", "Masked content", "Inpaint area",
+    "Size",
+    "Seed",
+    "Noise multiplier", "Extra noise", "Conditional mask weight", "Soft inpainting enabled", "Tiling",
+    "Soft inpainting schedule bias", "Variation seed", "Clip skip",
 )  # fmt: skip
-def test_what_an_infotext_says_and_is_not_here(running, pair) -> None:
-    """It is left out and stops nothing."""
-    text = f"x\nSteps: 1, Sampler: Euler, CFG scale: 7, Seed: 3, Size: 64x64, {pair}"
+VALUES = ("0", "1", "-1", "0.5", "1.5", "64x64", "99999x1", "1e9", "9" * 30, "many", "True", "None", "Latent",
+          "ESRGAN_9x", "Euler", "Karras", "second", "nothing", "Only masked", "{}")  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES), max_size=8),
+    st.sampled_from((TextToImageRequest, ImageToImageRequest)),
+)
+def test_no_infotext_stops_a_request(running, said, kind) -> None:
+    """What it says and is not here, or cannot be, is left out; of txt2img and of img2img."""
     ordering = Ordering(running.studio, "ada")
-    assert ordering.prepare(ordering.begin(TextToImageRequest(infotext=text))).request.seed == 3
+    text = "x\nSteps: 2, " + ", ".join(f"{key}: {value}" for key, value in said.items())
+    pictures = {} if kind is TextToImageRequest else {"init_images": [PICTURE], "mask": PICTURE}
+    ordering.prepare(ordering.begin(kind(infotext=text, **pictures)))

@@ -172,7 +172,7 @@ def test_what_is_sent_and_saved(running) -> None:
     assert len(files) == 2
     grid, *drawn = pictures(kept)
     assert info(kept)["index_of_first_image"] == 1
-    assert (grid.size, len(drawn), len(info(kept)["infotexts"])) == ((64, 128), 2, 3)
+    assert (grid.size, len(drawn), len(info(kept)["infotexts"])) == ((128, 64), 2, 3)
     assert Image.open(files[0]).info["parameters"] == info(kept)["infotexts"][2]
     assert Image.open(files[0]).tobytes() == drawn[1].tobytes()
     running.draw("saver", save_images=True, do_not_save_samples=True)

@@ -20,12 +20,14 @@ from easel.studio.engine import (
     JobState,
     OutOfMemory,
     QueueFull,
+    SamplerSettings,
     Stopped,
     TextToImage,
 )
 from easel.studio.engine import job_queue as job_queue_module
 from easel.studio.engine import loop as loop_module
 from easel.studio.engine import picture_queue as picture_queue_module
+from easel.studio.engine.device_calls import UNetCall
 
 SMALL = TextToImage(prompt="a red circle on blue", width=64, height=64, steps=4, seed=7, sampler="Euler")
 WAIT = 120
@@ -253,7 +255,7 @@ def test_a_broken_checkpoint_ends_one_job(engine: Engine, store: Store, content:
         ("batch_size", 1000),
         ("batch_count", 0),
         ("clip_skip", 0),
-        ("eta", float("inf")),
+        ("sampling", SamplerSettings(eta_ancestral=float("inf"))),
         ("prompt", "x" * 20_001),
     ],
 )
@@ -261,7 +263,7 @@ def test_what_cannot_be_drawn_is_refused_at_once(engine: Engine, field: str, val
     """A field out of range raises before anything is queued, names the field and says what is allowed."""
     with pytest.raises(InvalidRequest, match="allowed") as caught:
         engine.submit("ada", replace(SMALL, **{field: value}))
-    assert caught.value.field in {field, "n_iter"}
+    assert caught.value.field in {field, "n_iter", "eta_ancestral"}
     assert engine.jobs("ada") == []
 
 
@@ -296,11 +298,11 @@ def test_out_of_memory_draws_narrower_and_ends_one_job_at_most(
     real = loop_module.call_unet
     widths: list[int] = []
 
-    def small_device(checkpoint: object, pictures: list[object], extra: object) -> None:
-        widths.append(len(pictures))
-        if len(pictures) > 1 or pictures[0].latents.shape[-1] > 8:  # type: ignore[attr-defined]
+    def small_device(unet: object, calls: list[UNetCall], dtype: torch.dtype) -> list[torch.Tensor]:
+        widths.append(len(calls))
+        if len(calls) > 1 or calls[0].latents.shape[-1] > 8:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        real(checkpoint, pictures, extra)  # type: ignore[arg-type]
+        return real(unet, calls, dtype)
 
     monkeypatch.setattr(loop_module, "call_unet", small_device)
     fits = engine.submit("ada", replace(SMALL, batch_size=8, steps=10))

@@ -68,6 +68,13 @@ def test_tags_in_the_negative_prompt(shelf: Store) -> None:
     assert "in the prompt only" in asked.notes[0]
 
 
+def test_tags_in_editing(shelf: Store) -> None:
+    """Tags are taken out first, as in A1111: in an editing they are at work at every step."""
+    asked = understand("[<lora:style:1>a:b<lora:old man.v2:0.5>:0.5]", "", shelf)
+    assert asked.prompt == "[a:b:0.5]"
+    assert [(use.name, use.te) for use in asked.loras] == [("style", 1), ("Old Man.v2", 0.5)]
+
+
 def test_switched_off(shelf: Store) -> None:
     """Without extra networks tags are taken out, and nothing is looked for."""
     asked = understand("a <lora:nothing:1> easy", "<lora:style:x>", shelf, active=False)
@@ -84,6 +91,9 @@ def test_switched_off(shelf: Store) -> None:
         (r"in my style \(v2\), red", {"my style (v2)"}),
         ("my style (v2)", set()),
         ("easily", set()),
+        ("[ea|x|un]sy", {"easy"}),
+        ("[x:easy:0.5]", {"easy"}),
+        ("[[easy|x]:y:0.5]", {"easy"}),
     ],
 )
 def test_what_may_be_meant(shelf: Store, text: str, names: set[str]) -> None:
@@ -104,7 +114,10 @@ def test_any_text_is_understood(shelf: Store, text: str) -> None:
         assert asked.prompt == text
 
 
-@pytest.mark.parametrize("text", ["<a:" * 6000, "<lora:" + "x" * 20_000, "easy-" * 4000, "<lora:a:1>" * 2000])
+@pytest.mark.parametrize(
+    "text",
+    ["<a:" * 6000, "<lora:" + "x" * 20_000, "easy-" * 4000, "[" + "easy|" * 4000 + "]", "<lora:a:1>" * 2000],
+)
 def test_a_prompt_made_to_be_slow(shelf: Store, text: str) -> None:
     """Cost grows with the length, no faster."""
     began = time.process_time()

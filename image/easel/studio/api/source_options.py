@@ -17,7 +17,7 @@ _WORDS = ("tiling", "return_grid", "grid_only_if_multiple", "grid_prevent_empty_
 
 
 def source_fields(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of the engine's Source that options say. Raises InvalidRequest."""
+    """Fields of the engine's ImageToImage that options say. Raises InvalidRequest."""
     fields: dict[str, Any] = {
         "background": _color(settings),
         "color_correction": yes_in(settings, "img2img_color_correction", default=False),

@@ -104,6 +104,9 @@ class Engine:
         there.
         """
         resolved = request.resolved()
+        no_gpu = resolved.randn_source == "GPU" and self.status().device == "cpu"
+        if no_gpu:
+            resolved = replace(resolved, randn_source="CPU")
         self.limits.check(resolved)
         checkpoint, note = self._checkpoint(resolved.checkpoint)
         for one in resolved.passes():
@@ -125,6 +128,8 @@ class Engine:
         )
         if note:
             job.note(note)
+        if no_gpu:
+            job.note("There is no GPU here to draw noise: it is the CPU's, as A1111's is on such a machine.")
         job.on_cancel(self._queue.ring)
         job.future.set_running_or_notify_cancel()  # only `Job.cancel` ends a job
         self._queue.put(job)

@@ -117,13 +117,9 @@ class GuidedUNet:
     def _guided(self, output: torch.Tensor, guidance: Guidance) -> tuple[torch.Tensor, torch.Tensor]:
         """Guided, and by the negative prompt alone."""
         weights, scale = guidance.weights, self._texts.cfg_scale * self._sampler.cfg_scale
-        positive = output.split(1)[-len(weights) :]
-        if len(output) == len(
-            weights
-        ):  # nothing to guide away from: what they have in common is not it either
-            alone = sum(weight * one for weight, one in zip(weights, positive, strict=True)) / sum(weights)
-            return alone, alone
-        negative = output[:1]
+        rows = torch.split(output, 1)
+        # without a negative prompt the first text stands for it, as in A1111: alone, it is the answer
+        negative, positive = rows[0], rows[-len(weights) :]
         guided = negative
         for weight, one in zip(weights, positive, strict=True):
             guided = guided + scale * weight * (one - negative)

@@ -108,4 +108,4 @@ def call_unet(unet: Any, calls: list[UNetCall], dtype: torch.dtype) -> list[torc
             return_dict=False,
             **added,
         )[0]
-    return list(output.float().split([one.rows for one in calls]))
+    return list(torch.split(output.float(), [one.rows for one in calls]))

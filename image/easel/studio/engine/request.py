@@ -12,7 +12,7 @@ from easel.studio.engine.sampling.samplers import Sampler, resolve
 from easel.studio.engine.sampling.schedule_types import ScheduleType
 from easel.studio.engine.sampling.settings import SamplerSettings
 from easel.studio.engine.second_pass import HiresFix, Refiner
-from easel.studio.engine.source import Source
+from easel.studio.engine.source import ImageToImage
 
 MAX_STEPS = 150
 MAX_SIDE = 2048
@@ -99,7 +99,7 @@ class TextToImage:
     vae: str | None = None
     extra_networks: bool = True
     tiling: bool = False
-    source: Source | None = None
+    source: ImageToImage | None = None
     hires: HiresFix | None = None
     refiner: Refiner | None = None
 

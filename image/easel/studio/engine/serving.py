@@ -14,7 +14,7 @@ from easel.studio.engine.embeddings import Embedding, Embeddings
 from easel.studio.engine.extra_networks import Asked, EmbeddingUse
 from easel.studio.engine.job import Job
 from easel.studio.engine.sampling.levels import NoiseLevels
-from easel.studio.engine.vae_runs import Previews
+from easel.studio.engine.vae_runs import LatentPreviews
 from easel.studio.engine.vaes import Vaes
 
 
@@ -26,7 +26,7 @@ class Serving:
         self.encoder = PromptEncoder(checkpoint)
         self.vaes = Vaes(checkpoint)
         self.adapters = Adapters(checkpoint)
-        self.previews = Previews(checkpoint)
+        self.previews = LatentPreviews(checkpoint)
         family = checkpoint.family
         self.levels = NoiseLevels.of_family(family.scheduler_config, sdxl=family.pooled)
         self._embeddings = Embeddings(checkpoint)

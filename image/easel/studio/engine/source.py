@@ -36,7 +36,7 @@ class Mask:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class ImageToImage:
     """The pictures (files' bytes) that are drawn over, one for all or one for each of a batch.
 
     `denoising_strength` 0 leaves a picture as it is, 1 draws all of it anew. `noise_multiplier` scales the

@@ -11,13 +11,13 @@ from PIL import Image, ImageOps
 
 from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.imaging import Inpainting, Prepared, prepare
-from easel.studio.engine.source import Mask, Source
+from easel.studio.engine.source import ImageToImage, Mask
 
 MAX_PIXELS = 1 << 26
 """Of a source picture, 67 million: 200 MB once it is opened."""
 
 
-def prepared_sources(source: Source, width: int, height: int) -> tuple[Prepared, ...]:
+def prepared_sources(source: ImageToImage, width: int, height: int) -> tuple[Prepared, ...]:
     """Every picture of a source, for a drawing of `width` × `height` pixels. Raises InvalidRequest for files
     that are no pictures."""
     mask = _inpainting(source.mask) if source.mask is not None else None

@@ -23,7 +23,7 @@ STRETCH_SECONDS = 0.1
 """How long a stretch goes on before somebody else's turn may come; one layer more at the most."""
 
 
-class Previews:
+class LatentPreviews:
     """Looks at unfinished latents of one checkpoint; remembers how long a full decode of each size takes."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -86,7 +86,7 @@ class VaeRun:
         if self._left:
             return None
         whole = torch.cat(self._done)
-        return _images(whole) if self.way == "decode" else list(whole.split(1))
+        return _images(whole) if self.way == "decode" else list(torch.split(whole, 1))
 
     def _one_piece(self) -> None:
         try:
@@ -129,7 +129,8 @@ def _scaled(vae: Any, given: torch.Tensor, downscale: int, way: str, *, tiled: b
     if way == "decode":
         return (yield from decoding(vae, given / factor + shift, downscale, tiled=tiled))
     latents = yield from encoding(vae, given, downscale, tiled=tiled)
-    return (latents - shift) * factor
+    scaled: torch.Tensor = (latents - shift) * factor
+    return scaled
 
 
 def _images(pixels: torch.Tensor) -> list[Image.Image]:

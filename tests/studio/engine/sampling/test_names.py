@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easel.studio.engine.errors import UnknownSampler
-from easel.studio.engine.sampling.methods import METHODS
+from easel.studio.engine.sampling.method_table import METHODS
 from easel.studio.engine.sampling.samplers import SAMPLERS, Sampler, resolve
 from easel.studio.engine.sampling.schedule_types import SCHEDULE_TYPES, ScheduleType
 from easel.studio.engine.sampling.schedules import SCHEDULES
 
 # as its release 1.10 lists them
 A1111 = (
-    "DPM++ 2M, DPM++ SDE, DPM++ 2M SDE, DPM++ 2M SDE Heun, DPM++ 2S a, DPM++ 3M SDE, Euler a, Euler, LMS, Heun, "
-    "DPM2, DPM2 a, DPM fast, DPM adaptive, Restart, DDIM, DDIM CFG++, PLMS, UniPC, LCM"
+    "DPM++ 2M, DPM++ SDE, DPM++ 2M SDE, DPM++ 2M SDE Heun, DPM++ 2S a, DPM++ 3M SDE, Euler a, Euler, LMS, "
+    "Heun, DPM2, DPM2 a, DPM fast, DPM adaptive, Restart, DDIM, DDIM CFG++, PLMS, UniPC, LCM"
 )
 A1111_SCHEDULES = (
     "Automatic, Uniform, Karras, Exponential, Polyexponential, SGM Uniform, KL Optimal, Align Your Steps, "
@@ -90,7 +90,7 @@ def test_the_list_is_a1111s() -> None:
 
 
 def test_each_row_has_what_it_names() -> None:
-    """A method for each sampler, sigmas for each schedule type but Automatic, and no method that none names."""
+    """A method for each sampler, sigmas for each schedule type but Automatic, and no other method."""
     assert set(METHODS) == {one.method for one in SAMPLERS}
     assert set(SCHEDULES) == {one.name for one in SCHEDULE_TYPES} - {"automatic"}
 

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from easel.studio.engine.sampling.ask import Answer, Noise, Sampling
+from easel.studio.engine.sampling.ask import Answer, BrownianNoise, Noise, Sampling
 from easel.studio.engine.sampling.brownian import BrownianTree, UnitNoise
 from easel.studio.engine.sampling.denoiser import Denoiser, LcmDenoiser, SigmaDenoiser, TimestepDenoiser
 from easel.studio.engine.sampling.levels import LcmLevels, NoiseLevels
-from easel.studio.engine.sampling.methods import METHODS
+from easel.studio.engine.sampling.method_table import METHODS
 from easel.studio.engine.sampling.methods.unipc import walk
 from easel.studio.engine.sampling.samplers import Sampler
 from easel.studio.engine.sampling.schedule_types import AUTOMATIC, ScheduleType, resolve_schedule_type
@@ -133,26 +133,22 @@ def _by_sigmas(
     if sampler.kind == "range":
         arguments = _range(levels, used, counted)
 
-    def begin(x: Tensor, noise: Noise) -> Sampling:
-        if len(used) < 2:
-            return _nothing(x)
-        if not sampler.brownian_noise:
-            return method(x, *arguments, noise, settings)
-        above_zero = [sigma for sigma in sigmas if sigma > 0]
-        tree = BrownianTree(x, min(above_zero), max(above_zero), seed, unit_noise)
-        return method(x, *arguments, tree, settings)
+    def walked(x: Tensor, source: Noise | BrownianNoise) -> Sampling:
+        return method(x, *arguments, source, settings) if len(used) > 1 else _nothing(x)
 
-    def rehearse(x: Tensor) -> Sampling:
-        if len(used) < 2:
-            return _nothing(x)
-        return method(x, *arguments, lambda *_: torch.zeros_like(x), settings)
+    def begin(x: Tensor, noise: Noise) -> Sampling:
+        if not sampler.brownian_noise or len(used) < 2:
+            return walked(x, noise)
+        # of the whole schedule, also where image to image walks its end
+        above_zero = [sigma for sigma in sigmas if sigma > 0]
+        return walked(x, BrownianTree(x, above_zero[-1], above_zero[0], seed, unit_noise))
 
     highest = used[0]
     return SamplingPlan(
         steps=counted.walked,
         prompt_steps=counted.asked * (2 if sampler.second_order else 1),
         guidance_steps=counted.walked * (2 if sampler.second_order else 1),
-        calls=_count(rehearse, highest),
+        calls=_count(lambda x: walked(x, lambda *_: torch.zeros_like(x)), highest),
         denoiser=denoiser,
         _begin=begin,
         _pure_noise=sqrt(1 + highest**2) if settings.sgm_noise_multiplier else highest,

@@ -1,4 +1,4 @@
-"""One method a file, each a generator that reads like its paper: it yields `Ask`s and is sent `Answer`s.
+"""The methods by name. One a file of `methods/`, generators that yield `Ask`s and are sent `Answer`s.
 
 Three shapes, by `Sampler.kind`. `sigmas` and `lcm`: `method(x, sigmas, noise, settings)`. `range`: `method(x,
 highest, lowest, calls, noise, settings)`. `timesteps`: `method(x, timesteps, levels, noise, settings)`.
