@@ -48,9 +48,9 @@ def _without_second_pass(fields: dict[str, Any]) -> None:
 
 
 def _can_be(fields: dict[str, Any]) -> bool:
-    """Whether the second pass's size is one that can be drawn, where the text tells it."""
+    """Whether the second pass's size is one that can be drawn; without the first one's nobody knows."""
     if "width" not in fields or "height" not in fields:
-        return True
+        return False
     hires = HiresFix(
         scale=fields.get("hr_scale", 2.0),
         resize_x=fields.get("hr_resize_x", 0),

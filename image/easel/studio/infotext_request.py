@@ -62,6 +62,9 @@ def request_from_infotext(
     settings |= drawing
     notes += left
     notes += _method(fields)
+    if not 1 <= settings.get("CLIP_stop_at_last_layers", 1) <= 12:
+        layers = settings.pop("CLIP_stop_at_last_layers")
+        notes.append(f"Clip skip {layers} of the infotext was left out; allowed: 1 to 12.")
     if "sd_model_checkpoint" in settings:
         try:
             if file := studio.checkpoint_of(found):
