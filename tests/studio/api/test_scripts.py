@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import json
 import threading
 import time
 from typing import Any
@@ -15,16 +12,7 @@ from PIL import Image
 
 from easel.studio.api.scripts.plot_axes import axes_of, axis_named
 from easel.studio.engine import InvalidRequest
-
-
-def pictures(answer: httpx.Response) -> list[Image.Image]:
-    assert answer.status_code == 200, answer.text[:500]
-    return [Image.open(io.BytesIO(base64.b64decode(one))) for one in answer.json()["images"]]
-
-
-def info(answer: httpx.Response) -> dict[str, Any]:
-    assert answer.status_code == 200, answer.text[:500]
-    return json.loads(answer.json()["info"])
+from tests.studio.api.answers import info, pictures, sent
 
 
 def plot(x: tuple[Any, str], y: tuple[Any, str] = (0, ""), z: tuple[Any, str] = (0, ""), *rest: Any) -> dict:
@@ -191,9 +179,7 @@ def test_prompt_matrix(running) -> None:
 
 @pytest.fixture
 def source() -> str:
-    file = io.BytesIO()
-    Image.new("RGB", (64, 64), "#2040c0").save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode()
+    return sent(Image.new("RGB", (64, 64), "#2040c0"))
 
 
 def test_loopback(ada, source) -> None:
