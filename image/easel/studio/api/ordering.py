@@ -46,6 +46,7 @@ class Ordering:
         self._owner = owner
         self.own = studio.options.read(owner)
         self.notes: list[str] = []
+        self._styles = Styles(studio.outputs, owner)
         self._jobs: tuple[Job, ...] = ()
 
     def begin(self, asked: AnyRequest) -> AnyRequest:
@@ -74,7 +75,7 @@ class Ordering:
         requests that it cannot draw."""
         body, settings, told = self.settle(body)
         AnswerFormat.of(settings)  # raises before anything is drawn
-        styled_body, notes = styled(body, self._owner, Styles(self._studio.outputs))
+        styled_body, notes = styled(body, self._styles)
         request = self._named(styled_body.to_engine(settings)).resolved()
         return PreparedRequest(body, settings, request, [*told, *notes])
 

@@ -29,7 +29,7 @@ def styles(studio: Studio) -> APIRouter:
     @routes.get("/sdapi/v1/prompt-styles")
     def prompt_styles(request: Request) -> list[StyleItem]:
         """The team's styles and the caller's own, which come before the team's of the same name."""
-        known = Styles(studio.outputs).known(owner_of(request.headers))
+        known = Styles(studio.outputs, owner_of(request.headers)).known
         return [
             StyleItem(name=one.name, prompt=one.prompt, negative_prompt=one.negative_prompt)
             for one in known.values()
@@ -38,10 +38,10 @@ def styles(studio: Studio) -> APIRouter:
     return routes
 
 
-def styled(asked: AnyRequest, owner: str, known: Styles) -> tuple[AnyRequest, list[str]]:
+def styled(asked: AnyRequest, known: Styles) -> tuple[AnyRequest, list[str]]:
     """The request with its styles in its prompts, and a sentence on those that are not here."""
     names = [name for name in asked.styles if is_name(name)]
-    found, missing = known.find(owner, names)
+    found, missing = known.find(names)
     some = ", ".join(name[:60] for name in missing[:10])
     notes = [f"There are no styles of these names, so they were passed over: {some}."] if missing else []
     if not found:
