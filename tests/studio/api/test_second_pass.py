@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from easel.studio.api.image_to_image_request import ImageToImageRequest
-from easel.studio.api.ordering import Ordering
-from easel.studio.api.text_to_image_request import TextToImageRequest
+from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
+from easel.studio.api.requests.ordering import Ordering
+from easel.studio.api.requests.text_to_image_request import TextToImageRequest
 from easel.studio.infotext import parse
 from tests.studio.api.answers import info, pictures, sent
 

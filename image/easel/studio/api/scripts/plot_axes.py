@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice, permutations
 from typing import Any, TypeAlias
 
-from easel.studio.api.drawing_request import DrawingRequest
+from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.engine import InvalidRequest, random_seed
 
 MAX_VALUES = 1000

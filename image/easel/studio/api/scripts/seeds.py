@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from easel.studio.api.drawing_request import AnyRequest
+from easel.studio.api.requests.drawing_request import AnyRequest
 from easel.studio.engine import random_seed
 
 

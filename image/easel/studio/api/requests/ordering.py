@@ -7,10 +7,10 @@ from typing import Any
 
 from easel.models import ModelFile
 from easel.studio import infotext
-from easel.studio.api.answer_format import AnswerFormat
-from easel.studio.api.drawing_request import AnyRequest, DrawingRequest
-from easel.studio.api.scripts.always_on import scripted
-from easel.studio.api.styles import styled
+from easel.studio.api.requests.always_on_scripts import scripted
+from easel.studio.api.requests.answer_format import AnswerFormat
+from easel.studio.api.requests.drawing_request import AnyRequest, DrawingRequest
+from easel.studio.api.requests.styled import styled
 from easel.studio.checkpoint_defaults import checkpoint_defaults
 from easel.studio.engine import Job, TextToImage
 from easel.studio.infotext_request import request_from_infotext
