@@ -103,7 +103,7 @@ class GuidedUNet:
             timestep=torch.tensor(self._denoiser.timestep(ask.level), dtype=torch.float32),
             tokens=guidance.tokens,
             added=self._added_to(guidance),
-            extra=self._extra,
+            extra=self._extra_channels(seen),
             tiling=course.request.tiling,
             kind=(
                 family.name,
@@ -115,6 +115,13 @@ class GuidedUNet:
                 course.request.tiling,
             ),
         )
+
+    def _extra_channels(self, seen: torch.Tensor) -> torch.Tensor | None:
+        """Mask and masked picture, where the checkpoint takes them: of nothing, where nothing is masked."""
+        course, serving = self._course, self._course.now()
+        if self._extra is None and serving.inpaints:
+            self._extra = serving.nothing_to_inpaint(course.vae, *seen.shape[-2:])
+        return self._extra if serving.inpaints else None
 
     def _added_to(self, guidance: Guidance) -> dict[str, torch.Tensor]:
         """The same tensors while the texts are the same: what is new each time waits for the device."""
