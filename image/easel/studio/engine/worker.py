@@ -138,9 +138,8 @@ class Worker:
             return
         waiting, requests = self._waiting.longest(besides=serving), self._queue.prefetch_requests
         if waiting is None:
-            later = (
-                file for one in self._loop.active for file in (one.job.refiner, one.job.hires_checkpoint)
-            )
+            drawing = [one.job for one in self._loop.active]
+            later = [file for job in drawing for file in (job.refiner, job.hires_checkpoint)]
             waiting = next((file for file in later if file not in (None, serving)), None)
         if waiting is not None:
             self._loop.prefetch(waiting)
