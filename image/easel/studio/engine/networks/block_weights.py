@@ -16,7 +16,7 @@ from typing import Any
 
 BLOCKS = ("BASE", *(f"IN{n:02}" for n in range(12)), "M00", *(f"OUT{n:02}" for n in range(12)))
 _SDXL = ("BASE", *(f"IN{n:02}" for n in range(9)), "M00", *(f"OUT{n:02}" for n in range(9)))
-# The blocks that a list of so many numbers is for: all or those with attention, of SD 1.x and 2.x, and of SDXL.
+# The blocks that a list of so many numbers is for: all or those with attention, of SD 1.x, 2.x and of SDXL.
 _LISTS: Mapping[int, tuple[str, ...]] = {
     26: BLOCKS,
     20: _SDXL,

@@ -2,7 +2,8 @@
 
     W' = m · (W + ΔW) / ‖W + ΔW‖
 
-m is a number for each row (LyCORIS's `wd_on_out`, PEFT) or for each column (kohya and A1111); its shape tells. With f = m / ‖W + ΔW‖, once computed, nothing of the size of W is kept: by rows
+m is a number for each row (LyCORIS's `wd_on_out`, PEFT) or each column (kohya, A1111); its shape tells. With
+f = m / ‖W + ΔW‖, once computed, nothing of the size of W is kept: by rows
 W'x - Wx = (f - 1) ∘ Wx + f ∘ ΔWx, and by columns it is W((f - 1) ∘ x) + ΔW(f ∘ x).
 """
 

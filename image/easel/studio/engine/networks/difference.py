@@ -1,4 +1,4 @@
-"""Whole differences: `diff` of a weight (LyCORIS's "full"), `w_norm` of a norm's, `diff_b`, `b_norm` of a bias."""
+"""Whole differences: `diff` of a weight (LyCORIS's "full"), `w_norm` of a norm's, `diff_b` of a bias."""
 
 from __future__ import annotations
 
