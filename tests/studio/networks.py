@@ -135,7 +135,7 @@ BAD: dict[str, tuple[Callable[[], Tensors | bytes], str]] = {
     "unknown-blocks": (lambda: _pair("lora_unet_input_blocks_99_9_x"), "another kind of model"),
     "dora-shape": (lambda: _with(_pair(), dora_scale=torch.ones(48, 2)), "dora_scale"),
     "dora-alone": (lambda: {f"{_GOOD}.dora_scale": torch.ones(96, 1)}, "matrix of"),
-    "dora-nan": (lambda: _with(_pair(), dora_scale=torch.full((96, 1), float("nan"))), "numbers that are none"),
+    "dora-nan": (lambda: _with(_pair(), dora_scale=torch.ones(96, 1) / 0), "numbers that are none"),
     "loha-half": (
         lambda: {f"{_GOOD}.hada_w1_a": torch.ones(96, 4), f"{_GOOD}.hada_w1_b": torch.ones(4, 64)},
         "hada_w2_",
@@ -154,7 +154,8 @@ BAD: dict[str, tuple[Callable[[], Tensors | bytes], str]] = {
     "norm-width": (lambda: {f"{_NORM}.w_norm": torch.ones(95)}, "made for"),
     "lora-of-a-norm": (lambda: _pair(_NORM, (4, 96), (96, 4)), "is a norm"),
     "ia3-half": (lambda: {f"{_GOOD}.on_input": torch.ones(())}, "weight matrix"),
-    "ia3-side": (lambda: {f"{_GOOD}.on_input": torch.ones(()), f"{_GOOD}.weight": torch.ones(96)}, "made for"),
+    "ia3-side": (lambda: {f"{_GOOD}.on_input": torch.ones(()), f"{_GOOD}.weight": torch.ones(96)},
+                 "made for"),
     "glora-half": (lambda: {f"{_GOOD}.a1.weight": torch.ones(64, 4)}, "matrix of"),
     "two-kinds": (lambda: _with(_pair(), diff=torch.ones(96, 64)), "not understood"),
     "third-of-a-matrix": (lambda: _with(_pair(), lora_mid__weight=torch.ones(4, 4, 3, 3)), "third matrix"),

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from easel.studio.engine.networks.layer import channels_last, without_bias
+from easel.studio.engine.networks.layer import channels_last, parted, without_bias
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,11 @@ class Butterfly:
         before = channels_last(layer, without_bias(layer, output))
         turned = before
         for stage, turn in enumerate(self.turns):
-            apart = 2**stage * (turn.shape[-1] // 2)
-            blocks = turned.unflatten(-1, (-1, 2, apart)).transpose(-2, -1).flatten(-3)
-            blocks = torch.einsum(
-                "kmn,...kn->...km", turn, blocks.unflatten(-1, (-1, turn.shape[-1]))
-            ).flatten(-2)
-            turned = blocks.unflatten(-1, (-1, apart, 2)).transpose(-2, -1).flatten(-3)
+            size = turn.shape[-1]
+            apart = 2**stage * (size // 2)
+            blocks = parted(turned, -1, 2, apart).transpose(-2, -1).flatten(-3)
+            blocks = torch.einsum("kmn,...kn->...km", turn, parted(blocks, -1, size)).flatten(-2)
+            turned = parted(blocks, -1, apart, 2).transpose(-2, -1).flatten(-3)
         if self.rescale is not None:
             turned = turned * self.rescale
         return channels_last(layer, turned - before)

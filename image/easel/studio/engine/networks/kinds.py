@@ -182,7 +182,10 @@ def _generalized(given: Ingredients) -> Generalized:
 
 
 def _rescaled(given: Ingredients) -> Rescaled:
-    return Rescaled(given.tensors["weight"].flatten(), bool(given.numbers["on_input"]))
+    by, of_input = given.tensors["weight"].flatten(), bool(given.numbers["on_input"])
+    if len(by) != (wide(given.layer) if of_input else tall(given.layer)):
+        raise shapes.ForeignShape
+    return Rescaled(by, of_input)
 
 
 def _full(given: Ingredients) -> WeightDifference:
@@ -195,7 +198,7 @@ def _norm(given: Ingredients) -> WeightDifference | None:
 
 
 def _any_scaling(found: shapes.Shapes, weight: shapes.Shape) -> None:
-    # for which side it is a number tells that is not read yet
+    # which side it is for tells a number that is not read yet
     if torch.Size(found["weight"]).numel() not in weight[:2]:
         raise shapes.ForeignShape
 

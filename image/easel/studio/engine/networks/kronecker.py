@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from easel.studio.engine.networks.layer import run
+from easel.studio.engine.networks.layer import parted, run
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Kronecker:
         """ΔW · x; for a linear layer w1 · X · w2ᵀ, where X is x in b rows: the product is never made."""
         if not isinstance(layer, nn.Linear):
             return run(layer, seen, self.matrix(layer))
-        rows = seen.unflatten(-1, (self.w1.shape[1], self.w2.shape[1]))
+        rows = parted(seen, self.w1.shape[1], self.w2.shape[1])
         return torch.matmul(self.w1, F.linear(rows, self.w2)).flatten(-2)
 
     def matrix(self, layer: Any) -> Tensor:

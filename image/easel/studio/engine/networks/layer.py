@@ -41,7 +41,8 @@ def run(layer: Any, seen: Tensor, weight: Tensor, bias: Tensor | None = None) ->
         return F.linear(seen, weight, bias)
     if isinstance(layer, nn.Conv2d):
         # pads as the layer does by now: around the edges where a picture is to be tiled
-        return layer._conv_forward(seen, weight, bias)
+        found: Tensor = layer._conv_forward(seen, weight, bias)
+        return found
     if isinstance(layer, nn.GroupNorm):
         return F.group_norm(seen, layer.num_groups, weight, bias, layer.eps)
     assert isinstance(layer, nn.LayerNorm)  # noqa: S101 - `names` looks for no others
@@ -68,6 +69,11 @@ def pointwise(layer: Any, seen: Tensor, matrix: Tensor) -> Tensor:
     return (
         F.conv2d(seen, matrix[:, :, None, None]) if isinstance(layer, nn.Conv2d) else F.linear(seen, matrix)
     )
+
+
+def parted(values: Tensor, *sizes: int) -> Tensor:
+    """The last dimension as several, of these sizes."""
+    return values.reshape(*values.shape[:-1], *sizes)
 
 
 def flat(tensor: Tensor) -> Tensor:

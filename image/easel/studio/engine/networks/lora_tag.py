@@ -67,14 +67,14 @@ def read_tag(said: str) -> LoraTag:
     places = [one for one in rest if "=" not in one]
     named = {key.strip().lower(): value.strip() for key, _, value in
              (one.partition("=") for one in rest if "=" in one)}  # fmt: skip
-    ignored = [f"{key}={value}" for key, value in named.items() if key not in _KEYS]
+    ignored = [_short(f"{key}={value}") for key, value in named.items() if key not in _KEYS]
     blocks_at = next((at for at, one in enumerate(places) if at and _weighs_blocks(one)), None)
     if blocks_at is not None:
         named.setdefault("lbw", places.pop(blocks_at))
     for place, value in zip_longest(_PLACES, places[: len(_PLACES)]):
         if place is not None and value is not None:
             named.setdefault(place, value)
-    ignored += places[len(_PLACES) :]
+    ignored += map(_short, places[len(_PLACES) :])
     te = _weight(named.get("te", "1"))
     unet = _weight(named["unet"]) if "unet" in named else te
     blocks = None
@@ -82,10 +82,10 @@ def read_tag(said: str) -> LoraTag:
         try:
             blocks = read_block_weights(text)
         except ValueError as error:
-            ignored.append(f"lbw={text}: {error}")
+            ignored.append(f"lbw={text[:40]}, since {error}")
     start, stop = _window(named, ignored)
     limits = LoraLimits(blocks, _rank(named.get("dyn")), start, stop)
-    return LoraTag(name, te * limits.weight_in(0), unet, limits, tuple(map(_short, ignored)))
+    return LoraTag(name, te * limits.weight_in(0), unet, limits, tuple(ignored))
 
 
 def _weighs_blocks(place: str) -> bool:
@@ -98,7 +98,7 @@ def _window(named: dict[str, str], ignored: list[str]) -> tuple[float, float]:
     if "-" in named.get("step", ""):
         start, _, stop = named["step"].partition("-")
     elif "step" in named:
-        ignored.append(f"step={named['step']}: it is two steps with - between")
+        ignored.append(f"step={named['step'][:40]}, since it is two steps with - between")
     return _bound(start), _bound(stop)
 
 

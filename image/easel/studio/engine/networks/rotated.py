@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from easel.studio.engine.networks.layer import channels_last, without_bias
+from easel.studio.engine.networks.layer import channels_last, parted, without_bias
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Rotated:
         """(R - 1)·W·x."""
         before = channels_last(layer, without_bias(layer, output))
         blocks, size, _ = self.turn.shape
-        turned = torch.einsum("knm,...kn->...km", self.turn, before.unflatten(-1, (blocks, size))).flatten(-2)
+        turned = torch.einsum("knm,...kn->...km", self.turn, parted(before, blocks, size)).flatten(-2)
         if self.rescale is not None:
             turned = turned * (self.rescale + 1) + before * self.rescale
         return channels_last(layer, turned)
@@ -40,4 +40,5 @@ def cayley(blocks: Tensor, most: float) -> Tensor:
     if most > 0:
         skew = skew * (most / skew.norm().clamp(min=most))
     one = torch.eye(skew.shape[-1], device=skew.device)
-    return (one + skew) @ torch.linalg.inv(one - skew)
+    turns: Tensor = (one + skew) @ torch.linalg.inv(one - skew)
+    return turns
