@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,3 +83,28 @@ def test_in_half_precision(sdxl: Tiny, kind: str, tmp_path: Path) -> None:
                 told = two.added(other, seen_half, other(seen_half))
             assert told.dtype == torch.bfloat16
             assert distance(told.float(), wanted) < 0.03, path_in
+
+
+@pytest.mark.parametrize(
+    ("said", "scale"),
+    [
+        ({"unet.lora_alpha": 8}, 2.0),
+        ({"unet.lora_alpha": 8, "unet.use_rslora": True}, 4.0),
+        ({"unet.lora_alpha": 8, "unet.alpha_pattern": {"attn2.to_k": 2}}, 0.5),
+        ({"unet.lora_alpha": 8, "unet.alpha_pattern": {"n2.to_k": 2}}, 2.0),
+        ({"text_encoder.lora_alpha": 8}, 1.0),
+        ({"unet.lora_alpha": "8"}, 1.0),
+        ([], 1.0),
+        ("[" * 100_000, 1.0),
+    ],
+)
+def test_an_alpha_in_the_header(sdxl: Tiny, said: object, scale: float, tmp_path: Path) -> None:
+    """diffusers writes PEFT's configuration into the header, and no tensor for alpha."""
+    base = "unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_k"
+    width = sdxl.modules.unet.config.cross_attention_dim
+    tensors = {f"{base}.lora_A.weight": torch.ones(4, width), f"{base}.lora_B.weight": torch.ones(64, 4)}
+    path = tmp_path / "x.safetensors"
+    text = said if isinstance(said, str) else json.dumps(said)
+    save_file(tensors, path, {"lora_adapter_metadata": text})
+    ((change,),) = load_network(model_file(path, Kind.LORA), checkpoint(sdxl)).changes.values()
+    assert change.scale == scale

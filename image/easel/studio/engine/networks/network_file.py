@@ -16,6 +16,7 @@ from easel.models import FileError, Header, Incomplete, Kind, ModelFile, WrongKi
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.memory import check_room
+from easel.studio.engine.networks.adapter_metadata import AdapterMetadata
 from easel.studio.engine.networks.kinds import (
     IN_FLOAT,
     NUMBERS,
@@ -128,14 +129,26 @@ def _read(file: ModelFile, header: Header, found: list[Target], checkpoint: Chec
     for name, one in (single | tensors).items():
         if not bool(torch.isfinite(one).all()):
             raise Incomplete(file.name, f"{name} {_DAMAGED}")
-    return [
-        Ingredients(
-            _layer(checkpoint, place),
-            {role: tensors[name] for role, name in place.tensors.items() if name in tensors},
-            {role: float(single[name].reshape(())) for role, name in place.tensors.items() if name in single},
-        )
-        for place in found
-    ]
+    said = AdapterMetadata(header.metadata)
+    return [_ingredients(place, tensors, single, said, checkpoint) for place in found]
+
+
+def _ingredients(
+    place: Target,
+    tensors: Mapping[str, torch.Tensor],
+    single: Mapping[str, torch.Tensor],
+    said: AdapterMetadata,
+    checkpoint: Checkpoint,
+) -> Ingredients:
+    """Those of one layer, with the alpha that the header says where no tensor does."""
+    own = {role: tensors[name] for role, name in place.tensors.items() if name in tensors}
+    numbers = {
+        role: float(single[name].reshape(())) for role, name in place.tensors.items() if name in single
+    }
+    if "down" in own and "alpha" not in numbers:
+        alpha = said.alpha(place.part, place.module, own["down"].shape[0])
+        numbers |= {} if alpha is None else {"alpha": alpha}
+    return Ingredients(_layer(checkpoint, place), own, numbers)
 
 
 def _build(
@@ -150,7 +163,7 @@ def _build(
         found = changes(kind, given)
     except ForeignShape:
         raise _other(file, header, checkpoint) from None
-    if any(abs(one.scale) > 1e6 for one in found):
+    if any(not abs(one.scale) <= 1e6 for one in found):
         raise Incomplete(file.name, f"the alpha of {place.module} {_DAMAGED}")
     if not all(bool(torch.isfinite(one).all()) for one in _tensors(found)):
         raise Incomplete(file.name, f"what is made of the tensors of {place.module} {_DAMAGED}")
