@@ -23,7 +23,7 @@ from easel.studio.engine.extra_networks import LoraUse
 from easel.studio.engine.networks.block_weights import block_of
 from easel.studio.engine.networks.low_rank import LowRank
 from easel.studio.engine.networks.names import UNET
-from easel.studio.engine.networks.network_file import Network, load_network, part_of
+from easel.studio.engine.networks.network_file import LoadedNetwork, load_network, part_of
 
 log = structlog.get_logger(__name__)
 
@@ -38,9 +38,9 @@ class Adapters:
     def __init__(self, checkpoint: Checkpoint, budget: int | None = None) -> None:
         self._checkpoint = checkpoint
         self._budget = _budget(checkpoint.device) if budget is None else budget
-        self._loaded: OrderedDict[ModelFile, Network] = OrderedDict()
+        self._loaded: OrderedDict[ModelFile, LoadedNetwork] = OrderedDict()
         self._hooks: dict[tuple[str, str], Any] = {}
-        self._at_work: list[tuple[Network, LoraUse]] = []
+        self._at_work: list[tuple[LoadedNetwork, LoraUse]] = []
 
     @property
     def nbytes(self) -> int:

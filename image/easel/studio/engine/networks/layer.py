@@ -8,8 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Layer = nn.Linear | nn.Conv2d | nn.LayerNorm | nn.GroupNorm
-
 
 class Change(Protocol):
     """What a network does to one layer.

@@ -60,7 +60,7 @@ _DAMAGED = "holds numbers that are none; download it again"
 
 
 @dataclass(frozen=True)
-class Network:
+class LoadedNetwork:
     """All changes of one file, by part of the checkpoint ("unet", "text_encoder_0", …) and layer.
 
     `left_out` are the tensors that have no place in the checkpoint, `embeddings` those that lie in the file.
@@ -86,7 +86,7 @@ class Network:
             )
 
 
-def load_network(file: ModelFile, checkpoint: Checkpoint) -> Network:
+def load_network(file: ModelFile, checkpoint: Checkpoint) -> LoadedNetwork:
     """Read a network for `checkpoint`, to its device and type.
 
     Raises a FileError that says what is wrong: OtherArchitecture, WrongKind, Incomplete, or what
@@ -106,7 +106,7 @@ def load_network(file: ModelFile, checkpoint: Checkpoint) -> Network:
         for place, kind, one in zip(found, kinds, given, strict=True)
     }
     size = sum(one.nbytes for change in built.values() for one in _tensors(change))
-    return Network(file, built, tuple(homeless), bundled_embeddings(header.tensors), size)
+    return LoadedNetwork(file, built, tuple(homeless), bundled_embeddings(header.tensors), size)
 
 
 def _read(file: ModelFile, header: Header, found: list[Target], checkpoint: Checkpoint) -> list[Ingredients]:
