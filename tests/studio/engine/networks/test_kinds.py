@@ -241,3 +241,21 @@ def test_two_of_different_kinds(families: dict[Architecture, Tiny], tmp_path: Pa
         for order in (uses, uses[::-1]):
             with torch.no_grad(), adapters.at_work(order):
                 assert distance(layer(seen), wanted) < EXACT
+
+
+@pytest.mark.parametrize("kind", ["lora", "lora-cp", "full"])
+def test_on_an_inpainting_checkpoint(families: dict[Architecture, Tiny], kind: str, tmp_path: Path) -> None:
+    """A network trained without mask and masked picture changes what latents do in conv_in."""
+    small = tiny(Architecture.SD1_INPAINT, tmp_path / "inpaint")
+    whole, plain = checkpoint(small), families[Architecture.SD1].modules.unet.conv_in
+    one = judges.judged(kind, "unet", "conv_in", plain)
+    names = judges.kohya_names(Architecture.SD1, families[Architecture.SD1].modules)
+    adapters, use = loaded(whole, tmp_path / "x.safetensors", judges.file_tensors([one], names))
+    layer = small.modules.unet.conv_in
+    seen = inputs(layer)
+    weight = layer.weight.detach().clone()
+    weight[:, :4] += one.weight - plain.weight
+    assert one.bias is not None
+    wanted = answer(layer, seen, weight, layer.bias + one.bias - plain.bias)
+    with torch.no_grad(), adapters.at_work([use]):
+        assert distance(layer(seen), wanted) < EXACT

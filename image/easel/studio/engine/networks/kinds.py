@@ -16,6 +16,7 @@ from easel.studio.engine.networks.difference import BiasDifference, WeightDiffer
 from easel.studio.engine.networks.generalized import Generalized
 from easel.studio.engine.networks.hadamard import Hadamard, Half
 from easel.studio.engine.networks.kronecker import Kronecker
+from easel.studio.engine.networks.latents_alone import LatentsAlone, shape_in_training
 from easel.studio.engine.networks.layer import Change, Difference, flat, tall, tucker, wide
 from easel.studio.engine.networks.low_rank import LowRank
 from easel.studio.engine.networks.rescaled import Rescaled
@@ -35,6 +36,12 @@ class Ingredients:
     layer: Any
     tensors: Mapping[str, Tensor]
     numbers: Mapping[str, float]
+
+    @property
+    def trained_on(self) -> shapes.Shape:
+        """The shape of the weight that they were made for."""
+        found = {role: tuple(one.shape) for role, one in self.tensors.items()}
+        return shape_in_training(found, tuple(self.layer.weight.shape))
 
     def scale(self, rank: int | None) -> float:
         """`scale` where there is one, else alpha/rank; without an alpha the rank counts as one."""
@@ -83,7 +90,7 @@ def strange(kind: NetworkKind | None, roles: Collection[str]) -> str:
 
 def check_shapes(kind: NetworkKind | None, found: Mapping[str, shapes.Shape], layer: Any) -> None:
     """Raise ForeignShape or BadShape for what does not fit `layer`."""
-    weight = tuple(layer.weight.shape)
+    weight = shape_in_training(found, tuple(layer.weight.shape))
     if kind is not None and kind.check is not shapes.difference and not isinstance(
         layer, nn.Linear | nn.Conv2d
     ):  # fmt: skip
@@ -102,7 +109,8 @@ def changes(kind: NetworkKind | None, given: Ingredients) -> tuple[Change, ...]:
     found: list[Change] = []
     change = None if kind is None else kind.build(given)
     if change is not None:
-        found.append(change)
+        alone = given.trained_on != tuple(given.layer.weight.shape)
+        found.append(LatentsAlone(change) if alone else change)
     found += [BiasDifference(given.tensors[role].flatten()) for role in ("diff_b", "b_norm")
               if role in given.tensors]  # fmt: skip
     return tuple(found)
@@ -189,7 +197,7 @@ def _rescaled(given: Ingredients) -> Rescaled:
 
 
 def _full(given: Ingredients) -> WeightDifference:
-    return WeightDifference(given.tensors["diff"].reshape(given.layer.weight.shape), given.scale(None))
+    return WeightDifference(given.tensors["diff"].reshape(given.trained_on), given.scale(None))
 
 
 def _norm(given: Ingredients) -> WeightDifference | None:
