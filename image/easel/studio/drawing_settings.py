@@ -9,9 +9,7 @@ from typing import Any
 from easel.studio.engine import RANDN_SOURCES, EmphasisMode, InvalidRequest, SamplerSettings, TextToImage
 from easel.studio.settings import clip_l_skip, clip_skip, number_in, yes_in
 
-# Of images to start from, which are not here yet.
-_NOT_HERE = {"img2img_fix_steps", "img2img_extra_noise"}
-SAMPLER_OPTIONS = tuple(one.name for one in fields(SamplerSettings) if one.name not in _NOT_HERE)
+SAMPLER_OPTIONS = tuple(one.name for one in fields(SamplerSettings))
 
 
 def drawing_fields(settings: Mapping[str, Any]) -> dict[str, Any]:

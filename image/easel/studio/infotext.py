@@ -29,6 +29,7 @@ from easel.studio.infotext_drawing import (
     schedule_type,
     seed_parameters,
 )
+from easel.studio.infotext_passes import KEYS, STRENGTH, pass_fields, pass_parameters, strength
 from easel.studio.version import VERSION as EASEL
 
 NEGATIVE = "Negative prompt:"
@@ -63,7 +64,7 @@ class Infotext:
         """Sentences on what the text says and Easel does not draw, so that nobody takes the picture for the
         same one. Options that A1111 has under a name of their own are not among them."""
         notes = []
-        rest = [key for key in self.parameters if not _UNDERSTOOD.fullmatch(key)]
+        rest = [key for key in self.parameters if not (_UNDERSTOOD.fullmatch(key) or KEYS.fullmatch(key))]
         for pattern, why in _NOT_DRAWN:
             if found := [key for key in rest if pattern.fullmatch(key)]:
                 notes.append(f"{_some(found)} of the infotext: {why}.")
@@ -82,7 +83,7 @@ class Infotext:
         return self.parameters.get("RNG", silent)
 
     def request(self) -> dict[str, Any]:
-        """The same as fields of A1111's txt2img request; checkpoint, VAE and clip skip as overrides.
+        """The same as fields of A1111's requests; checkpoint, VAE and clip skip as overrides.
 
         Only what is there and can be read; a number that is none is left out.
         """
@@ -95,6 +96,7 @@ class Infotext:
         for key, width, height in _SIZE_FIELDS:
             if size := _SIZE.fullmatch(said.get(key, "")):
                 fields[width], fields[height] = int(size[1]), int(size[2])
+        fields |= pass_fields(said)
         overrides: dict[str, Any] = {}
         if self.checkpoints:
             overrides["sd_model_checkpoint"] = self.checkpoints[0]
@@ -117,16 +119,10 @@ _UNDERSTOOD = re.compile(
 _NOT_DRAWN = tuple(
     (re.compile(keys), why)
     for keys, why in (
-        (r"Hires .*|First pass size|Old prompt .*", "there is no second pass yet"),
-        (
-            r"Denoising strength|Image CFG scale|Mask.*|Inpaint .*|Conditional mask weight|Noise multiplier"
-            r"|Init image hash|Soft inpainting .*|Extra noise",
-            "pictures are not drawn from pictures yet",
-        ),
-        (r"Refiner.*", "there is no refiner pass yet"),
+        (r"Hires .*|First pass size|Old prompt .*", "the second pass has nothing like it here"),
+        (r"Image CFG scale", "InstructPix2Pix is not drawn here"),
         (r"ControlNet.*", "there is no ControlNet yet"),
         (r"ADetailer.*|Face restoration", "faces are not mended yet"),
-        (r"Tiling", "pictures that tile are not drawn yet"),
         (r"Hypernet.*|AddNet.*|Distilled CFG Scale|Module \d+", "there is nothing like it here yet"),
     )
 )
@@ -160,15 +156,17 @@ def parameters(drawn: Drawn) -> dict[str, object]:
         "Schedule type": schedule_type(request),
         "CFG scale": plain(request.cfg_scale),
         "Seed": drawn.seed,
-        "Size": f"{drawn.image.width}x{drawn.image.height}",
+        "Size": f"{request.width}x{request.height}",
         "Model hash": drawn.checkpoint.hash,
         "Model": drawn.checkpoint.model_name,
         "VAE hash": drawn.vae.hash if drawn.vae else None,
         "VAE": drawn.vae.name if drawn.vae else None,
         "Variation seed": drawn.subseed if request.subseed_strength else None,
         "Variation seed strength": plain(request.subseed_strength) if request.subseed_strength else None,
+        STRENGTH: strength(request),
         **seed_parameters(request),
         **sampling_parameters(request),
+        **pass_parameters(request),
         "Lora hashes": lora_hashes(drawn),
         "TI hashes": ti_hashes(drawn),
         "Version": VERSION,

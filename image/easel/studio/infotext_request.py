@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from easel.models import ModelFile, UnknownModel
-from easel.studio.api.options_table import options_of_infotext, told_of_infotext
+from easel.studio.api.requests.options_table import options_of_infotext, told_of_infotext
+from easel.studio.api.requests.source_options import check_source_options
 from easel.studio.drawing_settings import drawing_fields
 from easel.studio.engine import (
     MAX_SIDE,
@@ -19,24 +20,39 @@ from easel.studio.engine import (
     resolve,
 )
 from easel.studio.infotext import Infotext
+from easel.studio.infotext_later_passes import later_passes
 from easel.studio.settings import is_name
 from easel.studio.studio import Studio
 
+_MAX_SEED = 2**63 - 1
 # What the engine takes; a text of another program's may say more.
 _RANGES: dict[str, tuple[float, float]] = {
     "steps": (1, MAX_STEPS),
     "cfg_scale": (-100, 100),
     "width": (MIN_SIDE, MAX_SIDE),
     "height": (MIN_SIDE, MAX_SIDE),
+    "seed": (-1, _MAX_SEED),
+    "subseed": (-1, _MAX_SEED),
     "subseed_strength": (0, 1),
+    "inpaint_full_res_padding": (0, 2048),
+    "denoising_strength": (0, 1),
+    "hr_scale": (1, 8),
+    "hr_second_pass_steps": (0, MAX_STEPS),
+    "hr_resize_x": (0, MAX_SIDE),
+    "hr_resize_y": (0, MAX_SIDE),
+    "refiner_switch_at": (0, 1),
+    "mask_blur": (0, 256),
+    "initial_noise_multiplier": (0, 2),
     "seed_resize_from_w": (-1, MAX_SIDE),
     "seed_resize_from_h": (-1, MAX_SIDE),
 }
 
 
-def request_from_infotext(studio: Studio, found: Infotext) -> tuple[dict[str, Any], list[str]]:
-    """Fields of A1111's txt2img request, checkpoint and VAE by the names they have here in
-    `override_settings`; and sentences on what is not here or not drawn, which is left out."""
+def request_from_infotext(
+    studio: Studio, found: Infotext, tab: str = "txt2img"
+) -> tuple[dict[str, Any], list[str]]:
+    """Fields of A1111's requests, checkpoint and VAE by the names they have here in `override_settings`; and
+    sentences on what is not here or not drawn, which is left out. `tab` is A1111's name of the request."""
     fields, notes = found.request(), [*found.passed_over(), *told_of_infotext(found.parameters)]
     settings: dict[str, Any] = fields.pop("override_settings", {})
     for name, (low, high) in _RANGES.items():
@@ -45,13 +61,10 @@ def request_from_infotext(studio: Studio, found: Infotext) -> tuple[dict[str, An
     drawing, left = _drawing_options(found)
     settings |= drawing
     notes += left
-    if "sampler_name" in fields:
-        try:
-            sampler, schedule = resolve(fields["sampler_name"], fields.get("scheduler"))
-            fields |= {"sampler_name": sampler.name, "scheduler": schedule.label}
-        except UnknownSampler:
-            method = " ".join(str(fields.pop(key)) for key in ("sampler_name", "scheduler") if key in fields)
-            notes.append(f"Sampler {method} of the infotext is not here; it was left as it was.")
+    notes += _method(fields)
+    if not 1 <= settings.get("CLIP_stop_at_last_layers", 1) <= 12:
+        layers = settings.pop("CLIP_stop_at_last_layers")
+        notes.append(f"Clip skip {layers} of the infotext was left out; allowed: 1 to 12.")
     if "sd_model_checkpoint" in settings:
         try:
             if file := studio.checkpoint_of(found):
@@ -66,6 +79,7 @@ def request_from_infotext(studio: Studio, found: Infotext) -> tuple[dict[str, An
             settings["sd_vae"] = studio.engine.store.find_vae(settings["sd_vae"]).name
         except UnknownModel:
             notes.append(f"VAE {settings.pop('sd_vae')} of the infotext is not here; it was left as it was.")
+    notes += later_passes(studio, fields, tab)
     return {**fields, "override_settings": settings}, notes
 
 
@@ -78,9 +92,23 @@ def _drawing_options(found: Infotext) -> tuple[dict[str, str], list[str]]:
     for name, text in list(said.items()):
         try:
             replace(TextToImage(), **drawing_fields({name: text})).resolved()
+            check_source_options({name: text})
         except InvalidRequest as e:
             notes.append(f"{name} {said.pop(name)[:60]} of the infotext was left out; allowed: {e.allowed}.")
     return said, notes
+
+
+def _method(fields: dict[str, Any]) -> Iterator[str]:
+    """Sampler and schedule type by the names they have here; a sentence where one is not here."""
+    said = [key for key in ("sampler_name", "scheduler") if key in fields]
+    try:
+        if said:
+            sampler, schedule = resolve(fields.get("sampler_name", "Euler"), fields.get("scheduler"))
+            fields |= {"scheduler": schedule.label}
+            fields |= {"sampler_name": sampler.name} if "sampler_name" in said else {}
+    except UnknownSampler:
+        method = " ".join(str(fields.pop(key)) for key in said)
+        yield f"Sampler {method} of the infotext is not here; it was left as it was."
 
 
 def _another(file: ModelFile, found: Infotext) -> Iterator[str]:

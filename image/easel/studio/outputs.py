@@ -1,4 +1,4 @@
-"""Pictures that are kept: `outputs/<endpoint>/<owner>/<date>/NNNNN-<seed>.png`."""
+"""Pictures that are kept: `outputs/<endpoint>/<owner>/<date>/NNNNN-<seed>.png` (or jpg, webp)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from easel.studio.owner import folder_name
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ANY = re.compile(r"[^.].*")
-_PICTURE = re.compile(r"(\d{5,})-\d+\.png")
+_PICTURE = re.compile(r"(\d{5,})-\d+\.(?:png|jpg|webp)")
 
 
 class NotSaved(Exception):
@@ -37,11 +37,14 @@ class Outputs:
         """The folder that holds what belongs to `owner`, and nothing of anybody else."""
         return self.folder / folder_name(owner)
 
-    def save(self, owner: str, picture: bytes, seed: int, *, staged: Path | None = None) -> Path:
-        """Write a PNG file and say where. All of it is there under its name, or nothing. Raises NotSaved.
+    def save(
+        self, owner: str, picture: bytes, seed: int, *, staged: Path | None = None, ending: str = "png"
+    ) -> Path:
+        """Write a picture's file and say where. All of it is there under its name, or nothing.
 
-        `staged` is where to write it before it gets its name. It stays there as a second name of the picture,
-        so that the caller can tell, after a death in between, whether there is a first one.
+        `ending` is png, jpg or webp. `staged` is where to write it before it gets its name. It stays there as
+        a second name of the picture, so that the caller can tell, after a death in between, whether there is
+        a first one. Raises NotSaved.
         """
         folder = self.owned(owner) / date.today().isoformat()
         part = staged or folder / f".{uuid.uuid4().hex}.part"
@@ -52,7 +55,7 @@ class Outputs:
                     file.write(picture)
                     file.flush()
                     os.fsync(file.fileno())
-                return self._name(part, folder, seed)
+                return self._name(part, folder, f"{seed}.{ending}")
             except OSError:
                 part.unlink(missing_ok=True)
                 raise
@@ -104,7 +107,8 @@ class Outputs:
             for name in _sorted_names(self.owned(owner) / day, _PICTURE):
                 yield self.owned(owner) / day / name
 
-    def _name(self, part: Path, folder: Path, seed: int) -> Path:
+    def _name(self, part: Path, folder: Path, rest: str) -> Path:
+        """`rest` stands behind the number: the seed and the ending."""
         with self._lock:
             last = self._numbers.get(folder)
             if last is None:
@@ -112,7 +116,7 @@ class Outputs:
                 last = max(taken, default=0)
             while True:
                 last += 1
-                path = folder / f"{last:05}-{seed}.png"
+                path = folder / f"{last:05}-{rest}"
                 try:
                     # A link fails when the name is taken, so another replica's picture is never overwritten.
                     os.link(part, path)

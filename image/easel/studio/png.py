@@ -27,7 +27,9 @@ _SAYING = (b"tEXt", b"zTXt", b"iTXt", b"eXIf")
 
 
 class NotAPicture(ValueError):
-    """What came as a picture cannot be read as one."""
+    """What came as a picture cannot be read as one. `field` is the field of the request that it came in."""
+
+    field = "image"
 
 
 def encode(image: Image, parameters: str = "", *, compress_level: int = FAST) -> bytes:

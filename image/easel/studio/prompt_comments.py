@@ -18,4 +18,8 @@ def without_comments(request: TextToImage, settings: Mapping[str, Any]) -> TextT
     if not yes_in(settings, "enable_prompt_comments"):
         return request
     prompt, negative = map(strip_comments, (request.prompt, request.negative_prompt))
-    return replace(request, prompt=prompt, negative_prompt=negative)
+    hires = request.hires
+    if hires is not None:
+        later, without = map(strip_comments, (hires.prompt, hires.negative_prompt))
+        hires = replace(hires, prompt=later, negative_prompt=without)
+    return replace(request, prompt=prompt, negative_prompt=negative, hires=hires)

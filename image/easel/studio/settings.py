@@ -38,10 +38,10 @@ def number_in(settings: Mapping[str, Any], key: str) -> float | None:
         raise InvalidRequest(key, value, "a number") from e
 
 
-def yes_in(settings: Mapping[str, Any], key: str) -> bool:
-    """Whether what is under `key` says yes; it does where nothing is set. Raises InvalidRequest."""
+def yes_in(settings: Mapping[str, Any], key: str, *, default: bool = True) -> bool:
+    """Whether what is under `key` says yes; `default` where nothing is set. Raises InvalidRequest."""
     value = settings.get(key)
-    said = {None: True, "true": True, "1": True, "false": False, "0": False}
+    said = {None: default, "true": True, "1": True, "false": False, "0": False}
     found = said.get(value if value is None else str(value).strip().lower())
     if found is None:
         raise InvalidRequest(key, value, "true or false")

@@ -7,12 +7,15 @@ import re
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
     status_code_conformance,
 )
+
+from tests.studio.api.answers import sent
 
 
 def small(body: object) -> object:
@@ -25,6 +28,7 @@ def small(body: object) -> object:
     return {**body, **quick}
 
 
+PICTURE = sent(Image.new("RGB", (64, 64), "#204080"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -51,8 +55,10 @@ def test_schemathesis(running) -> None:
         )
         @given(case=st.one_of(*kinds))
         def attack(case) -> None:
-            if case.path.endswith("/txt2img"):
+            if case.path.endswith(("/txt2img", "/img2img")):
                 case.body = small(case.body)
+            if isinstance(case.body, dict) and isinstance(case.body.get("init_images"), list):
+                case.body["init_images"] = [PICTURE]
             case.headers["X-Easel-User"] = "schemathesis"
             case.call_and_validate(checks=CHECKS)
 
@@ -74,7 +80,8 @@ def test_docs_need_no_network(ada) -> None:
 def test_every_route_of_the_issue_is_described(ada) -> None:
     """What clients are promised is in the description, each with words."""
     paths = ada.get("/openapi.json").json()["paths"]
-    promised = {"txt2img", "progress", "interrupt", "options", "samplers", "schedulers", "sd-models",
+    promised = {"txt2img", "img2img", "prompt-styles", "progress", "interrupt",
+                 "options", "samplers", "schedulers", "sd-models",
                 "refresh-checkpoints", "png-info", "memory"}  # fmt: skip
     assert promised <= {path.removeprefix("/sdapi/v1/") for path in paths}
     for path, methods in paths.items():

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from easel.models import Store
-from easel.studio.api.errors import Unsupported
 from easel.studio.api.options import NOTES_HEADER, current, set_options
-from easel.studio.api.options_table import OPTIONS, Option, Rule, honoured, same, told_of_infotext
+from easel.studio.api.requests.options_table import OPTIONS, Option, Rule, honoured, same, told_of_infotext
+from easel.studio.api.requests.refusals import Unsupported
 from easel.studio.engine import Engine
 from easel.studio.studio import Studio
 from tests.studio.conftest import STARTER
@@ -109,7 +109,7 @@ def test_every_name_is_answered(ada) -> None:
     }  # fmt: skip
     assert options.items() <= found.items()
     # where Easel does something else than A1111 by default, it says what it does
-    assert (found["randn_source"], found["grid_save"], found["return_grid"]) == ("CPU", False, False)
+    assert (found["randn_source"], found["grid_save"], found["return_grid"]) == ("CPU", False, True)
 
 
 def test_a1111s_defaults_may_be_sent(ada) -> None:
@@ -217,9 +217,9 @@ def test_settings_that_stay_keep_the_same_rules(running) -> None:
 
 def test_what_was_stored_before_does_not_come_back(studio: Studio) -> None:
     """A value that an earlier version stored, and that is refused now, is neither shown nor drawn by."""
-    studio.options.update("old", {"sd_unet": "None", "tiling": True, "my_extension": 1})
+    studio.options.update("old", {"sd_unet": "None", "sd_lora": "x", "my_extension": 1})
     now = current(studio, "old")
-    assert (now["sd_unet"], now["tiling"], now["my_extension"]) == ("Automatic", False, 1)
+    assert (now["sd_unet"], now["sd_lora"], now["my_extension"]) == ("Automatic", "None", 1)
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,12 @@ import base64
 import io
 import json
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 from PIL import Image, ImageChops
+
+from easel.studio.png import read_texts
+from tests.studio.api.answers import info, pictures
 
 INFO_KEYS = {
     "prompt", "all_prompts", "negative_prompt", "all_negative_prompts", "seed", "all_seeds", "subseed",
@@ -20,17 +21,6 @@ INFO_KEYS = {
     "index_of_first_image", "infotexts", "styles", "job_timestamp", "clip_skip",
     "is_using_inpainting_conditioning", "version",
 }  # fmt: skip
-
-
-def pictures(answer: httpx.Response) -> list[Image.Image]:
-    assert answer.status_code == 200, answer.text[:500]
-    return [Image.open(io.BytesIO(base64.b64decode(one, validate=True))) for one in answer.json()["images"]]
-
-
-def info(answer: httpx.Response) -> dict[str, Any]:
-    assert answer.status_code == 200, answer.text[:500]
-    assert isinstance(answer.json()["info"], str)
-    return json.loads(answer.json()["info"])
 
 
 def test_the_answer(running) -> None:
@@ -158,7 +148,8 @@ def test_clip_skip_is_said(running) -> None:
 
 
 def test_what_is_sent_and_saved(running) -> None:
-    """send_images false sends none; save_images keeps a file with the same infotext, the default none."""
+    """send_images false sends none; save_images keeps a file with the same infotext, the default none, and
+    sends the grid of several pictures first, as A1111 does."""
     silent = running.draw("saver", send_images=False)
     assert silent.json()["images"] == []
     assert info(silent)["infotexts"]
@@ -167,16 +158,32 @@ def test_what_is_sent_and_saved(running) -> None:
     kept = running.draw("saver", save_images=True, n_iter=2)
     files = outputs.recent("saver")
     assert len(files) == 2
-    assert Image.open(files[0]).info["parameters"] == info(kept)["infotexts"][1]
-    assert Image.open(files[0]).tobytes() == pictures(kept)[1].tobytes()
+    grid, *drawn = pictures(kept)
+    assert info(kept)["index_of_first_image"] == 1
+    assert (grid.size, len(drawn), len(info(kept)["infotexts"])) == ((128, 64), 2, 3)
+    assert Image.open(files[0]).info["parameters"] == info(kept)["infotexts"][2]
+    assert Image.open(files[0]).tobytes() == drawn[1].tobytes()
     running.draw("saver", save_images=True, do_not_save_samples=True)
     assert len(outputs.recent("saver")) == 2
+
+
+@pytest.mark.parametrize(("said", "kind", "ending"), [("jpg", "JPEG", "jpg"), ("webp", "WEBP", "webp")])
+def test_other_formats(running, said, kind, ending) -> None:
+    """`samples_format` is the format of what is sent and kept; the infotext is in each."""
+    settings = {"samples_format": said, "jpeg_quality": 90}
+    answer = running.draw(f"formats {said}", save_images=True, override_settings=settings)
+    data = base64.b64decode(answer.json()["images"][0])
+    assert Image.open(io.BytesIO(data)).format == kind
+    assert read_texts(data)["parameters"] == info(answer)["infotexts"][0]
+    (kept,) = running.studio.outputs.recent(f"formats {said}")
+    assert kept.suffix == f".{ending}"
+    assert kept.read_bytes() == data
 
 
 def test_a_full_disk_is_an_error(running, monkeypatch) -> None:
     """A picture that was asked to be saved and is not is reported, not passed over."""
 
-    def full(*_: object) -> Path:
+    def full(*_: object, **__: object) -> Path:
         from easel.studio.outputs import NotSaved
 
         raise NotSaved("the disk is full: make room")

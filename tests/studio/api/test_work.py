@@ -159,7 +159,7 @@ def test_hanging_up_ends_all_of_it(running, proxy: str, way: str, monkeypatch: p
 
 def test_hanging_up_ends_the_making_of_the_answer(running, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is drawn is not encoded any more for who is gone."""
-    from easel.studio.api import txt2img
+    from easel.studio.api.requests import answer_format
 
     encoded: list[int] = []
 
@@ -168,7 +168,7 @@ def test_hanging_up_ends_the_making_of_the_answer(running, monkeypatch: pytest.M
         time.sleep(0.3)
         return b""
 
-    monkeypatch.setattr(txt2img, "encode", slow)
+    monkeypatch.setattr(answer_format, "encode_png", slow)
     body = json.dumps({"steps": 1, "width": 64, "height": 64, "n_iter": 60}).encode()
     with socket.create_connection(("127.0.0.1", httpx.URL(running.url).port)) as line:
         line.sendall(

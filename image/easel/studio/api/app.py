@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from starlette.responses import HTMLResponse
 
 from easel.studio.api.catalog import catalog
+from easel.studio.api.drawing import drawing
 from easel.studio.api.errors import handle_errors
 from easel.studio.api.memory import memory
 from easel.studio.api.models import models
@@ -16,7 +17,7 @@ from easel.studio.api.png_info import png_info
 from easel.studio.api.progress import progress
 from easel.studio.api.reference import page
 from easel.studio.api.strict_json import finite
-from easel.studio.api.txt2img import drawing
+from easel.studio.api.styles import styles
 from easel.studio.security_headers import POLICY, policy
 from easel.studio.studio import Studio
 from easel.studio.version import VERSION
@@ -35,7 +36,7 @@ def create_api(studio: Studio) -> FastAPI:
     )  # fmt: skip
     handle_errors(app)
     for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), png_info(), memory(),
-                   models(studio)):  # fmt: skip
+                   models(studio), styles(studio)):  # fmt: skip
         app.include_router(routes)
     app.include_router(_own(studio))
     app.include_router(_rest(app))

@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from easel.models import Kind, ModelFile
 from easel.studio.api.networks import EmbeddingLists, embedding_lists, metadata_of, preview
-from easel.studio.api.scripts import SCRIPTS
+from easel.studio.api.scripts.listing import script_infos, script_names
 from easel.studio.engine import SAMPLERS, SCHEDULE_TYPES, alias_of
+from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, PIXEL_UPSCALERS
 from easel.studio.owner import owner_of
 from easel.studio.studio import Studio
 
@@ -150,26 +151,24 @@ def _extensions(routes: APIRouter, studio: Studio) -> None:
 
     @routes.get("/scripts")
     def scripts() -> dict[str, list[str]]:
-        """Always-on scripts of A1111's own; there are no others."""
-        return {"txt2img": [script.name for script in SCRIPTS], "img2img": []}
+        """The scripts of txt2img and of img2img, always on or chosen by `script_name`."""
+        return script_names()
 
     @routes.get("/script-info")
     def script_info() -> list[dict[str, Any]]:
-        """The scripts' arguments."""
-        return [
-            {
-                "name": script.name,
-                "is_alwayson": True,
-                "is_img2img": False,
-                "args": [{"label": label, "value": value} for label, value in script.arguments],
-            }
-            for script in SCRIPTS
-        ]
+        """The scripts' arguments, in order."""
+        return script_infos()
 
     @routes.get("/upscalers")
     def upscalers() -> list[dict[str, Any]]:
-        """Upscalers: none yet, under A1111's name for none."""
-        return [{"name": "None", "model_name": None, "model_path": None, "model_url": None, "scale": 4}]
+        """Upscalers of pixels, for `hr_upscaler`."""
+        nothing = {"model_name": None, "model_path": None, "model_url": None, "scale": 4}
+        return [{"name": name, **nothing} for name in PIXEL_UPSCALERS]
+
+    @routes.get("/latent-upscale-modes")
+    def latent_upscale_modes() -> list[dict[str, Any]]:
+        """Ways to upscale latents, for `hr_upscaler`."""
+        return [{"name": name} for name in LATENT_UPSCALE_MODES]
 
     @routes.get("/cmd-flags")
     def flags() -> dict[str, Any]:
@@ -192,11 +191,9 @@ def _actions(routes: APIRouter, studio: Studio) -> None:
 
 
 _EMPTY = {
-    "/latent-upscale-modes": "Ways to upscale latents: none yet.",
     "/hypernetworks": "Hypernetworks: none.",
     "/face-restorers": "Face restorers: none.",
     "/realesrgan-models": "RealESRGAN models: none.",
-    "/prompt-styles": "Saved styles: none yet.",
     "/extensions": "Extensions: none.",
 }
 _REFRESH = {

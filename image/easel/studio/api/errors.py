@@ -25,6 +25,7 @@ from easel.models import (
     UnknownModel,
     Unreachable,
 )
+from easel.studio.api.requests.refusals import UnknownScript, Unsupported
 from easel.studio.api.strict_json import reply
 from easel.studio.caller_options import TooMany
 from easel.studio.engine import (
@@ -78,23 +79,6 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     429: {"model": ErrorBody, "description": "Too many of the caller's pictures are waiting"},
     503: {"model": ErrorBody, "description": "No checkpoint yet, or shutting down"},
 }
-
-
-class Unsupported(Exception):
-    """A field asks for something that this studio does not do and that would change the picture."""
-
-    def __init__(self, field: str, why: str) -> None:
-        super().__init__(f"{field} is not supported here: {why}")
-        self.field = field
-
-
-class UnknownScript(Exception):
-    """A request switches an always-on script on that is not here."""
-
-    def __init__(self, name: str, known: Sequence[str]) -> None:
-        # A1111's words; clients look for them.
-        self.words = f"always on script {name[:60]} not found"
-        super().__init__(f"{self.words}: here are {', '.join(known)}; switch it off, or leave it out")
 
 
 # Status, and seconds of `Retry-After`; the first that fits counts, and what fits none is a fault of ours.
@@ -174,7 +158,7 @@ def _worded(e: Exception) -> dict[str, object]:
         case UnknownScript():
             return body("HTTPException", e.words, text)
         case NotAPicture():
-            return body(name, fault("image", f"image {text}"), f"image {text}")
+            return body(name, fault(e.field, f"{e.field} {text}"), f"{e.field} {text}")
     return body(name, text, text)
 
 

@@ -5,19 +5,29 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from easel.studio.engine import Drawn, Job
+from easel.studio.api.requests.ordering import SubmittedRequest
+from easel.studio.api.requests.result import Result
 from easel.studio.infotext import VERSION, lora_hashes, ti_hashes
 from easel.studio.infotext_drawing import sampling_parameters, schedule_type
+from easel.studio.infotext_passes import pass_parameters, strength
 
 
-def information(job: Job, pictures: list[Drawn], texts: list[str], started: datetime) -> dict[str, Any]:
-    """All keys that A1111 gives, of the pictures that were drawn. `texts` are their infotexts."""
+def information(
+    first_request: SubmittedRequest, result: Result, notes: list[str], started: datetime
+) -> dict[str, Any]:
+    """All keys that A1111 gives, of the pictures that were drawn."""
+    job = first_request.job
     request = job.request
+    pictures = [one.drawn for one in result.drawn]
     first = pictures[0] if pictures else job
     checkpoint, vae = first.checkpoint, first.vae
     seeds = [picture.seed for picture in pictures]
     subseeds = [picture.subseed for picture in pictures]
-    extra = {"Schedule type": schedule_type(request), **sampling_parameters(request)}
+    extra: dict[str, Any] = {
+        "Schedule type": schedule_type(request),
+        **sampling_parameters(request),
+        **pass_parameters(request),
+    }
     if pictures:
         extra |= {
             key: text
@@ -29,9 +39,9 @@ def information(job: Job, pictures: list[Drawn], texts: list[str], started: date
         }
     return {
         "prompt": request.prompt,
-        "all_prompts": [request.prompt] * len(pictures),
+        "all_prompts": [one.request.prompt for one in pictures],
         "negative_prompt": request.negative_prompt,
-        "all_negative_prompts": [request.negative_prompt] * len(pictures),
+        "all_negative_prompts": [one.request.negative_prompt for one in pictures],
         "seed": seeds[0] if seeds else request.seed,
         "all_seeds": seeds,
         "subseed": subseeds[0] if subseeds else request.subseed,
@@ -51,15 +61,15 @@ def information(job: Job, pictures: list[Drawn], texts: list[str], started: date
         "sd_vae_hash": vae.hash if vae else None,
         "seed_resize_from_w": request.seed_resize_from_w,
         "seed_resize_from_h": request.seed_resize_from_h,
-        "denoising_strength": None,
+        "denoising_strength": strength(request),
         "extra_generation_params": extra,
-        "index_of_first_image": 0,
-        "infotexts": texts,
-        "styles": [],
+        "index_of_first_image": len(result.grids),
+        "infotexts": [one.text for one in result.listed],
+        "styles": first_request.body.styles,
         "job_timestamp": started.strftime("%Y%m%d%H%M%S"),
         "clip_skip": request.clip_skip,
         "is_using_inpainting_conditioning": False,
         "version": VERSION,
         # Ours: what of the prompt was passed over, and why.
-        "comments": list(job.notes),
+        "comments": notes,
     }

@@ -12,7 +12,9 @@ from starlette.responses import Response
 
 from easel.models import UnknownModel
 from easel.studio.api.errors import RESPONSES
-from easel.studio.api.options_table import OPTIONS
+from easel.studio.api.requests.answer_format import AnswerFormat
+from easel.studio.api.requests.options_table import OPTIONS
+from easel.studio.api.requests.source_options import check_source_options
 from easel.studio.api.strict_json import dumps, reply
 from easel.studio.drawing_settings import drawing_fields
 from easel.studio.engine import InvalidRequest, NoCheckpoint, TextToImage
@@ -108,5 +110,8 @@ def _check(values: dict[str, Any]) -> None:
     for key in ("enable_prompt_comments", "samples_save", "enable_pnginfo"):
         yes_in(values, key)
     vae_in(values)
-    if not isinstance(values.get("extra_options_txt2img", []), list):
-        raise InvalidRequest("extra_options_txt2img", values["extra_options_txt2img"], "a list of names")
+    check_source_options(values)
+    AnswerFormat.of(values)
+    for key in ("extra_options_txt2img", "extra_options_img2img"):
+        if not isinstance(values.get(key, []), list):
+            raise InvalidRequest(key, values[key], "a list of names")

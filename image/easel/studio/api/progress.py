@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from easel.studio.api.errors import RESPONSES
-from easel.studio.api.fields import Liberal, Text, WholeNumber
+from easel.studio.api.requests.fields import Liberal, Text, WholeNumber
 from easel.studio.api.strict_json import reply
 from easel.studio.engine import FINAL, Job, JobState, ProgressReport
 from easel.studio.owner import owner_of
@@ -91,11 +92,13 @@ def _jobs(routes: APIRouter, studio: Studio) -> None:
         job = next((one for one in jobs if one.state is JobState.RUNNING), jobs[0])
         wanted = not (skip_current_image or camel)
         now = job.progress(preview=wanted)
+        together = studio.tasks.together(job)
+        fraction = _fraction(together)
         return reply(
             ProgressResponse(
-                progress=now.fraction,
-                eta_relative=now.eta or 0.0,
-                state=_state(job, now),
+                progress=fraction,
+                eta_relative=_eta(together, now, fraction),
+                state=_state(job, now, together),
                 current_image=await _preview(now) if wanted else None,
                 textinfo=words(now),
                 current_task=studio.tasks.id_of(job),
@@ -123,14 +126,16 @@ def _tasks(routes: APIRouter, studio: Studio) -> None:
     @routes.post("/internal/progress", response_model=TaskResponse, responses=RESPONSES)
     async def task_progress(request: Request, asked: TaskRequest) -> Response:
         """One of the caller's tasks by its id."""
-        job = studio.tasks.find(owner_of(request.headers), asked.id_task or "")
-        if job is None:
+        jobs = studio.tasks.find(owner_of(request.headers), asked.id_task or "")
+        if not jobs:
             return reply(
                 TaskResponse(active=False, queued=False, completed=False, textinfo="Waiting...").model_dump()
             )
+        job = next((one for one in jobs if one.state not in FINAL), jobs[-1])
         now = job.progress(preview=asked.live_preview)
+        fraction = _fraction(jobs)
         # A picture's number: the client sends back the last one it has, and gets none it has seen.
-        number = int(now.fraction * 1000)
+        number = int(fraction * 1000)
         fresh = asked.live_preview and number != asked.id_live_preview
         image = await _preview(now) if fresh else None
         return reply(
@@ -138,8 +143,8 @@ def _tasks(routes: APIRouter, studio: Studio) -> None:
                 active=now.state in {JobState.RUNNING, JobState.LOADING},
                 queued=now.state is JobState.QUEUED,
                 completed=now.state in FINAL,
-                progress=now.fraction,
-                eta=now.eta,
+                progress=fraction,
+                eta=_eta(jobs, now, fraction) or None,
                 live_preview=f"data:image/png;base64,{image}" if image else None,
                 id_live_preview=number if image else asked.id_live_preview,
                 textinfo=words(now),
@@ -162,14 +167,30 @@ def words(now: ProgressReport) -> str | None:
     return None
 
 
-def _state(job: Job, now: ProgressReport) -> ProgressState:
-    batch = now.finished // job.request.batch_size
-    began = datetime.now() - timedelta(seconds=time.monotonic() - job.submitted)
+def _fraction(jobs: Sequence[Job]) -> float:
+    """How far a request is, over all of its jobs; those that ended early are done too."""
+    done = [1.0 if job.state in FINAL else job.progress().fraction for job in jobs]
+    return sum(done) / len(done) if len(jobs) > 1 else jobs[0].progress().fraction
+
+
+def _eta(jobs: Sequence[Job], now: ProgressReport, fraction: float) -> float:
+    """Seconds that are left, 0 until there is something to go by: of many jobs by the time that is gone."""
+    if len(jobs) == 1:
+        return now.eta or 0.0
+    gone = time.monotonic() - jobs[0].submitted
+    return gone / fraction - gone if fraction else 0.0
+
+
+def _state(job: Job, now: ProgressReport, together: Sequence[Job]) -> ProgressState:
+    """Of the job at hand, with batches counted over all of its request's."""
+    count = sum(one.request.batch_count for one in together)
+    batch = sum(one.progress().finished // one.request.batch_size for one in together)
+    began = datetime.now() - timedelta(seconds=time.monotonic() - together[0].submitted)
     return ProgressState(
         interrupted=job.cancelled is not None,
         stopping_generation=job.cancelled is not None,
-        job=f"Batch {min(batch + 1, job.request.batch_count)} out of {job.request.batch_count}",
-        job_count=job.request.batch_count,
+        job=f"Batch {min(batch + 1, count)} out of {count}",
+        job_count=count,
         job_timestamp=began.strftime("%Y%m%d%H%M%S"),
         job_no=batch,
         sampling_step=now.step,

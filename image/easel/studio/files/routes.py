@@ -25,6 +25,7 @@ from easel.studio.files.access import FileAccess
 from easel.studio.files.paths import Item, NoSuchFile, PathResolver, ResolvedPath
 from easel.studio.files.refusals import RequestRefused, answering
 from easel.studio.files.tus import Tus
+from easel.studio.formats import PictureFormat
 from easel.studio.outputs import Outputs
 from easel.studio.owner import NotYours
 from easel.studio.security_headers import INERT, POLICY
@@ -110,7 +111,7 @@ class Files:
         if path is None:
             raise NoSuchFile(f"there is no picture {said['name'][:80]!r} of yours of that day")
         headers = {"Cache-Control": "private, no-cache", **_INERT}
-        return FileResponse(path, headers=headers, media_type="image/png")
+        return FileResponse(path, headers=headers, media_type=PictureFormat(path.suffix).media_type)
 
     async def delete(self, request: Request) -> Response:
         """`DELETE /files/content?path=`: a file, a model that is a folder, or a folder that is empty."""

@@ -1,30 +1,33 @@
-"""A1111's txt2img request, and what of it the engine is asked for."""
+"""What A1111's txt2img and img2img requests have in common, and what of it the engine is asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import Field
 
-from easel.studio.api.errors import Unsupported
-from easel.studio.api.fields import Liberal, Text, WholeNumber
-from easel.studio.api.options_table import OPTIONS, honoured
+from easel.studio.api.requests.fields import Liberal, Text, WholeNumber
+from easel.studio.api.requests.options_table import OPTIONS, honoured
 from easel.studio.checkpoint_defaults import CheckpointDefaults
 from easel.studio.drawing_settings import drawing_fields
-from easel.studio.engine import TextToImage
+from easel.studio.engine import Refiner, TextToImage
 from easel.studio.prompt_comments import without_comments
-from easel.studio.settings import is_name, name_in, vae_in
+from easel.studio.settings import is_name, name_in, vae_in, yes_in
 
 _SAMPLER_FIELDS = ("s_min_uncond", "s_churn", "s_tmax", "s_tmin", "s_noise")
+_REFINER_AT = 0.8
 
 
-class TextToImageRequest(Liberal):
-    """Draw pictures from words. Every field may be left out; fields not listed here are kept and echoed."""
+class DrawingRequest(Liberal):
+    """Draw pictures. Every field may be left out; fields not listed here are kept and echoed."""
+
+    TAB: ClassVar[str]
+    """A1111's name for this kind of request."""
 
     prompt: Text = Field("", description="words, embeddings' names and `<lora:name:weight>`")
     negative_prompt: Text = ""
-    styles: list[Text] = Field([], description="there are none here; what is named is passed over and told")
+    styles: list[Text] = Field([], description="names of /sdapi/v1/prompt-styles")
     seed: WholeNumber = Field(-1, description="-1 draws one at random; picture n of a request uses seed + n")
     subseed: WholeNumber = -1
     subseed_strength: float = Field(0.0, description="0 to 1")
@@ -45,11 +48,13 @@ class TextToImageRequest(Liberal):
         None, description="pixels, rounded down to a multiple of 8; the checkpoint's own side if not said"
     )
     restore_faces: bool = Field(False, description="taken and told: there is no face restorer")
-    tiling: bool = False
+    tiling: bool | None = Field(None, description="left edge meets right, top meets bottom")
     do_not_save_samples: bool = False
     do_not_save_grid: bool = False
     eta: float | None = Field(None, ge=0, le=1, description="in the place of eta_ancestral and eta_ddim")
-    denoising_strength: float | None = Field(None, description="kept; means something with enable_hr only")
+    denoising_strength: float | None = Field(
+        None, description="0 to 1; how much is drawn anew. 0.75 if not said"
+    )
     s_min_uncond: float | None = Field(None, description="in the place of the option, as the four below")
     s_churn: float | None = None
     s_tmax: float | None = None
@@ -61,29 +66,16 @@ class TextToImageRequest(Liberal):
     override_settings_restore_afterwards: bool = Field(
         True, description="false keeps override_settings as the caller's own options"
     )
-    refiner_checkpoint: Text | None = None
-    refiner_switch_at: float | None = None
+    refiner_checkpoint: Text | None = Field(None, description="another checkpoint that draws the end")
+    refiner_switch_at: float | None = Field(None, description="0 to 1, of the steps; 0.8 if not said")
     disable_extra_networks: bool = Field(
         False, description="take `<lora:…>` out of the prompt and use neither LoRAs nor embeddings"
     )
     comments: dict[str, Any] = Field({})
-    enable_hr: bool = False
-    firstphase_width: WholeNumber = 0
-    firstphase_height: WholeNumber = 0
-    hr_scale: float = 2.0
-    hr_upscaler: Text | None = None
-    hr_second_pass_steps: WholeNumber = 0
-    hr_resize_x: WholeNumber = 0
-    hr_resize_y: WholeNumber = 0
-    hr_checkpoint_name: Text | None = None
-    hr_sampler_name: Text | None = None
-    hr_scheduler: Text | None = None
-    hr_prompt: Text = ""
-    hr_negative_prompt: Text = ""
     force_task_id: Text | None = Field(None, max_length=200, description="a name for /internal/progress")
     sampler_index: Text | None = Field(None, description="older name of sampler_name")
-    script_name: Text | None = None
-    script_args: list[Any] = Field([])
+    script_name: Text | None = Field(None, description="a script of /sdapi/v1/scripts that is not always on")
+    script_args: list[Any] = Field([], description="its arguments by /sdapi/v1/script-info, in order")
     send_images: bool = True
     save_images: bool = False
     alwayson_scripts: dict[str, Any] = Field(
@@ -91,13 +83,18 @@ class TextToImageRequest(Liberal):
     )
     infotext: Text | None = Field(None, description="fills every field that is not sent")
 
-    def filled(self, said: Mapping[str, Any]) -> TextToImageRequest:
-        """The request with `said`, what an infotext asks for, in the places of fields that were not sent."""
-        said = {**said, "override_settings": said["override_settings"] | self.override_settings}
+    def filled(self, said: Mapping[str, Any]) -> Self:
+        """The request with `said`, what an infotext asks for, in the places of fields that were not sent.
+
+        What this kind of request has no field for is left out.
+        """
+        overrides = said.get("override_settings", {}) | self.override_settings
+        said = {name: value for name, value in said.items() if name in type(self).model_fields}
+        said["override_settings"] = overrides
         sent = {name: getattr(self, name) for name in self.model_fields_set if name != "override_settings"}
         if "sampler_index" in self.model_fields_set:
             said.pop("sampler_name", None)
-        return TextToImageRequest(**{**said, **sent, **(self.model_extra or {})})
+        return type(self)(**{**said, **sent, **(self.model_extra or {})})
 
     def settings(self, own: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """The options that this request is drawn with, the caller's `own` below its overrides, and what to
@@ -111,11 +108,12 @@ class TextToImageRequest(Liberal):
         stored = {key: value for key, value in own.items() if key in OPTIONS and OPTIONS[key].settable}
         return {**stored, **overrides}, notes
 
-    def settled(self, defaults: CheckpointDefaults) -> TextToImageRequest:
+    def settled(self, defaults: CheckpointDefaults) -> Self:
         """The request with the checkpoint's own in the places of what it does not say."""
+        width, height = self.own_size(defaults.side)
         own = {
-            "width": defaults.side,
-            "height": defaults.side,
+            "width": width,
+            "height": height,
             "steps": defaults.steps,
             "cfg_scale": defaults.cfg_scale,
             "sampler_name": self.sampler_index or defaults.sampler,
@@ -124,34 +122,53 @@ class TextToImageRequest(Liberal):
             update={name: value for name, value in own.items() if getattr(self, name) is None}
         )
 
+    def own_size(self, side: int) -> tuple[int, int]:
+        """Width and height where they are not said, in pixels; `side` is the checkpoint's own."""
+        return side, side
+
+    def parts(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Fields of the engine's request that this kind of request has besides."""
+        return {}
+
+    def echo(self) -> dict[str, Any]:
+        """The request as it is sent back."""
+        return self.model_dump()
+
     def to_engine(self, settings: Mapping[str, Any]) -> TextToImage:
         """What the engine shall draw, of a request that is settled.
 
         Raises Unsupported for what would be drawn differently from what was asked, and InvalidRequest.
         """
-        self._refuse_unsupported()
-        said = {name: getattr(self, name) for name in ("steps", "cfg_scale", "width", "height")}
+        said = {name: getattr(self, name) for name in ("steps", "cfg_scale", "width", "height", "batch_size")}
+        fields = {name: value for name, value in said.items() if value is not None} | self.parts(settings)
         return without_comments(
             TextToImage(
                 prompt=self.prompt,
                 negative_prompt=self.negative_prompt,
                 sampler=self.sampler_name or "",
                 schedule_type=self.scheduler or "Automatic",
-                **{name: value for name, value in said.items() if value is not None},
+                tiling=yes_in(settings, "tiling", default=False) if self.tiling is None else self.tiling,
+                refiner=self._refiner(),
                 seed=self.seed,
                 subseed=self.subseed,
                 subseed_strength=self.subseed_strength,
                 seed_resize_from_w=self.seed_resize_from_w,
                 seed_resize_from_h=self.seed_resize_from_h,
-                batch_size=self.batch_size,
                 batch_count=self.n_iter,
                 **drawing_fields({**settings, **self._own_settings()}),
                 checkpoint=name_in(settings, "sd_model_checkpoint"),
                 vae=vae_in(settings),
                 extra_networks=not self.disable_extra_networks,
+                **fields,
             ),
             settings,
         )
+
+    def _refiner(self) -> Refiner | None:
+        if not is_name(self.refiner_checkpoint):
+            return None
+        at = _REFINER_AT if self.refiner_switch_at is None else self.refiner_switch_at
+        return Refiner(checkpoint=str(self.refiner_checkpoint), switch_at=at)
 
     def _own_settings(self) -> dict[str, float]:
         """What the request says itself of what else options say."""
@@ -163,23 +180,13 @@ class TextToImageRequest(Liberal):
 
     def passed_over(self) -> Iterator[str]:
         """Sentences on what the request says and nothing here does."""
-        if styles := [name for name in self.styles if is_name(name)]:
-            yield f"There are no saved styles, so these were passed over: {_some(styles)}."
         if self.restore_faces:
             yield "Faces were not restored: there is no face restorer."
         if self.model_extra:
             yield f"Unknown fields were passed over: {_some(sorted(self.model_extra))}."
 
-    def _refuse_unsupported(self) -> None:
-        active = {
-            "enable_hr": (self.enable_hr, "there is no second pass yet; ask for the full size instead"),
-            "tiling": (self.tiling, "pictures that tile are not drawn yet"),
-            "refiner_checkpoint": (is_name(self.refiner_checkpoint), "there is no refiner pass yet"),
-            "script_name": (is_name(self.script_name), "there are no scripts"),
-        }
-        for field, (asked, why) in active.items():
-            if asked:
-                raise Unsupported(field, why)
+
+AnyRequest = TypeVar("AnyRequest", bound=DrawingRequest)
 
 
 def _some(names: Sequence[str]) -> str:

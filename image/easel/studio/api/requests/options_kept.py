@@ -12,12 +12,11 @@ KEPT: dict[str, dict[str, Any]] = {
     "how A1111 names and keeps files; pictures go to the caller's own folder here": {
         "samples_filename_pattern": "", "save_images_add_number": True,
         "save_images_replace_action": "Replace", "grid_format": "png", "grid_extended_filename": False,
-        "grid_only_if_multiple": True, "grid_prevent_empty_spots": False, "grid_zip_filename_pattern": "",
-        "n_rows": -1, "font": "", "grid_text_active_color": "#000000",
+        "grid_zip_filename_pattern": "", "font": "", "grid_text_active_color": "#000000",
         "grid_text_inactive_color": "#999999", "grid_background_color": "#ffffff",
         "save_images_before_face_restoration": False, "save_images_before_highres_fix": False,
         "save_images_before_color_correction": False, "save_mask": False, "save_mask_composite": False,
-        "jpeg_quality": 80, "webp_lossless": False, "img_downscale_threshold": 4.0,
+        "img_downscale_threshold": 4.0,
         "target_side_length": 4000, "img_max_size_mp": 200, "use_original_name_batch": True,
         "use_upscaler_name_as_suffix": False, "save_selected_only": True, "save_write_log_csv": True,
         "save_init_img": False, "temp_dir": "", "clean_temp_dir_at_start": False,
@@ -72,19 +71,15 @@ KEPT: dict[str, dict[str, Any]] = {
         "deepbooru_sort_alpha": True, "deepbooru_use_spaces": True, "deepbooru_escape": True,
         "deepbooru_filter_tags": "",
     },
-    "img2img, which is not here": {
-        "sd_vae_encode_method": "Full", "inpainting_mask_weight": 1.0, "initial_noise_multiplier": 1.0,
-        "img2img_extra_noise": 0.0, "img2img_color_correction": False, "img2img_fix_steps": False,
-        "img2img_background_color": "#ffffff", "img2img_sketch_default_brush_color": "#ffffff",
-        "img2img_inpaint_mask_brush_color": "#ffffff",
+    "img2img on A1111's page, and masks that A1111 sends back": {
+        "img2img_sketch_default_brush_color": "#ffffff", "img2img_inpaint_mask_brush_color": "#ffffff",
         "img2img_inpaint_sketch_default_brush_color": "#ffffff", "return_mask": False,
         "return_mask_composite": False, "img2img_batch_show_results_limit": 32, "overlay_inpaint": True,
         "token_merging_ratio_img2img": 0.0, "ddim_discretize": "uniform",
     },
-    "a second pass or a refiner, which are not here": {
+    "the finer settings of a second pass and a refiner": {
         "hires_fix_refiner_pass": "second pass", "token_merging_ratio_hr": 0.0,
-        "use_old_hires_fix_width_height": False, "hires_fix_use_firstpass_conds": False,
-        "refiner_switch_by_sample_steps": False,
+        "hires_fix_use_firstpass_conds": False, "refiner_switch_by_sample_steps": False,
     },
     "what stands in the infotext beside the settings, and what A1111's page reads of it": {
         "textual_inversion_print_at_load": False, "textual_inversion_add_hashes_to_infotext": True,
@@ -125,7 +120,7 @@ KEPT: dict[str, dict[str, Any]] = {
         "show_progress_type": "Approx NN", "live_preview_allow_lowvram_full": False,
         "live_preview_content": "Prompt", "live_preview_refresh_period": 1000,
         "live_preview_fast_interrupt": False, "js_live_preview_in_modal_lightbox": False,
-        "prevent_screen_sleep_during_generation": True, "hide_samplers": [], "extra_options_img2img": [],
+        "prevent_screen_sleep_during_generation": True, "hide_samplers": [],
         "extra_options_cols": 1, "extra_options_accordion": False, "canvas_hotkey_zoom": "Alt",
         "canvas_hotkey_adjust": "Ctrl", "canvas_hotkey_shrink_brush": "Q", "canvas_hotkey_grow_brush": "W",
         "canvas_hotkey_move": "F", "canvas_hotkey_fullscreen": "S", "canvas_hotkey_reset": "R",

@@ -13,18 +13,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from easel.studio.api.errors import UnknownScript
-from easel.studio.api.options_table import same
-from easel.studio.api.txt2img_request import TextToImageRequest
+from easel.studio.api.requests import soft_inpainting
+from easel.studio.api.requests.drawing_request import AnyRequest, DrawingRequest
+from easel.studio.api.requests.options_table import same
+from easel.studio.api.requests.refusals import UnknownScript
+from easel.studio.api.requests.script_argument import TABS, Argument
 from easel.studio.engine import InvalidRequest
 
 
 @dataclass(frozen=True)
-class Script:
-    """An always-on script: its title in A1111, and its arguments' labels with their defaults, in order."""
+class AlwaysOnScript:
+    """An always-on script: its title in A1111, and its arguments in order."""
 
     title: str
-    arguments: tuple[tuple[str, Any], ...] = field(default=())
+    arguments: tuple[Argument, ...] = field(default=())
+    tabs: tuple[str, ...] = TABS
 
     @property
     def name(self) -> str:
@@ -32,24 +35,34 @@ class Script:
         return self.title.lower()
 
 
-SCRIPTS: tuple[Script, ...] = (
-    Script("Comments"),
-    Script("Extra options"),
-    Script("Hypertile"),
-    Script("Refiner", (("Refiner", False), ("Checkpoint", ""), ("Switch at", 0.8))),
-    Script("Sampler", (("Sampling steps", 20), ("Sampling method", None), ("Schedule type", "Automatic"))),
-    Script(
-        "Seed",
+ALWAYS_ON: tuple[AlwaysOnScript, ...] = (
+    AlwaysOnScript("Comments"),
+    AlwaysOnScript("Extra options"),
+    AlwaysOnScript("Hypertile"),
+    AlwaysOnScript(
+        "Refiner", (Argument("Refiner", False), Argument("Checkpoint", ""), Argument("Switch at", 0.8))
+    ),
+    AlwaysOnScript(
+        "Sampler",
         (
-            ("Seed", -1), ("Extra", False), ("Variation seed", -1), ("Variation strength", 0.0),
-            ("Resize seed from width", 0), ("Resize seed from height", 0),
+            Argument("Sampling steps", 20), Argument("Sampling method"),
+            Argument("Schedule type", "Automatic"),
         ),
     ),
+    AlwaysOnScript(
+        "Seed",
+        (
+            Argument("Seed", -1), Argument("Extra", False), Argument("Variation seed", -1),
+            Argument("Variation strength", 0.0), Argument("Resize seed from width", 0),
+            Argument("Resize seed from height", 0),
+        ),
+    ),
+    AlwaysOnScript(soft_inpainting.TITLE, soft_inpainting.ARGUMENTS, ("img2img",)),
 )  # fmt: skip
-_BY_NAME = {script.name: script for script in SCRIPTS}
+_BY_NAME = {script.name: script for script in ALWAYS_ON}
 
 
-def scripted(asked: TextToImageRequest, options: Mapping[str, Any]) -> tuple[TextToImageRequest, list[str]]:
+def scripted(asked: AnyRequest, options: Mapping[str, Any]) -> tuple[AnyRequest, list[str]]:
     """The request with what its always-on scripts say where it says nothing itself, and what to tell.
 
     `options` are the caller's. Raises UnknownScript for one that is not here and is on, InvalidRequest for
@@ -60,13 +73,14 @@ def scripted(asked: TextToImageRequest, options: Mapping[str, Any]) -> tuple[Tex
     overrides: dict[str, Any] = {}
     for title, script in asked.alwayson_scripts.items():
         known = _BY_NAME.get(title.strip().lower())
-        if known is None:
+        if known is None or asked.TAB not in known.tabs:
             if _active(script):
-                raise UnknownScript(title, [one.title for one in SCRIPTS])
+                known_here = [one.title for one in ALWAYS_ON if asked.TAB in one.tabs]
+                raise UnknownScript(f"always on script {title[:60]} not found", known_here)
             continue
         arguments = _arguments(title, script)
         if known.title == "Extra options":
-            overrides |= dict(zip(_names(options), arguments, strict=False))
+            overrides |= dict(zip(_names(options, asked.TAB), arguments, strict=False))
             continue
         if len(arguments) > len(known.arguments):
             notes.append(f"{known.title} has {len(known.arguments)} arguments; what came behind was left.")
@@ -81,7 +95,7 @@ def scripted(asked: TextToImageRequest, options: Mapping[str, Any]) -> tuple[Tex
     sent = {name: getattr(asked, name) for name in asked.model_fields_set} | (asked.model_extra or {})
     fields = {key: value for key, value in said.items() if key not in _sent(asked)}
     try:
-        return TextToImageRequest(
+        return type(asked)(
             **{**fields, **sent, "override_settings": {**overrides, **asked.override_settings}}
         ), notes
     except ValidationError as e:
@@ -89,13 +103,13 @@ def scripted(asked: TextToImageRequest, options: Mapping[str, Any]) -> tuple[Tex
         raise InvalidRequest(f"alwayson_scripts.{key}", said.get(key), str(e.errors()[0]["msg"])) from e
 
 
-def _sent(asked: TextToImageRequest) -> set[str]:
+def _sent(asked: DrawingRequest) -> set[str]:
     """Fields that the request says itself; the older name of the sampler says the sampler."""
     sent = set(asked.model_fields_set)
     return sent | {"sampler_name"} if "sampler_index" in sent else sent
 
 
-def _fields(script: Script, arguments: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+def _fields(script: AlwaysOnScript, arguments: Sequence[Any]) -> Iterator[tuple[str, Any]]:
     values = [*arguments, *(None,) * len(script.arguments)]
     match script.title:
         case "Sampler":
@@ -118,8 +132,8 @@ def _positive(value: Any) -> bool:
         return False
 
 
-def _names(options: Mapping[str, Any]) -> list[str]:
-    found = options.get("extra_options_txt2img")
+def _names(options: Mapping[str, Any], tab: str) -> list[str]:
+    found = options.get(f"extra_options_{tab}")
     return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
 

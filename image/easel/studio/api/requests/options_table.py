@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from easel.studio.api.errors import Unsupported
-from easel.studio.api.options_kept import KEPT
+from easel.studio.api.requests.options_kept import KEPT
+from easel.studio.api.requests.refusals import Unsupported
 
 
 class Rule(StrEnum):
@@ -136,7 +136,6 @@ def _short(value: Any) -> str:
 
 
 _H, _R, _T = Rule.HONOURED, Rule.REFUSED, Rule.TOLD
-_NO_GRID = "there are no grids; each picture comes alone"
 _OLD = "how A1111 drew in earlier versions is not done"
 
 _TABLE: tuple[Option, ...] = (
@@ -181,15 +180,30 @@ _TABLE: tuple[Option, ...] = (
     Option("extra_options_txt2img", [], _H, "what the arguments of the script Extra options set"),
     Option("sd_checkpoint_hash", "", _T, "it follows from sd_model_checkpoint"),
     Option("face_restoration", False, _T, "there is no face restorer"),
-    Option("samples_format", "png", _R, "pictures are PNG"),
+    Option("samples_format", "png", _H, "png, jpg or webp, of what is sent and kept"),
+    Option("jpeg_quality", 80, _H, "1 to 100, for jpg and webp"),
+    Option("webp_lossless", False, _H, "webp without loss"),
     Option("save_txt", False, _R, "the infotext is in the picture, not beside it"),
     Option("export_for_4chan", True, _R, "pictures are kept once, as PNG", here=False),
-    Option("grid_save", True, _R, _NO_GRID, here=False),
-    Option("return_grid", True, _R, _NO_GRID, here=False),
+    Option("grid_save", True, _T, "grids are sent and not kept", here=False),
+    Option("return_grid", True, _H, "a grid before several pictures that are saved"),
+    Option("grid_only_if_multiple", True, _H, "no grid of one picture"),
+    Option("grid_prevent_empty_spots", False, _H, "as many rows as leave no spot empty"),
+    Option("n_rows", -1, _H, "rows of a grid; -1 a square, 0 a batch for each column"),
+    Option("tiling", False, _H, "left edge meets right, top meets bottom", infotext="Tiling"),
+    Option("initial_noise_multiplier", 1.0, _H, "0 to 2", infotext="Noise multiplier"),
+    Option("img2img_extra_noise", 0.0, _H, "0 to 1", infotext="Extra noise"),
+    Option("img2img_color_correction", False, _H, "the source's colours are brought back"),
+    Option("img2img_background_color", "#ffffff", _H, "what shows where a source is transparent"),
+    Option("inpainting_mask_weight", 1.0, _H, "0 to 1, for inpainting checkpoints",
+           infotext="Conditional mask weight"),
+    Option("extra_options_img2img", [], _H, "what the arguments of the script Extra options set"),
+    Option("img2img_fix_steps", False, _H, "as many steps as are said, whatever the denoising strength"),
+    Option("sd_vae_encode_method", "Full", _R, "pictures are encoded in full", infotext="VAE Encoder"),
+    Option("use_old_hires_fix_width_height", False, _R, "width and height are the first pass's"),
     Option("api_enable_requests", True, _R, "no address is fetched; send pictures as base64", here=False),
     Option("postprocessing_enable_in_main_ui", [], _R, "there is no postprocessing"),
     Option("auto_backcompat", True, _R, _OLD, here=False),
-    Option("tiling", False, _R, "pictures that tile are not drawn yet"),
     Option("sd_unet", "Automatic", _R, "the checkpoint's own UNet draws"),
     Option("sd_hypernetwork", "None", _R, "there are no hypernetworks"),
     Option("sd_lora", "None", _R, "write `<lora:name:weight>` into the prompt"),

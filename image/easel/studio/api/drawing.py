@@ -1,0 +1,136 @@
+"""`POST /sdapi/v1/txt2img` and `/sdapi/v1/img2img`."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import threading
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from easel.studio.api.errors import RESPONSES, ErrorBody
+from easel.studio.api.generation_info import information
+from easel.studio.api.options import set_options
+from easel.studio.api.request_run import RequestRun, nobody
+from easel.studio.api.requests.answer_format import AnswerFormat
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
+from easel.studio.api.requests.ordering import Ordering
+from easel.studio.api.requests.result import Result
+from easel.studio.api.requests.text_to_image_request import TextToImageRequest
+from easel.studio.api.scripts.selectable import course_of
+from easel.studio.api.strict_json import dumps
+from easel.studio.owner import owner_of
+from easel.studio.studio import Studio
+
+log = structlog.get_logger(__name__)
+
+_WITH_SOURCE = {**RESPONSES, 404: {"model": ErrorBody, "description": "There is no init image"}}
+
+
+class TextToImageResponse(BaseModel):
+    """The pictures in order, grids first; each carries its infotext."""
+
+    images: list[str] = Field(description="files as bare base64: PNG, or what `samples_format` says")
+    parameters: dict[str, Any] = Field(description="the request as it was understood")
+    info: str = Field(description="JSON in a string: seeds, infotexts and what else there is to say")
+
+
+def drawing(studio: Studio) -> APIRouter:
+    """The routes that draw."""
+    routes = APIRouter()
+
+    @routes.post("/sdapi/v1/txt2img", response_model=TextToImageResponse, responses=RESPONSES)
+    async def text_to_image(asked: TextToImageRequest, request: Request) -> Response:
+        """Draw, and answer when all pictures are there. Hanging up, or `interrupt`, stops the drawing."""
+        return await _answer(studio, asked, request)
+
+    @routes.post("/sdapi/v1/img2img", response_model=TextToImageResponse, responses=_WITH_SOURCE)
+    async def image_to_image(asked: ImageToImageRequest, request: Request) -> Response:
+        """Draw over pictures, all of them or where a mask says so, and answer as txt2img does."""
+        return await _answer(studio, asked, request)
+
+    return routes
+
+
+async def _answer(studio: Studio, asked: DrawingRequest, request: Request) -> Response:
+    owner = owner_of(request.headers)
+    started, began = datetime.now(), time.monotonic()
+    ordering = await asyncio.to_thread(Ordering, studio, owner)
+    gone = threading.Event()
+    line = asyncio.create_task(_hung_up(request, gone))
+    run = RequestRun(studio, ordering, line)
+    try:
+        body = await asyncio.to_thread(ordering.begin, asked)
+        course = await asyncio.to_thread(course_of, body, ordering)
+        if body.override_settings and not body.override_settings_restore_afterwards:
+            await asyncio.to_thread(set_options, studio, owner, body.override_settings)
+        result = await run.result(course)
+        first = run.submitted[0]
+        files = await asyncio.to_thread(_files, studio, owner, result, first.body, first.settings, gone)
+    finally:
+        line.cancel()
+    request_drawn = first.job.request
+    log.info(
+        "drawn",
+        job=first.job.id,
+        jobs=len(run.submitted),
+        pictures=len(result.drawn),
+        state=first.job.state,
+        steps=request_drawn.steps,
+        size=f"{request_drawn.width}x{request_drawn.height}",
+        sampler=request_drawn.sampler,
+        seconds=round(time.monotonic() - began, 3),
+    )
+    # Of one request what it was understood as; of a script what was sent, for its requests differ.
+    understood = first.body if len(run.submitted) == 1 else body
+    return _response(
+        files if body.send_images else [],
+        {**understood.echo(), "override_settings": asked.override_settings},
+        information(first, result, run.notes, started),
+    )
+
+
+async def _hung_up(request: Request, gone: threading.Event) -> None:
+    """Ends, and sets `gone`, when the client does not wait for the answer any more."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    gone.set()
+
+
+def _files(
+    studio: Studio,
+    owner: str,
+    result: Result,
+    body: DrawingRequest,
+    settings: Mapping[str, Any],
+    gone: threading.Event,
+) -> list[bytes]:
+    """The files to send, after those to keep are kept. Raises NotSaved."""
+    how = AnswerFormat.of(settings)
+    keep = how.keeps and body.save_images and not body.do_not_save_samples
+    files = [how.file(grid.image, grid.text, kept=False)[0] for grid in result.grids]
+    for picture in result.drawn if keep or result.send_drawn else ():
+        if gone.is_set():
+            raise nobody()
+        file, ending = how.file(picture.image, picture.text, kept=keep)
+        if keep:
+            studio.outputs.save(owner, file, picture.drawn.seed, ending=ending)
+        if result.send_drawn:
+            files.append(file)
+    return files
+
+
+def _response(files: list[bytes], echo: dict[str, Any], info: dict[str, Any]) -> Response:
+    # Put together by hand: base64 needs no escaping, and pictures are most of the answer.
+    images = b",".join(b'"' + base64.b64encode(file) + b'"' for file in files)
+    info_text = dumps(dumps(info).decode())
+    body = b"".join([b'{"images":[', images, b'],"parameters":', dumps(echo), b',"info":', info_text, b"}"])
+    return Response(body, media_type="application/json")

@@ -1,0 +1,121 @@
+"""Carries a course of requests to the engine: each is a job like any other, in its owner's share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.exceptions import HTTPException
+
+from easel.studio import infotext
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.api.requests.ordering import Ordering, PreparedRequest, SubmittedRequest
+from easel.studio.api.requests.result import Course, Result, ResultPicture
+from easel.studio.completion import finished
+from easel.studio.engine import Job, TooMuchWork
+from easel.studio.studio import Studio
+
+_MILLION = 1_000_000
+
+
+class RequestRun:
+    """One request under way. `submitted` is what the engine has been given for it; `line` ends when the
+    client hangs up."""
+
+    def __init__(self, studio: Studio, ordering: Ordering, line: asyncio.Task[None]) -> None:
+        self.submitted: list[SubmittedRequest] = []
+        self._studio = studio
+        self._ordering = ordering
+        self._line = line
+        self._notes: list[str] = []
+
+    @property
+    def notes(self) -> list[str]:
+        """What there is to say of all of it, each sentence once."""
+        said = [words for one in self.submitted for words in one.job.notes]
+        return list(dict.fromkeys([*said, *self._notes]))
+
+    async def result(self, course: Course) -> Result:
+        """Draw all of it. Raises what ended a job, where nothing was drawn beside it."""
+        answers: list[list[ResultPicture]] | None = None
+        try:
+            while True:
+                step = await asyncio.to_thread(_next, course, answers)
+                if isinstance(step, Result):
+                    return step
+                answers = await self._drawn(step)
+        finally:
+            for one in self.submitted:
+                one.job.cancel()
+
+    async def _drawn(self, requests: Sequence[DrawingRequest]) -> list[list[ResultPicture]]:
+        if any(one.job.cancelled for one in self.submitted):
+            return [[] for _ in requests]
+        submitted = await asyncio.to_thread(self._submit, requests)
+        jobs = [one.job for one in submitted]
+        await self._ended(jobs)
+        errors = [job.future.exception(timeout=0) for job in jobs]
+        failed = [error for error in errors if error]
+        if failed and len(failed) == len(jobs):
+            raise failed[0]
+        self._notes += [
+            f"Picture {number} of {len(jobs)} was not drawn: {error}"
+            for number, error in enumerate(errors, 1)
+            if error
+        ]
+        return [
+            [] if error else await asyncio.to_thread(self._pictures, job)
+            for job, error in zip(jobs, errors, strict=True)
+        ]
+
+    def _submit(self, requests: Sequence[DrawingRequest]) -> list[SubmittedRequest]:
+        """All of them are looked at before the first is handed over: what cannot be drawn costs nothing."""
+        prepared = [self._ordering.prepare(request) for request in requests]
+        self._check_size(prepared)
+        before = len(self.submitted)
+        for one in prepared:
+            self.submitted.append(self._ordering.submit(one))
+        return self.submitted[before:]
+
+    def _check_size(self, prepared: Sequence[PreparedRequest]) -> None:
+        """The engine limits each job; all pictures of a script are in memory until it is answered."""
+        if len(prepared) == 1:
+            return
+        last = [(one.request.passes()[-1], one.request.pictures) for one in prepared]
+        megapixels = sum(size.width * size.height * pictures for size, pictures in last) / _MILLION
+        most = self._studio.engine.limits.pixels_per_request
+        if megapixels > most:
+            raise TooMuchWork(
+                "script_args",
+                f"{len(prepared)} pictures of the script have {megapixels:,.0f} megapixels, which must be in "
+                f"memory until the last is drawn; one request may ask for {most:,g}. Ask for fewer values",
+            )
+
+    async def _ended(self, jobs: Sequence[Job]) -> None:
+        """Wait until all have ended, or raise A1111's 499 when nobody waits for them any more."""
+        waits = asyncio.gather(*(finished(job).wait() for job in jobs))
+        either: set[asyncio.Future[Any]] = {waits, self._line}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not waits.done():
+                raise nobody()
+        finally:
+            waits.cancel()
+
+    def _pictures(self, job: Job) -> list[ResultPicture]:
+        hashed = [self._studio.hashed(picture) for picture in job.result(timeout=0)]
+        return [ResultPicture(picture.image, infotext.describe(picture), picture) for picture in hashed]
+
+
+def nobody() -> HTTPException:
+    """The client hung up."""
+    return HTTPException(499, "the client hung up")
+
+
+def _next(course: Course, answers: list[list[ResultPicture]] | None) -> list[DrawingRequest] | Result:
+    try:
+        return next(course) if answers is None else course.send(answers)
+    except StopIteration as end:
+        result: Result = end.value
+        return result

@@ -1,0 +1,106 @@
+"""From a request to a job of the engine: what it leaves unsaid, options, styles, names of files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from easel.models import ModelFile
+from easel.studio import infotext
+from easel.studio.api.requests.always_on_scripts import scripted
+from easel.studio.api.requests.answer_format import AnswerFormat
+from easel.studio.api.requests.drawing_request import AnyRequest, DrawingRequest
+from easel.studio.api.requests.styled import styled
+from easel.studio.checkpoint_defaults import checkpoint_defaults
+from easel.studio.engine import Job, TextToImage
+from easel.studio.infotext_request import request_from_infotext
+from easel.studio.settings import name_in
+from easel.studio.studio import Studio
+from easel.studio.styles import Styles
+
+
+@dataclass(frozen=True)
+class PreparedRequest:
+    """A request as it was understood, the options it is drawn by, and what the engine is to be given."""
+
+    body: DrawingRequest
+    settings: dict[str, Any]
+    request: TextToImage
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class SubmittedRequest:
+    """A request as it was understood, with the options it is drawn by, and its job."""
+
+    body: DrawingRequest
+    settings: dict[str, Any]
+    job: Job
+
+
+class Ordering:
+    """What becomes of the requests of one call, which are one or, with a script, many."""
+
+    def __init__(self, studio: Studio, owner: str) -> None:
+        self._studio = studio
+        self._owner = owner
+        self.own = studio.options.read(owner)
+        self.notes: list[str] = []
+        self._styles = Styles(studio.outputs, owner)
+        self._jobs: tuple[Job, ...] = ()
+
+    def begin(self, asked: AnyRequest) -> AnyRequest:
+        """The request with what its always-on scripts and its infotext say. Raises as those do."""
+        asked, notes = scripted(asked, self.own)
+        self.notes += notes
+        if asked.infotext:
+            fields, missing = request_from_infotext(self._studio, infotext.parse(asked.infotext), asked.TAB)
+            asked = asked.filled(fields)
+            self.notes += missing
+        return asked
+
+    def settle(self, body: AnyRequest) -> tuple[AnyRequest, dict[str, Any], list[str]]:
+        """The request with nothing left unsaid, the options that it is drawn by, and what to tell of them."""
+        settings, told = body.settings(self.own)
+        checkpoint = self._studio.checkpoint_for(name_in(settings, "sd_model_checkpoint"))
+        body = body.settled(checkpoint_defaults(checkpoint))
+        return body, settings, told
+
+    def options(self, body: DrawingRequest) -> dict[str, Any]:
+        """The options that a request is drawn by. Raises Unsupported."""
+        return body.settings(self.own)[0]
+
+    def prepare(self, body: DrawingRequest) -> PreparedRequest:
+        """What the engine is to be given for a request. Raises Unsupported, and what the engine raises of
+        requests that it cannot draw."""
+        body, settings, told = self.settle(body)
+        AnswerFormat.of(settings)  # raises before anything is drawn
+        styled_body, notes = styled(body, self._styles)
+        request = self._named(styled_body.to_engine(settings)).resolved()
+        return PreparedRequest(body, settings, request, [*told, *notes])
+
+    def submit(self, prepared: PreparedRequest) -> SubmittedRequest:
+        """Hand a request to the engine. Raises what `Engine.submit` raises."""
+        body = prepared.body
+        job = self._studio.engine.submit(self._owner, prepared.request)
+        for words in (*self.notes, *prepared.notes, *body.passed_over()):
+            job.note(words)
+        self._studio.tasks.name(job, body.force_task_id, before=self._jobs)
+        self._jobs = (*self._jobs, job)
+        return SubmittedRequest(body, prepared.settings, job)
+
+    def _named(self, request: TextToImage) -> TextToImage:
+        """The request with the checkpoints of later passes by the names that infotexts have. Raises
+        UnknownModel."""
+        store = self._studio.engine.store
+        if request.refiner:
+            file = store.find_checkpoint(request.refiner.checkpoint)
+            request = replace(request, refiner=replace(request.refiner, checkpoint=_short_title(file)))
+        if request.hires and request.hires.checkpoint:
+            file = store.find_checkpoint(request.hires.checkpoint)
+            request = replace(request, hires=replace(request.hires, checkpoint=_short_title(file)))
+        return request
+
+
+def _short_title(file: ModelFile) -> str:
+    return f"{file.model_name} [{file.hash}]" if file.hash else file.model_name

@@ -1,0 +1,45 @@
+"""What comes of a request: pictures that were drawn, and such as were put together of them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.engine import Drawn
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class ResultPicture:
+    """A picture of an answer, and its infotext. `drawn` is what it was drawn as, or the first of those that
+    it was put together of."""
+
+    image: Image
+    text: str
+    drawn: Drawn
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an answer holds: grids first, as A1111 sends them. Grids are sent and not kept.
+
+    Without `send_drawn` the pictures that the grids are made of are kept and listed, and not sent.
+    """
+
+    drawn: Sequence[ResultPicture]
+    grids: Sequence[ResultPicture] = field(default=())
+    send_drawn: bool = True
+
+    @property
+    def listed(self) -> list[ResultPicture]:
+        """All of them, in the answer's order."""
+        return [*self.grids, *self.drawn]
+
+
+Course: TypeAlias = Generator[list[DrawingRequest], list[list[ResultPicture]], Result]
+"""How a request is drawn: asks for requests to be drawn, is given the pictures of each, and says in the end
+what the answer is. Where somebody interrupts, pictures are missing: of some requests there are none."""

@@ -1,0 +1,82 @@
+"""What an infotext asks of a second pass, a refiner and a source, as far as it can be had here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from easel.models import UnknownModel
+from easel.studio.api.requests.soft_inpainting import soft_inpainting
+from easel.studio.engine import MAX_SIDE, MIN_SIDE, HiresFix, InvalidRequest, UnknownSampler, resolve
+from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, PIXEL_UPSCALERS
+from easel.studio.studio import Studio
+
+_SECOND_PASS = "hr_"  # noqa: S105 - the names of fields begin so
+
+
+def later_passes(studio: Studio, fields: dict[str, Any], tab: str) -> Iterator[str]:
+    """Take out of `fields` what is not here or means nothing to `tab`; sentences on it."""
+    yield from _checkpoints(studio, fields)
+    yield from _methods(fields)
+    hires = fields.get("enable_hr")
+    yield from _soft_inpainting(fields, tab)
+    if tab == "txt2img" and not hires and "denoising_strength" in fields:
+        del fields["denoising_strength"]
+        yield ("It was drawn over another picture, which no infotext holds: send that picture to img2img.")
+    if tab == "img2img" and hires:
+        _without_second_pass(fields)
+        yield "The second pass of the infotext was left out: img2img has none."
+    elif hires and not _can_be(fields):
+        _without_second_pass(fields)
+        yield f"The second pass of the infotext was left out: allowed are sides of {MIN_SIDE} to {MAX_SIDE}."
+
+
+def _soft_inpainting(fields: dict[str, Any], tab: str) -> Iterator[str]:
+    """txt2img has no mask, and nothing to say of it."""
+    try:
+        soft_inpainting(fields.get("alwayson_scripts", {}))
+        if tab == "img2img":
+            return
+    except InvalidRequest as e:
+        yield f"Soft inpainting of the infotext was left out: {e}."
+    fields.pop("alwayson_scripts", None)
+
+
+def _without_second_pass(fields: dict[str, Any]) -> None:
+    for name in [name for name in fields if name.startswith(_SECOND_PASS) or name == "enable_hr"]:
+        del fields[name]
+
+
+def _can_be(fields: dict[str, Any]) -> bool:
+    """Whether the second pass's size is one that can be drawn; without the first one's nobody knows."""
+    if "width" not in fields or "height" not in fields:
+        return False
+    hires = HiresFix(
+        scale=fields.get("hr_scale", 2.0),
+        resize_x=fields.get("hr_resize_x", 0),
+        resize_y=fields.get("hr_resize_y", 0),
+    )
+    return all(MIN_SIDE <= side <= MAX_SIDE for side in hires.size(fields["width"], fields["height"]))
+
+
+def _checkpoints(studio: Studio, fields: dict[str, Any]) -> Iterator[str]:
+    for name in ("hr_checkpoint_name", "refiner_checkpoint"):
+        if name not in fields:
+            continue
+        try:
+            fields[name] = studio.engine.store.find_checkpoint(fields[name]).name
+        except UnknownModel:
+            yield f"Checkpoint {fields.pop(name)} of the infotext is not here; {name} was left out."
+
+
+def _methods(fields: dict[str, Any]) -> Iterator[str]:
+    sampler, scheduler = fields.get("hr_sampler_name"), fields.get("hr_scheduler")
+    try:
+        if sampler or scheduler:
+            resolve(sampler or "Euler", scheduler)
+    except UnknownSampler:
+        words = " ".join(str(fields.pop(key)) for key in ("hr_sampler_name", "hr_scheduler") if key in fields)
+        yield f"Sampler {words} of the infotext's second pass is not here; it was left out."
+    upscaler = fields.get("hr_upscaler")
+    if upscaler is not None and upscaler not in {*LATENT_UPSCALE_MODES, *PIXEL_UPSCALERS}:
+        yield f"Upscaler {fields.pop('hr_upscaler')} of the infotext is not here; Latent was taken."
