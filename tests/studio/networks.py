@@ -88,10 +88,16 @@ def embedding(count: int = 2, width: int = 64, seed: int = 5, strength: float = 
 
 _ATTENTION = "down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k"
 _GOOD = f"lora_unet_{_ATTENTION}"
+_NORM = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_norm1"
 
 
 def _pair(name: str = _GOOD, down: tuple[int, ...] = (4, 64), up: tuple[int, ...] = (96, 4)) -> Tensors:
     return {f"{name}.lora_down.weight": torch.ones(down), f"{name}.lora_up.weight": torch.ones(up)}
+
+
+def _halves(second: int = 4) -> Tensors:
+    shapes = {"w1_a": (96, 4), "w1_b": (4, 64), "w2_a": (96, 4), "w2_b": (second, 64)}
+    return {f"{_GOOD}.hada_{name}": torch.ones(shape) for name, shape in shapes.items()}
 
 
 def _only(role: str) -> Tensors:
@@ -127,13 +133,33 @@ BAD: dict[str, tuple[Callable[[], Tensors | bytes], str]] = {
     ),
     "flux": (lambda: _pair("lora_unet_double_blocks_0_img_attn_qkv", (4, 3072), (9216, 4)), "FLUX"),
     "unknown-blocks": (lambda: _pair("lora_unet_input_blocks_99_9_x"), "another kind of model"),
-    "dora": (lambda: _with(_pair(), dora_scale=torch.ones(96, 1)), "DoRA"),
-    "loha": (
+    "dora-shape": (lambda: _with(_pair(), dora_scale=torch.ones(48, 2)), "dora_scale"),
+    "dora-alone": (lambda: {f"{_GOOD}.dora_scale": torch.ones(96, 1)}, "matrix of"),
+    "dora-nan": (lambda: _with(_pair(), dora_scale=torch.ones(96, 1) / 0), "numbers that are none"),
+    "loha-half": (
         lambda: {f"{_GOOD}.hada_w1_a": torch.ones(96, 4), f"{_GOOD}.hada_w1_b": torch.ones(4, 64)},
-        "LoHa",
+        "hada_w2_",
     ),
-    "lokr": (lambda: {f"{_GOOD}.lokr_w1": torch.ones(4, 4), f"{_GOOD}.lokr_w2": torch.ones(24, 16)}, "LoKr"),
-    "cp": (lambda: _with(_pair(), lora_mid__weight=torch.ones(4, 4, 3, 3)), "third matrix"),
+    "loha-ranks": (lambda: _halves(second=8), "do not fit each other"),
+    "loha-core": (lambda: _with(_halves(), hada_t1=torch.ones(4, 4, 3, 3)), "made for"),
+    "lokr-half": (lambda: {f"{_GOOD}.lokr_w1": torch.ones(4, 4), f"{_GOOD}.lokr_w2_a": torch.ones(24, 4)},
+                  "lokr_w2_b"),
+    "lokr-width": (lambda: {f"{_GOOD}.lokr_w1": torch.ones(4, 4), f"{_GOOD}.lokr_w2": torch.ones(24, 15)},
+                   "made for"),
+    "oft-width": (lambda: {f"{_GOOD}.oft_blocks": torch.zeros(4, 25, 25)}, "made for"),
+    "oft-oblong": (lambda: {f"{_GOOD}.oft_blocks": torch.zeros(4, 24, 23)}, "no square"),
+    "boft-stages": (lambda: {f"{_GOOD}.oft_blocks": torch.zeros(9, 24, 4, 4)}, "stages"),
+    "oft-peft": (lambda: _with(_pair(), oft_R__weight=torch.ones(4, 6)), "OFT as PEFT"),
+    "full-width": (lambda: {f"{_GOOD}.diff": torch.ones(95, 64)}, "made for"),
+    "norm-width": (lambda: {f"{_NORM}.w_norm": torch.ones(95)}, "made for"),
+    "lora-of-a-norm": (lambda: _pair(_NORM, (4, 96), (96, 4)), "is a norm"),
+    "ia3-half": (lambda: {f"{_GOOD}.on_input": torch.ones(())}, "weight matrix"),
+    "ia3-side": (lambda: {f"{_GOOD}.on_input": torch.ones(()), f"{_GOOD}.weight": torch.ones(96)},
+                 "made for"),
+    "glora-half": (lambda: {f"{_GOOD}.a1.weight": torch.ones(64, 4)}, "matrix of"),
+    "two-kinds": (lambda: _with(_pair(), diff=torch.ones(96, 64)), "not understood"),
+    "third-of-a-matrix": (lambda: _with(_pair(), lora_mid__weight=torch.ones(4, 4, 3, 3)), "third matrix"),
+    "gigantic-rank": (lambda: _pair(down=(4000, 64), up=(96, 4000)), "rank 4000"),
     "no-up": (lambda: _only("down"), "up matrix"),
     "no-down": (lambda: _only("up"), "down matrix"),
     "ranks": (lambda: _pair(up=(96, 8)), "do not fit each other"),

@@ -44,8 +44,9 @@ _WORDS: Mapping[Kind, str] = {
 
 _LORA_ENDS = (
     ".lora_down.weight", ".lora_up.weight", ".lora_A.weight", ".lora_B.weight", ".lora.down.weight",
-    ".lora_linear_layer.down.weight", ".hada_w1_a", ".lokr_w1", ".lokr_w2", ".lokr_w1_a", ".oft_blocks",
-    ".oft_diag", ".dora_scale", "_lora.down.weight",
+    ".lora_linear_layer.down.weight", ".hada_w1_a", ".hada_w1_b", ".lokr_w1", ".lokr_w2", ".lokr_w1_a",
+    ".lokr_w2_a", ".oft_blocks", ".oft_diag", ".dora_scale", "_lora.down.weight", ".diff", ".w_norm",
+    ".on_input",
 )  # fmt: skip
 _EMBEDDING_KEYS = frozenset({"emb_params", "clip_l", "clip_g", "string_to_param", "<concept>"})
 

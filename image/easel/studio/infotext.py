@@ -180,7 +180,8 @@ def parameters(drawn: Drawn) -> dict[str, object]:
 
 def lora_hashes(drawn: Drawn) -> str:
     """A1111's `Lora hashes`: "name: AutoV3, …" of those whose hash is known."""
-    return ", ".join(f"{_bare(use.name)}: {use.hash}" for use in drawn.loras if use.hash)
+    # one with different limits (`lbw=` and the like) may be named more than once
+    return ", ".join(dict.fromkeys(f"{_bare(use.name)}: {use.hash}" for use in drawn.loras if use.hash))
 
 
 def ti_hashes(drawn: Drawn) -> str:

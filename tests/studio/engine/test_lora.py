@@ -10,14 +10,14 @@ from safetensors.torch import save_file
 from torch import nn
 
 from easel.models import Architecture, Kind, ModelFile
-from easel.studio.engine.adapters import Adapters
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.conditioning import PromptEncoder
 from easel.studio.engine.embeddings import load_embedding
 from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.extra_networks import LoraUse
-from easel.studio.engine.lora import load_lora
-from easel.studio.engine.lora_names import lora_targets
+from easel.studio.engine.networks.adapters import Adapters
+from easel.studio.engine.networks.names import find_targets
+from easel.studio.engine.networks.network_file import load_network
 from easel.studio.engine.text_encoding import HowToEncode
 from easel.studio.engine.tokenizer import load_tokenizer
 from scripts.starter import layout
@@ -63,7 +63,7 @@ def test_every_layer_of_sdxl_is_found(sdxl: Tiny) -> None:
     """
     wanted = original_names(sdxl.modules.unet)
     names = [f"{one}.lora_{role}.weight" for one in wanted for role in ("down", "up")]
-    found, homeless = lora_targets(names, sdxl.modules.unet, sdxl.modules.text_encoders)
+    found, homeless = find_targets(names, sdxl.modules.unet, sdxl.modules.text_encoders)
     assert homeless == []
     layers = [n for n, m in sdxl.modules.unet.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
     assert sorted(place.module for place in found) == sorted(layers)
@@ -135,7 +135,7 @@ def test_memory_has_a_bound(sdxl: Tiny, tmp_path: Path) -> None:
         )
         files.append(model_file(path, Kind.LORA))
     uses = [LoraUse(file.stem, file, 1.0, 1.0) for file in files]
-    budget = 2 * max(load_lora(file, whole).nbytes for file in files)
+    budget = 2 * max(load_network(file, whole).nbytes for file in files)
     adapters = Adapters(whole, budget)
     for use in uses:
         adapters.need([use], ())

@@ -17,7 +17,8 @@ from easel.models import Architecture, Kind, ModelFile, Store
 from easel.studio.engine import Drawn, Engine, TextToImage
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.loading import load_checkpoint
-from easel.studio.engine.lora import load_lora
+from easel.studio.engine.networks.low_rank import LowRank
+from easel.studio.engine.networks.network_file import load_network
 from easel.studio.engine.sampling.levels import NoiseLevels
 from easel.studio.families import as_trained, family
 from tests.studio import networks
@@ -175,25 +176,28 @@ def test_an_alpha_that_is_an_integer(starter: Checkpoint, tmp_path: Path) -> Non
     alphas = [one for name, one in converted.items() if name.endswith(".alpha")]
     assert alphas
     assert not any(one.is_floating_point() for one in alphas)
-    theirs = load_lora(_lora(tmp_path / "theirs.safetensors", converted), starter)
-    ours = load_lora(_lora(tmp_path / "ours.safetensors", networks.kohya(found, alpha=4.0)), starter)
-    assert theirs.deltas.keys() == ours.deltas.keys()
-    assert len(ours.deltas) == len(found)
-    for place, delta in ours.deltas.items():
-        assert theirs.deltas[place].scale == delta.scale == 1.0
-        assert torch.equal(theirs.deltas[place].up, delta.up)
+    theirs = load_network(_lora(tmp_path / "theirs.safetensors", converted), starter)
+    ours = load_network(_lora(tmp_path / "ours.safetensors", networks.kohya(found, alpha=4.0)), starter)
+    assert theirs.changes.keys() == ours.changes.keys()
+    assert len(ours.changes) == len(found)
+    for place, (change,) in ours.changes.items():
+        (other,) = theirs.changes[place]
+        assert isinstance(change, LowRank)
+        assert isinstance(other, LowRank)
+        assert other.scale == change.scale == 1.0
+        assert torch.equal(other.up, change.up)
 
 
 @pytest.mark.parametrize(
-    "end", ["lora_down.weight_scale", "scale", "lora_up.bias", "lora_down.weight.absmax"]
+    "end", ["lora_down.weight_scale", "lora_up.bias", "lora_down.weight.absmax", "w_norm"]
 )
 def test_beside_a_pair(starter: Checkpoint, tmp_path: Path, end: str) -> None:
-    """What stands beside a LoRA's matrices and is not understood is refused, with its name."""
+    """What stands beside a LoRA's matrices and is not understood there is refused, with its name."""
     tensors = networks.kohya(networks.pairs(1))
     base = next(iter(tensors)).partition(".")[0]
     file = _lora(tmp_path / "odd.safetensors", tensors | {f"{base}.{end}": torch.ones(1)})
-    with pytest.raises(Exception, match=r"odd\.safetensors: .*stands beside a pair of matrices"):
-        load_lora(file, starter)
+    with pytest.raises(Exception, match=r"odd\.safetensors: .*stands beside others"):
+        load_network(file, starter)
 
 
 def _lora(path: Path, tensors: dict[str, torch.Tensor]) -> ModelFile:

@@ -80,6 +80,11 @@ class Course:
         """Those at work in this pass."""
         return self.asked.loras
 
+    @property
+    def loras_of_step(self) -> tuple[LoraUse, ...]:
+        """Those at work in the UNet in this step."""
+        return tuple(one for one in self.loras if one.unet and one.limits.at_work(self.step, self.steps))
+
     def prepared(self) -> Prepared:
         """The source picture that this one is drawn over: one for all, or one for each of a batch."""
         sources = self.job.sources

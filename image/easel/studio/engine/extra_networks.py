@@ -6,31 +6,31 @@ and a name that is not there is passed over with a note. Light: imports no torch
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from easel.models import FileError, Kind, ModelFile, Store, UnknownModel, read_header
 from easel.studio.engine.errors import InvalidRequest
+from easel.studio.engine.networks.lora_tag import LoraLimits, read_tag
 from easel.studio.engine.prompts.emphasis import spans
 from easel.studio.engine.prompts.schedule import readings
 
 # The bound keeps the search linear on a prompt of ten thousand "<a:".
 _TAG = re.compile(r"<(\w{1,40}):([^<>\n]{1,400})>")
-MAX_WEIGHT = 100.0
 # Each one costs memory and time in every step; nobody mixes as many to any good.
 MAX_LORAS = 20
 _SHOWN = 80
+_NOWHERE_LIMITED = LoraLimits()
 _PICKLES = (".pt", ".bin", ".ckpt", ".pth")
 
 
 @dataclass(frozen=True, slots=True)
 class LoraUse:
-    """One LoRA of a request: the file, its name in the prompt, and its weights.
+    """One LoRA of a request: the file, its name in the prompt, its weights, and what it is limited to.
 
     `te` is for the text encoders, `unet` for the UNet. `hash` is AutoV3 once known, else "".
     """
@@ -39,7 +39,22 @@ class LoraUse:
     file: ModelFile
     te: float
     unet: float
+    limits: LoraLimits = _NOWHERE_LIMITED
     hash: str = field(default="", compare=False)
+
+    def unet_in(self, block: int | None) -> float:
+        """Its weight in a block of the UNet (block_weights.py), or in what is in none."""
+        return self.unet * self.limits.weight_in(block)
+
+    @property
+    def in_unet(self) -> Hashable:
+        """What it does to the UNet: equal for two that do the same."""
+        return self.file, self.unet, self.limits.blocks, self.limits.rank
+
+    @property
+    def in_text_encoders(self) -> Hashable:
+        """What it does to the text encoders."""
+        return self.file, self.te, self.limits.rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +132,19 @@ def _loras(prompt: str, store: Store, notes: list[str]) -> Iterator[LoraUse]:
                 f"{tag} was left out: there are LoRAs here, written <lora:name:weight>, and no {kind}s."
             )
             continue
-        name, weights, problem = _weights(said)
-        if problem:
-            notes.append(f"{tag} was left out: {problem}; write <lora:name:0.8>.")
+        try:
+            read = read_tag(said)
+        except ValueError as error:
+            notes.append(f"{tag} was left out: {error}; write <lora:name:0.8>.")
             continue
         try:
-            file = find_lora(name, store)
+            file = find_lora(read.name, store)
         except UnknownModel as error:
             words = str(error)
             notes.append(f"{words}{'' if words.endswith('?') else '.'} It was left out.")
             continue
-        yield LoraUse(file.stem, file, *weights)
+        notes += [f"In {tag} this counts for nothing: {words}." for words in read.ignored]
+        yield LoraUse(file.stem, file, read.te, read.unet, read.limits)
 
 
 def find_lora(name: str, store: Store) -> ModelFile:
@@ -161,45 +178,14 @@ def _called(wanted: str, store: Store) -> list[ModelFile]:
     return by_file or [one for one in files if alias_of(one).lower() == wanted]
 
 
-def _weights(said: str) -> tuple[str, tuple[float, float], str]:
-    """Name and weights of a tag as A1111 reads them: `name:te:unet`, or by name, `te=0.5:unet=1`."""
-    name, *rest = said.split(":")
-    places: list[str] = []
-    named: dict[str, str] = {}
-    for one in rest:
-        key, sign, value = one.partition("=")
-        if sign:
-            named[key.strip().lower()] = value
-        else:
-            places.append(one)
-    if "dyn" in named or len(places) > 2:
-        return name, (0.0, 0.0), "a rank of its own (dyn) is not known here"
-    try:
-        te = _number(named.get("te", places[0] if places else "1"))
-        unet = _number(named.get("unet", places[1] if len(places) > 1 else str(te)))
-    except ValueError as error:
-        return name, (0.0, 0.0), str(error)
-    return name, (te, unet), "" if name.strip() else "it has no name"
-
-
-def _number(text: str) -> float:
-    try:
-        value = float(text.strip())
-    except ValueError:
-        raise ValueError(f"its weight is {_short(text)!r}, which is no number") from None
-    if not math.isfinite(value) or abs(value) > MAX_WEIGHT:
-        raise ValueError(f"its weight is {_short(text)}, outside of -{MAX_WEIGHT:g} to {MAX_WEIGHT:g}")
-    return value
-
-
 def _merged(loras: Sequence[LoraUse]) -> tuple[LoraUse, ...]:
-    """One use for each file: a LoRA named twice counts with the sum of its weights."""
-    found: dict[ModelFile, LoraUse] = {}
+    """One use for each file and limit: a LoRA named twice counts with the sum of its weights."""
+    found: dict[Hashable, LoraUse] = {}
     for one in loras:
-        before = found.get(one.file)
+        before = found.get((one.file, one.limits))
         if before is not None:
             one = replace(before, te=before.te + one.te, unet=before.unet + one.unet)
-        found[one.file] = one
+        found[one.file, one.limits] = one
     return tuple(found.values())
 
 

@@ -111,7 +111,7 @@ class GuidedUNet:
                 tuple(guidance.tokens.shape),
                 str(serving.checkpoint.dtype),
                 # what the UNet is, for this picture
-                tuple((use.file, use.unet) for use in course.loras if use.unet),
+                tuple(use.in_unet for use in course.loras_of_step),
                 course.request.tiling,
             ),
         )
@@ -166,7 +166,7 @@ def conditioning(
         request.clip_skip,
         request.sdxl_clip_l_skip,
         serving.embeddings_of(job, course.asked),
-        tuple((use.file, use.te) for use in course.loras if use.te),
+        tuple(use.in_text_encoders for use in course.loras if use.te),
         request.emphasis,
     )
     counts = sampler.needs_unguided or negative_counts(texts.prompt, texts.cfg_scale * sampler.cfg_scale)

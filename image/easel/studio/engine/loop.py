@@ -252,7 +252,7 @@ class Loop:
         began = time.perf_counter()
         measuring = self.device.type == "cuda" and not self._batch_size.measured(kind, len(chosen))
         try:
-            with _memory_errors(first), serving.adapters.at_work(first.course.loras):
+            with _memory_errors(first), serving.adapters.at_work(first.course.loras_of_step):
                 outputs = call_unet(serving.checkpoint.unet, calls, serving.checkpoint.dtype)
         except OutOfMemory:
             if len(chosen) == 1:

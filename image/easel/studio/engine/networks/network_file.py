@@ -1,0 +1,281 @@
+"""A network in memory: for each layer of the checkpoint that it changes, how.
+
+Applied while the checkpoint draws (adapters.py), not added to its weights: the checkpoint is everyone's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from easel.models import FileError, Header, Incomplete, Kind, ModelFile, WrongKind, read_header, small_kind
+from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.errors import OtherArchitecture
+from easel.studio.engine.memory import check_room
+from easel.studio.engine.networks.adapter_metadata import AdapterMetadata
+from easel.studio.engine.networks.kinds import (
+    IN_FLOAT,
+    NUMBERS,
+    Ingredients,
+    NetworkKind,
+    changes,
+    check_shapes,
+    kind_of,
+    strange,
+)
+from easel.studio.engine.networks.layer import Change
+from easel.studio.engine.networks.names import (
+    BUNDLED,
+    UNET,
+    Target,
+    beside_others,
+    bundled_embeddings,
+    find_targets,
+    has_role,
+)
+from easel.studio.engine.networks.shapes import BadShape, ForeignShape
+from easel.studio.engine.weights import Weights
+
+# A full one for SDXL has four thousand; a file made to be slow could have a million.
+MAX_TENSORS = 20_000
+# How wide the text is that the cross attention of each family looks at.
+_FAMILIES = {768: "SD 1.x", 1024: "SD 2.x", 2048: "SDXL", 1280: "the SDXL refiner", 64: "the starter"}
+_OTHERS = {
+    "double_blocks": "FLUX", "single_transformer_blocks": "FLUX", "joint_blocks": "SD 3",
+    "lora_te3_": "SD 3 or FLUX", "transformer.": "a transformer model (FLUX, SD 3 or the like)",
+    "diffusion_model.": "another kind of model",
+}  # fmt: skip
+# Kinds that are not drawn with, by what is in a tensor's name.
+_UNKNOWN = {
+    ".oft_R": "OFT as PEFT writes it", ".oft_r": "OFT as PEFT writes it", ".boft_": "BOFT as PEFT writes it",
+    ".ia3_l": "IA3 as PEFT writes it", ".vera_lambda": "VeRA", ".lora_E": "AdaLoRA", ".lora_embedding_":
+    "LoRA of an embedding layer", ".bias_indices": "LyCORIS with a sparse bias", ".set_weight":
+    "whole weights (set_weight)", ".reshape_weight": "LoRA for a reshaped layer",
+}  # fmt: skip
+_DAMAGED = "holds numbers that are none; download it again"
+
+
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """All changes of one file, by part of the checkpoint ("unet", "text_encoder_0", …) and layer.
+
+    `left_out` are the tensors that have no place in the checkpoint, `embeddings` those that lie in the file.
+    """
+
+    file: ModelFile
+    changes: Mapping[tuple[str, str], tuple[Change, ...]]
+    left_out: tuple[str, ...]
+    embeddings: tuple[str, ...]
+    nbytes: int
+
+    def notes(self) -> Iterator[str]:
+        """What of the file is not drawn with."""
+        if self.left_out:
+            yield (
+                f"{self.file.name}: {len(self.left_out)} of its tensors have no place in this checkpoint, "
+                f"such as {self.left_out[0][:120]}."
+            )
+        if self.embeddings:
+            yield (
+                f"{self.file.name}: the embeddings in it are not used: {', '.join(self.embeddings)[:200]}; "
+                "their names were read as plain words. Put files of their own into models/embeddings."
+            )
+
+
+def load_network(file: ModelFile, checkpoint: Checkpoint) -> LoadedNetwork:
+    """Read a network for `checkpoint`, to its device and type.
+
+    Raises a FileError that says what is wrong: OtherArchitecture, WrongKind, Incomplete, or what
+    `read_header` and `Weights` raise. Nothing of it stays in memory then.
+    """
+    header = read_header(file.path)
+    _check_kind(file, header)
+    names = [name for name in header.tensors if not name.startswith(BUNDLED)]
+    found, homeless = find_targets(names, checkpoint.unet, checkpoint.text_encoders)
+    _check_home(file, header, found, homeless, checkpoint)
+    kinds = [_kind(file, place) for place in found]
+    for place, kind in zip(found, kinds, strict=True):
+        _check_shapes(file, header, place, kind, checkpoint)
+    given = _read(file, header, found, checkpoint)
+    built = {
+        (place.part, place.module): _build(file, header, place, kind, one, checkpoint)
+        for place, kind, one in zip(found, kinds, given, strict=True)
+    }
+    size = sum(one.nbytes for change in built.values() for one in _tensors(change))
+    return LoadedNetwork(file, built, tuple(homeless), bundled_embeddings(header.tensors), size)
+
+
+def _read(file: ModelFile, header: Header, found: list[Target], checkpoint: Checkpoint) -> list[Ingredients]:
+    """The tensors of each layer, on the checkpoint's device."""
+    roles = {name: role for place in found for role, name in place.tensors.items()}
+    numbers = {name for name, role in roles.items() if role in NUMBERS}
+    exact = {name for name, role in roles.items() if role in IN_FLOAT}
+    others = roles.keys() - numbers - exact
+    size = sum(header.tensors[name].numel for name in others) * checkpoint.dtype.itemsize
+    size += sum(header.tensors[name].numel for name in exact) * torch.float32.itemsize
+    largest = max((header.tensors[name].nbytes for name in roles.keys() - numbers), default=0)
+    check_room(file.name, size, largest, checkpoint.device)
+    try:
+        with Weights(file.path, header) as weights:
+            single = weights.read(numbers, device=torch.device("cpu"), dtype=torch.float32, whole=True)
+            tensors = weights.read(others, device=checkpoint.device, dtype=checkpoint.dtype)
+            tensors |= weights.read(exact, device=checkpoint.device, dtype=torch.float32)
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise FileError(file.name, "there is no memory left for it; take fewer LoRAs at once") from error
+    for name, one in (single | tensors).items():
+        if not bool(torch.isfinite(one).all()):
+            raise Incomplete(file.name, f"{name} {_DAMAGED}")
+    said = AdapterMetadata(header.metadata)
+    return [_ingredients(place, tensors, single, said, checkpoint) for place in found]
+
+
+def _ingredients(
+    place: Target,
+    tensors: Mapping[str, torch.Tensor],
+    single: Mapping[str, torch.Tensor],
+    said: AdapterMetadata,
+    checkpoint: Checkpoint,
+) -> Ingredients:
+    """Those of one layer, with the alpha that the header says where no tensor does."""
+    own = {role: tensors[name] for role, name in place.tensors.items() if name in tensors}
+    numbers = {
+        role: float(single[name].reshape(())) for role, name in place.tensors.items() if name in single
+    }
+    if "down" in own and "alpha" not in numbers:
+        alpha = said.alpha(place.part, place.module, own["down"].shape[0])
+        numbers |= {} if alpha is None else {"alpha": alpha}
+    return Ingredients(_layer(checkpoint, place), own, numbers)
+
+
+def _build(
+    file: ModelFile,
+    header: Header,
+    place: Target,
+    kind: NetworkKind | None,
+    given: Ingredients,
+    checkpoint: Checkpoint,
+) -> tuple[Change, ...]:
+    try:
+        found = changes(kind, given)
+    except ForeignShape:
+        raise _other(file, header, checkpoint) from None
+    if any(not abs(one.scale) <= 1e6 for one in found):
+        raise Incomplete(file.name, f"the alpha of {place.module} {_DAMAGED}")
+    if not all(bool(torch.isfinite(one).all()) for one in _tensors(found)):
+        raise Incomplete(file.name, f"what is made of the tensors of {place.module} {_DAMAGED}")
+    return found
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    """All tensors that a change holds."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, tuple):
+        for one in value:
+            yield from _tensors(one)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _tensors(getattr(value, field.name))
+
+
+def _check_kind(file: ModelFile, header: Header) -> None:
+    if len(header.tensors) > MAX_TENSORS:
+        raise Incomplete(file.name, f"it holds {len(header.tensors)} tensors; a LoRA has up to {MAX_TENSORS}")
+    for sign, words in _UNKNOWN.items():
+        if any(sign in name for name in header.tensors):
+            raise Incomplete(
+                file.name, f"this is a network of the kind {words}, which is not drawn with here"
+            )
+    small = small_kind(header)
+    if small is None or small[0] is not Kind.LORA:
+        what, kind = (small[1], small[0]) if small else ("a checkpoint or another model", Kind.CHECKPOINT)
+        raise WrongKind(file.name, what, kind.folder if kind else None, wanted="a LoRA")
+
+
+def _check_home(
+    file: ModelFile, header: Header, found: list[Target], homeless: Iterable[str], checkpoint: Checkpoint
+) -> None:
+    """Raise OtherArchitecture for a file that has its home elsewhere, Incomplete for what is not clear."""
+    strangers = [name for name in homeless if has_role(name)]
+    if not found or len(strangers) > len(header.tensors) // 2:
+        raise _other(file, header, checkpoint)
+    if odd := beside_others(found, homeless):
+        raise _not_understood(file, odd)
+
+
+def _kind(file: ModelFile, place: Target) -> NetworkKind | None:
+    """What the tensors of a layer make; None for a bias alone."""
+    roles = place.tensors.keys()
+    kind = kind_of(roles)
+    missing = kind.missing(roles) if kind is not None else "" if "diff_b" in roles else "up"
+    if missing:
+        raise Incomplete(file.name, f"the {missing} matrix of {place.module} is missing; download it again")
+    if role := strange(kind, roles):
+        raise _not_understood(file, place.tensors[role])
+    return kind
+
+
+def _not_understood(file: ModelFile, name: str) -> Incomplete:
+    return Incomplete(
+        file.name,
+        f"{name[:120]} stands beside others and is not understood: without it the LoRA is another one",
+    )
+
+
+def _check_shapes(
+    file: ModelFile, header: Header, place: Target, kind: NetworkKind | None, checkpoint: Checkpoint
+) -> None:
+    shapes = {role: tuple(header.tensors[name].shape) for role, name in place.tensors.items()}
+    for role in NUMBERS & shapes.keys():
+        if header.tensors[place.tensors[role]].numel != 1:
+            raise Incomplete(file.name, f"{place.tensors[role]} is not a single number")
+    try:
+        check_shapes(kind, shapes, _layer(checkpoint, place))
+    except ForeignShape:
+        raise _other(file, header, checkpoint) from None
+    except BadShape as error:
+        raise Incomplete(file.name, str(error).format(place.module)) from None
+
+
+def _other(file: ModelFile, header: Header, checkpoint: Checkpoint) -> OtherArchitecture:
+    made_for = _made_for(header)
+    width = checkpoint.unet.config.cross_attention_dim
+    ours = _FAMILIES.get(width, checkpoint.family.name)
+    whose = (
+        f"this LoRA was made for {made_for}" if made_for else "this LoRA was made for another kind of model"
+    )
+    return OtherArchitecture(
+        file.name,
+        f"{whose}, and {checkpoint.file.name} is {ours}; take a checkpoint or a LoRA that fits the other",
+    )
+
+
+def _made_for(header: Header) -> str:
+    for sign, words in _OTHERS.items():
+        if any(sign in name for name in header.tensors):
+            return words
+    for name, info in header.tensors.items():
+        ends = ("attn2_to_k.lora_down.weight", "attn2.to_k.lora_A.weight", "attn2.to_k.lora.down.weight",
+                "attn2.processor.to_k_lora.down.weight", "attn2_to_k.hada_w1_b", "attn2.to_k.hada_w1_b",
+                "attn2_to_k.diff")  # fmt: skip
+        if name.endswith(ends) and len(info.shape) >= 2:
+            return _FAMILIES.get(info.shape[1], f"a model that attends to {info.shape[1]} numbers")
+    if any(name.startswith(("lora_te2_", "text_encoder_2.")) for name in header.tensors):
+        return _FAMILIES[2048]
+    return header.metadata.get("ss_base_model_version", "")[:60]
+
+
+def _layer(checkpoint: Checkpoint, place: Target) -> nn.Module:
+    layer: nn.Module = part_of(checkpoint, place.part).get_submodule(place.module)
+    return layer
+
+
+def part_of(checkpoint: Checkpoint, part: str) -> Any:
+    """The UNet or one of the text encoders."""
+    if part == UNET:
+        return checkpoint.unet
+    return checkpoint.text_encoders[int(part.rpartition("_")[2])]
