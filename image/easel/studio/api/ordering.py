@@ -12,7 +12,8 @@ from easel.studio.api.drawing_request import AnyRequest, DrawingRequest
 from easel.studio.api.scripts.always_on import scripted
 from easel.studio.api.styles import styled
 from easel.studio.checkpoint_defaults import checkpoint_defaults
-from easel.studio.engine import Job, TextToImage
+from easel.studio.engine import Job, TextToImage, find_upscaler
+from easel.studio.engine.imaging import LATENT_UPSCALE_MODES
 from easel.studio.infotext_request import request_from_infotext
 from easel.studio.settings import name_in
 from easel.studio.studio import Studio
@@ -89,8 +90,8 @@ class Ordering:
         return SubmittedRequest(body, prepared.settings, job)
 
     def _named(self, request: TextToImage) -> TextToImage:
-        """The request with the checkpoints of later passes by the names that infotexts have. Raises
-        UnknownModel."""
+        """The request with checkpoints and upscaler of later passes by the names that infotexts have. Raises
+        UnknownModel and InvalidRequest."""
         store = self._studio.engine.store
         if request.refiner:
             file = store.find_checkpoint(request.refiner.checkpoint)
@@ -98,6 +99,9 @@ class Ordering:
         if request.hires and request.hires.checkpoint:
             file = store.find_checkpoint(request.hires.checkpoint)
             request = replace(request, hires=replace(request.hires, checkpoint=_short_title(file)))
+        if request.hires and request.hires.upscaler not in LATENT_UPSCALE_MODES:
+            upscaler = find_upscaler(store, "hr_upscaler", request.hires.upscaler).name
+            request = replace(request, hires=replace(request.hires, upscaler=upscaler))
         return request
 
 

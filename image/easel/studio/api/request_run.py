@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
-
-from starlette.exceptions import HTTPException
 
 from easel.studio import infotext
 from easel.studio.api.drawing_request import DrawingRequest
+from easel.studio.api.hanging_up import Line
 from easel.studio.api.ordering import Ordering, PreparedRequest, SubmittedRequest
 from easel.studio.api.result import Course, Result, ResultPicture
-from easel.studio.completion import finished
 from easel.studio.engine import Job, TooMuchWork
 from easel.studio.studio import Studio
 
@@ -20,10 +17,10 @@ _MILLION = 1_000_000
 
 
 class RequestRun:
-    """One request under way. `submitted` is what the engine has been given for it; `line` ends when the
-    client hangs up."""
+    """One request under way. `submitted` is what the engine has been given for it; `line` is
+    where the client waits."""
 
-    def __init__(self, studio: Studio, ordering: Ordering, line: asyncio.Task[None]) -> None:
+    def __init__(self, studio: Studio, ordering: Ordering, line: Line) -> None:
         self.submitted: list[SubmittedRequest] = []
         self._studio = studio
         self._ordering = ordering
@@ -54,7 +51,7 @@ class RequestRun:
             return [[] for _ in requests]
         submitted = await asyncio.to_thread(self._submit, requests)
         jobs = [one.job for one in submitted]
-        await self._ended(jobs)
+        await self._line.ended(jobs)
         errors = [job.future.exception(timeout=0) for job in jobs]
         failed = [error for error in errors if error]
         if failed and len(failed) == len(jobs):
@@ -92,25 +89,9 @@ class RequestRun:
                 f"memory until the last is drawn; one request may ask for {most:,g}. Ask for fewer values",
             )
 
-    async def _ended(self, jobs: Sequence[Job]) -> None:
-        """Wait until all have ended, or raise A1111's 499 when nobody waits for them any more."""
-        waits = asyncio.gather(*(finished(job).wait() for job in jobs))
-        either: set[asyncio.Future[Any]] = {waits, self._line}
-        try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not waits.done():
-                raise nobody()
-        finally:
-            waits.cancel()
-
     def _pictures(self, job: Job) -> list[ResultPicture]:
         hashed = [self._studio.hashed(picture) for picture in job.result(timeout=0)]
         return [ResultPicture(picture.image, infotext.describe(picture), picture) for picture in hashed]
-
-
-def nobody() -> HTTPException:
-    """The client hung up."""
-    return HTTPException(499, "the client hung up")
 
 
 def _next(course: Course, answers: list[list[ResultPicture]] | None) -> list[DrawingRequest] | Result:

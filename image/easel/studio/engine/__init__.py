@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from easel.studio.engine.embedding_tensors import names_for, vectors_of
 from easel.studio.engine.engine import Engine
+from easel.studio.engine.enlargement import Enlargement
 from easel.studio.engine.errors import (
     EngineError,
     InvalidRequest,
@@ -61,6 +62,7 @@ from easel.studio.engine.sampling.schedule_types import SCHEDULE_TYPES, Schedule
 from easel.studio.engine.sampling.settings import SamplerSettings
 from easel.studio.engine.second_pass import HiresFix, Refiner
 from easel.studio.engine.source import ImageToImage, Mask, MaskedContent, ResizeMode, SoftInpainting
+from easel.studio.engine.upscaler_names import Upscaler, find_upscaler, upscalers
 
 if TYPE_CHECKING:
     from easel.studio.engine.checkpoint import Checkpoint
@@ -85,6 +87,7 @@ __all__ = [
     "EmphasisMode",
     "Engine",
     "EngineError",
+    "Enlargement",
     "HiresFix",
     "ImageToImage",
     "InvalidRequest",
@@ -112,6 +115,7 @@ __all__ = [
     "TooMuchForTheDevice",
     "TooMuchWork",
     "UnknownSampler",
+    "Upscaler",
     "Watcher",
     "Weights",
     "Wildcards",
@@ -121,6 +125,7 @@ __all__ = [
     "copied",
     "expand",
     "extract_styles",
+    "find_upscaler",
     "give_back",
     "load_checkpoint",
     "merge_styles",
@@ -130,6 +135,7 @@ __all__ = [
     "read_styles",
     "resolve",
     "strip_comments",
+    "upscalers",
     "vectors_of",
     "write_styles",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,7 +25,9 @@ class Course:
     (1, channels, height/8, width/8), None before the first. `drawing`: there are calls to make yet. `asked`
     are the prompts of this pass, understood, `prompt_steps` the steps that prompt editing counts in it. `vae`
     is what it is decoded with, held from the beginning to the end, so that a file that is taken away
-    meanwhile stays. `mask` is what is kept of the source's latents.
+    meanwhile stays. `mask` is what is kept of the source's latents. `upscalers` are
+    the models of those that the job names, held as `vae` is. `enlarged` (0 to 1) is how much is done of
+    the pass of an upscaler under way.
     """
 
     def __init__(self, job: Job, index: int) -> None:
@@ -38,6 +41,8 @@ class Course:
         self.asked: Asked = job.asked
         self.mask: LatentMask | None = None
         self.vae: Any = None
+        self.upscalers: Mapping[str, Any] = {}
+        self.enlarged = 0.0
         self._serving: Serving | None = None
         self.prompt_steps = job.request.steps
         self._pass = (0, self.calls, job.request.steps)

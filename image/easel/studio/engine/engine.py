@@ -6,6 +6,7 @@ import gc
 import threading
 import time
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,16 +14,18 @@ import structlog
 
 from easel.models import Kind, ModelFile, Store
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
+from easel.studio.engine.enlargement import Enlargement
 from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
 from easel.studio.engine.extra_networks import Asked, understand
-from easel.studio.engine.imaging import Prepared
+from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, Prepared
 from easel.studio.engine.job import Job, Watcher
 from easel.studio.engine.job_queue import JobQueue, Status
 from easel.studio.engine.limits import Limits
 from easel.studio.engine.request import TextToImage
 from easel.studio.engine.second_pass import HiresFix, Refiner
-from easel.studio.engine.source_image import prepared_sources
+from easel.studio.engine.source_image import opened, prepared_sources
 from easel.studio.engine.step_times import StepTimes
+from easel.studio.engine.upscaler_names import find_upscaler
 
 if TYPE_CHECKING:
     import torch
@@ -104,6 +107,14 @@ class Engine:
         there.
         """
         resolved = request.resolved()
+        upscalers = self._upscalers(resolved)
+        if resolved.enlargement is not None:
+            self.limits.check(resolved)
+            asked = self._understood(resolved, "", "")
+            sources = (_sent(resolved.enlargement),)
+            return self._put(
+                Job(owner, resolved, None, asked, sources=sources, upscalers=upscalers, watcher=watcher)
+            )
         no_gpu = resolved.randn_source == "GPU" and self.status().device == "cpu"
         if no_gpu:
             resolved = replace(resolved, randn_source="CPU")
@@ -123,6 +134,7 @@ class Engine:
             hires_checkpoint=self._other(resolved.hires),
             refiner=self._other(resolved.refiner),
             sources=_sources(resolved),
+            upscalers=upscalers,
             only=only,
             watcher=watcher,
         )
@@ -130,10 +142,25 @@ class Engine:
             job.note(note)
         if no_gpu:
             job.note("There is no GPU here to draw noise: it is the CPU's, as A1111's is on such a machine.")
+        return self._put(job)
+
+    def _put(self, job: Job) -> Job:
+        if job.upscalers:
+            import_module("spandrel")  # two seconds, which nobody waits for on this thread but who asked
         job.on_cancel(self._queue.ring)
         job.future.set_running_or_notify_cancel()  # only `Job.cancel` ends a job
         self._queue.put(job)
         return job
+
+    def _upscalers(self, request: TextToImage) -> dict[str, ModelFile]:
+        """The files of the upscalers that a request names. Raises InvalidRequest."""
+        named: list[tuple[str, str]] = []
+        if request.hires is not None and request.hires.upscaler not in LATENT_UPSCALE_MODES:
+            named.append(("hr_upscaler", request.hires.upscaler))
+        if request.enlargement is not None:
+            named += request.enlargement.upscalers
+        found = {name: find_upscaler(self.store, field, name).file for field, name in named}
+        return {name: file for name, file in found.items() if file is not None}
 
     def _understood(self, request: TextToImage, prompt: str, negative_prompt: str) -> Asked:
         return understand(prompt, negative_prompt, self.store, active=request.extra_networks)
@@ -220,3 +247,10 @@ class Engine:
 
 def _sources(request: TextToImage) -> tuple[Prepared, ...]:
     return () if request.source is None else prepared_sources(request.source, request.width, request.height)
+
+
+def _sent(enlargement: Enlargement) -> Prepared:
+    """The picture to make larger, as it is. Raises InvalidRequest."""
+    image = opened("image", enlargement.image)
+    image = image if image.mode in ("RGB", "RGBA") else image.convert("RGB")
+    return Prepared(image, image)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -40,7 +40,7 @@ class Drawn:
     """One finished picture: RGB pixels and everything needed to draw it again.
 
     `partial` is true for a picture that was interrupted and shows what was there by then. `notes` say what of
-    the prompt was passed over, and why.
+    the prompt was passed over, and why. `checkpoint` is None for one that was made larger and not drawn.
     """
 
     index: int
@@ -48,12 +48,17 @@ class Drawn:
     seed: int
     subseed: int
     request: TextToImage
-    checkpoint: ModelFile
+    checkpoint: ModelFile | None
     vae: ModelFile | None = None
     partial: bool = False
     loras: tuple[LoraUse, ...] = ()
     embeddings: tuple[EmbeddingUse, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def drawn_with(self) -> ModelFile:
+        """The checkpoint of one that was drawn."""
+        return _there(self.checkpoint)
 
 
 @dataclass(frozen=True)
@@ -94,19 +99,21 @@ class Job:
     `future` resolves to the finished pictures in order (fewer than asked for when the job was cancelled), or
     to the error that ended it. `asked` is what the prompts were understood as, `hires_asked` those of the
     second pass; `embeddings` those of them that the checkpoint draws with, once it began. `sources` are the
-    pictures to draw over. `only` are the numbers of the pictures to draw, where it is not
-    all of the request's.
+    pictures to draw over, or to make larger; `upscalers` the files of those that the request names, by these
+    names. `only` are the numbers of the pictures to draw, where it is not all of the request's. `checkpoint`
+    is None where nothing is drawn.
     """
 
     owner: str
     request: TextToImage
-    checkpoint: ModelFile
+    checkpoint: ModelFile | None
     asked: Asked
     hires_asked: Asked | None = None
     vae: ModelFile | None = None
     hires_checkpoint: ModelFile | None = None
     refiner: ModelFile | None = None
     sources: tuple[Prepared, ...] = ()
+    upscalers: Mapping[str, ModelFile] = field(default_factory=dict)
     only: tuple[int, ...] | None = None
     watcher: Watcher | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -132,6 +139,11 @@ class Job:
         self._preview_wanted = 0.0
         self._cancel: tuple[bool] | None = None
         self._wake: Callable[[], None] = lambda: None
+
+    @property
+    def drawn_with(self) -> ModelFile:
+        """The checkpoint of one that draws."""
+        return _there(self.checkpoint)
 
     @property
     def wanted(self) -> Sequence[int]:
@@ -230,3 +242,8 @@ class Job:
         """End the job with an error, from any thread. Does nothing to one that has ended."""
         if self.publish(replace(self._progress, state=JobState.FAILED, detail=str(error))):
             self.future.set_exception(error)
+
+
+def _there(checkpoint: ModelFile | None) -> ModelFile:
+    assert checkpoint is not None  # noqa: S101 - what draws has one
+    return checkpoint

@@ -24,16 +24,20 @@ from easel.studio.engine.imaging.soft_inpainting import INFOTEXT_KEYS, SoftInpai
 from easel.studio.engine.imaging.tiling import TileGrid, tile_grid
 from easel.studio.engine.imaging.upscale import (
     LATENT_UPSCALE_MODES,
+    MAX_PIXELS,
     PIXEL_UPSCALERS,
     LatentUpscaleMode,
     TooManyPixels,
     upscaled,
+    upscaled_size,
+    upscaling,
 )
 
 __all__ = [
-    "BLANK_MASK", "INFOTEXT_KEYS", "LATENT_UPSCALE_MODES", "PIXEL_UPSCALERS", "CropRegion", "Enlarger",
-    "Inpainting", "LatentUpscaleMode", "Margins", "MaskedContent", "Mk2Step", "OutpaintTile",
+    "BLANK_MASK", "INFOTEXT_KEYS", "LATENT_UPSCALE_MODES", "MAX_PIXELS", "PIXEL_UPSCALERS", "CropRegion",
+    "Enlarger", "Inpainting", "LatentUpscaleMode", "Margins", "MaskedContent", "Mk2Step", "OutpaintTile",
     "PoorMansOutpainting", "Prepared", "ResizeMode", "Side", "SoftInpainting", "TileGrid", "TooManyPixels",
     "blended", "corrected", "flattened", "image_grid", "latent_noise", "latent_nothing", "margins",
     "mk2_step", "overlay_mask", "poor_mans", "prepare", "resized", "rows_of_grid", "tile_grid", "upscaled",
+    "upscaled_size", "upscaling",
 ]  # fmt: skip
