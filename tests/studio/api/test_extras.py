@@ -1,4 +1,4 @@
-"""A1111's extras over HTTP: pictures made larger as jobs of the caller, said in the file and in `html_info`."""
+"""A1111's extras over HTTP: pictures made larger as the caller's jobs, said in file and `html_info`."""
 
 from __future__ import annotations
 
@@ -210,3 +210,26 @@ def test_hires_fix_by_name(running, ada, upscalers) -> None:
     assert "Hires upscaler: R-ESRGAN 2x+" in text
     again = ada.post("/sdapi/v1/txt2img", json={"infotext": text})
     assert opened(again.json()["images"][0]).tobytes() == drawn.tobytes()
+
+
+def test_img2img_by_option(ada, upscalers) -> None:
+    """`upscaler_for_img2img` enlarges the source, by whatever of its names; an unknown one is refused."""
+    body = {
+        "init_images": [sent()],
+        "width": 96,
+        "height": 96,
+        "steps": 2,
+        "denoising_strength": 0.1,
+        "seed": 1,
+    }
+
+    def drawn(name: str | None) -> bytes:
+        said = {"seed": 1, "override_settings": {"upscaler_for_img2img": name}}
+        answer = ada.post("/sdapi/v1/img2img", json={**body, **said})
+        assert answer.status_code == 200, answer.text
+        return opened(answer.json()["images"][0]).tobytes()
+
+    assert drawn("4x-tiny") != drawn(None)
+    refused = ada.post("/sdapi/v1/options", json={"upscaler_for_img2img": "x9000"})
+    assert refused.status_code == 422
+    assert "upscaler_for_img2img is 'x9000'" in refused.json()["errors"]

@@ -15,14 +15,17 @@ import pytest
 import torch
 from PIL import Image
 
-from easel.models import FileError, Kind, ModelFile, Store
+from easel.models import FileError, Kind, ModelFile, Store, convert_pickle
 from easel.studio.engine import (
     Engine,
     Enlargement,
     HiresFix,
+    ImageToImage,
     InvalidRequest,
     JobState,
     Limits,
+    Mask,
+    ResizeMode,
     TextToImage,
     TooMuchWork,
     find_upscaler,
@@ -89,6 +92,18 @@ def test_tiles_are_the_whole_picture(tmp_path: Path, make: Callable[[], tiny.Ten
     assert single.std() > 10
     assert beside.max() <= 1
     assert np.abs(tiled - single).mean() < 0.5
+
+
+def test_a_published_pickle_comes_in_by_conversion(tmp_path: Path) -> None:
+    """As Real-ESRGAN publishes them: a .pth with the weights below `params_ema`. spandrel never opens it."""
+    torch.manual_seed(5)
+    source = tmp_path / "realesr-animevideov3.pth"
+    torch.save({"params_ema": tiny.compact(scale=4)}, source)
+    store = Store(tmp_path / "models", hashing=False)
+    done = convert_pickle(source, store)
+    assert done.file.kind is Kind.UPSCALER
+    assert find_upscaler(store, "upscaler_1", "R-ESRGAN AnimeVideo").file == done.file
+    assert UpscalerModels(CPU).get(done.file).scale == 4
 
 
 def test_what_is_transparent_stays_so(tmp_path: Path) -> None:
@@ -307,3 +322,39 @@ def test_limits_hold(store: Store) -> None:
         enlargement(SimpleNamespace(width=1000, height=1000, save=lambda *_: None), factor=16).resolved()  # type: ignore[arg-type]
     with pytest.raises(InvalidRequest, match="upscaler_1"):
         engine.submit("ada", enlargement(picture(8, 8), "None"))
+
+
+def test_img2img_grows_by_a_model(engine: Engine) -> None:
+    """A source that grows goes through the upscaler once for all pictures over it, whatever the resize mode;
+    what does not grow does not."""
+    file = io.BytesIO()
+    picture(64, 64).save(file, "PNG")
+
+    def drawn(upscaler: str | None, size: int, mode: ResizeMode = ResizeMode.JUST_RESIZE) -> list[bytes]:
+        source = ImageToImage(
+            images=(file.getvalue(),), denoising_strength=0.1, upscaler=upscaler, resize_mode=mode
+        )
+        request = TextToImage(source=source, steps=2, width=size, height=size, seed=3, batch_size=2)
+        return [one.image.tobytes() for one in engine.submit("ada", request).result(60)]
+
+    for mode in (ResizeMode.JUST_RESIZE, ResizeMode.CROP_AND_RESIZE, ResizeMode.RESIZE_AND_FILL):
+        plain, larger = drawn(None, 128, mode), drawn("4x-tiny", 128, mode)
+        assert len(larger) == 2
+        assert plain != larger
+    assert drawn(None, 64) == drawn("4x-tiny", 64)
+    with pytest.raises(InvalidRequest, match="upscaler_for_img2img is 'x9'"):
+        drawn("x9", 128)
+
+
+def test_an_inpainted_part_grows_by_a_model(engine: Engine) -> None:
+    """Only masked: it is the cut that is enlarged."""
+    files = []
+    mask = Image.new("L", (128, 128))
+    mask.paste(255, (40, 40, 72, 72))
+    for one in (picture(128, 128), mask):
+        file = io.BytesIO()
+        one.save(file, "PNG")
+        files.append(file.getvalue())
+    source = ImageToImage(images=(files[0],), mask=Mask(image=files[1], padding=8), upscaler="4x-tiny")
+    request = TextToImage(source=source, steps=2, width=128, height=128, seed=3)
+    assert engine.submit("ada", request).result(60)[0].image.size == (128, 128)

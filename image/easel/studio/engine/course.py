@@ -11,6 +11,7 @@ from easel.studio.engine.extra_networks import Asked, LoraUse
 from easel.studio.engine.imaging import Prepared
 from easel.studio.engine.job import Job
 from easel.studio.engine.request import TextToImage
+from easel.studio.engine.source_image import GrowingSource
 
 if TYPE_CHECKING:
     from easel.studio.engine.latent_mask import LatentMask
@@ -85,10 +86,23 @@ class Course:
         """Those at work in this pass."""
         return self.asked.loras
 
+    @property
+    def source(self) -> Prepared | GrowingSource:
+        """The picture that this one is drawn over: one for all, or one for each of a batch."""
+        return self.job.sources[self._source_number]
+
     def prepared(self) -> Prepared:
-        """The source picture that this one is drawn over: one for all, or one for each of a batch."""
-        sources = self.job.sources
-        return sources[self.index % self.request.batch_size % len(sources)]
+        """The same, ready to be drawn over."""
+        assert isinstance(self.source, Prepared)  # noqa: S101 - the pipeline begins with making it so
+        return self.source
+
+    def keep_prepared(self, prepared: Prepared) -> None:
+        """The source is ready, for all pictures that are drawn over it."""
+        self.job.sources[self._source_number] = prepared
+
+    @property
+    def _source_number(self) -> int:
+        return self.index % self.request.batch_size % len(self.job.sources)
 
     def begin_pass(self, plan: SamplingPlan) -> None:
         """A way through the sampler begins."""

@@ -23,7 +23,7 @@ from easel.studio.engine.job_queue import JobQueue, Status
 from easel.studio.engine.limits import Limits
 from easel.studio.engine.request import TextToImage
 from easel.studio.engine.second_pass import HiresFix, Refiner
-from easel.studio.engine.source_image import opened, prepared_sources
+from easel.studio.engine.source_image import GrowingSource, opened, prepared_sources
 from easel.studio.engine.step_times import StepTimes
 from easel.studio.engine.upscaler_names import find_upscaler
 
@@ -111,7 +111,7 @@ class Engine:
         if resolved.enlargement is not None:
             self.limits.check(resolved)
             asked = self._understood(resolved, "", "")
-            sources = (_sent(resolved.enlargement),)
+            sources: list[Prepared | GrowingSource] = [_sent(resolved.enlargement)]
             return self._put(
                 Job(owner, resolved, None, asked, sources=sources, upscalers=upscalers, watcher=watcher)
             )
@@ -157,6 +157,8 @@ class Engine:
         named: list[tuple[str, str]] = []
         if request.hires is not None and request.hires.upscaler not in LATENT_UPSCALE_MODES:
             named.append(("hr_upscaler", request.hires.upscaler))
+        if request.source is not None and request.source.upscaler is not None:
+            named.append(("upscaler_for_img2img", request.source.upscaler))
         if request.enlargement is not None:
             named += request.enlargement.upscalers
         found = {name: find_upscaler(self.store, field, name).file for field, name in named}
@@ -245,8 +247,8 @@ class Engine:
         worker.run(first)
 
 
-def _sources(request: TextToImage) -> tuple[Prepared, ...]:
-    return () if request.source is None else prepared_sources(request.source, request.width, request.height)
+def _sources(request: TextToImage) -> list[Prepared | GrowingSource]:
+    return [] if request.source is None else prepared_sources(request.source, request.width, request.height)
 
 
 def _sent(enlargement: Enlargement) -> Prepared:

@@ -10,7 +10,7 @@ from PIL import Image
 from easel.studio.engine.course import Course
 from easel.studio.engine.device_calls import DeviceCall, UpscaleCall
 from easel.studio.engine.enlargement import Enlargement
-from easel.studio.engine.imaging import ResizeMode, resized, upscaling
+from easel.studio.engine.imaging import Prepared, ResizeMode, resized, upscaling
 from easel.studio.engine.upscale_runs import FilterRun, UpscaleRun
 
 Images = Generator[DeviceCall, Any, Image.Image]
@@ -36,6 +36,17 @@ def enlarged_to(course: Course, image: Image.Image, upscaler: str, width: int, h
     factor = max(width / image.width, height / image.height)
     larger = yield from enlarged(course, image, upscaler, factor)
     return resized(larger, ResizeMode.JUST_RESIZE, width, height)
+
+
+def ready_source(course: Course) -> Generator[DeviceCall, Any, Prepared]:
+    """The picture to draw over, made larger first where that is an upscaler's."""
+    source = course.source
+    if isinstance(source, Prepared):
+        return source
+    larger = yield from enlarged(course, source.image, source.upscaler, source.times)
+    prepared = source.prepare(lambda *_: larger)
+    course.keep_prepared(prepared)
+    return prepared
 
 
 def enlarge(course: Course, asked: Enlargement) -> Images:

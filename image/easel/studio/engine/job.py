@@ -16,6 +16,7 @@ from easel.studio.engine.extra_networks import Asked, EmbeddingUse, LoraUse
 from easel.studio.engine.imaging import Prepared
 from easel.studio.engine.limits import work
 from easel.studio.engine.request import TextToImage
+from easel.studio.engine.source_image import GrowingSource
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -112,7 +113,7 @@ class Job:
     vae: ModelFile | None = None
     hires_checkpoint: ModelFile | None = None
     refiner: ModelFile | None = None
-    sources: tuple[Prepared, ...] = ()
+    sources: list[Prepared | GrowingSource] = field(default_factory=list)
     upscalers: Mapping[str, ModelFile] = field(default_factory=dict)
     only: tuple[int, ...] | None = None
     watcher: Watcher | None = None

@@ -16,7 +16,7 @@ from PIL import Image
 
 from easel.studio.engine.course import Course
 from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, VaeCall
-from easel.studio.engine.enlarging import Images, enlarge, enlarged_to
+from easel.studio.engine.enlarging import Images, enlarge, enlarged_to, ready_source
 from easel.studio.engine.guided_unet import GuidedUNet, Texts
 from easel.studio.engine.imaging import (
     LATENT_UPSCALE_MODES,
@@ -80,7 +80,7 @@ def _image_to_image(course: Course) -> _Latents:
     request, source = course.request, course.request.source
     assert source is not None  # noqa: S101 - see `draw`
     size = request.width, request.height
-    prepared = course.prepared()
+    prepared = yield from ready_source(course)
     pixels = _pixels(course, prepared.image)
     latents = yield _through_vae(course, "encode", pixels)
     rows, columns = (
