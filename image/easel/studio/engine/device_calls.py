@@ -20,9 +20,6 @@ TOGETHER = 64 * 64
 # it is not over in one; an encode about half of that.
 _ROWS = {"decode": 3, "encode": 2}
 _TURNS = 16
-# A tile of 192 pixels through an ESRGAN takes 1.3 teraflops, about what a UNet call of two rows does (512
-# by 512); quicker models do several tiles in a turn.
-_TILES = 2 * 64 * 64
 
 
 @dataclass(eq=False)
@@ -120,7 +117,7 @@ class UpscaleCall:
     @property
     def cost(self) -> int:
         """The work of one turn of it, in latent pixels."""
-        return _TILES
+        return self.run.cost
 
 
 DeviceCall = UNetCall | VaeCall | UpscaleCall | OtherCheckpoint

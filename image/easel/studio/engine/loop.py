@@ -309,9 +309,9 @@ class Loop:
         return [picture for picture, _ in there]
 
     def _upscale(self, picture: Picture, call: UpscaleCall) -> list[Picture]:
-        """A stretch of a pass of an upscaler. Returns the picture once it is through."""
+        """A tile of a pass of an upscaler. Returns the picture once it is through."""
         with _upscaler_errors(picture), _memory_errors(picture):
-            answer = call.run.go_on(STRETCH_SECONDS)
+            answer = call.run.go_on()
         picture.course.enlarged = call.run.share
         if answer is None:
             return []
