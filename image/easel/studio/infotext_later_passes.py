@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from easel.models import UnknownModel
-from easel.studio.api.scripts.soft_inpainting import soft_inpainting
+from easel.studio.api.requests.soft_inpainting import soft_inpainting
 from easel.studio.engine import (
     MAX_SIDE,
     MIN_SIDE,

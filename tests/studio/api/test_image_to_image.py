@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from typing import Any
 
 import httpx
@@ -12,24 +11,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from scripts.starter.judge import judge
+from tests.studio.api.answers import info, pictures, sent
 
 QUICK = {"prompt": "a red circle on blue", "steps": 2, "seed": 7, "denoising_strength": 0.5}
-
-
-def sent(image: Image.Image, kind: str = "PNG", **how: Any) -> str:
-    file = io.BytesIO()
-    image.save(file, kind, **how)
-    return base64.b64encode(file.getvalue()).decode()
-
-
-def pictures(answer: httpx.Response) -> list[Image.Image]:
-    assert answer.status_code == 200, answer.text[:500]
-    return [Image.open(io.BytesIO(base64.b64decode(one))) for one in answer.json()["images"]]
-
-
-def info(answer: httpx.Response) -> dict[str, Any]:
-    assert answer.status_code == 200, answer.text[:500]
-    return json.loads(answer.json()["info"])
 
 
 @pytest.fixture
@@ -172,6 +156,34 @@ def test_soft_inpainting_is_of_img2img(ada, blue) -> None:
         alwayson_scripts={"Soft Inpainting": {"args": [True, 1.5, 0.5, 4, 0, 0.5, 2]}},
     )
     assert "Soft inpainting enabled: True, Soft inpainting schedule bias: 1.5" in info(answer)["infotexts"][0]
+
+
+A1111_SENDS = {
+    "batch_size": 1, "cfg_scale": 7, "denoising_strength": 0.75, "eta": 0, "height": 64,
+    "include_init_images": False, "inpaint_full_res": False, "inpaint_full_res_padding": 0,
+    "inpainting_fill": 0, "inpainting_mask_invert": False, "mask": None, "mask_blur": 4, "n_iter": 1,
+    "negative_prompt": "", "override_settings": {}, "prompt": "example prompt", "resize_mode": 0,
+    "restore_faces": False, "s_churn": 0, "s_noise": 1, "s_tmax": 0, "s_tmin": 0, "sampler_index": "Euler a",
+    "seed": -1, "seed_resize_from_h": -1, "seed_resize_from_w": -1, "steps": 3, "styles": [], "subseed": -1,
+    "subseed_strength": 0, "tiling": False, "width": 64,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"mask": "M"},
+        {"mask": "M", "inpainting_mask_invert": True},
+        {"script_name": "sd upscale", "script_args": ["", 8, "Lanczos", 2.0]},
+    ],
+)
+def test_requests_of_a1111s_own_tests(ada, blue, fields) -> None:
+    """The shapes that A1111 tries its API with are drawn."""
+    if "mask" in fields:
+        fields = {**fields, "mask": sent(Image.linear_gradient("L").resize(blue.size))}
+    answer = ada.post("/sdapi/v1/img2img", json={**A1111_SENDS, "init_images": [sent(blue)], **fields})
+    assert len(pictures(answer)) == 1
 
 
 def test_the_first_call_a_newcomer_types(ada) -> None:

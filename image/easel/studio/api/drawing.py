@@ -14,19 +14,19 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from easel.studio.api.answer_format import AnswerFormat
-from easel.studio.api.drawing_request import DrawingRequest
 from easel.studio.api.errors import RESPONSES, ErrorBody
 from easel.studio.api.generation_info import information
 from easel.studio.api.hanging_up import Line, line_of, nobody
-from easel.studio.api.image_to_image_request import ImageToImageRequest
 from easel.studio.api.options import set_options
-from easel.studio.api.ordering import Ordering
 from easel.studio.api.request_run import RequestRun
-from easel.studio.api.result import Result
+from easel.studio.api.requests.answer_format import AnswerFormat
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
+from easel.studio.api.requests.ordering import Ordering
+from easel.studio.api.requests.result import Result
+from easel.studio.api.requests.text_to_image_request import TextToImageRequest
 from easel.studio.api.scripts.selectable import course_of
 from easel.studio.api.strict_json import dumps
-from easel.studio.api.text_to_image_request import TextToImageRequest
 from easel.studio.owner import owner_of
 from easel.studio.studio import Studio
 

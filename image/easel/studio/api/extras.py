@@ -14,12 +14,12 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from easel.studio.api.answer_format import AnswerFormat
 from easel.studio.api.errors import RESPONSES
-from easel.studio.api.fields import Liberal, Text, WholeNumber
 from easel.studio.api.hanging_up import line_of
 from easel.studio.api.png_info import NOT_ITEMS
-from easel.studio.api.sent_picture import decoded
+from easel.studio.api.requests.answer_format import AnswerFormat
+from easel.studio.api.requests.fields import Liberal, Text, WholeNumber
+from easel.studio.api.requests.sent_picture import decoded
 from easel.studio.api.strict_json import reply
 from easel.studio.engine import Enlargement, Job, TextToImage, TooMuchWork, find_upscaler
 from easel.studio.infotext import quote

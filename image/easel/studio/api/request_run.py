@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Sequence
 
 from easel.studio import infotext
-from easel.studio.api.drawing_request import DrawingRequest
 from easel.studio.api.hanging_up import Line
-from easel.studio.api.ordering import Ordering, PreparedRequest, SubmittedRequest
-from easel.studio.api.result import Course, Result, ResultPicture
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.api.requests.ordering import Ordering, PreparedRequest, SubmittedRequest
+from easel.studio.api.requests.result import Course, Result, ResultPicture
 from easel.studio.engine import Job, TooMuchWork
 from easel.studio.studio import Studio
 

@@ -32,6 +32,7 @@ from easel.studio.engine.errors import (
     check_range,
 )
 from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, pickles
+from easel.studio.engine.imaging import MaskedContent, ResizeMode, SoftInpainting
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
 from easel.studio.engine.job_queue import Status
 from easel.studio.engine.limits import Limits
@@ -56,12 +57,13 @@ from easel.studio.engine.request import (
     MIN_SIDE,
     RANDN_SOURCES,
     TextToImage,
+    random_seed,
 )
 from easel.studio.engine.sampling.samplers import SAMPLERS, Sampler, resolve
 from easel.studio.engine.sampling.schedule_types import SCHEDULE_TYPES, ScheduleType
 from easel.studio.engine.sampling.settings import SamplerSettings
 from easel.studio.engine.second_pass import HiresFix, Refiner
-from easel.studio.engine.source import ImageToImage, Mask, MaskedContent, ResizeMode, SoftInpainting
+from easel.studio.engine.source import ImageToImage, Mask
 from easel.studio.engine.upscaler_names import Upscaler, find_upscaler, upscalers
 
 if TYPE_CHECKING:
@@ -70,75 +72,6 @@ if TYPE_CHECKING:
     from easel.studio.engine.loading import load_checkpoint
     from easel.studio.engine.memory import give_back
     from easel.studio.engine.weights import Weights
-
-__all__ = [
-    "FINAL",
-    "MAX_BATCH_COUNT",
-    "MAX_BATCH_SIZE",
-    "MAX_SIDE",
-    "MAX_STEPS",
-    "MIN_SIDE",
-    "RANDN_SOURCES",
-    "SAMPLERS",
-    "SCHEDULE_TYPES",
-    "Checkpoint",
-    "Drawn",
-    "EmbeddingUse",
-    "EmphasisMode",
-    "Engine",
-    "EngineError",
-    "Enlargement",
-    "HiresFix",
-    "ImageToImage",
-    "InvalidRequest",
-    "Job",
-    "JobState",
-    "Limits",
-    "LoraUse",
-    "Mask",
-    "MaskedContent",
-    "NoCheckpoint",
-    "OutOfMemory",
-    "ProgressReport",
-    "QueueFull",
-    "Refiner",
-    "ResizeMode",
-    "Sampler",
-    "SamplerSettings",
-    "ScheduleType",
-    "SoftInpainting",
-    "Status",
-    "StepTooLong",
-    "Stopped",
-    "Style",
-    "TextToImage",
-    "TooMuchForTheDevice",
-    "TooMuchWork",
-    "UnknownSampler",
-    "Upscaler",
-    "Watcher",
-    "Weights",
-    "Wildcards",
-    "alias_of",
-    "apply_styles",
-    "check_range",
-    "copied",
-    "expand",
-    "extract_styles",
-    "find_upscaler",
-    "give_back",
-    "load_checkpoint",
-    "merge_styles",
-    "names_for",
-    "negative_counts",
-    "pickles",
-    "read_styles",
-    "resolve",
-    "strip_comments",
-    "upscalers",
-    "vectors_of",
-    "write_styles",
-]  # fmt: skip
 
 _WITH_TORCH = {
     "Checkpoint": "checkpoint", "Weights": "weights", "copied": "checkpoint_cache", "give_back": "memory",

@@ -16,11 +16,12 @@ from easel.models import Kind, ModelFile, Store
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
 from easel.studio.engine.enlargement import Enlargement
 from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
-from easel.studio.engine.extra_networks import Asked, understand
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, Prepared
 from easel.studio.engine.job import Job, Watcher
 from easel.studio.engine.job_queue import JobQueue, Status
 from easel.studio.engine.limits import Limits
+from easel.studio.engine.picture_prompts import picture_prompts
+from easel.studio.engine.prompts.composition import negative_counts, parts
 from easel.studio.engine.request import TextToImage
 from easel.studio.engine.second_pass import HiresFix, Refiner
 from easel.studio.engine.source_image import GrowingSource, opened, prepared_sources
@@ -110,27 +111,25 @@ class Engine:
         upscalers = self._upscalers(resolved)
         if resolved.enlargement is not None:
             self.limits.check(resolved)
-            asked = self._understood(resolved, "", "")
+            prompts = picture_prompts(resolved, self.store)
             sources: list[Prepared | GrowingSource] = [_sent(resolved.enlargement)]
             return self._put(
-                Job(owner, resolved, None, asked, sources=sources, upscalers=upscalers, watcher=watcher)
+                Job(owner, resolved, None, prompts, sources=sources, upscalers=upscalers, watcher=watcher)
             )
         no_gpu = resolved.randn_source == "GPU" and self.status().device == "cpu"
         if no_gpu:
             resolved = replace(resolved, randn_source="CPU")
         self.limits.check(resolved)
         checkpoint, note = self._checkpoint(resolved.checkpoint)
+        rows = len(parts(resolved.prompt)) + negative_counts(resolved.prompt, resolved.cfg_scale)
         for one in resolved.passes():
-            self._step_times.check(
-                checkpoint, one.width, one.height, rows=1 if resolved.cfg_scale == 1 else 2
-            )
+            self._step_times.check(checkpoint, one.width, one.height, rows=rows)
         job = Job(
             owner=owner,
             request=resolved,
             checkpoint=checkpoint,
             vae=self._vae(resolved.vae, checkpoint),
-            asked=self._understood(resolved, resolved.prompt, resolved.negative_prompt),
-            hires_asked=self._hires_asked(resolved),
+            prompts=picture_prompts(resolved, self.store),
             hires_checkpoint=self._other(resolved.hires),
             refiner=self._other(resolved.refiner),
             sources=_sources(resolved),
@@ -138,8 +137,9 @@ class Engine:
             only=only,
             watcher=watcher,
         )
-        if note:
-            job.note(note)
+        for words in (note, *(source.comment for source in job.sources)):
+            if words:
+                job.note(words)
         if no_gpu:
             job.note("There is no GPU here to draw noise: it is the CPU's, as A1111's is on such a machine.")
         return self._put(job)
@@ -163,17 +163,6 @@ class Engine:
             named += request.enlargement.upscalers
         found = {name: find_upscaler(self.store, field, name).file for field, name in named}
         return {name: file for name, file in found.items() if file is not None}
-
-    def _understood(self, request: TextToImage, prompt: str, negative_prompt: str) -> Asked:
-        return understand(prompt, negative_prompt, self.store, active=request.extra_networks)
-
-    def _hires_asked(self, request: TextToImage) -> Asked | None:
-        """The second pass's prompts, where it has its own."""
-        hires = request.hires
-        if hires is None or not (hires.prompt or hires.negative_prompt):
-            return None
-        prompts = hires.prompt or request.prompt, hires.negative_prompt or request.negative_prompt
-        return self._understood(request, *prompts)
 
     def _other(self, part: HiresFix | Refiner | None) -> ModelFile | None:
         """The checkpoint that another part of the way is drawn with."""
@@ -244,7 +233,16 @@ class Engine:
         except Exception as error:
             self._queue.say("failed", f"the engine did not start: {error}")
             raise
-        worker.run(first)
+        try:
+            worker.run(first)
+        except Exception as error:
+            # A fault of ours that no picture met: nobody may wait for ever for a thread that is gone.
+            log.exception("the engine ended")
+            self._queue.say("failed", f"the engine ended: {error}")
+            self._queue.stop(0)
+            for job in self._queue.jobs():
+                job.fail(Stopped(SHUT_DOWN))
+            raise
 
 
 def _sources(request: TextToImage) -> list[Prepared | GrowingSource]:

@@ -46,6 +46,8 @@ def ready_source(course: Course) -> Generator[DeviceCall, Any, Prepared]:
     larger = yield from enlarged(course, source.image, source.upscaler, source.times)
     prepared = source.prepare(lambda *_: larger)
     course.keep_prepared(prepared)
+    if prepared.comment:
+        course.job.note(prepared.comment)
     return prepared
 
 

@@ -146,9 +146,12 @@ class Loop:
 
     @torch.inference_mode()
     def begin(self, picture: Picture) -> None:
-        """Let a picture join at the next turn, or join again on the checkpoint that it asked for. Raises a
-        FileError for a LoRA, VAE or upscaler that cannot be used, InvalidRequest for a prompt of too many
-        tokens, StepTooLong."""
+        """Let a picture join at the next turn, or join again on the checkpoint that it asked for. It does not
+        where another one has to go on at once.
+
+        Raises a FileError for a LoRA, VAE or upscaler that cannot be used, InvalidRequest for a prompt of
+        too many tokens, StepTooLong.
+        """
         job = picture.job
         picture.course.upscalers = {name: self._upscalers.get(file) for name, file in job.upscalers.items()}
         if picture.checkpoint is None:
@@ -156,12 +159,17 @@ class Loop:
             self.active.append(picture)
             return
         serving = self._now()
-        in_use = {use.file for one in self.active for use in one.job.loras}
-        for words in (*serving.checkpoint.notes, *serving.adapters.need(job.loras, in_use)):
+        drawing = (one.course.prompts.loras for one in self.active)
+        in_use = {use.file for loras in drawing for use in loras}
+        for words in (
+            *serving.checkpoint.notes,
+            *serving.adapters.need(picture.course.prompts.loras, in_use),
+        ):
             job.note(words)
         picture.begin(serving)
         self._look_at_size(picture)
-        self.active.append(picture)
+        if not isinstance(picture.call, OtherCheckpoint):
+            self.active.append(picture)
 
     def _look_at_size(self, picture: Picture) -> None:
         """Before the first call of a size larger than the checkpoint's own. Raises StepTooLong."""

@@ -15,7 +15,8 @@ class HiresFix:
     """Draw small, enlarge, and draw over it again, as A1111 does.
 
     The size is `resize_x` × `resize_y`, or by one of them alone, or `scale` times the first pass's.
-    `upscaler` is a latent mode's name or an upscaler's. What is 0, None or "" is the first pass's own.
+    `upscaler` is a latent mode's name or an upscaler's; the store knows which there are. What is 0, None or
+    "" is the first pass's own.
     """
 
     denoising_strength: float = 0.7

@@ -29,6 +29,8 @@ class GrowingSource:
     upscaler: str
     prepare: Callable[[Enlarger], Prepared]
     """Given what answers with the larger picture."""
+    comment: str = ""
+    """Nothing yet: what there is to say is known when it is prepared."""
 
 
 class _Grows(Exception):

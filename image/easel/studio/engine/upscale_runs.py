@@ -46,7 +46,7 @@ class UpscaleRun:
         self._image = image.convert("RGB")
         self._alpha = image.getchannel("A") if image.mode == "RGBA" else None
         self._model = model
-        self._weights = sum(one.numel() for one in model.model.parameters())
+        self._weights: int = sum(one.numel() for one in model.model.parameters())
         self._begin(TILES[model.device.type])
 
     @property

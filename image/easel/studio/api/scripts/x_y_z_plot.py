@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from easel.studio.api.drawing_request import DrawingRequest
-from easel.studio.api.ordering import Ordering
-from easel.studio.api.result import Course, Result, ResultPicture
-from easel.studio.api.scripts.argument import Argument
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.api.requests.ordering import Ordering
+from easel.studio.api.requests.result import Course, Result, ResultPicture
+from easel.studio.api.requests.script_argument import Argument
 from easel.studio.api.scripts.labelled_grid import labelled_grid
 from easel.studio.api.scripts.plot_axes import NOTHING, SEEDS, PlotAxis, axis_named, fixed_seeds
 from easel.studio.api.scripts.script import SelectableScript
@@ -123,7 +123,9 @@ def _grids(
         )
         pictures = [picture for place in places for picture in cells[place]]
         flat.append(ResultPicture(sheet, _text(plot, pictures[0] if pictures else first, 2), first.drawn))
-    whole = labelled_grid([one.image for one in flat], z.labels, [""], legend=plot.draw_legend)
+    whole = flat[0].image  # no second copy of what may be 200 MB
+    if len(flat) > 1 or any(z.labels):
+        whole = labelled_grid([one.image for one in flat], z.labels, [""], legend=plot.draw_legend)
     main = ResultPicture(whole, _text(plot, first, 3), first.drawn)
     return [main, *(flat if plot.include_sub_grids else ())]
 
