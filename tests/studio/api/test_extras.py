@@ -233,3 +233,45 @@ def test_img2img_by_option(ada, upscalers) -> None:
     refused = ada.post("/sdapi/v1/options", json={"upscaler_for_img2img": "x9000"})
     assert refused.status_code == 422
     assert "upscaler_for_img2img is 'x9000'" in refused.json()["errors"]
+
+
+def test_sd_upscale_by_a_model(ada, upscalers) -> None:
+    """The script's picture goes through the upscaler before it is drawn over, by name or by its place."""
+    body = {"init_images": [sent(PICTURE.resize((64, 64)))], "width": 96, "height": 96, "steps": 2, "seed": 3,
+            "denoising_strength": 0.1, "script_name": "SD upscale"}  # fmt: skip
+
+    def drawn(upscaler: object) -> bytes:
+        answer = ada.post("/sdapi/v1/img2img", json={**body, "script_args": [None, 64, upscaler, 2]})
+        assert answer.status_code == 200, answer.text
+        image = opened(answer.json()["images"][0])
+        assert image.size == (128, 128)
+        return image.tobytes()
+
+    names = [one["name"] for one in ada.get("/sdapi/v1/upscalers").json()]
+    assert drawn("4x-tiny") == drawn(names.index("4x-tiny")) != drawn("Lanczos")
+    refused = ada.post("/sdapi/v1/img2img", json={**body, "script_args": [None, 64, "x9000", 2]})
+    assert refused.json()["detail"][0]["loc"] == ["body", "script_args.Upscaler"]
+
+
+def test_an_interrupted_enlarging_draws_nothing(running, upscalers) -> None:
+    """It is answered as any interrupted request is: with what is there, which is nothing."""
+    answers: list[httpx.Response] = []
+    large = sent(Image.radial_gradient("L").resize((900, 900)).convert("RGB"))
+    body = {"init_images": [large], "width": 512, "height": 512, "steps": 2, "denoising_strength": 0.1,
+            "script_name": "SD upscale", "script_args": [None, 64, "4x-tiny", 1.5]}  # fmt: skip
+
+    def ask() -> None:
+        with running.ask("eve") as client:
+            answers.append(client.post("/sdapi/v1/img2img", json=body))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    until = time.monotonic() + 60
+    with running.ask("eve") as eve:
+        while not eve.get("/sdapi/v1/progress").json()["progress"]:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        eve.post("/sdapi/v1/interrupt")
+    thread.join(60)
+    assert answers[0].status_code == 200
+    assert answers[0].json()["images"] == []
