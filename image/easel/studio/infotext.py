@@ -114,6 +114,7 @@ _A1111 = re.compile(r"[vf]\d")
 _UNDERSTOOD = re.compile(
     r"Steps|Sampler|Schedule type|CFG scale|Seed|Size|Model|Model hash|VAE|VAE hash|Clip skip"
     r"|Variation seed|Variation seed strength|Seed resize from|Lora hashes|TI hashes|Hashes|Version|User"
+    r"|Template|Negative Template"
 )
 # What changes a picture, and why it does not here. Keys are A1111's and its best known extensions'.
 _NOT_DRAWN = tuple(
@@ -169,6 +170,9 @@ def parameters(drawn: Drawn) -> dict[str, object]:
         **pass_parameters(request),
         "Lora hashes": lora_hashes(drawn),
         "TI hashes": ti_hashes(drawn),
+        # as sd-dynamic-prompts writes what the words were drawn from
+        "Template": drawn.template[0],
+        "Negative Template": drawn.template[1],
         "Version": VERSION,
     }
     return {key: value for key, value in found.items() if value is not None and value != ""}

@@ -32,6 +32,7 @@ from easel.studio.engine.errors import (
     check_range,
 )
 from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, pickles
+from easel.studio.engine.image_to_image import ImageToImage, Mask
 from easel.studio.engine.imaging import MaskedContent, ResizeMode, SoftInpainting
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
 from easel.studio.engine.job_queue import Status
@@ -63,7 +64,6 @@ from easel.studio.engine.sampling.samplers import SAMPLERS, Sampler, resolve
 from easel.studio.engine.sampling.schedule_types import SCHEDULE_TYPES, ScheduleType
 from easel.studio.engine.sampling.settings import SamplerSettings
 from easel.studio.engine.second_pass import HiresFix, Refiner
-from easel.studio.engine.source import ImageToImage, Mask
 from easel.studio.engine.upscaler_names import Upscaler, find_upscaler, upscalers
 
 if TYPE_CHECKING:

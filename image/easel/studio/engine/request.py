@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 
 from easel.studio.engine.enlargement import Enlargement
 from easel.studio.engine.errors import InvalidRequest, check_range
+from easel.studio.engine.image_to_image import ImageToImage
 from easel.studio.engine.prompts.emphasis import EmphasisMode
 from easel.studio.engine.sampling.samplers import Sampler, resolve
 from easel.studio.engine.sampling.schedule_types import ScheduleType
 from easel.studio.engine.sampling.settings import SamplerSettings
 from easel.studio.engine.second_pass import HiresFix, Refiner
-from easel.studio.engine.source import ImageToImage
 
 MAX_STEPS = 150
 MAX_SIDE = 2048

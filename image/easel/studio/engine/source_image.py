@@ -13,8 +13,8 @@ from functools import partial
 from PIL import Image, ImageOps
 
 from easel.studio.engine.errors import InvalidRequest
+from easel.studio.engine.image_to_image import ImageToImage, Mask
 from easel.studio.engine.imaging import Enlarger, Inpainting, Prepared, prepare
-from easel.studio.engine.source import ImageToImage, Mask
 
 MAX_PIXELS = 1 << 26
 """Of a source picture, 67 million: 200 MB once it is opened."""

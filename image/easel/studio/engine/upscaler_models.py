@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from easel.models import FileError, Kind, ModelFile, WrongKind, read_header
-from easel.studio.engine.memory import check_room, give_back
+from easel.studio.engine.memory import TooLarge, available, give_back
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,9 @@ class UpscalerModels:
 
     def _load(self, file: ModelFile) -> Any:
         header = read_header(file.path)
-        check_room(file.name, sum(one.nbytes for one in header.tensors.values()), 0, self._device)
+        need, have = sum(one.nbytes for one in header.tensors.values()), available(self._device)
+        if need > have:
+            raise TooLarge(file.name, need, have, self._device)
         with torch.inference_mode(False):  # parameters that are made in it cannot be set
             model = _described(file)
             if self._device.type == "cuda" and model.supports_half:

@@ -131,10 +131,16 @@ class Worker:
                 self._close(job, JobState.FAILED, error)
 
     def _look_ahead(self) -> None:
-        """Load what is wanted next while this one draws: who waits for it, before who merely chose it."""
-        if self._loop.serving is None:
+        """Load what is wanted next while this one draws: who waits for it or will go on with it, before who
+        merely chose it."""
+        serving = self._loop.serving
+        if serving is None:
             return
-        waiting, requests = self._waiting.longest(besides=self._loop.serving), self._queue.prefetch_requests
+        waiting, requests = self._waiting.longest(besides=serving), self._queue.prefetch_requests
+        if waiting is None:
+            drawing = [one.job for one in self._loop.active]
+            later = [file for job in drawing for file in (job.refiner, job.hires_checkpoint)]
+            waiting = next((file for file in later if file not in (None, serving)), None)
         if waiting is not None:
             self._loop.prefetch(waiting)
         elif (chosen := requests.oldest()) is not None and self._loop.prefetch(chosen):
