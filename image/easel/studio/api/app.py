@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse
 from easel.studio.api.catalog import catalog
 from easel.studio.api.drawing import drawing
 from easel.studio.api.errors import handle_errors
+from easel.studio.api.extras import extras
 from easel.studio.api.memory import memory
 from easel.studio.api.models import models
 from easel.studio.api.options import options
@@ -35,8 +36,8 @@ def create_api(studio: Studio) -> FastAPI:
         dependencies=[Depends(finite)],
     )  # fmt: skip
     handle_errors(app)
-    for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), png_info(), memory(),
-                   models(studio), styles(studio)):  # fmt: skip
+    for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), extras(studio),
+                   png_info(), memory(), models(studio), styles(studio)):  # fmt: skip
         app.include_router(routes)
     app.include_router(_own(studio))
     app.include_router(_rest(app))

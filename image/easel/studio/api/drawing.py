@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import threading
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,8 +16,9 @@ from starlette.responses import Response
 
 from easel.studio.api.errors import RESPONSES, ErrorBody
 from easel.studio.api.generation_info import information
+from easel.studio.api.hanging_up import Line, line_of, nobody
 from easel.studio.api.options import set_options
-from easel.studio.api.request_run import RequestRun, nobody
+from easel.studio.api.request_run import RequestRun
 from easel.studio.api.requests.answer_format import AnswerFormat
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
@@ -64,19 +64,15 @@ async def _answer(studio: Studio, asked: DrawingRequest, request: Request) -> Re
     owner = owner_of(request.headers)
     started, began = datetime.now(), time.monotonic()
     ordering = await asyncio.to_thread(Ordering, studio, owner)
-    gone = threading.Event()
-    line = asyncio.create_task(_hung_up(request, gone))
-    run = RequestRun(studio, ordering, line)
-    try:
+    async with line_of(request) as line:
+        run = RequestRun(studio, ordering, line)
         body = await asyncio.to_thread(ordering.begin, asked)
         course = await asyncio.to_thread(course_of, body, ordering)
         if body.override_settings and not body.override_settings_restore_afterwards:
             await asyncio.to_thread(set_options, studio, owner, body.override_settings)
         result = await run.result(course)
         first = run.submitted[0]
-        files = await asyncio.to_thread(_files, studio, owner, result, first.body, first.settings, gone)
-    finally:
-        line.cancel()
+        files = await asyncio.to_thread(_files, studio, owner, result, first.body, first.settings, line)
     request_drawn = first.job.request
     log.info(
         "drawn",
@@ -98,27 +94,20 @@ async def _answer(studio: Studio, asked: DrawingRequest, request: Request) -> Re
     )
 
 
-async def _hung_up(request: Request, gone: threading.Event) -> None:
-    """Ends, and sets `gone`, when the client does not wait for the answer any more."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-    gone.set()
-
-
 def _files(
     studio: Studio,
     owner: str,
     result: Result,
     body: DrawingRequest,
     settings: Mapping[str, Any],
-    gone: threading.Event,
+    line: Line,
 ) -> list[bytes]:
     """The files to send, after those to keep are kept. Raises NotSaved."""
     how = AnswerFormat.of(settings)
     keep = how.keeps and body.save_images and not body.do_not_save_samples
     files = [how.file(grid.image, grid.text, kept=False)[0] for grid in result.grids]
     for picture in result.drawn if keep or result.send_drawn else ():
-        if gone.is_set():
+        if line.gone:
             raise nobody()
         file, ending = how.file(picture.image, picture.text, kept=keep)
         if keep:

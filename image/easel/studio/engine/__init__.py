@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from easel.studio.engine.embedding_tensors import names_for, vectors_of
 from easel.studio.engine.engine import Engine
+from easel.studio.engine.enlargement import Enlargement
 from easel.studio.engine.errors import (
     EngineError,
     InvalidRequest,
@@ -63,6 +64,7 @@ from easel.studio.engine.sampling.samplers import SAMPLERS, Sampler, resolve
 from easel.studio.engine.sampling.schedule_types import SCHEDULE_TYPES, ScheduleType
 from easel.studio.engine.sampling.settings import SamplerSettings
 from easel.studio.engine.second_pass import HiresFix, Refiner
+from easel.studio.engine.upscaler_names import Upscaler, find_upscaler, upscalers
 
 if TYPE_CHECKING:
     from easel.studio.engine.checkpoint import Checkpoint

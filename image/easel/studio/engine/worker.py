@@ -160,7 +160,7 @@ class Worker:
 
     def _begin(self) -> None:
         serving = self._loop.serving
-        if serving is None or self._waiting.impatient(serving, self._switched):
+        if serving is not None and self._waiting.impatient(serving, self._switched):
             return
         drawing = self._loop.drawing()
         until = time.monotonic() + BEGINNING_SECONDS
@@ -168,7 +168,10 @@ class Worker:
             self._progress[picture.job].begin()
             try:
                 self._loop.begin(picture)
-            except (ModelError, EngineError) as error:  # a LoRA or VAE that is no use here; too large
+            except (
+                ModelError,
+                EngineError,
+            ) as error:  # a LoRA, VAE or upscaler that is no use here; too large
                 log.info("not begun", job=picture.job.id, reason=str(error))
                 self._close(picture.job, JobState.FAILED, error)
                 continue
@@ -183,7 +186,7 @@ class Worker:
             if time.monotonic() > until:  # encoding prompts and loading LoRAs are work that others wait for
                 break
 
-    def _next(self, serving: ModelFile, drawing: Counter[str]) -> Picture | None:
+    def _next(self, serving: ModelFile | None, drawing: Counter[str]) -> Picture | None:
         if self._queue.stopping and (job := self._nearest()):
             return self._waiting.next_of(job) if len(self._of(job)) < BUCKETS[-1] else None
         return self._waiting.next(serving, drawing, room=self._loop.room())
