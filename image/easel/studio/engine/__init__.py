@@ -15,6 +15,9 @@ cheap: torch and diffusers come when the engine starts, or with the first name o
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from easel.studio.engine.control.hint import detected_map
+from easel.studio.engine.control.preprocessors import PREPROCESSORS, Preprocessor, preprocessor
+from easel.studio.engine.control.unit import MAX_UNITS, ControlledPasses, ControlMode, ControlUnit
 from easel.studio.engine.embedding_tensors import names_for, vectors_of
 from easel.studio.engine.engine import Engine
 from easel.studio.engine.errors import (
@@ -77,11 +80,16 @@ __all__ = [
     "MAX_BATCH_SIZE",
     "MAX_SIDE",
     "MAX_STEPS",
+    "MAX_UNITS",
     "MIN_SIDE",
+    "PREPROCESSORS",
     "RANDN_SOURCES",
     "SAMPLERS",
     "SCHEDULE_TYPES",
     "Checkpoint",
+    "ControlMode",
+    "ControlUnit",
+    "ControlledPasses",
     "Drawn",
     "EmbeddingUse",
     "EmphasisMode",
@@ -98,6 +106,7 @@ __all__ = [
     "MaskedContent",
     "NoCheckpoint",
     "OutOfMemory",
+    "Preprocessor",
     "ProgressReport",
     "QueueFull",
     "Refiner",
@@ -121,6 +130,7 @@ __all__ = [
     "apply_styles",
     "check_range",
     "copied",
+    "detected_map",
     "expand",
     "extract_styles",
     "give_back",
@@ -129,6 +139,7 @@ __all__ = [
     "names_for",
     "negative_counts",
     "pickles",
+    "preprocessor",
     "random_seed",
     "read_styles",
     "resolve",

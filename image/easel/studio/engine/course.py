@@ -82,8 +82,12 @@ class Course:
 
     def prepared(self) -> Prepared:
         """The source picture that this one is drawn over: one for all, or one for each of a batch."""
-        sources = self.job.sources
-        return sources[self.index % self.request.batch_size % len(sources)]
+        return self.job.sources[self.source_index]
+
+    @property
+    def source_index(self) -> int:
+        """The number of that source; 0 where there is none."""
+        return self.index % self.request.batch_size % max(1, len(self.job.sources))
 
     def begin_pass(self, plan: SamplingPlan) -> None:
         """A way through the sampler begins."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from easel.models import Kind, ModelFile, Store
+from easel.studio.engine.control.hint import prepared_controls
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
 from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
 from easel.studio.engine.imaging import Prepared
@@ -101,8 +102,8 @@ class Engine:
         picture as it comes.
 
         Raises at once what can be known at once: InvalidRequest, UnknownSampler, TooMuchWork, StepTooLong,
-        NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint or VAE that is not
-        there.
+        NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint, VAE or ControlNet
+        that is not there.
         """
         resolved = request.resolved()
         no_gpu = resolved.randn_source == "GPU" and self.status().device == "cpu"
@@ -113,6 +114,7 @@ class Engine:
         rows = len(parts(resolved.prompt)) + negative_counts(resolved.prompt, resolved.cfg_scale)
         for one in resolved.passes():
             self._step_times.check(checkpoint, one.width, one.height, rows=rows)
+        sources = _sources(resolved)
         job = Job(
             owner=owner,
             request=resolved,
@@ -121,7 +123,8 @@ class Engine:
             prompts=picture_prompts(resolved, self.store),
             hires_checkpoint=self._other(resolved.hires),
             refiner=self._other(resolved.refiner),
-            sources=_sources(resolved),
+            sources=sources,
+            controls=prepared_controls(resolved, self.store, sources),
             only=only,
             watcher=watcher,
         )

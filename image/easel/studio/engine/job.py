@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from easel.models import ModelFile
+from easel.studio.engine.control.hint import PreparedControl
 from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse
 from easel.studio.engine.imaging import Prepared
 from easel.studio.engine.limits import work
@@ -97,8 +98,8 @@ class Job:
     `future` resolves to the finished pictures in order (fewer than asked for when the job was cancelled), or
     to the error that ended it. `prompts` are one for all pictures or one for each;
     `embeddings` those of them that the checkpoint draws with, once it began. `sources` are the
-    pictures to draw over. `only` are the numbers of the pictures to draw, where it is not
-    all of the request's.
+    pictures to draw over, `controls` the control units with their pictures. `only` are the numbers of the
+    pictures to draw, where it is not all of the request's.
     """
 
     owner: str
@@ -109,6 +110,7 @@ class Job:
     hires_checkpoint: ModelFile | None = None
     refiner: ModelFile | None = None
     sources: tuple[Prepared, ...] = ()
+    controls: tuple[PreparedControl, ...] = ()
     only: tuple[int, ...] | None = None
     watcher: Watcher | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
