@@ -11,7 +11,7 @@ import torch
 from easel.models import ModelFile
 
 if TYPE_CHECKING:
-    from easel.studio.engine.control.residuals import Control
+    from easel.studio.engine.control_residuals import Control
 
 # Small pictures go through the VAE together: latent pixels of a group, a picture of 512 by 512.
 TOGETHER = 64 * 64

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from easel.models import Kind, ModelFile, Store
-from easel.studio.engine.control.hint import prepared_controls
+from easel.studio.engine.controls import prepared_controls
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
 from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
 from easel.studio.engine.imaging import Prepared

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from easel.models import ModelFile
-from easel.studio.engine.control.hint import PreparedControl
+from easel.studio.engine.controls import PreparedControl
 from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse
 from easel.studio.engine.imaging import Prepared
 from easel.studio.engine.limits import work

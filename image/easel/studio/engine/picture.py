@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from easel.models import ModelFile
-from easel.studio.engine.control.residuals import control_inputs
+from easel.studio.engine.control_residuals import control_inputs
 from easel.studio.engine.course import Course
 from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, UNetCall, VaeCall
 from easel.studio.engine.job import Job

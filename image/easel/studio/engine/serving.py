@@ -10,7 +10,7 @@ from easel.models import FileError, ModelFile
 from easel.studio.engine.adapters import Adapters
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.conditioning import PromptEncoder, skips_layers
-from easel.studio.engine.control.control_models import ControlModels
+from easel.studio.engine.control_models import ControlModels
 from easel.studio.engine.embeddings import Embedding, Embeddings
 from easel.studio.engine.extra_networks import Asked, EmbeddingUse
 from easel.studio.engine.job import Job

@@ -12,9 +12,9 @@ from diffusers.models.adapter import T2IAdapter
 
 from easel.models import Architecture, ModelFile
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.control.control_file import load_control
-from easel.studio.engine.control.hint import PreparedControl, Size
-from easel.studio.engine.control.residuals import ControlOfPass
+from easel.studio.engine.control_file import load_control
+from easel.studio.engine.control_residuals import ControlOfPass
+from easel.studio.engine.controls import PreparedControl, Size
 from easel.studio.engine.skeleton import nbytes
 
 log = structlog.get_logger(__name__)
