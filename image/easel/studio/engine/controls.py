@@ -50,6 +50,21 @@ class PreparedControl:
     hints: tuple[Mapping[Size, Hint], ...]
     map: Image.Image
 
+    @property
+    def notes(self) -> list[str]:
+        """What of the unit counts for nothing."""
+        way, unit = preprocessor(self.unit.module), self.unit
+        found = [
+            f"ControlNet's {name} {value:g} is none of {way.label}'s: {slider.value:g} was taken."
+            for name, value, slider in (
+                ("threshold_a", unit.threshold_a, way.slider_a), ("threshold_b", unit.threshold_b, way.slider_b)
+            )
+            if slider is not None and value >= 0 and not slider.minimum <= value <= slider.maximum
+        ]  # fmt: skip
+        if unit.mask and not way.masked:
+            found.append(f"ControlNet's mask counts for nothing with {way.label}.")
+        return found
+
     def hint(self, index: int, size: Size) -> Hint:
         """That of the picture with this number."""
         return self.hints[index % len(self.hints)][size]

@@ -128,7 +128,8 @@ class Engine:
             only=only,
             watcher=watcher,
         )
-        for words in (note, *(source.comment for source in job.sources)):
+        of_controls = [words for one in job.controls for words in one.notes]
+        for words in (note, *(source.comment for source in job.sources), *of_controls):
             if words:
                 job.note(words)
         if no_gpu:
