@@ -35,6 +35,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 _PREFIXES = ("control_model.", "controlnet.")
 _EMBEDDING = "controlnet_cond_embedding."
+_MOST_HINT_BLOCKS = 20
 # What a ControlNet has from the UNet that it is a half of.
 _SHARED = (
     "in_channels", "flip_sin_to_cos", "freq_shift", "block_out_channels", "layers_per_block",
@@ -106,7 +107,7 @@ def _controlnet(file: ModelFile, shapes: Shapes, checkpoint: Checkpoint) -> Any:
     original = "input_hint_block.0.weight" in shapes
     _belongs(file, shapes, checkpoint, "input_blocks.0.0.weight" if original else "conv_in.weight")
     config = {name: unet[name] for name in _SHARED if name in unet}
-    config |= {"in_channels": checkpoint.family.latent_channels} | _hint_widths(file, shapes, original)
+    config |= {"in_channels": checkpoint.family.latent_channels} | _hint_widths(shapes, original)
     config["down_block_types"] = tuple(unet["down_block_types"])
     if "transformer_layers_per_block" in unet:
         config["transformer_layers_per_block"] = unet["transformer_layers_per_block"]
@@ -148,18 +149,14 @@ def _takes_sizes(checkpoint: Checkpoint) -> bool:
     return bool(checkpoint.unet.config.get("addition_embed_type") == "text_time")
 
 
-def _hint_widths(file: ModelFile, shapes: Shapes, original: bool) -> dict[str, Any]:
+def _hint_widths(shapes: Shapes, original: bool) -> dict[str, Any]:
     """Channels of the picture, and of what it is made into, by the convolutions that do it."""
-    first = "input_hint_block.0.weight" if original else _EMBEDDING + "conv_in.weight"
-    block = (
-        (lambda n: f"input_hint_block.{2 * n + 2}.weight")
-        if original
-        else (lambda n: f"{_EMBEDDING}blocks.{n}.weight")
-    )
-    channels, found = [shapes[first][0]], 1
-    while (name := block(found)) in shapes and name != "input_hint_block.14.weight":
-        channels.append(shapes[name][0])
-        found += 2
+    first, inner = _EMBEDDING + "conv_in.weight", f"{_EMBEDDING}blocks.{{}}.weight"
+    names = [inner.format(number) for number in range(1, _MOST_HINT_BLOCKS, 2)]
+    if original:
+        first = "input_hint_block.0.weight"
+        names = [f"input_hint_block.{number}.weight" for number in (4, 8, 12)]
+    channels = [shapes[first][0], *(shapes[name][0] for name in names if name in shapes)]
     return {"conditioning_channels": shapes[first][1], "conditioning_embedding_out_channels": tuple(channels)}
 
 

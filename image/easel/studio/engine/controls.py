@@ -34,7 +34,7 @@ class Hint:
 
     def shown(self) -> NDArray[np.float32]:
         """As the model sees it, (height, width, 3): 0 to 1, and -1 where it is open."""
-        shown = self.pixels.astype(np.float32) / 255
+        shown = np.asarray(self.pixels / 255, np.float32)
         if self.open is not None:
             shown[self.open] = -1
         return shown
@@ -54,13 +54,15 @@ class PreparedControl:
     def notes(self) -> list[str]:
         """What of the unit counts for nothing."""
         way, unit = preprocessor(self.unit.module), self.unit
+        numbers = (
+            ("threshold_a", unit.threshold_a, way.slider_a),
+            ("threshold_b", unit.threshold_b, way.slider_b),
+        )
         found = [
-            f"ControlNet's {name} {value:g} is none of {way.label}'s: {slider.value:g} was taken."
-            for name, value, slider in (
-                ("threshold_a", unit.threshold_a, way.slider_a), ("threshold_b", unit.threshold_b, way.slider_b)
-            )
+            f"ControlNet's {name} {value:g} is out of range for {way.label}: {slider.value:g} was taken."
+            for name, value, slider in numbers
             if slider is not None and value >= 0 and not slider.minimum <= value <= slider.maximum
-        ]  # fmt: skip
+        ]
         if unit.mask and not way.masked:
             found.append(f"ControlNet's mask counts for nothing with {way.label}.")
         return found

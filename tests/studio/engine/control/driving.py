@@ -83,7 +83,7 @@ def drawn(checkpoint: Checkpoint, request: TextToImage, root: Path) -> Image.Ima
 
 def _answers(checkpoint: Checkpoint, calls: Sequence[Any]) -> Sequence[Any]:
     if isinstance(calls[0], UNetCall):
-        return call_unet(checkpoint.unet, list(calls), torch.float32)
+        return call_unet(checkpoint.unet, list(calls), checkpoint.dtype)
     run, answers = VaeRun(list(calls)), None
     while answers is None:
         answers = run.go_on(10.0)

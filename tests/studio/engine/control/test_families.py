@@ -198,6 +198,27 @@ def test_a_t2i_adapter(
     _is_same_and_counts(small, theirs, tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["ControlNet", "Union", "T2I-Adapter"])
+def test_half_precision(families: dict[Architecture, Tiny], tmp_path: Path, kind: str) -> None:
+    """As on a GPU: everything that meets the UNet is of its own kind of numbers, and the picture is alike."""
+    small = tiny(Architecture.SDXL, tmp_path / "half")
+    net: Any = controlnet(small.modules.unet)
+    if kind == "Union":
+        narrow = {"num_trans_channel": 32, "num_proj_channel": 32, "num_trans_head": 8}
+        net = spoken(ControlNetUnionModel.from_config({**net.config, **narrow}))
+    elif kind == "T2I-Adapter":
+        net = T2IAdapter(channels=[32, 64, 64, 64], downscale_factor=16, adapter_type="full_adapter_xl")
+    stored(tmp_path, "net", as_diffusers(net))
+    request = replace(ASKED, controls=(UNIT,))
+    whole = in_memory(small)
+    exact = np.asarray(drawn(whole, request, tmp_path)).astype(int)
+    for module in (whole.unet, whole.vae, *whole.text_encoders):
+        module.to(torch.bfloat16)
+    whole.dtype = torch.bfloat16
+    rough = np.asarray(drawn(whole, request, tmp_path)).astype(int)
+    assert float(np.abs(exact - rough).mean()) < 12
+
+
 def _named(name: str, *shape: int) -> Tensors:
     return {name: torch.zeros(shape)}
 

@@ -141,11 +141,11 @@ def _pictures(field: str, sent: SentUnit) -> tuple[str, str]:
     mask = sent.mask_image if sent.mask is None else sent.mask
     if isinstance(image, list):
         if len(image) == 2 and not any(isinstance(one, dict) for one in image):
-            image, mask = image[0], image[1] or mask
-        elif len(image) == 1:
-            image = image[0]
-        elif image:
+            image = {"image": image[0], "mask": image[1]}
+        elif len(image) > 1:
             raise InvalidRequest(f"{field}.image", f"{len(image)} pictures", "one picture for each unit")
+        else:
+            image = image[0] if image else None
     if isinstance(image, dict):
         image, mask = image.get("image"), image.get("mask") or mask
     for name, value in (("image", image), ("mask", mask)):

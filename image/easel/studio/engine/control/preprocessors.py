@@ -126,7 +126,7 @@ def _lineart(pixels: Pixels, a: float, b: float) -> Pixels:
     darker = (_blurred(pixels, 6.0) - pixels).min(axis=2).clip(0, 255)
     seen = darker[darker > 8]
     strength = max(16.0, float(np.median(seen))) if seen.size else 16.0
-    return (darker / strength * 127).clip(0, 255).astype(np.uint8)
+    return np.asarray((darker / strength * 127).clip(0, 255), np.uint8)
 
 
 def _tile(pixels: Pixels, a: float, b: float) -> Pixels:
