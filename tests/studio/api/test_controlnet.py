@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 import torch
+import webuiapi
 from diffusers import ControlNetModel, UNet2DConditionModel
 from PIL import Image, ImageDraw
 from safetensors.torch import save_file
@@ -77,6 +78,32 @@ def shapes(picture: str, model: str) -> dict[str, dict[str, Any]]:
         "numbers in words": controlled({**unit, "image": picture, "weight": "1.0", "resize_mode": "1"}),
         "older list": {"controlnet_units": [{**unit, "input_image": picture}]},
         "others are off": controlled({**unit, "image": picture}, {"enabled": False, "model": "no"}, None),
+        "Krita": {
+            "alwayson_scripts": {
+                "controlNet": {
+                    "args": [
+                        {"enabled": True, "module": "None", "model": model, "weight": 1.0,
+                         "input_image": picture, "lowvram": False, "processor_res": 512, "threshold_a": 100.0,
+                         "threshold_b": 200.0, "resize_mode": "Crop and Resize", "guidance_start": 0.0,
+                         "guidance_end": 1.0, "control_mode": "Balanced", "pixel_perfect": False}
+                    ]
+                }
+            }
+        },
+        "Photoshop": {
+            "alwayson_scripts": {
+                "controlnet": {
+                    "args": [
+                        {"enabled": True, "input_image": picture, "mask": "", "module": "none",
+                         "model": model, "weight": 1, "resize_mode": "Scale to Fit (Inner Fit)",
+                         "lowvram": True, "processor_res": 512, "threshold_a": 0, "threshold_b": 0,
+                         "guidance_start": 0, "guidance_end": 1, "guessmode": False,
+                         "control_mode": "Balanced", "pixel_perfect": True},
+                        {"enabled": False, "input_image": "", "mask": "", "module": "none", "model": "none"},
+                    ]
+                }
+            }
+        },
         "with ending": controlled({**unit, "model": f"{model}.safetensors", "image": picture}),
         "with another hash": controlled({**unit, "model": f"{model} [0123abcd]", "image": picture}),
     }  # fmt: skip
@@ -88,6 +115,19 @@ def test_every_shape_is_the_same_unit(running, ring, model, shape: str) -> None:
     first, _ = pictures(running.draw(**shapes(sent(ring), model)["image"]))
     drawn, _ = pictures(running.draw(**shapes(sent(ring), model)[shape]))
     assert drawn.tobytes() == first.tobytes()
+
+
+def test_webuiapi(running, ring, model) -> None:
+    """The library's own unit, lists and detection."""
+    client = webuiapi.WebUIApi(baseurl=f"{running.url}/sdapi/v1")
+    assert client.controlnet_version() == 3
+    (name,) = [one for one in client.controlnet_model_list() if one.startswith(model)]
+    assert "canny" in client.controlnet_module_list()
+    unit = webuiapi.ControlNetUnit(image=ring, module="canny", model=name, pixel_perfect=True)
+    result = client.txt2img(prompt="a red circle", steps=2, width=64, height=64, controlnet_units=[unit])
+    assert len(result.images) == 2
+    assert f"Model: {name}" in result.info["infotexts"][0]
+    assert len(client.controlnet_detect([ring], module="canny").images) == 1
 
 
 def test_two_units_and_maps_that_are_not_wanted(running, ring, model) -> None:

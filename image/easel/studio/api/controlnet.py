@@ -55,12 +55,13 @@ class DetectRequest(Liberal):
 
     controlnet_module: Text = Field("none", description="a name of /controlnet/module_list")
     controlnet_input_images: list[Text] = Field([], description="as base64, bare or as data: URIs")
+    controlnet_images: list[Text] = Field([], description="webuiapi's name of controlnet_input_images")
     controlnet_processor_res: WholeNumber = Field(
         -1, description="pixels of the shorter side; 512 if not said"
     )
     controlnet_threshold_a: float = -1.0
     controlnet_threshold_b: float = -1.0
-    controlnet_masks: list[Text] = Field([])
+    controlnet_masks: list[Text] = Field([], description="taken: a mask says nothing to these preprocessors")
     low_vram: bool = False
 
 
@@ -108,7 +109,7 @@ def controlnet(studio: Studio) -> APIRouter:
     def detect(asked: DetectRequest) -> DetectResponse:
         """The maps that a preprocessor makes of pictures, without drawing."""
         way = _module(asked.controlnet_module)
-        pictures = asked.controlnet_input_images
+        pictures = asked.controlnet_input_images or asked.controlnet_images
         if not pictures:
             raise HTTPException(422, "No image selected")
         if len(pictures) > _MOST_PICTURES:
