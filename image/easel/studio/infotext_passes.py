@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from easel.studio.engine import HiresFix, Mask, MaskedContent, TextToImage
+from easel.studio.engine import ControlUnit, HiresFix, Mask, MaskedContent, TextToImage, preprocessor
 from easel.studio.engine.imaging import INFOTEXT_KEYS
 from easel.studio.infotext_drawing import plain
 
@@ -48,7 +48,7 @@ def pass_parameters(request: TextToImage) -> dict[str, Any]:
             said["Noise multiplier"] = plain(request.source.noise_multiplier)
     if (request.source or request.hires) and request.sampling.img2img_extra_noise:
         said["Extra noise"] = plain(request.sampling.img2img_extra_noise)
-    return said
+    return said | {f"ControlNet {number}": _of_control(unit) for number, unit in enumerate(request.controls)}
 
 
 def strength(request: TextToImage) -> int | float | None:
@@ -95,6 +95,25 @@ def _of_mask(mask: Mask) -> dict[str, Any]:
     if mask.content is not MaskedContent.ORIGINAL:
         said["Masked content"] = _CONTENTS[mask.content]
     return said
+
+
+def _of_control(unit: ControlUnit) -> str:
+    """As A1111's extension writes a unit."""
+    way = preprocessor(unit.module)
+    said = {
+        "Module": way.label,
+        "Model": unit.model,
+        "Weight": plain(unit.weight),
+        "Resize Mode": unit.resize_mode.name.replace("_", " ").title().replace(" And ", " and "),
+        "Processor Res": unit.resolution,
+        "Threshold A": plain(unit.threshold_a),
+        "Threshold B": plain(unit.threshold_b),
+        "Guidance Start": plain(unit.guidance_start),
+        "Guidance End": plain(unit.guidance_end),
+        "Pixel Perfect": unit.pixel_perfect,
+        "Control Mode": unit.control_mode.value,
+    }
+    return ", ".join(f"{key}: {value}" for key, value in said.items())
 
 
 def pass_fields(said: Mapping[str, str]) -> dict[str, Any]:

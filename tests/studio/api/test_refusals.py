@@ -108,7 +108,7 @@ def test_a_field_that_cannot_be(running, fields, field) -> None:
     assert detail[0]["loc"][:2] == ["body", field]
 
 
-@pytest.mark.parametrize("name", ["ControlNet", "Soft inpainting", "x" * 5000])
+@pytest.mark.parametrize("name", ["Roop", "Soft inpainting", "x" * 5000])
 def test_scripts_that_are_not_here(running, name) -> None:
     """A script that is on and not here is refused in A1111's words, which clients look for."""
     answer = running.draw(alwayson_scripts={name: {"args": [{"model": "canny"}]}})

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from starlette.responses import HTMLResponse
 
 from easel.studio.api.catalog import catalog
+from easel.studio.api.controlnet import controlnet
 from easel.studio.api.drawing import drawing
 from easel.studio.api.errors import handle_errors
 from easel.studio.api.extras import extras
@@ -37,7 +38,7 @@ def create_api(studio: Studio) -> FastAPI:
     )  # fmt: skip
     handle_errors(app)
     for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), extras(studio),
-                   png_info(), memory(), models(studio), styles(studio)):  # fmt: skip
+                   png_info(), memory(), models(studio), styles(studio), controlnet(studio)):  # fmt: skip
         app.include_router(routes)
     app.include_router(_own(studio))
     app.include_router(_rest(app))
@@ -81,7 +82,10 @@ def _rest(app: FastAPI) -> APIRouter:
             raise HTTPException(405, "Method Not Allowed", {"Allow": ", ".join(allowed).upper()})
         raise HTTPException(404, "Not Found")
 
-    for path in ("/sdapi", *(f"/{top}/{{rest:path}}" for top in ("sdapi", "studio", "internal", "easel"))):
+    for path in (
+        "/sdapi",
+        *(f"/{top}/{{rest:path}}" for top in ("sdapi", "studio", "internal", "easel", "controlnet")),
+    ):
         routes.add_api_route(
             path,
             missing,

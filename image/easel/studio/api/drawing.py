@@ -22,7 +22,7 @@ from easel.studio.api.request_run import RequestRun
 from easel.studio.api.requests.answer_format import AnswerFormat
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
-from easel.studio.api.requests.ordering import Ordering
+from easel.studio.api.requests.ordering import Ordering, SubmittedRequest
 from easel.studio.api.requests.result import Result
 from easel.studio.api.requests.text_to_image_request import TextToImageRequest
 from easel.studio.api.scripts.selectable import course_of
@@ -73,6 +73,7 @@ async def _answer(studio: Studio, asked: DrawingRequest, request: Request) -> Re
         result = await run.result(course)
         first = run.submitted[0]
         files = await asyncio.to_thread(_files, studio, owner, result, first.body, first.settings, line)
+        files += await asyncio.to_thread(_detected_maps, run.submitted)
     request_drawn = first.job.request
     log.info(
         "drawn",
@@ -115,6 +116,15 @@ def _files(
         if result.send_drawn:
             files.append(file)
     return files
+
+
+def _detected_maps(submitted: list[SubmittedRequest]) -> list[bytes]:
+    """What the controls were shown, behind the pictures as the extension sends it; not of a script."""
+    if len(submitted) > 1:
+        return []
+    how = AnswerFormat.of(submitted[0].settings)
+    maps = [one.map for one in submitted[0].job.controls if one.unit.show_map]
+    return [how.file(one, "", kept=False)[0] for one in maps]
 
 
 def _response(files: list[bytes], echo: dict[str, Any], info: dict[str, Any]) -> Response:

@@ -94,7 +94,7 @@ class Course:
     @property
     def source(self) -> Prepared | GrowingSource:
         """The picture that this one is drawn over: one for all, or one for each of a batch."""
-        return self.job.sources[self._source_number]
+        return self.job.sources[self.source_index]
 
     def prepared(self) -> Prepared:
         """The same, ready to be drawn over."""
@@ -103,11 +103,12 @@ class Course:
 
     def keep_prepared(self, prepared: Prepared) -> None:
         """The source is ready, for all pictures that are drawn over it."""
-        self.job.sources[self._source_number] = prepared
+        self.job.sources[self.source_index] = prepared
 
     @property
-    def _source_number(self) -> int:
-        return self.index % self.request.batch_size % len(self.job.sources)
+    def source_index(self) -> int:
+        """The number of that source; 0 where there is none."""
+        return self.index % self.request.batch_size % max(1, len(self.job.sources))
 
     def begin_pass(self, plan: SamplingPlan) -> None:
         """A way through the sampler begins."""

@@ -12,6 +12,7 @@ import torch
 from easel.models import ModelFile
 
 if TYPE_CHECKING:
+    from easel.studio.engine.control_residuals import Control
     from easel.studio.engine.upscale_runs import FilterRun, UpscaleRun
 
 # Small pictures go through the VAE together: latent pixels of a group, a picture of 512 by 512.
@@ -29,7 +30,7 @@ class UNetCall:
     `latents` (1, channels, height/8, width/8) as the UNet wants them, float32; `timestep` a scalar; `tokens`
     (rows, tokens, width) and `added` (rows, …) what they are conditioned on. `extra` are the channels beside
     the latents of inpainting checkpoints, (1, n, height/8, width/8). Calls of one `kind` may be made as one.
-    With `tiling` the picture's edges meet: convolutions look around them.
+    With `tiling` the picture's edges meet: convolutions look around them. `controls` are run before the UNet.
     """
 
     latents: torch.Tensor
@@ -39,6 +40,7 @@ class UNetCall:
     extra: torch.Tensor | None
     kind: Hashable
     tiling: bool = False
+    controls: tuple[Control, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -52,8 +54,8 @@ class UNetCall:
 
     @property
     def cost(self) -> int:
-        """The call's work, in latent pixels."""
-        return self.latent_pixels * self.rows
+        """The call's work, in latent pixels; a ControlNet is about half a UNet."""
+        return self.latent_pixels * self.rows * (2 + len(self.controls)) // 2
 
 
 @dataclass(eq=False)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from easel.models import Kind, ModelFile, Store
+from easel.studio.engine.controls import prepared_controls
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
 from easel.studio.engine.enlargement import Enlargement
 from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
@@ -104,8 +105,8 @@ class Engine:
         picture as it comes.
 
         Raises at once what can be known at once: InvalidRequest, UnknownSampler, TooMuchWork, StepTooLong,
-        NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint or VAE that is not
-        there.
+        NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint, VAE or ControlNet
+        that is not there.
         """
         resolved = request.resolved()
         upscalers = self._upscalers(resolved)
@@ -124,6 +125,7 @@ class Engine:
         rows = len(parts(resolved.prompt)) + negative_counts(resolved.prompt, resolved.cfg_scale)
         for one in resolved.passes():
             self._step_times.check(checkpoint, one.width, one.height, rows=rows)
+        sources = _sources(resolved)
         job = Job(
             owner=owner,
             request=resolved,
@@ -132,12 +134,14 @@ class Engine:
             prompts=picture_prompts(resolved, self.store),
             hires_checkpoint=self._other(resolved.hires),
             refiner=self._other(resolved.refiner),
-            sources=_sources(resolved),
+            sources=sources,
             upscalers=upscalers,
+            controls=prepared_controls(resolved, self.store, sources),
             only=only,
             watcher=watcher,
         )
-        for words in (note, *(source.comment for source in job.sources)):
+        of_controls = [words for one in job.controls for words in one.notes]
+        for words in (note, *(source.comment for source in job.sources), *of_controls):
             if words:
                 job.note(words)
         if no_gpu:

@@ -68,6 +68,12 @@ class GuidedUNet:
         self._schedule: ConditioningSchedule = conditioning(
             serving, self._course, self._texts, self._sampler, self._plan.prompt_steps
         )
+        self._controls = serving.control_models.of_pass(
+            self._course.job.controls,
+            self._course.source_index,
+            self._size,
+            second_pass=self._texts.first_steps is not None,
+        )
 
     def answer(self, ask: Ask) -> Generator[DeviceCall, Any, Answer]:
         """The answer to what a method asks; asks the device itself."""
@@ -98,6 +104,7 @@ class GuidedUNet:
         course, serving = self._course, self._course.now()
         seen = self._denoiser.unet_input(ask)
         family = serving.checkpoint.family
+        controls = [one for one in self._controls if one.at_work(self._done())]
         return UNetCall(
             latents=seen,
             timestep=torch.tensor(self._denoiser.timestep(ask.level), dtype=torch.float32),
@@ -105,6 +112,7 @@ class GuidedUNet:
             added=self._added_to(guidance),
             extra=self._extra_channels(seen),
             tiling=course.request.tiling,
+            controls=tuple(one.of_call(len(guidance.tokens), len(guidance.weights)) for one in controls),
             kind=(
                 family.name,
                 tuple(seen.shape),
@@ -113,6 +121,7 @@ class GuidedUNet:
                 # what the UNet is, for this picture
                 tuple(use.in_unet for use in course.loras_of_step),
                 course.request.tiling,
+                tuple(one.kind for one in controls),
             ),
         )
 
@@ -129,6 +138,11 @@ class GuidedUNet:
             family = self._course.now().checkpoint.family
             self._added = guidance, added_conditions(family, guidance, self._size)
         return self._added[1]
+
+    def _done(self) -> float:
+        """The share of the pass's steps that are done, as A1111 counts them."""
+        steps, calls = max(1, self._plan.steps), max(1, self._plan.calls)
+        return min(1.0, self._call * steps // calls / steps)
 
     def _guided(self, output: torch.Tensor, guidance: Guidance) -> tuple[torch.Tensor, torch.Tensor]:
         """Guided, and by the negative prompt alone."""
@@ -150,7 +164,7 @@ class GuidedUNet:
 
     def _go_on_with(self, file: ModelFile) -> Generator[DeviceCall, Any, None]:
         """Another checkpoint from here. Until it serves, nothing of this one is held."""
-        del self._denoiser, self._schedule
+        del self._denoiser, self._schedule, self._controls
         self._added = None
         self._course.leave()
         yield OtherCheckpoint(file)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from easel.models import ModelFile
+from easel.studio.engine.controls import PreparedControl
 from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse
 from easel.studio.engine.imaging import Prepared
 from easel.studio.engine.limits import work
@@ -104,8 +105,8 @@ class Job:
     to the error that ended it. `prompts` are one for all pictures or one for each;
     `embeddings` those of them that the checkpoint draws with, once it began. `sources` are the
     pictures to draw over, or to make larger; `upscalers` the files of those that the request names, by these
-    names. `only` are the numbers of the pictures to draw, where it is not all of the request's. `checkpoint`
-    is None where nothing is drawn.
+    names; `controls` the control units with their pictures. `only` are the numbers of the pictures to draw,
+    where it is not all of the request's. `checkpoint` is None where nothing is drawn.
     """
 
     owner: str
@@ -117,6 +118,7 @@ class Job:
     refiner: ModelFile | None = None
     sources: list[Prepared | GrowingSource] = field(default_factory=list)
     upscalers: Mapping[str, ModelFile] = field(default_factory=dict)
+    controls: tuple[PreparedControl, ...] = ()
     only: tuple[int, ...] | None = None
     watcher: Watcher | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)

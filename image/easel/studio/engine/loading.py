@@ -130,14 +130,28 @@ def load_vae(
 
     Errors as above.
     """
-    with _nothing_left_behind(file, device):
-        return _load_vae(file, family, device, dtype, report)
+    return load_single(
+        file, lambda: vae_part(file, vae_skeleton(family)), device=device, dtype=dtype, report=report
+    )
 
 
-def _load_vae(
-    file: ModelFile, family: Family, device: torch.device, dtype: torch.dtype, report: Report | None
+def load_single(
+    file: ModelFile,
+    part_of: Callable[[], CheckpointPart],
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    report: Report | None = None,
 ) -> Any:
-    part = vae_part(file, vae_skeleton(family))
+    """The module of a file that holds one, filled. Errors as above, and those of `part_of`."""
+    with _nothing_left_behind(file, device):
+        return _load_single(part_of, device, dtype, report)
+
+
+def _load_single(
+    part_of: Callable[[], CheckpointPart], device: torch.device, dtype: torch.dtype, report: Report | None
+) -> Any:
+    part = part_of()
     _fill_all([part], device, dtype, report)
     return part.module
 

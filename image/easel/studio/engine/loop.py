@@ -149,8 +149,8 @@ class Loop:
         """Let a picture join at the next turn, or join again on the checkpoint that it asked for. It does not
         where another one has to go on at once.
 
-        Raises a FileError for a LoRA, VAE or upscaler that cannot be used, InvalidRequest for a prompt of
-        too many tokens, StepTooLong.
+        Raises a FileError for a LoRA, control model, VAE or upscaler that cannot be used, InvalidRequest for
+        a prompt of too many tokens, StepTooLong.
         """
         job = picture.job
         picture.course.upscalers = {name: self._upscalers.get(file) for name, file in job.upscalers.items()}
@@ -160,10 +160,12 @@ class Loop:
             return
         serving = self._now()
         drawing = (one.course.prompts.loras for one in self.active)
+        controlling = {control.file for one in self.active for control in one.job.controls}
         in_use = {use.file for loras in drawing for use in loras}
         for words in (
             *serving.checkpoint.notes,
             *serving.adapters.need(picture.course.prompts.loras, in_use),
+            *serving.control_models.need(job.controls, controlling),
         ):
             job.note(words)
         picture.begin(serving)

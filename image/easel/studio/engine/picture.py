@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from easel.models import ModelFile
+from easel.studio.engine.control_residuals import control_inputs
 from easel.studio.engine.course import Course
 from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, UNetCall, UpscaleCall, VaeCall
 from easel.studio.engine.job import Job
@@ -92,21 +93,22 @@ class Picture:
 
 def call_unet(unet: Any, calls: list[UNetCall], dtype: torch.dtype) -> list[torch.Tensor]:
     """One call of the UNet for those of one kind. Returns the output for each, float32."""
-    latents = torch.cat([one.latents.expand(one.rows, -1, -1, -1) for one in calls])
+    latents = torch.cat([one.latents.expand(one.rows, -1, -1, -1) for one in calls]).to(dtype)
+    timesteps = torch.stack([one.timestep for one in calls for _ in range(one.rows)]).to(latents.device)
+    tokens = torch.cat([one.tokens for one in calls])
+    plain = latents
     if calls[0].extra is not None:
         extra = [one.extra.expand(one.rows, -1, -1, -1) for one in calls if one.extra is not None]
-        latents = torch.cat([latents, torch.cat(extra)], dim=1)
+        latents = torch.cat([latents, torch.cat(extra).to(dtype)], dim=1)
     added: dict[str, Any] = {}
     if calls[0].added:
         added["added_cond_kwargs"] = {
             name: torch.cat([one.added[name] for one in calls]) for name in calls[0].added
         }
-    with edges_meet(unet, calls[0].tiling):
+    tiling = calls[0].tiling
+    controls = control_inputs([one.controls for one in calls], plain, timesteps, tokens, added, tiling=tiling)
+    with edges_meet(unet, tiling):
         output: torch.Tensor = unet(
-            latents.to(dtype),
-            torch.stack([one.timestep for one in calls for _ in range(one.rows)]).to(latents.device),
-            encoder_hidden_states=torch.cat([one.tokens for one in calls]),
-            return_dict=False,
-            **added,
+            latents, timesteps, encoder_hidden_states=tokens, return_dict=False, **added, **controls
         )[0]
     return list(torch.split(output.float(), [one.rows for one in calls]))

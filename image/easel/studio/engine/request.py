@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from easel.studio.engine.control.unit import ControlUnit
 from easel.studio.engine.enlargement import Enlargement
 from easel.studio.engine.errors import InvalidRequest, check_range
 from easel.studio.engine.image_to_image import ImageToImage
@@ -105,6 +106,7 @@ class TextToImage:
     hires: HiresFix | None = None
     refiner: Refiner | None = None
     enlargement: Enlargement | None = None
+    controls: tuple[ControlUnit, ...] = ()
 
     def resolved(self) -> TextToImage:
         """The same request, checked, with seeds drawn, sizes rounded and the sampler under its own name.
@@ -129,7 +131,7 @@ class TextToImage:
         check_range("n_iter", self.batch_count, 1, MAX_BATCH_COUNT)
         check_range("clip_skip", self.clip_skip, 1, 12)
         sampler, schedule = resolve(self.sampler, self.schedule_type)
-        for part in (self.source, self.hires, self.refiner, self.enlargement):
+        for part in (self.source, self.hires, self.refiner, self.enlargement, *self.controls):
             if part is not None:
                 part.check()
         return replace(

@@ -9,6 +9,7 @@ import torch
 from easel.models import FileError, ModelFile
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.conditioning import PromptEncoder
+from easel.studio.engine.control_models import ControlModels
 from easel.studio.engine.embeddings import Embedding, Embeddings
 from easel.studio.engine.extra_networks import Asked, EmbeddingUse
 from easel.studio.engine.job import Job
@@ -20,13 +21,15 @@ from easel.studio.engine.vaes import Vaes
 
 
 class Serving:
-    """One checkpoint's prompt encoder, VAEs, LoRAs and embeddings. Used from the engine's thread only."""
+    """One checkpoint's prompt encoder, VAEs, LoRAs, control models and embeddings. Used from the
+    engine's thread only."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
         self.encoder = PromptEncoder(checkpoint)
         self.vaes = Vaes(checkpoint)
         self.adapters = Adapters(checkpoint)
+        self.control_models = ControlModels(checkpoint)
         self.previews = LatentPreviews(checkpoint)
         family = checkpoint.family
         self.levels = NoiseLevels.of_family(family.scheduler_config, sdxl=family.pooled)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from easel.studio.engine.imaging import corrected, flattened
-from easel.studio.engine.imaging.color import _to_lab, _to_rgb
+from easel.studio.engine.imaging.color import _to_rgb, to_lab
 
 LAB = {
     (0, 0, 0): (0, 128, 128),
@@ -26,7 +26,7 @@ LAB = {
 
 def test_lab_is_opencvs() -> None:
     """Exactly for these; one in 20,000 colours differs by one."""
-    assert _to_lab(np.array([list(LAB)], np.uint8))[0].tolist() == [list(lab) for lab in LAB.values()]
+    assert to_lab(np.array([list(LAB)], np.uint8))[0].tolist() == [list(lab) for lab in LAB.values()]
 
 
 def test_back_from_lab() -> None:

@@ -1,4 +1,4 @@
-"""A1111's own always-on scripts, as far as their arguments say something that a request can say.
+"""A1111's own always-on scripts and ControlNet, as far as their arguments say what a request can say.
 
 Programs copy them from what A1111's page sends, beside the fields that say the same. A1111's API takes the
 arguments of `Sampler`, `Seed` and `Refiner` and does not look at them. Here they count where the request
@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from easel.studio.api.requests import soft_inpainting
+from easel.studio.api.requests import control_units, soft_inpainting
 from easel.studio.api.requests.drawing_request import AnyRequest, DrawingRequest
 from easel.studio.api.requests.options_table import same
 from easel.studio.api.requests.refusals import UnknownScript
@@ -37,6 +37,7 @@ class AlwaysOnScript:
 
 ALWAYS_ON: tuple[AlwaysOnScript, ...] = (
     AlwaysOnScript("Comments"),
+    AlwaysOnScript(control_units.TITLE, (Argument("ControlNet unit"),)),
     AlwaysOnScript("Extra options"),
     AlwaysOnScript("Hypertile"),
     AlwaysOnScript(
@@ -77,6 +78,8 @@ def scripted(asked: AnyRequest, options: Mapping[str, Any]) -> tuple[AnyRequest,
             if _active(script):
                 known_here = [one.title for one in ALWAYS_ON if asked.TAB in one.tabs]
                 raise UnknownScript(f"always on script {title[:60]} not found", known_here)
+            continue
+        if control_units.is_title(title):  # read where the engine's request is made
             continue
         arguments = _arguments(title, script)
         if known.title == "Extra options":

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import Field
 
+from easel.studio.api.requests.control_units import control_units
 from easel.studio.api.requests.fields import Liberal, Text, WholeNumber
 from easel.studio.api.requests.options_table import OPTIONS, honoured
 from easel.studio.checkpoint_defaults import CheckpointDefaults
@@ -79,8 +80,9 @@ class DrawingRequest(Liberal):
     send_images: bool = True
     save_images: bool = False
     alwayson_scripts: dict[str, Any] = Field(
-        {}, description="A1111's own (see /sdapi/v1/scripts) and such as are switched off"
+        {}, description="A1111's own and ControlNet (see /sdapi/v1/scripts), and such as are switched off"
     )
+    controlnet_units: list[Any] = Field([], description="older place of alwayson_scripts.ControlNet.args")
     infotext: Text | None = Field(None, description="fills every field that is not sent")
 
     def filled(self, said: Mapping[str, Any]) -> Self:
@@ -149,6 +151,7 @@ class DrawingRequest(Liberal):
                 schedule_type=self.scheduler or "Automatic",
                 tiling=yes_in(settings, "tiling", default=False) if self.tiling is None else self.tiling,
                 refiner=self._refiner(),
+                controls=control_units(self.alwayson_scripts, self.controlnet_units),
                 seed=self.seed,
                 subseed=self.subseed,
                 subseed_strength=self.subseed_strength,

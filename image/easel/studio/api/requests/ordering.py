@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from easel.models import ModelFile
+from easel.models import Kind, ModelFile, Store
 from easel.studio import infotext
 from easel.studio.api.requests.always_on_scripts import scripted
 from easel.studio.api.requests.answer_format import AnswerFormat
@@ -13,11 +13,12 @@ from easel.studio.api.requests.drawing_request import AnyRequest, DrawingRequest
 from easel.studio.api.requests.result import PictureToEnlarge
 from easel.studio.api.requests.styled import styled
 from easel.studio.checkpoint_defaults import checkpoint_defaults
+from easel.studio.control_title import control_title
 from easel.studio.engine import Enlargement, Job, TextToImage, find_upscaler, upscalers
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES
 from easel.studio.infotext_request import request_from_infotext
 from easel.studio.png import encode
-from easel.studio.settings import name_in
+from easel.studio.settings import is_name, name_in
 from easel.studio.studio import Studio
 from easel.studio.styles import Styles
 
@@ -118,8 +119,8 @@ class Ordering:
         return job
 
     def _named(self, request: TextToImage) -> TextToImage:
-        """The request with checkpoints and upscaler of later passes by the names that infotexts have. Raises
-        UnknownModel and InvalidRequest."""
+        """The request with checkpoints and upscaler of later passes and the ControlNets by the names that
+        infotexts have. Raises UnknownModel and InvalidRequest."""
         store = self._studio.engine.store
         if request.refiner:
             file = store.find_checkpoint(request.refiner.checkpoint)
@@ -130,7 +131,17 @@ class Ordering:
         if request.hires and request.hires.upscaler not in LATENT_UPSCALE_MODES:
             upscaler = find_upscaler(store, "hr_upscaler", request.hires.upscaler).name
             request = replace(request, hires=replace(request.hires, upscaler=upscaler))
+        if request.controls:
+            named = [replace(one, model=_control_title(store, one.model)) for one in request.controls]
+            request = replace(request, controls=tuple(named))
         return request
+
+
+def _control_title(store: Store, name: str) -> str:
+    """The file's name and hash; None is refused later, with every other unit that cannot be."""
+    if not is_name(name):
+        return name
+    return control_title(store.find(Kind.CONTROLNET, name))
 
 
 def _short_title(file: ModelFile) -> str:

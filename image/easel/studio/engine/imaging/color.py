@@ -36,7 +36,7 @@ def corrected(drawn: Image.Image, original: Image.Image) -> Image.Image:
     `original` is what went into the VAE, filled and cropped. Comes before the overlay.
     """
     pixels = np.asarray(drawn.convert("RGB"))
-    recoloured = _to_rgb(_matched(_to_lab(pixels), _to_lab(np.asarray(original.convert("RGB")))))
+    recoloured = _to_rgb(_matched(to_lab(pixels), to_lab(np.asarray(original.convert("RGB")))))
     blend = _with_luma(recoloured / 255, (pixels / 255) @ _LUMA)
     return Image.fromarray(np.around(blend * 255).clip(0, 255).astype(np.uint8))
 
@@ -53,7 +53,7 @@ def _matched(lab: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDArray[np
     return np.stack(channels, axis=-1)
 
 
-def _to_lab(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def to_lab(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """CIE L*a*b* as bytes: L of 255 in place of 100, a and b around 128.
 
     In OpenCV's whole numbers: matching histograms makes a jump of ten out of one that is rounded otherwise.

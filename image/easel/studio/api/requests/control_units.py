@@ -1,0 +1,176 @@
+"""The units of A1111's ControlNet extension, in every shape that clients send, as the engine's controls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import Field, ValidationError
+
+from easel.studio.api.requests.fields import Liberal, Text, WholeNumber
+from easel.studio.api.requests.refusals import Unsupported
+from easel.studio.api.requests.sent_picture import decoded
+from easel.studio.engine import ControlledPasses, ControlMode, ControlUnit, InvalidRequest, ResizeMode
+
+TITLE = "ControlNet"
+_RESIZE_MODES = {
+    "just resize": ResizeMode.JUST_RESIZE,
+    "resize": ResizeMode.JUST_RESIZE,
+    "crop and resize": ResizeMode.CROP_AND_RESIZE,
+    "inner fit (scale to fit)": ResizeMode.CROP_AND_RESIZE,
+    "scale to fit (inner fit)": ResizeMode.CROP_AND_RESIZE,
+    "resize and fill": ResizeMode.RESIZE_AND_FILL,
+    "outer fit (shrink to fit)": ResizeMode.RESIZE_AND_FILL,
+    "envelope (outer fit)": ResizeMode.RESIZE_AND_FILL,
+}
+# What would make another picture, and is not done.
+_REFUSED = {
+    "effective_region_mask": "controls count for the whole picture; cut the map itself",
+    "ipadapter_input": "pictures as prompts (IP-Adapter) are not drawn here",
+    "batch_images": "send one picture for each unit",
+}
+_Choice = TypeVar("_Choice", ControlMode, ControlledPasses)
+
+
+class SentUnit(Liberal):
+    """One unit as it is sent. Fields of the extension's page that say nothing of the picture are taken."""
+
+    enabled: bool = True
+    module: Text = "none"
+    model: Text = "None"
+    weight: float = 1.0
+    image: Any = None
+    input_image: Any = None
+    mask: Any = None
+    mask_image: Any = None
+    resize_mode: int | Text = ResizeMode.CROP_AND_RESIZE.value
+    processor_res: WholeNumber = -1
+    threshold_a: float = -1.0
+    threshold_b: float = -1.0
+    guidance: float | None = None
+    guidance_start: float = 0.0
+    guidance_end: float = 1.0
+    control_mode: int | Text = 0
+    guessmode: bool = False
+    pixel_perfect: bool = False
+    hr_option: int | Text = 0
+    inpaint_crop_input_image: bool = True
+    advanced_weighting: list[float] = Field([])
+    union_control_type: Text = ""
+    save_detected_map: bool = True
+
+
+def control_units(always_on: Mapping[str, Any], older: Sequence[Any]) -> tuple[ControlUnit, ...]:
+    """The units that are on: of `alwayson_scripts`, and of the older field `controlnet_units`.
+
+    Raises InvalidRequest, Unsupported and BadPicture.
+    """
+    sent = [
+        *older,
+        *(unit for title, script in always_on.items() if is_title(title) for unit in _sent(script)),
+    ]
+    return tuple(unit for number, one in enumerate(sent) for unit in _read(f"controlnet.{number}", one))
+
+
+def is_title(title: str) -> bool:
+    """Whether this is ControlNet's title among `alwayson_scripts`."""
+    return title.strip().lower() == TITLE.lower()
+
+
+def _sent(script: Any) -> list[Any]:
+    args = script.get("args", []) if isinstance(script, dict) else script
+    units = list(args.values()) if isinstance(args, dict) and not _is_unit(args) else args
+    if isinstance(units, dict):
+        return [units]
+    if not isinstance(units, list):
+        raise InvalidRequest(f"alwayson_scripts.{TITLE}", units, '{"args": [{"model": ..., "image": ...}]}')
+    return units
+
+
+def _is_unit(args: Mapping[str, Any]) -> bool:
+    return bool({"model", "module", "image", "input_image"} & set(args))
+
+
+def _read(field: str, unit: Any) -> Iterator[ControlUnit]:
+    """The unit, if it is on."""
+    if not isinstance(unit, dict):
+        if unit in (None, False):
+            return
+        raise InvalidRequest(field, unit, 'a unit, as {"model": ..., "module": ..., "image": ...}')
+    if str(unit.get("enabled", True)).strip().lower() in ("false", "0", "no", "off", "none"):
+        return
+    for name, why in _REFUSED.items():
+        if unit.get(name):
+            raise Unsupported(f"{field}.{name}", why)
+    try:
+        sent = SentUnit(**{str(key): value for key, value in unit.items()})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidRequest(f"{field}.{first['loc'][0]}", first.get("input"), str(first["msg"])) from error
+    yield _unit(field, sent)
+
+
+def _unit(field: str, sent: SentUnit) -> ControlUnit:
+    picture, mask = _pictures(field, sent)
+    mode = _one_of(ControlMode, f"{field}.control_mode", sent.control_mode)
+    return ControlUnit(
+        model=sent.model,
+        module=sent.module,
+        image=decoded(picture, f"{field}.image")[0] if picture else b"",
+        mask=decoded(mask, f"{field}.mask")[0] if mask else b"",
+        weight=sent.weight,
+        resize_mode=_resize_mode(f"{field}.resize_mode", sent.resize_mode),
+        resolution=sent.processor_res,
+        threshold_a=sent.threshold_a,
+        threshold_b=sent.threshold_b,
+        guidance_start=sent.guidance_start,
+        guidance_end=sent.guidance_end if sent.guidance is None else sent.guidance,
+        control_mode=ControlMode.CONTROL if sent.guessmode else mode,
+        pixel_perfect=sent.pixel_perfect,
+        passes=_one_of(ControlledPasses, f"{field}.hr_option", sent.hr_option),
+        crop_to_mask=sent.inpaint_crop_input_image,
+        layer_weights=tuple(sent.advanced_weighting),
+        control_type="" if sent.union_control_type.strip().lower() == "unknown" else sent.union_control_type,
+        show_map=sent.save_detected_map,
+    )
+
+
+def _pictures(field: str, sent: SentUnit) -> tuple[str, str]:
+    """Picture and mask in base64, "" where there is none: each by itself, as a pair, or as an object."""
+    image = sent.input_image if sent.image is None else sent.image
+    mask = sent.mask_image if sent.mask is None else sent.mask
+    if isinstance(image, list):
+        if len(image) == 2 and not any(isinstance(one, dict) for one in image):
+            image = {"image": image[0], "mask": image[1]}
+        elif len(image) > 1:
+            raise InvalidRequest(f"{field}.image", f"{len(image)} pictures", "one picture for each unit")
+        else:
+            image = image[0] if image else None
+    if isinstance(image, dict):
+        image, mask = image.get("image"), image.get("mask") or mask
+    for name, value in (("image", image), ("mask", mask)):
+        if value and not isinstance(value, str):
+            raise InvalidRequest(f"{field}.{name}", type(value).__name__, "a picture in base64")
+    return image or "", mask or ""
+
+
+def _resize_mode(field: str, said: int | str) -> ResizeMode:
+    modes = tuple(ResizeMode)[:3]
+    text = str(said).strip().lower()
+    if text.isdecimal() and int(text) < len(modes):
+        return modes[int(text)]
+    if text not in _RESIZE_MODES:
+        raise InvalidRequest(field, said, "0 (Just Resize), 1 (Crop and Resize), 2 (Resize and Fill)")
+    return _RESIZE_MODES[text]
+
+
+def _one_of(kind: type[_Choice], field: str, said: int | str) -> _Choice:
+    """By its words, its name, or its number."""
+    choices: Sequence[_Choice] = tuple(kind)
+    text = str(said).strip().lower()
+    for number, one in enumerate(choices):
+        if text in (one.value.lower(), one.name.lower(), str(number), f"{kind.__name__}.{one.name}".lower()):
+            return one
+    raise InvalidRequest(
+        field, said, ", ".join(f"{number} ({one.value})" for number, one in enumerate(choices))
+    )

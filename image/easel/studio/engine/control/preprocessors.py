@@ -1,0 +1,206 @@
+"""What makes of a picture the picture that a control model sees: those that need no weights.
+
+Names, labels, sliders and arithmetic are those of A1111's ControlNet extension. Those that need weights of
+their own (OpenPose, depth, HED, …) are not here: their picture can be sent as it is, with `none`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from easel.studio.engine.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Pixels = NDArray[np.uint8]
+RESOLUTION = 512
+MAX_RESOLUTION = 2048
+MIN_RESOLUTION = 64
+# A picture of one pixel by ten thousand has a side of five million at the resolution of 512.
+_MAX_SIDE = 8192
+
+
+class Slider(NamedTuple):
+    """A number that a preprocessor takes."""
+
+    label: str
+    value: float
+    minimum: float
+    maximum: float
+    step: float = 1
+
+
+@dataclass(frozen=True)
+class Preprocessor:
+    """One preprocessor: `module` is its name in requests, `label` on A1111's page, `tags` the control types
+    that it serves. `resizes`: it works at a resolution of its own. `masked`: it wants a mask."""
+
+    module: str
+    label: str
+    run: Callable[[Pixels, float, float], Pixels]
+    tags: tuple[str, ...] = ()
+    slider_a: Slider | None = None
+    slider_b: Slider | None = None
+    resizes: bool = False
+    masked: bool = False
+
+    @property
+    def sliders(self) -> tuple[Slider, ...]:
+        """Its numbers, as A1111's page shows them."""
+        resolution = Slider("Resolution", RESOLUTION, MIN_RESOLUTION, MAX_RESOLUTION, 8)
+        found = (resolution if self.resizes else None, self.slider_a, self.slider_b)
+        return tuple(one for one in found if one is not None)
+
+    def detect(self, image: Image, resolution: int, a: float, b: float) -> Pixels:
+        """The map (height, width, 3) of a picture (RGB). Numbers out of range are the preprocessor's own."""
+        from PIL import Image as pillow
+
+        pixels = np.asarray(image)
+        if self.resizes:
+            resolution = resolution if MIN_RESOLUTION <= resolution <= MAX_RESOLUTION else RESOLUTION
+            factor = min(resolution / min(image.size), _MAX_SIDE / max(image.size))
+            size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
+            way = pillow.Resampling.BICUBIC if factor > 1 else pillow.Resampling.BOX
+            pixels = np.asarray(image.resize(size, way))
+        found = self.run(pixels, _own(self.slider_a, a), _own(self.slider_b, b))
+        return found if found.ndim == 3 else np.repeat(found[..., None], 3, axis=2)
+
+
+def preprocessor(name: str) -> Preprocessor:
+    """The preprocessor of this name or label, in any case. Raises InvalidRequest."""
+    wanted = name.strip().lower()
+    found = _BY_NAME.get(wanted)
+    if found is None:
+        raise InvalidRequest(
+            "controlnet.module", name, f"{', '.join(one.module for one in PREPROCESSORS)}. {_why(wanted)}"
+        )
+    return found
+
+
+def _why(wanted: str) -> str:
+    if wanted.startswith("reference"):
+        return "Reference controls change the attention of the UNet, which is not done here"
+    if wanted.startswith(("ip-adapter", "clip_vision", "revision", "instant_id")):
+        return "Pictures as prompts (IP-Adapter and the like) are not drawn here"
+    return 'Others need weights of their own: send the map itself as the image, with module "none"'
+
+
+def _own(slider: Slider | None, value: float) -> float:
+    if slider is None:
+        return 0.0
+    return value if slider.minimum <= value <= slider.maximum else slider.value
+
+
+def _as_it_is(pixels: Pixels, a: float, b: float) -> Pixels:
+    return pixels
+
+
+def _inverted(pixels: Pixels, a: float, b: float) -> Pixels:
+    return 255 - pixels
+
+
+def _canny(pixels: Pixels, a: float, b: float) -> Pixels:
+    from easel.studio.engine.control.edges import canny
+
+    return canny(pixels, a, b)
+
+
+def _threshold(pixels: Pixels, a: float, b: float) -> Pixels:
+    return np.where(pixels.min(axis=2) > a, np.uint8(255), np.uint8(0))
+
+
+def _scribble_xdog(pixels: Pixels, a: float, b: float) -> Pixels:
+    """Difference of Gaussians: dark lines where a picture is darker than its surroundings."""
+    difference = _blurred(pixels, 5.0) - _blurred(pixels, 0.5)
+    darker = (255 - difference.min(axis=2)).clip(0, 255).astype(np.uint8)
+    return np.where(2 * (255 - darker.astype(int)) > a, np.uint8(255), np.uint8(0))
+
+
+def _lineart(pixels: Pixels, a: float, b: float) -> Pixels:
+    darker = (_blurred(pixels, 6.0) - pixels).min(axis=2).clip(0, 255)
+    seen = darker[darker > 8]
+    strength = max(16.0, float(np.median(seen))) if seen.size else 16.0
+    return np.asarray((darker / strength * 127).clip(0, 255), np.uint8)
+
+
+def _tile(pixels: Pixels, a: float, b: float) -> Pixels:
+    from PIL import Image as pillow
+
+    if a < 1.1:
+        return pixels
+    height, width = pixels.shape[:2]
+    size = max(1, int(width / a)), max(1, int(height / a))
+    return np.asarray(pillow.fromarray(pixels).resize(size, pillow.Resampling.BOX))
+
+
+def _gaussian(pixels: Pixels, a: float, b: float) -> Pixels:
+    return _blurred(pixels, a).round().clip(0, 255).astype(np.uint8)
+
+
+def _luminance(pixels: Pixels, a: float, b: float) -> Pixels:
+    """Lightness (CIE L*) to the power of gamma."""
+    from easel.studio.engine.imaging.color import to_lab
+
+    return _raised(to_lab(pixels)[..., 0] / 255.0, a)
+
+
+def _intensity(pixels: Pixels, a: float, b: float) -> Pixels:
+    """The brightest colour (HSV's value) to the power of gamma."""
+    return _raised(pixels.max(axis=2) / 255.0, a)
+
+
+def _raised(share: NDArray[np.float64], gamma: float) -> Pixels:
+    return (share**gamma * 255.0).clip(0, 255).astype(np.uint8)
+
+
+def _colour_grid(pixels: Pixels, a: float, b: float) -> Pixels:
+    """One colour for each 64 pixels."""
+    from PIL import Image as pillow
+
+    image = pillow.fromarray(pixels)
+    few = image.resize((max(1, image.width // 64), max(1, image.height // 64)), pillow.Resampling.BICUBIC)
+    return np.asarray(few.resize(image.size, pillow.Resampling.NEAREST))
+
+
+def _blurred(pixels: Pixels, sigma: float) -> NDArray[np.float32]:
+    """OpenCV's blur of decimal numbers: it reaches four sigmas, and mirrors without the edge's own pixel."""
+    from scipy import ndimage
+
+    reach = int(sigma * 4 + 0.5)
+    found: NDArray[np.float32] = ndimage.gaussian_filter(
+        pixels.astype(np.float32), (sigma, sigma, 0), mode="mirror", radius=(reach, reach, 0)
+    )
+    return found
+
+
+_GAMMA = Slider("Gamma Correction", 1.0, 0.1, 2.0, 0.001)
+_LINES = "(from white bg & black line)"
+PREPROCESSORS: tuple[Preprocessor, ...] = (
+    Preprocessor("none", "none", _as_it_is),
+    Preprocessor("canny", "canny", _canny, ("Canny",), Slider("Low Threshold", 100, 1, 255),
+                 Slider("High Threshold", 200, 1, 255), resizes=True),
+    Preprocessor("invert", f"invert {_LINES}", _inverted, ("Canny", "Lineart", "Scribble", "MLSD")),
+    Preprocessor("threshold", "threshold", _threshold, (), Slider("Binarization Threshold", 127, 0, 255),
+                 resizes=True),
+    Preprocessor("scribble_xdog", "scribble_xdog", _scribble_xdog, ("Scribble",),
+                 Slider("XDoG Threshold", 32, 1, 64), resizes=True),
+    Preprocessor("lineart_standard", f"lineart_standard {_LINES}", _lineart, ("Lineart",), resizes=True),
+    Preprocessor("tile_resample", "tile_resample", _tile, ("Tile",),
+                 Slider("Down Sampling Rate", 1.0, 1.0, 8.0, 0.01)),
+    Preprocessor("blur_gaussian", "blur_gaussian", _gaussian, ("Tile",),
+                 Slider("Sigma", 9.0, 0.01, 64.0, 0.01), resizes=True),
+    Preprocessor("inpaint", "inpaint_global_harmonious", _as_it_is, ("Inpaint",), masked=True),
+    Preprocessor("inpaint_only", "inpaint_only", _as_it_is, ("Inpaint",), masked=True),
+    Preprocessor("recolor_luminance", "recolor_luminance", _luminance, ("Recolor",), _GAMMA),
+    Preprocessor("recolor_intensity", "recolor_intensity", _intensity, ("Recolor",), _GAMMA),
+    Preprocessor("color", "t2ia_color_grid", _colour_grid, ("T2I-Adapter",)),
+)  # fmt: skip
+_BY_NAME = {name.lower(): one for one in PREPROCESSORS for name in (one.module, one.label)} | {
+    "binary": next(one for one in PREPROCESSORS if one.module == "threshold")
+}

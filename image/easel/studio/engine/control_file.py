@@ -1,0 +1,236 @@
+"""A control model's file: what it is, for which checkpoints, and the module that it fills.
+
+No hub is asked: the module is built from the checkpoint's own UNet, of which a ControlNet is a copy of one
+half, and from the shapes in the file's header.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
+from diffusers.models.adapter import T2IAdapter
+from diffusers.models.controlnets.controlnet import ControlNetModel
+from diffusers.models.controlnets.controlnet_union import ControlNetUnionModel
+
+from easel.models import (
+    Header,
+    Kind,
+    ModelFile,
+    Piece,
+    UnknownArchitecture,
+    WrongKind,
+    read_header,
+    small_kind,
+)
+from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.checkpoint_parts import CheckpointPart
+from easel.studio.engine.errors import OtherArchitecture
+from easel.studio.engine.loading import load_single
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+_PREFIXES = ("control_model.", "controlnet.")
+_EMBEDDING = "controlnet_cond_embedding."
+_MOST_HINT_BLOCKS = 20
+# What a ControlNet has from the UNet that it is a half of.
+_SHARED = (
+    "in_channels", "flip_sin_to_cos", "freq_shift", "block_out_channels", "layers_per_block",
+    "downsample_padding", "mid_block_scale_factor", "act_fn", "norm_num_groups", "norm_eps",
+    "cross_attention_dim", "attention_head_dim", "num_attention_heads", "use_linear_projection",
+    "class_embed_type", "addition_embed_type", "addition_time_embed_dim", "num_class_embeds",
+    "upcast_attention", "resnet_time_scale_shift", "projection_class_embeddings_input_dim",
+)  # fmt: skip
+_OF_WIDTH = {768: "SD 1.x", 1024: "SD 2.x", 2048: "SDXL", 1280: "the SDXL refiner"}
+
+
+def load_control(file: ModelFile, checkpoint: Checkpoint) -> Any:
+    """The file's model (ControlNetModel, ControlNetUnionModel or T2IAdapter) for this checkpoint.
+
+    Raises OtherArchitecture for one made for another family, UnknownArchitecture for what is not drawn with
+    here, and what `load_checkpoint` raises of files.
+    """
+    return load_single(
+        file, lambda: _part(file, checkpoint), device=checkpoint.device, dtype=checkpoint.dtype
+    )
+
+
+def _part(file: ModelFile, checkpoint: Checkpoint) -> CheckpointPart:
+    header = read_header(file.path)
+    shapes = {_plain(name): one.shape for name, one in header.tensors.items()}
+    _refuse(file, header, shapes)
+    if _EMBEDDING + "conv_in.weight" in shapes or "input_hint_block.0.weight" in shapes:
+        words, module, convert = "ControlNet", _controlnet(file, shapes, checkpoint), _to_controlnet
+    else:
+        words, module, convert = "T2I-Adapter", _adapter(file, shapes, checkpoint), _to_adapter
+    return CheckpointPart(
+        words, module, file.name, ((Piece(file.path, header), list(header.tensors)),), convert
+    )
+
+
+def _plain(name: str) -> str:
+    for prefix in _PREFIXES:
+        if name.startswith(prefix):
+            return name.removeprefix(prefix)
+    return name
+
+
+def _refuse(file: ModelFile, header: Header, shapes: Shapes) -> None:
+    """Raise for what is no control model, or none that is drawn with here."""
+    if "lora_controlnet" in shapes or any(name.endswith((".up", ".down")) for name in shapes):
+        raise UnknownArchitecture(
+            file.name,
+            "this is a control-LoRA, a ControlNet as differences; take the whole ControlNet of the same kind",
+        )
+    if any(name.startswith("lllite_") for name in shapes):
+        raise UnknownArchitecture(
+            file.name,
+            "this is a ControlNet-LLLite, which is not drawn with here; take a ControlNet of the same kind",
+        )
+    small = small_kind(header)
+    if small is None or small[0] is not Kind.CONTROLNET:
+        if any(name in shapes for name in ("conv_in.weight", "adapter.conv_in.weight")) and _blocks(shapes):
+            return
+        what, kind = (small[1], small[0]) if small else ("a checkpoint or another model", None)
+        raise WrongKind(file.name, what, kind.folder if kind else None, wanted="a ControlNet")
+    if "IP-Adapter" in small[1]:
+        raise UnknownArchitecture(
+            file.name, "this is an IP-Adapter (or its like): pictures as prompts are not drawn with here yet"
+        )
+
+
+def _controlnet(file: ModelFile, shapes: Shapes, checkpoint: Checkpoint) -> Any:
+    unet = checkpoint.unet.config
+    original = "input_hint_block.0.weight" in shapes
+    _belongs(file, shapes, checkpoint, "input_blocks.0.0.weight" if original else "conv_in.weight")
+    config = {name: unet[name] for name in _SHARED if name in unet}
+    config |= {"in_channels": checkpoint.family.latent_channels} | _hint_widths(shapes, original)
+    config["down_block_types"] = tuple(unet["down_block_types"])
+    if "transformer_layers_per_block" in unet:
+        config["transformer_layers_per_block"] = unet["transformer_layers_per_block"]
+    if not original:
+        config |= _layers(shapes, len(unet["block_out_channels"]))
+    kind: Any = ControlNetModel
+    if "task_embedding" in shapes:
+        kind = ControlNetUnionModel
+        types, width = shapes["task_embedding"]
+        blocks = {name.split(".")[1] for name in shapes if name.startswith("transformer_layes.")}
+        config |= {
+            "num_control_type": types, "num_trans_channel": width, "num_proj_channel": width,
+            "num_trans_layer": len(blocks),
+        }  # fmt: skip
+        config.pop("mid_block_type", None)
+    with torch.device("meta"):
+        return kind.from_config(config)
+
+
+def _belongs(file: ModelFile, shapes: Shapes, checkpoint: Checkpoint, first: str) -> None:
+    """Raise OtherArchitecture unless it is as wide as the checkpoint's UNet, and reads the same texts."""
+    unet = checkpoint.unet.config
+    widths = [shape[1] for name, shape in shapes.items() if name.endswith("attn2.to_k.weight")]
+    mine, own = (widths[0] if widths else None), unet["cross_attention_dim"]
+    narrow = shapes.get(first, (unet["block_out_channels"][0],))[0]
+    sized = "add_embedding.linear_1.weight" in shapes
+    if (mine or own, narrow, sized) == (own, unet["block_out_channels"][0], _takes_sizes(checkpoint)):
+        return
+    made_for = _OF_WIDTH.get(mine or 0, f"texts {mine} numbers wide" if mine else "another family")
+    raise OtherArchitecture(
+        file.name,
+        f"this ControlNet was made for {made_for}, and {checkpoint.file.name} is "
+        f"{_OF_WIDTH.get(own, checkpoint.family.name)}; take one made for it, or another checkpoint",
+    )
+
+
+def _takes_sizes(checkpoint: Checkpoint) -> bool:
+    """SDXL's way to be told the size of the picture."""
+    return bool(checkpoint.unet.config.get("addition_embed_type") == "text_time")
+
+
+def _hint_widths(shapes: Shapes, original: bool) -> dict[str, Any]:
+    """Channels of the picture, and of what it is made into, by the convolutions that do it."""
+    first, inner = _EMBEDDING + "conv_in.weight", f"{_EMBEDDING}blocks.{{}}.weight"
+    names = [inner.format(number) for number in range(1, _MOST_HINT_BLOCKS, 2)]
+    if original:
+        first = "input_hint_block.0.weight"
+        names = [f"input_hint_block.{number}.weight" for number in (4, 8, 12)]
+    channels = [shapes[first][0], *(shapes[name][0] for name in names if name in shapes)]
+    return {"conditioning_channels": shapes[first][1], "conditioning_embedding_out_channels": tuple(channels)}
+
+
+def _layers(shapes: Shapes, blocks: int) -> dict[str, Any]:
+    """Small ControlNets of SDXL have fewer transformers than its UNet, or none."""
+    kinds, layers = [], []
+    for block in range(blocks):
+        start = f"down_blocks.{block}.attentions.0."
+        inside = [name for name in shapes if name.startswith(start)]
+        kinds.append("CrossAttnDownBlock2D" if inside else "DownBlock2D")
+        layers.append(_count(inside, start + "transformer_blocks."))
+    start = "mid_block.attentions.0."
+    middle = [name for name in shapes if name.startswith(start)]
+    if middle:
+        layers[-1] = _count(middle, start + "transformer_blocks.")
+    return {
+        "down_block_types": tuple(kinds),
+        "mid_block_type": "UNetMidBlock2DCrossAttn" if middle else "UNetMidBlock2D",
+        "transformer_layers_per_block": layers,
+    }
+
+
+def _count(names: list[str], start: str) -> int:
+    return len({name.removeprefix(start).split(".")[0] for name in names if name.startswith(start)})
+
+
+def _to_controlnet(tensors: Mapping[str, torch.Tensor], module: Any) -> dict[str, torch.Tensor]:
+    """Under the module's names, from the original or the diffusers layout."""
+    plain = {_plain(name): tensor for name, tensor in tensors.items()}
+    found = convert_controlnet_checkpoint(plain, dict(module.config))
+    return {name: tensor for name, tensor in found.items() if tensor is not None}
+
+
+_RESNET = re.compile(r"^body\.(\d+)\.(block[12]|in_conv)\.")
+
+
+def _blocks(shapes: Shapes) -> int:
+    return len({name.split("body.")[1].split(".")[0] for name in shapes if "body." in name})
+
+
+def _adapter(file: ModelFile, shapes: Shapes, checkpoint: Checkpoint) -> Any:
+    plain = {name.removeprefix("adapter."): shape for name, shape in shapes.items()}
+    channels = list(checkpoint.unet.config["block_out_channels"])
+    first = plain.get("conv_in.weight")
+    if first is None:
+        raise UnknownArchitecture(
+            file.name, "this T2I-Adapter is of a kind that is not drawn with here (light or style)"
+        )
+    xl = _takes_sizes(checkpoint)
+    downscale = 16 if xl else 8
+    mine = first[0], first[1] // downscale**2
+    if first[0] != channels[0] or mine[1] * downscale**2 != first[1] or mine[1] not in (1, 3):
+        raise OtherArchitecture(
+            file.name,
+            f"this T2I-Adapter was made for another family than {checkpoint.file.name}; take one made for it",
+        )
+    if xl:
+        channels = [channels[0], *channels[1:], channels[-1]]
+    with torch.device("meta"):
+        return T2IAdapter(
+            in_channels=mine[1], channels=channels, num_res_blocks=2, downscale_factor=downscale,
+            adapter_type="full_adapter_xl" if xl else "full_adapter",
+        )  # fmt: skip
+
+
+def _to_adapter(tensors: Mapping[str, torch.Tensor], module: Any) -> dict[str, torch.Tensor]:
+    """Under the module's names; the original files number their residual blocks through, two to a body's."""
+    plain = {name.removeprefix("adapter."): tensor for name, tensor in tensors.items()}
+    if not any(".resnets." in name for name in plain):
+        plain = {_RESNET.sub(_of_body, name): tensor for name, tensor in plain.items()}
+    return {f"adapter.{name}": tensor for name, tensor in plain.items()}
+
+
+def _of_body(found: re.Match[str]) -> str:
+    number, part = int(found[1]), found[2]
+    inside = part if part == "in_conv" else f"resnets.{number % 2}.{part}"
+    return f"body.{number // 2}.{inside}."

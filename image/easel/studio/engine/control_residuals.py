@@ -1,0 +1,161 @@
+"""What control models add to a call of the UNet: ControlNet (Zhang et al., arXiv 2302.05543), its Union
+variant (xinsir), and T2I-Adapter (Mou et al., arXiv 2302.08453).
+
+Weights by layer and by row are those of A1111's extension: "My prompt is more important" lets outer layers
+count less (0.825 to the power of their distance from the middle), "ControlNet is more important" as well, and
+leaves the negative prompt uncontrolled, so that guidance strengthens the control.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers.models.adapter import T2IAdapter
+from diffusers.models.controlnets.controlnet_union import ControlNetUnionModel
+
+from easel.models import ModelFile
+from easel.studio.engine.control.unit import ControlMode, ControlUnit
+from easel.studio.engine.tiling import edges_meet
+
+_DECAY, _LAYERS = 0.825, 13
+_ADAPTER_SOFT = (0.25, 0.62, 0.825, 1.0)
+# What enlarging makes of thin lines fights the control; the extension softens it in the second pass.
+_THIN_LINES = ("canny", "mlsd")
+# Numbers of a Union model's control types, by names of control types and preprocessors.
+_UNION_TYPES = {
+    "openpose": 0, "depth": 1, "soft edge": 2, "softedge": 2, "scribble": 2, "hard edge": 3, "canny": 3,
+    "lineart": 3, "mlsd": 3, "invert": 3, "normal map": 4, "normalmap": 4, "normal": 4, "segmentation": 5,
+    "seg": 5, "tile": 6, "blur": 6, "inpaint": 7,
+}  # fmt: skip
+_HARD_EDGE = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Control:
+    """One control of one picture in one call: `hint` (1, channels, height, width) is what `module` sees, or
+    for T2I-Adapters the `features` that it made of it; `scales` (rows, layers) are weights."""
+
+    module: Any
+    hint: torch.Tensor
+    features: tuple[torch.Tensor, ...]
+    scales: torch.Tensor
+    type: int = 0
+
+
+class ControlOfPass:
+    """One unit in one pass of one picture."""
+
+    def __init__(
+        self, unit: ControlUnit, file: ModelFile, module: Any, hint: torch.Tensor, *, second_pass: bool
+    ) -> None:
+        self._unit, self._module, self._hint = unit, module, hint
+        self._second_pass = second_pass
+        self._features: tuple[torch.Tensor, ...] = (
+            tuple(module(hint)) if isinstance(module, T2IAdapter) else ()
+        )
+        self._type = _union_type(unit, module) if isinstance(module, ControlNetUnionModel) else 0
+        self.kind: Hashable = (file, tuple(hint.shape), self._type)
+        """What has to be equal for two pictures' units to be run as one."""
+
+    def at_work(self, share: float) -> bool:
+        """Whether it counts where `share` of the pass's steps are done."""
+        return self._unit.guidance_start <= share <= self._unit.guidance_end
+
+    def of_call(self, rows: int, positive: int) -> Control:
+        """Its part of a call of `rows`, the last `positive` of them for prompts to draw towards."""
+        layers = torch.tensor(self._layer_weights(), dtype=torch.float32)
+        scales = layers.repeat(rows, 1)
+        if self._unit.control_mode is ControlMode.CONTROL:
+            scales[: rows - positive] = 0
+        return Control(self._module, self._hint, self._features, scales.to(self._hint), self._type)
+
+    def _layer_weights(self) -> list[float]:
+        unit = self._unit
+        count = len(self._features) or len(self._module.controlnet_down_blocks) + 1
+        if unit.layer_weights:
+            return [*unit.layer_weights, *[unit.weight] * count][:count]
+        thin = self._second_pass and any(one in unit.module.lower() for one in _THIN_LINES)
+        if unit.control_mode is ControlMode.BALANCED and not thin:
+            return [unit.weight] * count
+        if self._features:
+            return [unit.weight * one for one in _ADAPTER_SOFT][:count]
+        return [unit.weight * _DECAY ** (_LAYERS - 1 - layer) for layer in range(count)]
+
+
+def _union_type(unit: ControlUnit, module: ControlNetUnionModel) -> int:
+    said = (unit.control_type or unit.module).strip().lower()
+    found = next((number for name, number in _UNION_TYPES.items() if said.startswith(name)), _HARD_EDGE)
+    return found if found < int(module.config.num_control_type) else _HARD_EDGE
+
+
+def control_inputs(
+    controls: Sequence[Sequence[Control]],
+    latents: torch.Tensor,
+    timesteps: torch.Tensor,
+    tokens: torch.Tensor,
+    added: Mapping[str, Any],
+    *,
+    tiling: bool,
+) -> dict[str, Any]:
+    """What the UNet takes besides in a call for several pictures, whose `controls` are alike one by one.
+
+    The other arguments are the UNet's own, with all rows.
+    """
+    down: list[torch.Tensor] = []
+    inside: list[torch.Tensor] = []
+    for alike in zip(*controls, strict=True):
+        scales = torch.cat([one.scales for one in alike])
+        if alike[0].features:
+            features = [
+                torch.cat(
+                    [
+                        one.expand(len(control.scales), -1, -1, -1)
+                        for control, one in zip(alike, layer, strict=True)
+                    ]
+                )
+                for layer in zip(*(control.features for control in alike), strict=True)
+            ]
+            inside = _sum(inside, features, scales)
+            continue
+        hint = torch.cat([one.hint.expand(len(one.scales), -1, -1, -1) for one in alike])
+        with edges_meet(alike[0].module, tiling):
+            layers = _run(alike[0], hint, latents, timesteps, tokens, added)
+        down = _sum(down, layers, scales)
+    inputs: dict[str, Any] = {}
+    if down:
+        inputs["down_block_additional_residuals"] = tuple(down[:-1])
+        inputs["mid_block_additional_residual"] = down[-1]
+    if inside:
+        inputs["down_intrablock_additional_residuals"] = inside
+    return inputs
+
+
+def _run(
+    control: Control,
+    hint: torch.Tensor,
+    latents: torch.Tensor,
+    timesteps: torch.Tensor,
+    tokens: torch.Tensor,
+    added: Mapping[str, Any],
+) -> list[torch.Tensor]:
+    """The residuals of one ControlNet, the middle's last."""
+    module = control.module
+    if isinstance(module, ControlNetUnionModel):
+        types = torch.zeros((len(hint), int(module.config.num_control_type))).to(hint)
+        types[:, control.type] = 1
+        down, middle = module(
+            latents, timesteps, tokens, [hint], types, [control.type], return_dict=False, **added
+        )
+    else:
+        down, middle = module(latents, timesteps, tokens, hint, return_dict=False, **added)
+    return [*down, middle]
+
+
+def _sum(
+    before: list[torch.Tensor], layers: Sequence[torch.Tensor], scales: torch.Tensor
+) -> list[torch.Tensor]:
+    scaled = [one * scales[:, number, None, None, None] for number, one in enumerate(layers)]
+    return [old + new for old, new in zip(before, scaled, strict=True)] if before else scaled

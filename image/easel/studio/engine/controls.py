@@ -1,0 +1,169 @@
+"""What a control model is shown, at the size of each pass: from a request's units and pictures.
+
+Done where the request is taken, not on the engine's thread: others draw meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from easel.models import Kind, ModelFile, Store
+from easel.studio.engine.control.map_size import at_size
+from easel.studio.engine.control.preprocessors import Pixels, Preprocessor, preprocessor
+from easel.studio.engine.control.unit import MAX_UNITS, ControlUnit
+from easel.studio.engine.errors import InvalidRequest
+from easel.studio.engine.imaging import Prepared, ResizeMode, flattened, resized
+from easel.studio.engine.request import TextToImage
+from easel.studio.engine.source_image import GrowingSource, opened
+
+Size = tuple[int, int]
+_HALF = 127
+
+
+@dataclass(frozen=True, eq=False)
+class Hint:
+    """A control's picture (height, width, 3), and where a mask leaves it open."""
+
+    pixels: Pixels
+    open: NDArray[np.bool_] | None = None
+
+    def shown(self) -> NDArray[np.float32]:
+        """As the model sees it, (height, width, 3): 0 to 1, and -1 where it is open."""
+        shown = np.asarray(self.pixels / 255, np.float32)
+        if self.open is not None:
+            shown[self.open] = -1
+        return shown
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedControl:
+    """A unit with its file and hints: by size (width, height in pixels) for each source picture, or one for
+    all. `map` is what the preprocessor made of the first, as large as what is drawn."""
+
+    unit: ControlUnit
+    file: ModelFile
+    hints: tuple[Mapping[Size, Hint], ...]
+    map: Image.Image
+
+    @property
+    def notes(self) -> list[str]:
+        """What of the unit counts for nothing."""
+        way, unit = preprocessor(self.unit.module), self.unit
+        numbers = (
+            ("threshold_a", unit.threshold_a, way.slider_a),
+            ("threshold_b", unit.threshold_b, way.slider_b),
+        )
+        found = [
+            f"ControlNet's {name} {value:g} is out of range for {way.label}: {slider.value:g} was taken."
+            for name, value, slider in numbers
+            if slider is not None and value >= 0 and not slider.minimum <= value <= slider.maximum
+        ]
+        if unit.mask and not way.masked:
+            found.append(f"ControlNet's mask counts for nothing with {way.label}.")
+        return found
+
+    def hint(self, index: int, size: Size) -> Hint:
+        """That of the picture with this number."""
+        return self.hints[index % len(self.hints)][size]
+
+
+def prepared_controls(
+    request: TextToImage, store: Store, sources: Sequence[Prepared | GrowingSource]
+) -> tuple[PreparedControl, ...]:
+    """All controls of a request that is resolved. Raises InvalidRequest, and UnknownModel for a file that is
+    not there.
+
+    Of a source that an upscaler has yet to make larger, the hint is taken from its plain enlargement.
+    """
+    if len(request.controls) > MAX_UNITS:
+        raise InvalidRequest("controlnet", f"{len(request.controls)} units", f"up to {MAX_UNITS} units")
+    if not request.controls:
+        return ()
+    seen = [one if isinstance(one, Prepared) else one.prepare(lambda image, _: image) for one in sources]
+    return tuple(_prepared(unit, request, store, seen) for unit in request.controls)
+
+
+def detected_map(way: Preprocessor, file: bytes, resolution: int, a: float, b: float) -> Image.Image:
+    """What a preprocessor makes of a picture's file. Raises InvalidRequest."""
+    return Image.fromarray(way.detect(flattened(opened("controlnet.image", file)), resolution, a, b))
+
+
+def _prepared(
+    unit: ControlUnit, request: TextToImage, store: Store, sources: Sequence[Prepared]
+) -> PreparedControl:
+    if unit.model.strip().lower() in ("", "none"):
+        known = [one.stem for one in store.files(Kind.CONTROLNET)]
+        raise InvalidRequest(
+            "controlnet.model",
+            unit.model,
+            ", ".join(known[:20]) or "a file of models/ControlNet, where there is none",
+        )
+    file = store.find(Kind.CONTROLNET, unit.model)
+    way = preprocessor(unit.module)
+    sizes = [(one.width, one.height) for one in request.passes()]
+    hints = tuple(_hints(unit, way, sizes, image, mask) for image, mask in _pictures(unit, way, sources))
+    return PreparedControl(unit, file, hints, Image.fromarray(hints[0][sizes[0]].pixels))
+
+
+def _pictures(
+    unit: ControlUnit, way: Preprocessor, sources: Sequence[Prepared]
+) -> list[tuple[Image.Image, Image.Image | None]]:
+    """The unit's own picture and mask, or those that are drawn over, one for each."""
+    mask = opened("controlnet.mask", unit.mask).convert("L") if unit.mask else None
+    if not unit.image:
+        if not sources:
+            raise InvalidRequest("controlnet.image", "none", "a picture for each ControlNet unit, as base64")
+        return [(_drawn_over(one), mask or (_drawn_anew(one) if way.masked else None)) for one in sources]
+    image = flattened(opened("controlnet.image", unit.image))
+    if way.masked and mask is None:
+        if not sources or sources[0].mask is None:
+            raise InvalidRequest("controlnet.mask", "none", f"a mask: {way.label} fills what is white in it")
+        return [(_cut(image, unit, one), _drawn_anew(one)) for one in sources]
+    return [(_cut(image, unit, one), mask) for one in sources] if sources else [(image, mask)]
+
+
+def _drawn_over(source: Prepared) -> Image.Image:
+    """The picture before anything was filled in, as far as it is drawn."""
+    return source.original if source.region is None else source.original.crop(source.region)
+
+
+def _drawn_anew(source: Prepared) -> Image.Image | None:
+    mask = source.conditioning_mask or source.mask
+    return mask.convert("L") if mask is not None else None
+
+
+def _cut(image: Image.Image, unit: ControlUnit, source: Prepared) -> Image.Image:
+    """Of a picture for the whole, the part that "only masked" draws."""
+    if source.region is None or not unit.crop_to_mask:
+        return image
+    return resized(image, unit.resize_mode, *source.original.size).crop(source.region)
+
+
+def _hints(
+    unit: ControlUnit, way: Preprocessor, sizes: Sequence[Size], image: Image.Image, mask: Image.Image | None
+) -> dict[Size, Hint]:
+    resolution = (
+        _pixel_perfect(image.size, sizes[0], unit.resize_mode) if unit.pixel_perfect else unit.resolution
+    )
+    found = Image.fromarray(way.detect(image, resolution, unit.threshold_a, unit.threshold_b))
+    hints = {}
+    for size in dict.fromkeys(sizes):
+        pixels = np.asarray(at_size(found, unit.resize_mode, *size))
+        open_at = None
+        if way.masked and mask is not None:
+            whole = mask if mask.size == found.size else mask.resize(found.size)
+            open_at = np.asarray(resized(whole, unit.resize_mode, *size)) > _HALF
+        hints[size] = Hint(pixels, open_at)
+    return hints
+
+
+def _pixel_perfect(image: Size, drawn: Size, mode: ResizeMode) -> int:
+    """The shorter side of the picture when it is as large as it is drawn."""
+    across, down = drawn[0] / image[0], drawn[1] / image[1]
+    factor = min(across, down) if mode is ResizeMode.RESIZE_AND_FILL else max(across, down)
+    return round(factor * min(image))

@@ -1,0 +1,90 @@
+"""Draws one picture on a checkpoint in memory, without an engine around it; and makes control models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import ControlNetModel
+from PIL import Image
+from safetensors.torch import save_file
+
+from easel.models import Kind, ModelFile, Store
+from easel.studio.engine import TextToImage
+from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.controls import prepared_controls
+from easel.studio.engine.device_calls import UNetCall, VaeCall
+from easel.studio.engine.job import Job
+from easel.studio.engine.picture import Picture, call_unet
+from easel.studio.engine.picture_prompts import picture_prompts
+from easel.studio.engine.serving import Serving
+from easel.studio.engine.tokenizer import load_tokenizer
+from easel.studio.engine.vae_runs import VaeRun
+from tests.studio.engine.tiny import Tiny
+
+CPU = torch.device("cpu")
+_OUTER = ("controlnet_down", "controlnet_mid", "controlnet_cond_embedding.conv_out", "spatial_ch_projs")
+
+
+def spoken(module: Any, strength: float = 0.05) -> Any:
+    """The module with what training begins at zero set to something."""
+    for name, one in module.named_parameters():
+        if name.startswith(_OUTER):
+            torch.nn.init.normal_(one, std=strength)
+    return module.eval()
+
+
+def controlnet(unet: Any, seed: int = 0, kind: Any = ControlNetModel, **config: Any) -> Any:
+    """A ControlNet of this UNet whose outer convolutions say something."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return spoken(kind.from_unet(unet, **config))
+
+
+def in_memory(small: Tiny) -> Checkpoint:
+    """Its modules as a checkpoint."""
+    file = ModelFile(Path("tiny.safetensors"), "tiny.safetensors", Kind.CHECKPOINT, 1, 1.0)
+    tokenizers = tuple(load_tokenizer(one.pad_token) for one in small.family.text_encoders)
+    parts = small.modules
+    return Checkpoint(
+        file, small.family, parts.unet, parts.vae, parts.text_encoders, tokenizers, CPU, torch.float32, 1
+    )
+
+
+def stored(root: Path, name: str, tensors: dict[str, torch.Tensor], **metadata: str) -> ModelFile:
+    """A file among the store's ControlNets."""
+    folder = root / "ControlNet"
+    folder.mkdir(exist_ok=True)
+    save_file(tensors, folder / f"{name}.safetensors", metadata or None)
+    return Store(root).find(Kind.CONTROLNET, name)
+
+
+@torch.inference_mode()
+def drawn(checkpoint: Checkpoint, request: TextToImage, root: Path) -> Image.Image:
+    """The picture of a request, call by call."""
+    resolved, store = request.resolved(), Store(root)
+    job = Job(
+        "ada",
+        resolved,
+        checkpoint.file,
+        prompts=picture_prompts(resolved, store),
+        controls=prepared_controls(resolved, store, ()),
+    )
+    serving, picture = Serving(checkpoint), Picture(job, 0)
+    serving.control_models.need(job.controls, ())
+    picture.begin(serving)
+    while picture.image is None:
+        assert isinstance(picture.call, UNetCall | VaeCall)
+        picture.answer(_answers(checkpoint, [picture.call])[0])
+    return picture.image
+
+
+def _answers(checkpoint: Checkpoint, calls: Sequence[Any]) -> Sequence[Any]:
+    if isinstance(calls[0], UNetCall):
+        return call_unet(checkpoint.unet, list(calls), checkpoint.dtype)
+    run, answers = VaeRun(list(calls)), None
+    while answers is None:
+        answers = run.go_on(10.0)
+    return answers

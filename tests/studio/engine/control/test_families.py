@@ -1,0 +1,287 @@
+"""ControlNets and T2I-Adapters of SD 1.x and SDXL, in every layout of files: diffusers' own picture."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import (
+    ControlNetModel,
+    ControlNetUnionModel,
+    EulerDiscreteScheduler,
+    StableDiffusionAdapterPipeline,
+    StableDiffusionControlNetPipeline,
+    StableDiffusionXLAdapterPipeline,
+    StableDiffusionXLControlNetPipeline,
+    StableDiffusionXLControlNetUnionPipeline,
+    T2IAdapter,
+)
+from PIL import Image, ImageDraw
+
+from easel.models import Architecture, FileError, Incomplete, Store, UnknownArchitecture, WrongKind
+from easel.studio.engine import ControlUnit, TextToImage
+from easel.studio.engine.control_file import load_control
+from easel.studio.engine.control_models import ControlModels
+from easel.studio.engine.controls import prepared_controls
+from easel.studio.engine.errors import OtherArchitecture
+from easel.studio.png import encode
+from scripts.starter import layout
+from tests.studio.engine.control.driving import controlnet, drawn, in_memory, spoken, stored
+from tests.studio.engine.tiny import Tiny, tiny
+
+ASKED = TextToImage(prompt="a red circle", negative_prompt="green", width=128, height=128, steps=4, seed=7,
+                    sampler="Euler")  # fmt: skip
+RING = Image.new("RGB", (128, 128))
+ImageDraw.Draw(RING).ellipse((20, 10, 90, 80), outline="white", width=6)
+UNIT = ControlUnit(model="net", image=encode(RING), weight=0.8)
+Tensors = dict[str, torch.Tensor]
+
+
+@pytest.fixture(scope="module")
+def families(tmp_path_factory: pytest.TempPathFactory) -> dict[Architecture, Tiny]:
+    folder = tmp_path_factory.mktemp("families")
+    return {one: tiny(one, folder) for one in (Architecture.SD1, Architecture.SDXL)}
+
+
+def judged(small: Tiny, kind: Any, image: Any, asked: dict[str, Any], **parts: Any) -> np.ndarray:
+    """The picture of one of diffusers' pipelines."""
+    whole = in_memory(small)
+    config = {**small.family.scheduler_config, "timestep_spacing": "linspace"}
+    texts = {"text_encoder": whole.text_encoders[0], "tokenizer": whole.tokenizers[0]}
+    if len(whole.text_encoders) > 1:
+        texts |= {"text_encoder_2": whole.text_encoders[1], "tokenizer_2": whole.tokenizers[1]}
+    else:
+        texts |= {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    pipeline = kind(vae=whole.vae, unet=whole.unet, scheduler=EulerDiscreteScheduler.from_config(config),
+                    **texts, **parts)  # fmt: skip
+    pipeline.set_progress_bar_config(disable=True)
+    found = pipeline(
+        ASKED.prompt, height=128, width=128, num_inference_steps=ASKED.steps, guidance_scale=ASKED.cfg_scale,
+        negative_prompt=ASKED.negative_prompt, generator=torch.Generator().manual_seed(ASKED.seed),
+        output_type="np", **image, **asked,
+    )  # fmt: skip
+    return (found.images[0] * 255).round().astype(int)
+
+
+def as_diffusers(net: ControlNetModel) -> Tensors:
+    return dict(net.state_dict())
+
+
+def as_original(net: ControlNetModel) -> Tensors:
+    """As the first ControlNets were published: the original code's names, below `control_model.`."""
+    state = net.state_dict()
+    half = {name: one for name, one in state.items() if not name.startswith("controlnet_")}
+    found = layout.unet(SimpleNamespace(config=net.config, up_blocks=[], state_dict=lambda: half))
+    for index in range(len(net.controlnet_down_blocks)):
+        for end in ("weight", "bias"):
+            found[f"zero_convs.{index}.0.{end}"] = state[f"controlnet_down_blocks.{index}.{end}"]
+    for end in ("weight", "bias"):
+        found[f"middle_block_out.0.{end}"] = state[f"controlnet_mid_block.{end}"]
+        hint = "controlnet_cond_embedding"
+        found[f"input_hint_block.0.{end}"] = state[f"{hint}.conv_in.{end}"]
+        found[f"input_hint_block.14.{end}"] = state[f"{hint}.conv_out.{end}"]
+        for index in range(6):
+            found[f"input_hint_block.{2 * index + 2}.{end}"] = state[f"{hint}.blocks.{index}.{end}"]
+    return {f"control_model.{name}": one.contiguous() for name, one in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "written"),
+    [(Architecture.SD1, as_diffusers), (Architecture.SD1, as_original), (Architecture.SDXL, as_diffusers)],
+)
+def test_a_controlnet(
+    families: dict[Architecture, Tiny], tmp_path: Path, architecture: Architecture, written: Any
+) -> None:
+    """Of each family and layout diffusers' pipeline draws the same picture of the same weights and map."""
+    small = families[architecture]
+    net = controlnet(small.modules.unet)
+    stored(tmp_path, "net", written(net))
+    kind = StableDiffusionControlNetPipeline
+    if architecture is Architecture.SDXL:
+        kind = StableDiffusionXLControlNetPipeline
+    theirs = judged(small, kind, {"image": RING}, {"controlnet_conditioning_scale": 0.8}, controlnet=net)
+    _is_same_and_counts(small, theirs, tmp_path)
+
+
+def _is_same_and_counts(small: Tiny, theirs: np.ndarray, root: Path, **said: Any) -> None:
+    unit = replace(UNIT, **said)
+    ours = np.asarray(drawn(in_memory(small), replace(ASKED, controls=(unit,)), root)).astype(int)
+    plain = np.asarray(drawn(in_memory(small), ASKED, root)).astype(int)
+    assert int(np.abs(ours - theirs).max()) <= 4
+    assert int(np.abs(ours - plain).max()) > 8
+
+
+def test_a_small_controlnet_of_sdxl(families: dict[Architecture, Tiny], tmp_path: Path) -> None:
+    """The small ones were trained without the UNet's transformers; the file's names tell."""
+    small = families[Architecture.SDXL]
+    whole = controlnet(small.modules.unet)
+    config = dict(whole.config) | {
+        "down_block_types": ["DownBlock2D"] * 3, "mid_block_type": "UNetMidBlock2D",
+        "transformer_layers_per_block": [0, 0, 0],
+    }  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        net = spoken(ControlNetModel.from_config(config))
+    stored(tmp_path, "net", as_diffusers(net))
+    theirs = judged(
+        small, StableDiffusionXLControlNetPipeline, {"image": RING}, {"controlnet_conditioning_scale": 0.8},
+        controlnet=net,
+    )  # fmt: skip
+    _is_same_and_counts(small, theirs, tmp_path)
+
+
+@pytest.mark.parametrize(("said", "number"), [({"control_type": "Depth"}, 1), ({"module": "invert"}, 3)])
+def test_a_union_controlnet(
+    families: dict[Architecture, Tiny], tmp_path: Path, said: dict[str, Any], number: int
+) -> None:
+    """One file for many kinds of maps: which it is says the unit, or else its preprocessor."""
+    small = families[Architecture.SDXL]
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        config = dict(controlnet(small.modules.unet).config)
+        net = spoken(
+            ControlNetUnionModel.from_config(
+                {**config, "num_trans_channel": 32, "num_proj_channel": 32, "num_trans_head": 8}
+            )
+        )
+    stored(tmp_path, "net", as_diffusers(net))
+    shown = RING if "module" not in said else Image.eval(RING, lambda value: 255 - value)
+    theirs = judged(
+        small, StableDiffusionXLControlNetUnionPipeline, {"control_image": [shown]},
+        {"control_mode": [number], "controlnet_conditioning_scale": 0.8}, controlnet=net,
+    )  # fmt: skip
+    _is_same_and_counts(small, theirs, tmp_path, **said)
+
+
+def as_original_adapter(net: T2IAdapter) -> Tensors:
+    """As T2I-Adapters were first published: residual blocks numbered through."""
+    found = {}
+    for name, one in net.state_dict().items():
+        plain = re.sub(r"body\.(\d+)\.resnets\.(\d+)", lambda m: f"body.{int(m[1]) * 2 + int(m[2])}", name)
+        plain = re.sub(r"body\.(\d+)\.in_conv", lambda m: f"body.{int(m[1]) * 2}.in_conv", plain)
+        found[plain.removeprefix("adapter.")] = one
+    return found
+
+
+@pytest.mark.parametrize(
+    ("architecture", "written"),
+    [
+        (Architecture.SD1, as_diffusers),
+        (Architecture.SD1, as_original_adapter),
+        (Architecture.SDXL, as_diffusers),
+    ],
+)
+def test_a_t2i_adapter(
+    families: dict[Architecture, Tiny], tmp_path: Path, architecture: Architecture, written: Any
+) -> None:
+    """What it makes of the map is added within the UNet's way down, in every step."""
+    small = families[architecture]
+    channels = list(small.modules.unet.config.block_out_channels)
+    xl = architecture is Architecture.SDXL
+    with torch.random.fork_rng():
+        torch.manual_seed(6)
+        net = T2IAdapter(
+            channels=[*channels, channels[-1]] if xl else channels, downscale_factor=16 if xl else 8,
+            adapter_type="full_adapter_xl" if xl else "full_adapter",
+        ).eval()  # fmt: skip
+    for one in net.parameters():
+        one.data *= 3
+    stored(tmp_path, "net", written(net))
+    kind = StableDiffusionXLAdapterPipeline if xl else StableDiffusionAdapterPipeline
+    theirs = judged(small, kind, {"image": RING}, {"adapter_conditioning_scale": 0.8}, adapter=net)
+    _is_same_and_counts(small, theirs, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["ControlNet", "Union", "T2I-Adapter"])
+def test_half_precision(families: dict[Architecture, Tiny], tmp_path: Path, kind: str) -> None:
+    """As on a GPU: everything that meets the UNet is of its own kind of numbers, and the picture is alike."""
+    small = tiny(Architecture.SDXL, tmp_path / "half")
+    net: Any = controlnet(small.modules.unet)
+    if kind == "Union":
+        narrow = {"num_trans_channel": 32, "num_proj_channel": 32, "num_trans_head": 8}
+        net = spoken(ControlNetUnionModel.from_config({**net.config, **narrow}))
+    elif kind == "T2I-Adapter":
+        net = T2IAdapter(channels=[32, 64, 64, 64], downscale_factor=16, adapter_type="full_adapter_xl")
+    stored(tmp_path, "net", as_diffusers(net))
+    request = replace(ASKED, controls=(UNIT,))
+    whole = in_memory(small)
+    exact = np.asarray(drawn(whole, request, tmp_path)).astype(int)
+    for module in (whole.unet, whole.vae, *whole.text_encoders):
+        module.to(torch.bfloat16)
+    whole.dtype = torch.bfloat16
+    rough = np.asarray(drawn(whole, request, tmp_path)).astype(int)
+    assert float(np.abs(exact - rough).mean()) < 12
+
+
+def _named(name: str, *shape: int) -> Tensors:
+    return {name: torch.zeros(shape)}
+
+
+BAD: dict[str, tuple[Tensors, type[FileError], str]] = {
+    "control-LoRA": (
+        _named("lora_controlnet", 1) | _named("input_hint_block.0.weight", 16, 3, 3, 3),
+        UnknownArchitecture,
+        "control-LoRA",
+    ),
+    "LLLite": (_named("lllite_unet_a.down.0.weight", 1, 1), UnknownArchitecture, "LLLite"),
+    "IP-Adapter": (_named("image_proj.proj.weight", 4, 4), UnknownArchitecture, "IP-Adapter"),
+    "checkpoint": (_named("model.diffusion_model.input_blocks.0.0.weight", 8, 4, 3, 3), WrongKind, "not a"),
+    "LoRA": (_named("lora_unet_x.lora_down.weight", 4, 4), WrongKind, "models/Lora"),
+    "other": (_named("x", 4, 4, 4), WrongKind, "not a ControlNet"),
+}
+
+
+@pytest.mark.parametrize("how", BAD)
+def test_what_is_no_controlnet(families: dict[Architecture, Tiny], tmp_path: Path, how: str) -> None:
+    """What the file is and what to do, before anything is read of it."""
+    tensors, error, words = BAD[how]
+    with pytest.raises(error, match=words):
+        load_control(stored(tmp_path, "net", tensors), in_memory(families[Architecture.SD1]))
+
+
+def test_of_another_family(families: dict[Architecture, Tiny], tmp_path: Path) -> None:
+    """SD 1.x and SDXL take no ControlNets of each other, and say for what one was made."""
+    first, second = families[Architecture.SD1], families[Architecture.SDXL]
+    for own, other in ((first, second), (second, first)):
+        file = stored(tmp_path, "net", as_diffusers(controlnet(own.modules.unet)))
+        with pytest.raises(OtherArchitecture, match="was made for"):
+            load_control(file, in_memory(other))
+
+
+def test_half_a_file(families: dict[Architecture, Tiny], tmp_path: Path) -> None:
+    """A file with tensors missing, or of no known shape, is named with the first that is wrong."""
+    small = families[Architecture.SD1]
+    tensors = as_diffusers(controlnet(small.modules.unet))
+    del tensors["controlnet_mid_block.weight"]
+    with pytest.raises(Incomplete, match="controlnet_mid_block"):
+        load_control(stored(tmp_path, "net", tensors), in_memory(small))
+    tensors = as_original(controlnet(small.modules.unet))
+    del tensors["control_model.zero_convs.3.0.weight"]
+    with pytest.raises(Incomplete, match="missing"):
+        load_control(stored(tmp_path, "net", tensors), in_memory(small))
+
+
+def test_memory_has_a_bound(families: dict[Architecture, Tiny], tmp_path: Path) -> None:
+    """Those used longest ago go, those in use stay in any case."""
+    small = families[Architecture.SD1]
+    whole = in_memory(small)
+    for name in ("net", "two", "three"):
+        stored(tmp_path, name, as_diffusers(controlnet(small.modules.unet)))
+    controls = [
+        prepared_controls(replace(ASKED, controls=(replace(UNIT, model=name),)), Store(tmp_path), ())
+        for name in ("net", "two", "three")
+    ]
+    models = ControlModels(whole, budget=0)
+    models.need(controls[0], ())
+    one = models.nbytes
+    assert one > 0
+    models.need(controls[1], {controls[0][0].file})
+    assert models.nbytes == 2 * one
+    models.need(controls[2], ())
+    assert models.nbytes == one
