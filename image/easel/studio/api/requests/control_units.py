@@ -147,7 +147,8 @@ def _pictures(field: str, sent: SentUnit) -> tuple[str, str]:
         else:
             image = image[0] if image else None
     if isinstance(image, dict):
-        image, mask = image.get("image"), image.get("mask") or mask
+        mask = image.get("mask") or mask
+        image = image.get("image")
     for name, value in (("image", image), ("mask", mask)):
         if value and not isinstance(value, str):
             raise InvalidRequest(f"{field}.{name}", type(value).__name__, "a picture in base64")

@@ -1,6 +1,10 @@
 """A network in memory: for each layer of the checkpoint that it changes, how.
 
 Applied while the checkpoint draws (adapters.py), not added to its weights: the checkpoint is everyone's.
+`names` tells which layer a tensor belongs to, `kinds` which formula it is part of; each formula is a file:
+`low_rank` (LoRA, LoCon), `hadamard` (LoHa), `kronecker` (LoKr), `decomposed` (DoRA), `difference` (full,
+norms, biases), `generalized` (GLoRA), `rescaled` (IA³), `rotated` (OFT), `butterfly` (BOFT). Why each is an
+addition: docs/decisions/0043.
 """
 
 from __future__ import annotations
