@@ -259,3 +259,45 @@ def test_on_an_inpainting_checkpoint(families: dict[Architecture, Tiny], kind: s
     wanted = answer(layer, seen, weight, layer.bias + one.bias - plain.bias)
     with torch.no_grad(), adapters.at_work([use]):
         assert distance(layer(seen), wanted) < EXACT
+
+
+def closed_formulas(layer: nn.Linear) -> dict[str, tuple[judges.Tensors, Tensor, Tensor]]:
+    """Files that LyCORIS writes no more, or never did: tensors, and the weight and bias by the formula."""
+    noise = torch.Generator().manual_seed(6)
+    down, up = torch.randn(4, layer.in_features, generator=noise), torch.randn(64, 4, generator=noise)
+    bias, turns = torch.randn(64, generator=noise), torch.randn(8, 8, 8, generator=noise)
+    pair = {"lora_down.weight": down, "lora_up.weight": up}
+    weight, own = layer.weight.detach(), layer.bias.detach()
+    turned = torch.block_diag(*turns.transpose(1, 2)) @ weight
+    plain = weight + up @ down
+    by_rows = plain / plain.norm(dim=1, keepdim=True) * bias.abs()[:, None]
+    return {
+        "no alpha": (pair, plain, own),
+        "alpha": (pair | {"alpha": torch.tensor(1.0)}, weight + 0.25 * up @ down, own),
+        "scale before alpha": (
+            pair | {"alpha": torch.tensor(1.0), "scale": torch.tensor(0.5)},
+            weight + 0.5 * up @ down,
+            own,
+        ),
+        "a bias beside a pair": (pair | {"diff_b": bias}, plain, own + bias),
+        "a bias alone": ({"diff_b": bias}, weight, own + bias),
+        "R itself": ({"oft_diag": turns}, turned, own),
+        "a magnitude in one dimension": (pair | {"dora_scale": bias.abs()}, by_rows, own),
+    }
+
+
+def test_by_closed_formulas(families: dict[Architecture, Tiny], tmp_path: Path) -> None:
+    """`scale`, biases, LyCORIS's old `oft_diag`, and a magnitude that has no dimension to tell its axis."""
+    small = families[Architecture.SD1]
+    whole = checkpoint(small)
+    path = "mid_block.attentions.0.transformer_blocks.0.attn1.to_out.0"
+    layer = small.modules.unet.get_submodule(path)
+    seen = inputs(layer)
+    for number, (said, (tensors, weight, bias)) in enumerate(closed_formulas(layer).items()):
+        name = "lora_unet_" + path.replace(".", "_")
+        spelled = {f"{name}.{role}": one.contiguous() for role, one in tensors.items()}
+        adapters, use = loaded(whole, tmp_path / f"{number}.safetensors", spelled)
+        wanted = answer(layer, seen, weight, bias)
+        with torch.no_grad(), adapters.at_work([use]):
+            assert distance(layer(seen), wanted) < EXACT, said
+        adapters.clear()
