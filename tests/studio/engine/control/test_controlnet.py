@@ -143,6 +143,16 @@ def test_the_picture_of_diffusers(
     assert apart(pixels(draw(controlled).image), theirs) > 20
 
 
+def test_where_a_range_of_steps_ends(
+    controlled: Engine, starter: Checkpoint, nets: dict[str, ControlNetModel]
+) -> None:
+    """By the steps that are done, as A1111's extension counts: diffusers ends one step earlier."""
+    ours = draw(controlled, unit(guidance_end=0.5)).image
+    theirs = judged(starter, nets["one"], RING, control_guidance_end=4 / ASKED.steps)
+    assert apart(pixels(ours), theirs) <= 4
+    assert apart(pixels(ours), judged(starter, nets["one"], RING, control_guidance_end=0.5)) > 4
+
+
 def test_two_add_up(controlled: Engine, starter: Checkpoint, nets: dict[str, ControlNetModel]) -> None:
     """Several units count together, each with its own weight: diffusers' MultiControlNet."""
     ours = draw(controlled, unit(weight=0.7), unit("two", OTHER, weight=0.5)).image

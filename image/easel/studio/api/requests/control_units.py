@@ -146,8 +146,9 @@ def _pictures(field: str, sent: SentUnit) -> tuple[str, str]:
             raise InvalidRequest(f"{field}.image", f"{len(image)} pictures", "one picture for each unit")
         else:
             image = image[0] if image else None
-    if isinstance(image, dict):
-        image, mask = image.get("image"), image.get("mask") or mask
+    pair: Any = image
+    if isinstance(pair, dict):
+        image, mask = pair.get("image"), pair.get("mask") or mask
     for name, value in (("image", image), ("mask", mask)):
         if value and not isinstance(value, str):
             raise InvalidRequest(f"{field}.{name}", type(value).__name__, "a picture in base64")
