@@ -64,7 +64,7 @@ class ControlModels:
         at_work = [one for one in controls if one.unit.controls(second_pass=second_pass)]
         return tuple(
             ControlOfPass(one.unit, one.file, self._loaded[one.file], self._tensor(one, index, size),
-                          second_pass=second_pass)
+                          self._region(one, index, size), second_pass=second_pass)
             for one in at_work
         )  # fmt: skip
 
@@ -79,6 +79,13 @@ class ControlModels:
         if isinstance(module, T2IAdapter) and module.config.in_channels == 1:
             shown = shown[:, :1]
         return shown.to(self._checkpoint.device, self._checkpoint.dtype)
+
+    def _region(self, control: PreparedControl, index: int, size: Size) -> torch.Tensor | None:
+        """(1, 1, height, width); None for everywhere."""
+        region = control.hint(index, size).region
+        if region is None:
+            return None
+        return torch.from_numpy(region)[None, None].to(self._checkpoint.device, self._checkpoint.dtype)
 
     def _load(self, file: ModelFile, keep: Collection[ModelFile]) -> Any:
         """Those that nobody draws with make room, where there is none."""

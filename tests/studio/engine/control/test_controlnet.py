@@ -192,6 +192,20 @@ def test_what_control_modes_mean(
     assert apart(drawn[ControlMode.PROMPT], same) <= 1
 
 
+def test_where_a_control_counts(controlled: Engine) -> None:
+    """A region: everywhere in white, nowhere in black, and pictures with different ones go together."""
+    plain, whole = pixels(draw(controlled).image), pixels(draw(controlled, unit()).image)
+    regions = [Image.new("L", SIDE, 255), Image.new("L", SIDE, 0), Image.linear_gradient("L").resize(SIDE)]
+    jobs = [
+        controlled.submit(f"person {number}", replace(ASKED, controls=(unit(region=file(one)),)))
+        for number, one in enumerate(regions)
+    ]
+    white, black, some = (pixels(job.result(WAIT)[0].image) for job in jobs)
+    assert apart(white, whole) <= 1
+    assert apart(black, plain) <= 1
+    assert min(apart(some, whole), apart(some, plain)) > 4
+
+
 @pytest.mark.parametrize(
     ("bad", "field"),
     [
