@@ -151,9 +151,9 @@ def _pictures(field: str, sent: SentUnit) -> tuple[str, str]:
             raise InvalidRequest(f"{field}.image", f"{len(image)} pictures", "one picture for each unit")
         else:
             image = image[0] if image else None
-    pair: Any = image
-    if isinstance(pair, dict):
-        image, mask = pair.get("image"), pair.get("mask") or mask
+    if isinstance(image, dict):
+        mask = image.get("mask") or mask
+        image = image.get("image")
     for name, value in (("image", image), ("mask", mask)):
         if value and not isinstance(value, str):
             raise InvalidRequest(f"{field}.{name}", type(value).__name__, "a picture in base64")
