@@ -166,6 +166,7 @@ def test_two_units_and_maps_that_are_not_wanted(running, ring, model) -> None:
         ({"advanced_weighting": [1] * 50}, "13"),
         ({"advanced_weighting": "x"}, "advanced_weighting"),
         ({"effective_region_mask": "x"}, "effective_region_mask"),
+        ({"ipadapter_input": ["x"]}, "IP-Adapter"),
         ("unit", "unit"),
         (7, "unit"),
     ],

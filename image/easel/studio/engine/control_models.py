@@ -15,6 +15,7 @@ from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.control_file import load_control
 from easel.studio.engine.control_residuals import ControlOfPass
 from easel.studio.engine.controls import PreparedControl, Size
+from easel.studio.engine.memory import TooLarge, give_back
 from easel.studio.engine.skeleton import nbytes
 
 log = structlog.get_logger(__name__)
@@ -49,15 +50,9 @@ class ControlModels:
         wanted = {one.file for one in controls}
         for file in wanted:
             if file not in self._loaded:
-                self._tidy({*in_use, *wanted})
-                self._loaded[file] = load_control(file, self._checkpoint)
-                log.info(
-                    "control model loaded",
-                    file=file.name,
-                    bytes=nbytes(self._loaded[file], self._checkpoint.dtype),
-                )
+                self._loaded[file] = self._load(file, {*in_use, *wanted})
             self._loaded.move_to_end(file)
-        self._tidy({*in_use, *wanted})
+        self._tidy({*in_use, *wanted}, self._budget)
         return []
 
     def of_pass(
@@ -69,7 +64,7 @@ class ControlModels:
         at_work = [one for one in controls if one.unit.controls(second_pass=second_pass)]
         return tuple(
             ControlOfPass(one.unit, one.file, self._loaded[one.file], self._tensor(one, index, size),
-                          second_pass=second_pass)
+                          self._region(one, index, size), second_pass=second_pass)
             for one in at_work
         )  # fmt: skip
 
@@ -85,9 +80,28 @@ class ControlModels:
             shown = shown[:, :1]
         return shown.to(self._checkpoint.device, self._checkpoint.dtype)
 
-    def _tidy(self, keep: Collection[ModelFile]) -> None:
+    def _region(self, control: PreparedControl, index: int, size: Size) -> torch.Tensor | None:
+        """(1, 1, height, width); None for everywhere."""
+        region = control.hint(index, size).region
+        if region is None:
+            return None
+        return torch.from_numpy(region)[None, None].to(self._checkpoint.device, self._checkpoint.dtype)
+
+    def _load(self, file: ModelFile, keep: Collection[ModelFile]) -> Any:
+        """Those that nobody draws with make room, where there is none."""
+        self._tidy(keep, self._budget)
+        try:
+            module = load_control(file, self._checkpoint)
+        except TooLarge:
+            self._tidy(keep, 0)
+            give_back(self._checkpoint.device)
+            module = load_control(file, self._checkpoint)
+        log.info("control model loaded", file=file.name, bytes=nbytes(module, self._checkpoint.dtype))
+        return module
+
+    def _tidy(self, keep: Collection[ModelFile], budget: int) -> None:
         for file in list(self._loaded):
-            if self.nbytes <= self._budget:
+            if self.nbytes <= budget:
                 break
             if file not in keep:
                 del self._loaded[file]

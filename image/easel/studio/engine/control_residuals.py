@@ -36,12 +36,14 @@ _HARD_EDGE = 3
 @dataclass(frozen=True, eq=False)
 class Control:
     """One control of one picture in one call: `hint` (1, channels, height, width) is what `module` sees, or
-    for T2I-Adapters the `features` that it made of it; `scales` (rows, layers) are weights."""
+    for T2I-Adapters the `features` that it made of it; `scales` (rows, layers) are weights, `region`
+    (1, 1, height, width) says how much they count where."""
 
     module: Any
     hint: torch.Tensor
     features: tuple[torch.Tensor, ...]
     scales: torch.Tensor
+    region: torch.Tensor | None = None
     type: int = 0
 
 
@@ -49,9 +51,16 @@ class ControlOfPass:
     """One unit in one pass of one picture."""
 
     def __init__(
-        self, unit: ControlUnit, file: ModelFile, module: Any, hint: torch.Tensor, *, second_pass: bool
+        self,
+        unit: ControlUnit,
+        file: ModelFile,
+        module: Any,
+        hint: torch.Tensor,
+        region: torch.Tensor | None = None,
+        *,
+        second_pass: bool,
     ) -> None:
-        self._unit, self._module, self._hint = unit, module, hint
+        self._unit, self._module, self._hint, self._region = unit, module, hint, region
         self._second_pass = second_pass
         self._features: tuple[torch.Tensor, ...] = (
             tuple(module(hint)) if isinstance(module, T2IAdapter) else ()
@@ -70,7 +79,9 @@ class ControlOfPass:
         scales = layers.repeat(rows, 1)
         if self._unit.control_mode is ControlMode.CONTROL:
             scales[: rows - positive] = 0
-        return Control(self._module, self._hint, self._features, scales.to(self._hint), self._type)
+        return Control(
+            self._module, self._hint, self._features, scales.to(self._hint), self._region, self._type
+        )
 
     def _layer_weights(self) -> list[float]:
         unit = self._unit
@@ -107,23 +118,14 @@ def control_inputs(
     down: list[torch.Tensor] = []
     inside: list[torch.Tensor] = []
     for alike in zip(*controls, strict=True):
-        scales = torch.cat([one.scales for one in alike])
         if alike[0].features:
-            features = [
-                torch.cat(
-                    [
-                        one.expand(len(control.scales), -1, -1, -1)
-                        for control, one in zip(alike, layer, strict=True)
-                    ]
-                )
-                for layer in zip(*(control.features for control in alike), strict=True)
-            ]
-            inside = _sum(inside, features, scales)
+            features = zip(*(control.features for control in alike), strict=True)
+            inside = _sum(inside, _weighed([_rows(alike, layer) for layer in features], alike))
             continue
-        hint = torch.cat([one.hint.expand(len(one.scales), -1, -1, -1) for one in alike])
+        hint = _rows(alike, [one.hint for one in alike])
         with edges_meet(alike[0].module, tiling):
             layers = _run(alike[0], hint, latents, timesteps, tokens, added)
-        down = _sum(down, layers, scales)
+        down = _sum(down, _weighed(layers, alike))
     inputs: dict[str, Any] = {}
     if down:
         inputs["down_block_additional_residuals"] = tuple(down[:-1])
@@ -154,8 +156,31 @@ def _run(
     return [*down, middle]
 
 
-def _sum(
-    before: list[torch.Tensor], layers: Sequence[torch.Tensor], scales: torch.Tensor
-) -> list[torch.Tensor]:
-    scaled = [one * scales[:, number, None, None, None] for number, one in enumerate(layers)]
-    return [old + new for old, new in zip(before, scaled, strict=True)] if before else scaled
+def _rows(alike: Sequence[Control], tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """A tensor of each picture, for all rows of the call."""
+    return torch.cat(
+        [tensor.expand(len(one.scales), -1, -1, -1) for one, tensor in zip(alike, tensors, strict=True)]
+    )
+
+
+def _weighed(layers: Sequence[torch.Tensor], alike: Sequence[Control]) -> list[torch.Tensor]:
+    """Layers by the weights of their rows, and of their places where a picture has some."""
+    scales = torch.cat([one.scales for one in alike])
+    weighed = [layer * scales[:, number, None, None, None] for number, layer in enumerate(layers)]
+    if all(one.region is None for one in alike):
+        return weighed
+    return [layer * _places(alike, layer) for layer in weighed]
+
+
+def _places(alike: Sequence[Control], layer: torch.Tensor) -> torch.Tensor:
+    size = layer.shape[-2:]
+    whole = torch.ones((1, 1, *size)).to(layer)
+    regions = [
+        whole if one.region is None else torch.nn.functional.interpolate(one.region, size, mode="bilinear")
+        for one in alike
+    ]
+    return _rows(alike, regions)
+
+
+def _sum(before: list[torch.Tensor], layers: list[torch.Tensor]) -> list[torch.Tensor]:
+    return [old + new for old, new in zip(before, layers, strict=True)] if before else layers

@@ -27,10 +27,12 @@ _HALF = 127
 
 @dataclass(frozen=True, eq=False)
 class Hint:
-    """A control's picture (height, width, 3), and where a mask leaves it open."""
+    """A control's picture (height, width, 3), where a mask leaves it open, and how much it counts where
+    (0 to 1, (height, width)); None for everywhere."""
 
     pixels: Pixels
     open: NDArray[np.bool_] | None = None
+    region: NDArray[np.float32] | None = None
 
     def shown(self) -> NDArray[np.float32]:
         """As the model sees it, (height, width, 3): 0 to 1, and -1 where it is open."""
@@ -151,6 +153,7 @@ def _hints(
         _pixel_perfect(image.size, sizes[0], unit.resize_mode) if unit.pixel_perfect else unit.resolution
     )
     found = Image.fromarray(way.detect(image, resolution, unit.threshold_a, unit.threshold_b))
+    region = opened("controlnet.effective_region_mask", unit.region).convert("L") if unit.region else None
     hints = {}
     for size in dict.fromkeys(sizes):
         pixels = np.asarray(at_size(found, unit.resize_mode, *size))
@@ -158,7 +161,10 @@ def _hints(
         if way.masked and mask is not None:
             whole = mask if mask.size == found.size else mask.resize(found.size)
             open_at = np.asarray(resized(whole, unit.resize_mode, *size)) > _HALF
-        hints[size] = Hint(pixels, open_at)
+        counts = None
+        if region is not None:
+            counts = np.asarray(np.asarray(resized(region, unit.resize_mode, *size)) / 255, np.float32)
+        hints[size] = Hint(pixels, open_at, counts)
     return hints
 
 

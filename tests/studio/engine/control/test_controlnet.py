@@ -143,6 +143,16 @@ def test_the_picture_of_diffusers(
     assert apart(pixels(draw(controlled).image), theirs) > 20
 
 
+def test_where_a_range_of_steps_ends(
+    controlled: Engine, starter: Checkpoint, nets: dict[str, ControlNetModel]
+) -> None:
+    """By the steps that are done, as A1111's extension counts: diffusers ends one step earlier."""
+    ours = draw(controlled, unit(guidance_end=0.5)).image
+    theirs = judged(starter, nets["one"], RING, control_guidance_end=4 / ASKED.steps)
+    assert apart(pixels(ours), theirs) <= 4
+    assert apart(pixels(ours), judged(starter, nets["one"], RING, control_guidance_end=0.5)) > 4
+
+
 def test_two_add_up(controlled: Engine, starter: Checkpoint, nets: dict[str, ControlNetModel]) -> None:
     """Several units count together, each with its own weight: diffusers' MultiControlNet."""
     ours = draw(controlled, unit(weight=0.7), unit("two", OTHER, weight=0.5)).image
@@ -180,6 +190,20 @@ def test_what_control_modes_mean(
     layers = tuple(0.825 ** (12 - number) for number in range(len(nets["one"].controlnet_down_blocks) + 1))
     same = pixels(draw(controlled, unit(layer_weights=layers)).image)
     assert apart(drawn[ControlMode.PROMPT], same) <= 1
+
+
+def test_where_a_control_counts(controlled: Engine) -> None:
+    """A region: everywhere in white, nowhere in black, and pictures with different ones go together."""
+    plain, whole = pixels(draw(controlled).image), pixels(draw(controlled, unit()).image)
+    regions = [Image.new("L", SIDE, 255), Image.new("L", SIDE, 0), Image.linear_gradient("L").resize(SIDE)]
+    jobs = [
+        controlled.submit(f"person {number}", replace(ASKED, controls=(unit(region=file(one)),)))
+        for number, one in enumerate(regions)
+    ]
+    white, black, some = (pixels(job.result(WAIT)[0].image) for job in jobs)
+    assert apart(white, whole) <= 1
+    assert apart(black, plain) <= 1
+    assert min(apart(some, whole), apart(some, plain)) > 4
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,6 @@ _RESIZE_MODES = {
 }
 # What would make another picture, and is not done.
 _REFUSED = {
-    "effective_region_mask": "controls count for the whole picture; cut the map itself",
     "ipadapter_input": "pictures as prompts (IP-Adapter) are not drawn here",
     "batch_images": "send one picture for each unit",
 }
@@ -57,6 +56,7 @@ class SentUnit(Liberal):
     inpaint_crop_input_image: bool = True
     advanced_weighting: list[float] = Field([])
     union_control_type: Text = ""
+    effective_region_mask: Text = ""
     save_detected_map: bool = True
 
 
@@ -116,8 +116,8 @@ def _unit(field: str, sent: SentUnit) -> ControlUnit:
     return ControlUnit(
         model=sent.model,
         module=sent.module,
-        image=decoded(picture, f"{field}.image")[0] if picture else b"",
-        mask=decoded(mask, f"{field}.mask")[0] if mask else b"",
+        image=_file(picture, f"{field}.image"),
+        mask=_file(mask, f"{field}.mask"),
         weight=sent.weight,
         resize_mode=_resize_mode(f"{field}.resize_mode", sent.resize_mode),
         resolution=sent.processor_res,
@@ -131,8 +131,13 @@ def _unit(field: str, sent: SentUnit) -> ControlUnit:
         crop_to_mask=sent.inpaint_crop_input_image,
         layer_weights=tuple(sent.advanced_weighting),
         control_type="" if sent.union_control_type.strip().lower() == "unknown" else sent.union_control_type,
+        region=_file(sent.effective_region_mask, f"{field}.effective_region_mask"),
         show_map=sent.save_detected_map,
     )
+
+
+def _file(text: str, field: str) -> bytes:
+    return decoded(text, field)[0] if text else b""
 
 
 def _pictures(field: str, sent: SentUnit) -> tuple[str, str]:

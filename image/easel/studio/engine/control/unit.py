@@ -38,8 +38,9 @@ class ControlUnit:
     `threshold_b` are its own where they are negative or out of its range. With `pixel_perfect` the resolution
     follows from the sizes. `mask` (a file; white) is what an inpainting control leaves open.
     `guidance_start` and `guidance_end` are shares of each pass's steps. `layer_weights` stand in the place of
-    `weight`, one for each layer. `control_type` says to a Union model what the picture shows. With
-    `crop_to_mask` the picture is cut as "only masked" cuts the one that is drawn over.
+    `weight`, one for each layer. `region` (a file) is where it counts, white; b"" is everywhere.
+    `control_type` says to a Union model what the picture shows. With `crop_to_mask` the picture is cut as
+    "only masked" cuts the one that is drawn over.
     """
 
     model: str
@@ -59,6 +60,7 @@ class ControlUnit:
     crop_to_mask: bool = True
     layer_weights: tuple[float, ...] = ()
     control_type: str = ""
+    region: bytes = b""
     show_map: bool = True
 
     def check(self) -> None:
