@@ -24,6 +24,19 @@ def test_webuiapi_draws(client) -> None:
     assert client.png_info(result.image).info == result.info["infotexts"][0]
 
 
+def test_webuiapi_draws_over(client) -> None:
+    """img2img and its mask as webuiapi sends them, with image_cfg_scale and all else that it fills in."""
+    image = Image.new("RGB", (64, 64), "#2040c0")
+    result = client.img2img(images=[image], prompt="a star", seed=5, steps=2, width=64, height=64)
+    assert result.image.size == (64, 64)
+    assert result.info["comments"] == []
+    mask = Image.new("L", (64, 64), 255)
+    masked = client.img2img(
+        images=[image], mask_image=mask, inpainting_fill=1, steps=2, width=64, height=64, prompt="a star"
+    )
+    assert masked.info["extra_generation_params"]["Inpaint area"] == "Only masked"
+
+
 def test_webuiapi_switches(client) -> None:
     """util_set_model posts a title as an option and reads it back."""
     client.util_set_model("second")

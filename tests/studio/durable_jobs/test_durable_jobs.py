@@ -103,7 +103,7 @@ def test_an_orderly_end_keeps_the_job_and_blames_nobody(outputs: Outputs) -> Non
         def submit(self, owner: str, request: TextToImage, **_: object) -> Job:
             from types import SimpleNamespace
 
-            return Job(owner, request, None, SimpleNamespace(notes=()))  # type: ignore[arg-type]
+            return Job(owner, request, None, (SimpleNamespace(notes=()),))  # type: ignore[arg-type]
 
     durable_jobs = keeper(Ending(), outputs)
     keeping = durable_jobs.submit("ada", SMALL)

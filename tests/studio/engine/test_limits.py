@@ -121,5 +121,5 @@ def test_nobody_has_more_waiting_than_a_person_may(rows: list[tuple[str, TextToI
 
 
 def _job(owner: str, request: TextToImage) -> Job:
-    asked = SimpleNamespace(notes=())
-    return Job(owner=owner, request=request, checkpoint=None, asked=asked)  # type: ignore[arg-type]
+    prompts = SimpleNamespace(notes=())
+    return Job(owner=owner, request=request, checkpoint=None, prompts=(prompts,))  # type: ignore[arg-type]

@@ -31,6 +31,7 @@ from easel.studio.engine.errors import (
     check_range,
 )
 from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, pickles
+from easel.studio.engine.imaging import MaskedContent, ResizeMode, SoftInpainting
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
 from easel.studio.engine.job_queue import Status
 from easel.studio.engine.limits import Limits
@@ -60,7 +61,7 @@ from easel.studio.engine.sampling.samplers import SAMPLERS, Sampler, resolve
 from easel.studio.engine.sampling.schedule_types import SCHEDULE_TYPES, ScheduleType
 from easel.studio.engine.sampling.settings import SamplerSettings
 from easel.studio.engine.second_pass import HiresFix, Refiner
-from easel.studio.engine.source import ImageToImage, Mask, MaskedContent, ResizeMode, SoftInpainting
+from easel.studio.engine.source import ImageToImage, Mask
 
 if TYPE_CHECKING:
     from easel.studio.engine.checkpoint import Checkpoint

@@ -22,7 +22,7 @@ class Course:
 
     `position` UNet calls of about `calls` are done; `estimate` is what the latents would be by the last one,
     (1, channels, height/8, width/8), None before the first. `drawing`: there are calls to make yet. `asked`
-    are the prompts of this pass, understood, `prompt_steps` the steps that prompt editing counts in it. `vae`
+    is what the prompts of this pass ask for, `prompt_steps` the steps that prompt editing counts in it. `vae`
     is what it is decoded with, held from the beginning to the end, so that a file that is taken away
     meanwhile stays. `mask` is what is kept of the source's latents.
     """
@@ -35,7 +35,8 @@ class Course:
         self.calls = sum(self._expected)
         self.estimate: torch.Tensor | None = None
         self.drawing = True
-        self.asked: Asked = job.asked
+        self.prompts = job.prompts[index % len(job.prompts)]
+        self.asked: Asked = self.prompts.first
         self.mask: LatentMask | None = None
         self.vae: Any = None
         self._serving: Serving | None = None
@@ -49,9 +50,8 @@ class Course:
 
     @property
     def seed(self) -> int:
-        """A1111's rule: the request's seed plus the picture's number, unless a subseed varies one seed."""
-        request = self.request
-        return request.seed if request.subseed_strength else request.seed + self.index
+        """The seed of this picture."""
+        return self.request.seed_of(self.index)
 
     @property
     def subseed(self) -> int:

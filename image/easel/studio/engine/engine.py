@@ -14,11 +14,12 @@ import structlog
 from easel.models import Kind, ModelFile, Store
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
 from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
-from easel.studio.engine.extra_networks import Asked, understand
 from easel.studio.engine.imaging import Prepared
 from easel.studio.engine.job import Job, Watcher
 from easel.studio.engine.job_queue import JobQueue, Status
 from easel.studio.engine.limits import Limits
+from easel.studio.engine.picture_prompts import picture_prompts
+from easel.studio.engine.prompts.composition import negative_counts, parts
 from easel.studio.engine.request import TextToImage
 from easel.studio.engine.second_pass import HiresFix, Refiner
 from easel.studio.engine.source_image import prepared_sources
@@ -109,17 +110,15 @@ class Engine:
             resolved = replace(resolved, randn_source="CPU")
         self.limits.check(resolved)
         checkpoint, note = self._checkpoint(resolved.checkpoint)
+        rows = len(parts(resolved.prompt)) + negative_counts(resolved.prompt, resolved.cfg_scale)
         for one in resolved.passes():
-            self._step_times.check(
-                checkpoint, one.width, one.height, rows=1 if resolved.cfg_scale == 1 else 2
-            )
+            self._step_times.check(checkpoint, one.width, one.height, rows=rows)
         job = Job(
             owner=owner,
             request=resolved,
             checkpoint=checkpoint,
             vae=self._vae(resolved.vae, checkpoint),
-            asked=self._understood(resolved, resolved.prompt, resolved.negative_prompt),
-            hires_asked=self._hires_asked(resolved),
+            prompts=picture_prompts(resolved, self.store),
             hires_checkpoint=self._other(resolved.hires),
             refiner=self._other(resolved.refiner),
             sources=_sources(resolved),
@@ -134,17 +133,6 @@ class Engine:
         job.future.set_running_or_notify_cancel()  # only `Job.cancel` ends a job
         self._queue.put(job)
         return job
-
-    def _understood(self, request: TextToImage, prompt: str, negative_prompt: str) -> Asked:
-        return understand(prompt, negative_prompt, self.store, active=request.extra_networks)
-
-    def _hires_asked(self, request: TextToImage) -> Asked | None:
-        """The second pass's prompts, where it has its own."""
-        hires = request.hires
-        if hires is None or not (hires.prompt or hires.negative_prompt):
-            return None
-        prompts = hires.prompt or request.prompt, hires.negative_prompt or request.negative_prompt
-        return self._understood(request, *prompts)
 
     def _other(self, part: HiresFix | Refiner | None) -> ModelFile | None:
         """The checkpoint that another part of the way is drawn with."""

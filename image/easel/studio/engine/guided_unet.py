@@ -129,7 +129,7 @@ class GuidedUNet:
         """A1111's rule: by the timestep, of which the whole way from noise has 1000."""
         refiner = self._course.request.refiner
         assert refiner is not None  # noqa: S101 - there is its file
-        return (999 - self._denoiser.timestep(level)) / 1000 >= refiner.switch_at
+        return (999 - round(self._denoiser.timestep(level))) / 1000 >= refiner.switch_at
 
     def _go_on_with(self, file: ModelFile) -> Generator[DeviceCall, Any, None]:
         """Another checkpoint from here. Until it serves, nothing of this one is held."""

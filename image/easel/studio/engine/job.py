@@ -12,9 +12,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from easel.models import ModelFile
-from easel.studio.engine.extra_networks import Asked, EmbeddingUse, LoraUse
+from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse
 from easel.studio.engine.imaging import Prepared
 from easel.studio.engine.limits import work
+from easel.studio.engine.picture_prompts import PicturePrompts
 from easel.studio.engine.request import TextToImage
 
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ FINAL = frozenset({JobState.DONE, JobState.CANCELLED, JobState.FAILED})
 class Drawn:
     """One finished picture: RGB pixels and everything needed to draw it again.
 
-    `partial` is true for a picture that was interrupted and shows what was there by then. `notes` say what of
-    the prompt was passed over, and why.
+    `partial` is true for a picture that was interrupted and shows what was there by then. `template` are
+    the prompts that its own were drawn from, "" where they are the same. `notes` say what of the prompt was
+    passed over, and why.
     """
 
     index: int
@@ -51,6 +53,7 @@ class Drawn:
     checkpoint: ModelFile
     vae: ModelFile | None = None
     partial: bool = False
+    template: tuple[str, str] = ("", "")
     loras: tuple[LoraUse, ...] = ()
     embeddings: tuple[EmbeddingUse, ...] = ()
     notes: tuple[str, ...] = ()
@@ -92,8 +95,8 @@ class Job:
     """What `Engine.submit` returns. Safe to use from any thread.
 
     `future` resolves to the finished pictures in order (fewer than asked for when the job was cancelled), or
-    to the error that ended it. `asked` is what the prompts were understood as, `hires_asked` those of the
-    second pass; `embeddings` those of them that the checkpoint draws with, once it began. `sources` are the
+    to the error that ended it. `prompts` are one for all pictures or one for each;
+    `embeddings` those of them that the checkpoint draws with, once it began. `sources` are the
     pictures to draw over. `only` are the numbers of the pictures to draw, where it is not
     all of the request's.
     """
@@ -101,8 +104,7 @@ class Job:
     owner: str
     request: TextToImage
     checkpoint: ModelFile
-    asked: Asked
-    hires_asked: Asked | None = None
+    prompts: tuple[PicturePrompts, ...]
     vae: ModelFile | None = None
     hires_checkpoint: ModelFile | None = None
     refiner: ModelFile | None = None
@@ -115,9 +117,7 @@ class Job:
     embeddings: tuple[EmbeddingUse, ...] = ()
 
     def __post_init__(self) -> None:
-        self._notes = dict.fromkeys(
-            [*self.asked.notes, *(self.hires_asked.notes if self.hires_asked else ())]
-        )
+        self._notes = dict.fromkeys(words for one in self.prompts for words in one.notes)
         self._changed = threading.Condition()
         self._version = 0
         self._progress = ProgressReport(
@@ -137,11 +137,6 @@ class Job:
     def wanted(self) -> Sequence[int]:
         """The numbers of the pictures to draw."""
         return range(self.request.pictures) if self.only is None else self.only
-
-    @property
-    def loras(self) -> tuple[LoraUse, ...]:
-        """Those of all passes."""
-        return (*self.asked.loras, *(self.hires_asked.loras if self.hires_asked else ()))
 
     @property
     def work(self) -> float:

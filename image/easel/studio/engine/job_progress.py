@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from easel.models import ModelFile
@@ -51,18 +52,22 @@ class JobProgress:
 
     def keep(self, picture: Picture) -> None:
         """A picture is there."""
-        image = picture.image
+        image, request, prompts = picture.image, self.job.request, picture.course.prompts
         assert image is not None  # noqa: S101 - kept when it is there
         self.drawn[picture.index] = drawn = Drawn(
             index=picture.index,
             image=image,
             seed=picture.course.seed,
             subseed=picture.course.subseed,
-            request=self.job.request,
+            request=replace(request, prompt=prompts.prompt, negative_prompt=prompts.negative_prompt),
             checkpoint=self.job.checkpoint,
             vae=self.job.vae,
             partial=picture.partial,
-            loras=self.job.asked.loras,
+            template=(
+                request.prompt if request.prompt != prompts.prompt else "",
+                request.negative_prompt if request.negative_prompt != prompts.negative_prompt else "",
+            ),
+            loras=prompts.loras,
             embeddings=self.job.embeddings,
             notes=self.job.notes,
         )

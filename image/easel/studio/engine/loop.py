@@ -146,8 +146,12 @@ class Loop:
         FileError for a LoRA or VAE that cannot be used, InvalidRequest for a prompt of too many tokens,
         StepTooLong."""
         serving, job = self._now(), picture.job
-        in_use = {use.file for one in self.active for use in one.job.loras}
-        for words in (*serving.checkpoint.notes, *serving.adapters.need(job.loras, in_use)):
+        drawing = (one.course.prompts.loras for one in self.active)
+        in_use = {use.file for loras in drawing for use in loras}
+        for words in (
+            *serving.checkpoint.notes,
+            *serving.adapters.need(picture.course.prompts.loras, in_use),
+        ):
             job.note(words)
         picture.begin(serving)
         self._look_at_size(picture)

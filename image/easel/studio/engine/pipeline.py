@@ -29,8 +29,7 @@ from easel.studio.engine.imaging import (
     upscaled,
 )
 from easel.studio.engine.latent_mask import LatentMask
-from easel.studio.engine.noise import PictureNoise, normal_source
-from easel.studio.engine.sampling.brownian import UnitNoise
+from easel.studio.engine.noise import PictureNoise
 from easel.studio.engine.sampling.plan import SamplingPlan
 from easel.studio.engine.sampling.plan import plan as plan_sampling
 from easel.studio.engine.sampling.samplers import Sampler, resolve
@@ -67,9 +66,9 @@ def finish(course: Course, latents: torch.Tensor) -> Pipeline:
 
 def _text_to_image(course: Course) -> _Latents:
     request = course.request
-    sampler, plan = _plan(course, request.sampler, request.schedule_type, request.steps)
     size = request.width, request.height
     noise = _noise(course, size)
+    sampler, plan = _plan(course, noise, request.sampler, request.schedule_type, request.steps)
     texts = Texts(course.asked.prompt, course.asked.negative_prompt, request.cfg_scale)
     refiner = course.job.refiner if request.hires is None else None
     unet = GuidedUNet(course, texts, sampler, plan, size, refiner=refiner)
@@ -101,7 +100,7 @@ def _image_to_image(course: Course) -> _Latents:
     if course.now().inpaints:
         extra = yield from _inpainting_channels(course, pixels, prepared.mask)
     sampler, plan = _plan(
-        course, request.sampler, request.schedule_type, request.steps, source.denoising_strength
+        course, noise, request.sampler, request.schedule_type, request.steps, source.denoising_strength
     )
     texts = Texts(course.asked.prompt, course.asked.negative_prompt, request.cfg_scale)
     unet = GuidedUNet(
@@ -128,11 +127,13 @@ def _hires_fix(course: Course, latents: torch.Tensor) -> _Latents:
     if mode is None:
         large = _enlarged(small, hires.upscaler, across // scale * scale, down // scale * scale)
         latents = yield _through_vae(course, "encode", _pixels(course, large))
-    course.asked = course.job.hires_asked or course.job.asked
+    course.asked = course.prompts.second
     size = hires.size(request.width, request.height)
     latents = _middle(latents, size[1] // scale, size[0] // scale)
+    noise = _noise(course, size)
     sampler, plan = _plan(
         course,
+        noise,
         hires.sampler or request.sampler,
         hires.schedule_type or request.schedule_type,
         hires.steps or request.steps,
@@ -145,7 +146,6 @@ def _hires_fix(course: Course, latents: torch.Tensor) -> _Latents:
         request.cfg_scale if hires.cfg_scale is None else hires.cfg_scale,
         first_steps=course.prompt_steps,
     )
-    noise = _noise(course, size)
     unet = GuidedUNet(course, texts, sampler, plan, size, refiner=course.job.refiner)
     return (yield from _sampled(course, plan, unet, plan.start_from(latents, noise.first()), noise))
 
@@ -186,6 +186,7 @@ def _inpainting_channels(course: Course, pixels: torch.Tensor, mask: Image.Image
 
 def _plan(
     course: Course,
+    noise: PictureNoise,
     sampler: str,
     schedule: str,
     steps: int,
@@ -206,7 +207,8 @@ def _plan(
         settings,
         denoising_strength=strength,
         seed=course.seed,
-        unit_noise=_unit_noise(course),
+        # torch's of the CPU, where nothing else is asked for, are the tree's own
+        unit_noise=None if request.randn_source == "CPU" else noise.first_of,
     )
 
 
@@ -216,12 +218,6 @@ def _noise(course: Course, size: tuple[int, int], *, plain: bool = False) -> Pic
     shape = family.latent_channels, size[1] // family.downscale, size[0] // family.downscale
     request = replace(course.request, subseed_strength=0.0) if plain else course.request
     return PictureNoise(request, shape, course.seed, course.subseed, device)
-
-
-def _unit_noise(course: Course) -> UnitNoise | None:
-    """What the Brownian trees of SDE samplers are made of, where it is not torch's of the CPU."""
-    source, device = course.request.randn_source, course.now().checkpoint.device
-    return None if source == "CPU" else lambda seed, shape: normal_source(source, seed, device).draw(shape)
 
 
 def _through_vae(course: Course, way: str, given: torch.Tensor) -> VaeCall:

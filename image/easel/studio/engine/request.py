@@ -176,6 +176,10 @@ class TextToImage:
         """How many pictures this request asks for."""
         return self.batch_size * self.batch_count
 
+    def seed_of(self, index: int) -> int:
+        """A picture's seed, by A1111's rule: the number is added, unless a subseed varies one seed."""
+        return self.seed if self.subseed_strength else self.seed + index
+
     def method(self) -> tuple[Sampler, ScheduleType]:
         """The sampler and schedule type by their table entries."""
         return resolve(self.sampler, self.schedule_type)

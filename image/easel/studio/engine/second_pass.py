@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from easel.studio.engine.errors import check_range
+from easel.studio.engine.errors import InvalidRequest, check_range
+from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, PIXEL_UPSCALERS
 
 MAX_SCALE = 8.0
 _GRID = 8
@@ -35,6 +36,9 @@ class HiresFix:
         """Raise InvalidRequest for what cannot be drawn."""
         check_range("denoising_strength", self.denoising_strength, 0, 1)
         check_range("hr_scale", self.scale, 1, MAX_SCALE)
+        known = [*LATENT_UPSCALE_MODES, *PIXEL_UPSCALERS]
+        if self.upscaler not in known:
+            raise InvalidRequest("hr_upscaler", self.upscaler, ", ".join(known))
 
     def upscaled(self, width: int, height: int) -> tuple[int, int]:
         """What the first pass's size is enlarged to, in pixels; the rest of `size` is cut off evenly."""

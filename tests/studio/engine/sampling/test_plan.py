@@ -26,6 +26,24 @@ ALL_LEVELS = [
     NoiseLevels.of_family({"rescale_betas_zero_snr": True, "prediction_type": "v_prediction"}),
     NoiseLevels.of_family({"beta_end": 0.025, "prediction_type": "v_prediction"}),
 ]
+SETTINGS = st.builds(
+    SamplerSettings,
+    eta_ancestral=st.floats(0, 2),
+    eta_ddim=st.floats(0, 2),
+    s_churn=st.just(0.0) | st.floats(0, 100),
+    s_tmin=st.floats(0, 10),
+    s_tmax=st.just(0.0) | st.floats(0, 20),
+    s_noise=st.floats(0, 1.1),
+    rho=st.just(0.0) | st.floats(0.5, 16),
+    always_discard_next_to_last_sigma=st.booleans(),
+    use_old_karras_scheduler_sigmas=st.booleans(),
+    enable_quantization=st.booleans(),
+    uni_pc_variant=st.sampled_from(["bh1", "bh2", "vary_coeff"]),
+    uni_pc_skip_type=st.sampled_from(["time_uniform", "time_quadratic", "logSNR"]),
+    uni_pc_order=st.integers(1, 10),
+    uni_pc_lower_order_final=st.booleans(),
+    img2img_fix_steps=st.booleans(),
+)
 
 
 def run(
@@ -42,22 +60,19 @@ def run(
     st.integers(1, 150),
     st.sampled_from(ALL_LEVELS),
     st.none() | st.floats(0, 1),
-    st.booleans(),
+    SETTINGS,
 )
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 def test_any_plan(
     sampler: Sampler,
     schedule: ScheduleType,
     steps: int,
     levels: NoiseLevels,
     strength: float | None,
-    fixed: bool,
+    chosen: SamplerSettings,
 ) -> None:
-    """Any sampler, schedule, count of steps, family and strength: finite latents by the calls announced."""
-    made = plan(
-        sampler, schedule, levels, steps, SamplerSettings(img2img_fix_steps=fixed),
-        denoising_strength=strength, seed=5,
-    )  # fmt: skip
+    """Any sampler, schedule, steps, family, strength and settings: finite latents by the calls announced."""
+    made = plan(sampler, schedule, levels, steps, chosen, denoising_strength=strength, seed=5)
     latents, calls = run(made, levels, picture=strength is not None)
     assert torch.isfinite(latents).all()
     assert latents.shape == SHAPE

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta as beta_distribution
 
+from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.sampling.levels import LcmLevels, NoiseLevels
 from easel.studio.engine.sampling.schedule_types import SCHEDULE_TYPES
 from easel.studio.engine.sampling.schedules import noise_schedule
@@ -40,17 +41,16 @@ def sigmas(
 def test_sigmas_fall_to_zero(name: str, steps: int, levels: NoiseLevels, discard: bool) -> None:
     """Any count of steps: finite sigmas, each below the one before, to zero; as many as steps but for DDIM's.
 
-    LCM's Simple and Turbo have 50 levels to take from, and take some twice beyond. KL Optimal ends at the
-    least sigma.
+    LCM's Simple and Turbo have 50 levels to take from. KL Optimal ends at the least sigma.
     """
     found = sigmas(name, steps, levels, discard=discard)
     assert np.isfinite(found).all()
-    if isinstance(levels, LcmLevels) and name in {"simple", "turbo"}:
-        assert (np.diff(found) <= 0).all()
-    else:
-        assert (np.diff(found) < 0).all()
+    assert (np.diff(found) < 0).all()
     assert found[-1] == (pytest.approx(levels.sigma_min, rel=1e-4) if name == "kl_optimal" else 0)
-    assert len(found) == steps + 1 or name == "ddim"
+    wanted = steps
+    if name in {"simple", "turbo"} and levels.last_timestep < steps + discard:
+        wanted = levels.last_timestep + 1
+    assert len(found) == pytest.approx(wanted + 1, abs=discard) or name == "ddim"
     assert found[0] <= levels.sigma_max * 1.0001 or name == "align_your_steps"
 
 
@@ -106,9 +106,17 @@ def test_what_settings_change() -> None:
     assert sigmas("polyexponential", 8, rho=1.0) == pytest.approx(sigmas("exponential", 8), rel=1e-5)
     roots = sigmas("karras", 8, rho=3.0)[:-1] ** (1 / 3)
     assert np.diff(roots) == pytest.approx(np.full(7, roots[1] - roots[0]), rel=1e-4)
+    assert (np.diff(sigmas("polyexponential", 150, rho=16.0)) < 0).all()
     assert sigmas("uniform", 8, rho=3.0) == pytest.approx(sigmas("uniform", 8))
     longer = sigmas("karras", 9)
     assert sigmas("karras", 8, discard=True) == pytest.approx(np.delete(longer, -2))
+
+
+@pytest.mark.parametrize(("lowest", "highest"), [(20.0, 0.0), (3.0, 2.0), (0.0, 0.01), (-1.0, 0.0)])
+def test_ends_the_wrong_way_round(lowest: float, highest: float) -> None:
+    """A least sigma that is not below the highest is refused, with the highest."""
+    with pytest.raises(InvalidRequest, match=r"sigma_min is .* below sigma_max, which is"):
+        sigmas("karras", 10, sigma_min=lowest, sigma_max=highest)
 
 
 def test_zero_terminal_snr() -> None:

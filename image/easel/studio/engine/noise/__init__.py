@@ -2,5 +2,3 @@
 
 from easel.studio.engine.noise.normals import NormalSource, normal_source
 from easel.studio.engine.noise.picture_noise import PictureNoise, laid_into, slerp
-
-__all__ = ["NormalSource", "PictureNoise", "laid_into", "normal_source", "slerp"]

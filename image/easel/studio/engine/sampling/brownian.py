@@ -29,6 +29,7 @@ class BrownianTree:
     ) -> None:
         self._device = like.device
         self._unit_noise = unit_noise
+        self._lowest, self._highest = round(lowest, _DIGITS), round(highest, _DIGITS)
         start = torch.zeros(like.shape, dtype=torch.float32)
         with _drawing(unit_noise):
             self._tree = torchsde.BrownianTree(lowest, start, highest, entropy=seed)
@@ -36,9 +37,12 @@ class BrownianTree:
     def __call__(self, sigma: float, sigma_next: float) -> Tensor:
         """The motion's increment from `sigma` down to `sigma_next`, as noise of unit variance."""
         with _drawing(self._unit_noise):
-            # the tree rounds so itself, and warns of a highest sigma that lies a hair above what it was told
-            increment: Tensor = self._tree(round(sigma_next, _DIGITS), round(sigma, _DIGITS))
+            increment: Tensor = self._tree(self._within(sigma_next), self._within(sigma))
         return (-increment / sqrt(sigma - sigma_next)).to(self._device)
+
+    def _within(self, sigma: float) -> float:
+        """As the tree rounds and bounds it; told more, it warns of sigmas a hair outside."""
+        return min(max(round(sigma, _DIGITS), self._lowest), self._highest)
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """What stands between a method and a UNet: how latents become its input, and its output an answer.
 
 Pure arithmetic. A UNet of Stable Diffusion sees `a·x0 + s·noise` with `a² + s² = 1` and predicts the noise,
-or v = `a·noise - s·x0` (arXiv 2202.00512). Guidance may be applied to its output or to answers: each is
-linear in it.
+or v = `a·noise - s·x0` (arXiv 2202.00512). Guidance, whose weights
+sum to one, gives the same on outputs and on answers.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class SigmaDenoiser(Denoiser):
 
 
 class LcmDenoiser(SigmaDenoiser):
-    """For latent consistency models: their boundary condition (arXiv 2310.04378, equation 9)."""
+    """For latent consistency models: their boundary condition (arXiv 2310.04378)."""
 
     _SIGMA_DATA = 0.5
     _TIMESTEP_SCALING = 10.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -159,12 +158,11 @@ def _by_sigmas(
 
 
 def _entered(sigmas: list[float], counted: _Steps) -> list[float]:
-    """The end of a schedule, each sigma once: those of training repeat beyond a thousand steps."""
+    """The end of a schedule; the same share of one that has fewer sigmas than steps."""
     first = max(0, counted.whole - counted.entry - 1)
     if len(sigmas) <= counted.whole:
         first = first * (len(sigmas) - 1) // counted.whole
-    used = sigmas[first:]
-    return [*(sigma for sigma, below in pairwise(used) if sigma > below), used[-1]]
+    return sigmas[first:]
 
 
 def _range(levels: NoiseLevels, used: Sequence[float], counted: _Steps) -> tuple[float, float, int]:

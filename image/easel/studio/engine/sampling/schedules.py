@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.sampling.levels import NoiseLevels
 from easel.studio.engine.sampling.settings import SamplerSettings
 
@@ -65,7 +67,7 @@ def sgm_uniform(r: Range) -> list[float]:
 
 
 def kl_optimal(r: Range) -> list[float]:
-    """Evenly spread arctangents (arXiv 2404.14507, equation 12). Ends at the least sigma, as A1111's."""
+    """Evenly spread arctangents, best for normal data (arXiv 2404.14507). Ends at the least sigma."""
     least, most = torch.tensor(r.sigma_min).arctan(), torch.tensor(r.sigma_max).arctan()
     done = torch.arange(r.steps + 1) / r.steps
     sigmas: list[float] = (done * least + (1 - done) * most).tan().tolist()
@@ -137,12 +139,19 @@ SCHEDULES: dict[str, Callable[[Range], list[float]]] = {
 def noise_schedule(
     name: str, steps: int, levels: NoiseLevels, settings: SamplerSettings, *, discard: bool
 ) -> list[float]:
-    """The sigmas of a schedule type by name. `discard`: one step more, less the last sigma above zero."""
+    """The sigmas of a schedule type by name. `discard`: one step more, less the last sigma above zero.
+
+    Each sigma once: a step of no length would divide by zero. Polyexponential repeats its last ones for a
+    high rho, Simple those of training beyond as many steps. Raises InvalidRequest where the settings' least
+    sigma is not below the highest.
+    """
     lowest, highest = levels.sigma_min, levels.sigma_max
     if settings.use_old_karras_scheduler_sigmas:
         lowest, highest = 0.1, 10.0
-    asked = Range(
-        steps + discard, settings.sigma_min or lowest, settings.sigma_max or highest, levels, settings
-    )
-    sigmas = SCHEDULES[name](asked)
-    return [*sigmas[:-2], sigmas[-1]] if discard else sigmas
+    lowest, highest = settings.sigma_min or lowest, settings.sigma_max or highest
+    if not 0 < lowest < highest:
+        raise InvalidRequest("sigma_min", lowest, f"above 0 and below sigma_max, which is {highest:g}")
+    sigmas = SCHEDULES[name](Range(steps + discard, lowest, highest, levels, settings))
+    if discard:
+        del sigmas[-2]
+    return [*(sigma for sigma, below in pairwise(sigmas) if sigma > below), sigmas[-1]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ def dpm_fast(
     whole, left = divmod(calls, 3)
     orders = [3] * whole + [left] if left else [3] * (whole - 1) + [2, 1]
     times = np.linspace(-math.log(highest), -math.log(lowest), len(orders) + 1).tolist()
-    for order, t, t_next in zip(orders, times, times[1:], strict=False):
+    for order, (t, t_next) in zip(orders, pairwise(times), strict=True):
         down, up = _below(t, t_next, times[-1], settings.eta_ancestral)
         eps = yield from _eps(x, t)
         if order == 1:
@@ -56,7 +57,7 @@ def dpm_adaptive(
         x_low, x_high = yield from _third_order(x, t, down, eps)
         if steps.accepts(_difference(x_low, x_high, x_before)):
             x_before = x_low
-            x = x_high + noise() * (up * settings.s_noise)
+            x = x_high + noise() * up
             t = t_next
     return x
 
@@ -98,14 +99,14 @@ def _eps(x: Tensor, t: float) -> Sampling:
 
 
 def _first_order(x: Tensor, t: float, t_next: float, eps: Tensor) -> Tensor:
-    """Equation 3.7."""
+    """DPM-Solver-1."""
     return x - eps * (math.exp(-t_next) * math.expm1(t_next - t))
 
 
 def _second_order(
     x: Tensor, t: float, t_next: float, eps: Tensor, r: float = 1 / 2
 ) -> Generator[Ask, Answer, tuple[Tensor, Tensor]]:
-    """Algorithm 4 with its intermediate noise: (eps at `r`, the result)."""
+    """DPM-Solver-2: (the noise at `r` of the step, the result)."""
     between = t + r * (t_next - t)
     eps_r = yield from _eps(_first_order(x, t, between, eps), between)
     return eps_r, _second_order_of(x, t, t_next, eps, eps_r, r)
@@ -119,7 +120,7 @@ def _second_order_of(x: Tensor, t: float, t_next: float, eps: Tensor, eps_r: Ten
 def _third_order(
     x: Tensor, t: float, t_next: float, eps: Tensor
 ) -> Generator[Ask, Answer, tuple[Tensor, Tensor]]:
-    """Algorithm 2: (the result of second order that comes along; that of third)."""
+    """DPM-Solver-3: (the result of second order that comes along, that of third)."""
     r_1, r_2 = 1 / 3, 2 / 3
     eps_1, second = yield from _second_order(x, t, t_next, eps, r_1)
     h = t_next - t

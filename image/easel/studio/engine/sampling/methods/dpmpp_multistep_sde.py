@@ -1,4 +1,4 @@
-"""SDE-DPM-Solver++ of several steps, second and third order (arXiv 2211.01095, appendix D). k-diffusion's.
+"""SDE-DPM-Solver++ of several steps, second and third order (after arXiv 2211.01095). k-diffusion's.
 
 Time is t = -log(sigma), h a step of it. Where the noise comes from: ../brownian.py.
 """

@@ -1,4 +1,4 @@
-"""PLMS, the pseudo linear multistep method: Liu et al., arXiv 2202.09778, equations 10 to 12."""
+"""PLMS, the pseudo linear multistep method: Liu et al., arXiv 2202.09778."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def plms(
 
 
 def _transferred(x: Tensor, eps: Tensor, levels: NoiseLevels, timestep: int, timestep_next: int) -> Tensor:
-    """Equation 11: the picture that `eps` leaves of x, and as much of `eps` as the next timestep has."""
+    """The paper's transfer: the picture that `eps` leaves of x, and the next timestep's share of `eps`."""
     a, a_next = levels.kept(timestep), levels.kept(timestep_next)
     predicted = (x - sqrt(1 - a) * eps) / sqrt(a)
     return sqrt(a_next) * predicted + sqrt(1 - a_next) * eps

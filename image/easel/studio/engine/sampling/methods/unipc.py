@@ -39,7 +39,7 @@ def unipc(
     steps = len(timesteps) - 1
     order = min(settings.uni_pc_order, steps)
     weigh = _vary_weights if settings.uni_pc_variant == "vary_coeff" else _bh_weights
-    points = [_point(levels, timestep) for timestep in timesteps]
+    points = _points(levels, timesteps)
     # times and pictures, newest first
     known = [(points[0].time, _picture(x, points[0], (yield Ask(x, timesteps[0])).guided))]
     for step in range(1, steps + 1):
@@ -70,7 +70,8 @@ def walk(levels: NoiseLevels, first: float, steps: int, skip_type: str) -> list[
         roots = np.linspace(((first + 1) / count) ** 0.5, (1 / count) ** 0.5, steps + 1)
         return [float(root**2 * count - 1) for root in roots]
     if skip_type == "logSNR":
-        times = np.linspace(_point(levels, first).time, _point(levels, 0).time, steps + 1)
+        begin, end = _points(levels, [first, 0])
+        times = np.linspace(begin.time, end.time, steps + 1)
         log_a = -0.5 * np.logaddexp(0, -2 * times)
         return [float(t) for t in np.interp(-log_a, -_log_a(levels), np.arange(count))]
     return [float(t) for t in np.linspace(first, 0, steps + 1)]
@@ -84,7 +85,7 @@ def _order(step: int, steps: int, order: int, settings: SamplerSettings) -> int:
 
 
 def _bh_weights(ratios: list[float], h: float, variant: str) -> _Weights:
-    """B(h) is h (bh1) or e^h - 1 (bh2): equation 5 and below."""
+    """B(h) is h (bh1) or e^h - 1 (bh2)."""
     hh = -h
     scale = hh if variant == "bh1" else math.expm1(hh)
     order = len(ratios) + 1
@@ -92,7 +93,7 @@ def _bh_weights(ratios: list[float], h: float, variant: str) -> _Weights:
     rows = np.stack([rks**power for power in range(order)])
     wanted = np.array([_phi(k + 2, hh) * math.factorial(k + 1) * hh / scale for k in range(order)])
     corrector = np.linalg.solve(rows, wanted) if order > 1 else np.array([0.5])
-    # the authors': exact for the second order, where the system's solution would be as good
+    # one half is the authors' shorter form, for the corrector of order one and the predictor of order two
     predictor = np.array([0.5]) if order == 2 else np.linalg.solve(rows[:-1, :-1], wanted[:-1])
     return _Weights(
         (scale * predictor).tolist(), (scale * corrector[:-1]).tolist(), float(scale * corrector[-1])
@@ -100,7 +101,7 @@ def _bh_weights(ratios: list[float], h: float, variant: str) -> _Weights:
 
 
 def _vary_weights(ratios: list[float], h: float, variant: str) -> _Weights:
-    """Coefficients that vary with h: theorem 3.1's general case, as the authors' program has it."""
+    """Coefficients that vary with h: the general case, as the authors' program has it."""
     hh = -h
     order = len(ratios) + 1
     rks = np.array([*ratios, 1.0])
@@ -114,6 +115,8 @@ def _vary_weights(ratios: list[float], h: float, variant: str) -> _Weights:
 
 def _phi(k: int, h: float) -> float:
     """phi_k of exponential integrators: phi_1 = (e^h - 1)/h, phi_(k+1) = (phi_k - 1/k!)/h."""
+    if abs(h) < 1:  # by its series: the recursion divides rounding by a power of h
+        return sum(h**n / math.factorial(n + k) for n in range(18))
     value = math.expm1(h) / h
     for below in range(1, k):
         value = (value - 1 / math.factorial(below)) / h
@@ -125,10 +128,14 @@ def _log_a(levels: NoiseLevels) -> NDArray[np.float64]:
     return log_a
 
 
-def _point(levels: NoiseLevels, timestep: float) -> _Point:
-    log_a = float(np.interp(timestep, np.arange(len(levels.sigmas)), _log_a(levels)))
-    s = math.sqrt(-math.expm1(2 * log_a))
-    return _Point(math.exp(log_a), s, log_a - math.log(s))
+def _points(levels: NoiseLevels, timesteps: Sequence[float]) -> list[_Point]:
+    """Between timesteps by log(a)."""
+    log_a = np.interp(timesteps, np.arange(len(levels.sigmas)), _log_a(levels))
+    s = np.sqrt(-np.expm1(2 * log_a))
+    return [
+        _Point(*one)
+        for one in zip(np.exp(log_a).tolist(), s.tolist(), (log_a - np.log(s)).tolist(), strict=True)
+    ]
 
 
 def _picture(x: Tensor, at: _Point, eps: Tensor) -> Tensor:
