@@ -12,6 +12,8 @@ from easel.studio.api.drawing import drawing
 from easel.studio.api.errors import handle_errors
 from easel.studio.api.memory import memory
 from easel.studio.api.models import models
+from easel.studio.api.openai import openai
+from easel.studio.api.openai.errors import OpenAiRoute
 from easel.studio.api.options import options
 from easel.studio.api.png_info import png_info
 from easel.studio.api.progress import progress
@@ -26,6 +28,8 @@ _DESCRIPTION = """A1111's API. Everything is the caller's own: progress, interru
 one caller are nobody else's. Unknown fields are kept, numbers may be strings, and a trailing slash makes
 no difference."""
 
+_A1111S = ("sdapi", "studio", "internal", "easel", "sd_extra_networks")
+
 
 def create_api(studio: Studio) -> FastAPI:
     """All routes of the API, with A1111's error bodies."""
@@ -36,7 +40,7 @@ def create_api(studio: Studio) -> FastAPI:
     )  # fmt: skip
     handle_errors(app)
     for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), png_info(), memory(),
-                   models(studio), styles(studio)):  # fmt: skip
+                   models(studio), styles(studio), openai(studio)):  # fmt: skip
         app.include_router(routes)
     app.include_router(_own(studio))
     app.include_router(_rest(app))
@@ -80,11 +84,10 @@ def _rest(app: FastAPI) -> APIRouter:
             raise HTTPException(405, "Method Not Allowed", {"Allow": ", ".join(allowed).upper()})
         raise HTTPException(404, "Not Found")
 
-    for path in ("/sdapi", *(f"/{top}/{{rest:path}}" for top in ("sdapi", "studio", "internal", "easel"))):
-        routes.add_api_route(
-            path,
-            missing,
-            methods=["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"],
-            include_in_schema=False,
-        )
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"]
+    for path in ("/sdapi", *(f"/{top}/{{rest:path}}" for top in _A1111S)):
+        routes.add_api_route(path, missing, methods=methods, include_in_schema=False)
+    routes.add_api_route(
+        "/v1/{rest:path}", missing, methods=methods, include_in_schema=False, route_class_override=OpenAiRoute
+    )
     return routes
