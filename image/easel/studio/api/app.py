@@ -10,10 +10,13 @@ from starlette.responses import HTMLResponse
 from easel.studio.api.catalog import catalog
 from easel.studio.api.drawing import drawing
 from easel.studio.api.errors import handle_errors
+from easel.studio.api.extra_networks import extra_networks
+from easel.studio.api.internal import internal
 from easel.studio.api.memory import memory
 from easel.studio.api.models import models
-from easel.studio.api.openai import openai
+from easel.studio.api.not_here import not_here
 from easel.studio.api.openai.errors import OpenAiRoute
+from easel.studio.api.openai.routes import openai
 from easel.studio.api.options import options
 from easel.studio.api.png_info import png_info
 from easel.studio.api.progress import progress
@@ -40,7 +43,8 @@ def create_api(studio: Studio) -> FastAPI:
     )  # fmt: skip
     handle_errors(app)
     for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), png_info(), memory(),
-                   models(studio), styles(studio), openai(studio)):  # fmt: skip
+                   models(studio), styles(studio), openai(studio),
+                   not_here(), internal(studio), extra_networks(studio)):  # fmt: skip
         app.include_router(routes)
     app.include_router(_own(studio))
     app.include_router(_rest(app))
@@ -49,11 +53,6 @@ def create_api(studio: Studio) -> FastAPI:
 
 def _own(studio: Studio) -> APIRouter:
     routes = APIRouter()
-
-    @routes.get("/internal/ping")
-    def ping() -> dict[str, Any]:
-        """Whether anybody is there."""
-        return {}
 
     @routes.get("/easel/load", include_in_schema=False)
     def load() -> dict[str, Any]:

@@ -3,5 +3,3 @@
 It is for programs that know no other: requests become A1111's, so that limits, options, fair shares and what
 is told of a request are the same for both.
 """
-
-from easel.studio.api.openai.routes import openai

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from easel.studio.api.drawing_request import AnyRequest, DrawingRequest
 from easel.studio.api.errors import UnknownScript
 from easel.studio.api.options_table import same
-from easel.studio.api.scripts import soft_inpainting
+from easel.studio.api.scripts import detailer, soft_inpainting
 from easel.studio.api.scripts.argument import TABS, Argument
 from easel.studio.engine import InvalidRequest
 
@@ -72,6 +72,9 @@ def scripted(asked: AnyRequest, options: Mapping[str, Any]) -> tuple[AnyRequest,
     said: dict[str, Any] = {}
     overrides: dict[str, Any] = {}
     for title, script in asked.alwayson_scripts.items():
+        if title.strip().lower() == detailer.NAME:
+            notes += filter(None, [detailer.told(_arguments(title, script))])
+            continue
         known = _BY_NAME.get(title.strip().lower())
         if known is None or asked.TAB not in known.tabs:
             if _active(script):
