@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from easel.studio.api.options_kept import KEPT
-from easel.studio.api.options_table import OPTIONS, Option, Rule
+from easel.studio.api.requests.options_kept import KEPT
+from easel.studio.api.requests.options_table import OPTIONS, Option, Rule
 
 _HEAD = """# A1111's options
 
-Written by `easel schema` from `easel/studio/api/options_table.py`, which decides.
+Written by `easel schema` from `easel/studio/api/requests/options_table.py`, which decides.
 
 `GET /sdapi/v1/options` answers all {count} names that A1111 1.10.1 has with the extensions that come with
 it; values that nobody set are those below. One rule counts for `POST /sdapi/v1/options`, for

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easel.studio.api.options_table import options_of_infotext
+from easel.studio.api.requests.options_table import options_of_infotext
 from easel.studio.drawing_settings import drawing_fields
 from easel.studio.engine import (
     RANDN_SOURCES,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from easel.models import UnknownModel
-from easel.studio.api.scripts.soft_inpainting import soft_inpainting
+from easel.studio.api.requests.soft_inpainting import soft_inpainting
 from easel.studio.engine import MAX_SIDE, MIN_SIDE, HiresFix, InvalidRequest, UnknownSampler, resolve
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, PIXEL_UPSCALERS
 from easel.studio.studio import Studio

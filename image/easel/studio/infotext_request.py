@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from easel.models import ModelFile, UnknownModel
-from easel.studio.api.options_table import options_of_infotext, told_of_infotext
-from easel.studio.api.source_options import check_source_options
+from easel.studio.api.requests.options_table import options_of_infotext, told_of_infotext
+from easel.studio.api.requests.source_options import check_source_options
 from easel.studio.drawing_settings import drawing_fields
 from easel.studio.engine import (
     MAX_SIDE,

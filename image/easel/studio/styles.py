@@ -7,6 +7,7 @@ before the team's of the same name. A file of A1111's can be copied there as it 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import structlog
@@ -22,18 +23,20 @@ MAX_BYTES = 4_000_000
 
 
 class Styles:
-    """The styles of a team and of its people, read when they are asked for: files may change at any time."""
+    """What one person may use: for one request, as the files are when it first asks."""
 
-    def __init__(self, outputs: Outputs) -> None:
-        self._outputs = outputs
+    def __init__(self, outputs: Outputs, owner: str) -> None:
+        self._own = outputs.owned(owner) / FILE
+        self._team = outputs.folder / FILE
 
-    def known(self, owner: str) -> dict[str, Style]:
-        """What `owner` may use, by name."""
-        return merge_styles(_read(self._outputs.owned(owner) / FILE), _read(self._outputs.folder / FILE))
+    @cached_property
+    def known(self) -> dict[str, Style]:
+        """All of them by name."""
+        return merge_styles(_read(self._own), _read(self._team))
 
-    def find(self, owner: str, names: Sequence[str]) -> tuple[list[Style], list[str]]:
+    def find(self, names: Sequence[str]) -> tuple[list[Style], list[str]]:
         """The styles of these names in order, and the names that there is no style of."""
-        known = self.known(owner) if names else {}
+        known = self.known if names else {}
         return [known[name] for name in names if name in known], [name for name in names if name not in known]
 
 

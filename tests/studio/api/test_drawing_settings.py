@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from easel.studio.api.text_to_image_request import TextToImageRequest
+from easel.studio.api.requests.text_to_image_request import TextToImageRequest
 from easel.studio.engine import InvalidRequest, SamplerSettings, TextToImage
 
 

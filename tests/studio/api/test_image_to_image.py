@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from typing import Any
 
 import httpx
@@ -12,24 +11,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from scripts.starter.judge import judge
+from tests.studio.api.answers import info, pictures, sent
 
 QUICK = {"prompt": "a red circle on blue", "steps": 2, "seed": 7, "denoising_strength": 0.5}
-
-
-def sent(image: Image.Image, kind: str = "PNG", **how: Any) -> str:
-    file = io.BytesIO()
-    image.save(file, kind, **how)
-    return base64.b64encode(file.getvalue()).decode()
-
-
-def pictures(answer: httpx.Response) -> list[Image.Image]:
-    assert answer.status_code == 200, answer.text[:500]
-    return [Image.open(io.BytesIO(base64.b64decode(one))) for one in answer.json()["images"]]
-
-
-def info(answer: httpx.Response) -> dict[str, Any]:
-    assert answer.status_code == 200, answer.text[:500]
-    return json.loads(answer.json()["info"])
 
 
 @pytest.fixture

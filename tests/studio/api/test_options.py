@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from easel.models import Store
-from easel.studio.api.errors import Unsupported
 from easel.studio.api.options import NOTES_HEADER, current, set_options
-from easel.studio.api.options_table import OPTIONS, Option, Rule, honoured, same, told_of_infotext
+from easel.studio.api.requests.options_table import OPTIONS, Option, Rule, honoured, same, told_of_infotext
+from easel.studio.api.requests.refusals import Unsupported
 from easel.studio.engine import Engine
 from easel.studio.studio import Studio
 from tests.studio.conftest import STARTER

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import json
+import threading
+import time
 from typing import Any
 
 import httpx
@@ -13,16 +12,7 @@ from PIL import Image
 
 from easel.studio.api.scripts.plot_axes import axes_of, axis_named
 from easel.studio.engine import InvalidRequest
-
-
-def pictures(answer: httpx.Response) -> list[Image.Image]:
-    assert answer.status_code == 200, answer.text[:500]
-    return [Image.open(io.BytesIO(base64.b64decode(one))) for one in answer.json()["images"]]
-
-
-def info(answer: httpx.Response) -> dict[str, Any]:
-    assert answer.status_code == 200, answer.text[:500]
-    return json.loads(answer.json()["info"])
+from tests.studio.api.answers import info, pictures, sent
 
 
 def plot(x: tuple[Any, str], y: tuple[Any, str] = (0, ""), z: tuple[Any, str] = (0, ""), *rest: Any) -> dict:
@@ -189,9 +179,7 @@ def test_prompt_matrix(running) -> None:
 
 @pytest.fixture
 def source() -> str:
-    file = io.BytesIO()
-    Image.new("RGB", (64, 64), "#2040c0").save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode()
+    return sent(Image.new("RGB", (64, 64), "#2040c0"))
 
 
 def test_loopback(ada, source) -> None:
@@ -235,3 +223,28 @@ def test_outpainting(ada, source, script, arguments) -> None:
     assert drawn.size == (128, 64)
     assert drawn.convert("RGB").getpixel((4, 32)) == (0x20, 0x40, 0xC0)
     assert len(drawn.convert("RGB").crop((80, 0, 128, 64)).getcolors(5000) or [0] * 9) > 8
+
+
+def test_progress_and_interrupt_of_a_script(running) -> None:
+    """Progress is over all pictures of the script, under the client's own task id; interrupt ends all,
+    and the answer is the grid of what was there by then."""
+    answers: list[httpx.Response] = []
+    fields = {"seed": 5, "force_task_id": "plot", **plot(("Seed", "1-4"), ("Steps", "60-62"))}
+    thread = threading.Thread(target=lambda: answers.append(running.draw("plotter", **fields)))
+    thread.start()
+    with running.ask("plotter") as client:
+        seen = client.get("/sdapi/v1/progress").json()
+        until = time.monotonic() + 60
+        while not (seen["state"]["job_count"] == 12 and seen["progress"] > 0):
+            assert time.monotonic() < until, seen
+            seen = client.get("/sdapi/v1/progress", params={"skip_current_image": True}).json()
+        assert seen["current_task"] == "plot"
+        assert seen["progress"] < 1
+        task = client.post("/internal/progress", json={"id_task": "plot", "live_preview": False}).json()
+        assert (task["active"] or task["queued"], task["completed"]) == (True, False)
+        client.post("/sdapi/v1/interrupt")
+        thread.join(60)
+        assert client.post("/internal/progress", json={"id_task": "plot"}).json()["completed"]
+    (answer,) = answers
+    assert len(info(answer)["all_seeds"]) < 12
+    assert len(pictures(answer)) <= 1

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import json
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from easel.studio.api.image_to_image_request import ImageToImageRequest
-from easel.studio.api.ordering import Ordering
-from easel.studio.api.text_to_image_request import TextToImageRequest
+from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
+from easel.studio.api.requests.ordering import Ordering
+from easel.studio.api.requests.text_to_image_request import TextToImageRequest
 from easel.studio.infotext import parse
-from easel.studio.png import encode
+from tests.studio.api.answers import info, pictures, sent
 
-PICTURE = base64.b64encode(encode(Image.new("RGB", (64, 64), "#204080"))).decode()
-
-
-def pictures(answer: httpx.Response) -> list[Image.Image]:
-    assert answer.status_code == 200, answer.text[:500]
-    return [Image.open(io.BytesIO(base64.b64decode(one))) for one in answer.json()["images"]]
-
-
-def info(answer: httpx.Response) -> dict[str, Any]:
-    assert answer.status_code == 200, answer.text[:500]
-    return json.loads(answer.json()["info"])
+PICTURE = sent(Image.new("RGB", (64, 64), "#204080"))
 
 
 def understood(running, **fields: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from easel.studio.api.sent_picture import BadPicture, decoded
+from easel.studio.api.requests.sent_picture import BadPicture, decoded
 
 
 def opened(image: Image.Image, kind: str = "PNG", **how: object) -> Image.Image:

@@ -6,13 +6,12 @@ import base64
 import io
 import json
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 from PIL import Image, ImageChops
 
 from easel.studio.png import read_texts
+from tests.studio.api.answers import info, pictures
 
 INFO_KEYS = {
     "prompt", "all_prompts", "negative_prompt", "all_negative_prompts", "seed", "all_seeds", "subseed",
@@ -22,17 +21,6 @@ INFO_KEYS = {
     "index_of_first_image", "infotexts", "styles", "job_timestamp", "clip_skip",
     "is_using_inpainting_conditioning", "version",
 }  # fmt: skip
-
-
-def pictures(answer: httpx.Response) -> list[Image.Image]:
-    assert answer.status_code == 200, answer.text[:500]
-    return [Image.open(io.BytesIO(base64.b64decode(one, validate=True))) for one in answer.json()["images"]]
-
-
-def info(answer: httpx.Response) -> dict[str, Any]:
-    assert answer.status_code == 200, answer.text[:500]
-    assert isinstance(answer.json()["info"], str)
-    return json.loads(answer.json()["info"])
 
 
 def test_the_answer(running) -> None:

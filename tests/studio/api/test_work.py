@@ -159,7 +159,7 @@ def test_hanging_up_ends_all_of_it(running, proxy: str, way: str, monkeypatch: p
 
 def test_hanging_up_ends_the_making_of_the_answer(running, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is drawn is not encoded any more for who is gone."""
-    from easel.studio.api import answer_format
+    from easel.studio.api.requests import answer_format
 
     encoded: list[int] = []
 

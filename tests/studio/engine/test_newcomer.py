@@ -83,7 +83,7 @@ def test_decoding_a_large_picture_lets_others_in(
 ) -> None:
     """A newcomer who comes while a large picture is being decoded steps after one piece of it; the pixels of
     both are the same as alone."""
-    monkeypatch.setattr(loop_module, "PIECE_SECONDS", 0.0)
+    monkeypatch.setattr(loop_module, "STRETCH_SECONDS", 0.0)
     large = replace(SMALL, width=512, height=512, steps=1)
     (alone,) = engine.submit("heavy", large).result(WAIT)
     calls.made.clear()
@@ -108,7 +108,7 @@ def test_what_is_interrupted_is_decoded_in_its_turn(
     engine: Engine, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Interrupting large pictures keeps what is there, and keeps nobody else from drawing meanwhile."""
-    monkeypatch.setattr(loop_module, "PIECE_SECONDS", 0.0)
+    monkeypatch.setattr(loop_module, "STRETCH_SECONDS", 0.0)
     heavy = engine.submit("heavy", replace(HEAVY, batch_size=2))
     while heavy.progress().step < 2:
         time.sleep(0.01)

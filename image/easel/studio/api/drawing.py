@@ -10,15 +10,15 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from easel.studio.api.answer_format import AnswerFormat
-from easel.studio.api.drawing_request import DrawingRequest
 from easel.studio.api.drawn_request import DrawnRequest, drawn
 from easel.studio.api.errors import RESPONSES, ErrorBody
 from easel.studio.api.generation_info import information
-from easel.studio.api.image_to_image_request import ImageToImageRequest
 from easel.studio.api.request_run import nobody
+from easel.studio.api.requests.answer_format import AnswerFormat
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
+from easel.studio.api.requests.text_to_image_request import TextToImageRequest
 from easel.studio.api.strict_json import dumps
-from easel.studio.api.text_to_image_request import TextToImageRequest
 from easel.studio.studio import Studio
 
 _WITH_SOURCE = {**RESPONSES, 404: {"model": ErrorBody, "description": "There is no init image"}}

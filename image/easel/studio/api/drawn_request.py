@@ -13,11 +13,11 @@ from datetime import datetime
 import structlog
 from fastapi import Request
 
-from easel.studio.api.drawing_request import DrawingRequest
 from easel.studio.api.options import set_options
-from easel.studio.api.ordering import Ordering, SubmittedRequest
 from easel.studio.api.request_run import RequestRun
-from easel.studio.api.result import Result
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.api.requests.ordering import Ordering, SubmittedRequest
+from easel.studio.api.requests.result import Result
 from easel.studio.api.scripts.selectable import course_of
 from easel.studio.owner import owner_of
 from easel.studio.studio import Studio

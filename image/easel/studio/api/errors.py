@@ -25,6 +25,7 @@ from easel.models import (
     UnknownModel,
     Unreachable,
 )
+from easel.studio.api.requests.refusals import UnknownScript, Unsupported
 from easel.studio.api.strict_json import reply
 from easel.studio.caller_options import TooMany
 from easel.studio.engine import (
@@ -78,23 +79,6 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     429: {"model": ErrorBody, "description": "Too many of the caller's pictures are waiting"},
     503: {"model": ErrorBody, "description": "No checkpoint yet, or shutting down"},
 }
-
-
-class Unsupported(Exception):
-    """A field asks for something that this studio does not do and that would change the picture."""
-
-    def __init__(self, field: str, why: str) -> None:
-        super().__init__(f"{field} is not supported here: {why}")
-        self.field = field
-
-
-class UnknownScript(Exception):
-    """A request names a script that is not here, or switches one on. `words` are A1111's, which clients look
-    for."""
-
-    def __init__(self, words: str, known: Sequence[str]) -> None:
-        self.words = words
-        super().__init__(f"{words}: here are {', '.join(known)}; switch it off, or leave it out")
 
 
 # Status, and seconds of `Retry-After`; the first that fits counts, and what fits none is a fault of ours.

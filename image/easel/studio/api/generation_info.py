@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from easel.studio.api.ordering import SubmittedRequest
-from easel.studio.api.result import Result
+from easel.studio.api.requests.ordering import SubmittedRequest
+from easel.studio.api.requests.result import Result
 from easel.studio.infotext import VERSION, lora_hashes, ti_hashes
 from easel.studio.infotext_drawing import sampling_parameters, schedule_type
 from easel.studio.infotext_passes import pass_parameters, strength

@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from easel.studio.api.options_table import OPTIONS
+from easel.studio.api.requests.options_table import OPTIONS
 from easel.studio.api.strict_json import reply
 from easel.studio.infotext import VERSION
 from easel.studio.studio import Studio

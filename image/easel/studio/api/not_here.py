@@ -10,8 +10,8 @@ from pydantic import Field
 from starlette.responses import Response
 
 from easel.studio.api.errors import RESPONSES, ErrorBody, body
-from easel.studio.api.fields import Liberal, Text
-from easel.studio.api.sent_picture import decoded
+from easel.studio.api.requests.fields import Liberal, Text
+from easel.studio.api.requests.sent_picture import decoded
 from easel.studio.api.strict_json import reply
 
 _TRAINING = (

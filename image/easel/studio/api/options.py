@@ -11,10 +11,10 @@ from fastapi import APIRouter, Body, Request
 from starlette.responses import Response
 
 from easel.models import UnknownModel
-from easel.studio.api.answer_format import AnswerFormat
 from easel.studio.api.errors import RESPONSES
-from easel.studio.api.options_table import OPTIONS
-from easel.studio.api.source_options import check_source_options
+from easel.studio.api.requests.answer_format import AnswerFormat
+from easel.studio.api.requests.options_table import OPTIONS
+from easel.studio.api.requests.source_options import check_source_options
 from easel.studio.api.strict_json import dumps, reply
 from easel.studio.drawing_settings import drawing_fields
 from easel.studio.engine import InvalidRequest, NoCheckpoint, TextToImage

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from easel.studio.api.errors import RESPONSES
-from easel.studio.api.fields import Liberal
+from easel.studio.api.requests.fields import Liberal
 from easel.studio.api.strict_json import reply
 from easel.studio.infotext import Infotext, parse
 from easel.studio.png import from_base64, read_texts

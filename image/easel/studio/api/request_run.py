@@ -9,9 +9,9 @@ from typing import Any
 from starlette.exceptions import HTTPException
 
 from easel.studio import infotext
-from easel.studio.api.drawing_request import DrawingRequest
-from easel.studio.api.ordering import Ordering, PreparedRequest, SubmittedRequest
-from easel.studio.api.result import Course, Result, ResultPicture
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.api.requests.ordering import Ordering, PreparedRequest, SubmittedRequest
+from easel.studio.api.requests.result import Course, Result, ResultPicture
 from easel.studio.completion import finished
 from easel.studio.engine import Job, TooMuchWork
 from easel.studio.studio import Studio

@@ -56,6 +56,7 @@ from easel.studio.engine.request import (
     MIN_SIDE,
     RANDN_SOURCES,
     TextToImage,
+    random_seed,
 )
 from easel.studio.engine.sampling.samplers import SAMPLERS, Sampler, resolve
 from easel.studio.engine.sampling.schedule_types import SCHEDULE_TYPES, ScheduleType
@@ -128,6 +129,7 @@ __all__ = [
     "names_for",
     "negative_counts",
     "pickles",
+    "random_seed",
     "read_styles",
     "resolve",
     "strip_comments",

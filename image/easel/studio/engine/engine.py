@@ -125,8 +125,9 @@ class Engine:
             only=only,
             watcher=watcher,
         )
-        if note:
-            job.note(note)
+        for words in (note, *(source.comment for source in job.sources)):
+            if words:
+                job.note(words)
         if no_gpu:
             job.note("There is no GPU here to draw noise: it is the CPU's, as A1111's is on such a machine.")
         job.on_cancel(self._queue.ring)
@@ -203,7 +204,16 @@ class Engine:
         except Exception as error:
             self._queue.say("failed", f"the engine did not start: {error}")
             raise
-        worker.run(first)
+        try:
+            worker.run(first)
+        except Exception as error:
+            # A fault of ours that no picture met: nobody may wait for ever for a thread that is gone.
+            log.exception("the engine ended")
+            self._queue.say("failed", f"the engine ended: {error}")
+            self._queue.stop(0)
+            for job in self._queue.jobs():
+                job.fail(Stopped(SHUT_DOWN))
+            raise
 
 
 def _sources(request: TextToImage) -> tuple[Prepared, ...]:

@@ -69,7 +69,7 @@ class GuidedUNet:
 
     def answer(self, ask: Ask) -> Generator[DeviceCall, Any, Answer]:
         """The answer to what a method asks; asks the device itself."""
-        if self._refiner is not None and self._refined_from_here(ask.level):
+        if self._refiner is not None and self._refined_from_here(self._refiner, ask.level):
             yield from self._go_on_with(self._refiner)
             self._refiner = None
         if self._mask is not None and self._sampler.by_timestep:
@@ -125,11 +125,12 @@ class GuidedUNet:
             guided = guided + scale * weight * (one - negative)
         return guided, negative
 
-    def _refined_from_here(self, level: float) -> bool:
-        """A1111's rule: by the timestep, of which the whole way from noise has 1000."""
+    def _refined_from_here(self, file: ModelFile, level: float) -> bool:
+        """A1111's rule: by the timestep, of which the whole way from noise has 1000; and by another file."""
         refiner = self._course.request.refiner
         assert refiner is not None  # noqa: S101 - there is its file
-        return (999 - round(self._denoiser.timestep(level))) / 1000 >= refiner.switch_at
+        done = (999 - round(self._denoiser.timestep(level))) / 1000
+        return done >= refiner.switch_at and file != self._course.now().checkpoint.file
 
     def _go_on_with(self, file: ModelFile) -> Generator[DeviceCall, Any, None]:
         """Another checkpoint from here. Until it serves, nothing of this one is held."""

@@ -142,9 +142,12 @@ class Loop:
 
     @torch.inference_mode()
     def begin(self, picture: Picture) -> None:
-        """Let a picture join at the next turn, or join again on the checkpoint that it asked for. Raises a
-        FileError for a LoRA or VAE that cannot be used, InvalidRequest for a prompt of too many tokens,
-        StepTooLong."""
+        """Let a picture join at the next turn, or join again on the checkpoint that it asked for. It does not
+        where another one has to go on at once.
+
+        Raises a FileError for a LoRA or VAE that cannot be used, InvalidRequest for a prompt of too many
+        tokens, StepTooLong.
+        """
         serving, job = self._now(), picture.job
         drawing = (one.course.prompts.loras for one in self.active)
         in_use = {use.file for loras in drawing for use in loras}
@@ -155,7 +158,8 @@ class Loop:
             job.note(words)
         picture.begin(serving)
         self._look_at_size(picture)
-        self.active.append(picture)
+        if not isinstance(picture.call, OtherCheckpoint):
+            self.active.append(picture)
 
     def _look_at_size(self, picture: Picture) -> None:
         """Before the first call of a size larger than the checkpoint's own. Raises StepTooLong."""

@@ -170,6 +170,9 @@ class Worker:
                 log.exception("begin", job=picture.job.id)
                 self._close(picture.job, JobState.FAILED, _typed(error))
                 continue
+            if picture not in self._loop.active:  # another checkpoint has to go on with it
+                self._waiting.add_first([picture])
+                continue
             drawing[picture.owner] += 1
             if time.monotonic() > until:  # encoding prompts and loading LoRAs are work that others wait for
                 break

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from easel.studio.api.options_table import OPTIONS, same
+from easel.studio.api.requests.options_table import OPTIONS, same
 from easel.studio.infotext import Infotext, parse
 from easel.studio.infotext_request import request_from_infotext
 from easel.studio.png import NotAPicture, read_texts

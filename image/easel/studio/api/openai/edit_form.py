@@ -10,10 +10,10 @@ from pydantic import Field, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
-from easel.studio.api.errors import Unsupported
-from easel.studio.api.image_to_image_request import STRENGTH, ImageToImageRequest
 from easel.studio.api.openai.image_request import ImageRequest, as_refusal
-from easel.studio.api.sent_picture import BadPicture, decoded
+from easel.studio.api.requests.image_to_image_request import STRENGTH, ImageToImageRequest
+from easel.studio.api.requests.refusals import Unsupported
+from easel.studio.api.requests.sent_picture import BadPicture, decoded
 from easel.studio.png import encode
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import Any, Literal
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field, ValidationError
 
-from easel.studio.api.drawing_request import AnyRequest
-from easel.studio.api.errors import Unsupported
-from easel.studio.api.fields import Liberal, Text, WholeNumber
+from easel.studio.api.requests.drawing_request import AnyRequest
+from easel.studio.api.requests.fields import Liberal, Text, WholeNumber
+from easel.studio.api.requests.refusals import Unsupported
 from easel.studio.checkpoint_defaults import checkpoint_defaults
 from easel.studio.engine import InvalidRequest
 from easel.studio.studio import Studio

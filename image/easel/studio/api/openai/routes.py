@@ -11,16 +11,16 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from easel.models import ModelFile
-from easel.studio.api.answer_format import AnswerFormat
-from easel.studio.api.drawing_request import DrawingRequest
 from easel.studio.api.drawn_request import DrawnRequest, drawn
-from easel.studio.api.errors import Unsupported
 from easel.studio.api.openai.edit_form import EditForm, EditRequest
 from easel.studio.api.openai.errors import OPENAI_RESPONSES, OpenAiRoute
 from easel.studio.api.openai.image_request import ImageRequest
 from easel.studio.api.request_run import nobody
+from easel.studio.api.requests.answer_format import AnswerFormat
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.api.requests.refusals import Unsupported
+from easel.studio.api.requests.text_to_image_request import TextToImageRequest
 from easel.studio.api.strict_json import reply
-from easel.studio.api.text_to_image_request import TextToImageRequest
 from easel.studio.owner import HEADER, owner_of
 from easel.studio.studio import Studio
 

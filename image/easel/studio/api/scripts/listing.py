@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from easel.studio.api.scripts.always_on import ALWAYS_ON, AlwaysOnScript
-from easel.studio.api.scripts.argument import TABS
+from easel.studio.api.requests.always_on_scripts import ALWAYS_ON, AlwaysOnScript
+from easel.studio.api.requests.script_argument import TABS
 from easel.studio.api.scripts.script import SelectableScript
 from easel.studio.api.scripts.selectable import SELECTABLE
 

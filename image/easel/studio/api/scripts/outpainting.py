@@ -6,12 +6,12 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from easel.studio.api.drawing_request import DrawingRequest
-from easel.studio.api.image_to_image_request import ImageToImageRequest
-from easel.studio.api.result import ResultPicture
-from easel.studio.api.scripts.argument import Argument
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
+from easel.studio.api.requests.result import ResultPicture
+from easel.studio.api.requests.script_argument import Argument
+from easel.studio.api.requests.sent_picture import SentPictures
 from easel.studio.api.scripts.seeds import with_fixed_seeds
-from easel.studio.api.sent_picture import SentPictures
 from easel.studio.engine import InvalidRequest
 from easel.studio.engine.imaging import OutpaintTile, Side
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from easel.studio.api.drawing_request import DrawingRequest
-from easel.studio.api.result import Course, Result, ResultPicture
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.api.requests.result import Course, Result, ResultPicture
 from easel.studio.engine.imaging import image_grid, rows_of_grid
 from easel.studio.settings import number_in, yes_in
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import math
-import random
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice, permutations
 from typing import Any, TypeAlias
 
-from easel.studio.api.drawing_request import DrawingRequest
-from easel.studio.engine import InvalidRequest
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.engine import InvalidRequest, random_seed
 
 MAX_VALUES = 1000
-RANDOM_SEEDS = 2**32 - 2
 _NUMBER = r"([+-]?\s*\d+(?:\.\d*)?)"
 # "1-5", "1-9 (+2)", "1-10 [5]"
 _RANGE = re.compile(rf"\s*{_NUMBER}\s*-\s*{_NUMBER}(?:\s*\(([+-]\d+(?:\.\d*)?)\s*\)|\s*\[(\d+)\s*\])?\s*")
@@ -97,7 +95,7 @@ def fixed_seeds(axis: PlotAxis, values: list[Any]) -> list[Any]:
     """The values, with a seed in the place of each -1."""
     if axis.label not in SEEDS:
         return values
-    return [random.randrange(RANDOM_SEEDS) if one == -1 else one for one in values]  # noqa: S311 - published
+    return [random_seed() if one == -1 else one for one in values]
 
 
 def _labelled(label: str, value: Any) -> str:

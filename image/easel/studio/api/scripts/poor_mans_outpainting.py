@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from easel.studio.api.drawing_request import DrawingRequest
-from easel.studio.api.image_to_image_request import ImageToImageRequest
-from easel.studio.api.ordering import Ordering
-from easel.studio.api.result import Course, Result, ResultPicture
-from easel.studio.api.scripts.argument import Argument
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
+from easel.studio.api.requests.ordering import Ordering
+from easel.studio.api.requests.result import Course, Result, ResultPicture
+from easel.studio.api.requests.script_argument import Argument
 from easel.studio.api.scripts.outpainting import DIRECTION, PIXELS, begun, fitted, inpainting, sides_of
 from easel.studio.api.scripts.script import SelectableScript
 from easel.studio.engine import InvalidRequest

@@ -5,13 +5,12 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from easel.studio.api.drawing_request import DrawingRequest
-from easel.studio.api.ordering import Ordering
-from easel.studio.api.result import Course, Result
-from easel.studio.api.scripts.argument import Argument
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.api.requests.ordering import Ordering
+from easel.studio.api.requests.result import Course, Result
+from easel.studio.api.requests.script_argument import Argument
 from easel.studio.api.scripts.script import SelectableScript
-from easel.studio.api.scripts.seeds import random_seed
-from easel.studio.engine import InvalidRequest
+from easel.studio.engine import InvalidRequest, random_seed
 
 MAX_LINES = 1600
 _WHOLE, _NUMBER, _YES, _TEXT = int, float, "yes", str

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from easel.studio.api.drawing_request import DrawingRequest
-from easel.studio.api.ordering import Ordering
-from easel.studio.api.result import Course
-from easel.studio.api.scripts.argument import TABS, Argument
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.api.requests.ordering import Ordering
+from easel.studio.api.requests.result import Course
+from easel.studio.api.requests.script_argument import TABS, Argument
 from easel.studio.engine import InvalidRequest
 
 

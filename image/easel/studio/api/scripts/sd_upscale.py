@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from easel.studio.api.drawing_request import DrawingRequest
-from easel.studio.api.image_to_image_request import ImageToImageRequest
-from easel.studio.api.ordering import Ordering
-from easel.studio.api.result import Course, Result, ResultPicture
-from easel.studio.api.scripts.argument import Argument
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
+from easel.studio.api.requests.ordering import Ordering
+from easel.studio.api.requests.result import Course, Result, ResultPicture
+from easel.studio.api.requests.script_argument import Argument
+from easel.studio.api.requests.sent_picture import SentPictures
 from easel.studio.api.scripts.outpainting import begun, fitted
 from easel.studio.api.scripts.script import SelectableScript
-from easel.studio.api.sent_picture import SentPictures
 from easel.studio.engine import InvalidRequest
 from easel.studio.engine.imaging import PIXEL_UPSCALERS, TileGrid, TooManyPixels, tile_grid, upscaled
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from easel.studio.api.drawing_request import DrawingRequest
-from easel.studio.api.errors import UnknownScript
-from easel.studio.api.ordering import Ordering
-from easel.studio.api.result import Course
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.api.requests.ordering import Ordering
+from easel.studio.api.requests.refusals import UnknownScript
+from easel.studio.api.requests.result import Course
 from easel.studio.api.scripts import (
     loopback,
     mk2_outpainting,

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from easel.studio.api.drawing_request import DrawingRequest
-from easel.studio.api.ordering import Ordering
-from easel.studio.api.result import Course, Result, ResultPicture
-from easel.studio.api.scripts.argument import Argument
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.api.requests.ordering import Ordering
+from easel.studio.api.requests.result import Course, Result, ResultPicture
+from easel.studio.api.requests.script_argument import Argument
 from easel.studio.api.scripts.labelled_grid import labelled_grid
 from easel.studio.api.scripts.plot_axes import NOTHING, SEEDS, PlotAxis, axis_named, fixed_seeds
 from easel.studio.api.scripts.script import SelectableScript

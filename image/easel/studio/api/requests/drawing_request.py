@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import Field
 
-from easel.studio.api.fields import Liberal, Text, WholeNumber
-from easel.studio.api.options_table import OPTIONS, honoured
+from easel.studio.api.requests.fields import Liberal, Text, WholeNumber
+from easel.studio.api.requests.options_table import OPTIONS, honoured
 from easel.studio.checkpoint_defaults import CheckpointDefaults
 from easel.studio.drawing_settings import drawing_fields
 from easel.studio.engine import Refiner, TextToImage

@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from easel.studio.api.drawing_request import DrawingRequest
+from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.engine import Drawn
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from easel.studio.api.drawing_request import DrawingRequest
-from easel.studio.api.errors import Unsupported
-from easel.studio.api.fields import Text, WholeNumber
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.api.requests.fields import Text, WholeNumber
+from easel.studio.api.requests.refusals import Unsupported
 from easel.studio.engine import HiresFix, InvalidRequest
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, PIXEL_UPSCALERS
 from easel.studio.settings import is_name

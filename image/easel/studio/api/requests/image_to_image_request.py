@@ -8,12 +8,12 @@ from typing import Any, ClassVar, Self, TypeVar
 from pydantic import Field, PrivateAttr
 from starlette.exceptions import HTTPException
 
-from easel.studio.api.drawing_request import DrawingRequest
-from easel.studio.api.errors import Unsupported
-from easel.studio.api.fields import Text, WholeNumber
-from easel.studio.api.scripts.soft_inpainting import soft_inpainting
-from easel.studio.api.sent_picture import SentPictures
-from easel.studio.api.source_options import source_fields
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.api.requests.fields import Text, WholeNumber
+from easel.studio.api.requests.refusals import Unsupported
+from easel.studio.api.requests.sent_picture import SentPictures
+from easel.studio.api.requests.soft_inpainting import soft_inpainting
+from easel.studio.api.requests.source_options import source_fields
 from easel.studio.engine import (
     MAX_SIDE,
     MIN_SIDE,

@@ -13,11 +13,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from easel.studio.api.drawing_request import AnyRequest, DrawingRequest
-from easel.studio.api.errors import UnknownScript
-from easel.studio.api.options_table import same
-from easel.studio.api.scripts import detailer, soft_inpainting
-from easel.studio.api.scripts.argument import TABS, Argument
+from easel.studio.api.requests import detailer, soft_inpainting
+from easel.studio.api.requests.drawing_request import AnyRequest, DrawingRequest
+from easel.studio.api.requests.options_table import same
+from easel.studio.api.requests.refusals import UnknownScript
+from easel.studio.api.requests.script_argument import TABS, Argument
 from easel.studio.engine import InvalidRequest
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from easel.models import ModelFile
 from easel.studio import infotext
-from easel.studio.api.answer_format import AnswerFormat
-from easel.studio.api.drawing_request import AnyRequest, DrawingRequest
-from easel.studio.api.scripts.always_on import scripted
-from easel.studio.api.styles import styled
+from easel.studio.api.requests.always_on_scripts import scripted
+from easel.studio.api.requests.answer_format import AnswerFormat
+from easel.studio.api.requests.drawing_request import AnyRequest, DrawingRequest
+from easel.studio.api.requests.styled import styled
 from easel.studio.checkpoint_defaults import checkpoint_defaults
 from easel.studio.engine import Job, TextToImage
 from easel.studio.infotext_request import request_from_infotext
@@ -46,6 +46,7 @@ class Ordering:
         self._owner = owner
         self.own = studio.options.read(owner)
         self.notes: list[str] = []
+        self._styles = Styles(studio.outputs, owner)
         self._jobs: tuple[Job, ...] = ()
 
     def begin(self, asked: AnyRequest) -> AnyRequest:
@@ -74,7 +75,7 @@ class Ordering:
         requests that it cannot draw."""
         body, settings, told = self.settle(body)
         AnswerFormat.of(settings)  # raises before anything is drawn
-        styled_body, notes = styled(body, self._owner, Styles(self._studio.outputs))
+        styled_body, notes = styled(body, self._styles)
         request = self._named(styled_body.to_engine(settings)).resolved()
         return PreparedRequest(body, settings, request, [*told, *notes])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from easel.studio.api.scripts.argument import Argument
+from easel.studio.api.requests.script_argument import Argument
 from easel.studio.engine import SoftInpainting
 
 TITLE = "Soft Inpainting"

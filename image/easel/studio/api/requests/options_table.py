@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from easel.studio.api.errors import Unsupported
-from easel.studio.api.options_kept import KEPT
+from easel.studio.api.requests.options_kept import KEPT
+from easel.studio.api.requests.refusals import Unsupported
 
 
 class Rule(StrEnum):
