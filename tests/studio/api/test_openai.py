@@ -19,7 +19,10 @@ SIZE = "64x64"
 def client(running) -> Iterator[openai.OpenAI]:
     """OpenAI's client as somebody of the team."""
     with openai.OpenAI(
-        base_url=f"{running.url}/v1", api_key="easel_x", max_retries=0, default_headers={"X-Easel-User": "ada"}
+        base_url=f"{running.url}/v1",
+        api_key="easel_x",
+        max_retries=0,
+        default_headers={"X-Easel-User": "ada"},
     ) as made:
         yield made
 
