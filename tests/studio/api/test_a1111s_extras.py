@@ -19,9 +19,9 @@ ROUTE = "/sdapi/v1/extra-single-image"
         pytest.param(
             {
                 "resize_mode": 0, "show_extras_results": True, "gfpgan_visibility": 0,
-                "codeformer_visibility": 0, "codeformer_weight": 0, "upscaling_resize": 2, "upscaling_resize_w": 128,
-                "upscaling_resize_h": 128, "upscaling_crop": True, "upscaler_1": "Lanczos",
-                "upscaler_2": "None", "extras_upscaler_2_visibility": 0,
+                "codeformer_visibility": 0, "codeformer_weight": 0, "upscaling_resize": 2,
+                "upscaling_resize_w": 128, "upscaling_resize_h": 128, "upscaling_crop": True,
+                "upscaler_1": "Lanczos", "upscaler_2": "None", "extras_upscaler_2_visibility": 0,
             },
             id="upscaling",
         ),

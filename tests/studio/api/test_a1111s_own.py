@@ -1,7 +1,7 @@
 """A1111's own HTTP tests, of release 1.10: the same requests, and what they are held to.
 
-Its suite sends these and asks for 200 (`test/test_txt2img.py`, `test_img2img.py`, `test_utils.py` there). Those
-of the upscalers are in `test_a1111s_extras.py`.
+Its suite (`test_txt2img.py`, `test_img2img.py`, `test_utils.py` there) sends these and asks for 200. Those of
+the upscalers are in `test_a1111s_extras.py`.
 """
 
 from __future__ import annotations
