@@ -49,6 +49,16 @@ def test_an_entry_comes_back_as_it_was(
     assert written.missing == tuple({0, 1, 2} - done)
 
 
+def test_pictures_to_draw_over_come_back(journal: JobJournal) -> None:
+    """Files' bytes, whatever they are, and the mask with all that is said of it."""
+    from easel.studio.engine.source import ImageToImage, Mask
+
+    source = ImageToImage(images=(bytes(range(256)), b""), mask=Mask(image=b"\x89PNG\xff\x00", invert=True))
+    written = entry(request=replace(REQUEST, source=source))
+    journal.write(written)
+    assert journal.read(ID) == written
+
+
 def test_entries_are_for_their_owner_alone(journal: JobJournal) -> None:
     """Prompts are nobody's business: 0700 and 0600."""
     journal.write(entry())

@@ -30,8 +30,8 @@ log = structlog.get_logger(__name__)
 _ID = r"[0-9a-f]{32}"
 _ENTRY = re.compile(rf"({_ID})\.json")
 _STAGED = re.compile(rf"({_ID})-(\d{{1,5}})\.png")
-_LARGEST = 1_000_000
-"""Bytes of an entry: two prompts of the greatest length take a quarter of it."""
+_LARGEST = 64_000_000
+"""Bytes of an entry: most of it pictures to draw over; two prompts of the greatest length take 0.3 MB."""
 _MOST = 10_000
 """Entries that are looked at; people together cannot have more waiting."""
 KEPT = 7 * 24 * 3600.0
@@ -51,7 +51,8 @@ class JobRecord(BaseModel):
     is a job no more, but words for its owner; `bad` if they are of a failure.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    # pictures to draw over are bytes of files
+    model_config = ConfigDict(extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
 
     id: Id
     owner: str = Field(min_length=1, max_length=2000)

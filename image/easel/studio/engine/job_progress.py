@@ -99,7 +99,7 @@ class JobProgress:
                 state=state,
                 fraction=fraction,
                 step=max((one.step for one in under_way), default=0),
-                steps=self.job.request.steps,
+                steps=max((one.steps for one in under_way), default=self.job.request.steps),
                 finished=len(self.drawn),
                 pictures=len(self.pictures),
                 ahead=ahead,

@@ -123,7 +123,9 @@ def _grids(
         )
         pictures = [picture for place in places for picture in cells[place]]
         flat.append(ResultPicture(sheet, _text(plot, pictures[0] if pictures else first, 2), first.drawn))
-    whole = labelled_grid([one.image for one in flat], z.labels, [""], legend=plot.draw_legend)
+    whole = flat[0].image  # no second copy of what may be 200 MB
+    if len(flat) > 1 or any(z.labels):
+        whole = labelled_grid([one.image for one in flat], z.labels, [""], legend=plot.draw_legend)
     main = ResultPicture(whole, _text(plot, first, 3), first.drawn)
     return [main, *(flat if plot.include_sub_grids else ())]
 
