@@ -22,7 +22,7 @@ _WORDS = {
     "clip": "BLIP's and CLIP's weights",
     "deepdanbooru": "DeepDanbooru's weights",
 }
-_NOT_DONE: dict[int | str, dict[str, Any]] = {422: RESPONSES[422]}
+_NOT_DONE: dict[int | str, dict[str, Any]] = {status: RESPONSES[status] for status in (400, 413, 422)}
 
 
 class InterrogateRequest(Liberal):
