@@ -81,7 +81,7 @@ def files_of_many(folder: Path) -> None:
 def test_nothing_walks_by_itself() -> None:
     """One function knows how to end: nobody else walks a tree, but what mends modes by descriptors, which
     follows no link."""
-    own = re.compile(r"os\.f?walk\(|\.rglob\(|\.walk\(|\*\*/")
+    own = re.compile(r"os\.f?walk\(|\.rglob\(|\.walk\(|glob\([^)]*\*\*/")
     sources = [path for top in ("image/easel", "scripts") for path in (ROOT / top).rglob("*.py")]
     assert [path.name for path in sources if own.search(path.read_text())] == ["permissions.py"]
 

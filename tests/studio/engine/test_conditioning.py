@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from easel.models import Architecture, Incomplete, Kind, WrongKind
-from easel.studio.engine.conditioning import HowToEncode, PromptEncoder
+from easel.studio.engine.conditioning import PromptEncoder
 from easel.studio.engine.embeddings import Embedding, Names, load_embedding
 from easel.studio.engine.errors import OtherArchitecture
+from easel.studio.engine.text_encoding import HowToEncode
 from easel.studio.engine.tokenizer import load_tokenizer
 from tests.studio.engine.test_lora import checkpoint
 from tests.studio.engine.tiny import Tiny, model_file, tiny

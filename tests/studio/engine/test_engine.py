@@ -361,7 +361,6 @@ def test_a_step_that_outlasts_the_end_keeps_nobody_waiting(
 def test_a_fault_of_the_loop_leaves_nobody_waiting(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """What no picture met ends the engine: its jobs are told, and new ones are refused."""
     monkeypatch.setattr(worker_module.Worker, "_tell_the_queue", lambda _: 1 // 0)
-    monkeypatch.setattr(threading, "excepthook", lambda _: None)
     engine = Engine(store)
     engine.start()
     with pytest.raises(Stopped):

@@ -12,12 +12,13 @@ from torch import nn
 from easel.models import Architecture, Kind, ModelFile
 from easel.studio.engine.adapters import Adapters
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.conditioning import HowToEncode, PromptEncoder
+from easel.studio.engine.conditioning import PromptEncoder
 from easel.studio.engine.embeddings import load_embedding
 from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.extra_networks import LoraUse
 from easel.studio.engine.lora import load_lora
 from easel.studio.engine.lora_names import lora_targets
+from easel.studio.engine.text_encoding import HowToEncode
 from easel.studio.engine.tokenizer import load_tokenizer
 from scripts.starter import layout
 from tests.studio.engine.tiny import Tiny, model_file, tiny

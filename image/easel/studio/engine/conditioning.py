@@ -8,16 +8,14 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 import torch
 
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.conditioning_schedule import ConditioningSchedule, Guidance, Track
+from easel.studio.engine.conditioning_schedule import ConditioningSchedule, Track
 from easel.studio.engine.embeddings import Names
 from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.prompts.composition import parts
 from easel.studio.engine.prompts.emphasis import MAX_WEIGHT, EmphasisMode, breaks_in_brackets, spans
 from easel.studio.engine.prompts.schedule import Entry, readings, schedule
-from easel.studio.engine.text_encoding import Conditioning, HowToEncode, encoded, skips_layers
+from easel.studio.engine.text_encoding import Conditioning, HowToEncode, encoded
 from easel.studio.engine.token_chunks import CHUNK
-
-__all__ = ["Conditioning", "ConditioningSchedule", "Guidance", "HowToEncode", "PromptEncoder", "skips_layers"]
 
 # Chunks of a prompt, 3000 tokens: every one makes each of the UNet's calls longer, and the encoding.
 MAX_CHUNKS = 40

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from easel.models import ModelFile
-from easel.studio.engine.conditioning import ConditioningSchedule, Guidance, HowToEncode
+from easel.studio.engine.conditioning_schedule import ConditioningSchedule, Guidance
 from easel.studio.engine.course import Course
 from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, UNetCall
 from easel.studio.engine.guidance import without_negative
@@ -25,6 +25,7 @@ from easel.studio.engine.sampling.denoiser import Denoiser
 from easel.studio.engine.sampling.plan import SamplingPlan
 from easel.studio.engine.sampling.samplers import Sampler
 from easel.studio.engine.serving import Serving
+from easel.studio.engine.text_encoding import HowToEncode
 
 
 @dataclass(frozen=True)

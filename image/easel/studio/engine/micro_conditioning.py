@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from easel.studio.engine.conditioning import Guidance
+from easel.studio.engine.conditioning_schedule import Guidance
 from easel.studio.families import Family
 
 # The refiner was trained on an aesthetic score in place of a target size: 6 for good, 2.5 for bad.

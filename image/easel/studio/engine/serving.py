@@ -9,11 +9,12 @@ import torch
 from easel.models import FileError, ModelFile
 from easel.studio.engine.adapters import Adapters
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.conditioning import PromptEncoder, skips_layers
+from easel.studio.engine.conditioning import PromptEncoder
 from easel.studio.engine.embeddings import Embedding, Embeddings
 from easel.studio.engine.extra_networks import Asked, EmbeddingUse
 from easel.studio.engine.job import Job
 from easel.studio.engine.sampling.levels import NoiseLevels
+from easel.studio.engine.text_encoding import skips_layers
 from easel.studio.engine.vae_runs import LatentPreviews
 from easel.studio.engine.vaes import Vaes
 

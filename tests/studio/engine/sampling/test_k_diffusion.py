@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -23,9 +24,6 @@ from tests.studio.engine.sampling.judges import (
     noise_for,
     relative_rms,
 )
-
-# its tree warns of sigmas that single precision puts a hair outside of the range it was told
-pytestmark = pytest.mark.filterwarnings("ignore:Should have t:UserWarning")
 
 LEVELS = {
     "eps": NoiseLevels.of_family({}),
@@ -124,6 +122,14 @@ def judged_sigmas(kd: Any, model: Any, schedule: ScheduleType, steps: int, disca
         return torch.tensor(noise_schedule(schedule.name, steps, levels, SamplerSettings(), discard=discard))
     sigmas = own()
     return torch.cat([sigmas[:-2], sigmas[-1:]]) if discard else sigmas
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Its tree warns of sigmas that single precision puts a hair outside of the range it was told."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Should have t", UserWarning)
+        yield
 
 
 def both(

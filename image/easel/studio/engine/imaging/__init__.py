@@ -29,11 +29,3 @@ from easel.studio.engine.imaging.upscale import (
     TooManyPixels,
     upscaled,
 )
-
-__all__ = [
-    "BLANK_MASK", "INFOTEXT_KEYS", "LATENT_UPSCALE_MODES", "PIXEL_UPSCALERS", "CropRegion", "Enlarger",
-    "Inpainting", "LatentUpscaleMode", "Margins", "MaskedContent", "Mk2Step", "OutpaintTile",
-    "PoorMansOutpainting", "Prepared", "ResizeMode", "Side", "SoftInpainting", "TileGrid", "TooManyPixels",
-    "blended", "corrected", "flattened", "image_grid", "latent_noise", "latent_nothing", "margins",
-    "mk2_step", "overlay_mask", "poor_mans", "prepare", "resized", "rows_of_grid", "tile_grid", "upscaled",
-]  # fmt: skip

@@ -7,7 +7,6 @@ Files are found by walking their folders and links are not followed, so that no 
 from __future__ import annotations
 
 import fnmatch
-import os
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -16,6 +15,8 @@ from itertools import islice
 from pathlib import Path
 
 import structlog
+
+from easel.models import walk
 
 log = structlog.get_logger(__name__)
 
@@ -71,10 +72,10 @@ class Wildcards:
         found: dict[str, list[Path]] = {}
         count = 0
         for folder in self._folders:
-            for here, folders, names in os.walk(folder):
-                folders[:] = sorted(one for one in folders if not one.startswith("."))
-                for name in sorted(names):
-                    path = Path(here, name)
+            for here, folders, names in walk(folder):
+                folders[:] = [one for one in folders if not one.startswith(".")]
+                for name in names:
+                    path = here / name
                     if name.startswith(".") or path.suffix.lower() != _SUFFIX or path.is_symlink():
                         continue
                     count += 1
