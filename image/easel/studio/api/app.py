@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from starlette.responses import HTMLResponse
 
 from easel.studio.api.catalog import catalog
+from easel.studio.api.description import DescribedApi, operation_id
 from easel.studio.api.drawing import drawing
 from easel.studio.api.errors import handle_errors
 from easel.studio.api.extra_networks import extra_networks
@@ -29,7 +30,7 @@ from easel.studio.version import VERSION
 
 _DESCRIPTION = """A1111's API. Everything is the caller's own: progress, interrupt, options and pictures of
 one caller are nobody else's. Unknown fields are kept, numbers may be strings, and a trailing slash makes
-no difference."""
+no difference. Errors below /v1 have OpenAI's shape, all others A1111's; 401 and 403 are the door's."""
 
 _A1111S = ("sdapi", "studio", "internal", "easel", "sd_extra_networks")
 
@@ -37,9 +38,9 @@ _A1111S = ("sdapi", "studio", "internal", "easel", "sd_extra_networks")
 def create_api(studio: Studio) -> FastAPI:
     """All routes of the API, with A1111's error bodies."""
     # /docs is a page of our own: FastAPI's loads scripts from a CDN, and the studio works without a network.
-    app = FastAPI(
+    app = DescribedApi(
         title="Easel", version=VERSION, description=_DESCRIPTION, docs_url=None, redoc_url=None,
-        dependencies=[Depends(finite)],
+        dependencies=[Depends(finite)], generate_unique_id_function=operation_id,
     )  # fmt: skip
     handle_errors(app)
     for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), png_info(), memory(),
