@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-
 import pytest
 from PIL import Image
 
-from easel.studio.png import encode
+from tests.studio.api.answers import sent
 
-PICTURE = base64.b64encode(encode(Image.new("RGB", (64, 64), "#204080"))).decode()
+PICTURE = sent(Image.new("RGB", (64, 64), "#204080"))
 ROUTE = "/sdapi/v1/extra-single-image"
 
 

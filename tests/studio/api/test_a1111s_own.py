@@ -6,13 +6,12 @@ the upscalers are in `test_a1111s_extras.py`.
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
 
-from easel.studio.png import encode
+from tests.studio.api.answers import sent
 
 DRAWN = {
     "batch_size": 1, "cfg_scale": 7, "eta": 0, "height": 64, "n_iter": 1, "negative_prompt": "",
@@ -30,23 +29,18 @@ FROM_A_PICTURE = {
 }  # fmt: skip
 
 
-def sent(image: Image.Image) -> str:
-    """As A1111's tests send it."""
-    return "data:image/png;base64," + base64.b64encode(encode(image)).decode()
-
-
 def picture() -> str:
     """Something to draw over, larger than what is asked for."""
     image = Image.new("RGB", (96, 96), "#3060a0")
     ImageDraw.Draw(image).ellipse((24, 24, 72, 72), fill="#f0c040")
-    return sent(image)
+    return "data:image/png;base64," + sent(image)
 
 
 def mask() -> str:
     """White in its middle."""
     image = Image.new("L", (96, 96), 0)
     image.paste(255, (32, 32, 64, 64))
-    return sent(image)
+    return "data:image/png;base64," + sent(image)
 
 
 @pytest.mark.parametrize(

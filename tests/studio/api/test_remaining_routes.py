@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from easel.studio.png import encode
+from tests.studio.api.answers import sent
 
 A1111S = """
 POST txt2img img2img png-info interrogate interrupt skip options
@@ -23,7 +23,7 @@ GET progress options cmd-flags samplers schedulers upscalers latent-upscale-mode
 GET hypernetworks face-restorers realesrgan-models prompt-styles embeddings memory scripts script-info
 GET extensions loras
 """
-PICTURE = base64.b64encode(encode(Image.new("RGB", (64, 64), "#204080"))).decode()
+PICTURE = sent(Image.new("RGB", (64, 64), "#204080"))
 
 
 def shaped(answer, status: int) -> dict:
@@ -111,7 +111,7 @@ def lora(running) -> Iterator[Path]:
     """A LoRA with a picture beside it and another one inside."""
     folder = running.home / "models" / "Lora" / "styles"
     folder.mkdir(parents=True, exist_ok=True)
-    cover = base64.b64encode(encode(Image.new("RGB", (40, 30), "red"))).decode()
+    cover = sent(Image.new("RGB", (40, 30), "red"))
     said = {"ss_tag": "<b>chalk</b>", "ssmd_cover_images": json.dumps([cover, "nonsense", 5])}
     path = folder / "v1.5 chalk.safetensors"
     save_file({"lora_unet_x.lora_down.weight": np.zeros((1, 1), np.float32)}, path, metadata=said)

@@ -32,7 +32,7 @@ class DescribedApi(FastAPI):
 def operation_id(route: APIRoute) -> str:
     """A name for an operation, by its path and method: `txt2img_post`, `v1_images_generations_post`."""
     words = re.findall(r"[a-z0-9]+", route.path.removeprefix("/sdapi/v1").lower())
-    return "_".join([*words, *(method.lower() for method in sorted(route.methods))])
+    return "_".join([*words, *(method.lower() for method in sorted(route.methods or ()))])
 
 
 def _describe_refusal(path: str, responses: dict[str, Any]) -> None:
