@@ -100,6 +100,9 @@ def test_docs_need_no_network(ada) -> None:
     page = ada.get("/docs").text
     for path in ada.get("/openapi.json").json()["paths"]:
         assert path in page
+    edits = page.partition("/v1/images/edits</code>")[2].partition("</details>")[0]
+    assert "input_fidelity" in edits
+    assert "<form" not in edits  # it would send JSON
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
 
 
