@@ -90,6 +90,12 @@ def test_quality_is_steps(client, quality, expected) -> None:
     assert steps(pictures(answer)[0]) == expected
 
 
+def test_steps_that_are_said_are_done(client) -> None:
+    """A1111's `steps` is exact, whatever the quality is called."""
+    answer = client.images.generate(prompt="x", size=SIZE, quality="hd", extra_body={"steps": 3})
+    assert steps(pictures(answer)[0]) == 3
+
+
 @pytest.mark.parametrize(("kind", "expected"), [("png", "PNG"), ("jpeg", "JPEG"), ("webp", "WEBP")])
 def test_formats(client, kind, expected) -> None:
     """The file is of the kind that was asked for, and the answer says so."""

@@ -94,6 +94,9 @@ def test_sysinfo(running, ada) -> None:
     assert set(file.json()) == set(found)
     assert str(running.home) not in file.text
     assert "PATH" not in file.text
+    with running.ask("anonymous/1") as visitor:
+        shaped(visitor.get("/internal/sysinfo"), 403)
+        shaped(visitor.get("/internal/sysinfo-download"), 403)
 
 
 def test_what_the_page_asks(ada) -> None:

@@ -8,14 +8,20 @@ import sys
 import time
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from easel.studio.api.errors import ErrorBody
 from easel.studio.api.requests.options_table import OPTIONS
 from easel.studio.api.strict_json import reply
 from easel.studio.infotext import VERSION
+from easel.studio.owner import is_anonymous, owner_of
 from easel.studio.studio import Studio
+
+_MEMBERS: dict[int | str, dict[str, Any]] = {
+    403: {"model": ErrorBody, "description": "The caller is a visitor of a public endpoint"}
+}
 
 
 class QuicksettingsHint(BaseModel):
@@ -65,19 +71,27 @@ def internal(studio: Studio) -> APIRouter:
         """How long the start took."""
         return profile
 
-    @routes.get("/sysinfo", response_model=SystemInfo)
-    def sysinfo() -> Response:
+    @routes.get("/sysinfo", response_model=SystemInfo, responses=_MEMBERS)
+    def sysinfo(request: Request) -> Response:
         """What this runs on."""
+        _check_member(request)
         return reply(_system(studio).model_dump(by_alias=True))
 
-    @routes.get("/sysinfo-download", response_model=SystemInfo)
-    def sysinfo_download() -> Response:
+    @routes.get("/sysinfo-download", response_model=SystemInfo, responses=_MEMBERS)
+    def sysinfo_download(request: Request) -> Response:
         """The same as a file."""
+        _check_member(request)
         name = time.strftime("sysinfo-%Y-%m-%d-%H-%M.json", time.gmtime())
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return reply(_system(studio).model_dump(by_alias=True), headers=headers)
 
     return routes
+
+
+def _check_member(request: Request) -> None:
+    """Raise 403 for a visitor: versions are of use to whoever looks for a way in."""
+    if is_anonymous(owner_of(request.headers)):
+        raise HTTPException(403, "what this runs on is for members and holders of a token")
 
 
 def _profile() -> StartupProfile:

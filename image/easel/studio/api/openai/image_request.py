@@ -81,9 +81,10 @@ class ImageRequest(Liberal):
         return {"width": int(found[1]), "height": int(found[2])}
 
     def steps(self, studio: Studio, owner: str) -> dict[str, int]:
-        """How many where `quality` says so. Raises UnknownModel and NoCheckpoint."""
+        """How many where `quality` says so, and `steps` of A1111's does not. Raises UnknownModel and
+        NoCheckpoint."""
         factor = _STEPS.get(self.quality)
-        if factor is None:
+        if factor is None or "steps" in (self.model_extra or {}):
             return {}
         name = self.checkpoint
         file = studio.checkpoint_for(name) if name else studio.checkpoint(owner)
