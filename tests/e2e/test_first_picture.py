@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 import httpx
+import openai
 import pytest
 import requests
 from PIL import Image, ImageChops
@@ -170,6 +171,27 @@ def test_the_first_call_of_a_program(easel: Up) -> None:
     assert drawn.size == (128, 128)
     seen = judge(drawn)
     assert (seen.shape, seen.colour, seen.ground) == ("circle", "red", "blue")
+
+
+def test_openais_client_at_the_door(easel: Up) -> None:
+    """The token is the API key; the address of a picture leads through the same door, to the same caller."""
+    address, _, token = easel.link("studio").partition("/?token=")
+    with openai.OpenAI(base_url=f"{address}/v1", api_key=token, max_retries=0) as client:
+        answer = client.images.generate(
+            prompt=PROMPT, size="128x128", response_format="url", extra_body={"seed": 1}
+        )
+    url = answer.data[0].url if answer.data else None
+    assert url is not None
+    assert url.startswith(f"{address}/files/pictures/")
+    assert requests.get(url, timeout=30).status_code == 401
+    file = requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    seen = judge(Image.open(io.BytesIO(file.content)))
+    assert (seen.shape, seen.colour, seen.ground) == ("circle", "red", "blue")
+    with (
+        pytest.raises(openai.AuthenticationError),
+        openai.OpenAI(base_url=f"{address}/v1", api_key="easel_no", max_retries=0) as client,
+    ):
+        client.models.list()
 
 
 def test_what_is_revoked_ends_in_the_real_studio(easel: Up) -> None:

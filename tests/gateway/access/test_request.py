@@ -139,6 +139,8 @@ def test_kinds() -> None:
         "/sdapi/v1/txt2img",
         "/sdapi/v1/img2img",
         "/sdapi/v1/extra-single-image",
+        "/v1/images/generations",
+        "/v1/images/edits",
         "/gradio_api/queue/join",
     ):
         assert kind("POST", path, api=True) == "draw"

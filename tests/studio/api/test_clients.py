@@ -1,73 +1,10 @@
-"""Clients that exist: `webuiapi`, and the quirks of others as their source shows them."""
+"""Quirks of clients as their source shows them, and the lists that all of them read."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
-import webuiapi
-from PIL import Image
-
-
-@pytest.fixture
-def client(running) -> webuiapi.WebUIApi:
-    """webuiapi against the running studio; its constructor asks for the scripts."""
-    return webuiapi.WebUIApi(baseurl=f"{running.url}/sdapi/v1")
-
-
-def test_webuiapi_draws(client) -> None:
-    """webuiapi sends its whole payload, inactive features included, and reads the picture and its info."""
-    result = client.txt2img(prompt="a red circle", seed=5, steps=2, width=64, height=64, n_iter=2)
-    assert [one.size for one in result.images] == [(64, 64)] * 2
-    assert result.info["all_seeds"] == [5, 6]
-    assert result.image.info["parameters"] == result.info["infotexts"][0]
-    assert client.png_info(result.image).info == result.info["infotexts"][0]
-
-
-def test_webuiapi_draws_over(client) -> None:
-    """img2img and its mask as webuiapi sends them, with image_cfg_scale and all else that it fills in."""
-    image = Image.new("RGB", (64, 64), "#2040c0")
-    result = client.img2img(images=[image], prompt="a star", seed=5, steps=2, width=64, height=64)
-    assert result.image.size == (64, 64)
-    assert result.info["comments"] == []
-    mask = Image.new("L", (64, 64), 255)
-    masked = client.img2img(
-        images=[image], mask_image=mask, inpainting_fill=1, steps=2, width=64, height=64, prompt="a star"
-    )
-    assert masked.info["extra_generation_params"]["Inpaint area"] == "Only masked"
-
-
-def test_webuiapi_switches(client) -> None:
-    """util_set_model posts a title as an option and reads it back."""
-    client.util_set_model("second")
-    assert client.util_get_current_model().startswith("second.safetensors")
-    client.util_set_model("easel-starter")
-    assert client.util_get_current_model().startswith("easel-starter")
-    assert "second" in " ".join(client.util_get_model_names())
-
-
-@pytest.mark.parametrize(
-    ("call", "kind"),
-    [
-        ("interrupt", dict), ("skip", dict), ("get_options", dict), ("get_progress", dict),
-        ("get_cmd_flags", dict), ("get_samplers", list), ("get_schedulers", list), ("get_sd_vae", list),
-        ("get_upscalers", list),
-        ("get_latent_upscale_modes", list), ("get_loras", list), ("get_sd_models", list),
-        ("get_hypernetworks", list), ("get_face_restorers", list), ("get_realesrgan_models", list),
-        ("get_prompt_styles", list), ("refresh_checkpoints", type(None)), ("get_scripts", dict),
-        ("get_embeddings", dict), ("get_memory", dict), ("util_wait_for_ready", type(None)),
-        ("util_get_sampler_names", list), ("util_get_scheduler_names", list),
-    ],
-)  # fmt: skip
-def test_webuiapi_asks(client, call, kind) -> None:
-    """Every call that we serve answers with JSON of A1111's shape, interrupt too."""
-    assert isinstance(getattr(client, call)(), kind)
-
-
-def test_webuiapi_fails_readably(client) -> None:
-    """What is not supported is an error that says so, and no other picture."""
-    with pytest.raises(RuntimeError, match="hr_upscaler"):
-        client.txt2img(prompt="x", steps=1, width=64, height=64, enable_hr=True, hr_upscaler="nothing")
 
 
 def test_automatic1111_provider(ada) -> None:
@@ -143,9 +80,3 @@ def test_png_info_of_nonsense(ada, image) -> None:
     answer = ada.post("/sdapi/v1/png-info", json={"image": image})
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"] == ["body", "image"]
-
-
-def test_png_info_of_a_plain_picture(client) -> None:
-    """A picture that says nothing has empty info, not an error."""
-    found = client.png_info(Image.new("RGB", (8, 8)))
-    assert (found.info, found.parameters) == ("", {})

@@ -158,34 +158,6 @@ def test_soft_inpainting_is_of_img2img(ada, blue) -> None:
     assert "Soft inpainting enabled: True, Soft inpainting schedule bias: 1.5" in info(answer)["infotexts"][0]
 
 
-A1111_SENDS = {
-    "batch_size": 1, "cfg_scale": 7, "denoising_strength": 0.75, "eta": 0, "height": 64,
-    "include_init_images": False, "inpaint_full_res": False, "inpaint_full_res_padding": 0,
-    "inpainting_fill": 0, "inpainting_mask_invert": False, "mask": None, "mask_blur": 4, "n_iter": 1,
-    "negative_prompt": "", "override_settings": {}, "prompt": "example prompt", "resize_mode": 0,
-    "restore_faces": False, "s_churn": 0, "s_noise": 1, "s_tmax": 0, "s_tmin": 0, "sampler_index": "Euler a",
-    "seed": -1, "seed_resize_from_h": -1, "seed_resize_from_w": -1, "steps": 3, "styles": [], "subseed": -1,
-    "subseed_strength": 0, "tiling": False, "width": 64,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {},
-        {"mask": "M"},
-        {"mask": "M", "inpainting_mask_invert": True},
-        {"script_name": "sd upscale", "script_args": ["", 8, "Lanczos", 2.0]},
-    ],
-)
-def test_requests_of_a1111s_own_tests(ada, blue, fields) -> None:
-    """The shapes that A1111 tries its API with are drawn."""
-    if "mask" in fields:
-        fields = {**fields, "mask": sent(Image.linear_gradient("L").resize(blue.size))}
-    answer = ada.post("/sdapi/v1/img2img", json={**A1111_SENDS, "init_images": [sent(blue)], **fields})
-    assert len(pictures(answer)) == 1
-
-
 def test_the_first_call_a_newcomer_types(ada) -> None:
     """A prompt and nothing else draws what it says: size, steps and sampler are the checkpoint's own. Drawn
     over, the picture keeps its size, and at half strength the place of what is in it."""

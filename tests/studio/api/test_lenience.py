@@ -133,37 +133,6 @@ def test_taken_and_told(running, fields, told) -> None:
     assert (told in " ".join(comments)) if told else comments == []
 
 
-A1111_SENDS = {
-    "batch_size": 1, "cfg_scale": 7, "denoising_strength": 0, "enable_hr": False, "eta": 0,
-    "firstphase_height": 0, "firstphase_width": 0, "height": 64, "n_iter": 1, "negative_prompt": "",
-    "prompt": "example prompt", "restore_faces": False, "s_churn": 0, "s_noise": 1, "s_tmax": 0, "s_tmin": 0,
-    "sampler_index": "Euler a", "seed": -1, "seed_resize_from_h": -1, "seed_resize_from_w": -1, "steps": 2,
-    "styles": [], "subseed": -1, "subseed_strength": 0, "tiling": False, "width": 64,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {},
-        {"negative_prompt": "example negative prompt"},
-        {"prompt": "((emphasis)), (emphasis1:1.1), [to:1], [from::2], [from:to:0.3], [alt|alt1]"},
-        {"height": 128},
-        {"restore_faces": True},
-        {"sampler_index": "PLMS"},
-        {"sampler_index": "DDIM"},
-        {"sampler_index": "UniPC"},
-        {"n_iter": 2},
-        {"batch_size": 2},
-        {"enable_hr": True},
-        {"tiling": True},
-    ],
-)
-def test_requests_of_a1111s_own_tests(ada, fields) -> None:
-    """The shapes that A1111 tries its API with are drawn."""
-    assert info(ada.post("/sdapi/v1/txt2img", json={**A1111_SENDS, **fields}))["infotexts"]
-
-
 # ── always-on scripts ────────────────────────────────────────────────────────────────────────────
 
 

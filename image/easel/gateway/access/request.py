@@ -13,7 +13,10 @@ from urllib.parse import quote, unquote
 Kind = Literal["navigation", "draw", "call", "rest"]
 
 _FORBIDDEN = re.compile(r"/(easel|metrics|scale)(/|$)|/sdapi/v1/server-")
-_ALONE = re.compile(r"/sdapi/v1/(txt2img|img2img|extra-single-image|extra-batch-images|interrogate)/?")
+_ALONE = re.compile(
+    r"/(sdapi/v1/(txt2img|img2img|extra-single-image|extra-batch-images|interrogate)"
+    r"|v1/images/(generations|edits))/?"
+)
 _DRAWS = re.compile(rf"{_ALONE.pattern}|(/gradio_api)?/(queue/join|run/[^/]+|call/.+|predict)/?")
 _POLLS = re.compile(
     r"/sdapi/v1/(progress|memory|interrupt|skip)/?"

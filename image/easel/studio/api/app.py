@@ -9,11 +9,17 @@ from starlette.responses import HTMLResponse
 
 from easel.studio.api.catalog import catalog
 from easel.studio.api.controlnet import controlnet
+from easel.studio.api.description import DescribedApi, operation_id
 from easel.studio.api.drawing import drawing
 from easel.studio.api.errors import handle_errors
+from easel.studio.api.extra_networks import extra_networks
 from easel.studio.api.extras import extras
+from easel.studio.api.internal import internal
 from easel.studio.api.memory import memory
 from easel.studio.api.models import models
+from easel.studio.api.not_here import not_here
+from easel.studio.api.openai.errors import OpenAiRoute
+from easel.studio.api.openai.routes import openai
 from easel.studio.api.options import options
 from easel.studio.api.png_info import png_info
 from easel.studio.api.progress import progress
@@ -26,19 +32,22 @@ from easel.studio.version import VERSION
 
 _DESCRIPTION = """A1111's API. Everything is the caller's own: progress, interrupt, options and pictures of
 one caller are nobody else's. Unknown fields are kept, numbers may be strings, and a trailing slash makes
-no difference."""
+no difference. Errors below /v1 have OpenAI's shape, all others A1111's; 401 and 403 are the door's."""
+
+_A1111S = ("sdapi", "studio", "internal", "easel", "sd_extra_networks", "controlnet")
 
 
 def create_api(studio: Studio) -> FastAPI:
     """All routes of the API, with A1111's error bodies."""
     # /docs is a page of our own: FastAPI's loads scripts from a CDN, and the studio works without a network.
-    app = FastAPI(
+    app = DescribedApi(
         title="Easel", version=VERSION, description=_DESCRIPTION, docs_url=None, redoc_url=None,
-        dependencies=[Depends(finite)],
+        dependencies=[Depends(finite)], generate_unique_id_function=operation_id,
     )  # fmt: skip
     handle_errors(app)
     for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), extras(studio),
-                   png_info(), memory(), models(studio), styles(studio), controlnet(studio)):  # fmt: skip
+                   png_info(), memory(), models(studio), styles(studio), controlnet(studio), openai(studio),
+                   not_here(), internal(studio), extra_networks(studio)):  # fmt: skip
         app.include_router(routes)
     app.include_router(_own(studio))
     app.include_router(_rest(app))
@@ -47,11 +56,6 @@ def create_api(studio: Studio) -> FastAPI:
 
 def _own(studio: Studio) -> APIRouter:
     routes = APIRouter()
-
-    @routes.get("/internal/ping")
-    def ping() -> dict[str, Any]:
-        """Whether anybody is there."""
-        return {}
 
     @routes.get("/easel/load", include_in_schema=False)
     def load() -> dict[str, Any]:
@@ -82,14 +86,10 @@ def _rest(app: FastAPI) -> APIRouter:
             raise HTTPException(405, "Method Not Allowed", {"Allow": ", ".join(allowed).upper()})
         raise HTTPException(404, "Not Found")
 
-    for path in (
-        "/sdapi",
-        *(f"/{top}/{{rest:path}}" for top in ("sdapi", "studio", "internal", "easel", "controlnet")),
-    ):
-        routes.add_api_route(
-            path,
-            missing,
-            methods=["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"],
-            include_in_schema=False,
-        )
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"]
+    for path in ("/sdapi", *(f"/{top}/{{rest:path}}" for top in _A1111S)):
+        routes.add_api_route(path, missing, methods=methods, include_in_schema=False)
+    routes.add_api_route(
+        "/v1/{rest:path}", missing, methods=methods, include_in_schema=False, route_class_override=OpenAiRoute
+    )
     return routes

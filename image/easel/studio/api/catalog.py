@@ -207,7 +207,16 @@ def _extensions(routes: APIRouter, studio: Studio) -> None:
     @routes.get("/cmd-flags")
     def flags() -> dict[str, Any]:
         """A1111's command line, as far as there is anything to say."""
-        return {"api": True, "listen": False, "share": False, "nowebui": False, "gradio_queue": True}
+        return {
+            **{"api": True, "listen": False, "share": False, "nowebui": False, "gradio_queue": True},
+            **{
+                "api_log": False,
+                "api_server_stop": False,
+                "medvram": False,
+                "lowvram": False,
+                "no_half": False,
+            },
+        }
 
 
 def _empty(routes: APIRouter, studio: Studio) -> None:

@@ -4,33 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import time
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-import structlog
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from easel.studio.api.drawn_request import DrawnRequest, drawn
 from easel.studio.api.errors import RESPONSES, ErrorBody
 from easel.studio.api.generation_info import information
-from easel.studio.api.hanging_up import Line, line_of, nobody
-from easel.studio.api.options import set_options
-from easel.studio.api.request_run import RequestRun
+from easel.studio.api.hanging_up import nobody
 from easel.studio.api.requests.answer_format import AnswerFormat
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
-from easel.studio.api.requests.ordering import Ordering, SubmittedRequest
-from easel.studio.api.requests.result import Result
+from easel.studio.api.requests.ordering import SubmittedRequest
 from easel.studio.api.requests.text_to_image_request import TextToImageRequest
-from easel.studio.api.scripts.selectable import course_of
 from easel.studio.api.strict_json import dumps
-from easel.studio.owner import owner_of
 from easel.studio.studio import Studio
-
-log = structlog.get_logger(__name__)
 
 _WITH_SOURCE = {**RESPONSES, 404: {"model": ErrorBody, "description": "There is no init image"}}
 
@@ -61,58 +51,30 @@ def drawing(studio: Studio) -> APIRouter:
 
 
 async def _answer(studio: Studio, asked: DrawingRequest, request: Request) -> Response:
-    owner = owner_of(request.headers)
-    started, began = datetime.now(), time.monotonic()
-    ordering = await asyncio.to_thread(Ordering, studio, owner)
-    async with line_of(request) as line:
-        run = RequestRun(studio, ordering, line)
-        body = await asyncio.to_thread(ordering.begin, asked)
-        course = await asyncio.to_thread(course_of, body, ordering)
-        if body.override_settings and not body.override_settings_restore_afterwards:
-            await asyncio.to_thread(set_options, studio, owner, body.override_settings)
-        result = await run.result(course)
-        first = run.submitted[0]
-        files = await asyncio.to_thread(_files, studio, owner, result, first.body, first.settings, line)
-        files += await asyncio.to_thread(_detected_maps, run.submitted)
-    request_drawn = first.job.request
-    log.info(
-        "drawn",
-        job=first.job.id,
-        jobs=len(run.submitted),
-        pictures=len(result.drawn),
-        state=first.job.state,
-        steps=request_drawn.steps,
-        size=f"{request_drawn.width}x{request_drawn.height}",
-        sampler=request_drawn.sampler,
-        seconds=round(time.monotonic() - began, 3),
-    )
+    async with drawn(studio, asked, request) as done:
+        files = await asyncio.to_thread(_files, studio, done)
+        files += await asyncio.to_thread(_detected_maps, done.submitted)
     # Of one request what it was understood as; of a script what was sent, for its requests differ.
-    understood = first.body if len(run.submitted) == 1 else body
+    understood = done.first.body if len(done.submitted) == 1 else done.body
     return _response(
-        files if body.send_images else [],
+        files if done.body.send_images else [],
         {**understood.echo(), "override_settings": asked.override_settings},
-        information(first, result, run.notes, started),
+        information(done.first, done.result, done.notes, done.started),
     )
 
 
-def _files(
-    studio: Studio,
-    owner: str,
-    result: Result,
-    body: DrawingRequest,
-    settings: Mapping[str, Any],
-    line: Line,
-) -> list[bytes]:
+def _files(studio: Studio, done: DrawnRequest) -> list[bytes]:
     """The files to send, after those to keep are kept. Raises NotSaved."""
-    how = AnswerFormat.of(settings)
+    body, result = done.first.body, done.result
+    how = AnswerFormat.of(done.first.settings)
     keep = how.keeps and body.save_images and not body.do_not_save_samples
     files = [how.file(grid.image, grid.text, kept=False)[0] for grid in result.grids]
     for picture in result.drawn if keep or result.send_drawn else ():
-        if line.gone:
+        if done.line.gone:
             raise nobody()
         file, ending = how.file(picture.image, picture.text, kept=keep)
         if keep:
-            studio.outputs.save(owner, file, picture.drawn.seed, ending=ending)
+            studio.outputs.save(done.owner, file, picture.drawn.seed, ending=ending)
         if result.send_drawn:
             files.append(file)
     return files

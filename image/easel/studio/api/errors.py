@@ -93,6 +93,11 @@ _ANSWERS: tuple[tuple[type[Exception], int, int | None], ...] = (
     (QueueFull, 429, 10), (NoCheckpoint, 503, 5), (Stopped, 503, 5), (NotSaved, 507, None),
 )  # fmt: skip
 
+_OURS: tuple[type[Exception], ...] = (
+    EngineError, ModelError, NotSaved, NotAPicture, Unsupported, UnknownScript, TooMany, TooManyJobs,
+    NoSuchJob, NoPicture, NotYours,
+)  # fmt: skip
+
 
 def plain_handlers() -> dict[int | type[Exception], Any]:
     """A1111's body for what frameworks raise by themselves, for every application on the port.
@@ -105,8 +110,7 @@ def plain_handlers() -> dict[int | type[Exception], Any]:
 def handle_errors(app: FastAPI) -> None:
     """Give every error of the API its status and A1111's body."""
     app.exception_handlers |= plain_handlers()
-    for kind in (EngineError, ModelError, NotSaved, NotAPicture, Unsupported, UnknownScript, TooMany,
-                 TooManyJobs, NoSuchJob, NoPicture, NotYours):  # fmt: skip
+    for kind in _OURS:
         app.add_exception_handler(kind, _ours)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -119,6 +123,15 @@ def body(error: str, detail: object, errors: str) -> dict[str, object]:
 def fault(field: str, message: str) -> list[dict[str, object]]:
     """A `detail` that points at one field of the body, as FastAPI's own do."""
     return [{"type": "value_error", "loc": ["body", field], "msg": message}]
+
+
+async def answer_to(request: Request, e: Exception) -> Response:
+    """A1111's answer to any error, for routes that word their answers in another way."""
+    if isinstance(e, HTTPException):
+        return await _http(request, e)
+    if isinstance(e, RequestValidationError):
+        return await _validation(request, e)
+    return await (_ours if isinstance(e, _OURS) else _unexpected)(request, e)
 
 
 async def _http(request: Request, e: Exception) -> Response:

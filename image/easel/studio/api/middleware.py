@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from easel.studio.api.errors import body
+from easel.studio.api.openai.errors import reworded
 from easel.studio.api.strict_json import reply
 from easel.studio.owner import folder_name, owner_of
 
@@ -22,7 +23,8 @@ MAX_BODY = 64 * 1024 * 1024
 _MAX_DRAIN = 1024 * 1024 * 1024
 _MAX_DRAIN_SECONDS = 60.0
 
-_OURS = ("/sdapi/", "/internal/", "/easel/", "/studio/")
+_OPENAI = "/v1/"
+_OURS = ("/sdapi/", "/internal/", "/easel/", "/studio/", "/sd_extra_networks/", _OPENAI)
 
 
 class ApiMiddleware:
@@ -89,7 +91,8 @@ class ApiMiddleware:
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         text = self._words()
-        await reply(body("HTTPException", text, text), 413)(scope, receive, send)
+        answer = reply(body("HTTPException", text, text), 413)
+        await (reworded(answer) if scope["path"].startswith(_OPENAI) else answer)(scope, receive, send)
 
     def _words(self) -> str:
         return f"the body is larger than the {self._max // 2**20} MB that this server takes"

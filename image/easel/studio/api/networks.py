@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +78,14 @@ def embedding_lists(studio: Studio, owner: str) -> EmbeddingLists:
 
 
 def preview(store: Store, name: str) -> bytes | None:
-    """The picture beside a LoRA as a small JPEG; None where there is none that can be shown.
-
-    Made anew: what lies beside a model came from a stranger.
-    """
+    """The picture beside a LoRA as a small JPEG; None where there is none that can be shown."""
     file = next((one for one in store.files(Kind.LORA) if one.name == name), None)
-    path = preview_of(file.path) if file else None
+    return preview_of_file(file) if file else None
+
+
+def preview_of_file(file: ModelFile) -> bytes | None:
+    """The picture beside a model as a small JPEG; None where there is none that can be shown."""
+    path = preview_of(file.path)
     try:
         return _small(path, path.stat().st_mtime) if path else None
     except OSError:
@@ -91,16 +94,21 @@ def preview(store: Store, name: str) -> bytes | None:
 
 @lru_cache(maxsize=256)
 def _small(path: Path, changed: float) -> bytes | None:
+    return small_jpeg(path)
+
+
+def small_jpeg(source: Path | BytesIO) -> bytes | None:
+    """A picture small, None where it is none. Made anew: what lies beside a model came from a stranger."""
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as picture:
+        with Image.open(source, formats=("PNG", "JPEG", "WEBP")) as picture:
             if picture.width * picture.height > _MOST_PIXELS:
                 return None
             picture.draft("RGB", (_SIDE, _SIDE))
             return encode_preview(ImageOps.exif_transpose(picture).convert("RGB"), side=_SIDE)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
-        log.info("no preview", file=path.name, reason=str(e)[:200])
+        log.info("no preview", reason=str(e)[:200])
         return None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 _HERE = Path(__file__).parent
+_FILES = "multipart/form-data"
 
 
 def page(openapi: dict[str, Any]) -> str:
@@ -40,9 +41,14 @@ def _route(openapi: dict[str, Any], path: str, method: str, operation: dict[str,
         example = (
             f'<p><label>Body<textarea name="body" spellcheck="false">{escape(text)}</textarea></label></p>'
         )
+    # A form with files is for programs: what this page sends is JSON.
     form = (
-        f'<form data-path="{escape(path.lstrip("/"))}" data-method="{escape(method.upper())}">{example}'
-        '<button>Send</button><pre aria-live="polite"></pre></form>'
+        ""
+        if _FILES in operation.get("requestBody", {}).get("content", {})
+        else (
+            f'<form data-path="{escape(path.lstrip("/"))}" data-method="{escape(method.upper())}">{example}'
+            '<button>Send</button><pre aria-live="polite"></pre></form>'
+        )
     )
     short = words.partition(". ")[0].removesuffix(".")
     return (
@@ -54,7 +60,8 @@ def _route(openapi: dict[str, Any], path: str, method: str, operation: dict[str,
 
 
 def _schema(openapi: dict[str, Any], holder: dict[str, Any] | None) -> dict[str, Any]:
-    schema = (holder or {}).get("content", {}).get("application/json", {}).get("schema", {})
+    content = (holder or {}).get("content", {})
+    schema = content.get("application/json", content.get(_FILES, {})).get("schema", {})
     schema = schema.get("items", schema)
     name = schema.get("$ref", "").rpartition("/")[2]
     found = openapi.get("components", {}).get("schemas", {}).get(name, schema)
