@@ -188,6 +188,10 @@ def test_the_starter_says_so_itself(tmp_path: Path) -> None:
             Kind.UPSCALER,
             "upscaler.*models/ESRGAN",
         ),
+        ({"body.0.weight": (64, 3, 3, 3), "body.1.weight": (64,)}, Kind.UPSCALER, "upscaler"),
+        ({"conv_1.sk.weight": (48, 3, 1, 1), "conv_cat.weight": (48, 192, 1, 1)}, Kind.UPSCALER, "upscaler"),
+        ({"m_head.0.weight": (64, 3, 3, 3), "m_tail.0.weight": (3, 64, 3, 3)}, Kind.UPSCALER, "upscaler"),
+        ({"stylegan_decoder.style_mlp.1.weight": (512, 512), "toRGB.0.weight": (3, 8, 1, 1)}, None, "GFPGAN"),
         (
             {
                 "text_model.embeddings.token_embedding.weight": (49408, 768),

@@ -49,6 +49,15 @@ _LORA_ENDS = (
 )  # fmt: skip
 _EMBEDDING_KEYS = frozenset({"emb_params", "clip_l", "clip_g", "string_to_param", "<concept>"})
 
+# One tensor of each layout that spandrel knows: ESRGAN, SwinIR, HAT, DAT and their kin begin with the first;
+# ESRGAN of old, SRVGG (Real-ESRGAN's compact), SPAN, PLKSR, OmniSR, RCAN, MoSR, Real-CUGAN, SCUNet, SAFMN.
+_UPSCALER_KEYS = (
+    "conv_first.weight", "model.0.weight", "model.1.sub.0.RDB1.conv1.0.weight", "body.0.weight",
+    "conv_1.sk.weight", "block_1.c1_r.eval_conv.weight", "feats.0.weight",
+    "residual_layer.0.residual_layer.0.layer.0.fn.0.weight", "body.0.body.0.body.0.weight",
+    "gblocks.0.weight", "unet1.conv1.conv.0.weight", "m_head.0.weight", "to_feat.weight",
+)  # fmt: skip
+
 
 def small_kind(header: Header) -> tuple[Kind | None, str] | None:
     """What a file that is no checkpoint is: its kind (None: nothing the studio uses) and a phrase naming it.
@@ -103,7 +112,8 @@ _SMALL: tuple[tuple[Kind | None, str, Callable[[Header], bool]], ...] = (
      lambda header: any("motion_modules." in key for key in header.tensors)),
     (Kind.VAE, "a VAE", is_vae),
     (Kind.UPSCALER, "an upscaler (ESRGAN and the like)",
-     _hold("conv_first.weight", "model.0.weight", "model.1.sub.0.RDB1.conv1.0.weight")),
+     _hold(*_UPSCALER_KEYS)),
+    (None, "a face restorer (GFPGAN)", _begin("stylegan_decoder.")),
     (None, "a CLIP image encoder", _begin("vision_model.", "visual.")),
     (Kind.TEXT_ENCODER, "a text encoder alone",
      _begin("text_model.", "encoder.block.0.layer.0.SelfAttention", "embeddings.token_embedding")),

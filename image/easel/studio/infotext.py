@@ -114,6 +114,7 @@ _A1111 = re.compile(r"[vf]\d")
 _UNDERSTOOD = re.compile(
     r"Steps|Sampler|Schedule type|CFG scale|Seed|Size|Model|Model hash|VAE|VAE hash|Clip skip"
     r"|Variation seed|Variation seed strength|Seed resize from|Lora hashes|TI hashes|Hashes|Version|User"
+    r"|Template|Negative Template"
 )
 # What changes a picture, and why it does not here. Keys are A1111's and its best known extensions'.
 _NOT_DRAWN = tuple(
@@ -157,8 +158,8 @@ def parameters(drawn: Drawn) -> dict[str, object]:
         "CFG scale": plain(request.cfg_scale),
         "Seed": drawn.seed,
         "Size": f"{request.width}x{request.height}",
-        "Model hash": drawn.checkpoint.hash,
-        "Model": drawn.checkpoint.model_name,
+        "Model hash": drawn.drawn_with.hash,
+        "Model": drawn.drawn_with.model_name,
         "VAE hash": drawn.vae.hash if drawn.vae else None,
         "VAE": drawn.vae.name if drawn.vae else None,
         "Variation seed": drawn.subseed if request.subseed_strength else None,
@@ -169,6 +170,9 @@ def parameters(drawn: Drawn) -> dict[str, object]:
         **pass_parameters(request),
         "Lora hashes": lora_hashes(drawn),
         "TI hashes": ti_hashes(drawn),
+        # as sd-dynamic-prompts writes what the words were drawn from
+        "Template": drawn.template[0],
+        "Negative Template": drawn.template[1],
         "Version": VERSION,
     }
     return {key: value for key, value in found.items() if value is not None and value != ""}

@@ -7,8 +7,16 @@ from typing import Any
 
 from easel.models import UnknownModel
 from easel.studio.api.requests.soft_inpainting import soft_inpainting
-from easel.studio.engine import MAX_SIDE, MIN_SIDE, HiresFix, InvalidRequest, UnknownSampler, resolve
-from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, PIXEL_UPSCALERS
+from easel.studio.engine import (
+    MAX_SIDE,
+    MIN_SIDE,
+    HiresFix,
+    InvalidRequest,
+    UnknownSampler,
+    find_upscaler,
+    resolve,
+)
+from easel.studio.engine.imaging import LATENT_UPSCALE_MODES
 from easel.studio.studio import Studio
 
 _SECOND_PASS = "hr_"  # noqa: S105 - the names of fields begin so
@@ -17,7 +25,7 @@ _SECOND_PASS = "hr_"  # noqa: S105 - the names of fields begin so
 def later_passes(studio: Studio, fields: dict[str, Any], tab: str) -> Iterator[str]:
     """Take out of `fields` what is not here or means nothing to `tab`; sentences on it."""
     yield from _checkpoints(studio, fields)
-    yield from _methods(fields)
+    yield from _methods(studio, fields)
     hires = fields.get("enable_hr")
     yield from _soft_inpainting(fields, tab)
     if tab == "txt2img" and not hires and "denoising_strength" in fields:
@@ -69,7 +77,7 @@ def _checkpoints(studio: Studio, fields: dict[str, Any]) -> Iterator[str]:
             yield f"Checkpoint {fields.pop(name)} of the infotext is not here; {name} was left out."
 
 
-def _methods(fields: dict[str, Any]) -> Iterator[str]:
+def _methods(studio: Studio, fields: dict[str, Any]) -> Iterator[str]:
     sampler, scheduler = fields.get("hr_sampler_name"), fields.get("hr_scheduler")
     try:
         if sampler or scheduler:
@@ -78,5 +86,9 @@ def _methods(fields: dict[str, Any]) -> Iterator[str]:
         words = " ".join(str(fields.pop(key)) for key in ("hr_sampler_name", "hr_scheduler") if key in fields)
         yield f"Sampler {words} of the infotext's second pass is not here; it was left out."
     upscaler = fields.get("hr_upscaler")
-    if upscaler is not None and upscaler not in {*LATENT_UPSCALE_MODES, *PIXEL_UPSCALERS}:
+    if upscaler is None or upscaler in LATENT_UPSCALE_MODES:
+        return
+    try:
+        find_upscaler(studio.engine.store, "hr_upscaler", upscaler)
+    except InvalidRequest:
         yield f"Upscaler {fields.pop('hr_upscaler')} of the infotext is not here; Latent was taken."

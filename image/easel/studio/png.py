@@ -8,6 +8,7 @@ import io
 import json
 import struct
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from easel.studio.infotext import write
@@ -32,14 +33,23 @@ class NotAPicture(ValueError):
     field = "image"
 
 
-def encode(image: Image, parameters: str = "", *, compress_level: int = FAST) -> bytes:
-    """The picture as a PNG file; `parameters` as tEXt, or as iTXt when Latin-1 cannot hold it."""
+def encode(
+    image: Image,
+    parameters: str = "",
+    *,
+    compress_level: int = FAST,
+    texts: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
+    """The picture as a PNG file; `parameters`, and other `texts` by their names, as tEXt, or as iTXt when
+    Latin-1 cannot hold them."""
     from PIL.PngImagePlugin import PngInfo
 
+    said = {**({"parameters": parameters} if parameters else {}), **texts}
     text = None
-    if parameters:
+    if said:
         text = PngInfo()
-        text.add_text("parameters", parameters)
+        for name, value in said.items():
+            text.add_text(name, value)
     file = io.BytesIO()
     image.save(file, format="PNG", pnginfo=text, compress_level=compress_level)
     return file.getvalue()

@@ -55,7 +55,7 @@ class Studio:
         vae = drawn.vae and files.get(drawn.vae.path, drawn.vae)
         return replace(
             drawn,
-            checkpoint=files.get(drawn.checkpoint.path, drawn.checkpoint),
+            checkpoint=files.get(drawn.drawn_with.path, drawn.drawn_with),
             vae=vae,
             loras=tuple(replace(use, hash=self._hash(use.file.path, autov3=True)) for use in drawn.loras),
             embeddings=tuple(replace(use, hash=self._hash(use.file.path)) for use in drawn.embeddings),

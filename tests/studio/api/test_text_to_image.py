@@ -212,3 +212,17 @@ def test_pictures_read_back(running, ada) -> None:
     assert found["parameters"]["Prompt"] == "a heart: small"
     assert (found["parameters"]["Size-1"], found["parameters"]["Seed"]) == ("64", "3")
     assert found["items"] == {}
+
+
+def test_words_that_each_picture_draws(running, ada) -> None:
+    """Each picture's prompt is the words that its seed drew; the infotext has them, and what they were drawn
+    from. Sent back, it is the same picture."""
+    answer = running.draw(prompt="a {red|green|blue} circle", negative_prompt="{a|b}", batch_size=4, seed=3)
+    said, drawn = info(answer), pictures(answer)
+    assert set(said["all_prompts"]) <= {f"a {colour} circle" for colour in ("red", "green", "blue")}
+    assert len(set(said["all_prompts"])) > 1
+    for prompt, text in zip(said["all_prompts"], said["infotexts"], strict=True):
+        assert text.startswith(f"{prompt}\nNegative prompt: ")
+        assert "Template: a {red|green|blue} circle, Negative Template: {a|b}" in text
+    again = pictures(ada.post("/sdapi/v1/txt2img", json={"infotext": said["infotexts"][1]}))
+    assert max(high for _, high in ImageChops.difference(again[0], drawn[1]).getextrema()) <= 2

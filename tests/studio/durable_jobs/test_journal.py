@@ -51,7 +51,7 @@ def test_an_entry_comes_back_as_it_was(
 
 def test_pictures_to_draw_over_come_back(journal: JobJournal) -> None:
     """Files' bytes, whatever they are, and the mask with all that is said of it."""
-    from easel.studio.engine.source import ImageToImage, Mask
+    from easel.studio.engine.image_to_image import ImageToImage, Mask
 
     source = ImageToImage(images=(bytes(range(256)), b""), mask=Mask(image=b"\x89PNG\xff\x00", invert=True))
     written = entry(request=replace(REQUEST, source=source))

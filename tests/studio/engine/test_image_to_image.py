@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw
 
 from easel.models import ModelFile, Store
 from easel.studio.engine import Drawn, Engine, InvalidRequest, TextToImage
+from easel.studio.engine.image_to_image import ImageToImage, Mask
 from easel.studio.engine.imaging import MaskedContent, ResizeMode, SoftInpainting
 from easel.studio.engine.loading import load_checkpoint
-from easel.studio.engine.source import ImageToImage, Mask
 from scripts.starter.judge import judge
 
 RED = TextToImage(

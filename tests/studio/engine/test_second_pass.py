@@ -13,10 +13,10 @@ from PIL import Image
 
 from easel.models import Store, UnknownModel
 from easel.studio.engine import Drawn, Engine, InvalidRequest, SamplerSettings, TextToImage
+from easel.studio.engine.image_to_image import ImageToImage
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES
 from easel.studio.engine.loading import load_checkpoint
 from easel.studio.engine.second_pass import HiresFix, Refiner
-from easel.studio.engine.source import ImageToImage
 from easel.studio.engine.tiling import edges_meet
 from scripts.starter.judge import judge
 

@@ -12,6 +12,7 @@ from easel.studio.api.description import DescribedApi, operation_id
 from easel.studio.api.drawing import drawing
 from easel.studio.api.errors import handle_errors
 from easel.studio.api.extra_networks import extra_networks
+from easel.studio.api.extras import extras
 from easel.studio.api.internal import internal
 from easel.studio.api.memory import memory
 from easel.studio.api.models import models
@@ -43,9 +44,9 @@ def create_api(studio: Studio) -> FastAPI:
         dependencies=[Depends(finite)], generate_unique_id_function=operation_id,
     )  # fmt: skip
     handle_errors(app)
-    for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), png_info(), memory(),
-                   models(studio), styles(studio), openai(studio),
-                   not_here(), internal(studio), extra_networks(studio)):  # fmt: skip
+    for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), extras(studio),
+                   png_info(), memory(), models(studio), styles(studio), openai(studio), not_here(),
+                   internal(studio), extra_networks(studio)):  # fmt: skip
         app.include_router(routes)
     app.include_router(_own(studio))
     app.include_router(_rest(app))

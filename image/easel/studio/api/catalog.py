@@ -11,8 +11,8 @@ from starlette.responses import Response
 from easel.models import Kind, ModelFile
 from easel.studio.api.networks import EmbeddingLists, embedding_lists, metadata_of, preview
 from easel.studio.api.scripts.listing import script_infos, script_names
-from easel.studio.engine import SAMPLERS, SCHEDULE_TYPES, alias_of
-from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, PIXEL_UPSCALERS
+from easel.studio.engine import SAMPLERS, SCHEDULE_TYPES, alias_of, upscalers
+from easel.studio.engine.imaging import LATENT_UPSCALE_MODES
 from easel.studio.owner import owner_of
 from easel.studio.studio import Studio
 
@@ -60,6 +60,24 @@ class LoraItem(BaseModel):
     alias: str
     path: str
     metadata: dict[str, Any]
+
+
+class UpscalerItem(BaseModel):
+    """An upscaler of pixels. `scale` is what its names say, else 4."""
+
+    name: str
+    model_name: str | None = None
+    model_path: str | None = None
+    model_url: str | None = None
+    scale: float | None = 4
+
+
+class RealesrganItem(BaseModel):
+    """A RealESRGAN model."""
+
+    name: str
+    path: str | None = None
+    scale: int | None = 4
 
 
 def catalog(studio: Studio) -> APIRouter:
@@ -160,10 +178,26 @@ def _extensions(routes: APIRouter, studio: Studio) -> None:
         return script_infos()
 
     @routes.get("/upscalers")
-    def upscalers() -> list[dict[str, Any]]:
-        """Upscalers of pixels, for `hr_upscaler`."""
-        nothing = {"model_name": None, "model_path": None, "model_url": None, "scale": 4}
-        return [{"name": name, **nothing} for name in PIXEL_UPSCALERS]
+    def all_upscalers() -> list[UpscalerItem]:
+        """Upscalers of pixels, for `hr_upscaler` and the extras: A1111's own, and files of the store."""
+        return [
+            UpscalerItem(
+                name=one.name,
+                model_name=one.file.model_name if one.file else None,
+                model_path=_below_store(one.file) if one.file else None,
+                scale=one.scale,
+            )
+            for one in upscalers(studio.engine.store)
+        ]
+
+    @routes.get("/realesrgan-models")
+    def realesrgan_models() -> list[RealesrganItem]:
+        """Those of the upscalers that A1111 knows as RealESRGAN models."""
+        return [
+            RealesrganItem(name=one.name, path=_below_store(one.file), scale=one.scale)
+            for one in upscalers(studio.engine.store)
+            if one.file and one.realesrgan
+        ]
 
     @routes.get("/latent-upscale-modes")
     def latent_upscale_modes() -> list[dict[str, Any]]:
@@ -202,7 +236,6 @@ def _actions(routes: APIRouter, studio: Studio) -> None:
 _EMPTY = {
     "/hypernetworks": "Hypernetworks: none.",
     "/face-restorers": "Face restorers: none.",
-    "/realesrgan-models": "RealESRGAN models: none.",
     "/extensions": "Extensions: none.",
 }
 _REFRESH = {

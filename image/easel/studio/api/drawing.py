@@ -13,7 +13,7 @@ from starlette.responses import Response
 from easel.studio.api.drawn_request import DrawnRequest, drawn
 from easel.studio.api.errors import RESPONSES, ErrorBody
 from easel.studio.api.generation_info import information
-from easel.studio.api.request_run import nobody
+from easel.studio.api.hanging_up import nobody
 from easel.studio.api.requests.answer_format import AnswerFormat
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
@@ -68,7 +68,7 @@ def _files(studio: Studio, done: DrawnRequest) -> list[bytes]:
     keep = how.keeps and body.save_images and not body.do_not_save_samples
     files = [how.file(grid.image, grid.text, kept=False)[0] for grid in result.grids]
     for picture in result.drawn if keep or result.send_drawn else ():
-        if done.gone.is_set():
+        if done.line.gone:
             raise nobody()
         file, ending = how.file(picture.image, picture.text, kept=keep)
         if keep:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from datetime import datetime
 import structlog
 from fastapi import Request
 
+from easel.studio.api.hanging_up import Line, line_of
 from easel.studio.api.options import set_options
 from easel.studio.api.request_run import RequestRun
 from easel.studio.api.requests.drawing_request import DrawingRequest
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 class DrawnRequest:
     """A request that was drawn: what it was understood as, what came of it and what there is to say.
 
-    `submitted` are its jobs, of which there is at least one; `gone` is set when its client hangs up.
+    `submitted` are its jobs, of which there is at least one; `line` says whether its client still waits.
     """
 
     owner: str
@@ -38,7 +38,7 @@ class DrawnRequest:
     submitted: list[SubmittedRequest]
     notes: list[str]
     started: datetime
-    gone: threading.Event
+    line: Line
 
     @property
     def first(self) -> SubmittedRequest:
@@ -55,18 +55,14 @@ async def drawn(studio: Studio, asked: DrawingRequest, request: Request) -> Asyn
     owner = owner_of(request.headers)
     started, began = datetime.now(), time.monotonic()
     ordering = await asyncio.to_thread(Ordering, studio, owner)
-    gone = threading.Event()
-    line = asyncio.create_task(_hung_up(request, gone))
-    run = RequestRun(studio, ordering, line)
-    try:
+    async with line_of(request) as line:
+        run = RequestRun(studio, ordering, line)
         body = await asyncio.to_thread(ordering.begin, asked)
         course = await asyncio.to_thread(course_of, body, ordering)
         if body.override_settings and not body.override_settings_restore_afterwards:
             await asyncio.to_thread(set_options, studio, owner, body.override_settings)
         result = await run.result(course)
-        yield DrawnRequest(owner, body, result, run.submitted, run.notes, started, gone)
-    finally:
-        line.cancel()
+        yield DrawnRequest(owner, body, result, run.submitted, run.notes, started, line)
     first = run.submitted[0].job
     log.info(
         "drawn",
@@ -79,10 +75,3 @@ async def drawn(studio: Studio, asked: DrawingRequest, request: Request) -> Asyn
         sampler=first.request.sampler,
         seconds=round(time.monotonic() - began, 3),
     )
-
-
-async def _hung_up(request: Request, gone: threading.Event) -> None:
-    """Ends, and sets `gone`, when the client does not wait for the answer any more."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-    gone.set()

@@ -20,7 +20,7 @@ def information(
     request = job.request
     pictures = [one.drawn for one in result.drawn]
     first = pictures[0] if pictures else job
-    checkpoint, vae = first.checkpoint, first.vae
+    checkpoint, vae = first.drawn_with, first.vae
     seeds = [picture.seed for picture in pictures]
     subseeds = [picture.subseed for picture in pictures]
     extra: dict[str, Any] = {

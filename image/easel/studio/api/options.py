@@ -17,7 +17,7 @@ from easel.studio.api.requests.options_table import OPTIONS
 from easel.studio.api.requests.source_options import check_source_options
 from easel.studio.api.strict_json import dumps, reply
 from easel.studio.drawing_settings import drawing_fields
-from easel.studio.engine import InvalidRequest, NoCheckpoint, TextToImage
+from easel.studio.engine import InvalidRequest, NoCheckpoint, TextToImage, find_upscaler
 from easel.studio.owner import owner_of
 from easel.studio.settings import clip_skip, name_in, vae_in, yes_in
 from easel.studio.studio import Studio
@@ -94,6 +94,10 @@ def set_options(studio: Studio, owner: str, values: dict[str, Any]) -> list[str]
     vae = name_in(changed, "sd_vae")
     if vae is not None:
         changed["sd_vae"] = studio.engine.store.find_vae(vae).name
+    upscaler = name_in(changed, "upscaler_for_img2img")
+    if upscaler is not None:
+        found = find_upscaler(studio.engine.store, "upscaler_for_img2img", upscaler)
+        changed["upscaler_for_img2img"] = found.name
     if changed:
         studio.options.update(owner, changed)
     if notes:

@@ -16,7 +16,7 @@ from easel.studio.infotext import Infotext, parse
 from easel.studio.png import from_base64, read_texts
 
 # Facts about the file, not about the drawing.
-_NOT_ITEMS = {
+NOT_ITEMS = {
     "dpi", "jfif", "jfif_version", "jfif_unit", "jfif_density", "gamma", "transparency", "parameters",
 }  # fmt: skip
 
@@ -44,7 +44,7 @@ def png_info() -> APIRouter:
         """Read a picture's infotext. Only headers are read, and nothing is kept."""
         texts = await asyncio.to_thread(lambda: read_texts(from_base64(asked.image)))
         text = texts.get("parameters", "")
-        items = {key: value for key, value in texts.items() if key not in _NOT_ITEMS}
+        items = {key: value for key, value in texts.items() if key not in NOT_ITEMS}
         found = described(parse(text)) if text else {}
         return reply({"info": text, "items": items, "parameters": found})
 

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
-
-from starlette.exceptions import HTTPException
+from typing import TYPE_CHECKING, Any
 
 from easel.studio import infotext
+from easel.studio.api.hanging_up import Line
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.ordering import Ordering, PreparedRequest, SubmittedRequest
-from easel.studio.api.requests.result import Course, Result, ResultPicture
-from easel.studio.completion import finished
+from easel.studio.api.requests.result import Course, PictureToEnlarge, Result, ResultPicture
 from easel.studio.engine import Job, TooMuchWork
 from easel.studio.studio import Studio
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _MILLION = 1_000_000
 
 
 class RequestRun:
-    """One request under way. `submitted` is what the engine has been given for it; `line` ends when the
-    client hangs up."""
+    """One request under way. `submitted` is what the engine has been given for it; `line` is
+    where the client waits."""
 
-    def __init__(self, studio: Studio, ordering: Ordering, line: asyncio.Task[None]) -> None:
+    def __init__(self, studio: Studio, ordering: Ordering, line: Line) -> None:
         self.submitted: list[SubmittedRequest] = []
         self._studio = studio
         self._ordering = ordering
         self._line = line
         self._notes: list[str] = []
+        self._enlarging: list[Job] = []
+        self._interrupted = False
 
     @property
     def notes(self) -> list[str]:
@@ -38,23 +41,37 @@ class RequestRun:
 
     async def result(self, course: Course) -> Result:
         """Draw all of it. Raises what ended a job, where nothing was drawn beside it."""
-        answers: list[list[ResultPicture]] | None = None
+        answers: Any = None
         try:
             while True:
                 step = await asyncio.to_thread(_next, course, answers)
                 if isinstance(step, Result):
                     return step
-                answers = await self._drawn(step)
+                answers = await (
+                    self._enlarged(step) if isinstance(step, PictureToEnlarge) else self._drawn(step)
+                )
         finally:
-            for one in self.submitted:
-                one.job.cancel()
+            for job in [*self._enlarging, *(one.job for one in self.submitted)]:
+                job.cancel()
+
+    async def _enlarged(self, wanted: PictureToEnlarge) -> Image:
+        """The larger picture; the same where somebody interrupted, and then nothing is drawn over it."""
+        job = await asyncio.to_thread(self._ordering.enlarge, wanted)
+        self._enlarging.append(job)
+        await self._line.ended([job])
+        made = job.result(timeout=0)
+        self._interrupted = not made
+        return made[0].image if made else wanted.image
 
     async def _drawn(self, requests: Sequence[DrawingRequest]) -> list[list[ResultPicture]]:
         if any(one.job.cancelled for one in self.submitted):
             return [[] for _ in requests]
         submitted = await asyncio.to_thread(self._submit, requests)
         jobs = [one.job for one in submitted]
-        await self._ended(jobs)
+        if self._interrupted:
+            for job in jobs:
+                job.cancel()
+        await self._line.ended(jobs)
         errors = [job.future.exception(timeout=0) for job in jobs]
         failed = [error for error in errors if error]
         if failed and len(failed) == len(jobs):
@@ -92,28 +109,12 @@ class RequestRun:
                 f"memory until the last is drawn; one request may ask for {most:,g}. Ask for fewer values",
             )
 
-    async def _ended(self, jobs: Sequence[Job]) -> None:
-        """Wait until all have ended, or raise A1111's 499 when nobody waits for them any more."""
-        waits = asyncio.gather(*(finished(job).wait() for job in jobs))
-        either: set[asyncio.Future[Any]] = {waits, self._line}
-        try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not waits.done():
-                raise nobody()
-        finally:
-            waits.cancel()
-
     def _pictures(self, job: Job) -> list[ResultPicture]:
         hashed = [self._studio.hashed(picture) for picture in job.result(timeout=0)]
         return [ResultPicture(picture.image, infotext.describe(picture), picture) for picture in hashed]
 
 
-def nobody() -> HTTPException:
-    """The client hung up."""
-    return HTTPException(499, "the client hung up")
-
-
-def _next(course: Course, answers: list[list[ResultPicture]] | None) -> list[DrawingRequest] | Result:
+def _next(course: Course, answers: Any) -> list[DrawingRequest] | PictureToEnlarge | Result:
     try:
         return next(course) if answers is None else course.send(answers)
     except StopIteration as end:

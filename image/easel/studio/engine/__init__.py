@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from easel.studio.engine.embedding_tensors import names_for, vectors_of
 from easel.studio.engine.engine import Engine
+from easel.studio.engine.enlargement import Enlargement
 from easel.studio.engine.errors import (
     EngineError,
     InvalidRequest,
@@ -31,6 +32,7 @@ from easel.studio.engine.errors import (
     check_range,
 )
 from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, pickles
+from easel.studio.engine.image_to_image import ImageToImage, Mask
 from easel.studio.engine.imaging import MaskedContent, ResizeMode, SoftInpainting
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
 from easel.studio.engine.job_queue import Status
@@ -62,7 +64,7 @@ from easel.studio.engine.sampling.samplers import SAMPLERS, Sampler, resolve
 from easel.studio.engine.sampling.schedule_types import SCHEDULE_TYPES, ScheduleType
 from easel.studio.engine.sampling.settings import SamplerSettings
 from easel.studio.engine.second_pass import HiresFix, Refiner
-from easel.studio.engine.source import ImageToImage, Mask
+from easel.studio.engine.upscaler_names import Upscaler, find_upscaler, upscalers
 
 if TYPE_CHECKING:
     from easel.studio.engine.checkpoint import Checkpoint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,6 +11,7 @@ from easel.studio.engine.extra_networks import Asked, LoraUse
 from easel.studio.engine.imaging import Prepared
 from easel.studio.engine.job import Job
 from easel.studio.engine.request import TextToImage
+from easel.studio.engine.source_image import GrowingSource
 
 if TYPE_CHECKING:
     from easel.studio.engine.latent_mask import LatentMask
@@ -24,7 +26,9 @@ class Course:
     (1, channels, height/8, width/8), None before the first. `drawing`: there are calls to make yet. `asked`
     is what the prompts of this pass ask for, `prompt_steps` the steps that prompt editing counts in it. `vae`
     is what it is decoded with, held from the beginning to the end, so that a file that is taken away
-    meanwhile stays. `mask` is what is kept of the source's latents.
+    meanwhile stays. `mask` is what is kept of the source's latents. `upscalers` are
+    the models of those that the job names, held as `vae` is. `enlarged` (0 to 1) is how much is done of
+    the pass of an upscaler under way.
     """
 
     def __init__(self, job: Job, index: int) -> None:
@@ -39,6 +43,8 @@ class Course:
         self.asked: Asked = self.prompts.first
         self.mask: LatentMask | None = None
         self.vae: Any = None
+        self.upscalers: Mapping[str, Any] = {}
+        self.enlarged = 0.0
         self._serving: Serving | None = None
         self.prompt_steps = job.request.steps
         self._pass = (0, self.calls, job.request.steps)
@@ -80,10 +86,23 @@ class Course:
         """Those at work in this pass."""
         return self.asked.loras
 
+    @property
+    def source(self) -> Prepared | GrowingSource:
+        """The picture that this one is drawn over: one for all, or one for each of a batch."""
+        return self.job.sources[self._source_number]
+
     def prepared(self) -> Prepared:
-        """The source picture that this one is drawn over: one for all, or one for each of a batch."""
-        sources = self.job.sources
-        return sources[self.index % self.request.batch_size % len(sources)]
+        """The same, ready to be drawn over."""
+        assert isinstance(self.source, Prepared)  # noqa: S101 - the pipeline begins with making it so
+        return self.source
+
+    def keep_prepared(self, prepared: Prepared) -> None:
+        """The source is ready, for all pictures that are drawn over it."""
+        self.job.sources[self._source_number] = prepared
+
+    @property
+    def _source_number(self) -> int:
+        return self.index % self.request.batch_size % len(self.job.sources)
 
     def begin_pass(self, plan: SamplingPlan) -> None:
         """A way through the sampler begins."""

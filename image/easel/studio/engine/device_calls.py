@@ -1,14 +1,18 @@
-"""What a picture asks of the device next: one call of the UNet, a way through the VAE, another checkpoint."""
+"""What a picture asks of the device next: one call of the UNet, a way through the VAE or an upscaler, another
+checkpoint."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from easel.models import ModelFile
+
+if TYPE_CHECKING:
+    from easel.studio.engine.upscale_runs import FilterRun, UpscaleRun
 
 # Small pictures go through the VAE together: latent pixels of a group, a picture of 512 by 512.
 TOGETHER = 64 * 64
@@ -96,4 +100,24 @@ class OtherCheckpoint:
     file: ModelFile
 
 
-DeviceCall = UNetCall | VaeCall | OtherCheckpoint
+@dataclass(eq=False)
+class UpscaleCall:
+    """A pass of an upscaler over a picture, answered by the larger one. Each goes alone.
+
+    `run` is how far it is: it goes with the picture, whatever becomes of that.
+    """
+
+    run: UpscaleRun | FilterRun
+
+    @property
+    def kind(self) -> Hashable:
+        """Its own: nobody shares it."""
+        return id(self)
+
+    @property
+    def cost(self) -> int:
+        """The work of one turn of it, in latent pixels."""
+        return self.run.cost
+
+
+DeviceCall = UNetCall | VaeCall | UpscaleCall | OtherCheckpoint

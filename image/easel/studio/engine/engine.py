@@ -6,6 +6,7 @@ import gc
 import threading
 import time
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,9 @@ import structlog
 
 from easel.models import Kind, ModelFile, Store
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
+from easel.studio.engine.enlargement import Enlargement
 from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
-from easel.studio.engine.imaging import Prepared
+from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, Prepared
 from easel.studio.engine.job import Job, Watcher
 from easel.studio.engine.job_queue import JobQueue, Status
 from easel.studio.engine.limits import Limits
@@ -22,8 +24,9 @@ from easel.studio.engine.picture_prompts import picture_prompts
 from easel.studio.engine.prompts.composition import negative_counts, parts
 from easel.studio.engine.request import TextToImage
 from easel.studio.engine.second_pass import HiresFix, Refiner
-from easel.studio.engine.source_image import prepared_sources
+from easel.studio.engine.source_image import GrowingSource, opened, prepared_sources
 from easel.studio.engine.step_times import StepTimes
+from easel.studio.engine.upscaler_names import find_upscaler
 
 if TYPE_CHECKING:
     import torch
@@ -105,6 +108,14 @@ class Engine:
         there.
         """
         resolved = request.resolved()
+        upscalers = self._upscalers(resolved)
+        if resolved.enlargement is not None:
+            self.limits.check(resolved)
+            prompts = picture_prompts(resolved, self.store)
+            sources: list[Prepared | GrowingSource] = [_sent(resolved.enlargement)]
+            return self._put(
+                Job(owner, resolved, None, prompts, sources=sources, upscalers=upscalers, watcher=watcher)
+            )
         no_gpu = resolved.randn_source == "GPU" and self.status().device == "cpu"
         if no_gpu:
             resolved = replace(resolved, randn_source="CPU")
@@ -122,6 +133,7 @@ class Engine:
             hires_checkpoint=self._other(resolved.hires),
             refiner=self._other(resolved.refiner),
             sources=_sources(resolved),
+            upscalers=upscalers,
             only=only,
             watcher=watcher,
         )
@@ -130,10 +142,27 @@ class Engine:
                 job.note(words)
         if no_gpu:
             job.note("There is no GPU here to draw noise: it is the CPU's, as A1111's is on such a machine.")
+        return self._put(job)
+
+    def _put(self, job: Job) -> Job:
+        if job.upscalers:
+            import_module("spandrel")  # two seconds, which nobody waits for on this thread but who asked
         job.on_cancel(self._queue.ring)
         job.future.set_running_or_notify_cancel()  # only `Job.cancel` ends a job
         self._queue.put(job)
         return job
+
+    def _upscalers(self, request: TextToImage) -> dict[str, ModelFile]:
+        """The files of the upscalers that a request names. Raises InvalidRequest."""
+        named: list[tuple[str, str]] = []
+        if request.hires is not None and request.hires.upscaler not in LATENT_UPSCALE_MODES:
+            named.append(("hr_upscaler", request.hires.upscaler))
+        if request.source is not None and request.source.upscaler is not None:
+            named.append(("upscaler_for_img2img", request.source.upscaler))
+        if request.enlargement is not None:
+            named += request.enlargement.upscalers
+        found = {name: find_upscaler(self.store, field, name).file for field, name in named}
+        return {name: file for name, file in found.items() if file is not None}
 
     def _other(self, part: HiresFix | Refiner | None) -> ModelFile | None:
         """The checkpoint that another part of the way is drawn with."""
@@ -216,5 +245,12 @@ class Engine:
             raise
 
 
-def _sources(request: TextToImage) -> tuple[Prepared, ...]:
-    return () if request.source is None else prepared_sources(request.source, request.width, request.height)
+def _sources(request: TextToImage) -> list[Prepared | GrowingSource]:
+    return [] if request.source is None else prepared_sources(request.source, request.width, request.height)
+
+
+def _sent(enlargement: Enlargement) -> Prepared:
+    """The picture to make larger, as it is. Raises InvalidRequest."""
+    image = opened("image", enlargement.image)
+    image = image if image.mode in ("RGB", "RGBA") else image.convert("RGB")
+    return Prepared(image, image)

@@ -73,6 +73,10 @@ class OutOfMemory(TooMuchForTheDevice):
     """The device has no room for one picture of this size."""
 
 
+class UpscalerFailed(TooMuchForTheDevice):
+    """An upscaler cannot make this picture larger."""
+
+
 class StepTooLong(TooMuchForTheDevice):
     """A single step of a picture of this size would keep the device from everybody else for too long."""
 

@@ -59,6 +59,7 @@ class GuidedUNet:
         self._plan, self._size = plan, size
         self._mask, self._extra, self._refiner = mask, extra, refiner
         self._call = 0
+        self._added: tuple[Guidance, dict[str, torch.Tensor]] | None = None
         self._take()
 
     def _take(self) -> None:
@@ -101,8 +102,8 @@ class GuidedUNet:
             latents=seen,
             timestep=torch.tensor(self._denoiser.timestep(ask.level), dtype=torch.float32),
             tokens=guidance.tokens,
-            added=added_conditions(family, guidance, self._size),
-            extra=self._extra,
+            added=self._added_to(guidance),
+            extra=self._extra_channels(seen),
             tiling=course.request.tiling,
             kind=(
                 family.name,
@@ -114,6 +115,20 @@ class GuidedUNet:
                 course.request.tiling,
             ),
         )
+
+    def _extra_channels(self, seen: torch.Tensor) -> torch.Tensor | None:
+        """Mask and masked picture, where the checkpoint takes them: of nothing, where nothing is masked."""
+        course, serving = self._course, self._course.now()
+        if self._extra is None and serving.inpaints:
+            self._extra = serving.nothing_to_inpaint(course.vae, *seen.shape[-2:])
+        return self._extra if serving.inpaints else None
+
+    def _added_to(self, guidance: Guidance) -> dict[str, torch.Tensor]:
+        """The same tensors while the texts are the same: what is new each time waits for the device."""
+        if self._added is None or self._added[0] is not guidance:
+            family = self._course.now().checkpoint.family
+            self._added = guidance, added_conditions(family, guidance, self._size)
+        return self._added[1]
 
     def _guided(self, output: torch.Tensor, guidance: Guidance) -> tuple[torch.Tensor, torch.Tensor]:
         """Guided, and by the negative prompt alone."""
@@ -136,6 +151,7 @@ class GuidedUNet:
     def _go_on_with(self, file: ModelFile) -> Generator[DeviceCall, Any, None]:
         """Another checkpoint from here. Until it serves, nothing of this one is held."""
         del self._denoiser, self._schedule
+        self._added = None
         self._course.leave()
         yield OtherCheckpoint(file)
         self._take()

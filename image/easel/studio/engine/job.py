@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -17,6 +17,7 @@ from easel.studio.engine.imaging import Prepared
 from easel.studio.engine.limits import work
 from easel.studio.engine.picture_prompts import PicturePrompts
 from easel.studio.engine.request import TextToImage
+from easel.studio.engine.source_image import GrowingSource
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -42,7 +43,7 @@ class Drawn:
 
     `partial` is true for a picture that was interrupted and shows what was there by then. `template` are
     the prompts that its own were drawn from, "" where they are the same. `notes` say what of the prompt was
-    passed over, and why.
+    passed over, and why. `checkpoint` is None for one that was made larger and not drawn.
     """
 
     index: int
@@ -50,13 +51,18 @@ class Drawn:
     seed: int
     subseed: int
     request: TextToImage
-    checkpoint: ModelFile
+    checkpoint: ModelFile | None
     vae: ModelFile | None = None
     partial: bool = False
     template: tuple[str, str] = ("", "")
     loras: tuple[LoraUse, ...] = ()
     embeddings: tuple[EmbeddingUse, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def drawn_with(self) -> ModelFile:
+        """The checkpoint of one that was drawn."""
+        return _there(self.checkpoint)
 
 
 @dataclass(frozen=True)
@@ -97,18 +103,20 @@ class Job:
     `future` resolves to the finished pictures in order (fewer than asked for when the job was cancelled), or
     to the error that ended it. `prompts` are one for all pictures or one for each;
     `embeddings` those of them that the checkpoint draws with, once it began. `sources` are the
-    pictures to draw over. `only` are the numbers of the pictures to draw, where it is not
-    all of the request's.
+    pictures to draw over, or to make larger; `upscalers` the files of those that the request names, by these
+    names. `only` are the numbers of the pictures to draw, where it is not all of the request's. `checkpoint`
+    is None where nothing is drawn.
     """
 
     owner: str
     request: TextToImage
-    checkpoint: ModelFile
+    checkpoint: ModelFile | None
     prompts: tuple[PicturePrompts, ...]
     vae: ModelFile | None = None
     hires_checkpoint: ModelFile | None = None
     refiner: ModelFile | None = None
-    sources: tuple[Prepared, ...] = ()
+    sources: list[Prepared | GrowingSource] = field(default_factory=list)
+    upscalers: Mapping[str, ModelFile] = field(default_factory=dict)
     only: tuple[int, ...] | None = None
     watcher: Watcher | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -132,6 +140,11 @@ class Job:
         self._preview_wanted = 0.0
         self._cancel: tuple[bool] | None = None
         self._wake: Callable[[], None] = lambda: None
+
+    @property
+    def drawn_with(self) -> ModelFile:
+        """The checkpoint of one that draws."""
+        return _there(self.checkpoint)
 
     @property
     def wanted(self) -> Sequence[int]:
@@ -225,3 +238,8 @@ class Job:
         """End the job with an error, from any thread. Does nothing to one that has ended."""
         if self.publish(replace(self._progress, state=JobState.FAILED, detail=str(error))):
             self.future.set_exception(error)
+
+
+def _there(checkpoint: ModelFile | None) -> ModelFile:
+    assert checkpoint is not None  # noqa: S101 - what draws has one
+    return checkpoint

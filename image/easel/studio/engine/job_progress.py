@@ -41,8 +41,10 @@ class JobProgress:
         return sum(one.course.left for one in self.pictures if one.index not in self.drawn)
 
     def wants(self, checkpoint: ModelFile | None) -> bool:
-        """Whether a picture that is not there is drawn with this checkpoint next."""
-        return any(one.checkpoint == checkpoint for one in self.pictures if one.index not in self.drawn)
+        """Whether a picture that is not there can be gone on with while this checkpoint serves."""
+        return any(
+            one.checkpoint in (None, checkpoint) for one in self.pictures if one.index not in self.drawn
+        )
 
     def begin(self) -> None:
         """A picture is about to begin."""
@@ -89,7 +91,9 @@ class JobProgress:
         if state is JobState.RUNNING and self._began is None:
             self._began = time.monotonic()
         courses = [picture.course for picture in self.pictures]
-        fraction = min(1.0, sum(one.position for one in courses) / sum(one.calls for one in courses))
+        fraction = min(
+            1.0, sum(one.position + one.enlarged for one in courses) / sum(one.calls for one in courses)
+        )
         under_way = [p.course for p in self.pictures if p.course.position and p.index not in self.drawn]
         eta = None
         if self._began is not None and fraction > 0:

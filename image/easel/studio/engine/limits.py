@@ -58,9 +58,11 @@ class Limits:
 
     def check(self, request: TextToImage) -> None:
         """Raise TooMuchWork for a request that is too much, whoever asks and whatever else there is to do."""
-        count, size = request.pictures, f"{request.width}x{request.height}"
+        count, last = request.pictures, request.passes()[-1]
+        size = f"{last.width}x{last.height}"
         asked = f"{count} pictures of {size}" if count > 1 else f"a picture of {size}"
-        method = f"at {request.steps} steps ({request.sampler})"
+        drawn = request.enlargement is None
+        method = f"at {request.steps} steps ({request.sampler})" if drawn else "by an upscaler"
         for name, amount, most, words in (
             (
                 "work_per_request",
@@ -76,10 +78,11 @@ class Limits:
             ),
         ):
             if amount > most:
+                advice = _advice(most, amount / count, count, drawn=drawn)
                 raise TooMuchWork(
                     _field(request),
                     f"{asked} {words.format(f'{amount:,.0f}')}; one request may ask for {most:,g}. "
-                    f"{_advice(most, amount / count, count)}; the operator sets the limit by {setting(name)}",
+                    f"{advice}; the operator sets the limit by {setting(name)}",
                 )
 
 
@@ -101,11 +104,13 @@ def pixels(request: TextToImage) -> float:
 
 def _field(request: TextToImage) -> str:
     """The field that it is easiest to ask for less by."""
+    if request.enlargement is not None:
+        return "upscaling_resize"
     return "n_iter" if request.batch_count > 1 else "batch_size" if request.batch_size > 1 else "steps"
 
 
-def _advice(limit: float, each: float, pictures: int) -> str:
+def _advice(limit: float, each: float, pictures: int, *, drawn: bool) -> str:
     fitting = int(limit / each)
     if pictures > 1 and fitting:
         return f"Ask for up to {fitting} at a time, or for smaller ones"
-    return "Ask for fewer steps, or a smaller picture"
+    return "Ask for fewer steps, or a smaller picture" if drawn else "Ask for a smaller picture"

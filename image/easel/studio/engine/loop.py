@@ -15,16 +15,17 @@ import torch
 from easel.models import ModelFile
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.checkpoint_cache import CheckpointCache
-from easel.studio.engine.device_calls import TOGETHER, OtherCheckpoint, UNetCall, VaeCall
-from easel.studio.engine.errors import OutOfMemory, StepTooLong
+from easel.studio.engine.device_calls import TOGETHER, OtherCheckpoint, UNetCall, UpscaleCall, VaeCall
+from easel.studio.engine.errors import EngineError, OutOfMemory, StepTooLong, UpscalerFailed
 from easel.studio.engine.fair_share import FairShare
 from easel.studio.engine.job import Job
 from easel.studio.engine.loading import load_checkpoint
-from easel.studio.engine.memory import TooLarge, available, give_back
+from easel.studio.engine.memory import TooLarge, available, give_back, is_out_of_memory
 from easel.studio.engine.picture import Picture, call_unet
 from easel.studio.engine.serving import Serving
 from easel.studio.engine.step_times import WARM_UP, StepTimes
 from easel.studio.engine.unet_batch import UNetBatchSize
+from easel.studio.engine.upscaler_models import UpscalerModels
 from easel.studio.engine.vae_runs import STRETCH_SECONDS, VaeRun
 
 log = structlog.get_logger(__name__)
@@ -57,6 +58,7 @@ class Loop:
         self._runs: dict[Hashable, tuple[VaeRun, list[Picture]]] = {}
         self._numbers = itertools.count()
         self._cache = CheckpointCache(self.device, self.dtype)
+        self._upscalers = UpscalerModels(self.device)
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -120,6 +122,8 @@ class Loop:
             try:
                 return self._cache.take(file, report) or self._load(file, report)
             except (TooLarge, torch.OutOfMemoryError) as error:
+                if self._upscalers.clear():
+                    continue
                 if self.device.type == "cpu" and self._cache.drop_oldest():
                     continue
                 if isinstance(error, TooLarge):
@@ -145,10 +149,16 @@ class Loop:
         """Let a picture join at the next turn, or join again on the checkpoint that it asked for. It does not
         where another one has to go on at once.
 
-        Raises a FileError for a LoRA or VAE that cannot be used, InvalidRequest for a prompt of too many
-        tokens, StepTooLong.
+        Raises a FileError for a LoRA, VAE or upscaler that cannot be used, InvalidRequest for a prompt of
+        too many tokens, StepTooLong.
         """
-        serving, job = self._now(), picture.job
+        job = picture.job
+        picture.course.upscalers = {name: self._upscalers.get(file) for name, file in job.upscalers.items()}
+        if picture.checkpoint is None:
+            picture.begin(None)
+            self.active.append(picture)
+            return
+        serving = self._now()
         drawing = (one.course.prompts.loras for one in self.active)
         in_use = {use.file for loras in drawing for use in loras}
         for words in (
@@ -222,6 +232,8 @@ class Loop:
         if isinstance(chosen[0].call, UNetCall):
             answered = self._step(chosen)
             stepped = answered
+        elif isinstance(chosen[0].call, UpscaleCall):
+            answered, stepped = self._upscale(chosen[0], chosen[0].call), chosen
         else:
             answered, stepped = self._run_vae(chosen), []
         for picture in chosen:  # oldest turn first
@@ -242,6 +254,8 @@ class Loop:
         call = next(one.call for one in self.active if one.kind == kind)
         if isinstance(call, VaeCall):
             return available if kind in self._runs else max(1, min(available, TOGETHER // call.latent_pixels))
+        if isinstance(call, UpscaleCall):
+            return 1
         return self._batch_size.bucket(kind, available)
 
     def _step(self, chosen: list[Picture]) -> list[Picture]:
@@ -302,6 +316,18 @@ class Loop:
             self._look_at_size(picture)
         return [picture for picture, _ in there]
 
+    def _upscale(self, picture: Picture, call: UpscaleCall) -> list[Picture]:
+        """A tile of a pass of an upscaler. Returns the picture once it is through."""
+        with _upscaler_errors(picture), _memory_errors(picture):
+            answer = call.run.go_on()
+        picture.course.enlarged = call.run.share
+        if answer is None:
+            return []
+        picture.course.enlarged = 0.0
+        picture.answer(answer)
+        self._look_at_size(picture)
+        return [picture]
+
     @torch.inference_mode()
     def preview(self, picture: Picture) -> Any:
         """A look at a picture under way; None while there is nothing to see."""
@@ -322,19 +348,30 @@ class Loop:
 
 
 @contextmanager
+def _upscaler_errors(picture: Picture) -> Iterator[None]:
+    """What a stranger's network stumbles over ends the job that chose it, and no other."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except Exception as error:
+        words = f"the upscaler failed: {type(error).__name__}: {str(error)[:200]}; choose another one"
+        raise UpscalerFailed(words, picture.job.id) from error
+
+
+@contextmanager
 def _memory_errors(picture: Picture) -> Iterator[None]:
     """Out of memory in the words of somebody who has to do something about it."""
     try:
         yield
     except (torch.OutOfMemoryError, RuntimeError) as error:
-        # on a CPU torch raises a plain RuntimeError
-        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+        if not is_out_of_memory(error):
             raise
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        request = picture.job.request
+        last = picture.job.request.passes()[-1]
         raise OutOfMemory(
-            f"no memory for a picture of {request.width}x{request.height}; "
+            f"no memory for a picture of {last.width}x{last.height}; "
             "draw it smaller, or give the endpoint a shape with more memory",
             picture.job.id,
         ) from error

@@ -60,6 +60,11 @@ def available(device: torch.device) -> int:
     return min([psutil.virtual_memory().available, *_cgroup_rooms()])
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error of torch's says so: on a CPU it is a plain RuntimeError."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 def give_back(device: torch.device) -> None:
     """Return what was freed to the system: collect cycles, empty torch's GPU cache, trim all threads' heaps.
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from easel.models import ModelFile
 from easel.studio.engine.course import Course
-from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, UNetCall, VaeCall
+from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, UNetCall, UpscaleCall, VaeCall
 from easel.studio.engine.job import Job
 from easel.studio.engine.pipeline import Pipeline, draw, finish
 from easel.studio.engine.serving import Serving
@@ -46,25 +46,26 @@ class Picture:
         return self.job.owner
 
     @property
-    def checkpoint(self) -> ModelFile:
-        """The checkpoint that it is drawn with next."""
+    def checkpoint(self) -> ModelFile | None:
+        """The checkpoint that it is drawn with next; None where any will do, or none: it is not drawn."""
         return self.call.file if isinstance(self.call, OtherCheckpoint) else self.job.checkpoint
 
     @property
     def kind(self) -> Hashable:
         """What has to be equal for pictures to share a call of the device."""
-        assert isinstance(self.call, UNetCall | VaeCall)  # noqa: S101 - asked of those under way only
+        assert isinstance(self.call, UNetCall | VaeCall | UpscaleCall)  # noqa: S101 - asked of those under way only
         return self.call.kind
 
     @property
     def cost(self) -> int:
         """The work of the next call, in latent pixels."""
-        assert isinstance(self.call, UNetCall | VaeCall)  # noqa: S101 - asked of those under way only
+        assert isinstance(self.call, UNetCall | VaeCall | UpscaleCall)  # noqa: S101 - asked of those under way only
         return self.call.cost
 
-    def begin(self, serving: Serving) -> None:
+    def begin(self, serving: Serving | None) -> None:
         """Take the course up, or on with the checkpoint that was asked for, up to the first call."""
-        self.course.take(serving)
+        if serving is not None:
+            self.course.take(serving)
         if self._pipeline is None:
             self._pipeline = draw(self.course)
         self._go_on(None)

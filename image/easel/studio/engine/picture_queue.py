@@ -54,15 +54,15 @@ class PictureQueue:
             self._pictures.remove(found)
         return found
 
-    def next(self, checkpoint: ModelFile, drawing: Counter[str], *, room: bool) -> Picture | None:
-        """Take the picture to begin now, or None.
+    def next(self, checkpoint: ModelFile | None, drawing: Counter[str], *, room: bool) -> Picture | None:
+        """Take the picture to begin now, or None. Without a checkpoint: of those that need none.
 
         Who has nothing under way goes first and always gets in; further pictures of the same owner only where
         there is `room`. `drawing` counts the pictures under way by owner.
         """
         best: Picture | None = None
         for picture in self._pictures:
-            if picture.checkpoint != checkpoint or (drawing[picture.owner] and not room):
+            if picture.checkpoint not in (None, checkpoint) or (drawing[picture.owner] and not room):
                 continue
             if best is None or drawing[picture.owner] < drawing[best.owner]:
                 best = picture
@@ -73,12 +73,12 @@ class PictureQueue:
         return best
 
     def wants(self, checkpoint: ModelFile) -> bool:
-        """Whether any picture here is for this checkpoint."""
-        return any(picture.checkpoint == checkpoint for picture in self._pictures)
+        """Whether any picture here can be made while this checkpoint serves."""
+        return any(picture.checkpoint in (None, checkpoint) for picture in self._pictures)
 
     def longest(self, *, besides: ModelFile | None) -> ModelFile | None:
         """The checkpoint whose picture has waited longest, other than `besides`."""
-        return next((p.checkpoint for p in self._pictures if p.checkpoint != besides), None)
+        return next((p.checkpoint for p in self._pictures if p.checkpoint not in (None, besides)), None)
 
     def impatient(self, checkpoint: ModelFile, since: float) -> bool:
         """Whether somebody has waited too long for another checkpoint than this, which serves since `since`.
@@ -86,6 +86,6 @@ class PictureQueue:
         Counted from the switch at the earliest: two impatient crowds would otherwise switch for ever and draw
         nothing.
         """
-        others = (p.waiting_since for p in self._pictures if p.checkpoint != checkpoint)
+        others = (p.waiting_since for p in self._pictures if p.checkpoint not in (None, checkpoint))
         now = time.monotonic()
         return now - max(since, min(others, default=now)) > PATIENCE

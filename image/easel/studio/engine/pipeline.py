@@ -16,17 +16,15 @@ from PIL import Image
 
 from easel.studio.engine.course import Course
 from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, VaeCall
+from easel.studio.engine.enlarging import Images, enlarge, enlarged_to, ready_source
 from easel.studio.engine.guided_unet import GuidedUNet, Texts
 from easel.studio.engine.imaging import (
     LATENT_UPSCALE_MODES,
-    PIXEL_UPSCALERS,
     MaskedContent,
     ResizeMode,
     latent_noise,
     latent_nothing,
     overlay_mask,
-    resized,
-    upscaled,
 )
 from easel.studio.engine.latent_mask import LatentMask
 from easel.studio.engine.noise import PictureNoise
@@ -34,12 +32,14 @@ from easel.studio.engine.sampling.plan import SamplingPlan
 from easel.studio.engine.sampling.plan import plan as plan_sampling
 from easel.studio.engine.sampling.samplers import Sampler, resolve
 
-Pipeline = Generator[DeviceCall, Any, Image.Image]
+Pipeline = Images
 _Latents = Generator[DeviceCall, Any, torch.Tensor]
 
 
 def draw(course: Course) -> Pipeline:
     """The whole way of one picture."""
+    if course.request.enlargement is not None:
+        return (yield from enlarge(course, course.request.enlargement))
     if course.request.source is not None:
         latents = yield from _image_to_image(course)
     else:
@@ -79,7 +79,7 @@ def _image_to_image(course: Course) -> _Latents:
     request, source = course.request, course.request.source
     assert source is not None  # noqa: S101 - see `draw`
     size = request.width, request.height
-    prepared = course.prepared()
+    prepared = yield from ready_source(course)
     pixels = _pixels(course, prepared.image)
     latents = yield _through_vae(course, "encode", pixels)
     rows, columns = (
@@ -123,9 +123,11 @@ def _hires_fix(course: Course, latents: torch.Tensor) -> _Latents:
     else:
         small: Image.Image = yield _through_vae(course, "decode", latents)
         latents = torch.empty(0)
-    yield from _checkpoint(course, course.job.hires_checkpoint or course.job.checkpoint)
+    yield from _checkpoint(course, course.job.hires_checkpoint or course.job.drawn_with)
     if mode is None:
-        large = _enlarged(small, hires.upscaler, across // scale * scale, down // scale * scale)
+        large = yield from enlarged_to(
+            course, small, hires.upscaler, across // scale * scale, down // scale * scale
+        )
         latents = yield _through_vae(course, "encode", _pixels(course, large))
     course.asked = course.prompts.second
     size = hires.size(request.width, request.height)
@@ -233,11 +235,6 @@ def _pixels(course: Course, image: Image.Image) -> torch.Tensor:
 
 def _interpolated(latents: torch.Tensor, size: tuple[int, int], mode: Any) -> torch.Tensor:
     return torch.nn.functional.interpolate(latents, size=size, mode=mode.mode, antialias=mode.antialias)
-
-
-def _enlarged(image: Image.Image, upscaler: str, width: int, height: int) -> Image.Image:
-    factor = max(width / image.width, height / image.height)
-    return resized(upscaled(image, factor, PIXEL_UPSCALERS[upscaler]), ResizeMode.JUST_RESIZE, width, height)
 
 
 def _middle(latents: torch.Tensor, height: int, width: int) -> torch.Tensor:

@@ -6,13 +6,14 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from easel.studio.engine.enlargement import Enlargement
 from easel.studio.engine.errors import InvalidRequest, check_range
+from easel.studio.engine.image_to_image import ImageToImage
 from easel.studio.engine.prompts.emphasis import EmphasisMode
 from easel.studio.engine.sampling.samplers import Sampler, resolve
 from easel.studio.engine.sampling.schedule_types import ScheduleType
 from easel.studio.engine.sampling.settings import SamplerSettings
 from easel.studio.engine.second_pass import HiresFix, Refiner
-from easel.studio.engine.source import ImageToImage
 
 MAX_STEPS = 150
 MAX_SIDE = 2048
@@ -71,7 +72,8 @@ class TextToImage:
     numbers, made on the CPU). `seed_resize_from_w` and `_h` lay the seed's noise at that size, in pixels,
     into the middle of this picture's; 0 or less in either is off. `eta_noise_seed_delta` (ENSD) is added to
     the seed for all noise after the first. `sampling` is what changes how the sampler works, `emphasis` what
-    brackets in the prompts do.
+    brackets in the prompts do. With `enlargement` nothing is drawn: that picture is made larger, and no other
+    field counts.
     """
 
     prompt: str = ""
@@ -102,6 +104,7 @@ class TextToImage:
     source: ImageToImage | None = None
     hires: HiresFix | None = None
     refiner: Refiner | None = None
+    enlargement: Enlargement | None = None
 
     def resolved(self) -> TextToImage:
         """The same request, checked, with seeds drawn, sizes rounded and the sampler under its own name.
@@ -126,7 +129,7 @@ class TextToImage:
         check_range("n_iter", self.batch_count, 1, MAX_BATCH_COUNT)
         check_range("clip_skip", self.clip_skip, 1, 12)
         sampler, schedule = resolve(self.sampler, self.schedule_type)
-        for part in (self.source, self.hires, self.refiner):
+        for part in (self.source, self.hires, self.refiner, self.enlargement):
             if part is not None:
                 part.check()
         return replace(
@@ -155,7 +158,11 @@ class TextToImage:
         return replace(hires, sampler=sampler.name, schedule_type=schedule.label)
 
     def passes(self) -> tuple[SamplingPass, ...]:
-        """The ways through the sampler that each picture takes, of a request that is resolved."""
+        """The ways through the sampler that each picture takes, of a request that is resolved; an enlargement
+        counts as one call at its full size for each upscaler."""
+        if self.enlargement is not None:
+            calls = len(self.enlargement.upscalers)
+            return (SamplingPass(*self.enlargement.size, calls, calls),)
         first = self._pass(self.width, self.height, self.steps, self.sampler)
         if self.source is not None:
             share = self.source.denoising_strength

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from easel.studio.engine.errors import InvalidRequest, check_range
-from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, PIXEL_UPSCALERS
+from easel.studio.engine.errors import check_range
 
 MAX_SCALE = 8.0
 _GRID = 8
@@ -16,7 +15,8 @@ class HiresFix:
     """Draw small, enlarge, and draw over it again, as A1111 does.
 
     The size is `resize_x` × `resize_y`, or by one of them alone, or `scale` times the first pass's.
-    `upscaler` is a latent mode's name or an upscaler's. What is 0, None or "" is the first pass's own.
+    `upscaler` is a latent mode's name or an upscaler's; the store knows which there are. What is 0, None or
+    "" is the first pass's own.
     """
 
     denoising_strength: float = 0.7
@@ -36,9 +36,6 @@ class HiresFix:
         """Raise InvalidRequest for what cannot be drawn."""
         check_range("denoising_strength", self.denoising_strength, 0, 1)
         check_range("hr_scale", self.scale, 1, MAX_SCALE)
-        known = [*LATENT_UPSCALE_MODES, *PIXEL_UPSCALERS]
-        if self.upscaler not in known:
-            raise InvalidRequest("hr_upscaler", self.upscaler, ", ".join(known))
 
     def upscaled(self, width: int, height: int) -> tuple[int, int]:
         """What the first pass's size is enlarged to, in pixels; the rest of `size` is cut off evenly."""

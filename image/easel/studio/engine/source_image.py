@@ -6,35 +6,76 @@ Done where the request is taken, not on the engine's thread: others draw meanwhi
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 from PIL import Image, ImageOps
 
 from easel.studio.engine.errors import InvalidRequest
-from easel.studio.engine.imaging import Inpainting, Prepared, prepare
-from easel.studio.engine.source import ImageToImage, Mask
+from easel.studio.engine.image_to_image import ImageToImage, Mask
+from easel.studio.engine.imaging import Enlarger, Inpainting, Prepared, prepare
 
 MAX_PIXELS = 1 << 26
 """Of a source picture, 67 million: 200 MB once it is opened."""
 
 
-def prepared_sources(source: ImageToImage, width: int, height: int) -> tuple[Prepared, ...]:
-    """Every picture of a source, for a drawing of `width` × `height` pixels. Raises InvalidRequest for files
-    that are no pictures."""
+@dataclass(frozen=True)
+class GrowingSource:
+    """A picture that an upscaler has to make larger before it can be drawn over: `image`, so many times."""
+
+    image: Image.Image
+    times: float
+    upscaler: str
+    prepare: Callable[[Enlarger], Prepared]
+    """Given what answers with the larger picture."""
+    comment: str = ""
+    """Nothing yet: what there is to say is known when it is prepared."""
+
+
+class _Grows(Exception):
+    """`prepare` came to where a picture is to be made larger."""
+
+    def __init__(self, image: Image.Image, times: float) -> None:
+        self.image, self.times = image, times
+
+
+def prepared_sources(source: ImageToImage, width: int, height: int) -> list[Prepared | GrowingSource]:
+    """Every picture of a source, for a drawing of `width` × `height` pixels, as far as it can be made ready
+    without the device. Raises InvalidRequest for files that are no pictures."""
     mask = _inpainting(source.mask) if source.mask is not None else None
-    found = []
+    found: list[Prepared | GrowingSource] = []
     for file in source.images:
         picture = opened("init_images", file)
+        ready = partial(
+            prepare,
+            picture,
+            width,
+            height,
+            mask,
+            resize_mode=source.resize_mode,
+            background=source.background,
+        )  # fmt: skip
         try:
-            found.append(
-                prepare(
-                    picture, width, height, mask, resize_mode=source.resize_mode, background=source.background
-                )
-            )
+            found.append(_as_far_as_it_goes(ready, source.upscaler))
         except ValueError as error:  # of Pillow, for what is no colour
             raise InvalidRequest(
                 "img2img_background_color", source.background, "a colour as CSS writes it"
             ) from error
-    return tuple(found)
+    return found
+
+
+def _as_far_as_it_goes(ready: Callable[..., Prepared], upscaler: str | None) -> Prepared | GrowingSource:
+    if upscaler is None:
+        return ready()
+
+    def interrupt(image: Image.Image, times: float) -> Image.Image:
+        raise _Grows(image, times)
+
+    try:
+        return ready(enlarge=interrupt)
+    except _Grows as asked:
+        return GrowingSource(asked.image, asked.times, upscaler, lambda answer: ready(enlarge=answer))
 
 
 def opened(field: str, file: bytes) -> Image.Image:

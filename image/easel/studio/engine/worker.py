@@ -131,10 +131,16 @@ class Worker:
                 self._close(job, JobState.FAILED, error)
 
     def _look_ahead(self) -> None:
-        """Load what is wanted next while this one draws: who waits for it, before who merely chose it."""
-        if self._loop.serving is None:
+        """Load what is wanted next while this one draws: who waits for it or will go on with it, before who
+        merely chose it."""
+        serving = self._loop.serving
+        if serving is None:
             return
-        waiting, requests = self._waiting.longest(besides=self._loop.serving), self._queue.prefetch_requests
+        waiting, requests = self._waiting.longest(besides=serving), self._queue.prefetch_requests
+        if waiting is None:
+            drawing = [one.job for one in self._loop.active]
+            later = [file for job in drawing for file in (job.refiner, job.hires_checkpoint)]
+            waiting = next((file for file in later if file not in (None, serving)), None)
         if waiting is not None:
             self._loop.prefetch(waiting)
         elif (chosen := requests.oldest()) is not None and self._loop.prefetch(chosen):
@@ -154,7 +160,7 @@ class Worker:
 
     def _begin(self) -> None:
         serving = self._loop.serving
-        if serving is None or self._waiting.impatient(serving, self._switched):
+        if serving is not None and self._waiting.impatient(serving, self._switched):
             return
         drawing = self._loop.drawing()
         until = time.monotonic() + BEGINNING_SECONDS
@@ -162,7 +168,10 @@ class Worker:
             self._progress[picture.job].begin()
             try:
                 self._loop.begin(picture)
-            except (ModelError, EngineError) as error:  # a LoRA or VAE that is no use here; too large
+            except (
+                ModelError,
+                EngineError,
+            ) as error:  # a LoRA, VAE or upscaler that is no use here; too large
                 log.info("not begun", job=picture.job.id, reason=str(error))
                 self._close(picture.job, JobState.FAILED, error)
                 continue
@@ -177,7 +186,7 @@ class Worker:
             if time.monotonic() > until:  # encoding prompts and loading LoRAs are work that others wait for
                 break
 
-    def _next(self, serving: ModelFile, drawing: Counter[str]) -> Picture | None:
+    def _next(self, serving: ModelFile | None, drawing: Counter[str]) -> Picture | None:
         if self._queue.stopping and (job := self._nearest()):
             return self._waiting.next_of(job) if len(self._of(job)) < BUCKETS[-1] else None
         return self._waiting.next(serving, drawing, room=self._loop.room())

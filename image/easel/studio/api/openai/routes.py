@@ -12,10 +12,10 @@ from starlette.responses import Response
 
 from easel.models import ModelFile
 from easel.studio.api.drawn_request import DrawnRequest, drawn
+from easel.studio.api.hanging_up import nobody
 from easel.studio.api.openai.edit_form import EditForm, EditRequest
 from easel.studio.api.openai.errors import OPENAI_RESPONSES, OpenAiRoute
 from easel.studio.api.openai.image_request import ImageRequest
-from easel.studio.api.request_run import nobody
 from easel.studio.api.requests.answer_format import AnswerFormat
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.refusals import Unsupported
@@ -144,7 +144,7 @@ def _data(studio: Studio, asked: ImageRequest, done: DrawnRequest, base: str) ->
     result = done.result
     found = []
     for picture in result.listed if result.send_drawn else result.grids:
-        if done.gone.is_set():
+        if done.line.gone:
             raise nobody()
         file, ending = how.file(picture.image, picture.text, kept=asked.by_address)
         if asked.by_address:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from easel.studio import formats
 from easel.studio.engine import InvalidRequest, check_range
 from easel.studio.formats import PictureFormat, TooLargeForFormat
-from easel.studio.png import SMALL
+from easel.studio.png import FAST, SMALL
 from easel.studio.png import encode as encode_png
 from easel.studio.settings import number_in, yes_in
 
@@ -47,10 +48,12 @@ class AnswerFormat:
             yes_in(settings, "samples_save"),
         )
 
-    def file(self, image: Image, text: str, *, kept: bool) -> tuple[bytes, str]:
+    def file(
+        self, image: Image, text: str, *, kept: bool, others: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[bytes, str]:
         """The file and its ending. What is kept is made smaller than what is sent only; what a format has no
-        room for is a PNG."""
-        text = text if self.signed else ""
+        room for is a PNG. `others` are texts beside the infotext; only a PNG holds them."""
+        text, others = (text, others) if self.signed else ("", {})
         if self.kind is not PictureFormat.PNG:
             try:
                 return (
@@ -59,5 +62,5 @@ class AnswerFormat:
                 )
             except TooLargeForFormat:
                 pass
-        level = {"compress_level": SMALL} if kept else {}
-        return encode_png(image, text, **level), PictureFormat.PNG.value
+        level = SMALL if kept else FAST
+        return encode_png(image, text, texts=others, compress_level=level), PictureFormat.PNG.value

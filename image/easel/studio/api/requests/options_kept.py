@@ -29,11 +29,11 @@ KEPT: dict[str, dict[str, Any]] = {
         "grid_save_to_dirs": True, "use_save_to_dirs_for_ui": False,
         "directories_filename_pattern": "[date]", "directories_max_prompt_words": 8,
     },
-    "upscalers, which are not here": {
+    "how A1111 cuts pictures for upscalers, and which files it fetches for them": {
         "ESRGAN_tile": 192, "ESRGAN_tile_overlap": 8,
         "realesrgan_enabled_models": ["R-ESRGAN 4x+", "R-ESRGAN 4x+ Anime6B"],
         "dat_enabled_models": ["DAT x2", "DAT x3", "DAT x4"], "DAT_tile": 192, "DAT_tile_overlap": 8,
-        "upscaler_for_img2img": None, "set_scale_by_when_changing_upscaler": False, "ldsr_steps": 100,
+        "set_scale_by_when_changing_upscaler": False, "ldsr_steps": 100,
         "ldsr_cached": False, "SCUNET_tile": 256, "SCUNET_tile_overlap": 8, "SWIN_tile": 192,
         "SWIN_tile_overlap": 8, "SWIN_torch_compile": False,
     },

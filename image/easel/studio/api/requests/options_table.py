@@ -194,6 +194,7 @@ _TABLE: tuple[Option, ...] = (
     Option("initial_noise_multiplier", 1.0, _H, "0 to 2", infotext="Noise multiplier"),
     Option("img2img_extra_noise", 0.0, _H, "0 to 1", infotext="Extra noise"),
     Option("img2img_color_correction", False, _H, "the source's colours are brought back"),
+    Option("upscaler_for_img2img", None, _H, "a name of /sdapi/v1/upscalers; in place of Lanczos"),
     Option("img2img_background_color", "#ffffff", _H, "what shows where a source is transparent"),
     Option("inpainting_mask_weight", 1.0, _H, "0 to 1, for inpainting checkpoints",
            infotext="Conditional mask weight"),

@@ -10,10 +10,13 @@ from easel.studio import infotext
 from easel.studio.api.requests.always_on_scripts import scripted
 from easel.studio.api.requests.answer_format import AnswerFormat
 from easel.studio.api.requests.drawing_request import AnyRequest, DrawingRequest
+from easel.studio.api.requests.result import PictureToEnlarge
 from easel.studio.api.requests.styled import styled
 from easel.studio.checkpoint_defaults import checkpoint_defaults
-from easel.studio.engine import Job, TextToImage
+from easel.studio.engine import Enlargement, Job, TextToImage, find_upscaler, upscalers
+from easel.studio.engine.imaging import LATENT_UPSCALE_MODES
 from easel.studio.infotext_request import request_from_infotext
+from easel.studio.png import encode
 from easel.studio.settings import name_in
 from easel.studio.studio import Studio
 from easel.studio.styles import Styles
@@ -89,9 +92,34 @@ class Ordering:
         self._jobs = (*self._jobs, job)
         return SubmittedRequest(body, prepared.settings, job)
 
+    def upscaler(self, field: str, said: str | int) -> str:
+        """The name of the upscaler that is meant, by one of its names or by its place in the list. Raises
+        InvalidRequest."""
+        store = self._studio.engine.store
+        known = upscalers(store)
+        if isinstance(said, int) and 0 <= said < len(known):
+            return known[said].name
+        return find_upscaler(store, field, str(said)).name
+
+    def enlarge(self, wanted: PictureToEnlarge) -> Job:
+        """Hand a picture over to be made larger: a job as those that draw. Raises what `Engine.submit`
+        raises."""
+        image = wanted.image
+        enlargement = Enlargement(
+            image=encode(image),
+            width=image.width,
+            height=image.height,
+            upscaler=wanted.upscaler,
+            factor=wanted.factor,
+        )
+        job = self._studio.engine.submit(self._owner, TextToImage(enlargement=enlargement))
+        self._studio.tasks.name(job, before=self._jobs)
+        self._jobs = (*self._jobs, job)
+        return job
+
     def _named(self, request: TextToImage) -> TextToImage:
-        """The request with the checkpoints of later passes by the names that infotexts have. Raises
-        UnknownModel."""
+        """The request with checkpoints and upscaler of later passes by the names that infotexts have. Raises
+        UnknownModel and InvalidRequest."""
         store = self._studio.engine.store
         if request.refiner:
             file = store.find_checkpoint(request.refiner.checkpoint)
@@ -99,6 +127,9 @@ class Ordering:
         if request.hires and request.hires.checkpoint:
             file = store.find_checkpoint(request.hires.checkpoint)
             request = replace(request, hires=replace(request.hires, checkpoint=_short_title(file)))
+        if request.hires and request.hires.upscaler not in LATENT_UPSCALE_MODES:
+            upscaler = find_upscaler(store, "hr_upscaler", request.hires.upscaler).name
+            request = replace(request, hires=replace(request.hires, upscaler=upscaler))
         return request
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.engine import Drawn
@@ -40,6 +40,16 @@ class Result:
         return [*self.grids, *self.drawn]
 
 
-Course: TypeAlias = Generator[list[DrawingRequest], list[list[ResultPicture]], Result]
-"""How a request is drawn: asks for requests to be drawn, is given the pictures of each, and says in the end
-what the answer is. Where somebody interrupts, pictures are missing: of some requests there are none."""
+@dataclass(frozen=True)
+class PictureToEnlarge:
+    """A picture that a course wants `factor` times as large, by an upscaler's name."""
+
+    image: Image
+    upscaler: str
+    factor: float
+
+
+Course: TypeAlias = Generator[list[DrawingRequest] | PictureToEnlarge, Any, Result]
+"""How a request is drawn: asks for requests to be drawn, is given the pictures of each (a list of lists of
+ResultPicture), or for a picture to be enlarged, and is given that; and says in the end what the answer is.
+Where somebody interrupts, pictures are missing: of some requests there are none."""

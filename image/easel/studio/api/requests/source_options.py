@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from easel.studio.engine import InvalidRequest, check_range
-from easel.studio.settings import number_in, yes_in
+from easel.studio.settings import name_in, number_in, yes_in
 
 _WHITE = "#ffffff"
 _NUMBERS = {
@@ -21,6 +21,7 @@ def source_fields(settings: Mapping[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "background": _color(settings),
         "color_correction": yes_in(settings, "img2img_color_correction", default=False),
+        "upscaler": name_in(settings, "upscaler_for_img2img"),
     }
     for option, (field, default, most) in _NUMBERS.items():
         value = number_in(settings, option)

@@ -10,8 +10,7 @@ from pydantic import Field
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.fields import Text, WholeNumber
 from easel.studio.api.requests.refusals import Unsupported
-from easel.studio.engine import HiresFix, InvalidRequest
-from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, PIXEL_UPSCALERS
+from easel.studio.engine import HiresFix
 from easel.studio.settings import is_name
 
 # A1111's, where a second pass says nothing; its page begins at 0.7.
@@ -66,7 +65,7 @@ class TextToImageRequest(DrawingRequest):
             "height": first_height,
             "hires": HiresFix(
                 denoising_strength=_STRENGTH if self.denoising_strength is None else self.denoising_strength,
-                upscaler=self._upscaler(),
+                upscaler=(self.hr_upscaler or "").strip() or "Latent",
                 scale=self.hr_scale,
                 resize_x=resize[0],
                 resize_y=resize[1],
@@ -79,13 +78,6 @@ class TextToImageRequest(DrawingRequest):
                 cfg_scale=self.hr_cfg,
             ),
         }
-
-    def _upscaler(self) -> str:
-        name = (self.hr_upscaler or "").strip() or "Latent"
-        known = (*LATENT_UPSCALE_MODES, *PIXEL_UPSCALERS)
-        if name not in known:
-            raise InvalidRequest("hr_upscaler", name, ", ".join(known))
-        return name
 
     def _says_a_first_pass(self) -> bool:
         return bool(self.firstphase_width or self.firstphase_height)

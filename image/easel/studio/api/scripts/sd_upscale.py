@@ -7,29 +7,38 @@ from typing import Any
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
 from easel.studio.api.requests.ordering import Ordering
-from easel.studio.api.requests.result import Course, Result, ResultPicture
+from easel.studio.api.requests.result import Course, PictureToEnlarge, Result, ResultPicture
 from easel.studio.api.requests.script_argument import Argument
 from easel.studio.api.requests.sent_picture import SentPictures
 from easel.studio.api.scripts.outpainting import begun, fitted
 from easel.studio.api.scripts.script import SelectableScript
 from easel.studio.engine import InvalidRequest
-from easel.studio.engine.imaging import PIXEL_UPSCALERS, TileGrid, TooManyPixels, tile_grid, upscaled
+from easel.studio.engine.imaging import MAX_PIXELS, PIXEL_UPSCALERS, TileGrid, tile_grid, upscaled_size
 
-_OVERLAP, _FACTOR = "Tile overlap", "Scale Factor"
+_OVERLAP, _UPSCALER, _FACTOR = "Tile overlap", "Upscaler", "Scale Factor"
 
 
 def _run(asked: DrawingRequest, arguments: list[Any], ordering: Ordering) -> Course:
-    _, overlap, upscaler, factor = arguments
+    _, overlap, said, factor = arguments
+    upscaler = ordering.upscaler(f"script_args.{_UPSCALER}", said)
     base, picture = begun(asked)
     base, *_ = ordering.settle(base)
     width, height = base.width or 0, base.height or 0
+    size = picture.size if upscaler == "None" else upscaled_size(picture.size, factor)
+    if size[0] * size[1] > MAX_PIXELS:
+        raise InvalidRequest(f"script_args.{_FACTOR}", factor, "a picture that fits into memory")
     try:
-        large = picture if upscaler == "None" else upscaled(picture, factor, PIXEL_UPSCALERS[upscaler])
-        grid = tile_grid(*large.size, tile_width=width, tile_height=height, overlap=overlap)
-    except TooManyPixels as e:
-        raise InvalidRequest(f"script_args.{_FACTOR}", factor, "a picture that fits into memory") from e
+        grid = tile_grid(*size, tile_width=width, tile_height=height, overlap=overlap)
     except ValueError as e:
         raise InvalidRequest(f"script_args.{_OVERLAP}", overlap, "less than width and height") from e
+    return _course(base, PictureToEnlarge(picture, upscaler, factor), grid, asked.n_iter)
+
+
+def _course(base: ImageToImageRequest, source: PictureToEnlarge, grid: TileGrid, count: int) -> Course:
+    """`count` pictures, each with the next seed."""
+    large = source.image
+    if source.upscaler != "None":
+        large = yield source
     tiles = [
         base.over(
             SentPictures.of([tile]),
@@ -40,12 +49,7 @@ def _run(asked: DrawingRequest, arguments: list[Any], ordering: Ordering) -> Cou
         )
         for number, tile in enumerate(grid.cut(large))
     ]
-    return _course(tiles, grid, asked.n_iter)
-
-
-def _course(tiles: list[ImageToImageRequest], grid: TileGrid, count: int) -> Course:
-    """`count` pictures, each with the next seed."""
-    answers = yield [
+    answers: list[list[ResultPicture]] = yield [
         tile.model_copy(update={"seed": tile.seed + number}) for number in range(count) for tile in tiles
     ]
     found = []
@@ -64,7 +68,7 @@ SCRIPT = SelectableScript(
     (
         Argument(""),
         Argument(_OVERLAP, 64, 0, 256, 16),
-        Argument("Upscaler", "None", choices=tuple(PIXEL_UPSCALERS)),
+        Argument(_UPSCALER, "None", choices=tuple(PIXEL_UPSCALERS), free=True),
         Argument(_FACTOR, 2.0, 1, 4, 0.05),
     ),
     _run,

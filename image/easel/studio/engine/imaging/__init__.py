@@ -24,8 +24,11 @@ from easel.studio.engine.imaging.soft_inpainting import INFOTEXT_KEYS, SoftInpai
 from easel.studio.engine.imaging.tiling import TileGrid, tile_grid
 from easel.studio.engine.imaging.upscale import (
     LATENT_UPSCALE_MODES,
+    MAX_PIXELS,
     PIXEL_UPSCALERS,
     LatentUpscaleMode,
     TooManyPixels,
     upscaled,
+    upscaled_size,
+    upscaling,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import NamedTuple
 
 from PIL import Image
@@ -57,12 +57,25 @@ PIXEL_UPSCALERS: dict[str, Callable[[Image.Image, float], Image.Image]] = {
 def upscaled(
     image: Image.Image, factor: float, once: Callable[[Image.Image, float], Image.Image]
 ) -> Image.Image:
+    """The picture about `factor` times as large, by passes of `once`; see `upscaling`."""
+    passes = upscaling(image, factor)
+    try:
+        image = next(passes)
+        while True:
+            image = passes.send(once(image, factor))
+    except StopIteration as end:
+        result: Image.Image = end.value
+        return result
+
+
+def upscaling(image: Image.Image, factor: float) -> Generator[Image.Image, Image.Image, Image.Image]:
     """The picture about `factor` times as large, each side a multiple of 8 (rounded down, at least 8).
 
-    `once` is a pass of an upscaler, which may enlarge by a factor of its own: it runs up to three times,
-    until the size is reached or a pass changes nothing; Lanczos does the rest. Raises TooManyPixels.
+    Yields what a pass of an upscaler is to be made over, and is sent what came of it; that may be larger by a
+    factor of its own: there are up to three passes, until the size is reached or one changes nothing; Lanczos
+    does the rest. Raises TooManyPixels.
     """
-    width, height = (max(int(side * factor // 8 * 8), 8) for side in image.size)
+    width, height = upscaled_size(image.size, factor)
     if width * height > MAX_PIXELS:
         raise TooManyPixels(
             f"{width}×{height} are more pixels than an upscaler draws; allowed: {MAX_PIXELS:,}"
@@ -71,12 +84,18 @@ def upscaled(
         if image.width >= width and image.height >= height and (number or factor != 1):
             break
         before = image.size
-        image = once(image, factor)
+        image = yield image
         if image.size == before:
             break
     if image.size != (width, height):
         image = image.resize((width, height), Image.Resampling.LANCZOS)
     return image
+
+
+def upscaled_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """Width and height, in pixels, of a picture of `size` that is upscaled by `factor`."""
+    width, height = (max(int(side * factor // 8 * 8), 8) for side in size)
+    return width, height
 
 
 def _times(image: Image.Image, factor: float) -> tuple[int, int]:

@@ -40,9 +40,9 @@ class ImageToImage:
     """The pictures (files' bytes) that are drawn over, one for all or one for each of a batch.
 
     `denoising_strength` 0 leaves a picture as it is, 1 draws all of it anew. `noise_multiplier` scales the
-    noise that it begins with, `extra_noise` adds some more. What is transparent in a picture shows
-    `background` (a colour that Pillow knows). `color_correction` brings the picture's colours back behind.
-    `mask_weight` is how much of the mask an inpainting checkpoint is told.
+    noise that it begins with. What is transparent in a picture shows `background` (a colour that Pillow
+    knows). `color_correction` brings the picture's colours back behind. `mask_weight` is how much of the mask
+    an inpainting checkpoint is told. `upscaler` takes the place of Lanczos where a picture grows.
     """
 
     images: tuple[bytes, ...]
@@ -50,10 +50,10 @@ class ImageToImage:
     resize_mode: ResizeMode = ResizeMode.JUST_RESIZE
     mask: Mask | None = None
     noise_multiplier: float = 1.0
-    extra_noise: float = 0.0
     background: str = "#ffffff"
     color_correction: bool = False
     mask_weight: float = 1.0
+    upscaler: str | None = None
 
     def check(self) -> None:
         """Raise InvalidRequest for what cannot be drawn."""
@@ -61,7 +61,6 @@ class ImageToImage:
             raise InvalidRequest("init_images", "none", "one picture, or one for each of the batch")
         check_range("denoising_strength", self.denoising_strength, 0, 1)
         check_range("initial_noise_multiplier", self.noise_multiplier, 0, 2)
-        check_range("img2img_extra_noise", self.extra_noise, 0, 1)
         check_range("inpainting_mask_weight", self.mask_weight, 0, 1)
         if self.mask is not None:
             self.mask.check()

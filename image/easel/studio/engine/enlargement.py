@@ -1,0 +1,72 @@
+"""What A1111's extras ask for: a picture made larger, and nothing drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from easel.studio.engine.errors import InvalidRequest, check_range
+from easel.studio.engine.imaging import MAX_PIXELS, upscaled_size
+
+MAX_FACTOR = 16.0
+MAX_COVERED = 16_384
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enlargement:
+    """The picture `image` (a file's bytes, `width` × `height` pixels once it is opened) made larger by
+    `upscaler`: `factor` times, or until it covers `cover` (pixels), and cut to that with `crop`.
+
+    `second_upscaler` does the same, and `second_share` (0 to 1) of the two laid over each other is its.
+    """
+
+    image: bytes
+    width: int
+    height: int
+    upscaler: str
+    factor: float = 2.0
+    cover: tuple[int, int] | None = None
+    crop: bool = True
+    second_upscaler: str = "None"
+    second_share: float = 0.0
+
+    def check(self) -> None:
+        """Raise InvalidRequest for what cannot be made."""
+        if self.upscaler == "None":
+            raise InvalidRequest(
+                "upscaler_1", self.upscaler, "an upscaler: without one nothing is to be done"
+            )
+        if self.cover is None:
+            check_range("upscaling_resize", self.factor, 0.05, MAX_FACTOR)
+        else:
+            check_range("upscaling_resize_w", self.cover[0], 1, MAX_COVERED)
+            check_range("upscaling_resize_h", self.cover[1], 1, MAX_COVERED)
+        check_range("extras_upscaler_2_visibility", self.second_share, 0, 1)
+        across, down = upscaled_size((self.width, self.height), self.times)
+        if across * down > MAX_PIXELS:
+            field = "upscaling_resize" if self.cover is None else "upscaling_resize_w"
+            raise InvalidRequest(field, f"{across}x{down} pixels", f"up to {MAX_PIXELS:,} pixels")
+
+    @property
+    def times(self) -> float:
+        """How many times larger the picture becomes."""
+        if self.cover is None:
+            return self.factor
+        return max(self.cover[0] / self.width, self.cover[1] / self.height)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of what comes of it, in pixels."""
+        if self.cover is not None and self.crop:
+            return self.cover
+        return upscaled_size((self.width, self.height), self.times)
+
+    @property
+    def upscalers(self) -> tuple[tuple[str, str], ...]:
+        """Those at work, each behind the request's field that names it."""
+        second = (("upscaler_2", self.second_upscaler),)
+        return ("upscaler_1", self.upscaler), *(second if self.second_at_work else ())
+
+    @property
+    def second_at_work(self) -> bool:
+        """Whether the second upscaler has a share."""
+        return self.second_upscaler != "None" and self.second_share > 0

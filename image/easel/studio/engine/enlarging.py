@@ -1,0 +1,72 @@
+"""How a picture is made larger: passes of an upscaler, made by the device in its turns."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from PIL import Image
+
+from easel.studio.engine.course import Course
+from easel.studio.engine.device_calls import DeviceCall, UpscaleCall
+from easel.studio.engine.enlargement import Enlargement
+from easel.studio.engine.imaging import Prepared, ResizeMode, resized, upscaling
+from easel.studio.engine.upscale_runs import FilterRun, UpscaleRun
+
+Images = Generator[DeviceCall, Any, Image.Image]
+
+
+def enlarged(course: Course, image: Image.Image, upscaler: str, factor: float) -> Images:
+    """The picture about `factor` times as large; see `imaging.upscaling`."""
+    model = course.upscalers.get(upscaler)
+    passes = upscaling(image, factor)
+    try:
+        image = next(passes)
+        while True:
+            run = UpscaleRun(image, model) if model else FilterRun(image, upscaler, factor)
+            answer = yield UpscaleCall(run)
+            image = passes.send(answer)
+    except StopIteration as end:
+        whole: Image.Image = end.value
+        return whole
+
+
+def enlarged_to(course: Course, image: Image.Image, upscaler: str, width: int, height: int) -> Images:
+    """The picture stretched to exactly this size, in pixels."""
+    factor = max(width / image.width, height / image.height)
+    larger = yield from enlarged(course, image, upscaler, factor)
+    return resized(larger, ResizeMode.JUST_RESIZE, width, height)
+
+
+def ready_source(course: Course) -> Generator[DeviceCall, Any, Prepared]:
+    """The picture to draw over, made larger first where that is an upscaler's."""
+    source = course.source
+    if isinstance(source, Prepared):
+        return source
+    larger = yield from enlarged(course, source.image, source.upscaler, source.times)
+    prepared = source.prepare(lambda *_: larger)
+    course.keep_prepared(prepared)
+    if prepared.comment:
+        course.job.note(prepared.comment)
+    return prepared
+
+
+def enlarge(course: Course, asked: Enlargement) -> Images:
+    """All of what A1111's extras ask for."""
+    source = course.prepared().image
+    image = yield from _fitted(course, source, asked, asked.upscaler)
+    if asked.second_at_work:
+        second = yield from _fitted(course, source, asked, asked.second_upscaler)
+        image = Image.blend(image, second.convert(image.mode), asked.second_share)
+    return image
+
+
+def _fitted(course: Course, source: Image.Image, asked: Enlargement, upscaler: str) -> Images:
+    image = yield from enlarged(course, source, upscaler, asked.times)
+    if asked.cover is None or not asked.crop:
+        return image
+    # As A1111 crops: black where rounding left the picture a few pixels short.
+    width, height = asked.cover
+    cropped = Image.new("RGB", (width, height))
+    cropped.paste(image, (width // 2 - image.width // 2, height // 2 - image.height // 2))
+    return cropped
