@@ -269,14 +269,14 @@ def json_routes() -> list[tuple[str, str]]:
         (method.upper(), path)
         for path, methods in create_api(MagicMock()).openapi()["paths"].items()
         for method, route in methods.items()
-        if "requestBody" in route
+        if "application/json" in route.get("requestBody", {}).get("content", {})
     ]
 
 
 @pytest.mark.parametrize(("method", "path"), json_routes())
 def test_no_route_takes_a_number_that_is_none(running, method, path) -> None:
-    """NaN, infinities and what overflows to one, in any depth and in fields that nobody knows: 422, with the
-    place. Python's reader takes them; JSON has no word for them."""
+    """NaN, infinities and what overflows to one, in any depth and in fields that nobody knows: 422, below /v1
+    OpenAI's 400, with the place. Python's reader takes them; JSON has no word for them."""
     with running.ask("breaker") as client:
         for body in (
             '{"odd": NaN}', '{"odd": [1, {"deep": [Infinity]}]}', '{"seed": -Infinity}', '{"odd": 1e999}',
@@ -286,6 +286,10 @@ def test_no_route_takes_a_number_that_is_none(running, method, path) -> None:
                 method, path.replace("{", "").replace("}", ""), content=body,
                 headers={"content-type": "application/json"},
             )  # fmt: skip
+            if path.startswith("/v1/"):
+                assert answer.status_code == 400, (body, answer.text)
+                assert "finite number" in answer.json()["error"]["message"]
+                continue
             assert answer.status_code == 422, (body, answer.text)
             shaped(answer)
 

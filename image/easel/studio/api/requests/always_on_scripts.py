@@ -75,11 +75,8 @@ def scripted(asked: AnyRequest, options: Mapping[str, Any]) -> tuple[AnyRequest,
         if title.strip().lower() == detailer.NAME:
             notes += filter(None, [detailer.told(_arguments(title, script))])
             continue
-        known = _BY_NAME.get(title.strip().lower())
-        if known is None or asked.TAB not in known.tabs:
-            if _active(script):
-                known_here = [one.title for one in ALWAYS_ON if asked.TAB in one.tabs]
-                raise UnknownScript(f"always on script {title[:60]} not found", known_here)
+        known = _known(asked, title, script)
+        if known is None:
             continue
         arguments = _arguments(title, script)
         if known.title == "Extra options":
@@ -104,6 +101,17 @@ def scripted(asked: AnyRequest, options: Mapping[str, Any]) -> tuple[AnyRequest,
     except ValidationError as e:
         key = str(e.errors()[0]["loc"][0])
         raise InvalidRequest(f"alwayson_scripts.{key}", said.get(key), str(e.errors()[0]["msg"])) from e
+
+
+def _known(asked: DrawingRequest, title: str, script: Any) -> AlwaysOnScript | None:
+    """The script of that title, None for one that is not here and is off. Raises UnknownScript."""
+    known = _BY_NAME.get(title.strip().lower())
+    if known is not None and asked.TAB in known.tabs:
+        return known
+    if _active(script):
+        known_here = [one.title for one in ALWAYS_ON if asked.TAB in one.tabs]
+        raise UnknownScript(f"always on script {title[:60]} not found", known_here)
+    return None
 
 
 def _sent(asked: DrawingRequest) -> set[str]:
