@@ -112,7 +112,7 @@ class UpscaleCall:
     @property
     def kind(self) -> Hashable:
         """Its own: nobody shares it."""
-        return id(self)
+        return ("upscale", id(self))
 
     @property
     def cost(self) -> int:
