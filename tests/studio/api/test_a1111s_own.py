@@ -85,6 +85,29 @@ def test_img2img(ada, fields) -> None:
     assert len(answer.json()["images"]) == 1
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param(
+            {
+                "resize_mode": 0, "show_extras_results": True, "gfpgan_visibility": 0,
+                "codeformer_visibility": 0, "codeformer_weight": 0, "upscaling_resize": 2,
+                "upscaling_resize_w": 128, "upscaling_resize_h": 128, "upscaling_crop": True,
+                "upscaler_1": "Lanczos", "upscaler_2": "None", "extras_upscaler_2_visibility": 0,
+            },
+            id="upscaling",
+        ),
+        pytest.param({}, id="png info"),
+        pytest.param({"model": "clip"}, id="interrogate"),
+    ],
+)  # fmt: skip
+def test_extras(ada, fields) -> None:
+    """Three requests by A1111's names for them; there as well all of them go to this one route."""
+    answer = ada.post("/sdapi/v1/extra-single-image", json={**fields, "image": picture()})
+    assert answer.status_code == 200, answer.text[:500]
+    assert answer.json()["image"]
+
+
 def test_options_are_kept(ada) -> None:
     """An option that was changed is read back changed."""
 

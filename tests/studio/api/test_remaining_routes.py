@@ -16,7 +16,7 @@ from easel.studio.png import encode
 from tests.studio.api.answers import sent
 
 A1111S = """
-POST txt2img img2img png-info interrogate interrupt skip options
+POST txt2img img2img extra-single-image extra-batch-images png-info interrogate interrupt skip options
 POST refresh-embeddings refresh-checkpoints refresh-vae refresh-loras unload-checkpoint reload-checkpoint
 POST create/embedding create/hypernetwork train/embedding train/hypernetwork
 GET progress options cmd-flags samplers schedulers upscalers latent-upscale-modes sd-models sd-vae
@@ -34,8 +34,7 @@ def shaped(answer, status: int) -> dict:
 
 
 def test_every_route_of_a1111_is_described(ada) -> None:
-    """The routes of release 1.10, but those of extras and `server-*`, which a server without
-    `--api-server-stop` has not."""
+    """The routes of release 1.10, but `server-*`, which a server without `--api-server-stop` has not."""
     paths = ada.get("/openapi.json").json()["paths"]
     for line in A1111S.split("\n")[1:-1]:
         method, *names = line.split()

@@ -53,8 +53,6 @@ KINDS: dict[str, type] = {
 }  # fmt: skip
 # What a call is made of, and no call of its own.
 PARTS = {"async_post", "check_extensions", "get_endpoint", "post_and_get_api_result", "set_auth"}
-# Here once another part is.
-WAITS = {"extra_single_image": "extra-single-image", "extra_batch_images": "extra-batch-images"}
 
 
 @pytest.fixture
@@ -103,8 +101,6 @@ def test_every_call_of_webuiapi_is_in_the_table() -> None:
 @pytest.mark.parametrize("name", [*CALLS, *KINDS])
 def test_webuiapi_calls(client, ada, name) -> None:
     """Each call answers as it does with A1111, or fails where the table says so."""
-    if name in WAITS and f"/sdapi/v1/{WAITS[name]}" not in ada.get("/openapi.json").json()["paths"]:
-        pytest.skip("there are no upscalers here yet")
     call, kind = CALLS.get(name) or (lambda it: getattr(it, name)(), KINDS[name])
     if rows()["webuiapi"][name].startswith("yes"):
         assert isinstance(call(client), kind)
