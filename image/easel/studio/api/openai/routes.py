@@ -1,4 +1,8 @@
-"""`POST /v1/images/generations`, `POST /v1/images/edits`, `GET /v1/models`."""
+"""OpenAI's API for pictures: `POST /v1/images/generations`, `POST /v1/images/edits`, `GET /v1/models`.
+
+It is for programs that know no other: requests become A1111's, so that limits, options, fair shares and what
+is told of a request are the same for both.
+"""
 
 from __future__ import annotations
 
