@@ -46,7 +46,7 @@ Tensors = dict[str, torch.Tensor]
 @pytest.fixture(scope="module")
 def families(tmp_path_factory: pytest.TempPathFactory) -> dict[Architecture, Tiny]:
     folder = tmp_path_factory.mktemp("families")
-    return {one: tiny(one, folder) for one in (Architecture.SD1, Architecture.SDXL)}
+    return {one: tiny(one, folder) for one in (Architecture.SD1, Architecture.SD2, Architecture.SDXL)}
 
 
 def judged(small: Tiny, kind: Any, image: Any, asked: dict[str, Any], **parts: Any) -> np.ndarray:
@@ -93,7 +93,12 @@ def as_original(net: ControlNetModel) -> Tensors:
 
 @pytest.mark.parametrize(
     ("architecture", "written"),
-    [(Architecture.SD1, as_diffusers), (Architecture.SD1, as_original), (Architecture.SDXL, as_diffusers)],
+    [
+        (Architecture.SD1, as_diffusers),
+        (Architecture.SD1, as_original),
+        (Architecture.SD2, as_original),
+        (Architecture.SDXL, as_diffusers),
+    ],
 )
 def test_a_controlnet(
     families: dict[Architecture, Tiny], tmp_path: Path, architecture: Architecture, written: Any
@@ -170,15 +175,19 @@ def as_original_adapter(net: T2IAdapter) -> Tensors:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "written"),
+    ("architecture", "written", "colours"),
     [
-        (Architecture.SD1, as_diffusers),
-        (Architecture.SD1, as_original_adapter),
-        (Architecture.SDXL, as_diffusers),
+        (Architecture.SD1, as_diffusers, 3),
+        (Architecture.SD1, as_original_adapter, 1),
+        (Architecture.SDXL, as_diffusers, 3),
     ],
 )
 def test_a_t2i_adapter(
-    families: dict[Architecture, Tiny], tmp_path: Path, architecture: Architecture, written: Any
+    families: dict[Architecture, Tiny],
+    tmp_path: Path,
+    architecture: Architecture,
+    written: Any,
+    colours: int,
 ) -> None:
     """What it makes of the map is added within the UNet's way down, in every step."""
     small = families[architecture]
@@ -187,6 +196,7 @@ def test_a_t2i_adapter(
     with torch.random.fork_rng():
         torch.manual_seed(6)
         net = T2IAdapter(
+            in_channels=colours,
             channels=[*channels, channels[-1]] if xl else channels, downscale_factor=16 if xl else 8,
             adapter_type="full_adapter_xl" if xl else "full_adapter",
         ).eval()  # fmt: skip
@@ -194,7 +204,8 @@ def test_a_t2i_adapter(
         one.data *= 3
     stored(tmp_path, "net", written(net))
     kind = StableDiffusionXLAdapterPipeline if xl else StableDiffusionAdapterPipeline
-    theirs = judged(small, kind, {"image": RING}, {"adapter_conditioning_scale": 0.8}, adapter=net)
+    shown = RING if colours == 3 else RING.convert("L")
+    theirs = judged(small, kind, {"image": shown}, {"adapter_conditioning_scale": 0.8}, adapter=net)
     _is_same_and_counts(small, theirs, tmp_path)
 
 
