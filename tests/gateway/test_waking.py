@@ -73,7 +73,8 @@ def test_a_navigation_gets_the_waking_page_at_once(asleep: House) -> None:
         return bool(now["state"] == "ready")
 
     until(ready)
-    assert {"starting", "loading"} <= seen
+    # how it loads shows for a moment that may lie between two looks of the gateway
+    assert {"starting", "ready"} <= seen <= {"asleep", "starting", "loading", "ready"}
     assert user(browser.get("/")).startswith("link/")
 
 

@@ -124,7 +124,14 @@ def test_webuiapi(running, ring, model) -> None:
     (name,) = [one for one in client.controlnet_model_list() if one.startswith(model)]
     assert "canny" in client.controlnet_module_list()
     unit = webuiapi.ControlNetUnit(image=ring, module="canny", model=name, pixel_perfect=True)
-    result = client.txt2img(prompt="a red circle", steps=2, width=64, height=64, controlnet_units=[unit])
+    result = client.txt2img(
+        alwayson_scripts={},  # its default is one dictionary for all calls: units would stay in it
+        prompt="a red circle",
+        steps=2,
+        width=64,
+        height=64,
+        controlnet_units=[unit],
+    )
     assert len(result.images) == 2
     assert f"Model: {name}" in result.info["infotexts"][0]
     assert len(client.controlnet_detect([ring], module="canny").images) == 1

@@ -27,7 +27,7 @@ class BrownianTree:
     def __init__(
         self, like: Tensor, lowest: float, highest: float, seed: int, unit_noise: UnitNoise | None = None
     ) -> None:
-        self._device = like.device
+        self._device, self._shape = like.device, like.shape
         self._unit_noise = unit_noise
         self._lowest, self._highest = round(lowest, _DIGITS), round(highest, _DIGITS)
         start = torch.zeros(like.shape, dtype=torch.float32)
@@ -35,9 +35,13 @@ class BrownianTree:
             self._tree = torchsde.BrownianTree(lowest, start, highest, entropy=seed)
 
     def __call__(self, sigma: float, sigma_next: float) -> Tensor:
-        """The motion's increment from `sigma` down to `sigma_next`, as noise of unit variance."""
+        """The motion's increment from `sigma` down to `sigma_next`, as noise of unit variance; nothing where
+        they are as good as the same, as at the end of steep schedules."""
+        upper, lower = self._within(sigma), self._within(sigma_next)
+        if upper <= lower or sigma <= sigma_next:
+            return torch.zeros(self._shape, device=self._device)
         with _drawing(self._unit_noise):
-            increment: Tensor = self._tree(self._within(sigma_next), self._within(sigma))
+            increment: Tensor = self._tree(lower, upper)
         return (-increment / sqrt(sigma - sigma_next)).to(self._device)
 
     def _within(self, sigma: float) -> float:
