@@ -111,7 +111,9 @@ def until(process: subprocess.Popen[str], word: str) -> None:
 
 
 def fields(request: TextToImage, **more: object) -> dict[str, object]:
-    return {name: getattr(request, name) for name in request.__dataclass_fields__} | more
+    plain = TextToImage()
+    said = {name: getattr(request, name) for name in request.__dataclass_fields__}
+    return {name: value for name, value in said.items() if value != getattr(plain, name)} | more
 
 
 @pytest.mark.slow
