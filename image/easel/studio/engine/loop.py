@@ -168,6 +168,7 @@ class Loop:
             *serving.control_models.need(job.controls, controlling),
         ):
             job.note(words)
+        serving.note_clip_skip(job)
         picture.begin(serving)
         self._look_at_size(picture)
         if not isinstance(picture.call, OtherCheckpoint):
