@@ -68,13 +68,6 @@ class PromptEncoder:
             notes=_notes(prompt, negative or "", how),
         )
 
-    def encode_pair(self, prompt: str, negative: str, how: HowToEncode) -> tuple[Conditioning, Conditioning]:
-        """Prompt and negative prompt as they are in the first call, in the same length."""
-        one = self.schedule(prompt, negative, how, steps=1).at(0)
-        pooled = [None] * len(one.tokens) if one.pooled is None else one.pooled.chunk(len(one.tokens))
-        away, first, *_ = map(Conditioning, one.tokens.chunk(len(one.tokens)), pooled)
-        return first, away
-
     def encode(self, text: str, how: HowToEncode = _PLAIN) -> Conditioning:
         """One text as it stands."""
         return self._encoded({text: 1}, how)[text]

@@ -26,9 +26,9 @@ class Course:
     (1, channels, height/8, width/8), None before the first. `drawing`: there are calls to make yet. `asked`
     is what the prompts of this pass ask for, `prompt_steps` the steps that prompt editing counts in it. `vae`
     is what it is decoded with, held from the beginning to the end, so that a file that is taken away
-    meanwhile stays. `mask` is what is kept of the source's latents. `upscalers` are
-    the models of those that the job names, held as `vae` is. `enlarged` (0 to 1) is how much is done of
-    the pass of an upscaler under way.
+    meanwhile stays. `mask` is what is kept of the source's latents. `upscalers` are the models of those that
+    the job names, held as `vae` is. `enlarged` (0 to 1) is how much is done of the pass of an upscaler under
+    way.
     """
 
     def __init__(self, job: Job, index: int) -> None:

@@ -52,11 +52,6 @@ class Sampler:
         return self.cfg_scale != 1.0
 
     @property
-    def stochastic(self) -> bool:
-        """Whether it adds noise while it goes."""
-        return self.eta == "eta_ancestral" or self.method in {"lcm", "restart"}
-
-    @property
     def options(self) -> dict[str, str]:
         """What A1111's list of samplers tells of it."""
         told = {
