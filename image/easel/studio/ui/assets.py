@@ -1,7 +1,7 @@
 """The page's files, as the browser gets them: below an address that names the state of all of them.
 
-`/page/<state>/app.js` never changes, so browsers keep it for ever, and what it imports by relative addresses is
-of the same state: no cache mixes two. Another state is another address; the old one is gone, and a tab that
+`/page/<state>/app.js` never changes, so browsers keep it for ever, and what it imports by relative addresses
+is of the same state: no cache mixes two. Another state is another address; the old one is gone, and a tab that
 asks for it loads itself again (app.js).
 """
 

@@ -15,8 +15,8 @@ from easel.studio.security_headers import POLICY
 from easel.studio.ui.assets import Asset, answer, assets, imported, route, state
 
 PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-    "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """The page runs and shows what came in its own files; there is nothing inline, and no eval."""
 
