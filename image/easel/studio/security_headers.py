@@ -30,7 +30,7 @@ _INLINE = {
 
 
 def policy(page: bytes) -> str:
-    """The policy of a page of our own: files of this origin, and what stands in the page itself, by its hash."""
+    """The policy of a page of our own: files of this origin, and what stands in it, by its hash."""
     return (
         f"default-src 'none'; script-src {_sources(page, 'script')}; style-src {_sources(page, 'style')}; "
         "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
