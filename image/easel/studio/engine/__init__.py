@@ -52,6 +52,7 @@ from easel.studio.engine.prompts.styles import (
     read_styles,
     write_styles,
 )
+from easel.studio.engine.prompts.wildcards import FOLDER as WILDCARDS_FOLDER
 from easel.studio.engine.prompts.wildcards import Wildcards
 from easel.studio.engine.request import (
     MAX_BATCH_COUNT,
@@ -74,10 +75,12 @@ if TYPE_CHECKING:
     from easel.studio.engine.checkpoint_cache import copied
     from easel.studio.engine.loading import load_checkpoint
     from easel.studio.engine.memory import give_back
+    from easel.studio.engine.token_count import count_tokens
     from easel.studio.engine.weights import Weights
 
 _WITH_TORCH = {
-    "Checkpoint": "checkpoint", "Weights": "weights", "copied": "checkpoint_cache", "give_back": "memory",
+    "Checkpoint": "checkpoint", "Weights": "weights", "copied": "checkpoint_cache",
+    "count_tokens": "token_count", "give_back": "memory",
     "load_checkpoint": "loading",
 }  # fmt: skip
 
