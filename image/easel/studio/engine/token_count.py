@@ -68,7 +68,7 @@ def _chunks(text: str, embeddings: Mapping[str, Embedding]) -> TokenChunks:
 
 
 def _breaks(text: str, embeddings: Mapping[str, Embedding], chunks: int) -> tuple[int, ...]:
-    """For each chunk but the first, the shortest beginning of the text that needs it, back to a word's start."""
+    """For each chunk but the first, the shortest beginning of the text that needs it, to a word's start."""
     found = []
     for number in range(1, chunks):
         low, high = 0, len(text)
