@@ -1,0 +1,43 @@
+// Generate: never disabled while something is drawn; pressing it again asks for more.
+import { html, nothing } from "../vendor/lit.js";
+import { EaselElement } from "../element.js";
+import { generate } from "../actions.js";
+import { store } from "../store.js";
+import { t } from "../texts.js";
+import { field } from "./fields.js";
+import { saidOf } from "./number.js";
+import { modeNow } from "./modes.js";
+
+class Generate extends EaselElement {
+  static watches = ["session", "fields", "sending", "said"];
+
+  connectedCallback() {
+    super.connectedCallback();
+    this.keys = (event) => {
+      if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.defaultPrevented) return;
+      if (store.get("place") !== "create" || document.querySelector("dialog[open]")) return;
+      event.preventDefault();
+      generate();
+    };
+    addEventListener("keydown", this.keys);
+  }
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    removeEventListener("keydown", this.keys);
+  }
+
+  render() {
+    const session = store.get("session"), none = session && !session.checkpoint;
+    const n = field("n_iter") * field("batch_size"), action = modeNow(field("mode"))?.action ?? "create.generate";
+    return html`<div class="generate">
+      ${saidOf("generate")}
+      ${none ? html`<a class="button main" href="#models">${t("create.no-checkpoint.act")}</a>` : html`
+        <button type="button" class="main" ?disabled=${!session} data-tip=${t("create.generate.tip")} @click=${() => generate()}>
+          <span>${t(action)}</span>${n > 1 ? html`<span class="many" aria-label=${t("create.pictures", { n })}>× ${n}</span>` : nothing}
+          <kbd aria-hidden="true">${/Mac|iP/.test(navigator.platform) ? "⌘" : "Ctrl"} ⏎</kbd>
+        </button>`}
+    </div>`;
+  }
+}
+customElements.define("easel-generate", Generate);
