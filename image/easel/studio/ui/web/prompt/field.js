@@ -1,6 +1,6 @@
 // A prompt and what helps while it is typed: completion, tokens with the borders of chunks, brackets that do not
 // close, weights by Ctrl ↑ ↓, earlier prompts by Alt ↑ ↓.
-import { html, nothing } from "../vendor/lit.js";
+import { html, live, nothing } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
@@ -11,64 +11,62 @@ import { recalled } from "./history.js";
 import { counted } from "./tokens.js";
 
 /**
- * `<easel-prompt .kind="prompt|negative_prompt" .value=… .placeholder=…>`; tells every change by `input` with
- * `detail.value`.
+ * `<easel-prompt .value=${words} .kind=${"positive"} .example=${"…"} @input=${…}>`: `input` bubbles with each change, and
+ * `value` is then what stands there.
  */
 class Prompt extends EaselElement {
-  static watches = ["history"];
-  static properties = {
-    kind: {}, value: {}, placeholder: {}, rows: { type: Number }, error: {}, tokens: { state: true },
-    completion: { state: true },
-  };
+  static properties = { value: {}, kind: {}, example: {}, tokens: { state: true } };
 
   constructor() {
     super();
-    Object.assign(this, { kind: "prompt", value: "", placeholder: "", rows: 4, error: "", tokens: null });
+    this.value = this.example = "";
+    this.kind = "positive";
+    this.tokens = null;
     this.completion = new Completion(this);
   }
+
+  get name() { return this.kind === "negative" ? "negative_prompt" : "prompt"; }
 
   get field() { return this.querySelector("textarea"); }
 
   render() {
-    const id = `prompt-${this.kind}`, open = this.completion.offers.length > 0;
-    const problems = unclosed(this.value ?? "");
-    return html`<div class="prompt">
-      <div class="row"><label for=${id}>${t(`create.${this.kind}`)}</label>
-        <output class="tokens" for=${id} data-tip=${t("prompt.tokens.tip")}>${this.tokens && this.value
+    const id = this.name, text = this.value ?? "", open = this.completion.offers.length > 0, problems = unclosed(text);
+    return html`<div class="prompt field">
+      <div class="row"><label for=${id}>${t(`create.${id}`)}</label>
+        <output class="tokens" for=${id} data-tip=${t("prompt.tokens.tip")}>${this.tokens && text
           ? `${this.tokens.count}/${this.tokens.limit}` : ""}</output></div>
       <div class="written">
-        <div class="marks" aria-hidden="true">${marked(this.value ?? "", problems, this.tokens?.breaks ?? [])}</div>
-        <textarea id=${id} rows=${this.rows} .value=${this.value ?? ""} placeholder=${this.placeholder}
-          spellcheck="false" autocomplete="off" autocapitalize="off" role="combobox" aria-autocomplete="list"
-          aria-expanded=${open} aria-controls=${open ? `${id}-offers` : nothing}
+        <div class="marks" aria-hidden="true">${marked(text, problems, this.tokens?.breaks ?? [])}</div>
+        <textarea id=${id} rows=${this.kind === "negative" ? 2 : 4} .value=${live(text)} placeholder=${this.example || nothing}
+          spellcheck="false" autocomplete="off" autocapitalize="off" data-tip=${t(`create.${id}.tip`)}
+          role="combobox" aria-autocomplete="list" aria-expanded=${open} aria-controls=${open ? `${id}-offers` : nothing}
           aria-activedescendant=${open ? `${id}-offer-${this.completion.at}` : nothing}
-          aria-invalid=${this.error ? "true" : nothing}
           @input=${this.typed} @keydown=${this.pressed} @scroll=${this.scrolled} @blur=${() => this.completion.close()}
           @click=${() => this.completion.close()}></textarea>
+        ${text ? html`<button type="button" class="icon clear" aria-label=${t("create.clear")}
+          @click=${() => this.write("", 0)}>✕</button>` : nothing}
         ${open ? this.completion.render(id) : nothing}
       </div>
       ${problems.length ? html`<p class="said">${t("prompt.unclosed", { signs: problems.map((one) => one.sign).join(" ") })}</p>`
         : nothing}
-      ${this.error ? html`<p class="wrong" role="alert">${this.error}</p>` : nothing}
     </div>`;
   }
 
   updated(changed) {
     if (!changed.has("value")) return;
     this.grow();
-    counted(this.kind, this.value ?? "", (tokens) => { this.tokens = tokens; });
+    counted(this.name, this.value ?? "", (tokens) => { this.tokens = tokens; });
   }
 
-  typed(event) {
-    event.stopPropagation();
-    this.write(event.target.value);
+  typed() {
+    this.value = this.field.value;
     this.completion.look(this.field);
   }
 
   /** Take `value` as what is written now, and put the cursor at `cursor`. */
   write(value, cursor = null) {
     this.value = value;
-    this.emit("input", { value });
+    this.dispatchEvent(new Event("input", { bubbles: true }));
     if (cursor == null) return;
     this.updateComplete.then(() => { this.field.focus(); this.field.setSelectionRange(cursor, cursor); });
   }
@@ -81,9 +79,9 @@ class Prompt extends EaselElement {
       const { text, start, end } = weighted(this.value, this.field.selectionStart, this.field.selectionEnd, up ? 0.1 : -0.1);
       this.write(text);
       this.updateComplete.then(() => this.field.setSelectionRange(start, end));
-    } else if ((up || down) && event.altKey) {
+    } else if ((up || down) && event.altKey && this.kind === "positive") {
       event.preventDefault();
-      const text = recalled(store.get("history"), this.kind, this.value, up ? 1 : -1);
+      const text = recalled(store.get("history"), this.value, up ? 1 : -1);
       if (text != null) this.write(text, text.length);
     }
   }

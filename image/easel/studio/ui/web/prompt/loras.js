@@ -22,7 +22,7 @@ class Loras extends EaselElement {
     return html`<li class="chip">
       <span class="name">${name}</span>
       ${plain ? html`<input type="range" min="-1" max="2" step="0.05" .value=${weight} aria-label=${t("loras.weight", { name })}
-          @input=${(event) => write(event.target.value)}>
+          @input=${(event) => { event.stopPropagation(); write(event.target.value); }}>
         <output>${Number(weight).toFixed(2)}</output>` : html`<output>${rest}</output>`}
       <button class="icon" aria-label=${t("loras.remove", { name })} @click=${() => this.put(tag, "")}>✕</button>
     </li>`;
@@ -31,7 +31,7 @@ class Loras extends EaselElement {
   put(tag, by) {
     const before = this.value.slice(0, tag.index), after = this.value.slice(tag.index + tag[0].length);
     this.value = by ? before + by + after : `${before.trimEnd()}${before && after ? " " : ""}${after.trimStart()}`;
-    this.emit("input", { value: this.value });
+    this.dispatchEvent(new Event("input", { bubbles: true }));
   }
 }
 customElements.define("easel-loras", Loras);
