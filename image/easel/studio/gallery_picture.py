@@ -32,7 +32,7 @@ class GalleryPicture(BaseModel):
 
 
 def picture_entry(path: Path, *, starred: bool = False, boards: Sequence[str] = ()) -> GalleryPicture | None:
-    """The entry of a saved picture; None if it is gone, or is no picture. Reads the file's headers, so call it
+    """The entry of a saved picture; None if it is gone, or is no picture. Reads a file's headers, so call it
     from a thread that may wait for a disk."""
     from PIL import Image, UnidentifiedImageError
 
