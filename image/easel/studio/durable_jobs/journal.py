@@ -236,6 +236,10 @@ class Journal(Generic[Entry]):
             return None
         return entry
 
+    def read_if_there(self, id: str) -> Entry | None:
+        """An entry by an id that somebody sent; None for one that is none."""
+        return self.read(id) if re.fullmatch(_ID, id) else None
+
     def entries(self) -> Iterator[Entry]:
         """All of them."""
         for name in self._names()[:_MOST]:
