@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
@@ -15,6 +17,7 @@ from easel.studio.api.errors import handle_errors
 from easel.studio.api.extra_networks import extra_networks
 from easel.studio.api.extras import extras
 from easel.studio.api.internal import internal
+from easel.studio.api.jobs import AsyncJobs, jobs_routes
 from easel.studio.api.memory import memory
 from easel.studio.api.models import models
 from easel.studio.api.not_here import not_here
@@ -35,20 +38,44 @@ _DESCRIPTION = """A1111's API. Everything is the caller's own: progress, interru
 one caller are nobody else's. Unknown fields are kept, numbers may be strings, and a trailing slash makes
 no difference. Errors below /v1 have OpenAI's shape, all others A1111's; 401 and 403 are the door's."""
 
-_A1111S = ("sdapi", "studio", "internal", "easel", "sd_extra_networks", "controlnet")
+_A1111S = ("sdapi", "studio", "internal", "easel", "sd_extra_networks", "controlnet", "jobs")
 
 
 def create_api(studio: Studio) -> FastAPI:
     """All routes of the API, with A1111's error bodies."""
     # /docs is a page of our own: FastAPI's loads scripts from a CDN, and the studio works without a network.
+    jobs = AsyncJobs(studio)
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        await jobs.start()
+        yield
+        await jobs.close()
+
     app = DescribedApi(
         title="Easel", version=VERSION, description=_DESCRIPTION, docs_url=None, redoc_url=None,
-        dependencies=[Depends(finite)], generate_unique_id_function=operation_id, redirect_slashes=False,
+        dependencies=[Depends(finite)], generate_unique_id_function=operation_id, lifespan=life,
+        redirect_slashes=False,
     )  # fmt: skip
     handle_errors(app)
-    for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), extras(studio),
-                   png_info(), memory(), models(studio), styles(studio), controlnet(studio), openai(studio),
-                   not_here(), internal(studio), extra_networks(studio), typing_aids(studio)):  # fmt: skip
+    for routes in (
+        drawing(studio, jobs),
+        progress(studio, jobs),
+        extras(studio, jobs),
+        jobs_routes(jobs),
+        options(studio),
+        catalog(studio),
+        png_info(),
+        memory(),
+        models(studio),
+        styles(studio),
+        controlnet(studio),
+        openai(studio),
+        not_here(),
+        internal(studio),
+        extra_networks(studio),
+        typing_aids(studio),
+    ):
         app.include_router(routes)
     app.include_router(_own(studio))
     app.include_router(_rest(app))

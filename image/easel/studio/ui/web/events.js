@@ -68,5 +68,8 @@ export function keepTicket(ticket) {
   const tickets = store.get("tickets");
   const there = tickets.findIndex((one) => one.id === ticket.id);
   if (there < 0) store.set("tickets", [...tickets, ticket]);
-  else store.set("tickets", tickets.with(there, { ...(ENDED.has(ticket.state) ? {} : tickets[there]), ...ticket }));
+  else store.set("tickets", tickets.with(there, { ...ticket, preview: previewOf(ticket, tickets[there]) }));
 }
+
+/** Not each event carries a preview; the last one stays until the picture is there. */
+const previewOf = (ticket, before) => (ENDED.has(ticket.state) ? null : ticket.preview ?? before.preview);

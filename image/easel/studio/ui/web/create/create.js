@@ -1,6 +1,7 @@
 // Create: the words and settings on one side, the stage on the other.
 import { html } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
+import { watchOutcomes } from "./outcomes.js";
 import "./form.js";
 import "./stage.js";
 
@@ -10,3 +11,4 @@ class Create extends EaselElement {
   }
 }
 customElements.define("easel-create", Create);
+watchOutcomes();

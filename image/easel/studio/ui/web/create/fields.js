@@ -48,7 +48,7 @@ export function setFields(changes) {
 
 /** Say something beside a field: what is wrong with it, or what became of it. */
 export function sayOf(name, words, bad = false) {
-  store.patch("said", { [name]: { words, bad } });
+  store.patch("said", { [name]: words ? { words, bad } : undefined });
 }
 
 /** Smallest and largest number that a field takes, as the studio said. */

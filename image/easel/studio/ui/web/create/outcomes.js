@@ -1,0 +1,58 @@
+// What became of tickets, for who looks elsewhere: the title, a sound, and errors at the fields that they are about.
+import { on } from "../events.js";
+import { store } from "../store.js";
+import { t } from "../texts.js";
+import { sayOf } from "./fields.js";
+import { isOpen, openTickets } from "./shown.js";
+
+const NAME = "Easel";
+let ready = false;
+
+/** Watch the tickets for as long as the page is open. */
+export function watchOutcomes() {
+  const known = new Map();
+  on("job", (ticket) => {
+    const before = known.get(ticket.id);
+    known.set(ticket.id, ticket.state);
+    if (isOpen(ticket) || before === ticket.state) return;
+    if (ticket.state === "done") {
+      ready = true;
+      if (store.get("settings").sound) chime();
+    } else if (ticket.state === "failed" && document.getElementById(`field-${ticket.error?.field}`)) {
+      sayOf(ticket.error.field, ticket.error.words, true);
+    }
+  });
+  store.on("tickets", title);
+  for (const looked of ["pointerdown", "pointermove", "keydown", "focus"]) addEventListener(looked, seen, { passive: true });
+  document.addEventListener("visibilitychange", seen);
+}
+
+/** Somebody looks: from now on a picture that is ready is no news. */
+function seen() {
+  if (!ready || document.visibilityState !== "visible") return;
+  ready = false;
+  title();
+}
+
+function title() {
+  const drawn = openTickets()[0];
+  if (ready) document.title = t("title.ready", { name: NAME });
+  else if (drawn?.state === "drawing") document.title = t("title.drawing", { name: NAME, n: Math.round(100 * (drawn.fraction ?? 0)) });
+  else document.title = NAME;
+}
+
+/** Two soft notes, a fifth apart. */
+function chime() {
+  const sound = new AudioContext();
+  [523.25, 783.99].forEach((pitch, place) => {
+    const note = sound.createOscillator(), loud = sound.createGain(), from = sound.currentTime + place * 0.12;
+    note.frequency.value = pitch;
+    loud.gain.setValueAtTime(0, from);
+    loud.gain.linearRampToValueAtTime(0.08, from + 0.02);
+    loud.gain.exponentialRampToValueAtTime(0.001, from + 0.5);
+    note.connect(loud).connect(sound.destination);
+    note.start(from);
+    note.stop(from + 0.5);
+    note.onended = () => place && sound.close();
+  });
+}
