@@ -7,7 +7,7 @@ const WRITE_EVERY = 500;
 class Store {
   constructor() {
     this.values = new Map(Object.entries({
-      session: null, engine: null, tickets: [], pictures: [], shown: null, place: "create", connection: "ok",
+      session: null, engine: null, tickets: [], pictures: [], shown: null, live: true, place: "create", connection: "ok",
       fields: {}, said: {}, sending: 0, dismissed: [], notices: [], history: [], settings: { theme: "system", language: "", sound: false },
     }));
     this.listeners = new Map();

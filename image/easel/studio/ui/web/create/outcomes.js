@@ -2,8 +2,8 @@
 import { on } from "../events.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
-import { sayOf } from "./fields.js";
-import { isOpen, openTickets } from "./shown.js";
+import { hasPlace, sayOf } from "./fields.js";
+import { isOpen, openTickets, ready as showReady, showTicket } from "./shown.js";
 
 const NAME = "Easel";
 let ready = false;
@@ -15,13 +15,16 @@ export function watchOutcomes() {
     const before = known.get(ticket.id);
     known.set(ticket.id, ticket.state);
     if (isOpen(ticket) || before === ticket.state) return;
+    if (ticket.results?.length) showReady(ticket);
     if (ticket.state === "done") {
       ready = true;
       if (store.get("settings").sound) chime();
-    } else if (ticket.state === "failed" && document.getElementById(`field-${ticket.error?.field}`)) {
-      sayOf(ticket.error.field, ticket.error.words, true);
+    } else if (ticket.state === "failed") {
+      if (!store.get("shown")) showTicket(ticket);
+      if (hasPlace(ticket.error?.field)) sayOf(ticket.error.field, ticket.error.words, true);
     }
   });
+  on("picture", () => showReady(null));
   store.on("tickets", title);
   for (const looked of ["pointerdown", "pointermove", "keydown", "focus"]) addEventListener(looked, seen, { passive: true });
   document.addEventListener("visibilitychange", seen);
