@@ -17,12 +17,12 @@ from easel.studio.completion import finished
 from easel.studio.drawing_settings import drawing_fields
 from easel.studio.durable_jobs import DurableJob
 from easel.studio.engine import EngineError, InvalidRequest, Job
+from easel.studio.example_prompts import examples
 from easel.studio.owner import owner_of
 from easel.studio.png import encode
 from easel.studio.prompt_comments import without_comments
 from easel.studio.studio import Studio
 from easel.studio.ui import gallery, live_preview
-from easel.studio.ui.example_prompts import examples
 from easel.studio.ui.form import Form, label
 from easel.studio.ui.tab_jobs import TabJobs
 

@@ -10,13 +10,13 @@ import gradio as gr
 from easel.models import Kind, ModelError, ModelFile
 from easel.studio.checkpoint_defaults import checkpoint_defaults
 from easel.studio.engine import EngineError
+from easel.studio.example_prompts import examples
 from easel.studio.infotext import Infotext
 from easel.studio.outputs import NotSaved
 from easel.studio.owner import owner_of
 from easel.studio.settings import is_name
 from easel.studio.studio import Studio
 from easel.studio.ui import gallery, live_preview
-from easel.studio.ui.example_prompts import examples
 from easel.studio.ui.form import FIELDS
 from easel.studio.ui.networks import cards
 

@@ -13,7 +13,7 @@ from easel.studio.engine import (
     SAMPLERS,
     SCHEDULE_TYPES,
 )
-from easel.studio.ui.example_prompts import STARTER_EXAMPLES
+from easel.studio.example_prompts import STARTER_EXAMPLES
 from easel.studio.ui.gallery_component import PictureGallery
 from easel.studio.ui.markup import markup
 
