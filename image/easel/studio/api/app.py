@@ -14,6 +14,7 @@ from easel.studio.api.controlnet import controlnet
 from easel.studio.api.description import DescribedApi, operation_id
 from easel.studio.api.drawing import drawing
 from easel.studio.api.errors import handle_errors
+from easel.studio.api.events import JobObserver, events
 from easel.studio.api.extra_networks import extra_networks
 from easel.studio.api.extras import extras
 from easel.studio.api.internal import internal
@@ -27,6 +28,7 @@ from easel.studio.api.options import options
 from easel.studio.api.png_info import png_info
 from easel.studio.api.progress import progress
 from easel.studio.api.reference import page
+from easel.studio.api.session import session
 from easel.studio.api.strict_json import finite
 from easel.studio.api.styles import styles
 from easel.studio.security_headers import POLICY, policy
@@ -44,12 +46,15 @@ def create_api(studio: Studio) -> FastAPI:
     """All routes of the API, with A1111's error bodies."""
     # /docs is a page of our own: FastAPI's loads scripts from a CDN, and the studio works without a network.
     jobs = AsyncJobs(studio)
+    observer = JobObserver(studio, jobs)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
+        observer.start()
         await jobs.start()
         yield
         await jobs.close()
+        observer.stop()
 
     app = DescribedApi(
         title="Easel", version=VERSION, description=_DESCRIPTION, docs_url=None, redoc_url=None,
@@ -59,7 +64,7 @@ def create_api(studio: Studio) -> FastAPI:
     for routes in (drawing(studio, jobs), progress(studio, jobs), extras(studio, jobs), jobs_routes(jobs),
                    options(studio), catalog(studio), png_info(), memory(), models(studio), styles(studio),
                    controlnet(studio), openai(studio), not_here(), internal(studio),
-                   extra_networks(studio)):  # fmt: skip
+                   extra_networks(studio), session(studio, jobs), events(studio, observer)):  # fmt: skip
         app.include_router(routes)
     app.include_router(_own(studio))
     app.include_router(_rest(app))
