@@ -1,6 +1,6 @@
 // What a person does that more than one element lets them do.
 import { del, get, post } from "./api.js";
-import { fieldsOf } from "./create/body.js";
+import { fieldNamed, fieldsOf } from "./create/body.js";
 import { checkpoint, fault, field, hasPlace, range, sayOf, setField, setFields } from "./create/fields.js";
 import { loadMode } from "./create/modes.js";
 import { follow } from "./create/shown.js";
@@ -70,7 +70,7 @@ function faults() {
 
 /** Say what was refused beside the field that it is about, or over Generate where it is about none. */
 function refused(error) {
-  const name = hasPlace(error.field) ? error.field : "generate";
+  const about = error.field && fieldNamed(error.field), name = hasPlace(about) ? about : "generate";
   sayOf(name, error.words, true);
   if (name !== "generate") reveal(name);
 }
