@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from starlette.responses import HTMLResponse
 
+from easel.studio.api.boards import boards
 from easel.studio.api.catalog import catalog
 from easel.studio.api.controlnet import controlnet
 from easel.studio.api.description import DescribedApi, operation_id
@@ -14,6 +15,8 @@ from easel.studio.api.drawing import drawing
 from easel.studio.api.errors import handle_errors
 from easel.studio.api.extra_networks import extra_networks
 from easel.studio.api.extras import extras
+from easel.studio.api.gallery import gallery
+from easel.studio.api.gallery_zip import gallery_zip
 from easel.studio.api.internal import internal
 from easel.studio.api.memory import memory
 from easel.studio.api.models import models
@@ -21,9 +24,11 @@ from easel.studio.api.not_here import not_here
 from easel.studio.api.openai.errors import OpenAiRoute
 from easel.studio.api.openai.routes import openai
 from easel.studio.api.options import options
+from easel.studio.api.parameters import parameters
 from easel.studio.api.png_info import png_info
 from easel.studio.api.progress import progress
 from easel.studio.api.reference import page
+from easel.studio.api.shares import shares
 from easel.studio.api.strict_json import finite
 from easel.studio.api.styles import styles
 from easel.studio.security_headers import POLICY, policy
@@ -47,6 +52,7 @@ def create_api(studio: Studio) -> FastAPI:
     handle_errors(app)
     for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), extras(studio),
                    png_info(), memory(), models(studio), styles(studio), controlnet(studio), openai(studio),
+                   gallery(studio), gallery_zip(studio), parameters(studio), boards(studio), shares(studio),
                    not_here(), internal(studio), extra_networks(studio)):  # fmt: skip
         app.include_router(routes)
     app.include_router(_own(studio))
