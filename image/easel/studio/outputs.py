@@ -97,12 +97,27 @@ class Outputs:
             with contextlib.suppress(OSError):  # gone before, or not ours to delete
                 path.unlink()
                 went.append(path)
-                small_of(path).unlink(missing_ok=True)
-        for folder in {path.parent for path in went}:
-            _tidy(folder)
-        if went:
-            self._tell_gone(went)
+        self.forget(went)
         return went
+
+    def forget(self, paths: Sequence[Path]) -> None:
+        """Pictures were deleted: what was made of them goes too, and who listens is told."""
+        pictures = [path for path in paths if PICTURE.fullmatch(path.name)]
+        for path in pictures:
+            with contextlib.suppress(OSError):
+                small_of(path).unlink(missing_ok=True)
+        for folder in {path.parent for path in pictures}:
+            if folder.name != date.today().isoformat():
+                with contextlib.suppress(OSError):  # something is still in it
+                    self.remove_folder(folder)
+        if pictures:
+            self._tell_gone(pictures)
+
+    def remove_folder(self, folder: Path) -> None:
+        """Remove a day without pictures. Raises OSError if something is still in it."""
+        if not _sorted_names(folder, PICTURE):
+            shutil.rmtree(folder / BESIDE, ignore_errors=True)
+        folder.rmdir()
 
     def recent(self, owner: str, limit: int = 100) -> list[Path]:
         """The newest pictures of `owner`, newest first, at most `limit`."""
@@ -123,7 +138,9 @@ class Outputs:
                     if _is_older(folder / name, before)
                 ]
                 gone += len(self.remove(old))
-                _tidy(folder)
+                if not old and day != date.today().isoformat():
+                    with contextlib.suppress(OSError):  # something is still in it
+                        self.remove_folder(folder)
         return gone
 
     def picture(self, owner: str, day: str, name: str) -> Path | None:
@@ -200,15 +217,6 @@ def _is_older(path: Path, before: float) -> bool:
         return path.stat().st_mtime < before
     except OSError:  # another replica was faster
         return False
-
-
-def _tidy(folder: Path) -> None:
-    """Remove a past day without pictures. Of today's folder somebody may be making use."""
-    if folder.name == date.today().isoformat() or _sorted_names(folder, PICTURE):
-        return
-    shutil.rmtree(folder / BESIDE, ignore_errors=True)
-    with contextlib.suppress(OSError):  # something is still in it
-        folder.rmdir()
 
 
 def _why(e: OSError, folder: Path) -> str:

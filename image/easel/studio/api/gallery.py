@@ -18,6 +18,7 @@ from easel.studio.studio import Studio
 
 MOST_AT_ONCE = 10_000
 REFUSED: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorBody, "description": "A body that cannot be read"},
     404: {"model": ErrorBody, "description": "The caller has no such picture, board or share"},
     422: {"model": ErrorBody, "description": "What cannot be: an id, a name, more than is kept"},
     503: {"model": ErrorBody, "description": "Another tab is changing the same lists; try again"},
