@@ -47,7 +47,7 @@ def create_api(studio: Studio) -> FastAPI:
     # /docs is a page of our own: FastAPI's loads scripts from a CDN, and the studio works without a network.
     app = DescribedApi(
         title="Easel", version=VERSION, description=_DESCRIPTION, docs_url=None, redoc_url=None,
-        dependencies=[Depends(finite)], generate_unique_id_function=operation_id,
+        dependencies=[Depends(finite)], generate_unique_id_function=operation_id, redirect_slashes=False,
     )  # fmt: skip
     handle_errors(app)
     for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), extras(studio),
