@@ -209,11 +209,8 @@ def test_parameters_of_what_is_sent(gal, drawn) -> None:
     )
     assert "9999" in clamped.json()["notes"][0]
     assert "steps" not in clamped.json()["request"]
-    assert gal.post("/studio/parameters", json={"text": "  "}).json() == {
-        "text": "",
-        "request": {},
-        "notes": [],
-    }
+    plain = gal.post("/studio/parameters", json={"text": "a fox"}).json()
+    assert (plain["request"], len(plain["notes"])) == ({}, 1)
     silent = io.BytesIO()
     Image.new("RGB", (8, 8)).save(silent, "PNG")
     answer = gal.post("/studio/parameters", files={"picture": ("a.png", silent.getvalue(), "image/png")})

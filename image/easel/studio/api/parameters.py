@@ -28,11 +28,11 @@ _LONGEST = 1_000_000
 class TextRequest(BaseModel):
     """Asks what a text means."""
 
-    text: Text = Field(max_length=_LONGEST, description="an infotext, or a prompt alone")
+    text: Text = Field(max_length=_LONGEST, description="an infotext")
 
 
 class Parameters(BaseModel):
-    """Empty where a picture says nothing."""
+    """`request` is empty where there are no parameters."""
 
     text: str = Field(description="the infotext as it stands in the file")
     request: dict[str, Any] = Field(description="fields of A1111's txt2img, as far as they can be had here")
@@ -106,7 +106,8 @@ def _text_of(file: bytes) -> str:
 
 
 def _understood(studio: Studio, text: str) -> dict[str, Any]:
-    if not text.strip():
-        return {"text": "", "request": {}, "notes": []}
-    request, notes = request_from_infotext(studio, parse(text))
+    found = parse(text)
+    if not found.parameters:
+        return {"text": text, "request": {}, "notes": ["There are no generation parameters in it."]}
+    request, notes = request_from_infotext(studio, found)
     return {"text": text, "request": request, "notes": notes}
