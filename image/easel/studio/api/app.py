@@ -9,13 +9,17 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from starlette.responses import HTMLResponse
 
+from easel.studio.api.boards import boards
 from easel.studio.api.catalog import catalog
 from easel.studio.api.controlnet import controlnet
 from easel.studio.api.description import DescribedApi, operation_id
 from easel.studio.api.drawing import drawing
 from easel.studio.api.errors import handle_errors
+from easel.studio.api.events import JobObserver, events
 from easel.studio.api.extra_networks import extra_networks
 from easel.studio.api.extras import extras
+from easel.studio.api.gallery import gallery
+from easel.studio.api.gallery_zip import gallery_zip
 from easel.studio.api.internal import internal
 from easel.studio.api.jobs import AsyncJobs, jobs_routes
 from easel.studio.api.memory import memory
@@ -24,9 +28,12 @@ from easel.studio.api.not_here import not_here
 from easel.studio.api.openai.errors import OpenAiRoute
 from easel.studio.api.openai.routes import openai
 from easel.studio.api.options import options
+from easel.studio.api.parameters import parameters
 from easel.studio.api.png_info import png_info
 from easel.studio.api.progress import progress
 from easel.studio.api.reference import page
+from easel.studio.api.session import session
+from easel.studio.api.shares import shares
 from easel.studio.api.strict_json import finite
 from easel.studio.api.styles import styles
 from easel.studio.api.typing_aids import typing_aids
@@ -45,12 +52,15 @@ def create_api(studio: Studio) -> FastAPI:
     """All routes of the API, with A1111's error bodies."""
     # /docs is a page of our own: FastAPI's loads scripts from a CDN, and the studio works without a network.
     jobs = AsyncJobs(studio)
+    observer = JobObserver(studio, jobs)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
+        observer.start()
         await jobs.start()
         yield
         await jobs.close()
+        observer.stop()
 
     app = DescribedApi(
         title="Easel", version=VERSION, description=_DESCRIPTION, docs_url=None, redoc_url=None,
@@ -75,6 +85,13 @@ def create_api(studio: Studio) -> FastAPI:
         internal(studio),
         extra_networks(studio),
         typing_aids(studio),
+        gallery(studio),
+        gallery_zip(studio),
+        parameters(studio),
+        boards(studio),
+        shares(studio),
+        session(studio, jobs),
+        events(studio, observer),
     ):
         app.include_router(routes)
     app.include_router(_own(studio))

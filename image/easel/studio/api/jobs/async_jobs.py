@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -32,11 +32,14 @@ from easel.studio.api.jobs.record import (
 from easel.studio.api.jobs.ticket import Company, Ticket, elsewhere_ticket, ended_ticket, open_tickets
 from easel.studio.api.jobs.waiting_times import PersonsWork
 from easel.studio.durable_jobs import LOOK_EVERY, TAKEN, TOO_OLD, TRIES, JobNews, Journal
-from easel.studio.engine import QueueFull, Stopped, chance, random_seed
+from easel.studio.engine import JobState, QueueFull, Stopped, chance, random_seed
 from easel.studio.engine.limits import setting
 from easel.studio.gallery_picture import GalleryPicture, picture_entry
 from easel.studio.outputs import NotSaved
 from easel.studio.studio import Studio
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 log = structlog.get_logger(__name__)
 
@@ -128,6 +131,15 @@ class AsyncJobs:
         ended = [record for record in list(self._ended.values()) if record.owner == owner]
         ended.sort(key=lambda record: record.ended or 0.0, reverse=True)
         return [*found, *(ended_ticket(one, self._picture_of(owner)) for one in ended[:_LISTED])]
+
+    def preview(self, owner: str, id: str) -> Image | None:
+        """How a picture of one of them looks now; None while there is nothing to see. Asking makes the engine
+        draw a look in the next second."""
+        job = self._open.get(id)
+        if job is None or job.record.owner != owner:
+            return None
+        current = next((one for one in job.jobs if one.state is JobState.RUNNING), None)
+        return current.progress(preview=True).preview if current else None
 
     async def ticket(self, owner: str, id: str) -> Ticket:
         """One of them. Raises NoSuchTicket."""

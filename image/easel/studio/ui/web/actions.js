@@ -1,8 +1,9 @@
 // What a person does that more than one element lets them do.
 import { del, get, post } from "./api.js";
-import { fieldsOf } from "./create/body.js";
-import { checkpoint, fault, field, range, sayOf, setField, setFields } from "./create/fields.js";
+import { fieldNamed, fieldsOf } from "./create/body.js";
+import { checkpoint, fault, field, hasPlace, range, sayOf, setField, setFields } from "./create/fields.js";
 import { loadMode } from "./create/modes.js";
+import { follow } from "./create/shown.js";
 import { keepTicket } from "./events.js";
 import { tell } from "./notices.js";
 import { store } from "./store.js";
@@ -44,7 +45,7 @@ export function send(route, body) {
     try {
       const ticket = await post(route, body, { headers: { Prefer: "respond-async" } });
       keepTicket(ticket);
-      store.set("shown", null);
+      follow();
       sayOf("generate", "");
       return ticket;
     } catch (error) {
@@ -69,14 +70,15 @@ function faults() {
 
 /** Say what was refused beside the field that it is about, or over Generate where it is about none. */
 function refused(error) {
-  const name = error.field && document.getElementById(`field-${error.field}`) ? error.field : "generate";
+  const about = error.field && fieldNamed(error.field), name = hasPlace(about) ? about : "generate";
   sayOf(name, error.words, true);
   if (name !== "generate") reveal(name);
 }
 
 /** Bring a field into view, open what folds it away, and give it the focus. */
 function reveal(name) {
-  const input = document.getElementById(`field-${name}`) ?? document.getElementById(name);
+  const place = document.querySelector(`[data-says~="${CSS.escape(name)}"]`);
+  const input = document.getElementById(`field-${name}`) ?? document.getElementById(name) ?? place?.querySelector("button, input");
   for (let fold = input?.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
   input?.focus();
 }
@@ -87,6 +89,9 @@ function remember() {
   const prompt = field("prompt").trim();
   if (prompt) store.set("history", [prompt, ...store.get("history").filter((one) => one !== prompt)].slice(0, REMEMBERED));
 }
+
+/** Ask again for what a ticket asked, where that says all: pictures are not in it. */
+export const again = (ticket) => send("sdapi/v1/txt2img", ticket.request);
 
 /** Cancel a ticket; what it has drawn so far is kept. */
 export async function cancel(id) {

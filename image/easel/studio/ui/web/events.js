@@ -48,14 +48,14 @@ export function listen() {
 /** Ask for everything that the stream tells changes of. Raises ApiError. */
 export async function refresh() {
   try {
-    const [session, { jobs }, { pictures }] = await Promise.all([
-      get("studio/session"), get("jobs"), get("studio/gallery?limit=60"),
-    ]);
+    const gallery = get("studio/gallery?limit=60");
+    // Nobody waits for old pictures in order to draw new ones.
+    gallery.then(({ pictures }) => store.set("pictures", pictures), () => { /* the next refresh asks again */ });
+    const [session, { jobs }] = await Promise.all([get("studio/session"), get("jobs")]);
     store.open(session.endpoint, session.person.id);
     store.set("session", session);
     store.set("engine", session.engine);
     store.set("tickets", jobs);
-    store.set("pictures", pictures);
     store.set("connection", "ok");
   } catch (error) {
     store.set("connection", { signed_out: "signed-out", asleep: "asleep" }[error.kind] ?? "lost");

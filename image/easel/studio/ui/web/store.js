@@ -7,8 +7,9 @@ const WRITE_EVERY = 500;
 class Store {
   constructor() {
     this.values = new Map(Object.entries({
-      session: null, engine: null, tickets: [], pictures: [], shown: null, place: "create", connection: "ok",
-      fields: {}, said: {}, sending: 0, dismissed: [], notices: [], history: [], presets: [], settings: { theme: "system", language: "", sound: false },
+      session: null, engine: null, tickets: [], pictures: [], shown: null, live: true, place: "create", connection: "ok",
+      fields: {}, said: {}, sending: 0, dismissed: [], notices: [], history: [], presets: [],
+      settings: { theme: "system", language: "", sound: false },
     }));
     this.listeners = new Map();
     this.address = null;

@@ -13,7 +13,7 @@ class Advanced extends EaselElement {
     return html`<details class="advanced"><summary>${t("create.advanced")}</summary>
       ${SECTIONS.filter((one) => !one.modes || one.modes.includes(mode)).map((one) => html`
         <section class="part" data-section=${one.name} aria-label=${t(`create.section.${one.name}`)}>
-          <h3>${t(`create.section.${one.name}`)}</h3>${one.element()}</section>`)}
+          <h2>${t(`create.section.${one.name}`)}</h2>${one.element()}</section>`)}
     </details>`;
   }
 }

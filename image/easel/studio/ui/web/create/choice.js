@@ -15,7 +15,7 @@ export function choice(name, names) {
   const options = names.map((one) => (typeof one === "string" ? { name: one, label: one } : one));
   if (value && !options.some((one) => one.name === value)) options.push({ name: value, label: value });
   const bad = said(name)?.bad;
-  return html`<div class="field">
+  return html`<div class="field" data-says=${name}>
     <label for="field-${name}">${t(`create.${name}`)}</label>
     <select id="field-${name}" data-tip=${t(`create.${name}.tip`)} aria-invalid=${bad ? "true" : "false"}
         aria-errormessage=${bad ? `said-${name}` : nothing} @change=${(event) => setField(name, event.target.value)}>

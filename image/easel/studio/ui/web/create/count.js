@@ -12,7 +12,7 @@ class Count extends EaselElement {
 
   render() {
     const count = field("n_iter");
-    return html`<fieldset class="count">
+    return html`<fieldset class="count" data-says="n_iter">
       <legend>${t("create.n_iter")}</legend>
       <div class="segments" data-tip=${t("create.n_iter.tip")}>
         ${USUAL.map((n) => html`<button type="button" aria-pressed=${count === n} aria-label=${t("create.pictures", { n })}

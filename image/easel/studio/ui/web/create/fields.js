@@ -78,3 +78,6 @@ export function said(name) {
   const words = fault(name);
   return words ? { words, bad: true } : store.get("said")[name] ?? null;
 }
+
+/** Whether a field is on the page, so that what is said of it has a place. */
+export const hasPlace = (name) => !!name && !!document.querySelector(`[data-says~="${CSS.escape(name)}"]`);

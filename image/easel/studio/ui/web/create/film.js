@@ -9,7 +9,7 @@ import { shownPicture, shownTicket, showPicture } from "./shown.js";
 const SKELETONS = 8;
 
 class Film extends EaselElement {
-  static watches = ["pictures", "shown", "tickets", "comparing", "session"];
+  static watches = ["pictures", "shown", "live", "tickets", "comparing", "session"];
 
   render() {
     const pictures = store.get("pictures"), shown = shownTicket() ? null : shownPicture();
@@ -33,12 +33,18 @@ class Film extends EaselElement {
   }
 
   updated() {
-    // Only along the strip, and only by what is missing: `scrollIntoView` would move the page as well.
-    const one = this.querySelector("[aria-current]"), strip = this.closest(".strip");
+    const one = this.querySelector("[aria-current]");
     if (!one || one === this.last) return;
     this.last = one;
-    const there = one.getBoundingClientRect(), room = strip.getBoundingClientRect();
-    if (there.left < room.left) strip.scrollLeft -= room.left - there.left + 8;
+    // After the tickets beside this have been drawn as well: they take room in the same strip.
+    requestAnimationFrame(() => this.bring(one));
+  }
+
+  /** Only along the strip, and only by what is missing: `scrollIntoView` would move the page as well. */
+  bring(one) {
+    const strip = this.closest(".strip"), there = one.getBoundingClientRect(), room = strip.getBoundingClientRect();
+    if (!one.parentElement.previousElementSibling) strip.scrollLeft = 0;
+    else if (there.left < room.left) strip.scrollLeft -= room.left - there.left + 8;
     else if (there.right > room.right) strip.scrollLeft += there.right - room.right + 8;
   }
 }

@@ -20,7 +20,7 @@ class NumberField extends EaselElement {
 
   render() {
     const value = field(this.name), [least, most] = range(this.name) ?? [], note = said(this.name);
-    return html`<div class="field number ${this.slider ? "with-slider" : ""}">
+    return html`<div class="field number ${this.slider ? "with-slider" : ""}" data-says=${this.name}>
       <label for="field-${this.name}">${t(`create.${this.name}`)}</label>
       <input id="field-${this.name}" type="number" inputmode="decimal" min=${least ?? nothing} max=${most ?? nothing}
         step=${this.step} data-tip=${t(`create.${this.name}.tip`)} aria-invalid=${note?.bad ? "true" : "false"}

@@ -1,30 +1,49 @@
 // What became of tickets, for who looks elsewhere: the title, a sound, and errors at the fields that they are about.
 import { on } from "../events.js";
+import { tell } from "../notices.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
-import { sayOf } from "./fields.js";
-import { isOpen, openTickets } from "./shown.js";
+import { fieldNamed } from "./body.js";
+import { hasPlace, sayOf } from "./fields.js";
+import { isOpen, openTickets, ready as showReady, showTicket } from "./shown.js";
 
 const NAME = "Easel";
 let ready = false;
 
 /** Watch the tickets for as long as the page is open. */
 export function watchOutcomes() {
-  const known = new Map();
-  on("job", (ticket) => {
-    const before = known.get(ticket.id);
-    known.set(ticket.id, ticket.state);
-    if (isOpen(ticket) || before === ticket.state) return;
-    if (ticket.state === "done") {
-      ready = true;
-      if (store.get("settings").sound) chime();
-    } else if (ticket.state === "failed" && document.getElementById(`field-${ticket.error?.field}`)) {
-      sayOf(ticket.error.field, ticket.error.words, true);
-    }
+  let open = new Set();
+  store.on("tickets", (tickets) => {
+    // Those that were open when this page saw them last: what ended before it was opened is no news.
+    for (const ticket of tickets) if (open.has(ticket.id) && !isOpen(ticket)) ended(ticket);
+    open = new Set(tickets.filter(isOpen).map((one) => one.id));
+    title();
   });
-  store.on("tickets", title);
+  store.on("session", news);
+  on("picture", () => showReady(null));
   for (const looked of ["pointerdown", "pointermove", "keydown", "focus"]) addEventListener(looked, seen, { passive: true });
   document.addEventListener("visibilitychange", seen);
+}
+
+function ended(ticket) {
+  if (ticket.results?.length) showReady(ticket);
+  if (ticket.state === "done") {
+    ready = true;
+    if (store.get("settings").sound) chime();
+  } else if (ticket.state === "failed") {
+    if (!store.get("shown")) showTicket(ticket);
+    const about = ticket.error?.field && fieldNamed(ticket.error.field);
+    if (hasPlace(about)) sayOf(about, ticket.error.words, true);
+  }
+}
+
+let told = null;
+
+/** What the studio has to tell somebody who comes back; it says each thing once. */
+function news(session) {
+  if (!session || session.news === told) return;
+  told = session.news;
+  for (const one of told ?? []) tell(one.words, { bad: one.bad });
 }
 
 /** Somebody looks: from now on a picture that is ready is no news. */

@@ -36,7 +36,7 @@ class PictureActions extends EaselElement {
       ${this.does("star", icons.STAR, () => this.star(), { pressed: !!picture?.starred })}
       ${this.does("share", icons.SHARE, () => this.share())}
       ${picture ? html`<a class="button icon" href=${at(picture.url)} download=${picture.id.replaceAll("/", "-")} aria-label=${t("stage.download")}
-        data-tip=${t("stage.download")}>${icons.DOWNLOAD}</a>` : this.does("download", icons.DOWNLOAD, () => {})}
+        data-tip=${t("stage.download")}>${icons.DOWNLOAD}<span aria-hidden="true">${t("stage.download.short")}</span></a>` : this.does("download", icons.DOWNLOAD, () => {})}
       ${this.does("delete", icons.DELETE, () => this.querySelector("dialog").showModal())}
       <hr>
       ${this.does("full", icons.FULL, () => fullScreen(), { pressed: !!store.get("full") })}
@@ -49,7 +49,7 @@ class PictureActions extends EaselElement {
 
   does(name, icon, act, { pressed = null, off = false } = {}) {
     return html`<button type="button" class="icon" data-does=${name} ?disabled=${!this.picture || off} aria-label=${t(`stage.${name}`)}
-      data-tip=${t(`stage.${name}.tip`)} aria-pressed=${pressed ?? nothing} @click=${act}>${icon}</button>`;
+      data-tip=${t(`stage.${name}.tip`)} aria-pressed=${pressed ?? nothing} @click=${act}>${icon}<span aria-hidden="true">${t(`stage.${name}.short`)}</span></button>`;
   }
 
   /** Do it, and say why not where it cannot be. */

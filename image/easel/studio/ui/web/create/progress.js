@@ -4,10 +4,11 @@ import { duration, language, t } from "../texts.js";
 /** "3rd". */
 const nth = (n) => t(`queue.nth.${new Intl.PluralRules(language.code, { type: "ordinal" }).select(n)}`, { n });
 
-/** Whose pictures come before: "4 pictures of 2 people before yours", or "" where none do. */
+/** What is drawn before it: "4 pictures before it, 2 others are drawing too"; "" where nothing is. */
 export function ahead({ ahead: before }) {
   if (!before?.pictures) return "";
-  return t("queue.ahead", { n: before.pictures, people: t("queue.people", { n: before.people ?? 1 }) });
+  const pictures = t("queue.ahead", { n: before.pictures });
+  return before.people ? t("queue.ahead.others", { pictures, n: before.people }) : pictures;
 }
 
 /** One short line: "3rd, about 20 s"; "step 12 of 20"; "failed". */

@@ -9,7 +9,7 @@ import { ahead, brief } from "./progress.js";
 import { dismiss, failedTickets, isOpen, openTickets, shownTicket, showTicket } from "./shown.js";
 
 class Queue extends EaselElement {
-  static watches = ["tickets", "shown", "dismissed"];
+  static watches = ["tickets", "shown", "live", "dismissed"];
 
   render() {
     const tickets = [...openTickets(), ...failedTickets()];
@@ -23,7 +23,7 @@ class Queue extends EaselElement {
     const waits = ticket.state === "queued", words = brief(ticket);
     return html`<li class="ticket" data-id=${ticket.id} data-state=${ticket.state} draggable=${waits ? "true" : "false"}
         aria-current=${shownTicket() === ticket ? "true" : nothing} @dragstart=${this.drag}>
-      <button type="button" class="look" aria-label="${words}: ${ticket.prompt}" @click=${() => showTicket(ticket)}>
+      <button type="button" class="look" @click=${() => showTicket(ticket)}>
         <span class="thumb ${waits || ticket.preview ? "" : "shimmer"}">
           ${ticket.preview ? html`<img src=${ticket.preview} alt="">` : html`<b aria-hidden="true">${ticket.state === "failed" ? "!" : waits ? ticket.place : ""}</b>`}</span>
         <span class="what"><b>${words}</b><small>${(waits && ahead(ticket)) || ticket.prompt}</small></span>

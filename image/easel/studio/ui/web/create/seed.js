@@ -12,7 +12,7 @@ class Seed extends EaselElement {
 
   render() {
     const seed = field("seed"), random = seed === -1, last = shownPicture()?.seed, bad = said("seed")?.bad;
-    return html`<div class="field seed">
+    return html`<div class="field seed" data-says="seed">
       <label for="field-seed">${t("create.seed")}</label>
       <div class="row">
         <input id="field-seed" type="text" inputmode="numeric" autocomplete="off" placeholder=${t("create.seed.random")}

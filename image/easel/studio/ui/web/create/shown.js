@@ -14,7 +14,8 @@ export const openTickets = () => store.get("tickets").filter(isOpen)
 
 /** Own tickets that failed, and were not read yet. */
 export const failedTickets = () => store.get("tickets")
-  .filter((one) => one.state === "failed" && !store.get("dismissed").includes(one.id));
+  .filter((one) => one.state === "failed" && !store.get("dismissed").includes(one.id))
+  .sort((one, other) => one.made_at.localeCompare(other.made_at));
 
 /** The ticket on the stage, or null where a picture is. */
 export function shownTicket() {
@@ -23,7 +24,7 @@ export function shownTicket() {
     const ticket = store.get("tickets").find((one) => TICKET + one.id === shown);
     if (ticket && (isOpen(ticket) || ticket.state === "failed")) return ticket;
   } else if (store.get("pictures").some((one) => one.id === shown)) return null;
-  return openTickets()[0] ?? failedTickets().at(-1) ?? null;
+  return store.get("live") ? openTickets()[0] ?? null : null;
 }
 
 /** The picture on the stage, or the one that would be there if nothing were being drawn. */
@@ -35,8 +36,17 @@ export function shownPicture() {
 export const showPicture = (picture) => store.set("shown", picture.id);
 export const showTicket = (ticket) => store.set("shown", TICKET + ticket.id);
 
-/** Show what happens now, and then the newest picture. */
-export const follow = () => store.set("shown", null);
+/** Show what happens now, and then each picture as it gets ready. */
+export function follow() {
+  store.set("shown", null);
+  store.set("live", true);
+}
+
+/** A picture is ready: who follows sees it, and goes on seeing it while the next one is drawn. */
+export function ready(ticket) {
+  store.set("live", false);
+  if (ticket && store.get("shown") === TICKET + ticket.id) store.set("shown", null);
+}
 
 /** The picture `by` places further in the filmstrip; before the newest one is what happens now. */
 export function step(by) {

@@ -1,16 +1,17 @@
 // The picture's size: shapes that the checkpoint draws well, or one's own.
-import { html, nothing, svg } from "../vendor/lit.js";
+import { html, svg } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 import { field, setFields, shapes } from "./fields.js";
+import { saidOf } from "./number.js";
 
 class Size extends EaselElement {
   static watches = ["fields", "session", "said"];
 
   render() {
     const { width, height } = store.get("fields"), own = width !== undefined || height !== undefined;
-    return html`<fieldset class="size">
+    return html`<fieldset class="size" data-says="width height">
       <legend>${t("create.size")}</legend>
       <div class="shapes">
         ${shapes().map((one) => html`<button type="button" aria-pressed=${!own && field.shape() === one.name}
@@ -24,7 +25,7 @@ class Size extends EaselElement {
         <button type="button" class="icon" aria-label=${t("create.swap")} data-tip=${t("create.swap")}
           @click=${() => setFields({ width: field("height"), height: field("width") })}>⇄</button>
         <easel-number name="height" step="8"></easel-number>
-      </div>` : nothing}
+      </div>` : html`${saidOf("width")}${saidOf("height")}`}
     </fieldset>`;
   }
 }

@@ -1,7 +1,7 @@
 // The stage: what is drawn now, or the picture that was chosen, as large as the window has room.
 import { html, nothing } from "../vendor/lit.js";
 import { EaselElement, styled } from "../element.js";
-import { cancel } from "../actions.js";
+import { again, cancel } from "../actions.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 import { checkpoint, field, setField } from "./fields.js";
@@ -15,10 +15,11 @@ import "./picture-actions.js";
 import "./queue.js";
 import "./view.js";
 
+const MARK = new URL("../mark.svg", import.meta.url).href;
 const EDITABLE = "input, textarea, select, [contenteditable]";
 
 class Stage extends EaselElement {
-  static watches = ["session", "tickets", "pictures", "shown", "comparing", "dismissed", "fields", "preparing", "full"];
+  static watches = ["session", "tickets", "pictures", "shown", "live", "comparing", "dismissed", "fields", "preparing", "full"];
 
   connectedCallback() {
     super.connectedCallback();
@@ -79,12 +80,14 @@ class Stage extends EaselElement {
   failed(ticket) {
     return html`<div class="invite bad"><h2>${t("stage.failed")}</h2><p>${ticket.error?.words}</p>
       <p class="soft quoted">${ticket.prompt}</p>
-      <button type="button" @click=${() => dismiss(ticket)}>${t("stage.dismiss")}</button></div>`;
+      <div class="row">
+        ${ticket.kind === "txt2img" ? html`<button type="button" @click=${() => { dismiss(ticket); again(ticket); }}>${t("stage.again")}</button>` : nothing}
+        <button type="button" @click=${() => dismiss(ticket)}>${t("stage.dismiss")}</button></div></div>`;
   }
 
   invitation() {
     const examples = (checkpoint().examples ?? []).slice(0, 4);
-    return html`<div class="invite"><h2>${t("stage.empty")}</h2>
+    return html`<div class="invite"><img class="mark" src=${MARK} alt="" width="72" height="72"><h2>${t("stage.empty")}</h2>
       ${examples.length ? html`<p class="soft">${t("stage.examples")}</p><div class="chips">${examples.map((one) => html`
         <button type="button" class="chip" aria-pressed=${one === field("prompt")} @click=${() => setField("prompt", one)}>${one}</button>`)}</div>` : nothing}</div>`;
   }
