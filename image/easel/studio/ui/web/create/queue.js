@@ -26,7 +26,7 @@ class Queue extends EaselElement {
       <button type="button" class="look" @click=${() => showTicket(ticket)}>
         <span class="thumb ${waits || ticket.preview ? "" : "shimmer"}">
           ${ticket.preview ? html`<img src=${ticket.preview} alt="">` : html`<b aria-hidden="true">${ticket.state === "failed" ? "!" : waits ? ticket.place : ""}</b>`}</span>
-        <span class="what"><b>${words}</b><small>${(waits && ahead(ticket)) || ticket.prompt}</small></span>
+        <span class="what"><b>${words}</b><small>${ticket.prompt}</small>${waits && ticket.ahead?.pictures ? html`<small>${ahead(ticket)}</small>` : nothing}</span>
       </button>
       <span class="does">
         ${waits ? html`
