@@ -7,7 +7,8 @@ import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, Field
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 
 from easel.models import ModelError, ModelFile
@@ -207,7 +208,11 @@ def _choices(studio: Studio) -> Choices:
 async def _text_of(request: Request) -> str:
     """The infotext that was sent, or that is in the picture that was. Raises NotAPicture."""
     if not request.headers.get("content-type", "").startswith("multipart/"):
-        return ParametersRequest.model_validate(await request.json()).text
+        try:
+            return ParametersRequest.model_validate_json(await request.body()).text
+        except ValidationError as error:
+            faults = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
+            raise RequestValidationError(faults) from error
     async with request.form(max_files=1, max_fields=4) as form:
         picture = form.get("picture")
         if picture is None or isinstance(picture, str):
