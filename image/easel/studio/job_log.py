@@ -12,8 +12,8 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 import structlog
 
 from easel.studio.engine import EngineObserver, Job, TimedCall
+from easel.studio.metrics import REQUEST_ID
 from easel.studio.metrics.engine_metrics import OUTCOMES, kind_of, pixels_of
-from easel.studio.metrics.request_ids import FIELD, request_id
 
 log = structlog.get_logger(__name__)
 
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 class _Account:
     """What is known of a job beside itself."""
 
-    request_id: str = ""
+    request_id: str | None = None
     begun: float | None = None
     device_seconds: float = 0.0
     steps: float = 0.0
@@ -49,7 +49,8 @@ class JobLog(EngineObserver):
 
     def accepted(self, job: Job) -> None:
         """The first line."""
-        self._account(job).request_id = request_id()
+        # On the thread of the request that asks for it; what the page has drawn later has none.
+        self._account(job).request_id = structlog.contextvars.get_contextvars().get(REQUEST_ID)
         asked = job.request
         log.info(
             "job accepted", job=job.id, **self._fields(job), kind=kind_of(job), pictures=len(job.wanted),
@@ -90,7 +91,7 @@ class JobLog(EngineObserver):
             "person": job.owner,
             "endpoint": self._endpoint,
             "checkpoint": None if checkpoint is None else checkpoint.name,
-            FIELD: self._account(job).request_id or None,
+            REQUEST_ID: self._account(job).request_id,
         }
 
     def _account(self, job: Job) -> _Account:

@@ -5,5 +5,5 @@ No label has what a person typed, named or is called: labels are words of the co
 """
 
 from easel.studio.metrics.metrics import Metrics
-from easel.studio.metrics.middleware import RequestObservation
+from easel.studio.metrics.middleware import REQUEST_ID, RequestObservation
 from easel.studio.metrics.route_label import UNKNOWN, RouteLabels

@@ -8,12 +8,14 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from easel.studio.metrics import request_ids
+from easel.request_ids import request_id_of, with_request_id
 from easel.studio.metrics.request_metrics import RequestMetrics
 from easel.studio.metrics.route_label import PAGE, RouteLabels
 from easel.studio.owner import owner_of
 
 log = structlog.get_logger(__name__)
+REQUEST_ID = "request_id"
+"""The name by which lines of the log, and what runs within a request, have its id."""
 # The caller hung up before there was an answer, as nginx and A1111 have it.
 _GONE = 499
 # Asked every second or so, by machines: counted, and not told.
@@ -35,8 +37,8 @@ class RequestObservation:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        name = request_ids.of_headers(scope["headers"])
-        scope = {**scope, "headers": request_ids.with_id(scope["headers"], name)}
+        name = request_id_of(scope["headers"])
+        scope = {**scope, "headers": with_request_id(scope["headers"], name)}
         began = time.perf_counter()
         status, received, sent = 0, 0, 0
 
@@ -59,7 +61,10 @@ class RequestObservation:
                 sent += len(message.get("body", b""))
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=name), self._metrics.open.track_inprogress():
+        with (
+            structlog.contextvars.bound_contextvars(**{REQUEST_ID: name}),
+            self._metrics.open.track_inprogress(),
+        ):
             try:
                 await self._app(scope, counted, told)
             finally:
