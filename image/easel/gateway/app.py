@@ -14,13 +14,13 @@ from starlette.routing import Route
 from easel.assertion import Verifier
 from easel.gateway import pages
 from easel.gateway.access import OPERATOR
-from easel.gateway.console import CONSOLE_HEADER, USER, ConsoleGuard, ConsolePages, Metrics, OperatorApi
+from easel.gateway.console import CONSOLE_HEADER, USER, ConsoleGuard, ConsolePages, MetricsApi, OperatorApi
 from easel.gateway.door import ForwardAuth, Handler, MemberRoutes, NamedRequests
 from easel.gateway.errors import GatewayError, TokenConflict, TokenRefused, UnknownEndpoint
 
 
 def app(
-    door: ForwardAuth, members: MemberRoutes, api: OperatorApi, metrics: Metrics, console: ConsolePages,
+    door: ForwardAuth, members: MemberRoutes, api: OperatorApi, metrics: MetricsApi, console: ConsolePages,
     operator_token: str, verifier: Verifier,
 ) -> Starlette:  # fmt: skip
     """The ASGI application."""

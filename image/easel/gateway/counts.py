@@ -8,6 +8,9 @@ from typing import Literal
 
 from easel.gateway.events import Event
 
+OUTCOMES = ("served", "not_served")
+"""Of a request that waited for a replica."""
+
 
 class Counts:
     """Totals by endpoint (`console` is one) and what the names say."""
@@ -47,6 +50,6 @@ class Counts:
 
     def waited(self, endpoint: str, *, served: bool, seconds: float) -> None:
         """A request that was held is held no more."""
-        key = endpoint, "served" if served else "not_served"
+        key = endpoint, OUTCOMES[0] if served else OUTCOMES[1]
         self.held[key] += 1
         self.held_seconds[key] += seconds

@@ -14,7 +14,7 @@ from easel.gateway.access.oidc import Login
 from easel.gateway.app import app
 from easel.gateway.audit import AuditLog
 from easel.gateway.config import CONSOLE
-from easel.gateway.console import ConsolePages, Endpoints, Metrics, OperatorApi
+from easel.gateway.console import ConsolePages, Endpoints, MetricsApi, OperatorApi
 from easel.gateway.door import ForwardAuth, MemberRoutes
 from easel.gateway.relay import CaddyLink
 
@@ -42,7 +42,7 @@ class Server:
             ForwardAuth(caddy, access, identity, members, endpoints.fleets.get, audit, counts),
             members,
             api,
-            Metrics(endpoints, counts, access.keyring.vouch),
+            MetricsApi(endpoints, counts, access.keyring.vouch),
             ConsolePages(api, endpoints),
             operator.token,
             access.keyring.verifier(CONSOLE),

@@ -14,7 +14,7 @@ from easel.studio.engine import Drawn, Engine
 from easel.studio.infotext import Infotext
 from easel.studio.job_log import JobLog
 from easel.studio.library import Library
-from easel.studio.metrics import Metrics
+from easel.studio.metrics import StudioMetrics
 from easel.studio.outputs import Outputs
 from easel.studio.tasks import Tasks
 
@@ -46,9 +46,9 @@ class Studio:
         return JobLog(self.endpoint)
 
     @cached_property
-    def metrics(self) -> Metrics:
+    def metrics(self) -> StudioMetrics:
         """What Prometheus is told. Counts from the first time that it is asked for."""
-        return Metrics(self.engine, self.activity)
+        return StudioMetrics(self.engine, self.activity)
 
     @classmethod
     def at(cls, home: Path, endpoint: str, engine: Engine) -> Studio:

@@ -102,7 +102,7 @@ def test_a_scrape_wakes_nobody_and_keeps_nobody_awake(watched: House) -> None:
     assert until(scraped, 20)
     assert {"studio", "idle", None} <= seen
     assert watched.state("asleep") == "asleep"
-    assert ("easel_gateway_events_total", "asleep", "waking") not in samples(watched)
+    assert samples(watched)["easel_gateway_events_total", "asleep", "waking"] == 0
 
 
 def test_targets_are_as_prometheus_discovers_them(watched: House) -> None:
@@ -179,3 +179,20 @@ def test_labels_are_words_of_the_configuration(watched: House) -> None:
                 assert set(names) <= {"endpoint", "status", "state", "kind", "to", "outcome"}, one
                 assert all(re.fullmatch(r"[a-z0-9_-]+", said) for said in names.values()), one
     assert time.time() - samples(watched)["process_start_time_seconds",] < 600
+
+
+def test_a_token_called_prometheus_reads_metrics_and_nothing_else(watched: House) -> None:
+    """It lies on the machine that watches: it opens no endpoint, makes no token, reads no log, puts nothing
+    to sleep."""
+    bearer = {"Authorization": f"Bearer {watched.new_token('console', 'prometheus-eu')}"}
+    with watched.client("console", headers=bearer) as client:
+        for path in ("/api/metrics", "/api/metrics/targets"):
+            assert client.get(path).status_code == 200
+        for path in ("/", "/api/status", "/api/tokens", "/api/audit", "/api/logs/studio/1", "/api/events"):
+            assert client.get(path).status_code == 403, path
+        made = client.post("/api/tokens", json={"endpoint": "studio", "name": "more"})
+        assert made.status_code == 403
+        for path in ("/api/endpoints/studio/sleep", "/api/endpoints/studio/pass", "/api/secret/rotation"):
+            assert client.post(path, json={}).status_code == 403, path
+    with watched.client("studio", headers=bearer) as client:
+        assert client.get("/sdapi/v1/options").status_code == 401

@@ -22,7 +22,8 @@ from easel.studio.png import encode
 FILE = encode(Image.new("RGB", (64, 64), "#204080"))
 PICTURE = base64.b64encode(FILE).decode()
 # Not what asks Civitai.
-ROUTES = "^/(sdapi|internal|v1|sd_extra_networks|controlnet|metrics|studio/models/(folders|files|jobs|previews))(/|$)"
+_LOCAL = "studio/models/(folders|files|jobs|previews)"
+ROUTES = f"^/(sdapi|internal|v1|sd_extra_networks|controlnet|metrics|{_LOCAL})(/|$)"
 
 
 def small(body: object) -> object:

@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from easel.gateway import pages
 from easel.gateway.console.endpoints import Endpoints
-from easel.gateway.counts import Counts
+from easel.gateway.counts import OUTCOMES, Counts
 from easel.gateway.errors import UnknownEndpoint
 from easel.gateway.replicas import Fleet, Probe, Replica, ReplicaState, Vouch
 
@@ -27,7 +27,7 @@ STATES: tuple[ReplicaState, ...] = ("asleep", "starting", "loading", "ready", "d
 _PATIENCE = 8.0
 
 
-class Metrics:
+class MetricsApi:
     """The handlers; who may call them is the app's business."""
 
     def __init__(self, endpoints: Endpoints, counts: Counts, vouch: Vouch) -> None:
@@ -82,6 +82,12 @@ class GatewayCollector(Collector):
 
     def _counted(self) -> Iterable[Metric]:
         counts = self._counts
+        # There before they happen: of a series that begins with 1 Prometheus sees no increase.
+        for name in self._fleets:
+            for kind in ("waking", "failed", "crashed", "gave-up"):
+                counts.events[name, kind] += 0
+            for outcome in OUTCOMES:
+                counts.held[name, outcome] += 0
         for name, words, label, counted in (
             ("door_answers", "What the door answered itself: refusals, pages, waits.", "status", counts.door),
             ("requests", "Requests that passed, by the replica's answer.", "status", counts.replicas),

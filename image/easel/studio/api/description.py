@@ -69,7 +69,7 @@ def operation_id(route: APIRoute) -> str:
 
 
 def _describe_everywhere(path: str, method: str, operation: dict[str, Any]) -> None:
-    """What holds for every operation: a line of words, a tag, headers, and what is answered before a route."""
+    """What holds for every operation: summary, tag, headers, and what is answered before a route."""
     words = operation["description"].partition("\n")[0]
     operation["summary"] = re.split(r"(?<=\S)[.:;] ", words)[0].rstrip(".")
     operation["tags"] = [next(tag for beginning, tag in _TAGS if path.startswith(beginning))]

@@ -4,6 +4,6 @@ No label has what a person typed, named or is called: labels are words of the co
 (docs/decisions/0048-metrics-are-the-operators.md).
 """
 
-from easel.studio.metrics.metrics import Metrics
+from easel.studio.metrics.metrics import StudioMetrics
 from easel.studio.metrics.middleware import REQUEST_ID, RequestObservation
 from easel.studio.metrics.route_label import UNKNOWN, RouteLabels

@@ -12,7 +12,7 @@ from easel.studio.metrics.request_metrics import RequestMetrics
 from easel.studio.metrics.state_collector import StateCollector
 
 
-class Metrics:
+class StudioMetrics:
     """Counts from now on. One for each studio: a registry of its own, as tests have several in a process."""
 
     def __init__(self, engine: Engine, activity: Activity) -> None:
