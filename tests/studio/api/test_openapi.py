@@ -22,7 +22,8 @@ from easel.studio.png import encode
 FILE = encode(Image.new("RGB", (64, 64), "#204080"))
 PICTURE = base64.b64encode(FILE).decode()
 # Not what asks Civitai.
-ROUTES = "^/(sdapi|internal|v1|sd_extra_networks|studio/models/(folders|files|jobs|previews))(/|$)"
+_LOCAL = "studio/models/(folders|files|jobs|previews)"
+ROUTES = f"^/(sdapi|internal|v1|sd_extra_networks|controlnet|metrics|{_LOCAL})(/|$)"
 
 
 def small(body: object) -> object:
@@ -91,7 +92,7 @@ def test_schemathesis(running) -> None:
         attack()
         tried.append(operation.label)
     assert {"POST /sdapi/v1/txt2img", "POST /v1/images/edits", "GET /studio/models/files"} <= set(tried)
-    assert len(tried) > 55
+    assert len(tried) > 62
     assert running.draw("after").status_code == 200
 
 
@@ -134,3 +135,52 @@ def test_errors_are_described_as_they_are(ada) -> None:
     assert len(set(names)) == len(names)
     assert {"txt2img_post", "v1_images_generations_post", "options_get"} <= set(names)
     assert "HTTPValidationError" not in said["components"]["schemas"]
+
+
+def test_every_operation_is_told(ada) -> None:
+    """A summary of its own words, a tag that the description explains, a description, and of each success
+    what kind of content comes; the words of a summary are no function's name."""
+    said = ada.get("/openapi.json").json()
+    tags = {one["name"] for one in said["tags"] if one["description"]}
+    for path, operations in said["paths"].items():
+        for operation in operations.values():
+            assert operation["description"].startswith(operation["summary"].split("\n")[0][:20]), path
+            assert len(operation["summary"]) < 110, path
+            assert set(operation["tags"]) <= tags, path
+            assert operation["tags"], path
+            for status, answer in operation["responses"].items():
+                assert answer["description"], (path, status)
+                assert answer.get("content") or status in ("202", "204"), (path, status)
+
+
+def test_the_headers_of_every_answer_are_described(ada) -> None:
+    """X-Request-Id and X-Process-Time are in each response of the description, and in each that is given:
+    a success, a refusal, a path that is not there, a file, the page."""
+    said = ada.get("/openapi.json").json()
+    headers = {"X-Request-Id", "X-Process-Time"}
+    assert set(said["components"]["headers"]) == headers
+    for path, operations in said["paths"].items():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                assert set(answer["headers"]) == headers, (path, status)
+    for path in ("/sdapi/v1/memory", "/sdapi/v1/nothing", "/v1/models/none", "/files/list", "/", "/metrics"):
+        answer = ada.get(path)
+        assert float(answer.headers["X-Process-Time"]) >= 0, path
+        assert answer.headers["X-Request-Id"], path
+    large = ada.post("/sdapi/v1/png-info", content=b"{}", headers={"X-Request-Id": "mine-1"})
+    assert large.headers["X-Request-Id"] == "mine-1"
+
+
+def test_every_status_of_the_description_is_one_that_the_code_gives(ada) -> None:
+    """Successes and what the tables of errors and the middleware answer; and every refusal of those tables
+    is described somewhere."""
+    from easel.studio.api import errors
+
+    given = {str(status) for _, status, _ in errors.ANSWERS} | {"200", "202", "413", "422", "501", "503"}
+    described = {
+        status
+        for operations in ada.get("/openapi.json").json()["paths"].values()
+        for operation in operations.values()
+        for status in operation["responses"]
+    }
+    assert described == given

@@ -82,7 +82,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 # Status, and seconds of `Retry-After`; the first that fits counts, and what fits none is a fault of ours.
-_ANSWERS: tuple[tuple[type[Exception], int, int | None], ...] = (
+ANSWERS: tuple[tuple[type[Exception], int, int | None], ...] = (
     (InvalidRequest, 422, None), (TooMuchWork, 422, None), (TooMuchForTheDevice, 422, None),
     (Unsupported, 422, None), (UnknownScript, 422, None), (UnknownSampler, 400, None),
     (UnknownModel, 400, None), (NotAPicture, 422, None), (FileError, 422, None), (TooMany, 422, None),
@@ -150,7 +150,7 @@ async def _validation(request: Request, e: Exception) -> Response:
 
 
 async def _ours(request: Request, e: Exception) -> Response:
-    status, pause = next(((code, wait) for kind, code, wait in _ANSWERS if isinstance(e, kind)), (500, None))
+    status, pause = next(((code, wait) for kind, code, wait in ANSWERS if isinstance(e, kind)), (500, None))
     if isinstance(e, TooManyRequests) and e.retry_after:
         pause = round(e.retry_after)
     if isinstance(e, NotSaved):

@@ -49,6 +49,9 @@ class CheckpointCache:
         self._collect()
         return file in self._kept
 
+    def __len__(self) -> int:
+        return len(self._kept)
+
     def keep(self, checkpoint: Checkpoint) -> None:
         """Keep one that has served, if there is room; on a GPU a copy of it in main memory."""
         moved = checkpoint.device.type != "cpu"

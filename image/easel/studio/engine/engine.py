@@ -21,6 +21,7 @@ from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, Prepared
 from easel.studio.engine.job import Job, Watcher
 from easel.studio.engine.job_queue import JobQueue, Status
 from easel.studio.engine.limits import Limits
+from easel.studio.engine.observer import EngineObserver, EngineObservers
 from easel.studio.engine.picture_prompts import picture_prompts
 from easel.studio.engine.prompts.composition import negative_counts, parts
 from easel.studio.engine.request import TextToImage
@@ -64,7 +65,12 @@ class Engine:
         self._default = DefaultCheckpoint(store, default_checkpoint, served)
         self._queue = JobQueue(self.limits)
         self._step_times = StepTimes(self.limits.step_seconds)
+        self._observers = EngineObservers()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    def observe(self, observer: EngineObserver) -> None:
+        """Let `observer` hear what happens from now on."""
+        self._observers.add(observer)
 
     def start(self) -> None:
         """Begin importing torch and loading the default checkpoint, in the background."""
@@ -108,6 +114,15 @@ class Engine:
         NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint, VAE or ControlNet
         that is not there.
         """
+        try:
+            return self._submit(owner, request, only, watcher)
+        except Exception as error:
+            self._observers.refused(error)
+            raise
+
+    def _submit(
+        self, owner: str, request: TextToImage, only: tuple[int, ...] | None, watcher: Watcher | None
+    ) -> Job:
         resolved = request.resolved()
         upscalers = self._upscalers(resolved)
         if resolved.enlargement is not None:
@@ -154,6 +169,7 @@ class Engine:
         job.on_cancel(self._queue.ring)
         job.future.set_running_or_notify_cancel()  # only `Job.cancel` ends a job
         self._queue.put(job)
+        self._observers.accepted(job)
         return job
 
     def _upscalers(self, request: TextToImage) -> dict[str, ModelFile]:
@@ -233,7 +249,14 @@ class Engine:
             # What importing has made stays for good. Looking through it took 0.7 s at every switch of
             # checkpoints, in which no other thread ran. Before the first checkpoint: that must not stay.
             gc.freeze()
-            worker = Worker(self._queue, self._step_times, self._device, self._dtype, self._default.served)
+            worker = Worker(
+                self._queue,
+                self._step_times,
+                self._device,
+                self._dtype,
+                self._default.served,
+                self._observers,
+            )
         except Exception as error:
             self._queue.say("failed", f"the engine did not start: {error}")
             raise

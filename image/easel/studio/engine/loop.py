@@ -16,11 +16,13 @@ from easel.models import ModelFile
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.checkpoint_cache import CheckpointCache
 from easel.studio.engine.device_calls import TOGETHER, OtherCheckpoint, UNetCall, UpscaleCall, VaeCall
+from easel.studio.engine.device_clock import DeviceClock
 from easel.studio.engine.errors import EngineError, OutOfMemory, StepTooLong, UpscalerFailed
 from easel.studio.engine.fair_share import FairShare
 from easel.studio.engine.job import Job
 from easel.studio.engine.loading import load_checkpoint
 from easel.studio.engine.memory import TooLarge, available, give_back, is_out_of_memory
+from easel.studio.engine.observer import EngineObserver
 from easel.studio.engine.picture import Picture, call_unet
 from easel.studio.engine.serving import Serving
 from easel.studio.engine.step_times import WARM_UP, StepTimes
@@ -46,8 +48,9 @@ class Loop:
     """Draws pictures of one checkpoint at a time, on one device. Used from the engine's thread only."""
 
     def __init__(
-        self, step_times: StepTimes, device: str | None = None, dtype: torch.dtype | None = None
-    ) -> None:
+        self, step_times: StepTimes, device: str | None = None, dtype: torch.dtype | None = None,
+        observer: EngineObserver | None = None,
+    ) -> None:  # fmt: skip
         self._step_times = step_times
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.dtype = dtype or (torch.float16 if self.device.type == "cuda" else torch.float32)
@@ -59,6 +62,7 @@ class Loop:
         self._numbers = itertools.count()
         self._cache = CheckpointCache(self.device, self.dtype)
         self._upscalers = UpscalerModels(self.device)
+        self._clock = DeviceClock(self.device, observer)
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -69,6 +73,11 @@ class Loop:
     def serving(self) -> ModelFile | None:
         """Its file."""
         return self._at_hand.checkpoint.file if self._at_hand else None
+
+    @property
+    def resident(self) -> int:
+        """Checkpoints in memory: the one that serves, and those that are kept."""
+        return len(self._cache) + (self.serving is not None and self.serving not in self._cache)
 
     def drawing(self) -> Counter[str]:
         """Pictures under way by owner."""
@@ -137,7 +146,7 @@ class Loop:
     def _serve(self, checkpoint: Checkpoint | None) -> None:
         if self._at_hand is not None:
             self._at_hand.adapters.clear()  # the one that goes may be kept, as its file has it
-        self._at_hand = Serving(checkpoint) if checkpoint is not None else None
+        self._at_hand = Serving(checkpoint, self._clock) if checkpoint is not None else None
         give_back(self.device)
 
     def _now(self) -> Serving:
@@ -153,6 +162,7 @@ class Loop:
         a prompt of too many tokens, StepTooLong.
         """
         job = picture.job
+        self._clock.jobs = (job,)
         picture.course.upscalers = {name: self._upscalers.get(file) for name, file in job.upscalers.items()}
         if picture.checkpoint is None:
             picture.begin(None)
@@ -232,6 +242,7 @@ class Loop:
         """
         turns = [picture for picture in self.active if picture.job is only] or self.active
         chosen = self._fair_share.choose(turns, self._bucket)
+        self._clock.jobs = tuple(one.job for one in chosen)
         if isinstance(chosen[0].call, UNetCall):
             answered = self._step(chosen)
             stepped = answered
@@ -269,7 +280,11 @@ class Loop:
         began = time.perf_counter()
         measuring = self.device.type == "cuda" and not self._batch_size.measured(kind, len(chosen))
         try:
-            with _memory_errors(first), serving.adapters.at_work(first.course.loras_of_step):
+            with (
+                _memory_errors(first),
+                serving.adapters.at_work(first.course.loras_of_step),
+                self._clock.call("unet", sum(call.rows for call in calls)),
+            ):
                 outputs = call_unet(serving.checkpoint.unet, calls, serving.checkpoint.dtype)
         except OutOfMemory:
             if len(chosen) == 1:
@@ -303,7 +318,8 @@ class Loop:
                     self._runs[kind] = VaeRun(calls), chosen
                     for call in calls:
                         call.kind = kind
-                answers = self._runs[kind][0].go_on(STRETCH_SECONDS)
+                with self._clock.call("vae_decode" if calls[0].way == "decode" else "vae_encode"):
+                    answers = self._runs[kind][0].go_on(STRETCH_SECONDS)
         except Exception:
             self._runs.pop(kind, None)
             for call in calls:
@@ -321,7 +337,7 @@ class Loop:
 
     def _upscale(self, picture: Picture, call: UpscaleCall) -> list[Picture]:
         """A tile of a pass of an upscaler. Returns the picture once it is through."""
-        with _upscaler_errors(picture), _memory_errors(picture):
+        with _upscaler_errors(picture), _memory_errors(picture), self._clock.call("upscaler"):
             answer = call.run.go_on()
         picture.course.enlarged = call.run.share
         if answer is None:

@@ -10,6 +10,7 @@ from easel.models import FileError, ModelFile
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.conditioning import PromptEncoder
 from easel.studio.engine.control_models import ControlModels
+from easel.studio.engine.device_clock import DeviceClock
 from easel.studio.engine.embeddings import Embedding, Embeddings
 from easel.studio.engine.extra_networks import Asked, EmbeddingUse
 from easel.studio.engine.job import Job
@@ -24,9 +25,9 @@ class Serving:
     """One checkpoint's prompt encoder, VAEs, LoRAs, control models and embeddings. Used from the
     engine's thread only."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Checkpoint, clock: DeviceClock | None = None) -> None:
         self.checkpoint = checkpoint
-        self.encoder = PromptEncoder(checkpoint)
+        self.encoder = PromptEncoder(checkpoint, clock)
         self.vaes = Vaes(checkpoint)
         self.adapters = Adapters(checkpoint)
         self.control_models = ControlModels(checkpoint)
