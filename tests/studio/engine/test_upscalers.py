@@ -31,7 +31,8 @@ from easel.studio.engine import (
     find_upscaler,
     upscalers,
 )
-from easel.studio.engine.upscale_runs import OVERLAP, TILES, UpscaleRun
+from easel.studio.engine.enlargement import UpscalerTiles
+from easel.studio.engine.upscale_runs import LARGEST, TILES, UpscaleRun
 from easel.studio.engine.upscaler_models import UpscalerModels
 from tests.studio import upscalers as tiny
 from tests.studio.engine.conftest import STARTER
@@ -89,10 +90,23 @@ def test_tiles_are_the_whole_picture(tmp_path: Path, make: Callable[[], tiny.Ten
         single = (model(pixels)[0].permute(1, 2, 0) * 255).round().numpy().astype(np.int16)
     off = np.abs(tiled - single).max(axis=(0, 2)).reshape(-1, model.scale).max(axis=1)
     # Two tiles: the second begins at 40, and is shown from there on, faded in over the first.
-    beside = np.delete(off, np.r_[40 : 40 + 3 * OVERLAP])
+    beside = np.delete(off, np.r_[40 : 40 + 3 * UpscalerTiles().overlap])
     assert single.std() > 10
     assert beside.max() <= 1
     assert np.abs(tiled - single).mean() < 0.5
+
+
+def test_tiles_are_of_the_size_that_is_asked_for(tmp_path: Path) -> None:
+    """Smaller ones as they are asked for; a larger one than the device gives is cut to that, and told."""
+    model = UpscalerModels(CPU).get(file_of(tmp_path, tiny.rrdb))
+    image = picture(LARGEST["cpu"] + 40, 32)
+    small = UpscaleRun(image, model, UpscalerTiles(32, 4))
+    assert (small.cost < UpscaleRun(image, model).cost, small.note) == (True, "")
+    assert whole(small).size == (image.width * model.scale, image.height * model.scale)
+    large = UpscaleRun(image, model, UpscalerTiles(512, 8))
+    assert large.cost == UpscaleRun(image, model, UpscalerTiles(0, 8)).cost
+    assert f"{LARGEST['cpu']} pixels and not of 512" in large.note
+    assert UpscaleRun(picture(64, 64), model, UpscalerTiles(0, 8)).note == ""
 
 
 def test_a_published_pickle_comes_in_by_conversion(tmp_path: Path) -> None:
