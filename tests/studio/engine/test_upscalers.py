@@ -216,6 +216,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     torch.manual_seed(5)
     tiny.write(folder / "4x-tiny.safetensors", tiny.rrdb())
     tiny.write(folder / "anime" / "RealESRGAN_x2plus.safetensors", tiny.compact())
+    tiny.write(root / "SwinIR" / "swin-2x.safetensors", tiny.compact())
     tiny.write(folder / "broken.safetensors", {"conv_first.weight": torch.zeros(8, 3, 3, 3)})
     return Store(root, hashing=False)
 
@@ -237,12 +238,14 @@ def enlargement(image: Image.Image, upscaler: str = "4x-tiny", **fields: Any) ->
 
 
 def test_names(store: Store) -> None:
-    """A1111's own three, then files: by A1111's name where it has one, found by the file's too."""
+    """A1111's own three, then files, of its other folders too: by A1111's name where it has one, found by the
+    file's too."""
     found = upscalers(store)
     assert [one.name for one in found] == [
-        "None", "Lanczos", "Nearest", "4x-tiny", "R-ESRGAN 2x+", "broken",
+        "None", "Lanczos", "Nearest", "4x-tiny", "R-ESRGAN 2x+", "broken", "SwinIR_swin-2x",
     ]  # fmt: skip
-    assert [one.scale for one in found] == [4, 4, 4, 4, 2, 4]
+    assert [one.scale for one in found] == [4, 4, 4, 4, 2, 4, 2]
+    assert find_upscaler(store, "upscaler_1", "swin-2x").file.below_store == "SwinIR/swin-2x.safetensors"
     assert find_upscaler(store, "upscaler_1", "realesrgan_x2plus").name == "R-ESRGAN 2x+"
     assert find_upscaler(store, "upscaler_1", "4x-Tiny").name == "4x-tiny"
     with pytest.raises(InvalidRequest, match=r"hr_upscaler is 'x9'; allowed: Latent.*4x-tiny.*models/ESRGAN"):
