@@ -73,7 +73,10 @@ class Studio:
             checkpoint=files.get(drawn.drawn_with.path, drawn.drawn_with),
             vae=vae,
             loras=tuple(replace(use, hash=self._hash(use.file.path, autov3=True)) for use in drawn.loras),
-            embeddings=tuple(replace(use, hash=self._hash(use.file.path)) for use in drawn.embeddings),
+            embeddings=tuple(
+                replace(use, hash=use.file.stem if use.bundled else self._hash(use.file.path))
+                for use in drawn.embeddings
+            ),
         )
 
     def _hash(self, path: Path, *, autov3: bool = False) -> str:

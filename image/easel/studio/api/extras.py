@@ -21,6 +21,7 @@ from easel.studio.api.requests.answer_format import AnswerFormat
 from easel.studio.api.requests.fields import Liberal, Text, WholeNumber
 from easel.studio.api.requests.sent_picture import decoded
 from easel.studio.api.strict_json import reply
+from easel.studio.drawing_settings import upscaler_tiles
 from easel.studio.engine import Enlargement, Job, TextToImage, TooMuchWork, find_upscaler
 from easel.studio.infotext import quote
 from easel.studio.owner import owner_of
@@ -138,14 +139,17 @@ async def _made(
 ) -> tuple[list[str], str]:
     """The files as base64, and `html_info`."""
     owner = owner_of(request.headers)
-    how = await asyncio.to_thread(lambda: AnswerFormat.of(studio.options.read(owner)))
+    own = await asyncio.to_thread(studio.options.read, owner)
+    how, tiles = AnswerFormat.of(own), upscaler_tiles(own)
     pictures = await asyncio.to_thread(lambda: [_read(field, text) for field, text in sent])
     asked = await asyncio.to_thread(_named, studio, asked)
     told = [_NO_FACES] if asked.wants_faces else []
     if asked.upscaler_1 == "None":
         files = await asyncio.to_thread(lambda: [_file(how, one.image, one, "") for one in pictures])
         return files, _html("", told)
-    requests = [TextToImage(enlargement=_enlargement(asked, one)).resolved() for one in pictures]
+    requests = [
+        TextToImage(enlargement=_enlargement(asked, one), upscaler_tiles=tiles).resolved() for one in pictures
+    ]
     jobs: list[Job] = []
     async with line_of(request) as line:
         try:

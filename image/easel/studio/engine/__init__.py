@@ -20,7 +20,7 @@ from easel.studio.engine.control.unit import MAX_UNITS, ControlledPasses, Contro
 from easel.studio.engine.controls import detected_map
 from easel.studio.engine.embedding_tensors import names_for, vectors_of
 from easel.studio.engine.engine import Engine
-from easel.studio.engine.enlargement import Enlargement
+from easel.studio.engine.enlargement import Enlargement, UpscalerTiles
 from easel.studio.engine.errors import (
     EngineError,
     InvalidRequest,

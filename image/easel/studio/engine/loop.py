@@ -174,7 +174,9 @@ class Loop:
         in_use = {use.file for loras in drawing for use in loras}
         for words in (
             *serving.checkpoint.notes,
-            *serving.adapters.need(picture.course.prompts.loras, in_use),
+            *serving.adapters.need(
+                picture.course.prompts.loras, in_use, going_on=serving.checkpoint.file != job.drawn_with
+            ),
             *serving.control_models.need(job.controls, controlling),
         ):
             job.note(words)

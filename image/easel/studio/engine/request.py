@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from easel.studio.engine.control.unit import ControlUnit
-from easel.studio.engine.enlargement import Enlargement
+from easel.studio.engine.enlargement import Enlargement, UpscalerTiles
 from easel.studio.engine.errors import InvalidRequest, check_range
 from easel.studio.engine.image_to_image import ImageToImage
 from easel.studio.engine.prompts.emphasis import EmphasisMode
@@ -73,8 +73,8 @@ class TextToImage:
     numbers, made on the CPU). `seed_resize_from_w` and `_h` lay the seed's noise at that size, in pixels,
     into the middle of this picture's; 0 or less in either is off. `eta_noise_seed_delta` (ENSD) is added to
     the seed for all noise after the first. `sampling` is what changes how the sampler works, `emphasis` what
-    brackets in the prompts do. With `enlargement` nothing is drawn: that picture is made larger, and no other
-    field counts.
+    brackets in the prompts do, `upscaler_tiles` how upscalers cut a picture.
+    With `enlargement` nothing is drawn: that picture is made larger, and no other field than that counts.
     """
 
     prompt: str = ""
@@ -106,6 +106,7 @@ class TextToImage:
     hires: HiresFix | None = None
     refiner: Refiner | None = None
     enlargement: Enlargement | None = None
+    upscaler_tiles: UpscalerTiles = field(default_factory=UpscalerTiles)
     controls: tuple[ControlUnit, ...] = ()
 
     def resolved(self) -> TextToImage:
@@ -131,7 +132,14 @@ class TextToImage:
         check_range("n_iter", self.batch_count, 1, MAX_BATCH_COUNT)
         check_range("clip_skip", self.clip_skip, 1, 12)
         sampler, schedule = resolve(self.sampler, self.schedule_type)
-        for part in (self.source, self.hires, self.refiner, self.enlargement, *self.controls):
+        for part in (
+            self.source,
+            self.hires,
+            self.refiner,
+            self.enlargement,
+            self.upscaler_tiles,
+            *self.controls,
+        ):
             if part is not None:
                 part.check()
         return replace(
