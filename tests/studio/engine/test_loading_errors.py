@@ -27,7 +27,7 @@ from easel.models import (
     UnknownArchitecture,
     WrongKind,
 )
-from easel.studio.engine import checkpoint_parts, loading, memory, weights
+from easel.studio.engine import checkpoint_parts, loading, memory, placing, weights
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.loading import TooLarge, load_checkpoint, load_vae
 from tests.studio.engine import export
@@ -222,10 +222,11 @@ def test_a_file_replaced_between_looks(made: Tiny, tmp_path: Path, monkeypatch: 
     path = tmp_path / "swap.safetensors"
     file = made.write(path)
 
-    def replace(*_: object) -> None:
+    def replace(*given: Any) -> Any:
         path.write_bytes(path.read_bytes() + b"more")
+        return placing.homes(*given)
 
-    monkeypatch.setattr(loading, "check_room", replace)
+    monkeypatch.setattr(loading, "homes", replace)
     with pytest.raises(FileError, match="changed while it was being loaded"):
         load(file, made)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from easel.models import Kind, ModelFile, Store
+from easel.studio.engine.capacity import Capacity, MemoryUse
 from easel.studio.engine.controls import prepared_controls
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
 from easel.studio.engine.enlargement import Enlargement
@@ -64,6 +65,7 @@ class Engine:
         self._default = DefaultCheckpoint(store, default_checkpoint, served)
         self._queue = JobQueue(self.limits)
         self._step_times = StepTimes(self.limits.step_seconds)
+        self._capacity = Capacity()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
@@ -105,7 +107,7 @@ class Engine:
         picture as it comes.
 
         Raises at once what can be known at once: InvalidRequest, UnknownSampler, TooMuchWork, StepTooLong,
-        NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint, VAE or ControlNet
+        OutOfMemory, NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint, VAE or ControlNet
         that is not there.
         """
         resolved = request.resolved()
@@ -124,7 +126,8 @@ class Engine:
         checkpoint, note = self._checkpoint(resolved.checkpoint)
         rows = len(parts(resolved.prompt)) + negative_counts(resolved.prompt, resolved.cfg_scale)
         for one in resolved.passes():
-            self._step_times.check(checkpoint, one.width, one.height, rows=rows)
+            self._step_times.check(checkpoint, one.width, one.height, rows, one.controls)
+            self._capacity.check(checkpoint, one.width, one.height, rows, one.controls)
         sources = _sources(resolved)
         job = Job(
             owner=owner,
@@ -208,6 +211,10 @@ class Engine:
         """What the engine is doing now."""
         return self._queue.status()
 
+    def memory_use(self) -> MemoryUse | None:
+        """How the checkpoint that serves lies in the device's memory; None where none does."""
+        return self._capacity.now()
+
     def default_note(self) -> str:
         """What is to be said about the default checkpoint; "" where it is as everybody would expect."""
         try:
@@ -227,13 +234,15 @@ class Engine:
             first = None
         began = time.perf_counter()
         try:
+            from easel.studio.engine.loop import Loop
             from easel.studio.engine.worker import Worker
 
             log.info("imported", seconds=round(time.perf_counter() - began, 3))
             # What importing has made stays for good. Looking through it took 0.7 s at every switch of
             # checkpoints, in which no other thread ran. Before the first checkpoint: that must not stay.
             gc.freeze()
-            worker = Worker(self._queue, self._step_times, self._device, self._dtype, self._default.served)
+            loop = Loop(self._step_times, self._device, self._dtype, capacity=self._capacity)
+            worker = Worker(self._queue, loop, self._default.served)
         except Exception as error:
             self._queue.say("failed", f"the engine did not start: {error}")
             raise

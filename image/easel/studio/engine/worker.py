@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable
 
 import structlog
-import torch
 
 from easel.models import ModelError, ModelFile
 from easel.studio.engine.errors import SHUT_DOWN, EngineError, Stopped, TooMuchForTheDevice
@@ -17,7 +16,6 @@ from easel.studio.engine.job_queue import JobQueue
 from easel.studio.engine.loop import Loop
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.picture_queue import PictureQueue
-from easel.studio.engine.step_times import StepTimes
 from easel.studio.engine.unet_batch import BUCKETS
 
 log = structlog.get_logger(__name__)
@@ -34,14 +32,11 @@ class Worker:
     def __init__(
         self,
         queue: JobQueue,
-        step_times: StepTimes,
-        device: str | None,
-        dtype: torch.dtype | None,
+        loop: Loop,
         served: Callable[[ModelFile], None],
     ) -> None:
         """`served` is told of each checkpoint that serves from now on."""
-        self._queue, self._served = queue, served
-        self._loop = Loop(step_times, device, dtype)
+        self._queue, self._loop, self._served = queue, loop, served
         self._waiting = PictureQueue()
         self._progress: dict[Job, JobProgress] = {}
         self._queue_news = 0.0
