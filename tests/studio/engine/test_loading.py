@@ -297,7 +297,7 @@ def test_the_family_is_told_from_the_header(monkeypatch: pytest.MonkeyPatch, tmp
     )
     file = made.write(tmp_path / "dream.safetensors")
     for answer, family in ((True, velocity.family), (False, made.family)):
-        monkeypatch.setattr(loading, "predicts_velocity", lambda unet, answer=answer: answer)
+        monkeypatch.setattr(loading, "predicts_velocity", lambda unet, device, answer=answer: answer)
         assert load_checkpoint(file, device=CPU, dtype=torch.float32).family is family
 
 
