@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from easel.models import Kind, ModelFile, Store
+from easel.studio.engine.capacity import Capacity, MemoryUse
 from easel.studio.engine.controls import prepared_controls
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
 from easel.studio.engine.enlargement import Enlargement
@@ -66,6 +67,7 @@ class Engine:
         self._queue = JobQueue(self.limits)
         self._step_times = StepTimes(self.limits.step_seconds)
         self._observers = EngineObservers()
+        self._capacity = Capacity()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def observe(self, observer: EngineObserver) -> None:
@@ -111,7 +113,7 @@ class Engine:
         picture as it comes.
 
         Raises at once what can be known at once: InvalidRequest, UnknownSampler, TooMuchWork, StepTooLong,
-        NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint, VAE or ControlNet
+        OutOfMemory, NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint, VAE or ControlNet
         that is not there.
         """
         try:
@@ -139,7 +141,8 @@ class Engine:
         checkpoint, note = self._checkpoint(resolved.checkpoint)
         rows = len(parts(resolved.prompt)) + negative_counts(resolved.prompt, resolved.cfg_scale)
         for one in resolved.passes():
-            self._step_times.check(checkpoint, one.width, one.height, rows=rows)
+            self._step_times.check(checkpoint, one.width, one.height, rows, one.controls)
+            self._capacity.check(checkpoint, one.width, one.height, rows, one.controls)
         sources = _sources(resolved)
         job = Job(
             owner=owner,
@@ -224,6 +227,10 @@ class Engine:
         """What the engine is doing now."""
         return self._queue.status()
 
+    def memory_use(self) -> MemoryUse | None:
+        """How the checkpoint that serves lies in the device's memory; None where none does."""
+        return self._capacity.now()
+
     def default_note(self) -> str:
         """What is to be said about the default checkpoint; "" where it is as everybody would expect."""
         try:
@@ -243,20 +250,21 @@ class Engine:
             first = None
         began = time.perf_counter()
         try:
+            from easel.studio.engine.loop import Loop
             from easel.studio.engine.worker import Worker
 
             log.info("imported", seconds=round(time.perf_counter() - began, 3))
             # What importing has made stays for good. Looking through it took 0.7 s at every switch of
             # checkpoints, in which no other thread ran. Before the first checkpoint: that must not stay.
             gc.freeze()
-            worker = Worker(
-                self._queue,
+            loop = Loop(
                 self._step_times,
                 self._device,
                 self._dtype,
-                self._default.served,
-                self._observers,
+                capacity=self._capacity,
+                observer=self._observers,
             )
+            worker = Worker(self._queue, loop, self._default.served, self._observers)
         except Exception as error:
             self._queue.say("failed", f"the engine did not start: {error}")
             raise

@@ -43,17 +43,19 @@ RANDOM_SEEDS = 2**32 - 2
 
 @dataclass(frozen=True)
 class SamplingPass:
-    """One way through the sampler: pixels of the picture, steps, and about how many UNet calls they take."""
+    """One way through the sampler: pixels of the picture, steps, about how many UNet calls they take, and how
+    many control models are run with each."""
 
     width: int
     height: int
     steps: int
     calls: int
+    controls: int = 0
 
     @property
     def work(self) -> float:
-        """Pixels times calls."""
-        return self.width * self.height * self.calls
+        """Pixels times calls; a ControlNet is half a UNet."""
+        return self.width * self.height * self.calls * (1 + self.controls / 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,13 +182,15 @@ class TextToImage:
         if self.hires is None:
             return (first,)
         steps = self.hires.steps or self.steps
-        return first, self._pass(
-            *self.hires.size(self.width, self.height), steps, self.hires.sampler or self.sampler
-        )
+        size = self.hires.size(self.width, self.height)
+        return first, self._pass(*size, steps, self.hires.sampler or self.sampler, second=True)
 
-    @staticmethod
-    def _pass(width: int, height: int, steps: int, sampler: str) -> SamplingPass:
-        return SamplingPass(width, height, steps, steps * (2 if resolve(sampler)[0].second_order else 1))
+    def _pass(
+        self, width: int, height: int, steps: int, sampler: str, *, second: bool = False
+    ) -> SamplingPass:
+        calls = steps * (2 if resolve(sampler)[0].second_order else 1)
+        controls = sum(one.controls(second_pass=second) for one in self.controls)
+        return SamplingPass(width, height, steps, calls, controls)
 
     @property
     def pictures(self) -> int:

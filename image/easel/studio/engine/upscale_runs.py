@@ -11,7 +11,7 @@ from PIL import Image
 
 from easel.studio.engine.enlargement import UpscalerTiles
 from easel.studio.engine.imaging import PIXEL_UPSCALERS, tile_grid
-from easel.studio.engine.memory import is_out_of_memory
+from easel.studio.engine.memory import forget_frames, give_back, is_out_of_memory
 
 log = structlog.get_logger(__name__)
 
@@ -84,14 +84,14 @@ class UpscaleRun:
         """
         try:
             self._done.append(self._upscaled(self._tiles[len(self._done)]))
-        except (torch.OutOfMemoryError, RuntimeError) as error:
+        except (RuntimeError, MemoryError) as error:
             smaller = max(self._grid.tile) // 2
             if not is_out_of_memory(error) or smaller < _SMALLEST:
                 raise
             log.warning("smaller tiles", side=smaller, reason="out of memory")
             self._begin(smaller)
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            forget_frames(error)
+            give_back(self._model.device)
         if len(self._done) < len(self._tiles):
             return None
         whole = self._grid.scaled(self._model.scale).joined(self._done)

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable
 
 import structlog
-import torch
 
 from easel.models import ModelError, ModelFile
 from easel.studio.engine.errors import SHUT_DOWN, EngineError, Stopped, TooMuchForTheDevice
@@ -18,7 +17,6 @@ from easel.studio.engine.loop import Loop
 from easel.studio.engine.observer import EngineObserver
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.picture_queue import PictureQueue
-from easel.studio.engine.step_times import StepTimes
 from easel.studio.engine.unet_batch import BUCKETS
 
 log = structlog.get_logger(__name__)
@@ -35,15 +33,13 @@ class Worker:
     def __init__(
         self,
         queue: JobQueue,
-        step_times: StepTimes,
-        device: str | None,
-        dtype: torch.dtype | None,
+        loop: Loop,
         served: Callable[[ModelFile], None],
         observer: EngineObserver,
     ) -> None:
         """`served` is told of each checkpoint that serves from now on."""
-        self._queue, self._served, self._observer = queue, served, observer
-        self._loop = Loop(step_times, device, dtype, observer)
+        self._queue, self._loop = queue, loop
+        self._served, self._observer = served, observer
         self._waiting = PictureQueue()
         self._progress: dict[Job, JobProgress] = {}
         self._queue_news = 0.0
