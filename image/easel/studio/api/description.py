@@ -81,6 +81,8 @@ def _describe_everywhere(path: str, method: str, operation: dict[str, Any]) -> N
         responses.setdefault("503", _refusal("The studio starts or ends, or has no checkpoint: try again"))
         if method != "get":
             responses.setdefault("413", _refusal("The body is larger than the server takes"))
+        if "requestBody" in operation:
+            responses.setdefault("400", _refusal("The body cannot be read"))
     for answer in responses.values():
         answer["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS}
 
