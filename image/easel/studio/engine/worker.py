@@ -160,6 +160,7 @@ class Worker:
             file, lambda step, share: self._say("loading", f"{step} {file.name}, {int(share * 4) * 25} %")
         )
         self._switched = time.monotonic()
+        self._pace.loaded(file, time.perf_counter() - began)
         log.info("checkpoint", name=file.name, seconds=round(time.perf_counter() - began, 3))
         self._say("ready", f"serving {file.name}")
         self._served(file)
