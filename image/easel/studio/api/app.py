@@ -18,7 +18,8 @@ from easel.studio.api.events import JobObserver, events
 from easel.studio.api.extra_networks import extra_networks
 from easel.studio.api.extras import extras
 from easel.studio.api.internal import internal
-from easel.studio.api.jobs import AsyncJobs, jobs_routes
+from easel.studio.api.jobs.async_jobs import AsyncJobs
+from easel.studio.api.jobs.routes import jobs_routes
 from easel.studio.api.memory import memory
 from easel.studio.api.models import models
 from easel.studio.api.not_here import not_here

@@ -15,7 +15,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import StreamingResponse
 
 from easel.studio.api.engine_state import engine_state
-from easel.studio.api.jobs import AsyncJobs, Ticket
+from easel.studio.api.jobs.async_jobs import AsyncJobs
+from easel.studio.api.jobs.ticket import Ticket
 from easel.studio.api.strict_json import dumps
 from easel.studio.events import EventStream, PageEvent
 from easel.studio.gallery_picture import picture_entry

@@ -56,6 +56,7 @@ class AsyncJobs:
         self.views = TicketViews(studio, self._book)
         self._looking: asyncio.Task[None] | None = None
         self._closing = False
+        self._moving: set[str] = set()
         self.changed: Callable[[str], None] = lambda _owner: None
 
     async def start(self) -> None:
@@ -158,7 +159,11 @@ class AsyncJobs:
             raise NoSuchTicket(id if moved is None else before)
         if not moved.begun:
             rest.insert(len(rest) if place is None else place, moved)
-            await self._reorder(rest)
+            self._moving.add(owner)
+            try:
+                await self._reorder(rest)
+            finally:
+                self._moving.discard(owner)
             self._dispatch(owner)
             self.changed(owner)
         return await self.tickets(owner)
@@ -187,10 +192,10 @@ class AsyncJobs:
 
     def _dispatch(self, owner: str) -> None:
         """Give the engine what it may have of an owner's, in their order."""
-        if self._closing:
+        if self._closing or owner in self._moving:
             return
         for job in sorted(self._book.running(owner), key=lambda job: job.record.place):
-            if job.task is not None:
+            if job.task is not None or job.record.cancel:
                 continue
             under_way = [one for one in self._book.running(owner) if one.task is not None]
             if under_way and sum(one.pictures_left for one in under_way) >= _WINDOW:
