@@ -11,7 +11,7 @@ from easel.studio.activity import Activity
 from easel.studio.caller_options import CallerOptions
 from easel.studio.durable_jobs import DurableJobs
 from easel.studio.engine import Drawn, Engine
-from easel.studio.events import Events
+from easel.studio.events import PageEvents
 from easel.studio.gallery import Gallery
 from easel.studio.infotext import Infotext
 from easel.studio.job_log import JobLog
@@ -31,7 +31,7 @@ class Studio:
     endpoint: str = "studio"
     tasks: Tasks = field(default_factory=Tasks)
     activity: Activity = field(default_factory=Activity)
-    events: Events = field(default_factory=Events)
+    events: PageEvents = field(default_factory=PageEvents)
     retention: float | None = None
     """Seconds after which pictures are deleted; None if they are kept."""
 

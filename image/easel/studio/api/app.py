@@ -21,7 +21,8 @@ from easel.studio.api.extras import extras
 from easel.studio.api.gallery import gallery
 from easel.studio.api.gallery_zip import gallery_zip
 from easel.studio.api.internal import internal
-from easel.studio.api.jobs import AsyncJobs, jobs_routes
+from easel.studio.api.jobs.async_jobs import AsyncJobs
+from easel.studio.api.jobs.routes import jobs_routes
 from easel.studio.api.memory import memory
 from easel.studio.api.metrics import metrics
 from easel.studio.api.models import models

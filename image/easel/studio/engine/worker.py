@@ -165,6 +165,7 @@ class Worker:
         self._switched = time.monotonic()
         seconds = time.perf_counter() - began
         log.info("checkpoint", name=file.name, seconds=round(seconds, 3))
+        self._pace.loaded(file, seconds)
         self._observer.loaded(file, seconds, None)
         self._observer.resident(self._loop.resident)
         self._say("ready", f"serving {file.name}")
