@@ -23,7 +23,7 @@ class Boards extends EaselElement {
           ${one.cover ? html`<img class="cover" src=${at(one.cover)} alt="" loading="lazy">` : html`<span class="cover"></span>`}
           <span class="name">${one.name}</span><small class="soft">${one.count}</small></button>`)}
         <button class="plain new" data-tip=${t("gallery.board.new.tip")} @click=${this.make}>
-          <span class="cover all" aria-hidden="true">＋</span><span class="name">${t("gallery.board.new")}</span></button>
+          <span class="cover all" aria-hidden="true">+</span><span class="name">${t("gallery.board.new")}</span></button>
       </nav>
       <label class="boards-list"><span class="sr">${t("gallery.boards")}</span>
         <select @change=${(event) => this.picked(event.target)}>

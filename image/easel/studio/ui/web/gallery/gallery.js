@@ -55,7 +55,7 @@ class Gallery extends EaselElement {
   render() {
     const { album, boards, selection } = this;
     const board = boards.find(album.filter.board);
-    return html`<div class="gallery" @pick-picture=${this.pick} @keydown=${this.pressed}
+    return html`<div class="gallery" ?data-picking=${selection.begun} @pick-picture=${this.pick} @keydown=${this.pressed}
       @open-picture=${(event) => this.querySelector("easel-viewer").open(event.detail.id)}
       @need-more=${() => album.more()} @share=${(event) => this.querySelector("easel-share").open(event.detail)}>
       <h2 class="sr">${t("place.gallery")}</h2>
@@ -67,6 +67,7 @@ class Gallery extends EaselElement {
             placeholder=${t("gallery.search")} data-tip=${t("gallery.search.tip")} @input=${this.typed}>
           <button class="only-starred" aria-pressed=${album.filter.starred ? "true" : "false"} data-tip=${t("gallery.starred.tip")}
             @click=${() => this.choose({ starred: !album.filter.starred })}>★ <span>${t("gallery.starred")}</span></button>
+          <button class="picking" aria-pressed=${selection.picking ? "true" : "false"} @click=${this.beginPicking}>${t("gallery.pick")}</button>
           <p class="count soft" role="status">${album.loaded ? this.counted() : ""}</p>
         </div>
         ${this.shown()}
@@ -83,13 +84,13 @@ class Gallery extends EaselElement {
     const { album } = this;
     if (album.error && !album.pictures.length) {
       return html`<div class="empty"><p class="wrong">${album.error.words}</p>
-        <button @click=${() => album.show({})}>${t("gallery.again")}</button></div>`;
+        <button @click=${() => album.show({})}>${t("gallery.retry")}</button></div>`;
     }
     if (album.loaded && !album.total) return this.empty();
     return html`<easel-grid .pictures=${album.pictures} .total=${album.total} .selection=${this.selection}
         .marked=${this.marked} aria-busy=${album.loading ? "true" : "false"}></easel-grid>
       ${album.error ? html`<p class="wrong">${album.error.words}
-        <button @click=${() => { album.error = null; album.more(); }}>${t("gallery.again")}</button></p>` : nothing}`;
+        <button @click=${() => { album.error = null; album.more(); }}>${t("gallery.retry")}</button></p>` : nothing}`;
   }
 
   empty() {
@@ -135,9 +136,16 @@ class Gallery extends EaselElement {
     this.mark();
   }
 
+  beginPicking() {
+    const { picking } = this.selection;
+    this.selection.clear();
+    this.selection.picking = !picking;
+    this.mark();
+  }
+
   pressed(event) {
     if (event.target.closest("dialog, input:not([type=checkbox]), select")) return;
-    if (event.key === "Escape" && this.selection.size) {
+    if (event.key === "Escape" && this.selection.begun) {
       event.preventDefault();
       this.selection.clear();
       this.mark();

@@ -134,7 +134,7 @@ class Grid extends EaselElement {
     // A label's own click is followed by its box's.
     if (box && event.target.tagName !== "INPUT") return undefined;
     if (event.shiftKey) return this.emit("pick-picture", { id, how: "range" });
-    if (box || event.ctrlKey || event.metaKey || this.selection.size) return this.emit("pick-picture", { id, how: "one" });
+    if (box || event.ctrlKey || event.metaKey || this.selection.begun) return this.emit("pick-picture", { id, how: "one" });
     return this.emit("open-picture", { id });
   }
 

@@ -3,8 +3,13 @@
 export class Selection {
   ids = new Set();
   anchor = null;
+  /** Whether a click selects, though nothing is selected yet. */
+  picking = false;
 
   get size() { return this.ids.size; }
+
+  /** Whether a click selects. */
+  get begun() { return this.picking || this.ids.size > 0; }
 
   has(id) { return this.ids.has(id); }
 
@@ -32,6 +37,7 @@ export class Selection {
   clear() {
     this.ids.clear();
     this.anchor = null;
+    this.picking = false;
   }
 
   /** Forget what is not in `pictures` any more. */

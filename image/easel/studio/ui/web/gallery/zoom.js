@@ -21,8 +21,14 @@ export class Zoom {
 
   /** The factor at which a pixel of the picture is one of the screen; at least two. */
   get natural() {
-    const picture = this.picture();
-    return picture?.clientWidth ? Math.max(2, picture.naturalWidth / picture.clientWidth) : 2;
+    return Math.max(2, (this.picture()?.naturalWidth ?? 0) / (this.shown.width || 1));
+  }
+
+  /** How large the picture is in its frame before it is made larger. */
+  get shown() {
+    const picture = this.picture(), { clientWidth, clientHeight } = this.frame;
+    const fit = picture?.naturalWidth ? Math.min(clientWidth / picture.naturalWidth, clientHeight / picture.naturalHeight) : 0;
+    return { width: fit * (picture?.naturalWidth ?? 0), height: fit * (picture?.naturalHeight ?? 0) };
   }
 
   reset() {
@@ -74,8 +80,9 @@ export class Zoom {
     const picture = this.picture();
     if (!picture) return;
     // No further than its edges.
-    const roomX = Math.max(0, (picture.clientWidth * this.scale - this.frame.clientWidth) / 2);
-    const roomY = Math.max(0, (picture.clientHeight * this.scale - this.frame.clientHeight) / 2);
+    const { width, height } = this.shown;
+    const roomX = Math.max(0, (width * this.scale - this.frame.clientWidth) / 2);
+    const roomY = Math.max(0, (height * this.scale - this.frame.clientHeight) / 2);
     this.#x = Math.min(roomX, Math.max(-roomX, this.#x));
     this.#y = Math.min(roomY, Math.max(-roomY, this.#y));
     picture.style.setProperty("transform", `translate(${this.#x}px, ${this.#y}px) scale(${this.scale})`);
