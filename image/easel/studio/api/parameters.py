@@ -73,10 +73,11 @@ def parameters(studio: Studio) -> APIRouter:
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
             file = await _picture(request)
             try:
-                return reply(await asyncio.to_thread(lambda: _understood(studio, _text_of(file))))
+                text = await asyncio.to_thread(_text_of, file)
             except NotAPicture as error:
                 error.field = "picture"
                 raise
+            return reply(await asyncio.to_thread(_understood, studio, text))
         try:
             asked = TextRequest.model_validate_json(await request.body())
         except ValidationError as error:
