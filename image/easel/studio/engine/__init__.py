@@ -39,7 +39,7 @@ from easel.studio.engine.image_to_image import ImageToImage, Mask
 from easel.studio.engine.imaging import MaskedContent, ResizeMode, SoftInpainting
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
 from easel.studio.engine.job_queue import Status
-from easel.studio.engine.limits import Limits
+from easel.studio.engine.limits import Limits, setting
 from easel.studio.engine.prompts.comments import strip_comments
 from easel.studio.engine.prompts.composition import negative_counts
 from easel.studio.engine.prompts.emphasis import EmphasisMode

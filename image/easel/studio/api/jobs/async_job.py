@@ -94,7 +94,7 @@ class AsyncJob:
     @property
     def cancelled(self) -> bool:
         """Whether it was ended before all of it was there."""
-        return bool(self.record.cancel) or bool(self._run and self._run.cancelled)
+        return bool(self.record.cancel) or any(job.cancelled for job in self.jobs)
 
     async def draw(self, accepted: AcceptedBody) -> JobAnswer:
         """Draw it, save it, and say what the answer is. Raises what ends a job."""

@@ -32,8 +32,7 @@ from easel.studio.api.jobs.record import (
 from easel.studio.api.jobs.ticket import Company, Ticket, elsewhere_ticket, ended_ticket, open_tickets
 from easel.studio.api.jobs.waiting_times import PersonsWork
 from easel.studio.durable_jobs import LOOK_EVERY, TAKEN, TOO_OLD, TRIES, JobNews, Journal
-from easel.studio.engine import JobState, QueueFull, Stopped, chance, random_seed
-from easel.studio.engine.limits import setting
+from easel.studio.engine import JobState, QueueFull, Stopped, chance, random_seed, setting
 from easel.studio.gallery_picture import GalleryPicture, picture_entry
 from easel.studio.outputs import NotSaved
 from easel.studio.studio import Studio
