@@ -26,6 +26,7 @@ from easel.studio.api.progress import progress
 from easel.studio.api.reference import page
 from easel.studio.api.strict_json import finite
 from easel.studio.api.styles import styles
+from easel.studio.api.wildcards import wildcards
 from easel.studio.security_headers import POLICY, policy
 from easel.studio.studio import Studio
 from easel.studio.version import VERSION
@@ -46,8 +47,9 @@ def create_api(studio: Studio) -> FastAPI:
     )  # fmt: skip
     handle_errors(app)
     for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), extras(studio),
-                   png_info(), memory(), models(studio), styles(studio), controlnet(studio), openai(studio),
-                   not_here(), internal(studio), extra_networks(studio)):  # fmt: skip
+                   png_info(), memory(), models(studio), styles(studio), wildcards(studio),
+                   controlnet(studio), openai(studio), not_here(), internal(studio),
+                   extra_networks(studio)):  # fmt: skip
         app.include_router(routes)
     app.include_router(_own(studio))
     app.include_router(_rest(app))

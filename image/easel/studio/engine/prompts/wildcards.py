@@ -55,6 +55,10 @@ class Wildcards:
             self._lines[wanted] = tuple(islice(lines, MAX_LINES))
         return self._lines[wanted]
 
+    def paths(self, name: str) -> tuple[Path, ...]:
+        """The files of just this name; () for none."""
+        return tuple(self._files.get(_key(name.strip("/")), ()))
+
     def _called(self, wanted: str) -> list[str]:
         if wanted in self._files:
             return [wanted]
