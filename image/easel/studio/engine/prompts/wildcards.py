@@ -20,7 +20,7 @@ from easel.models import walk
 
 log = structlog.get_logger(__name__)
 
-FOLDER = "wildcards"
+WILDCARDS_FOLDER = "wildcards"
 """The folder of a model store that they lie in."""
 MAX_BYTES = 4 << 20
 """Of one file; the largest of the collections that people trade have a tenth of it."""
