@@ -39,6 +39,7 @@ from easel.studio.api.shares import shares
 from easel.studio.api.strict_json import finite
 from easel.studio.api.styles import styles
 from easel.studio.api.typing_aids import typing_aids
+from easel.studio.api.wildcards import wildcards
 from easel.studio.metrics import UNKNOWN
 from easel.studio.security_headers import POLICY, policy
 from easel.studio.studio import Studio
@@ -96,6 +97,7 @@ def create_api(studio: Studio) -> FastAPI:
         session(studio, jobs),
         events(studio, observer),
         metrics(studio),
+        wildcards(studio),
     ):
         app.include_router(routes)
     app.include_router(_own(studio))

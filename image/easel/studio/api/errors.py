@@ -51,6 +51,7 @@ from easel.studio.outputs import NotSaved
 from easel.studio.owner import NotYours
 from easel.studio.png import NotAPicture
 from easel.studio.styles import NoSuchStyle, StyleExists, StylesBusy
+from easel.studio.wildcard_files import NoSuchWildcard
 
 log = structlog.get_logger(__name__)
 
@@ -102,12 +103,13 @@ ANSWERS: tuple[tuple[type[Exception], int, int | None], ...] = (
     (NoSuchPicture, 404, None), (NoSuchBoard, 404, None), (NoSuchShare, 404, None),
     (BoardNameTaken, 409, None), (GalleryBusy, 503, 2), (GalleryError, 422, None),
     (QueueFull, 429, 10), (NoCheckpoint, 503, 5), (Stopped, 503, 5), (NotSaved, 507, None),
-    (NoSuchStyle, 404, None), (StyleExists, 409, None), (StylesBusy, 503, 2),
+    (NoSuchStyle, 404, None), (NoSuchWildcard, 404, None), (StyleExists, 409, None), (StylesBusy, 503, 2),
 )  # fmt: skip
 
 _OURS: tuple[type[Exception], ...] = (
     EngineError, ModelError, NotSaved, NotAPicture, Unsupported, UnknownScript, TooMany, TooManyJobs,
     NoSuchJob, NoPicture, NotYours, GalleryError, NoSuchStyle, StyleExists, StylesBusy,
+    NoSuchWildcard,
 )  # fmt: skip
 
 

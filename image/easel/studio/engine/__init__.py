@@ -53,8 +53,7 @@ from easel.studio.engine.prompts.styles import (
     read_styles,
     write_styles,
 )
-from easel.studio.engine.prompts.wildcards import FOLDER as WILDCARDS_FOLDER
-from easel.studio.engine.prompts.wildcards import Wildcards
+from easel.studio.engine.prompts.wildcards import WILDCARDS_FOLDER, Wildcards
 from easel.studio.engine.request import (
     MAX_BATCH_COUNT,
     MAX_BATCH_SIZE,
