@@ -79,4 +79,4 @@ def _layer(bones: Skeleton, dtype: torch.dtype) -> int:
         for layer in module.modules()
         if next(layer.children(), None) is None
     )
-    return max(layers, default=0) * dtype.itemsize
+    return int(max(layers, default=0) * dtype.itemsize * SLACK)
