@@ -24,7 +24,9 @@ FAMILIES = (
 
 
 @pytest.fixture(scope="module", params=FAMILIES, ids=lambda one: one.value)
-def drawn_with(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Family, Any]:
+def drawn_with(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Family, Any]:
     """A family and its modules, with weights: the starter as it is, the others narrow."""
     if request.param is Architecture.STARTER:
         return family_of(request.param), build(family_of(request.param))

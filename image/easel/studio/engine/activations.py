@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -95,8 +96,9 @@ def _counted(folder: Path, architecture: Architecture, dtype: torch.dtype) -> Ac
     family = read_family(folder, architecture)
     with torch.inference_mode(False):
         bones = skeleton(family)
-        unet = bones.unet.to(dtype)
-        vae = bones.vae.to(torch.float32 if family.pooled else dtype)
+        # not diffusers' own, which warns of what only matters to weights
+        unet = nn.Module.to(bones.unet, dtype)
+        vae = nn.Module.to(bones.vae, torch.float32 if family.pooled else dtype)
     side = family.native // family.downscale
     sides = max(8, side // 2), max(16, side)
     return Activations(

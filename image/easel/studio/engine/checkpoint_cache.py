@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 Report = Callable[[str, float], None]
 _CPU = torch.device("cpu")
 # Left free for whoever else works on this machine: pictures, the page, hashing, the file cache.
-_RESERVE_BYTES, _RESERVE_SHARE = 1_000_000_000, 0.15
+RESERVE_BYTES, RESERVE_SHARE = 1_000_000_000, 0.15
 
 
 class CheckpointCache:
@@ -134,7 +134,7 @@ class CheckpointCache:
 
     def make_room(self, need: int) -> bool:
         """Have so many bytes of main memory free beside the reserve. False where that cannot be."""
-        reserve = max(_RESERVE_BYTES, int(psutil.virtual_memory().total * _RESERVE_SHARE))
+        reserve = max(RESERVE_BYTES, int(psutil.virtual_memory().total * RESERVE_SHARE))
         while available(_CPU) - need < reserve:
             if not self._let_go():
                 return False
