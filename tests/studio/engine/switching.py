@@ -45,7 +45,7 @@ def main() -> None:
     engine.start()
     for number in range(switches):
         engine.submit("ada", request(number)).result(120)
-        print(resident(), flush=True)  # noqa: T201 - read by the test
+        print(resident(), flush=True)
     engine.stop()
 
 

@@ -1,7 +1,7 @@
 """Weights that wait outside a device's memory: there only around their calls, and the same pixels.
 
-The device is a stand-in on the CPU that keeps an account: what is brought to it are copies, counted while they
-are alive, and there is no room for more than its limit.
+The device is a stand-in on the CPU that keeps an account: what is brought to it are copies, counted while
+they are alive, and there is no room for more than its limit.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from easel.studio.engine.extra_networks import Asked
 from easel.studio.engine.loading import load_checkpoint
 from easel.studio.engine.loop import Loop
 from easel.studio.engine.memory import DeviceMemory, TooLarge
-from easel.studio.engine.memory_plan import Placement, WeightBytes, need
+from easel.studio.engine.memory_plan import WeightBytes, WeightPlacement, need
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.picture_prompts import PicturePrompts
 from easel.studio.engine.placing import drawing_bytes, weight_bytes
@@ -99,15 +99,17 @@ def drawn(loop: Loop, file: ModelFile) -> Image.Image:
     return picture.image
 
 
-def needs(small: Tiny) -> tuple[WeightBytes, dict[Placement, int]]:
+def needs(small: Tiny) -> tuple[WeightBytes, dict[WeightPlacement, int]]:
     """The weights, and the least that each placement takes."""
     weights = weight_bytes(skeleton(small.family), torch.float32)
     drawing = drawing_bytes(small.family, torch.float32, CPU)
-    return weights, {one: need(weights, drawing, one) for one in Placement}
+    return weights, {one: need(weights, drawing, one) for one in WeightPlacement}
 
 
-@pytest.mark.parametrize("placement", [Placement.UNET, Placement.NOTHING])
-def test_the_same_pixels_from_weights_that_wait(made: tuple[Tiny, ModelFile], placement: Placement) -> None:
+@pytest.mark.parametrize("placement", [WeightPlacement.UNET, WeightPlacement.NOTHING])
+def test_the_same_pixels_from_weights_that_wait(
+    made: tuple[Tiny, ModelFile], placement: WeightPlacement
+) -> None:
     """With room for a part of the weights only, each layer's are there for its call, one layer's at a time;
     the picture is the very same."""
     small, file = made
@@ -127,7 +129,7 @@ def test_the_same_pixels_from_weights_that_wait(made: tuple[Tiny, ModelFile], pl
 def test_weights_are_gone_behind_their_calls(made: tuple[Tiny, ModelFile]) -> None:
     """While a layer is called its weights are the device's; before and behind they are those that wait."""
     small, file = made
-    memory = CountedDevice(needs(small)[1][Placement.NOTHING])
+    memory = CountedDevice(needs(small)[1][WeightPlacement.NOTHING])
     loop = loop_on(made, memory)
     checkpoint = loop.checkpoint
     assert checkpoint is not None
@@ -144,7 +146,7 @@ def test_weights_are_gone_behind_their_calls(made: tuple[Tiny, ModelFile]) -> No
 def test_with_room_nothing_is_moved(made: tuple[Tiny, ModelFile]) -> None:
     """A device that holds all of it does."""
     small, file = made
-    memory = CountedDevice(needs(small)[1][Placement.WHOLE])
+    memory = CountedDevice(needs(small)[1][WeightPlacement.WHOLE])
     loop = loop_on(made, memory)
     drawn(loop, file)
     assert memory.copies == 0
@@ -153,7 +155,7 @@ def test_with_room_nothing_is_moved(made: tuple[Tiny, ModelFile]) -> None:
 def test_what_does_not_fit_even_so_is_refused(made: tuple[Tiny, ModelFile]) -> None:
     """Before a byte is read, with what it takes, what there is, and what would do."""
     small, _ = made
-    least = needs(small)[1][Placement.NOTHING]
+    least = needs(small)[1][WeightPlacement.NOTHING]
     with pytest.raises(TooLarge, match="a GPU with 16 GB would hold it") as error:
         loop_on(made, CountedDevice(least - 1))
     assert (error.value.need, error.value.have) == (least, least - 1)
@@ -163,9 +165,9 @@ def test_another_checkpoint_does_not_wait_for_want_of_the_old_ones_room(
     made: tuple[Tiny, ModelFile], tmp_path: Path
 ) -> None:
     """Where the new one fits whole once the old one has left, the old one leaves."""
-    small, file = made
+    small, _ = made
     weights, least = needs(small)
-    memory = CountedDevice(least[Placement.WHOLE])
+    memory = CountedDevice(least[WeightPlacement.WHOLE])
     loop = loop_on(made, memory)
     memory.fixed = weights.total  # as the old one's weights would be, were this a device of its own
     serve, unloaded = loop._serve, []
@@ -181,4 +183,4 @@ def test_another_checkpoint_does_not_wait_for_want_of_the_old_ones_room(
     assert unloaded == [True, False]
     assert loop.checkpoint is not None
     assert loop.checkpoint.plan is not None
-    assert loop.checkpoint.plan.placement is Placement.WHOLE
+    assert loop.checkpoint.plan.placement is WeightPlacement.WHOLE

@@ -46,8 +46,8 @@ def create_api(studio: Studio) -> FastAPI:
     )  # fmt: skip
     handle_errors(app)
     for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), extras(studio),
-                   png_info(), memory(studio), models(studio), styles(studio), controlnet(studio), openai(studio),
-                   not_here(), internal(studio), extra_networks(studio)):  # fmt: skip
+                   png_info(), memory(studio), models(studio), styles(studio), controlnet(studio),
+                   openai(studio), not_here(), internal(studio), extra_networks(studio)):  # fmt: skip
         app.include_router(routes)
     app.include_router(_own(studio))
     app.include_router(_rest(app))

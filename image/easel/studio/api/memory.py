@@ -18,8 +18,8 @@ class MemoryResponse(BaseModel):
     ram: dict[str, Any]
     cuda: dict[str, Any]
     plan: MemoryUse | None = Field(
-        description="Not in A1111: how the checkpoint that serves lies in memory, computed before anything is "
-        "drawn. `room` is what one picture may take beside it at the most."
+        description="Not in A1111: how the checkpoint that serves lies in memory, computed before anything "
+        "is drawn. `room` is what one picture may take beside it at the most."
     )
 
 

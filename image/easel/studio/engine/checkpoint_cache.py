@@ -25,7 +25,7 @@ from easel.models import ModelError, ModelFile, folder_state, is_diffusers_folde
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.loading import load_checkpoint
 from easel.studio.engine.memory import DeviceMemory, available, give_back
-from easel.studio.engine.memory_plan import Placement
+from easel.studio.engine.memory_plan import WeightPlacement
 from easel.studio.engine.placing import homes, offloaded, planned, weight_bytes
 from easel.studio.engine.skeleton import fill, skeleton
 from easel.studio.engine.weights import memory_format
@@ -175,7 +175,7 @@ def copied(checkpoint: Checkpoint, memory: DeviceMemory, *, whole: bool = True) 
         plan = planned(
             checkpoint.file.name, checkpoint.family, weights, checkpoint.dtype, memory, whole=whole
         )
-    placement = Placement.WHOLE if plan is None else plan.placement
+    placement = WeightPlacement.WHOLE if plan is None else plan.placement
     places = homes(placement, memory.device)
     for words, module, original in (
         ("UNet", bones.unet, checkpoint.unet),
