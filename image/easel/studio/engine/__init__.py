@@ -74,12 +74,12 @@ if TYPE_CHECKING:
     from easel.studio.engine.checkpoint import Checkpoint
     from easel.studio.engine.checkpoint_cache import copied
     from easel.studio.engine.loading import load_checkpoint
-    from easel.studio.engine.memory import give_back
+    from easel.studio.engine.memory import DeviceMemory, give_back
     from easel.studio.engine.weights import Weights
 
 _WITH_TORCH = {
     "Checkpoint": "checkpoint", "Weights": "weights", "copied": "checkpoint_cache", "give_back": "memory",
-    "load_checkpoint": "loading",
+    "load_checkpoint": "loading", "DeviceMemory": "memory",
 }  # fmt: skip
 
 
