@@ -80,7 +80,7 @@ def create_api(studio: Studio) -> FastAPI:
         options(studio),
         catalog(studio),
         png_info(),
-        memory(),
+        memory(studio),
         models(studio),
         styles(studio),
         controlnet(studio),

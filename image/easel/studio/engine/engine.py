@@ -116,8 +116,8 @@ class Engine:
         picture as it comes.
 
         Raises at once what can be known at once: InvalidRequest, UnknownSampler, TooMuchWork, StepTooLong,
-        OutOfMemory, NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint, VAE or ControlNet
-        that is not there.
+        OutOfMemory, NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint, VAE
+        or ControlNet that is not there.
         """
         try:
             return self._put(self._job(owner, request, only, watcher))
