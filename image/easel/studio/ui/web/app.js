@@ -6,7 +6,7 @@ import { speak, t } from "./texts.js";
 import { store } from "./store.js";
 import "./bar/bar.js";
 import "./bar/connection.js";
-import "./notices.js";
+import { tell } from "./notices.js";
 import "./tooltip.js";
 import "./create/create.js";
 
@@ -57,8 +57,7 @@ class App extends EaselElement {
       try {
         await Promise.all([PLACES[place].load(), stylesheet(PLACES[place].style)]);
       } catch {
-        // The studio was updated, and this tab's files are gone: the new page knows the place. All fields are kept.
-        return location.reload();
+        return reloadOnce();
       }
       this.opened.add(place);
     }
@@ -85,6 +84,17 @@ class App extends EaselElement {
   }
 }
 customElements.define("easel-app", App);
+
+/**
+ * The studio was updated, and this tab's files are gone: the new page knows the place, and all fields are kept. Once: where
+ * it does not help, loading again for ever would not either.
+ */
+function reloadOnce() {
+  const tried = "easel:reloaded", state = import.meta.url;
+  if (sessionStorage.getItem(tried) === state) return tell(t("error.unreachable"), { bad: true });
+  sessionStorage.setItem(tried, state);
+  location.reload();
+}
 
 /** Load a stylesheet before the place that it is for is shown, so that nothing jumps. */
 function stylesheet(path) {
