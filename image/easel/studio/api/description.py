@@ -23,7 +23,7 @@ _TAGS = (
     ("/sdapi/v1/txt2img", "Draw"), ("/sdapi/v1/img2img", "Draw"), ("/sdapi/v1/extra-", "Draw"),
     ("/sdapi/v1/progress", "Progress"), ("/sdapi/v1/interrupt", "Progress"), ("/sdapi/v1/skip", "Progress"),
     ("/internal/progress", "Progress"), ("/internal/pending-tasks", "Progress"), ("/v1/", "OpenAI"),
-    ("/controlnet/", "ControlNet"), ("/studio/models/", "Models"), ("/metrics", "Operation"),
+    ("/controlnet/", "ControlNet"), ("/studio/models/", "Models"), ("/jobs", "Tickets"), ("/studio/", "Page"), ("/metrics", "Operation"),
     ("/internal/", "Operation"), ("/sdapi/v1/memory", "Operation"), ("/sdapi/v1/cmd-flags", "Operation"),
     ("/sdapi/v1/create/", "Not here"), ("/sdapi/v1/train/", "Not here"),
     ("/sdapi/v1/interrogate", "Not here"), ("/sd_extra_networks/", "What there is"),
@@ -32,6 +32,8 @@ _TAGS = (
 _TOLD = {
     "Draw": "Pictures from words and from pictures; each request is a job in its caller's share.",
     "Progress": "How far the caller's jobs are, and their end.",
+    "Tickets": "Requests that were answered before they were drawn (`Prefer: respond-async`).",
+    "Page": "What the page asks beside it.",
     "What there is": "Checkpoints, LoRAs, samplers, options, styles: what a request may name.",
     "ControlNet": "As A1111's extension has it.",
     "OpenAI": "As OpenAI's clients ask; errors have OpenAI's shape.",
