@@ -11,6 +11,7 @@ from easel.studio.activity import Activity
 from easel.studio.caller_options import CallerOptions
 from easel.studio.engine import Drawn, Engine
 from easel.studio.events import PageEvents
+from easel.studio.gallery import Gallery
 from easel.studio.infotext import Infotext
 from easel.studio.job_log import JobLog
 from easel.studio.library import Library
@@ -37,6 +38,11 @@ class Studio:
     def library(self) -> Library:
         """Models in, from page and API. The API makes it at the start, so that there is one only."""
         return Library(self.engine.store, self.activity, endpoint=self.endpoint)
+
+    @cached_property
+    def gallery(self) -> Gallery:
+        """Everybody's pictures. The API makes it at the start, so that it hears of the first one saved."""
+        return Gallery(self.outputs)
 
     @cached_property
     def job_log(self) -> JobLog:

@@ -116,21 +116,20 @@ class Engine:
         picture as it comes.
 
         Raises at once what can be known at once: InvalidRequest, UnknownSampler, TooMuchWork, StepTooLong,
-        OutOfMemory, NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint, VAE or ControlNet
-        that is not there.
+        OutOfMemory, NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint, VAE
+        or ControlNet that is not there.
         """
-        return self._put(self._made(owner, request, only, watcher))
+        try:
+            return self._put(self._job(owner, request, only, watcher))
+        except Exception as error:
+            self._observers.refused(error)
+            raise
 
     def check(self, owner: str, request: TextToImage) -> Job:
         """A job as `submit` would make it, which is handed to nobody. Raises as `submit` does, but for what a
         full queue or an end would raise."""
-        return self._made(owner, request, None, None)
-
-    def _made(
-        self, owner: str, request: TextToImage, only: tuple[int, ...] | None, watcher: Watcher | None
-    ) -> Job:
         try:
-            return self._job(owner, request, only, watcher)
+            return self._job(owner, request, None, None)
         except Exception as error:
             self._observers.refused(error)
             raise

@@ -40,9 +40,8 @@ class Worker:
         observer: EngineObserver,
     ) -> None:
         """`served` is told of each checkpoint that serves from now on."""
-        self._queue, self._loop = queue, loop
+        self._queue, self._loop, self._pace = queue, loop, pace
         self._served, self._observer = served, observer
-        self._pace = pace
         self._turn_ended: float | None = None
         self._waiting = PictureQueue()
         self._progress: dict[Job, JobProgress] = {}
