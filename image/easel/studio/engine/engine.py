@@ -128,7 +128,11 @@ class Engine:
     def check(self, owner: str, request: TextToImage) -> Job:
         """A job as `submit` would make it, which is handed to nobody. Raises as `submit` does, but for what a
         full queue or an end would raise."""
-        return self._job(owner, request, None, None)
+        try:
+            return self._job(owner, request, None, None)
+        except Exception as error:
+            self._observers.refused(error)
+            raise
 
     def _job(
         self, owner: str, request: TextToImage, only: tuple[int, ...] | None, watcher: Watcher | None
