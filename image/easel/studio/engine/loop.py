@@ -271,6 +271,7 @@ class Loop:
             return available if kind in self._runs else max(1, min(available, TOGETHER // call.latent_pixels))
         if isinstance(call, UpscaleCall):
             return 1
+        assert isinstance(call, UNetCall)  # noqa: S101 - nothing else is under way
         wide = self._batch_size.bucket(kind, available)
         return self._batch_size.bucket(kind, self._room.width(call, wide))
 
