@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from easel.studio.families import HERE
 from tests.studio.api.answers import info, pictures, sent
 from tests.studio.conftest import QUICK
+from tests.studio.engine.control import image_prompt_files
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +156,7 @@ def test_two_units_and_maps_that_are_not_wanted(running, ring, model) -> None:
         ({"image": "no base64!"}, "image"),
         ({"image": sent(Image.new("RGB", (4, 4)))[:40]}, "image"),
         ({"image": 5}, "base64"),
-        ({"image": ["x", "y", "z"]}, "one picture"),
+        ({"image": [sent(Image.new("RGB", (4, 4)))] * 3}, "one picture"),
         ({"image": {"image": ["x"]}}, "base64"),
         ({"module": "openpose_full"}, "canny"),
         ({"module": "reference_only"}, "Reference"),
@@ -170,10 +171,10 @@ def test_two_units_and_maps_that_are_not_wanted(running, ring, model) -> None:
         ({"resize_mode": "Stretch"}, "Just Resize"),
         ({"resize_mode": 3}, "Just Resize"),
         ({"hr_option": "never"}, "Both"),
-        ({"advanced_weighting": [1] * 50}, "13"),
+        ({"advanced_weighting": [1] * 50}, "16"),
         ({"advanced_weighting": "x"}, "advanced_weighting"),
         ({"effective_region_mask": "x"}, "effective_region_mask"),
-        ({"ipadapter_input": ["x"]}, "IP-Adapter"),
+        ({"ipadapter_input": ["x"]}, "send the picture"),
         ("unit", "unit"),
         (7, "unit"),
     ],
@@ -262,3 +263,60 @@ def test_over_a_picture_without_one_of_its_own(ada: httpx.Client, ring, model) -
         ada.post("/sdapi/v1/img2img", json={**body, **controlled({**unit, "image": sent(ring)})})
     )
     assert same.tobytes() == drawn.tobytes()
+
+
+@pytest.fixture(scope="module")
+def adapter(running) -> str:
+    """An IP-Adapter of the starter's UNet and an image encoder, with random weights."""
+    unet = UNet2DConditionModel.from_config(
+        UNet2DConditionModel.load_config(HERE / "starter" / "unet" / "config.json")
+    )
+    models = running.home / "models"
+    image_prompt_files.written(
+        models / "ControlNet", "ip-adapter_test", image_prompt_files.adapter(unet, "plain")
+    )
+    (models / "ControlNetPreprocessor").mkdir()
+    save_file(
+        image_prompt_files.encoder().state_dict(), models / "ControlNetPreprocessor" / "clip_h.safetensors"
+    )
+    return "ip-adapter_test"
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["none", "ip-adapter-auto", "ip-adapter_clip_sd15", "ip-adapter_clip_h", "CLIP-ViT-H (IPAdapter)"],
+)
+def test_an_ip_adapter_is_a_unit_as_any_other(running, ring, adapter, module: str) -> None:
+    """By each of its preprocessors' names the same picture, with no map behind it, told in the infotext."""
+    (plain,) = pictures(running.draw())
+    unit = {"model": adapter, "image": sent(ring), "weight": 0.8}
+    (first,) = pictures(running.draw(**controlled({**unit, "module": "ip-adapter_clip_sd15"})))
+    answer = running.draw(**controlled({**unit, "module": module}))
+    (drawn,) = pictures(answer)
+    assert drawn.tobytes() == first.tobytes() != plain.tobytes()
+    assert f"Model: {adapter}" in info(answer)["infotexts"][0]
+
+
+def test_several_pictures_for_an_ip_adapter(running, ring, adapter) -> None:
+    """A list of pictures, each alone or as an object: all are read."""
+    other = ring.rotate(90).resize((80, 40))
+    unit = {"model": adapter, "module": "ip-adapter-auto"}
+    one, lists = controlled({**unit, "image": sent(ring)}), [sent(ring), sent(other), sent(other)]
+    (single,) = pictures(running.draw(**one))
+    (many,) = pictures(running.draw(**controlled({**unit, "image": lists})))
+    (objects,) = pictures(running.draw(**controlled({**unit, "image": [{"image": each} for each in lists]})))
+    assert many.tobytes() == objects.tobytes() != single.tobytes()
+
+
+def test_ip_adapters_in_the_lists(running, adapter) -> None:
+    """Their preprocessors and their models are one control type."""
+    with running.ask() as client:
+        found = client.get("/controlnet/control_types").json()["control_types"]["IP-Adapter"]
+        refused = client.post(
+            "/controlnet/detect",
+            json={"controlnet_module": "ip-adapter-auto", "controlnet_input_images": ["x"]},
+        )
+    assert found["module_list"][0] == "none"
+    assert "ip-adapter-auto" in found["module_list"]
+    assert any(one.startswith(adapter) for one in found["model_list"])
+    assert refused.status_code == 422

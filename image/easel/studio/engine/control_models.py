@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import structlog
@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 # of SD 1.x's in half precision), or so many bytes of the machine's.
 GPU_SHARE = 0.15
 CPU_BYTES = 1_500_000_000
+
+Load = Callable[[ModelFile, Checkpoint], Any]
 
 
 class ControlModels:
@@ -49,11 +51,19 @@ class ControlModels:
             return [f"{name} is a refiner, for which there are no ControlNets: it drew without."]
         wanted = {one.file for one in controls}
         for file in wanted:
-            if file not in self._loaded:
-                self._loaded[file] = self._load(file, {*in_use, *wanted})
-            self._loaded.move_to_end(file)
+            self.get(file, load_control, {*in_use, *wanted})
         self._tidy({*in_use, *wanted}, self._budget)
         return []
+
+    def get(self, file: ModelFile, load: Load, keep: Collection[ModelFile]) -> Any:
+        """The model of a file, loaded by `load` where it is not in memory; those to `keep` stay in any case.
+
+        Raises what `load` raises.
+        """
+        if file not in self._loaded:
+            self._loaded[file] = self._load(file, load, keep)
+        self._loaded.move_to_end(file)
+        return self._loaded[file]
 
     def of_pass(
         self, controls: Sequence[PreparedControl], index: int, size: Size, *, second_pass: bool
@@ -87,15 +97,15 @@ class ControlModels:
             return None
         return torch.from_numpy(region)[None, None].to(self._checkpoint.device, self._checkpoint.dtype)
 
-    def _load(self, file: ModelFile, keep: Collection[ModelFile]) -> Any:
+    def _load(self, file: ModelFile, load: Load, keep: Collection[ModelFile]) -> Any:
         """Those that nobody draws with make room, where there is none."""
         self._tidy(keep, self._budget)
         try:
-            module = load_control(file, self._checkpoint)
+            module = load(file, self._checkpoint)
         except TooLarge:
             self._tidy(keep, 0)
             give_back(self._checkpoint.device)
-            module = load_control(file, self._checkpoint)
+            module = load(file, self._checkpoint)
         log.info("control model loaded", file=file.name, bytes=nbytes(module, self._checkpoint.dtype))
         return module
 

@@ -13,6 +13,7 @@ from easel.models import ModelFile
 
 if TYPE_CHECKING:
     from easel.studio.engine.control_residuals import Control
+    from easel.studio.engine.image_prompt_attention import ImagePrompt
     from easel.studio.engine.upscale_runs import FilterRun, UpscaleRun
 
 # Small pictures go through the VAE together: latent pixels of a group, a picture of 512 by 512.
@@ -30,7 +31,8 @@ class UNetCall:
     `latents` (1, channels, height/8, width/8) as the UNet wants them, float32; `timestep` a scalar; `tokens`
     (rows, tokens, width) and `added` (rows, …) what they are conditioned on. `extra` are the channels beside
     the latents of inpainting checkpoints, (1, n, height/8, width/8). Calls of one `kind` may be made as one.
-    With `tiling` the picture's edges meet: convolutions look around them. `controls` are run before the UNet.
+    With `tiling` the picture's edges meet: convolutions look around them. `controls` are run before the UNet,
+    `image_prompts` (IP-Adapters) within it.
     """
 
     latents: torch.Tensor
@@ -41,6 +43,7 @@ class UNetCall:
     kind: Hashable
     tiling: bool = False
     controls: tuple[Control, ...] = ()
+    image_prompts: tuple[ImagePrompt, ...] = ()
 
     @property
     def rows(self) -> int:

@@ -17,6 +17,7 @@ from easel.studio.engine.controls import prepared_controls
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
 from easel.studio.engine.enlargement import Enlargement
 from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
+from easel.studio.engine.image_prompts import prepared_image_prompts
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, Prepared
 from easel.studio.engine.job import Job, Watcher
 from easel.studio.engine.job_queue import JobQueue, Status
@@ -137,10 +138,12 @@ class Engine:
             sources=sources,
             upscalers=upscalers,
             controls=prepared_controls(resolved, self.store, sources),
+            image_prompts=prepared_image_prompts(resolved, self.store, sources),
             only=only,
             watcher=watcher,
         )
         of_controls = [words for one in job.controls for words in one.notes]
+        of_controls += [words for one in job.image_prompts for words in one.notes]
         for words in (note, *(source.comment for source in job.sources), *of_controls):
             if words:
                 job.note(words)

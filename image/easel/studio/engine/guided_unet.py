@@ -68,12 +68,10 @@ class GuidedUNet:
         self._schedule: ConditioningSchedule = conditioning(
             serving, self._course, self._texts, self._sampler, self._plan.prompt_steps
         )
-        self._controls = serving.control_models.of_pass(
-            self._course.job.controls,
-            self._course.source_index,
-            self._size,
-            second_pass=self._texts.first_steps is not None,
-        )
+        job, second = self._course.job, self._texts.first_steps is not None
+        place = self._course.source_index, self._size
+        self._controls = serving.control_models.of_pass(job.controls, *place, second_pass=second)
+        self._image_prompts = serving.image_prompts.of_pass(job.image_prompts, *place, second_pass=second)
 
     def answer(self, ask: Ask) -> Generator[DeviceCall, Any, Answer]:
         """The answer to what a method asks; asks the device itself."""
@@ -105,6 +103,8 @@ class GuidedUNet:
         seen = self._denoiser.unet_input(ask)
         family = serving.checkpoint.family
         controls = [one for one in self._controls if one.at_work(self._done())]
+        prompts = [one for one in self._image_prompts if one.at_work(self._done())]
+        rows = len(guidance.tokens), len(guidance.weights)
         return UNetCall(
             latents=seen,
             timestep=torch.tensor(self._denoiser.timestep(ask.level), dtype=torch.float32),
@@ -112,7 +112,8 @@ class GuidedUNet:
             added=self._added_to(guidance),
             extra=self._extra_channels(seen),
             tiling=course.request.tiling,
-            controls=tuple(one.of_call(len(guidance.tokens), len(guidance.weights)) for one in controls),
+            controls=tuple(one.of_call(*rows) for one in controls),
+            image_prompts=tuple(one.of_call(*rows) for one in prompts),
             kind=(
                 family.name,
                 tuple(seen.shape),
@@ -122,6 +123,7 @@ class GuidedUNet:
                 tuple(use.in_unet for use in course.loras_of_step),
                 course.request.tiling,
                 tuple(one.kind for one in controls),
+                tuple(one.kind for one in prompts),
             ),
         )
 
@@ -164,7 +166,7 @@ class GuidedUNet:
 
     def _go_on_with(self, file: ModelFile) -> Generator[DeviceCall, Any, None]:
         """Another checkpoint from here. Until it serves, nothing of this one is held."""
-        del self._denoiser, self._schedule, self._controls
+        del self._denoiser, self._schedule, self._controls, self._image_prompts
         self._added = None
         self._course.leave()
         yield OtherCheckpoint(file)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from easel.models import ModelFile
 from easel.studio.engine.controls import PreparedControl
 from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse
+from easel.studio.engine.image_prompts import PreparedImagePrompt
 from easel.studio.engine.imaging import Prepared
 from easel.studio.engine.limits import work
 from easel.studio.engine.picture_prompts import PicturePrompts
@@ -105,8 +106,9 @@ class Job:
     to the error that ended it. `prompts` are one for all pictures or one for each;
     `embeddings` those of them that the checkpoint draws with, once it began. `sources` are the
     pictures to draw over, or to make larger; `upscalers` the files of those that the request names, by these
-    names; `controls` the control units with their pictures. `only` are the numbers of the pictures to draw,
-    where it is not all of the request's. `checkpoint` is None where nothing is drawn.
+    names; `controls` the control units with their pictures, `image_prompts` those that are IP-Adapters.
+    `only` are the numbers of the pictures to draw, where it is not all of the request's.
+    `checkpoint` is None where nothing is drawn.
     """
 
     owner: str
@@ -119,6 +121,7 @@ class Job:
     sources: list[Prepared | GrowingSource] = field(default_factory=list)
     upscalers: Mapping[str, ModelFile] = field(default_factory=dict)
     controls: tuple[PreparedControl, ...] = ()
+    image_prompts: tuple[PreparedImagePrompt, ...] = ()
     only: tuple[int, ...] | None = None
     watcher: Watcher | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -211,6 +214,11 @@ class Job:
             self._wake()
 
     # What follows is the engine's side.
+
+    @property
+    def control_files(self) -> tuple[ModelFile, ...]:
+        """Files of the models that stand beside the checkpoint while its pictures are drawn."""
+        return (*(one.file for one in self.controls), *(one.file for one in self.image_prompts))
 
     @property
     def cancelled(self) -> tuple[bool] | None:

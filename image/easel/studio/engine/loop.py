@@ -160,11 +160,12 @@ class Loop:
             return
         serving = self._now()
         drawing = (one.course.prompts.loras for one in self.active)
-        controlling = {control.file for one in self.active for control in one.job.controls}
+        controlling = {file for one in (*self.active, picture) for file in one.job.control_files}
         in_use = {use.file for loras in drawing for use in loras}
         for words in (
             *serving.checkpoint.notes,
             *serving.adapters.need(picture.course.prompts.loras, in_use),
+            *serving.image_prompts.need(job.image_prompts, picture.course.source_index, controlling),
             *serving.control_models.need(job.controls, controlling),
         ):
             job.note(words)

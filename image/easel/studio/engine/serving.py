@@ -12,6 +12,7 @@ from easel.studio.engine.conditioning import PromptEncoder
 from easel.studio.engine.control_models import ControlModels
 from easel.studio.engine.embeddings import Embedding, Embeddings
 from easel.studio.engine.extra_networks import Asked, EmbeddingUse
+from easel.studio.engine.image_prompt_models import ImagePromptModels
 from easel.studio.engine.job import Job
 from easel.studio.engine.networks.adapters import Adapters
 from easel.studio.engine.sampling.levels import NoiseLevels
@@ -30,6 +31,7 @@ class Serving:
         self.vaes = Vaes(checkpoint)
         self.adapters = Adapters(checkpoint)
         self.control_models = ControlModels(checkpoint)
+        self.image_prompts = ImagePromptModels(checkpoint, self.control_models)
         self.previews = LatentPreviews(checkpoint)
         family = checkpoint.family
         self.levels = NoiseLevels.of_family(family.scheduler_config, sdxl=family.pooled)

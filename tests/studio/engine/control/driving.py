@@ -16,6 +16,7 @@ from easel.studio.engine import TextToImage
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.controls import prepared_controls
 from easel.studio.engine.device_calls import UNetCall, VaeCall
+from easel.studio.engine.image_prompts import prepared_image_prompts
 from easel.studio.engine.job import Job
 from easel.studio.engine.picture import Picture, call_unet
 from easel.studio.engine.picture_prompts import picture_prompts
@@ -71,9 +72,11 @@ def drawn(checkpoint: Checkpoint, request: TextToImage, root: Path) -> Image.Ima
         checkpoint.file,
         prompts=picture_prompts(resolved, store),
         controls=prepared_controls(resolved, store, ()),
+        image_prompts=prepared_image_prompts(resolved, store, ()),
     )
     serving, picture = Serving(checkpoint), Picture(job, 0)
     serving.control_models.need(job.controls, ())
+    serving.image_prompts.need(job.image_prompts, 0, ())
     picture.begin(serving)
     while picture.image is None:
         assert isinstance(picture.call, UNetCall | VaeCall)

@@ -39,7 +39,8 @@ class Slider(NamedTuple):
 @dataclass(frozen=True)
 class Preprocessor:
     """One preprocessor: `module` is its name in requests, `label` on A1111's page, `tags` the control types
-    that it serves. `resizes`: it works at a resolution of its own. `masked`: it wants a mask."""
+    that it serves. `resizes`: it works at a resolution of its own. `masked`: it wants a mask.
+    `encodes`: for IP-Adapters, whose image encoder reads the picture itself."""
 
     module: str
     label: str
@@ -49,6 +50,7 @@ class Preprocessor:
     slider_b: Slider | None = None
     resizes: bool = False
     masked: bool = False
+    encodes: bool = False
 
     @property
     def sliders(self) -> tuple[Slider, ...]:
@@ -87,7 +89,7 @@ def _why(wanted: str) -> str:
     if wanted.startswith("reference"):
         return "Reference controls change the attention of the UNet, which is not done here"
     if wanted.startswith(("ip-adapter", "clip_vision", "revision", "instant_id")):
-        return "Pictures as prompts (IP-Adapter and the like) are not drawn here"
+        return "Of pictures as prompts there is IP-Adapter by CLIP, not by InsightFace, and no other"
     return 'Others need weights of their own: send the map itself as the image, with module "none"'
 
 
@@ -200,7 +202,14 @@ PREPROCESSORS: tuple[Preprocessor, ...] = (
     Preprocessor("recolor_luminance", "recolor_luminance", _luminance, ("Recolor",), _GAMMA),
     Preprocessor("recolor_intensity", "recolor_intensity", _intensity, ("Recolor",), _GAMMA),
     Preprocessor("color", "t2ia_color_grid", _colour_grid, ("T2I-Adapter",)),
+    Preprocessor("ip-adapter-auto", "ip-adapter-auto", _as_it_is, ("IP-Adapter",), encodes=True),
+    Preprocessor("ip-adapter_clip_sd15", "ip-adapter_clip_h", _as_it_is, ("IP-Adapter",), encodes=True),
+    Preprocessor("ip-adapter_clip_sdxl", "ip-adapter_clip_g", _as_it_is, ("IP-Adapter",), encodes=True),
 )  # fmt: skip
-_BY_NAME = {name.lower(): one for one in PREPROCESSORS for name in (one.module, one.label)} | {
-    "binary": next(one for one in PREPROCESSORS if one.module == "threshold")
-}
+# What the extension's older releases and Forge call some of them.
+_OTHER_NAMES = {
+    "binary": "threshold", "ip-adapter_clip_sdxl_plus_vith": "ip-adapter_clip_sd15",
+    "clip-vit-h (ipadapter)": "ip-adapter_clip_sd15", "clip-vit-bigg (ipadapter)": "ip-adapter_clip_sdxl",
+}  # fmt: skip
+_BY_NAME = {name.lower(): one for one in PREPROCESSORS for name in (one.module, one.label)}
+_BY_NAME |= {name: _BY_NAME[one] for name, one in _OTHER_NAMES.items()}
