@@ -7,7 +7,7 @@ import base64
 import html
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
@@ -21,7 +21,15 @@ from easel.studio.api.requests.answer_format import AnswerFormat
 from easel.studio.api.requests.fields import Liberal, Text, WholeNumber
 from easel.studio.api.requests.sent_picture import decoded
 from easel.studio.api.strict_json import reply
-from easel.studio.engine import Enlargement, Job, TextToImage, TooMuchWork, find_upscaler
+from easel.studio.engine import (
+    Enlargement,
+    FaceRestoration,
+    Job,
+    TextToImage,
+    TooMuchWork,
+    find_face_files,
+    find_upscaler,
+)
 from easel.studio.infotext import quote
 from easel.studio.owner import owner_of
 from easel.studio.png import from_base64, read_texts
@@ -31,7 +39,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _MILLION = 1_000_000
-_NO_FACES = "Faces were not restored: there is no face restorer."
 _INTERRUPTED = "Interrupted."
 # Not texts of the picture, and what becomes of "parameters" is said where the file is written.
 _FACTS = NOT_ITEMS - {"parameters"}
@@ -44,9 +51,11 @@ class ExtrasRequest(Liberal):
         0, ge=0, le=1, description="0: by upscaling_resize; 1: to upscaling_resize_w and _h"
     )
     show_extras_results: bool = Field(True, description="taken: an answer has its pictures, as A1111's has")
-    gfpgan_visibility: float = Field(0, ge=0, le=1, description="taken and told: there is no face restorer")
-    codeformer_visibility: float = Field(0, ge=0, le=1, description="likewise")
-    codeformer_weight: float = Field(0, ge=0, le=1, description="likewise")
+    gfpgan_visibility: float = Field(
+        0, ge=0, le=1, description="how much of restored faces is seen; behind the upscaler"
+    )
+    codeformer_visibility: float = Field(0, ge=0, le=1, description="the same; by GFPGAN, and told")
+    codeformer_weight: float = Field(0, ge=0, le=1, description="taken: there is no CodeFormer")
     upscaling_resize: float = Field(2, gt=0, description="how many times larger, up to 16")
     upscaling_resize_w: WholeNumber = Field(512, ge=1, description="pixels")
     upscaling_resize_h: WholeNumber = Field(512, ge=1, description="pixels")
@@ -56,12 +65,16 @@ class ExtrasRequest(Liberal):
     )
     upscaler_2: Text = Field("None", description="another one, whose picture is laid over the first one's")
     extras_upscaler_2_visibility: float = Field(0, ge=0, le=1)
-    upscale_first: bool = Field(False, description="taken: there is no face restorer to come before or after")
+    upscale_first: bool = Field(False, description="taken: it is always first, as in A1111 1.10")
 
     @property
-    def wants_faces(self) -> bool:
-        """Whether faces should be restored."""
-        return bool(self.gfpgan_visibility or self.codeformer_visibility)
+    def faces(self) -> FaceRestoration | None:
+        """What faces are to be restored by."""
+        if self.gfpgan_visibility:
+            return FaceRestoration(model="GFPGAN", visibility=self.gfpgan_visibility)
+        if self.codeformer_visibility:
+            return FaceRestoration(model="CodeFormer", visibility=self.codeformer_visibility)
+        return None
 
 
 class ExtrasSingleRequest(ExtrasRequest):
@@ -141,11 +154,13 @@ async def _made(
     how = await asyncio.to_thread(lambda: AnswerFormat.of(studio.options.read(owner)))
     pictures = await asyncio.to_thread(lambda: [_read(field, text) for field, text in sent])
     asked = await asyncio.to_thread(_named, studio, asked)
-    told = [_NO_FACES] if asked.wants_faces else []
-    if asked.upscaler_1 == "None":
+    faces, told = await asyncio.to_thread(_restored_by, studio, asked)
+    if asked.upscaler_1 == "None" and faces is None:
         files = await asyncio.to_thread(lambda: [_file(how, one.image, one, "") for one in pictures])
         return files, _html("", told)
-    requests = [TextToImage(enlargement=_enlargement(asked, one)).resolved() for one in pictures]
+    requests = [
+        TextToImage(enlargement=replace(_enlargement(asked, one), faces=faces)).resolved() for one in pictures
+    ]
     jobs: list[Job] = []
     async with line_of(request) as line:
         try:
@@ -155,7 +170,7 @@ async def _made(
         finally:
             for job in jobs:
                 job.cancel()
-    info = _info(asked)
+    info = _info(asked, faces)
     files = await asyncio.to_thread(
         lambda: [
             _file(how, found[0].image, one, info) for one, found in zip(pictures, drawn, strict=True) if found
@@ -164,6 +179,17 @@ async def _made(
     if len(files) < len(pictures):
         told.append(_INTERRUPTED)
     return files, _html(info, told)
+
+
+def _restored_by(studio: Studio, asked: ExtrasRequest) -> tuple[FaceRestoration | None, list[str]]:
+    """What restores faces here, None where nothing does or is asked to; and what there is to say of it."""
+    if asked.faces is None:
+        return None, []
+    files, note = find_face_files(studio.engine.store, asked.faces)
+    found = replace(asked.faces, model=files.name) if files else None
+    both = asked.gfpgan_visibility and asked.codeformer_visibility
+    told = [note, "CodeFormer was passed over: one restorer is enough." if both else ""]
+    return found, [words for words in told if words]
 
 
 def _read(field: str, text: str) -> _Sent:
@@ -216,8 +242,15 @@ def _submit(studio: Studio, owner: str, requests: list[TextToImage], jobs: list[
         jobs.append(job)
 
 
-def _info(asked: ExtrasRequest) -> str:
+def _info(asked: ExtrasRequest, faces: FaceRestoration | None) -> str:
     """What was done, as A1111 says it."""
+    said = _of_upscaling(asked) if asked.upscaler_1 != "None" else {}
+    if faces is not None:
+        said[f"{faces.model} visibility"] = round(faces.visibility, 3)
+    return ", ".join(f"{key}: {quote(value)}" for key, value in said.items())
+
+
+def _of_upscaling(asked: ExtrasRequest) -> dict[str, object]:
     said: dict[str, object] = {"Postprocess upscale by": asked.upscaling_resize}
     if asked.resize_mode:
         size = f"{asked.upscaling_resize_w}x{asked.upscaling_resize_h}"
@@ -227,7 +260,7 @@ def _info(asked: ExtrasRequest) -> str:
     said["Postprocess upscaler"] = asked.upscaler_1
     if asked.upscaler_2 != "None" and asked.extras_upscaler_2_visibility:
         said["Postprocess upscaler 2"] = asked.upscaler_2
-    return ", ".join(f"{key}: {quote(value)}" for key, value in said.items())
+    return said
 
 
 def _file(how: AnswerFormat, image: Image, sent: _Sent, info: str) -> str:

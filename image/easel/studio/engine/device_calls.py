@@ -13,6 +13,7 @@ from easel.models import ModelFile
 
 if TYPE_CHECKING:
     from easel.studio.engine.control_residuals import Control
+    from easel.studio.engine.face_run import FaceRun
     from easel.studio.engine.image_prompt_attention import ImagePrompt
     from easel.studio.engine.upscale_runs import FilterRun, UpscaleRun
 
@@ -107,12 +108,12 @@ class OtherCheckpoint:
 
 @dataclass(eq=False)
 class UpscaleCall:
-    """A pass of an upscaler over a picture, answered by the larger one. Each goes alone.
+    """A pass of an upscaler or a face restorer over a picture, answered by what it makes. Each goes alone.
 
     `run` is how far it is: it goes with the picture, whatever becomes of that.
     """
 
-    run: UpscaleRun | FilterRun
+    run: UpscaleRun | FilterRun | FaceRun
 
     @property
     def kind(self) -> Hashable:

@@ -17,6 +17,7 @@ from easel.studio.engine.controls import prepared_controls
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
 from easel.studio.engine.enlargement import Enlargement
 from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
+from easel.studio.engine.face_files import FaceFiles, find_face_files
 from easel.studio.engine.image_prompts import prepared_image_prompts
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, Prepared
 from easel.studio.engine.job import Job, Watcher
@@ -111,13 +112,18 @@ class Engine:
         """
         resolved = request.resolved()
         upscalers = self._upscalers(resolved)
+        resolved, faces, of_faces = self._with_faces(resolved)
         if resolved.enlargement is not None:
             self.limits.check(resolved)
             prompts = picture_prompts(resolved, self.store)
             sources: list[Prepared | GrowingSource] = [_sent(resolved.enlargement)]
             return self._put(
-                Job(owner, resolved, None, prompts, sources=sources, upscalers=upscalers, watcher=watcher)
-            )
+                Job(
+                    owner, resolved, None, prompts, sources=sources, upscalers=upscalers, faces=faces,
+                    watcher=watcher,
+                ),
+                of_faces,
+            )  # fmt: skip
         no_gpu = resolved.randn_source == "GPU" and self.status().device == "cpu"
         if no_gpu:
             resolved = replace(resolved, randn_source="CPU")
@@ -137,6 +143,7 @@ class Engine:
             refiner=self._other(resolved.refiner),
             sources=sources,
             upscalers=upscalers,
+            faces=faces,
             controls=prepared_controls(resolved, self.store, sources),
             image_prompts=prepared_image_prompts(resolved, self.store, sources),
             only=only,
@@ -149,10 +156,12 @@ class Engine:
                 job.note(words)
         if no_gpu:
             job.note("There is no GPU here to draw noise: it is the CPU's, as A1111's is on such a machine.")
-        return self._put(job)
+        return self._put(job, of_faces)
 
-    def _put(self, job: Job) -> Job:
-        if job.upscalers:
+    def _put(self, job: Job, note: str) -> Job:
+        if note:
+            job.note(note)
+        if job.upscalers or job.faces:
             import_module("spandrel")  # two seconds, which nobody waits for on this thread but who asked
         job.on_cancel(self._queue.ring)
         job.future.set_running_or_notify_cancel()  # only `Job.cancel` ends a job
@@ -170,6 +179,17 @@ class Engine:
             named += request.enlargement.upscalers
         found = {name: find_upscaler(self.store, field, name).file for field, name in named}
         return {name: file for name, file in found.items() if file is not None}
+
+    def _with_faces(self, request: TextToImage) -> tuple[TextToImage, FaceFiles | None, str]:
+        """The request by the name of what restores faces here, or without; its files; a note."""
+        asked = request.enlargement.faces if request.enlargement is not None else request.faces
+        if asked is None:
+            return request, None, ""
+        files, note = find_face_files(self.store, asked)
+        found = replace(asked, model=files.name) if files is not None else None
+        if request.enlargement is not None:
+            return replace(request, enlargement=replace(request.enlargement, faces=found)), files, note
+        return replace(request, faces=found), files, note
 
     def _other(self, part: HiresFix | Refiner | None) -> ModelFile | None:
         """The checkpoint that another part of the way is drawn with."""

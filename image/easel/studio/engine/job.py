@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from easel.models import ModelFile
 from easel.studio.engine.controls import PreparedControl
 from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse
+from easel.studio.engine.face_files import FaceFiles
 from easel.studio.engine.image_prompts import PreparedImagePrompt
 from easel.studio.engine.imaging import Prepared
 from easel.studio.engine.limits import work
@@ -106,7 +107,8 @@ class Job:
     to the error that ended it. `prompts` are one for all pictures or one for each;
     `embeddings` those of them that the checkpoint draws with, once it began. `sources` are the
     pictures to draw over, or to make larger; `upscalers` the files of those that the request names, by these
-    names; `controls` the control units with their pictures, `image_prompts` those that are IP-Adapters.
+    names; `controls` the control units with their pictures, `image_prompts` those that are IP-Adapters;
+    `faces` the files that restore faces.
     `only` are the numbers of the pictures to draw, where it is not all of the request's.
     `checkpoint` is None where nothing is drawn.
     """
@@ -122,6 +124,7 @@ class Job:
     upscalers: Mapping[str, ModelFile] = field(default_factory=dict)
     controls: tuple[PreparedControl, ...] = ()
     image_prompts: tuple[PreparedImagePrompt, ...] = ()
+    faces: FaceFiles | None = None
     only: tuple[int, ...] | None = None
     watcher: Watcher | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)

@@ -17,6 +17,7 @@ from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.checkpoint_cache import CheckpointCache
 from easel.studio.engine.device_calls import TOGETHER, OtherCheckpoint, UNetCall, UpscaleCall, VaeCall
 from easel.studio.engine.errors import EngineError, OutOfMemory, StepTooLong, UpscalerFailed
+from easel.studio.engine.face_models import FaceModels
 from easel.studio.engine.fair_share import FairShare
 from easel.studio.engine.job import Job
 from easel.studio.engine.loading import load_checkpoint
@@ -59,6 +60,7 @@ class Loop:
         self._numbers = itertools.count()
         self._cache = CheckpointCache(self.device, self.dtype)
         self._upscalers = UpscalerModels(self.device)
+        self._faces = FaceModels(self.device)
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -122,7 +124,7 @@ class Loop:
             try:
                 return self._cache.take(file, report) or self._load(file, report)
             except (TooLarge, torch.OutOfMemoryError) as error:
-                if self._upscalers.clear():
+                if self._upscalers.clear() or self._faces.clear():
                     continue
                 if self.device.type == "cpu" and self._cache.drop_oldest():
                     continue
@@ -149,11 +151,12 @@ class Loop:
         """Let a picture join at the next turn, or join again on the checkpoint that it asked for. It does not
         where another one has to go on at once.
 
-        Raises a FileError for a LoRA, control model, VAE or upscaler that cannot be used, InvalidRequest for
-        a prompt of too many tokens, StepTooLong.
+        Raises a FileError for a LoRA, control model, VAE, upscaler or face restorer that cannot be
+        used, InvalidRequest for a prompt of too many tokens, StepTooLong.
         """
         job = picture.job
         picture.course.upscalers = {name: self._upscalers.get(file) for name, file in job.upscalers.items()}
+        picture.course.faces = self._faces.get(job.faces)
         if picture.checkpoint is None:
             picture.begin(None)
             self.active.append(picture)
@@ -321,8 +324,8 @@ class Loop:
         return [picture for picture, _ in there]
 
     def _upscale(self, picture: Picture, call: UpscaleCall) -> list[Picture]:
-        """A tile of a pass of an upscaler. Returns the picture once it is through."""
-        with _upscaler_errors(picture), _memory_errors(picture):
+        """A tile of a pass of an upscaler, or a face. Returns the picture once it is through."""
+        with _network_errors(picture, call.run.words), _memory_errors(picture):
             answer = call.run.go_on()
         picture.course.enlarged = call.run.share
         if answer is None:
@@ -352,14 +355,14 @@ class Loop:
 
 
 @contextmanager
-def _upscaler_errors(picture: Picture) -> Iterator[None]:
+def _network_errors(picture: Picture, what: str) -> Iterator[None]:
     """What a stranger's network stumbles over ends the job that chose it, and no other."""
     try:
         yield
     except EngineError:
         raise
     except Exception as error:
-        words = f"the upscaler failed: {type(error).__name__}: {str(error)[:200]}; choose another one"
+        words = f"the {what} failed: {type(error).__name__}: {str(error)[:200]}; choose another one"
         raise UpscalerFailed(words, picture.job.id) from error
 
 

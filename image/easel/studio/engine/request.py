@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from easel.studio.engine.control.unit import ControlUnit
 from easel.studio.engine.enlargement import Enlargement
 from easel.studio.engine.errors import InvalidRequest, check_range
+from easel.studio.engine.face_files import FaceRestoration
 from easel.studio.engine.image_to_image import ImageToImage
 from easel.studio.engine.prompts.emphasis import EmphasisMode
 from easel.studio.engine.sampling.samplers import Sampler, resolve
@@ -73,8 +74,8 @@ class TextToImage:
     numbers, made on the CPU). `seed_resize_from_w` and `_h` lay the seed's noise at that size, in pixels,
     into the middle of this picture's; 0 or less in either is off. `eta_noise_seed_delta` (ENSD) is added to
     the seed for all noise after the first. `sampling` is what changes how the sampler works, `emphasis` what
-    brackets in the prompts do. With `enlargement` nothing is drawn: that picture is made larger, and no other
-    field counts.
+    brackets in the prompts do. With `faces` those of what is drawn are restored. With `enlargement`
+    nothing is drawn: that picture is made larger, and no other field counts.
     """
 
     prompt: str = ""
@@ -107,6 +108,7 @@ class TextToImage:
     refiner: Refiner | None = None
     enlargement: Enlargement | None = None
     controls: tuple[ControlUnit, ...] = ()
+    faces: FaceRestoration | None = None
 
     def resolved(self) -> TextToImage:
         """The same request, checked, with seeds drawn, sizes rounded and the sampler under its own name.
@@ -131,7 +133,7 @@ class TextToImage:
         check_range("n_iter", self.batch_count, 1, MAX_BATCH_COUNT)
         check_range("clip_skip", self.clip_skip, 1, 12)
         sampler, schedule = resolve(self.sampler, self.schedule_type)
-        for part in (self.source, self.hires, self.refiner, self.enlargement, *self.controls):
+        for part in (self.source, self.hires, self.refiner, self.enlargement, self.faces, *self.controls):
             if part is not None:
                 part.check()
         return replace(
@@ -163,7 +165,7 @@ class TextToImage:
         """The ways through the sampler that each picture takes, of a request that is resolved; an enlargement
         counts as one call at its full size for each upscaler."""
         if self.enlargement is not None:
-            calls = len(self.enlargement.upscalers)
+            calls = max(1, len(self.enlargement.upscalers))
             return (SamplingPass(*self.enlargement.size, calls, calls),)
         first = self._pass(self.width, self.height, self.steps, self.sampler)
         if self.source is not None:

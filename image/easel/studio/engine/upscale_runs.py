@@ -28,6 +28,7 @@ _SMALLEST = 32
 class FilterRun:
     """A pass of an upscaler that has no weights: one of `PIXEL_UPSCALERS`, all of it in one turn."""
 
+    words = "upscaler"
     share = 0.0
     cost = 1
 
@@ -41,6 +42,8 @@ class FilterRun:
 
 class UpscaleRun:
     """One pass of a model of spandrel's over one picture."""
+
+    words = "upscaler"
 
     def __init__(self, image: Image.Image, model: Any) -> None:
         self._image = image.convert("RGB")

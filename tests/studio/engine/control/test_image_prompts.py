@@ -253,7 +253,7 @@ def test_half_precision(tmp_path: Path) -> None:
 def test_the_bin_file_comes_in_by_the_safe_conversion(
     families: dict[Architecture, Tiny], tmp_path: Path
 ) -> None:
-    """A .bin is two tables of tensors in a pickle: converted it is the .safetensors file, among ControlNets."""
+    """A .bin is two tables of tensors in a pickle: converted it is the .safetensors, a ControlNet by kind."""
     tables = files.adapter(families[Architecture.SD1].modules.unet, "plain")
     torch.save(tables, tmp_path / "ip-adapter_sd15.bin")
     (tmp_path / "models").mkdir()
