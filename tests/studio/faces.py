@@ -7,8 +7,8 @@ import torch
 from easel.studio.engine.face_detector import RetinaFace
 
 Tensors = dict[str, torch.Tensor]
-EYES = ((40.0, 50.0), (88.0, 50.0))
-"""Where `detector` sees eyes, in pixels of a picture whose shorter side is 640."""
+IN_THE_MIDDLE = ((220.0, 260.0), (420.0, 260.0), (320.0, 360.0), (240.0, 460.0), (400.0, 460.0))
+"""Landmarks of a face, in pixels of a picture whose shorter side is 640."""
 
 
 def detector(landmarks: tuple[tuple[float, float], ...] = ()) -> Tensors:

@@ -39,7 +39,8 @@ def noise(size: tuple[int, int], seed: int = 0) -> Image.Image:
 # What facexlib 0.3 finds with `weights()` in `noise((640, 704))`: of each face the left eye and the right
 # corner of the mouth.
 FACEXLIB = [
-    [[147.88, 58.32], [135.35, 81.24]], [[568.29, 182.27], [545.1, 209.99]], [[475.44, 346.49], [438.85, 364.11]],
+    [[147.88, 58.32], [135.35, 81.24]], [[568.29, 182.27], [545.1, 209.99]],
+    [[475.44, 346.49], [438.85, 364.11]],
 ]  # fmt: skip
 
 
