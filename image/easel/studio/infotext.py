@@ -125,7 +125,7 @@ _NOT_DRAWN = tuple(
     for keys, why in (
         (r"Hires .*|First pass size|Old prompt .*", "the second pass has nothing like it here"),
         (r"Image CFG scale", "InstructPix2Pix is not drawn here"),
-        (r"ControlNet.*", "its picture is not in the text; send the unit with it"),
+        (r"ControlNet.*", "its picture is not in the text; a unit that is sent with it is filled in"),
         (r"ADetailer.*", "there is no ADetailer here"),
         (r"Hypernet.*|AddNet.*|Distilled CFG Scale|Module \d+", "there is nothing like it here yet"),
     )

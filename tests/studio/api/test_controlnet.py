@@ -311,6 +311,7 @@ def test_several_pictures_for_an_ip_adapter(running, ring, adapter) -> None:
 def test_ip_adapters_in_the_lists(running, adapter) -> None:
     """Their preprocessors and their models are one control type."""
     with running.ask() as client:
+        assert adapter in str(client.get("/controlnet/model_list?update=true").json())
         found = client.get("/controlnet/control_types").json()["control_types"]["IP-Adapter"]
         refused = client.post(
             "/controlnet/detect",
@@ -320,3 +321,35 @@ def test_ip_adapters_in_the_lists(running, adapter) -> None:
     assert "ip-adapter-auto" in found["module_list"]
     assert any(one.startswith(adapter) for one in found["model_list"])
     assert refused.status_code == 422
+
+
+def test_a_unit_of_an_infotext_is_filled_in(running, ring, model) -> None:
+    """With its picture, all else of a unit comes from the text; what is sent counts; without, it is told."""
+    unit = {"model": model, "module": "canny", "image": sent(ring), "weight": 0.6, "guidance_end": 0.8,
+            "threshold_a": 60, "processor_res": 64, "control_mode": 2, "resize_mode": 0}  # fmt: skip
+    answer = running.draw(**controlled(unit))
+    first, (text,) = pictures(answer)[0], info(answer)["infotexts"]
+    with running.ask() as client:
+        again = client.post("/sdapi/v1/txt2img", json=controlled({"image": sent(ring)}, infotext=text))
+        other = client.post(
+            "/sdapi/v1/txt2img", json=controlled({"image": sent(ring), "weight": 0.9}, infotext=text)
+        )
+        without = client.post("/sdapi/v1/txt2img", json={"infotext": text})
+    assert pictures(again)[0].tobytes() == first.tobytes()
+    assert info(again)["comments"] == []
+    assert "Weight: 0.9, Resize Mode: Just Resize" in info(other)["infotexts"][0]
+    assert "ControlNet 0 of the infotext: its picture is not in the text" in info(without)["comments"][0]
+
+
+def test_a_unit_of_an_older_infotext(running, ring, model) -> None:
+    """As the extension wrote it until 2024: small letters, numbers in brackets. One is no number."""
+    words = (
+        f"preprocessor: canny, model: {model}, weight: 0.5, starting/ending: (0.1, 0.75), resize mode: "
+        "Crop and Resize, pixel perfect: False, control mode: Balanced, preprocessor params: (64, 80, x)"
+    )
+    text = f'x\nSteps: 2, Sampler: Euler, Seed: 1, Size: 64x64, ControlNet 0: "{words}"'
+    answer = running.draw(**controlled({"image": sent(ring)}, infotext=text))
+    (drawn,) = info(answer)["infotexts"]
+    for said in ("Module: canny", "Weight: 0.5", "Guidance Start: 0.1", "Guidance End: 0.75", "Threshold A: 80",
+                 "Processor Res: 64"):  # fmt: skip
+        assert said in drawn
