@@ -40,7 +40,8 @@ class Slider(NamedTuple):
 class Preprocessor:
     """One preprocessor: `module` is its name in requests, `label` on A1111's page, `tags` the control types
     that it serves. `resizes`: it works at a resolution of its own. `masked`: it wants a mask.
-    `encodes`: for IP-Adapters, whose image encoder reads the picture itself."""
+    `encodes`: for IP-Adapters, whose image encoder reads the picture itself.
+    `keeps_colours`: large colours are held to the picture's in each step (see kept_colours.py)."""
 
     module: str
     label: str
@@ -51,6 +52,7 @@ class Preprocessor:
     resizes: bool = False
     masked: bool = False
     encodes: bool = False
+    keeps_colours: bool = False
 
     @property
     def sliders(self) -> tuple[Slider, ...]:
@@ -58,6 +60,14 @@ class Preprocessor:
         resolution = Slider("Resolution", RESOLUTION, MIN_RESOLUTION, MAX_RESOLUTION, 8)
         found = (resolution if self.resizes else None, self.slider_a, self.slider_b)
         return tuple(one for one in found if one is not None)
+
+    def own_a(self, said: float) -> float:
+        """`threshold_a`, or the preprocessor's own where that is out of its range."""
+        return _own(self.slider_a, said)
+
+    def own_b(self, said: float) -> float:
+        """The same of `threshold_b`."""
+        return _own(self.slider_b, said)
 
     def detect(self, image: Image, resolution: int, a: float, b: float) -> Pixels:
         """The map (height, width, 3) of a picture (RGB). Numbers out of range are the preprocessor's own."""
@@ -70,7 +80,7 @@ class Preprocessor:
             size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
             way = pillow.Resampling.BICUBIC if factor > 1 else pillow.Resampling.BOX
             pixels = np.asarray(image.resize(size, way))
-        found = self.run(pixels, _own(self.slider_a, a), _own(self.slider_b, b))
+        found = self.run(pixels, self.own_a(a), self.own_b(b))
         return found if found.ndim == 3 else np.repeat(found[..., None], 3, axis=2)
 
 
@@ -181,6 +191,7 @@ def _blurred(pixels: Pixels, sigma: float) -> NDArray[np.float32]:
     return found
 
 
+_VARIATION = Slider("Variation", 8.0, 3.0, 32.0)
 _GAMMA = Slider("Gamma Correction", 1.0, 0.1, 2.0, 0.001)
 _LINES = "(from white bg & black line)"
 PREPROCESSORS: tuple[Preprocessor, ...] = (
@@ -195,6 +206,9 @@ PREPROCESSORS: tuple[Preprocessor, ...] = (
     Preprocessor("lineart_standard", f"lineart_standard {_LINES}", _lineart, ("Lineart",), resizes=True),
     Preprocessor("tile_resample", "tile_resample", _tile, ("Tile",),
                  Slider("Down Sampling Rate", 1.0, 1.0, 8.0, 0.01)),
+    Preprocessor("tile_colorfix", "tile_colorfix", _as_it_is, ("Tile",), _VARIATION, keeps_colours=True),
+    Preprocessor("tile_colorfix+sharp", "tile_colorfix+sharp", _as_it_is, ("Tile",), _VARIATION,
+                 Slider("Sharpness", 1.0, 0.0, 2.0, 0.01), keeps_colours=True),
     Preprocessor("blur_gaussian", "blur_gaussian", _gaussian, ("Tile",),
                  Slider("Sigma", 9.0, 0.01, 64.0, 0.01), resizes=True),
     Preprocessor("inpaint", "inpaint_global_harmonious", _as_it_is, ("Inpaint",), masked=True),
