@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from diffusers import ControlNetModel
 from PIL import Image
 from safetensors.torch import save_file
 
-from easel.models import Kind, ModelFile, Store
+from easel.models import Architecture, Kind, ModelFile, Store
 from easel.studio.engine import TextToImage
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.controls import prepared_controls
@@ -21,8 +22,11 @@ from easel.studio.engine.job import Job
 from easel.studio.engine.picture import Picture, call_unet
 from easel.studio.engine.picture_prompts import picture_prompts
 from easel.studio.engine.serving import Serving
+from easel.studio.engine.skeleton import skeleton
 from easel.studio.engine.tokenizer import load_tokenizer
 from easel.studio.engine.vae_runs import VaeRun
+from easel.studio.families import family
+from tests.studio.engine.conftest import STARTER
 from tests.studio.engine.tiny import Tiny
 
 CPU = torch.device("cpu")
@@ -52,6 +56,19 @@ def in_memory(small: Tiny) -> Checkpoint:
     return Checkpoint(
         file, small.family, parts.unet, parts.vae, parts.text_encoders, tokenizers, CPU, torch.float32, 1
     )
+
+
+def starter_store(root: Path) -> Store:
+    """The starter, with a ControlNet `net` of its shape."""
+    (root / "Stable-diffusion").mkdir()
+    shutil.copy(STARTER, root / "Stable-diffusion")
+    unet = type(skeleton(family(Architecture.STARTER)).unet)
+    config = unet.load_config(family(Architecture.STARTER).folder / "unet" / "config.json")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        made = unet.from_config(config)
+    stored(root, "net", dict(controlnet(made).state_dict()))
+    return Store(root)
 
 
 def stored(root: Path, name: str, tensors: dict[str, torch.Tensor], **metadata: str) -> ModelFile:

@@ -18,9 +18,21 @@ from safetensors.torch import save_file
 from transformers import CLIPImageProcessor
 
 from easel.models import Architecture, Store, UnknownArchitecture, convert_pickle
-from easel.studio.engine import ControlMode, ControlUnit, Engine, InvalidRequest, TextToImage
+from easel.studio.engine import (
+    ControlledPasses,
+    ControlMode,
+    ControlUnit,
+    Engine,
+    HiresFix,
+    ImageToImage,
+    InvalidRequest,
+    TextToImage,
+)
 from easel.studio.engine.control.clip_view import clip_view
+from easel.studio.engine.control_models import ControlModels
 from easel.studio.engine.errors import OtherArchitecture
+from easel.studio.engine.image_prompt_models import ImagePromptModels
+from easel.studio.engine.image_prompts import prepared_image_prompts
 from easel.studio.engine.skeleton import skeleton
 from easel.studio.families import family
 from easel.studio.png import encode
@@ -197,6 +209,57 @@ def test_several_pictures_count_in_equal_parts(engine: Engine) -> None:
         <= 1
     )
     assert apart(draw(engine, both), draw(engine, unit)) > 2
+
+
+def test_a_picture_that_is_drawn_over_is_its_own_prompt(engine: Engine) -> None:
+    """A unit without a picture reads that of img2img, of a batch each its own."""
+    unit = replace(UNIT, model="plus", image=b"")
+    sources = [picture(colour, (128, 128)) for colour in ("red", "white")]
+    source = ImageToImage(images=tuple(encode(one) for one in sources), denoising_strength=0.9)
+    request = replace(ASKED, batch_size=2, source=source, controls=(unit,))
+    together = [np.asarray(one.image, int) for one in engine.submit("ada", request).result(WAIT)]
+    for index, one in enumerate(sources):
+        alone = draw(engine, replace(unit, image=encode(one)), seed=7 + index,
+                     source=replace(source, images=(encode(one),)))  # fmt: skip
+        assert apart(together[index], alone) <= 2
+
+
+def test_each_pass_of_hires_fix(engine: Engine) -> None:
+    """Both passes read the picture, or the one that the unit says."""
+    unit, hires = replace(UNIT, model="plain"), HiresFix(scale=1.5, steps=3, denoising_strength=0.9)
+    found = [draw(engine, hires=hires)]
+    found += [draw(engine, replace(unit, passes=one), hires=hires) for one in ControlledPasses]
+    assert all(apart(one, other) > 2 for number, one in enumerate(found) for other in found[:number])
+
+
+def test_tiling_and_interrupt(engine: Engine) -> None:
+    """Edges meet, and what is stopped half-way comes as it is."""
+    unit = replace(UNIT, model="plain")
+    assert apart(draw(engine, unit, tiling=True), draw(engine, unit)) > 2
+    job = engine.submit("ada", replace(ASKED, steps=150, controls=(unit,)))
+    for progress in job.watch(timeout=WAIT):
+        if progress.step > 3:
+            job.cancel(keep_partial=True)
+            break
+    assert job.result(WAIT)[0].partial
+
+
+def test_encoders_leave_first(families: dict[Architecture, Tiny], tmp_path: Path) -> None:
+    """They have read what there is to read; adapters of those who draw stay in any case."""
+    small = families[Architecture.SD1]
+    there(tmp_path, files.adapter(small.modules.unet, "plain"))
+    request, store = replace(ASKED, controls=(UNIT,)).resolved(), Store(tmp_path)
+    (one,) = prepared_image_prompts(request, store, ())
+    models = ControlModels(in_memory(small), budget=0)
+    prompts = ImagePromptModels(in_memory(small), models)
+    prompts.need((one,), 0, {one.file})
+    both = models.nbytes
+    models.need((), {one.file})
+    assert 0 < models.nbytes < both
+    (of_pass,) = prompts.of_pass((one,), 0, (128, 128), second_pass=False)
+    assert of_pass.of_call(3, 1).tokens.shape == (3, 4, small.modules.unet.config.cross_attention_dim)
+    models.need((), ())
+    assert models.nbytes == 0
 
 
 def test_what_counts_for_nothing_is_told(engine: Engine) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,17 +9,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 
-from easel.models import Architecture, Store
 from easel.studio.engine import ControlUnit, Engine, HiresFix, TextToImage
 from easel.studio.engine.controls import Hint, PreparedControl
 from easel.studio.engine.kept_colours import KeptColours
-from easel.studio.engine.skeleton import skeleton
-from easel.studio.families import family
 from easel.studio.png import encode
 from tests.studio.engine.conftest import STARTER
-from tests.studio.engine.control.driving import controlnet
+from tests.studio.engine.control.driving import starter_store
 
 SIDE, WAIT = 128, 180
 ASKED = TextToImage(prompt="a red circle on a blue background", width=SIDE, height=SIDE, steps=5, seed=7)
@@ -53,17 +48,7 @@ def test_the_blur_is_the_pictures() -> None:
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """The starter with a ControlNet of its shape."""
-    root = tmp_path_factory.mktemp("colours")
-    for folder in ("Stable-diffusion", "ControlNet"):
-        (root / folder).mkdir()
-    shutil.copy(STARTER, root / "Stable-diffusion")
-    unet = type(skeleton(family(Architecture.STARTER)).unet)
-    config = unet.load_config(family(Architecture.STARTER).folder / "unet" / "config.json")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        net = controlnet(unet.from_config(config))
-    save_file(net.state_dict(), root / "ControlNet" / "net.safetensors")
-    running = Engine(Store(root), default_checkpoint=STARTER.name)
+    running = Engine(starter_store(tmp_path_factory.mktemp("colours")), default_checkpoint=STARTER.name)
     running.start()
     yield running
     running.stop()
