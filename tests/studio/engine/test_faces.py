@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from easel.models import Kind, ModelFile, Store, convert_pickle
+from easel.models import FileError, Kind, ModelFile, Store, convert_pickle
 from easel.studio.engine import Engine, Enlargement, FaceRestoration, TextToImage
 from easel.studio.engine.face_detector import RetinaFace, find_faces, load_face_detector
-from easel.studio.engine.face_files import FaceFiles
+from easel.studio.engine.face_files import FaceFiles, find_face_files
 from easel.studio.engine.face_models import FaceModels
 from easel.studio.engine.imaging.face_alignment import SIDE, TEMPLATE, alignment, cut_face, with_face
 from easel.studio.png import encode
@@ -202,6 +202,30 @@ def test_what_is_not_there_is_told(home: Path, tmp_path: Path) -> None:
         assert any("detection_Resnet50_Final" in words for words in drawn.notes)
     finally:
         running.stop()
+
+
+@pytest.mark.parametrize("name", ["RestoreFormer", "detection_Resnet50_Final"])
+def test_half_a_file_is_named(tmp_path: Path, name: str) -> None:
+    """Of a file that is not whole, before anything is drawn: an error that ends one job."""
+    whole = {"RestoreFormer": faces.restoreformer(), "detection_Resnet50_Final": faces.detector(THERE)}
+    files = {}
+    for one, tensors in whole.items():
+        half = {key: value for key, value in tensors.items() if "conv2" not in key}
+        files[one] = stored(tmp_path, one, half if one == name else tensors)
+    with pytest.raises(FileError, match=f"{name}.*cannot be loaded"):
+        FaceModels(CPU).get(FaceFiles("x", files["RestoreFormer"], files["detection_Resnet50_Final"]))
+
+
+def test_models_leave_for_who_needs_the_room(home: Path) -> None:
+    """What is kept is forgotten at once where a checkpoint asks."""
+    store = Store(home, hashing=False)
+    found, _ = find_face_files(store, FaceRestoration())
+    models = FaceModels(CPU)
+    assert models.get(None) is None
+    first = models.get(found)
+    assert models.get(found) == first
+    assert models.clear()
+    assert not models.clear()
 
 
 def test_the_published_pickle_comes_in_by_the_safe_conversion(tmp_path: Path) -> None:
