@@ -6,10 +6,8 @@ import argparse
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,14 +36,8 @@ def main() -> None:
     os.umask(0o077)
     asked = _arguments()
     # Libraries that would ask a hub or an analytics server are told not to before anything imports them.
-    for name, value in {
-        "GRADIO_ANALYTICS_ENABLED": "False",
-        "HF_HUB_OFFLINE": "1",
-        "DO_NOT_TRACK": "1",
-    }.items():
+    for name, value in {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}.items():
         os.environ.setdefault(name, value)
-    # What people drop on the page passes through a folder of this process, and goes with it.
-    os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="easel-page-")
 
     from easel.models import Store
     from easel.studio import logs
@@ -66,6 +58,7 @@ def main() -> None:
     from easel.studio.studio import Studio
 
     studio = Studio.at(asked.home, asked.endpoint, engine)
+    logs.add(studio.job_log.with_job)
     if asked.retention:
         retention.start(studio.outputs, asked.retention)
     studio.durable_jobs.start()
@@ -74,7 +67,6 @@ def main() -> None:
 
 def _leave(code: int) -> None:
     """End at once: taking torch down in order, or waiting for a half-done import of it, costs seconds."""
-    shutil.rmtree(os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
     sys.stdout.flush()
     os._exit(code)
 
@@ -153,8 +145,8 @@ async def _say_started(studio: Studio, began: float) -> None:
 
 
 def _create(studio: Studio) -> FastAPI:
-    # Gradio and diffusers both import this package, and it imports itself in circles. Taken whole while the
-    # engine's thread is still busy with torch, no thread meets half of it.
+    # diffusers imports this package in the engine's thread, and it imports itself in circles: taken whole
+    # here, no thread meets half of it.
     import huggingface_hub.hf_api  # noqa: F401
 
     from easel.studio.app import create_app

@@ -12,7 +12,9 @@ from easel.studio.caller_options import CallerOptions
 from easel.studio.durable_jobs import DurableJobs
 from easel.studio.engine import Drawn, Engine
 from easel.studio.infotext import Infotext
+from easel.studio.job_log import JobLog
 from easel.studio.library import Library
+from easel.studio.metrics import StudioMetrics
 from easel.studio.outputs import Outputs
 from easel.studio.tasks import Tasks
 
@@ -38,11 +40,24 @@ class Studio:
         """What the page accepted, until it is drawn and saved."""
         return DurableJobs(self.engine, self.outputs, self.hashed, self.outputs.folder / ".accepted")
 
+    @cached_property
+    def job_log(self) -> JobLog:
+        """What the log says of jobs."""
+        return JobLog(self.endpoint)
+
+    @cached_property
+    def metrics(self) -> StudioMetrics:
+        """What Prometheus is told. Counts from the first time that it is asked for."""
+        return StudioMetrics(self.engine, self.activity)
+
     @classmethod
     def at(cls, home: Path, endpoint: str, engine: Engine) -> Studio:
         """The studio of one endpoint, with its folders below `home` (EASEL_HOME)."""
         outputs = Outputs(home / "outputs" / endpoint)
-        return cls(engine=engine, outputs=outputs, options=CallerOptions(outputs), endpoint=endpoint)
+        made = cls(engine=engine, outputs=outputs, options=CallerOptions(outputs), endpoint=endpoint)
+        engine.observe(made.job_log)
+        made.metrics  # noqa: B018 - counts from now on
+        return made
 
     def hashed(self, drawn: Drawn) -> Drawn:
         """The picture, its files with their hashes.
@@ -58,7 +73,10 @@ class Studio:
             checkpoint=files.get(drawn.drawn_with.path, drawn.drawn_with),
             vae=vae,
             loras=tuple(replace(use, hash=self._hash(use.file.path, autov3=True)) for use in drawn.loras),
-            embeddings=tuple(replace(use, hash=self._hash(use.file.path)) for use in drawn.embeddings),
+            embeddings=tuple(
+                replace(use, hash=use.file.stem if use.bundled else self._hash(use.file.path))
+                for use in drawn.embeddings
+            ),
         )
 
     def _hash(self, path: Path, *, autov3: bool = False) -> str:

@@ -16,6 +16,7 @@ from easel.studio.api.extra_networks import extra_networks
 from easel.studio.api.extras import extras
 from easel.studio.api.internal import internal
 from easel.studio.api.memory import memory
+from easel.studio.api.metrics import metrics
 from easel.studio.api.models import models
 from easel.studio.api.not_here import not_here
 from easel.studio.api.openai.errors import OpenAiRoute
@@ -26,6 +27,7 @@ from easel.studio.api.progress import progress
 from easel.studio.api.reference import page
 from easel.studio.api.strict_json import finite
 from easel.studio.api.styles import styles
+from easel.studio.metrics import UNKNOWN
 from easel.studio.security_headers import POLICY, policy
 from easel.studio.studio import Studio
 from easel.studio.version import VERSION
@@ -42,12 +44,12 @@ def create_api(studio: Studio) -> FastAPI:
     # /docs is a page of our own: FastAPI's loads scripts from a CDN, and the studio works without a network.
     app = DescribedApi(
         title="Easel", version=VERSION, description=_DESCRIPTION, docs_url=None, redoc_url=None,
-        dependencies=[Depends(finite)], generate_unique_id_function=operation_id,
+        dependencies=[Depends(finite)], generate_unique_id_function=operation_id, redirect_slashes=False,
     )  # fmt: skip
     handle_errors(app)
     for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), extras(studio),
-                   png_info(), memory(), models(studio), styles(studio), controlnet(studio), openai(studio),
-                   not_here(), internal(studio), extra_networks(studio)):  # fmt: skip
+                   png_info(), memory(), metrics(studio), models(studio), styles(studio), controlnet(studio),
+                   openai(studio), not_here(), internal(studio), extra_networks(studio)):  # fmt: skip
         app.include_router(routes)
     app.include_router(_own(studio))
     app.include_router(_rest(app))
@@ -88,8 +90,13 @@ def _rest(app: FastAPI) -> APIRouter:
 
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"]
     for path in ("/sdapi", *(f"/{top}/{{rest:path}}" for top in _A1111S)):
-        routes.add_api_route(path, missing, methods=methods, include_in_schema=False)
+        routes.add_api_route(path, missing, name=UNKNOWN, methods=methods, include_in_schema=False)
     routes.add_api_route(
-        "/v1/{rest:path}", missing, methods=methods, include_in_schema=False, route_class_override=OpenAiRoute
+        "/v1/{rest:path}",
+        missing,
+        name=UNKNOWN,
+        methods=methods,
+        include_in_schema=False,
+        route_class_override=OpenAiRoute,
     )
     return routes

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-import structlog
 from fastapi import Request
 
 from easel.studio.api.hanging_up import Line, line_of
@@ -21,8 +19,6 @@ from easel.studio.api.requests.result import Result
 from easel.studio.api.scripts.selectable import course_of
 from easel.studio.owner import owner_of
 from easel.studio.studio import Studio
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,7 @@ async def drawn(studio: Studio, asked: DrawingRequest, request: Request) -> Asyn
     Hanging up stops the drawing. Raises what ends a job, and what refuses a request.
     """
     owner = owner_of(request.headers)
-    started, began = datetime.now(), time.monotonic()
+    started = datetime.now()
     ordering = await asyncio.to_thread(Ordering, studio, owner)
     async with line_of(request) as line:
         run = RequestRun(studio, ordering, line)
@@ -63,15 +59,3 @@ async def drawn(studio: Studio, asked: DrawingRequest, request: Request) -> Asyn
             await asyncio.to_thread(set_options, studio, owner, body.override_settings)
         result = await run.result(course)
         yield DrawnRequest(owner, body, result, run.submitted, run.notes, started, line)
-    first = run.submitted[0].job
-    log.info(
-        "drawn",
-        job=first.id,
-        jobs=len(run.submitted),
-        pictures=len(result.drawn),
-        state=first.state,
-        steps=first.request.steps,
-        size=f"{first.request.width}x{first.request.height}",
-        sampler=first.request.sampler,
-        seconds=round(time.monotonic() - began, 3),
-    )

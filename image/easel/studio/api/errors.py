@@ -42,6 +42,7 @@ from easel.studio.library import NoPicture, NoSuchJob, TooManyJobs
 from easel.studio.outputs import NotSaved
 from easel.studio.owner import NotYours
 from easel.studio.png import NotAPicture
+from easel.studio.styles import NoSuchStyle, StyleExists, StylesBusy
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +83,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 # Status, and seconds of `Retry-After`; the first that fits counts, and what fits none is a fault of ours.
-_ANSWERS: tuple[tuple[type[Exception], int, int | None], ...] = (
+ANSWERS: tuple[tuple[type[Exception], int, int | None], ...] = (
     (InvalidRequest, 422, None), (TooMuchWork, 422, None), (TooMuchForTheDevice, 422, None),
     (Unsupported, 422, None), (UnknownScript, 422, None), (UnknownSampler, 400, None),
     (UnknownModel, 400, None), (NotAPicture, 422, None), (FileError, 422, None), (TooMany, 422, None),
@@ -91,11 +92,12 @@ _ANSWERS: tuple[tuple[type[Exception], int, int | None], ...] = (
     (Archived, 410, None), (NotThere, 404, None), (Unreachable, 502, None), (SourceError, 422, None),
     (TooManyJobs, 429, 60), (NoSuchJob, 404, None), (NoPicture, 404, None), (NotYours, 403, None),
     (QueueFull, 429, 10), (NoCheckpoint, 503, 5), (Stopped, 503, 5), (NotSaved, 507, None),
+    (NoSuchStyle, 404, None), (StyleExists, 409, None), (StylesBusy, 503, 2),
 )  # fmt: skip
 
 _OURS: tuple[type[Exception], ...] = (
     EngineError, ModelError, NotSaved, NotAPicture, Unsupported, UnknownScript, TooMany, TooManyJobs,
-    NoSuchJob, NoPicture, NotYours,
+    NoSuchJob, NoPicture, NotYours, NoSuchStyle, StyleExists, StylesBusy,
 )  # fmt: skip
 
 
@@ -150,7 +152,7 @@ async def _validation(request: Request, e: Exception) -> Response:
 
 
 async def _ours(request: Request, e: Exception) -> Response:
-    status, pause = next(((code, wait) for kind, code, wait in _ANSWERS if isinstance(e, kind)), (500, None))
+    status, pause = next(((code, wait) for kind, code, wait in ANSWERS if isinstance(e, kind)), (500, None))
     if isinstance(e, TooManyRequests) and e.retry_after:
         pause = round(e.retry_after)
     if isinstance(e, NotSaved):

@@ -21,6 +21,7 @@ from easel.studio.api.requests.answer_format import AnswerFormat
 from easel.studio.api.requests.fields import Liberal, Text, WholeNumber
 from easel.studio.api.requests.sent_picture import decoded
 from easel.studio.api.strict_json import reply
+from easel.studio.drawing_settings import upscaler_tiles
 from easel.studio.engine import (
     Enlargement,
     FaceRestoration,
@@ -151,7 +152,8 @@ async def _made(
 ) -> tuple[list[str], str]:
     """The files as base64, and `html_info`."""
     owner = owner_of(request.headers)
-    how = await asyncio.to_thread(lambda: AnswerFormat.of(studio.options.read(owner)))
+    own = await asyncio.to_thread(studio.options.read, owner)
+    how, tiles = AnswerFormat.of(own), upscaler_tiles(own)
     pictures = await asyncio.to_thread(lambda: [_read(field, text) for field, text in sent])
     asked = await asyncio.to_thread(_named, studio, asked)
     faces, told = await asyncio.to_thread(_restored_by, studio, asked)
@@ -159,7 +161,10 @@ async def _made(
         files = await asyncio.to_thread(lambda: [_file(how, one.image, one, "") for one in pictures])
         return files, _html("", told)
     requests = [
-        TextToImage(enlargement=replace(_enlargement(asked, one), faces=faces)).resolved() for one in pictures
+        TextToImage(
+            enlargement=replace(_enlargement(asked, one), faces=faces), upscaler_tiles=tiles
+        ).resolved()
+        for one in pictures
     ]
     jobs: list[Job] = []
     async with line_of(request) as line:

@@ -20,7 +20,7 @@ from easel.studio.engine.control.unit import MAX_UNITS, ControlledPasses, Contro
 from easel.studio.engine.controls import detected_map
 from easel.studio.engine.embedding_tensors import names_for, vectors_of
 from easel.studio.engine.engine import Engine
-from easel.studio.engine.enlargement import Enlargement
+from easel.studio.engine.enlargement import Enlargement, UpscalerTiles
 from easel.studio.engine.errors import (
     EngineError,
     InvalidRequest,
@@ -41,6 +41,7 @@ from easel.studio.engine.imaging import MaskedContent, ResizeMode, SoftInpaintin
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
 from easel.studio.engine.job_queue import Status
 from easel.studio.engine.limits import Limits
+from easel.studio.engine.observer import EngineObserver, TimedCall
 from easel.studio.engine.prompts.comments import strip_comments
 from easel.studio.engine.prompts.composition import negative_counts
 from easel.studio.engine.prompts.emphasis import EmphasisMode

@@ -67,19 +67,17 @@ def cross_attentions(unet: Any) -> Iterator[tuple[str, Any]]:
             yield place, unet.get_submodule(place)
 
 
-def load_image_prompt(file: ModelFile, checkpoint: Checkpoint) -> Any:
-    """The file's `ImagePromptModel` for this checkpoint.
+def load_image_prompt(file: ModelFile, checkpoint: Checkpoint, device: torch.device) -> Any:
+    """The file's `ImagePromptModel` for this checkpoint, on `device`.
 
     Raises OtherArchitecture for one of another family, and what `load_control` raises.
     """
-    return load_single(
-        file, lambda: _adapter_part(file, checkpoint), device=checkpoint.device, dtype=checkpoint.dtype
-    )
+    return load_single(file, lambda: _adapter_part(file, checkpoint), device=device, dtype=checkpoint.dtype)
 
 
-def load_image_encoder(file: ModelFile, checkpoint: Checkpoint) -> Any:
-    """The file's CLIPVisionModelWithProjection, where the checkpoint is. Raises as `load_control` does."""
-    return load_single(file, lambda: _encoder_part(file), device=checkpoint.device, dtype=checkpoint.dtype)
+def load_image_encoder(file: ModelFile, checkpoint: Checkpoint, device: torch.device) -> Any:
+    """The file's CLIPVisionModelWithProjection, on `device`. Raises as `load_control` does."""
+    return load_single(file, lambda: _encoder_part(file), device=device, dtype=checkpoint.dtype)
 
 
 def _adapter_part(file: ModelFile, checkpoint: Checkpoint) -> CheckpointPart:

@@ -10,7 +10,7 @@ import torch
 
 from easel.models import Architecture, ModelFile
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.control_models import ControlModels
+from easel.studio.engine.control_cache import ControlCache
 from easel.studio.engine.controls import Size
 from easel.studio.engine.image_prompt_attention import ImagePromptOfPass
 from easel.studio.engine.image_prompt_file import cross_attentions, load_image_encoder, load_image_prompt
@@ -23,27 +23,27 @@ class ImagePromptModels:
     """Those of one checkpoint, in the memory that its control models have. Used from the engine's thread
     only."""
 
-    def __init__(self, checkpoint: Checkpoint, models: ControlModels) -> None:
-        self._checkpoint, self._models = checkpoint, models
+    def __init__(self, checkpoint: Checkpoint, cache: ControlCache) -> None:
+        self._checkpoint, self._cache = checkpoint, cache
         self._read: WeakKeyDictionary[PreparedImagePrompt, dict[int, _Tokens]] = WeakKeyDictionary()
 
     def need(
-        self, prompts: Sequence[PreparedImagePrompt], index: int, in_use: Collection[ModelFile]
+        self, prompts: Sequence[PreparedImagePrompt], index: int, keep: Collection[ModelFile] = ()
     ) -> list[str]:
-        """Have what these adapters read for the picture with this number; files `in_use` stay in memory.
+        """Have what these adapters read for the picture with this number; files of `keep` stay in memory.
 
         Returns what there is to note. Raises what `load_image_prompt` and `load_image_encoder` raise.
         """
         if prompts and self._checkpoint.family.architecture is Architecture.SDXL_REFINER:
             name = self._checkpoint.file.name
             return [f"{name} is a refiner, for which there are no IP-Adapters: it drew without."]
-        wanted = {*in_use, *(one.file for one in prompts)}
+        wanted = {*keep, *(one.file for one in prompts)}
         for one in prompts:
             read = self._read.setdefault(one, {})
             place = index % len(one.views)
-            adapter = self._models.get(one.file, load_image_prompt, wanted)
+            adapter = self._cache.get(one.file, self._checkpoint, wanted, load_image_prompt)
             if place not in read:
-                encoder = self._models.get(one.encoder, load_image_encoder, {*wanted, one.encoder})
+                encoder = self._cache.get(one.encoder, self._checkpoint, wanted, load_image_encoder)
                 read[place] = self._tokens(one, place, adapter, encoder)
         return []
 
@@ -54,11 +54,14 @@ class ImagePromptModels:
         at_work = [one for one in prompts if one in self._read and one.unit.controls(second_pass=second_pass)]
         return tuple(
             ImagePromptOfPass(
-                one.unit, one.file, self._models.get(one.file, load_image_prompt, {one.file}),
+                one.unit, one.file, self._adapter(one.file),
                 self._read[one][index % len(one.views)], self._weights(one), self._region(one, size),
             )
             for one in at_work
         )  # fmt: skip
+
+    def _adapter(self, file: ModelFile) -> Any:
+        return self._cache.get(file, self._checkpoint, (), load_image_prompt)
 
     def _tokens(self, prompt: PreparedImagePrompt, place: int, adapter: Any, encoder: Any) -> _Tokens:
         """Of no picture, and of the pictures in equal parts."""

@@ -1,45 +1,36 @@
-"""Puts the page into the application: nothing fetched from anywhere, no file through Gradio."""
+"""Puts the page into the application: files of this studio, nothing fetched from anywhere."""
 
 from __future__ import annotations
 
-import os
-import tempfile
+import gzip
+from functools import cache
+from string import Template
 
-# Read by Gradio while it is imported: no analytics, no version check, own folder for what passes through.
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="easel-page-"))
-
-import gradio as gr
 from fastapi import FastAPI
-from starlette.routing import Mount
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
-from easel.studio.api.errors import plain_handlers
-from easel.studio.studio import Studio
-from easel.studio.ui import assets
-from easel.studio.ui.gradio_allowlist import GradioAllowlist
-from easel.studio.ui.page import build
-from easel.studio.ui.theme import THEME
+from easel.studio.security_headers import POLICY, policy
+from easel.studio.ui.assets import Asset, answer, assets, imported, route, state
 
 
-def mount(app: FastAPI, studio: Studio) -> None:
-    """Serve the page at `/` of `app`."""
-    app.router.routes.append(assets.route())
-    page = build(studio)
-    gr.mount_gradio_app(
-        app,
-        page,
-        "/",
-        footer_links=[],
-        run_history=False,
-        show_error=True,
-        ssr_mode=False,
-        enable_monitoring=False,
-        pwa=False,
-        mcp_server=False,
-        theme=THEME,
-        head=assets.head(),
-        app_kwargs={"exception_handlers": plain_handlers()},
-    )
-    mounted = app.router.routes[-1]
-    assert isinstance(mounted, Mount)  # noqa: S101 - Gradio has just put itself there
-    mounted.app = GradioAllowlist(mounted.app, page)
+def mount(app: FastAPI) -> None:
+    """Serve the page at `/` of `app`, and its files."""
+    app.router.routes.append(route())
+    app.router.routes.append(Route("/", _page, methods=["GET", "HEAD"]))
+
+
+def _page(request: Request) -> Response:
+    # Asked for again each time: it is a kilobyte, and names the state of everything else.
+    return answer(_shell(), request, {"Cache-Control": "no-cache", POLICY: policy(_shell().content)})
+
+
+@cache
+def _shell() -> Asset:
+    """index.html, with the address of its files, and all modules named that the first place needs: a browser
+    that learns of them one from the other would wait for each in turn."""
+    tree = f"page/{state()}"
+    preloads = "\n".join(f'<link rel="modulepreload" href="{tree}/{name}">' for name in imported("app.js"))
+    page = Template(assets()["index.html"].content.decode()).substitute(tree=tree, preloads=preloads).encode()
+    return Asset(page, gzip.compress(page, 9), assets()["index.html"].media_type)

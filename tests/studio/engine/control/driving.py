@@ -92,8 +92,8 @@ def drawn(checkpoint: Checkpoint, request: TextToImage, root: Path) -> Image.Ima
         image_prompts=prepared_image_prompts(resolved, store, ()),
     )
     serving, picture = Serving(checkpoint), Picture(job, 0)
-    serving.control_models.need(job.controls, ())
-    serving.image_prompts.need(job.image_prompts, 0, ())
+    serving.control_models.need(job.controls)
+    serving.image_prompts.need(job.image_prompts, 0)
     picture.begin(serving)
     while picture.image is None:
         assert isinstance(picture.call, UNetCall | VaeCall)

@@ -29,16 +29,17 @@ from easel.studio.engine import (
     TextToImage,
 )
 from easel.studio.engine.control.clip_view import clip_view
-from easel.studio.engine.control_models import ControlModels
+from easel.studio.engine.control_cache import ControlCache
 from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.image_prompt_models import ImagePromptModels
 from easel.studio.engine.image_prompts import prepared_image_prompts
+from easel.studio.engine.memory import DeviceMemory
 from easel.studio.engine.skeleton import skeleton
 from easel.studio.families import family
 from easel.studio.png import encode
 from tests.studio.engine.conftest import STARTER
 from tests.studio.engine.control import image_prompt_files as files
-from tests.studio.engine.control.driving import drawn, in_memory
+from tests.studio.engine.control.driving import CPU, drawn, in_memory
 from tests.studio.engine.tiny import Tiny, tiny
 
 ASKED = TextToImage(prompt="a red circle", negative_prompt="green", width=128, height=128, steps=4, seed=7,
@@ -250,16 +251,13 @@ def test_encoders_leave_first(families: dict[Architecture, Tiny], tmp_path: Path
     there(tmp_path, files.adapter(small.modules.unet, "plain"))
     request, store = replace(ASKED, controls=(UNIT,)).resolved(), Store(tmp_path)
     (one,) = prepared_image_prompts(request, store, ())
-    models = ControlModels(in_memory(small), budget=0)
+    models = ControlCache(DeviceMemory(CPU), budget=0)
     prompts = ImagePromptModels(in_memory(small), models)
-    prompts.need((one,), 0, {one.file})
+    prompts.need((one,), 0)
     both = models.nbytes
-    models.need((), {one.file})
-    assert 0 < models.nbytes < both
     (of_pass,) = prompts.of_pass((one,), 0, (128, 128), second_pass=False)
     assert of_pass.of_call(3, 1).tokens.shape == (3, 4, small.modules.unet.config.cross_attention_dim)
-    models.need((), ())
-    assert models.nbytes == 0
+    assert 0 < models.nbytes < both
 
 
 def test_what_counts_for_nothing_is_told(engine: Engine) -> None:

@@ -1,0 +1,99 @@
+// The page: a bar, and one of three places under it.
+import { html } from "./vendor/lit.js";
+import { EaselElement } from "./element.js";
+import { listen, refresh } from "./events.js";
+import { speak, t } from "./texts.js";
+import { store } from "./store.js";
+import "./bar/bar.js";
+import "./bar/connection.js";
+import "./notices.js";
+import "./tooltip.js";
+import "./create/create.js";
+
+/** Places by their hash: `#gallery`. Only the first is there from the start; a visit pays for what it opens. */
+const PLACES = {
+  create: { element: () => html`<easel-create></easel-create>` },
+  gallery: {
+    element: () => html`<easel-gallery></easel-gallery>`,
+    load: () => import("./gallery/gallery.js"), style: "style/gallery.css",
+  },
+  models: {
+    element: () => html`<easel-models></easel-models>`,
+    load: () => import("./models/models.js"), style: "style/models.css",
+  },
+  shared: {
+    element: () => html`<easel-shared></easel-shared>`,
+    load: () => import("./gallery/shared.js"), style: "style/gallery.css",
+  },
+};
+
+class App extends EaselElement {
+  static watches = ["session", "place", "connection"];
+
+  /** Places that were opened; they stay, so that going back costs nothing and loses nothing. */
+  opened = new Set(["create"]);
+
+  connectedCallback() {
+    super.connectedCallback();
+    addEventListener("hashchange", () => this.go());
+    this.start();
+  }
+
+  async start() {
+    // Beside each other: the words come from a cache mostly, what the studio knows never does.
+    const asked = refresh().catch(() => { /* it stands in `connection`, and listen() goes on asking */ });
+    await speak(localStorage.getItem("easel:language") ?? "");
+    this.go();
+    await asked;
+    listen();
+    this.requestUpdate();
+  }
+
+  /** Open the place that the address names. */
+  async go() {
+    const name = location.hash.slice(1).split("/")[0] || "create";
+    const place = name in PLACES ? name : "create";
+    if (!this.opened.has(place)) {
+      try {
+        await Promise.all([PLACES[place].load(), stylesheet(PLACES[place].style)]);
+      } catch {
+        // The studio was updated, and this tab's files are gone: the new page knows the place. All fields are kept.
+        return location.reload();
+      }
+      this.opened.add(place);
+    }
+    store.set("place", place);
+    this.requestUpdate();
+  }
+
+  render() {
+    const place = store.get("place");
+    return html`
+      <a class="skip" href="#${place}" @click=${this.skip}>${t("app.skip")}</a>
+      <easel-bar></easel-bar>
+      <easel-connection></easel-connection>
+      <main id="main" tabindex="-1" aria-busy=${store.get("session") ? "false" : "true"}>
+        ${[...this.opened].map((one) => html`
+          <div class="place" data-place=${one} ?hidden=${one !== place}>${PLACES[one].element()}</div>`)}
+      </main>
+      <easel-notices></easel-notices>`;
+  }
+
+  skip(event) {
+    event.preventDefault();
+    document.getElementById("main").focus();
+  }
+}
+customElements.define("easel-app", App);
+
+/** Load a stylesheet before the place that it is for is shown, so that nothing jumps. */
+function stylesheet(path) {
+  const href = new URL(path, import.meta.url).href;
+  if ([...document.styleSheets].some((one) => one.href === href)) return Promise.resolve();
+  return new Promise((done) => {
+    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href });
+    link.addEventListener("load", done);
+    link.addEventListener("error", done);
+    document.head.append(link);
+  });
+}

@@ -1,0 +1,38 @@
+// The checkpoint that is drawn with: its picture, its name, whether it is loaded, and the choice of another.
+import { html, nothing } from "../vendor/lit.js";
+import { EaselElement } from "../element.js";
+import { choose } from "../actions.js";
+import { at } from "../api.js";
+import { store } from "../store.js";
+import { t } from "../texts.js";
+
+class Checkpoint extends EaselElement {
+  static watches = ["session", "engine"];
+
+  render() {
+    const session = store.get("session"), chosen = session?.checkpoint;
+    const known = session?.checkpoints ?? [];
+    return html`<div class="checkpoint">
+      ${chosen?.preview ? html`<img src=${at(chosen.preview)} alt="" width="28" height="28">`
+        : html`<span class="blank" aria-hidden="true"></span>`}
+      <label class="sr" for="checkpoint">${t("bar.checkpoint")}</label>
+      <select id="checkpoint" data-tip=${t("bar.checkpoint.tip")} ?disabled=${!known.length}
+              @change=${(event) => choose(event.target.value)}>
+        ${known.length ? nothing : html`<option>${t(session ? "bar.checkpoint.none" : "loading")}</option>`}
+        ${known.length && !chosen ? html`<option value="" selected disabled>${t("bar.checkpoint.choose")}</option>` : nothing}
+        ${known.map((one) => html`<option value=${one.name} ?selected=${one.name === chosen?.name}>
+          ${one.title}${one.label ? ` · ${one.label}` : ""}</option>`)}
+      </select>
+      <span class="load" data-state=${this.state()} role="status">${t(`checkpoint.${this.state()}`)}</span>
+    </div>`;
+  }
+
+  /** Whether the choice is on the device: `loaded`, `loading`, or `waiting` until somebody draws with it. */
+  state() {
+    const engine = store.get("engine"), chosen = store.get("session")?.checkpoint;
+    if (!chosen || !engine) return "unknown";
+    if (engine.phase === "loading") return "loading";
+    return engine.loaded === chosen.name ? "loaded" : "waiting";
+  }
+}
+customElements.define("easel-checkpoint", Checkpoint);

@@ -1,0 +1,72 @@
+// The one stream of the studio: what happens to this person's jobs and pictures, to the engine and the models.
+import { at, get } from "./api.js";
+import { store } from "./store.js";
+
+const FIRST_PAUSE = 1000, LONGEST_PAUSE = 15_000;
+const ENDED = new Set(["done", "failed", "cancelled"]);
+const names = ["hello", "job", "picture", "gone", "engine", "models"];
+const listeners = new Map(names.map((name) => [name, new Set()]));
+
+/** Be told of an event: `on("models", …)`. @returns {() => void} ends it */
+export function on(name, told) {
+  listeners.get(name).add(told);
+  return () => listeners.get(name).delete(told);
+}
+
+/** Keep listening for as long as the page is open; after a break, everything is asked for again. */
+export function listen() {
+  let pause = FIRST_PAUSE;
+  const open = () => {
+    const source = new EventSource(at("studio/events"));
+    for (const name of names) {
+      source.addEventListener(name, (event) => {
+        pause = FIRST_PAUSE;
+        for (const told of [...listeners.get(name)]) told(JSON.parse(event.data));
+      });
+    }
+    source.addEventListener("error", () => {
+      // The browser's own reconnecting knows neither a back-off nor what a 401 or 503 means.
+      source.close();
+      store.set("connection", "lost");
+      setTimeout(() => refresh().then(open, () => { pause = Math.min(LONGEST_PAUSE, pause * 2); open(); }), pause);
+    });
+  };
+  on("hello", () => { if (store.get("connection") !== "ok") refresh().catch(() => {}); });
+  on("job", keepTicket);
+  on("engine", (engine) => store.set("engine", engine));
+  on("picture", (picture) => {
+    const before = store.get("pictures");
+    if (!before.some((one) => one.id === picture.id)) store.set("pictures", [picture, ...before]);
+  });
+  on("gone", ({ pictures }) => {
+    const gone = new Set(pictures);
+    store.set("pictures", store.get("pictures").filter((one) => !gone.has(one.id)));
+  });
+  open();
+}
+
+/** Ask for everything that the stream tells changes of. Raises ApiError. */
+export async function refresh() {
+  try {
+    const [session, { jobs }, { pictures }] = await Promise.all([
+      get("studio/session"), get("jobs"), get("studio/gallery?limit=60"),
+    ]);
+    store.open(session.endpoint, session.person.id);
+    store.set("session", session);
+    store.set("engine", session.engine);
+    store.set("tickets", jobs);
+    store.set("pictures", pictures);
+    store.set("connection", "ok");
+  } catch (error) {
+    store.set("connection", { signed_out: "signed-out", asleep: "asleep" }[error.kind] ?? "lost");
+    throw error;
+  }
+}
+
+/** A ticket as it is now, in its place among the others. */
+export function keepTicket(ticket) {
+  const tickets = store.get("tickets");
+  const there = tickets.findIndex((one) => one.id === ticket.id);
+  if (there < 0) store.set("tickets", [...tickets, ticket]);
+  else store.set("tickets", tickets.with(there, { ...(ENDED.has(ticket.state) ? {} : tickets[there]), ...ticket }));
+}

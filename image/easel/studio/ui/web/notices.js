@@ -1,0 +1,38 @@
+// What has to be said, in a corner: errors stay until they are closed, the rest goes by itself.
+import { html } from "./vendor/lit.js";
+import { EaselElement } from "./element.js";
+import { store } from "./store.js";
+import { t } from "./texts.js";
+
+const READING = 8000;
+let last = 0;
+
+/**
+ * Tell the person something.
+ * @param {string} words
+ * @param {{bad?: boolean, action?: {words: string, act: () => void}}} how
+ */
+export function tell(words, { bad = false, action = null } = {}) {
+  const id = ++last;
+  store.set("notices", [...store.get("notices").filter((one) => one.words !== words), { id, words, bad, action }]);
+  if (!bad) setTimeout(() => untell(id), READING);
+}
+
+const untell = (id) => store.set("notices", store.get("notices").filter((one) => one.id !== id));
+
+class Notices extends EaselElement {
+  static watches = ["notices"];
+
+  render() {
+    return html`<div class="notices" role="region" aria-label=${t("notices.title")} aria-live="polite">
+      ${store.get("notices").map((one) => html`
+        <div class="notice ${one.bad ? "bad" : ""}" role=${one.bad ? "alert" : "status"}>
+          <span>${one.words}</span>
+          ${one.action ? html`<button class="plain" @click=${() => { one.action.act(); untell(one.id); }}>
+            ${one.action.words}</button>` : ""}
+          <button class="icon" aria-label=${t("close")} @click=${() => untell(one.id)}>✕</button>
+        </div>`)}
+    </div>`;
+  }
+}
+customElements.define("easel-notices", Notices);
