@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -58,6 +58,8 @@ class Store:
         self._records = Records(self.root)
         self._hashes = Hashes(self.root, self._records)
         self._index = Index(self._records)
+        self.changed: Callable[[], None] = lambda: None
+        """Told when a look at the folders found something else than the last."""
         self._lock = threading.Lock()
         self._files: Mapping[Kind, tuple[ModelFile, ...]] | None = None
 
@@ -104,7 +106,9 @@ class Store:
         """Look at the folders again. Cheap: names and times, no contents."""
         found = MappingProxyType({kind: tuple(self._scan(kind)) for kind in Kind})
         with self._lock:
-            self._files = found
+            before, self._files = self._files, found
+        if before != found:
+            self.changed()
         if self._hashing:
             # The small ones first: they are known in a second.
             new = [file.path for file in sorted(_all(found), key=lambda file: file.size) if not file.sha256]

@@ -11,6 +11,8 @@ from easel.studio.activity import Activity
 from easel.studio.caller_options import CallerOptions
 from easel.studio.durable_jobs import DurableJobs
 from easel.studio.engine import Drawn, Engine
+from easel.studio.events import PageEvents
+from easel.studio.gallery import Gallery
 from easel.studio.infotext import Infotext
 from easel.studio.job_log import JobLog
 from easel.studio.library import Library
@@ -29,11 +31,19 @@ class Studio:
     endpoint: str = "studio"
     tasks: Tasks = field(default_factory=Tasks)
     activity: Activity = field(default_factory=Activity)
+    events: PageEvents = field(default_factory=PageEvents)
+    retention: float | None = None
+    """Seconds after which pictures are deleted; None if they are kept."""
 
     @cached_property
     def library(self) -> Library:
         """Models in, from page and API. The API makes it at the start, so that there is one only."""
         return Library(self.engine.store, self.activity, endpoint=self.endpoint)
+
+    @cached_property
+    def gallery(self) -> Gallery:
+        """Everybody's pictures. The API makes it at the start, so that it hears of the first one saved."""
+        return Gallery(self.outputs)
 
     @cached_property
     def durable_jobs(self) -> DurableJobs:
@@ -51,10 +61,16 @@ class Studio:
         return StudioMetrics(self.engine, self.activity)
 
     @classmethod
-    def at(cls, home: Path, endpoint: str, engine: Engine) -> Studio:
+    def at(cls, home: Path, endpoint: str, engine: Engine, *, retention: float | None = None) -> Studio:
         """The studio of one endpoint, with its folders below `home` (EASEL_HOME)."""
         outputs = Outputs(home / "outputs" / endpoint)
-        made = cls(engine=engine, outputs=outputs, options=CallerOptions(outputs), endpoint=endpoint)
+        made = cls(
+            engine=engine,
+            outputs=outputs,
+            options=CallerOptions(outputs),
+            endpoint=endpoint,
+            retention=retention,
+        )
         engine.observe(made.job_log)
         made.metrics  # noqa: B018 - counts from now on
         return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -24,7 +24,9 @@ FAMILIES = (
 
 
 @pytest.fixture(scope="module", params=FAMILIES, ids=lambda one: one.value)
-def drawn_with(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Family, Any]:
+def drawn_with(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Family, Any]:
     """A family and its modules, with weights: the starter as it is, the others narrow."""
     if request.param is Architecture.STARTER:
         return family_of(request.param), build(family_of(request.param))
@@ -53,8 +55,8 @@ def through(pieces: Any) -> None:
 
 @pytest.mark.parametrize(("side", "rows"), [(40, 3)])
 def test_a_unet_call_takes_what_was_said(drawn_with: tuple[Family, Any], side: int, rows: int) -> None:
-    """No more than was said and a layer's weights, which a CPU turns round for a convolution; and no less than
-    half of it, or pictures would be refused that fit."""
+    """No more than was said and a layer's weights, which a CPU turns round for a convolution; and no less
+    than half of it, or pictures would be refused that fit."""
     family, modules = drawn_with
     unet = modules.unet
     added: dict[str, Any] = {}
@@ -96,10 +98,10 @@ def test_tiles_take_less_each_time() -> None:
     """SDXL at 2048: by its own tiles, then smaller ones, each way with less than the one before."""
     ways = activations(family_of(Architecture.SDXL), torch.float16).ways("decode", 2048, 2048)
     assert [side for side, _ in ways] == [None, 512, 256]
-    assert all(before > after for (_, before), (_, after) in zip(ways, ways[1:], strict=False))
+    assert all(before > after for (_, before), (_, after) in pairwise(ways))
 
 
-def test_real_sizes_without_their_weights(tmp_path: Path) -> None:
+def test_real_sizes_without_their_weights() -> None:
     """The published SD 1.x and SDXL in half precision, in the time and memory of their configuration: a call
     for a picture with its negative prompt, and the decode."""
     said = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easel.studio.engine.memory_plan import DrawingBytes, Placement, WeightBytes, need, plan
+from easel.studio.engine.memory_plan import DrawingBytes, WeightBytes, WeightPlacement, need, plan
 
 GB = 1_000_000_000
 BYTES = st.integers(0, 40 * GB)
@@ -34,7 +34,7 @@ def test_a_plan_never_exceeds_what_is_free(
     assert found.need <= free
     assert found.need == need(weights, drawing, found.placement, found.vae_way, found.width)
     assert found.need >= found.resident + drawing.fixed + drawing.call + drawing.vae[-1]
-    assert apart or found.placement is Placement.WHOLE
+    assert apart or found.placement is WeightPlacement.WHOLE
 
 
 @given(cases(), BYTES, BYTES, st.booleans())
@@ -52,7 +52,7 @@ def test_more_memory_never_gives_a_slower_plan(
 def test_nothing_is_refused_that_fits(case: tuple[WeightBytes, DrawingBytes], free: int) -> None:
     """Without a plan, one picture by the smallest tiles is too much even with all weights outside."""
     if plan(*case, free=free, apart=True) is None:
-        assert min(need(*case, placement) for placement in Placement) > free
+        assert min(need(*case, placement) for placement in WeightPlacement) > free
 
 
 def test_what_sdxl_gets_on_the_cards_that_people_have() -> None:
@@ -62,8 +62,8 @@ def test_what_sdxl_gets_on_the_cards_that_people_have() -> None:
     found = {size: one and (one.placement, one.vae_way, one.width) for size, one in plans.items()}
     assert found == {
         1: None,
-        4: (Placement.NOTHING, 1, 4),
-        8: (Placement.UNET, 1, 1),
-        12: (Placement.WHOLE, 1, 4),
-        16: (Placement.WHOLE, 0, 8),
+        4: (WeightPlacement.NOTHING, 1, 4),
+        8: (WeightPlacement.UNET, 1, 1),
+        12: (WeightPlacement.WHOLE, 1, 4),
+        16: (WeightPlacement.WHOLE, 0, 8),
     }

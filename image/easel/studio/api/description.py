@@ -24,6 +24,8 @@ _TAGS = (
     ("/sdapi/v1/progress", "Progress"), ("/sdapi/v1/interrupt", "Progress"), ("/sdapi/v1/skip", "Progress"),
     ("/internal/progress", "Progress"), ("/internal/pending-tasks", "Progress"), ("/v1/", "OpenAI"),
     ("/controlnet/", "ControlNet"), ("/studio/models/", "Models"), ("/metrics", "Operation"),
+    ("/jobs", "Progress"), ("/studio/events", "Progress"), ("/studio/gallery", "Gallery"),
+    ("/studio/boards", "Gallery"), ("/studio/shares", "Gallery"), ("/studio/", "What there is"),
     ("/internal/", "Operation"), ("/sdapi/v1/memory", "Operation"), ("/sdapi/v1/cmd-flags", "Operation"),
     ("/sdapi/v1/create/", "Not here"), ("/sdapi/v1/train/", "Not here"),
     ("/sdapi/v1/interrogate", "Not here"), ("/sd_extra_networks/", "What there is"),
@@ -36,6 +38,7 @@ _TOLD = {
     "ControlNet": "As A1111's extension has it.",
     "OpenAI": "As OpenAI's clients ask; errors have OpenAI's shape.",
     "Models": "What is in the store, and how it gets there.",
+    "Gallery": "The caller's own pictures: found, starred, gathered on boards, shared, deleted.",
     "Operation": "For who runs the endpoint.",
     "Not here": "Routes of A1111's that answer 501.",
 }
@@ -78,6 +81,8 @@ def _describe_everywhere(path: str, method: str, operation: dict[str, Any]) -> N
         responses.setdefault("503", _refusal("The studio starts or ends, or has no checkpoint: try again"))
         if method != "get":
             responses.setdefault("413", _refusal("The body is larger than the server takes"))
+        if "requestBody" in operation:
+            responses.setdefault("400", _refusal("The body cannot be read"))
     for answer in responses.values():
         answer["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS}
 

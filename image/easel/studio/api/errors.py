@@ -38,11 +38,20 @@ from easel.studio.engine import (
     TooMuchWork,
     UnknownSampler,
 )
+from easel.studio.gallery import (
+    BoardNameTaken,
+    GalleryBusy,
+    GalleryError,
+    NoSuchBoard,
+    NoSuchPicture,
+    NoSuchShare,
+)
 from easel.studio.library import NoPicture, NoSuchJob, TooManyJobs
 from easel.studio.outputs import NotSaved
 from easel.studio.owner import NotYours
 from easel.studio.png import NotAPicture
 from easel.studio.styles import NoSuchStyle, StyleExists, StylesBusy
+from easel.studio.wildcard_files import NoSuchWildcard
 
 log = structlog.get_logger(__name__)
 
@@ -91,13 +100,16 @@ ANSWERS: tuple[tuple[type[Exception], int, int | None], ...] = (
     (TooManyRequests, 429, 60), (Forbidden, 403, None), (NeedsToken, 403, None), (NoAccess, 403, None),
     (Archived, 410, None), (NotThere, 404, None), (Unreachable, 502, None), (SourceError, 422, None),
     (TooManyJobs, 429, 60), (NoSuchJob, 404, None), (NoPicture, 404, None), (NotYours, 403, None),
+    (NoSuchPicture, 404, None), (NoSuchBoard, 404, None), (NoSuchShare, 404, None),
+    (BoardNameTaken, 409, None), (GalleryBusy, 503, 2), (GalleryError, 422, None),
     (QueueFull, 429, 10), (NoCheckpoint, 503, 5), (Stopped, 503, 5), (NotSaved, 507, None),
-    (NoSuchStyle, 404, None), (StyleExists, 409, None), (StylesBusy, 503, 2),
+    (NoSuchStyle, 404, None), (NoSuchWildcard, 404, None), (StyleExists, 409, None), (StylesBusy, 503, 2),
 )  # fmt: skip
 
 _OURS: tuple[type[Exception], ...] = (
     EngineError, ModelError, NotSaved, NotAPicture, Unsupported, UnknownScript, TooMany, TooManyJobs,
-    NoSuchJob, NoPicture, NotYours, NoSuchStyle, StyleExists, StylesBusy,
+    NoSuchJob, NoPicture, NotYours, GalleryError, NoSuchStyle, StyleExists, StylesBusy,
+    NoSuchWildcard,
 )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """What drawing takes beside the weights: counted on torch's meta device, before anything is drawn.
 
-A family's modules are run without weights and without numbers, and every tensor that they make is counted from
-its first moment to its last. That takes a tenth to half a second for each family and type, once. What the
-kernels of a device take for themselves is not in it (`memory.WORKSPACE`).
+A family's modules are run without weights and without numbers, and every tensor that they make is counted
+from its first moment to its last. That takes a tenth to half a second for each family and type, once. What
+the kernels of a device take for themselves is not in it (`memory.WORKSPACE`).
 
 Two sizes are counted and a straight line is laid through them. Every tensor of these networks is as large as
 its picture: attention is fused, and never writes down its matrix of all pixels by all pixels.
@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -40,7 +41,7 @@ _FLOAT = 4
 
 
 @dataclass(frozen=True)
-class Line:
+class BytesByPixels:
     """Bytes by latent pixels."""
 
     fixed: float
@@ -56,9 +57,9 @@ class Activations:
     """Bytes of a family in one type, weights not counted: `unet` of one row of a call, `decode` and `encode`
     of one picture as a whole."""
 
-    unet: Line
-    decode: Line
-    encode: Line
+    unet: BytesByPixels
+    decode: BytesByPixels
+    encode: BytesByPixels
     downscale: int
 
     def of_call(self, latent_pixels: int, rows: int, controls: int = 0) -> int:
@@ -66,8 +67,8 @@ class Activations:
         return int(rows * self.unet.at(latent_pixels) * (1 + _CONTROL_SHARE * controls))
 
     def of_vae(self, way: str, width: int, height: int, side: int | None = None) -> int:
-        """Of the way through the VAE of a picture of this size in pixels, by tiles of this `side` where one is
-        asked for. What is finished of the picture is held beside the tile."""
+        """Of the way through the VAE of a picture of this size in pixels, by tiles of this `side` where one
+        is asked for. What is finished of the picture is held beside the tile."""
         line = self.decode if way == "decode" else self.encode
         tile = tile_side(height, width, side)
         at_once = width * height if tile is None else min(width, tile) * min(height, tile)
@@ -95,8 +96,9 @@ def _counted(folder: Path, architecture: Architecture, dtype: torch.dtype) -> Ac
     family = read_family(folder, architecture)
     with torch.inference_mode(False):
         bones = skeleton(family)
-        unet = bones.unet.to(dtype)
-        vae = bones.vae.to(torch.float32 if family.pooled else dtype)
+        # not diffusers' own, which warns of what only matters to weights
+        unet = nn.Module.to(bones.unet, dtype)
+        vae = nn.Module.to(bones.vae, torch.float32 if family.pooled else dtype)
     side = family.native // family.downscale
     sides = max(8, side // 2), max(16, side)
     return Activations(
@@ -107,10 +109,10 @@ def _counted(folder: Path, architecture: Architecture, dtype: torch.dtype) -> Ac
     )
 
 
-def _line(work: Callable[[int], object], sides: tuple[int, int]) -> Line:
+def _line(work: Callable[[int], object], sides: tuple[int, int]) -> BytesByPixels:
     few, many = (_peak(work, side) for side in sides)
     each = (many - few) / (sides[1] ** 2 - sides[0] ** 2)
-    return Line(max(0.0, few - each * sides[0] ** 2), each)
+    return BytesByPixels(max(0.0, few - each * sides[0] ** 2), each)
 
 
 def _peak(work: Callable[[int], object], side: int) -> int:

@@ -56,9 +56,11 @@ class Occupied:
         w, h = largest(
             width, height, _GRID, lambda across, down: self.need(across, down, rows, controls) <= room
         )
+        some = self.need(w, h, rows, controls) <= room
+        smaller = f"Draw up to {w}x{h}" if some else "No smaller one fits either"
         raise OutOfMemory(
             f"a picture of {width}x{height} takes {gigabytes(taken)} of memory beside the checkpoint, and "
-            f"there are {gigabytes(room)} for it. Draw up to {w}x{h}; {self.advice(taken)}",
+            f"there are {gigabytes(max(0, room))} for it. {smaller}; {self.advice(taken)}",
             job_id,
         )
 

@@ -25,7 +25,7 @@ from easel.models import ModelError, ModelFile, folder_state, is_diffusers_folde
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.loading import load_checkpoint
 from easel.studio.engine.memory import DeviceMemory, available, give_back
-from easel.studio.engine.memory_plan import Placement
+from easel.studio.engine.memory_plan import WeightPlacement
 from easel.studio.engine.placing import homes, offloaded, planned, weight_bytes
 from easel.studio.engine.skeleton import fill, skeleton
 from easel.studio.engine.weights import memory_format
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 Report = Callable[[str, float], None]
 _CPU = torch.device("cpu")
 # Left free for whoever else works on this machine: pictures, the page, hashing, the file cache.
-_RESERVE_BYTES, _RESERVE_SHARE = 1_000_000_000, 0.15
+RESERVE_BYTES, RESERVE_SHARE = 1_000_000_000, 0.15
 
 
 class CheckpointCache:
@@ -137,7 +137,7 @@ class CheckpointCache:
 
     def make_room(self, need: int) -> bool:
         """Have so many bytes of main memory free beside the reserve. False where that cannot be."""
-        reserve = max(_RESERVE_BYTES, int(psutil.virtual_memory().total * _RESERVE_SHARE))
+        reserve = max(RESERVE_BYTES, int(psutil.virtual_memory().total * RESERVE_SHARE))
         while available(_CPU) - need < reserve:
             if not self._let_go():
                 return False
@@ -178,7 +178,7 @@ def copied(checkpoint: Checkpoint, memory: DeviceMemory, *, whole: bool = True) 
         plan = planned(
             checkpoint.file.name, checkpoint.family, weights, checkpoint.dtype, memory, whole=whole
         )
-    placement = Placement.WHOLE if plan is None else plan.placement
+    placement = WeightPlacement.WHOLE if plan is None else plan.placement
     places = homes(placement, memory.device)
     for words, module, original in (
         ("UNet", bones.unet, checkpoint.unet),

@@ -1,8 +1,9 @@
-"""Control models in the device's memory: those that somebody draws with, and those that were asked for lately.
+"""Control models in the device's memory: those that somebody draws with, and those that were asked for
+lately.
 
 They stay when another checkpoint comes, for whoever goes on with the same control: one of SDXL is 2.5 GB in
-half precision, as much as half a checkpoint. In main memory they share what there is with the checkpoints that
-are kept: of both, the least lately used goes first. On a GPU they have a share of its memory.
+half precision, as much as half a checkpoint. In main memory they share what there is with the checkpoints
+that are kept: of both, the least lately used goes first. On a GPU they have a share of its memory.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ _Key = tuple[ModelFile, Hashable]
 class ControlCache:
     """For one device. Used from the engine's thread only.
 
-    `in_use` tells which files somebody draws with now: those stay. `make_room` has so many bytes of main memory
-    made free, as far as that can be. `budget` is bytes for the others; None for as much as there is.
+    `in_use` tells which files somebody draws with now: those stay. `make_room` has so many bytes of main
+    memory made free, as far as that can be. `budget` is bytes for the others; None for as much as there is.
     """
 
     def __init__(
@@ -100,8 +101,8 @@ class ControlCache:
         return True
 
     def _load(self, file: ModelFile, checkpoint: Checkpoint, keep: Collection[ModelFile], load: Load) -> Any:
-        """Those that nobody draws with make room, where there is none; where that does not do, its layers come
-        to the device one by one."""
+        """Those that nobody draws with make room, where there is none; where that does not do, its layers
+        come to the device one by one."""
         if not self._memory.apart:
             self._make_room(file.size)
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -21,10 +22,11 @@ from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
 from easel.studio.engine.face_files import FaceFiles, find_face_files
 from easel.studio.engine.image_prompts import prepared_image_prompts
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, Prepared
-from easel.studio.engine.job import Job, Watcher
+from easel.studio.engine.job import Job, JobState, Watcher
 from easel.studio.engine.job_queue import JobQueue, Status
 from easel.studio.engine.limits import Limits
 from easel.studio.engine.observer import EngineObserver, EngineObservers
+from easel.studio.engine.pace import Pace
 from easel.studio.engine.picture_prompts import picture_prompts
 from easel.studio.engine.prompts.composition import negative_counts, parts
 from easel.studio.engine.request import TextToImage
@@ -68,6 +70,7 @@ class Engine:
         self._default = DefaultCheckpoint(store, default_checkpoint, served)
         self._queue = JobQueue(self.limits)
         self._step_times = StepTimes(self.limits.step_seconds)
+        self.pace = Pace()
         self._observers = EngineObservers()
         self._capacity = Capacity()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -115,16 +118,21 @@ class Engine:
         picture as it comes.
 
         Raises at once what can be known at once: InvalidRequest, UnknownSampler, TooMuchWork, StepTooLong,
-        OutOfMemory, NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint, VAE or ControlNet
-        that is not there.
+        OutOfMemory, NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint, VAE
+        or ControlNet that is not there.
         """
         try:
-            return self._submit(owner, request, only, watcher)
+            return self._put(self._job(owner, request, only, watcher))
         except Exception as error:
             self._observers.refused(error)
             raise
 
-    def _submit(
+    def check(self, owner: str, request: TextToImage) -> Job:
+        """A job as `submit` would make it, which is handed to nobody. Raises as `submit` does, but for what a
+        full queue or an end would raise."""
+        return self._job(owner, request, None, None)
+
+    def _job(
         self, owner: str, request: TextToImage, only: tuple[int, ...] | None, watcher: Watcher | None
     ) -> Job:
         resolved = request.resolved()
@@ -134,13 +142,13 @@ class Engine:
             self.limits.check(resolved)
             prompts = picture_prompts(resolved, self.store)
             sources: list[Prepared | GrowingSource] = [_sent(resolved.enlargement)]
-            return self._put(
-                Job(
-                    owner, resolved, None, prompts, sources=sources, upscalers=upscalers, faces=faces,
-                    watcher=watcher,
-                ),
-                of_faces,
+            job = Job(
+                owner, resolved, None, prompts,
+                sources=sources, upscalers=upscalers, faces=faces, only=only, watcher=watcher,
             )  # fmt: skip
+            if of_faces:
+                job.note(of_faces)
+            return job
         no_gpu = resolved.randn_source == "GPU" and self.status().device == "cpu"
         if no_gpu:
             resolved = replace(resolved, randn_source="CPU")
@@ -169,20 +177,23 @@ class Engine:
         )
         of_controls = [words for one in job.controls for words in one.notes]
         of_controls += [words for one in job.image_prompts for words in one.notes]
-        for words in (note, *(source.comment for source in job.sources), *of_controls):
+        for words in (note, of_faces, *(source.comment for source in job.sources), *of_controls):
             if words:
                 job.note(words)
         if no_gpu:
             job.note("There is no GPU here to draw noise: it is the CPU's, as A1111's is on such a machine.")
-        return self._put(job, of_faces)
+        return job
 
-    def _put(self, job: Job, note: str) -> Job:
-        if note:
-            job.note(note)
+    def _put(self, job: Job) -> Job:
         if job.upscalers or job.faces:
             import_module("spandrel")  # two seconds, which nobody waits for on this thread but who asked
         job.on_cancel(self._queue.ring)
+        job.on_change(self._queue.changed)
         job.future.set_running_or_notify_cancel()  # only `Job.cancel` ends a job
+        if not job.wanted:  # all of its pictures are there from an earlier life
+            job.publish(replace(job.progress(), state=JobState.DONE, fraction=1.0))
+            job.future.set_result([])
+            return job
         self._queue.put(job)
         self._observers.accepted(job)
         return job
@@ -242,8 +253,13 @@ class Engine:
         self._queue.prefetch_requests.add(owner, checkpoint)
         self._queue.ring()
 
-    def jobs(self, owner: str) -> list[Job]:
-        """An owner's jobs that are not finished, in the order they came."""
+    def listen(self, changed: Callable[[], None]) -> None:
+        """`changed` is told of every change of a job or of the status, on the thread that makes it: it must
+        return at once. Say so before the first job."""
+        self._queue.changed = changed
+
+    def jobs(self, owner: str | None = None) -> list[Job]:
+        """Jobs that are not finished, in the order they came; of one owner, or all."""
         return self._queue.jobs(owner)
 
     def status(self) -> Status:
@@ -287,7 +303,7 @@ class Engine:
                 capacity=self._capacity,
                 observer=self._observers,
             )
-            worker = Worker(self._queue, loop, self._default.served, self._observers)
+            worker = Worker(self._queue, loop, self.pace, self._default.served, self._observers)
         except Exception as error:
             self._queue.say("failed", f"the engine did not start: {error}")
             raise

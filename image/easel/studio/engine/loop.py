@@ -143,8 +143,8 @@ class Loop:
         return file == self.serving or self._cache.prefetch(file)
 
     def _take(self, file: ModelFile, report: Report | None, *, whole: bool = False) -> Checkpoint:
-        """From memory if it is kept there, else from the disk. What is in memory for nobody goes before any of
-        its weights have to wait outside the device (`whole`: they do not), and that before what serves."""
+        """From memory if it is kept there, else from the disk. What is in memory for nobody goes before any
+        of its weights have to wait outside the device (`whole`: they do not), and that before what serves."""
         while True:
             try:
                 return self._taken(file, report, whole=True)

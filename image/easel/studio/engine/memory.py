@@ -97,7 +97,8 @@ def available(device: torch.device) -> int:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says so: torch's is a plain RuntimeError on a CPU, numpy's and Pillow's a MemoryError."""
+    """Whether an error says so: torch's is a plain RuntimeError on a CPU, numpy's and Pillow's a
+    MemoryError."""
     return (
         isinstance(error, torch.OutOfMemoryError | MemoryError)
         or "can't allocate memory" in str(error)
@@ -106,8 +107,8 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def forget_frames(error: BaseException) -> None:
-    """Let go of what the frames of an error, and of its causes, hold in their local variables: a failed call's
-    tensors would stay for as long as the error does, which is as long as its job is remembered."""
+    """Let go of what the frames of an error, and of its causes, hold in their local variables: a failed
+    call's tensors would stay for as long as the error does, which is as long as its job is remembered."""
     behind: BaseException | None = error
     while behind is not None:
         traceback.clear_frames(behind.__traceback__)

@@ -13,7 +13,7 @@ from enum import IntEnum
 from easel.studio.engine.unet_batch import BUCKETS
 
 
-class Placement(IntEnum):
+class WeightPlacement(IntEnum):
     """Whose weights are on the device for good; the fastest first."""
 
     WHOLE = 0
@@ -27,9 +27,9 @@ class Placement(IntEnum):
 
 
 _WORDS = {
-    Placement.WHOLE: "all of it on the device",
-    Placement.UNET: "the UNet on the device, text encoders and VAE layer by layer",
-    Placement.NOTHING: "all of it layer by layer",
+    WeightPlacement.WHOLE: "all of it on the device",
+    WeightPlacement.UNET: "the UNet on the device, text encoders and VAE layer by layer",
+    WeightPlacement.NOTHING: "all of it layer by layer",
 }
 
 
@@ -47,11 +47,11 @@ class WeightBytes:
         """Bytes of all parts."""
         return self.text_encoders + self.unet + self.vae
 
-    def resident(self, placement: Placement) -> int:
+    def resident(self, placement: WeightPlacement) -> int:
         """Bytes on the device while nothing is drawn, the layer that was used last with it."""
-        if placement is Placement.WHOLE:
+        if placement is WeightPlacement.WHOLE:
             return self.total
-        return self.layer + (self.unet if placement is Placement.UNET else 0)
+        return self.layer + (self.unet if placement is WeightPlacement.UNET else 0)
 
 
 NO_WEIGHTS = WeightBytes(0, 0, 0, 0)
@@ -60,9 +60,9 @@ NO_WEIGHTS = WeightBytes(0, 0, 0, 0)
 
 @dataclass(frozen=True)
 class DrawingBytes:
-    """What drawing takes beside the weights: `call` a UNet call for one picture, `vae` its way through the VAE
-    by each way to go there, the largest first, `fixed` what kernels take whatever is drawn, and what else has
-    to be there with the checkpoint."""
+    """What drawing takes beside the weights: `call` a UNet call for one picture, `vae` its way through the
+    VAE by each way to go there, the largest first, `fixed` what kernels take whatever is drawn, and what else
+    has to be there with the checkpoint."""
 
     call: int
     vae: tuple[int, ...]
@@ -71,10 +71,10 @@ class DrawingBytes:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """`width` pictures in a UNet call, the VAE by the way of this number, `need` bytes at the most, `resident`
-    of them for good."""
+    """`width` pictures in a UNet call, the VAE by the way of this number, `need` bytes at the most,
+    `resident` of them for good."""
 
-    placement: Placement
+    placement: WeightPlacement
     vae_way: int
     width: int
     need: int
@@ -88,10 +88,10 @@ class MemoryPlan:
 
 
 def need(
-    weights: WeightBytes, drawing: DrawingBytes, placement: Placement, vae_way: int = -1, width: int = 1
+    weights: WeightBytes, drawing: DrawingBytes, placement: WeightPlacement, vae_way: int = -1, width: int = 1
 ) -> int:
-    """Bytes on the device at the most. A picture half-way through the VAE waits there while another one's UNet
-    call is made, so that both count."""
+    """Bytes on the device at the most. A picture half-way through the VAE waits there while another one's
+    UNet call is made, so that both count."""
     return weights.resident(placement) + drawing.fixed + drawing.call * width + drawing.vae[vae_way]
 
 
@@ -100,7 +100,7 @@ def plan(
 ) -> MemoryPlan | None:
     """The fastest that fits into `free` bytes; None where nothing does. `apart`: the device's memory is apart
     from the machine's, so that weights can wait there."""
-    for placement in Placement if apart else (Placement.WHOLE,):
+    for placement in WeightPlacement if apart else (WeightPlacement.WHOLE,):
         for way in range(len(drawing.vae)):
             fitting = [one for one in widths if need(weights, drawing, placement, way, one) <= free]
             if fitting:

@@ -4,9 +4,9 @@ A layer stays until the next one comes, so that whatever looks at its weights ri
 does) finds them there, and at no time there is more on the device than the largest. Nothing is copied back:
 weights do not change, and those in main memory have been there all the time.
 
-Of accelerate's hooks each layer costs a millisecond of checks in Python, and diffusers' group offloading either
-copies back what it brought or needs the layers to be called in the same order each time, which a VAE that goes
-layer by layer and tile by tile does not (docs/decisions/0047).
+accelerate's hooks take a layer's weights away right behind its call, before a LoRA has looked at them, and
+diffusers' group offloading either copies back what it brought or needs the layers to be called in the same
+order each time, which a VAE that goes layer by layer and tile by tile does not (docs/decisions/0047).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from torch import nn
 
 from easel.studio.engine.activations import activations
 from easel.studio.engine.memory import SLACK, WORKSPACE, DeviceMemory, TooLarge
-from easel.studio.engine.memory_plan import DrawingBytes, MemoryPlan, Placement, WeightBytes, need, plan
+from easel.studio.engine.memory_plan import DrawingBytes, MemoryPlan, WeightBytes, WeightPlacement, need, plan
 from easel.studio.engine.offload import Offload
 from easel.studio.engine.skeleton import Skeleton, nbytes
 from easel.studio.families import Family
@@ -41,32 +41,37 @@ def planned(
     name: str, family: Family, weights: WeightBytes, dtype: torch.dtype, memory: DeviceMemory,
     *, scratch: int = 0, whole: bool = False,
 ) -> MemoryPlan:  # fmt: skip
-    """How the checkpoint goes into what is free now, so that a picture of its own size can be drawn; `scratch`
-    bytes more while it is read into main memory. Raises TooLarge; `whole`: for all that does not go whole."""
+    """How the checkpoint goes into what is free now, so that a picture of its own size can be drawn;
+    `scratch` bytes more while it is read into main memory. Raises TooLarge; `whole`: for all that does not go
+    whole."""
     drawing = drawing_bytes(family, dtype, memory.device)
     free = memory.free() - (0 if memory.apart else scratch)
     apart = memory.apart and not whole
     found = plan(weights, drawing, free, apart=apart)
     if found is None:
-        least = Placement.NOTHING if apart else Placement.WHOLE
+        least = WeightPlacement.NOTHING if apart else WeightPlacement.WHOLE
         raise TooLarge(name, need(weights, drawing, least), memory.free(), memory.device)
     return found
 
 
-def homes(placement: Placement, device: torch.device) -> dict[str, torch.device]:
+def homes(placement: WeightPlacement, device: torch.device) -> dict[str, torch.device]:
     """The device that each part of a checkpoint is loaded to, by the part's words."""
     cpu = torch.device("cpu")
-    beside = device if placement is Placement.WHOLE else cpu
-    return {"text encoder": beside, "VAE": beside, "UNet": cpu if placement is Placement.NOTHING else device}
+    beside = device if placement is WeightPlacement.WHOLE else cpu
+    return {
+        "text encoder": beside,
+        "VAE": beside,
+        "UNet": cpu if placement is WeightPlacement.NOTHING else device,
+    }
 
 
-def offloaded(bones: Skeleton, placement: Placement, memory: DeviceMemory) -> Offload | None:
+def offloaded(bones: Skeleton, placement: WeightPlacement, memory: DeviceMemory) -> Offload | None:
     """Have what does not stay on the device come there when it is used; None where all of it stays."""
-    if placement is Placement.WHOLE:
+    if placement is WeightPlacement.WHOLE:
         return None
     offload = Offload(memory)
     modules: list[nn.Module] = [*bones.text_encoders, bones.vae]
-    for module in [*modules, bones.unet] if placement is Placement.NOTHING else modules:
+    for module in [*modules, bones.unet] if placement is WeightPlacement.NOTHING else modules:
         if not next(module.parameters()).is_meta:  # there are files without a VAE
             offload.add(module)
     return offload
@@ -79,4 +84,4 @@ def _layer(bones: Skeleton, dtype: torch.dtype) -> int:
         for layer in module.modules()
         if next(layer.children(), None) is None
     )
-    return max(layers, default=0) * dtype.itemsize
+    return int(max(layers, default=0) * dtype.itemsize * SLACK)

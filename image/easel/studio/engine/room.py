@@ -9,7 +9,7 @@ from easel.studio.engine.capacity import Capacity, MemoryUse, Occupied
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.device_calls import UNetCall, VaeCall
 from easel.studio.engine.memory import SLACK, DeviceMemory, shape_advice
-from easel.studio.engine.memory_plan import NO_WEIGHTS, Placement, need, plan
+from easel.studio.engine.memory_plan import NO_WEIGHTS, WeightPlacement, need, plan
 from easel.studio.engine.placing import drawing_bytes
 
 log = structlog.get_logger(__name__)
@@ -75,7 +75,7 @@ class Room:
 
     def _occupied(self, checkpoint: Checkpoint) -> Occupied:
         family, memory = checkpoint.family, self._memory
-        placement = Placement.WHOLE if checkpoint.plan is None else checkpoint.plan.placement
+        placement = WeightPlacement.WHOLE if checkpoint.plan is None else checkpoint.plan.placement
         resident = int(checkpoint.nbytes * SLACK) if checkpoint.plan is None else checkpoint.plan.resident
         drawing = drawing_bytes(family, checkpoint.dtype, memory.device)
         counted = activations(family, checkpoint.dtype)
@@ -88,7 +88,7 @@ class Room:
             checkpoint=checkpoint.file.name,
             placement=placement.words,
             weights=resident,
-            drawing=need(NO_WEIGHTS, drawing, Placement.WHOLE, way, width),
+            drawing=need(NO_WEIGHTS, drawing, WeightPlacement.WHOLE, way, width),
             room=room,
             width=width,
             vae_tile=ways[way][0],

@@ -1,4 +1,5 @@
-"""A look at each picture before its first call of a size: is there memory for it, and is a step short enough."""
+"""A look at each picture before its first call of a size: is there memory for it, and is a step short
+enough."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from easel.studio.engine.step_times import WARM_UP, StepTimes
 class SizeCheck:
     """For the pictures of one device. Used from the engine's thread only.
 
-    `free_something` has the device let go of something that nobody draws with, and says whether there was any.
+    `free_something` has the device let go of something that nobody draws with, and says whether there was
+    any.
     """
 
     def __init__(self, step_times: StepTimes, room: Room, free_something: Callable[[], bool]) -> None:

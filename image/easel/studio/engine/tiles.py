@@ -20,8 +20,8 @@ of them, 2.1 GB in single precision, and three such tensors live at once."""
 TILE = 1024
 """Side of a tile in pixels; a quarter of it overlaps with its neighbours and is blended."""
 SMALLER = (1024, 512, 256)
-"""Sides of tiles, in pixels, for where memory is short. Smaller ones would show: the VAE attends over all of a tile, and takes
-its colours from that."""
+"""Sides of tiles, in pixels, for where memory is short. Smaller ones would show: the VAE attends over all of
+a tile, and takes its colours from that."""
 _OVERLAP = 0.25
 
 Pieces = Generator[None, None, torch.Tensor]

@@ -79,8 +79,8 @@ class Vaes:
 
 @torch.inference_mode()
 def alike(one: Any, other: Any, device: torch.device) -> float | None:
-    """How much two VAEs' latents of a picture agree, from -1 to 1; None where that cannot be told. `device` is
-    the one that they draw on.
+    """How much two VAEs' latents of a picture agree, from -1 to 1; None where that cannot be told. `device`
+    is the one that they draw on.
 
     SD 1.x and SDXL have VAEs of the same names and shapes; only what they make of a picture tells them apart.
     """

@@ -13,8 +13,9 @@ from easel.studio.engine.errors import SHUT_DOWN, EngineError, Stopped, TooMuchF
 from easel.studio.engine.job import Job, JobState
 from easel.studio.engine.job_progress import JobProgress
 from easel.studio.engine.job_queue import JobQueue
-from easel.studio.engine.loop import Loop
+from easel.studio.engine.loop import Loop, Turned
 from easel.studio.engine.observer import EngineObserver
+from easel.studio.engine.pace import Pace
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.picture_queue import PictureQueue
 from easel.studio.engine.unet_batch import BUCKETS
@@ -34,12 +35,14 @@ class Worker:
         self,
         queue: JobQueue,
         loop: Loop,
+        pace: Pace,
         served: Callable[[ModelFile], None],
         observer: EngineObserver,
     ) -> None:
         """`served` is told of each checkpoint that serves from now on."""
-        self._queue, self._loop = queue, loop
+        self._queue, self._loop, self._pace = queue, loop, pace
         self._served, self._observer = served, observer
+        self._turn_ended: float | None = None
         self._waiting = PictureQueue()
         self._progress: dict[Job, JobProgress] = {}
         self._queue_news = 0.0
@@ -65,7 +68,7 @@ class Worker:
 
     def _round(self) -> None:
         for job in self._queue.take():
-            progress = self._progress[job] = JobProgress(job)
+            progress = self._progress[job] = JobProgress(job, self._pace)
             self._waiting.add(progress.pictures)
         self._drop_cancelled()
         self._switch_where_due()
@@ -73,6 +76,8 @@ class Worker:
         self._begin()
         if self._loop.active:
             self._step()
+        else:
+            self._turn_ended = None
         self._tell_the_queue()
         self._queue.settle(len(self._loop.active))
         self._observer.resident(self._loop.resident)
@@ -146,6 +151,7 @@ class Worker:
             requests.done(chosen)
 
     def _switch(self, file: ModelFile) -> None:
+        self._turn_ended = None
         self._say("loading", f"loading {file.name}")
         began = time.perf_counter()
         try:
@@ -159,6 +165,7 @@ class Worker:
         self._switched = time.monotonic()
         seconds = time.perf_counter() - began
         log.info("checkpoint", name=file.name, seconds=round(seconds, 3))
+        self._pace.loaded(file, seconds)
         self._observer.loaded(file, seconds, None)
         self._observer.resident(self._loop.resident)
         self._say("ready", f"serving {file.name}")
@@ -199,6 +206,9 @@ class Worker:
         return self._waiting.next(serving, drawing, room=self._loop.room())
 
     def _step(self) -> None:
+        positions = {picture: picture.course.position for picture in self._loop.active}
+        # From the end of the last turn, for what lies between takes its time too.
+        began = self._turn_ended or time.perf_counter()
         try:
             turned = self._loop.turn(self._nearest() if self._queue.stopping else None)
         except Exception as error:  # the engine goes on, whatever one picture meets
@@ -207,6 +217,8 @@ class Worker:
             for job in victims:
                 self._close(job, JobState.FAILED, _typed(error))
             return
+        self._turn_ended = time.perf_counter()
+        self._note_pace(turned, positions, self._turn_ended - began)
         for picture in turned.through:
             self._progress[picture.job].keep(picture)
             self._loop.drop(picture)
@@ -219,6 +231,23 @@ class Worker:
                     progress.show(preview)
             progress.look(JobState.RUNNING)
             self._end_where_through(job)
+
+    def _note_pace(self, turned: Turned, positions: dict[Picture, int], seconds: float) -> None:
+        serving = self._loop.serving
+        if serving is None:
+            return
+        sizes = [
+            one.job.request.passes()[0 if was < one.job.request.passes()[0].calls else -1]
+            for one in turned.stepped
+            if one.course.position > (was := positions[one])
+        ]
+        if sizes:
+            self._pace.stepped(serving, [one.width * one.height for one in sizes], seconds)
+        elif not turned.stepped:
+            self._pace.worked(seconds)
+        images = [one.image for one in turned.through if one.image is not None]
+        if images:
+            self._pace.made(serving, sum(image.width * image.height for image in images))
 
     def _nearest(self) -> Job | None:
         """Of the checkpoint that serves, the job that has least left to draw.
@@ -239,7 +268,7 @@ class Worker:
         self._waiting.remove(job)
         for picture in self._of(job):
             self._loop.drop(picture)
-        progress = self._progress.pop(job, None) or JobProgress(job)
+        progress = self._progress.pop(job, None) or JobProgress(job, self._pace)
         progress.close(state, error)
 
     def _tell_the_queue(self) -> None:

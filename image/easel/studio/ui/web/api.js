@@ -16,7 +16,8 @@ const root = new URL(".", location.href);
 /** An address of the studio as an absolute one. */
 export const at = (path) => new URL(path, root).href;
 
-async function ask(method, path, body, { headers = {}, signal } = {}) {
+/** Ask by any method; `body` is sent as JSON, or as it is where it is a form or a file. Raises ApiError. */
+export async function ask(method, path, body, { headers = {}, signal } = {}) {
   const json = body !== undefined && !(body instanceof FormData) && !(body instanceof Blob);
   let answer;
   try {
@@ -38,11 +39,12 @@ async function ask(method, path, body, { headers = {}, signal } = {}) {
 
 function refusal(answer, found) {
   const retryAfter = Number(answer.headers.get("Retry-After")) || 0;
-  const kind = found?.kind ?? { 401: "signed_out", 403: "forbidden", 429: "busy", 503: "asleep" }[answer.status];
+  const kind = found?.kind ?? { 401: "signed_out", 403: "forbidden", 429: "busy", 503: found?.error ? "unavailable" : "asleep" }[answer.status];
   const known = { signed_out: t("error.signed-out"), asleep: t("error.asleep") }[kind];
   const words = known || found?.words || found?.errors || found?.detail || t("error.status", { status: answer.status });
   return new ApiError({
-    status: answer.status, kind, retryAfter, field: found?.field, words: typeof words === "string" ? words : JSON.stringify(words),
+    status: answer.status, kind, retryAfter, field: found?.field ?? found?.detail?.[0]?.loc?.at?.(-1),
+    words: typeof words === "string" ? words : JSON.stringify(words),
   });
 }
 
