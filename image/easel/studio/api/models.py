@@ -19,7 +19,16 @@ from easel.studio.studio import Studio
 
 _EVERY = 0.5
 KindWord = Literal[
-    "checkpoint", "vae", "lora", "embedding", "controlnet", "upscaler", "hypernetwork", "text_encoder"
+    "checkpoint",
+    "vae",
+    "lora",
+    "embedding",
+    "controlnet",
+    "image_encoder",
+    "upscaler",
+    "face_restorer",
+    "hypernetwork",
+    "text_encoder",
 ]
 _REFUSED: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorBody, "description": "The body is not JSON"},

@@ -19,6 +19,8 @@ from easel.studio.engine.controls import prepared_controls
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
 from easel.studio.engine.enlargement import Enlargement
 from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
+from easel.studio.engine.face_files import FaceFiles, find_face_files
+from easel.studio.engine.image_prompts import prepared_image_prompts
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, Prepared
 from easel.studio.engine.job import Job, JobState, Watcher
 from easel.studio.engine.job_queue import JobQueue, Status
@@ -139,14 +141,18 @@ class Engine:
     ) -> Job:
         resolved = request.resolved()
         upscalers = self._upscalers(resolved)
+        resolved, faces, of_faces = self._with_faces(resolved)
         if resolved.enlargement is not None:
             self.limits.check(resolved)
             prompts = picture_prompts(resolved, self.store)
             sources: list[Prepared | GrowingSource] = [_sent(resolved.enlargement)]
-            return Job(
+            job = Job(
                 owner, resolved, None, prompts,
-                sources=sources, upscalers=upscalers, only=only, watcher=watcher,
+                sources=sources, upscalers=upscalers, faces=faces, only=only, watcher=watcher,
             )  # fmt: skip
+            if of_faces:
+                job.note(of_faces)
+            return job
         no_gpu = resolved.randn_source == "GPU" and self.status().device == "cpu"
         if no_gpu:
             resolved = replace(resolved, randn_source="CPU")
@@ -167,12 +173,15 @@ class Engine:
             refiner=self._other(resolved.refiner),
             sources=sources,
             upscalers=upscalers,
+            faces=faces,
             controls=prepared_controls(resolved, self.store, sources),
+            image_prompts=prepared_image_prompts(resolved, self.store, sources),
             only=only,
             watcher=watcher,
         )
         of_controls = [words for one in job.controls for words in one.notes]
-        for words in (note, *(source.comment for source in job.sources), *of_controls):
+        of_controls += [words for one in job.image_prompts for words in one.notes]
+        for words in (note, of_faces, *(source.comment for source in job.sources), *of_controls):
             if words:
                 job.note(words)
         if no_gpu:
@@ -180,7 +189,7 @@ class Engine:
         return job
 
     def _put(self, job: Job) -> Job:
-        if job.upscalers:
+        if job.upscalers or job.faces:
             import_module("spandrel")  # two seconds, which nobody waits for on this thread but who asked
         job.on_cancel(self._queue.ring)
         job.on_change(self._queue.changed)
@@ -204,6 +213,17 @@ class Engine:
             named += request.enlargement.upscalers
         found = {name: find_upscaler(self.store, field, name).file for field, name in named}
         return {name: file for name, file in found.items() if file is not None}
+
+    def _with_faces(self, request: TextToImage) -> tuple[TextToImage, FaceFiles | None, str]:
+        """The request by the name of what restores faces here, or without; its files; a note."""
+        asked = request.enlargement.faces if request.enlargement is not None else request.faces
+        if asked is None:
+            return request, None, ""
+        files, note = find_face_files(self.store, asked)
+        found = replace(asked, model=files.name) if files is not None else None
+        if request.enlargement is not None:
+            return replace(request, enlargement=replace(request.enlargement, faces=found)), files, note
+        return replace(request, faces=found), files, note
 
     def _other(self, part: HiresFix | Refiner | None) -> ModelFile | None:
         """The checkpoint that another part of the way is drawn with."""
