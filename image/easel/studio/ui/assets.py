@@ -20,6 +20,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from easel.studio.ui.first_load import in_one_file
+
 _WEB = Path(__file__).parent / "web"
 _TYPES = {
     ".js": "text/javascript; charset=utf-8",
@@ -45,10 +47,16 @@ class Asset:
 @cache
 def assets() -> dict[str, Asset]:
     """All files by their path below `web/`, read once: a studio serves the page that it started with."""
-    return {
-        path.relative_to(_WEB).as_posix(): Asset(content, gzip.compress(content, 9), _TYPES[path.suffix])
+    files = {
+        path.relative_to(_WEB).as_posix(): path.read_bytes()
         for path in sorted(_WEB.rglob("*"))
-        if path.is_file() and (content := path.read_bytes()) is not None
+        if path.is_file()
+    }
+    modules = {name: content.decode() for name, content in files.items() if name.endswith(".js")}
+    files |= {name: text.encode() for name, text in in_one_file("app.js", modules).items()}
+    return {
+        name: Asset(content, gzip.compress(content, 9), _TYPES[Path(name).suffix])
+        for name, content in files.items()
     }
 
 
