@@ -34,9 +34,7 @@ def stop_all(page: Page) -> None:
     """Leave nothing behind that other tests would wait for."""
     for one in page.evaluate("fetch('jobs').then((all) => all.json()).then((all) => all.jobs)"):
         if one["state"] in ("queued", "loading", "drawing"):
-            page.evaluate(
-                "(id) => fetch(`jobs/${id}`, { method: 'DELETE' }).then((all) => all.ok)", one["id"]
-            )
+            page.evaluate("(id) => fetch(`jobs/${id}`, { method: 'DELETE' }).then((all) => all.ok)", one["id"])
 
 
 def test_a_newcomer_draws_by_one_press(visit) -> None:
