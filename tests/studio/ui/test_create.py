@@ -291,3 +291,55 @@ def test_a_failed_ticket_says_why_and_what_to_do(visit) -> None:
     page.get_by_label("Checkpoint", exact=True).select_option("easel-starter.safetensors")
     generate(page)
     expect(picture_of(page)).to_be_visible()
+
+
+def test_what_can_be_done_with_a_picture(visit) -> None:
+    """A star and a link are made, a variation is drawn beside its picture, the file is downloaded with its
+    parameters inside, and what is deleted is gone, after a question."""
+    page = visit("does-things")
+    ask_small(page)
+    generate(page)
+    expect(picture_of(page)).to_be_visible()
+    page.get_by_role("button", name="Star", exact=True).click()
+    expect(page.get_by_role("button", name="Star", exact=True)).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Share", exact=True).click()
+    expect(page.locator(".notice")).to_contain_text(re.compile("Link copied|#shared/"))
+    download = page.get_by_role("link", name="Download")
+    assert download.get_attribute("download").endswith(".png")
+    file = "(link) => fetch(link).then((one) => one.text()).then((text) => text.slice(0, 200))"
+    assert "parameters" in page.evaluate(file, download.get_attribute("href"))
+    film = page.locator(".film li:not(.all) button")
+    with page.expect_request(re.compile("/sdapi/v1/txt2img$")) as varied:
+        page.get_by_role("button", name="Vary", exact=True).click()
+    assert varied.value.post_data_json["subseed_strength"] > 0
+    expect(film).to_have_count(2)
+    expect(tickets(page)).to_have_count(0)
+    page.locator(".stage .line").click()
+    page.keyboard.press("Delete")
+    page.get_by_role("button", name="Keep it").click()
+    expect(film).to_have_count(2)
+    page.get_by_role("button", name="Delete", exact=True).first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+    expect(film).to_have_count(1)
+    assert page.faults == []
+
+
+def test_zooming(visit) -> None:
+    """The wheel enlarges, a double click fits again; plus and 0 do so without a mouse."""
+    page = visit("zooms")
+    ask_small(page)
+    generate(page)
+    expect(picture_of(page)).to_be_visible()
+    fitted = picture_of(page).bounding_box()["width"]
+    view = page.locator(".view")
+    view.hover()
+    page.mouse.wheel(0, -300)
+    until(page, f"document.querySelector('.view img').getBoundingClientRect().width > {fitted * 1.5}")
+    view.dblclick()
+    until(page, f"document.querySelector('.view img').getBoundingClientRect().width < {fitted + 1}")
+    view.focus()
+    page.keyboard.press("+")
+    until(page, f"document.querySelector('.view img').getBoundingClientRect().width > {fitted * 1.1}")
+    page.keyboard.press("0")
+    until(page, f"document.querySelector('.view img').getBoundingClientRect().width < {fitted + 1}")
+    assert page.evaluate("scrollY") == 0
