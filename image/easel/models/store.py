@@ -119,6 +119,10 @@ class Store:
         kinds = list(Kind) if kind is None else [kind]
         return [self._index.entry(file) for one in kinds for file in self.files(one)]
 
+    def entry(self, file: ModelFile) -> IndexEntry:
+        """What is known of one file."""
+        return self._index.entry(file)
+
     def record(self, path: Path) -> Record:
         """What is known of the file beside what it says itself. Raises OSError if it is not there."""
         return self._records.get(path, state_of_model(path))

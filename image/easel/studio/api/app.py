@@ -16,6 +16,7 @@ from easel.studio.api.extra_networks import extra_networks
 from easel.studio.api.extras import extras
 from easel.studio.api.internal import internal
 from easel.studio.api.memory import memory
+from easel.studio.api.model_files import model_files
 from easel.studio.api.models import models
 from easel.studio.api.not_here import not_here
 from easel.studio.api.openai.errors import OpenAiRoute
@@ -46,7 +47,8 @@ def create_api(studio: Studio) -> FastAPI:
     )  # fmt: skip
     handle_errors(app)
     for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), extras(studio),
-                   png_info(), memory(), models(studio), styles(studio), controlnet(studio), openai(studio),
+                   png_info(), memory(), models(studio), model_files(studio), styles(studio),
+                   controlnet(studio), openai(studio),
                    not_here(), internal(studio), extra_networks(studio)):  # fmt: skip
         app.include_router(routes)
     app.include_router(_own(studio))
