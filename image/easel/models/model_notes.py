@@ -35,7 +35,7 @@ class UnreadableNotes(FileError):
 
 @dataclass(frozen=True, slots=True)
 class ModelNotes:
-    """`words` and `negative_words` go into the prompts with it; `weight` is a LoRA's, 0 where none is said."""
+    """`words`, `negative_words` go into the prompts with it; `weight` is a LoRA's, 0 where none is said."""
 
     words: str = ""
     negative_words: str = ""
