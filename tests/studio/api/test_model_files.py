@@ -251,7 +251,7 @@ def test_a_preview_of_ones_own(made: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "picture", ["", "x", "../../x", "2026-11-29/00001-7.png", "2026-11-29/../x.png", "\x00/x"]
+    "picture", ["", "x", "../../x", "2026-01-29/00001-7.png", "2026-01-29/../x.png", "\x00/x"]
 )
 def test_a_picture_that_is_not_there(made: Place, picture: str) -> None:
     """Nor one that is another person's."""
