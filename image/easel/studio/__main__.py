@@ -57,7 +57,7 @@ def main() -> None:
     from easel.studio import retention
     from easel.studio.studio import Studio
 
-    studio = Studio.at(asked.home, asked.endpoint, engine)
+    studio = Studio.at(asked.home, asked.endpoint, engine, retention=asked.retention)
     if asked.retention:
         retention.start(studio.outputs, asked.retention)
     studio.durable_jobs.start()

@@ -9,7 +9,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from itertools import islice
 from pathlib import Path
@@ -32,6 +32,8 @@ class Outputs:
         self.folder = folder.resolve()
         self._numbers: dict[Path, int] = {}
         self._lock = threading.Lock()
+        self.saved: Callable[[str, Path], None] = lambda _owner, _path: None
+        """Told of each picture that is saved, on the thread that saves it."""
 
     def owned(self, owner: str) -> Path:
         """The folder that holds what belongs to `owner`, and nothing of anybody else."""
@@ -55,7 +57,7 @@ class Outputs:
                     file.write(picture)
                     file.flush()
                     os.fsync(file.fileno())
-                return self._name(part, folder, f"{seed}.{ending}")
+                path = self._name(part, folder, f"{seed}.{ending}")
             except OSError:
                 part.unlink(missing_ok=True)
                 raise
@@ -64,6 +66,8 @@ class Outputs:
                     part.unlink(missing_ok=True)
         except OSError as e:
             raise NotSaved(_why(e, self.folder)) from e
+        self.saved(owner, path)
+        return path
 
     def recent(self, owner: str, limit: int = 100) -> list[Path]:
         """The newest pictures of `owner`, newest first, at most `limit`."""

@@ -11,6 +11,7 @@ from easel.studio.activity import Activity
 from easel.studio.caller_options import CallerOptions
 from easel.studio.durable_jobs import DurableJobs
 from easel.studio.engine import Drawn, Engine
+from easel.studio.events import Events
 from easel.studio.infotext import Infotext
 from easel.studio.library import Library
 from easel.studio.outputs import Outputs
@@ -27,6 +28,9 @@ class Studio:
     endpoint: str = "studio"
     tasks: Tasks = field(default_factory=Tasks)
     activity: Activity = field(default_factory=Activity)
+    events: Events = field(default_factory=Events)
+    retention: float | None = None
+    """Seconds after which pictures are deleted; None if they are kept."""
 
     @cached_property
     def library(self) -> Library:
@@ -39,10 +43,16 @@ class Studio:
         return DurableJobs(self.engine, self.outputs, self.hashed, self.outputs.folder / ".accepted")
 
     @classmethod
-    def at(cls, home: Path, endpoint: str, engine: Engine) -> Studio:
+    def at(cls, home: Path, endpoint: str, engine: Engine, *, retention: float | None = None) -> Studio:
         """The studio of one endpoint, with its folders below `home` (EASEL_HOME)."""
         outputs = Outputs(home / "outputs" / endpoint)
-        return cls(engine=engine, outputs=outputs, options=CallerOptions(outputs), endpoint=endpoint)
+        return cls(
+            engine=engine,
+            outputs=outputs,
+            options=CallerOptions(outputs),
+            endpoint=endpoint,
+            retention=retention,
+        )
 
     def hashed(self, drawn: Drawn) -> Drawn:
         """The picture, its files with their hashes.

@@ -112,7 +112,7 @@ def test_an_orderly_end_keeps_the_job_and_blames_nobody(outputs: Outputs) -> Non
     with pytest.raises(Stopped):
         keeping.saved.result(WAIT)
     durable_jobs.close(1)
-    (taken,) = JobJournal(outputs.folder / ".accepted").take_over()
+    (taken,) = JobJournal(outputs.folder / ".accepted").take_over(JobRecord.note_saved)
     assert (taken.begun, taken.tries) == (False, 0)
 
 

@@ -91,7 +91,7 @@ def test_garbage_is_removed_and_the_rest_is_drawn(journal: JobJournal, what: str
     journal.write(entry(id=OTHER, owner="bob"))
     whole = (journal.folder / f"{ID}.json").read_bytes()
     (journal.folder / f"{ID}.json").write_bytes(GARBAGE[what] if GARBAGE[what] is not None else whole[:-20])
-    assert [one.id for one in journal.take_over()] == [OTHER]
+    assert [one.id for one in journal.take_over(JobRecord.note_saved)] == [OTHER]
     assert not (journal.folder / f"{ID}.json").exists()
 
 
@@ -117,7 +117,7 @@ def test_links_and_folders_are_no_entries(journal: JobJournal, tmp_path: Path) -
     (journal.folder / f"{ID}.json").symlink_to(outside)
     (journal.folder / f"{'d' * 32}.json").mkdir()
     os.mkfifo(journal.folder / f"{'e' * 32}.json")
-    assert [one.id for one in journal.take_over()] == [OTHER]
+    assert [one.id for one in journal.take_over(JobRecord.note_saved)] == [OTHER]
     assert outside.exists()
 
 
@@ -125,11 +125,11 @@ def test_the_living_keep_their_own(journal: JobJournal) -> None:
     """What a living replica draws is not taken over; once it has ended it is, by one of those that look."""
     living = JobJournal(journal.folder)
     living.write(entry(by=living.process))
-    assert journal.take_over() == []
+    assert journal.take_over(JobRecord.note_saved) == []
     living.close()
-    (taken,) = journal.take_over()
+    (taken,) = journal.take_over(JobRecord.note_saved)
     assert (taken.id, taken.by, taken.taken) == (ID, journal.process, 1)
-    assert JobJournal(journal.folder).take_over() == []
+    assert JobJournal(journal.folder).take_over(JobRecord.note_saved) == []
     journal.close()
 
 
@@ -142,7 +142,7 @@ def test_a_picture_that_has_its_name_is_not_drawn_again(journal: JobJournal, tmp
     file = encode(Image.new("RGB", (8, 8)))
     outputs.save("ada", file, 8, staged=journal.staging(ID, 1))
     journal.staging(ID, 2).write_bytes(file[:20])
-    (taken,) = journal.take_over()
+    (taken,) = journal.take_over(JobRecord.note_saved)
     assert taken.missing == (0, 2)
     assert not [one for one in journal.folder.iterdir() if one.suffix == ".png"]
     assert len(outputs.recent("ada")) == 1
@@ -160,4 +160,4 @@ def test_news_waits_for_its_owner_and_not_for_ever(journal: JobJournal) -> None:
     journal.tidy()
     assert [one.told for one in journal.news("ada")] == ["Not drawn."]
     assert not journal.staging("d" * 32, 0).exists()
-    assert journal.take_over() == []
+    assert journal.take_over(JobRecord.note_saved) == []

@@ -57,8 +57,8 @@ print("resumed", studio.durable_jobs.resume(), flush=True)
 for owner, fields in asked:
     studio.durable_jobs.submit(owner, TextToImage(**fields))
     print("accepted", owner, flush=True)
-while list(studio.durable_jobs._journal._entries()) and any(
-    not entry.told for entry in studio.durable_jobs._journal._entries()
+while list(studio.durable_jobs._journal.entries()) and any(
+    not entry.told for entry in studio.durable_jobs._journal.entries()
 ):
     time.sleep(0.02)
 for owner in ("ada", "bob"):

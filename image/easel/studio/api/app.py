@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
@@ -12,9 +14,11 @@ from easel.studio.api.controlnet import controlnet
 from easel.studio.api.description import DescribedApi, operation_id
 from easel.studio.api.drawing import drawing
 from easel.studio.api.errors import handle_errors
+from easel.studio.api.events import JobObserver, events
 from easel.studio.api.extra_networks import extra_networks
 from easel.studio.api.extras import extras
 from easel.studio.api.internal import internal
+from easel.studio.api.jobs import AsyncJobs, jobs_routes
 from easel.studio.api.memory import memory
 from easel.studio.api.model_files import model_files
 from easel.studio.api.models import models
@@ -25,6 +29,7 @@ from easel.studio.api.options import options
 from easel.studio.api.png_info import png_info
 from easel.studio.api.progress import progress
 from easel.studio.api.reference import page
+from easel.studio.api.session import session
 from easel.studio.api.strict_json import finite
 from easel.studio.api.styles import styles
 from easel.studio.security_headers import POLICY, policy
@@ -35,21 +40,32 @@ _DESCRIPTION = """A1111's API. Everything is the caller's own: progress, interru
 one caller are nobody else's. Unknown fields are kept, numbers may be strings, and a trailing slash makes
 no difference. Errors below /v1 have OpenAI's shape, all others A1111's; 401 and 403 are the door's."""
 
-_A1111S = ("sdapi", "studio", "internal", "easel", "sd_extra_networks", "controlnet")
+_A1111S = ("sdapi", "studio", "internal", "easel", "sd_extra_networks", "controlnet", "jobs")
 
 
 def create_api(studio: Studio) -> FastAPI:
     """All routes of the API, with A1111's error bodies."""
     # /docs is a page of our own: FastAPI's loads scripts from a CDN, and the studio works without a network.
+    jobs = AsyncJobs(studio)
+    observer = JobObserver(studio, jobs)
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        observer.start()
+        await jobs.start()
+        yield
+        await jobs.close()
+        observer.stop()
+
     app = DescribedApi(
         title="Easel", version=VERSION, description=_DESCRIPTION, docs_url=None, redoc_url=None,
-        dependencies=[Depends(finite)], generate_unique_id_function=operation_id,
+        dependencies=[Depends(finite)], generate_unique_id_function=operation_id, lifespan=life,
     )  # fmt: skip
     handle_errors(app)
-    for routes in (drawing(studio), progress(studio), options(studio), catalog(studio), extras(studio),
-                   png_info(), memory(), models(studio), model_files(studio), styles(studio),
-                   controlnet(studio), openai(studio),
-                   not_here(), internal(studio), extra_networks(studio)):  # fmt: skip
+    for routes in (drawing(studio, jobs), progress(studio, jobs), extras(studio, jobs), jobs_routes(jobs),
+                   options(studio), catalog(studio), png_info(), memory(), models(studio), model_files(studio),
+                   styles(studio), controlnet(studio), openai(studio), not_here(), internal(studio),
+                   extra_networks(studio), session(studio, jobs), events(studio, observer)):  # fmt: skip
         app.include_router(routes)
     app.include_router(_own(studio))
     app.include_router(_rest(app))

@@ -14,6 +14,7 @@ from easel.studio.api.drawn_request import DrawnRequest, drawn
 from easel.studio.api.errors import RESPONSES, ErrorBody
 from easel.studio.api.generation_info import information
 from easel.studio.api.hanging_up import nobody
+from easel.studio.api.jobs import AsyncJobs, accepted, wants_async
 from easel.studio.api.requests.answer_format import AnswerFormat
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
@@ -33,18 +34,23 @@ class TextToImageResponse(BaseModel):
     info: str = Field(description="JSON in a string: seeds, infotexts and what else there is to say")
 
 
-def drawing(studio: Studio) -> APIRouter:
+def drawing(studio: Studio, jobs: AsyncJobs) -> APIRouter:
     """The routes that draw."""
     routes = APIRouter()
 
     @routes.post("/sdapi/v1/txt2img", response_model=TextToImageResponse, responses=RESPONSES)
     async def text_to_image(asked: TextToImageRequest, request: Request) -> Response:
-        """Draw, and answer when all pictures are there. Hanging up, or `interrupt`, stops the drawing."""
+        """Draw, and answer when all pictures are there. Hanging up, or `interrupt`, stops the drawing.
+        With `Prefer: respond-async` the answer is 202 with a ticket, and nothing but `/jobs` stops it."""
+        if wants_async(request):
+            return await accepted(jobs, "txt2img", asked, request)
         return await _answer(studio, asked, request)
 
     @routes.post("/sdapi/v1/img2img", response_model=TextToImageResponse, responses=_WITH_SOURCE)
     async def image_to_image(asked: ImageToImageRequest, request: Request) -> Response:
         """Draw over pictures, all of them or where a mask says so, and answer as txt2img does."""
+        if wants_async(request):
+            return await accepted(jobs, "img2img", asked, request)
         return await _answer(studio, asked, request)
 
     return routes

@@ -12,7 +12,7 @@ from datetime import datetime
 import structlog
 from fastapi import Request
 
-from easel.studio.api.hanging_up import Line, line_of
+from easel.studio.api.hanging_up import Waiting, line_of
 from easel.studio.api.options import set_options
 from easel.studio.api.request_run import RequestRun
 from easel.studio.api.requests.drawing_request import DrawingRequest
@@ -38,7 +38,7 @@ class DrawnRequest:
     submitted: list[SubmittedRequest]
     notes: list[str]
     started: datetime
-    line: Line
+    line: Waiting
 
     @property
     def first(self) -> SubmittedRequest:
@@ -53,16 +53,22 @@ async def drawn(studio: Studio, asked: DrawingRequest, request: Request) -> Asyn
     Hanging up stops the drawing. Raises what ends a job, and what refuses a request.
     """
     owner = owner_of(request.headers)
-    started, began = datetime.now(), time.monotonic()
     ordering = await asyncio.to_thread(Ordering, studio, owner)
     async with line_of(request) as line:
         run = RequestRun(studio, ordering, line)
-        body = await asyncio.to_thread(ordering.begin, asked)
-        course = await asyncio.to_thread(course_of, body, ordering)
-        if body.override_settings and not body.override_settings_restore_afterwards:
-            await asyncio.to_thread(set_options, studio, owner, body.override_settings)
-        result = await run.result(course)
-        yield DrawnRequest(owner, body, result, run.submitted, run.notes, started, line)
+        yield await draw(studio, owner, asked, ordering, run, line)
+
+
+async def draw(
+    studio: Studio, owner: str, asked: DrawingRequest, ordering: Ordering, run: RequestRun, line: Waiting
+) -> DrawnRequest:
+    """Draw `asked` as `run`, whoever waits for it. Raises what ends a job, and what refuses a request."""
+    started, began = datetime.now(), time.monotonic()
+    body = await asyncio.to_thread(ordering.begin, asked)
+    course = await asyncio.to_thread(course_of, body, ordering)
+    if body.override_settings and not body.override_settings_restore_afterwards:
+        await asyncio.to_thread(set_options, studio, owner, body.override_settings)
+    result = await run.result(course)
     first = run.submitted[0].job
     log.info(
         "drawn",
@@ -75,3 +81,4 @@ async def drawn(studio: Studio, asked: DrawingRequest, request: Request) -> Asyn
         sampler=first.request.sampler,
         seconds=round(time.monotonic() - began, 3),
     )
+    return DrawnRequest(owner, body, result, run.submitted, run.notes, started, line)

@@ -6,13 +6,34 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import Request
 from starlette.exceptions import HTTPException
 
 from easel.studio.completion import finished
 from easel.studio.engine import Job
+
+
+class Waiting(Protocol):
+    """Who waits for what is made."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody waits any more."""
+
+    async def ended(self, jobs: Sequence[Job]) -> None:
+        """Wait until all have ended. Raises where nobody waits for them any more."""
+
+
+class Unattended:
+    """Nobody waits on a connection, and it is made all the same."""
+
+    gone = False
+
+    async def ended(self, jobs: Sequence[Job]) -> None:
+        """Wait until all have ended."""
+        await asyncio.gather(*(finished(job).wait() for job in jobs))
 
 
 class Line:

@@ -24,7 +24,7 @@ _MAX_DRAIN = 1024 * 1024 * 1024
 _MAX_DRAIN_SECONDS = 60.0
 
 _OPENAI = "/v1/"
-_OURS = ("/sdapi/", "/internal/", "/easel/", "/studio/", "/sd_extra_networks/", _OPENAI)
+_OURS = ("/sdapi/", "/internal/", "/easel/", "/studio/", "/sd_extra_networks/", "/jobs", _OPENAI)
 
 
 class ApiMiddleware:

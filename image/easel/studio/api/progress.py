@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from easel.studio.api.errors import RESPONSES
+from easel.studio.api.jobs import AsyncJobs
 from easel.studio.api.requests.fields import Liberal, Text, WholeNumber
 from easel.studio.api.strict_json import reply
 from easel.studio.engine import FINAL, Job, JobState, ProgressReport
@@ -68,15 +69,15 @@ class TaskResponse(BaseModel):
     textinfo: str | None = None
 
 
-def progress(studio: Studio) -> APIRouter:
+def progress(studio: Studio, async_jobs: AsyncJobs) -> APIRouter:
     """The routes."""
     routes = APIRouter()
-    _jobs(routes, studio)
+    _jobs(routes, studio, async_jobs)
     _tasks(routes, studio)
     return routes
 
 
-def _jobs(routes: APIRouter, studio: Studio) -> None:
+def _jobs(routes: APIRouter, studio: Studio, async_jobs: AsyncJobs) -> None:
     """A1111's one job: here the caller's oldest."""
 
     @routes.get("/sdapi/v1/progress", response_model=ProgressResponse)
@@ -108,8 +109,10 @@ def _jobs(routes: APIRouter, studio: Studio) -> None:
     @routes.post("/sdapi/v1/interrupt")
     async def interrupt(request: Request) -> dict[str, Any]:
         """Stop all of the caller's jobs at once. Their requests are answered with what is there by then."""
-        for job in studio.engine.jobs(owner_of(request.headers)):
+        owner = owner_of(request.headers)
+        for job in studio.engine.jobs(owner):
             job.cancel(keep_partial=True)
+        await async_jobs.interrupt(owner)
         return {}
 
     @routes.post("/sdapi/v1/skip")

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from easel.studio import infotext
-from easel.studio.api.hanging_up import Line
+from easel.studio.api.hanging_up import Waiting
+from easel.studio.api.keeper import FileOf, Keeper, NoKeeper, PictureFile
+from easel.studio.api.requests.answer_format import AnswerFormat
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.ordering import Ordering, PreparedRequest, SubmittedRequest
 from easel.studio.api.requests.result import Course, PictureToEnlarge, Result, ResultPicture
-from easel.studio.engine import Job, TooMuchWork
+from easel.studio.engine import Drawn, Job, TooMuchWork
 from easel.studio.studio import Studio
 
 if TYPE_CHECKING:
@@ -24,11 +26,17 @@ class RequestRun:
     """One request under way. `submitted` is what the engine has been given for it; `line` is
     where the client waits."""
 
-    def __init__(self, studio: Studio, ordering: Ordering, line: Line) -> None:
+    def __init__(
+        self, studio: Studio, ordering: Ordering, line: Waiting, keeper: Keeper | None = None
+    ) -> None:
         self.submitted: list[SubmittedRequest] = []
+        self.cancelled = False
+        """Whether somebody ended it before all of it was there."""
         self._studio = studio
         self._ordering = ordering
         self._line = line
+        self._keeper: Keeper = keeper or NoKeeper()
+        self._firsts: list[int] = []
         self._notes: list[str] = []
         self._enlarging: list[Job] = []
         self._interrupted = False
@@ -38,6 +46,17 @@ class RequestRun:
         """What there is to say of all of it, each sentence once."""
         said = [words for one in self.submitted for words in one.job.notes]
         return list(dict.fromkeys([*said, *self._notes]))
+
+    @property
+    def jobs(self) -> list[Job]:
+        """All that the engine has been given."""
+        return [*(one.job for one in self.submitted), *self._enlarging]
+
+    def cancel(self, *, keep_partial: bool) -> None:
+        """Stop it. The result has what is there by then; with `keep_partial` what is half drawn, too."""
+        self.cancelled = True
+        for job in self.jobs:
+            job.cancel(keep_partial=keep_partial)
 
     async def result(self, course: Course) -> Result:
         """Draw all of it. Raises what ended a job, where nothing was drawn beside it."""
@@ -51,7 +70,7 @@ class RequestRun:
                     self._enlarged(step) if isinstance(step, PictureToEnlarge) else self._drawn(step)
                 )
         finally:
-            for job in [*self._enlarging, *(one.job for one in self.submitted)]:
+            for job in self.jobs:
                 job.cancel()
 
     async def _enlarged(self, wanted: PictureToEnlarge) -> Image:
@@ -64,11 +83,12 @@ class RequestRun:
         return made[0].image if made else wanted.image
 
     async def _drawn(self, requests: Sequence[DrawingRequest]) -> list[list[ResultPicture]]:
-        if any(one.job.cancelled for one in self.submitted):
+        self.cancelled = self.cancelled or any(one.job.cancelled for one in self.submitted)
+        if self.cancelled:
             return [[] for _ in requests]
         submitted = await asyncio.to_thread(self._submit, requests)
         jobs = [one.job for one in submitted]
-        if self._interrupted:
+        if self._interrupted or self.cancelled:
             for job in jobs:
                 job.cancel()
         await self._line.ended(jobs)
@@ -82,8 +102,8 @@ class RequestRun:
             if error
         ]
         return [
-            [] if error else await asyncio.to_thread(self._pictures, job)
-            for job, error in zip(jobs, errors, strict=True)
+            [] if error else await asyncio.to_thread(self._pictures, job, first)
+            for job, error, first in zip(jobs, errors, self._firsts[-len(jobs) :], strict=True)
         ]
 
     def _submit(self, requests: Sequence[DrawingRequest]) -> list[SubmittedRequest]:
@@ -92,8 +112,21 @@ class RequestRun:
         self._check_size(prepared)
         before = len(self.submitted)
         for one in prepared:
-            self.submitted.append(self._ordering.submit(one))
+            first = self._firsts[-1] + self.submitted[-1].job.request.pictures if self._firsts else 0
+            only = self._keeper.missing(first, one.request)
+            watcher = self._keeper.watcher(first, self._file_of(one))
+            self.submitted.append(self._ordering.submit(one, only=only, watcher=watcher))
+            self._firsts.append(first)
         return self.submitted[before:]
+
+    def _file_of(self, prepared: PreparedRequest) -> FileOf:
+        how = AnswerFormat.of(prepared.settings)
+
+        def file_of(drawn: Drawn) -> PictureFile:
+            text = infotext.describe(self._studio.hashed(drawn))
+            return PictureFile(*how.file(drawn.image, text, kept=True), drawn.seed)
+
+        return file_of
 
     def _check_size(self, prepared: Sequence[PreparedRequest]) -> None:
         """The engine limits each job; all pictures of a script are in memory until it is answered."""
@@ -109,9 +142,17 @@ class RequestRun:
                 f"memory until the last is drawn; one request may ask for {most:,g}. Ask for fewer values",
             )
 
-    def _pictures(self, job: Job) -> list[ResultPicture]:
-        hashed = [self._studio.hashed(picture) for picture in job.result(timeout=0)]
-        return [ResultPicture(picture.image, infotext.describe(picture), picture) for picture in hashed]
+    def _pictures(self, job: Job, first: int) -> list[ResultPicture]:
+        drawn = {one.index: self._studio.hashed(one) for one in job.result(timeout=0)}
+        found = []
+        for index in range(job.request.pictures):
+            if index in drawn:
+                picture = drawn[index]
+                found.append(ResultPicture(picture.image, infotext.describe(picture), picture))
+            elif index not in job.wanted:
+                image, text = self._keeper.kept(first + index)
+                found.append(ResultPicture(image, text, self._studio.hashed(job.picture(index, image))))
+        return found
 
 
 def _next(course: Course, answers: Any) -> list[DrawingRequest] | PictureToEnlarge | Result:

@@ -129,7 +129,7 @@ class DurableJobs:
     def resume(self) -> int:
         """Take over what dead processes left and draw it. Says how many jobs are drawn again."""
         count = 0
-        for entry in self._journal.take_over():
+        for entry in self._journal.take_over(JobRecord.note_saved):
             words = self._why_not(entry)
             if not entry.missing:
                 self._journal.remove(entry.id)

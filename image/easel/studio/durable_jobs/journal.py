@@ -14,10 +14,10 @@ import stat
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -29,7 +29,8 @@ log = structlog.get_logger(__name__)
 
 _ID = r"[0-9a-f]{32}"
 _ENTRY = re.compile(rf"({_ID})\.json")
-_STAGED = re.compile(rf"({_ID})-(\d{{1,5}})\.png")
+_STAGED = re.compile(rf"({_ID})-(\d{{1,5}})\.(?:png|jpg|webp)")
+_BESIDE = re.compile(rf"({_ID})-(?:\d{{1,5}}\.(?:png|jpg|webp)|request\.json)")
 _LARGEST = 64_000_000
 """Bytes of an entry: most of it pictures to draw over; two prompts of the greatest length take 0.3 MB."""
 _MOST = 10_000
@@ -42,13 +43,13 @@ ABANDONED = 3600.0
 Id = Annotated[str, Field(pattern=rf"^{_ID}$")]
 
 
-class JobRecord(BaseModel):
-    """One job. `request` has its seeds and checkpoint resolved: it means the same pictures again.
+class JournalEntry(BaseModel):
+    """What is kept of anything that was accepted.
 
-    `by` is the process that draws it, `at` when it was accepted (Unix seconds), `done` the numbers of
-    pictures that are saved. `begun`: this process has begun to draw it; `tries`: processes that ended while
-    they drew it, since a picture was saved last; `taken`: how often it was taken over at all. With `told` it
-    is a job no more, but words for its owner; `bad` if they are of a failure.
+    `by` is the process that draws it, `at` when it was accepted (Unix seconds). `begun`: this process has
+    begun to draw it; `tries`: processes that ended while they drew it, since a picture was saved last;
+    `taken`: how often it was taken over at all. `told` are words for its owner; `bad` if they are of a
+    failure.
     """
 
     # pictures to draw over are bytes of files
@@ -58,13 +59,29 @@ class JobRecord(BaseModel):
     owner: str = Field(min_length=1, max_length=2000)
     by: Id
     at: float = Field(allow_inf_nan=False)
-    request: TextToImage
-    done: list[int] = []
     begun: bool = False
     tries: int = Field(0, ge=0)
     taken: int = Field(0, ge=0)
     told: str = Field("", max_length=4000)
     bad: bool = False
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is anything to draw yet."""
+        return not self.told
+
+    @property
+    def outlived(self) -> bool:
+        """Whether nobody needs it any more."""
+        return bool(self.told) and time.time() - self.at > KEPT
+
+
+class JobRecord(JournalEntry):
+    """One job. `request` has its seeds and checkpoint resolved: it means the same pictures again. `done` are
+    the numbers of pictures that are saved. With `told` it is a job no more."""
+
+    request: TextToImage
+    done: list[int] = []
 
     @model_validator(mode="after")
     def _in_range(self) -> JobRecord:
@@ -77,27 +94,55 @@ class JobRecord(BaseModel):
         """The numbers of pictures that are not saved."""
         return tuple(index for index in range(self.request.pictures) if index not in set(self.done))
 
+    def note_saved(self, index: int, _file: Path) -> None:
+        """A picture is in the gallery, though nobody lived to note it."""
+        if index < self.request.pictures:
+            self.done = sorted({*self.done, index})
 
-class JobJournal:
-    """The entries below `folder`, written as one process. Thread-safe."""
 
-    def __init__(self, folder: Path) -> None:
+Entry = TypeVar("Entry", bound=JournalEntry)
+
+
+class Journal(Generic[Entry]):
+    """The entries below `folder`, of one kind, written as one process. Thread-safe."""
+
+    def __init__(self, folder: Path, kind: type[Entry]) -> None:
         self.folder = folder
+        self._kind = kind
         self.process = uuid.uuid4().hex
         self._alive: Lock | None = None
         self._living = threading.Lock()
 
-    def write(self, entry: JobRecord) -> None:
+    def write(self, entry: Entry) -> None:
         """Keep an entry: all of it or what was there before. Raises OSError."""
+        self._whole(self._path(entry.id), entry.model_dump_json().encode())
+
+    def write_request(self, id: str, request: bytes) -> None:
+        """Keep what an entry was accepted as, which changes no more. Raises OSError."""
+        self._whole(self._request(id), request)
+
+    def request(self, id: str) -> bytes | None:
+        """What an entry was accepted as; None if it is gone."""
+        try:
+            return self._request(id).read_bytes()
+        except OSError:
+            return None
+
+    def remove_request(self, id: str) -> None:
+        """It is finished."""
+        with suppress(OSError):
+            self._request(id).unlink(missing_ok=True)
+
+    def _whole(self, path: Path, content: bytes) -> None:
         self._live()
         part = self.folder / f".{uuid.uuid4().hex}.part"
         try:
             file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(file, "wb") as out:
-                out.write(entry.model_dump_json().encode())
+                out.write(content)
                 out.flush()
                 os.fsync(out.fileno())
-            os.replace(part, self._path(entry.id))
+            os.replace(part, path)
         except OSError:
             part.unlink(missing_ok=True)
             raise
@@ -107,16 +152,17 @@ class JobJournal:
         with suppress(OSError):
             self._path(id).unlink(missing_ok=True)
         for name in self._names():
-            if (found := _STAGED.fullmatch(name)) and found[1] == id:
+            if (found := _BESIDE.fullmatch(name)) and found[1] == id:
                 (self.folder / name).unlink(missing_ok=True)
 
-    def staging(self, id: str, index: int) -> Path:
+    def staging(self, id: str, index: int, ending: str = "png") -> Path:
         """Where a picture lies until it has its name in the gallery."""
-        return self.folder / f"{id}-{index}.png"
+        return self.folder / f"{id}-{index}.{ending}"
 
-    def take_over(self) -> list[JobRecord]:
-        """Entries of processes that are gone, oldest first; from now on they are this process's."""
-        left = [entry for entry in self._entries() if not entry.told and entry.by != self.process]
+    def take_over(self, saved: Callable[[Entry, int, Path], None]) -> list[Entry]:
+        """Entries of processes that are gone, oldest first; from now on they are this process's. `saved` is
+        told the numbers of pictures that are in the gallery though nobody noted it, and their second name."""
+        left = [entry for entry in self.entries() if entry.unfinished and entry.by != self.process]
         if not left:
             return []
         self._live()
@@ -128,33 +174,33 @@ class JobJournal:
             taken = []
             # read again: another replica may have taken them meanwhile
             for entry in (self.read(entry.id) for entry in left):
-                if entry is None or entry.told or entry.by not in gone:
+                if entry is None or not entry.unfinished or entry.by not in gone:
                     continue
                 entry.by = self.process
                 entry.taken += 1
-                entry.done = sorted({*entry.done, *self._saved(entry)})
+                self._note_saved(entry, saved)
                 self.write(entry)
                 taken.append(entry)
         finally:
             claims.release()
         return sorted(taken, key=lambda entry: entry.at)
 
-    def news(self, owner: str) -> list[JobRecord]:
+    def news(self, owner: str) -> list[Entry]:
         """What there is to tell `owner`, oldest first. Who reads it has to `remove` it."""
         return sorted(
-            (entry for entry in self._entries() if entry.told and entry.owner == owner),
+            (entry for entry in self.entries() if entry.told and entry.owner == owner),
             key=lambda entry: entry.at,
         )
 
     def tidy(self) -> None:
         """Remove news that nobody came for, and what killed processes left of their attempts."""
-        for entry in list(self._entries()):
-            if entry.told and time.time() - entry.at > KEPT:
+        for entry in list(self.entries()):
+            if entry.outlived:
                 self.remove(entry.id)
         for name in self._names():
             path = self.folder / name
             with suppress(OSError):
-                orphan = (found := _STAGED.fullmatch(name)) and not self._path(found[1]).exists()
+                orphan = (found := _BESIDE.fullmatch(name)) and not self._path(found[1]).exists()
                 # a lock is touched every few seconds while its process lives
                 left = orphan or name.endswith((".part", ".lock"))
                 if left and time.time() - path.lstat().st_mtime > ABANDONED:
@@ -166,7 +212,7 @@ class JobJournal:
             self._alive.release()
             self._alive = None
 
-    def read(self, id: str) -> JobRecord | None:
+    def read(self, id: str) -> Entry | None:
         """An entry; None for one that is not there. One that is none is removed, so that it troubles once."""
         path = self._path(id)
         try:
@@ -181,7 +227,7 @@ class JobJournal:
         try:
             if len(text) > _LARGEST:
                 raise ValueError(f"more than {_LARGEST} bytes")
-            entry = JobRecord.model_validate_json(text)
+            entry = self._kind.model_validate_json(text)
             if entry.id != id:
                 raise ValueError("another entry's content")
         except (ValueError, ValidationError) as error:
@@ -190,7 +236,12 @@ class JobJournal:
             return None
         return entry
 
-    def _entries(self) -> Iterator[JobRecord]:
+    def read_if_there(self, id: str) -> Entry | None:
+        """An entry by an id that somebody sent; None for one that is none."""
+        return self.read(id) if re.fullmatch(_ID, id) else None
+
+    def entries(self) -> Iterator[Entry]:
+        """All of them."""
         for name in self._names()[:_MOST]:
             if (found := _ENTRY.fullmatch(name)) and (entry := self.read(found[1])):
                 yield entry
@@ -203,6 +254,9 @@ class JobJournal:
 
     def _path(self, id: str) -> Path:
         return self.folder / f"{id}.json"
+
+    def _request(self, id: str) -> Path:
+        return self.folder / f"{id}-request.json"
 
     def _live(self) -> None:
         """Make the folder, and show the others that this process is there."""
@@ -221,14 +275,21 @@ class JobJournal:
         lock.release()
         return True
 
-    def _saved(self, entry: JobRecord) -> Iterator[int]:
-        """Numbers of pictures that are in the gallery, though nobody noted it. Removes half-written ones."""
+    def _note_saved(self, entry: Entry, saved: Callable[[Entry, int, Path], None]) -> None:
+        """Tell what is in the gallery, though nobody noted it. Removes what is staged."""
         for name in self._names():
             found = _STAGED.fullmatch(name)
             if found is None or found[1] != entry.id:
                 continue
             path = self.folder / name
             with suppress(OSError):
-                if path.lstat().st_nlink > 1 and int(found[2]) < entry.request.pictures:
-                    yield int(found[2])
+                if path.lstat().st_nlink > 1:
+                    saved(entry, int(found[2]), path)
                 path.unlink()
+
+
+class JobJournal(Journal[JobRecord]):
+    """Jobs of the page."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, JobRecord)

@@ -61,6 +61,7 @@ from easel.studio.engine.request import (
     MIN_SIDE,
     RANDN_SOURCES,
     TextToImage,
+    chance,
     random_seed,
 )
 from easel.studio.engine.sampling.samplers import SAMPLERS, Sampler, resolve

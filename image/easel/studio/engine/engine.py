@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -18,9 +19,10 @@ from easel.studio.engine.default_checkpoint import DefaultCheckpoint
 from easel.studio.engine.enlargement import Enlargement
 from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, Prepared
-from easel.studio.engine.job import Job, Watcher
+from easel.studio.engine.job import Job, JobState, Watcher
 from easel.studio.engine.job_queue import JobQueue, Status
 from easel.studio.engine.limits import Limits
+from easel.studio.engine.pace import Pace
 from easel.studio.engine.picture_prompts import picture_prompts
 from easel.studio.engine.prompts.composition import negative_counts, parts
 from easel.studio.engine.request import TextToImage
@@ -65,6 +67,7 @@ class Engine:
         self._default = DefaultCheckpoint(store, default_checkpoint, served)
         self._queue = JobQueue(self.limits)
         self._step_times = StepTimes(self.limits.step_seconds)
+        self.pace = Pace()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
@@ -109,15 +112,26 @@ class Engine:
         NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint, VAE or ControlNet
         that is not there.
         """
+        return self._put(self._job(owner, request, only, watcher))
+
+    def check(self, owner: str, request: TextToImage) -> Job:
+        """A job as `submit` would make it, which is handed to nobody. Raises as `submit` does, but for what a
+        full queue or an end would raise."""
+        return self._job(owner, request, None, None)
+
+    def _job(
+        self, owner: str, request: TextToImage, only: tuple[int, ...] | None, watcher: Watcher | None
+    ) -> Job:
         resolved = request.resolved()
         upscalers = self._upscalers(resolved)
         if resolved.enlargement is not None:
             self.limits.check(resolved)
             prompts = picture_prompts(resolved, self.store)
             sources: list[Prepared | GrowingSource] = [_sent(resolved.enlargement)]
-            return self._put(
-                Job(owner, resolved, None, prompts, sources=sources, upscalers=upscalers, watcher=watcher)
-            )
+            return Job(
+                owner, resolved, None, prompts,
+                sources=sources, upscalers=upscalers, only=only, watcher=watcher,
+            )  # fmt: skip
         no_gpu = resolved.randn_source == "GPU" and self.status().device == "cpu"
         if no_gpu:
             resolved = replace(resolved, randn_source="CPU")
@@ -147,13 +161,18 @@ class Engine:
                 job.note(words)
         if no_gpu:
             job.note("There is no GPU here to draw noise: it is the CPU's, as A1111's is on such a machine.")
-        return self._put(job)
+        return job
 
     def _put(self, job: Job) -> Job:
         if job.upscalers:
             import_module("spandrel")  # two seconds, which nobody waits for on this thread but who asked
         job.on_cancel(self._queue.ring)
+        job.on_change(self._queue.changed)
         job.future.set_running_or_notify_cancel()  # only `Job.cancel` ends a job
+        if not job.wanted:  # all of its pictures are there from an earlier life
+            job.publish(replace(job.progress(), state=JobState.DONE, fraction=1.0))
+            job.future.set_result([])
+            return job
         self._queue.put(job)
         return job
 
@@ -201,8 +220,13 @@ class Engine:
         self._queue.prefetch_requests.add(owner, checkpoint)
         self._queue.ring()
 
-    def jobs(self, owner: str) -> list[Job]:
-        """An owner's jobs that are not finished, in the order they came."""
+    def listen(self, changed: Callable[[], None]) -> None:
+        """`changed` is told of every change of a job or of the status, on the thread that makes it: it must
+        return at once. Say so before the first job."""
+        self._queue.changed = changed
+
+    def jobs(self, owner: str | None = None) -> list[Job]:
+        """Jobs that are not finished, in the order they came; of one owner, or all."""
         return self._queue.jobs(owner)
 
     def is_wanted(self, file: ModelFile) -> bool:
@@ -238,7 +262,9 @@ class Engine:
             # What importing has made stays for good. Looking through it took 0.7 s at every switch of
             # checkpoints, in which no other thread ran. Before the first checkpoint: that must not stay.
             gc.freeze()
-            worker = Worker(self._queue, self._step_times, self._device, self._dtype, self._default.served)
+            worker = Worker(
+                self._queue, self._step_times, self.pace, self._device, self._dtype, self._default.served
+            )
         except Exception as error:
             self._queue.say("failed", f"the engine did not start: {error}")
             raise

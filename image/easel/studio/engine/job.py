@@ -72,7 +72,8 @@ class ProgressReport:
 
     `fraction` is of all its UNet calls; `eta` seconds, None until there is something to go by. `step` and
     `steps` are of the picture furthest along that is not finished, in sampler steps. `preview` is the newest
-    live preview (RGB), None when nobody asked for one or nothing can be seen yet.
+    live preview (RGB), None when nobody asked for one or nothing can be seen yet. `work_left` is seconds of
+    the device, if it were this job's alone; None until such work was measured.
     """
 
     state: JobState
@@ -85,6 +86,7 @@ class ProgressReport:
     eta: float | None = None
     preview: Image | None = None
     detail: str = ""
+    work_left: float | None = None
 
 
 class Watcher(Protocol):
@@ -142,6 +144,7 @@ class Job:
         self._preview_wanted = 0.0
         self._cancel: tuple[bool] | None = None
         self._wake: Callable[[], None] = lambda: None
+        self._tell: Callable[[], None] = lambda: None
 
     @property
     def drawn_with(self) -> ModelFile:
@@ -226,6 +229,10 @@ class Job:
         """The engine's doorbell, rung by `cancel`."""
         self._wake = wake
 
+    def on_change(self, tell: Callable[[], None]) -> None:
+        """Who is told of every new look, on the thread that publishes it: it must return at once."""
+        self._tell = tell
+
     def publish(self, progress: ProgressReport) -> bool:
         """Make a new look visible and wake whoever watches. False, and nothing, once the job has ended."""
         with self._changed:
@@ -234,7 +241,29 @@ class Job:
             self._progress = progress
             self._version += 1
             self._changed.notify_all()
-            return True
+        self._tell()
+        return True
+
+    def picture(self, index: int, image: Image, *, partial: bool = False) -> Drawn:
+        """One of its pictures, that is there: with all that it was drawn by."""
+        request, prompts = self.request, self.prompts[index % len(self.prompts)]
+        return Drawn(
+            index=index,
+            image=image,
+            seed=request.seed_of(index),
+            subseed=request.subseed + index,
+            request=replace(request, prompt=prompts.prompt, negative_prompt=prompts.negative_prompt),
+            checkpoint=self.checkpoint,
+            vae=self.vae,
+            partial=partial,
+            template=(
+                request.prompt if request.prompt != prompts.prompt else "",
+                request.negative_prompt if request.negative_prompt != prompts.negative_prompt else "",
+            ),
+            loras=prompts.loras,
+            embeddings=self.embeddings,
+            notes=self.notes,
+        )
 
     def fail(self, error: Exception) -> None:
         """End the job with an error, from any thread. Does nothing to one that has ended."""

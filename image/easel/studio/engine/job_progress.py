@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from easel.models import ModelFile
 from easel.studio.engine.job import Drawn, Job, JobState, ProgressReport
+from easel.studio.engine.pace import Pace
 from easel.studio.engine.picture import Picture
 
 if TYPE_CHECKING:
@@ -19,8 +19,9 @@ PREVIEW_EVERY = 0.3
 class JobProgress:
     """How far one job is. Used from the engine's thread only."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, pace: Pace) -> None:
         self.job = job
+        self._pace = pace
         self.pictures = [Picture(job, index) for index in job.wanted]
         self.drawn: dict[int, Drawn] = {}
         self.ending = False
@@ -54,25 +55,9 @@ class JobProgress:
 
     def keep(self, picture: Picture) -> None:
         """A picture is there."""
-        image, request, prompts = picture.image, self.job.request, picture.course.prompts
+        image = picture.image
         assert image is not None  # noqa: S101 - kept when it is there
-        self.drawn[picture.index] = drawn = Drawn(
-            index=picture.index,
-            image=image,
-            seed=picture.course.seed,
-            subseed=picture.course.subseed,
-            request=replace(request, prompt=prompts.prompt, negative_prompt=prompts.negative_prompt),
-            checkpoint=self.job.checkpoint,
-            vae=self.job.vae,
-            partial=picture.partial,
-            template=(
-                request.prompt if request.prompt != prompts.prompt else "",
-                request.negative_prompt if request.negative_prompt != prompts.negative_prompt else "",
-            ),
-            loras=prompts.loras,
-            embeddings=self.job.embeddings,
-            notes=self.job.notes,
-        )
+        self.drawn[picture.index] = drawn = self.job.picture(picture.index, image, partial=picture.partial)
         self._preview = image
         if self.job.watcher is not None:
             self.job.watcher.drawn(drawn)
@@ -110,8 +95,22 @@ class JobProgress:
                 eta=eta,
                 preview=self._preview,
                 detail=detail,
+                work_left=self._work_left(),
             )
         )
+
+    def _work_left(self) -> float | None:
+        """Seconds of the device for what is not there, if all the device worked for it."""
+        seconds = 0.0
+        for picture in self.pictures:
+            if picture.index in self.drawn:
+                continue
+            course = picture.course
+            one = self._pace.picture(self.job.checkpoint, self.job.request, course.position, course.left)
+            if one is None:
+                return None
+            seconds += one
+        return seconds
 
     def close(self, state: JobState, error: BaseException | None = None) -> None:
         """End the job: the pictures there are, in order, or the error. Does nothing the second time."""

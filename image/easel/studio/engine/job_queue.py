@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from easel.models import ModelFile
@@ -49,6 +50,8 @@ class JobQueue:
         self._last_work = time.monotonic()
         # When the engine is to end, on the monotonic clock; None while it takes work.
         self._end_by: float | None = None
+        self.changed: Callable[[], None] = lambda: None
+        """Told of everything that `jobs` and `status` show; must return at once."""
         self.prefetch_requests = PrefetchRequests()
         """What people chose and have not drawn with yet."""
 
@@ -61,6 +64,7 @@ class JobQueue:
             self._jobs[job.id] = job
             self._new.append(job)
         self.ring()
+        self.changed()
 
     def _see_that_it_fits(self, job: Job) -> None:
         """Raise QueueFull where the owner of `job` has so much waiting that it would be too much."""
@@ -138,6 +142,7 @@ class JobQueue:
             self._phase, self._detail = phase, detail
             self._checkpoint = checkpoint
             self._device = device or self._device
+        self.changed()
 
     def jobs(self, owner: str | None = None) -> list[Job]:
         """Jobs that are not finished, in order; of one owner, or all."""

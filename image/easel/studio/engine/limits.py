@@ -30,13 +30,16 @@ class Limits:
     `work_per_request` and `work_per_person` are megapixel-steps; the second counts what is left of all that
     a person has waiting or under way. `pixels_per_request` is megapixels of all pictures of a request, which
     are in memory until it is answered; a person may have twice as many. `step_seconds` is how long one UNet
-    call may keep the device from everybody else.
+    call may keep the device from everybody else. `requests_waiting` and `pictures_waiting` are how many
+    asynchronous requests, and pictures of them, one person may have that are not finished.
     """
 
     work_per_request: float = 10_000
     work_per_person: float = 20_000
     pixels_per_request: float = 256
     step_seconds: float = 10
+    requests_waiting: float = 50
+    pictures_waiting: float = 500
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Limits:

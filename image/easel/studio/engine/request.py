@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
 from easel.studio.engine.control.unit import ControlUnit
@@ -194,9 +196,23 @@ class TextToImage:
         return resolve(self.sampler, self.schedule_type)
 
 
+_CHANCE: ContextVar[random.Random | None] = ContextVar("chance", default=None)
+
+
 def random_seed() -> int:
     """A seed in the range A1111 draws from."""
-    return random.randrange(RANDOM_SEEDS)  # noqa: S311 - seeds are published with every picture
+    return (_CHANCE.get() or random).randrange(RANDOM_SEEDS)
+
+
+@contextmanager
+def chance(salt: int) -> Iterator[None]:
+    """Within it, and in threads that it hands work to, random seeds are the same for the same `salt`: what
+    was begun and is begun again means the same pictures."""
+    token = _CHANCE.set(random.Random(salt))  # noqa: S311 - seeds are published with every picture
+    try:
+        yield
+    finally:
+        _CHANCE.reset(token)
 
 
 def _check_word(name: str, value: str, words: Sequence[str]) -> None:

@@ -14,7 +14,8 @@ from easel.studio.engine.errors import SHUT_DOWN, EngineError, Stopped, TooMuchF
 from easel.studio.engine.job import Job, JobState
 from easel.studio.engine.job_progress import JobProgress
 from easel.studio.engine.job_queue import JobQueue
-from easel.studio.engine.loop import Loop
+from easel.studio.engine.loop import Loop, Turned
+from easel.studio.engine.pace import Pace
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.picture_queue import PictureQueue
 from easel.studio.engine.step_times import StepTimes
@@ -35,12 +36,14 @@ class Worker:
         self,
         queue: JobQueue,
         step_times: StepTimes,
+        pace: Pace,
         device: str | None,
         dtype: torch.dtype | None,
         served: Callable[[ModelFile], None],
     ) -> None:
         """`served` is told of each checkpoint that serves from now on."""
-        self._queue, self._served = queue, served
+        self._queue, self._pace, self._served = queue, pace, served
+        self._turn_ended: float | None = None
         self._loop = Loop(step_times, device, dtype)
         self._waiting = PictureQueue()
         self._progress: dict[Job, JobProgress] = {}
@@ -67,7 +70,7 @@ class Worker:
 
     def _round(self) -> None:
         for job in self._queue.take():
-            progress = self._progress[job] = JobProgress(job)
+            progress = self._progress[job] = JobProgress(job, self._pace)
             self._waiting.add(progress.pictures)
         self._drop_cancelled()
         self._switch_where_due()
@@ -75,6 +78,8 @@ class Worker:
         self._begin()
         if self._loop.active:
             self._step()
+        else:
+            self._turn_ended = None
         self._tell_the_queue()
         self._queue.settle(len(self._loop.active))
 
@@ -147,6 +152,7 @@ class Worker:
             requests.done(chosen)
 
     def _switch(self, file: ModelFile) -> None:
+        self._turn_ended = None
         self._say("loading", f"loading {file.name}")
         began = time.perf_counter()
         # in quarters: whoever follows the state keeps every change of it
@@ -192,6 +198,9 @@ class Worker:
         return self._waiting.next(serving, drawing, room=self._loop.room())
 
     def _step(self) -> None:
+        positions = {picture: picture.course.position for picture in self._loop.active}
+        # From the end of the last turn, for what lies between takes its time too.
+        began = self._turn_ended or time.perf_counter()
         try:
             turned = self._loop.turn(self._nearest() if self._queue.stopping else None)
         except Exception as error:  # the engine goes on, whatever one picture meets
@@ -200,6 +209,8 @@ class Worker:
             for job in victims:
                 self._close(job, JobState.FAILED, _typed(error))
             return
+        self._turn_ended = time.perf_counter()
+        self._note_pace(turned, positions, self._turn_ended - began)
         for picture in turned.through:
             self._progress[picture.job].keep(picture)
             self._loop.drop(picture)
@@ -212,6 +223,23 @@ class Worker:
                     progress.show(preview)
             progress.look(JobState.RUNNING)
             self._end_where_through(job)
+
+    def _note_pace(self, turned: Turned, positions: dict[Picture, int], seconds: float) -> None:
+        serving = self._loop.serving
+        if serving is None:
+            return
+        sizes = [
+            one.job.request.passes()[0 if was < one.job.request.passes()[0].calls else -1]
+            for one in turned.stepped
+            if one.course.position > (was := positions[one])
+        ]
+        if sizes:
+            self._pace.stepped(serving, [one.width * one.height for one in sizes], seconds)
+        elif not turned.stepped:
+            self._pace.worked(seconds)
+        images = [one.image for one in turned.through if one.image is not None]
+        if images:
+            self._pace.made(serving, sum(image.width * image.height for image in images))
 
     def _nearest(self) -> Job | None:
         """Of the checkpoint that serves, the job that has least left to draw.
@@ -232,7 +260,7 @@ class Worker:
         self._waiting.remove(job)
         for picture in self._of(job):
             self._loop.drop(picture)
-        progress = self._progress.pop(job, None) or JobProgress(job)
+        progress = self._progress.pop(job, None) or JobProgress(job, self._pace)
         progress.close(state, error)
 
     def _tell_the_queue(self) -> None:

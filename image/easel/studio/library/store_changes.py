@@ -8,7 +8,8 @@ looks while nobody listens.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -50,6 +51,15 @@ class StoreChanges:
             self._wake.set()
 
         return stop
+
+    @contextmanager
+    def told(self, told: Told) -> Iterator[None]:
+        """Listen for as long as this lasts."""
+        stop = self.listen(told)
+        try:
+            yield
+        finally:
+            stop()
 
     def look(self) -> None:
         """Look now: somebody here has changed something."""

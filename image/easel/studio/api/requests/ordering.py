@@ -14,7 +14,7 @@ from easel.studio.api.requests.result import PictureToEnlarge
 from easel.studio.api.requests.styled import styled
 from easel.studio.checkpoint_defaults import checkpoint_defaults
 from easel.studio.control_title import control_title
-from easel.studio.engine import Enlargement, Job, TextToImage, find_upscaler, upscalers
+from easel.studio.engine import Enlargement, Job, TextToImage, Watcher, find_upscaler, upscalers
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES
 from easel.studio.infotext_request import request_from_infotext
 from easel.studio.png import encode
@@ -45,10 +45,11 @@ class SubmittedRequest:
 class Ordering:
     """What becomes of the requests of one call, which are one or, with a script, many."""
 
-    def __init__(self, studio: Studio, owner: str) -> None:
+    def __init__(self, studio: Studio, owner: str, own: dict[str, Any] | None = None) -> None:
+        """`own` are the owner's options, where those of another time than now count."""
         self._studio = studio
         self._owner = owner
-        self.own = studio.options.read(owner)
+        self.own = studio.options.read(owner) if own is None else own
         self.notes: list[str] = []
         self._styles = Styles(studio.outputs, owner)
         self._jobs: tuple[Job, ...] = ()
@@ -83,10 +84,17 @@ class Ordering:
         request = self._named(styled_body.to_engine(settings)).resolved()
         return PreparedRequest(body, settings, request, [*told, *notes])
 
-    def submit(self, prepared: PreparedRequest) -> SubmittedRequest:
-        """Hand a request to the engine. Raises what `Engine.submit` raises."""
+    def submit(
+        self,
+        prepared: PreparedRequest,
+        *,
+        only: tuple[int, ...] | None = None,
+        watcher: Watcher | None = None,
+    ) -> SubmittedRequest:
+        """Hand a request to the engine: all of its pictures, or `only` these. Raises what `Engine.submit`
+        raises."""
         body = prepared.body
-        job = self._studio.engine.submit(self._owner, prepared.request)
+        job = self._studio.engine.submit(self._owner, prepared.request, only=only, watcher=watcher)
         for words in (*self.notes, *prepared.notes, *body.passed_over()):
             job.note(words)
         self._studio.tasks.name(job, body.force_task_id, before=self._jobs)

@@ -1,0 +1,28 @@
+"""`Prefer: respond-async` (RFC 7240): the answer is a ticket, and the pictures come when they are drawn."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from easel.studio.api.jobs.async_jobs import AsyncJobs
+from easel.studio.api.jobs.record import RequestKind
+from easel.studio.api.strict_json import reply
+from easel.studio.owner import owner_of
+
+
+def wants_async(request: Request) -> bool:
+    """Whether the caller prefers a ticket to waiting."""
+    said = ",".join(request.headers.getlist("prefer"))
+    return any(one.partition(";")[0].strip().lower() == "respond-async" for one in said.split(","))
+
+
+async def accepted(jobs: AsyncJobs, kind: RequestKind, asked: BaseModel, request: Request) -> Response:
+    """Accept a request, and answer 202 with its ticket. Raises what refuses it."""
+    ticket = await jobs.submit(owner_of(request.headers), kind, asked.model_dump(exclude_unset=True))
+    headers = {
+        "Location": f"{request.scope.get('root_path', '')}/jobs/{ticket.id}",
+        "Preference-Applied": "respond-async",
+    }
+    return reply(ticket.model_dump(), 202, headers)

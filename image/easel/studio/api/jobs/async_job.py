@@ -1,0 +1,203 @@
+"""One asynchronous request in the process that draws it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from easel.models import ModelFile
+from easel.studio.api.drawn_request import DrawnRequest, draw
+from easel.studio.api.extras_run import ExtrasRun
+from easel.studio.api.generation_info import information
+from easel.studio.api.hanging_up import Unattended
+from easel.studio.api.jobs.kept_pictures import KeptPictures
+from easel.studio.api.jobs.record import AcceptedBody, AcceptedRequest, JobAnswer, RequestKind
+from easel.studio.api.keeper import PictureFile
+from easel.studio.api.request_run import RequestRun
+from easel.studio.api.requests.answer_format import AnswerFormat
+from easel.studio.api.requests.drawing_request import DrawingRequest
+from easel.studio.api.requests.extras_request import ExtrasBatchRequest, ExtrasRequest, ExtrasSingleRequest
+from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
+from easel.studio.api.requests.ordering import Ordering
+from easel.studio.api.requests.result import PictureToEnlarge
+from easel.studio.api.requests.text_to_image_request import TextToImageRequest
+from easel.studio.api.scripts.selectable import course_of
+from easel.studio.engine import FINAL, Job, JobState, TextToImage, chance
+from easel.studio.studio import Studio
+
+KINDS: dict[RequestKind, type[DrawingRequest | ExtrasRequest]] = {
+    "txt2img": TextToImageRequest,
+    "img2img": ImageToImageRequest,
+    "extra-single-image": ExtrasSingleRequest,
+    "extra-batch-images": ExtrasBatchRequest,
+}
+Planned = list[tuple[ModelFile | None, TextToImage]]
+
+
+class AsyncJob:
+    """A request that was accepted: waiting for its turn, or under way as `task`.
+
+    `planned` is what it begins with, by checkpoint. `news` are sentences on its life beside the drawing.
+    """
+
+    def __init__(self, studio: Studio, pictures: KeptPictures, planned: Planned) -> None:
+        self.pictures = pictures
+        self.planned = planned
+        self.task: asyncio.Task[None] | None = None
+        self.withdrawn = False
+        self.saving = False
+        self.news: list[str] = []
+        self._studio = studio
+        self._run: RequestRun | ExtrasRun | None = None
+
+    @property
+    def record(self) -> AcceptedRequest:
+        """What is kept of it."""
+        return self.pictures.record
+
+    @property
+    def jobs(self) -> list[Job]:
+        """What the engine has been given for it."""
+        return self._run.jobs if self._run else []
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything of it was drawn, or is being drawn."""
+        return any(job.state is not JobState.QUEUED for job in self.jobs)
+
+    @property
+    def pictures_left(self) -> int:
+        """Pictures that are not there."""
+        return max(0, self.record.pictures - len(self.record.done))
+
+    @property
+    def notes(self) -> list[str]:
+        """What there is to say of it by now."""
+        return [*self.news, *(self._run.notes if self._run else [])]
+
+    def work_left(self) -> float | None:
+        """Seconds of the device for what is not drawn; None where nothing was measured yet."""
+        jobs = self.jobs
+        if not jobs:
+            return _seconds(self._studio, self.planned)
+        left = [job.progress().work_left for job in jobs if job.state not in FINAL]
+        known = [one for one in left if one is not None]
+        return sum(known) if len(known) == len(left) else _seconds(self._studio, self.planned)
+
+    def cancel(self, *, keep_partial: bool) -> bool:
+        """Stop it. False where it has given the engine nothing, and nothing needs to be waited for."""
+        if self._run is None or not self._run.jobs:
+            return False
+        self._run.cancel(keep_partial=keep_partial)
+        return True
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was ended before all of it was there."""
+        return bool(self.record.cancel) or bool(self._run and self._run.cancelled)
+
+    async def draw(self, accepted: AcceptedBody) -> JobAnswer:
+        """Draw it, save it, and say what the answer is. Raises what ends a job."""
+        self._run = None
+        with chance(accepted.salt), self._studio.activity.busy():
+            asked = KINDS[self.record.kind].model_validate(accepted.body)
+            if isinstance(asked, ExtrasRequest):
+                return await self._enlarge(asked, accepted.options)
+            assert isinstance(asked, DrawingRequest)  # noqa: S101 - there is nothing else
+            return await self._draw(asked, accepted.options)
+
+    async def _draw(self, asked: DrawingRequest, options: dict[str, Any]) -> JobAnswer:
+        ordering = Ordering(self._studio, self.record.owner, options)
+        line = Unattended()
+        self._run = run = RequestRun(self._studio, ordering, line, self.pictures)
+        done = await draw(self._studio, self.record.owner, asked, ordering, run, line)
+        await self._saved()
+        grids = await asyncio.to_thread(self._keep_grids, done)
+        drawn = [self.record.done[number] for number in sorted(self.record.done) if number not in grids]
+        understood = done.first.body if len(done.submitted) == 1 else done.body
+        return JobAnswer(
+            images=[self.record.done[number] for number in grids] + (drawn if done.result.send_drawn else []),
+            parameters={**_shown(understood.echo()), "override_settings": _shown(asked.override_settings)},
+            info=information(done.first, done.result, self.notes, done.started),
+        )  # fmt: skip
+
+    def _keep_grids(self, done: DrawnRequest) -> list[int]:
+        """Save the grids, and say by which numbers: behind all that is drawn."""
+        how = AnswerFormat.of(done.first.settings)
+        first = sum(one.job.request.pictures for one in done.submitted)
+        for number, grid in enumerate(done.result.grids, first):
+            file = PictureFile(*how.file(grid.image, grid.text, kept=True), grid.drawn.seed)
+            self.pictures.keep(number, file)
+        return list(range(first, first + len(done.result.grids)))
+
+    async def _enlarge(self, asked: ExtrasRequest, options: dict[str, Any]) -> JobAnswer:
+        self._run = run = ExtrasRun(self._studio, self.record.owner, options, Unattended(), self.pictures)
+        await run.begin(asked)
+        await run.files()
+        await self._saved()
+        images = [self.record.done[number] for number in sorted(self.record.done)]
+        return JobAnswer(images=images, html_info=run.html_info)
+
+    async def _saved(self) -> None:
+        """Wait until all that was drawn is saved. Raises NotSaved."""
+        self.saving = True
+        while open_tasks := [one for one in self.pictures.tasks if not one.done()]:
+            await asyncio.gather(*(asyncio.wrap_future(one) for one in open_tasks))
+        for task in self.pictures.tasks:
+            task.result()
+        if self.pictures.problem is not None:
+            raise self.pictures.problem
+
+
+def plan(
+    studio: Studio, owner: str, kind: RequestKind, accepted: AcceptedBody
+) -> tuple[Planned, list[str], dict[str, Any]]:
+    """What a request begins with, sentences on it, and the body as it is shown. Raises what refuses it, as
+    the synchronous route would, before anything is accepted."""
+    with chance(accepted.salt):
+        asked = KINDS[kind].model_validate(accepted.body)
+        if isinstance(asked, ExtrasRequest):
+            run = ExtrasRun(studio, owner, accepted.options, Unattended())
+            run.look_at(asked)
+            planned: Planned = [(None, one) for one in run.requests]
+            return planned, run.notes, asked.model_dump(exclude_unset=True, exclude={"image", "imageList"})
+        assert isinstance(asked, DrawingRequest)  # noqa: S101 - there is nothing else
+        ordering = Ordering(studio, owner, accepted.options)
+        step = next(course_of(ordering.begin(asked), ordering))
+        if isinstance(step, PictureToEnlarge):
+            return [], ordering.notes, _without_pictures(asked)
+        prepared = [ordering.prepare(one) for one in step]
+        first = studio.engine.check(owner, prepared[0].request)
+        notes = [*ordering.notes, *prepared[0].notes, *first.notes]
+        planned = [(studio.checkpoint_for(one.request.checkpoint), one.request) for one in prepared]
+        return planned, notes, _without_pictures(asked)
+
+
+def _seconds(studio: Studio, planned: Planned) -> float | None:
+    seconds = 0.0
+    for checkpoint, request in planned:
+        one = studio.engine.pace.picture(checkpoint, request)
+        if one is None:
+            return None
+        seconds += one * request.pictures
+    return seconds
+
+
+_LONGEST = 20_000
+
+
+def _without_pictures(asked: DrawingRequest) -> dict[str, Any]:
+    """What was asked for, without what is too long to be shown again and again."""
+    found: dict[str, Any] = _shown(asked.model_dump(exclude_unset=True))
+    return found
+
+
+def _shown(value: Any) -> Any:
+    """`value` with null in the places of pictures, wherever they are in it."""
+    if isinstance(value, dict):
+        return {key: None if key in {"init_images", "mask"} else _shown(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_shown(one) for one in value]
+    if isinstance(value, str) and (len(value) > _LONGEST or value.startswith("data:")):
+        return None
+    return value

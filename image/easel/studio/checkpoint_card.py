@@ -1,0 +1,89 @@
+"""A checkpoint as somebody who chooses one sees it: what it is, and what it is good for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, Field
+
+from easel.models import Architecture, ModelFile
+from easel.studio.checkpoint_defaults import architecture, checkpoint_defaults
+from easel.studio.example_prompts import examples
+
+_LABELS = {"starter": "Starter", "sd1": "SD 1.5", "sd2": "SD 2", "sdxl": "SDXL"}
+# Width and height as shares of the family's own side, which keep about its pixels.
+_SHAPES: tuple[tuple[Literal["square", "portrait", "landscape", "wide", "tall"], float, float], ...] = (
+    ("square", 1, 1), ("portrait", 0.8125, 1.1875), ("landscape", 1.1875, 0.8125), ("wide", 1.3125, 0.75),
+    ("tall", 0.75, 1.3125),
+)  # fmt: skip
+_GRID = 64
+
+
+class SizeShape(BaseModel):
+    """A size in pixels that suits the family."""
+
+    name: Literal["square", "portrait", "landscape", "wide", "tall"]
+    width: int
+    height: int
+
+
+class DefaultFields(BaseModel):
+    """What a request is drawn with where it does not say."""
+
+    steps: int
+    cfg_scale: float
+    sampler: str
+    scheduler: str = "Automatic"
+
+
+class CheckpointCard(BaseModel):
+    """A checkpoint."""
+
+    name: str
+    title: str
+    family: str | None = Field(None, description="starter, sd1, sd2 or sdxl; null where it cannot be told")
+    label: str = ""
+    sides: dict[str, int]
+    shapes: list[SizeShape]
+    inpainting: bool = Field(False, description="made to draw what a mask shows")
+    refiner: bool = Field(False, description="made to draw the end of another one's pictures")
+    preview: str | None = Field(None, description="an address relative to the page")
+    examples: list[str] = Field(description="prompts to try; none where anything may be asked for")
+    defaults: DefaultFields
+    takes_clip_skip: bool
+    problem: str | None = None
+
+
+def checkpoint_card(file: ModelFile, has_preview: Callable[[ModelFile], bool]) -> CheckpointCard:
+    """What there is to say of a checkpoint. Reads its header, once."""
+    kind, defaults = architecture(file), checkpoint_defaults(file)
+    family = kind.value.partition("-")[0] if kind else None
+    side = defaults.side
+    return CheckpointCard(
+        name=file.name,
+        title=file.title,
+        family=family,
+        label=_LABELS.get(family or "", ""),
+        sides={"side": side},
+        shapes=[
+            SizeShape(name=name, width=_on_grid(side * wide), height=_on_grid(side * high))
+            for name, wide, high in _SHAPES
+        ],
+        inpainting=bool(kind and kind.value.endswith("-inpaint")),
+        refiner=kind is Architecture.SDXL_REFINER,
+        preview=f"studio/models/files/preview?type=checkpoint&name={quote(file.name)}"
+        if has_preview(file)
+        else None,
+        examples=list(examples(file)),
+        defaults=DefaultFields(steps=defaults.steps, cfg_scale=defaults.cfg_scale, sampler=defaults.sampler),
+        takes_clip_skip=family in ("starter", "sd1"),
+        problem=None
+        if kind
+        else "It cannot be read as a checkpoint: it is broken, or of a family unknown here.",
+    )
+
+
+def _on_grid(side: float) -> int:
+    return max(_GRID, round(side / _GRID) * _GRID)

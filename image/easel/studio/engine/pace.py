@@ -1,0 +1,81 @@
+"""How much of the device's time calls take here, as it was measured last: what time left is told by."""
+
+from __future__ import annotations
+
+import threading
+
+from easel.models import ModelFile
+from easel.studio.engine.request import TextToImage
+
+# Of a new measurement; neighbours come and go, and the first calls of a size pay for its preparations.
+_WEIGHT = 0.2
+
+
+class Pace:
+    """Seconds of the device for a UNet call of one picture, by checkpoint and pixels, and for making pixels
+    of its latents. Thread-safe.
+
+    Company is in it: of a call for four pictures each has a quarter. Sizes that were not seen take after
+    the nearest one, another checkpoint after the last that drew.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: dict[ModelFile, dict[int, tuple[int, float]]] = {}
+        self._last: ModelFile | None = None
+        self._decoding: dict[ModelFile, float] = {}
+        self._since_last_picture = 0.0
+
+    def stepped(self, checkpoint: ModelFile, pixels: list[int], seconds: float) -> None:
+        """A call of the UNet for pictures of so many pixels took `seconds` of the device."""
+        each, total = seconds / sum(pixels), len(pixels)
+        with self._lock:
+            sizes = self._calls.setdefault(checkpoint, {})
+            self._last = checkpoint
+            for size in set(pixels):
+                number, before = sizes.get(size, (0, each))
+                # The first call of a size warms up, and counts for nothing as soon as there is a second.
+                mean = each if number < 2 else before + _WEIGHT * (each - before)
+                sizes[size] = (number + total, mean)
+
+    def worked(self, seconds: float) -> None:
+        """A stretch of encoding or decoding took `seconds`."""
+        with self._lock:
+            self._since_last_picture += seconds
+
+    def made(self, checkpoint: ModelFile, pixels: int) -> None:
+        """Pictures of so many pixels are there."""
+        with self._lock:
+            each, self._since_last_picture = self._since_last_picture / pixels, 0.0
+            before = self._decoding.get(checkpoint, each)
+            self._decoding[checkpoint] = before + _WEIGHT * (each - before)
+
+    def picture(
+        self, checkpoint: ModelFile | None, request: TextToImage, done: int = 0, left: int | None = None
+    ) -> float | None:
+        """Seconds for one picture of a request of which `done` UNet calls are made and `left` are not (as
+        many as the request says, where nobody knows better); None where nothing was measured yet."""
+        if request.enlargement is not None or checkpoint is None:
+            return None
+        with self._lock:
+            passes, seconds = request.passes(), 0.0
+            for number, one in enumerate(passes):
+                calls = max(0, one.calls - done)
+                if left is not None and number == len(passes) - 1:
+                    calls = left
+                done = max(0, done - one.calls)
+                left = None if left is None else max(0, left - calls)
+                each = self._call(checkpoint, one.width * one.height)
+                if each is None:
+                    return None
+                seconds += calls * each
+            last = passes[-1]
+            decoding = self._decoding.get(checkpoint, next(iter(self._decoding.values()), 0.0))
+            return seconds + decoding * last.width * last.height
+
+    def _call(self, checkpoint: ModelFile, pixels: int) -> float | None:
+        sizes = self._calls.get(checkpoint) or (self._calls.get(self._last) if self._last else None)
+        if not sizes:
+            return None
+        nearest = min(sizes, key=lambda size: abs(size - pixels))
+        return sizes[nearest][1] * pixels
