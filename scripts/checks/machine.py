@@ -41,7 +41,7 @@ def python() -> Check:
 
 def packages() -> Check:
     """What studio and gateway import; looked up, not imported."""
-    wanted = ("torch", "diffusers", "transformers", "gradio", "fastapi", "uvicorn", "safetensors")
+    wanted = ("torch", "diffusers", "transformers", "fastapi", "uvicorn", "safetensors")
     missing = [name for name in wanted if importlib.util.find_spec(name) is None]
     if missing:
         return Check(

@@ -144,8 +144,8 @@ async def _say_started(studio: Studio, began: float) -> None:
 
 
 def _create(studio: Studio) -> FastAPI:
-    # Gradio and diffusers both import this package, and it imports itself in circles. Taken whole while the
-    # engine's thread is still busy with torch, no thread meets half of it.
+    # diffusers imports this package in the engine's thread, and it imports itself in circles: taken whole
+    # here, no thread meets half of it.
     import huggingface_hub.hf_api  # noqa: F401
 
     from easel.studio.app import create_app

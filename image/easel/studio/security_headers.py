@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,24 +23,24 @@ _ALL = {
     "X-Frame-Options": "DENY",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-_INLINE = re.compile(rb"<script(?:\s[^>]*)?>(.*?)</script>", re.DOTALL)
+_INLINE = {
+    kind: re.compile(rf"<{kind}(?:\s[^>]*)?>(.*?)</{kind}>".encode(), re.DOTALL)
+    for kind in ("script", "style")
+}
 
 
-def policy(page: bytes, *, base: str = "'none'") -> str:
-    """The policy of a page of our own: what is in it runs, by its hash, and what is in files of this origin.
-
-    Styles are open, for Gradio writes them into the page; they run nothing, and load nothing from elsewhere.
-    """
-    scripts = " ".join(("'self'", *_hashes(_INLINE.findall(page))))
+def policy(page: bytes) -> str:
+    """The policy of a page of our own: files of this origin, and what stands in it, by its hash."""
     return (
-        f"default-src 'none'; script-src {scripts}; style-src 'self' 'unsafe-inline'; "
-        "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; manifest-src 'self'; "
-        f"base-uri {base}; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
+        f"default-src 'none'; script-src {_sources(page, 'script')}; style-src {_sources(page, 'style')}; "
+        "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
     )
 
 
-def _hashes(scripts: Iterable[bytes]) -> list[str]:
-    return [f"'sha256-{base64.b64encode(hashlib.sha256(one).digest()).decode()}'" for one in scripts if one]
+def _sources(page: bytes, kind: str) -> str:
+    digests = [hashlib.sha256(inline).digest() for inline in _INLINE[kind].findall(page) if inline]
+    return " ".join(("'self'", *(f"'sha256-{base64.b64encode(one).decode()}'" for one in digests)))
 
 
 class SecurityHeaders:

@@ -60,11 +60,12 @@ def create_api(studio: Studio) -> FastAPI:
     app = DescribedApi(
         title="Easel", version=VERSION, description=_DESCRIPTION, docs_url=None, redoc_url=None,
         dependencies=[Depends(finite)], generate_unique_id_function=operation_id, lifespan=life,
+        redirect_slashes=False,
     )  # fmt: skip
     handle_errors(app)
     for routes in (drawing(studio, jobs), progress(studio, jobs), extras(studio, jobs), jobs_routes(jobs),
-                   options(studio), catalog(studio), png_info(), memory(), models(studio), model_files(studio),
-                   styles(studio), controlnet(studio), openai(studio), not_here(), internal(studio),
+                   options(studio), catalog(studio), png_info(), memory(), models(studio),
+                   model_files(studio), styles(studio), controlnet(studio), openai(studio), not_here(), internal(studio),
                    extra_networks(studio), session(studio, jobs), events(studio, observer)):  # fmt: skip
         app.include_router(routes)
     app.include_router(_own(studio))

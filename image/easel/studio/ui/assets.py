@@ -1,8 +1,8 @@
 """The page's files, as the browser gets them: below an address that names the state of all of them.
 
-`/page/<state>/app.js` never changes, so browsers keep it for ever, and what it imports by relative addresses is
-of the same state: no cache mixes two. Another state is another address; the old one is gone, and a tab that
-asks for it loads itself again (app.js).
+`/page/<state>/app.js` never changes, so browsers keep it for ever, and what it imports by relative addresses
+is of the same state: no cache mixes two. Another state is another address; the old one is gone, and a tab
+that asks for it loads itself again (app.js).
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from functools import cache
 from pathlib import Path
 from posixpath import dirname, join, normpath
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 _WEB = Path(__file__).parent / "web"
@@ -82,7 +83,7 @@ def route() -> Route:
 def _file(request: Request) -> Response:
     asset = assets().get(request.path_params["path"])
     if asset is None or request.path_params["state"] != state():
-        return PlainTextResponse("Not Found", 404, {"Cache-Control": "no-store"})
+        raise HTTPException(404, "Not Found", {"Cache-Control": "no-store"})
     return answer(asset, request, {"Cache-Control": _FOREVER})
 
 

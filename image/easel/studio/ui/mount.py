@@ -11,14 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from easel.studio.security_headers import POLICY
+from easel.studio.security_headers import POLICY, policy
 from easel.studio.ui.assets import Asset, answer, assets, imported, route, state
-
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-    "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-"""The page runs and shows what came in its own files; there is nothing inline, and no eval."""
 
 
 def mount(app: FastAPI) -> None:
@@ -29,7 +23,7 @@ def mount(app: FastAPI) -> None:
 
 def _page(request: Request) -> Response:
     # Asked for again each time: it is a kilobyte, and names the state of everything else.
-    return answer(_shell(), request, {"Cache-Control": "no-cache", POLICY: PAGE_POLICY})
+    return answer(_shell(), request, {"Cache-Control": "no-cache", POLICY: policy(_shell().content)})
 
 
 @cache
