@@ -8,8 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from easel.studio.infotext import parse
-from easel.studio.png import NotAPicture, read_texts
+from easel.studio.gallery.entry import PictureEntry, read_entry
 
 _PROMPT = 200
 
@@ -20,7 +19,7 @@ class GalleryPicture(BaseModel):
     id: str = Field(description="DAY/NAME")
     url: str
     small: str = Field(description="a WebP of at most 320 pixels a side")
-    width: int
+    width: int = Field(description="pixels; 0 where the file cannot be read")
     height: int
     day: str = Field(description="YYYY-MM-DD")
     at: str = Field(description="when it was saved, ISO 8601 in UTC")
@@ -28,38 +27,42 @@ class GalleryPicture(BaseModel):
     seed: int | None = None
     checkpoint: str | None = None
     starred: bool = False
-    boards: list[str] = []
+    boards: list[str] = Field(default_factory=list, description="ids of the owner's boards that it is on")
 
 
 def picture_entry(path: Path, *, starred: bool = False, boards: Sequence[str] = ()) -> GalleryPicture | None:
-    """The entry of a saved picture; None if it is gone, or is no picture. Reads a file's headers, so call it
-    from a thread that may wait for a disk."""
-    from PIL import Image, UnidentifiedImageError
-
+    """The entry of a saved picture; None if it is gone. Reads the file's head, so call it from a thread that
+    may wait for a disk."""
     try:
-        saved = path.stat().st_mtime
-        with Image.open(path) as image:  # headers only: no pixel is decoded
-            width, height = image.size
-            text = image.info.get("parameters") if image.format == "PNG" else None
-        if not isinstance(text, str):
-            text = read_texts(path.read_bytes()).get("parameters", "")
-    except (OSError, NotAPicture, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError):
+        entry = read_entry(path)
+    except OSError:
         return None
-    found = parse(text)
-    said, day = found.parameters, path.parent.name
-    name = f"{day}/{path.name}"
-    seed = said.get("Seed", "")
+    return described(path.parent.name, entry, starred=starred, boards=boards)
+
+
+def described(
+    day: str,
+    entry: PictureEntry,
+    *,
+    starred: bool = False,
+    boards: Sequence[str] = (),
+    pictures: str = "files/pictures",
+    small: str = "studio/gallery/small",
+) -> GalleryPicture:
+    """The entry of a picture that lies below the addresses `pictures` and `small`."""
+    name = f"{day}/{entry.name}"
     return GalleryPicture(
         id=name,
-        url=f"files/pictures/{name}",
-        small=f"studio/gallery/small/{name}",
-        width=width,
-        height=height,
+        url=f"{pictures}/{name}",
+        # A number can come again after its picture was deleted, and browsers keep small ones for good.
+        small=f"{small}/{name}?at={round(entry.at * 1000)}",
+        width=entry.width,
+        height=entry.height,
         day=day,
-        at=datetime.fromtimestamp(saved, UTC).isoformat(),
-        prompt=found.prompt[:_PROMPT],
-        seed=int(seed) if seed.isascii() and seed.isdigit() else None,
-        checkpoint=said.get("Model"),
+        at=datetime.fromtimestamp(entry.at, UTC).isoformat(),
+        prompt=entry.prompt[:_PROMPT],
+        seed=entry.seed,
+        checkpoint=entry.checkpoint or None,
         starred=starred,
         boards=list(boards),
     )

@@ -6,23 +6,41 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
+
+import structlog
 
 from easel.studio.owner import folder_name
 
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+log = structlog.get_logger(__name__)
+
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+PICTURE = re.compile(r"([0-9]{5,18})-[0-9]{1,20}\.(?:png|jpg|webp)")
 _ANY = re.compile(r"[^.].*")
-_PICTURE = re.compile(r"(\d{5,})-\d+\.(?:png|jpg|webp)")
+BESIDE = ".gallery"
+"""A day's hidden folder: what is made of its pictures, and goes with them."""
 
 
 class NotSaved(Exception):
     """A picture was drawn and could not be written. The message says why and what helps."""
+
+
+class OutputsListener(Protocol):
+    """Hears, on the thread that did it, what came and went in this process."""
+
+    def saved(self, path: Path, file: bytes) -> None:
+        """A picture is there, with these bytes."""
+
+    def gone(self, paths: Sequence[Path]) -> None:
+        """Pictures are not there any more."""
 
 
 class Outputs:
@@ -32,8 +50,11 @@ class Outputs:
         self.folder = folder.resolve()
         self._numbers: dict[Path, int] = {}
         self._lock = threading.Lock()
-        self.saved: Callable[[str, Path], None] = lambda _owner, _path: None
-        """Told of each picture that is saved, on the thread that saves it."""
+        self._listeners: list[OutputsListener] = []
+
+    def listen(self, listener: OutputsListener) -> None:
+        """Tell `listener` from now on."""
+        self._listeners.append(listener)
 
     def owned(self, owner: str) -> Path:
         """The folder that holds what belongs to `owner`, and nothing of anybody else."""
@@ -66,8 +87,37 @@ class Outputs:
                     part.unlink(missing_ok=True)
         except OSError as e:
             raise NotSaved(_why(e, self.folder)) from e
-        self.saved(owner, path)
+        self._tell_saved(path, picture)
         return path
+
+    def remove(self, paths: Sequence[Path]) -> list[Path]:
+        """Delete pictures and what was made of them; those that went. What is gone already is no fault."""
+        went = []
+        for path in paths:
+            with contextlib.suppress(OSError):  # gone before, or not ours to delete
+                path.unlink()
+                went.append(path)
+        self.forget(went)
+        return went
+
+    def forget(self, paths: Sequence[Path]) -> None:
+        """Pictures were deleted: what was made of them goes too, and who listens is told."""
+        pictures = [path for path in paths if PICTURE.fullmatch(path.name)]
+        for path in pictures:
+            with contextlib.suppress(OSError):
+                small_of(path).unlink(missing_ok=True)
+        for folder in {path.parent for path in pictures}:
+            if folder.name != date.today().isoformat():
+                with contextlib.suppress(OSError):  # something is still in it
+                    self.remove_folder(folder)
+        if pictures:
+            self._tell_gone(pictures)
+
+    def remove_folder(self, folder: Path) -> None:
+        """Remove a day without pictures. Raises OSError if something is still in it."""
+        if not _sorted_names(folder, PICTURE):
+            shutil.rmtree(folder / BESIDE, ignore_errors=True)
+        folder.rmdir()
 
     def recent(self, owner: str, limit: int = 100) -> list[Path]:
         """The newest pictures of `owner`, newest first, at most `limit`."""
@@ -80,21 +130,22 @@ class Outputs:
         """
         before, gone = time.time() - seconds, 0
         for owner in _sorted_names(self.folder, _ANY):
-            for day in _sorted_names(self.folder / owner, _DATE):
+            for day in _sorted_names(self.folder / owner, DAY):
                 folder = self.folder / owner / day
-                for name in _sorted_names(folder, _PICTURE):
-                    with contextlib.suppress(OSError):  # another replica was faster
-                        if (folder / name).stat().st_mtime < before:
-                            (folder / name).unlink()
-                            gone += 1
-                if day != date.today().isoformat():
+                old = [
+                    folder / name
+                    for name in _sorted_names(folder, PICTURE)
+                    if _is_older(folder / name, before)
+                ]
+                gone += len(self.remove(old))
+                if not old and day != date.today().isoformat():
                     with contextlib.suppress(OSError):  # something is still in it
-                        folder.rmdir()
+                        self.remove_folder(folder)
         return gone
 
     def picture(self, owner: str, day: str, name: str) -> Path | None:
         """The saved picture of `owner` that is called so; None if there is none."""
-        if not (_DATE.fullmatch(day) and _PICTURE.fullmatch(name)):
+        if not (DAY.fullmatch(day) and PICTURE.fullmatch(name)):
             return None
         path = self.owned(owner) / day / name
         return path if self.belongs(owner, path) and path.is_file() else None
@@ -106,9 +157,23 @@ class Outputs:
         except (OSError, RuntimeError, ValueError):
             return False
 
+    def _tell_saved(self, path: Path, file: bytes) -> None:
+        for listener in self._listeners:
+            try:
+                listener.saved(path, file)
+            except Exception:  # whoever listens, the picture is saved
+                log.exception("not told of a picture", picture=path.name)
+
+    def _tell_gone(self, paths: Sequence[Path]) -> None:
+        for listener in self._listeners:
+            try:
+                listener.gone(paths)
+            except Exception:
+                log.exception("not told of pictures that went", pictures=len(paths))
+
     def _newest_first(self, owner: str) -> Iterator[Path]:
-        for day in _sorted_names(self.owned(owner), _DATE):
-            for name in _sorted_names(self.owned(owner) / day, _PICTURE):
+        for day in _sorted_names(self.owned(owner), DAY):
+            for name in _sorted_names(self.owned(owner) / day, PICTURE):
                 yield self.owned(owner) / day / name
 
     def _name(self, part: Path, folder: Path, rest: str) -> Path:
@@ -116,7 +181,7 @@ class Outputs:
         with self._lock:
             last = self._numbers.get(folder)
             if last is None:
-                taken = [int(m[1]) for name in os.listdir(folder) if (m := _PICTURE.fullmatch(name))]
+                taken = [int(m[1]) for name in os.listdir(folder) if (m := PICTURE.fullmatch(name))]
                 last = max(taken, default=0)
             while True:
                 last += 1
@@ -140,6 +205,18 @@ def _sorted_names(folder: Path, pattern: re.Pattern[str]) -> list[str]:
     except OSError:
         return []
     return sorted(names, key=lambda name: (len(name.split("-")[0]), name), reverse=True)
+
+
+def small_of(picture: Path) -> Path:
+    """Where a picture's small version lies, if there is one."""
+    return picture.parent / BESIDE / f"{picture.name}.webp"
+
+
+def _is_older(path: Path, before: float) -> bool:
+    try:
+        return path.stat().st_mtime < before
+    except OSError:  # another replica was faster
+        return False
 
 
 def _why(e: OSError, folder: Path) -> str:

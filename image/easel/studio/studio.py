@@ -12,6 +12,7 @@ from easel.studio.caller_options import CallerOptions
 from easel.studio.durable_jobs import DurableJobs
 from easel.studio.engine import Drawn, Engine
 from easel.studio.events import Events
+from easel.studio.gallery import Gallery
 from easel.studio.infotext import Infotext
 from easel.studio.library import Library
 from easel.studio.outputs import Outputs
@@ -36,6 +37,11 @@ class Studio:
     def library(self) -> Library:
         """Models in, from page and API. The API makes it at the start, so that there is one only."""
         return Library(self.engine.store, self.activity, endpoint=self.endpoint)
+
+    @cached_property
+    def gallery(self) -> Gallery:
+        """Everybody's pictures. The API makes it at the start, so that it hears of the first one saved."""
+        return Gallery(self.outputs)
 
     @cached_property
     def durable_jobs(self) -> DurableJobs:

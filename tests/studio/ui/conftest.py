@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -12,12 +13,15 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 # A busy machine is no fault of the page.
 expect.set_options(timeout=60_000)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-# A small picture may begin and end between two looks of a test: the page notes what its stage showed.
-NOTE = """() => {
-  const stage = document.querySelector("#stage");
-  const keep = () => (window.shownOnStage ??= []).push(stage.innerHTML);
-  new MutationObserver(keep).observe(stage, { childList: true, subtree: true, attributes: true });
-}"""
+# axe-core by Deque Systems, Mozilla Public License 2.0; for tests only, no part of what is shipped.
+AXE = Path(__file__).with_name("axe.min.js")
+# What moved without anybody's doing: the sum that browsers call layout shift.
+SHIFTS = """
+window.shifted = 0;
+new PerformanceObserver((list) => {
+  for (const one of list.getEntries()) if (!one.hadRecentInput) window.shifted += one.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
 
 
 @pytest.fixture(scope="module")
@@ -44,24 +48,65 @@ def until(page: Page, question: str, arg: object = None, seconds: float = 60) ->
         page.wait_for_timeout(50)
 
 
+def generate_button(page: Page):
+    """The button that draws."""
+    return page.locator(".generate button")
+
+
+def findings(page: Page) -> list[str]:
+    """What axe finds on the page as it is, of any weight: its rule, and where."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] }).then((all) => all.violations)")
+    return [
+        f"{one['id']} ({one['impact']}): {', '.join(str(node['target'][0]) for node in one['nodes'][:5])}"
+        for one in found
+    ]
+
+
+def ask_small(page: Page, prompt: str = "a red circle on blue", steps: int = 2, side: int = 64) -> None:
+    """Fill the fields for a picture that is drawn in no time."""
+    page.get_by_label("Prompt", exact=True).fill(prompt)
+    page.get_by_role("button", name="Own", exact=True).click()
+    page.get_by_label("Width", exact=True).fill(str(side))
+    page.get_by_label("Height", exact=True).fill(str(side))
+    advanced = page.locator("details.advanced")
+    if not advanced.evaluate("(one) => one.open"):
+        advanced.locator("summary").first.click()
+    page.get_by_label("Steps", exact=True).fill(str(steps))
+
+
 def why(page: Page) -> str:
     """What there is to know of a page that its studio did not fill."""
-    stage, toasts = page.locator("#stage").inner_text(), page.locator(".toast-wrap").all_inner_texts()
-    return f"not filled: {stage=}, {toasts=}, {page.faults=}, {page.lost=}, asked last: {page.asked[-5:]}"
+    words = page.locator("main").inner_text()[:500]
+    return f"not filled: {words=}, {page.faults=}, {page.lost=}, asked last: {page.asked[-5:]}"
 
 
 @pytest.fixture
 def visit(running, browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open the page as somebody; everything that went wrong in the browser is in `page.faults`."""
+    """Open the page as somebody; everything that went wrong in the browser is in `page.faults`.
+
+    `beside` is a page of theirs in whose browser another tab is opened.
+    """
     contexts = []
 
-    def open_page(owner: str, width: int = 1280, height: int = 900, scheme: str = "light") -> Page:
-        context = browser.new_context(
+    def open_page(
+        owner: str,
+        width: int = 1280,
+        height: int = 800,
+        scheme: str = "light",
+        path: str = "",
+        beside: Page | None = None,
+    ) -> Page:
+        context = beside.context if beside else browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme=scheme,
+            locale="en",
+            has_touch=width < 600,
             extra_http_headers={"X-Easel-User": owner},
-        )
-        contexts.append(context)
+        )  # fmt: skip
+        if not beside:
+            contexts.append(context)
+            context.add_init_script(SHIFTS)
         page = context.new_page()
         page.set_default_timeout(60_000)
         page.faults = []
@@ -73,13 +118,13 @@ def visit(running, browser: Browser) -> Iterator[Callable[..., Page]]:
             "response", lambda one: page.lost.append(f"{one.status} {one.url}") if one.status > 399 else None
         )
         page.on("requestfailed", lambda one: page.lost.append(f"{one.failure} {one.url}"))
-        page.goto(running.url)
-        page.wait_for_selector("#checkpoint input")
+        page.goto(f"{running.url}/{path}")
         try:
-            expect(page.locator("#checkpoint input")).not_to_have_value("")
+            expect(page.locator("main")).to_have_attribute("aria-busy", "false")
+            if not path:
+                expect(generate_button(page)).to_be_enabled()
         except AssertionError as error:
             raise AssertionError(why(page)) from error
-        page.evaluate(NOTE)
         return page
 
     yield open_page

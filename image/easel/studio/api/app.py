@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from starlette.responses import HTMLResponse
 
+from easel.studio.api.boards import boards
 from easel.studio.api.catalog import catalog
 from easel.studio.api.controlnet import controlnet
 from easel.studio.api.description import DescribedApi, operation_id
@@ -17,6 +18,8 @@ from easel.studio.api.errors import handle_errors
 from easel.studio.api.events import JobObserver, events
 from easel.studio.api.extra_networks import extra_networks
 from easel.studio.api.extras import extras
+from easel.studio.api.gallery import gallery
+from easel.studio.api.gallery_zip import gallery_zip
 from easel.studio.api.internal import internal
 from easel.studio.api.jobs import AsyncJobs, jobs_routes
 from easel.studio.api.memory import memory
@@ -26,10 +29,12 @@ from easel.studio.api.not_here import not_here
 from easel.studio.api.openai.errors import OpenAiRoute
 from easel.studio.api.openai.routes import openai
 from easel.studio.api.options import options
+from easel.studio.api.parameters import parameters
 from easel.studio.api.png_info import png_info
 from easel.studio.api.progress import progress
 from easel.studio.api.reference import page
 from easel.studio.api.session import session
+from easel.studio.api.shares import shares
 from easel.studio.api.strict_json import finite
 from easel.studio.api.styles import styles
 from easel.studio.security_headers import POLICY, policy
@@ -59,13 +64,15 @@ def create_api(studio: Studio) -> FastAPI:
 
     app = DescribedApi(
         title="Easel", version=VERSION, description=_DESCRIPTION, docs_url=None, redoc_url=None,
-        dependencies=[Depends(finite)], generate_unique_id_function=operation_id, lifespan=life,
-        redirect_slashes=False,
+        dependencies=[Depends(finite)], generate_unique_id_function=operation_id, redirect_slashes=False,
+        lifespan=life,
     )  # fmt: skip
     handle_errors(app)
     for routes in (drawing(studio, jobs), progress(studio, jobs), extras(studio, jobs), jobs_routes(jobs),
                    options(studio), catalog(studio), png_info(), memory(), models(studio),
-                   model_files(studio), styles(studio), controlnet(studio), openai(studio), not_here(), internal(studio),
+                   model_files(studio), styles(studio),
+                   gallery(studio), gallery_zip(studio), parameters(studio), boards(studio), shares(studio),
+                   controlnet(studio), openai(studio), not_here(), internal(studio),
                    extra_networks(studio), session(studio, jobs), events(studio, observer)):  # fmt: skip
         app.include_router(routes)
     app.include_router(_own(studio))

@@ -40,6 +40,14 @@ from easel.studio.engine import (
     TooMuchWork,
     UnknownSampler,
 )
+from easel.studio.gallery import (
+    BoardNameTaken,
+    GalleryBusy,
+    GalleryError,
+    NoSuchBoard,
+    NoSuchPicture,
+    NoSuchShare,
+)
 from easel.studio.library import NoPicture, NoSuchJob, NoSuchModel, StillWanted, TooManyJobs
 from easel.studio.outputs import NotSaved
 from easel.studio.owner import NotYours
@@ -93,12 +101,14 @@ _ANSWERS: tuple[tuple[type[Exception], int, int | None], ...] = (
     (TooManyRequests, 429, 60), (Forbidden, 403, None), (NeedsToken, 403, None), (NoAccess, 403, None),
     (Archived, 410, None), (NotThere, 404, None), (Unreachable, 502, None), (SourceError, 422, None),
     (TooManyJobs, 429, 60), (NoSuchJob, 404, None), (NoPicture, 404, None), (NotYours, 403, None),
+    (NoSuchPicture, 404, None), (NoSuchBoard, 404, None), (NoSuchShare, 404, None),
+    (BoardNameTaken, 409, None), (GalleryBusy, 503, 2), (GalleryError, 422, None),
     (QueueFull, 429, 10), (NoCheckpoint, 503, 5), (Stopped, 503, 5), (NotSaved, 507, None),
 )  # fmt: skip
 
 _OURS: tuple[type[Exception], ...] = (
     EngineError, ModelError, NotSaved, NotAPicture, Unsupported, UnknownScript, TooMany, TooManyJobs,
-    NoSuchJob, NoPicture, NotYours,
+    NoSuchJob, NoPicture, NotYours, GalleryError,
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from easel.studio.api.jobs import AsyncJobs, Ticket
 from easel.studio.api.strict_json import dumps
 from easel.studio.events import Event, EventStream
 from easel.studio.gallery_picture import picture_entry
-from easel.studio.owner import owner_of
+from easel.studio.owner import folder_name, owner_of
 from easel.studio.png import encode_preview
 from easel.studio.studio import Studio
 from easel.studio.version import VERSION
@@ -52,7 +52,7 @@ class JobObserver:
         self._loop = asyncio.get_running_loop()
         self._studio.engine.listen(self._ring)
         self._jobs.changed = self._touch
-        self._studio.outputs.saved = self._saved
+        self._studio.outputs.listen(self)
         self._task = asyncio.create_task(self._keep_looking())
 
     def stop(self) -> None:
@@ -79,10 +79,25 @@ class JobObserver:
         self._touched.add(owner)
         self._ring()
 
-    def _saved(self, owner: str, path: Path) -> None:
-        """A picture is in the gallery; on any thread."""
-        if owner in self._events.owners and (entry := picture_entry(path)):
-            self._events.tell(owner, "picture", entry.model_dump())
+    def saved(self, path: Path, file: bytes) -> None:
+        """A picture is in the gallery (`OutputsListener`); on any thread."""
+        for owner in self._watching(path):
+            if entry := picture_entry(path):
+                self._events.tell(owner, "picture", entry.model_dump())
+
+    def gone(self, paths: Sequence[Path]) -> None:
+        """Pictures are not there any more (`OutputsListener`); on any thread."""
+        by_owner: dict[str, list[str]] = {}
+        for path in paths:
+            for owner in self._watching(path):
+                by_owner.setdefault(owner, []).append(f"{path.parent.name}/{path.name}")
+        for owner, names in by_owner.items():
+            self._events.tell(owner, "gone", {"pictures": names})
+
+    def _watching(self, picture: Path) -> list[str]:
+        """Whose picture it is, if a page of theirs is open."""
+        folder = picture.parent.parent.name
+        return [owner for owner in self._events.owners if folder_name(owner) == folder]
 
     async def _keep_looking(self) -> None:
         while True:

@@ -8,7 +8,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
-from starlette.exceptions import HTTPException
 
 from easel.models import ModelError, ModelFile
 from easel.studio.api.engine_state import EngineState, engine_state
@@ -30,10 +29,7 @@ from easel.studio.engine import (
     upscalers,
 )
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, ResizeMode
-from easel.studio.infotext import parse
-from easel.studio.infotext_request import request_from_infotext
 from easel.studio.owner import HEADER, is_anonymous, owner_of
-from easel.studio.png import NotAPicture, read_texts
 from easel.studio.studio import Studio
 from easel.studio.version import VERSION
 
@@ -109,20 +105,6 @@ class CheckpointRequest(BaseModel):
     name: str = Field(max_length=1000)
 
 
-class ParametersRequest(BaseModel):
-    """An infotext."""
-
-    text: str = Field(max_length=1_000_000)
-
-
-class Parameters(BaseModel):
-    """What a text asks for."""
-
-    text: str
-    request: dict[str, Any] = Field(description="A1111's body, with what can be had here")
-    notes: list[str] = Field(description="sentences on what is not here, or not drawn")
-
-
 def session(studio: Studio, jobs: AsyncJobs) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/studio")
@@ -140,22 +122,7 @@ def session(studio: Studio, jobs: AsyncJobs) -> APIRouter:
         await asyncio.to_thread(set_options, studio, owner, {"sd_model_checkpoint": asked.name})
         return await asyncio.to_thread(lambda: checkpoint_card(studio.checkpoint(owner), has_preview))
 
-    @routes.post("/parameters", responses=RESPONSES, openapi_extra=_EITHER)
-    async def read_parameters(request: Request) -> Parameters:
-        """What an infotext, or a picture's own, asks for: `{"text"}`, or a form with a file `picture`."""
-        text = await _text_of(request)
-        return await asyncio.to_thread(parameters_of, studio, text)
-
     return routes
-
-
-def parameters_of(studio: Studio, text: str) -> Parameters:
-    """A text as a request, with what can be had here. Where there are no parameters in it, nothing."""
-    found = parse(text)
-    if not found.parameters:
-        return Parameters(text=text, request={}, notes=["There are no generation parameters in it."])
-    request, notes = request_from_infotext(studio, found)
-    return Parameters(text=text, request=request, notes=notes)
 
 
 def has_preview(file: ModelFile) -> bool:
@@ -202,36 +169,3 @@ def _choices(studio: Studio) -> Choices:
         scripts=script_infos(),
         resize_modes=[{"value": one.value, "name": one.name.lower()} for one in ResizeMode],
     )
-
-
-async def _text_of(request: Request) -> str:
-    """The infotext that was sent, or that is in the picture that was. Raises NotAPicture."""
-    if not request.headers.get("content-type", "").startswith("multipart/"):
-        return ParametersRequest.model_validate(await request.json()).text
-    async with request.form(max_files=1, max_fields=4) as form:
-        picture = form.get("picture")
-        if picture is None or isinstance(picture, str):
-            raise HTTPException(422, "send the file as `picture`")
-        content = await picture.read()
-    try:
-        return (await asyncio.to_thread(read_texts, content)).get("parameters", "")
-    except NotAPicture as error:
-        error.field = "picture"
-        raise
-
-
-_EITHER: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": ParametersRequest.model_json_schema()},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"picture": {"type": "string", "format": "binary"}},
-                    "required": ["picture"],
-                }
-            },
-        },
-    }
-}

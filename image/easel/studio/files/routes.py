@@ -172,7 +172,9 @@ class Files:
                     if file.path.resolve() == resolved.real:
                         remove_model(self._store, file)
                         return
-            if resolved.item.folder:
+            if not resolved.is_model:
+                self._remove_output(resolved)
+            elif resolved.item.folder:
                 resolved.real.rmdir()
             else:
                 resolved.real.unlink()
@@ -182,6 +184,14 @@ class Files:
             full = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
             why = "it is not empty: remove what lies in it first" if full else error.strerror
             raise RequestRefused(409, f"{resolved.item.path} is not removed: {why}") from None
+
+    def _remove_output(self, resolved: ResolvedPath) -> None:
+        """Raises OSError."""
+        if resolved.item.folder:
+            self._outputs.remove_folder(resolved.real)
+        else:
+            resolved.real.unlink()
+            self._outputs.forget([resolved.real])
 
 
 def _sha256(path: Path) -> str:

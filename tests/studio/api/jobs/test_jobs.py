@@ -138,7 +138,9 @@ def test_move(ada: httpx.Client) -> None:
 def test_bounds(running, ada: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """One person has no more than so many requests and pictures waiting: 429, when to try again, and why."""
     limits = running.studio.engine.limits
-    monkeypatch.setattr(running.studio.engine, "limits", type(limits)(requests_waiting=2, pictures_waiting=10))
+    monkeypatch.setattr(
+        running.studio.engine, "limits", type(limits)(requests_waiting=2, pictures_waiting=10)
+    )
     tickets = [accept(ada, **LONG), accept(ada, **LONG)]
     third = ada.post("/sdapi/v1/txt2img", json=SMALL, headers=ASYNC)
     assert third.status_code == 429

@@ -1,14 +1,141 @@
 // What a person does that more than one element lets them do.
-import { post } from "./api.js";
+import { del, get, post } from "./api.js";
+import { fieldNamed, fieldsOf } from "./create/body.js";
+import { checkpoint, fault, field, hasPlace, range, sayOf, setField, setFields } from "./create/fields.js";
+import { loadMode } from "./create/modes.js";
+import { follow } from "./create/shown.js";
+import { keepTicket } from "./events.js";
+import { tell } from "./notices.js";
 import { store } from "./store.js";
+import { t } from "./texts.js";
 
 /** Draw with another checkpoint from now on. Raises ApiError. */
 export async function choose(name) {
-  const checkpoint = await post("studio/checkpoint", { name });
-  store.patch("session", { checkpoint });
+  const chosen = await post("studio/checkpoint", { name });
+  store.patch("session", { checkpoint: chosen });
 }
 
 /** Open a place: `create`, `gallery`, `models`. */
 export function openPlace(name) {
   location.hash = name;
+}
+
+/** Requests go one behind the other, so that tickets stand in the order of the presses. */
+let sent = Promise.resolve();
+
+/** Ask for what the fields say: a ticket more. What is wrong is said beside its field, and that gets the focus. */
+export async function generate() {
+  if (!field("prompt").trim() && field("mode") === "text") {
+    const example = checkpoint()?.examples?.[0];
+    if (example) setField("prompt", example);
+  }
+  const mode = await loadMode(field("mode"));
+  const wrong = { ...faults(), ...mode.faults?.(store.get("fields")) };
+  for (const [name, words] of Object.entries(wrong)) sayOf(name, words, true);
+  if (Object.keys(wrong).length) return reveal(Object.keys(wrong)[0]);
+  remember();
+  const { route, body } = await mode.ask(store.get("fields"));
+  await send(route, body);
+}
+
+/** Send a request to draw. @returns {Promise<object|null>} its ticket */
+export function send(route, body) {
+  store.set("sending", (store.get("sending") ?? 0) + 1);
+  sent = sent.then(async () => {
+    try {
+      const ticket = await post(route, body, { headers: { Prefer: "respond-async" } });
+      keepTicket(ticket);
+      follow();
+      sayOf("generate", "");
+      return ticket;
+    } catch (error) {
+      refused(error);
+      return null;
+    } finally {
+      store.set("sending", store.get("sending") - 1);
+    }
+  });
+  return sent;
+}
+
+const NUMBERS = [
+  "width", "height", "n_iter", "seed", "steps", "cfg_scale", "clip_skip", "batch_size", "subseed_strength", "denoising_strength",
+];
+const HIRES = ["hr_scale", "hr_denoising_strength", "hr_second_pass_steps"];
+
+function faults() {
+  const names = [...NUMBERS, ...(field("enable_hr") ? HIRES : []), ...(field("refiner_checkpoint") ? ["refiner_switch_at"] : [])];
+  return Object.fromEntries(names.filter((name) => range(name) && fault(name)).map((name) => [name, fault(name)]));
+}
+
+/** Say what was refused beside the field that it is about, or over Generate where it is about none. */
+function refused(error) {
+  const about = error.field && fieldNamed(error.field), name = hasPlace(about) ? about : "generate";
+  sayOf(name, error.words, true);
+  if (name !== "generate") reveal(name);
+}
+
+/** Bring a field into view, open what folds it away, and give it the focus. */
+function reveal(name) {
+  const place = document.querySelector(`[data-says~="${CSS.escape(name)}"]`);
+  const input = document.getElementById(`field-${name}`) ?? document.getElementById(name) ?? place?.querySelector("button, input");
+  for (let fold = input?.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+  input?.focus();
+}
+
+const REMEMBERED = 50;
+
+function remember() {
+  const prompt = field("prompt").trim();
+  if (prompt) store.set("history", [prompt, ...store.get("history").filter((one) => one !== prompt)].slice(0, REMEMBERED));
+}
+
+/** Ask again for what a ticket asked, where that says all: pictures are not in it. */
+export const again = (ticket) => send("sdapi/v1/txt2img", ticket.request);
+
+/** Cancel a ticket; what it has drawn so far is kept. */
+export async function cancel(id) {
+  try {
+    const ticket = await del(`jobs/${id}?keep=true`);
+    if (ticket?.id) keepTicket(ticket);
+  } catch (error) {
+    if (error.status !== 404) tell(error.words, { bad: true });
+  }
+}
+
+/** Put a waiting ticket before another own one, or behind all with `null`. */
+export async function move(id, before) {
+  try {
+    const answer = await post(`jobs/${id}/move`, { before });
+    for (const ticket of answer?.jobs ?? [answer]) if (ticket?.id) keepTicket(ticket);
+  } catch (error) {
+    tell(error.words, { bad: true });
+  }
+}
+
+/**
+ * Fill the fields from a request, as a picture's parameters give it.
+ * @param {object} request A1111's body
+ * @param {string[]} notes what could not be taken
+ */
+export async function use(request, notes = []) {
+  const { fields, checkpoint: named } = fieldsOf(request);
+  setFields({ ...fields, mode: "text" });
+  openPlace("create");
+  for (const note of notes) tell(note);
+  if (!named || named === checkpoint()?.name) return;
+  try {
+    await choose(named);
+  } catch {
+    tell(t("create.use.no-checkpoint", { name: named }), { bad: true });
+  }
+}
+
+/** The request that a picture was drawn with. @returns {Promise<{text: string, request: object, notes: string[]}>} */
+export const parametersOf = (picture) => get(`studio/gallery/parameters/${picture.id}`);
+
+/** Take a picture into a mode: as the source that it works on. */
+export function sendTo(mode, picture) {
+  setFields({ mode, source: { url: picture.url, width: picture.width, height: picture.height, name: picture.id } });
+  openPlace("create");
 }

@@ -38,11 +38,12 @@ async function ask(method, path, body, { headers = {}, signal } = {}) {
 
 function refusal(answer, found) {
   const retryAfter = Number(answer.headers.get("Retry-After")) || 0;
-  const kind = found?.kind ?? { 401: "signed_out", 403: "forbidden", 429: "busy", 503: "asleep" }[answer.status];
+  const kind = found?.kind ?? { 401: "signed_out", 403: "forbidden", 429: "busy", 503: found?.error ? "unavailable" : "asleep" }[answer.status];
   const known = { signed_out: t("error.signed-out"), asleep: t("error.asleep") }[kind];
   const words = known || found?.words || found?.errors || found?.detail || t("error.status", { status: answer.status });
   return new ApiError({
-    status: answer.status, kind, retryAfter, field: found?.field, words: typeof words === "string" ? words : JSON.stringify(words),
+    status: answer.status, kind, retryAfter, field: found?.field ?? found?.detail?.[0]?.loc?.at?.(-1),
+    words: typeof words === "string" ? words : JSON.stringify(words),
   });
 }
 

@@ -69,7 +69,7 @@ class App extends EaselElement {
   render() {
     const place = store.get("place");
     return html`
-      <a class="skip" href="#${place}" @click=${this.skip}>${t("app.skip")}</a>
+      <a class="skip" href="#main" @click=${this.skip}>${t("app.skip")}</a>
       <easel-bar></easel-bar>
       <easel-connection></easel-connection>
       <main id="main" tabindex="-1" aria-busy=${store.get("session") ? "false" : "true"}>

@@ -48,14 +48,14 @@ export function listen() {
 /** Ask for everything that the stream tells changes of. Raises ApiError. */
 export async function refresh() {
   try {
-    const [session, { jobs }, { pictures }] = await Promise.all([
-      get("studio/session"), get("jobs"), get("studio/gallery?limit=60"),
-    ]);
+    const gallery = get("studio/gallery?limit=60");
+    // Nobody waits for old pictures in order to draw new ones.
+    gallery.then(({ pictures }) => store.set("pictures", pictures), () => { /* the next refresh asks again */ });
+    const [session, { jobs }] = await Promise.all([get("studio/session"), get("jobs")]);
     store.open(session.endpoint, session.person.id);
     store.set("session", session);
     store.set("engine", session.engine);
     store.set("tickets", jobs);
-    store.set("pictures", pictures);
     store.set("connection", "ok");
   } catch (error) {
     store.set("connection", { signed_out: "signed-out", asleep: "asleep" }[error.kind] ?? "lost");
@@ -68,5 +68,8 @@ export function keepTicket(ticket) {
   const tickets = store.get("tickets");
   const there = tickets.findIndex((one) => one.id === ticket.id);
   if (there < 0) store.set("tickets", [...tickets, ticket]);
-  else store.set("tickets", tickets.with(there, { ...(ENDED.has(ticket.state) ? {} : tickets[there]), ...ticket }));
+  else store.set("tickets", tickets.with(there, { ...ticket, preview: previewOf(ticket, tickets[there]) }));
 }
+
+/** Not each event carries a preview; the last one stays until the picture is there. */
+const previewOf = (ticket, before) => (ENDED.has(ticket.state) ? null : ticket.preview ?? before.preview);

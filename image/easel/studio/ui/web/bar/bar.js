@@ -19,7 +19,7 @@ class Bar extends EaselElement {
   render() {
     const session = store.get("session"), place = store.get("place");
     return html`<header class="bar">
-      <a class="home" href="#create" aria-label="Easel">
+      <a class="home" href="#create">
         ${MARK}
         <h1><span class="product">Easel</span> <span class="endpoint">${session?.endpoint ?? ""}</span></h1>
       </a>

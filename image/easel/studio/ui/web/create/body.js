@@ -1,0 +1,87 @@
+// The one place where fields become A1111's request, and back.
+import { checkpoint, field, shapes } from "./fields.js";
+
+const NUMBERS = ["steps", "cfg_scale", "width", "height", "seed", "batch_size", "n_iter"];
+
+/**
+ * Parts of a request beside what all have, in order: a part takes the name of the mode and the values of all fields,
+ * and returns what it adds to the body. `alwayson_scripts` and `override_settings` of several are put together.
+ * @type {((mode: string) => object|Promise<object>)[]}
+ */
+export const PARTS = [variation, hires, refiner, overrides];
+
+/** A1111's body for a mode that draws. Other modes add to it what they alone have: `init_images`, `mask`, … */
+export async function drawing(fields, mode) {
+  const body = { prompt: field("prompt"), negative_prompt: field("negative_prompt"), styles: field("styles") };
+  for (const name of NUMBERS) body[name] = field(name);
+  if (field("sampler_name")) body.sampler_name = field("sampler_name");
+  body.scheduler = field("scheduler");
+  if (field("tiling")) body.tiling = true;
+  for (const part of PARTS) {
+    const { alwayson_scripts, override_settings, ...rest } = await part(mode);
+    Object.assign(body, rest);
+    if (alwayson_scripts) body.alwayson_scripts = { ...body.alwayson_scripts, ...alwayson_scripts };
+    if (override_settings) body.override_settings = { ...body.override_settings, ...override_settings };
+  }
+  return body;
+}
+
+function variation() {
+  return field("subseed_strength") > 0 ? { subseed: field("subseed"), subseed_strength: field("subseed_strength") } : {};
+}
+
+function hires(mode) {
+  if (mode !== "text" || !field("enable_hr")) return {};
+  return {
+    enable_hr: true, hr_scale: field("hr_scale"), hr_upscaler: field("hr_upscaler"),
+    hr_second_pass_steps: field("hr_second_pass_steps"), denoising_strength: field("hr_denoising_strength"),
+  };
+}
+
+function refiner() {
+  const name = field("refiner_checkpoint");
+  return name ? { refiner_checkpoint: name, refiner_switch_at: field("refiner_switch_at") } : {};
+}
+
+/** What A1111 keeps among its options. The checkpoint is said with each job: it may be another when its turn comes. */
+function overrides() {
+  const said = {};
+  if (checkpoint()) said.sd_model_checkpoint = checkpoint().name;
+  if (field("vae") !== "Automatic") said.sd_vae = field("vae");
+  if (checkpoint()?.takes_clip_skip && field("clip_skip") > 1) said.CLIP_stop_at_last_layers = field("clip_skip");
+  return { override_settings: said };
+}
+
+const FIELDS = { sd_vae: "vae", CLIP_stop_at_last_layers: "clip_skip", sampler_index: "sampler_name" };
+
+/** The field of the page that a name of A1111's body, as it stands in an error, is about. */
+export function fieldNamed(name) {
+  const last = String(name).split(".").at(-1);
+  if (last === "denoising_strength" && field("mode") === "text") return "hr_denoising_strength";
+  return FIELDS[last] ?? last;
+}
+
+const TAKEN = [
+  "prompt", "negative_prompt", "steps", "cfg_scale", "width", "height", "seed", "batch_size", "n_iter", "sampler_name",
+  "scheduler", "styles", "tiling", "subseed", "subseed_strength", "enable_hr", "hr_scale", "hr_upscaler",
+  "hr_second_pass_steps", "refiner_checkpoint", "refiner_switch_at", "denoising_strength",
+];
+
+/**
+ * The fields that a request asks for: those that it leaves out are `undefined`, as if nobody had touched them.
+ * @param {object} request A1111's body
+ * @returns {{fields: object, checkpoint: string|null}} the checkpoint that it names
+ */
+export function fieldsOf(request) {
+  const fields = Object.fromEntries(TAKEN.map((name) => [name, request[name] ?? undefined]));
+  const options = request.override_settings ?? {};
+  if (request.enable_hr) {
+    fields.hr_denoising_strength = fields.denoising_strength;
+    fields.denoising_strength = undefined;
+  }
+  fields.vae = options.sd_vae ?? undefined;
+  fields.clip_skip = options.CLIP_stop_at_last_layers ?? undefined;
+  const shape = shapes().find((one) => one.width === fields.width && one.height === fields.height);
+  if (shape) Object.assign(fields, { shape: shape.name, width: undefined, height: undefined });
+  return { fields, checkpoint: options.sd_model_checkpoint ?? null };
+}

@@ -1,0 +1,83 @@
+// What is asked for: the fields as the person set them, and what stands in for those that they did not.
+import { store } from "../store.js";
+import { t } from "../texts.js";
+
+/** What a field says that nobody touched, where the checkpoint has no opinion. Names are those of A1111's body. */
+const PLAIN = {
+  mode: "text", prompt: "", negative_prompt: "", shape: "square", n_iter: 1, batch_size: 1, seed: -1,
+  subseed: -1, subseed_strength: 0, denoising_strength: 0.75, clip_skip: 1, vae: "Automatic", styles: [], tiling: false,
+  enable_hr: false, hr_scale: 2, hr_upscaler: "Latent", hr_second_pass_steps: 0, hr_denoising_strength: 0.7,
+  refiner_checkpoint: "", refiner_switch_at: 0.8,
+};
+const FALLBACK_SIDE = 512;
+
+export const checkpoint = () => store.get("session")?.checkpoint ?? null;
+
+/** The sizes that the chosen checkpoint draws well. @returns {{name: string, width: number, height: number}[]} */
+export function shapes() {
+  const known = checkpoint()?.shapes ?? [];
+  const side = checkpoint()?.sides?.side ?? FALLBACK_SIDE;
+  return known.length ? known : [{ name: "square", width: side, height: side }];
+}
+
+/** A field's value: what the person set, else the checkpoint's own, else the plain one. */
+export function field(name) {
+  const set = store.get("fields")[name];
+  if (set !== undefined) return set;
+  const own = checkpoint()?.defaults ?? {};
+  const shape = shapes().find((one) => one.name === field.shape()) ?? shapes()[0];
+  const derived = {
+    steps: own.steps ?? 20, cfg_scale: own.cfg_scale ?? 7, sampler_name: own.sampler, scheduler: own.scheduler ?? "Automatic",
+    width: shape.width, height: shape.height,
+  };
+  return name in derived ? derived[name] : PLAIN[name];
+}
+field.shape = () => store.get("fields").shape ?? PLAIN.shape;
+
+/** Set a field; `undefined` gives it back to the checkpoint. What was said about it is no longer true. */
+export function setField(name, value) { setFields({ [name]: value }); }
+
+/** Set several at once. */
+export function setFields(changes) {
+  const fields = { ...store.get("fields"), ...changes };
+  for (const [name, value] of Object.entries(changes)) if (value === undefined) delete fields[name];
+  const said = Object.fromEntries(Object.entries(store.get("said")).filter(([name]) => !(name in changes)));
+  store.set("said", said);
+  store.set("fields", fields);
+}
+
+/** Say something beside a field: what is wrong with it, or what became of it. */
+export function sayOf(name, words, bad = false) {
+  store.patch("said", { [name]: words ? { words, bad } : undefined });
+}
+
+/** Smallest and largest number that a field takes, as the studio said. */
+export function range(name) {
+  const limits = store.get("session")?.limits ?? {};
+  const side = [limits.side_min ?? 64, limits.side_max ?? 2048];
+  return {
+    steps: [1, limits.steps ?? 150], hr_second_pass_steps: [0, limits.steps ?? 150], cfg_scale: [1, 30],
+    width: side, height: side, batch_size: [1, limits.batch_size ?? 8], n_iter: [1, limits.batch_count ?? 100],
+    seed: [-1, 2 ** 32 - 1], subseed: [-1, 2 ** 32 - 1], subseed_strength: [0, 1], denoising_strength: [0, 1],
+    hr_denoising_strength: [0, 1], hr_scale: [1, 4], refiner_switch_at: [0, 1], clip_skip: [1, 12],
+  }[name];
+}
+
+/** Why a field cannot be taken, in words, or "". Nothing is changed silently: 9999 steps are told, not cut. */
+export function fault(name, value = field(name)) {
+  const limits = range(name);
+  if (!limits) return "";
+  if (typeof value !== "number" || !Number.isFinite(value)) return t("create.fault.number");
+  if (value < limits[0]) return t("create.fault.least", { n: limits[0] });
+  if (value > limits[1]) return t("create.fault.most", { n: limits[1] });
+  return "";
+}
+
+/** What stands beside a field: its own fault, else what the studio said of it. @returns {{words: string, bad: boolean}|null} */
+export function said(name) {
+  const words = fault(name);
+  return words ? { words, bad: true } : store.get("said")[name] ?? null;
+}
+
+/** Whether a field is on the page, so that what is said of it has a place. */
+export const hasPlace = (name) => !!name && !!document.querySelector(`[data-says~="${CSS.escape(name)}"]`);

@@ -1,0 +1,52 @@
+// What is asked for: mode, words and settings, and Generate that is always in reach under them.
+import { html, nothing } from "../vendor/lit.js";
+import { EaselElement } from "../element.js";
+import { t } from "../texts.js";
+import { checkpoint, field, setField } from "./fields.js";
+import { hasMode, loadMode, modeNow } from "./modes.js";
+import "./advanced.js";
+import "./count.js";
+import "./generate.js";
+import "./mode-switch.js";
+import "./number.js";
+import "./prompt.js";
+import "./seed.js";
+import "./size.js";
+
+class Form extends EaselElement {
+  static watches = ["fields", "session"];
+
+  render() {
+    const name = hasMode(field("mode")) ? field("mode") : "text", mode = modeNow(name);
+    if (!mode) loadMode(name).then(() => this.requestUpdate());
+    const shares = (part) => mode?.shares.includes(part);
+    return html`<form class="ask" data-mode=${name} aria-label=${t("create.form")} @submit=${(event) => event.preventDefault()}>
+      <easel-mode-switch></easel-mode-switch>
+      <div class="ask-fields">
+        ${mode ? nothing : html`<p class="soft">${t("loading")}</p>`}
+        ${shares("prompt") ? this.words() : nothing}
+        ${mode?.settings?.() ?? nothing}
+        ${shares("negative") ? this.negative() : nothing}
+        ${shares("size") ? html`<easel-size></easel-size>` : nothing}
+        ${shares("count") ? html`<easel-count></easel-count>` : nothing}
+        ${shares("seed") ? html`<easel-seed></easel-seed>` : nothing}
+        ${shares("advanced") ? html`<easel-advanced></easel-advanced>` : nothing}
+      </div>
+      <easel-generate></easel-generate>
+    </form>`;
+  }
+
+  words() {
+    return html`<easel-prompt class="words" .value=${field("prompt")} .kind=${"positive"} .example=${checkpoint()?.examples?.[0] ?? ""}
+      @input=${(event) => setField("prompt", event.currentTarget.value)}></easel-prompt>`;
+  }
+
+  negative() {
+    const words = field("negative_prompt");
+    return html`<details class="negative" ?open=${!!words}>
+      <summary>${t("create.negative")}</summary>
+      <easel-prompt .value=${words} .kind=${"negative"} @input=${(event) => setField("negative_prompt", event.currentTarget.value)}></easel-prompt>
+    </details>`;
+  }
+}
+customElements.define("easel-form", Form);

@@ -1,0 +1,34 @@
+// The modes of Create: ways to a picture that share one prompt, one stage and one Generate.
+//
+// A mode that is chosen is loaded then; a visit pays for what it uses. To add one: a file beside this one whose default
+// export is a Mode, a row here, `create.mode.NAME` and `create.mode.NAME.tip` in texts/, and an icon in icons.js.
+import text from "./text.js";
+
+/**
+ * @typedef {object} Mode
+ * @property {string[]} shares  what of the common form it shows: "prompt", "negative", "size", "count", "seed", "advanced"
+ * @property {() => unknown} [settings]  its own fields, under the prompt (a Lit template)
+ * @property {() => unknown} [stage]  what stands on the stage in the picture's place while one prepares (a canvas)
+ * @property {(fields: object) => Promise<{route: string, body: object}>} ask  what is sent: see body.js
+ * @property {(fields: object) => Record<string, string>} [faults]  why it cannot be sent: words by the field's name
+ * @property {string} [action]  key of the words on Generate, "create.generate" where there is none
+ */
+
+/** @type {{name: string, load: () => Promise<{default: Mode}>}[]} in the order of the switch */
+export const MODES = [
+  { name: "text", load: async () => ({ default: text }) },
+];
+
+const loaded = new Map([["text", text]]);
+
+export const hasMode = (name) => MODES.some((one) => one.name === name);
+
+/** The mode of that name if it is loaded, for drawing; `loadMode` brings it. @returns {Mode|undefined} */
+export const modeNow = (name) => loaded.get(hasMode(name) ? name : "text");
+
+/** @returns {Promise<Mode>} */
+export async function loadMode(name) {
+  const known = MODES.find((one) => one.name === name) ?? MODES[0];
+  if (!loaded.has(known.name)) loaded.set(known.name, (await known.load()).default);
+  return loaded.get(known.name);
+}

@@ -1,0 +1,77 @@
+// What became of tickets, for who looks elsewhere: the title, a sound, and errors at the fields that they are about.
+import { on } from "../events.js";
+import { tell } from "../notices.js";
+import { store } from "../store.js";
+import { t } from "../texts.js";
+import { fieldNamed } from "./body.js";
+import { hasPlace, sayOf } from "./fields.js";
+import { isOpen, openTickets, ready as showReady, showTicket } from "./shown.js";
+
+const NAME = "Easel";
+let ready = false;
+
+/** Watch the tickets for as long as the page is open. */
+export function watchOutcomes() {
+  let open = new Set();
+  store.on("tickets", (tickets) => {
+    // Those that were open when this page saw them last: what ended before it was opened is no news.
+    for (const ticket of tickets) if (open.has(ticket.id) && !isOpen(ticket)) ended(ticket);
+    open = new Set(tickets.filter(isOpen).map((one) => one.id));
+    title();
+  });
+  store.on("session", news);
+  on("picture", () => showReady(null));
+  for (const looked of ["pointerdown", "pointermove", "keydown", "focus"]) addEventListener(looked, seen, { passive: true });
+  document.addEventListener("visibilitychange", seen);
+}
+
+function ended(ticket) {
+  if (ticket.results?.length) showReady(ticket);
+  if (ticket.state === "done") {
+    ready = true;
+    if (store.get("settings").sound) chime();
+  } else if (ticket.state === "failed") {
+    if (!store.get("shown")) showTicket(ticket);
+    const about = ticket.error?.field && fieldNamed(ticket.error.field);
+    if (hasPlace(about)) sayOf(about, ticket.error.words, true);
+  }
+}
+
+let told = null;
+
+/** What the studio has to tell somebody who comes back; it says each thing once. */
+function news(session) {
+  if (!session || session.news === told) return;
+  told = session.news;
+  for (const one of told ?? []) tell(one.words, { bad: one.bad });
+}
+
+/** Somebody looks: from now on a picture that is ready is no news. */
+function seen() {
+  if (!ready || document.visibilityState !== "visible") return;
+  ready = false;
+  title();
+}
+
+function title() {
+  const drawn = openTickets()[0];
+  if (ready) document.title = t("title.ready", { name: NAME });
+  else if (drawn?.state === "drawing") document.title = t("title.drawing", { name: NAME, n: Math.round(100 * (drawn.fraction ?? 0)) });
+  else document.title = NAME;
+}
+
+/** Two soft notes, a fifth apart. */
+function chime() {
+  const sound = new AudioContext();
+  [523.25, 783.99].forEach((pitch, place) => {
+    const note = sound.createOscillator(), loud = sound.createGain(), from = sound.currentTime + place * 0.12;
+    note.frequency.value = pitch;
+    loud.gain.setValueAtTime(0, from);
+    loud.gain.linearRampToValueAtTime(0.08, from + 0.02);
+    loud.gain.exponentialRampToValueAtTime(0.001, from + 0.5);
+    note.connect(loud).connect(sound.destination);
+    note.start(from);
+    note.stop(from + 0.5);
+    note.onended = () => place && sound.close();
+  });
+}

@@ -1,0 +1,25 @@
+// How the picture is drawn: sampler, schedule, steps, how closely the words are followed, which VAE.
+import { html, nothing } from "../vendor/lit.js";
+import { EaselElement } from "../element.js";
+import { store } from "../store.js";
+import { choice, tick } from "./choice.js";
+import { checkpoint } from "./fields.js";
+
+class Sampling extends EaselElement {
+  static watches = ["fields", "session", "said"];
+
+  render() {
+    const session = store.get("session"), choices = session?.choices ?? {};
+    return html`<div class="fields">
+      ${choice("sampler_name", (choices.samplers ?? []).map((one) => one.name))}
+      ${choice("scheduler", (choices.schedulers ?? []).map((one) => ({ name: one.label ?? one.name, label: one.label ?? one.name })))}
+      <easel-number name="steps" slider></easel-number>
+      <easel-number name="cfg_scale" step="0.5" slider></easel-number>
+      ${checkpoint()?.takes_clip_skip ? html`<easel-number name="clip_skip"></easel-number>` : nothing}
+      ${choice("vae", ["Automatic", "None", ...(session?.vaes ?? [])])}
+      <easel-number name="batch_size"></easel-number>
+      ${tick("tiling")}
+    </div>`;
+  }
+}
+customElements.define("easel-sampling", Sampling);

@@ -1,0 +1,23 @@
+// The parts of Advanced. Each shows its fields and says them in the request.
+//
+// To add one: an element, a row here, and `create.section.NAME` in texts/.
+import { html } from "../vendor/lit.js";
+import "./hires.js";
+import "./refiner.js";
+import "./sampling.js";
+import "./styles.js";
+
+/**
+ * @typedef {object} Section
+ * @property {string} name
+ * @property {string[]} [modes]  those that have it; all where it is left out
+ * @property {() => unknown} element  a Lit template
+ */
+
+/** @type {Section[]} */
+export const SECTIONS = [
+  { name: "sampling", element: () => html`<easel-sampling></easel-sampling>` },
+  { name: "hires", modes: ["text"], element: () => html`<easel-hires></easel-hires>` },
+  { name: "refiner", element: () => html`<easel-refiner></easel-refiner>` },
+  { name: "styles", element: () => html`<easel-styles></easel-styles>` },
+];

@@ -1,0 +1,39 @@
+// The picture's size: shapes that the checkpoint draws well, or one's own.
+import { html, svg } from "../vendor/lit.js";
+import { EaselElement } from "../element.js";
+import { store } from "../store.js";
+import { t } from "../texts.js";
+import { field, setFields, shapes } from "./fields.js";
+import { saidOf } from "./number.js";
+
+class Size extends EaselElement {
+  static watches = ["fields", "session", "said"];
+
+  render() {
+    const { width, height } = store.get("fields"), own = width !== undefined || height !== undefined;
+    return html`<fieldset class="size" data-says="width height">
+      <legend>${t("create.size")}</legend>
+      <div class="shapes">
+        ${shapes().map((one) => html`<button type="button" aria-pressed=${!own && field.shape() === one.name}
+            aria-label="${t(`create.shape.${one.name}`)}, ${one.width} × ${one.height}" data-tip="${t(`create.shape.${one.name}`)} · ${one.width} × ${one.height}"
+            @click=${() => setFields({ shape: one.name, width: undefined, height: undefined })}>${outline(one)}</button>`)}
+        <button type="button" aria-pressed=${own} data-tip=${t("create.own-size.tip")}
+          @click=${() => setFields({ width: field("width"), height: field("height") })}>${t("create.own-size")}</button>
+      </div>
+      ${own ? html`<div class="own-size">
+        <easel-number name="width" step="8"></easel-number>
+        <button type="button" class="icon" aria-label=${t("create.swap")} data-tip=${t("create.swap")}
+          @click=${() => setFields({ width: field("height"), height: field("width") })}>⇄</button>
+        <easel-number name="height" step="8"></easel-number>
+      </div>` : html`${saidOf("width")}${saidOf("height")}`}
+    </fieldset>`;
+  }
+}
+customElements.define("easel-size", Size);
+
+/** The shape itself, at its own proportions. */
+function outline({ width, height }) {
+  const most = Math.max(width, height), w = 20 * width / most, h = 20 * height / most;
+  return svg`<svg viewBox="0 0 24 24" width="24" height="24" aria-hidden="true"><rect x=${12 - w / 2} y=${12 - h / 2} width=${w} height=${h} rx="3"
+    fill="none" stroke="currentColor" stroke-width="2"/></svg>`;
+}
