@@ -16,7 +16,7 @@ from easel.models import ModelError, ModelFile, UnknownModel
 from easel.studio.api.errors import ErrorBody
 from easel.studio.api.models import KindWord, known_caller
 from easel.studio.api.strict_json import dumps, reply
-from easel.studio.engine import EngineError, NoCheckpoint
+from easel.studio.engine import EngineError, NoCheckpoint, upscalers
 from easel.studio.files.access import FileAccess
 from easel.studio.library import KINDS, ModelEditor, StoredModel, seen_with
 from easel.studio.studio import Studio
@@ -174,7 +174,13 @@ def _seen(studio: Studio, access: FileAccess) -> Sequence[StoredModel]:
     in_use = {("checkpoint", checkpoint.name)} if checkpoint else set()
     vae = studio.options.read(access.owner).get("sd_vae")
     in_use |= {("vae", str(vae))} if vae else set()
-    return [seen_with(one, family, in_use, member=access.member) for one in studio.library.models()]
+    seen = [seen_with(one, family, in_use, member=access.member) for one in studio.library.models()]
+    # A1111 has names of its own for the published ones.
+    called = {one.file.name: one.name for one in upscalers(studio.engine.store) if one.file}
+    return [
+        one.model_copy(update={"use": called.get(one.name, one.use)}) if one.kind == "upscaler" else one
+        for one in seen
+    ]
 
 
 def _below(one: StoredModel, folder: str) -> bool:

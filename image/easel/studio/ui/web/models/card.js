@@ -22,9 +22,9 @@ class ModelCard extends EaselElement {
           <span class="badge">${t(`models.one.${model.kind}`)}</span>
         </span>
       </button>
-      <div class="about">
+      <div class="model-about">
         <h3 title=${model.name}>${model.label}</h3>
-        <p class="facts">${[model.family_label || model.base_model, size(model.size)].filter(Boolean).join(" · ")}</p>
+        <p class="model-facts">${[model.family_label || model.base_model, size(model.size)].filter(Boolean).join(" · ")}</p>
         ${reason ? html`<p class="why" title=${reason}>${reason}</p>` : nothing}
       </div>
       ${useButton(model)}
@@ -35,8 +35,8 @@ customElements.define("easel-model-card", ModelCard);
 
 /** The picture of a model, or one made of its name, in the same space. */
 export function picture(model) {
-  if (model.preview) return html`<img class="preview" src=${at(model.preview)} alt="" loading="lazy" decoding="async">`;
-  return html`<span class="preview none" aria-hidden="true" ${styled({ "--hue": String(hue(model.name)) })}>${model.label.slice(0, 2)}</span>`;
+  if (model.preview) return html`<img class="model-preview" src=${at(model.preview)} alt="" loading="lazy" decoding="async">`;
+  return html`<span class="model-preview none" aria-hidden="true" ${styled({ "--hue": String(hue(model.name)) })}>${model.label.slice(0, 2)}</span>`;
 }
 
 /** Use, or take out again what is used already. */

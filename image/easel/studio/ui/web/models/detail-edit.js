@@ -17,7 +17,7 @@ class ModelEdit extends EaselElement {
   render() {
     const { model } = this;
     return html`
-      <form class="notes" @submit=${this.write}>
+      <form class="model-notes" @submit=${this.write}>
         ${PROMPTED.has(model.kind) && model.kind !== "embedding" ? html`
           <label class="field" data-tip=${t("models.words.tip")}><span>${t("models.words")}</span>
             <input name="words" maxlength="1000" .value=${model.words} placeholder=${model.trained_words[0] ?? ""}></label>

@@ -59,7 +59,7 @@ class ModelDetail extends EaselElement {
         <div>
           <p class="soft">${t(`models.one.${model.kind}`)}</p>
           <h2>${model.label}</h2>
-          <p class="facts">${[...new Set([model.family_label, model.base_model, size(model.size)])].filter(Boolean).join(" · ")}</p>
+          <p class="model-facts">${[...new Set([model.family_label, model.base_model, size(model.size)])].filter(Boolean).join(" · ")}</p>
           ${reason ? html`<p class="said">${reason}</p>` : nothing}
           <div class="row wrap" @click=${this.close}>
             ${useButton(model, { main: true })}
@@ -69,9 +69,9 @@ class ModelDetail extends EaselElement {
       </div>
       ${model.trained_words.length ? html`
         <h3>${t("models.trained")}</h3>
-        <p class="words" role="group" aria-label=${t("models.trained")}>${model.trained_words.map((one) => html`
+        <p class="model-words" role="group" aria-label=${t("models.trained")}>${model.trained_words.map((one) => html`
           <button class="chip" aria-pressed=${hasWord(one)} data-tip=${t("models.word.tip")} @click=${() => toggleWord(one)}>${one}</button>`)}</p>` : nothing}
-      ${model.description ? html`<details><summary>${t("models.description")}</summary><p class="prose" tabindex="0">${model.description}</p></details>` : nothing}
+      ${model.description ? html`<details><summary>${t("models.description")}</summary><p class="model-prose" tabindex="0">${model.description}</p></details>` : nothing}
       <dl class="all">
         ${this.line("models.path", `${model.folder === "/" ? "" : `${model.folder}/`}${model.name.split("/").pop()}`)}
         ${this.line("models.from", [model.model, model.version].filter(Boolean).join(" · "), model.page)}

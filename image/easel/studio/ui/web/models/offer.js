@@ -63,12 +63,12 @@ class Offer extends EaselElement {
         <h3>${/^https?:\/\//.test(card.page) ? html`<a href=${card.page} target="_blank" rel="noopener noreferrer">${card.name}</a>` : card.name}</h3>
         <p class="soft">${[card.type, card.creator ? t("models.by", { creator: card.creator }) : "", card.mature ? t("models.mature") : "", one?.base_model, one?.published]
           .filter(Boolean).join(" · ")}</p>
-        ${one?.trained_words.length ? html`<p class="words">${t("models.trained")}: ${one.trained_words.map((each) => html`<span class="chip">${each}</span> `)}</p>` : nothing}
+        ${one?.trained_words.length ? html`<p class="model-words">${t("models.trained")}: ${one.trained_words.map((each) => html`<span class="chip">${each}</span> `)}</p>` : nothing}
         ${one?.early_access ? html`<p class="said">${t("models.early")}</p>` : nothing}
         ${card.licence.length ? html`<details><summary>${t("models.licence")}</summary>
           <ul class="licence">${card.licence.map((each, place) => html`<li data-allowed=${String(each.allowed)}>${t(`models.licence.${place}`)}: ${t(`models.licence.is.${each.allowed}`)}</li>`)}</ul></details>` : nothing}
         ${card.description || one?.description ? html`<details open><summary>${t("models.description")}</summary>
-          <p class="prose" tabindex="0">${[one?.description, card.description].filter(Boolean).join("\n\n")}</p></details>` : nothing}
+          <p class="model-prose" tabindex="0">${[one?.description, card.description].filter(Boolean).join("\n\n")}</p></details>` : nothing}
       </div>
       ${this.choices(one)}
       <button class="icon close" aria-label=${t("close")} @click=${() => this.emit("offer-closed")}>✕</button>

@@ -30,7 +30,7 @@ export function used(model, fields) {
   const field = (name) => String(fields[name] ?? "");
   if (model.kind === "lora") return tag(model).test(field("prompt"));
   if (model.kind === "embedding") return word(model.use).test(field("prompt")) || word(model.use).test(field("negative_prompt"));
-  if (model.kind === "vae") return fields.sd_vae === model.use;
+  if (model.kind === "vae") return fields.vae === model.use;
   if (model.kind === "upscaler") return Boolean(fields.enable_hr) && fields.hr_upscaler === model.use;
   return model.in_use;
 }
@@ -48,7 +48,7 @@ export async function use(model, { negative = false } = {}) {
   } else if (model.kind === "embedding") {
     put(negative ? "negative_prompt" : "prompt", model.use);
   } else if (model.kind === "vae") {
-    store.patch("fields", { sd_vae: model.use });
+    store.patch("fields", { vae: model.use });
   } else if (model.kind === "upscaler") {
     store.patch("fields", { enable_hr: true, hr_upscaler: model.use });
   }
@@ -59,7 +59,7 @@ export async function use(model, { negative = false } = {}) {
 export function leave(model) {
   const taken = { lora: ["prompt"], embedding: ["prompt", "negative_prompt"] }[model.kind] ?? [];
   for (const name of taken) take(name, model.kind === "lora" ? tag(model) : word(model.use));
-  if (model.kind === "vae") store.patch("fields", { sd_vae: "" });
+  if (model.kind === "vae") store.patch("fields", { vae: "Automatic" });
   if (model.kind === "upscaler") store.patch("fields", { enable_hr: false });
 }
 
