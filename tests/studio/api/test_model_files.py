@@ -61,7 +61,7 @@ def test_what_fits_the_callers_checkpoint(made: Place) -> None:
         "starter",
     )
     film = found["film.safetensors"]
-    assert (film["fits"], film["reason"]) == (False, "made for SDXL; your checkpoint is Easel starter")
+    assert (film["fits"], film["reason"]) == (False, "made for SDXL; your checkpoint is Starter")
     assert found["easel-starter.safetensors"]["in_use"]
 
 

@@ -23,18 +23,11 @@ from easel.models import (
     read_notes,
     state_beside,
 )
+from easel.studio.families import FAMILY_LABELS
 from easel.studio.library.card import word_of
 from easel.studio.library.plain_text import line, prose
 from easel.studio.library.previews import changed_at
 
-FAMILIES: Mapping[str, str] = {
-    "sd1": "SD 1.x",
-    "sd2": "SD 2.x",
-    "sdxl": "SDXL",
-    "sdxl-refiner": "SDXL refiner",
-    "starter": "Easel starter",
-}
-"""How people call the families."""
 _MOST_WORDS = 60
 
 
@@ -152,7 +145,7 @@ def _reason(model: StoredModel, family: str) -> str:
     if model.kind == "checkpoint" or model.family in ("", family) or not family:
         return ""
     made_for = model.family_label or model.base_model or "another kind of model"
-    return f"made for {made_for}; your checkpoint is {FAMILIES.get(family, family)}"
+    return f"made for {made_for}; your checkpoint is {FAMILY_LABELS.get(family, family)}"
 
 
 def _described(entry: IndexEntry, changed: int, linked: bool, *, alone: bool) -> StoredModel:
@@ -201,7 +194,7 @@ def _described(entry: IndexEntry, changed: int, linked: bool, *, alone: bool) ->
 def _family_label(entry: IndexEntry) -> str:
     if entry.family == OTHER_FAMILY:
         return line(entry.base_model, 60)
-    return FAMILIES.get(entry.family, "")
+    return FAMILY_LABELS.get(entry.family, "")
 
 
 def _is_number(value: Any) -> bool:

@@ -16,12 +16,11 @@ class ModelCard extends EaselElement {
     const { model } = this, reason = why(model);
     return html`<article class="model ${reason ? "misfit" : ""}" data-kind=${model.kind} data-name=${model.name}>
       <button class="shows" aria-label=${t("models.open", { name: model.label })} @click=${() => this.emit("model-opened", model)}>
-        ${picture(model)}
-        <span class="badges">
-          ${model.newer ? html`<span class="badge new">${t("models.badge.newer")}</span>` : nothing}
-          <span class="badge">${t(`models.one.${model.kind}`)}</span>
-        </span>
-      </button>
+        ${picture(model)}</button>
+      <p class="badges">
+        ${model.newer ? html`<span class="badge new">${t("models.badge.newer")}</span>` : nothing}
+        <span class="badge">${t(`models.one.${model.kind}`)}</span>
+      </p>
       <div class="model-about">
         <h3 title=${model.name}>${model.label}</h3>
         <p class="model-facts">${[model.family_label || model.base_model, size(model.size)].filter(Boolean).join(" · ")}</p>

@@ -73,11 +73,12 @@ export const hasWord = (words) => word(words).test(store.get("fields").prompt ??
 
 const pieces = (words) => words.split(",").map((one) => one.trim()).filter(Boolean);
 const tag = (model) => new RegExp(`<lora:${plain(model.use)}(:[^<>]*)?>`, "i");
-const word = (words) => new RegExp(`(?<![\\p{L}\\p{N}_])${plain(words)}(?![\\p{L}\\p{N}_])`, "iu");
+// As a word of its own, and not within a tag: a LoRA may be called as one of its words.
+const word = (words) => new RegExp(`(?<![\\p{L}\\p{N}_])${plain(words)}(?![\\p{L}\\p{N}_])(?![^<]*>)`, "iu");
 
 function put(name, words, between = ", ") {
   const before = String(store.get("fields")[name] ?? "").trimEnd();
-  if (word(words).test(before)) return;
+  if (!words.startsWith("<") && word(words).test(before)) return;
   store.patch("fields", { [name]: `${before}${before ? between : ""}${words}` });
 }
 
