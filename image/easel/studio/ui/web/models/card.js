@@ -35,7 +35,9 @@ customElements.define("easel-model-card", ModelCard);
 /** The picture of a model, or one made of its name, in the same space. */
 export function picture(model) {
   if (model.preview) return html`<img class="model-preview" src=${at(model.preview)} alt="" loading="lazy" decoding="async">`;
-  return html`<span class="model-preview none" aria-hidden="true" ${styled({ "--hue": String(hue(model.name)) })}>${model.label.slice(0, 2)}</span>`;
+  // The letters are drawn by the stylesheet: they are a picture, and no words.
+  return html`<span class="model-preview none" data-letters=${[...model.label].slice(0, 2).join("")}
+    ${styled({ "--hue": String(hue(model.name)) })}></span>`;
 }
 
 /** Use, or take out again what is used already. */

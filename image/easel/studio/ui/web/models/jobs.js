@@ -15,9 +15,10 @@ let timer = 0, states = null;
 /** Look how far all are, and go on looking while any is under way. */
 export async function look() {
   clearTimeout(timer);
+  // Visitors bring nothing in, and are not told of it.
+  if (store.get("session")?.person.anonymous !== false) return;
   let jobs;
-  try { jobs = await get("studio/models/jobs"); } catch (error) {
-    if (error.status === 403) return store.set("model-jobs", []);
+  try { jobs = await get("studio/models/jobs"); } catch {
     timer = setTimeout(look, AFTER_TROUBLE);
     return;
   }
@@ -45,7 +46,8 @@ export const again = (job) => tried(() => post(`studio/models/jobs/${job.id}/aga
 /** Follow what others begin, too. */
 export function followJobs() {
   on("models", look);
-  look();
+  if (store.get("session")) return look();
+  const off = store.on("session", () => { off(); look(); });
 }
 
 /** The model that a download brought, as the library has it. */
