@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 # A busy machine is no fault of the page.
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=60_000)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 # axe-core by Deque Systems, Mozilla Public License 2.0; for tests only, no part of what is shipped.
 AXE = Path(__file__).with_name("axe.min.js")

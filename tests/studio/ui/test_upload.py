@@ -132,11 +132,13 @@ def test_stopped_and_sent_again(place, running, tmp_path: Path) -> None:
     """Cancel ends it here and there; Try again sends it whole."""
     file = model(tmp_path / "stopped.safetensors", 600_000, seed=4)
     page = place()
-    page.route("**/files/uploads/*", lambda route: page.wait_for_timeout(200) or route.continue_())
+    page.route(
+        "**/files/uploads/*", lambda route: None if route.request.method == "PATCH" else route.continue_()
+    )
     chosen(page).set_input_files(file)
     rows(page).first.get_by_role("button", name="Cancel").click()
     expect(rows(page).first).to_contain_text("stopped")
-    page.unroute("**/files/uploads/*")
+    page.unroute_all(behavior="ignoreErrors")
     rows(page).first.get_by_role("button", name="Try again").click()
     expect(rows(page).first).to_contain_text("is in", timeout=60_000)
     (running.home / "models" / "Lora" / "stopped.safetensors").unlink()

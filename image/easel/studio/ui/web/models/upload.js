@@ -10,6 +10,7 @@ const LEAST = 65536;
 /** Bytes that are sent at once; smaller where the door takes less. Tests make it small. */
 export const piece = { bytes: 8 * 1024 * 1024 };
 
+const cuts = new Map();
 let last = 0, queue = Promise.resolve();
 
 /** Send these files. What becomes of each stands in the store's `uploads`. */
@@ -32,6 +33,7 @@ export function resend(row) {
 export function stop(row) {
   const note = noteOf(row.file), address = localStorage.getItem(note);
   change(row.id, { state: "stopped", words: t("models.upload.stopped") });
+  cuts.get(row.id)?.abort();
   if (address) fetch(at(address), { method: "DELETE", headers: TUS }).catch(() => {});
   localStorage.removeItem(note);
 }
@@ -47,12 +49,15 @@ const noteOf = (file) => `easel-upload:${file.name}:${file.size}:${file.lastModi
 
 async function one(file, id) {
   if (stopped(id)) return;
+  cuts.set(id, new AbortController());
   try {
     const told = await send(file, id);
     if (told) change(id, { state: "done", part: 1, words: t("models.upload.done", { path: told.path }), path: told.path });
     await load();
   } catch (error) {
     if (!stopped(id)) change(id, { state: "failed", words: error.message });
+  } finally {
+    cuts.delete(id);
   }
 }
 
@@ -119,8 +124,10 @@ async function ask(method, address, id, headers = {}, body = undefined, expected
   for (let pause = 1000, left = 200; ; left -= 1, pause = Math.min(pause * 1.5, 10_000)) {
     let answer = null;
     try {
-      answer = await fetch(at(address), { method, headers: { ...TUS, ...headers }, body, cache: "no-store" });
+      const { signal } = cuts.get(id);
+      answer = await fetch(at(address), { method, headers: { ...TUS, ...headers }, body, signal, cache: "no-store" });
     } catch {
+      if (stopped(id)) return null;
       if (!left) throw new Error(t("models.upload.no-answer"));
     }
     if (answer && (answer.ok || expected.includes(answer.status))) return answer;
