@@ -34,6 +34,7 @@ from easel.studio.engine.second_pass import HiresFix, Refiner
 from easel.studio.engine.source_image import GrowingSource, opened, prepared_sources
 from easel.studio.engine.step_times import StepTimes
 from easel.studio.engine.upscaler_names import find_upscaler
+from easel.studio.engine.wanted_files import wanted_paths
 
 if TYPE_CHECKING:
     import torch
@@ -265,6 +266,10 @@ class Engine:
     def jobs(self, owner: str | None = None) -> list[Job]:
         """Jobs that are not finished, in the order they came; of one owner, or all."""
         return self._queue.jobs(owner)
+
+    def is_wanted(self, file: ModelFile) -> bool:
+        """Whether a picture of anybody's that is not finished here needs this file."""
+        return any(file.path in wanted_paths(job) for job in self._queue.jobs())
 
     def status(self) -> Status:
         """What the engine is doing now."""
