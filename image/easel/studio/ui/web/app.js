@@ -4,6 +4,7 @@ import { EaselElement } from "./element.js";
 import { listen, refresh } from "./events.js";
 import { speak, t } from "./texts.js";
 import { store } from "./store.js";
+import { stylesheet } from "./stylesheet.js";
 import "./bar/bar.js";
 import "./bar/connection.js";
 import "./notices.js";
@@ -85,15 +86,3 @@ class App extends EaselElement {
   }
 }
 customElements.define("easel-app", App);
-
-/** Load a stylesheet before the place that it is for is shown, so that nothing jumps. */
-function stylesheet(path) {
-  const href = new URL(path, import.meta.url).href;
-  if ([...document.styleSheets].some((one) => one.href === href)) return Promise.resolve();
-  return new Promise((done) => {
-    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href });
-    link.addEventListener("load", done);
-    link.addEventListener("error", done);
-    document.head.append(link);
-  });
-}
