@@ -4,6 +4,7 @@ import { EaselElement } from "./element.js";
 import { listen, refresh } from "./events.js";
 import { speak, t } from "./texts.js";
 import { store } from "./store.js";
+import { stylesheet } from "./stylesheet.js";
 import "./bar/bar.js";
 import "./bar/connection.js";
 import { tell } from "./notices.js";
@@ -94,16 +95,4 @@ function reloadOnce() {
   if (sessionStorage.getItem(tried) === state) return tell(t("error.unreachable"), { bad: true });
   sessionStorage.setItem(tried, state);
   location.reload();
-}
-
-/** Load a stylesheet before the place that it is for is shown, so that nothing jumps. */
-function stylesheet(path) {
-  const href = new URL(path, import.meta.url).href;
-  if ([...document.styleSheets].some((one) => one.href === href)) return Promise.resolve();
-  return new Promise((done) => {
-    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href });
-    link.addEventListener("load", done);
-    link.addEventListener("error", done);
-    document.head.append(link);
-  });
 }

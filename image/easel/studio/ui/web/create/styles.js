@@ -89,7 +89,7 @@ class Styles extends EaselElement {
         ${this.wrong ? html`<p class="wrong" role="alert">${this.wrong}</p>` : nothing}
         <div class="row">
           <button class="main">${t("styles.save")}</button>
-          ${style.was ? html`<button type="button" class="bad" @click=${this.remove}>${t("styles.delete")}</button>` : nothing}
+          ${style.was ? html`<button type="button" class="bad" @click=${this.forget}>${t("styles.delete")}</button>` : nothing}
           <button type="button" @click=${() => this.querySelector("dialog").close()}>${t("close")}</button>
         </div>
       </form>
@@ -101,7 +101,7 @@ class Styles extends EaselElement {
     await this.tried(() => (was ? ask("PUT", address(whose, was), body) : post(`studio/styles/${whose}`, body)));
   }
 
-  async remove() {
+  async forget() {
     const { whose, was } = this.editing;
     if (await this.tried(() => del(address(whose, was)))) {
       setField("styles", field("styles").filter((one) => one !== was));
