@@ -109,7 +109,8 @@ def test_nothing_is_wrong_anywhere(visit, width: int, height: int) -> None:
     """axe's every rule, targets of 24 px, no scrolling sideways, nothing that jumps, no error in the console
     (a breach of the policy is one)."""
     page = visit(f"walks-{width}", width, height)
-    assert [(state, found) for state in states(page) if (found := wrong(page))] == []
+    found = [f"{state}: {one}" for state in states(page) for one in wrong(page)]
+    assert found == [], "\n".join(found)
     assert page.evaluate("window.shifted") < SHIFT
     assert page.faults == []
 
