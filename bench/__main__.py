@@ -1,4 +1,4 @@
-"""`python -m bench [NAME …]`: measure, print. Names: startup, txt2img, img2img, crowd, program,
+"""`python -m bench [NAME …]`: measure, print. Names: startup, txt2img, img2img, crowd, page, program,
 download, load."""
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import crowd, download, img2img, load, program, startup, txt2img
+from bench import crowd, download, img2img, load, page, program, startup, txt2img
 from bench.plain import plain_pipeline
 from bench.running import ROOT, running
 from bench.table import machine, markdown
@@ -33,7 +33,7 @@ def main(names: list[str]) -> None:
             "download": download.rows,
             "load": load.rows,
         }
-        drawing = {"txt2img": txt2img.rows, "img2img": img2img.rows, "crowd": crowd.rows}
+        drawing = {"txt2img": txt2img.rows, "img2img": img2img.rows, "crowd": crowd.rows, "page": page.rows}
         wanted = names or [*alone, *drawing]
         for name, measured in alone.items():
             if name in wanted:
