@@ -63,7 +63,7 @@ class AsyncJob:
     @property
     def begun(self) -> bool:
         """Whether anything of it was drawn, or is being drawn."""
-        return any(job.state is not JobState.QUEUED for job in self.jobs)
+        return any(job.state not in (JobState.QUEUED, JobState.LOADING) for job in self.jobs)
 
     @property
     def pictures_left(self) -> int:
@@ -120,7 +120,7 @@ class AsyncJob:
         done = await draw(self._studio, self.record.owner, asked, ordering, run, line)
         await self._saved()
         for job in run.jobs:
-            # Whoever waits gets what there is of a script; what nobody waits for is drawn by the next process.
+            # Whoever waits gets what there is of a script; for a ticket the next process draws the rest.
             if isinstance(error := job.future.exception(timeout=0), Stopped):
                 raise error
         grids = await asyncio.to_thread(self._keep_grids, done)
