@@ -25,12 +25,12 @@ class Boards extends EaselElement {
         <button class="plain new" data-tip=${t("gallery.board.new.tip")} @click=${this.make}>
           <span class="cover all" aria-hidden="true">+</span><span class="name">${t("gallery.board.new")}</span></button>
       </nav>
-      <label class="boards-list"><span class="sr">${t("gallery.boards")}</span>
-        <select @change=${(event) => this.picked(event.target)}>
+      <div class="boards-list">
+        <select aria-label=${t("gallery.boards")} @change=${(event) => this.picked(event.target)}>
           <option value="" ?selected=${!board}>${t("gallery.all")}</option>
           ${boards.map((one) => html`<option value=${one.id} ?selected=${one.id === board}>${one.name} (${one.count})</option>`)}
           <option value=${NEW}>${t("gallery.board.new")}…</option>
-        </select></label>
+        </select></div>
       ${chosen ? html`<div class="board-tools" role="group" aria-label=${chosen.name}>
         <button @click=${() => this.emit("share", { board: chosen })}>${t("gallery.share")}</button>
         <button @click=${() => this.rename(chosen)}>${t("gallery.board.rename")}</button>

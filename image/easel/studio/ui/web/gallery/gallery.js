@@ -57,6 +57,7 @@ class Gallery extends EaselElement {
     const board = boards.find(album.filter.board);
     return html`<div class="gallery" ?data-picking=${selection.begun} @pick-picture=${this.pick} @keydown=${this.pressed}
       @open-picture=${(event) => this.querySelector("easel-viewer").open(event.detail.id)}
+      @closed-picture=${(event) => this.querySelector("easel-grid")?.focusPicture(event.detail.id)}
       @need-more=${() => album.more()} @share=${(event) => this.querySelector("easel-share").open(event.detail)}>
       <h2 class="sr">${t("place.gallery")}</h2>
       <easel-boards .boards=${boards} .filter=${album.filter} .marked=${this.marked}
@@ -110,8 +111,10 @@ class Gallery extends EaselElement {
   }
 
   kept() {
-    const seconds = store.get("session")?.retention_seconds;
-    if (seconds == null) return store.get("session") ? t("gallery.kept-for-good") : "";
+    // Not before the pictures are there, which would push it away.
+    if (!this.album.loaded || !store.get("session")) return "";
+    const seconds = store.get("session").retention_seconds;
+    if (seconds == null) return t("gallery.kept-for-good");
     const days = Math.round(seconds / 86_400);
     return days >= 2 ? t("gallery.kept", { n: days }) : t("gallery.kept-briefly", { time: duration(seconds) });
   }
