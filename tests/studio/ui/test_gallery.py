@@ -308,7 +308,7 @@ def test_boards(running, visit) -> None:
     page.get_by_role("button", name="Delete board").click()
     page.get_by_role("dialog", name=re.compile("Foxes")).get_by_role("button", name="Delete board").click()
     counted(page, "4 pictures")
-    expect(boards.get_by_role("button")).to_have_count(2)
+    expect(boards.get_by_role("button")).to_have_count(3)
 
 
 def fetched(running, page: Page, press: Callable[[], None]) -> httpx.Response:
@@ -363,8 +363,13 @@ def test_sharing(running, visit) -> None:
     seen.get_by_role("button", name="Use in Create").click()
     expect(other.get_by_label("Prompt", exact=True)).to_have_value("a red fox 2")
 
-    dialog.get_by_role("button", name="End sharing").click()
-    expect(dialog.get_by_role("button", name="Make a link")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Shared links").click()
+    mine = page.get_by_role("dialog", name="Shared links")
+    expect(mine.get_by_role("listitem")).to_have_count(1)
+    mine.get_by_role("button", name="End sharing").click()
+    expect(mine.get_by_text("You share nothing at the moment.")).to_be_visible()
     other.goto(address)
     other.reload()
     expect(other.get_by_role("heading", name="Nothing is shared here")).to_be_visible()

@@ -11,6 +11,7 @@ import "./boards.js";
 import "./grid.js";
 import "./selected.js";
 import "./share.js";
+import "./shares.js";
 import "./viewer.js";
 
 const TYPING = 250;
@@ -61,7 +62,7 @@ class Gallery extends EaselElement {
       @need-more=${() => album.more()} @share=${(event) => this.querySelector("easel-share").open(event.detail)}>
       <h2 class="sr">${t("place.gallery")}</h2>
       <easel-boards .boards=${boards} .filter=${album.filter} .marked=${this.marked}
-        @choose=${(event) => this.choose(event.detail)}></easel-boards>
+        @choose=${(event) => this.choose(event.detail)} @shares=${() => this.querySelector("easel-shares").open()}></easel-boards>
       <div class="pictures">
         <div class="tools" role="search">
           <input type="search" class="words" .value=${album.filter.q} aria-label=${t("gallery.search")}
@@ -78,6 +79,7 @@ class Gallery extends EaselElement {
         @cleared=${() => { selection.clear(); this.mark(); }}></easel-selected>
       <easel-viewer .album=${album} .boards=${boards} .marked=${this.marked}></easel-viewer>
       <easel-share></easel-share>
+      <easel-shares .boards=${boards}></easel-shares>
     </div>`;
   }
 
