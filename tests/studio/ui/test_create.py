@@ -34,7 +34,9 @@ def stop_all(page: Page) -> None:
     """Leave nothing behind that other tests would wait for."""
     for one in page.evaluate("fetch('jobs').then((all) => all.json()).then((all) => all.jobs)"):
         if one["state"] in ("queued", "loading", "drawing"):
-            page.evaluate("(id) => fetch(`jobs/${id}`, { method: 'DELETE' }).then((all) => all.ok)", one["id"])
+            page.evaluate(
+                "(id) => fetch(`jobs/${id}`, { method: 'DELETE' }).then((all) => all.ok)", one["id"]
+            )
 
 
 def test_a_newcomer_draws_by_one_press(visit) -> None:
@@ -47,17 +49,17 @@ def test_a_newcomer_draws_by_one_press(visit) -> None:
     generate(page)
     expect(page.get_by_label("Prompt", exact=True)).to_have_value(example)
     expect(picture_of(page)).to_be_visible()
-    assert page.title() == "✓ Ready · Easel"
+    expect(page).to_have_title("✓ Ready · Easel")
     page.mouse.move(300, 300)
-    assert page.title() == "Easel"
+    expect(page).to_have_title("Easel")
     until(page, "document.querySelector('.easel .view img').naturalWidth > 0")
     assert page.faults == []
 
 
 def test_pressing_again_adds_a_ticket(visit) -> None:
-    """Two presses are two tickets in their order, each with its place; the second is drawn behind the first."""
+    """Two presses are two tickets in their order, each with its place."""
     page = visit("twice")
-    ask_small(page, "first of two", steps=LONG, side=128)
+    ask_small(page, "first of two", steps=LONG, side=512)
     generate(page)
     page.get_by_label("Prompt", exact=True).fill("second of two")
     generate(page)
@@ -73,7 +75,7 @@ def test_pressing_again_adds_a_ticket(visit) -> None:
 def test_own_tickets_are_reordered(visit) -> None:
     """A waiting ticket is put before another by a button, without a mouse."""
     page = visit("reorders")
-    ask_small(page, "in work", steps=LONG, side=192)
+    ask_small(page, "in work", steps=LONG, side=512)
     generate(page)
     for words in ("waits first", "waits second"):
         page.get_by_label("Prompt", exact=True).fill(words)
@@ -91,7 +93,7 @@ def test_own_tickets_are_reordered(visit) -> None:
 def test_a_reload_in_mid_picture_loses_nothing(visit) -> None:
     """The ticket, its progress and every field are there again, in this tab and in another one."""
     page = visit("reloader")
-    ask_small(page, "kept over a reload", steps=LONG, side=128)
+    ask_small(page, "kept over a reload", steps=LONG, side=512)
     page.get_by_text("Negative prompt", exact=True).click()
     page.get_by_label("What shall not be in it").fill("blurry")
     page.get_by_label("Seed", exact=True).fill("4711")
@@ -103,7 +105,7 @@ def test_a_reload_in_mid_picture_loses_nothing(visit) -> None:
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("kept over a reload")
     expect(page.get_by_label("What shall not be in it")).to_have_value("blurry")
     expect(page.get_by_label("Seed", exact=True)).to_have_value("4711")
-    expect(page.get_by_label("Width", exact=True)).to_have_value("128")
+    expect(page.get_by_label("Width", exact=True)).to_have_value("512")
     other = visit("reloader", beside=page)
     expect(tickets(other)).to_have_count(1)
     expect(other.get_by_role("progressbar")).to_be_visible()
@@ -114,9 +116,9 @@ def test_a_reload_in_mid_picture_loses_nothing(visit) -> None:
 
 
 def test_cancelling(visit) -> None:
-    """A ticket is taken out of the line by its button; Escape stops what is drawn, and what was drawn stays."""
+    """A ticket is taken out of the line by its button; Escape stops what is drawn, and keeps it."""
     page = visit("canceller")
-    ask_small(page, "stopped in the middle", steps=LONG, side=128)
+    ask_small(page, "stopped in the middle", steps=LONG, side=512)
     generate(page, times=2)
     expect(tickets(page)).to_have_count(2)
     tickets(page).nth(1).get_by_role("button", name="Take it out of the line").click()
@@ -133,7 +135,7 @@ def test_cancelling(visit) -> None:
 
 
 def test_what_is_wrong_stands_beside_its_field(visit) -> None:
-    """A number out of range is told and stays as it was typed; nothing is sent, and the field gets the focus."""
+    """A number out of range is told and stays as it was typed; nothing is sent, its field gets the focus."""
     page = visit("wrong")
     ask_small(page, steps=9999)
     steps = page.get_by_label("Steps", exact=True)
@@ -253,3 +255,91 @@ def test_axe_has_no_finding(visit) -> None:
         expect(picture_of(page)).to_be_visible()
         page.get_by_label("Steps", exact=True).fill("9999")
         assert findings(page) == []
+
+
+def test_a_lost_connection_loses_nothing(visit) -> None:
+    """What cannot be sent is said over Generate and stays in the fields; when the studio is back, one press
+    draws it, without a reload."""
+    page = visit("cut-off")
+    ask_small(page, "typed without a net")
+    page.context.set_offline(True)
+    generate_button(page).click()
+    expect(page.locator("#said-generate")).to_contain_text("does not answer")
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("typed without a net")
+    page.context.set_offline(False)
+    generate(page)
+    expect(page.locator("#said-generate")).to_have_count(0)
+    expect(picture_of(page)).to_be_visible()
+
+
+def test_a_failed_ticket_says_why_and_what_to_do(visit) -> None:
+    """Card and stage say what happened, in words; it goes when it was read, and stays away over a reload."""
+    page = visit("failing")
+    page.get_by_label("Checkpoint", exact=True).select_option("short.safetensors")
+    ask_small(page, "will not be drawn")
+    generate(page)
+    failed = page.locator(".ticket[data-state=failed]")
+    expect(failed).to_contain_text("will not be drawn")
+    expect(page.locator(".easel")).to_contain_text("the file is cut short")
+    expect(page.locator(".easel")).to_contain_text("download it again")
+    failed.get_by_role("button", name="Dismiss").click()
+    expect(failed).to_have_count(0)
+    page.reload()
+    expect(generate_button(page)).to_be_enabled()
+    expect(failed).to_have_count(0)
+    # In the end, a checkpoint that can draw: the choice is kept with the person.
+    page.get_by_label("Checkpoint", exact=True).select_option("easel-starter.safetensors")
+    generate(page)
+    expect(picture_of(page)).to_be_visible()
+
+
+def test_what_can_be_done_with_a_picture(visit) -> None:
+    """A star and a link are made, a variation is drawn beside its picture, the file is downloaded with its
+    parameters inside, and what is deleted is gone, after a question."""
+    page = visit("does-things")
+    ask_small(page)
+    generate(page)
+    expect(picture_of(page)).to_be_visible()
+    page.get_by_role("button", name="Star", exact=True).click()
+    expect(page.get_by_role("button", name="Star", exact=True)).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Share", exact=True).click()
+    expect(page.locator(".notice")).to_contain_text(re.compile("Link copied|#shared/"))
+    download = page.get_by_role("link", name="Download")
+    assert download.get_attribute("download").endswith(".png")
+    file = "(link) => fetch(link).then((one) => one.text()).then((text) => text.slice(0, 200))"
+    assert "parameters" in page.evaluate(file, download.get_attribute("href"))
+    film = page.locator(".film li:not(.all) button")
+    with page.expect_request(re.compile("/sdapi/v1/txt2img$")) as varied:
+        page.get_by_role("button", name="Vary", exact=True).click()
+    assert varied.value.post_data_json["subseed_strength"] > 0
+    expect(film).to_have_count(2)
+    expect(tickets(page)).to_have_count(0)
+    page.locator(".stage .line").click()
+    page.keyboard.press("Delete")
+    page.get_by_role("button", name="Keep it").click()
+    expect(film).to_have_count(2)
+    page.get_by_role("button", name="Delete", exact=True).first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+    expect(film).to_have_count(1)
+    assert page.faults == []
+
+
+def test_zooming(visit) -> None:
+    """The wheel enlarges, a double click fits again; plus and 0 do so without a mouse."""
+    page = visit("zooms")
+    ask_small(page)
+    generate(page)
+    expect(picture_of(page)).to_be_visible()
+    fitted = picture_of(page).bounding_box()["width"]
+    view = page.locator(".view")
+    view.hover()
+    page.mouse.wheel(0, -300)
+    until(page, f"document.querySelector('.view img').getBoundingClientRect().width > {fitted * 1.5}")
+    view.dblclick()
+    until(page, f"document.querySelector('.view img').getBoundingClientRect().width < {fitted + 1}")
+    view.focus()
+    page.keyboard.press("+")
+    until(page, f"document.querySelector('.view img').getBoundingClientRect().width > {fitted * 1.1}")
+    page.keyboard.press("0")
+    until(page, f"document.querySelector('.view img').getBoundingClientRect().width < {fitted + 1}")
+    assert page.evaluate("scrollY") == 0

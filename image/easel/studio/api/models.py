@@ -19,9 +19,19 @@ from easel.studio.studio import Studio
 
 _EVERY = 0.5
 KindWord = Literal[
-    "checkpoint", "vae", "lora", "embedding", "controlnet", "upscaler", "hypernetwork", "text_encoder"
+    "checkpoint",
+    "vae",
+    "lora",
+    "embedding",
+    "controlnet",
+    "image_encoder",
+    "upscaler",
+    "face_restorer",
+    "hypernetwork",
+    "text_encoder",
 ]
 _REFUSED: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorBody, "description": "The body is not JSON"},
     403: {"model": ErrorBody, "description": "The caller is anonymous, or the source does not give it out"},
     404: {"model": ErrorBody, "description": "No such model, job or preview"},
     410: {"model": ErrorBody, "description": "The model was archived by its creator"},

@@ -16,7 +16,8 @@ const root = new URL(".", location.href);
 /** An address of the studio as an absolute one. */
 export const at = (path) => new URL(path, root).href;
 
-async function ask(method, path, body, { headers = {}, signal } = {}) {
+/** Ask by any method; `body` is sent as JSON, or as it is where it is a form or a file. Raises ApiError. */
+export async function ask(method, path, body, { headers = {}, signal } = {}) {
   const json = body !== undefined && !(body instanceof FormData) && !(body instanceof Blob);
   let answer;
   try {

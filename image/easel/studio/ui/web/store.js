@@ -1,19 +1,21 @@
 // The one state of the page. Parts of it outlive a reload, per person and device.
 
 /** Parts that are written to this device. Everything else is the studio's, and is asked for again. */
-const KEPT = ["fields", "shown", "place", "settings", "history", "dismissed"];
+const KEPT = ["fields", "shown", "place", "settings", "history", "dismissed", "presets"];
 const WRITE_EVERY = 500;
 
 class Store {
   constructor() {
     this.values = new Map(Object.entries({
       session: null, engine: null, tickets: [], pictures: [], shown: null, live: true, place: "create", connection: "ok",
-      fields: {}, said: {}, sending: 0, dismissed: [], notices: [], history: [], settings: { theme: "system", language: "", sound: false },
+      fields: {}, said: {}, sending: 0, dismissed: [], notices: [], history: [], presets: [],
+      settings: { theme: "system", language: "", sound: false },
     }));
     this.listeners = new Map();
     this.address = null;
     this.waiting = 0;
-    addEventListener("pagehide", () => this.write());
+    // Only what changed here: a tab that was merely open has older fields than the one that was typed in.
+    addEventListener("pagehide", () => this.waiting && this.write());
   }
 
   get(key) { return this.values.get(key); }
