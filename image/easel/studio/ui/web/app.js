@@ -28,6 +28,12 @@ const PLACES = {
   },
 };
 
+/** The place that the address names. */
+function named() {
+  const name = location.hash.slice(1).split("/")[0];
+  return name in PLACES ? name : "create";
+}
+
 class App extends EaselElement {
   static watches = ["session", "place", "connection"];
 
@@ -37,6 +43,8 @@ class App extends EaselElement {
   connectedCallback() {
     super.connectedCallback();
     addEventListener("hashchange", () => this.go());
+    // From the first moment on: nobody sees another place flash who comes by a link.
+    store.set("place", named());
     this.start();
   }
 
@@ -47,13 +55,13 @@ class App extends EaselElement {
     this.go();
     await asked;
     listen();
-    this.requestUpdate();
+    // What this device kept of the last visit has another place, perhaps; the address counts.
+    this.go();
   }
 
   /** Open the place that the address names. */
   async go() {
-    const name = location.hash.slice(1).split("/")[0] || "create";
-    const place = name in PLACES ? name : "create";
+    const place = named();
     if (!this.opened.has(place)) {
       try {
         await Promise.all([PLACES[place].load(), stylesheet(PLACES[place].style)]);
