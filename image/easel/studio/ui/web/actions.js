@@ -4,7 +4,7 @@ import { fieldNamed, fieldsOf } from "./create/body.js";
 import { checkpoint, examples, fault, field, hasPlace, range, sayNote, sayOf, setField, setFields } from "./create/fields.js";
 import { loadMode } from "./create/modes.js";
 import { follow } from "./create/shown.js";
-import { keepTicket } from "./events.js";
+import { keepTicket, refresh } from "./events.js";
 import { tell } from "./notices.js";
 import { store } from "./store.js";
 import { t } from "./texts.js";
@@ -41,6 +41,7 @@ export async function generate() {
   if (Object.keys(wrong).length) return reveal(Object.keys(wrong)[0]);
   remember();
   const { route, body } = await mode.ask(store.get("fields"));
+  if (mode.stage) store.set("preparing", false);
   await send(route, body);
 }
 
@@ -77,6 +78,8 @@ function faults() {
 
 /** Say what was refused beside the field that it is about, or over Generate where it is about none. */
 async function refused(error) {
+  // Then the page says so across, with the way back in.
+  if (["signed_out", "asleep", "unreachable"].includes(error.kind)) refresh().catch(() => {});
   const about = error.field && fieldNamed(error.field);
   if (about && !hasPlace(about)) await document.querySelector("easel-advanced")?.load();
   const name = hasPlace(about) ? about : "generate";
@@ -147,5 +150,6 @@ export const parametersOf = (picture) => get(`studio/gallery/parameters/${pictur
 /** Take a picture into a mode: as the source that it works on. */
 export function sendTo(mode, picture) {
   setFields({ mode, source: { url: picture.url, width: picture.width, height: picture.height, name: picture.id } });
+  store.set("preparing", true);
   openPlace("create");
 }

@@ -29,6 +29,11 @@ export const modeNow = (name) => loaded.get(hasMode(name) ? name : "text");
 /** @returns {Promise<Mode>} */
 export async function loadMode(name) {
   const known = MODES.find((one) => one.name === name) ?? MODES[0];
-  if (!loaded.has(known.name)) loaded.set(known.name, (await known.load()).default);
+  try {
+    if (!loaded.has(known.name)) loaded.set(known.name, (await known.load()).default);
+  } catch {
+    // The studio was updated, and this tab's files are gone. All fields are kept.
+    location.reload();
+  }
   return loaded.get(known.name);
 }
