@@ -21,8 +21,11 @@ from easel.studio.api.extras import extras
 from easel.studio.api.gallery import gallery
 from easel.studio.api.gallery_zip import gallery_zip
 from easel.studio.api.internal import internal
-from easel.studio.api.jobs import AsyncJobs, jobs_routes
+from easel.studio.api.jobs.async_jobs import AsyncJobs
+from easel.studio.api.jobs.routes import jobs_routes
 from easel.studio.api.memory import memory
+from easel.studio.api.metrics import metrics
+from easel.studio.api.model_files import model_files
 from easel.studio.api.models import models
 from easel.studio.api.not_here import not_here
 from easel.studio.api.openai.errors import OpenAiRoute
@@ -36,6 +39,9 @@ from easel.studio.api.session import session
 from easel.studio.api.shares import shares
 from easel.studio.api.strict_json import finite
 from easel.studio.api.styles import styles
+from easel.studio.api.typing_aids import typing_aids
+from easel.studio.api.wildcards import wildcards
+from easel.studio.metrics import UNKNOWN
 from easel.studio.security_headers import POLICY, policy
 from easel.studio.studio import Studio
 from easel.studio.version import VERSION
@@ -63,15 +69,38 @@ def create_api(studio: Studio) -> FastAPI:
 
     app = DescribedApi(
         title="Easel", version=VERSION, description=_DESCRIPTION, docs_url=None, redoc_url=None,
-        dependencies=[Depends(finite)], generate_unique_id_function=operation_id, redirect_slashes=False,
-        lifespan=life,
+        dependencies=[Depends(finite)], generate_unique_id_function=operation_id, lifespan=life,
+        redirect_slashes=False,
     )  # fmt: skip
     handle_errors(app)
-    for routes in (drawing(studio, jobs), progress(studio, jobs), extras(studio, jobs), jobs_routes(jobs),
-                   options(studio), catalog(studio), png_info(), memory(), models(studio), styles(studio),
-                   gallery(studio), gallery_zip(studio), parameters(studio), boards(studio), shares(studio),
-                   controlnet(studio), openai(studio), not_here(), internal(studio),
-                   extra_networks(studio), session(studio, jobs), events(studio, observer)):  # fmt: skip
+    for routes in (
+        drawing(studio, jobs),
+        progress(studio, jobs),
+        extras(studio, jobs),
+        jobs_routes(jobs),
+        options(studio),
+        catalog(studio),
+        png_info(),
+        memory(studio),
+        models(studio),
+        styles(studio),
+        controlnet(studio),
+        openai(studio),
+        not_here(),
+        internal(studio),
+        extra_networks(studio),
+        typing_aids(studio),
+        gallery(studio),
+        gallery_zip(studio),
+        parameters(studio),
+        boards(studio),
+        shares(studio),
+        session(studio, jobs),
+        events(studio, observer),
+        metrics(studio),
+        wildcards(studio),
+        model_files(studio),
+    ):
         app.include_router(routes)
     app.include_router(_own(studio))
     app.include_router(_rest(app))
@@ -112,8 +141,13 @@ def _rest(app: FastAPI) -> APIRouter:
 
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"]
     for path in ("/sdapi", *(f"/{top}/{{rest:path}}" for top in _A1111S)):
-        routes.add_api_route(path, missing, methods=methods, include_in_schema=False)
+        routes.add_api_route(path, missing, name=UNKNOWN, methods=methods, include_in_schema=False)
     routes.add_api_route(
-        "/v1/{rest:path}", missing, methods=methods, include_in_schema=False, route_class_override=OpenAiRoute
+        "/v1/{rest:path}",
+        missing,
+        name=UNKNOWN,
+        methods=methods,
+        include_in_schema=False,
+        route_class_override=OpenAiRoute,
     )
     return routes

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from easel.models import ModelError, ModelFile
 from easel.studio.api.engine_state import EngineState, engine_state
 from easel.studio.api.errors import RESPONSES
-from easel.studio.api.jobs import AsyncJobs
+from easel.studio.api.jobs.async_jobs import AsyncJobs
 from easel.studio.api.networks import preview_of_file
 from easel.studio.api.options import set_options
 from easel.studio.api.scripts.listing import script_infos
@@ -138,8 +138,7 @@ def _session(studio: Studio, jobs: AsyncJobs, owner: str, sign_out: str | None) 
         chosen: CheckpointCard | None = checkpoint_card(studio.checkpoint(owner), has_preview)
     except (ModelError, EngineError) as error:
         chosen, note = None, str(error)
-    news = [*studio.durable_jobs.news(owner), *jobs.news(owner)]
-    told = [News(words=one.words, bad=one.bad) for one in news]
+    told = [News(words=one.told, bad=one.bad) for one in jobs.news(owner)]
     return PageSession(
         endpoint=studio.endpoint,
         person=Person(

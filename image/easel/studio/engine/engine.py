@@ -14,14 +14,18 @@ from typing import TYPE_CHECKING
 import structlog
 
 from easel.models import Kind, ModelFile, Store
+from easel.studio.engine.capacity import Capacity, MemoryUse
 from easel.studio.engine.controls import prepared_controls
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
 from easel.studio.engine.enlargement import Enlargement
 from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
+from easel.studio.engine.face_files import FaceFiles, find_face_files
+from easel.studio.engine.image_prompts import prepared_image_prompts
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, Prepared
 from easel.studio.engine.job import Job, JobState, Watcher
 from easel.studio.engine.job_queue import JobQueue, Status
 from easel.studio.engine.limits import Limits
+from easel.studio.engine.observer import EngineObserver, EngineObservers
 from easel.studio.engine.pace import Pace
 from easel.studio.engine.picture_prompts import picture_prompts
 from easel.studio.engine.prompts.composition import negative_counts, parts
@@ -30,6 +34,7 @@ from easel.studio.engine.second_pass import HiresFix, Refiner
 from easel.studio.engine.source_image import GrowingSource, opened, prepared_sources
 from easel.studio.engine.step_times import StepTimes
 from easel.studio.engine.upscaler_names import find_upscaler
+from easel.studio.engine.wanted_files import wanted_paths
 
 if TYPE_CHECKING:
     import torch
@@ -67,7 +72,13 @@ class Engine:
         self._queue = JobQueue(self.limits)
         self._step_times = StepTimes(self.limits.step_seconds)
         self.pace = Pace()
+        self._observers = EngineObservers()
+        self._capacity = Capacity()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    def observe(self, observer: EngineObserver) -> None:
+        """Let `observer` hear what happens from now on."""
+        self._observers.add(observer)
 
     def start(self) -> None:
         """Begin importing torch and loading the default checkpoint, in the background."""
@@ -108,29 +119,41 @@ class Engine:
         picture as it comes.
 
         Raises at once what can be known at once: InvalidRequest, UnknownSampler, TooMuchWork, StepTooLong,
-        NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint, VAE or ControlNet
-        that is not there.
+        OutOfMemory, NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint, VAE
+        or ControlNet that is not there.
         """
-        return self._put(self._job(owner, request, only, watcher))
+        try:
+            return self._put(self._job(owner, request, only, watcher))
+        except Exception as error:
+            self._observers.refused(error)
+            raise
 
     def check(self, owner: str, request: TextToImage) -> Job:
         """A job as `submit` would make it, which is handed to nobody. Raises as `submit` does, but for what a
         full queue or an end would raise."""
-        return self._job(owner, request, None, None)
+        try:
+            return self._job(owner, request, None, None)
+        except Exception as error:
+            self._observers.refused(error)
+            raise
 
     def _job(
         self, owner: str, request: TextToImage, only: tuple[int, ...] | None, watcher: Watcher | None
     ) -> Job:
         resolved = request.resolved()
         upscalers = self._upscalers(resolved)
+        resolved, faces, of_faces = self._with_faces(resolved)
         if resolved.enlargement is not None:
             self.limits.check(resolved)
             prompts = picture_prompts(resolved, self.store)
             sources: list[Prepared | GrowingSource] = [_sent(resolved.enlargement)]
-            return Job(
+            job = Job(
                 owner, resolved, None, prompts,
-                sources=sources, upscalers=upscalers, only=only, watcher=watcher,
+                sources=sources, upscalers=upscalers, faces=faces, only=only, watcher=watcher,
             )  # fmt: skip
+            if of_faces:
+                job.note(of_faces)
+            return job
         no_gpu = resolved.randn_source == "GPU" and self.status().device == "cpu"
         if no_gpu:
             resolved = replace(resolved, randn_source="CPU")
@@ -138,7 +161,8 @@ class Engine:
         checkpoint, note = self._checkpoint(resolved.checkpoint)
         rows = len(parts(resolved.prompt)) + negative_counts(resolved.prompt, resolved.cfg_scale)
         for one in resolved.passes():
-            self._step_times.check(checkpoint, one.width, one.height, rows=rows)
+            self._step_times.check(checkpoint, one.width, one.height, rows, one.controls)
+            self._capacity.check(checkpoint, one.width, one.height, rows, one.controls)
         sources = _sources(resolved)
         job = Job(
             owner=owner,
@@ -150,12 +174,15 @@ class Engine:
             refiner=self._other(resolved.refiner),
             sources=sources,
             upscalers=upscalers,
+            faces=faces,
             controls=prepared_controls(resolved, self.store, sources),
+            image_prompts=prepared_image_prompts(resolved, self.store, sources),
             only=only,
             watcher=watcher,
         )
         of_controls = [words for one in job.controls for words in one.notes]
-        for words in (note, *(source.comment for source in job.sources), *of_controls):
+        of_controls += [words for one in job.image_prompts for words in one.notes]
+        for words in (note, of_faces, *(source.comment for source in job.sources), *of_controls):
             if words:
                 job.note(words)
         if no_gpu:
@@ -163,7 +190,7 @@ class Engine:
         return job
 
     def _put(self, job: Job) -> Job:
-        if job.upscalers:
+        if job.upscalers or job.faces:
             import_module("spandrel")  # two seconds, which nobody waits for on this thread but who asked
         job.on_cancel(self._queue.ring)
         job.on_change(self._queue.changed)
@@ -173,6 +200,7 @@ class Engine:
             job.future.set_result([])
             return job
         self._queue.put(job)
+        self._observers.accepted(job)
         return job
 
     def _upscalers(self, request: TextToImage) -> dict[str, ModelFile]:
@@ -186,6 +214,17 @@ class Engine:
             named += request.enlargement.upscalers
         found = {name: find_upscaler(self.store, field, name).file for field, name in named}
         return {name: file for name, file in found.items() if file is not None}
+
+    def _with_faces(self, request: TextToImage) -> tuple[TextToImage, FaceFiles | None, str]:
+        """The request by the name of what restores faces here, or without; its files; a note."""
+        asked = request.enlargement.faces if request.enlargement is not None else request.faces
+        if asked is None:
+            return request, None, ""
+        files, note = find_face_files(self.store, asked)
+        found = replace(asked, model=files.name) if files is not None else None
+        if request.enlargement is not None:
+            return replace(request, enlargement=replace(request.enlargement, faces=found)), files, note
+        return replace(request, faces=found), files, note
 
     def _other(self, part: HiresFix | Refiner | None) -> ModelFile | None:
         """The checkpoint that another part of the way is drawn with."""
@@ -228,9 +267,17 @@ class Engine:
         """Jobs that are not finished, in the order they came; of one owner, or all."""
         return self._queue.jobs(owner)
 
+    def is_wanted(self, file: ModelFile) -> bool:
+        """Whether a picture of anybody's that is not finished here needs this file."""
+        return any(file.path in wanted_paths(job) for job in self._queue.jobs())
+
     def status(self) -> Status:
         """What the engine is doing now."""
         return self._queue.status()
+
+    def memory_use(self) -> MemoryUse | None:
+        """How the checkpoint that serves lies in the device's memory; None where none does."""
+        return self._capacity.now()
 
     def default_note(self) -> str:
         """What is to be said about the default checkpoint; "" where it is as everybody would expect."""
@@ -251,15 +298,21 @@ class Engine:
             first = None
         began = time.perf_counter()
         try:
+            from easel.studio.engine.loop import Loop
             from easel.studio.engine.worker import Worker
 
             log.info("imported", seconds=round(time.perf_counter() - began, 3))
             # What importing has made stays for good. Looking through it took 0.7 s at every switch of
             # checkpoints, in which no other thread ran. Before the first checkpoint: that must not stay.
             gc.freeze()
-            worker = Worker(
-                self._queue, self._step_times, self.pace, self._device, self._dtype, self._default.served
+            loop = Loop(
+                self._step_times,
+                self._device,
+                self._dtype,
+                capacity=self._capacity,
+                observer=self._observers,
             )
+            worker = Worker(self._queue, loop, self.pace, self._default.served, self._observers)
         except Exception as error:
             self._queue.say("failed", f"the engine did not start: {error}")
             raise

@@ -61,6 +61,11 @@ class TokenChunks:
     def __len__(self) -> int:
         return len(self._done)
 
+    @property
+    def in_last(self) -> int:
+        """Tokens in the last chunk."""
+        return len(self._done[-1].ids)
+
     def tensors(self, chunks: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Tokens and weights, (chunks, 77), with empty chunks behind those of the text."""
         begin, end = self._tokenizer.bos_token_id, self._tokenizer.eos_token_id

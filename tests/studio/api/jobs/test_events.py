@@ -106,18 +106,18 @@ def test_models_and_deletions(running, ada: httpx.Client) -> None:
 
 def test_idle_pages_cost_nothing(running, ada: httpx.Client) -> None:
     """Fifty open pages: nobody looks at anything while nothing happens, and the studio counts as idle."""
-    from easel.studio.api.jobs import AsyncJobs
+    from easel.studio.api.jobs.ticket_views import TicketViews
 
     pages = [Listener(running.ask(f"idle {number}")) for number in range(50)]
     for page in pages:
         page.until(lambda page=page: page.of("engine"))
     looks = []
-    look = AsyncJobs.look
-    AsyncJobs.look = lambda jobs, owner: looks.append(owner) or look(jobs, owner)  # type: ignore[method-assign]
+    look = TicketViews.all
+    TicketViews.all = lambda views, owner: looks.append(owner) or look(views, owner)  # type: ignore[method-assign]
     before = ada.get("/easel/load").json()["idle_seconds"]
     try:
         time.sleep(1.5)
     finally:
-        AsyncJobs.look = look  # type: ignore[method-assign]
+        TicketViews.all = look  # type: ignore[method-assign]
     assert looks == []
     assert ada.get("/easel/load").json()["idle_seconds"] > before + 1

@@ -193,3 +193,20 @@ def test_interrupt_ends_what_waits_too(ada: httpx.Client) -> None:
     tickets = [accept(ada, **{**LONG, "batch_size": 8}), accept(ada, **LONG)]
     ada.post("/sdapi/v1/interrupt")
     assert [ended(ada, one["id"])["state"] for one in tickets] == ["cancelled", "cancelled"]
+
+
+def test_what_the_engine_has_may_be_moved(ada: httpx.Client, running) -> None:
+    """Also one that the engine was given, and has not begun, gives way to another one of its owner."""
+    with running.ask("somebody who draws for long") as other:
+        busy = accept(other, **{**LONG, "override_settings": {"sd_model_checkpoint": "second.safetensors"}})
+        wait(other, busy["id"], lambda ticket: ticket["state"] == "drawing")
+        # of another checkpoint, so that the engine begins none of them
+        asked = {**SMALL, "override_settings": {"sd_model_checkpoint": "easel-starter.safetensors"}}
+        first = accept(ada, **{**asked, "batch_size": 8, "do_not_save_grid": True})
+        second = accept(ada, **asked)
+        moved = ada.post(f"/jobs/{second['id']}/move", json={"before": first["id"]}).json()["jobs"]
+        assert [one["id"] for one in moved[:2]] == [second["id"], first["id"]]
+        assert [one["place"] for one in moved[:2]] == [1, 2]
+        other.delete(f"/jobs/{busy['id']}")
+    assert [ended(ada, one["id"])["state"] for one in (first, second)] == ["done", "done"]
+    assert len(ada.get(f"/jobs/{first['id']}").json()["results"]) == 8

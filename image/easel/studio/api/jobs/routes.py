@@ -12,7 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from easel.studio.api.errors import RESPONSES, ErrorBody
-from easel.studio.api.jobs.async_jobs import AsyncJobs, NoSuchTicket, pictures_of
+from easel.studio.api.jobs.async_jobs import AsyncJobs
+from easel.studio.api.jobs.job_book import NoSuchTicket
 from easel.studio.api.jobs.record import AcceptedRequest, JobAnswer
 from easel.studio.api.jobs.ticket import Ticket
 from easel.studio.api.strict_json import dumps, reply
@@ -67,8 +68,7 @@ def jobs_routes(jobs: AsyncJobs) -> APIRouter:
             raise HTTPException(409, words, {"Retry-After": "2"})
         if record.error is not None:
             raise HTTPException(410, record.error.words)
-        files = await asyncio.to_thread(pictures_of, owner, jobs, record.results)
-        return _answered(record, [one for one in files if one is not None])
+        return _answered(record, await asyncio.to_thread(jobs.views.files, owner, record.results))
 
     @routes.delete("/{id}", responses=_MISSING)
     async def cancel_job(id: str, request: Request, keep: bool = False) -> Ticket:

@@ -9,12 +9,22 @@ from easel.models import Kind, ModelFile, Store
 from easel.studio import infotext
 from easel.studio.api.requests.always_on_scripts import scripted
 from easel.studio.api.requests.answer_format import AnswerFormat
+from easel.studio.api.requests.control_infotext import filled_units
 from easel.studio.api.requests.drawing_request import AnyRequest, DrawingRequest
 from easel.studio.api.requests.result import PictureToEnlarge
 from easel.studio.api.requests.styled import styled
 from easel.studio.checkpoint_defaults import checkpoint_defaults
 from easel.studio.control_title import control_title
-from easel.studio.engine import Enlargement, Job, TextToImage, Watcher, find_upscaler, upscalers
+from easel.studio.drawing_settings import upscaler_tiles
+from easel.studio.engine import (
+    Enlargement,
+    Job,
+    TextToImage,
+    UpscalerTiles,
+    Watcher,
+    find_upscaler,
+    upscalers,
+)
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES
 from easel.studio.infotext_request import request_from_infotext
 from easel.studio.png import encode
@@ -53,15 +63,20 @@ class Ordering:
         self.notes: list[str] = []
         self._styles = Styles(studio.outputs, owner)
         self._jobs: tuple[Job, ...] = ()
+        self._tiles = UpscalerTiles()
 
     def begin(self, asked: AnyRequest) -> AnyRequest:
         """The request with what its always-on scripts and its infotext say. Raises as those do."""
         asked, notes = scripted(asked, self.own)
         self.notes += notes
         if asked.infotext:
-            fields, missing = request_from_infotext(self._studio, infotext.parse(asked.infotext), asked.TAB)
+            units, found = filled_units(asked.alwayson_scripts, infotext.parse(asked.infotext))
+            fields, missing = request_from_infotext(self._studio, found, asked.TAB)
             asked = asked.filled(fields)
+            if units:
+                asked = asked.model_copy(update={"alwayson_scripts": units})
             self.notes += missing
+        self._tiles = upscaler_tiles(asked.settings(self.own)[0])
         return asked
 
     def settle(self, body: AnyRequest) -> tuple[AnyRequest, dict[str, Any], list[str]]:
@@ -121,7 +136,9 @@ class Ordering:
             upscaler=wanted.upscaler,
             factor=wanted.factor,
         )
-        job = self._studio.engine.submit(self._owner, TextToImage(enlargement=enlargement))
+        job = self._studio.engine.submit(
+            self._owner, TextToImage(enlargement=enlargement, upscaler_tiles=self._tiles)
+        )
         self._studio.tasks.name(job, before=self._jobs)
         self._jobs = (*self._jobs, job)
         return job

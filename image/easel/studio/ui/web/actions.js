@@ -39,10 +39,16 @@ export async function generate() {
   const wrong = { ...faults(), ...mode.faults?.(store.get("fields")) };
   for (const [name, words] of Object.entries(wrong)) sayOf(name, words, true);
   if (Object.keys(wrong).length) return reveal(Object.keys(wrong)[0]);
+  if (mode.act) return mode.act();
   remember();
-  const { route, body } = await mode.ask(store.get("fields"));
+  let asked;
+  try {
+    asked = [await mode.ask(store.get("fields"))].flat();
+  } catch (error) {
+    return refused(error);
+  }
   if (mode.stage) store.set("preparing", false);
-  await send(route, body);
+  for (const { route, body } of asked) await send(route, body);
 }
 
 /** Send a request to draw. @returns {Promise<object|null>} its ticket */
@@ -148,8 +154,10 @@ export async function use(request, notes = []) {
 export const parametersOf = (picture) => get(`studio/gallery/parameters/${picture.id}`);
 
 /** Take a picture into a mode: as the source that it works on. */
-export function sendTo(mode, picture) {
-  setFields({ mode, source: { url: picture.url, width: picture.width, height: picture.height, name: picture.id } });
+export async function sendTo(mode, picture) {
+  const { setSource } = await import("./editor/sources.js");
+  setSource({ url: picture.url, width: picture.width, height: picture.height, name: picture.id });
+  setField("mode", mode);
   store.set("preparing", true);
   openPlace("create");
 }

@@ -16,7 +16,8 @@ const root = new URL(".", location.href);
 /** An address of the studio as an absolute one. */
 export const at = (path) => new URL(path, root).href;
 
-async function ask(method, path, body, { headers = {}, signal } = {}) {
+/** Ask by any method; `body` is sent as JSON, or as it is where it is a form or a file. Raises ApiError. */
+export async function ask(method, path, body, { headers = {}, signal } = {}) {
   const json = body !== undefined && !(body instanceof FormData) && !(body instanceof Blob);
   let answer;
   try {
@@ -50,4 +51,5 @@ function refusal(answer, found) {
 export const get = (path, how) => ask("GET", path, undefined, how);
 export const post = (path, body = {}, how = undefined) => ask("POST", path, body, how);
 export const patch = (path, body, how) => ask("PATCH", path, body, how);
+export const put = (path, body, how) => ask("PUT", path, body, how);
 export const del = (path, how) => ask("DELETE", path, undefined, how);

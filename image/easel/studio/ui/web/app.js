@@ -4,9 +4,10 @@ import { EaselElement } from "./element.js";
 import { listen, refresh } from "./events.js";
 import { speak, t } from "./texts.js";
 import { store } from "./store.js";
+import { stylesheet } from "./stylesheet.js";
 import "./bar/bar.js";
 import "./bar/connection.js";
-import "./notices.js";
+import { tell } from "./notices.js";
 import "./tooltip.js";
 import "./create/create.js";
 
@@ -57,8 +58,7 @@ class App extends EaselElement {
       try {
         await Promise.all([PLACES[place].load(), stylesheet(PLACES[place].style)]);
       } catch {
-        // The studio was updated, and this tab's files are gone: the new page knows the place. All fields are kept.
-        return location.reload();
+        return reloadOnce();
       }
       this.opened.add(place);
     }
@@ -86,14 +86,13 @@ class App extends EaselElement {
 }
 customElements.define("easel-app", App);
 
-/** Load a stylesheet before the place that it is for is shown, so that nothing jumps. */
-function stylesheet(path) {
-  const href = new URL(path, import.meta.url).href;
-  if ([...document.styleSheets].some((one) => one.href === href)) return Promise.resolve();
-  return new Promise((done) => {
-    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href });
-    link.addEventListener("load", done);
-    link.addEventListener("error", done);
-    document.head.append(link);
-  });
+/**
+ * The studio was updated, and this tab's files are gone: the new page knows the place, and all fields are kept. Once: where
+ * it does not help, loading again for ever would not either.
+ */
+function reloadOnce() {
+  const tried = "easel:reloaded", state = import.meta.url;
+  if (sessionStorage.getItem(tried) === state) return tell(t("error.unreachable"), { bad: true });
+  sessionStorage.setItem(tried, state);
+  location.reload();
 }

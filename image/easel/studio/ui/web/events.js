@@ -32,6 +32,8 @@ export function listen() {
   };
   on("hello", () => { if (store.get("connection") !== "ok") refresh().catch(() => {}); });
   on("job", keepTicket);
+  // The choices of checkpoints and VAEs are the session's.
+  on("models", () => get("studio/session").then((session) => store.set("session", session), () => {}));
   on("engine", (engine) => store.set("engine", engine));
   let asked = 0;
   on("models", () => {

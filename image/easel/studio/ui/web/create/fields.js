@@ -10,6 +10,13 @@ const PLAIN = {
   refiner_checkpoint: "", refiner_switch_at: 0.8,
 };
 const FALLBACK_SIDE = 512;
+const RANGES = {};
+
+/** Modes are loaded later, and bring fields of their own: what stands in them untouched, and the ranges of numbers. */
+export function bring(plain, ranges = {}) {
+  Object.assign(PLAIN, plain);
+  Object.assign(RANGES, ranges);
+}
 
 export const checkpoint = () => store.get("session")?.checkpoint ?? null;
 
@@ -69,7 +76,7 @@ export function range(name) {
     steps: [1, limits.steps ?? 150], hr_second_pass_steps: [0, limits.steps ?? 150], cfg_scale: [1, 30],
     width: side, height: side, batch_size: [1, limits.batch_size ?? 8], n_iter: [1, limits.batch_count ?? 100],
     seed: [-1, 2 ** 32 - 1], subseed: [-1, 2 ** 32 - 1], subseed_strength: [0, 1], denoising_strength: [0, 1],
-    hr_denoising_strength: [0, 1], hr_scale: [1, 4], refiner_switch_at: [0, 1], clip_skip: [1, 12],
+    hr_denoising_strength: [0, 1], hr_scale: [1, 4], refiner_switch_at: [0, 1], clip_skip: [1, 12], ...RANGES,
   }[name];
 }
 
@@ -81,6 +88,11 @@ export function fault(name, value = field(name)) {
   if (value < limits[0]) return t("create.fault.least", { n: limits[0] });
   if (value > limits[1]) return t("create.fault.most", { n: limits[1] });
   return "";
+}
+
+/** What is wrong with those of the fields that have anything wrong. @returns {Record<string, string>} */
+export function faultsOf(names) {
+  return Object.fromEntries(names.map((name) => [name, fault(name)]).filter(([, words]) => words));
 }
 
 /** What stands beside a field: its own fault, else what the studio said of it. @returns {{words: string, bad: boolean}|null} */

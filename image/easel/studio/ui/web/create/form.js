@@ -9,7 +9,8 @@ import "./count.js";
 import "./generate.js";
 import "./mode-switch.js";
 import { saidOf } from "./number.js";
-import "./prompt.js";
+import "../prompt/field.js";
+import "../prompt/loras.js";
 import "./seed.js";
 import "./size.js";
 
@@ -38,7 +39,9 @@ class Form extends EaselElement {
 
   words() {
     return html`<div class="words" data-says="prompt"><easel-prompt .value=${field("prompt")} .kind=${"positive"} .example=${checkpoint() ? examples()[0] : ""}
-      @input=${(event) => setField("prompt", event.currentTarget.value)}></easel-prompt>${saidOf("prompt")}</div>`;
+      @input=${(event) => setField("prompt", event.currentTarget.value)}></easel-prompt>
+      <easel-loras .value=${field("prompt")} @input=${(event) => setField("prompt", event.currentTarget.value)}></easel-loras>
+      ${saidOf("prompt")}</div>`;
   }
 
   negative() {

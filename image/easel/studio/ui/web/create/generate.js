@@ -10,7 +10,7 @@ import { modeNow } from "./modes.js";
 import { openTickets } from "./shown.js";
 
 class Generate extends EaselElement {
-  static watches = ["session", "fields", "said", "tickets"];
+  static watches = ["session", "fields", "said", "tickets", "modes"];
 
   connectedCallback() {
     super.connectedCallback();

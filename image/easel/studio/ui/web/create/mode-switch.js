@@ -1,6 +1,7 @@
 // The switch between modes: a rail beside the fields, a row above them on a phone.
 import { html } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
+import { store } from "../store.js";
 import { t } from "../texts.js";
 import { field, setField } from "./fields.js";
 import { MODE_ICONS } from "./icons.js";
@@ -14,9 +15,14 @@ class ModeSwitch extends EaselElement {
     return html`<fieldset class="modes">
       <legend class="sr">${t("create.modes")}</legend>
       ${MODES.map(({ name }) => html`<label data-tip=${t(`create.mode.${name}.tip`)}>
-        <input class="sr" type="radio" name="mode" value=${name} .checked=${name === now} @change=${() => setField("mode", name)}>
+        <input class="sr" type="radio" name="mode" value=${name} .checked=${name === now} @change=${() => this.choose(name)}>
         ${MODE_ICONS[name]}<span>${t(`create.mode.${name}`)}</span></label>`)}
     </fieldset>`;
+  }
+
+  choose(name) {
+    store.set("preparing", true);
+    setField("mode", name);
   }
 }
 customElements.define("easel-mode-switch", ModeSwitch);

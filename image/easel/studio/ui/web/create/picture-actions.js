@@ -43,7 +43,7 @@ class PictureActions extends EaselElement {
       <dialog aria-labelledby="delete-title"><h2 id="delete-title">${t("stage.delete.sure")}</h2>
         <p class="soft">${t("stage.delete.more")}</p>
         <form method="dialog" class="row end"><button>${t("stage.delete.keep")}</button>
-          <button class="bad" @click=${() => this.remove()}>${t("stage.delete")}</button></form></dialog>
+          <button class="bad" @click=${() => this.forget()}>${t("stage.delete")}</button></form></dialog>
     </div>`;
   }
 
@@ -99,7 +99,8 @@ class PictureActions extends EaselElement {
     });
   }
 
-  remove() {
+  // Not `remove`: that is what every element does when it leaves the page.
+  forget() {
     const { picture } = this, pictures = store.get("pictures"), here = pictures.indexOf(picture);
     return this.tried(async () => {
       await post("studio/gallery/delete", { pictures: [picture.id] });

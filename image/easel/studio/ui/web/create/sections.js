@@ -3,6 +3,7 @@
 // To add one: an element, a row here, and `create.section.NAME` in texts/.
 import { html } from "../vendor/lit.js";
 import "./hires.js";
+import "./presets.js";
 import "./refiner.js";
 import "./sampling.js";
 import "./styles.js";
@@ -19,5 +20,6 @@ export const SECTIONS = [
   { name: "sampling", element: () => html`<easel-sampling></easel-sampling>` },
   { name: "hires", modes: ["text"], element: () => html`<easel-hires></easel-hires>` },
   { name: "refiner", element: () => html`<easel-refiner></easel-refiner>` },
+  { name: "presets", element: () => html`<easel-presets></easel-presets>` },
   { name: "styles", element: () => html`<easel-styles></easel-styles>` },
 ];

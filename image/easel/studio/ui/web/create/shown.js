@@ -33,12 +33,17 @@ export function shownPicture() {
   return pictures.find((one) => one.id === store.get("shown")) ?? pictures[0] ?? null;
 }
 
-export const showPicture = (picture) => store.set("shown", picture.id);
-export const showTicket = (ticket) => store.set("shown", TICKET + ticket.id);
+export const showPicture = (picture) => show(picture.id);
+export const showTicket = (ticket) => show(TICKET + ticket.id);
+
+function show(id) {
+  store.set("preparing", false);
+  store.set("shown", id);
+}
 
 /** Show what happens now, and then each picture as it gets ready. */
 export function follow() {
-  store.set("shown", null);
+  show(null);
   store.set("live", true);
 }
 

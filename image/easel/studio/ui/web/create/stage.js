@@ -18,7 +18,7 @@ import "./view.js";
 const EDITABLE = "input, textarea, select, [contenteditable]";
 
 class Stage extends EaselElement {
-  static watches = ["session", "tickets", "pictures", "shown", "live", "comparing", "dismissed", "fields", "preparing", "full"];
+  static watches = ["session", "tickets", "pictures", "shown", "live", "comparing", "dismissed", "fields", "preparing", "modes", "full"];
 
   connectedCallback() {
     super.connectedCallback();
@@ -34,13 +34,13 @@ class Stage extends EaselElement {
   render() {
     const ticket = shownTicket(), picture = shownPicture(), mode = modeNow(field("mode"));
     const preparing = mode?.stage && store.get("preparing") !== false;
-    return html`<section class="stage ${store.get("full") ? "full" : ""}" aria-label=${t("stage.title")}>
+    return html`<section class="stage ${store.get("full") ? "full" : ""} ${preparing ? "preparing" : ""}" aria-label=${t("stage.title")}>
       ${mode?.stage ? this.sides(preparing) : nothing}
       <div class="easel" data-state=${this.state(ticket, picture)}>
         ${preparing ? mode.stage() : this.shown(ticket, picture)}
       </div>
-      <easel-picture-actions .picture=${ticket || preparing ? null : picture}></easel-picture-actions>
-      <div class="line">${ticket ? this.progress(ticket) : picture ? this.about(picture) : nothing}</div>
+      ${preparing ? nothing : html`<easel-picture-actions .picture=${ticket ? null : picture}></easel-picture-actions>`}
+      <div class="line">${preparing ? mode.tools?.() ?? nothing : ticket ? this.progress(ticket) : picture ? this.about(picture) : nothing}</div>
       <div class="strip"><easel-queue></easel-queue><easel-film></easel-film></div>
       <p class="sr" role="status">${this.spoken(ticket)}</p>
     </section>`;

@@ -1,0 +1,140 @@
+// Pictures that work begins with. Files are kept on this device: a reload loses none.
+import { at } from "../api.js";
+import { checkpoint, range, setFields } from "../create/fields.js";
+import { store } from "../store.js";
+import { t } from "../texts.js";
+
+/**
+ * @typedef {object} Source  what stands in the field `source`
+ * @property {string} [key]  of a file on this device
+ * @property {string} [url]  of a picture of the studio
+ * @property {number} width
+ * @property {number} height
+ * @property {string} name
+ */
+
+/** What the studio takes: api/requests/sent_picture.py, and api/middleware.py, where base64 makes a third more. */
+const MOST_MEGAPIXELS = 50, MOST_BYTES = 45 * 2 ** 20;
+/** More pixels than four times what the checkpoint was trained on are slow and full of doubles. */
+const MOST_TIMES = 4;
+const FILES = "files", KEPT = 60, MULTIPLE = 8;
+
+/** What was put here since the page was opened: there without asking, and where a browser keeps nothing. */
+const blobs = new Map(), addresses = new Map();
+let opened = null;
+
+/** A picture cannot be taken; `words` are for people. */
+export class SourceError extends Error {
+  constructor(words) {
+    super(words);
+    this.words = words;
+    this.field = "source";
+  }
+}
+
+function database() {
+  opened ??= new Promise((done, failed) => {
+    const asked = indexedDB.open("easel-sources", 1);
+    asked.onupgradeneeded = () => asked.result.createObjectStore(FILES);
+    asked.onsuccess = () => done(asked.result);
+    asked.onerror = () => failed(asked.error);
+  });
+  return opened;
+}
+
+async function work(mode, how) {
+  const files = (await database()).transaction(FILES, mode).objectStore(FILES);
+  return new Promise((done, failed) => {
+    const asked = how(files);
+    asked.onsuccess = () => done(asked.result);
+    asked.onerror = () => failed(asked.error);
+  });
+}
+
+/** A key that sorts by when it was made. */
+export const newKey = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
+
+/** Keep a file under a key; the oldest go when there are too many. */
+export async function keepBlob(key, blob) {
+  blobs.set(key, blob);
+  URL.revokeObjectURL(addresses.get(key));
+  addresses.delete(key);
+  try {
+    await work("readwrite", (files) => files.put(blob, key));
+    const keys = await work("readonly", (files) => files.getAllKeys());
+    for (const old of keys.slice(0, Math.max(0, keys.length - KEPT))) await work("readwrite", (files) => files.delete(old));
+  } catch { /* private mode, or full: it is here until the page is closed */ }
+}
+
+/** @returns {Promise<Blob|null>} */
+export async function keptBlob(key) {
+  if (!blobs.has(key)) {
+    const found = await work("readonly", (files) => files.get(key)).catch(() => null);
+    if (found) blobs.set(key, found);
+  }
+  return blobs.get(key) ?? null;
+}
+
+/** Take a file of this device. Raises SourceError. @returns {Promise<Source>} */
+export async function sourceOfFile(file) {
+  const name = file.name || t("editor.source.pasted");
+  const size = await sizeOfBlob(file).catch(() => { throw new SourceError(t("editor.source.unreadable", { name })); });
+  const megapixels = size.width * size.height / 1e6;
+  if (megapixels > MOST_MEGAPIXELS || file.size > MOST_BYTES) {
+    throw new SourceError(t("editor.source.too-large", {
+      name, ...size, megapixels: Math.round(megapixels), most: MOST_MEGAPIXELS, bytes: Math.round(file.size / 2 ** 20), most_bytes: MOST_BYTES / 2 ** 20,
+    }));
+  }
+  const key = newKey();
+  await keepBlob(key, file);
+  return { key, ...size, name };
+}
+
+async function sizeOfBlob(blob) {
+  const picture = await createImageBitmap(blob), { width, height } = picture;
+  picture.close();
+  return { width, height };
+}
+
+/** Its file. Raises SourceError where it is gone. @param {Source} source */
+export async function blobOf(source) {
+  const blob = source.key ? await keptBlob(source.key) : await fetch(at(source.url)).then((one) => (one.ok ? one.blob() : null), () => null);
+  if (!blob) throw new SourceError(t("editor.source.gone", { name: source.name }));
+  return blob;
+}
+
+/** An address to show it by. Raises SourceError. */
+export async function addressOf(source) {
+  if (source.url) return at(source.url);
+  if (!addresses.has(source.key)) addresses.set(source.key, URL.createObjectURL(await blobOf(source)));
+  return addresses.get(source.key);
+}
+
+/** As requests carry it: a data: URI. */
+export function dataOfBlob(blob) {
+  return new Promise((done, failed) => {
+    const reader = new FileReader();
+    reader.onload = () => done(reader.result);
+    reader.onerror = () => failed(reader.error);
+    reader.readAsDataURL(blob);
+  });
+}
+
+export const dataOf = async (source) => dataOfBlob(await blobOf(source));
+
+/** What tells a source from another. */
+export const idOf = (source) => source?.key ?? source?.url ?? null;
+
+/** The size to draw at: its own, in steps of 8, or of its shape what the checkpoint can draw. */
+export function sizeFor({ width, height }) {
+  const [least, most] = range("width"), side = checkpoint()?.sides?.side ?? 512;
+  const by = Math.min(1, most / Math.max(width, height), Math.sqrt(MOST_TIMES * side * side / (width * height)));
+  const fitted = (length) => Math.min(most, Math.max(least, Math.round(length * by / MULTIPLE) * MULTIPLE));
+  return { width: fitted(width), height: fitted(height) };
+}
+
+/** Work with another picture from now on, at its size. */
+export function setSource(source) {
+  store.set("preparing", true);
+  setFields({ source: source ?? undefined, init_images: undefined, ...(source ? sizeFor(source) : {}) });
+}
