@@ -183,7 +183,7 @@ async def _lines(studio: Studio, observer: JobObserver, owner: str) -> AsyncIter
 
     def told_of_models() -> None:
         with contextlib.suppress(RuntimeError):  # the loop is gone
-            loop.call_soon_threadsafe(stream.put, Event("models", {}), "models all")
+            loop.call_soon_threadsafe(stream.put, PageEvent("models", {}), "models all")
 
     with studio.events.stream(owner) as stream, studio.library.changes.told(told_of_models):
         await observer.greet(owner, stream)

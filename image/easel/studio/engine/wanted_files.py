@@ -17,7 +17,7 @@ def wanted_paths(job: Job) -> set[Path]:
 def _files(job: Job) -> Iterator[ModelFile | None]:
     yield from (job.checkpoint, job.vae, job.hires_checkpoint, job.refiner)
     yield from job.upscalers.values()
-    yield from (one.file for one in job.controls)
+    yield from job.control_files
     for prompts in job.prompts:
         for asked in (prompts.first, prompts.second):
             yield from (one.file for one in (*asked.loras, *asked.embeddings))

@@ -36,7 +36,7 @@ from easel.studio.library.background_job import BackgroundJob, JobSpec
 from easel.studio.library.background_jobs import BackgroundJobs
 from easel.studio.library.card import Card, word_of
 from easel.studio.library.civitai import Civitai, understood
-from easel.studio.library.inventory import Inventory, NewerVersion, StoredModel
+from easel.studio.library.stored_models import StoredModels, NewerVersion, StoredModel
 from easel.studio.library.plain_text import line
 from easel.studio.library.previews import NoPicture, Previews
 from easel.studio.library.remote_jobs import RemoteJob, RemoteJobs
@@ -82,7 +82,7 @@ class Library:
         self.pictures = Previews(self._policy)
         self.changes = StoreChanges(store)
         """Who shows models listens here."""
-        self._inventory = Inventory(store)
+        self._inventory = StoredModels(store)
 
     def card(self, text: str) -> Card:
         """What is at the address that somebody pasted. Raises SourceError."""

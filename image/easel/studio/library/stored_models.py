@@ -78,7 +78,7 @@ class StoredModel(BaseModel):
     training: str = Field("", description="what a checkpoint predicts, where a file says so, and which")
 
 
-class Inventory:
+class StoredModels:
     """Makes the cards; what a file's header and what lies beside it say is read once. Thread-safe."""
 
     def __init__(self, store: Store) -> None:
