@@ -225,7 +225,7 @@ def test_nothing_jumps_or_scrolls_by_itself(visit) -> None:
             generate(page)
             expect(page.locator(".film li:not(.all) button")).to_have_count(count)
         expect(tickets(page)).to_have_count(0)
-        assert page.evaluate("window.shifted") < 0.1
+        assert page.evaluate("window.shifted") < 0.1, page.evaluate("window.shiftedBy")
         assert page.evaluate("scrollY") == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.faults == []
