@@ -27,7 +27,6 @@ export function listen() {
     source.addEventListener("error", () => {
       // The browser's own reconnecting knows neither a back-off nor what a 401 or 503 means.
       source.close();
-      store.set("connection", "lost");
       setTimeout(() => refresh().then(open, () => { pause = Math.min(LONGEST_PAUSE, pause * 2); open(); }), pause);
     });
   };
