@@ -18,7 +18,7 @@ import "./styles.js";
 /** @type {Section[]} */
 export const SECTIONS = [
   { name: "sampling", element: () => html`<easel-sampling></easel-sampling>` },
-  { name: "hires", modes: ["text"], element: () => html`<easel-hires></easel-hires>` },
+  { name: "hires", modes: ["text", "xyz"], element: () => html`<easel-hires></easel-hires>` },
   { name: "refiner", element: () => html`<easel-refiner></easel-refiner>` },
   { name: "presets", element: () => html`<easel-presets></easel-presets>` },
   { name: "styles", element: () => html`<easel-styles></easel-styles>` },
