@@ -62,15 +62,22 @@ const NUMBER = "([+-]?\\s*\\d+(?:\\.\\d*)?)";
 /** "1-5", "1-9 (+2)", "1-10 [5]" */
 const RANGE = new RegExp(`^\\s*${NUMBER}\\s*-\\s*${NUMBER}(?:\\s*\\(([+-]\\d+(?:\\.\\d*)?)\\s*\\)|\\s*\\[(\\d+)\\s*\\])?\\s*$`);
 
-/** How many values a piece stands for; NaN where it is no number. */
+/** As many as the studio goes through on one axis. */
+const MOST_VALUES = 1000;
+
+/** The numbers that a piece stands for; [NaN] where it is none. @returns {number[]} */
 function numbersIn(piece, whole) {
   const range = piece.match(RANGE);
-  if (!range) return whole ? (/^[+-]?\d+$/.test(piece) ? 1 : NaN) : piece !== "" && Number.isFinite(Number(piece)) ? 1 : NaN;
-  const [begin, end] = [1, 2].map((group) => Number(range[group].replaceAll(" ", ""))), by = Number(range[3] ?? 1);
-  if (range[4]) return Number(range[4]);
-  const step = whole ? Math.trunc(by) : by;
-  return step ? Math.max(0, Math.floor((end - begin) / step + 1e-9) + 1) : NaN;
+  if (!range) return [(whole ? /^[+-]?\d+$/.test(piece) : Number.isFinite(Number(piece))) ? Number(piece) : NaN];
+  const [begin, end] = [1, 2].map((group) => Number(range[group].replaceAll(" ", ""))), by = Number(range[3] ?? 1), step = whole ? Math.trunc(by) : by;
+  const spread = Number(range[4]), count = range[4] ? spread : step ? Math.floor((end - begin) / step + 1e-9) + 1 : NaN;
+  if (Number.isNaN(count)) return [NaN];
+  const each = range[4] ? (end - begin) / Math.max(1, spread - 1) : step;
+  return Array.from({ length: Math.min(Math.max(0, count), MOST_VALUES) }, (_, place) => begin + place * each);
 }
+
+/** The numbers on an axis of numbers. */
+export const numbersOn = (axis, text) => pieces(text).flatMap((piece) => numbersIn(piece, axis.kind === "whole"));
 
 /** How many values an axis goes through; 0 where there are none, NaN where one of them cannot be. */
 export function valuesOn(axis, text) {
@@ -78,5 +85,6 @@ export function valuesOn(axis, text) {
   const found = pieces(text);
   if (axis.label === "Prompt order") return found.reduce((all, _, place) => all * (place + 1), found.length ? 1 : 0);
   if (axis.kind === "words") return found.length;
-  return found.reduce((all, piece) => all + numbersIn(piece, axis.kind === "whole"), 0);
+  const numbers = numbersOn(axis, text);
+  return numbers.some(Number.isNaN) ? NaN : numbers.length;
 }

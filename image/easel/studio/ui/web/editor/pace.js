@@ -7,7 +7,8 @@ let seconds = null;
 
 store.on("tickets", (tickets) => {
   for (const one of tickets) {
-    if (one.state !== "drawing" || one.eta == null || one.fraction < ENOUGH || one.fraction > 1 - ENOUGH) continue;
+    // A script's tickets are of many kinds of pictures, and their steps are those of one.
+    if (one.state !== "drawing" || one.request?.script_name || one.eta == null || one.fraction < ENOUGH || one.fraction > 1 - ENOUGH) continue;
     const work = one.width * one.height * one.steps * one.pictures * (1 - one.fraction) / MILLION;
     if (work > 0) seconds = one.eta / work;
   }

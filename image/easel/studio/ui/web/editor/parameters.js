@@ -2,6 +2,7 @@
 import { html, nothing } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
 import { post } from "../api.js";
+import { fieldNamed } from "../create/body.js";
 import { field, setField } from "../create/fields.js";
 import { tell } from "../notices.js";
 import { t } from "../texts.js";
@@ -76,6 +77,7 @@ function factsOf({ override_settings = {}, ...request }) {
 
 /** The page's own word for a field, or A1111's name. */
 function nameOf(name) {
-  const words = t(`create.${name}`);
-  return words === `create.${name}` ? name : words;
+  if (name === "sd_model_checkpoint") return t("bar.checkpoint");
+  const key = `create.${fieldNamed(name)}`, words = t(key);
+  return words === key ? name : words;
 }

@@ -7,7 +7,7 @@ import { field, setField, setFields } from "../create/fields.js";
 import { saidOf } from "../create/number.js";
 import { store } from "../store.js";
 import { duration, t } from "../texts.js";
-import { axesOf, axisOf, pieces, valuesOn, written } from "./axes.js";
+import { axesOf, axisOf, numbersOn, pieces, valuesOn, written } from "./axes.js";
 import { secondsFor } from "./pace.js";
 
 const LETTERS = ["x", "y", "z"];
@@ -15,6 +15,13 @@ export const tabOf = () => (field("xyz_over") === "image" ? "img2img" : "txt2img
 export const axisNow = (letter) => axisOf(field(`${letter}_type`));
 /** Cells of the grid; NaN where a value cannot be. */
 export const cells = () => LETTERS.reduce((all, letter) => all * valuesOn(axisNow(letter), field(`${letter}_values`)), 1);
+
+/** Steps of a cell, in the middle of all. */
+function steps() {
+  const letter = LETTERS.find((one) => axisNow(one).label === "Steps");
+  const varied = letter ? numbersOn(axisNow(letter), field(`${letter}_values`)) : [field("steps")];
+  return varied.reduce((all, one) => all + one, 0) / varied.length;
+}
 
 class XyzFields extends EaselElement {
   static watches = ["fields", "session", "said", "tickets"];
@@ -62,7 +69,7 @@ class XyzFields extends EaselElement {
     const count = cells();
     if (!count) return t("xyz.none");
     const pictures = count * field("n_iter") * field("batch_size");
-    const seconds = secondsFor(pictures, field("width"), field("height"), field("steps")), words = t("create.pictures", { n: pictures });
+    const seconds = secondsFor(pictures, field("width"), field("height"), steps()), words = t("create.pictures", { n: pictures });
     return seconds == null ? words : t("xyz.time", { words, time: duration(seconds) });
   }
 }
