@@ -46,7 +46,7 @@ class ControlNet extends EaselElement {
       const [{ model_list: models }, { module_detail: modules }, { control_net_unit_count: most }] = await Promise.all(
         ["controlnet/model_list", "controlnet/module_list?alias_names=true", "controlnet/settings"].map((path) => get(path)));
       // What fits is known of files that were looked into; the rest is offered, and the studio says why not.
-      const library = await get("studio/models/library?kind=controlnet").catch(() => ({ models: [] }));
+      const library = models.length ? await get("studio/models/library?kind=controlnet").catch(() => ({ models: [] })) : { models: [] };
       const unfit = new Set(library.models.filter((one) => one.fits === false).map((one) => plain(one.use)));
       this.known = { models: models.filter((one) => !unfit.has(plain(one))), some: models.length > 0, modules, most };
     } catch (error) {
