@@ -36,7 +36,7 @@ def rows() -> Iterator[list[str]]:
     from safetensors.torch import load_file
 
     from easel.models import ModelFile, read_header
-    from easel.studio.engine import Checkpoint, Weights, copied, load_checkpoint
+    from easel.studio.engine import Checkpoint, DeviceMemory, Weights, copied, load_checkpoint
     from tests.studio.engine.tiny import model_file
 
     size = float(os.environ.get("EASEL_BENCH_LOAD_BYTES", FULL))
@@ -67,11 +67,11 @@ def rows() -> Iterator[list[str]]:
         what = f"the same with modules and tokenizers, ready to draw, against {against}"
         yield _compared(what, load, peer, pairs, "")
 
-        kept = load()
+        kept, main_memory = load(), DeviceMemory(cpu)
         modules = (kept.unet, kept.vae, *kept.text_encoders)
         yield _compared(
             f"switch back to {words} kept in memory, against a plain copy",
-            lambda: copied(kept, cpu),
+            lambda: copied(kept, main_memory),
             lambda: [one.clone() for m in modules for one in m.state_dict().values()],
             pairs,
             "≤ 1.5",

@@ -1,7 +1,8 @@
 """The peer: plain diffusers pipelines in a process of their own, driven line by line.
 
 Reads one JSON request a line from standard input, draws it, answers with one JSON line: {"seconds", "size"}.
-The time is from the request's fields to a PIL image. Run as `python -m bench.peer CHECKPOINT`.
+The time is from the request's fields to the picture as base64 of a PNG, as Pillow writes it: what a source
+comes as and what an answer is are the same on both sides. Run as `python -m bench.peer CHECKPOINT`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ def main(checkpoint: str) -> None:
         request = json.loads(line)
         began = time.perf_counter()
         image = pipelines.draw(request)
+        encoded(image)
         sys.stdout.write(json.dumps({"seconds": time.perf_counter() - began, "size": image.size}) + "\n")
         sys.stdout.flush()
 
@@ -86,6 +88,13 @@ def _common(request: Mapping[str, Any]) -> dict[str, Any]:
         "guidance_scale": request["cfg_scale"],
         "generator": torch.Generator("cpu").manual_seed(request["seed"]),
     }
+
+
+def encoded(image: Image.Image) -> str:
+    """A picture as requests and answers carry it: PNG, as base64."""
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return base64.b64encode(out.getvalue()).decode()
 
 
 def _decoded(picture: str) -> Image.Image:

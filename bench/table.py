@@ -33,9 +33,10 @@ def alternating(
 
 
 def pair_ratio(ours: Sequence[float], theirs: Sequence[float]) -> str:
-    """Ratio of medians, and the range of the ratios pair by pair, which a drifting machine cannot fake."""
+    """Median and range of the ratios pair by pair: the two of a pair met the same neighbours on the machine,
+    which two medians need not have."""
     pairs = [a / b for a, b in zip(ours, theirs, strict=True)]
-    return f"{statistics.median(ours) / statistics.median(theirs):.3f} ({min(pairs):.3f}-{max(pairs):.3f})"
+    return f"{statistics.median(pairs):.3f} ({min(pairs):.3f}-{max(pairs):.3f})"
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

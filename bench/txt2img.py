@@ -39,7 +39,7 @@ def draw(client: httpx.Client, body: dict[str, object]) -> float:
 
 
 def rows(easel: Running, plain: Plain) -> Iterator[list[str]]:
-    """A row for each size: ours, theirs, the ratio of medians (at most 1.05 is the promise)."""
+    """A row for each size: ours, theirs, the median of the pairs' ratios (at most 1.05 is the promise)."""
     with easel.client() as client:
         for name, (side, rounds) in SIZES.items():
             pairs = []

@@ -1,12 +1,15 @@
 """What people can use is in docs/: a field, command, target or setting that is not named there fails here."""
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import MagicMock
 
 import click
 import pytest
+import yaml
 
 from infra.spec import EndpointSpec, TeamSpec
 from scripts.__main__ import COMMANDS, main
@@ -159,3 +162,67 @@ def test_files_that_docs_name_are_there(page: Path) -> None:
             assert ((ROOT / "image" if top == "easel" else ROOT) / name).exists(), name
         elif name.startswith("test_") or "/test_" in name:
             assert Path(name).name in known, name
+
+
+def metric_families(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str, str]]:
+    """Name, type and words of every metric of studio and gateway, on a machine with a GPU."""
+    from prometheus_client import CollectorRegistry, Metric
+
+    from easel.gateway.console.metrics import GatewayCollector
+    from easel.gateway.counts import Counts
+    from easel.studio.activity import Activity
+    from easel.studio.metrics.engine_metrics import EngineMetrics
+    from easel.studio.metrics.request_metrics import RequestMetrics
+    from easel.studio.metrics.state_collector import StateCollector
+
+    torch = MagicMock()
+    torch.cuda.mem_get_info.return_value = (1, 2)
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    registry = CollectorRegistry()
+    EngineMetrics(registry)
+    RequestMetrics(registry)
+    status = MagicMock()
+    status.return_value.device = "cuda"
+    families: list[Metric] = [
+        *registry.collect(),
+        *StateCollector(status, Activity()).collect(),
+        *GatewayCollector({}, Counts()).collect(),
+    ]
+    for family in families:
+        ending = {"counter": "_total", "info": "_info"}.get(family.type, "")
+        yield family.name + ending, family.type, family.documentation
+
+
+def test_every_metric_is_in_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/reference/metrics.md has each with its type and its own words, and none that is not there."""
+    told = re.findall(r"^\| `(\w+)` \| (\w+) \|[^|]*\| (.+?) \|$", text("reference/metrics.md"), re.MULTILINE)
+    assert sorted(told) == sorted(metric_families(monkeypatch))
+
+
+def watching() -> list[dict[str, Any]]:
+    """The YAML of the page on watching."""
+    return [yaml.safe_load(one) for one in
+            re.findall(r"```yaml\n(.*?)```", text("how-to/watch-an-endpoint.md"), re.DOTALL)]  # fmt: skip
+
+
+def test_rules_for_alerts_ask_for_metrics_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each rule has words for who is woken, and names nothing that no scrape ever brings."""
+    known = {name for name, _, _ in metric_families(monkeypatch)}
+    rules = [rule for page in watching() for group in page.get("groups", []) for rule in group["rules"]]
+    assert len(rules) == 3
+    for rule in rules:
+        assert rule["annotations"]["summary"]
+        for name in re.findall(r"\beasel_\w+", rule["expr"]):
+            assert re.sub(r"_(bucket|sum|count)$", "", name) in known, name
+
+
+def test_scrapes_ask_what_the_gateway_answers() -> None:
+    """The addresses of the scrape configurations are the operator API's."""
+    from easel.gateway import app
+
+    jobs = [job for page in watching() for job in page.get("scrape_configs", [])]
+    assert len(jobs) == 2
+    for job in jobs:
+        for discovery in job.get("http_sd_configs", []):
+            assert f'"{re.sub("https?://[^/]+", "", discovery["url"])}"' in Path(app.__file__).read_text()
+            assert discovery["authorization"] == job["authorization"]

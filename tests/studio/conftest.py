@@ -57,7 +57,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
     from easel.studio.app import create_app
 
-    taken = socket.socket()
+    # TCP by name, as uvicorn's own are: only so asyncio sends at once, and no answer waits 40 ms for an ACK.
+    taken = socket.socket(proto=socket.IPPROTO_TCP)
     taken.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(create_app(studio), log_config=None, access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]}, daemon=True)

@@ -41,6 +41,7 @@ APP = Starlette(
         Route("/who", who),
         Route("/easel/load", who),
         Route("/internal/ping", who),
+        Route("/metrics", who),
         WebSocketRoute("/ws", echo),
     ]
 )
@@ -162,3 +163,23 @@ def test_only_loopback_is_open_unasked(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "would own it" in done.stderr
     assert "--alone" in done.stderr
+
+
+def test_metrics_are_for_the_gateway_alone(keys: Path) -> None:
+    """What everybody does, added up, is shown to the gateway, whatever else is open: not to a caller whom
+    the door let in, not to the console's operator, not without an assertion."""
+    client = behind(keys, **{OPEN_VARIABLE: "/easel/load /metrics"})
+
+    def asked(user: str, path: str = "/metrics") -> int:
+        return client.get(path, headers={"X-Easel-Assertion": SIGNER.sign(user, "studio")}).status_code
+
+    assert asked("@gateway") == 200
+    assert [asked(user) for user in ("ada", "@operator", "anonymous/1", "gateway")] == [403] * 4
+    assert asked("ada", "/metrics/") == 403
+    assert client.get("/metrics").status_code == 403
+    assert client.get("/easel/load").status_code == 200
+
+
+def test_a_studio_alone_shows_its_metrics_to_its_owner() -> None:
+    """Without a gateway, whoever reaches the port owns it."""
+    assert TestClient(authenticated(APP, "studio", {})).get("/metrics").status_code == 200

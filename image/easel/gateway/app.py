@@ -14,14 +14,14 @@ from starlette.routing import Route
 from easel.assertion import Verifier
 from easel.gateway import pages
 from easel.gateway.access import OPERATOR
-from easel.gateway.console import CONSOLE_HEADER, USER, ConsoleGuard, ConsolePages, OperatorApi
-from easel.gateway.door import ForwardAuth, Handler, MemberRoutes
+from easel.gateway.console import CONSOLE_HEADER, USER, ConsoleGuard, ConsolePages, MetricsApi, OperatorApi
+from easel.gateway.door import ForwardAuth, Handler, MemberRoutes, NamedRequests
 from easel.gateway.errors import GatewayError, TokenConflict, TokenRefused, UnknownEndpoint
 
 
 def app(
-    door: ForwardAuth, members: MemberRoutes, api: OperatorApi, console: ConsolePages, operator_token: str,
-    verifier: Verifier,
+    door: ForwardAuth, members: MemberRoutes, api: OperatorApi, metrics: MetricsApi, console: ConsolePages,
+    operator_token: str, verifier: Verifier,
 ) -> Starlette:  # fmt: skip
     """The ASGI application."""
 
@@ -62,6 +62,9 @@ def app(
         ("/api/audit", api.get_audit, "GET"),
         ("/api/events", api.get_events, "GET"),
         ("/api/logs/{endpoint}/{replica}", api.get_logs, "GET"),
+        ("/api/metrics", metrics.get_own, "GET"),
+        ("/api/metrics/targets", metrics.get_targets, "GET"),
+        ("/api/metrics/{endpoint}/{replica}", metrics.get_replica, "GET"),
         ("/api/endpoints/{endpoint}/pass", api.post_pass, "POST"),
         ("/api/secret/rotation", api.post_rotation, "POST"),
         ("/api/endpoints/{endpoint}/wake", api.post_wake, "POST"),
@@ -75,7 +78,7 @@ def app(
     refused = {error: api.refused for error in (UnknownEndpoint, TokenRefused, TokenConflict, GatewayError)}
     return Starlette(
         routes=routes,
-        middleware=[Middleware(ConsoleGuard, verifier=verifier)],
+        middleware=[Middleware(NamedRequests), Middleware(ConsoleGuard, verifier=verifier)],
         exception_handlers={**refused, 404: _nothing, 405: _nothing, 500: _broken},
     )
 

@@ -31,6 +31,7 @@ from easel.gateway.access import (
 from easel.gateway.access.oidc import ClientSecret, Login
 from easel.gateway.audit import AuditLog
 from easel.gateway.config import CONSOLE, Config
+from easel.gateway.counts import Counts
 from easel.gateway.deployment import Deployment, LocalDeployment
 from easel.gateway.disk import mend, write_private
 from easel.gateway.errors import AlreadyRunning, ConfigError, GatewayError
@@ -60,6 +61,7 @@ class Gateway:
     ) -> None:  # fmt: skip
         self.home = Home(root.resolve())
         self._events = Events()
+        self._counts = Counts()
         here = LocalDeployment(self.home, self._events, command)
         self._deployment: Deployment = elsewhere(self.home, self._events) if elsewhere else here
         self._open_requests = OpenRequests()
@@ -87,6 +89,7 @@ class Gateway:
                 "or use another EASEL_HOME"
             ) from None
         self._events.listen(self._hear)
+        self._events.listen(self._counts.hear)
         await self._deployment.open(self._stop)
         config = configuration.read(self.home.config)
         check_ports(ports_of(config), config.team.bind)
@@ -139,7 +142,7 @@ class Gateway:
             operator=self._operator.right.token,
         )  # fmt: skip
         self._access = Access(keyring, tokens, FirstLinks(home, tokens), ended, rights)
-        self._relay = Relay(home.socket("relay.sock"), rights, self._open_requests)
+        self._relay = Relay(home.socket("relay.sock"), rights, self._open_requests, self._counts)
         self._backend = await deployment.backend(keyring.vouch, lambda: self._config, self._open_requests)
         await deployment.welcome(self._config, self._access)
 

@@ -14,7 +14,7 @@ from easel.gateway.access.oidc import Login
 from easel.gateway.app import app
 from easel.gateway.audit import AuditLog
 from easel.gateway.config import CONSOLE
-from easel.gateway.console import ConsolePages, Endpoints, OperatorApi
+from easel.gateway.console import ConsolePages, Endpoints, MetricsApi, OperatorApi
 from easel.gateway.door import ForwardAuth, MemberRoutes
 from easel.gateway.relay import CaddyLink
 
@@ -37,10 +37,12 @@ class Server:
         identity = Identity(access)
         members = MemberRoutes(identity, login, endpoints.url, audit)
         api = OperatorApi(endpoints, access, operator, caddy.relay, audit)
+        counts = caddy.relay.counts
         routes = app(
-            ForwardAuth(caddy, access, identity, members, endpoints.fleets.get, audit),
+            ForwardAuth(caddy, access, identity, members, endpoints.fleets.get, audit, counts),
             members,
             api,
+            MetricsApi(endpoints, counts, access.keyring.vouch),
             ConsolePages(api, endpoints),
             operator.token,
             access.keyring.verifier(CONSOLE),

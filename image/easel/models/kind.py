@@ -26,11 +26,18 @@ class Kind(StrEnum):
         return self.value
 
     @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders below `models/` that files of this kind are looked for in, its own first: A1111 has one
+        for each architecture of upscalers, and whoever comes from there brings them along."""
+        return (self.value, *(_UPSCALERS_OF_A1111 if self is Kind.UPSCALER else ()))
+
+    @property
     def words(self) -> str:
         """How a sentence calls one file of this kind."""
         return _WORDS[self]
 
 
+_UPSCALERS_OF_A1111 = ("RealESRGAN", "SwinIR", "DAT", "HAT", "ScuNET", "BSRGAN")
 _WORDS: Mapping[Kind, str] = {
     Kind.CHECKPOINT: "checkpoint",
     Kind.VAE: "VAE",

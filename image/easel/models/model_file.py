@@ -14,8 +14,9 @@ _SUFFIX = ".safetensors"
 class ModelFile:
     """One file, or a checkpoint's folder of diffusers' layout. Immutable: a rescan makes a new one.
 
-    `name` is the path below the kind's folder with "/" ("anime/dream.safetensors"), which is unique; `sha256`
-    is "" until it has been computed; `size` is in bytes, `mtime` in seconds since 1970.
+    `name` is the path below the kind's folder with "/" ("anime/dream.safetensors"), or below `models/` where
+    it lies in another folder of the kind; it is unique. `sha256` is "" until it has been computed; `size` is
+    in bytes, `mtime` in seconds since 1970.
     """
 
     path: Path
@@ -25,6 +26,12 @@ class ModelFile:
     mtime: float
     # a hash that became known does not make it another file
     sha256: str = field(default="", compare=False)
+
+    @property
+    def below_store(self) -> str:
+        """The path below `models/`, with "/"."""
+        own = f"{self.kind.folder}/{self.name}"
+        return own if self.path.as_posix().endswith(own) else self.name
 
     @property
     def model_name(self) -> str:

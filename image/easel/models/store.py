@@ -198,12 +198,15 @@ class Store:
         return file if file.sha256 else self._model_file(file.path, file.name, file.kind) or file
 
     def _scan(self, kind: Kind) -> list[ModelFile]:
-        folder = self.folder(kind)
-        looked = [
-            self._model_file(path, path.relative_to(folder).as_posix(), kind) for path in self._walk(folder)
-        ]
-        found = [file for file in looked if file is not None]
-        return sorted(found, key=lambda file: (file.name.lower(), file.name))
+        own = self.folder(kind)
+        found: dict[str, ModelFile] = {}
+        for folder in (self.root / one for one in kind.folders):
+            for path in self._walk(folder):
+                name = path.relative_to(own if folder == own else self.root).as_posix()
+                file = self._model_file(path, name, kind)
+                if file is not None:
+                    found.setdefault(name, file)
+        return sorted(found.values(), key=lambda file: (file.name.lower(), file.name))
 
     def _walk(self, folder: Path) -> Iterator[Path]:
         for here, folders, names in walk(folder, follow=True):

@@ -58,6 +58,7 @@ def main() -> None:
     from easel.studio.studio import Studio
 
     studio = Studio.at(asked.home, asked.endpoint, engine, retention=asked.retention)
+    logs.add(studio.job_log.with_job)
     if asked.retention:
         retention.start(studio.outputs, asked.retention)
     studio.durable_jobs.start()

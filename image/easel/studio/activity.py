@@ -28,6 +28,12 @@ class Activity:
                 self._running -= 1
                 self._last = time.monotonic()
 
+    @property
+    def running(self) -> int:
+        """Transfers under way."""
+        with self._lock:
+            return self._running
+
     def idle_seconds(self, otherwise: float) -> float:
         """For how long there was nothing, here and by `otherwise`, what somebody else counted."""
         with self._lock:

@@ -15,6 +15,7 @@ def create_app(studio: Studio) -> FastAPI:
     from easel.studio.api import create_api
     from easel.studio.api.middleware import ApiMiddleware
     from easel.studio.files.routes import Files
+    from easel.studio.metrics import RequestObservation, RouteLabels
     from easel.studio.security_headers import SecurityHeaders
     from easel.studio.ui import mount
 
@@ -24,4 +25,7 @@ def create_app(studio: Studio) -> FastAPI:
     mount(app)
     app.add_middleware(ApiMiddleware)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(
+        RequestObservation, metrics=studio.metrics.requests, labels=RouteLabels(app.router.routes)
+    )
     return app

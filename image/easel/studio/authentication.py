@@ -32,6 +32,10 @@ _OURS = b"x-easel-"
 _REFUSED = "this port is for the gateway alone: use the endpoint's own address"
 # Who asks a path that needs no assertion. It may do what a visitor may.
 _NOBODY = "anonymous/unknown"
+# What the gateway calls itself, which no caller can be called.
+_GATEWAY = "@gateway"
+# For it alone: what everybody does, added up, is the operator's to see.
+_METRICS = "/metrics"
 
 
 class AuthenticationMiddleware:
@@ -53,6 +57,8 @@ class AuthenticationMiddleware:
             return
         try:
             user = self._user(scope)
+            if user not in (None, _GATEWAY) and scope["path"].rstrip("/") == _METRICS:
+                raise NotVouched("metrics are for the gateway, which answers its operator with them")
         except NotVouched as reason:
             log.warning("refused", path=scope["path"], reason=str(reason))
             await _refuse(scope, receive, send)

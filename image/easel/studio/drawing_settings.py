@@ -6,9 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from easel.studio.engine import RANDN_SOURCES, EmphasisMode, InvalidRequest, SamplerSettings, TextToImage
+from easel.studio.engine import (
+    RANDN_SOURCES,
+    EmphasisMode,
+    InvalidRequest,
+    SamplerSettings,
+    TextToImage,
+    UpscalerTiles,
+)
 from easel.studio.settings import clip_l_skip, clip_skip, number_in, yes_in
 
+_A1111S_TILE = 192
 SAMPLER_OPTIONS = tuple(one.name for one in fields(SamplerSettings))
 
 
@@ -25,7 +33,19 @@ def drawing_fields(settings: Mapping[str, Any]) -> dict[str, Any]:
         "randn_source": _word(settings, "randn_source", RANDN_SOURCES, own.randn_source),
         "eta_noise_seed_delta": _whole(settings, "eta_noise_seed_delta", own.eta_noise_seed_delta),
         "sampling": _sampler_settings(settings),
+        "upscaler_tiles": upscaler_tiles(settings),
     }
+
+
+def upscaler_tiles(settings: Mapping[str, Any]) -> UpscalerTiles:
+    """How upscalers cut a picture. A1111's own default stands for the device's own: clients send it back with
+    all other options. Raises InvalidRequest."""
+    own = UpscalerTiles()
+    side = _whole(settings, "ESRGAN_tile", _A1111S_TILE)
+    return UpscalerTiles(
+        side=None if side == _A1111S_TILE else side,
+        overlap=_whole(settings, "ESRGAN_tile_overlap", own.overlap),
+    )
 
 
 def _sampler_settings(settings: Mapping[str, Any]) -> SamplerSettings:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 _MOST_WAITING = 500
 
 
-class Event(NamedTuple):
+class PageEvent(NamedTuple):
     """A name, and what is told as JSON."""
 
     name: str
@@ -25,10 +25,10 @@ class EventStream:
     """What one open page has not been told yet. Used on its event loop."""
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[str, Event] = OrderedDict()
+        self._waiting: OrderedDict[str, PageEvent] = OrderedDict()
         self._there = asyncio.Event()
 
-    def put(self, event: Event, about: str) -> None:
+    def put(self, event: PageEvent, about: str) -> None:
         """Tell it next. What waits `about` the same is told no more."""
         self._waiting.pop(about, None)
         self._waiting[about] = event
@@ -36,7 +36,7 @@ class EventStream:
             self._waiting.popitem(last=False)
         self._there.set()
 
-    async def events(self, heartbeat: float) -> AsyncIterator[Event | None]:
+    async def events(self, heartbeat: float) -> AsyncIterator[PageEvent | None]:
         """Each as it comes; None after `heartbeat` seconds without one."""
         while True:
             if not self._waiting:
@@ -50,7 +50,7 @@ class EventStream:
             yield self._waiting.popitem(last=False)[1]
 
 
-class Events:
+class PageEvents:
     """Thread-safe. Telling something costs nothing while no page of its owner is open."""
 
     def __init__(self) -> None:
@@ -88,4 +88,4 @@ class Events:
             ]
         for stream, loop in found:
             with contextlib.suppress(RuntimeError):  # the loop is gone, and so is the page
-                loop.call_soon_threadsafe(stream.put, Event(name, data), about)
+                loop.call_soon_threadsafe(stream.put, PageEvent(name, data), about)

@@ -11,10 +11,12 @@ from easel.studio.activity import Activity
 from easel.studio.caller_options import CallerOptions
 from easel.studio.durable_jobs import DurableJobs
 from easel.studio.engine import Drawn, Engine
-from easel.studio.events import Events
+from easel.studio.events import PageEvents
 from easel.studio.gallery import Gallery
 from easel.studio.infotext import Infotext
+from easel.studio.job_log import JobLog
 from easel.studio.library import Library
+from easel.studio.metrics import StudioMetrics
 from easel.studio.outputs import Outputs
 from easel.studio.tasks import Tasks
 
@@ -29,7 +31,7 @@ class Studio:
     endpoint: str = "studio"
     tasks: Tasks = field(default_factory=Tasks)
     activity: Activity = field(default_factory=Activity)
-    events: Events = field(default_factory=Events)
+    events: PageEvents = field(default_factory=PageEvents)
     retention: float | None = None
     """Seconds after which pictures are deleted; None if they are kept."""
 
@@ -48,17 +50,30 @@ class Studio:
         """What the page accepted, until it is drawn and saved."""
         return DurableJobs(self.engine, self.outputs, self.hashed, self.outputs.folder / ".accepted")
 
+    @cached_property
+    def job_log(self) -> JobLog:
+        """What the log says of jobs."""
+        return JobLog(self.endpoint)
+
+    @cached_property
+    def metrics(self) -> StudioMetrics:
+        """What Prometheus is told. Counts from the first time that it is asked for."""
+        return StudioMetrics(self.engine, self.activity)
+
     @classmethod
     def at(cls, home: Path, endpoint: str, engine: Engine, *, retention: float | None = None) -> Studio:
         """The studio of one endpoint, with its folders below `home` (EASEL_HOME)."""
         outputs = Outputs(home / "outputs" / endpoint)
-        return cls(
+        made = cls(
             engine=engine,
             outputs=outputs,
             options=CallerOptions(outputs),
             endpoint=endpoint,
             retention=retention,
         )
+        engine.observe(made.job_log)
+        made.metrics  # noqa: B018 - counts from now on
+        return made
 
     def hashed(self, drawn: Drawn) -> Drawn:
         """The picture, its files with their hashes.
@@ -74,7 +89,10 @@ class Studio:
             checkpoint=files.get(drawn.drawn_with.path, drawn.drawn_with),
             vae=vae,
             loras=tuple(replace(use, hash=self._hash(use.file.path, autov3=True)) for use in drawn.loras),
-            embeddings=tuple(replace(use, hash=self._hash(use.file.path)) for use in drawn.embeddings),
+            embeddings=tuple(
+                replace(use, hash=use.file.stem if use.bundled else self._hash(use.file.path))
+                for use in drawn.embeddings
+            ),
         )
 
     def _hash(self, path: Path, *, autov3: bool = False) -> str:

@@ -153,6 +153,10 @@ def test_kinds() -> None:
         "/sdapi/v1/progress?skip_current_image=true",
         "/sdapi/v1/memory",
         "/internal/ping",
+        "/studio/events",
+        "/studio/session",
+        "/jobs",
+        "/jobs/0123456789abcdef",
         "/favicon.ico",
         "/gradio_api/heartbeat/abc",
         "/gradio_api/queue/data?session_hash=x",
@@ -166,3 +170,15 @@ def test_kinds() -> None:
 def test_any_request_has_a_kind(method: str, uri: str) -> None:
     """No request line confuses the door."""
     assert kind(method, quote(uri), api=True) in ("navigation", "draw", "call", "rest")
+
+
+def test_what_may_be_sent_again() -> None:
+    """A picture that a caller waits for is drawn from the request alone, and may be asked of another replica;
+    what is answered by a ticket may be accepted already."""
+    path = "/sdapi/v1/txt2img"
+    assert ForwardedRequest("POST", path, {}).repeatable
+    assert ForwardedRequest("POST", path, {"prefer": "return=minimal"}).repeatable
+    assert not ForwardedRequest("POST", path, {"prefer": "respond-async, wait=5"}).repeatable
+    assert (
+        ForwardedRequest("POST", path, {"prefer": "respond-async"}).kind(api=True, anonymous=False) == "draw"
+    )

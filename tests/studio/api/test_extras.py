@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 import torch
 import webuiapi
@@ -233,6 +235,38 @@ def test_img2img_by_option(ada, upscalers) -> None:
     refused = ada.post("/sdapi/v1/options", json={"upscaler_for_img2img": "x9000"})
     assert refused.status_code == 422
     assert "upscaler_for_img2img is 'x9000'" in refused.json()["errors"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"ESRGAN_tile": 8}, "ESRGAN_tile is 8"), ({"ESRGAN_tile": 1024}, "ESRGAN_tile is 1024"),
+     ({"ESRGAN_tile": 32, "ESRGAN_tile_overlap": 40}, "less than ESRGAN_tile, which is 32"),
+     ({"ESRGAN_tile_overlap": 49}, "ESRGAN_tile_overlap is 49"), ({"ESRGAN_tile": "wide"}, "whole number")],
+)  # fmt: skip
+def test_tiles_of_upscalers_have_bounds(ada, options, words) -> None:
+    """A1111's own, for a request and as an option; below them they are followed for that request alone."""
+    asked = {"init_images": [sent()], "override_settings": options}
+    for refused in (
+        ada.post("/sdapi/v1/img2img", json=asked),
+        ada.post("/sdapi/v1/options", json=options),
+    ):
+        assert refused.status_code == 422
+        assert words in refused.json()["errors"]
+
+
+def test_tiles_of_upscalers_are_asked_for(running, ada, upscalers) -> None:
+    """`override_settings` cuts the tiles of a second pass: the same picture but for the seams; too large a
+    tile is told."""
+    fields = {"enable_hr": True, "hr_scale": 2, "denoising_strength": 0, "hr_upscaler": "4x-tiny"}
+    fields |= {"width": 128, "height": 64}
+    whole, cut, large = (
+        running.draw(**fields, override_settings={"ESRGAN_tile": tile}).json() for tile in (192, 32, 512)
+    )
+    first, second = (np.asarray(opened(one["images"][0]), np.int16) for one in (whole, cut))
+    assert np.abs(first - second).max() > 0
+    assert np.abs(first - second).mean() < 2
+    assert json.loads(cut["info"])["comments"] == []
+    assert "and not of 512" in json.loads(large["info"])["comments"][0]
 
 
 def test_sd_upscale_by_a_model(ada, upscalers) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 from typing import Any
 
@@ -37,6 +38,13 @@ def test_a_picture_is_drawn_over(ada, blue) -> None:
     assert "Denoising strength: 0.5" in said["infotexts"][0]
     assert drawn.info["parameters"] == said["infotexts"][0]
     assert answer.json()["parameters"]["init_images"] is None
+
+
+def test_the_source_is_named_where_that_is_asked_for(ada, blue) -> None:
+    """A1111's `Init image hash` is the MD5 of the source's pixels, with its option `save_init_img` only."""
+    said = info(draw(ada, blue, override_settings={"save_init_img": True}))["infotexts"][0]
+    assert f"Init image hash: {hashlib.md5(blue.tobytes(), usedforsecurity=False).hexdigest()}, RNG" in said
+    assert "Init image hash" not in info(draw(ada, blue))["infotexts"][0]
 
 
 def test_nothing_changes_at_strength_0_and_the_mask_keeps_the_rest(ada, blue) -> None:

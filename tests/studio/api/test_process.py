@@ -143,7 +143,7 @@ def test_a_whole_life(replica: Replica) -> None:
     text = replica.log.read_text()
     assert "secret" not in text
     lines = replica.lines()
-    assert {"started", "drawn", "request", "stopped"} <= {one["event"] for one in lines}
+    assert {"started", "job accepted", "job ended", "request", "stopped"} <= {one["event"] for one in lines}
     assert not [one for one in lines if one["level"] == "error"]
 
 

@@ -14,6 +14,7 @@ from easel.studio.engine import checkpoint_cache as cache_module
 from easel.studio.engine import loop as loops
 from easel.studio.engine.checkpoint_cache import CheckpointCache, copied
 from easel.studio.engine.loop import Loop
+from easel.studio.engine.memory import DeviceMemory
 from easel.studio.engine.step_times import StepTimes
 from tests.studio.engine.conftest import STARTER
 
@@ -148,9 +149,9 @@ def test_a_copy_is_the_same_checkpoint(loop: Loop, files: list[ModelFile]) -> No
     loop.switch(files[0])
     original = loop.checkpoint
     assert original is not None
-    copy = copied(original, CPU)
+    copy = copied(original, DeviceMemory(CPU))
     for ours, theirs in ((copy.unet, original.unet), (copy.vae, original.vae)):
         have, want = ours.state_dict(), theirs.state_dict()
         assert have.keys() == want.keys()
         assert all(torch.equal(have[n], want[n]) and have[n].data_ptr() != want[n].data_ptr() for n in want)
-    assert isinstance(CheckpointCache(CPU, torch.float32).take(files[0]), type(None))
+    assert isinstance(CheckpointCache(DeviceMemory(CPU), torch.float32).take(files[0]), type(None))

@@ -42,7 +42,7 @@ class Drawing:
         made = tiny(architecture, folder)
         self.file = made.write(folder / "tiny.safetensors")
         self.loop = Loop(StepTimes(math.inf), "cpu", torch.float32)
-        self.loop._load = lambda file, report: load_checkpoint(  # type: ignore[method-assign]
+        self.loop._load = lambda file, report, **_: load_checkpoint(  # type: ignore[method-assign]
             file, device=torch.device("cpu"), dtype=torch.float32, family=made.family
         )
         self.loop.switch(self.file)

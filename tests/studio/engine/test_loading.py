@@ -14,6 +14,7 @@ from easel.models import Architecture, Incomplete, Kind
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.checkpoint_cache import copied
 from easel.studio.engine.loading import load_checkpoint, load_vae
+from easel.studio.engine.memory import DeviceMemory
 from easel.studio.engine.tokenizer import load_tokenizer
 from easel.studio.engine.vaes import Vaes
 from easel.studio.engine.weights import memory_format
@@ -280,7 +281,7 @@ def test_a_checkpoint_without_a_vae_of_use(tinies: dict[Architecture, Tiny], tmp
         with pytest.raises(Incomplete, match=f"{why}.*sd_vae.*as {file.stem}.vae.safetensors"):
             vaes.get(None)
         assert same(made.modules.vae, vaes.get(chosen))
-        assert copied(loaded, CPU).vae is None
+        assert copied(loaded, DeviceMemory(CPU)).vae is None
 
 
 def test_the_family_is_told_from_the_header(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -296,7 +297,7 @@ def test_the_family_is_told_from_the_header(monkeypatch: pytest.MonkeyPatch, tmp
     )
     file = made.write(tmp_path / "dream.safetensors")
     for answer, family in ((True, velocity.family), (False, made.family)):
-        monkeypatch.setattr(loading, "predicts_velocity", lambda unet, answer=answer: answer)
+        monkeypatch.setattr(loading, "predicts_velocity", lambda unet, device, answer=answer: answer)
         assert load_checkpoint(file, device=CPU, dtype=torch.float32).family is family
 
 

@@ -27,7 +27,7 @@ from easel.models import (
     UnknownArchitecture,
     WrongKind,
 )
-from easel.studio.engine import checkpoint_parts, loading, memory, weights
+from easel.studio.engine import checkpoint_parts, loading, memory, placing, weights
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.loading import TooLarge, load_checkpoint, load_vae
 from tests.studio.engine import export
@@ -222,10 +222,11 @@ def test_a_file_replaced_between_looks(made: Tiny, tmp_path: Path, monkeypatch: 
     path = tmp_path / "swap.safetensors"
     file = made.write(path)
 
-    def replace(*_: object) -> None:
+    def replace(*given: Any) -> Any:
         path.write_bytes(path.read_bytes() + b"more")
+        return placing.homes(*given)
 
-    monkeypatch.setattr(loading, "check_room", replace)
+    monkeypatch.setattr(loading, "homes", replace)
     with pytest.raises(FileError, match="changed while it was being loaded"):
         load(file, made)
 
@@ -236,10 +237,10 @@ def test_too_large_for_memory(made: Tiny, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(memory, "available", lambda device: 10_000_000)
     monkeypatch.setattr(weights.os, "preadv", lambda *_: pytest.fail("read before there was room"))
     with pytest.raises(
-        TooLarge, match=r"^big\.safetensors: it needs 222\.4 MB of memory and 10\.0 MB are free"
+        TooLarge, match=r"^big\.safetensors: it needs 225\.7 MB of memory and 10\.0 MB are free"
     ) as error:
         load(file, made)
-    assert (error.value.need, error.value.have) == (222_427_508, 10_000_000)
+    assert (round(error.value.need, -5), error.value.have) == (225_700_000, 10_000_000)
     assert "a GPU with 16 GB would hold it (shape gpu.t4)" in str(error.value)
 
 

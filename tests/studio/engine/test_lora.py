@@ -101,6 +101,28 @@ def test_both_encoders_of_sdxl(sdxl: Tiny, tmp_path: Path) -> None:
         assert hooks(whole) == untouched
 
 
+def test_a_refiner_that_no_lora_fits(sdxl: Tiny, tmp_path: Path) -> None:
+    """Where a refiner goes on, a LoRA of the base changes nothing in it and is told, as in A1111; a picture
+    that begins with the refiner is refused."""
+    path = tmp_path / "base.safetensors"
+    name, weight = next(one for one in original_names(sdxl.modules.unet).items() if "attn2_to_k" in one[0])
+    save_file({f"{name}.lora_down.weight": torch.ones(2, weight.shape[1]),
+               f"{name}.lora_up.weight": torch.ones(weight.shape[0], 2)}, path)  # fmt: skip
+    use = LoraUse("base", model_file(path, Kind.LORA), 1.0, 1.0)
+    whole = checkpoint(tiny(Architecture.SDXL_REFINER, tmp_path))
+    adapters = Adapters(whole)
+    with pytest.raises(OtherArchitecture):
+        adapters.need([use], ())
+    (told,) = adapters.need([use], (), going_on=True)
+    assert "base.safetensors: this LoRA was made for" in told
+    assert "tiny.safetensors drew was drawn without a LoRA" in told
+    with adapters.at_work([use]):
+        assert adapters.nbytes == 0
+    own = Adapters(checkpoint(sdxl))
+    assert own.need([use], (), going_on=True) == []
+    own.clear()
+
+
 def test_embeddings_of_sdxl(sdxl: Tiny, tmp_path: Path) -> None:
     """An embedding with a part for each encoder stands in both; one for a single encoder is refused."""
     whole = checkpoint(sdxl)

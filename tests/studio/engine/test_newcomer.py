@@ -13,6 +13,7 @@ from easel.studio.engine import Engine, InvalidRequest, Job, JobState, StepTooLo
 from easel.studio.engine import loop as loop_module
 from easel.studio.engine.loop import Loop
 from easel.studio.engine.picture import Picture
+from easel.studio.engine.size_check import SizeCheck
 
 SMALL = TextToImage(prompt="a red circle on blue", width=64, height=64, steps=3, seed=7, sampler="Euler")
 HEAVY = replace(SMALL, width=320, height=320, steps=40, batch_size=8)
@@ -162,7 +163,7 @@ def test_a_step_that_turns_out_too_long_ends_its_own_job(
 ) -> None:
     """Where the estimate was too good, the second call tells; whoever draws beside it goes on."""
     monkeypatch.setattr(engine._step_times, "limit", 1e-6)
-    monkeypatch.setattr(Loop, "_probe", lambda _loop, _picture: None)
+    monkeypatch.setattr(SizeCheck, "_probe", lambda *_: None)
     engine._step_times._known.clear()
     beside = engine.submit("other", replace(SMALL, steps=30))
     with pytest.raises(StepTooLong):

@@ -7,6 +7,8 @@ import torch
 
 from easel.studio.engine.prediction import predicts_velocity
 
+CPU = torch.device("cpu")
+
 
 class Ideal:
     """The best answer possible for latents that are Gaussian with this spread, at the last training step."""
@@ -36,7 +38,7 @@ def test_an_ideal_unet_is_told(velocity: bool, spread: float) -> None:
     A perfect v points along the noise too where pictures vary little, but is tiny: the angle alone would not
     do.
     """
-    assert predicts_velocity(Ideal(velocity, spread)) is velocity
+    assert predicts_velocity(Ideal(velocity, spread), CPU) is velocity
 
 
 def test_a_trained_unet_with_errors_is_told() -> None:
@@ -49,5 +51,5 @@ def test_a_trained_unet_with_errors_is_told() -> None:
             return (answer + mean + 0.1 * torch.randn_like(answer),)
 
     torch.manual_seed(0)
-    assert predicts_velocity(Rough(True, 0.9)) is True
-    assert predicts_velocity(Rough(False, 0.9)) is False
+    assert predicts_velocity(Rough(True, 0.9), CPU) is True
+    assert predicts_velocity(Rough(False, 0.9), CPU) is False

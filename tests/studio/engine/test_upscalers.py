@@ -31,7 +31,8 @@ from easel.studio.engine import (
     find_upscaler,
     upscalers,
 )
-from easel.studio.engine.upscale_runs import OVERLAP, TILES, UpscaleRun
+from easel.studio.engine.enlargement import UpscalerTiles
+from easel.studio.engine.upscale_runs import LARGEST, TILES, UpscaleRun
 from easel.studio.engine.upscaler_models import UpscalerModels
 from tests.studio import upscalers as tiny
 from tests.studio.engine.conftest import STARTER
@@ -89,10 +90,23 @@ def test_tiles_are_the_whole_picture(tmp_path: Path, make: Callable[[], tiny.Ten
         single = (model(pixels)[0].permute(1, 2, 0) * 255).round().numpy().astype(np.int16)
     off = np.abs(tiled - single).max(axis=(0, 2)).reshape(-1, model.scale).max(axis=1)
     # Two tiles: the second begins at 40, and is shown from there on, faded in over the first.
-    beside = np.delete(off, np.r_[40 : 40 + 3 * OVERLAP])
+    beside = np.delete(off, np.r_[40 : 40 + 3 * UpscalerTiles().overlap])
     assert single.std() > 10
     assert beside.max() <= 1
     assert np.abs(tiled - single).mean() < 0.5
+
+
+def test_tiles_are_of_the_size_that_is_asked_for(tmp_path: Path) -> None:
+    """Smaller ones as they are asked for; a larger one than the device gives is cut to that, and told."""
+    model = UpscalerModels(CPU).get(file_of(tmp_path, tiny.rrdb))
+    image = picture(LARGEST["cpu"] + 40, 32)
+    small = UpscaleRun(image, model, UpscalerTiles(32, 4))
+    assert (small.cost < UpscaleRun(image, model).cost, small.note) == (True, "")
+    assert whole(small).size == (image.width * model.scale, image.height * model.scale)
+    large = UpscaleRun(image, model, UpscalerTiles(512, 8))
+    assert large.cost == UpscaleRun(image, model, UpscalerTiles(0, 8)).cost
+    assert f"{LARGEST['cpu']} pixels and not of 512" in large.note
+    assert UpscaleRun(picture(64, 64), model, UpscalerTiles(0, 8)).note == ""
 
 
 def test_a_published_pickle_comes_in_by_conversion(tmp_path: Path) -> None:
@@ -202,6 +216,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     torch.manual_seed(5)
     tiny.write(folder / "4x-tiny.safetensors", tiny.rrdb())
     tiny.write(folder / "anime" / "RealESRGAN_x2plus.safetensors", tiny.compact())
+    tiny.write(root / "SwinIR" / "swin-2x.safetensors", tiny.compact())
     tiny.write(folder / "broken.safetensors", {"conv_first.weight": torch.zeros(8, 3, 3, 3)})
     return Store(root, hashing=False)
 
@@ -223,12 +238,14 @@ def enlargement(image: Image.Image, upscaler: str = "4x-tiny", **fields: Any) ->
 
 
 def test_names(store: Store) -> None:
-    """A1111's own three, then files: by A1111's name where it has one, found by the file's too."""
+    """A1111's own three, then files, of its other folders too: by A1111's name where it has one, found by the
+    file's too."""
     found = upscalers(store)
     assert [one.name for one in found] == [
-        "None", "Lanczos", "Nearest", "4x-tiny", "R-ESRGAN 2x+", "broken",
+        "None", "Lanczos", "Nearest", "4x-tiny", "R-ESRGAN 2x+", "broken", "SwinIR_swin-2x",
     ]  # fmt: skip
-    assert [one.scale for one in found] == [4, 4, 4, 4, 2, 4]
+    assert [one.scale for one in found] == [4, 4, 4, 4, 2, 4, 2]
+    assert find_upscaler(store, "upscaler_1", "swin-2x").file.below_store == "SwinIR/swin-2x.safetensors"
     assert find_upscaler(store, "upscaler_1", "realesrgan_x2plus").name == "R-ESRGAN 2x+"
     assert find_upscaler(store, "upscaler_1", "4x-Tiny").name == "4x-tiny"
     with pytest.raises(InvalidRequest, match=r"hr_upscaler is 'x9'; allowed: Latent.*4x-tiny.*models/ESRGAN"):

@@ -34,7 +34,9 @@ def stop_all(page: Page) -> None:
     """Leave nothing behind that other tests would wait for."""
     for one in page.evaluate("fetch('jobs').then((all) => all.json()).then((all) => all.jobs)"):
         if one["state"] in ("queued", "loading", "drawing"):
-            page.evaluate("(id) => fetch(`jobs/${id}`, { method: 'DELETE' }).then((all) => all.ok)", one["id"])
+            page.evaluate(
+                "(id) => fetch(`jobs/${id}`, { method: 'DELETE' }).then((all) => all.ok)", one["id"]
+            )
 
 
 def test_a_newcomer_draws_by_one_press(visit) -> None:
@@ -47,17 +49,17 @@ def test_a_newcomer_draws_by_one_press(visit) -> None:
     generate(page)
     expect(page.get_by_label("Prompt", exact=True)).to_have_value(example)
     expect(picture_of(page)).to_be_visible()
-    assert page.title() == "✓ Ready · Easel"
+    expect(page).to_have_title("✓ Ready · Easel")
     page.mouse.move(300, 300)
-    assert page.title() == "Easel"
+    expect(page).to_have_title("Easel")
     until(page, "document.querySelector('.easel .view img').naturalWidth > 0")
     assert page.faults == []
 
 
 def test_pressing_again_adds_a_ticket(visit) -> None:
-    """Two presses are two tickets in their order, each with its place; the second is drawn behind the first."""
+    """Two presses are two tickets in their order, each with its place."""
     page = visit("twice")
-    ask_small(page, "first of two", steps=LONG, side=128)
+    ask_small(page, "first of two", steps=LONG, side=512)
     generate(page)
     page.get_by_label("Prompt", exact=True).fill("second of two")
     generate(page)
@@ -73,7 +75,7 @@ def test_pressing_again_adds_a_ticket(visit) -> None:
 def test_own_tickets_are_reordered(visit) -> None:
     """A waiting ticket is put before another by a button, without a mouse."""
     page = visit("reorders")
-    ask_small(page, "in work", steps=LONG, side=192)
+    ask_small(page, "in work", steps=LONG, side=512)
     generate(page)
     for words in ("waits first", "waits second"):
         page.get_by_label("Prompt", exact=True).fill(words)
@@ -91,7 +93,7 @@ def test_own_tickets_are_reordered(visit) -> None:
 def test_a_reload_in_mid_picture_loses_nothing(visit) -> None:
     """The ticket, its progress and every field are there again, in this tab and in another one."""
     page = visit("reloader")
-    ask_small(page, "kept over a reload", steps=LONG, side=128)
+    ask_small(page, "kept over a reload", steps=LONG, side=512)
     page.get_by_text("Negative prompt", exact=True).click()
     page.get_by_label("What shall not be in it").fill("blurry")
     page.get_by_label("Seed", exact=True).fill("4711")
@@ -103,7 +105,7 @@ def test_a_reload_in_mid_picture_loses_nothing(visit) -> None:
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("kept over a reload")
     expect(page.get_by_label("What shall not be in it")).to_have_value("blurry")
     expect(page.get_by_label("Seed", exact=True)).to_have_value("4711")
-    expect(page.get_by_label("Width", exact=True)).to_have_value("128")
+    expect(page.get_by_label("Width", exact=True)).to_have_value("512")
     other = visit("reloader", beside=page)
     expect(tickets(other)).to_have_count(1)
     expect(other.get_by_role("progressbar")).to_be_visible()
@@ -114,9 +116,9 @@ def test_a_reload_in_mid_picture_loses_nothing(visit) -> None:
 
 
 def test_cancelling(visit) -> None:
-    """A ticket is taken out of the line by its button; Escape stops what is drawn, and what was drawn stays."""
+    """A ticket is taken out of the line by its button; Escape stops what is drawn, and keeps it."""
     page = visit("canceller")
-    ask_small(page, "stopped in the middle", steps=LONG, side=128)
+    ask_small(page, "stopped in the middle", steps=LONG, side=512)
     generate(page, times=2)
     expect(tickets(page)).to_have_count(2)
     tickets(page).nth(1).get_by_role("button", name="Take it out of the line").click()
@@ -133,7 +135,7 @@ def test_cancelling(visit) -> None:
 
 
 def test_what_is_wrong_stands_beside_its_field(visit) -> None:
-    """A number out of range is told and stays as it was typed; nothing is sent, and the field gets the focus."""
+    """A number out of range is told and stays as it was typed; nothing is sent, its field gets the focus."""
     page = visit("wrong")
     ask_small(page, steps=9999)
     steps = page.get_by_label("Steps", exact=True)
@@ -253,3 +255,39 @@ def test_axe_has_no_finding(visit) -> None:
         expect(picture_of(page)).to_be_visible()
         page.get_by_label("Steps", exact=True).fill("9999")
         assert findings(page) == []
+
+
+def test_a_lost_connection_loses_nothing(visit) -> None:
+    """What cannot be sent is said over Generate and stays in the fields; when the studio is back, one press
+    draws it, without a reload."""
+    page = visit("cut-off")
+    ask_small(page, "typed without a net")
+    page.context.set_offline(True)
+    generate_button(page).click()
+    expect(page.locator("#said-generate")).to_contain_text("does not answer")
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("typed without a net")
+    page.context.set_offline(False)
+    generate(page)
+    expect(page.locator("#said-generate")).to_have_count(0)
+    expect(picture_of(page)).to_be_visible()
+
+
+def test_a_failed_ticket_says_why_and_what_to_do(visit) -> None:
+    """Card and stage say what happened, in words; it goes when it was read, and stays away over a reload."""
+    page = visit("failing")
+    page.get_by_label("Checkpoint", exact=True).select_option("short.safetensors")
+    ask_small(page, "will not be drawn")
+    generate(page)
+    failed = page.locator(".ticket[data-state=failed]")
+    expect(failed).to_contain_text("will not be drawn")
+    expect(page.locator(".easel")).to_contain_text("the file is cut short")
+    expect(page.locator(".easel")).to_contain_text("download it again")
+    failed.get_by_role("button", name="Dismiss").click()
+    expect(failed).to_have_count(0)
+    page.reload()
+    expect(generate_button(page)).to_be_enabled()
+    expect(failed).to_have_count(0)
+    # In the end, a checkpoint that can draw: the choice is kept with the person.
+    page.get_by_label("Checkpoint", exact=True).select_option("easel-starter.safetensors")
+    generate(page)
+    expect(picture_of(page)).to_be_visible()

@@ -20,6 +20,7 @@ _ALONE = re.compile(
 _DRAWS = re.compile(rf"{_ALONE.pattern}|(/gradio_api)?/(queue/join|run/[^/]+|call/.+|predict)/?")
 _POLLS = re.compile(
     r"/sdapi/v1/(progress|memory|interrupt|skip)/?"
+    r"|/studio/(events|session)/?|/jobs(/[^/]+)?/?"
     r"|/internal/.*"
     r"|(/gradio_api)?/(heartbeat/.*|queue/(status|data)|startup-events|reset|cancel)/?"
     r"|/(favicon\.ico|robots\.txt|manifest\.json|assets/.*|static/.*|page/.*|theme\.css)"
@@ -89,8 +90,14 @@ class ForwardedRequest:
     @property
     def repeatable(self) -> bool:
         """Whether another replica may be sent the same: a picture asked for by the API is drawn from the
-        request alone. An event of the page is not: it belongs to a session of the page's replica."""
-        return self.method == "POST" and bool(_ALONE.fullmatch(normal(self.path)))
+        request alone. An event of the page is not: it belongs to a session of the page's replica. What is
+        answered by a ticket is not: it may be accepted already, and would be drawn twice."""
+        return self.method == "POST" and bool(_ALONE.fullmatch(normal(self.path))) and not self._later
+
+    @property
+    def _later(self) -> bool:
+        """Whether the caller prefers a ticket to waiting (RFC 7240)."""
+        return "respond-async" in self.headers.get("prefer", "").lower()
 
     @property
     def lasting(self) -> bool:

@@ -5,3 +5,4 @@ Each request of a caller comes by here once, before its bytes go on (`relay`).
 
 from easel.gateway.door.forward_auth import ForwardAuth, Handler
 from easel.gateway.door.member_routes import MemberRoutes
+from easel.gateway.door.named_requests import NamedRequests

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import time
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs
 
@@ -34,6 +35,7 @@ from easel.gateway.access import (
 )
 from easel.gateway.audit import AuditLog, change
 from easel.gateway.config import CONSOLE
+from easel.gateway.counts import Counts
 from easel.gateway.door.member_routes import MemberRoutes
 from easel.gateway.relay import HEADER, CaddyLink
 from easel.gateway.replicas import Fleet, NotNow
@@ -51,7 +53,7 @@ class ForwardAuth:
 
     def __init__(
         self, caddy: CaddyLink, access: Access, identity: Identity, members: MemberRoutes,
-        fleet: Callable[[str], Fleet | None], audit: AuditLog,
+        fleet: Callable[[str], Fleet | None], audit: AuditLog, counts: Counts,
     ) -> None:  # fmt: skip
         self._key = caddy.key
         self._own_address = caddy.address
@@ -62,6 +64,7 @@ class ForwardAuth:
         self._members = members
         self._fleet = fleet
         self._audit = audit
+        self._counts = counts
 
     def through_caddy(self, handler: Handler) -> Handler:
         """`handler` for what Caddy sent, or what passed Caddy; for all else there is nothing."""
@@ -80,6 +83,12 @@ class ForwardAuth:
         fleet = self._fleet(name)
         if fleet is None and name != CONSOLE:
             return pages.error(404, "there is nothing here")
+        answer = await self._answer(request, name, fleet)
+        if answer.status_code >= 300:
+            self._counts.door[name, str(answer.status_code)] += 1
+        return answer
+
+    async def _answer(self, request: Request, name: str, fleet: Fleet | None) -> Response:
         asked = ForwardedRequest(
             request.headers.get("x-forwarded-method", "GET"),
             request.headers.get("x-forwarded-uri", "/"),
@@ -171,7 +180,11 @@ class ForwardAuth:
             if fleet.ask(_WHY[kind]):
                 self._woke(fleet, asked, who)
             gone = self._over(request, who.right)
+            began = time.monotonic()
             found = await fleet.hold(who.user, strict=strict, gone=gone, why=_WHY[kind])
+            self._counts.waited(
+                fleet.endpoint.name, served=not isinstance(found, NotNow), seconds=time.monotonic() - began
+            )
             if not self._rights.hold(who.right):
                 return pages.error(401, "what let you in ended while you waited; sign in again")
             if isinstance(found, NotNow):
@@ -207,6 +220,7 @@ class ForwardAuth:
         self._audit.add("woke", actor=who.user, endpoint=fleet.endpoint.name, address=asked.address)
 
     def _refused(self, name: str, asked: ForwardedRequest, who: Refusal) -> None:
+        self._counts.refused[name, str(who.status)] += 1
         self._audit.refused(
             endpoint=name, address=asked.address, status=who.status, why=who.reason, method=asked.method,
             path=asked.path,

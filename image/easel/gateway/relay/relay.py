@@ -23,6 +23,7 @@ from typing import cast
 import structlog
 
 from easel.gateway.access import Right, Rights
+from easel.gateway.counts import Counts
 from easel.gateway.replicas import OpenRequests
 
 _log = structlog.get_logger("easel.gateway")
@@ -59,10 +60,11 @@ class AdmittedRequest:
 class Relay:
     """Listens for Caddy on a socket that nobody else can open."""
 
-    def __init__(self, path: Path, rights: Rights, open_requests: OpenRequests) -> None:
+    def __init__(self, path: Path, rights: Rights, open_requests: OpenRequests, counts: Counts) -> None:
         self.path = path
         self._rights = rights
         self._open_requests = open_requests
+        self.counts = counts
         self._numbers = itertools.count(1)
         self._requests: dict[str, AdmittedRequest] = {}
         # Where nobody answered the request of a number: Caddy asks for another replica by it.
@@ -131,6 +133,7 @@ class Relay:
         if request is None or request.near is not None:
             return None
         request.near = near
+        self.counts.begun(request.right.endpoint)
         return request
 
     def close(self, number: str) -> None:
@@ -140,6 +143,8 @@ class Relay:
             return
         if request.counted:
             self._open_requests.end(request.counted)
+        if request.near is not None:
+            self.counts.ended(request.right.endpoint, request.status)
         if request.status == 0:
             self._unanswered[number] = request.address
             if len(self._unanswered) > _REMEMBERED:
@@ -181,13 +186,14 @@ class _CaddySide(_Side):
         super().__init__()
         self._relay = relay
         self._head = bytearray()
-        self._number = ""
+        self._number = self._endpoint = ""
         self._dialling: asyncio.Task[None] | None = None
         self.answered = False
 
     def data_received(self, data: bytes) -> None:
         if self.other is not None and self.other.transport is not None:
             self.other.transport.write(data)
+            self._count(len(data))
             return
         self._head += data
         if self._dialling is None and (b"\r\n\r\n" in data or b"\r\n\r\n" in self._head):
@@ -212,7 +218,7 @@ class _CaddySide(_Side):
 
     async def _dial(self, request: AdmittedRequest) -> None:
         host, _, port = request.address.rpartition(":")
-        far = _ReplicaSide(self, request)
+        far = _ReplicaSide(self, request, self._relay.counts)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(_DIAL):
@@ -226,8 +232,13 @@ class _CaddySide(_Side):
             return
         self.other = far
         far.transport.write(bytes(self._head))
+        self._endpoint = request.right.endpoint
+        self._count(len(self._head))
         self._head.clear()
         self.transport.resume_reading()
+
+    def _count(self, size: int) -> None:
+        self._relay.counts.passed(self._endpoint, "replica", size)
 
     def refuse(self) -> None:
         """End the request because its right has ended: in words, where the answer has not begun."""
@@ -253,8 +264,9 @@ class _CaddySide(_Side):
 class _ReplicaSide(_Side):
     """The replica's connection."""
 
-    def __init__(self, near: _CaddySide, request: AdmittedRequest) -> None:
+    def __init__(self, near: _CaddySide, request: AdmittedRequest, counts: Counts) -> None:
         super().__init__()
+        self._counts = counts
         self.other: _CaddySide = near
         self._request = request
         self._begun = b""
@@ -265,6 +277,7 @@ class _ReplicaSide(_Side):
             return
         self.other.answered = True
         near.write(data)
+        self._counts.passed(self._request.right.endpoint, "caller", len(data))
         if self._request.status == 0:
             self._note(data)
 

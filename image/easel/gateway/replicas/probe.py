@@ -43,8 +43,7 @@ class Probe:
         import httpx
 
         try:
-            own = {"X-Easel-Assertion": self._vouch(GATEWAY, endpoint)} if self._vouch else {}
-            answer = await client.get(f"http://{address}/easel/load", headers=own)
+            answer = await client.get(f"http://{address}/easel/load", headers=self._own(endpoint))
             body = answer.json()
             phase = body["phase"]
             if phase not in ("importing", "loading", "ready", "failed"):
@@ -57,6 +56,24 @@ class Probe:
             return Report(phase, str(body.get("detail") or "")[:500], work)
         except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError):
             return None
+
+    async def metrics(self, endpoint: str, address: str, accept: str) -> tuple[bytes, str] | None:
+        """What the endpoint's replica at `host:port` tells Prometheus, and its media type; None if it does
+        not."""
+        client = await self.client()
+        import httpx
+
+        try:
+            answer = await client.get(
+                f"http://{address}/metrics", headers={**self._own(endpoint), "Accept": accept}
+            )
+        except httpx.HTTPError:
+            return None
+        return (answer.content, answer.headers.get("content-type", "")) if answer.is_success else None
+
+    def _own(self, endpoint: str) -> dict[str, str]:
+        """By this a replica knows the gateway."""
+        return {"X-Easel-Assertion": self._vouch(GATEWAY, endpoint)} if self._vouch else {}
 
     async def client(self) -> httpx.AsyncClient:
         """What keeps the connections."""

@@ -21,8 +21,10 @@ from easel.studio.api.extras import extras
 from easel.studio.api.gallery import gallery
 from easel.studio.api.gallery_zip import gallery_zip
 from easel.studio.api.internal import internal
-from easel.studio.api.jobs import AsyncJobs, jobs_routes
+from easel.studio.api.jobs.async_jobs import AsyncJobs
+from easel.studio.api.jobs.routes import jobs_routes
 from easel.studio.api.memory import memory
+from easel.studio.api.metrics import metrics
 from easel.studio.api.models import models
 from easel.studio.api.not_here import not_here
 from easel.studio.api.openai.errors import OpenAiRoute
@@ -37,6 +39,8 @@ from easel.studio.api.shares import shares
 from easel.studio.api.strict_json import finite
 from easel.studio.api.styles import styles
 from easel.studio.api.typing_aids import typing_aids
+from easel.studio.api.wildcards import wildcards
+from easel.studio.metrics import UNKNOWN
 from easel.studio.security_headers import POLICY, policy
 from easel.studio.studio import Studio
 from easel.studio.version import VERSION
@@ -76,7 +80,7 @@ def create_api(studio: Studio) -> FastAPI:
         options(studio),
         catalog(studio),
         png_info(),
-        memory(),
+        memory(studio),
         models(studio),
         styles(studio),
         controlnet(studio),
@@ -92,6 +96,8 @@ def create_api(studio: Studio) -> FastAPI:
         shares(studio),
         session(studio, jobs),
         events(studio, observer),
+        metrics(studio),
+        wildcards(studio),
     ):
         app.include_router(routes)
     app.include_router(_own(studio))
@@ -133,8 +139,13 @@ def _rest(app: FastAPI) -> APIRouter:
 
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"]
     for path in ("/sdapi", *(f"/{top}/{{rest:path}}" for top in _A1111S)):
-        routes.add_api_route(path, missing, methods=methods, include_in_schema=False)
+        routes.add_api_route(path, missing, name=UNKNOWN, methods=methods, include_in_schema=False)
     routes.add_api_route(
-        "/v1/{rest:path}", missing, methods=methods, include_in_schema=False, route_class_override=OpenAiRoute
+        "/v1/{rest:path}",
+        missing,
+        name=UNKNOWN,
+        methods=methods,
+        include_in_schema=False,
+        route_class_override=OpenAiRoute,
     )
     return routes

@@ -269,4 +269,4 @@ def _kept() -> dict[str, Any]:
 
 def _below_store(file: ModelFile) -> str:
     """Where the store's folder is on the server is nobody's business."""
-    return f"{file.kind.folder}/{file.name}"
+    return file.below_store

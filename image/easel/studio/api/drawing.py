@@ -14,7 +14,8 @@ from easel.studio.api.drawn_request import DrawnRequest, drawn
 from easel.studio.api.errors import RESPONSES, ErrorBody
 from easel.studio.api.generation_info import information
 from easel.studio.api.hanging_up import nobody
-from easel.studio.api.jobs import AsyncJobs, accepted, wants_async
+from easel.studio.api.jobs.accepting import accepted, wants_async
+from easel.studio.api.jobs.async_jobs import AsyncJobs
 from easel.studio.api.requests.answer_format import AnswerFormat
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.image_to_image_request import ImageToImageRequest

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-import structlog
 from fastapi import Request
 
 from easel.studio.api.hanging_up import Waiting, line_of
@@ -21,8 +19,6 @@ from easel.studio.api.requests.result import Result
 from easel.studio.api.scripts.selectable import course_of
 from easel.studio.owner import owner_of
 from easel.studio.studio import Studio
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,22 +59,10 @@ async def draw(
     studio: Studio, owner: str, asked: DrawingRequest, ordering: Ordering, run: RequestRun, line: Waiting
 ) -> DrawnRequest:
     """Draw `asked` as `run`, whoever waits for it. Raises what ends a job, and what refuses a request."""
-    started, began = datetime.now(), time.monotonic()
+    started = datetime.now()
     body = await asyncio.to_thread(ordering.begin, asked)
     course = await asyncio.to_thread(course_of, body, ordering)
     if body.override_settings and not body.override_settings_restore_afterwards:
         await asyncio.to_thread(set_options, studio, owner, body.override_settings)
     result = await run.result(course)
-    first = run.submitted[0].job
-    log.info(
-        "drawn",
-        job=first.id,
-        jobs=len(run.submitted),
-        pictures=len(result.drawn),
-        state=first.state,
-        steps=first.request.steps,
-        size=f"{first.request.width}x{first.request.height}",
-        sampler=first.request.sampler,
-        seconds=round(time.monotonic() - began, 3),
-    )
     return DrawnRequest(owner, body, result, run.submitted, run.notes, started, line)

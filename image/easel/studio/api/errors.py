@@ -50,6 +50,8 @@ from easel.studio.library import NoPicture, NoSuchJob, TooManyJobs
 from easel.studio.outputs import NotSaved
 from easel.studio.owner import NotYours
 from easel.studio.png import NotAPicture
+from easel.studio.styles import NoSuchStyle, StyleExists, StylesBusy
+from easel.studio.wildcard_files import NoSuchWildcard
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +92,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 # Status, and seconds of `Retry-After`; the first that fits counts, and what fits none is a fault of ours.
-_ANSWERS: tuple[tuple[type[Exception], int, int | None], ...] = (
+ANSWERS: tuple[tuple[type[Exception], int, int | None], ...] = (
     (InvalidRequest, 422, None), (TooMuchWork, 422, None), (TooMuchForTheDevice, 422, None),
     (Unsupported, 422, None), (UnknownScript, 422, None), (UnknownSampler, 400, None),
     (UnknownModel, 400, None), (NotAPicture, 422, None), (FileError, 422, None), (TooMany, 422, None),
@@ -101,11 +103,13 @@ _ANSWERS: tuple[tuple[type[Exception], int, int | None], ...] = (
     (NoSuchPicture, 404, None), (NoSuchBoard, 404, None), (NoSuchShare, 404, None),
     (BoardNameTaken, 409, None), (GalleryBusy, 503, 2), (GalleryError, 422, None),
     (QueueFull, 429, 10), (NoCheckpoint, 503, 5), (Stopped, 503, 5), (NotSaved, 507, None),
+    (NoSuchStyle, 404, None), (NoSuchWildcard, 404, None), (StyleExists, 409, None), (StylesBusy, 503, 2),
 )  # fmt: skip
 
 _OURS: tuple[type[Exception], ...] = (
     EngineError, ModelError, NotSaved, NotAPicture, Unsupported, UnknownScript, TooMany, TooManyJobs,
-    NoSuchJob, NoPicture, NotYours, GalleryError,
+    NoSuchJob, NoPicture, NotYours, GalleryError, NoSuchStyle, StyleExists, StylesBusy,
+    NoSuchWildcard,
 )  # fmt: skip
 
 
@@ -160,7 +164,7 @@ async def _validation(request: Request, e: Exception) -> Response:
 
 
 async def _ours(request: Request, e: Exception) -> Response:
-    status, pause = next(((code, wait) for kind, code, wait in _ANSWERS if isinstance(e, kind)), (500, None))
+    status, pause = next(((code, wait) for kind, code, wait in ANSWERS if isinstance(e, kind)), (500, None))
     if isinstance(e, TooManyRequests) and e.retry_after:
         pause = round(e.retry_after)
     if isinstance(e, NotSaved):

@@ -15,9 +15,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import StreamingResponse
 
 from easel.studio.api.engine_state import engine_state
-from easel.studio.api.jobs import AsyncJobs, Ticket
+from easel.studio.api.jobs.async_jobs import AsyncJobs
+from easel.studio.api.jobs.ticket import Ticket
 from easel.studio.api.strict_json import dumps
-from easel.studio.events import Event, EventStream
+from easel.studio.events import EventStream, PageEvent
 from easel.studio.gallery_picture import picture_entry
 from easel.studio.owner import folder_name, owner_of
 from easel.studio.png import encode_preview
@@ -63,10 +64,10 @@ class JobObserver:
 
     async def greet(self, owner: str, stream: EventStream) -> None:
         """What a page that was just opened should know."""
-        stream.put(Event("hello", {"version": VERSION}), "hello")
-        stream.put(Event("engine", engine_state(self._studio).model_dump()), "engine all")
+        stream.put(PageEvent("hello", {"version": VERSION}), "hello")
+        stream.put(PageEvent("engine", engine_state(self._studio).model_dump()), "engine all")
         for ticket in await self._jobs.tickets(owner):
-            stream.put(Event("job", ticket.model_dump()), f"job {ticket.id}")
+            stream.put(PageEvent("job", ticket.model_dump()), f"job {ticket.id}")
 
     def _ring(self) -> None:
         """Something changed; on any thread, often."""
@@ -134,7 +135,7 @@ class JobObserver:
         """A new look at what is being drawn, as a data: URI; None where there is nothing new to see."""
         if ticket.state != "drawing":
             return None
-        image = self._jobs.preview(owner, ticket.id)
+        image = self._jobs.views.preview(owner, ticket.id)
         at, before, _ = self._previews.get(ticket.id, (0.0, None, ""))
         if image is None or image is before or time.monotonic() - at < _PREVIEW_EVERY:
             return None

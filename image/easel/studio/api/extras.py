@@ -12,7 +12,8 @@ from starlette.responses import Response
 from easel.studio.api.errors import RESPONSES
 from easel.studio.api.extras_run import ExtrasRun
 from easel.studio.api.hanging_up import line_of
-from easel.studio.api.jobs import AsyncJobs, accepted, wants_async
+from easel.studio.api.jobs.accepting import accepted, wants_async
+from easel.studio.api.jobs.async_jobs import AsyncJobs
 from easel.studio.api.requests.extras_request import ExtrasBatchRequest, ExtrasRequest, ExtrasSingleRequest
 from easel.studio.api.strict_json import reply
 from easel.studio.owner import owner_of

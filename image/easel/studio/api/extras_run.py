@@ -16,6 +16,7 @@ from easel.studio.api.png_info import NOT_ITEMS
 from easel.studio.api.requests.answer_format import AnswerFormat
 from easel.studio.api.requests.extras_request import ExtrasRequest
 from easel.studio.api.requests.sent_picture import decoded
+from easel.studio.drawing_settings import upscaler_tiles
 from easel.studio.engine import Drawn, Enlargement, Job, TextToImage, TooMuchWork, find_upscaler
 from easel.studio.infotext import parse, quote
 from easel.studio.png import from_base64, read_texts
@@ -66,7 +67,7 @@ class ExtrasRun:
         self.cancelled = False
         self.notes: list[str] = []
         self._studio, self._owner, self._line = studio, owner, line
-        self._how = AnswerFormat.of(options)
+        self._how, self._tiles = AnswerFormat.of(options), upscaler_tiles(options)
         self._keeper: Keeper = keeper or NoKeeper()
         self._pictures: list[_Sent] = []
         self._info = ""
@@ -107,7 +108,8 @@ class ExtrasRun:
             return
         self._info = _info(asked)
         self.requests = [
-            TextToImage(enlargement=_enlargement(asked, one)).resolved() for one in self._pictures
+            TextToImage(enlargement=_enlargement(asked, one), upscaler_tiles=self._tiles).resolved()
+            for one in self._pictures
         ]
         self._check_size()
 

@@ -6,7 +6,10 @@ import sys
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
+
+from easel.studio.engine import MemoryUse
+from easel.studio.studio import Studio
 
 
 class MemoryResponse(BaseModel):
@@ -14,20 +17,28 @@ class MemoryResponse(BaseModel):
 
     ram: dict[str, Any]
     cuda: dict[str, Any]
+    plan: MemoryUse | None = Field(
+        description="Not in A1111: how the checkpoint that serves lies in memory, computed before anything "
+        "is drawn. `room` is what one picture may take beside it at the most."
+    )
 
 
-def memory() -> APIRouter:
+def memory(studio: Studio) -> APIRouter:
     """The route."""
     routes = APIRouter()
 
     @routes.get("/sdapi/v1/memory")
     def read() -> MemoryResponse:
-        """The machine's memory and the GPU's."""
+        """The machine's memory and the GPU's, and how the checkpoint that serves lies in it."""
         import psutil
 
         whole = psutil.virtual_memory()
         used = psutil.Process().memory_info().rss
-        return MemoryResponse(ram={"free": whole.available, "used": used, "total": whole.total}, cuda=_cuda())
+        return MemoryResponse(
+            ram={"free": whole.available, "used": used, "total": whole.total},
+            cuda=_cuda(),
+            plan=studio.engine.memory_use(),
+        )
 
     return routes
 

@@ -1,21 +1,15 @@
-"""What happens to every API request before and after its route: size limit, slashes, kind of body, time."""
+"""What happens to every API request before its route: size limit, slashes, kind of body."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 
-import structlog
 from fastapi import HTTPException
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from easel.studio.api.errors import body
 from easel.studio.api.openai.errors import reworded
 from easel.studio.api.strict_json import reply
-from easel.studio.owner import folder_name, owner_of
-
-log = structlog.get_logger(__name__)
 
 MAX_BODY = 64 * 1024 * 1024
 # A body over the limit is read and thrown away, so that a client which reads its answer only after it sent
@@ -28,7 +22,10 @@ _OURS = ("/sdapi/", "/internal/", "/easel/", "/studio/", "/sd_extra_networks/", 
 
 
 class ApiMiddleware:
-    """ASGI middleware around the whole application. Of the page's requests it looks at the size only."""
+    """ASGI middleware around the application. Of the page's requests it looks at the size only.
+
+    Changes a request's scope in place: who counts requests looks into it.
+    """
 
     def __init__(self, app: ASGIApp, *, max_body: int = MAX_BODY) -> None:
         self._app = app
@@ -44,30 +41,9 @@ class ApiMiddleware:
             return
         if len(scope["path"]) > 1 and scope["path"].endswith("/"):
             # A1111's clients write "/sdapi/v1/txt2img/"; a redirect would lose some of them their body.
-            scope = {**scope, "path": scope["path"].rstrip("/")}
-        scope = _as_json(scope)
-        began = time.perf_counter()
-        status = 0
-
-        async def timed(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"].append((b"x-process-time", f"{time.perf_counter() - began:.4f}".encode()))
-            await send(message)
-
-        try:
-            await self._limited(scope, receive, timed)
-        finally:
-            if not scope["path"].startswith("/easel/") and not scope["path"].endswith("/progress"):
-                log.info(
-                    "request",
-                    method=scope["method"],
-                    path=scope["path"],
-                    status=status,
-                    seconds=round(time.perf_counter() - began, 4),
-                    owner=folder_name(owner_of(Headers(scope=scope))),
-                )
+            scope["path"] = scope["path"].rstrip("/")
+        _see_as_json(scope)
+        await self._limited(scope, receive, send)
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
         declared = next((value for key, value in scope["headers"] if key == b"content-length"), b"")
@@ -98,8 +74,9 @@ class ApiMiddleware:
         return f"the body is larger than the {self._max // 2**20} MB that this server takes"
 
 
-def _as_json(scope: Scope) -> Scope:
-    """The request as JSON, whatever a program calls it: `curl -d` says it is a form, others say nothing.
+def _see_as_json(scope: Scope) -> None:
+    """Take the request for JSON, whatever a program calls it: `curl -d` says that it is a form, others
+    nothing.
 
     Not for browsers: a page of any origin may send forms and plain text without asking first, and JSON only
     after asking.
@@ -112,9 +89,9 @@ def _as_json(scope: Scope) -> Scope:
         or b"origin" in sent
         or b"sec-fetch-site" in sent
     ):
-        return scope
+        return
     others = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
-    return {**scope, "headers": [*others, (b"content-type", b"application/json")]}
+    scope["headers"] = [*others, (b"content-type", b"application/json")]
 
 
 async def _drain(receive: Receive) -> None:

@@ -22,6 +22,7 @@ KindWord = Literal[
     "checkpoint", "vae", "lora", "embedding", "controlnet", "upscaler", "hypernetwork", "text_encoder"
 ]
 _REFUSED: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorBody, "description": "The body is not JSON"},
     403: {"model": ErrorBody, "description": "The caller is anonymous, or the source does not give it out"},
     404: {"model": ErrorBody, "description": "No such model, job or preview"},
     410: {"model": ErrorBody, "description": "The model was archived by its creator"},

@@ -19,7 +19,7 @@ from easel.studio.gallery import NoSuchPicture, PictureId
 from easel.studio.infotext import parse
 from easel.studio.infotext_request import request_from_infotext
 from easel.studio.owner import owner_of
-from easel.studio.png import read_texts
+from easel.studio.png import NotAPicture, read_texts
 from easel.studio.studio import Studio
 
 _LONGEST = 1_000_000
@@ -72,7 +72,12 @@ def parameters(studio: Studio) -> APIRouter:
         """What a text, or a picture sent as a file, says of how to draw it. Nothing is kept."""
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
             file = await _picture(request)
-            return reply(await asyncio.to_thread(lambda: _understood(studio, _text_of(file))))
+            try:
+                text = await asyncio.to_thread(_text_of, file)
+            except NotAPicture as error:
+                error.field = "picture"
+                raise
+            return reply(await asyncio.to_thread(_understood, studio, text))
         try:
             asked = TextRequest.model_validate_json(await request.body())
         except ValidationError as error:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from easel.studio.api.errors import RESPONSES
-from easel.studio.api.jobs import AsyncJobs
+from easel.studio.api.jobs.async_jobs import AsyncJobs
 from easel.studio.api.requests.fields import Liberal, Text, WholeNumber
 from easel.studio.api.strict_json import reply
 from easel.studio.engine import FINAL, Job, JobState, ProgressReport

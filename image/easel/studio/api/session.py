@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from easel.models import ModelError, ModelFile
 from easel.studio.api.engine_state import EngineState, engine_state
 from easel.studio.api.errors import RESPONSES
-from easel.studio.api.jobs import AsyncJobs
+from easel.studio.api.jobs.async_jobs import AsyncJobs
 from easel.studio.api.networks import preview_of_file
 from easel.studio.api.options import set_options
 from easel.studio.api.scripts.listing import script_infos

@@ -15,12 +15,13 @@ cheap: torch and diffusers come when the engine starts, or with the first name o
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from easel.studio.engine.capacity import MemoryUse
 from easel.studio.engine.control.preprocessors import PREPROCESSORS, Preprocessor, preprocessor
 from easel.studio.engine.control.unit import MAX_UNITS, ControlledPasses, ControlMode, ControlUnit
 from easel.studio.engine.controls import detected_map
 from easel.studio.engine.embedding_tensors import names_for, vectors_of
 from easel.studio.engine.engine import Engine
-from easel.studio.engine.enlargement import Enlargement
+from easel.studio.engine.enlargement import Enlargement, UpscalerTiles
 from easel.studio.engine.errors import (
     EngineError,
     InvalidRequest,
@@ -39,7 +40,8 @@ from easel.studio.engine.image_to_image import ImageToImage, Mask
 from easel.studio.engine.imaging import MaskedContent, ResizeMode, SoftInpainting
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
 from easel.studio.engine.job_queue import Status
-from easel.studio.engine.limits import Limits
+from easel.studio.engine.limits import Limits, setting
+from easel.studio.engine.observer import EngineObserver, TimedCall
 from easel.studio.engine.prompts.comments import strip_comments
 from easel.studio.engine.prompts.composition import negative_counts
 from easel.studio.engine.prompts.emphasis import EmphasisMode
@@ -52,8 +54,7 @@ from easel.studio.engine.prompts.styles import (
     read_styles,
     write_styles,
 )
-from easel.studio.engine.prompts.wildcards import FOLDER as WILDCARDS_FOLDER
-from easel.studio.engine.prompts.wildcards import Wildcards
+from easel.studio.engine.prompts.wildcards import WILDCARDS_FOLDER, Wildcards
 from easel.studio.engine.request import (
     MAX_BATCH_COUNT,
     MAX_BATCH_SIZE,
@@ -75,14 +76,13 @@ if TYPE_CHECKING:
     from easel.studio.engine.checkpoint import Checkpoint
     from easel.studio.engine.checkpoint_cache import copied
     from easel.studio.engine.loading import load_checkpoint
-    from easel.studio.engine.memory import give_back
+    from easel.studio.engine.memory import DeviceMemory, give_back
     from easel.studio.engine.token_count import count_tokens
     from easel.studio.engine.weights import Weights
 
 _WITH_TORCH = {
-    "Checkpoint": "checkpoint", "Weights": "weights", "copied": "checkpoint_cache",
-    "count_tokens": "token_count", "give_back": "memory",
-    "load_checkpoint": "loading",
+    "Checkpoint": "checkpoint", "DeviceMemory": "memory", "Weights": "weights", "copied": "checkpoint_cache",
+    "count_tokens": "token_count", "give_back": "memory", "load_checkpoint": "loading",
 }  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 
 from easel.models import ModelFile
+from easel.studio.engine.memory_plan import MemoryPlan
+from easel.studio.engine.offload import Offload
 from easel.studio.families import Family
 
 
@@ -18,7 +20,8 @@ class Checkpoint:
     `text_encoders` and `tokenizers` go together; `nbytes` is what the weights take. `vae` may have been
     loaded from another file; its own `dtype` counts for what it is given, for it may be changed where half
     precision overflows. It is None where the file holds none that can be used, and `vae_problem` says why.
-    `notes` are sentences for who draws, on what the file says and what of it does not count.
+    `notes` are sentences for who draws, on what the file says and what of it does not count. `plan` is how it
+    goes into the device's memory; what is in `offload` waits in main memory.
     """
 
     file: ModelFile
@@ -32,3 +35,5 @@ class Checkpoint:
     nbytes: int
     vae_problem: str = ""
     notes: tuple[str, ...] = ()
+    plan: MemoryPlan | None = None
+    offload: Offload | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -23,7 +24,9 @@ import torch
 from easel.models import ModelError, ModelFile, folder_state, is_diffusers_folder
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.loading import load_checkpoint
-from easel.studio.engine.memory import available, give_back
+from easel.studio.engine.memory import DeviceMemory, available, give_back
+from easel.studio.engine.memory_plan import WeightPlacement
+from easel.studio.engine.placing import homes, offloaded, planned, weight_bytes
 from easel.studio.engine.skeleton import fill, skeleton
 from easel.studio.engine.weights import memory_format
 
@@ -32,14 +35,22 @@ log = structlog.get_logger(__name__)
 Report = Callable[[str, float], None]
 _CPU = torch.device("cpu")
 # Left free for whoever else works on this machine: pictures, the page, hashing, the file cache.
-_RESERVE_BYTES, _RESERVE_SHARE = 1_000_000_000, 0.15
+RESERVE_BYTES, RESERVE_SHARE = 1_000_000_000, 0.15
 
 
 class CheckpointCache:
-    """What is kept for `device` in `dtype`. Used from the engine's thread; loads ahead on one of its own."""
+    """What is kept for a device in `dtype`. Used from the engine's thread; loads ahead on one of its own.
 
-    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
-        self._device, self._dtype = device, dtype
+    `let_go` drops the least lately used of all that is in main memory for nobody, and says whether there was
+    anything; without it, of what is kept here.
+    """
+
+    def __init__(
+        self, memory: DeviceMemory, dtype: torch.dtype, let_go: Callable[[], bool] | None = None
+    ) -> None:
+        self._memory, self._dtype = memory, dtype
+        self._let_go = let_go or self.drop_oldest
+        self._used: dict[ModelFile, float] = {}
         self._kept: OrderedDict[ModelFile, Checkpoint] = OrderedDict()
         self._coming: tuple[ModelFile, Future[Checkpoint]] | None = None
         self._listener: Report | None = None
@@ -49,20 +60,24 @@ class CheckpointCache:
         self._collect()
         return file in self._kept
 
+    def __len__(self) -> int:
+        return len(self._kept)
+
     def keep(self, checkpoint: Checkpoint) -> None:
         """Keep one that has served, if there is room; on a GPU a copy of it in main memory."""
-        moved = checkpoint.device.type != "cpu"
-        if not self._make_room(checkpoint.nbytes if moved else 0):
+        moved = self._memory.apart
+        if not self.make_room(checkpoint.nbytes if moved else 0):
             return
         try:
-            self._kept[checkpoint.file] = copied(checkpoint, _CPU) if moved else checkpoint
+            self._kept[checkpoint.file] = copied(checkpoint, DeviceMemory(_CPU)) if moved else checkpoint
+            self._used[checkpoint.file] = time.monotonic()
         except (RuntimeError, MemoryError) as error:
             log.warning("not kept in memory", file=checkpoint.file.name, reason=str(error)[:200])
 
-    def take(self, file: ModelFile, report: Report | None = None) -> Checkpoint | None:
+    def take(self, file: ModelFile, report: Report | None = None, *, whole: bool = True) -> Checkpoint | None:
         """The checkpoint on the device, if it is here or on its way, and the file is still the same.
 
-        Raises what the device says when it has no room.
+        Raises TooLarge, or what the device says when it has no room; `whole`: for all its weights.
         """
         self._tried = None
         if self._coming is not None and self._coming[0] == file:
@@ -78,10 +93,11 @@ class CheckpointCache:
             del self._kept[file]
             return None
         log.info("switch from memory", file=file.name, bytes=kept.nbytes)
-        if self._device.type == "cpu":
+        if not self._memory.apart:
             return self._kept.pop(file)
         self._kept.move_to_end(file)
-        return copied(kept, self._device)
+        self._used[file] = time.monotonic()
+        return copied(kept, self._memory, whole=whole)
 
     def prefetch(self, file: ModelFile) -> bool:
         """Begin to load one that will be wanted; nothing happens where there is no room.
@@ -96,13 +112,18 @@ class CheckpointCache:
             return True
         self._tried = file
         # A half precision file may have to be widened.
-        if not self._make_room(int(file.size * max(1.0, self._dtype.itemsize / 2))):
+        if not self.make_room(int(file.size * max(1.0, self._dtype.itemsize / 2))):
             log.info("not loaded ahead: memory is short", file=file.name)
             return True
         future: Future[Checkpoint] = Future()
         self._coming = (file, future)
         threading.Thread(target=self._load, args=(file, future), name="prefetch", daemon=True).start()
         return True
+
+    def oldest(self) -> float | None:
+        """When that was used which `drop_oldest` would drop; None where there is nothing."""
+        self._collect()
+        return self._used[next(iter(self._kept))] if self._kept else None
 
     def drop_oldest(self) -> bool:
         """Let one go for something that needs the memory now. False if there is none."""
@@ -114,10 +135,11 @@ class CheckpointCache:
         give_back(_CPU)
         return True
 
-    def _make_room(self, need: int) -> bool:
-        reserve = max(_RESERVE_BYTES, int(psutil.virtual_memory().total * _RESERVE_SHARE))
+    def make_room(self, need: int) -> bool:
+        """Have so many bytes of main memory free beside the reserve. False where that cannot be."""
+        reserve = max(RESERVE_BYTES, int(psutil.virtual_memory().total * RESERVE_SHARE))
         while available(_CPU) - need < reserve:
-            if not self.drop_oldest():
+            if not self._let_go():
                 return False
         return True
 
@@ -143,19 +165,36 @@ class CheckpointCache:
         (file, future), self._coming = self._coming, None
         if future.exception() is None:
             self._kept[file] = future.result()
+            self._used[file] = time.monotonic()
 
 
-def copied(checkpoint: Checkpoint, device: torch.device) -> Checkpoint:
-    """The checkpoint again on `device`, in the layout that is used there. Costs one copy of its bytes."""
+def copied(checkpoint: Checkpoint, memory: DeviceMemory, *, whole: bool = True) -> Checkpoint:
+    """The checkpoint again on another device, in the layout that is used there, or the part
+    that there is room for unless it has to be `whole`. Costs one copy of its bytes. Raises TooLarge."""
     bones = skeleton(checkpoint.family)
-    for module, original in (
-        (bones.unet, checkpoint.unet),
-        *([(bones.vae, checkpoint.vae)] if checkpoint.vae is not None else []),
-        *zip(bones.text_encoders, checkpoint.text_encoders, strict=True),
+    plan = None
+    if memory.apart:
+        weights = weight_bytes(bones, checkpoint.dtype)
+        plan = planned(
+            checkpoint.file.name, checkpoint.family, weights, checkpoint.dtype, memory, whole=whole
+        )
+    placement = WeightPlacement.WHOLE if plan is None else plan.placement
+    places = homes(placement, memory.device)
+    for words, module, original in (
+        ("UNet", bones.unet, checkpoint.unet),
+        *([("VAE", bones.vae, checkpoint.vae)] if checkpoint.vae is not None else []),
+        *(
+            ("text encoder", module, original)
+            for module, original in zip(bones.text_encoders, checkpoint.text_encoders, strict=True)
+        ),
     ):
-        fill(module, {name: _copy(one, device) for name, one in original.state_dict().items()}, device)
-    vae = None if checkpoint.vae is None else bones.vae
-    return replace(checkpoint, unet=bones.unet, vae=vae, text_encoders=bones.text_encoders, device=device)
+        place = places[words]
+        fill(module, {name: _copy(one, place) for name, one in original.state_dict().items()}, place)
+    return replace(
+        checkpoint, unet=bones.unet, vae=None if checkpoint.vae is None else bones.vae,
+        text_encoders=bones.text_encoders, device=memory.device, plan=plan,
+        offload=offloaded(bones, placement, memory),
+    )  # fmt: skip
 
 
 def _copy(tensor: Any, device: torch.device) -> torch.Tensor:

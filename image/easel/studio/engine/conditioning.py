@@ -9,6 +9,7 @@ import torch
 
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.conditioning_schedule import ConditioningSchedule, Track
+from easel.studio.engine.device_clock import DeviceClock
 from easel.studio.engine.embeddings import Names
 from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.prompts.composition import parts
@@ -31,8 +32,9 @@ _PLAIN = HowToEncode()
 class PromptEncoder:
     """Encodes prompts for one checkpoint, and remembers the last few: the negative one is mostly the same."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Checkpoint, clock: DeviceClock | None = None) -> None:
         self._checkpoint = checkpoint
+        self._clock = clock or DeviceClock(checkpoint.device)
         self._cache: OrderedDict[Hashable, dict[str, Conditioning]] = OrderedDict()
 
     def schedule(
@@ -94,7 +96,8 @@ class PromptEncoder:
         if whole in self._cache:
             self._cache.move_to_end(whole)
             return self._cache[whole]
-        found = dict(zip(texts, encoded(self._checkpoint, texts, how), strict=True))
+        with self._clock.call("text_encoder"):
+            found = dict(zip(texts, encoded(self._checkpoint, texts, how), strict=True))
         self._cache[whole] = found
         while len(self._cache) > 1 and sum(map(_chunks, self._cache.values())) > CACHED_CHUNKS:
             self._cache.popitem(last=False)

@@ -7,7 +7,7 @@ half, and from the shapes in the file's header.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import torch
@@ -47,15 +47,20 @@ _SHARED = (
 _OF_WIDTH = {768: "SD 1.x", 1024: "SD 2.x", 2048: "SDXL", 1280: "the SDXL refiner"}
 
 
-def load_control(file: ModelFile, checkpoint: Checkpoint) -> Any:
+def made_for(checkpoint: Checkpoint) -> Hashable:
+    """What of a checkpoint decides the module of a control model: equal for those that may share it."""
+    config = checkpoint.unet.config
+    shared = tuple(str(config.get(name)) for name in _SHARED if name != "in_channels")
+    return shared, str(config["down_block_types"]), str(config.get("transformer_layers_per_block"))
+
+
+def load_control(file: ModelFile, checkpoint: Checkpoint, device: torch.device) -> Any:
     """The file's model (ControlNetModel, ControlNetUnionModel or T2IAdapter) for this checkpoint.
 
     Raises OtherArchitecture for one made for another family, UnknownArchitecture for what is not drawn with
     here, and what `load_checkpoint` raises of files.
     """
-    return load_single(
-        file, lambda: _part(file, checkpoint), device=checkpoint.device, dtype=checkpoint.dtype
-    )
+    return load_single(file, lambda: _part(file, checkpoint), device=device, dtype=checkpoint.dtype)
 
 
 def _part(file: ModelFile, checkpoint: Checkpoint) -> CheckpointPart:
@@ -136,10 +141,10 @@ def _belongs(file: ModelFile, shapes: Shapes, checkpoint: Checkpoint, first: str
     sized = "add_embedding.linear_1.weight" in shapes
     if (mine or own, narrow, sized) == (own, unet["block_out_channels"][0], _takes_sizes(checkpoint)):
         return
-    made_for = _OF_WIDTH.get(mine or 0, f"texts {mine} numbers wide" if mine else "another family")
+    meant_for = _OF_WIDTH.get(mine or 0, f"texts {mine} numbers wide" if mine else "another family")
     raise OtherArchitecture(
         file.name,
-        f"this ControlNet was made for {made_for}, and {checkpoint.file.name} is "
+        f"this ControlNet was made for {meant_for}, and {checkpoint.file.name} is "
         f"{_OF_WIDTH.get(own, checkpoint.family.name)}; take one made for it, or another checkpoint",
     )
 

@@ -20,6 +20,7 @@ from easel.models import Incomplete, ModelFile, read_header
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.embedding_tensors import names_for
 from easel.studio.engine.extra_networks import EmbeddingUse
+from easel.studio.engine.networks.bundled_embeddings import part_for, place_of
 from easel.studio.engine.weights import Weights
 
 REMEMBERED = 64
@@ -49,25 +50,32 @@ class Embeddings:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
-        self._loaded: OrderedDict[ModelFile, Embedding] = OrderedDict()
+        self._loaded: OrderedDict[EmbeddingUse, Embedding] = OrderedDict()
 
     def get(self, use: EmbeddingUse) -> Embedding:
         """The embedding, read if need be. Raises a FileError."""
-        if use.file not in self._loaded:
-            self._loaded[use.file] = load_embedding(use.file, self._checkpoint)
+        if use not in self._loaded:
+            self._loaded[use] = load_embedding(use.file, self._checkpoint, use.name if use.bundled else None)
             if len(self._loaded) > REMEMBERED:
                 self._loaded.popitem(last=False)
-        self._loaded.move_to_end(use.file)
-        return self._loaded[use.file]
+        self._loaded.move_to_end(use)
+        return self._loaded[use]
 
 
-def load_embedding(file: ModelFile, checkpoint: Checkpoint) -> Embedding:
-    """Read an embedding for `checkpoint`. Raises OtherArchitecture, WrongKind, Incomplete and the like."""
-    header = read_header(file.path)
+def load_embedding(file: ModelFile, checkpoint: Checkpoint, bundled: str | None = None) -> Embedding:
+    """Read an embedding for `checkpoint`, or the one that a LoRA's file holds under the name `bundled`.
+
+    Raises OtherArchitecture, WrongKind, Incomplete and the like.
+    """
+    whole = read_header(file.path)
+    header, place = (whole, "") if bundled is None else (part_for(whole, bundled), place_of(bundled))
     names = names_for(file, header, checkpoint.family)
-    with Weights(file.path, header) as weights:
-        tensors = weights.read(names, device=checkpoint.device, dtype=checkpoint.dtype)
-    vectors = tuple(tensors[name].reshape(-1, tensors[name].shape[-1]) for name in names)
+    with Weights(file.path, whole) as weights:
+        tensors = weights.read(
+            [place + name for name in names], device=checkpoint.device, dtype=checkpoint.dtype
+        )
+    found = [tensors[place + name] for name in names]
+    vectors = tuple(one.reshape(-1, one.shape[-1]) for one in found)
     if not all(bool(torch.isfinite(one).all()) for one in vectors):
         raise Incomplete(file.name, "it holds numbers that are none; download it again")
     return Embedding(file, vectors, tuple(name for name in header.tensors if name not in names))

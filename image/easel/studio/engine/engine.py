@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from easel.models import Kind, ModelFile, Store
+from easel.studio.engine.capacity import Capacity, MemoryUse
 from easel.studio.engine.controls import prepared_controls
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
 from easel.studio.engine.enlargement import Enlargement
@@ -22,6 +23,7 @@ from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, Prepared
 from easel.studio.engine.job import Job, JobState, Watcher
 from easel.studio.engine.job_queue import JobQueue, Status
 from easel.studio.engine.limits import Limits
+from easel.studio.engine.observer import EngineObserver, EngineObservers
 from easel.studio.engine.pace import Pace
 from easel.studio.engine.picture_prompts import picture_prompts
 from easel.studio.engine.prompts.composition import negative_counts, parts
@@ -67,7 +69,13 @@ class Engine:
         self._queue = JobQueue(self.limits)
         self._step_times = StepTimes(self.limits.step_seconds)
         self.pace = Pace()
+        self._observers = EngineObservers()
+        self._capacity = Capacity()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    def observe(self, observer: EngineObserver) -> None:
+        """Let `observer` hear what happens from now on."""
+        self._observers.add(observer)
 
     def start(self) -> None:
         """Begin importing torch and loading the default checkpoint, in the background."""
@@ -108,10 +116,14 @@ class Engine:
         picture as it comes.
 
         Raises at once what can be known at once: InvalidRequest, UnknownSampler, TooMuchWork, StepTooLong,
-        NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint, VAE or ControlNet
-        that is not there.
+        OutOfMemory, NoCheckpoint, QueueFull, Stopped, and `easel.models.UnknownModel` for a checkpoint, VAE
+        or ControlNet that is not there.
         """
-        return self._put(self._job(owner, request, only, watcher))
+        try:
+            return self._put(self._job(owner, request, only, watcher))
+        except Exception as error:
+            self._observers.refused(error)
+            raise
 
     def check(self, owner: str, request: TextToImage) -> Job:
         """A job as `submit` would make it, which is handed to nobody. Raises as `submit` does, but for what a
@@ -138,7 +150,8 @@ class Engine:
         checkpoint, note = self._checkpoint(resolved.checkpoint)
         rows = len(parts(resolved.prompt)) + negative_counts(resolved.prompt, resolved.cfg_scale)
         for one in resolved.passes():
-            self._step_times.check(checkpoint, one.width, one.height, rows=rows)
+            self._step_times.check(checkpoint, one.width, one.height, rows, one.controls)
+            self._capacity.check(checkpoint, one.width, one.height, rows, one.controls)
         sources = _sources(resolved)
         job = Job(
             owner=owner,
@@ -173,6 +186,7 @@ class Engine:
             job.future.set_result([])
             return job
         self._queue.put(job)
+        self._observers.accepted(job)
         return job
 
     def _upscalers(self, request: TextToImage) -> dict[str, ModelFile]:
@@ -232,6 +246,10 @@ class Engine:
         """What the engine is doing now."""
         return self._queue.status()
 
+    def memory_use(self) -> MemoryUse | None:
+        """How the checkpoint that serves lies in the device's memory; None where none does."""
+        return self._capacity.now()
+
     def default_note(self) -> str:
         """What is to be said about the default checkpoint; "" where it is as everybody would expect."""
         try:
@@ -251,15 +269,21 @@ class Engine:
             first = None
         began = time.perf_counter()
         try:
+            from easel.studio.engine.loop import Loop
             from easel.studio.engine.worker import Worker
 
             log.info("imported", seconds=round(time.perf_counter() - began, 3))
             # What importing has made stays for good. Looking through it took 0.7 s at every switch of
             # checkpoints, in which no other thread ran. Before the first checkpoint: that must not stay.
             gc.freeze()
-            worker = Worker(
-                self._queue, self._step_times, self.pace, self._device, self._dtype, self._default.served
+            loop = Loop(
+                self._step_times,
+                self._device,
+                self._dtype,
+                capacity=self._capacity,
+                observer=self._observers,
             )
+            worker = Worker(self._queue, loop, self.pace, self._default.served, self._observers)
         except Exception as error:
             self._queue.say("failed", f"the engine did not start: {error}")
             raise

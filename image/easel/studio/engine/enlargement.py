@@ -11,6 +11,26 @@ MAX_FACTOR = 16.0
 MAX_COVERED = 16_384
 
 
+@dataclass(frozen=True)
+class UpscalerTiles:
+    """The pieces that an upscaler's file makes larger one after the other: A1111's `ESRGAN_tile` and
+    `ESRGAN_tile_overlap`, in pixels of what goes in. `side` None is the device's own, 0 the largest that it
+    gives."""
+
+    side: int | None = None
+    overlap: int = 8
+
+    def check(self) -> None:
+        """Raise InvalidRequest for what nothing can be cut into."""
+        if self.side:
+            check_range("ESRGAN_tile", self.side, 16, 512)
+        check_range("ESRGAN_tile_overlap", self.overlap, 0, 48)
+        if self.side and self.overlap >= self.side:
+            raise InvalidRequest(
+                "ESRGAN_tile_overlap", self.overlap, f"less than ESRGAN_tile, which is {self.side}"
+            )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Enlargement:
     """The picture `image` (a file's bytes, `width` × `height` pixels once it is opened) made larger by

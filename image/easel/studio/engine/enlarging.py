@@ -18,17 +18,26 @@ Images = Generator[DeviceCall, Any, Image.Image]
 
 def enlarged(course: Course, image: Image.Image, upscaler: str, factor: float) -> Images:
     """The picture about `factor` times as large; see `imaging.upscaling`."""
-    model = course.upscalers.get(upscaler)
     passes = upscaling(image, factor)
     try:
         image = next(passes)
         while True:
-            run = UpscaleRun(image, model) if model else FilterRun(image, upscaler, factor)
-            answer = yield UpscaleCall(run)
+            answer = yield UpscaleCall(_run(course, image, upscaler, factor))
             image = passes.send(answer)
     except StopIteration as end:
         whole: Image.Image = end.value
         return whole
+
+
+def _run(course: Course, image: Image.Image, upscaler: str, factor: float) -> UpscaleRun | FilterRun:
+    """One pass, by a file where the name is one's."""
+    model = course.upscalers.get(upscaler)
+    if model is None:
+        return FilterRun(image, upscaler, factor)
+    run = UpscaleRun(image, model, course.request.upscaler_tiles)
+    if run.note:
+        course.job.note(run.note)
+    return run
 
 
 def enlarged_to(course: Course, image: Image.Image, upscaler: str, width: int, height: int) -> Images:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from easel.models import FileError, Kind, ModelFile, Store, UnknownModel, read_header
 from easel.studio.engine.errors import InvalidRequest
+from easel.studio.engine.networks.bundled_embeddings import bundled_in
 from easel.studio.engine.networks.lora_tag import LoraLimits, read_tag
 from easel.studio.engine.prompts.emphasis import spans
 from easel.studio.engine.prompts.schedule import readings
@@ -61,11 +62,13 @@ class LoraUse:
 class EmbeddingUse:
     """A textual inversion that a prompt names, or may name.
 
-    `hash` is 12 digits of the SHA-256 once known, else "".
+    `bundled`: `file` is that of a LoRA, which holds it under its name. `hash` is 12 digits of the SHA-256
+    once known, else ""; of one that is bundled the name of its LoRA, as in A1111.
     """
 
     name: str
     file: ModelFile
+    bundled: bool = False
     hash: str = field(default="", compare=False)
 
 
@@ -99,7 +102,7 @@ def understand(prompt: str, negative_prompt: str, store: Store, *, active: bool 
     merged = _merged(loras)
     if len(merged) > MAX_LORAS:
         raise InvalidRequest("prompt", f"{len(merged)} LoRAs", f"up to {MAX_LORAS} LoRAs")
-    embeddings = tuple(_embeddings((words, unwanted), store, notes)) if active else ()
+    embeddings = tuple(_embeddings((words, unwanted), store, merged, notes)) if active else ()
     return Asked(words, unwanted, merged, embeddings, tuple(dict.fromkeys(notes)))
 
 
@@ -189,17 +192,23 @@ def _merged(loras: Sequence[LoraUse]) -> tuple[LoraUse, ...]:
     return tuple(found.values())
 
 
-def _embeddings(texts: Sequence[str], store: Store, notes: list[str]) -> Iterator[EmbeddingUse]:
-    """Every embedding that a prompt may name; which it does name the engine tells, by tokens."""
+def _embeddings(
+    texts: Sequence[str], store: Store, loras: Sequence[LoraUse], notes: list[str]
+) -> Iterator[EmbeddingUse]:
+    """Every embedding that a prompt may name, those in its LoRAs behind the files of their own; which it
+    does name the engine tells, by tokens."""
     # As the tokenizer sees it: brackets and escapes taken off, in small letters, spaces of no account.
     said = [span.text for text in texts for reading in readings(text) for span in spans(reading) if span.text]
     said = list(dict.fromkeys(said))
     condensed = [_condensed(span) for span in said]
     files = store.files(Kind.EMBEDDING)
-    for file in files:
-        name = _condensed(file.stem)
+    bundled = [
+        EmbeddingUse(name, lora.file, bundled=True) for lora in loras for name in bundled_in(lora.file)
+    ]
+    for use in dict.fromkeys([*(EmbeddingUse(file.stem, file) for file in files), *bundled]):
+        name = _condensed(use.name)
         if name and any(name in span for span in condensed):
-            yield EmbeddingUse(file.stem, file)
+            yield use
     known = {file.stem.lower() for file in files}
     pickled = {path.stem.lower(): path.name for path in pickles(store) if path.stem.lower() not in known}
     unsafe = mentions(list(pickled))

@@ -42,7 +42,8 @@ class ImageToImage:
     `denoising_strength` 0 leaves a picture as it is, 1 draws all of it anew. `noise_multiplier` scales the
     noise that it begins with. What is transparent in a picture shows `background` (a colour that Pillow
     knows). `color_correction` brings the picture's colours back behind. `mask_weight` is how much of the mask
-    an inpainting checkpoint is told. `upscaler` takes the place of Lanczos where a picture grows.
+    an inpainting checkpoint is told. `upscaler` takes the place of Lanczos where a picture grows. `init_hash`
+    is what an infotext says of the picture, "" for nothing.
     """
 
     images: tuple[bytes, ...]
@@ -54,6 +55,7 @@ class ImageToImage:
     color_correction: bool = False
     mask_weight: float = 1.0
     upscaler: str | None = None
+    init_hash: str = ""
 
     def check(self) -> None:
         """Raise InvalidRequest for what cannot be drawn."""

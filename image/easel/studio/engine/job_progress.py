@@ -47,11 +47,12 @@ class JobProgress:
             one.checkpoint in (None, checkpoint) for one in self.pictures if one.index not in self.drawn
         )
 
-    def begin(self) -> None:
-        """A picture is about to begin."""
-        if self.job.watcher is not None and not self._told:
-            self._told = True
+    def begin(self) -> bool:
+        """A picture is about to begin; whether it is the first."""
+        first, self._told = not self._told, True
+        if first and self.job.watcher is not None:
             self.job.watcher.begun()
+        return first
 
     def keep(self, picture: Picture) -> None:
         """A picture is there."""

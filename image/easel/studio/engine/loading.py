@@ -8,7 +8,6 @@ the package and filled from the one file.
 from __future__ import annotations
 
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +31,17 @@ from easel.models import (
 )
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.checkpoint_parts import CheckpointPart, parts_of_file, parts_of_folder, vae_part
-from easel.studio.engine.memory import TooLarge, available, check_room, give_back, needed
+from easel.studio.engine.memory import (
+    DeviceMemory,
+    TooLarge,
+    available,
+    check_room,
+    forget_frames,
+    give_back,
+    is_out_of_memory,
+    needed,
+)
+from easel.studio.engine.placing import homes, offloaded, planned, weight_bytes
 from easel.studio.engine.prediction import predicts_velocity
 from easel.studio.engine.skeleton import nbytes, skeleton, vae_skeleton
 from easel.studio.engine.tokenizer import load_tokenizer
@@ -53,22 +62,26 @@ def load_checkpoint(
     vae: ModelFile | None = None,
     family: Family | None = None,
     report: Report | None = None,
+    memory: DeviceMemory | None = None,
+    whole: bool = False,
 ) -> Checkpoint:
     """Load a checkpoint, with its own VAE or that of the file `vae`.
 
-    `family` is told from the header unless given. `report` hears of the progress, from any thread. Raises a
+    `family` is told from the header unless given; `memory` is the device's. Where that has no room for all of
+    it beside what drawing takes, some of its weights wait in main memory (`placing`), unless it
+    has to be `whole`. `report` hears of the progress, from any thread. Raises a
     ModelError that says what is wrong: with the file (NotSafetensors, CutShort, LyingHeader, MissingFile),
     with what it holds (UnknownArchitecture, WrongKind, Incomplete), or TooLarge. Then nothing of it stays in
     memory. A VAE of its own that is missing or of no use is no error: `Checkpoint.vae` is None then, and
     `vae_problem` says why.
     """
     with _nothing_left_behind(file, device):
-        return _load(file, device, dtype, vae, family, report)
+        return _load(file, memory or DeviceMemory(device), dtype, vae, family, report, whole=whole)
 
 
 def _load(
-    file: ModelFile, device: torch.device, dtype: torch.dtype, vae: ModelFile | None, family: Family | None,
-    report: Report | None,
+    file: ModelFile, memory: DeviceMemory, dtype: torch.dtype, vae: ModelFile | None, family: Family | None,
+    report: Report | None, *, whole: bool,
 ) -> Checkpoint:  # fmt: skip
     header = None if is_diffusers_folder(file.path) else read_header(file.path)
     identity = None
@@ -84,16 +97,21 @@ def _load(
     else:
         parts = parts_of_file(file, header, vae, family, bones)
     vae_problem = (_without_own_vae(parts) if vae is None else None) or ""
-    total = _fill_all(parts, device, dtype, report)
+    _check(parts)
+    scratch = max(part.largest for part in parts)
+    weights = weight_bytes(bones, dtype)
+    plan = planned(file.name, family, weights, dtype, memory, scratch=scratch, whole=whole)
+    places = homes(plan.placement, memory.device)
+    total = _fill_all(parts, [places[part.words] for part in parts], dtype, report)
     tokenizers = tuple(load_tokenizer(encoder.pad_token) for encoder in family.text_encoders)
     loaded = Checkpoint(
         file=file, family=family, unet=bones.unet, vae=None if vae_problem else bones.vae,
-        text_encoders=bones.text_encoders, tokenizers=tokenizers, device=device, dtype=dtype, nbytes=total,
-        vae_problem=vae_problem,
+        text_encoders=bones.text_encoders, tokenizers=tokenizers, device=memory.device, dtype=dtype,
+        nbytes=total, vae_problem=vae_problem, plan=plan, offload=offloaded(bones, plan.placement, memory),
     )  # fmt: skip
     if identity is not None:
         loaded.notes = tuple(f"{file.name}: {note}." for note in identity.notes)
-        if not identity.sure and predicts_velocity(loaded.unet):
+        if not identity.sure and predicts_velocity(loaded.unet, memory.device):
             loaded.family = as_trained(family_of(Architecture.SD2_V), "", identity.zero_snr)
     told_by = identity.told_by if identity is not None and identity.sure else "the UNet itself"
     log.info(
@@ -105,6 +123,9 @@ def _load(
         zero_snr=bool(loaded.family.scheduler_config.get("rescale_betas_zero_snr")),
         told_by=told_by if identity is not None else "what was given",
         notes=loaded.notes,
+        placement=plan.placement.words,
+        need=plan.need,
+        width=plan.width,
     )
     return loaded
 
@@ -152,14 +173,14 @@ def _load_single(
     part_of: Callable[[], CheckpointPart], device: torch.device, dtype: torch.dtype, report: Report | None
 ) -> Any:
     part = part_of()
-    _fill_all([part], device, dtype, report)
+    _check([part])
+    check_room(part.name, nbytes(part.module, dtype), part.largest, device)
+    _fill_all([part], [device], dtype, report)
     return part.module
 
 
-def _fill_all(
-    parts: list[CheckpointPart], device: torch.device, dtype: torch.dtype, report: Report | None
-) -> int:
-    """Check every part, then whether they fit, then load them. Returns the bytes they take."""
+def _check(parts: list[CheckpointPart]) -> None:
+    """Raise a FileError for a part that the files do not hold as it should be."""
     for part in parts:
         part.check()
         if part.left_out:
@@ -170,13 +191,17 @@ def _fill_all(
                 count=len(part.left_out),
                 some=part.left_out[:5],
             )
-    weights = sum(nbytes(part.module, dtype) for part in parts)
-    check_room(parts[-1].name, weights, max(part.largest for part in parts), device)
+
+
+def _fill_all(
+    parts: list[CheckpointPart], devices: list[torch.device], dtype: torch.dtype, report: Report | None
+) -> int:
+    """Load the parts, which were checked, each to its device. Returns the bytes they take."""
     progress = _Share(sum(part.nbytes for part in parts), report)
     with _open_all(parts) as readers:
-        for part in parts:
+        for part, device in zip(parts, devices, strict=True):
             part.load(readers, device, dtype, progress.add)
-    return weights
+    return sum(nbytes(part.module, dtype) for part in parts)
 
 
 @contextmanager
@@ -232,11 +257,7 @@ def _nothing_left_behind(file: ModelFile, device: torch.device) -> Iterator[None
         with torch.inference_mode(False):
             yield
     except (FileError, torch.OutOfMemoryError, MemoryError, RuntimeError, OSError) as error:
-        # The frames of a kept exception, and of its causes, keep their local variables: half a model.
-        behind: BaseException | None = error
-        while behind is not None:
-            traceback.clear_frames(behind.__traceback__)
-            behind = behind.__cause__
+        forget_frames(error)
         plain = _plain(error, file, device).with_traceback(None)
     else:
         return
@@ -247,7 +268,7 @@ def _nothing_left_behind(file: ModelFile, device: torch.device) -> Iterator[None
 def _plain(error: Exception, file: ModelFile, device: torch.device) -> FileError:
     if isinstance(error, FileError):
         return error
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate" in str(error):
+    if is_out_of_memory(error):
         # It looked as if it would fit; something else took the memory meanwhile.
         return TooLarge(file.name, needed(file.size, device), available(device), device)
     if isinstance(error, OSError):

@@ -5,24 +5,30 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import structlog
 import torch
 
 from easel.models import ModelFile
+from easel.studio.engine.capacity import Capacity
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.checkpoint_cache import CheckpointCache
+from easel.studio.engine.control_cache import ControlCache
 from easel.studio.engine.device_calls import TOGETHER, OtherCheckpoint, UNetCall, UpscaleCall, VaeCall
-from easel.studio.engine.errors import EngineError, OutOfMemory, StepTooLong, UpscalerFailed
+from easel.studio.engine.device_clock import DeviceClock
+from easel.studio.engine.device_errors import memory_errors, upscaler_errors
+from easel.studio.engine.errors import OutOfMemory
 from easel.studio.engine.fair_share import FairShare
 from easel.studio.engine.job import Job
 from easel.studio.engine.loading import load_checkpoint
-from easel.studio.engine.memory import TooLarge, available, give_back, is_out_of_memory
+from easel.studio.engine.memory import DeviceMemory, TooLarge, give_back
+from easel.studio.engine.observer import EngineObserver
 from easel.studio.engine.picture import Picture, call_unet
+from easel.studio.engine.room import Room
 from easel.studio.engine.serving import Serving
+from easel.studio.engine.size_check import SizeCheck
 from easel.studio.engine.step_times import WARM_UP, StepTimes
 from easel.studio.engine.unet_batch import UNetBatchSize
 from easel.studio.engine.upscaler_models import UpscalerModels
@@ -46,10 +52,21 @@ class Loop:
     """Draws pictures of one checkpoint at a time, on one device. Used from the engine's thread only."""
 
     def __init__(
-        self, step_times: StepTimes, device: str | None = None, dtype: torch.dtype | None = None
+        self,
+        step_times: StepTimes,
+        device: str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        capacity: Capacity | None = None,
+        memory: DeviceMemory | None = None,
+        observer: EngineObserver | None = None,
     ) -> None:
-        self._step_times = step_times
+        """What is learned of steps and of memory is told `step_times` and `capacity`; `memory` is the
+        device's."""
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._memory = memory or DeviceMemory(self.device)
+        self._room = Room(self._memory, capacity or Capacity())
+        self._sizes = SizeCheck(step_times, self._room, self._free_something)
         self.dtype = dtype or (torch.float16 if self.device.type == "cuda" else torch.float32)
         self._at_hand: Serving | None = None
         self.active: list[Picture] = []
@@ -57,8 +74,10 @@ class Loop:
         self._batch_size = UNetBatchSize()
         self._runs: dict[Hashable, tuple[VaeRun, list[Picture]]] = {}
         self._numbers = itertools.count()
-        self._cache = CheckpointCache(self.device, self.dtype)
+        self._cache = CheckpointCache(self._memory, self.dtype, self._let_go)
+        self._controls = ControlCache(self._memory, self._controlling, self._cache.make_room)
         self._upscalers = UpscalerModels(self.device)
+        self._clock = DeviceClock(self.device, observer)
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -69,6 +88,11 @@ class Loop:
     def serving(self) -> ModelFile | None:
         """Its file."""
         return self._at_hand.checkpoint.file if self._at_hand else None
+
+    @property
+    def resident(self) -> int:
+        """Checkpoints in memory: the one that serves, and those that are kept."""
+        return len(self._cache) + (self.serving is not None and self.serving not in self._cache)
 
     def drawing(self) -> Counter[str]:
         """Pictures under way by owner."""
@@ -88,14 +112,14 @@ class Loop:
         """
         old = self.checkpoint
         try:
-            new = self._take(file, report)
+            new = self._take(file, report, whole=old is not None)
         except TooLarge:
             if old is None or not file.path.exists():
                 raise
             log.info("switch", step="unload first", old=old.file.name, new=file.name)
             self._serve(None)
             old_file = old.file
-            if self.device.type != "cpu":
+            if self._memory.apart:
                 self._cache.keep(old)
             del old
             try:
@@ -116,29 +140,55 @@ class Loop:
         """
         return file == self.serving or self._cache.prefetch(file)
 
-    def _take(self, file: ModelFile, report: Report | None) -> Checkpoint:
-        """From memory if it is kept there, else from the disk. What is kept goes before what serves."""
+    def _take(self, file: ModelFile, report: Report | None, *, whole: bool = False) -> Checkpoint:
+        """From memory if it is kept there, else from the disk. What is in memory for nobody goes before any
+        of its weights have to wait outside the device (`whole`: they do not), and that before what serves."""
         while True:
             try:
-                return self._cache.take(file, report) or self._load(file, report)
+                return self._taken(file, report, whole=True)
             except (TooLarge, torch.OutOfMemoryError) as error:
-                if self._upscalers.clear():
+                if self._free_something():
                     continue
-                if self.device.type == "cpu" and self._cache.drop_oldest():
-                    continue
+                if self._memory.apart and not whole:
+                    break
                 if isinstance(error, TooLarge):
                     raise
                 # the card has no room for a copy that memory has
-                raise TooLarge(file.name, file.size, available(self.device), self.device) from None
+                raise TooLarge(file.name, file.size, self._memory.free(), self.device) from None
+        return self._taken(file, report, whole=False)
 
-    def _load(self, file: ModelFile, report: Report | None) -> Checkpoint:
-        return load_checkpoint(file, device=self.device, dtype=self.dtype, report=report)
+    def _taken(self, file: ModelFile, report: Report | None, *, whole: bool) -> Checkpoint:
+        return self._cache.take(file, report, whole=whole) or self._load(file, report, whole=whole)
+
+    def _load(self, file: ModelFile, report: Report | None, *, whole: bool = False) -> Checkpoint:
+        return load_checkpoint(
+            file, device=self.device, dtype=self.dtype, report=report, memory=self._memory, whole=whole
+        )
+
+    def _free_something(self) -> bool:
+        """Have the device let go of something that nobody draws with; whether there was any."""
+        if self._upscalers.clear():
+            return True
+        return self._controls.drop_oldest() if self._memory.apart else self._let_go()
+
+    def _let_go(self) -> bool:
+        """The same of main memory: of checkpoints and control models that which was used least lately."""
+        stores: list[CheckpointCache | ControlCache] = [self._cache]
+        if not self._memory.apart:
+            stores.append(self._controls)
+        ages = [(age, store) for store in stores if (age := store.oldest()) is not None]
+        return bool(ages) and min(ages, key=lambda one: one[0])[1].drop_oldest()
+
+    def _controlling(self) -> set[ModelFile]:
+        """Files of the control models that pictures under way are drawn with."""
+        return {control.file for one in self.active for control in one.job.controls}
 
     def _serve(self, checkpoint: Checkpoint | None) -> None:
         if self._at_hand is not None:
             self._at_hand.adapters.clear()  # the one that goes may be kept, as its file has it
-        self._at_hand = Serving(checkpoint) if checkpoint is not None else None
+        self._at_hand = Serving(checkpoint, self._controls, self._clock) if checkpoint is not None else None
         give_back(self.device)
+        self._room.serve(checkpoint)
 
     def _now(self) -> Serving:
         assert self._at_hand is not None  # noqa: S101 - pictures are under way only on a checkpoint
@@ -150,9 +200,14 @@ class Loop:
         where another one has to go on at once.
 
         Raises a FileError for a LoRA, control model, VAE or upscaler that cannot be used, InvalidRequest for
-        a prompt of too many tokens, StepTooLong.
+        a prompt of too many tokens, StepTooLong, OutOfMemory.
         """
+        with memory_errors(picture, self.device):
+            self._begin(picture)
+
+    def _begin(self, picture: Picture) -> None:
         job = picture.job
+        self._clock.jobs = (job,)
         picture.course.upscalers = {name: self._upscalers.get(file) for name, file in job.upscalers.items()}
         if picture.checkpoint is None:
             picture.begin(None)
@@ -160,12 +215,13 @@ class Loop:
             return
         serving = self._now()
         drawing = (one.course.prompts.loras for one in self.active)
-        controlling = {control.file for one in self.active for control in one.job.controls}
         in_use = {use.file for loras in drawing for use in loras}
         for words in (
             *serving.checkpoint.notes,
-            *serving.adapters.need(picture.course.prompts.loras, in_use),
-            *serving.control_models.need(job.controls, controlling),
+            *serving.adapters.need(
+                picture.course.prompts.loras, in_use, going_on=serving.checkpoint.file != job.drawn_with
+            ),
+            *serving.control_models.need(job.controls),
         ):
             job.note(words)
         serving.note_clip_skip(job)
@@ -175,53 +231,8 @@ class Loop:
             self.active.append(picture)
 
     def _look_at_size(self, picture: Picture) -> None:
-        """Before the first call of a size larger than the checkpoint's own. Raises StepTooLong."""
-        call = picture.call
-        if not isinstance(call, UNetCall) or picture.seen_size == call.latents.shape:
-            return
-        picture.seen_size = call.latents.shape
-        family = self._now().checkpoint.family
-        if call.latent_pixels > (family.native // family.downscale) ** 2:
-            self._probe(call)
-            self._see_that_it_is_short(picture, call)
-
-    def _probe(self, call: UNetCall) -> None:
-        """Time the checkpoint at its own size, where nothing is known of it yet: a first call of a much
-        larger one might take minutes."""
-        checkpoint = self._now().checkpoint
-        if self._step_times.seconds(checkpoint.file, call.cost) is not None:
-            return
-        side = checkpoint.family.native // checkpoint.family.downscale
-        small = UNetCall(
-            latents=torch.zeros((1, call.latents.shape[1], side, side), device=self.device),
-            timestep=call.timestep,
-            tokens=call.tokens[:1],
-            added={name: rows[:1] for name, rows in call.added.items()},
-            extra=None if call.extra is None else torch.zeros_like(call.extra[..., :1, :1]).expand(
-                -1, -1, side, side
-            ),
-            kind=None,
-        )  # fmt: skip
-        for _ in range(WARM_UP + 1):
-            began = time.perf_counter()
-            call_unet(checkpoint.unet, [small], checkpoint.dtype)
-            if self.device.type == "cuda":
-                torch.cuda.synchronize()
-            self._record(side * side, time.perf_counter() - began)
-
-    def _record(self, cost: int, seconds: float) -> None:
-        checkpoint = self._now().checkpoint
-        family = checkpoint.family
-        self._step_times.record(checkpoint.file, family.native, family.downscale, cost, seconds)
-
-    def _see_that_it_is_short(self, picture: Picture, call: UNetCall) -> None:
-        """Raise StepTooLong for a picture whose step would keep the device from everybody else."""
-        checkpoint = self._now().checkpoint
-        height, width = (side * checkpoint.family.downscale for side in call.latents.shape[-2:])
-        try:
-            self._step_times.check(checkpoint.file, width, height, call.rows)
-        except StepTooLong as error:
-            raise StepTooLong(str(error), picture.job.id) from None
+        if isinstance(picture.call, UNetCall):
+            self._sizes.look(picture, picture.call, self._now().checkpoint)
 
     @torch.inference_mode()
     def turn(self, only: Job | None = None) -> Turned:
@@ -232,6 +243,7 @@ class Loop:
         """
         turns = [picture for picture in self.active if picture.job is only] or self.active
         chosen = self._fair_share.choose(turns, self._bucket)
+        self._clock.jobs = tuple(one.job for one in chosen)
         if isinstance(chosen[0].call, UNetCall):
             answered = self._step(chosen)
             stepped = answered
@@ -259,7 +271,8 @@ class Loop:
             return available if kind in self._runs else max(1, min(available, TOGETHER // call.latent_pixels))
         if isinstance(call, UpscaleCall):
             return 1
-        return self._batch_size.bucket(kind, available)
+        wide = self._batch_size.bucket(kind, available)
+        return self._batch_size.bucket(kind, self._room.width(call, wide))
 
     def _step(self, chosen: list[Picture]) -> list[Picture]:
         """One UNet call. Returns those it stepped: nobody, where all of them at once were too many."""
@@ -269,12 +282,17 @@ class Loop:
         began = time.perf_counter()
         measuring = self.device.type == "cuda" and not self._batch_size.measured(kind, len(chosen))
         try:
-            with _memory_errors(first), serving.adapters.at_work(first.course.loras_of_step):
+            with (
+                memory_errors(first, self.device),
+                serving.adapters.at_work(first.course.loras_of_step),
+                self._clock.call("unet", sum(call.rows for call in calls)),
+            ):
                 outputs = call_unet(serving.checkpoint.unet, calls, serving.checkpoint.dtype)
         except OutOfMemory:
             if len(chosen) == 1:
                 raise
             self._batch_size.out_of_memory(kind, len(chosen))
+            self._room.too_much(calls[0], len(chosen))
             log.warning("narrower", pictures=len(chosen), reason="out of memory")
             return []
         if measuring:
@@ -283,27 +301,35 @@ class Loop:
             seconds = time.perf_counter() - began
             self._batch_size.record(kind, len(chosen), seconds)
             if len(chosen) == 1:
-                self._record(cost, seconds)
+                self._sizes.record(serving.checkpoint, cost, seconds)
                 # Once, as soon as it was measured: what draws well is not ended for a neighbour's noise.
                 if first.course.position == WARM_UP:
-                    self._see_that_it_is_short(first, calls[0])
+                    self._sizes.see_that_it_is_short(first, calls[0], serving.checkpoint)
         for picture, output in zip(chosen, outputs, strict=True):
-            picture.answer(output)
-            self._look_at_size(picture)
+            self._answer(picture, output)
         return chosen
+
+    def _answer(self, picture: Picture, answer: Any) -> None:
+        """Go on with what the device made. What fails here ends this picture's job; those behind it in the
+        same call have it made again."""
+        with memory_errors(picture, self.device):
+            picture.answer(answer)
+            self._look_at_size(picture)
 
     def _run_vae(self, chosen: list[Picture]) -> list[Picture]:
         """A stretch of decoding or encoding. Returns those who are through it."""
         calls = [one.call for one in chosen if isinstance(one.call, VaeCall)]
         kind = chosen[0].kind
         try:
-            with _memory_errors(chosen[0]):
+            with memory_errors(chosen[0], self.device):
                 if kind not in self._runs:
                     kind = next(self._numbers)
-                    self._runs[kind] = VaeRun(calls), chosen
+                    together, side = self._room.vae_side(calls[0], len(calls))
+                    self._runs[kind] = VaeRun(calls, together=together, side=side), chosen
                     for call in calls:
                         call.kind = kind
-                answers = self._runs[kind][0].go_on(STRETCH_SECONDS)
+                with self._clock.call("vae_decode" if calls[0].way == "decode" else "vae_encode"):
+                    answers = self._runs[kind][0].go_on(STRETCH_SECONDS)
         except Exception:
             self._runs.pop(kind, None)
             for call in calls:
@@ -315,27 +341,36 @@ class Loop:
         self._now().previews.took(run)
         there = [(one, answer) for one, answer in zip(group, answers, strict=True) if one in self.active]
         for picture, answer in there:
-            picture.answer(answer)
-            self._look_at_size(picture)
+            self._answer(picture, answer)
         return [picture for picture, _ in there]
 
     def _upscale(self, picture: Picture, call: UpscaleCall) -> list[Picture]:
         """A tile of a pass of an upscaler. Returns the picture once it is through."""
-        with _upscaler_errors(picture), _memory_errors(picture):
+        with (
+            upscaler_errors(picture),
+            memory_errors(picture, self.device),
+            self._clock.call("upscaler"),
+        ):
             answer = call.run.go_on()
         picture.course.enlarged = call.run.share
         if answer is None:
             return []
         picture.course.enlarged = 0.0
-        picture.answer(answer)
-        self._look_at_size(picture)
+        self._answer(picture, answer)
         return [picture]
 
     @torch.inference_mode()
     def preview(self, picture: Picture) -> Any:
-        """A look at a picture under way; None while there is nothing to see."""
+        """A look at a picture under way; None while there is nothing to see, or no memory for it."""
         course = picture.course
-        return None if course.estimate is None else self._now().previews.draw(course.estimate, course.vae)
+        if course.estimate is None:
+            return None
+        try:
+            with memory_errors(picture, self.device):
+                return self._now().previews.draw(course.estimate, course.vae)
+        except OutOfMemory:
+            log.warning("no preview", reason="out of memory")
+            return None
 
     def drop(self, picture: Picture) -> None:
         """A picture leaves, finished or not."""
@@ -348,33 +383,3 @@ class Loop:
         """Forget a run through a VAE that nobody waits for any more."""
         if not any(isinstance(one.call, VaeCall) and one.kind == kind for one in self.active):
             self._runs.pop(kind, None)
-
-
-@contextmanager
-def _upscaler_errors(picture: Picture) -> Iterator[None]:
-    """What a stranger's network stumbles over ends the job that chose it, and no other."""
-    try:
-        yield
-    except EngineError:
-        raise
-    except Exception as error:
-        words = f"the upscaler failed: {type(error).__name__}: {str(error)[:200]}; choose another one"
-        raise UpscalerFailed(words, picture.job.id) from error
-
-
-@contextmanager
-def _memory_errors(picture: Picture) -> Iterator[None]:
-    """Out of memory in the words of somebody who has to do something about it."""
-    try:
-        yield
-    except (torch.OutOfMemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        last = picture.job.request.passes()[-1]
-        raise OutOfMemory(
-            f"no memory for a picture of {last.width}x{last.height}; "
-            "draw it smaller, or give the endpoint a shape with more memory",
-            picture.job.id,
-        ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,9 +14,11 @@ import torch
 
 from easel.models import FileError, gigabytes
 
-# Beside the weights: what allocators round up, and the activations of one picture at the family's own size.
-_SLACK = 1.05
-_DRAWING = {"cpu": 200_000_000, "cuda": 1_500_000_000}
+# What allocators round up of weights.
+SLACK = 1.05
+# What kernels, their libraries' workspaces and half-made pictures take beside weights and activations. Of a
+# CPU measured (docs/performance.md), of a GPU on paper.
+WORKSPACE = {"cpu": 200_000_000, "cuda": 700_000_000}
 # Memory of the GPUs that a team can choose from, in 10^9 bytes, with the shape's name in a stack file.
 _SHAPES = (
     (16, "gpu.t4"),
@@ -34,9 +37,42 @@ class TooLarge(FileError):
     def __init__(self, name: str, need: int, have: int, device: torch.device) -> None:
         where = "GPU memory" if device.type == "cuda" else "memory"
         problem = f"it needs {gigabytes(need)} of {where} and {gigabytes(have)} are free"
-        super().__init__(name, f"{problem}; {_advice(need, device)}")
+        super().__init__(name, f"{problem}; {shape_advice(need, device)}")
         self.need = need
         self.have = have
+
+
+class DeviceMemory:
+    """The memory that a device draws in: how much is free, and how weights get there."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    @property
+    def apart(self) -> bool:
+        """Whether it is apart from the machine's, so that weights may wait there."""
+        return self.device.type != "cpu"
+
+    def free(self) -> int:
+        """Bytes that can be had now."""
+        return available(self.device)
+
+    def capacity(self) -> int:
+        """Bytes that could ever be had by this process, whatever else it let go."""
+        if self.device.type == "cuda":
+            return int(torch.cuda.get_device_properties(self.device).total_memory) - _DRIVER
+        used = psutil.Process().memory_info().rss
+        return min(psutil.virtual_memory().total, used + available(self.device))
+
+    def waiting(self, weights: torch.Tensor) -> torch.Tensor:
+        """How weights wait in main memory to be `brought`: a GPU fetches what is pinned without a copy, and
+        while it computes."""
+        layout = torch.channels_last if weights.dim() == 4 else torch.contiguous_format
+        return weights.contiguous(memory_format=layout).pin_memory()
+
+    def brought(self, weights: torch.Tensor) -> torch.Tensor:
+        """A copy on the device."""
+        return weights.to(self.device, non_blocking=True)
 
 
 def check_room(name: str, weights: int, scratch: int, device: torch.device) -> None:
@@ -47,8 +83,8 @@ def check_room(name: str, weights: int, scratch: int, device: torch.device) -> N
 
 
 def needed(weights: int, device: torch.device) -> int:
-    """Bytes that serving a checkpoint with this many bytes of weights takes."""
-    return int(weights * _SLACK) + _DRAWING.get(device.type, 0)
+    """Bytes that a model with this many bytes of weights takes, before anything is drawn."""
+    return int(weights * SLACK) + WORKSPACE.get(device.type, 0)
 
 
 def available(device: torch.device) -> int:
@@ -61,8 +97,22 @@ def available(device: torch.device) -> int:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error of torch's says so: on a CPU it is a plain RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Whether an error says so: torch's is a plain RuntimeError on a CPU, numpy's and Pillow's a
+    MemoryError."""
+    return (
+        isinstance(error, torch.OutOfMemoryError | MemoryError)
+        or "can't allocate memory" in str(error)
+        or "CUBLAS_STATUS_ALLOC_FAILED" in str(error)
+    )
+
+
+def forget_frames(error: BaseException) -> None:
+    """Let go of what the frames of an error, and of its causes, hold in their local variables: a failed
+    call's tensors would stay for as long as the error does, which is as long as its job is remembered."""
+    behind: BaseException | None = error
+    while behind is not None:
+        traceback.clear_frames(behind.__traceback__)
+        behind = behind.__cause__
 
 
 def give_back(device: torch.device) -> None:
@@ -117,7 +167,8 @@ def _room(folder: Path, version2: bool) -> int | None:
     return max(0, int(limit) - usage + cache)
 
 
-def _advice(need: int, device: torch.device) -> str:
+def shape_advice(need: int, device: torch.device) -> str:
+    """Where so many bytes would fit, in words."""
     if device.type == "cuda":
         total = torch.cuda.get_device_properties(device).total_memory
         if need + _DRIVER <= total:

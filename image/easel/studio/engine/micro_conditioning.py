@@ -14,6 +14,11 @@ from easel.studio.families import Family
 _GOOD, _BAD = 6.0, 2.5
 
 
+def size_numbers(family: Family) -> int:
+    """How many numbers on size and crop the UNet takes."""
+    return 5 if family.aesthetic_score else 6
+
+
 def added_conditions(family: Family, guidance: Guidance, size: tuple[int, int]) -> dict[str, torch.Tensor]:
     """What the UNet takes beside the tokens, a row for each of theirs; `size` is width and height, pixels."""
     if not family.pooled or guidance.pooled is None:

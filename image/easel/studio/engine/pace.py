@@ -25,6 +25,7 @@ class Pace:
         self._last: ModelFile | None = None
         self._decoding: dict[ModelFile, float] = {}
         self._since_last_picture = 0.0
+        self._loading = 0.0
 
     def stepped(self, checkpoint: ModelFile, pixels: list[int], seconds: float) -> None:
         """A call of the UNet for pictures of so many pixels took `seconds` of the device."""
@@ -49,6 +50,16 @@ class Pace:
             each, self._since_last_picture = self._since_last_picture / pixels, 0.0
             before = self._decoding.get(checkpoint, each)
             self._decoding[checkpoint] = before + _WEIGHT * (each - before)
+
+    def loaded(self, file: ModelFile, seconds: float) -> None:
+        """A checkpoint came into memory."""
+        with self._lock:
+            self._loading = seconds / max(1, file.size)
+
+    def loading(self, file: ModelFile) -> float:
+        """Seconds that a checkpoint takes to come into memory, by the last one that did."""
+        with self._lock:
+            return self._loading * file.size
 
     def picture(
         self, checkpoint: ModelFile | None, request: TextToImage, done: int = 0, left: int | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from easel.models import Store
 from easel.studio.engine.extra_networks import Asked, LoraUse, understand
 from easel.studio.engine.prompts.expansion import expand
-from easel.studio.engine.prompts.wildcards import FOLDER, Wildcards
+from easel.studio.engine.prompts.wildcards import WILDCARDS_FOLDER, Wildcards
 from easel.studio.engine.request import TextToImage
 
 
@@ -35,7 +35,7 @@ def picture_prompts(request: TextToImage, store: Store) -> tuple[PicturePrompts,
 
     Raises InvalidRequest for more LoRAs than one picture takes.
     """
-    wildcards = Wildcards([store.root / FOLDER])
+    wildcards = Wildcards([store.root / WILDCARDS_FOLDER])
     count = request.pictures if any("{" in text or "__" in text for text in _texts(request)) else 1
     return tuple(_of_seed(request, request.seed_of(index), store, wildcards) for index in range(count))
 

@@ -18,12 +18,13 @@ _HALF = 0.5
 
 
 @torch.inference_mode()
-def predicts_velocity(unet: Any) -> bool:
-    """True if the UNet predicts the velocity. One call of the UNet on a small latent, with a neutral text."""
+def predicts_velocity(unet: Any, device: torch.device) -> bool:
+    """True if the UNet predicts the velocity. One call of the UNet on a small latent, with a neutral text, on
+    the device that it draws on."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(1, unet.config.in_channels, _SIDE, _SIDE, generator=generator)
-    latents = noise.to(unet.device, unet.dtype)
-    text = torch.zeros(1, 77, unet.config.cross_attention_dim, device=unet.device, dtype=unet.dtype)
+    latents = noise.to(device, unet.dtype)
+    text = torch.zeros(1, 77, unet.config.cross_attention_dim, device=device, dtype=unet.dtype)
     answer = unet(latents, _LAST_STEP, encoder_hidden_states=text, return_dict=False)[0]
     asked, answered = latents.double().flatten(), answer.double().flatten()
     return bool(asked @ answered / (asked @ asked) < _HALF)

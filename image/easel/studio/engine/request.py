@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
 from easel.studio.engine.control.unit import ControlUnit
-from easel.studio.engine.enlargement import Enlargement
+from easel.studio.engine.enlargement import Enlargement, UpscalerTiles
 from easel.studio.engine.errors import InvalidRequest, check_range
 from easel.studio.engine.image_to_image import ImageToImage
 from easel.studio.engine.prompts.emphasis import EmphasisMode
@@ -45,17 +45,19 @@ RANDOM_SEEDS = 2**32 - 2
 
 @dataclass(frozen=True)
 class SamplingPass:
-    """One way through the sampler: pixels of the picture, steps, and about how many UNet calls they take."""
+    """One way through the sampler: pixels of the picture, steps, about how many UNet calls they take, and how
+    many control models are run with each."""
 
     width: int
     height: int
     steps: int
     calls: int
+    controls: int = 0
 
     @property
     def work(self) -> float:
-        """Pixels times calls."""
-        return self.width * self.height * self.calls
+        """Pixels times calls; a ControlNet is half a UNet."""
+        return self.width * self.height * self.calls * (1 + self.controls / 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +77,8 @@ class TextToImage:
     numbers, made on the CPU). `seed_resize_from_w` and `_h` lay the seed's noise at that size, in pixels,
     into the middle of this picture's; 0 or less in either is off. `eta_noise_seed_delta` (ENSD) is added to
     the seed for all noise after the first. `sampling` is what changes how the sampler works, `emphasis` what
-    brackets in the prompts do. With `enlargement` nothing is drawn: that picture is made larger, and no other
-    field counts.
+    brackets in the prompts do, `upscaler_tiles` how upscalers cut a picture.
+    With `enlargement` nothing is drawn: that picture is made larger, and no other field than that counts.
     """
 
     prompt: str = ""
@@ -108,6 +110,7 @@ class TextToImage:
     hires: HiresFix | None = None
     refiner: Refiner | None = None
     enlargement: Enlargement | None = None
+    upscaler_tiles: UpscalerTiles = field(default_factory=UpscalerTiles)
     controls: tuple[ControlUnit, ...] = ()
 
     def resolved(self) -> TextToImage:
@@ -133,7 +136,14 @@ class TextToImage:
         check_range("n_iter", self.batch_count, 1, MAX_BATCH_COUNT)
         check_range("clip_skip", self.clip_skip, 1, 12)
         sampler, schedule = resolve(self.sampler, self.schedule_type)
-        for part in (self.source, self.hires, self.refiner, self.enlargement, *self.controls):
+        for part in (
+            self.source,
+            self.hires,
+            self.refiner,
+            self.enlargement,
+            self.upscaler_tiles,
+            *self.controls,
+        ):
             if part is not None:
                 part.check()
         return replace(
@@ -174,13 +184,15 @@ class TextToImage:
         if self.hires is None:
             return (first,)
         steps = self.hires.steps or self.steps
-        return first, self._pass(
-            *self.hires.size(self.width, self.height), steps, self.hires.sampler or self.sampler
-        )
+        size = self.hires.size(self.width, self.height)
+        return first, self._pass(*size, steps, self.hires.sampler or self.sampler, second=True)
 
-    @staticmethod
-    def _pass(width: int, height: int, steps: int, sampler: str) -> SamplingPass:
-        return SamplingPass(width, height, steps, steps * (2 if resolve(sampler)[0].second_order else 1))
+    def _pass(
+        self, width: int, height: int, steps: int, sampler: str, *, second: bool = False
+    ) -> SamplingPass:
+        calls = steps * (2 if resolve(sampler)[0].second_order else 1)
+        controls = sum(one.controls(second_pass=second) for one in self.controls)
+        return SamplingPass(width, height, steps, calls, controls)
 
     @property
     def pictures(self) -> int:

@@ -9,10 +9,13 @@ import torch
 from easel.models import FileError, ModelFile
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.conditioning import PromptEncoder
+from easel.studio.engine.control_cache import ControlCache
 from easel.studio.engine.control_models import ControlModels
+from easel.studio.engine.device_clock import DeviceClock
 from easel.studio.engine.embeddings import Embedding, Embeddings
 from easel.studio.engine.extra_networks import Asked, EmbeddingUse
 from easel.studio.engine.job import Job
+from easel.studio.engine.memory import DeviceMemory
 from easel.studio.engine.networks.adapters import Adapters
 from easel.studio.engine.sampling.levels import NoiseLevels
 from easel.studio.engine.text_encoding import skips_layers
@@ -24,12 +27,20 @@ class Serving:
     """One checkpoint's prompt encoder, VAEs, LoRAs, control models and embeddings. Used from the
     engine's thread only."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        controls: ControlCache | None = None,
+        clock: DeviceClock | None = None,
+    ) -> None:
+        """`controls` are the control models of all checkpoints on the device."""
         self.checkpoint = checkpoint
-        self.encoder = PromptEncoder(checkpoint)
+        self.encoder = PromptEncoder(checkpoint, clock)
         self.vaes = Vaes(checkpoint)
         self.adapters = Adapters(checkpoint)
-        self.control_models = ControlModels(checkpoint)
+        self.control_models = ControlModels(
+            checkpoint, controls or ControlCache(DeviceMemory(checkpoint.device))
+        )
         self.previews = LatentPreviews(checkpoint)
         family = checkpoint.family
         self.levels = NoiseLevels.of_family(family.scheduler_config, sdxl=family.pooled)

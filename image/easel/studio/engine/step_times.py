@@ -70,8 +70,9 @@ class StepTimes:
         nearest = max(below) if below else min(fresh)
         return fresh[nearest] * cost / nearest
 
-    def check(self, file: ModelFile, width: int, height: int, rows: int) -> None:
-        """Raise StepTooLong for a picture whose single step would keep the device for too long.
+    def check(self, file: ModelFile, width: int, height: int, rows: int, controls: int = 0) -> None:
+        """Raise StepTooLong for a picture whose single step, with so many control models, would keep the
+        device for too long.
 
         A checkpoint of which nothing was measured yet passes: the engine measures before it begins.
         """
@@ -81,7 +82,8 @@ class StepTimes:
             return
 
         def takes(across: int, down: int) -> float:
-            cost = (across // known.downscale) * (down // known.downscale) * rows
+            latent_pixels = (across // known.downscale) * (down // known.downscale)
+            cost = latent_pixels * rows * (2 + controls) // 2  # as `UNetCall.cost` counts
             return self.seconds(file, cost) or 0.0
 
         needed = takes(width, height)

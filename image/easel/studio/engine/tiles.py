@@ -19,27 +19,30 @@ UNTILED_PIXELS = 1 << 21
 of them, 2.1 GB in single precision, and three such tensors live at once."""
 TILE = 1024
 """Side of a tile in pixels; a quarter of it overlaps with its neighbours and is blended."""
+SMALLER = (1024, 512, 256)
+"""Sides of tiles, in pixels, for where memory is short. Smaller ones would show: the VAE attends over all of
+a tile, and takes its colours from that."""
 _OVERLAP = 0.25
 
 Pieces = Generator[None, None, torch.Tensor]
 _Layer = Callable[[torch.Tensor], torch.Tensor]
 
 
-def decoding(vae: Any, latents: torch.Tensor, downscale: int, *, tiled: bool = False) -> Pieces:
+def decoding(vae: Any, latents: torch.Tensor, downscale: int, *, side: int | None = None) -> Pieces:
     """Decode scaled latents (n, channels, height/8, width/8), pausing after each layer. Returns the pixels,
-    float32, (n, 3, height, width) in [-1, 1]. `tiled`: by smaller tiles, whatever the size."""
+    float32, (n, 3, height, width) in [-1, 1]. `side`: by tiles of so many pixels, whatever the size."""
     height, width = latents.shape[-2:]
-    side = _tile_side(height * downscale, width * downscale, tiled=tiled)
+    side = tile_side(height * downscale, width * downscale, side)
     if side is None:
         return (yield from _whole(vae, _decoder_layers(vae), latents))
     return (yield from _tiles(vae, _decoder_layers(vae), latents, side // downscale, side))
 
 
-def encoding(vae: Any, pixels: torch.Tensor, downscale: int, *, tiled: bool = False) -> Pieces:
+def encoding(vae: Any, pixels: torch.Tensor, downscale: int, *, side: int | None = None) -> Pieces:
     """Encode pixels (n, 3, height, width) in [-1, 1], pausing after each layer. Returns the mean of the
     latents' distribution, not scaled, float32, (n, channels, height/8, width/8)."""
     height, width = pixels.shape[-2:]
-    side = _tile_side(height, width, tiled=tiled)
+    side = tile_side(height, width, side)
     layers = _encoder_layers(vae)
     if side is None:
         moments = yield from _whole(vae, layers, pixels)
@@ -48,10 +51,10 @@ def encoding(vae: Any, pixels: torch.Tensor, downscale: int, *, tiled: bool = Fa
     return moments.chunk(2, dim=1)[0]
 
 
-def _tile_side(height: int, width: int, *, tiled: bool) -> int | None:
-    """Pixels of a tile's side, None for a picture that goes as a whole."""
-    side = TILE // 2 if tiled else TILE
-    if max(height, width) <= side or not (tiled or height * width > UNTILED_PIXELS):
+def tile_side(height: int, width: int, asked: int | None = None) -> int | None:
+    """Pixels of a tile's side, None for a picture that goes as a whole; `asked` for where memory is short."""
+    side = TILE if asked is None else asked
+    if max(height, width) <= side or (asked is None and height * width <= UNTILED_PIXELS):
         return None
     return side
 
@@ -59,8 +62,9 @@ def _tile_side(height: int, width: int, *, tiled: bool) -> int | None:
 def _whole(vae: Any, layers: list[_Layer], given: torch.Tensor) -> Pieces:
     hidden = given
     for layer in layers:
-        # cast each time: while this waits, somebody else's picture may have moved the VAE to float32
-        hidden = layer(hidden.to(vae.dtype))
+        # cast each time: while this waits, somebody else's picture may have moved the VAE to float32. Not by
+        # `vae.dtype`, for which diffusers walks through all of its modules: 8 ms of a small picture's 250
+        hidden = layer(hidden.to(next(vae.parameters()).dtype))
         yield
     return hidden.float()
 

@@ -9,20 +9,23 @@ import structlog
 import torch
 from PIL import Image
 
+from easel.studio.engine.enlargement import UpscalerTiles
 from easel.studio.engine.imaging import PIXEL_UPSCALERS, tile_grid
-from easel.studio.engine.memory import is_out_of_memory
+from easel.studio.engine.memory import forget_frames, give_back, is_out_of_memory
 
 log = structlog.get_logger(__name__)
 
-# A1111's ESRGAN_tile, in pixels of what goes in; on a CPU such a tile takes an ESRGAN nine seconds (one core)
-# that everybody else would wait for.
+# Where nobody says: A1111's ESRGAN_tile, in pixels of what goes in; on a CPU such a tile takes an ESRGAN nine
+# seconds (one core) that everybody else would wait for.
 TILES = {"cuda": 192, "cpu": 64}
-# Its ESRGAN_tile_overlap.
-OVERLAP = 8
+# The largest that anybody gets: everybody else waits for one of them, on a CPU two seconds.
+LARGEST = {"cuda": 512, "cpu": 96}
 # A UNet of SD 1.5 does so much for one latent pixel, an upscaler twice its weights for one pixel.
 _LATENT_PIXEL = 200_000_000
 # Where not even this fits, smaller ones would be all overlap.
 _SMALLEST = 32
+
+_OWN = UpscalerTiles()
 
 
 class FilterRun:
@@ -42,12 +45,23 @@ class FilterRun:
 class UpscaleRun:
     """One pass of a model of spandrel's over one picture."""
 
-    def __init__(self, image: Image.Image, model: Any) -> None:
+    def __init__(self, image: Image.Image, model: Any, tiles: UpscalerTiles = _OWN) -> None:
+        device = model.device.type
+        wanted = TILES[device] if tiles.side is None else tiles.side or max(image.size)
+        side = min(wanted, LARGEST[device])
+        self.note = ""
+        """What there is to say: how it is cut, where that is not as it was asked for."""
+        if side < min(wanted, max(image.size)):
+            self.note = (
+                f"Upscalers cut pictures into tiles of {side} pixels and not of {wanted}: everybody else "
+                "waits for a tile, and this device takes long for a larger one."
+            )
+        self._overlap = tiles.overlap
         self._image = image.convert("RGB")
         self._alpha = image.getchannel("A") if image.mode == "RGBA" else None
         self._model = model
         self._weights: int = sum(one.numel() for one in model.model.parameters())
-        self._begin(TILES[model.device.type])
+        self._begin(side)
 
     @property
     def share(self) -> float:
@@ -70,14 +84,14 @@ class UpscaleRun:
         """
         try:
             self._done.append(self._upscaled(self._tiles[len(self._done)]))
-        except (torch.OutOfMemoryError, RuntimeError) as error:
+        except (RuntimeError, MemoryError) as error:
             smaller = max(self._grid.tile) // 2
             if not is_out_of_memory(error) or smaller < _SMALLEST:
                 raise
             log.warning("smaller tiles", side=smaller, reason="out of memory")
             self._begin(smaller)
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            forget_frames(error)
+            give_back(self._model.device)
         if len(self._done) < len(self._tiles):
             return None
         whole = self._grid.scaled(self._model.scale).joined(self._done)
@@ -86,7 +100,9 @@ class UpscaleRun:
         return whole
 
     def _begin(self, tile: int) -> None:
-        self._grid = tile_grid(*self._image.size, tile_width=tile, tile_height=tile, overlap=OVERLAP)
+        self._grid = tile_grid(
+            *self._image.size, tile_width=tile, tile_height=tile, overlap=min(self._overlap, tile // 2)
+        )
         self._tiles = self._grid.cut(self._image)
         self._done: list[Image.Image] = []
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.device_calls import VaeCall
-from easel.studio.engine.tiles import Pieces, decoding, encoding
+from easel.studio.engine.memory import forget_frames, give_back, is_out_of_memory
+from easel.studio.engine.tiles import SMALLER, Pieces, decoding, encoding, tile_side
 from easel.studio.engine.tiling import edges_meet
 
 log = structlog.get_logger(__name__)
@@ -54,18 +55,20 @@ class LatentPreviews:
 
 
 class VaeRun:
-    """Pictures of one size and VAE on their way through it, together."""
+    """Pictures of one size and VAE on their way through it."""
 
-    def __init__(self, calls: list[VaeCall]) -> None:
-        """`calls` are of one kind."""
+    def __init__(self, calls: list[VaeCall], *, together: bool = True, side: int | None = None) -> None:
+        """`calls` are of one kind. Where memory is short they do not go `together`, and by tiles of `side`
+        pixels."""
         self.way, self._vae, self._downscale = calls[0].way, calls[0].vae, calls[0].downscale
         self._tiling = calls[0].tiling
         self.shape = calls[0].given.shape
         self._calls = calls
         self._spent = 0.0
         self._done: list[torch.Tensor] = []
-        self._left = [torch.cat([call.given for call in calls])]
-        self._tiled = False
+        one_by_one = [call.given for call in calls]
+        self._left = [torch.cat(one_by_one)] if together else one_by_one
+        self._side = side
         self._steps = self._next()
 
     @property
@@ -98,37 +101,48 @@ class VaeRun:
         except StopIteration as end:
             self._done.append(end.value)
             del self._left[0]
-        except torch.OutOfMemoryError:
-            if self._tiled:
+        except (RuntimeError, MemoryError) as error:
+            # once more, with less at a time: one picture, then in tiles, then in smaller ones
+            together = self._left[0].shape[0] > 1
+            side = self._side if together else self._smaller()
+            if not is_out_of_memory(error) or (side is None and not together):
                 raise
-            # once more, with less at a time: one picture, in tiles
-            log.warning("tiled", way=self.way, pictures=len(self._calls), reason="out of memory")
-            self._tiled = True
+            log.warning("again by less", way=self.way, tile=side, pictures=len(self._calls),
+                        reason="out of memory")  # fmt: skip
+            self._side = side
             self._done, self._left = [], [call.given for call in self._calls]
-            torch.cuda.empty_cache()
+            forget_frames(error)
+            give_back(self._left[0].device)
         if self._left:
             self._steps = self._next()
 
+    def _smaller(self) -> int | None:
+        """The side of the next smaller tiles; None where there are none."""
+        scale = self._downscale if self.way == "decode" else 1
+        height, width = (side * scale for side in self.shape[-2:])
+        now = tile_side(height, width, self._side) or max(height, width)
+        return next((side for side in SMALLER if side < now), None)
+
     def _next(self) -> Generator[None, None, torch.Tensor]:
-        return _safe(self._vae, self._left[0], self._downscale, self.way, tiled=self._tiled)
+        return _safe(self._vae, self._left[0], self._downscale, self.way, side=self._side)
 
 
-def _safe(vae: Any, given: torch.Tensor, downscale: int, way: str, *, tiled: bool) -> Pieces:
+def _safe(vae: Any, given: torch.Tensor, downscale: int, way: str, *, side: int | None) -> Pieces:
     """Through the VAE in its own precision, and again in full where that overflows."""
-    found = yield from _scaled(vae, given, downscale, way, tiled=tiled)
+    found = yield from _scaled(vae, given, downscale, way, side=side)
     if not bool(torch.isfinite(found).all()) and vae.dtype != torch.float32:
         # SDXL's own VAE overflows in half precision (madebyollin/sdxl-vae-fp16-fix); float32 always works
         vae.to(torch.float32)
-        found = yield from _scaled(vae, given, downscale, way, tiled=tiled)
+        found = yield from _scaled(vae, given, downscale, way, side=side)
     return found
 
 
-def _scaled(vae: Any, given: torch.Tensor, downscale: int, way: str, *, tiled: bool) -> Pieces:
+def _scaled(vae: Any, given: torch.Tensor, downscale: int, way: str, *, side: int | None) -> Pieces:
     """Latents on the UNet's side are scaled, those on the VAE's are not."""
     factor, shift = vae.config.scaling_factor, getattr(vae.config, "shift_factor", None) or 0.0
     if way == "decode":
-        return (yield from decoding(vae, given / factor + shift, downscale, tiled=tiled))
-    latents = yield from encoding(vae, given, downscale, tiled=tiled)
+        return (yield from decoding(vae, given / factor + shift, downscale, side=side))
+    latents = yield from encoding(vae, given, downscale, side=side)
     scaled: torch.Tensor = (latents - shift) * factor
     return scaled
 

@@ -62,8 +62,11 @@ class Vaes:
                 f"{checkpoint.file.name} have {wanted}; take its own (None), or one made for it",
             )
         with torch.inference_mode(False):  # parameters that are made in it cannot be set
-            vae = load_vae(file, checkpoint.family, device=checkpoint.device, dtype=checkpoint.dtype)
-        likeness = alike(checkpoint.vae, vae) if checkpoint.vae is not None else None
+            place = checkpoint.device if checkpoint.offload is None else torch.device("cpu")
+            vae = load_vae(file, checkpoint.family, device=place, dtype=checkpoint.dtype)
+        if checkpoint.offload is not None:
+            checkpoint.offload.add(vae)
+        likeness = alike(checkpoint.vae, vae, checkpoint.device) if checkpoint.vae is not None else None
         log.info("VAE loaded", file=file.name, likeness=likeness)
         if likeness is not None and likeness < ALIKE:
             raise OtherArchitecture(
@@ -75,12 +78,13 @@ class Vaes:
 
 
 @torch.inference_mode()
-def alike(one: Any, other: Any) -> float | None:
-    """How much two VAEs' latents of a picture agree, from -1 to 1; None where that cannot be told.
+def alike(one: Any, other: Any, device: torch.device) -> float | None:
+    """How much two VAEs' latents of a picture agree, from -1 to 1; None where that cannot be told. `device`
+    is the one that they draw on.
 
     SD 1.x and SDXL have VAEs of the same names and shapes; only what they make of a picture tells them apart.
     """
-    picture = _picture().to(next(one.parameters()).device)
+    picture = _picture().to(device)
     latents = []
     for vae in (one, other):
         found = vae.encode(picture.to(vae.dtype)).latent_dist.mode().float()

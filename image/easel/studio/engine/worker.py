@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable
 
 import structlog
-import torch
 
 from easel.models import ModelError, ModelFile
 from easel.studio.engine.errors import SHUT_DOWN, EngineError, Stopped, TooMuchForTheDevice
@@ -15,10 +14,10 @@ from easel.studio.engine.job import Job, JobState
 from easel.studio.engine.job_progress import JobProgress
 from easel.studio.engine.job_queue import JobQueue
 from easel.studio.engine.loop import Loop, Turned
+from easel.studio.engine.observer import EngineObserver
 from easel.studio.engine.pace import Pace
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.picture_queue import PictureQueue
-from easel.studio.engine.step_times import StepTimes
 from easel.studio.engine.unet_batch import BUCKETS
 
 log = structlog.get_logger(__name__)
@@ -35,16 +34,15 @@ class Worker:
     def __init__(
         self,
         queue: JobQueue,
-        step_times: StepTimes,
+        loop: Loop,
         pace: Pace,
-        device: str | None,
-        dtype: torch.dtype | None,
         served: Callable[[ModelFile], None],
+        observer: EngineObserver,
     ) -> None:
         """`served` is told of each checkpoint that serves from now on."""
-        self._queue, self._pace, self._served = queue, pace, served
+        self._queue, self._loop, self._pace = queue, loop, pace
+        self._served, self._observer = served, observer
         self._turn_ended: float | None = None
-        self._loop = Loop(step_times, device, dtype)
         self._waiting = PictureQueue()
         self._progress: dict[Job, JobProgress] = {}
         self._queue_news = 0.0
@@ -82,6 +80,7 @@ class Worker:
             self._turn_ended = None
         self._tell_the_queue()
         self._queue.settle(len(self._loop.active))
+        self._observer.resident(self._loop.resident)
 
     def _drop_cancelled(self) -> None:
         for job, progress in list(self._progress.items()):
@@ -155,12 +154,20 @@ class Worker:
         self._turn_ended = None
         self._say("loading", f"loading {file.name}")
         began = time.perf_counter()
-        # in quarters: whoever follows the state keeps every change of it
-        self._loop.switch(
-            file, lambda step, share: self._say("loading", f"{step} {file.name}, {int(share * 4) * 25} %")
-        )
+        try:
+            # in quarters: whoever follows the state keeps every change of it
+            self._loop.switch(
+                file, lambda step, share: self._say("loading", f"{step} {file.name}, {int(share * 4) * 25} %")
+            )
+        except Exception as error:
+            self._observer.loaded(file, time.perf_counter() - began, error)
+            raise
         self._switched = time.monotonic()
-        log.info("checkpoint", name=file.name, seconds=round(time.perf_counter() - began, 3))
+        seconds = time.perf_counter() - began
+        log.info("checkpoint", name=file.name, seconds=round(seconds, 3))
+        self._pace.loaded(file, seconds)
+        self._observer.loaded(file, seconds, None)
+        self._observer.resident(self._loop.resident)
         self._say("ready", f"serving {file.name}")
         self._served(file)
 
@@ -171,7 +178,8 @@ class Worker:
         drawing = self._loop.drawing()
         until = time.monotonic() + BEGINNING_SECONDS
         while picture := self._next(serving, drawing):
-            self._progress[picture.job].begin()
+            if self._progress[picture.job].begin():
+                self._observer.begun(picture.job)
             try:
                 self._loop.begin(picture)
             except (

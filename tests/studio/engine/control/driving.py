@@ -73,7 +73,7 @@ def drawn(checkpoint: Checkpoint, request: TextToImage, root: Path) -> Image.Ima
         controls=prepared_controls(resolved, store, ()),
     )
     serving, picture = Serving(checkpoint), Picture(job, 0)
-    serving.control_models.need(job.controls, ())
+    serving.control_models.need(job.controls)
     picture.begin(serving)
     while picture.image is None:
         assert isinstance(picture.call, UNetCall | VaeCall)

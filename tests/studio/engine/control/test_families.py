@@ -24,12 +24,14 @@ from diffusers import (
 )
 from PIL import Image, ImageDraw
 
-from easel.models import Architecture, FileError, Incomplete, Store, UnknownArchitecture, WrongKind
+from easel.models import Architecture, FileError, Incomplete, ModelFile, Store, UnknownArchitecture, WrongKind
 from easel.studio.engine import ControlUnit, TextToImage
+from easel.studio.engine.control_cache import ControlCache
 from easel.studio.engine.control_file import load_control
 from easel.studio.engine.control_models import ControlModels
 from easel.studio.engine.controls import prepared_controls
 from easel.studio.engine.errors import OtherArchitecture
+from easel.studio.engine.memory import DeviceMemory
 from easel.studio.png import encode
 from scripts.starter import layout
 from tests.studio.engine.control.driving import controlnet, drawn, in_memory, spoken, stored
@@ -40,6 +42,7 @@ ASKED = TextToImage(prompt="a red circle", negative_prompt="green", width=128, h
 RING = Image.new("RGB", (128, 128))
 ImageDraw.Draw(RING).ellipse((20, 10, 90, 80), outline="white", width=6)
 UNIT = ControlUnit(model="net", image=encode(RING), weight=0.8)
+CPU = torch.device("cpu")
 Tensors = dict[str, torch.Tensor]
 
 
@@ -253,7 +256,7 @@ def test_what_is_no_controlnet(families: dict[Architecture, Tiny], tmp_path: Pat
     """What the file is and what to do, before anything is read of it."""
     tensors, error, words = BAD[how]
     with pytest.raises(error, match=words):
-        load_control(stored(tmp_path, "net", tensors), in_memory(families[Architecture.SD1]))
+        load_control(stored(tmp_path, "net", tensors), in_memory(families[Architecture.SD1]), CPU)
 
 
 def test_of_another_family(families: dict[Architecture, Tiny], tmp_path: Path) -> None:
@@ -262,7 +265,7 @@ def test_of_another_family(families: dict[Architecture, Tiny], tmp_path: Path) -
     for own, other in ((first, second), (second, first)):
         file = stored(tmp_path, "net", as_diffusers(controlnet(own.modules.unet)))
         with pytest.raises(OtherArchitecture, match="was made for"):
-            load_control(file, in_memory(other))
+            load_control(file, in_memory(other), CPU)
 
 
 def test_half_a_file(families: dict[Architecture, Tiny], tmp_path: Path) -> None:
@@ -271,11 +274,11 @@ def test_half_a_file(families: dict[Architecture, Tiny], tmp_path: Path) -> None
     tensors = as_diffusers(controlnet(small.modules.unet))
     del tensors["controlnet_mid_block.weight"]
     with pytest.raises(Incomplete, match="controlnet_mid_block"):
-        load_control(stored(tmp_path, "net", tensors), in_memory(small))
+        load_control(stored(tmp_path, "net", tensors), in_memory(small), CPU)
     tensors = as_original(controlnet(small.modules.unet))
     del tensors["control_model.zero_convs.3.0.weight"]
     with pytest.raises(Incomplete, match="missing"):
-        load_control(stored(tmp_path, "net", tensors), in_memory(small))
+        load_control(stored(tmp_path, "net", tensors), in_memory(small), CPU)
 
 
 def test_memory_has_a_bound(families: dict[Architecture, Tiny], tmp_path: Path) -> None:
@@ -288,11 +291,15 @@ def test_memory_has_a_bound(families: dict[Architecture, Tiny], tmp_path: Path) 
         prepared_controls(replace(ASKED, controls=(replace(UNIT, model=name),)), Store(tmp_path), ())
         for name in ("net", "two", "three")
     ]
-    models = ControlModels(whole, budget=0)
-    models.need(controls[0], ())
-    one = models.nbytes
+    in_use: set[ModelFile] = set()
+    cache = ControlCache(DeviceMemory(CPU), lambda: in_use, budget=0)
+    models = ControlModels(whole, cache)
+    models.need(controls[0])
+    one = cache.nbytes
     assert one > 0
-    models.need(controls[1], {controls[0][0].file})
-    assert models.nbytes == 2 * one
-    models.need(controls[2], ())
-    assert models.nbytes == one
+    in_use.add(controls[0][0].file)
+    models.need(controls[1])
+    assert cache.nbytes == 2 * one
+    in_use.clear()
+    models.need(controls[2])
+    assert cache.nbytes == one

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from easel.models import Architecture
 from easel.studio.engine.networks.block_weights import BLOCKS, block_of
-from easel.studio.engine.networks.names import UNET, bundled_embeddings, find_targets, has_role
+from easel.studio.engine.networks.bundled_embeddings import bundled_names
+from easel.studio.engine.networks.names import UNET, find_targets, has_role
 from scripts.starter import layout
 from tests.studio.engine.networks import judges
 from tests.studio.engine.tiny import Tiny, tiny
@@ -93,4 +94,4 @@ def test_blocks(small: str, request: pytest.FixtureRequest) -> None:
 def test_bundled(tmp_path: Path) -> None:
     """The embeddings in a file, by name."""
     names = ["bundle_emb.ada.clip_l", "bundle_emb.ada.clip_g", "bundle_emb.b.string_to_param.*", "x.alpha"]
-    assert bundled_embeddings(names) == ("ada", "b")
+    assert bundled_names(names) == ("ada", "b")

@@ -77,12 +77,19 @@ class AsyncJob:
 
     def work_left(self) -> float | None:
         """Seconds of the device for what is not drawn; None where nothing was measured yet."""
-        jobs = self.jobs
-        if not jobs:
-            return _seconds(self._studio, self.planned)
-        left = [job.progress().work_left for job in jobs if job.state not in FINAL]
+        left = [job.progress().work_left for job in self.jobs if job.state not in FINAL]
         known = [one for one in left if one is not None]
-        return sum(known) if len(known) == len(left) else _seconds(self._studio, self.planned)
+        if self.jobs and len(known) == len(left):
+            return sum(known)
+        whole, pictures = _seconds(self._studio, self.planned), self.record.pictures
+        return None if whole is None else whole * self.pictures_left / max(1, pictures)
+
+    def switch(self) -> float:
+        """Seconds until the checkpoint that it begins with is there, beside waiting for its turn."""
+        checkpoint = next((one for one, _ in self.planned if one is not None), None)
+        if self.begun or checkpoint in (None, self._studio.engine.status().checkpoint):
+            return 0.0
+        return self._studio.engine.pace.loading(checkpoint)
 
     def cancel(self, *, keep_partial: bool) -> bool:
         """Stop it. False where it has given the engine nothing, and nothing needs to be waited for."""
@@ -94,7 +101,7 @@ class AsyncJob:
     @property
     def cancelled(self) -> bool:
         """Whether it was ended before all of it was there."""
-        return bool(self.record.cancel) or bool(self._run and self._run.cancelled)
+        return bool(self.record.cancel) or any(job.cancelled for job in self.jobs)
 
     async def draw(self, accepted: AcceptedBody) -> JobAnswer:
         """Draw it, save it, and say what the answer is. Raises what ends a job."""

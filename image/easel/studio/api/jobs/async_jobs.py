@@ -4,24 +4,22 @@ for no more, and taken over from processes that died."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 import uuid
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import structlog
 
-from easel.models import ModelError
+from easel.studio.api.jobs.acceptance import look_at, see_that_it_fits, sizes
 from easel.studio.api.jobs.async_job import AsyncJob, Planned, plan
 from easel.studio.api.jobs.failure import failure
+from easel.studio.api.jobs.job_book import JobBook, NoSuchTicket
 from easel.studio.api.jobs.kept_pictures import KeptPictures
 from easel.studio.api.jobs.record import (
-    RESULT_KEPT,
     AcceptedBody,
     AcceptedRequest,
     Ending,
@@ -29,29 +27,20 @@ from easel.studio.api.jobs.record import (
     RequestKind,
     TicketError,
 )
-from easel.studio.api.jobs.ticket import Company, Ticket, elsewhere_ticket, ended_ticket, open_tickets
-from easel.studio.api.jobs.waiting_times import PersonsWork
-from easel.studio.durable_jobs import LOOK_EVERY, TAKEN, TOO_OLD, TRIES, JobNews, Journal
-from easel.studio.engine import JobState, QueueFull, Stopped, chance, random_seed
-from easel.studio.engine.limits import setting
-from easel.studio.gallery_picture import GalleryPicture, picture_entry
+from easel.studio.api.jobs.takeover import note_saved, why_not
+from easel.studio.api.jobs.ticket import Ticket
+from easel.studio.api.jobs.ticket_views import TicketViews
+from easel.studio.durable_jobs import LOOK_EVERY, JobNews, Journal
+from easel.studio.engine import QueueFull, Stopped
 from easel.studio.outputs import NotSaved
 from easel.studio.studio import Studio
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 log = structlog.get_logger(__name__)
 
 # Pictures of one person that the engine is given ahead: enough to fill a call, and what waits behind them may
 # still be moved.
 _WINDOW = 8
-_LISTED = 20
-_REMEMBERED_PICTURES = 2000
-
-
-class NoSuchTicket(LookupError):
-    """The caller has no job of that id."""
+_AGAIN_AFTER = 2.0
 
 
 class AsyncJobs:
@@ -63,18 +52,18 @@ class AsyncJobs:
         self._journal: Journal[AcceptedRequest] = Journal(studio.outputs.folder / ".jobs", AcceptedRequest)
         # Encoding a large picture takes a second; the engine goes on meanwhile.
         self._savers = ThreadPoolExecutor(2, thread_name_prefix="keeping")
-        self._open: dict[str, AsyncJob] = {}
-        self._ended: dict[str, AcceptedRequest] = {}
-        self._pictures: OrderedDict[str, GalleryPicture] = OrderedDict()
+        self._book = JobBook(self._journal)
+        self.views = TicketViews(studio, self._book)
         self._looking: asyncio.Task[None] | None = None
         self._closing = False
+        self._moving: set[str] = set()
         self.changed: Callable[[str], None] = lambda _owner: None
 
     async def start(self) -> None:
         """Take over what dead processes left, now and then from now on."""
         for record in await asyncio.to_thread(lambda: list(self._journal.entries())):
             if not record.unfinished:
-                self._ended[record.id] = record
+                self._book.ended[record.id] = record
         self._looking = asyncio.create_task(self._keep_looking())
 
     async def close(self) -> None:
@@ -83,7 +72,7 @@ class AsyncJobs:
         self._closing = True
         if self._looking is not None:
             self._looking.cancel()
-        tasks = [job.task for job in self._open.values() if job.task is not None]
+        tasks = [job.task for job in self._book.open.values() if job.task is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(self._journal.close)
 
@@ -93,66 +82,50 @@ class AsyncJobs:
         if self._closing:
             raise Stopped("the studio is shutting down; send the request again in a moment")
         salt = random.SystemRandom().getrandbits(63)
-        accepted, planned, notes, shown = await asyncio.to_thread(self._look_at, owner, kind, body, salt)
+        accepted, planned, notes, shown = await asyncio.to_thread(
+            look_at, self._studio, owner, kind, body, salt
+        )
         now = time.time()
         record = AcceptedRequest(
             id=uuid.uuid4().hex, owner=owner, by=self._journal.process, at=now, place=now, kind=kind,
-            shown=shown, comments=list(dict.fromkeys(notes)), **_sizes(planned),
+            shown=shown, comments=list(dict.fromkeys(notes)), **sizes(planned),
         )  # fmt: skip
         record.pictures = record.pictures or len(accepted.body.get("imageList") or [0])
-        self._see_that_it_fits(owner, record.pictures)
+        see_that_it_fits(self._studio.engine.limits, self._book.running(owner), record.pictures)
         job = self._job(record, planned)
-        self._open[record.id] = job
+        self._book.open[record.id] = job
         try:
             await asyncio.to_thread(self._write_down, record, accepted)
         except OSError as error:
-            del self._open[record.id]
+            del self._book.open[record.id]
             raise NotSaved(f"the request could not be written down: {error.strerror or error}") from error
         self._dispatch(owner)
         return await self.ticket(owner, record.id)
 
-    def running(self, owner: str) -> list[AsyncJob]:
-        """What an owner has under way or waiting, in its order."""
-        mine = [job for job in self._open.values() if job.record.owner == owner]
-        return sorted(mine, key=lambda job: (not job.begun, job.record.place))
-
     def owners(self) -> set[str]:
         """Whose jobs are under way or waiting."""
-        return {job.record.owner for job in self._open.values()}
+        return self._book.owners()
+
+    async def record(self, owner: str, id: str) -> AcceptedRequest:
+        """What is kept of one of an owner's. Raises NoSuchTicket."""
+        return await asyncio.to_thread(self._book.record, owner, id)
+
+    def news(self, owner: str) -> list[JobNews]:
+        """What an owner has to be told, once. On a thread that may wait for a disk."""
+        return self._book.news(owner)
 
     async def tickets(self, owner: str) -> list[Ticket]:
         """An owner's unfinished jobs in their order, then those that ended within the hour, newest first."""
-        return await asyncio.to_thread(self.look, owner)
-
-    def look(self, owner: str) -> list[Ticket]:
-        """The same, on a thread that may wait for a disk."""
-        self._forget()
-        found = open_tickets(self.running(owner), self._company(owner), self._picture_of(owner))
-        ended = [record for record in list(self._ended.values()) if record.owner == owner]
-        ended.sort(key=lambda record: record.ended or 0.0, reverse=True)
-        return [*found, *(ended_ticket(one, self._picture_of(owner)) for one in ended[:_LISTED])]
-
-    def preview(self, owner: str, id: str) -> Image | None:
-        """How a picture of one of them looks now; None while there is nothing to see. Asking makes the engine
-        draw a look in the next second."""
-        job = self._open.get(id)
-        if job is None or job.record.owner != owner:
-            return None
-        current = next((one for one in job.jobs if one.state is JobState.RUNNING), None)
-        return current.progress(preview=True).preview if current else None
+        return await asyncio.to_thread(self.views.all, owner)
 
     async def ticket(self, owner: str, id: str) -> Ticket:
         """One of them. Raises NoSuchTicket."""
-        return await asyncio.to_thread(self._ticket, owner, id)
-
-    async def record(self, owner: str, id: str) -> AcceptedRequest:
-        """What is kept of one of them. Raises NoSuchTicket."""
-        return await asyncio.to_thread(self._record, owner, id)
+        return await asyncio.to_thread(self.views.one, owner, id)
 
     async def cancel(self, owner: str, id: str, *, keep: bool) -> Ticket:
         """End one of them; what is saved stays, and with `keep` what is half drawn is saved too. Raises
         NoSuchTicket."""
-        job = self._open.get(id)
+        job = self._book.open.get(id)
         if job is None or job.record.owner != owner:
             return await self.ticket(owner, id)
 
@@ -165,7 +138,7 @@ class AsyncJobs:
             if task is not None:
                 task.cancel()
                 await asyncio.wait([task])
-            if id in self._open:
+            if id in self._book.open:
                 await self._end(job, "cancelled")
         elif task is not None:
             await asyncio.wait([task], timeout=2)
@@ -173,12 +146,12 @@ class AsyncJobs:
 
     async def interrupt(self, owner: str) -> None:
         """End all of an owner's, and keep what is there."""
-        for job in self.running(owner):
+        for job in self._book.running(owner):
             await self.cancel(owner, job.record.id, keep=True)
 
     async def move(self, owner: str, id: str, before: str | None) -> list[Ticket]:
         """Draw one that has not begun before another one of the same owner, or last. Raises NoSuchTicket."""
-        mine = self.running(owner)
+        mine = self._book.running(owner)
         moved = next((job for job in mine if job.record.id == id), None)
         rest = [job for job in mine if job is not moved]
         place = next((n for n, job in enumerate(rest) if job.record.id == before), None)
@@ -186,71 +159,26 @@ class AsyncJobs:
             raise NoSuchTicket(id if moved is None else before)
         if not moved.begun:
             rest.insert(len(rest) if place is None else place, moved)
-            await self._reorder(rest)
+            self._moving.add(owner)
+            try:
+                await self._reorder(rest)
+            finally:
+                self._moving.discard(owner)
             self._dispatch(owner)
             self.changed(owner)
         return await self.tickets(owner)
 
-    def news(self, owner: str) -> list[JobNews]:
-        """What an owner has to be told, once. On a thread that may wait for a disk."""
-        found = []
-        for record in list(self._ended.values()):
-            if record.owner == owner and record.told:
-                found.append(JobNews(record.told, record.bad))
-                record.told = ""
-                with contextlib.suppress(OSError):
-                    self._journal.write(record)
-        return found
-
-    def path(self, owner: str, id: str) -> Path | None:
-        """Where a saved picture lies; None if it is gone."""
-        day, _, name = id.partition("/")
-        return self._studio.outputs.picture(owner, day, name)
-
     async def resume(self) -> int:
         """Take over what dead processes left. Says how many jobs are drawn again."""
-        taken = await asyncio.to_thread(self._journal.take_over, self._note_saved)
+        taken = await asyncio.to_thread(self._journal.take_over, partial(note_saved, self._studio.outputs))
         for record in taken:
             await self._take_on(record)
         for owner in {record.owner for record in taken}:
             self._dispatch(owner)
             self.changed(owner)
-        return sum(record.id in self._open for record in taken)
+        return sum(record.id in self._book.open for record in taken)
 
     # Accepting
-
-    def _look_at(
-        self, owner: str, kind: RequestKind, body: dict[str, Any], salt: int
-    ) -> tuple[AcceptedBody, Planned, list[str], dict[str, Any]]:
-        options = self._studio.options.read(owner)
-        if kind in ("txt2img", "img2img"):
-            # Everything is kept: there is no answer to send it by. Of A1111's words those of now count.
-            body = {**body, "save_images": True, "do_not_save_samples": False}
-            options = {**options, "samples_save": True}
-            with contextlib.suppress(ModelError):
-                options["sd_model_checkpoint"] = self._studio.checkpoint(owner).name
-            if not body.get("script_name") and not body.get("infotext"):
-                with chance(salt):
-                    said = {name: random_seed() for name in ("seed", "subseed") if _unsaid(body.get(name))}
-                body |= said
-        accepted = AcceptedBody(body=body, options=options, salt=salt)
-        return accepted, *plan(self._studio, owner, kind, accepted)
-
-    def _see_that_it_fits(self, owner: str, pictures: int) -> None:
-        """Raise QueueFull where the owner has so many waiting that it would be too many."""
-        limits, mine = self._studio.engine.limits, self.running(owner)
-        waiting = sum(job.pictures_left for job in mine)
-        for unit, have, more, field in (
-            ("requests", len(mine), 1, "requests_waiting"),
-            ("pictures", waiting, pictures, "pictures_waiting"),
-        ):
-            most = getattr(limits, field)
-            if have + more > most:
-                raise QueueFull(
-                    f"you have {have:,} {unit} waiting, and {more:,} more would pass the {most:,g} that one "
-                    "person may have; wait for some of them, or cancel them; the operator sets the limit by "
-                    f"{setting(field)}"
-                )
 
     def _write_down(self, record: AcceptedRequest, accepted: AcceptedBody) -> None:
         self._journal.write_request(record.id, accepted.model_dump_json().encode())
@@ -264,12 +192,12 @@ class AsyncJobs:
 
     def _dispatch(self, owner: str) -> None:
         """Give the engine what it may have of an owner's, in their order."""
-        if self._closing:
+        if self._closing or owner in self._moving:
             return
-        for job in sorted(self.running(owner), key=lambda job: job.record.place):
-            if job.task is not None:
+        for job in sorted(self._book.running(owner), key=lambda job: job.record.place):
+            if job.task is not None or job.record.cancel:
                 continue
-            under_way = [one for one in self.running(owner) if one.task is not None]
+            under_way = [one for one in self._book.running(owner) if one.task is not None]
             if under_way and sum(one.pictures_left for one in under_way) >= _WINDOW:
                 return
             if job.record.tries and self._a_suspect_is_under_way():
@@ -279,7 +207,7 @@ class AsyncJobs:
 
     def _a_suspect_is_under_way(self) -> bool:
         """What a process ended with is drawn one at a time: if another ends, it is known with which."""
-        return any(job.record.tries and job.task is not None for job in self._open.values())
+        return any(job.record.tries and job.task is not None for job in self._book.open.values())
 
     async def _run(self, job: AsyncJob) -> None:
         record = job.record
@@ -298,8 +226,12 @@ class AsyncJobs:
             # An orderly end is not the job's fault; the next process draws what is left.
             await asyncio.to_thread(job.pictures.write, _not_begun)
         except Exception as error:
-            if not isinstance(error, ModelError):
-                log.info("not drawn", job=record.id, error=type(error).__name__, reason=str(error))
+            if isinstance(error, QueueFull) and self._studio.engine.jobs(record.owner):
+                # Requests that are waited for take the room; it comes when they are drawn.
+                await asyncio.sleep(_AGAIN_AFTER)
+                job.task = None
+                return
+            log.info("not drawn", job=record.id, error=type(error).__name__, reason=str(error))
             if failure(error).kind == "failed":
                 log.exception("job failed", job=record.id)
             await self._end(job, "cancelled" if job.cancelled else "failed", error=failure(error))
@@ -324,8 +256,8 @@ class AsyncJobs:
 
         await asyncio.to_thread(job.pictures.write, note)
         await asyncio.to_thread(self._journal.remove_request, job.record.id)
-        self._open.pop(job.record.id, None)
-        self._ended[job.record.id] = job.record
+        self._book.open.pop(job.record.id, None)
+        self._book.ended[job.record.id] = job.record
         self.changed(job.record.owner)
         self._dispatch(job.record.owner)
 
@@ -349,69 +281,6 @@ class AsyncJobs:
         for number, job in enumerate(jobs):
             await asyncio.to_thread(job.pictures.write, placed(number))
 
-    # Looking
-
-    def _company(self, owner: str) -> Company:
-        """What each other person has to be drawn."""
-        seconds: dict[str, float] = {}
-        pictures: dict[str, int] = {}
-        known = {one.id for job in list(self._open.values()) for one in job.jobs}
-        for job in list(self._open.values()):
-            whose = job.record.owner
-            seconds[whose] = seconds.get(whose, 0.0) + (job.work_left() or 0.0)
-            pictures[whose] = pictures.get(whose, 0) + job.pictures_left
-        for one in self._studio.engine.jobs():
-            if one.id not in known:
-                now = one.progress()
-                seconds[one.owner] = seconds.get(one.owner, 0.0) + (now.work_left or 0.0)
-                pictures[one.owner] = pictures.get(one.owner, 0) + now.pictures - now.finished
-        return Company([PersonsWork(seconds[one], pictures[one]) for one in seconds if one != owner])
-
-    def _ticket(self, owner: str, id: str) -> Ticket:
-        job = self._open.get(id)
-        if job is not None and job.record.owner == owner:
-            return next(
-                one
-                for one in open_tickets(self.running(owner), self._company(owner), self._picture_of(owner))
-                if one.id == id
-            )
-        record = self._record(owner, id)
-        kind = elsewhere_ticket if record.unfinished else ended_ticket
-        return kind(record, self._picture_of(owner))
-
-    def _record(self, owner: str, id: str) -> AcceptedRequest:
-        self._forget()
-        job = self._open.get(id)
-        record = job.record if job else self._ended.get(id) or self._journal.read_if_there(id)
-        if record is None or record.owner != owner or record.outlived:
-            raise NoSuchTicket(id)
-        return record
-
-    def _picture_of(self, owner: str) -> Callable[[str], GalleryPicture | None]:
-        def picture_of(id: str) -> GalleryPicture | None:
-            key = f"{owner}\n{id}"
-            if key not in self._pictures:
-                path = self.path(owner, id)
-                entry = picture_entry(path) if path else None
-                if entry is None:
-                    return None
-                self._pictures[key] = entry
-                while len(self._pictures) > _REMEMBERED_PICTURES:
-                    self._pictures.popitem(last=False)
-            return self._pictures[key]
-
-        return picture_of
-
-    def _forget(self) -> None:
-        gone = [id for id, one in list(self._ended.items()) if one.outlived]
-        old = [
-            id
-            for id, one in list(self._ended.items())
-            if not one.told and time.time() - (one.ended or 0) > RESULT_KEPT
-        ]
-        for id in {*gone, *old}:
-            self._ended.pop(id, None)
-
     # After a death
 
     async def _keep_looking(self) -> None:
@@ -429,7 +298,7 @@ class AsyncJobs:
             record.tries += 1
         job = self._job(record, [])
         await asyncio.to_thread(job.pictures.write)
-        words = _why_not(record)
+        words = why_not(record)
         if record.cancel:
             await self._end(job, "cancelled")
         elif words:
@@ -451,55 +320,9 @@ class AsyncJobs:
             await self._end(job, "failed", error=found.model_copy(update={"words": words}), told=words)
             return
         job.news.append("The studio was restarted, and goes on with what was missing.")
-        self._open[record.id] = job
+        self._book.open[record.id] = job
         log.info("drawn again", job=record.id, pictures=job.pictures_left, tries=record.tries)
-
-    def _note_saved(self, record: AcceptedRequest, number: int, staged: Path) -> None:
-        """A picture is in the gallery under a name that nobody noted: the one of the same file."""
-        folder, same = self._studio.outputs.owned(record.owner), staged.stat()
-        days = sorted((day for day in folder.iterdir() if day.is_dir()), reverse=True)
-        for path in (path for day in days for path in day.iterdir()):
-            found = path.stat()
-            if (found.st_ino, found.st_dev) == (same.st_ino, same.st_dev):
-                record.done = {**record.done, number: f"{path.parent.name}/{path.name}"}
-                return
 
 
 def _not_begun(record: AcceptedRequest) -> None:
     record.begun = False
-
-
-def _unsaid(seed: object) -> bool:
-    return seed is None or str(seed).strip() == "-1"
-
-
-def _why_not(record: AcceptedRequest) -> str:
-    """Why a job that was taken over is not drawn again; "" if it is."""
-    which = f"“{str(record.shown.get('prompt') or record.kind)[:80]}” ({record.width}x{record.height})"
-    if record.tries >= TRIES or record.taken > TAKEN:
-        return (
-            f"Not drawn: {which}. The studio ended {record.tries or record.taken} times while it was at it. "
-            "Draw it smaller, or in fewer pictures; the log of the endpoint says more."
-        )
-    if time.time() - record.at > TOO_OLD:
-        return f"Not drawn: {which}. The studio was away for more than a day."
-    return ""
-
-
-def _sizes(planned: Planned) -> dict[str, int]:
-    requests = [request for _, request in planned]
-    if not requests:
-        return {}
-    last = requests[0].passes()[-1]
-    return {
-        "width": last.width,
-        "height": last.height,
-        "pictures": sum(request.pictures for request in requests),
-        "steps": requests[0].steps,
-    }
-
-
-def pictures_of(owner: str, jobs: AsyncJobs, ids: Iterable[str]) -> list[bytes | None]:
-    """The files of saved pictures; None for one that was deleted."""
-    paths = [jobs.path(owner, id) for id in ids]
-    return [path.read_bytes() if path else None for path in paths]

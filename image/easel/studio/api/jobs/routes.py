@@ -12,8 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from easel.studio.api.errors import RESPONSES, ErrorBody
-from easel.studio.api.jobs.async_jobs import AsyncJobs, NoSuchTicket, pictures_of
-from easel.studio.api.jobs.record import AcceptedRequest
+from easel.studio.api.jobs.async_jobs import AsyncJobs
+from easel.studio.api.jobs.job_book import NoSuchTicket
+from easel.studio.api.jobs.record import AcceptedRequest, JobAnswer
 from easel.studio.api.jobs.ticket import Ticket
 from easel.studio.api.strict_json import dumps, reply
 from easel.studio.owner import owner_of
@@ -25,7 +26,7 @@ _RESULT: dict[int | str, dict[str, Any]] = {
     **RESPONSES,
     **_MISSING,
     409: {"model": ErrorBody, "description": "It is not finished; Retry-After says when to ask again"},
-    410: {"model": ErrorBody, "description": "It failed or was cancelled, or its pictures were deleted"},
+    410: {"model": ErrorBody, "description": "It failed; the words say why"},
 }
 
 
@@ -65,10 +66,9 @@ def jobs_routes(jobs: AsyncJobs) -> APIRouter:
         if record.unfinished:
             words = "it is not finished yet: GET /jobs/ID says how far it is, GET /studio/events when it is"
             raise HTTPException(409, words, {"Retry-After": "2"})
-        if record.answer is None:
-            raise HTTPException(410, record.error.words if record.error else "it was cancelled")
-        files = await asyncio.to_thread(pictures_of, owner, jobs, record.answer.images)
-        return _answered(record, [one for one in files if one is not None])
+        if record.error is not None:
+            raise HTTPException(410, record.error.words)
+        return _answered(record, await asyncio.to_thread(jobs.views.files, owner, record.results))
 
     @routes.delete("/{id}", responses=_MISSING)
     async def cancel_job(id: str, request: Request, keep: bool = False) -> Ticket:
@@ -97,12 +97,12 @@ class _missing:
 
 
 def _answered(record: AcceptedRequest, files: list[bytes]) -> Response:
-    """A1111's body of that route."""
-    assert record.answer is not None  # noqa: S101 - looked at before
+    """A1111's body of that route; of a cancelled one with the pictures that there are."""
+    answer = record.answer or JobAnswer(images=record.results)
     images = [base64.b64encode(one).decode() for one in files]
     if record.kind == "extra-single-image":
-        return reply({"html_info": record.answer.html_info, "image": images[0] if images else None})
+        return reply({"html_info": answer.html_info, "image": images[0] if images else None})
     if record.kind == "extra-batch-images":
-        return reply({"html_info": record.answer.html_info, "images": images})
-    info = dumps(record.answer.info).decode()
-    return reply({"images": images, "parameters": record.answer.parameters, "info": info})
+        return reply({"html_info": answer.html_info, "images": images})
+    info = dumps(answer.info).decode()
+    return reply({"images": images, "parameters": answer.parameters, "info": info})

@@ -109,7 +109,8 @@ def _open(
 ) -> Ticket:
     now = _Now(job.jobs)
     known = before is not None and left is not None
-    eta = time_for(before.seconds + left, company.others) if before and left is not None else now.eta
+    switch = job.switch()
+    eta = time_for(before.seconds + left, company.others) + switch if before and left is not None else now.eta
     waiting = before is not None and not job.begun
     ahead = ahead_of(before, company.others) if waiting and before else None
     return _ticket(
@@ -117,7 +118,7 @@ def _open(
         state=_state(job, now),
         place=place,
         ahead=TicketAhead(pictures=ahead.pictures, people=ahead.people) if ahead else TicketAhead(),
-        starts_in=round(time_for(before.seconds, company.others), 1)
+        starts_in=round(time_for(before.seconds, company.others) + switch, 1)
         if waiting and before and known
         else None,
         fraction=_fraction(job, now),

@@ -23,6 +23,7 @@ from easel.studio.engine import (
     MaskedContent,
     ResizeMode,
 )
+from easel.studio.settings import yes_in
 
 STRENGTH = 0.75
 """Denoising strength where nothing is said."""
@@ -107,6 +108,7 @@ class ImageToImageRequest(DrawingRequest):
             denoising_strength=STRENGTH if self.denoising_strength is None else self.denoising_strength,
             resize_mode=_one_of(ResizeMode, "resize_mode", self.resize_mode),
             mask=self._mask(),
+            init_hash=self.sent.init_hash if yes_in(settings, "save_init_img", default=False) else "",
             **fields,
         )
         return {"source": source, "batch_size": self._batch_size()}

@@ -19,7 +19,7 @@ KEPT: dict[str, dict[str, Any]] = {
         "img_downscale_threshold": 4.0,
         "target_side_length": 4000, "img_max_size_mp": 200, "use_original_name_batch": True,
         "use_upscaler_name_as_suffix": False, "save_selected_only": True, "save_write_log_csv": True,
-        "save_init_img": False, "temp_dir": "", "clean_temp_dir_at_start": False,
+        "temp_dir": "", "clean_temp_dir_at_start": False,
         "save_incomplete_images": False, "notification_audio": True, "notification_volume": 100,
         "outdir_samples": "", "outdir_txt2img_samples": "outputs/txt2img-images",
         "outdir_img2img_samples": "outputs/img2img-images",
@@ -30,7 +30,6 @@ KEPT: dict[str, dict[str, Any]] = {
         "directories_filename_pattern": "[date]", "directories_max_prompt_words": 8,
     },
     "how A1111 cuts pictures for upscalers, and which files it fetches for them": {
-        "ESRGAN_tile": 192, "ESRGAN_tile_overlap": 8,
         "realesrgan_enabled_models": ["R-ESRGAN 4x+", "R-ESRGAN 4x+ Anime6B"],
         "dat_enabled_models": ["DAT x2", "DAT x3", "DAT x4"], "DAT_tile": 192, "DAT_tile_overlap": 8,
         "set_scale_by_when_changing_upscaler": False, "ldsr_steps": 100,

@@ -14,7 +14,16 @@ from easel.studio.api.requests.result import PictureToEnlarge
 from easel.studio.api.requests.styled import styled
 from easel.studio.checkpoint_defaults import checkpoint_defaults
 from easel.studio.control_title import control_title
-from easel.studio.engine import Enlargement, Job, TextToImage, Watcher, find_upscaler, upscalers
+from easel.studio.drawing_settings import upscaler_tiles
+from easel.studio.engine import (
+    Enlargement,
+    Job,
+    TextToImage,
+    UpscalerTiles,
+    Watcher,
+    find_upscaler,
+    upscalers,
+)
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES
 from easel.studio.infotext_request import request_from_infotext
 from easel.studio.png import encode
@@ -53,6 +62,7 @@ class Ordering:
         self.notes: list[str] = []
         self._styles = Styles(studio.outputs, owner)
         self._jobs: tuple[Job, ...] = ()
+        self._tiles = UpscalerTiles()
 
     def begin(self, asked: AnyRequest) -> AnyRequest:
         """The request with what its always-on scripts and its infotext say. Raises as those do."""
@@ -62,6 +72,7 @@ class Ordering:
             fields, missing = request_from_infotext(self._studio, infotext.parse(asked.infotext), asked.TAB)
             asked = asked.filled(fields)
             self.notes += missing
+        self._tiles = upscaler_tiles(asked.settings(self.own)[0])
         return asked
 
     def settle(self, body: AnyRequest) -> tuple[AnyRequest, dict[str, Any], list[str]]:
@@ -121,7 +132,9 @@ class Ordering:
             upscaler=wanted.upscaler,
             factor=wanted.factor,
         )
-        job = self._studio.engine.submit(self._owner, TextToImage(enlargement=enlargement))
+        job = self._studio.engine.submit(
+            self._owner, TextToImage(enlargement=enlargement, upscaler_tiles=self._tiles)
+        )
         self._studio.tasks.name(job, before=self._jobs)
         self._jobs = (*self._jobs, job)
         return job

@@ -6,6 +6,7 @@ upright picture of one frame in mode L, RGB or RGBA.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import warnings
 from collections.abc import Sequence
@@ -59,6 +60,14 @@ class SentPictures:
         """From pictures in memory."""
         masks = [encode(one) if one else b"" for one in (mask, latent_mask)]
         return cls(tuple(encode(one) for one in images), images[0].size, *masks)
+
+    @property
+    def init_hash(self) -> str:
+        """A1111's `Init image hash`: MD5 of the pixels, of several pictures the last one's."""
+        from PIL import Image
+
+        with Image.open(io.BytesIO(self.images[-1])) as image:
+            return hashlib.md5(image.tobytes(), usedforsecurity=False).hexdigest()
 
     def with_image(self, image: Image) -> SentPictures:
         """Another picture under the same mask."""

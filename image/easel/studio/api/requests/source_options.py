@@ -13,7 +13,7 @@ _NUMBERS = {
     "initial_noise_multiplier": ("noise_multiplier", 1.0, 2.0),
     "inpainting_mask_weight": ("mask_weight", 1.0, 1.0),
 }
-_WORDS = ("tiling", "return_grid", "grid_only_if_multiple", "grid_prevent_empty_spots")
+_WORDS = ("tiling", "return_grid", "grid_only_if_multiple", "grid_prevent_empty_spots", "save_init_img")
 
 
 def source_fields(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from torch import nn
 
 from easel.models import ModelFile
 from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.extra_networks import LoraUse
 from easel.studio.engine.networks.block_weights import block_of
 from easel.studio.engine.networks.low_rank import LowRank
@@ -41,36 +42,52 @@ class Adapters:
         self._loaded: OrderedDict[ModelFile, LoadedNetwork] = OrderedDict()
         self._hooks: dict[tuple[str, str], Any] = {}
         self._at_work: list[tuple[LoadedNetwork, LoraUse]] = []
+        self._foreign: set[ModelFile] = set()
 
     @property
     def nbytes(self) -> int:
         """Bytes of all networks in memory."""
         return sum(network.nbytes for network in self._loaded.values())
 
-    def need(self, uses: Sequence[LoraUse], in_use: Collection[ModelFile]) -> list[str]:
+    def need(
+        self, uses: Sequence[LoraUse], in_use: Collection[ModelFile], *, going_on: bool = False
+    ) -> list[str]:
         """Have these in memory, and as few others as the budget asks; those `in_use` stay in any case.
 
-        Returns what there is to note. Raises a FileError for a file that cannot be used, and then the others
-        are as they were.
+        `going_on`: with this checkpoint a picture goes on that another one began. What was made for the other
+        one only is then left out, as in A1111: most refiners fit no LoRA. Returns what there is to note.
+        Raises a FileError for a file that cannot be used, and then the others are as they were.
         """
         notes: list[str] = []
         for use in uses:
-            if use.file not in self._loaded:
-                network = load_network(use.file, self._checkpoint)
-                self._loaded[use.file] = network
-                for place in network.changes:
-                    self._hook(place)
-                log.info("LoRA loaded", file=use.file.name, layers=len(network.changes), bytes=network.nbytes)
+            try:
+                self._load(use.file)
+            except OtherArchitecture as error:
+                if not going_on:
+                    raise
+                self._foreign.add(use.file)
+                notes.append(f"What {self._checkpoint.file.name} drew was drawn without a LoRA. {error}.")
+                continue
             self._loaded.move_to_end(use.file)
             notes += self._loaded[use.file].notes()
         self._tidy({*in_use, *(use.file for use in uses)})
         return list(dict.fromkeys(notes))
 
+    def _load(self, file: ModelFile) -> None:
+        if file in self._loaded:
+            return
+        network = load_network(file, self._checkpoint)
+        self._loaded[file] = network
+        for place in network.changes:
+            self._hook(place)
+        log.info("LoRA loaded", file=file.name, layers=len(network.changes), bytes=network.nbytes)
+
     @contextmanager
     def at_work(self, uses: Sequence[LoraUse]) -> Iterator[None]:
-        """Within this, the checkpoint draws with these networks (which `need` loaded) and no others."""
+        """Within this, the checkpoint draws with these networks (which `need` loaded) and no others;
+        what does not fit it changes nothing."""
         before = self._at_work
-        self._at_work = [(self._loaded[use.file], use) for use in uses]
+        self._at_work = [(self._loaded[use.file], use) for use in uses if use.file not in self._foreign]
         try:
             yield
         finally:

@@ -17,8 +17,6 @@ from diffusers.loaders.lora_conversion_utils import _maybe_map_sgm_blocks_to_dif
 from torch import nn
 
 UNET = "unet"
-# Embeddings that OneTrainer and others put beside the matrices: `bundle_emb.name.clip_l`.
-BUNDLED = "bundle_emb."
 _ENDS = {
     ".lora_down.weight": "down", ".lora_up.weight": "up", ".lora_mid.weight": "mid",
     ".lora_A.weight": "down", ".lora_B.weight": "up",
@@ -105,11 +103,6 @@ def beside_others(found: Iterable[Target], homeless: Iterable[str]) -> str:
         if any(".".join(parts[:count]) in bases for count in range(1, len(parts))):
             return name
     return ""
-
-
-def bundled_embeddings(names: Iterable[str]) -> tuple[str, ...]:
-    """The embeddings that lie in the file, by name."""
-    return tuple(dict.fromkeys(one.split(".")[1] for one in names if one.startswith(BUNDLED)))
 
 
 def _split(name: str, scaling: Iterable[str]) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.memory import check_room
 from easel.studio.engine.networks.adapter_metadata import AdapterMetadata
+from easel.studio.engine.networks.bundled_embeddings import BUNDLED
 from easel.studio.engine.networks.kinds import (
     IN_FLOAT,
     NUMBERS,
@@ -33,11 +34,9 @@ from easel.studio.engine.networks.kinds import (
 )
 from easel.studio.engine.networks.layer import Change
 from easel.studio.engine.networks.names import (
-    BUNDLED,
     UNET,
     Target,
     beside_others,
-    bundled_embeddings,
     find_targets,
     has_role,
 )
@@ -67,13 +66,12 @@ _DAMAGED = "holds numbers that are none; download it again"
 class LoadedNetwork:
     """All changes of one file, by part of the checkpoint ("unet", "text_encoder_0", …) and layer.
 
-    `left_out` are the tensors that have no place in the checkpoint, `embeddings` those that lie in the file.
+    `left_out` are the tensors that have no place in the checkpoint.
     """
 
     file: ModelFile
     changes: Mapping[tuple[str, str], tuple[Change, ...]]
     left_out: tuple[str, ...]
-    embeddings: tuple[str, ...]
     nbytes: int
 
     def notes(self) -> Iterator[str]:
@@ -82,11 +80,6 @@ class LoadedNetwork:
             yield (
                 f"{self.file.name}: {len(self.left_out)} of its tensors have no place in this checkpoint, "
                 f"such as {self.left_out[0][:120]}."
-            )
-        if self.embeddings:
-            yield (
-                f"{self.file.name}: the embeddings in it are not used: {', '.join(self.embeddings)[:200]}; "
-                "their names were read as plain words. Put files of their own into models/embeddings."
             )
 
 
@@ -110,7 +103,7 @@ def load_network(file: ModelFile, checkpoint: Checkpoint) -> LoadedNetwork:
         for place, kind, one in zip(found, kinds, given, strict=True)
     }
     size = sum(one.nbytes for change in built.values() for one in _tensors(change))
-    return LoadedNetwork(file, built, tuple(homeless), bundled_embeddings(header.tensors), size)
+    return LoadedNetwork(file, built, tuple(homeless), size)
 
 
 def _read(file: ModelFile, header: Header, found: list[Target], checkpoint: Checkpoint) -> list[Ingredients]:

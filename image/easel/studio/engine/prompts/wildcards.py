@@ -20,7 +20,7 @@ from easel.models import walk
 
 log = structlog.get_logger(__name__)
 
-FOLDER = "wildcards"
+WILDCARDS_FOLDER = "wildcards"
 """The folder of a model store that they lie in."""
 MAX_BYTES = 4 << 20
 """Of one file; the largest of the collections that people trade have a tenth of it."""
@@ -54,6 +54,10 @@ class Wildcards:
             )
             self._lines[wanted] = tuple(islice(lines, MAX_LINES))
         return self._lines[wanted]
+
+    def paths(self, name: str) -> tuple[Path, ...]:
+        """The files of just this name; () for none."""
+        return tuple(self._files.get(_key(name.strip("/")), ()))
 
     def _called(self, wanted: str) -> list[str]:
         if wanted in self._files:

@@ -1,7 +1,7 @@
 // What a person does that more than one element lets them do.
 import { del, get, post } from "./api.js";
 import { fieldNamed, fieldsOf } from "./create/body.js";
-import { checkpoint, fault, field, hasPlace, range, sayOf, setField, setFields } from "./create/fields.js";
+import { checkpoint, examples, fault, field, hasPlace, range, sayNote, sayOf, setField, setFields } from "./create/fields.js";
 import { loadMode } from "./create/modes.js";
 import { follow } from "./create/shown.js";
 import { keepTicket } from "./events.js";
@@ -11,8 +11,15 @@ import { t } from "./texts.js";
 
 /** Draw with another checkpoint from now on. Raises ApiError. */
 export async function choose(name) {
-  const chosen = await post("studio/checkpoint", { name });
-  store.patch("session", { checkpoint: chosen });
+  const { checkpoint: before, checkpoints } = store.get("session");
+  // At once: who chooses and presses Generate means the new one.
+  store.patch("session", { checkpoint: checkpoints.find((one) => one.name === name) ?? before });
+  try {
+    store.patch("session", { checkpoint: await post("studio/checkpoint", { name }) });
+  } catch (error) {
+    store.patch("session", { checkpoint: before });
+    throw error;
+  }
 }
 
 /** Open a place: `create`, `gallery`, `models`. */
@@ -26,8 +33,7 @@ let sent = Promise.resolve();
 /** Ask for what the fields say: a ticket more. What is wrong is said beside its field, and that gets the focus. */
 export async function generate() {
   if (!field("prompt").trim() && field("mode") === "text") {
-    const example = checkpoint()?.examples?.[0];
-    if (example) setField("prompt", example);
+    setField("prompt", examples()[0]);
   }
   const mode = await loadMode(field("mode"));
   const wrong = { ...faults(), ...mode.faults?.(store.get("fields")) };
@@ -53,9 +59,10 @@ export function send(route, body) {
       keepTicket(ticket);
       follow();
       sayOf("generate", "");
+      for (const words of ticket.comments ?? []) sayNote(words);
       return ticket;
     } catch (error) {
-      refused(error);
+      await refused(error);
       return null;
     } finally {
       store.set("sending", store.get("sending") - 1);
@@ -75,14 +82,17 @@ function faults() {
 }
 
 /** Say what was refused beside the field that it is about, or over Generate where it is about none. */
-function refused(error) {
-  const about = error.field && fieldNamed(error.field), name = hasPlace(about) ? about : "generate";
+async function refused(error) {
+  const about = error.field && fieldNamed(error.field);
+  if (about && !hasPlace(about)) await document.querySelector("easel-advanced")?.load();
+  const name = hasPlace(about) ? about : "generate";
   sayOf(name, error.words, true);
-  if (name !== "generate") reveal(name);
+  if (name !== "generate") await reveal(name);
 }
 
 /** Bring a field into view, open what folds it away, and give it the focus. */
-function reveal(name) {
+async function reveal(name) {
+  if (!hasPlace(name)) await document.querySelector("easel-advanced")?.load();
   const place = document.querySelector(`[data-says~="${CSS.escape(name)}"]`);
   const input = document.getElementById(`field-${name}`) ?? document.getElementById(name) ?? place?.querySelector("button, input");
   for (let fold = input?.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
@@ -128,7 +138,7 @@ export async function use(request, notes = []) {
   const { fields, checkpoint: named } = fieldsOf(request);
   setFields({ ...fields, mode: "text" });
   openPlace("create");
-  for (const note of notes) tell(note);
+  for (const note of notes) if (!sayNote(note)) tell(note);
   if (!named || named === checkpoint()?.name) return;
   try {
     await choose(named);

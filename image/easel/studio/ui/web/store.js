@@ -14,7 +14,8 @@ class Store {
     this.listeners = new Map();
     this.address = null;
     this.waiting = 0;
-    addEventListener("pagehide", () => this.write());
+    // Only what changed here: a tab that was merely open has older fields than the one that was typed in.
+    addEventListener("pagehide", () => this.waiting && this.write());
   }
 
   get(key) { return this.values.get(key); }

@@ -3,8 +3,12 @@ import { html, nothing } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
 import { choose } from "../actions.js";
 import { at } from "../api.js";
+import { tell } from "../notices.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
+
+/** A checkpoint's name without what only files need: its ending, and the hash that A1111 puts behind. */
+const titleOf = ({ title }) => title.replace(/(\.safetensors|\.ckpt)?( \[\w+\])?$/, "");
 
 class Checkpoint extends EaselElement {
   static watches = ["session", "engine"];
@@ -17,14 +21,22 @@ class Checkpoint extends EaselElement {
         : html`<span class="blank" aria-hidden="true"></span>`}
       <label class="sr" for="checkpoint">${t("bar.checkpoint")}</label>
       <select id="checkpoint" data-tip=${t("bar.checkpoint.tip")} ?disabled=${!known.length}
-              @change=${(event) => choose(event.target.value)}>
+              @change=${this.choose}>
         ${known.length ? nothing : html`<option>${t(session ? "bar.checkpoint.none" : "loading")}</option>`}
         ${known.length && !chosen ? html`<option value="" selected disabled>${t("bar.checkpoint.choose")}</option>` : nothing}
         ${known.map((one) => html`<option value=${one.name} ?selected=${one.name === chosen?.name}>
-          ${one.title}${one.label ? ` · ${one.label}` : ""}</option>`)}
+          ${titleOf(one)}${one.label ? ` · ${one.label}` : ""}</option>`)}
       </select>
       <span class="load" data-state=${this.state()} role="status">${t(`checkpoint.${this.state()}`)}</span>
     </div>`;
+  }
+
+  async choose(event) {
+    try {
+      await choose(event.target.value);
+    } catch (error) {
+      tell(error.words, { bad: true });
+    }
   }
 
   /** Whether the choice is on the device: `loaded`, `loading`, or `waiting` until somebody draws with it. */

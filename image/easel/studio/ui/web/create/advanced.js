@@ -1,20 +1,30 @@
-// Everything that a first picture does not need.
+// Everything that a first picture does not need, and that is loaded when somebody looks.
 import { html } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
 import { t } from "../texts.js";
 import { field } from "./fields.js";
-import { SECTIONS } from "./sections.js";
+
+let SECTIONS = null;
 
 class Advanced extends EaselElement {
   static watches = ["fields"];
 
   render() {
     const mode = field("mode");
-    return html`<details class="advanced"><summary>${t("create.advanced")}</summary>
-      ${SECTIONS.filter((one) => !one.modes || one.modes.includes(mode)).map((one) => html`
+    return html`<details class="advanced" @toggle=${this.load}><summary>${t("create.advanced")}</summary>
+      ${SECTIONS ? SECTIONS.filter((one) => !one.modes || one.modes.includes(mode)).map((one) => html`
         <section class="part" data-section=${one.name} aria-label=${t(`create.section.${one.name}`)}>
-          <h2>${t(`create.section.${one.name}`)}</h2>${one.element()}</section>`)}
+          <h2>${t(`create.section.${one.name}`)}</h2>${one.element()}</section>`) : html`<p class="soft">${t("loading")}</p>`}
     </details>`;
+  }
+
+  /** Bring the fields in; those that were set are said in the request whether they are here or not. */
+  async load() {
+    ({ SECTIONS } = await import("./sections.js"));
+    this.requestUpdate();
+    await this.updateComplete;
+    // The fields are elements themselves, and draw themselves behind this one.
+    await new Promise((done) => setTimeout(done));
   }
 }
 customElements.define("easel-advanced", Advanced);

@@ -12,3 +12,10 @@ class Create extends EaselElement {
 }
 customElements.define("easel-create", Create);
 watchOutcomes();
+
+// Where the keyboard of a phone lies over the page instead of making it smaller, what stands at the bottom goes above it.
+const seen = window.visualViewport;
+seen?.addEventListener("resize", () => {
+  const covered = Math.max(0, innerHeight - seen.height - seen.offsetTop);
+  document.documentElement.style.setProperty("--keyboard", covered > 120 && seen.scale === 1 ? `${covered - 50}px` : "0px");
+});

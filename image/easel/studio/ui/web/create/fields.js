@@ -20,11 +20,21 @@ export function bring(plain, ranges = {}) {
 
 export const checkpoint = () => store.get("session")?.checkpoint ?? null;
 
+/** Prompts to begin with: the checkpoint's own, where it can draw little else, or such as anything can draw. */
+export function examples() {
+  const own = checkpoint()?.examples ?? [];
+  return own.length ? own : [1, 2, 3, 4].map((n) => t(`create.example.${n}`));
+}
+
 /** The sizes that the chosen checkpoint draws well. @returns {{name: string, width: number, height: number}[]} */
 export function shapes() {
-  const known = checkpoint()?.shapes ?? [];
-  const side = checkpoint()?.sides?.side ?? FALLBACK_SIDE;
-  return known.length ? known : [{ name: "square", width: side, height: side }];
+  const side = checkpoint()?.sides?.side ?? FALLBACK_SIDE, found = new Map();
+  for (const one of checkpoint()?.shapes ?? []) {
+    // The smallest checkpoints are square in more than one name.
+    const size = `${one.width} ${one.height}`;
+    if (!found.has(size)) found.set(size, one);
+  }
+  return found.size ? [...found.values()] : [{ name: "square", width: side, height: side }];
 }
 
 /** A field's value: what the person set, else the checkpoint's own, else the plain one. */
@@ -89,6 +99,20 @@ export function faultsOf(names) {
 export function said(name) {
   const words = fault(name);
   return words ? { words, bad: true } : store.get("said")[name] ?? null;
+}
+
+/** What a sentence of the studio's is about: it says what it clamped, dropped or left out in A1111's words. */
+const ABOUT = [
+  [/<\w+:|__|embedding|prompt/i, "prompt"], [/clip skip/i, "clip_skip"], [/\bVAE\b/i, "vae"], [/refiner/i, "refiner_checkpoint"],
+  [/hires|\bhr_/i, "hr_scale"], [/\b(width|height|size)\b/i, "width"], [/schedule/i, "scheduler"], [/sampler/i, "sampler_name"],
+  [/\bseed\b/i, "seed"], [/\bsteps\b/i, "steps"], [/\bcfg/i, "cfg_scale"],
+];
+
+/** Say a sentence beside the field that it is about. @returns {boolean} whether there is one */
+export function sayNote(words) {
+  const [, name] = ABOUT.find(([pattern, of]) => pattern.test(words) && hasPlace(of)) ?? [];
+  if (name) sayOf(name, words);
+  return !!name;
 }
 
 /** Whether a field is on the page, so that what is said of it has a place. */

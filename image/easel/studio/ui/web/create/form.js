@@ -2,20 +2,20 @@
 import { html, nothing } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
 import { t } from "../texts.js";
-import { checkpoint, field, setField } from "./fields.js";
+import { checkpoint, examples, field, setField } from "./fields.js";
 import { hasMode, loadMode, modeNow } from "./modes.js";
 import "./advanced.js";
 import "./count.js";
 import "./generate.js";
 import "./mode-switch.js";
-import "./number.js";
+import { saidOf } from "./number.js";
 import "../prompt/field.js";
 import "../prompt/loras.js";
 import "./seed.js";
 import "./size.js";
 
 class Form extends EaselElement {
-  static watches = ["fields", "session"];
+  static watches = ["fields", "session", "said"];
 
   render() {
     const name = hasMode(field("mode")) ? field("mode") : "text", mode = modeNow(name);
@@ -38,14 +38,17 @@ class Form extends EaselElement {
   }
 
   words() {
-    return html`<easel-prompt class="words" .value=${field("prompt")} .kind=${"positive"} .example=${checkpoint()?.examples?.[0] ?? ""}
+    return html`<div class="words" data-says="prompt"><easel-prompt .value=${field("prompt")} .kind=${"positive"} .example=${checkpoint() ? examples()[0] : ""}
       @input=${(event) => setField("prompt", event.currentTarget.value)}></easel-prompt>
-      <easel-loras .value=${field("prompt")} @input=${(event) => setField("prompt", event.currentTarget.value)}></easel-loras>`;
+      <easel-loras .value=${field("prompt")} @input=${(event) => setField("prompt", event.currentTarget.value)}></easel-loras>
+      ${saidOf("prompt")}</div>`;
   }
 
   negative() {
     const words = field("negative_prompt");
-    return html`<details class="negative" ?open=${!!words}>
+    // Once open, only the person folds it: not the clearing of its words.
+    this.unfolded ||= !!words;
+    return html`<details class="negative" ?open=${this.unfolded}>
       <summary>${t("create.negative")}</summary>
       <easel-prompt .value=${words} .kind=${"negative"} @input=${(event) => setField("negative_prompt", event.currentTarget.value)}></easel-prompt>
     </details>`;

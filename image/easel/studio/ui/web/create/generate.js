@@ -4,7 +4,7 @@ import { EaselElement, styled } from "../element.js";
 import { generate } from "../actions.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
-import { field } from "./fields.js";
+import { checkpoint, field } from "./fields.js";
 import { saidOf } from "./number.js";
 import { modeNow } from "./modes.js";
 import { openTickets } from "./shown.js";
@@ -36,6 +36,7 @@ class Generate extends EaselElement {
     return html`<div class="generate">
       ${drawn ? html`<i class="drawn-so-far" ${styled({ "--done": drawn.fraction ?? 0 })}></i>` : nothing}
       ${saidOf("generate")}
+      ${checkpoint()?.problem ? html`<p class="wrong" role="status">${checkpoint().problem}</p>` : nothing}
       ${none ? html`<a class="button main" href="#models">${t("create.no-checkpoint.act")}</a>` : html`
         <button type="button" class="main" ?disabled=${!session} data-tip=${t("create.generate.tip")} @click=${() => generate()}>
           <span>${t(action)}</span>${n > 1 ? html`<span class="many" aria-label=${t("create.pictures", { n })}>× ${n}</span>` : nothing}

@@ -12,7 +12,7 @@ class Hires extends EaselElement {
   render() {
     const choices = store.get("session")?.choices ?? {};
     const upscalers = [...(choices.latent_upscalers ?? []), ...(choices.upscalers ?? []).map((one) => one.name)];
-    const times = (side) => Math.round(field(side) * field("hr_scale"));
+    const times = (side) => String(Math.round(field(side) * field("hr_scale")));
     return html`${tick("enable_hr")}
       ${field("enable_hr") ? html`<div class="fields">
         <easel-number name="hr_scale" step="0.05" slider></easel-number>

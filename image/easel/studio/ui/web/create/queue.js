@@ -5,7 +5,7 @@ import { cancel, move } from "../actions.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 import { CLOSE, EARLIER, LATER } from "./icons.js";
-import { ahead, brief } from "./progress.js";
+import { brief } from "./progress.js";
 import { dismiss, failedTickets, isOpen, openTickets, shownTicket, showTicket } from "./shown.js";
 
 class Queue extends EaselElement {
@@ -26,7 +26,7 @@ class Queue extends EaselElement {
       <button type="button" class="look" @click=${() => showTicket(ticket)}>
         <span class="thumb ${waits || ticket.preview ? "" : "shimmer"}">
           ${ticket.preview ? html`<img src=${ticket.preview} alt="">` : html`<b aria-hidden="true">${ticket.state === "failed" ? "!" : waits ? ticket.place : ""}</b>`}</span>
-        <span class="what"><b>${words}</b><small>${ticket.prompt}</small>${waits && ticket.ahead?.pictures ? html`<small>${ahead(ticket)}</small>` : nothing}</span>
+        <span class="what"><b>${words}</b><small>${ticket.prompt}</small>${waits && ticket.ahead?.pictures ? html`<small>${t("queue.ahead", { n: ticket.ahead.pictures })}</small>` : nothing}</span>
       </button>
       <span class="does">
         ${waits ? html`

@@ -4,12 +4,11 @@ import { EaselElement, styled } from "../element.js";
 import { again, cancel } from "../actions.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
-import { checkpoint, field, setField } from "./fields.js";
+import { examples, field, setField } from "./fields.js";
 import { fullScreen } from "./full-screen.js";
 import { modeNow } from "./modes.js";
 import { whole } from "./progress.js";
 import { dismiss, isOpen, shownPicture, shownTicket, step } from "./shown.js";
-import "./compare.js";
 import "./film.js";
 import "./picture-actions.js";
 import "./queue.js";
@@ -64,10 +63,15 @@ class Stage extends EaselElement {
     if (ticket) return ticket.state === "failed" ? this.failed(ticket) : this.drawing(ticket);
     const session = store.get("session");
     if (!session) return html`<div class="sheet shimmer" ${styled({ "--w": 1, "--h": 1 })}></div>`;
-    if (picture && store.get("comparing")) return html`<easel-compare .picture=${picture}></easel-compare>`;
+    if (picture && store.get("comparing")) return this.comparison(picture);
     if (picture) return html`<easel-view .picture=${picture}></easel-view>`;
     return session.checkpoint ? this.invitation() : html`<div class="invite"><h2>${t("stage.no-checkpoint")}</h2>
       <p class="soft">${t("stage.no-checkpoint.more")}</p><a class="button main" href="#models">${t("create.no-checkpoint.act")}</a></div>`;
+  }
+
+  comparison(picture) {
+    import("./compare.js");
+    return html`<easel-compare .picture=${picture}></easel-compare>`;
   }
 
   drawing(ticket) {
@@ -86,10 +90,9 @@ class Stage extends EaselElement {
   }
 
   invitation() {
-    const examples = (checkpoint().examples ?? []).slice(0, 4);
     return html`<div class="invite"><img class="mark" src=${MARK} alt="" width="72" height="72"><h2>${t("stage.empty")}</h2>
-      ${examples.length ? html`<p class="soft">${t("stage.examples")}</p><div class="chips">${examples.map((one) => html`
-        <button type="button" class="chip" aria-pressed=${one === field("prompt")} @click=${() => setField("prompt", one)}>${one}</button>`)}</div>` : nothing}</div>`;
+      <p class="soft">${t("stage.examples")}</p><div class="chips">${examples().slice(0, 4).map((one) => html`
+        <button type="button" class="chip" aria-pressed=${one === field("prompt")} @click=${() => setField("prompt", one)}>${one}</button>`)}</div></div>`;
   }
 
   progress(ticket) {

@@ -1,0 +1,96 @@
+"""Tickets of all that there is, for whoever looks: on threads that may wait for a disk."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from easel.studio.api.jobs.job_book import JobBook
+from easel.studio.api.jobs.ticket import Company, Ticket, elsewhere_ticket, ended_ticket, open_tickets
+from easel.studio.api.jobs.waiting_times import PersonsWork
+from easel.studio.engine import JobState
+from easel.studio.gallery_picture import GalleryPicture, picture_entry
+from easel.studio.studio import Studio
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_LISTED = 20
+_REMEMBERED_PICTURES = 2000
+
+
+class TicketViews:
+    """Thread-safe, as far as a look may be a moment old."""
+
+    def __init__(self, studio: Studio, book: JobBook) -> None:
+        self._studio, self._book = studio, book
+        self._pictures: OrderedDict[str, GalleryPicture] = OrderedDict()
+
+    def all(self, owner: str) -> list[Ticket]:
+        """An owner's unfinished jobs in their order, then those that ended within the hour, newest first."""
+        found = self._open(owner)
+        ended = self._book.latest(owner)[:_LISTED]
+        return [*found, *(ended_ticket(one, self._picture_of(owner)) for one in ended)]
+
+    def one(self, owner: str, id: str) -> Ticket:
+        """One of them. Raises NoSuchTicket."""
+        if self._book.find(owner, id) is not None:
+            for ticket in self._open(owner):
+                if ticket.id == id:
+                    return ticket
+        record = self._book.record(owner, id)
+        kind = elsewhere_ticket if record.unfinished else ended_ticket
+        return kind(record, self._picture_of(owner))
+
+    def preview(self, owner: str, id: str) -> Image | None:
+        """How a picture of one of them looks now; None while there is nothing to see. Asking makes the engine
+        draw a look in the next second."""
+        job = self._book.find(owner, id)
+        current = next((one for one in job.jobs if one.state is JobState.RUNNING), None) if job else None
+        return current.progress(preview=True).preview if current else None
+
+    def path(self, owner: str, id: str) -> Path | None:
+        """Where a saved picture lies; None if it is gone."""
+        day, _, name = id.partition("/")
+        return self._studio.outputs.picture(owner, day, name)
+
+    def files(self, owner: str, ids: list[str]) -> list[bytes]:
+        """The files of saved pictures that were not deleted."""
+        paths = [self.path(owner, id) for id in ids]
+        return [path.read_bytes() for path in paths if path]
+
+    def _open(self, owner: str) -> list[Ticket]:
+        return open_tickets(self._book.running(owner), self._company(owner), self._picture_of(owner))
+
+    def _company(self, owner: str) -> Company:
+        """What each other person has to be drawn."""
+        seconds: dict[str, float] = {}
+        pictures: dict[str, int] = {}
+        known = {one.id for job in list(self._book.open.values()) for one in job.jobs}
+        for job in list(self._book.open.values()):
+            whose = job.record.owner
+            seconds[whose] = seconds.get(whose, 0.0) + (job.work_left() or 0.0)
+            pictures[whose] = pictures.get(whose, 0) + job.pictures_left
+        for one in self._studio.engine.jobs():
+            if one.id not in known:
+                now = one.progress()
+                seconds[one.owner] = seconds.get(one.owner, 0.0) + (now.work_left or 0.0)
+                pictures[one.owner] = pictures.get(one.owner, 0) + now.pictures - now.finished
+        return Company([PersonsWork(seconds[one], pictures[one]) for one in seconds if one != owner])
+
+    def _picture_of(self, owner: str) -> Callable[[str], GalleryPicture | None]:
+        def picture_of(id: str) -> GalleryPicture | None:
+            key = f"{owner}\n{id}"
+            if key not in self._pictures:
+                path = self.path(owner, id)
+                entry = picture_entry(path) if path else None
+                if entry is None:
+                    return None
+                self._pictures[key] = entry
+                while len(self._pictures) > _REMEMBERED_PICTURES:
+                    self._pictures.popitem(last=False)
+            return self._pictures[key]
+
+        return picture_of

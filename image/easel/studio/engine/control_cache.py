@@ -1,0 +1,113 @@
+"""Control models in the device's memory: those that somebody draws with, and those that were asked for
+lately.
+
+They stay when another checkpoint comes, for whoever goes on with the same control: one of SDXL is 2.5 GB in
+half precision, as much as half a checkpoint. In main memory they share what there is with the checkpoints
+that are kept: of both, the least lately used goes first. On a GPU they have a share of its memory.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Hashable
+from typing import Any
+
+import structlog
+import torch
+
+from easel.models import ModelFile
+from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.control_file import load_control, made_for
+from easel.studio.engine.memory import DeviceMemory, TooLarge, give_back
+from easel.studio.engine.offload import Offload
+from easel.studio.engine.skeleton import nbytes
+
+log = structlog.get_logger(__name__)
+
+# Of a GPU's memory, for those that nobody draws with now: of 24 GB, one of SDXL's and one of SD 1.x's.
+GPU_SHARE = 0.15
+
+_Key = tuple[ModelFile, Hashable]
+
+
+class ControlCache:
+    """For one device. Used from the engine's thread only.
+
+    `in_use` tells which files somebody draws with now: those stay. `make_room` has so many bytes of main
+    memory made free, as far as that can be. `budget` is bytes for the others; None for as much as there is.
+    """
+
+    def __init__(
+        self,
+        memory: DeviceMemory,
+        in_use: Callable[[], Collection[ModelFile]] = tuple,
+        make_room: Callable[[int], bool] = bool,
+        budget: int | None = None,
+    ) -> None:
+        self._memory, self._in_use, self._make_room = memory, in_use, make_room
+        self._budget = int(memory.capacity() * GPU_SHARE) if budget is None and memory.apart else budget
+        self._loaded: OrderedDict[_Key, tuple[Any, int]] = OrderedDict()
+        self._used: dict[_Key, float] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all in memory."""
+        return sum(size for _, size in self._loaded.values())
+
+    def get(self, file: ModelFile, checkpoint: Checkpoint, keep: Collection[ModelFile] = ()) -> Any:
+        """The file's model for checkpoints like this one; those of `keep` stay beside it. Raises what
+        `load_control` raises."""
+        key = file, made_for(checkpoint)
+        if key not in self._loaded:
+            module = self._load(file, checkpoint, keep)
+            self._loaded[key] = module, nbytes(module, checkpoint.dtype)
+            log.info("control model loaded", file=file.name, bytes=self._loaded[key][1])
+        self._loaded.move_to_end(key)
+        self._used[key] = time.monotonic()
+        while self._budget is not None and self.nbytes > self._budget and self._drop((file, *keep)):
+            pass
+        return self._loaded[key][0]
+
+    def oldest(self) -> float | None:
+        """When that was used which `drop_oldest` would drop; None where there is nothing."""
+        key = self._least_used(())
+        return None if key is None else self._used[key]
+
+    def drop_oldest(self) -> bool:
+        """Let one go for something that needs the memory now. False if there is none that nobody uses."""
+        dropped = self._drop(())
+        if dropped:
+            give_back(self._memory.device)
+        return dropped
+
+    def _least_used(self, keep: Collection[ModelFile]) -> _Key | None:
+        stay = {*keep, *self._in_use()}
+        return next((key for key in self._loaded if key[0] not in stay), None)
+
+    def _drop(self, keep: Collection[ModelFile]) -> bool:
+        key = self._least_used(keep)
+        if key is None:
+            return False
+        del self._loaded[key], self._used[key]
+        log.info("control model dropped", file=key[0].name)
+        return True
+
+    def _load(self, file: ModelFile, checkpoint: Checkpoint, keep: Collection[ModelFile]) -> Any:
+        """Those that nobody draws with make room, where there is none; where that does not do, its layers
+        come to the device one by one."""
+        if not self._memory.apart:
+            self._make_room(file.size)
+        try:
+            return load_control(file, checkpoint, checkpoint.device)
+        except TooLarge:
+            if self._drop(keep):
+                while self._drop(keep):
+                    pass
+                give_back(self._memory.device)
+                return self._load(file, checkpoint, keep)
+            if not self._memory.apart:
+                raise
+        module = load_control(file, checkpoint, torch.device("cpu"))
+        Offload(self._memory).add(module)
+        return module

@@ -1,0 +1,87 @@
+"""Where a checkpoint's weights go: the plan for its family, its type and what memory is free now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from easel.studio.engine.activations import activations
+from easel.studio.engine.memory import SLACK, WORKSPACE, DeviceMemory, TooLarge
+from easel.studio.engine.memory_plan import DrawingBytes, MemoryPlan, WeightBytes, WeightPlacement, need, plan
+from easel.studio.engine.offload import Offload
+from easel.studio.engine.skeleton import Skeleton, nbytes
+from easel.studio.families import Family
+
+_ROWS = 2
+
+
+def weight_bytes(bones: Skeleton, dtype: torch.dtype) -> WeightBytes:
+    """Of modules that may have no weights yet."""
+
+    def of(modules: Iterable[nn.Module]) -> int:
+        return int(sum(nbytes(one, dtype) for one in modules) * SLACK)
+
+    return WeightBytes(of(bones.text_encoders), of([bones.unet]), of([bones.vae]), _layer(bones, dtype))
+
+
+def drawing_bytes(family: Family, dtype: torch.dtype, device: torch.device) -> DrawingBytes:
+    """Of pictures of the family's own size, with prompt and negative prompt."""
+    counted = activations(family, dtype)
+    side = family.native
+    return DrawingBytes(
+        call=counted.of_call((side // family.downscale) ** 2, _ROWS),
+        vae=tuple(taken for _, taken in counted.ways("decode", side, side)),
+        fixed=WORKSPACE.get(device.type, 0),
+    )
+
+
+def planned(
+    name: str, family: Family, weights: WeightBytes, dtype: torch.dtype, memory: DeviceMemory,
+    *, scratch: int = 0, whole: bool = False,
+) -> MemoryPlan:  # fmt: skip
+    """How the checkpoint goes into what is free now, so that a picture of its own size can be drawn;
+    `scratch` bytes more while it is read into main memory. Raises TooLarge; `whole`: for all that does not go
+    whole."""
+    drawing = drawing_bytes(family, dtype, memory.device)
+    free = memory.free() - (0 if memory.apart else scratch)
+    apart = memory.apart and not whole
+    found = plan(weights, drawing, free, apart=apart)
+    if found is None:
+        least = WeightPlacement.NOTHING if apart else WeightPlacement.WHOLE
+        raise TooLarge(name, need(weights, drawing, least), memory.free(), memory.device)
+    return found
+
+
+def homes(placement: WeightPlacement, device: torch.device) -> dict[str, torch.device]:
+    """The device that each part of a checkpoint is loaded to, by the part's words."""
+    cpu = torch.device("cpu")
+    beside = device if placement is WeightPlacement.WHOLE else cpu
+    return {
+        "text encoder": beside,
+        "VAE": beside,
+        "UNet": cpu if placement is WeightPlacement.NOTHING else device,
+    }
+
+
+def offloaded(bones: Skeleton, placement: WeightPlacement, memory: DeviceMemory) -> Offload | None:
+    """Have what does not stay on the device come there when it is used; None where all of it stays."""
+    if placement is WeightPlacement.WHOLE:
+        return None
+    offload = Offload(memory)
+    modules: list[nn.Module] = [*bones.text_encoders, bones.vae]
+    for module in [*modules, bones.unet] if placement is WeightPlacement.NOTHING else modules:
+        if not next(module.parameters()).is_meta:  # there are files without a VAE
+            offload.add(module)
+    return offload
+
+
+def _layer(bones: Skeleton, dtype: torch.dtype) -> int:
+    layers = (
+        sum(one.numel() for one in layer.parameters())
+        for module in (*bones.text_encoders, bones.vae, bones.unet)
+        for layer in module.modules()
+        if next(layer.children(), None) is None
+    )
+    return int(max(layers, default=0) * dtype.itemsize * SLACK)

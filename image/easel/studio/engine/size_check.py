@@ -1,0 +1,85 @@
+"""A look at each picture before its first call of a size: is there memory for it, and is a step short
+enough."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.device_calls import UNetCall
+from easel.studio.engine.errors import OutOfMemory, StepTooLong
+from easel.studio.engine.picture import Picture, call_unet
+from easel.studio.engine.room import Room
+from easel.studio.engine.step_times import WARM_UP, StepTimes
+
+
+class SizeCheck:
+    """For the pictures of one device. Used from the engine's thread only.
+
+    `free_something` has the device let go of something that nobody draws with, and says whether there was
+    any.
+    """
+
+    def __init__(self, step_times: StepTimes, room: Room, free_something: Callable[[], bool]) -> None:
+        self._step_times, self._room, self._free_something = step_times, room, free_something
+
+    def look(self, picture: Picture, call: UNetCall, checkpoint: Checkpoint) -> None:
+        """Before the first call of a size: whether there is room for it, and where it is larger than the
+        checkpoint's own, time. Raises OutOfMemory and StepTooLong."""
+        if picture.seen_size == call.latents.shape:
+            return
+        picture.seen_size = call.latents.shape
+        self._see_that_it_fits(picture, call)
+        family = checkpoint.family
+        if call.latent_pixels > (family.native // family.downscale) ** 2:
+            self._probe(call, checkpoint)
+            self.see_that_it_is_short(picture, call, checkpoint)
+
+    def record(self, checkpoint: Checkpoint, cost: int, seconds: float) -> None:
+        """A call for one picture of this cost took so long."""
+        family = checkpoint.family
+        self._step_times.record(checkpoint.file, family.native, family.downscale, cost, seconds)
+
+    def see_that_it_is_short(self, picture: Picture, call: UNetCall, checkpoint: Checkpoint) -> None:
+        """Raise StepTooLong for a picture whose step would keep the device from everybody else."""
+        height, width = (side * checkpoint.family.downscale for side in call.latents.shape[-2:])
+        try:
+            self._step_times.check(checkpoint.file, width, height, call.rows, len(call.controls))
+        except StepTooLong as error:
+            raise StepTooLong(str(error), picture.job.id) from None
+
+    def _see_that_it_fits(self, picture: Picture, call: UNetCall) -> None:
+        while True:
+            try:
+                self._room.check(call, picture.job.id)
+            except OutOfMemory:
+                if not self._free_something():
+                    raise
+            else:
+                return
+
+    def _probe(self, call: UNetCall, checkpoint: Checkpoint) -> None:
+        """Time the checkpoint at its own size, where nothing is known of it yet: a first call of a much
+        larger one might take minutes."""
+        if self._step_times.seconds(checkpoint.file, call.cost) is not None:
+            return
+        side = checkpoint.family.native // checkpoint.family.downscale
+        small = UNetCall(
+            latents=torch.zeros((1, call.latents.shape[1], side, side), device=call.latents.device),
+            timestep=call.timestep,
+            tokens=call.tokens[:1],
+            added={name: rows[:1] for name, rows in call.added.items()},
+            extra=None if call.extra is None else torch.zeros_like(call.extra[..., :1, :1]).expand(
+                -1, -1, side, side
+            ),
+            kind=None,
+        )  # fmt: skip
+        for _ in range(WARM_UP + 1):
+            began = time.perf_counter()
+            call_unet(checkpoint.unet, [small], checkpoint.dtype)
+            if call.latents.device.type == "cuda":
+                torch.cuda.synchronize()
+            self.record(checkpoint, side * side, time.perf_counter() - began)

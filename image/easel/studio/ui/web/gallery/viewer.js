@@ -1,0 +1,187 @@
+// One picture as large as the window, with what it was drawn from and what can be done with it.
+import { html, nothing, ref } from "../vendor/lit.js";
+import { EaselElement } from "../element.js";
+import * as actions from "../actions.js";
+import { at, get } from "../api.js";
+import { tell } from "../notices.js";
+import { t } from "../texts.js";
+import { downloadOne } from "./download.js";
+import { sureToDelete } from "./selected.js";
+import { trying } from "./trying.js";
+import { Zoom } from "./zoom.js";
+import "./parameters.js";
+
+const MODES = ["image", "inpaint", "upscale"];
+const BESIDE = "easel:viewer-beside";
+
+/**
+ * `album` has the pictures; `own` is false for what somebody else shares: to be looked at and drawn from, no more.
+ * Tells `share` {picture}.
+ */
+class Viewer extends EaselElement {
+  static properties = {
+    album: { attribute: false }, boards: { attribute: false }, own: { attribute: false }, marked: { attribute: false },
+    parametersOf: { attribute: false }, said: { state: true }, beside: { state: true },
+  };
+
+  constructor() {
+    super();
+    this.own = true;
+    this.parametersOf = (id) => `studio/gallery/parameters/${id}`;
+    this.current = null;
+    this.said = null;
+    this.beside = sessionStorage.getItem(BESIDE) !== "no" && innerWidth > 720;
+  }
+
+  /** @param {string} id of a picture of the album */
+  async open(id) {
+    this.place = this.album.pictures.findIndex((one) => one.id === id);
+    await this.show(id);
+    const dialog = this.querySelector("dialog");
+    if (!dialog.open) dialog.showModal();
+  }
+
+  async show(id) {
+    this.current = id;
+    this.said = null;
+    this.zoom?.reset();
+    this.requestUpdate();
+    await this.updateComplete;
+    this.preload();
+    const said = await trying(get(this.parametersOf(id)));
+    if (this.current === id) this.said = said ?? null;
+  }
+
+  /** The neighbours come before they are asked for. */
+  preload() {
+    for (const one of [this.album.pictures[this.place + 1], this.album.pictures[this.place - 1]]) {
+      if (one) new Image().src = at(one.url);
+    }
+  }
+
+  willUpdate() {
+    if (!this.current || !this.album) return;
+    const { pictures } = this.album;
+    const place = pictures.findIndex((one) => one.id === this.current);
+    if (place >= 0) this.place = place;
+    // It was deleted, here or elsewhere: the next takes its place.
+    else if (pictures.length) this.show(pictures[Math.min(this.place, pictures.length - 1)].id);
+    else this.querySelector("dialog")?.close();
+  }
+
+  get picture() { return this.album?.find(this.current) ?? null; }
+
+  go(by) {
+    const next = this.album.pictures[this.place + by];
+    if (!next) return;
+    this.place += by;
+    this.show(next.id);
+    if (this.place + 20 > this.album.pictures.length) this.album.more?.();
+  }
+
+  render() {
+    const { picture } = this;
+    if (!this.current || !picture) return html`<dialog class="viewer"></dialog>`;
+    return html`<dialog class="viewer" aria-label=${picture.prompt || t("gallery.untitled")} @keydown=${this.pressed} @close=${this.closed}>
+      <div class="stage" ${ref((frame) => this.framed(frame))}>
+        <img class="whole" src=${at(picture.url)} width=${picture.width || nothing} height=${picture.height || nothing}
+          alt=${picture.prompt || t("gallery.untitled")} draggable="false">
+        <button class="step before" ?disabled=${this.place <= 0} aria-label=${t("gallery.before")} @click=${() => this.go(-1)}>‹</button>
+        <button class="step after" ?disabled=${this.place >= this.album.pictures.length - 1} aria-label=${t("gallery.after")}
+          @click=${() => this.go(1)}>›</button>
+      </div>
+      <div class="viewer-tools" role="toolbar" aria-label=${t("gallery.actions")}>
+        ${this.tools(picture)}
+        <button class="icon close" aria-label=${t("close")} data-tip=${t("close")} @click=${() => this.querySelector("dialog").close()}>✕</button>
+      </div>
+      ${this.beside ? html`<aside class="beside" aria-label=${t("gallery.parameters")}>
+        <easel-parameters .picture=${picture} .said=${this.said}></easel-parameters></aside>` : nothing}
+    </dialog>`;
+  }
+
+  tools(picture) {
+    return html`
+      <button class="main" ?disabled=${!this.drawable} data-tip=${t("gallery.use.tip")} @click=${this.use}>${t("gallery.use")}</button>
+      ${this.own ? html`
+        <label><span class="sr">${t("gallery.send")}</span><select data-tip=${t("gallery.send.tip")} @change=${(event) => this.send(event.target)}>
+          <option value="">${t("gallery.send")}</option>
+          ${MODES.map((one) => html`<option value=${one}>${t(`gallery.send.${one}`)}</option>`)}</select></label>
+        <button class="icon" aria-pressed=${picture.starred ? "true" : "false"} aria-label=${t("gallery.star")} data-tip=${t("gallery.star")}
+          @click=${() => trying(this.album.star([picture.id], !picture.starred))}>${picture.starred ? "★" : "☆"}</button>
+        <label class="on-board"><span class="sr">${t("gallery.add-to-board")}</span><select @change=${(event) => this.put(event.target)}>
+          <option value="">${t("gallery.add-to-board")}</option>
+          ${this.boards?.boards.map((one) => html`<option value=${one.id}>${picture.boards.includes(one.id) ? "✓ " : ""}${one.name}</option>`)}
+          </select></label>
+        <button @click=${() => this.emit("share", { picture })}>${t("gallery.share")}</button>` : nothing}
+      <button @click=${() => downloadOne(picture)}>${t("gallery.download")}</button>
+      ${this.own ? html`<button class="bad" @click=${this.delete}>${t("gallery.delete")}</button>` : nothing}
+      <button aria-pressed=${this.beside ? "true" : "false"} @click=${this.fold}>${t("gallery.parameters")}</button>`;
+  }
+
+  get drawable() { return Boolean(this.said && Object.keys(this.said.request).length && actions.use); }
+
+  framed(frame) {
+    if (!frame || frame === this.zoom?.frame) return;
+    this.zoom = new Zoom(frame, () => frame.querySelector("img"));
+  }
+
+  closed() {
+    const id = this.current;
+    this.current = null;
+    this.emit("closed-picture", { id });
+  }
+
+  pressed(event) {
+    if (event.target.closest("select, input, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = {
+      ArrowLeft: () => this.go(-1), ArrowRight: () => this.go(1), "+": () => this.zoom.by(1.5), "=": () => this.zoom.by(1.5),
+      "-": () => this.zoom.by(1 / 1.5), 0: () => this.zoom.reset(), Delete: () => this.own && this.delete(), i: () => this.fold(),
+      s: () => this.own && trying(this.album.star([this.current], !this.picture.starred)),
+    }[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  }
+
+  fold() {
+    this.beside = !this.beside;
+    sessionStorage.setItem(BESIDE, this.beside ? "yes" : "no");
+  }
+
+  use() {
+    actions.use(this.said.request, this.said.notes);
+    this.leave();
+  }
+
+  send(select) {
+    const mode = select.value;
+    select.value = "";
+    if (!mode || !actions.sendTo) return;
+    actions.sendTo(mode, this.picture);
+    this.leave();
+  }
+
+  leave() {
+    this.querySelector("dialog").close();
+    actions.openPlace("create");
+  }
+
+  async put(select) {
+    const board = this.boards.find(select.value), { id, boards } = this.picture;
+    select.value = "";
+    if (!board) return;
+    const there = boards.includes(board.id);
+    await trying(this.boards.fill(board.id, there ? { remove: [id] } : { add: [id] }).then(() => {
+      this.album.amend([id], () => ({ boards: there ? boards.filter((one) => one !== board.id) : [...boards, board.id] }));
+      tell(t(there ? "gallery.taken-off" : "gallery.put", { n: 1, board: board.name }));
+    }));
+  }
+
+  async delete() {
+    const { current } = this;
+    if (!await sureToDelete(1)) return;
+    const gone = await trying(this.album.delete([current]));
+    if (gone !== undefined) tell(t("gallery.deleted", { n: gone }));
+  }
+}
+customElements.define("easel-viewer", Viewer);

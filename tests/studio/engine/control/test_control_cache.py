@@ -1,0 +1,104 @@
+"""Control models in memory: kept from one checkpoint to the next, and let go by last use."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from easel.models import Architecture, FileError, Kind, ModelFile
+from easel.studio.engine import ControlUnit, TextToImage, control_cache
+from easel.studio.engine.control_cache import ControlCache
+from easel.studio.engine.errors import StepTooLong
+from easel.studio.engine.limits import work
+from easel.studio.engine.loop import Loop
+from easel.studio.engine.memory import DeviceMemory
+from easel.studio.engine.step_times import StepTimes
+from easel.studio.png import encode
+from tests.studio.engine.control.driving import controlnet, in_memory, stored
+from tests.studio.engine.control.test_families import as_diffusers
+from tests.studio.engine.tiny import Tiny, tiny
+
+MEMORY = DeviceMemory(torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    return tiny(Architecture.SD1, tmp_path_factory.mktemp("sd1"))
+
+
+@pytest.fixture
+def files(small: Tiny, tmp_path: Path) -> list[ModelFile]:
+    return [stored(tmp_path, name, as_diffusers(controlnet(small.modules.unet))) for name in ("net", "two")]
+
+
+def test_another_checkpoint_of_the_family_goes_on_with_it(
+    small: Tiny, files: list[ModelFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is read once for both; one of another family is still told that it does not belong."""
+    real, read = control_cache.load_control, []
+    monkeypatch.setattr(control_cache, "load_control", lambda *given: read.append(given[0]) or real(*given))
+    cache = ControlCache(MEMORY)
+    one, other = in_memory(small), in_memory(small)
+    assert cache.get(files[0], one) is cache.get(files[0], other)
+    assert read == [files[0]]
+
+
+def test_one_for_another_family_is_not_taken_for_it(
+    small: Tiny, files: list[ModelFile], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """That a file is in memory for one family says nothing to another."""
+    cache = ControlCache(MEMORY)
+    cache.get(files[0], in_memory(small))
+    with pytest.raises(FileError, match="net"):
+        cache.get(files[0], in_memory(tiny(Architecture.SD2, tmp_path_factory.mktemp("sd2"))))
+
+
+def test_least_use_goes_first_and_use_stays(small: Tiny, files: list[ModelFile]) -> None:
+    """Of those that nobody draws with, that which was used longest ago."""
+    in_use: set[ModelFile] = set()
+    cache, checkpoint = ControlCache(MEMORY, lambda: in_use), in_memory(small)
+    for file in (files[0], files[1], files[0]):
+        cache.get(file, checkpoint)
+    both = cache.nbytes
+    assert cache.drop_oldest()
+    cache.get(files[0], checkpoint)
+    assert cache.nbytes == both // 2
+    in_use.add(files[0])
+    assert not cache.drop_oldest()
+    assert cache.oldest() is None
+
+
+def test_checkpoints_and_control_models_share_main_memory(small: Tiny, files: list[ModelFile]) -> None:
+    """What was used least lately of both makes room for what is needed now."""
+    loop = Loop(StepTimes(math.inf), "cpu", torch.float32)
+    first, second = in_memory(small), in_memory(small)
+    second.file = files[1]
+    loop._cache.keep(first)
+    loop._controls.get(files[0], first)
+    loop._cache.keep(second)
+    gone = []
+    for _ in range(3):
+        assert loop._let_go()
+        gone.append((first.file in loop._cache, loop._controls.nbytes > 0, second.file in loop._cache))
+    assert gone == [(False, True, True), (False, False, True), (False, False, False)]
+    assert not loop._let_go()
+
+
+def test_work_counts_controls() -> None:
+    """Each is half a UNet, in the passes that it counts in: for limits, and for what a step takes."""
+    plain = TextToImage(prompt="a", width=512, height=512, steps=10, seed=1).resolved()
+    unit = ControlUnit(model="net", image=encode(Image.new("RGB", (64, 64))))
+    controlled = TextToImage(
+        prompt="a", width=512, height=512, steps=10, seed=1, controls=(unit, unit)
+    ).resolved()
+    assert work(controlled) == 2 * work(plain)
+    times, file = StepTimes(3), ModelFile(Path("/a"), "a", Kind.CHECKPOINT, 1, 1.0)
+    for _ in range(3):
+        times.record(file, 512, 8, 64 * 64, 1.0)
+    times.check(file, 768, 768, 1)
+    with pytest.raises(StepTooLong, match=r"one step of a picture of 768x768 takes 4\.5 s"):
+        times.check(file, 768, 768, 1, controls=2)
