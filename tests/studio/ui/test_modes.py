@@ -29,6 +29,17 @@ DROP = """
   for (const kind of ["dragover", "drop"]) document.querySelector(where).dispatchEvent(new DragEvent(kind, how));
 }
 """
+# Whether the mask that the fields name is on the device.
+KEPT = """
+new Promise((done) => {
+  const key = JSON.parse(Object.values(localStorage).find((one) => one.includes('"fields"')) ?? "{}").fields?.mask?.key;
+  const asked = indexedDB.open("easel-sources", 1);
+  asked.onsuccess = () => {
+    const found = asked.result.transaction("files").objectStore("files").getKey(key ?? "");
+    found.onsuccess = () => { asked.result.close(); done(found.result !== undefined); };
+  };
+})
+"""
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +146,7 @@ def test_inpainting_changes_only_what_was_painted(visit, source: Path) -> None:
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+Shift+z")
-    page.wait_for_timeout(500)
+    until(page, KEPT)
     page.reload()
     expect(page.locator(".painter canvas")).to_be_visible()
     expect(page.get_by_text("halves.png")).to_be_visible()
@@ -253,7 +264,7 @@ def test_outpainting_is_larger_by_what_was_asked(visit, source: Path) -> None:
     assert pixels(sent["mask"])[: top - 1].min() == 255
     page.get_by_role("button", name="Source", exact=True).click()
     page.get_by_label("Way", exact=True).select_option("mk2")
-    page.get_by_label("Top", exact=True).last.uncheck()
+    page.get_by_role("checkbox", name="Top").uncheck()
     page.get_by_label("Pixels on each", exact=True).fill("64")
     expect(page.locator(".grown output")).to_have_text("192 × 64")
     sent, [picture] = drawn(page)
@@ -414,7 +425,7 @@ def test_each_mode_is_sound(visit: Callable[..., Page], source: Path, width: int
     page = visit(f"modes-{scheme}", width, height, scheme)
     for mode in MODES:
         choose(page, mode)
-        page.wait_for_timeout(150)
+        expect(page.locator(".ask-fields > :not(.soft)").first).to_be_visible()
         assert findings(page) == [], mode
         chooser = page.locator(".source input[type=file]")
         if mode == "image":

@@ -34,7 +34,7 @@ export const AXES = [
   { label: "Eta", kind: "number" },
   { label: "Clip skip", kind: "whole" },
   { label: "Denoising", kind: "number" },
-  { label: "Initial noise multiplier", kind: "number", tab: "img2img" },
+  { label: "Initial noise multiplier", kind: "number" },
   { label: "Extra noise", kind: "number" },
   { label: "Hires upscaler", kind: "words", tab: "txt2img", offers: () => [...choices("latent_upscalers", (one) => one)(), ...choices("upscalers", (one) => one.name)()] },
   { label: "VAE", kind: "words", offers: () => ["Automatic", "None", ...(store.get("session")?.vaes ?? [])] },
