@@ -29,14 +29,11 @@ export function listen() {
     source.addEventListener("error", () => {
       // The browser's own reconnecting knows neither a back-off nor what a 401 or 503 means.
       source.close();
-      store.set("connection", "lost");
       setTimeout(() => refresh().then(open, () => { pause = Math.min(LONGEST_PAUSE, pause * 2); open(); }), pause);
     });
   };
   on("hello", () => { if (store.get("connection") !== "ok") refresh().catch(() => {}); });
   on("job", keepTicket);
-  // The choices of checkpoints and VAEs are the session's.
-  on("models", () => get("studio/session").then((session) => store.set("session", session), () => {}));
   on("engine", (engine) => store.set("engine", engine));
   let asked = 0;
   on("models", () => {
