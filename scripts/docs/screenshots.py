@@ -29,7 +29,7 @@ PROMPTS = (
     "a yellow ring on green",
     "a large blue triangle on a yellow background",
 )
-COLOURS = 160
+COLOURS = 256
 
 
 @click.command()
@@ -108,6 +108,9 @@ def _paint_over(page: Any) -> None:
     canvas = page.locator(".stage canvas").last
     canvas.wait_for()
     page.wait_for_timeout(1000)
+    canvas.focus()
+    for _ in range(4):
+        page.keyboard.press("[")
     box = canvas.bounding_box()
     middle, across = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(middle - 90, across)
@@ -155,7 +158,7 @@ def _save(page: Any, path: Path) -> None:
 
     page.screenshot(path=path)
     with Image.open(path) as picture:
-        small = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        small = picture.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     small.save(path, optimize=True)
 
 
