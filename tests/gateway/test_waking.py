@@ -130,6 +130,7 @@ def test_polls_and_open_tabs_wake_nobody(
     assert int(answer.headers["retry-after"]) > 0
     if "text/html" not in answer.headers["content-type"]:
         assert "asleep" in answer.json()["detail"]
+        assert answer.json()["kind"] == "asleep"
     time.sleep(0.1)
     assert asleep.state("untouched") == "asleep"
 
