@@ -126,7 +126,7 @@ def test_nothing_is_wrong_in_any_mode(visit, width: int, height: int) -> None:
     generate(page)
     expect(picture_of(page)).to_be_visible()
     found = []
-    for mode in page.locator("easel-mode-switch button").all():
+    for mode in page.locator(".modes label").all():
         name = mode.inner_text().strip()
         mode.click()
         page.wait_for_timeout(800)
