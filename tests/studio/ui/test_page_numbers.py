@@ -138,7 +138,15 @@ def test_tab_goes_from_bar_to_prompt_to_generate(visit) -> None:
         assert len(stops) < 40, [one["name"] for one in stops]
     assert [one["name"] for one in stops if not (one["seen"] and one["marked"])] == []
     names = [one["name"] for one in stops]
-    order = ["To the page's content", "Create", "Gallery", "Models", "Checkpoint", "Settings and help", "Prompt"]
+    order = [
+        "To the page's content",
+        "Create",
+        "Gallery",
+        "Models",
+        "Checkpoint",
+        "Settings and help",
+        "Prompt",
+    ]
     places = [next(at for at, name in enumerate(names) if name.startswith(one)) for one in order]
     assert places == sorted(places), names
     assert names[0] == order[0]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from easel.studio.api.scripts.plot_axes import AXES
 from easel.studio.ui import assets
 from tests.studio.ui.conftest import generate_button
 
@@ -19,11 +20,14 @@ FROM_ELSEWHERE = {
     "create.shape.": {"square", "portrait", "landscape", "wide", "tall"},
     "editor.resize.": {"just_resize", "crop_and_resize", "resize_and_fill", "latent_upscale"},
     "queue.nth.": {"one", "two", "few", "other"},
+    "xyz.axis.": {axis.label for axis in AXES},
 }
 ASKED = re.compile(r'\bt\(\s*(?:[^"`()]*\?\s*)?"([a-z][\w.-]*)"')
 MADE = re.compile(r"`((?:[a-z][\w-]*\.)+)\$\{[^`]*?\}((?:\.[\w-]+)*)`")
 # What a browser shows where a key has no words: the key.
-BARE_KEY = r"\b(app|bar|checkpoint|connection|create|editor|engine|error|gallery|help|models|person|place|queue|stage)\.[a-z]"
+BARE_KEY = (
+    r"\b(app|bar|checkpoint|connection|create|editor|engine|error|gallery|models|place|queue|stage)\.[a-z]"
+)
 
 
 def words(language: str) -> dict[str, object]:
