@@ -38,7 +38,7 @@ def main(names: list[str]) -> None:
             "img2img": img2img.rows,
             "crowd": crowd.rows,
             "page": page.rows,
-            "time_left": lambda easel, _: time_left.rows(easel),
+            "time_left": time_left.rows,
         }
         wanted = names or [*alone, *drawing]
         for name, measured in alone.items():

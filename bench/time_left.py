@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import httpx
 
+from bench.plain import Plain
 from bench.running import Running
 from bench.txt2img import request
 
@@ -18,7 +19,7 @@ SHORTEST = 1.0
 STEPS_KNOWN = 3
 
 
-def rows(easel: Running) -> Iterator[list[str]]:
+def rows(easel: Running, _: Plain) -> Iterator[list[str]]:
     """Median errors of what was told: of what was being drawn, after three steps, and of what waited."""
     told: list[tuple[str, str, float, float]] = []
     with easel.client() as one, easel.another() as other:
