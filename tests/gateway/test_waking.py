@@ -195,7 +195,7 @@ def test_the_wait_is_limited_and_says_why(asleep: House) -> None:
     assert 1.4 < time.monotonic() - began < 4
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
-    assert set(answer.json()) == {"error", "detail", "body", "errors"}
+    assert set(answer.json()) == {"error", "detail", "body", "errors", "kind"}
     assert "starting: " in answer.json()["detail"]
 
 
