@@ -4,6 +4,7 @@ import { EaselElement } from "../element.js";
 import * as actions from "../actions.js";
 import { at, get } from "../api.js";
 import { tell } from "../notices.js";
+import { store } from "../store.js";
 import { t } from "../texts.js";
 import { downloadOne } from "./download.js";
 import { sureToDelete } from "./selected.js";
@@ -38,7 +39,23 @@ class Viewer extends EaselElement {
     this.place = this.album.pictures.findIndex((one) => one.id === id);
     await this.show(id);
     const dialog = this.querySelector("dialog");
-    if (!dialog.open) dialog.showModal();
+    if (dialog.open) return;
+    dialog.showModal();
+    // Back comes back to the tiles, as a phone's people expect.
+    history.pushState({ viewing: true }, "");
+  }
+
+  connectedCallback() {
+    super.connectedCallback();
+    this.onBack = () => this.querySelector("dialog[open]")?.close();
+    this.offPlace = store.on("place", this.onBack);
+    addEventListener("popstate", this.onBack);
+  }
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    this.offPlace();
+    removeEventListener("popstate", this.onBack);
   }
 
   async show(id) {
@@ -117,7 +134,7 @@ class Viewer extends EaselElement {
       <button aria-pressed=${this.beside ? "true" : "false"} @click=${this.fold}>${t("gallery.parameters")}</button>`;
   }
 
-  get drawable() { return Boolean(this.said && Object.keys(this.said.request).length && actions.use); }
+  get drawable() { return Boolean(this.said && Object.keys(this.said.request).length); }
 
   framed(frame) {
     if (!frame || frame === this.zoom?.frame) return;
@@ -127,6 +144,7 @@ class Viewer extends EaselElement {
   closed() {
     const id = this.current;
     this.current = null;
+    if (history.state?.viewing) history.back();
     this.emit("closed-picture", { id });
   }
 
@@ -148,19 +166,22 @@ class Viewer extends EaselElement {
   }
 
   use() {
-    actions.use(this.said.request, this.said.notes);
+    const { request, notes } = this.said;
     this.leave();
+    actions.use(request, notes);
   }
 
   send(select) {
     const mode = select.value;
     select.value = "";
-    if (!mode || !actions.sendTo) return;
-    actions.sendTo(mode, this.picture);
+    if (!mode) return;
+    const { picture } = this;
     this.leave();
+    actions.sendTo(mode, picture);
   }
 
   leave() {
+    history.replaceState(null, "");
     this.querySelector("dialog").close();
     actions.openPlace("create");
   }
