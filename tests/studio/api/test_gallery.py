@@ -141,8 +141,8 @@ def test_what_is_no_picture_has_no_address(gal, route: str, tail: str) -> None:
 
 
 def test_anothers_pictures_are_not_there(drawn, gal, hal) -> None:
-    """By their exact ids: not listed, not seen, not small, no parameters, no star, no board, no ZIP, no share;
-    and not deleted."""
+    """By their exact ids: not listed, not seen, not small, no parameters, star, board, ZIP or share; and not
+    deleted."""
     board = hal.post("/studio/boards", json={"name": "mine"}).json()["id"]
     assert {one["id"] for one in hal.get("/studio/gallery").json()["pictures"]} == set(drawn["hal"])
     assert hal.get("/studio/gallery", params={"q": "fox"}).json()["total"] == 0

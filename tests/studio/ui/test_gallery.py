@@ -84,8 +84,8 @@ def test_looking_at_one(running, visit) -> None:
 
 
 def test_going_back(running, visit) -> None:
-    """The browser's Back closes the picture and stays in the gallery; from another place no dialog is left that
-    would hold the page."""
+    """The browser's Back closes the picture and stays in the gallery; in another place no dialog is left
+    that would hold the page."""
     put(running, "goer", 0, 2)
     page = visit("goer", path="#gallery")
     dialog = page.locator("dialog.viewer")
@@ -148,7 +148,7 @@ def test_use_and_send(running, visit) -> None:
     tiles(page).first.click()
     page.locator("dialog.viewer").get_by_label("Send to…").select_option("Image to image")
     expect(page).to_have_url(re.compile("#create$"))
-    kept = """import(document.querySelector('script[type=module]').src.replace('app.js', 'store.js'))
+    kept = """import(document.querySelector('script[src$="app.js"]').src.replace('app.js', 'store.js'))
       .then((all) => all.store.get('fields'))"""
     fields = page.evaluate(kept)
     assert fields["mode"] == "image"

@@ -37,12 +37,14 @@ class Viewer extends EaselElement {
   /** @param {string} id of a picture of the album */
   async open(id) {
     this.place = this.album.pictures.findIndex((one) => one.id === id);
-    await this.show(id);
+    const shown = this.show(id);
+    await this.updateComplete;
     const dialog = this.querySelector("dialog");
     if (dialog.open) return;
     dialog.showModal();
     // Back comes back to the tiles, as a phone's people expect.
     history.pushState({ viewing: true }, "");
+    await shown;
   }
 
   connectedCallback() {
