@@ -114,6 +114,7 @@ def test_looking_closely(running, visit) -> None:
     page = visit("closely", path="#gallery")
     tiles(page).first.click()
     whole, stage = page.locator(".whole"), page.locator(".viewer .frame")
+    expect(page.locator("dialog.viewer")).to_be_visible()
     until(page, "document.querySelector('.whole').naturalWidth > 0")
     before = whole.bounding_box()
     page.keyboard.press("+")
@@ -148,11 +149,8 @@ def test_use_and_send(running, visit) -> None:
     tiles(page).first.click()
     page.locator("dialog.viewer").get_by_label("Send to…").select_option("Image to image")
     expect(page).to_have_url(re.compile("#create$"))
-    kept = """import(document.querySelector('script[src$="app.js"]').src.replace('app.js', 'store.js'))
-      .then((all) => all.store.get('fields'))"""
-    fields = page.evaluate(kept)
-    assert fields["mode"] == "image"
-    assert fields["source"]["url"].startswith("files/pictures/")
+    fields = "JSON.parse(localStorage.getItem('easel:studio:user')).fields"
+    until(page, f"{fields}.mode === 'image' && {fields}.source.url.startsWith('files/pictures/')")
 
 
 def test_deleting_the_one_that_is_looked_at(running, visit) -> None:

@@ -102,7 +102,7 @@ class Viewer extends EaselElement {
     const { picture } = this;
     if (!this.current || !picture) return html`<dialog class="viewer"></dialog>`;
     return html`<dialog class="viewer" aria-label=${picture.prompt || t("gallery.untitled")} @keydown=${this.pressed} @close=${this.closed}>
-      <div class="frame" ${ref((frame) => this.framed(frame))}>
+      <div class="frame" tabindex="-1" autofocus ${ref((frame) => this.framed(frame))}>
         <img class="whole" src=${at(picture.url)} width=${picture.width || nothing} height=${picture.height || nothing}
           alt=${picture.prompt || t("gallery.untitled")} draggable="false">
         <button class="step before" ?disabled=${this.place <= 0} aria-label=${t("gallery.before")} @click=${() => this.go(-1)}>‹</button>
