@@ -307,6 +307,7 @@ def test_who_listens_hears_of_new_models(made: Place) -> None:
     made.studio.library.changes._every = 0.05
     stop = made.studio.library.changes.listen(heard.release)
     try:
+        assert heard.acquire(timeout=10), "what came before the first look"
         assert not heard.acquire(timeout=0.3), "nothing has changed"
         networks.write(made.root / "Lora/late/new.safetensors", XL)
         assert heard.acquire(timeout=10)
@@ -332,6 +333,7 @@ def test_nobody_looks_for_nobody(made: Place) -> None:
         raise RuntimeError("x")
 
     stops = [changes.listen(broken), changes.listen(heard.release)]
+    assert heard.acquire(timeout=10)
     networks.write(made.root / "Lora/new.safetensors", XL)
     assert heard.acquire(timeout=10)
     for stop in stops:
