@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -34,6 +35,7 @@ _SORTS: dict[Sort, Callable[[StoredModel], Any]] = {
     "newest": lambda one: (-one.modified, one.name),
     "largest": lambda one: (-one.size, one.name),
 }
+_PACKED_FROM = 10_000
 _Name = Annotated[str, Field(min_length=1, max_length=1000, description="the path below the kind's folder")]
 
 
@@ -99,13 +101,18 @@ def _listing(routes: APIRouter, studio: Studio) -> None:
         sort: Sort = "name",
     ) -> Response:
         """Every model that is there: whether it fits the caller's checkpoint, its words and notes."""
-        found = await asyncio.to_thread(_library, studio, request, kind or "", q, folder, sort)
+        access = FileAccess.of(request.headers)
+        found = await asyncio.to_thread(_library, studio, access, kind or "", q, folder, sort)
         body = dumps(found)
         # Pages ask after every change, and mostly nothing is another for them.
         tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
         if request.headers.get("if-none-match") == tag:
             return Response(None, 304, headers)
+        if "gzip" in request.headers.get("accept-encoding", "") and len(body) > _PACKED_FROM:
+            # A thousand models are two megabytes of much the same.
+            body = await asyncio.to_thread(gzip.compress, body, 4)
+            headers["Content-Encoding"] = "gzip"
         return Response(body, 200, headers, "application/json")
 
 
