@@ -127,19 +127,23 @@ def _changes(routes: APIRouter, studio: Studio, editor: ModelEditor) -> None:
         kind = KINDS[asked.type]
         said = asked.model_dump(exclude={"type", "name"}, exclude_none=True)
         await asyncio.to_thread(editor.write, kind, asked.name, said)
-        return await now(request, editor.find(kind, asked.name))
+        return await now(request, await asyncio.to_thread(editor.find, kind, asked.name))
 
     @routes.post("/files/rename", response_model=StoredModel)
     async def rename(request: Request, asked: RenameRequest) -> Response:
         """Rename or move a model with all that lies beside it; prompts with its old name miss it."""
         owner = known_caller(request)
         kind = KINDS[asked.type]
-        before = editor.find(kind, asked.name)
-        chosen = asked.type == "checkpoint" and _draws_with(studio, owner, before)
-        file = await asyncio.to_thread(editor.rename, kind, asked.name, asked.folder, asked.new_name)
-        if chosen:
-            await asyncio.to_thread(studio.options.update, owner, {"sd_model_checkpoint": file.title})
-        return await now(request, file)
+
+        def renamed() -> ModelFile:
+            before = editor.find(kind, asked.name)
+            chosen = asked.type == "checkpoint" and _draws_with(studio, owner, before)
+            file = editor.rename(kind, asked.name, asked.folder, asked.new_name)
+            if chosen:
+                studio.options.update(owner, {"sd_model_checkpoint": file.title})
+            return file
+
+        return await now(request, await asyncio.to_thread(renamed))
 
     @routes.put("/files/preview", response_model=StoredModel)
     async def preview(request: Request, asked: PreviewRequest) -> Response:
@@ -151,11 +155,12 @@ def _changes(routes: APIRouter, studio: Studio, editor: ModelEditor) -> None:
         if picture is None:
             raise HTTPException(404, "there is no such picture of yours")
         await asyncio.to_thread(editor.show, kind, asked.name, picture)
-        return await now(request, editor.find(kind, asked.name))
+        return await now(request, await asyncio.to_thread(editor.find, kind, asked.name))
 
 
-def _library(studio: Studio, request: Request, kind: str, q: str, folder: str, sort: Sort) -> dict[str, Any]:
-    access = FileAccess.of(request.headers)
+def _library(
+    studio: Studio, access: FileAccess, kind: str, q: str, folder: str, sort: Sort
+) -> dict[str, Any]:
     every, checkpoint = _seen(studio, access), _checkpoint(studio, access.owner)
     found = [one for one in every if kind in ("", one.kind) and _below(one, folder) and _matches(one, q)]
     return ModelLibrary(
