@@ -35,7 +35,7 @@ _SORTS: dict[Sort, Callable[[StoredModel], Any]] = {
     "newest": lambda one: (-one.modified, one.name),
     "largest": lambda one: (-one.size, one.name),
 }
-_PACKED_FROM = 10_000
+_PACKED_FROM = 5_000
 _Name = Annotated[str, Field(min_length=1, max_length=1000, description="the path below the kind's folder")]
 
 
