@@ -4,7 +4,7 @@ import { fieldNamed, fieldsOf } from "./create/body.js";
 import { checkpoint, examples, fault, field, hasPlace, range, sayNote, sayOf, setField, setFields } from "./create/fields.js";
 import { loadMode } from "./create/modes.js";
 import { follow } from "./create/shown.js";
-import { keepTicket } from "./events.js";
+import { keepTicket, refresh } from "./events.js";
 import { tell } from "./notices.js";
 import { store } from "./store.js";
 import { t } from "./texts.js";
@@ -47,7 +47,8 @@ export async function generate() {
   } catch (error) {
     return refused(error);
   }
-  for (const { route, body } of asked) await send(route, body);
+  if (mode.stage) store.set("preparing", false);
+  for (const { route, body } of asked) if (!await send(route, body)) return;
 }
 
 /** Send a request to draw. @returns {Promise<object|null>} its ticket */
@@ -83,6 +84,8 @@ function faults() {
 
 /** Say what was refused beside the field that it is about, or over Generate where it is about none. */
 async function refused(error) {
+  // Then the page says so across, with the way back in.
+  if (["signed_out", "asleep", "unreachable"].includes(error.kind)) refresh().catch(() => {});
   const about = error.field && fieldNamed(error.field);
   if (about && !hasPlace(about)) await document.querySelector("easel-advanced")?.load();
   const name = hasPlace(about) ? about : "generate";
@@ -155,5 +158,6 @@ export async function sendTo(mode, picture) {
   const { setSource } = await import("./editor/sources.js");
   setSource({ url: picture.url, width: picture.width, height: picture.height, name: picture.id });
   setField("mode", mode);
+  store.set("preparing", true);
   openPlace("create");
 }

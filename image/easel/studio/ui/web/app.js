@@ -1,5 +1,5 @@
 // The page: a bar, and one of three places under it.
-import { html } from "./vendor/lit.js";
+import { html, nothing } from "./vendor/lit.js";
 import { EaselElement } from "./element.js";
 import { listen, refresh } from "./events.js";
 import { speak, t } from "./texts.js";
@@ -8,6 +8,7 @@ import { stylesheet } from "./stylesheet.js";
 import "./bar/bar.js";
 import "./bar/connection.js";
 import { tell } from "./notices.js";
+import "./drops.js";
 import "./tooltip.js";
 import "./create/create.js";
 
@@ -52,6 +53,7 @@ class App extends EaselElement {
     // Beside each other: the words come from a cache mostly, what the studio knows never does.
     const asked = refresh().catch(() => { /* it stands in `connection`, and listen() goes on asking */ });
     await speak(localStorage.getItem("easel:language") ?? "");
+    this.spoken = true;
     this.go();
     await asked;
     listen();
@@ -75,6 +77,8 @@ class App extends EaselElement {
   }
 
   render() {
+    // Not before there are words: what would stand in their places has other widths, and everything would jump.
+    if (!this.spoken) return nothing;
     const place = store.get("place");
     return html`
       <a class="skip" href="#main" @click=${this.skip}>${t("app.skip")}</a>

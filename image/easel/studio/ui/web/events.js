@@ -3,6 +3,8 @@ import { at, get } from "./api.js";
 import { store } from "./store.js";
 
 const FIRST_PAUSE = 1000, LONGEST_PAUSE = 15_000;
+/** Why nothing is answered, by the kind of the refusal: the door says the endpoint's state. */
+const AWAY = { signed_out: "signed-out", asleep: "asleep", starting: "waking", loading: "waking" };
 const ENDED = new Set(["done", "failed", "cancelled"]);
 const names = ["hello", "job", "picture", "gone", "engine", "models"];
 const listeners = new Map(names.map((name) => [name, new Set()]));
@@ -27,7 +29,6 @@ export function listen() {
     source.addEventListener("error", () => {
       // The browser's own reconnecting knows neither a back-off nor what a 401 or 503 means.
       source.close();
-      store.set("connection", "lost");
       setTimeout(() => refresh().then(open, () => { pause = Math.min(LONGEST_PAUSE, pause * 2); open(); }), pause);
     });
   };
@@ -63,7 +64,7 @@ export async function refresh() {
     store.set("tickets", jobs);
     store.set("connection", "ok");
   } catch (error) {
-    store.set("connection", { signed_out: "signed-out", asleep: "asleep" }[error.kind] ?? "lost");
+    store.set("connection", AWAY[error.kind] ?? "lost");
     throw error;
   }
 }

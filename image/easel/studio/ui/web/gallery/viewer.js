@@ -83,7 +83,7 @@ class Viewer extends EaselElement {
     const { picture } = this;
     if (!this.current || !picture) return html`<dialog class="viewer"></dialog>`;
     return html`<dialog class="viewer" aria-label=${picture.prompt || t("gallery.untitled")} @keydown=${this.pressed} @close=${this.closed}>
-      <div class="stage" ${ref((frame) => this.framed(frame))}>
+      <div class="frame" ${ref((frame) => this.framed(frame))}>
         <img class="whole" src=${at(picture.url)} width=${picture.width || nothing} height=${picture.height || nothing}
           alt=${picture.prompt || t("gallery.untitled")} draggable="false">
         <button class="step before" ?disabled=${this.place <= 0} aria-label=${t("gallery.before")} @click=${() => this.go(-1)}>‹</button>
@@ -103,15 +103,14 @@ class Viewer extends EaselElement {
     return html`
       <button class="main" ?disabled=${!this.drawable} data-tip=${t("gallery.use.tip")} @click=${this.use}>${t("gallery.use")}</button>
       ${this.own ? html`
-        <label><span class="sr">${t("gallery.send")}</span><select data-tip=${t("gallery.send.tip")} @change=${(event) => this.send(event.target)}>
+        <select aria-label=${t("gallery.send")} data-tip=${t("gallery.send.tip")} @change=${(event) => this.send(event.target)}>
           <option value="">${t("gallery.send")}</option>
-          ${MODES.map((one) => html`<option value=${one}>${t(`gallery.send.${one}`)}</option>`)}</select></label>
+          ${MODES.map((one) => html`<option value=${one}>${t(`gallery.send.${one}`)}</option>`)}</select>
         <button class="icon" aria-pressed=${picture.starred ? "true" : "false"} aria-label=${t("gallery.star")} data-tip=${t("gallery.star")}
           @click=${() => trying(this.album.star([picture.id], !picture.starred))}>${picture.starred ? "★" : "☆"}</button>
-        <label class="on-board"><span class="sr">${t("gallery.add-to-board")}</span><select @change=${(event) => this.put(event.target)}>
+        <select aria-label=${t("gallery.add-to-board")} @change=${(event) => this.put(event.target)}>
           <option value="">${t("gallery.add-to-board")}</option>
-          ${this.boards?.boards.map((one) => html`<option value=${one.id}>${picture.boards.includes(one.id) ? "✓ " : ""}${one.name}</option>`)}
-          </select></label>
+          ${this.boards?.boards.map((one) => html`<option value=${one.id}>${picture.boards.includes(one.id) ? "✓ " : ""}${one.name}</option>`)}</select>
         <button @click=${() => this.emit("share", { picture })}>${t("gallery.share")}</button>` : nothing}
       <button @click=${() => downloadOne(picture)}>${t("gallery.download")}</button>
       ${this.own ? html`<button class="bad" @click=${this.delete}>${t("gallery.delete")}</button>` : nothing}
