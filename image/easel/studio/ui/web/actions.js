@@ -47,8 +47,7 @@ export async function generate() {
   } catch (error) {
     return refused(error);
   }
-  if (mode.stage) store.set("preparing", false);
-  for (const { route, body } of asked) await send(route, body);
+  for (const { route, body } of asked) if (!await send(route, body)) return;
 }
 
 /** Send a request to draw. @returns {Promise<object|null>} its ticket */

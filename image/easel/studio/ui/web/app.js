@@ -8,6 +8,7 @@ import { stylesheet } from "./stylesheet.js";
 import "./bar/bar.js";
 import "./bar/connection.js";
 import { tell } from "./notices.js";
+import "./drops.js";
 import "./tooltip.js";
 import "./create/create.js";
 

@@ -8,7 +8,7 @@ const NUMBERS = ["steps", "cfg_scale", "width", "height", "seed", "batch_size", 
  * and returns what it adds to the body. `alwayson_scripts` and `override_settings` of several are put together.
  * @type {((mode: string) => object|Promise<object>)[]}
  */
-export const PARTS = [variation, hires, refiner, overrides];
+export const PARTS = [variation, hires, refiner, controls, overrides];
 
 /** A1111's body for a mode that draws. Other modes add to it what they alone have: `init_images`, `mask`, … */
 export async function drawing(fields, mode) {
@@ -41,6 +41,13 @@ function hires(mode) {
 function refiner() {
   const name = field("refiner_checkpoint");
   return name ? { refiner_checkpoint: name, refiner_switch_at: field("refiner_switch_at") } : {};
+}
+
+async function controls() {
+  const units = (field("controlnet_units") ?? []).filter((one) => one.enabled);
+  if (!units.length) return {};
+  const { sent } = await import("../editor/control-units.js");
+  return { alwayson_scripts: { controlnet: { args: await sent(units) } } };
 }
 
 /** What A1111 keeps among its options. The checkpoint is said with each job: it may be another when its turn comes. */

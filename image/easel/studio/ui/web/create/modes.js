@@ -28,7 +28,13 @@ const edit = async (module) => (await Promise.all([module, stylesheet("style/edi
 export const MODES = [
   { name: "text", load: async () => ({ default: text }) },
   { name: "image", load: () => edit(import("../editor/image.js")) },
+  { name: "sketch", load: () => edit(import("../editor/sketch.js")) },
   { name: "inpaint", load: () => edit(import("../editor/inpaint.js")) },
+  { name: "outpaint", load: () => edit(import("../editor/outpaint.js")) },
+  { name: "upscale", load: () => edit(import("../editor/upscale.js")) },
+  { name: "xyz", load: () => edit(import("../editor/xyz.js")) },
+  { name: "batch", load: () => edit(import("../editor/batch.js")) },
+  { name: "read", load: () => edit(import("../editor/read.js")) },
 ];
 
 const loaded = new Map([["text", text]]);
