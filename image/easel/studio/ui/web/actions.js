@@ -47,7 +47,6 @@ export async function generate() {
   } catch (error) {
     return refused(error);
   }
-  if (mode.stage) store.set("preparing", false);
   for (const { route, body } of asked) if (!await send(route, body)) return;
 }
 
