@@ -6,7 +6,7 @@ import { shownPicture } from "../create/shown.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 import { SourceElement } from "./source-element.js";
-import { addressOf, idOf, setSource } from "./sources.js";
+import { addressOf, idOf, setSource, sourceOfPicture } from "./sources.js";
 import { sourcesOf } from "./taking.js";
 
 /** The first is the one that other modes work on as well. @returns {import("./sources.js").Source[]} */
@@ -48,7 +48,7 @@ class ManySources extends SourceElement {
         <p class="soft">${sources.length ? t("editor.sources.count", { n: sources.length }) : t("editor.sources.drop")}</p>
         <div class="row wrap">
           <button id="field-source" type="button" @click=${() => this.querySelector("input[type=file]").click()}>${t("editor.sources.choose")}</button>
-          ${!sources.length && shown ? html`<button type="button" @click=${() => setSource({ url: shown.url, width: shown.width, height: shown.height, name: shown.id })}>
+          ${!sources.length && shown ? html`<button type="button" @click=${() => setSource(sourceOfPicture(shown))}>
             ${t("editor.source.shown")}</button>` : nothing}
           ${sources.length > 1 ? html`<button type="button" @click=${() => setSources([])}>${t("editor.sources.none")}</button>` : nothing}
         </div></div>
