@@ -191,7 +191,22 @@ def test_the_starter_says_so_itself(tmp_path: Path) -> None:
         ({"body.0.weight": (64, 3, 3, 3), "body.1.weight": (64,)}, Kind.UPSCALER, "upscaler"),
         ({"conv_1.sk.weight": (48, 3, 1, 1), "conv_cat.weight": (48, 192, 1, 1)}, Kind.UPSCALER, "upscaler"),
         ({"m_head.0.weight": (64, 3, 3, 3), "m_tail.0.weight": (3, 64, 3, 3)}, Kind.UPSCALER, "upscaler"),
-        ({"stylegan_decoder.style_mlp.1.weight": (512, 512), "toRGB.0.weight": (3, 8, 1, 1)}, None, "GFPGAN"),
+        (
+            {"stylegan_decoder.style_mlp.1.weight": (512, 512), "toRGB.0.weight": (3, 8, 1, 1)},
+            Kind.FACE_RESTORER,
+            "GFPGAN",
+        ),
+        ({"module.LandmarkHead.0.conv1x1.weight": (20, 256, 1, 1)}, Kind.FACE_RESTORER, "face detector"),
+        (
+            {"quantize.embedding.weight": (8, 8), "decoder.conv_in.weight": (8, 8, 3, 3)},
+            Kind.FACE_RESTORER,
+            "Restore",
+        ),
+        (
+            {"vision_model.embeddings.patch_embedding.weight": (1280, 3, 14, 14)},
+            Kind.IMAGE_ENCODER,
+            "image encoder",
+        ),
         (
             {
                 "text_model.embeddings.token_embedding.weight": (49408, 768),

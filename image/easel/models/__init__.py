@@ -5,6 +5,7 @@ Light: imports no torch and no numpy.
 """
 
 from easel.models.architecture import Architecture, CheckpointIdentity, identify
+from easel.models.base_family import OTHER as OTHER_FAMILY
 from easel.models.cache.cache import Cache, cache_from_environment, open_model
 from easel.models.cache.reader import FileReader, Reader
 from easel.models.conversion.convert import Converted, NotConverted, convert_pickle
@@ -32,14 +33,16 @@ from easel.models.intake.add import Added, Intake, ModelRequest
 from easel.models.intake.civitai_files import write_civitai_files
 from easel.models.intake.destination import destination
 from easel.models.intake.removal import remove_model
+from easel.models.intake.renaming import rename_model
 from easel.models.intake.sync import Outcome, Synced, sync
 from easel.models.intake.verification import Verification, verify_model
 from easel.models.kind import Kind, is_vae, small_kind
 from easel.models.lock import Lock
 from easel.models.model_file import ModelFile, sidecar_path
+from easel.models.model_notes import ModelNotes, UnreadableNotes, read_notes, write_notes
 from easel.models.quota import OverQuota, quota_of
 from easel.models.records import Record
-from easel.models.sidecar import Sidecar, read_sidecar
+from easel.models.sidecar import Sidecar, read_sidecar, state_beside
 from easel.models.sizes import gigabytes
 from easel.models.source_errors import (
     Altered,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from easel.models.architecture import CheckpointIdentity, identify
+from easel.models.base_family import family_of_header, family_of_words
 from easel.models.diffusers_folder import identify_folder, is_diffusers_folder, pieces_of
 from easel.models.errors import FileError
 from easel.models.header import Header, read_header
@@ -19,7 +20,7 @@ from easel.models.sidecar import read_sidecar, state_beside
 
 CIVITAI_INFO = ".civitai.info"
 """The ending of Civitai Helper's file, in the place of `.safetensors`."""
-_PICTURES = (
+PICTURE_ENDINGS = (
     ".preview.png",
     ".preview.jpg",
     ".preview.jpeg",
@@ -29,6 +30,7 @@ _PICTURES = (
     ".jpeg",
     ".webp",
 )
+"""Of pictures beside a model, in the order in which A1111 looks for them."""
 _INFO_LIMIT = 5_000_000
 _PRECISIONS = {
     "F16": "fp16",
@@ -46,7 +48,8 @@ class IndexEntry:
 
     `training` says of a checkpoint what it predicts, where that is said anywhere, and by what it was told;
     `autov2` and `autov3` are Civitai's hashes, `precision` that of most of the bytes ("fp16"), `source` the
-    address it came from, `base_model` Civitai's or the trainer's word for what it was made for.
+    address it came from, `base_model` Civitai's or the trainer's word for what it was made for, and `family`
+    the family of checkpoints that this is (base_family.py).
     """
 
     file: ModelFile
@@ -56,6 +59,7 @@ class IndexEntry:
     training: str = ""
     precision: str = ""
     base_model: str = ""
+    family: str = ""
     trained_words: tuple[str, ...] = ()
     preview: Path | None = None
     source: str = ""
@@ -90,7 +94,8 @@ class Index:
             file=file,
             sha256=record.sha256,
             autov3=record.autov3,
-            base_model=str(info.get("baseModel") or facts.base_model),
+            base_model=(words := str(info.get("baseModel") or facts.base_model)),
+            family=facts.family or family_of_words(words),
             trained_words=_words(info) or facts.trained_words,
             preview=preview_of(file.path),
             source=record.source,
@@ -129,7 +134,7 @@ def identity_of(path: Path, name: str) -> CheckpointIdentity:
 
 def preview_of(model: Path) -> Path | None:
     """The picture beside a model, as A1111 looks for it."""
-    return next((path for end in _PICTURES if (path := sidecar_path(model, end)).is_file()), None)
+    return next((path for end in PICTURE_ENDINGS if (path := sidecar_path(model, end)).is_file()), None)
 
 
 def _words(info: dict[str, object]) -> tuple[str, ...]:
@@ -153,6 +158,7 @@ def _read_facts(file: ModelFile) -> IndexEntry:
         training=_training(identity) if identity else "",
         precision=_precision(header),
         base_model=said.get("ss_base_model_version") or said.get("modelspec.architecture", ""),
+        family=_family(identity) if identity else family_of_header(file.kind, header),
         trained_words=tuple(word.strip() for word in phrase.split(",") if word.strip()),
     )
 
@@ -166,6 +172,7 @@ def _facts_of_folder(file: ModelFile) -> IndexEntry:
             architecture=identity.architecture,
             training=_training(identity),
             precision=_precision(first.header),
+            family=_family(identity),
         )
     except FileError as error:
         return IndexEntry(file, problem=error.problem)
@@ -176,6 +183,12 @@ def _identity(file: ModelFile, header: Header) -> CheckpointIdentity | None:
         return identify(header, name=file.path.name, sidecar=read_sidecar(file.path))
     except FileError:
         return None  # a LoRA, VAE and so on: its kind says what it is
+
+
+def _family(identity: CheckpointIdentity) -> str:
+    """The name without what was trained differently: LoRAs of SD 1.x fit its inpainting models, too."""
+    name = identity.architecture.value
+    return name if name == "sdxl-refiner" else name.partition("-")[0]
 
 
 def _training(identity: CheckpointIdentity) -> str:

@@ -16,7 +16,9 @@ class Kind(StrEnum):
     LORA = "Lora"
     EMBEDDING = "embeddings"
     CONTROLNET = "ControlNet"
+    IMAGE_ENCODER = "ControlNetPreprocessor"
     UPSCALER = "ESRGAN"
+    FACE_RESTORER = "GFPGAN"
     HYPERNETWORK = "hypernetworks"
     TEXT_ENCODER = "text_encoder"
 
@@ -44,7 +46,9 @@ _WORDS: Mapping[Kind, str] = {
     Kind.LORA: "LoRA",
     Kind.EMBEDDING: "embedding",
     Kind.CONTROLNET: "ControlNet",
+    Kind.IMAGE_ENCODER: "image encoder",
     Kind.UPSCALER: "upscaler",
+    Kind.FACE_RESTORER: "face restorer",
     Kind.HYPERNETWORK: "hypernetwork",
     Kind.TEXT_ENCODER: "text encoder",
 }
@@ -115,14 +119,17 @@ _SMALL: tuple[tuple[Kind | None, str, Callable[[Header], bool]], ...] = (
      _hold("controlnet_cond_embedding.conv_in.weight", "input_hint_block.0.weight")),
     (Kind.CONTROLNET, "a T2I-Adapter", _begin("adapter.body.", "adapter.conv_in", "body.0.block1")),
     (Kind.CONTROLNET, "an IP-Adapter", _begin("ip_adapter.", "image_proj.")),
+    (Kind.FACE_RESTORER, "a face detector (RetinaFace)", _begin("LandmarkHead.", "module.LandmarkHead.")),
+    (Kind.FACE_RESTORER, "a face restorer (RestoreFormer)", _hold("quantize.embedding.weight")),
     (Kind.EMBEDDING, "a textual inversion embedding", _is_embedding),
     (None, "an AnimateDiff motion module",
      lambda header: any("motion_modules." in key for key in header.tensors)),
     (Kind.VAE, "a VAE", is_vae),
     (Kind.UPSCALER, "an upscaler (ESRGAN and the like)",
      _hold(*_UPSCALER_KEYS)),
-    (None, "a face restorer (GFPGAN)", _begin("stylegan_decoder.")),
-    (None, "a CLIP image encoder", _begin("vision_model.", "visual.")),
+    (Kind.FACE_RESTORER, "a face restorer (GFPGAN)", _begin("stylegan_decoder.")),
+    (Kind.IMAGE_ENCODER, "a CLIP image encoder", _begin("vision_model.")),
+    (None, "a CLIP image encoder in a layout that is not read here", _begin("visual.")),
     (Kind.TEXT_ENCODER, "a text encoder alone",
      _begin("text_model.", "encoder.block.0.layer.0.SelfAttention", "embeddings.token_embedding")),
 )  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -58,8 +58,6 @@ class Store:
         self._records = Records(self.root)
         self._hashes = Hashes(self.root, self._records)
         self._index = Index(self._records)
-        self.changed: Callable[[], None] = lambda: None
-        """Told when a look at the folders found something else than the last."""
         self._lock = threading.Lock()
         self._files: Mapping[Kind, tuple[ModelFile, ...]] | None = None
 
@@ -106,9 +104,7 @@ class Store:
         """Look at the folders again. Cheap: names and times, no contents."""
         found = MappingProxyType({kind: tuple(self._scan(kind)) for kind in Kind})
         with self._lock:
-            before, self._files = self._files, found
-        if before != found:
-            self.changed()
+            self._files = found
         if self._hashing:
             # The small ones first: they are known in a second.
             new = [file.path for file in sorted(_all(found), key=lambda file: file.size) if not file.sha256]
@@ -122,6 +118,10 @@ class Store:
         """
         kinds = list(Kind) if kind is None else [kind]
         return [self._index.entry(file) for one in kinds for file in self.files(one)]
+
+    def entry(self, file: ModelFile) -> IndexEntry:
+        """What is known of one file."""
+        return self._index.entry(file)
 
     def record(self, path: Path) -> Record:
         """What is known of the file beside what it says itself. Raises OSError if it is not there."""

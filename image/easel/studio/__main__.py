@@ -61,7 +61,6 @@ def main() -> None:
     logs.add(studio.job_log.with_job)
     if asked.retention:
         retention.start(studio.outputs, asked.retention)
-    studio.durable_jobs.start()
     asyncio.run(_serve(studio, asked, began))
 
 
@@ -109,7 +108,7 @@ async def _serve(studio: Studio, asked: argparse.Namespace, began: float) -> Non
     stopping.set()
     await ending
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(building, 1.0)
+        await asyncio.wait_for(building, SAVE_SECONDS)
     log.info("stopped")
     _leave(0)
 
@@ -159,8 +158,6 @@ async def _stop(stopping: asyncio.Event, server: uvicorn.Server, studio: Studio)
     await stopping.wait()
     server.should_exit = True
     await asyncio.to_thread(studio.engine.stop, STOP_SECONDS)
-    with contextlib.suppress(TimeoutError):
-        await asyncio.to_thread(studio.durable_jobs.close, SAVE_SECONDS)
     await asyncio.sleep(0.3)
     server.force_exit = True
 

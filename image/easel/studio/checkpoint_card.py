@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field
 from easel.models import Architecture, ModelFile
 from easel.studio.checkpoint_defaults import architecture, checkpoint_defaults
 from easel.studio.example_prompts import examples
+from easel.studio.families import FAMILY_LABELS
 
-_LABELS = {"starter": "Starter", "sd1": "SD 1.5", "sd2": "SD 2", "sdxl": "SDXL"}
 # Width and height as shares of the family's own side, which keep about its pixels.
 _SHAPES: tuple[tuple[Literal["square", "portrait", "landscape", "wide", "tall"], float, float], ...] = (
     ("square", 1, 1), ("portrait", 0.8125, 1.1875), ("landscape", 1.1875, 0.8125), ("wide", 1.3125, 0.75),
@@ -65,7 +65,7 @@ def checkpoint_card(file: ModelFile, has_preview: Callable[[ModelFile], bool]) -
         name=file.name,
         title=file.title,
         family=family,
-        label=_LABELS.get(family or "", ""),
+        label=FAMILY_LABELS.get(family or "", ""),
         sides={"side": side},
         shapes=[
             SizeShape(name=name, width=_on_grid(side * wide), height=_on_grid(side * high))

@@ -100,6 +100,9 @@ class Infotext:
         overrides: dict[str, Any] = {}
         if self.checkpoints:
             overrides["sd_model_checkpoint"] = self.checkpoints[0]
+        if said.get("Face restoration"):
+            fields["restore_faces"] = True
+            overrides["face_restoration_model"] = said["Face restoration"]
         if said.get("VAE"):
             overrides["sd_vae"] = said["VAE"]
         clip_skip = _number(said.get("Clip skip"), int)
@@ -114,7 +117,7 @@ _A1111 = re.compile(r"[vf]\d")
 _UNDERSTOOD = re.compile(
     r"Steps|Sampler|Schedule type|CFG scale|Seed|Size|Model|Model hash|VAE|VAE hash|Clip skip"
     r"|Variation seed|Variation seed strength|Seed resize from|Lora hashes|TI hashes|Hashes|Version|User"
-    r"|Template|Negative Template"
+    r"|Template|Negative Template|Face restoration"
 )
 # What changes a picture, and why it does not here. Keys are A1111's and its best known extensions'.
 _NOT_DRAWN = tuple(
@@ -122,8 +125,8 @@ _NOT_DRAWN = tuple(
     for keys, why in (
         (r"Hires .*|First pass size|Old prompt .*", "the second pass has nothing like it here"),
         (r"Image CFG scale", "InstructPix2Pix is not drawn here"),
-        (r"ControlNet.*", "its picture is not in the text; send the unit with it"),
-        (r"ADetailer.*|Face restoration", "faces are not mended yet"),
+        (r"ControlNet.*", "its picture is not in the text; a unit that is sent with it is filled in"),
+        (r"ADetailer.*", "there is no ADetailer here"),
         (r"Hypernet.*|AddNet.*|Distilled CFG Scale|Module \d+", "there is nothing like it here yet"),
     )
 )
@@ -157,6 +160,7 @@ def parameters(drawn: Drawn) -> dict[str, object]:
         "Schedule type": schedule_type(request),
         "CFG scale": plain(request.cfg_scale),
         "Seed": drawn.seed,
+        "Face restoration": request.faces.model if request.faces else None,
         "Size": f"{request.width}x{request.height}",
         "Model hash": drawn.drawn_with.hash,
         "Model": drawn.drawn_with.model_name,

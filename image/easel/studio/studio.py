@@ -9,7 +9,6 @@ from pathlib import Path
 from easel.models import ModelFile, UnknownModel
 from easel.studio.activity import Activity
 from easel.studio.caller_options import CallerOptions
-from easel.studio.durable_jobs import DurableJobs
 from easel.studio.engine import Drawn, Engine
 from easel.studio.events import PageEvents
 from easel.studio.gallery import Gallery
@@ -44,11 +43,6 @@ class Studio:
     def gallery(self) -> Gallery:
         """Everybody's pictures. The API makes it at the start, so that it hears of the first one saved."""
         return Gallery(self.outputs)
-
-    @cached_property
-    def durable_jobs(self) -> DurableJobs:
-        """What the page accepted, until it is drawn and saved."""
-        return DurableJobs(self.engine, self.outputs, self.hashed, self.outputs.folder / ".accepted")
 
     @cached_property
     def job_log(self) -> JobLog:

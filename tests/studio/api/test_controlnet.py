@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from easel.studio.families import HERE
 from tests.studio.api.answers import info, pictures, sent
 from tests.studio.conftest import QUICK
+from tests.studio.engine.control import image_prompt_files
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +156,7 @@ def test_two_units_and_maps_that_are_not_wanted(running, ring, model) -> None:
         ({"image": "no base64!"}, "image"),
         ({"image": sent(Image.new("RGB", (4, 4)))[:40]}, "image"),
         ({"image": 5}, "base64"),
-        ({"image": ["x", "y", "z"]}, "one picture"),
+        ({"image": [sent(Image.new("RGB", (4, 4)))] * 3}, "one picture"),
         ({"image": {"image": ["x"]}}, "base64"),
         ({"module": "openpose_full"}, "canny"),
         ({"module": "reference_only"}, "Reference"),
@@ -170,10 +171,10 @@ def test_two_units_and_maps_that_are_not_wanted(running, ring, model) -> None:
         ({"resize_mode": "Stretch"}, "Just Resize"),
         ({"resize_mode": 3}, "Just Resize"),
         ({"hr_option": "never"}, "Both"),
-        ({"advanced_weighting": [1] * 50}, "13"),
+        ({"advanced_weighting": [1] * 50}, "16"),
         ({"advanced_weighting": "x"}, "advanced_weighting"),
         ({"effective_region_mask": "x"}, "effective_region_mask"),
-        ({"ipadapter_input": ["x"]}, "IP-Adapter"),
+        ({"ipadapter_input": ["x"]}, "send the picture"),
         ("unit", "unit"),
         (7, "unit"),
     ],
@@ -262,3 +263,93 @@ def test_over_a_picture_without_one_of_its_own(ada: httpx.Client, ring, model) -
         ada.post("/sdapi/v1/img2img", json={**body, **controlled({**unit, "image": sent(ring)})})
     )
     assert same.tobytes() == drawn.tobytes()
+
+
+@pytest.fixture(scope="module")
+def adapter(running) -> str:
+    """An IP-Adapter of the starter's UNet and an image encoder, with random weights."""
+    unet = UNet2DConditionModel.from_config(
+        UNet2DConditionModel.load_config(HERE / "starter" / "unet" / "config.json")
+    )
+    models = running.home / "models"
+    image_prompt_files.written(
+        models / "ControlNet", "ip-adapter_test", image_prompt_files.adapter(unet, "plain")
+    )
+    (models / "ControlNetPreprocessor").mkdir()
+    save_file(
+        image_prompt_files.encoder().state_dict(), models / "ControlNetPreprocessor" / "clip_h.safetensors"
+    )
+    return "ip-adapter_test"
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["none", "ip-adapter-auto", "ip-adapter_clip_sd15", "ip-adapter_clip_h", "CLIP-ViT-H (IPAdapter)"],
+)
+def test_an_ip_adapter_is_a_unit_as_any_other(running, ring, adapter, module: str) -> None:
+    """By each of its preprocessors' names the same picture, with no map behind it, told in the infotext."""
+    (plain,) = pictures(running.draw())
+    unit = {"model": adapter, "image": sent(ring), "weight": 0.8}
+    (first,) = pictures(running.draw(**controlled({**unit, "module": "ip-adapter_clip_sd15"})))
+    answer = running.draw(**controlled({**unit, "module": module}))
+    (drawn,) = pictures(answer)
+    assert drawn.tobytes() == first.tobytes() != plain.tobytes()
+    assert f"Model: {adapter}" in info(answer)["infotexts"][0]
+
+
+def test_several_pictures_for_an_ip_adapter(running, ring, adapter) -> None:
+    """A list of pictures, each alone or as an object: all are read."""
+    other = ring.rotate(90).resize((80, 40))
+    unit = {"model": adapter, "module": "ip-adapter-auto"}
+    one, lists = controlled({**unit, "image": sent(ring)}), [sent(ring), sent(other), sent(other)]
+    (single,) = pictures(running.draw(**one))
+    (many,) = pictures(running.draw(**controlled({**unit, "image": lists})))
+    (objects,) = pictures(running.draw(**controlled({**unit, "image": [{"image": each} for each in lists]})))
+    assert many.tobytes() == objects.tobytes() != single.tobytes()
+
+
+def test_ip_adapters_in_the_lists(running, adapter) -> None:
+    """Their preprocessors and their models are one control type."""
+    with running.ask() as client:
+        assert adapter in str(client.get("/controlnet/model_list?update=true").json())
+        found = client.get("/controlnet/control_types").json()["control_types"]["IP-Adapter"]
+        refused = client.post(
+            "/controlnet/detect",
+            json={"controlnet_module": "ip-adapter-auto", "controlnet_input_images": ["x"]},
+        )
+    assert found["module_list"][0] == "none"
+    assert "ip-adapter-auto" in found["module_list"]
+    assert any(one.startswith(adapter) for one in found["model_list"])
+    assert refused.status_code == 422
+
+
+def test_a_unit_of_an_infotext_is_filled_in(running, ring, model) -> None:
+    """With its picture, all else of a unit comes from the text; what is sent counts."""
+    unit = {"model": model, "module": "canny", "image": sent(ring), "weight": 0.6, "guidance_end": 0.8,
+            "threshold_a": 60, "processor_res": 64, "control_mode": 2, "resize_mode": 0}  # fmt: skip
+    answer = running.draw(**controlled(unit))
+    first, (text,) = pictures(answer)[0], info(answer)["infotexts"]
+    with running.ask() as client:
+        again = client.post("/sdapi/v1/txt2img", json=controlled({"image": sent(ring)}, infotext=text))
+        other = client.post(
+            "/sdapi/v1/txt2img", json=controlled({"image": sent(ring), "weight": 0.9}, infotext=text)
+        )
+        without = client.post("/sdapi/v1/txt2img", json={"infotext": text})
+    assert pictures(again)[0].tobytes() == first.tobytes()
+    assert info(again)["comments"] == []
+    assert "Weight: 0.9, Resize Mode: Just Resize" in info(other)["infotexts"][0]
+    assert "ControlNet 0 of the infotext: its picture is not in the text" in info(without)["comments"][0]
+
+
+def test_a_unit_of_an_older_infotext(running, ring, model) -> None:
+    """As the extension wrote it until 2024: small letters, numbers in brackets. One is no number."""
+    words = (
+        f"preprocessor: canny, model: {model}, weight: 0.5, starting/ending: (0.1, 0.75), resize mode: "
+        "Crop and Resize, pixel perfect: False, control mode: Balanced, preprocessor params: (64, 80, x)"
+    )
+    text = f'x\nSteps: 2, Sampler: Euler, Seed: 1, Size: 64x64, ControlNet 0: "{words}"'
+    answer = running.draw(**controlled({"image": sent(ring)}, infotext=text))
+    (drawn,) = info(answer)["infotexts"]
+    for said in ("Module: canny", "Weight: 0.5", "Guidance Start: 0.1", "Guidance End: 0.75"):
+        assert said in drawn
+    assert "Processor Res: 64, Threshold A: 80" in drawn

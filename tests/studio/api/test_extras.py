@@ -18,7 +18,9 @@ import webuiapi
 from PIL import Image
 
 from easel.studio.png import encode
+from tests.studio import faces
 from tests.studio import upscalers as tiny
+from tests.studio.api.answers import info, pictures
 
 SINGLE, BATCH = "/sdapi/v1/extra-single-image", "/sdapi/v1/extra-batch-images"
 PICTURE = Image.radial_gradient("L").resize((48, 40)).convert("RGB")
@@ -133,10 +135,59 @@ def test_what_is_asked_is_made_and_said(ada, upscalers, fields, size, info) -> N
     assert read["items"] == {"postprocessing": info}
 
 
-def test_faces_are_told(ada) -> None:
-    """There is no face restorer, and nobody is left to believe that there was one."""
-    answer = ada.post(SINGLE, json={**THEIRS, "gfpgan_visibility": 1, "image": sent()}).json()
-    assert "<p>Faces were not restored: there is no face restorer.</p>" in answer["html_info"]
+@pytest.mark.parametrize("field", ["gfpgan_visibility", "codeformer_visibility"])
+def test_faces_are_told(ada, field: str) -> None:
+    """Without a file nobody is left to believe that there was a face restorer."""
+    answer = ada.post(SINGLE, json={**THEIRS, field: 1, "image": sent()}).json()
+    assert "<p>Faces were not restored: there is no face restorer (GFPGANv1.4)" in answer["html_info"]
+
+
+@pytest.fixture
+def restorer(running) -> Iterator[None]:
+    """A narrow RestoreFormer, and a detector that sees one face in every picture."""
+    folder = running.home / "models" / "GFPGAN"
+    files = [
+        tiny.write(folder / "RestoreFormer.safetensors", faces.restoreformer()),
+        tiny.write(folder / "detection_Resnet50_Final.safetensors", faces.detector(faces.IN_THE_MIDDLE)),
+    ]
+    running.studio.engine.store.refresh()
+    yield
+    for file in files:
+        file.unlink()
+    running.studio.engine.store.refresh()
+
+
+def test_faces_over_http(running, ada, restorer) -> None:
+    """With its files: in extras alone and behind an upscaler, in what is drawn, in infotext and list."""
+    listed = ada.get("/sdapi/v1/face-restorers").json()
+    assert listed == [{"name": "RestoreFormer", "cmd_dir": "GFPGAN"}]
+    large = sent(PICTURE.resize((240, 200)))
+    alone = {**THEIRS, "upscaler_1": "None", "image": large}
+    answer = ada.post(SINGLE, json={**alone, "gfpgan_visibility": 0.75}).json()
+    assert answer["html_info"] == (
+        "<p>RestoreFormer visibility: 0.75</p>"
+        "<p>Faces were restored by RestoreFormer and not by GFPGAN: it is not here.</p>"
+    )
+    assert opened(answer["image"]).size == (240, 200)
+    assert opened(answer["image"]).tobytes() != opened(large).tobytes()
+    both = ada.post(SINGLE, json={**THEIRS, "codeformer_visibility": 1, "image": sent()}).json()
+    assert "Postprocess upscaler: Lanczos, RestoreFormer visibility: 1" in both["html_info"]
+    assert "CodeFormer&#x27;s licence" in both["html_info"]
+    assert opened(both["image"]).size == (96, 80)
+    (plain,) = pictures(running.draw())
+    drawn = running.draw(restore_faces=True, override_settings={"face_restoration_model": "RestoreFormer"})
+    assert pictures(drawn)[0].tobytes() != plain.tobytes()
+    told = info(drawn)
+    assert (told["restore_faces"], told["face_restoration_model"], told["comments"]) == (
+        True,
+        "RestoreFormer",
+        [],
+    )
+    (text,) = told["infotexts"]
+    assert "Face restoration: RestoreFormer, Size" in text
+    with running.ask() as client:
+        again = client.post("/sdapi/v1/txt2img", json={"infotext": text})
+    assert pictures(again)[0].tobytes() == pictures(drawn)[0].tobytes()
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,14 @@ AXE = Path(__file__).with_name("axe.min.js")
 # What moved without anybody's doing: the sum that browsers call layout shift.
 SHIFTS = """
 window.shifted = 0;
+window.shiftedBy = [];
 new PerformanceObserver((list) => {
-  for (const one of list.getEntries()) if (!one.hadRecentInput) window.shifted += one.value;
+  for (const one of list.getEntries()) {
+    if (one.hadRecentInput) continue;
+    window.shifted += one.value;
+    const moved = one.sources.map(({ node }) => `${node?.nodeName} ${node?.className}`);
+    window.shiftedBy.push(`${one.value.toFixed(3)} ${moved}`);
+  }
 }).observe({ type: "layout-shift", buffered: true });
 """
 

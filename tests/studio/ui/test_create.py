@@ -94,8 +94,8 @@ def test_a_reload_in_mid_picture_loses_nothing(visit) -> None:
     """The ticket, its progress and every field are there again, in this tab and in another one."""
     page = visit("reloader")
     ask_small(page, "kept over a reload", steps=LONG, side=512)
-    page.get_by_text("Negative prompt", exact=True).click()
-    page.get_by_label("What shall not be in it").fill("blurry")
+    page.locator("details.negative summary").click()
+    page.get_by_label("Negative prompt", exact=True).fill("blurry")
     page.get_by_label("Seed", exact=True).fill("4711")
     page.keyboard.press("Tab")
     generate(page)
@@ -103,7 +103,7 @@ def test_a_reload_in_mid_picture_loses_nothing(visit) -> None:
     page.reload()
     expect(tickets(page)).to_have_count(1)
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("kept over a reload")
-    expect(page.get_by_label("What shall not be in it")).to_have_value("blurry")
+    expect(page.get_by_label("Negative prompt", exact=True)).to_have_value("blurry")
     expect(page.get_by_label("Seed", exact=True)).to_have_value("4711")
     expect(page.get_by_label("Width", exact=True)).to_have_value("512")
     other = visit("reloader", beside=page)
@@ -225,7 +225,7 @@ def test_nothing_jumps_or_scrolls_by_itself(visit) -> None:
             generate(page)
             expect(page.locator(".film li:not(.all) button")).to_have_count(count)
         expect(tickets(page)).to_have_count(0)
-        assert page.evaluate("window.shifted") < 0.1
+        assert page.evaluate("window.shifted") < 0.1, page.evaluate("window.shiftedBy")
         assert page.evaluate("scrollY") == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.faults == []
@@ -291,3 +291,69 @@ def test_a_failed_ticket_says_why_and_what_to_do(visit) -> None:
     page.get_by_label("Checkpoint", exact=True).select_option("easel-starter.safetensors")
     generate(page)
     expect(picture_of(page)).to_be_visible()
+
+
+def test_what_can_be_done_with_a_picture(visit) -> None:
+    """A star and a link are made, a variation is drawn beside its picture, the file is downloaded with its
+    parameters inside, and what is deleted is gone, after a question."""
+    page = visit("does-things")
+    ask_small(page)
+    generate(page)
+    expect(picture_of(page)).to_be_visible()
+    page.get_by_role("button", name="Star", exact=True).click()
+    expect(page.get_by_role("button", name="Star", exact=True)).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Share", exact=True).click()
+    expect(page.locator(".notice")).to_contain_text(re.compile("Link copied|#shared/"))
+    download = page.get_by_role("link", name="Download")
+    assert download.get_attribute("download").endswith(".png")
+    file = "(link) => fetch(link).then((one) => one.text()).then((text) => text.slice(0, 200))"
+    assert "parameters" in page.evaluate(file, download.get_attribute("href"))
+    film = page.locator(".film li:not(.all) button")
+    with page.expect_request(re.compile("/sdapi/v1/txt2img$")) as varied:
+        page.get_by_role("button", name="Vary", exact=True).click()
+    assert varied.value.post_data_json["subseed_strength"] > 0
+    expect(film).to_have_count(2)
+    expect(tickets(page)).to_have_count(0)
+    page.locator(".stage .line").click()
+    page.keyboard.press("Delete")
+    page.get_by_role("button", name="Keep it").click()
+    expect(film).to_have_count(2)
+    page.get_by_role("button", name="Delete", exact=True).first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+    expect(film).to_have_count(1)
+    assert page.faults == []
+
+
+def test_zooming(visit) -> None:
+    """The wheel enlarges, a double click fits again; plus and 0 do so without a mouse."""
+    page = visit("zooms")
+    ask_small(page)
+    generate(page)
+    expect(picture_of(page)).to_be_visible()
+    fitted = picture_of(page).bounding_box()["width"]
+    view = page.locator(".view")
+    view.hover()
+    page.mouse.wheel(0, -300)
+    until(page, f"document.querySelector('.view img').getBoundingClientRect().width > {fitted * 1.5}")
+    view.dblclick()
+    until(page, f"document.querySelector('.view img').getBoundingClientRect().width < {fitted + 1}")
+    view.focus()
+    page.keyboard.press("+")
+    until(page, f"document.querySelector('.view img').getBoundingClientRect().width > {fitted * 1.1}")
+    page.keyboard.press("0")
+    until(page, f"document.querySelector('.view img').getBoundingClientRect().width < {fitted + 1}")
+    assert page.evaluate("scrollY") == 0
+
+
+def test_a_visit_is_cheap(visit) -> None:
+    """At most 40 requests and 350 kB until one can draw, everything counted; the second visit 60 kB."""
+    fetched = """performance.getEntriesByType("resource").concat(performance.getEntriesByType("navigation"))
+      .reduce((sum, one) => sum + one.transferSize, 0)"""
+    page = visit("counted")
+    page.wait_for_timeout(1000)
+    assert len(page.asked) <= 40, page.asked
+    assert page.evaluate(fetched) <= 350_000
+    page.reload()
+    expect(generate_button(page)).to_be_enabled()
+    page.wait_for_timeout(1000)
+    assert page.evaluate(fetched) <= 60_000

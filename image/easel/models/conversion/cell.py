@@ -31,6 +31,8 @@ _REFUSED = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", 
             "os.chmod", "os.chown", "os.mkdir", "os.kill", "ctypes.", "shutil.", "webbrowser.")  # fmt: skip
 # Where trainers put the tensors.
 _INSIDE = ("state_dict", "params_ema", "params")
+# An IP-Adapter is two tables, whose names are the first part of its tensors' names elsewhere.
+_TABLES = ("image_proj", "ip_adapter")
 # Lightning's checkpoints name their own classes as keys of their notes. Names only: these do nothing.
 _NAMES = ("pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
           "lightning.pytorch.callbacks.model_checkpoint.ModelCheckpoint")  # fmt: skip
@@ -155,6 +157,9 @@ def _tensors(found: object) -> tuple[dict[str, torch.Tensor], int]:
             left_out, found = len(found) - 1, inside
     if not isinstance(found, Mapping):
         raise PickleRefused("it holds no table of tensors")
+    tables = {key: found[key] for key in _TABLES if isinstance(found.get(key), Mapping)}
+    if len(tables) == len(_TABLES):
+        found = {f"{key}.{name}": one for key, table in tables.items() for name, one in table.items()}
     if len(found) > _MOST_TENSORS:
         raise PickleRefused(f"it holds {len(found)} entries, more than any model")
     tensors = {

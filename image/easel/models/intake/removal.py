@@ -16,6 +16,7 @@ from easel.models.fetch.partial_journal import lock_of
 from easel.models.index import CIVITAI_INFO, preview_of
 from easel.models.lock import Lock
 from easel.models.model_file import ModelFile, sidecar_path
+from easel.models.model_notes import ModelNotes, UnreadableNotes, write_notes
 from easel.models.source_errors import NameTaken, NotWritable
 from easel.models.store import Store
 
@@ -67,6 +68,8 @@ def _delete_gone(folder: Path) -> None:
 
 def _unlink_beside(model: Path) -> None:
     sidecar_path(model, CIVITAI_INFO).unlink(missing_ok=True)
+    with suppress(UnreadableNotes, NotWritable):  # not notes, so not ours to take away
+        write_notes(model, ModelNotes())
     preview = preview_of(model)
     # Only pictures of this name alone: "a.png" may be somebody's own.
     if preview is not None and ".preview." in preview.name:

@@ -25,6 +25,7 @@ from easel.studio.api.jobs.async_jobs import AsyncJobs
 from easel.studio.api.jobs.routes import jobs_routes
 from easel.studio.api.memory import memory
 from easel.studio.api.metrics import metrics
+from easel.studio.api.model_files import model_files
 from easel.studio.api.models import models
 from easel.studio.api.not_here import not_here
 from easel.studio.api.openai.errors import OpenAiRoute
@@ -98,6 +99,7 @@ def create_api(studio: Studio) -> FastAPI:
         events(studio, observer),
         metrics(studio),
         wildcards(studio),
+        model_files(studio),
     ):
         app.include_router(routes)
     app.include_router(_own(studio))

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from easel.models import Kind, ModelFile
 from easel.studio.api.networks import EmbeddingLists, embedding_lists, metadata_of, preview
 from easel.studio.api.scripts.listing import script_infos, script_names
-from easel.studio.engine import SAMPLERS, SCHEDULE_TYPES, alias_of, upscalers
+from easel.studio.engine import SAMPLERS, SCHEDULE_TYPES, alias_of, face_restorers, upscalers
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES
 from easel.studio.owner import owner_of
 from easel.studio.studio import Studio
@@ -70,6 +70,13 @@ class UpscalerItem(BaseModel):
     model_path: str | None = None
     model_url: str | None = None
     scale: float | None = 4
+
+
+class FaceRestorerItem(BaseModel):
+    """A face restorer, and its folder below the store's."""
+
+    name: str
+    cmd_dir: str
 
 
 class RealesrganItem(BaseModel):
@@ -190,6 +197,14 @@ def _extensions(routes: APIRouter, studio: Studio) -> None:
             for one in upscalers(studio.engine.store)
         ]
 
+    @routes.get("/face-restorers")
+    def restorers() -> list[FaceRestorerItem]:
+        """What restores faces, for the option `face_restoration_model`."""
+        return [
+            FaceRestorerItem(name=name, cmd_dir=file.kind.folder)
+            for name, file in face_restorers(studio.engine.store).items()
+        ]
+
     @routes.get("/realesrgan-models")
     def realesrgan_models() -> list[RealesrganItem]:
         """Those of the upscalers that A1111 knows as RealESRGAN models."""
@@ -235,7 +250,6 @@ def _actions(routes: APIRouter, studio: Studio) -> None:
 
 _EMPTY = {
     "/hypernetworks": "Hypernetworks: none.",
-    "/face-restorers": "Face restorers: none.",
     "/extensions": "Extensions: none.",
 }
 _REFRESH = {

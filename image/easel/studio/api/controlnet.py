@@ -130,9 +130,14 @@ def controlnet(studio: Studio) -> APIRouter:
 
 def _module(name: str) -> Preprocessor:
     try:
-        return preprocessor(name)
+        way = preprocessor(name)
     except InvalidRequest as error:
         raise InvalidRequest("controlnet_module", name, error.allowed) from error
+    if way.encodes:
+        raise InvalidRequest(
+            "controlnet_module", name, "a preprocessor that makes maps; this one reads for IP-Adapters"
+        )
+    return way
 
 
 def _models(studio: Studio) -> list[str]:

@@ -17,9 +17,11 @@ from easel.models import (
     FileError,
     Forbidden,
     ModelError,
+    NameTaken,
     NeedsToken,
     NoAccess,
     NotThere,
+    NotWritable,
     SourceError,
     TooManyRequests,
     UnknownModel,
@@ -46,7 +48,7 @@ from easel.studio.gallery import (
     NoSuchPicture,
     NoSuchShare,
 )
-from easel.studio.library import NoPicture, NoSuchJob, TooManyJobs
+from easel.studio.library import NoPicture, NoSuchJob, NoSuchModel, StillWanted, TooManyJobs
 from easel.studio.outputs import NotSaved
 from easel.studio.owner import NotYours
 from easel.studio.png import NotAPicture
@@ -95,7 +97,8 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 ANSWERS: tuple[tuple[type[Exception], int, int | None], ...] = (
     (InvalidRequest, 422, None), (TooMuchWork, 422, None), (TooMuchForTheDevice, 422, None),
     (Unsupported, 422, None), (UnknownScript, 422, None), (UnknownSampler, 400, None),
-    (UnknownModel, 400, None), (NotAPicture, 422, None), (FileError, 422, None), (TooMany, 422, None),
+    (UnknownModel, 400, None), (NoSuchModel, 404, None), (NameTaken, 409, None), (StillWanted, 409, None),
+    (NotWritable, 507, None), (NotAPicture, 422, None), (FileError, 422, None), (TooMany, 422, None),
     # Of a source never 401: the caller's own token is right, it is the source that wants one.
     (TooManyRequests, 429, 60), (Forbidden, 403, None), (NeedsToken, 403, None), (NoAccess, 403, None),
     (Archived, 410, None), (NotThere, 404, None), (Unreachable, 502, None), (SourceError, 422, None),

@@ -54,7 +54,6 @@ class JobObserver:
         self._studio.engine.listen(self._ring)
         self._jobs.changed = self._touch
         self._studio.outputs.listen(self)
-        self._studio.engine.store.changed = lambda: self._events.tell(None, "models", {}, "all")
         self._task = asyncio.create_task(self._keep_looking())
 
     def stop(self) -> None:
@@ -180,7 +179,13 @@ def events(studio: Studio, observer: JobObserver) -> APIRouter:
 
 
 async def _lines(studio: Studio, observer: JobObserver, owner: str) -> AsyncIterator[bytes]:
-    with studio.events.stream(owner) as stream:
+    loop = asyncio.get_running_loop()
+
+    def told_of_models() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is gone
+            loop.call_soon_threadsafe(stream.put, PageEvent("models", {}), "models all")
+
+    with studio.events.stream(owner) as stream, studio.library.changes.told(told_of_models):
         await observer.greet(owner, stream)
         async for event in stream.events(HEARTBEAT):
             if event is None:

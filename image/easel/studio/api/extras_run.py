@@ -6,7 +6,7 @@ import asyncio
 import html
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,16 @@ from easel.studio.api.requests.answer_format import AnswerFormat
 from easel.studio.api.requests.extras_request import ExtrasRequest
 from easel.studio.api.requests.sent_picture import decoded
 from easel.studio.drawing_settings import upscaler_tiles
-from easel.studio.engine import Drawn, Enlargement, Job, TextToImage, TooMuchWork, find_upscaler
+from easel.studio.engine import (
+    Drawn,
+    Enlargement,
+    FaceRestoration,
+    Job,
+    TextToImage,
+    TooMuchWork,
+    find_face_files,
+    find_upscaler,
+)
 from easel.studio.infotext import parse, quote
 from easel.studio.png import from_base64, read_texts
 from easel.studio.studio import Studio
@@ -28,7 +37,6 @@ if TYPE_CHECKING:
 _MILLION = 1_000_000
 # Of a seed: a file's name holds it.
 _MAX_DIGITS = 20
-_NO_FACES = "Faces were not restored: there is no face restorer."
 _INTERRUPTED = "Interrupted."
 # Not texts of the picture, and what becomes of "parameters" is said where the file is written.
 _FACTS = NOT_ITEMS - {"parameters"}
@@ -103,13 +111,14 @@ class ExtrasRun:
         """As `begin`, on a thread that may wait."""
         self._pictures = [_read(field, text) for field, text in asked.sent()]
         asked = _named(self._studio, asked)
-        self.notes += [_NO_FACES] if asked.wants_faces else []
-        if asked.upscaler_1 == "None":
+        faces, told = _restored_by(self._studio, asked)
+        self.notes += told
+        if asked.upscaler_1 == "None" and faces is None:
             return
-        self._info = _info(asked)
+        self._info = _info(asked, faces)
+        enlargements = [replace(_enlargement(asked, one), faces=faces) for one in self._pictures]
         self.requests = [
-            TextToImage(enlargement=_enlargement(asked, one), upscaler_tiles=self._tiles).resolved()
-            for one in self._pictures
+            TextToImage(enlargement=one, upscaler_tiles=self._tiles).resolved() for one in enlargements
         ]
         self._check_size()
 
@@ -168,6 +177,17 @@ class ExtrasRun:
         return PictureFile(content, ending, int(seed) if told else 0)
 
 
+def _restored_by(studio: Studio, asked: ExtrasRequest) -> tuple[FaceRestoration | None, list[str]]:
+    """What restores faces here, None where nothing does or is asked to; and what there is to say of it."""
+    if asked.faces is None:
+        return None, []
+    files, note = find_face_files(studio.engine.store, asked.faces)
+    found = replace(asked.faces, model=files.name) if files else None
+    both = asked.gfpgan_visibility and asked.codeformer_visibility
+    told = [note, "CodeFormer was passed over: one restorer is enough." if both else ""]
+    return found, [words for words in told if words]
+
+
 def _read(field: str, text: str) -> _Sent:
     """A picture of the request, with what it says of itself. Raises BadPicture."""
     file, size = decoded(text, field)
@@ -199,8 +219,15 @@ def _enlargement(asked: ExtrasRequest, sent: _Sent) -> Enlargement:
     )
 
 
-def _info(asked: ExtrasRequest) -> str:
+def _info(asked: ExtrasRequest, faces: FaceRestoration | None) -> str:
     """What was done, as A1111 says it."""
+    said = _of_upscaling(asked) if asked.upscaler_1 != "None" else {}
+    if faces is not None:
+        said[f"{faces.model} visibility"] = round(faces.visibility, 3)
+    return ", ".join(f"{key}: {quote(value)}" for key, value in said.items())
+
+
+def _of_upscaling(asked: ExtrasRequest) -> dict[str, object]:
     said: dict[str, object] = {"Postprocess upscale by": asked.upscaling_resize}
     if asked.resize_mode:
         size = f"{asked.upscaling_resize_w}x{asked.upscaling_resize_h}"
@@ -210,4 +237,4 @@ def _info(asked: ExtrasRequest) -> str:
     said["Postprocess upscaler"] = asked.upscaler_1
     if asked.upscaler_2 != "None" and asked.extras_upscaler_2_visibility:
         said["Postprocess upscaler 2"] = asked.upscaler_2
-    return ", ".join(f"{key}: {quote(value)}" for key, value in said.items())
+    return said

@@ -19,7 +19,16 @@ from easel.studio.studio import Studio
 
 _EVERY = 0.5
 KindWord = Literal[
-    "checkpoint", "vae", "lora", "embedding", "controlnet", "upscaler", "hypernetwork", "text_encoder"
+    "checkpoint",
+    "vae",
+    "lora",
+    "embedding",
+    "controlnet",
+    "image_encoder",
+    "upscaler",
+    "face_restorer",
+    "hypernetwork",
+    "text_encoder",
 ]
 _REFUSED: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorBody, "description": "The body is not JSON"},
@@ -86,7 +95,7 @@ def _elsewhere(routes: APIRouter, library: Library) -> None:
     @routes.post("/info", response_model=Card)
     async def info(request: Request, asked: InfoRequest) -> Response:
         """What is at an address: name, type, versions, files, licence, trained words, previews."""
-        _known(request)
+        known_caller(request)
         return reply((await asyncio.to_thread(library.card, asked.url)).model_dump())
 
     @routes.get("/previews/{key}", response_class=Response, responses=_PICTURE)
@@ -95,7 +104,7 @@ def _elsewhere(routes: APIRouter, library: Library) -> None:
 
         Only pictures that are marked `mature` in a card are ever blurred.
         """
-        _known(request)
+        known_caller(request)
         blurred = not mature and library.pictures.is_mature(key)
         return _picture(await asyncio.to_thread(library.pictures.get, key, blurred=blurred))
 
@@ -106,7 +115,7 @@ def _here(routes: APIRouter, library: Library) -> None:
     @routes.get("/folders", response_model=Folders)
     async def folders(request: Request, type: KindWord = "checkpoint") -> Response:
         """The folders that a model of a type may go to."""
-        _known(request)
+        known_caller(request)
         return reply({"folders": await asyncio.to_thread(library.folders, type)})
 
     @routes.get("/files", response_model=list[Downloaded])
@@ -126,7 +135,7 @@ def _starts(routes: APIRouter, library: Library) -> None:
     @routes.post("/downloads", response_model=JobView, status_code=202)
     async def download(request: Request, asked: DownloadRequest) -> Response:
         """Start a download, or join the same one of somebody else. It goes on without its caller."""
-        owner = _known(request)
+        owner = known_caller(request)
         job = await asyncio.to_thread(
             library.download,
             owner,
@@ -141,14 +150,14 @@ def _starts(routes: APIRouter, library: Library) -> None:
     @routes.post("/scan", response_model=JobView, status_code=202)
     async def scan(request: Request) -> Response:
         """Find every file without information on Civitai by its hash, and write what is missing beside it."""
-        owner = _known(request)
+        owner = known_caller(request)
         job = await asyncio.to_thread(library.scan, owner)
         return _accepted(job, owner)
 
     @routes.post("/updates", response_model=JobView, status_code=202)
     async def updates(request: Request) -> Response:
         """Look for newer versions of the models that came from Civitai."""
-        owner = _known(request)
+        owner = known_caller(request)
         job = await asyncio.to_thread(library.updates, owner)
         return _accepted(job, owner)
 
@@ -159,31 +168,37 @@ def _jobs(routes: APIRouter, library: Library) -> None:
     @routes.get("/jobs", response_model=list[JobView])
     async def jobs(request: Request) -> Response:
         """Downloads, scans and looks for new versions of everybody, on every replica, the newest first."""
-        owner = _known(request)
+        owner = known_caller(request)
         return reply([job.view(owner).model_dump() for job in library.jobs.all()])
 
     @routes.get("/jobs/{number}", response_model=JobView)
     async def job(request: Request, number: str) -> Response:
         """How far one is."""
-        owner = _known(request)
+        owner = known_caller(request)
         return reply(library.jobs.find(number).view(owner).model_dump())
 
     @routes.get("/jobs/{number}/events", response_class=StreamingResponse, responses=_EVENTS)
     async def events(request: Request, number: str) -> Response:
         """How far one is, as server-sent events of the same JSON, until it has ended."""
-        owner = _known(request)
+        owner = known_caller(request)
         found = library.jobs.find(number)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(_events(found, owner), 200, headers, "text/event-stream")
 
+    @routes.post("/jobs/{number}/again", response_model=JobView, status_code=202)
+    async def again(request: Request, number: str) -> Response:
+        """Start anew what failed or was cancelled: a download goes on from where it was."""
+        owner = known_caller(request)
+        return _accepted(library.jobs.again(number, owner), owner)
+
     @routes.delete("/jobs/{number}", response_model=JobView)
     async def cancel(request: Request, number: str) -> Response:
         """Cancel what one asked for. It ends when nobody else asked for the same; what has come is kept."""
-        owner = _known(request)
+        owner = known_caller(request)
         return reply(library.jobs.cancel(number, owner).view(owner).model_dump())
 
 
-def _known(request: Request) -> str:
+def known_caller(request: Request) -> str:
     """The caller's name. Raises 403 for an anonymous one."""
     owner = owner_of(request.headers)
     if is_anonymous(owner):

@@ -138,8 +138,7 @@ def _session(studio: Studio, jobs: AsyncJobs, owner: str, sign_out: str | None) 
         chosen: CheckpointCard | None = checkpoint_card(studio.checkpoint(owner), has_preview)
     except (ModelError, EngineError) as error:
         chosen, note = None, str(error)
-    news = [*studio.durable_jobs.news(owner), *jobs.news(owner)]
-    told = [News(words=one.words, bad=one.bad) for one in news]
+    told = [News(words=one.told, bad=one.bad) for one in jobs.news(owner)]
     return PageSession(
         endpoint=studio.endpoint,
         person=Person(

@@ -1,13 +1,11 @@
-"""What the page accepted is drawn and kept, whatever becomes of the process that began it."""
+"""What was accepted is drawn and kept, whatever becomes of the process that began it: the journal of it."""
 
-from easel.studio.durable_jobs.jobs import (
+from easel.studio.durable_jobs.journal import (
+    KEPT,
     LOOK_EVERY,
     TAKEN,
     TOO_OLD,
     TRIES,
-    DurableJob,
-    DurableJobs,
-    JobNews,
-    SavedPicture,
+    Journal,
+    JournalEntry,
 )
-from easel.studio.durable_jobs.journal import KEPT, JobJournal, JobRecord, Journal, JournalEntry

@@ -1,4 +1,4 @@
-"""The jobs that the page accepted and that are not finished, on disk: a small file each.
+"""What was accepted and is not finished, on disk: a small file each.
 
 Replicas of an endpoint share the folder. An entry belongs to the process that draws it; when that is gone,
 whoever looks next takes the entry over. Who is gone is told by a lock that a living process touches
@@ -20,10 +20,9 @@ from pathlib import Path
 from typing import Annotated, Generic, TypeVar
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from easel.models import Lock
-from easel.studio.engine import TextToImage
 
 log = structlog.get_logger(__name__)
 
@@ -32,13 +31,21 @@ _ENTRY = re.compile(rf"({_ID})\.json")
 _STAGED = re.compile(rf"({_ID})-(\d{{1,5}})\.(?:png|jpg|webp)")
 _BESIDE = re.compile(rf"({_ID})-(?:\d{{1,5}}\.(?:png|jpg|webp)|request\.json)")
 _LARGEST = 64_000_000
-"""Bytes of an entry: most of it pictures to draw over; two prompts of the greatest length take 0.3 MB."""
+"""Bytes of an entry; two prompts of the greatest length take 0.3 MB, and a script has many."""
 _MOST = 10_000
 """Entries that are looked at; people together cannot have more waiting."""
 KEPT = 7 * 24 * 3600.0
 """Seconds that news for somebody who does not come are kept."""
 ABANDONED = 3600.0
 """Seconds after which an unfinished file is nobody's any more."""
+TRIES = 2
+"""Processes that may end while they draw a job, before it is taken for what ends them."""
+TAKEN = 20
+"""Times that a job is taken over at all, begun or not."""
+TOO_OLD = 24 * 3600.0
+"""Seconds after which nobody waits for a picture any more."""
+LOOK_EVERY = 60.0
+"""Seconds between looks for what other replicas left; a lock on another machine is dead after as many."""
 
 Id = Annotated[str, Field(pattern=rf"^{_ID}$")]
 
@@ -52,8 +59,7 @@ class JournalEntry(BaseModel):
     failure.
     """
 
-    # pictures to draw over are bytes of files
-    model_config = ConfigDict(extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
+    model_config = ConfigDict(extra="forbid")
 
     id: Id
     owner: str = Field(min_length=1, max_length=2000)
@@ -68,36 +74,12 @@ class JournalEntry(BaseModel):
     @property
     def unfinished(self) -> bool:
         """Whether there is anything to draw yet."""
-        return not self.told
+        raise NotImplementedError
 
     @property
     def outlived(self) -> bool:
         """Whether nobody needs it any more."""
-        return bool(self.told) and time.time() - self.at > KEPT
-
-
-class JobRecord(JournalEntry):
-    """One job. `request` has its seeds and checkpoint resolved: it means the same pictures again. `done` are
-    the numbers of pictures that are saved. With `told` it is a job no more."""
-
-    request: TextToImage
-    done: list[int] = []
-
-    @model_validator(mode="after")
-    def _in_range(self) -> JobRecord:
-        if any(not 0 <= index < self.request.pictures for index in self.done):
-            raise ValueError("done: no picture of the request")
-        return self
-
-    @property
-    def missing(self) -> tuple[int, ...]:
-        """The numbers of pictures that are not saved."""
-        return tuple(index for index in range(self.request.pictures) if index not in set(self.done))
-
-    def note_saved(self, index: int, _file: Path) -> None:
-        """A picture is in the gallery, though nobody lived to note it."""
-        if index < self.request.pictures:
-            self.done = sorted({*self.done, index})
+        raise NotImplementedError
 
 
 Entry = TypeVar("Entry", bound=JournalEntry)
@@ -184,13 +166,6 @@ class Journal(Generic[Entry]):
         finally:
             claims.release()
         return sorted(taken, key=lambda entry: entry.at)
-
-    def news(self, owner: str) -> list[Entry]:
-        """What there is to tell `owner`, oldest first. Who reads it has to `remove` it."""
-        return sorted(
-            (entry for entry in self.entries() if entry.told and entry.owner == owner),
-            key=lambda entry: entry.at,
-        )
 
     def tidy(self) -> None:
         """Remove news that nobody came for, and what killed processes left of their attempts."""
@@ -286,10 +261,3 @@ class Journal(Generic[Entry]):
                 if path.lstat().st_nlink > 1:
                     saved(entry, int(found[2]), path)
                 path.unlink()
-
-
-class JobJournal(Journal[JobRecord]):
-    """Jobs of the page."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, JobRecord)

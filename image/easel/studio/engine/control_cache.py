@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 # Of a GPU's memory, for those that nobody draws with now: of 24 GB, one of SDXL's and one of SD 1.x's.
 GPU_SHARE = 0.15
 
+Load = Callable[[ModelFile, Checkpoint, torch.device], Any]
 _Key = tuple[ModelFile, Hashable]
 
 
@@ -55,12 +56,18 @@ class ControlCache:
         """Bytes of all in memory."""
         return sum(size for _, size in self._loaded.values())
 
-    def get(self, file: ModelFile, checkpoint: Checkpoint, keep: Collection[ModelFile] = ()) -> Any:
-        """The file's model for checkpoints like this one; those of `keep` stay beside it. Raises what
-        `load_control` raises."""
+    def get(
+        self,
+        file: ModelFile,
+        checkpoint: Checkpoint,
+        keep: Collection[ModelFile] = (),
+        load: Load = load_control,
+    ) -> Any:
+        """The file's model for checkpoints like this one, by `load`; those of `keep` stay beside it. Raises
+        what `load` raises."""
         key = file, made_for(checkpoint)
         if key not in self._loaded:
-            module = self._load(file, checkpoint, keep)
+            module = self._load(file, checkpoint, keep, load)
             self._loaded[key] = module, nbytes(module, checkpoint.dtype)
             log.info("control model loaded", file=file.name, bytes=self._loaded[key][1])
         self._loaded.move_to_end(key)
@@ -93,21 +100,21 @@ class ControlCache:
         log.info("control model dropped", file=key[0].name)
         return True
 
-    def _load(self, file: ModelFile, checkpoint: Checkpoint, keep: Collection[ModelFile]) -> Any:
+    def _load(self, file: ModelFile, checkpoint: Checkpoint, keep: Collection[ModelFile], load: Load) -> Any:
         """Those that nobody draws with make room, where there is none; where that does not do, its layers
         come to the device one by one."""
         if not self._memory.apart:
             self._make_room(file.size)
         try:
-            return load_control(file, checkpoint, checkpoint.device)
+            return load(file, checkpoint, checkpoint.device)
         except TooLarge:
             if self._drop(keep):
                 while self._drop(keep):
                     pass
                 give_back(self._memory.device)
-                return self._load(file, checkpoint, keep)
+                return self._load(file, checkpoint, keep, load)
             if not self._memory.apart:
                 raise
-        module = load_control(file, checkpoint, torch.device("cpu"))
+        module = load(file, checkpoint, torch.device("cpu"))
         Offload(self._memory).add(module)
         return module

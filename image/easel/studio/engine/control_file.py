@@ -101,10 +101,6 @@ def _refuse(file: ModelFile, header: Header, shapes: Shapes) -> None:
             return
         what, kind = (small[1], small[0]) if small else ("a checkpoint or another model", None)
         raise WrongKind(file.name, what, kind.folder if kind else None, wanted="a ControlNet")
-    if "IP-Adapter" in small[1]:
-        raise UnknownArchitecture(
-            file.name, "this is an IP-Adapter (or its like): pictures as prompts are not drawn with here yet"
-        )
 
 
 def _controlnet(file: ModelFile, shapes: Shapes, checkpoint: Checkpoint) -> Any:

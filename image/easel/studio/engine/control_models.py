@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
 from diffusers.models.adapter import T2IAdapter
 
-from easel.models import Architecture
+from easel.models import Architecture, ModelFile
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.control_cache import ControlCache
 from easel.studio.engine.control_residuals import ControlOfPass
@@ -21,8 +21,8 @@ class ControlModels:
     def __init__(self, checkpoint: Checkpoint, cache: ControlCache) -> None:
         self._checkpoint, self._cache = checkpoint, cache
 
-    def need(self, controls: Sequence[PreparedControl]) -> list[str]:
-        """Have these in memory.
+    def need(self, controls: Sequence[PreparedControl], keep: Collection[ModelFile] = ()) -> list[str]:
+        """Have these in memory; those of `keep` stay beside them.
 
         Returns what there is to note. Raises what `load_control` raises.
         """
@@ -31,7 +31,7 @@ class ControlModels:
             return [f"{name} is a refiner, for which there are no ControlNets: it drew without."]
         wanted = {one.file for one in controls}
         for file in wanted:
-            self._cache.get(file, self._checkpoint, wanted)
+            self._cache.get(file, self._checkpoint, {*wanted, *keep})
         return []
 
     def of_pass(

@@ -17,6 +17,7 @@ from easel.studio.engine.control.map_size import at_size
 from easel.studio.engine.control.preprocessors import Pixels, Preprocessor, preprocessor
 from easel.studio.engine.control.unit import MAX_UNITS, ControlUnit
 from easel.studio.engine.errors import InvalidRequest
+from easel.studio.engine.image_prompt_layout import is_image_prompt
 from easel.studio.engine.imaging import Prepared, ResizeMode, flattened, resized
 from easel.studio.engine.request import TextToImage
 from easel.studio.engine.source_image import GrowingSource, opened
@@ -77,17 +78,36 @@ class PreparedControl:
 def prepared_controls(
     request: TextToImage, store: Store, sources: Sequence[Prepared | GrowingSource]
 ) -> tuple[PreparedControl, ...]:
-    """All controls of a request that is resolved. Raises InvalidRequest, and UnknownModel for a file that is
-    not there.
+    """The controls of a request that is resolved, but IP-Adapters. Raises InvalidRequest, and UnknownModel
+    for a file that is not there.
 
     Of a source that an upscaler has yet to make larger, the hint is taken from its plain enlargement.
     """
     if len(request.controls) > MAX_UNITS:
         raise InvalidRequest("controlnet", f"{len(request.controls)} units", f"up to {MAX_UNITS} units")
-    if not request.controls:
+    named = [(unit, control_file(unit, store)) for unit in request.controls]
+    maps = [(unit, file) for unit, file in named if not is_image_prompt(file)]
+    if not maps:
         return ()
-    seen = [one if isinstance(one, Prepared) else one.prepare(lambda image, _: image) for one in sources]
-    return tuple(_prepared(unit, request, store, seen) for unit in request.controls)
+    seen = as_seen(sources)
+    return tuple(_prepared(unit, file, request, seen) for unit, file in maps)
+
+
+def as_seen(sources: Sequence[Prepared | GrowingSource]) -> list[Prepared]:
+    """The sources; of those that an upscaler has yet to make larger, plain enlargements."""
+    return [one if isinstance(one, Prepared) else one.prepare(lambda image, _: image) for one in sources]
+
+
+def control_file(unit: ControlUnit, store: Store) -> ModelFile:
+    """The file that a unit names. Raises InvalidRequest where it names none, and UnknownModel."""
+    if unit.model.strip().lower() in ("", "none"):
+        known = [one.stem for one in store.files(Kind.CONTROLNET)]
+        raise InvalidRequest(
+            "controlnet.model",
+            unit.model,
+            ", ".join(known[:20]) or "a file of models/ControlNet, where there is none",
+        )
+    return store.find(Kind.CONTROLNET, unit.model)
 
 
 def detected_map(way: Preprocessor, file: bytes, resolution: int, a: float, b: float) -> Image.Image:
@@ -96,17 +116,17 @@ def detected_map(way: Preprocessor, file: bytes, resolution: int, a: float, b: f
 
 
 def _prepared(
-    unit: ControlUnit, request: TextToImage, store: Store, sources: Sequence[Prepared]
+    unit: ControlUnit, file: ModelFile, request: TextToImage, sources: Sequence[Prepared]
 ) -> PreparedControl:
-    if unit.model.strip().lower() in ("", "none"):
-        known = [one.stem for one in store.files(Kind.CONTROLNET)]
-        raise InvalidRequest(
-            "controlnet.model",
-            unit.model,
-            ", ".join(known[:20]) or "a file of models/ControlNet, where there is none",
-        )
-    file = store.find(Kind.CONTROLNET, unit.model)
     way = preprocessor(unit.module)
+    if way.encodes:
+        raise InvalidRequest(
+            "controlnet.module", unit.module, f"a preprocessor that makes maps: {file.name} is no IP-Adapter"
+        )
+    if unit.more_images:
+        raise InvalidRequest(
+            "controlnet.image", f"{1 + len(unit.more_images)} pictures", "one picture for each unit"
+        )
     sizes = [(one.width, one.height) for one in request.passes()]
     hints = tuple(_hints(unit, way, sizes, image, mask) for image, mask in _pictures(unit, way, sources))
     return PreparedControl(unit, file, hints, Image.fromarray(hints[0][sizes[0]].pixels))
@@ -120,7 +140,7 @@ def _pictures(
     if not unit.image:
         if not sources:
             raise InvalidRequest("controlnet.image", "none", "a picture for each ControlNet unit, as base64")
-        return [(_drawn_over(one), mask or (_drawn_anew(one) if way.masked else None)) for one in sources]
+        return [(drawn_over(one), mask or (_drawn_anew(one) if way.masked else None)) for one in sources]
     image = flattened(opened("controlnet.image", unit.image))
     if way.masked and mask is None:
         if not sources or sources[0].mask is None:
@@ -129,7 +149,7 @@ def _pictures(
     return [(_cut(image, unit, one), mask) for one in sources] if sources else [(image, mask)]
 
 
-def _drawn_over(source: Prepared) -> Image.Image:
+def drawn_over(source: Prepared) -> Image.Image:
     """The picture before anything was filled in, as far as it is drawn."""
     return source.original if source.region is None else source.original.crop(source.region)
 
@@ -153,7 +173,6 @@ def _hints(
         _pixel_perfect(image.size, sizes[0], unit.resize_mode) if unit.pixel_perfect else unit.resolution
     )
     found = Image.fromarray(way.detect(image, resolution, unit.threshold_a, unit.threshold_b))
-    region = opened("controlnet.effective_region_mask", unit.region).convert("L") if unit.region else None
     hints = {}
     for size in dict.fromkeys(sizes):
         pixels = np.asarray(at_size(found, unit.resize_mode, *size))
@@ -161,11 +180,15 @@ def _hints(
         if way.masked and mask is not None:
             whole = mask if mask.size == found.size else mask.resize(found.size)
             open_at = np.asarray(resized(whole, unit.resize_mode, *size)) > _HALF
-        counts = None
-        if region is not None:
-            counts = np.asarray(np.asarray(resized(region, unit.resize_mode, *size)) / 255, np.float32)
+        counts = region_of(unit, size) if unit.region else None
         hints[size] = Hint(pixels, open_at, counts)
     return hints
+
+
+def region_of(unit: ControlUnit, size: Size) -> NDArray[np.float32]:
+    """Where a unit counts that has a mask for it, 0 to 1, (height, width)."""
+    mask = opened("controlnet.effective_region_mask", unit.region).convert("L")
+    return np.asarray(np.asarray(resized(mask, unit.resize_mode, *size)) / 255, np.float32)
 
 
 def _pixel_perfect(image: Size, drawn: Size, mode: ResizeMode) -> int:

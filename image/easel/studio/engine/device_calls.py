@@ -13,6 +13,8 @@ from easel.models import ModelFile
 
 if TYPE_CHECKING:
     from easel.studio.engine.control_residuals import Control
+    from easel.studio.engine.face_run import FaceRun
+    from easel.studio.engine.image_prompt_attention import ImagePrompt
     from easel.studio.engine.upscale_runs import FilterRun, UpscaleRun
 
 # Small pictures go through the VAE together: latent pixels of a group, a picture of 512 by 512.
@@ -30,7 +32,8 @@ class UNetCall:
     `latents` (1, channels, height/8, width/8) as the UNet wants them, float32; `timestep` a scalar; `tokens`
     (rows, tokens, width) and `added` (rows, …) what they are conditioned on. `extra` are the channels beside
     the latents of inpainting checkpoints, (1, n, height/8, width/8). Calls of one `kind` may be made as one.
-    With `tiling` the picture's edges meet: convolutions look around them. `controls` are run before the UNet.
+    With `tiling` the picture's edges meet: convolutions look around them. `controls` are run before the UNet,
+    `image_prompts` (IP-Adapters) within it.
     """
 
     latents: torch.Tensor
@@ -41,6 +44,7 @@ class UNetCall:
     kind: Hashable
     tiling: bool = False
     controls: tuple[Control, ...] = ()
+    image_prompts: tuple[ImagePrompt, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -104,12 +108,12 @@ class OtherCheckpoint:
 
 @dataclass(eq=False)
 class UpscaleCall:
-    """A pass of an upscaler over a picture, answered by the larger one. Each goes alone.
+    """A pass of an upscaler or a face restorer over a picture, answered by what it makes. Each goes alone.
 
     `run` is how far it is: it goes with the picture, whatever becomes of that.
     """
 
-    run: UpscaleRun | FilterRun
+    run: UpscaleRun | FilterRun | FaceRun
 
     @property
     def kind(self) -> Hashable:

@@ -13,14 +13,14 @@ from easel.studio.engine.picture import Picture
 
 
 @contextmanager
-def upscaler_errors(picture: Picture) -> Iterator[None]:
+def network_errors(picture: Picture, what: str) -> Iterator[None]:
     """What a stranger's network stumbles over ends the job that chose it, and no other."""
     try:
         yield
     except EngineError:
         raise
     except Exception as error:
-        words = f"the upscaler failed: {type(error).__name__}: {str(error)[:200]}; choose another one"
+        words = f"the {what} failed: {type(error).__name__}: {str(error)[:200]}; choose another one"
         raise UpscalerFailed(words, picture.job.id) from error
 
 

@@ -19,6 +19,8 @@ from easel.studio.engine.controls import prepared_controls
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
 from easel.studio.engine.enlargement import Enlargement
 from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
+from easel.studio.engine.face_files import FaceFiles, find_face_files
+from easel.studio.engine.image_prompts import prepared_image_prompts
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, Prepared
 from easel.studio.engine.job import Job, JobState, Watcher
 from easel.studio.engine.job_queue import JobQueue, Status
@@ -32,6 +34,7 @@ from easel.studio.engine.second_pass import HiresFix, Refiner
 from easel.studio.engine.source_image import GrowingSource, opened, prepared_sources
 from easel.studio.engine.step_times import StepTimes
 from easel.studio.engine.upscaler_names import find_upscaler
+from easel.studio.engine.wanted_files import wanted_paths
 
 if TYPE_CHECKING:
     import torch
@@ -128,21 +131,29 @@ class Engine:
     def check(self, owner: str, request: TextToImage) -> Job:
         """A job as `submit` would make it, which is handed to nobody. Raises as `submit` does, but for what a
         full queue or an end would raise."""
-        return self._job(owner, request, None, None)
+        try:
+            return self._job(owner, request, None, None)
+        except Exception as error:
+            self._observers.refused(error)
+            raise
 
     def _job(
         self, owner: str, request: TextToImage, only: tuple[int, ...] | None, watcher: Watcher | None
     ) -> Job:
         resolved = request.resolved()
         upscalers = self._upscalers(resolved)
+        resolved, faces, of_faces = self._with_faces(resolved)
         if resolved.enlargement is not None:
             self.limits.check(resolved)
             prompts = picture_prompts(resolved, self.store)
             sources: list[Prepared | GrowingSource] = [_sent(resolved.enlargement)]
-            return Job(
+            job = Job(
                 owner, resolved, None, prompts,
-                sources=sources, upscalers=upscalers, only=only, watcher=watcher,
+                sources=sources, upscalers=upscalers, faces=faces, only=only, watcher=watcher,
             )  # fmt: skip
+            if of_faces:
+                job.note(of_faces)
+            return job
         no_gpu = resolved.randn_source == "GPU" and self.status().device == "cpu"
         if no_gpu:
             resolved = replace(resolved, randn_source="CPU")
@@ -163,12 +174,15 @@ class Engine:
             refiner=self._other(resolved.refiner),
             sources=sources,
             upscalers=upscalers,
+            faces=faces,
             controls=prepared_controls(resolved, self.store, sources),
+            image_prompts=prepared_image_prompts(resolved, self.store, sources),
             only=only,
             watcher=watcher,
         )
         of_controls = [words for one in job.controls for words in one.notes]
-        for words in (note, *(source.comment for source in job.sources), *of_controls):
+        of_controls += [words for one in job.image_prompts for words in one.notes]
+        for words in (note, of_faces, *(source.comment for source in job.sources), *of_controls):
             if words:
                 job.note(words)
         if no_gpu:
@@ -176,7 +190,7 @@ class Engine:
         return job
 
     def _put(self, job: Job) -> Job:
-        if job.upscalers:
+        if job.upscalers or job.faces:
             import_module("spandrel")  # two seconds, which nobody waits for on this thread but who asked
         job.on_cancel(self._queue.ring)
         job.on_change(self._queue.changed)
@@ -200,6 +214,17 @@ class Engine:
             named += request.enlargement.upscalers
         found = {name: find_upscaler(self.store, field, name).file for field, name in named}
         return {name: file for name, file in found.items() if file is not None}
+
+    def _with_faces(self, request: TextToImage) -> tuple[TextToImage, FaceFiles | None, str]:
+        """The request by the name of what restores faces here, or without; its files; a note."""
+        asked = request.enlargement.faces if request.enlargement is not None else request.faces
+        if asked is None:
+            return request, None, ""
+        files, note = find_face_files(self.store, asked)
+        found = replace(asked, model=files.name) if files is not None else None
+        if request.enlargement is not None:
+            return replace(request, enlargement=replace(request.enlargement, faces=found)), files, note
+        return replace(request, faces=found), files, note
 
     def _other(self, part: HiresFix | Refiner | None) -> ModelFile | None:
         """The checkpoint that another part of the way is drawn with."""
@@ -241,6 +266,10 @@ class Engine:
     def jobs(self, owner: str | None = None) -> list[Job]:
         """Jobs that are not finished, in the order they came; of one owner, or all."""
         return self._queue.jobs(owner)
+
+    def is_wanted(self, file: ModelFile) -> bool:
+        """Whether a picture of anybody's that is not finished here needs this file."""
+        return any(file.path in wanted_paths(job) for job in self._queue.jobs())
 
     def status(self) -> Status:
         """What the engine is doing now."""

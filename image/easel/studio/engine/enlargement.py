@@ -1,10 +1,11 @@
-"""What A1111's extras ask for: a picture made larger, and nothing drawn."""
+"""What A1111's extras ask for: a picture made larger, its faces restored, and nothing drawn."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from easel.studio.engine.errors import InvalidRequest, check_range
+from easel.studio.engine.face_files import FaceRestoration
 from easel.studio.engine.imaging import MAX_PIXELS, upscaled_size
 
 MAX_FACTOR = 16.0
@@ -37,6 +38,7 @@ class Enlargement:
     `upscaler`: `factor` times, or until it covers `cover` (pixels), and cut to that with `crop`.
 
     `second_upscaler` does the same, and `second_share` (0 to 1) of the two laid over each other is its.
+    Then `faces` are restored; without an upscaler ("None") nothing else is done.
     """
 
     image: bytes
@@ -48,10 +50,13 @@ class Enlargement:
     crop: bool = True
     second_upscaler: str = "None"
     second_share: float = 0.0
+    faces: FaceRestoration | None = None
 
     def check(self) -> None:
         """Raise InvalidRequest for what cannot be made."""
-        if self.upscaler == "None":
+        if self.faces is not None:
+            self.faces.check()
+        elif not self.enlarges:
             raise InvalidRequest(
                 "upscaler_1", self.upscaler, "an upscaler: without one nothing is to be done"
             )
@@ -67,8 +72,15 @@ class Enlargement:
             raise InvalidRequest(field, f"{across}x{down} pixels", f"up to {MAX_PIXELS:,} pixels")
 
     @property
+    def enlarges(self) -> bool:
+        """Whether an upscaler is at work."""
+        return self.upscaler != "None"
+
+    @property
     def times(self) -> float:
         """How many times larger the picture becomes."""
+        if not self.enlarges:
+            return 1.0
         if self.cover is None:
             return self.factor
         return max(self.cover[0] / self.width, self.cover[1] / self.height)
@@ -76,13 +88,15 @@ class Enlargement:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of what comes of it, in pixels."""
-        if self.cover is not None and self.crop:
+        if self.cover is not None and self.crop and self.enlarges:
             return self.cover
         return upscaled_size((self.width, self.height), self.times)
 
     @property
     def upscalers(self) -> tuple[tuple[str, str], ...]:
         """Those at work, each behind the request's field that names it."""
+        if not self.enlarges:
+            return ()
         second = (("upscaler_2", self.second_upscaler),)
         return ("upscaler_1", self.upscaler), *(second if self.second_at_work else ())
 

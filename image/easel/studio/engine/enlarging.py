@@ -10,6 +10,8 @@ from PIL import Image
 from easel.studio.engine.course import Course
 from easel.studio.engine.device_calls import DeviceCall, UpscaleCall
 from easel.studio.engine.enlargement import Enlargement
+from easel.studio.engine.face_files import FaceRestoration
+from easel.studio.engine.face_run import FaceRun
 from easel.studio.engine.imaging import Prepared, ResizeMode, resized, upscaling
 from easel.studio.engine.upscale_runs import FilterRun, UpscaleRun
 
@@ -62,7 +64,21 @@ def ready_source(course: Course) -> Generator[DeviceCall, Any, Prepared]:
 
 def enlarge(course: Course, asked: Enlargement) -> Images:
     """All of what A1111's extras ask for."""
-    source = course.prepared().image
+    source = image = course.prepared().image
+    if asked.enlarges:
+        image = yield from _enlarged_by_both(course, source, asked)
+    return (yield from with_faces(course, image, asked.faces))
+
+
+def with_faces(course: Course, image: Image.Image, asked: FaceRestoration | None) -> Images:
+    """The picture with its faces restored, where that is asked for."""
+    if asked is None or course.faces is None:
+        return image
+    restored: Image.Image = yield UpscaleCall(FaceRun(image, course.faces, asked.visibility))
+    return restored
+
+
+def _enlarged_by_both(course: Course, source: Image.Image, asked: Enlargement) -> Images:
     image = yield from _fitted(course, source, asked, asked.upscaler)
     if asked.second_at_work:
         second = yield from _fitted(course, source, asked, asked.second_upscaler)

@@ -74,7 +74,7 @@ class OutOfMemory(TooMuchForTheDevice):
 
 
 class UpscalerFailed(TooMuchForTheDevice):
-    """An upscaler cannot make this picture larger."""
+    """An upscaler or a face restorer stumbles over this picture."""
 
 
 class StepTooLong(TooMuchForTheDevice):

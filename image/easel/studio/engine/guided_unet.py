@@ -15,8 +15,9 @@ import torch
 from easel.models import ModelFile
 from easel.studio.engine.conditioning_schedule import ConditioningSchedule, Guidance
 from easel.studio.engine.course import Course
-from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, UNetCall
+from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, UNetCall, VaeCall
 from easel.studio.engine.guidance import without_negative
+from easel.studio.engine.kept_colours import KeptColours, keeps_colours, pixels_of
 from easel.studio.engine.latent_mask import LatentMask
 from easel.studio.engine.micro_conditioning import added_conditions
 from easel.studio.engine.prompts.composition import negative_counts
@@ -26,6 +27,9 @@ from easel.studio.engine.sampling.plan import SamplingPlan
 from easel.studio.engine.sampling.samplers import Sampler
 from easel.studio.engine.serving import Serving
 from easel.studio.engine.text_encoding import HowToEncode
+
+# Of an answer at the very end of the noise, that says nothing more of the latents.
+_LEAST_SLOPE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,12 @@ class GuidedUNet:
         self._schedule: ConditioningSchedule = conditioning(
             serving, self._course, self._texts, self._sampler, self._plan.prompt_steps
         )
-        self._controls = serving.control_models.of_pass(
-            self._course.job.controls,
-            self._course.source_index,
-            self._size,
-            second_pass=self._texts.first_steps is not None,
-        )
+        job, second = self._course.job, self._texts.first_steps is not None
+        self._colours: list[KeptColours] = []
+        self._to_encode = [one for one in job.controls if keeps_colours(one, second_pass=second)]
+        place = self._course.source_index, self._size
+        self._controls = serving.control_models.of_pass(job.controls, *place, second_pass=second)
+        self._image_prompts = serving.image_prompts.of_pass(job.image_prompts, *place, second_pass=second)
 
     def answer(self, ask: Ask) -> Generator[DeviceCall, Any, Answer]:
         """The answer to what a method asks; asks the device itself."""
@@ -83,7 +87,9 @@ class GuidedUNet:
         if self._mask is not None and self._sampler.by_timestep:
             ask = ask._replace(latents=self._mask.kept(ask.latents))
         guidance = self._guidance(ask)
+        yield from self._take_colours()
         output = yield self._unet_call(ask, guidance)
+        output = self._with_colours(ask, output, len(guidance.weights))
         answer = self._denoiser.answer(ask, *self._guided(output, guidance))
         if self._mask is not None and not self._sampler.by_timestep:
             answer = answer._replace(guided=self._mask.denoised(answer.guided, ask.level))
@@ -91,6 +97,33 @@ class GuidedUNet:
         self._course.position += 1
         self._course.estimate = self._denoiser.estimate(ask, answer)
         return answer
+
+    def _take_colours(self) -> Generator[DeviceCall, Any, None]:
+        """The latents of the pictures whose colours are kept, before the first call."""
+        course = self._course
+        while self._to_encode:
+            control = self._to_encode.pop(0)
+            pixels = pixels_of(control, course.source_index, self._size)
+            checkpoint = course.now().checkpoint
+            latents = yield VaeCall(
+                "encode", pixels.to(checkpoint.device), course.vae, course.job.vae,
+                checkpoint.family.downscale, tiling=course.request.tiling,
+            )  # fmt: skip
+            self._colours.append(KeptColours(control, latents))
+
+    def _with_colours(self, ask: Ask, output: torch.Tensor, positive: int) -> torch.Tensor:
+        """The UNet's answer moved so that what it takes the latents to be has the colours that are kept."""
+        for colours in (one for one in self._colours if one.at_work(self._done())):
+            rows = self._estimates(ask, output)
+            # what the answer says of the latents is in proportion to it, whatever it predicts
+            slope = self._estimates(ask, torch.ones_like(output)) - self._estimates(ask, output * 0)
+            if bool((slope.abs() > _LEAST_SLOPE).all()):
+                output = output + colours.moved(rows, positive) / slope
+        return output
+
+    def _estimates(self, ask: Ask, output: torch.Tensor) -> torch.Tensor:
+        """The finished latents by each row of the UNet's answer."""
+        return self._denoiser.estimate(ask, self._denoiser.answer(ask, output, output))
 
     def _guidance(self, ask: Ask) -> Guidance:
         """The texts of this call; without the negative ones where A1111 leaves them out to save time."""
@@ -105,6 +138,8 @@ class GuidedUNet:
         seen = self._denoiser.unet_input(ask)
         family = serving.checkpoint.family
         controls = [one for one in self._controls if one.at_work(self._done())]
+        prompts = [one for one in self._image_prompts if one.at_work(self._done())]
+        rows = len(guidance.tokens), len(guidance.weights)
         return UNetCall(
             latents=seen,
             timestep=torch.tensor(self._denoiser.timestep(ask.level), dtype=torch.float32),
@@ -112,7 +147,8 @@ class GuidedUNet:
             added=self._added_to(guidance),
             extra=self._extra_channels(seen),
             tiling=course.request.tiling,
-            controls=tuple(one.of_call(len(guidance.tokens), len(guidance.weights)) for one in controls),
+            controls=tuple(one.of_call(*rows) for one in controls),
+            image_prompts=tuple(one.of_call(*rows) for one in prompts),
             kind=(
                 family.name,
                 tuple(seen.shape),
@@ -122,6 +158,7 @@ class GuidedUNet:
                 tuple(use.in_unet for use in course.loras_of_step),
                 course.request.tiling,
                 tuple(one.kind for one in controls),
+                tuple(one.kind for one in prompts),
             ),
         )
 
@@ -164,7 +201,7 @@ class GuidedUNet:
 
     def _go_on_with(self, file: ModelFile) -> Generator[DeviceCall, Any, None]:
         """Another checkpoint from here. Until it serves, nothing of this one is held."""
-        del self._denoiser, self._schedule, self._controls
+        del self._denoiser, self._schedule, self._controls, self._image_prompts, self._colours
         self._added = None
         self._course.leave()
         yield OtherCheckpoint(file)

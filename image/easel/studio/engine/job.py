@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 from easel.models import ModelFile
 from easel.studio.engine.controls import PreparedControl
 from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse
+from easel.studio.engine.face_files import FaceFiles
+from easel.studio.engine.image_prompts import PreparedImagePrompt
 from easel.studio.engine.imaging import Prepared
 from easel.studio.engine.limits import work
 from easel.studio.engine.picture_prompts import PicturePrompts
@@ -107,8 +109,10 @@ class Job:
     to the error that ended it. `prompts` are one for all pictures or one for each;
     `embeddings` those of them that the checkpoint draws with, once it began. `sources` are the
     pictures to draw over, or to make larger; `upscalers` the files of those that the request names, by these
-    names; `controls` the control units with their pictures. `only` are the numbers of the pictures to draw,
-    where it is not all of the request's. `checkpoint` is None where nothing is drawn.
+    names; `controls` the control units with their pictures, `image_prompts` those that are IP-Adapters;
+    `faces` the files that restore faces.
+    `only` are the numbers of the pictures to draw, where it is not all of the request's.
+    `checkpoint` is None where nothing is drawn.
     """
 
     owner: str
@@ -121,6 +125,8 @@ class Job:
     sources: list[Prepared | GrowingSource] = field(default_factory=list)
     upscalers: Mapping[str, ModelFile] = field(default_factory=dict)
     controls: tuple[PreparedControl, ...] = ()
+    image_prompts: tuple[PreparedImagePrompt, ...] = ()
+    faces: FaceFiles | None = None
     only: tuple[int, ...] | None = None
     watcher: Watcher | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -214,6 +220,11 @@ class Job:
             self._wake()
 
     # What follows is the engine's side.
+
+    @property
+    def control_files(self) -> tuple[ModelFile, ...]:
+        """Files of the models that stand beside the checkpoint while its pictures are drawn."""
+        return (*(one.file for one in self.controls), *(one.file for one in self.image_prompts))
 
     @property
     def cancelled(self) -> tuple[bool] | None:

@@ -18,8 +18,9 @@ from easel.studio.engine.checkpoint_cache import CheckpointCache
 from easel.studio.engine.control_cache import ControlCache
 from easel.studio.engine.device_calls import TOGETHER, OtherCheckpoint, UNetCall, UpscaleCall, VaeCall
 from easel.studio.engine.device_clock import DeviceClock
-from easel.studio.engine.device_errors import memory_errors, upscaler_errors
+from easel.studio.engine.device_errors import memory_errors, network_errors
 from easel.studio.engine.errors import OutOfMemory
+from easel.studio.engine.face_models import FaceModels
 from easel.studio.engine.fair_share import FairShare
 from easel.studio.engine.job import Job
 from easel.studio.engine.loading import load_checkpoint
@@ -77,6 +78,7 @@ class Loop:
         self._cache = CheckpointCache(self._memory, self.dtype, self._let_go)
         self._controls = ControlCache(self._memory, self._controlling, self._cache.make_room)
         self._upscalers = UpscalerModels(self.device)
+        self._faces = FaceModels(self.device)
         self._clock = DeviceClock(self.device, observer)
 
     @property
@@ -167,7 +169,7 @@ class Loop:
 
     def _free_something(self) -> bool:
         """Have the device let go of something that nobody draws with; whether there was any."""
-        if self._upscalers.clear():
+        if self._upscalers.clear() or self._faces.clear():
             return True
         return self._controls.drop_oldest() if self._memory.apart else self._let_go()
 
@@ -181,7 +183,7 @@ class Loop:
 
     def _controlling(self) -> set[ModelFile]:
         """Files of the control models that pictures under way are drawn with."""
-        return {control.file for one in self.active for control in one.job.controls}
+        return {file for one in self.active for file in one.job.control_files}
 
     def _serve(self, checkpoint: Checkpoint | None) -> None:
         if self._at_hand is not None:
@@ -199,8 +201,8 @@ class Loop:
         """Let a picture join at the next turn, or join again on the checkpoint that it asked for. It does not
         where another one has to go on at once.
 
-        Raises a FileError for a LoRA, control model, VAE or upscaler that cannot be used, InvalidRequest for
-        a prompt of too many tokens, StepTooLong, OutOfMemory.
+        Raises a FileError for a LoRA, control model, VAE, upscaler or face restorer that cannot be used,
+        InvalidRequest for a prompt of too many tokens, StepTooLong, OutOfMemory.
         """
         with memory_errors(picture, self.device):
             self._begin(picture)
@@ -209,6 +211,7 @@ class Loop:
         job = picture.job
         self._clock.jobs = (job,)
         picture.course.upscalers = {name: self._upscalers.get(file) for name, file in job.upscalers.items()}
+        picture.course.faces = self._faces.get(job.faces)
         if picture.checkpoint is None:
             picture.begin(None)
             self.active.append(picture)
@@ -221,7 +224,8 @@ class Loop:
             *serving.adapters.need(
                 picture.course.prompts.loras, in_use, going_on=serving.checkpoint.file != job.drawn_with
             ),
-            *serving.control_models.need(job.controls),
+            *serving.control_models.need(job.controls, job.control_files),
+            *serving.image_prompts.need(job.image_prompts, picture.course.source_index, job.control_files),
         ):
             job.note(words)
         serving.note_clip_skip(job)
@@ -271,6 +275,7 @@ class Loop:
             return available if kind in self._runs else max(1, min(available, TOGETHER // call.latent_pixels))
         if isinstance(call, UpscaleCall):
             return 1
+        assert isinstance(call, UNetCall)  # noqa: S101 - nothing else is under way
         wide = self._batch_size.bucket(kind, available)
         return self._batch_size.bucket(kind, self._room.width(call, wide))
 
@@ -345,9 +350,9 @@ class Loop:
         return [picture for picture, _ in there]
 
     def _upscale(self, picture: Picture, call: UpscaleCall) -> list[Picture]:
-        """A tile of a pass of an upscaler. Returns the picture once it is through."""
+        """A tile of a pass of an upscaler, or a face. Returns the picture once it is through."""
         with (
-            upscaler_errors(picture),
+            network_errors(picture, call.run.words),
             memory_errors(picture, self.device),
             self._clock.call("upscaler"),
         ):

@@ -14,6 +14,7 @@ from easel.models import ModelFile
 from easel.studio.engine.control_residuals import control_inputs
 from easel.studio.engine.course import Course
 from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, UNetCall, UpscaleCall, VaeCall
+from easel.studio.engine.image_prompt_attention import image_prompts_at_work
 from easel.studio.engine.job import Job
 from easel.studio.engine.pipeline import Pipeline, draw, finish
 from easel.studio.engine.serving import Serving
@@ -107,7 +108,8 @@ def call_unet(unet: Any, calls: list[UNetCall], dtype: torch.dtype) -> list[torc
         }
     tiling = calls[0].tiling
     controls = control_inputs([one.controls for one in calls], plain, timesteps, tokens, added, tiling=tiling)
-    with edges_meet(unet, tiling):
+    prompts, (height, width) = [one.image_prompts for one in calls], latents.shape[-2:]
+    with edges_meet(unet, tiling), image_prompts_at_work(unet, prompts, (height, width)):
         output: torch.Tensor = unet(
             latents, timesteps, encoder_hidden_states=tokens, return_dict=False, **added, **controls
         )[0]

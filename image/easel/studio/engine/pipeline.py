@@ -16,7 +16,7 @@ from PIL import Image
 
 from easel.studio.engine.course import Course
 from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, VaeCall
-from easel.studio.engine.enlarging import Images, enlarge, enlarged_to, ready_source
+from easel.studio.engine.enlarging import Images, enlarge, enlarged_to, ready_source, with_faces
 from easel.studio.engine.guided_unet import GuidedUNet, Texts
 from easel.studio.engine.imaging import (
     LATENT_UPSCALE_MODES,
@@ -52,7 +52,8 @@ def draw(course: Course) -> Pipeline:
 def finish(course: Course, latents: torch.Tensor) -> Pipeline:
     """From the latents, whole or interrupted, to the picture."""
     course.drawing = False
-    drawn: Image.Image = yield _through_vae(course, "decode", latents)
+    decoded: Image.Image = yield _through_vae(course, "decode", latents)
+    drawn = yield from with_faces(course, decoded, course.request.faces)
     source = course.request.source
     if source is None:
         return drawn

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from easel.studio.engine.control.unit import ControlUnit
 from easel.studio.engine.enlargement import Enlargement, UpscalerTiles
 from easel.studio.engine.errors import InvalidRequest, check_range
+from easel.studio.engine.face_files import FaceRestoration
 from easel.studio.engine.image_to_image import ImageToImage
 from easel.studio.engine.prompts.emphasis import EmphasisMode
 from easel.studio.engine.sampling.samplers import Sampler, resolve
@@ -77,8 +78,9 @@ class TextToImage:
     numbers, made on the CPU). `seed_resize_from_w` and `_h` lay the seed's noise at that size, in pixels,
     into the middle of this picture's; 0 or less in either is off. `eta_noise_seed_delta` (ENSD) is added to
     the seed for all noise after the first. `sampling` is what changes how the sampler works, `emphasis` what
-    brackets in the prompts do, `upscaler_tiles` how upscalers cut a picture.
-    With `enlargement` nothing is drawn: that picture is made larger, and no other field than that counts.
+    brackets in the prompts do, `upscaler_tiles` how upscalers cut a picture. With `faces` those of what is
+    drawn are restored. With `enlargement` nothing is drawn: that picture is made larger, and no other field
+    than `upscaler_tiles` counts.
     """
 
     prompt: str = ""
@@ -112,6 +114,7 @@ class TextToImage:
     enlargement: Enlargement | None = None
     upscaler_tiles: UpscalerTiles = field(default_factory=UpscalerTiles)
     controls: tuple[ControlUnit, ...] = ()
+    faces: FaceRestoration | None = None
 
     def resolved(self) -> TextToImage:
         """The same request, checked, with seeds drawn, sizes rounded and the sampler under its own name.
@@ -142,6 +145,7 @@ class TextToImage:
             self.refiner,
             self.enlargement,
             self.upscaler_tiles,
+            self.faces,
             *self.controls,
         ):
             if part is not None:
@@ -175,7 +179,7 @@ class TextToImage:
         """The ways through the sampler that each picture takes, of a request that is resolved; an enlargement
         counts as one call at its full size for each upscaler."""
         if self.enlargement is not None:
-            calls = len(self.enlargement.upscalers)
+            calls = max(1, len(self.enlargement.upscalers))
             return (SamplingPass(*self.enlargement.size, calls, calls),)
         first = self._pass(self.width, self.height, self.steps, self.sampler)
         if self.source is not None:

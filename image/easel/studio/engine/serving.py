@@ -14,6 +14,7 @@ from easel.studio.engine.control_models import ControlModels
 from easel.studio.engine.device_clock import DeviceClock
 from easel.studio.engine.embeddings import Embedding, Embeddings
 from easel.studio.engine.extra_networks import Asked, EmbeddingUse
+from easel.studio.engine.image_prompt_models import ImagePromptModels
 from easel.studio.engine.job import Job
 from easel.studio.engine.memory import DeviceMemory
 from easel.studio.engine.networks.adapters import Adapters
@@ -38,9 +39,9 @@ class Serving:
         self.encoder = PromptEncoder(checkpoint, clock)
         self.vaes = Vaes(checkpoint)
         self.adapters = Adapters(checkpoint)
-        self.control_models = ControlModels(
-            checkpoint, controls or ControlCache(DeviceMemory(checkpoint.device))
-        )
+        controls = controls or ControlCache(DeviceMemory(checkpoint.device))
+        self.control_models = ControlModels(checkpoint, controls)
+        self.image_prompts = ImagePromptModels(checkpoint, controls)
         self.previews = LatentPreviews(checkpoint)
         family = checkpoint.family
         self.levels = NoiseLevels.of_family(family.scheduler_config, sdxl=family.pooled)

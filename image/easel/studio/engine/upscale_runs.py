@@ -31,6 +31,7 @@ _OWN = UpscalerTiles()
 class FilterRun:
     """A pass of an upscaler that has no weights: one of `PIXEL_UPSCALERS`, all of it in one turn."""
 
+    words = "upscaler"
     share = 0.0
     cost = 1
 
@@ -44,6 +45,8 @@ class FilterRun:
 
 class UpscaleRun:
     """One pass of a model of spandrel's over one picture."""
+
+    words = "upscaler"
 
     def __init__(self, image: Image.Image, model: Any, tiles: UpscalerTiles = _OWN) -> None:
         device = model.device.type

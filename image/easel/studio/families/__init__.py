@@ -19,6 +19,14 @@ from easel.models import Architecture
 
 HERE = Path(__file__).parent
 TOKENIZER_FOLDER = HERE / "tokenizer"
+FAMILY_LABELS: Mapping[str, str] = {
+    "starter": "Starter",
+    "sd1": "SD 1.5",
+    "sd2": "SD 2",
+    "sdxl": "SDXL",
+    "sdxl-refiner": "SDXL refiner",
+}
+"""How people call the families, whatever of a family was trained differently."""
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,17 @@ class BackgroundJobs:
             raise NoSuchJob("there is no such job; the studio may have been started anew: start it again")
         return found
 
+    def again(self, number: str, owner: str) -> BackgroundJob:
+        """Start anew what failed or was cancelled. Raises NoSuchJob, TooManyJobs.
+
+        Only the replica that ran it knows its address, which others are not told: there may be a key in it.
+        """
+        with self._lock:
+            job = self._jobs.get(number)
+        if job is None:
+            raise NoSuchJob("this replica did not run that job; start it again with its address")
+        return self.start(owner, job.spec)
+
     def all(self) -> list[BackgroundJob | RemoteJob]:
         """The newest first."""
         own = self._own()

@@ -36,10 +36,12 @@ from easel.studio.library.background_job import BackgroundJob, JobSpec
 from easel.studio.library.background_jobs import BackgroundJobs
 from easel.studio.library.card import Card, word_of
 from easel.studio.library.civitai import Civitai, understood
+from easel.studio.library.stored_models import StoredModels, NewerVersion, StoredModel
 from easel.studio.library.plain_text import line
 from easel.studio.library.previews import NoPicture, Previews
-from easel.studio.library.remote_jobs import RemoteJobs
+from easel.studio.library.remote_jobs import RemoteJob, RemoteJobs
 from easel.studio.library.scan import Scan
+from easel.studio.library.store_changes import StoreChanges
 
 PRIVATE = "EASEL_PRIVATE_SOURCES"
 """The operator's setting: 1 lets page and API fetch from private addresses and over plain http."""
@@ -78,6 +80,9 @@ class Library:
         self._limits = limits or FetchLimits()
         self.jobs = BackgroundJobs(activity, RemoteJobs(store.root / ".easel" / "jobs" / endpoint))
         self.pictures = Previews(self._policy)
+        self.changes = StoreChanges(store)
+        """Who shows models listens here."""
+        self._inventory = StoredModels(store)
 
     def card(self, text: str) -> Card:
         """What is at the address that somebody pasted. Raises SourceError."""
@@ -134,6 +139,34 @@ class Library:
             self._downloaded(entry) for entry in sorted(self._store.index(), key=lambda one: -one.file.mtime)
         ]
 
+    def models(self) -> list[StoredModel]:
+        """Every model as a card, with the newer version that the last look for them found."""
+        self._store.refresh()
+        made = self._inventory.all(self._newer())
+        # Who has brought the newer one in is not told of it any more.
+        here = {one.version_id for one in made if one.version_id}
+        return [
+            one.model_copy(update={"newer": None})
+            if one.newer and _version_in(one.newer.address) in here
+            else one
+            for one in made
+        ]
+
+    def _newer(self) -> dict[tuple[str, str], NewerVersion]:
+        looks = (
+            job.view() for job in self.jobs.all() if isinstance(job, RemoteJob) or job.spec.kind == "updates"
+        )
+        last = next((one for one in looks if one.kind == "updates" and one.result), None)
+        return {
+            (one["kind"], one["name"]): NewerVersion(
+                version=one["version"],
+                base_model=one["base_model"],
+                early_access=one["early_access"],
+                address=one["address"],
+            )
+            for one in (last.result or {}).get("newer", ())
+        } if last else {}  # fmt: skip
+
     def picture_of(self, kind: str, name: str) -> bytes:
         """The preview beside a file, as WebP. Raises NoPicture, BadAddress."""
         wanted = _kind(kind) or Kind.CHECKPOINT
@@ -155,6 +188,7 @@ class Library:
         )
         added = intake.add(wish)
         self._store.refresh()
+        self.changes.look()
         entry = next((one for one in self._store.index(added.file.kind) if one.file == added.file), None)
         found = self._downloaded(entry).model_dump() if entry else None
         return {"fetched": added.fetched, "file": found}
@@ -183,6 +217,10 @@ class Library:
             preview=entry.preview is not None,
             problem=line(entry.problem, 300),
         )
+
+
+def _version_in(address: str) -> int:
+    return int(address.rpartition("=")[2] or 0)
 
 
 def _kind(word: str) -> Kind | None:

@@ -93,6 +93,14 @@ class Previews:
             raise NoPicture(f"the preview cannot be fetched ({type(error).__name__})") from None
 
 
+def changed_at(picture: Path | None) -> int:
+    """When a picture was changed, in nanoseconds; 0 where there is none."""
+    try:
+        return picture.stat().st_mtime_ns if picture else 0
+    except OSError:
+        return 0
+
+
 def small(content: bytes, *, blurred: bool = False) -> bytes:
     """A picture file as a small WebP of its pixels alone. Raises NoPicture for what is none."""
     try:

@@ -1,35 +1,38 @@
 """The page's files, as the browser gets them: below an address that names the state of all of them.
 
-`/page/<state>/app.js` never changes, so browsers keep it for ever, and what it imports by relative addresses
-is of the same state: no cache mixes two. Another state is another address; the old one is gone, and a tab
-that asks for it loads itself again (app.js).
+`/page/<state>/first.js` never changes, so browsers keep it for ever, and what it imports by relative
+addresses is of the same state: no cache mixes two. Another state is another address; the old one is gone, and
+a tab that asks for it loads itself again (app.js).
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from posixpath import dirname, join, normpath
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from easel.studio.ui.bundle import BUNDLE, VENDOR, bundled, linked
+
+STYLES = "first.css"
+"""The styles of the first place in one file, in the order in which they build on each other."""
+_FIRST_STYLES = ("style/base.css", "style/create.css", "style/prompt.css")
 _WEB = Path(__file__).parent / "web"
 _TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".json": "application/json",
     ".svg": "image/svg+xml",
-    ".md": "text/plain; charset=utf-8",
     ".html": "text/html; charset=utf-8",
+    ".md": "text/plain; charset=utf-8",
 }
-_IMPORT = re.compile(r'^(?:import|export)\b[^;"]*?"(\./|\.\./)([^"]+)";', re.MULTILINE)
 _FOREVER = "private, max-age=31536000, immutable"
 
 
@@ -41,15 +44,33 @@ class Asset:
     packed: bytes
     media_type: str
 
+    @classmethod
+    def of(cls, name: str, content: bytes) -> Asset:
+        """A file called `name`."""
+        return cls(content, gzip.compress(content, 9), _TYPES[Path(name).suffix])
+
 
 @cache
 def assets() -> dict[str, Asset]:
-    """All files by their path below `web/`, read once: a studio serves the page that it started with."""
-    return {
-        path.relative_to(_WEB).as_posix(): Asset(content, gzip.compress(content, 9), _TYPES[path.suffix])
+    """All files by their path, made once: a studio serves the page that it started with."""
+    return {name: Asset.of(name, content) for name, content in _files()}
+
+
+def _files() -> Iterator[tuple[str, bytes]]:
+    found = {
+        path.relative_to(_WEB).as_posix(): path.read_bytes()
         for path in sorted(_WEB.rglob("*"))
-        if path.is_file() and (content := path.read_bytes()) is not None
+        if path.is_file()
     }
+    modules = {name: content.decode() for name, content in found.items() if name.endswith(".js")}
+    bundle, taken = bundled(modules, "app.js")
+    yield BUNDLE, bundle.encode()
+    yield STYLES, b"\n".join(found[name] for name in _FIRST_STYLES)
+    for name, content in found.items():
+        if name in taken or name in _FIRST_STYLES:
+            continue
+        later = name in modules and not name.startswith(VENDOR)
+        yield name, linked(name, modules[name], taken).encode() if later else content
 
 
 @cache
@@ -59,20 +80,6 @@ def state() -> str:
     for name, asset in assets().items():
         whole.update(f"{name}\0{len(asset.content)}\0".encode() + asset.content)
     return whole.hexdigest()[:12]
-
-
-def imported(name: str) -> list[str]:
-    """The modules that `name` needs before it runs, itself left out, nearest first."""
-    found: dict[str, None] = {}
-    waiting = [name]
-    while waiting:
-        module = waiting.pop(0)
-        for up, path in _IMPORT.findall(assets()[module].content.decode()):
-            needed = normpath(join(dirname(module), up + path))
-            if needed not in found and needed != name:
-                found[needed] = None
-                waiting.append(needed)
-    return list(found)
 
 
 def route() -> Route:

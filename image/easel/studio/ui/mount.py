@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from functools import cache
 from string import Template
 
@@ -12,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from easel.studio.security_headers import POLICY, policy
-from easel.studio.ui.assets import Asset, answer, assets, imported, route, state
+from easel.studio.ui.assets import Asset, answer, assets, route, state
 
 
 def mount(app: FastAPI) -> None:
@@ -28,9 +27,7 @@ def _page(request: Request) -> Response:
 
 @cache
 def _shell() -> Asset:
-    """index.html, with the address of its files, and all modules named that the first place needs: a browser
-    that learns of them one from the other would wait for each in turn."""
-    tree = f"page/{state()}"
-    preloads = "\n".join(f'<link rel="modulepreload" href="{tree}/{name}">' for name in imported("app.js"))
-    page = Template(assets()["index.html"].content.decode()).substitute(tree=tree, preloads=preloads).encode()
-    return Asset(page, gzip.compress(page, 9), assets()["index.html"].media_type)
+    """index.html, with the address of its files."""
+    name = "index.html"
+    page = Template(assets()[name].content.decode()).substitute(tree=f"page/{state()}")
+    return Asset.of(name, page.encode())

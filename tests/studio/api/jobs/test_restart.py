@@ -150,7 +150,7 @@ def test_killed_in_mid_picture(house: House) -> None:
                 # beside others sums are taken in another order: docs/decisions/0006
                 assert max(high for _, high in difference.getextrema()) <= 2
     saved = [path.name for path in (house.home / "outputs" / "studio").glob("local-*/*/*.png")]
-    assert len(saved) == 6 + 5 + 1 + 5 + 1  # the tickets', and those of the comparison that are kept
+    assert len(saved) == 6 + 5 + 1 + 5 + 4 + 1  # the tickets', and the comparisons', whose grids are not kept
     left = (house.home / "outputs" / "studio" / ".jobs").iterdir()
     assert [path.name for path in left if path.name.endswith((".png", "-request.json"))] == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,21 @@ from diffusers import ControlNetModel
 from PIL import Image
 from safetensors.torch import save_file
 
-from easel.models import Kind, ModelFile, Store
+from easel.models import Architecture, Kind, ModelFile, Store
 from easel.studio.engine import TextToImage
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.controls import prepared_controls
 from easel.studio.engine.device_calls import UNetCall, VaeCall
+from easel.studio.engine.image_prompts import prepared_image_prompts
 from easel.studio.engine.job import Job
 from easel.studio.engine.picture import Picture, call_unet
 from easel.studio.engine.picture_prompts import picture_prompts
 from easel.studio.engine.serving import Serving
+from easel.studio.engine.skeleton import skeleton
 from easel.studio.engine.tokenizer import load_tokenizer
 from easel.studio.engine.vae_runs import VaeRun
+from easel.studio.families import family
+from tests.studio.engine.conftest import STARTER
 from tests.studio.engine.tiny import Tiny
 
 CPU = torch.device("cpu")
@@ -53,6 +58,19 @@ def in_memory(small: Tiny) -> Checkpoint:
     )
 
 
+def starter_store(root: Path) -> Store:
+    """The starter, with a ControlNet `net` of its shape."""
+    (root / "Stable-diffusion").mkdir()
+    shutil.copy(STARTER, root / "Stable-diffusion")
+    unet = type(skeleton(family(Architecture.STARTER)).unet)
+    config = unet.load_config(family(Architecture.STARTER).folder / "unet" / "config.json")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        made = unet.from_config(config)
+    stored(root, "net", dict(controlnet(made).state_dict()))
+    return Store(root)
+
+
 def stored(root: Path, name: str, tensors: dict[str, torch.Tensor], **metadata: str) -> ModelFile:
     """A file among the store's ControlNets."""
     folder = root / "ControlNet"
@@ -71,9 +89,11 @@ def drawn(checkpoint: Checkpoint, request: TextToImage, root: Path) -> Image.Ima
         checkpoint.file,
         prompts=picture_prompts(resolved, store),
         controls=prepared_controls(resolved, store, ()),
+        image_prompts=prepared_image_prompts(resolved, store, ()),
     )
     serving, picture = Serving(checkpoint), Picture(job, 0)
     serving.control_models.need(job.controls)
+    serving.image_prompts.need(job.image_prompts, 0)
     picture.begin(serving)
     while picture.image is None:
         assert isinstance(picture.call, UNetCall | VaeCall)

@@ -244,7 +244,6 @@ BAD: dict[str, tuple[Tensors, type[FileError], str]] = {
         "control-LoRA",
     ),
     "LLLite": (_named("lllite_unet_a.down.0.weight", 1, 1), UnknownArchitecture, "LLLite"),
-    "IP-Adapter": (_named("image_proj.proj.weight", 4, 4), UnknownArchitecture, "IP-Adapter"),
     "checkpoint": (_named("model.diffusion_model.input_blocks.0.0.weight", 8, 4, 3, 3), WrongKind, "not a"),
     "LoRA": (_named("lora_unet_x.lora_down.weight", 4, 4), WrongKind, "models/Lora"),
     "other": (_named("x", 4, 4, 4), WrongKind, "not a ControlNet"),

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import io
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image, ImageDraw
-from safetensors.torch import save_file
 
-from easel.models import Architecture, Store
 from easel.studio.engine import (
     ControlledPasses,
     ControlUnit,
@@ -26,11 +22,9 @@ from easel.studio.engine import (
     TextToImage,
 )
 from easel.studio.engine.controls import prepared_controls
-from easel.studio.engine.skeleton import skeleton
 from easel.studio.engine.source_image import prepared_sources
-from easel.studio.families import family
 from tests.studio.engine.conftest import STARTER
-from tests.studio.engine.control.driving import controlnet
+from tests.studio.engine.control.driving import starter_store
 
 SIDE = 64
 ASKED = TextToImage(prompt="a red circle on a blue background", width=SIDE, height=SIDE, steps=4, seed=7)
@@ -57,17 +51,7 @@ UNIT = ControlUnit(model="net", image=file(RING))
 @pytest.fixture(scope="module")
 def controlled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """The starter with a ControlNet of its shape."""
-    root = tmp_path_factory.mktemp("passes")
-    for folder in ("Stable-diffusion", "ControlNet"):
-        (root / folder).mkdir()
-    shutil.copy(STARTER, root / "Stable-diffusion")
-    unet = type(skeleton(family(Architecture.STARTER)).unet)
-    config = unet.load_config(family(Architecture.STARTER).folder / "unet" / "config.json")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        net = controlnet(unet.from_config(config))
-    save_file(net.state_dict(), root / "ControlNet" / "net.safetensors")
-    engine = Engine(Store(root), default_checkpoint=STARTER.name)
+    engine = Engine(starter_store(tmp_path_factory.mktemp("passes")), default_checkpoint=STARTER.name)
     engine.start()
     yield engine
     engine.stop()

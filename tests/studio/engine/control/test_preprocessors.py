@@ -77,14 +77,16 @@ def test_what_each_does() -> None:
     assert len({tuple(one) for one in maps["color"].reshape(-1, 3)}) <= 4
 
 
-@pytest.mark.parametrize("name", ["", "cany", "openpose", "depth_midas", "ip-adapter-auto", "x" * 3000])
+@pytest.mark.parametrize("name", ["", "cany", "openpose", "depth_midas", "ip-adapter_face_id", "x" * 3000])
 def test_what_is_not_here_is_said(name: str) -> None:
     """With the names of those that are, and what to do instead."""
     with pytest.raises(InvalidRequest, match="canny"):
         preprocessor(name)
 
 
-@pytest.mark.parametrize("name", ["Canny", " canny ", "binary", "invert (from white bg & black line)"])
+@pytest.mark.parametrize(
+    "name", ["Canny", " canny ", "binary", "invert (from white bg & black line)", "CLIP-ViT-H (IPAdapter)"]
+)
 def test_names_and_labels(name: str) -> None:
     """In any case, by name, by what A1111's page calls it."""
     assert preprocessor(name)

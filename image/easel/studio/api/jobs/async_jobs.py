@@ -30,7 +30,7 @@ from easel.studio.api.jobs.record import (
 from easel.studio.api.jobs.takeover import note_saved, why_not
 from easel.studio.api.jobs.ticket import Ticket
 from easel.studio.api.jobs.ticket_views import TicketViews
-from easel.studio.durable_jobs import LOOK_EVERY, JobNews, Journal
+from easel.studio.durable_jobs import LOOK_EVERY, Journal
 from easel.studio.engine import QueueFull, Stopped
 from easel.studio.outputs import NotSaved
 from easel.studio.studio import Studio
@@ -110,8 +110,8 @@ class AsyncJobs:
         """What is kept of one of an owner's. Raises NoSuchTicket."""
         return await asyncio.to_thread(self._book.record, owner, id)
 
-    def news(self, owner: str) -> list[JobNews]:
-        """What an owner has to be told, once. On a thread that may wait for a disk."""
+    def news(self, owner: str) -> list[AcceptedRequest]:
+        """Those of which an owner has to be told, once. On a thread that may wait for a disk."""
         return self._book.news(owner)
 
     async def tickets(self, owner: str) -> list[Ticket]:

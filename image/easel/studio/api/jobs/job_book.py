@@ -7,7 +7,7 @@ import time
 
 from easel.studio.api.jobs.async_job import AsyncJob
 from easel.studio.api.jobs.record import RESULT_KEPT, AcceptedRequest
-from easel.studio.durable_jobs import JobNews, Journal
+from easel.studio.durable_jobs import Journal
 
 
 class NoSuchTicket(LookupError):
@@ -51,12 +51,12 @@ class JobBook:
             raise NoSuchTicket(id)
         return record
 
-    def news(self, owner: str) -> list[JobNews]:
-        """What an owner has to be told, once. On a thread that may wait for a disk."""
+    def news(self, owner: str) -> list[AcceptedRequest]:
+        """Those of which an owner has to be told, once. On a thread that may wait for a disk."""
         found = []
         for record in list(self.ended.values()):
             if record.owner == owner and record.told:
-                found.append(JobNews(record.told, record.bad))
+                found.append(record.model_copy())
                 record.told = ""
                 with contextlib.suppress(OSError):
                     self._journal.write(record)

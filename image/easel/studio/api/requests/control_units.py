@@ -25,7 +25,7 @@ _RESIZE_MODES = {
 }
 # What would make another picture, and is not done.
 _REFUSED = {
-    "ipadapter_input": "pictures as prompts (IP-Adapter) are not drawn here",
+    "ipadapter_input": "what an image encoder made is not read (it comes as a pickle): send the picture",
     "batch_images": "send one picture for each unit",
 }
 _Choice = TypeVar("_Choice", ControlMode, ControlledPasses)
@@ -111,12 +111,13 @@ def _read(field: str, unit: Any) -> Iterator[ControlUnit]:
 
 
 def _unit(field: str, sent: SentUnit) -> ControlUnit:
-    picture, mask = _pictures(field, sent)
+    pictures, mask = _pictures(field, sent)
     mode = _one_of(ControlMode, f"{field}.control_mode", sent.control_mode)
     return ControlUnit(
         model=sent.model,
         module=sent.module,
-        image=_file(picture, f"{field}.image"),
+        image=_file(pictures[0], f"{field}.image"),
+        more_images=tuple(_file(one, f"{field}.image") for one in pictures[1:]),
         mask=_file(mask, f"{field}.mask"),
         weight=sent.weight,
         resize_mode=_resize_mode(f"{field}.resize_mode", sent.resize_mode),
@@ -140,24 +141,31 @@ def _file(text: str, field: str) -> bytes:
     return decoded(text, field)[0] if text else b""
 
 
-def _pictures(field: str, sent: SentUnit) -> tuple[str, str]:
-    """Picture and mask in base64, "" where there is none: each by itself, as a pair, or as an object."""
+def _pictures(field: str, sent: SentUnit) -> tuple[list[str], str]:
+    """Pictures (one, but for IP-Adapters) and mask in base64, "" where there is none: each by itself, as a
+    pair, as an object, or as a list of pictures or objects."""
     image = sent.input_image if sent.image is None else sent.image
     mask = sent.mask_image if sent.mask is None else sent.mask
-    if isinstance(image, list):
-        if len(image) == 2 and not any(isinstance(one, dict) for one in image):
-            image = {"image": image[0], "mask": image[1]}
-        elif len(image) > 1:
-            raise InvalidRequest(f"{field}.image", f"{len(image)} pictures", "one picture for each unit")
-        else:
-            image = image[0] if image else None
-    if isinstance(image, dict):
-        mask = image.get("mask") or mask
-        image = image.get("image")
-    for name, value in (("image", image), ("mask", mask)):
-        if value and not isinstance(value, str):
-            raise InvalidRequest(f"{field}.{name}", type(value).__name__, "a picture in base64")
-    return image or "", mask or ""
+    several = image if isinstance(image, list) else [image]
+    if len(several) == 2 and not _is_pictures(several, sent.module):
+        several = [{"image": several[0], "mask": several[1]}]
+    pictures: list[str] = []
+    for one in several:
+        if isinstance(one, dict):
+            mask, one = one.get("mask") or mask, one.get("image")
+        pictures.append(_base64(f"{field}.image", one))
+    return [one for one in pictures if one] or [""], _base64(f"{field}.mask", mask)
+
+
+def _is_pictures(pair: list[Any], module: str) -> bool:
+    """Whether two are two pictures, and not a picture and its mask."""
+    return any(isinstance(one, dict) for one in pair) or "ipadapter" in module.lower().replace("-", "")
+
+
+def _base64(field: str, value: Any) -> str:
+    if value and not isinstance(value, str):
+        raise InvalidRequest(field, type(value).__name__, "a picture in base64")
+    return value or ""
 
 
 def _resize_mode(field: str, said: int | str) -> ResizeMode:

@@ -12,7 +12,7 @@ from easel.studio.api.requests.fields import Liberal, Text, WholeNumber
 from easel.studio.api.requests.options_table import OPTIONS, honoured
 from easel.studio.checkpoint_defaults import CheckpointDefaults
 from easel.studio.drawing_settings import drawing_fields
-from easel.studio.engine import Refiner, TextToImage
+from easel.studio.engine import FaceRestoration, Refiner, TextToImage
 from easel.studio.prompt_comments import without_comments
 from easel.studio.settings import is_name, name_in, vae_in, yes_in
 
@@ -48,7 +48,7 @@ class DrawingRequest(Liberal):
     height: WholeNumber | None = Field(
         None, description="pixels, rounded down to a multiple of 8; the checkpoint's own side if not said"
     )
-    restore_faces: bool = Field(False, description="taken and told: there is no face restorer")
+    restore_faces: bool = Field(False, description="by face_restoration_model; without its files told")
     tiling: bool | None = Field(None, description="left edge meets right, top meets bottom")
     do_not_save_samples: bool = False
     do_not_save_grid: bool = False
@@ -151,6 +151,7 @@ class DrawingRequest(Liberal):
                 schedule_type=self.scheduler or "Automatic",
                 tiling=yes_in(settings, "tiling", default=False) if self.tiling is None else self.tiling,
                 refiner=self._refiner(),
+                faces=self._faces(settings),
                 controls=control_units(self.alwayson_scripts, self.controlnet_units),
                 seed=self.seed,
                 subseed=self.subseed,
@@ -166,6 +167,13 @@ class DrawingRequest(Liberal):
             ),
             settings,
         )
+
+    def _faces(self, settings: Mapping[str, Any]) -> FaceRestoration | None:
+        """What restores faces, if anything: by the request, and where it does not say by the option."""
+        said = "restore_faces" in self.model_fields_set
+        if not (self.restore_faces if said else yes_in(settings, "face_restoration", default=False)):
+            return None
+        return FaceRestoration(model=str(settings.get("face_restoration_model") or "CodeFormer"))
 
     def _refiner(self) -> Refiner | None:
         if not is_name(self.refiner_checkpoint):
@@ -183,8 +191,6 @@ class DrawingRequest(Liberal):
 
     def passed_over(self) -> Iterator[str]:
         """Sentences on what the request says and nothing here does."""
-        if self.restore_faces:
-            yield "Faces were not restored: there is no face restorer."
         if self.model_extra:
             yield f"Unknown fields were passed over: {_some(sorted(self.model_extra))}."
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from easel.studio.api.requests.fields import Liberal, Text, WholeNumber
+from easel.studio.engine import FaceRestoration
 
 
 class ExtrasRequest(Liberal):
@@ -14,9 +15,11 @@ class ExtrasRequest(Liberal):
         0, ge=0, le=1, description="0: by upscaling_resize; 1: to upscaling_resize_w and _h"
     )
     show_extras_results: bool = Field(True, description="taken: an answer has its pictures, as A1111's has")
-    gfpgan_visibility: float = Field(0, ge=0, le=1, description="taken and told: there is no face restorer")
-    codeformer_visibility: float = Field(0, ge=0, le=1, description="likewise")
-    codeformer_weight: float = Field(0, ge=0, le=1, description="likewise")
+    gfpgan_visibility: float = Field(
+        0, ge=0, le=1, description="how much of restored faces is seen; behind the upscaler"
+    )
+    codeformer_visibility: float = Field(0, ge=0, le=1, description="the same; by GFPGAN, and told")
+    codeformer_weight: float = Field(0, ge=0, le=1, description="taken: there is no CodeFormer")
     upscaling_resize: float = Field(2, gt=0, description="how many times larger, up to 16")
     upscaling_resize_w: WholeNumber = Field(512, ge=1, description="pixels")
     upscaling_resize_h: WholeNumber = Field(512, ge=1, description="pixels")
@@ -26,12 +29,16 @@ class ExtrasRequest(Liberal):
     )
     upscaler_2: Text = Field("None", description="another one, whose picture is laid over the first one's")
     extras_upscaler_2_visibility: float = Field(0, ge=0, le=1)
-    upscale_first: bool = Field(False, description="taken: there is no face restorer to come before or after")
+    upscale_first: bool = Field(False, description="taken: it is always first, as in A1111 1.10")
 
     @property
-    def wants_faces(self) -> bool:
-        """Whether faces should be restored."""
-        return bool(self.gfpgan_visibility or self.codeformer_visibility)
+    def faces(self) -> FaceRestoration | None:
+        """What faces are to be restored by."""
+        if self.gfpgan_visibility:
+            return FaceRestoration(model="GFPGAN", visibility=self.gfpgan_visibility)
+        if self.codeformer_visibility:
+            return FaceRestoration(model="CodeFormer", visibility=self.codeformer_visibility)
+        return None
 
     def sent(self) -> list[tuple[str, str]]:
         """The pictures in base64, each with the field that it came in."""

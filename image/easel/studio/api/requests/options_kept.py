@@ -36,8 +36,8 @@ KEPT: dict[str, dict[str, Any]] = {
         "ldsr_cached": False, "SCUNET_tile": 256, "SCUNET_tile_overlap": 8, "SWIN_tile": 192,
         "SWIN_tile_overlap": 8, "SWIN_torch_compile": False,
     },
-    "the face restorer, which is not here": {
-        "face_restoration_model": "CodeFormer", "code_former_weight": 0.5, "face_restoration_unload": False,
+    "CodeFormer, which is not here": {
+        "code_former_weight": 0.5, "face_restoration_unload": False,
     },
     "A1111's own process and machine": {
         "auto_launch_browser": "Local", "enable_console_prompts": False, "show_warnings": False,

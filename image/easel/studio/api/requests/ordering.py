@@ -9,6 +9,7 @@ from easel.models import Kind, ModelFile, Store
 from easel.studio import infotext
 from easel.studio.api.requests.always_on_scripts import scripted
 from easel.studio.api.requests.answer_format import AnswerFormat
+from easel.studio.api.requests.control_infotext import filled_units
 from easel.studio.api.requests.drawing_request import AnyRequest, DrawingRequest
 from easel.studio.api.requests.result import PictureToEnlarge
 from easel.studio.api.requests.styled import styled
@@ -69,8 +70,11 @@ class Ordering:
         asked, notes = scripted(asked, self.own)
         self.notes += notes
         if asked.infotext:
-            fields, missing = request_from_infotext(self._studio, infotext.parse(asked.infotext), asked.TAB)
+            units, found = filled_units(asked.alwayson_scripts, infotext.parse(asked.infotext))
+            fields, missing = request_from_infotext(self._studio, found, asked.TAB)
             asked = asked.filled(fields)
+            if units:
+                asked = asked.model_copy(update={"alwayson_scripts": units})
             self.notes += missing
         self._tiles = upscaler_tiles(asked.settings(self.own)[0])
         return asked

@@ -39,7 +39,9 @@ class Slider(NamedTuple):
 @dataclass(frozen=True)
 class Preprocessor:
     """One preprocessor: `module` is its name in requests, `label` on A1111's page, `tags` the control types
-    that it serves. `resizes`: it works at a resolution of its own. `masked`: it wants a mask."""
+    that it serves. `resizes`: it works at a resolution of its own. `masked`: it wants a mask.
+    `encodes`: for IP-Adapters, whose image encoder reads the picture itself.
+    `keeps_colours`: large colours are held to the picture's in each step (see kept_colours.py)."""
 
     module: str
     label: str
@@ -49,6 +51,8 @@ class Preprocessor:
     slider_b: Slider | None = None
     resizes: bool = False
     masked: bool = False
+    encodes: bool = False
+    keeps_colours: bool = False
 
     @property
     def sliders(self) -> tuple[Slider, ...]:
@@ -56,6 +60,14 @@ class Preprocessor:
         resolution = Slider("Resolution", RESOLUTION, MIN_RESOLUTION, MAX_RESOLUTION, 8)
         found = (resolution if self.resizes else None, self.slider_a, self.slider_b)
         return tuple(one for one in found if one is not None)
+
+    def own_a(self, said: float) -> float:
+        """`threshold_a`, or the preprocessor's own where that is out of its range."""
+        return _own(self.slider_a, said)
+
+    def own_b(self, said: float) -> float:
+        """The same of `threshold_b`."""
+        return _own(self.slider_b, said)
 
     def detect(self, image: Image, resolution: int, a: float, b: float) -> Pixels:
         """The map (height, width, 3) of a picture (RGB). Numbers out of range are the preprocessor's own."""
@@ -68,7 +80,7 @@ class Preprocessor:
             size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
             way = pillow.Resampling.BICUBIC if factor > 1 else pillow.Resampling.BOX
             pixels = np.asarray(image.resize(size, way))
-        found = self.run(pixels, _own(self.slider_a, a), _own(self.slider_b, b))
+        found = self.run(pixels, self.own_a(a), self.own_b(b))
         return found if found.ndim == 3 else np.repeat(found[..., None], 3, axis=2)
 
 
@@ -87,7 +99,7 @@ def _why(wanted: str) -> str:
     if wanted.startswith("reference"):
         return "Reference controls change the attention of the UNet, which is not done here"
     if wanted.startswith(("ip-adapter", "clip_vision", "revision", "instant_id")):
-        return "Pictures as prompts (IP-Adapter and the like) are not drawn here"
+        return "Of pictures as prompts there is IP-Adapter by CLIP, not by InsightFace, and no other"
     return 'Others need weights of their own: send the map itself as the image, with module "none"'
 
 
@@ -179,6 +191,7 @@ def _blurred(pixels: Pixels, sigma: float) -> NDArray[np.float32]:
     return found
 
 
+_VARIATION = Slider("Variation", 8.0, 3.0, 32.0)
 _GAMMA = Slider("Gamma Correction", 1.0, 0.1, 2.0, 0.001)
 _LINES = "(from white bg & black line)"
 PREPROCESSORS: tuple[Preprocessor, ...] = (
@@ -193,6 +206,9 @@ PREPROCESSORS: tuple[Preprocessor, ...] = (
     Preprocessor("lineart_standard", f"lineart_standard {_LINES}", _lineart, ("Lineart",), resizes=True),
     Preprocessor("tile_resample", "tile_resample", _tile, ("Tile",),
                  Slider("Down Sampling Rate", 1.0, 1.0, 8.0, 0.01)),
+    Preprocessor("tile_colorfix", "tile_colorfix", _as_it_is, ("Tile",), _VARIATION, keeps_colours=True),
+    Preprocessor("tile_colorfix+sharp", "tile_colorfix+sharp", _as_it_is, ("Tile",), _VARIATION,
+                 Slider("Sharpness", 1.0, 0.0, 2.0, 0.01), keeps_colours=True),
     Preprocessor("blur_gaussian", "blur_gaussian", _gaussian, ("Tile",),
                  Slider("Sigma", 9.0, 0.01, 64.0, 0.01), resizes=True),
     Preprocessor("inpaint", "inpaint_global_harmonious", _as_it_is, ("Inpaint",), masked=True),
@@ -200,7 +216,14 @@ PREPROCESSORS: tuple[Preprocessor, ...] = (
     Preprocessor("recolor_luminance", "recolor_luminance", _luminance, ("Recolor",), _GAMMA),
     Preprocessor("recolor_intensity", "recolor_intensity", _intensity, ("Recolor",), _GAMMA),
     Preprocessor("color", "t2ia_color_grid", _colour_grid, ("T2I-Adapter",)),
+    Preprocessor("ip-adapter-auto", "ip-adapter-auto", _as_it_is, ("IP-Adapter",), encodes=True),
+    Preprocessor("ip-adapter_clip_sd15", "ip-adapter_clip_h", _as_it_is, ("IP-Adapter",), encodes=True),
+    Preprocessor("ip-adapter_clip_sdxl", "ip-adapter_clip_g", _as_it_is, ("IP-Adapter",), encodes=True),
 )  # fmt: skip
-_BY_NAME = {name.lower(): one for one in PREPROCESSORS for name in (one.module, one.label)} | {
-    "binary": next(one for one in PREPROCESSORS if one.module == "threshold")
-}
+# What the extension's older releases and Forge call some of them.
+_OTHER_NAMES = {
+    "binary": "threshold", "ip-adapter_clip_sdxl_plus_vith": "ip-adapter_clip_sd15",
+    "clip-vit-h (ipadapter)": "ip-adapter_clip_sd15", "clip-vit-bigg (ipadapter)": "ip-adapter_clip_sdxl",
+}  # fmt: skip
+_BY_NAME = {name.lower(): one for one in PREPROCESSORS for name in (one.module, one.label)}
+_BY_NAME |= {name: _BY_NAME[one] for name, one in _OTHER_NAMES.items()}

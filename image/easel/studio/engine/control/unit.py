@@ -11,7 +11,9 @@ from easel.studio.engine.imaging.resize import ResizeMode
 
 MAX_UNITS = 10
 MAX_WEIGHT = 2.0
-MAX_LAYERS = 13
+# Of an IP-Adapter of SD 1.x; a ControlNet has 13.
+MAX_LAYERS = 16
+MAX_IMAGES = 16
 
 
 class ControlMode(StrEnum):
@@ -33,6 +35,7 @@ class ControlledPasses(StrEnum):
 @dataclass(frozen=True, kw_only=True)
 class ControlUnit:
     """One control: `model` is a file's name, `image` a picture's file; b"" is the picture that is drawn over.
+    An IP-Adapter takes `more_images` beside it, and what it reads in all of them in equal parts.
 
     `module` is the preprocessor; `resolution` (the shorter side that it sees, pixels), `threshold_a` and
     `threshold_b` are its own where they are negative or out of its range. With `pixel_perfect` the resolution
@@ -46,6 +49,7 @@ class ControlUnit:
     model: str
     module: str = "none"
     image: bytes = b""
+    more_images: tuple[bytes, ...] = ()
     mask: bytes = b""
     weight: float = 1.0
     resize_mode: ResizeMode = ResizeMode.CROP_AND_RESIZE
@@ -77,6 +81,10 @@ class ControlUnit:
             )
         if self.resize_mode is ResizeMode.LATENT_UPSCALE:
             raise InvalidRequest("controlnet.resize_mode", int(self.resize_mode), "0, 1, 2")
+        if len(self.more_images) >= MAX_IMAGES:
+            raise InvalidRequest(
+                "controlnet.image", f"{1 + len(self.more_images)} pictures", f"up to {MAX_IMAGES}"
+            )
         if len(self.layer_weights) > MAX_LAYERS:
             raise InvalidRequest(
                 "controlnet.advanced_weighting", list(self.layer_weights), f"up to {MAX_LAYERS} numbers"

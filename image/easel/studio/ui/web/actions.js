@@ -4,7 +4,7 @@ import { fieldNamed, fieldsOf } from "./create/body.js";
 import { checkpoint, examples, faultsOf, field, hasPlace, sayNote, sayOf, setField, setFields } from "./create/fields.js";
 import { loadMode } from "./create/modes.js";
 import { follow } from "./create/shown.js";
-import { keepTicket } from "./events.js";
+import { keepTicket, refresh } from "./events.js";
 import { tell } from "./notices.js";
 import { store } from "./store.js";
 import { t } from "./texts.js";
@@ -87,6 +87,8 @@ function faults({ shares }) {
 
 /** Say what was refused beside the field that it is about, or over Generate where it is about none. */
 async function refused(error) {
+  // Then the page says so across, with the way back in.
+  if (["signed_out", "asleep", "unreachable"].includes(error.kind)) refresh().catch(() => {});
   const about = error.field && fieldNamed(error.field);
   if (about && !hasPlace(about)) await document.querySelector("easel-advanced")?.load();
   const name = hasPlace(about) ? about : "generate";
@@ -159,5 +161,6 @@ export async function sendTo(mode, picture) {
   const { setSource, sourceOfPicture } = await import("./editor/sources.js");
   setSource(sourceOfPicture(picture));
   setField("mode", mode);
+  store.set("preparing", true);
   openPlace("create");
 }

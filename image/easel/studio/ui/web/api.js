@@ -51,4 +51,5 @@ function refusal(answer, found) {
 export const get = (path, how) => ask("GET", path, undefined, how);
 export const post = (path, body = {}, how = undefined) => ask("POST", path, body, how);
 export const patch = (path, body, how) => ask("PATCH", path, body, how);
+export const put = (path, body, how) => ask("PUT", path, body, how);
 export const del = (path, how) => ask("DELETE", path, undefined, how);

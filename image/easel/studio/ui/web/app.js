@@ -1,5 +1,5 @@
 // The page: a bar, and one of three places under it.
-import { html } from "./vendor/lit.js";
+import { html, nothing } from "./vendor/lit.js";
 import { EaselElement } from "./element.js";
 import { listen, refresh } from "./events.js";
 import { speak, t } from "./texts.js";
@@ -7,7 +7,7 @@ import { store } from "./store.js";
 import { stylesheet } from "./stylesheet.js";
 import "./bar/bar.js";
 import "./bar/connection.js";
-import "./notices.js";
+import { tell } from "./notices.js";
 import "./drops.js";
 import "./tooltip.js";
 import "./create/create.js";
@@ -45,6 +45,7 @@ class App extends EaselElement {
     // Beside each other: the words come from a cache mostly, what the studio knows never does.
     const asked = refresh().catch(() => { /* it stands in `connection`, and listen() goes on asking */ });
     await speak(localStorage.getItem("easel:language") ?? "");
+    this.spoken = true;
     this.go();
     await asked;
     listen();
@@ -59,8 +60,7 @@ class App extends EaselElement {
       try {
         await Promise.all([PLACES[place].load(), stylesheet(PLACES[place].style)]);
       } catch {
-        // The studio was updated, and this tab's files are gone: the new page knows the place. All fields are kept.
-        return location.reload();
+        return reloadOnce();
       }
       this.opened.add(place);
     }
@@ -69,6 +69,8 @@ class App extends EaselElement {
   }
 
   render() {
+    // Not before there are words: what would stand in their places has other widths, and everything would jump.
+    if (!this.spoken) return nothing;
     const place = store.get("place");
     return html`
       <a class="skip" href="#main" @click=${this.skip}>${t("app.skip")}</a>
@@ -87,3 +89,14 @@ class App extends EaselElement {
   }
 }
 customElements.define("easel-app", App);
+
+/**
+ * The studio was updated, and this tab's files are gone: the new page knows the place, and all fields are kept. Once: where
+ * it does not help, loading again for ever would not either.
+ */
+function reloadOnce() {
+  const tried = "easel:reloaded", state = import.meta.url;
+  if (sessionStorage.getItem(tried) === state) return tell(t("error.unreachable"), { bad: true });
+  sessionStorage.setItem(tried, state);
+  location.reload();
+}

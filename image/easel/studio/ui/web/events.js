@@ -27,13 +27,20 @@ export function listen() {
     source.addEventListener("error", () => {
       // The browser's own reconnecting knows neither a back-off nor what a 401 or 503 means.
       source.close();
-      store.set("connection", "lost");
       setTimeout(() => refresh().then(open, () => { pause = Math.min(LONGEST_PAUSE, pause * 2); open(); }), pause);
     });
   };
   on("hello", () => { if (store.get("connection") !== "ok") refresh().catch(() => {}); });
   on("job", keepTicket);
+  // The choices of checkpoints and VAEs are the session's.
+  on("models", () => get("studio/session").then((session) => store.set("session", session), () => {}));
   on("engine", (engine) => store.set("engine", engine));
+  let asked = 0;
+  on("models", () => {
+    // A download tells of each file; the checkpoints to choose from are asked for once.
+    clearTimeout(asked);
+    asked = setTimeout(() => get("studio/session").then((session) => store.set("session", session), () => {}), 500);
+  });
   on("picture", (picture) => {
     const before = store.get("pictures");
     if (!before.some((one) => one.id === picture.id)) store.set("pictures", [picture, ...before]);
@@ -48,9 +55,8 @@ export function listen() {
 /** Ask for everything that the stream tells changes of. Raises ApiError. */
 export async function refresh() {
   try {
-    const gallery = get("studio/gallery?limit=60");
     // Nobody waits for old pictures in order to draw new ones.
-    gallery.then(({ pictures }) => store.set("pictures", pictures), () => { /* the next refresh asks again */ });
+    fillFilm().catch(() => { /* the next refresh asks again */ });
     const [session, { jobs }] = await Promise.all([get("studio/session"), get("jobs")]);
     store.open(session.endpoint, session.person.id);
     store.set("session", session);
@@ -61,6 +67,15 @@ export async function refresh() {
     store.set("connection", { signed_out: "signed-out", asleep: "asleep" }[error.kind] ?? "lost");
     throw error;
   }
+}
+
+/** The newest pictures. One that gets ready while the answer is under way is not in it, and stays. */
+async function fillFilm() {
+  const before = new Set(store.get("pictures").map((one) => one.id));
+  const { pictures } = await get("studio/gallery?limit=60");
+  const there = new Set(pictures.map((one) => one.id));
+  const meanwhile = store.get("pictures").filter((one) => !before.has(one.id) && !there.has(one.id));
+  store.set("pictures", [...meanwhile, ...pictures]);
 }
 
 /** A ticket as it is now, in its place among the others. */

@@ -82,6 +82,8 @@ const TAKEN = [
 export function fieldsOf(request) {
   const fields = Object.fromEntries(TAKEN.map((name) => [name, request[name] ?? undefined]));
   const options = request.override_settings ?? {};
+  // How many is no part of a picture.
+  for (const name of ["n_iter", "batch_size"]) if (fields[name] === undefined) delete fields[name];
   if (request.enable_hr) {
     fields.hr_denoising_strength = fields.denoising_strength;
     fields.denoising_strength = undefined;

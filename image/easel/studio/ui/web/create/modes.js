@@ -48,7 +48,12 @@ export const modeNow = (name) => loaded.get(hasMode(name) ? name : "text");
 export async function loadMode(name) {
   const known = MODES.find((one) => one.name === name) ?? MODES[0];
   if (!loaded.has(known.name)) {
-    loaded.set(known.name, (await known.load()).default);
+    try {
+      loaded.set(known.name, (await known.load()).default);
+    } catch {
+      // The studio was updated, and this tab's files are gone. All fields are kept.
+      location.reload();
+    }
     store.set("modes", [...loaded.keys()]);
   }
   return loaded.get(known.name);

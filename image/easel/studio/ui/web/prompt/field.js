@@ -39,7 +39,7 @@ class Prompt extends EaselElement {
         <div class="marks" aria-hidden="true">${marked(text, problems, this.tokens?.breaks ?? [])}</div>
         <textarea id=${id} rows=${this.kind === "negative" ? 2 : 4} .value=${live(text)} placeholder=${this.example || nothing}
           spellcheck="false" autocomplete="off" autocapitalize="off" data-tip=${t(`create.${id}.tip`)}
-          aria-haspopup="listbox" aria-autocomplete="list" aria-controls=${open ? `${id}-offers` : nothing}
+          aria-autocomplete="list" aria-haspopup="listbox" aria-controls=${open ? `${id}-offers` : nothing}
           aria-activedescendant=${open ? `${id}-offer-${this.completion.at}` : nothing}
           @input=${this.typed} @keydown=${this.pressed} @scroll=${this.scrolled} @blur=${() => this.completion.close()}
           @click=${() => this.completion.close()}></textarea>

@@ -1,0 +1,109 @@
+"""Face restorers (by spandrel) and detectors at hand on one device: loaded when they are needed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+import torch
+from safetensors.torch import load_file
+
+from easel.models import FileError, ModelFile, WrongKind, read_header
+from easel.studio.engine.face_detector import load_face_detector
+from easel.studio.engine.face_files import FaceFiles
+from easel.studio.engine.memory import TooLarge, available, give_back
+
+log = structlog.get_logger(__name__)
+
+KEPT_BYTES = 500_000_000
+"""Of weights: GFPGAN and the detector, in single precision."""
+
+
+@dataclass(frozen=True)
+class LoadedFaces:
+    """A detector, and a restorer as spandrel describes it; both in single precision, as they were made."""
+
+    detector: Any
+    restorer: Any
+
+    @torch.inference_mode()
+    def restored(self, face: torch.Tensor) -> torch.Tensor:
+        """(1, 3, 512, 512), 0 to 1, as the face came."""
+        given = face.to(self.restorer.device)
+        if self.restorer.architecture.id != "GFPGAN":
+            found: torch.Tensor = self.restorer(given)
+        else:
+            # spandrel's own call shows it 0 to 1 where it was trained with -1 to 1; and the noise of the
+            # file in the place of new, so that a picture is the same when it is drawn again
+            answer, _ = self.restorer.model(given * 2 - 1, return_rgb=False, randomize_noise=False)
+            found = (answer + 1) / 2
+        return found.float().clamp(0, 1)
+
+
+class FaceModels:
+    """Those at hand. Used from the engine's thread only."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._loaded: OrderedDict[ModelFile, Any] = OrderedDict()
+
+    def get(self, files: FaceFiles | None) -> LoadedFaces | None:
+        """The networks of these files. Raises a FileError."""
+        if files is None:
+            return None
+        found = LoadedFaces(self._one(files.detector, _detector), self._one(files.restorer, _restorer))
+        while len(self._loaded) > 2 and sum(map(_nbytes, self._loaded.values())) > KEPT_BYTES:
+            self._loaded.popitem(last=False)
+        return found
+
+    def clear(self) -> bool:
+        """Forget all of them; whether there were any."""
+        there = bool(self._loaded)
+        self._loaded.clear()
+        if there:
+            give_back(self._device)
+        return there
+
+    def _one(self, file: ModelFile, build: Any) -> Any:
+        if file not in self._loaded:
+            need = sum(one.nbytes for one in read_header(file.path).tensors.values())
+            have = available(self._device)
+            if need > have:
+                raise TooLarge(file.name, need, have, self._device)
+            with torch.inference_mode(False):  # parameters that are made in it cannot be set
+                self._loaded[file] = build(file).to(self._device).eval()
+            log.info("face model loaded", file=file.name, bytes=need)
+        self._loaded.move_to_end(file)
+        return self._loaded[file]
+
+
+def _detector(file: ModelFile) -> Any:
+    try:
+        return load_face_detector(load_file(file.path))
+    except Exception as error:  # safetensors and torch have errors of their own for a damaged file
+        raise FileError(file.name, f"this face detector cannot be loaded ({_first(error)})") from error
+
+
+def _restorer(file: ModelFile) -> Any:
+    import spandrel
+
+    try:
+        model = spandrel.ModelLoader().load_from_state_dict(load_file(file.path))
+    except Exception as error:  # each architecture trips over a damaged file in a way of its own
+        raise FileError(file.name, f"this face restorer cannot be loaded ({_first(error)})") from error
+    if not isinstance(model, spandrel.ImageModelDescriptor) or model.purpose != "FaceSR":
+        raise WrongKind(
+            file.name, f"a {model.architecture.name} for {model.purpose}", None, "a face restorer"
+        )
+    return model
+
+
+def _first(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
+
+
+def _nbytes(model: Any) -> int:
+    network = getattr(model, "model", model)
+    return sum(one.numel() * one.element_size() for one in network.parameters())

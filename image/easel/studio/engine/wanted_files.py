@@ -1,0 +1,23 @@
+"""Which files of the store a job still needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from easel.models import ModelFile
+from easel.studio.engine.job import Job
+
+
+def wanted_paths(job: Job) -> set[Path]:
+    """Where they lie."""
+    return {file.path for file in _files(job) if file is not None}
+
+
+def _files(job: Job) -> Iterator[ModelFile | None]:
+    yield from (job.checkpoint, job.vae, job.hires_checkpoint, job.refiner)
+    yield from job.upscalers.values()
+    yield from job.control_files
+    for prompts in job.prompts:
+        for asked in (prompts.first, prompts.second):
+            yield from (one.file for one in (*asked.loras, *asked.embeddings))
