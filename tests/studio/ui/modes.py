@@ -25,7 +25,7 @@ def begin(page: Page, mode: str, source: Path, steps: int = 2) -> None:
     """A mode, a source and few steps."""
     choose(page, mode)
     page.locator(".source input[type=file]").set_input_files(source)
-    expect(page.locator(".source b, .source .many img").first).to_be_visible()
+    expect(page.locator(".source b, .source .source-list img").first).to_be_visible()
     if page.locator("easel-advanced").count():
         quick(page, steps)
 

@@ -197,7 +197,7 @@ def test_upscaling_one_and_several(visit, source: Path) -> None:
     assert picture.shape == (128, 192, 3)
     assert (sent["upscaling_resize"], sent["upscaler_1"]) == (2, "Nearest")
     page.locator(".source input[type=file]").set_input_files([source, source])
-    expect(page.locator(".many li")).to_have_count(3)
+    expect(page.locator(".source-list li")).to_have_count(3)
     page.get_by_role("button", name="To size").click()
     page.get_by_label("Width", exact=True).fill("128")
     page.get_by_label("Height", exact=True).fill("128")
@@ -251,7 +251,7 @@ def test_batches(visit, source: Path) -> None:
     page = visit("batcher")
     begin(page, "batch", source)
     page.locator(".source input[type=file]").set_input_files([source])
-    expect(page.locator(".many li")).to_have_count(2)
+    expect(page.locator(".source-list li")).to_have_count(2)
     asked = []
     page.on("request", lambda one: asked.append(one) if one.url.endswith("/img2img") else None)
     drawn(page)

@@ -34,7 +34,7 @@ def test_a_dropped_picture_is_read(visit, running, source: Path) -> None:
     page = visit("dropper")
     page.evaluate(DROP, [".bar", answer.json()["images"][0], "ring.png"])
     page.get_by_role("button", name="Read its parameters").click()
-    expect(page.locator(".parameters dl")).to_contain_text("a blue ring on white")
+    expect(page.locator(".read-parameters dl")).to_contain_text("a blue ring on white")
     assert findings(page) == []
     generate_button(page).click()
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("a blue ring on white")

@@ -41,7 +41,7 @@ class ManySources extends SourceElement {
     return html`<fieldset class="field source ${this.over ? "over" : ""}" data-says="source image imageList init_images"
         @dragover=${this.dragged} @dragleave=${this.left} @drop=${this.dropped}>
       <legend>${t("editor.sources")}</legend>
-      ${sources.length ? html`<ul class="many">${repeat(sources, idOf, (one) => html`<li title="${one.name}, ${one.width} × ${one.height}">
+      ${sources.length ? html`<ul class="source-list">${repeat(sources, idOf, (one) => html`<li title="${one.name}, ${one.width} × ${one.height}">
         ${this.addresses[idOf(one)] ? html`<img src=${this.addresses[idOf(one)]} alt=${one.name}>` : nothing}
         <button type="button" class="icon" aria-label=${t("editor.sources.remove", { name: one.name })} @click=${() => this.drop(idOf(one))}>✕</button></li>`)}</ul>` : nothing}
       <div class="drop">
