@@ -135,7 +135,7 @@ class AsyncJob:
         )  # fmt: skip
 
     def _keep_made(self, done: DrawnRequest) -> list[int]:
-        """Save grids, and what a script joined of parts, and say by which numbers: behind all that is drawn."""
+        """Save grids, and what a script joined, and say by which numbers: behind all that is drawn."""
         how = AnswerFormat.of(done.first.settings)
         first = sum(one.job.request.pictures for one in done.submitted)
         made = [*done.result.grids, *_joined(done)]
