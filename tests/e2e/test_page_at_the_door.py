@@ -63,16 +63,16 @@ def house(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[S
 
 
 @pytest.fixture
-def enter(house: StudioHouse, browser: Browser) -> Iterator[Callable[[], Page]]:
-    """Open the link in a browser of somebody's own."""
+def enter(house: StudioHouse, browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open the link, or another token's, in a browser of somebody's own."""
     contexts = []
 
-    def opened() -> Page:
+    def opened(token: str = "") -> Page:
         context = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en")
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(60_000)
-        page.goto(f"{house.url('studio')}/?token={house.token('studio')}")
+        page.goto(f"{house.url('studio')}/?token={token or house.token('studio')}")
         expect(generate_button(page)).to_be_enabled()
         return page
 
@@ -81,11 +81,11 @@ def enter(house: StudioHouse, browser: Browser) -> Iterator[Callable[[], Page]]:
         context.close()
 
 
-def test_a_killed_studio_loses_no_ticket(house: StudioHouse, enter: Callable[[], Page]) -> None:
+def test_a_killed_studio_loses_no_ticket(house: StudioHouse, enter: Callable[..., Page]) -> None:
     """SIGKILL in the middle of a picture: the tab says so, recovers without a reload, and the same ticket
     brings its picture."""
     page = enter()
-    ask_small(page, "outlives its studio", steps=40, side=512)
+    ask_small(page, "outlives its studio", steps=60, side=256)
     generate(page)
     expect(tickets(page).first).to_have_attribute("data-state", "drawing")
     id = tickets(page).first.get_attribute("data-id")
@@ -102,9 +102,14 @@ def test_a_killed_studio_loses_no_ticket(house: StudioHouse, enter: Callable[[],
     assert page.evaluate("window.same")
 
 
-def test_signed_out_is_said_with_the_way_in(house: StudioHouse, enter: Callable[[], Page]) -> None:
-    """Who signs out in one tab is told so in the other, and finds there, signed in again, what was typed."""
-    page = enter()
+def test_signed_out_is_said_with_the_way_in(house: StudioHouse, enter: Callable[..., Page]) -> None:
+    """Who signs out in one tab is told so in the other. Who signs in there with a token is somebody new, and
+    finds nothing of theirs."""
+    token = house.new_token("studio", "comes-back")
+    page = enter(token)
+    ask_small(page, "drawn before signing out")
+    generate(page)
+    expect(picture_of(page)).to_be_visible()
     ask_small(page, "typed before signing out")
     other = page.context.new_page()
     other.goto(house.url("studio"))
@@ -120,13 +125,16 @@ def test_signed_out_is_said_with_the_way_in(house: StudioHouse, enter: Callable[
         page.locator(".connection[data-kind=signed-out]").get_by_role("link", name="Sign in")
     ).to_be_visible()
     page.locator(".connection").get_by_role("link", name="Sign in").click()
-    page.locator("#token").fill(house.token("studio"))
+    page.locator("#token").fill(token)
     page.locator("#token").press("Enter")
     expect(generate_button(page)).to_be_enabled()
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("")
+    expect(page.locator(".film li")).to_have_count(0)
+    assert "before signing out" not in page.locator("body").inner_text()
 
 
 def test_an_open_tab_lets_its_endpoint_sleep_and_wakes_it(
-    house: StudioHouse, enter: Callable[[], Page]
+    house: StudioHouse, enter: Callable[..., Page]
 ) -> None:
     """An idle tab's stream keeps nothing awake; the tab says that the endpoint sleeps, and how to wake it;
     awake again it is as before, with every field."""
@@ -150,7 +158,7 @@ def test_an_open_tab_lets_its_endpoint_sleep_and_wakes_it(
         house.awake()
 
 
-def test_each_browser_stays_on_its_replica(house: StudioHouse, enter: Callable[[], Page]) -> None:
+def test_each_browser_stays_on_its_replica(house: StudioHouse, enter: Callable[..., Page]) -> None:
     """With three replicas, tickets, progress and pictures of each of three people are always there, whatever
     the other replicas do."""
     house.set("studio", replicas={"min": REPLICAS, "max": REPLICAS}, idle=900)

@@ -44,8 +44,8 @@ def test_a_cut_line_is_said_and_all_is_as_before_when_it_is_back(running, visit)
 
 
 def test_below_a_path_everything_works(running, visit) -> None:
-    """Behind a server that mounts it below /some/path nothing is asked for outside of it: drawing, the picture
-    itself, every place, and a reload in one."""
+    """Behind a server that mounts it below /some/path nothing is asked for outside of it: drawing, the
+    picture itself, every place, and a reload in one."""
     with mounted(running.url, "/some/path") as address:
         page = visit("below-a-path", at=address)
         ask_small(page)

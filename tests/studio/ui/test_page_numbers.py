@@ -1,4 +1,4 @@
-"""What the page may cost and what may never be wrong with it, in every place, at both sizes and in both looks."""
+"""What the page may cost, and what may never be wrong with it: every place, both sizes, both looks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ SHIFT = 0.1
 # A finger's and WCAG 2.2's least (2.5.8); links within a text are let off there, too.
 TARGET = 24
 SMALL_TARGETS = """
-(least) => [...document.querySelectorAll("button, a[href], input, select, textarea, summary")].flatMap((one) => {
+(least) => [...document.querySelectorAll("button, a[href], input, select, textarea, summary")].flatMap(
+(one) => {
   const label = one.matches("input") ? one.closest("label") ?? one.labels?.[0] : null;
   const boxes = [one, label].filter(Boolean).map((all) => all.getBoundingClientRect());
   const shown = one.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true });
@@ -30,9 +31,10 @@ SMALL_TARGETS = """
     boxes.map((box) => `${box.width.toFixed()}x${box.height.toFixed()}`).join(" in ")];
 })
 """
-NAMED = """
-(rules) => axe.run(document, { resultTypes: ["violations"], ...(rules ? { runOnly: rules } : {}) }).then((all) =>
-  all.violations.map((one) => `${one.id} (${one.impact}): ${one.nodes.slice(0, 5).map((each) => each.target[0])}`))
+VIOLATIONS = """
+(runOnly) => axe.run(document, { resultTypes: ["violations"], ...(runOnly ? { runOnly } : {}) }).then(
+  (all) => all.violations.map((one) =>
+    `${one.id} (${one.impact}): ${one.nodes.slice(0, 5).map((each) => each.target[0])}`))
 """
 
 
@@ -65,13 +67,13 @@ def wrong(page: Page) -> list[str]:
     window."""
     page.emulate_media(color_scheme="light", reduced_motion="reduce")
     page.evaluate(AXE.read_text())
-    found = page.evaluate(NAMED)
+    found = page.evaluate(VIOLATIONS)
     found += page.evaluate(SMALL_TARGETS, TARGET)
     if (width := page.evaluate("document.documentElement.scrollWidth - innerWidth")) > 0:
         found.append(f"{width} px wider than the window")
     page.emulate_media(color_scheme="dark", reduced_motion="reduce")
     # Of axe's rules only the contrast depends on the look.
-    found += [f"dark: {one}" for one in page.evaluate(NAMED, ["color-contrast"])]
+    found += [f"dark: {one}" for one in page.evaluate(VIOLATIONS, ["color-contrast"])]
     return found
 
 
@@ -112,6 +114,27 @@ def test_nothing_is_wrong_anywhere(visit, width: int, height: int) -> None:
     found = [f"{state}: {one}" for state in states(page) for one in wrong(page)]
     assert found == [], "\n".join(found)
     assert page.evaluate("window.shifted") < SHIFT
+    assert page.faults == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_nothing_is_wrong_in_any_mode(visit, width: int, height: int) -> None:
+    """The same of each mode as one finds it, and with everything unfolded."""
+    page = visit(f"modes-{width}", width, height)
+    ask_small(page)
+    generate(page)
+    expect(picture_of(page)).to_be_visible()
+    found = []
+    for mode in page.locator(".modes label").all():
+        name = mode.inner_text().strip()
+        mode.click()
+        page.wait_for_timeout(800)
+        found += [f"{name}: {one}" for one in wrong(page)]
+        page.evaluate("document.querySelectorAll('main details').forEach((one) => { one.open = true; })")
+        page.wait_for_timeout(300)
+        found += [f"{name}, unfolded: {one}" for one in wrong(page)]
+    assert found == [], "\n".join(found)
     assert page.faults == []
 
 
