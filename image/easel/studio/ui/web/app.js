@@ -54,8 +54,8 @@ class App extends EaselElement {
 
   /** Open the place that the address names. */
   async go() {
-    const name = location.hash.slice(1).split("/")[0] || "create";
-    const place = name in PLACES ? name : "create";
+    const named = () => location.hash.slice(1).split("/")[0] || "create", asked = named();
+    const place = asked in PLACES ? asked : "create";
     if (!this.opened.has(place)) {
       try {
         await Promise.all([PLACES[place].load(), stylesheet(PLACES[place].style)]);
@@ -63,6 +63,8 @@ class App extends EaselElement {
         return reloadOnce();
       }
       this.opened.add(place);
+      // Whoever went on meanwhile is not fetched back.
+      if (named() !== asked) return;
     }
     store.set("place", place);
     this.requestUpdate();
