@@ -15,6 +15,7 @@ from easel.studio.api.scripts import (
     sd_upscale,
     x_y_z_plot,
 )
+from easel.studio.api.scripts.detailing import detailed
 from easel.studio.api.scripts.plain import plain
 from easel.studio.api.scripts.script import SelectableScript
 from easel.studio.settings import is_name
@@ -31,7 +32,13 @@ SELECTABLE: tuple[SelectableScript, ...] = (
 
 
 def course_of(asked: DrawingRequest, ordering: Ordering) -> Course:
-    """How a request is drawn: by its script, or without one. Raises UnknownScript and InvalidRequest."""
+    """How a request is drawn: by its script, or without one, and what ADetailer does then. Raises
+    UnknownScript and InvalidRequest."""
+    course = _course(asked, ordering)
+    return course if ordering.detailing is None else detailed(course, ordering.detailing, ordering)
+
+
+def _course(asked: DrawingRequest, ordering: Ordering) -> Course:
     if not is_name(asked.script_name):
         return plain(asked, ordering.options(asked))
     name = str(asked.script_name).strip().lower()
