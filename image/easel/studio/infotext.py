@@ -131,6 +131,7 @@ _NOT_DRAWN = tuple(
             r"ADetailer.*",
             "send its units with the request, and they are followed where a face detector is here",
         ),
+        (r"Decode .*|Randomness|Sigma Adjustment", "it is the script img2img alternative test's: name that"),
         (r"Hypernet.*|AddNet.*|Distilled CFG Scale|Module \d+", "there is nothing like it here yet"),
     )
 )

@@ -42,7 +42,7 @@ from easel.studio.engine.face_files import (
     find_face_detector,
     find_face_files,
 )
-from easel.studio.engine.image_to_image import ImageToImage, Mask
+from easel.studio.engine.image_to_image import FoundNoise, ImageToImage, Mask
 from easel.studio.engine.imaging import MaskedContent, ResizeMode, SoftInpainting
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
 from easel.studio.engine.job_queue import Status

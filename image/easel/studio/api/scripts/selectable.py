@@ -7,6 +7,7 @@ from easel.studio.api.requests.ordering import Ordering
 from easel.studio.api.requests.refusals import UnknownScript
 from easel.studio.api.requests.result import Course
 from easel.studio.api.scripts import (
+    img2img_alternative,
     loopback,
     mk2_outpainting,
     poor_mans_outpainting,
@@ -28,6 +29,7 @@ SELECTABLE: tuple[SelectableScript, ...] = (
     mk2_outpainting.SCRIPT,
     poor_mans_outpainting.SCRIPT,
     sd_upscale.SCRIPT,
+    img2img_alternative.SCRIPT,
 )
 
 
