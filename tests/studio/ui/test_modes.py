@@ -246,6 +246,17 @@ def test_the_axes_are_those_of_the_script() -> None:
         assert tabs[label] == {tab or None} or not tab
 
 
+def test_each_element_has_a_name_of_its_own() -> None:
+    """Places are loaded one after the other, and a browser refuses the second element of a name."""
+    found = [
+        name
+        for path in WEB.rglob("*.js")
+        for name in re.findall(r'customElements\.define\("([^"]+)"', path.read_text())
+    ]
+    assert len(found) > 40
+    assert sorted(found) == sorted(set(found))
+
+
 def test_batches(visit, source: Path) -> None:
     """Each source is a request of its own at its own size; lines are one request of A1111's script."""
     page = visit("batcher")

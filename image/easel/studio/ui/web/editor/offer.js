@@ -63,11 +63,11 @@ class Offer extends EaselElement {
     openPlace("create");
   }
 }
-customElements.define("easel-offer", Offer);
+customElements.define("easel-dropped", Offer);
 
 /** Ask what is to be done with files. */
 export function offer(files) {
-  let element = document.querySelector("easel-offer");
-  if (!element) document.body.append(element = document.createElement("easel-offer"));
+  let element = document.querySelector("easel-dropped");
+  if (!element) document.body.append(element = document.createElement("easel-dropped"));
   element.ask(files);
 }

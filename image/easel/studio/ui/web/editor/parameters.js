@@ -66,7 +66,7 @@ class Parameters extends EaselElement {
     tell(t("editor.read.copied"));
   }
 }
-customElements.define("easel-parameters", Parameters);
+customElements.define("easel-read-parameters", Parameters);
 
 /** Names and values for people; options stand among them by their own names. */
 function factsOf({ override_settings = {}, ...request }) {
