@@ -130,6 +130,7 @@ def test_polls_and_open_tabs_wake_nobody(
     assert int(answer.headers["retry-after"]) > 0
     if "text/html" not in answer.headers["content-type"]:
         assert "asleep" in answer.json()["detail"]
+        assert answer.json()["kind"] == "asleep"
     time.sleep(0.1)
     assert asleep.state("untouched") == "asleep"
 
@@ -194,7 +195,7 @@ def test_the_wait_is_limited_and_says_why(asleep: House) -> None:
     assert 1.4 < time.monotonic() - began < 4
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
-    assert set(answer.json()) == {"error", "detail", "body", "errors"}
+    assert set(answer.json()) == {"error", "detail", "body", "errors", "kind"}
     assert "starting: " in answer.json()["detail"]
 
 

@@ -93,7 +93,7 @@ def why(page: Page) -> str:
 def visit(running, browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open the page as somebody; everything that went wrong in the browser is in `page.faults`.
 
-    `beside` is a page of theirs in whose browser another tab is opened.
+    `beside` is a page of theirs in whose browser another tab is opened; `at` is another address of the studio.
     """
     contexts = []
 
@@ -104,6 +104,7 @@ def visit(running, browser: Browser) -> Iterator[Callable[..., Page]]:
         scheme: str = "light",
         path: str = "",
         beside: Page | None = None,
+        at: str = "",
     ) -> Page:
         context = beside.context if beside else browser.new_context(
             viewport={"width": width, "height": height},
@@ -126,7 +127,7 @@ def visit(running, browser: Browser) -> Iterator[Callable[..., Page]]:
             "response", lambda one: page.lost.append(f"{one.status} {one.url}") if one.status > 399 else None
         )
         page.on("requestfailed", lambda one: page.lost.append(f"{one.failure} {one.url}"))
-        page.goto(f"{running.url}/{path}")
+        page.goto(f"{at or running.url}/{path}")
         try:
             expect(page.locator("main")).to_have_attribute("aria-busy", "false")
             if not path:

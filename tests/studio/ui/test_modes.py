@@ -33,7 +33,7 @@ def test_picture_to_picture(visit, source: Path) -> None:
     """The source is sent at its own size with how much may change, and what comes of little is like it."""
     page = visit("image-mode")
     begin(page, "image", source, steps=4)
-    page.get_by_label("Drawn anew", exact=True).fill("0.1")
+    page.get_by_label("Denoising strength", exact=True).fill("0.1")
     sent, [picture] = drawn(page)
     assert (sent["width"], sent["height"]) == (96, 64)
     assert (sent["denoising_strength"], sent["resize_mode"]) == (0.1, 0)
@@ -82,7 +82,7 @@ def test_only_masked_soft_inpainting(visit, source: Path) -> None:
     begin(page, "inpaint", source)
     page.get_by_role("button", name="Only masked").click()
     page.get_by_label("Soft inpainting").check()
-    page.get_by_label("Room around it").fill("8")
+    page.get_by_label("Padding").fill("8")
     stroke(page, (0.3, 0.5), (0.6, 0.5))
     sent, pictures = drawn(page)
     assert sent["inpaint_full_res"] is True
@@ -223,7 +223,7 @@ def test_a_plot_has_a_cell_for_each_combination(visit) -> None:
         page.get_by_role("button", name=name, exact=True).click()
     expect(page.get_by_text("6 pictures")).to_be_visible()
     page.get_by_role("button", name="Swap X and Y").click()
-    page.get_by_label("The pictures alone, too").check()
+    page.get_by_label("Include lone images").check()
     sent, pictures = drawn(page, "txt2img")
     assert sent["script_name"] == "x/y/z plot"
     assert sent["script_args"][:6] == ["Sampler", "Euler, DDIM, LCM", None, "Steps", "1-2", None]

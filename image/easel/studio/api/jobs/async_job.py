@@ -22,7 +22,7 @@ from easel.studio.api.requests.ordering import Ordering
 from easel.studio.api.requests.result import PictureToEnlarge, ResultPicture
 from easel.studio.api.requests.text_to_image_request import TextToImageRequest
 from easel.studio.api.scripts.selectable import course_of
-from easel.studio.engine import FINAL, Job, JobState, TextToImage, chance
+from easel.studio.engine import FINAL, Job, JobState, Stopped, TextToImage, chance
 from easel.studio.studio import Studio
 
 KINDS: dict[RequestKind, type[DrawingRequest | ExtrasRequest]] = {
@@ -63,7 +63,7 @@ class AsyncJob:
     @property
     def begun(self) -> bool:
         """Whether anything of it was drawn, or is being drawn."""
-        return any(job.state is not JobState.QUEUED for job in self.jobs)
+        return any(job.state not in (JobState.QUEUED, JobState.LOADING) for job in self.jobs)
 
     @property
     def pictures_left(self) -> int:
@@ -119,6 +119,10 @@ class AsyncJob:
         self._run = run = RequestRun(self._studio, ordering, line, self.pictures)
         done = await draw(self._studio, self.record.owner, asked, ordering, run, line)
         await self._saved()
+        for job in run.jobs:
+            # Whoever waits gets what there is of a script; for a ticket the next process draws the rest.
+            if isinstance(error := job.future.exception(timeout=0), Stopped):
+                raise error
         made = await asyncio.to_thread(self._keep_made, done)
         drawn = [self.record.done[number] for number in sorted(self.record.done) if number not in made]
         # Pictures that were drawn in parts: the parts are no answer.

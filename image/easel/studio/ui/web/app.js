@@ -29,6 +29,12 @@ const PLACES = {
   },
 };
 
+/** The place that the address names. */
+function named() {
+  const name = location.hash.slice(1).split("/")[0];
+  return name in PLACES ? name : "create";
+}
+
 class App extends EaselElement {
   static watches = ["session", "place", "connection"];
 
@@ -38,6 +44,8 @@ class App extends EaselElement {
   connectedCallback() {
     super.connectedCallback();
     addEventListener("hashchange", () => this.go());
+    // From the first moment on: nobody sees another place flash who comes by a link.
+    store.set("place", named());
     this.start();
   }
 
@@ -49,13 +57,13 @@ class App extends EaselElement {
     this.go();
     await asked;
     listen();
-    this.requestUpdate();
+    // What this device kept of the last visit has another place, perhaps; the address counts.
+    this.go();
   }
 
   /** Open the place that the address names. */
   async go() {
-    const named = () => location.hash.slice(1).split("/")[0] || "create", asked = named();
-    const place = asked in PLACES ? asked : "create";
+    const place = named();
     if (!this.opened.has(place)) {
       try {
         await Promise.all([PLACES[place].load(), stylesheet(PLACES[place].style)]);
@@ -63,9 +71,9 @@ class App extends EaselElement {
         return reloadOnce();
       }
       this.opened.add(place);
-      // Whoever went on meanwhile is not fetched back.
-      if (named() !== asked) return;
     }
+    // Whoever went elsewhere meanwhile stays there.
+    if (place !== named()) return;
     store.set("place", place);
     this.requestUpdate();
   }

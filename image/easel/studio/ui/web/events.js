@@ -3,6 +3,8 @@ import { at, get } from "./api.js";
 import { store } from "./store.js";
 
 const FIRST_PAUSE = 1000, LONGEST_PAUSE = 15_000;
+/** Why nothing is answered, by the kind of the refusal: the door says the endpoint's state. */
+const AWAY = { signed_out: "signed-out", asleep: "asleep", starting: "waking", loading: "waking" };
 const ENDED = new Set(["done", "failed", "cancelled"]);
 const names = ["hello", "job", "picture", "gone", "engine", "models"];
 const listeners = new Map(names.map((name) => [name, new Set()]));
@@ -32,8 +34,6 @@ export function listen() {
   };
   on("hello", () => { if (store.get("connection") !== "ok") refresh().catch(() => {}); });
   on("job", keepTicket);
-  // The choices of checkpoints and VAEs are the session's.
-  on("models", () => get("studio/session").then((session) => store.set("session", session), () => {}));
   on("engine", (engine) => store.set("engine", engine));
   let asked = 0;
   on("models", () => {
@@ -64,7 +64,7 @@ export async function refresh() {
     store.set("tickets", jobs);
     store.set("connection", "ok");
   } catch (error) {
-    store.set("connection", { signed_out: "signed-out", asleep: "asleep" }[error.kind] ?? "lost");
+    store.set("connection", AWAY[error.kind] ?? "lost");
     throw error;
   }
 }

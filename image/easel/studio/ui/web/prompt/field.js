@@ -29,6 +29,7 @@ class Prompt extends EaselElement {
 
   get field() { return this.querySelector("textarea"); }
 
+  /** No combobox: a field of many lines may not be one, and `aria-expanded` would go with it. */
   render() {
     const id = this.name, text = this.value ?? "", open = this.completion.offers.length > 0, problems = unclosed(text);
     return html`<div class="prompt field">
