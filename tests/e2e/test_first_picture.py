@@ -111,8 +111,8 @@ def test_two_people_with_one_link(browser: Browser, easel: Up) -> None:
     assert bob.evaluate(stopped, hers) == 404
     for path in ("/jobs", "/studio/gallery", "/studio/session"):
         said = bob.request.get(urljoin(bob.url, path)).text()
-        assert "purple" not in said
-        assert "yellow ring" not in said
+        assert "purple heart" not in said
+        assert "yellow ring on black" not in said
     expect(ada.get_by_role("progressbar")).to_be_visible()
     ada.locator(".stage .line").click()
     ada.keyboard.press("Escape")

@@ -93,7 +93,7 @@ def why(page: Page) -> str:
 def visit(running, browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open the page as somebody; everything that went wrong in the browser is in `page.faults`.
 
-    `beside` is a page of theirs in whose browser another tab is opened; `at` another address of the studio.
+    `beside` is a page of theirs in whose browser another tab is opened; `at` is another address of it.
     """
     contexts = []
 

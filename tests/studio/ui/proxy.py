@@ -1,4 +1,4 @@
-"""What stands between a browser and a studio: a line that is cut, a server that mounts it below a path."""
+"""Between browser and studio: a line that can be cut, and a server that mounts the studio below a path."""
 
 from __future__ import annotations
 
