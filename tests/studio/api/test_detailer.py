@@ -246,6 +246,13 @@ def test_a_detector_of_weights_finds_its_face(running, detector) -> None:
     assert "found by RetinaFace and not by mediapipe_face_full" in info(answer)["comments"][0]
 
 
+def test_it_is_listed_where_the_detector_is(running, detector, ada) -> None:
+    """Clients that look for it before they send units find it."""
+    names = ada.get("/sdapi/v1/scripts").json()
+    assert "adetailer" in names["txt2img"]
+    assert "adetailer" in names["img2img"]
+
+
 def test_nothing_found_and_what_cannot_be(running, seen) -> None:
     """Told where nothing was found; refused before anything is drawn where a unit cannot be followed."""
     seen.clear()

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.studio.api.answers import info, pictures, sent
 
-SCRIPT, SAID = "img2img alternative test", "a red circle on blue"
+SCRIPT, SAID = "img2img alternative test", "a circle"
 WHOLE = {
     "prompt": SAID, "sampler_name": "Euler", "steps": 40, "cfg_scale": 1, "denoising_strength": 1, "seed": 5,
 }  # fmt: skip
@@ -18,8 +18,8 @@ WHOLE = {
 
 @pytest.fixture(scope="module")
 def source(running) -> Image.Image:
-    """What the starter drew: a picture that it has noise for."""
-    (picture,) = pictures(running.draw(prompt=SAID, steps=20, width=128, height=128, seed=11))
+    """What the starter drew, of a colour that the words of the tests leave open."""
+    (picture,) = pictures(running.draw(prompt="a red circle on blue", steps=20, width=128, height=128, seed=11))
     return picture
 
 
@@ -38,7 +38,7 @@ def test_the_noise_leads_to_the_picture(ada, source, adjusted) -> None:
     (found,) = pictures(drawn(ada, source, SAID, "", 1.0, 40, 0.0, adjusted))
     plain = ada.post("/sdapi/v1/img2img", json={"init_images": [sent(source)], **WHOLE})
     far = apart(pictures(plain)[0], source)
-    assert apart(found, source) < min(8, far / 3)
+    assert apart(found, source) < 6 < 40 < far
     (other_seed,) = pictures(drawn(ada, source, SAID, "", 1.0, 40, 0.0, adjusted, seed=6))
     assert other_seed.tobytes() == found.tobytes()
 

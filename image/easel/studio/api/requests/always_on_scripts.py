@@ -60,6 +60,8 @@ ALWAYS_ON: tuple[AlwaysOnScript, ...] = (
     ),
     AlwaysOnScript(soft_inpainting.TITLE, soft_inpainting.ARGUMENTS, ("img2img",)),
 )  # fmt: skip
+DETAILER = AlwaysOnScript("ADetailer", (Argument("ADetailer unit"),))
+"""Is there where a face detector is."""
 _BY_NAME = {script.name: script for script in ALWAYS_ON}
 
 
