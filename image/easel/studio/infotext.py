@@ -20,6 +20,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from easel.studio.engine import Drawn
@@ -126,7 +127,11 @@ _NOT_DRAWN = tuple(
         (r"Hires .*|First pass size|Old prompt .*", "the second pass has nothing like it here"),
         (r"Image CFG scale", "InstructPix2Pix is not drawn here"),
         (r"ControlNet.*", "its picture is not in the text; a unit that is sent with it is filled in"),
-        (r"ADetailer.*", "there is no ADetailer here"),
+        (
+            r"ADetailer.*",
+            "send its units with the request, and they are followed where a face detector is here",
+        ),
+        (r"Decode .*|Randomness|Sigma Adjustment", "it is the script img2img alternative test's: name that"),
         (r"Hypernet.*|AddNet.*|Distilled CFG Scale|Module \d+", "there is nothing like it here yet"),
     )
 )
@@ -146,12 +151,12 @@ _SIZE_FIELDS = (
 )
 
 
-def describe(drawn: Drawn) -> str:
-    """The infotext of one picture."""
-    return write(drawn.request.prompt, drawn.request.negative_prompt, parameters(drawn))
+def describe(drawn: Drawn, others: Mapping[str, object] = MappingProxyType({})) -> str:
+    """The infotext of one picture. `others` are parameters of what was done to it besides."""
+    return write(drawn.request.prompt, drawn.request.negative_prompt, parameters(drawn, others))
 
 
-def parameters(drawn: Drawn) -> dict[str, object]:
+def parameters(drawn: Drawn, others: Mapping[str, object] = MappingProxyType({})) -> dict[str, object]:
     """The parameters of one picture under A1111's keys, in A1111's order."""
     request = drawn.request
     found: dict[str, object | None] = {
@@ -172,6 +177,7 @@ def parameters(drawn: Drawn) -> dict[str, object]:
         **seed_parameters(request),
         **sampling_parameters(request),
         **pass_parameters(request),
+        **others,
         "Lora hashes": lora_hashes(drawn),
         "TI hashes": ti_hashes(drawn),
         # as sd-dynamic-prompts writes what the words were drawn from

@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from easel.studio.engine import ControlUnit, HiresFix, Mask, MaskedContent, TextToImage, preprocessor
+from easel.studio.engine import (
+    ControlUnit,
+    FoundNoise,
+    HiresFix,
+    Mask,
+    MaskedContent,
+    TextToImage,
+    preprocessor,
+)
 from easel.studio.engine.imaging import INFOTEXT_KEYS
 from easel.studio.infotext_drawing import plain
 
@@ -46,6 +54,8 @@ def pass_parameters(request: TextToImage) -> dict[str, Any]:
             said["Conditional mask weight"] = plain(request.source.mask_weight)
         if request.source.noise_multiplier != 1:
             said["Noise multiplier"] = plain(request.source.noise_multiplier)
+        if request.source.found_noise:
+            said |= _of_found_noise(request.source.found_noise)
     if (request.source or request.hires) and request.sampling.img2img_extra_noise:
         said["Extra noise"] = plain(request.sampling.img2img_extra_noise)
     return said | {f"ControlNet {number}": _of_control(unit) for number, unit in enumerate(request.controls)}
@@ -55,6 +65,17 @@ def strength(request: TextToImage) -> int | float | None:
     """Its denoising strength, None of a request that draws everything anew."""
     part = request.source or request.hires
     return plain(part.denoising_strength) if part else None
+
+
+def _of_found_noise(found: FoundNoise) -> dict[str, Any]:
+    return {
+        "Decode prompt": found.prompt,
+        "Decode negative prompt": found.negative_prompt,
+        "Decode CFG scale": plain(found.cfg_scale),
+        "Decode steps": found.steps,
+        "Randomness": plain(found.randomness),
+        "Sigma Adjustment": found.adjusted,
+    }
 
 
 def _of_hires(request: TextToImage, hires: HiresFix) -> dict[str, Any]:

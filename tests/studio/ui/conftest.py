@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 # A busy machine is no fault of the page.
@@ -15,6 +16,7 @@ expect.set_options(timeout=60_000)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 # axe-core by Deque Systems, Mozilla Public License 2.0; for tests only, no part of what is shipped.
 AXE = Path(__file__).with_name("axe.min.js")
+BLUE, YELLOW = (40, 120, 200), (240, 200, 40)
 # What moved without anybody's doing: the sum that browsers call layout shift.
 SHIFTS = """
 window.shifted = 0;
@@ -137,3 +139,13 @@ def visit(running, browser: Browser) -> Iterator[Callable[..., Page]]:
     yield open_page
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture whose left half is blue, and whose right half is yellow: 96 x 64."""
+    picture = Image.new("RGB", (96, 64), BLUE)
+    picture.paste(YELLOW, (48, 0, 96, 64))
+    path = tmp_path_factory.mktemp("sources") / "halves.png"
+    picture.save(path)
+    return path

@@ -163,7 +163,7 @@ def test_what_the_studio_refuses_stands_beside_its_field(visit) -> None:
     page.route("**/sdapi/v1/txt2img", lambda route: route.fulfill(status=422, json=refusal))
     generate_button(page).click()
     expect(page.locator("#said-cfg_scale")).to_contain_text("take 2 or less")
-    expect(page.get_by_label("CFG", exact=True)).to_be_focused()
+    expect(page.get_by_label("CFG scale", exact=True)).to_be_focused()
 
 
 def test_keys(visit) -> None:

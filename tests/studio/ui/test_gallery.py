@@ -83,12 +83,38 @@ def test_looking_at_one(running, visit) -> None:
     assert not page.faults
 
 
+def test_going_back(running, visit) -> None:
+    """The browser's Back closes the picture and stays in the gallery; in another place no dialog is left
+    that would hold the page."""
+    put(running, "goer", 0, 2)
+    page = visit("goer", path="#gallery")
+    dialog = page.locator("dialog.viewer")
+    for _ in range(2):
+        tiles(page).first.click()
+        expect(dialog).to_be_visible()
+        page.go_back()
+        expect(dialog).to_be_hidden()
+        expect(page).to_have_url(re.compile("#gallery$"))
+    tiles(page).first.click()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    page.get_by_role("link", name="Models").click()
+    page.go_back()
+    page.get_by_role("button", name="Shared links").click()
+    page.go_back()
+    page.go_forward()
+    page.get_by_role("link", name="Create").click()
+    expect(page.get_by_label("Prompt", exact=True)).to_be_visible()
+    assert not page.faults
+
+
 def test_looking_closely(running, visit) -> None:
     """Wheel, keys and double click make it larger; it is dragged then, no further than its edges."""
     put(running, "closely", 0, 1)
     page = visit("closely", path="#gallery")
     tiles(page).first.click()
     whole, stage = page.locator(".whole"), page.locator(".viewer .frame")
+    expect(page.locator("dialog.viewer")).to_be_visible()
     until(page, "document.querySelector('.whole').naturalWidth > 0")
     before = whole.bounding_box()
     page.keyboard.press("+")
@@ -123,11 +149,8 @@ def test_use_and_send(running, visit) -> None:
     tiles(page).first.click()
     page.locator("dialog.viewer").get_by_label("Send to…").select_option("Image to image")
     expect(page).to_have_url(re.compile("#create$"))
-    kept = """import(document.querySelector('script[type=module]').src.replace('app.js', 'store.js'))
-      .then((all) => all.store.get('fields'))"""
-    fields = page.evaluate(kept)
-    assert fields["mode"] == "image"
-    assert fields["source"]["url"].startswith("files/pictures/")
+    fields = "JSON.parse(localStorage.getItem('easel:studio:user')).fields"
+    until(page, f"{fields}.mode === 'image' && {fields}.source.url.startsWith('files/pictures/')")
 
 
 def test_deleting_the_one_that_is_looked_at(running, visit) -> None:

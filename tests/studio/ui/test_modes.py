@@ -3,36 +3,23 @@ and by the pixels that came."""
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
-from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from easel.studio.api.scripts.plot_axes import AXES
-from tests.studio.ui.conftest import findings, generate_button, until
+from tests.studio.ui.conftest import BLUE, YELLOW, generate_button, until
+from tests.studio.ui.modes import begin, brush, choose, drawn, pixels, quick, stroke
 
 WEB = Path(__file__).parents[3] / "image" / "easel" / "studio" / "ui" / "web"
-BLUE, YELLOW = (40, 120, 200), (240, 200, 40)
-MODES = ("image", "sketch", "inpaint", "outpaint", "upscale", "xyz", "batch", "read")
-DROP = """
-([where, file, name]) => {
-  const bytes = Uint8Array.from(atob(file), (one) => one.charCodeAt(0)), dataTransfer = new DataTransfer();
-  dataTransfer.items.add(new File([bytes], name, { type: "image/png" }));
-  const how = { bubbles: true, cancelable: true, dataTransfer };
-  for (const kind of ["dragover", "drop"]) document.querySelector(where).dispatchEvent(new DragEvent(kind, how));
-}
-"""
 # Whether the mask that the fields name is on the device.
 KEPT = """
 new Promise((done) => {
-  const key = JSON.parse(Object.values(localStorage).find((one) => one.includes('"fields"')) ?? "{}").fields?.mask?.key;
+  const kept = Object.values(localStorage).find((one) => one.includes('"fields"'));
+  const key = JSON.parse(kept ?? "{}").fields?.mask?.key;
   const asked = indexedDB.open("easel-sources", 1);
   asked.onsuccess = () => {
     const found = asked.result.transaction("files").objectStore("files").getKey(key ?? "");
@@ -42,89 +29,14 @@ new Promise((done) => {
 """
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A picture whose left half is blue, and whose right half is yellow: 96 x 64."""
-    picture = Image.new("RGB", (96, 64), BLUE)
-    picture.paste(YELLOW, (48, 0, 96, 64))
-    path = tmp_path_factory.mktemp("sources") / "halves.png"
-    picture.save(path)
-    return path
-
-
-def choose(page: Page, name: str) -> None:
-    """Go to a mode."""
-    page.locator(f".modes input[value={name}]").check(force=True)
-    expect(page.locator(f"form[data-mode={name}]")).to_be_visible()
-
-
-def begin(page: Page, mode: str, source: Path, steps: int = 2) -> None:
-    """A mode, a source and few steps."""
-    choose(page, mode)
-    page.locator(".source input[type=file]").set_input_files(source)
-    expect(page.locator(".source b, .source .many img").first).to_be_visible()
-    if page.locator("easel-advanced").count():
-        quick(page, steps)
-
-
-def quick(page: Page, steps: int = 2) -> None:
-    """So few steps that a picture takes no time."""
-    page.locator("details.advanced > summary").click()
-    page.get_by_label("Steps", exact=True).fill(str(steps))
-
-
-def drawn(page: Page, route: str = "img2img") -> tuple[dict, list[np.ndarray]]:
-    """Press Generate: what was sent, and the pictures that came, newest last."""
-    with page.expect_response(re.compile(f"/sdapi/v1/{route}$")) as answer:
-        generate_button(page).click()
-    assert answer.value.status == 202, answer.value.text()
-    sent, id = json.loads(answer.value.request.post_data), answer.value.json()["id"]
-    ticket: dict = {}
-    done = "(id) => fetch(`jobs/${id}`).then((one) => one.json())"
-    for _ in range(600):
-        ticket = page.evaluate(done, id)
-        if ticket["state"] in ("done", "failed", "cancelled"):
-            break
-        page.wait_for_timeout(100)
-    assert ticket["state"] == "done", ticket["error"]
-    return sent, [pixels(page.request.get(page.url.split("#")[0] + one["url"]).body()) for one in ticket["results"]]
-
-
-def pixels(file: bytes | str) -> np.ndarray:
-    """Of a file, or of a data: URI."""
-    if isinstance(file, str):
-        file = base64.b64decode(file.partition(",")[2])
-    return np.asarray(Image.open(io.BytesIO(file)).convert("RGB")).astype(int)
-
-
-def stroke(page: Page, begin: tuple[float, float], end: tuple[float, float]) -> None:
-    """Paint a line over the canvas by the mouse; points are shares of its sides."""
-    box = page.locator(".painter canvas").bounding_box()
-    assert box
-
-    def at(point: tuple[float, float]) -> tuple[float, float]:
-        return box["x"] + box["width"] * point[0], box["y"] + box["height"] * point[1]
-
-    page.mouse.move(*at(begin))
-    page.mouse.down()
-    page.mouse.move(*at(end), steps=6)
-    page.mouse.up()
-
-
-def brush(page: Page, size: int) -> None:
-    """A brush of so many pixels."""
-    page.get_by_label("Brush size", exact=False).evaluate(
-        "(one, size) => { one.value = size; one.dispatchEvent(new Event('input', { bubbles: true })); }", size
-    )
-
-
 def test_picture_to_picture(visit, source: Path) -> None:
     """The source is sent at its own size with how much may change, and what comes of little is like it."""
     page = visit("image-mode")
     begin(page, "image", source, steps=4)
-    page.get_by_label("Drawn anew", exact=True).fill("0.1")
+    page.get_by_label("Denoising strength", exact=True).fill("0.1")
     sent, [picture] = drawn(page)
-    assert (sent["width"], sent["height"], sent["denoising_strength"], sent["resize_mode"]) == (96, 64, 0.1, 0)
+    assert (sent["width"], sent["height"]) == (96, 64)
+    assert (sent["denoising_strength"], sent["resize_mode"]) == (0.1, 0)
     assert (pixels(sent["init_images"][0]) == pixels(source.read_bytes())).all()
     assert picture.shape == (64, 96, 3)
     assert np.abs(picture[:, 8:40].mean((0, 1)) - BLUE).max() < 60
@@ -170,11 +82,11 @@ def test_only_masked_soft_inpainting(visit, source: Path) -> None:
     begin(page, "inpaint", source)
     page.get_by_role("button", name="Only masked").click()
     page.get_by_label("Soft inpainting").check()
-    page.get_by_label("Room around it").fill("8")
+    page.get_by_label("Padding").fill("8")
     stroke(page, (0.3, 0.5), (0.6, 0.5))
     sent, pictures = drawn(page)
     assert sent["inpaint_full_res"] is True
-    assert (sent["inpaint_full_res_padding"], sent["inpainting_fill"], sent["inpainting_mask_invert"]) == (8, 1, 0)
+    assert (sent["inpaint_full_res_padding"], sent["inpainting_fill"]) == (8, 1)
     assert sent["alwayson_scripts"]["Soft Inpainting"]["args"] == [True, 1, 0.5, 4, 0, 0.5, 2]
     assert pictures[0].shape == (64, 96, 3)
 
@@ -202,8 +114,8 @@ def test_keys_paint(visit, source: Path) -> None:
     assert count > 50
     canvas.press("e")
     expect(page.get_by_role("button", name="Eraser")).to_have_attribute("aria-pressed", "true")
-    stroke(page, (0.4, 0.5), (0.8, 0.5))
-    assert page.evaluate(painted) < count
+    stroke(page, (0.4, 0.5), (0.5, 0.5))
+    assert 0 < page.evaluate(painted) < count
     canvas.press("Delete")
     assert page.evaluate(painted) == 0
     page.keyboard.press("Control+z")
@@ -241,7 +153,8 @@ def test_a_sketchs_colours_arrive(visit, source: Path) -> None:
 
 def test_outpainting_is_larger_by_what_was_asked(visit, source: Path) -> None:
     """A side is pulled out by keys, another by the mouse; the frame says the size, the result has it, and the
-    source stands in it as it was. A1111's script is asked by its arguments in their order."""
+    source stands in it as it was. A1111's script is asked by its arguments in their order, and what comes is
+    the picture that it joins."""
     page = visit("outpainter")
     begin(page, "outpaint", source)
     generate_button(page).click()
@@ -284,7 +197,7 @@ def test_upscaling_one_and_several(visit, source: Path) -> None:
     assert picture.shape == (128, 192, 3)
     assert (sent["upscaling_resize"], sent["upscaler_1"]) == (2, "Nearest")
     page.locator(".source input[type=file]").set_input_files([source, source])
-    expect(page.locator(".many li")).to_have_count(3)
+    expect(page.locator(".source-list li")).to_have_count(3)
     page.get_by_role("button", name="To size").click()
     page.get_by_label("Width", exact=True).fill("128")
     page.get_by_label("Height", exact=True).fill("128")
@@ -295,7 +208,8 @@ def test_upscaling_one_and_several(visit, source: Path) -> None:
 
 
 def test_a_plot_has_a_cell_for_each_combination(visit) -> None:
-    """Values are typed or chosen, the number of pictures is told before, and what cannot be beside its axis."""
+    """Values are typed or chosen, the number of pictures is told before, and what cannot be is told beside
+    its axis."""
     page = visit("plotter")
     choose(page, "xyz")
     quick(page)
@@ -309,7 +223,7 @@ def test_a_plot_has_a_cell_for_each_combination(visit) -> None:
         page.get_by_role("button", name=name, exact=True).click()
     expect(page.get_by_text("6 pictures")).to_be_visible()
     page.get_by_role("button", name="Swap X and Y").click()
-    page.get_by_label("The pictures alone, too").check()
+    page.get_by_label("Include lone images").check()
     sent, pictures = drawn(page, "txt2img")
     assert sent["script_name"] == "x/y/z plot"
     assert sent["script_args"][:6] == ["Sampler", "Euler, DDIM, LCM", None, "Steps", "1-2", None]
@@ -321,7 +235,8 @@ def test_a_plot_has_a_cell_for_each_combination(visit) -> None:
 
 def test_the_axes_are_those_of_the_script() -> None:
     """Each axis that the page offers is one of the studio's, of the same kind, and of the same tab."""
-    offered = re.findall(r'label: "([^"]+)", kind: "(\w+)"(?:, tab: "(\w+)")?', (WEB / "editor" / "axes.js").read_text())
+    axes = (WEB / "editor" / "axes.js").read_text()
+    offered = re.findall(r'label: "([^"]+)", kind: "(\w+)"(?:, tab: "(\w+)")?', axes)
     kinds = {int: "whole", float: "number", str: "words"}
     known = {(one.label, kinds[one.kind]) for one in AXES}
     tabs = {one.label: {two.tab for two in AXES if two.label == one.label} for one in AXES}
@@ -331,12 +246,23 @@ def test_the_axes_are_those_of_the_script() -> None:
         assert tabs[label] == {tab or None} or not tab
 
 
+def test_each_element_has_a_name_of_its_own() -> None:
+    """Places are loaded one after the other, and a browser refuses the second element of a name."""
+    found = [
+        name
+        for path in WEB.rglob("*.js")
+        for name in re.findall(r'customElements\.define\("([^"]+)"', path.read_text())
+    ]
+    assert len(found) > 40
+    assert sorted(found) == sorted(set(found))
+
+
 def test_batches(visit, source: Path) -> None:
     """Each source is a request of its own at its own size; lines are one request of A1111's script."""
     page = visit("batcher")
     begin(page, "batch", source)
     page.locator(".source input[type=file]").set_input_files([source])
-    expect(page.locator(".many li")).to_have_count(2)
+    expect(page.locator(".source-list li")).to_have_count(2)
     asked = []
     page.on("request", lambda one: asked.append(one) if one.url.endswith("/img2img") else None)
     drawn(page)
@@ -349,87 +275,4 @@ def test_batches(visit, source: Path) -> None:
     assert sent["script_name"] == "prompts from file or textbox"
     assert sent["script_args"] == [False, False, "start", "a red circle\na green square --steps"]
     assert len(pictures) == 2
-    assert page.faults == []
-
-
-def test_a_dropped_picture_is_read(visit, running, source: Path) -> None:
-    """Dropped anywhere, it is asked what is to be done with it: its parameters go into the fields, or it becomes
-    the source."""
-    answer = running.draw("dropper", prompt="a blue ring on white", steps=3, seed=99)
-    page = visit("dropper")
-    page.evaluate(DROP, [".bar", answer.json()["images"][0], "ring.png"])
-    page.get_by_role("button", name="Read its parameters").click()
-    expect(page.locator(".parameters dl")).to_contain_text("a blue ring on white")
-    assert findings(page) == []
-    generate_button(page).click()
-    expect(page.get_by_label("Prompt", exact=True)).to_have_value("a blue ring on white")
-    expect(page.get_by_label("Seed", exact=True)).to_have_value("99")
-    page.evaluate(DROP, [".stage", base64.b64encode(source.read_bytes()).decode(), "halves.png"])
-    page.get_by_role("button", name="Use as source").click()
-    expect(page.locator("form[data-mode=image]")).to_be_visible()
-    expect(page.get_by_text("96 × 64")).to_be_visible()
-    assert page.faults == []
-
-
-def test_what_cannot_be_a_source_is_told(visit, tmp_path: Path) -> None:
-    """A file that is no picture, and one with too many pixels, before anything is sent."""
-    page = visit("refused-source")
-    choose(page, "image")
-    broken, large = tmp_path / "broken.png", tmp_path / "large.png"
-    broken.write_bytes(b"no picture")
-    Image.new("1", (8000, 7000)).save(large)
-    chosen = page.locator(".source input[type=file]")
-    chosen.set_input_files(broken)
-    expect(page.locator("#said-source")).to_contain_text("broken.png is no picture")
-    chosen.set_input_files(large)
-    expect(page.locator("#said-source")).to_contain_text("56 megapixels")
-    generate_button(page).click()
-    expect(page.locator("#said-source")).to_have_text("A picture to begin with, please.")
-
-
-def test_control_units(visit, source: Path) -> None:
-    """Without a model there is one sentence and the way to Models; with one, a unit is said as A1111's extension
-    takes it, and its preprocessor shows what it sees."""
-    page = visit("controller")
-    page.locator("details.advanced > summary").click()
-    expect(page.get_by_role("link", name="Get one under Models")).to_be_visible()
-    page.route("**/controlnet/model_list", lambda route: route.fulfill(json={"model_list": ["canny [0123abcd]"]}))
-    asked: list[dict] = []
-
-    def refuse(route) -> None:
-        asked.append(json.loads(route.request.post_data))
-        route.fulfill(status=422, json={"error": "InvalidRequest", "detail": "no", "errors": "no"})
-
-    page.route("**/sdapi/v1/txt2img", refuse)
-    page.reload()
-    page.locator("details.advanced > summary").click()
-    page.get_by_role("button", name="Add a unit").click()
-    page.get_by_label("Picture of unit 1").set_input_files(source)
-    page.get_by_label("Preprocessor").select_option("canny")
-    page.get_by_label("Low Threshold").fill("50")
-    page.keyboard.press("Tab")
-    page.get_by_role("button", name="Show its map").click()
-    expect(page.get_by_alt_text("What the preprocessor makes of it")).to_be_visible()
-    generate_button(page).click()
-    until(page, "document.querySelector('#said-generate')")
-    [unit] = asked[0]["alwayson_scripts"]["controlnet"]["args"]
-    assert unit["image"].startswith("data:image/png;base64,")
-    assert {name: unit[name] for name in ("model", "module", "weight", "threshold_a", "processor_res", "pixel_perfect")} == {
-        "model": "canny [0123abcd]", "module": "canny", "weight": 1, "threshold_a": 50, "processor_res": -1, "pixel_perfect": True,
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(("width", "height", "scheme"), [(1280, 800, "light"), (390, 844, "dark")])
-def test_each_mode_is_sound(visit: Callable[..., Page], source: Path, width: int, height: int, scheme: str) -> None:
-    """axe finds nothing, and a phone does not scroll sideways, in any mode, with and without a source."""
-    page = visit(f"modes-{scheme}", width, height, scheme)
-    for mode in MODES:
-        choose(page, mode)
-        expect(page.locator(".ask-fields > :not(.soft)").first).to_be_visible()
-        assert findings(page) == [], mode
-        chooser = page.locator(".source input[type=file]")
-        if mode == "image":
-            chooser.set_input_files(source)
-            expect(page.locator(".source-view img")).to_be_visible()
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, mode
     assert page.faults == []

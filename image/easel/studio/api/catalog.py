@@ -177,12 +177,12 @@ def _extensions(routes: APIRouter, studio: Studio) -> None:
     @routes.get("/scripts")
     def scripts() -> dict[str, list[str]]:
         """The scripts of txt2img and of img2img, always on or chosen by `script_name`."""
-        return script_names()
+        return script_names(studio.engine.store)
 
     @routes.get("/script-info")
     def script_info() -> list[dict[str, Any]]:
         """The scripts' arguments, in order."""
-        return script_infos()
+        return script_infos(studio.engine.store)
 
     @routes.get("/upscalers")
     def all_upscalers() -> list[UpscalerItem]:

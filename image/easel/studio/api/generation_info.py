@@ -27,6 +27,7 @@ def information(
         "Schedule type": schedule_type(request),
         **sampling_parameters(request),
         **pass_parameters(request),
+        **first_request.parameters,
     }
     if pictures:
         extra |= {

@@ -40,6 +40,20 @@ class Keeper(Protocol):
         """One that was drawn before, and its infotext."""
 
 
+class OnlyBegun:
+    """Tells `watcher` that drawing begins, and of no picture: they are not finished when they are drawn."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+
+    def begun(self) -> None:
+        """The first of them is about to be drawn."""
+        self._watcher.begun()
+
+    def drawn(self, picture: Drawn) -> None:
+        """One is drawn, and not finished."""
+
+
 class NoKeeper:
     """Pictures are nobody's until all of them are there."""
 

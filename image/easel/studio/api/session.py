@@ -165,6 +165,6 @@ def _choices(studio: Studio) -> Choices:
         schedulers=[{"name": one.name, "label": one.label} for one in SCHEDULE_TYPES],
         upscalers=[{"name": one.name, "scale": one.scale} for one in upscalers(studio.engine.store)],
         latent_upscalers=list(LATENT_UPSCALE_MODES),
-        scripts=script_infos(),
+        scripts=script_infos(studio.engine.store),
         resize_modes=[{"value": one.value, "name": one.name.lower()} for one in ResizeMode],
     )

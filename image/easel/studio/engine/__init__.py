@@ -36,8 +36,13 @@ from easel.studio.engine.errors import (
     check_range,
 )
 from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, pickles
-from easel.studio.engine.face_files import FaceRestoration, face_restorers, find_face_files
-from easel.studio.engine.image_to_image import ImageToImage, Mask
+from easel.studio.engine.face_files import (
+    FaceRestoration,
+    face_restorers,
+    find_face_detector,
+    find_face_files,
+)
+from easel.studio.engine.image_to_image import FoundNoise, ImageToImage, Mask
 from easel.studio.engine.imaging import MaskedContent, ResizeMode, SoftInpainting
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
 from easel.studio.engine.job_queue import Status
@@ -59,6 +64,7 @@ from easel.studio.engine.prompts.wildcards import WILDCARDS_FOLDER, Wildcards
 from easel.studio.engine.request import (
     MAX_BATCH_COUNT,
     MAX_BATCH_SIZE,
+    MAX_SEED,
     MAX_SIDE,
     MAX_STEPS,
     MIN_SIDE,

@@ -13,7 +13,7 @@ from easel.models import ModelFile
 
 if TYPE_CHECKING:
     from easel.studio.engine.control_residuals import Control
-    from easel.studio.engine.face_run import FaceRun
+    from easel.studio.engine.face_run import FaceRun, FaceSearch
     from easel.studio.engine.image_prompt_attention import ImagePrompt
     from easel.studio.engine.upscale_runs import FilterRun, UpscaleRun
 
@@ -108,12 +108,13 @@ class OtherCheckpoint:
 
 @dataclass(eq=False)
 class UpscaleCall:
-    """A pass of an upscaler or a face restorer over a picture, answered by what it makes. Each goes alone.
+    """A pass of an upscaler or a face restorer over a picture, or a look for faces, answered by what it
+    makes. Each goes alone.
 
     `run` is how far it is: it goes with the picture, whatever becomes of that.
     """
 
-    run: UpscaleRun | FilterRun | FaceRun
+    run: UpscaleRun | FilterRun | FaceRun | FaceSearch
 
     @property
     def kind(self) -> Hashable:

@@ -18,8 +18,8 @@ from easel.studio.engine.capacity import Capacity, MemoryUse
 from easel.studio.engine.controls import prepared_controls
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
 from easel.studio.engine.enlargement import Enlargement
-from easel.studio.engine.errors import SHUT_DOWN, NoCheckpoint, Stopped
-from easel.studio.engine.face_files import FaceFiles, find_face_files
+from easel.studio.engine.errors import SHUT_DOWN, InvalidRequest, NoCheckpoint, Stopped
+from easel.studio.engine.face_files import FaceFiles, find_face_detector, find_face_files
 from easel.studio.engine.image_prompts import prepared_image_prompts
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, Prepared
 from easel.studio.engine.job import Job, JobState, Watcher
@@ -217,6 +217,11 @@ class Engine:
 
     def _with_faces(self, request: TextToImage) -> tuple[TextToImage, FaceFiles | None, str]:
         """The request by the name of what restores faces here, or without; its files; a note."""
+        if request.enlargement is not None and request.enlargement.sure is not None:
+            detector = find_face_detector(self.store)
+            if detector is None:
+                raise InvalidRequest("sure", request.enlargement.sure, "a file that finds faces")
+            return request, FaceFiles("", None, detector), ""
         asked = request.enlargement.faces if request.enlargement is not None else request.faces
         if asked is None:
             return request, None, ""

@@ -38,7 +38,8 @@ class Enlargement:
     `upscaler`: `factor` times, or until it covers `cover` (pixels), and cut to that with `crop`.
 
     `second_upscaler` does the same, and `second_share` (0 to 1) of the two laid over each other is its.
-    Then `faces` are restored; without an upscaler ("None") nothing else is done.
+    Then `faces` are restored; without an upscaler ("None") nothing else is done. With `sure` (0 to 1) it
+    stays as it is, and the job tells where its faces are: those of which the detector is as sure.
     """
 
     image: bytes
@@ -51,12 +52,13 @@ class Enlargement:
     second_upscaler: str = "None"
     second_share: float = 0.0
     faces: FaceRestoration | None = None
+    sure: float | None = None
 
     def check(self) -> None:
         """Raise InvalidRequest for what cannot be made."""
         if self.faces is not None:
             self.faces.check()
-        elif not self.enlarges:
+        elif not self.enlarges and self.sure is None:
             raise InvalidRequest(
                 "upscaler_1", self.upscaler, "an upscaler: without one nothing is to be done"
             )

@@ -11,7 +11,7 @@ from easel.studio.engine.course import Course
 from easel.studio.engine.device_calls import DeviceCall, UpscaleCall
 from easel.studio.engine.enlargement import Enlargement
 from easel.studio.engine.face_files import FaceRestoration
-from easel.studio.engine.face_run import FaceRun
+from easel.studio.engine.face_run import FaceRun, FaceSearch
 from easel.studio.engine.imaging import Prepared, ResizeMode, resized, upscaling
 from easel.studio.engine.upscale_runs import FilterRun, UpscaleRun
 
@@ -65,6 +65,8 @@ def ready_source(course: Course) -> Generator[DeviceCall, Any, Prepared]:
 def enlarge(course: Course, asked: Enlargement) -> Images:
     """All of what A1111's extras ask for."""
     source = image = course.prepared().image
+    if asked.sure is not None:
+        return (yield from _looked_for_faces(course, image, asked.sure))
     if asked.enlarges:
         image = yield from _enlarged_by_both(course, source, asked)
     return (yield from with_faces(course, image, asked.faces))
@@ -76,6 +78,15 @@ def with_faces(course: Course, image: Image.Image, asked: FaceRestoration | None
         return image
     restored: Image.Image = yield UpscaleCall(FaceRun(image, course.faces, asked.visibility))
     return restored
+
+
+def _looked_for_faces(course: Course, image: Image.Image, sure: float) -> Images:
+    """The picture as it is; the job says where its faces are."""
+    assert course.faces is not None  # noqa: S101 - see `Engine`
+    search = FaceSearch(image, course.faces, sure)
+    found: Image.Image = yield UpscaleCall(search)
+    course.job.face_areas = tuple(search.areas)
+    return found
 
 
 def _enlarged_by_both(course: Course, source: Image.Image, asked: Enlargement) -> Images:

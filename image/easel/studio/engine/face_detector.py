@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from easel.studio.engine.imaging.face_areas import FaceArea
+
 # A1111's numbers: the shorter side that is looked at, how sure it has to be, how much two may overlap, and
 # how far apart eyes have to be, in pixels.
 _SIDE, _SURE, _OVERLAP, _EYES = 640, 0.97, 0.4, 5.0
@@ -62,9 +64,25 @@ def load_face_detector(tensors: Mapping[str, Tensor]) -> RetinaFace:
     return network.eval().requires_grad_(False)
 
 
-@torch.inference_mode()
 def find_faces(network: Any, image: Image.Image) -> list[NDArray[np.float64]]:
     """Landmarks (5, 2) of each face of an RGB picture, in its pixels, the surest first."""
+    _, found, _ = _looked_for(network, image, _SURE)
+    return [one for one in found if np.linalg.norm(one[0] - one[1]) >= _EYES]
+
+
+def face_areas(network: Any, image: Image.Image, sure: float) -> list[FaceArea]:
+    """The faces of an RGB picture, within it, the surest first: those that the network is as sure of."""
+    boxes, _, scores = _looked_for(network, image, sure)
+    boxes = boxes.clip(0, [*image.size, *image.size])
+    found = [FaceArea((a, b, c, d), one) for (a, b, c, d), one in zip(boxes.tolist(), scores, strict=True)]
+    return [one for one in found if one.pixels > 0]
+
+
+@torch.inference_mode()
+def _looked_for(
+    network: Any, image: Image.Image, least: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], list[float]]:
+    """Boxes (faces, 4), landmarks (faces, 5, 2) in the picture's pixels, and how sure, the surest first."""
     factor = min(_SIDE / min(image.size), _LARGEST / max(image.size))
     size = max(1, int(image.width * factor)), max(1, int(image.height * factor))
     small = np.asarray(image.resize(size, Image.Resampling.LANCZOS), np.float32)[..., ::-1] - _MEANS
@@ -73,13 +91,14 @@ def find_faces(network: Any, image: Image.Image) -> list[NDArray[np.float64]]:
     sure, moved, marks = (one.float() for one in network(pixels))
     squares = _squares(*size).to(sure)
     scores = F.softmax(sure, dim=-1)[:, 1]
-    chosen = scores > _SURE
+    chosen = scores > least
     scores, squares = scores[chosen], squares[chosen]
     boxes = _boxes(squares, moved[chosen])
     points = squares[:, None, :2] + marks[chosen].unflatten(1, (5, 2)) * _MOVES * squares[:, None, 2:]
-    found = points[_without_doubles(boxes, scores)].double().cpu().numpy()
-    found *= np.array([image.width / size[0], image.height / size[1]])
-    return [one for one in found if np.linalg.norm(one[0] - one[1]) >= _EYES]
+    kept = _without_doubles(boxes, scores)
+    scale = np.array([image.width / size[0], image.height / size[1]])
+    found = boxes[kept].double().cpu().numpy() * np.tile(scale, 2)
+    return found, points[kept].double().cpu().numpy() * scale, scores[kept].tolist()
 
 
 def _squares(width: int, height: int) -> Tensor:

@@ -41,10 +41,11 @@ class FaceRestoration:
 
 @dataclass(frozen=True)
 class FaceFiles:
-    """What restores faces: `name` as infotexts say it, and what finds them."""
+    """What restores faces: `name` as infotexts say it, and what finds them. Without a restorer they are only
+    looked for."""
 
     name: str
-    restorer: ModelFile
+    restorer: ModelFile | None
     detector: ModelFile
 
 
@@ -58,13 +59,18 @@ def face_restorers(store: Store) -> dict[str, ModelFile]:
     return found
 
 
+def find_face_detector(store: Store) -> ModelFile | None:
+    """What finds faces here, None where nothing does."""
+    return next((one for one in store.files(Kind.FACE_RESTORER) if _role(one) is _Role.DETECTOR), None)
+
+
 def find_face_files(store: Store, wanted: FaceRestoration) -> tuple[FaceFiles | None, str]:
     """The files for it, None where there are none; and what there is to say of the choice."""
     restorers = face_restorers(store)
-    detectors = [one for one in store.files(Kind.FACE_RESTORER) if _role(one) is _Role.DETECTOR]
+    detector = find_face_detector(store)
     if not restorers:
         return None, f"Faces were not restored: there is no face restorer (GFPGANv1.4) in {_FOLDER}."
-    if not detectors:
+    if detector is None:
         return None, (f"Faces were not restored: nothing in {_FOLDER} finds them (detection_Resnet50_Final).")
     names = {name.lower(): name for name in restorers}
     name = names.get(wanted.model.strip().lower())
@@ -73,7 +79,7 @@ def find_face_files(store: Store, wanted: FaceRestoration) -> tuple[FaceFiles | 
         name = GFPGAN if GFPGAN in restorers else next(iter(restorers))
         why = _CODEFORMER if wanted.model.lower() == "codeformer" else "it is not here"
         note = f"Faces were restored by {name} and not by {wanted.model[:60]}: {why}."
-    return FaceFiles(name, restorers[name], detectors[0]), note
+    return FaceFiles(name, restorers[name], detector), note
 
 
 def _role(file: ModelFile) -> _Role | None:

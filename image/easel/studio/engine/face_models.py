@@ -23,7 +23,8 @@ KEPT_BYTES = 500_000_000
 
 @dataclass(frozen=True)
 class LoadedFaces:
-    """A detector, and a restorer as spandrel describes it; both in single precision, as they were made."""
+    """A detector, and a restorer as spandrel describes it, if it takes one; both in single precision, as they
+    were made."""
 
     detector: Any
     restorer: Any
@@ -53,7 +54,8 @@ class FaceModels:
         """The networks of these files. Raises a FileError."""
         if files is None:
             return None
-        found = LoadedFaces(self._one(files.detector, _detector), self._one(files.restorer, _restorer))
+        restorer = self._one(files.restorer, _restorer) if files.restorer else None
+        found = LoadedFaces(self._one(files.detector, _detector), restorer)
         while len(self._loaded) > 2 and sum(map(_nbytes, self._loaded.values())) > KEPT_BYTES:
             self._loaded.popitem(last=False)
         return found

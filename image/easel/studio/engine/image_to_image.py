@@ -36,6 +36,26 @@ class Mask:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FoundNoise:
+    """The noise that leads to the picture itself is looked for, in `steps` with these texts and `cfg_scale`,
+    and taken in the place of the seed's; of that there is `randomness` (0 to 1) in it. For `adjusted` see
+    `reversed_euler`."""
+
+    prompt: str = ""
+    negative_prompt: str = ""
+    cfg_scale: float = 1.0
+    steps: int = 50
+    randomness: float = 0.0
+    adjusted: bool = False
+
+    def check(self) -> None:
+        """Raise InvalidRequest for what cannot be drawn."""
+        check_range("Decode CFG scale", self.cfg_scale, 0, 15)
+        check_range("Decode steps", self.steps, 1, 150)
+        check_range("Randomness", self.randomness, 0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageToImage:
     """The pictures (files' bytes) that are drawn over, one for all or one for each of a batch.
 
@@ -56,6 +76,7 @@ class ImageToImage:
     mask_weight: float = 1.0
     upscaler: str | None = None
     init_hash: str = ""
+    found_noise: FoundNoise | None = None
 
     def check(self) -> None:
         """Raise InvalidRequest for what cannot be drawn."""
@@ -64,5 +85,7 @@ class ImageToImage:
         check_range("denoising_strength", self.denoising_strength, 0, 1)
         check_range("initial_noise_multiplier", self.noise_multiplier, 0, 2)
         check_range("inpainting_mask_weight", self.mask_weight, 0, 1)
+        if self.found_noise is not None:
+            self.found_noise.check()
         if self.mask is not None:
             self.mask.check()

@@ -16,7 +16,7 @@ from easel.studio.engine.controls import PreparedControl
 from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse
 from easel.studio.engine.face_files import FaceFiles
 from easel.studio.engine.image_prompts import PreparedImagePrompt
-from easel.studio.engine.imaging import Prepared
+from easel.studio.engine.imaging import FaceArea, Prepared
 from easel.studio.engine.limits import work
 from easel.studio.engine.picture_prompts import PicturePrompts
 from easel.studio.engine.request import TextToImage
@@ -110,7 +110,8 @@ class Job:
     `embeddings` those of them that the checkpoint draws with, once it began. `sources` are the
     pictures to draw over, or to make larger; `upscalers` the files of those that the request names, by these
     names; `controls` the control units with their pictures, `image_prompts` those that are IP-Adapters;
-    `faces` the files that restore faces.
+    `faces` the files that find and restore faces; `face_areas` are those that were found, where nothing else
+    was asked for.
     `only` are the numbers of the pictures to draw, where it is not all of the request's.
     `checkpoint` is None where nothing is drawn.
     """
@@ -133,6 +134,7 @@ class Job:
     submitted: float = field(default_factory=time.monotonic)
     future: Future[list[Drawn]] = field(default_factory=Future)
     embeddings: tuple[EmbeddingUse, ...] = ()
+    face_areas: tuple[FaceArea, ...] = ()
 
     def __post_init__(self) -> None:
         self._notes = dict.fromkeys(words for one in self.prompts for words in one.notes)

@@ -350,11 +350,12 @@ class Loop:
         return [picture for picture, _ in there]
 
     def _upscale(self, picture: Picture, call: UpscaleCall) -> list[Picture]:
-        """A tile of a pass of an upscaler, or a face. Returns the picture once it is through."""
+        """A tile of a pass of an upscaler, a face, or a look for faces. Returns the picture once it is
+        through."""
         with (
             network_errors(picture, call.run.words),
             memory_errors(picture, self.device),
-            self._clock.call("upscaler"),
+            self._clock.call(call.run.calls),
         ):
             answer = call.run.go_on()
         picture.course.enlarged = call.run.share

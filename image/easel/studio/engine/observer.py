@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from easel.models import ModelFile
     from easel.studio.engine.job import Job
 
-CallKind = Literal["unet", "vae_decode", "vae_encode", "text_encoder", "upscaler"]
+CallKind = Literal[
+    "unet", "vae_decode", "vae_encode", "text_encoder", "upscaler", "face_detector", "face_restorer"
+]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from easel.studio.engine.course import Course
 from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, VaeCall
 from easel.studio.engine.enlarging import Images, enlarge, enlarged_to, ready_source, with_faces
 from easel.studio.engine.guided_unet import GuidedUNet, Texts
+from easel.studio.engine.image_to_image import FoundNoise
 from easel.studio.engine.imaging import (
     LATENT_UPSCALE_MODES,
     MaskedContent,
@@ -28,7 +29,7 @@ from easel.studio.engine.imaging import (
 )
 from easel.studio.engine.latent_mask import LatentMask
 from easel.studio.engine.noise import PictureNoise
-from easel.studio.engine.sampling.plan import SamplingPlan
+from easel.studio.engine.sampling.plan import SamplingPlan, plan_backwards
 from easel.studio.engine.sampling.plan import plan as plan_sampling
 from easel.studio.engine.sampling.samplers import Sampler, resolve
 
@@ -100,6 +101,9 @@ def _image_to_image(course: Course) -> _Latents:
     extra = None
     if course.now().inpaints:
         extra = yield from _inpainting_channels(course, pixels, prepared.mask)
+    found = None
+    if source.found_noise is not None:
+        found = yield from _found_noise(course, latents, source.found_noise, extra)
     sampler, plan = _plan(
         course, noise, request.sampler, request.schedule_type, request.steps, source.denoising_strength
     )
@@ -107,9 +111,27 @@ def _image_to_image(course: Course) -> _Latents:
     unet = GuidedUNet(
         course, texts, sampler, plan, size, mask=course.mask, extra=extra, refiner=course.job.refiner
     )
-    begun = plan.start_from(latents, noise.first() * source.noise_multiplier)
+    first = noise.first() * source.noise_multiplier
+    if found is not None:
+        first = found - latents / course.now().levels.sigma_max
+    begun = plan.start_from(latents, first)
     drawn = yield from _sampled(course, plan, unet, begun, noise)
     return drawn if course.mask is None else course.mask.finished(drawn)
+
+
+def _found_noise(
+    course: Course, latents: torch.Tensor, asked: FoundNoise, extra: torch.Tensor | None
+) -> _Latents:
+    """The noise that leads to these latents, mixed with that of the next seed."""
+    request = course.request
+    size = request.width, request.height
+    plan = plan_backwards(course.now().levels, asked.steps, adjusted=asked.adjusted)
+    texts = Texts(asked.prompt, asked.negative_prompt, asked.cfg_scale)
+    unet = GuidedUNet(course, texts, resolve("Euler", "Automatic")[0], plan, size, extra=extra)
+    found = yield from _sampled(course, plan, unet, latents, _noise(course, size))
+    other = asked.randomness
+    random = _noise(course, size, plain=True, onward=1).first()
+    return ((1 - other) * found + other * random) / ((1 - other) ** 2 + other**2) ** 0.5
 
 
 def _hires_fix(course: Course, latents: torch.Tensor) -> _Latents:
@@ -215,12 +237,13 @@ def _plan(
     )
 
 
-def _noise(course: Course, size: tuple[int, int], *, plain: bool = False) -> PictureNoise:
-    """The picture's noise at a size in pixels; `plain` without its variation seed."""
+def _noise(course: Course, size: tuple[int, int], *, plain: bool = False, onward: int = 0) -> PictureNoise:
+    """The picture's noise at a size in pixels; `plain` without its variation seed, `onward` seeds behind
+    it."""
     family, device = course.now().checkpoint.family, course.now().checkpoint.device
     shape = family.latent_channels, size[1] // family.downscale, size[0] // family.downscale
     request = replace(course.request, subseed_strength=0.0) if plain else course.request
-    return PictureNoise(request, shape, course.seed, course.subseed, device)
+    return PictureNoise(request, shape, course.seed + onward, course.subseed, device)
 
 
 def _through_vae(course: Course, way: str, given: torch.Tensor) -> VaeCall:

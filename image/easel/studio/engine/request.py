@@ -184,7 +184,11 @@ class TextToImage:
         first = self._pass(self.width, self.height, self.steps, self.sampler)
         if self.source is not None:
             share = self.source.denoising_strength
-            return (replace(first, calls=max(1, round(first.calls * share))),)
+            drawn = replace(first, calls=max(1, round(first.calls * share)))
+            found = self.source.found_noise
+            if found is None:
+                return (drawn,)
+            return replace(first, steps=found.steps, calls=found.steps), drawn
         if self.hires is None:
             return (first,)
         steps = self.hires.steps or self.steps

@@ -12,6 +12,7 @@ from PIL import Image
 from easel.studio.engine.enlargement import UpscalerTiles
 from easel.studio.engine.imaging import PIXEL_UPSCALERS, tile_grid
 from easel.studio.engine.memory import forget_frames, give_back, is_out_of_memory
+from easel.studio.engine.observer import CallKind
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +33,7 @@ class FilterRun:
     """A pass of an upscaler that has no weights: one of `PIXEL_UPSCALERS`, all of it in one turn."""
 
     words = "upscaler"
+    calls: CallKind = "upscaler"
     share = 0.0
     cost = 1
 
@@ -47,6 +49,7 @@ class UpscaleRun:
     """One pass of a model of spandrel's over one picture."""
 
     words = "upscaler"
+    calls: CallKind = "upscaler"
 
     def __init__(self, image: Image.Image, model: Any, tiles: UpscalerTiles = _OWN) -> None:
         device = model.device.type

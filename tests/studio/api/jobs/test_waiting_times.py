@@ -52,4 +52,3 @@ def test_what_is_ahead() -> None:
     ahead = ahead_of(PersonsWork(20, 2), crowd)
     assert (ahead.pictures, ahead.people) == (2 + 4 + 8, 2)
     assert ahead_of(PersonsWork(5, 1), []).pictures == 1
-

@@ -17,7 +17,7 @@ from easel.studio.api.requests import control_units, detailer, soft_inpainting
 from easel.studio.api.requests.drawing_request import AnyRequest, DrawingRequest
 from easel.studio.api.requests.options_table import same
 from easel.studio.api.requests.refusals import UnknownScript
-from easel.studio.api.requests.script_argument import TABS, Argument
+from easel.studio.api.requests.script_argument import TABS, Argument, script_arguments
 from easel.studio.engine import InvalidRequest
 
 
@@ -60,6 +60,8 @@ ALWAYS_ON: tuple[AlwaysOnScript, ...] = (
     ),
     AlwaysOnScript(soft_inpainting.TITLE, soft_inpainting.ARGUMENTS, ("img2img",)),
 )  # fmt: skip
+DETAILER = AlwaysOnScript("ADetailer", (Argument("ADetailer unit"),))
+"""Is there where a face detector is."""
 _BY_NAME = {script.name: script for script in ALWAYS_ON}
 
 
@@ -73,15 +75,14 @@ def scripted(asked: AnyRequest, options: Mapping[str, Any]) -> tuple[AnyRequest,
     said: dict[str, Any] = {}
     overrides: dict[str, Any] = {}
     for title, script in asked.alwayson_scripts.items():
-        if title.strip().lower() == detailer.NAME:
-            notes += filter(None, [detailer.told(_arguments(title, script))])
+        if title.strip().lower() == detailer.NAME:  # read where it is known which files are there
             continue
         known = _known(asked, title, script)
         if known is None:
             continue
         if control_units.is_title(title):  # read where the engine's request is made
             continue
-        arguments = _arguments(title, script)
+        arguments = script_arguments(title, script)
         if known.title == "Extra options":
             overrides |= dict(zip(_names(options, asked.TAB), arguments, strict=False))
             continue
@@ -149,13 +150,6 @@ def _positive(value: Any) -> bool:
 def _names(options: Mapping[str, Any], tab: str) -> list[str]:
     found = options.get(f"extra_options_{tab}")
     return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
-
-
-def _arguments(title: str, script: Any) -> list[Any]:
-    found = script.get("args", []) if isinstance(script, dict) else script
-    if not isinstance(found, list):
-        raise InvalidRequest(f"alwayson_scripts.{title[:60]}", found, '{"args": [...]}')
-    return found
 
 
 def _active(script: Any) -> bool:

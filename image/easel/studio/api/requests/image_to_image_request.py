@@ -17,6 +17,7 @@ from easel.studio.api.requests.source_options import source_fields
 from easel.studio.engine import (
     MAX_SIDE,
     MIN_SIDE,
+    FoundNoise,
     ImageToImage,
     InvalidRequest,
     Mask,
@@ -65,6 +66,7 @@ class ImageToImageRequest(DrawingRequest):
     include_init_images: bool = Field(False, description="send init_images and mask back in `parameters`")
 
     _sent: SentPictures | None = PrivateAttr(default=None)
+    _found_noise: FoundNoise | None = PrivateAttr(default=None)
 
     @property
     def sent(self) -> SentPictures:
@@ -79,6 +81,12 @@ class ImageToImageRequest(DrawingRequest):
         """The request with other pictures, and some fields changed."""
         copy = self.model_copy(update=fields)
         copy._sent = sent
+        return copy
+
+    def from_found_noise(self, found: FoundNoise) -> Self:
+        """The request for one picture, begun with the noise that leads to what was sent."""
+        copy = self.model_copy(update={"batch_size": 1})
+        copy._found_noise = found
         return copy
 
     def own_size(self, side: int) -> tuple[int, int]:
@@ -109,6 +117,7 @@ class ImageToImageRequest(DrawingRequest):
             resize_mode=_one_of(ResizeMode, "resize_mode", self.resize_mode),
             mask=self._mask(),
             init_hash=self.sent.init_hash if yes_in(settings, "save_init_img", default=False) else "",
+            found_noise=self._found_noise,
             **fields,
         )
         return {"source": source, "batch_size": self._batch_size()}

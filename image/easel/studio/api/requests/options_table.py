@@ -181,6 +181,8 @@ _TABLE: tuple[Option, ...] = (
     Option("sd_checkpoint_hash", "", _T, "it follows from sd_model_checkpoint"),
     Option("face_restoration", False, _H, "faces are restored where requests do not say"),
     Option("face_restoration_model", "CodeFormer", _H, "a name of /sdapi/v1/face-restorers"),
+    Option("ad_bbox_sortby", "None", _H, "ADetailer's: which face comes first"),
+    Option("ad_same_seed_for_each_tab", False, _H, "ADetailer's: no face has another seed than the picture"),
     Option("samples_format", "png", _H, "png, jpg or webp, of what is sent and kept"),
     Option("jpeg_quality", 80, _H, "1 to 100, for jpg and webp"),
     Option("webp_lossless", False, _H, "webp without loss"),

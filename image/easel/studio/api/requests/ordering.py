@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from easel.models import Kind, ModelFile, Store
 from easel.studio import infotext
 from easel.studio.api.requests.always_on_scripts import scripted
 from easel.studio.api.requests.answer_format import AnswerFormat
 from easel.studio.api.requests.control_infotext import filled_units
+from easel.studio.api.requests.detailer import Detailing, detailing
 from easel.studio.api.requests.drawing_request import AnyRequest, DrawingRequest
 from easel.studio.api.requests.result import PictureToEnlarge
 from easel.studio.api.requests.styled import styled
@@ -22,6 +24,7 @@ from easel.studio.engine import (
     TextToImage,
     UpscalerTiles,
     Watcher,
+    find_face_detector,
     find_upscaler,
     upscalers,
 )
@@ -31,6 +34,9 @@ from easel.studio.png import encode
 from easel.studio.settings import is_name, name_in
 from easel.studio.studio import Studio
 from easel.studio.styles import Styles
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,8 @@ class SubmittedRequest:
     body: DrawingRequest
     settings: dict[str, Any]
     job: Job
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    """What its pictures' infotexts have besides what they were drawn by."""
 
 
 class Ordering:
@@ -61,6 +69,7 @@ class Ordering:
         self._owner = owner
         self.own = studio.options.read(owner) if own is None else own
         self.notes: list[str] = []
+        self.detailing: Detailing | None = None
         self._styles = Styles(studio.outputs, owner)
         self._jobs: tuple[Job, ...] = ()
         self._tiles = UpscalerTiles()
@@ -76,8 +85,16 @@ class Ordering:
             if units:
                 asked = asked.model_copy(update={"alwayson_scripts": units})
             self.notes += missing
+        faces = find_face_detector(self._studio.engine.store) is not None
+        self.detailing, notes = detailing(asked.alwayson_scripts, faces=faces)
+        self.notes += notes
         self._tiles = upscaler_tiles(asked.settings(self.own)[0])
         return asked
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """What infotexts have besides what pictures are drawn by."""
+        return self.detailing.parameters() if self.detailing else {}
 
     def settle(self, body: AnyRequest) -> tuple[AnyRequest, dict[str, Any], list[str]]:
         """The request with nothing left unsaid, the options that it is drawn by, and what to tell of them."""
@@ -114,7 +131,11 @@ class Ordering:
             job.note(words)
         self._studio.tasks.name(job, body.force_task_id, before=self._jobs)
         self._jobs = (*self._jobs, job)
-        return SubmittedRequest(body, prepared.settings, job)
+        return SubmittedRequest(body, prepared.settings, job, self.parameters)
+
+    def look_at(self, body: DrawingRequest) -> None:
+        """Raise what `prepare` and `submit` would, but for what a full queue raises."""
+        self._studio.engine.check(self._owner, self.prepare(body).request)
 
     def upscaler(self, field: str, said: str | int) -> str:
         """The name of the upscaler that is meant, by one of its names or by its place in the list. Raises
@@ -128,14 +149,15 @@ class Ordering:
     def enlarge(self, wanted: PictureToEnlarge) -> Job:
         """Hand a picture over to be made larger: a job as those that draw. Raises what `Engine.submit`
         raises."""
-        image = wanted.image
-        enlargement = Enlargement(
-            image=encode(image),
-            width=image.width,
-            height=image.height,
-            upscaler=wanted.upscaler,
-            factor=wanted.factor,
-        )
+        return self._enlarge(wanted.image, upscaler=wanted.upscaler, factor=wanted.factor)
+
+    def find_faces(self, image: Image, sure: float) -> Job:
+        """Have a picture looked at for faces: a job as those that draw. Raises what `Engine.submit`
+        raises."""
+        return self._enlarge(image, upscaler="None", sure=sure)
+
+    def _enlarge(self, image: Image, **said: Any) -> Job:
+        enlargement = Enlargement(image=encode(image), width=image.width, height=image.height, **said)
         job = self._studio.engine.submit(
             self._owner, TextToImage(enlargement=enlargement, upscaler_tiles=self._tiles)
         )

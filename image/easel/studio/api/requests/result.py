@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class ResultPicture:
     """A picture of an answer, and its infotext. `drawn` is what it was drawn as, or the first of those that
-    it was put together of."""
+    it was put together of. `number` is its own among all that a course asked for, -1 for what was put
+    together; `kept` is one that was there before."""
 
     image: Image
     text: str
     drawn: Drawn
+    number: int = -1
+    kept: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,33 @@ class PictureToEnlarge:
     factor: float
 
 
-Course: TypeAlias = Generator[list[DrawingRequest] | PictureToEnlarge, Any, Result]
+class Drafts(list[DrawingRequest]):
+    """Requests whose pictures are not finished when they are drawn: the course says so of each."""
+
+
+class Touches(list[DrawingRequest]):
+    """Requests that draw over pictures of other requests. They are none of the answer's, and one that fails
+    is told and costs nothing else."""
+
+
+@dataclass(frozen=True)
+class FacesToFind:
+    """Pictures of which a course wants to know where their faces are, of which the detector is as `sure`."""
+
+    images: Sequence[Image]
+    sure: float
+
+
+@dataclass(frozen=True)
+class FinishedPictures:
+    """Pictures of drafts, as they are in the answer."""
+
+    pictures: Sequence[ResultPicture]
+
+
+Step: TypeAlias = list[DrawingRequest] | PictureToEnlarge | FacesToFind | FinishedPictures
+Course: TypeAlias = Generator[Step, Any, Result]
 """How a request is drawn: asks for requests to be drawn, is given the pictures of each (a list of lists of
-ResultPicture), or for a picture to be enlarged, and is given that; and says in the end what the answer is.
+ResultPicture), or for a picture to be enlarged, and is given that, or for faces (of each picture a list of
+FaceArea); and says in the end what the answer is.
 Where somebody interrupts, pictures are missing: of some requests there are none."""

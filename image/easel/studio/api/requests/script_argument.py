@@ -79,3 +79,11 @@ class Argument:
             "step": self.step,
             "choices": list(self.choices) if self.choices else None,
         }
+
+
+def script_arguments(title: str, script: Any) -> list[Any]:
+    """What an always-on script of a request is sent. Raises InvalidRequest for what is no list."""
+    found = script.get("args", []) if isinstance(script, dict) else script
+    if not isinstance(found, list):
+        raise InvalidRequest(f"alwayson_scripts.{title[:60]}", found, '{"args": [...]}')
+    return found

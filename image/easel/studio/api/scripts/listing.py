@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from easel.studio.api.requests.always_on_scripts import ALWAYS_ON, AlwaysOnScript
+from easel.models import Store
+from easel.studio.api.requests.always_on_scripts import ALWAYS_ON, DETAILER, AlwaysOnScript
 from easel.studio.api.requests.script_argument import TABS
 from easel.studio.api.scripts.script import SelectableScript
 from easel.studio.api.scripts.selectable import SELECTABLE
+from easel.studio.engine import find_face_detector
 
-_ALL: tuple[SelectableScript | AlwaysOnScript, ...] = (*SELECTABLE, *ALWAYS_ON)
 
-
-def script_names() -> dict[str, list[str]]:
+def script_names(store: Store) -> dict[str, list[str]]:
     """Names by tab: those to choose from first."""
-    return {tab: [one.name for one in _ALL if tab in one.tabs] for tab in TABS}
+    return {tab: [one.name for one in _scripts(store) if tab in one.tabs] for tab in TABS}
 
 
-def script_infos() -> list[dict[str, Any]]:
+def script_infos(store: Store) -> list[dict[str, Any]]:
     """Each script of each tab with its arguments in order."""
+    scripts = _scripts(store)
     return [
         {
             "name": script.name,
@@ -27,6 +28,10 @@ def script_infos() -> list[dict[str, Any]]:
             "args": [argument.described() for argument in script.arguments],
         }
         for tab in TABS
-        for script in _ALL
+        for script in scripts
         if tab in script.tabs
     ]
+
+
+def _scripts(store: Store) -> tuple[SelectableScript | AlwaysOnScript, ...]:
+    return (*SELECTABLE, *ALWAYS_ON, *([DETAILER] if find_face_detector(store) else []))

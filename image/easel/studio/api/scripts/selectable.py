@@ -7,6 +7,7 @@ from easel.studio.api.requests.ordering import Ordering
 from easel.studio.api.requests.refusals import UnknownScript
 from easel.studio.api.requests.result import Course
 from easel.studio.api.scripts import (
+    img2img_alternative,
     loopback,
     mk2_outpainting,
     poor_mans_outpainting,
@@ -15,6 +16,7 @@ from easel.studio.api.scripts import (
     sd_upscale,
     x_y_z_plot,
 )
+from easel.studio.api.scripts.detailing import detailed
 from easel.studio.api.scripts.plain import plain
 from easel.studio.api.scripts.script import SelectableScript
 from easel.studio.settings import is_name
@@ -27,11 +29,18 @@ SELECTABLE: tuple[SelectableScript, ...] = (
     mk2_outpainting.SCRIPT,
     poor_mans_outpainting.SCRIPT,
     sd_upscale.SCRIPT,
+    img2img_alternative.SCRIPT,
 )
 
 
 def course_of(asked: DrawingRequest, ordering: Ordering) -> Course:
-    """How a request is drawn: by its script, or without one. Raises UnknownScript and InvalidRequest."""
+    """How a request is drawn: by its script, or without one, and what ADetailer does then. Raises
+    UnknownScript and InvalidRequest."""
+    course = _course(asked, ordering)
+    return course if ordering.detailing is None else detailed(course, ordering.detailing, ordering)
+
+
+def _course(asked: DrawingRequest, ordering: Ordering) -> Course:
     if not is_name(asked.script_name):
         return plain(asked, ordering.options(asked))
     name = str(asked.script_name).strip().lower()

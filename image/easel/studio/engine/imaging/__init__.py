@@ -5,10 +5,11 @@ upscaling and grids.
 """
 
 from easel.studio.engine.imaging.color import corrected, flattened
+from easel.studio.engine.imaging.face_areas import AreaChoice, AreaOrder, FaceArea, MergedAreas, area_masks
 from easel.studio.engine.imaging.fill import MaskedContent, latent_noise, latent_nothing
 from easel.studio.engine.imaging.grid import image_grid, rows_of_grid
 from easel.studio.engine.imaging.inpaint import BLANK_MASK, Inpainting, Prepared, prepare
-from easel.studio.engine.imaging.mask import CropRegion
+from easel.studio.engine.imaging.mask import CropRegion, mask_from
 from easel.studio.engine.imaging.outpaint import (
     Margins,
     Mk2Step,

@@ -15,6 +15,7 @@ from easel.studio.engine.sampling.brownian import BrownianTree, UnitNoise
 from easel.studio.engine.sampling.denoiser import Denoiser, LcmDenoiser, SigmaDenoiser, TimestepDenoiser
 from easel.studio.engine.sampling.levels import LcmLevels, NoiseLevels
 from easel.studio.engine.sampling.method_table import METHODS
+from easel.studio.engine.sampling.methods.reversed_euler import reversed_euler
 from easel.studio.engine.sampling.methods.unipc import walk
 from easel.studio.engine.sampling.samplers import Sampler
 from easel.studio.engine.sampling.schedule_types import AUTOMATIC, ScheduleType, resolve_schedule_type
@@ -95,6 +96,23 @@ def plan(
     if sampler.by_timestep:
         return _by_timesteps(sampler, levels, counted, settings)
     return _by_sigmas(sampler, schedule, levels, counted, settings, seed, unit_noise)
+
+
+def plan_backwards(levels: NoiseLevels, steps: int, *, adjusted: bool) -> SamplingPlan:
+    """The plan for finding the noise that leads to a picture, over k-diffusion's own sigmas."""
+    sigmas = [*levels.uniform(steps).tolist(), 0.0][::-1]
+    return SamplingPlan(
+        steps=steps,
+        prompt_steps=steps,
+        guidance_steps=steps,
+        calls=steps - adjusted,
+        denoiser=SigmaDenoiser(levels),
+        _begin=lambda x, _: reversed_euler(x, sigmas, adjusted=adjusted),
+        _pure_noise=1.0,
+        _image=1.0,
+        _noise=0.0,
+        _extra_noise=0.0,
+    )
 
 
 def _steps(asked: int, strength: float | None, settings: SamplerSettings) -> _Steps:

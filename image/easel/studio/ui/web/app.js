@@ -72,6 +72,8 @@ class App extends EaselElement {
       }
       this.opened.add(place);
     }
+    // Whoever went elsewhere meanwhile stays there.
+    if (place !== named()) return;
     store.set("place", place);
     this.requestUpdate();
   }

@@ -6,7 +6,12 @@ import { stylesheet } from "./stylesheet.js";
 const PICTURE = /^image\//;
 const EDITABLE = "input, textarea, [contenteditable]";
 
-const concerns = (event) => !event.defaultPrevented && store.get("place") !== "models" && event.dataTransfer?.types.includes("Files");
+/** A picture of the page itself is dragged: it is here already. */
+let own = false;
+addEventListener("dragstart", () => { own = true; });
+addEventListener("dragend", () => { own = false; });
+
+const concerns = (event) => !own && !event.defaultPrevented && store.get("place") !== "models" && event.dataTransfer?.types.includes("Files");
 const pictures = (data) => [...data.files].filter((one) => PICTURE.test(one.type));
 
 addEventListener("dragover", (event) => {

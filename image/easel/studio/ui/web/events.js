@@ -33,7 +33,11 @@ export function listen() {
     });
   };
   on("hello", () => { if (store.get("connection") !== "ok") refresh().catch(() => {}); });
-  on("job", keepTicket);
+  on("job", (ticket) => {
+    keepTicket(ticket);
+    // A picture that was saved after the gallery answered and before this stream was there was told to nobody.
+    if (misses(ticket)) setTimeout(() => misses(ticket) && fillFilm().catch(() => {}), 500);
+  });
   on("engine", (engine) => store.set("engine", engine));
   let asked = 0;
   on("models", () => {
@@ -76,6 +80,12 @@ async function fillFilm() {
   const there = new Set(pictures.map((one) => one.id));
   const meanwhile = store.get("pictures").filter((one) => !before.has(one.id) && !there.has(one.id));
   store.set("pictures", [...meanwhile, ...pictures]);
+}
+
+/** Whether an ended ticket has a picture that belongs to the strip and is not there. */
+function misses({ state, results = [] }) {
+  const pictures = store.get("pictures"), oldest = pictures.at(-1)?.at ?? "";
+  return ENDED.has(state) && results.some((one) => one.at >= oldest && !pictures.some(({ id }) => id === one.id));
 }
 
 /** A ticket as it is now, in its place among the others. */

@@ -130,7 +130,7 @@ class Stage extends EaselElement {
     if (event.key === "ArrowLeft") step(-1);
     else if (event.key === "ArrowRight") step(1);
     else if (event.key === "f" || event.key === "F") fullScreen();
-    else if (event.key === "Delete" && !shownTicket() && shownPicture()) this.querySelector(".actions dialog").showModal();
+    else if (event.key === "Delete" && !shownTicket() && shownPicture()) this.querySelector(".actions dialog")?.showModal();
     else return;
     event.preventDefault();
   }

@@ -6,7 +6,7 @@ import { shownPicture } from "../create/shown.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 import { SourceElement } from "./source-element.js";
-import { addressOf, idOf, setSource } from "./sources.js";
+import { addressOf, idOf, setSource, sourceOfPicture } from "./sources.js";
 import { sourcesOf } from "./taking.js";
 
 /** The first is the one that other modes work on as well. @returns {import("./sources.js").Source[]} */
@@ -41,14 +41,14 @@ class ManySources extends SourceElement {
     return html`<fieldset class="field source ${this.over ? "over" : ""}" data-says="source image imageList init_images"
         @dragover=${this.dragged} @dragleave=${this.left} @drop=${this.dropped}>
       <legend>${t("editor.sources")}</legend>
-      ${sources.length ? html`<ul class="many">${repeat(sources, idOf, (one) => html`<li title="${one.name}, ${one.width} × ${one.height}">
+      ${sources.length ? html`<ul class="source-list">${repeat(sources, idOf, (one) => html`<li title="${one.name}, ${one.width} × ${one.height}">
         ${this.addresses[idOf(one)] ? html`<img src=${this.addresses[idOf(one)]} alt=${one.name}>` : nothing}
         <button type="button" class="icon" aria-label=${t("editor.sources.remove", { name: one.name })} @click=${() => this.drop(idOf(one))}>✕</button></li>`)}</ul>` : nothing}
       <div class="drop">
         <p class="soft">${sources.length ? t("editor.sources.count", { n: sources.length }) : t("editor.sources.drop")}</p>
         <div class="row wrap">
           <button id="field-source" type="button" @click=${() => this.querySelector("input[type=file]").click()}>${t("editor.sources.choose")}</button>
-          ${!sources.length && shown ? html`<button type="button" @click=${() => setSource({ url: shown.url, width: shown.width, height: shown.height, name: shown.id })}>
+          ${!sources.length && shown ? html`<button type="button" @click=${() => setSource(sourceOfPicture(shown))}>
             ${t("editor.source.shown")}</button>` : nothing}
           ${sources.length > 1 ? html`<button type="button" @click=${() => setSources([])}>${t("editor.sources.none")}</button>` : nothing}
         </div></div>

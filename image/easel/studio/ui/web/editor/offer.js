@@ -38,7 +38,7 @@ class Offer extends EaselElement {
 
   render() {
     const [first, ...more] = this.sources;
-    return html`<dialog class="offer" aria-labelledby="offer-title" @close=${() => { this.sources = []; }}>
+    return html`<dialog class="dropped-here" aria-labelledby="offer-title" @close=${() => { this.sources = []; }}>
       <h2 id="offer-title">${t("editor.offer")}</h2>
       ${first ? html`<figure><img src=${this.address} alt=""><figcaption><b>${first.name}</b>
         <span class="soft">${more.length ? t("editor.offer.more", { n: more.length }) : `${first.width} × ${first.height}`}</span></figcaption></figure>` : nothing}
@@ -63,11 +63,11 @@ class Offer extends EaselElement {
     openPlace("create");
   }
 }
-customElements.define("easel-offer", Offer);
+customElements.define("easel-dropped", Offer);
 
 /** Ask what is to be done with files. */
 export function offer(files) {
-  let element = document.querySelector("easel-offer");
-  if (!element) document.body.append(element = document.createElement("easel-offer"));
+  let element = document.querySelector("easel-dropped");
+  if (!element) document.body.append(element = document.createElement("easel-dropped"));
   element.ask(files);
 }

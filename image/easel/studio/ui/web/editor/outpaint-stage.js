@@ -20,12 +20,12 @@ class OutpaintStage extends SourceElement {
     const share = (pixels, of) => `${100 * pixels / of}%`, now = framed(source);
     const left = (this.held?.add ?? add).left, up = (this.held?.add ?? add).up;
     return html`<div class="source-view outpaint">
-      <div class="sheet frame" ${styled({ "--w": width, "--h": height })}>
+      <div class="sheet outpaint-frame" ${styled({ "--w": width, "--h": height })}>
         <div class="grown" ${styled({ left: share(left - add.left, width), top: share(up - add.up, height), width: share(now.width, width), height: share(now.height, height) })}>
           ${SIDES.map((side) => this.handle(side))}
           <output>${now.width} × ${now.height}</output>
         </div>
-        <div class="kept" ${styled({ left: share(left, width), top: share(up, height), width: share(source.width, width), height: share(source.height, height) })}>
+        <div class="in-frame" ${styled({ left: share(left, width), top: share(up, height), width: share(source.width, width), height: share(source.height, height) })}>
           ${this.address ? html`<img src=${this.address} alt=${source.name} draggable="false">` : nothing}</div>
       </div></div>`;
   }
@@ -50,7 +50,7 @@ class OutpaintStage extends SourceElement {
     event.preventDefault();
     event.target.focus();
     event.target.setPointerCapture(event.pointerId);
-    const source = field("source"), box = this.querySelector(".kept").getBoundingClientRect();
+    const source = field("source"), box = this.querySelector(".in-frame").getBoundingClientRect();
     this.held = {
       side, from: { x: event.clientX, y: event.clientY }, value: field(`outpaint_${side}`), by: source.width / box.width,
       whole: framed(source), add: margins(source),

@@ -52,7 +52,7 @@ class Parameters extends EaselElement {
     if (this.wrong) return html`<p class="wrong" role="alert">${this.wrong}</p>`;
     if (!this.said) return html`<p class="soft">${t("loading")}</p>`;
     const { text, request, notes } = this.said, facts = factsOf(request);
-    return html`<div class="parameters">
+    return html`<div class="read-parameters">
       ${facts.length ? html`<dl>${facts.map(([name, value]) => html`<div><dt>${nameOf(name)}</dt><dd>${value}</dd></div>`)}</dl>` : nothing}
       ${notes.length ? html`<ul class="said">${notes.map((one) => html`<li>${one}</li>`)}</ul>` : nothing}
       ${text ? html`<details><summary>${t("editor.read.text")}</summary><textarea readonly rows="8" aria-label=${t("editor.read.text")} .value=${text}></textarea>
@@ -66,7 +66,7 @@ class Parameters extends EaselElement {
     tell(t("editor.read.copied"));
   }
 }
-customElements.define("easel-parameters", Parameters);
+customElements.define("easel-read-parameters", Parameters);
 
 /** Names and values for people; options stand among them by their own names. */
 function factsOf({ override_settings = {}, ...request }) {

@@ -9,7 +9,7 @@ import "./source-view.js";
 
 export default {
   shares: [],
-  settings: () => html`<easel-source></easel-source><easel-parameters></easel-parameters>`,
+  settings: () => html`<easel-source></easel-source><easel-read-parameters></easel-read-parameters>`,
   stage: () => html`<easel-source-view></easel-source-view>`,
   faults: () => (field("source") ? {} : { source: t("editor.fault.read") }),
   action: "editor.read.use",

@@ -11,26 +11,25 @@ import "./source-view.js";
 
 /** A1111's own two that know nothing of pictures; any other is the better first choice. */
 const PLAIN = ["None", "Lanczos", "Nearest"];
-const FACES = { GFPGAN: "gfpgan_visibility", CodeFormer: "codeformer_visibility" };
 const names = () => (store.get("session")?.choices?.upscalers ?? []).map((one) => one.name);
 const preferred = () => names().find((one) => !PLAIN.includes(one)) ?? "Lanczos";
 bring(
   {
     upscaling_resize: 2, upscaling_to: false, upscaling_resize_w: 1024, upscaling_resize_h: 1024, upscaling_crop: true, upscaler_1: preferred(),
-    upscaler_2: "None", extras_upscaler_2_visibility: 0.5, gfpgan_visibility: 0, codeformer_visibility: 0, codeformer_weight: 0,
+    upscaler_2: "None", extras_upscaler_2_visibility: 0.5, gfpgan_visibility: 0,
   },
   {
     upscaling_resize: [1, 16], upscaling_resize_w: [1, 16384], upscaling_resize_h: [1, 16384], extras_upscaler_2_visibility: [0, 1],
-    gfpgan_visibility: [0, 1], codeformer_visibility: [0, 1], codeformer_weight: [0, 1],
+    gfpgan_visibility: [0, 1],
   },
 );
 
-/** Face restorers that this endpoint has, by name. */
-let restorers = [];
+/** Whether this endpoint has a face restorer: A1111's field for GFPGAN asks for whichever there is. */
+let restores = false;
 get("sdapi/v1/face-restorers").then((found) => {
-  restorers = found.map((one) => one.name).filter((name) => name in FACES);
-  store.set("restorers", restorers);
-}, () => { /* none are offered */ });
+  restores = found.length > 0;
+  setField("gfpgan_visibility", store.get("fields").gfpgan_visibility);
+}, () => { /* none is offered */ });
 
 const sizes = () => (field("upscaling_to") ? ["upscaling_resize_w", "upscaling_resize_h"] : ["upscaling_resize"]);
 
@@ -46,8 +45,7 @@ function settings() {
       ${choice("upscaler_1", names())}
       ${choice("upscaler_2", names())}
       ${second ? html`<easel-number name="extras_upscaler_2_visibility" step="0.01" slider></easel-number>` : nothing}
-      ${restorers.map((name) => html`<easel-number name=${FACES[name]} step="0.01" slider></easel-number>`)}
-      ${restorers.includes("CodeFormer") && field("codeformer_visibility") > 0 ? html`<easel-number name="codeformer_weight" step="0.01" slider></easel-number>` : nothing}
+      ${restores ? html`<easel-number name="gfpgan_visibility" step="0.01" slider></easel-number>` : nothing}
     </div>`;
 }
 
@@ -65,7 +63,7 @@ function becomes() {
 }
 
 function faults() {
-  const more = [...sizes(), ...(field("upscaler_2") !== "None" ? ["extras_upscaler_2_visibility"] : [])];
+  const more = [...sizes(), ...(field("upscaler_2") !== "None" ? ["extras_upscaler_2_visibility"] : []), ...(restores ? ["gfpgan_visibility"] : [])];
   return { ...(allSources().length ? {} : { source: t("editor.fault.source") }), ...faultsOf(more) };
 }
 
@@ -75,8 +73,7 @@ async function ask() {
     resize_mode: to ? 1 : 0, ...Object.fromEntries(sizes().map((name) => [name, field(name)])), ...(to ? { upscaling_crop: field("upscaling_crop") } : {}),
     upscaler_1: field("upscaler_1"), upscaler_2: field("upscaler_2"),
     extras_upscaler_2_visibility: field("upscaler_2") === "None" ? 0 : field("extras_upscaler_2_visibility"),
-    ...Object.fromEntries(restorers.map((name) => [FACES[name], field(FACES[name])])),
-    ...(restorers.includes("CodeFormer") ? { codeformer_weight: field("codeformer_weight") } : {}),
+    ...(restores ? { gfpgan_visibility: field("gfpgan_visibility") } : {}),
   };
   if (sources.length === 1) return { route: "sdapi/v1/extra-single-image", body: { ...body, image: await dataOf(sources[0]) } };
   const imageList = await Promise.all(sources.map(async (one) => ({ data: await dataOf(one), name: one.name })));

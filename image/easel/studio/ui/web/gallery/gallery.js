@@ -34,6 +34,8 @@ class Gallery extends EaselElement {
     trying(this.boards.load());
     // The window scrolls for all places: each finds its own height again.
     this.offPlace = store.on("place", (place) => {
+      // One that is open in a hidden place would hold the whole page.
+      if (place !== "gallery") for (const dialog of this.querySelectorAll("dialog[open]")) dialog.close();
       if (place === "gallery") this.updateComplete.then(() => requestAnimationFrame(() => scrollTo(0, this.scrolled)));
     });
     this.onScroll = () => { if (store.get("place") === "gallery") this.scrolled = scrollY; };
