@@ -111,6 +111,7 @@ def _paint_over(page: Any) -> None:
     canvas.focus()
     for _ in range(4):
         page.keyboard.press("[")
+    canvas.blur()
     box = canvas.bounding_box()
     middle, across = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(middle - 90, across)
@@ -153,12 +154,13 @@ def _taken(page: Any, address: str, name: str) -> None:
 
 
 def _save(page: Any, path: Path) -> None:
-    """As a PNG with a palette: a third of the size, and no eye finds the difference."""
+    """As a PNG with a palette of its own colours: half the size, and no eye finds the difference."""
     from PIL import Image
 
     page.screenshot(path=path)
     with Image.open(path) as picture:
-        small = picture.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        # Without the k-means, median cut spends the palette on the large areas and greys the small ones.
+        small = picture.convert("RGB").quantize(COLOURS, kmeans=3, dither=Image.Dither.NONE)
     small.save(path, optimize=True)
 
 
