@@ -246,6 +246,23 @@ def test_what_counts_as_a_change(method: str, uri: str, kind: str | None) -> Non
     assert (found[0] if found else None) == kind
 
 
+@pytest.mark.parametrize(
+    ("method", "uri", "told"),
+    [
+        ("POST", "/studio/styles/team", ("changed", "/studio/styles/team")),
+        ("PUT", "/studio/styles/team?name=chalk", ("changed", "/studio/styles/team chalk")),
+        ("DELETE", "/studio/styles/own?name=chalk", ("deleted", "/studio/styles/own chalk")),
+        ("PUT", "/studio/wildcards/file?name=light%2Fwarm", ("changed", "/studio/wildcards/file light/warm")),
+        ("DELETE", "/studio/wildcards/file?name=x", ("deleted", "/studio/wildcards/file x")),
+        ("DELETE", "/files?path=models%2Fx", ("deleted", "models/x")),
+        ("GET", "/studio/styles", None),
+    ],
+)  # fmt: skip
+def test_styles_and_wildcards_are_told_by_name(method: str, uri: str, told: tuple[str, str] | None) -> None:
+    """What a team draws with is changed under somebody's name: which style, which wildcards, and whose."""
+    assert change(ForwardedRequest(method, uri, {})) == told
+
+
 def test_own_pages_are_no_change(house: House, since: float) -> None:
     """Looking writes one line a right and hour, drawing none."""
     browser = page(house, house.token("studio"))

@@ -13,13 +13,16 @@ from easel.gateway.access import ForwardedRequest, normal
 
 _UPLOADS = "/files/uploads"
 _DOWNLOADS = "/studio/models/downloads"
+_STYLES = "/studio/styles/"
+_BY_NAME = (_STYLES, "/studio/wildcards/")
+_LONGEST = 200
 
 
 def change(request: ForwardedRequest) -> tuple[str, str] | None:
     """What a request changes, if anything: the kind of line it is in the audit log, and of what."""
     path = normal(request.path)
     if request.method == "DELETE":
-        return "deleted", _named(request) or request.path
+        return "deleted", _named(request, path)
     if request.method not in ("POST", "PUT", "PATCH"):
         return None
     if path == _UPLOADS:
@@ -28,13 +31,17 @@ def change(request: ForwardedRequest) -> tuple[str, str] | None:
         return None  # the next piece of an upload that was told of
     if path == _DOWNLOADS:
         return "fetched", request.path
-    if request.method in ("PUT", "PATCH"):
-        return "changed", request.path
+    if request.method in ("PUT", "PATCH") or path.startswith(_STYLES):
+        return "changed", _named(request, path)
     return None
 
 
-def _named(request: ForwardedRequest) -> str:
-    return next(iter(parse_qs(request.query).get("path", [])), "")
+def _named(request: ForwardedRequest, path: str) -> str:
+    """The file, or whose style or which wildcards by route and name; else the path itself."""
+    said = parse_qs(request.query)
+    if path.startswith(_BY_NAME) and "name" in said:
+        return f"{request.path} {said['name'][0][:_LONGEST]}"
+    return said["path"][0] if request.method == "DELETE" and "path" in said else request.path
 
 
 def _told(metadata: str) -> str:

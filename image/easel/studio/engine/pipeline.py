@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -131,7 +132,8 @@ def _found_noise(
     found = yield from _sampled(course, plan, unet, latents, _noise(course, size))
     other = asked.randomness
     random = _noise(course, size, plain=True, onward=1).first()
-    return ((1 - other) * found + other * random) / ((1 - other) ** 2 + other**2) ** 0.5
+    mixed: torch.Tensor = ((1 - other) * found + other * random) / sqrt((1 - other) ** 2 + other**2)
+    return mixed
 
 
 def _hires_fix(course: Course, latents: torch.Tensor) -> _Latents:

@@ -19,7 +19,10 @@ from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.extras_request import ExtrasBatchRequest, ExtrasRequest, ExtrasSingleRequest
 from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
 from easel.studio.api.requests.ordering import Ordering
+<<<<<<< HEAD
 from easel.studio.api.requests.result import PictureToEnlarge, ResultPicture
+=======
+>>>>>>> adetailer
 from easel.studio.api.requests.text_to_image_request import TextToImageRequest
 from easel.studio.api.scripts.selectable import course_of
 from easel.studio.engine import FINAL, Job, JobState, Stopped, TextToImage, chance
@@ -183,7 +186,7 @@ def plan(
         assert isinstance(asked, DrawingRequest)  # noqa: S101 - there is nothing else
         ordering = Ordering(studio, owner, accepted.options)
         step = next(course_of(ordering.begin(asked), ordering))
-        if isinstance(step, PictureToEnlarge):
+        if not isinstance(step, list):
             return [], ordering.notes, _without_pictures(asked)
         prepared = [ordering.prepare(one) for one in step]
         first = studio.engine.check(owner, prepared[0].request)
