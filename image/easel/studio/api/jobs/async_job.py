@@ -19,10 +19,7 @@ from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.extras_request import ExtrasBatchRequest, ExtrasRequest, ExtrasSingleRequest
 from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
 from easel.studio.api.requests.ordering import Ordering
-<<<<<<< HEAD
-from easel.studio.api.requests.result import PictureToEnlarge, ResultPicture
-=======
->>>>>>> adetailer
+from easel.studio.api.requests.result import ResultPicture
 from easel.studio.api.requests.text_to_image_request import TextToImageRequest
 from easel.studio.api.scripts.selectable import course_of
 from easel.studio.engine import FINAL, Job, JobState, Stopped, TextToImage, chance
