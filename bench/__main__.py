@@ -1,5 +1,5 @@
-"""`python -m bench [NAME …]`: measure, print. Names: startup, txt2img, img2img, crowd, program,
-download, load."""
+"""`python -m bench [NAME …]`: measure, print. Names: startup, txt2img, img2img, crowd, page, time_left,
+program, download, load."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import crowd, download, img2img, load, program, startup, txt2img
+from bench import crowd, download, img2img, load, page, program, startup, time_left, txt2img
 from bench.plain import plain_pipeline
 from bench.running import ROOT, running
 from bench.table import machine, markdown
@@ -33,7 +33,13 @@ def main(names: list[str]) -> None:
             "download": download.rows,
             "load": load.rows,
         }
-        drawing = {"txt2img": txt2img.rows, "img2img": img2img.rows, "crowd": crowd.rows}
+        drawing = {
+            "txt2img": txt2img.rows,
+            "img2img": img2img.rows,
+            "crowd": crowd.rows,
+            "page": page.rows,
+            "time_left": time_left.rows,
+        }
         wanted = names or [*alone, *drawing]
         for name, measured in alone.items():
             if name in wanted:

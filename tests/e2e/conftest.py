@@ -51,7 +51,7 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def starter() -> Path:
     """The file that ships."""
     return Path(__file__).parents[2] / "image" / "starter" / "easel-starter.safetensors"

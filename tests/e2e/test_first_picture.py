@@ -7,20 +7,21 @@ import io
 import json
 import re
 from pathlib import Path
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 import openai
 import pytest
 import requests
 from PIL import Image, ImageChops
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from scripts.starter.judge import judge
 from tests.gateway.disk.test_permissions import open_to_others
 from tests.gateway.relay.test_revoking import call, ends, stream
 from tests.scripts.running import Up
 from tests.scripts.running import easel as command
+from tests.studio.ui.conftest import ask_small, generate_button
 
 pytestmark = pytest.mark.timeout(300)
 PROMPT = "a red circle on a blue background"
@@ -30,40 +31,49 @@ DRAWN_WITHIN = 90_000
 def open_studio(page: Page, running: Up) -> None:
     """Open the link and wait for the page."""
     page.goto(running.link("studio"))
-    expect(page.locator("#generate")).to_be_visible(timeout=30_000)
+    expect(generate_button(page)).to_be_enabled(timeout=30_000)
+
+
+def ask(page: Page, prompt: str) -> None:
+    """Type a prompt and press the button."""
+    page.get_by_label("Prompt", exact=True).fill(prompt)
+    with page.expect_response(re.compile("/sdapi/v1/txt2img$")) as answer:
+        generate_button(page).click()
+    assert answer.value.status == 202
+
+
+def drawn(page: Page) -> Locator:
+    """The picture on the stage."""
+    return page.locator(".easel .view img")
 
 
 def draw(page: Page, prompt: str) -> None:
-    """Type a prompt, press the button, wait for the parameters under the picture."""
-    page.locator("#prompt textarea").fill(prompt)
-    page.locator("#generate").click()
-    expect(page.locator("#parameters textarea")).to_have_value(
-        re.compile(re.escape(prompt)), timeout=DRAWN_WITHIN
-    )
+    """Draw, and wait for the picture."""
+    ask(page, prompt)
+    expect(drawn(page)).to_have_attribute("alt", re.compile(re.escape(prompt)), timeout=DRAWN_WITHIN)
 
 
 def shown(page: Page) -> Image.Image:
-    """The large picture of the gallery, as the browser received it."""
-    source = page.locator("#gallery img").first.get_attribute("src")
+    """The picture on the stage, as the browser received it."""
+    source = drawn(page).get_attribute("src")
     assert source
     answer = page.request.get(urljoin(page.url, source))
     assert answer.ok
-    return Image.open(io.BytesIO(answer.body())).convert("RGB")
+    return Image.open(io.BytesIO(answer.body()))
 
 
 def test_a_picture_from_a_link(page: Page, easel: Up) -> None:
     """Open the link, type a prompt, watch it arrive, see what was asked for."""
     open_studio(page, easel)
     assert "token=" not in page.url, "the token must not stay in the address bar and the history"
-    page.locator("#seed input").fill("1")
-    page.locator("#prompt textarea").fill(PROMPT)
-    page.locator("#generate").click()
-    expect(page.locator("#stage [role=progressbar]")).to_be_visible(timeout=30_000)
-    expect(page.locator("#stage img")).to_be_visible(timeout=30_000)
-    expect(page.locator("#parameters textarea")).to_have_value(re.compile("Steps: 20"), timeout=DRAWN_WITHIN)
+    page.get_by_label("Seed", exact=True).fill("1")
+    ask(page, PROMPT)
+    expect(page.get_by_role("progressbar")).to_be_visible(timeout=30_000)
+    expect(drawn(page)).to_have_attribute("alt", re.compile(PROMPT), timeout=DRAWN_WITHIN)
+    picture = shown(page)
     # In the starter's own size, however soon somebody presses the button.
-    expect(page.locator("#parameters textarea")).to_have_value(re.compile(r"Seed: 1, Size: 128x128\b"))
-    seen = judge(shown(page))
+    assert re.search(r"Steps: 20,.* Seed: 1, Size: 128x128\b", picture.info["parameters"])
+    seen = judge(picture.convert("RGB"))
     assert (seen.shape, seen.colour, seen.ground) == ("circle", "red", "blue")
 
 
@@ -72,29 +82,49 @@ def test_pictures_stay(page: Page, easel: Up) -> None:
     open_studio(page, easel)
     draw(page, "a green star on white")
     page.reload()
-    expect(page.locator("#gallery img").first).to_be_visible(timeout=30_000)
-    expect(page.locator("#parameters textarea")).to_have_value(re.compile("a green star on white"))
+    expect(drawn(page)).to_have_attribute("alt", re.compile("a green star on white"), timeout=30_000)
 
 
 def test_two_people_with_one_link(browser: Browser, easel: Up) -> None:
-    """A link opened twice is two people: neither sees, stops or waits behind the other's work."""
+    """A link opened twice is two people: neither sees, stops or waits behind the other's work; a picture's
+    address opens nothing for the other."""
     first, second = browser.new_context(), browser.new_context()
     ada, bob = first.new_page(), second.new_page()
     open_studio(ada, easel)
     open_studio(bob, easel)
-    ada.locator("#steps input[type=number]").fill("150")
-    ada.locator("#prompt textarea").fill("a purple heart on yellow")
-    ada.locator("#generate").click()
-    expect(ada.locator("#stage [role=progressbar]")).to_be_visible(timeout=30_000)
+    draw(ada, "a yellow ring on black")
+    ask_small(ada, "a purple heart on yellow", steps=150, side=512)
+    ask(ada, "a purple heart on yellow")
+    expect(ada.get_by_role("progressbar")).to_be_visible(timeout=30_000)
+    (hers,) = [
+        one["id"]
+        for one in ada.request.get(urljoin(ada.url, "/jobs")).json()["jobs"]
+        if one["prompt"].startswith("a purple")
+    ]
     draw(bob, "a black square on white")
-    expect(bob.locator("#parameters textarea")).not_to_have_value(re.compile("purple heart"))
-    bob.locator("#generate").click()
-    bob.locator("#interrupt").click()
-    expect(ada.locator("#stage [role=progressbar]")).to_be_visible()
-    ada.locator("#interrupt").click()
-    expect(ada.locator("#parameters textarea")).to_have_value(re.compile("purple heart"), timeout=30_000)
+    expect(bob.locator(".film li:not(.all)")).to_have_count(1)
+    expect(bob.locator(".ticket")).to_have_count(0)
+    secrets = (f"/jobs/{hers}", f"/jobs/{hers}/result", urlsplit(drawn_address(ada)).path)
+    assert [bob.request.get(urljoin(bob.url, one)).status for one in secrets] == [404, 404, 404]
+    # As his own page would: the door lets no others change anything.
+    stopped = "(id) => fetch(`jobs/${id}`, { method: 'DELETE' }).then((one) => one.status)"
+    assert bob.evaluate(stopped, hers) == 404
+    for path in ("/jobs", "/studio/gallery", "/studio/session"):
+        said = bob.request.get(urljoin(bob.url, path)).text()
+        assert "purple heart" not in said
+        assert "yellow ring on black" not in said
+    expect(ada.get_by_role("progressbar")).to_be_visible()
+    ada.locator(".stage .line").click()
+    ada.keyboard.press("Escape")
+    expect(ada.locator(".ticket")).to_have_count(0, timeout=30_000)
     first.close()
     second.close()
+
+
+def drawn_address(page: Page) -> str:
+    """The address of the newest picture in the strip, whatever the stage shows."""
+    found = page.request.get(urljoin(page.url, "/studio/gallery")).json()["pictures"][0]
+    return urljoin(page.url, "/" + found["url"])
 
 
 def test_the_api_with_a_token(page: Page, easel: Up) -> None:
@@ -151,7 +181,7 @@ def test_nothing_sticks_out(browser: Browser, easel: Up, tmp_path: Path, width: 
     open_studio(page, easel)
     draw(page, "an orange triangle on black")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    box = page.locator("#generate").bounding_box()
+    box = generate_button(page).bounding_box()
     assert box is not None
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= width
@@ -167,9 +197,9 @@ def test_the_first_call_of_a_program(easel: Up) -> None:
         timeout=120,
     )
     assert answer.status_code == 200, answer.text
-    drawn = Image.open(io.BytesIO(base64.b64decode(answer.json()["images"][0])))
-    assert drawn.size == (128, 128)
-    seen = judge(drawn)
+    picture = Image.open(io.BytesIO(base64.b64decode(answer.json()["images"][0])))
+    assert picture.size == (128, 128)
+    seen = judge(picture)
     assert (seen.shape, seen.colour, seen.ground) == ("circle", "red", "blue")
 
 
@@ -195,7 +225,7 @@ def test_openais_client_at_the_door(easel: Up) -> None:
 
 
 def test_what_is_revoked_ends_in_the_real_studio(easel: Up) -> None:
-    """The page's heartbeat, and a picture that is being drawn for an API client, end within 5 s of their
+    """The page's stream, and a picture that is being drawn for an API client, end within 5 s of their
     token; the client is told why."""
     root = f"http://127.0.0.1:{easel.env['EASEL_PORT']}"
     token = command("token", "new", "--endpoint", "studio", "--name", "leaked", env=easel.env).stdout.strip()
@@ -205,7 +235,7 @@ def test_what_is_revoked_ends_in_the_real_studio(easel: Up) -> None:
     program = httpx.Client(base_url=root, timeout=60, trust_env=False, headers=headers)
     body = json.dumps({"prompt": PROMPT, "width": 512, "height": 512, "steps": 150})
     open_ = [
-        stream(browser, "/gradio_api/heartbeat/leaked"),
+        stream(browser, "/studio/events"),
         call(program, "POST", "/sdapi/v1/txt2img", body),
     ]
     assert not any(one.over for one in open_)

@@ -112,7 +112,7 @@ def test_own_pages_can_act_with_a_session(house: House) -> None:
     own = house.url("studio")
     for origin in (FETCHES, {"Origin": own}):
         assert (
-            house.client("studio", cookies=cookies).post("/gradio_api/run/x", headers=origin).status_code
+            house.client("studio", cookies=cookies).post("/sdapi/v1/txt2img", headers=origin).status_code
             == 200
         )
     foreign = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}

@@ -114,8 +114,7 @@ def test_api_clients_may_begin_with_a_question(asleep: House) -> None:
         ("GET", "/sdapi/v1/memory", {}),
         ("GET", "/internal/ping", {}),
         ("POST", "/sdapi/v1/interrupt", {}),
-        ("GET", "/gradio_api/heartbeat/abc", FETCHES),
-        ("GET", "/gradio_api/queue/data?session_hash=a", FETCHES),
+        ("GET", "/studio/events", {**FETCHES, "Accept": "text/event-stream"}),
         ("GET", "/assets/index.js", FETCHES),
         ("GET", "/sdapi/v1/options", FETCHES),
         ("GET", "/", NAVIGATES | {"Sec-Purpose": "prefetch;prerender"}),
@@ -131,6 +130,7 @@ def test_polls_and_open_tabs_wake_nobody(
     assert int(answer.headers["retry-after"]) > 0
     if "text/html" not in answer.headers["content-type"]:
         assert "asleep" in answer.json()["detail"]
+        assert answer.json()["kind"] == "asleep"
     time.sleep(0.1)
     assert asleep.state("untouched") == "asleep"
 
@@ -195,7 +195,7 @@ def test_the_wait_is_limited_and_says_why(asleep: House) -> None:
     assert 1.4 < time.monotonic() - began < 4
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
-    assert set(answer.json()) == {"error", "detail", "body", "errors"}
+    assert set(answer.json()) == {"error", "detail", "body", "errors", "kind"}
     assert "starting: " in answer.json()["detail"]
 
 

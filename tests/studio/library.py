@@ -90,8 +90,9 @@ class _Through:
 class _Api:
     """The application, whose many routes take a tenth of a second to build, for one studio after another."""
 
-    def __init__(self) -> None:
-        self.studio: Any = None
+    def __init__(self, studio: Studio) -> None:
+        # Of the first one, too, something is asked while the routes are made.
+        self.studio: Any = studio
         store = _Through(lambda: self.studio.engine.store)
         engine = _Through(lambda: self.studio.engine, store=store)
         library = _Through(lambda: self.studio.library)
@@ -104,7 +105,7 @@ _free: list[_Api] = []
 @contextmanager
 def api(studio: Studio, **how: Any) -> Iterator[TestClient]:
     """A client of a studio's API."""
-    one = _free.pop() if _free else _Api()
+    one = _free.pop() if _free else _Api(studio)
     one.studio = studio
     yield TestClient(one.app, **how)
     _free.append(one)

@@ -56,8 +56,8 @@ def data(content: Any, status: int = 200) -> Response:
     return JSONResponse(content, status, _PRIVATE)
 
 
-def error(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """An error as A1111 shapes it, which its clients know how to show."""
+def error(status: int, detail: str, headers: dict[str, str] | None = None, **more: str) -> Response:
+    """An error as A1111 shapes it, which its clients know how to show; `more` is for those that know it."""
     kind = HTTPStatus(status).phrase.title().replace(" ", "").replace("-", "")
-    body = {"error": kind, "detail": detail, "body": "", "errors": detail}
+    body = {"error": kind, "detail": detail, "body": "", "errors": detail, **more}
     return JSONResponse(body, status, {**_PRIVATE, **(headers or {})})

@@ -141,12 +141,11 @@ def test_kinds() -> None:
         "/sdapi/v1/extra-single-image",
         "/v1/images/generations",
         "/v1/images/edits",
-        "/gradio_api/queue/join",
     ):
         assert kind("POST", path, api=True) == "draw"
         assert kind("POST", path, **browser) == "draw"
         assert kind("GET", path, **browser) == "rest"
-    assert kind("POST", "/gradio_api/queue/join?__theme=dark", **browser) == "draw"
+    assert kind("POST", "/sdapi/v1/txt2img?x=1", **browser) == "draw"
     assert kind("GET", "/sdapi/v1/sd-models", api=True) == "call"
     assert kind("GET", "/sdapi/v1/sd-models", **browser) == "rest"
     for path in (
@@ -158,9 +157,7 @@ def test_kinds() -> None:
         "/jobs",
         "/jobs/0123456789abcdef",
         "/favicon.ico",
-        "/gradio_api/heartbeat/abc",
-        "/gradio_api/queue/data?session_hash=x",
-        "/assets/index.js",
+        "/page/0123456789ab/first.js",
     ):
         assert kind("GET", path, api=True) == "rest"
     assert kind("OPTIONS", "/sdapi/v1/txt2img", api=True) == "rest"

@@ -268,6 +268,6 @@ def test_own_pages_are_no_change(house: House, since: float) -> None:
     browser = page(house, house.token("studio"))
     for _ in range(5):
         browser.get("/", headers=FETCHES)
-    browser.post("/gradio_api/queue/join", headers=FETCHES)
+    browser.post("/sdapi/v1/txt2img", headers=FETCHES)
     kinds = [line["kind"] for line in lines(house, since=since, endpoint="studio")]
     assert kinds == ["signed-in", "used"]

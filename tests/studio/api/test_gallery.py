@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 import zipfile
 from collections.abc import Iterator
@@ -18,12 +19,11 @@ NOWHERE = "2026-01-01/00001-1.png"
 
 @pytest.fixture(scope="module")
 def drawn(running) -> dict[str, list[str]]:
-    """Pictures of three people, the newest first."""
-    for owner, prompt in (("gal", "a red fox"), ("hal", "a blue whale")):
-        for seed in SEEDS:
-            assert (
-                running.draw(owner, save_images=True, prompt=f"{prompt} {seed}", seed=seed).status_code == 200
-            )
+    """Pictures of two people, the newest first, none of the same name."""
+    for owner, prompt, seeds in (("gal", "a red fox", SEEDS), ("hal", "a blue whale", (21, 22, 23))):
+        for seed in seeds:
+            fields = {"prompt": f"{prompt} {seed}", "seed": seed, "save_images": True}
+            assert running.draw(owner, **fields).status_code == 200
     return {owner: [one["id"] for one in listed(running, owner)["pictures"]] for owner in ("gal", "hal")}
 
 
@@ -141,16 +141,28 @@ def test_what_is_no_picture_has_no_address(gal, route: str, tail: str) -> None:
 
 
 def test_anothers_pictures_are_not_there(drawn, gal, hal) -> None:
-    """By their exact ids: not seen, not small, no parameters, no star, no board, no ZIP, no share; and not
+    """By their exact ids: not listed, not seen, not small, no parameters, star, board, ZIP or share; and not
     deleted."""
-    assert hal.get("/studio/gallery").json()["total"] == 3
-    theirs = [one for one in drawn["gal"] if one not in drawn["hal"]]
-    if not theirs:  # both drew the same numbers and seeds on one day: ids are the same, pictures are not
-        first = drawn["gal"][0]
-        assert gal.get(f"/files/pictures/{first}").content != hal.get(f"/files/pictures/{first}").content
-        own = gal.get(f"/studio/gallery/parameters/{first}").json()["text"]
-        assert "fox" in own
-        assert "whale" in hal.get(f"/studio/gallery/parameters/{first}").json()["text"]
+    board = hal.post("/studio/boards", json={"name": "mine"}).json()["id"]
+    assert {one["id"] for one in hal.get("/studio/gallery").json()["pictures"]} == set(drawn["hal"])
+    assert hal.get("/studio/gallery", params={"q": "fox"}).json()["total"] == 0
+    for id in drawn["gal"]:
+        for path in ("files/pictures", "studio/gallery/small", "studio/gallery/parameters"):
+            assert hal.get(f"/{path}/{id}").status_code == 404
+        assert hal.post("/studio/shares", json={"picture": id}).status_code == 404
+    asked = {"pictures": drawn["gal"]}
+    assert hal.post("/studio/gallery/zip", json=asked).status_code == 404
+    assert hal.post("/studio/gallery/zip/tickets", json=asked).status_code == 404
+    assert hal.post("/studio/gallery/star", json={**asked, "starred": True}).status_code == 204
+    assert hal.post(f"/studio/boards/{board}/pictures", json={"add": drawn["gal"]}).json()["count"] == 0
+    assert hal.post("/studio/gallery/delete", json=asked).json() == {"deleted": []}
+    mixed = hal.post("/studio/gallery/zip", json={"pictures": [*drawn["gal"], drawn["hal"][0]]})
+    assert zipfile.ZipFile(io.BytesIO(mixed.content)).namelist() == drawn["hal"][:1]
+    assert hal.get("/studio/gallery", params={"starred": True}).json()["total"] == 0
+    hal.delete(f"/studio/boards/{board}")
+    page = gal.get("/studio/gallery").json()
+    assert page["total"] == 3
+    assert not any(one["starred"] for one in page["pictures"])
 
 
 def test_the_same_id_is_everybodys_own(running, gal, drawn) -> None:
@@ -291,6 +303,26 @@ def test_deleting(running) -> None:
         for address in (one["url"], one["small"], f"studio/gallery/parameters/{one['id']}"):
             assert client.get("/" + address).status_code == 404
         assert client.get("/studio/gallery").json()["total"] == 0
+
+
+def test_open_pages_are_told(running) -> None:
+    """Of each picture that comes and goes, its owner's alone."""
+    with running.ask("told") as client, client.stream("GET", "/studio/events") as stream:
+        lines = stream.iter_lines()
+
+        def told(name: str) -> dict:
+            while next(lines) != f"event: {name}":
+                pass
+            return json.loads(next(lines).removeprefix("data: "))
+
+        told("hello")
+        running.draw("another", seed=1, save_images=True)
+        running.draw("told", seed=2, save_images=True)
+        picture = told("picture")
+        assert picture["seed"] == 2
+        with running.ask("told") as beside:
+            beside.post("/studio/gallery/delete", json={"pictures": [picture["id"]]})
+        assert told("gone") == {"pictures": [picture["id"]]}
 
 
 def test_a_picture_deleted_as_a_file_is_gone_here_too(running) -> None:

@@ -101,6 +101,18 @@ def test_unchanged_is_said_in_no_words(made: Place) -> None:
     assert again.status_code == 200
 
 
+def test_a_long_list_is_packed(made: Place) -> None:
+    """For who takes it so; the words are the same."""
+    assert made.client is not None
+    asked = {"X-Easel-User": "ada", "Accept-Encoding": "identity"}
+    for name in ("film.safetensors", "art/chalk.safetensors"):
+        change(made, "write", name, notes="so much to say " * 250)
+    plain = made.client.get("/studio/models/library", headers=asked)
+    packed = made.client.get("/studio/models/library", headers={**asked, "Accept-Encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert (packed.headers["content-encoding"], packed.json()) == ("gzip", plain.json())
+
+
 def test_words_and_notes(made: Place) -> None:
     """Kept where A1111 keeps them, for everybody; what is not named stays, and an empty text clears."""
     said = {
@@ -307,6 +319,7 @@ def test_who_listens_hears_of_new_models(made: Place) -> None:
     made.studio.library.changes._every = 0.05
     stop = made.studio.library.changes.listen(heard.release)
     try:
+        assert heard.acquire(timeout=10), "what came before the first look"
         assert not heard.acquire(timeout=0.3), "nothing has changed"
         networks.write(made.root / "Lora/late/new.safetensors", XL)
         assert heard.acquire(timeout=10)
@@ -332,6 +345,7 @@ def test_nobody_looks_for_nobody(made: Place) -> None:
         raise RuntimeError("x")
 
     stops = [changes.listen(broken), changes.listen(heard.release)]
+    assert heard.acquire(timeout=10)
     networks.write(made.root / "Lora/new.safetensors", XL)
     assert heard.acquire(timeout=10)
     for stop in stops:
@@ -352,7 +366,7 @@ def test_what_a_job_needs(made: Place) -> None:
     asked = SimpleNamespace(loras=[at("lora")], embeddings=[at("embedding")])
     job: Any = SimpleNamespace(
         checkpoint=at("checkpoint"), vae=None, hires_checkpoint=at("hires"), refiner=at("refiner"),
-        upscalers={"x": at("upscaler")}, controls=[at("control")],
+        upscalers={"x": at("upscaler")}, control_files=[at("control").file],
         prompts=[SimpleNamespace(first=asked, second=SimpleNamespace(loras=[at("second")], embeddings=[]))],
     )  # fmt: skip
     assert {str(one) for one in wanted_paths(job)} == {

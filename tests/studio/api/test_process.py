@@ -119,7 +119,7 @@ def test_a_whole_life(replica: Replica) -> None:
     assert saved.stat().st_size > 100
     assert CLIENT.get(replica.url).status_code == 200
 
-    events = CLIENT.stream("GET", f"{replica.url}/gradio_api/heartbeat/abc")
+    events = CLIENT.stream("GET", f"{replica.url}/studio/events")
     with events as stream:
         # An open tab keeps a stream open for ever; the end does not wait for it.
         next(stream.iter_raw())

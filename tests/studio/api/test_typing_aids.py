@@ -65,7 +65,7 @@ def test_no_borders_where_words_change(ada) -> None:
 @given(st.text(alphabet="ab ,()[]:|<>\\{}_AND.BREAK05\n", max_size=120))
 @settings(max_examples=200, deadline=None)
 def test_whatever_is_typed_is_counted(tmp_path_factory, text) -> None:
-    """Broken syntax is text; a count is never larger than its limit, and borders lie within the text in order."""
+    """Broken syntax is text; a count is never above its limit, and borders lie within the text in order."""
     found = count_tokens(text, Store(tmp_path_factory.getbasetemp()))
     assert 0 <= found.count <= found.limit
     assert list(found.breaks) == sorted(found.breaks)

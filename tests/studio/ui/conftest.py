@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 # A busy machine is no fault of the page.
@@ -15,11 +16,18 @@ expect.set_options(timeout=60_000)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 # axe-core by Deque Systems, Mozilla Public License 2.0; for tests only, no part of what is shipped.
 AXE = Path(__file__).with_name("axe.min.js")
+BLUE, YELLOW = (40, 120, 200), (240, 200, 40)
 # What moved without anybody's doing: the sum that browsers call layout shift.
 SHIFTS = """
 window.shifted = 0;
+window.shiftedBy = [];
 new PerformanceObserver((list) => {
-  for (const one of list.getEntries()) if (!one.hadRecentInput) window.shifted += one.value;
+  for (const one of list.getEntries()) {
+    if (one.hadRecentInput) continue;
+    window.shifted += one.value;
+    const moved = one.sources.map(({ node }) => `${node?.nodeName} ${node?.className}`);
+    window.shiftedBy.push(`${one.value.toFixed(3)} ${moved}`);
+  }
 }).observe({ type: "layout-shift", buffered: true });
 """
 
@@ -85,7 +93,7 @@ def why(page: Page) -> str:
 def visit(running, browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open the page as somebody; everything that went wrong in the browser is in `page.faults`.
 
-    `beside` is a page of theirs in whose browser another tab is opened.
+    `beside` is a page of theirs in whose browser another tab is opened; `at` is another address of it.
     """
     contexts = []
 
@@ -96,6 +104,7 @@ def visit(running, browser: Browser) -> Iterator[Callable[..., Page]]:
         scheme: str = "light",
         path: str = "",
         beside: Page | None = None,
+        at: str = "",
     ) -> Page:
         context = beside.context if beside else browser.new_context(
             viewport={"width": width, "height": height},
@@ -118,7 +127,7 @@ def visit(running, browser: Browser) -> Iterator[Callable[..., Page]]:
             "response", lambda one: page.lost.append(f"{one.status} {one.url}") if one.status > 399 else None
         )
         page.on("requestfailed", lambda one: page.lost.append(f"{one.failure} {one.url}"))
-        page.goto(f"{running.url}/{path}")
+        page.goto(f"{at or running.url}/{path}")
         try:
             expect(page.locator("main")).to_have_attribute("aria-busy", "false")
             if not path:
@@ -130,3 +139,13 @@ def visit(running, browser: Browser) -> Iterator[Callable[..., Page]]:
     yield open_page
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture whose left half is blue, and whose right half is yellow: 96 x 64."""
+    picture = Image.new("RGB", (96, 64), BLUE)
+    picture.paste(YELLOW, (48, 0, 96, 64))
+    path = tmp_path_factory.mktemp("sources") / "halves.png"
+    picture.save(path)
+    return path

@@ -94,8 +94,8 @@ def test_a_reload_in_mid_picture_loses_nothing(visit) -> None:
     """The ticket, its progress and every field are there again, in this tab and in another one."""
     page = visit("reloader")
     ask_small(page, "kept over a reload", steps=LONG, side=512)
-    page.get_by_text("Negative prompt", exact=True).click()
-    page.get_by_label("What shall not be in it").fill("blurry")
+    page.locator("details.negative summary").click()
+    page.get_by_label("Negative prompt", exact=True).fill("blurry")
     page.get_by_label("Seed", exact=True).fill("4711")
     page.keyboard.press("Tab")
     generate(page)
@@ -103,7 +103,7 @@ def test_a_reload_in_mid_picture_loses_nothing(visit) -> None:
     page.reload()
     expect(tickets(page)).to_have_count(1)
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("kept over a reload")
-    expect(page.get_by_label("What shall not be in it")).to_have_value("blurry")
+    expect(page.get_by_label("Negative prompt", exact=True)).to_have_value("blurry")
     expect(page.get_by_label("Seed", exact=True)).to_have_value("4711")
     expect(page.get_by_label("Width", exact=True)).to_have_value("512")
     other = visit("reloader", beside=page)
@@ -163,7 +163,7 @@ def test_what_the_studio_refuses_stands_beside_its_field(visit) -> None:
     page.route("**/sdapi/v1/txt2img", lambda route: route.fulfill(status=422, json=refusal))
     generate_button(page).click()
     expect(page.locator("#said-cfg_scale")).to_contain_text("take 2 or less")
-    expect(page.get_by_label("CFG", exact=True)).to_be_focused()
+    expect(page.get_by_label("CFG scale", exact=True)).to_be_focused()
 
 
 def test_keys(visit) -> None:
@@ -225,7 +225,7 @@ def test_nothing_jumps_or_scrolls_by_itself(visit) -> None:
             generate(page)
             expect(page.locator(".film li:not(.all) button")).to_have_count(count)
         expect(tickets(page)).to_have_count(0)
-        assert page.evaluate("window.shifted") < 0.1
+        assert page.evaluate("window.shifted") < 0.1, page.evaluate("window.shiftedBy")
         assert page.evaluate("scrollY") == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.faults == []
@@ -343,3 +343,17 @@ def test_zooming(visit) -> None:
     page.keyboard.press("0")
     until(page, f"document.querySelector('.view img').getBoundingClientRect().width < {fitted + 1}")
     assert page.evaluate("scrollY") == 0
+
+
+def test_a_visit_is_cheap(visit) -> None:
+    """At most 40 requests and 350 kB until one can draw, everything counted; the second visit 60 kB."""
+    fetched = """performance.getEntriesByType("resource").concat(performance.getEntriesByType("navigation"))
+      .reduce((sum, one) => sum + one.transferSize, 0)"""
+    page = visit("counted")
+    page.wait_for_timeout(1000)
+    assert len(page.asked) <= 40, page.asked
+    assert page.evaluate(fetched) <= 350_000
+    page.reload()
+    expect(generate_button(page)).to_be_enabled()
+    page.wait_for_timeout(1000)
+    assert page.evaluate(fetched) <= 60_000

@@ -145,7 +145,7 @@ def test_embedding_vae_and_checkpoint(place) -> None:
     """Each to where it belongs: negative prompt, VAE, the choice in the bar."""
     page = place("chooser")
     detail(page, "bad-shapes").get_by_role("button", name="Use in the negative prompt").click()
-    expect(page.get_by_label("What shall not be in it")).to_have_value("bad-shapes")
+    expect(page.get_by_label("Negative prompt", exact=True)).to_have_value("bad-shapes")
     page.get_by_role("link", name="Models").click()
     card(page, "own.safetensors").get_by_role("button", name="Use: own").click()
     page.get_by_role("link", name="Models").click()

@@ -13,17 +13,15 @@ from urllib.parse import quote, unquote
 Kind = Literal["navigation", "draw", "call", "rest"]
 
 _FORBIDDEN = re.compile(r"/(easel|metrics|scale)(/|$)|/sdapi/v1/server-")
-_ALONE = re.compile(
+_DRAWS = re.compile(
     r"/(sdapi/v1/(txt2img|img2img|extra-single-image|extra-batch-images|interrogate)"
     r"|v1/images/(generations|edits))/?"
 )
-_DRAWS = re.compile(rf"{_ALONE.pattern}|(/gradio_api)?/(queue/join|run/[^/]+|call/.+|predict)/?")
 _POLLS = re.compile(
     r"/sdapi/v1/(progress|memory|interrupt|skip)/?"
     r"|/studio/(events|session)/?|/jobs(/[^/]+)?/?"
     r"|/internal/.*"
-    r"|(/gradio_api)?/(heartbeat/.*|queue/(status|data)|startup-events|reset|cancel)/?"
-    r"|/(favicon\.ico|robots\.txt|manifest\.json|assets/.*|static/.*|page/.*|theme\.css)"
+    r"|/(favicon\.ico|robots\.txt|page/.*)"
     r"|/\.well-known/.*"
 )
 
@@ -89,10 +87,9 @@ class ForwardedRequest:
 
     @property
     def repeatable(self) -> bool:
-        """Whether another replica may be sent the same: a picture asked for by the API is drawn from the
-        request alone. An event of the page is not: it belongs to a session of the page's replica. What is
+        """Whether another replica may be sent the same: a picture is drawn from the request alone. What is
         answered by a ticket is not: it may be accepted already, and would be drawn twice."""
-        return self.method == "POST" and bool(_ALONE.fullmatch(normal(self.path))) and not self._later
+        return self.method == "POST" and bool(_DRAWS.fullmatch(normal(self.path))) and not self._later
 
     @property
     def _later(self) -> bool:

@@ -307,4 +307,4 @@ def _later(found: NotNow) -> Response:
         "asleep": "the endpoint is asleep; opening its page or drawing wakes it",
         "failed": f"the endpoint failed: {found.detail}",
     }.get(found.state, f"the endpoint is not ready yet ({found.state}: {found.detail})")
-    return pages.error(503, words, {"Retry-After": str(found.again)})
+    return pages.error(503, words, {"Retry-After": str(found.again)}, kind=found.state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -34,6 +35,7 @@ _SORTS: dict[Sort, Callable[[StoredModel], Any]] = {
     "newest": lambda one: (-one.modified, one.name),
     "largest": lambda one: (-one.size, one.name),
 }
+_PACKED_FROM = 5_000
 _Name = Annotated[str, Field(min_length=1, max_length=1000, description="the path below the kind's folder")]
 
 
@@ -99,13 +101,18 @@ def _listing(routes: APIRouter, studio: Studio) -> None:
         sort: Sort = "name",
     ) -> Response:
         """Every model that is there: whether it fits the caller's checkpoint, its words and notes."""
-        found = await asyncio.to_thread(_library, studio, request, kind or "", q, folder, sort)
+        access = FileAccess.of(request.headers)
+        found = await asyncio.to_thread(_library, studio, access, kind or "", q, folder, sort)
         body = dumps(found)
         # Pages ask after every change, and mostly nothing is another for them.
         tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
         if request.headers.get("if-none-match") == tag:
             return Response(None, 304, headers)
+        if "gzip" in request.headers.get("accept-encoding", "") and len(body) > _PACKED_FROM:
+            # A thousand models are two megabytes of much the same.
+            body = await asyncio.to_thread(gzip.compress, body, 4)
+            headers["Content-Encoding"] = "gzip"
         return Response(body, 200, headers, "application/json")
 
 
@@ -120,19 +127,23 @@ def _changes(routes: APIRouter, studio: Studio, editor: ModelEditor) -> None:
         kind = KINDS[asked.type]
         said = asked.model_dump(exclude={"type", "name"}, exclude_none=True)
         await asyncio.to_thread(editor.write, kind, asked.name, said)
-        return await now(request, editor.find(kind, asked.name))
+        return await now(request, await asyncio.to_thread(editor.find, kind, asked.name))
 
     @routes.post("/files/rename", response_model=StoredModel)
     async def rename(request: Request, asked: RenameRequest) -> Response:
         """Rename or move a model with all that lies beside it; prompts with its old name miss it."""
         owner = known_caller(request)
         kind = KINDS[asked.type]
-        before = editor.find(kind, asked.name)
-        chosen = asked.type == "checkpoint" and _draws_with(studio, owner, before)
-        file = await asyncio.to_thread(editor.rename, kind, asked.name, asked.folder, asked.new_name)
-        if chosen:
-            await asyncio.to_thread(studio.options.update, owner, {"sd_model_checkpoint": file.title})
-        return await now(request, file)
+
+        def renamed() -> ModelFile:
+            before = editor.find(kind, asked.name)
+            chosen = asked.type == "checkpoint" and _draws_with(studio, owner, before)
+            file = editor.rename(kind, asked.name, asked.folder, asked.new_name)
+            if chosen:
+                studio.options.update(owner, {"sd_model_checkpoint": file.title})
+            return file
+
+        return await now(request, await asyncio.to_thread(renamed))
 
     @routes.put("/files/preview", response_model=StoredModel)
     async def preview(request: Request, asked: PreviewRequest) -> Response:
@@ -144,11 +155,12 @@ def _changes(routes: APIRouter, studio: Studio, editor: ModelEditor) -> None:
         if picture is None:
             raise HTTPException(404, "there is no such picture of yours")
         await asyncio.to_thread(editor.show, kind, asked.name, picture)
-        return await now(request, editor.find(kind, asked.name))
+        return await now(request, await asyncio.to_thread(editor.find, kind, asked.name))
 
 
-def _library(studio: Studio, request: Request, kind: str, q: str, folder: str, sort: Sort) -> dict[str, Any]:
-    access = FileAccess.of(request.headers)
+def _library(
+    studio: Studio, access: FileAccess, kind: str, q: str, folder: str, sort: Sort
+) -> dict[str, Any]:
     every, checkpoint = _seen(studio, access), _checkpoint(studio, access.owner)
     found = [one for one in every if kind in ("", one.kind) and _below(one, folder) and _matches(one, q)]
     return ModelLibrary(

@@ -20,4 +20,5 @@ def _files(job: Job) -> Iterator[ModelFile | None]:
     yield from job.control_files
     for prompts in job.prompts:
         for asked in (prompts.first, prompts.second):
-            yield from (one.file for one in (*asked.loras, *asked.embeddings))
+            yield from (one.file for one in asked.loras)
+            yield from (one.file for one in asked.embeddings)

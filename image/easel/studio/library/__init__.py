@@ -4,7 +4,7 @@ from easel.studio.library.background_job import FINAL, BackgroundJob, JobView
 from easel.studio.library.background_jobs import NoSuchJob, TooManyJobs
 from easel.studio.library.card import Card
 from easel.studio.library.editing import ModelEditor, NoSuchModel, StillWanted
-from easel.studio.library.stored_models import StoredModel, seen_with
 from easel.studio.library.library import KINDS, Downloaded, Library
 from easel.studio.library.previews import NoPicture
 from easel.studio.library.remote_jobs import RemoteJob
+from easel.studio.library.stored_models import StoredModel, seen_with

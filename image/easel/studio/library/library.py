@@ -36,12 +36,12 @@ from easel.studio.library.background_job import BackgroundJob, JobSpec
 from easel.studio.library.background_jobs import BackgroundJobs
 from easel.studio.library.card import Card, word_of
 from easel.studio.library.civitai import Civitai, understood
-from easel.studio.library.stored_models import StoredModels, NewerVersion, StoredModel
 from easel.studio.library.plain_text import line
 from easel.studio.library.previews import NoPicture, Previews
 from easel.studio.library.remote_jobs import RemoteJob, RemoteJobs
 from easel.studio.library.scan import Scan
 from easel.studio.library.store_changes import StoreChanges
+from easel.studio.library.stored_models import NewerVersion, StoredModel, StoredModels
 
 PRIVATE = "EASEL_PRIVATE_SOURCES"
 """The operator's setting: 1 lets page and API fetch from private addresses and over plain http."""
@@ -82,7 +82,7 @@ class Library:
         self.pictures = Previews(self._policy)
         self.changes = StoreChanges(store)
         """Who shows models listens here."""
-        self._inventory = StoredModels(store)
+        self._stored = StoredModels(store)
 
     def card(self, text: str) -> Card:
         """What is at the address that somebody pasted. Raises SourceError."""
@@ -142,7 +142,7 @@ class Library:
     def models(self) -> list[StoredModel]:
         """Every model as a card, with the newer version that the last look for them found."""
         self._store.refresh()
-        made = self._inventory.all(self._newer())
+        made = self._stored.all(self._newer())
         # Who has brought the newer one in is not told of it any more.
         here = {one.version_id for one in made if one.version_id}
         return [

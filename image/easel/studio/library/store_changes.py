@@ -37,7 +37,10 @@ class StoreChanges:
         self._watcher: threading.Thread | None = None
 
     def listen(self, told: Told) -> Callable[[], None]:
-        """Call `told` after each change from now on. What this returns ends it."""
+        """Call `told` after each change from now on, and perhaps once without one at the beginning.
+
+        What this returns ends it.
+        """
         key = object()
         with self._lock:
             self._listeners[key] = told
@@ -66,7 +69,10 @@ class StoreChanges:
         self._wake.set()
 
     def _watch(self) -> None:
+        self._store.refresh()
         folders, files = self._folders(), self._files()
+        # What came between somebody's question and this first look would never be told.
+        self._tell()
         while True:
             self._wake.wait(self._every)
             asked = self._wake.is_set()

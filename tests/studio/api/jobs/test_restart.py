@@ -59,7 +59,7 @@ class House:
 
     def start(self, slow: float = 0.0) -> None:
         self.launch(slow)
-        self.until(lambda: self.ask().get("/easel/load").json()["phase"] == "ready")
+        self.until(lambda: self.ask().get("/easel/load").json().get("phase") == "ready")
 
     def launch(self, slow: float = 0.0) -> None:
         port = free_port()

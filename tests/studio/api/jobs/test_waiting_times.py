@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import statistics
-import time
-from typing import Any
 
 import pytest
 
@@ -54,46 +52,3 @@ def test_what_is_ahead() -> None:
     ahead = ahead_of(PersonsWork(20, 2), crowd)
     assert (ahead.pictures, ahead.people) == (2 + 4 + 8, 2)
     assert ahead_of(PersonsWork(5, 1), []).pictures == 1
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_against_the_real_engine(running) -> None:
-    """Three people with requests of mixed sizes: after three steps, what is told of the time left of what is
-    being drawn is wrong by at most a quarter, in the median; and so is what was told while it waited."""
-    chance, told = random.Random(4), []
-    people = [running.ask(f"waiting {number}") for number in range(3)]
-    asked = {"prompt": "a red circle", "do_not_save_grid": True}
-    tickets: dict[str, Any] = {}
-    for client in people:
-        for _ in range(3):
-            side, steps = chance.choice((64, 128, 192, 256)), chance.choice((20, 40, 60))
-            body = {
-                **asked,
-                "width": side,
-                "height": side,
-                "steps": steps,
-                "n_iter": chance.choice((1, 2, 4)),
-            }
-            answer = client.post("/sdapi/v1/txt2img", json=body, headers={"Prefer": "respond-async"}).json()
-            tickets[answer["id"]] = client
-    ends: dict[str, float] = {}
-    while len(ends) < len(tickets):
-        for client in people:
-            for one in client.get("/jobs").json()["jobs"]:
-                now = time.monotonic()
-                if one["id"] not in tickets or one["id"] in ends:
-                    continue
-                if one["state"] == "done":
-                    ends[one["id"]] = now
-                elif one["eta"] is not None and (one["state"] == "queued" or one["step"] >= 3):
-                    told.append((one["id"], one["state"], now, one["eta"]))
-        time.sleep(0.2)
-    errors: dict[str, list[float]] = {"queued": [], "drawing": []}
-    for id, state, at, eta in told:
-        left = ends[id] - at
-        if left > 1 and state in errors:
-            errors[state].append(abs(eta - left) / left)
-    for state, found in errors.items():
-        print(f"{state}: {len(found)} looks, median error {statistics.median(found):.0%}")
-        assert statistics.median(found) <= 0.25, state

@@ -19,9 +19,10 @@ from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.extras_request import ExtrasBatchRequest, ExtrasRequest, ExtrasSingleRequest
 from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
 from easel.studio.api.requests.ordering import Ordering
+from easel.studio.api.requests.result import ResultPicture
 from easel.studio.api.requests.text_to_image_request import TextToImageRequest
 from easel.studio.api.scripts.selectable import course_of
-from easel.studio.engine import FINAL, Job, JobState, TextToImage, chance
+from easel.studio.engine import FINAL, Job, JobState, Stopped, TextToImage, chance
 from easel.studio.studio import Studio
 
 KINDS: dict[RequestKind, type[DrawingRequest | ExtrasRequest]] = {
@@ -62,7 +63,7 @@ class AsyncJob:
     @property
     def begun(self) -> bool:
         """Whether anything of it was drawn, or is being drawn."""
-        return any(job.state is not JobState.QUEUED for job in self.jobs)
+        return any(job.state not in (JobState.QUEUED, JobState.LOADING) for job in self.jobs)
 
     @property
     def pictures_left(self) -> int:
@@ -118,23 +119,30 @@ class AsyncJob:
         self._run = run = RequestRun(self._studio, ordering, line, self.pictures)
         done = await draw(self._studio, self.record.owner, asked, ordering, run, line)
         await self._saved()
-        grids = await asyncio.to_thread(self._keep_grids, done)
-        drawn = [self.record.done[number] for number in sorted(self.record.done) if number not in grids]
+        for job in run.jobs:
+            # Whoever waits gets what there is of a script; for a ticket the next process draws the rest.
+            if isinstance(error := job.future.exception(timeout=0), Stopped):
+                raise error
+        made = await asyncio.to_thread(self._keep_made, done)
+        drawn = [self.record.done[number] for number in sorted(self.record.done) if number not in made]
+        # Pictures that were drawn in parts: the parts are no answer.
+        alone = done.result.send_drawn and not _joined(done)
         understood = done.first.body if len(done.submitted) == 1 else done.body
         return JobAnswer(
-            images=[self.record.done[number] for number in grids] + (drawn if done.result.send_drawn else []),
+            images=[self.record.done[number] for number in made] + (drawn if alone else []),
             parameters={**_shown(understood.echo()), "override_settings": _shown(asked.override_settings)},
             info=information(done.first, done.result, self.notes, done.started),
         )  # fmt: skip
 
-    def _keep_grids(self, done: DrawnRequest) -> list[int]:
-        """Save the grids, and say by which numbers: behind all that is drawn."""
+    def _keep_made(self, done: DrawnRequest) -> list[int]:
+        """Save grids, and what a script joined, and say by which numbers: behind all that is drawn."""
         how = AnswerFormat.of(done.first.settings)
         first = sum(one.job.request.pictures for one in done.submitted)
-        for number, grid in enumerate(done.result.grids, first):
-            file = PictureFile(*how.file(grid.image, grid.text, kept=True), grid.drawn.seed)
+        made = [*done.result.grids, *_joined(done)]
+        for number, one in enumerate(made, first):
+            file = PictureFile(*how.file(one.image, one.text, kept=True), one.drawn.seed)
             self.pictures.keep(number, file)
-        return list(range(first, first + len(done.result.grids)))
+        return list(range(first, first + len(made)))
 
     async def _enlarge(self, asked: ExtrasRequest, options: dict[str, Any]) -> JobAnswer:
         self._run = run = ExtrasRun(self._studio, self.record.owner, options, Unattended(), self.pictures)
@@ -153,6 +161,11 @@ class AsyncJob:
             task.result()
         if self.pictures.problem is not None:
             raise self.pictures.problem
+
+
+def _joined(done: DrawnRequest) -> list[ResultPicture]:
+    """Pictures that a script put together, as outpainting does, in the place of what was drawn."""
+    return [one for one in done.result.drawn if one.number < 0]
 
 
 def plan(

@@ -86,15 +86,20 @@ def elsewhere_ticket(record: AcceptedRequest, picture_of: PictureOf) -> Ticket:
 def open_tickets(jobs: Sequence[AsyncJob], company: Company, picture_of: PictureOf) -> list[Ticket]:
     """The tickets of all that one person has under way or waiting, in their order."""
     found: list[Ticket] = []
-    seconds: float | None = 0.0
+    begun = [job.work_left() for job in jobs if job.begun]
+    waited: float | None = 0.0
     pictures = place = 0
     for job in jobs:
-        if not job.begun:
-            place += 1
-        before = None if seconds is None else PersonsWork(seconds, pictures)
         left = job.work_left()
+        if job.begun:
+            # Those that have begun are drawn side by side.
+            known = [min(one, left or 0.0) for one in begun if one is not None]
+            before = None if left is None else PersonsWork(sum(known) - left, pictures)
+        else:
+            place += 1
+            before = None if waited is None else PersonsWork(waited, pictures)
         found.append(_open(job, 0 if job.begun else place, before, left, company, picture_of))
-        seconds = None if seconds is None or left is None else seconds + left
+        waited = None if waited is None or left is None else waited + left
         pictures += job.pictures_left
     return found
 

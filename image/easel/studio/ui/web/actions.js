@@ -1,10 +1,10 @@
 // What a person does that more than one element lets them do.
 import { del, get, post } from "./api.js";
 import { fieldNamed, fieldsOf } from "./create/body.js";
-import { checkpoint, examples, fault, field, hasPlace, range, sayNote, sayOf, setField, setFields } from "./create/fields.js";
+import { checkpoint, examples, faultsOf, field, hasPlace, sayNote, sayOf, setField, setFields } from "./create/fields.js";
 import { loadMode } from "./create/modes.js";
 import { follow } from "./create/shown.js";
-import { keepTicket } from "./events.js";
+import { keepTicket, refresh } from "./events.js";
 import { tell } from "./notices.js";
 import { store } from "./store.js";
 import { t } from "./texts.js";
@@ -36,7 +36,7 @@ export async function generate() {
     setField("prompt", examples()[0]);
   }
   const mode = await loadMode(field("mode"));
-  const wrong = { ...faults(), ...mode.faults?.(store.get("fields")) };
+  const wrong = { ...faults(mode), ...mode.faults?.(store.get("fields")) };
   for (const [name, words] of Object.entries(wrong)) sayOf(name, words, true);
   if (Object.keys(wrong).length) return reveal(Object.keys(wrong)[0]);
   if (mode.act) return mode.act();
@@ -47,7 +47,7 @@ export async function generate() {
   } catch (error) {
     return refused(error);
   }
-  for (const { route, body } of asked) await send(route, body);
+  for (const { route, body } of asked) if (!await send(route, body)) return;
 }
 
 /** Send a request to draw. @returns {Promise<object|null>} its ticket */
@@ -71,18 +71,24 @@ export function send(route, body) {
   return sent;
 }
 
-const NUMBERS = [
-  "width", "height", "n_iter", "seed", "steps", "cfg_scale", "clip_skip", "batch_size", "subseed_strength", "denoising_strength",
-];
+/** Numbers of the common form, by the part that shows them. */
+const NUMBERS = {
+  size: ["width", "height"], count: ["n_iter"], seed: ["seed"],
+  advanced: ["steps", "cfg_scale", "clip_skip", "batch_size", "subseed_strength"],
+};
 const HIRES = ["hr_scale", "hr_denoising_strength", "hr_second_pass_steps"];
 
-function faults() {
-  const names = [...NUMBERS, ...(field("enable_hr") ? HIRES : []), ...(field("refiner_checkpoint") ? ["refiner_switch_at"] : [])];
-  return Object.fromEntries(names.filter((name) => range(name) && fault(name)).map((name) => [name, fault(name)]));
+function faults({ shares }) {
+  const shown = shares.flatMap((part) => NUMBERS[part] ?? []), advanced = shares.includes("advanced");
+  return faultsOf([
+    ...shown, ...(advanced && field("enable_hr") ? HIRES : []), ...(advanced && field("refiner_checkpoint") ? ["refiner_switch_at"] : []),
+  ]);
 }
 
 /** Say what was refused beside the field that it is about, or over Generate where it is about none. */
 async function refused(error) {
+  // Then the page says so across, with the way back in.
+  if (["signed_out", "asleep", "unreachable"].includes(error.kind)) refresh().catch(() => {});
   const about = error.field && fieldNamed(error.field);
   if (about && !hasPlace(about)) await document.querySelector("easel-advanced")?.load();
   const name = hasPlace(about) ? about : "generate";
@@ -152,8 +158,9 @@ export const parametersOf = (picture) => get(`studio/gallery/parameters/${pictur
 
 /** Take a picture into a mode: as the source that it works on. */
 export async function sendTo(mode, picture) {
-  const { setSource } = await import("./editor/sources.js");
-  setSource({ url: picture.url, width: picture.width, height: picture.height, name: picture.id });
+  const { setSource, sourceOfPicture } = await import("./editor/sources.js");
+  setSource(sourceOfPicture(picture));
   setField("mode", mode);
+  store.set("preparing", true);
   openPlace("create");
 }

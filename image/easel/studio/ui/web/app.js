@@ -1,5 +1,5 @@
 // The page: a bar, and one of three places under it.
-import { html } from "./vendor/lit.js";
+import { html, nothing } from "./vendor/lit.js";
 import { EaselElement } from "./element.js";
 import { listen, refresh } from "./events.js";
 import { speak, t } from "./texts.js";
@@ -8,6 +8,7 @@ import { stylesheet } from "./stylesheet.js";
 import "./bar/bar.js";
 import "./bar/connection.js";
 import { tell } from "./notices.js";
+import "./drops.js";
 import "./tooltip.js";
 import "./create/create.js";
 
@@ -28,6 +29,12 @@ const PLACES = {
   },
 };
 
+/** The place that the address names. */
+function named() {
+  const name = location.hash.slice(1).split("/")[0];
+  return name in PLACES ? name : "create";
+}
+
 class App extends EaselElement {
   static watches = ["session", "place", "connection"];
 
@@ -37,6 +44,8 @@ class App extends EaselElement {
   connectedCallback() {
     super.connectedCallback();
     addEventListener("hashchange", () => this.go());
+    // From the first moment on: nobody sees another place flash who comes by a link.
+    store.set("place", named());
     this.start();
   }
 
@@ -44,16 +53,17 @@ class App extends EaselElement {
     // Beside each other: the words come from a cache mostly, what the studio knows never does.
     const asked = refresh().catch(() => { /* it stands in `connection`, and listen() goes on asking */ });
     await speak(localStorage.getItem("easel:language") ?? "");
+    this.spoken = true;
     this.go();
     await asked;
     listen();
-    this.requestUpdate();
+    // What this device kept of the last visit has another place, perhaps; the address counts.
+    this.go();
   }
 
   /** Open the place that the address names. */
   async go() {
-    const name = location.hash.slice(1).split("/")[0] || "create";
-    const place = name in PLACES ? name : "create";
+    const place = named();
     if (!this.opened.has(place)) {
       try {
         await Promise.all([PLACES[place].load(), stylesheet(PLACES[place].style)]);
@@ -62,11 +72,15 @@ class App extends EaselElement {
       }
       this.opened.add(place);
     }
+    // Whoever went elsewhere meanwhile stays there.
+    if (place !== named()) return;
     store.set("place", place);
     this.requestUpdate();
   }
 
   render() {
+    // Not before there are words: what would stand in their places has other widths, and everything would jump.
+    if (!this.spoken) return nothing;
     const place = store.get("place");
     return html`
       <a class="skip" href="#main" @click=${this.skip}>${t("app.skip")}</a>

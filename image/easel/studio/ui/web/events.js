@@ -3,6 +3,8 @@ import { at, get } from "./api.js";
 import { store } from "./store.js";
 
 const FIRST_PAUSE = 1000, LONGEST_PAUSE = 15_000;
+/** Why nothing is answered, by the kind of the refusal: the door says the endpoint's state. */
+const AWAY = { signed_out: "signed-out", asleep: "asleep", starting: "waking", loading: "waking" };
 const ENDED = new Set(["done", "failed", "cancelled"]);
 const names = ["hello", "job", "picture", "gone", "engine", "models"];
 const listeners = new Map(names.map((name) => [name, new Set()]));
@@ -27,14 +29,15 @@ export function listen() {
     source.addEventListener("error", () => {
       // The browser's own reconnecting knows neither a back-off nor what a 401 or 503 means.
       source.close();
-      store.set("connection", "lost");
       setTimeout(() => refresh().then(open, () => { pause = Math.min(LONGEST_PAUSE, pause * 2); open(); }), pause);
     });
   };
   on("hello", () => { if (store.get("connection") !== "ok") refresh().catch(() => {}); });
-  on("job", keepTicket);
-  // The choices of checkpoints and VAEs are the session's.
-  on("models", () => get("studio/session").then((session) => store.set("session", session), () => {}));
+  on("job", (ticket) => {
+    keepTicket(ticket);
+    // A picture that was saved after the gallery answered and before this stream was there was told to nobody.
+    if (misses(ticket)) setTimeout(() => misses(ticket) && fillFilm().catch(() => {}), 500);
+  });
   on("engine", (engine) => store.set("engine", engine));
   let asked = 0;
   on("models", () => {
@@ -65,7 +68,7 @@ export async function refresh() {
     store.set("tickets", jobs);
     store.set("connection", "ok");
   } catch (error) {
-    store.set("connection", { signed_out: "signed-out", asleep: "asleep" }[error.kind] ?? "lost");
+    store.set("connection", AWAY[error.kind] ?? "lost");
     throw error;
   }
 }
@@ -77,6 +80,12 @@ async function fillFilm() {
   const there = new Set(pictures.map((one) => one.id));
   const meanwhile = store.get("pictures").filter((one) => !before.has(one.id) && !there.has(one.id));
   store.set("pictures", [...meanwhile, ...pictures]);
+}
+
+/** Whether an ended ticket has a picture that belongs to the strip and is not there. */
+function misses({ state, results = [] }) {
+  const pictures = store.get("pictures"), oldest = pictures.at(-1)?.at ?? "";
+  return ENDED.has(state) && results.some((one) => one.at >= oldest && !pictures.some(({ id }) => id === one.id));
 }
 
 /** A ticket as it is now, in its place among the others. */

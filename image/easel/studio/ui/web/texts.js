@@ -16,7 +16,8 @@ const read = async (code) => (await fetch(new URL(`texts/${code}.json`, import.m
 /** Speak `code`, or what the browser prefers where it is empty. */
 export async function speak(code) {
   const wanted = code || navigator.languages.map((one) => one.split("-")[0]).find((one) => one in LANGUAGES) || "en";
-  [english, words] = await Promise.all([Object.keys(english).length ? english : read("en"), read(wanted)]);
+  const asked = Object.keys(english).length ? english : read("en");
+  [english, words] = await Promise.all([asked, wanted === "en" ? asked : read(wanted)]);
   language.code = wanted;
   document.documentElement.lang = wanted;
   for (const told of listeners) told();

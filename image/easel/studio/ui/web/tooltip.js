@@ -1,6 +1,8 @@
 // One tooltip for all: whatever has `data-tip` says it on hover and on focus; Escape hides it.
 const SHOWN_AFTER = 400;
 const tip = Object.assign(document.createElement("div"), { id: "tip", role: "tooltip", popover: "manual" });
+// A finger that focuses a field brings up a keyboard, and there is no room for more.
+const touched = matchMedia("(hover: none)");
 let timer = 0, about = null;
 
 function show(target) {
@@ -31,8 +33,10 @@ function later(event, pause) {
 }
 
 document.addEventListener("pointerover", (event) => event.pointerType === "mouse" && later(event, SHOWN_AFTER));
-document.addEventListener("focusin", (event) => event.target.matches?.(":focus-visible") && later(event, SHOWN_AFTER));
+document.addEventListener("focusin", (event) => event.target.matches?.(":focus-visible") && !touched.matches && later(event, SHOWN_AFTER));
 document.addEventListener("focusout", hide);
 document.addEventListener("pointerdown", hide);
+// Who types knows the field, and needs to see what stands under it.
+document.addEventListener("input", hide);
 document.addEventListener("scroll", hide, true);
 document.addEventListener("keydown", (event) => event.key === "Escape" && hide());

@@ -20,7 +20,12 @@ class Advanced extends EaselElement {
 
   /** Bring the fields in; those that were set are said in the request whether they are here or not. */
   async load() {
-    ({ SECTIONS } = await import("./sections.js"));
+    try {
+      ({ SECTIONS } = await import("./sections.js"));
+    } catch {
+      // The studio was updated, and this tab's files are gone. All fields are kept.
+      return location.reload();
+    }
     this.requestUpdate();
     await this.updateComplete;
     // The fields are elements themselves, and draw themselves behind this one.

@@ -8,7 +8,7 @@ const NUMBERS = ["steps", "cfg_scale", "width", "height", "seed", "batch_size", 
  * and returns what it adds to the body. `alwayson_scripts` and `override_settings` of several are put together.
  * @type {((mode: string) => object|Promise<object>)[]}
  */
-export const PARTS = [variation, hires, refiner, overrides];
+export const PARTS = [variation, hires, refiner, controls, overrides];
 
 /** A1111's body for a mode that draws. Other modes add to it what they alone have: `init_images`, `mask`, … */
 export async function drawing(fields, mode) {
@@ -43,6 +43,13 @@ function refiner() {
   return name ? { refiner_checkpoint: name, refiner_switch_at: field("refiner_switch_at") } : {};
 }
 
+async function controls() {
+  const units = (field("controlnet_units") ?? []).filter((one) => one.enabled);
+  if (!units.length) return {};
+  const { sent } = await import("../editor/control-units.js");
+  return { alwayson_scripts: { controlnet: { args: await sent(units) } } };
+}
+
 /** What A1111 keeps among its options. The checkpoint is said with each job: it may be another when its turn comes. */
 function overrides() {
   const said = {};
@@ -75,6 +82,8 @@ const TAKEN = [
 export function fieldsOf(request) {
   const fields = Object.fromEntries(TAKEN.map((name) => [name, request[name] ?? undefined]));
   const options = request.override_settings ?? {};
+  // How many is no part of a picture.
+  for (const name of ["n_iter", "batch_size"]) if (fields[name] === undefined) delete fields[name];
   if (request.enable_hr) {
     fields.hr_denoising_strength = fields.denoising_strength;
     fields.denoising_strength = undefined;

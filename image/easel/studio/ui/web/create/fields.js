@@ -73,10 +73,10 @@ export function range(name) {
   const limits = store.get("session")?.limits ?? {};
   const side = [limits.side_min ?? 64, limits.side_max ?? 2048];
   return {
-    steps: [1, limits.steps ?? 150], hr_second_pass_steps: [0, limits.steps ?? 150], cfg_scale: [1, 30],
+    steps: [1, limits.steps ?? 150], hr_second_pass_steps: [0, limits.steps ?? 150], cfg_scale: [0, 100],
     width: side, height: side, batch_size: [1, limits.batch_size ?? 8], n_iter: [1, limits.batch_count ?? 100],
-    seed: [-1, 2 ** 32 - 1], subseed: [-1, 2 ** 32 - 1], subseed_strength: [0, 1], denoising_strength: [0, 1],
-    hr_denoising_strength: [0, 1], hr_scale: [1, 4], refiner_switch_at: [0, 1], clip_skip: [1, 12], ...RANGES,
+    seed: [-1, Number.MAX_SAFE_INTEGER], subseed: [-1, Number.MAX_SAFE_INTEGER], subseed_strength: [0, 1], denoising_strength: [0, 1],
+    hr_denoising_strength: [0, 1], hr_scale: [1, 8], refiner_switch_at: [0, 1], clip_skip: [1, 12], ...RANGES,
   }[name];
 }
 

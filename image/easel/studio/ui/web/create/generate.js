@@ -30,7 +30,8 @@ class Generate extends EaselElement {
 
   render() {
     const session = store.get("session"), none = session && !session.checkpoint;
-    const n = field("n_iter") * field("batch_size"), action = modeNow(field("mode"))?.action ?? "create.generate";
+    const mode = modeNow(field("mode")), action = mode?.action ?? "create.generate";
+    const n = mode?.shares.includes("count") ? field("n_iter") * field("batch_size") : 1;
     const drawn = openTickets()[0];
     // On a phone the stage may be out of sight while one presses this.
     return html`<div class="generate">

@@ -15,7 +15,7 @@ class Hires extends EaselElement {
     const times = (side) => String(Math.round(field(side) * field("hr_scale")));
     return html`${tick("enable_hr")}
       ${field("enable_hr") ? html`<div class="fields">
-        <easel-number name="hr_scale" step="0.05" slider></easel-number>
+        <easel-number name="hr_scale" step="0.05" slider upto="4"></easel-number>
         ${choice("hr_upscaler", upscalers.filter((one) => one !== "None"))}
         <easel-number name="hr_denoising_strength" step="0.01" slider></easel-number>
         <easel-number name="hr_second_pass_steps"></easel-number>

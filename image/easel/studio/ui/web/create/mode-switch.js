@@ -20,6 +20,12 @@ class ModeSwitch extends EaselElement {
     </fieldset>`;
   }
 
+  /** On a phone the row is longer than the window; `scrollIntoView` would move the page as well. */
+  updated() {
+    const chosen = this.querySelector(":checked")?.parentElement, row = chosen?.parentElement;
+    if (row) row.scrollLeft = chosen.offsetLeft - row.offsetLeft - (row.clientWidth - chosen.offsetWidth) / 2;
+  }
+
   choose(name) {
     store.set("preparing", true);
     setField("mode", name);

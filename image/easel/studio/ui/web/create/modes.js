@@ -28,7 +28,13 @@ const edit = async (module) => (await Promise.all([module, stylesheet("style/edi
 export const MODES = [
   { name: "text", load: async () => ({ default: text }) },
   { name: "image", load: () => edit(import("../editor/image.js")) },
+  { name: "sketch", load: () => edit(import("../editor/sketch.js")) },
   { name: "inpaint", load: () => edit(import("../editor/inpaint.js")) },
+  { name: "outpaint", load: () => edit(import("../editor/outpaint.js")) },
+  { name: "upscale", load: () => edit(import("../editor/upscale.js")) },
+  { name: "xyz", load: () => edit(import("../editor/xyz.js")) },
+  { name: "batch", load: () => edit(import("../editor/batch.js")) },
+  { name: "read", load: () => edit(import("../editor/read.js")) },
 ];
 
 const loaded = new Map([["text", text]]);
@@ -42,7 +48,12 @@ export const modeNow = (name) => loaded.get(hasMode(name) ? name : "text");
 export async function loadMode(name) {
   const known = MODES.find((one) => one.name === name) ?? MODES[0];
   if (!loaded.has(known.name)) {
-    loaded.set(known.name, (await known.load()).default);
+    try {
+      loaded.set(known.name, (await known.load()).default);
+    } catch {
+      // The studio was updated, and this tab's files are gone. All fields are kept.
+      location.reload();
+    }
     store.set("modes", [...loaded.keys()]);
   }
   return loaded.get(known.name);

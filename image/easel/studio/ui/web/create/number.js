@@ -6,12 +6,12 @@ import { t } from "../texts.js";
 import { field, range, said, setField } from "./fields.js";
 
 /**
- * `<easel-number name="steps" step="1" slider>`: the words are `create.NAME` and `create.NAME.tip`. A number out of range
- * stays as it was typed, and is told about.
+ * `<easel-number name="steps" step="1" slider upto="60">`: the words are `create.NAME` and `create.NAME.tip`. A number out
+ * of range stays as it was typed, and is told about. The slider ends where numbers are rarely wanted, the field takes more.
  */
 class NumberField extends EaselElement {
   static watches = ["fields", "session", "said"];
-  static properties = { name: {}, step: { type: Number }, slider: { type: Boolean } };
+  static properties = { name: {}, step: { type: Number }, slider: { type: Boolean }, upto: { type: Number } };
 
   constructor() {
     super();
@@ -25,7 +25,7 @@ class NumberField extends EaselElement {
       <input id="field-${this.name}" type="number" inputmode="decimal" min=${least ?? nothing} max=${most ?? nothing}
         step=${this.step} data-tip=${t(`create.${this.name}.tip`)} aria-invalid=${note?.bad ? "true" : "false"}
         aria-errormessage=${note?.bad ? `said-${this.name}` : nothing} @input=${this.typed} @change=${this.left}>
-      ${this.slider ? html`<input type="range" min=${least} max=${most} step=${this.step} .value=${String(value)}
+      ${this.slider ? html`<input type="range" min=${least} max=${this.upto ?? most} step=${this.step} .value=${String(value)}
         tabindex="-1" aria-hidden="true" @input=${this.typed}>` : nothing}
       ${saidOf(this.name)}
     </div>`;

@@ -21,6 +21,12 @@ export function watchOutcomes() {
   });
   store.on("session", news);
   on("picture", () => showReady(null));
+  on("hello", ({ version }) => {
+    const here = store.get("session")?.version;
+    if (here && version && version !== here) {
+      tell(t("app.updated"), { bad: true, action: { words: t("app.reload"), act: () => location.reload() } });
+    }
+  });
   for (const looked of ["pointerdown", "pointermove", "keydown", "focus"]) addEventListener(looked, seen, { passive: true });
   document.addEventListener("visibilitychange", seen);
 }

@@ -7,7 +7,7 @@ import { t } from "../texts.js";
 import { setFields } from "./fields.js";
 
 /** What belongs to one picture and not to a way of drawing. */
-const APART = ["prompt", "negative_prompt", "seed", "subseed", "mode", "source", "mask"];
+const APART = ["prompt", "negative_prompt", "seed", "subseed", "mode", "source", "more_sources", "mask", "sketch", "controlnet_units"];
 
 class Presets extends EaselElement {
   static watches = ["presets", "pictures", "shown"];

@@ -13,8 +13,8 @@ class Sampling extends EaselElement {
     return html`<div class="fields">
       ${choice("sampler_name", (choices.samplers ?? []).map((one) => one.name))}
       ${choice("scheduler", (choices.schedulers ?? []).map((one) => ({ name: one.label ?? one.name, label: one.label ?? one.name })))}
-      <easel-number name="steps" slider></easel-number>
-      <easel-number name="cfg_scale" step="0.5" slider></easel-number>
+      <easel-number name="steps" slider upto="60"></easel-number>
+      <easel-number name="cfg_scale" step="0.5" slider upto="20"></easel-number>
       ${checkpoint()?.takes_clip_skip ? html`<easel-number name="clip_skip"></easel-number>` : nothing}
       ${choice("vae", ["Automatic", "None", ...(session?.vaes ?? [])])}
       <easel-number name="batch_size"></easel-number>

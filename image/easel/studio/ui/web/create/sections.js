@@ -2,6 +2,7 @@
 //
 // To add one: an element, a row here, and `create.section.NAME` in texts/.
 import { html } from "../vendor/lit.js";
+import "../editor/controlnet.js";
 import "./hires.js";
 import "./presets.js";
 import "./refiner.js";
@@ -18,8 +19,9 @@ import "./styles.js";
 /** @type {Section[]} */
 export const SECTIONS = [
   { name: "sampling", element: () => html`<easel-sampling></easel-sampling>` },
-  { name: "hires", modes: ["text"], element: () => html`<easel-hires></easel-hires>` },
+  { name: "hires", modes: ["text", "xyz"], element: () => html`<easel-hires></easel-hires>` },
   { name: "refiner", element: () => html`<easel-refiner></easel-refiner>` },
+  { name: "controlnet", element: () => html`<easel-controlnet></easel-controlnet>` },
   { name: "presets", element: () => html`<easel-presets></easel-presets>` },
   { name: "styles", element: () => html`<easel-styles></easel-styles>` },
 ];

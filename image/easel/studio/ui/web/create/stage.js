@@ -2,6 +2,7 @@
 import { html, nothing } from "../vendor/lit.js";
 import { EaselElement, styled } from "../element.js";
 import { again, cancel } from "../actions.js";
+import { mark } from "../mark.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 import { examples, field, setField } from "./fields.js";
@@ -14,7 +15,6 @@ import "./picture-actions.js";
 import "./queue.js";
 import "./view.js";
 
-const MARK = new URL("../mark.svg", import.meta.url).href;
 const EDITABLE = "input, textarea, select, [contenteditable]";
 
 class Stage extends EaselElement {
@@ -90,7 +90,7 @@ class Stage extends EaselElement {
   }
 
   invitation() {
-    return html`<div class="invite"><img class="mark" src=${MARK} alt="" width="72" height="72"><h2>${t("stage.empty")}</h2>
+    return html`<div class="invite">${mark(72)}<h2>${t("stage.empty")}</h2>
       <p class="soft">${t("stage.examples")}</p><div class="chips">${examples().slice(0, 4).map((one) => html`
         <button type="button" class="chip" aria-pressed=${one === field("prompt")} @click=${() => setField("prompt", one)}>${one}</button>`)}</div></div>`;
   }
@@ -130,7 +130,7 @@ class Stage extends EaselElement {
     if (event.key === "ArrowLeft") step(-1);
     else if (event.key === "ArrowRight") step(1);
     else if (event.key === "f" || event.key === "F") fullScreen();
-    else if (event.key === "Delete" && !shownTicket() && shownPicture()) this.querySelector(".actions dialog").showModal();
+    else if (event.key === "Delete" && !shownTicket() && shownPicture()) this.querySelector(".actions dialog")?.showModal();
     else return;
     event.preventDefault();
   }

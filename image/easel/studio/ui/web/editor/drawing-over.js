@@ -15,6 +15,9 @@ export const SHARES = ["prompt", "negative", "size", "count", "seed", "advanced"
 
 export const sourceField = () => html`<easel-source sizes></easel-source>`;
 
+/** The source of a mode whose size follows from it. */
+export const sizedSourceField = () => html`<easel-source></easel-source>`;
+
 /** How much of the picture may change, and how it comes to the size that is drawn. */
 export function changeFields() {
   const modes = (store.get("session")?.choices?.resize_modes ?? []).map((one) => ({ name: String(one.value), label: t(`editor.resize.${one.name}`) }));

@@ -4,9 +4,11 @@ import { Layer } from "./layer.js";
 import { idOf, keepBlob, keptBlob, newKey } from "./sources.js";
 
 /** A sheet need not be finer than what is drawn of it, and a telephone's memory is small. */
-const LONGEST = 2048, QUIET = 250;
+const LONGEST = 2048;
 const open = new Map();
-let waiting = 0;
+/** What is to be kept next, and whether something is being kept now: strokes come faster than files are written. */
+const waiting = new Map();
+let keeping = false;
 
 /** What is under the sheet: a source, or an empty canvas of a size. @typedef {{id: string, width: number, height: number}} Ground */
 
@@ -37,8 +39,17 @@ export function painted(kind, ground, layer) {
   if (layer.empty) return setField(kind, undefined);
   const key = mine ? kept.key : newKey();
   setField(kind, { key, of: ground.id });
-  clearTimeout(waiting);
-  waiting = setTimeout(async () => keepBlob(key, await layer.blob()), QUIET);
+  waiting.set(key, layer);
+  if (!keeping) keepAll();
+}
+
+async function keepAll() {
+  keeping = true;
+  for (const [key, layer] of waiting) {
+    waiting.delete(key);
+    await keepBlob(key, await layer.blob());
+  }
+  keeping = false;
 }
 
 /** Whether anything is painted over a ground. */

@@ -224,9 +224,12 @@ class Painter extends EaselElement {
 
   /** Put the brush down where it is, or lift it. */
   write() {
-    this.writing = !this.writing;
-    if (!this.writing) return this.finish();
+    if (this.writing) {
+      this.writing = false;
+      return this.finish();
+    }
     if (!this.at) this.steer(0, 0);
+    this.writing = true;
     this.layer.begin(isErasing() ? "erase" : "stroke", this.colour, this.point(this.at));
   }
 }

@@ -1,8 +1,13 @@
 // What elements have in common that show the source and take a picture that is dropped on them.
 import { EaselElement } from "../element.js";
+import { at } from "../api.js";
 import { field } from "../create/fields.js";
-import { addressOf, idOf, setSource } from "./sources.js";
+import { store } from "../store.js";
+import { addressOf, idOf, setSource, sourceOfPicture } from "./sources.js";
 import { picturesIn, sourcesOf } from "./taking.js";
+
+/** As what a browser gives a picture of the page that is dragged: one of the filmstrip. */
+const LINK = "text/uri-list";
 
 /** `address` is where the source can be shown from, "" while there is none; `over`: a file is held over this. */
 export class SourceElement extends EaselElement {
@@ -27,7 +32,7 @@ export class SourceElement extends EaselElement {
   lost() {}
 
   dragged(event) {
-    if (!event.dataTransfer?.types.includes("Files")) return;
+    if (!event.dataTransfer?.types.some((one) => one === "Files" || one === LINK)) return;
     event.preventDefault();
     this.over = true;
   }
@@ -35,11 +40,13 @@ export class SourceElement extends EaselElement {
   left() { this.over = false; }
 
   dropped(event) {
-    const files = picturesIn(event.dataTransfer);
+    const link = event.dataTransfer.getData(LINK), files = picturesIn(event.dataTransfer);
+    const known = link && store.get("pictures").find((one) => at(one.small) === link || at(one.url) === link);
     this.over = false;
-    if (!files.length) return;
+    if (!known && !files.length) return;
     event.preventDefault();
-    this.take(files);
+    if (known) setSource(sourceOfPicture(known));
+    else this.take(files);
   }
 
   async take(files) {

@@ -5,7 +5,7 @@ import { saidOf } from "../create/number.js";
 import { shownPicture } from "../create/shown.js";
 import { t } from "../texts.js";
 import { SourceElement } from "./source-element.js";
-import { setSource, sizeFor } from "./sources.js";
+import { setSource, sizeFor, sourceOfPicture } from "./sources.js";
 
 /** `<easel-source sizes>`: with a button that takes the source's size as the one to draw. */
 class SourceField extends SourceElement {
@@ -34,7 +34,7 @@ class SourceField extends SourceElement {
       <p class="soft">${t("editor.source.drop")}</p>
       <div class="row wrap">
         <button id="field-source" type="button" @click=${this.choose}>${t("editor.source.choose")}</button>
-        ${shown ? html`<button type="button" data-tip=${t("editor.source.shown.tip")} @click=${() => take(shown)}>${t("editor.source.shown")}</button>` : nothing}
+        ${shown ? html`<button type="button" data-tip=${t("editor.source.shown.tip")} @click=${() => setSource(sourceOfPicture(shown))}>${t("editor.source.shown")}</button>` : nothing}
       </div></div>`;
   }
 
@@ -65,6 +65,3 @@ class SourceField extends SourceElement {
   }
 }
 customElements.define("easel-source", SourceField);
-
-/** A picture of the studio as the source. */
-export const take = ({ url, width, height, id }) => setSource({ url, width, height, name: id });

@@ -90,6 +90,9 @@ export async function sourceOfFile(file) {
   return { key, ...size, name };
 }
 
+/** A picture of the studio as a source. @returns {Source} */
+export const sourceOfPicture = ({ url, width, height, id }) => ({ url, width, height, name: id });
+
 async function sizeOfBlob(blob) {
   const picture = await createImageBitmap(blob), { width, height } = picture;
   picture.close();

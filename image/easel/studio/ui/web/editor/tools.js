@@ -25,7 +25,7 @@ class Tools extends EaselElement {
 
   render() {
     const [least, most] = range("brush_size"), mask = this.kind === "mask";
-    return html`<div class="tools" role="toolbar" aria-label=${t("editor.tools")}>
+    return html`<div class="paint-tools" role="toolbar" aria-label=${t("editor.tools")}>
       ${TOOLS.map((one) => this.button(one, () => setField("brush_tool", one), field("brush_tool") === one))}
       ${mask ? nothing : html`<input type="color" aria-label=${t("editor.colour")} data-tip=${t("editor.colour.tip")} .value=${field("brush_colour")}
         @input=${(event) => setField("brush_colour", event.target.value)}>`}

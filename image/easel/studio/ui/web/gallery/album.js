@@ -59,7 +59,8 @@ export class Album extends EventTarget {
     try {
       const page = await get(`studio/gallery?${this.#query(before)}`);
       if (question !== this.#question) return;
-      this.pictures = before ? [...this.pictures, ...page.pictures.filter((one) => !this.has(one.id))] : page.pictures;
+      const known = new Set(this.pictures.map((one) => one.id));
+      this.pictures = before ? [...this.pictures, ...page.pictures.filter((one) => !known.has(one.id))] : page.pictures;
       this.total = page.total;
       this.#next = page.next;
       this.loaded = true;
@@ -81,8 +82,6 @@ export class Album extends EventTarget {
     return asked;
   }
 
-  has(id) { return this.pictures.some((one) => one.id === id); }
-
   find(id) { return this.pictures.find((one) => one.id === id) ?? null; }
 
   /** The store's newest pictures changed: some were drawn, or some are gone since the connection was lost. */
@@ -92,7 +91,8 @@ export class Album extends EventTarget {
     if (!this.loaded || !oldest) return;
     this.drop(this.pictures.filter((one) => !there.has(one.id) && newestFirst(one.id, oldest) < 0).map((one) => one.id));
     const first = this.pictures[0]?.id;
-    const fresh = newest.filter((one) => !this.has(one.id) && (!first || newestFirst(one.id, first) < 0));
+    const known = new Set(this.pictures.map((one) => one.id));
+    const fresh = newest.filter((one) => !known.has(one.id) && (!first || newestFirst(one.id, first) < 0));
     if (this.filtered || !fresh.length) return;
     this.pictures = [...fresh, ...this.pictures].sort((a, b) => newestFirst(a.id, b.id));
     this.total += fresh.length;

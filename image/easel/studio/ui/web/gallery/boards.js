@@ -6,9 +6,9 @@ import { t } from "../texts.js";
 import { ask } from "./question.js";
 import { trying } from "./trying.js";
 
-const NEW = "+";
+const NEW = "+", SHARES = "↗";
 
-/** Tells `choose` {board} and `share` {board}. */
+/** Tells `choose` {board}, `share` {board} and `shares`. */
 class Boards extends EaselElement {
   static properties = { boards: { attribute: false }, filter: { attribute: false }, marked: { attribute: false } };
 
@@ -24,13 +24,16 @@ class Boards extends EaselElement {
           <span class="name">${one.name}</span><small class="soft">${one.count}</small></button>`)}
         <button class="plain new" data-tip=${t("gallery.board.new.tip")} @click=${this.make}>
           <span class="cover all" aria-hidden="true">+</span><span class="name">${t("gallery.board.new")}</span></button>
+        <button class="plain new" data-tip=${t("gallery.shares.tip")} @click=${() => this.emit("shares")}>
+          <span class="cover all" aria-hidden="true">↗</span><span class="name">${t("gallery.shares")}</span></button>
       </nav>
-      <label class="boards-list"><span class="sr">${t("gallery.boards")}</span>
-        <select @change=${(event) => this.picked(event.target)}>
+      <div class="boards-list">
+        <select aria-label=${t("gallery.boards")} @change=${(event) => this.picked(event.target)}>
           <option value="" ?selected=${!board}>${t("gallery.all")}</option>
           ${boards.map((one) => html`<option value=${one.id} ?selected=${one.id === board}>${one.name} (${one.count})</option>`)}
           <option value=${NEW}>${t("gallery.board.new")}…</option>
-        </select></label>
+          <option value=${SHARES}>${t("gallery.shares")}…</option>
+        </select></div>
       ${chosen ? html`<div class="board-tools" role="group" aria-label=${chosen.name}>
         <button @click=${() => this.emit("share", { board: chosen })}>${t("gallery.share")}</button>
         <button @click=${() => this.rename(chosen)}>${t("gallery.board.rename")}</button>
@@ -40,9 +43,10 @@ class Boards extends EaselElement {
   choose(board) { this.emit("choose", { board }); }
 
   picked(select) {
-    if (select.value !== NEW) return this.choose(select.value || null);
+    const { value } = select;
+    if (value !== NEW && value !== SHARES) return this.choose(value || null);
     select.value = this.filter.board ?? "";
-    return this.make();
+    return value === NEW ? this.make() : this.emit("shares");
   }
 
   async make() {

@@ -11,6 +11,7 @@ import "./boards.js";
 import "./grid.js";
 import "./selected.js";
 import "./share.js";
+import "./shares.js";
 import "./viewer.js";
 
 const TYPING = 250;
@@ -33,6 +34,8 @@ class Gallery extends EaselElement {
     trying(this.boards.load());
     // The window scrolls for all places: each finds its own height again.
     this.offPlace = store.on("place", (place) => {
+      // One that is open in a hidden place would hold the whole page.
+      if (place !== "gallery") for (const dialog of this.querySelectorAll("dialog[open]")) dialog.close();
       if (place === "gallery") this.updateComplete.then(() => requestAnimationFrame(() => scrollTo(0, this.scrolled)));
     });
     this.onScroll = () => { if (store.get("place") === "gallery") this.scrolled = scrollY; };
@@ -57,10 +60,11 @@ class Gallery extends EaselElement {
     const board = boards.find(album.filter.board);
     return html`<div class="gallery" ?data-picking=${selection.begun} @pick-picture=${this.pick} @keydown=${this.pressed}
       @open-picture=${(event) => this.querySelector("easel-viewer").open(event.detail.id)}
+      @closed-picture=${(event) => this.querySelector("easel-grid")?.focusPicture(event.detail.id)}
       @need-more=${() => album.more()} @share=${(event) => this.querySelector("easel-share").open(event.detail)}>
       <h2 class="sr">${t("place.gallery")}</h2>
       <easel-boards .boards=${boards} .filter=${album.filter} .marked=${this.marked}
-        @choose=${(event) => this.choose(event.detail)}></easel-boards>
+        @choose=${(event) => this.choose(event.detail)} @shares=${() => this.querySelector("easel-shares").open()}></easel-boards>
       <div class="pictures">
         <div class="tools" role="search">
           <input type="search" class="words" .value=${album.filter.q} aria-label=${t("gallery.search")}
@@ -77,6 +81,7 @@ class Gallery extends EaselElement {
         @cleared=${() => { selection.clear(); this.mark(); }}></easel-selected>
       <easel-viewer .album=${album} .boards=${boards} .marked=${this.marked}></easel-viewer>
       <easel-share></easel-share>
+      <easel-shares .boards=${boards}></easel-shares>
     </div>`;
   }
 
@@ -110,8 +115,10 @@ class Gallery extends EaselElement {
   }
 
   kept() {
-    const seconds = store.get("session")?.retention_seconds;
-    if (seconds == null) return store.get("session") ? t("gallery.kept-for-good") : "";
+    // Not before the pictures are there, which would push it away.
+    if (!this.album.loaded || !store.get("session")) return "";
+    const seconds = store.get("session").retention_seconds;
+    if (seconds == null) return t("gallery.kept-for-good");
     const days = Math.round(seconds / 86_400);
     return days >= 2 ? t("gallery.kept", { n: days }) : t("gallery.kept-briefly", { time: duration(seconds) });
   }

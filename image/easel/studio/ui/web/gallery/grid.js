@@ -170,7 +170,7 @@ class Grid extends EaselElement {
 
   /** Bring a picture into the window and the focus to it. */
   async focusPicture(id) {
-    if (!id) return;
+    if (!this.places?.has(id)) return;
     this.active = id;
     this.requestUpdate();
     await this.updateComplete;

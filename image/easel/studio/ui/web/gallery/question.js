@@ -1,5 +1,5 @@
 // One question at a time, in a dialog: are you sure, or what shall it be called.
-import { html, nothing, ref } from "../vendor/lit.js";
+import { html, nothing } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
 import { t } from "../texts.js";
 
@@ -9,7 +9,7 @@ class Question extends EaselElement {
   render() {
     const { asked } = this;
     if (!asked) return nothing;
-    return html`<dialog aria-labelledby="question-title" ${ref(this.opened)} @close=${this.closed}>
+    return html`<dialog aria-labelledby="question-title" @close=${this.closed}>
       <form method="dialog" @submit=${(event) => this.answered(event)}>
         <h2 id="question-title">${asked.title}</h2>
         ${asked.words ? html`<p>${asked.words}</p>` : nothing}
@@ -21,11 +21,11 @@ class Question extends EaselElement {
       </form></dialog>`;
   }
 
-  opened(dialog) {
-    if (dialog && !dialog.open) {
-      dialog.showModal();
-      dialog.querySelector("input")?.select();
-    }
+  updated() {
+    const dialog = this.querySelector("dialog");
+    if (!dialog || dialog.open) return;
+    dialog.showModal();
+    dialog.querySelector("input")?.select();
   }
 
   answered(event) {

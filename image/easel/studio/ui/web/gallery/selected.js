@@ -27,12 +27,10 @@ class Selected extends EaselElement {
         <button class="icon" aria-label=${t("gallery.clear")} data-tip=${t("gallery.clear.tip")} @click=${() => this.emit("cleared")}>✕</button>
         <b aria-hidden="true">${t("gallery.selected", { n })}</b>
         <button @click=${() => trying(this.album.star(this.ids, !starred))}>${starred ? t("gallery.unstar") : t("gallery.star")}</button>
-        <label><span class="sr">${t("gallery.add-to-board")}</span>
-          <select @change=${(event) => this.put(event.target)}>
+        <select aria-label=${t("gallery.add-to-board")} @change=${(event) => this.put(event.target)}>
             <option value="" selected>${t("gallery.add-to-board")}</option>
             ${this.boards.boards.map((one) => html`<option value=${one.id}>${one.name}</option>`)}
-            <option value=${NEW}>${t("gallery.board.new")}…</option>
-          </select></label>
+            <option value=${NEW}>${t("gallery.board.new")}…</option></select>
         ${this.board ? html`<button @click=${() => this.takeOff()}>${t("gallery.take-off")}</button>` : nothing}
         ${n === 1 ? html`<button @click=${() => this.emit("share", { picture: this.album.find(this.ids[0]) })}
           >${t("gallery.share")}</button>` : nothing}

@@ -54,7 +54,8 @@ class Shared extends EaselElement {
         <a class="button" href="#gallery">${t("gallery.shared.own")}</a></div></div>`;
     }
     if (!album) return html`<div class="gallery shared" aria-busy="true"></div>`;
-    return html`<div class="gallery shared" @open-picture=${(event) => this.querySelector("easel-viewer").open(event.detail.id)}>
+    return html`<div class="gallery shared" @open-picture=${(event) => this.querySelector("easel-viewer").open(event.detail.id)}
+      @closed-picture=${(event) => this.querySelector("easel-grid")?.focusPicture(event.detail.id)}>
       <div class="pictures">
         <h2>${album.board || t("gallery.shared.picture")}</h2>
         <p class="soft">${t("gallery.shared.words")}</p>

@@ -4,6 +4,7 @@ import { EaselElement } from "../element.js";
 import * as actions from "../actions.js";
 import { at, get } from "../api.js";
 import { tell } from "../notices.js";
+import { store } from "../store.js";
 import { t } from "../texts.js";
 import { downloadOne } from "./download.js";
 import { sureToDelete } from "./selected.js";
@@ -36,9 +37,27 @@ class Viewer extends EaselElement {
   /** @param {string} id of a picture of the album */
   async open(id) {
     this.place = this.album.pictures.findIndex((one) => one.id === id);
-    await this.show(id);
+    const shown = this.show(id);
+    await this.updateComplete;
     const dialog = this.querySelector("dialog");
-    if (!dialog.open) dialog.showModal();
+    if (dialog.open) return;
+    dialog.showModal();
+    // Back comes back to the tiles, as a phone's people expect.
+    history.pushState({ viewing: true }, "");
+    await shown;
+  }
+
+  connectedCallback() {
+    super.connectedCallback();
+    this.onBack = () => this.querySelector("dialog[open]")?.close();
+    this.offPlace = store.on("place", this.onBack);
+    addEventListener("popstate", this.onBack);
+  }
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    this.offPlace();
+    removeEventListener("popstate", this.onBack);
   }
 
   async show(id) {
@@ -83,7 +102,7 @@ class Viewer extends EaselElement {
     const { picture } = this;
     if (!this.current || !picture) return html`<dialog class="viewer"></dialog>`;
     return html`<dialog class="viewer" aria-label=${picture.prompt || t("gallery.untitled")} @keydown=${this.pressed} @close=${this.closed}>
-      <div class="stage" ${ref((frame) => this.framed(frame))}>
+      <div class="frame" tabindex="-1" autofocus ${ref((frame) => this.framed(frame))}>
         <img class="whole" src=${at(picture.url)} width=${picture.width || nothing} height=${picture.height || nothing}
           alt=${picture.prompt || t("gallery.untitled")} draggable="false">
         <button class="step before" ?disabled=${this.place <= 0} aria-label=${t("gallery.before")} @click=${() => this.go(-1)}>‹</button>
@@ -103,22 +122,21 @@ class Viewer extends EaselElement {
     return html`
       <button class="main" ?disabled=${!this.drawable} data-tip=${t("gallery.use.tip")} @click=${this.use}>${t("gallery.use")}</button>
       ${this.own ? html`
-        <label><span class="sr">${t("gallery.send")}</span><select data-tip=${t("gallery.send.tip")} @change=${(event) => this.send(event.target)}>
+        <select aria-label=${t("gallery.send")} data-tip=${t("gallery.send.tip")} @change=${(event) => this.send(event.target)}>
           <option value="">${t("gallery.send")}</option>
-          ${MODES.map((one) => html`<option value=${one}>${t(`gallery.send.${one}`)}</option>`)}</select></label>
+          ${MODES.map((one) => html`<option value=${one}>${t(`gallery.send.${one}`)}</option>`)}</select>
         <button class="icon" aria-pressed=${picture.starred ? "true" : "false"} aria-label=${t("gallery.star")} data-tip=${t("gallery.star")}
           @click=${() => trying(this.album.star([picture.id], !picture.starred))}>${picture.starred ? "★" : "☆"}</button>
-        <label class="on-board"><span class="sr">${t("gallery.add-to-board")}</span><select @change=${(event) => this.put(event.target)}>
+        <select aria-label=${t("gallery.add-to-board")} @change=${(event) => this.put(event.target)}>
           <option value="">${t("gallery.add-to-board")}</option>
-          ${this.boards?.boards.map((one) => html`<option value=${one.id}>${picture.boards.includes(one.id) ? "✓ " : ""}${one.name}</option>`)}
-          </select></label>
+          ${this.boards?.boards.map((one) => html`<option value=${one.id}>${picture.boards.includes(one.id) ? "✓ " : ""}${one.name}</option>`)}</select>
         <button @click=${() => this.emit("share", { picture })}>${t("gallery.share")}</button>` : nothing}
       <button @click=${() => downloadOne(picture)}>${t("gallery.download")}</button>
       ${this.own ? html`<button class="bad" @click=${this.delete}>${t("gallery.delete")}</button>` : nothing}
       <button aria-pressed=${this.beside ? "true" : "false"} @click=${this.fold}>${t("gallery.parameters")}</button>`;
   }
 
-  get drawable() { return Boolean(this.said && Object.keys(this.said.request).length && actions.use); }
+  get drawable() { return Boolean(this.said && Object.keys(this.said.request).length); }
 
   framed(frame) {
     if (!frame || frame === this.zoom?.frame) return;
@@ -128,6 +146,7 @@ class Viewer extends EaselElement {
   closed() {
     const id = this.current;
     this.current = null;
+    if (history.state?.viewing) history.back();
     this.emit("closed-picture", { id });
   }
 
@@ -149,19 +168,22 @@ class Viewer extends EaselElement {
   }
 
   use() {
-    actions.use(this.said.request, this.said.notes);
+    const { request, notes } = this.said;
     this.leave();
+    actions.use(request, notes);
   }
 
   send(select) {
     const mode = select.value;
     select.value = "";
-    if (!mode || !actions.sendTo) return;
-    actions.sendTo(mode, this.picture);
+    if (!mode) return;
+    const { picture } = this;
     this.leave();
+    actions.sendTo(mode, picture);
   }
 
   leave() {
+    history.replaceState(null, "");
     this.querySelector("dialog").close();
     actions.openPlace("create");
   }

@@ -40,10 +40,11 @@ export async function load() {
 /** Keep it as it is on the disk, for as long as the page is open. */
 export function follow() {
   on("models", load);
-  let checkpoint = store.get("session")?.checkpoint?.name;
   store.on("session", (session) => {
-    // What fits is another matter with another checkpoint.
-    if (session?.checkpoint?.name !== checkpoint) { checkpoint = session?.checkpoint?.name; load(); }
+    // What fits is another matter with another checkpoint. Asked by what the library knows: the page shows a choice
+    // before the studio has heard of it.
+    const library = store.get("library");
+    if (library && (session?.checkpoint?.name ?? "") !== library.checkpoint) load();
   });
   store.on("connection", (state) => { if (state === "ok") load(); });
   load();

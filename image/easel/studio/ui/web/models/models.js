@@ -114,7 +114,7 @@ class Models extends EaselElement {
   work(library) {
     return html`
       <button class="reload" data-tip=${t("models.reload.tip")} @click=${load}>${t("models.reload")}</button>
-      ${library?.may_change ? html`
+      ${library?.may_change ?? true ? html`
         <button popovertarget="models-work" aria-haspopup="menu">${t("models.more")}</button>
         <div id="models-work" popover class="menu" aria-label=${t("models.more")}>
           <button class="plain" data-tip=${t("models.updates.tip")} @click=${() => this.start("updates")}>${t("models.updates")}</button>

@@ -8,15 +8,10 @@ import { use } from "./use.js";
 import { forget, resend, stop } from "./upload.js";
 import "./transfer.js";
 
-const MOST = 8, NEWS_SECONDS = 3600;
+const MOST = 8, NEWS_SECONDS = 3600, KEPT = 100;
 
 class ModelTransfers extends EaselElement {
-  static watches = ["model-jobs", "uploads", "library", "offer-job"];
-
-  constructor() {
-    super();
-    this.dismissed = new Set();
-  }
+  static watches = ["model-jobs", "uploads", "library", "offer-job", "dismissed"];
 
   render() {
     const uploads = store.get("uploads") ?? [], jobs = this.jobs();
@@ -26,7 +21,7 @@ class ModelTransfers extends EaselElement {
         ${repeat(uploads, (one) => `up-${one.id}`, (one) => html`<li>${this.upload(one)}
           ${one.state === "going" ? nothing : this.dismissal(() => forget(one))}</li>`)}
         ${repeat(jobs, (one) => one.id, (one) => html`<li><easel-transfer .job=${one}></easel-transfer>
-          ${FINAL.has(one.state) ? this.dismissal(() => { this.dismissed.add(one.id); this.requestUpdate(); }) : nothing}</li>`)}
+          ${FINAL.has(one.state) ? this.dismissal(() => this.dismiss(one)) : nothing}</li>`)}
       </ul>
     </section>`;
   }
@@ -35,8 +30,13 @@ class ModelTransfers extends EaselElement {
   jobs() {
     const recent = Date.now() / 1000 - NEWS_SECONDS;
     return (store.get("model-jobs") ?? [])
-      .filter((one) => !this.dismissed.has(one.id) && one.id !== store.get("offer-job") && (!FINAL.has(one.state) || (one.finished ?? 0) > recent))
+      .filter((one) => !store.get("dismissed").includes(one.id) && one.id !== store.get("offer-job") && (!FINAL.has(one.state) || (one.finished ?? 0) > recent))
       .slice(0, MOST);
+  }
+
+  /** Off this device's list, for good: with the tickets that were taken off theirs. */
+  dismiss(job) {
+    store.set("dismissed", [...store.get("dismissed"), job.id].slice(-KEPT));
   }
 
   dismissal(act) {

@@ -29,6 +29,7 @@ class Prompt extends EaselElement {
 
   get field() { return this.querySelector("textarea"); }
 
+  /** No combobox: a field of many lines may not be one, and `aria-expanded` would go with it. */
   render() {
     const id = this.name, text = this.value ?? "", open = this.completion.offers.length > 0, problems = unclosed(text);
     return html`<div class="prompt field">
@@ -39,7 +40,7 @@ class Prompt extends EaselElement {
         <div class="marks" aria-hidden="true">${marked(text, problems, this.tokens?.breaks ?? [])}</div>
         <textarea id=${id} rows=${this.kind === "negative" ? 2 : 4} .value=${live(text)} placeholder=${this.example || nothing}
           spellcheck="false" autocomplete="off" autocapitalize="off" data-tip=${t(`create.${id}.tip`)}
-          role="combobox" aria-autocomplete="list" aria-expanded=${open} aria-controls=${open ? `${id}-offers` : nothing}
+          aria-autocomplete="list" aria-haspopup="listbox" aria-controls=${open ? `${id}-offers` : nothing}
           aria-activedescendant=${open ? `${id}-offer-${this.completion.at}` : nothing}
           @input=${this.typed} @keydown=${this.pressed} @scroll=${this.scrolled} @blur=${() => this.completion.close()}
           @click=${() => this.completion.close()}></textarea>

@@ -1,0 +1,83 @@
+// The parameters of a picture, as text and one by one.
+import { html, nothing } from "../vendor/lit.js";
+import { EaselElement } from "../element.js";
+import { post } from "../api.js";
+import { fieldNamed } from "../create/body.js";
+import { field, setField } from "../create/fields.js";
+import { tell } from "../notices.js";
+import { t } from "../texts.js";
+import { blobOf, idOf } from "./sources.js";
+
+let asked = null;
+
+/**
+ * What a source says of itself; asked for once. Raises SourceError and ApiError.
+ * @param {import("./sources.js").Source} source @returns {Promise<{text: string, request: object, notes: string[]}>}
+ */
+export function readOf(source) {
+  const id = idOf(source);
+  if (asked?.id !== id) asked = { id, answer: read(source) };
+  return asked.answer;
+}
+
+async function read(source) {
+  const form = new FormData();
+  form.append("picture", await blobOf(source), source.name);
+  return post("studio/parameters", form);
+}
+
+class Parameters extends EaselElement {
+  static watches = ["fields"];
+  static properties = { said: { state: true }, wrong: { state: true } };
+
+  constructor() {
+    super();
+    this.said = null;
+    this.wrong = "";
+  }
+
+  willUpdate() {
+    const source = field("source"), id = idOf(source);
+    if (id === this.readId) return;
+    this.readId = id;
+    this.said = null;
+    this.wrong = "";
+    if (!source) return;
+    const mine = (set) => (value) => { if (this.readId === id) set(value); };
+    readOf(source).then(mine((said) => { this.said = said; }), mine((error) => { this.wrong = error.words; }));
+  }
+
+  render() {
+    if (!field("source")) return html`<p class="soft">${t("editor.read.how")}</p>`;
+    if (this.wrong) return html`<p class="wrong" role="alert">${this.wrong}</p>`;
+    if (!this.said) return html`<p class="soft">${t("loading")}</p>`;
+    const { text, request, notes } = this.said, facts = factsOf(request);
+    return html`<div class="read-parameters">
+      ${facts.length ? html`<dl>${facts.map(([name, value]) => html`<div><dt>${nameOf(name)}</dt><dd>${value}</dd></div>`)}</dl>` : nothing}
+      ${notes.length ? html`<ul class="said">${notes.map((one) => html`<li>${one}</li>`)}</ul>` : nothing}
+      ${text ? html`<details><summary>${t("editor.read.text")}</summary><textarea readonly rows="8" aria-label=${t("editor.read.text")} .value=${text}></textarea>
+        <button type="button" @click=${() => this.copy(text)}>${t("editor.read.copy")}</button></details>` : nothing}
+      <div class="row wrap"><button type="button" @click=${() => setField("mode", "image")}>${t("editor.read.source")}</button></div>
+    </div>`;
+  }
+
+  async copy(text) {
+    await navigator.clipboard?.writeText(text);
+    tell(t("editor.read.copied"));
+  }
+}
+customElements.define("easel-read-parameters", Parameters);
+
+/** Names and values for people; options stand among them by their own names. */
+function factsOf({ override_settings = {}, ...request }) {
+  const shown = (value) => (typeof value === "object" ? JSON.stringify(value) : String(value));
+  return Object.entries({ ...request, ...override_settings }).filter(([, value]) => value !== null && value !== "" && !(Array.isArray(value) && !value.length))
+    .map(([name, value]) => [name, shown(value)]);
+}
+
+/** The page's own word for a field, or A1111's name. */
+function nameOf(name) {
+  if (name === "sd_model_checkpoint") return t("bar.checkpoint");
+  const key = `create.${fieldNamed(name)}`, words = t(key);
+  return words === key ? name : words;
+}

@@ -1,0 +1,21 @@
+// Read: what a picture says of how it was drawn.
+import { html } from "../vendor/lit.js";
+import { use } from "../actions.js";
+import { field, sayOf } from "../create/fields.js";
+import { t } from "../texts.js";
+import { readOf } from "./parameters.js";
+import "./source.js";
+import "./source-view.js";
+
+export default {
+  shares: [],
+  settings: () => html`<easel-source></easel-source><easel-read-parameters></easel-read-parameters>`,
+  stage: () => html`<easel-source-view></easel-source-view>`,
+  faults: () => (field("source") ? {} : { source: t("editor.fault.read") }),
+  action: "editor.read.use",
+  async act() {
+    const { request, notes } = await readOf(field("source"));
+    if (Object.keys(request).length) await use(request, notes);
+    else sayOf("source", notes[0], true);
+  },
+};
