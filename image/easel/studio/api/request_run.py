@@ -24,7 +24,7 @@ from easel.studio.api.requests.result import (
     Step,
     Touches,
 )
-from easel.studio.engine import Drawn, Job, TooMuchWork
+from easel.studio.engine import Drawn, Job, Stopped, TooMuchWork
 from easel.studio.engine.imaging import FaceArea
 from easel.studio.studio import Studio
 
@@ -131,6 +131,9 @@ class RequestRun:
 
     def _tell_of_failed(self, jobs: Sequence[Job], what: str) -> None:
         errors = [job.future.exception(timeout=0) for job in jobs]
+        stopped = next((error for error in errors if isinstance(error, Stopped)), None)
+        if stopped is not None and not isinstance(self._keeper, NoKeeper):
+            raise stopped  # the next process finishes them: nothing unfinished may be kept
         self._notes += [f"{what}: {error}" for error in errors if error]
 
     async def _enlarged(self, wanted: PictureToEnlarge) -> Image:

@@ -165,7 +165,7 @@ class AsyncJob:
 
 def _joined(done: DrawnRequest) -> list[ResultPicture]:
     """Pictures that a script put together, as outpainting does, in the place of what was drawn."""
-    return [one for one in done.result.drawn if one.image is not one.drawn.image]
+    return [one for one in done.result.drawn if one.number < 0]
 
 
 def plan(
