@@ -118,7 +118,7 @@ def test_a_reload_in_mid_picture_loses_nothing(visit) -> None:
 def test_cancelling(visit) -> None:
     """A ticket is taken out of the line by its button; Escape stops what is drawn, and keeps it."""
     page = visit("canceller")
-    ask_small(page, "stopped in the middle", steps=LONG, side=512)
+    ask_small(page, "stopped in the middle", steps=LONG, side=256)
     generate(page, times=2)
     expect(tickets(page)).to_have_count(2)
     tickets(page).nth(1).get_by_role("button", name="Take it out of the line").click()

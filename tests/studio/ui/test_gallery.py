@@ -149,8 +149,8 @@ def test_use_and_send(running, visit) -> None:
     tiles(page).first.click()
     page.locator("dialog.viewer").get_by_label("Send to…").select_option("Image to image")
     expect(page).to_have_url(re.compile("#create$"))
-    fields = "JSON.parse(localStorage.getItem('easel:studio:user')).fields"
-    until(page, f"{fields}.mode === 'image' && {fields}.source.url.startsWith('files/pictures/')")
+    fields = "JSON.parse(localStorage.getItem('easel:studio:user') ?? '{}').fields"
+    until(page, f"{fields}?.mode === 'image' && {fields}.source?.url.startsWith('files/pictures/')")
 
 
 def test_deleting_the_one_that_is_looked_at(running, visit) -> None:

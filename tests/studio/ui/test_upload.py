@@ -19,7 +19,10 @@ DROP = """async ([name, size]) => {
   const held = new DataTransfer();
   held.items.add(new File([new Uint8Array(size)], name));
   for (const type of ["dragenter", "dragover", "drop"]) {
-    if (type === "drop") window.shown = document.querySelector(".models-drop")?.innerText ?? "";
+    const said = () => document.querySelector(".models-drop")?.innerText ?? "";
+    for (let looks = 0; type === "drop" && looks < 50 && !(window.shown = said()); looks += 1) {
+      await new Promise((done) => setTimeout(done, 50));
+    }
     const event = new DragEvent(type, { dataTransfer: held, bubbles: true, cancelable: true });
     document.querySelector("main").dispatchEvent(event);
     await new Promise((done) => setTimeout(done, 50));

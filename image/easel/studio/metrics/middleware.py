@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from easel.request_ids import request_id_of, with_request_id
 from easel.studio.metrics.request_metrics import RequestMetrics
-from easel.studio.metrics.route_label import PAGE, RouteLabels
+from easel.studio.metrics.route_label import RouteLabels
 from easel.studio.owner import owner_of
 
 log = structlog.get_logger(__name__)
@@ -20,6 +20,8 @@ REQUEST_ID = "request_id"
 _GONE = 499
 # Asked every second or so, by machines: counted, and not told.
 _POLLS = ("/metrics", "/easel/load", "/internal/ping")
+# And files of the page.
+_PAGE = "/page/"
 
 
 class RequestObservation:
@@ -69,11 +71,11 @@ class RequestObservation:
                 await self._app(scope, counted, told)
             finally:
                 took = time.perf_counter() - began
-                route = self._labels.of(scope, status)
+                route = self._labels.of(scope)
                 self._metrics.count(
                     route, scope["method"], status or _GONE, seconds=took, received=received, sent=sent
                 )
-                if route not in (*_POLLS, PAGE) and not route.endswith("/progress"):
+                if route not in _POLLS and not route.endswith("/progress") and not route.startswith(_PAGE):
                     _tell(scope, route, status or _GONE, took, received, sent)
 
 

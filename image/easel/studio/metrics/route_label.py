@@ -8,8 +8,6 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Route
 from starlette.types import Scope
 
-PAGE = "page"
-"""What the page asks of its own server: its routes are Gradio's, and many."""
 UNKNOWN = "unknown"
 """What is no route, and what was refused before one was looked for. Routes of this name count as none."""
 
@@ -24,11 +22,10 @@ class RouteLabels:
             if isinstance(one, Route) and not isinstance(one, APIRoute)
         }
 
-    def of(self, scope: Scope, status: int) -> str:
-        """The label of a request that was answered with `status`, by what the routing left in its scope."""
-        route, endpoint = scope.get("route"), scope.get("endpoint")
+    def of(self, scope: Scope) -> str:
+        """The label of a request that was answered, by what the routing left in its scope."""
+        route = scope.get("route")
         if isinstance(route, APIRoute):
             return UNKNOWN if route.name == UNKNOWN else route.path
-        if endpoint in self._plain:
-            return self._plain[endpoint]
-        return UNKNOWN if endpoint is None or status == 404 else PAGE
+        endpoint = scope.get("endpoint")
+        return UNKNOWN if endpoint is None else self._plain.get(endpoint, UNKNOWN)

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from easel.models import walk
 from easel.studio.ui.bundle import BUNDLE, VENDOR, bundled, linked
 
 STYLES = "first.css"
@@ -57,11 +58,8 @@ def assets() -> dict[str, Asset]:
 
 
 def _files() -> Iterator[tuple[str, bytes]]:
-    found = {
-        path.relative_to(_WEB).as_posix(): path.read_bytes()
-        for path in sorted(_WEB.rglob("*"))
-        if path.is_file()
-    }
+    paths = sorted(here / name for here, _, names in walk(_WEB) for name in names)
+    found = {path.relative_to(_WEB).as_posix(): path.read_bytes() for path in paths}
     modules = {name: content.decode() for name, content in found.items() if name.endswith(".js")}
     bundle, taken = bundled(modules, "app.js")
     yield BUNDLE, bundle.encode()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 
 from easel.models import Architecture, FileError, Kind, ModelFile
-from easel.studio.engine import ControlUnit, TextToImage, control_cache
+from easel.studio.engine import ControlUnit, TextToImage
 from easel.studio.engine.control_cache import ControlCache
+from easel.studio.engine.control_file import load_control
 from easel.studio.engine.errors import StepTooLong
 from easel.studio.engine.limits import work
 from easel.studio.engine.loop import Loop
@@ -35,15 +37,17 @@ def files(small: Tiny, tmp_path: Path) -> list[ModelFile]:
     return [stored(tmp_path, name, as_diffusers(controlnet(small.modules.unet))) for name in ("net", "two")]
 
 
-def test_another_checkpoint_of_the_family_goes_on_with_it(
-    small: Tiny, files: list[ModelFile], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_checkpoint_of_the_family_goes_on_with_it(small: Tiny, files: list[ModelFile]) -> None:
     """Its file is read once for both; one of another family is still told that it does not belong."""
-    real, read = control_cache.load_control, []
-    monkeypatch.setattr(control_cache, "load_control", lambda *given: read.append(given[0]) or real(*given))
+    read: list[ModelFile] = []
+
+    def load(*given: Any) -> Any:
+        read.append(given[0])
+        return load_control(*given)
+
     cache = ControlCache(MEMORY)
     one, other = in_memory(small), in_memory(small)
-    assert cache.get(files[0], one) is cache.get(files[0], other)
+    assert cache.get(files[0], one, load=load) is cache.get(files[0], other, load=load)
     assert read == [files[0]]
 
 
