@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Two more than cores, for half of the time they wait for processes that they started; five have 10 GB.
 WORKERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 3 ? cores + 2 : 5)))
 # The shorter come first, as CI has an end.
-SLOW := $(addprefix tests/,image/test_gateway.py starter studio gateway infra scripts models image/test_studio.py \
+SLOW := $(addprefix tests/,image/test_gateway.py starter studio gateway infra scripts models e2e image/test_studio.py \
   test_fresh_clone.py)
 
 up: .venv/.up ## Start the studio on this machine and print its link; Ctrl-C stops it
