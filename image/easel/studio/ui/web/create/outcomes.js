@@ -35,12 +35,19 @@ function ended(ticket) {
   if (ticket.results?.length) showReady(ticket);
   if (ticket.state === "done") {
     ready = true;
+    keepLooks(ticket);
     if (store.get("settings").sound) chime();
   } else if (ticket.state === "failed") {
     if (!store.get("shown")) showTicket(ticket);
     const about = ticket.error?.field && fieldNamed(ticket.error.field);
     if (hasPlace(about)) sayOf(about, ticket.error.words, true);
   }
+}
+
+/** What a style looks like is the last picture that was drawn with it: shown beside its name. */
+function keepLooks({ request, results }) {
+  const picture = results?.[0]?.small;
+  if (picture) store.patch("styled", Object.fromEntries((request?.styles ?? []).map((name) => [name, picture])));
 }
 
 let told = null;

@@ -1,15 +1,22 @@
 // Styles: words that are kept under a name, one's own and the team's, and added to the prompt.
 import { html, nothing } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
-import { ask, del, get, post } from "../api.js";
+import { ask, at, del, get, post } from "../api.js";
 import { tell } from "../notices.js";
+import { store } from "../store.js";
 import { t } from "../texts.js";
 import { field, setField } from "./fields.js";
+
+/** A small picture that was drawn with the style, where this device has seen one. It may be deleted since. */
+function look(name) {
+  const small = store.get("styled")[name];
+  return small ? html`<img src=${at(small)} alt="" width="24" height="24" @error=${(event) => { event.target.hidden = true; }}>` : nothing;
+}
 
 const address = (whose, name) => `studio/styles/${whose}?name=${encodeURIComponent(name)}`;
 
 class Styles extends EaselElement {
-  static watches = ["fields"];
+  static watches = ["fields", "styled"];
   static properties = { known: { state: true }, editing: { state: true }, wrong: { state: true } };
 
   constructor() {
@@ -45,7 +52,7 @@ class Styles extends EaselElement {
       ${this.all.length ? html`<div class="chips" role="group" aria-label=${t("create.section.styles")}>
         ${this.all.map((one) => html`<button type="button" class="chip" aria-pressed=${chosen.includes(one.name)}
           data-tip=${[one.prompt, one.negative_prompt && `− ${one.negative_prompt}`].filter(Boolean).join("\n")}
-          @click=${() => this.toggle(one.name)}>${one.name}</button>`)}
+          @click=${() => this.toggle(one.name)}>${look(one.name)}${one.name}</button>`)}
       </div>` : html`<p class="soft">${t("create.styles.none")}</p>`}
       <div class="row wrap">
         <button type="button" @click=${() => this.edit(null)}>${t("styles.keep")}</button>
