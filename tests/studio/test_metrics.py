@@ -158,7 +158,7 @@ def test_nobodys_work_is_in_a_label(busy: Running) -> None:
         for sample in family.samples:
             for label, said in sample.labels.items():
                 if label == "route":
-                    assert said in _templates(busy) | {"unknown"}, said
+                    assert re.sub(r":\w+}", "}", said) in _templates(busy) | {"unknown"}, said
                 elif name.startswith("easel_") and label in ("kind",):
                     assert said in KINDS
                 else:
@@ -218,6 +218,6 @@ def _templates(running: Running) -> set[str]:
         described = set(client.get("/openapi.json").json()["paths"])
     return described | {
         "/files/list", "/files/content", "/files/uploads", "/files/uploads/{id}", "/",
-        "/page/{state}/{path:path}",
+        "/page/{state}/{path}",
         "/files/pictures/{day}/{name}", "/openapi.json", "/docs", "/easel/load",
     }  # fmt: skip

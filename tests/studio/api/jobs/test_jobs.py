@@ -14,6 +14,8 @@ import httpx
 import pytest
 from PIL import Image, ImageChops
 
+from easel.studio.durable_jobs import Journal
+
 ASYNC = {"Prefer": "respond-async"}
 SMALL = {"prompt": "a red circle on blue", "steps": 3, "width": 64, "height": 64, "seed": 7, "subseed": 1}
 LONG = {**SMALL, "steps": 150, "width": 128, "height": 128, "batch_size": 2, "do_not_save_grid": True}
@@ -143,6 +145,21 @@ def test_move(ada: httpx.Client) -> None:
     ada.delete(f"/jobs/{first['id']}")
     moved_up, passed = (ended(ada, id)["results"] for id in mine[1:])
     assert min(one["id"] for one in moved_up) < passed[0]["id"]
+
+
+def test_nothing_is_begun_before_it_is_written(ada: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of one ticket begins the next, and not one that is on its way to a slow disk."""
+    write = Journal.write_request
+
+    def slowly(*given: Any) -> None:
+        time.sleep(1.5)
+        write(*given)
+
+    first = accept(ada, **{**SMALL, "steps": 20, "width": 128, "height": 128})
+    monkeypatch.setattr(Journal, "write_request", slowly)
+    second = accept(ada, **SMALL)
+    assert ended(ada, first["id"])["state"] == "done"
+    assert ended(ada, second["id"])["state"] == "done"
 
 
 def test_bounds(running, ada: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:

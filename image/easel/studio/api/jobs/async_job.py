@@ -91,6 +91,10 @@ class AsyncJob:
             return 0.0
         return self._studio.engine.pace.loading(checkpoint)
 
+    def taken_back(self) -> None:
+        """The engine has nothing of it any more: what it was given and gave up counts for nothing begun."""
+        self._run = None
+
     def cancel(self, *, keep_partial: bool) -> bool:
         """Stop it. False where it has given the engine nothing, and nothing needs to be waited for."""
         if self._run is None or not self._run.jobs:

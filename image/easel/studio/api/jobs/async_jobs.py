@@ -93,12 +93,18 @@ class AsyncJobs:
         record.pictures = record.pictures or len(accepted.body.get("imageList") or [0])
         see_that_it_fits(self._studio.engine.limits, self._book.running(owner), record.pictures)
         job = self._job(record, planned)
-        self._book.open[record.id] = job
         try:
             await asyncio.to_thread(self._write_down, record, accepted)
         except OSError as error:
-            del self._book.open[record.id]
             raise NotSaved(f"the request could not be written down: {error.strerror or error}") from error
+        try:
+            # Again, for others came while it was written. In the book only now: what is there is begun by the
+            # end of another one, and read from the disk.
+            see_that_it_fits(self._studio.engine.limits, self._book.running(owner), record.pictures)
+        except QueueFull:
+            await asyncio.to_thread(self._journal.remove, record.id)
+            raise
+        self._book.open[record.id] = job
         self._dispatch(owner)
         return await self.ticket(owner, record.id)
 
@@ -222,6 +228,7 @@ class AsyncJobs:
             job.task = None
             if not job.withdrawn:
                 raise
+            job.taken_back()
         except Stopped:
             # An orderly end is not the job's fault; the next process draws what is left.
             await asyncio.to_thread(job.pictures.write, _not_begun)
