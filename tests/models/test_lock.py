@@ -167,6 +167,27 @@ def test_only_one_buries_the_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_killed_process_left_goes_with_it(tmp_path: Path) -> None:
+    """Killed in the middle of taking, it leaves its attempts: who takes the lock next removes them, at once on
+    one machine. Those of the living stay."""
+    path = tmp_path / "lock"
+    other = holder(path)
+    attempts = [tmp_path / "lock.attempt", tmp_path / "lock.attempt.dead"]
+    for attempt in attempts:
+        attempt.write_bytes(path.read_bytes())
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    living = Lock(tmp_path / "living")
+    assert living.try_take()
+    (tmp_path / "lock.living").write_bytes((tmp_path / "living").read_bytes())
+    mine = Lock(path)
+    assert mine.try_take()
+    assert not any(attempt.exists() for attempt in attempts)
+    assert (tmp_path / "lock.living").exists()
+    mine.release()
+    living.release()
+
+
 def test_a_dead_lock_may_be_swept_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is as old as the dead: whoever sweeps then removes it under the hands of who buries."""
     path = tmp_path / "lock"

@@ -145,10 +145,10 @@ class Lock:
                 log.warning("lock not touched", lock=self.path.name, error=error.strerror)
 
     def _sweep(self, now: float) -> None:
-        """Remove what killed processes left of their attempts."""
+        """Remove what killed processes left of their attempts: on this machine at once."""
         for path in self.path.parent.glob(f"{glob.escape(self.path.name)}.*"):
             with suppress(OSError):
-                if now - path.stat().st_mtime > self._expiry:
+                if self._is_dead(_owner(path), now - path.stat().st_mtime):
                     path.unlink()
 
 
