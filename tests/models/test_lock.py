@@ -168,8 +168,8 @@ def test_only_one_buries_the_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_a_killed_process_left_goes_with_it(tmp_path: Path) -> None:
-    """Killed in the middle of taking, it leaves its attempts: who takes the lock next removes them, at once on
-    one machine. Those of the living stay."""
+    """Killed in the middle of taking, it leaves its attempts: who takes the lock next removes them, on one
+    machine at once. Those of the living stay."""
     path = tmp_path / "lock"
     other = holder(path)
     attempts = [tmp_path / "lock.attempt", tmp_path / "lock.attempt.dead"]
