@@ -19,13 +19,22 @@ export class EaselElement extends LitElement {
   connectedCallback() {
     super.connectedCallback();
     const again = () => this.requestUpdate();
-    this.unwatch = [...this.constructor.watches.map((key) => store.on(key, again)), language.on(again)];
+    this.ends = [...this.constructor.watches.map((key) => store.on(key, again)), language.on(again)];
   }
 
   disconnectedCallback() {
     super.disconnectedCallback();
-    for (const off of this.unwatch ?? []) off();
+    for (const off of this.ends ?? []) off();
   }
+
+  /** Hear an event of `target` for as long as this element is on the page. To be called when it is connected. */
+  hear(target, name, told, options) {
+    target.addEventListener(name, told, options);
+    this.endWith(() => target.removeEventListener(name, told, options));
+  }
+
+  /** End something, as `store.on` gives it, when this element is taken off the page. */
+  endWith(off) { this.ends.push(off); }
 
   /** Tell whoever stands around this element: `emit("chosen", {name})` is an event `chosen` that bubbles. */
   emit(name, detail) {

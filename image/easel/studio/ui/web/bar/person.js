@@ -17,9 +17,9 @@ class Person extends EaselElement {
 
   connectedCallback() {
     super.connectedCallback();
-    store.on("settings", look);
+    this.endWith(store.on("settings", look));
     look(store.get("settings"));
-    addEventListener("keydown", (event) => {
+    this.hear(window, "keydown", (event) => {
       const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
       if (event.key === "?" && !typing) this.querySelector("#help").showModal();
     });

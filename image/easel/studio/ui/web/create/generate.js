@@ -14,18 +14,12 @@ class Generate extends EaselElement {
 
   connectedCallback() {
     super.connectedCallback();
-    this.keys = (event) => {
+    this.hear(window, "keydown", (event) => {
       if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.defaultPrevented) return;
       if (store.get("place") !== "create" || document.querySelector("dialog[open]")) return;
       event.preventDefault();
       generate();
-    };
-    addEventListener("keydown", this.keys);
-  }
-
-  disconnectedCallback() {
-    super.disconnectedCallback();
-    removeEventListener("keydown", this.keys);
+    });
   }
 
   render() {

@@ -22,13 +22,7 @@ class Stage extends EaselElement {
 
   connectedCallback() {
     super.connectedCallback();
-    this.keys = (event) => this.key(event);
-    addEventListener("keydown", this.keys);
-  }
-
-  disconnectedCallback() {
-    super.disconnectedCallback();
-    removeEventListener("keydown", this.keys);
+    this.hear(window, "keydown", (event) => this.key(event));
   }
 
   render() {

@@ -3,30 +3,33 @@ import { html } from "../vendor/lit.js";
 import { EaselElement, styled } from "../element.js";
 import { at } from "../api.js";
 import { t } from "../texts.js";
+import { Zoom } from "../zoom.js";
 import { step } from "./shown.js";
 
-const MOST = 16, PER_NOTCH = 1.2, SWIPE = 60;
+const SWIPE = 60;
 
 class View extends EaselElement {
   static properties = { picture: {} };
 
   constructor() {
     super();
-    /** How many times larger than fitted, and how far moved, in pixels. */
-    this.zoom = { scale: 1, x: 0, y: 0 };
+    this.zoom = new Zoom(() => {
+      const sheet = this.querySelector(".sheet");
+      return { frame: this.querySelector(".view").getBoundingClientRect(), width: sheet.offsetWidth, height: sheet.offsetHeight };
+    });
     this.pointers = new Map();
   }
 
   willUpdate(changed) {
-    if (changed.has("picture") && changed.get("picture")?.id !== this.picture?.id) this.zoom = { scale: 1, x: 0, y: 0 };
+    if (changed.has("picture") && changed.get("picture")?.id !== this.picture?.id) this.zoom.fit();
   }
 
   render() {
-    const { picture } = this, { scale, x, y } = this.zoom;
+    const { picture } = this, { scale, transform } = this.zoom;
     return html`<div class="view ${scale > 1 ? "zoomed" : ""}" tabindex="0" role="group" aria-label=${t("stage.view")}
         @wheel=${this.wheel} @dblclick=${this.toggle} @keydown=${this.key}
         @pointerdown=${this.down} @pointermove=${this.move} @pointerup=${this.up} @pointercancel=${this.up}>
-      <div class="sheet" ${styled({ "--w": picture.width || 1, "--h": picture.height || 1, transform: `translate(${x}px, ${y}px) scale(${scale})`,
+      <div class="sheet" ${styled({ "--w": picture.width || 1, "--h": picture.height || 1, transform,
         "background-image": picture.small ? `url("${at(picture.small)}")` : null })}>
         <img src=${at(picture.url)} alt=${picture.prompt || t("stage.picture-alt")} width=${picture.width} height=${picture.height} draggable="false">
       </div>
@@ -35,26 +38,13 @@ class View extends EaselElement {
 
   /** Enlarge around a point of the window. */
   zoomTo(scale, clientX, clientY) {
-    const box = this.querySelector(".view").getBoundingClientRect();
-    const from = { x: clientX - box.left - box.width / 2, y: clientY - box.top - box.height / 2 };
-    const next = Math.min(MOST, Math.max(1, scale)), by = next / this.zoom.scale;
-    this.set({ scale: next, x: from.x - (from.x - this.zoom.x) * by, y: from.y - (from.y - this.zoom.y) * by });
-  }
-
-  /** Never moved so far that nothing is left to see. */
-  set({ scale, x, y }) {
-    const box = this.querySelector(".view").getBoundingClientRect(), sheet = this.querySelector(".sheet");
-    const most = (side, room) => Math.max(0, (side * scale - room) / 2);
-    const within = (value, limit) => Math.min(limit, Math.max(-limit, value));
-    this.zoom = {
-      scale, x: within(x, most(sheet.offsetWidth, box.width)), y: within(y, most(sheet.offsetHeight, box.height)),
-    };
+    this.zoom.to(scale, clientX, clientY);
     this.requestUpdate();
   }
 
   wheel(event) {
-    event.preventDefault();
-    this.zoomTo(this.zoom.scale * PER_NOTCH ** (-event.deltaY / (event.ctrlKey ? 20 : 100)), event.clientX, event.clientY);
+    this.zoom.wheel(event);
+    this.requestUpdate();
   }
 
   /** Fitted, or at its own pixels; twice as large where those are no more than fitted. */
@@ -64,12 +54,12 @@ class View extends EaselElement {
   }
 
   key(event) {
-    const box = this.getBoundingClientRect(), middle = [box.left + box.width / 2, box.top + box.height / 2];
-    if (event.key === "+" || event.key === "=") this.zoomTo(this.zoom.scale * PER_NOTCH, ...middle);
-    else if (event.key === "-") this.zoomTo(this.zoom.scale / PER_NOTCH, ...middle);
-    else if (event.key === "0") this.zoomTo(1, ...middle);
+    if (event.key === "+" || event.key === "=") this.zoom.by(1);
+    else if (event.key === "-") this.zoom.by(-1);
+    else if (event.key === "0") this.zoom.fit();
     else return;
     event.preventDefault();
+    this.requestUpdate();
   }
 
   down(event) {
@@ -85,7 +75,9 @@ class View extends EaselElement {
     const now = { x: event.clientX, y: event.clientY };
     this.pointers.set(event.pointerId, now);
     if (this.pointers.size === 2) return this.pinch(event.pointerId, before, now);
-    if (this.zoom.scale > 1) this.set({ ...this.zoom, x: this.zoom.x + now.x - before.x, y: this.zoom.y + now.y - before.y });
+    if (this.zoom.scale <= 1) return;
+    this.zoom.move(now.x - before.x, now.y - before.y);
+    this.requestUpdate();
   }
 
   pinch(id, before, now) {

@@ -33,12 +33,7 @@ class ControlNet extends EaselElement {
     super.connectedCallback();
     stylesheet("style/editor.css");
     this.look();
-    this.off = on("models", () => this.look());
-  }
-
-  disconnectedCallback() {
-    super.disconnectedCallback();
-    this.off();
+    this.endWith(on("models", () => this.look()));
   }
 
   async look() {

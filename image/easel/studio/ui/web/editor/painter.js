@@ -7,7 +7,7 @@ import { t } from "../texts.js";
 import { diameter, isErasing, MASK_COLOUR, pressed, resize } from "./brush.js";
 import { layerOver, painted } from "./layers.js";
 import { addressOf } from "./sources.js";
-import { Zoom } from "./zoom.js";
+import { Zoom } from "../zoom.js";
 
 const EDITABLE = "input:not([type=range], [type=radio], [type=checkbox]), textarea, select, [contenteditable]";
 const PEN_ERASER = 5, MIDDLE = 1;
@@ -25,18 +25,12 @@ class Painter extends EaselElement {
     this.zoom = new Zoom(() => {
       const sheet = this.querySelector(".sheet");
       return { frame: this.getBoundingClientRect(), width: sheet.offsetWidth, height: sheet.offsetHeight };
-    });
+    }, { beyond: 0.25 });
   }
 
   connectedCallback() {
     super.connectedCallback();
-    this.keys = (event) => this.key(event);
-    addEventListener("keydown", this.keys);
-  }
-
-  disconnectedCallback() {
-    super.disconnectedCallback();
-    removeEventListener("keydown", this.keys);
+    this.hear(window, "keydown", (event) => this.key(event));
   }
 
   willUpdate(changed) {

@@ -33,20 +33,17 @@ class Gallery extends EaselElement {
     this.album.open();
     trying(this.boards.load());
     // The window scrolls for all places: each finds its own height again.
-    this.offPlace = store.on("place", (place) => {
+    this.endWith(store.on("place", (place) => {
       // One that is open in a hidden place would hold the whole page.
       if (place !== "gallery") for (const dialog of this.querySelectorAll("dialog[open]")) dialog.close();
       if (place === "gallery") this.updateComplete.then(() => requestAnimationFrame(() => scrollTo(0, this.scrolled)));
-    });
-    this.onScroll = () => { if (store.get("place") === "gallery") this.scrolled = scrollY; };
-    addEventListener("scroll", this.onScroll, { passive: true });
+    }));
+    this.hear(window, "scroll", () => { if (store.get("place") === "gallery") this.scrolled = scrollY; }, { passive: true });
   }
 
   disconnectedCallback() {
     super.disconnectedCallback();
     this.album.close();
-    this.offPlace();
-    removeEventListener("scroll", this.onScroll);
   }
 
   /** Draw again; the selection is the same object, so its holder counts. */

@@ -23,22 +23,15 @@ class Grid extends EaselElement {
     this.layout = layOut([], 0);
     this.active = null;
     this.seen = [0, 0];
-    this.onScroll = () => { this.ticking ||= requestAnimationFrame(() => { this.ticking = 0; this.look(); }); };
   }
 
   connectedCallback() {
     super.connectedCallback();
-    this.resized = new ResizeObserver(() => { this.relayed(); this.look(true); });
-    this.resized.observe(this);
-    addEventListener("scroll", this.onScroll, { passive: true });
-    addEventListener("resize", this.onScroll, { passive: true });
-  }
-
-  disconnectedCallback() {
-    super.disconnectedCallback();
-    this.resized.disconnect();
-    removeEventListener("scroll", this.onScroll);
-    removeEventListener("resize", this.onScroll);
+    const resized = new ResizeObserver(() => { this.relayed(); this.look(true); });
+    resized.observe(this);
+    this.endWith(() => resized.disconnect());
+    const soon = () => { this.ticking ||= requestAnimationFrame(() => { this.ticking = 0; this.look(); }); };
+    for (const name of ["scroll", "resize"]) this.hear(window, name, soon, { passive: true });
   }
 
   willUpdate(changed) {

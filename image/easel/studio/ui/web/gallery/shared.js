@@ -20,14 +20,8 @@ class Shared extends EaselElement {
 
   connectedCallback() {
     super.connectedCallback();
-    this.onHash = () => this.load();
-    addEventListener("hashchange", this.onHash);
+    this.hear(window, "hashchange", () => this.load());
     this.load();
-  }
-
-  disconnectedCallback() {
-    super.disconnectedCallback();
-    removeEventListener("hashchange", this.onHash);
   }
 
   async load() {

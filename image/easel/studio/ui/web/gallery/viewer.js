@@ -9,7 +9,7 @@ import { t } from "../texts.js";
 import { downloadOne } from "./download.js";
 import { sureToDelete } from "./selected.js";
 import { trying } from "./trying.js";
-import { Zoom } from "./zoom.js";
+import { CloseLook } from "./close-look.js";
 import "./parameters.js";
 
 const MODES = ["image", "inpaint", "upscale"];
@@ -49,15 +49,9 @@ class Viewer extends EaselElement {
 
   connectedCallback() {
     super.connectedCallback();
-    this.onBack = () => this.querySelector("dialog[open]")?.close();
-    this.offPlace = store.on("place", this.onBack);
-    addEventListener("popstate", this.onBack);
-  }
-
-  disconnectedCallback() {
-    super.disconnectedCallback();
-    this.offPlace();
-    removeEventListener("popstate", this.onBack);
+    const back = () => this.querySelector("dialog[open]")?.close();
+    this.endWith(store.on("place", back));
+    this.hear(window, "popstate", back);
   }
 
   async show(id) {
@@ -140,7 +134,7 @@ class Viewer extends EaselElement {
 
   framed(frame) {
     if (!frame || frame === this.zoom?.frame) return;
-    this.zoom = new Zoom(frame, () => frame.querySelector("img"));
+    this.zoom = new CloseLook(frame, () => frame.querySelector("img"));
   }
 
   closed() {

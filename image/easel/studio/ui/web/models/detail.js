@@ -16,13 +16,7 @@ class ModelDetail extends EaselElement {
   connectedCallback() {
     super.connectedCallback();
     this.place = this.closest(".models");
-    this.opened = (event) => this.open(event.detail);
-    this.place.addEventListener("model-opened", this.opened);
-  }
-
-  disconnectedCallback() {
-    super.disconnectedCallback();
-    this.place.removeEventListener("model-opened", this.opened);
+    this.hear(this.place, "model-opened", (event) => this.open(event.detail));
   }
 
   async open(model) {

@@ -11,16 +11,8 @@ class ModelDrop extends EaselElement {
   connectedCallback() {
     super.connectedCallback();
     this.depth = 0;
-    this.handlers = { dragenter: this.enter, dragleave: this.leave, dragover: this.over, drop: this.take };
-    for (const [name, handler] of Object.entries(this.handlers)) {
-      this.handlers[name] = handler.bind(this);
-      document.addEventListener(name, this.handlers[name]);
-    }
-  }
-
-  disconnectedCallback() {
-    super.disconnectedCallback();
-    for (const [name, handler] of Object.entries(this.handlers)) document.removeEventListener(name, handler);
+    const handlers = { dragenter: this.enter, dragleave: this.leave, dragover: this.over, drop: this.take };
+    for (const [name, handler] of Object.entries(handlers)) this.hear(document, name, handler.bind(this));
   }
 
   render() {

@@ -1,11 +1,15 @@
 // Enlarging and moving a sheet in its frame: by wheel, by two fingers, by keys.
 
-const MOST = 16, PER_NOTCH = 1.2;
+const PER_NOTCH = 1.2;
 
 export class Zoom {
-  /** @param {() => {frame: DOMRect, width: number, height: number}} measured  the frame, and the sheet as it is fitted into it */
-  constructor(measured) {
-    this.measured = measured;
+  /**
+   * @param {() => {frame: DOMRect, width: number, height: number}} measured  the frame, and the sheet as it is fitted into it
+   * @param {{most?: number, beyond?: number}} how  times that it is enlarged at the most; how much of its frame its edge may
+   *   be pulled into it
+   */
+  constructor(measured, { most = 16, beyond = 0 } = {}) {
+    Object.assign(this, { measured, most, beyond });
     this.fit();
   }
 
@@ -15,7 +19,7 @@ export class Zoom {
 
   /** Enlarge around a point of the window. */
   to(scale, clientX, clientY) {
-    const { frame } = this.measured(), next = Math.min(MOST, Math.max(1, scale)), by = next / this.scale;
+    const { frame } = this.measured(), next = Math.min(this.most, Math.max(1, scale)), by = next / this.scale;
     const from = { x: clientX - frame.left - frame.width / 2, y: clientY - frame.top - frame.height / 2 };
     this.scale = next;
     this.moveTo(from.x - (from.x - this.x) * by, from.y - (from.y - this.y) * by);
@@ -32,10 +36,13 @@ export class Zoom {
   /** Never so far that nothing is left to see. */
   moveTo(x, y) {
     const { frame, width, height } = this.measured();
-    const within = (value, side, room) => Math.min(1, Math.max(-1, value / (most(side, room) || 1))) * most(side, room);
-    const most = (side, room) => Math.max(0, (side * this.scale - room) / 2 + Math.min(room, side * this.scale) * (this.scale > 1 ? 0.25 : 0));
-    this.x = within(x, width, frame.width);
-    this.y = within(y, height, frame.height);
+    const beyond = this.scale > 1 ? this.beyond : 0;
+    const within = (value, side, room) => {
+      const most = Math.max(0, (side - room) / 2 + Math.min(room, side) * beyond);
+      return Math.min(most, Math.max(-most, value));
+    };
+    this.x = within(x, width * this.scale, frame.width);
+    this.y = within(y, height * this.scale, frame.height);
   }
 
   wheel(event) {

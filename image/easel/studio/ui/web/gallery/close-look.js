@@ -1,19 +1,18 @@
 // A picture that can be looked at closely: wheel, double click, two fingers, keys; dragged when it is larger than its frame.
+import { Zoom } from "../zoom.js";
 
 const LARGEST = 8, STEP = 1.25;
 
-export class Zoom {
-  scale = 1;
-  #x = 0;
-  #y = 0;
+export class CloseLook {
   #fingers = new Map();
   #apart = 0;
 
   /** @param {HTMLElement} frame what holds the picture @param {() => HTMLElement | null} picture */
   constructor(frame, picture) {
     Object.assign(this, { frame, picture });
+    this.zoom = new Zoom(() => ({ frame: frame.getBoundingClientRect(), ...this.shown }), { most: LARGEST });
     frame.addEventListener("wheel", (event) => { event.preventDefault(); this.by(event.deltaY < 0 ? STEP : 1 / STEP, event); }, { passive: false });
-    frame.addEventListener("dblclick", (event) => (this.scale > 1 ? this.reset() : this.by(this.natural, event)));
+    frame.addEventListener("dblclick", (event) => (this.zoom.scale > 1 ? this.reset() : this.by(this.natural, event)));
     frame.addEventListener("pointerdown", (event) => this.#down(event));
     frame.addEventListener("pointermove", (event) => this.#move(event));
     for (const name of ["pointerup", "pointercancel"]) frame.addEventListener(name, (event) => this.#fingers.delete(event.pointerId));
@@ -32,19 +31,14 @@ export class Zoom {
   }
 
   reset() {
-    [this.scale, this.#x, this.#y] = [1, 0, 0];
+    this.zoom.fit();
     this.#draw();
   }
 
   /** Larger or smaller about a point of the screen, or the middle. */
   by(factor, { clientX, clientY } = {}) {
     const box = this.frame.getBoundingClientRect();
-    const x = (clientX ?? box.left + box.width / 2) - box.left - box.width / 2;
-    const y = (clientY ?? box.top + box.height / 2) - box.top - box.height / 2;
-    const scale = Math.min(LARGEST, Math.max(1, this.scale * factor)), change = scale / this.scale;
-    this.#x = x - (x - this.#x) * change;
-    this.#y = y - (y - this.#y) * change;
-    this.scale = scale;
+    this.zoom.to(this.zoom.scale * factor, clientX ?? box.left + box.width / 2, clientY ?? box.top + box.height / 2);
     this.#draw();
   }
 
@@ -52,7 +46,7 @@ export class Zoom {
     if (event.target.closest("button, a")) return;
     this.#fingers.set(event.pointerId, event);
     this.#apart = this.#distance();
-    if (this.scale > 1) this.frame.setPointerCapture(event.pointerId);
+    if (this.zoom.scale > 1) this.frame.setPointerCapture(event.pointerId);
   }
 
   #move(event) {
@@ -63,9 +57,8 @@ export class Zoom {
       const [one, other] = this.#fingers.values(), apart = this.#distance();
       this.by(apart / (this.#apart || apart), { clientX: (one.clientX + other.clientX) / 2, clientY: (one.clientY + other.clientY) / 2 });
       this.#apart = apart;
-    } else if (this.scale > 1) {
-      this.#x += event.clientX - before.clientX;
-      this.#y += event.clientY - before.clientY;
+    } else if (this.zoom.scale > 1) {
+      this.zoom.move(event.clientX - before.clientX, event.clientY - before.clientY);
       this.#draw();
     }
   }
@@ -79,13 +72,7 @@ export class Zoom {
   #draw() {
     const picture = this.picture();
     if (!picture) return;
-    // No further than its edges.
-    const { width, height } = this.shown;
-    const roomX = Math.max(0, (width * this.scale - this.frame.clientWidth) / 2);
-    const roomY = Math.max(0, (height * this.scale - this.frame.clientHeight) / 2);
-    this.#x = Math.min(roomX, Math.max(-roomX, this.#x));
-    this.#y = Math.min(roomY, Math.max(-roomY, this.#y));
-    picture.style.setProperty("transform", `translate(${this.#x}px, ${this.#y}px) scale(${this.scale})`);
-    this.frame.toggleAttribute("data-zoomed", this.scale > 1);
+    picture.style.setProperty("transform", this.zoom.transform);
+    this.frame.toggleAttribute("data-zoomed", this.zoom.scale > 1);
   }
 }
