@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 import torch
 from safetensors.torch import load_file
 
-from easel.models import FileError, ModelFile, WrongKind, read_header
+from easel.models import FileError, ModelFile, WrongKind
 from easel.studio.engine.face_detector import load_face_detector
 from easel.studio.engine.face_files import FaceFiles
-from easel.studio.engine.memory import TooLarge, available, give_back
-
-log = structlog.get_logger(__name__)
+from easel.studio.engine.networks_at_hand import NetworksAtHand, first_line
 
 KEPT_BYTES = 500_000_000
 """Of weights: GFPGAN and the detector, in single precision."""
@@ -47,45 +43,27 @@ class FaceModels:
     """Those at hand. Used from the engine's thread only."""
 
     def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._loaded: OrderedDict[ModelFile, Any] = OrderedDict()
+        self._networks = NetworksAtHand(device, "face model")
 
     def get(self, files: FaceFiles | None) -> LoadedFaces | None:
         """The networks of these files. Raises a FileError."""
         if files is None:
             return None
-        restorer = self._one(files.restorer, _restorer) if files.restorer else None
-        found = LoadedFaces(self._one(files.detector, _detector), restorer)
-        while len(self._loaded) > 2 and sum(map(_nbytes, self._loaded.values())) > KEPT_BYTES:
-            self._loaded.popitem(last=False)
+        restorer = self._networks.get(files.restorer, _restorer) if files.restorer else None
+        found = LoadedFaces(self._networks.get(files.detector, _detector), restorer)
+        self._networks.keep(2, KEPT_BYTES)
         return found
 
     def clear(self) -> bool:
         """Forget all of them; whether there were any."""
-        there = bool(self._loaded)
-        self._loaded.clear()
-        if there:
-            give_back(self._device)
-        return there
-
-    def _one(self, file: ModelFile, build: Any) -> Any:
-        if file not in self._loaded:
-            need = sum(one.nbytes for one in read_header(file.path).tensors.values())
-            have = available(self._device)
-            if need > have:
-                raise TooLarge(file.name, need, have, self._device)
-            with torch.inference_mode(False):  # parameters that are made in it cannot be set
-                self._loaded[file] = build(file).to(self._device).eval()
-            log.info("face model loaded", file=file.name, bytes=need)
-        self._loaded.move_to_end(file)
-        return self._loaded[file]
+        return self._networks.clear()
 
 
 def _detector(file: ModelFile) -> Any:
     try:
         return load_face_detector(load_file(file.path))
     except Exception as error:  # safetensors and torch have errors of their own for a damaged file
-        raise FileError(file.name, f"this face detector cannot be loaded ({_first(error)})") from error
+        raise FileError(file.name, f"this face detector cannot be loaded ({first_line(error)})") from error
 
 
 def _restorer(file: ModelFile) -> Any:
@@ -94,18 +72,9 @@ def _restorer(file: ModelFile) -> Any:
     try:
         model = spandrel.ModelLoader().load_from_state_dict(load_file(file.path))
     except Exception as error:  # each architecture trips over a damaged file in a way of its own
-        raise FileError(file.name, f"this face restorer cannot be loaded ({_first(error)})") from error
+        raise FileError(file.name, f"this face restorer cannot be loaded ({first_line(error)})") from error
     if not isinstance(model, spandrel.ImageModelDescriptor) or model.purpose != "FaceSR":
         raise WrongKind(
             file.name, f"a {model.architecture.name} for {model.purpose}", None, "a face restorer"
         )
     return model
-
-
-def _first(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
-
-
-def _nbytes(model: Any) -> int:
-    network = getattr(model, "model", model)
-    return sum(one.numel() * one.element_size() for one in network.parameters())
