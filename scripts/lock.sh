@@ -10,7 +10,7 @@ compile --all-extras -o requirements/dev.txt
 compile --extra studio --extra gateway -c requirements/dev.txt -o requirements/up.txt
 # What the container image installs, with hashes: the machine that builds it has nothing else to tell by.
 # hf-xet is 11 MB for a way to download that is not taken: the bytes come by easel's own downloader.
-compile --generate-hashes --extra gateway --no-emit-package hf-xet -c requirements/dev.txt -o image/requirements/gateway.txt
+compile --generate-hashes --extra gateway --extra cluster --no-emit-package hf-xet -c requirements/dev.txt -o image/requirements/gateway.txt
 compile --generate-hashes --extra studio -c requirements/dev.txt -o image/requirements/studio.txt
 # torch and what it brings are a layer of their own: gigabytes that stay while everything else changes.
 echo torch | .venv/bin/uv pip compile - --universal --python-version 3.11 --no-header --quiet --no-annotate \
