@@ -292,6 +292,11 @@ class EndpointSpec(Section):
     concurrency: int = Field(
         default=8, ge=1, le=1000, description="Pictures that one replica has at once before another starts."
     )
+    exact: bool = Field(
+        default=False,
+        description="The same bits of a picture whoever draws beside it; slower with many people. A request may "
+        "ask for it too.",
+    )
     timeouts: TimeoutsSpec = Field(default=TimeoutsSpec(), description="How long the door waits.")
     storage: Storage = Field(default=Storage(), description="What the endpoint keeps.")
     env: dict[VariableName, str] = Field(

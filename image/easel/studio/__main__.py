@@ -51,6 +51,7 @@ def main() -> None:
         # With the store, which outlives a replica wherever it runs.
         served=store.root / ".easel" / "served" / f"{asked.endpoint}.json",
         limits=Limits.of(os.environ),
+        exact=os.environ.get("EASEL_EXACT", "") == "1",
     )
     engine.start()
 

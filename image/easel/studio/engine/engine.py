@@ -51,7 +51,7 @@ class Engine:
     `device` and `dtype` default to the GPU in half precision where there is one, else the CPU in single
     precision. `default_checkpoint` is what requests that name none get; without it, what default.py says, by
     the file `served` among others, which says what served last. `limits` are what one request and one person
-    may ask for.
+    may ask for. With `exact` every picture is (`TextToImage.exact`).
     """
 
     def __init__(
@@ -63,11 +63,13 @@ class Engine:
         default_checkpoint: str | None = None,
         served: Path | None = None,
         limits: Limits | None = None,
+        exact: bool = False,
     ) -> None:
         self.store = store
         self.limits = limits or Limits()
         self._device = device
         self._dtype = dtype
+        self._exact = exact
         self._default = DefaultCheckpoint(store, default_checkpoint, served)
         self._queue = JobQueue(self.limits)
         self._step_times = StepTimes(self.limits.step_seconds)
@@ -140,7 +142,7 @@ class Engine:
     def _job(
         self, owner: str, request: TextToImage, only: tuple[int, ...] | None, watcher: Watcher | None
     ) -> Job:
-        resolved = request.resolved()
+        resolved = replace(request.resolved(), exact=request.exact or self._exact)
         upscalers = self._upscalers(resolved)
         resolved, faces, of_faces = self._with_faces(resolved)
         if resolved.enlargement is not None:

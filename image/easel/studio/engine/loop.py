@@ -276,6 +276,8 @@ class Loop:
         if isinstance(call, UpscaleCall):
             return 1
         assert isinstance(call, UNetCall)  # noqa: S101 - nothing else is under way
+        if call.alone:
+            return 1
         wide = self._batch_size.bucket(kind, available)
         return self._batch_size.bucket(kind, self._room.width(call, wide))
 

@@ -72,6 +72,10 @@ class DrawingRequest(Liberal):
     disable_extra_networks: bool = Field(
         False, description="take `<lora:…>` out of the prompt and use neither LoRAs nor embeddings"
     )
+    exact: bool = Field(
+        False,
+        description="the same bits in any company: it shares no call with others, and is slower",
+    )
     comments: dict[str, Any] = Field({})
     force_task_id: Text | None = Field(None, max_length=200, description="a name for /internal/progress")
     sampler_index: Text | None = Field(None, description="older name of sampler_name")
@@ -163,6 +167,7 @@ class DrawingRequest(Liberal):
                 checkpoint=name_in(settings, "sd_model_checkpoint"),
                 vae=vae_in(settings),
                 extra_networks=not self.disable_extra_networks,
+                exact=self.exact,
                 **fields,
             ),
             settings,
