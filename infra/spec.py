@@ -294,8 +294,8 @@ class EndpointSpec(Section):
     )
     exact: bool = Field(
         default=False,
-        description="The same bits of a picture whoever draws beside it; slower with many people. A request may "
-        "ask for it too.",
+        description="The same bits of a picture whoever draws beside it; slower with many people. "
+        "A request may ask for it too.",
     )
     timeouts: TimeoutsSpec = Field(default=TimeoutsSpec(), description="How long the door waits.")
     storage: Storage = Field(default=Storage(), description="What the endpoint keeps.")
