@@ -30,8 +30,11 @@ from easel.studio.api.jobs.record import (
 from easel.studio.api.jobs.takeover import note_saved, why_not
 from easel.studio.api.jobs.ticket import Ticket
 from easel.studio.api.jobs.ticket_views import TicketViews
+from easel.studio.api.jobs.webhook import WebhookSecret, wanted
+from easel.studio.api.jobs.webhooks import Webhooks
 from easel.studio.durable_jobs import LOOK_EVERY, Journal
 from easel.studio.engine import QueueFull, Stopped
+from easel.studio.fetch_policy import visitors_policy
 from easel.studio.outputs import NotSaved
 from easel.studio.studio import Studio
 
@@ -54,6 +57,9 @@ class AsyncJobs:
         self._savers = ThreadPoolExecutor(2, thread_name_prefix="keeping")
         self._book = JobBook(self._journal)
         self.views = TicketViews(studio, self._book)
+        self._secret, policy = WebhookSecret.of(), visitors_policy()
+        self._plain_webhooks = policy.private
+        self._webhooks = Webhooks(policy, self._secret, self.views.ended, self._journal.write)
         self._looking: asyncio.Task[None] | None = None
         self._closing = False
         self._moving: set[str] = set()
@@ -74,13 +80,17 @@ class AsyncJobs:
             self._looking.cancel()
         tasks = [job.task for job in self._book.open.values() if job.task is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._webhooks.close()
         await asyncio.to_thread(self._journal.close)
 
-    async def submit(self, owner: str, kind: RequestKind, body: dict[str, Any]) -> Ticket:
-        """Accept a request. Raises what refuses it, QueueFull for one too many, and NotSaved where it cannot
-        be written down."""
+    async def submit(
+        self, owner: str, kind: RequestKind, body: dict[str, Any], *, webhook: str | None = None
+    ) -> Ticket:
+        """Accept a request, of whose end `webhook` is told. Raises what refuses it, QueueFull for one too
+        many, and NotSaved where it cannot be written down."""
         if self._closing:
             raise Stopped("the studio is shutting down; send the request again in a moment")
+        told = wanted(webhook, self._secret, plain=self._plain_webhooks)
         salt = random.SystemRandom().getrandbits(63)
         accepted, planned, notes, shown = await asyncio.to_thread(
             look_at, self._studio, owner, kind, body, salt
@@ -88,7 +98,7 @@ class AsyncJobs:
         now = time.time()
         record = AcceptedRequest(
             id=uuid.uuid4().hex, owner=owner, by=self._journal.process, at=now, place=now, kind=kind,
-            shown=shown, comments=list(dict.fromkeys(notes)), **sizes(planned),
+            shown=shown, comments=list(dict.fromkeys(notes)), webhook=told, **sizes(planned),
         )  # fmt: skip
         record.pictures = record.pictures or len(accepted.body.get("imageList") or [0])
         see_that_it_fits(self._studio.engine.limits, self._book.running(owner), record.pictures)
@@ -265,6 +275,7 @@ class AsyncJobs:
         await asyncio.to_thread(self._journal.remove_request, job.record.id)
         self._book.open.pop(job.record.id, None)
         self._book.ended[job.record.id] = job.record
+        self._webhooks.deliver(job.record)
         self.changed(job.record.owner)
         self._dispatch(job.record.owner)
 
@@ -300,6 +311,10 @@ class AsyncJobs:
             await asyncio.sleep(LOOK_EVERY)
 
     async def _take_on(self, record: AcceptedRequest) -> None:
+        if not record.unfinished:
+            self._book.ended[record.id] = record
+            self._webhooks.deliver(record)
+            return
         if record.begun:
             record.begun = False
             record.tries += 1

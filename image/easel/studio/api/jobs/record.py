@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from easel.studio.api.jobs.webhook import WebhookDelivery
 from easel.studio.durable_jobs import KEPT, JournalEntry
 
 RESULT_KEPT = 3600.0
@@ -39,7 +40,8 @@ class JobAnswer(BaseModel):
 class AcceptedRequest(JournalEntry):
     """One asynchronous request. `place` orders its owner's; `shown` is its body without pictures; `done` the
     ids of saved pictures by their number; `cancel` that it was ended by its owner, and whether what was half
-    drawn is kept. The rest is of a finished one; `ended` in Unix seconds."""
+    drawn is kept; `webhook` who is told of its end. The rest is of a finished one; `ended` in Unix
+    seconds."""
 
     kind: RequestKind
     place: float
@@ -50,6 +52,7 @@ class AcceptedRequest(JournalEntry):
     steps: int = 0
     done: dict[int, str] = Field(default_factory=dict)
     cancel: Literal["", "keep", "drop"] = ""
+    webhook: WebhookDelivery | None = None
     ended: float | None = None
     state: Ending | None = None
     comments: list[str] = Field(default_factory=list)
@@ -60,6 +63,11 @@ class AcceptedRequest(JournalEntry):
     def unfinished(self) -> bool:
         """Whether there is anything to draw yet."""
         return self.ended is None
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether somebody must be told of its end yet, too."""
+        return self.unfinished or (self.webhook is not None and self.webhook.state == "waiting")
 
     @property
     def outlived(self) -> bool:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from easel.studio.api.jobs.async_job import AsyncJob
 from easel.studio.api.jobs.record import AcceptedRequest, TicketError
 from easel.studio.api.jobs.waiting_times import PersonsWork, ahead_of, time_for
+from easel.studio.api.jobs.webhook import WebhookDelivery
 from easel.studio.engine import FINAL, Job, JobState
 from easel.studio.gallery_picture import GalleryPicture
 
@@ -50,6 +51,7 @@ class Ticket(BaseModel):
     comments: list[str] = []
     error: TicketError | None = None
     results: list[GalleryPicture] = []
+    webhook: WebhookDelivery | None = Field(None, description="who is told of its end, and how far that is")
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,7 @@ def _ticket(record: AcceptedRequest, **said: Any) -> Ticket:
         height=record.height,
         prompt=str(record.shown.get("prompt") or "")[:_PROMPT],
         request=record.shown,
+        webhook=record.webhook,
         **{"steps": record.steps, **said},
     )
 
