@@ -26,7 +26,6 @@ from easel.studio.engine import (
 )
 from easel.studio.engine import job_queue as job_queue_module
 from easel.studio.engine import loop as loop_module
-from easel.studio.engine import picture_queue as picture_queue_module
 from easel.studio.engine import worker as worker_module
 from easel.studio.engine.device_calls import UNetCall
 
@@ -200,9 +199,8 @@ def test_who_waits_is_told_the_place(engine: Engine) -> None:
     assert waits.result(WAIT)[0].checkpoint.name == "second.safetensors"
 
 
-def test_waiting_for_another_checkpoint_is_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_for_another_checkpoint_is_bounded(engine: Engine) -> None:
     """A stream of pictures for one checkpoint does not keep the other from its turn."""
-    monkeypatch.setattr(picture_queue_module, "PATIENCE", 0.5)
     stream = engine.submit("ada", replace(SMALL, batch_size=16, batch_count=20))
     while stream.progress().finished < 1:
         time.sleep(0.01)
