@@ -34,6 +34,8 @@ class InstancesBackend:
     `open_requests` is what the door let through, for containers that report no load.
     """
 
+    autoscaler = None
+
     def __init__(
         self, aws: Aws, events: Events, *, open_requests: OpenRequests | None = None,
         spending: Spending | None = None, budget: Callable[[], Budget | None] = lambda: None,
