@@ -96,7 +96,9 @@ class KubernetesApi:
                 for line in lines:
                     if line.strip():
                         yield _object(line)
-        except (OSError, TimeoutError, ValueError, *_failures()) as error:
+        except ValueError as error:
+            raise KubernetesError(f"watch {path}", 0, f"no JSON: {error}") from None
+        except _lost() as error:
             raise KubernetesError(f"watch {path}", 0, repr(error)) from None
         finally:
             answer.close()
@@ -115,7 +117,7 @@ class KubernetesApi:
         answer = await self._open(method, path, query=query, content=content, kind=kind)
         try:
             return bytes(await answer.read())
-        except (OSError, TimeoutError, *_failures()) as error:
+        except _lost() as error:
             raise KubernetesError(f"{method} {path}", 0, repr(error)) from None
         finally:
             answer.release()
@@ -135,15 +137,16 @@ class KubernetesApi:
             if answer.status < 300:
                 return answer
             body = await answer.read()
-        except (OSError, TimeoutError, *_failures()) as error:
+        except _lost() as error:
             raise KubernetesError(what, 0, repr(error)) from None
         raise KubernetesError(what, answer.status, message_of(body))
 
 
-def _failures() -> tuple[type[Exception], ...]:
+def _lost() -> tuple[type[Exception], ...]:
+    """What a connection that is lost is told by."""
     import aiohttp
 
-    return (aiohttp.ClientError,)
+    return (OSError, TimeoutError, aiohttp.ClientError)
 
 
 def _object(body: bytes) -> Object:

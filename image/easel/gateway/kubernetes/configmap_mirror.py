@@ -20,20 +20,25 @@ _FILE = re.compile(r"[a-z][a-z0-9-]{0,39}\.json")
 
 
 class ConfigMapMirror:
-    """Writes what changed. `say` hears, once each, of what goes wrong and when it goes well again."""
+    """Writes what changed. `say` hears, once each, of what goes wrong and when it goes well again; `news`
+    that it is time to `sync`."""
 
-    def __init__(self, api: KubernetesApi, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, api: KubernetesApi, folder: Path, say: Callable[[str], None], news: Callable[[], None]
+    ) -> None:
         self.reflector = Reflector(
             api, api.path("configmaps"), selected={"labelSelector": LABEL}, changed=self._changed
         )
         self._folder = folder
         self._say = say
+        self._news = news
         self._written: dict[str, str] = {}
         self._dirty = True
         self._trouble = ""
 
     def _changed(self, before: Object | None, now: Object | None) -> None:
         self._dirty = True
+        self._news()
 
     def sync(self) -> bool:
         """Have the files as the ConfigMaps are; whether they are. Writes small files: on the loop."""

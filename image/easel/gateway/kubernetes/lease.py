@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import structlog
@@ -82,9 +82,9 @@ class Lease:
         path = self._api.path("leases", self._name, group=_GROUP)
         return await self._write(self._api.put(path, found))
 
-    async def _write(self, writing: object) -> bool:
+    async def _write(self, writing: Awaitable[Object]) -> bool:
         try:
-            await writing  # type: ignore[misc]
+            await writing
         except KubernetesError as error:
             if error.kind == "conflict":
                 return False

@@ -63,6 +63,8 @@ class Reflector:
                     self._well()
                 await self._watch()
                 self._well()
+                # Servers that end every watch at once are not asked without a pause.
+                await asyncio.sleep(_FIRST_PAUSE)
             except KubernetesError as error:
                 await self._failed(error)
 

@@ -73,6 +73,10 @@ class Autoscaler(Protocol):
         """Follow the signal again."""
         ...
 
+    def expect(self, endpoint: str, needed: bool) -> None:
+        """Whether somebody waits for a first replica: where none comes, the backend says why."""
+        ...
+
     def floor(self, endpoint: str) -> int:
         """How many replicas the signal has to be enough for, whatever is to do."""
         ...
@@ -87,8 +91,10 @@ class Backend(Protocol):
     events: Events
     """Where the backend says in words what happens, and in a provider's own words why nothing does."""
 
-    autoscaler: Autoscaler | None
-    """Who decides how many, where that is not the fleet."""
+    @property
+    def autoscaler(self) -> Autoscaler | None:
+        """Who decides how many, where that is not the fleet."""
+        ...
 
     async def follow(self, endpoint: Endpoint) -> None:
         """Learn of an endpoint, or of its changed settings. Replicas that run keep running."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from easel.gateway.config import Endpoint
 from easel.gateway.model_sync import ModelStatus, ModelSync
-from easel.gateway.replicas.activity import Activity
 from easel.gateway.replicas.autoscaler import Load, Scaling, allowed
 from easel.gateway.replicas.backend import Backend, Replica, ReplicaState
+from easel.gateway.replicas.endpoint_load import EndpointLoad
 from easel.gateway.replicas.open_requests import OpenRequests
 from easel.gateway.replicas.peers import PeerEndpoint, Peers
 from easel.gateway.replicas.routing import Routing
@@ -56,7 +56,7 @@ class Fleet:
         self._lull = lull
         self._peers = peers or Peers()
         self._routing = Routing(endpoint.name, self._peers)
-        self._activity = Activity(lull)
+        self._load = EndpointLoad(lull)
         self._sizing: Sizing = OwnSizing(endpoint.name, backend)
         if backend.autoscaler is not None:
             self._sizing = ClusterSizing(endpoint.name, backend.autoscaler)
@@ -142,7 +142,7 @@ class Fleet:
         if self.state == "asleep" and self.endpoint.replicas.max and not self._called:
             self._called = wakes = True
             self._backend.events.add(self.endpoint.name, None, "waking", f"waking: {why}")
-        self._activity.ask()
+        self._load.ask()
         self._sizing.wake()
         if self.state != "ready":
             self._hurry.set()
@@ -217,12 +217,12 @@ class Fleet:
         """Somebody still looks at the waking page: a fetch may outlast `idle`, and their wish lasts as
         long as they do."""
         if self._held:
-            self._activity.ask()
+            self._load.ask()
 
     async def sleep(self) -> None:
         """By hand: finish the pictures, then sleep until somebody asks, `replicas.min` or not."""
         self._at_once = False
-        self._activity.rest()
+        self._load.rest()
         await self._sizing.sleep()
         self._hurry.set()
 
@@ -263,7 +263,7 @@ class Fleet:
         alive = sorted((one for one in self.replicas if one.state != "draining"), key=self._worth)
         count = self._let(self._sizing.count(self.load(now), self.scaling, now), len(alive))
         changed = await self._sizing.fit(count, alive)
-        if self._activity.within(2 * self._tick, now) and self._retry_due():
+        if self._load.within(2 * self._tick, now) and self._retry_due():
             await self._backend.revive(name)
         if changed:
             self.replicas = await self._backend.replicas(name)
@@ -287,17 +287,20 @@ class Fleet:
 
     def load(self, now: float) -> Load:
         """What the endpoint has to do, on the monotonic clock of `now`."""
-        return self._activity.load(self.replicas, self.waiting, self.endpoint.timeouts.wake, now)
+        name, patience = self.endpoint.name, self.endpoint.timeouts.wake
+        load = self._load.load(self.replicas, self.waiting + self._peers.held(name), patience, now)
+        return replace(load, asked=load.asked or self._peers.asked(name))
 
     def signal(self) -> ScaleSignal:
         """What the cluster's autoscaler is told."""
         name, autoscaler = self.endpoint.name, self._backend.autoscaler
         work = [one.work for one in self.replicas if one.work is not None]
+        load = self.load(time.monotonic())
         return ScaleSignal(
             running=sum(one.running for one in work),
             queued=sum(one.queued for one in work),
-            held=self.waiting + self._peers.held(name),
-            asked=self._asked or self._peers.asked(name),
+            held=load.waiting,
+            asked=load.asked,
             floor=autoscaler.floor(name) if autoscaler else 0,
             concurrency=self.endpoint.concurrency,
             models_missing=self._held,
@@ -305,13 +308,9 @@ class Fleet:
 
     def told(self, since: float) -> PeerEndpoint:
         """What the team's other gateways are told: who was sent where after `since` (Unix seconds)."""
-        return PeerEndpoint(self.waiting, self._asked, self._routing.chosen_since(since), self.models)
-
-    @property
-    def _asked(self) -> bool:
-        """Whether somebody asked who is not served yet."""
-        asked = self._activity.asked(self.endpoint.timeouts.wake, time.monotonic())
-        return asked and self.state != "ready"
+        asked = self._load.asked(self.endpoint.timeouts.wake, time.monotonic())
+        own = self._models.own(self.endpoint.name) if self._models else None
+        return PeerEndpoint(self.waiting, asked, self._routing.assigned_since(since), own)
 
     def _worth(self, replica: Replica) -> tuple[bool, int, int]:
         """Who goes first when there are too many: who is not ready, does least, serves fewest."""

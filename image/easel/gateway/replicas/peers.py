@@ -15,7 +15,7 @@ _REMEMBERED = 20_000
 
 
 @dataclass(frozen=True)
-class Choice:
+class Assignment:
     """A caller's replica, and when it was chosen, in Unix seconds."""
 
     replica: str
@@ -29,7 +29,7 @@ class PeerEndpoint:
 
     held: int = 0
     asked: bool = False
-    chosen: Mapping[str, Choice] = field(default_factory=dict)
+    assigned: Mapping[str, Assignment] = field(default_factory=dict)
     models: ModelStatus | None = None
 
 
@@ -39,19 +39,19 @@ class Peers:
     def __init__(self) -> None:
         self._said: dict[str, tuple[float, Mapping[str, PeerEndpoint]]] = {}
         # Kept beyond the gateway that chose: its callers come to another one now.
-        self._chosen: OrderedDict[tuple[str, str], Choice] = OrderedDict()
+        self._assigned: OrderedDict[tuple[str, str], Assignment] = OrderedDict()
 
     def heard(self, gateway: str, endpoints: Mapping[str, PeerEndpoint]) -> None:
         """Take what a gateway says now."""
         self._said[gateway] = time.monotonic(), endpoints
         for name, one in endpoints.items():
-            for user, choice in one.chosen.items():
-                known = self._chosen.get((name, user))
-                if known is None or known.at < choice.at:
-                    self._chosen[name, user] = choice
-                    self._chosen.move_to_end((name, user))
-        while len(self._chosen) > _REMEMBERED:
-            self._chosen.popitem(last=False)
+            for user, assigned in one.assigned.items():
+                known = self._assigned.get((name, user))
+                if known is None or known.at < assigned.at:
+                    self._assigned[name, user] = assigned
+                    self._assigned.move_to_end((name, user))
+        while len(self._assigned) > _REMEMBERED:
+            self._assigned.popitem(last=False)
 
     def keep(self, gateways: Collection[str]) -> None:
         """These are there; what others said is over."""
@@ -65,9 +65,9 @@ class Peers:
         """Whether somebody asked another gateway for the endpoint and is not served yet."""
         return any(one.asked for one in self._of(endpoint))
 
-    def choice(self, endpoint: str, user: str) -> Choice | None:
+    def assigned(self, endpoint: str, user: str) -> Assignment | None:
         """Where another gateway sent somebody last."""
-        return self._chosen.get((endpoint, user))
+        return self._assigned.get((endpoint, user))
 
     def models(self, endpoint: str) -> ModelStatus | None:
         """How the endpoint's models are, in the words of who fetches them; None if nobody says."""

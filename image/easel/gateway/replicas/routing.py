@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
 from easel.gateway.replicas.backend import Replica
-from easel.gateway.replicas.peers import Choice, Peers
+from easel.gateway.replicas.peers import Assignment, Peers
 
 _REMEMBERED_USERS = 10_000
 
@@ -20,7 +20,7 @@ class Routing:
     def __init__(self, endpoint: str, peers: Peers) -> None:
         self._endpoint = endpoint
         self._peers = peers
-        self._chosen: OrderedDict[str, Choice] = OrderedDict()
+        self._assigned: OrderedDict[str, Assignment] = OrderedDict()
         # When Caddy found nobody at an address, on the monotonic clock.
         self._lost: dict[str, float] = {}
         # Requests let through since the replica's last report, which does not count them yet.
@@ -34,29 +34,29 @@ class Routing:
         one.
         """
         least = min(ready, key=lambda one: (self.demand(one), _rank(user, one.id)))
-        choice = self._before(user)
-        before = next((one for one in ready if choice and one.id == choice.replica), None)
+        assigned = self._before(user)
+        before = next((one for one in ready if assigned and one.id == assigned.replica), None)
         if before and (strict or self.demand(before) < max(concurrency, self.demand(least) + 1)):
             least = before
-        if choice is None or choice.replica != least.id:
-            choice = Choice(least.id, time.time())
-        self._chosen[user] = choice
-        self._chosen.move_to_end(user)
-        if len(self._chosen) > _REMEMBERED_USERS:
-            self._chosen.popitem(last=False)
+        if assigned is None or assigned.replica != least.id:
+            assigned = Assignment(least.id, time.time())
+        self._assigned[user] = assigned
+        self._assigned.move_to_end(user)
+        if len(self._assigned) > _REMEMBERED_USERS:
+            self._assigned.popitem(last=False)
         return least
 
-    def _before(self, user: str) -> Choice | None:
-        here, there = self._chosen.get(user), self._peers.choice(self._endpoint, user)
+    def _before(self, user: str) -> Assignment | None:
+        here, there = self._assigned.get(user), self._peers.assigned(self._endpoint, user)
         return there if here is None or (there is not None and there.at > here.at) else here
 
     def users(self, replica: Replica) -> int:
         """How many came to it last."""
-        return sum(1 for choice in self._chosen.values() if choice.replica == replica.id)
+        return sum(1 for assigned in self._assigned.values() if assigned.replica == replica.id)
 
-    def chosen_since(self, at: float) -> dict[str, Choice]:
+    def assigned_since(self, at: float) -> dict[str, Assignment]:
         """What was chosen after a moment (Unix seconds), for the other gateways."""
-        return {user: choice for user, choice in self._chosen.items() if choice.at > at}
+        return {user: assigned for user, assigned in self._assigned.items() if assigned.at > at}
 
     def demand(self, replica: Replica) -> int:
         """Pictures that it has to draw, as far as is known now."""

@@ -105,12 +105,13 @@ class ClusterSizing:
         self._waking = True
 
     def count(self, load: Load, scaling: Scaling, now: float) -> int:
-        """Whether any is needed: how many, others say."""
-        need = load.demand > 0 or (load.active_at is not None and now - load.active_at < scaling.idle)
-        return max(int(need), 0 if self.asleep else min(1, scaling.min))
+        """Whether any is needed: how many, others say, and for how long after."""
+        need = load.demand > 0 or load.asked or (scaling.min > 0 and not self.asleep)
+        return min(int(need), scaling.max)
 
     async def fit(self, count: int, alive: Sequence[Replica]) -> bool:
-        """Let it count again, where somebody asked for what sleeps by hand."""
+        """Say whether one is waited for; let it count again what sleeps by hand, where somebody asked."""
+        self._autoscaler.expect(self._endpoint, count > 0)
         if not (self._waking and self.asleep):
             return False
         self._waking = False

@@ -11,8 +11,7 @@ from easel.gateway.aws import Aws, AwsError
 from easel.gateway.config import Budget, Endpoint
 from easel.gateway.errors import ConfigError
 from easel.gateway.events import Events
-from easel.gateway.replicas import OpenRequests, Replica, ReplicaTimeouts, Vouch
-from easel.gateway.replicas.aws.container_probe import ContainerProbe
+from easel.gateway.replicas import ContainerProbe, OpenRequests, Replica, ReplicaTimeouts, Vouch
 from easel.gateway.replicas.aws.inventory import Inventory
 from easel.gateway.replicas.aws.replica_group import ReplicaGroup
 from easel.gateway.replicas.aws.spending import Spending
