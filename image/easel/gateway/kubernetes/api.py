@@ -37,19 +37,20 @@ class KubernetesApi:
     async def open(self) -> None:
         """Find the API server: a pod's own, else the KUBECONFIG's. Raises GatewayError."""
         # Beside the loop: all models of the API come along, which takes half a second.
-        aio = await asyncio.to_thread(importlib.import_module, "kubernetes.aio")
-        configuration = aio.client.Configuration()
+        client = await asyncio.to_thread(importlib.import_module, "kubernetes.aio.client")
+        config = importlib.import_module("kubernetes.aio.config")
+        configuration = client.Configuration()
         try:
             try:
-                aio.config.load_incluster_config(client_configuration=configuration)
-            except aio.config.ConfigException:
-                await aio.config.load_kube_config(client_configuration=configuration)
-        except (aio.config.ConfigException, OSError, TypeError) as error:
+                config.load_incluster_config(client_configuration=configuration)
+            except config.ConfigException:
+                await config.load_kube_config(client_configuration=configuration)
+        except (config.ConfigException, OSError, TypeError) as error:
             raise GatewayError(
                 f"there is no way to Kubernetes: neither a pod's service account nor a KUBECONFIG ({error})"
             ) from None
         self._loop = asyncio.get_running_loop()
-        self._client = aio.client.ApiClient(configuration)
+        self._client = client.ApiClient(configuration)
 
     async def close(self) -> None:
         """Drop the connections."""

@@ -135,7 +135,7 @@ def _on_its_node(seen: Seen) -> PodState:
         elif (end := state.get("terminated")) and (status["name"] == CONTAINER or end.get("exitCode")):
             return _crashed(seen, status)
     running = next((one for one in _statuses(seen.pod) if one["name"] == CONTAINER), {})
-    if (running.get("state") or {}).get("running"):
+    if "running" in (running.get("state") or {}):
         return _answering(seen)
     return PodState("starting", _making(seen))
 
