@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,10 @@ class ApiRefusalError(Exception):
         super().__init__(f"{self.code} {self.reason}: {status.get('message', '')}")
 
 
+class UnknownKindError(Exception):
+    """The API has no such kind (yet: a definition takes a moment)."""
+
+
 class Api:
     """One caller's way to the API."""
 
@@ -50,7 +53,8 @@ class Api:
             trust_env=False,
             limits=httpx.Limits(max_connections=None),
         )
-        self._resources = cache(self._discover)
+        # What a kind is called in a path, and whether it is a namespace's.
+        self._resources: dict[tuple[str, str], tuple[str, bool]] = {}
 
     def request(self, method: str, path: str, body: Any = None, kind: str = "", **query: Any) -> Object:
         """One request; the answer.
@@ -70,7 +74,11 @@ class Api:
 
     def path(self, version: str, kind: str, namespace: str | None = None, name: str = "") -> str:
         """Where objects of a kind are: `("apps/v1", "Deployment", "team", "gateway")`."""
-        plural, namespaced = self._resources(version)[kind]
+        if (version, kind) not in self._resources:
+            self._discover(version)
+        if (version, kind) not in self._resources:
+            raise UnknownKindError(f"{version} {kind}")
+        plural, namespaced = self._resources[version, kind]
         parts = [
             _root(version),
             *(["namespaces", namespace] if namespaced and namespace else []),
@@ -158,9 +166,10 @@ class Api:
         path.write_text(yaml.safe_dump(content))
         return path
 
-    def _discover(self, version: str) -> dict[str, tuple[str, bool]]:
-        found = self.request("GET", _root(version))["resources"]
-        return {each["kind"]: (each["name"], each["namespaced"]) for each in found if "/" not in each["name"]}
+    def _discover(self, version: str) -> None:
+        for each in self.request("GET", _root(version))["resources"]:
+            if "/" not in each["name"]:
+                self._resources[version, each["kind"]] = each["name"], each["namespaced"]
 
 
 def _root(version: str) -> str:

@@ -105,6 +105,10 @@ class Nodes:
         """The machine ends, and what ran on it with it."""
         self.kubelet.lose(node)
         self.api.delete("v1", "Node", node)
+        for pod in self.api.list("v1", "Pod", fieldSelector=f"spec.nodeName={node}"):
+            # The control plane's own garbage collector does so a minute later.
+            meta = pod["metadata"]
+            self.api.delete("v1", "Pod", meta["name"], meta["namespace"], gracePeriodSeconds=0)
 
     def _evict(self, pod: Object) -> None:
         meta = pod["metadata"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import httpx
 import pytest
 
@@ -81,9 +83,12 @@ def test_what_draws_is_finished_before_a_pod_goes(cluster: Cluster, namespace: s
     """SIGTERM and the grace period: a request of two seconds is answered by a pod that was deleted."""
     item = start(cluster, namespace)
     (pod,) = until(lambda: cluster.ready(namespace))
-    cluster.api.patch(item, {"spec": {"replicas": 0}})
     address = f"http://{pod['status']['podIP']}:7860/sdapi/v1/txt2img?seconds=2"
-    assert httpx.post(address, timeout=10, trust_env=False).status_code == 200
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(httpx.post, address, timeout=10, trust_env=False)
+        until(lambda: httpx.get(f"http://{pod['status']['podIP']}:7860/easel/load").json()["running"])
+        cluster.api.patch(item, {"spec": {"replicas": 0}})
+        assert asked.result().status_code == 200
     until(lambda: not cluster.pods(namespace))
 
 
