@@ -40,7 +40,7 @@ from easel.gateway.events import Event, Events
 from easel.gateway.home import Home
 from easel.gateway.model_sync import ModelSync
 from easel.gateway.process import check_ports, is_free, rotate
-from easel.gateway.proxy import Caddy, Certificates, Plan, plan_of, ports_of, url_of
+from easel.gateway.proxy import Caddy, Certificates, Plan, bind_of, plan_of, ports_of, url_of
 from easel.gateway.relay import CaddyLink, Relay
 from easel.gateway.replicas import Fleet, OpenRequests, Peers, WakeState
 from easel.gateway.replicas.local import Command
@@ -98,7 +98,7 @@ class Gateway:
         self._events.listen(self._counts.hear)
         await self._deployment.open(self._stop)
         config = configuration.read(self.home.config)
-        check_ports(ports_of(config), config.team.bind)
+        check_ports(ports_of(config), bind_of(config.team))
         await self._serve(config)
 
     async def _serve(self, config: Config) -> None:
@@ -235,7 +235,7 @@ class Gateway:
         before = self._config
         try:
             config = configuration.read(self.home.config)
-            known, bind = ports_of(before), config.team.bind
+            known, bind = ports_of(before), bind_of(config.team)
             for port, name in ports_of(config).items():
                 if port not in known and not is_free(port, bind):
                     raise ConfigError(f"port {port} of {name} is taken by another program; the change waits")

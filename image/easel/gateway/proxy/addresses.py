@@ -19,6 +19,9 @@ from easel.gateway.proxy.plan import Plan, Site
 ACME_CA = "EASEL_ACME_CA"
 ACME_CA_ROOT = "EASEL_ACME_CA_ROOT"
 HTTP_PORT = "EASEL_HTTP_PORT"
+# The address to listen on in the place of the team's: of several gateways with one configuration each may
+# have one of its own.
+BIND = "EASEL_BIND"
 
 
 def plan_of(
@@ -32,9 +35,10 @@ def plan_of(
 ) -> Plan:
     """What Caddy does for `config`. Raises ConfigError for an environment that makes no sense."""
     team = config.team
-    sites = [_site(team, CONSOLE, team.console.port, team.console.host)] + [
+    bind = bind_of(team, environment)
+    sites = [_site(team, bind, CONSOLE, team.console.port, team.console.host)] + [
         replace(
-            _site(team, one.name, one.port, one.host),
+            _site(team, bind, one.name, one.port, one.host),
             max_body=one.max_body,
             timeout=one.timeouts.request,
             cors=tuple(one.cors),
@@ -57,10 +61,15 @@ def plan_of(
     )
 
 
-def _site(team: Team, name: str, port: int, host: str | None) -> Site:
+def bind_of(team: Team, environment: Mapping[str, str] = os.environ) -> str:
+    """The local address to listen on."""
+    return environment.get(BIND) or team.bind
+
+
+def _site(team: Team, bind: str, name: str, port: int, host: str | None) -> Site:
     by_tls = host is not None
     return Site(
-        name, port, team.bind, host=host, tls=by_tls and team.edge is None,
+        name, port, bind, host=host, tls=by_tls and team.edge is None,
         behind_tls=by_tls and team.edge is not None,
     )  # fmt: skip
 

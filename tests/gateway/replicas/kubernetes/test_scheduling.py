@@ -44,8 +44,10 @@ def test_who_may_make_no_pod_says_so(message: str, words: str, kind: str) -> Non
         (deployment(), None, 0, True, "there is no ScaledObject studio-art"),
         (deployment(1), scaled(), 0, False, "Kubernetes makes its pod"),
         (deployment(), scaled(), 1, False, "KEDA is told that one is needed"),
-        (deployment(), scaled("False", "ScaledObject doesn't have correct triggers specification"), 1, True,
-         "KEDA cannot scale it: ScaledObject doesn't"),
+        (deployment(), scaled("False", "Triggers defined in ScaledObject are not working correctly"), 1, False,
+         "KEDA is told that one is needed"),
+        (deployment(), scaled("False", "Triggers defined in ScaledObject are not working correctly"), 6, True,
+         "KEDA cannot scale it: Triggers defined in ScaledObject"),
         (deployment(), scaled(), 45, True, "KEDA has not acted for 45 s: does its operator run"),
     ],
 )  # fmt: skip

@@ -11,6 +11,8 @@ PAUSED = "autoscaling.keda.sh/paused-replicas"
 _LONGEST = 500
 # Seconds after which KEDA, which looks every two, is not there.
 _KEDA_SILENT = 30.0
+# Seconds that a new ScaledObject is not Ready: until KEDA has asked for its signal once.
+_KEDA_SETTLES = 5.0
 # Words of those who buy nodes (Karpenter, EKS Auto Mode, Cluster Autoscaler, GKE) for "there is none to buy".
 _NO_CAPACITY = re.compile(
     r"insufficient ?capacity|exceed(s|ed)? limits? for nodepool|all available instance types exceed|"
@@ -77,7 +79,7 @@ def absent(name: str, deployment: Object | None, scaled: Object | None, waited: 
     if desired(deployment) > 0:
         return False, "Kubernetes makes its pod"
     for one in (scaled.get("status") or {}).get("conditions") or []:
-        if one.get("type") == "Ready" and one.get("status") == "False":
+        if one.get("type") == "Ready" and one.get("status") == "False" and waited > _KEDA_SETTLES:
             return True, f"KEDA cannot scale it: {one.get('message') or one.get('reason')}"[:_LONGEST]
     if waited > _KEDA_SILENT:
         return True, (

@@ -271,11 +271,10 @@ class StudioDeployment:
             if error.kind != "missing":
                 self._events.add(self.endpoint.name, name, "kubernetes", str(error))
 
-    async def _last_lines(self, pod: str) -> str:
+    async def _last_lines(self, pod: str, previous: bool) -> str:
+        path, which = f"{self._api.path('pods', pod)}/log", str(previous).lower()
         try:
-            return await self._api.text(
-                f"{self._api.path('pods', pod)}/log", container=CONTAINER, tailLines=str(_LAST_LINES)
-            )
+            return await self._api.text(path, container=CONTAINER, tailLines=str(_LAST_LINES), previous=which)
         except KubernetesError as error:
             _log.info("no last words", pod=pod, reason=str(error))
             return ""

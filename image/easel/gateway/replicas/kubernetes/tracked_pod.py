@@ -25,8 +25,8 @@ from easel.gateway.replicas.kubernetes.pod_state import (
     said_at_the_end,
 )
 
-ReadLog = Callable[[str], Awaitable[str]]
-"""The last lines of a pod's log."""
+ReadLog = Callable[[str, bool], Awaitable[str]]
+"""The last lines of a pod's log: of its container, or of the one that ran before."""
 
 
 class TrackedPod:
@@ -73,7 +73,7 @@ class TrackedPod:
         """Take what is known of it now. `address` is where its container listens, if one runs."""
         self.pod, self.address = pod, address
         now = time.monotonic()
-        await self._hear_end(address is None)
+        crashed = await self._hear_end(running=address is not None)
         if report is not None:
             self._answered, self._spoke, self.work = now, True, report.work
         elif address is None:
@@ -84,6 +84,9 @@ class TrackedPod:
                 backoff_limit=self._timeouts.backoff_limit, unresponsive=self._timeouts.unresponsive,
             )
         )  # fmt: skip
+        if found is not None and crashed and found.state in ("starting", "loading"):
+            # The kubelet was faster than this look.
+            found = PodState("failed", f"{self._words or 'it ended'}; it was started again", "crashed")
         if found is not None:
             self._say(found)
 
@@ -119,11 +122,14 @@ class TrackedPod:
         self._given_up = found.given_up
         self._status.say(found.state, found.detail, found.kind or None, text)
 
-    async def _hear_end(self, down: bool) -> None:
-        """Have the last words of a container that ended since the last look."""
+    async def _hear_end(self, *, running: bool) -> bool:
+        """Have the last words of a container that ended since the last look; whether one did."""
         ended = restarts(self.pod)
         if ended == self._ended or not ended[1]:
-            return
+            return False
+        # Counted up later than it ended: one end is one.
+        again = ended[1] == self._ended[1]
         self._ended = ended
-        said = said_at_the_end(self.pod)
-        self._words = last_words(said or (await self._read_log(self.name) if down else ""))
+        said = said_at_the_end(self.pod) or await self._read_log(self.name, running)
+        self._words = last_words(said) or self._words
+        return not again
