@@ -61,7 +61,7 @@ class ControlPlane:
     def stop(self) -> None:
         """The last started first, so that none writes of what it misses."""
         for daemon in reversed(list(self.daemons.values())):
-            daemon.stop()
+            daemon.stop(patience=2.0)
 
     def _start(self, name: str, *arguments: str | Path, environment: dict[str, str] | None = None) -> None:
         # etcd 3.4, which Debian 12 has, cannot tell how far a watch is: lists by watching end in errors again
