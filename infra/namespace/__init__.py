@@ -1,4 +1,4 @@
-"""The objects in a team's namespace, on any Kubernetes: plain manifests, and the component that applies them."""
+"""The objects in a team's namespace: plain manifests, and the component that applies them."""
 
 from infra.namespace.objects import manifests as manifests
 from infra.namespace.target import Edge as Edge

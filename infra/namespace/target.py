@@ -6,7 +6,7 @@ outputs of Pulumi.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pulumi
@@ -27,7 +27,7 @@ class Placement:
     cpu: str
     memory: str
     """Requests that fit the smallest node of the shape beside what every node runs."""
-    annotations: Mapping[str, str] = {}  # noqa: RUF009
+    annotations: Mapping[str, str] = field(default_factory=dict)
     """Of the pod: what the cluster's provisioner of nodes reads there."""
 
 
@@ -60,7 +60,7 @@ class Edge:
     kind: Literal["alb", "ingress", "gateway-api", "address"]
     class_name: str | None = None
     """Of an Ingress."""
-    annotations: Mapping[str, pulumi.Input[str]] = {}  # noqa: RUF009
+    annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """Of the Ingress, the HTTPRoute or the Service."""
     trusted: Sequence[str] = ()
     """Networks (CIDR) of the proxies whose `X-Forwarded-For` counts."""
@@ -110,7 +110,7 @@ class Target:
     counted."""
     region: str | None = None
     """Of AWS, where there is one: for models by s3://."""
-    service_account_annotations: Mapping[str, pulumi.Input[str]] = {}  # noqa: RUF009
+    service_account_annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """Of ServiceAccount `gateway`."""
     provider: pulumi.ProviderResource | None = None
     depends_on: Sequence[pulumi.Resource] = ()
