@@ -9,7 +9,7 @@ from infra.namespace.target import SecretKey, SecretValue, Target
 from infra.spec import Spec
 
 WRITTEN = ("easel-secret", "easel-tokens", "easel-ended", "easel-keys")
-"""The gateway's own: what signs, hashes of tokens, ended sessions, and the public keys that it is known by."""
+"""The gateway's own: what signs, hashes of tokens, ended sessions, and the public keys of what it signs."""
 
 KEYS = "easel-keys"
 CLIENT_SECRET = "EASEL_OIDC_CLIENT_SECRET"  # noqa: S105 - a variable's name
