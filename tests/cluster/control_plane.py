@@ -28,6 +28,8 @@ NODE_GRACE = 12
 # Seconds that pods stay bound to a node that is NotReady; 300 in a real cluster.
 EVICTION = 2
 _KEDA = "keda"
+# What no module has: EKS Auto Mode's NodeClass and IngressClassParams, written down from AWS's documentation.
+DEFINED_HERE = Path(__file__).with_name("definitions")
 _METRICS = "v1beta1.external.metrics.k8s.io"
 # The endpoint controllers are left out: the API lets no loopback address be an endpoint, where pods are here.
 _CONTROLLERS = "*,-endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller"
@@ -53,7 +55,7 @@ class ControlPlane:
         """Everything up to the metrics adapter answers."""
         self._start_api()
         self._start_controllers()
-        self._install_keda()
+        self._define()
         self.start_keda()
         self._serve_metrics()
         return self
@@ -61,7 +63,7 @@ class ControlPlane:
     def stop(self) -> None:
         """The last started first, so that none writes of what it misses."""
         for daemon in reversed(list(self.daemons.values())):
-            daemon.stop()
+            daemon.stop(patience=2.0)
 
     def _start(self, name: str, *arguments: str | Path, environment: dict[str, str] | None = None) -> None:
         # etcd 3.4, which Debian 12 has, cannot tell how far a watch is: lists by watching end in errors again
@@ -156,8 +158,10 @@ class ControlPlane:
             "kube-controller-manager", lambda: self.api.get("v1", "ServiceAccount", "default", "default")
         )
 
-    def _install_keda(self) -> None:
-        for path in sorted((*definitions("keda").glob("*.yaml"), *definitions("karpenter").glob("*.yaml"))):
+    def _define(self) -> None:
+        """Kinds that Kubernetes doesn't have by itself."""
+        folders = (definitions("keda"), definitions("karpenter"), definitions("gateway-api"), DEFINED_HERE)
+        for path in sorted(path for folder in folders for path in folder.glob("*.yaml")):
             for item in filter(None, yaml.safe_load_all(path.read_text())):
                 # Stored versions are the API's to say, and one file has an empty status.
                 item.pop("status", None)

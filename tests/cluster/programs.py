@@ -28,6 +28,7 @@ COMMANDS = {
 DEFINITIONS = {
     "kwok": ("sigs.k8s.io/kwok", "kustomize/stage/node/fast"),
     "keda": ("github.com/kedacore/keda/v2", "config/crd/bases"),
+    "gateway-api": ("sigs.k8s.io/gateway-api", "config/crd/standard"),
     "karpenter": ("sigs.k8s.io/karpenter", "pkg/apis/crds"),
 }
 
