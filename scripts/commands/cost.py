@@ -31,7 +31,7 @@ def command(team: str | None, as_json: bool, markdown: bool, as_table: bool) -> 
     here = settings()
     file = existing(here, team or team_of(here))
     spec = spec_at(file)
-    if spec.team.runs_on in ("cluster", "kubernetes"):
+    if spec.team.runs_on == "cluster":
         raise CommandRefused(
             f"{shown(file)} says runs_on: {spec.team.runs_on}; this version knows the costs of instances"
         )
@@ -39,10 +39,19 @@ def command(team: str | None, as_json: bool, markdown: bool, as_table: bool) -> 
         click.echo(json.dumps(as_data(spec), indent=1))
     elif spec.team.runs_on == "local":
         click.echo(f"{spec.name} runs on this machine (runs_on: local): nothing at AWS")
+    elif spec.team.runs_on == "kubernetes":
+        click.echo(f"{spec.name} runs on a Kubernetes that is there already: nothing at AWS. {gpus(spec)}")
     elif markdown:
         click.echo(f"### What {spec.name} costs\n\n```\n{told(spec)}\n```")
     else:
         click.echo(told(spec))
+
+
+def gpus(spec: Spec) -> str:
+    """What the team takes of its cluster at most: its nodes have no price that is known here."""
+    taken = {name: each.replicas.max for name, each in spec.endpoints.items() if SHAPES[each.shape].gpu}
+    ways = ", ".join(f"{name} {most}" for name, most in taken.items())
+    return f"At most {sum(taken.values())} GPUs of its nodes at once{f' ({ways})' if ways else ''}"
 
 
 def told(spec: Spec) -> str:

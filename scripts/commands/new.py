@@ -17,7 +17,7 @@ TEMPLATES = ROOT / "stacks" / "templates"
 WORKFLOWS = ROOT / "stacks" / "gitops"
 REPOSITORY = ROOT
 """Whose .github the workflows go to."""
-_USUAL = {"local": "local"}
+_USUAL = {"local": "local", "kubernetes": "kubernetes"}
 """The template for each `runs_on`, where it is not studio."""
 
 
@@ -25,9 +25,9 @@ _USUAL = {"local": "local"}
 @click.argument("team")
 @click.option("--domain", help="Endpoints will answer at NAME.DOMAIN.")
 @click.option("--shape", help="What each replica runs on, such as gpu.a10.")
-@click.option("--runs-on", help="instances (AWS) or local (one machine).")
+@click.option("--runs-on", help="instances (AWS), kubernetes (one that is there) or local (one machine).")
 @click.option("--region", help="The AWS region, such as us-east-1.")
-@click.option("--template", help="A file of stacks/templates: studio, busy, container, local.")
+@click.option("--template", help="A file of stacks/templates: studio, busy, container, kubernetes, local.")
 @click.option("--workflows", is_flag=True, help="Also write .github/workflows: preview, up, drift.")
 def command(
     team: str,
@@ -102,11 +102,16 @@ def next_steps(spec: Spec, file: Path, *, domain_given: bool) -> list[str]:
         lines.append(f"  in the file: easel:team.domain, now {spec.team.domain}, must be a domain of yours")
     if spec.team.budget and spec.team.budget.notify.endswith("@example.com"):
         lines.append(f"  in the file: easel:team.budget.notify, now {spec.team.budget.notify}, must be yours")
+    kubernetes = spec.team.runs_on == "kubernetes"
+    if kubernetes:
+        lines.append("  in the file: image and kubernetes.context, edge and storage must be what is there")
+        lines.append(f"  EASEL_STACK={spec.name} easel doctor     whether the cluster has what it takes")
     lines += [
         f"  pulumi stack init {spec.name}",
-        f"  pulumi preview --stack {spec.name}     what would be made, and what it costs",
+        f"  pulumi preview --stack {spec.name}     what would be made"
+        + ("" if kubernetes else ", and what it costs"),
         f"  pulumi up --stack {spec.name}",
-        "docs/how-to/deploy-on-aws.md says what each needs",
+        f"docs/how-to/{'run-on-kubernetes' if kubernetes else 'deploy-on-aws'}.md says what each needs",
     ]
     return lines
 
