@@ -73,6 +73,7 @@ def test_what_the_file_says_of_nodes_is_on_the_pods() -> None:
         "cpu": "2500m", "memory": "12Gi", "nvidia.com/mig-3g.20gb": "1",
     }  # fmt: skip
     assert slice_["nodeSelector"] == {"pool": "gpu"}
+    assert slice_["runtimeClassName"] == "nvidia"
     assert amd["nodeSelector"] == {"pool": "gpu", "gpu": "mi300x"}
     assert amd["containers"][0]["resources"]["limits"] == {"amd.com/gpu": "1"}
     dedicated = {"key": "dedicated", "operator": "Equal", "value": "art", "effect": "NoSchedule"}
