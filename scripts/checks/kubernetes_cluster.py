@@ -129,8 +129,16 @@ def storage(at: StackCluster) -> Iterator[Check]:
 
 def gpus(at: StackCluster) -> Iterator[Check]:
     """Whether the cluster's nodes have the GPUs that the endpoints ask for."""
-    from kubernetes.client import CoreV1Api
+    from kubernetes.client import CoreV1Api, NodeV1Api
 
+    classes = {
+        kubernetes_placement.runtime_class(at.given, each.shape) for each in at.spec.endpoints.values()
+    }
+    for name in sorted(filter(None, classes)):
+        read = NodeV1Api(at.client).read_runtime_class
+        if _or_none(lambda read=read, name=name: read(name, _request_timeout=PATIENCE)) is None:
+            advice = "`kubectl get runtimeclass` lists those there are; without it no pod is let in"
+            yield Check("gpus", "failed", f"there is no runtime class {name}", advice)
     nodes = CoreV1Api(at.client).list_node(_request_timeout=PATIENCE).items
     wanted: dict[str, list[str]] = {}
     for name, endpoint in at.spec.endpoints.items():
