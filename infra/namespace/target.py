@@ -61,7 +61,11 @@ class Edge:
     class_name: str | None = None
     """Of an Ingress."""
     annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    """Of the Ingress, the HTTPRoute or the Service."""
+    """Of the Ingress, the HTTPRoute, or with an address of the Service."""
+    service_annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """Of Service `gateway`, in front of which an Ingress stands."""
+    health_checks: Sequence[str] = ()
+    """Networks (CIDR) that a balancer asks `/healthz` of 7861 from; kubelets need none."""
     trusted: Sequence[str] = ()
     """Networks (CIDR) of the proxies whose `X-Forwarded-For` counts."""
     tls_secret: str | None = None

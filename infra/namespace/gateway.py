@@ -1,0 +1,115 @@
+"""The gateway: two pods that share nothing but the API, and each the whole door."""
+
+from typing import Any
+
+from infra.namespace.configuration import HTTP
+from infra.namespace.manifest import (
+    GATEWAY,
+    Manifest,
+    container_security,
+    labels,
+    manifest,
+    pod_security,
+    pulled_by,
+)
+from infra.namespace.secrets import GATEWAYS, environment, gateway_variables
+from infra.namespace.storage import claim_mounted, models_claim
+from infra.namespace.target import Target
+
+INNER = 7861
+"""Where KEDA, other gateways and the kubelet ask; never what people come to."""
+INNER_SERVICE = "gateway-inner"
+
+HOME = "/data/easel"
+REPLICAS = 2
+LEAVING = 15
+"""Seconds between a pod's end being decided and SIGTERM: balancers hear of it and send nobody there."""
+GRACE = 120
+
+
+def gateway(target: Target) -> list[Manifest]:
+    """Deployment, disruption budget, and the Service that is asked from inside."""
+    found = labels(GATEWAY)
+    return [
+        manifest(
+            "v1", "Service", INNER_SERVICE, target.namespace, found,
+            spec={
+                "selector": found,
+                "ports": [{"name": "inner", "port": INNER, "targetPort": "inner", "protocol": "TCP"}],
+            },
+        ),
+        manifest(
+            "policy/v1", "PodDisruptionBudget", GATEWAY, target.namespace, found,
+            spec={"minAvailable": 1, "selector": {"matchLabels": found}},
+        ),
+        manifest(
+            "apps/v1", "Deployment", GATEWAY, target.namespace, found,
+            spec={
+                "replicas": REPLICAS,
+                "revisionHistoryLimit": 2,
+                "selector": {"matchLabels": found},
+                # Never fewer than two while another version comes.
+                "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+                "template": {"metadata": {"labels": found}, "spec": _pod(target, found)},
+            },
+        ),
+    ]  # fmt: skip
+
+
+def _pod(target: Target, found: dict[str, str]) -> dict[str, Any]:
+    return {
+        "serviceAccountName": GATEWAY,
+        "enableServiceLinks": False,
+        "securityContext": pod_security(),
+        "terminationGracePeriodSeconds": GRACE,
+        # As far apart as the cluster lets them: on one node both are better than one.
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": key,
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": found},
+            }
+            for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+        ],
+        **pulled_by(target.pull_secrets),
+        "containers": [_container(target)],
+        "volumes": [
+            # Configuration, counts, Caddy's files: had again from the API after a restart.
+            {"name": "home", "emptyDir": {}},
+            {"name": "tmp", "emptyDir": {}},
+            claim_mounted("models", models_claim(target)),
+        ],
+    }  # fmt: skip
+
+
+def _container(target: Target) -> dict[str, Any]:
+    health = {"httpGet": {"path": "/healthz", "port": "inner"}, "timeoutSeconds": 5}
+    return {
+        "name": GATEWAY,
+        "image": target.gateway_image,
+        "command": ["python", "-m", "easel.gateway", "--home", HOME, "--namespace", target.namespace],
+        "env": [
+            {"name": "HOME", "value": "/tmp"},  # noqa: S108
+            {"name": "EASEL_HOME", "value": HOME},
+            {"name": "POD_IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}},
+            *environment(GATEWAYS, gateway_variables(target)),
+        ],
+        "ports": [
+            {"name": "http", "containerPort": HTTP, "protocol": "TCP"},
+            {"name": "inner", "containerPort": INNER, "protocol": "TCP"},
+        ],
+        # Bytes that pass, and one watch a kind: a whole processor helps only while models are checked.
+        "resources": {"requests": {"cpu": "250m", "memory": "512Mi"}},
+        "securityContext": container_security(),
+        "startupProbe": {**health, "periodSeconds": 2, "failureThreshold": 90},
+        "readinessProbe": {**health, "periodSeconds": 5, "failureThreshold": 2},
+        # Slow: while the API does not answer, a restart would help nobody.
+        "livenessProbe": {**health, "periodSeconds": 20, "failureThreshold": 6},
+        "lifecycle": {"preStop": {"sleep": {"seconds": LEAVING}}},
+        "volumeMounts": [
+            {"name": "home", "mountPath": HOME},
+            {"name": "models", "mountPath": f"{HOME}/models"},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+        ],
+    }
