@@ -73,7 +73,7 @@ def _refuse_elsewhere(spec: Spec) -> None:
             f"stacks/Pulumi.{spec.name}.yaml says runs_on: local, which is for one machine: run `make up`"
             f"{'' if spec.name == 'local' else f' with EASEL_STACK={spec.name}'}"
         )
-    if spec.team.runs_on != "instances":
+    if spec.team.runs_on == "kubernetes":
         raise NotInThisVersion(
             f"stacks/Pulumi.{spec.name}.yaml is right, but this version of easel does not provision "
             f"runs_on: {spec.team.runs_on} yet: take runs_on: instances, or local and `make up`"

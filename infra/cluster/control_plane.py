@@ -7,6 +7,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.cluster import policies
+from infra.cluster.admins import caller, check_caller
 from infra.cluster.kubeconfig import kubeconfig
 from infra.instances.policies import AwsAccount, Statement, document
 from infra.network import Network
@@ -20,10 +21,6 @@ LOGS_KEPT = 14
 """Days."""
 KEY_GONE = 7
 """Days that KMS waits before it deletes a key: its least."""
-
-
-class NotAdmin(pulumi.RunError):
-    """Whoever runs the program could not speak to the cluster that it makes."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +57,14 @@ class ControlPlane(pulumi.ComponentResource):
         self._args, self._tags = args, args.tags
         self._inside = pulumi.ResourceOptions(parent=self)
         self.name = self._tags.name("cluster")
-        check_caller(aws.get_caller_identity(opts=pulumi.InvokeOptions(parent=self)).arn, args.cluster.admins)
+        check_caller(caller(self), args.cluster.admins)
         cluster = self._cluster()
-        nodes = self._nodes()
+        nodes, rights = self._nodes()
         self.security_group_id = cluster.vpc_config.cluster_security_group_id.apply(str)
         self.node_role, self.endpoint = nodes.name, cluster.endpoint
         self.certificate = cluster.certificate_authority.data.apply(str)
         self.kubeconfig = kubeconfig(self.name, args.account.region, self.endpoint, self.certificate)
-        self.ready = [cluster, self._joins(cluster, nodes), *self._admins(cluster)]
+        self.ready = [cluster, *rights, self._joins(cluster, nodes), *self._admins(cluster)]
         self.register_outputs({"name": self.name, "endpoint": self.endpoint})
 
     def _logs(self) -> aws.cloudwatch.LogGroup:
@@ -81,7 +78,7 @@ class ControlPlane(pulumi.ComponentResource):
         )
 
     def _key(self) -> aws.kms.Key:
-        """Without a policy of its own it has KMS's default one: the account's policies decide, as for roles."""
+        """By KMS's default policy: the account's own policies decide who uses it."""
         return aws.kms.Key(
             self._tags.name("secrets"),
             description=f"Secrets of the cluster of team {self._tags.team}",
@@ -143,16 +140,16 @@ class ControlPlane(pulumi.ComponentResource):
             tags=self._tags.of_team("cluster"),
             opts=pulumi.ResourceOptions(
                 parent=self,
-                # Its role's rights before it is made, and until it is gone: EKS takes down machines by them.
-                depends_on=[logs, *rights],
+                # Until it is gone too: by its rights, and by the ways out, EKS takes machines down.
+                depends_on=[logs, args.network, *rights],
                 delete_before_replace=True,
             ),
         )
 
-    def _nodes(self) -> aws.iam.Role:
+    def _nodes(self) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
+        """What nodes act by, and its rights."""
         role = self._new_role("nodes", "What nodes do in the cluster of", policies.node_trust())
-        self._attach("nodes", role, policies.OF_NODES)
-        return role
+        return role, self._attach("nodes", role, policies.OF_NODES)
 
     def _joins(self, cluster: aws.eks.Cluster, nodes: aws.iam.Role) -> pulumi.Resource:
         """Without it nodes of our own NodeClasses start and never join."""
@@ -203,24 +200,3 @@ class ControlPlane(pulumi.ComponentResource):
             )
             for policy in policy_names
         ]
-
-
-def check_caller(caller: str, admins: Sequence[str]) -> None:
-    """Raise NotAdmin unless the caller, as STS names it, is one of the admins, as IAM names them.
-
-    Of a role STS tells the name and not the path, so those two are compared: account and name.
-    """
-    if _principal(caller) not in {_principal(arn) for arn in admins}:
-        raise NotAdmin(
-            f"easel:team.cluster.admins: {caller}, which runs this, is not among them and could make the cluster "
-            "but nothing in it: add its role or user"
-        )
-
-
-def _principal(arn: str) -> tuple[str, str, str]:
-    """Account, kind and name: `("111122223333", "role", "Admin")`."""
-    account, kind_and_name = arn.split(":")[4], arn.split(":", 5)[5]
-    parts = kind_and_name.split("/")
-    if parts[0] == "assumed-role":
-        return account, "role", parts[1]
-    return account, parts[0], parts[-1]

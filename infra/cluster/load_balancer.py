@@ -1,7 +1,7 @@
 """The load balancer of a team: an Application Load Balancer that Auto Mode makes for the team's Ingress.
 
-Fields are those of "Create an IngressClass to configure an Application Load Balancer" (EKS user guide); what an
-Ingress says beside them are annotations of the AWS Load Balancer Controller.
+Fields are those of "Create an IngressClass to configure an Application Load Balancer" (EKS user guide); what
+an Ingress says beside them are annotations of the AWS Load Balancer Controller.
 """
 
 import json
@@ -32,16 +32,15 @@ def class_name(team: str) -> str:
 def ingress_class_params(
     team: str,
     namespace: str,
-    subnets: Sequence[pulumi.Input[str]] | pulumi.Output[list[str]],
+    subnets: pulumi.Input[Sequence[str]],
     certificate_arn: pulumi.Input[str],
-    tags: Tags,
 ) -> Manifest:
     """The balancer itself, for Ingresses of the team's namespace only."""
     attributes = {
         # A request may be held while the first replica wakes, and then draw: nothing is sent meanwhile.
         "idle_timeout.timeout_seconds": str(LONGEST_SILENCE),
         "routing.http.drop_invalid_header_fields.enabled": "true",
-        # The one that was used by whoever came before is not the client: it is added to, never taken over.
+        # The caller's address is added to what the caller says of itself, which counts for nothing.
         "routing.http.xff_header_processing.mode": "append",
     }
     return {
@@ -80,7 +79,13 @@ def edge(team: str, ranges: Sequence[pulumi.Input[str]]) -> Edge:
         "target-group-attributes": f"deregistration_delay.timeout_seconds={DRAIN}",
     }
     annotations = {f"alb.ingress.kubernetes.io/{key}": value for key, value in said.items()}
-    return Edge("alb", class_name=class_name(team), annotations=annotations, trusted=ranges)
+    return Edge(
+        "alb",
+        class_name=class_name(team),
+        annotations=annotations,
+        health_checks=ranges,
+        trusted=ranges,
+    )
 
 
 def wildcard_record(

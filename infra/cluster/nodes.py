@@ -11,7 +11,7 @@ from typing import Any
 
 from infra.cluster.capacity import Room, room
 from infra.offers import Sold
-from infra.shapes import SHAPES, InstanceType, Shape
+from infra.shapes import SHAPES, Shape
 from infra.spec import EndpointSpec, Spec
 
 Manifest = dict[str, Any]
@@ -26,7 +26,7 @@ LAST_WORK = "24h"
 """What a node's pods have to end by themselves; Auto Mode allows 21 days together with `LIFE`."""
 EMPTY_FOR = "60s"
 """How long a node without pods stays: the endpoint's `idle` has been waited for before."""
-THROUGHPUT, IOPS = 500, 3000
+THROUGHPUT, SYSTEM_THROUGHPUT, IOPS = 500, 125, 3000
 """MiB/s and operations of the disk that images are unpacked to; Auto Mode's default is 125 and 3000. Where
 the instance has an NVMe disk that is larger than what is asked for, that is taken instead, and this is not
 used ("Learn about Amazon EKS Auto Mode Managed instances", Considerations)."""
@@ -35,15 +35,11 @@ CAPACITY = {"on-demand": ["on-demand"], "spot": ["spot"], "spot-first": ["spot",
 
 SYSTEM = "system"
 """The pool of gateways, KEDA and the drivers' controllers."""
-SYSTEM_TYPES = (
-    InstanceType("t3.medium", 2, 4, 0.0416),
-    InstanceType("t3a.medium", 2, 4, 0.0376),
-    InstanceType("m7i.large", 2, 8, 0.1008),
-    InstanceType("m6i.large", 2, 8, 0.096),
-)
-"""Auto Mode starts no instance below medium; Karpenter takes the cheapest that there is."""
 SYSTEM_DISK = 30
 """GiB: the images of gateways and KEDA."""
+FRONT_ZONES = 3
+"""Zones, the first ones, that the balancer and those who answer it are in: each costs an address, and what is
+in another zone than the balancer would get nothing."""
 SYSTEM_MOST = 32
 """Processors: two gateways for each of a platform's teams."""
 
@@ -59,6 +55,8 @@ class Pool:
     """Replicas at most, of all its endpoints together."""
     disk: int
     """GiB."""
+    endpoint: str
+    """One of those that run here, to name where something is wrong."""
 
     @property
     def name(self) -> str:
@@ -77,26 +75,22 @@ class Pool:
         return room(self.shape.instance_types, self.shape.only_by)
 
 
-def pool_of(team: str, endpoint: EndpointSpec, spec: Spec) -> Pool:
-    """The pool that an endpoint's replicas run in."""
-    alike = [
-        one
-        for one in spec.endpoints.values()
-        if (one.shape, one.capacity) == (endpoint.shape, endpoint.capacity)
-    ]
-    return Pool(
-        team,
-        SHAPES[endpoint.shape],
-        endpoint.capacity,
-        sum(one.replicas.max for one in alike),
-        math.ceil(max(one.storage.disk for one in alike) / 2**30),
-    )
-
-
-def pools(spec: Spec) -> dict[str, Pool]:
-    """Every pool of a team, by its name."""
-    found = (pool_of(spec.name, endpoint, spec) for endpoint in spec.endpoints.values())
-    return {pool.name: pool for pool in found}
+def pools(spec: Spec) -> dict[tuple[str, str], Pool]:
+    """Every pool of a team, by shape and capacity."""
+    alike: dict[tuple[str, str], dict[str, EndpointSpec]] = {}
+    for name, endpoint in spec.endpoints.items():
+        alike.setdefault((endpoint.shape, endpoint.capacity), {})[name] = endpoint
+    return {
+        (shape, capacity): Pool(
+            spec.name,
+            SHAPES[shape],
+            capacity,
+            sum(one.replicas.max for one in found.values()),
+            math.ceil(max(one.storage.disk for one in found.values()) / 2**30),
+            next(iter(found)),
+        )
+        for (shape, capacity), found in alike.items()
+    }
 
 
 def tolerations(pool: Pool) -> list[dict[str, str]]:
@@ -125,30 +119,36 @@ class Ground:
 
 def node_class(pool: Pool, zones: Sequence[str], ground: Ground) -> Manifest:
     """How the pool's machines are made."""
-    return _class(pool.object_name, pool.disk, zones, ground)
+    return _class(pool.object_name, (pool.disk, THROUGHPUT), zones, ground)
 
 
 def node_pool(pool: Pool, sold: Sold) -> Manifest:
     """Which machines the pool may start, where and how many. `sold` is what the region has of the shape."""
-    gpus, processors = pool.shape.only_by, pool.shape.most_vcpu
+    shape = pool.shape
     # A machine is bought whole: three replicas of a GPU that comes by eight are eight GPUs.
-    machines = math.ceil(pool.most / gpus)
-    limits = {GPU: str(machines * gpus)} if pool.shape.gpu else {"cpu": str(pool.most * processors)}
+    machines = shape.machines(pool.most)
+    limits = {GPU: str(machines * shape.only_by)} if shape.gpu else {"cpu": str(machines * shape.most_vcpu)}
     labels = node_selector(pool)
     return _pool(pool.object_name, labels, _taints(pool), CAPACITY[pool.capacity], sold, limits)
 
 
-def system_class(cluster: str, zones: Sequence[str], ground: Ground) -> Manifest:
+def system_class(team: str, zones: Sequence[str], ground: Ground) -> Manifest:
     """How the machines of `SYSTEM` are made."""
-    return _class(_system(cluster), SYSTEM_DISK, zones, ground)
+    return _class(system_name(team), (SYSTEM_DISK, SYSTEM_THROUGHPUT), zones, ground)
 
 
-def system_pool(cluster: str, sold: Sold) -> Manifest:
+def system_pool(team: str, sold: Sold) -> Manifest:
     """The untainted pool: what says nothing else runs here."""
-    return _pool(_system(cluster), {POOL: SYSTEM}, [], ["on-demand"], sold, {"cpu": str(SYSTEM_MOST)})
+    return _pool(system_name(team), {POOL: SYSTEM}, [], ["on-demand"], sold, {"cpu": str(SYSTEM_MOST)})
 
 
-def _system(team: str) -> str:
+def front(subnets: Mapping[str, str]) -> list[str]:
+    """The zones of `FRONT_ZONES`."""
+    return sorted(subnets)[:FRONT_ZONES]
+
+
+def system_name(team: str) -> str:
+    """The name of the pool of `SYSTEM`, by the team that has the cluster."""
     return f"easel-{team}-{SYSTEM}"
 
 
@@ -157,7 +157,7 @@ def _taints(pool: Pool) -> list[dict[str, str]]:
     return [*gpu, {"key": TEAM, "value": pool.team, "effect": "NoSchedule"}]
 
 
-def _class(name: str, disk: int, zones: Sequence[str], ground: Ground) -> Manifest:
+def _class(name: str, disk: tuple[int, int], zones: Sequence[str], ground: Ground) -> Manifest:
     return {
         "apiVersion": "eks.amazonaws.com/v1",
         "kind": "NodeClass",
@@ -168,7 +168,7 @@ def _class(name: str, disk: int, zones: Sequence[str], ground: Ground) -> Manife
             "securityGroupSelectorTerms": [{"id": ground.security_group}],
             # Policies are enforced where one selects a pod; "deny all" is the namespace's own.
             "networkPolicy": "DefaultAllow",
-            "ephemeralStorage": {"size": f"{disk}Gi", "iops": IOPS, "throughput": THROUGHPUT},
+            "ephemeralStorage": {"size": f"{disk[0]}Gi", "iops": IOPS, "throughput": disk[1]},
         },
     }
 

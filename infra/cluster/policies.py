@@ -6,8 +6,10 @@ rest names its resources. Facts are from the EKS user guide, pages "Amazon EKS A
 "Amazon EKS cluster IAM role".
 """
 
+from collections.abc import Sequence
+
 from infra.filesystem import ACCESS_POINT, MOUNT
-from infra.instances.policies import AwsAccount, Statement
+from infra.instances.policies import AwsAccount, Statement, supply_statements
 
 OF_THE_CLUSTER = (
     "AmazonEKSBlockStoragePolicy",
@@ -70,8 +72,8 @@ def pod_trust(cluster: str, namespace: str, service_account: str) -> list[Statem
 def log_statements(account: AwsAccount, cluster: str) -> list[Statement]:
     """The cluster writes into the log group that is there, and never makes one.
 
-    EKS still writes while it is deleted: the group that Pulumi has just removed would be made again, without a
-    retention and nobody's (terraform-aws-modules/terraform-aws-eks#920).
+    EKS still writes while it is deleted: the group that Pulumi has just removed would be made again, without
+    a retention and nobody's (terraform-aws-modules/terraform-aws-eks#920).
     """
     group = account.arn("logs", f"log-group:/aws/eks/{cluster}/cluster")
     return [
@@ -112,6 +114,12 @@ def mount_statements(account: AwsAccount, file_system_arn: str) -> list[Statemen
             "Condition": {"StringLike": {ACCESS_POINT: points}},
         }
     ]
+
+
+def fetch_statements(account: AwsAccount, models: Sequence[str]) -> list[Statement]:
+    """What gateways need for models by `s3://`, each object by its name; nothing for others, whose tokens
+    are in a Secret of the namespace."""
+    return supply_statements(account, models, {})
 
 
 def _trust(sid: str, service: str) -> Statement:

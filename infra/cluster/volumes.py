@@ -11,8 +11,9 @@ from infra.instances.policies import AwsAccount, document
 from infra.tags import Tags
 
 DRIVER = "efs.csi.aws.com"
-OPTIONS = ("tls", "iam")
-"""Of every volume: the file system's policy lets in nobody who comes without TLS or without an identity."""
+OPTIONS = ("iam",)
+"""Of every volume: the file system's policy lets in nobody without an identity. TLS comes with the access
+point by itself (the driver's `node.go`)."""
 NAMESPACE, ACCOUNT = "kube-system", "efs-csi-node-sa"
 """Who mounts: the driver's pod on the node, by its own role."""
 
@@ -52,7 +53,7 @@ class DriverArgs:
 
 
 def efs_driver(args: DriverArgs, parent: pulumi.Resource) -> aws.eks.Addon:
-    """The add-on, with the role that its pods on nodes mount by.
+    """The add-on, with the role that its pods on nodes mount by. Pods that mount must end before it.
 
     The association is a resource of its own: the add-on's own ones are for its controller only
     (kubernetes-sigs/aws-efs-csi-driver#1759). It comes first, as a pod learns of its role when it starts.
