@@ -9,13 +9,13 @@ import pulumi_aws as aws
 from infra.cluster import policies
 from infra.cluster.admins import caller, check_caller
 from infra.cluster.kubeconfig import kubeconfig
+from infra.cluster.principals import name_of
+from infra.cluster.versions import VERSION
 from infra.instances.policies import AwsAccount, Statement, document
 from infra.network import Network
 from infra.spec import ClusterSpec
 from infra.tags import Tags
 
-VERSION = "1.36"
-"""The Kubernetes that easel is tested with (`tests/cluster`)."""
 LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 LOGS_KEPT = 14
 """Days."""
@@ -157,7 +157,7 @@ class ControlPlane(pulumi.ComponentResource):
 
     def _admins(self, cluster: aws.eks.Cluster) -> list[pulumi.Resource]:
         return [
-            self._entry(f"admin-{arn.partition(':iam::')[2]}", cluster, arn, policies.ADMIN, "STANDARD")
+            self._entry("-".join(("admin", *name_of(arn))), cluster, arn, policies.ADMIN, "STANDARD")
             for arn in self._args.cluster.admins
         ]
 

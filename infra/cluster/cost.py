@@ -22,8 +22,8 @@ from infra.spec import EndpointSpec, Spec
 CONTROL_PLANE = 0.10
 """An hour of a cluster whose version is in standard support."""
 FEE = 0.12
-"""EKS Auto Mode's fee for each of its instances, a share of the price on demand, for spot too. AWS lists it by
-type; 12 % is what the types looked at have, and none of it was read off a bill."""
+"""EKS Auto Mode's fee for each of its instances, a share of the price on demand, for spot too. AWS lists it
+by type; 12 % is what those looked at have, and none of it was read off a bill."""
 BALANCER = 0.0225
 """An hour of an Application Load Balancer, without what passes it."""
 BALANCER_UNIT = 0.008
@@ -40,8 +40,8 @@ def first_type(shape: Shape) -> InstanceType:
 def hourly(endpoint: EndpointSpec) -> Hourly:
     """What an endpoint costs an hour asleep, with its fewest and with its most replicas.
 
-    Asleep it is nothing: its nodes are gone. Where GPUs are sold together the whole machine is paid for, as if
-    no other endpoint shared it.
+    Asleep it is nothing: its nodes are gone. Where GPUs are sold together the whole machine is paid for, as
+    if no other endpoint shared it.
     """
     shape = SHAPES[endpoint.shape]
     disk = (endpoint.storage.disk / 1e9 * RATES.disk + (THROUGHPUT - 125) * RATES.throughput) / HOURS
@@ -52,7 +52,8 @@ def hourly(endpoint: EndpointSpec) -> Hourly:
 
 def of_the_cluster() -> list[tuple[str, float]]:
     """What stands for a cluster, whoever shares it, each with dollars an hour."""
-    node = SYSTEM[0].price * (1 + FEE) + RATES.address + SYSTEM_DISK * RATES.disk / HOURS
+    small = SYSTEM[0]
+    node = small.price * (1 + FEE) + RATES.address + SYSTEM_DISK * RATES.disk / HOURS
     return [
         ("control plane", CONTROL_PLANE),
         (
@@ -89,8 +90,8 @@ def floor_told(spec: Spec) -> str:
     what = ", ".join(what for what, _ in at_rest(spec))
     shared = "" if spec.team.platform == OWN else f" The cluster itself is paid for by {spec.team.platform}."
     return (
-        f"Floor ${floor_monthly(spec):.2f} a month ({what}, replicas that always run, secrets; what passes the "
-        f"load balancer ${BALANCER_UNIT:.3f} for about a GB).{shared} {beside_told()}"
+        f"Floor ${floor_monthly(spec):.2f} a month ({what}, replicas that always run, secrets; what passes "
+        f"the load balancer ${BALANCER_UNIT:.3f} for about a GB).{shared} {beside_told()}"
     )
 
 

@@ -126,6 +126,9 @@ class Pretended(pulumi.runtime.Mocks):
         if not args.custom:
             return None, args.inputs
         kind = args.typ.rsplit(":", 1)[-1]
+        if kind == "StackReference":
+            told = self._world.exports.get(str(args.inputs["name"]), {})
+            return args.name, {"name": args.inputs["name"], "outputs": told, "secretOutputNames": []}
         physical = str(args.inputs.get("name") or args.inputs.get("bucket") or args.name + SUFFIX)
         service = args.typ.split(":")[1].split("/")[0]
         id_ = f"{kind.lower()}-{args.name}"
@@ -153,6 +156,21 @@ def _given(kind: str, args: pulumi.runtime.MockResourceArgs, physical: str) -> d
         "Bucket": lambda: {"bucket": physical, "arn": f"arn:aws:s3:::{physical}"},
         "FileSystem": lambda: {"arn": f"arn:aws:elasticfilesystem:{arn}:file-system/{args.name}"},
         "AccessPoint": lambda: {"arn": f"arn:aws:elasticfilesystem:{arn}:access-point/{args.name}"},
+        "Cluster": lambda: {
+            "endpoint": "https://example.eks.amazonaws.com",
+            "certificateAuthority": {"data": "Q0E="},
+            "vpcConfig": {**args.inputs["vpcConfig"], "clusterSecurityGroupId": "sg-cluster"},
+        },
+        "Certificate": lambda: {
+            "domainValidationOptions": [
+                {
+                    "domainName": args.inputs["domainName"],
+                    "resourceRecordName": "_proof.example.com",
+                    "resourceRecordType": "CNAME",
+                    "resourceRecordValue": "_value.acm-validations.aws",
+                }
+            ]
+        },
         "Zone": lambda: {"zoneId": f"Z{args.name}", "nameServers": ["ns-1.example.org", "ns-2.example.org"]},
         "Eip": lambda: {"publicIp": "192.0.2.7", "allocationId": "eipalloc-1"},
         "Role": lambda: {"arn": f"arn:aws:iam::{ACCOUNT}:role/{physical}"},

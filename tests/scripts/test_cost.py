@@ -99,7 +99,7 @@ def test_a_faulty_file_is_refused_with_its_faults(teams: Teams) -> None:
     assert "$" not in said
 
 
-def test_what_this_version_cannot_count_it_says(teams: Teams) -> None:
-    """A cluster's costs are not those of instances."""
-    teams.write("art", ART.replace('"instances"', "cluster"))
-    assert "knows the costs of instances" in refused("cost")
+def test_a_cluster_that_is_there_already_is_paid_for_elsewhere(teams: Teams) -> None:
+    """What a Kubernetes of the team's own costs is no business of easel's tables."""
+    teams.write("art", ART.replace('"instances"', "kubernetes"))
+    assert "whoever has the cluster knows" in refused("cost")

@@ -103,7 +103,7 @@ def test_on_one_machine_make_up_is_next(teams: Teams) -> None:
         (["music", "--runs-on", "instance"], "did you mean instances?"),
         (["music", "--template", "studoi"], "did you mean studio?"),
         (["music", "--template", "../Pulumi.local"], "there is no template"),
-        (["music", "--template", "zzz"], "take busy or container or local or studio"),
+        (["music", "--template", "zzz"], "take busy or cluster or container or local or studio"),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_written(
