@@ -3,7 +3,7 @@
 Prices are AWS's in us-east-1, from its pages for EKS, Elastic Load Balancing and KMS, of 2026-08 or before.
 """
 
-from infra.cluster.nodes import FRONT_ZONES, SYSTEM_DISK, THROUGHPUT
+from infra.cluster.nodes import FRONT_ZONES, SYSTEM_DISK, THROUGHPUT, disk_of
 from infra.cluster.rules import OWN
 from infra.cost import (
     HOURS,
@@ -44,7 +44,8 @@ def hourly(endpoint: EndpointSpec) -> Hourly:
     if no other endpoint shared it.
     """
     shape = SHAPES[endpoint.shape]
-    disk = (endpoint.storage.disk / 1e9 * RATES.disk + (THROUGHPUT - 125) * RATES.throughput) / HOURS
+    gigabytes = disk_of(shape, endpoint.storage.disk)
+    disk = (gigabytes * RATES.disk + (THROUGHPUT - 125) * RATES.throughput) / HOURS
     machine = first_type(shape).price * (1 + FEE) + RATES.address + disk
     low, high = endpoint.replicas.min, endpoint.replicas.max
     return Hourly(0, shape.machines(low) * machine, shape.machines(high) * machine)

@@ -30,6 +30,9 @@ THROUGHPUT, SYSTEM_THROUGHPUT, IOPS = 500, 125, 3000
 """MiB/s and operations of the disk that images are unpacked to; Auto Mode's default is 125 and 3000. Where
 the instance has an NVMe disk that is larger than what is asked for, that is taken instead, and this is not
 used ("Learn about Amazon EKS Auto Mode Managed instances", Considerations)."""
+IMAGE, FULL = 20, 0.85
+"""GiB of an image, unpacked; and the share of a disk that may be used: the kubelet evicts pods where less
+than 15 % is left."""
 CAPACITY = {"on-demand": ["on-demand"], "spot": ["spot"], "spot-first": ["spot", "on-demand"]}
 """Karpenter prefers spot where both are allowed, and takes on-demand where spot is refused."""
 
@@ -86,11 +89,16 @@ def pools(spec: Spec) -> dict[tuple[str, str], Pool]:
             SHAPES[shape],
             capacity,
             sum(one.replicas.max for one in found.values()),
-            math.ceil(max(one.storage.disk for one in found.values()) / 2**30),
+            disk_of(SHAPES[shape], max(one.storage.disk for one in found.values())),
             next(iter(found)),
         )
         for (shape, capacity), found in alike.items()
     }
+
+
+def disk_of(shape: Shape, each: int) -> int:
+    """GiB of a machine's disk, where each replica on it is given so many bytes."""
+    return math.ceil((shape.only_by * each / 2**30 + IMAGE) / FULL)
 
 
 def tolerations(pool: Pool) -> list[dict[str, str]]:

@@ -65,6 +65,13 @@ def endpoint_faults(endpoint: EndpointSpec, team: TeamSpec, where: Where) -> Ite
     """Rules within one endpoint, and between it and the team."""
     if team.runs_on != "cluster":
         return
+    if endpoint.image is not None and endpoint.image.registry is not None:
+        yield SpecFault(
+            (*where, "image", "registry"),
+            "goes with runs_on: instances only: nodes pull from the account's ECR by their own right, so put "
+            "the image there",
+            _HERE,
+        )
     for field in ("wake", "request"):
         seconds = getattr(endpoint.timeouts, field)
         if seconds > LONGEST_SILENCE:
