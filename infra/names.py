@@ -127,13 +127,11 @@ Health = Annotated[str, StringConstraints(max_length=500), AfterValidator(_healt
 Origin = Annotated[str, StringConstraints(max_length=300), AfterValidator(_origin)]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=320)]
-SecretArn = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+$",
-        max_length=600,
-    ),
+SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+")
+SecretPlace = Annotated[
+    str, StringConstraints(pattern=rf"^({SECRET_ARN.pattern}|[a-z0-9][A-Za-z0-9/_.-]*)$", max_length=600)
 ]
+"""The ARN of a secret, or on Kubernetes the name of a Secret; `infra.rules` says which goes where."""
 PrincipalArn = Annotated[
     str,
     StringConstraints(

@@ -24,6 +24,7 @@ from infra.instances.roles import this_account
 from infra.namespace.component import TeamNamespace
 from infra.network import Network
 from infra.offers import Offers, offers_for
+from infra.preview import show_costs
 from infra.spec import Spec
 from infra.tags import Tags
 from infra.vpc import vpc_ranges
@@ -36,12 +37,14 @@ class Ground:
     platform: Platform
     provider: kubernetes.Provider
     filesystem: Filesystem | None
+    ranges: list[pulumi.Input[str]]
     ready: list[pulumi.Resource]
 
 
-def provision(spec: Spec, tags: Tags) -> None:
+def provision(spec: Spec) -> None:
     """Register everything of the team, and what the stack tells at its end."""
-    team = spec.name
+    tags, team = Tags.of_stack(spec.name), spec.name
+    show_costs(spec)
     offers = offers_for(spec)
     domain = Domain(f"{team}-domain", spec, tags)
     image = Image(f"{team}-image", spec, tags)
@@ -63,6 +66,7 @@ def provision(spec: Spec, tags: Tags) -> None:
             offers,
             ground.platform,
             ground.filesystem,
+            ground.ranges,
             domain,
             image,
             ground.provider,
@@ -82,6 +86,7 @@ def _own(spec: Spec, tags: Tags, offers: Offers, account: AwsAccount) -> Ground:
     control_plane = ControlPlane(
         f"{team}-control-plane", ControlPlaneArgs(spec.team.cluster, tags, network, account)
     )
+    ranges = vpc_ranges(spec.team.network.vpc, network)
     filesystem.let_in("nodes", control_plane.security_group_id)
     platform = Platform(
         team=_output(team),
@@ -89,11 +94,11 @@ def _own(spec: Spec, tags: Tags, offers: Offers, account: AwsAccount) -> Ground:
         cluster=_output(control_plane.name),
         endpoint=control_plane.endpoint,
         certificate=control_plane.certificate,
-        admins=_output(spec.team.cluster.admins),
+        admins=_output(control_plane.admins),
         node_role=control_plane.node_role,
         security_group=control_plane.security_group_id,
         subnets=pulumi.Output.all(**dict(zip(network.zones, network.subnet_ids, strict=True))),
-        ranges=_output(vpc_ranges(spec.team.network.vpc, network)),
+        ranges=_output(ranges),
         file_system=filesystem.id,
     )
     provider = _provider(team, platform, control_plane.ready)
@@ -101,13 +106,13 @@ def _own(spec: Spec, tags: Tags, offers: Offers, account: AwsAccount) -> Ground:
         f"{team}-addons",
         AddonsArgs(tags, account, offers, control_plane, filesystem, platform, provider),
     )
-    return Ground(platform, provider, filesystem, [filesystem, addons, *addons.ready])
+    return Ground(platform, provider, filesystem, [*ranges], [filesystem, addons, *addons.ready])
 
 
 def _shared(spec: Spec, account: AwsAccount, parent: pulumi.Resource) -> Ground:
     platform, who = platform_of(spec.team.platform, account.region, parent), caller(parent)
-    platform.admins.apply(lambda admins: check_caller(who, admins))
-    return Ground(platform, _provider(spec.name, platform, []), None, [])
+    platform.admins.apply(lambda admins: check_caller(who, admins, spec.team.platform))
+    return Ground(platform, _provider(spec.name, platform, []), None, [*platform.trusted], [])
 
 
 def _provider(team: str, platform: Platform, ready: list[pulumi.Resource]) -> kubernetes.Provider:

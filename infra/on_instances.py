@@ -1,4 +1,4 @@
-"""A team on EC2 instances (`runs_on: instances`): what `pulumi up` provisions, in order."""
+"""`runs_on: instances`: what a team on EC2 instances is made of, in order."""
 
 from infra.buckets import Buckets
 from infra.budget import Alarm
@@ -11,13 +11,16 @@ from infra.link import AccessLink
 from infra.network import InstanceNetwork
 from infra.offers import offers_for
 from infra.outputs import export
+from infra.preview import show_costs
 from infra.spec import Spec
 from infra.tags import Tags
 
 
-def provision(spec: Spec, tags: Tags) -> None:
-    """Register everything of the team, and what the stack tells at its end."""
+def provision(spec: Spec) -> None:
+    """Register everything, and export where to go, what it costs and what to do next."""
+    tags = Tags.of_stack(spec.name)
     team = spec.name
+    show_costs(spec)
     offers = offers_for(spec)
 
     # What the team shares.

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from infra import kubernetes_rules
 from infra.checkpoints import family_of, smallest_that_holds
 from infra.cluster import rules as cluster
 from infra.faults import SpecFault, Where, shown
@@ -31,6 +32,7 @@ def team_faults(team: TeamSpec) -> Iterator[SpecFault]:
             RUNS_ON,
         )
     yield from _members(team)
+    yield from kubernetes_rules.team_faults(team)
     if team.platform != "own" and team.runs_on != "cluster":
         yield SpecFault(
             (*TEAM, "platform"),
@@ -62,11 +64,15 @@ def endpoint_faults(name: str, endpoint: EndpointSpec, team: TeamSpec) -> Iterat
     yield from _files(here, endpoint, team)
     yield from _place(here, endpoint, team)
     yield from cluster.endpoint_faults(endpoint, team, here)
+    yield from kubernetes_rules.endpoint_faults(here, endpoint, team)
 
 
 def unused_on_one_machine(spec: Spec) -> list[str]:
     """Fields of a stack that one machine does nothing with. They are no fault, but ignoring them is said."""
-    team = ("domain", "zone", "acme", "budget", "network", "storage", "machine_images", "image")
+    team = (
+        *("domain", "zone", "acme", "budget", "network", "storage", "machine_images", "image"),
+        "kubernetes",
+    )
     found = [SpecFault((*TEAM, field), "") for field in team if field in spec.team.model_fields_set]
     for name, endpoint in spec.endpoints.items():
         for field in ("capacity", "storage"):
@@ -148,7 +154,7 @@ def _files(here: Where, endpoint: EndpointSpec, team: TeamSpec) -> Iterator[Spec
         if address.startswith("file:"):
             yield SpecFault(
                 (*here, "models", index),
-                f"{shown(address)} is a file of one machine, and not of those that AWS starts: send it there "
+                f"{shown(address)} is a file of one machine, and not of those of replicas: send it there "
                 "when it runs (`easel upload`), or put it into a bucket and write s3://bucket/key",
                 RUNS_ON,
             )

@@ -7,8 +7,9 @@ reference in docs/ is written from the same texts. What must hold between fields
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
+from infra.kubernetes_spec import KubernetesSpec
 from infra.names import (
     AbsolutePath,
     AcmeDirectory,
@@ -22,7 +23,7 @@ from infra.names import (
     Origin,
     Pem,
     PrincipalArn,
-    SecretArn,
+    SecretPlace,
     VariableName,
     VolumeId,
     Zone,
@@ -31,6 +32,7 @@ from infra.names import (
 )
 from infra.quantities import Lasts, Weighs
 from infra.references import TeamImage
+from infra.section import Section
 from infra.shapes import SHAPES
 
 RunsOn = Literal["local", "instances", "cluster", "kubernetes"]
@@ -44,12 +46,6 @@ Disk = Annotated[int, Weighs("30GB", "16TB")]
 Quota = Annotated[int, Weighs("100MB", "1000TB")]
 
 
-class Section(BaseModel):
-    """A part of the spec: unknown fields are faults, nothing is guessed, nothing changes after reading."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
 class MembersSpec(Section):
     """Single sign-on for people (OpenID Connect)."""
 
@@ -58,10 +54,10 @@ class MembersSpec(Section):
         description="Address of the identity provider, such as https://accounts.google.com.",
     )
     client_id: str = Field(min_length=1, description="The client that the identity provider knows easel by.")
-    client_secret: SecretArn | None = Field(
+    client_secret: SecretPlace | None = Field(
         default=None,
-        description="The client's secret: the ARN of a secret in AWS Secrets Manager. On one machine "
-        "EASEL_OIDC_CLIENT_SECRET gives it.",
+        description="The client's secret: an ARN of AWS Secrets Manager, on Kubernetes <secret>/<key>, here "
+        "EASEL_OIDC_CLIENT_SECRET.",
     )
     domains: list[Domain] = Field(
         min_length=1, description="Mail domains whose people are members; everyone else is turned away."
@@ -145,7 +141,7 @@ class ClusterSpec(Section):
         default=[],
         max_length=50,
         description="Who may do everything in the cluster: ARNs of IAM roles and users, among them whoever "
-        "runs pulumi.",
+        "runs pulumi; without it that one alone.",
     )
     private: bool = Field(
         default=False,
@@ -186,6 +182,9 @@ class TeamSpec(Section):
         description="With cluster: own, or the name of the stack whose cluster this team shares.",
     )
     cluster: ClusterSpec = Field(default=ClusterSpec(), description="With cluster: the team's own cluster.")
+    kubernetes: KubernetesSpec = Field(
+        default=KubernetesSpec(), description="With runs_on: kubernetes: the one that is there already."
+    )
     network: NetworkSpec = Field(default=NetworkSpec(), description="Where on the network the team lives.")
     storage: TeamStorage = Field(default=TeamStorage(), description="The file system of models and pictures.")
     zone: Zone = Field(
@@ -264,9 +263,10 @@ class ImageSpec(Section):
         default="/", description="The path that answers 2xx once the container is ready, or none."
     )
     user: int | None = Field(default=None, ge=0, le=65534, description="The user id to run as.")
-    registry: SecretArn | None = Field(
+    registry: SecretPlace | None = Field(
         default=None,
-        description="Login of a private registry: the ARN of a secret with username and password.",
+        description="Login of a private registry: the ARN of a secret with username and password; on "
+        "Kubernetes a Secret to pull by.",
     )
     mounts: list[Mount] = Field(
         default=[], max_length=20, description="Folders of the team's storage inside."
@@ -322,7 +322,8 @@ class EndpointSpec(Section):
     secrets: dict[VariableName, str] = Field(
         default={},
         max_length=100,
-        description="Environment variables whose values are read from AWS Secrets Manager, by name or ARN.",
+        description="Environment variables whose values AWS Secrets Manager keeps, by name or ARN; on "
+        "Kubernetes <secret>/<key>.",
     )
     image: ImageSpec | None = Field(
         default=None, description="An own container in the place of easel's studio."

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from infra import rules
+from infra import kubernetes_rules, rules
 from infra.faults import SpecError, SpecFault, Where, fault, nearest, shown
 from infra.names import endpoint_name, team_name
 from infra.regions import region_faults
@@ -48,9 +48,10 @@ def read_spec(
 
     team, faulty = _section(TeamSpec, config.get("easel:team", {}), rules.TEAM, faults)
     faults += _certain(rules.team_faults(team), faulty)
-    if team.runs_on != "local":
+    if team.runs_on not in ("local", "kubernetes"):
         faults += region_faults(config)
     endpoints = _endpoints(config.get("easel:endpoints"), team, faulty, faults)
+    faults += _certain(kubernetes_rules.claim_faults(team, endpoints), faulty)
     if faults:
         raise SpecError(source, faults, lines)
     return Spec(name=name, team=team, endpoints=endpoints)

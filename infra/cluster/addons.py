@@ -12,6 +12,8 @@ from infra.cluster.pools import system_nodes
 from infra.cluster.volumes import DriverArgs, efs_driver
 from infra.filesystem import Filesystem
 from infra.instances.policies import AwsAccount
+from infra.keda import Keda
+from infra.namespace.component import KubernetesObject
 from infra.offers import Offers
 from infra.tags import Tags
 
@@ -51,15 +53,25 @@ class Addons(pulumi.ComponentResource):
             ),
             self,
         )
-        self.ready = [policies, nodes, driver]
+        # Helm waits for nothing by itself: KEDA's pods are there when nodes are.
+        keda = Keda(
+            f"{args.tags.team}-keda",
+            args.provider,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*args.control_plane.ready, nodes]),
+        )
+        self.ready = [policies, nodes, driver, keda]
         self.register_outputs({})
 
 
 def _network_policies(opts: pulumi.ResourceOptions) -> pulumi.Resource:
     """Auto Mode enforces no NetworkPolicy until this is there ("Use Network Policies with EKS Auto Mode")."""
-    return kubernetes.core.v1.ConfigMap(
+    return KubernetesObject(
         "amazon-vpc-cni",
-        metadata={"name": "amazon-vpc-cni", "namespace": "kube-system"},
-        data={"enable-network-policy-controller": "true"},
-        opts=opts,
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "amazon-vpc-cni", "namespace": "kube-system"},
+            "data": {"enable-network-policy-controller": "true"},
+        },
+        opts,
     )

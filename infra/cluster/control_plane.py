@@ -7,7 +7,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.cluster import policies
-from infra.cluster.admins import caller, check_caller
+from infra.cluster.admins import admins_of
 from infra.cluster.kubeconfig import kubeconfig
 from infra.cluster.principals import name_of
 from infra.cluster.versions import VERSION
@@ -49,6 +49,8 @@ class ControlPlane(pulumi.ComponentResource):
     certificate: pulumi.Output[str]
     """The authority that the API's certificate is of, as base64."""
     kubeconfig: pulumi.Output[str]
+    admins: Sequence[str]
+    """ARNs of roles and users."""
     ready: Sequence[pulumi.Resource]
     """What an object of the cluster's needs: the cluster, its admins, its nodes' right to join."""
 
@@ -57,7 +59,7 @@ class ControlPlane(pulumi.ComponentResource):
         self._args, self._tags = args, args.tags
         self._inside = pulumi.ResourceOptions(parent=self)
         self.name = self._tags.name("cluster")
-        check_caller(caller(self), args.cluster.admins)
+        self.admins = admins_of(args.cluster, self)
         cluster = self._cluster()
         nodes, rights = self._nodes()
         self.security_group_id = cluster.vpc_config.cluster_security_group_id.apply(str)
@@ -158,7 +160,7 @@ class ControlPlane(pulumi.ComponentResource):
     def _admins(self, cluster: aws.eks.Cluster) -> list[pulumi.Resource]:
         return [
             self._entry("-".join(("admin", *name_of(arn))), cluster, arn, policies.ADMIN, "STANDARD")
-            for arn in self._args.cluster.admins
+            for arn in self.admins
         ]
 
     def _entry(

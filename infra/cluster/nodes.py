@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from infra.cluster.capacity import Room, room
 from infra.offers import Sold
 from infra.shapes import SHAPES, Shape
 from infra.spec import EndpointSpec, Spec
@@ -71,11 +70,6 @@ class Pool:
     def object_name(self) -> str:
         """The name of its NodePool and NodeClass, which are nobody's namespace's."""
         return f"easel-{self.team}-{self.name}"
-
-    @property
-    def room(self) -> Room:
-        """What a replica may ask for. All types of the shape count, whatever the region sells today."""
-        return room(self.shape.instance_types, self.shape.only_by)
 
 
 def pools(spec: Spec) -> dict[tuple[str, str], Pool]:

@@ -6,8 +6,8 @@ import pulumi
 
 from infra.cluster import nodes
 from infra.cluster.nodes import Ground, Manifest, Pool
-from infra.cluster.objects import registered
 from infra.cluster.platform import Platform
+from infra.namespace.component import KubernetesObject
 from infra.offers import Offers, Sold
 
 NODE_CLASS, NODE_POOL = ("eks.amazonaws.com/v1", "NodeClass"), ("karpenter.sh/v1", "NodePool")
@@ -65,10 +65,11 @@ def _registered(
     node_pool: pulumi.Output[Manifest],
     opts: pulumi.ResourceOptions,
 ) -> pulumi.Resource:
-    how = registered(node_class, *NODE_CLASS, name, opts)
-    return registered(
-        node_pool,
-        *NODE_POOL,
-        name,
-        pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[how])),
-    )
+    how = KubernetesObject(name, _object(*NODE_CLASS, name, node_class), opts)
+    after = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[how]))
+    return KubernetesObject(name, _object(*NODE_POOL, name, node_pool), after)
+
+
+def _object(version: str, kind: str, name: str, made: pulumi.Output[Manifest]) -> Manifest:
+    spec = made.apply(lambda found: found["spec"])
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}

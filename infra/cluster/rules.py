@@ -38,19 +38,11 @@ def team_faults(team: TeamSpec, where: Where) -> Iterator[SpecFault]:
             "goes with runs_on: instances only: gateways here have no disk",
             _HERE,
         )
-    yield from _cluster(team, where)
+    yield from _platform(team, where)
 
 
-def _cluster(team: TeamSpec, where: Where) -> Iterator[SpecFault]:
-    own = team.platform == OWN
-    if own and not team.cluster.admins:
-        yield SpecFault(
-            (*where, "cluster", "admins"),
-            "is missing: name who may do everything in the cluster, first of all the role or user that runs "
-            "pulumi: `aws sts get-caller-identity` tells it (of assumed-role/<name>/… the role's own ARN)",
-            frozenset({"runs_on", "platform"}),
-        )
-    if own:
+def _platform(team: TeamSpec, where: Where) -> Iterator[SpecFault]:
+    if team.platform == OWN:
         return
     for field, what in (("cluster", "cluster"), ("network", "network"), ("storage", "file system")):
         if field in team.model_fields_set and (field != "storage" or team.storage.existing):

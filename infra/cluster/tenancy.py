@@ -8,9 +8,9 @@ import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
 from infra.cluster import load_balancer, policies
+from infra.cluster.capacity import memory
 from infra.cluster.certificate import wildcard_certificate
 from infra.cluster.nodes import GPU, Pool, front, node_selector, pools, tolerations
-from infra.cluster.objects import registered
 from infra.cluster.platform import Platform
 from infra.cluster.pools import team_pools
 from infra.cluster.volumes import DRIVER, OPTIONS
@@ -20,6 +20,8 @@ from infra.image import Image
 from infra.instances.policies import AwsAccount, document
 from infra.instances.vault import Vault
 from infra.namespace import Placement, Target, Volume
+from infra.namespace.component import KubernetesObject
+from infra.namespace.requests import cpu
 from infra.namespace.storage import keeps_outputs
 from infra.offers import Offers
 from infra.spec import EndpointSpec, Spec
@@ -29,6 +31,8 @@ STAYS = {"karpenter.sh/do-not-disrupt": "true"}
 """A replica is not moved for a newer machine image: that waits until it sleeps, or until its node's life is
 over (`infra.cluster.nodes.LIFE`)."""
 SERVICE_ACCOUNT = "gateway"
+RIGHTS_AT = "169.254.170.23/32"
+"""Where a pod asks EKS Pod Identity for its role's credentials ("Understand how EKS Pod Identity works")."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class TenancyArgs:
     platform: Platform
     filesystem: Filesystem | None
     """The team's own; None on another team's cluster, where it has folders of that one's."""
+    ranges: Sequence[pulumi.Input[str]]
+    """Addresses of the VPC, which the load balancer's are among."""
     domain: Domain
     image: Image
     provider: kubernetes.Provider
@@ -70,9 +76,10 @@ class Tenancy(pulumi.ComponentResource):
             models=self._volume(self._models()),
             outputs=self._outputs_by_endpoint().__getitem__,
             secrets=self._secrets_by_endpoint().__getitem__,
-            edge=load_balancer.edge(self._tags.team, args.platform.trusted),
+            edge=load_balancer.edge(self._tags.team, args.ranges),
             client_secret=self._client_secret(),
             region=args.account.region,
+            rights_at=RIGHTS_AT,
             provider=args.provider,
             depends_on=[*args.ready, *machines, self._balancer(), *self._gateway_role()],
         )
@@ -147,11 +154,9 @@ class Tenancy(pulumi.ComponentResource):
             platform.subnets.apply(lambda by_zone: [by_zone[zone] for zone in front(by_zone)]),
             certificate,
         )
-        name, made = load_balancer.class_name(team), load_balancer.ingress_class(team)
-        how = registered(params, params["apiVersion"], params["kind"], name, self._objects())
-        return kubernetes.networking.v1.IngressClass(
-            name, metadata=made["metadata"], spec=made["spec"], opts=self._objects(how)
-        )
+        name = load_balancer.class_name(team)
+        how = KubernetesObject(name, params, self._objects())
+        return KubernetesObject(name, load_balancer.ingress_class(team), self._objects(how))
 
     def _gateway_role(self) -> list[pulumi.Resource]:
         """What gateways fetch models of s3:// by; none where there are none."""
@@ -190,7 +195,7 @@ def placement(pool: Pool) -> Placement:
         node_selector=node_selector(pool),
         tolerations=tolerations(pool),
         gpu=GPU if pool.shape.gpu else None,
-        cpu=pool.room.cpu,
-        memory=pool.room.memory,
+        cpu=cpu(pool.shape.name),
+        memory=memory(pool.shape),
         annotations=STAYS,
     )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from infra.namespace.manifest import GATEWAY, STUDIO, Manifest, labels, manifest
-from infra.namespace.secrets import WRITTEN, entry_of
+from infra.namespace.secrets import KEYS, WRITTEN, entry_of
 from infra.namespace.target import Target
 from infra.spec import Spec
 
@@ -23,9 +23,7 @@ def access(spec: Spec, target: Target) -> list[Manifest]:
         manifest(
             "v1", "ServiceAccount", STUDIO, namespace, labels(STUDIO), automountServiceAccountToken=False
         ),
-        manifest(
-            "v1", "ServiceAccount", GATEWAY, namespace, labels(GATEWAY), target.service_account_annotations
-        ),
+        manifest("v1", "ServiceAccount", GATEWAY, namespace, labels(GATEWAY)),
         manifest(f"{RBAC}/v1", "Role", GATEWAY, namespace, labels(GATEWAY), rules=_rules(spec, target)),
         manifest(
             f"{RBAC}/v1", "RoleBinding", GATEWAY, namespace, labels(GATEWAY),
@@ -49,6 +47,7 @@ def _rules(spec: Spec, target: Target) -> list[dict[str, Any]]:
         _rule("", "pods/log", ["get"]),
         _rule("", "events", ["list", "watch"]),
         _rule("", "configmaps", LOOK),
+        _rule("", "configmaps", ["update", "patch"], [KEYS]),
         # Kubernetes knows no name of what is about to be created.
         _rule("coordination.k8s.io", "leases", ["create"]),
         _rule("coordination.k8s.io", "leases", ["get", "update"], [LEASE]),

@@ -45,6 +45,7 @@ def _team(spec: Spec, target: Target, link_hash: pulumi.Input[str]) -> pulumi.In
     # Every file is an endpoint: a list here would be read before a new endpoint's file is, and be refused.
     del config["endpoints"]
     members = spec.team.members
+    trusted = {f"trusted_{number}": network for number, network in enumerate(target.edge.trusted)}
     # The secret comes by the environment of the pod.
     told = {**members.model_dump(), "client_secret": None} if members else None
 
@@ -55,13 +56,13 @@ def _team(spec: Spec, target: Target, link_hash: pulumi.Input[str]) -> pulumi.In
                 **({"region": target.region} if target.region else {}),
                 "bind": "0.0.0.0",  # noqa: S104 - policies say who reaches the pod
                 "console": {"port": HTTP, "host": host(spec, CONSOLE), "link": {"hash": known["hash"]}},
-                "edge": {"trusted": list(target.edge.trusted)},
+                "edge": {"trusted": [known[name] for name in trusted]},
                 "members": told,
                 "gateway": {"image": known["image"]},
             }
         )
 
-    return made_of(content, {"hash": link_hash, "image": target.gateway_image})
+    return made_of(content, {"hash": link_hash, "image": target.gateway_image, **trusted})
 
 
 def _endpoint(

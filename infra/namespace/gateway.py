@@ -83,6 +83,15 @@ def _pod(target: Target, found: dict[str, str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _of_the_pod() -> list[dict[str, Any]]:
+    """What it knows itself by among its peers."""
+    fields = {"POD_NAME": "metadata.name", "POD_IP": "status.podIP"}
+    return [
+        {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
+        for name, path in fields.items()
+    ]
+
+
 def _container(target: Target) -> dict[str, Any]:
     health = {"httpGet": {"path": "/healthz", "port": "inner"}, "timeoutSeconds": 5}
     return {
@@ -92,7 +101,7 @@ def _container(target: Target) -> dict[str, Any]:
         "env": [
             {"name": "HOME", "value": "/tmp"},  # noqa: S108
             {"name": "EASEL_HOME", "value": HOME},
-            {"name": "POD_IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}},
+            *_of_the_pod(),
             *environment(GATEWAYS, gateway_variables(target)),
         ],
         "ports": [
@@ -102,6 +111,7 @@ def _container(target: Target) -> dict[str, Any]:
         # Bytes that pass, and one watch a kind: a whole processor helps only while models are checked.
         "resources": {"requests": {"cpu": "250m", "memory": "512Mi"}},
         "securityContext": container_security(),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "startupProbe": {**health, "periodSeconds": 2, "failureThreshold": 90},
         "readinessProbe": {**health, "periodSeconds": 5, "failureThreshold": 2},
         # Slow: while the API does not answer, a restart would help nobody.

@@ -49,6 +49,8 @@ def _gateway(target: Target, studio_ports: list[int]) -> dict[str, Any]:
     checks = [{"ipBlock": {"cidr": network}} for network in target.edge.health_checks]
     # Private addresses too: the API, an identity provider or an object store may well have one.
     out = [_dns(), {"to": list(ANYWHERE), "ports": _tcp(*APIS)}]
+    if target.rights_at:
+        out.append({"to": [{"ipBlock": {"cidr": target.rights_at}}], "ports": _tcp(80)})
     out.append({"to": [_pods(GATEWAY)], "ports": _tcp(INNER)})
     if studio_ports:
         out.append({"to": [_pods(STUDIO)], "ports": _tcp(*studio_ports)})

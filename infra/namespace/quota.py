@@ -8,8 +8,8 @@ from infra.spec import Spec
 def quota(spec: Spec, target: Target) -> Manifest:
     """GPUs: every endpoint with its most replicas, and no more whatever goes wrong."""
     most: dict[str, int] = {}
-    for endpoint in spec.endpoints.values():
-        gpu = target.placement(endpoint.shape).gpu
+    for name, endpoint in spec.endpoints.items():
+        gpu = target.placement(name).gpu
         if gpu:
             # Quotas of extended resources are on requests, which equal their limits.
             resource = f"requests.{gpu}"

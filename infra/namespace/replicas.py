@@ -40,7 +40,7 @@ done"""
 def deployment(spec: Spec, name: str, endpoint: EndpointSpec, target: Target) -> Manifest:
     """The Deployment of an endpoint, without how many: that is the autoscaler's."""
     found = labels(STUDIO, name)
-    placement = target.placement(endpoint.shape)
+    placement = target.placement(name)
     starts = max(endpoint.timeouts.wake, LEAST_WAKE)
     return manifest(
         "apps/v1",
@@ -79,6 +79,8 @@ def _pod(
         "name": STUDIO,
         "ports": [{"name": "http", "containerPort": render.port_inside(endpoint), "protocol": "TCP"}],
         "resources": _resources(placement),
+        # A crash's last words are then in the pod's status, where the console finds them.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         **_probes(endpoint, starts),
     }
     return {
@@ -207,7 +209,7 @@ def _volumes(name: str, endpoint: EndpointSpec, target: Target) -> list[dict[str
     return [
         models,
         outputs,
-        {"name": "keys", "secret": {"secretName": KEYS}},
+        {"name": "keys", "configMap": {"name": KEYS}},
         {"name": "cache", "emptyDir": disk},
         {"name": "tmp", "emptyDir": {}},
     ]

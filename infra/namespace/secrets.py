@@ -8,20 +8,23 @@ from infra.namespace.manifest import GATEWAY, STUDIO, Manifest, labels, manifest
 from infra.namespace.target import SecretKey, SecretValue, Target
 from infra.spec import Spec
 
-WRITTEN = ("easel-secret", "easel-tokens", "easel-ended", "easel-keys")
-"""The gateway's own: what signs, hashes of tokens, ended sessions, and the public keys of what it signs."""
+WRITTEN = ("easel-secret", "easel-tokens", "easel-ended")
+"""Secrets that the gateway writes: what signs, hashes of tokens, ended sessions."""
 
 KEYS = "easel-keys"
+"""The ConfigMap of the public keys that studios know it by, which it writes too."""
+
 CLIENT_SECRET = "EASEL_OIDC_CLIENT_SECRET"  # noqa: S105 - a variable's name
 GATEWAYS = "easel-gateway"
 """Variables of the gateway whose values come by the program."""
 
 
 def secrets(spec: Spec, target: Target) -> list[Manifest]:
-    """Those that the gateway writes are made empty: without `data`, a later apply takes nothing away."""
+    """What the gateway writes is made empty: without `data`, a later apply takes nothing away."""
     written = [
         manifest("v1", "Secret", name, target.namespace, labels(GATEWAY), type="Opaque") for name in WRITTEN
     ]
+    written.append(manifest("v1", "ConfigMap", KEYS, target.namespace, labels(GATEWAY)))
     given = [
         _given(environment_of(name), target, labels(STUDIO, name), target.secrets(name))
         for name in spec.endpoints

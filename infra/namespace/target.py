@@ -17,7 +17,7 @@ KEDA = "keda"
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the pods of a shape go, and what one asks of its node."""
+    """Where the replicas of an endpoint go, and what one asks of its node."""
 
     node_selector: Mapping[str, str]
     tolerations: Sequence[Mapping[str, Any]]
@@ -64,9 +64,9 @@ class Edge:
     """Of the Ingress, the HTTPRoute, or with an address of the Service."""
     service_annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """Of Service `gateway`, in front of which an Ingress stands."""
-    health_checks: Sequence[str] = ()
+    health_checks: Sequence[pulumi.Input[str]] = ()
     """Networks (CIDR) that a balancer asks `/healthz` of 7861 from; kubelets need none."""
-    trusted: Sequence[str] = ()
+    trusted: Sequence[pulumi.Input[str]] = ()
     """Networks (CIDR) of the proxies whose `X-Forwarded-For` counts."""
     tls_secret: str | None = None
     """The Secret with an Ingress's certificate."""
@@ -96,7 +96,7 @@ class Target:
     studio_image: pulumi.Input[str]
     gateway_image: pulumi.Input[str]
     placement: Callable[[str], Placement]
-    """By the shape's name."""
+    """By the endpoint's name."""
     models: Volume
     outputs: Callable[[str], Volume]
     """By the endpoint's name."""
@@ -114,9 +114,11 @@ class Target:
     counted."""
     region: str | None = None
     """Of AWS, where there is one: for models by s3://."""
-    service_account_annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    """Of ServiceAccount `gateway`."""
+    rights_at: str | None = None
+    """A link-local network (CIDR) where the gateway gets its rights in the cloud, by HTTP."""
     provider: pulumi.ProviderResource | None = None
+    adopting: pulumi.ProviderResource | None = None
+    """The same, but what is there already it takes (`upsert_existing_objects`): for what outlives a stack."""
     depends_on: Sequence[pulumi.Resource] = ()
     """What must be there before the first object: KEDA, nodes, the driver of volumes."""
 

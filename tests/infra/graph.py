@@ -51,6 +51,8 @@ class Node:
     depends: frozenset[str]
     additional_secrets: tuple[str, ...]
     raw: Any
+    provider: str
+    """`<urn>::<id>` of one that the program makes; empty for the stack's own."""
 
     @property
     def short(self) -> str:
@@ -210,6 +212,7 @@ class _Recorder(MockMonitor):
                     frozenset(request.dependencies),
                     tuple(request.additionalSecretOutputs),
                     request.object,
+                    request.provider,
                 )
             )
         return answer

@@ -50,7 +50,7 @@ def test_an_endpoint_that_cannot_work_is_refused_with_what_to_take_instead(
     assert said in told[0]
 
 
-@pytest.mark.parametrize("runs_on", ["instances", "cluster", "kubernetes"])
+@pytest.mark.parametrize("runs_on", ["instances", "cluster"])
 def test_everywhere_but_here_endpoints_need_a_domain(tmp_path: Path, runs_on: str) -> None:
     """TLS needs a name to prove."""
     told = faults(tmp_path, {"a": {"shape": "gpu.t4"}}, {"runs_on": runs_on})
@@ -97,7 +97,7 @@ def test_a_stack_moves_by_changing_one_word(tmp_path: Path) -> None:
         "members": {"issuer": "https://a.example.com", "client_id": "x", "domains": ["example.com"]},
         "budget": {"monthly": 5, "notify": "a@example.com"},
     }
-    for runs_on in ("local", "instances", "cluster", "kubernetes"):
+    for runs_on in ("local", "instances", "cluster"):
         assert stack(tmp_path, {"a": {"shape": "gpu.t4"}}, team | {"runs_on": runs_on})
 
 

@@ -13,11 +13,9 @@ from infra.shapes import SHAPES, SYSTEM
 from infra.spec import EndpointSpec, Spec
 from infra.stackfile import read_spec
 
-ADMINS = {"cluster": {"admins": ["arn:aws:iam::111122223333:role/Admin"]}}
-
 
 def spec(endpoints: dict[str, Any], **team: Any) -> Spec:
-    told = {"runs_on": "cluster", "domain": "art.example.com", **(team or ADMINS)}
+    told = {"runs_on": "cluster", "domain": "art.example.com", **team}
     return read_spec("art", {"easel:team": told, "easel:endpoints": endpoints}, "x")
 
 
@@ -26,7 +24,7 @@ def endpoint(**fields: Any) -> EndpointSpec:
 
 
 def test_asleep_it_costs_nothing_and_awake_its_machine_with_the_fee() -> None:
-    """12 % of the price on demand for Auto Mode, the address and the disk; of the type that is taken first."""
+    """12 % of the price on demand for Auto Mode, address and disk; of the type that is taken first."""
     costs = cost.hourly(endpoint(replicas={"min": 0, "max": 3}))
     assert (costs.asleep, costs.min) == (0, 0)
     assert cost.first_type(SHAPES["gpu.l4"]).name == "g6.xlarge"

@@ -1,11 +1,10 @@
 """Nodes and the pods that go there: what a pod asks for is what its pool's smallest machine has."""
 
-import math
 from typing import Any
 
 import pytest
 
-from infra.cluster.capacity import allocatable, room
+from infra.cluster.capacity import allocatable, memory
 from infra.cluster.load_balancer import edge
 from infra.cluster.nodes import (
     GPU,
@@ -24,7 +23,7 @@ from infra.cluster.tenancy import placement
 from infra.cluster.volumes import DRIVER, OPTIONS
 from infra.namespace import Target, Volume, manifests
 from infra.offers import Offers
-from infra.shapes import SHAPES, SYSTEM
+from infra.shapes import SHAPES, SYSTEM, Shape
 from infra.spec import Spec
 from infra.stackfile import read_spec
 
@@ -229,8 +228,7 @@ def test_gateways_stand_where_the_balancer_does_and_fit() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_a_replica_is_given_most_of_its_machine(shape: Any) -> None:
+def test_a_replica_is_given_most_of_its_machine(shape: Shape) -> None:
     """What is not asked for is paid for all the same: at least half of the smallest machine."""
     least = min(kind.memory for kind in shape.instance_types) * 1024
-    asked = room(shape.instance_types, shape.only_by)
-    assert math.floor(least / 2) <= asked.mebibytes * shape.only_by < least
+    assert least / 2 <= int(memory(shape).removesuffix("Mi")) * shape.only_by < least

@@ -12,17 +12,6 @@ TEAM: dict[str, Any] = {"runs_on": "cluster", "domain": "art.example.com", "clus
 ONE = {"studio": {"shape": "gpu.l4"}}
 
 
-def test_a_cluster_of_ones_own_names_its_admins(tmp_path: Path) -> None:
-    """Nobody is one by having made it: who may is in the file. Of a shared one the platform's file says it."""
-    spec = stack(tmp_path, ONE, TEAM)
-    assert (spec.team.platform, spec.team.cluster.admins) == ("own", [ADMIN])
-    (fault,) = faults(tmp_path, ONE, {**TEAM, "cluster": {}})
-    assert fault.startswith("easel:team.cluster.admins: is missing")
-    assert "aws sts get-caller-identity" in fault
-    shared = {key: value for key, value in TEAM.items() if key != "cluster"} | {"platform": "company"}
-    assert stack(tmp_path, ONE, shared).team.platform == "company"
-
-
 @pytest.mark.parametrize(
     "arn",
     [
