@@ -1,5 +1,6 @@
 """A team on EKS (`runs_on: cluster`), in its own cluster or another stack's: what `pulumi up` provisions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +55,7 @@ def provision(spec: Spec) -> None:
 
     # The cluster: the team's own, or another stack's.
     own = spec.team.platform == OWN
-    ground = _own(spec, tags, offers, account) if own else _shared(spec, account, image)
+    ground = _own(spec, tags, offers, account) if own else _shared(spec, account)
 
     # What the team has of it, and the objects in its namespace.
     tenancy = Tenancy(
@@ -101,7 +102,7 @@ def _own(spec: Spec, tags: Tags, offers: Offers, account: AwsAccount) -> Ground:
         ranges=_output(ranges),
         file_system=filesystem.id,
     )
-    provider = _provider(team, platform, control_plane.ready)
+    provider = _provider(team, platform, control_plane, control_plane.ready)
     addons = Addons(
         f"{team}-addons",
         AddonsArgs(tags, account, offers, control_plane, filesystem, platform, provider),
@@ -109,16 +110,23 @@ def _own(spec: Spec, tags: Tags, offers: Offers, account: AwsAccount) -> Ground:
     return Ground(platform, provider, filesystem, [*ranges], [filesystem, addons, *addons.ready])
 
 
-def _shared(spec: Spec, account: AwsAccount, parent: pulumi.Resource) -> Ground:
-    platform, who = platform_of(spec.team.platform, account.region, parent), caller(parent)
+def _shared(spec: Spec, account: AwsAccount) -> Ground:
+    here = pulumi.ComponentResource("easel:cluster:Shared", f"{spec.name}-shared")
+    platform, who = platform_of(spec.team.platform, account.region, here), caller(here)
     platform.admins.apply(lambda admins: check_caller(who, admins, spec.team.platform))
-    return Ground(platform, _provider(spec.name, platform, []), None, [*platform.trusted], [])
+    return Ground(platform, _provider(spec.name, platform, here, []), None, [*platform.trusted], [])
 
 
-def _provider(team: str, platform: Platform, ready: list[pulumi.Resource]) -> kubernetes.Provider:
+def _provider(
+    team: str, platform: Platform, parent: pulumi.Resource, ready: Sequence[pulumi.Resource]
+) -> kubernetes.Provider:
     found = kubeconfig(platform.cluster, platform.region, platform.endpoint, platform.certificate)
     return kubernetes.Provider(
-        f"{team}-cluster", kubeconfig=found, opts=pulumi.ResourceOptions(depends_on=ready)
+        f"{team}-cluster",
+        kubeconfig=found,
+        # By default another text for the same cluster would replace every object in it.
+        cluster_identifier=platform.cluster,
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[*ready]),
     )
 
 

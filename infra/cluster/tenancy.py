@@ -68,13 +68,14 @@ class Tenancy(pulumi.ComponentResource):
         self._pools = pools(self._spec)
         self._vault = Vault(self)
         machines = team_pools(self._pools.values(), args.platform, args.offers, self._objects())
+        outputs = self._outputs_by_endpoint()
         self.target = Target(
             namespace=self._namespace,
             studio_image=args.image.studio,
             gateway_image=args.image.gateway,
             placement=lambda endpoint: placement(self._pool(endpoint)),
             models=self._volume(self._models()),
-            outputs=self._outputs_by_endpoint().__getitem__,
+            outputs=lambda endpoint: outputs.get(endpoint, Volume()),
             secrets=self._secrets_by_endpoint().__getitem__,
             edge=load_balancer.edge(self._tags.team, args.ranges),
             client_secret=self._client_secret(),

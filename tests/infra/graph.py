@@ -125,12 +125,12 @@ class Pretended(pulumi.runtime.Mocks):
         return self._world.answer(args.token, args.args)
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        if args.typ == "pulumi:pulumi:StackReference":
+            told = self._world.exports.get(args.name, {})
+            return args.name, {"name": args.name, "outputs": told, "secretOutputNames": []}
         if not args.custom:
             return None, args.inputs
         kind = args.typ.rsplit(":", 1)[-1]
-        if kind == "StackReference":
-            told = self._world.exports.get(str(args.inputs["name"]), {})
-            return args.name, {"name": args.inputs["name"], "outputs": told, "secretOutputNames": []}
         physical = str(args.inputs.get("name") or args.inputs.get("bucket") or args.name + SUFFIX)
         service = args.typ.split(":")[1].split("/")[0]
         id_ = f"{kind.lower()}-{args.name}"
@@ -172,6 +172,9 @@ def _given(kind: str, args: pulumi.runtime.MockResourceArgs, physical: str) -> d
                     "resourceRecordValue": "_value.acm-validations.aws",
                 }
             ]
+        },
+        "Ingress": lambda: {
+            "status": {"loadBalancer": {"ingress": [{"hostname": "k8s-art.us-east-1.elb.amazonaws.com"}]}}
         },
         "Zone": lambda: {"zoneId": f"Z{args.name}", "nameServers": ["ns-1.example.org", "ns-2.example.org"]},
         "Eip": lambda: {"publicIp": "192.0.2.7", "allocationId": "eipalloc-1"},
@@ -263,7 +266,13 @@ def run(
     SETTINGS.outputs.clear()
     try:
         pulumi.runtime.set_mocks(
-            cloud, project="easel", stack=stack, preview=preview, logger=logger, monitor=recorder
+            cloud,
+            project="easel",
+            stack=stack,
+            organization="organization",
+            preview=preview,
+            logger=logger,
+            monitor=recorder,
         )
         pulumi.runtime.set_all_config(
             {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
