@@ -143,6 +143,10 @@ class KubernetesSpec(Section):
     gpu: ResourceName = Field(
         default=GPU, description="The resource that is one GPU: nvidia.com/gpu, amd.com/gpu."
     )
+    runtime_class: Subdomain | None = Field(
+        default=None,
+        description="The RuntimeClass of replicas with a GPU, such as nvidia where that is not the default.",
+    )
     node_selector: dict[LabelKey, LabelValue] = Field(
         default={}, max_length=20, description="Labels that nodes of replicas must have."
     )

@@ -6,23 +6,26 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from infra import kubernetes_placement
 from infra.keda import Keda
 from infra.kubernetes_names import secret_entry
-from infra.kubernetes_spec import EdgeSpec, KubernetesSpec, ShapePlacementSpec, TolerationSpec
+from infra.kubernetes_spec import EdgeSpec, KubernetesSpec
 from infra.namespace.component import TeamNamespace
 from infra.namespace.configuration import CONSOLE, host
 from infra.namespace.requests import cpu, memory
 from infra.namespace.storage import keeps_outputs
 from infra.namespace.target import Edge, Placement, SecretKey, Target, Volume
 from infra.quantities import size
-from infra.references import references
-from infra.shapes import SHAPES
+from infra.references import movable, references
 from infra.spec import EndpointSpec, Spec
 
 
 def provision(spec: Spec) -> None:
     """Register everything, and export where to go and what to do next."""
     given = spec.team.kubernetes
+    for image in references(spec.team.image).values():
+        if image.digest is None:
+            pulumi.log.warn(movable(image))
     provider = _provider(f"easel-{spec.name}", given)
     # What the last `pulumi destroy` left is taken back; else an object that is there already is an error.
     adopting = _provider(f"easel-{spec.name}-adopting", given, upsert_existing_objects=True)
@@ -78,25 +81,15 @@ def _provider(name: str, given: KubernetesSpec, **more: Any) -> kubernetes.Provi
 
 
 def _placement(given: KubernetesSpec, shape: str) -> Placement:
-    own = given.shapes.get(shape, ShapePlacementSpec())
-    gpu = (own.gpu or given.gpu) if SHAPES[shape].gpu else None
-    tolerations = [_toleration(one) for one in (*given.tolerations, *own.tolerations)]
-    if gpu:
-        # Nodes with GPUs are kept for those who ask for one by a taint of the vendor's usual name, and of a
-        # slice (nvidia.com/mig-…) too.
-        vendor = gpu.partition("/")[0]
-        tolerations.append({"key": f"{vendor}/gpu", "operator": "Exists", "effect": "NoSchedule"})
+    own = kubernetes_placement.own(given, shape)
     return Placement(
-        node_selector={**given.node_selector, **own.node_selector},
-        tolerations=tolerations,
-        gpu=gpu,
+        node_selector=kubernetes_placement.node_selector(given, shape),
+        tolerations=kubernetes_placement.tolerations(given, shape),
+        gpu=kubernetes_placement.gpu(given, shape),
+        runtime_class=given.runtime_class if kubernetes_placement.gpu(given, shape) else None,
         cpu=own.cpu or cpu(shape),
         memory=_quantity(own.memory) if own.memory else memory(shape),
     )
-
-
-def _toleration(one: TolerationSpec) -> dict[str, Any]:
-    return one.model_dump(exclude_none=True)
 
 
 def _secrets(endpoint: EndpointSpec) -> dict[str, SecretKey]:

@@ -57,15 +57,16 @@ def platform_of(stack: str, region: str, parent: pulumi.Resource) -> Platform:
     here = f"{pulumi.get_organization()}/{pulumi.get_project()}"
     name = stack if "/" in stack else f"{here}/{stack}"
     told = pulumi.StackReference(name, opts=pulumi.ResourceOptions(parent=parent)).get_output(EXPORT)
-    checked = told.apply(lambda found: _checked(found, stack, region))
+    whole = told.apply(lambda found: checked(found, stack, region))
 
     def part(key: str) -> pulumi.Output[Any]:
-        return checked.apply(lambda found: found[key])
+        return whole.apply(lambda found: found[key])
 
     return Platform(**{one.name: part(one.name) for one in fields(Platform)})
 
 
-def _checked(found: Any, stack: str, region: str) -> Mapping[str, Any]:
+def checked(found: Any, stack: str, region: str) -> Mapping[str, Any]:
+    """What a stack exports of its platform, whole and of this region. Raises NoPlatform."""
     where = "easel:team.platform"
     if not isinstance(found, Mapping):
         raise NoPlatform(

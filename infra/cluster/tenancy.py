@@ -75,7 +75,8 @@ class Tenancy(pulumi.ComponentResource):
             gateway_image=args.image.gateway,
             placement=lambda endpoint: placement(self._pool(endpoint)),
             models=self._volume(self._models()),
-            outputs=lambda endpoint: outputs.get(endpoint, Volume()),
+            # One that keeps no pictures asks for no volume, but would have none that outlives the objects.
+            outputs=lambda endpoint: outputs.get(endpoint, Volume(csi_driver=DRIVER)),
             secrets=self._secrets_by_endpoint().__getitem__,
             edge=load_balancer.edge(self._tags.team, args.ranges),
             client_secret=self._client_secret(),

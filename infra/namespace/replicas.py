@@ -89,6 +89,7 @@ def _pod(
         "enableServiceLinks": False,
         "securityContext": pod_security(USER if own is None or own.user is None else own.user),
         "terminationGracePeriodSeconds": drain + SIGTERM,
+        **({"runtimeClassName": placement.runtime_class} if placement.runtime_class else {}),
         "nodeSelector": dict(placement.node_selector),
         "tolerations": [dict(one) for one in placement.tolerations],
         **pulled_by([*target.pull_secrets, *([own.registry] if own and own.registry else [])]),

@@ -9,7 +9,7 @@ from infra.bill import bill_of
 from infra.cost import RATES, VcpuQuota, Vcpus
 from infra.shapes import PRICED, SHAPES
 from infra.spec import Spec
-from scripts.settings import CommandRefused, settings, shown
+from scripts.settings import settings
 from scripts.stacks.loading import spec_at
 from scripts.stacks.teams import existing, team_of
 
@@ -35,18 +35,23 @@ def command(team: str | None, as_json: bool, markdown: bool, as_table: bool) -> 
     here = settings()
     file = existing(here, team or team_of(here))
     spec = spec_at(file)
-    if spec.team.runs_on == "kubernetes":
-        raise CommandRefused(
-            f"{shown(file)} says runs_on: kubernetes: what that costs, whoever has the cluster knows"
-        )
     if as_json:
         click.echo(json.dumps(as_data(spec), indent=1))
     elif spec.team.runs_on == "local":
         click.echo(f"{spec.name} runs on this machine (runs_on: local): nothing at AWS")
+    elif spec.team.runs_on == "kubernetes":
+        click.echo(f"{spec.name} runs on a Kubernetes that is there already: nothing at AWS. {gpus(spec)}")
     elif markdown:
         click.echo(f"### What {spec.name} costs\n\n```\n{told(spec)}\n```")
     else:
         click.echo(told(spec))
+
+
+def gpus(spec: Spec) -> str:
+    """What the team takes of its cluster at most: its nodes have no price that is known here."""
+    taken = {name: each.replicas.max for name, each in spec.endpoints.items() if SHAPES[each.shape].gpu}
+    ways = ", ".join(f"{name} {most}" for name, most in taken.items())
+    return f"At most {sum(taken.values())} GPUs of its nodes at once{f' ({ways})' if ways else ''}"
 
 
 def told(spec: Spec) -> str:

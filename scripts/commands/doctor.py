@@ -5,7 +5,7 @@ from itertools import chain
 
 import click
 
-from scripts.checks import aws_account
+from scripts.checks import aws_account, kubernetes_cluster
 from scripts.checks.machine import checks
 from scripts.settings import settings
 
@@ -18,9 +18,10 @@ def command(as_json: bool) -> None:
     """Check packages, memory, disk, Caddy, GPU, stack file, ports and models; end with 1 if one fails.
 
     For a stack on AWS also: credentials, plan, quotas, instance types, domain, machine images, file system.
+    For one on Kubernetes: the cluster, rights, KEDA, storage, GPUs, edge.
     """
     found, here = [], settings()
-    for check in chain(checks(here), aws_account.of_stack(here)):
+    for check in chain(checks(here), aws_account.of_stack(here), kubernetes_cluster.of_stack(here)):
         found.append(check)
         if not as_json:
             mark, colour = _MARKS[check.verdict]

@@ -17,9 +17,14 @@ TEMPLATES = ROOT / "stacks" / "templates"
 WORKFLOWS = ROOT / "stacks" / "gitops"
 REPOSITORY = ROOT
 """Whose .github the workflows go to."""
-_USUAL = {"local": "local", "cluster": "cluster"}
+_USUAL = {name: name for name in ("local", "cluster", "kubernetes")}
 """The template for each `runs_on`, where it is not studio."""
 
+_GUIDES = {
+    "instances": "deploy-on-aws",
+    "cluster": "run-on-a-cluster",
+    "kubernetes": "run-on-kubernetes",
+}
 EXAMPLE = "arn:aws:iam::111122223333:role/Admin"
 """The admin that the template names, who is nobody."""
 
@@ -28,9 +33,12 @@ EXAMPLE = "arn:aws:iam::111122223333:role/Admin"
 @click.argument("team")
 @click.option("--domain", help="Endpoints will answer at NAME.DOMAIN.")
 @click.option("--shape", help="What each replica runs on, such as gpu.a10.")
-@click.option("--runs-on", help="instances or cluster (AWS), or local (one machine).")
+@click.option("--runs-on", help="instances or cluster (AWS), kubernetes (one that is there), or local.")
 @click.option("--region", help="The AWS region, such as us-east-1.")
-@click.option("--template", help="A file of stacks/templates: studio, busy, container, cluster, local.")
+@click.option(
+    "--template",
+    help="A file of stacks/templates: studio, busy, container, cluster, kubernetes, local.",
+)
 @click.option("--workflows", is_flag=True, help="Also write .github/workflows: preview, up, drift.")
 def command(
     team: str,
@@ -110,11 +118,16 @@ def next_steps(spec: Spec, file: Path, *, domain_given: bool) -> list[str]:
             f"  in the file: easel:team.cluster.admins, now {', '.join(admins)}, must be who runs pulumi: "
             "`aws sts get-caller-identity`"
         )
+    kubernetes = spec.team.runs_on == "kubernetes"
+    if kubernetes:
+        lines.append("  in the file: image and kubernetes.context, edge and storage must be what is there")
+        lines.append(f"  EASEL_STACK={spec.name} easel doctor     whether the cluster has what it takes")
     lines += [
         f"  pulumi stack init {spec.name}",
-        f"  pulumi preview --stack {spec.name}     what would be made, and what it costs",
+        f"  pulumi preview --stack {spec.name}     what would be made"
+        + ("" if kubernetes else ", and what it costs"),
         f"  pulumi up --stack {spec.name}",
-        "docs/how-to/deploy-on-aws.md says what each needs",
+        f"docs/how-to/{_GUIDES[spec.team.runs_on]}.md says what each needs",
     ]
     return lines
 

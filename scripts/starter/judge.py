@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from scripts.starter.pictures import COLOURS, SHAPES, SIDE, Placement, Scene, draw
+from scripts.starter.pictures import COLOURS, SHAPES, SIDE, PlacedShape, Scene, draw
 
 _RING = 3
 # Further from the ground than this (0..255 a channel, Euclidean) is something else than ground.
@@ -88,7 +88,7 @@ def _overlap(one: Mask, other: Mask) -> float:
 def _templates(shape: str) -> tuple[Mask, ...]:
     found = []
     for tilt in _TILTS:
-        spot = Placement(SIDE / 2, SIDE / 2, 45.0, tilt)
+        spot = PlacedShape(SIDE / 2, SIDE / 2, 45.0, tilt)
         scene = Scene(shape, "black", "white", 1, "large", "centre", (spot,), (0, 0, 0), (255, 255, 255))
         dark = 255.0 - draw(scene)[..., 0]
         found += [_boxed(ndimage.gaussian_filter(dark, rounding * 45.0) > 128) for rounding in _ROUNDINGS]

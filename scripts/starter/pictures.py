@@ -63,7 +63,7 @@ RGB = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Placement:
+class PlacedShape:
     """Where one shape is: its centre, its radius, and its tilt in radians."""
 
     x: float
@@ -82,7 +82,7 @@ class Scene:
     count: int
     size: str
     place: str
-    spots: tuple[Placement, ...]
+    spots: tuple[PlacedShape, ...]
     paint: RGB
     backdrop: RGB
 
@@ -172,7 +172,7 @@ def draw(scene: Scene) -> Pixels:
     return np.asarray(canvas.reduce(_OVERSAMPLE))
 
 
-def _outline(shape: str, spot: Placement) -> list[tuple[float, float]]:
+def _outline(shape: str, spot: PlacedShape) -> list[tuple[float, float]]:
     turn = complex(math.cos(spot.tilt), math.sin(spot.tilt)) * spot.radius
     points = (complex(x, y) * turn for x, y in _UNIT[shape])
     return [(spot.x + p.real, spot.y + p.imag) for p in points]
@@ -221,6 +221,6 @@ def _inside(value: float, radius: float) -> float:
     return float(np.clip(value, edge, SIDE - edge))
 
 
-def _spot(rng: np.random.Generator, x: float, y: float, radius: float) -> Placement:
+def _spot(rng: np.random.Generator, x: float, y: float, radius: float) -> PlacedShape:
     x, y = x + rng.uniform(-_SHIFT, _SHIFT), y + rng.uniform(-_SHIFT, _SHIFT)
-    return Placement(_inside(x, radius), _inside(y, radius), radius, float(rng.uniform(-0.09, 0.09)))
+    return PlacedShape(_inside(x, radius), _inside(y, radius), radius, float(rng.uniform(-0.09, 0.09)))

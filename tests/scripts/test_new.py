@@ -84,6 +84,22 @@ def test_on_one_machine_make_up_is_next(teams: Teams) -> None:
     assert "$" not in said
 
 
+def test_on_kubernetes_the_cluster_is_looked_at_first(teams: Teams) -> None:
+    """runs_on: kubernetes takes the template for it: placeholders are named, nothing of AWS is told."""
+    said = done("new", "art-k", "--runs-on", "kubernetes", "--domain", "k.example.org", "--shape", "gpu.l4")
+    spec = load_stack(teams.file("art-k"))
+    assert (spec.team.runs_on, spec.team.domain) == ("kubernetes", "k.example.org")
+    assert spec.endpoints["studio"].shape == "gpu.l4"
+    assert "image and kubernetes.context, edge and storage must be what is there" in said
+    assert said.index("easel doctor") < said.index("pulumi up")
+    assert "run-on-kubernetes.md" in said
+    assert "AWS" not in said
+    assert "$" not in said
+    assert "At most 1 GPUs of its nodes at once (studio 1)" in done("cost", "art-k")
+    done("clone", "art-k/studio", "art-k/second", "--yes")
+    assert set(load_stack(teams.file("art-k")).endpoints) == {"studio", "second"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -103,7 +119,10 @@ def test_on_one_machine_make_up_is_next(teams: Teams) -> None:
         (["music", "--runs-on", "instance"], "did you mean instances?"),
         (["music", "--template", "studoi"], "did you mean studio?"),
         (["music", "--template", "../Pulumi.local"], "there is no template"),
-        (["music", "--template", "zzz"], "take busy or cluster or container or local or studio"),
+        (
+            ["music", "--template", "zzz"],
+            "take busy or cluster or container or kubernetes",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_written(

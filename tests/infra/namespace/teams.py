@@ -85,6 +85,7 @@ TEAMS = {
         {"studio": {"shape": "gpu.a100-40gb"}, "amd": {"shape": "gpu.h100"}},
         {
             "node_selector": {"pool": "gpu"},
+            "runtime_class": "nvidia",
             "tolerations": [
                 {"key": "dedicated", "operator": "Equal", "value": "art", "effect": "NoSchedule"}
             ],

@@ -1,6 +1,5 @@
 """Rules over every object of the teams that people write: rules, no snapshots."""
 
-import ipaddress
 import json
 from typing import Any
 
@@ -14,17 +13,6 @@ from tests.infra.namespace.teams import TEAMS, Team, objects_of, one, pods
 from tests.infra.namespace.validity import walked, wrong
 
 CLUSTERS = {"Namespace", "PersistentVolume", "ClusterRole", "ClusterRoleBinding"}
-METADATA_SERVICE = ipaddress.ip_address("169.254.169.254")
-
-
-@pytest.fixture(params=TEAMS)
-def team(request: pytest.FixtureRequest) -> Team:
-    return TEAMS[request.param]
-
-
-@pytest.fixture
-def objects(team: Team) -> list[Manifest]:
-    return objects_of(team)
 
 
 def studios(objects: list[Manifest]) -> list[tuple[str, Any]]:
@@ -85,6 +73,7 @@ def test_what_the_file_says_of_nodes_is_on_the_pods() -> None:
         "cpu": "2500m", "memory": "12Gi", "nvidia.com/mig-3g.20gb": "1",
     }  # fmt: skip
     assert slice_["nodeSelector"] == {"pool": "gpu"}
+    assert slice_["runtimeClassName"] == "nvidia"
     assert amd["nodeSelector"] == {"pool": "gpu", "gpu": "mi300x"}
     assert amd["containers"][0]["resources"]["limits"] == {"amd.com/gpu": "1"}
     dedicated = {"key": "dedicated", "operator": "Equal", "value": "art", "effect": "NoSchedule"}
@@ -157,69 +146,6 @@ def test_of_the_users_secrets_the_gateway_reads_only_tokens_of_sources() -> None
     assert read[1:] == [["civitai"]]
     (role,) = [each for each in objects_of(TEAMS["one"]) if each["kind"] == "Role"]
     assert sum(rule["resources"] == ["secrets"] for rule in role["rules"]) == 1
-
-
-def reached(policy: dict[str, Any], address: str, port: int) -> bool:
-    """Whether a policy lets its pods out to an address outside the cluster, by TCP."""
-    asked = ipaddress.ip_address(address)
-
-    def within(block: dict[str, Any]) -> bool:
-        network = ipaddress.ip_network(block["cidr"])
-        return asked in network and not any(
-            asked in ipaddress.ip_network(one) for one in block.get("except", ())
-        )
-
-    for rule in policy["spec"]["egress"]:
-        if port not in [each["port"] for each in rule["ports"] if each["protocol"] == "TCP"]:
-            continue
-        blocks = [peer["ipBlock"] for peer in rule.get("to", ()) if "ipBlock" in peer]
-        if "to" not in rule or any(within(block) for block in blocks):
-            return True
-    return False
-
-
-def test_a_studio_reaches_models_and_names_and_nothing_private() -> None:
-    """Sources of models by 443; no metadata service, no neighbour, no node, by IPv4 or IPv6."""
-    studio = one(objects_of(TEAMS["several"]), "NetworkPolicy", "studio")
-    assert reached(studio, "140.82.112.3", 443)
-    assert reached(studio, "2606:4700::1", 443)
-    for private in ("10.1.2.3", "172.20.0.1", "192.168.1.1", "100.64.0.1", "169.254.169.254", "127.0.0.1"):
-        assert not any(reached(studio, private, port) for port in (80, 443, 6443, 7860, 7861)), private
-    assert not reached(studio, "fd00:ec2::254", 443)
-    assert not reached(studio, "140.82.112.3", 22)
-    assert reached(studio, "10.96.0.10", 53)
-
-
-def test_the_gateway_reaches_the_api_but_no_metadata_service() -> None:
-    """Whoever asks that gets the node's rights; a cloud gives rights to pods by one address alone."""
-    team = TEAMS["one"]
-    gateway = one(objects_of(team), "NetworkPolicy", "gateway")
-    assert reached(gateway, "10.0.0.1", 6443)
-    assert not any(reached(gateway, str(METADATA_SERVICE), port) for port in (80, 443))
-    given = target_of(team.spec)
-    target = Target(**{**vars(given), "rights_at": "169.254.170.23/32"})
-    gateway = one(objects_of(team, target), "NetworkPolicy", "gateway")
-    assert reached(gateway, "169.254.170.23", 80)
-    assert not reached(gateway, str(METADATA_SERVICE), 80)
-
-
-def test_only_the_gateway_reaches_a_studio(objects: list[Manifest]) -> None:
-    """And only KEDA and other gateways what the gateway says inside; everything else is denied."""
-    deny = one(objects, "NetworkPolicy", "deny-all")["spec"]
-    assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    component = "app.kubernetes.io/component"
-    for policy in (each for each in objects if each["kind"] == "NetworkPolicy"):
-        if policy["metadata"]["name"] == "studio":
-            (rule,) = policy["spec"]["ingress"]
-            (who,) = rule["from"]
-            assert who["podSelector"]["matchLabels"][component] == "gateway"
-    door, inner = one(objects, "NetworkPolicy", "gateway")["spec"]["ingress"]
-    assert [port["port"] for port in door["ports"]] == [8080]
-    assert [port["port"] for port in inner["ports"]] == [7861]
-    keda, gateway = inner["from"]
-    assert keda["podSelector"] == {"matchLabels": {"app": "keda-operator"}}
-    assert keda["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "keda"}}
-    assert gateway["podSelector"]["matchLabels"][component] == "gateway"
 
 
 def test_a_replica_ends_its_work_before_it_is_killed(objects: list[Manifest]) -> None:

@@ -58,7 +58,7 @@ _INSIDE = (
 
 
 @dataclass
-class Target:
+class TargetLayer:
     """A layer, and the names in the file of the tensors for it, by role (`down`, `up`, `alpha`, …)."""
 
     part: str
@@ -68,7 +68,7 @@ class Target:
 
 def find_targets(
     names: Iterable[str], unet: nn.Module, encoders: Iterable[nn.Module]
-) -> tuple[list[Target], list[str]]:
+) -> tuple[list[TargetLayer], list[str]]:
     """The layers that a file's tensors are for, and the names that have no place in this checkpoint."""
     layers = {UNET: _layers(unet)}
     for index, encoder in enumerate(encoders):
@@ -78,7 +78,7 @@ def find_targets(
     split = {name: _split(name, scaling) for name in every}
     places = {base: _place(base) for base, role in split.values() if role}
     blocks = _block_names({path for part, path in places.values() if part == UNET}, unet)
-    found: dict[tuple[str, str], Target] = {}
+    found: dict[tuple[str, str], TargetLayer] = {}
     homeless: list[str] = []
     for name, (base, role) in split.items():
         part, path = places.get(base, ("", ""))
@@ -86,7 +86,7 @@ def find_targets(
         if not role or layer is None:
             homeless.append(name)
             continue
-        found.setdefault((part, layer), Target(part, layer)).tensors[role] = name
+        found.setdefault((part, layer), TargetLayer(part, layer)).tensors[role] = name
     return list(found.values()), homeless
 
 
@@ -95,7 +95,7 @@ def has_role(name: str) -> bool:
     return bool(_split(name, ())[1])
 
 
-def beside_others(found: Iterable[Target], homeless: Iterable[str]) -> str:
+def beside_others(found: Iterable[TargetLayer], homeless: Iterable[str]) -> str:
     """A tensor without a role that stands beside some that have one, so that it changes them; "" if none."""
     bases = {_split(name, ())[0] for place in found for name in place.tensors.values()}
     for name in homeless:

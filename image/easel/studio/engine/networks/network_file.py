@@ -35,7 +35,7 @@ from easel.studio.engine.networks.kinds import (
 from easel.studio.engine.networks.layer import Change
 from easel.studio.engine.networks.names import (
     UNET,
-    Target,
+    TargetLayer,
     beside_others,
     find_targets,
     has_role,
@@ -106,7 +106,9 @@ def load_network(file: ModelFile, checkpoint: Checkpoint) -> LoadedNetwork:
     return LoadedNetwork(file, built, tuple(homeless), size)
 
 
-def _read(file: ModelFile, header: Header, found: list[Target], checkpoint: Checkpoint) -> list[Ingredients]:
+def _read(
+    file: ModelFile, header: Header, found: list[TargetLayer], checkpoint: Checkpoint
+) -> list[Ingredients]:
     """The tensors of each layer, on the checkpoint's device."""
     roles = {name: role for place in found for role, name in place.tensors.items()}
     numbers = {name for name, role in roles.items() if role in NUMBERS}
@@ -131,7 +133,7 @@ def _read(file: ModelFile, header: Header, found: list[Target], checkpoint: Chec
 
 
 def _ingredients(
-    place: Target,
+    place: TargetLayer,
     tensors: Mapping[str, torch.Tensor],
     single: Mapping[str, torch.Tensor],
     said: AdapterMetadata,
@@ -151,7 +153,7 @@ def _ingredients(
 def _build(
     file: ModelFile,
     header: Header,
-    place: Target,
+    place: TargetLayer,
     kind: NetworkKind | None,
     given: Ingredients,
     checkpoint: Checkpoint,
@@ -194,7 +196,7 @@ def _check_kind(file: ModelFile, header: Header) -> None:
 
 
 def _check_home(
-    file: ModelFile, header: Header, found: list[Target], homeless: Iterable[str], checkpoint: Checkpoint
+    file: ModelFile, header: Header, found: list[TargetLayer], homeless: Iterable[str], checkpoint: Checkpoint
 ) -> None:
     """Raise OtherArchitecture for a file that has its home elsewhere, Incomplete for what is not clear."""
     strangers = [name for name in homeless if has_role(name)]
@@ -204,7 +206,7 @@ def _check_home(
         raise _not_understood(file, odd)
 
 
-def _kind(file: ModelFile, place: Target) -> NetworkKind | None:
+def _kind(file: ModelFile, place: TargetLayer) -> NetworkKind | None:
     """What the tensors of a layer make; None for a bias alone."""
     roles = place.tensors.keys()
     kind = kind_of(roles)
@@ -224,7 +226,7 @@ def _not_understood(file: ModelFile, name: str) -> Incomplete:
 
 
 def _check_shapes(
-    file: ModelFile, header: Header, place: Target, kind: NetworkKind | None, checkpoint: Checkpoint
+    file: ModelFile, header: Header, place: TargetLayer, kind: NetworkKind | None, checkpoint: Checkpoint
 ) -> None:
     shapes = {role: tuple(header.tensors[name].shape) for role, name in place.tensors.items()}
     for role in NUMBERS & shapes.keys():
@@ -266,7 +268,7 @@ def _made_for(header: Header) -> str:
     return header.metadata.get("ss_base_model_version", "")[:60]
 
 
-def _layer(checkpoint: Checkpoint, place: Target) -> nn.Module:
+def _layer(checkpoint: Checkpoint, place: TargetLayer) -> nn.Module:
     layer: nn.Module = part_of(checkpoint, place.part).get_submodule(place.module)
     return layer
 
