@@ -38,10 +38,13 @@ class Store {
     return () => this.listeners.get(key).delete(told);
   }
 
-  /** Take up what this person left on this device. What they have typed meanwhile stays. */
+  /**
+   * Take up what this person left on this device. What they have typed meanwhile stays.
+   * @returns {boolean} false where what is open here is another person's
+   */
   open(endpoint, person) {
     const address = `easel:${endpoint}:${person}`;
-    if (address === this.address) return;
+    if (this.address) return address === this.address;
     this.address = address;
     let kept = {};
     try { kept = JSON.parse(localStorage.getItem(this.address) ?? "{}"); } catch { /* private mode, or not ours */ }
@@ -51,6 +54,7 @@ class Store {
       const plain = typeof value === "object" && !Array.isArray(value);
       this.set(key, plain ? { ...value, ...(key === "fields" ? this.get(key) : {}) } : value);
     }
+    return true;
   }
 
   keep() {
