@@ -157,8 +157,8 @@ def test_an_open_tab_lets_its_endpoint_sleep_and_wakes_it(
 def test_an_idle_tab_recovers_when_somebody_else_wakes_its_endpoint(
     house: StudioHouse, enter: Callable[..., Page], browser: Browser
 ) -> None:
-    """Asleep, woken by another person, put to sleep again and woken again, and a studio killed meanwhile: a tab
-    that nobody touches says what is, and is as before each time, with its fields, ticket and picture."""
+    """Asleep, woken by another person, asleep again and woken again, and its studio killed: a tab that nobody
+    touches says what is, and is as before each time, with its fields and picture."""
     page = enter(house.new_token("studio", "stays-open"))
     ask_small(page, "drawn before it slept")
     generate(page)

@@ -18,6 +18,7 @@ from typing import Protocol
 
 import structlog
 
+from easel.remark import remark
 from easel.studio.owner import folder_name
 
 log = structlog.get_logger(__name__)
@@ -221,7 +222,11 @@ def _is_older(path: Path, before: float) -> bool:
 
 def _why(e: OSError, folder: Path) -> str:
     if e.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return f"the disk under {folder} is full: make room there, then draw it again with the same seed"
+        words = "the disk under {folder} is full: make room there, then draw it again with the same seed"
+        return remark("outputs_full", words, folder=folder)
     if e.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return f"{folder} cannot be written ({e.strerror}): give the studio's user the right to write there"
-    return f"writing below {folder} failed: {e.strerror or e}"
+        words = "{folder} cannot be written ({why}): give the studio's user the right to write there"
+        return remark("outputs_closed", words, folder=folder, why=e.strerror)
+    return remark(
+        "outputs_failed", "writing below {folder} failed: {why}", folder=folder, why=e.strerror or e
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,9 +28,11 @@ from easel.models import (
     UnknownModel,
     Unreachable,
 )
+from easel.remark import said_by
 from easel.studio.api.requests.refusals import UnknownScript, Unsupported
 from easel.studio.api.strict_json import reply
 from easel.studio.caller_options import TooMany
+from easel.studio.coded_text import CodedText
 from easel.studio.engine import (
     EngineError,
     InvalidRequest,
@@ -59,6 +62,9 @@ log = structlog.get_logger(__name__)
 
 # Echoes of what was wrong are for finding it, not for sending it all back.
 _MAX_ECHO = 200
+REMARK_HEADER = "X-Easel-Remark"
+# Servers and proxies between take 8 kB of headers, all together.
+_LONGEST_HEADER = 4000
 
 
 class FieldFault(BaseModel):
@@ -174,7 +180,16 @@ async def _ours(request: Request, e: Exception) -> Response:
         log.error("picture not saved", reason=str(e))
     elif status == 500:
         log.error("request failed", path=request.url.path, error=type(e).__name__, reason=str(e))
-    return reply(_worded(e), status, {"Retry-After": str(pause)} if pause is not None else None)
+    headers = {"Retry-After": str(pause)} if pause is not None else {}
+    return reply(_worded(e), status, headers | _coded(e))
+
+
+def _coded(e: Exception) -> dict[str, str]:
+    """The error's code and values, for a page that says it in another language. Beside the body, which is
+    A1111's to the last key."""
+    said = CodedText.of(said_by(e))
+    text = json.dumps({"code": said.code, "values": said.values})
+    return {REMARK_HEADER: text} if said.code and len(text) <= _LONGEST_HEADER else {}
 
 
 def _worded(e: Exception) -> dict[str, object]:

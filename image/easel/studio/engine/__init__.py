@@ -23,6 +23,7 @@ from easel.studio.engine.embedding_tensors import names_for, vectors_of
 from easel.studio.engine.engine import Engine
 from easel.studio.engine.enlargement import Enlargement, UpscalerTiles
 from easel.studio.engine.errors import (
+    SHUTTING_DOWN,
     EngineError,
     InvalidRequest,
     NoCheckpoint,

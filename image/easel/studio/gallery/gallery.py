@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
+from easel.remark import remark
 from easel.studio.gallery.boards import Boards
 from easel.studio.gallery.entry import PictureEntry, words_of
 from easel.studio.gallery.lists import (
@@ -101,7 +102,15 @@ class Gallery:
         paths = self.pictures.files(owner, ids)
         went = self._outputs.remove(paths)
         if left := [path.name for path in paths if path not in set(went) and path.exists()]:
-            raise NotSaved(f"{len(left)} of {len(paths)} pictures could not be deleted, {left[0]} among them")
+            raise NotSaved(
+                remark(
+                    "not_deleted",
+                    "{n} of {of} pictures could not be deleted, {one} among them",
+                    n=len(left),
+                    of=len(paths),
+                    one=left[0],
+                )
+            )
         return [PictureId.of(path.parent.name, path.name) for path in went]
 
     def saved(self, path: Path, file: bytes) -> None:

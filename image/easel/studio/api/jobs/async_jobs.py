@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from easel.remark import remark, said_by
 from easel.studio.api.jobs.acceptance import look_at, see_that_it_fits, sizes
 from easel.studio.api.jobs.async_job import AsyncJob, Planned, plan
 from easel.studio.api.jobs.failure import failure
@@ -30,12 +31,14 @@ from easel.studio.api.jobs.record import (
 from easel.studio.api.jobs.takeover import note_saved, why_not
 from easel.studio.api.jobs.ticket import Ticket
 from easel.studio.api.jobs.ticket_views import TicketViews
+from easel.studio.coded_text import coded
 from easel.studio.durable_jobs import LOOK_EVERY, Journal
-from easel.studio.engine import QueueFull, Stopped
+from easel.studio.engine import SHUTTING_DOWN, QueueFull, Stopped
 from easel.studio.outputs import NotSaved
 from easel.studio.studio import Studio
 
 log = structlog.get_logger(__name__)
+_GONE = remark("accepted_gone", "what was accepted is gone from the disk")
 
 # Pictures of one person that the engine is given ahead: enough to fill a call, and what waits behind them may
 # still be moved.
@@ -80,7 +83,7 @@ class AsyncJobs:
         """Accept a request. Raises what refuses it, QueueFull for one too many, and NotSaved where it cannot
         be written down."""
         if self._closing:
-            raise Stopped("the studio is shutting down; send the request again in a moment")
+            raise Stopped(SHUTTING_DOWN)
         salt = random.SystemRandom().getrandbits(63)
         accepted, planned, notes, shown = await asyncio.to_thread(
             look_at, self._studio, owner, kind, body, salt
@@ -88,7 +91,7 @@ class AsyncJobs:
         now = time.time()
         record = AcceptedRequest(
             id=uuid.uuid4().hex, owner=owner, by=self._journal.process, at=now, place=now, kind=kind,
-            shown=shown, comments=list(dict.fromkeys(notes)), **sizes(planned),
+            shown=shown, remarks=coded(notes), **sizes(planned),
         )  # fmt: skip
         record.pictures = record.pictures or len(accepted.body.get("imageList") or [0])
         see_that_it_fits(self._studio.engine.limits, self._book.running(owner), record.pictures)
@@ -96,7 +99,13 @@ class AsyncJobs:
         try:
             await asyncio.to_thread(self._write_down, record, accepted)
         except OSError as error:
-            raise NotSaved(f"the request could not be written down: {error.strerror or error}") from error
+            raise NotSaved(
+                remark(
+                    "not_written_down",
+                    "the request could not be written down: {why}",
+                    why=error.strerror or error,
+                )
+            ) from error
         try:
             # Again, for others came while it was written. In the book only now: what is there is begun by the
             # end of another one, and read from the disk.
@@ -221,7 +230,7 @@ class AsyncJobs:
         try:
             content = await asyncio.to_thread(self._journal.request, record.id)
             if content is None:
-                raise NotSaved("what was accepted is gone from the disk")
+                raise NotSaved(_GONE)
             answer = await job.draw(AcceptedBody.model_validate_json(content))
             await self._end(job, "cancelled" if job.cancelled else "done", answer=answer)
         except asyncio.CancelledError:
@@ -257,7 +266,7 @@ class AsyncJobs:
     ) -> None:
         def note(record: AcceptedRequest) -> None:
             record.state, record.ended = state, time.time()
-            record.comments = list(dict.fromkeys([*record.comments, *job.notes]))
+            record.remarks = coded(job.notes, record.remarks)
             record.answer, record.error = answer, error if state == "failed" else None
             record.told, record.bad = told[:4000], bool(told)
 
@@ -318,15 +327,17 @@ class AsyncJobs:
         content = await asyncio.to_thread(self._journal.request, record.id)
         try:
             if content is None:
-                raise NotSaved("what was accepted is gone from the disk")
+                raise NotSaved(_GONE)
             accepted = AcceptedBody.model_validate_json(content)
             job.planned, *_ = await asyncio.to_thread(plan, self._studio, record.owner, record.kind, accepted)
         except Exception as error:
             found = failure(error)
-            words = f"Not drawn after a restart of the studio: {found.words}"
-            await self._end(job, "failed", error=found.model_copy(update={"words": words}), told=words)
+            words = remark(
+                "not_after_restart", "Not drawn after a restart of the studio: {why}", why=said_by(error)
+            )
+            await self._end(job, "failed", error=TicketError.of(words, found.kind, found.field), told=words)
             return
-        job.news.append("The studio was restarted, and goes on with what was missing.")
+        job.news.append(remark("restarted", "The studio was restarted, and goes on with what was missing."))
         self._book.open[record.id] = job
         log.info("drawn again", job=record.id, pictures=job.pictures_left, tries=record.tries)
 

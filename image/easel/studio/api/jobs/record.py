@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
+from easel.studio.coded_text import CodedText
 from easel.studio.durable_jobs import KEPT, JournalEntry
 
 RESULT_KEPT = 3600.0
@@ -20,11 +21,19 @@ class TicketError(BaseModel):
     """Why a job failed."""
 
     words: str
+    code: str | None = Field(None, description="which sentence `words` is; null for one that has no code")
+    values: dict[str, Any] = Field({}, description="what stands in its places")
     field: str | None = Field(None, description="the field of the request that it is about")
     kind: str = Field(
         description="over_quota, out_of_memory, too_large, cut_short, invalid, no_model, not_saved, stopped "
         "or failed"
     )
+
+    @classmethod
+    def of(cls, words: str, kind: str, field: str | None = None) -> Self:
+        """With the code of words that have one."""
+        said = CodedText.of(words)
+        return cls(words=words, code=said.code, values=said.values, field=field or said.field, kind=kind)
 
 
 class JobAnswer(BaseModel):
@@ -52,7 +61,7 @@ class AcceptedRequest(JournalEntry):
     cancel: Literal["", "keep", "drop"] = ""
     ended: float | None = None
     state: Ending | None = None
-    comments: list[str] = Field(default_factory=list)
+    remarks: list[CodedText] = Field(default_factory=list)
     error: TicketError | None = None
     answer: JobAnswer | None = None
 

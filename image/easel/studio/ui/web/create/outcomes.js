@@ -1,10 +1,10 @@
 // What became of tickets, for who looks elsewhere: the title, a sound, and errors at the fields that they are about.
 import { on } from "../events.js";
 import { tell } from "../notices.js";
+import { wordsOf } from "../remarks.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
-import { fieldNamed } from "./body.js";
-import { hasPlace, sayOf } from "./fields.js";
+import { fieldNamed, hasPlace, sayOf } from "./fields.js";
 import { isOpen, openTickets, ready as showReady, showTicket } from "./shown.js";
 
 const NAME = "Easel";
@@ -40,7 +40,7 @@ function ended(ticket) {
   } else if (ticket.state === "failed") {
     if (!store.get("shown")) showTicket(ticket);
     const about = ticket.error?.field && fieldNamed(ticket.error.field);
-    if (hasPlace(about)) sayOf(about, ticket.error.words, true);
+    if (hasPlace(about)) sayOf(about, wordsOf(ticket.error), true);
   }
 }
 

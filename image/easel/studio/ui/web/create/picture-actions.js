@@ -72,8 +72,8 @@ class PictureActions extends EaselElement {
 
   reuse() {
     return this.tried(async () => {
-      const { request, notes } = await parametersOf(this.picture);
-      await use(request, notes);
+      const { request, remarks } = await parametersOf(this.picture);
+      await use(request, remarks);
       tell(t("stage.reused"));
     });
   }
