@@ -49,6 +49,7 @@ from easel.studio.gallery import (
     GalleryError,
     NoSuchBoard,
     NoSuchPicture,
+    NoSuchRequest,
     NoSuchShare,
 )
 from easel.studio.library import NoPicture, NoSuchJob, NoSuchModel, StillWanted, TooManyJobs
@@ -109,8 +110,8 @@ ANSWERS: tuple[tuple[type[Exception], int, int | None], ...] = (
     (TooManyRequests, 429, 60), (Forbidden, 403, None), (NeedsToken, 403, None), (NoAccess, 403, None),
     (Archived, 410, None), (NotThere, 404, None), (Unreachable, 502, None), (SourceError, 422, None),
     (TooManyJobs, 429, 60), (NoSuchJob, 404, None), (NoPicture, 404, None), (NotYours, 403, None),
-    (NoSuchPicture, 404, None), (NoSuchBoard, 404, None), (NoSuchShare, 404, None),
-    (BoardNameTaken, 409, None), (GalleryBusy, 503, 2), (GalleryError, 422, None),
+    (NoSuchPicture, 404, None), (NoSuchRequest, 404, None), (NoSuchBoard, 404, None),
+    (NoSuchShare, 404, None), (BoardNameTaken, 409, None), (GalleryBusy, 503, 2), (GalleryError, 422, None),
     (QueueFull, 429, 10), (NoCheckpoint, 503, 5), (Stopped, 503, 5), (NotSaved, 507, None),
     (NoSuchStyle, 404, None), (NoSuchWildcard, 404, None), (StyleExists, 409, None), (StylesBusy, 503, 2),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 from easel.remark import remark
 from easel.studio.gallery.boards import Boards
 from easel.studio.gallery.entry import PictureEntry, words_of
+from easel.studio.gallery.kept_requests import forget_requests
 from easel.studio.gallery.lists import (
     ListsFiles,
     PersonalLists,
@@ -97,6 +98,10 @@ class Gallery:
 
         self._lists.change(self.pictures.folder(owner), edit)
 
+    def starred(self, folder: Path) -> Set[str]:
+        """The pictures with a star of whoever has this folder, as `DAY/NAME`. Raises NotSaved."""
+        return set(self._lists.read(folder).stars)
+
     def delete(self, owner: str, ids: Sequence[PictureId]) -> list[PictureId]:
         """Delete pictures for good; those that went. Raises NotSaved if some could not be."""
         paths = self.pictures.files(owner, ids)
@@ -128,6 +133,7 @@ class Gallery:
             by_owner.setdefault(path.parent.parent, []).append(f"{path.parent.name}/{path.name}")
         for folder, names in by_owner.items():
             self._lists.drop(folder, names)
+        forget_requests(paths)
 
 
 def _ids(names: Iterable[str]) -> set[PictureId]:

@@ -34,6 +34,7 @@ from easel.studio.api.jobs.ticket_views import TicketViews
 from easel.studio.coded_text import coded
 from easel.studio.durable_jobs import LOOK_EVERY, Journal
 from easel.studio.engine import SHUTTING_DOWN, QueueFull, Stopped
+from easel.studio.gallery import keep_request
 from easel.studio.outputs import NotSaved
 from easel.studio.studio import Studio
 
@@ -231,7 +232,10 @@ class AsyncJobs:
             content = await asyncio.to_thread(self._journal.request, record.id)
             if content is None:
                 raise NotSaved(_GONE)
-            answer = await job.draw(AcceptedBody.model_validate_json(content))
+            accepted = AcceptedBody.model_validate_json(content)
+            answer = await job.draw(accepted)
+            if record.kind == "img2img":
+                await asyncio.to_thread(self._keep_sources, record, accepted)
             await self._end(job, "cancelled" if job.cancelled else "done", answer=answer)
         except asyncio.CancelledError:
             job.task = None
@@ -254,6 +258,12 @@ class AsyncJobs:
         finally:
             for owner in self.owners() if record.tries else {record.owner}:
                 self._dispatch(owner)
+
+    def _keep_sources(self, record: AcceptedRequest, accepted: AcceptedBody) -> None:
+        """What it drew over is in no infotext: without it nobody could vary its pictures."""
+        ids = {*record.done.values(), *record.results}
+        found = (self.views.path(record.owner, id) for id in ids)
+        keep_request([path for path in found if path], accepted.body)
 
     async def _end(
         self,
