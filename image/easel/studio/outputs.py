@@ -127,8 +127,8 @@ class Outputs:
     def expire(self, seconds: float, spared: Callable[[Path], Set[str]]) -> int:
         """Delete every owner's pictures that are older than `seconds`, and say how many those were.
 
-        `spared` says of an owner's folder which pictures stay, as `DAY/NAME`; where it raises NotSaved, all of
-        them do. What is no picture of ours is left alone. What cannot be deleted is tried again the next time.
+        `spared` says of an owner's folder which pictures stay, as `DAY/NAME`; where it raises NotSaved, all
+        do. What is no picture of ours is left alone. What cannot be deleted is tried again the next time.
         """
         before, gone = time.time() - seconds, 0
         for owner in _sorted_names(self.folder, _ANY):

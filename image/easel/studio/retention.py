@@ -1,4 +1,4 @@
-"""Deletes pictures that are older than the endpoint keeps them (`storage.retention`): never one with a star."""
+"""Deletes pictures that are older than the endpoint keeps them (`storage.retention`), none with a star."""
 
 from __future__ import annotations
 

@@ -19,11 +19,13 @@ import structlog
 from easel.models import Lock, write_whole
 from easel.remark import remark
 from easel.studio.engine import InvalidRequest, Style, merge_styles, read_styles, write_styles
+from easel.studio.looks import Looks
 from easel.studio.outputs import NotSaved, Outputs
 
 log = structlog.get_logger(__name__)
 
 FILE = "styles.csv"
+_LOOKS = ".styles"
 # A1111's longest collections have some two thousand.
 MAX_BYTES = 4_000_000
 MAX_NAME = 200
@@ -62,6 +64,16 @@ class Styles:
     def team(self) -> StyleFile:
         """The team's."""
         return StyleFile(self._team)
+
+    @property
+    def own_looks(self) -> Looks:
+        """What styles, the team's too, look like in the person's own pictures: nobody else sees those."""
+        return Looks(self._own.parent / _LOOKS)
+
+    @property
+    def team_looks(self) -> Looks:
+        """What somebody chose to show everybody."""
+        return Looks(self._team.parent / _LOOKS)
 
     @cached_property
     def known(self) -> dict[str, Style]:

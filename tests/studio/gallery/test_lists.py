@@ -46,8 +46,8 @@ def test_no_change_is_lost(outputs: Outputs) -> None:
 
 
 def test_retention_spares_stars(outputs: Outputs) -> None:
-    """However old: of whoever gave the star, and for as long as it has it. Where stars cannot be read, nothing
-    of that person goes."""
+    """However old, for as long as the picture has its star. Where stars cannot be read, nothing of that
+    person goes."""
     gallery = Gallery(outputs)
     one, other = picture_id(1), picture_id(2)
     for id in (one, other):

@@ -36,7 +36,7 @@ from easel.studio.engine.errors import (
     UnknownSampler,
     check_range,
 )
-from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, pickles
+from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, mentions, pickles
 from easel.studio.engine.face_files import (
     FaceRestoration,
     face_restorers,

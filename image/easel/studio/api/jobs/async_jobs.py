@@ -7,13 +7,14 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import structlog
 
+from easel.models import ModelFile
 from easel.remark import remark, said_by
 from easel.studio.api.jobs.acceptance import look_at, see_that_it_fits, sizes
 from easel.studio.api.jobs.async_job import AsyncJob, Planned, plan
@@ -33,10 +34,11 @@ from easel.studio.api.jobs.ticket import Ticket
 from easel.studio.api.jobs.ticket_views import TicketViews
 from easel.studio.coded_text import coded
 from easel.studio.durable_jobs import LOOK_EVERY, Journal
-from easel.studio.engine import SHUTTING_DOWN, QueueFull, Stopped
+from easel.studio.engine import SHUTTING_DOWN, QueueFull, Stopped, mentions
 from easel.studio.gallery import keep_request
 from easel.studio.outputs import NotSaved
 from easel.studio.studio import Studio
+from easel.studio.styles import Styles
 
 log = structlog.get_logger(__name__)
 _GONE = remark("accepted_gone", "what was accepted is gone from the disk")
@@ -92,7 +94,8 @@ class AsyncJobs:
         now = time.time()
         record = AcceptedRequest(
             id=uuid.uuid4().hex, owner=owner, by=self._journal.process, at=now, place=now, kind=kind,
-            shown=shown, remarks=coded(notes), **sizes(planned),
+            shown=shown, checkpoints=[one.name for one, _ in planned if one], remarks=coded(notes),
+            **sizes(planned),
         )  # fmt: skip
         record.pictures = record.pictures or len(accepted.body.get("imageList") or [0])
         see_that_it_fits(self._studio.engine.limits, self._book.running(owner), record.pictures)
@@ -121,6 +124,16 @@ class AsyncJobs:
     def owners(self) -> set[str]:
         """Whose jobs are under way or waiting."""
         return self._book.owners()
+
+    def need(self, file: ModelFile) -> bool:
+        """Whether an unfinished ticket of anybody's, on any replica, names a model. On a thread that may wait
+        for a disk. A name that is a word of somebody's prompt is taken for the model's."""
+        named = mentions([file.stem])
+        return named is not None and any(
+            file.name in one.checkpoints or any(map(named.search, _texts(one.shown)))
+            for one in self._journal.entries()
+            if one.unfinished
+        )
 
     async def record(self, owner: str, id: str) -> AcceptedRequest:
         """What is kept of one of an owner's. Raises NoSuchTicket."""
@@ -234,8 +247,7 @@ class AsyncJobs:
                 raise NotSaved(_GONE)
             accepted = AcceptedBody.model_validate_json(content)
             answer = await job.draw(accepted)
-            if record.kind == "img2img":
-                await asyncio.to_thread(self._keep_sources, record, accepted)
+            await asyncio.to_thread(self._keep_beside, record, accepted)
             await self._end(job, "cancelled" if job.cancelled else "done", answer=answer)
         except asyncio.CancelledError:
             job.task = None
@@ -259,11 +271,20 @@ class AsyncJobs:
             for owner in self.owners() if record.tries else {record.owner}:
                 self._dispatch(owner)
 
-    def _keep_sources(self, record: AcceptedRequest, accepted: AcceptedBody) -> None:
-        """What it drew over is in no infotext: without it nobody could vary its pictures."""
-        ids = {*record.done.values(), *record.results}
-        found = (self.views.path(record.owner, id) for id in ids)
-        keep_request([path for path in found if path], accepted.body)
+    def _keep_beside(self, record: AcceptedRequest, accepted: AcceptedBody) -> None:
+        """What it drew over is in no infotext: without it nobody could vary its pictures. And what its styles
+        look like, as the page shows beside their names."""
+        ids = dict.fromkeys((*record.done.values(), *record.results))
+        paths = [path for id in ids if (path := self.views.path(record.owner, id))]
+        if record.kind == "img2img":
+            keep_request(paths, accepted.body)
+        known = Styles(self._studio.outputs, record.owner)
+        styles, _ = known.find([one for one in accepted.body.get("styles") or [] if isinstance(one, str)])
+        for style in styles if paths else ():
+            try:
+                known.own_looks.keep(style.name, paths[0])
+            except (OSError, ValueError, NotSaved) as error:
+                log.info("no look of a style", style=style.name, reason=str(error))
 
     async def _end(
         self,
@@ -350,6 +371,14 @@ class AsyncJobs:
         job.news.append(remark("restarted", "The studio was restarted, and goes on with what was missing."))
         self._book.open[record.id] = job
         log.info("drawn again", job=record.id, pictures=job.pictures_left, tries=record.tries)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All that is text in a request, wherever it stands."""
+    if isinstance(value, str):
+        yield value
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(one)
 
 
 def _not_begun(record: AcceptedRequest) -> None:

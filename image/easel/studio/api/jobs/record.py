@@ -46,13 +46,15 @@ class JobAnswer(BaseModel):
 
 
 class AcceptedRequest(JournalEntry):
-    """One asynchronous request. `place` orders its owner's; `shown` is its body without pictures; `done` the
+    """One asynchronous request. `place` orders its owner's; `shown` is its body without pictures, and
+    `checkpoints` the names of those that it begins with; `done` the
     ids of saved pictures by their number; `cancel` that it was ended by its owner, and whether what was half
     drawn is kept. The rest is of a finished one; `ended` in Unix seconds."""
 
     kind: RequestKind
     place: float
     shown: dict[str, Any] = Field(default_factory=dict)
+    checkpoints: list[str] = Field(default_factory=list)
     width: int = 0
     height: int = 0
     pictures: int = 0

@@ -1,14 +1,14 @@
 // The one state of the page. Parts of it outlive a reload, per person and device.
 
 /** Parts that are written to this device. Everything else is the studio's, and is asked for again. */
-const KEPT = ["fields", "shown", "place", "settings", "history", "dismissed", "presets", "styled"];
+const KEPT = ["fields", "shown", "place", "settings", "history", "dismissed"];
 const WRITE_EVERY = 500;
 
 class Store {
   constructor() {
     this.values = new Map(Object.entries({
       session: null, engine: null, tickets: [], pictures: [], shown: null, live: true, place: "create", connection: "ok",
-      fields: {}, said: {}, sending: 0, dismissed: [], notices: [], history: [], presets: [], styled: {},
+      fields: {}, said: {}, sending: 0, dismissed: [], notices: [], history: [], styled: 0,
       settings: { theme: "system", language: "", sound: false },
     }));
     this.listeners = new Map();
