@@ -254,7 +254,7 @@ def test_what_a_ticket_of_another_replica_needs_keeps_its_name(made: Place) -> N
     assert change(made, "rename", "art/chalk.safetensors").status_code == 200
     record.ended = 2.0
     journal.write(record)
-    assert change(made, "rename", "film.safetensors").status_code == 200
+    assert change(made, "rename", "film.safetensors", new_name="later").status_code == 200
     journal.close()
 
 
