@@ -232,7 +232,8 @@ class Storage(Section):
         default=True, description="Keep every picture that is drawn; without it they go after a day."
     )
     retention: Retention | None = Field(
-        default=None, description="How long pictures are kept, such as 90d; without it, for ever."
+        default=None,
+        description="How long pictures without a star are kept, such as 90d; without it, for ever.",
     )
     disk: Disk = Field(
         default=100 * 10**9, description="The disk of a replica: image, models in use, scratch."

@@ -61,7 +61,7 @@ def main() -> None:
     studio = Studio.at(asked.home, asked.endpoint, engine, retention=asked.retention)
     logs.add(studio.job_log.with_job)
     if asked.retention:
-        retention.start(studio.outputs, asked.retention)
+        retention.start(studio.outputs, studio.gallery, asked.retention)
     asyncio.run(_serve(studio, asked, began))
 
 

@@ -12,6 +12,7 @@ from tests.studio.ui.conftest import AXE, ask_small, generate_button, until
 from tests.studio.ui.test_create import LONG, generate, picture_of, stop_all, tickets
 
 pytestmark = pytest.mark.timeout(300)
+IDLE_MINUTES = 10
 FIRST_VISIT, FIRST_REQUESTS = 350_000, 40
 SECOND_VISIT = 60_000
 SHIFT = 0.1
@@ -60,6 +61,26 @@ def test_a_visit_is_light(running, browser: Browser) -> None:
     assert first <= FIRST_VISIT
     assert requests <= FIRST_REQUESTS
     assert again <= SECOND_VISIT
+
+
+def test_an_idle_page_asks_for_nothing(visit) -> None:
+    """Ten minutes of its clock, with every place opened and a picture there: at most two requests a minute.
+    What comes is the one stream's: tests/studio/api/jobs/test_events.py."""
+    page = visit("idles", clock=True)
+    ask_small(page)
+    generate(page)
+    expect(picture_of(page)).to_be_visible()
+    for place in ("Gallery", "Models", "Create"):
+        page.get_by_role("link", name=place, exact=True).click()
+        expect(page.locator(f".place[data-place={place.lower()}]")).to_be_visible()
+    page.wait_for_load_state("load")
+    page.clock.run_for(5_000)
+    page.wait_for_timeout(1_000)
+    before = len(page.asked)
+    page.clock.run_for(IDLE_MINUTES * 60_000)
+    page.wait_for_timeout(500)
+    assert len(page.asked) - before <= 2 * IDLE_MINUTES, page.asked[before:]
+    assert page.faults == []
 
 
 def wrong(page: Page) -> list[str]:

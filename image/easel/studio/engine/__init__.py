@@ -23,6 +23,7 @@ from easel.studio.engine.embedding_tensors import names_for, vectors_of
 from easel.studio.engine.engine import Engine
 from easel.studio.engine.enlargement import Enlargement, UpscalerTiles
 from easel.studio.engine.errors import (
+    SHUTTING_DOWN,
     EngineError,
     InvalidRequest,
     NoCheckpoint,
@@ -35,7 +36,7 @@ from easel.studio.engine.errors import (
     UnknownSampler,
     check_range,
 )
-from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, pickles
+from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, mentions, pickles
 from easel.studio.engine.face_files import (
     FaceRestoration,
     face_restorers,

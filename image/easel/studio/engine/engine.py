@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from easel.models import Kind, ModelFile, Store
+from easel.remark import remark
 from easel.studio.engine.capacity import Capacity, MemoryUse
 from easel.studio.engine.controls import prepared_controls
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     import torch
 
 log = structlog.get_logger(__name__)
+_NO_GPU = remark(
+    "no_gpu_noise", "There is no GPU here to draw noise: it is the CPU's, as A1111's is on such a machine."
+)
 
 # Seconds that a step under way may take beyond the time to finish.
 _LAST_STEP = 0.5
@@ -188,7 +192,7 @@ class Engine:
             if words:
                 job.note(words)
         if no_gpu:
-            job.note("There is no GPU here to draw noise: it is the CPU's, as A1111's is on such a machine.")
+            job.note(_NO_GPU)
         return job
 
     def _put(self, job: Job) -> Job:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import Field
 
+from easel.remark import remark
 from easel.studio.api.requests.control_units import control_units
 from easel.studio.api.requests.fields import Liberal, Text, WholeNumber
 from easel.studio.api.requests.options_table import OPTIONS, honoured
@@ -197,7 +198,8 @@ class DrawingRequest(Liberal):
     def passed_over(self) -> Iterator[str]:
         """Sentences on what the request says and nothing here does."""
         if self.model_extra:
-            yield f"Unknown fields were passed over: {_some(sorted(self.model_extra))}."
+            some = _some(sorted(self.model_extra))
+            yield remark("unknown_fields", "Unknown fields were passed over: {names}.", names=some)
 
 
 AnyRequest = TypeVar("AnyRequest", bound=DrawingRequest)
