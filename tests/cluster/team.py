@@ -22,7 +22,7 @@ SECRETS = ["easel-secret", "easel-tokens", "easel-ended"]
 
 def studio(namespace: str) -> Object:
     """The endpoint's Deployment."""
-    found = deployment(namespace)
+    found = deployment(namespace, terminationMessagePolicy="FallbackToLogsOnError")
     found["metadata"] |= {"name": NAME, "labels": STUDIO}
     found["spec"]["selector"] = {"matchLabels": STUDIO}
     found["spec"]["template"]["metadata"] = {"labels": STUDIO}
@@ -35,6 +35,9 @@ def scaled_studio(namespace: str, concurrency: int = 1) -> Object:
     found["metadata"] |= {"name": NAME, "labels": STUDIO}
     found["spec"]["scaleTargetRef"] = {"name": NAME}
     found["spec"]["triggers"][0]["metadata"]["targetValue"] = str(concurrency)
+    # Longer than a kubelet takes to see that a pod is ready: one that is not goes before one that is marked.
+    behaviour = found["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+    behaviour["scaleDown"]["stabilizationWindowSeconds"] = 3
     return found
 
 
