@@ -12,7 +12,7 @@ from infra.bake.archive import content_hash
 from infra.bake.build import BUILD_MINUTES, QUEUE_MINUTES
 from infra.bake.provider import Bake
 from infra.buckets import closed_bucket, life_cycle_rule
-from infra.references import BUILD, Reference, references
+from infra.references import BUILD, Reference, movable, references
 from infra.spec import Spec
 from infra.tags import Tags
 
@@ -53,11 +53,7 @@ class Image(pulumi.ComponentResource):
         if given.digest:
             return pulumi.Output.from_input(given.pinned(given.digest))
         if (ecr := given.ecr) is None:
-            pulumi.log.warn(
-                f"team.image: {given} is a tag, which can be moved: replicas that start on another day may "
-                "run another image. Write it with its digest: studio=…@sha256:…,gateway=…@sha256:…",
-                resource=self,
-            )
+            pulumi.log.warn(movable(given), resource=self)
             return pulumi.Output.from_input(str(given))
         found = aws.ecr.get_image_output(
             registry_id=ecr.account,

@@ -50,6 +50,9 @@ class ShapePlacementSpec(Section):
     gpu: ResourceName | None = Field(
         default=None, description="The resource that is one GPU of this shape, as nvidia.com/mig-3g.20gb."
     )
+    runtime_class: Subdomain | None = Field(
+        default=None, description="The RuntimeClass of this shape's replicas."
+    )
     node_selector: dict[LabelKey, LabelValue] = Field(
         default={}, max_length=20, description="Labels that nodes must have, beside those for all."
     )
@@ -142,6 +145,10 @@ class KubernetesSpec(Section):
     storage: VolumesSpec = Field(default=VolumesSpec(), description="What models and pictures are kept on.")
     gpu: ResourceName = Field(
         default=GPU, description="The resource that is one GPU: nvidia.com/gpu, amd.com/gpu."
+    )
+    runtime_class: Subdomain | None = Field(
+        default=None,
+        description="The RuntimeClass of replicas with a GPU, such as nvidia where that is not the default.",
     )
     node_selector: dict[LabelKey, LabelValue] = Field(
         default={}, max_length=20, description="Labels that nodes of replicas must have."

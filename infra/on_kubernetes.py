@@ -16,13 +16,16 @@ from infra.namespace.requests import cpu, memory
 from infra.namespace.storage import keeps_outputs
 from infra.namespace.target import Edge, Placement, SecretKey, Target, Volume
 from infra.quantities import size
-from infra.references import references
+from infra.references import movable, references
 from infra.spec import EndpointSpec, Spec
 
 
 def provision(spec: Spec) -> None:
     """Register everything, and export where to go and what to do next."""
     given = spec.team.kubernetes
+    for image in references(spec.team.image).values():
+        if image.digest is None:
+            pulumi.log.warn(movable(image))
     provider = _provider(f"easel-{spec.name}", given)
     # What the last `pulumi destroy` left is taken back; else an object that is there already is an error.
     adopting = _provider(f"easel-{spec.name}-adopting", given, upsert_existing_objects=True)
@@ -83,6 +86,7 @@ def _placement(given: KubernetesSpec, shape: str) -> Placement:
         node_selector=kubernetes_placement.node_selector(given, shape),
         tolerations=kubernetes_placement.tolerations(given, shape),
         gpu=kubernetes_placement.gpu(given, shape),
+        runtime_class=kubernetes_placement.runtime_class(given, shape),
         cpu=own.cpu or cpu(shape),
         memory=_quantity(own.memory) if own.memory else memory(shape),
     )

@@ -65,6 +65,14 @@ class EcrRepository:
         return f"arn:{partition}:ecr:{self.region}:{self.account}:repository/{self.name}"
 
 
+def movable(given: Reference) -> str:
+    """What is told of an image that is named by a tag alone."""
+    return (
+        f"team.image: {given} is a tag, which can be moved: replicas that start on another day may "
+        "run another image. Write it with its digest: studio=…@sha256:…,gateway=…@sha256:…"
+    )
+
+
 def references(value: str) -> dict[str, Reference]:
     """The image of each target. Raises ValueError that says how it is written."""
     if "=" in value:

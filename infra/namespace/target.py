@@ -27,6 +27,8 @@ class Placement:
     cpu: str
     memory: str
     """Requests that fit the smallest node of the shape beside what every node runs."""
+    runtime_class: str | None = None
+    """The RuntimeClass that gives containers the GPU, where the default one does not."""
     annotations: Mapping[str, str] = field(default_factory=dict)
     """Of the pod: what the cluster's provisioner of nodes reads there."""
 

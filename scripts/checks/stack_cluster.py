@@ -41,7 +41,7 @@ def opened(spec: Spec) -> StackCluster | Check:
     try:
         from kubernetes import client, config
     except ImportError:
-        advice = "pip install 'easel[cluster]'; the cluster is not looked at"
+        advice = ".venv/bin/pip install '.[cluster]'; the cluster is not looked at"
         return Check("cluster", "warning", "the package kubernetes is not installed", advice)
     given = spec.team.kubernetes
     # The client looks at KUBECONFIG once, when it is imported.

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from easel.studio.drain import wait_until_idle
 from tests.cluster.api import Api, Object
 from tests.cluster.daemon import Daemon
 from tests.cluster.services import target_port
@@ -24,6 +25,16 @@ ROOT = Path(__file__).resolve().parents[2]
 # {name} and {folder}, an empty directory, are the pod's.
 REPLICA = [sys.executable, "-S", str(ROOT / "tests/gateway/replica.py"), "--host", "{ip}", "--port", "{port}"]
 STUDIO = [sys.executable, "-m", "easel.studio", "--host", "{ip}", "--port", "{port}"]
+
+GATEWAY = [sys.executable, "-m", "easel.gateway", "--home", "{folder}/home", "--namespace", "{namespace}"]
+# What a pod's network and token would do.
+GATEWAYS_OWN = {
+    "KUBECONFIG": "{kubeconfig}",
+    "EASEL_INNER": "{ip}:7861",
+    "EASEL_BIND": "{ip}",
+    "HOME": "{folder}",
+    "EASEL_HOME": "{folder}/home",
+}
 
 
 class ConfigError(Exception):
@@ -162,12 +173,17 @@ class Probe:
 
 
 def before_stop(container: Object, ip: str, seconds: float, ended: Callable[[], bool]) -> None:
-    """A container's preStop hook, for at most so long: by HTTP, or a sleep."""
+    """A container's preStop hook, for at most so long: by HTTP, a sleep, or the studio's own program."""
     hook = container.get("lifecycle", {}).get("preStop", {})
     if asked := hook.get("httpGet"):
         port = target_port({"spec": {"containers": [container]}}, asked["port"])
         with contextlib.suppress(httpx.TransportError):
             httpx.get(f"http://{ip}:{port}{asked.get('path', '/')}", timeout=seconds, trust_env=False)
+    elif command := hook.get("exec", {}).get("command"):
+        assert "easel.studio.drain" in command, command
+        port, at_most = (command[command.index(option) + 1] for option in ("--port", "--at-most"))
+        # What it does, at the pod's address.
+        wait_until_idle(f"http://{ip}:{port}/easel/load", min(seconds, float(at_most)))
     elif pause := hook.get("sleep"):
         waiting = threading.Event()
         until = time.monotonic() + min(seconds, float(pause["seconds"]))

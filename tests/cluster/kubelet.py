@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 
 from tests.cluster.api import Api, ApiRefusalError, Object
-from tests.cluster.containers import REPLICA, ROOT
+from tests.cluster.containers import GATEWAY, GATEWAYS_OWN, REPLICA, ROOT
 from tests.cluster.kubelet_server import KubeletServer
 from tests.cluster.pods import PodLife
 
@@ -34,9 +34,9 @@ class Kubelet:
         self.logs.mkdir(parents=True)
         # Commands by a pod's label `app.kubernetes.io/component`; `{ip}`, `{port}`, `{namespace}`, `{name}`,
         # `{folder}` (an empty folder) and `{kubeconfig}` (of the pod's service account) are filled in.
-        self.commands: dict[str, Sequence[str]] = {"studio": REPLICA}
-        # What processes find in their environment beside what the pod says, by component.
-        self.environments: dict[str, dict[str, str]] = {}
+        self.commands: dict[str, Sequence[str]] = {"studio": REPLICA, "gateway": GATEWAY}
+        # What processes find in their environment in the place of what the pod says, by component.
+        self.environments: dict[str, dict[str, str]] = {"gateway": GATEWAYS_OWN}
         # Images that a registry refuses, and in which words.
         self.refused_images: dict[str, str] = {}
         # Seconds that a pull takes.
@@ -115,7 +115,7 @@ class Kubelet:
         return [part.format(**values) for part in template]
 
     def environment(self, life: PodLife) -> dict[str, str]:
-        """What stands in the environment before the pod's own."""
+        """What is set in the place of the pod's own: folders of its image are not there."""
         folder = self.root / "volumes" / life.uid
         values = {"ip": life.ip, "folder": str(folder), "kubeconfig": str(folder / "kubeconfig")}
         values |= {"namespace": life.namespace, "name": life.name}

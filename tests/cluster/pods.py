@@ -136,7 +136,7 @@ class PodLife:
     def _run(self, environment: dict[str, str]) -> None:
         """One process from its start to its end, or to the pod's."""
         command = self.kubelet.command(self)
-        self.process = ContainerProcess(command, self.log(), self.kubelet.environment(self) | environment)
+        self.process = ContainerProcess(command, self.log(), environment | self.kubelet.environment(self))
         self.event("Normal", "Created", "Container created")
         self.event("Normal", "Started", "Container started")
         self._phase, self._state = "Running", {"running": {"startedAt": _now()}}

@@ -8,7 +8,7 @@ import pytest
 
 import infra.keda
 from infra.keda import NoChart
-from tests.infra.graph import SECRET, Graph, Node
+from tests.infra.graph import SECRET, Graph, Node, run
 from tests.infra.namespace.teams import TEAMS, graph_of, objects_of, registered
 
 REAL_CHART = infra.keda.chart
@@ -95,6 +95,8 @@ def test_what_is_waited_for_is_said_by_conditions(graph: Graph) -> None:
                 {"pulumi.com/waitFor": "condition=Available"} if gateway else {"pulumi.com/skipAwait": "true"}
             )
             assert told == wanted, node.name
+        if node.short == "PersistentVolumeClaim":
+            assert told == {"pulumi.com/skipAwait": "true", "pulumi.com/patchForce": "true"}
         if node.short == "ScaledObject":
             assert told["pulumi.com/waitFor"] == "condition=Ready"
 
@@ -124,6 +126,17 @@ def test_names_do_not_depend_on_the_order_of_endpoints() -> None:
     for urn, inputs in before.items():
         if "ingress" not in urn and "quota" not in urn and "-gateway" not in urn:
             assert inputs.keys() == after[urn].keys(), urn
+
+
+def test_an_image_by_a_tag_is_warned_of() -> None:
+    """It can be moved; a digest cannot."""
+    team = TEAMS["one"]
+    tagged = {
+        **team.config,
+        "easel:team": {**team.config["easel:team"], "image": "r.example.com/e:{target}-1"},
+    }
+    assert sum("is a tag, which can be moved" in line for line in run(tagged, "art").said) == 2
+    assert not [line for line in graph_of("one").said if "tag" in line]
 
 
 def test_the_chart_is_the_one_that_was_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
