@@ -22,7 +22,7 @@ def team(cluster: Cluster) -> Iterator[TeamStage]:
 
 
 def test_an_image_that_cannot_be_pulled(cluster: Cluster, team: TeamStage) -> None:
-    """The registry's own words; once it gives the image, whoever waits is answered."""
+    """The registry's own words; once it gives the image, waking it by hand has it at once."""
     image = team.deployment()["spec"]["template"]["spec"]["containers"][0]["image"]
     cluster.kubelet.refused_images[image] = "failed to resolve reference: 403 Forbidden"
     asked = team.draw()
@@ -34,6 +34,7 @@ def test_an_image_that_cannot_be_pulled(cluster: Cluster, team: TeamStage) -> No
     assert "403 Forbidden" in said
     assert any("no-image" in each for each in team.events())
     asked.result(90)
+    team.api("POST", "/api/endpoints/studio/wake")
     assert team.draw().result(90).status_code == 200
     team.asleep()
 
