@@ -16,6 +16,11 @@ def gpu(given: KubernetesSpec, shape: str) -> str | None:
     return (own(given, shape).gpu or given.gpu) if SHAPES[shape].gpu else None
 
 
+def runtime_class(given: KubernetesSpec, shape: str) -> str | None:
+    """The RuntimeClass that gives a shape's containers their GPU; None where the default one does."""
+    return (own(given, shape).runtime_class or given.runtime_class) if SHAPES[shape].gpu else None
+
+
 def node_selector(given: KubernetesSpec, shape: str) -> dict[str, str]:
     """Labels that nodes of a shape have."""
     return {**given.node_selector, **own(given, shape).node_selector}

@@ -50,6 +50,9 @@ class ShapePlacementSpec(Section):
     gpu: ResourceName | None = Field(
         default=None, description="The resource that is one GPU of this shape, as nvidia.com/mig-3g.20gb."
     )
+    runtime_class: Subdomain | None = Field(
+        default=None, description="The RuntimeClass of this shape's replicas."
+    )
     node_selector: dict[LabelKey, LabelValue] = Field(
         default={}, max_length=20, description="Labels that nodes must have, beside those for all."
     )

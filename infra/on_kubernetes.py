@@ -86,7 +86,7 @@ def _placement(given: KubernetesSpec, shape: str) -> Placement:
         node_selector=kubernetes_placement.node_selector(given, shape),
         tolerations=kubernetes_placement.tolerations(given, shape),
         gpu=kubernetes_placement.gpu(given, shape),
-        runtime_class=given.runtime_class if kubernetes_placement.gpu(given, shape) else None,
+        runtime_class=kubernetes_placement.runtime_class(given, shape),
         cpu=own.cpu or cpu(shape),
         memory=_quantity(own.memory) if own.memory else memory(shape),
     )

@@ -14,13 +14,15 @@ from infra.spec import Spec
 
 WAIT_FOR = "pulumi.com/waitFor"
 SKIP = "pulumi.com/skipAwait"
+FORCE = "pulumi.com/patchForce"
 
 # What is waited for, and what is not. By default Pulumi waits for the replicas of a Deployment, of which one
 # asleep has none; for the pod that a claim is bound with; for an Ingress's address, which not every
 # controller tells; and for pods behind a Service before there are any.
 _WAITED: dict[str, dict[str, str]] = {
     "ScaledObject": {WAIT_FOR: "condition=Ready"},
-    "PersistentVolumeClaim": {SKIP: "true"},
+    # One that an earlier stack left is taken back with what this one says, such as another size.
+    "PersistentVolumeClaim": {SKIP: "true", FORCE: "true"},
     "Service": {SKIP: "true"},
     "Ingress": {SKIP: "true"},
 }

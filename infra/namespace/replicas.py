@@ -78,7 +78,7 @@ def _pod(
     what |= {
         "name": STUDIO,
         "ports": [{"name": "http", "containerPort": render.port_inside(endpoint), "protocol": "TCP"}],
-        "resources": _resources(placement),
+        "resources": _resources(placement, None if own is None else endpoint.storage.disk),
         # A crash's last words are then in the pod's status, where the console finds them.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         **_probes(endpoint, starts),
@@ -179,12 +179,16 @@ def _literal(words: list[str]) -> list[str]:
     return [word.replace("$", "$$") for word in words]
 
 
-def _resources(placement: Placement) -> dict[str, Any]:
+def _resources(placement: Placement, root: int | None) -> dict[str, Any]:
+    """One GPU, or none; `root` is the limit of what a container writes beside its volumes, in bytes."""
     requests = {"cpu": placement.cpu, "memory": placement.memory}
-    if placement.gpu is None:
-        return {"requests": requests}
-    one = {placement.gpu: "1"}
-    return {"requests": requests | one, "limits": one}
+    limits = {placement.gpu: "1"} if placement.gpu else {}
+    requests |= limits
+    if root is not None:
+        # Without a request the limit would be one, and a node with half a disk none to run on.
+        requests["ephemeral-storage"] = "1Gi"
+        limits["ephemeral-storage"] = str(root)
+    return {"requests": requests, **({"limits": limits} if limits else {})}
 
 
 def _probes(endpoint: EndpointSpec, starts: int) -> dict[str, Any]:

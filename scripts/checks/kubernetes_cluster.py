@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from infra import kubernetes_placement
@@ -129,8 +130,15 @@ def storage(at: StackCluster) -> Iterator[Check]:
 
 def gpus(at: StackCluster) -> Iterator[Check]:
     """Whether the cluster's nodes have the GPUs that the endpoints ask for."""
-    from kubernetes.client import CoreV1Api
+    from kubernetes.client import CoreV1Api, NodeV1Api
 
+    shapes = {endpoint.shape for endpoint in at.spec.endpoints.values()}
+    classes = {kubernetes_placement.runtime_class(at.given, shape) for shape in shapes}
+    for name in sorted(filter(None, classes)):
+        read = partial(NodeV1Api(at.client).read_runtime_class, name, _request_timeout=PATIENCE)
+        if _or_none(read) is None:
+            advice = "`kubectl get runtimeclass` lists those there are; without it no pod is let in"
+            yield Check("gpus", "failed", f"there is no runtime class {name}", advice)
     nodes = CoreV1Api(at.client).list_node(_request_timeout=PATIENCE).items
     wanted: dict[str, list[str]] = {}
     for name, endpoint in at.spec.endpoints.items():

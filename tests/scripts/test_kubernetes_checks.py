@@ -209,6 +209,15 @@ def test_gpus_are_counted_where_replicas_may_run(
     assert (check.verdict, seen in check.seen) == (verdict, True), check
 
 
+def test_a_runtime_class_is_there(look: Look, api: ClusterStandIn) -> None:
+    """Without it every pod is turned away."""
+    missing, _ = [check for check in look(runtime_class="nvidia") if check.what == "gpus"]
+    assert (missing.verdict, missing.seen) == ("failed", "there is no runtime class nvidia")
+    found = {"metadata": {"name": "nvidia"}, "handler": "nvidia"}
+    api.has["/apis/node.k8s.io/v1/runtimeclasses/nvidia"] = found
+    assert one(look(runtime_class="nvidia"), "gpus").verdict == "ok"
+
+
 def test_the_edge_is_there(look: Look, api: ClusterStandIn) -> None:
     """The class, the Gateway; and what is trusted is said, or every caller is the edge."""
     missing = one(look(edge={"ingress": "nginx"}), "edge")

@@ -91,7 +91,11 @@ TEAMS = {
             ],
             "shapes": {
                 "gpu.a100-40gb": {"gpu": "nvidia.com/mig-3g.20gb", "cpu": "2500m", "memory": "12GiB"},
-                "gpu.h100": {"gpu": "amd.com/gpu", "node_selector": {"gpu": "mi300x"}},
+                "gpu.h100": {
+                    "gpu": "amd.com/gpu",
+                    "node_selector": {"gpu": "mi300x"},
+                    "runtime_class": "amd",
+                },
             },
         },
         {},
@@ -144,6 +148,15 @@ def pods(objects: list[Manifest]) -> Iterator[tuple[Manifest, Any]]:
     for each in objects:
         if each["kind"] == "Deployment":
             yield each, each["spec"]["template"]["spec"]
+
+
+def studios(objects: list[Manifest]) -> list[tuple[str, Any]]:
+    """Each endpoint's pod by the endpoint's name."""
+    return [
+        (deployment["metadata"]["labels"]["app.kubernetes.io/instance"], pod)
+        for deployment, pod in pods(objects)
+        if deployment["metadata"]["name"] != "gateway"
+    ]
 
 
 @functools.cache

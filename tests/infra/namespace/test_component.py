@@ -95,6 +95,8 @@ def test_what_is_waited_for_is_said_by_conditions(graph: Graph) -> None:
                 {"pulumi.com/waitFor": "condition=Available"} if gateway else {"pulumi.com/skipAwait": "true"}
             )
             assert told == wanted, node.name
+        if node.short == "PersistentVolumeClaim":
+            assert told == {"pulumi.com/skipAwait": "true", "pulumi.com/patchForce": "true"}
         if node.short == "ScaledObject":
             assert told["pulumi.com/waitFor"] == "condition=Ready"
 
