@@ -22,6 +22,8 @@ from tests.cluster.events import reference, tell
 from tests.cluster.kubelet import Kubelet
 from tests.cluster.quantities import fits, sum_of_requests
 
+# Seconds after its node has come that a pod still waits: another one took it.
+TAKEN = 3.0
 # Seconds between two looks at what waits.
 # Seconds after its node has come that a pod still waits: another one took it.
 TAKEN = 3.0
