@@ -24,6 +24,8 @@ spec = spec_of_stack()
 # What carries it. Each is imported when it is meant: a provider's modules are half the time of a preview.
 if spec.team.runs_on == "kubernetes":
     from infra.on_kubernetes import provision
+elif spec.team.runs_on == "cluster":
+    from infra.on_cluster import provision
 else:
     from infra.on_instances import provision
 

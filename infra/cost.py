@@ -6,10 +6,10 @@ ceiling, and another region differs by up to a third. What grows with use (files
 logs) is counted by the gigabyte, which nobody knows beforehand, so its price is told and not added.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from infra.shapes import GATEWAY, GATEWAY_BASELINE, PRICED, SHAPES
+from infra.shapes import GATEWAY, GATEWAY_BASELINE, PRICED, SHAPES, InstanceType, Shape
 from infra.spec import EndpointSpec, Spec
 
 HOURS = 730
@@ -132,13 +132,28 @@ def secrets_of(spec: Spec) -> set[str]:
     return named | {at for at in (*own, *members) if at}
 
 
+def first_type(shape: Shape) -> InstanceType:
+    """The type that a group starts first."""
+    return shape.instance_types[0]
+
+
 def table(spec: Spec) -> str:
     """The costs as `pulumi preview` shows them, a line an endpoint."""
+    return f"{lines(spec, hourly, first_type)}\n{floor_told(spec)}"
+
+
+def lines(spec: Spec, costs: Callable[[EndpointSpec], Hourly], kind: Callable[[Shape], InstanceType]) -> str:
+    """A line for each endpoint, by what runs it: its costs an hour, and the type that is taken first."""
     head = ("endpoint", "shape", "instance", "replicas", "$/h asleep", "at min", "at max", "vCPU at max")
-    lines = [head, *(_row(name, endpoint) for name, endpoint in spec.endpoints.items())]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    told = "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
-    return f"{told}\n{floor_told(spec)}"
+    rows = [
+        head,
+        *(
+            _row(name, endpoint, costs(endpoint), kind(SHAPES[endpoint.shape]))
+            for name, endpoint in spec.endpoints.items()
+        ),
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def floor_told(spec: Spec) -> str:
@@ -147,8 +162,14 @@ def floor_told(spec: Spec) -> str:
     return (
         f"Floor ${floor_monthly(spec):.2f} a month (gateway {GATEWAY.name} with its address, disks, alarm "
         "and requests, warm disks, replicas that always run, secrets; "
-        f"{busy}{GATEWAY_BASELINE:.0%} on a day's average). Files: "
-        f"${RATES.files:.2f} a month for each GB kept and ${RATES.backups:.2f} for its backup, "
+        f"{busy}{GATEWAY_BASELINE:.0%} on a day's average). {beside_told()}"
+    )
+
+
+def beside_told() -> str:
+    """What is paid for by use, whatever a team runs on."""
+    return (
+        f"Files: ${RATES.files:.2f} a month for each GB kept and ${RATES.backups:.2f} for its backup, "
         f"${RATES.files_rare:.3f} in the place of ${RATES.files:.2f} once nobody read it for 30 days, "
         f"${RATES.files_read:.2f} for each GB read, ${RATES.files_written:.2f} for each GB written. "
         f"Images ${RATES.images:.2f} a month for each GB, logs ${RATES.logs:.2f} for each GB written. "
@@ -156,27 +177,27 @@ def floor_told(spec: Spec) -> str:
     )
 
 
-def _row(name: str, endpoint: EndpointSpec) -> tuple[str, ...]:
-    shape, costs = SHAPES[endpoint.shape], hourly(endpoint)
+def _row(name: str, endpoint: EndpointSpec, costs: Hourly, kind: InstanceType) -> tuple[str, ...]:
     low, high = endpoint.replicas.min, endpoint.replicas.max
     upto = "" if endpoint.capacity == "on-demand" else "≤ "
     return (
         name,
-        shape.name,
-        shape.instance_types[0].name,
+        endpoint.shape,
+        kind.name,
         f"{low}..{high}" + (f", {endpoint.warm} warm" if endpoint.warm else ""),
         f"{costs.asleep:.3f}",
         f"{upto if low else ''}{costs.min:.2f}",
         f"{upto}{costs.max:.2f}",
-        _vcpus_told(endpoint),
+        _vcpus_told(endpoint, kind),
     )
 
 
-def _vcpus_told(endpoint: EndpointSpec) -> str:
-    """`16, or 32`: with the preferred type, and with the largest that may stand in."""
-    shape, high = SHAPES[endpoint.shape], endpoint.replicas.max
-    preferred, most = high * shape.vcpu, high * shape.most_vcpu
-    return f"{preferred}, or {most}" if most > preferred else str(preferred)
+def _vcpus_told(endpoint: EndpointSpec, kind: InstanceType) -> str:
+    """`16, or 32`: with the type that is taken first, and with the largest that may stand in."""
+    shape = SHAPES[endpoint.shape]
+    machines = shape.machines(endpoint.replicas.max)
+    first, most = machines * kind.vcpu, machines * shape.most_vcpu
+    return f"{first}, or {most}" if most > first else str(first)
 
 
 @dataclass(frozen=True)
@@ -221,14 +242,20 @@ def vcpus(spec: Spec) -> dict[VcpuQuota, Vcpus]:
 
     An endpoint that is `spot-first` may take them from either, so it counts in both.
     """
-    needs = {_QUOTAS[("", False)]: Vcpus(GATEWAY.vcpu, GATEWAY.vcpu, GATEWAY.vcpu)}
+    return quotas_of(spec, GATEWAY.vcpu, first_type)
+
+
+def quotas_of(spec: Spec, standing: int, kind: Callable[[Shape], InstanceType]) -> dict[VcpuQuota, Vcpus]:
+    """vCPUs by quota: of standard machines that stand all the time, and of replicas of a shape's `kind`."""
+    needs = {_QUOTAS[("", False)]: Vcpus(standing, standing, standing)} if standing else {}
     for endpoint in spec.endpoints.values():
-        shape, high = SHAPES[endpoint.shape], endpoint.replicas.max
+        shape = SHAPES[endpoint.shape]
+        machines = shape.machines(endpoint.replicas.max)
         for quota in _quotas(endpoint):
             so_far = needs.get(quota, Vcpus(0, 0, 0))
             needs[quota] = Vcpus(
-                so_far.needed + high * shape.vcpu,
-                so_far.most + high * shape.most_vcpu,
+                so_far.needed + machines * kind(shape).vcpu,
+                so_far.most + machines * shape.most_vcpu,
                 max(so_far.least, shape.least_vcpu),
             )
     return needs

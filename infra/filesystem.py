@@ -1,6 +1,7 @@
 """The team's file system: models for all, pictures by endpoint. It outlives the stack."""
 
 import json
+from collections.abc import Mapping
 
 import pulumi
 import pulumi_aws as aws
@@ -80,19 +81,12 @@ class Filesystem(pulumi.ComponentResource):
         The outputs of an endpoint: `access_point("outputs", "/outputs/studio", tags.of_endpoint(…), …)`.
         Deleting an access point deletes no file.
         """
-        return aws.efs.AccessPoint(
-            tags.get("Name", self._tags.name(noun)),
-            file_system_id=self.id,
-            posix_user=aws.efs.AccessPointPosixUserArgs(uid=USER, gid=USER),
-            root_directory=aws.efs.AccessPointRootDirectoryArgs(
-                path=path,
-                creation_info=aws.efs.AccessPointRootDirectoryCreationInfoArgs(
-                    owner_uid=USER, owner_gid=USER, permissions="0755"
-                ),
-            ),
-            tags=tags,
-            opts=opts,
-        )
+        return access_point(tags.get("Name", self._tags.name(noun)), self.id, path, tags, opts)
+
+    def let_in(self, who: str, group_id: pulumi.Input[str]) -> None:
+        """Let a security group's members mount."""
+        for noun, files in self._groups.items():
+            Rules(self._tags, files, self._inside).from_group(f"{noun}-{who}", NFS, group_id)
 
     def _own(self) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
         files = aws.efs.FileSystem(
@@ -169,17 +163,14 @@ class Filesystem(pulumi.ComponentResource):
         Mount targets of others keep their own groups, which get a rule for the team's machines each.
         """
         group = network.group("files", "Mount targets of the team's file system", self._inside)
-        self._open(network, "files", group.id)
+        self._groups = {"files": group.id}
         for group_id in sorted({one.group_id for one in there}):
-            self._open(network, f"files-{group_id}", pulumi.Output.from_input(group_id))
+            self._groups[f"files-{group_id}"] = pulumi.Output.from_input(group_id)
+        for who, client in network.clients.items():
+            self.let_in(who, client)
+            for noun, files in self._groups.items():
+                Rules(self._tags, client, self._inside).to_group(f"{who}-{noun}", NFS, files)
         return group.id
-
-    def _open(self, network: Network, noun: str, group_id: pulumi.Output[str]) -> None:
-        """NFS from gateway and replicas to a group of mount targets."""
-        files = Rules(self._tags, group_id, self._inside)
-        for who, client in (("gateway", network.gateway_group_id), ("replicas", network.replicas_group_id)):
-            files.from_group(f"{noun}-{who}", NFS, client)
-            Rules(self._tags, client, self._inside).to_group(f"{who}-{noun}", NFS, group_id)
 
     def _targets(self, network: Network, there: list[Mounted]) -> None:
         """One in every zone that has none yet."""
@@ -194,6 +185,29 @@ class Filesystem(pulumi.ComponentResource):
                 security_groups=[self.security_group_id],
                 opts=self._inside,
             )
+
+
+def access_point(
+    name: str,
+    file_system_id: pulumi.Input[str],
+    path: str,
+    tags: Mapping[str, str],
+    opts: pulumi.ResourceOptions,
+) -> aws.efs.AccessPoint:
+    """A way into one folder of a file system, as user 1000 whoever comes; the folder is made with it."""
+    return aws.efs.AccessPoint(
+        name,
+        file_system_id=file_system_id,
+        posix_user=aws.efs.AccessPointPosixUserArgs(uid=USER, gid=USER),
+        root_directory=aws.efs.AccessPointRootDirectoryArgs(
+            path=path,
+            creation_info=aws.efs.AccessPointRootDirectoryCreationInfoArgs(
+                owner_uid=USER, owner_gid=USER, permissions="0755"
+            ),
+        ),
+        tags=tags,
+        opts=opts,
+    )
 
 
 def access_policy(arn: str) -> str:

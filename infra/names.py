@@ -132,6 +132,13 @@ SecretPlace = Annotated[
     str, StringConstraints(pattern=rf"^({SECRET_ARN.pattern}|[a-z0-9][A-Za-z0-9/_.-]*)$", max_length=600)
 ]
 """The ARN of a secret, or on Kubernetes the name of a Secret; `infra.rules` says which goes where."""
+PrincipalArn = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/([\w+=,.@-]+/)*[\w+=,.@-]+$", max_length=600
+    ),
+]
+KubernetesVersion = Annotated[str, StringConstraints(pattern=r"^1\.[0-9]{2}$")]
 MachineImage = Annotated[str, StringConstraints(pattern=r"^ami-[0-9a-f]{8,17}$")]
 VolumeId = Annotated[str, StringConstraints(pattern=r"^vol-[0-9a-f]{8,17}$")]
 Zone = Annotated[str, StringConstraints(pattern=r"^(find|create|Z[A-Z0-9]{1,32})$")]

@@ -4,6 +4,7 @@ There is no NAT gateway: a replica has a public address to go out by, and a secu
 gateway alone. What that costs and what else was weighed is in docs/decisions/0008.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -20,7 +21,7 @@ WORLD = "0.0.0.0/0"
 
 
 class Network(pulumi.ComponentResource):
-    """Subnets in at least two zones, and the gateway's security group: the only one open to the world.
+    """Subnets in at least two zones. A team keeps them, and its file system in them, whatever it runs on.
 
     Raises `infra.vpc.NoNetwork` when an adopted VPC has no public subnets in two zones.
     """
@@ -31,9 +32,6 @@ class Network(pulumi.ComponentResource):
     zones: list[str]
     """Zones that sell any type of easel's, whatever the endpoints are: one more or less moves no subnet."""
     offers: Offers
-    gateway_group_id: pulumi.Output[str]
-    replicas_group_id: pulumi.Output[str]
-    """Carried by every replica beside its endpoint's group: the ways out, and where the gateway may go."""
 
     def __init__(
         self, name: str, spec: Spec, tags: Tags, offers: Offers, opts: pulumi.ResourceOptions | None = None
@@ -43,21 +41,24 @@ class Network(pulumi.ComponentResource):
         self.offers = offers
         vpc = self._vpc(spec)
         self.vpc_id, self.subnet_ids, self.zones = vpc.id, vpc.subnet_ids, vpc.zones
-        self.gateway_group_id = self._gateway_group()
-        self.replicas_group_id = self._replicas_group()
         self.register_outputs(
-            {
-                "vpc_id": self.vpc_id,
-                "subnet_ids": self.subnet_ids,
-                "gateway_group_id": self.gateway_group_id,
-                "replicas_group_id": self.replicas_group_id,
-            }
+            {"vpc_id": self.vpc_id, "subnet_ids": self.subnet_ids, **self._security_groups()}
         )
 
+    @property
+    def clients(self) -> Mapping[str, pulumi.Output[str]]:
+        """Security groups of what mounts the team's files, as far as the network has them."""
+        return {}
+
+    def _security_groups(self) -> Mapping[str, pulumi.Output[str]]:
+        """Make the groups of what lives here; a cluster has one of its own."""
+        return {}
+
     def _vpc(self, spec: Spec) -> Vpc:
-        vpc = spec.team.network.vpc
-        useful = self.offers.zones
-        return adopted_vpc(vpc, useful, self._inside) if vpc else own_vpc(self._tags, useful, self._inside)
+        vpc, useful = spec.team.network.vpc, self.offers.zones
+        if vpc:
+            return adopted_vpc(vpc, useful, self._inside)
+        return own_vpc(self._tags, useful, self._inside, balanced=spec.team.runs_on == "cluster")
 
     def subnet_in(self, zone: pulumi.Input[str]) -> pulumi.Output[str]:
         """The public subnet of one of `zones`. Raises NoNetwork for another."""
@@ -79,6 +80,24 @@ class Network(pulumi.ComponentResource):
             tags=self._tags.of_team(noun),
             opts=opts,
         )
+
+
+class InstanceNetwork(Network):
+    """The network with the groups of gateway and replicas. The gateway's alone is open to the world."""
+
+    gateway_group_id: pulumi.Output[str]
+    replicas_group_id: pulumi.Output[str]
+    """Carried by every replica beside its endpoint's group: the ways out, and where the gateway may go."""
+
+    @property
+    def clients(self) -> Mapping[str, pulumi.Output[str]]:
+        """Gateway and replicas."""
+        return {"gateway": self.gateway_group_id, "replicas": self.replicas_group_id}
+
+    def _security_groups(self) -> Mapping[str, pulumi.Output[str]]:
+        self.gateway_group_id = self._gateway_group()
+        self.replicas_group_id = self._replicas_group()
+        return {"gateway_group_id": self.gateway_group_id, "replicas_group_id": self.replicas_group_id}
 
     def _gateway_group(self) -> pulumi.Output[str]:
         """World → gateway by HTTP (certificates, and a redirect) and HTTPS. Nobody comes in another way."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra.shapes import GATEWAY, SHAPES, InstanceType, Shape
+from infra.shapes import GATEWAY, SHAPES, SYSTEM, InstanceType, Shape
 from infra.spec import Spec
 
 
@@ -58,6 +58,16 @@ class Offers:
             )
         return sold
 
+    def system(self, zones: Collection[str]) -> Sold:
+        """Where of `zones` a cluster's gateways can stand. Raises NotSold."""
+        sold = self.sold(SYSTEM, zones)
+        if not sold.types:
+            raise NotSold(
+                f"what a cluster's gateways run on ({_names(SYSTEM)}) is not sold in {_listed(zones)} of "
+                f"{self.region}: take another aws:region{self._elsewhere(SYSTEM)}"
+            )
+        return sold
+
     def replicas(self, endpoint: str, shape: Shape, zones: Collection[str]) -> Sold:
         """What of a shape an endpoint's group can start in `zones`. Raises NotSold."""
         sold = self.sold(shape.instance_types, zones)
@@ -99,6 +109,8 @@ def offers_for(spec: Spec) -> Offers:
     raises for a lookup that fails is the provider's.
     """
     types = {kind for shape in SHAPES.values() for kind in shape.instance_types} | {GATEWAY}
+    if spec.team.runs_on == "cluster":
+        types |= set(SYSTEM)
     names = sorted(kind.name for kind in types)
     found = aws.ec2.get_instance_type_offerings(
         location_type="availability-zone",

@@ -8,7 +8,7 @@ from infra.image import Image
 from infra.instances.gateway import GatewayHost, GatewayHostArgs
 from infra.instances.replicas import ReplicaHosts, ReplicaHostsArgs
 from infra.link import AccessLink
-from infra.network import Network
+from infra.network import InstanceNetwork
 from infra.offers import offers_for
 from infra.outputs import export
 from infra.preview import show_costs
@@ -24,7 +24,7 @@ def provision(spec: Spec) -> None:
     offers = offers_for(spec)
 
     # What the team shares.
-    network = Network(f"{team}-network", spec, tags, offers)
+    network = InstanceNetwork(f"{team}-network", spec, tags, offers)
     filesystem = Filesystem(f"{team}-filesystem", spec, tags, network)
     buckets = Buckets(f"{team}-buckets", tags)
     domain = Domain(f"{team}-domain", spec, tags)

@@ -79,9 +79,19 @@ def _endpoint(endpoint: EndpointSpec, at: ReplicaHosts) -> dict[str, Any]:
 
 def _kept(filesystem: Filesystem, image: Image, gateway: GatewayHost) -> list[pulumi.Output[str]]:
     """The data that `pulumi destroy` leaves, and how it is had again or done away with."""
-    images = image.repository_arns.apply(
-        lambda arns: f"{', '.join(arns) or 'no repository'}: images, which other teams of the account may run"
-    )
+    return [
+        *storage_kept(filesystem),
+        pulumi.Output.format(
+            "{0}: certificates, logs and counts of the gateway. Have them again with "
+            "easel:team.storage.gateway: {0}; or `aws ec2 delete-volume --volume-id {0}`",
+            gateway.data_id,
+        ),
+        images_kept(image),
+    ]
+
+
+def storage_kept(filesystem: Filesystem) -> list[pulumi.Output[str]]:
+    """The team's files, and their backups."""
     return [
         pulumi.Output.format(
             "{0}: models and pictures. Have them again with easel:team.storage.existing: {0}", filesystem.id
@@ -92,10 +102,11 @@ def _kept(filesystem: Filesystem, image: Image, gateway: GatewayHost) -> list[pu
             filesystem.id,
             filesystem.arn,
         ),
-        pulumi.Output.format(
-            "{0}: certificates, logs and counts of the gateway. Have them again with "
-            "easel:team.storage.gateway: {0}; or `aws ec2 delete-volume --volume-id {0}`",
-            gateway.data_id,
-        ),
-        images,
     ]
+
+
+def images_kept(image: Image) -> pulumi.Output[str]:
+    """The account's images."""
+    return image.repository_arns.apply(
+        lambda arns: f"{', '.join(arns) or 'no repository'}: images, which other teams of the account may run"
+    )

@@ -3,8 +3,9 @@
 import pulumi
 import pulumi_aws as aws
 
+from infra.bill import bill_of
 from infra.budget import ACTIVATE
-from infra.cost import VcpuQuota, Vcpus, table, vcpus
+from infra.cost import VcpuQuota, Vcpus
 from infra.spec import Spec
 
 
@@ -12,8 +13,9 @@ def show_costs(spec: Spec) -> None:
     """Log the table of costs, and a warning for each quota that the team's most replicas do not fit into."""
     if not pulumi.runtime.is_dry_run():
         return  # `pulumi up` has just shown it
-    pulumi.log.info(f"What it costs:\n{table(spec)}")
-    for quota, needed in vcpus(spec).items():
+    bill = bill_of(spec)
+    pulumi.log.info(f"What it costs:\n{bill.table(spec)}")
+    for quota, needed in bill.vcpus(spec).items():
         _check(quota, needed)
     if spec.team.budget:
         pulumi.log.info(ACTIVATE)

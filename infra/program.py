@@ -22,10 +22,6 @@ class WrongPlace(pulumi.RunError):
     """The stack is for this machine, not for `pulumi up`."""
 
 
-class NotInThisVersion(pulumi.RunError):
-    """The stack asks for something this version of easel cannot do."""
-
-
 def end_quietly_when_stopped() -> None:
     """End without a word when Pulumi interrupts the program, which it does when a resource fails.
 
@@ -50,7 +46,7 @@ def spec_of_stack() -> Spec:
     """The spec of the stack that Pulumi runs.
 
     Raises RunError, which Pulumi shows without a traceback: with the faults of a faulty one, a line each;
-    WrongPlace and NotInThisVersion for what this program does not provision.
+    WrongPlace for what this program does not provision.
     """
     stack, config = pulumi.get_stack(), pulumi.Config("easel")
     found = {f"easel:{key}": config.get_object(key) for key in ("team", "endpoints")}
@@ -72,9 +68,4 @@ def _refuse_elsewhere(spec: Spec) -> None:
         raise WrongPlace(
             f"stacks/Pulumi.{spec.name}.yaml says runs_on: local, which is for one machine: run `make up`"
             f"{'' if spec.name == 'local' else f' with EASEL_STACK={spec.name}'}"
-        )
-    if spec.team.runs_on == "cluster":
-        raise NotInThisVersion(
-            f"stacks/Pulumi.{spec.name}.yaml is right, but this version of easel does not provision "
-            f"runs_on: {spec.team.runs_on} yet: take runs_on: instances, or local and `make up`"
         )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from infra import kubernetes_rules
 from infra.checkpoints import family_of, smallest_that_holds
+from infra.cluster import rules as cluster
 from infra.faults import SpecFault, Where, shown
 from infra.shapes import FAMILIES, SHAPES
 from infra.spec import EndpointSpec, Spec, TeamSpec
@@ -38,6 +39,7 @@ def team_faults(team: TeamSpec) -> Iterator[SpecFault]:
             f"{shown(team.platform)} goes with runs_on: cluster only; here runs_on is {team.runs_on}",
             RUNS_ON,
         )
+    yield from cluster.team_faults(team, TEAM)
 
 
 def _members(team: TeamSpec) -> Iterator[SpecFault]:
@@ -61,6 +63,7 @@ def endpoint_faults(name: str, endpoint: EndpointSpec, team: TeamSpec) -> Iterat
     yield from _models(here, endpoint, team)
     yield from _files(here, endpoint, team)
     yield from _place(here, endpoint, team)
+    yield from cluster.endpoint_faults(endpoint, team, here)
     yield from kubernetes_rules.endpoint_faults(here, endpoint, team)
 
 

@@ -4,6 +4,7 @@ Prices are AWS's on-demand Linux prices in us-east-1, from `PRICED` and before; 
 are looked up again before anything is bought.
 """
 
+import math
 from dataclasses import dataclass
 
 PRICED = "2026-08-17"
@@ -73,6 +74,10 @@ class Shape:
         """vCPUs of the largest type, if that one stands in."""
         return max(kind.vcpu for kind in self.instance_types)
 
+    def machines(self, replicas: int) -> int:
+        """How many instances so many replicas take, which share one where its GPUs are sold together."""
+        return math.ceil(replicas / self.only_by)
+
     @property
     def tooltip(self) -> str:
         """The shape in one line."""
@@ -86,6 +91,13 @@ GATEWAY = InstanceType("t3.small", 2, 2, 0.0208)
 GATEWAY_BASELINE = 0.2
 """The share of its processors that is in its price; more is billed if the average over 24 hours is above it
 (EC2 user guide, "Unlimited mode concepts for burstable instances")."""
+
+SYSTEM = (
+    InstanceType("t3.medium", 2, 4, 0.0416),
+    InstanceType("m6i.large", 2, 8, 0.096),
+    InstanceType("m7i.large", 2, 8, 0.1008),
+)
+"""What a cluster's gateways and KEDA run on, the cheapest first: EKS Auto Mode starts none below medium."""
 
 _TYPES = {
     kind.name: kind

@@ -17,10 +17,12 @@ from infra.names import (
     Domain,
     Email,
     Health,
+    KubernetesVersion,
     MachineImage,
     ModelAddress,
     Origin,
     Pem,
+    PrincipalArn,
     SecretPlace,
     VariableName,
     VolumeId,
@@ -132,6 +134,25 @@ class MachineImages(Section):
     )
 
 
+class ClusterSpec(Section):
+    """The cluster of a team that runs on one of its own."""
+
+    admins: list[PrincipalArn] = Field(
+        default=[],
+        max_length=50,
+        description="Who may do everything in the cluster: ARNs of IAM roles and users, among them whoever "
+        "runs pulumi; without it that one alone.",
+    )
+    private: bool = Field(
+        default=False,
+        description="The cluster's API answers within its VPC only; whoever runs pulumi must be there.",
+    )
+    version: KubernetesVersion | None = Field(
+        default=None,
+        description="The cluster's Kubernetes, such as 1.36; without it the one that this easel knows.",
+    )
+
+
 class TeamSpec(Section):
     """The team: where its endpoints run and who may use them."""
 
@@ -160,6 +181,7 @@ class TeamSpec(Section):
         pattern=r"^[A-Za-z0-9._/-]{1,200}$",
         description="With cluster: own, or the name of the stack whose cluster this team shares.",
     )
+    cluster: ClusterSpec = Field(default=ClusterSpec(), description="With cluster: the team's own cluster.")
     kubernetes: KubernetesSpec = Field(
         default=KubernetesSpec(), description="With runs_on: kubernetes: the one that is there already."
     )

@@ -1,6 +1,6 @@
 """The VPC under a team's network: its own, or one that is there already."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -12,6 +12,10 @@ RANGE = "10.71.0.0/16"
 """Away from 10.0.0.0/16 and 172.31.0.0/16, which most other VPCs have, so that peering stays possible."""
 FEWEST_ZONES = 2
 ANYWHERE = "0.0.0.0/0"
+
+BALANCERS = {"kubernetes.io/role/elb": "1", "kubernetes.io/role/internal-elb": "1"}
+"""Tags by which a cluster finds the subnets of its load balancers, those of the world and those within (EKS
+user guide, "Tag subnets for EKS Auto Mode")."""
 
 
 class NoNetwork(pulumi.RunError):
@@ -35,8 +39,11 @@ def subnet_range(zone: str) -> str:
     return f"10.71.{(ord(zone[-1]) - ord('a')) % 16 * 16}.0/20"
 
 
-def own_vpc(tags: Tags, useful: Collection[str], opts: pulumi.ResourceOptions) -> Vpc:
-    """A VPC of the team's own, over every zone of the region that is of use. Raises NoNetwork."""
+def own_vpc(tags: Tags, useful: Collection[str], opts: pulumi.ResourceOptions, balanced: bool = False) -> Vpc:
+    """A VPC of the team's own, over every zone of the region that is of use. Raises NoNetwork.
+
+    `balanced`: a cluster may put its load balancers there.
+    """
     vpc = aws.ec2.Vpc(
         tags.name("vpc"),
         cidr_block=RANGE,
@@ -68,7 +75,9 @@ def own_vpc(tags: Tags, useful: Collection[str], opts: pulumi.ResourceOptions) -
     )
     _closed(tags, vpc, opts)
     zones = _zones(useful, opts)
-    return Vpc(vpc.id, [_subnet(tags, vpc, routes, zone, opts) for zone in zones], zones)
+    also = BALANCERS if balanced else {}
+    subnets = [_subnet(tags, vpc, routes, zone, also, opts) for zone in zones]
+    return Vpc(vpc.id, subnets, zones)
 
 
 def adopted_vpc(vpc_id: str, useful: Collection[str], opts: pulumi.ResourceOptions) -> Vpc:
@@ -95,7 +104,18 @@ def adopted_vpc(vpc_id: str, useful: Collection[str], opts: pulumi.ResourceOptio
             "VPC of the team's own"
         )
     zones = sorted(by_zone)
-    return Vpc(pulumi.Output.from_input(vpc_id), [pulumi.Output.from_input(by_zone[z]) for z in zones], zones)
+    subnets = [pulumi.Output.from_input(by_zone[zone]) for zone in zones]
+    return Vpc(pulumi.Output.from_input(vpc_id), subnets, zones)
+
+
+def vpc_ranges(vpc_id: str | None, parent: pulumi.Resource) -> list[str]:
+    """The addresses of an existing VPC, or of the team's own, as `10.71.0.0/16`."""
+    if vpc_id is None:
+        return [RANGE]
+    invoke = pulumi.InvokeOptions(parent=parent)
+    found = aws.ec2.get_vpc(id=vpc_id, opts=invoke)
+    more = (one.cidr_block for one in found.cidr_block_associations or [])
+    return sorted({found.cidr_block, *more})
 
 
 def _zones(useful: Collection[str], opts: pulumi.ResourceOptions) -> list[str]:
@@ -115,7 +135,12 @@ def _zones(useful: Collection[str], opts: pulumi.ResourceOptions) -> list[str]:
 
 
 def _subnet(
-    tags: Tags, vpc: aws.ec2.Vpc, routes: aws.ec2.RouteTable, zone: str, opts: pulumi.ResourceOptions
+    tags: Tags,
+    vpc: aws.ec2.Vpc,
+    routes: aws.ec2.RouteTable,
+    zone: str,
+    also: Mapping[str, str],
+    opts: pulumi.ResourceOptions,
 ) -> pulumi.Output[str]:
     letter = zone[-1]
     subnet = aws.ec2.Subnet(
@@ -124,7 +149,7 @@ def _subnet(
         availability_zone=zone,
         cidr_block=subnet_range(zone),
         map_public_ip_on_launch=True,
-        tags=tags.of_team(f"public-{letter}"),
+        tags={**tags.of_team(f"public-{letter}"), **also},
         opts=opts,
     )
     aws.ec2.RouteTableAssociation(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra.network import Network
+from infra.network import InstanceNetwork
 from infra.spec import Spec
 from infra.tags import TEAM, Tags
 
@@ -29,7 +29,7 @@ class Data:
     zone: pulumi.Output[str]
 
 
-def data_volume(spec: Spec, tags: Tags, network: Network, parent: pulumi.Resource) -> Data:
+def data_volume(spec: Spec, tags: Tags, network: InstanceNetwork, parent: pulumi.Resource) -> Data:
     """The volume that `storage.gateway` names, else one of the stack's own. Both stay when the stack goes.
 
     Raises NoVolume, at preview, for one that is missing, not encrypted, or in a zone without a subnet, and
@@ -54,7 +54,7 @@ def data_volume(spec: Spec, tags: Tags, network: Network, parent: pulumi.Resourc
     return Data(own.id, own.availability_zone)
 
 
-def _adopted(existing: str, network: Network, parent: pulumi.Resource) -> str:
+def _adopted(existing: str, network: InstanceNetwork, parent: pulumi.Resource) -> str:
     zones = network.zones
     try:
         found = aws.ebs.get_volume(

@@ -18,7 +18,7 @@ from infra.instances.policies import AwsAccount, AwsSecret, gateway_statements, 
 from infra.instances.roles import InstanceRole, this_account
 from infra.instances.vault import Vault
 from infra.link import AccessLink
-from infra.network import Network
+from infra.network import InstanceNetwork
 from infra.shapes import GATEWAY
 from infra.spec import Spec
 from infra.tags import Tags
@@ -40,7 +40,7 @@ class GatewayHostArgs:
 
     spec: Spec
     tags: Tags
-    network: Network
+    network: InstanceNetwork
     filesystem: Filesystem
     buckets: Buckets
     domain: Domain

@@ -17,7 +17,7 @@ from infra.instances.policies import AwsSecret, Host, host_statements, repositor
 from infra.instances.roles import InstanceRole
 from infra.instances.template import TemplateArgs, launch_template
 from infra.link import AccessLink
-from infra.network import Network, Rules
+from infra.network import InstanceNetwork, Rules
 from infra.shapes import SHAPES
 from infra.spec import EndpointSpec, Spec
 from infra.tags import Tags
@@ -34,7 +34,7 @@ class ReplicaHostsArgs:
     name: str
     endpoint: EndpointSpec
     tags: Tags
-    network: Network
+    network: InstanceNetwork
     filesystem: Filesystem
     buckets: Buckets
     domain: Domain

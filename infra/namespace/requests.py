@@ -18,5 +18,10 @@ def cpu(shape: str) -> str:
 
 def memory(shape: str) -> str:
     """Main memory, as a quantity of Kubernetes: `12185Mi`."""
+    return f"{mebibytes(shape)}Mi"
+
+
+def mebibytes(shape: str) -> int:
+    """Main memory, in MiB."""
     least = min(kind.memory / SHAPES[shape].only_by for kind in SHAPES[shape].instance_types)
-    return f"{int((SHARE * least - MEMORY) * 1024)}Mi"
+    return int((SHARE * least - MEMORY) * 1024)

@@ -1,4 +1,4 @@
-"""What an AWS account has for a stack that runs on instances, check by check, before `pulumi up` needs it.
+"""What an AWS account has for a stack that runs there, check by check, before `pulumi up` needs it.
 
 Each check asks and changes nothing. One that may not ask says so and is no reason to stop.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from scripts.checks import cluster_account
 from scripts.checks.check import Check, Verdict
 from scripts.checks.leftovers import left_behind
 from scripts.checks.stack_account import StackAccount, opened
@@ -21,6 +22,8 @@ RESOLVER = "https://dns.google/resolve"
 """The DNS as the world sees it, which is what an authority for certificates asks: a resolver with JSON
 answers (https://developers.google.com/speed/public-dns/docs/doh/json). A company's own may know better."""
 
+GATEWAYS = "gateways and KEDA"
+"""What the small machines of a cluster are for."""
 _NS = 2
 _MOVES = {
     "gateway": "`pulumi up` then makes another machine with the same disk and address, and the door is "
@@ -31,20 +34,20 @@ _ACCESS = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Un
 
 
 def of_stack(here: Settings) -> Iterator[Check]:
-    """Every check, for a stack that runs on instances; none for another, or for one that cannot be read."""
+    """Every check, for a stack that runs on AWS; none for another, or for one that cannot be read."""
     from scripts.stacks.loading import spec_at
 
     try:
         spec = spec_at(here.stack)
     except CommandRefused:
         return  # told by the check of the stack file
-    if spec.team.runs_on != "instances":
+    if spec.team.runs_on not in OF_A_TARGET:
         return
     found = opened(here, spec)
     if isinstance(found, Check):
         yield found
         return
-    for check in (credentials, plan, quotas, offered, domain, machine_images, file_system, left_behind):
+    for check in (credentials, plan, quotas, offered, domain, *OF_A_TARGET[spec.team.runs_on]):
         checks = list(_asked(check, found))
         yield from checks
         if check is credentials and any(one.verdict == "failed" for one in checks):
@@ -90,10 +93,10 @@ def plan(account: StackAccount) -> Iterator[Check]:
 
 def quotas(account: StackAccount) -> Iterator[Check]:
     """vCPUs that may run at once, against every endpoint with its most replicas."""
-    from infra.cost import vcpus
+    from infra.bill import bill_of
 
     client = account.client("service-quotas")
-    for quota, need in vcpus(account.spec).items():
+    for quota, need in bill_of(account.spec).vcpus(account.spec).items():
         asked = {"ServiceCode": "ec2", "QuotaCode": quota.code}
         try:
             allowed = int(client.get_service_quota(**asked)["Quota"]["Value"])
@@ -127,7 +130,7 @@ def offered(account: StackAccount) -> Iterator[Check]:
         places = set().union(*sold.values()) if sold else set()
         if not sold:
             yield Check("types", "failed", seen, "take another shape, or another aws:region")
-        elif names[0] not in sold:
+        elif names[0] not in sold and what != GATEWAYS:
             advice = f"the preferred {names[0]} is not sold here: the others take its place, at their price"
             yield Check("types", "warning", seen, advice)
         elif len(places) < 2 and what != "the gateway":
@@ -225,6 +228,20 @@ def file_system(account: StackAccount) -> Iterator[Check]:
             )
 
 
+OF_A_TARGET: dict[str, tuple[Callable[[StackAccount], Iterator[Check]], ...]] = {
+    "instances": (machine_images, file_system, left_behind),
+    "cluster": (
+        cluster_account.admins,
+        cluster_account.version,
+        cluster_account.clusters,
+        cluster_account.command_line,
+        file_system,
+        left_behind,
+    ),
+}
+"""What is looked at for one target, beside what is for all."""
+
+
 def name_servers(zone: str) -> set[str]:
     """Whom the DNS of the world says to ask about a zone. Raises httpx.HTTPError, ValueError."""
     import httpx
@@ -261,10 +278,11 @@ def _asked(check: Callable[[StackAccount], Iterator[Check]], account: StackAccou
 
 def _types(spec: Spec) -> dict[str, tuple[InstanceType, ...]]:
     """What the gateway and each shape of the stack run on, the preferred type first."""
-    from infra.shapes import GATEWAY, SHAPES
+    from infra.shapes import GATEWAY, SHAPES, SYSTEM
 
     shapes = sorted({endpoint.shape for endpoint in spec.endpoints.values()})
-    return {"the gateway": (GATEWAY,)} | {name: SHAPES[name].instance_types for name in shapes}
+    front = {GATEWAYS: SYSTEM} if spec.team.runs_on == "cluster" else {"the gateway": (GATEWAY,)}
+    return front | {name: SHAPES[name].instance_types for name in shapes}
 
 
 def _free(account: StackAccount) -> set[str]:

@@ -5,12 +5,16 @@ from typing import Any
 
 import click
 
-from infra.cost import HOURS, RATES, VcpuQuota, Vcpus, floor_monthly, gateway_hourly, hourly, table, vcpus
+from infra.bill import bill_of
+from infra.cost import RATES, VcpuQuota, Vcpus
 from infra.shapes import PRICED, SHAPES
-from infra.spec import EndpointSpec, Spec
-from scripts.settings import CommandRefused, settings, shown
+from infra.spec import Spec
+from scripts.settings import settings
 from scripts.stacks.loading import spec_at
 from scripts.stacks.teams import existing, team_of
+
+PAID = ("instances", "cluster")
+"""Where AWS is paid."""
 
 
 @click.command("cost")
@@ -31,10 +35,6 @@ def command(team: str | None, as_json: bool, markdown: bool, as_table: bool) -> 
     here = settings()
     file = existing(here, team or team_of(here))
     spec = spec_at(file)
-    if spec.team.runs_on == "cluster":
-        raise CommandRefused(
-            f"{shown(file)} says runs_on: {spec.team.runs_on}; this version knows the costs of instances"
-        )
     if as_json:
         click.echo(json.dumps(as_data(spec), indent=1))
     elif spec.team.runs_on == "local":
@@ -55,27 +55,28 @@ def gpus(spec: Spec) -> str:
 
 
 def told(spec: Spec) -> str:
-    """The costs of a team on instances, for people."""
-    return "\n".join((table(spec), *(f"quota {line}" for line in quotas(spec))))
+    """The costs of a team at AWS, for people."""
+    return "\n".join((bill_of(spec).table(spec), *(f"quota {line}" for line in quotas(spec))))
 
 
 def quotas(spec: Spec) -> list[str]:
     """The quotas that the team's most replicas take, a line each."""
     return [
-        f"{quota.code}: {need.needed} vCPUs of {quota.what}{need.more}" for quota, need in vcpus(spec).items()
+        f"{quota.code}: {need.needed} vCPUs of {quota.what}{need.more}"
+        for quota, need in bill_of(spec).vcpus(spec).items()
     ]
 
 
 def as_data(spec: Spec) -> dict[str, Any]:
     """The costs as JSON: dollars, hours and vCPUs."""
-    paid = spec.team.runs_on == "instances"
-    needs: dict[VcpuQuota, Vcpus] = vcpus(spec) if paid else {}
+    paid, bill = spec.team.runs_on in PAID, bill_of(spec)
+    needs: dict[VcpuQuota, Vcpus] = bill.vcpus(spec) if paid else {}
     return {
         "team": spec.name,
         "runs_on": spec.team.runs_on,
         "priced": PRICED,
-        "per_month_at_rest": round(floor_monthly(spec), 2) if paid else 0,
-        "endpoints": [_endpoint(name, endpoint, paid) for name, endpoint in spec.endpoints.items()],
+        "per_month_at_rest": round(bill.floor_monthly(spec), 2) if paid else 0,
+        "endpoints": [_endpoint(name, spec, paid) for name in spec.endpoints],
         "vcpus": [
             {"quota": quota.code, "what": quota.what, "needed": need.needed, "most": need.most}
             for quota, need in needs.items()
@@ -90,35 +91,38 @@ def as_data(spec: Spec) -> dict[str, Any]:
     }
 
 
-def _endpoint(name: str, endpoint: EndpointSpec, paid: bool) -> dict[str, Any]:
-    costs, shape = hourly(endpoint), SHAPES[endpoint.shape]
+def _endpoint(name: str, spec: Spec, paid: bool) -> dict[str, Any]:
+    endpoint, bill = spec.endpoints[name], bill_of(spec)
+    costs, shape = bill.hourly(endpoint), SHAPES[endpoint.shape]
+    first = bill.first_type(shape)
     per_hour = {"asleep": costs.asleep, "min": costs.min, "max": costs.max}
     return {
         "name": name,
         "shape": shape.name,
-        "instance_type": shape.instance_types[0].name if paid else None,
+        "instance_type": first.name if paid else None,
         "capacity": endpoint.capacity,
         "replicas": {"min": endpoint.replicas.min, "max": endpoint.replicas.max},
         "warm": endpoint.warm,
         "per_hour": {when: round(dollars, 4) if paid else 0 for when, dollars in per_hour.items()},
-        "vcpus_at_max": endpoint.replicas.max * shape.vcpu if paid else 0,
+        "vcpus_at_max": shape.machines(endpoint.replicas.max) * first.vcpu if paid else 0,
     }
 
 
 def difference(before: Spec | None, after: Spec, name: str) -> list[str]:
     """What one endpoint more costs, in lines for people."""
-    if after.team.runs_on != "instances":
+    if after.team.runs_on not in PAID:
         return []
-    costs = hourly(after.endpoints[name])
-    rest = floor_monthly(after)
-    more = rest - (floor_monthly(before) if before else gateway_hourly() * HOURS)
-    had = vcpus(before) if before else {}
+    bill, none = bill_of(after), after.model_copy(update={"endpoints": {}})
+    costs = bill.hourly(after.endpoints[name])
+    rest = bill.floor_monthly(after)
+    more = rest - bill.floor_monthly(before or none)
+    had = bill.vcpus(before) if before else {}
     lines = [
         f"{name}: ${costs.asleep:.3f} an hour asleep, ${costs.min:.2f} at min, ${costs.max:.2f} at max",
         f"{after.name} at rest: ${rest:.2f} a month, "
         + (f"${more:.2f} more" if more > 0.005 else "as before"),
     ]
-    for quota, need in vcpus(after).items():
+    for quota, need in bill.vcpus(after).items():
         before_it = had[quota].needed if quota in had else 0
         if need.needed != before_it:
             lines.append(

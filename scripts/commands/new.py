@@ -7,7 +7,7 @@ import click
 
 from infra.faults import nearest
 from infra.spec import Spec
-from scripts.commands.cost import told
+from scripts.commands.cost import PAID, told
 from scripts.settings import ROOT, CommandRefused, settings, shown
 from scripts.stacks import editing
 from scripts.stacks.file_change import FileChange, config_of, name_faults
@@ -17,17 +17,28 @@ TEMPLATES = ROOT / "stacks" / "templates"
 WORKFLOWS = ROOT / "stacks" / "gitops"
 REPOSITORY = ROOT
 """Whose .github the workflows go to."""
-_USUAL = {"local": "local", "kubernetes": "kubernetes"}
+_USUAL = {name: name for name in ("local", "cluster", "kubernetes")}
 """The template for each `runs_on`, where it is not studio."""
+
+_GUIDES = {
+    "instances": "deploy-on-aws",
+    "cluster": "run-on-a-cluster",
+    "kubernetes": "run-on-kubernetes",
+}
+EXAMPLE = "arn:aws:iam::111122223333:role/Admin"
+"""The admin that the template names, who is nobody."""
 
 
 @click.command("new")
 @click.argument("team")
 @click.option("--domain", help="Endpoints will answer at NAME.DOMAIN.")
 @click.option("--shape", help="What each replica runs on, such as gpu.a10.")
-@click.option("--runs-on", help="instances (AWS), kubernetes (one that is there) or local (one machine).")
+@click.option("--runs-on", help="instances or cluster (AWS), kubernetes (one that is there), or local.")
 @click.option("--region", help="The AWS region, such as us-east-1.")
-@click.option("--template", help="A file of stacks/templates: studio, busy, container, kubernetes, local.")
+@click.option(
+    "--template",
+    help="A file of stacks/templates: studio, busy, container, cluster, kubernetes, local.",
+)
 @click.option("--workflows", is_flag=True, help="Also write .github/workflows: preview, up, drift.")
 def command(
     team: str,
@@ -55,7 +66,7 @@ def command(
         each.file.parent.mkdir(parents=True, exist_ok=True)
         each.write()
         click.echo(f"{shown(each.file)} is written")
-    if spec.team.runs_on == "instances":
+    if spec.team.runs_on in PAID:
         click.echo(told(spec))
     for line in next_steps(spec, file, domain_given=domain is not None):
         click.echo(line)
@@ -102,6 +113,11 @@ def next_steps(spec: Spec, file: Path, *, domain_given: bool) -> list[str]:
         lines.append(f"  in the file: easel:team.domain, now {spec.team.domain}, must be a domain of yours")
     if spec.team.budget and spec.team.budget.notify.endswith("@example.com"):
         lines.append(f"  in the file: easel:team.budget.notify, now {spec.team.budget.notify}, must be yours")
+    if EXAMPLE in (admins := spec.team.cluster.admins):
+        lines.append(
+            f"  in the file: easel:team.cluster.admins, now {', '.join(admins)}, must be who runs pulumi: "
+            "`aws sts get-caller-identity`"
+        )
     kubernetes = spec.team.runs_on == "kubernetes"
     if kubernetes:
         lines.append("  in the file: image and kubernetes.context, edge and storage must be what is there")
@@ -111,7 +127,7 @@ def next_steps(spec: Spec, file: Path, *, domain_given: bool) -> list[str]:
         f"  pulumi preview --stack {spec.name}     what would be made"
         + ("" if kubernetes else ", and what it costs"),
         f"  pulumi up --stack {spec.name}",
-        f"docs/how-to/{'run-on-kubernetes' if kubernetes else 'deploy-on-aws'}.md says what each needs",
+        f"docs/how-to/{_GUIDES[spec.team.runs_on]}.md says what each needs",
     ]
     return lines
 

@@ -25,6 +25,8 @@ from tests.cluster.quantities import fits, sum_of_requests
 # Seconds after its node has come that a pod still waits: another one took it.
 TAKEN = 3.0
 # Seconds between two looks at what waits.
+# Seconds after its node has come that a pod still waits: another one took it.
+TAKEN = 3.0
 LOOK = 0.3
 _POOL = "karpenter.sh/nodepool"
 _CAPACITY = "karpenter.sh/capacity-type"

@@ -155,7 +155,7 @@ class TeamStage:
     def events(self) -> list[str]:
         """The endpoint's events, as the console lists them, the oldest first."""
         found = self.api("GET", "/api/events?endpoint=studio")
-        return [f"{each['kind']}: {each['text']}" for each in found["events"]]
+        return [f"{each['kind']}: {each['text']}" for each in found]
 
     def details(self, number: int = 0) -> list[str]:
         """State and sentence of each replica, as the console shows them."""

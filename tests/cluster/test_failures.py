@@ -22,7 +22,7 @@ def team(cluster: Cluster) -> Iterator[TeamStage]:
 
 
 def test_an_image_that_cannot_be_pulled(cluster: Cluster, team: TeamStage) -> None:
-    """The registry's own words; once it gives the image, whoever waits is answered."""
+    """The registry's own words; once it gives the image, waking it by hand has it at once."""
     image = team.deployment()["spec"]["template"]["spec"]["containers"][0]["image"]
     cluster.kubelet.refused_images[image] = "failed to resolve reference: 403 Forbidden"
     asked = team.draw()
@@ -34,6 +34,7 @@ def test_an_image_that_cannot_be_pulled(cluster: Cluster, team: TeamStage) -> No
     assert "403 Forbidden" in said
     assert any("no-image" in each for each in team.events())
     asked.result(90)
+    team.api("POST", "/api/endpoints/studio/wake")
     assert team.draw().result(90).status_code == 200
     team.asleep()
 
@@ -62,7 +63,7 @@ def test_out_of_memory(cluster: Cluster, team: TeamStage) -> None:
     """It is said which it was; the request is drawn by the container that comes after."""
     asked = team.draw(6)
     (pod,) = until(team.studios, 90)
-    until(lambda: team.seen()["replicas"][0]["running"], 30, "it draws")
+    until(lambda: team.seen()["running"], 30, "it draws")
     cluster.kubelet.run_out_of_memory(team.namespace, pod["metadata"]["name"])
     until(lambda: any("out of memory" in each for each in team.events()), 30)
     assert asked.result(90).status_code == 200
@@ -79,7 +80,7 @@ def test_no_capacity_then_another_kind(cluster: Cluster, team: TeamStage) -> Non
         assert 'nodepool "a10"' in said
         cluster.nodes.pools.append(dataclasses.replace(team.pool, name="a10-on-demand"))
         assert asked.result(90).status_code == 200
-        (pod,) = team.studios()
+        (pod,) = cluster.pods(team.namespace, STUDIOS)
         assert pod["spec"]["nodeName"].startswith("a10-on-demand-")
     finally:
         cluster.nodes.exhausted.clear()
@@ -93,7 +94,7 @@ def test_the_quota_is_used_up(cluster: Cluster, team: TeamStage) -> None:
     cluster.api.patch(quota, {"spec": {"hard": {"requests.nvidia.com/gpu": "0"}}})
     asked = team.draw()
     try:
-        until(lambda: "quota is used up" in str(team.seen()), 60, "the console says so")
+        team.says("the team's quota is used up")
     finally:
         cluster.api.patch(quota, {"spec": {"hard": hard}})
     asked.result(120)
@@ -104,7 +105,7 @@ def test_a_spot_instance_is_taken_back(cluster: Cluster, team: TeamStage) -> Non
     """What is being drawn is finished within the warning; the next picture is drawn elsewhere."""
     asked = team.draw(5)
     (pod,) = until(team.studios, 90)
-    until(lambda: team.seen()["replicas"][0]["running"], 30, "it draws")
+    until(lambda: team.seen()["running"], 30, "it draws")
     cluster.nodes.interrupt(pod["spec"]["nodeName"])
     said = team.says("its node is being emptied")
     assert said.startswith("draining")
@@ -119,7 +120,7 @@ def test_a_node_is_lost(cluster: Cluster, team: TeamStage) -> None:
     """A machine that is silent is told as such; the call that it had is drawn by another."""
     asked = team.draw(8)
     (pod,) = until(team.studios, 90)
-    until(lambda: team.seen()["replicas"][0]["running"], 30, "it draws")
+    until(lambda: team.seen()["running"], 30, "it draws")
     node = pod["spec"]["nodeName"]
     cluster.nodes.lose(node)
     said = team.says("its node", 90)

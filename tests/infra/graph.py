@@ -125,6 +125,9 @@ class Pretended(pulumi.runtime.Mocks):
         return self._world.answer(args.token, args.args)
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        if args.typ == "pulumi:pulumi:StackReference":
+            told = self._world.exports.get(args.name, {})
+            return args.name, {"name": args.name, "outputs": told, "secretOutputNames": []}
         if not args.custom:
             return None, args.inputs
         kind = args.typ.rsplit(":", 1)[-1]
@@ -155,6 +158,24 @@ def _given(kind: str, args: pulumi.runtime.MockResourceArgs, physical: str) -> d
         "Bucket": lambda: {"bucket": physical, "arn": f"arn:aws:s3:::{physical}"},
         "FileSystem": lambda: {"arn": f"arn:aws:elasticfilesystem:{arn}:file-system/{args.name}"},
         "AccessPoint": lambda: {"arn": f"arn:aws:elasticfilesystem:{arn}:access-point/{args.name}"},
+        "Cluster": lambda: {
+            "endpoint": "https://example.eks.amazonaws.com",
+            "certificateAuthority": {"data": "Q0E="},
+            "vpcConfig": {**args.inputs["vpcConfig"], "clusterSecurityGroupId": "sg-cluster"},
+        },
+        "Certificate": lambda: {
+            "domainValidationOptions": [
+                {
+                    "domainName": args.inputs["domainName"],
+                    "resourceRecordName": "_proof.example.com",
+                    "resourceRecordType": "CNAME",
+                    "resourceRecordValue": "_value.acm-validations.aws",
+                }
+            ]
+        },
+        "Ingress": lambda: {
+            "status": {"loadBalancer": {"ingress": [{"hostname": "k8s-art.us-east-1.elb.amazonaws.com"}]}}
+        },
         "Zone": lambda: {"zoneId": f"Z{args.name}", "nameServers": ["ns-1.example.org", "ns-2.example.org"]},
         "Eip": lambda: {"publicIp": "192.0.2.7", "allocationId": "eipalloc-1"},
         "Role": lambda: {"arn": f"arn:aws:iam::{ACCOUNT}:role/{physical}"},
@@ -245,7 +266,13 @@ def run(
     SETTINGS.outputs.clear()
     try:
         pulumi.runtime.set_mocks(
-            cloud, project="easel", stack=stack, preview=preview, logger=logger, monitor=recorder
+            cloud,
+            project="easel",
+            stack=stack,
+            organization="organization",
+            preview=preview,
+            logger=logger,
+            monitor=recorder,
         )
         pulumi.runtime.set_all_config(
             {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from infra.instances.policies import AwsAccount, AwsSecret, supply_statements
+from tests.infra.cluster.stacks import CLUSTER_STACKS, cluster_graph
 from tests.infra.graph import Graph, Node
 from tests.infra.program_stacks import STACKS, graph_of
 
@@ -85,6 +86,16 @@ def test_every_condition_goes_by_a_key_that_aws_documents_for_the_action(stack: 
             assert not list(undocumented(statement)), (node.urn, statement.get("Sid"))
     assert seen >= {("FileSystemPolicy", "policy"), ("BucketPolicy", "policy"), ("RolePolicy", "policy")}
     assert ("Role", "assumeRolePolicy") in seen
+
+
+@pytest.mark.parametrize("stack", CLUSTER_STACKS)
+def test_on_a_cluster_too(stack: str) -> None:
+    """Pod Identity's tags among them, which say whose pods take a role."""
+    found = {node.short: statements for node, _, statements in policies(cluster_graph(stack))}
+    assert found
+    for statements in found.values():
+        for statement in statements:
+            assert not list(undocumented(statement)), statement.get("Sid")
 
 
 def test_a_secret_under_a_key_of_ones_own_goes_by_documented_keys_too() -> None:

@@ -43,6 +43,10 @@ class World:
     """Network interfaces of mount targets, by id."""
     own_groups: tuple[str, ...] = ()
     """Security groups that an earlier `pulumi up` of the stack made."""
+    caller: str = f"arn:aws:sts::{ACCOUNT}:assumed-role/Admin/lead"
+    """Who runs the program."""
+    exports: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What other stacks export, by their names."""
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def answer(self, token: str, args: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +57,27 @@ class World:
             "getAvailabilityZones": lambda _: {"id": REGION, "names": list(self.zones), "zoneIds": []},
             "getInstanceTypeOfferings": self._offers,
             "getRegion": lambda _: {"id": REGION, "name": REGION, "region": REGION},
-            "getCallerIdentity": lambda _: {"accountId": ACCOUNT, "arn": "a", "id": ACCOUNT, "userId": "u"},
+            "getCallerIdentity": lambda _: {
+                "accountId": ACCOUNT,
+                "arn": self.caller,
+                "id": ACCOUNT,
+                "userId": "u",
+            },
+            "getVpc": lambda args: {
+                "id": args["id"],
+                "cidrBlock": "10.0.0.0/16",
+                "cidrBlockAssociations": [],
+            },
+            "getSessionContext": lambda args: {
+                "id": args["arn"],
+                "arn": args["arn"],
+                "issuerArn": f"arn:aws:iam::{ACCOUNT}:role/team/{args['arn'].split('/')[1]}",
+                "issuerId": "",
+                "issuerName": "",
+                "sessionName": "",
+            },
+            "getHostedZoneId": lambda _: {"id": "Z35SXDOTRQ7X7K"},
+            "getSecretVersion": lambda args: {"id": args["secretId"], "secretString": "s3cret"},
             "getPartition": lambda _: {"partition": "aws", "dnsSuffix": "amazonaws.com", "id": "aws"},
             "getZone": self._zone,
             "getServiceQuota": self._quota,

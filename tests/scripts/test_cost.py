@@ -99,7 +99,12 @@ def test_a_faulty_file_is_refused_with_its_faults(teams: Teams) -> None:
     assert "$" not in said
 
 
-def test_what_this_version_cannot_count_it_says(teams: Teams) -> None:
-    """A cluster's costs are not those of instances."""
+def test_a_cluster_is_counted_as_one(teams: Teams) -> None:
+    """With its control plane, its balancer and the fee of its machines; as JSON too."""
     teams.write("art", ART.replace('"instances"', "cluster"))
-    assert "knows the costs of instances" in refused("cost")
+    said = done("cost")
+    assert "control plane" in said
+    assert "load balancer" in said
+    found = json.loads(done("cost", "--json"))
+    assert found["per_month_at_rest"] > 150
+    assert found["endpoints"][0]["instance_type"] == "g5.xlarge"

@@ -119,7 +119,10 @@ def test_on_kubernetes_the_cluster_is_looked_at_first(teams: Teams) -> None:
         (["music", "--runs-on", "instance"], "did you mean instances?"),
         (["music", "--template", "studoi"], "did you mean studio?"),
         (["music", "--template", "../Pulumi.local"], "there is no template"),
-        (["music", "--template", "zzz"], "take busy or container or kubernetes or local or studio"),
+        (
+            ["music", "--template", "zzz"],
+            "take busy or cluster or container or kubernetes",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_written(

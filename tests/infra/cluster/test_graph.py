@@ -1,0 +1,383 @@
+"""Rules over everything that the program registers for a team on a cluster."""
+
+import json
+from typing import Any
+
+import pulumi
+import pytest
+
+from infra.cluster.platform import checked
+from infra.cluster.rules import LONGEST_SILENCE
+from infra.cluster.volumes import CONFIGURATION
+from infra.filesystem import ACCESS_POINT
+from tests.infra.cluster.stacks import ADMIN, CLUSTER, CLUSTER_STACKS, cluster_graph, run_cluster
+from tests.infra.graph import Graph, Node, provision
+from tests.infra.program_stacks import Stack, stacks_world
+from tests.infra.world import ACCOUNT
+
+OWN = [name for name, stack in CLUSTER_STACKS.items() if stack.team.get("platform", "own") == "own"]
+CUSTOM = {"NodeClass", "NodePool", "IngressClassParams", "IngressClass"}
+
+
+@pytest.fixture(params=OWN)
+def own(request: pytest.FixtureRequest) -> Graph:
+    """Stacks with a cluster of their own."""
+    return cluster_graph(request.param)
+
+
+@pytest.fixture(params=CLUSTER_STACKS)
+def graph(request: pytest.FixtureRequest) -> Graph:
+    """Every stack on a cluster."""
+    return cluster_graph(request.param)
+
+
+def needs(graph: Graph, node: Node) -> set[str]:
+    """Kinds and names of all that must be there before a resource, and that destroy takes after it."""
+    by_urn, seen, left = graph.by_urn(), set(), [node]
+    while left:
+        one = left.pop()
+        provider = one.provider.rpartition("::")[0]
+        for urn in {*one.depends, provider} & by_urn.keys() - seen:
+            seen.add(urn)
+            left.append(by_urn[urn])
+    return {f"{by_urn[urn].short} {by_urn[urn].name}" for urn in seen}
+
+
+def team(graph: Graph) -> str:
+    return graph.nodes[0].urn.split("::")[0].removeprefix("urn:pulumi:")
+
+
+def home(graph: Graph) -> Node:
+    """The team's namespace, which all its objects come after."""
+    return object_of(graph, "Namespace", f"easel-{team(graph)}")
+
+
+def object_of(graph: Graph, kind: str, name: str) -> Node:
+    """An object of the cluster's by its kind and name."""
+    (found,) = [node for node in graph.of(kind) if node.inputs["metadata"]["name"] == name]
+    return found
+
+
+def folders(graph: Graph) -> dict[str, str]:
+    """Paths by access point."""
+    return {
+        f"accesspoint-{node.name}": node.inputs["rootDirectory"]["path"] for node in graph.of("AccessPoint")
+    }
+
+
+def test_auto_mode_is_all_three_blocks_or_none(own: Graph) -> None:
+    """EKS refuses two; and there are no pools of nodes but easel's own."""
+    (cluster,) = own.of("Cluster")
+    asked = cluster.inputs
+    assert asked["computeConfig"] == {"enabled": True, "nodePools": []}
+    assert asked["kubernetesNetworkConfig"]["elasticLoadBalancing"] == {"enabled": True}
+    assert asked["storageConfig"] == {"blockStorage": {"enabled": True}}
+    assert asked["bootstrapSelfManagedAddons"] is False
+    assert asked["version"] in ("1.35", "1.36")
+    assert asked["upgradePolicy"] == {"supportType": "STANDARD"}
+
+
+def test_who_may_come_in_is_in_the_file_and_nowhere_else(own: Graph) -> None:
+    """By access entries: admins do everything, nodes join; nobody is one for having made the cluster."""
+    (cluster,) = own.of("Cluster")
+    assert cluster.inputs["accessConfig"] == {
+        "authenticationMode": "API",
+        "bootstrapClusterCreatorAdminPermissions": False,
+    }
+    entries = {entry.inputs["principalArn"]: entry.inputs["type"] for entry in own.of("AccessEntry")}
+    may = {
+        one.inputs["principalArn"]: one.inputs["policyArn"].rpartition("/")[2]
+        for one in own.of("AccessPolicyAssociation")
+    }
+    nodes = next(arn for arn, kind in entries.items() if kind == "EC2")
+    assert entries == {ADMIN: "STANDARD", nodes: "EC2"}
+    assert may == {ADMIN: "AmazonEKSClusterAdminPolicy", nodes: "AmazonEKSAutoNodePolicy"}
+    role = own.one("Role", f"easel-{team(own)}-nodes")
+    assert nodes.endswith(f":role/{role.physical}")
+    assert {node.inputs["spec"]["role"] for node in own.of("NodeClass")} == {role.physical}
+
+
+def test_the_api_answers_within_the_vpc_alone_where_that_is_asked_for() -> None:
+    """Else to the world too, where IAM asks each who they are."""
+    for name, public in (("cluster", True), ("cluster, private, new zone, budget", False)):
+        asked = cluster_graph(name).of("Cluster")[0].inputs["vpcConfig"]
+        assert (asked["endpointPrivateAccess"], asked["endpointPublicAccess"]) == (True, public)
+
+
+def test_secrets_are_under_a_key_of_the_teams_that_turns(own: Graph) -> None:
+    """And the cluster's role may use that one."""
+    (key,) = own.of("Key")
+    assert key.inputs["enableKeyRotation"] is True
+    (config,) = [own.of("Cluster")[0].inputs["encryptionConfig"]]
+    arn = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/{key.name}"
+    assert config == {"provider": {"keyArn": arn}, "resources": ["secrets"]}
+    (may,) = [
+        one
+        for one in own.one("RolePolicy", f"easel-{team(own)}-cluster").document()
+        if one["Sid"] == "EncryptSecrets"
+    ]
+    assert may["Resource"] == arn
+
+
+def test_the_log_group_is_the_stacks_and_is_never_made_again(own: Graph) -> None:
+    """EKS would make it without an end to what it keeps, and once more while the cluster is deleted."""
+    (cluster,) = own.of("Cluster")
+    (logs,) = [one for one in own.of("LogGroup") if one.inputs["name"].startswith("/aws/eks/")]
+    assert logs.inputs["name"] == f"/aws/eks/{cluster.inputs['name']}/cluster"
+    assert logs.inputs["retentionInDays"] == 14
+    assert len(cluster.inputs["enabledClusterLogTypes"]) == 5
+    assert f"LogGroup {logs.name}" in needs(own, cluster)
+    (denied,) = [
+        one
+        for one in own.one("RolePolicy", f"easel-{team(own)}-cluster").document()
+        if one["Effect"] == "Deny"
+    ]
+    assert denied["Action"] == "logs:CreateLogGroup"
+    assert any(resource.endswith(f"log-group:{logs.inputs['name']}") for resource in denied["Resource"])
+
+
+def test_subnets_of_ones_own_are_tagged_for_load_balancers() -> None:
+    """Another's are not touched: there the balancer's are named by their ids, as they are everywhere."""
+    for name in OWN:
+        found = cluster_graph(name)
+        for subnet in found.of("Subnet"):
+            tags = subnet.inputs["tags"]
+            assert tags["kubernetes.io/role/elb"] == tags["kubernetes.io/role/internal-elb"] == "1"
+        (params,) = found.of("IngressClassParams")
+        assert 2 <= len(params.inputs["spec"]["subnets"]["ids"]) <= 3
+    for subnet in provision({"a": {"shape": "gpu.t4"}}).of("Subnet"):
+        assert "kubernetes.io/role/elb" not in subnet.inputs["tags"]
+
+
+def test_pods_of_one_service_account_take_a_role_and_nobody_else(graph: Graph) -> None:
+    """By the tags that Pod Identity gives a session: this cluster, this namespace, this account."""
+    by_arn = {f"arn:aws:iam::{ACCOUNT}:role/{role.physical}": role for role in graph.of("Role")}
+    for identity in graph.of("PodIdentityAssociation"):
+        (trust,) = by_arn[identity.inputs["roleArn"]].document("assumeRolePolicy")
+        assert trust["Principal"] == {"Service": "pods.eks.amazonaws.com"}
+        assert trust["Action"] == ["sts:AssumeRole", "sts:TagSession"]
+        assert trust["Condition"]["StringEquals"] == {
+            "aws:RequestTag/eks-cluster-name": identity.inputs["clusterName"],
+            "aws:RequestTag/kubernetes-namespace": identity.inputs["namespace"],
+            "aws:RequestTag/kubernetes-service-account": identity.inputs["serviceAccount"],
+        }
+    gateways = [
+        one for one in graph.of("PodIdentityAssociation") if one.inputs["serviceAccount"] == "gateway"
+    ]
+    wants = any("s3://" in json.dumps(node.inputs) for node in graph.of("ConfigMap"))
+    assert len(gateways) == wants
+
+
+def test_the_driver_of_volumes_mounts_by_access_points_alone(own: Graph) -> None:
+    """Its role may nothing else; it knows of it when it starts; and it asks for what it needs."""
+    (addon,) = own.of("Addon")
+    (identity,) = [
+        one for one in own.of("PodIdentityAssociation") if one.inputs["namespace"] == "kube-system"
+    ]
+    assert identity.inputs["serviceAccount"] == "efs-csi-node-sa", "the controller makes nothing"
+    assert identity.urn in addon.depends
+    (may,) = own.one("RolePolicy", f"easel-{team(own)}-mounts").document()
+    assert may["Action"] == ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
+    assert list(may["Condition"]["StringLike"]) == [ACCESS_POINT]
+    told: dict[str, Any] = json.loads(addon.inputs["configurationValues"])
+    assert told == CONFIGURATION
+    probe = told["node"]["livenessProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] >= 50
+    assert addon.inputs["preserve"] is False
+
+
+def test_a_team_that_comes_from_instances_finds_its_files() -> None:
+    """The file system is the same resource, and each folder has the same path."""
+    endpoints = {"studio": {"shape": "gpu.a10"}, "portraits": {"shape": "gpu.t4"}}
+    before, after = provision(endpoints), run_cluster(Stack(endpoints, CLUSTER))
+    for kind in ("FileSystem", "FileSystemPolicy", "MountTarget", "Vpc", "Subnet"):
+        assert {node.urn for node in before.of(kind)} == {node.urn for node in after.of(kind)}, kind
+    paths = [
+        {node.inputs["rootDirectory"]["path"] for node in found.of("AccessPoint")}
+        for found in (before, after)
+    ]
+    assert paths[0] == paths[1] == {"/models", "/outputs/studio", "/outputs/portraits"}
+    models = [found.one("AccessPoint", "easel-art-models").urn for found in (before, after)]
+    assert models[0] == models[1]
+
+
+def test_each_endpoint_has_its_own_access_point_in_its_volume(graph: Graph) -> None:
+    """Nobody draws into another's folder, and an access point is in one volume."""
+    points = {
+        f"accesspoint-{node.name}": node.inputs["rootDirectory"]["path"] for node in graph.of("AccessPoint")
+    }
+    bound = {}
+    for volume in graph.of("PersistentVolume"):
+        spec = volume.inputs["spec"]
+        files, _, point = spec["csi"]["volumeHandle"].partition("::")
+        assert files
+        assert spec["mountOptions"] == ["iam"]
+        bound[spec["claimRef"]["name"]] = points[point]
+    endpoints = {node.inputs["metadata"]["name"].removeprefix("studio-") for node in graph.of("ScaledObject")}
+    assert len(set(bound.values())) == len(bound)
+    for name, path in bound.items():
+        assert path.endswith(f"/{name.replace('outputs-', 'outputs/')}")
+    assert set(bound) - {"models"} <= {f"outputs-{name}" for name in endpoints}
+
+
+def test_the_balancer_has_the_certificate_of_every_host_and_waits_long_enough(graph: Graph) -> None:
+    """A wildcard, proved by the DNS before it is used; 4,000 s without a byte; one record for all hosts."""
+    (certificate,), (proved,) = graph.of("Certificate"), graph.of("CertificateValidation")
+    (params,), (ingress,) = graph.of("IngressClassParams"), graph.of("Ingress")
+    domain = certificate.inputs["domainName"].removeprefix("*.")
+    assert certificate.inputs["validationMethod"] == "DNS"
+    spec = params.inputs["spec"]
+    assert spec["certificateARNs"] == [proved.inputs["certificateArn"]]
+    told = {one["key"]: one["value"] for one in spec["loadBalancerAttributes"]}
+    assert told["idle_timeout.timeout_seconds"] == str(LONGEST_SILENCE) == "4000"
+    hosts = [rule["host"] for rule in ingress.inputs["spec"]["rules"]]
+    assert all(host.removesuffix(f".{domain}").count(".") == 0 for host in hosts), "one label: the wildcard's"
+    assert len(hosts) == 1 + len(graph.of("ScaledObject"))
+    record = next(node for node in graph.of("Record") if node.inputs["type"] == "A")
+    assert record.inputs["name"] == f"*.{domain}"
+    assert record.inputs["aliases"][0]["name"] == "k8s-art.us-east-1.elb.amazonaws.com"
+
+
+def test_the_balancer_asks_gateways_how_they_are_where_they_answer(graph: Graph) -> None:
+    """7861, which a policy lets the VPC's addresses in at; the caller's own address is told by it alone."""
+    (ingress,) = graph.of("Ingress")
+    said = {
+        key.removeprefix("alb.ingress.kubernetes.io/"): value
+        for key, value in ingress.inputs["metadata"]["annotations"].items()
+    }
+    assert (said["healthcheck-port"], said["healthcheck-path"]) == ("7861", "/healthz")
+    assert (said["target-type"], said["ssl-redirect"]) == ("ip", "443")
+    vpc = (
+        "10.0.0.0/16"
+        if team(graph) == "art" and not graph.of("Vpc") and graph.of("Cluster")
+        else "10.71.0.0/16"
+    )
+    policy = next(n for n in graph.of("NetworkPolicy") if n.inputs["metadata"]["name"] == "gateway")
+    assert vpc in json.dumps(policy.inputs["spec"]["ingress"])
+    config = next(n for n in graph.of("ConfigMap") if n.inputs["metadata"]["name"] == "config-team")
+    assert set(json.loads(config.inputs["data"]["team.json"])["edge"]["trusted"]) == {vpc}
+
+
+def test_destroy_takes_what_stands_in_the_cluster_before_what_it_stands_on(own: Graph) -> None:
+    """So it leaves no balancer, interface or log group: the Ingress goes while its controller runs; pods go
+    while their files answer, nodes while they have a way to the internet."""
+    before = needs(own, home(own))
+    kinds = {one.partition(" ")[0] for one in before}
+    assert kinds >= {*CUSTOM, "Addon", "Cluster", "CertificateValidation", "MountTarget", "Chart"}
+    assert {
+        f"SecurityGroupIngressRule easel-{team(own)}-files-nodes",
+        f"AccessPolicyAssociation easel-{team(own)}-nodes",
+        f"AccessPolicyAssociation easel-{team(own)}-admin-role-Admin",
+    } <= before
+    for kind in ("Ingress", "ScaledObject", "Deployment", "PersistentVolume"):
+        for node in own.of(kind):
+            assert before < needs(own, node), kind
+    (ingress,) = own.of("Ingress")
+    assert "waitFor" in json.dumps(ingress.inputs["metadata"]["annotations"]), "and its end is waited for"
+    for pool in own.of("NodePool"):
+        asked = needs(own, pool)
+        assert f"NodeClass {pool.name}" in asked
+        assert f"RolePolicyAttachment easel-{team(own)}-nodes-AmazonEKSWorkerNodeMinimalPolicy" in asked
+    (cluster,) = own.of("Cluster")
+    of_network = {"RouteTableAssociation", "InternetGateway"} if own.of("Vpc") else set()
+    assert {one.partition(" ")[0] for one in needs(own, cluster)} >= {
+        "LogGroup",
+        "RolePolicyAttachment",
+        "RolePolicy",
+        *of_network,
+    }
+
+
+def test_only_files_outlive_the_stack(graph: Graph) -> None:
+    """No object of the cluster is kept: its files are in EFS, and the cluster goes too."""
+    assert {node.short for node in graph.nodes if node.retained} <= {
+        "FileSystem",
+        "FileSystemPolicy",
+        "BackupPolicy",
+    }
+    assert any("storage.existing" in line for line in graph.outputs["kept_by_destroy"]) == bool(
+        graph.of("FileSystemPolicy")
+    )
+
+
+def test_what_is_no_namespaces_carries_the_teams_name(graph: Graph) -> None:
+    """Nothing of a team is outside its namespace but by its name, or in the cluster's own (volumes, KEDA)."""
+    mine = f"easel-{team(graph)}"
+    of_cluster = {"amazon-vpc-cni", "keda"} if graph.of("Cluster") else set()
+    for node in graph.nodes:
+        meta = node.inputs.get("metadata") if node.type.startswith("kubernetes:") else None
+        if meta and meta.get("namespace") != mine and meta["name"] not in of_cluster:
+            assert meta["name"] == mine or meta["name"].startswith(f"{mine}-"), node.urn
+
+
+def test_a_team_on_a_platform_has_a_part_of_it_and_no_cluster() -> None:
+    """Machines, folders, balancer, role of its own; network, cluster and file system are the platform's."""
+    platform, tenant = cluster_graph("platform"), cluster_graph("on a platform")
+    for kind in ("Cluster", "Vpc", "FileSystem", "FileSystemPolicy", "MountTarget", "Addon", "Key", "Chart"):
+        assert not tenant.of(kind), kind
+    assert "platform" not in tenant.outputs
+    assert all(path.startswith("/teams/art/") for path in folders(tenant).values())
+    assert not any(path.startswith("/teams/") for path in folders(platform).values())
+    (files,) = {node.inputs["fileSystemId"] for node in tenant.of("AccessPoint")}
+    assert files == platform.outputs["storage"]["file_system"]
+    objects = [
+        {(n.type, n.inputs["metadata"]["name"]) for n in found.nodes if n.short in {*CUSTOM, "Namespace"}}
+        for found in (platform, tenant)
+    ]
+    assert not objects[0] & objects[1], "two stacks with one object"
+    (mine,) = tenant.of("IngressClassParams")
+    assert mine.inputs["spec"]["namespaceSelector"] == {
+        "matchLabels": {"kubernetes.io/metadata.name": "easel-art"}
+    }
+
+
+def test_a_teams_pods_go_to_its_own_machines_on_a_platform_too() -> None:
+    """Selected by the team's label, which its nodes are also tainted with; gateways to the shared ones."""
+    tenant = cluster_graph("on a platform")
+    for node in tenant.of("Deployment"):
+        asked = node.inputs["spec"]["template"]["spec"]
+        if node.inputs["metadata"]["name"] == "gateway":
+            assert "nodeSelector" not in asked
+        else:
+            assert asked["nodeSelector"]["easel/team"] == "art"
+    for pool in tenant.of("NodePool"):
+        taints = pool.inputs["spec"]["template"]["spec"]["taints"]
+        assert {"key": "easel/team", "value": "art", "effect": "NoSchedule"} in taints
+
+
+@pytest.mark.parametrize(
+    ("exported", "said"),
+    [
+        (None, "shares no cluster"),
+        ({"region": "us-east-1"}, "does not tell"),
+        ("elsewhere", "take the same"),
+    ],
+)
+def test_a_platform_that_is_none_is_refused(exported: Any, said: str) -> None:
+    """With what to do there."""
+    if exported == "elsewhere":
+        exported = {**cluster_graph("platform").outputs["platform"], "region": "eu-west-1"}
+    with pytest.raises(pulumi.RunError, match=said):
+        checked(exported, "company", "us-east-1")
+
+
+def test_whoever_runs_it_must_be_an_admin() -> None:
+    """Else a cluster would be made in ten minutes, and nothing in it."""
+    world = stacks_world()
+    world.caller = f"arn:aws:sts::{ACCOUNT}:assumed-role/Reader/me"
+    with pytest.raises(pulumi.RunError, match="assumed-role/Reader/me, which runs this, is not among them"):
+        run_cluster(Stack({}, CLUSTER), world)
+    found = run_cluster(Stack({}, {"runs_on": "cluster"}), world)
+    named = f"arn:aws:iam::{ACCOUNT}:role/team/Reader"
+    assert named in {entry.inputs["principalArn"] for entry in found.of("AccessEntry")}
+    assert any("names nobody" in line for line in found.said)
+
+
+def test_secrets_of_endpoints_are_read_and_stay_secret() -> None:
+    """Their values go into the namespace's Secrets, and into nothing that is shown."""
+    found = cluster_graph("cluster")
+    made = object_of(found, "Secret", "env-cheap")
+    assert "stringData" in made.secrets
+    for node in found.nodes:
+        if node.short != "Secret":
+            assert "s3cret" not in json.dumps(node.inputs, default=str), node.urn
