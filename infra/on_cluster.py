@@ -32,8 +32,8 @@ from infra.vpc import vpc_ranges
 
 
 @dataclass(frozen=True)
-class Ground:
-    """A cluster that is ready for a team."""
+class TeamCluster:
+    """The cluster that a team is on, ready for it."""
 
     platform: Platform
     provider: kubernetes.Provider
@@ -80,7 +80,7 @@ def provision(spec: Spec) -> None:
     export(spec, ground.platform, namespace, domain, ground.filesystem, image)
 
 
-def _own(spec: Spec, tags: Tags, offers: Offers, account: AwsAccount) -> Ground:
+def _own(spec: Spec, tags: Tags, offers: Offers, account: AwsAccount) -> TeamCluster:
     team = spec.name
     network = Network(f"{team}-network", spec, tags, offers)
     filesystem = Filesystem(f"{team}-filesystem", spec, tags, network)
@@ -107,14 +107,14 @@ def _own(spec: Spec, tags: Tags, offers: Offers, account: AwsAccount) -> Ground:
         f"{team}-addons",
         AddonsArgs(tags, account, offers, control_plane, filesystem, platform, provider),
     )
-    return Ground(platform, provider, filesystem, [*ranges], [filesystem, addons, *addons.ready])
+    return TeamCluster(platform, provider, filesystem, [*ranges], [filesystem, addons, *addons.ready])
 
 
-def _shared(spec: Spec, account: AwsAccount) -> Ground:
+def _shared(spec: Spec, account: AwsAccount) -> TeamCluster:
     here = pulumi.ComponentResource("easel:cluster:Shared", f"{spec.name}-shared")
     platform, who = platform_of(spec.team.platform, account.region, here), caller(here)
     platform.admins.apply(lambda admins: check_caller(who, admins, spec.team.platform))
-    return Ground(platform, _provider(spec.name, platform, here, []), None, [*platform.trusted], [])
+    return TeamCluster(platform, _provider(spec.name, platform, here, []), None, [*platform.trusted], [])
 
 
 def _provider(

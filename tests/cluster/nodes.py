@@ -22,7 +22,11 @@ from tests.cluster.events import reference, tell
 from tests.cluster.kubelet import Kubelet
 from tests.cluster.quantities import fits, sum_of_requests
 
+# Seconds after its node has come that a pod still waits: another one took it.
+TAKEN = 3.0
 # Seconds between two looks at what waits.
+# Seconds after its node has come that a pod still waits: another one took it.
+TAKEN = 3.0
 LOOK = 0.3
 _POOL = "karpenter.sh/nodepool"
 _CAPACITY = "karpenter.sh/capacity-type"
@@ -142,15 +146,17 @@ class Nodes:
     def _provision(self) -> None:
         waiting = [pod for pod in self.api.list("v1", "Pod", fieldSelector="spec.nodeName=") if _waits(pod)]
         present = {pod["metadata"]["uid"] for pod in waiting}
-        self._coming = {uid: coming for uid, coming in self._coming.items() if uid in present}
         for pod in waiting:
-            uid = pod["metadata"]["uid"]
-            if uid not in self._coming:
+            if pod["metadata"]["uid"] not in self._coming:
                 self._choose(pod)
-            elif time.monotonic() >= self._coming[uid][0]:
-                _, pool, name = self._coming[uid]
-                if self.api.find("v1", "Node", name) is None:
-                    self.api.create(_node(name, pool, self.kubelet.port))
+        # What is bought comes, also where its pod found another node meanwhile; and whose node another pod
+        # took is bought another.
+        for uid, (due, pool, name) in list(self._coming.items()):
+            here, late = self.api.find("v1", "Node", name) is not None, time.monotonic() - due
+            if late >= 0 and not here:
+                self.api.create(_node(name, pool, self.kubelet.port))
+            if here and (uid not in present or late > TAKEN):
+                del self._coming[uid]
 
     def _choose(self, pod: Object) -> None:
         faults = []

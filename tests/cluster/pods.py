@@ -185,6 +185,8 @@ class PodLife:
         code, reason = self.process.ended()
         began = self._state["running"]["startedAt"]
         ended = {"exitCode": code, "reason": reason, "startedAt": began, "finishedAt": _now()}
+        if code and self.container.get("terminationMessagePolicy") == "FallbackToLogsOnError":
+            ended["message"] = self.log().read_text(errors="replace")[-2048:]
         self._state = {"terminated": ended}
         self._started = self._ready = False
         self._tell()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -33,14 +34,18 @@ DEFINITIONS = {
 }
 
 
+# What the modules ask for; an older one would fetch a newer one, or say so in its own way.
+LEAST_GO = (1, 26)
+
+
 class ProgramError(Exception):
     """A program of the cluster cannot be had; the message says what to install or what the compiler said."""
 
 
 def lacking() -> list[str]:
     """What this machine lacks before anything can be built or started, in words."""
-    wanted = {"go": "Go 1.26 or later", "etcd": "etcd (Debian's etcd-server)"}
-    return [name for command, name in wanted.items() if shutil.which(command) is None]
+    lacks = [] if _go_version() >= LEAST_GO else [f"Go {'.'.join(map(str, LEAST_GO))} or later"]
+    return lacks if shutil.which("etcd") else [*lacks, "etcd (Debian's etcd-server)"]
 
 
 def program(name: str) -> Path:
@@ -79,6 +84,13 @@ def build(tool: str) -> None:
         into.mkdir()
         for name in COMMANDS[tool]:
             os.replace(Path(made) / name, into / name)
+
+
+def _go_version() -> tuple[int, ...]:
+    if shutil.which("go") is None:
+        return (0,)
+    said = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout
+    return tuple(int(part) for part in re.findall(r"\d+", said)[:2])
 
 
 def _folder(tool: str) -> Path:

@@ -22,8 +22,6 @@ from tests.cluster.nodes import NodePool
 from tests.cluster.volumes import bind
 from tests.infra.namespace.teams import Team
 
-TOKENS = {"studio": "easel_the-studios-first-token", "console": "easel_the-consoles-first-token"}
-HASHES = {name: hashlib.sha256(token.encode()).hexdigest() for name, token in TOKENS.items()}
 DOOR = 8080
 GATEWAYS = "app.kubernetes.io/component=gateway"
 STUDIOS = "app.kubernetes.io/component=studio"
@@ -48,7 +46,9 @@ class TeamStage:
         target = target_of(spec)
         self.namespace = target.namespace
         self.domain = spec.team.domain
-        self.objects = [_hurried(item) for item in manifests(spec, target, HASHES)]
+        self.tokens = {one: f"easel_{name}s-first-token-of-{one}" for one in ("studio", "console")}
+        hashes = {one: hashlib.sha256(token.encode()).hexdigest() for one, token in self.tokens.items()}
+        self.objects = [_hurried(item) for item in manifests(spec, target, hashes)]
         self.pool = NodePool(
             "a10",
             labels=selector,
@@ -112,14 +112,17 @@ class TeamStage:
         ready = self.gateways()
         return f"http://{ready[number % len(ready)]['status']['podIP']}:{DOOR}"
 
-    def client(self, number: int = 0, timeout: float = 120) -> httpx.Client:
-        """A person of their own with the endpoint's token."""
+    def client(self, number: int = 0, token: str = "") -> httpx.Client:
+        """A person of their own with the endpoint's token, or another."""
         count = next(_addresses)
         return httpx.Client(
             base_url=self.door(number),
-            headers={"Host": f"studio.{self.domain}", "Authorization": f"Bearer {TOKENS['studio']}"},
+            headers={
+                "Host": f"studio.{self.domain}",
+                "Authorization": f"Bearer {token or self.tokens['studio']}",
+            },
             transport=httpx.HTTPTransport(local_address=f"127.1.{count // 250}.{count % 250 + 2}"),
-            timeout=timeout,
+            timeout=120,
             trust_env=False,
         )
 
@@ -128,24 +131,48 @@ class TeamStage:
         client = self.client(number)
         return self._people.submit(client.post, f"/sdapi/v1/txt2img?seconds={seconds}", json={})
 
-    def seen(self, number: int = 0) -> dict[str, Any]:
-        """The endpoint, as a gateway's console tells it."""
+    def api(self, method: str, path: str, number: int = 0) -> Any:
+        """A gateway's operator API, as the console asks it."""
         name = self.gateways()[number]["metadata"]["name"]
         life = self.cluster.kubelet.life(self.namespace, name)
         folder = self.cluster.kubelet.root / "volumes" / life.uid / "home" / "run" / "gateway.json"
         known = json.loads(folder.read_text())
-        answer = httpx.get(
-            f"{known['url']}/api/status",
+        answer = httpx.request(
+            method,
+            f"{known['url']}{path}",
             headers={"Authorization": f"Bearer {known['token']}"},
             timeout=10,
             trust_env=False,
         )
-        endpoints: list[dict[str, Any]] = answer.json()["endpoints"]
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    def seen(self, number: int = 0) -> dict[str, Any]:
+        """The endpoint, as the console tells it."""
+        endpoints: list[dict[str, Any]] = self.api("GET", "/api/status", number)["endpoints"]
         return next(each for each in endpoints if each["name"] == "studio")
+
+    def events(self) -> list[str]:
+        """The endpoint's events, as the console lists them, the oldest first."""
+        found = self.api("GET", "/api/events?endpoint=studio")
+        return [f"{each['kind']}: {each['text']}" for each in found]
 
     def details(self, number: int = 0) -> list[str]:
         """State and sentence of each replica, as the console shows them."""
         return [f"{each['state']}: {each['detail']}" for each in self.seen(number)["replicas"]]
+
+    def says(self, words: str, seconds: float = 60) -> str:
+        """Waits until the console says so of a replica; the whole sentence."""
+        seen: list[str] = []
+
+        def found() -> str | None:
+            seen[:] = self.details()
+            return next((each for each in seen if words in each), None)
+
+        try:
+            return str(until(found, seconds))
+        except AssertionError:
+            raise AssertionError(f"no replica says {words!r}: {seen}") from None
 
 
 def _hurried(item: Object) -> Object:

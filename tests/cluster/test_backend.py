@@ -66,8 +66,6 @@ class ClusterStage:
         self.cluster.nodes.pools = [GPU]
         self.cluster.api.apply(studio(self.namespace))
         self.cluster.api.apply(scaled_studio(self.namespace))
-        await self.signal.start()
-        self.cluster.services.instead[self.namespace, "gateway-inner"] = self.signal.address
         self.api = KubernetesApi(self.namespace)
         await self.api.open()
         watched = Namespace(self.api)
@@ -75,6 +73,8 @@ class ClusterStage:
         await watched.listed()
         self.backend = KubernetesBackend(watched, Events(), timeouts=QUICK)
         await self.backend.follow(self.endpoint)
+        await self.signal.start()
+        self.cluster.services.instead[self.namespace, "gateway-inner"] = self.signal.address
 
     async def close(self) -> None:
         await self.backend.close()

@@ -8,7 +8,7 @@ from easel.gateway.replicas.autoscaler import Load, Scaling, allowed, wanted
 from easel.gateway.replicas.backend import Autoscaler, Backend, Replica, ReplicaState, Work
 from easel.gateway.replicas.container_probe import ContainerProbe
 from easel.gateway.replicas.fleet import Fleet, NotNow
-from easel.gateway.replicas.last_words import last_words
+from easel.gateway.replicas.log_end import last_words
 from easel.gateway.replicas.open_requests import OpenRequests
 from easel.gateway.replicas.peers import Assignment, PeerEndpoint, Peers
 from easel.gateway.replicas.probe import Probe, Report, Vouch

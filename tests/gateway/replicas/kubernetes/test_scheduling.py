@@ -12,6 +12,7 @@ QUOTA = (
     'pods "studio-art-6d9f8-x2x4z" is forbidden: exceeded quota: team, requested: '
     "requests.nvidia.com/gpu=1, used: requests.nvidia.com/gpu=4, limited: requests.nvidia.com/gpu=4"
 )
+BROKEN = "Triggers defined in ScaledObject are not working correctly"
 POLICY = 'pods "studio-art-x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true'
 
 
@@ -44,9 +45,9 @@ def test_who_may_make_no_pod_says_so(message: str, words: str, kind: str) -> Non
         (deployment(), None, 0, True, "there is no ScaledObject studio-art"),
         (deployment(1), scaled(), 0, False, "Kubernetes makes its pod"),
         (deployment(), scaled(), 1, False, "KEDA is told that one is needed"),
-        (deployment(), scaled("False", "Triggers defined in ScaledObject are not working correctly"), 1, False,
+        (deployment(), scaled("False", BROKEN), 1, False,
          "KEDA is told that one is needed"),
-        (deployment(), scaled("False", "Triggers defined in ScaledObject are not working correctly"), 6, True,
+        (deployment(), scaled("False", BROKEN), 6, True,
          "KEDA cannot scale it: Triggers defined in ScaledObject"),
         (deployment(), scaled(), 45, True, "KEDA has not acted for 45 s: does its operator run"),
     ],

@@ -57,12 +57,7 @@ class KubernetesBackend:
     async def replicas(self, endpoint: str) -> list[Replica]:
         """The endpoint's pods, as the watch shows them; containers asked just now."""
         known = self._deployments.get(endpoint)
-        if known is None:
-            return []
-        replicas = await known.look()
-        if known.removed and not replicas:
-            del self._deployments[endpoint]
-        return replicas
+        return await known.look() if known else []
 
     async def set_capacity(self, endpoint: str, count: int) -> None:
         """A floor in the signal, which stays until that many are drained."""
