@@ -1,6 +1,6 @@
 """A stand-in for the kubelets of all nodes: a pod that is bound to a node becomes a process of this machine.
 
-It listens on the pod's own address, 127.64.x.y: all of 127/8 is loopback. Readiness, waiting reasons,
+It listens on the pod's own address, 127.a.x.y: all of 127/8 is loopback. Readiness, waiting reasons,
 restarts, grace and deletion are a real kubelet's; its pauses are shorter by `pace`. Volumes are not mounted
 and no limit is enforced: a test says which image cannot be pulled, what runs out of memory, which node is
 lost.
@@ -47,6 +47,9 @@ class Kubelet:
         self._lives: dict[str, PodLife] = {}
         self._lost_nodes: set[str] = set()
         self._numbers = itertools.count(2)
+        # Of several control planes on one machine each has its own: Caddy shares a port with whoever
+        # listens there already.
+        self._network = 64 + os.getpid() % 180
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._server = KubeletServer(self, certificate, port)
@@ -150,7 +153,9 @@ class Kubelet:
             over = change == "DELETED" or pod["status"].get("phase") in ("Succeeded", "Failed")
             if life is None and node and not over and node not in self._lost_nodes:
                 number = next(self._numbers)
-                life = self._lives[uid] = PodLife(self, pod, f"127.64.{number // 250}.{number % 250 + 2}")
+                life = self._lives[uid] = PodLife(
+                    self, pod, f"127.{self._network}.{number // 250}.{number % 250 + 2}"
+                )
         if life is None:
             return
         if change == "DELETED":

@@ -13,9 +13,9 @@ from typing import Any
 
 import httpx
 import structlog
-from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous import BadData
 
-from easel.gateway.access import Keyring
+from easel.gateway.access import Keyring, SkewedSerializer
 from easel.gateway.model_sync import ModelStatus
 from easel.gateway.replicas import Assignment, Fleet, PeerEndpoint, Peers
 
@@ -96,8 +96,8 @@ class PeerExchange:
             return None
         return found if isinstance(found, dict) else None
 
-    def _serializer(self, what: str) -> URLSafeTimedSerializer:
-        return URLSafeTimedSerializer(self._keyring.counting, salt=f"easel peer {what}")
+    def _serializer(self, what: str) -> SkewedSerializer:
+        return SkewedSerializer(self._keyring.counting, salt=f"easel peer {what}")
 
 
 def _as_json(one: PeerEndpoint) -> dict[str, Any]:
