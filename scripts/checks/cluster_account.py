@@ -29,9 +29,10 @@ def admins(account: StackAccount) -> Iterator[Check]:
     for arn in named:
         kind, name = name_of(arn)
         try:
-            found = (
-                iam.get_role(RoleName=name)["Role"] if kind == "role" else iam.get_user(UserName=name)["User"]
-            )
+            if kind == "role":
+                found = iam.get_role(RoleName=name)["Role"]["Arn"]
+            else:
+                found = iam.get_user(UserName=name)["User"]["Arn"]
         except iam.exceptions.NoSuchEntityException:
             yield Check("admins", "failed", f"there is no {arn}", "EKS takes only those that are there")
             continue
