@@ -99,6 +99,7 @@ def addon(cloud: Cloud, given: Given) -> Made:
     cloud.model("eks").create_addon(
         clusterName=given("clusterName"),
         addonName=name,
+        addonVersion=given("addonVersion"),
         configurationValues=given("configurationValues"),
         resolveConflicts=given("resolveConflictsOnCreate"),
         tags=given("tags"),
