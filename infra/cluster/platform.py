@@ -20,8 +20,6 @@ class NoPlatform(pulumi.RunError):
 class Platform:
     """A cluster as its teams see it. Its fields are what the stack exports, by these names."""
 
-    team: pulumi.Output[str]
-    """Whose cluster it is."""
     region: pulumi.Output[str]
     cluster: pulumi.Output[str]
     """Its name."""
