@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra.cluster import policies
+from infra.cluster import policies, versions
 from infra.instances.policies import AwsAccount, document
 from infra.tags import Tags
 
@@ -17,9 +17,6 @@ point by itself (the driver's `node.go`)."""
 NAMESPACE, ACCOUNT = "kube-system", "efs-csi-node-sa"
 """Who mounts: the driver's pod on the node, by its own role."""
 
-VERSION = "v3.4.1-eksbuild.1"
-"""Of the add-on: the first whose schema was read, by others, to have both settings below. EKS's own choice
-may be an older one, which refuses what it does not know."""
 CONFIGURATION = {
     "node": {
         # Without requests the plugin is the first to be starved on a node at work, and with the default probe
@@ -85,8 +82,8 @@ def efs_driver(args: DriverArgs, parent: pulumi.Resource) -> aws.eks.Addon:
     return aws.eks.Addon(
         args.tags.name("efs"),
         cluster_name=args.cluster,
-        addon_name="aws-efs-csi-driver",
-        addon_version=VERSION,
+        addon_name=versions.DRIVER,
+        addon_version=versions.DRIVER_VERSION,
         configuration_values=json.dumps(CONFIGURATION, sort_keys=True),
         # What somebody changed by hand gives way to what the file says.
         resolve_conflicts_on_create="OVERWRITE",

@@ -63,6 +63,32 @@ def version(account: StackAccount) -> Iterator[Check]:
         yield Check("version", "failed", f"EKS has no {seen}", f"easel:team.cluster.version: '{newest}'")
 
 
+def driver(account: StackAccount) -> Iterator[Check]:
+    """Whether EKS has the driver of volumes, in the version that easel asks for, for that Kubernetes."""
+    from infra.cluster import versions
+
+    if account.spec.team.platform != "own":
+        return
+    wanted = account.spec.team.cluster.version or versions.VERSION
+    pages = (
+        account.client("eks")
+        .get_paginator("describe_addon_versions")
+        .paginate(addonName=versions.DRIVER, kubernetesVersion=wanted)
+    )
+    there = [
+        str(one["addonVersion"])
+        for page in pages
+        for add_on in page["addons"]
+        for one in add_on["addonVersions"]
+    ]
+    seen = f"{versions.DRIVER} {versions.DRIVER_VERSION} for Kubernetes {wanted}"
+    if versions.DRIVER_VERSION in there:
+        yield Check("version", "ok", seen)
+    else:
+        advice = f"take another easel:team.cluster.version; EKS has {', '.join(there) or 'none'}"
+        yield Check("version", "failed", f"EKS has no {seen}", advice)
+
+
 def clusters(account: StackAccount) -> Iterator[Check]:
     """Whether the region may have one cluster more."""
     if account.spec.team.platform != "own":

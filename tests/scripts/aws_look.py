@@ -53,7 +53,7 @@ def aws(servers: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     StandIn.quotas, StandIn.unlisted, StandIn.servers, StandIn.denied = {}, set(), [], False
     StandIn.points = None
     StandIn.plan = None
-    StandIn.versions, StandIn.clusters = {}, []
+    StandIn.versions, StandIn.clusters, StandIn.drivers = {}, [], []
     monkeypatch.setattr(aws_account, "RESOLVER", f"{stand_in}/resolve")
     # Each session would read the megabytes of AWS's descriptions again.
     monkeypatch.setattr(botocore.session, "create_loader", lambda path=None: LOADER)

@@ -21,6 +21,7 @@ class StandIn(BaseHTTPRequestHandler):
     versions: ClassVar[dict[str, str]] = {}
     """Of EKS's Kubernetes, each with its support."""
     clusters: ClassVar[list[str]] = []
+    drivers: ClassVar[list[str]] = []
     denied = False
 
     def do_POST(self) -> None:
@@ -53,6 +54,9 @@ class StandIn(BaseHTTPRequestHandler):
         if self.path.startswith("/cluster-versions"):
             told = [{"clusterVersion": one, "versionStatus": how} for one, how in self.versions.items()]
             return self._say(200, {"clusterVersions": told})
+        if self.path.startswith("/addons"):
+            told = [{"addonVersion": one} for one in self.drivers]
+            return self._say(200, {"addons": [{"addonVersions": told}]})
         if self.path.startswith("/clusters"):
             return self._say(200, {"clusters": self.clusters})
         name = parse_qs(urlsplit(self.path).query)["name"][0]

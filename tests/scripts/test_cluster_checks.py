@@ -3,7 +3,7 @@
 import pytest
 from moto.core import DEFAULT_ACCOUNT_ID
 
-from infra.cluster.versions import VERSION
+from infra.cluster.versions import DRIVER_VERSION, VERSION
 from scripts.checks import aws_account, cluster_account
 from scripts.checks.check import Check
 from tests.scripts.aws_look import Look, aws, client, delegated, look, of, servers
@@ -26,7 +26,7 @@ def test_all_is_looked_at_that_a_cluster_needs(look: Look, monkeypatch: pytest.M
     """Credentials, quotas, types, domain as for instances; no machine images, which are EKS's."""
     delegated()
     monkeypatch.setattr(cluster_account.shutil, "which", lambda _: "/usr/bin/aws")
-    StandIn.versions = {VERSION: "STANDARD_SUPPORT"}
+    StandIn.versions, StandIn.drivers = {VERSION: "STANDARD_SUPPORT"}, [DRIVER_VERSION]
     checks = look(CLUSTER)
     assert {check.verdict for check in checks} == {"ok"}, checks
     assert {check.what for check in checks} == {"aws", "quota", "types", "domain", "version", "files"}
@@ -72,6 +72,14 @@ def test_the_version_is_one_that_eks_has(
     found = only(look(CLUSTER, only=cluster_account.version))
     assert found[0] == verdict
     assert advice in found[2]
+
+
+def test_the_driver_of_volumes_is_one_that_eks_has(look: Look) -> None:
+    """For the cluster's Kubernetes; a platform has its own already."""
+    StandIn.drivers = ["v2.0.0-eksbuild.1"]
+    verdict, _, advice = only(look(CLUSTER, only=cluster_account.driver))
+    assert (verdict, "v2.0.0" in advice) == ("failed", True)
+    assert look(f"{CLUSTER}\n    platform: company", only=cluster_account.driver) == []
 
 
 def test_the_number_of_clusters_has_a_quota(look: Look) -> None:
