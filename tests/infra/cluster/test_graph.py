@@ -367,6 +367,9 @@ def test_whoever_runs_it_must_be_an_admin() -> None:
     world.caller = f"arn:aws:sts::{ACCOUNT}:assumed-role/Reader/me"
     with pytest.raises(pulumi.RunError, match="assumed-role/Reader/me, which runs this, is not among them"):
         run_cluster(Stack({}, CLUSTER), world)
+    world.exports["organization/easel/company"] = {"platform": cluster_graph("platform").outputs["platform"]}
+    with pytest.raises(pulumi.RunError, match=r"cluster\.admins of company: .*Reader/me"):
+        run_cluster(CLUSTER_STACKS["on a platform"], world)
     found = run_cluster(Stack({}, {"runs_on": "cluster"}), world)
     named = f"arn:aws:iam::{ACCOUNT}:role/team/Reader"
     assert named in {entry.inputs["principalArn"] for entry in found.of("AccessEntry")}
