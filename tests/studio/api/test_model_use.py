@@ -1,4 +1,4 @@
-"""Who needs a model: tickets of other replicas when it is renamed; one's own pictures when one sorts by use."""
+"""Who needs a model: tickets of other replicas when it is renamed; one's own pictures when sorting by use."""
 
 from __future__ import annotations
 
