@@ -17,12 +17,12 @@ from easel.models import ModelError, ModelFile, UnknownModel
 from easel.remark import remark
 from easel.studio.api.errors import ErrorBody
 from easel.studio.api.jobs.async_jobs import AsyncJobs
+from easel.studio.api.model_usage import usage
 from easel.studio.api.models import KindWord, known_caller
 from easel.studio.api.strict_json import dumps, reply
 from easel.studio.engine import EngineError, NoCheckpoint, upscalers
 from easel.studio.files.access import FileAccess
 from easel.studio.library import KINDS, ModelEditor, StoredModel, seen_with
-from easel.studio.library.usage import usage
 from easel.studio.owner import owner_of
 from easel.studio.studio import Studio
 

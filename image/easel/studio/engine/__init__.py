@@ -43,12 +43,14 @@ from easel.studio.engine.face_files import (
     find_face_detector,
     find_face_files,
 )
+from easel.studio.engine.fair_share import FairShare
 from easel.studio.engine.image_to_image import FoundNoise, ImageToImage, Mask
 from easel.studio.engine.imaging import MaskedContent, ResizeMode, SoftInpainting
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
 from easel.studio.engine.job_queue import Status
 from easel.studio.engine.limits import Limits, setting
 from easel.studio.engine.observer import EngineObserver, TimedCall
+from easel.studio.engine.pace import Pace
 from easel.studio.engine.prompts.comments import strip_comments
 from easel.studio.engine.prompts.composition import negative_counts
 from easel.studio.engine.prompts.emphasis import EmphasisMode

@@ -93,7 +93,7 @@ class Styles extends EaselElement {
         ${style.was || !this.known.may_change_team ? nothing : html`<label><input type="checkbox" .checked=${style.whose === "team"}
           @change=${(event) => { style.whose = event.target.checked ? "team" : "own"; }}> ${t("styles.team")}</label>`}
         ${this.wrong ? html`<p class="wrong" role="alert">${this.wrong}</p>` : nothing}
-        <div class="row">
+        <div class="row wrap">
           <button class="main">${t("styles.save")}</button>
           ${style.was && this.changes(style) && shownPicture() ? html`<button type="button" data-tip=${t("styles.show.tip")} @click=${this.show}>${t("styles.show")}</button>` : nothing}
           ${style.was ? html`<button type="button" class="bad" @click=${this.forget}>${t("styles.delete")}</button>` : nothing}

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from easel.studio.engine import mentions
 from easel.studio.gallery import PictureEntry
-from easel.studio.library.stored_models import StoredModel
+from easel.studio.library import StoredModel
 
 _TAG = re.compile(r"<(?:lora|lyco):([^:<>]+)", re.IGNORECASE)
 
