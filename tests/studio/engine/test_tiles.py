@@ -107,8 +107,8 @@ def test_layer_by_layer_is_the_whole_encode(vae: AutoencoderKL) -> None:
 
 @torch.inference_mode()
 def test_large_pictures_keep_their_digits(vae: AutoencoderKL, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Above `CHANNELS_LAST_PIXELS` nothing is turned round: what diffusers makes of contiguous latents, bit for
-    bit. Below, the two layouts of the flattest picture differ by less than can be seen."""
+    """Above `CHANNELS_LAST_PIXELS` nothing is turned round: what diffusers makes of contiguous latents, bit
+    for bit. Below, the two layouts of the flattest picture differ by less than can be seen."""
     flat = torch.full((1, 4, 32, 32), 0.3)
     quick, _ = run(decoding(vae, flat, 8))
     monkeypatch.setattr(tiles, "CHANNELS_LAST_PIXELS", 32 * 32 * 64 - 1)

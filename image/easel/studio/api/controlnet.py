@@ -32,7 +32,8 @@ _TYPES: dict[str, tuple[str, ...]] = {
     "All": ("",), "Canny": ("canny",), "Depth": ("depth",), "IP-Adapter": ("ip-adapter", "ip_adapter"),
     "Inpaint": ("inpaint",), "InstructP2P": ("ip2p", "instructp2p"), "Lineart": ("lineart",),
     "MLSD": ("mlsd",), "NormalMap": ("normal",), "OpenPose": ("openpose", "densepose"),
-    "Recolor": ("recolor",), "Scribble": ("scribble",), "Segmentation": ("seg",), "Shuffle": ("shuffle",),
+    "Recolor": ("recolor",), "Reference": (), "Scribble": ("scribble",), "Segmentation": ("seg",),
+    "Shuffle": ("shuffle",),
     "SoftEdge": ("softedge", "hed", "pidi"), "T2I-Adapter": ("t2i-adapter", "t2i_adapter", "t2ia"),
     "Tile": ("tile", "blur"),
 }  # fmt: skip
@@ -170,4 +171,4 @@ def _detail(one: Preprocessor) -> dict[str, Any]:
         }
         for slider in one.sliders
     ]
-    return {"model_free": False, "sliders": sliders}
+    return {"model_free": one.refers, "sliders": sliders}

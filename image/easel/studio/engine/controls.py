@@ -78,14 +78,14 @@ class PreparedControl:
 def prepared_controls(
     request: TextToImage, store: Store, sources: Sequence[Prepared | GrowingSource]
 ) -> tuple[PreparedControl, ...]:
-    """The controls of a request that is resolved, but IP-Adapters. Raises InvalidRequest, and UnknownModel
-    for a file that is not there.
+    """The controls of a request that is resolved, but IP-Adapters and references. Raises InvalidRequest, and
+    UnknownModel for a file that is not there.
 
     Of a source that an upscaler has yet to make larger, the hint is taken from its plain enlargement.
     """
     if len(request.controls) > MAX_UNITS:
         raise InvalidRequest("controlnet", f"{len(request.controls)} units", f"up to {MAX_UNITS} units")
-    named = [(unit, control_file(unit, store)) for unit in request.controls]
+    named = [(unit, control_file(unit, store)) for unit in request.controls if not unit.refers]
     maps = [(unit, file) for unit, file in named if not is_image_prompt(file)]
     if not maps:
         return ()
@@ -128,11 +128,11 @@ def _prepared(
             "controlnet.image", f"{1 + len(unit.more_images)} pictures", "one picture for each unit"
         )
     sizes = [(one.width, one.height) for one in request.passes()]
-    hints = tuple(_hints(unit, way, sizes, image, mask) for image, mask in _pictures(unit, way, sources))
+    hints = tuple(_hints(unit, way, sizes, image, mask) for image, mask in unit_pictures(unit, way, sources))
     return PreparedControl(unit, file, hints, Image.fromarray(hints[0][sizes[0]].pixels))
 
 
-def _pictures(
+def unit_pictures(
     unit: ControlUnit, way: Preprocessor, sources: Sequence[Prepared]
 ) -> list[tuple[Image.Image, Image.Image | None]]:
     """The unit's own picture and mask, or those that are drawn over, one for each."""

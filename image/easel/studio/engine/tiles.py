@@ -25,8 +25,8 @@ a tile, and takes its colours from that."""
 _OVERLAP = 0.25
 CHANNELS_LAST_PIXELS = 1 << 16
 """Pixels of the largest picture that goes with its channels last on a CPU, where convolutions are faster by a
-fifth. torch's GroupNorm loses digits in that layout, the more pixels the more: at 256x256 0.01 of 255 of a flat
-picture, at 512x512 0.2."""
+fifth. torch's GroupNorm loses digits in that layout, the more pixels the more: at 256x256 0.01 of 255 of a
+flat picture, at 512x512 0.2."""
 
 Pieces = Generator[None, None, torch.Tensor]
 _Layer = Callable[[torch.Tensor], torch.Tensor]
@@ -65,7 +65,7 @@ def tile_side(height: int, width: int, asked: int | None = None) -> int | None:
 
 
 def _laid_out(given: torch.Tensor, pixels: int) -> torch.Tensor:
-    """In the layout that is the quickest for pictures of so many pixels. Layers go on in what they are given."""
+    """In the layout that is the quickest for so many pixels. Layers go on in what they are given."""
     last = given.device.type == "cpu" and pixels <= CHANNELS_LAST_PIXELS
     return given.contiguous(memory_format=torch.channels_last) if last else given
 

@@ -51,7 +51,7 @@ def memory_format(dimensions: int, device: torch.device) -> torch.memory_format:
     """The layout that a tensor is kept in.
 
     Convolutions on a GPU are faster with their channels last. On a CPU it is what they are given that tells,
-    not their weights (`tiles` says when), and torch's GroupNorm is then less exact, so nothing is turned round.
+    not their weights (`tiles` says when), and torch's GroupNorm is then less exact: nothing is turned round.
     """
     if dimensions == 4 and device.type == "cuda":
         return torch.channels_last

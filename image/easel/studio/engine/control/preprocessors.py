@@ -41,7 +41,8 @@ class Preprocessor:
     """One preprocessor: `module` is its name in requests, `label` on A1111's page, `tags` the control types
     that it serves. `resizes`: it works at a resolution of its own. `masked`: it wants a mask.
     `encodes`: for IP-Adapters, whose image encoder reads the picture itself.
-    `keeps_colours`: large colours are held to the picture's in each step (see kept_colours.py)."""
+    `keeps_colours`: large colours are held to the picture's in each step (see kept_colours.py).
+    `refers`: no model, the UNet itself is shown the picture (see reference_attention.py)."""
 
     module: str
     label: str
@@ -53,6 +54,7 @@ class Preprocessor:
     masked: bool = False
     encodes: bool = False
     keeps_colours: bool = False
+    refers: bool = False
 
     @property
     def sliders(self) -> tuple[Slider, ...]:
@@ -96,8 +98,6 @@ def preprocessor(name: str) -> Preprocessor:
 
 
 def _why(wanted: str) -> str:
-    if wanted.startswith("reference"):
-        return "Reference controls change the attention of the UNet, which is not done here"
     if wanted.startswith(("ip-adapter", "clip_vision", "revision", "instant_id")):
         return "Of pictures as prompts there is IP-Adapter by CLIP, not by InsightFace, and no other"
     return 'Others need weights of their own: send the map itself as the image, with module "none"'
@@ -193,6 +193,8 @@ def _blurred(pixels: Pixels, sigma: float) -> NDArray[np.float32]:
 
 _VARIATION = Slider("Variation", 8.0, 3.0, 32.0)
 _GAMMA = Slider("Gamma Correction", 1.0, 0.1, 2.0, 0.001)
+_FIDELITY = Slider("Style Fidelity", 0.5, 0.0, 1.0, 0.01)
+_REFERENCES = ("reference_only", "reference_adain", "reference_adain+attn")
 _LINES = "(from white bg & black line)"
 PREPROCESSORS: tuple[Preprocessor, ...] = (
     Preprocessor("none", "none", _as_it_is),
@@ -219,6 +221,7 @@ PREPROCESSORS: tuple[Preprocessor, ...] = (
     Preprocessor("ip-adapter-auto", "ip-adapter-auto", _as_it_is, ("IP-Adapter",), encodes=True),
     Preprocessor("ip-adapter_clip_sd15", "ip-adapter_clip_h", _as_it_is, ("IP-Adapter",), encodes=True),
     Preprocessor("ip-adapter_clip_sdxl", "ip-adapter_clip_g", _as_it_is, ("IP-Adapter",), encodes=True),
+    *(Preprocessor(one, one, _as_it_is, ("Reference",), _FIDELITY, refers=True) for one in _REFERENCES),
 )  # fmt: skip
 # What the extension's older releases and Forge call some of them.
 _OTHER_NAMES = {
