@@ -112,7 +112,7 @@ class TextToImage:
     hires: HiresFix | None = None
     refiner: Refiner | None = None
     enlargement: Enlargement | None = None
-    upscaler_tiles: UpscalerTiles = field(default_factory=UpscalerTiles)
+    upscaler_tiles: tuple[UpscalerTiles, ...] = ()
     controls: tuple[ControlUnit, ...] = ()
     faces: FaceRestoration | None = None
 
@@ -144,7 +144,7 @@ class TextToImage:
             self.hires,
             self.refiner,
             self.enlargement,
-            self.upscaler_tiles,
+            *self.upscaler_tiles,
             self.faces,
             *self.controls,
         ):
