@@ -91,7 +91,7 @@ def controlnet(studio: Studio) -> APIRouter:
 
     @routes.get("/module_list")
     def module_list(alias_names: bool = False) -> dict[str, Any]:
-        """Preprocessors: those that need no weights. `alias_names`: as A1111's page calls them."""
+        """Preprocessors, those whose files are missing too. `alias_names`: as A1111's page calls them."""
         names = [one.label if alias_names else one.module for one in PREPROCESSORS]
         details = [_detail(one) for one in PREPROCESSORS]
         return {"module_list": names, "module_detail": dict(zip(names, details, strict=True))}
@@ -119,8 +119,8 @@ def controlnet(studio: Studio) -> APIRouter:
             )
         maps = [
             detected_map(
-                way, decoded(one, "controlnet_input_images")[0], asked.controlnet_processor_res,
-                asked.controlnet_threshold_a, asked.controlnet_threshold_b,
+                way, studio.engine.store, decoded(one, "controlnet_input_images")[0],
+                asked.controlnet_processor_res, asked.controlnet_threshold_a, asked.controlnet_threshold_b,
             )
             for one in pictures
         ]  # fmt: skip

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from easel.models import Kind, ModelFile, Store
+from easel.studio.engine.annotators import with_network
 from easel.studio.engine.control.map_size import at_size
 from easel.studio.engine.control.preprocessors import Pixels, Preprocessor, preprocessor
 from easel.studio.engine.control.unit import MAX_UNITS, ControlUnit
@@ -90,7 +91,7 @@ def prepared_controls(
     if not maps:
         return ()
     seen = as_seen(sources)
-    return tuple(_prepared(unit, file, request, seen) for unit, file in maps)
+    return tuple(_prepared(unit, file, request, store, seen) for unit, file in maps)
 
 
 def as_seen(sources: Sequence[Prepared | GrowingSource]) -> list[Prepared]:
@@ -110,13 +111,18 @@ def control_file(unit: ControlUnit, store: Store) -> ModelFile:
     return store.find(Kind.CONTROLNET, unit.model)
 
 
-def detected_map(way: Preprocessor, file: bytes, resolution: int, a: float, b: float) -> Image.Image:
-    """What a preprocessor makes of a picture's file. Raises InvalidRequest."""
-    return Image.fromarray(way.detect(flattened(opened("controlnet.image", file)), resolution, a, b))
+def detected_map(
+    way: Preprocessor, store: Store, file: bytes, resolution: int, a: float, b: float
+) -> Image.Image:
+    """What a preprocessor makes of a picture's file. Raises InvalidRequest, and a FileError for a network
+    that cannot be used."""
+    return Image.fromarray(
+        with_network(way, store).detect(flattened(opened("controlnet.image", file)), resolution, a, b)
+    )
 
 
 def _prepared(
-    unit: ControlUnit, file: ModelFile, request: TextToImage, sources: Sequence[Prepared]
+    unit: ControlUnit, file: ModelFile, request: TextToImage, store: Store, sources: Sequence[Prepared]
 ) -> PreparedControl:
     way = preprocessor(unit.module)
     if way.encodes:
@@ -127,6 +133,7 @@ def _prepared(
         raise InvalidRequest(
             "controlnet.image", f"{1 + len(unit.more_images)} pictures", "one picture for each unit"
         )
+    way = with_network(way, store)
     sizes = [(one.width, one.height) for one in request.passes()]
     hints = tuple(_hints(unit, way, sizes, image, mask) for image, mask in unit_pictures(unit, way, sources))
     return PreparedControl(unit, file, hints, Image.fromarray(hints[0][sizes[0]].pixels))

@@ -1,7 +1,8 @@
-"""What makes of a picture the picture that a control model sees: those that need no weights.
+"""What makes of a picture the picture that a control model sees.
 
-Names, labels, sliders and arithmetic are those of A1111's ControlNet extension. Those that need weights of
-their own (OpenPose, depth, HED, …) are not here: their picture can be sent as it is, with `none`.
+Names, labels, sliders and arithmetic are those of A1111's ControlNet extension. Some need weights of their
+own, of which annotators.py has the files (HED, lineart, Depth Anything). Others (OpenPose, MiDaS, …) are not
+here: their picture can be sent as it is, with `none`.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ def preprocessor(name: str) -> Preprocessor:
 def _why(wanted: str) -> str:
     if wanted.startswith(("ip-adapter", "clip_vision", "revision", "instant_id")):
         return "Of pictures as prompts there is IP-Adapter by CLIP, not by InsightFace, and no other"
-    return 'Others need weights of their own: send the map itself as the image, with module "none"'
+    return 'Others need networks that are not here: send the map itself as the image, with module "none"'
 
 
 def _own(slider: Slider | None, value: float) -> float:
@@ -195,6 +196,13 @@ _VARIATION = Slider("Variation", 8.0, 3.0, 32.0)
 _GAMMA = Slider("Gamma Correction", 1.0, 0.1, 2.0, 0.001)
 _FIDELITY = Slider("Style Fidelity", 0.5, 0.0, 1.0, 0.01)
 _REFERENCES = ("reference_only", "reference_adain", "reference_adain+attn")
+# Their networks are annotators.py's, which sets what they run.
+_BY_NETWORK = (
+    ("softedge_hed", "softedge_hed", "SoftEdge"), ("softedge_hedsafe", "softedge_hedsafe", "SoftEdge"),
+    ("lineart", "lineart_realistic", "Lineart"), ("lineart_coarse", "lineart_coarse", "Lineart"),
+    ("lineart_anime", "lineart_anime", "Lineart"), ("depth_anything", "depth_anything", "Depth"),
+    ("depth_anything_v2", "depth_anything_v2", "Depth"),
+)  # fmt: skip
 _LINES = "(from white bg & black line)"
 PREPROCESSORS: tuple[Preprocessor, ...] = (
     Preprocessor("none", "none", _as_it_is),
@@ -221,10 +229,12 @@ PREPROCESSORS: tuple[Preprocessor, ...] = (
     Preprocessor("ip-adapter-auto", "ip-adapter-auto", _as_it_is, ("IP-Adapter",), encodes=True),
     Preprocessor("ip-adapter_clip_sd15", "ip-adapter_clip_h", _as_it_is, ("IP-Adapter",), encodes=True),
     Preprocessor("ip-adapter_clip_sdxl", "ip-adapter_clip_g", _as_it_is, ("IP-Adapter",), encodes=True),
+    *(Preprocessor(one, label, _as_it_is, (tag,), resizes=True) for one, label, tag in _BY_NETWORK),
     *(Preprocessor(one, one, _as_it_is, ("Reference",), _FIDELITY, refers=True) for one in _REFERENCES),
 )  # fmt: skip
 # What the extension's older releases and Forge call some of them.
 _OTHER_NAMES = {
+    "hed": "softedge_hed", "hed_safe": "softedge_hedsafe",
     "binary": "threshold", "ip-adapter_clip_sdxl_plus_vith": "ip-adapter_clip_sd15",
     "clip-vit-h (ipadapter)": "ip-adapter_clip_sd15", "clip-vit-bigg (ipadapter)": "ip-adapter_clip_sdxl",
 }  # fmt: skip
