@@ -72,7 +72,7 @@ class Ordering:
         self.detailing: Detailing | None = None
         self._styles = Styles(studio.outputs, owner)
         self._jobs: tuple[Job, ...] = ()
-        self._tiles = UpscalerTiles()
+        self._tiles: tuple[UpscalerTiles, ...] = ()
 
     def begin(self, asked: AnyRequest) -> AnyRequest:
         """The request with what its always-on scripts and its infotext say. Raises as those do."""
