@@ -1,6 +1,6 @@
 # `make up` is a studio on this machine; `make test` is what must pass. Each target is what a person would type.
 .DEFAULT_GOAL := help
-.PHONY: up test test-long lint fmt bench starter schema lock screenshots image clean help
+.PHONY: up test test-long cluster lint fmt bench starter schema lock screenshots image clean help
 RUN := .venv/bin/
 # Containers often say so. Then every start compiles a thousand modules anew: 13 s of CPU for torch and diffusers, not 5.
 unexport PYTHONDONTWRITEBYTECODE
@@ -18,6 +18,9 @@ test: .venv/.dev ## Run every test that takes seconds, on every core
 
 test-long: .venv/.dev ## Run the tests that take minutes, one after another; the first failure ends it
 	@$(RUN)pytest -m slow --exitfirst $(SLOW)
+
+cluster: .venv/.dev ## Run the tests on a real Kubernetes control plane; builds it once, from Go modules
+	@$(RUN)python -m tests.cluster.programs && $(RUN)pytest -m cluster tests/cluster
 
 lint: .venv/.dev ## Check style and types
 	@$(RUN)ruff check . && $(RUN)ruff format --check . && $(RUN)mypy && $(RUN)easel schema --check

@@ -38,13 +38,19 @@ def main() -> None:
         default=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
         help="on AWS: the region of bucket and instances (default: $AWS_REGION)",
     )
+    options.add_argument(
+        "--namespace",
+        help="in a cluster: the team's namespace; replicas are pods",
+    )
     chosen = options.parse_args()
     if chosen.bucket and not chosen.region:
         options.error("--bucket needs --region")
+    if chosen.bucket and chosen.namespace:
+        options.error("--bucket is for AWS and --namespace for a cluster: give one")
     # structlog would import it for a terminal's colours: a third of the time until the door is open.
     sys.modules["rich"] = None  # type: ignore[assignment]
     from easel.gateway.assembly import Gateway
-    from easel.gateway.deployment import aws_deployment
+    from easel.gateway.deployment import aws_deployment, kubernetes_deployment
     from easel.gateway.logs import configure
 
     home = Path(chosen.home)
@@ -55,6 +61,8 @@ def main() -> None:
         configure(home / "logs" / "gateway.log")
         command = _command(home, chosen.replica) if chosen.replica else None
         elsewhere = aws_deployment(chosen.bucket, chosen.region) if chosen.bucket else None
+        if chosen.namespace:
+            elsewhere = kubernetes_deployment(chosen.namespace)
         asyncio.run(Gateway(home, command, elsewhere).run())
     except GatewayError as error:
         sys.stderr.write(f"easel.gateway: {error}\n")

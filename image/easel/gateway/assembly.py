@@ -10,6 +10,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -39,9 +40,9 @@ from easel.gateway.events import Event, Events
 from easel.gateway.home import Home
 from easel.gateway.model_sync import ModelSync
 from easel.gateway.process import check_ports, is_free, rotate
-from easel.gateway.proxy import Caddy, Certificates, Plan, plan_of, ports_of, url_of
+from easel.gateway.proxy import Caddy, Certificates, Plan, bind_of, plan_of, ports_of, url_of
 from easel.gateway.relay import CaddyLink, Relay
-from easel.gateway.replicas import Fleet, OpenRequests, WakeState
+from easel.gateway.replicas import Fleet, OpenRequests, Peers, WakeState
 from easel.gateway.replicas.local import Command
 
 if TYPE_CHECKING:
@@ -67,11 +68,16 @@ class Gateway:
         self._open_requests = OpenRequests()
         # Before anything is started that would inherit it.
         self._client_secret = ClientSecret()
-        self._model_sync = ModelSync(self.home, self._events, self._deployment.sources, self._models_changed)
+        self._peers = Peers()
+        self._model_sync = ModelSync(
+            self.home, self._events, self._deployment.sources, self._models_changed,
+            elsewhere=self._peers.models if self._deployment.inner else None,
+        )  # fmt: skip
         self._lock = filelock.FileLock(self.home.run / "gateway.lock")
         self._stop = asyncio.Event()
         self._fleets: dict[str, Fleet] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._among_peers: list[asyncio.Future[None]] = []
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises GatewayError if it cannot begin."""
@@ -80,7 +86,7 @@ class Gateway:
             loop.add_signal_handler(number, self._stop.set)
         self.home.prepare()
         self._mend(self.home.root, skip=("models", "outputs"))
-        self._audit = AuditLog(self.home.logs)
+        self._audit = AuditLog(self.home.logs, sys.stdout if self._deployment.inner else None)
         try:
             self._lock.acquire(timeout=3)
         except filelock.Timeout:
@@ -92,7 +98,7 @@ class Gateway:
         self._events.listen(self._counts.hear)
         await self._deployment.open(self._stop)
         config = configuration.read(self.home.config)
-        check_ports(ports_of(config), config.team.bind)
+        check_ports(ports_of(config), bind_of(config.team))
         await self._serve(config)
 
     async def _serve(self, config: Config) -> None:
@@ -116,6 +122,7 @@ class Gateway:
             self._say_where()
             await self._meet(config, self._awake.remembered())
             self._model_sync.start()
+            self._join_peers(server)
             self._mending = asyncio.create_task(asyncio.to_thread(self._mend_large), name="modes")
             _log.info("the door is open", endpoints=list(config.endpoints), url=self._url(CONSOLE))
             await self._until_stopped(caddy, server)
@@ -160,6 +167,22 @@ class Gateway:
         server.start(listener)
         return server
 
+    def _join_peers(self, server: Server) -> None:
+        """Where there are several gateways: listen for the cluster, exchange words, elect who fetches."""
+        inner = self._deployment.inner
+        if inner is None:
+            return
+        from easel.gateway.inner import PeerExchange, inner_app
+
+        exchange = PeerExchange(
+            self._access.keyring, self._fleets, self._peers, name=inner.name, port=inner.port,
+            others=inner.others,
+        )  # fmt: skip
+        routes = inner_app(self._fleets, exchange, server.metrics.get_own, self._stop.is_set)
+        server.start_inner(routes, _listener(inner.host, inner.port))
+        works = (exchange.run(), inner.elect(self._model_sync.lead))
+        self._among_peers = [asyncio.ensure_future(work) for work in works]
+
     def _say_where(self) -> None:
         """Write down where the operator reaches this gateway, and with which key."""
         where = {
@@ -172,8 +195,9 @@ class Gateway:
     async def _close(self, caddy: Caddy, server: Server | None, following: asyncio.Task[None]) -> None:
         """Take everything down in order. From here on the door answers 503 to whoever comes or waits. Caddy
         leaves last: replicas finish what they can, and what they answer has to reach its caller."""
-        for task in (following, *self._running.values()):
+        for task in (following, *self._running.values(), *self._among_peers):
             task.cancel()
+        await asyncio.gather(*self._among_peers, return_exceptions=True)
         await asyncio.gather(*(fleet.close() for fleet in self._fleets.values()))
         await asyncio.gather(self._backend.close(), self._model_sync.close())
         await caddy.stop()
@@ -182,6 +206,7 @@ class Gateway:
             await server.stop()
         await self._relay.stop()
         self._audit.look()
+        await self._deployment.close()
 
     async def _until_stopped(self, caddy: Caddy, server: Server) -> None:
         seen = configuration.fingerprint(self.home.config)
@@ -210,7 +235,7 @@ class Gateway:
         before = self._config
         try:
             config = configuration.read(self.home.config)
-            known, bind = ports_of(before), config.team.bind
+            known, bind = ports_of(before), bind_of(config.team)
             for port, name in ports_of(config).items():
                 if port not in known and not is_free(port, bind):
                     raise ConfigError(f"port {port} of {name} is taken by another program; the change waits")
@@ -237,7 +262,10 @@ class Gateway:
                     await self._fleets[name].follow(endpoint)
                 continue
             await self._backend.follow(endpoint)
-            fleet = Fleet(endpoint, self._backend, open_requests=self._open_requests, models=self._model_sync)
+            fleet = Fleet(
+                endpoint, self._backend, open_requests=self._open_requests, models=self._model_sync,
+                peers=self._peers,
+            )  # fmt: skip
             if name in before:
                 fleet.remember(before[name])
             self._fleets[name] = fleet
@@ -309,10 +337,11 @@ class Gateway:
         return url_of(self._config.team, fleet.endpoint if fleet else self._config.endpoints.get(name))
 
 
-def _listener() -> socket.socket:
+def _listener(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     # Named as TCP: for a socket that is not, asyncio leaves Nagle on, and every answer waits 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
     listener.listen(1024)
     return listener
 

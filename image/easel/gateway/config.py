@@ -34,6 +34,9 @@ _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 # A name that a certificate can be had for: no address, no wildcard, no bare word.
 Host = Annotated[str, Field(max_length=253, pattern=rf"^({_LABEL}\.)+[a-z]([a-z0-9-]{{0,61}}[a-z0-9])?$")]
 
+# Addresses as CIDR writes them.
+Network = Annotated[str, Field(max_length=50, pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")]
+
 # The origin of a web page, as browsers send it.
 Origin = Annotated[str, Field(max_length=300, pattern=r"^https?://[a-z0-9.\[\]:-]+$")]
 
@@ -103,6 +106,18 @@ class Instances(_Read):
     log_group: str = ""
 
 
+class ClusterDeployment(_Read):
+    """An endpoint's Deployment in a cluster; its ScaledObject has the same name."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
+
+
+class TlsEdge(_Read):
+    """TLS ends before the door: `trusted` are the networks of the proxies whose `X-Forwarded-For` counts."""
+
+    trusted: list[Network] = []
+
+
 class Container(_Read):
     """How the gateway speaks to a replica: its port, the path that answers when it is up (None: the port
     alone tells), and how it says what it does."""
@@ -145,6 +160,8 @@ class Endpoint(_Read):
     link: Link | None = None
     # On AWS: its Auto Scaling group, and how its container is spoken to.
     instances: Instances | None = None
+    # In a cluster: its Deployment.
+    deployment: ClusterDeployment | None = None
     container: Container | None = None
 
     @model_validator(mode="after")
@@ -234,6 +251,8 @@ class Team(_Read):
     # Loopback unless the operator says otherwise: a studio on a laptop is not for the whole café.
     bind: str = Field("127.0.0.1", pattern=r"^[0-9A-Za-z.:-]+$")
     console: Console = Console(port=7859)
+    # With it hosts are served in plain HTTP, behind whoever speaks TLS to people.
+    edge: TlsEdge | None = None
     acme: Acme = Acme(email=None)
     budget: Budget | None = None
     # Single sign-on; without it people enter by link.

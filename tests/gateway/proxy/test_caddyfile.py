@@ -37,6 +37,10 @@ def secure(name: str, port: int = 443, **rest: Any) -> Site:
     return Site(name, port, host=f"{name}.art.example.com", tls=True, **rest)
 
 
+def behind(name: str, port: int = 8080, **rest: Any) -> Site:
+    return Site(name, port, host=f"{name}.art.example.com", behind_tls=True, **rest)
+
+
 CONSOLE, STUDIO = Site("console", 7859, LOCAL), Site("studio", 7860, LOCAL)
 ORIGINS = ("https://app.example.com", "http://localhost:3000")
 # Every hole is filled.
@@ -52,6 +56,12 @@ PLANS = {
     "laptop": plan(CONSOLE, STUDIO),
     "pages of others": plan(CONSOLE, replace(STUDIO, cors=ORIGINS), Site("gallery", 7861)),
     "behind a load balancer": plan(Site("console", 80, host="a.example"), Site("studio", 80, host="*.b")),
+    "behind TLS": plan(
+        behind("console", bind="0.0.0.0"),
+        behind("studio", bind="0.0.0.0", cors=ORIGINS),
+        trusted=("10.0.0.0/16", "fd00::/8"),
+    ),
+    "behind TLS of nobody's": plan(behind("console"), behind("studio", 8081)),
     "certificates": plan(secure("console"), secure("studio"), email="lead@example.com"),
     "everything": FULL,
     "ports of one's own": plan(CONSOLE, secure("studio", 8443), http_port=8080),
@@ -129,7 +139,7 @@ def test_origins_that_would_be_configuration_are_refused(origin: str) -> None:
         caddyfile(plan(Site("studio", 7860, cors=(origin,))))
 
 
-PLAN_HOLES = [*(field.name for field in fields(Plan)), "secure", "https_port"]
+PLAN_HOLES = [*(field.name for field in fields(Plan)), "secure", "behind_tls", "https_port"]
 SITE_HOLES = [field.name for field in fields(Site)]
 
 
@@ -151,6 +161,22 @@ def test_a_sites_hole_that_nothing_fills_is_an_error(field: str) -> None:
     lacking.sites = [less(FULL.sites[1], SITE_HOLES, field)]
     with pytest.raises(jinja2.UndefinedError, match=field):
         caddyfile(lacking)
+
+
+def test_who_asks_is_who_the_trusted_proxy_says(tmp_path: Path) -> None:
+    """Behind TLS the address and the scheme are those that the proxy before saw, where that is trusted; a
+    host that is nobody's is nothing."""
+    config = adapted(PLANS["behind TLS"], tmp_path)
+    (server,) = config["apps"]["http"]["servers"].values()
+    assert server["trusted_proxies"] == {"ranges": ["10.0.0.0/16", "fd00::/8"], "source": "static"}
+    assert server["trusted_proxies_strict"] == 1
+    assert server["automatic_https"]["disable"] is True
+    text = json.dumps(server)
+    for told in ('"X-Forwarded-For": ["{http.vars.client_ip}"]', '"X-Forwarded-Proto": ["https"]'):
+        assert text.count(told) == text.count('"handler": "reverse_proxy"')
+    *_, last = server["routes"]
+    assert "match" not in last
+    assert '"status_code": 404' in json.dumps(last)
 
 
 def test_no_secret_in_the_file() -> None:

@@ -23,4 +23,5 @@ from easel.gateway.access.rate_limit import network
 from easel.gateway.access.request import ForwardedRequest, Kind, address_of, forbidden, local_path, normal
 from easel.gateway.access.right import ANONYMOUS, MEMBER_MAX_AGE, Right
 from easel.gateway.access.rights import Rights
+from easel.gateway.access.serializer import SkewedSerializer
 from easel.gateway.access.tokens import PATTERN, Token, Tokens, token_file

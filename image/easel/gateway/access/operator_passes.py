@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous import BadData
 
 from easel.gateway.access.keyring import Keyring
 from easel.gateway.access.operator import OPERATOR
 from easel.gateway.access.right import Right
+from easel.gateway.access.serializer import SkewedSerializer
 
 LASTS = 3600
 """Seconds."""
@@ -44,6 +45,6 @@ class OperatorPasses:
             return None
         return Right("pass", endpoint, OPERATOR, until=made.timestamp() + LASTS, by=by)
 
-    def _signer(self, endpoint: str) -> URLSafeTimedSerializer:
+    def _signer(self, endpoint: str) -> SkewedSerializer:
         # The endpoint is part of the key: a pass is nothing elsewhere, and no cookie is a pass.
-        return URLSafeTimedSerializer(self._keyring.counting, salt=f"easel operator's pass for {endpoint}")
+        return SkewedSerializer(self._keyring.counting, salt=f"easel operator's pass for {endpoint}")

@@ -11,12 +11,13 @@ import secrets
 import time
 from dataclasses import dataclass, replace
 
-from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous import BadData
 
 from easel.gateway.access.cookies import cookie_name, cookie_values, set_cookie
 from easel.gateway.access.keyring import Keyring
 from easel.gateway.access.right import ANONYMOUS, MAX_AGE, MEMBER_MAX_AGE, Kind, Right
 from easel.gateway.access.rights import Rights
+from easel.gateway.access.serializer import SkewedSerializer
 from easel.gateway.access.tokens import Token
 from easel.gateway.config import Members
 
@@ -107,14 +108,14 @@ class Sessions:
         lasts = MEMBER_MAX_AGE if session.member else MAX_AGE
         return set_cookie(right.endpoint, value, lasts, secure=secure)
 
-    def _serializer(self, endpoint: str) -> URLSafeTimedSerializer:
-        return URLSafeTimedSerializer(self._keyring.counting, salt=_salt(endpoint))
+    def _serializer(self, endpoint: str) -> SkewedSerializer:
+        return SkewedSerializer(self._keyring.counting, salt=_salt(endpoint))
 
     def _aged(self, endpoint: str, value: str) -> bool:
         retired = self._keyring.retired
         if not retired:
             return False
-        return URLSafeTimedSerializer(retired, salt=_salt(endpoint)).loads_unsafe(value)[0]
+        return SkewedSerializer(retired, salt=_salt(endpoint)).loads_unsafe(value)[0]
 
 
 def _salt(endpoint: str) -> str:

@@ -13,7 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import unquote_plus
 
 import structlog
@@ -43,10 +43,14 @@ _REMEMBERED = 20_000
 
 
 class AuditLog:
-    """Writes the log. Lines that cannot be written wait in memory, and are written as soon as they can."""
+    """Writes the log. Lines that cannot be written wait in memory, and are written as soon as they can.
 
-    def __init__(self, folder: Path) -> None:
+    `copy` has each line as well, where what is on the disk is lost with the gateway.
+    """
+
+    def __init__(self, folder: Path, copy: TextIO | None = None) -> None:
         self._path = folder / FILE
+        self._copy = copy
         self._room = folder / f".{FILE}.spare"
         self._waiting: deque[str] = deque(maxlen=_BACKLOG)
         self._told: OrderedDict[tuple[object, ...], float] = OrderedDict()
@@ -63,7 +67,11 @@ class AuditLog:
         record = {"at": now, "kind": kind, "actor": actor, "endpoint": endpoint, "address": address}
         more = {key: value for key, value in detail.items() if value not in ("", None)}
         clean = {key: scrubbed(value) for key, value in (record | more).items()}
-        self._waiting.append(json.dumps(clean, ensure_ascii=True) + "\n")
+        line = json.dumps(clean, ensure_ascii=True) + "\n"
+        self._waiting.append(line)
+        if self._copy is not None:
+            self._copy.write(line)
+            self._copy.flush()
         self._drain()
 
     def seen(self, kind: str, key: object, *, actor: str, endpoint: str, address: str, **detail: Any) -> None:

@@ -20,7 +20,8 @@ from easel.gateway.access import (
     tokens_of,
 )
 from easel.gateway.aws import Aws, AwsError, Bucket, ConfigMirror
-from easel.gateway.config import CONSOLE, Config, Endpoint
+from easel.gateway.config import Config, Endpoint
+from easel.gateway.deployment.given_links import take_links
 from easel.gateway.deployment.source_tokens import source_tokens
 from easel.gateway.disk import RecordList
 from easel.gateway.errors import GatewayError
@@ -42,6 +43,7 @@ class AwsDeployment:
     """One team's bucket in one region."""
 
     outlived = True
+    inner = None
 
     def __init__(
         self, home: Home, events: Events, bucket: str, region: str, *, every: float = _EVERY,
@@ -107,13 +109,8 @@ class AwsDeployment:
 
     async def welcome(self, config: Config, access: Access) -> None:
         """Take the first tokens whose hashes the configuration gives."""
-        given = {CONSOLE: config.team.console.link, **{n: e.link for n, e in config.endpoints.items()}}
-        try:
-            for name, link in given.items():
-                if link is not None and await asyncio.to_thread(access.tokens.adopt, name, link.hash):
-                    self._events.add(name, None, "token", "the first token was taken from the stack")
-        except GatewayError as error:
-            self._once(f"a first link does not open its endpoint yet: {error}")
+        if trouble := await take_links(config, access, self._events):
+            self._once(trouble)
 
     async def follow(self, config: Callable[[], Config], access: Access) -> None:
         """Look at the bucket now and then: configuration, and tokens that another gateway wrote."""
@@ -125,6 +122,9 @@ class AwsDeployment:
             except GatewayError as error:
                 self._once(f"{error}; the tokens that are known stay good")
             await self.welcome(config(), access)
+
+    async def close(self) -> None:
+        """Nothing: the backend had the connections."""
 
     def pause(self) -> float:
         """Seconds until the next look: more while everything sleeps."""

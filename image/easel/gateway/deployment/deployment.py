@@ -1,5 +1,5 @@
-"""What differs between a gateway on a laptop and one in the cloud: where configuration, tokens and the secret
-are, what a replica is, and how the first token comes about."""
+"""What differs between a gateway on a laptop, in the cloud and in a cluster: where configuration, tokens and
+the secret are, what a replica is, and how the first token comes about."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Protocol
 
 from easel.gateway.access import Access, End, SecretStore, Token
 from easel.gateway.config import Config, Endpoint
+from easel.gateway.deployment.inner import Inner
 from easel.gateway.disk import RecordList
 from easel.gateway.events import Events
 from easel.gateway.home import Home
@@ -20,6 +21,11 @@ class Deployment(Protocol):
 
     # Whether replicas run on when the gateway ends.
     outlived: bool
+
+    @property
+    def inner(self) -> Inner | None:
+        """How a cluster reaches it, where it is one of several gateways."""
+        ...
 
     async def open(self, stop: asyncio.Event) -> None:
         """Have the configuration in EASEL_HOME/config. Raises GatewayError."""
@@ -51,6 +57,10 @@ class Deployment(Protocol):
         """Follow what changes elsewhere, until cancelled."""
         ...
 
+    async def close(self) -> None:
+        """Everything has ended: drop the connections."""
+        ...
+
     async def sources(self, endpoint: Endpoint) -> Mapping[str, str]:
         """Variables for those that an endpoint's models come from, such as tokens. Raises SyncRefused."""
         ...
@@ -62,3 +72,10 @@ def aws_deployment(bucket: str, region: str) -> Callable[[Home, Events], Deploym
     from easel.gateway.deployment.aws import AwsDeployment
 
     return lambda home, events: AwsDeployment(home, events, bucket, region)
+
+
+def kubernetes_deployment(namespace: str) -> Callable[[Home, Events], Deployment]:
+    """Makes the deployment of the team whose objects are in `namespace`."""
+    from easel.gateway.deployment.kubernetes import KubernetesDeployment
+
+    return lambda home, events: KubernetesDeployment(home, events, namespace)

@@ -21,6 +21,7 @@ class LocalDeployment:
     """All is in EASEL_HOME, and a replica is a process."""
 
     outlived = False
+    inner = None
 
     def __init__(self, home: Home, events: Events, command: Command | None = None) -> None:
         self._home = home
@@ -64,6 +65,9 @@ class LocalDeployment:
             self._without = [
                 name for name in self._without if not self._ensure(name, access.links, quiet=True)
             ]
+
+    async def close(self) -> None:
+        """Nothing was opened."""
 
     def _ensure(self, name: str, links: FirstLinks, *, quiet: bool = False) -> bool:
         """Have an endpoint's first token; a door without one is better than none."""

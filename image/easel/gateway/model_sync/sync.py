@@ -37,6 +37,7 @@ _GRACE = 4.0
 # A process that works says so every second, but for a file that it reads from end to end. One that says
 # nothing hangs on a file system that does not answer, and must not hold an endpoint for ever.
 _SILENCE = 1800.0
+_NOBODY_SAYS = "no gateway says yet how they are"
 Given = Callable[[Endpoint], Awaitable[Mapping[str, str]]]
 
 
@@ -44,12 +45,14 @@ class ModelSync:
     """Every endpoint's models.
 
     `given` are variables for the sources, such as tokens, and may raise SyncRefused; `changed` hears whose
-    models may let it wake now.
+    models may let it wake now. With `elsewhere` there are other gateways: nothing is fetched before
+    `lead`, and until then it tells what is known there.
     """
 
     def __init__(
         self, home: Home, events: Events, given: Given, changed: Callable[[str], None],
         command: Callable[[str], Sequence[str]] | None = None, *, silence: float = _SILENCE,
+        elsewhere: Callable[[str], ModelStatus | None] | None = None,
     ) -> None:  # fmt: skip
         self._home = home
         self._events = events
@@ -57,6 +60,8 @@ class ModelSync:
         self._changed = changed
         self._command = command or self._sync
         self._silence = silence
+        self._elsewhere = elsewhere
+        self._leads = elsewhere is None
         self._memory = home.run / "models.json"
         self._lists: dict[str, ModelList] = {}
         self._endpoints: dict[str, Endpoint] = {}
@@ -69,8 +74,25 @@ class ModelSync:
 
     def of(self, endpoint: str) -> ModelStatus | None:
         """How an endpoint's models are; None if it lists none."""
+        if self._leads or self._elsewhere is None:
+            return self.own(endpoint)
         entry = self._lists.get(endpoint)
-        return entry.status(time.monotonic()) if entry else None
+        if entry is None or not entry.models:
+            return None
+        return self._elsewhere(endpoint) or ModelStatus("fetching", _NOBODY_SAYS, first=True)
+
+    def own(self, endpoint: str) -> ModelStatus | None:
+        """How they are by what was seen here; None where another gateway fetches them."""
+        entry = self._lists.get(endpoint)
+        return entry.status(time.monotonic()) if entry and self._leads else None
+
+    def lead(self, leads: bool) -> None:
+        """Whether this is the gateway that fetches, of several with one store."""
+        self._leads = leads
+        if leads:
+            self._news.set()
+        elif self._working is not None:
+            self._end_work_on(self._working.endpoint)
 
     def hurry(self, endpoint: str) -> None:
         """Try again now what could not be had."""
@@ -130,7 +152,7 @@ class ModelSync:
     def _next(self) -> ModelList | None:
         """Who is due first; before all others those that wait for it to wake."""
         now = time.monotonic()
-        due = [entry for entry in self._lists.values() if entry.due is not None]
+        due = [entry for entry in self._lists.values() if entry.due is not None and self._leads]
         return min(due, key=lambda one: (max(one.due or 0.0, now), one.settled, one.due), default=None)
 
     async def _fetch(self, entry: ModelList) -> None:

@@ -3,7 +3,7 @@
 Others say what is served (`Plan`); only here is it known how Caddy is told.
 """
 
-from easel.gateway.proxy.addresses import plan_of, ports_of, url_of
+from easel.gateway.proxy.addresses import bind_of, plan_of, ports_of, url_of
 from easel.gateway.proxy.caddy import Caddy
 from easel.gateway.proxy.caddyfile import caddyfile
 from easel.gateway.proxy.certificates import Certificates

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from easel.gateway.config import CONSOLE, Config, Endpoint, Team
@@ -18,6 +19,9 @@ from easel.gateway.proxy.plan import Plan, Site
 ACME_CA = "EASEL_ACME_CA"
 ACME_CA_ROOT = "EASEL_ACME_CA_ROOT"
 HTTP_PORT = "EASEL_HTTP_PORT"
+# The address to listen on in the place of the team's: of several gateways with one configuration each may
+# have one of its own.
+BIND = "EASEL_BIND"
 
 
 def plan_of(
@@ -31,16 +35,10 @@ def plan_of(
 ) -> Plan:
     """What Caddy does for `config`. Raises ConfigError for an environment that makes no sense."""
     team = config.team
-    console = Site(
-        CONSOLE, team.console.port, team.bind, host=team.console.host, tls=team.console.host is not None
-    )
-    sites = [console] + [
-        Site(
-            one.name,
-            one.port,
-            team.bind,
-            host=one.host,
-            tls=one.host is not None,
+    bind = bind_of(team, environment)
+    sites = [_site(team, bind, CONSOLE, team.console.port, team.console.host)] + [
+        replace(
+            _site(team, bind, one.name, one.port, one.host),
             max_body=one.max_body,
             timeout=one.timeouts.request,
             cors=tuple(one.cors),
@@ -59,13 +57,27 @@ def plan_of(
         ca_root=_ca_root(environment) or _given_root(team, home),
         http_port=_http_port(environment),
         tls_log=home.logs / "certificates.log",
+        trusted=tuple(team.edge.trusted) if team.edge else (),
     )
+
+
+def bind_of(team: Team, environment: Mapping[str, str] = os.environ) -> str:
+    """The local address to listen on."""
+    return environment.get(BIND) or team.bind
+
+
+def _site(team: Team, bind: str, name: str, port: int, host: str | None) -> Site:
+    by_tls = host is not None
+    return Site(
+        name, port, bind, host=host, tls=by_tls and team.edge is None,
+        behind_tls=by_tls and team.edge is not None,
+    )  # fmt: skip
 
 
 def ports_of(config: Config, environment: Mapping[str, str] = os.environ) -> dict[int, str]:
     """Who listens where, with what plain HTTP needs. Raises ConfigError if two ask for the same."""
     wanted = config.ports()
-    if config.hosts():
+    if config.hosts() and config.team.edge is None:
         port = _http_port(environment)
         if port in wanted:
             raise ConfigError(
@@ -79,6 +91,8 @@ def ports_of(config: Config, environment: Mapping[str, str] = os.environ) -> dic
 def url_of(team: Team, endpoint: Endpoint | None) -> str:
     """The address of an endpoint, or of the console, with a slash at its end."""
     place = endpoint or team.console
+    if place.host and team.edge is not None:
+        return f"https://{place.host}/"
     if place.host:
         return f"https://{place.host}{'' if place.port == 443 else f':{place.port}'}/"
     everywhere = ("0.0.0.0", "::", "")  # noqa: S104 - compared, not bound

@@ -13,6 +13,7 @@ class Site:
     """One public address. `name` is the endpoint's, or `console`.
 
     With `host`, only requests for that host are taken; with `tls` too, Caddy gets its certificate by ACME.
+    `behind_tls`: it is served in plain HTTP, behind a proxy that speaks TLS to people.
     `bind` is the local address to listen on, all if None. `max_body` is in bytes, `timeout` in seconds until
     an answer's first byte. `cors` are the origins whose pages may call.
     """
@@ -22,6 +23,7 @@ class Site:
     bind: str | None = None
     host: str | None = None
     tls: bool = False
+    behind_tls: bool = False
     max_body: int = 100 * 1024 * 1024
     timeout: float = 3600
     cors: tuple[str, ...] = ()
@@ -36,6 +38,8 @@ class Plan:
     without), `ca_root` the certificate that the directory itself is trusted by (the system's without),
     `http_port` where plain requests are sent on to https, `tls_log` where it is told how certificates are
     had.
+
+    For sites behind TLS: `trusted` are the networks of the proxies whose `X-Forwarded-For` counts.
     """
 
     gateway: str
@@ -49,11 +53,17 @@ class Plan:
     ca_root: Path | None = None
     http_port: int = 80
     tls_log: Path | None = None
+    trusted: tuple[str, ...] = ()
 
     @property
     def secure(self) -> tuple[Site, ...]:
         """The sites that certificates are needed for."""
         return tuple(site for site in self.sites if site.tls)
+
+    @property
+    def behind_tls(self) -> tuple[Site, ...]:
+        """The sites that people reach by TLS which ends elsewhere."""
+        return tuple(site for site in self.sites if site.behind_tls)
 
     @property
     def https_port(self) -> int:

@@ -28,6 +28,7 @@ class Load:
 
     `recent` is the highest sum of the three in the last `Scaling.lull` seconds; `active_at` is when somebody
     last drew, queued, waited or asked for the endpoint, on the clock of `now`, or None if nobody has.
+    `asked`: somebody did who was not served yet.
     """
 
     running: int = 0
@@ -35,6 +36,7 @@ class Load:
     waiting: int = 0
     recent: int = 0
     active_at: float | None = None
+    asked: bool = False
 
     @property
     def demand(self) -> int:

@@ -8,8 +8,8 @@ offer:
 * processes: `set_capacity` starts processes, `drain` ends one when its work is done;
 * an Auto Scaling group: `set_capacity` raises the desired capacity (minutes, or a warm start), `drain` takes
   the protection off one instance and lowers the desired capacity with it;
-* a Deployment: `set_capacity` raises its replicas, `drain` marks a pod as the cheapest to delete
-  (`pod-deletion-cost`) and lowers them.
+* a Deployment: its autoscaler starts and ends pods; `set_capacity` is a floor in what that is told, `drain`
+  lowers the floor and marks a pod as the cheapest to delete (`pod-deletion-cost`).
 """
 
 from __future__ import annotations
@@ -57,6 +57,31 @@ class Replica:
     answered: float = math.inf
 
 
+class Autoscaler(Protocol):
+    """Who decides how many replicas there are in the fleet's place: it is given a signal, and told to rest.
+    What is told returns soon; `paused` shows what is the case."""
+
+    def paused(self, endpoint: str) -> bool:
+        """Whether it was told to have none."""
+        ...
+
+    async def pause(self, endpoint: str) -> None:
+        """Have none, whatever the signal says."""
+        ...
+
+    async def resume(self, endpoint: str) -> None:
+        """Follow the signal again."""
+        ...
+
+    def expect(self, endpoint: str, needed: bool) -> None:
+        """Whether somebody waits for a first replica: where none comes, the backend says why."""
+        ...
+
+    def floor(self, endpoint: str) -> int:
+        """How many replicas the signal has to be enough for, whatever is to do."""
+        ...
+
+
 class Backend(Protocol):
     """What every place to run offers.
 
@@ -65,6 +90,11 @@ class Backend(Protocol):
 
     events: Events
     """Where the backend says in words what happens, and in a provider's own words why nothing does."""
+
+    @property
+    def autoscaler(self) -> Autoscaler | None:
+        """Who decides how many, where that is not the fleet."""
+        ...
 
     async def follow(self, endpoint: Endpoint) -> None:
         """Learn of an endpoint, or of its changed settings. Replicas that run keep running."""

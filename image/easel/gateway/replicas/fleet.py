@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from easel.gateway.config import Endpoint
 from easel.gateway.model_sync import ModelStatus, ModelSync
-from easel.gateway.replicas.autoscaler import Load, Peak, Scaling, allowed, wanted
+from easel.gateway.replicas.autoscaler import Load, Scaling, allowed
 from easel.gateway.replicas.backend import Backend, Replica, ReplicaState
+from easel.gateway.replicas.endpoint_load import EndpointLoad
 from easel.gateway.replicas.open_requests import OpenRequests
+from easel.gateway.replicas.peers import PeerEndpoint, Peers
+from easel.gateway.replicas.routing import Routing
+from easel.gateway.replicas.scale_signal import ScaleSignal
+from easel.gateway.replicas.sizing import ClusterSizing, OwnSizing, Sizing
 
 _log = structlog.get_logger("easel.fleet")
 # The endpoint's state is that of its best replica.
 _BEST: tuple[ReplicaState, ...] = ("ready", "loading", "starting", "failed", "draining", "asleep")
-_REMEMBERED_USERS = 10_000
 # Seconds after which a given-up endpoint that somebody asks for is tried again: the cause may be gone.
 _RETRY_AFTER = 300.0
 
@@ -37,11 +39,12 @@ class NotNow:
 
 
 class Fleet:
-    """Keeps as many replicas as `wanted` says and finds one for each request."""
+    """Finds a replica for each request, and sees that there are as many as there should be."""
 
     def __init__(
         self, endpoint: Endpoint, backend: Backend, *, tick: float = 1.0, lull: float = 60.0,
         open_requests: OpenRequests | None = None, models: ModelSync | None = None,
+        peers: Peers | None = None,
     ) -> None:  # fmt: skip
         self.endpoint = endpoint
         self.replicas: list[Replica] = []
@@ -51,21 +54,18 @@ class Fleet:
         self._models = models
         self._tick = tick
         self._lull = lull
-        self._active_at: float | None = None
-        self._asked_at = 0.0
+        self._peers = peers or Peers()
+        self._routing = Routing(endpoint.name, self._peers)
+        self._load = EndpointLoad(lull)
+        self._sizing: Sizing = OwnSizing(endpoint.name, backend)
+        if backend.autoscaler is not None:
+            self._sizing = ClusterSizing(endpoint.name, backend.autoscaler)
         # Since it fell asleep: one event is enough for all who come at once.
         self._called = False
-        self._asleep_by_hand = False
         # Wanted, and not started before its models are there; unless somebody has said that it be.
         self._held = False
         self._at_once = False
-        self._peak = Peak(lull)
-        self._sticky: OrderedDict[str, str] = OrderedDict()
-        # When Caddy found nobody at an address, on the monotonic clock.
-        self._lost: dict[str, float] = {}
         self._closing = False
-        # Requests let through since the replica's last report, which does not count them yet.
-        self._sent: dict[str, int] = {}
         self._looked = asyncio.Condition()
         self._hurry = asyncio.Event()
 
@@ -93,7 +93,7 @@ class Fleet:
             return f"{models.detail}; {what} runs yet"
         if self.endpoint.replicas.max == 0:
             return "switched off: replicas.max is 0"
-        return "put to sleep by hand" if self._asleep_by_hand else "nobody drew for a while"
+        return "put to sleep by hand" if self._sizing.asleep else "nobody drew for a while"
 
     @property
     def models(self) -> ModelStatus | None:
@@ -103,44 +103,26 @@ class Fleet:
     # ── who gets which replica ───────────────────────────────────────────────────────────────────
 
     def pick(self, user: str, *, strict: bool) -> Replica | NotNow:
-        """The replica for `user`: the one they had before, else the least loaded.
-
-        Session affinity before least outstanding requests, as load balancers call them. `strict` keeps a
-        browser on its replica, where its page lives; an API caller whose replica is full goes to an emptier
-        one.
-        """
+        """The replica for `user`, as `Routing.take` chooses it among those that are ready."""
         if self._closing:
             return NotNow("draining", "the gateway is being stopped or started again", final=True)
-        ready = {one.id: one for one in self.replicas if one.state == "ready" and not self._missed(one)}
+        ready = [one for one in self.replicas if one.state == "ready" and not self._routing.missed(one)]
         if not ready:
             if self.state == "ready":
                 return NotNow("starting", "its replica went away; waiting for it, or for another one")
             final = self.state == "failed" or self.endpoint.replicas.max == 0
             return NotNow(self.state, self.detail, final, 60 if final else 10)
-        least = min(ready.values(), key=self._demand)
-        before = ready.get(self._sticky.get(user, ""))
-        if before and (
-            strict or self._demand(before) < max(self.endpoint.concurrency, self._demand(least) + 1)
-        ):
-            least = before
-        self._sticky[user] = least.id
-        self._sticky.move_to_end(user)
-        if len(self._sticky) > _REMEMBERED_USERS:
-            self._sticky.popitem(last=False)
-        return least
+        return self._routing.take(user, ready, strict=strict, concurrency=self.endpoint.concurrency)
 
     def lost(self, address: str) -> None:
         """Nobody answered at `address`: it gets no more requests until it answers a poll."""
         gone = next((replica for replica in self.replicas if replica.address == address), None)
-        if gone is not None and not self._missed(gone):
+        if gone is not None and not self._routing.missed(gone):
             self._backend.events.add(
                 self.endpoint.name, gone.id, "lost", "it went away with requests; they go to another one"
             )
-        self._lost[address] = time.monotonic()
+        self._routing.lost(address)
         self._hurry.set()
-
-    def _missed(self, replica: Replica) -> bool:
-        return replica.answered <= self._lost.get(replica.address or "", -math.inf)
 
     def passed(self, replica: Replica, *, draws: bool, lasting: bool) -> str | None:
         """A request goes to `replica` now; the number to know its end by, if ends are counted.
@@ -151,11 +133,8 @@ class Fleet:
         if self._open_requests is not None and container and container.load != "easel" and replica.address:
             return self._open_requests.begin(replica.address, lasting=lasting)
         if draws:
-            self._sent[replica.id] = self._sent.get(replica.id, 0) + 1
+            self._routing.sent(replica)
         return None
-
-    def _demand(self, replica: Replica) -> int:
-        return (replica.work.demand if replica.work else 0) + self._sent.get(replica.id, 0)
 
     def ask(self, why: str) -> bool:
         """Somebody wants the endpoint: it is awake for `idle` seconds at least. Whether that wakes it."""
@@ -163,8 +142,8 @@ class Fleet:
         if self.state == "asleep" and self.endpoint.replicas.max and not self._called:
             self._called = wakes = True
             self._backend.events.add(self.endpoint.name, None, "waking", f"waking: {why}")
-        self._active_at = self._asked_at = time.monotonic()
-        self._asleep_by_hand = False
+        self._load.ask()
+        self._sizing.wake()
         if self.state != "ready":
             self._hurry.set()
         return wakes
@@ -224,7 +203,7 @@ class Fleet:
     @property
     def remembered(self) -> bool | None:
         """What a later gateway should know: that it is awake (True) or was put to sleep by hand (False)."""
-        if self._asleep_by_hand:
+        if self._sizing.asleep:
             return False
         return True if self.state in ("starting", "loading", "ready") else None
 
@@ -232,19 +211,19 @@ class Fleet:
         """Go on as the gateway before did."""
         if awake:
             self.ask("the gateway was started again")
-        self._asleep_by_hand = not awake
+        self._sizing.remember(awake=awake)
 
     def linger(self) -> None:
         """Somebody still looks at the waking page: a fetch may outlast `idle`, and their wish lasts as
         long as they do."""
         if self._held:
-            self._active_at = self._asked_at = time.monotonic()
+            self._load.ask()
 
     async def sleep(self) -> None:
         """By hand: finish the pictures, then sleep until somebody asks, `replicas.min` or not."""
-        self._asleep_by_hand, self._at_once = True, False
-        self._active_at = None
-        self._peak = Peak(self._lull)
+        self._at_once = False
+        self._load.rest()
+        await self._sizing.sleep()
         self._hurry.set()
 
     async def close(self) -> None:
@@ -279,22 +258,14 @@ class Fleet:
         name = self.endpoint.name
         alive_before = bool(self.replicas)
         self.replicas = await self._backend.replicas(name)
-        self._sent.clear()
-        self._lost = {one.address: self._lost[one.address] for one in self.replicas
-                      if one.address in self._lost and self._missed(one)}  # fmt: skip
+        self._routing.looked(self.replicas)
         now = time.monotonic()
-        load = self.load(now)
-        count = 0 if self._asleep_by_hand and not self.waiting else wanted(load, self.scaling, now)
-        alive = [replica for replica in self.replicas if replica.state != "draining"]
-        count = self._let(count, len(alive))
-        if count > len(alive):
-            await self._backend.set_capacity(name, count)
-        for replica in sorted(alive, key=self._worth)[: max(0, len(alive) - count)]:
-            await self._backend.drain(name, replica.id)
-        asked = self._active_at is not None and now - self._active_at < 2 * self._tick
-        if asked and self._retry_due():
+        alive = sorted((one for one in self.replicas if one.state != "draining"), key=self._worth)
+        count = self._let(self._sizing.count(self.load(now), self.scaling, now), len(alive))
+        changed = await self._sizing.fit(count, alive)
+        if self._load.within(2 * self._tick, now) and self._retry_due():
             await self._backend.revive(name)
-        if count != len(alive):
+        if changed:
             self.replicas = await self._backend.replicas(name)
         if alive_before and not self.replicas:
             self._backend.events.add(name, None, "asleep", f"asleep: {self.detail}")
@@ -316,22 +287,31 @@ class Fleet:
 
     def load(self, now: float) -> Load:
         """What the endpoint has to do, on the monotonic clock of `now`."""
-        work = [replica.work for replica in self.replicas if replica.work and replica.state == "ready"]
-        running, queued = sum(one.running for one in work), sum(one.queued for one in work)
-        starts = any(replica.state in ("starting", "loading") for replica in self.replicas)
-        # What somebody asked for may take longer to start than `idle`; it must not be put to sleep before.
-        asked = self._active_at is not None and now - self._asked_at < self.endpoint.timeouts.wake
-        if running or queued or self.waiting or (starts and asked):
-            self._active_at = now
-        elif work:
-            # The replica knows of pictures drawn between two looks.
-            last = now - min(one.idle_seconds for one in work)
-            if self._active_at is not None:
-                self._active_at = max(self._active_at, last)
-        recent = self._peak.add(running + queued + self.waiting, now)
-        return Load(running, queued, self.waiting, recent, self._active_at)
+        name, patience = self.endpoint.name, self.endpoint.timeouts.wake
+        load = self._load.load(self.replicas, self.waiting + self._peers.held(name), patience, now)
+        return replace(load, asked=load.asked or self._peers.asked(name))
+
+    def signal(self) -> ScaleSignal:
+        """What the cluster's autoscaler is told."""
+        name, autoscaler = self.endpoint.name, self._backend.autoscaler
+        work = [one.work for one in self.replicas if one.work is not None]
+        load = self.load(time.monotonic())
+        return ScaleSignal(
+            running=sum(one.running for one in work),
+            queued=sum(one.queued for one in work),
+            held=load.waiting,
+            asked=load.asked,
+            floor=autoscaler.floor(name) if autoscaler else 0,
+            concurrency=self.endpoint.concurrency,
+            models_missing=self._held,
+        )
+
+    def told(self, since: float) -> PeerEndpoint:
+        """What the team's other gateways are told: who was sent where after `since` (Unix seconds)."""
+        asked = self._load.asked(self.endpoint.timeouts.wake, time.monotonic())
+        own = self._models.own(self.endpoint.name) if self._models else None
+        return PeerEndpoint(self.waiting, asked, self._routing.assigned_since(since), own)
 
     def _worth(self, replica: Replica) -> tuple[bool, int, int]:
         """Who goes first when there are too many: who is not ready, does least, serves fewest."""
-        users = sum(1 for served in self._sticky.values() if served == replica.id)
-        return replica.state == "ready", self._demand(replica), users
+        return replica.state == "ready", self._routing.demand(replica), self._routing.users(replica)

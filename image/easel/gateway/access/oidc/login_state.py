@@ -16,12 +16,13 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous import BadData
 
 from easel.gateway.access import (
     MEMBER_MAX_AGE,
     ForwardedRequest,
     Keyring,
+    SkewedSerializer,
     cookie_name,
     cookie_values,
     local_path,
@@ -142,11 +143,11 @@ class LoginStates:
         lasts = MEMBER_MAX_AGE if left else _LASTS
         return set_cookie(_name(endpoint), value, lasts, secure=request.secure)
 
-    def _keys(self, endpoint: str) -> URLSafeTimedSerializer:
-        return URLSafeTimedSerializer(self._keyring.counting, salt=f"easel journey {endpoint}")
+    def _keys(self, endpoint: str) -> SkewedSerializer:
+        return SkewedSerializer(self._keyring.counting, salt=f"easel journey {endpoint}")
 
-    def _states(self, about: str) -> URLSafeTimedSerializer:
-        return URLSafeTimedSerializer(self._keyring.counting, salt=f"easel state {about}")
+    def _states(self, about: str) -> SkewedSerializer:
+        return SkewedSerializer(self._keyring.counting, salt=f"easel state {about}")
 
 
 def _derived(what: str, secret: str, key: str, number: str) -> str:

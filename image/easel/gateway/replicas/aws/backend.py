@@ -11,8 +11,7 @@ from easel.gateway.aws import Aws, AwsError
 from easel.gateway.config import Budget, Endpoint
 from easel.gateway.errors import ConfigError
 from easel.gateway.events import Events
-from easel.gateway.replicas import OpenRequests, Replica, ReplicaTimeouts, Vouch
-from easel.gateway.replicas.aws.container_probe import ContainerProbe
+from easel.gateway.replicas import ContainerProbe, OpenRequests, Replica, ReplicaTimeouts, Vouch
 from easel.gateway.replicas.aws.inventory import Inventory
 from easel.gateway.replicas.aws.replica_group import ReplicaGroup
 from easel.gateway.replicas.aws.spending import Spending
@@ -33,6 +32,8 @@ class InstancesBackend:
     `spending` counts what they cost, `budget` says what they may; without either there is no fuse.
     `open_requests` is what the door let through, for containers that report no load.
     """
+
+    autoscaler = None
 
     def __init__(
         self, aws: Aws, events: Events, *, open_requests: OpenRequests | None = None,

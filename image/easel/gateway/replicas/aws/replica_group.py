@@ -16,11 +16,10 @@ import structlog
 from easel.gateway.aws import Aws, AwsError
 from easel.gateway.config import Container, Endpoint, Instances
 from easel.gateway.events import Events
-from easel.gateway.replicas import Replica, ReplicaStatus, ReplicaTimeouts, Report
+from easel.gateway.replicas import ContainerProbe, Replica, ReplicaStatus, ReplicaTimeouts, Report
 from easel.gateway.replicas.aws import actions as do
 from easel.gateway.replicas.aws import decision
 from easel.gateway.replicas.aws.auto_scaling_group import AutoScalingGroup, GroupInstance
-from easel.gateway.replicas.aws.container_probe import ContainerProbe
 from easel.gateway.replicas.aws.decision import Situation
 from easel.gateway.replicas.aws.desired_capacity import DesiredCapacity
 from easel.gateway.replicas.aws.group_api import GroupApi

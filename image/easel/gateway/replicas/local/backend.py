@@ -29,6 +29,8 @@ def studio(home: Home) -> Command:
 class LocalBackend:
     """Starts and stops studio processes; see `Backend` for what its verbs promise."""
 
+    autoscaler = None
+
     def __init__(
         self,
         home: Home,

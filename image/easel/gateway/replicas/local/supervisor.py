@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from easel.gateway.config import Endpoint
 from easel.gateway.events import Events
 from easel.gateway.process import Process, exit_words, find_port, inherited, rotate
-from easel.gateway.replicas import Probe, Replica, ReplicaStatus, ReplicaTimeouts, Report, Work
+from easel.gateway.replicas import Probe, Replica, ReplicaStatus, ReplicaTimeouts, Report, Work, last_words
 
 Command = Callable[[Endpoint, int], Sequence[str]]
 
@@ -211,16 +210,5 @@ def _last_words(log: Path, offset: int) -> str:
             written = file.read()[-65536:].decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
-    words = [_message(line) for line in written.splitlines() if line.strip()]
-    return ": " + " | ".join(words[-2:])[-600:] if words else ", without a word in its log"
-
-
-def _message(line: str) -> str:
-    try:
-        fields = json.loads(line)
-    except ValueError:
-        return line.strip()
-    if not isinstance(fields, dict):
-        return line.strip()
-    said = [str(fields[key]).strip() for key in ("event", "message", "error", "exception") if fields.get(key)]
-    return ": ".join(dict.fromkeys(said)) or line.strip()
+    words = last_words(written)
+    return f": {words}" if words else ", without a word in its log"

@@ -13,7 +13,9 @@ import time
 from typing import TYPE_CHECKING
 
 from easel.gateway.config import Container, Endpoint
-from easel.gateway.replicas import OpenRequests, Probe, Report, Vouch, Work
+from easel.gateway.replicas.backend import Work
+from easel.gateway.replicas.open_requests import OpenRequests
+from easel.gateway.replicas.probe import Probe, Report, Vouch
 
 if TYPE_CHECKING:
     import httpx

@@ -1,0 +1,22 @@
+"""First tokens whose hashes the configuration gives: their plaintext is an output of the stack."""
+
+from __future__ import annotations
+
+import asyncio
+
+from easel.gateway.access import Access
+from easel.gateway.config import CONSOLE, Config
+from easel.gateway.errors import GatewayError
+from easel.gateway.events import Events
+
+
+async def take_links(config: Config, access: Access, events: Events) -> str:
+    """Take those that are new; why one could not be taken, "" if all are."""
+    given = {CONSOLE: config.team.console.link, **{n: e.link for n, e in config.endpoints.items()}}
+    try:
+        for name, link in given.items():
+            if link is not None and await asyncio.to_thread(access.tokens.adopt, name, link.hash):
+                events.add(name, None, "token", "the first token was taken from the stack")
+    except GatewayError as error:
+        return f"a first link does not open its endpoint yet: {error}"
+    return ""

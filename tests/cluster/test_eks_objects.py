@@ -1,0 +1,72 @@
+"""What a team has on EKS beside its namespace is taken by an API that knows Karpenter's own definitions.
+
+Those of EKS Auto Mode itself (`NodeClass`, `IngressClassParams`) are in no module: `definitions/` has them as
+AWS documents them, so that this tells no more of them than the documentation does.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from infra.cluster.load_balancer import ingress_class, ingress_class_params
+from infra.cluster.nodes import node_class, node_pool, pools, system_class, system_pool
+from tests.cluster.api import ApiRefusalError, Object
+from tests.cluster.conftest import Cluster, until
+from tests.infra.cluster.test_nodes import GROUND, OBJECTS, ZONES, offers, spec
+
+pytestmark = pytest.mark.cluster
+CERTIFICATE = "arn:aws:acm:us-east-1:111122223333:certificate/1a2b3c4d"
+
+
+def of_the_cluster() -> list[Object]:
+    """Every object of a team with every shape that is nobody's namespace's."""
+    sold = offers()
+    made = []
+    for pool in pools(spec()).values():
+        found = sold.replicas(pool.endpoint, pool.shape, ZONES)
+        made += [node_class(pool, found.zones, GROUND), node_pool(pool, found)]
+    system = sold.system(ZONES[:3])
+    made += [system_class("art", system.zones, GROUND), system_pool("art", system)]
+    params = ingress_class_params("art", "easel-art", list(GROUND.subnets.values()), CERTIFICATE)
+    return [*made, params, ingress_class("art")]
+
+
+def test_every_object_is_taken(cluster: Cluster) -> None:
+    """Strictly: no field that is not defined, and every rule between fields that Karpenter has."""
+    until(lambda: cluster.api.find("v1", "Namespace", "easel-art") is None, 60)
+    made = [*of_the_cluster(), *OBJECTS["art"]]
+    assert {"NodePool", "NodeClass", "IngressClassParams", "Ingress", "PersistentVolume"} <= {
+        item["kind"] for item in made
+    }
+    for item in made:
+        cluster.api.apply(item)
+    for item in reversed(made):
+        if "namespace" not in item["metadata"]:
+            cluster.api.delete(item["apiVersion"], item["kind"], item["metadata"]["name"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value"),
+    [
+        ("NodePool", ("spec", "disruption", "consolidationPolicy"), "WhenNobodyLooks"),
+        ("NodePool", ("spec", "template", "spec", "requirements", 0, "operator"), "Among"),
+        ("NodePool", ("spec", "template", "spec", "nodeClassRef", "group"), ""),
+        ("NodePool", ("spec", "template", "spec", "lifetime"), "1h"),
+        ("NodeClass", ("spec", "ephemeralStorage", "throughput"), 5000),
+        ("NodeClass", ("spec", "ephemeralStorage", "speed"), 500),
+        ("NodeClass", ("spec", "networkPolicy"), "Deny"),
+    ],
+)
+def test_a_wrong_one_is_refused(
+    cluster: Cluster, kind: str, path: tuple[str | int, ...], value: object
+) -> None:
+    """So that what is taken means something."""
+    item = copy.deepcopy(next(each for each in of_the_cluster() if each["kind"] == kind))
+    place = item
+    for part in path[:-1]:
+        place = place[part]
+    place[path[-1]] = value
+    with pytest.raises(ApiRefusalError):
+        cluster.api.apply(item, dryRun="All")
