@@ -57,7 +57,7 @@ class Nodes:
         # Seconds from a pod that waits to its node; seconds that a node may be empty.
         self.come_after, self.go_after = 0.5, 3.0
         # Seconds from the warning of a spot interruption to the end of the node; 120 in the cloud.
-        self.warning = 10.0
+        self.warning = 20.0
         self._coming: dict[str, tuple[float, NodePool, str]] = {}
         self._empty_since: dict[str, float] = {}
         self._told: dict[tuple[str, str], float] = {}
