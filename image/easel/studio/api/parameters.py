@@ -13,6 +13,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from easel.studio.api.gallery import REFUSED, Day, Name
+from easel.studio.api.requests.detailer_infotext import detailer_script, detailer_units
 from easel.studio.api.requests.fields import Text
 from easel.studio.api.strict_json import reply
 from easel.studio.gallery import NoSuchPicture, PictureId
@@ -114,5 +115,8 @@ def _understood(studio: Studio, text: str) -> dict[str, Any]:
     found = parse(text)
     if not found.parameters:
         return {"text": text, "request": {}, "notes": ["There are no generation parameters in it."]}
+    units, found = detailer_units(found)
     request, notes = request_from_infotext(studio, found)
+    if units:
+        request["alwayson_scripts"] = detailer_script(units)
     return {"text": text, "request": request, "notes": notes}

@@ -60,7 +60,8 @@ def _sizes(*starts: str) -> tuple[str, ...]:
 
 _HED = AnnotatorFile(
     ("controlnethed", "network_bsds500"),
-    "ControlNetHED.safetensors (`easel models convert --type image_encoder` makes it of lllyasviel/Annotators' .pth)",
+    "ControlNetHED.safetensors (`easel models convert --type image_encoder` makes it of the .pth in "
+    "lllyasviel/Annotators)",
     SoftEdges,
 )
 ANNOTATORS: Mapping[str, AnnotatorFile] = {
