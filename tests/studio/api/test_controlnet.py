@@ -159,6 +159,7 @@ def test_two_units_and_maps_that_are_not_wanted(running, ring, model) -> None:
         ({"image": [sent(Image.new("RGB", (4, 4)))] * 3}, "one picture"),
         ({"image": {"image": ["x"]}}, "base64"),
         ({"module": "openpose_full"}, "canny"),
+        ({"module": "openpose"}, "models/ControlNetPreprocessor: this one needs body_pose_model"),
         ({"module": "reference_only", "image": None}, "image"),
         ({"module": "ip-adapter_clip_sd15"}, "IP-Adapter"),
         ({"module": "inpaint_only"}, "mask"),

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from easel.models import FileError, Kind, ModelFile, Store
 from easel.studio.engine.control.annotator_networks import AnimeDrawing, Depth, Drawing, SoftEdges
+from easel.studio.engine.control.body_pose import BodyPose
 from easel.studio.engine.control.preprocessors import Pixels, Preprocessor
 from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.networks_at_hand import NetworksAtHand, first_line
@@ -72,6 +73,9 @@ ANNOTATORS: Mapping[str, AnnotatorFile] = {
         ("sk_model2",), "sk_model2.safetensors (of lllyasviel/Annotators)", Drawing
     ),
     "lineart_anime": AnnotatorFile(("netg",), "netG.safetensors (of lllyasviel/Annotators)", AnimeDrawing),
+    "openpose": AnnotatorFile(
+        ("body_pose_model",), "body_pose_model.safetensors (of lllyasviel/Annotators)", BodyPose
+    ),
     "depth_anything": AnnotatorFile(
         _sizes("depth_anything", "depth_anything_v1"),
         "depth_anything_small.safetensors: model.safetensors of LiheYoung/depth-anything-small-hf or one of "
@@ -105,6 +109,8 @@ def _annotated(module: str, needed: AnnotatorFile, file: ModelFile, pixels: Pixe
         _at_hand.keep(2, KEPT_BYTES)
     if module == "softedge_hedsafe":
         found = (found * (_SAFE_STEPS + 1)).floor() / _SAFE_STEPS
+    if found.dtype is torch.uint8:
+        return found.numpy()
     return (found * 255).clamp(0, 255).to(torch.uint8).numpy()
 
 
