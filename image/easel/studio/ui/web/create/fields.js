@@ -8,6 +8,7 @@ const PLAIN = {
   subseed: -1, subseed_strength: 0, denoising_strength: 0.75, clip_skip: 1, vae: "Automatic", styles: [], tiling: false,
   enable_hr: false, hr_scale: 2, hr_upscaler: "Latent", hr_second_pass_steps: 0, hr_denoising_strength: 0.7,
   refiner_checkpoint: "", refiner_switch_at: 0.8,
+  restore_faces: false, detail_faces: false, detail_prompt: "", detail_strength: 0.4, detail_units: [],
 };
 const FALLBACK_SIDE = 512;
 const RANGES = {};
@@ -76,7 +77,8 @@ export function range(name) {
     steps: [1, limits.steps ?? 150], hr_second_pass_steps: [0, limits.steps ?? 150], cfg_scale: [0, 100],
     width: side, height: side, batch_size: [1, limits.batch_size ?? 8], n_iter: [1, limits.batch_count ?? 100],
     seed: [-1, Number.MAX_SAFE_INTEGER], subseed: [-1, Number.MAX_SAFE_INTEGER], subseed_strength: [0, 1], denoising_strength: [0, 1],
-    hr_denoising_strength: [0, 1], hr_scale: [1, 8], refiner_switch_at: [0, 1], clip_skip: [1, 12], ...RANGES,
+    hr_denoising_strength: [0, 1], hr_scale: [1, 8], refiner_switch_at: [0, 1], clip_skip: [1, 12], detail_strength: [0, 1],
+    ...RANGES,
   }[name];
 }
 
