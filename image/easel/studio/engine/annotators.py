@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from easel.models import FileError, Kind, ModelFile, Store
-from easel.studio.engine.control.annotator_networks import AnimeDrawing, Depth, Drawing, SoftEdges
+from easel.studio.engine.control.annotator_networks import AnimeDrawing, Depth, LineDrawing, SoftEdges
 from easel.studio.engine.control.body_pose import BodyPose
 from easel.studio.engine.control.preprocessors import Pixels, Preprocessor
 from easel.studio.engine.errors import InvalidRequest
@@ -68,9 +68,9 @@ _HED = AnnotatorFile(
 ANNOTATORS: Mapping[str, AnnotatorFile] = {
     "softedge_hed": _HED,
     "softedge_hedsafe": _HED,
-    "lineart": AnnotatorFile(("sk_model",), "sk_model.safetensors (of lllyasviel/Annotators)", Drawing),
+    "lineart": AnnotatorFile(("sk_model",), "sk_model.safetensors (of lllyasviel/Annotators)", LineDrawing),
     "lineart_coarse": AnnotatorFile(
-        ("sk_model2",), "sk_model2.safetensors (of lllyasviel/Annotators)", Drawing
+        ("sk_model2",), "sk_model2.safetensors (of lllyasviel/Annotators)", LineDrawing
     ),
     "lineart_anime": AnnotatorFile(("netg",), "netG.safetensors (of lllyasviel/Annotators)", AnimeDrawing),
     "openpose": AnnotatorFile(

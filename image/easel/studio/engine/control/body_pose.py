@@ -36,7 +36,7 @@ _COLOURS = (
 _RADIUS, _DARKER = 4, 0.6
 
 
-class Peak(NamedTuple):
+class PartPeak(NamedTuple):
     """Where a part may be, in pixels, and how sure."""
 
     x: float
@@ -103,7 +103,7 @@ class BodyPose(nn.Module):
         return hidden
 
 
-def _peaks(sure: Floats) -> list[Peak]:
+def _peaks(sure: Floats) -> list[PartPeak]:
     """Pixels that are surer than their neighbours, softly seen."""
     from scipy import ndimage
 
@@ -111,11 +111,11 @@ def _peaks(sure: Floats) -> list[Peak]:
     middle = soft[1:-1, 1:-1]
     around = (soft[:-2, 1:-1], soft[2:, 1:-1], soft[1:-1, :-2], soft[1:-1, 2:])
     highest = np.logical_and.reduce([middle >= one for one in around]) & (middle > _SURE)
-    return [Peak(float(x), float(y), float(sure[y, x])) for y, x in np.argwhere(highest)]
+    return [PartPeak(float(x), float(y), float(sure[y, x])) for y, x in np.argwhere(highest)]
 
 
 def _limbs(
-    peaks: Sequence[list[Peak]], ways: Floats, number: int, height: int
+    peaks: Sequence[list[PartPeak]], ways: Floats, number: int, height: int
 ) -> list[tuple[int, int, float]]:
     """Which of two parts' peaks belong together, the surest first, each once; and how sure."""
     first, second = (peaks[part] for part in _LIMBS[number])
@@ -133,7 +133,7 @@ def _limbs(
     return chosen
 
 
-def _along(field: Floats, begin: Peak, end: Peak, height: int) -> float | None:
+def _along(field: Floats, begin: PartPeak, end: PartPeak, height: int) -> float | None:
     """How much the field goes from one peak to the other; None where it does not."""
     way = np.array([end.x - begin.x, end.y - begin.y])
     length = max(0.001, float(np.hypot(*way)))
@@ -154,14 +154,14 @@ class _Person:
         self.parts: dict[int, int] = {}
         self.score = 0.0
 
-    def add(self, part: int, peak: int, peaks: Sequence[list[Peak]], more: float) -> None:
+    def add(self, part: int, peak: int, peaks: Sequence[list[PartPeak]], more: float) -> None:
         self.parts[part] = peak
         self.score += peaks[part][peak].score + more
 
 
 def _people(
-    peaks: Sequence[list[Peak]], limbs: Sequence[list[tuple[int, int, float]]]
-) -> list[dict[int, Peak]]:
+    peaks: Sequence[list[PartPeak]], limbs: Sequence[list[tuple[int, int, float]]]
+) -> list[dict[int, PartPeak]]:
     """Limbs put together; parts of nobody, and people of few parts, are left out."""
     found: list[_Person] = []
     for number, ((first, second), joined) in enumerate(zip(_LIMBS, limbs, strict=True)):
@@ -174,7 +174,7 @@ def _people(
 
 def _join(
     people: list[_Person],
-    peaks: Sequence[list[Peak]],
+    peaks: Sequence[list[PartPeak]],
     first: tuple[int, int],
     second: tuple[int, int],
     score: float,
@@ -202,7 +202,7 @@ def _join(
         people.append(owner)
 
 
-def drawn(people: Sequence[Mapping[int, Peak]], width: int, height: int) -> Image.Image:
+def drawn(people: Sequence[Mapping[int, PartPeak]], width: int, height: int) -> Image.Image:
     """Limbs as narrow ellipses, somewhat darker, under parts as circles; each in its colour."""
     canvas = Image.new("RGB", (width, height))
     brush = ImageDraw.Draw(canvas)
@@ -218,7 +218,7 @@ def drawn(people: Sequence[Mapping[int, Peak]], width: int, height: int) -> Imag
     return canvas
 
 
-def _stick(begin: Peak, end: Peak) -> list[tuple[float, float]]:
+def _stick(begin: PartPeak, end: PartPeak) -> list[tuple[float, float]]:
     """The outline of an ellipse from one part to the other."""
     middle = np.array([begin.x + end.x, begin.y + end.y]) / 2
     way = np.array([end.x - begin.x, end.y - begin.y])
