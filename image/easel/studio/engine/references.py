@@ -1,4 +1,4 @@
-"""ShownReference controls, which need no model: from a request's units to what the UNet is shown in each call."""
+"""Reference controls, which need no model: from a request's units to what the UNet is shown in each call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from easel.studio.engine.control.unit import ControlMode, ControlUnit
 from easel.studio.engine.controls import Size, as_seen, unit_pictures
 from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.imaging import Prepared
-from easel.studio.engine.reference_attention import ShownReference, ReferenceShare
+from easel.studio.engine.reference_attention import ReferenceShare, ShownReference
 from easel.studio.engine.request import TextToImage
 from easel.studio.engine.sampling.levels import NoiseLevels
 from easel.studio.engine.source_image import GrowingSource

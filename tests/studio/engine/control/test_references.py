@@ -1,4 +1,4 @@
-"""ShownReference controls: the arithmetic that is published, and pictures in company as alone."""
+"""Reference controls: the arithmetic that is published, and pictures in company as alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from easel.studio.engine import (
 )
 from easel.studio.engine.device_calls import UNetCall
 from easel.studio.engine.picture import call_unet
-from easel.studio.engine.reference_attention import ShownReference, ReferenceShare
+from easel.studio.engine.reference_attention import ReferenceShare, ShownReference
 from easel.studio.engine.references import ReferenceOfPass
 from easel.studio.engine.sampling.levels import NoiseLevels
 from easel.studio.png import encode
