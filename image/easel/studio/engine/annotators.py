@@ -16,7 +16,8 @@ import torch
 from safetensors.torch import load_file
 
 from easel.models import FileError, Kind, ModelFile, Store
-from easel.studio.engine.control.annotator_networks import AnimeDrawing, Depth, Drawing, SoftEdges
+from easel.studio.engine.control.annotator_networks import AnimeDrawing, Depth, LineDrawing, SoftEdges
+from easel.studio.engine.control.body_pose import BodyPose
 from easel.studio.engine.control.preprocessors import Pixels, Preprocessor
 from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.networks_at_hand import NetworksAtHand, first_line
@@ -60,17 +61,21 @@ def _sizes(*starts: str) -> tuple[str, ...]:
 
 _HED = AnnotatorFile(
     ("controlnethed", "network_bsds500"),
-    "ControlNetHED.safetensors (`easel models convert --type image_encoder` makes it of lllyasviel/Annotators' .pth)",
+    "ControlNetHED.safetensors (`easel models convert --type image_encoder` makes it of the .pth in "
+    "lllyasviel/Annotators)",
     SoftEdges,
 )
 ANNOTATORS: Mapping[str, AnnotatorFile] = {
     "softedge_hed": _HED,
     "softedge_hedsafe": _HED,
-    "lineart": AnnotatorFile(("sk_model",), "sk_model.safetensors (of lllyasviel/Annotators)", Drawing),
+    "lineart": AnnotatorFile(("sk_model",), "sk_model.safetensors (of lllyasviel/Annotators)", LineDrawing),
     "lineart_coarse": AnnotatorFile(
-        ("sk_model2",), "sk_model2.safetensors (of lllyasviel/Annotators)", Drawing
+        ("sk_model2",), "sk_model2.safetensors (of lllyasviel/Annotators)", LineDrawing
     ),
     "lineart_anime": AnnotatorFile(("netg",), "netG.safetensors (of lllyasviel/Annotators)", AnimeDrawing),
+    "openpose": AnnotatorFile(
+        ("body_pose_model",), "body_pose_model.safetensors (of lllyasviel/Annotators)", BodyPose
+    ),
     "depth_anything": AnnotatorFile(
         _sizes("depth_anything", "depth_anything_v1"),
         "depth_anything_small.safetensors: model.safetensors of LiheYoung/depth-anything-small-hf or one of "
@@ -104,6 +109,8 @@ def _annotated(module: str, needed: AnnotatorFile, file: ModelFile, pixels: Pixe
         _at_hand.keep(2, KEPT_BYTES)
     if module == "softedge_hedsafe":
         found = (found * (_SAFE_STEPS + 1)).floor() / _SAFE_STEPS
+    if found.dtype is torch.uint8:
+        return found.numpy()
     return (found * 255).clamp(0, 255).to(torch.uint8).numpy()
 
 

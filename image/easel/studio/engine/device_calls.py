@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from easel.studio.engine.control_residuals import Control
     from easel.studio.engine.face_run import FaceRun, FaceSearch
     from easel.studio.engine.image_prompt_attention import ImagePrompt
-    from easel.studio.engine.reference_attention import Reference
+    from easel.studio.engine.reference_attention import ShownReference
     from easel.studio.engine.upscale_runs import FilterRun, UpscaleRun
 
 # Small pictures go through the VAE together: latent pixels of a group, a picture of 512 by 512.
@@ -48,7 +48,7 @@ class UNetCall:
     tiling: bool = False
     controls: tuple[Control, ...] = ()
     image_prompts: tuple[ImagePrompt, ...] = ()
-    references: tuple[Reference, ...] = ()
+    references: tuple[ShownReference, ...] = ()
 
     @property
     def rows(self) -> int:

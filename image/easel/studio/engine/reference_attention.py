@@ -38,7 +38,7 @@ class ReferenceShare:
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
+class ShownReference:
     """One reference of one picture in one call: `noisy` and `clean` latents (1, channels, height/8, width/8);
     `negative` (rows) is true where a row's text is to be drawn away from."""
 
@@ -51,7 +51,7 @@ class Reference:
 @contextmanager
 def references_at_work(
     unet: Any,
-    references: Sequence[Sequence[Reference]],
+    references: Sequence[Sequence[ShownReference]],
     extra_channels: int,
     see: Callable[[torch.Tensor], object],
 ) -> Iterator[None]:
@@ -194,7 +194,7 @@ def _deviation(variance: torch.Tensor) -> torch.Tensor:
     return variance.clamp_min(_LEAST_VARIANCE).sqrt()
 
 
-def _rows(alike: Sequence[Reference], tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+def _rows(alike: Sequence[ShownReference], tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     """A tensor of each picture, for all rows of the call."""
     pairs = zip(alike, tensors, strict=True)
     return torch.cat([tensor.expand(len(one.negative), -1, -1, -1) for one, tensor in pairs])

@@ -16,7 +16,7 @@ from easel.studio.engine.control.unit import ControlMode, ControlUnit
 from easel.studio.engine.controls import Size, as_seen, unit_pictures
 from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.imaging import Prepared
-from easel.studio.engine.reference_attention import Reference, ReferenceShare
+from easel.studio.engine.reference_attention import ReferenceShare, ShownReference
 from easel.studio.engine.request import TextToImage
 from easel.studio.engine.sampling.levels import NoiseLevels
 from easel.studio.engine.source_image import GrowingSource
@@ -84,13 +84,13 @@ class ReferenceOfPass:
         """Whether it counts where `share` of the pass's steps are done."""
         return self._unit.guidance_start <= share <= self._unit.guidance_end
 
-    def of_call(self, levels: NoiseLevels, timestep: float, rows: int, positive: int) -> Reference:
+    def of_call(self, levels: NoiseLevels, timestep: float, rows: int, positive: int) -> ShownReference:
         """Its part of a call of `rows`, the last `positive` of them for prompts to draw towards."""
         kept = levels.kept(round(timestep))
         noise = torch.randn(self._latents.shape, generator=self._noise).to(self._latents)
         noisy = sqrt(kept) * self._latents + sqrt(1 - kept) * noise
         negative = torch.arange(rows, device=noisy.device) < rows - positive
-        return Reference(noisy, self._latents, negative, self._share)
+        return ShownReference(noisy, self._latents, negative, self._share)
 
 
 def _share(unit: ControlUnit, architecture: Architecture, *, second_pass: bool) -> ReferenceShare:

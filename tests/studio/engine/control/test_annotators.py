@@ -19,7 +19,7 @@ from transformers import (
     DPTImageProcessor,
 )
 
-from easel.models import FileError, Kind, Store, convert_pickle
+from easel.models import FileError, Store
 from easel.studio.engine import InvalidRequest
 from easel.studio.engine.annotators import ANNOTATORS
 from easel.studio.engine.control.preprocessors import preprocessor
@@ -220,13 +220,3 @@ def test_what_is_missing_is_said(tmp_path: Path, module: str) -> None:
     store = stored(tmp_path, ANNOTATORS[module].stems[0], {"x": torch.zeros(1)})
     with pytest.raises(FileError, match="not the network"):
         detected_map(preprocessor(module), store, encode(PICTURE), 128, -1, -1)
-
-
-def test_a_pickle_becomes_one(tmp_path: Path) -> None:
-    """`easel models convert` makes of the published .pth the file that is named."""
-    tensors = hed()[0]
-    torch.save(tensors, tmp_path / "ControlNetHED.pth")
-    made = convert_pickle(tmp_path / "ControlNetHED.pth", Store(tmp_path), kind=Kind.IMAGE_ENCODER)
-    assert made.file.path.parent.name == "ControlNetPreprocessor"
-    found = detected_map(preprocessor("hed"), Store(tmp_path), encode(PICTURE), 128, -1, -1)
-    assert np.asarray(found).std() > 2

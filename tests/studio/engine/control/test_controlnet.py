@@ -212,7 +212,7 @@ def test_where_a_control_counts(controlled: Engine) -> None:
         (ControlUnit(model="one"), "image"),
         (ControlUnit(model="None", image=file(RING)), "model"),
         (ControlUnit(model="one", image=b"no picture"), "image"),
-        (ControlUnit(model="one", image=file(RING), module="openpose"), "module"),
+        (ControlUnit(model="one", image=file(RING), module="densepose"), "module"),
         (ControlUnit(model="None", module="reference_only"), "image"),
         (ControlUnit(model="one", image=file(RING), module="inpaint"), "mask"),
         (ControlUnit(model="one", image=file(RING), weight=3), "weight"),

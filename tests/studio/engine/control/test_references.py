@@ -27,7 +27,7 @@ from easel.studio.engine import (
 )
 from easel.studio.engine.device_calls import UNetCall
 from easel.studio.engine.picture import call_unet
-from easel.studio.engine.reference_attention import Reference, ReferenceShare
+from easel.studio.engine.reference_attention import ReferenceShare, ShownReference
 from easel.studio.engine.references import ReferenceOfPass
 from easel.studio.engine.sampling.levels import NoiseLevels
 from easel.studio.png import encode
@@ -172,7 +172,9 @@ def test_the_published_arithmetic(
         pooled = unet.config.projection_class_embeddings_input_dim - 6 * unet.config.addition_time_embed_dim
         added = {"text_embeds": torch.randn(rows, pooled), "time_ids": torch.ones(rows, 6) * 64}
     negative = torch.tensor([True, False, False])
-    references = tuple(Reference(one, one, negative, share) for one, share in zip(noisy, shares, strict=True))
+    references = tuple(
+        ShownReference(one, one, negative, share) for one, share in zip(noisy, shares, strict=True)
+    )
     call = UNetCall(latents, torch.tensor(500.0), tokens, added, None, "kind", references=references)
     (found,) = call_unet(unet, [call], torch.float32)
     (plain,) = call_unet(unet, [replace(call, references=())], torch.float32)

@@ -52,7 +52,7 @@ class _Stage(nn.Module):
         return hidden, self.projection(hidden)
 
 
-class Drawing(nn.Module):
+class LineDrawing(nn.Module):
     """Lines of a photograph (Chan et al., "Learning to generate line drawings", CVPR 2022): `sk_model`,
     `sk_model2`."""
 

@@ -1,7 +1,7 @@
 """What makes of a picture the picture that a control model sees.
 
 Names, labels, sliders and arithmetic are those of A1111's ControlNet extension. Some need weights of their
-own, of which annotators.py has the files (HED, lineart, Depth Anything). Others (OpenPose, MiDaS, …) are not
+own, of which annotators.py has the files (HED, lineart, OpenPose, Depth Anything). Others (MiDaS, …) are not
 here: their picture can be sent as it is, with `none`.
 """
 
@@ -201,7 +201,7 @@ _BY_NETWORK = (
     ("softedge_hed", "softedge_hed", "SoftEdge"), ("softedge_hedsafe", "softedge_hedsafe", "SoftEdge"),
     ("lineart", "lineart_realistic", "Lineart"), ("lineart_coarse", "lineart_coarse", "Lineart"),
     ("lineart_anime", "lineart_anime", "Lineart"), ("depth_anything", "depth_anything", "Depth"),
-    ("depth_anything_v2", "depth_anything_v2", "Depth"),
+    ("depth_anything_v2", "depth_anything_v2", "Depth"), ("openpose", "openpose", "OpenPose"),
 )  # fmt: skip
 _LINES = "(from white bg & black line)"
 PREPROCESSORS: tuple[Preprocessor, ...] = (
