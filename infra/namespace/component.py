@@ -67,7 +67,9 @@ class TeamNamespace(pulumi.ComponentResource):
         made: "dict[tuple[str, str], KubernetesObject]",
     ) -> "KubernetesObject":
         kind, name = content["kind"], content["metadata"]["name"]
-        props = {**content, "metadata": {**content["metadata"], "annotations": self._annotations(content)}}
+        # An empty mapping is dropped by the API, and would be a difference at every later `up`.
+        noted = {"annotations": found} if (found := self._annotations(content)) else {}
+        props = {**content, "metadata": {**content["metadata"], **noted}}
         ignored = []
         if kind == "Deployment" and _of_studio(content):
             # Without it the API would begin with one, on a GPU that nobody asked for; then it is KEDA's.

@@ -31,8 +31,8 @@ def scaled_object(name: str, endpoint: EndpointSpec, target: Target) -> Manifest
             # A gateway that does not answer takes no replica away. KEDA passes over the number here, but at
             # 0 it would take the fallback for none and scale to zero at the first error (2.21, executor).
             "fallback": {"failureThreshold": FAILURES, "replicas": 1, "behavior": "currentReplicas"},
+            # Nothing here may be at its default: KEDA drops that when it writes, and each `up` would differ.
             "advanced": {
-                "restoreToOriginalReplicaCount": False,
                 "horizontalPodAutoscalerConfig": {
                     "behavior": {"scaleDown": {"stabilizationWindowSeconds": LULL}}
                 },

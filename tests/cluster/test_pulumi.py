@@ -110,7 +110,7 @@ def test_up_change_up_destroy_and_up_again(pulumi: Engine, cluster: Cluster) -> 
     assert objects(cluster, "keda.sh/v1alpha1", "ScaledObject").keys() == {DEPLOYMENT}
     studio = cluster.api.get("apps/v1", "Deployment", DEPLOYMENT, NAMESPACE)
     assert studio["spec"]["replicas"] == 0, "no GPU that nobody asked for"
-    assert pulumi.plan(STACK) == {}
+    assert pulumi.plan(STACK) == {}, pulumi.did("preview", "--diff", "--stack", STACK)
 
     # KEDA's number is not the program's: a change of something else leaves it.
     write(pulumi, cluster, replicas={"min": 0, "max": 2}, idle="30m")
