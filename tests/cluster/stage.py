@@ -66,7 +66,7 @@ class TeamStage:
                 item = {**item, "spec": {**item["spec"], "replicas": 0}}
             self.cluster.api.apply(item)
         bind(self.cluster.api, self.namespace)
-        until(lambda: len(self.gateways()) == 2, 90, "two gateways are ready")
+        until(lambda: len(self.gateways()) == 2, 150, "two gateways are ready")
         self.asleep()
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from easel.studio.engine import (
 )
 from easel.studio.settings import clip_l_skip, clip_skip, number_in, yes_in
 
-_A1111S_TILE = 192
+_A1111S_TILES = {"ESRGAN_tile": 192, "SWIN_tile": 192, "DAT_tile": 192, "SCUNET_tile": 256}
 SAMPLER_OPTIONS = tuple(one.name for one in fields(SamplerSettings))
 
 
@@ -37,15 +37,16 @@ def drawing_fields(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def upscaler_tiles(settings: Mapping[str, Any]) -> UpscalerTiles:
-    """How upscalers cut a picture. A1111's own default stands for the device's own: clients send it back with
-    all other options. Raises InvalidRequest."""
-    own = UpscalerTiles()
-    side = _whole(settings, "ESRGAN_tile", _A1111S_TILE)
-    return UpscalerTiles(
-        side=None if side == _A1111S_TILE else side,
-        overlap=_whole(settings, "ESRGAN_tile_overlap", own.overlap),
-    )
+def upscaler_tiles(settings: Mapping[str, Any]) -> tuple[UpscalerTiles, ...]:
+    """How upscalers cut a picture, for each option. A1111's own default stands for the device's own: clients
+    send it back with all other options. Raises InvalidRequest."""
+    return tuple(_tiles(settings, option, default) for option, default in _A1111S_TILES.items())
+
+
+def _tiles(settings: Mapping[str, Any], option: str, default: int) -> UpscalerTiles:
+    side = _whole(settings, option, default)
+    overlap = _whole(settings, f"{option}_overlap", UpscalerTiles.overlap)
+    return UpscalerTiles(None if side == default else side, overlap, option)
 
 
 def _sampler_settings(settings: Mapping[str, Any]) -> SamplerSettings:

@@ -131,7 +131,7 @@ _NOT_DRAWN = tuple(
         (r"ControlNet.*", "its picture is not in the text; a unit that is sent with it is filled in"),
         (
             r"ADetailer.*",
-            "send its units with the request, and they are followed where a face detector is here",
+            "a unit that names no detector, or a number that is none, is not followed",
         ),
         (r"Decode .*|Randomness|Sigma Adjustment", "it is the script img2img alternative test's: name that"),
         (r"Hypernet.*|AddNet.*|Distilled CFG Scale|Module \d+", "there is nothing like it here yet"),

@@ -264,19 +264,19 @@ def test_a_first_token_is_taken_once(place: TeamBucket) -> None:
     """By its hash; revoked, it stays so although the configuration still names it; a new hash replaces it."""
     tokens = Tokens(tokens_of(place.bucket))
     first, second = "easel_" + "a" * 43, "easel_" + "b" * 43
-    assert tokens.adopt("studio", _hash(first))
-    assert not tokens.adopt("studio", _hash(first))
+    assert tokens.adopt({"studio": _hash(first)}) == ["studio"]
+    assert tokens.adopt({"studio": _hash(first)}) == []
     assert tokens.is_valid("studio", first)
     assert [token.name for token in tokens.of("studio")] == ["link"]
     assert tokens.revoke("studio", "link")
     again = Tokens(tokens_of(place.bucket))
     again.of()
-    assert not again.adopt("studio", _hash(first))
+    assert again.adopt({"studio": _hash(first)}) == []
     assert not again.is_valid("studio", first)
     assert again.of("studio") == []
-    assert again.adopt("studio", _hash(second))
+    assert again.adopt({"studio": _hash(second)}) == ["studio"]
     third = "easel_" + "c" * 43
-    assert again.adopt("studio", _hash(third))
+    assert again.adopt({"studio": _hash(third)}) == ["studio"]
     assert not again.is_valid("studio", second)
     assert again.is_valid("studio", third)
     # Made by hand, a token of the same name is nobody's first one.

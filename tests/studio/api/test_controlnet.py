@@ -159,7 +159,8 @@ def test_two_units_and_maps_that_are_not_wanted(running, ring, model) -> None:
         ({"image": [sent(Image.new("RGB", (4, 4)))] * 3}, "one picture"),
         ({"image": {"image": ["x"]}}, "base64"),
         ({"module": "openpose_full"}, "canny"),
-        ({"module": "reference_only"}, "Reference"),
+        ({"module": "openpose"}, "models/ControlNetPreprocessor: this one needs body_pose_model"),
+        ({"module": "reference_only", "image": None}, "image"),
         ({"module": "ip-adapter_clip_sd15"}, "IP-Adapter"),
         ({"module": "inpaint_only"}, "mask"),
         ({"weight": 9}, "0 to 2"),
@@ -216,7 +217,9 @@ def test_the_lists(ada: httpx.Client, model) -> None:
     types = ada.get("/controlnet/control_types").json()["control_types"]
     assert types["Canny"]["default_option"] == "canny"
     assert types["Canny"]["default_model"].startswith(model)
-    assert types["OpenPose"]["module_list"] == ["none"]
+    assert types["OpenPose"]["module_list"] == ["none", "openpose"]
+    assert types["Reference"]["model_list"] == ["None"]
+    assert modules["module_detail"]["reference_only"]["model_free"]
     assert ada.get("/controlnet/settings").json() == {"control_net_unit_count": 10}
     assert "controlnet" in ada.get("/sdapi/v1/scripts").json()["txt2img"]
     assert ada.get("/controlnet/nothing").status_code == 404

@@ -101,6 +101,55 @@ def test_only_the_areas_change(running, seen) -> None:
     assert pictures(detailed(running, FACE))[0].tobytes() == drawn.tobytes()
 
 
+UNITS = [
+    {**FACE, "ad_prompt": "a face, of stone: grey", "ad_confidence": 0.4, "ad_mask_k": 1, "ad_x_offset": -2,
+     "ad_use_steps": True, "ad_steps": 3, "ad_mask_merge_invert": "Merge"},
+    {**FACE, "ad_negative_prompt": "red", "ad_inpaint_only_masked": False, "ad_use_sampler": True,
+     "ad_sampler": "Heun"},
+]  # fmt: skip
+
+
+def test_an_infotext_is_drawn_again(running, seen) -> None:
+    """`infotext` alone: the same picture, areas and all, and nothing to tell; units that are sent stay."""
+    answer = detailed(running, *UNITS)
+    (drawn,), (text,) = pictures(answer), info(answer)["infotexts"]
+    fields = {name: None for name in QUICK}
+    again = running.draw(**fields, infotext=text)
+    assert pictures(again)[0].tobytes() == drawn.tobytes()
+    assert info(again)["comments"] == []
+    (own,) = info(running.draw(infotext=text, alwayson_scripts={"ADetailer": {"args": [FACE]}}))["infotexts"]
+    assert "ADetailer prompt" not in own
+
+
+def test_what_an_infotext_says_of_units(running, seen) -> None:
+    """The page is told the units as arguments: what is not said is left to their defaults."""
+    (text,) = info(detailed(running, *UNITS))["infotexts"]
+    with running.ask() as client:
+        found = client.post("/studio/parameters", json={"text": text}).json()
+    assert found["request"]["alwayson_scripts"]["ADetailer"]["args"] == [
+        {**unit, "ad_confidence": unit.get("ad_confidence", 0.3),
+         "ad_inpaint_only_masked": unit.get("ad_inpaint_only_masked", True), **more}
+        for unit, more in zip(UNITS, (
+            {"ad_inpaint_only_masked_padding": 32, "ad_mask_filter_method": "Area"}, {}
+        ), strict=True)
+    ]  # fmt: skip
+    assert found["notes"] == []
+
+
+@pytest.mark.parametrize(
+    ("said", "note"),
+    [("ADetailer model: face_yolov8n.pt, ADetailer confidence: much", "ADetailer confidence"),
+     ("ADetailer prompt: a face", "ADetailer prompt"),
+     ("ADetailer model: face_yolov8n.pt, ADetailer colour: 3", "ADetailer colour")],
+)  # fmt: skip
+def test_what_is_no_unit_is_told(running, said: str, note: str) -> None:
+    """A number that is none, a unit without a detector, a name that nobody knows."""
+    with running.ask() as client:
+        asked = {"text": f"x\nSteps: 2, Sampler: Euler, Seed: 1, {said}"}
+        found = client.post("/studio/parameters", json=asked).json()
+    assert any(note in words for words in found["notes"])
+
+
 def test_it_is_inpainting_with_the_next_seeds(running, seen, ada) -> None:
     """The same as to inpaint each area by hand: seed + n for area n, only masked, at the picture's size."""
     (image,) = pictures(running.draw())

@@ -292,6 +292,7 @@ def test_img2img_by_option(ada, upscalers) -> None:
     ("options", "words"),
     [({"ESRGAN_tile": 8}, "ESRGAN_tile is 8"), ({"ESRGAN_tile": 1024}, "ESRGAN_tile is 1024"),
      ({"ESRGAN_tile": 32, "ESRGAN_tile_overlap": 40}, "less than ESRGAN_tile, which is 32"),
+     ({"DAT_tile": 8}, "DAT_tile is 8"), ({"SWIN_tile_overlap": 49}, "SWIN_tile_overlap is 49"),
      ({"ESRGAN_tile_overlap": 49}, "ESRGAN_tile_overlap is 49"), ({"ESRGAN_tile": "wide"}, "whole number")],
 )  # fmt: skip
 def test_tiles_of_upscalers_have_bounds(ada, options, words) -> None:

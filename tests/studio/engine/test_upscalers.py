@@ -31,7 +31,7 @@ from easel.studio.engine import (
     find_upscaler,
     upscalers,
 )
-from easel.studio.engine.enlargement import UpscalerTiles
+from easel.studio.engine.enlargement import UpscalerTiles, tiles_of
 from easel.studio.engine.upscale_runs import LARGEST, TILES, UpscaleRun
 from easel.studio.engine.upscaler_models import UpscalerModels
 from tests.studio import upscalers as tiny
@@ -107,6 +107,15 @@ def test_tiles_are_of_the_size_that_is_asked_for(tmp_path: Path) -> None:
     assert large.cost == UpscaleRun(image, model, UpscalerTiles(0, 8)).cost
     assert f"{LARGEST['cpu']} pixels and not of 512" in large.note
     assert UpscaleRun(picture(64, 64), model, UpscalerTiles(0, 8)).note == ""
+
+
+def test_networks_have_tiles_of_their_own() -> None:
+    """A1111's SWIN_tile, DAT_tile and SCUNET_tile for theirs, ESRGAN_tile for all others."""
+    asked = [UpscalerTiles(number, 4, f"{name}_tile")
+             for number, name in enumerate(("ESRGAN", "SWIN", "DAT", "SCUNET"), 40)]  # fmt: skip
+    wanted = {"ESRGAN": 40, "HAT": 40, "SwinIR": 41, "Swin2SR": 41, "DAT": 42, "SCUNet": 43}
+    assert {name: tiles_of(asked, name).side for name in wanted} == wanted
+    assert tiles_of((), "DAT") == UpscalerTiles(option="DAT_tile")
 
 
 def test_a_published_pickle_comes_in_by_conversion(tmp_path: Path) -> None:

@@ -214,6 +214,24 @@ def test_reusing_a_pictures_parameters(visit) -> None:
     assert page.faults == []
 
 
+def test_faces_are_asked_for(visit) -> None:
+    """Restored, and drawn over by a prompt of their own: A1111's field, and a unit of ADetailer's."""
+    page = visit("portraitist")
+    ask_small(page, "a face")
+    page.get_by_label("Restore faces").check()
+    page.get_by_label("Detail faces").check()
+    page.get_by_label("Prompt for faces").fill("old and wise")
+    page.keyboard.press("Tab")
+    with page.expect_request(re.compile("/sdapi/v1/txt2img$")) as asked:
+        generate_button(page).click()
+    body = asked.value.post_data_json
+    assert body["restore_faces"] is True
+    assert body["alwayson_scripts"]["ADetailer"]["args"] == [
+        {"ad_model": "RetinaFace", "ad_prompt": "old and wise", "ad_denoising_strength": 0.4}
+    ]
+    assert page.faults == []
+
+
 def test_nothing_jumps_or_scrolls_by_itself(visit) -> None:
     """From opening to the second picture, what is on the page stays where it is; a phone never scrolls
     sideways."""

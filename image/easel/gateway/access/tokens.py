@@ -7,6 +7,7 @@ import hmac
 import re
 import secrets
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -135,31 +136,36 @@ class Tokens:
 
         return settle(self._store, self._pending, without)
 
-    def adopt(self, endpoint: str, digest: str) -> bool:
-        """Take a first token by its hash, which the configuration gives; whether it was new.
+    def adopt(self, given: Mapping[str, str]) -> list[str]:
+        """Take first tokens by their hashes, which the configuration gives, by endpoint; those that were new.
+        All in one write, as a thousand of a second each are a quarter of an hour.
 
         One that was seen before is not taken again, so that revoking it lasts. A new hash takes the place of
         the one given before it. Raises TokenConflict.
         """
         now = time.time()
-        if any((one.endpoint, one.hash) == (endpoint, digest) for one in self._store.known()):
-            return False
+        new: list[str] = []
 
         def add(tokens: list[Token]) -> list[Token]:
-            if any((one.endpoint, one.hash) == (endpoint, digest) for one in tokens):
-                return tokens
+            mine: dict[str, list[Token]] = {endpoint: [] for endpoint in given}
+            for one in tokens:
+                mine.get(one.endpoint, []).append(one)
+            new[:] = [name for name, had in mine.items() if given[name] not in {one.hash for one in had}]
+            replaced = {
+                (one.endpoint, one.id)
+                for name in new
+                for one in mine[name]
+                if one.given and one.revoked is None
+            }
             kept = [
-                replace(one, revoked=now)
-                if one.endpoint == endpoint and one.given and one.revoked is None
-                else one
-                for one in tokens
+                replace(one, revoked=now) if (one.endpoint, one.id) in replaced else one for one in tokens
             ]
-            taken = {one.name for one in kept if one.endpoint == endpoint and one.revoked is None}
-            names = ["link", *(f"link-{number}" for number in range(2, len(taken) + 3))]
-            name = next(name for name in names if name not in taken)
-            return [*kept, Token(endpoint, name, digest, now, given=True)]
+            return [*kept, *(_first(name, given[name], mine[name], now) for name in new)]
 
-        return update(self._store, add)
+        known = {(one.endpoint, one.hash) for one in self._store.known()}
+        if given.items() <= known:
+            return []
+        return new if update(self._store, add) else []
 
     def check(self, endpoint: str, plaintext: str) -> Token | None:
         """The endpoint's token that `plaintext` is, if there is a valid one. The time it takes tells
@@ -218,6 +224,13 @@ class Tokens:
             ]
             self._seen = seen
         return self._known
+
+
+def _first(endpoint: str, digest: str, others: Sequence[Token], now: float) -> Token:
+    """A token whose hash was given, by a name that none of the endpoint's `others` has."""
+    taken = {one.name for one in others if one.revoked is None and not one.given}
+    names = ["link", *(f"link-{number}" for number in range(2, len(taken) + 3))]
+    return Token(endpoint, next(name for name in names if name not in taken), digest, now, given=True)
 
 
 def _hash(plaintext: str) -> str:

@@ -12,11 +12,11 @@ from easel.gateway.events import Events
 
 async def take_links(config: Config, access: Access, events: Events) -> str:
     """Take those that are new; why one could not be taken, "" if all are."""
-    given = {CONSOLE: config.team.console.link, **{n: e.link for n, e in config.endpoints.items()}}
+    links = {CONSOLE: config.team.console.link, **{n: e.link for n, e in config.endpoints.items()}}
+    given = {name: link.hash for name, link in links.items() if link is not None}
     try:
-        for name, link in given.items():
-            if link is not None and await asyncio.to_thread(access.tokens.adopt, name, link.hash):
-                events.add(name, None, "token", "the first token was taken from the stack")
+        for name in await asyncio.to_thread(access.tokens.adopt, given):
+            events.add(name, None, "token", "the first token was taken from the stack")
     except GatewayError as error:
         return f"a first link does not open its endpoint yet: {error}"
     return ""

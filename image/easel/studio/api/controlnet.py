@@ -32,7 +32,8 @@ _TYPES: dict[str, tuple[str, ...]] = {
     "All": ("",), "Canny": ("canny",), "Depth": ("depth",), "IP-Adapter": ("ip-adapter", "ip_adapter"),
     "Inpaint": ("inpaint",), "InstructP2P": ("ip2p", "instructp2p"), "Lineart": ("lineart",),
     "MLSD": ("mlsd",), "NormalMap": ("normal",), "OpenPose": ("openpose", "densepose"),
-    "Recolor": ("recolor",), "Scribble": ("scribble",), "Segmentation": ("seg",), "Shuffle": ("shuffle",),
+    "Recolor": ("recolor",), "Reference": (), "Scribble": ("scribble",), "Segmentation": ("seg",),
+    "Shuffle": ("shuffle",),
     "SoftEdge": ("softedge", "hed", "pidi"), "T2I-Adapter": ("t2i-adapter", "t2i_adapter", "t2ia"),
     "Tile": ("tile", "blur"),
 }  # fmt: skip
@@ -90,7 +91,7 @@ def controlnet(studio: Studio) -> APIRouter:
 
     @routes.get("/module_list")
     def module_list(alias_names: bool = False) -> dict[str, Any]:
-        """Preprocessors: those that need no weights. `alias_names`: as A1111's page calls them."""
+        """Preprocessors, those whose files are missing too. `alias_names`: as A1111's page calls them."""
         names = [one.label if alias_names else one.module for one in PREPROCESSORS]
         details = [_detail(one) for one in PREPROCESSORS]
         return {"module_list": names, "module_detail": dict(zip(names, details, strict=True))}
@@ -118,8 +119,8 @@ def controlnet(studio: Studio) -> APIRouter:
             )
         maps = [
             detected_map(
-                way, decoded(one, "controlnet_input_images")[0], asked.controlnet_processor_res,
-                asked.controlnet_threshold_a, asked.controlnet_threshold_b,
+                way, studio.engine.store, decoded(one, "controlnet_input_images")[0],
+                asked.controlnet_processor_res, asked.controlnet_threshold_a, asked.controlnet_threshold_b,
             )
             for one in pictures
         ]  # fmt: skip
@@ -170,4 +171,4 @@ def _detail(one: Preprocessor) -> dict[str, Any]:
         }
         for slider in one.sliders
     ]
-    return {"model_free": False, "sliders": sliders}
+    return {"model_free": one.refers, "sliders": sliders}

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from easel.remark import remark
 from easel.studio.api.gallery import REFUSED, Day, Name
+from easel.studio.api.requests.detailer_infotext import detailer_script, detailer_units
 from easel.studio.api.requests.fields import Text
 from easel.studio.api.strict_json import reply
 from easel.studio.coded_text import CodedText, coded
@@ -117,7 +118,11 @@ def _understood(studio: Studio, text: str) -> dict[str, Any]:
     found = parse(text)
     if not found.parameters:
         return _said(text, {}, [remark("no_parameters", "There are no generation parameters in it.")])
-    return _said(text, *request_from_infotext(studio, found))
+    units, found = detailer_units(found)
+    request, notes = request_from_infotext(studio, found)
+    if units:
+        request["alwayson_scripts"] = detailer_script(units)
+    return _said(text, request, notes)
 
 
 def _said(text: str, request: dict[str, Any], notes: list[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from easel.models import Kind, ModelFile, Store
 from easel.remark import remark
+from easel.studio.engine.annotators import with_network
 from easel.studio.engine.control.map_size import at_size
 from easel.studio.engine.control.preprocessors import Pixels, Preprocessor, preprocessor
 from easel.studio.engine.control.unit import MAX_UNITS, ControlUnit
@@ -88,19 +89,19 @@ class PreparedControl:
 def prepared_controls(
     request: TextToImage, store: Store, sources: Sequence[Prepared | GrowingSource]
 ) -> tuple[PreparedControl, ...]:
-    """The controls of a request that is resolved, but IP-Adapters. Raises InvalidRequest, and UnknownModel
-    for a file that is not there.
+    """The controls of a request that is resolved, but IP-Adapters and references. Raises InvalidRequest, and
+    UnknownModel for a file that is not there.
 
     Of a source that an upscaler has yet to make larger, the hint is taken from its plain enlargement.
     """
     if len(request.controls) > MAX_UNITS:
         raise InvalidRequest("controlnet", f"{len(request.controls)} units", f"up to {MAX_UNITS} units")
-    named = [(unit, control_file(unit, store)) for unit in request.controls]
+    named = [(unit, control_file(unit, store)) for unit in request.controls if not unit.refers]
     maps = [(unit, file) for unit, file in named if not is_image_prompt(file)]
     if not maps:
         return ()
     seen = as_seen(sources)
-    return tuple(_prepared(unit, file, request, seen) for unit, file in maps)
+    return tuple(_prepared(unit, file, request, store, seen) for unit, file in maps)
 
 
 def as_seen(sources: Sequence[Prepared | GrowingSource]) -> list[Prepared]:
@@ -120,13 +121,18 @@ def control_file(unit: ControlUnit, store: Store) -> ModelFile:
     return store.find(Kind.CONTROLNET, unit.model)
 
 
-def detected_map(way: Preprocessor, file: bytes, resolution: int, a: float, b: float) -> Image.Image:
-    """What a preprocessor makes of a picture's file. Raises InvalidRequest."""
-    return Image.fromarray(way.detect(flattened(opened("controlnet.image", file)), resolution, a, b))
+def detected_map(
+    way: Preprocessor, store: Store, file: bytes, resolution: int, a: float, b: float
+) -> Image.Image:
+    """What a preprocessor makes of a picture's file. Raises InvalidRequest, and a FileError for a network
+    that cannot be used."""
+    return Image.fromarray(
+        with_network(way, store).detect(flattened(opened("controlnet.image", file)), resolution, a, b)
+    )
 
 
 def _prepared(
-    unit: ControlUnit, file: ModelFile, request: TextToImage, sources: Sequence[Prepared]
+    unit: ControlUnit, file: ModelFile, request: TextToImage, store: Store, sources: Sequence[Prepared]
 ) -> PreparedControl:
     way = preprocessor(unit.module)
     if way.encodes:
@@ -137,12 +143,13 @@ def _prepared(
         raise InvalidRequest(
             "controlnet.image", f"{1 + len(unit.more_images)} pictures", "one picture for each unit"
         )
+    way = with_network(way, store)
     sizes = [(one.width, one.height) for one in request.passes()]
-    hints = tuple(_hints(unit, way, sizes, image, mask) for image, mask in _pictures(unit, way, sources))
+    hints = tuple(_hints(unit, way, sizes, image, mask) for image, mask in unit_pictures(unit, way, sources))
     return PreparedControl(unit, file, hints, Image.fromarray(hints[0][sizes[0]].pixels))
 
 
-def _pictures(
+def unit_pictures(
     unit: ControlUnit, way: Preprocessor, sources: Sequence[Prepared]
 ) -> list[tuple[Image.Image, Image.Image | None]]:
     """The unit's own picture and mask, or those that are drawn over, one for each."""

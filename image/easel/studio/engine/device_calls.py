@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from easel.studio.engine.control_residuals import Control
     from easel.studio.engine.face_run import FaceRun, FaceSearch
     from easel.studio.engine.image_prompt_attention import ImagePrompt
+    from easel.studio.engine.reference_attention import ShownReference
     from easel.studio.engine.upscale_runs import FilterRun, UpscaleRun
 
 # Small pictures go through the VAE together: latent pixels of a group, a picture of 512 by 512.
@@ -34,7 +35,7 @@ class UNetCall:
     the latents of inpainting checkpoints, (1, n, height/8, width/8). Calls of one `kind` may be made as one,
     but for those that go `alone`.
     With `tiling` the picture's edges meet: convolutions look around them. `controls` are run before the UNet,
-    `image_prompts` (IP-Adapters) within it.
+    `image_prompts` (IP-Adapters) within it; `references` are shown to the UNet before the latents.
     """
 
     latents: torch.Tensor
@@ -47,6 +48,7 @@ class UNetCall:
     tiling: bool = False
     controls: tuple[Control, ...] = ()
     image_prompts: tuple[ImagePrompt, ...] = ()
+    references: tuple[ShownReference, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -61,7 +63,12 @@ class UNetCall:
     @property
     def cost(self) -> int:
         """The call's work, in latent pixels; a ControlNet is about half a UNet."""
-        return self.latent_pixels * self.rows * (2 + len(self.controls)) // 2
+        return self.latent_pixels * self.rows * (2 + self.halves) // 2
+
+    @property
+    def halves(self) -> int:
+        """What is done beside, in halves of the UNet: a ControlNet is one, a reference two."""
+        return len(self.controls) + 2 * len(self.references)
 
 
 @dataclass(eq=False)

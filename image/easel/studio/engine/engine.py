@@ -30,6 +30,7 @@ from easel.studio.engine.observer import EngineObserver, EngineObservers
 from easel.studio.engine.pace import Pace
 from easel.studio.engine.picture_prompts import picture_prompts
 from easel.studio.engine.prompts.composition import negative_counts, parts
+from easel.studio.engine.references import prepared_references
 from easel.studio.engine.request import TextToImage
 from easel.studio.engine.second_pass import HiresFix, Refiner
 from easel.studio.engine.source_image import GrowingSource, opened, prepared_sources
@@ -183,6 +184,7 @@ class Engine:
             faces=faces,
             controls=prepared_controls(resolved, self.store, sources),
             image_prompts=prepared_image_prompts(resolved, self.store, sources),
+            references=prepared_references(resolved, sources),
             only=only,
             watcher=watcher,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from easel.studio.engine.errors import InvalidRequest, check_range
@@ -15,21 +16,32 @@ MAX_COVERED = 16_384
 @dataclass(frozen=True)
 class UpscalerTiles:
     """The pieces that an upscaler's file makes larger one after the other: A1111's `ESRGAN_tile` and
-    `ESRGAN_tile_overlap`, in pixels of what goes in. `side` None is the device's own, 0 the largest that it
-    gives."""
+    `ESRGAN_tile_overlap`, or another `option` of its kind, in pixels of what goes in. `side` None is the
+    device's own, 0 the largest that it gives."""
 
     side: int | None = None
     overlap: int = 8
+    option: str = "ESRGAN_tile"
 
     def check(self) -> None:
         """Raise InvalidRequest for what nothing can be cut into."""
         if self.side:
-            check_range("ESRGAN_tile", self.side, 16, 512)
-        check_range("ESRGAN_tile_overlap", self.overlap, 0, 48)
+            check_range(self.option, self.side, 16, 512)
+        check_range(f"{self.option}_overlap", self.overlap, 0, 48)
         if self.side and self.overlap >= self.side:
             raise InvalidRequest(
-                "ESRGAN_tile_overlap", self.overlap, f"less than ESRGAN_tile, which is {self.side}"
+                f"{self.option}_overlap", self.overlap, f"less than {self.option}, which is {self.side}"
             )
+
+
+# A1111's option for networks that have one of their own, by spandrel's names; ESRGAN's is for all others.
+_OPTIONS = {"SwinIR": "SWIN_tile", "Swin2SR": "SWIN_tile", "DAT": "DAT_tile", "SCUNet": "SCUNET_tile"}
+
+
+def tiles_of(tiles: Sequence[UpscalerTiles], architecture: str) -> UpscalerTiles:
+    """Of those that a request has, one for each option, what counts for a network of spandrel's."""
+    option = _OPTIONS.get(architecture, UpscalerTiles.option)
+    return next((one for one in tiles if one.option == option), UpscalerTiles(option=option))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from easel.studio.engine.course import Course
 from easel.studio.engine.device_calls import DeviceCall, UpscaleCall
-from easel.studio.engine.enlargement import Enlargement
+from easel.studio.engine.enlargement import Enlargement, tiles_of
 from easel.studio.engine.face_files import FaceRestoration
 from easel.studio.engine.face_run import FaceRun, FaceSearch
 from easel.studio.engine.imaging import Prepared, ResizeMode, resized, upscaling
@@ -36,7 +36,7 @@ def _run(course: Course, image: Image.Image, upscaler: str, factor: float) -> Up
     model = course.upscalers.get(upscaler)
     if model is None:
         return FilterRun(image, upscaler, factor)
-    run = UpscaleRun(image, model, course.request.upscaler_tiles)
+    run = UpscaleRun(image, model, tiles_of(course.request.upscaler_tiles, model.architecture.id))
     if run.note:
         course.job.note(run.note)
     return run

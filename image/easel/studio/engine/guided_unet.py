@@ -21,6 +21,7 @@ from easel.studio.engine.kept_colours import KeptColours, keeps_colours, pixels_
 from easel.studio.engine.latent_mask import LatentMask
 from easel.studio.engine.micro_conditioning import added_conditions
 from easel.studio.engine.prompts.composition import negative_counts
+from easel.studio.engine.references import ReferenceOfPass
 from easel.studio.engine.sampling.ask import Answer, Ask
 from easel.studio.engine.sampling.denoiser import Denoiser
 from easel.studio.engine.sampling.plan import SamplingPlan
@@ -77,6 +78,8 @@ class GuidedUNet:
         self._to_encode = [one for one in job.controls if keeps_colours(one, second_pass=second)]
         place = self._course.source_index, self._size
         self._controls = serving.control_models.of_pass(job.controls, *place, second_pass=second)
+        self._references: list[ReferenceOfPass] = []
+        self._to_refer_to = [one for one in job.references if one.unit.controls(second_pass=second)]
         self._image_prompts = serving.image_prompts.of_pass(job.image_prompts, *place, second_pass=second)
 
     def answer(self, ask: Ask) -> Generator[DeviceCall, Any, Answer]:
@@ -88,6 +91,7 @@ class GuidedUNet:
             ask = ask._replace(latents=self._mask.kept(ask.latents))
         guidance = self._guidance(ask)
         yield from self._take_colours()
+        yield from self._take_references()
         output = yield self._unet_call(ask, guidance)
         output = self._with_colours(ask, output, len(guidance.weights))
         answer = self._denoiser.answer(ask, *self._guided(output, guidance))
@@ -103,13 +107,28 @@ class GuidedUNet:
         course = self._course
         while self._to_encode:
             control = self._to_encode.pop(0)
-            pixels = pixels_of(control, course.source_index, self._size)
-            checkpoint = course.now().checkpoint
-            latents = yield VaeCall(
-                "encode", pixels.to(checkpoint.device), course.vae, course.job.vae,
-                checkpoint.family.downscale, tiling=course.request.tiling, exact=course.request.exact,
-            )  # fmt: skip
+            latents = yield self._encoding(pixels_of(control, course.source_index, self._size))
             self._colours.append(KeptColours(control, latents))
+
+    def _take_references(self) -> Generator[DeviceCall, Any, None]:
+        """The latents of the pictures that are referred to, before the first call."""
+        course, second = self._course, self._texts.first_steps is not None
+        family = course.now().checkpoint.family
+        while self._to_refer_to:
+            one = self._to_refer_to.pop(0)
+            latents = yield self._encoding(one.pixels(course.source_index, self._size))
+            # behind the seed: its own noise is the picture's
+            seed = course.seed + 1 + len(self._references)
+            self._references.append(
+                ReferenceOfPass(one.unit, latents, family.architecture, seed, second_pass=second)
+            )
+
+    def _encoding(self, pixels: torch.Tensor) -> VaeCall:
+        course, checkpoint = self._course, self._course.now().checkpoint
+        return VaeCall(
+            "encode", pixels.to(checkpoint.device), course.vae, course.job.vae,
+            checkpoint.family.downscale, tiling=course.request.tiling, exact=course.request.exact,
+        )  # fmt: skip
 
     def _with_colours(self, ask: Ask, output: torch.Tensor, positive: int) -> torch.Tensor:
         """The UNet's answer moved so that what it takes the latents to be has the colours that are kept."""
@@ -139,11 +158,13 @@ class GuidedUNet:
         family = serving.checkpoint.family
         controls = [one for one in self._controls if one.at_work(self._done())]
         prompts = [one for one in self._image_prompts if one.at_work(self._done())]
+        references = [one for one in self._references if one.at_work(self._done())]
         rows = len(guidance.tokens), len(guidance.weights)
         alone = course.request.exact or self._sampler.adaptive
+        timestep = self._denoiser.timestep(ask.level)
         return UNetCall(
             latents=seen,
-            timestep=torch.tensor(self._denoiser.timestep(ask.level), dtype=torch.float32),
+            timestep=torch.tensor(timestep, dtype=torch.float32),
             tokens=guidance.tokens,
             added=self._added_to(guidance),
             extra=self._extra_channels(seen),
@@ -151,6 +172,7 @@ class GuidedUNet:
             tiling=course.request.tiling,
             controls=tuple(one.of_call(*rows) for one in controls),
             image_prompts=tuple(one.of_call(*rows) for one in prompts),
+            references=tuple(one.of_call(serving.levels, timestep, *rows) for one in references),
             kind=(
                 family.name,
                 tuple(seen.shape),
@@ -162,6 +184,7 @@ class GuidedUNet:
                 tuple(one.kind for one in controls),
                 tuple(one.kind for one in prompts),
                 alone,
+                tuple(one.kind for one in references),
             ),
         )
 
@@ -205,6 +228,7 @@ class GuidedUNet:
     def _go_on_with(self, file: ModelFile) -> Generator[DeviceCall, Any, None]:
         """Another checkpoint from here. Until it serves, nothing of this one is held."""
         del self._denoiser, self._schedule, self._controls, self._image_prompts, self._colours
+        del self._references
         self._added = None
         self._course.leave()
         yield OtherCheckpoint(file)

@@ -69,7 +69,7 @@ def prepared_image_prompts(
     Raises InvalidRequest, UnknownModel for a file that is not there, and UnknownArchitecture for an adapter
     of a kind that is not drawn with here.
     """
-    named = ((unit, control_file(unit, store)) for unit in request.controls)
+    named = ((unit, control_file(unit, store)) for unit in request.controls if not unit.refers)
     return tuple(
         _prepared(unit, file, request, store, sources) for unit, file in named if is_image_prompt(file)
     )

@@ -19,6 +19,7 @@ from easel.studio.engine.image_prompts import PreparedImagePrompt
 from easel.studio.engine.imaging import FaceArea, Prepared
 from easel.studio.engine.limits import work
 from easel.studio.engine.picture_prompts import PicturePrompts
+from easel.studio.engine.references import PreparedReference
 from easel.studio.engine.request import TextToImage
 from easel.studio.engine.source_image import GrowingSource
 
@@ -109,7 +110,8 @@ class Job:
     to the error that ended it. `prompts` are one for all pictures or one for each;
     `embeddings` those of them that the checkpoint draws with, once it began. `sources` are the
     pictures to draw over, or to make larger; `upscalers` the files of those that the request names, by these
-    names; `controls` the control units with their pictures, `image_prompts` those that are IP-Adapters;
+    names; `controls` the control units with their pictures, `image_prompts` those that are IP-Adapters,
+    `references` those that have no model;
     `faces` the files that find and restore faces; `face_areas` are those that were found, where nothing else
     was asked for.
     `only` are the numbers of the pictures to draw, where it is not all of the request's.
@@ -127,6 +129,7 @@ class Job:
     upscalers: Mapping[str, ModelFile] = field(default_factory=dict)
     controls: tuple[PreparedControl, ...] = ()
     image_prompts: tuple[PreparedImagePrompt, ...] = ()
+    references: tuple[PreparedReference, ...] = ()
     faces: FaceFiles | None = None
     only: tuple[int, ...] | None = None
     watcher: Watcher | None = None

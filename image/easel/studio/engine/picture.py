@@ -17,6 +17,7 @@ from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, UNetCa
 from easel.studio.engine.image_prompt_attention import image_prompts_at_work
 from easel.studio.engine.job import Job
 from easel.studio.engine.pipeline import Pipeline, draw, finish
+from easel.studio.engine.reference_attention import references_at_work
 from easel.studio.engine.serving import Serving
 from easel.studio.engine.tiling import edges_meet
 
@@ -109,8 +110,18 @@ def call_unet(unet: Any, calls: list[UNetCall], dtype: torch.dtype) -> list[torc
     tiling = calls[0].tiling
     controls = control_inputs([one.controls for one in calls], plain, timesteps, tokens, added, tiling=tiling)
     prompts, (height, width) = [one.image_prompts for one in calls], latents.shape[-2:]
-    with edges_meet(unet, tiling), image_prompts_at_work(unet, prompts, (height, width)):
-        output: torch.Tensor = unet(
-            latents, timesteps, encoder_hidden_states=tokens, return_dict=False, **added, **controls
+
+    def see(shown: torch.Tensor, **more: Any) -> torch.Tensor:
+        found: torch.Tensor = unet(
+            shown, timesteps, encoder_hidden_states=tokens, return_dict=False, **added, **more
         )[0]
+        return found
+
+    references = [one.references for one in calls]
+    with (
+        edges_meet(unet, tiling),
+        image_prompts_at_work(unet, prompts, (height, width)),
+        references_at_work(unet, references, latents.shape[1] - plain.shape[1], see),
+    ):
+        output = see(latents, **controls)
     return list(torch.split(output.float(), [one.rows for one in calls]))

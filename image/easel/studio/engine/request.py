@@ -113,7 +113,7 @@ class TextToImage:
     hires: HiresFix | None = None
     refiner: Refiner | None = None
     enlargement: Enlargement | None = None
-    upscaler_tiles: UpscalerTiles = field(default_factory=UpscalerTiles)
+    upscaler_tiles: tuple[UpscalerTiles, ...] = ()
     controls: tuple[ControlUnit, ...] = ()
     faces: FaceRestoration | None = None
     exact: bool = False
@@ -146,7 +146,7 @@ class TextToImage:
             self.hires,
             self.refiner,
             self.enlargement,
-            self.upscaler_tiles,
+            *self.upscaler_tiles,
             self.faces,
             *self.controls,
         ):
@@ -201,7 +201,8 @@ class TextToImage:
         self, width: int, height: int, steps: int, sampler: str, *, second: bool = False
     ) -> SamplingPass:
         calls = steps * (2 if resolve(sampler)[0].second_order else 1)
-        controls = sum(one.controls(second_pass=second) for one in self.controls)
+        at_work = [one for one in self.controls if one.controls(second_pass=second)]
+        controls = sum(2 if one.refers else 1 for one in at_work)  # a reference is a whole call of the UNet
         return SamplingPass(width, height, steps, calls, controls)
 
     @property

@@ -48,7 +48,7 @@ class SizeCheck:
         """Raise StepTooLong for a picture whose step would keep the device from everybody else."""
         height, width = (side * checkpoint.family.downscale for side in call.latents.shape[-2:])
         try:
-            self._step_times.check(checkpoint.file, width, height, call.rows, len(call.controls))
+            self._step_times.check(checkpoint.file, width, height, call.rows, call.halves)
         except StepTooLong as error:
             raise StepTooLong(said_by(error), picture.job.id) from None
 

@@ -6,12 +6,14 @@ checkpoint can be built while another one draws.
 
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.models.attention_processor import AttnProcessor2_0
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import nn
@@ -19,6 +21,11 @@ from transformers.models.clip.configuration_clip import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
 
 from easel.studio.families import Family, TextEncoder
+
+# diffusers asks for this in every attention of every call: 25 us, of a small picture's 15 ms a call 0.35.
+# Where the function has its own, 7.
+_CALL: Any = AttnProcessor2_0.__call__
+_CALL.__signature__ = inspect.signature(_CALL)
 
 
 @dataclass

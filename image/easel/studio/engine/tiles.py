@@ -23,6 +23,10 @@ SMALLER = (1024, 512, 256)
 """Sides of tiles, in pixels, for where memory is short. Smaller ones would show: the VAE attends over all of
 a tile, and takes its colours from that."""
 _OVERLAP = 0.25
+CHANNELS_LAST_PIXELS = 1 << 16
+"""Pixels of the largest picture that goes with its channels last on a CPU, where convolutions are faster by a
+fifth. torch's GroupNorm loses digits in that layout, the more pixels the more: at 256x256 0.01 of 255 of a
+flat picture, at 512x512 0.2."""
 
 Pieces = Generator[None, None, torch.Tensor]
 _Layer = Callable[[torch.Tensor], torch.Tensor]
@@ -34,6 +38,7 @@ def decoding(vae: Any, latents: torch.Tensor, downscale: int, *, side: int | Non
     height, width = latents.shape[-2:]
     side = tile_side(height * downscale, width * downscale, side)
     if side is None:
+        latents = _laid_out(latents, height * width * downscale**2)
         return (yield from _whole(vae, _decoder_layers(vae), latents))
     return (yield from _tiles(vae, _decoder_layers(vae), latents, side // downscale, side))
 
@@ -45,10 +50,10 @@ def encoding(vae: Any, pixels: torch.Tensor, downscale: int, *, side: int | None
     side = tile_side(height, width, side)
     layers = _encoder_layers(vae)
     if side is None:
-        moments = yield from _whole(vae, layers, pixels)
+        moments = yield from _whole(vae, layers, _laid_out(pixels, height * width))
     else:
         moments = yield from _tiles(vae, layers, pixels, side, side // downscale)
-    return moments.chunk(2, dim=1)[0]
+    return moments.chunk(2, dim=1)[0].contiguous()
 
 
 def tile_side(height: int, width: int, asked: int | None = None) -> int | None:
@@ -57,6 +62,12 @@ def tile_side(height: int, width: int, asked: int | None = None) -> int | None:
     if max(height, width) <= side or (asked is None and height * width <= UNTILED_PIXELS):
         return None
     return side
+
+
+def _laid_out(given: torch.Tensor, pixels: int) -> torch.Tensor:
+    """In the layout that is the quickest for so many pixels. Layers go on in what they are given."""
+    last = given.device.type == "cpu" and pixels <= CHANNELS_LAST_PIXELS
+    return given.contiguous(memory_format=torch.channels_last) if last else given
 
 
 def _whole(vae: Any, layers: list[_Layer], given: torch.Tensor) -> Pieces:

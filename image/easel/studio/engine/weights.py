@@ -50,9 +50,8 @@ Progress = Callable[[int], None]
 def memory_format(dimensions: int, device: torch.device) -> torch.memory_format:
     """The layout that a tensor is kept in.
 
-    Convolutions on a GPU are faster with their channels last. On a CPU they are not (measured: equal within
-    noise for UNet and VAE), and torch's GroupNorm is then less exact by a factor of 30 to 300, so there
-    nothing is turned round.
+    Convolutions on a GPU are faster with their channels last. On a CPU it is what they are given that tells,
+    not their weights (`tiles` says when), and torch's GroupNorm is then less exact: nothing is turned round.
     """
     if dimensions == 4 and device.type == "cuda":
         return torch.channels_last

@@ -197,6 +197,11 @@ SITUATIONS: dict[str, tuple[Seen, str, str, str]] = {
         Seen(pod(waits("CrashLoopBackOff", "back-off 20s", restarts=1, last=OOM))), "failed",
         "out of memory: its container took more than its limit of 12Gi; Kubernetes", "crashed",
     ),
+    "was started again before anybody looked": (
+        Seen(pod(container({"running": {}}, restarts=1, last=OOM)), report=says("ready"), mended=True),
+        "failed", "out of memory: its container took more than its limit of 12Gi; it was started again",
+        "crashed",
+    ),
     "starts once more after a crash": (
         Seen(pod(container({"running": {}}, restarts=1, last=CRASHED))), "starting",
         "the container starts", "",

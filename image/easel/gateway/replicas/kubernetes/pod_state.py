@@ -62,6 +62,8 @@ class Seen:
     quiet: float = 0.0
     spoke: bool = False
     words: str = ""
+    # It ended since the last look and was started again already: the next look sees it as it is.
+    mended: bool = False
     # After so many starts that came to nothing it counts as given up; after so many seconds of silence as
     # hanging.
     backoff_limit: int = 5
@@ -134,8 +136,10 @@ def _on_its_node(seen: Seen) -> PodState:
                 return found
         elif (end := state.get("terminated")) and (status["name"] == CONTAINER or end.get("exitCode")):
             return _crashed(seen, status)
-    running = next((one for one in _statuses(seen.pod) if one["name"] == CONTAINER), {})
+    running: Object = next((one for one in _statuses(seen.pod) if one["name"] == CONTAINER), {})
     if "running" in (running.get("state") or {}):
+        if seen.mended:
+            return PodState("failed", f"{_end(seen, running)}; it was started again"[:_LONGEST], "crashed")
         return _answering(seen)
     return PodState("starting", _making(seen))
 
@@ -155,24 +159,25 @@ def _waiting(seen: Seen, status: Object, waiting: Object) -> PodState | None:
 
 def _crashed(seen: Seen, status: Object) -> PodState:
     """A container that ended, and which the kubelet starts again, ever later."""
-    end, count = _last_end(status), int(status.get("restartCount") or 0)
+    words = _end(seen, status)
+    # A container that ended and waits is not counted by restartCount yet.
+    starts = int(status.get("restartCount") or 0) + 1
+    if starts >= seen.backoff_limit:
+        text = f"gave up after {starts} starts; the last one: {words}"
+        return PodState("failed", text[:_LONGEST], "gave-up", given_up=True)
+    return PodState("failed", f"{words}; Kubernetes starts it again"[:_LONGEST], "crashed")
+
+
+def _end(seen: Seen, status: Object) -> str:
+    """How a container ended, and what it said last."""
+    end = _last_end(status)
     if end.get("reason") == "OOMKilled":
         what = f"out of memory: its container took more than its limit{_limit(seen.pod)}"
     elif end.get("exitCode") == 137:
         what = "was killed (exit code 137): out of memory, most likely"
     else:
         what = f"exit code {end.get('exitCode', '?')}"
-    words = f"{what}: {seen.words}" if seen.words else what
-    # A container that ended and waits is not counted by restartCount yet.
-    starts = count + 1
-    if starts >= seen.backoff_limit:
-        return PodState(
-            "failed",
-            f"gave up after {starts} starts; the last one: {words}"[:_LONGEST],
-            "gave-up",
-            given_up=True,
-        )
-    return PodState("failed", f"{words}; Kubernetes starts it again"[:_LONGEST], "crashed")
+    return f"{what}: {seen.words}" if seen.words else what
 
 
 def _answering(seen: Seen) -> PodState:

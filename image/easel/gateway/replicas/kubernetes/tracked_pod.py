@@ -81,12 +81,10 @@ class TrackedPod:
         found = observed(
             Seen(
                 pod, events, node, report, quiet=now - self._answered, spoke=self._spoke, words=self._words,
-                backoff_limit=self._timeouts.backoff_limit, unresponsive=self._timeouts.unresponsive,
+                mended=crashed, backoff_limit=self._timeouts.backoff_limit,
+                unresponsive=self._timeouts.unresponsive,
             )
         )  # fmt: skip
-        if found is not None and crashed and found.state in ("starting", "loading", "ready"):
-            # The kubelet was faster than this look; the next one sees what has become of it.
-            found = PodState("failed", f"{self._words or 'it ended'}; it was started again", "crashed")
         if found is not None:
             self._say(found)
 

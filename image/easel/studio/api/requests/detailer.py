@@ -53,7 +53,7 @@ def detailing(always_on: Mapping[str, Any], *, faces: bool) -> tuple[Detailing |
     arguments = [
         one
         for title, script in always_on.items()
-        if title.strip().lower() == NAME
+        if is_detailer(title)
         for one in script_arguments(title, script)
     ]
     if arguments and arguments[0] is False:
@@ -87,6 +87,11 @@ def detailing(always_on: Mapping[str, Any], *, faces: bool) -> tuple[Detailing |
     if not units:
         return None, notes
     return Detailing(units, instead=len(arguments) > 1 and arguments[1] is True), notes
+
+
+def is_detailer(title: str) -> bool:
+    """Whether this is ADetailer's title among `alwayson_scripts`."""
+    return title.strip().lower() == NAME
 
 
 def _on(arguments: Sequence[Any]) -> Iterator[tuple[int, dict[str, Any], str]]:

@@ -59,6 +59,8 @@ _INFOTEXT: tuple[tuple[Any, ...], ...] = (
      ("ad_controlnet_guidance_start", 0)),
     ("ad_controlnet_guidance_end", "ControlNet guidance end", _NO_CONTROL, ("ad_controlnet_guidance_end", 1)),
 )  # fmt: skip
+INFOTEXT_TITLES: tuple[tuple[str, str], ...] = tuple((field, title) for field, title, *_ in _INFOTEXT)
+"""Each field and its name in infotexts, behind "ADetailer "."""
 
 
 @dataclass(frozen=True)

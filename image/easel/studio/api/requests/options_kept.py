@@ -29,12 +29,11 @@ KEPT: dict[str, dict[str, Any]] = {
         "grid_save_to_dirs": True, "use_save_to_dirs_for_ui": False,
         "directories_filename_pattern": "[date]", "directories_max_prompt_words": 8,
     },
-    "how A1111 cuts pictures for upscalers, and which files it fetches for them": {
+    "which files A1111 fetches for upscalers, and how it runs them": {
         "realesrgan_enabled_models": ["R-ESRGAN 4x+", "R-ESRGAN 4x+ Anime6B"],
-        "dat_enabled_models": ["DAT x2", "DAT x3", "DAT x4"], "DAT_tile": 192, "DAT_tile_overlap": 8,
+        "dat_enabled_models": ["DAT x2", "DAT x3", "DAT x4"],
         "set_scale_by_when_changing_upscaler": False, "ldsr_steps": 100,
-        "ldsr_cached": False, "SCUNET_tile": 256, "SCUNET_tile_overlap": 8, "SWIN_tile": 192,
-        "SWIN_tile_overlap": 8, "SWIN_torch_compile": False,
+        "ldsr_cached": False, "SWIN_torch_compile": False,
     },
     "CodeFormer, which is not here": {
         "code_former_weight": 0.5, "face_restoration_unload": False,

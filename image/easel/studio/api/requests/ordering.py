@@ -11,7 +11,8 @@ from easel.studio import infotext
 from easel.studio.api.requests.always_on_scripts import scripted
 from easel.studio.api.requests.answer_format import AnswerFormat
 from easel.studio.api.requests.control_infotext import filled_units
-from easel.studio.api.requests.detailer import Detailing, detailing
+from easel.studio.api.requests.detailer import Detailing, detailing, is_detailer
+from easel.studio.api.requests.detailer_infotext import detailer_script, detailer_units
 from easel.studio.api.requests.drawing_request import AnyRequest, DrawingRequest
 from easel.studio.api.requests.result import PictureToEnlarge
 from easel.studio.api.requests.styled import styled
@@ -72,7 +73,7 @@ class Ordering:
         self.detailing: Detailing | None = None
         self._styles = Styles(studio.outputs, owner)
         self._jobs: tuple[Job, ...] = ()
-        self._tiles = UpscalerTiles()
+        self._tiles: tuple[UpscalerTiles, ...] = ()
 
     def begin(self, asked: AnyRequest) -> AnyRequest:
         """The request with what its always-on scripts and its infotext say. Raises as those do."""
@@ -80,6 +81,9 @@ class Ordering:
         self.notes += notes
         if asked.infotext:
             units, found = filled_units(asked.alwayson_scripts, infotext.parse(asked.infotext))
+            if not any(is_detailer(title) for title in asked.alwayson_scripts):
+                found_units, found = detailer_units(found)
+                units |= detailer_script(found_units)
             fields, missing = request_from_infotext(self._studio, found, asked.TAB)
             asked = asked.filled(fields)
             if units:

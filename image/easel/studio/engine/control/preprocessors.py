@@ -1,7 +1,8 @@
-"""What makes of a picture the picture that a control model sees: those that need no weights.
+"""What makes of a picture the picture that a control model sees.
 
-Names, labels, sliders and arithmetic are those of A1111's ControlNet extension. Those that need weights of
-their own (OpenPose, depth, HED, …) are not here: their picture can be sent as it is, with `none`.
+Names, labels, sliders and arithmetic are those of A1111's ControlNet extension. Some need weights of their
+own, of which annotators.py has the files (HED, lineart, OpenPose, Depth Anything). Others (MiDaS, …) are not
+here: their picture can be sent as it is, with `none`.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Preprocessor:
     """One preprocessor: `module` is its name in requests, `label` on A1111's page, `tags` the control types
     that it serves. `resizes`: it works at a resolution of its own. `masked`: it wants a mask.
     `encodes`: for IP-Adapters, whose image encoder reads the picture itself.
-    `keeps_colours`: large colours are held to the picture's in each step (see kept_colours.py)."""
+    `keeps_colours`: large colours are held to the picture's in each step (see kept_colours.py).
+    `refers`: no model, the UNet itself is shown the picture (see reference_attention.py)."""
 
     module: str
     label: str
@@ -53,6 +55,7 @@ class Preprocessor:
     masked: bool = False
     encodes: bool = False
     keeps_colours: bool = False
+    refers: bool = False
 
     @property
     def sliders(self) -> tuple[Slider, ...]:
@@ -96,11 +99,9 @@ def preprocessor(name: str) -> Preprocessor:
 
 
 def _why(wanted: str) -> str:
-    if wanted.startswith("reference"):
-        return "Reference controls change the attention of the UNet, which is not done here"
     if wanted.startswith(("ip-adapter", "clip_vision", "revision", "instant_id")):
         return "Of pictures as prompts there is IP-Adapter by CLIP, not by InsightFace, and no other"
-    return 'Others need weights of their own: send the map itself as the image, with module "none"'
+    return 'Others need networks that are not here: send the map itself as the image, with module "none"'
 
 
 def _own(slider: Slider | None, value: float) -> float:
@@ -193,6 +194,15 @@ def _blurred(pixels: Pixels, sigma: float) -> NDArray[np.float32]:
 
 _VARIATION = Slider("Variation", 8.0, 3.0, 32.0)
 _GAMMA = Slider("Gamma Correction", 1.0, 0.1, 2.0, 0.001)
+_FIDELITY = Slider("Style Fidelity", 0.5, 0.0, 1.0, 0.01)
+_REFERENCES = ("reference_only", "reference_adain", "reference_adain+attn")
+# Their networks are annotators.py's, which sets what they run.
+_BY_NETWORK = (
+    ("softedge_hed", "softedge_hed", "SoftEdge"), ("softedge_hedsafe", "softedge_hedsafe", "SoftEdge"),
+    ("lineart", "lineart_realistic", "Lineart"), ("lineart_coarse", "lineart_coarse", "Lineart"),
+    ("lineart_anime", "lineart_anime", "Lineart"), ("depth_anything", "depth_anything", "Depth"),
+    ("depth_anything_v2", "depth_anything_v2", "Depth"), ("openpose", "openpose", "OpenPose"),
+)  # fmt: skip
 _LINES = "(from white bg & black line)"
 PREPROCESSORS: tuple[Preprocessor, ...] = (
     Preprocessor("none", "none", _as_it_is),
@@ -219,9 +229,12 @@ PREPROCESSORS: tuple[Preprocessor, ...] = (
     Preprocessor("ip-adapter-auto", "ip-adapter-auto", _as_it_is, ("IP-Adapter",), encodes=True),
     Preprocessor("ip-adapter_clip_sd15", "ip-adapter_clip_h", _as_it_is, ("IP-Adapter",), encodes=True),
     Preprocessor("ip-adapter_clip_sdxl", "ip-adapter_clip_g", _as_it_is, ("IP-Adapter",), encodes=True),
+    *(Preprocessor(one, label, _as_it_is, (tag,), resizes=True) for one, label, tag in _BY_NETWORK),
+    *(Preprocessor(one, one, _as_it_is, ("Reference",), _FIDELITY, refers=True) for one in _REFERENCES),
 )  # fmt: skip
 # What the extension's older releases and Forge call some of them.
 _OTHER_NAMES = {
+    "hed": "softedge_hed", "hed_safe": "softedge_hedsafe",
     "binary": "threshold", "ip-adapter_clip_sdxl_plus_vith": "ip-adapter_clip_sd15",
     "clip-vit-h (ipadapter)": "ip-adapter_clip_sd15", "clip-vit-bigg (ipadapter)": "ip-adapter_clip_sdxl",
 }  # fmt: skip

@@ -92,6 +92,11 @@ class ControlUnit:
         for one in self.layer_weights:
             check_range("controlnet.advanced_weighting", one, -MAX_WEIGHT, MAX_WEIGHT)
 
+    @property
+    def refers(self) -> bool:
+        """Whether it needs no model: the UNet is shown the picture."""
+        return preprocessor(self.module).refers
+
     def controls(self, *, second_pass: bool) -> bool:
         """Whether it counts in this pass."""
         return self.passes is not (ControlledPasses.FIRST if second_pass else ControlledPasses.SECOND)

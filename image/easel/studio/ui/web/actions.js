@@ -83,6 +83,7 @@ function faults({ shares }) {
   const shown = shares.flatMap((part) => NUMBERS[part] ?? []), advanced = shares.includes("advanced");
   return faultsOf([
     ...shown, ...(advanced && field("enable_hr") ? HIRES : []), ...(advanced && field("refiner_checkpoint") ? ["refiner_switch_at"] : []),
+    ...(advanced && field("detail_faces") ? ["detail_strength"] : []),
   ]);
 }
 

@@ -8,7 +8,7 @@ const NUMBERS = ["steps", "cfg_scale", "width", "height", "seed", "batch_size", 
  * and returns what it adds to the body. `alwayson_scripts` and `override_settings` of several are put together.
  * @type {((mode: string) => object|Promise<object>)[]}
  */
-export const PARTS = [variation, hires, refiner, controls, overrides];
+export const PARTS = [variation, hires, refiner, faces, controls, overrides];
 
 /** A1111's body for a mode that draws. Other modes add to it what they alone have: `init_images`, `mask`, … */
 export async function drawing(fields, mode) {
@@ -43,6 +43,15 @@ function refiner() {
   return name ? { refiner_checkpoint: name, refiner_switch_at: field("refiner_switch_at") } : {};
 }
 
+/** Of an infotext with more about faces, the rest is sent as it was said there. */
+function faces() {
+  const restored = field("restore_faces") ? { restore_faces: true } : {};
+  if (!field("detail_faces")) return restored;
+  const [first, ...more] = field("detail_units");
+  const unit = { ad_model: "RetinaFace", ...first, ad_prompt: field("detail_prompt"), ad_denoising_strength: field("detail_strength") };
+  return { ...restored, alwayson_scripts: { ADetailer: { args: [unit, ...more] } } };
+}
+
 async function controls() {
   const units = (field("controlnet_units") ?? []).filter((one) => one.enabled);
   if (!units.length) return {};
@@ -62,7 +71,7 @@ function overrides() {
 const TAKEN = [
   "prompt", "negative_prompt", "steps", "cfg_scale", "width", "height", "seed", "batch_size", "n_iter", "sampler_name",
   "scheduler", "styles", "tiling", "subseed", "subseed_strength", "enable_hr", "hr_scale", "hr_upscaler",
-  "hr_second_pass_steps", "refiner_checkpoint", "refiner_switch_at", "denoising_strength",
+  "hr_second_pass_steps", "refiner_checkpoint", "refiner_switch_at", "denoising_strength", "restore_faces",
 ];
 
 /**
@@ -79,6 +88,11 @@ export function fieldsOf(request) {
     fields.hr_denoising_strength = fields.denoising_strength;
     fields.denoising_strength = undefined;
   }
+  const units = (request.alwayson_scripts?.ADetailer?.args ?? []).filter((one) => one?.ad_model);
+  Object.assign(fields, {
+    detail_units: units.length ? units : undefined, detail_faces: units.length ? true : undefined,
+    detail_prompt: units[0]?.ad_prompt, detail_strength: units[0]?.ad_denoising_strength,
+  });
   fields.vae = options.sd_vae ?? undefined;
   fields.clip_skip = options.CLIP_stop_at_last_layers ?? undefined;
   const shape = shapes().find((one) => one.width === fields.width && one.height === fields.height);

@@ -9,6 +9,7 @@ const PLAIN = {
   subseed: -1, subseed_strength: 0, denoising_strength: 0.75, clip_skip: 1, vae: "Automatic", styles: [], tiling: false,
   enable_hr: false, hr_scale: 2, hr_upscaler: "Latent", hr_second_pass_steps: 0, hr_denoising_strength: 0.7,
   refiner_checkpoint: "", refiner_switch_at: 0.8,
+  restore_faces: false, detail_faces: false, detail_prompt: "", detail_strength: 0.4, detail_units: [],
 };
 const FALLBACK_SIDE = 512;
 const RANGES = {};
@@ -77,7 +78,8 @@ export function range(name) {
     steps: [1, limits.steps ?? 150], hr_second_pass_steps: [0, limits.steps ?? 150], cfg_scale: [0, 100],
     width: side, height: side, batch_size: [1, limits.batch_size ?? 8], n_iter: [1, limits.batch_count ?? 100],
     seed: [-1, Number.MAX_SAFE_INTEGER], subseed: [-1, Number.MAX_SAFE_INTEGER], subseed_strength: [0, 1], denoising_strength: [0, 1],
-    hr_denoising_strength: [0, 1], hr_scale: [1, 8], refiner_switch_at: [0, 1], clip_skip: [1, 12], ...RANGES,
+    hr_denoising_strength: [0, 1], hr_scale: [1, 8], refiner_switch_at: [0, 1], clip_skip: [1, 12], detail_strength: [0, 1],
+    ...RANGES,
   }[name];
 }
 
@@ -115,7 +117,7 @@ export function sayRemark(remark) {
 /** Names of A1111's that have no field of their own on the page, by the field where they are seen to. */
 const FIELDS = {
   sd_vae: "vae", CLIP_stop_at_last_layers: "clip_skip", sampler_index: "sampler_name", sampler: "sampler_name", enable_hr: "hr_scale",
-  negative: "negative_prompt",
+  negative: "negative_prompt", ad_prompt: "detail_prompt", ad_denoising_strength: "detail_strength",
 };
 
 /** The field of the page that a name of A1111's body, as it stands in an error, is about. */

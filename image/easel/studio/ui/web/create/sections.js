@@ -3,6 +3,7 @@
 // To add one: an element, a row here, and `create.section.NAME` in texts/.
 import { html } from "../vendor/lit.js";
 import "../editor/controlnet.js";
+import "./faces.js";
 import "./hires.js";
 import "./presets.js";
 import "./refiner.js";
@@ -21,6 +22,7 @@ export const SECTIONS = [
   { name: "sampling", element: () => html`<easel-sampling></easel-sampling>` },
   { name: "hires", modes: ["text", "xyz"], element: () => html`<easel-hires></easel-hires>` },
   { name: "refiner", element: () => html`<easel-refiner></easel-refiner>` },
+  { name: "faces", element: () => html`<easel-faces></easel-faces>` },
   { name: "controlnet", element: () => html`<easel-controlnet></easel-controlnet>` },
   { name: "presets", element: () => html`<easel-presets></easel-presets>` },
   { name: "styles", element: () => html`<easel-styles></easel-styles>` },
