@@ -93,11 +93,12 @@ class ControlPlane(pulumi.ComponentResource):
     def _role(self, key: aws.kms.Key) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
         """What EKS acts by, and its rights."""
         role = self._new_role("cluster", "What EKS does for the cluster of", policies.cluster_trust())
-        logs = policies.log_statements(self._args.account, self.name)
+        account = self._args.account
+        rest = [*policies.log_statements(account, self.name), *policies.tag_statements(account)]
         own = aws.iam.RolePolicy(
             self._tags.name("cluster"),
             role=role.name,
-            policy=key.arn.apply(lambda arn: document([*policies.secrets_statements(arn), *logs])),
+            policy=key.arn.apply(lambda arn: document([*policies.secrets_statements(arn), *rest])),
             opts=self._inside,
         )
         return role, [own, *self._attach("cluster", role, policies.OF_THE_CLUSTER)]

@@ -14,7 +14,7 @@ import pulumi_aws as aws
 from infra.cluster.rules import LONGEST_SILENCE
 from infra.domain import Domain
 from infra.namespace import Edge
-from infra.tags import Tags
+from infra.tags import TEAM, Tags
 
 Manifest = dict[str, Any]
 
@@ -53,6 +53,8 @@ def ingress_class_params(
             "subnets": {"ids": subnets},
             "certificateARNs": [certificate_arn],
             "loadBalancerAttributes": [{"key": key, "value": value} for key, value in attributes.items()],
+            # By it the bill and the team's budget count the balancer.
+            "tags": [{"key": TEAM, "value": team}],
         },
     }
 

@@ -12,6 +12,7 @@ from typing import Any
 from infra.offers import Sold
 from infra.shapes import SHAPES, Shape
 from infra.spec import EndpointSpec, Spec
+from infra.tags import TEAM as TEAM_TAG
 
 Manifest = dict[str, Any]
 
@@ -121,7 +122,7 @@ class Ground:
 
 def node_class(pool: Pool, zones: Sequence[str], ground: Ground) -> Manifest:
     """How the pool's machines are made."""
-    return _class(pool.object_name, (pool.disk, THROUGHPUT), zones, ground)
+    return _class(pool.object_name, pool.team, (pool.disk, THROUGHPUT), zones, ground)
 
 
 def node_pool(pool: Pool, sold: Sold) -> Manifest:
@@ -136,7 +137,7 @@ def node_pool(pool: Pool, sold: Sold) -> Manifest:
 
 def system_class(team: str, zones: Sequence[str], ground: Ground) -> Manifest:
     """How the machines of `SYSTEM` are made."""
-    return _class(system_name(team), (SYSTEM_DISK, SYSTEM_THROUGHPUT), zones, ground)
+    return _class(system_name(team), team, (SYSTEM_DISK, SYSTEM_THROUGHPUT), zones, ground)
 
 
 def system_pool(team: str, sold: Sold) -> Manifest:
@@ -159,7 +160,7 @@ def _taints(pool: Pool) -> list[dict[str, str]]:
     return [*gpu, {"key": TEAM, "value": pool.team, "effect": "NoSchedule"}]
 
 
-def _class(name: str, disk: tuple[int, int], zones: Sequence[str], ground: Ground) -> Manifest:
+def _class(name: str, team: str, disk: tuple[int, int], zones: Sequence[str], ground: Ground) -> Manifest:
     return {
         "apiVersion": "eks.amazonaws.com/v1",
         "kind": "NodeClass",
@@ -171,6 +172,8 @@ def _class(name: str, disk: tuple[int, int], zones: Sequence[str], ground: Groun
             # Policies are enforced where one selects a pod; "deny all" is the namespace's own.
             "networkPolicy": "DefaultAllow",
             "ephemeralStorage": {"size": f"{disk[0]}Gi", "iops": IOPS, "throughput": disk[1]},
+            # Of instances, their disks and addresses: by it the bill and the team's budget count them.
+            "tags": {TEAM_TAG: team},
         },
     }
 

@@ -86,6 +86,32 @@ def log_statements(account: AwsAccount, cluster: str) -> list[Statement]:
     ]
 
 
+def tag_statements(account: AwsAccount) -> list[Statement]:
+    """EKS gives what it makes for this cluster our tags beside its own.
+
+    AWS's policies allow its own alone (`aws:TagKeys`): with ours each request would be refused. These are
+    those of "Custom AWS tags for EKS Auto resources", held to the account and region; ours are set once and
+    never changed, so that nothing that exists may be tagged by them.
+    """
+    ec2, balancing = account.arn("ec2", "*"), account.arn("elasticloadbalancing", "*")
+    compute = ("CreateFleet", "CreateLaunchTemplate", "RunInstances")
+    balancer = ("CreateListener", "CreateLoadBalancer", "CreateRule", "CreateTargetGroup")
+    return [
+        _tagged(
+            "TagMachines",
+            [f"ec2:{action}" for action in compute],
+            [ec2],
+            ("kubernetes-node-class-name", "kubernetes-node-pool-name"),
+        ),
+        _tagged("TagAddresses", ["ec2:CreateNetworkInterface"], [ec2], ("kubernetes-cni-node-name",)),
+        _tagged(
+            "TagBalancers",
+            ["ec2:CreateSecurityGroup", *(f"elasticloadbalancing:{action}" for action in balancer)],
+            [ec2, balancing],
+        ),
+    ]
+
+
 def secrets_statements(key_arn: str) -> list[Statement]:
     """The cluster's role uses the key that Kubernetes' secrets are encrypted with."""
     return [
@@ -120,6 +146,21 @@ def fetch_statements(account: AwsAccount, models: Sequence[str]) -> list[Stateme
     """What gateways need for models by `s3://`, each object by its name; nothing for others, whose tokens
     are in a Secret of the namespace."""
     return supply_statements(account, models, {})
+
+
+def _tagged(
+    sid: str, actions: Sequence[str], resources: Sequence[str], marks: Sequence[str] = ()
+) -> Statement:
+    """To make what EKS marks as this cluster's: its session says which that is. `marks` are there too."""
+    ours = {"aws:RequestTag/eks:eks-cluster-name": "${aws:PrincipalTag/eks:eks-cluster-name}"}
+    marked = {f"aws:RequestTag/eks:{mark}": "*" for mark in marks}
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": list(actions),
+        "Resource": list(resources),
+        "Condition": {"StringEquals": ours, **({"StringLike": marked} if marked else {})},
+    }
 
 
 def _trust(sid: str, service: str) -> Statement:

@@ -328,6 +328,32 @@ def test_what_is_no_namespaces_carries_the_teams_name(graph: Graph) -> None:
             assert meta["name"] == mine or meta["name"].startswith(f"{mine}-"), node.urn
 
 
+def test_what_eks_makes_is_tagged_with_the_team(graph: Graph) -> None:
+    """The budget counts by the tag: untagged, its machines and its balancer would be nobody's."""
+    for node in graph.of("NodeClass"):
+        assert node.inputs["spec"]["tags"] == {"easel:team": team(graph)}, node.urn
+    for node in graph.of("IngressClassParams"):
+        assert node.inputs["spec"]["tags"] == [{"key": "easel:team", "value": team(graph)}], node.urn
+
+
+def test_eks_may_tag_what_it_makes_for_this_cluster_alone(own: Graph) -> None:
+    """AWS's own policies refuse a request with another tag than EKS's."""
+    said = own.one("RolePolicy", f"easel-{team(own)}-cluster").document("policy")
+    tagging = [one for one in said if one["Sid"].startswith("Tag")]
+    assert {action for one in tagging for action in one["Action"]} >= {
+        "ec2:CreateFleet",
+        "ec2:CreateLaunchTemplate",
+        "ec2:CreateNetworkInterface",
+        "ec2:RunInstances",
+        "elasticloadbalancing:CreateLoadBalancer",
+    }
+    for one in tagging:
+        assert one["Condition"]["StringEquals"] == {
+            "aws:RequestTag/eks:eks-cluster-name": "${aws:PrincipalTag/eks:eks-cluster-name}"
+        }
+        assert all(f":{ACCOUNT}:" in arn for arn in one["Resource"]), one["Sid"]
+
+
 def test_whoever_runs_it_must_be_an_admin() -> None:
     """Else a cluster would be made in ten minutes, and nothing in it."""
     world = stacks_world()
