@@ -1,5 +1,5 @@
 """`python -m bench [NAME …]`: measure, print. Names: startup, txt2img, img2img, crowd, page, time_left,
-program, download, load."""
+program, download, load; and by itself `python -m bench.many_endpoints`."""
 
 from __future__ import annotations
 

@@ -90,7 +90,6 @@ def _own(spec: Spec, tags: Tags, offers: Offers, account: AwsAccount) -> TeamClu
     ranges = vpc_ranges(spec.team.network.vpc, network)
     filesystem.let_in("nodes", control_plane.security_group_id)
     platform = Platform(
-        team=_output(team),
         region=_output(account.region),
         cluster=_output(control_plane.name),
         endpoint=control_plane.endpoint,

@@ -14,7 +14,7 @@ from infra.namespace.component import TeamNamespace
 from infra.namespace.configuration import CONSOLE, host
 from infra.namespace.requests import cpu, memory
 from infra.namespace.storage import keeps_outputs
-from infra.namespace.target import Edge, Placement, SecretKey, Target, Volume
+from infra.namespace.target import Edge, EdgeKind, Placement, SecretKey, Target, Volume
 from infra.quantities import size
 from infra.references import movable, references
 from infra.spec import EndpointSpec, Spec
@@ -99,12 +99,13 @@ def _secrets(endpoint: EndpointSpec) -> dict[str, SecretKey]:
 
 
 def _edge(given: EdgeSpec) -> Edge:
+    kind: EdgeKind = "address"
     if given.ingress is not None:
         kind = "ingress"
-    else:
-        kind = "gateway-api" if given.gateway is not None else "address"
+    elif given.gateway is not None:
+        kind = "gateway-api"
     return Edge(
-        kind=kind,  # type: ignore[arg-type]
+        kind,
         class_name=given.ingress,
         annotations=given.annotations,
         service_annotations=given.service_annotations,

@@ -58,6 +58,7 @@ def endpoint_config(name: str, endpoint: EndpointSpec, port: int, quota: int | N
     # The studio reads it there, wherever it runs.
     told = {} if quota is None else {"EASEL_QUOTA": str(quota)}
     told |= {"EASEL_CHECKPOINT": endpoint.checkpoint} if endpoint.checkpoint else {}
+    told |= {"EASEL_EXACT": "1"} if endpoint.exact else {}
     return {
         "name": name,
         "shape": endpoint.shape,

@@ -123,12 +123,14 @@ def _image(here: Where, endpoint: EndpointSpec) -> Iterator[SpecFault]:
                 (*here, "image", "mounts", index, "path"), f"{shown(mount.path)} is mounted twice"
             )
         seen.add(mount.path)
-    if endpoint.checkpoint is not None:
-        yield SpecFault(
-            (*here, "checkpoint"),
-            "is for easel's studio, and this endpoint runs a container of its own: tell it by env or command",
-            frozenset({"image"}),
-        )
+    for field in ("checkpoint", "exact"):
+        if getattr(endpoint, field):
+            yield SpecFault(
+                (*here, field),
+                "is for easel's studio, and this endpoint runs a container of its own: tell it by env or "
+                "command",
+                frozenset({"image"}),
+            )
 
 
 def _models(here: Where, endpoint: EndpointSpec, team: TeamSpec) -> Iterator[SpecFault]:

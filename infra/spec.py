@@ -232,7 +232,8 @@ class Storage(Section):
         default=True, description="Keep every picture that is drawn; without it they go after a day."
     )
     retention: Retention | None = Field(
-        default=None, description="How long pictures are kept, such as 90d; without it, for ever."
+        default=None,
+        description="How long pictures without a star are kept, such as 90d; without it, for ever.",
     )
     disk: Disk = Field(
         default=100 * 10**9, description="The disk of a replica: image, models in use, scratch."
@@ -313,6 +314,11 @@ class EndpointSpec(Section):
     )
     concurrency: int = Field(
         default=8, ge=1, le=1000, description="Pictures that one replica has at once before another starts."
+    )
+    exact: bool = Field(
+        default=False,
+        description="The same bits of a picture whoever draws beside it; slower with many people. "
+        "A request may ask for it too.",
     )
     timeouts: TimeoutsSpec = Field(default=TimeoutsSpec(), description="How long the door waits.")
     storage: Storage = Field(default=Storage(), description="What the endpoint keeps.")

@@ -10,8 +10,8 @@ MOST_PODS = 110
 """Of a node ("Create a Node Class for Amazon EKS", Considerations)."""
 RESERVED = 255 + 11 * MOST_PODS + 100
 """MiB: what EKS keeps of a node for the kubelet by its number of pods, and the threshold of eviction."""
-DAEMONS = 64 + 2 * 32
-"""MiB: the driver of volumes with its two helpers, as `infra.cluster.volumes` has them ask."""
+DAEMONS = 64
+"""MiB: the driver of volumes, as `infra.cluster.volumes` has it ask. Auto Mode's own are no pods."""
 
 
 def allocatable(kind: InstanceType) -> int:

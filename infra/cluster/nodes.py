@@ -20,9 +20,9 @@ TEAM, POOL = "easel/team", "easel/pool"
 GPU = "nvidia.com/gpu"
 
 LIFE = "336h"
-"""Two weeks, after which a node makes way for one with the newest image. Auto Mode allows no longer."""
+"""Two weeks, after which a node makes way for one with the newest image: Auto Mode's own default."""
 LAST_WORK = "24h"
-"""What a node's pods have to end by themselves; Auto Mode allows 21 days together with `LIFE`."""
+"""What a node's pods have to end by themselves; together with `LIFE` Auto Mode allows 21 days."""
 EMPTY_FOR = "60s"
 """How long a node without pods stays: the endpoint's `idle` has been waited for before."""
 THROUGHPUT, SYSTEM_THROUGHPUT, IOPS = 500, 125, 3000

@@ -20,8 +20,6 @@ class NoPlatform(pulumi.RunError):
 class Platform:
     """A cluster as its teams see it. Its fields are what the stack exports, by these names."""
 
-    team: pulumi.Output[str]
-    """Whose cluster it is."""
     region: pulumi.Output[str]
     cluster: pulumi.Output[str]
     """Its name."""
@@ -43,10 +41,11 @@ class Platform:
     @property
     def trusted(self) -> list[pulumi.Output[str]]:
         """The VPC's ranges as a list whose length is known; the last one may be in it again."""
-        return [
-            self.ranges.apply(lambda found, at=number: found[min(at, len(found) - 1)])
-            for number in range(MOST_RANGES)
-        ]
+
+        def one(number: int) -> pulumi.Output[str]:
+            return self.ranges.apply(lambda found: found[min(number, len(found) - 1)])
+
+        return [one(number) for number in range(MOST_RANGES)]
 
 
 def platform_of(stack: str, region: str, parent: pulumi.Resource) -> Platform:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra.cluster import policies
+from infra.cluster import policies, versions
 from infra.instances.policies import AwsAccount, document
 from infra.tags import Tags
 
@@ -21,23 +21,18 @@ CONFIGURATION = {
     "node": {
         # Without requests the plugin is the first to be starved on a node at work, and with the default probe
         # (10 s in all) it is then killed in the middle of mounts: 345 restarts a day were seen elsewhere
-        # (mitodl/ol-infrastructure). The probe waits for 50 s here.
+        # (mitodl/ol-infrastructure#5162). The probe waits for 50 s here.
         "resources": {"requests": {"cpu": "25m", "memory": "64Mi"}},
         "livenessProbe": {
             "httpGet": {"path": "/healthz", "port": "healthz"},
             "initialDelaySeconds": 10,
-            "timeoutSeconds": 10,
+            "timeoutSeconds": 5,
             "periodSeconds": 10,
             "failureThreshold": 5,
         },
     },
-    "controller": {"resources": {"requests": {"cpu": "10m", "memory": "64Mi"}}},
-    "sidecars": {
-        name: {"resources": {"requests": {"cpu": "10m", "memory": "32Mi"}}}
-        for name in ("livenessProbe", "nodeDriverRegistrar", "csiProvisioner")
-    },
 }
-"""The controller makes volumes, of which easel asks for none (they are static), and gets no role."""
+"""The controller makes volumes, of which easel asks for none (they are static): it has no role."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +82,8 @@ def efs_driver(args: DriverArgs, parent: pulumi.Resource) -> aws.eks.Addon:
     return aws.eks.Addon(
         args.tags.name("efs"),
         cluster_name=args.cluster,
-        addon_name="aws-efs-csi-driver",
+        addon_name=versions.DRIVER,
+        addon_version=versions.DRIVER_VERSION,
         configuration_values=json.dumps(CONFIGURATION, sort_keys=True),
         # What somebody changed by hand gives way to what the file says.
         resolve_conflicts_on_create="OVERWRITE",

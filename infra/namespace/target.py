@@ -15,6 +15,10 @@ KEDA = "keda"
 """The namespace that KEDA's chart goes to by default."""
 
 
+EdgeKind = Literal["alb", "ingress", "gateway-api", "address"]
+"""An Ingress of AWS's controller, one of any other, an HTTPRoute, or a Service of type LoadBalancer."""
+
+
 @dataclass(frozen=True)
 class Placement:
     """Where the replicas of an endpoint go, and what one asks of its node."""
@@ -59,7 +63,7 @@ class Volume:
 class Edge:
     """How people come to Service `gateway`. TLS ends there, before the pods."""
 
-    kind: Literal["alb", "ingress", "gateway-api", "address"]
+    kind: EdgeKind
     class_name: str | None = None
     """Of an Ingress."""
     annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)

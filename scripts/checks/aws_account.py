@@ -233,6 +233,7 @@ OF_A_TARGET: dict[str, tuple[Callable[[StackAccount], Iterator[Check]], ...]] = 
     "cluster": (
         cluster_account.admins,
         cluster_account.version,
+        cluster_account.driver,
         cluster_account.clusters,
         cluster_account.command_line,
         file_system,

@@ -29,9 +29,10 @@ def admins(account: StackAccount) -> Iterator[Check]:
     for arn in named:
         kind, name = name_of(arn)
         try:
-            found = (
-                iam.get_role(RoleName=name)["Role"] if kind == "role" else iam.get_user(UserName=name)["User"]
-            )
+            if kind == "role":
+                found = iam.get_role(RoleName=name)["Role"]["Arn"]
+            else:
+                found = iam.get_user(UserName=name)["User"]["Arn"]
         except iam.exceptions.NoSuchEntityException:
             yield Check("admins", "failed", f"there is no {arn}", "EKS takes only those that are there")
             continue
@@ -60,6 +61,32 @@ def version(account: StackAccount) -> Iterator[Check]:
         yield Check("version", "warning", f"{seen} is no longer in EKS's standard support", advice)
     else:
         yield Check("version", "failed", f"EKS has no {seen}", f"easel:team.cluster.version: '{newest}'")
+
+
+def driver(account: StackAccount) -> Iterator[Check]:
+    """Whether EKS has the driver of volumes, in the version that easel asks for, for that Kubernetes."""
+    from infra.cluster import versions
+
+    if account.spec.team.platform != "own":
+        return
+    wanted = account.spec.team.cluster.version or versions.VERSION
+    pages = (
+        account.client("eks")
+        .get_paginator("describe_addon_versions")
+        .paginate(addonName=versions.DRIVER, kubernetesVersion=wanted)
+    )
+    there = [
+        str(one["addonVersion"])
+        for page in pages
+        for add_on in page["addons"]
+        for one in add_on["addonVersions"]
+    ]
+    seen = f"{versions.DRIVER} {versions.DRIVER_VERSION} for Kubernetes {wanted}"
+    if versions.DRIVER_VERSION in there:
+        yield Check("version", "ok", seen)
+    else:
+        advice = f"take another easel:team.cluster.version; EKS has {', '.join(there) or 'none'}"
+        yield Check("version", "failed", f"EKS has no {seen}", advice)
 
 
 def clusters(account: StackAccount) -> Iterator[Check]:

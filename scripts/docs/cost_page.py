@@ -1,5 +1,6 @@
 """docs/reference/cost.md, from the tables of infra: what `easel cost --table` prints."""
 
+from infra.cluster import cost as cluster
 from infra.cost import (
     HOURS,
     LOOKS,
@@ -72,8 +73,41 @@ def page() -> str:
             "|---|---|---|---|---|---|---|",
             *_shapes(),
             "",
+            "## On a cluster",
+            "",
+            "A team's own cluster at rest; a team on a platform pays for the load balancer and its addresses "
+            "alone ([when that is less](../how-to/run-on-a-cluster.md)).",
+            "",
+            f"| | $ an hour | $ a month ({HOURS} h) |",
+            "|---|---|---|",
+            *(f"| {what} | {dollars:.4f} | {dollars * HOURS:.2f} |" for what, dollars in _cluster_rest()),
+            "",
+            f"Beside that ${cluster.BALANCER_UNIT:.3f} for about a GB that passes the load balancer. Awake, "
+            f"with Auto Mode's fee of {cluster.FEE:.0%} of the price on demand, of the cheapest type of the "
+            "shape, which is taken first:",
+            "",
+            "| shape | instance | $ an hour | $ for 160 h |",
+            "|---|---|---|---|",
+            *_cluster_shapes(),
+            "",
         )
     )
+
+
+def _cluster_rest() -> list[tuple[str, float]]:
+    parts = [*cluster.of_the_cluster(), *cluster.of_the_team()]
+    return [*parts, ("**together**", sum(dollars for _, dollars in parts))]
+
+
+def _cluster_shapes() -> list[str]:
+    rows = []
+    for shape in SHAPES.values():
+        one = EndpointSpec(shape=shape.name, replicas=ReplicasSpec(min=0, max=1))  # type: ignore[arg-type]
+        hour = cluster.hourly(one).max
+        note = f" (its {shape.only_by} replicas together)" if shape.only_by > 1 else ""
+        kind = cluster.first_type(shape).name
+        rows.append(f"| `{shape.name}` | {kind}{note} | {hour:.3f} | {160 * hour:.2f} |")
+    return rows
 
 
 def _rest() -> list[tuple[str, float]]:

@@ -1,7 +1,8 @@
 """The pictures of docs/pictures, taken anew: `make screenshots` starts an Easel and photographs its pages.
 
 `python -m scripts.docs.screenshots --all FOLDER` takes each place at 390, 1280 and 1920 pixels in both looks
-instead, to be looked at. Needs Chromium at /usr/bin/chromium and what requirements/dev.txt names.
+instead, to be looked at; in another language by `--language de`. Needs Chromium at /usr/bin/chromium and what
+requirements/dev.txt names.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ COLOURS = 256
 @click.option(
     "--all", "folder", type=click.Path(path_type=Path), help="Every place, size and look, into FOLDER."
 )
-def main(folder: Path | None) -> None:
+@click.option("--language", default="en", help="What the browser asks for, with --all.")
+def main(folder: Path | None, language: str) -> None:
     """Take every picture."""
     from playwright.sync_api import sync_playwright
 
@@ -60,7 +62,7 @@ def main(folder: Path | None) -> None:
         else:
             for size in SIZES:
                 for look in LOOKS:
-                    with _page(browser, size, look, visitor) as page:
+                    with _page(browser, size, look, visitor, language) as page:
                         for place in ("create", "gallery", "models"):
                             _open(page, studio["url"], place)
                             _save(page, into / f"{place}-{size}-{look}.png")
@@ -122,12 +124,12 @@ def _paint_over(page: Any) -> None:
 
 
 @contextmanager
-def _page(browser: Any, size: str, look: str, visitor: Any = None) -> Iterator[Any]:
+def _page(browser: Any, size: str, look: str, visitor: Any = None, language: str = "en") -> Iterator[Any]:
     context = browser.new_context(
         viewport=_viewport(size),
         color_scheme=look,
         storage_state=visitor,
-        locale="en",
+        locale=language,
         has_touch=size == "phone",
     )
     yield context.new_page()

@@ -102,7 +102,8 @@ class Api:
     def list(self, version: str, kind: str, namespace: str | None = None, **query: str) -> list[Object]:
         """`labelSelector` and `fieldSelector` as the API has them."""
         items: list[Object] = self.request("GET", self.path(version, kind, namespace), **query)["items"]
-        return items
+        # In a list the API leaves out what they are.
+        return [{"apiVersion": version, "kind": kind, **item} for item in items]
 
     def create(self, item: Mapping[str, Any]) -> Object:
         namespace = item["metadata"].get("namespace")

@@ -17,8 +17,8 @@ import yaml
 from tests.cluster.api import Api, ApiRefusalError, UnknownKindError
 from tests.cluster.authority import Authority
 from tests.cluster.daemon import Daemon
+from tests.cluster.ports import cluster_port
 from tests.cluster.programs import definitions, program
-from tests.ports import free_port
 
 # What keeps kwok away from a node, as if its machine had gone: the label that it looks for is taken off.
 ALIVE = {"easel.test/alive": "true"}
@@ -44,12 +44,12 @@ class ControlPlane:
         self.logs.mkdir(parents=True)
         self.daemons: dict[str, Daemon] = {}
         self.authority = Authority(root / "certificates")
-        self._keda_address = f"127.0.0.1:{free_port()}"
-        self._adapter_port = free_port()
+        self._keda_address = f"127.0.0.1:{cluster_port()}"
+        self._adapter_port = cluster_port()
         # By which programs of the cluster find its Services.
         self._http_proxy = http_proxy
         # Where the API asks for the logs of pods.
-        self.kubelet_port = free_port()
+        self.kubelet_port = cluster_port()
 
     def start(self) -> ControlPlane:
         """Everything up to the metrics adapter answers."""
@@ -72,7 +72,7 @@ class ControlPlane:
         self.daemons[name] = Daemon([program(name), *arguments], self.logs / f"{name}.log", environment)
 
     def _start_api(self) -> None:
-        client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+        client, peer = (f"http://127.0.0.1:{cluster_port()}" for _ in range(2))
         self._start(
             "etcd",
             f"--data-dir={self.root / 'etcd'}",
@@ -84,7 +84,7 @@ class ControlPlane:
             f"--initial-cluster=default={peer}",
         )
         self._until("etcd", lambda: httpx.get(f"{client}/health", trust_env=False).is_success)
-        token, port = secrets.token_hex(16), free_port()
+        token, port = secrets.token_hex(16), cluster_port()
         tokens = self.root / "tokens.csv"
         tokens.write_text(f'{token},admin,admin,"system:masters"\n')
         certificate, key = self.authority.issue("kube-apiserver", "kubernetes.default.svc")
@@ -126,7 +126,7 @@ class ControlPlane:
         self._start(
             "kube-controller-manager",
             *common,
-            f"--secure-port={free_port()}",
+            f"--secure-port={cluster_port()}",
             f"--cert-dir={self.root / 'controller-manager'}",
             f"--service-account-private-key-file={self.signing}",
             f"--root-ca-file={self.authority.certificate}",
@@ -140,7 +140,10 @@ class ControlPlane:
             "--node-eviction-rate=10",
         )
         self._start(
-            "kube-scheduler", *common, f"--secure-port={free_port()}", f"--cert-dir={self.root / 'scheduler'}"
+            "kube-scheduler",
+            *common,
+            f"--secure-port={cluster_port()}",
+            f"--cert-dir={self.root / 'scheduler'}",
         )
         label, value = next(iter(ALIVE.items()))
         self._start(
@@ -150,7 +153,7 @@ class ControlPlane:
             "--node-ip=127.0.0.1",
             f"--node-port={self.kubelet_port}",
             "--node-lease-duration-seconds=8",
-            f"--server-address=127.0.0.1:{free_port()}",
+            f"--server-address=127.0.0.1:{cluster_port()}",
             f"--config={definitions('kwok') / 'node-initialize.yaml'}",
         )
         # Without it no pod may be made in a namespace.
@@ -194,8 +197,8 @@ class ControlPlane:
             "operator",
             f"--cert-dir={folder}",
             "--leader-elect=false",
-            f"--metrics-bind-address=127.0.0.1:{free_port()}",
-            f"--health-probe-bind-address=127.0.0.1:{free_port()}",
+            f"--metrics-bind-address=127.0.0.1:{cluster_port()}",
+            f"--health-probe-bind-address=127.0.0.1:{cluster_port()}",
             f"--metrics-service-bind-address={self._keda_address}",
             environment=environment,
         )
@@ -206,7 +209,7 @@ class ControlPlane:
             f"--cert-dir={folder}",
             f"--tls-cert-file={folder / 'tls.crt'}",
             f"--tls-private-key-file={folder / 'tls.key'}",
-            f"--port={free_port()}",
+            f"--port={cluster_port()}",
             f"--metrics-service-address={self._keda_address}",
             *(
                 f"--{part}-kubeconfig={self.kubeconfig}"

@@ -57,7 +57,7 @@ class Nodes:
         # Seconds from a pod that waits to its node; seconds that a node may be empty.
         self.come_after, self.go_after = 0.5, 3.0
         # Seconds from the warning of a spot interruption to the end of the node; 120 in the cloud.
-        self.warning = 10.0
+        self.warning = 20.0
         self._coming: dict[str, tuple[float, NodePool, str]] = {}
         self._empty_since: dict[str, float] = {}
         self._told: dict[tuple[str, str], float] = {}
@@ -195,16 +195,19 @@ class Nodes:
             if name in busy or name in expected or node["metadata"]["labels"][_POOL] not in pools:
                 self._empty_since.pop(name, None)
             elif time.monotonic() - self._empty_since.setdefault(name, time.monotonic()) >= self.go_after:
-                tell(
-                    self.api,
-                    reference(node, "Node"),
-                    "Normal",
-                    "DisruptionTerminating",
-                    "Disrupting Node: Empty",
-                    "karpenter",
-                )
-                self.api.delete("v1", "Node", name)
                 del self._empty_since[name]
+                self._take_away(node)
+
+    def _take_away(self, node: Object) -> None:
+        # The scheduler may be giving it a pod at this moment: first nobody new, then look again, then end.
+        name, before = node["metadata"]["name"], node["spec"].get("taints", [])
+        tainted = self.api.patch(node, {"spec": {"taints": [*before, _DISRUPTED]}})
+        if self.api.list("v1", "Pod", fieldSelector=f"spec.nodeName={name}"):
+            self.api.patch(tainted, {"spec": {"taints": before}})
+            return
+        about = reference(node, "Node")
+        tell(self.api, about, "Normal", "DisruptionTerminating", "Disrupting Node: Empty", "karpenter")
+        self.api.delete("v1", "Node", name)
 
 
 def _waits(pod: Object) -> bool:

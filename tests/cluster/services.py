@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from tests.cluster.api import Api, ApiRefusalError, Object
-from tests.ports import free_port
+from tests.cluster.ports import cluster_port
 
 
 class NoEndpointError(Exception):
@@ -31,7 +31,7 @@ class ServiceProxy:
         # test runs by itself.
         self.instead: dict[tuple[str, str], str] = {}
         self._client = httpx.Client(timeout=10, trust_env=False)
-        self._server = ThreadingHTTPServer(("127.0.0.1", free_port()), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", cluster_port()), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, name="services", daemon=True).start()
 

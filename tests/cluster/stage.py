@@ -66,7 +66,7 @@ class TeamStage:
                 item = {**item, "spec": {**item["spec"], "replicas": 0}}
             self.cluster.api.apply(item)
         bind(self.cluster.api, self.namespace)
-        until(lambda: len(self.gateways()) == 2, 90, "two gateways are ready")
+        until(lambda: len(self.gateways()) == 2, 150, "two gateways are ready")
         self.asleep()
 
     def close(self) -> None:
@@ -172,7 +172,7 @@ class TeamStage:
         try:
             return str(until(found, seconds))
         except AssertionError:
-            raise AssertionError(f"no replica says {words!r}: {seen}") from None
+            raise AssertionError(f"no replica says {words!r}: {self.seen()}, {self.events()[-5:]}") from None
 
 
 def _hurried(item: Object) -> Object:

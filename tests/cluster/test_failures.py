@@ -21,6 +21,12 @@ def team(cluster: Cluster) -> Iterator[TeamStage]:
         yield stage
 
 
+@pytest.fixture(autouse=True)
+def rested(team: TeamStage) -> None:
+    """Also after a test that failed."""
+    team.asleep()
+
+
 def test_an_image_that_cannot_be_pulled(cluster: Cluster, team: TeamStage) -> None:
     """The registry's own words; once it gives the image, waking it by hand has it at once."""
     image = team.deployment()["spec"]["template"]["spec"]["containers"][0]["image"]
@@ -61,17 +67,19 @@ def test_a_crash_loop(cluster: Cluster, team: TeamStage, tmp_path: Path) -> None
 
 def test_out_of_memory(cluster: Cluster, team: TeamStage) -> None:
     """It is said which it was; the request is drawn by the container that comes after."""
-    asked = team.draw(6)
-    (pod,) = until(team.studios, 90)
-    until(lambda: team.seen()["running"], 30, "it draws")
+    asked = team.draw(8)
+    until(lambda: team.seen()["running"], 90, "it draws")
+    (pod,) = cluster.pods(team.namespace, STUDIOS)
     cluster.kubelet.run_out_of_memory(team.namespace, pod["metadata"]["name"])
     until(lambda: any("out of memory" in each for each in team.events()), 30)
-    assert asked.result(90).status_code == 200
+    answer = asked.result(90)
+    assert answer.status_code == 200, answer.text
     team.asleep()
 
 
 def test_no_capacity_then_another_kind(cluster: Cluster, team: TeamStage) -> None:
     """A cloud without the machine is told as such; another pool's machine serves whoever still waits."""
+    until(lambda: not cluster.nodes.here(team.pool.name), 30, "none is left from before")
     cluster.nodes.exhausted[team.pool.name] = "InsufficientInstanceCapacity"
     try:
         asked = team.draw()
@@ -103,24 +111,24 @@ def test_the_quota_is_used_up(cluster: Cluster, team: TeamStage) -> None:
 
 def test_a_spot_instance_is_taken_back(cluster: Cluster, team: TeamStage) -> None:
     """What is being drawn is finished within the warning; the next picture is drawn elsewhere."""
-    asked = team.draw(5)
-    (pod,) = until(team.studios, 90)
-    until(lambda: team.seen()["running"], 30, "it draws")
+    asked = team.draw(8)
+    until(lambda: team.seen()["running"], 90, "it draws")
+    (pod,) = cluster.pods(team.namespace, STUDIOS)
     cluster.nodes.interrupt(pod["spec"]["nodeName"])
     said = team.says("its node is being emptied")
     assert said.startswith("draining")
     following = team.draw()
     assert asked.result(60).status_code == 200
     assert following.result(90).status_code == 200
-    until(lambda: pod["spec"]["nodeName"] not in cluster.nodes.here(), 30)
+    until(lambda: pod["spec"]["nodeName"] not in cluster.nodes.here(), 60)
     team.asleep()
 
 
 def test_a_node_is_lost(cluster: Cluster, team: TeamStage) -> None:
     """A machine that is silent is told as such; the call that it had is drawn by another."""
     asked = team.draw(8)
-    (pod,) = until(team.studios, 90)
-    until(lambda: team.seen()["running"], 30, "it draws")
+    until(lambda: team.seen()["running"], 90, "it draws")
+    (pod,) = cluster.pods(team.namespace, STUDIOS)
     node = pod["spec"]["nodeName"]
     cluster.nodes.lose(node)
     said = team.says("its node", 90)

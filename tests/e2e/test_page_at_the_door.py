@@ -113,11 +113,7 @@ def test_signed_out_is_said_with_the_way_in(house: StudioHouse, enter: Callable[
     ask_small(page, "typed before signing out")
     other = page.context.new_page()
     other.goto(house.url("studio"))
-    expect(generate_button(other)).to_be_enabled()
-    other.get_by_role("button", name=re.compile("^Settings and help")).click()
-    other.get_by_role("link", name="Sign out").click()
-    if other.get_by_role("button", name=re.compile("Sign out")).count():
-        other.get_by_role("button", name=re.compile("Sign out")).click()
+    _sign_out(other)
     page.get_by_label("Steps", exact=True).press("Control+Enter")
     said = page.locator(".connection[data-kind=signed-out], #said-generate")
     expect(said.first).to_contain_text("signed out")
@@ -156,6 +152,79 @@ def test_an_open_tab_lets_its_endpoint_sleep_and_wakes_it(
     finally:
         house.set("studio", **AWAKE)
         house.awake()
+
+
+def test_an_idle_tab_recovers_when_somebody_else_wakes_its_endpoint(
+    house: StudioHouse, enter: Callable[..., Page], browser: Browser
+) -> None:
+    """Asleep, woken by another person, asleep again and woken again, and its studio killed: a tab that nobody
+    touches says what is, and is as before each time, with its fields and picture."""
+    page = enter(house.new_token("studio", "stays-open"))
+    ask_small(page, "drawn before it slept")
+    generate(page)
+    expect(picture_of(page)).to_be_visible()
+    page.get_by_label("Prompt", exact=True).fill("typed before it slept")
+    page.evaluate("window.same = true")
+    away = page.locator(".connection")
+    try:
+        for _ in range(2):
+            house.set("studio", replicas={"min": 0, "max": 1}, idle=3)
+            until(lambda: house.state("studio") == "asleep", 120, "it sleeps with a tab open")
+            expect(away).to_have_attribute("data-kind", "asleep")
+            house.set("studio", replicas={"min": 0, "max": 1}, idle=900)
+            somebody = browser.new_context().new_page()
+            somebody.goto(f"{house.url('studio')}/?token={house.token('studio')}")
+            house.awake()
+            _as_before(page)
+            somebody.context.close()
+        (studio,) = house.studios()
+        studio.send_signal(signal.SIGKILL)
+        expect(away).to_be_visible()
+        house.awake()
+        _as_before(page)
+        generate(page)
+        expect(page.locator(".film li:not(.all)")).to_have_count(2)
+    finally:
+        house.set("studio", **AWAKE)
+        house.awake()
+
+
+def _as_before(page: Page) -> None:
+    """That nobody had to load it again, and nothing of it is lost."""
+    expect(page.locator(".connection")).to_have_count(0, timeout=60_000)
+    assert page.evaluate("window.same")
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("typed before it slept")
+    expect(picture_of(page)).to_have_attribute("alt", re.compile("drawn before it slept"))
+    expect(page.locator(".film li:not(.all)")).to_have_count(1)
+    expect(generate_button(page)).to_be_enabled()
+
+
+def test_an_idle_tab_says_that_its_session_ended(house: StudioHouse, enter: Callable[..., Page]) -> None:
+    """Signed out elsewhere: a tab that nobody touches says so by itself, with the way in. Where the next one
+    who signs in in this browser is somebody else, it shows theirs, and keeps nothing of the one before."""
+    page = enter(house.new_token("studio", "leaves"))
+    ask_small(page, "typed by who leaves")
+    other = page.context.new_page()
+    other.goto(house.url("studio"))
+    _sign_out(other)
+    ended = page.locator(".connection[data-kind=signed-out]")
+    expect(ended).to_contain_text("signed out")
+    expect(ended.get_by_role("link", name="Sign in")).to_be_visible()
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("typed by who leaves")
+    other.goto(f"{house.url('studio')}/?token={house.new_token('studio', 'comes')}")
+    expect(generate_button(other)).to_be_enabled()
+    expect(page.locator(".connection")).to_have_count(0)
+    expect(generate_button(page)).to_be_enabled()
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("")
+    assert "by who leaves" not in page.locator("body").inner_text()
+
+
+def _sign_out(page: Page) -> None:
+    expect(generate_button(page)).to_be_enabled()
+    page.get_by_role("button", name=re.compile("^Settings and help")).click()
+    page.get_by_role("link", name="Sign out").click()
+    if page.get_by_role("button", name=re.compile("Sign out")).count():
+        page.get_by_role("button", name=re.compile("Sign out")).click()
 
 
 def test_each_browser_stays_on_its_replica(house: StudioHouse, enter: Callable[..., Page]) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,8 @@ import pytest
 
 from tests.gateway.conftest import FETCHES, NAVIGATES, House, until, user
 
+# Idle tabs of a team.
+TABS = 50
 SLEEPER = {"replicas": {"min": 0, "max": 1}, "env": {"EASEL_TEST_SLOW": "0.6"}}
 NEVER = {"env": {"EASEL_TEST_SLOW": "60"}}
 
@@ -165,12 +168,14 @@ def test_a_browser_that_says_little_wakes_it_when_it_comes_back(asleep: House) -
 
 
 def test_idle_stops_and_asking_wakes_again(asleep: House) -> None:
-    """Nobody draws for `idle`: the process is gone, an open stream or not; the next caller gets a new one."""
+    """Nobody draws for `idle`: the process is gone, however many streams are open; the next caller gets a new
+    one."""
     caller = asleep.caller("idle")
     first = caller.post("/sdapi/v1/txt2img", json={}).json()["pid"]
-    with caller.stream("GET", "/test/events") as stream:
-        lines = stream.iter_lines()
-        assert next(lines) == "data: 0"
+    with ExitStack() as tabs:
+        for _ in range(TABS):
+            stream = tabs.enter_context(caller.stream("GET", "/test/events"))
+            assert next(stream.iter_lines()) == "data: 0"
         until(lambda: asleep.state("idle") == "asleep", 15)
     assert not psutil.pid_exists(first)
     assert caller.get("/sdapi/v1/progress").status_code == 503

@@ -6,6 +6,7 @@ Every request is held against AWS's own service model first (`cloud/strictness.p
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pulumi
 import pytest
@@ -55,6 +56,8 @@ def served() -> Iterator[Cloud]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
+    # All servers of a process have one cloud.
+    urlopen(Request(f"http://{host}:{port}/moto-api/reset", method="POST")).close()
     cloud = Cloud(f"http://{host}:{port}")
     key = cloud("kms").create_key()["KeyMetadata"]["KeyId"]
     cloud("kms").create_alias(AliasName="alias/company", TargetKeyId=key)

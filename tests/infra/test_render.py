@@ -64,11 +64,13 @@ def test_the_default_checkpoint_is_told_to_the_studio(tmp_path: Path) -> None:
         {
             "a": {"shape": "cpu.small", "checkpoint": "sub/dream_8.safetensors", "env": {"X": "1"}},
             "b": {"shape": "cpu.small"},
+            "c": {"shape": "cpu.small", "exact": True},
         },
         LOCAL,
     )
     a = endpoint_config("a", spec.endpoints["a"], 7860, 5)
     assert a["env"] == {"X": "1", "EASEL_QUOTA": "5", "EASEL_CHECKPOINT": "sub/dream_8.safetensors"}
+    assert endpoint_config("c", spec.endpoints["c"], 7862)["env"] == {"EASEL_EXACT": "1"}
     assert endpoint_config("b", spec.endpoints["b"], 7861)["env"] == {}
 
 

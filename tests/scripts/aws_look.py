@@ -53,6 +53,7 @@ def aws(servers: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     StandIn.quotas, StandIn.unlisted, StandIn.servers, StandIn.denied = {}, set(), [], False
     StandIn.points = None
     StandIn.plan = None
+    StandIn.versions, StandIn.clusters, StandIn.drivers = {}, [], []
     monkeypatch.setattr(aws_account, "RESOLVER", f"{stand_in}/resolve")
     # Each session would read the megabytes of AWS's descriptions again.
     monkeypatch.setattr(botocore.session, "create_loader", lambda path=None: LOADER)
@@ -69,6 +70,7 @@ def aws(servers: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "AWS_ENDPOINT_URL_SSM": stand_in,
         "AWS_ENDPOINT_URL_BACKUP": stand_in,
         "AWS_ENDPOINT_URL_FREETIER": stand_in,
+        "AWS_ENDPOINT_URL_EKS": stand_in,
     }.items():
         monkeypatch.setenv(name, value)
 

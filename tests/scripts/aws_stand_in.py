@@ -18,6 +18,10 @@ class StandIn(BaseHTTPRequestHandler):
     points: ClassVar[list[dict[str, Any]] | None] = None
     """AWS Backup's recovery points; None: the vault is not there."""
     plan: ClassVar[dict[str, object] | None] = None
+    versions: ClassVar[dict[str, str]] = {}
+    """Of EKS's Kubernetes, each with its support."""
+    clusters: ClassVar[list[str]] = []
+    drivers: ClassVar[list[str]] = []
     denied = False
 
     def do_POST(self) -> None:
@@ -47,6 +51,14 @@ class StandIn(BaseHTTPRequestHandler):
                 self.wfile.write(b"{}")
                 return None
             return self._say(200, {"RecoveryPoints": self.points})
+        if self.path.startswith("/cluster-versions"):
+            told = [{"clusterVersion": one, "versionStatus": how} for one, how in self.versions.items()]
+            return self._say(200, {"clusterVersions": told})
+        if self.path.startswith("/addons"):
+            told = [{"addonVersion": one} for one in self.drivers]
+            return self._say(200, {"addons": [{"addonVersions": told}]})
+        if self.path.startswith("/clusters"):
+            return self._say(200, {"clusters": self.clusters})
         name = parse_qs(urlsplit(self.path).query)["name"][0]
         answers = [{"name": name, "type": 2, "data": f"{one}."} for one in self.servers]
         return self._say(200, {"Status": 0, "Answer": [*answers, {"type": 46, "data": "signature"}]})

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easel.studio import retention
+from easel.studio.gallery import Gallery
 from easel.studio.outputs import NotSaved, Outputs
 from easel.studio.owner import folder_name, owner_of
 
@@ -52,16 +53,16 @@ def test_old_pictures_go(tmp_path: Path) -> None:
         os.utime(path, (1_000_000_000, 1_000_000_000))
     past = outputs.owned("bob") / "2001-09-09"
     past.mkdir()
-    assert outputs.expire(3600) == 2
+    assert outputs.expire(3600, lambda _: set()) == 2
     assert [path.exists() for path in (young, notes, *old)] == [True, True, False, False]
     assert not past.exists(), "a day without pictures goes too"
-    assert outputs.expire(3600) == 0
+    assert outputs.expire(3600, lambda _: set()) == 0
 
 
 def test_retention_looks_by_itself(tmp_path: Path) -> None:
     """A studio that runs deletes what grows old meanwhile."""
     outputs = Outputs(tmp_path)
-    stop = retention.start(outputs, 0.2)
+    stop = retention.start(outputs, Gallery(outputs), 0.2)
     try:
         path = outputs.save("ada", b"", 1)
         until = time.monotonic() + 20

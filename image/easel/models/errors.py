@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from easel.models.sizes import part_of_whole
+from easel.remark import remark
 
 
 class ModelError(Exception):
@@ -19,7 +20,7 @@ class FileError(ModelError):
     """Something is wrong with one file. `name` is how the message calls it."""
 
     def __init__(self, name: str, problem: str) -> None:
-        super().__init__(f"{name}: {problem}")
+        super().__init__(remark("of_file", "{name}: {problem}", name=name, problem=problem))
         self.name = name
         self.problem = problem
 
@@ -36,8 +37,11 @@ class CutShort(FileError):
     """The file ends before its header says it should."""
 
     def __init__(self, name: str, have: int, need: int | None) -> None:
-        size = part_of_whole(have, need) if need is not None else f"only {have} bytes"
-        super().__init__(name, f"the file is cut short: {size}; download it again")
+        size = (
+            part_of_whole(have, need) if need is not None else remark("only_bytes", "only {n} bytes", n=have)
+        )
+        words = "the file is cut short: {size}; download it again"
+        super().__init__(name, remark("cut_short", words, size=size))
         self.have = have
         self.need = need
 
@@ -54,8 +58,9 @@ class WrongKind(FileError):
     """A model file of another kind than wanted: the message says what it is and where it belongs."""
 
     def __init__(self, name: str, what: str, folder: str | None, wanted: str = "a checkpoint") -> None:
-        belongs = f"; it belongs in models/{folder}" if folder else ""
-        super().__init__(name, f"this is {what}, not {wanted}{belongs}")
+        belongs = remark("belongs_in", "; it belongs in models/{folder}", folder=folder) if folder else ""
+        words = "this is {what}, not {wanted}{belongs}"
+        super().__init__(name, remark("wrong_kind", words, what=what, wanted=wanted, belongs=belongs))
         self.folder = folder
 
 
@@ -71,13 +76,13 @@ class UnknownModel(ModelError):
         shown = name if len(name) <= 120 else name[:117] + "..."
         near = get_close_matches(name[:200], names, n=3, cutoff=0.4)
         if why:
-            hint = f": {why}"
+            hint = remark("model_why", ": {why}", why=why)
         elif near:
-            hint = f"; did you mean {', '.join(repr(one) for one in near)}?"
+            hint = remark("model_near", "; did you mean {names}?", names=", ".join(map(repr, near)))
         elif names:
-            hint = f"; there is {', '.join(repr(one) for one in names[:5])}" + (
-                ", …" if len(names) > 5 else ""
-            )
+            some = ", ".join(map(repr, names[:5])) + (", …" if len(names) > 5 else "")
+            hint = remark("model_there", "; there is {names}", names=some)
         else:
-            hint = "; there is none yet"
-        super().__init__(f"{kind} not found: {shown!r}{hint}")
+            hint = remark("model_none", "; there is none yet")
+        words = "{kind} not found: {name}{hint}"
+        super().__init__(remark("model_not_found", words, kind=kind, name=repr(shown), hint=hint))

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from easel.models.errors import FileError, ModelError
 from easel.models.sizes import gigabytes, part_of_whole
+from easel.remark import remark
 
 
 class SourceError(ModelError):
     """The source does not give the file. `address` is as people may read it, without secrets."""
 
     def __init__(self, address: str, problem: str) -> None:
-        super().__init__(f"{address}: {problem}")
+        super().__init__(remark("of_source", "{address}: {problem}", address=address, problem=problem))
         self.address = address
         self.problem = problem
 
@@ -76,8 +77,14 @@ class WrongHash(FileError):
     def __init__(self, name: str, found: str, wanted: str, whose: str) -> None:
         super().__init__(
             name,
-            f"its SHA-256 is {found}, but {whose} says {wanted}; the bytes were thrown away: "
-            "download it again, or check where that number comes from",
+            remark(
+                "wrong_hash",
+                "its SHA-256 is {found}, but {whose} says {wanted}; the bytes were thrown away: "
+                "download it again, or check where that number comes from",
+                found=found,
+                whose=whose,
+                wanted=wanted,
+            ),
         )
 
 
@@ -87,8 +94,13 @@ class Altered(FileError):
     def __init__(self, name: str, found: str, wanted: str) -> None:
         super().__init__(
             name,
-            f"its SHA-256 is {found}, but its record says {wanted}: it has changed on the disk without being "
-            "written; take it away (`easel models remove`) and bring it in again",
+            remark(
+                "altered",
+                "its SHA-256 is {found}, but its record says {wanted}: it has changed on the disk without "
+                "being written; take it away (`easel models remove`) and bring it in again",
+                found=found,
+                wanted=wanted,
+            ),
         )
 
 
@@ -96,12 +108,22 @@ class DiskFull(FileError):
     """There is no room for the file. `need` and `free` are in bytes."""
 
     def __init__(self, name: str, need: int | None, free: int, have: int = 0) -> None:
-        more = f"needs {gigabytes(need)} more" if need is not None else "does not fit"
-        kept = f"; {gigabytes(have)} are kept, so that it can go on" if have else ""
+        more = remark("does_not_fit", "does not fit")
+        if need is not None:
+            more = remark("needs_more", "needs {size} more", size=gigabytes(need))
+        kept = ""
+        if have:
+            kept = remark("are_kept", "; {size} are kept, so that it can go on", size=gigabytes(have))
         super().__init__(
             name,
-            f"the disk is full: it {more}, free are {gigabytes(free)}; "
-            f"make room (`easel models remove NAME`) and start it again{kept}",
+            remark(
+                "disk_full",
+                "the disk is full: it {more}, free are {free}; "
+                "make room (`easel models remove NAME`) and start it again{kept}",
+                more=more,
+                free=gigabytes(free),
+                kept=kept,
+            ),
         )
 
 
@@ -122,4 +144,5 @@ class Interrupted(FileError):
 
     def __init__(self, name: str, have: int, need: int | None) -> None:
         said = part_of_whole(have, need) if need else gigabytes(have)
-        super().__init__(name, f"stopped at {said}; the same command goes on from there")
+        words = "stopped at {size}; the same command goes on from there"
+        super().__init__(name, remark("stopped_at", words, size=said))

@@ -51,6 +51,7 @@ def main() -> None:
         # With the store, which outlives a replica wherever it runs.
         served=store.root / ".easel" / "served" / f"{asked.endpoint}.json",
         limits=Limits.of(os.environ),
+        exact=os.environ.get("EASEL_EXACT", "") == "1",
     )
     engine.start()
 
@@ -60,7 +61,7 @@ def main() -> None:
     studio = Studio.at(asked.home, asked.endpoint, engine, retention=asked.retention)
     logs.add(studio.job_log.with_job)
     if asked.retention:
-        retention.start(studio.outputs, asked.retention)
+        retention.start(studio.outputs, studio.gallery, asked.retention)
     asyncio.run(_serve(studio, asked, began))
 
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from easel.remark import remark
 from easel.studio.engine import Drawn
 from easel.studio.infotext_drawing import (
     plain,
@@ -64,11 +65,12 @@ class Infotext:
     def passed_over(self) -> list[str]:
         """Sentences on what the text says and Easel does not draw, so that nobody takes the picture for the
         same one. Options that A1111 has under a name of their own are not among them."""
-        notes = []
+        notes: list[str] = []
         rest = [key for key in self.parameters if not (_UNDERSTOOD.fullmatch(key) or KEYS.fullmatch(key))]
         for pattern, why in _NOT_DRAWN:
             if found := [key for key in rest if pattern.fullmatch(key)]:
-                notes.append(f"{_some(found)} of the infotext: {why}.")
+                words = "{keys} of the infotext: {why}."
+                notes.append(remark("infotext_keys", words, keys=_some(found), why=why))
                 rest = [key for key in rest if key not in found]
         return notes
 

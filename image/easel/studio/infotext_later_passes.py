@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from easel.models import UnknownModel
+from easel.remark import remark
 from easel.studio.api.requests.soft_inpainting import soft_inpainting
 from easel.studio.engine import (
     MAX_SIDE,
@@ -30,13 +31,26 @@ def later_passes(studio: Studio, fields: dict[str, Any], tab: str) -> Iterator[s
     yield from _soft_inpainting(fields, tab)
     if tab == "txt2img" and not hires and "denoising_strength" in fields:
         del fields["denoising_strength"]
-        yield ("It was drawn over another picture, which no infotext holds: send that picture to img2img.")
+        yield remark(
+            "infotext_of_picture",
+            "It was drawn over another picture, which no infotext holds: send that picture to img2img.",
+        )
     if tab == "img2img" and hires:
         _without_second_pass(fields)
-        yield "The second pass of the infotext was left out: img2img has none."
+        yield remark(
+            "infotext_no_second_pass",
+            "The second pass of the infotext was left out: img2img has none.",
+            about="enable_hr",
+        )
     elif hires and not _can_be(fields):
         _without_second_pass(fields)
-        yield f"The second pass of the infotext was left out: allowed are sides of {MIN_SIDE} to {MAX_SIDE}."
+        yield remark(
+            "infotext_second_size",
+            "The second pass of the infotext was left out: allowed are sides of {least} to {most}.",
+            about="hr_scale",
+            least=MIN_SIDE,
+            most=MAX_SIDE,
+        )
 
 
 def _soft_inpainting(fields: dict[str, Any], tab: str) -> Iterator[str]:
@@ -46,7 +60,7 @@ def _soft_inpainting(fields: dict[str, Any], tab: str) -> Iterator[str]:
         if tab == "img2img":
             return
     except InvalidRequest as e:
-        yield f"Soft inpainting of the infotext was left out: {e}."
+        yield remark("infotext_soft", "Soft inpainting of the infotext was left out: {why}.", why=e)
     fields.pop("alwayson_scripts", None)
 
 
@@ -74,7 +88,8 @@ def _checkpoints(studio: Studio, fields: dict[str, Any]) -> Iterator[str]:
         try:
             fields[name] = studio.engine.store.find_checkpoint(fields[name]).name
         except UnknownModel:
-            yield f"Checkpoint {fields.pop(name)} of the infotext is not here; {name} was left out."
+            words = "Checkpoint {name} of the infotext is not here; {field} was left out."
+            yield remark("infotext_later_checkpoint", words, about=name, name=fields.pop(name), field=name)
 
 
 def _methods(studio: Studio, fields: dict[str, Any]) -> Iterator[str]:
@@ -83,12 +98,16 @@ def _methods(studio: Studio, fields: dict[str, Any]) -> Iterator[str]:
         if sampler or scheduler:
             resolve(sampler or "Euler", scheduler)
     except UnknownSampler:
-        words = " ".join(str(fields.pop(key)) for key in ("hr_sampler_name", "hr_scheduler") if key in fields)
-        yield f"Sampler {words} of the infotext's second pass is not here; it was left out."
+        method = " ".join(
+            str(fields.pop(key)) for key in ("hr_sampler_name", "hr_scheduler") if key in fields
+        )
+        words = "Sampler {name} of the infotext's second pass is not here; it was left out."
+        yield remark("infotext_later_sampler", words, about="hr_scale", name=method)
     upscaler = fields.get("hr_upscaler")
     if upscaler is None or upscaler in LATENT_UPSCALE_MODES:
         return
     try:
         find_upscaler(studio.engine.store, "hr_upscaler", upscaler)
     except InvalidRequest:
-        yield f"Upscaler {fields.pop('hr_upscaler')} of the infotext is not here; Latent was taken."
+        words = "Upscaler {name} of the infotext is not here; Latent was taken."
+        yield remark("infotext_upscaler", words, about="hr_upscaler", name=fields.pop("hr_upscaler"))

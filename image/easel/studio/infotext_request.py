@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from easel.models import ModelFile, UnknownModel
+from easel.remark import remark
 from easel.studio.api.requests.options_table import options_of_infotext, told_of_infotext
 from easel.studio.api.requests.source_options import check_source_options
 from easel.studio.drawing_settings import drawing_fields
@@ -57,14 +58,16 @@ def request_from_infotext(
     settings: dict[str, Any] = fields.pop("override_settings", {})
     for name, (low, high) in _RANGES.items():
         if name in fields and not low <= fields[name] <= high:
-            notes.append(f"{name} {fields.pop(name)} of the infotext was left out; allowed: {low} to {high}.")
+            allowed = remark("from_to", "{low} to {high}", low=low, high=high)
+            notes.append(_left_out(name, fields.pop(name), allowed))
     drawing, left = _drawing_options(found)
     settings |= drawing
     notes += left
     notes += _method(fields)
     if not 1 <= settings.get("CLIP_stop_at_last_layers", 1) <= 12:
         layers = settings.pop("CLIP_stop_at_last_layers")
-        notes.append(f"Clip skip {layers} of the infotext was left out; allowed: 1 to 12.")
+        words = "Clip skip {n} of the infotext was left out; allowed: 1 to 12."
+        notes.append(remark("infotext_clip_skip", words, about="CLIP_stop_at_last_layers", n=layers))
     if "sd_model_checkpoint" in settings:
         try:
             if file := studio.checkpoint_of(found):
@@ -73,12 +76,14 @@ def request_from_infotext(
         except UnknownModel:
             name = found.checkpoints[-1]
             del settings["sd_model_checkpoint"]
-            notes.append(f"Checkpoint {name} of the infotext is not here; it was left as it was.")
+            words = "Checkpoint {name} of the infotext is not here; it was left as it was."
+            notes.append(remark("infotext_checkpoint", words, about="sd_model_checkpoint", name=name))
     if is_name(settings.get("sd_vae")):
         try:
             settings["sd_vae"] = studio.engine.store.find_vae(settings["sd_vae"]).name
         except UnknownModel:
-            notes.append(f"VAE {settings.pop('sd_vae')} of the infotext is not here; it was left as it was.")
+            words = "VAE {name} of the infotext is not here; it was left as it was."
+            notes.append(remark("infotext_vae", words, about="sd_vae", name=settings.pop("sd_vae")))
     notes += later_passes(studio, fields, tab)
     return {**fields, "override_settings": settings}, notes
 
@@ -94,7 +99,7 @@ def _drawing_options(found: Infotext) -> tuple[dict[str, str], list[str]]:
             replace(TextToImage(), **drawing_fields({name: text})).resolved()
             check_source_options({name: text})
         except InvalidRequest as e:
-            notes.append(f"{name} {said.pop(name)[:60]} of the infotext was left out; allowed: {e.allowed}.")
+            notes.append(_left_out(name, said.pop(name)[:60], e.allowed))
     return said, notes
 
 
@@ -108,7 +113,8 @@ def _method(fields: dict[str, Any]) -> Iterator[str]:
             fields |= {"sampler_name": sampler.name} if "sampler_name" in said else {}
     except UnknownSampler:
         method = " ".join(str(fields.pop(key)) for key in said)
-        yield f"Sampler {method} of the infotext is not here; it was left as it was."
+        words = "Sampler {name} of the infotext is not here; it was left as it was."
+        yield remark("infotext_sampler", words, about="sampler_name", name=method)
 
 
 def _another(file: ModelFile, found: Infotext) -> Iterator[str]:
@@ -116,4 +122,10 @@ def _another(file: ModelFile, found: Infotext) -> Iterator[str]:
     A1111, which have eight digits, are of something else."""
     said = found.parameters.get("Model hash", "").lower()
     if file.hash and len(said) == len(file.hash) and said != file.hash:
-        yield f"{file.title} is here; the infotext is of another file of that name, with the hash {said}."
+        words = "{title} is here; the infotext is of another file of that name, with the hash {hash}."
+        yield remark("infotext_other_file", words, about="sd_model_checkpoint", title=file.title, hash=said)
+
+
+def _left_out(name: str, value: object, allowed: str) -> str:
+    words = "{name} {value} of the infotext was left out; allowed: {allowed}."
+    return remark("infotext_left_out", words, about=name, name=name, value=value, allowed=allowed)

@@ -10,7 +10,7 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from datetime import date
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Protocol
 
 import structlog
 
+from easel.remark import remark
 from easel.studio.owner import folder_name
 
 log = structlog.get_logger(__name__)
@@ -123,19 +124,25 @@ class Outputs:
         """The newest pictures of `owner`, newest first, at most `limit`."""
         return list(islice(self._newest_first(owner), limit))
 
-    def expire(self, seconds: float) -> int:
+    def expire(self, seconds: float, spared: Callable[[Path], Set[str]]) -> int:
         """Delete every owner's pictures that are older than `seconds`, and say how many those were.
 
-        What is no picture of ours is left alone. What cannot be deleted is tried again the next time.
+        `spared` says of an owner's folder which pictures stay, as `DAY/NAME`; where it raises NotSaved, all
+        do. What is no picture of ours is left alone. What cannot be deleted is tried again the next time.
         """
         before, gone = time.time() - seconds, 0
         for owner in _sorted_names(self.folder, _ANY):
+            try:
+                stay = spared(self.folder / owner)
+            except NotSaved as error:
+                log.warning("nothing deleted for now", owner=owner, reason=str(error))
+                continue
             for day in _sorted_names(self.folder / owner, DAY):
                 folder = self.folder / owner / day
                 old = [
                     folder / name
                     for name in _sorted_names(folder, PICTURE)
-                    if _is_older(folder / name, before)
+                    if f"{day}/{name}" not in stay and _is_older(folder / name, before)
                 ]
                 gone += len(self.remove(old))
                 if not old and day != date.today().isoformat():
@@ -221,7 +228,11 @@ def _is_older(path: Path, before: float) -> bool:
 
 def _why(e: OSError, folder: Path) -> str:
     if e.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return f"the disk under {folder} is full: make room there, then draw it again with the same seed"
+        words = "the disk under {folder} is full: make room there, then draw it again with the same seed"
+        return remark("outputs_full", words, folder=folder)
     if e.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return f"{folder} cannot be written ({e.strerror}): give the studio's user the right to write there"
-    return f"writing below {folder} failed: {e.strerror or e}"
+        words = "{folder} cannot be written ({why}): give the studio's user the right to write there"
+        return remark("outputs_closed", words, folder=folder, why=e.strerror)
+    return remark(
+        "outputs_failed", "writing below {folder} failed: {why}", folder=folder, why=e.strerror or e
+    )

@@ -17,12 +17,15 @@ from pathlib import Path
 import structlog
 
 from easel.models import Lock, write_whole
+from easel.remark import remark
 from easel.studio.engine import InvalidRequest, Style, merge_styles, read_styles, write_styles
+from easel.studio.looks import Looks
 from easel.studio.outputs import NotSaved, Outputs
 
 log = structlog.get_logger(__name__)
 
 FILE = "styles.csv"
+_LOOKS = ".styles"
 # A1111's longest collections have some two thousand.
 MAX_BYTES = 4_000_000
 MAX_NAME = 200
@@ -61,6 +64,16 @@ class Styles:
     def team(self) -> StyleFile:
         """The team's."""
         return StyleFile(self._team)
+
+    @property
+    def own_looks(self) -> Looks:
+        """What styles, the team's too, look like in the person's own pictures: nobody else sees those."""
+        return Looks(self._own.parent / _LOOKS)
+
+    @property
+    def team_looks(self) -> Looks:
+        """What somebody chose to show everybody."""
+        return Looks(self._team.parent / _LOOKS)
 
     @cached_property
     def known(self) -> dict[str, Style]:
@@ -164,7 +177,9 @@ class StyleFile:
             until = time.monotonic() + _WAIT
             while not lock.try_take():
                 if time.monotonic() > until:
-                    raise StylesBusy("somebody else is writing these styles; try again in a moment")
+                    raise StylesBusy(
+                        remark("styles_busy", "somebody else is writing these styles; try again in a moment")
+                    )
                 time.sleep(_AGAIN)
             try:
                 yield
@@ -177,7 +192,9 @@ def _check(style: Style) -> None:
     name = style.name
     if not name or len(name) > MAX_NAME or not name.isprintable() or name != name.strip():
         raise InvalidRequest(
-            "name", name[:MAX_NAME], f"1 to {MAX_NAME} printable characters, no space at either end"
+            "name",
+            name[:MAX_NAME],
+            remark("style_name", "1 to {most} printable characters, no space at either end", most=MAX_NAME),
         )
     if name.lower() == _NO_STYLE:
         raise InvalidRequest("name", name, "another name: it is A1111's word for no style")
@@ -190,9 +207,17 @@ def _check(style: Style) -> None:
 
 def _see_that_it_is_new(styles: dict[str, Style], name: str) -> None:
     if name in styles:
-        raise StyleExists(f"there is a style {name!r} already: change that one, or choose another name")
+        raise StyleExists(
+            remark(
+                "style_taken",
+                "there is a style {name} already: change that one, or choose another name",
+                name=repr(name),
+            )
+        )
 
 
 def _see_that_it_is_there(styles: dict[str, Style], name: str) -> None:
     if name not in styles:
-        raise NoSuchStyle(f"there is no style {name[:MAX_NAME]!r} in this file")
+        raise NoSuchStyle(
+            remark("no_such_style", "there is no style {name} in this file", name=repr(name[:MAX_NAME]))
+        )

@@ -153,24 +153,26 @@ def zone(cloud: Cloud, given: Given) -> Made:
 
 @makes("aws:route53/record:Record")
 def record(cloud: Cloud, given: Given) -> Made:
-    name = given("name")
+    name, aliases = given("name"), given("aliases")
+    if aliases:
+        (alias,) = aliases
+        leads = {
+            "AliasTarget": {
+                "DNSName": alias["name"],
+                "HostedZoneId": alias["zoneId"],
+                "EvaluateTargetHealth": alias["evaluateTargetHealth"],
+            }
+        }
+    else:
+        leads = {"TTL": given("ttl"), "ResourceRecords": [{"Value": value} for value in given("records")]}
+    change = {
+        "Action": "UPSERT" if given("allowOverwrite") else "CREATE",
+        "ResourceRecordSet": {"Name": name, "Type": given("type"), **leads},
+    }
     cloud("route53").change_resource_record_sets(
-        HostedZoneId=given("zoneId"),
-        ChangeBatch={
-            "Changes": [
-                {
-                    "Action": "CREATE",
-                    "ResourceRecordSet": {
-                        "Name": name,
-                        "Type": given("type"),
-                        "TTL": given("ttl"),
-                        "ResourceRecords": [{"Value": value} for value in given("records")],
-                    },
-                }
-            ]
-        },
+        HostedZoneId=given("zoneId"), ChangeBatch={"Changes": [change]}
     )
-    return name, {}
+    return name, {"fqdn": name}
 
 
 @makes("aws:cloudwatch/logGroup:LogGroup")

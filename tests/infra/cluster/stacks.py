@@ -13,6 +13,8 @@ from tests.infra.program_stacks import MEMBERS, OWN, SECRET_ARN, VPC, Stack, sta
 from tests.infra.world import ACCOUNT, World
 
 ADMIN = f"arn:aws:iam::{ACCOUNT}:role/team/Admin"
+CUSTOM = {"NodeClass", "NodePool", "IngressClassParams", "IngressClass"}
+"""Kinds of a cluster's objects that are nobody's namespace's."""
 CLUSTER: dict[str, Any] = {"runs_on": "cluster", "cluster": {"admins": [ADMIN]}}
 TEAM: dict[str, Any] = {
     "studio": {"shape": "gpu.l4", "replicas": {"min": 1, "max": 3}, "models": ["s3://art/a.safetensors"]},
@@ -58,3 +60,10 @@ def cluster_graph(name: str) -> Graph:
     if name == "on a platform":
         world.exports["organization/easel/company"] = {EXPORT: cluster_graph("platform").outputs[EXPORT]}
     return run_cluster(CLUSTER_STACKS[name], world)
+
+
+def folders(graph: Graph) -> dict[str, str]:
+    """Paths by access point."""
+    return {
+        f"accesspoint-{node.name}": node.inputs["rootDirectory"]["path"] for node in graph.of("AccessPoint")
+    }

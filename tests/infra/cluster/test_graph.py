@@ -6,17 +6,22 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra.cluster.platform import checked
 from infra.cluster.rules import LONGEST_SILENCE
 from infra.cluster.volumes import CONFIGURATION
 from infra.filesystem import ACCESS_POINT
-from tests.infra.cluster.stacks import ADMIN, CLUSTER, CLUSTER_STACKS, cluster_graph, run_cluster
+from tests.infra.cluster.stacks import (
+    ADMIN,
+    CLUSTER,
+    CLUSTER_STACKS,
+    CUSTOM,
+    cluster_graph,
+    run_cluster,
+)
 from tests.infra.graph import Graph, Node, provision
 from tests.infra.program_stacks import Stack, stacks_world
 from tests.infra.world import ACCOUNT
 
 OWN = [name for name, stack in CLUSTER_STACKS.items() if stack.team.get("platform", "own") == "own"]
-CUSTOM = {"NodeClass", "NodePool", "IngressClassParams", "IngressClass"}
 
 
 @pytest.fixture(params=OWN)
@@ -58,13 +63,6 @@ def object_of(graph: Graph, kind: str, name: str) -> Node:
     return found
 
 
-def folders(graph: Graph) -> dict[str, str]:
-    """Paths by access point."""
-    return {
-        f"accesspoint-{node.name}": node.inputs["rootDirectory"]["path"] for node in graph.of("AccessPoint")
-    }
-
-
 def test_auto_mode_is_all_three_blocks_or_none(own: Graph) -> None:
     """EKS refuses two; and there are no pools of nodes but easel's own."""
     (cluster,) = own.of("Cluster")
@@ -102,6 +100,26 @@ def test_the_api_answers_within_the_vpc_alone_where_that_is_asked_for() -> None:
     for name, public in (("cluster", True), ("cluster, private, new zone, budget", False)):
         asked = cluster_graph(name).of("Cluster")[0].inputs["vpcConfig"]
         assert (asked["endpointPrivateAccess"], asked["endpointPublicAccess"]) == (True, public)
+
+
+def test_the_way_into_the_cluster_is_no_secret(graph: Graph) -> None:
+    """A token in the provider's inputs would be in the state, and over when a destroy needs it."""
+    (provider,) = [node for node in graph.nodes if node.type == "pulumi:providers:kubernetes"]
+    told = json.loads(provider.inputs["kubeconfig"])
+    ((user),) = told["users"]
+    assert list(user["user"]) == ["exec"]
+    assert user["user"]["exec"]["args"][:2] == ["eks", "get-token"]
+    (cluster,) = {one.inputs["clusterName"] for one in graph.of("PodIdentityAssociation")} or {
+        provider.inputs["clusterIdentifier"]
+    }
+    assert cluster == provider.inputs["clusterIdentifier"]
+
+
+def test_a_preview_only_looks() -> None:
+    """Every question is a lookup, values of secrets among them."""
+    world = stacks_world()
+    run_cluster(CLUSTER_STACKS["cluster"], world, preview=True)
+    assert {token for token, _ in world.asked if not token.rpartition(":")[2].startswith("get")} == set()
 
 
 def test_secrets_are_under_a_key_of_the_teams_that_turns(own: Graph) -> None:
@@ -310,63 +328,15 @@ def test_what_is_no_namespaces_carries_the_teams_name(graph: Graph) -> None:
             assert meta["name"] == mine or meta["name"].startswith(f"{mine}-"), node.urn
 
 
-def test_a_team_on_a_platform_has_a_part_of_it_and_no_cluster() -> None:
-    """Machines, folders, balancer, role of its own; network, cluster and file system are the platform's."""
-    platform, tenant = cluster_graph("platform"), cluster_graph("on a platform")
-    for kind in ("Cluster", "Vpc", "FileSystem", "FileSystemPolicy", "MountTarget", "Addon", "Key", "Chart"):
-        assert not tenant.of(kind), kind
-    assert "platform" not in tenant.outputs
-    assert all(path.startswith("/teams/art/") for path in folders(tenant).values())
-    assert not any(path.startswith("/teams/") for path in folders(platform).values())
-    (files,) = {node.inputs["fileSystemId"] for node in tenant.of("AccessPoint")}
-    assert files == platform.outputs["storage"]["file_system"]
-    objects = [
-        {(n.type, n.inputs["metadata"]["name"]) for n in found.nodes if n.short in {*CUSTOM, "Namespace"}}
-        for found in (platform, tenant)
-    ]
-    assert not objects[0] & objects[1], "two stacks with one object"
-    (mine,) = tenant.of("IngressClassParams")
-    assert mine.inputs["spec"]["namespaceSelector"] == {
-        "matchLabels": {"kubernetes.io/metadata.name": "easel-art"}
-    }
-
-
-def test_a_teams_pods_go_to_its_own_machines_on_a_platform_too() -> None:
-    """Selected by the team's label, which its nodes are also tainted with; gateways to the shared ones."""
-    tenant = cluster_graph("on a platform")
-    for node in tenant.of("Deployment"):
-        asked = node.inputs["spec"]["template"]["spec"]
-        if node.inputs["metadata"]["name"] == "gateway":
-            assert "nodeSelector" not in asked
-        else:
-            assert asked["nodeSelector"]["easel/team"] == "art"
-    for pool in tenant.of("NodePool"):
-        taints = pool.inputs["spec"]["template"]["spec"]["taints"]
-        assert {"key": "easel/team", "value": "art", "effect": "NoSchedule"} in taints
-
-
-@pytest.mark.parametrize(
-    ("exported", "said"),
-    [
-        (None, "shares no cluster"),
-        ({"region": "us-east-1"}, "does not tell"),
-        ("elsewhere", "take the same"),
-    ],
-)
-def test_a_platform_that_is_none_is_refused(exported: Any, said: str) -> None:
-    """With what to do there."""
-    if exported == "elsewhere":
-        exported = {**cluster_graph("platform").outputs["platform"], "region": "eu-west-1"}
-    with pytest.raises(pulumi.RunError, match=said):
-        checked(exported, "company", "us-east-1")
-
-
 def test_whoever_runs_it_must_be_an_admin() -> None:
     """Else a cluster would be made in ten minutes, and nothing in it."""
     world = stacks_world()
     world.caller = f"arn:aws:sts::{ACCOUNT}:assumed-role/Reader/me"
     with pytest.raises(pulumi.RunError, match="assumed-role/Reader/me, which runs this, is not among them"):
         run_cluster(Stack({}, CLUSTER), world)
+    world.exports["organization/easel/company"] = {"platform": cluster_graph("platform").outputs["platform"]}
+    with pytest.raises(pulumi.RunError, match=r"cluster\.admins of company: .*Reader/me"):
+        run_cluster(CLUSTER_STACKS["on a platform"], world)
     found = run_cluster(Stack({}, {"runs_on": "cluster"}), world)
     named = f"arn:aws:iam::{ACCOUNT}:role/team/Reader"
     assert named in {entry.inputs["principalArn"] for entry in found.of("AccessEntry")}

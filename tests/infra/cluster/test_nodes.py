@@ -8,7 +8,6 @@ from infra.cluster.capacity import allocatable, memory
 from infra.cluster.load_balancer import edge
 from infra.cluster.nodes import (
     GPU,
-    LIFE,
     Ground,
     Pool,
     disk_of,
@@ -171,13 +170,13 @@ def test_a_pool_asks_for_what_the_region_sells_where_it_sells_it() -> None:
 
 
 def test_a_pool_is_given_back_when_it_is_empty_and_never_while_it_draws() -> None:
-    """And no node is older than Auto Mode lets it be: 336 hours."""
+    """And no node is older than Auto Mode lets it be, 21 days, with what its pods have to end in."""
     for pool in pools(spec()).values():
         wanted = made(pool)[1]["spec"]
         assert wanted["disruption"]["consolidationPolicy"] == "WhenEmpty"
-        assert int(wanted["template"]["spec"]["expireAfter"].removesuffix("h")) <= 336
+        times = (wanted["template"]["spec"][key] for key in ("expireAfter", "terminationGracePeriod"))
+        assert sum(int(one.removesuffix("h")) for one in times) <= 21 * 24
         assert placement(pool).annotations == {"karpenter.sh/do-not-disrupt": "true"}
-    assert LIFE == "336h"
 
 
 def test_a_disk_holds_image_and_models_before_the_kubelet_evicts() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
 import zipfile
 from collections.abc import Iterator
@@ -12,6 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 from PIL import Image
+
+from easel.studio.api.gallery_zip import ZipTickets
+from easel.studio.gallery import PictureId
+from easel.studio.outputs import Outputs
 
 SEEDS = (11, 12, 13)
 NOWHERE = "2026-01-01/00001-1.png"
@@ -262,6 +267,20 @@ def test_zip(gal, drawn) -> None:
     assert gal.get(f"/{address}").status_code == 404
     assert gal.post("/studio/gallery/zip", json={"pictures": [NOWHERE]}).status_code == 404
     assert gal.post("/studio/gallery/zip/tickets", json={"pictures": []}).status_code == 404
+
+
+def test_a_zip_ticket_is_good_on_every_replica(running, drawn) -> None:
+    """What one gave another takes, for whoever it was given, once, for five minutes."""
+    one, other = (ZipTickets(Outputs(running.studio.outputs.folder)) for _ in range(2))
+    ids = [PictureId.parse(one) for one in drawn["gal"]]
+    ticket = one.issue("gal", ids)
+    assert other.take("hal", ticket) is None
+    assert other.take("gal", ticket) == ids
+    assert one.take("gal", ticket) is None
+    late = one.issue("gal", ids)
+    (file,) = (running.studio.outputs.owned("gal") / ".zips").iterdir()
+    os.utime(file, (1_000_000_000, 1_000_000_000))
+    assert other.take("gal", late) is None
 
 
 def test_a_zip_can_be_read_as_it_comes(gal, drawn) -> None:

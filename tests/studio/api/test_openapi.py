@@ -6,6 +6,7 @@ import base64
 import re
 from typing import Any
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -70,7 +71,8 @@ def checks(operation: Any) -> list[Any]:
     return CHECKS[1:] if "501" in operation.definition.raw["responses"] else CHECKS
 
 
-def test_schemathesis(running) -> None:
+@pytest.mark.parametrize("examples", [4, pytest.param(40, marks=pytest.mark.slow)])
+def test_schemathesis(running, examples: int) -> None:
     """Whatever fits the description, and much that does not: no 500, no answer that is not described."""
     schema = schemathesis.openapi.from_url(f"{running.url}/openapi.json")
     tried = []
@@ -79,7 +81,7 @@ def test_schemathesis(running) -> None:
         kinds = [operation.as_strategy(mode) for mode in schemathesis.GenerationMode]
 
         @settings(
-            max_examples=30 if operation.method == "post" else 8,
+            max_examples=examples if operation.method == "post" else max(2, examples // 4),
             deadline=None,
             derandomize=True,
             database=None,

@@ -134,6 +134,15 @@ def test_unknown_samplers(running, fields, words) -> None:
     assert shaped(answer)["detail"] == words
 
 
+def test_a_refusal_says_which_sentence_it_is(running) -> None:
+    """For pages in other languages, in a header: the body is A1111's to the last key."""
+    answer = running.draw(sampler_name="Eular a")
+    shaped(answer)
+    said = json.loads(answer.headers["X-Easel-Remark"])
+    assert (said["code"], said["values"]["name"]) == ("sampler_not_found", "'Eular a'")
+    assert said["values"]["hint"]["code"] == "sampler_near"
+
+
 @pytest.mark.parametrize(
     "name", ["nothing", "../../etc/passwd", "/etc/passwd", "x" * 10_000, "a\0b", "model.ckpt"]
 )

@@ -65,7 +65,7 @@ def test_styles_are_written_as_a1111_writes_them(running) -> None:
         content = path.read_bytes()
         assert content.startswith(codecs.BOM_UTF8 + b"name,prompt,negative_prompt\r\n")
         assert '"a ""wet"" {prompt},\nink"' in content.decode()
-        assert hedy.get("/studio/styles").json()["own"] == [ink]
+        assert hedy.get("/studio/styles").json()["own"] == [ink | {"look": None}]
         assert ink in hedy.get("/sdapi/v1/prompt-styles").json()
         assert named(ada.get("/studio/styles").json(), "own") == []
         assert hedy.post("/studio/styles/own", json=ink).status_code == 409

@@ -275,6 +275,6 @@ def test_what_is_made_goes_with_the_picture(outputs: Outputs) -> None:
         "index.jsonl",
     ]
     os.utime(other, (1_000_000_000, 1_000_000_000))
-    assert outputs.expire(3600) == 1
+    assert outputs.expire(3600, gallery.starred) == 1
     assert not other.parent.exists()
     assert outputs.recent("ada") == []

@@ -45,6 +45,25 @@ def test_no_change_is_lost(outputs: Outputs) -> None:
     assert sorted(path.name for path in outputs.owned("ada").iterdir()) == [".gallery.json", DAY]
 
 
+def test_retention_spares_stars(outputs: Outputs) -> None:
+    """However old, for as long as the picture has its star. Where stars cannot be read, nothing of that
+    person goes."""
+    gallery = Gallery(outputs)
+    one, other = picture_id(1), picture_id(2)
+    for id in (one, other):
+        os.utime(gallery.pictures.find("ada", id), (1_000_000_000, 1_000_000_000))
+    gallery.star("ada", [one], True)
+    lists = outputs.owned("ada") / ".gallery.json"
+    whole = lists.read_bytes()
+    lists.write_text("no list")
+    assert outputs.expire(3600, gallery.starred) == 0
+    lists.write_bytes(whole)
+    assert outputs.expire(3600, gallery.starred) == 1
+    assert gallery.pictures.find("ada", one)
+    gallery.star("ada", [one], False)
+    assert outputs.expire(3600, gallery.starred) == 1
+
+
 def test_what_is_gone_drops_out(outputs: Outputs) -> None:
     """By the person, by retention and by hand: out of stars, boards and shares."""
     gallery = Gallery(outputs)
@@ -56,7 +75,8 @@ def test_what_is_gone_drops_out(outputs: Outputs) -> None:
     gallery.delete("ada", some[:1])
     old = gallery.pictures.find("ada", some[1])
     os.utime(old, (1_000_000_000, 1_000_000_000))
-    assert outputs.expire(3600) == 1
+    gallery.star("ada", some[1:2], False)
+    assert outputs.expire(3600, gallery.starred) == 1
     gallery.pictures.find("ada", some[2]).unlink()
     for one in (gallery, Gallery(outputs)):
         assert [shown.id for shown in one.page("ada", starred=True).pictures] == some[3:]

@@ -93,7 +93,8 @@ def why(page: Page) -> str:
 def visit(running, browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open the page as somebody; everything that went wrong in the browser is in `page.faults`.
 
-    `beside` is a page of theirs in whose browser another tab is opened; `at` is another address of it.
+    `beside` is a page of theirs in whose browser another tab is opened; `at` is another address of it;
+    with `clock` the test moves the page's time.
     """
     contexts = []
 
@@ -105,6 +106,7 @@ def visit(running, browser: Browser) -> Iterator[Callable[..., Page]]:
         path: str = "",
         beside: Page | None = None,
         at: str = "",
+        clock: bool = False,
     ) -> Page:
         context = beside.context if beside else browser.new_context(
             viewport={"width": width, "height": height},
@@ -118,6 +120,8 @@ def visit(running, browser: Browser) -> Iterator[Callable[..., Page]]:
             context.add_init_script(SHIFTS)
         page = context.new_page()
         page.set_default_timeout(60_000)
+        if clock:
+            page.clock.install()
         page.faults = []
         page.asked, page.lost = [], []
         page.on("console", lambda one: page.faults.append(one.text) if one.type == "error" else None)

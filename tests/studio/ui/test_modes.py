@@ -44,6 +44,33 @@ def test_picture_to_picture(visit, source: Path) -> None:
     assert page.faults == []
 
 
+def test_a_picture_of_a_picture_is_varied_as_one(running, visit, source: Path) -> None:
+    """Vary draws over the same source again, by another variation seed; where nobody kept the source, it says
+    so, and varies the words."""
+    page = visit("varies-a-picture")
+    begin(page, "image", source)
+    page.get_by_label("Denoising strength", exact=True).fill("0.3")
+    sent, _ = drawn(page)
+    vary = page.get_by_role("button", name="Vary", exact=True)
+    with page.expect_response(re.compile("/sdapi/v1/img2img$")) as answer:
+        vary.click()
+    assert answer.value.status == 202
+    asked = json.loads(answer.value.request.post_data)
+    assert asked["init_images"] == sent["init_images"]
+    assert (asked["denoising_strength"], asked["subseed"], asked["subseed_strength"]) == (0.3, -1, 0.2)
+    assert (asked["width"], asked["height"]) == (96, 64)
+    expect(page.locator(".film li:not(.all)")).to_have_count(2)
+    owner = running.studio.outputs.owned("varies-a-picture")
+    for one in owner.glob("*/.gallery/sent/*"):
+        one.unlink()
+    with page.expect_response(re.compile("/sdapi/v1/txt2img$")):
+        vary.click()
+    expect(page.locator(".notices")).to_contain_text("is not kept any more")
+    expect(page.locator(".film li:not(.all)")).to_have_count(3)
+    # The console tells of a 404 by itself.
+    assert [one for one in page.faults if "404" not in one] == []
+
+
 def test_inpainting_changes_only_what_was_painted(visit, source: Path) -> None:
     """The mask is white where the mouse went; nothing else of the picture changes; keys undo and redo; the
     source and its mask are there again after a reload."""

@@ -12,6 +12,7 @@ from tests.studio.ui.conftest import AXE, ask_small, generate_button, until
 from tests.studio.ui.test_create import LONG, generate, picture_of, stop_all, tickets
 
 pytestmark = pytest.mark.timeout(300)
+IDLE_MINUTES = 10
 FIRST_VISIT, FIRST_REQUESTS = 350_000, 40
 SECOND_VISIT = 60_000
 SHIFT = 0.1
@@ -62,6 +63,26 @@ def test_a_visit_is_light(running, browser: Browser) -> None:
     assert again <= SECOND_VISIT
 
 
+def test_an_idle_page_asks_for_nothing(visit) -> None:
+    """Ten minutes of its clock, with every place opened and a picture there: at most two requests a minute.
+    What comes is the one stream's: tests/studio/api/jobs/test_events.py."""
+    page = visit("idles", clock=True)
+    ask_small(page)
+    generate(page)
+    expect(picture_of(page)).to_be_visible()
+    for place in ("Gallery", "Models", "Create"):
+        page.get_by_role("link", name=place, exact=True).click()
+        expect(page.locator(f".place[data-place={place.lower()}]")).to_be_visible()
+    page.wait_for_load_state("load")
+    page.clock.run_for(5_000)
+    page.wait_for_timeout(1_000)
+    before = len(page.asked)
+    page.clock.run_for(IDLE_MINUTES * 60_000)
+    page.wait_for_timeout(500)
+    assert len(page.asked) - before <= 2 * IDLE_MINUTES, page.asked[before:]
+    assert page.faults == []
+
+
 def wrong(page: Page) -> list[str]:
     """What is wrong with the page as it is: by axe in both looks, targets too small, a page wider than its
     window."""
@@ -106,7 +127,7 @@ def states(page: Page) -> Iterator[str]:
         yield place
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+@pytest.mark.parametrize(("width", "height"), [pytest.param(1280, 800, marks=pytest.mark.slow), (390, 844)])
 def test_nothing_is_wrong_anywhere(visit, width: int, height: int) -> None:
     """axe's every rule, targets of 24 px, no scrolling sideways, nothing that jumps, no error in the console
     (a breach of the policy is one)."""

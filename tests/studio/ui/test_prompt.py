@@ -86,7 +86,7 @@ def test_loras_are_chips(visit) -> None:
 
 def test_styles_and_presets_are_kept(visit) -> None:
     """A style of the words that are written, with the look of what was drawn with it; a preset of everything
-    else. Earlier prompts come back by Alt and an arrow."""
+    else; both on another device, too. Earlier prompts come back by Alt and an arrow."""
     page = visit("keeper")
     ask_small(page, "pale, chalk", steps=2)
     page.get_by_role("button", name="Keep the words as a style…").click()
@@ -114,4 +114,12 @@ def test_styles_and_presets_are_kept(visit) -> None:
     prompt(page).fill("something else")
     prompt(page).press("Alt+ArrowUp")
     expect(prompt(page)).to_have_value("a red circle on blue")
-    assert page.faults == []
+    other = visit("keeper")
+    other.locator("details.advanced > summary").click()
+    for kept in (
+        other.get_by_role("group", name="Styles").get_by_role("button", name="Chalky"),
+        other.locator(".presets li", has_text="quick"),
+    ):
+        expect(kept.locator("img")).to_be_visible()
+        assert kept.locator("img").evaluate("(one) => one.decode().then(() => one.naturalWidth)") > 0
+    assert page.faults == other.faults == []

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from easel.models.errors import FileError, ModelError
+from easel.remark import remark
 
 
 class UnknownUpload(ModelError):
     """There is no such upload of this person: cancelled, expired, or never begun."""
 
     def __init__(self) -> None:
-        super().__init__("there is no such upload: it was cancelled or has expired; begin it again")
+        super().__init__(
+            remark(
+                "no_such_upload", "there is no such upload: it was cancelled or has expired; begin it again"
+            )
+        )
 
 
 class UploadFailed(FileError):

@@ -33,6 +33,7 @@ from easel.studio.api.openai.routes import openai
 from easel.studio.api.options import options
 from easel.studio.api.parameters import parameters
 from easel.studio.api.png_info import png_info
+from easel.studio.api.presets import presets
 from easel.studio.api.progress import progress
 from easel.studio.api.reference import page
 from easel.studio.api.session import session
@@ -84,6 +85,7 @@ def create_api(studio: Studio) -> FastAPI:
         memory(studio),
         models(studio),
         styles(studio),
+        presets(studio),
         controlnet(studio),
         openai(studio),
         not_here(),
@@ -99,7 +101,7 @@ def create_api(studio: Studio) -> FastAPI:
         events(studio, observer),
         metrics(studio),
         wildcards(studio),
-        model_files(studio),
+        model_files(studio, jobs),
     ):
         app.include_router(routes)
     app.include_router(_own(studio))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,9 +28,11 @@ from easel.models import (
     UnknownModel,
     Unreachable,
 )
+from easel.remark import said_by
 from easel.studio.api.requests.refusals import UnknownScript, Unsupported
 from easel.studio.api.strict_json import reply
 from easel.studio.caller_options import TooMany
+from easel.studio.coded_text import CodedText
 from easel.studio.engine import (
     EngineError,
     InvalidRequest,
@@ -46,6 +49,7 @@ from easel.studio.gallery import (
     GalleryError,
     NoSuchBoard,
     NoSuchPicture,
+    NoSuchRequest,
     NoSuchShare,
 )
 from easel.studio.library import NoPicture, NoSuchJob, NoSuchModel, StillWanted, TooManyJobs
@@ -59,6 +63,9 @@ log = structlog.get_logger(__name__)
 
 # Echoes of what was wrong are for finding it, not for sending it all back.
 _MAX_ECHO = 200
+REMARK_HEADER = "X-Easel-Remark"
+# Servers and proxies between take 8 kB of headers, all together.
+_LONGEST_HEADER = 4000
 
 
 class FieldFault(BaseModel):
@@ -103,8 +110,8 @@ ANSWERS: tuple[tuple[type[Exception], int, int | None], ...] = (
     (TooManyRequests, 429, 60), (Forbidden, 403, None), (NeedsToken, 403, None), (NoAccess, 403, None),
     (Archived, 410, None), (NotThere, 404, None), (Unreachable, 502, None), (SourceError, 422, None),
     (TooManyJobs, 429, 60), (NoSuchJob, 404, None), (NoPicture, 404, None), (NotYours, 403, None),
-    (NoSuchPicture, 404, None), (NoSuchBoard, 404, None), (NoSuchShare, 404, None),
-    (BoardNameTaken, 409, None), (GalleryBusy, 503, 2), (GalleryError, 422, None),
+    (NoSuchPicture, 404, None), (NoSuchRequest, 404, None), (NoSuchBoard, 404, None),
+    (NoSuchShare, 404, None), (BoardNameTaken, 409, None), (GalleryBusy, 503, 2), (GalleryError, 422, None),
     (QueueFull, 429, 10), (NoCheckpoint, 503, 5), (Stopped, 503, 5), (NotSaved, 507, None),
     (NoSuchStyle, 404, None), (NoSuchWildcard, 404, None), (StyleExists, 409, None), (StylesBusy, 503, 2),
 )  # fmt: skip
@@ -174,7 +181,16 @@ async def _ours(request: Request, e: Exception) -> Response:
         log.error("picture not saved", reason=str(e))
     elif status == 500:
         log.error("request failed", path=request.url.path, error=type(e).__name__, reason=str(e))
-    return reply(_worded(e), status, {"Retry-After": str(pause)} if pause is not None else None)
+    headers = {"Retry-After": str(pause)} if pause is not None else {}
+    return reply(_worded(e), status, headers | _coded(e))
+
+
+def _coded(e: Exception) -> dict[str, str]:
+    """The error's code and values, for a page that says it in another language. Beside the body, which is
+    A1111's to the last key."""
+    said = CodedText.of(said_by(e))
+    text = json.dumps({"code": said.code, "values": said.values})
+    return {REMARK_HEADER: text} if said.code and len(text) <= _LONGEST_HEADER else {}
 
 
 def _worded(e: Exception) -> dict[str, object]:

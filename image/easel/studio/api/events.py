@@ -28,6 +28,8 @@ from easel.studio.version import VERSION
 log = structlog.get_logger(__name__)
 
 HEARTBEAT = 15.0
+HEARTBEAT_LINE = b": still here\n\n"
+"""A comment, which browsers drop: so that nobody between takes the line for dead."""
 _LOOK_EVERY, _PREVIEW_EVERY, _ENGINE_EVERY = 0.2, 0.5, 1.0
 _PREVIEW_SIDE = 320
 # Nothing between here and the browser may gather what is told: Caddy and nginx both ask for these.
@@ -189,6 +191,6 @@ async def _lines(studio: Studio, observer: JobObserver, owner: str) -> AsyncIter
         await observer.greet(owner, stream)
         async for event in stream.events(HEARTBEAT):
             if event is None:
-                yield b": still here\n\n"
+                yield HEARTBEAT_LINE
             else:
                 yield b"event: " + event.name.encode() + b"\ndata: " + dumps(event.data) + b"\n\n"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from easel.remark import remark
 from easel.studio.api.hanging_up import Waiting
 from easel.studio.api.keeper import Keeper, NoKeeper, PictureFile
 from easel.studio.api.png_info import NOT_ITEMS
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 _MILLION = 1_000_000
 # Of a seed: a file's name holds it.
 _MAX_DIGITS = 20
-_INTERRUPTED = "Interrupted."
+_ONE_RESTORER = remark("one_restorer", "CodeFormer was passed over: one restorer is enough.")
+_INTERRUPTED = remark("interrupted", "Interrupted.")
 # Not texts of the picture, and what becomes of "parameters" is said where the file is written.
 _FACTS = NOT_ITEMS - {"parameters"}
 
@@ -129,8 +131,14 @@ class ExtrasRun:
         if megapixels > most and len(self.requests) > 1:
             raise TooMuchWork(
                 "imageList",
-                f"{len(self.requests)} pictures become {megapixels:,.0f} megapixels, which must be in memory "
-                f"until the last is made; one request may ask for {most:,g}. Send fewer at a time",
+                remark(
+                    "too_many_enlarged",
+                    "{n} pictures become {megapixels} megapixels, which must be in memory "
+                    "until the last is made; one request may ask for {most}. Send fewer at a time",
+                    n=len(self.requests),
+                    megapixels=f"{megapixels:,.0f}",
+                    most=f"{most:,g}",
+                ),
             )
 
     def _submit(self) -> None:
@@ -184,7 +192,7 @@ def _restored_by(studio: Studio, asked: ExtrasRequest) -> tuple[FaceRestoration 
     files, note = find_face_files(studio.engine.store, asked.faces)
     found = replace(asked.faces, model=files.name) if files else None
     both = asked.gfpgan_visibility and asked.codeformer_visibility
-    told = [note, "CodeFormer was passed over: one restorer is enough." if both else ""]
+    told = [note, _ONE_RESTORER if both else ""]
     return found, [words for words in told if words]
 
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from easel.studio.api.errors import ErrorBody
 from easel.studio.api.strict_json import reply
-from easel.studio.gallery import Gallery, NoSuchPicture, PictureId, Shown
+from easel.studio.gallery import Gallery, NoSuchPicture, PictureId, Shown, request_of
 from easel.studio.gallery_picture import GalleryPicture, described
 from easel.studio.owner import owner_of
 from easel.studio.studio import Studio
@@ -105,6 +105,14 @@ def _looks(routes: APIRouter, gallery: Gallery) -> None:
         id, owner = PictureId.of(day, name), owner_of(request.headers)
         path = await asyncio.to_thread(gallery.pictures.find, owner, id)
         return await small_reply(gallery, path, _FOR_GOOD)
+
+    @routes.get("/request/{day}/{name}", response_model=dict[str, Any])
+    async def drawn_from(request: Request, day: Day, name: Name) -> Response:
+        """The img2img body that a ticket drew one of the caller's pictures from, with the pictures in it. 404
+        where it is not kept: the file itself says the rest."""
+        id, owner = PictureId.of(day, name), owner_of(request.headers)
+        path = await asyncio.to_thread(gallery.pictures.find, owner, id)
+        return reply(await asyncio.to_thread(request_of, path))
 
 
 def _changes(routes: APIRouter, gallery: Gallery) -> None:

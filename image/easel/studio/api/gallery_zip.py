@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
+import re
 import secrets
-import threading
 import time
 from collections.abc import Iterator
 from datetime import date
@@ -15,11 +17,13 @@ from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
+from easel.models import write_whole
 from easel.studio.activity import Activity
 from easel.studio.api.gallery import REFUSED, Pictures
 from easel.studio.api.strict_json import reply
 from easel.studio.gallery import NoSuchPicture, PictureId
 from easel.studio.gallery.archive import zipped
+from easel.studio.outputs import NotSaved, Outputs
 from easel.studio.owner import owner_of
 from easel.studio.studio import Studio
 
@@ -35,38 +39,52 @@ class ZipAddress(BaseModel):
 
 
 class ZipTickets:
-    """Which pictures a download is of: a browser's is a GET, and ten thousand ids are no address."""
+    """Which pictures a download is of: a browser's is a GET, and ten thousand ids are no address.
+
+    Files beside the owner's pictures, so that any replica takes what another one gave.
+    """
 
     LIFE = 300.0
-    MOST = 1_000
+    _TICKET = re.compile(r"[0-9a-f]{32}")
 
-    def __init__(self) -> None:
-        self._open: dict[str, tuple[float, str, list[PictureId]]] = {}
-        self._lock = threading.Lock()
+    def __init__(self, outputs: Outputs) -> None:
+        self._outputs = outputs
 
     def issue(self, owner: str, ids: list[PictureId]) -> str:
-        """A ticket for `owner` alone."""
-        ticket = secrets.token_urlsafe(24)
-        with self._lock:
-            now = time.monotonic()
-            fresh = [(key, one) for key, one in self._open.items() if one[0] > now][1 - self.MOST :]
-            self._open = {**dict(fresh), ticket: (now + self.LIFE, owner, ids)}
+        """A ticket for `owner` alone. Raises NotSaved."""
+        ticket, folder = secrets.token_hex(16), self._folder(owner)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for old in folder.iterdir():
+                with contextlib.suppress(OSError):
+                    if time.time() - old.stat().st_mtime > self.LIFE:
+                        old.unlink()
+            write_whole(folder / ticket, json.dumps([str(id) for id in ids]).encode())
+        except OSError as error:
+            raise NotSaved(f"the download could not be begun: {error.strerror or error}") from error
         return ticket
 
     def take(self, owner: str, ticket: str) -> list[PictureId] | None:
         """What it is good for; nothing for anybody else, a second time, or too late."""
-        with self._lock:
-            until, whose, ids = self._open.get(ticket, (0.0, "", []))
-            if whose != owner or until < time.monotonic():
-                return None
-            del self._open[ticket]
-            return ids
+        if not self._TICKET.fullmatch(ticket):
+            return None
+        file = self._folder(owner) / ticket
+        try:
+            fresh = time.time() - file.stat().st_mtime <= self.LIFE
+            names = json.loads(file.read_bytes())
+            file.unlink()
+        except (OSError, ValueError):
+            return None
+        return [PictureId.parse(name) for name in names] if fresh else None
+
+    def _folder(self, owner: str) -> Path:
+        return self._outputs.owned(owner) / ".zips"
 
 
 def gallery_zip(studio: Studio) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/studio/gallery/zip", responses=REFUSED)
-    tickets = ZipTickets()
+    tickets = ZipTickets(studio.outputs)
 
     @routes.post("", response_class=StreamingResponse, responses=_ZIP)
     async def zip(request: Request, asked: Pictures) -> Response:
@@ -78,13 +96,14 @@ def gallery_zip(studio: Studio) -> APIRouter:
         """An address that a browser downloads the same from."""
         owner = owner_of(request.headers)
         await _files(studio, owner, asked.ids)
-        return reply({"address": f"studio/gallery/zip/{tickets.issue(owner, asked.ids)}"})
+        given = await asyncio.to_thread(tickets.issue, owner, asked.ids)
+        return reply({"address": f"studio/gallery/zip/{given}"})
 
     @routes.get("/{ticket}", response_class=StreamingResponse, responses=_ZIP)
     async def download(request: Request, ticket: str) -> Response:
         """The file of a ticket: once."""
         owner = owner_of(request.headers)
-        ids = tickets.take(owner, ticket)
+        ids = await asyncio.to_thread(tickets.take, owner, ticket)
         if ids is None:
             raise HTTPException(404, "this download was begun before, or too long ago: ask for it again")
         return await _sent(studio, owner, ids)

@@ -14,12 +14,16 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from easel.models import ModelError, ModelFile, UnknownModel
+from easel.remark import remark
 from easel.studio.api.errors import ErrorBody
+from easel.studio.api.jobs.async_jobs import AsyncJobs
+from easel.studio.api.model_usage import usage
 from easel.studio.api.models import KindWord, known_caller
 from easel.studio.api.strict_json import dumps, reply
 from easel.studio.engine import EngineError, NoCheckpoint, upscalers
 from easel.studio.files.access import FileAccess
 from easel.studio.library import KINDS, ModelEditor, StoredModel, seen_with
+from easel.studio.owner import owner_of
 from easel.studio.studio import Studio
 
 _REFUSED: dict[int | str, dict[str, Any]] = {
@@ -36,6 +40,14 @@ _SORTS: dict[Sort, Callable[[StoredModel], Any]] = {
     "largest": lambda one: (-one.size, one.name),
 }
 _PACKED_FROM = 5_000
+_NEEDED = remark(
+    "model_needed", "a picture that is being drawn or waits needs it: rename it when that is finished"
+)
+_NEEDED_ELSEWHERE = remark(
+    "model_needed_elsewhere",
+    "a ticket that is not finished, on this replica or another, needs it: rename it when that is done",
+)
+_DEFAULT = remark("model_default", "requests that name no checkpoint are drawn with it: it keeps its name")
 _Name = Annotated[str, Field(min_length=1, max_length=1000, description="the path below the kind's folder")]
 
 
@@ -47,6 +59,12 @@ class ModelLibrary(BaseModel):
     kinds: dict[str, int] = Field(description="how many of each kind, whatever was asked for")
     may_change: bool = Field(description="whether the caller may bring models in and change them")
     checkpoint: str = Field(description="what the caller draws with; empty for nothing yet")
+
+
+class ModelUsage(BaseModel):
+    """In how many of the caller's own pictures models stand."""
+
+    used: dict[str, dict[str, int]] = Field(description="by kind and name; a model that is not here has none")
 
 
 class ModelNotesRequest(BaseModel):
@@ -80,11 +98,11 @@ class PreviewRequest(BaseModel):
     picture: str = Field(max_length=200, examples=["2026-11-29/00012-123.png"])
 
 
-def model_files(studio: Studio) -> APIRouter:
+def model_files(studio: Studio, jobs: AsyncJobs) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/studio/models", responses=_REFUSED)
     editor = ModelEditor(
-        studio.engine.store, lambda file: _wanted(studio, file), lambda: studio.library.changes.look()
+        studio.engine.store, lambda file: _wanted(studio, jobs, file), lambda: studio.library.changes.look()
     )
     _listing(routes, studio)
     _changes(routes, studio, editor)
@@ -114,6 +132,16 @@ def _listing(routes: APIRouter, studio: Studio) -> None:
             body = await asyncio.to_thread(gzip.compress, body, 4)
             headers["Content-Encoding"] = "gzip"
         return Response(body, 200, headers, "application/json")
+
+    @routes.get("/used")
+    async def used(request: Request) -> ModelUsage:
+        """Which models the caller draws with, counted from their pictures."""
+
+        def counted() -> ModelUsage:
+            entries = studio.gallery.pictures.index(owner_of(request.headers)).every()
+            return ModelUsage(used=usage(entries, studio.library.models()))
+
+        return await asyncio.to_thread(counted)
 
 
 def _changes(routes: APIRouter, studio: Studio, editor: ModelEditor) -> None:
@@ -219,14 +247,16 @@ def _draws_with(studio: Studio, owner: str, file: ModelFile) -> bool:
     return chosen is not None and chosen.path == file.path
 
 
-def _wanted(studio: Studio, file: ModelFile) -> str:
+def _wanted(studio: Studio, jobs: AsyncJobs, file: ModelFile) -> str:
     """Why `file` has to keep its name for now; "" where it has not."""
     if studio.engine.is_wanted(file):
-        return "a picture that is being drawn or waits needs it: rename it when that is finished"
+        return _NEEDED
+    if jobs.need(file):
+        return _NEEDED_ELSEWHERE
     try:
         default = studio.engine.default_checkpoint()
     except (NoCheckpoint, UnknownModel):
         return ""
     if default.path == file.path:
-        return "requests that name no checkpoint are drawn with it: it keeps its name"
+        return _DEFAULT
     return ""

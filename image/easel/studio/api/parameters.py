@@ -12,9 +12,11 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
+from easel.remark import remark
 from easel.studio.api.gallery import REFUSED, Day, Name
 from easel.studio.api.requests.fields import Text
 from easel.studio.api.strict_json import reply
+from easel.studio.coded_text import CodedText, coded
 from easel.studio.gallery import NoSuchPicture, PictureId
 from easel.studio.infotext import parse
 from easel.studio.infotext_request import request_from_infotext
@@ -37,6 +39,7 @@ class Parameters(BaseModel):
     text: str = Field(description="the infotext as it stands in the file")
     request: dict[str, Any] = Field(description="fields of A1111's txt2img, as far as they can be had here")
     notes: list[str] = Field(description="sentences on what was left out, and why")
+    remarks: list[CodedText] = Field([], description="the same by codes")
 
 
 _BODY = {
@@ -113,6 +116,10 @@ def _text_of(file: bytes) -> str:
 def _understood(studio: Studio, text: str) -> dict[str, Any]:
     found = parse(text)
     if not found.parameters:
-        return {"text": text, "request": {}, "notes": ["There are no generation parameters in it."]}
-    request, notes = request_from_infotext(studio, found)
-    return {"text": text, "request": request, "notes": notes}
+        return _said(text, {}, [remark("no_parameters", "There are no generation parameters in it.")])
+    return _said(text, *request_from_infotext(studio, found))
+
+
+def _said(text: str, request: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+    remarks = [one.model_dump() for one in coded(notes)]
+    return {"text": text, "request": request, "notes": notes, "remarks": remarks}

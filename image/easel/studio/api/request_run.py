@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from easel.remark import remark
 from easel.studio import infotext
 from easel.studio.api.hanging_up import Waiting
 from easel.studio.api.keeper import FileOf, Keeper, NoKeeper, OnlyBegun, PictureFile
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _MILLION = 1_000_000
+
+_NOT_LOOKED = remark("faces_not_looked", "Faces were not looked for")
+_NOT_OVER = remark("part_not_over", "A part of a picture was not drawn over")
 
 
 class RequestRun:
@@ -110,7 +114,7 @@ class RequestRun:
         )
         self._aside += jobs
         await self._line.ended(jobs)
-        self._tell_of_failed(jobs, "Faces were not looked for")
+        self._tell_of_failed(jobs, _NOT_LOOKED)
         return [job.face_areas for job in jobs]
 
     async def _touched(self, requests: Touches) -> list[list[ResultPicture]]:
@@ -122,7 +126,7 @@ class RequestRun:
         jobs = [one.job for one in submitted]
         self._aside += jobs
         await self._line.ended(jobs)
-        self._tell_of_failed(jobs, "A part of a picture was not drawn over")
+        self._tell_of_failed(jobs, _NOT_OVER)
         self._notes += [words for job in jobs for words in job.notes]
         return [
             [] if one.job.future.exception(timeout=0) else await asyncio.to_thread(self._pictures, one, None)
@@ -134,7 +138,7 @@ class RequestRun:
         stopped = next((error for error in errors if isinstance(error, Stopped)), None)
         if stopped is not None and not isinstance(self._keeper, NoKeeper):
             raise stopped  # the next process finishes them: nothing unfinished may be kept
-        self._notes += [f"{what}: {error}" for error in errors if error]
+        self._notes += [remark("of_part", "{what}: {why}", what=what, why=error) for error in errors if error]
 
     async def _enlarged(self, wanted: PictureToEnlarge) -> Image:
         """The larger picture; the same where somebody interrupted, and then nothing is drawn over it."""
@@ -160,7 +164,13 @@ class RequestRun:
         if failed and len(failed) == len(jobs):
             raise failed[0]
         self._notes += [
-            f"Picture {number} of {len(jobs)} was not drawn: {error}"
+            remark(
+                "picture_not_drawn",
+                "Picture {n} of {of} was not drawn: {why}",
+                n=number,
+                of=len(jobs),
+                why=error,
+            )
             for number, error in enumerate(errors, 1)
             if error
         ]
@@ -212,8 +222,14 @@ class RequestRun:
         if megapixels > most:
             raise TooMuchWork(
                 "script_args",
-                f"{len(prepared)} pictures of the script have {megapixels:,.0f} megapixels, which must be in "
-                f"memory until the last is drawn; one request may ask for {most:,g}. Ask for fewer values",
+                remark(
+                    "too_many_of_script",
+                    "{n} pictures of the script have {megapixels} megapixels, which must be in "
+                    "memory until the last is drawn; one request may ask for {most}. Ask for fewer values",
+                    n=len(prepared),
+                    megapixels=f"{megapixels:,.0f}",
+                    most=f"{most:,g}",
+                ),
             )
 
     def _pictures(self, submitted: SubmittedRequest, first: int | None) -> list[ResultPicture]:

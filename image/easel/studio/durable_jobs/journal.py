@@ -77,6 +77,11 @@ class JournalEntry(BaseModel):
         raise NotImplementedError
 
     @property
+    def orphaned(self) -> bool:
+        """Whether there is anything to do for it, should its process be gone."""
+        return self.unfinished
+
+    @property
     def outlived(self) -> bool:
         """Whether nobody needs it any more."""
         raise NotImplementedError
@@ -144,7 +149,7 @@ class Journal(Generic[Entry]):
     def take_over(self, saved: Callable[[Entry, int, Path], None]) -> list[Entry]:
         """Entries of processes that are gone, oldest first; from now on they are this process's. `saved` is
         told the numbers of pictures that are in the gallery though nobody noted it, and their second name."""
-        left = [entry for entry in self.entries() if entry.unfinished and entry.by != self.process]
+        left = [entry for entry in self.entries() if entry.orphaned and entry.by != self.process]
         if not left:
             return []
         self._live()
@@ -156,7 +161,7 @@ class Journal(Generic[Entry]):
             taken = []
             # read again: another replica may have taken them meanwhile
             for entry in (self.read(entry.id) for entry in left):
-                if entry is None or not entry.unfinished or entry.by not in gone:
+                if entry is None or not entry.orphaned or entry.by not in gone:
                     continue
                 entry.by = self.process
                 entry.taken += 1

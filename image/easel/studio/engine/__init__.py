@@ -23,6 +23,7 @@ from easel.studio.engine.embedding_tensors import names_for, vectors_of
 from easel.studio.engine.engine import Engine
 from easel.studio.engine.enlargement import Enlargement, UpscalerTiles
 from easel.studio.engine.errors import (
+    SHUTTING_DOWN,
     EngineError,
     InvalidRequest,
     NoCheckpoint,
@@ -35,19 +36,21 @@ from easel.studio.engine.errors import (
     UnknownSampler,
     check_range,
 )
-from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, pickles
+from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, mentions, pickles
 from easel.studio.engine.face_files import (
     FaceRestoration,
     face_restorers,
     find_face_detector,
     find_face_files,
 )
+from easel.studio.engine.fair_share import FairShare
 from easel.studio.engine.image_to_image import FoundNoise, ImageToImage, Mask
 from easel.studio.engine.imaging import MaskedContent, ResizeMode, SoftInpainting
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
 from easel.studio.engine.job_queue import Status
 from easel.studio.engine.limits import Limits, setting
 from easel.studio.engine.observer import EngineObserver, TimedCall
+from easel.studio.engine.pace import Pace
 from easel.studio.engine.prompts.comments import strip_comments
 from easel.studio.engine.prompts.composition import negative_counts
 from easel.studio.engine.prompts.emphasis import EmphasisMode

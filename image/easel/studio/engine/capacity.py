@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from easel.models import ModelFile, gigabytes
+from easel.remark import remark
 from easel.studio.engine.errors import OutOfMemory
 from easel.studio.engine.step_times import largest
 
@@ -57,10 +58,21 @@ class Occupied:
             width, height, _GRID, lambda across, down: self.need(across, down, rows, controls) <= room
         )
         some = self.need(w, h, rows, controls) <= room
-        smaller = f"Draw up to {w}x{h}" if some else "No smaller one fits either"
+        smaller = remark("no_smaller", "No smaller one fits either")
+        if some:
+            smaller = remark("draw_up_to", "Draw up to {size}", size=f"{w}x{h}")
         raise OutOfMemory(
-            f"a picture of {width}x{height} takes {gigabytes(taken)} of memory beside the checkpoint, and "
-            f"there are {gigabytes(max(0, room))} for it. {smaller}; {self.advice(taken)}",
+            remark(
+                "no_room",
+                "a picture of {size} takes {taken} of memory beside the checkpoint, and "
+                "there are {room} for it. {smaller}; {advice}",
+                about="width",
+                size=f"{width}x{height}",
+                taken=gigabytes(taken),
+                room=gigabytes(max(0, room)),
+                smaller=smaller,
+                advice=self.advice(taken),
+            ),
             job_id,
         )
 

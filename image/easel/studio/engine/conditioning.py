@@ -7,6 +7,7 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 
 import torch
 
+from easel.remark import remark
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.conditioning_schedule import ConditioningSchedule, Track
 from easel.studio.engine.device_clock import DeviceClock
@@ -149,12 +150,19 @@ def _notes(prompt: str, negative: str, how: HowToEncode) -> Iterator[str]:
     composed = parts(prompt)
     if len(composed) == 1 and composed[0].weight != 1:
         yield (
-            f"The number behind the prompt's last colon, {composed[0].weight:g}, was read as the weight of "
-            "the whole prompt, as A1111 reads it; put a comma behind it if it is none."
+            remark(
+                "last_colon",
+                "The number behind the prompt's last colon, {weight}, was read as the weight of "
+                "the whole prompt, as A1111 reads it; put a comma behind it if it is none.",
+                about="prompt",
+                weight=f"{composed[0].weight:g}",
+            )
         )
     if how.emphasis is not EmphasisMode.NONE and any(map(breaks_in_brackets, (prompt, negative))):
-        yield "A BREAK in brackets began a chunk; A1111 reads it as a word there."
+        words = "A BREAK in brackets began a chunk; A1111 reads it as a word there."
+        yield remark("break_in_brackets", words, about="prompt")
     heaviest = [part.weight for part in composed]
     heaviest += [span.weight for text in (prompt, negative) for span in spans(text, how.emphasis)]
     if max(map(abs, heaviest)) >= MAX_WEIGHT:
-        yield f"Weights end at {MAX_WEIGHT:g}, which what was written goes beyond."
+        words = "Weights end at {most}, which what was written goes beyond."
+        yield remark("weights_end", words, about="prompt", most=f"{MAX_WEIGHT:g}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from easel.remark import remark
 from easel.studio.engine.prompts.schedule import Entry, current
 from easel.studio.engine.text_encoding import Conditioning
 
@@ -78,8 +79,14 @@ class ConditioningSchedule:
         self._empty = empty() if self._length % min(lengths) or (pad and len(lengths) > 1) else None
         if self._empty is not None and not pad:
             self.notes += (
-                f"Prompt and negative prompt are {max(lengths) // 77} and {min(lengths) // 77} chunks long: "
-                "the shorter one was filled with empty chunks, as A1111 does with pad_cond_uncond only.",
+                remark(
+                    "chunks_filled",
+                    "Prompt and negative prompt are {longer} and {shorter} chunks long: "
+                    "the shorter one was filled with empty chunks, as A1111 does with pad_cond_uncond only.",
+                    about="negative_prompt",
+                    longer=max(lengths) // 77,
+                    shorter=min(lengths) // 77,
+                ),
             )
         self._chosen: tuple[int, ...] = ()
         self._guidance: Guidance | None = None

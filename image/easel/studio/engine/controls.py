@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from easel.models import Kind, ModelFile, Store
+from easel.remark import remark
 from easel.studio.engine.control.map_size import at_size
 from easel.studio.engine.control.preprocessors import Pixels, Preprocessor, preprocessor
 from easel.studio.engine.control.unit import MAX_UNITS, ControlUnit
@@ -61,13 +62,22 @@ class PreparedControl:
             ("threshold_a", unit.threshold_a, way.slider_a),
             ("threshold_b", unit.threshold_b, way.slider_b),
         )
-        found = [
-            f"ControlNet's {name} {value:g} is out of range for {way.label}: {slider.value:g} was taken."
+        found: list[str] = [
+            remark(
+                "control_number",
+                "ControlNet's {name} {value} is out of range for {way}: {taken} was taken.",
+                about="controlnet_units",
+                name=name,
+                value=f"{value:g}",
+                way=way.label,
+                taken=f"{slider.value:g}",
+            )
             for name, value, slider in numbers
             if slider is not None and value >= 0 and not slider.minimum <= value <= slider.maximum
         ]
         if unit.mask and not way.masked:
-            found.append(f"ControlNet's mask counts for nothing with {way.label}.")
+            words = "ControlNet's mask counts for nothing with {way}."
+            found.append(remark("control_mask", words, about="controlnet_units", way=way.label))
         return found
 
     def hint(self, index: int, size: Size) -> Hint:

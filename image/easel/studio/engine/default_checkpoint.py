@@ -17,6 +17,7 @@ from pathlib import Path
 import structlog
 
 from easel.models import ModelFile, Store, UnknownModel, write_whole
+from easel.remark import remark
 from easel.studio.engine.errors import NoCheckpoint
 
 log = structlog.get_logger(__name__)
@@ -55,7 +56,11 @@ class DefaultCheckpoint:
             known = self._store.checkpoints()
             if not known:
                 raise NoCheckpoint(
-                    "there is no checkpoint; put a .safetensors file into models/Stable-diffusion and reload"
+                    remark(
+                        "no_checkpoint",
+                        "there is no checkpoint; put a .safetensors file into models/Stable-diffusion "
+                        "and reload",
+                    )
                 )
             if self._chosen not in known:
                 self._chosen, self._note = self._choose(known)

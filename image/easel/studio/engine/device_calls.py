@@ -31,7 +31,8 @@ class UNetCall:
 
     `latents` (1, channels, height/8, width/8) as the UNet wants them, float32; `timestep` a scalar; `tokens`
     (rows, tokens, width) and `added` (rows, …) what they are conditioned on. `extra` are the channels beside
-    the latents of inpainting checkpoints, (1, n, height/8, width/8). Calls of one `kind` may be made as one.
+    the latents of inpainting checkpoints, (1, n, height/8, width/8). Calls of one `kind` may be made as one,
+    but for those that go `alone`.
     With `tiling` the picture's edges meet: convolutions look around them. `controls` are run before the UNet,
     `image_prompts` (IP-Adapters) within it.
     """
@@ -42,6 +43,7 @@ class UNetCall:
     added: Mapping[str, torch.Tensor]
     extra: torch.Tensor | None
     kind: Hashable
+    alone: bool = False
     tiling: bool = False
     controls: tuple[Control, ...] = ()
     image_prompts: tuple[ImagePrompt, ...] = ()
@@ -67,8 +69,8 @@ class VaeCall:
     """A picture's way through a VAE: `way` "decode" takes latents as the UNet left them and is answered by an
     image; "encode" takes pixels (1, 3, height, width) in [-1, 1] and is answered by latents.
 
-    `file` is that of `vae`, None for the checkpoint's own. Those of one `kind` may go together; `alone`: in
-    nobody's company.
+    `file` is that of `vae`, None for the checkpoint's own. Those of one `kind` may go together; `exact` ones
+    go alone, by tiles that what is free at the moment has no say in.
     """
 
     way: str
@@ -77,10 +79,13 @@ class VaeCall:
     file: ModelFile | None
     downscale: int
     tiling: bool = False
+    exact: bool = False
     kind: Hashable = field(init=False)
 
     def __post_init__(self) -> None:
         self.kind = (self.way, self.given.shape, self.file, self.tiling)
+        if self.exact:
+            self.alone()
 
     @property
     def latent_pixels(self) -> int:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
+from easel.remark import remark
 from easel.studio.engine.errors import EngineError, OutOfMemory, UpscalerFailed
 from easel.studio.engine.memory import forget_frames, give_back, is_out_of_memory
 from easel.studio.engine.picture import Picture
@@ -20,7 +21,12 @@ def network_errors(picture: Picture, what: str) -> Iterator[None]:
     except EngineError:
         raise
     except Exception as error:
-        words = f"the {what} failed: {type(error).__name__}: {str(error)[:200]}; choose another one"
+        words = remark(
+            "network_failed",
+            "the {what} failed: {why}; choose another one",
+            what=what,
+            why=f"{type(error).__name__}: {str(error)[:200]}",
+        )
         raise UpscalerFailed(words, picture.job.id) from error
 
 
@@ -39,7 +45,12 @@ def memory_errors(picture: Picture, device: torch.device) -> Iterator[None]:
     give_back(device)
     last = picture.job.request.passes()[-1]
     raise OutOfMemory(
-        f"no memory for a picture of {last.width}x{last.height}; "
-        "draw it smaller, or give the endpoint a shape with more memory",
+        remark(
+            "out_of_memory",
+            "no memory for a picture of {size}; "
+            "draw it smaller, or give the endpoint a shape with more memory",
+            about="width",
+            size=f"{last.width}x{last.height}",
+        ),
         picture.job.id,
     )

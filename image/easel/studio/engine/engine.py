@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from easel.models import Kind, ModelFile, Store
+from easel.remark import remark
 from easel.studio.engine.capacity import Capacity, MemoryUse
 from easel.studio.engine.controls import prepared_controls
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     import torch
 
 log = structlog.get_logger(__name__)
+_NO_GPU = remark(
+    "no_gpu_noise", "There is no GPU here to draw noise: it is the CPU's, as A1111's is on such a machine."
+)
 
 # Seconds that a step under way may take beyond the time to finish.
 _LAST_STEP = 0.5
@@ -51,7 +55,7 @@ class Engine:
     `device` and `dtype` default to the GPU in half precision where there is one, else the CPU in single
     precision. `default_checkpoint` is what requests that name none get; without it, what default.py says, by
     the file `served` among others, which says what served last. `limits` are what one request and one person
-    may ask for.
+    may ask for. With `exact` every picture is (`TextToImage.exact`).
     """
 
     def __init__(
@@ -63,11 +67,13 @@ class Engine:
         default_checkpoint: str | None = None,
         served: Path | None = None,
         limits: Limits | None = None,
+        exact: bool = False,
     ) -> None:
         self.store = store
         self.limits = limits or Limits()
         self._device = device
         self._dtype = dtype
+        self._exact = exact
         self._default = DefaultCheckpoint(store, default_checkpoint, served)
         self._queue = JobQueue(self.limits)
         self._step_times = StepTimes(self.limits.step_seconds)
@@ -140,7 +146,7 @@ class Engine:
     def _job(
         self, owner: str, request: TextToImage, only: tuple[int, ...] | None, watcher: Watcher | None
     ) -> Job:
-        resolved = request.resolved()
+        resolved = replace(request.resolved(), exact=request.exact or self._exact)
         upscalers = self._upscalers(resolved)
         resolved, faces, of_faces = self._with_faces(resolved)
         if resolved.enlargement is not None:
@@ -186,7 +192,7 @@ class Engine:
             if words:
                 job.note(words)
         if no_gpu:
-            job.note("There is no GPU here to draw noise: it is the CPU's, as A1111's is on such a machine.")
+            job.note(_NO_GPU)
         return job
 
     def _put(self, job: Job) -> Job:

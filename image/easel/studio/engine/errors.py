@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from easel.models import FileError
+from easel.remark import remark
 
 
 class EngineError(Exception):
@@ -23,7 +24,16 @@ class InvalidRequest(EngineError):
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
         shown = repr(value)
-        super().__init__(f"{field} is {shown if len(shown) < 80 else shown[:77] + '...'}; allowed: {allowed}")
+        super().__init__(
+            remark(
+                "not_allowed",
+                "{field} is {value}; allowed: {allowed}",
+                about=field,
+                field=field,
+                value=shown if len(shown) < 80 else shown[:77] + "...",
+                allowed=allowed,
+            )
+        )
         self.field = field
         self.value = value
         self.allowed = allowed
@@ -32,7 +42,7 @@ class InvalidRequest(EngineError):
 def check_range(field: str, value: float, low: float, high: float) -> None:
     """Raise InvalidRequest for a value outside of `low` to `high`."""
     if not low <= value <= high:  # false for NaN too, and exact for integers of any length
-        raise InvalidRequest(field, value, f"{low} to {high}")
+        raise InvalidRequest(field, value, remark("from_to", "{low} to {high}", low=low, high=high))
 
 
 class UnknownSampler(EngineError):
@@ -41,8 +51,18 @@ class UnknownSampler(EngineError):
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         names = list(known)
         near = get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        super().__init__(f"{what} not found: {name!r}{hint} Known: {', '.join(names)}")
+        hint = remark("sampler_near", "; did you mean {name}?", name=repr(near[0])) if near else ""
+        super().__init__(
+            remark(
+                "sampler_not_found",
+                "{what} not found: {name}{hint} Known: {known}",
+                about=what.lower(),
+                what=what,
+                name=repr(name),
+                hint=hint,
+                known=", ".join(names),
+            )
+        )
         self.name = name
 
 
@@ -85,7 +105,10 @@ class QueueFull(EngineError):
     """More pictures wait than the engine accepts; trying again later helps."""
 
 
-SHUT_DOWN = "the studio shut down before this was drawn; send the request again in a moment"
+SHUTTING_DOWN = remark("shutting_down", "the studio is shutting down; send the request again in a moment")
+SHUT_DOWN = remark(
+    "shut_down", "the studio shut down before this was drawn; send the request again in a moment"
+)
 
 
 class Stopped(EngineError):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from easel.models import FileError, Kind, ModelFile, Store, UnknownModel, read_header
+from easel.remark import remark
 from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.networks.bundled_embeddings import bundled_in
 from easel.studio.engine.networks.lora_tag import LoraLimits, read_tag
@@ -96,7 +97,11 @@ def understand(prompt: str, negative_prompt: str, store: Store, *, active: bool 
     loras = list(_loras(prompt, store, notes)) if active else []
     if active and _TAG.search(negative_prompt):
         notes.append(
-            "Tags such as <lora:…> count in the prompt only; those in the negative prompt were left out."
+            remark(
+                "tags_in_negative",
+                "Tags such as <lora:…> count in the prompt only; those in the negative prompt were left out.",
+                about="negative_prompt",
+            )
         )
     words, unwanted = without_tags(prompt), without_tags(negative_prompt)
     merged = _merged(loras)
@@ -132,21 +137,35 @@ def _loras(prompt: str, store: Store, notes: list[str]) -> Iterator[LoraUse]:
         tag = _short(f"<{kind}:{said}>")
         if kind.lower() != "lora" and kind.lower() != "lyco":
             notes.append(
-                f"{tag} was left out: there are LoRAs here, written <lora:name:weight>, and no {kind}s."
+                remark(
+                    "no_such_tag",
+                    "{tag} was left out: there are LoRAs here, written <lora:name:weight>, and no {kind}s.",
+                    about="prompt",
+                    tag=tag,
+                    kind=kind,
+                )
             )
             continue
         try:
             read = read_tag(said)
         except ValueError as error:
-            notes.append(f"{tag} was left out: {error}; write <lora:name:0.8>.")
+            words = "{tag} was left out: {why}; write <lora:name:0.8>."
+            notes.append(remark("tag_unreadable", words, about="prompt", tag=tag, why=error))
             continue
         try:
             file = find_lora(read.name, store)
         except UnknownModel as error:
-            words = str(error)
-            notes.append(f"{words}{'' if words.endswith('?') else '.'} It was left out.")
+            end = "" if str(error).endswith("?") else "."
+            notes.append(
+                remark("lora_left_out", "{why}{end} It was left out.", about="prompt", why=error, end=end)
+            )
             continue
-        notes += [f"In {tag} this counts for nothing: {words}." for words in read.ignored]
+        notes += [
+            remark(
+                "tag_ignored", "In {tag} this counts for nothing: {part}.", about="prompt", tag=tag, part=part
+            )
+            for part in read.ignored
+        ]
         yield LoraUse(file.stem, file, read.te, read.unet, read.limits)
 
 
@@ -215,8 +234,13 @@ def _embeddings(
     for span in said if unsafe is not None else ():
         for name in unsafe.findall(span) if unsafe is not None else ():
             notes.append(
-                f"The embedding {_short(pickled[name.lower()])} was left out: it is a pickle, which can run "
-                "code when it is opened; put the .safetensors file of it into models/embeddings."
+                remark(
+                    "embedding_pickle",
+                    "The embedding {name} was left out: it is a pickle, which can run "
+                    "code when it is opened; put the .safetensors file of it into models/embeddings.",
+                    about="prompt",
+                    name=_short(pickled[name.lower()]),
+                )
             )
 
 

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from easel.models import FileError, Kind, ModelFile, Store, read_header
+from easel.remark import remark
 from easel.studio.engine.errors import check_range
 
 GFPGAN = "GFPGAN"
 _FOLDER = f"models/{Kind.FACE_RESTORER.folder}"
-_CODEFORMER = "CodeFormer's licence forbids commercial use, so it is not built in"
+_CODEFORMER = remark(
+    "codeformer_licence", "CodeFormer's licence forbids commercial use, so it is not built in"
+)
 
 
 class _Role(StrEnum):
@@ -69,16 +72,25 @@ def find_face_files(store: Store, wanted: FaceRestoration) -> tuple[FaceFiles | 
     restorers = face_restorers(store)
     detector = find_face_detector(store)
     if not restorers:
-        return None, f"Faces were not restored: there is no face restorer (GFPGANv1.4) in {_FOLDER}."
+        words = "Faces were not restored: there is no face restorer (GFPGANv1.4) in {folder}."
+        return None, remark("no_restorer", words, about="restore_faces", folder=_FOLDER)
     if detector is None:
-        return None, (f"Faces were not restored: nothing in {_FOLDER} finds them (detection_Resnet50_Final).")
+        words = "Faces were not restored: nothing in {folder} finds them (detection_Resnet50_Final)."
+        return None, remark("no_face_finder", words, about="restore_faces", folder=_FOLDER)
     names = {name.lower(): name for name in restorers}
     name = names.get(wanted.model.strip().lower())
     note = ""
     if name is None:
         name = GFPGAN if GFPGAN in restorers else next(iter(restorers))
-        why = _CODEFORMER if wanted.model.lower() == "codeformer" else "it is not here"
-        note = f"Faces were restored by {name} and not by {wanted.model[:60]}: {why}."
+        why = _CODEFORMER if wanted.model.lower() == "codeformer" else remark("not_here", "it is not here")
+        note = remark(
+            "other_restorer",
+            "Faces were restored by {name} and not by {wanted}: {why}.",
+            about="restore_faces",
+            name=name,
+            wanted=wanted.model[:60],
+            why=why,
+        )
     return FaceFiles(name, restorers[name], detector), note
 
 

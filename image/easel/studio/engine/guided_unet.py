@@ -107,7 +107,7 @@ class GuidedUNet:
             checkpoint = course.now().checkpoint
             latents = yield VaeCall(
                 "encode", pixels.to(checkpoint.device), course.vae, course.job.vae,
-                checkpoint.family.downscale, tiling=course.request.tiling,
+                checkpoint.family.downscale, tiling=course.request.tiling, exact=course.request.exact,
             )  # fmt: skip
             self._colours.append(KeptColours(control, latents))
 
@@ -140,12 +140,14 @@ class GuidedUNet:
         controls = [one for one in self._controls if one.at_work(self._done())]
         prompts = [one for one in self._image_prompts if one.at_work(self._done())]
         rows = len(guidance.tokens), len(guidance.weights)
+        alone = course.request.exact or self._sampler.adaptive
         return UNetCall(
             latents=seen,
             timestep=torch.tensor(self._denoiser.timestep(ask.level), dtype=torch.float32),
             tokens=guidance.tokens,
             added=self._added_to(guidance),
             extra=self._extra_channels(seen),
+            alone=alone,
             tiling=course.request.tiling,
             controls=tuple(one.of_call(*rows) for one in controls),
             image_prompts=tuple(one.of_call(*rows) for one in prompts),
@@ -159,6 +161,7 @@ class GuidedUNet:
                 course.request.tiling,
                 tuple(one.kind for one in controls),
                 tuple(one.kind for one in prompts),
+                alone,
             ),
         )
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from easel.models import ModelFile, Store
+from easel.remark import remark
 from easel.studio.engine.control.clip_view import clip_view
 from easel.studio.engine.control.preprocessors import preprocessor
 from easel.studio.engine.control.unit import ControlMode, ControlUnit
@@ -52,7 +53,8 @@ class PreparedImagePrompt:
         """What of the unit counts for nothing."""
         if self.unit.control_mode is ControlMode.BALANCED:
             return []
-        return ["ControlNet's control mode counts for nothing with an IP-Adapter, as in the extension."]
+        words = "ControlNet's control mode counts for nothing with an IP-Adapter, as in the extension."
+        return [remark("control_mode", words, about="controlnet_units")]
 
     def view(self, index: int) -> Views:
         """Those of the picture with this number."""

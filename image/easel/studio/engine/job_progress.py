@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from easel.models import ModelFile
@@ -102,15 +103,18 @@ class JobProgress:
 
     def _work_left(self) -> float | None:
         """Seconds of the device for what is not there, if all the device worked for it."""
+        # Those that are as far take as long: of hundreds most have not begun.
+        left = Counter(
+            (picture.course.position, picture.course.left)
+            for picture in self.pictures
+            if picture.index not in self.drawn
+        )
         seconds = 0.0
-        for picture in self.pictures:
-            if picture.index in self.drawn:
-                continue
-            course = picture.course
-            one = self._pace.picture(self.job.checkpoint, self.job.request, course.position, course.left)
+        for (position, calls), count in left.items():
+            one = self._pace.picture(self.job.checkpoint, self.job.request, position, calls)
             if one is None:
                 return None
-            seconds += one
+            seconds += one * count
         return seconds
 
     def close(self, state: JobState, error: BaseException | None = None) -> None:

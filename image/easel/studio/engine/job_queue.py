@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from easel.models import ModelFile
-from easel.studio.engine.errors import QueueFull, Stopped
+from easel.remark import remark
+from easel.studio.engine.errors import SHUTTING_DOWN, QueueFull, Stopped
 from easel.studio.engine.job import FINAL, Job
 from easel.studio.engine.limits import Limits, pixels, setting
 from easel.studio.engine.prefetch_requests import PrefetchRequests
@@ -59,7 +60,7 @@ class JobQueue:
         """Hand a job in. Raises QueueFull or Stopped."""
         with self._bell:
             if self.stopping:
-                raise Stopped("the studio is shutting down; send the request again in a moment")
+                raise Stopped(SHUTTING_DOWN)
             self._see_that_it_fits(job)
             self._jobs[job.id] = job
             self._new.append(job)
@@ -91,8 +92,16 @@ class JobQueue:
         for unit, waiting, more, most, whose in counts:
             if waiting + more > most:
                 raise QueueFull(
-                    f"you have {waiting:,.0f} {unit} waiting, and {more:,.0f} more would pass the {most:,g} "
-                    f"that one person may have; wait for some of them, or interrupt them{whose}"
+                    remark(
+                        "queue_full",
+                        "you have {waiting} {unit} waiting, and {more} more would pass the {most} "
+                        "that one person may have; wait for some of them, or interrupt them{whose}",
+                        waiting=f"{waiting:,.0f}",
+                        unit=unit,
+                        more=f"{more:,.0f}",
+                        most=f"{most:,g}",
+                        whose=whose,
+                    )
                 )
 
     def ring(self) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 
 import structlog
 
+from easel.remark import remark
 from easel.studio.engine.errors import TooMuchWork
 from easel.studio.engine.request import TextToImage
 
@@ -63,35 +64,52 @@ class Limits:
         """Raise TooMuchWork for a request that is too much, whoever asks and whatever else there is to do."""
         count, last = request.pictures, request.passes()[-1]
         size = f"{last.width}x{last.height}"
-        asked = f"{count} pictures of {size}" if count > 1 else f"a picture of {size}"
+        asked = remark("a_picture_of", "a picture of {size}", size=size)
+        if count > 1:
+            asked = remark("pictures_of", "{n} pictures of {size}", n=count, size=size)
         drawn = request.enlargement is None
-        method = f"at {request.steps} steps ({request.sampler})" if drawn else "by an upscaler"
-        for name, amount, most, words in (
-            (
-                "work_per_request",
-                work(request),
-                self.work_per_request,
-                f"{method} takes {{}} megapixel-steps",
-            ),
+        worked, pixel_count = work(request), pixels(request)
+        for name, amount, most, takes in (
+            ("work_per_request", worked, self.work_per_request, _work_said(request, worked)),
             (
                 "pixels_per_request",
-                pixels(request),
+                pixel_count,
                 self.pixels_per_request,
-                "has {} megapixels, which must be in memory until the last is drawn",
+                remark(
+                    "has_megapixels",
+                    "has {n} megapixels, which must be in memory until the last is drawn",
+                    n=f"{pixel_count:,.0f}",
+                ),
             ),
         ):
             if amount > most:
-                advice = _advice(most, amount / count, count, drawn=drawn)
                 raise TooMuchWork(
                     _field(request),
-                    f"{asked} {words.format(f'{amount:,.0f}')}; one request may ask for {most:,g}. "
-                    f"{advice}; the operator sets the limit by {setting(name)}",
+                    remark(
+                        "too_much_work",
+                        "{asked} {takes}; one request may ask for {most}. "
+                        "{advice}; the operator sets the limit by {setting}",
+                        about=_field(request),
+                        asked=asked,
+                        takes=takes,
+                        most=f"{most:,g}",
+                        advice=_advice(most, amount / count, count, drawn=drawn),
+                        setting=setting(name),
+                    ),
                 )
 
 
 def setting(field: str) -> str:
     """The environment's name of a limit."""
     return _PREFIX + field.upper()
+
+
+def _work_said(request: TextToImage, amount: float) -> str:
+    method = remark("by_upscaler", "by an upscaler")
+    if request.enlargement is None:
+        words = "at {steps} steps ({sampler})"
+        method = remark("at_steps", words, steps=request.steps, sampler=request.sampler)
+    return remark("takes_work", "{method} takes {n} megapixel-steps", method=method, n=f"{amount:,.0f}")
 
 
 def work(request: TextToImage) -> float:
@@ -115,5 +133,7 @@ def _field(request: TextToImage) -> str:
 def _advice(limit: float, each: float, pictures: int, *, drawn: bool) -> str:
     fitting = int(limit / each)
     if pictures > 1 and fitting:
-        return f"Ask for up to {fitting} at a time, or for smaller ones"
-    return "Ask for fewer steps, or a smaller picture" if drawn else "Ask for a smaller picture"
+        return remark("ask_up_to", "Ask for up to {n} at a time, or for smaller ones", n=fitting)
+    if drawn:
+        return remark("ask_fewer_steps", "Ask for fewer steps, or a smaller picture")
+    return remark("ask_smaller", "Ask for a smaller picture")

@@ -29,6 +29,7 @@ from easel.models import (
     read_header,
     read_sidecar,
 )
+from easel.remark import remark
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.checkpoint_parts import CheckpointPart, parts_of_file, parts_of_folder, vae_part
 from easel.studio.engine.memory import (
@@ -110,7 +111,9 @@ def _load(
         nbytes=total, vae_problem=vae_problem, plan=plan, offload=offloaded(bones, plan.placement, memory),
     )  # fmt: skip
     if identity is not None:
-        loaded.notes = tuple(f"{file.name}: {note}." for note in identity.notes)
+        loaded.notes = tuple(
+            remark("of_checkpoint", "{name}: {note}.", name=file.name, note=note) for note in identity.notes
+        )
         if not identity.sure and predicts_velocity(loaded.unet, memory.device):
             loaded.family = as_trained(family_of(Architecture.SD2_V), "", identity.zero_snr)
     told_by = identity.told_by if identity is not None and identity.sure else "the UNet itself"

@@ -41,9 +41,10 @@ Report = Callable[[str, float], None]
 
 
 class Turned(NamedTuple):
-    """What a turn did: pictures that made a step, those whose image is there, those that another checkpoint
-    has to go on with (which are under way no more)."""
+    """What a turn did: whose turn it was, pictures that made a step, those whose image is there, those that
+    another checkpoint has to go on with (which are under way no more)."""
 
+    chosen: list[Picture]
     stepped: list[Picture]
     through: list[Picture]
     leaving: list[Picture]
@@ -261,7 +262,7 @@ class Loop:
         leaving = [one for one in answered if isinstance(one.call, OtherCheckpoint)]
         for picture in leaving:
             self.drop(picture)
-        return Turned(stepped, [one for one in answered if one.image is not None], leaving)
+        return Turned(chosen, stepped, [one for one in answered if one.image is not None], leaving)
 
     def stop_here(self, picture: Picture) -> None:
         """Let a picture end as it is; it is decoded in its turn."""
@@ -276,6 +277,8 @@ class Loop:
         if isinstance(call, UpscaleCall):
             return 1
         assert isinstance(call, UNetCall)  # noqa: S101 - nothing else is under way
+        if call.alone:
+            return 1
         wide = self._batch_size.bucket(kind, available)
         return self._batch_size.bucket(kind, self._room.width(call, wide))
 

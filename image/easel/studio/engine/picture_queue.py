@@ -1,21 +1,14 @@
-"""The queue: pictures that have not begun, by checkpoint and owner.
-
-One device holds one checkpoint, and a switch costs seconds, so pictures for the checkpoint at hand go first —
-but nobody waits for ever: past `PATIENCE` the door closes for new pictures of the one at hand, and the
-other's turn comes.
-"""
+"""The queue: pictures that have not begun, by checkpoint and owner. Which checkpoint serves is
+`checkpoint_turns`' business."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from easel.models import ModelFile
 from easel.studio.engine.job import Job
 from easel.studio.engine.picture import Picture
-
-PATIENCE = 20.0
 
 
 class PictureQueue:
@@ -61,7 +54,7 @@ class PictureQueue:
         there is `room`. `drawing` counts the pictures under way by owner.
         """
         best: Picture | None = None
-        for picture in self._pictures:
+        for picture in self._firsts():
             if picture.checkpoint not in (None, checkpoint) or (drawing[picture.owner] and not room):
                 continue
             if best is None or drawing[picture.owner] < drawing[best.owner]:
@@ -74,18 +67,25 @@ class PictureQueue:
 
     def wants(self, checkpoint: ModelFile) -> bool:
         """Whether any picture here can be made while this checkpoint serves."""
-        return any(picture.checkpoint in (None, checkpoint) for picture in self._pictures)
+        return any(picture.checkpoint in (None, checkpoint) for picture in self._firsts())
 
-    def longest(self, *, besides: ModelFile | None) -> ModelFile | None:
-        """The checkpoint whose picture has waited longest, other than `besides`."""
-        return next((p.checkpoint for p in self._pictures if p.checkpoint not in (None, besides)), None)
+    def owners(self) -> set[str]:
+        """Whose pictures wait."""
+        return {picture.owner for picture in self._pictures}
 
-    def impatient(self, checkpoint: ModelFile, since: float) -> bool:
-        """Whether somebody has waited too long for another checkpoint than this, which serves since `since`.
+    def foremost(self) -> list[Picture]:
+        """Of each owner the first picture that waits for each checkpoint."""
+        found: dict[tuple[str, ModelFile | None], Picture] = {}
+        for picture in self._firsts():
+            found.setdefault((picture.owner, picture.checkpoint), picture)
+        return list(found.values())
 
-        Counted from the switch at the earliest: two impatient crowds would otherwise switch for ever and draw
-        nothing.
-        """
-        others = (p.waiting_since for p in self._pictures if p.checkpoint not in (None, checkpoint))
-        now = time.monotonic()
-        return now - max(since, min(others, default=now)) > PATIENCE
+    def _firsts(self) -> Iterator[Picture]:
+        """Of each job the first picture for each checkpoint: the others are like it, and may be hundreds."""
+        seen: set[tuple[int, ModelFile | None]] = set()
+        for picture in self._pictures:
+            # what was under way may go on with another one than the job begins with
+            key = id(picture.job), None if picture.call is None else picture.checkpoint
+            if key not in seen:
+                seen.add(key)
+                yield picture

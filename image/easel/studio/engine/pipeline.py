@@ -250,7 +250,9 @@ def _noise(course: Course, size: tuple[int, int], *, plain: bool = False, onward
 
 def _through_vae(course: Course, way: str, given: torch.Tensor) -> VaeCall:
     request, family = course.request, course.now().checkpoint.family
-    return VaeCall(way, given, course.vae, course.job.vae, family.downscale, tiling=request.tiling)
+    return VaeCall(
+        way, given, course.vae, course.job.vae, family.downscale, tiling=request.tiling, exact=request.exact
+    )
 
 
 def _pixels(course: Course, image: Image.Image) -> torch.Tensor:

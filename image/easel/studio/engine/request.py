@@ -79,8 +79,9 @@ class TextToImage:
     into the middle of this picture's; 0 or less in either is off. `eta_noise_seed_delta` (ENSD) is added to
     the seed for all noise after the first. `sampling` is what changes how the sampler works, `emphasis` what
     brackets in the prompts do, `upscaler_tiles` how upscalers cut a picture. With `faces` those of what is
-    drawn are restored. With `enlargement` nothing is drawn: that picture is made larger, and no other field
-    than `upscaler_tiles` counts.
+    drawn are restored. `exact` pictures share no call with others: on one kind of device they have the same
+    bits in any company, where else the last ones follow the width of the batch. With `enlargement` nothing
+    is drawn: that picture is made larger, and no other field than `upscaler_tiles` counts.
     """
 
     prompt: str = ""
@@ -115,6 +116,7 @@ class TextToImage:
     upscaler_tiles: UpscalerTiles = field(default_factory=UpscalerTiles)
     controls: tuple[ControlUnit, ...] = ()
     faces: FaceRestoration | None = None
+    exact: bool = False
 
     def resolved(self) -> TextToImage:
         """The same request, checked, with seeds drawn, sizes rounded and the sampler under its own name.

@@ -58,7 +58,7 @@ class Room:
             side * (call.downscale if call.way == "decode" else 1) for side in call.given.shape[-2:]
         )
         ways = self._occupied_now.activations.ways(call.way, width, height)
-        free = self._memory.free()
+        free = self._occupied_now.use.room if call.exact else self._memory.free()
         if ways[0][1] * pictures <= free:
             return True, None
         return False, next((side for side, taken in ways if taken <= free), ways[-1][0])

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from easel.models import FileError, ModelFile
+from easel.remark import remark
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.conditioning import PromptEncoder
 from easel.studio.engine.control_cache import ControlCache
@@ -69,14 +70,38 @@ class Serving:
         meant = self.encoder.mentioned(texts, found)
         unmet = self.encoder.mentioned(texts, [name for name in refused if name not in found])
         for name in sorted(unmet):
-            job.note(f"{refused[name]}. Its name was read as plain words.")
+            job.note(
+                remark(
+                    "embedding_refused",
+                    "{why}. Its name was read as plain words.",
+                    about="prompt",
+                    why=refused[name],
+                )
+            )
         for name in sorted(meant):
             use, one = found[name]
             if one.left_out:
-                job.note(f"{use.file.name}: {', '.join(one.left_out)[:200]} in it was left out.")
+                job.note(
+                    remark(
+                        "embedding_part",
+                        "{name}: {parts} in it was left out.",
+                        about="prompt",
+                        name=use.file.name,
+                        parts=", ".join(one.left_out)[:200],
+                    )
+                )
             if name in twice:
                 other = twice[name].name
-                job.note(f"Two embeddings are called {use.name}: {use.file.name} was taken, {other} not.")
+                job.note(
+                    remark(
+                        "embedding_twice",
+                        "Two embeddings are called {name}: {taken} was taken, {other} not.",
+                        about="prompt",
+                        name=use.name,
+                        taken=use.file.name,
+                        other=other,
+                    )
+                )
         job.embeddings = tuple(
             dict.fromkeys([*job.embeddings, *(found[name][0] for name in found if name in meant)])
         )
@@ -90,10 +115,19 @@ class Serving:
             for index in range(len(family.text_encoders))
         ]
         if request.clip_skip > 1 and not any(counts):
-            option = "; A1111's option sdxl_clip_l_skip changes that" if len(counts) > 1 else ""
+            option = ""
+            if len(counts) > 1:
+                option = remark("clip_skip_option", "; A1111's option sdxl_clip_l_skip changes that")
             job.note(
-                f"Clip skip {request.clip_skip} counts for nothing with {family.name}, as in A1111: it is "
-                f"read at the layer that it was trained on{option}."
+                remark(
+                    "clip_skip_nothing",
+                    "Clip skip {n} counts for nothing with {family}, as in A1111: it is "
+                    "read at the layer that it was trained on{option}.",
+                    about="CLIP_stop_at_last_layers",
+                    n=request.clip_skip,
+                    family=family.name,
+                    option=option,
+                )
             )
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import torch
 
+from easel.remark import said_by
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.device_calls import UNetCall
 from easel.studio.engine.errors import OutOfMemory, StepTooLong
@@ -49,7 +50,7 @@ class SizeCheck:
         try:
             self._step_times.check(checkpoint.file, width, height, call.rows, len(call.controls))
         except StepTooLong as error:
-            raise StepTooLong(str(error), picture.job.id) from None
+            raise StepTooLong(said_by(error), picture.job.id) from None
 
     def _see_that_it_fits(self, picture: Picture, call: UNetCall) -> None:
         while True:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from easel.models import ModelFile
+from easel.remark import remark
 from easel.studio.engine.errors import StepTooLong
 
 # The first call of a size pays for kernel selection and allocation.
@@ -91,10 +92,18 @@ class StepTimes:
             return
         most = largest(width, height, known.native, lambda w, h: takes(w, h) <= self.limit)
         raise StepTooLong(
-            f"one step of a picture of {width}x{height} takes {needed:.1f} s or more on this "
-            f"device, and one step may take {self.limit:g} s, as everybody else waits for it. Draw up to "
-            f"{most[0]}x{most[1]}, or give the endpoint a shape with a faster GPU; the operator sets the "
-            "limit by EASEL_STEP_SECONDS"
+            remark(
+                "step_too_long",
+                "one step of a picture of {size} takes {needed} s or more on this "
+                "device, and one step may take {limit} s, as everybody else waits for it. Draw up to "
+                "{most}, or give the endpoint a shape with a faster GPU; the operator sets the "
+                "limit by EASEL_STEP_SECONDS",
+                about="width",
+                size=f"{width}x{height}",
+                needed=f"{needed:.1f}",
+                limit=f"{self.limit:g}",
+                most=f"{most[0]}x{most[1]}",
+            )
         )
 
 

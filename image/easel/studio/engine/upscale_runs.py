@@ -9,6 +9,7 @@ import structlog
 import torch
 from PIL import Image
 
+from easel.remark import remark
 from easel.studio.engine.enlargement import UpscalerTiles
 from easel.studio.engine.imaging import PIXEL_UPSCALERS, tile_grid
 from easel.studio.engine.memory import forget_frames, give_back, is_out_of_memory
@@ -58,9 +59,12 @@ class UpscaleRun:
         self.note = ""
         """What there is to say: how it is cut, where that is not as it was asked for."""
         if side < min(wanted, max(image.size)):
-            self.note = (
-                f"Upscalers cut pictures into tiles of {side} pixels and not of {wanted}: everybody else "
-                "waits for a tile, and this device takes long for a larger one."
+            self.note = remark(
+                "smaller_tiles",
+                "Upscalers cut pictures into tiles of {side} pixels and not of {wanted}: everybody else "
+                "waits for a tile, and this device takes long for a larger one.",
+                side=side,
+                wanted=wanted,
             )
         self._overlap = tiles.overlap
         self._image = image.convert("RGB")

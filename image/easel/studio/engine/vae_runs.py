@@ -62,6 +62,9 @@ class VaeRun:
         pixels."""
         self.way, self._vae, self._downscale = calls[0].way, calls[0].vae, calls[0].downscale
         self._tiling = calls[0].tiling
+        if calls[0].exact and next(self._vae.parameters()).dtype != torch.float32:
+            # else whether somebody's picture overflowed before would show: see `_safe`
+            self._vae.to(torch.float32)
         self.shape = calls[0].given.shape
         self._calls = calls
         self._spent = 0.0

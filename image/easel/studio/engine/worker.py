@@ -9,6 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from easel.models import ModelError, ModelFile
+from easel.studio.engine.checkpoint_turns import CheckpointTurns
 from easel.studio.engine.errors import SHUT_DOWN, EngineError, Stopped, TooMuchForTheDevice
 from easel.studio.engine.job import Job, JobState
 from easel.studio.engine.job_progress import JobProgress
@@ -46,7 +47,7 @@ class Worker:
         self._waiting = PictureQueue()
         self._progress: dict[Job, JobProgress] = {}
         self._queue_news = 0.0
-        self._switched = time.monotonic()
+        self._turns = CheckpointTurns()
 
     def run(self, first: ModelFile | None) -> None:
         """Load `first`, then draw until the queue stops and what can be finished by then is."""
@@ -71,6 +72,7 @@ class Worker:
             progress = self._progress[job] = JobProgress(job, self._pace)
             self._waiting.add(progress.pictures)
         self._drop_cancelled()
+        self._turns.settle(self._waiting, self._loop.active)
         self._switch_where_due()
         self._look_ahead()
         self._begin()
@@ -113,15 +115,16 @@ class Worker:
             self._close(job, JobState.DONE)
 
     def _switch_where_due(self) -> None:
-        """Another checkpoint's turn comes when this one has nothing to do, or somebody waited too long."""
+        """Another checkpoint serves when nothing is under way, and this one has nothing to do or the other's
+        turn has come."""
         serving = self._loop.serving
         if self._loop.active or (
             serving is not None
             and self._waiting.wants(serving)
-            and not self._waiting.impatient(serving, self._switched)
+            and not self._turns.due(self._waiting, serving, time.monotonic())
         ):
             return
-        wanted = self._waiting.longest(besides=serving)
+        wanted = self._turns.next(self._waiting, besides=serving)
         if wanted is None:
             return
         for job in self._waiting.jobs(wanted):
@@ -140,7 +143,10 @@ class Worker:
         serving = self._loop.serving
         if serving is None:
             return
-        waiting, requests = self._waiting.longest(besides=serving), self._queue.prefetch_requests
+        waiting, requests = (
+            self._turns.next(self._waiting, besides=serving),
+            self._queue.prefetch_requests,
+        )
         if waiting is None:
             drawing = [one.job for one in self._loop.active]
             later = [file for job in drawing for file in (job.refiner, job.hires_checkpoint)]
@@ -162,8 +168,8 @@ class Worker:
         except Exception as error:
             self._observer.loaded(file, time.perf_counter() - began, error)
             raise
-        self._switched = time.monotonic()
         seconds = time.perf_counter() - began
+        self._turns.switched(time.monotonic(), seconds)
         log.info("checkpoint", name=file.name, seconds=round(seconds, 3))
         self._pace.loaded(file, seconds)
         self._observer.loaded(file, seconds, None)
@@ -173,7 +179,7 @@ class Worker:
 
     def _begin(self) -> None:
         serving = self._loop.serving
-        if serving is not None and self._waiting.impatient(serving, self._switched):
+        if serving is not None and self._turns.due(self._waiting, serving, time.monotonic()):
             return
         drawing = self._loop.drawing()
         until = time.monotonic() + BEGINNING_SECONDS
@@ -218,6 +224,7 @@ class Worker:
                 self._close(job, JobState.FAILED, _typed(error))
             return
         self._turn_ended = time.perf_counter()
+        self._turns.worked((one.owner for one in turned.chosen), self._turn_ended - began)
         self._note_pace(turned, positions, self._turn_ended - began)
         for picture in turned.through:
             self._progress[picture.job].keep(picture)

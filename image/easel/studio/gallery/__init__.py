@@ -10,9 +10,11 @@ from easel.studio.gallery.errors import (
     GalleryFull,
     NoSuchBoard,
     NoSuchPicture,
+    NoSuchRequest,
     NoSuchShare,
 )
 from easel.studio.gallery.gallery import Gallery, Page, Shown
+from easel.studio.gallery.kept_requests import keep_request, request_of
 from easel.studio.gallery.lists import Board, Share
 from easel.studio.gallery.picture_id import PictureId
 from easel.studio.gallery.shares import SharedPictures
@@ -28,6 +30,7 @@ __all__ = [
     "GalleryFull",
     "NoSuchBoard",
     "NoSuchPicture",
+    "NoSuchRequest",
     "NoSuchShare",
     "Page",
     "PictureEntry",
@@ -36,4 +39,6 @@ __all__ = [
     "SharedPictures",
     "Shown",
     "entry_of",
+    "keep_request",
+    "request_of",
 ]

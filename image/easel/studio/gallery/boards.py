@@ -8,6 +8,7 @@ import unicodedata
 import uuid
 from collections.abc import Callable, Sequence
 
+from easel.remark import remark
 from easel.studio.gallery.entry import folded
 from easel.studio.gallery.errors import BadBoard, BoardNameTaken
 from easel.studio.gallery.lists import (
@@ -96,13 +97,21 @@ def _plain(name: str) -> str:
     except UnicodeEncodeError:
         raise BadBoard("the board's name is not text") from None
     if not plain or len(plain) > LONGEST_NAME or _BAD.search(plain):
-        raise BadBoard(f"a board's name has 1 to {LONGEST_NAME} letters, none of them a control character")
+        raise BadBoard(
+            remark(
+                "bad_board",
+                "a board's name has 1 to {most} letters, none of them a control character",
+                most=LONGEST_NAME,
+            )
+        )
     return plain
 
 
 def _check_free(lists: PersonalLists, board: Board) -> None:
     if any(one.id != board.id and folded(one.name) == folded(board.name) for one in lists.boards):
-        raise BoardNameTaken(f"there is a board {board.name!r} already: take another name")
+        raise BoardNameTaken(
+            remark("board_taken", "there is a board {name} already: take another name", name=repr(board.name))
+        )
 
 
 def _alive(board: Board, known: set[str]) -> Board:

@@ -15,6 +15,10 @@ class NoSuchPicture(GalleryError):
     """The caller has no such picture."""
 
 
+class NoSuchRequest(GalleryError):
+    """What a picture was drawn from is not kept, beyond what it says itself."""
+
+
 class NoSuchBoard(GalleryError):
     """The caller has no such board."""
 

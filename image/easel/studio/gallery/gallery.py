@@ -7,8 +7,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
+from easel.remark import remark
 from easel.studio.gallery.boards import Boards
 from easel.studio.gallery.entry import PictureEntry, words_of
+from easel.studio.gallery.kept_requests import forget_requests
 from easel.studio.gallery.lists import (
     ListsFiles,
     PersonalLists,
@@ -96,12 +98,24 @@ class Gallery:
 
         self._lists.change(self.pictures.folder(owner), edit)
 
+    def starred(self, folder: Path) -> Set[str]:
+        """The pictures with a star of whoever has this folder, as `DAY/NAME`. Raises NotSaved."""
+        return set(self._lists.read(folder).stars)
+
     def delete(self, owner: str, ids: Sequence[PictureId]) -> list[PictureId]:
         """Delete pictures for good; those that went. Raises NotSaved if some could not be."""
         paths = self.pictures.files(owner, ids)
         went = self._outputs.remove(paths)
         if left := [path.name for path in paths if path not in set(went) and path.exists()]:
-            raise NotSaved(f"{len(left)} of {len(paths)} pictures could not be deleted, {left[0]} among them")
+            raise NotSaved(
+                remark(
+                    "not_deleted",
+                    "{n} of {of} pictures could not be deleted, {one} among them",
+                    n=len(left),
+                    of=len(paths),
+                    one=left[0],
+                )
+            )
         return [PictureId.of(path.parent.name, path.name) for path in went]
 
     def saved(self, path: Path, file: bytes) -> None:
@@ -119,6 +133,7 @@ class Gallery:
             by_owner.setdefault(path.parent.parent, []).append(f"{path.parent.name}/{path.name}")
         for folder, names in by_owner.items():
             self._lists.drop(folder, names)
+        forget_requests(paths)
 
 
 def _ids(names: Iterable[str]) -> set[PictureId]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from easel.models import Lock, write_whole
+from easel.remark import remark
 from easel.studio.gallery.errors import GalleryBusy, GalleryFull, NoSuchBoard
 from easel.studio.outputs import NotSaved
 
@@ -69,7 +70,9 @@ def find_board(lists: PersonalLists, id: str) -> Board:
     for board in lists.boards:
         if board.id == id:
             return board
-    raise NoSuchBoard("there is no such board of yours; it may have been deleted in another tab")
+    raise NoSuchBoard(
+        remark("no_such_board", "there is no such board of yours; it may have been deleted in another tab")
+    )
 
 
 def with_names(names: list[str], more: Iterable[str]) -> list[str]:
@@ -86,7 +89,15 @@ def without_names(names: list[str], fewer: Iterable[str]) -> list[str]:
 def check_room(count: int, most: int, what: str) -> None:
     """Raises GalleryFull."""
     if count > most:
-        raise GalleryFull(f"{count} {what} would be more than the {most} that are kept for one person")
+        raise GalleryFull(
+            remark(
+                "gallery_full",
+                "{n} {what} would be more than the {most} that are kept for one person",
+                n=count,
+                what=what,
+                most=most,
+            )
+        )
 
 
 class ListsFiles:
@@ -156,7 +167,11 @@ def _take(lock: Lock) -> None:
     until = time.monotonic() + _PATIENCE
     while not lock.try_take():
         if time.monotonic() > until:
-            raise GalleryBusy("somebody else is changing your stars and boards: try again in a moment")
+            raise GalleryBusy(
+                remark(
+                    "gallery_busy", "somebody else is changing your stars and boards: try again in a moment"
+                )
+            )
         time.sleep(0.02)
 
 

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 
+from easel.remark import remark
 from easel.studio.gallery.entry import PictureEntry
 from easel.studio.gallery.errors import NoSuchPicture
 from easel.studio.gallery.owner_index import OwnerIndex
@@ -54,7 +55,9 @@ class OwnedPictures:
         """Where a picture lies. Raises NoSuchPicture."""
         path = self._outputs.picture(owner, id.day, id.name)
         if path is None:
-            raise NoSuchPicture(f"there is no picture {id} here; it may have been deleted")
+            raise NoSuchPicture(
+                remark("no_such_picture", "there is no picture {id} here; it may have been deleted", id=id)
+            )
         return path
 
     def files(self, owner: str, ids: Iterable[PictureId]) -> list[Path]:

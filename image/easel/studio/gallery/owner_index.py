@@ -58,6 +58,12 @@ class OwnerIndex:
             known = {id for day in {id.day for id in ids} if day in self._days for id in self._days[day].ids}
             return list(self._described([id for id in ids if id in known]))
 
+    def every(self) -> list[PictureEntry]:
+        """What all say. The first time ever each picture is opened, as by a search."""
+        with self._lock:
+            self._refresh()
+            return [entry for _, entry in self._all(None)]
+
     def known(self) -> set[PictureId]:
         """All that are there."""
         with self._lock:

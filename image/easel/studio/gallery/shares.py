@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from easel.models import write_whole
+from easel.remark import remark
 from easel.studio.gallery.entry import PictureEntry
 from easel.studio.gallery.errors import NoSuchPicture, NoSuchShare
 from easel.studio.gallery.lists import ListsFiles, PersonalLists, Share, check_room, find_board
@@ -105,7 +106,9 @@ class Shares:
         """Where a picture of a share lies. Raises NoSuchShare, NoSuchPicture, NotSaved."""
         owner, _, names = self._named(token)
         if str(id) not in names:
-            raise NoSuchPicture(f"there is no picture {id} here; it may have been deleted")
+            raise NoSuchPicture(
+                remark("no_such_picture", "there is no picture {id} here; it may have been deleted", id=id)
+            )
         return self._pictures.find(owner, id)
 
     def _named(self, token: str) -> tuple[str, str, list[str]]:

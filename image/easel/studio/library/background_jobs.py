@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from easel.remark import remark
 from easel.studio.activity import Activity
 from easel.studio.library.background_job import FINAL, BackgroundJob, JobSpec
 from easel.studio.library.remote_jobs import RemoteJob, RemoteJobs
@@ -52,7 +53,13 @@ class BackgroundJobs:
                     job.owners.add(owner)
                     return job
             if len(going) >= MOST_WAITING:
-                raise TooManyJobs(f"{len(going)} downloads are under way or waiting; wait for some of them")
+                raise TooManyJobs(
+                    remark(
+                        "too_many_jobs",
+                        "{n} downloads are under way or waiting; wait for some of them",
+                        n=len(going),
+                    )
+                )
             job = BackgroundJob(spec)
             job.owners.add(owner)
             self._jobs[job.id] = job
@@ -68,7 +75,12 @@ class BackgroundJobs:
             job = self._jobs.get(number)
         found = job or self._remote.find(number)
         if found is None:
-            raise NoSuchJob("there is no such job; the studio may have been started anew: start it again")
+            raise NoSuchJob(
+                remark(
+                    "no_such_job",
+                    "there is no such job; the studio may have been started anew: start it again",
+                )
+            )
         return found
 
     def again(self, number: str, owner: str) -> BackgroundJob:
@@ -95,7 +107,9 @@ class BackgroundJobs:
             if job.state in FINAL:
                 return job
             if owner not in job.owners:
-                raise NotYours("somebody else asked for this; only they can cancel it")
+                raise NotYours(
+                    remark("job_of_another", "somebody else asked for this; only they can cancel it")
+                )
             if isinstance(job, RemoteJob):
                 job.jobs.ask_to_cancel(number, owner)
                 return job

@@ -24,6 +24,7 @@ from easel.models import (
     write_notes,
     write_whole,
 )
+from easel.remark import remark
 from easel.studio.library.previews import NoPicture
 from easel.studio.owner import NotYours
 
@@ -53,7 +54,14 @@ class ModelEditor:
             for file in self._store.files(kind):
                 if file.name == name:
                     return file
-        raise NoSuchModel(f"there is no {kind.words} {name[:200]!r}; it may have been renamed or deleted")
+        raise NoSuchModel(
+            remark(
+                "no_such_model",
+                "there is no {kind} {name}; it may have been renamed or deleted",
+                kind=kind.words,
+                name=repr(name[:200]),
+            )
+        )
 
     def write(self, kind: Kind, name: str, said: dict[str, Any]) -> None:
         """Set some of its notes (the fields of ModelNotes).
@@ -105,5 +113,11 @@ class ModelEditor:
         file = self.find(kind, name)
         top = self._store.folder(kind)
         if not file.path.resolve().is_relative_to(top.resolve()):
-            raise NotYours(f"{file.name} is shown by a link and lies elsewhere: it is changed there")
+            raise NotYours(
+                remark(
+                    "linked_model",
+                    "{name} is shown by a link and lies elsewhere: it is changed there",
+                    name=file.name,
+                )
+            )
         return file

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, Field
 
 from easel.models import (
-    VISITOR,
     BadAddress,
     CivitaiSource,
     FetchLimits,
-    FetchPolicy,
     HubSource,
     IndexEntry,
     Intake,
@@ -32,6 +29,7 @@ from easel.models import (
     walk,
 )
 from easel.studio.activity import Activity
+from easel.studio.fetch_policy import visitors_policy
 from easel.studio.library.background_job import BackgroundJob, JobSpec
 from easel.studio.library.background_jobs import BackgroundJobs
 from easel.studio.library.card import Card, word_of
@@ -43,8 +41,6 @@ from easel.studio.library.scan import Scan
 from easel.studio.library.store_changes import StoreChanges
 from easel.studio.library.stored_models import NewerVersion, StoredModel, StoredModels
 
-PRIVATE = "EASEL_PRIVATE_SOURCES"
-"""The operator's setting: 1 lets page and API fetch from private addresses and over plain http."""
 KINDS: Mapping[str, Kind] = {word_of(kind): kind for kind in Kind}
 _MOST_FOLDERS = 500
 
@@ -75,8 +71,7 @@ class Library:
     ) -> None:
         """Its replicas tell each other of the jobs of `endpoint`, through the store that they share."""
         self._store = store
-        open_to_all = os.environ.get(PRIVATE, "").strip().lower() in ("1", "true", "yes")
-        self._policy: FetchPolicy = replace(VISITOR, private=True) if open_to_all else VISITOR
+        self._policy = visitors_policy()
         self._limits = limits or FetchLimits()
         self.jobs = BackgroundJobs(activity, RemoteJobs(store.root / ".easel" / "jobs" / endpoint))
         self.pictures = Previews(self._policy)

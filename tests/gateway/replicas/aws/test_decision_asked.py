@@ -13,18 +13,20 @@ from easel.gateway.replicas.aws.auto_scaling_group import AutoScalingGroup
 from easel.gateway.replicas.aws.decision import Situation
 from easel.gateway.replicas.aws.instance import TrackedInstance
 from easel.gateway.replicas.aws.termination import next_step
-from easel.gateway.replicas.aws.warm_pool import ImageRollout
+from easel.gateway.replicas.aws.warm_pool import ImageRollout, renew
 from tests.gateway.replicas.aws.situations import (
     NEW,
     NOTICE,
     NOW,
     ROLLOUT,
     SPENT,
+    TIMES,
     TWO,
     at,
     failed,
     given_up,
     one,
+    warm,
 )
 
 AGAIN = [do.NoteShortage(""), do.SetDesiredCapacity(1)]
@@ -230,3 +232,18 @@ def test_a_rollout_begins_anew_with_an_image_and_rests_only_in_quiet() -> None:
     assert (other.tries, other.told, other.quiet_since) == (0, "", NOW + 3)
     assert other.replaced == {"i-9"}
     assert ImageRollout().follow("", NOW, resting=True).quiet_since is None
+
+
+def test_a_prepared_instance_is_named_once() -> None:
+    """AWS may take longer to end it than the gateway waits for its own word to show: then nobody is named,
+    and the next one's turn comes when it is gone."""
+    group = at(pool=(warm("i-1"), warm("i-2"))).group
+    rested = ImageRollout().follow(NEW, NOW, resting=True)
+    later = NOW + TIMES.pool_rest
+    (first,) = renew(rested, group, 2, later, TIMES)
+    assert first == do.ReplacePrepared("i-1")
+    asked = rested.asked("i-1", later)
+    slow = at(pool=(warm("i-1"), warm("i-2", image=NEW))).group
+    assert renew(asked, slow, 2, later + 10 * TIMES.scale_in_lag, TIMES) == []
+    gone = at(pool=(warm("i-3"), warm("i-2"))).group
+    assert renew(asked, gone, 2, later + TIMES.scale_in_lag, TIMES) == [do.ReplacePrepared("i-3")]

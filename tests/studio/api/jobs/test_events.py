@@ -14,6 +14,9 @@ import httpx
 import pytest
 from PIL import Image
 
+from easel.studio.api.events import HEARTBEAT, HEARTBEAT_LINE
+
+BYTES_A_MINUTE = 100
 ASYNC = {"Prefer": "respond-async"}
 SMALL = {"prompt": "a red circle on blue", "steps": 3, "width": 64, "height": 64, "seed": 7}
 
@@ -105,7 +108,8 @@ def test_models_and_deletions(running, ada: httpx.Client) -> None:
 
 
 def test_idle_pages_cost_nothing(running, ada: httpx.Client) -> None:
-    """Fifty open pages: nobody looks at anything while nothing happens, and the studio counts as idle."""
+    """Fifty open pages: nobody looks at anything while nothing happens, they hear nothing but that the line
+    is there, and the engine and the studio count as idle."""
     from easel.studio.api.jobs.ticket_views import TicketViews
 
     pages = [Listener(running.ask(f"idle {number}")) for number in range(50)]
@@ -114,10 +118,16 @@ def test_idle_pages_cost_nothing(running, ada: httpx.Client) -> None:
     looks = []
     look = TicketViews.all
     TicketViews.all = lambda views, owner: looks.append(owner) or look(views, owner)  # type: ignore[method-assign]
+    time.sleep(0.5)  # what opening them told
+    heard = [len(page.heard) for page in pages]
     before = ada.get("/easel/load").json()["idle_seconds"]
     try:
         time.sleep(1.5)
     finally:
         TicketViews.all = look  # type: ignore[method-assign]
     assert looks == []
-    assert ada.get("/easel/load").json()["idle_seconds"] > before + 1
+    assert [len(page.heard) for page in pages] == heard
+    assert len(HEARTBEAT_LINE) * 60 / HEARTBEAT <= BYTES_A_MINUTE
+    now = ada.get("/easel/load").json()
+    assert (now["phase"], now["running"], now["queued"]) == ("ready", 0, 0)
+    assert now["idle_seconds"] > before + 1

@@ -70,7 +70,9 @@ def renew(
     if early or now - rollout.asked_at < timeouts.scale_in_lag:
         return []
     if rollout.tries < _TRIES * prepared:
-        return [ReplacePrepared(old[0].id)]
+        # Who was named leaves within minutes, seldom within the lag; named again it would be told of twice.
+        rest = [one.id for one in old if one.id not in rollout.replaced]
+        return [ReplacePrepared(rest[0])] if rest else []
     return _note(
         rollout,
         f"{len(old)} prepared instances still do not hold the configured image after {rollout.tries} "

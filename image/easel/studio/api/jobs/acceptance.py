@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from easel.models import ModelError
+from easel.remark import remark
 from easel.studio.api.jobs.async_job import AsyncJob, Planned, plan
 from easel.studio.api.jobs.record import AcceptedBody, RequestKind
 from easel.studio.engine import Limits, QueueFull, chance, random_seed, setting
@@ -36,16 +37,25 @@ def look_at(
 def see_that_it_fits(limits: Limits, mine: Sequence[AsyncJob], pictures: int) -> None:
     """Raise QueueFull where somebody has so many waiting that `pictures` more would be too many."""
     waiting = sum(job.pictures_left for job in mine)
+    requests_said, pictures_said = remark("requests", "requests"), remark("pictures", "pictures")
     for unit, have, more, field in (
-        ("requests", len(mine), 1, "requests_waiting"),
-        ("pictures", waiting, pictures, "pictures_waiting"),
+        (requests_said, len(mine), 1, "requests_waiting"),
+        (pictures_said, waiting, pictures, "pictures_waiting"),
     ):
         most = getattr(limits, field)
         if have + more > most:
             raise QueueFull(
-                f"you have {have:,} {unit} waiting, and {more:,} more would pass the {most:,g} that one "
-                "person may have; wait for some of them, or cancel them; the operator sets the limit by "
-                f"{setting(field)}"
+                remark(
+                    "too_many_waiting",
+                    "you have {have} {unit} waiting, and {more} more would pass the {most} that one "
+                    "person may have; wait for some of them, or cancel them; the operator sets the limit by "
+                    "{setting}",
+                    unit=unit,
+                    have=f"{have:,}",
+                    more=f"{more:,}",
+                    most=f"{most:,g}",
+                    setting=setting(field),
+                )
             )
 
 

@@ -7,13 +7,15 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import structlog
 
+from easel.models import ModelFile
+from easel.remark import remark, said_by
 from easel.studio.api.jobs.acceptance import look_at, see_that_it_fits, sizes
 from easel.studio.api.jobs.async_job import AsyncJob, Planned, plan
 from easel.studio.api.jobs.failure import failure
@@ -30,12 +32,19 @@ from easel.studio.api.jobs.record import (
 from easel.studio.api.jobs.takeover import note_saved, why_not
 from easel.studio.api.jobs.ticket import Ticket
 from easel.studio.api.jobs.ticket_views import TicketViews
+from easel.studio.api.jobs.webhook import WebhookSecret, wanted
+from easel.studio.api.jobs.webhooks import Webhooks
+from easel.studio.coded_text import coded
 from easel.studio.durable_jobs import LOOK_EVERY, Journal
-from easel.studio.engine import QueueFull, Stopped
+from easel.studio.engine import SHUTTING_DOWN, QueueFull, Stopped, mentions
+from easel.studio.fetch_policy import visitors_policy
+from easel.studio.gallery import keep_request
 from easel.studio.outputs import NotSaved
 from easel.studio.studio import Studio
+from easel.studio.styles import Styles
 
 log = structlog.get_logger(__name__)
+_GONE = remark("accepted_gone", "what was accepted is gone from the disk")
 
 # Pictures of one person that the engine is given ahead: enough to fill a call, and what waits behind them may
 # still be moved.
@@ -54,6 +63,9 @@ class AsyncJobs:
         self._savers = ThreadPoolExecutor(2, thread_name_prefix="keeping")
         self._book = JobBook(self._journal)
         self.views = TicketViews(studio, self._book)
+        self._secret, policy = WebhookSecret.of(), visitors_policy()
+        self._plain_webhooks = policy.private
+        self._webhooks = Webhooks(policy, self._secret, self.views.ended, self._journal.write)
         self._looking: asyncio.Task[None] | None = None
         self._closing = False
         self._moving: set[str] = set()
@@ -74,13 +86,17 @@ class AsyncJobs:
             self._looking.cancel()
         tasks = [job.task for job in self._book.open.values() if job.task is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._webhooks.close()
         await asyncio.to_thread(self._journal.close)
 
-    async def submit(self, owner: str, kind: RequestKind, body: dict[str, Any]) -> Ticket:
-        """Accept a request. Raises what refuses it, QueueFull for one too many, and NotSaved where it cannot
-        be written down."""
+    async def submit(
+        self, owner: str, kind: RequestKind, body: dict[str, Any], *, webhook: str | None = None
+    ) -> Ticket:
+        """Accept a request, of whose end `webhook` is told. Raises what refuses it, QueueFull for one too
+        many, and NotSaved where it cannot be written down."""
         if self._closing:
-            raise Stopped("the studio is shutting down; send the request again in a moment")
+            raise Stopped(SHUTTING_DOWN)
+        told = wanted(webhook, self._secret, plain=self._plain_webhooks)
         salt = random.SystemRandom().getrandbits(63)
         accepted, planned, notes, shown = await asyncio.to_thread(
             look_at, self._studio, owner, kind, body, salt
@@ -88,7 +104,8 @@ class AsyncJobs:
         now = time.time()
         record = AcceptedRequest(
             id=uuid.uuid4().hex, owner=owner, by=self._journal.process, at=now, place=now, kind=kind,
-            shown=shown, comments=list(dict.fromkeys(notes)), **sizes(planned),
+            shown=shown, checkpoints=[one.name for one, _ in planned if one], remarks=coded(notes),
+            webhook=told, **sizes(planned),
         )  # fmt: skip
         record.pictures = record.pictures or len(accepted.body.get("imageList") or [0])
         see_that_it_fits(self._studio.engine.limits, self._book.running(owner), record.pictures)
@@ -96,7 +113,13 @@ class AsyncJobs:
         try:
             await asyncio.to_thread(self._write_down, record, accepted)
         except OSError as error:
-            raise NotSaved(f"the request could not be written down: {error.strerror or error}") from error
+            raise NotSaved(
+                remark(
+                    "not_written_down",
+                    "the request could not be written down: {why}",
+                    why=error.strerror or error,
+                )
+            ) from error
         try:
             # Again, for others came while it was written. In the book only now: what is there is begun by the
             # end of another one, and read from the disk.
@@ -111,6 +134,16 @@ class AsyncJobs:
     def owners(self) -> set[str]:
         """Whose jobs are under way or waiting."""
         return self._book.owners()
+
+    def need(self, file: ModelFile) -> bool:
+        """Whether an unfinished ticket of anybody's, on any replica, names a model. On a thread that may wait
+        for a disk. A name that is a word of somebody's prompt is taken for the model's."""
+        named = mentions([file.stem])
+        return named is not None and any(
+            file.name in one.checkpoints or any(map(named.search, _texts(one.shown)))
+            for one in self._journal.entries()
+            if one.unfinished
+        )
 
     async def record(self, owner: str, id: str) -> AcceptedRequest:
         """What is kept of one of an owner's. Raises NoSuchTicket."""
@@ -221,8 +254,10 @@ class AsyncJobs:
         try:
             content = await asyncio.to_thread(self._journal.request, record.id)
             if content is None:
-                raise NotSaved("what was accepted is gone from the disk")
-            answer = await job.draw(AcceptedBody.model_validate_json(content))
+                raise NotSaved(_GONE)
+            accepted = AcceptedBody.model_validate_json(content)
+            answer = await job.draw(accepted)
+            await asyncio.to_thread(self._keep_beside, record, accepted)
             await self._end(job, "cancelled" if job.cancelled else "done", answer=answer)
         except asyncio.CancelledError:
             job.task = None
@@ -246,6 +281,21 @@ class AsyncJobs:
             for owner in self.owners() if record.tries else {record.owner}:
                 self._dispatch(owner)
 
+    def _keep_beside(self, record: AcceptedRequest, accepted: AcceptedBody) -> None:
+        """What it drew over is in no infotext: without it nobody could vary its pictures. And what its styles
+        look like, as the page shows beside their names."""
+        ids = dict.fromkeys((*record.done.values(), *record.results))
+        paths = [path for id in ids if (path := self.views.path(record.owner, id))]
+        if record.kind == "img2img":
+            keep_request(paths, accepted.body)
+        known = Styles(self._studio.outputs, record.owner)
+        styles, _ = known.find([one for one in accepted.body.get("styles") or [] if isinstance(one, str)])
+        for style in styles if paths else ():
+            try:
+                known.own_looks.keep(style.name, paths[0])
+            except (OSError, ValueError, NotSaved) as error:
+                log.info("no look of a style", style=style.name, reason=str(error))
+
     async def _end(
         self,
         job: AsyncJob,
@@ -257,7 +307,7 @@ class AsyncJobs:
     ) -> None:
         def note(record: AcceptedRequest) -> None:
             record.state, record.ended = state, time.time()
-            record.comments = list(dict.fromkeys([*record.comments, *job.notes]))
+            record.remarks = coded(job.notes, record.remarks)
             record.answer, record.error = answer, error if state == "failed" else None
             record.told, record.bad = told[:4000], bool(told)
 
@@ -265,6 +315,7 @@ class AsyncJobs:
         await asyncio.to_thread(self._journal.remove_request, job.record.id)
         self._book.open.pop(job.record.id, None)
         self._book.ended[job.record.id] = job.record
+        self._webhooks.deliver(job.record)
         self.changed(job.record.owner)
         self._dispatch(job.record.owner)
 
@@ -300,6 +351,10 @@ class AsyncJobs:
             await asyncio.sleep(LOOK_EVERY)
 
     async def _take_on(self, record: AcceptedRequest) -> None:
+        if not record.unfinished:
+            self._book.ended[record.id] = record
+            self._webhooks.deliver(record)
+            return
         if record.begun:
             record.begun = False
             record.tries += 1
@@ -318,17 +373,27 @@ class AsyncJobs:
         content = await asyncio.to_thread(self._journal.request, record.id)
         try:
             if content is None:
-                raise NotSaved("what was accepted is gone from the disk")
+                raise NotSaved(_GONE)
             accepted = AcceptedBody.model_validate_json(content)
             job.planned, *_ = await asyncio.to_thread(plan, self._studio, record.owner, record.kind, accepted)
         except Exception as error:
             found = failure(error)
-            words = f"Not drawn after a restart of the studio: {found.words}"
-            await self._end(job, "failed", error=found.model_copy(update={"words": words}), told=words)
+            words = remark(
+                "not_after_restart", "Not drawn after a restart of the studio: {why}", why=said_by(error)
+            )
+            await self._end(job, "failed", error=TicketError.of(words, found.kind, found.field), told=words)
             return
-        job.news.append("The studio was restarted, and goes on with what was missing.")
+        job.news.append(remark("restarted", "The studio was restarted, and goes on with what was missing."))
         self._book.open[record.id] = job
         log.info("drawn again", job=record.id, pictures=job.pictures_left, tries=record.tries)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All that is text in a request, wherever it stands."""
+    if isinstance(value, str):
+        yield value
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(one)
 
 
 def _not_begun(record: AcceptedRequest) -> None:

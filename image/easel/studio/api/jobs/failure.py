@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.exceptions import HTTPException
 
 from easel.models import FileError, ModelError, UnknownModel
+from easel.remark import said_by
 from easel.studio.api.jobs.record import TicketError
 from easel.studio.api.requests.refusals import UnknownScript, Unsupported
 from easel.studio.engine import (
@@ -40,5 +41,5 @@ def failure(error: BaseException) -> TicketError:
     if isinstance(error, HTTPException):
         return TicketError(words=str(error.detail), kind=kind)
     if isinstance(error, _OURS):
-        return TicketError(words=str(error), field=field if isinstance(field, str) else None, kind=kind)
+        return TicketError.of(said_by(error), kind, field if isinstance(field, str) else None)
     return TicketError(words=f"{type(error).__name__}; the studio's log says more", kind="failed")

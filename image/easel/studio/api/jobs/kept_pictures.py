@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from easel.remark import remark
 from easel.studio.api.jobs.record import AcceptedRequest
 from easel.studio.api.keeper import FileOf, PictureFile
 from easel.studio.durable_jobs import Journal
@@ -70,7 +71,12 @@ class KeptPictures:
             content = path.read_bytes() if path else b""
             image = pillow.open(io.BytesIO(content)).convert("RGB")
         except OSError as error:
-            raise NotSaved("a picture of this request was deleted before the others were drawn") from error
+            raise NotSaved(
+                remark(
+                    "deleted_meanwhile",
+                    "a picture of this request was deleted before the others were drawn",
+                )
+            ) from error
         return image, read_texts(content).get("parameters", "")
 
     def path(self, id: str) -> Path | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
+from easel.studio.api.jobs.webhook import WebhookDelivery
+from easel.studio.coded_text import CodedText
 from easel.studio.durable_jobs import KEPT, JournalEntry
 
 RESULT_KEPT = 3600.0
@@ -20,11 +22,19 @@ class TicketError(BaseModel):
     """Why a job failed."""
 
     words: str
+    code: str | None = Field(None, description="which sentence `words` is; null for one that has no code")
+    values: dict[str, Any] = Field({}, description="what stands in its places")
     field: str | None = Field(None, description="the field of the request that it is about")
     kind: str = Field(
         description="over_quota, out_of_memory, too_large, cut_short, invalid, no_model, not_saved, stopped "
         "or failed"
     )
+
+    @classmethod
+    def of(cls, words: str, kind: str, field: str | None = None) -> Self:
+        """With the code of words that have one."""
+        said = CodedText.of(words)
+        return cls(words=words, code=said.code, values=said.values, field=field or said.field, kind=kind)
 
 
 class JobAnswer(BaseModel):
@@ -37,22 +47,26 @@ class JobAnswer(BaseModel):
 
 
 class AcceptedRequest(JournalEntry):
-    """One asynchronous request. `place` orders its owner's; `shown` is its body without pictures; `done` the
+    """One asynchronous request. `place` orders its owner's; `shown` is its body without pictures, and
+    `checkpoints` the names of those that it begins with; `done` the
     ids of saved pictures by their number; `cancel` that it was ended by its owner, and whether what was half
-    drawn is kept. The rest is of a finished one; `ended` in Unix seconds."""
+    drawn is kept; `webhook` who is told of its end. The rest is of a finished one; `ended` in Unix
+    seconds."""
 
     kind: RequestKind
     place: float
     shown: dict[str, Any] = Field(default_factory=dict)
+    checkpoints: list[str] = Field(default_factory=list)
     width: int = 0
     height: int = 0
     pictures: int = 0
     steps: int = 0
     done: dict[int, str] = Field(default_factory=dict)
     cancel: Literal["", "keep", "drop"] = ""
+    webhook: WebhookDelivery | None = None
     ended: float | None = None
     state: Ending | None = None
-    comments: list[str] = Field(default_factory=list)
+    remarks: list[CodedText] = Field(default_factory=list)
     error: TicketError | None = None
     answer: JobAnswer | None = None
 
@@ -60,6 +74,11 @@ class AcceptedRequest(JournalEntry):
     def unfinished(self) -> bool:
         """Whether there is anything to draw yet."""
         return self.ended is None
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether somebody must be told of its end yet, too."""
+        return self.unfinished or (self.webhook is not None and self.webhook.state == "waiting")
 
     @property
     def outlived(self) -> bool:

@@ -12,6 +12,8 @@ from pydantic import BaseModel, Field
 from easel.studio.api.jobs.async_job import AsyncJob
 from easel.studio.api.jobs.record import AcceptedRequest, TicketError
 from easel.studio.api.jobs.waiting_times import PersonsWork, ahead_of, time_for
+from easel.studio.api.jobs.webhook import WebhookDelivery
+from easel.studio.coded_text import CodedText, coded
 from easel.studio.engine import FINAL, Job, JobState
 from easel.studio.gallery_picture import GalleryPicture
 
@@ -47,9 +49,11 @@ class Ticket(BaseModel):
     height: int = 0
     prompt: str = ""
     request: dict[str, Any] = Field({}, description="A1111's body without pictures")
-    comments: list[str] = []
+    comments: list[str] = Field([], description="as in A1111's answer; `remarks` say the same by codes")
+    remarks: list[CodedText] = []
     error: TicketError | None = None
     results: list[GalleryPicture] = []
+    webhook: WebhookDelivery | None = Field(None, description="who is told of its end, and how far that is")
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def ended_ticket(record: AcceptedRequest, picture_of: PictureOf) -> Ticket:
         fraction=1.0 if record.state == "done" else 0.0,
         step=record.steps if record.state == "done" else 0,
         picture=len(record.done),
-        comments=record.comments,
+        remarks=record.remarks,
         error=record.error,
         results=_results(record, picture_of),
     )
@@ -131,7 +135,7 @@ def _open(
         steps=now.steps or job.record.steps,
         picture=min(len(job.record.done) + 1, max(1, job.record.pictures)) if job.begun else 0,
         eta=round(eta, 1) if eta is not None else None,
-        comments=list(dict.fromkeys([*job.record.comments, *job.notes])),
+        remarks=coded(job.notes, job.record.remarks),
         results=_results(job.record, picture_of),
     )
 
@@ -181,6 +185,8 @@ def _ticket(record: AcceptedRequest, **said: Any) -> Ticket:
         height=record.height,
         prompt=str(record.shown.get("prompt") or "")[:_PROMPT],
         request=record.shown,
+        webhook=record.webhook,
+        comments=[one.text for one in said.get("remarks", ())],
         **{"steps": record.steps, **said},
     )
 

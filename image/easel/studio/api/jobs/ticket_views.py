@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from easel.studio.api.jobs.job_book import JobBook
+from easel.studio.api.jobs.record import AcceptedRequest
 from easel.studio.api.jobs.ticket import Company, Ticket, elsewhere_ticket, ended_ticket, open_tickets
 from easel.studio.api.jobs.waiting_times import PersonsWork
 from easel.studio.engine import JobState
@@ -43,6 +44,10 @@ class TicketViews:
         record = self._book.record(owner, id)
         kind = elsewhere_ticket if record.unfinished else ended_ticket
         return kind(record, self._picture_of(owner))
+
+    def ended(self, record: AcceptedRequest) -> Ticket:
+        """That of a job that has ended."""
+        return ended_ticket(record, self._picture_of(record.owner))
 
     def preview(self, owner: str, id: str) -> Image | None:
         """How a picture of one of them looks now; None while there is nothing to see. Asking makes the engine

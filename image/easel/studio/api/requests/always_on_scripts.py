@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from easel.remark import remark
 from easel.studio.api.requests import control_units, detailer, soft_inpainting
 from easel.studio.api.requests.drawing_request import AnyRequest, DrawingRequest
 from easel.studio.api.requests.options_table import same
@@ -87,12 +88,26 @@ def scripted(asked: AnyRequest, options: Mapping[str, Any]) -> tuple[AnyRequest,
             overrides |= dict(zip(_names(options, asked.TAB), arguments, strict=False))
             continue
         if len(arguments) > len(known.arguments):
-            notes.append(f"{known.title} has {len(known.arguments)} arguments; what came behind was left.")
+            notes.append(
+                remark(
+                    "more_arguments",
+                    "{title} has {n} arguments; what came behind was left.",
+                    title=known.title,
+                    n=len(known.arguments),
+                )
+            )
         said |= {key: value for key, value in _fields(known, arguments) if value is not None}
     for key, value in said.items():
         if key in _sent(asked) and not same(getattr(asked, key), value):
             notes.append(
-                f"The request's own {key} was taken, not the {value!r} of an always-on script, as in A1111."
+                remark(
+                    "own_taken",
+                    "The request's own {name} was taken, not the {value} of an always-on script, "
+                    "as in A1111.",
+                    about=key,
+                    name=key,
+                    value=repr(value),
+                )
             )
     if not said and not overrides:
         return asked, notes

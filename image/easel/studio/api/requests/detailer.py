@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from easel.remark import remark
 from easel.studio.api.requests.detailer_unit import DetailerUnit
 from easel.studio.api.requests.script_argument import script_arguments
 from easel.studio.engine import InvalidRequest
@@ -57,7 +58,9 @@ def detailing(always_on: Mapping[str, Any], *, faces: bool) -> tuple[Detailing |
     ]
     if arguments and arguments[0] is False:
         return None, []
-    units, missing, notes = [], [], []
+    units: list[DetailerUnit] = []
+    missing: list[str] = []
+    notes: list[str] = []
     for number, sent, model in _on(arguments):
         if not (faces and _FACES.fullmatch(model)):
             missing.append(model)
@@ -65,11 +68,21 @@ def detailing(always_on: Mapping[str, Any], *, faces: bool) -> tuple[Detailing |
         units.append(_unit(number, sent))
         if model.lower() != _RETINA:
             notes.append(
-                f"ADetailer: faces were found by RetinaFace and not by {model}, which is not read here."
+                remark(
+                    "other_detector",
+                    "ADetailer: faces were found by RetinaFace and not by {model}, which is not read here.",
+                    model=model,
+                )
             )
     if missing:
         names = ", ".join(dict.fromkeys(missing))
-        notes.append(f"ADetailer was not followed: there is no detector file {names} here.")
+        notes.append(
+            remark(
+                "no_detector",
+                "ADetailer was not followed: there is no detector file {names} here.",
+                names=names,
+            )
+        )
     notes = list(dict.fromkeys(notes))
     if not units:
         return None, notes

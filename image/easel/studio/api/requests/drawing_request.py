@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import Field
 
+from easel.remark import remark
 from easel.studio.api.requests.control_units import control_units
 from easel.studio.api.requests.fields import Liberal, Text, WholeNumber
 from easel.studio.api.requests.options_table import OPTIONS, honoured
@@ -71,6 +72,10 @@ class DrawingRequest(Liberal):
     refiner_switch_at: float | None = Field(None, description="0 to 1, of the steps; 0.8 if not said")
     disable_extra_networks: bool = Field(
         False, description="take `<lora:…>` out of the prompt and use neither LoRAs nor embeddings"
+    )
+    exact: bool = Field(
+        False,
+        description="the same bits in any company: it shares no call with others, and is slower",
     )
     comments: dict[str, Any] = Field({})
     force_task_id: Text | None = Field(None, max_length=200, description="a name for /internal/progress")
@@ -163,6 +168,7 @@ class DrawingRequest(Liberal):
                 checkpoint=name_in(settings, "sd_model_checkpoint"),
                 vae=vae_in(settings),
                 extra_networks=not self.disable_extra_networks,
+                exact=self.exact,
                 **fields,
             ),
             settings,
@@ -192,7 +198,8 @@ class DrawingRequest(Liberal):
     def passed_over(self) -> Iterator[str]:
         """Sentences on what the request says and nothing here does."""
         if self.model_extra:
-            yield f"Unknown fields were passed over: {_some(sorted(self.model_extra))}."
+            some = _some(sorted(self.model_extra))
+            yield remark("unknown_fields", "Unknown fields were passed over: {names}.", names=some)
 
 
 AnyRequest = TypeVar("AnyRequest", bound=DrawingRequest)

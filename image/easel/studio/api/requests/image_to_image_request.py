@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self, TypeVar
 from pydantic import Field, PrivateAttr
 from starlette.exceptions import HTTPException
 
+from easel.remark import remark
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.fields import Text, WholeNumber
 from easel.studio.api.requests.refusals import Unsupported
@@ -126,7 +127,10 @@ class ImageToImageRequest(DrawingRequest):
         """Sentences on what the request says and nothing here does."""
         yield from super().passed_over()
         if self.image_cfg_scale not in (None, _IMAGE_CFG):
-            yield "image_cfg_scale was not followed: it is for InstructPix2Pix, which is not drawn here."
+            yield remark(
+                "image_cfg_scale",
+                "image_cfg_scale was not followed: it is for InstructPix2Pix, which is not drawn here.",
+            )
 
     def echo(self) -> dict[str, Any]:
         """The request as it is sent back, without the pictures unless they are asked for."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from easel.remark import remark
 from easel.studio.api.requests.options_kept import KEPT
 from easel.studio.api.requests.refusals import Unsupported
 
@@ -63,10 +64,20 @@ class Option:
         """
         if self.settable or value is None or same(value, self.value):
             return None
-        words = f"{self.name} {_short(value)} was not followed: {self.why}."
+        words = remark(
+            "option_not_followed",
+            "{name} {value} was not followed: {why}.",
+            about=self.name,
+            name=self.name,
+            value=_short(value),
+            why=self.why,
+        )
         if self.rule is Rule.TOLD or same(value, self.default):
             return words
-        raise Unsupported(f"{where}{self.name}", f"{self.why}; only {self.value!r} is")
+        raise Unsupported(
+            f"{where}{self.name}",
+            remark("only_is", "{why}; only {value} is", why=self.why, value=repr(self.value)),
+        )
 
 
 def same(one: Any, other: Any) -> bool:
@@ -91,22 +102,33 @@ def honoured(settings: Mapping[str, Any], where: str = "") -> tuple[dict[str, An
     for name, value in settings.items():
         option = OPTIONS.get(name)
         if option is None:
-            notes.append(f"{_short(name)} is no option of A1111's and changed nothing.")
+            words = "{name} is no option of A1111's and changed nothing."
+            notes.append(remark("no_option", words, name=_short(name)))
         elif option.rule is Rule.HONOURED:
             found[name] = value
-        elif words := option.told(value, where):
-            notes.append(words)
+        elif told := option.told(value, where):
+            notes.append(told)
     return found, notes
 
 
 def told_of_infotext(parameters: Mapping[str, str]) -> list[str]:
     """Sentences on what an infotext says about options and Easel does not follow."""
-    notes = []
+    notes: list[str] = []
     for key, text in parameters.items():
         option = _BY_INFOTEXT.get(key)
         if option is None or option.settable or same(text, option.value):
             continue
-        notes.append(f"{key} {_short(text)} of the infotext was not followed: {option.why}.")
+        words = "{key} {value} of the infotext was not followed: {why}."
+        notes.append(
+            remark(
+                "infotext_not_followed",
+                words,
+                about=option.name,
+                key=key,
+                value=_short(text),
+                why=option.why,
+            )
+        )
     return notes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from easel.remark import remark
 from easel.studio.api.requests.drawing_request import AnyRequest
 from easel.studio.api.requests.text_to_image_request import TextToImageRequest
 from easel.studio.engine import apply_styles
@@ -14,7 +15,8 @@ def styled(asked: AnyRequest, known: Styles) -> tuple[AnyRequest, list[str]]:
     names = [name for name in asked.styles if is_name(name)]
     found, missing = known.find(names)
     some = ", ".join(name[:60] for name in missing[:10])
-    notes = [f"There are no styles of these names, so they were passed over: {some}."] if missing else []
+    words = "There are no styles of these names, so they were passed over: {names}."
+    notes: list[str] = [remark("no_styles", words, about="styles", names=some)] if missing else []
     if not found:
         return asked, notes
     prompt, negative_prompt = apply_styles(found, asked.prompt, asked.negative_prompt)

@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image, ImageChops
 
+from easel.remark import remark
 from easel.studio import infotext
 from easel.studio.api.requests.detailer import Detailing
 from easel.studio.api.requests.detailer_unit import DetailerUnit
@@ -122,7 +123,9 @@ class _Detailer:
         )
         masks = [self._masks(unit, one, found) for one, found in zip(pictures, areas, strict=True)]
         if pictures and not any(masks):
-            self._ordering.notes.append(f"ADetailer: unit {number} found nothing to draw over.")
+            self._ordering.notes.append(
+                remark("nothing_found", "ADetailer: unit {n} found nothing to draw over.", n=number)
+            )
         for index in range(max(map(len, masks), default=0)):
             touched, requests = [], Touches()
             for picture, found in zip(pictures, masks, strict=True):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from easel.remark import remark
 from easel.studio.engine.imaging.color import corrected, flattened
 from easel.studio.engine.imaging.fill import MaskedContent, filled_from_around
 from easel.studio.engine.imaging.mask import (
@@ -26,7 +27,11 @@ from easel.studio.engine.imaging.mask import (
 from easel.studio.engine.imaging.overlay import composited, overlay_of, uncropped
 from easel.studio.engine.imaging.resize import Enlarger, ResizeMode, resized
 
-BLANK_MASK = 'Unable to perform "Inpaint Only mask" because mask is blank, switch to img2img mode.'
+BLANK_MASK = remark(
+    "blank_mask",
+    'Unable to perform "Inpaint Only mask" because mask is blank, switch to img2img mode.',
+    about="mask",
+)
 """What A1111 says, word for word (`comments` in its answer)."""
 
 

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from easel.models import ModelFile
+from easel.remark import remark
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.extra_networks import LoraUse
@@ -66,7 +67,15 @@ class Adapters:
                 if not going_on:
                     raise
                 self._foreign.add(use.file)
-                notes.append(f"What {self._checkpoint.file.name} drew was drawn without a LoRA. {error}.")
+                notes.append(
+                    remark(
+                        "refined_without",
+                        "What {checkpoint} drew was drawn without a LoRA. {why}.",
+                        about="prompt",
+                        checkpoint=self._checkpoint.file.name,
+                        why=error,
+                    )
+                )
                 continue
             self._loaded.move_to_end(use.file)
             notes += self._loaded[use.file].notes()

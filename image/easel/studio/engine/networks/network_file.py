@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from easel.models import FileError, Header, Incomplete, Kind, ModelFile, WrongKind, read_header, small_kind
+from easel.remark import remark
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.memory import check_room
@@ -77,9 +78,13 @@ class LoadedNetwork:
     def notes(self) -> Iterator[str]:
         """What of the file is not drawn with."""
         if self.left_out:
-            yield (
-                f"{self.file.name}: {len(self.left_out)} of its tensors have no place in this checkpoint, "
-                f"such as {self.left_out[0][:120]}."
+            yield remark(
+                "no_place",
+                "{name}: {n} of its tensors have no place in this checkpoint, such as {one}.",
+                about="prompt",
+                name=self.file.name,
+                n=len(self.left_out),
+                one=self.left_out[0][:120],
             )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import accumulate
 
+from easel.remark import remark
 from easel.studio.engine.prompts.variants import Choice, Item, Variant, VariantOption, leading, option, read
 from easel.studio.engine.prompts.wildcards import Wildcards
 
@@ -106,11 +107,18 @@ class _Expansion:
         self._left -= 1
         if self._left < 0 or self._letters > MAX_LETTERS:
             self._note(
-                f"After {MAX_CHOICES} choices, or {MAX_LETTERS} letters, the rest was left as written."
+                remark(
+                    "choices_end",
+                    "After {choices} choices, or {letters} letters, the rest was left as written.",
+                    about="prompt",
+                    choices=MAX_CHOICES,
+                    letters=MAX_LETTERS,
+                )
             )
             return iter([item.written]), within
         if item.how in ("@", "!"):
-            self._note(f"Words are drawn at random, with the {item.how} of sd-dynamic-prompts too.")
+            words = "Words are drawn at random, with the {mark} of sd-dynamic-prompts too."
+            self._note(remark("at_random", words, about="prompt", mark=item.how))
         variant = item if isinstance(item, Variant) else Variant([VariantOption([item])], "", 0, 0)
         options, within = self._options_of(variant, within)
         if options is None:
@@ -128,7 +136,8 @@ class _Expansion:
             return _Options(variant.options), within
         name = wildcard.name.casefold()
         if name in within:
-            self._note(f"The wildcard {wildcard.name} names itself; there it was left as text.")
+            words = "The wildcard {name} names itself; there it was left as text."
+            self._note(remark("wildcard_itself", words, about="prompt", name=wildcard.name))
             return None, within
         if name not in self._options:
             self._left -= len(self._wildcards.names()) // _A_CHOICE
@@ -142,10 +151,21 @@ class _Expansion:
     def _of_unknown(self) -> str:
         unknown, names = list(self._unknown), self._wildcards.names()
         near = get_close_matches(unknown[0].casefold(), names[:_A_CHOICE], n=1)
-        there = f"did you mean {near[0]}?" if near else f"there are {len(names)} others."
-        more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+        there = remark("wildcard_others", "there are {n} others.", n=len(names))
+        if near:
+            there = remark("wildcard_near", "did you mean {name}?", name=near[0])
+        more: str = ""
+        if len(unknown) > _SHOWN:
+            more = remark("and_more", " and {n} more", n=len(unknown) - _SHOWN)
         shown = ", ".join(one[:80] for one in unknown[:_SHOWN])
-        return f"No wildcard file is called {shown}{more}; it was left as text; {there}"
+        return remark(
+            "no_wildcard",
+            "No wildcard file is called {names}{more}; it was left as text; {there}",
+            about="prompt",
+            names=shown,
+            more=more,
+            there=there,
+        )
 
     def _note(self, words: str) -> None:
         self._notes[words] = None

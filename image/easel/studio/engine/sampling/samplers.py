@@ -24,8 +24,9 @@ class Sampler:
     between two of them, in steps of its own; the 50 levels that LCM distilled; or timesteps, for which
     schedule types do not count. `automatic` is the schedule type that Automatic means. `second_order`: prompt
     editing counts two steps for each. `eta` is the setting it takes its eta from. `uses_ensd`: A1111 tells
-    its ENSD. `cfg_scale` is what the request's is multiplied by: CFG++ takes the whole range from 0 to 12.5
-    for what others call 0 to 1.
+    its ENSD. `adaptive`: how long a step is follows the answers, whose last bits other pictures of the same
+    call change; it goes alone. `cfg_scale` is what the request's is multiplied by: CFG++ takes the whole
+    range from 0 to 12.5 for what others call 0 to 1.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Sampler:
     uses_ensd: bool = False
     eta: Literal["", "eta_ancestral", "eta_ddim"] = ""
     solver_type: str = ""
+    adaptive: bool = False
     cfg_scale: float = 1.0
 
     @property
@@ -101,7 +103,10 @@ SAMPLERS: tuple[Sampler, ...] = (
         second_order=True, discard_next_to_last_sigma=True, uses_ensd=True, eta="eta_ancestral",
     ),
     Sampler("DPM fast", ("k_dpm_fast",), "dpm_fast", "range", uses_ensd=True, eta="eta_ancestral"),
-    Sampler("DPM adaptive", ("k_dpm_ad",), "dpm_adaptive", "range", uses_ensd=True, eta="eta_ancestral"),
+    Sampler(
+        "DPM adaptive", ("k_dpm_ad",), "dpm_adaptive", "range", uses_ensd=True, eta="eta_ancestral",
+        adaptive=True,
+    ),
     Sampler("Restart", ("restart",), "restart", automatic="Karras", second_order=True),
     Sampler("DDIM", ("ddim",), "ddim", "timesteps", eta="eta_ddim"),
     Sampler("DDIM CFG++", ("ddim_cfgpp",), "ddim_cfgpp", "timesteps", eta="eta_ddim", cfg_scale=1 / 12.5),

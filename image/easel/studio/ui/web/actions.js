@@ -1,11 +1,12 @@
 // What a person does that more than one element lets them do.
 import { del, get, post } from "./api.js";
-import { fieldNamed, fieldsOf } from "./create/body.js";
-import { checkpoint, examples, faultsOf, field, hasPlace, sayNote, sayOf, setField, setFields } from "./create/fields.js";
+import { fieldsOf } from "./create/body.js";
+import { checkpoint, examples, faultsOf, field, fieldNamed, hasPlace, sayOf, sayRemark, setField, setFields } from "./create/fields.js";
 import { loadMode } from "./create/modes.js";
 import { follow } from "./create/shown.js";
 import { keepTicket, refresh } from "./events.js";
 import { tell } from "./notices.js";
+import { wordsOf } from "./remarks.js";
 import { store } from "./store.js";
 import { t } from "./texts.js";
 
@@ -59,7 +60,7 @@ export function send(route, body) {
       keepTicket(ticket);
       follow();
       sayOf("generate", "");
-      for (const words of ticket.comments ?? []) sayNote(words);
+      for (const one of ticket.remarks ?? []) sayRemark(one);
       return ticket;
     } catch (error) {
       await refused(error);
@@ -138,13 +139,13 @@ export async function move(id, before) {
 /**
  * Fill the fields from a request, as a picture's parameters give it.
  * @param {object} request A1111's body
- * @param {string[]} notes what could not be taken
+ * @param {import("./create/fields.js").Remark[]} remarks what could not be taken
  */
-export async function use(request, notes = []) {
+export async function use(request, remarks = []) {
   const { fields, checkpoint: named } = fieldsOf(request);
   setFields({ ...fields, mode: "text" });
   openPlace("create");
-  for (const note of notes) if (!sayNote(note)) tell(note);
+  for (const one of remarks) if (!sayRemark(one)) tell(wordsOf(one));
   if (!named || named === checkpoint()?.name) return;
   try {
     await choose(named);
@@ -153,7 +154,7 @@ export async function use(request, notes = []) {
   }
 }
 
-/** The request that a picture was drawn with. @returns {Promise<{text: string, request: object, notes: string[]}>} */
+/** The request that a picture was drawn with. @returns {Promise<{text: string, request: object, remarks: object[]}>} */
 export const parametersOf = (picture) => get(`studio/gallery/parameters/${picture.id}`);
 
 /** Take a picture into a mode: as the source that it works on. */

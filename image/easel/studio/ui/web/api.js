@@ -1,4 +1,5 @@
 // Asking the studio. Addresses are relative: the page works below any path.
+import { wordsOf } from "./remarks.js";
 import { t } from "./texts.js";
 
 /** What the studio, or the door before it, refused; `words` are for people. */
@@ -41,11 +42,20 @@ function refusal(answer, found) {
   const retryAfter = Number(answer.headers.get("Retry-After")) || 0;
   const kind = found?.kind ?? { 401: "signed_out", 403: "forbidden", 429: "busy", 503: found?.error ? "unavailable" : "asleep" }[answer.status];
   const known = { signed_out: t("error.signed-out"), asleep: t("error.asleep") }[kind];
-  const words = known || found?.words || found?.errors || found?.detail || t("error.status", { status: answer.status });
+  const words = found?.words || found?.errors || found?.detail || t("error.status", { status: answer.status });
   return new ApiError({
     status: answer.status, kind, retryAfter, field: found?.field ?? found?.detail?.[0]?.loc?.at?.(-1),
-    words: typeof words === "string" ? words : JSON.stringify(words),
+    words: known || wordsOf({ ...remarkIn(answer), text: typeof words === "string" ? words : JSON.stringify(words) }),
   });
+}
+
+/** Which sentence a refusal is, beside its English words. */
+function remarkIn(answer) {
+  try {
+    return JSON.parse(answer.headers.get("X-Easel-Remark")) ?? {};
+  } catch {
+    return {};
+  }
 }
 
 export const get = (path, how) => ask("GET", path, undefined, how);

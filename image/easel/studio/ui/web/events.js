@@ -62,7 +62,8 @@ export async function refresh() {
     // Nobody waits for old pictures in order to draw new ones.
     fillFilm().catch(() => { /* the next refresh asks again */ });
     const [session, { jobs }] = await Promise.all([get("studio/session"), get("jobs")]);
-    store.open(session.endpoint, session.person.id);
+    // Somebody else signed in here since: nothing of the one before may stand on the page, nor be kept as theirs.
+    if (!store.open(session.endpoint, session.person.id)) return location.reload();
     store.set("session", session);
     store.set("engine", session.engine);
     store.set("tickets", jobs);

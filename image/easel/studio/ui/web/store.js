@@ -1,14 +1,14 @@
 // The one state of the page. Parts of it outlive a reload, per person and device.
 
 /** Parts that are written to this device. Everything else is the studio's, and is asked for again. */
-const KEPT = ["fields", "shown", "place", "settings", "history", "dismissed", "presets", "styled"];
+const KEPT = ["fields", "shown", "place", "settings", "history", "dismissed"];
 const WRITE_EVERY = 500;
 
 class Store {
   constructor() {
     this.values = new Map(Object.entries({
       session: null, engine: null, tickets: [], pictures: [], shown: null, live: true, place: "create", connection: "ok",
-      fields: {}, said: {}, sending: 0, dismissed: [], notices: [], history: [], presets: [], styled: {},
+      fields: {}, said: {}, sending: 0, dismissed: [], notices: [], history: [], styled: 0,
       settings: { theme: "system", language: "", sound: false },
     }));
     this.listeners = new Map();
@@ -38,10 +38,13 @@ class Store {
     return () => this.listeners.get(key).delete(told);
   }
 
-  /** Take up what this person left on this device. What they have typed meanwhile stays. */
+  /**
+   * Take up what this person left on this device. What they have typed meanwhile stays.
+   * @returns {boolean} false where what is open here is another person's
+   */
   open(endpoint, person) {
     const address = `easel:${endpoint}:${person}`;
-    if (address === this.address) return;
+    if (this.address) return address === this.address;
     this.address = address;
     let kept = {};
     try { kept = JSON.parse(localStorage.getItem(this.address) ?? "{}"); } catch { /* private mode, or not ours */ }
@@ -51,6 +54,7 @@ class Store {
       const plain = typeof value === "object" && !Array.isArray(value);
       this.set(key, plain ? { ...value, ...(key === "fields" ? this.get(key) : {}) } : value);
     }
+    return true;
   }
 
   keep() {

@@ -59,15 +59,6 @@ function overrides() {
   return { override_settings: said };
 }
 
-const FIELDS = { sd_vae: "vae", CLIP_stop_at_last_layers: "clip_skip", sampler_index: "sampler_name" };
-
-/** The field of the page that a name of A1111's body, as it stands in an error, is about. */
-export function fieldNamed(name) {
-  const last = String(name).split(".").at(-1);
-  if (last === "denoising_strength" && field("mode") === "text") return "hr_denoising_strength";
-  return FIELDS[last] ?? last;
-}
-
 const TAKEN = [
   "prompt", "negative_prompt", "steps", "cfg_scale", "width", "height", "seed", "batch_size", "n_iter", "sampler_name",
   "scheduler", "styles", "tiling", "subseed", "subseed_strength", "enable_hr", "hr_scale", "hr_upscaler",

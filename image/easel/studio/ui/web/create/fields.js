@@ -1,4 +1,5 @@
 // What is asked for: the fields as the person set them, and what stands in for those that they did not.
+import { wordsOf } from "../remarks.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 
@@ -101,18 +102,27 @@ export function said(name) {
   return words ? { words, bad: true } : store.get("said")[name] ?? null;
 }
 
-/** What a sentence of the studio's is about: it says what it clamped, dropped or left out in A1111's words. */
-const ABOUT = [
-  [/<\w+:|__|embedding|prompt/i, "prompt"], [/clip skip/i, "clip_skip"], [/\bVAE\b/i, "vae"], [/refiner/i, "refiner_checkpoint"],
-  [/hires|\bhr_/i, "hr_scale"], [/\b(width|height|size)\b/i, "width"], [/schedule/i, "scheduler"], [/sampler/i, "sampler_name"],
-  [/\bseed\b/i, "seed"], [/\bsteps\b/i, "steps"], [/\bcfg/i, "cfg_scale"],
-];
+/** @typedef {{text: string, code: string|null, values: object, field: string|null}} Remark  a sentence of the studio's */
 
-/** Say a sentence beside the field that it is about. @returns {boolean} whether there is one */
-export function sayNote(words) {
-  const [, name] = ABOUT.find(([pattern, of]) => pattern.test(words) && hasPlace(of)) ?? [];
-  if (name) sayOf(name, words);
-  return !!name;
+/** Say what the studio clamped, dropped or left out beside the field that it is about. @returns {boolean} whether there is one */
+export function sayRemark(remark) {
+  const name = remark.field && fieldNamed(remark.field);
+  if (!hasPlace(name)) return false;
+  sayOf(name, wordsOf(remark));
+  return true;
+}
+
+/** Names of A1111's that have no field of their own on the page, by the field where they are seen to. */
+const FIELDS = {
+  sd_vae: "vae", CLIP_stop_at_last_layers: "clip_skip", sampler_index: "sampler_name", sampler: "sampler_name", enable_hr: "hr_scale",
+  negative: "negative_prompt",
+};
+
+/** The field of the page that a name of A1111's body, as it stands in an error, is about. */
+export function fieldNamed(name) {
+  const last = String(name).split(".").at(-1);
+  if (last === "denoising_strength" && field("mode") === "text") return "hr_denoising_strength";
+  return FIELDS[last] ?? last;
 }
 
 /** Whether a field is on the page, so that what is said of it has a place. */

@@ -1,10 +1,10 @@
 // What became of tickets, for who looks elsewhere: the title, a sound, and errors at the fields that they are about.
 import { on } from "../events.js";
 import { tell } from "../notices.js";
+import { wordsOf } from "../remarks.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
-import { fieldNamed } from "./body.js";
-import { hasPlace, sayOf } from "./fields.js";
+import { fieldNamed, hasPlace, sayOf } from "./fields.js";
 import { isOpen, openTickets, ready as showReady, showTicket } from "./shown.js";
 
 const NAME = "Easel";
@@ -35,19 +35,14 @@ function ended(ticket) {
   if (ticket.results?.length) showReady(ticket);
   if (ticket.state === "done") {
     ready = true;
-    keepLooks(ticket);
+    // The studio keeps what a style looks like: the last picture that was drawn with it.
+    if (ticket.request?.styles?.length) store.set("styled", store.get("styled") + 1);
     if (store.get("settings").sound) chime();
   } else if (ticket.state === "failed") {
     if (!store.get("shown")) showTicket(ticket);
     const about = ticket.error?.field && fieldNamed(ticket.error.field);
-    if (hasPlace(about)) sayOf(about, ticket.error.words, true);
+    if (hasPlace(about)) sayOf(about, wordsOf(ticket.error), true);
   }
-}
-
-/** What a style looks like is the last picture that was drawn with it: shown beside its name. */
-function keepLooks({ request, results }) {
-  const picture = results?.[0]?.small;
-  if (picture) store.patch("styled", Object.fromEntries((request?.styles ?? []).map((name) => [name, picture])));
 }
 
 let told = null;

@@ -2,7 +2,7 @@
 import { html, nothing } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
 import { parametersOf, send, sendTo, use } from "../actions.js";
-import { at, post } from "../api.js";
+import { at, get, post } from "../api.js";
 import { tell } from "../notices.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
@@ -13,6 +13,10 @@ import { hasMode } from "./modes.js";
 
 /** How far a variation is from its picture: enough to see, little enough to know it again. */
 const VARIED = 0.2;
+/** What the studio says of a picture that was drawn over another one. */
+const OVER_A_PICTURE = "infotext_of_picture";
+/** What a picture says of itself, where its request left it to chance: wildcards, seeds. */
+const VARIED_OF = ["prompt", "negative_prompt", "seed"];
 
 class PictureActions extends EaselElement {
   static watches = ["comparing", "pictures", "full"];
@@ -63,17 +67,30 @@ class PictureActions extends EaselElement {
 
   vary() {
     return this.tried(async () => {
-      const { request } = await parametersOf(this.picture);
-      await send("sdapi/v1/txt2img", {
-        ...request, subseed: -1, subseed_strength: VARIED, batch_size: 1, n_iter: field("n_iter"),
+      const { request, remarks } = await parametersOf(this.picture);
+      const over = remarks.some(({ code }) => code === OVER_A_PICTURE) ? await this.drawnFrom() : null;
+      await send(over ? "sdapi/v1/img2img" : "sdapi/v1/txt2img", {
+        ...(over ? { ...over, ...VARIED_OF.reduce((all, name) => ({ ...all, [name]: request[name] ?? over[name] }), {}), styles: [] } : request),
+        subseed: -1, subseed_strength: VARIED, batch_size: 1, n_iter: field("n_iter"),
       });
     });
   }
 
+  /** What it was drawn over, as it was asked for; null, and said, where nobody kept that. */
+  async drawnFrom() {
+    try {
+      return await get(`studio/gallery/request/${this.picture.id}`);
+    } catch (error) {
+      if (error.status !== 404) throw error;
+      tell(t("stage.vary.source-gone"));
+      return null;
+    }
+  }
+
   reuse() {
     return this.tried(async () => {
-      const { request, notes } = await parametersOf(this.picture);
-      await use(request, notes);
+      const { request, remarks } = await parametersOf(this.picture);
+      await use(request, remarks);
       tell(t("stage.reused"));
     });
   }

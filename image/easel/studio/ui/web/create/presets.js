@@ -1,7 +1,8 @@
-// Presets: all settings but the words and the seed, under a name, on this device.
+// Presets: all settings but the words and the seed, under a name, on each device of a person.
 import { html, nothing } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
-import { at } from "../api.js";
+import { ask, at, del, get } from "../api.js";
+import { tell } from "../notices.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 import { setFields } from "./fields.js";
@@ -9,18 +10,40 @@ import { setFields } from "./fields.js";
 /** What belongs to one picture and not to a way of drawing. */
 const APART = ["prompt", "negative_prompt", "seed", "subseed", "mode", "source", "more_sources", "mask", "sketch", "controlnet_units"];
 
+const address = (name) => `studio/presets?name=${encodeURIComponent(name)}`;
+
 class Presets extends EaselElement {
-  static watches = ["presets", "pictures", "shown"];
+  static watches = ["pictures", "shown"];
+  static properties = { presets: { state: true } };
+
+  constructor() {
+    super();
+    this.presets = [];
+  }
+
+  connectedCallback() {
+    super.connectedCallback();
+    this.tried(() => get("studio/presets"));
+  }
+
+  /** Do it, and show what is kept now. */
+  async tried(work) {
+    try {
+      ({ presets: this.presets } = await work());
+    } catch (error) {
+      tell(error.words ?? String(error), { bad: true });
+    }
+  }
 
   render() {
-    const presets = store.get("presets");
+    const { presets } = this;
     return html`
       ${presets.length ? html`<ul class="presets" aria-label=${t("create.section.presets")}>${presets.map((one) => html`
         <li class="chip">
-          ${one.small ? html`<img src=${at(one.small)} alt="" width="24" height="24" @error=${(event) => event.target.remove()}>` : nothing}
+          ${one.look ? html`<img src=${at(one.look)} alt="" width="24" height="24">` : nothing}
           <button type="button" class="name" data-tip=${t("presets.use")} @click=${() => this.use(one)}>${one.name}</button>
           <button type="button" class="icon" aria-label=${t("presets.delete", { name: one.name })}
-            @click=${() => store.set("presets", presets.filter((other) => other !== one))}>✕</button>
+            @click=${() => this.tried(() => del(address(one.name)))}>✕</button>
         </li>`)}</ul>` : nothing}
       <form class="row" @submit=${this.keep}>
         <label class="sr" for="preset-name">${t("presets.name")}</label>
@@ -36,8 +59,7 @@ class Presets extends EaselElement {
     if (!name) return;
     const fields = Object.fromEntries(Object.entries(store.get("fields")).filter(([key]) => !APART.includes(key)));
     const picture = store.get("pictures").find((one) => one.id === store.get("shown")) ?? store.get("pictures")[0];
-    const others = store.get("presets").filter((one) => one.name !== name);
-    store.set("presets", [...others, { name, fields, small: picture?.small ?? null }]);
+    this.tried(() => ask("PUT", address(name), { fields, picture: picture?.id ?? null }));
     event.target.reset();
   }
 

@@ -3,6 +3,7 @@ import { html, nothing } from "../vendor/lit.js";
 import { EaselElement, styled } from "../element.js";
 import { again, cancel } from "../actions.js";
 import { mark } from "../mark.js";
+import { wordsOf } from "../remarks.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 import { examples, field, setField } from "./fields.js";
@@ -76,7 +77,7 @@ class Stage extends EaselElement {
   }
 
   failed(ticket) {
-    return html`<div class="invite bad"><h2>${t("stage.failed")}</h2><p>${ticket.error?.words}</p>
+    return html`<div class="invite bad"><h2>${t("stage.failed")}</h2><p>${wordsOf(ticket.error)}</p>
       <p class="soft quoted">${ticket.prompt}</p>
       <div class="row">
         ${ticket.kind === "txt2img" ? html`<button type="button" @click=${() => { dismiss(ticket); again(ticket); }}>${t("stage.again")}</button>` : nothing}
@@ -101,7 +102,7 @@ class Stage extends EaselElement {
 
   about(picture) {
     const ticket = store.get("tickets").find((one) => one.results?.some(({ id }) => id === picture.id));
-    const notes = [...(ticket?.state === "cancelled" ? [t("stage.cut-short")] : []), ...(ticket?.comments ?? [])];
+    const notes = [...(ticket?.state === "cancelled" ? [t("stage.cut-short")] : []), ...(ticket?.remarks ?? []).map(wordsOf)];
     return html`<div class="about">
       <p class="quoted" title=${picture.prompt}>${picture.prompt}</p>
       <p class="facts soft">${picture.width} × ${picture.height} · ${picture.seed ?? ""} <span class="from">· ${picture.checkpoint ?? ""}</span></p>

@@ -6,17 +6,15 @@ import { tell } from "../notices.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 import { field, setField } from "./fields.js";
+import { shownPicture } from "./shown.js";
 
-/** A small picture that was drawn with the style, where this device has seen one. It may be deleted since. */
-function look(name) {
-  const small = store.get("styled")[name];
-  return small ? html`<img src=${at(small)} alt="" width="24" height="24" @error=${(event) => { event.target.hidden = true; }}>` : nothing;
-}
+/** A small picture that was drawn with the style, one's own before what the team shows. */
+const look = ({ look: small }) => (small ? html`<img src=${at(small)} alt="" width="24" height="24">` : nothing);
 
 const address = (whose, name) => `studio/styles/${whose}?name=${encodeURIComponent(name)}`;
 
 class Styles extends EaselElement {
-  static watches = ["fields", "styled"];
+  static watches = ["fields", "shown", "pictures"];
   static properties = { known: { state: true }, editing: { state: true }, wrong: { state: true } };
 
   constructor() {
@@ -27,6 +25,7 @@ class Styles extends EaselElement {
 
   connectedCallback() {
     super.connectedCallback();
+    this.endWith(store.on("styled", () => this.look()));
     this.look();
   }
 
@@ -52,7 +51,7 @@ class Styles extends EaselElement {
       ${this.all.length ? html`<div class="chips" role="group" aria-label=${t("create.section.styles")}>
         ${this.all.map((one) => html`<button type="button" class="chip" aria-pressed=${chosen.includes(one.name)}
           data-tip=${[one.prompt, one.negative_prompt && `− ${one.negative_prompt}`].filter(Boolean).join("\n")}
-          @click=${() => this.toggle(one.name)}>${look(one.name)}${one.name}</button>`)}
+          @click=${() => this.toggle(one.name)}>${look(one)}${one.name}</button>`)}
       </div>` : html`<p class="soft">${t("create.styles.none")}</p>`}
       <div class="row wrap">
         <button type="button" @click=${() => this.edit(null)}>${t("styles.keep")}</button>
@@ -94,8 +93,9 @@ class Styles extends EaselElement {
         ${style.was || !this.known.may_change_team ? nothing : html`<label><input type="checkbox" .checked=${style.whose === "team"}
           @change=${(event) => { style.whose = event.target.checked ? "team" : "own"; }}> ${t("styles.team")}</label>`}
         ${this.wrong ? html`<p class="wrong" role="alert">${this.wrong}</p>` : nothing}
-        <div class="row">
+        <div class="row wrap">
           <button class="main">${t("styles.save")}</button>
+          ${style.was && this.changes(style) && shownPicture() ? html`<button type="button" data-tip=${t("styles.show.tip")} @click=${this.show}>${t("styles.show")}</button>` : nothing}
           ${style.was ? html`<button type="button" class="bad" @click=${this.forget}>${t("styles.delete")}</button>` : nothing}
           <button type="button" @click=${() => this.querySelector("dialog").close()}>${t("close")}</button>
         </div>
@@ -106,6 +106,14 @@ class Styles extends EaselElement {
   async keep() {
     const { whose, was, name, prompt, negative_prompt } = this.editing, body = { name, prompt, negative_prompt };
     await this.tried(() => (was ? ask("PUT", address(whose, was), body) : post(`studio/styles/${whose}`, body)));
+  }
+
+  /** The team's styles are not a visitor's to change. */
+  changes = ({ whose }) => whose === "own" || this.known.may_change_team;
+
+  async show() {
+    const { whose, was } = this.editing;
+    await this.tried(() => ask("PUT", `studio/styles/${whose}/look?name=${encodeURIComponent(was)}`, { picture: shownPicture().id }));
   }
 
   async forget() {

@@ -2,9 +2,9 @@
 import { html, nothing } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
 import { post } from "../api.js";
-import { fieldNamed } from "../create/body.js";
-import { field, setField } from "../create/fields.js";
+import { field, fieldNamed, setField } from "../create/fields.js";
 import { tell } from "../notices.js";
+import { wordsOf } from "../remarks.js";
 import { t } from "../texts.js";
 import { blobOf, idOf } from "./sources.js";
 
@@ -12,7 +12,7 @@ let asked = null;
 
 /**
  * What a source says of itself; asked for once. Raises SourceError and ApiError.
- * @param {import("./sources.js").Source} source @returns {Promise<{text: string, request: object, notes: string[]}>}
+ * @param {import("./sources.js").Source} source @returns {Promise<{text: string, request: object, remarks: object[]}>}
  */
 export function readOf(source) {
   const id = idOf(source);
@@ -51,10 +51,10 @@ class Parameters extends EaselElement {
     if (!field("source")) return html`<p class="soft">${t("editor.read.how")}</p>`;
     if (this.wrong) return html`<p class="wrong" role="alert">${this.wrong}</p>`;
     if (!this.said) return html`<p class="soft">${t("loading")}</p>`;
-    const { text, request, notes } = this.said, facts = factsOf(request);
+    const { text, request, remarks } = this.said, facts = factsOf(request);
     return html`<div class="read-parameters">
       ${facts.length ? html`<dl>${facts.map(([name, value]) => html`<div><dt>${nameOf(name)}</dt><dd>${value}</dd></div>`)}</dl>` : nothing}
-      ${notes.length ? html`<ul class="said">${notes.map((one) => html`<li>${one}</li>`)}</ul>` : nothing}
+      ${remarks.length ? html`<ul class="said">${remarks.map((one) => html`<li>${wordsOf(one)}</li>`)}</ul>` : nothing}
       ${text ? html`<details><summary>${t("editor.read.text")}</summary><textarea readonly rows="8" aria-label=${t("editor.read.text")} .value=${text}></textarea>
         <button type="button" @click=${() => this.copy(text)}>${t("editor.read.copy")}</button></details>` : nothing}
       <div class="row wrap"><button type="button" @click=${() => setField("mode", "image")}>${t("editor.read.source")}</button></div>

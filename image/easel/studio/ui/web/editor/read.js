@@ -2,6 +2,7 @@
 import { html } from "../vendor/lit.js";
 import { use } from "../actions.js";
 import { field, sayOf } from "../create/fields.js";
+import { wordsOf } from "../remarks.js";
 import { t } from "../texts.js";
 import { readOf } from "./parameters.js";
 import "./source.js";
@@ -14,8 +15,8 @@ export default {
   faults: () => (field("source") ? {} : { source: t("editor.fault.read") }),
   action: "editor.read.use",
   async act() {
-    const { request, notes } = await readOf(field("source"));
-    if (Object.keys(request).length) await use(request, notes);
-    else sayOf("source", notes[0], true);
+    const { request, remarks } = await readOf(field("source"));
+    if (Object.keys(request).length) await use(request, remarks);
+    else sayOf("source", wordsOf(remarks[0]), true);
   },
 };

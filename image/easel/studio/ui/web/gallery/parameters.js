@@ -1,6 +1,7 @@
 // What a picture was drawn from: its words, its numbers, and the text as it stands in the file.
 import { html, nothing } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
+import { wordsOf } from "../remarks.js";
 import { language, t } from "../texts.js";
 import { copy } from "./copy.js";
 
@@ -22,7 +23,7 @@ class Parameters extends EaselElement {
         ${NUMBERS.map((name) => this.line(name, request[name] ?? (name === "seed" ? picture.seed : null)))}
         ${this.line("at", new Date(picture.at).toLocaleString(language.code, { dateStyle: "medium", timeStyle: "short" }))}
       </dl>
-      ${said?.notes.length ? html`<ul class="notes soft">${said.notes.map((one) => html`<li>${one}</li>`)}</ul>` : nothing}
+      ${said?.remarks.length ? html`<ul class="notes soft">${said.remarks.map((one) => html`<li>${wordsOf(one)}</li>`)}</ul>` : nothing}
       ${said?.text ? html`<details><summary>${t("gallery.as-text")}</summary><pre tabindex="0">${said.text}</pre>
         <button @click=${() => copy(said.text)}>${t("gallery.copy")}</button></details>` : nothing}`;
   }

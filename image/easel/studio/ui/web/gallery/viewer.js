@@ -162,9 +162,9 @@ class Viewer extends EaselElement {
   }
 
   use() {
-    const { request, notes } = this.said;
+    const { request, remarks } = this.said;
     this.leave();
-    actions.use(request, notes);
+    actions.use(request, remarks);
   }
 
   send(select) {

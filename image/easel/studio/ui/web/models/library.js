@@ -7,7 +7,7 @@ import { store } from "../store.js";
 export const KINDS = [
   "checkpoint", "lora", "embedding", "vae", "controlnet", "upscaler", "hypernetwork", "text_encoder",
 ];
-export const SORTS = ["name", "newest", "largest"];
+export const SORTS = ["name", "used", "newest", "largest"];
 const ALWAYS = 6;
 
 /**
@@ -71,11 +71,24 @@ export function folders(models, kind) {
 /** Families of the models, as people call them. */
 export const families = (models) => [...new Set(models.map((one) => one.family_label).filter(Boolean))].sort();
 
+/** Ask in how many of one's own pictures models stand: only for who wants them in that order. */
+export async function countUses() {
+  try {
+    store.set("library-used", (await get("studio/models/used")).used);
+  } catch (error) {
+    store.set("library-trouble", error.words);
+  }
+}
+
+const uses = ({ kind, name }) => store.get("library-used")?.[kind]?.[name] ?? 0;
+
 /** What of the models somebody wants to see. @param {Model[]} models */
 export function wanted(models, { kind, folder, family, search, sort, fitting }) {
   const pieces = search.toLowerCase().split(/\s+/).filter(Boolean);
+  const byName = (one, other) => one.label.localeCompare(other.label) || one.name.localeCompare(other.name);
   const order = {
-    name: (one, other) => one.label.localeCompare(other.label) || one.name.localeCompare(other.name),
+    name: byName,
+    used: (one, other) => uses(other) - uses(one) || byName(one, other),
     newest: (one, other) => other.modified - one.modified,
     largest: (one, other) => other.size - one.size,
   }[sort];

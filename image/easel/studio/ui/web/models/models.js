@@ -3,7 +3,7 @@ import { html, nothing, repeat } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
-import { counted, families, follow, folders, load, SORTS, wanted } from "./library.js";
+import { countUses, counted, families, follow, folders, load, SORTS, wanted } from "./library.js";
 import { followJobs, start } from "./jobs.js";
 import { tell } from "../notices.js";
 import "./add.js";
@@ -17,7 +17,7 @@ const AT_ONCE = 120;
 const ALL = { kind: "", folder: "", family: "", search: "", sort: "name", fitting: false };
 
 class Models extends EaselElement {
-  static watches = ["library", "library-trouble", "fields", "session"];
+  static watches = ["library", "library-trouble", "library-used", "fields", "session"];
 
   constructor() {
     super();
@@ -44,6 +44,7 @@ class Models extends EaselElement {
     // Folders are those of a kind.
     this.asked = { ...this.asked, ...(changes.kind !== undefined ? { folder: "" } : {}), ...changes };
     this.shown = AT_ONCE;
+    if (changes.sort === "used") countUses();
     this.requestUpdate();
   }
 

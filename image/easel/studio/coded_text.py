@@ -1,0 +1,44 @@
+"""What the page gets of the server's sentences: the text, and by what code and values it says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Self
+
+from pydantic import BaseModel, Field
+
+from easel.remark import Remark
+
+
+class CodedText(BaseModel):
+    """A sentence as the page gets it."""
+
+    text: str = Field(description="in English")
+    code: str | None = Field(None, description="which sentence it is; null for one that has no code")
+    values: dict[str, Any] = Field({}, description="what stands in its places; again such objects, or plain")
+    field: str | None = Field(None, description="the field of the request that it is about")
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Those of a Remark; of any other text nothing is known."""
+        if not isinstance(text, Remark):
+            return cls(text=text)
+        return cls(text=str(text), code=text.code, values=_plain(text.values), field=text.about)
+
+
+def coded(texts: Iterable[str], before: Iterable[CodedText] = ()) -> list[CodedText]:
+    """These texts, each once, behind those that were said before."""
+    found = {one.text: one for one in before}
+    for text in texts:
+        found.setdefault(str(text), CodedText.of(text))
+    return list(found.values())
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: _value(one) for name, one in values.items()}
+
+
+def _value(one: object) -> object:
+    if isinstance(one, Remark):
+        return {"text": str(one), "code": one.code, "values": _plain(one.values)}
+    return one if isinstance(one, int | float) and not isinstance(one, bool) else str(one)

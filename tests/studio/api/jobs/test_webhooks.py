@@ -1,0 +1,229 @@
+"""`Easel-Webhook`: an address is told of a job's end, by Standard Webhooks' own verifier."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from easel.models import VISITOR, FetchPolicy
+from easel.studio.api.jobs import webhooks
+from easel.studio.api.jobs.record import AcceptedRequest
+from easel.studio.api.jobs.ticket import ended_ticket
+from easel.studio.api.jobs.webhook import HEADER, WebhookDelivery, WebhookSecret, wanted
+from easel.studio.api.jobs.webhooks import Webhooks
+from easel.studio.engine import InvalidRequest
+from tests.studio.api.jobs.test_restart import PLAIN, House
+
+KEY = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+OPEN = FetchPolicy(private=True)
+
+
+class Receiver:
+    """Somebody's server: answers what it is told to, in order, and keeps what came."""
+
+    def __init__(self) -> None:
+        self.came: list[tuple[dict[str, str], bytes]] = []
+        self.answers: list[int] = []
+        self.hold = threading.Event()
+        self.hold.set()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                receiver.came.append(({name.lower(): value for name, value in self.headers.items()}, body))
+                receiver.hold.wait(20)
+                self.send_response(receiver.answers.pop(0) if receiver.answers else 200)
+                self.send_header("Location", "http://127.0.0.1:9/elsewhere")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/done?of=mine"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def messages(self) -> list[dict[str, Any]]:
+        """What came, each verified."""
+        return [Webhook(KEY).verify(body, headers) for headers, body in self.came]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    it = Receiver()
+    yield it
+    it.hold.set()
+    it.server.shutdown()
+    it.server.server_close()
+
+
+def record(url: str, owner: str = "ada") -> AcceptedRequest:
+    """A job that is done."""
+    return AcceptedRequest(
+        id=uuid.uuid4().hex, owner=owner, by=uuid.uuid4().hex, at=0.0, place=0.0, kind="txt2img",
+        state="done", ended=time.time(), pictures=1, webhook=WebhookDelivery(url=url),
+    )  # fmt: skip
+
+
+async def told(*records: AcceptedRequest, policy: FetchPolicy = OPEN) -> None:
+    """Deliver, until all is told or given up."""
+    it = Webhooks(policy, WebhookSecret.of({"EASEL_WEBHOOK_SECRET": KEY}), view, lambda _: None)
+    for one in records:
+        it.deliver(one)
+    async with asyncio.timeout(30):
+        while any(one.webhook and one.webhook.state == "waiting" for one in records):
+            await asyncio.sleep(0.01)
+    await it.close()
+
+
+def view(record: AcceptedRequest) -> Any:
+    return ended_ticket(record, lambda _: None)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "PAUSES", (0.01, 0.02, 0.03))
+
+
+@pytest.mark.anyio
+async def test_told_again_until_it_is_taken(receiver: Receiver) -> None:
+    """What is no 2xx is tried again, a redirect too, which is not followed: the same id, signed anew."""
+    job = record(receiver.url)
+    receiver.answers = [500, 302, 204]
+    await told(job)
+    assert job.webhook is not None
+    assert (job.webhook.state, job.webhook.tries, job.webhook.trouble) == ("delivered", 3, "")
+    first, *others = receiver.messages()
+    assert first["type"] == "job.done"
+    assert (first["data"]["id"], first["data"]["state"]) == (job.id, "done")
+    assert others == [first, first]
+    assert {headers["webhook-id"] for headers, _ in receiver.came} == {f"msg_{job.id}"}
+    with pytest.raises(WebhookVerificationError):
+        Webhook(KEY).verify(receiver.came[0][1].replace(b"done", b"fail"), receiver.came[0][0])
+
+
+@pytest.mark.anyio
+async def test_given_up(receiver: Receiver) -> None:
+    """After its tries, and at once where the receiver says 410: it wants no more."""
+    stubborn, gone = record(receiver.url), record(receiver.url)
+    receiver.answers = [503] * 4
+    await told(stubborn)
+    assert stubborn.webhook
+    assert (stubborn.webhook.state, stubborn.webhook.tries) == ("given_up", 4)
+    assert stubborn.webhook.trouble == "it answered 503"
+    receiver.answers = [410]
+    await told(gone)
+    assert gone.webhook
+    assert (gone.webhook.state, gone.webhook.tries) == ("given_up", 1)
+
+
+@pytest.mark.anyio
+async def test_nothing_private_is_asked(receiver: Receiver) -> None:
+    """By page and API only public addresses are reached, whatever their name: nobody connects."""
+    jobs = [
+        record(receiver.url.replace("http://127.0.0.1", host))
+        for host in ("http://127.0.0.1", "https://localhost", "https://[::1]", "https://2130706433")
+    ]
+    jobs.append(record("https://metadata.google.internal/computeMetadata/v1/"))
+    await told(*jobs, policy=VISITOR)
+    assert receiver.came == []
+    for job in jobs:
+        assert job.webhook is not None
+        assert (job.webhook.state, job.webhook.tries) == ("given_up", 1)
+
+
+@pytest.mark.anyio
+async def test_a_slow_receiver_is_nobody_elses_wait(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of one person wait for an answer that does not come; another person's is told meanwhile."""
+    monkeypatch.setattr(webhooks, "_TRY", 1.0)
+    monkeypatch.setattr(webhooks, "PAUSES", ())
+    receiver.hold.clear()
+    other = Receiver()
+    slow = [record(receiver.url, "ada") for _ in range(2)]
+    quick = record(other.url, "bob")
+    it = asyncio.create_task(told(*slow, quick))
+    async with asyncio.timeout(10):
+        while not other.came:
+            await asyncio.sleep(0.01)
+    assert [one.webhook and one.webhook.state for one in slow] == ["waiting"] * 2
+    await it
+    other.server.shutdown()
+    other.server.server_close()
+    assert [one.webhook and one.webhook.trouble for one in slow] == ["no answer within 1 seconds"] * 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://example.com/", "ftp://example.com/", "https://", "https://a:b@example.com/", "example.com",
+     "https://exämple.com/", "https://example.com:99999/", "https://example.com/" + "x" * 2000, ""],
+)  # fmt: skip
+def test_what_is_no_address_is_refused(url: str) -> None:
+    """Before anything is accepted."""
+    with pytest.raises(InvalidRequest, match=HEADER):
+        wanted(url, WebhookSecret(b"x" * 32), plain=False)
+
+
+@pytest.mark.parametrize(
+    "secret", ["", "abc", "whsec_", "whsec_" + "A" * 8, KEY.removeprefix("whsec_"), "whsec_?"]
+)
+def test_without_a_secret_nothing_is_signed(secret: str) -> None:
+    """A secret that is none counts for none, and webhooks are refused in words."""
+    found = WebhookSecret.of({"EASEL_WEBHOOK_SECRET": secret})
+    assert found is None
+    with pytest.raises(InvalidRequest, match="EASEL_WEBHOOK_SECRET"):
+        wanted("https://example.com/", found, plain=False)
+
+
+def test_over_http(running: Any) -> None:
+    """The header means a ticket; nobody known has none; an endpoint without a secret says so."""
+    hook = {HEADER: "https://example.com/done"}
+    with running.ask("hooked") as client:
+        answer = client.post("/sdapi/v1/txt2img", json=PLAIN, headers=hook)
+        assert answer.status_code == 422
+        assert "EASEL_WEBHOOK_SECRET" in answer.text
+    with running.ask("anonymous/somebody") as client:
+        assert client.post("/sdapi/v1/txt2img", json=PLAIN, headers=hook).status_code == 403
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_told_by_the_next_process(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The studio is killed between the end of a job and its telling; the next one tells, once."""
+    monkeypatch.setenv("EASEL_WEBHOOK_SECRET", KEY)
+    monkeypatch.setenv("EASEL_PRIVATE_SOURCES", "1")
+    house = House(tmp_path)
+    receiver.answers = [503]
+    try:
+        house.start()
+        with house.ask() as client:
+            asked = {**PLAIN, "n_iter": 1, "steps": 1}
+            ticket = client.post("/sdapi/v1/txt2img", json=asked, headers={HEADER: receiver.url}).json()
+        assert ticket["webhook"]["state"] == "waiting"
+        house.until(lambda: receiver.came)
+        house.kill()
+        house.start()
+        with house.ask() as client:
+            house.until(lambda: client.get(f"/jobs/{ticket['id']}").json()["webhook"]["state"] == "delivered")
+    finally:
+        for life in house.lives:
+            life.kill()
+            life.wait()
+    first, last = receiver.messages()
+    assert first["data"]["id"] == last["data"]["id"] == ticket["id"]
+    assert json.loads(receiver.came[1][1])["data"]["results"]
