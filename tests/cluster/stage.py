@@ -172,7 +172,7 @@ class TeamStage:
         try:
             return str(until(found, seconds))
         except AssertionError:
-            raise AssertionError(f"no replica says {words!r}: {seen}") from None
+            raise AssertionError(f"no replica says {words!r}: {self.seen()}, {self.events()[-5:]}") from None
 
 
 def _hurried(item: Object) -> Object:

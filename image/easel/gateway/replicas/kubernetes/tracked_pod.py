@@ -74,9 +74,12 @@ class TrackedPod:
         self.pod, self.address = pod, address
         now = time.monotonic()
         crashed = await self._hear_end(running=address is not None)
+        if crashed:
+            # Nobody is there for this look: who waits goes on waiting, as for one that is started again.
+            self.address = report = None
         if report is not None:
             self._answered, self._spoke, self.work = now, True, report.work
-        elif address is None:
+        elif self.address is None:
             self._answered, self._spoke, self.work = now, False, None
         found = observed(
             Seen(
