@@ -4,12 +4,13 @@ means."""
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Self
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from easel.models import ModelError, ModelFile
+from easel.remark import said_by
 from easel.studio.api.engine_state import EngineState, engine_state
 from easel.studio.api.errors import RESPONSES
 from easel.studio.api.jobs.async_jobs import AsyncJobs
@@ -17,6 +18,7 @@ from easel.studio.api.networks import preview_of_file
 from easel.studio.api.options import set_options
 from easel.studio.api.scripts.listing import script_infos
 from easel.studio.checkpoint_card import CheckpointCard, checkpoint_card
+from easel.studio.coded_text import CodedText
 from easel.studio.engine import (
     MAX_BATCH_COUNT,
     MAX_BATCH_SIZE,
@@ -80,6 +82,14 @@ class News(BaseModel):
 
     words: str
     bad: bool
+    code: str | None = Field(None, description="which sentence that is; null for one that has no code")
+    values: dict[str, Any] = Field({}, description="what stands in its places")
+
+    @classmethod
+    def of(cls, words: str, *, bad: bool) -> Self:
+        """With the code of words that have one."""
+        said = CodedText.of(words)
+        return cls(words=words, bad=bad, code=said.code, values=said.values)
 
 
 class PageSession(BaseModel):
@@ -137,8 +147,15 @@ def _session(studio: Studio, jobs: AsyncJobs, owner: str, sign_out: str | None) 
     try:
         chosen: CheckpointCard | None = checkpoint_card(studio.checkpoint(owner), has_preview)
     except (ModelError, EngineError) as error:
-        chosen, note = None, str(error)
-    told = [News(words=one.told, bad=one.bad) for one in jobs.news(owner)]
+        chosen, note = None, said_by(error)
+    told = [
+        News(
+            words=one.told,
+            bad=one.bad,
+            **({"code": one.error.code, "values": one.error.values} if one.error else {}),
+        )
+        for one in jobs.news(owner)
+    ]
     return PageSession(
         endpoint=studio.endpoint,
         person=Person(
@@ -154,7 +171,7 @@ def _session(studio: Studio, jobs: AsyncJobs, owner: str, sign_out: str | None) 
         vaes=[file.name for file in store.vaes()],
         choices=_choices(studio),
         limits=PageLimits(pixels=studio.engine.limits.pixels_per_request),
-        news=[*([News(words=note, bad=True)] if note else []), *told],
+        news=[*([News.of(note, bad=True)] if note else []), *told],
         retention_seconds=studio.retention,
     )
 

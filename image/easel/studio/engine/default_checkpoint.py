@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 
 from easel.models import ModelFile, Store, UnknownModel, write_whole
-from easel.remark import remark
+from easel.remark import remark, said_by
 from easel.studio.engine.errors import NoCheckpoint
 
 log = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ class DefaultCheckpoint:
             try:
                 return self._store.find_checkpoint(self._named), ""
             except UnknownModel as error:
-                missing = f"The checkpoint that the stack file names is not here: {str(error).rstrip('.')}."
+                missing = said_by(error)
         with self._lock:
             known = self._store.checkpoints()
             if not known:
@@ -64,7 +64,13 @@ class DefaultCheckpoint:
                 )
             if self._chosen not in known:
                 self._chosen, self._note = self._choose(known)
-            note = f"{missing} {self._chosen.name} is drawn with instead." if missing else self._note
+            note = self._note
+            if missing:
+                words = (
+                    "The checkpoint that the stack file names is not here: {why}. "
+                    "{name} is drawn with instead."
+                )
+                note = remark("named_not_here", words, why=missing, name=self._chosen.name)
             if note and note != self._told:
                 log.warning("default checkpoint", name=self._chosen.name, note=note)
                 self._told = note
@@ -88,9 +94,12 @@ class DefaultCheckpoint:
         (first, *others) = known
         if not others:
             return first, ""
-        return first, (
-            f"No checkpoint is named, and none has served here yet: {first.name} is drawn with, the first of "
-            f"{len(known)}. `checkpoint` in the stack file names one for all."
+        return first, remark(
+            "first_of_many",
+            "No checkpoint is named, and none has served here yet: {name} is drawn with, the first of "
+            "{n}. `checkpoint` in the stack file names one for all.",
+            name=first.name,
+            n=len(known),
         )
 
     def _last(self) -> str:

@@ -14,6 +14,8 @@ import structlog
 from pydantic import BaseModel, Field
 
 from easel.models import FetchProgress, Interrupted, ModelError, Phase
+from easel.remark import remark, said_by
+from easel.studio.coded_text import CodedText
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +53,7 @@ class JobView(BaseModel):
     title: str
     state: BackgroundJobState
     words: str = Field(description="how far it is, in one line")
+    remark: CodedText | None = Field(None, description="of one that failed: why, by its code")
     done: int = Field(0, description="bytes of a download, files of a scan")
     total: int | None = Field(None, description="null until it is known")
     speed: float = Field(0.0, description="bytes a second")
@@ -88,6 +91,7 @@ class BackgroundJob:
         self._cancelled = threading.Event()
         self._progress = FetchProgress(spec.title, Phase.ASKING)
         self._words = ""
+        self._remark: CodedText | None = None
         self._error: JobError | None = None
         self._result: dict[str, Any] | None = None
         self._gained = (time.monotonic(), 0)
@@ -108,11 +112,16 @@ class BackgroundJob:
                 minutes = round(STALLED_AFTER / 60)
                 self._fail(
                     "Stalled",
-                    f"{error.name}: hardly anything came for {minutes} minutes, so it was stopped; what is "
-                    "there is kept. Start it again, or look for another source",
+                    remark(
+                        "stalled",
+                        "{name}: hardly anything came for {n} minutes, so it was stopped; what is "
+                        "there is kept. Start it again, or look for another source",
+                        name=error.name,
+                        n=minutes,
+                    ),
                 )
         except ModelError as error:
-            self._fail(type(error).__name__, str(error))
+            self._fail(type(error).__name__, said_by(error))
         except Exception as error:
             log.exception("job failed", job=self.id, kind=self.spec.kind)
             self._fail(type(error).__name__, f"{type(error).__name__}; the studio's log says more")
@@ -173,7 +182,7 @@ class BackgroundJob:
                 done=now.done, total=now.total, speed=round(now.speed) if running else 0.0,
                 left=now.left if running else None, created=self.created,
                 finished=self.finished or None, mine=owner in self.owners,
-                error=self._error, result=self._result,
+                error=self._error, result=self._result, remark=self._remark,
             )  # fmt: skip
 
     def _is_stalled(self) -> bool:
@@ -191,6 +200,7 @@ class BackgroundJob:
         log.info("job failed", job=self.id, kind=self.spec.kind, error=kind, reason=words)
         with self._lock:
             self._error = JobError(error=kind, detail=words, errors=words)
+            self._remark = CodedText.of(words)
         self._end(BackgroundJobState.FAILED)
 
     def _end(self, state: BackgroundJobState) -> None:

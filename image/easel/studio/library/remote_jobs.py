@@ -23,6 +23,8 @@ import structlog
 from pydantic import ValidationError
 
 from easel.models import write_whole
+from easel.remark import remark
+from easel.studio.coded_text import CodedText
 from easel.studio.library.background_job import FINAL, BackgroundJobState, JobError, JobView
 
 log = structlog.get_logger(__name__)
@@ -144,14 +146,17 @@ class RemoteJobs:
 
 
 def _ended(view: JobView) -> JobView:
-    words = (
-        f"{view.title}: the replica that was at it has ended; what had come is kept: start it again, it goes "
-        "on from there"
+    words = remark(
+        "replica_ended",
+        "{title}: the replica that was at it has ended; what had come is kept: start it again, it goes "
+        "on from there",
+        title=view.title,
     )
     return view.model_copy(
         update={
             "state": BackgroundJobState.FAILED,
             "words": words,
+            "remark": CodedText.of(words),
             "speed": 0.0,
             "left": None,
             "error": JobError(error="Gone", detail=words, errors=words),

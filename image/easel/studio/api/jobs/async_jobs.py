@@ -364,7 +364,7 @@ class AsyncJobs:
         if record.cancel:
             await self._end(job, "cancelled")
         elif words:
-            await self._end(job, "failed", error=TicketError(words=words, kind="cut_short"), told=words)
+            await self._end(job, "failed", error=TicketError.of(words, "cut_short"), told=words)
         else:
             await self._plan_again(job)
 

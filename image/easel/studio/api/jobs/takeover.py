@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from easel.remark import remark
 from easel.studio.api.jobs.record import AcceptedRequest
 from easel.studio.durable_jobs import TAKEN, TOO_OLD, TRIES
 from easel.studio.outputs import Outputs
@@ -14,12 +15,17 @@ def why_not(record: AcceptedRequest) -> str:
     """Why a job that was taken over is not drawn again; "" if it is."""
     which = f"“{str(record.shown.get('prompt') or record.kind)[:80]}” ({record.width}x{record.height})"
     if record.tries >= TRIES or record.taken > TAKEN:
-        return (
-            f"Not drawn: {which}. The studio ended {record.tries or record.taken} times while it was at it. "
-            "Draw it smaller, or in fewer pictures; the log of the endpoint says more."
+        return remark(
+            "ended_twice",
+            "Not drawn: {which}. The studio ended {n} times while it was at it. "
+            "Draw it smaller, or in fewer pictures; the log of the endpoint says more.",
+            which=which,
+            n=record.tries or record.taken,
         )
     if time.time() - record.at > TOO_OLD:
-        return f"Not drawn: {which}. The studio was away for more than a day."
+        return remark(
+            "away_too_long", "Not drawn: {which}. The studio was away for more than a day.", which=which
+        )
     return ""
 
 

@@ -51,7 +51,7 @@ let told = null;
 function news(session) {
   if (!session || session.news === told) return;
   told = session.news;
-  for (const one of told ?? []) tell(one.words, { bad: one.bad });
+  for (const one of told ?? []) tell(wordsOf(one), { bad: one.bad });
 }
 
 /** Somebody looks: from now on a picture that is ready is no news. */

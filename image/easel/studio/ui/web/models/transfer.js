@@ -1,6 +1,7 @@
 // One download: how far it is, and what can be done about it.
 import { html, nothing } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
+import { wordsOf } from "../remarks.js";
 import { t, duration } from "../texts.js";
 import { again, broughtBy, cancel, FINAL } from "./jobs.js";
 import { size } from "./library.js";
@@ -26,6 +27,7 @@ class Transfer extends EaselElement {
     if (job.state === "cancelled") return t("models.job.cancelled");
     if (job.state === "done" && job.kind === "scan") return t("models.scan.found", { n: job.result.matched.length });
     if (job.state === "done" && job.kind === "updates") return t("models.newer.found", { n: job.result.newer.length });
+    if (job.state === "failed" && job.remark) return wordsOf(job.remark);
     if (job.state === "failed" || job.kind !== "download") return job.words;
     if (job.state === "done") return t(job.result?.fetched ? "models.job.done" : "models.job.there");
     if (!job.speed || !job.total) return job.words;
