@@ -23,6 +23,7 @@ from infra.image import Image
 from infra.instances.policies import AwsAccount
 from infra.instances.roles import this_account
 from infra.namespace.component import TeamNamespace
+from infra.namespace.provider import provider_of
 from infra.network import Network
 from infra.offers import Offers, offers_for
 from infra.preview import show_costs
@@ -120,11 +121,10 @@ def _provider(
     team: str, platform: Platform, parent: pulumi.Resource, ready: Sequence[pulumi.Resource]
 ) -> kubernetes.Provider:
     found = kubeconfig(platform.cluster, platform.region, platform.endpoint, platform.certificate)
-    return kubernetes.Provider(
+    return provider_of(
         f"{team}-cluster",
+        platform.cluster,
         kubeconfig=found,
-        # By default another text for the same cluster would replace every object in it.
-        cluster_identifier=platform.cluster,
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[*ready]),
     )
 

@@ -12,6 +12,7 @@ from infra.kubernetes_names import secret_entry
 from infra.kubernetes_spec import EdgeSpec, KubernetesSpec
 from infra.namespace.component import TeamNamespace
 from infra.namespace.configuration import CONSOLE, host
+from infra.namespace.provider import provider_of
 from infra.namespace.requests import cpu, memory
 from infra.namespace.storage import keeps_outputs
 from infra.namespace.target import Edge, EdgeKind, Placement, SecretKey, Target, Volume
@@ -74,10 +75,7 @@ def target_of(
 def _provider(name: str, given: KubernetesSpec, **more: Any) -> kubernetes.Provider:
     # Without a file it looks where every client of Kubernetes does.
     path = str(Path(given.kubeconfig).expanduser()) if given.kubeconfig else None
-    # By default another kubeconfig, such as a colleague's of the same cluster, would replace every object.
-    return kubernetes.Provider(
-        name, kubeconfig=path, context=given.context, cluster_identifier=given.context, **more
-    )
+    return provider_of(name, given.context, kubeconfig=path, context=given.context, **more)
 
 
 def _placement(given: KubernetesSpec, shape: str) -> Placement:

@@ -115,7 +115,7 @@ def test_up_change_up_destroy_and_up_again(pulumi: Engine, cluster: Cluster) -> 
     # KEDA's number is not the program's: a change of something else leaves it.
     write(pulumi, cluster, replicas={"min": 0, "max": 2}, idle="30m")
     changes = pulumi.plan(STACK)
-    assert set(changes) == {"update"}
+    assert set(changes) == {"update"}, changes
     assert {name.split()[0].rpartition("/")[2] for name in changes["update"]} <= {
         "ConfigMap", "ResourceQuota", "ScaledObject", "Team", "KubernetesObject"
     }, changes  # fmt: skip

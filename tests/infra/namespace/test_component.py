@@ -116,6 +116,8 @@ def test_another_kubeconfig_of_the_same_cluster_replaces_nothing(graph: Graph) -
     """A colleague's file is elsewhere and has other credentials; the context says which cluster it is."""
     for provider in (node for node in graph.nodes if node.type == "pulumi:providers:kubernetes"):
         assert provider.inputs["context"] == provider.inputs["clusterIdentifier"] == "art-cluster"
+        # Else changed data replaces a ConfigMap, which is gone for a moment, and its endpoint with it.
+        assert provider.inputs["enableConfigMapMutable"] == provider.inputs["enableSecretMutable"] == "true"
 
 
 def test_one_more_endpoint_touches_nothing_of_another() -> None:
