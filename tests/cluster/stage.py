@@ -94,8 +94,10 @@ class TeamStage:
         return self.cluster.ready(self.namespace, STUDIOS)
 
     def asleep(self) -> None:
-        """Waits until no replica is left."""
+        """Waits until no replica is left, and every gateway knows: one that still sees the last ready has
+        nothing to wake."""
         until(lambda: not self.cluster.pods(self.namespace, STUDIOS), 60, "the studio sleeps")
+        until(lambda: {self.seen(number)["state"] for number in (0, -1)} == {"asleep"}, 30, "both know")
 
     def deployment(self) -> Object:
         return self.cluster.api.get("apps/v1", "Deployment", "studio-studio", self.namespace)
