@@ -194,6 +194,7 @@ def test_retention_is_told(running, visit) -> None:
     expect(page.locator(".kept")).to_have_text("Pictures are kept until you delete them.")
 
 
+@pytest.mark.slow
 def test_ten_thousand(running, visit) -> None:
     """The whole height is there at once; however far one scrolls, few tiles are in the page, and the last
     picture is reached."""
@@ -224,8 +225,15 @@ def test_ten_thousand(running, visit) -> None:
     assert page.evaluate("window.shifted") < 0.1
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (390, "dark"),
+        pytest.param(390, "light", marks=pytest.mark.slow),
+        pytest.param(1280, "light", marks=pytest.mark.slow),
+        pytest.param(1280, "dark", marks=pytest.mark.slow),
+    ],
+)
 def test_nothing_is_in_anybodys_way(running, visit, width: int, scheme: str) -> None:
     """axe finds nothing: empty, full, with a selection, with one picture, with a question. The page never
     scrolls sideways, and nothing moves by itself."""

@@ -263,7 +263,7 @@ def test_by_keyboard_alone(place) -> None:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_nothing_to_find_fault_with(place, width, scheme) -> None:
     """axe has no finding of any weight, on the place and in the panel; nothing sticks out, nothing jumps."""
     page = place(f"judge-{width}-{scheme}", width, scheme=scheme)

@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from easel.studio.api.scripts.plot_axes import AXES
 from tests.studio.ui.conftest import BLUE, YELLOW, generate_button, until
 from tests.studio.ui.modes import begin, brush, choose, drawn, pixels, quick, stroke
+from tests.studio.ui.test_create import tickets
 
 WEB = Path(__file__).parents[3] / "image" / "easel" / "studio" / "ui" / "web"
 # Whether the mask that the fields name is on the device.
@@ -60,6 +61,7 @@ def test_a_picture_of_a_picture_is_varied_as_one(running, visit, source: Path) -
     assert (asked["denoising_strength"], asked["subseed"], asked["subseed_strength"]) == (0.3, -1, 0.2)
     assert (asked["width"], asked["height"]) == (96, 64)
     expect(page.locator(".film li:not(.all)")).to_have_count(2)
+    expect(tickets(page)).to_have_count(0)
     owner = running.studio.outputs.owned("varies-a-picture")
     for one in owner.glob("*/.gallery/sent/*"):
         one.unlink()
@@ -85,6 +87,7 @@ def test_inpainting_changes_only_what_was_painted(visit, source: Path) -> None:
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+Shift+z")
+    page.wait_for_timeout(1000)  # what is kept is not that of a stroke before any more
     until(page, KEPT)
     page.reload()
     expect(page.locator(".painter canvas")).to_be_visible()

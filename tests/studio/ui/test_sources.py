@@ -100,7 +100,10 @@ def test_control_units(visit, source: Path) -> None:
     assert {name: unit[name] for name in said} == said
 
 
-@pytest.mark.parametrize(("width", "height", "scheme"), [(1280, 800, "light"), (390, 844, "dark")])
+@pytest.mark.parametrize(
+    ("width", "height", "scheme"),
+    [pytest.param(1280, 800, "light", marks=pytest.mark.slow), (390, 844, "dark")],
+)
 def test_each_mode_is_sound(
     visit: Callable[..., Page], source: Path, width: int, height: int, scheme: str
 ) -> None:

@@ -14,7 +14,6 @@ from PIL import Image
 
 from easel.models import Kind, ModelFile, Store
 from easel.remark import remark
-from easel.studio.engine.annotators import with_network
 from easel.studio.engine.control.map_size import at_size
 from easel.studio.engine.control.preprocessors import Pixels, Preprocessor, preprocessor
 from easel.studio.engine.control.unit import MAX_UNITS, ControlUnit
@@ -127,8 +126,15 @@ def detected_map(
     """What a preprocessor makes of a picture's file. Raises InvalidRequest, and a FileError for a network
     that cannot be used."""
     return Image.fromarray(
-        with_network(way, store).detect(flattened(opened("controlnet.image", file)), resolution, a, b)
+        _with_network(way, store).detect(flattened(opened("controlnet.image", file)), resolution, a, b)
     )
+
+
+def _with_network(way: Preprocessor, store: Store) -> Preprocessor:
+    # Only here: it brings torch, and requests are checked before that is imported.
+    from easel.studio.engine.annotators import with_network
+
+    return with_network(way, store)
 
 
 def _prepared(
@@ -143,7 +149,7 @@ def _prepared(
         raise InvalidRequest(
             "controlnet.image", f"{1 + len(unit.more_images)} pictures", "one picture for each unit"
         )
-    way = with_network(way, store)
+    way = _with_network(way, store)
     sizes = [(one.width, one.height) for one in request.passes()]
     hints = tuple(_hints(unit, way, sizes, image, mask) for image, mask in unit_pictures(unit, way, sources))
     return PreparedControl(unit, file, hints, Image.fromarray(hints[0][sizes[0]].pixels))

@@ -21,7 +21,7 @@ from easel.studio.engine.kept_colours import KeptColours, keeps_colours, pixels_
 from easel.studio.engine.latent_mask import LatentMask
 from easel.studio.engine.micro_conditioning import added_conditions
 from easel.studio.engine.prompts.composition import negative_counts
-from easel.studio.engine.references import ReferenceOfPass
+from easel.studio.engine.reference_pass import ReferenceOfPass, for_vae
 from easel.studio.engine.sampling.ask import Answer, Ask
 from easel.studio.engine.sampling.denoiser import Denoiser
 from easel.studio.engine.sampling.plan import SamplingPlan
@@ -116,7 +116,7 @@ class GuidedUNet:
         family = course.now().checkpoint.family
         while self._to_refer_to:
             one = self._to_refer_to.pop(0)
-            latents = yield self._encoding(one.pixels(course.source_index, self._size))
+            latents = yield self._encoding(for_vae(one.pixels(course.source_index, self._size)))
             # behind the seed: its own noise is the picture's
             seed = course.seed + 1 + len(self._references)
             self._references.append(

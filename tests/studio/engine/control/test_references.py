@@ -28,7 +28,7 @@ from easel.studio.engine import (
 from easel.studio.engine.device_calls import UNetCall
 from easel.studio.engine.picture import call_unet
 from easel.studio.engine.reference_attention import ReferenceShare, ShownReference
-from easel.studio.engine.references import ReferenceOfPass
+from easel.studio.engine.reference_pass import ReferenceOfPass
 from easel.studio.engine.sampling.levels import NoiseLevels
 from easel.studio.png import encode
 from tests.studio.engine.conftest import STARTER

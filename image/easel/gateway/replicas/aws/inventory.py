@@ -106,30 +106,37 @@ class Inventory:
         known: dict[str, dict[str, Ec2Instance]] = {name: {} for name in names}
         for first in range(0, len(names), _NAMES):
             some = names[first : first + _NAMES]
-            found, reservations = await asyncio.gather(
-                self._aws.every(
-                    "autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups",
-                    AutoScalingGroupNames=some,
-                ),
-                # By tag, not by id: an instance that EC2 does not know yet would fail the whole question.
-                self._aws.every(
-                    "ec2", "describe_instances", "Reservations",
-                    Filters=[
-                        {"Name": "tag:aws:autoscaling:groupName", "Values": some},
-                        {"Name": "instance-state-name", "Values": list(_SHOWN)},
-                    ],
-                ),
+            found = await self._aws.every(
+                "autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups",
+                AutoScalingGroupNames=some,
             )  # fmt: skip
-            for one in (one for reservation in reservations for one in reservation.get("Instances", [])):
-                owner = next((t["Value"] for t in one["Tags"] if t["Key"] == "aws:autoscaling:groupName"), "")
-                known.setdefault(owner, {})[one["InstanceId"]] = read_ec2(one)
+            pools = {
+                one["AutoScalingGroupName"]: await self._pool(one["AutoScalingGroupName"])
+                for one in found
+                if one.get("WarmPoolConfiguration")
+            }
+            # Last: what a host tags before it completes its hook is there once its group says that it has.
+            # Asked first, a prepared instance seemed to hold no image, and another was prepared in its place.
+            await self._see_instances(some, known)
             for one in found:
                 name = one["AutoScalingGroupName"]
-                pool = await self._pool(name) if one.get("WarmPoolConfiguration") else []
-                groups[name] = read_group(one, pool, known.get(name, {}))
+                groups[name] = read_group(one, pools.get(name, []), known.get(name, {}))
         for name in set(names) - groups.keys():
             self._once(f"missing {name}", f"there is no Auto Scaling group {name}: `pulumi up` makes it")
         self._groups, self._instances = groups, known
+
+    async def _see_instances(self, groups: list[str], known: dict[str, dict[str, Ec2Instance]]) -> None:
+        # By tag, not by id: an instance that EC2 does not know yet would fail the whole question.
+        reservations = await self._aws.every(
+            "ec2", "describe_instances", "Reservations",
+            Filters=[
+                {"Name": "tag:aws:autoscaling:groupName", "Values": groups},
+                {"Name": "instance-state-name", "Values": list(_SHOWN)},
+            ],
+        )  # fmt: skip
+        for one in (one for reservation in reservations for one in reservation.get("Instances", [])):
+            owner = next((t["Value"] for t in one["Tags"] if t["Key"] == "aws:autoscaling:groupName"), "")
+            known.setdefault(owner, {})[one["InstanceId"]] = read_ec2(one)
 
     async def _pool(self, name: str) -> list[dict[str, object]]:
         return await self._aws.every(
