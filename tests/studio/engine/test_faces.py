@@ -99,6 +99,7 @@ def stored(root: Path, name: str, tensors: faces.Tensors) -> ModelFile:
     return Store(root, hashing=False).find(Kind.FACE_RESTORER, name)
 
 
+@pytest.mark.slow
 def test_gfpgan_is_the_networks_own_picture(tmp_path: Path) -> None:
     """GFPGAN sees a face from -1 to 1, as A1111 shows it, with the noise of its file: the same each time."""
     file = stored(tmp_path, "GFPGANv1.4", faces.gfpgan())
