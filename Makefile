@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: up test test-long cluster lint fmt bench starter schema lock screenshots image clean help
 RUN := .venv/bin/
+CLUSTER := tests/cluster
 # Containers often say so. Then every start compiles a thousand modules anew: 13 s of CPU for torch and diffusers, not 5.
 unexport PYTHONDONTWRITEBYTECODE
 # Two more than cores, for half of the time they wait for processes that they started; five have 10 GB.
@@ -20,7 +21,7 @@ test-long: .venv/.dev ## Run the tests that take minutes, one after another; the
 	@$(RUN)pytest -m slow --exitfirst $(SLOW)
 
 cluster: .venv/.dev ## Run the tests on a real Kubernetes control plane; builds it once, from Go modules
-	@$(RUN)python -m tests.cluster.programs && $(RUN)pytest -m cluster tests/cluster
+	@$(RUN)python -m tests.cluster.programs && $(RUN)pytest -m cluster $(CLUSTER)
 
 lint: .venv/.dev ## Check style and types
 	@$(RUN)ruff check . && $(RUN)ruff format --check . && $(RUN)mypy && $(RUN)easel schema --check
