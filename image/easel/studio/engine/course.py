@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from easel.studio.engine.device_calls import VaeCall
 from easel.studio.engine.extra_networks import Asked, LoraUse
 from easel.studio.engine.imaging import Prepared
 from easel.studio.engine.job import Job
@@ -82,6 +83,14 @@ class Course:
         """The checkpoint that it is drawn with."""
         assert self._serving is not None  # noqa: S101 - taken before the pipeline goes on
         return self._serving
+
+    def through_vae(self, way: str, given: torch.Tensor) -> VaeCall:
+        """Its way through the VAE: "decode" latents, "encode" pixels."""
+        request, checkpoint = self.request, self.now().checkpoint
+        return VaeCall(
+            way, given, self.vae, self.job.vae, checkpoint.family.downscale,
+            tiling=request.tiling, exact=request.exact,
+        )  # fmt: skip
 
     @property
     def loras(self) -> tuple[LoraUse, ...]:

@@ -124,11 +124,8 @@ class GuidedUNet:
             )
 
     def _encoding(self, pixels: torch.Tensor) -> VaeCall:
-        course, checkpoint = self._course, self._course.now().checkpoint
-        return VaeCall(
-            "encode", pixels.to(checkpoint.device), course.vae, course.job.vae,
-            checkpoint.family.downscale, tiling=course.request.tiling, exact=course.request.exact,
-        )  # fmt: skip
+        course = self._course
+        return course.through_vae("encode", pixels.to(course.now().checkpoint.device))
 
     def _with_colours(self, ask: Ask, output: torch.Tensor, positive: int) -> torch.Tensor:
         """The UNet's answer moved so that what it takes the latents to be has the colours that are kept."""

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from easel.studio.engine.course import Course
-from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, VaeCall
+from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint
 from easel.studio.engine.enlarging import Images, enlarge, enlarged_to, ready_source, with_faces
 from easel.studio.engine.guided_unet import GuidedUNet, Texts
 from easel.studio.engine.image_to_image import FoundNoise
@@ -54,7 +54,7 @@ def draw(course: Course) -> Pipeline:
 def finish(course: Course, latents: torch.Tensor) -> Pipeline:
     """From the latents, whole or interrupted, to the picture."""
     course.drawing = False
-    decoded: Image.Image = yield _through_vae(course, "decode", latents)
+    decoded: Image.Image = yield course.through_vae("decode", latents)
     drawn = yield from with_faces(course, decoded, course.request.faces)
     source = course.request.source
     if source is None:
@@ -84,7 +84,7 @@ def _image_to_image(course: Course) -> _Latents:
     size = request.width, request.height
     prepared = yield from ready_source(course)
     pixels = _pixels(course, prepared.image)
-    latents = yield _through_vae(course, "encode", pixels)
+    latents = yield course.through_vae("encode", pixels)
     rows, columns = (
         side // course.now().checkpoint.family.downscale for side in (request.height, request.width)
     )
@@ -146,14 +146,14 @@ def _hires_fix(course: Course, latents: torch.Tensor) -> _Latents:
     if mode is not None:
         latents = _interpolated(latents, (down // scale, across // scale), mode)
     else:
-        small: Image.Image = yield _through_vae(course, "decode", latents)
+        small: Image.Image = yield course.through_vae("decode", latents)
         latents = torch.empty(0)
     yield from _checkpoint(course, course.job.hires_checkpoint or course.job.drawn_with)
     if mode is None:
         large = yield from enlarged_to(
             course, small, hires.upscaler, across // scale * scale, down // scale * scale
         )
-        latents = yield _through_vae(course, "encode", _pixels(course, large))
+        latents = yield course.through_vae("encode", _pixels(course, large))
     course.asked = course.prompts.second
     size = hires.size(request.width, request.height)
     latents = _middle(latents, size[1] // scale, size[0] // scale)
@@ -207,7 +207,7 @@ def _inpainting_channels(course: Course, pixels: torch.Tensor, mask: Image.Image
     if mask is not None:
         anew = torch.from_numpy(np.asarray(mask, np.float32) / 255).to(pixels)[None, None].round()
     outside = torch.lerp(pixels, pixels * (1 - anew), weight)
-    latents = yield _through_vae(course, "encode", outside)
+    latents = yield course.through_vae("encode", outside)
     return torch.cat([torch.nn.functional.interpolate(anew, latents.shape[-2:]), latents], dim=1)
 
 
@@ -246,13 +246,6 @@ def _noise(course: Course, size: tuple[int, int], *, plain: bool = False, onward
     shape = family.latent_channels, size[1] // family.downscale, size[0] // family.downscale
     request = replace(course.request, subseed_strength=0.0) if plain else course.request
     return PictureNoise(request, shape, course.seed + onward, course.subseed, device)
-
-
-def _through_vae(course: Course, way: str, given: torch.Tensor) -> VaeCall:
-    request, family = course.request, course.now().checkpoint.family
-    return VaeCall(
-        way, given, course.vae, course.job.vae, family.downscale, tiling=request.tiling, exact=request.exact
-    )
 
 
 def _pixels(course: Course, image: Image.Image) -> torch.Tensor:
