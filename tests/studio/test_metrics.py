@@ -220,5 +220,5 @@ def _templates(running: Running) -> set[str]:
     return described | {
         "/files/list", "/files/content", "/files/uploads", "/files/uploads/{id}", "/",
         "/page/{state}/{path}",
-        "/files/pictures/{day}/{name}", "/openapi.json", "/docs", "/easel/load",
+        "/files/pictures/{day}/{name}", "/openapi.json", "/docs", "/easel/load", "/sdapi/v1/loras/preview",
     }  # fmt: skip

@@ -16,6 +16,7 @@ expect.set_options(timeout=60_000)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 # axe-core by Deque Systems, Mozilla Public License 2.0; for tests only, no part of what is shipped.
 AXE = Path(__file__).with_name("axe.min.js")
+ABORTED = "net::ERR_ABORTED"
 BLUE, YELLOW = (40, 120, 200), (240, 200, 40)
 # What moved without anybody's doing: the sum that browsers call layout shift.
 SHIFTS = """
@@ -130,7 +131,11 @@ def visit(running, browser: Browser) -> Iterator[Callable[..., Page]]:
         page.on(
             "response", lambda one: page.lost.append(f"{one.status} {one.url}") if one.status > 399 else None
         )
-        page.on("requestfailed", lambda one: page.lost.append(f"{one.failure} {one.url}"))
+        # Aborted is what the browser took back itself: a reload ends the stream, and a picture on its way.
+        page.on(
+            "requestfailed",
+            lambda one: page.lost.append(f"{one.failure} {one.url}") if one.failure != ABORTED else None,
+        )
         page.goto(f"{at or running.url}/{path}")
         try:
             expect(page.locator("main")).to_have_attribute("aria-busy", "false")

@@ -27,7 +27,7 @@ def generate(page: Page, times: int = 1) -> None:
     for _ in range(times):
         with page.expect_response(re.compile("/sdapi/v1/txt2img$")) as answer:
             generate_button(page).click()
-        assert answer.value.status == 202
+        assert answer.value.status == 202, (answer.value.text(), answer.value.request.post_data)
 
 
 def stop_all(page: Page) -> None:
