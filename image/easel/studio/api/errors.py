@@ -175,7 +175,7 @@ async def _validation(request: Request, e: Exception) -> Response:
 
 async def _ours(request: Request, e: Exception) -> Response:
     status, pause = next(((code, wait) for kind, code, wait in ANSWERS if isinstance(e, kind)), (500, None))
-    if isinstance(e, TooManyRequests) and e.retry_after:
+    if isinstance(e, TooManyRequests | QueueFull) and e.retry_after:
         pause = round(e.retry_after)
     if isinstance(e, NotSaved):
         log.error("picture not saved", reason=str(e))

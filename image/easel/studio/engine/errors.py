@@ -102,7 +102,12 @@ class StepTooLong(TooMuchForTheDevice):
 
 
 class QueueFull(EngineError):
-    """More pictures wait than the engine accepts; trying again later helps."""
+    """More pictures wait than the engine accepts; trying again later helps, after `retry_after` seconds where
+    that can be told."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 SHUTTING_DOWN = remark("shutting_down", "the studio is shutting down; send the request again in a moment")
