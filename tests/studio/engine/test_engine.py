@@ -60,7 +60,13 @@ def test_a_picture(engine: Engine) -> None:
     assert drawn.checkpoint.path.name == "easel-starter.safetensors"
 
 
-@pytest.mark.parametrize("sampler", [s.name for s in SAMPLERS])
+SLOWEST = "DPM adaptive"
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [pytest.param(s.name, marks=[pytest.mark.slow] if s.name == SLOWEST else []) for s in SAMPLERS],
+)
 def test_the_same_alone_and_in_company(engine: Engine, sampler: str) -> None:
     """A picture depends on its own request only, whatever else is in the batch, under every sampler."""
     request = replace(SMALL, sampler=sampler)

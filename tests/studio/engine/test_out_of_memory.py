@@ -36,8 +36,14 @@ def engine(store: Store) -> Iterator[Engine]:
     engine.stop()
 
 
-@pytest.fixture(params=ERRORS.values(), ids=ERRORS)
+@pytest.fixture(
+    params=[
+        pytest.param(one, id=name, marks=[] if name == "cuda" else [pytest.mark.slow])
+        for name, one in ERRORS.items()
+    ]
+)
 def error(request: pytest.FixtureRequest) -> Callable[[], Exception]:
+    """Each of them; for every day the one, as `test_one_job_ends…` has them all."""
     made: Callable[[], Exception] = request.param
     return made
 
@@ -67,6 +73,7 @@ def test_a_call_is_made_again_by_half(
         assert float(difference.float().abs().mean()) < 1
 
 
+@pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
 def test_one_job_ends_and_nothing_of_its_call_stays(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, error: Callable[[], Exception]
 ) -> None:
