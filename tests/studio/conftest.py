@@ -71,6 +71,20 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     thread.join(10)
 
 
+@pytest.fixture(scope="module")
+def interrogator_files(running: Running) -> Iterator[None]:
+    """What puts pictures into words, while the tests of a module run."""
+    from tests.studio import interrogators
+
+    store = running.studio.engine.store
+    written = [interrogators.write_blip(store.root), interrogators.write_deepdanbooru(store.root)]
+    store.refresh()
+    yield
+    for file in written:
+        file.unlink()
+    store.refresh()
+
+
 @pytest.fixture
 def ada(running: Running) -> Iterator[httpx.Client]:
     """A caller with a name."""

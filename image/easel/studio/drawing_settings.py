@@ -1,14 +1,16 @@
-"""A1111's options that decide how a picture is drawn, as fields of a request."""
+"""A1111's options that decide how a picture is drawn, or put into words, as fields of a request."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from easel.studio.engine import (
     RANDN_SOURCES,
     EmphasisMode,
+    Interrogation,
+    Interrogator,
     InvalidRequest,
     SamplerSettings,
     TextToImage,
@@ -41,6 +43,23 @@ def upscaler_tiles(settings: Mapping[str, Any]) -> tuple[UpscalerTiles, ...]:
     """How upscalers cut a picture, for each option. A1111's own default stands for the device's own: clients
     send it back with all other options. Raises InvalidRequest."""
     return tuple(_tiles(settings, option, default) for option, default in _A1111S_TILES.items())
+
+
+def interrogation(settings: Mapping[str, Any], by: Interrogator) -> Interrogation:
+    """How a picture is put into words. Raises InvalidRequest for a value of the wrong kind."""
+    own = Interrogation(by=by)
+    names = {"ranks": "interrogate_return_ranks", "by_alphabet": "deepbooru_sort_alpha",
+             "spaces": "deepbooru_use_spaces", "escaped": "deepbooru_escape"}  # fmt: skip
+    threshold = number_in(settings, "interrogate_deepbooru_score_threshold")
+    return replace(
+        own,
+        beams=_whole(settings, "interrogate_clip_num_beams", own.beams),
+        shortest=_whole(settings, "interrogate_clip_min_length", own.shortest),
+        longest=_whole(settings, "interrogate_clip_max_length", own.longest),
+        threshold=own.threshold if threshold is None else threshold,
+        left_out=str(settings.get("deepbooru_filter_tags") or ""),
+        **{one: yes_in(settings, name, default=getattr(own, one)) for one, name in names.items()},
+    )
 
 
 def _tiles(settings: Mapping[str, Any], option: str, default: int) -> UpscalerTiles:

@@ -46,6 +46,7 @@ from easel.studio.engine.face_files import (
 from easel.studio.engine.fair_share import FairShare
 from easel.studio.engine.image_to_image import FoundNoise, ImageToImage, Mask
 from easel.studio.engine.imaging import MaskedContent, ResizeMode, SoftInpainting
+from easel.studio.engine.interrogation.question import Interrogation, Interrogator
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
 from easel.studio.engine.job_queue import Status
 from easel.studio.engine.limits import Limits

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from easel.studio.engine.control_residuals import Control
     from easel.studio.engine.face_run import FaceRun, FaceSearch
     from easel.studio.engine.image_prompt_attention import ImagePrompt
+    from easel.studio.engine.interrogation.run import InterrogationRun
     from easel.studio.engine.reference_attention import ShownReference
     from easel.studio.engine.upscale_runs import FilterRun, UpscaleRun
 
@@ -120,13 +121,13 @@ class OtherCheckpoint:
 
 @dataclass(eq=False)
 class UpscaleCall:
-    """A pass of an upscaler or a face restorer over a picture, or a look for faces, answered by what it
-    makes. Each goes alone.
+    """A pass of an upscaler or a face restorer over a picture, or a look for faces or words, answered by what
+    it makes. Each goes alone.
 
     `run` is how far it is: it goes with the picture, whatever becomes of that.
     """
 
-    run: UpscaleRun | FilterRun | FaceRun | FaceSearch
+    run: UpscaleRun | FilterRun | FaceRun | FaceSearch | InterrogationRun
 
     @property
     def kind(self) -> Hashable:

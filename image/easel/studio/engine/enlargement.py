@@ -1,4 +1,5 @@
-"""What A1111's extras ask for: a picture made larger, its faces restored, and nothing drawn."""
+"""What A1111's extras ask for: a picture made larger, its faces restored, and nothing drawn; or put into
+words."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from easel.studio.engine.errors import InvalidRequest, check_range
 from easel.studio.engine.face_files import FaceRestoration
 from easel.studio.engine.imaging import MAX_PIXELS, upscaled_size
+from easel.studio.engine.interrogation.question import Interrogation
 
 MAX_FACTOR = 16.0
 MAX_COVERED = 16_384
@@ -51,7 +53,8 @@ class Enlargement:
 
     `second_upscaler` does the same, and `second_share` (0 to 1) of the two laid over each other is its.
     Then `faces` are restored; without an upscaler ("None") nothing else is done. With `sure` (0 to 1) it
-    stays as it is, and the job tells where its faces are: those of which the detector is as sure.
+    stays as it is, and the job tells where its faces are: those of which the detector is as sure. With
+    `interrogation` too, and the job tells what is in it, in words.
     """
 
     image: bytes
@@ -65,12 +68,14 @@ class Enlargement:
     second_share: float = 0.0
     faces: FaceRestoration | None = None
     sure: float | None = None
+    interrogation: Interrogation | None = None
 
     def check(self) -> None:
         """Raise InvalidRequest for what cannot be made."""
-        if self.faces is not None:
-            self.faces.check()
-        elif not self.enlarges and self.sure is None:
+        for part in (self.faces, self.interrogation):
+            if part is not None:
+                part.check()
+        if not self._has_work:
             raise InvalidRequest(
                 "upscaler_1", self.upscaler, "an upscaler: without one nothing is to be done"
             )
@@ -84,6 +89,10 @@ class Enlargement:
         if across * down > MAX_PIXELS:
             field = "upscaling_resize" if self.cover is None else "upscaling_resize_w"
             raise InvalidRequest(field, f"{across}x{down} pixels", f"up to {MAX_PIXELS:,} pixels")
+
+    @property
+    def _has_work(self) -> bool:
+        return self.enlarges or any(one is not None for one in (self.faces, self.sure, self.interrogation))
 
     @property
     def enlarges(self) -> bool:

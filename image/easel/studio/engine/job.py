@@ -121,7 +121,7 @@ class Job:
     names; `controls` the control units with their pictures, `image_prompts` those that are IP-Adapters,
     `references` those that have no model;
     `faces` the files that find and restore faces; `face_areas` are those that were found, where nothing else
-    was asked for.
+    was asked for. `interrogator` is the file that puts the picture into words, `words` are those.
     `only` are the numbers of the pictures to draw, where it is not all of the request's.
     `checkpoint` is None where nothing is drawn.
     """
@@ -139,6 +139,7 @@ class Job:
     image_prompts: tuple[PreparedImagePrompt, ...] = ()
     references: tuple[PreparedReference, ...] = ()
     faces: FaceFiles | None = None
+    interrogator: ModelFile | None = None
     only: tuple[int, ...] | None = None
     watcher: Watcher | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -146,6 +147,7 @@ class Job:
     future: Future[list[Drawn]] = field(default_factory=Future)
     embeddings: tuple[EmbeddingUse, ...] = ()
     face_areas: tuple[FaceArea, ...] = ()
+    words: str = ""
 
     def __post_init__(self) -> None:
         self._notes = dict.fromkeys(words for one in self.prompts for words in one.notes)

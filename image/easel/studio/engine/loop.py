@@ -20,7 +20,6 @@ from easel.studio.engine.device_calls import TOGETHER, OtherCheckpoint, UNetCall
 from easel.studio.engine.device_clock import DeviceClock
 from easel.studio.engine.device_errors import memory_errors, network_errors
 from easel.studio.engine.errors import OutOfMemory
-from easel.studio.engine.face_models import FaceModels
 from easel.studio.engine.fair_share import FairShare
 from easel.studio.engine.job import Job
 from easel.studio.engine.loading import load_checkpoint
@@ -30,9 +29,9 @@ from easel.studio.engine.picture import Picture, call_unet
 from easel.studio.engine.room import Room
 from easel.studio.engine.serving import Serving
 from easel.studio.engine.size_check import SizeCheck
+from easel.studio.engine.small_networks import SmallNetworks
 from easel.studio.engine.step_times import WARM_UP, StepTimes
 from easel.studio.engine.unet_batch import UNetBatchSize
-from easel.studio.engine.upscaler_models import UpscalerModels
 from easel.studio.engine.vae_runs import STRETCH_SECONDS, VaeRun
 
 log = structlog.get_logger(__name__)
@@ -78,8 +77,7 @@ class Loop:
         self._numbers = itertools.count()
         self._cache = CheckpointCache(self._memory, self.dtype, self._let_go)
         self._controls = ControlCache(self._memory, self._controlling, self._cache.make_room)
-        self._upscalers = UpscalerModels(self.device)
-        self._faces = FaceModels(self.device)
+        self._small_networks = SmallNetworks(self.device, self._free_something)
         self._clock = DeviceClock(self.device, observer)
 
     @property
@@ -170,7 +168,7 @@ class Loop:
 
     def _free_something(self) -> bool:
         """Have the device let go of something that nobody draws with; whether there was any."""
-        if self._upscalers.clear() or self._faces.clear():
+        if self._small_networks.clear():
             return True
         return self._controls.drop_oldest() if self._memory.apart else self._let_go()
 
@@ -202,7 +200,7 @@ class Loop:
         """Let a picture join at the next turn, or join again on the checkpoint that it asked for. It does not
         where another one has to go on at once.
 
-        Raises a FileError for a LoRA, control model, VAE, upscaler or face restorer that cannot be used,
+        Raises a FileError for a LoRA, control model, VAE or small network that cannot be used,
         InvalidRequest for a prompt of too many tokens, StepTooLong, OutOfMemory.
         """
         with memory_errors(picture, self.device):
@@ -211,8 +209,7 @@ class Loop:
     def _begin(self, picture: Picture) -> None:
         job = picture.job
         self._clock.jobs = (job,)
-        picture.course.upscalers = {name: self._upscalers.get(file) for name, file in job.upscalers.items()}
-        picture.course.faces = self._faces.get(job.faces)
+        self._small_networks.give(picture)
         if picture.checkpoint is None:
             picture.begin(None)
             self.active.append(picture)

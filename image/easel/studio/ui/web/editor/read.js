@@ -5,12 +5,13 @@ import { field, sayOf } from "../create/fields.js";
 import { wordsOf } from "../remarks.js";
 import { t } from "../texts.js";
 import { readOf } from "./parameters.js";
+import "./describe.js";
 import "./source.js";
 import "./source-view.js";
 
 export default {
   shares: [],
-  settings: () => html`<easel-source></easel-source><easel-read-parameters></easel-read-parameters>`,
+  settings: () => html`<easel-source></easel-source><easel-read-parameters></easel-read-parameters><easel-describe></easel-describe>`,
   stage: () => html`<easel-source-view></easel-source-view>`,
   faults: () => (field("source") ? {} : { source: t("editor.fault.read") }),
   action: "editor.read.use",
