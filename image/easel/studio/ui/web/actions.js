@@ -9,6 +9,7 @@ import { tell } from "./notices.js";
 import { wordsOf } from "./remarks.js";
 import { store } from "./store.js";
 import { t } from "./texts.js";
+import { takeTyped } from "./typed.js";
 
 /** Draw with another checkpoint from now on. Raises ApiError. */
 export async function choose(name) {
@@ -33,6 +34,7 @@ let sent = Promise.resolve();
 
 /** Ask for what the fields say: a ticket more. What is wrong is said beside its field, and that gets the focus. */
 export async function generate() {
+  takeTyped();
   if (!field("prompt").trim() && field("mode") === "text") {
     setField("prompt", examples()[0]);
   }
