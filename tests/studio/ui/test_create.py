@@ -91,8 +91,8 @@ def test_own_tickets_are_reordered(visit) -> None:
 
 
 def test_a_reload_in_mid_picture_loses_nothing(visit) -> None:
-    """The ticket, its progress and every field are there again, in this tab and in another one: what was typed
-    at the last moment too, in a field that nobody left."""
+    """The ticket, its progress and every field are there again, in this tab and in another one: what was
+    typed at the last moment too, in a field that nobody left."""
     page = visit("reloader")
     ask_small(page, "kept over a reload", steps=LONG, side=512)
     page.locator("details.negative summary").click()

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from easel.studio import allowed
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.image_to_image_request import STRENGTH, ImageToImageRequest
 from easel.studio.api.requests.ordering import Ordering
@@ -31,7 +32,7 @@ def _run(asked: DrawingRequest, arguments: list[Any], ordering: Ordering) -> Cou
             "script_args.Append interrogated prompt at each iteration", interrogation, "None"
         )
     if not isinstance(asked, ImageToImageRequest):
-        raise InvalidRequest("script_name", SCRIPT.title, "scripts of txt2img")
+        raise InvalidRequest("script_name", SCRIPT.title, allowed.ONLY_TEXT)
     wants_grid = yes_in(ordering.options(asked), "return_grid")
     return _course(asked, loops, final_strength, curve, wants_grid)
 
