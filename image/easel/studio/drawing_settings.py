@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from easel.studio import allowed
 from easel.studio.engine import (
     RANDN_SOURCES,
     EmphasisMode,
@@ -86,7 +87,7 @@ def _like(settings: Mapping[str, Any], key: str, default: Any) -> Any:
     if isinstance(default, float):
         return number_in(settings, key)
     if not isinstance(settings[key], str):
-        raise InvalidRequest(key, settings[key], "a word")
+        raise InvalidRequest(key, settings[key], allowed.WORD)
     return settings[key].strip()
 
 
@@ -98,7 +99,7 @@ def _whole(settings: Mapping[str, Any], key: str, default: int) -> int:
         # a number of many digits would lose some as a decimal one
         return int(value) if isinstance(value, int | str) else int(float(value))
     except (TypeError, ValueError, OverflowError) as e:
-        raise InvalidRequest(key, value, "a whole number") from e
+        raise InvalidRequest(key, value, allowed.WHOLE_NUMBER) from e
 
 
 def _word(settings: Mapping[str, Any], key: str, words: Sequence[str], default: str) -> str:

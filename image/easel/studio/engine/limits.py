@@ -97,8 +97,8 @@ class Limits:
                 self.pixels_per_request,
                 remark(
                     "has_megapixels",
-                    "has {n} megapixels, which must be in memory until the last is drawn",
-                    n=f"{pixel_count:,.0f}",
+                    "has {n:,} megapixels, which must be in memory until the last is drawn",
+                    n=round(pixel_count),
                 ),
             ),
         ):
@@ -107,12 +107,12 @@ class Limits:
                     field_for_less(request),
                     remark(
                         "too_much_work",
-                        "{asked} {takes}; one request may ask for {most}. "
+                        "{asked} {takes}; one request may ask for {most:,g}. "
                         "{advice}; the operator sets the limit by {setting}",
                         about=field_for_less(request),
                         asked=asked,
                         takes=takes,
-                        most=f"{most:,g}",
+                        most=most,
                         advice=_advice(most, amount / count, count, drawn=drawn),
                         setting=self.set_by(name),
                     ),
@@ -147,7 +147,7 @@ def _work_said(request: TextToImage, amount: float) -> str:
     if request.enlargement is None:
         words = "at {steps} steps ({sampler})"
         method = remark("at_steps", words, steps=request.steps, sampler=request.sampler)
-    return remark("takes_work", "{method} takes {n} megapixel-steps", method=method, n=f"{amount:,.0f}")
+    return remark("takes_work", "{method} takes {n:,} megapixel-steps", method=method, n=round(amount))
 
 
 def work(request: TextToImage) -> float:
