@@ -162,7 +162,7 @@ class Gateway:
         # Before any replica, which answers nobody without.
         await asyncio.to_thread(self._access.keyring.publish)
         login = Login(self._access.keyring, lambda: self._config.team, self._client_secret, self._events)
-        endpoints = Endpoints(self._fleets, self._backend, self._url, lambda: self._config.team)
+        endpoints = Endpoints(self._fleets, self._backend, self._url, lambda: self._config)
         server = Server(self._access, self._operator, self._caddy_link, endpoints, login, self._audit)
         server.start(listener)
         return server
@@ -215,7 +215,7 @@ class Gateway:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), _LOOK_AT_CONFIG)
             rounds += 1
-            self._certificates.look(self._config.hosts())
+            self._certificates.look(self._config.hosts)
             self._relay.look()
             self._audit.look()
             await self._settle()

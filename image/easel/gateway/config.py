@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -269,6 +270,7 @@ class Config:
     team: Team
     endpoints: dict[str, Endpoint]
 
+    @cached_property
     def hosts(self) -> dict[str, str]:
         """Whose each host is; empty without a domain."""
         hosts = {name: endpoint.host for name, endpoint in self.endpoints.items()}
