@@ -32,6 +32,7 @@ from easel.gateway.access import (
 from easel.gateway.access.oidc import ClientSecret, Login
 from easel.gateway.audit import AuditLog
 from easel.gateway.config import CONSOLE, Config
+from easel.gateway.config_watch import ConfigWatch
 from easel.gateway.counts import Counts
 from easel.gateway.deployment import Deployment, LocalDeployment
 from easel.gateway.disk import mend, write_private
@@ -209,7 +210,7 @@ class Gateway:
         await self._deployment.close()
 
     async def _until_stopped(self, caddy: Caddy, server: Server) -> None:
-        seen = configuration.fingerprint(self.home.config)
+        files = ConfigWatch(self.home.config)
         rounds = 0
         while not self._stop.is_set() and not server.ended():
             with contextlib.suppress(TimeoutError):
@@ -225,9 +226,7 @@ class Gateway:
                 await self._flush()
                 await self._look_at_secrets()
                 rotate(self.home.logs / "gateway.log")
-            now = configuration.fingerprint(self.home.config)
-            if now != seen:
-                seen = now
+            if files.changed():
                 await self._follow(caddy)
 
     async def _follow(self, caddy: Caddy) -> None:

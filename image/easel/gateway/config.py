@@ -323,17 +323,6 @@ def read(folder: Path) -> Config:
     return config
 
 
-def fingerprint(folder: Path) -> bytes:
-    """Changes when any file in `folder` does: the files' names and contents."""
-    parts = []
-    for path in sorted(folder.glob("*.json")):
-        try:
-            parts.append(path.name.encode() + b"\0" + path.read_bytes())
-        except FileNotFoundError:
-            continue
-    return b"\0".join(parts)
-
-
 def _load(path: Path, model: type[_Model]) -> _Model:
     where = f"config/{path.name}"
     try:
