@@ -25,27 +25,27 @@ class ConfigWatch:
         looks: dict[str, tuple[int, ...]] = {}
         contents: dict[str, bytes] = {}
         settled = time.time_ns() - int(_TICK * 1e9)
-        for path, found in self._files():
+        for name, found in self._files():
             # A change of content always shows in the last of these: nobody can set that time.
             look = found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-            if self._looks.get(path.name) == look and found.st_ctime_ns < settled:
-                contents[path.name] = self._contents[path.name]
+            if self._looks.get(name) == look and found.st_ctime_ns < settled:
+                contents[name] = self._contents[name]
             else:
                 try:
-                    contents[path.name] = path.read_bytes()
+                    contents[name] = (self._folder / name).read_bytes()
                 except FileNotFoundError:
                     continue
-            looks[path.name] = look
+            looks[name] = look
         before, self._contents, self._looks = self._contents, contents, looks
         return contents != before
 
-    def _files(self) -> list[tuple[Path, os.stat_result]]:
+    def _files(self) -> list[tuple[str, os.stat_result]]:
         found = []
         with os.scandir(self._folder) as entries:
             for entry in entries:
                 if entry.name.endswith(".json"):
                     try:
-                        found.append((Path(entry.path), entry.stat()))
+                        found.append((entry.name, entry.stat()))
                     except FileNotFoundError:
                         continue
         return found
