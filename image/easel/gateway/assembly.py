@@ -32,6 +32,7 @@ from easel.gateway.access import (
 from easel.gateway.access.oidc import ClientSecret, Login
 from easel.gateway.audit import AuditLog
 from easel.gateway.config import CONSOLE, Config
+from easel.gateway.config_watch import ConfigWatch
 from easel.gateway.counts import Counts
 from easel.gateway.deployment import Deployment, LocalDeployment
 from easel.gateway.disk import mend, write_private
@@ -162,7 +163,7 @@ class Gateway:
         # Before any replica, which answers nobody without.
         await asyncio.to_thread(self._access.keyring.publish)
         login = Login(self._access.keyring, lambda: self._config.team, self._client_secret, self._events)
-        endpoints = Endpoints(self._fleets, self._backend, self._url, lambda: self._config.team)
+        endpoints = Endpoints(self._fleets, self._backend, self._url, lambda: self._config)
         server = Server(self._access, self._operator, self._caddy_link, endpoints, login, self._audit)
         server.start(listener)
         return server
@@ -209,13 +210,13 @@ class Gateway:
         await self._deployment.close()
 
     async def _until_stopped(self, caddy: Caddy, server: Server) -> None:
-        seen = configuration.fingerprint(self.home.config)
+        files = ConfigWatch(self.home.config)
         rounds = 0
         while not self._stop.is_set() and not server.ended():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), _LOOK_AT_CONFIG)
             rounds += 1
-            self._certificates.look(self._config.hosts())
+            self._certificates.look(self._config.hosts)
             self._relay.look()
             self._audit.look()
             await self._settle()
@@ -225,9 +226,7 @@ class Gateway:
                 await self._flush()
                 await self._look_at_secrets()
                 rotate(self.home.logs / "gateway.log")
-            now = configuration.fingerprint(self.home.config)
-            if now != seen:
-                seen = now
+            if files.changed():
                 await self._follow(caddy)
 
     async def _follow(self, caddy: Caddy) -> None:

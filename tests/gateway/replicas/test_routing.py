@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 
+import pytest
+
 from easel.gateway.replicas import Assignment, PeerEndpoint, Peers, Replica, Work
+from easel.gateway.replicas import routing as routing_module
 from easel.gateway.replicas.routing import Routing
 
 
@@ -39,6 +42,21 @@ def test_a_replica_more_moves_few() -> None:
         assert new in (old, "pod-2")
         moved += new != old
     assert 60 < moved < 140
+
+
+def test_each_person_counts_once_where_they_came_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who moves, and who is forgotten for those that came later, is no user of the replica before."""
+    monkeypatch.setattr(routing_module, "_REMEMBERED_USERS", 3)
+    routing, replicas = Routing("art", Peers()), ready(0, 9)
+    for user in ("a", "b", "b", "c"):
+        take(routing, user, replicas)
+    take(routing, "a", replicas[1:])
+    assert [routing.users(one) for one in replicas] == [2, 1]
+    take(routing, "d", replicas)
+    assert [routing.users(one) for one in replicas] == [2, 1], "b left, d came"
+    take(routing, "e", replicas)
+    take(routing, "f", replicas)
+    assert [routing.users(one) for one in replicas] == [3, 0]
 
 
 def test_the_last_choice_counts_whoever_made_it() -> None:

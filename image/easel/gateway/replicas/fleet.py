@@ -247,7 +247,9 @@ class Fleet:
                 _log.exception("cannot look after the replicas", endpoint=self.endpoint.name)
             busy = self.waiting or self.state in ("starting", "loading", "draining")
             try:
-                await asyncio.wait_for(self._hurry.wait(), self._tick / 2 if busy else self._tick)
+                # Not `wait_for`, which makes a task each time: a thousand fleets look each second.
+                async with asyncio.timeout(self._tick / 2 if busy else self._tick):
+                    await self._hurry.wait()
             except TimeoutError:
                 continue
             finally:
