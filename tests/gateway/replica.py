@@ -98,7 +98,7 @@ async def answer(request: Request, reader: asyncio.StreamReader, writer: asyncio
         return send(writer, {})
     if request.path == "/test/pid":
         return send(writer, {"pid": os.getpid(), "gone": gone})
-    if request.path == "/test/events":
+    if request.path in ("/test/events", "/studio/events"):
         return await events(request, reader, writer)
     if request.path == "/test/hang":
         await asyncio.wait({asyncio.ensure_future(reader.read(1))}, timeout=20)
