@@ -71,14 +71,8 @@ class TeamStage:
 
     def close(self) -> None:
         """Everything gone, processes at once."""
-        self._people.shutdown(cancel_futures=True)
-        self.cluster.api.delete("v1", "Namespace", self.namespace)
-        for pod in self.cluster.pods(self.namespace):
-            with contextlib.suppress(KeyError, StopIteration):
-                self.cluster.kubelet.life(self.namespace, pod["metadata"]["name"]).lost.set()
-            self.cluster.api.delete(
-                "v1", "Pod", pod["metadata"]["name"], self.namespace, gracePeriodSeconds=0
-            )
+        self._people.shutdown(wait=False, cancel_futures=True)
+        self.cluster.end(self.namespace)
         for item in self.objects:
             if "namespace" not in item["metadata"]:
                 self.cluster.api.delete(item["apiVersion"], item["kind"], item["metadata"]["name"])

@@ -25,9 +25,11 @@ def applied(cluster: Cluster, team: Team) -> list[Object]:
 
 
 def ended(cluster: Cluster, made: list[Object]) -> None:
-    """Takes a team away; its namespace ends by itself."""
+    """Takes a team away."""
     for item in made:
-        if "namespace" not in item["metadata"]:
+        if item["kind"] == "Namespace":
+            cluster.end(item["metadata"]["name"])
+        elif "namespace" not in item["metadata"]:
             cluster.api.delete(item["apiVersion"], item["kind"], item["metadata"]["name"])
 
 

@@ -19,8 +19,8 @@ Build = Callable[..., House]
 
 
 def test_who_is_there_is_answered(build: Build) -> None:
-    """A request that is held for a replica that wakes, and a picture that is drawn, are answered as if nothing
-    had been said; then it ends, whatever pages still listen."""
+    """A request that is held for a replica that wakes, and a picture that is drawn, are answered as if it had
+    not been told; then it ends, whatever pages still listen."""
     house = build(
         studio={}, slow={"replicas": {"min": 0, "max": 1}, "env": {"EASEL_TEST_SLOW": "3"}},
     )  # fmt: skip
