@@ -39,6 +39,7 @@ def test_every_object_is_taken(cluster: Cluster) -> None:
     assert {"NodePool", "NodeClass", "IngressClassParams", "Ingress", "PersistentVolume"} <= {
         item["kind"] for item in made
     }
+    cluster.vacant("easel-art")
     for item in made:
         cluster.api.apply(item)
     for item in reversed(made):

@@ -20,6 +20,8 @@ def applied(cluster: Cluster, team: Team) -> list[Object]:
     """The team's objects, in the cluster."""
     made = objects_of(team)
     for item in made:
+        if item["kind"] == "Namespace":
+            cluster.vacant(item["metadata"]["name"])
         cluster.api.apply(item)
     return made
 

@@ -43,6 +43,7 @@ def pulumi(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     plugin.symlink_to(str(shutil.which(PLUGIN)))
     write(it, cluster)
     it.did("stack", "init", STACK)
+    cluster.vacant(NAMESPACE)
     cluster.nodes.pools = [NodePool("system", allocatable={"cpu": "4", "memory": "14Gi"})]
     yield it
     cluster.end(NAMESPACE)

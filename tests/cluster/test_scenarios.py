@@ -87,10 +87,10 @@ def test_two_teams_on_one_platform(cluster: Cluster, team: TeamStage) -> None:
         cluster.nodes.pools.append(team.pool)
         stranger = team.client(token=other.tokens["studio"])
         assert stranger.post("/sdapi/v1/txt2img", json={}).status_code == 401
-        crowd = [team.draw(8, number) for number in range(3)]
-        until(lambda: len(team.studios()) == 3, 90)
-        assert other.draw().result(60).status_code == 200
-        assert other.seen()["replicas"]
+        with team.drawing(3) as crowd:
+            until(lambda: len(team.studios()) == 3, 90)
+            assert other.draw().result(60).status_code == 200
+            assert other.seen()["replicas"]
         assert [each.result(90).status_code for each in crowd] == [200] * 3
         gateway = cluster.api.service_account("gateway", team.namespace)
         with pytest.raises(ApiRefusalError, match="Forbidden"):
@@ -105,9 +105,9 @@ def test_asked_woken_drawn_and_asleep_again(cluster: Cluster, team: TeamStage) -
     answer = asked.result(90)
     assert answer.status_code == 200, answer.text
     assert answer.json()["target"].startswith("/sdapi/v1/txt2img")
-    crowd = [team.draw(15, number) for number in range(4)]
-    until(lambda: len(team.studios()) == 3, 90, "three replicas")
-    assert len({pod["spec"]["nodeName"] for pod in team.studios()}) == 3
+    with team.drawing(4) as crowd:
+        until(lambda: len(team.studios()) == 3, 90, "three replicas")
+        assert len({pod["spec"]["nodeName"] for pod in team.studios()}) == 3
     assert [each.result(120).status_code for each in crowd] == [200] * 4
     team.asleep()
     until(lambda: not cluster.nodes.here("a10"), 30, "no node is paid for")
