@@ -61,6 +61,10 @@ class Cluster:
         is gone with it."""
         until(lambda: self.api.find("v1", "Namespace", namespace) is None, 90, f"{namespace} is gone")
 
+    def without_nodes(self, pool: str) -> None:
+        """No node of a pool is left: whoever comes next waits for one of their own."""
+        until(lambda: not self.nodes.here(pool), 30, f"no node of {pool} is left")
+
     def _ended(self, namespace: str) -> list[Object]:
         """Ends the pods of a namespace without grace; those that are still there."""
         pods = self.pods(namespace)

@@ -37,7 +37,7 @@ class TeamStage:
     def __init__(self, cluster: Cluster, name: str, **endpoint: Any) -> None:
         self.cluster, self.name = cluster, name
         studio = {"shape": "gpu.a10", "replicas": {"min": 0, "max": 3}, "idle": "3s", "concurrency": 1}
-        wait = {"wake": "90s", "request": "150s"}
+        wait = {"wake": "150s", "request": "150s"}
         # Labels and a taint, as machines with GPUs have them.
         selector = {"easel.test/gpu": "a10"}
         taint = {"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"}
@@ -69,6 +69,7 @@ class TeamStage:
             self.cluster.api.apply(item)
         until(lambda: bind(self.cluster.api, self.namespace), 30, "claims are bound")
         until(lambda: len(self.gateways()) == 2, 150, "two gateways are ready")
+        assert not self.cluster.pods(self.namespace, STUDIOS), "nobody asked for it"
         self.asleep()
 
     def close(self) -> None:

@@ -79,7 +79,7 @@ def test_out_of_memory(cluster: Cluster, team: TeamStage) -> None:
 
 def test_no_capacity_then_another_kind(cluster: Cluster, team: TeamStage) -> None:
     """A cloud without the machine is told as such; another pool's machine serves whoever still waits."""
-    until(lambda: not cluster.nodes.here(team.pool.name), 30, "none is left from before")
+    cluster.without_nodes(team.pool.name)
     cluster.nodes.exhausted[team.pool.name] = "InsufficientInstanceCapacity"
     try:
         asked = team.draw()

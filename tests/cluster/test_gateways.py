@@ -152,6 +152,7 @@ def test_people_stay_with_their_replica_at_either_gateway(team: TeamStage) -> No
 
 def test_both_tell_the_same_signal(cluster: Cluster, team: TeamStage) -> None:
     """A request that one of them holds is in both numbers; nothing is left of it."""
+    cluster.without_nodes(team.pool.name)
     cluster.nodes.come_after = 10.0
     try:
         asked = team.draw(0, 1)
