@@ -34,7 +34,7 @@ def test_a_gateway_goes(cluster: Cluster, team: TeamStage) -> None:
         until(lambda: cluster.pods(team.namespace, STUDIOS), what="it is woken")
         gone = team.gateways()[0]["metadata"]["name"]
         cluster.api.delete("v1", "Pod", gone, team.namespace)
-        assert asked.result(60).status_code == 200
+        assert asked.result(90).status_code == 200
     finally:
         cluster.nodes.come_after = 0.5
     assert gone not in [pod["metadata"]["name"] for pod in team.gateways()]
