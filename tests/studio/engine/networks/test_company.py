@@ -116,8 +116,10 @@ def test_eight_people_with_eight_networks_share_calls(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One has none, one two, some for some steps only; each gets the picture that they get alone."""
-    says = ["", "<lora:rank1:1>", "<lora:rank4:0.7:lbw=INALL>", "<lora:rank32:0.3:stop=4>", "<lora:loha:0.3>",
-            "<lora:dora-rows:0.3:start=3>", "<lora:rank4:0.5><lora:full:0.2>", "<lora:rank4:0:0.7>"]  # fmt: skip
+    says = [
+        "", "<lora:rank1:1>", "<lora:rank4:0.7:lbw=INALL>", "<lora:rank32:0.3:stop=4>", "<lora:loha:0.3>",
+        "<lora:dora-rows:0.3:start=3>", "<lora:rank4:0.5><lora:full:0.2>", "<lora:rank4:0:0.7>",
+    ]  # fmt: skip
     requests = [replace(SMALL, prompt=f"a red circle {said}", steps=6) for said in says]
     alone = [draw(engine, request)[0] for request in requests]
     assert all(differs(one, other) > TOLERANCE for n, one in enumerate(alone) for other in alone[:n])
