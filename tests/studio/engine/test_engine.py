@@ -23,9 +23,9 @@ from easel.studio.engine import (
     SamplerSettings,
     Stopped,
     TextToImage,
+    shared_call,
 )
 from easel.studio.engine import job_queue as job_queue_module
-from easel.studio.engine import loop as loop_module
 from easel.studio.engine import worker as worker_module
 from easel.studio.engine.device_calls import UNetCall
 
@@ -301,7 +301,7 @@ def test_out_of_memory_draws_narrower_and_ends_one_job_at_most(
 ) -> None:
     """A call too wide for the device is repeated narrower; a single picture that does not fit fails with
     advice."""
-    real = loop_module.call_unet
+    real = shared_call.call_unet
     widths: list[int] = []
 
     def small_device(unet: object, calls: list[UNetCall], dtype: torch.dtype) -> list[torch.Tensor]:
@@ -310,7 +310,7 @@ def test_out_of_memory_draws_narrower_and_ends_one_job_at_most(
             raise torch.OutOfMemoryError("CUDA out of memory")
         return real(unet, calls, dtype)
 
-    monkeypatch.setattr(loop_module, "call_unet", small_device)
+    monkeypatch.setattr(shared_call, "call_unet", small_device)
     fits = engine.submit("ada", replace(SMALL, batch_size=8, steps=10))
     large = engine.submit("bob", replace(SMALL, width=128))
     with pytest.raises(OutOfMemory, match="128x64"):
@@ -348,7 +348,7 @@ def test_a_step_that_outlasts_the_end_keeps_nobody_waiting(
         stuck.set()
         release.wait(30)
 
-    monkeypatch.setattr(loop_module, "call_unet", endless)
+    monkeypatch.setattr(shared_call, "call_unet", endless)
     engine = Engine(store)
     engine.start()
     job = engine.submit("ada", SMALL)

@@ -10,6 +10,7 @@ import torch
 
 from easel.remark import said_by
 from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.conditioning_schedule import Guidance
 from easel.studio.engine.device_calls import UNetCall
 from easel.studio.engine.errors import OutOfMemory, StepTooLong
 from easel.studio.engine.picture import Picture, call_unet
@@ -82,7 +83,7 @@ class SizeCheck:
         small = UNetCall(
             latents=torch.zeros((1, call.latents.shape[1], side, side), device=call.latents.device),
             timestep=call.timestep,
-            tokens=call.tokens[:1],
+            guidance=Guidance(call.tokens[:1], None, (1.0,)),
             added={name: rows[:1] for name, rows in call.added.items()},
             extra=None if call.extra is None else torch.zeros_like(call.extra[..., :1, :1]).expand(
                 -1, -1, side, side
