@@ -49,8 +49,6 @@ def upscaler_tiles(settings: Mapping[str, Any]) -> tuple[UpscalerTiles, ...]:
 def interrogation(settings: Mapping[str, Any], by: Interrogator) -> Interrogation:
     """How a picture is put into words. Raises InvalidRequest for a value of the wrong kind."""
     own = Interrogation(by=by)
-    names = {"ranks": "interrogate_return_ranks", "by_alphabet": "deepbooru_sort_alpha",
-             "spaces": "deepbooru_use_spaces", "escaped": "deepbooru_escape"}  # fmt: skip
     threshold = number_in(settings, "interrogate_deepbooru_score_threshold")
     return replace(
         own,
@@ -59,7 +57,10 @@ def interrogation(settings: Mapping[str, Any], by: Interrogator) -> Interrogatio
         longest=_whole(settings, "interrogate_clip_max_length", own.longest),
         threshold=own.threshold if threshold is None else threshold,
         left_out=str(settings.get("deepbooru_filter_tags") or ""),
-        **{one: yes_in(settings, name, default=getattr(own, one)) for one, name in names.items()},
+        ranks=yes_in(settings, "interrogate_return_ranks", default=own.ranks),
+        by_alphabet=yes_in(settings, "deepbooru_sort_alpha", default=own.by_alphabet),
+        spaces=yes_in(settings, "deepbooru_use_spaces", default=own.spaces),
+        escaped=yes_in(settings, "deepbooru_escape", default=own.escaped),
     )
 
 

@@ -89,7 +89,8 @@ class TextKeys:
 
     def _bytes(self, guidance: Guidance) -> int:
         rows, length, _ = guidance.tokens.shape
-        return rows * length * self._numbers * guidance.tokens.element_size()
+        numbers: int = rows * length * self._numbers
+        return numbers * guidance.tokens.element_size()
 
 
 class _KnownTexts:
