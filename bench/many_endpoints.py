@@ -7,6 +7,7 @@ counted by the API server itself, those of a minute without the gateway taken of
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import statistics
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,78 +26,199 @@ import psutil
 
 from bench.running import ROOT
 from bench.table import machine, markdown
+from infra.namespace import manifests
+from infra.on_kubernetes import target_of
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.services import ServiceProxy
+from tests.infra.namespace.teams import Team
+from tests.ports import free_port
 
 ENDPOINTS, NODES = 1000, 5000
-NAMESPACE, DOMAIN = "easel-art", "art.example.com"
+NAMESPACE = "easel-art"
+# Where `infra.namespace` has Caddy listen.
+CADDY = "http://127.0.0.1:8080"
 _MINUTE = 60.0
 _LOOKS = 5
 
 
+@dataclass(frozen=True)
+class _Gateway:
+    """The measured one: its process, its home, and where the cluster finds it."""
+
+    process: subprocess.Popen[bytes]
+    home: Path
+    inner: str
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(60)
+
+    @property
+    def opened(self) -> bool:
+        return httpx.get(f"http://{self.inner}/healthz", trust_env=False).is_success
+
+    @property
+    def processor(self) -> float:
+        """Seconds of processor time so far, without Caddy's."""
+        spent = psutil.Process(self.process.pid).cpu_times()
+        return spent.user + spent.system
+
+    @property
+    def memory(self) -> str:
+        """Of the gateway itself and of its Caddy."""
+        own = psutil.Process(self.process.pid)
+        caddy = next(one for one in own.children(recursive=True) if one.name() == "caddy")
+        sizes = (one.memory_info().rss / 2**20 for one in (own, caddy))
+        return " and ".join(f"{size:.0f}" for size in sizes) + " MiB"
+
+    def operator(self) -> httpx.Client:
+        known = json.loads((self.home / "run" / "gateway.json").read_text())
+        return httpx.Client(
+            base_url=known["url"],
+            headers={"Authorization": f"Bearer {known['token']}"},
+            timeout=60,
+            trust_env=False,
+        )
+
+    def person(self) -> httpx.Client:
+        """Who has a token of the console, as they come through Caddy from the proxy before it."""
+        with self.operator() as operator:
+            made = operator.post(
+                "/api/tokens", json={"endpoint": "console", "name": "bench", "expires": None}
+            )
+            url = httpx.URL(operator.get("/api/status").json()["console"]["url"])
+        headers = {"Authorization": f"Bearer {made.raise_for_status().json()['token']}", "Host": url.host}
+        return httpx.Client(base_url=CADDY, headers=headers, timeout=60, trust_env=False)
+
+
+class _CountingProxy(ServiceProxy):
+    """Counts what KEDA asks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def address(self, host: str, port: int) -> str:
+        self.asked += 1
+        return super().address(host, port)
+
+
 def rows(endpoints: int = ENDPOINTS, nodes: int = NODES) -> list[list[str]]:
     """The measured rows of the table."""
-    from tests.cluster.control_plane import ControlPlane
-    from tests.cluster.services import ServiceProxy
-
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        services = ServiceProxy()
+    with contextlib.ExitStack() as stack:
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        services = _CountingProxy()
+        stack.callback(services.stop)
         plane = ControlPlane(root / "plane", services.url)
-        gateway: subprocess.Popen[bytes] | None = None
-        try:
-            plane.start()
-            services.api = plane.api
-            plane.stop_keda()
-            names = [f"e{number:04d}" for number in range(endpoints)]
-            _make(plane.api, names, nodes)
-            before = _requests(plane.api)
-            time.sleep(_MINUTE)
-            alone = _requests(plane.api) - before
-            began = time.monotonic()
-            gateway, home, inner = _gateway(plane, root)
-            services.instead[(NAMESPACE, "gateway-inner")] = inner
-            _until(lambda: httpx.get(f"http://{inner}/healthz", trust_env=False).is_success, 300)
-            opened = time.monotonic() - began
-            time.sleep(10)
-            before = _requests(plane.api)
-            spent = psutil.Process(gateway.pid).cpu_times()
-            time.sleep(_MINUTE)
-            asked = _requests(plane.api) - before - alone
-            now = psutil.Process(gateway.pid).cpu_times()
-            busy = (now.user + now.system - spent.user - spent.system) / _MINUTE
-            memory = psutil.Process(gateway.pid).memory_info().rss
-            pages = [_console(home) for _ in range(_LOOKS)]
-            plane.start_keda()
-            _until(lambda: _watched(plane.api) >= endpoints, 900)
-            delays = [_wake(plane.api, inner, home, name) for name in names[:_LOOKS]]
-        finally:
-            if gateway is not None:
-                gateway.terminate()
-                gateway.wait(60)
-            plane.stop()
-            services.stop()
-    what = f"{endpoints:,} endpoints asleep, {nodes:,} nodes"
+        stack.callback(plane.stop)
+        plane.start()
+        services.api = plane.api
+        plane.stop_keda()
+        names = [f"e{number:04d}" for number in range(endpoints)]
+        made = _manifests(names)
+        _make(plane.api, made, nodes)
+        alone = _spent(lambda: _requests(plane.api))
+        began = time.monotonic()
+        gateway = _start(plane, root)
+        stack.callback(gateway.stop)
+        services.instead[(NAMESPACE, "gateway-inner")] = gateway.inner
+        _until(lambda: gateway.opened, 300)
+        opened, starting = time.monotonic() - began, gateway.processor
+        time.sleep(10)
+        seen = [["gateway open", f"{opened:.1f} s, of it {starting:.1f} s of its processor time"]]
+        seen += _at_rest(plane.api, gateway, alone)
+        seen += _looked_at(gateway)
+        seen += [["one endpoint more until its host answers", f"{_added(plane.api, gateway, names):.2f} s"]]
+        seen += _with_keda(plane, gateway, services, names)
+    return [[f"{endpoints:,} endpoints asleep, {nodes:,} nodes", *row] for row in seen]
+
+
+def _at_rest(api: Any, gateway: _Gateway, alone: float) -> list[list[str]]:
+    """What it takes while nobody comes."""
+    before = gateway.processor
+    asked = _spent(lambda: _requests(api)) - alone
+    busy = (gateway.processor - before) / _MINUTE
     return [
-        [what, "gateway open", f"{opened:.1f} s"],
-        [what, "memory of a gateway", f"{memory / 2**20:.0f} MiB"],
-        [what, "processor of a gateway", f"{busy:.0%} of a core"],
-        [what, "requests to the API", f"{max(0, asked):,} a minute"],
-        [what, "the console's list", _spread(pages)],
-        [what, "woken by hand until KEDA has asked for a pod", _spread(delays)],
+        ["memory of the gateway and of Caddy", gateway.memory],
+        ["processor of the gateway", f"{busy:.1%} of a core"],
+        ["requests of the gateway to the API", f"{max(0, asked):,.0f} a minute"],
     ]
 
 
-def _make(api: Any, names: list[str], nodes: int) -> None:
-    from infra.namespace import manifests
-    from infra.on_kubernetes import target_of
-    from tests.infra.namespace.teams import Team
+def _looked_at(gateway: _Gateway) -> list[list[str]]:
+    """The console, asked as a browser and as `easel status` do."""
+    with gateway.operator() as operator, gateway.person() as person:
+        return [
+            [what, _answers(gateway, client, path)]
+            for what, client, path in (
+                ("the console's page, through Caddy", person, "/"),
+                ("what of it changes, each time", person, "/live"),
+                ("the list for programs", operator, "/api/status"),
+            )
+        ]
 
+
+def _answers(gateway: _Gateway, client: httpx.Client, path: str) -> str:
+    took, before = [], gateway.processor
+    for _ in range(_LOOKS):
+        began = time.perf_counter()
+        answer = client.get(path).raise_for_status()
+        took.append(time.perf_counter() - began)
+    each = (gateway.processor - before) / _LOOKS
+    return f"{_spread(took)}, of it {each:.2f} s of processor time; {len(answer.content) / 2**20:.1f} MiB"
+
+
+def _added(api: Any, gateway: _Gateway, names: list[str]) -> float:
+    """Seconds from the ConfigMaps of one endpoint more until Caddy serves its host."""
+    made = _manifests([*names, "late"])
+    maps = {item["metadata"]["name"]: item for item in made if item["kind"] == "ConfigMap"}
+    late, team = maps["config-late"], maps["config-team"]
+    host = json.loads(late["data"]["late.json"])["host"]
+    began = time.monotonic()
+    for item in (late, team):
+        api.apply(item)
+    with httpx.Client(base_url=CADDY, headers={"Host": host}, trust_env=False) as stranger:
+        _until(lambda: stranger.get("/").status_code == 401, 120)
+    return time.monotonic() - began
+
+
+def _with_keda(
+    plane: ControlPlane, gateway: _Gateway, services: _CountingProxy, names: list[str]
+) -> list[list[str]]:
+    """What it takes while KEDA asks for every endpoint, and how long a wish takes to be one for a pod."""
+    plane.start_keda()
+    _until(lambda: _watched(plane.api) >= len(names), 900)
+    before = gateway.processor
+    asked = _spent(lambda: services.asked)
+    busy = (gateway.processor - before) / _MINUTE
+    delays = [_wake(plane.api, gateway, name) for name in names[:_LOOKS]]
+    return [
+        ["signals that KEDA asks for", f"{asked:,.0f} a minute"],
+        ["processor of the gateway meanwhile", f"{busy:.1%} of a core"],
+        ["memory of the gateway and of Caddy then", gateway.memory],
+        ["woken by hand until KEDA has asked for a pod", _spread(delays)],
+    ]
+
+
+def _spent(counter: Callable[[], float]) -> float:
+    """How much further a counter is after a minute."""
+    before = counter()
+    time.sleep(_MINUTE)
+    return counter() - before
+
+
+def _manifests(names: list[str]) -> list[dict[str, Any]]:
     studio = {"shape": "gpu.a10", "replicas": {"min": 0, "max": 1}, "idle": "1h"}
     spec = Team(dict.fromkeys(names, studio), {}, {}).spec
     links = dict.fromkeys([*names, "console"], "0" * 64)
-    made = manifests(spec, target_of(spec), links)
+    made: list[dict[str, Any]] = manifests(spec, target_of(spec), links)
     for item in made:
         if item["kind"] == "Deployment" and item["metadata"]["name"].startswith("studio-"):
             item["spec"]["replicas"] = 0
+    return made
+
+
+def _make(api: Any, made: list[dict[str, Any]], nodes: int) -> None:
     with ThreadPoolExecutor(8) as pool:
         first = [item for item in made if item["kind"] in ("Namespace", "ServiceAccount", "Role")]
         for item in first:
@@ -115,9 +238,7 @@ def _node(number: int) -> dict[str, Any]:
     }
 
 
-def _gateway(plane: Any, root: Path) -> tuple[subprocess.Popen[bytes], Path, str]:
-    from tests.ports import free_port
-
+def _start(plane: ControlPlane, root: Path) -> _Gateway:
     home, inner = root / "home", f"127.0.0.1:{free_port()}"
     account = plane.api.service_account("gateway", NAMESPACE)
     environment = {
@@ -131,30 +252,12 @@ def _gateway(plane: Any, root: Path) -> tuple[subprocess.Popen[bytes], Path, str
     command = [sys.executable, "-m", "easel.gateway", "--home", str(home), "--namespace", NAMESPACE]
     with (root / "gateway.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
-    return process, home, inner
+    return _Gateway(process, home, inner)
 
 
-def _operator(home: Path) -> httpx.Client:
-    known = json.loads((home / "run" / "gateway.json").read_text())
-    return httpx.Client(
-        base_url=known["url"],
-        headers={"Authorization": f"Bearer {known['token']}"},
-        timeout=60,
-        trust_env=False,
-    )
-
-
-def _console(home: Path) -> float:
-    """Seconds that the console's list of all endpoints takes."""
-    with _operator(home) as operator:
-        began = time.perf_counter()
-        operator.get("/api/status").raise_for_status()
-        return time.perf_counter() - began
-
-
-def _wake(api: Any, inner: str, home: Path, name: str) -> float:
+def _wake(api: Any, gateway: _Gateway, name: str) -> float:
     """Seconds from waking an endpoint by hand until its Deployment is to have a pod."""
-    with _operator(home) as operator:
+    with gateway.operator() as operator:
         began = time.monotonic()
         operator.post(f"/api/endpoints/{name}/wake").raise_for_status()
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from easel.gateway.config import fingerprint, read
+from easel.gateway import config_watch
+from easel.gateway.config import read
+from easel.gateway.config_watch import ConfigWatch
 from easel.gateway.errors import ConfigError
 
 TEAM = {
@@ -92,11 +96,23 @@ def test_reserved_name(tmp_path: Path) -> None:
         read(write(tmp_path, team=TEAM | {"endpoints": ["console"]}, console=STUDIO | {"name": "console"}))
 
 
-def test_changes_are_seen(tmp_path: Path) -> None:
-    """The fingerprint tells every change of content, also one that keeps size and time."""
-    first = fingerprint(write(tmp_path, team=TEAM, studio=STUDIO))
-    assert fingerprint(write(tmp_path, studio=STUDIO | {"port": 7861})) != first
-    assert fingerprint(write(tmp_path, studio=STUDIO)) == first
+@pytest.mark.parametrize("tick", [60.0, 0.0], ids=["just written", "long there"])
+def test_changes_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tick: float) -> None:
+    """Every change of content is told once, also one that keeps size and time; a file that is written as it
+    was is none."""
+    monkeypatch.setattr(config_watch, "_TICK", tick)
+    folder = write(tmp_path, team=TEAM, studio=STUDIO)
+    watch = ConfigWatch(folder)
+    for port in (7861, 7862):
+        time.sleep(0.02)  # the clock of the file system goes on
+        write(tmp_path, studio=STUDIO | {"port": port})
+        os.utime(folder / "studio.json", (1, 1))
+        assert watch.changed()
+        assert not watch.changed()
+    write(tmp_path, studio=STUDIO | {"port": 7862})
+    assert not watch.changed()
+    (folder / "studio.json").unlink()
+    assert watch.changed()
 
 
 @pytest.mark.parametrize("bind", ["127.0.0.1 {", "a\nb", "a\n", "$HOME", "{env.HOME}"])

@@ -80,8 +80,9 @@ def test_a_request_outlives_its_replica_once(build: Build) -> None:
     """A drawing call whose replica is killed before it answers is drawn by the restarted one, with the same
     body; a second death is 502. A large body is not sent twice; limits still hold."""
     large = {"max_body": 9_000_000}
-    house = build(studio=large, big=large, pair={"replicas": {"min": 2, "max": 2}}).start()
-    callers = {name: house.caller(name) for name in ("studio", "big", "pair")}
+    pair = {"replicas": {"min": 2, "max": 2}}
+    house = build(studio=large, big=large, pair=pair, twice={}).start()
+    callers = {name: house.caller(name) for name in ("studio", "big", "pair", "twice")}
     body = {"prompt": "{http.request.uri} {vars.body} \u2603 " + "x" * 300_000}
 
     def pid(name: str) -> int:
@@ -98,15 +99,23 @@ def test_a_request_outlives_its_replica_once(build: Build) -> None:
     def draw(name: str, seconds: float, **rest: Any) -> concurrent.futures.Future[httpx.Response]:
         return people.submit(callers[name].post, f"/sdapi/v1/txt2img?seconds={seconds}", **rest)
 
+    def die_twice() -> httpx.Response:
+        patient = pid("twice")
+        drawn = draw("twice", 60, json=body)
+        kill("twice", patient)
+        kill("twice", pid("twice"))
+        return drawn.result(30)
+
     # An endpoint for each death, side by side: after each one a replica waits longer until it starts again.
     with concurrent.futures.ThreadPoolExecutor() as people:
         first, only = pid("studio"), pid("big")
         until(lambda: [one["state"] for one in house.endpoint("pair")["replicas"]] == ["ready"] * 2)
-        small = draw("studio", 2, json=body)
-        whole = draw("big", 4, content=b"x" * 8_500_000)
-        moves = draw("pair", 3, json=body)
+        second_death = people.submit(die_twice)
+        small = draw("studio", 1.5, json=body)
         kill("studio", first)
+        whole = draw("big", 60, content=b"x" * 8_500_000)
         kill("big", only)
+        moves = draw("pair", 1.5, json=body)
         # Where there is another one, nobody waits for the restart.
         until(lambda: house.endpoint("pair")["running"])
         killed = pid("pair")
@@ -122,10 +131,7 @@ def test_a_request_outlives_its_replica_once(build: Build) -> None:
         assert answer.json()["sha256"] == hashlib.sha256(answer.request.content).hexdigest()
         assert "they go to another one" in house.api("GET", "/api/events?endpoint=studio").text
 
-        small = draw("studio", 4, json=body)
-        kill("studio", second)
-        kill("studio", pid("studio"))
-        assert small.result(30).status_code == 502
+        assert second_death.result(30).status_code == 502
     assert pid("big") != only
     assert callers["big"].post("/sdapi/v1/txt2img", content=b"x" * 9_000_001).status_code == 413
     # What draws nothing is not sent again.
@@ -134,18 +140,19 @@ def test_a_request_outlives_its_replica_once(build: Build) -> None:
 
 def test_a_broken_configuration_is_one_clear_line(build: Build) -> None:
     """File, place, value and what is allowed; not a traceback, and no half-started door."""
-    house = build(studio={"idle": "soon"})
-    assert "config/studio.json: idle" in refused(house)
-    house.set("studio")
-    (house.root / "tokens.json").write_text("junk")
-    assert "tokens.json is not a file of tokens" in refused(house)
-    assert not (house.root / "run" / "gateway.json").exists()
+    houses = [build(studio={"idle": "soon"}), build(studio={})]
+    (houses[1].root / "tokens.json").write_text("junk")
+    with concurrent.futures.ThreadPoolExecutor() as beside:
+        idle, tokens = beside.map(refused, houses)
+    assert "config/studio.json: idle" in idle
+    assert "tokens.json is not a file of tokens" in tokens
+    assert not any((house.root / "run" / "gateway.json").exists() for house in houses)
 
 
 def test_the_life_of_a_gateway(build: Build) -> None:
     """One gateway through its life: opens soon, keeps secrets to itself, is alone, survives Caddy, ends
     clean."""
-    house = build(studio={"env": {"EASEL_TEST_SLOW": "3"}})
+    house = build(studio={"env": {"EASEL_TEST_SLOW": "1"}})
     began = time.monotonic()
     house.start(wait=None)
     # The door answers while the replica still starts, and nothing heavy was imported for it.
@@ -165,16 +172,18 @@ def test_the_life_of_a_gateway(build: Build) -> None:
         assert (house.root / name).stat().st_mode & 0o077 == 0, name
     gateway = json.loads((house.root / "run" / "gateway.json").read_text())
     assert set(gateway) == {"pid", "url", "token"}
-    # Nobody else serves this folder.
-    assert f"process {gateway['pid']}" in refused(house)
-    until(house.settled)
-    # Caddy dies: it comes back, with everything as it was, and the replica lives on.
-    browser = house.browser("studio")
-    name, pid = user(browser.get("/")), browser.get("/").json()["pid"]
-    house.caddy().kill()
-    until(lambda: answers(house))
-    assert user(browser.get("/")) == name
-    assert browser.get("/").json()["pid"] == pid
+    with concurrent.futures.ThreadPoolExecutor() as beside:
+        # Nobody else serves this folder. It waits a while for the other one to end.
+        another = beside.submit(refused, house)
+        until(house.settled)
+        # Caddy dies: it comes back, with everything as it was, and the replica lives on.
+        browser = house.browser("studio")
+        name, pid = user(browser.get("/")), browser.get("/").json()["pid"]
+        house.caddy().kill()
+        until(lambda: answers(house))
+        assert user(browser.get("/")) == name
+        assert browser.get("/").json()["pid"] == pid
+        assert f"process {gateway['pid']}" in another.result()
     # A second start: the same link, the same session, the same people.
     link = house.endpoint("studio")["link"]
     processes = house.processes()

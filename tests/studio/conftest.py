@@ -40,7 +40,7 @@ class Running:
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     from easel.models import Store
-    from easel.studio.engine import Engine
+    from easel.studio.engine import Engine, Limits
     from easel.studio.studio import Studio
 
     home = tmp_path_factory.mktemp("home")
@@ -49,7 +49,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     shutil.copy(STARTER, folder)
     shutil.copy(STARTER, folder / "second.safetensors")
     (folder / "short.safetensors").write_bytes(STARTER.read_bytes()[:100_000])
-    engine = Engine(Store(home / "models"), default_checkpoint=STARTER.name)
+    # A machine that many tests share takes ten times as long for a step; nothing is refused for that here.
+    limits = Limits(step_seconds=100)
+    engine = Engine(Store(home / "models"), default_checkpoint=STARTER.name, limits=limits)
     engine.start()
     studio = Studio.at(home, "studio", engine)
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -269,6 +270,7 @@ class Config:
     team: Team
     endpoints: dict[str, Endpoint]
 
+    @cached_property
     def hosts(self) -> dict[str, str]:
         """Whose each host is; empty without a domain."""
         hosts = {name: endpoint.host for name, endpoint in self.endpoints.items()}
@@ -319,17 +321,6 @@ def read(folder: Path) -> Config:
     config = Config(team, endpoints)
     config.ports()
     return config
-
-
-def fingerprint(folder: Path) -> bytes:
-    """Changes when any file in `folder` does: the files' names and contents."""
-    parts = []
-    for path in sorted(folder.glob("*.json")):
-        try:
-            parts.append(path.name.encode() + b"\0" + path.read_bytes())
-        except FileNotFoundError:
-            continue
-    return b"\0".join(parts)
 
 
 def _load(path: Path, model: type[_Model]) -> _Model:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,7 +25,10 @@ class Events:
     list."""
 
     def __init__(self, keep: int = 1000) -> None:
-        self._events: deque[Event] = deque(maxlen=keep)
+        self._keep = keep
+        self._events: deque[Event] = deque()
+        # The same by endpoint: the console's page asks for those of each.
+        self._of: defaultdict[str, deque[Event]] = defaultdict(deque)
         self._listeners: list[Callable[[Event], None]] = []
 
     def listen(self, hear: Callable[[Event], None]) -> None:
@@ -36,9 +39,16 @@ class Events:
         """Say that `text` happened now; `replica` is None for the endpoint as a whole."""
         event = Event(time.time(), endpoint, replica, kind, text)
         self._events.append(event)
+        self._of[endpoint].append(event)
+        if len(self._events) > self._keep:
+            # The oldest of all is the oldest of its endpoint's.
+            left = self._events.popleft()
+            self._of[left.endpoint].popleft()
+            if not self._of[left.endpoint]:
+                del self._of[left.endpoint]
         for hear in self._listeners:
             hear(event)
 
     def of(self, endpoint: str | None = None) -> list[Event]:
         """Oldest first; all endpoints if none is named."""
-        return [event for event in self._events if endpoint in (None, event.endpoint)]
+        return list(self._events if endpoint is None else self._of.get(endpoint, ()))

@@ -41,7 +41,9 @@ class Server:
         counts = caddy.relay.counts
         self.metrics = MetricsApi(endpoints, counts, access.keyring.vouch)
         routes = app(
-            ForwardAuth(caddy, access, identity, members, endpoints.fleets.get, audit, counts),
+            ForwardAuth(
+                caddy, access, identity, members, endpoints.fleets.get, audit, counts, endpoints.name_of
+            ),
             members,
             api,
             self.metrics,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from easel.studio import allowed
 from easel.studio.engine import (
     RANDN_SOURCES,
     EmphasisMode,
@@ -48,11 +49,6 @@ def upscaler_tiles(settings: Mapping[str, Any]) -> tuple[UpscalerTiles, ...]:
 def interrogation(settings: Mapping[str, Any], by: Interrogator) -> Interrogation:
     """How a picture is put into words. Raises InvalidRequest for a value of the wrong kind."""
     own = Interrogation(by=by)
-    yes = {"ranks": "interrogate_return_ranks", "by_alphabet": "deepbooru_sort_alpha",
-           "spaces": "deepbooru_use_spaces", "escaped": "deepbooru_escape"}  # fmt: skip
-    said: dict[str, Any] = {
-        one: yes_in(settings, name, default=getattr(own, one)) for one, name in yes.items()
-    }
     threshold = number_in(settings, "interrogate_deepbooru_score_threshold")
     return replace(
         own,
@@ -61,7 +57,10 @@ def interrogation(settings: Mapping[str, Any], by: Interrogator) -> Interrogatio
         longest=_whole(settings, "interrogate_clip_max_length", own.longest),
         threshold=own.threshold if threshold is None else threshold,
         left_out=str(settings.get("deepbooru_filter_tags") or ""),
-        **said,
+        ranks=yes_in(settings, "interrogate_return_ranks", default=own.ranks),
+        by_alphabet=yes_in(settings, "deepbooru_sort_alpha", default=own.by_alphabet),
+        spaces=yes_in(settings, "deepbooru_use_spaces", default=own.spaces),
+        escaped=yes_in(settings, "deepbooru_escape", default=own.escaped),
     )
 
 
@@ -89,7 +88,7 @@ def _like(settings: Mapping[str, Any], key: str, default: Any) -> Any:
     if isinstance(default, float):
         return number_in(settings, key)
     if not isinstance(settings[key], str):
-        raise InvalidRequest(key, settings[key], "a word")
+        raise InvalidRequest(key, settings[key], allowed.WORD)
     return settings[key].strip()
 
 
@@ -101,7 +100,7 @@ def _whole(settings: Mapping[str, Any], key: str, default: int) -> int:
         # a number of many digits would lose some as a decimal one
         return int(value) if isinstance(value, int | str) else int(float(value))
     except (TypeError, ValueError, OverflowError) as e:
-        raise InvalidRequest(key, value, "a whole number") from e
+        raise InvalidRequest(key, value, allowed.WHOLE_NUMBER) from e
 
 
 def _word(settings: Mapping[str, Any], key: str, words: Sequence[str], default: str) -> str:

@@ -46,6 +46,15 @@ def test_a_token_opens_its_own_endpoint_only(tokens: Tokens) -> None:
         assert tokens.check("studio", wrong) is None
 
 
+def test_a_token_is_known_by_its_whole_hash(tokens: Tokens, file: Path) -> None:
+    """What only begins like a hash that is known opens nothing, though it is found by its beginning."""
+    plaintext = tokens.new("studio", "kim")
+    digest = tokens.of()[0].hash
+    file.write_text(file.read_text().replace(digest, digest[:16] + digest[:15:-1]))
+    assert tokens.of()[0].id == digest[:16]
+    assert tokens.check("studio", plaintext) is None
+
+
 def test_expiry(tokens: Tokens) -> None:
     """An expired token opens nothing and gives its name free."""
     soon = tokens.new("studio", "kim", time.time() + 0.2)

@@ -41,7 +41,7 @@ def planned(config: Config, folder: Path, **environment: str) -> Plan:
 def test_hosts_share_a_port() -> None:
     """443 for all; port 80 is needed beside it, to send plain HTTP on."""
     assert list(ports_of(ART, {})) == [443, 80]
-    assert ART.hosts()["studio.art.example.com"] == "studio"
+    assert ART.hosts["studio.art.example.com"] == "studio"
 
 
 @pytest.mark.parametrize(

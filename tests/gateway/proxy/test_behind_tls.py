@@ -47,7 +47,7 @@ def host(name: str) -> str:
 
 @pytest.fixture(scope="module")
 def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HouseBehindTls]:
-    house = HouseBehindTls(tmp_path_factory.mktemp("behind"), studio={})
+    house = HouseBehindTls(tmp_path_factory.mktemp("behind"), studio={}, gallery={})
     house.start()
     yield house
     assert house.stop() == 0
@@ -77,6 +77,16 @@ def test_a_strangers_word_counts_for_nothing(behind: HouseBehindTls) -> None:
     with behind.by(STRANGER, "studio", **{"X-Forwarded-For": PERSON}) as stranger:
         sent = {"Authorization": f"Bearer {behind.token('studio')}"}
         assert headers(stranger.get("/internal/sysinfo", headers=sent))["x-forwarded-for"] == STRANGER
+
+
+def test_a_host_in_capitals_is_the_same_host(behind: HouseBehindTls) -> None:
+    """Names of hosts have no capitals of their own (RFC 9110, 4.2.3), and one site serves many."""
+    sent = {"Host": host("studio").upper(), "Authorization": f"Bearer {behind.token('studio')}"}
+    with behind.by(BALANCER, "studio", **sent) as person:
+        assert person.get("/internal/sysinfo").status_code == 200
+        assert person.get("/easel/waking").json()["state"] == "ready"
+    with behind.by(BALANCER, "gallery", **{**sent, "Host": host("gallery")}) as person:
+        assert person.get("/").status_code == 401, "a token of one opens no other of the same site"
 
 
 def test_another_host_is_nothing(behind: HouseBehindTls) -> None:

@@ -17,6 +17,7 @@ import easel.gateway
 from easel.gateway.errors import ConfigError
 from easel.gateway.proxy import Plan, Site, caddyfile
 from easel.gateway.proxy.caddy import binary
+from easel.gateway.proxy.plan import SiteGroup
 
 LOCAL = "127.0.0.1"
 
@@ -55,7 +56,9 @@ FULL = plan(
 PLANS = {
     "laptop": plan(CONSOLE, STUDIO),
     "pages of others": plan(CONSOLE, replace(STUDIO, cors=ORIGINS), Site("gallery", 7861)),
-    "behind a load balancer": plan(Site("console", 80, host="a.example"), Site("studio", 80, host="*.b")),
+    "behind a load balancer": plan(
+        Site("console", 80, host="a.example"), Site("studio", 80, host="b.example")
+    ),
     "behind TLS": plan(
         behind("console", bind="0.0.0.0"),
         behind("studio", bind="0.0.0.0", cors=ORIGINS),
@@ -87,7 +90,7 @@ def test_caddy_takes_it_as_its_own_formatter_writes_it(plan: Plan, tmp_path: Pat
     """Real Caddy reads every kind of plan, fills in its snippets, and would write the file just so."""
     text = json.dumps(adapted(plan, tmp_path))
     assert "{args" not in text
-    asked = [site.name for site in plan.sites] + [site.name for site in plan.sites if site.name != "console"]
+    asked = [*plan.groups, *(group for group in plan.groups if not group.of_console)]
     assert text.count('"uri": "/auth/') == len(asked), "once for each, and again where a replica may be lost"
 
 
@@ -109,6 +112,21 @@ def test_caddy_takes_it_with_hosts_and_certificates(tmp_path: Path) -> None:
     assert servers[":443"]["routes"][0]["match"] == [{"host": ["studio.art.example.com"]}]
     assert servers[":443"]["strict_sni_host"] is True
     assert "lead@example.com" in json.dumps(config["apps"]["tls"])
+
+
+def test_endpoints_that_differ_in_their_host_alone_are_one_site(tmp_path: Path) -> None:
+    """A thousand take Caddy no longer to read than one; the console, and what has settings of its own, have a
+    site of their own."""
+    many = [behind(f"e{number}") for number in range(1000)]
+    own = {"large": behind("large", max_body=10**9), "patient": behind("patient", timeout=7200)}
+    config = adapted(plan(behind("console"), *many, *own.values()), tmp_path)
+    (server,) = config["apps"]["http"]["servers"].values()
+    hosts = [set(route["match"][0]["host"]) for route in server["routes"] if "match" in route]
+    assert sorted(map(len, hosts)) == [1, 1, 1, 1000]
+    assert {f"{name}.art.example.com" for name in ("console", *own)} == set().union(
+        *(one for one in hosts if len(one) == 1)
+    )
+    assert {site.host for site in many} in hosts
 
 
 ODD = ['a"b', "a{b}", "a\nb", "a\n", "a`b", "{env.HOME}", "a\rb"]
@@ -139,8 +157,12 @@ def test_origins_that_would_be_configuration_are_refused(origin: str) -> None:
         caddyfile(plan(Site("studio", 7860, cors=(origin,))))
 
 
-PLAN_HOLES = [*(field.name for field in fields(Plan)), "secure", "behind_tls", "https_port"]
-SITE_HOLES = [field.name for field in fields(Site)]
+PLAN_HOLES = [
+    *(field.name for field in fields(Plan) if field.name != "sites"),
+    *("groups", "secure", "behind_tls", "https_port"),
+]
+# Its hosts are the group's.
+SITE_HOLES = [field.name for field in fields(Site) if field.name != "host"]
 
 
 def less(whole: Plan | Site, names: list[str], lacking: str) -> Any:
@@ -158,7 +180,7 @@ def test_a_hole_that_nothing_fills_is_an_error(field: str) -> None:
 def test_a_sites_hole_that_nothing_fills_is_an_error(field: str) -> None:
     """Each thing that is known of a site has a place in the file."""
     lacking = less(FULL, PLAN_HOLES, "")
-    lacking.sites = [less(FULL.sites[1], SITE_HOLES, field)]
+    lacking.groups = [SiteGroup(less(FULL.sites[1], SITE_HOLES, field))]
     with pytest.raises(jinja2.UndefinedError, match=field):
         caddyfile(lacking)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 
+import pytest
+
 from easel.gateway.replicas import Assignment, PeerEndpoint, Peers, Replica, Work
+from easel.gateway.replicas import routing as routing_module
 from easel.gateway.replicas.routing import Routing
 
 
@@ -41,6 +44,21 @@ def test_a_replica_more_moves_few() -> None:
     assert 60 < moved < 140
 
 
+def test_each_person_counts_once_where_they_came_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who moves, and who is forgotten for those that came later, is no user of the replica before."""
+    monkeypatch.setattr(routing_module, "_REMEMBERED_USERS", 3)
+    routing, replicas = Routing("art", Peers()), ready(0, 9)
+    for user in ("a", "b", "b", "c"):
+        take(routing, user, replicas)
+    take(routing, "a", replicas[1:])
+    assert [routing.users(one) for one in replicas] == [2, 1]
+    take(routing, "d", replicas)
+    assert [routing.users(one) for one in replicas] == [2, 1], "b left, d came"
+    take(routing, "e", replicas)
+    take(routing, "f", replicas)
+    assert [routing.users(one) for one in replicas] == [3, 0]
+
+
 def test_the_last_choice_counts_whoever_made_it() -> None:
     """A person whose requests come by another gateway stays where the first sent them; of two choices the
     later holds at both."""
@@ -65,6 +83,17 @@ def test_what_a_gateway_said_counts_while_it_is_there() -> None:
     peers = Peers()
     peers.heard("b", {"art": PeerEndpoint(held=2), "xl": PeerEndpoint(asked=True)})
     peers.heard("c", {"art": PeerEndpoint(held=3)})
-    assert (peers.held("art"), peers.asked("art"), peers.asked("xl")) == (5, False, True)
+    assert (peers.held("art", 0), peers.asked("art"), peers.asked("xl")) == (5, False, True)
     peers.keep(["c"])
-    assert (peers.held("art"), peers.asked("xl")) == (3, False)
+    assert (peers.held("art", 0), peers.asked("xl")) == (3, False)
+
+
+def test_a_request_that_has_come_to_its_replica_is_held_no_more() -> None:
+    """A word is older than what replicas say: what they have more since then was held when it was said."""
+    peers = Peers()
+    assert peers.held("art", 1) == 0
+    peers.heard("b", {"art": PeerEndpoint(held=2)})
+    assert [peers.held("art", demand) for demand in (1, 2, 3, 9, 0)] == [2, 1, 0, 0, 2]
+    assert peers.held("art", 3) == 0
+    peers.heard("b", {"art": PeerEndpoint(held=1)})
+    assert peers.held("art", 3) == 1, "said anew, with those three at work"

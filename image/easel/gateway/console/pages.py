@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -50,7 +51,9 @@ class ConsolePages:
         """The page."""
         now = time.time()
         operator = not by_member(request)
-        tokens = [{**token, **_words(token, now)} for token in self._api.tokens(None) if operator]
+        tokens: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        for token in self._api.tokens(None) if operator else ():
+            tokens[token["endpoint"]].append({**token, **_words(token, now)})
         # Its style and script are files of the same address, so 'self' is all it needs.
         policy = {"Content-Security-Policy": _POLICY}
         return pages.page(

@@ -54,6 +54,7 @@ class ForwardAuth:
     def __init__(
         self, caddy: CaddyLink, access: Access, identity: Identity, members: MemberRoutes,
         fleet: Callable[[str], Fleet | None], audit: AuditLog, counts: Counts,
+        name_of: Callable[[str], str],
     ) -> None:  # fmt: skip
         self._key = caddy.key
         self._own_address = caddy.address
@@ -63,16 +64,22 @@ class ForwardAuth:
         self._identity = identity
         self._members = members
         self._fleet = fleet
+        self._name_of = name_of
         self._audit = audit
         self._counts = counts
 
     def through_caddy(self, handler: Handler) -> Handler:
-        """`handler` for what Caddy sent, or what passed Caddy; for all else there is nothing."""
+        """`handler` for what Caddy sent, or what passed Caddy; for all else there is nothing.
+
+        Caddy says the host where many endpoints share a site. By then the host is one of theirs, in the
+        caller's spelling.
+        """
 
         async def guarded(request: Request) -> Response:
             shown = request.headers.get(KEY_HEADER, "").encode()
             if not hmac.compare_digest(shown, self._key.encode()):
                 return pages.error(404, "there is nothing here")
+            request.path_params["endpoint"] = self._name_of(request.path_params["endpoint"])
             return await handler(request)
 
         return guarded
@@ -191,7 +198,9 @@ class ForwardAuth:
                 return _later(found)
         counted = None if asked.poll else fleet.passed(found, draws=kind == "draw", lasting=asked.lasting)
         over = self._noting(fleet.endpoint.name, asked, who)
-        number = self._relay.admit(who.right, found.address or "", counted=counted, over=over)
+        number = self._relay.admit(
+            who.right, found.address or "", counted=counted, looks=asked.poll, over=over
+        )
         return self._pass(fleet.endpoint.name, who, number, again=asked.repeatable and not lost)
 
     def _pass(self, name: str, who: Caller, number: str, *, again: bool = False) -> Response:

@@ -77,7 +77,7 @@ def _site(team: Team, bind: str, name: str, port: int, host: str | None) -> Site
 def ports_of(config: Config, environment: Mapping[str, str] = os.environ) -> dict[int, str]:
     """Who listens where, with what plain HTTP needs. Raises ConfigError if two ask for the same."""
     wanted = config.ports()
-    if config.hosts() and config.team.edge is None:
+    if config.hosts and config.team.edge is None:
         port = _http_port(environment)
         if port in wanted:
             raise ConfigError(

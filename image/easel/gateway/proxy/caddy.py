@@ -23,7 +23,7 @@ _log = structlog.get_logger("easel.caddy")
 # Caddy reads the key that it shows the gateway from its environment, so that the file holds no secret.
 _KEY_VARIABLE = "EASEL_DOOR_KEY"
 _LONGEST_BACKOFF = 30.0
-# Seconds until every port answers, and more for each site: of four hundred they took 22 on two cores.
+# Seconds until every port answers, and more for each block of the file: four hundred took 22 on two cores.
 _OPENED, _OPENED_EACH = 30.0, 0.3
 # Seconds that open requests get at the end; event streams would hold a polite one up for ever. Where replicas
 # end with the gateway they have answered by then. Where they draw on, most of what they draw is there in ten
@@ -100,7 +100,7 @@ class Caddy:
         if self._process is None or self._plan is None:
             raise GatewayError("Caddy was not started")
         exited = asyncio.create_task(self._process.wait())
-        deadline = time.monotonic() + _OPENED + _OPENED_EACH * len(self._plan.sites)
+        deadline = time.monotonic() + _OPENED + _OPENED_EACH * len(self._plan.groups)
         # The admin socket comes first, the ports one by one.
         while not (self._plan.admin_socket.exists() and all(_open(*each) for each in self._plan.listeners)):
             if exited.done() or time.monotonic() > deadline:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import jinja2
 
-from easel.gateway.config import CONSOLE
 from easel.gateway.errors import ConfigError
 from easel.gateway.proxy.plan import Plan
 
@@ -31,7 +30,7 @@ _WORD = re.compile(r"[0-9A-Za-z.:*-]+")
 def caddyfile(plan: Plan) -> str:
     """The text of the Caddyfile. Raises ConfigError for a value that Caddy would take for configuration."""
     template = _TEMPLATES.get_template("Caddyfile.jinja")
-    return template.render(plan=plan, console=CONSOLE, broken=_Written(json.dumps(BROKEN)))
+    return template.render(plan=plan, broken=_Written(json.dumps(BROKEN)), host_asked=_Written("{host}"))
 
 
 class _Written(str):

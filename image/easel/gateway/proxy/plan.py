@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from easel.gateway.config import CONSOLE
 from easel.gateway.errors import ConfigError
 
 
@@ -27,6 +28,22 @@ class Site:
     max_body: int = 100 * 1024 * 1024
     timeout: float = 3600
     cors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SiteGroup:
+    """Sites that differ in nothing but name and host, which Caddy serves as one. One without a host is alone.
+
+    A block for each of 400 hosts took Caddy 22 s to read and 680 MiB to keep.
+    """
+
+    site: Site
+    hosts: tuple[str, ...] = ()
+
+    @property
+    def of_console(self) -> bool:
+        """Whether it is the console's, which no replica serves."""
+        return self.site.name == CONSOLE
 
 
 @dataclass(frozen=True)
@@ -54,6 +71,18 @@ class Plan:
     http_port: int = 80
     tls_log: Path | None = None
     trusted: tuple[str, ...] = ()
+
+    @property
+    def groups(self) -> tuple[SiteGroup, ...]:
+        """The sites as Caddy serves them."""
+        alike: dict[Site, list[Site]] = {}
+        for site in self.sites:
+            # The console keeps its name: it is like no endpoint.
+            name = "" if site.host and site.name != CONSOLE else site.name
+            alike.setdefault(replace(site, name=name, host=None), []).append(site)
+        return tuple(
+            SiteGroup(sites[0], tuple(site.host for site in sites if site.host)) for sites in alike.values()
+        )
 
     @property
     def secure(self) -> tuple[Site, ...]:

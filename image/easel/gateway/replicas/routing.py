@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 
 from easel.gateway.replicas.backend import Replica
@@ -21,6 +21,8 @@ class Routing:
         self._endpoint = endpoint
         self._peers = peers
         self._assigned: OrderedDict[str, Assignment] = OrderedDict()
+        # How many of them each replica has.
+        self._users: Counter[str] = Counter()
         # When Caddy found nobody at an address, on the monotonic clock.
         self._lost: dict[str, float] = {}
         # Requests let through since the replica's last report, which does not count them yet.
@@ -40,11 +42,19 @@ class Routing:
             least = before
         if assigned is None or assigned.replica != least.id:
             assigned = Assignment(least.id, time.time())
-        self._assigned[user] = assigned
-        self._assigned.move_to_end(user)
-        if len(self._assigned) > _REMEMBERED_USERS:
-            self._assigned.popitem(last=False)
+        self._remember(user, assigned)
         return least
+
+    def _remember(self, user: str, assigned: Assignment) -> None:
+        before = self._assigned.pop(user, None)
+        self._assigned[user] = assigned
+        if len(self._assigned) > _REMEMBERED_USERS:
+            _, before = self._assigned.popitem(last=False)
+        self._users[assigned.replica] += 1
+        if before is not None:
+            self._users[before.replica] -= 1
+            if not self._users[before.replica]:
+                del self._users[before.replica]
 
     def _before(self, user: str) -> Assignment | None:
         here, there = self._assigned.get(user), self._peers.assigned(self._endpoint, user)
@@ -52,7 +62,7 @@ class Routing:
 
     def users(self, replica: Replica) -> int:
         """How many came to it last."""
-        return sum(1 for assigned in self._assigned.values() if assigned.replica == replica.id)
+        return self._users[replica.id]
 
     def assigned_since(self, at: float) -> dict[str, Assignment]:
         """What was chosen after a moment (Unix seconds), for the other gateways."""

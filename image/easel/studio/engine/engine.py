@@ -149,10 +149,10 @@ class Engine:
         self, owner: str, request: TextToImage, only: tuple[int, ...] | None, watcher: Watcher | None
     ) -> Job:
         resolved = replace(request.resolved(), exact=request.exact or self._exact)
-        upscalers = self._upscalers(resolved)
+        upscalers, limits = self._upscalers(resolved), self.limits.of_person(owner)
         resolved, faces, of_faces = self._with_faces(resolved)
         if resolved.enlargement is not None:
-            self.limits.check(resolved)
+            limits.check(resolved)
             prompts = picture_prompts(resolved, self.store)
             sources: list[Prepared | GrowingSource] = [_sent(resolved.enlargement)]
             job = Job(
@@ -166,7 +166,7 @@ class Engine:
         no_gpu = resolved.randn_source == "GPU" and self.status().device == "cpu"
         if no_gpu:
             resolved = replace(resolved, randn_source="CPU")
-        self.limits.check(resolved)
+        limits.check(resolved)
         checkpoint, note = self._checkpoint(resolved.checkpoint)
         rows = len(parts(resolved.prompt)) + negative_counts(resolved.prompt, resolved.cfg_scale)
         for one in resolved.passes():

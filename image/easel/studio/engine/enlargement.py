@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from easel.remark import remark
+from easel.studio import allowed
 from easel.studio.engine.errors import InvalidRequest, check_range
 from easel.studio.engine.face_files import FaceRestoration
 from easel.studio.engine.imaging import MAX_PIXELS, upscaled_size
@@ -32,7 +34,14 @@ class UpscalerTiles:
         check_range(f"{self.option}_overlap", self.overlap, 0, 48)
         if self.side and self.overlap >= self.side:
             raise InvalidRequest(
-                f"{self.option}_overlap", self.overlap, f"less than {self.option}, which is {self.side}"
+                f"{self.option}_overlap",
+                self.overlap,
+                remark(
+                    "less_than_option",
+                    "less than {option}, which is {value}",
+                    option=self.option,
+                    value=self.side,
+                ),
             )
 
 
@@ -77,7 +86,9 @@ class Enlargement:
                 part.check()
         if not self._has_work:
             raise InvalidRequest(
-                "upscaler_1", self.upscaler, "an upscaler: without one nothing is to be done"
+                "upscaler_1",
+                self.upscaler,
+                remark("an_upscaler", "an upscaler: without one nothing is to be done"),
             )
         if self.cover is None:
             check_range("upscaling_resize", self.factor, 0.05, MAX_FACTOR)
@@ -88,7 +99,11 @@ class Enlargement:
         across, down = upscaled_size((self.width, self.height), self.times)
         if across * down > MAX_PIXELS:
             field = "upscaling_resize" if self.cover is None else "upscaling_resize_w"
-            raise InvalidRequest(field, f"{across}x{down} pixels", f"up to {MAX_PIXELS:,} pixels")
+            raise InvalidRequest(
+                field,
+                remark("size_in_pixels", "{size} pixels", size=f"{across}x{down}"),
+                allowed.pixels(MAX_PIXELS),
+            )
 
     @property
     def _has_work(self) -> bool:

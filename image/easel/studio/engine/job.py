@@ -25,6 +25,7 @@ from easel.studio.engine.source_image import GrowingSource
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
 
 class JobState(StrEnum):
@@ -100,6 +101,13 @@ class Watcher(Protocol):
 
     def drawn(self, picture: Drawn) -> None:
         """One is finished."""
+
+    def reached(self, index: int, first: int, answers: Sequence[Tensor]) -> None:
+        """The UNet gave one of them these answers, the first of which is number `first` of all: given again
+        to a picture of the same request, they lead to where it is without the UNet."""
+
+    def answers(self, index: int) -> Sequence[Tensor]:
+        """Those that one of them was given before this process lived, from the first on."""
 
 
 @dataclass(eq=False)

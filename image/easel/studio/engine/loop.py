@@ -25,9 +25,10 @@ from easel.studio.engine.job import Job
 from easel.studio.engine.loading import load_checkpoint
 from easel.studio.engine.memory import DeviceMemory, TooLarge, give_back
 from easel.studio.engine.observer import EngineObserver
-from easel.studio.engine.picture import Picture, call_unet
+from easel.studio.engine.picture import Picture
 from easel.studio.engine.room import Room
 from easel.studio.engine.serving import Serving
+from easel.studio.engine.shared_call import answer_together, timed_as
 from easel.studio.engine.size_check import SizeCheck
 from easel.studio.engine.small_networks import SmallNetworks
 from easel.studio.engine.step_times import WARM_UP, StepTimes
@@ -103,7 +104,9 @@ class Loop:
         """Whether a wider call would still pay, so that an owner's next picture may join."""
         if not self.active:
             return True
-        return len(self.active) < max(self._batch_size.limit(kind) for kind in {p.kind for p in self.active})
+        return len(self.active) < max(
+            self._batch_size.limit(kind) for kind in {timed_as(p.kind, self.active) for p in self.active}
+        )
 
     def switch(self, file: ModelFile, report: Report | None = None) -> None:
         """Serve another checkpoint. What goes wrong raises, and the old one goes on serving.
@@ -169,6 +172,8 @@ class Loop:
     def _free_something(self) -> bool:
         """Have the device let go of something that nobody draws with; whether there was any."""
         if self._small_networks.clear():
+            return True
+        if self._at_hand is not None and self._at_hand.text_keys.let_go():
             return True
         return self._controls.drop_oldest() if self._memory.apart else self._let_go()
 
@@ -276,6 +281,7 @@ class Loop:
         assert isinstance(call, UNetCall)  # noqa: S101 - nothing else is under way
         if call.alone:
             return 1
+        kind = timed_as(kind, self.active)
         wide = self._batch_size.bucket(kind, available)
         return self._batch_size.bucket(kind, self._room.width(call, wide))
 
@@ -283,18 +289,18 @@ class Loop:
         """One UNet call. Returns those it stepped: nobody, where all of them at once were too many."""
         serving, first = self._now(), chosen[0]
         calls = [one.call for one in chosen if isinstance(one.call, UNetCall)]
-        kind, cost = first.kind, first.cost
+        kind, cost = timed_as(first.kind, self.active), first.cost
         began = time.perf_counter()
         measuring = self.device.type == "cuda" and not self._batch_size.measured(kind, len(chosen))
         try:
-            with (
-                memory_errors(first, self.device),
-                serving.adapters.at_work(first.course.loras_of_step),
-                self._clock.call("unet", sum(call.rows for call in calls)),
-            ):
-                outputs = call_unet(serving.checkpoint.unet, calls, serving.checkpoint.dtype)
+            rows = sum(call.rows for call in calls)
+            with memory_errors(first, self.device), self._clock.call("unet", rows):
+                outputs = answer_together(serving, chosen)
         except OutOfMemory:
+            kept = serving.text_keys.let_go()
             if len(chosen) == 1:
+                if kept:
+                    return []
                 raise
             self._batch_size.out_of_memory(kind, len(chosen))
             self._room.too_much(calls[0], len(chosen))
@@ -310,7 +316,7 @@ class Loop:
                 # Once, as soon as it was measured: what draws well is not ended for a neighbour's noise.
                 if first.course.position == WARM_UP:
                     self._sizes.see_that_it_is_short(first, calls[0], serving.checkpoint)
-        for picture, output in zip(chosen, outputs, strict=True):
+        for picture, output in outputs:
             self._answer(picture, output)
         return chosen
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from easel.gateway.kubernetes import KubernetesApi, Object, Reflector
+from easel.gateway.replicas.kubernetes.scheduling import PAUSED, READY, REPLICA_FAILURE
 
 _PART = "app.kubernetes.io/part-of=easel"
 COMPONENT = "app.kubernetes.io/component"
@@ -26,9 +27,13 @@ class Namespace:
         self._events: dict[str, dict[str, Object]] = defaultdict(dict)
         ours = {"labelSelector": _PART}
         self._reflectors = {
-            "deployments": Reflector(api, api.path("deployments", group="apps/v1"), selected=ours),
+            "deployments": Reflector(
+                api, api.path("deployments", group="apps/v1"), selected=ours, taken=_short_scaling
+            ),
             "pods": Reflector(api, api.path("pods"), selected=ours, changed=self._pod_changed),
-            "scaledobjects": Reflector(api, api.path("scaledobjects", group=KEDA)),
+            "scaledobjects": Reflector(
+                api, api.path("scaledobjects", group=KEDA), taken=_short_scaling
+            ),
             "events": Reflector(
                 api, api.path("events"), selected={"fieldSelector": "involvedObject.kind=Pod"},
                 changed=self._event_changed, taken=_short_event,
@@ -72,11 +77,12 @@ class Namespace:
         )
 
     def gateways(self) -> Mapping[str, str]:
-        """The addresses of the team's gateways that run, by the names of their pods."""
+        """The addresses of the team's gateways that run, by the names of their pods. Those too that are being
+        ended: the autoscaler asks the others, and is to hear of the requests that these still hold."""
         return {
             name: str(one["status"]["podIP"])
             for name, one in self._gateways.items()
-            if (one.get("status") or {}).get("podIP") and not one["metadata"].get("deletionTimestamp")
+            if (one.get("status") or {}).get("podIP")
         }
 
     def deployment(self, name: str) -> Object | None:
@@ -117,6 +123,20 @@ class Namespace:
             self._events[pod].pop(name, None)
             if not self._events[pod]:
                 del self._events[pod]
+
+
+def _short_scaling(one: Object) -> Object:
+    """Of a Deployment or a ScaledObject, what is read: how many there are to be, and why there are not."""
+    metadata, conditions = one["metadata"], (one.get("status") or {}).get("conditions") or []
+    annotations = metadata.get("annotations") or {}
+    return {
+        "metadata": {
+            "name": metadata["name"], "resourceVersion": metadata["resourceVersion"],
+            "annotations": {PAUSED: annotations[PAUSED]} if PAUSED in annotations else {},
+        },
+        "spec": {"replicas": one["spec"].get("replicas")},
+        "status": {"conditions": [each for each in conditions if each["type"] in (REPLICA_FAILURE, READY)]},
+    }  # fmt: skip
 
 
 def _short_event(one: Object) -> Object:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from easel.gateway.kubernetes import Object
 
 PAUSED = "autoscaling.keda.sh/paused-replicas"
+# Conditions: of a Deployment that gets no pods, of a ScaledObject that KEDA follows.
+REPLICA_FAILURE, READY = "ReplicaFailure", "Ready"
 _LONGEST = 500
 # Seconds after which KEDA, which looks every two, is not there.
 _KEDA_SILENT = 30.0
@@ -61,7 +63,7 @@ def _last(events: Sequence[Object], reasons: Sequence[str], scheduler: str) -> O
 def refused(deployment: Object | None) -> tuple[str, str] | None:
     """Why the Deployment gets no pods, and the kind of event, if its ReplicaSet may not make any."""
     for one in ((deployment or {}).get("status") or {}).get("conditions") or []:
-        if one.get("type") == "ReplicaFailure" and one.get("status") == "True":
+        if one.get("type") == REPLICA_FAILURE and one.get("status") == "True":
             message = str(one.get("message") or one.get("reason") or "")
             if "exceeded quota" in message:
                 return f"the team's quota is used up: {message}"[:_LONGEST], "quota"
@@ -79,7 +81,7 @@ def absent(name: str, deployment: Object | None, scaled: Object | None, waited: 
     if desired(deployment) > 0:
         return False, "Kubernetes makes its pod"
     for one in (scaled.get("status") or {}).get("conditions") or []:
-        if one.get("type") == "Ready" and one.get("status") == "False" and waited > _KEDA_SETTLES:
+        if one.get("type") == READY and one.get("status") == "False" and waited > _KEDA_SETTLES:
             return True, f"KEDA cannot scale it: {one.get('message') or one.get('reason')}"[:_LONGEST]
     if waited > _KEDA_SILENT:
         return True, (

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from easel.studio import allowed
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.image_to_image_request import STRENGTH, ImageToImageRequest
 from easel.studio.api.requests.ordering import Ordering
@@ -31,7 +32,7 @@ _INTERROGATORS = {"CLIP": Interrogator.CLIP, "DeepBooru": Interrogator.DEEPDANBO
 def _run(asked: DrawingRequest, arguments: list[Any], ordering: Ordering) -> Course:
     loops, final_strength, curve, appended = arguments
     if not isinstance(asked, ImageToImageRequest):
-        raise InvalidRequest("script_name", SCRIPT.title, "scripts of txt2img")
+        raise InvalidRequest("script_name", SCRIPT.title, allowed.ONLY_TEXT)
     options = ordering.options(asked)
     by = _INTERROGATORS.get(appended)
     return _course(
