@@ -26,7 +26,6 @@ import psutil
 
 from bench.running import ROOT
 from bench.table import machine, markdown
-from easel.gateway.proxy.caddy import binary
 from infra.namespace import manifests
 from infra.on_kubernetes import target_of
 from tests.cluster.control_plane import ControlPlane
@@ -92,7 +91,7 @@ class _Gateway:
 
 
 class _Services:
-    """What a cluster's network is to KEDA: a Caddy as its proxy, before the one gateway. The tests' own stand-in
+    """What a cluster's network is to KEDA: a Caddy as its proxy, before the one gateway. The tests' stand-in
     cannot do five hundred requests a second beside all else."""
 
     def __init__(self, root: Path, gateway: str) -> None:
@@ -102,7 +101,7 @@ class _Services:
         site = f"http://:{self.url.rpartition(':')[2]} {{\n\tbind 127.0.0.1\n\treverse_proxy {gateway}\n}}\n"
         file.write_text(f"{{\n\tadmin {self._admin}\n\tpersist_config off\n\tmetrics\n}}\n{site}")
         self._process = subprocess.Popen(
-            [binary(), "run", "--config", str(file), "--adapter", "caddyfile"],
+            [Path(sys.executable).with_name("caddy"), "run", "--config", str(file), "--adapter", "caddyfile"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
