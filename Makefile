@@ -1,6 +1,6 @@
 # `make up` is a studio on this machine; `make test` is what must pass. Each target is what a person would type.
 .DEFAULT_GOAL := help
-.PHONY: up test test-long cluster lint fmt bench starter schema lock screenshots image clean help
+.PHONY: up test test-again test-long cluster lint fmt bench starter schema lock screenshots image clean help
 RUN := .venv/bin/
 CLUSTER := tests/cluster
 # Containers often say so. Then every start compiles a thousand modules anew: 13 s of CPU for torch and diffusers, not 5.
@@ -17,8 +17,11 @@ up: .venv/.up ## Start the studio on this machine and print its link; Ctrl-C sto
 test: .venv/.dev ## Run every test that takes seconds, on every core
 	@$(RUN)pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test-long: .venv/.dev ## Run the tests that take minutes, one after another; the first failure ends it
-	@$(RUN)pytest -m slow --exitfirst $(SLOW)
+test-again: .venv/.dev ## Run what failed last once more, one after another
+	@$(RUN)pytest --last-failed --last-failed-no-failures none -m "slow or cluster or not slow"
+
+test-long: .venv/.dev ## Run the tests that take minutes, one after another
+	@$(RUN)pytest -m slow $(SLOW)
 
 cluster: .venv/.dev ## Run the tests on a real Kubernetes control plane; builds it once, from Go modules
 	@$(RUN)python -m tests.cluster.programs && $(RUN)pytest -m cluster $(CLUSTER)

@@ -38,9 +38,9 @@ def rows(easel: Running, plain: Plain) -> Iterator[list[str]]:
         alone = [draw(client, small(number)) for number in range(ROUNDS)]
         beside = _beside_the_greedy(easel)
     small_beside = zip(beside, alone, strict=True)
-    yield comparison("a 64-pixel picture beside 60 of 1024 at 150 steps", small_beside, "", _seconds)
-    yield comparison("eight people, pictures a minute", rates, "≥ 1.4", _rate)
-    yield comparison("eight people, longest wait", waits, "< 1", _seconds)
+    yield comparison("a 64-pixel picture beside 60 of 1024 at 150 steps", small_beside, "", seconds)
+    yield comparison("eight people, pictures a minute", rates, "≥ 1.4", rate)
+    yield comparison("eight people, longest wait", waits, "< 1", seconds)
 
 
 def small(number: int) -> dict[str, object]:
@@ -67,9 +67,11 @@ def _beside_the_greedy(easel: Running) -> list[float]:
     return waits
 
 
-def _seconds(found: Sequence[float]) -> str:
+def seconds(found: Sequence[float]) -> str:
+    """The median, as the table has it."""
     return f"{statistics.median(found):.2f} s"
 
 
-def _rate(found: Sequence[float]) -> str:
+def rate(found: Sequence[float]) -> str:
+    """The median of pictures a minute."""
     return f"{statistics.median(found):.1f}"

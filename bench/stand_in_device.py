@@ -14,8 +14,7 @@ from pathlib import Path
 from easel.models import Kind, ModelFile
 from easel.studio.api.jobs.record import AcceptedRequest
 from easel.studio.api.jobs.ticket import Company, open_tickets
-from easel.studio.api.jobs.waiting_times import PersonsWork
-from easel.studio.engine import FairShare, Pace, TextToImage
+from easel.studio.engine import FairShare, Pace, PersonsWork, TextToImage
 
 # Microseconds that a call of the UNet took for a pixel, one after the other, by the side of the picture: the
 # starter by a processor that other programs had, too.

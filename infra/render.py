@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra.limits_spec import LimitsSpec
 from infra.shapes import SHAPES, InstanceType
 from infra.spec import EndpointSpec, Spec
 
@@ -59,6 +60,7 @@ def endpoint_config(name: str, endpoint: EndpointSpec, port: int, quota: int | N
     told = {} if quota is None else {"EASEL_QUOTA": str(quota)}
     told |= {"EASEL_CHECKPOINT": endpoint.checkpoint} if endpoint.checkpoint else {}
     told |= {"EASEL_EXACT": "1"} if endpoint.exact else {}
+    told |= _limits(endpoint.limits)
     return {
         "name": name,
         "shape": endpoint.shape,
@@ -73,6 +75,13 @@ def endpoint_config(name: str, endpoint: EndpointSpec, port: int, quota: int | N
         "models": list(endpoint.models),
         "env": {**endpoint.env, **told},
     }
+
+
+def _limits(limits: LimitsSpec) -> dict[str, str]:
+    """The variables that `easel.studio.engine.limits` reads: a number each, and those of roles in one."""
+    everyone = {f"EASEL_{name.upper()}": str(number) for name, number in limits.everyone.said.items()}
+    roles = {role: one.said for role, one in limits if role != "everyone" and one.said}
+    return everyone | ({"EASEL_LIMITS": json.dumps(roles, sort_keys=True)} if roles else {})
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from infra.kubernetes_spec import KubernetesSpec
+from infra.limits_spec import LimitsSpec
 from infra.names import (
     AbsolutePath,
     AcmeDirectory,
@@ -319,6 +320,9 @@ class EndpointSpec(Section):
         default=False,
         description="The same bits of a picture whoever draws beside it; slower with many people. "
         "A request may ask for it too.",
+    )
+    limits: LimitsSpec = Field(
+        default=LimitsSpec(), description="What one person may ask for and have waiting."
     )
     timeouts: TimeoutsSpec = Field(default=TimeoutsSpec(), description="How long the door waits.")
     storage: Storage = Field(default=Storage(), description="What the endpoint keeps.")

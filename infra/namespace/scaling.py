@@ -9,8 +9,6 @@ POLLING = 2
 """Seconds between two questions: what a request waits at most before its replica is asked for."""
 LULL = 60
 """Seconds that fewer are wanted before one goes, as on instances."""
-FAILURES = 3
-"""Questions without an answer before KEDA holds on to what is there."""
 
 
 def scaled_object(name: str, endpoint: EndpointSpec, target: Target) -> Manifest:
@@ -28,9 +26,8 @@ def scaled_object(name: str, endpoint: EndpointSpec, target: Target) -> Manifest
             "maxReplicaCount": most,
             "pollingInterval": POLLING,
             "cooldownPeriod": endpoint.idle,
-            # A gateway that does not answer takes no replica away. KEDA passes over the number here, but at
-            # 0 it would take the fallback for none and scale to zero at the first error (2.21, executor).
-            "fallback": {"failureThreshold": FAILURES, "replicas": 1, "behavior": "currentReplicas"},
+            # No fallback: a gateway that does not answer takes no replica away, and starts none. With one,
+            # whichever, KEDA takes the trigger for active, and wakes what sleeps (2.21, scale_handler).
             # Nothing here may be at its default: KEDA drops that when it writes, and each `up` would differ.
             "advanced": {
                 "horizontalPodAutoscalerConfig": {

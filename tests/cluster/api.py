@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ _PATCHES = {
     "strategic": "application/strategic-merge-patch+json",
     "apply": "application/apply-patch+yaml",
 }
+# Seconds between tries of what a busy API did not take: clients of Kubernetes' own wait and ask again.
+_AGAIN = (0.2, 1.0, 3.0)
 
 
 class ApiRefusalError(Exception):
@@ -64,7 +67,17 @@ class Api:
         """
         headers = {"Content-Type": kind or "application/json"}
         content = None if body is None else json.dumps(body)
-        answer = self._client.request(method, path, content=content, headers=headers, params=query)
+        for pause in (*_AGAIN, None):
+            try:
+                answer = self._client.request(method, path, content=content, headers=headers, params=query)
+            except httpx.TransportError:
+                # Made twice is made wrongly; anything else may be done again.
+                if method == "POST" or pause is None:
+                    raise
+            else:
+                if answer.status_code != 429 or "eviction" in path or pause is None:
+                    break
+            time.sleep(pause)
         if answer.is_error:
             raise ApiRefusalError(answer)
         found: Object = (
@@ -101,9 +114,16 @@ class Api:
 
     def list(self, version: str, kind: str, namespace: str | None = None, **query: str) -> list[Object]:
         """`labelSelector` and `fieldSelector` as the API has them."""
-        items: list[Object] = self.request("GET", self.path(version, kind, namespace), **query)["items"]
+        return self.listed(version, kind, namespace, **query)[0]
+
+    def listed(
+        self, version: str, kind: str, namespace: str | None = None, **query: str
+    ) -> tuple[list[Object], str]:
+        """The same, and since when to watch."""
+        found = self.request("GET", self.path(version, kind, namespace), **query)
         # In a list the API leaves out what they are.
-        return [{"apiVersion": version, "kind": kind, **item} for item in items]
+        items = [{"apiVersion": version, "kind": kind, **item} for item in found["items"]]
+        return items, str(found["metadata"]["resourceVersion"])
 
     def create(self, item: Mapping[str, Any]) -> Object:
         namespace = item["metadata"].get("namespace")
@@ -132,8 +152,8 @@ class Api:
             if refusal.code != 404:
                 raise
 
-    def watch(self, version: str, kind: str, since: str = "") -> Iterator[tuple[str, Object]]:
-        """Changes of all namespaces, `("ADDED", object)`, for a minute or two; what is there comes first."""
+    def watch(self, version: str, kind: str, since: str) -> Iterator[tuple[str, Object]]:
+        """Changes of all namespaces since a list, `("ADDED", object)`, for a minute or two."""
         path, query = (
             self.path(version, kind),
             {"watch": "true", "timeoutSeconds": "90", "resourceVersion": since},

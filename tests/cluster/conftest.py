@@ -48,6 +48,30 @@ class Cluster:
         ]
         return {state["waiting"]["reason"] for state in states if "waiting" in state}
 
+    def end(self, namespace: str) -> None:
+        """Nothing of a namespace runs any more; its objects go by themselves, which takes seconds."""
+        self.api.delete("v1", "Namespace", namespace)
+        until(lambda: not self._ended(namespace), 60, f"{namespace} is empty")
+        for volume in self.api.list("v1", "PersistentVolume"):
+            if volume["spec"].get("claimRef", {}).get("namespace") == namespace:
+                self.api.delete("v1", "PersistentVolume", volume["metadata"]["name"])
+
+    def vacant(self, namespace: str) -> None:
+        """Nothing is left of a namespace that another test had under this name: what is made in one that ends
+        is gone with it."""
+        until(lambda: self.api.find("v1", "Namespace", namespace) is None, 90, f"{namespace} is gone")
+
+    def without_nodes(self, pool: str) -> None:
+        """No node of a pool is left: whoever comes next waits for one of their own."""
+        until(lambda: not self.nodes.here(pool), 30, f"no node of {pool} is left")
+
+    def _ended(self, namespace: str) -> list[Object]:
+        """Ends the pods of a namespace without grace; those that are still there."""
+        pods = self.pods(namespace)
+        for pod in pods:
+            self.api.delete("v1", "Pod", pod["metadata"]["name"], namespace, gracePeriodSeconds=0)
+        return pods
+
     def events(self, namespace: str) -> list[tuple[str, str, str]]:
         """(type, reason, message) of all events of a namespace, the oldest first."""
         found = self.api.list("v1", "Event", namespace)
@@ -92,5 +116,4 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     name = f"test-{next(_numbers)}"
     cluster.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
-    cluster.api.delete("v1", "Namespace", name)
-    until(lambda: cluster.api.find("v1", "Namespace", name) is None, 90, f"{name} is gone")
+    cluster.end(name)

@@ -24,7 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # What stands for an image by the label `app.kubernetes.io/component` of its pod; {ip}, {port}, {namespace},
 # {name} and {folder}, an empty directory, are the pod's.
 REPLICA = [sys.executable, "-S", str(ROOT / "tests/gateway/replica.py"), "--host", "{ip}", "--port", "{port}"]
-STUDIO = [sys.executable, "-m", "easel.studio", "--host", "{ip}", "--port", "{port}"]
+STUDIO = [sys.executable, "-m", "easel.studio", "--host", "{ip}", "--port", "{port}", "--endpoint", "studio"]
+STARTER = ROOT / "image/starter/easel-starter.safetensors"
 
 GATEWAY = [sys.executable, "-m", "easel.gateway", "--home", "{folder}/home", "--namespace", "{namespace}"]
 # What a pod's network and token would do.

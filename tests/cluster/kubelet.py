@@ -137,14 +137,27 @@ class Kubelet:
     def _follow(self) -> None:
         while not self._stopping.is_set():
             try:
-                for change, pod in self.api.watch("v1", "Pod"):
+                pods, since = self.api.listed("v1", "Pod")
+                self._see(pods)
+                for change, pod in self.api.watch("v1", "Pod", since):
                     if self._stopping.is_set():
                         return
-                    if change in ("ADDED", "MODIFIED", "DELETED"):
-                        self._hear(change, pod)
+                    if change == "ERROR":
+                        break  # what happened since is forgotten: a new list
+                    self._hear(change, pod)
             except (httpx.TransportError, ApiRefusalError):
                 # The API restarts, or the tests end.
                 self._stopping.wait(0.5)
+
+    def _see(self, pods: list[Object]) -> None:
+        """Take what is there; what went while nobody watched is gone."""
+        there = {pod["metadata"]["uid"] for pod in pods}
+        with self._lock:
+            missed = [life.pod for uid, life in self._lives.items() if uid not in there]
+        for pod in missed:
+            self._hear("DELETED", pod)
+        for pod in pods:
+            self._hear("ADDED", pod)
 
     def _hear(self, change: str, pod: Object) -> None:
         node, uid = pod["spec"].get("nodeName"), pod["metadata"]["uid"]

@@ -22,12 +22,12 @@ from tests.cluster.events import reference, tell
 from tests.cluster.kubelet import Kubelet
 from tests.cluster.quantities import fits, sum_of_requests
 
-# Seconds after its node has come that a pod still waits: another one took it.
+# Seconds after its node is ready that a pod still waits: another one took it.
 TAKEN = 3.0
 # Seconds between two looks at what waits.
-# Seconds after its node has come that a pod still waits: another one took it.
-TAKEN = 3.0
 LOOK = 0.3
+# Seconds that the scheduler may take until it knows that nobody may come to a node any more.
+SETTLES = 1.0
 _POOL = "karpenter.sh/nodepool"
 _CAPACITY = "karpenter.sh/capacity-type"
 _DISRUPTED = {"key": "karpenter.sh/disrupted", "effect": "NoSchedule"}
@@ -46,6 +46,16 @@ class NodePool:
     most_nodes: int = 1000
 
 
+@dataclasses.dataclass
+class _NodeClaim:
+    """A node that was bought for a pod."""
+
+    name: str
+    pool: NodePool
+    due: float
+    ready_since: float | None = None
+
+
 class Nodes:
     """Makes and takes nodes as pods come and go."""
 
@@ -58,8 +68,14 @@ class Nodes:
         self.come_after, self.go_after = 0.5, 3.0
         # Seconds from the warning of a spot interruption to the end of the node; 120 in the cloud.
         self.warning = 20.0
-        self._coming: dict[str, tuple[float, NodePool, str]] = {}
+        # By the pod that each was bought for.
+        self._coming: dict[str, _NodeClaim] = {}
+        # Nodes that nobody takes away.
+        self._static: set[str] = set()
         self._empty_since: dict[str, float] = {}
+        # What nobody new may come to, and is looked at once more before it ends: its taints before.
+        self._closed: dict[str, Any] = {}
+        self._interrupted: list[threading.Timer] = []
         self._told: dict[tuple[str, str], float] = {}
         self._numbers = itertools.count(1)
         self._stopping = threading.Event()
@@ -68,11 +84,14 @@ class Nodes:
 
     def stop(self) -> None:
         self._stopping.set()
+        for timer in self._interrupted:
+            timer.cancel()
         self._thread.join(10)
 
     def add(self, pool: NodePool) -> str:
         """A node that is there at once, as `static` capacity is; its name."""
         name = f"{pool.name}-{next(self._numbers)}"
+        self._static.add(name)
         self.api.create(_node(name, pool, self.kubelet.port))
         return name
 
@@ -103,7 +122,9 @@ class Nodes:
         )
         for pod in self.api.list("v1", "Pod", fieldSelector=f"spec.nodeName={node}"):
             self._evict(pod)
-        threading.Timer(self.warning, self.remove, [node]).start()
+        timer = threading.Timer(self.warning, self.remove, [node])
+        self._interrupted.append(timer)
+        timer.start()
 
     def remove(self, node: str) -> None:
         """The machine ends, and what ran on it with it."""
@@ -151,11 +172,15 @@ class Nodes:
                 self._choose(pod)
         # What is bought comes, also where its pod found another node meanwhile; and whose node another pod
         # took is bought another.
-        for uid, (due, pool, name) in list(self._coming.items()):
-            here, late = self.api.find("v1", "Node", name) is not None, time.monotonic() - due
-            if late >= 0 and not here:
-                self.api.create(_node(name, pool, self.kubelet.port))
-            if here and (uid not in present or late > TAKEN):
+        now = time.monotonic()
+        for uid, claim in list(self._coming.items()):
+            node = self.api.find("v1", "Node", claim.name)
+            if now >= claim.due and node is None:
+                self.api.create(_node(claim.name, claim.pool, self.kubelet.port))
+            if node is not None and claim.ready_since is None and _is_ready(node):
+                claim.ready_since = now
+            taken = claim.ready_since is not None and now - claim.ready_since > TAKEN
+            if node is not None and (uid not in present or taken):
                 del self._coming[uid]
 
     def _choose(self, pod: Object) -> None:
@@ -171,7 +196,9 @@ class Nodes:
                 )
             if not fault:
                 name = f"{pool.name}-{next(self._numbers)}"
-                self._coming[pod["metadata"]["uid"]] = (time.monotonic() + self.come_after, pool, name)
+                self._coming[pod["metadata"]["uid"]] = _NodeClaim(
+                    name, pool, time.monotonic() + self.come_after
+                )
                 self._say(pod, "Normal", "Nominated", f"Pod should schedule on: nodeclaim/{name}")
                 return
             faults.append(fault)
@@ -187,27 +214,35 @@ class Nodes:
 
     def _consolidate(self) -> None:
         """Takes away nodes that were empty for long enough."""
-        pools = {pool.name for pool in self.pools}
+        nodes = {node["metadata"]["name"]: node for node in self.api.list("v1", "Node", labelSelector=_POOL)}
         busy = {pod["spec"].get("nodeName") for pod in self.api.list("v1", "Pod")}
-        expected = {name for _, _, name in self._coming.values()}
-        for node in self.api.list("v1", "Node", labelSelector=_POOL):
-            name = node["metadata"]["name"]
-            if name in busy or name in expected or node["metadata"]["labels"][_POOL] not in pools:
+        keep = busy | self._static | {claim.name for claim in self._coming.values()}
+        for name, node in nodes.items():
+            now = time.monotonic()
+            if name in keep:
                 self._empty_since.pop(name, None)
-            elif time.monotonic() - self._empty_since.setdefault(name, time.monotonic()) >= self.go_after:
-                del self._empty_since[name]
-                self._take_away(node)
+                if name in self._closed:
+                    self.api.patch(node, {"spec": {"taints": self._closed.pop(name)}})
+            elif now - self._empty_since.setdefault(name, now) >= self.go_after:
+                self._take_away(node, now)
 
-    def _take_away(self, node: Object) -> None:
-        # The scheduler may be giving it a pod at this moment: first nobody new, then look again, then end.
-        name, before = node["metadata"]["name"], node["spec"].get("taints", [])
-        tainted = self.api.patch(node, {"spec": {"taints": [*before, _DISRUPTED]}})
-        if self.api.list("v1", "Pod", fieldSelector=f"spec.nodeName={name}"):
-            self.api.patch(tainted, {"spec": {"taints": before}})
+    def _take_away(self, node: Object, now: float) -> None:
+        # The scheduler may be giving it a pod at this moment: first nobody new, and at a later look the end.
+        name = node["metadata"]["name"]
+        if name not in self._closed:
+            before = self._closed[name] = node["spec"].get("taints", [])
+            self.api.patch(node, {"spec": {"taints": [*before, _DISRUPTED]}})
+            self._empty_since[name] = now - self.go_after + SETTLES
             return
         about = reference(node, "Node")
         tell(self.api, about, "Normal", "DisruptionTerminating", "Disrupting Node: Empty", "karpenter")
         self.api.delete("v1", "Node", name)
+        del self._closed[name], self._empty_since[name]
+
+
+def _is_ready(node: Object) -> bool:
+    conditions = node.get("status", {}).get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 def _waits(pod: Object) -> bool:

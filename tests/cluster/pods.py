@@ -77,7 +77,7 @@ class PodLife:
                 self._back_off(failures)
             self._end()
         except ApiRefusalError as refusal:
-            # The pod or its namespace went while something was told of it.
+            # The pod or its namespace went while something was told of it, or another has its name.
             if refusal.code not in (403, 404, 409):
                 raise
             self._kill()
@@ -279,7 +279,13 @@ class PodLife:
                 ),
             ],
         }
-        self.kubelet.api.patch(self.pod, {"status": status}, "status", "strategic")
+        try:
+            self.kubelet.api.patch(self.pod, {"status": status}, "status", "strategic")
+        except ApiRefusalError as refusal:
+            if refusal.code != 409:
+                raise
+            # Others wrote to it at the same moment, again and again: once more, as a kubelet does.
+            self.kubelet.api.patch(self.pod, {"status": status}, "status", "strategic")
 
 
 def _now() -> str:

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import itertools
 import json
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -36,7 +37,7 @@ class TeamStage:
     def __init__(self, cluster: Cluster, name: str, **endpoint: Any) -> None:
         self.cluster, self.name = cluster, name
         studio = {"shape": "gpu.a10", "replicas": {"min": 0, "max": 3}, "idle": "3s", "concurrency": 1}
-        wait = {"wake": "90s", "request": "60s"}
+        wait = {"wake": "150s", "request": "150s"}
         # Labels and a taint, as machines with GPUs have them.
         selector = {"easel.test/gpu": "a10"}
         taint = {"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"}
@@ -60,25 +61,21 @@ class TeamStage:
     def open(self) -> None:
         """Everything applied, both gateways ready, the endpoint asleep."""
         self.cluster.nodes.pools = [PLAIN, self.pool]
+        self.cluster.vacant(self.namespace)
         for item in self.objects:
             if item["kind"] == "Deployment" and item["metadata"]["name"] == "studio-studio":
                 # As the program registers it: how many there are is KEDA's from then on.
                 item = {**item, "spec": {**item["spec"], "replicas": 0}}
             self.cluster.api.apply(item)
-        bind(self.cluster.api, self.namespace)
+        until(lambda: bind(self.cluster.api, self.namespace), 30, "claims are bound")
         until(lambda: len(self.gateways()) == 2, 150, "two gateways are ready")
+        assert not self.cluster.pods(self.namespace, STUDIOS), "nobody asked for it"
         self.asleep()
 
     def close(self) -> None:
         """Everything gone, processes at once."""
-        self._people.shutdown(cancel_futures=True)
-        self.cluster.api.delete("v1", "Namespace", self.namespace)
-        for pod in self.cluster.pods(self.namespace):
-            with contextlib.suppress(KeyError, StopIteration):
-                self.cluster.kubelet.life(self.namespace, pod["metadata"]["name"]).lost.set()
-            self.cluster.api.delete(
-                "v1", "Pod", pod["metadata"]["name"], self.namespace, gracePeriodSeconds=0
-            )
+        self._people.shutdown(wait=False, cancel_futures=True)
+        self.cluster.end(self.namespace)
         for item in self.objects:
             if "namespace" not in item["metadata"]:
                 self.cluster.api.delete(item["apiVersion"], item["kind"], item["metadata"]["name"])
@@ -130,8 +127,18 @@ class TeamStage:
 
     def draw(self, seconds: float = 0.0, number: int = 0) -> Future[httpx.Response]:
         """Somebody asks for a picture at a gateway's door."""
+        return self._ask(f"seconds={seconds}", number)
+
+    @contextlib.contextmanager
+    def drawing(self, count: int = 1) -> Iterator[list[Future[httpx.Response]]]:
+        """So many people, at each gateway in turn, ask for pictures that are done when this is over: however
+        long it takes until what they are for has happened."""
+        with tempfile.NamedTemporaryFile() as unfinished:
+            yield [self._ask(f"while={unfinished.name}", number) for number in range(count)]
+
+    def _ask(self, query: str, number: int) -> Future[httpx.Response]:
         client = self.client(number)
-        return self._people.submit(client.post, f"/sdapi/v1/txt2img?seconds={seconds}", json={})
+        return self._people.submit(client.post, f"/sdapi/v1/txt2img?{query}", json={})
 
     def api(self, method: str, path: str, number: int = 0) -> Any:
         """A gateway's operator API, as the console asks it."""

@@ -51,6 +51,7 @@ def signal() -> Iterator[ScaleSignal]:
 
 def test_a_deployment_follows_the_signal(cluster: Cluster, namespace: str, signal: ScaleSignal) -> None:
     """0 → 1 → 2 → 0: each pod on a node of its own that came for it, and a process at its own address."""
+    cluster.without_nodes("gpu")
     cluster.nodes.pools = [GPU]
     cluster.api.apply(deployment(namespace))
     cluster.api.apply(scaled_object(namespace, signal.url))
@@ -65,7 +66,7 @@ def test_a_deployment_follows_the_signal(cluster: Cluster, namespace: str, signa
     assert any(reason == "Nominated" and "nodeclaim/gpu-" in message for reason, message in said)
     signal.value = 0
     until(lambda: not cluster.pods(namespace), 90, "all are gone")
-    until(lambda: not cluster.nodes.here("gpu"), 30, "their nodes are gone")
+    cluster.without_nodes("gpu")
     assert ("Killing", "Stopping container studio") in {
         (each[1], each[2]) for each in cluster.events(namespace)
     }

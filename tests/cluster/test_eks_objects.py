@@ -13,7 +13,7 @@ import pytest
 from infra.cluster.load_balancer import ingress_class, ingress_class_params
 from infra.cluster.nodes import node_class, node_pool, pools, system_class, system_pool
 from tests.cluster.api import ApiRefusalError, Object
-from tests.cluster.conftest import Cluster, until
+from tests.cluster.conftest import Cluster
 from tests.infra.cluster.test_nodes import GROUND, OBJECTS, ZONES, offers, spec
 
 pytestmark = pytest.mark.cluster
@@ -35,15 +35,17 @@ def of_the_cluster() -> list[Object]:
 
 def test_every_object_is_taken(cluster: Cluster) -> None:
     """Strictly: no field that is not defined, and every rule between fields that Karpenter has."""
-    until(lambda: cluster.api.find("v1", "Namespace", "easel-art") is None, 60)
     made = [*of_the_cluster(), *OBJECTS["art"]]
     assert {"NodePool", "NodeClass", "IngressClassParams", "Ingress", "PersistentVolume"} <= {
         item["kind"] for item in made
     }
+    cluster.vacant("easel-art")
     for item in made:
         cluster.api.apply(item)
     for item in reversed(made):
-        if "namespace" not in item["metadata"]:
+        if item["kind"] == "Namespace":
+            cluster.end(item["metadata"]["name"])
+        elif "namespace" not in item["metadata"]:
             cluster.api.delete(item["apiVersion"], item["kind"], item["metadata"]["name"])
 
 

@@ -67,11 +67,11 @@ def test_a_crash_loop(cluster: Cluster, team: TeamStage, tmp_path: Path) -> None
 
 def test_out_of_memory(cluster: Cluster, team: TeamStage) -> None:
     """It is said which it was; the request is drawn by the container that comes after."""
-    asked = team.draw(8)
-    until(lambda: team.seen()["running"], 90, "it draws")
-    (pod,) = cluster.pods(team.namespace, STUDIOS)
-    cluster.kubelet.run_out_of_memory(team.namespace, pod["metadata"]["name"])
-    until(lambda: any("out of memory" in each for each in team.events()), 30)
+    with team.drawing() as (asked,):
+        until(lambda: team.seen()["running"], 90, "it draws")
+        (pod,) = cluster.pods(team.namespace, STUDIOS)
+        cluster.kubelet.run_out_of_memory(team.namespace, pod["metadata"]["name"])
+        until(lambda: any("out of memory" in each for each in team.events()), 30)
     answer = asked.result(90)
     assert answer.status_code == 200, answer.text
     team.asleep()
@@ -79,7 +79,7 @@ def test_out_of_memory(cluster: Cluster, team: TeamStage) -> None:
 
 def test_no_capacity_then_another_kind(cluster: Cluster, team: TeamStage) -> None:
     """A cloud without the machine is told as such; another pool's machine serves whoever still waits."""
-    until(lambda: not cluster.nodes.here(team.pool.name), 30, "none is left from before")
+    cluster.without_nodes(team.pool.name)
     cluster.nodes.exhausted[team.pool.name] = "InsufficientInstanceCapacity"
     try:
         asked = team.draw()
@@ -111,11 +111,11 @@ def test_the_quota_is_used_up(cluster: Cluster, team: TeamStage) -> None:
 
 def test_a_spot_instance_is_taken_back(cluster: Cluster, team: TeamStage) -> None:
     """What is being drawn is finished within the warning; the next picture is drawn elsewhere."""
-    asked = team.draw(8)
-    until(lambda: team.seen()["running"], 90, "it draws")
-    (pod,) = cluster.pods(team.namespace, STUDIOS)
-    cluster.nodes.interrupt(pod["spec"]["nodeName"])
-    said = team.says("its node is being emptied")
+    with team.drawing() as (asked,):
+        until(lambda: team.seen()["running"], 90, "it draws")
+        (pod,) = cluster.pods(team.namespace, STUDIOS)
+        cluster.nodes.interrupt(pod["spec"]["nodeName"])
+        said = team.says("its node is being emptied", cluster.nodes.warning)
     assert said.startswith("draining")
     following = team.draw()
     assert asked.result(60).status_code == 200
@@ -126,12 +126,12 @@ def test_a_spot_instance_is_taken_back(cluster: Cluster, team: TeamStage) -> Non
 
 def test_a_node_is_lost(cluster: Cluster, team: TeamStage) -> None:
     """A machine that is silent is told as such; the call that it had is drawn by another."""
-    asked = team.draw(8)
-    until(lambda: team.seen()["running"], 90, "it draws")
-    (pod,) = cluster.pods(team.namespace, STUDIOS)
-    node = pod["spec"]["nodeName"]
-    cluster.nodes.lose(node)
-    said = team.says("its node", 90)
+    with team.drawing() as (asked,):
+        until(lambda: team.seen()["running"], 90, "it draws")
+        (pod,) = cluster.pods(team.namespace, STUDIOS)
+        node = pod["spec"]["nodeName"]
+        cluster.nodes.lose(node)
+        said = team.says("its node", 90)
     assert "does not answer" in said or "taken away" in said
     assert asked.result(120).status_code == 200
     cluster.nodes.remove(node)

@@ -20,14 +20,18 @@ def applied(cluster: Cluster, team: Team) -> list[Object]:
     """The team's objects, in the cluster."""
     made = objects_of(team)
     for item in made:
+        if item["kind"] == "Namespace":
+            cluster.vacant(item["metadata"]["name"])
         cluster.api.apply(item)
     return made
 
 
 def ended(cluster: Cluster, made: list[Object]) -> None:
-    """Takes a team away; its namespace ends by itself."""
+    """Takes a team away."""
     for item in made:
-        if "namespace" not in item["metadata"]:
+        if item["kind"] == "Namespace":
+            cluster.end(item["metadata"]["name"])
+        elif "namespace" not in item["metadata"]:
             cluster.api.delete(item["apiVersion"], item["kind"], item["metadata"]["name"])
 
 

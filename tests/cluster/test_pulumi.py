@@ -43,11 +43,10 @@ def pulumi(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     plugin.symlink_to(str(shutil.which(PLUGIN)))
     write(it, cluster)
     it.did("stack", "init", STACK)
+    cluster.vacant(NAMESPACE)
     cluster.nodes.pools = [NodePool("system", allocatable={"cpu": "4", "memory": "14Gi"})]
     yield it
-    cluster.api.delete("v1", "Namespace", NAMESPACE)
-    for pod in cluster.pods(NAMESPACE):
-        cluster.api.delete("v1", "Pod", pod["metadata"]["name"], NAMESPACE, gracePeriodSeconds=0)
+    cluster.end(NAMESPACE)
 
 
 def write(pulumi: Engine, cluster: Cluster, **endpoint: Any) -> None:

@@ -94,7 +94,7 @@ def test_what_draws_is_finished_before_a_pod_goes(cluster: Cluster, namespace: s
 
 def test_no_capacity_then_another_pool(cluster: Cluster, namespace: str) -> None:
     """A pool without capacity is told in Karpenter's words; a pool that has some gives the node."""
-    start(cluster, namespace, replicas=0)
+    cluster.without_nodes("gpu")
     cluster.nodes.exhausted["gpu"] = "InsufficientInstanceCapacity"
     try:
         start(cluster, namespace)

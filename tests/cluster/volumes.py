@@ -5,9 +5,11 @@ from __future__ import annotations
 from tests.cluster.api import Api
 
 
-def bind(api: Api, namespace: str) -> None:
-    """Give every claim that waits a volume of its own."""
-    for claim in api.list("v1", "PersistentVolumeClaim", namespace):
+def bind(api: Api, namespace: str) -> bool:
+    """Give every claim that waits a volume of its own; whether none waits any more."""
+    claims = api.list("v1", "PersistentVolumeClaim", namespace)
+    waiting = [claim for claim in claims if claim["status"].get("phase") != "Bound"]
+    for claim in waiting:
         meta, spec = claim["metadata"], claim["spec"]
         reference = {"namespace": namespace, "name": meta["name"], "uid": meta["uid"]}
         api.apply(
@@ -25,3 +27,4 @@ def bind(api: Api, namespace: str) -> None:
                 },
             }
         )
+    return not waiting

@@ -35,6 +35,7 @@ from easel.gateway.replicas.local import backend
 
 assembly._LOOK_AT_CONFIG = {look}
 assembly.Fleet = partial(assembly.Fleet, tick={look})
+assembly.LocalDeployment.leaves_within = {leaves_within}
 backend.ReplicaTimeouts = partial(backend.ReplicaTimeouts, drain_poll=0.1)
 main()
 """
@@ -64,6 +65,8 @@ class House:
     environment: Mapping[str, str] = {}
     # Seconds between two looks of the gateway.
     look = 0.5
+    # Seconds that it goes on for who is at its door, once it was told to end.
+    leaves_within = 0.0
     # What is started in the studio's place.
     replica = f"{sys.executable} -S {REPLICA} --port {{port}}"
 
@@ -98,7 +101,8 @@ class House:
 
     def start(self, wait: str | None = "") -> House:
         """Start and wait until the door is open and, named or all, the endpoints with a minimum are ready."""
-        command = [sys.executable, "-c", GATEWAY.format(look=self.look), "--home", str(self.root)]
+        program = GATEWAY.format(look=self.look, leaves_within=self.leaves_within)
+        command = [sys.executable, "-c", program, "--home", str(self.root)]
         environment = {**os.environ, **self.environment, "PYTHONPATH": str(IMAGE)}
         self.process = subprocess.Popen(
             [*command, "--replica", self.replica],

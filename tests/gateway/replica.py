@@ -13,6 +13,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import math
 import os
 import signal
 import sys
@@ -98,7 +99,7 @@ async def answer(request: Request, reader: asyncio.StreamReader, writer: asyncio
         return send(writer, {})
     if request.path == "/test/pid":
         return send(writer, {"pid": os.getpid(), "gone": gone})
-    if request.path == "/test/events":
+    if request.path in ("/test/events", "/studio/events"):
         return await events(request, reader, writer)
     if request.path == "/test/hang":
         await asyncio.wait({asyncio.ensure_future(reader.read(1))}, timeout=20)
@@ -108,7 +109,7 @@ async def answer(request: Request, reader: asyncio.StreamReader, writer: asyncio
         return await websocket(request, reader, writer)
     if request.path == "/sdapi/v1/txt2img":
         last_work = time.monotonic()
-        if "seconds=" in request.target and not await draws(float(request.target.partition("seconds=")[2])):
+        if not await draws(request.target.partition("?")[2]):
             writer.write(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n")
             return True
     return send(
@@ -124,15 +125,21 @@ async def answer(request: Request, reader: asyncio.StreamReader, writer: asyncio
     )
 
 
-async def draws(seconds: float) -> bool:
-    """Draws for so long; False if the time to finish, after SIGTERM, was not enough."""
+async def draws(query: str) -> bool:
+    """Draws for `seconds=N`, or `while=PATH` is there; False if the time to finish, after SIGTERM, was not
+    enough."""
     global drawing
+    kind, _, value = query.partition("=")
+    if kind not in ("seconds", "while"):
+        return True
+    until = time.monotonic() + (float(value) if kind == "seconds" else math.inf)
     drawing += 1
     said["running"] = drawing
     try:
-        await asyncio.wait_for(hopeless.wait(), seconds)
-        return False
-    except TimeoutError:
+        while time.monotonic() < until and (kind == "seconds" or os.path.exists(value)):
+            if hopeless.is_set():
+                return False
+            await asyncio.sleep(min(0.05, until - time.monotonic()))
         return True
     finally:
         drawing -= 1

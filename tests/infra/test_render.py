@@ -57,6 +57,21 @@ def test_the_files_hold_what_the_contract_says(tmp_path: Path) -> None:
     }
 
 
+def test_limits_are_told_to_the_studio(tmp_path: Path) -> None:
+    """Everyone's in a variable each, as they may be given by hand; those of roles in one. What is not said is
+    the studio's own."""
+    limits = {
+        "everyone": {"work_per_person": 5000},
+        "visitors": {"pictures_waiting": 8, "requests_waiting": 2},
+        "members": {},
+    }
+    spec = stack(tmp_path, {"c": {"shape": "cpu.small", "limits": limits}}, LOCAL)
+    assert endpoint_config("c", spec.endpoints["c"], 7862)["env"] == {
+        "EASEL_WORK_PER_PERSON": "5000",
+        "EASEL_LIMITS": '{"visitors": {"pictures_waiting": 8, "requests_waiting": 2}}',
+    }
+
+
 def test_the_default_checkpoint_is_told_to_the_studio(tmp_path: Path) -> None:
     """By the environment, which reaches it on one machine and in a container alike; none is nothing."""
     spec = stack(

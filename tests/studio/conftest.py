@@ -40,7 +40,7 @@ class Running:
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     from easel.models import Store
-    from easel.studio.engine import Engine
+    from easel.studio.engine import Engine, Limits
     from easel.studio.studio import Studio
 
     home = tmp_path_factory.mktemp("home")
@@ -49,7 +49,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     shutil.copy(STARTER, folder)
     shutil.copy(STARTER, folder / "second.safetensors")
     (folder / "short.safetensors").write_bytes(STARTER.read_bytes()[:100_000])
-    engine = Engine(Store(home / "models"), default_checkpoint=STARTER.name)
+    # A machine that many tests share takes ten times as long for a step; nothing is refused for that here.
+    limits = Limits(step_seconds=100)
+    engine = Engine(Store(home / "models"), default_checkpoint=STARTER.name, limits=limits)
     engine.start()
     studio = Studio.at(home, "studio", engine)
 
@@ -69,6 +71,20 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     server.should_exit = server.force_exit = True
     engine.stop()
     thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def interrogator_files(running: Running) -> Iterator[None]:
+    """What puts pictures into words, while the tests of a module run."""
+    from tests.studio import interrogators
+
+    store = running.studio.engine.store
+    written = [interrogators.write_blip(store.root), interrogators.write_deepdanbooru(store.root)]
+    store.refresh()
+    yield
+    for file in written:
+        file.unlink()
+    store.refresh()
 
 
 @pytest.fixture

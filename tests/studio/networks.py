@@ -18,7 +18,9 @@ Tensors = dict[str, torch.Tensor]
 Pairs = dict[tuple[str, str], tuple[torch.Tensor, torch.Tensor]]
 
 
-def pairs(seed: int, *, parts: tuple[str, ...] = ("unet", "text"), strength: float = 0.3) -> Pairs:
+def pairs(
+    seed: int, *, parts: tuple[str, ...] = ("unet", "text"), strength: float = 0.3, rank: int = 4
+) -> Pairs:
     """Random matrices for the starter's attention, its text encoder's, and some convolutions."""
     modules = skeleton(family(Architecture.STARTER))
     noise = torch.Generator().manual_seed(seed)
@@ -26,9 +28,9 @@ def pairs(seed: int, *, parts: tuple[str, ...] = ("unet", "text"), strength: flo
     for part, top in (("unet", modules.unet), ("text", modules.text_encoders[0])):
         for name, one in top.named_modules() if part in parts else ():
             if isinstance(one, torch.nn.Linear) and ("attn" in name or name.endswith("proj_in")):
-                shapes = (4, one.in_features), (one.out_features, 4)
+                shapes = (rank, one.in_features), (one.out_features, rank)
             elif isinstance(one, torch.nn.Conv2d) and name.endswith(("conv1", "conv_shortcut", "proj_in")):
-                shapes = (4, one.in_channels, *one.kernel_size), (one.out_channels, 4, 1, 1)
+                shapes = (rank, one.in_channels, *one.kernel_size), (one.out_channels, rank, 1, 1)
             else:
                 continue
             down, up = (torch.randn(shape, generator=noise) for shape in shapes)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import easel
 from easel.remark import remark
+from easel.studio.api.requests import field_faults
 from easel.studio.coded_text import CodedText, coded
 from easel.studio.engine import InvalidRequest
 
@@ -21,7 +22,10 @@ BEFORE = "said."
 
 
 def remarks() -> Iterator[tuple[str, set[str], str]]:
-    """Each call of `remark` in the tree: its code, the names of its values, and where it stands."""
+    """Each call of `remark` in the tree: its code, the names of its values, and where it stands. What
+    pydantic says has codes by a table."""
+    for kind, values in field_faults.KINDS.items():
+        yield field_faults.CODE.format(kind), set(values), "api/requests/field_faults.py"
     for path in sorted(ROOT.rglob("*.py")):
         for one in ast.walk(ast.parse(path.read_text())):
             if isinstance(one, ast.Call) and isinstance(one.func, ast.Name) and one.func.id == "remark":

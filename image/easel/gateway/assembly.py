@@ -39,6 +39,7 @@ from easel.gateway.disk import mend, write_private
 from easel.gateway.errors import AlreadyRunning, ConfigError, GatewayError
 from easel.gateway.events import Event, Events
 from easel.gateway.home import Home
+from easel.gateway.leaving import Leaving
 from easel.gateway.model_sync import ModelSync
 from easel.gateway.process import check_ports, is_free, rotate
 from easel.gateway.proxy import Caddy, Certificates, Plan, bind_of, plan_of, ports_of, url_of
@@ -79,6 +80,7 @@ class Gateway:
         self._fleets: dict[str, Fleet] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._among_peers: list[asyncio.Future[None]] = []
+        self._elected: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises GatewayError if it cannot begin."""
@@ -127,6 +129,7 @@ class Gateway:
             self._mending = asyncio.create_task(asyncio.to_thread(self._mend_large), name="modes")
             _log.info("the door is open", endpoints=list(config.endpoints), url=self._url(CONSOLE))
             await self._until_stopped(caddy, server)
+            await self._until_left(caddy, server)
             if not self._deployment.outlived:
                 self._awake.forget()
         finally:
@@ -181,8 +184,8 @@ class Gateway:
         )  # fmt: skip
         routes = inner_app(self._fleets, exchange, server.metrics.get_own, self._stop.is_set)
         server.start_inner(routes, _listener(inner.host, inner.port))
-        works = (exchange.run(), inner.elect(self._model_sync.lead))
-        self._among_peers = [asyncio.ensure_future(work) for work in works]
+        self._elected = asyncio.ensure_future(inner.elect(self._model_sync.lead))
+        self._among_peers = [asyncio.ensure_future(exchange.run()), self._elected]
 
     def _say_where(self) -> None:
         """Write down where the operator reaches this gateway, and with which key."""
@@ -210,24 +213,42 @@ class Gateway:
         await self._deployment.close()
 
     async def _until_stopped(self, caddy: Caddy, server: Server) -> None:
-        files = ConfigWatch(self.home.config)
-        rounds = 0
+        self._files = ConfigWatch(self.home.config)
+        self._rounds = 0
         while not self._stop.is_set() and not server.ended():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), _LOOK_AT_CONFIG)
-            rounds += 1
-            self._certificates.look(self._config.hosts)
-            self._relay.look()
-            self._audit.look()
-            await self._settle()
-            known = {name: fleet.remembered for name, fleet in self._fleets.items()}
-            self._awake.note({name: kept for name, kept in known.items() if kept is not None})
-            if rounds % int(_FLUSH_TOKENS / _LOOK_AT_CONFIG) == 0:
-                await self._flush()
-                await self._look_at_secrets()
-                rotate(self.home.logs / "gateway.log")
-            if files.changed():
-                await self._follow(caddy)
+            await self._look(caddy)
+
+    async def _until_left(self, caddy: Caddy, server: Server) -> None:
+        """Where others serve who comes from now on: answer who is here already."""
+        if not self._deployment.leaves_within:
+            return
+        if self._elected is not None:
+            self._elected.cancel()  # another one fetches models
+        leaving = Leaving(self._deployment.leaves_within, self._busy)
+        while not leaving.over() and not server.ended():
+            await asyncio.sleep(_LOOK_AT_CONFIG)
+            await self._look(caddy)
+
+    def _busy(self) -> bool:
+        return self._relay.busy or any(fleet.waiting for fleet in self._fleets.values())
+
+    async def _look(self, caddy: Caddy) -> None:
+        """One round of what is looked at as long as the door is open."""
+        self._rounds += 1
+        self._certificates.look(self._config.hosts)
+        self._relay.look()
+        self._audit.look()
+        await self._settle()
+        known = {name: fleet.remembered for name, fleet in self._fleets.items()}
+        self._awake.note({name: kept for name, kept in known.items() if kept is not None})
+        if self._rounds % int(_FLUSH_TOKENS / _LOOK_AT_CONFIG) == 0:
+            await self._flush()
+            await self._look_at_secrets()
+            rotate(self.home.logs / "gateway.log")
+        if self._files.changed():
+            await self._follow(caddy)
 
     async def _follow(self, caddy: Caddy) -> None:
         """Take a changed configuration, or say why not and go on with the old one."""

@@ -41,7 +41,11 @@ class ConfigWatch:
 
     def _files(self) -> list[tuple[str, os.stat_result]]:
         found = []
-        with os.scandir(self._folder) as entries:
+        try:
+            entries = os.scandir(self._folder)
+        except FileNotFoundError:
+            return []
+        with entries:
             for entry in entries:
                 if entry.name.endswith(".json"):
                     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from easel.remark import remark
+
 
 def gigabytes(count: int) -> str:
     """Bytes in words, in decimal units, as downloads and disks are sold: "2.1 GB", "19.4 MB", "812 bytes"."""
@@ -18,6 +20,10 @@ def part_of_whole(part: int, whole: int) -> str:
             short = f"{part / size:.1f}"
             # Cut short by a hair, both would read the same; then only the exact numbers say anything.
             if short != f"{whole / size:.1f}":
-                return f"{short} of {whole / size:.1f} {unit}"
+                return _part(short, f"{whole / size:.1f} {unit}")
             break
-    return f"{part} of {whole} bytes"
+    return _part(str(part), f"{whole} bytes")
+
+
+def _part(part: str, whole: str) -> str:
+    return remark("part_of_whole", "{part} of {whole}", part=part, whole=whole)

@@ -24,6 +24,7 @@ from easel.models.model_file import ModelFile
 from easel.models.model_folder import state_of_model
 from easel.models.records import Record, Records, state_of
 from easel.models.walking import walk
+from easel.remark import remark
 
 log = structlog.get_logger(__name__)
 
@@ -176,14 +177,24 @@ class Store:
     def _ambiguous(kind: Kind, wanted: str, matches: Sequence[ModelFile]) -> UnknownModel:
         names = [file.title for file in matches]
         some = ", ".join(repr(one) for one in names[:5]) + (", …" if len(names) > 5 else "")
-        return UnknownModel(kind.words, wanted, names, f"it could be {some}; name one of them in full")
+        return UnknownModel(
+            kind.words,
+            wanted,
+            names,
+            remark("could_be", "it could be {names}; name one of them in full", names=some),
+        )
 
     def _why(self, kind: Kind, wanted: str, files: Sequence[ModelFile]) -> str:
         """A better reason than "no such name", where there is one."""
         if not files:
-            return f"there is no .safetensors file in models/{kind.folder} yet"
+            return remark(
+                "no_file_yet",
+                "there is no .safetensors file in {folder} yet",
+                folder=f"models/{kind.folder}",
+            )
         if wanted.lower().endswith(_PICKLES):
-            return "pickles (.ckpt, .pt) are not opened, for they can run code; take the .safetensors file"
+            words = "pickles (.ckpt, .pt) are not opened, for they can run code; take the .safetensors file"
+            return remark("no_pickles", words)
         return ""
 
     def _take_hashes(self) -> None:

@@ -9,7 +9,9 @@ from urllib.parse import quote
 from pydantic import BaseModel, Field
 
 from easel.models import Architecture, ModelFile
+from easel.remark import remark
 from easel.studio.checkpoint_defaults import architecture, checkpoint_defaults
+from easel.studio.coded_text import CodedText
 from easel.studio.example_prompts import examples
 from easel.studio.families import FAMILY_LABELS
 
@@ -38,6 +40,11 @@ class DefaultFields(BaseModel):
     scheduler: str = "Automatic"
 
 
+_UNREADABLE = remark(
+    "checkpoint_unreadable", "It cannot be read as a checkpoint: it is broken, or of a family unknown here."
+)
+
+
 class CheckpointCard(BaseModel):
     """A checkpoint."""
 
@@ -54,6 +61,7 @@ class CheckpointCard(BaseModel):
     defaults: DefaultFields
     takes_clip_skip: bool
     problem: str | None = None
+    remark: CodedText | None = Field(None, description="`problem` by its code")
 
 
 def checkpoint_card(file: ModelFile, has_preview: Callable[[ModelFile], bool]) -> CheckpointCard:
@@ -79,9 +87,8 @@ def checkpoint_card(file: ModelFile, has_preview: Callable[[ModelFile], bool]) -
         examples=list(examples(file)),
         defaults=DefaultFields(steps=defaults.steps, cfg_scale=defaults.cfg_scale, sampler=defaults.sampler),
         takes_clip_skip=family in ("starter", "sd1"),
-        problem=None
-        if kind
-        else "It cannot be read as a checkpoint: it is broken, or of a family unknown here.",
+        problem=None if kind else _UNREADABLE,
+        remark=None if kind else CodedText.of(_UNREADABLE),
     )
 
 

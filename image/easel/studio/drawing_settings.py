@@ -1,14 +1,17 @@
-"""A1111's options that decide how a picture is drawn, as fields of a request."""
+"""A1111's options that decide how a picture is drawn, or put into words, as fields of a request."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
+from easel.studio import allowed
 from easel.studio.engine import (
     RANDN_SOURCES,
     EmphasisMode,
+    Interrogation,
+    Interrogator,
     InvalidRequest,
     SamplerSettings,
     TextToImage,
@@ -43,6 +46,24 @@ def upscaler_tiles(settings: Mapping[str, Any]) -> tuple[UpscalerTiles, ...]:
     return tuple(_tiles(settings, option, default) for option, default in _A1111S_TILES.items())
 
 
+def interrogation(settings: Mapping[str, Any], by: Interrogator) -> Interrogation:
+    """How a picture is put into words. Raises InvalidRequest for a value of the wrong kind."""
+    own = Interrogation(by=by)
+    threshold = number_in(settings, "interrogate_deepbooru_score_threshold")
+    return replace(
+        own,
+        beams=_whole(settings, "interrogate_clip_num_beams", own.beams),
+        shortest=_whole(settings, "interrogate_clip_min_length", own.shortest),
+        longest=_whole(settings, "interrogate_clip_max_length", own.longest),
+        threshold=own.threshold if threshold is None else threshold,
+        left_out=str(settings.get("deepbooru_filter_tags") or ""),
+        ranks=yes_in(settings, "interrogate_return_ranks", default=own.ranks),
+        by_alphabet=yes_in(settings, "deepbooru_sort_alpha", default=own.by_alphabet),
+        spaces=yes_in(settings, "deepbooru_use_spaces", default=own.spaces),
+        escaped=yes_in(settings, "deepbooru_escape", default=own.escaped),
+    )
+
+
 def _tiles(settings: Mapping[str, Any], option: str, default: int) -> UpscalerTiles:
     side = _whole(settings, option, default)
     overlap = _whole(settings, f"{option}_overlap", UpscalerTiles.overlap)
@@ -67,7 +88,7 @@ def _like(settings: Mapping[str, Any], key: str, default: Any) -> Any:
     if isinstance(default, float):
         return number_in(settings, key)
     if not isinstance(settings[key], str):
-        raise InvalidRequest(key, settings[key], "a word")
+        raise InvalidRequest(key, settings[key], allowed.WORD)
     return settings[key].strip()
 
 
@@ -79,7 +100,7 @@ def _whole(settings: Mapping[str, Any], key: str, default: int) -> int:
         # a number of many digits would lose some as a decimal one
         return int(value) if isinstance(value, int | str) else int(float(value))
     except (TypeError, ValueError, OverflowError) as e:
-        raise InvalidRequest(key, value, "a whole number") from e
+        raise InvalidRequest(key, value, allowed.WHOLE_NUMBER) from e
 
 
 def _word(settings: Mapping[str, Any], key: str, words: Sequence[str], default: str) -> str:

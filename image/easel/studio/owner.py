@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from typing import Literal
 
 HEADER = "x-easel-user"
 # The studio on its own, without a gateway in front, belongs to whoever started it.
 LOCAL = "local"
 ANONYMOUS = "anonymous"
+
+Role = Literal["operators", "members", "tokens", "visitors"]
 
 
 class NotYours(Exception):
@@ -24,6 +27,16 @@ def owner_of(headers: Mapping[str, str]) -> str:
 def is_anonymous(owner: str) -> bool:
     """Whether it is nobody known: a visitor of a public endpoint, as the gateway calls them."""
     return owner.partition("/")[0] == ANONYMOUS
+
+
+def role_of(owner: str) -> Role:
+    """What somebody is by how they came in, as the gateway's names tell: nobody names a token with an `@`, a
+    member is an address, and the operator's name begins with the sign."""
+    if owner == LOCAL or owner.startswith("@"):
+        return "operators"
+    if is_anonymous(owner):
+        return "visitors"
+    return "members" if "@" in owner else "tokens"
 
 
 def folder_name(owner: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from easel.remark import Remark, remark
 from easel.studio.infotext import write
 
 if TYPE_CHECKING:
@@ -27,10 +28,21 @@ _MAX_TEXT = 1_000_000
 _SAYING = (b"tEXt", b"zTXt", b"iTXt", b"eXIf")
 
 
+UNREADABLE = remark(
+    "picture_unreadable", "is not a picture that can be read here: send a PNG, JPEG or WebP file"
+)
+
+
 class NotAPicture(ValueError):
     """What came as a picture cannot be read as one. `field` is the field of the request that it came in."""
 
     field = "image"
+
+
+def broken(error: Exception) -> Remark:
+    """What there is to say where Pillow stumbles. Its own words are for people who write readers of files."""
+    words = "is a broken picture ({kind}): save or download it again"
+    return remark("picture_broken", words, kind=type(error).__name__)
 
 
 def encode(
@@ -68,15 +80,20 @@ def encode_preview(image: Image, *, side: int = 512, quality: int = 80) -> bytes
 def from_base64(text: str) -> bytes:
     """The bytes of a picture sent as bare base64 or as a `data:` URI. Raises NotAPicture."""
     if text.startswith(("http://", "https://")):
-        raise NotAPicture("is an address; this server fetches no pictures: send the picture itself as base64")
+        raise NotAPicture(
+            remark(
+                "picture_address",
+                "is an address; this server fetches no pictures: send the picture itself as base64",
+            )
+        )
     if text.startswith("data:"):
         text = text.partition(",")[2]
     try:
         data = base64.b64decode(text, validate=False)
     except (binascii.Error, ValueError) as e:
-        raise NotAPicture(f"is not base64: {e}") from e
+        raise NotAPicture(remark("not_base64", "is not base64")) from e
     if not data:
-        raise NotAPicture("is empty")
+        raise NotAPicture(remark("picture_empty", "is empty"))
     return data
 
 
@@ -97,9 +114,9 @@ def read_texts(data: bytes) -> dict[str, str]:
                 if found:
                     texts["parameters"] = found
     except (UnidentifiedImageError, Image.DecompressionBombError) as e:
-        raise NotAPicture(f"is not a picture that can be read here: {e}") from e
+        raise NotAPicture(UNREADABLE) from e
     except Exception as e:  # Pillow's readers raise whatever a broken file makes them stumble over
-        raise NotAPicture(f"is a broken picture: {type(e).__name__}: {e}") from e
+        raise NotAPicture(broken(e)) from e
     return {key: value.encode("utf-8", "replace").decode() for key, value in texts.items()}
 
 

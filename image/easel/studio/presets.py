@@ -79,4 +79,4 @@ def _check(preset: Preset) -> None:
         raise InvalidRequest("name", name[:MOST_NAME], allowed)
     if (size := len(preset.model_dump_json())) > MOST_BYTES:
         allowed = remark("preset_bytes", "up to {most} bytes", most=MOST_BYTES)
-        raise InvalidRequest("fields", f"{size:,} bytes", allowed)
+        raise InvalidRequest("fields", remark("counted_bytes", "{n} bytes", n=f"{size:,}"), allowed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from easel.studio import allowed
 from easel.studio.engine import InvalidRequest
 
 # A1111's words for "what the checkpoint brings along".
@@ -19,7 +20,7 @@ def clip_skip(settings: Mapping[str, Any]) -> int:
     try:
         return int(value)
     except (TypeError, ValueError, OverflowError) as e:
-        raise InvalidRequest("CLIP_stop_at_last_layers", value, "1 to 12") from e
+        raise InvalidRequest("CLIP_stop_at_last_layers", value, allowed.LAYERS) from e
 
 
 def clip_l_skip(settings: Mapping[str, Any]) -> bool:
@@ -35,7 +36,7 @@ def number_in(settings: Mapping[str, Any], key: str) -> float | None:
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError) as e:
-        raise InvalidRequest(key, value, "a number") from e
+        raise InvalidRequest(key, value, allowed.NUMBER) from e
 
 
 def yes_in(settings: Mapping[str, Any], key: str, *, default: bool = True) -> bool:
@@ -44,7 +45,7 @@ def yes_in(settings: Mapping[str, Any], key: str, *, default: bool = True) -> bo
     said = {None: default, "true": True, "1": True, "false": False, "0": False}
     found = said.get(value if value is None else str(value).strip().lower())
     if found is None:
-        raise InvalidRequest(key, value, "true or false")
+        raise InvalidRequest(key, value, allowed.YES_OR_NO)
     return found
 
 
@@ -54,7 +55,7 @@ def name_in(settings: Mapping[str, Any], key: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise InvalidRequest(key, value, "a name")
+        raise InvalidRequest(key, value, allowed.NAME)
     return value if is_name(value) else None
 
 

@@ -146,7 +146,9 @@ class StyleFile:
                 written = codecs.BOM_UTF8 + write_styles(change(self._strictly_read())).encode()
                 if len(written) > MAX_BYTES:
                     raise InvalidRequest(
-                        "prompt", f"{len(written):,} bytes of styles", f"up to {MAX_BYTES:,} in one file"
+                        "prompt",
+                        remark("style_bytes", "{n} bytes of styles", n=f"{len(written):,}"),
+                        remark("up_to_in_file", "up to {most} in one file", most=f"{MAX_BYTES:,}"),
                     )
                 write_whole(self._path, written)
         except OSError as e:
@@ -197,11 +199,15 @@ def _check(style: Style) -> None:
             remark("style_name", "1 to {most} printable characters, no space at either end", most=MAX_NAME),
         )
     if name.lower() == _NO_STYLE:
-        raise InvalidRequest("name", name, "another name: it is A1111's word for no style")
+        raise InvalidRequest(
+            "name", name, remark("other_name", "another name: it is A1111's word for no style")
+        )
     for field, text in (("prompt", style.prompt), ("negative_prompt", style.negative_prompt)):
         if len(text) > MAX_TEXT or "\0" in text:
             raise InvalidRequest(
-                field, f"{len(text):,} characters", f"up to {MAX_TEXT:,}, none of them of code 0"
+                field,
+                remark("counted_characters", "{n} characters", n=len(text)),
+                remark("up_to_text", "up to {most}, none of them of code 0", most=f"{MAX_TEXT:,}"),
             )
 
 

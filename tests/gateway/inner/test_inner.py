@@ -102,4 +102,4 @@ async def test_only_the_teams_gateways_are_told(gateway: Callable[[], OneGateway
     assert (await one.client.get("/peer", headers={HEADER: ours})).status_code == 200
     assert (await one.client.get("/peer?since=x", headers={HEADER: ours})).status_code == 403
     await one.hears(stranger)
-    assert one.peers.held("art") == 0
+    assert one.peers.held("art", 0) == 0

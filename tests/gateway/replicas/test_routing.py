@@ -83,6 +83,17 @@ def test_what_a_gateway_said_counts_while_it_is_there() -> None:
     peers = Peers()
     peers.heard("b", {"art": PeerEndpoint(held=2), "xl": PeerEndpoint(asked=True)})
     peers.heard("c", {"art": PeerEndpoint(held=3)})
-    assert (peers.held("art"), peers.asked("art"), peers.asked("xl")) == (5, False, True)
+    assert (peers.held("art", 0), peers.asked("art"), peers.asked("xl")) == (5, False, True)
     peers.keep(["c"])
-    assert (peers.held("art"), peers.asked("xl")) == (3, False)
+    assert (peers.held("art", 0), peers.asked("xl")) == (3, False)
+
+
+def test_a_request_that_has_come_to_its_replica_is_held_no_more() -> None:
+    """A word is older than what replicas say: what they have more since then was held when it was said."""
+    peers = Peers()
+    assert peers.held("art", 1) == 0
+    peers.heard("b", {"art": PeerEndpoint(held=2)})
+    assert [peers.held("art", demand) for demand in (1, 2, 3, 9, 0)] == [2, 1, 0, 0, 2]
+    assert peers.held("art", 3) == 0
+    peers.heard("b", {"art": PeerEndpoint(held=1)})
+    assert peers.held("art", 3) == 1, "said anew, with those three at work"

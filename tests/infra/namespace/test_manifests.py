@@ -181,8 +181,7 @@ def test_how_many_is_kedas(team: Team, objects: list[Manifest]) -> None:
         namespace = target_of(team.spec).namespace
         assert trigger["metadata"]["url"] == f"http://gateway-inner.{namespace}.svc:7861/scale/{name}"
         assert trigger["metadata"]["targetValue"] == str(endpoint.concurrency)
-        assert spec["fallback"]["behavior"] == "currentReplicas"
-        assert spec["fallback"]["replicas"] > 0, "at 0 KEDA scales to zero at the first error"
+        assert "fallback" not in spec, "with one, KEDA wakes what sleeps while no gateway answers"
 
 
 def test_the_quota_is_what_all_endpoints_may_take_at_once() -> None:

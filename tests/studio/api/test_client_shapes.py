@@ -59,6 +59,7 @@ def ask(client: httpx.Client, call: dict[str, Any]) -> httpx.Response:
     return client.request(method, path, json=sent)
 
 
+@pytest.mark.usefixtures("interrogator_files")
 @pytest.mark.parametrize("call", cases())
 def test_calls_of_programs(ada, call) -> None:
     """Each is answered with what the program reads of it, or refused in the words that it shows."""

@@ -60,7 +60,7 @@ for (const name of Object.getOwnPropertyNames(Object.getPrototypeOf(api)))
 """
 
 
-def test_every_call(running, tmp_path: Path) -> None:
+def test_every_call(running, interrogator_files, tmp_path: Path) -> None:
     """Each call does what docs/reference/clients.md says: it answers, or fails."""
     (tmp_path / "package.json").write_text(json.dumps(PACKAGE))
     (tmp_path / "program.js").write_text(PROGRAM)

@@ -67,7 +67,7 @@ CHECKS = [
 
 
 def checks(operation: Any) -> list[Any]:
-    """Training and interrogation are refused with a 501, which is described; any other 5xx is a fault."""
+    """Training is refused with a 501, which is described; any other 5xx is a fault."""
     return CHECKS[1:] if "501" in operation.definition.raw["responses"] else CHECKS
 
 

@@ -23,7 +23,6 @@ GET progress options cmd-flags samplers schedulers upscalers latent-upscale-mode
 GET hypernetworks face-restorers realesrgan-models prompt-styles embeddings memory scripts script-info
 GET extensions loras
 """
-PICTURE = sent(Image.new("RGB", (64, 64), "#204080"))
 
 
 def shaped(answer, status: int) -> dict:
@@ -56,23 +55,6 @@ def test_training(ada, name) -> None:
     body = shaped(ada.post(f"/sdapi/v1/{name}", json={"name": "x"}), 501)
     assert "train it with a program made for it" in body["errors"]
     shaped(ada.post(f"/sdapi/v1/{name}", content=b"["), 422)
-
-
-@pytest.mark.parametrize(
-    ("sent", "status", "word"),
-    [
-        ({"image": PICTURE}, 501, "BLIP"),
-        ({"image": f"data:image/png;base64,{PICTURE}", "model": "deepdanbooru"}, 501, "DeepDanbooru"),
-        ({"image": PICTURE, "model": "gpt"}, 404, "Model not found"),
-        ({}, 404, "Image not found"),
-        ({"image": None}, 404, "Image not found"),
-        ({"image": "nonsense"}, 422, "image"),
-        ({"image": "http://127.0.0.1/a.png"}, 422, "image"),
-    ],
-)
-def test_interrogate(ada, sent, status, word) -> None:
-    """What is missing is said, and A1111's own refusals come before."""
-    assert word in shaped(ada.post("/sdapi/v1/interrogate", json=sent), status)["errors"]
 
 
 @pytest.mark.parametrize("name", ["skip", "interrupt", "unload-checkpoint", "reload-checkpoint"])

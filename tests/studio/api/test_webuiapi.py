@@ -99,7 +99,7 @@ def test_every_call_of_webuiapi_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("name", [*CALLS, *KINDS])
-def test_webuiapi_calls(client, ada, name) -> None:
+def test_webuiapi_calls(client, ada, interrogator_files, name) -> None:
     """Each call answers as it does with A1111, or fails where the table says so."""
     call, kind = CALLS.get(name) or (lambda it: getattr(it, name)(), KINDS[name])
     if rows()["webuiapi"][name].startswith("yes"):

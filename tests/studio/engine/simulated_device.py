@@ -66,6 +66,8 @@ class Device:
         self.active: list[Picture] = []
         self.serving: ModelFile | None = None
         self.had: Counter[str] = Counter()
+        self.first: dict[str, float] = {}
+        """When each person's first turn began."""
         self.switches = 0
         self.resident, self.device = 1, "played"
         self._clock, self._switch = clock, switch
@@ -90,8 +92,9 @@ class Device:
         self.active.append(picture)
 
     def turn(self, only: Job | None) -> Turned:
-        self._clock.now += TURN
         (picture,) = self._turns.choose(self.active, lambda _kind, _available: 1)
+        self.first.setdefault(picture.owner, self._clock.now)
+        self._clock.now += TURN
         self.had[picture.owner] += 1
         picture.course.position += 1
         self.active.remove(picture)

@@ -23,9 +23,9 @@ from easel.studio.engine import (
     SamplerSettings,
     Stopped,
     TextToImage,
+    shared_call,
 )
 from easel.studio.engine import job_queue as job_queue_module
-from easel.studio.engine import loop as loop_module
 from easel.studio.engine import worker as worker_module
 from easel.studio.engine.device_calls import UNetCall
 
@@ -60,7 +60,13 @@ def test_a_picture(engine: Engine) -> None:
     assert drawn.checkpoint.path.name == "easel-starter.safetensors"
 
 
-@pytest.mark.parametrize("sampler", [s.name for s in SAMPLERS])
+SLOWEST = "DPM adaptive"
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [pytest.param(s.name, marks=[pytest.mark.slow] if s.name == SLOWEST else []) for s in SAMPLERS],
+)
 def test_the_same_alone_and_in_company(engine: Engine, sampler: str) -> None:
     """A picture depends on its own request only, whatever else is in the batch, under every sampler."""
     request = replace(SMALL, sampler=sampler)
@@ -295,7 +301,7 @@ def test_out_of_memory_draws_narrower_and_ends_one_job_at_most(
 ) -> None:
     """A call too wide for the device is repeated narrower; a single picture that does not fit fails with
     advice."""
-    real = loop_module.call_unet
+    real = shared_call.call_unet
     widths: list[int] = []
 
     def small_device(unet: object, calls: list[UNetCall], dtype: torch.dtype) -> list[torch.Tensor]:
@@ -304,7 +310,7 @@ def test_out_of_memory_draws_narrower_and_ends_one_job_at_most(
             raise torch.OutOfMemoryError("CUDA out of memory")
         return real(unet, calls, dtype)
 
-    monkeypatch.setattr(loop_module, "call_unet", small_device)
+    monkeypatch.setattr(shared_call, "call_unet", small_device)
     fits = engine.submit("ada", replace(SMALL, batch_size=8, steps=10))
     large = engine.submit("bob", replace(SMALL, width=128))
     with pytest.raises(OutOfMemory, match="128x64"):
@@ -342,7 +348,7 @@ def test_a_step_that_outlasts_the_end_keeps_nobody_waiting(
         stuck.set()
         release.wait(30)
 
-    monkeypatch.setattr(loop_module, "call_unet", endless)
+    monkeypatch.setattr(shared_call, "call_unet", endless)
     engine = Engine(store)
     engine.start()
     job = engine.submit("ada", SMALL)

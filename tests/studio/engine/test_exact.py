@@ -48,7 +48,7 @@ def alone(engine: Engine) -> dict[str, np.ndarray]:
     return {name: pixels(draw(engine, request)[0]) for name, request in EXACT.items()}
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(sorted(EXACT)), company=st.lists(st.sampled_from(NEIGHBOURS), min_size=2, max_size=6)
 )

@@ -153,6 +153,7 @@ def test_a_picture_whose_faces_are_restored(engine: Engine) -> None:
     assert other.request.faces == FaceRestoration(model="RestoreFormer")
 
 
+@pytest.mark.slow
 def test_faces_alone_and_behind_an_upscaler(engine: Engine) -> None:
     """What A1111's extras ask for: without an upscaler the size stays; visibility lays one over the other."""
     picture = noise((SQUARE, SQUARE + 20))
@@ -171,6 +172,7 @@ def test_faces_alone_and_behind_an_upscaler(engine: Engine) -> None:
     assert large.image.size == (2 * SQUARE, 2 * SQUARE + 40)
 
 
+@pytest.mark.slow
 def test_others_draw_meanwhile_and_it_can_be_ended(engine: Engine) -> None:
     """A device call of its own: looking for faces, and each face, is one turn among other people's."""
     picture = noise((SQUARE, SQUARE))

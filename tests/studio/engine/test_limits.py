@@ -102,6 +102,51 @@ def test_every_limit_has_its_setting() -> None:
     assert Limits.of(said) == Limits(1, 2, 3, 4)
 
 
+def test_roles_have_limits_of_their_own() -> None:
+    """By how somebody came in; what is not said is everyone's, and the words name the stack file's field."""
+    said = {
+        "EASEL_WORK_PER_REQUEST": "5000",
+        "EASEL_LIMITS": '{"visitors": {"work_per_request": 10, "requests_waiting": 2}, "members": {}}',
+    }
+    limits = Limits.of(said)
+    for owner in ("ada", "ada/laptop", "ada@example.com", "@operator", "local"):
+        mine = limits.of_person(owner)
+        assert (mine.work_per_request, mine.requests_waiting) == (5000, 50), owner
+    visitor = limits.of_person("anonymous/7")
+    assert (visitor.work_per_request, visitor.requests_waiting, visitor.pictures_waiting) == (10, 2, 500)
+    with pytest.raises(TooMuchWork, match=r"limits\.visitors\.work_per_request"):
+        visitor.check(TextToImage(prompt="x", width=1024, height=1024, steps=20))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["nonsense", "[]", "7", '{"visitors": 3}', '{"visitors": {"work_per_request": -1}}', '{"nobody": {}}',
+     '{"visitors": {"role": 3, "roles": 1}}', '{"visitors": {"work_per_request": "NaN"}}', "[" * 5000],
+)  # fmt: skip
+def test_roles_that_are_none_change_nothing(text: str) -> None:
+    """What cannot be read is passed over, number by number."""
+    limits = Limits.of({"EASEL_LIMITS": text})
+    assert replace(limits.of_person("anonymous"), role=None, roles={}) == Limits()
+
+
+def test_who_is_refused_hears_of_the_place_and_of_the_time() -> None:
+    """How many pictures of how many people are before a new one, and when the device will have made room."""
+    queue = JobQueue(Limits(work_per_person=10))
+    small = TextToImage(prompt="x", width=512, height=512, steps=20, sampler="Euler")
+    for owner, seconds in (("ada", 8.0), ("bob", 3.0), ("eve", 100.0)):
+        job = _job(owner, small)
+        job.publish(replace(job.progress(), work_left=seconds))
+        queue.put(job)
+    # Of eve's picture a twelfth: none.
+    with pytest.raises(QueueFull, match="2 pictures of 2 people are before a new one") as caught:
+        queue.put(_job("ada", small))
+    # Hers takes 8 s; in that time bob's 3 are drawn, and 8 of eve's.
+    assert caught.value.retry_after == 19
+    with pytest.raises(TooMuchWork, match="more than the 10 that one person may have") as alone:
+        queue.put(_job("fay", replace(small, batch_count=2)))
+    assert alone.value.field == "n_iter"
+
+
 @given(st.lists(st.tuples(st.sampled_from("ab"), requests), max_size=30))
 def test_nobody_has_more_waiting_than_a_person_may(rows: list[tuple[str, TextToImage]]) -> None:
     """However it is cut up into requests, what one person has waiting keeps to the limit; what somebody else
@@ -113,7 +158,8 @@ def test_nobody_has_more_waiting_than_a_person_may(rows: list[tuple[str, TextToI
         more = work(request), pixels(request)
         fits = held[owner][0] + more[0] <= 500 and held[owner][1] + more[1] <= 4
         if not fits:
-            with pytest.raises(QueueFull, match="wait for some"):
+            never = more[0] > 500 or more[1] > 4
+            with pytest.raises(TooMuchWork if never else QueueFull):
                 queue.put(_job(owner, request))
         else:
             queue.put(_job(owner, request))

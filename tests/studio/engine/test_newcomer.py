@@ -175,7 +175,7 @@ def test_a_step_that_turns_out_too_long_ends_its_own_job(
 def test_a_prompt_of_too_many_tokens_is_refused(engine: Engine) -> None:
     """Every chunk of 75 tokens makes each call longer: 20,000 letters may be 20,000 tokens."""
     for field, words in (("prompt", "q1 " * 6000), ("negative_prompt", "BREAK " * 50)):
-        with pytest.raises(InvalidRequest, match=r"chunks of 75 tokens'; allowed: up to 40") as caught:
+        with pytest.raises(InvalidRequest, match=r"chunks of 75 tokens; allowed: up to 40") as caught:
             engine.submit("heavy", replace(SMALL, **{field: words})).result(WAIT)
         assert caught.value.field == field
 

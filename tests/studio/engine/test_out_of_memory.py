@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from easel.models import Store
-from easel.studio.engine import Engine, OutOfMemory, TextToImage, vae_runs
+from easel.studio.engine import Engine, OutOfMemory, TextToImage, shared_call, vae_runs
 from easel.studio.engine import loop as loop_module
 from easel.studio.engine.device_calls import UNetCall
 from easel.studio.engine.picture import Picture
@@ -36,8 +36,14 @@ def engine(store: Store) -> Iterator[Engine]:
     engine.stop()
 
 
-@pytest.fixture(params=ERRORS.values(), ids=ERRORS)
+@pytest.fixture(
+    params=[
+        pytest.param(one, id=name, marks=[] if name == "cuda" else [pytest.mark.slow])
+        for name, one in ERRORS.items()
+    ]
+)
 def error(request: pytest.FixtureRequest) -> Callable[[], Exception]:
+    """Each of them; for every day the one, as `test_one_job_ends…` has them all."""
     made: Callable[[], Exception] = request.param
     return made
 
@@ -47,7 +53,7 @@ def test_a_call_is_made_again_by_half(
 ) -> None:
     """Down to what fits; no call behind is wider; the pictures are those of a device with room."""
     plain = engine.submit("ada", replace(SMALL, batch_size=8)).result(WAIT)
-    real, widths = loop_module.call_unet, []
+    real, widths = shared_call.call_unet, []
 
     def small_device(unet: object, calls: list[UNetCall], dtype: torch.dtype) -> list[torch.Tensor]:
         widths.append(len(calls))
@@ -55,7 +61,7 @@ def test_a_call_is_made_again_by_half(
             raise error()
         return real(unet, calls, dtype)
 
-    monkeypatch.setattr(loop_module, "call_unet", small_device)
+    monkeypatch.setattr(shared_call, "call_unet", small_device)
     monkeypatch.setattr(loop_module.UNetBatchSize, "limit", lambda self, kind: self._ceiling.get(kind, 8))
     again = engine.submit("ada", replace(SMALL, batch_size=8)).result(WAIT)
     # all at once, not fitting, then half
@@ -67,12 +73,13 @@ def test_a_call_is_made_again_by_half(
         assert float(difference.float().abs().mean()) < 1
 
 
+@pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
 def test_one_job_ends_and_nothing_of_its_call_stays(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, error: Callable[[], Exception]
 ) -> None:
     """A picture that does not fit alone is told what to do; neighbours are drawn; the error, which is kept,
     holds no tensor of the call."""
-    real, alive = loop_module.call_unet, []
+    real, alive = shared_call.call_unet, []
 
     def small_device(unet: object, calls: list[UNetCall], dtype: torch.dtype) -> list[torch.Tensor]:
         activations = torch.zeros(1000)
@@ -81,7 +88,7 @@ def test_one_job_ends_and_nothing_of_its_call_stays(
             raise error()
         return real(unet, calls, dtype)
 
-    monkeypatch.setattr(loop_module, "call_unet", small_device)
+    monkeypatch.setattr(shared_call, "call_unet", small_device)
     small = engine.submit("ada", replace(SMALL, batch_size=2, steps=10))
     large = engine.submit("bob", replace(SMALL, width=192, height=192))
     with pytest.raises(OutOfMemory, match=r"no memory for a picture of 192x192; draw it smaller") as told:

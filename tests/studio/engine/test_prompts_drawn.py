@@ -33,7 +33,9 @@ def differs(one: Drawn, other: Drawn) -> int:
     return int(np.abs(first - second).max())
 
 
-@pytest.mark.parametrize("sampler", ["Euler", "Heun", "DDIM", "DPM++ 2M"])
+@pytest.mark.parametrize(
+    "sampler", ["Euler", "DDIM", "DPM++ 2M", pytest.param("Heun", marks=pytest.mark.slow)]
+)
 def test_what_a_schedule_ends_at(engine: Engine, sampler: str) -> None:
     """Edited at the very start it is the second text, past the end the first; in between neither."""
     red, green = draw(engine, replace(RED, sampler=sampler)), draw(engine, replace(GREEN, sampler=sampler))

@@ -43,11 +43,19 @@ def test_nothing_known_nothing_refused() -> None:
 
 def test_the_first_call_does_not_count() -> None:
     """It pays for what is made once."""
-    step_times = StepTimes(1)
-    step_times.record(FILE, 512, 8, 100, 60.0)
-    assert step_times.seconds(FILE, 100) is None
-    step_times.record(FILE, 512, 8, 100, 0.5)
-    assert step_times.seconds(FILE, 100) == 0.5
+    step_times, own = StepTimes(1), 64 * 64
+    step_times.record(FILE, 512, 8, own, 60.0)
+    assert step_times.seconds(FILE, own) is None
+    step_times.record(FILE, 512, 8, own, 0.5)
+    assert step_times.seconds(FILE, own) == 0.5
+
+
+def test_of_less_than_the_own_size_nothing_is_learned() -> None:
+    """A call of 64 pixels takes about what one of 128 takes: it is no reason to refuse 512, which would be 64
+    times as much."""
+    step_times = measured(10, 128, (8 * 8 * 2, 0.2))
+    assert step_times.seconds(FILE, 64 * 64 * 2) is None
+    step_times.check(FILE, 512, 512, 2)
 
 
 def test_a_bad_measurement_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

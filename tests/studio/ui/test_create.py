@@ -91,15 +91,15 @@ def test_own_tickets_are_reordered(visit) -> None:
 
 
 def test_a_reload_in_mid_picture_loses_nothing(visit) -> None:
-    """The ticket, its progress and every field are there again, in this tab and in another one."""
+    """The ticket, its progress and every field are there again, in this tab and in another one: what was
+    typed at the last moment too, in a field that nobody left."""
     page = visit("reloader")
     ask_small(page, "kept over a reload", steps=LONG, side=512)
     page.locator("details.negative summary").click()
-    page.get_by_label("Negative prompt", exact=True).fill("blurry")
-    page.get_by_label("Seed", exact=True).fill("4711")
-    page.keyboard.press("Tab")
     generate(page)
     expect(tickets(page)).to_have_count(1)
+    page.get_by_label("Negative prompt", exact=True).fill("blurry")
+    page.get_by_label("Seed", exact=True).fill("4711")
     page.reload()
     expect(tickets(page)).to_have_count(1)
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("kept over a reload")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.studio.ui.conftest import ask_small, findings, generate_button
+from tests.studio.ui.modes import choose
+
+INFOTEXT = """a red ring on white
+Negative prompt: blurry
+Steps: 2, Sampler: Euler, CFG scale: 5.5, Seed: 4711, Size: 64x64, ENSD: 31337, Token merging ratio: 0.5"""
 
 
 @pytest.fixture
@@ -123,3 +129,34 @@ def test_styles_and_presets_are_kept(visit) -> None:
         expect(kept.locator("img")).to_be_visible()
         assert kept.locator("img").evaluate("(one) => one.decode().then(() => one.naturalWidth)") > 0
     assert page.faults == other.faults == []
+
+
+def test_a_pasted_infotext_fills_the_fields(visit) -> None:
+    """As a prompt and in Read. What no field here has is sent all the same, shown, and can be taken out; what
+    is not followed is told."""
+    page = visit("paster")
+    prompt(page).fill(INFOTEXT)
+    page.get_by_role("button", name="Fill the fields").click()
+    expect(prompt(page)).to_have_value("a red ring on white")
+    expect(page.get_by_label("Negative prompt", exact=True)).to_have_value("blurry")
+    expect(page.get_by_label("Seed", exact=True)).to_have_value("4711")
+    expect(page.locator(".notices")).to_contain_text(
+        "Token merging ratio '0.5' of the infotext was not followed"
+    )
+    kept = page.get_by_role("group", name="Also from what was read")
+    expect(kept).to_contain_text("eta_noise_seed_delta: 31337")
+    assert findings(page) == []
+    with page.expect_response(re.compile("/sdapi/v1/txt2img$")) as answer:
+        generate_button(page).click()
+    assert answer.value.status == 202, answer.value.text()
+    sent = json.loads(answer.value.request.post_data)
+    assert (sent["steps"], sent["width"], sent["cfg_scale"]) == (2, 64, 5.5)
+    assert int(sent["override_settings"]["eta_noise_seed_delta"]) == 31337
+    kept.get_by_role("button", name="Draw without eta_noise_seed_delta").click()
+    expect(kept.get_by_text("eta_noise_seed_delta")).to_have_count(0)
+    choose(page, "read")
+    page.get_by_label("Or its text").fill(INFOTEXT.replace("4711", "4712"))
+    expect(page.locator(".read-parameters dl")).to_contain_text("4712")
+    generate_button(page).click()
+    expect(page.get_by_label("Seed", exact=True)).to_have_value("4712")
+    assert page.faults == []

@@ -46,6 +46,22 @@ def test_a_dropped_picture_is_read(visit, running, source: Path) -> None:
     assert page.faults == []
 
 
+def test_a_picture_is_described(visit, interrogator_files, source: Path) -> None:
+    """In a sentence or in tags, where the endpoint has a file for it; into the prompt when that is wanted."""
+    page = visit("describer")
+    choose(page, "read")
+    page.locator(".source input[type=file]").set_input_files(source)
+    describe = page.get_by_role("group", name="Describe this picture")
+    describe.get_by_role("button", name="in a sentence").click()
+    expect(describe.locator(".words")).to_contain_text(" ")
+    words = describe.locator(".words").inner_text()
+    assert findings(page) == []
+    describe.get_by_role("button", name="Into the prompt").click()
+    choose(page, "image")
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value(words)
+    assert page.faults == []
+
+
 def test_what_cannot_be_a_source_is_told(visit, tmp_path: Path) -> None:
     """A file that is no picture, and one with too many pixels, before anything is sent."""
     page = visit("refused-source")

@@ -43,6 +43,7 @@ class AwsDeployment:
     """One team's bucket in one region."""
 
     outlived = True
+    leaves_within = 0.0
     inner = None
 
     def __init__(

@@ -21,6 +21,9 @@ class Deployment(Protocol):
 
     # Whether replicas run on when the gateway ends.
     outlived: bool
+    # Seconds that it goes on for who is at its door when it is told to end; 0 where nobody else is there to
+    # be sent to meanwhile, or where it is started again at once.
+    leaves_within: float
 
     @property
     def inner(self) -> Inner | None:

@@ -49,6 +49,8 @@ class KubernetesDeployment:
     """One team's namespace."""
 
     outlived = True
+    # Of the pod's grace of 120 s, 15 are over when SIGTERM comes, and Caddy's end may take ten.
+    leaves_within = 85.0
 
     def __init__(
         self, home: Home, events: Events, namespace: str, *, at_first: float = _AT_FIRST,

@@ -21,6 +21,7 @@ class LocalDeployment:
     """All is in EASEL_HOME, and a replica is a process."""
 
     outlived = False
+    leaves_within = 0.0
     inner = None
 
     def __init__(self, home: Home, events: Events, command: Command | None = None) -> None:

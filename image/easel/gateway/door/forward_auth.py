@@ -198,7 +198,9 @@ class ForwardAuth:
                 return _later(found)
         counted = None if asked.poll else fleet.passed(found, draws=kind == "draw", lasting=asked.lasting)
         over = self._noting(fleet.endpoint.name, asked, who)
-        number = self._relay.admit(who.right, found.address or "", counted=counted, over=over)
+        number = self._relay.admit(
+            who.right, found.address or "", counted=counted, looks=asked.poll, over=over
+        )
         return self._pass(fleet.endpoint.name, who, number, again=asked.repeatable and not lost)
 
     def _pass(self, name: str, who: Caller, number: str, *, again: bool = False) -> Response:

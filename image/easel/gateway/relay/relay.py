@@ -53,6 +53,8 @@ class AdmittedRequest:
     counted: str | None = None
     # Whether the receiver is this gateway itself, which knows the caller by the number.
     own: bool = False
+    # Whether it only looks: it may stay open as long as a tab does, and its end is not waited for.
+    looks: bool = False
     status: int = 0
     near: _CaddySide | None = None
 
@@ -90,13 +92,20 @@ class Relay:
 
     def admit(
         self, right: Right, address: str, *, counted: str | None = None, own: bool = False,
-        over: Callable[[int], None] | None = None,
+        looks: bool = False, over: Callable[[int], None] | None = None,
     ) -> str:  # fmt: skip
         """Let one request through to `address`; the number that Caddy brings it with. `counted` is its number
         at `OpenRequests`; `over` hears its status when it has ended."""
         number = str(next(self._numbers))
-        self._requests[number] = AdmittedRequest(right, address, over=over, counted=counted, own=own)
+        self._requests[number] = AdmittedRequest(
+            right, address, over=over, counted=counted, own=own, looks=looks
+        )
         return number
+
+    @property
+    def busy(self) -> bool:
+        """Whether a replica works for somebody."""
+        return any(not (request.own or request.looks) for request in self._requests.values())
 
     def right_of(self, number: str) -> Right | None:
         """What the request of this number was let in by, while it is open."""

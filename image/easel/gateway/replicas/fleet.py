@@ -12,7 +12,7 @@ import structlog
 from easel.gateway.config import Endpoint
 from easel.gateway.model_sync import ModelStatus, ModelSync
 from easel.gateway.replicas.autoscaler import Load, Scaling, allowed
-from easel.gateway.replicas.backend import Backend, Replica, ReplicaState
+from easel.gateway.replicas.backend import Backend, Replica, ReplicaState, Work
 from easel.gateway.replicas.endpoint_load import EndpointLoad
 from easel.gateway.replicas.open_requests import OpenRequests
 from easel.gateway.replicas.peers import PeerEndpoint, Peers
@@ -287,20 +287,28 @@ class Fleet:
         self._called = self._called and not self.replicas and count > 0
         return let
 
+    @property
+    def _work(self) -> list[Work]:
+        return [one.work for one in self.replicas if one.work is not None]
+
+    @property
+    def _demand(self) -> int:
+        return sum(one.demand for one in self._work)
+
     def load(self, now: float) -> Load:
         """What the endpoint has to do, on the monotonic clock of `now`."""
         name, patience = self.endpoint.name, self.endpoint.timeouts.wake
-        load = self._load.load(self.replicas, self.waiting + self._peers.held(name), patience, now)
+        held = self.waiting + self._peers.held(name, self._demand)
+        load = self._load.load(self.replicas, held, patience, now)
         return replace(load, asked=load.asked or self._peers.asked(name))
 
     def signal(self) -> ScaleSignal:
         """What the cluster's autoscaler is told."""
         name, autoscaler = self.endpoint.name, self._backend.autoscaler
-        work = [one.work for one in self.replicas if one.work is not None]
         load = self.load(time.monotonic())
         return ScaleSignal(
-            running=sum(one.running for one in work),
-            queued=sum(one.queued for one in work),
+            running=sum(one.running for one in self._work),
+            queued=sum(one.queued for one in self._work),
             held=load.waiting,
             asked=load.asked,
             floor=autoscaler.floor(name) if autoscaler else 0,

@@ -33,17 +33,29 @@ class PeerEndpoint:
     models: ModelStatus | None = None
 
 
+@dataclass(frozen=True)
+class PeerWord:
+    """What a gateway said: when, on the monotonic clock, of which endpoints, and what each one's replicas had
+    to draw then."""
+
+    at: float
+    endpoints: Mapping[str, PeerEndpoint]
+    demands: Mapping[str, int]
+
+
 class Peers:
     """The words of all others, by gateway and endpoint."""
 
     def __init__(self) -> None:
-        self._said: dict[str, tuple[float, Mapping[str, PeerEndpoint]]] = {}
+        self._said: dict[str, PeerWord] = {}
+        # What the replicas of each endpoint have to draw, as `held` was told last.
+        self._demands: dict[str, int] = {}
         # Kept beyond the gateway that chose: its callers come to another one now.
         self._assigned: OrderedDict[tuple[str, str], Assignment] = OrderedDict()
 
     def heard(self, gateway: str, endpoints: Mapping[str, PeerEndpoint]) -> None:
         """Take what a gateway says now."""
-        self._said[gateway] = time.monotonic(), endpoints
+        self._said[gateway] = PeerWord(time.monotonic(), endpoints, dict(self._demands))
         for name, one in endpoints.items():
             for user, assigned in one.assigned.items():
                 known = self._assigned.get((name, user))
@@ -57,13 +69,21 @@ class Peers:
         """These are there; what others said is over."""
         self._said = {name: said for name, said in self._said.items() if name in gateways}
 
-    def held(self, endpoint: str) -> int:
-        """How many requests for the endpoint wait at other doors."""
-        return sum(one.held for one in self._of(endpoint))
+    def held(self, endpoint: str, demand: int) -> int:
+        """How many requests for the endpoint wait at other doors, while its replicas have `demand` to draw.
+
+        A word is a second old, a replica's own is not: what has come to them since is no longer held. Counted
+        twice, one request would start a second replica.
+        """
+        self._demands[endpoint] = demand
+        words = self._words(endpoint)
+        held = sum(word.endpoints[endpoint].held for word in words)
+        before = min((word.demands.get(endpoint, 0) for word in words), default=demand)
+        return max(0, held - max(0, demand - before))
 
     def asked(self, endpoint: str) -> bool:
         """Whether somebody asked another gateway for the endpoint and is not served yet."""
-        return any(one.asked for one in self._of(endpoint))
+        return any(word.endpoints[endpoint].asked for word in self._words(endpoint))
 
     def assigned(self, endpoint: str, user: str) -> Assignment | None:
         """Where another gateway sent somebody last."""
@@ -71,8 +91,9 @@ class Peers:
 
     def models(self, endpoint: str) -> ModelStatus | None:
         """How the endpoint's models are, in the words of who fetches them; None if nobody says."""
-        return next((one.models for one in self._of(endpoint) if one.models), None)
+        said = (word.endpoints[endpoint].models for word in self._words(endpoint))
+        return next((models for models in said if models), None)
 
-    def _of(self, endpoint: str) -> list[PeerEndpoint]:
+    def _words(self, endpoint: str) -> list[PeerWord]:
         now = time.monotonic()
-        return [said[endpoint] for at, said in self._said.values() if now - at < _LASTS and endpoint in said]
+        return [word for word in self._said.values() if now - word.at < _LASTS and endpoint in word.endpoints]

@@ -30,7 +30,9 @@ _REFUSED = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", 
             "os.startfile", "os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink", "os.truncate",
             "os.chmod", "os.chown", "os.mkdir", "os.kill", "ctypes.", "shutil.", "webbrowser.")  # fmt: skip
 # Where trainers put the tensors.
-_INSIDE = ("state_dict", "params_ema", "params")
+_INSIDE = ("state_dict", "params_ema", "params", "model")
+# DeepDanbooru's file has the names of its tags beside its tensors, and says nothing without them.
+_TAGS, _MOST_TAGS, _LONGEST_TAG = "tags", 50_000, 200
 # An IP-Adapter is two tables, whose names are the first part of its tensors' names elsewhere.
 _TABLES = ("image_proj", "ip_adapter")
 # Lightning's checkpoints name their own classes as keys of their notes. Names only: these do nothing.
@@ -63,8 +65,11 @@ def main(arguments: list[str]) -> None:
     with open(target, "xb") as out:
         _lock(size, seconds)
         try:
-            tensors, left_out = _tensors(_load(torch, source))
-            _write(torch, out, tensors, size)
+            found = _load(torch, source)
+            tensors, left_out = _tensors(found)
+            texts = _texts(found)
+            left_out -= len(texts)
+            _write(torch, out, tensors, texts, size)
             told = {"tensors": len(tensors), "left_out": left_out, "cut_off": cut_off}
         except PickleRefused as error:
             told = {"problem": str(error)}
@@ -174,11 +179,23 @@ def _tensors(found: object) -> tuple[dict[str, torch.Tensor], int]:
     return tensors, left_out + len(found) - len(tensors)
 
 
-def _write(torch: Any, out: BinaryIO, tensors: Mapping[str, torch.Tensor], size: int) -> None:
+def _texts(found: object) -> dict[str, str]:
+    """Of what is no tensor, what a network cannot do without, for the file's metadata."""
+    tags = found.get(_TAGS) if isinstance(found, Mapping) else None
+    if not isinstance(tags, list) or not 0 < len(tags) <= _MOST_TAGS:
+        return {}
+    if not all(isinstance(one, str) and len(one) <= _LONGEST_TAG for one in tags):
+        return {}
+    return {_TAGS: json.dumps(tags)}
+
+
+def _write(
+    torch: Any, out: BinaryIO, tensors: Mapping[str, torch.Tensor], texts: Mapping[str, str], size: int
+) -> None:
     """A safetensors file, one tensor at a time. The format: see header.py."""
     if sum(one.numel() * one.element_size() for one in tensors.values()) > 2 * size:
         raise PickleRefused("its tensors claim to be larger than the file")
-    table: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    table: dict[str, object] = {"__metadata__": {"format": "pt", **texts}}
     place = 0
     for name, one in tensors.items():
         end = place + one.numel() * one.element_size()

@@ -21,6 +21,7 @@ from easel.studio.api.extras import extras
 from easel.studio.api.gallery import gallery
 from easel.studio.api.gallery_zip import gallery_zip
 from easel.studio.api.internal import internal
+from easel.studio.api.interrogate import interrogate
 from easel.studio.api.jobs.async_jobs import AsyncJobs
 from easel.studio.api.jobs.routes import jobs_routes
 from easel.studio.api.memory import memory
@@ -88,6 +89,7 @@ def create_api(studio: Studio) -> FastAPI:
         presets(studio),
         controlnet(studio),
         openai(studio),
+        interrogate(studio),
         not_here(),
         internal(studio),
         extra_networks(studio),

@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field
 
 from easel.models import Kind
+from easel.remark import remark
 from easel.studio.api.errors import RESPONSES
 from easel.studio.api.requests.fields import Liberal, Text, WholeNumber
 from easel.studio.api.requests.sent_picture import decoded
@@ -135,8 +136,11 @@ def _module(name: str) -> Preprocessor:
     except InvalidRequest as error:
         raise InvalidRequest("controlnet_module", name, error.allowed) from error
     if way.encodes:
+        words = "a preprocessor that makes maps; this one reads for IP-Adapters"
         raise InvalidRequest(
-            "controlnet_module", name, "a preprocessor that makes maps; this one reads for IP-Adapters"
+            "controlnet_module",
+            name,
+            remark("makes_maps_itself", words),
         )
     return way
 

@@ -28,11 +28,12 @@ _TAGS = (
     ("/studio/boards", "Gallery"), ("/studio/shares", "Gallery"), ("/studio/", "What there is"),
     ("/internal/", "Operation"), ("/sdapi/v1/memory", "Operation"), ("/sdapi/v1/cmd-flags", "Operation"),
     ("/sdapi/v1/create/", "Not here"), ("/sdapi/v1/train/", "Not here"),
-    ("/sdapi/v1/interrogate", "Not here"), ("/sd_extra_networks/", "What there is"),
+    ("/sdapi/v1/interrogate", "Draw"), ("/sd_extra_networks/", "What there is"),
     ("/sdapi/v1/", "What there is"),
 )  # fmt: skip
 _TOLD = {
-    "Draw": "Pictures from words and from pictures; each request is a job in its caller's share.",
+    "Draw": "Pictures from words and from pictures, and words from those; each request is a job in its "
+    "caller's share.",
     "Progress": "How far the caller's jobs are, and their end.",
     "What there is": "Checkpoints, LoRAs, samplers, options, styles: what a request may name.",
     "ControlNet": "As A1111's extension has it.",

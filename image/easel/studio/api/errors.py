@@ -28,7 +28,8 @@ from easel.models import (
     UnknownModel,
     Unreachable,
 )
-from easel.remark import said_by
+from easel.remark import remark, said_by
+from easel.studio.api.requests.field_faults import faults_words
 from easel.studio.api.requests.refusals import UnknownScript, Unsupported
 from easel.studio.api.strict_json import reply
 from easel.studio.caller_options import TooMany
@@ -63,6 +64,8 @@ log = structlog.get_logger(__name__)
 
 # Echoes of what was wrong are for finding it, not for sending it all back.
 _MAX_ECHO = 200
+# The words of Starlette's own.
+_NOTHING_THERE = remark("nothing_there", "Not Found")
 REMARK_HEADER = "X-Easel-Remark"
 # Servers and proxies between take 8 kB of headers, all together.
 _LONGEST_HEADER = 4000
@@ -160,7 +163,9 @@ async def answer_to(request: Request, e: Exception) -> Response:
 
 async def _http(request: Request, e: Exception) -> Response:
     assert isinstance(e, HTTPException)  # noqa: S101 - tells the type checker what the registration says
-    return reply(body("HTTPException", e.detail, str(e.detail)), e.status_code, dict(e.headers or {}))
+    words = _NOTHING_THERE if e.detail == _NOTHING_THERE else e.detail
+    headers = {**(e.headers or {}), **remark_header(words)}
+    return reply(body("HTTPException", e.detail, str(e.detail)), e.status_code, headers)
 
 
 async def _validation(request: Request, e: Exception) -> Response:
@@ -169,26 +174,29 @@ async def _validation(request: Request, e: Exception) -> Response:
     if any(one["type"] == "json_invalid" for one in faults):
         where = str(e.errors()[0].get("ctx", {}).get("error", "")) or faults[0]["msg"]
         return reply(body("RequestValidationError", faults, f"the body is not JSON: {where}"), 422)
-    lines = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in faults[:10])
-    return reply(body("RequestValidationError", faults, lines), 422)
+    said = faults_words(e.errors())
+    return reply(body("RequestValidationError", faults, str(said)), 422, remark_header(said))
 
 
 async def _ours(request: Request, e: Exception) -> Response:
     status, pause = next(((code, wait) for kind, code, wait in ANSWERS if isinstance(e, kind)), (500, None))
-    if isinstance(e, TooManyRequests) and e.retry_after:
+    if isinstance(e, TooManyRequests | QueueFull) and e.retry_after:
         pause = round(e.retry_after)
     if isinstance(e, NotSaved):
         log.error("picture not saved", reason=str(e))
     elif status == 500:
         log.error("request failed", path=request.url.path, error=type(e).__name__, reason=str(e))
     headers = {"Retry-After": str(pause)} if pause is not None else {}
-    return reply(_worded(e), status, headers | _coded(e))
+    words = said_by(e)
+    if isinstance(e, NotAPicture):
+        words = remark("of_field", "{field} {why}", field=e.field, why=words)
+    return reply(_worded(e), status, headers | remark_header(words))
 
 
-def _coded(e: Exception) -> dict[str, str]:
-    """The error's code and values, for a page that says it in another language. Beside the body, which is
-    A1111's to the last key."""
-    said = CodedText.of(said_by(e))
+def remark_header(words: str) -> dict[str, str]:
+    """The code and values of an error's words, for a page that says it in another language. Beside the body,
+    which is A1111's to the last key."""
+    said = CodedText.of(words)
     text = json.dumps({"code": said.code, "values": said.values})
     return {REMARK_HEADER: text} if said.code and len(text) <= _LONGEST_HEADER else {}
 
@@ -210,8 +218,13 @@ def _worded(e: Exception) -> dict[str, object]:
 
 async def _unexpected(request: Request, e: Exception) -> Response:
     log.error("request failed", path=request.url.path, error=type(e).__name__, exc_info=e)
-    text = f"{type(e).__name__}; the studio's log says more"
-    return reply(body(type(e).__name__, text, text), 500)
+    text = log_says_more(e)
+    return reply(body(type(e).__name__, text, text), 500, remark_header(text))
+
+
+def log_says_more(error: BaseException) -> str:
+    """All that there is to say of a fault of ours."""
+    return remark("log_says_more", "{kind}; the studio's log says more", kind=type(error).__name__)
 
 
 def _fault(one: Any) -> dict[str, Any]:

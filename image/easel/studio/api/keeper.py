@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from easel.studio.engine import Drawn, TextToImage, Watcher
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
 
 class PictureFile(NamedTuple):
@@ -52,6 +53,14 @@ class OnlyBegun:
 
     def drawn(self, picture: Drawn) -> None:
         """One is drawn, and not finished."""
+
+    def reached(self, index: int, first: int, answers: Sequence[Tensor]) -> None:
+        """Kept as any other's."""
+        self._watcher.reached(index, first, answers)
+
+    def answers(self, index: int) -> Sequence[Tensor]:
+        """Those that were kept."""
+        return self._watcher.answers(index)
 
 
 class NoKeeper:

@@ -7,7 +7,8 @@ import asyncio
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from easel.studio.api.errors import body
+from easel.remark import remark
+from easel.studio.api.errors import body, remark_header
 from easel.studio.api.openai.errors import reworded
 from easel.studio.api.strict_json import reply
 
@@ -67,11 +68,12 @@ class ApiMiddleware:
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         text = self._words()
-        answer = reply(body("HTTPException", text, text), 413)
+        answer = reply(body("HTTPException", text, text), 413, remark_header(text))
         await (reworded(answer) if scope["path"].startswith(_OPENAI) else answer)(scope, receive, send)
 
     def _words(self) -> str:
-        return f"the body is larger than the {self._max // 2**20} MB that this server takes"
+        words = "the body is larger than the {most} MB that this server takes"
+        return remark("body_too_large", words, most=self._max // 2**20)
 
 
 def _see_as_json(scope: Scope) -> None:

@@ -181,7 +181,7 @@ def _changes(routes: APIRouter, studio: Studio, editor: ModelEditor) -> None:
         day, _, name = asked.picture.partition("/")
         picture = await asyncio.to_thread(studio.outputs.picture, owner, day, name)
         if picture is None:
-            raise HTTPException(404, "there is no such picture of yours")
+            raise HTTPException(404, remark("no_picture_of_yours", "there is no such picture of yours"))
         await asyncio.to_thread(editor.show, kind, asked.name, picture)
         return await now(request, await asyncio.to_thread(editor.find, kind, asked.name))
 
@@ -204,7 +204,7 @@ def _one(studio: Studio, request: Request, file: ModelFile) -> dict[str, Any]:
     every = _seen(studio, FileAccess.of(request.headers))
     found = next((one for one in every if KINDS[one.kind] is file.kind and one.name == file.name), None)
     if found is None:
-        raise HTTPException(404, "it was taken away just now")
+        raise HTTPException(404, remark("taken_away", "it was taken away just now"))
     return found.model_dump()
 
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
+from easel.remark import remark
 from easel.studio.api.errors import ErrorBody
 from easel.studio.api.strict_json import dumps, reply
 from easel.studio.library import FINAL, BackgroundJob, Card, Downloaded, JobView, Library, RemoteJob
@@ -203,7 +204,11 @@ def known_caller(request: Request) -> str:
     owner = owner_of(request.headers)
     if is_anonymous(owner):
         raise HTTPException(
-            403, "visitors of a public endpoint add no models: open a link of the team, or send a token"
+            403,
+            remark(
+                "no_visitors",
+                "visitors of a public endpoint add no models: open a link of the team, or send a token",
+            ),
         )
     return owner
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Body, Request
 from starlette.responses import Response
 
 from easel.models import UnknownModel
+from easel.studio import allowed
 from easel.studio.api.errors import RESPONSES
 from easel.studio.api.requests.answer_format import AnswerFormat
 from easel.studio.api.requests.options_table import OPTIONS
@@ -109,7 +110,7 @@ def _check(values: dict[str, Any]) -> None:
     """Raises InvalidRequest for a value that nothing could be drawn with."""
     layers = clip_skip(values)
     if not 1 <= layers <= 12:
-        raise InvalidRequest("CLIP_stop_at_last_layers", layers, "1 to 12")
+        raise InvalidRequest("CLIP_stop_at_last_layers", layers, allowed.LAYERS)
     replace(TextToImage(), **drawing_fields(values)).resolved()
     for key in ("enable_prompt_comments", "samples_save", "enable_pnginfo"):
         yes_in(values, key)
@@ -118,4 +119,4 @@ def _check(values: dict[str, Any]) -> None:
     AnswerFormat.of(values)
     for key in ("extra_options_txt2img", "extra_options_img2img"):
         if not isinstance(values.get(key, []), list):
-            raise InvalidRequest(key, values[key], "a list of names")
+            raise InvalidRequest(key, values[key], allowed.NAMES)

@@ -20,6 +20,7 @@ from easel.studio.api.requests.result import (
     FacesToFind,
     FinishedPictures,
     PictureToEnlarge,
+    PictureToInterrogate,
     Result,
     ResultPicture,
     Step,
@@ -91,6 +92,8 @@ class RequestRun:
         match step:
             case PictureToEnlarge():
                 return await self._enlarged(step)
+            case PictureToInterrogate():
+                return await self._words(step)
             case FacesToFind():
                 return await self._faces(step)
             case Touches():
@@ -148,6 +151,14 @@ class RequestRun:
         made = job.result(timeout=0)
         self._interrupted = not made
         return made[0].image if made else wanted.image
+
+    async def _words(self, wanted: PictureToInterrogate) -> str:
+        """What is in it; nothing where somebody interrupted, and then nothing more is drawn."""
+        job = await asyncio.to_thread(self._ordering.interrogate, wanted)
+        self._aside.append(job)
+        await self._line.ended([job])
+        self._interrupted = not job.result(timeout=0)
+        return job.words
 
     async def _drawn(self, requests: list[DrawingRequest]) -> list[list[ResultPicture]]:
         self.cancelled = self.cancelled or any(one.job.cancelled for one in self.submitted)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field, model_validator
 from starlette.responses import FileResponse, Response
 
+from easel.remark import remark
 from easel.studio.api.gallery import REFUSED, SMALL, Day, IdText, Name, small_reply
 from easel.studio.api.parameters import Parameters, file_parameters
 from easel.studio.api.strict_json import reply
@@ -41,7 +42,7 @@ class ShareRequest(BaseModel):
     @model_validator(mode="after")
     def _one(self) -> ShareRequest:
         if (self.picture is None) == (self.board is None):
-            raise ValueError("one picture, or one board")
+            raise ValueError(remark("picture_or_board", "one picture, or one board"))
         return self
 
 

@@ -29,7 +29,10 @@ log = structlog.get_logger(__name__)
 _ID = r"[0-9a-f]{32}"
 _ENTRY = re.compile(rf"({_ID})\.json")
 _STAGED = re.compile(rf"({_ID})-(\d{{1,5}})\.(?:png|jpg|webp)")
-_BESIDE = re.compile(rf"({_ID})-(?:\d{{1,5}}\.(?:png|jpg|webp)|request\.json)")
+_STEPS = re.compile(rf"({_ID})-(\d{{1,5}})-(\d{{1,5}})-([0-9a-f]{{8}})\.steps")
+_BESIDE = re.compile(
+    rf"({_ID})-(?:\d{{1,5}}\.(?:png|jpg|webp)|request\.json|\d{{1,5}}-\d{{1,5}}-[0-9a-f]{{8}}\.steps)"
+)
 _LARGEST = 64_000_000
 """Bytes of an entry; two prompts of the greatest length take 0.3 MB, and a script has many."""
 _MOST = 10_000
@@ -119,6 +122,31 @@ class Journal(Generic[Entry]):
         """It is finished."""
         with suppress(OSError):
             self._request(id).unlink(missing_ok=True)
+        for _, path in self._steps(id):
+            path.unlink(missing_ok=True)
+
+    def write_steps(self, id: str, number: int, first: int, maker: str, content: bytes) -> None:
+        """Keep what a picture has reached from its step `first` on, for processes of the same `maker` (8
+        hexadecimal digits). Raises OSError."""
+        self._whole(self.folder / f"{id}-{number}-{first}-{maker}.steps", content)
+
+    def steps(self, id: str, maker: str) -> dict[int, dict[int, Path]]:
+        """What was kept like that: by the pictures' numbers the files by their first step."""
+        there: dict[int, dict[int, Path]] = {}
+        for found, path in self._steps(id):
+            if found[4] == maker:
+                there.setdefault(int(found[2]), {})[int(found[3])] = path
+        return there
+
+    def remove_steps(self, id: str, number: int) -> None:
+        """The picture is there."""
+        for found, path in self._steps(id):
+            if int(found[2]) == number:
+                path.unlink(missing_ok=True)
+
+    def _steps(self, id: str) -> list[tuple[re.Match[str], Path]]:
+        found = [(_STEPS.fullmatch(name), self.folder / name) for name in self._names()]
+        return [(match, path) for match, path in found if match and match[1] == id]
 
     def _whole(self, path: Path, content: bytes) -> None:
         self._live()

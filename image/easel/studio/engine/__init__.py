@@ -46,9 +46,10 @@ from easel.studio.engine.face_files import (
 from easel.studio.engine.fair_share import FairShare
 from easel.studio.engine.image_to_image import FoundNoise, ImageToImage, Mask
 from easel.studio.engine.imaging import MaskedContent, ResizeMode, SoftInpainting
+from easel.studio.engine.interrogation.question import Interrogation, Interrogator
 from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
 from easel.studio.engine.job_queue import Status
-from easel.studio.engine.limits import Limits, setting
+from easel.studio.engine.limits import Limits
 from easel.studio.engine.observer import EngineObserver, TimedCall
 from easel.studio.engine.pace import Pace
 from easel.studio.engine.prompts.comments import strip_comments
@@ -64,6 +65,7 @@ from easel.studio.engine.prompts.styles import (
     write_styles,
 )
 from easel.studio.engine.prompts.wildcards import WILDCARDS_FOLDER, Wildcards
+from easel.studio.engine.queue_bounds import Bound, Queue, see_that_there_is_room
 from easel.studio.engine.request import (
     MAX_BATCH_COUNT,
     MAX_BATCH_SIZE,
@@ -81,6 +83,7 @@ from easel.studio.engine.sampling.schedule_types import SCHEDULE_TYPES, Schedule
 from easel.studio.engine.sampling.settings import SamplerSettings
 from easel.studio.engine.second_pass import HiresFix, Refiner
 from easel.studio.engine.upscaler_names import Upscaler, find_upscaler, upscalers
+from easel.studio.engine.waiting_times import PersonsWork, ahead_of, time_for
 
 if TYPE_CHECKING:
     from easel.studio.engine.checkpoint import Checkpoint

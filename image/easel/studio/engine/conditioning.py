@@ -8,6 +8,7 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 import torch
 
 from easel.remark import remark
+from easel.studio import allowed
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.conditioning_schedule import ConditioningSchedule, Track
 from easel.studio.engine.device_clock import DeviceClock
@@ -56,7 +57,11 @@ class PromptEncoder:
         """
         composed = parts(prompt)
         if len(composed) > MAX_PARTS:
-            raise InvalidRequest("prompt", f"{len(composed)} prompts joined by AND", f"up to {MAX_PARTS}")
+            raise InvalidRequest(
+                "prompt",
+                remark("joined_prompts", "{n} prompts joined by AND", n=len(composed)),
+                allowed.up_to(MAX_PARTS),
+            )
         plans = [schedule(part.text, steps, hires_steps) for part in composed]
         away = None if negative is None else schedule(negative, steps, hires_steps)
         spent = self._count("prompt", plans, how, 0)
@@ -117,15 +122,28 @@ class PromptEncoder:
                 if count > MAX_CHUNKS:
                     raise InvalidRequest(
                         field,
-                        f"{count} chunks of {CHUNK} tokens",
-                        f"up to {MAX_CHUNKS} (a word is a token or two, and BREAK begins a chunk)",
+                        remark("counted_chunks", "{n} chunks of {tokens} tokens", n=count, tokens=CHUNK),
+                        remark(
+                            "up_to_chunks",
+                            "up to {most} (a word is a token or two, and BREAK begins a chunk)",
+                            most=MAX_CHUNKS,
+                        ),
                     )
                 if spent + longest * len(texts) > MAX_ENCODED_CHUNKS:
                     raise InvalidRequest(
                         field,
-                        f"{len(texts)} texts of {longest} chunks in the course of its steps",
-                        f"up to {MAX_ENCODED_CHUNKS} chunks (a [from:to:when] is a text more, and [a|b|c] "
-                        "as many as it has choices)",
+                        remark(
+                            "counted_texts",
+                            "{n} texts of {chunks} chunks in the course of its steps",
+                            n=len(texts),
+                            chunks=longest,
+                        ),
+                        remark(
+                            "up_to_encoded",
+                            "up to {most} chunks (a [from:to:when] is a text more, and [a|b|c] "
+                            "as many as it has choices)",
+                            most=MAX_ENCODED_CHUNKS,
+                        ),
                     )
             spent += longest * len(texts)
         return spent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -29,6 +30,13 @@ class Guidance:
     tokens: torch.Tensor
     pooled: torch.Tensor | None
     weights: tuple[float, ...]
+
+    @cached_property
+    def without_negative(self) -> Guidance:
+        """The prompt's rows alone, the same object each time."""
+        rows = len(self.weights)
+        pooled = None if self.pooled is None else self.pooled[-rows:]
+        return Guidance(self.tokens[-rows:], pooled, self.weights)
 
 
 @dataclass(frozen=True)

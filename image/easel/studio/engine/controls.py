@@ -14,6 +14,7 @@ from PIL import Image
 
 from easel.models import Kind, ModelFile, Store
 from easel.remark import remark
+from easel.studio import allowed
 from easel.studio.engine.control.map_size import at_size
 from easel.studio.engine.control.preprocessors import Pixels, Preprocessor, preprocessor
 from easel.studio.engine.control.unit import MAX_UNITS, ControlUnit
@@ -94,7 +95,11 @@ def prepared_controls(
     Of a source that an upscaler has yet to make larger, the hint is taken from its plain enlargement.
     """
     if len(request.controls) > MAX_UNITS:
-        raise InvalidRequest("controlnet", f"{len(request.controls)} units", f"up to {MAX_UNITS} units")
+        raise InvalidRequest(
+            "controlnet",
+            remark("counted_units", "{n} units", n=len(request.controls)),
+            remark("up_to_units", "up to {n} units", n=MAX_UNITS),
+        )
     named = [(unit, control_file(unit, store)) for unit in request.controls if not unit.refers]
     maps = [(unit, file) for unit, file in named if not is_image_prompt(file)]
     if not maps:
@@ -115,7 +120,8 @@ def control_file(unit: ControlUnit, store: Store) -> ModelFile:
         raise InvalidRequest(
             "controlnet.model",
             unit.model,
-            ", ".join(known[:20]) or "a file of models/ControlNet, where there is none",
+            ", ".join(known[:20])
+            or remark("a_controlnet", "a file of models/ControlNet, where there is none"),
         )
     return store.find(Kind.CONTROLNET, unit.model)
 
@@ -143,11 +149,15 @@ def _prepared(
     way = preprocessor(unit.module)
     if way.encodes:
         raise InvalidRequest(
-            "controlnet.module", unit.module, f"a preprocessor that makes maps: {file.name} is no IP-Adapter"
+            "controlnet.module",
+            unit.module,
+            remark("makes_maps", "a preprocessor that makes maps: {name} is no IP-Adapter", name=file.name),
         )
     if unit.more_images:
         raise InvalidRequest(
-            "controlnet.image", f"{1 + len(unit.more_images)} pictures", "one picture for each unit"
+            "controlnet.image",
+            allowed.counted_pictures(1 + len(unit.more_images)),
+            allowed.ONE_PICTURE_FOR_EACH_UNIT,
         )
     way = _with_network(way, store)
     sizes = [(one.width, one.height) for one in request.passes()]
@@ -162,12 +172,16 @@ def unit_pictures(
     mask = opened("controlnet.mask", unit.mask).convert("L") if unit.mask else None
     if not unit.image:
         if not sources:
-            raise InvalidRequest("controlnet.image", "none", "a picture for each ControlNet unit, as base64")
+            raise InvalidRequest("controlnet.image", allowed.NOTHING, allowed.PICTURE_FOR_EACH_UNIT)
         return [(drawn_over(one), mask or (_drawn_anew(one) if way.masked else None)) for one in sources]
     image = flattened(opened("controlnet.image", unit.image))
     if way.masked and mask is None:
         if not sources or sources[0].mask is None:
-            raise InvalidRequest("controlnet.mask", "none", f"a mask: {way.label} fills what is white in it")
+            raise InvalidRequest(
+                "controlnet.mask",
+                allowed.NOTHING,
+                remark("a_mask_for", "a mask: {way} fills what is white in it", way=way.label),
+            )
         return [(_cut(image, unit, one), _drawn_anew(one)) for one in sources]
     return [(_cut(image, unit, one), mask) for one in sources] if sources else [(image, mask)]
 

@@ -12,9 +12,12 @@ import torch
 from easel.models import ModelFile
 
 if TYPE_CHECKING:
+    from easel.studio.engine.conditioning_schedule import Guidance
     from easel.studio.engine.control_residuals import Control
+    from easel.studio.engine.extra_networks import LoraUse
     from easel.studio.engine.face_run import FaceRun, FaceSearch
     from easel.studio.engine.image_prompt_attention import ImagePrompt
+    from easel.studio.engine.interrogation.run import InterrogationRun
     from easel.studio.engine.reference_attention import ShownReference
     from easel.studio.engine.upscale_runs import FilterRun, UpscaleRun
 
@@ -30,17 +33,18 @@ _TURNS = 16
 class UNetCall:
     """One call of the UNet for one picture, answered by its output (rows, channels, height/8, width/8).
 
-    `latents` (1, channels, height/8, width/8) as the UNet wants them, float32; `timestep` a scalar; `tokens`
-    (rows, tokens, width) and `added` (rows, …) what they are conditioned on. `extra` are the channels beside
-    the latents of inpainting checkpoints, (1, n, height/8, width/8). Calls of one `kind` may be made as one,
-    but for those that go `alone`.
+    `latents` (1, channels, height/8, width/8) as the UNet wants them, float32; `timestep` a scalar;
+    `guidance` and `added` (rows, …) what they are conditioned on, the former the same object while the texts
+    are the same. `extra` are the channels beside the latents of inpainting checkpoints, (1, n, height/8,
+    width/8). Calls of one `kind` may be made as one, but for those that go `alone`; each is drawn with its
+    own `loras`.
     With `tiling` the picture's edges meet: convolutions look around them. `controls` are run before the UNet,
     `image_prompts` (IP-Adapters) within it; `references` are shown to the UNet before the latents.
     """
 
     latents: torch.Tensor
     timestep: torch.Tensor
-    tokens: torch.Tensor
+    guidance: Guidance
     added: Mapping[str, torch.Tensor]
     extra: torch.Tensor | None
     kind: Hashable
@@ -49,6 +53,17 @@ class UNetCall:
     controls: tuple[Control, ...] = ()
     image_prompts: tuple[ImagePrompt, ...] = ()
     references: tuple[ShownReference, ...] = ()
+    loras: tuple[LoraUse, ...] = ()
+
+    @property
+    def tokens(self) -> torch.Tensor:
+        """What the texts became, (rows, tokens, width)."""
+        return self.guidance.tokens
+
+    @property
+    def networks(self) -> Hashable:
+        """What its LoRAs do to the UNet: equal for two calls that they do the same to."""
+        return tuple(one.in_unet for one in self.loras)
 
     @property
     def rows(self) -> int:
@@ -120,13 +135,13 @@ class OtherCheckpoint:
 
 @dataclass(eq=False)
 class UpscaleCall:
-    """A pass of an upscaler or a face restorer over a picture, or a look for faces, answered by what it
-    makes. Each goes alone.
+    """A pass of an upscaler or a face restorer over a picture, or a look for faces or words, answered by what
+    it makes. Each goes alone.
 
     `run` is how far it is: it goes with the picture, whatever becomes of that.
     """
 
-    run: UpscaleRun | FilterRun | FaceRun | FaceSearch
+    run: UpscaleRun | FilterRun | FaceRun | FaceSearch | InterrogationRun
 
     @property
     def kind(self) -> Hashable:

@@ -23,6 +23,7 @@ from easel.studio.engine.errors import SHUT_DOWN, InvalidRequest, NoCheckpoint, 
 from easel.studio.engine.face_files import FaceFiles, find_face_detector, find_face_files
 from easel.studio.engine.image_prompts import prepared_image_prompts
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, Prepared
+from easel.studio.engine.interrogation.files import find_interrogator
 from easel.studio.engine.job import Job, JobState, Watcher
 from easel.studio.engine.job_queue import JobQueue, Status
 from easel.studio.engine.limits import Limits
@@ -148,15 +149,16 @@ class Engine:
         self, owner: str, request: TextToImage, only: tuple[int, ...] | None, watcher: Watcher | None
     ) -> Job:
         resolved = replace(request.resolved(), exact=request.exact or self._exact)
-        upscalers = self._upscalers(resolved)
+        upscalers, limits = self._upscalers(resolved), self.limits.of_person(owner)
         resolved, faces, of_faces = self._with_faces(resolved)
         if resolved.enlargement is not None:
-            self.limits.check(resolved)
+            limits.check(resolved)
             prompts = picture_prompts(resolved, self.store)
             sources: list[Prepared | GrowingSource] = [_sent(resolved.enlargement)]
             job = Job(
                 owner, resolved, None, prompts,
                 sources=sources, upscalers=upscalers, faces=faces, only=only, watcher=watcher,
+                interrogator=self._interrogator(resolved.enlargement),
             )  # fmt: skip
             if of_faces:
                 job.note(of_faces)
@@ -164,7 +166,7 @@ class Engine:
         no_gpu = resolved.randn_source == "GPU" and self.status().device == "cpu"
         if no_gpu:
             resolved = replace(resolved, randn_source="CPU")
-        self.limits.check(resolved)
+        limits.check(resolved)
         checkpoint, note = self._checkpoint(resolved.checkpoint)
         rows = len(parts(resolved.prompt)) + negative_counts(resolved.prompt, resolved.cfg_scale)
         for one in resolved.passes():
@@ -200,6 +202,8 @@ class Engine:
     def _put(self, job: Job) -> Job:
         if job.upscalers or job.faces:
             import_module("spandrel")  # two seconds, which nobody waits for on this thread but who asked
+        if job.interrogator:
+            import_module("transformers.models.blip.modeling_blip")  # the same
         job.on_cancel(self._queue.ring)
         job.on_change(self._queue.changed)
         job.future.set_running_or_notify_cancel()  # only `Job.cancel` ends a job
@@ -238,6 +242,11 @@ class Engine:
         if request.enlargement is not None:
             return replace(request, enlargement=replace(request.enlargement, faces=found)), files, note
         return replace(request, faces=found), files, note
+
+    def _interrogator(self, enlargement: Enlargement) -> ModelFile | None:
+        """The file that puts the picture into words, where that is asked. Raises InvalidRequest."""
+        asked = enlargement.interrogation
+        return find_interrogator(self.store, asked.by) if asked is not None else None
 
     def _other(self, part: HiresFix | Refiner | None) -> ModelFile | None:
         """The checkpoint that another part of the way is drawn with."""

@@ -1,13 +1,17 @@
-"""What A1111's extras ask for: a picture made larger, its faces restored, and nothing drawn."""
+"""What A1111's extras ask for: a picture made larger, its faces restored, and nothing drawn; or put into
+words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from easel.remark import remark
+from easel.studio import allowed
 from easel.studio.engine.errors import InvalidRequest, check_range
 from easel.studio.engine.face_files import FaceRestoration
 from easel.studio.engine.imaging import MAX_PIXELS, upscaled_size
+from easel.studio.engine.interrogation.question import Interrogation
 
 MAX_FACTOR = 16.0
 MAX_COVERED = 16_384
@@ -30,7 +34,14 @@ class UpscalerTiles:
         check_range(f"{self.option}_overlap", self.overlap, 0, 48)
         if self.side and self.overlap >= self.side:
             raise InvalidRequest(
-                f"{self.option}_overlap", self.overlap, f"less than {self.option}, which is {self.side}"
+                f"{self.option}_overlap",
+                self.overlap,
+                remark(
+                    "less_than_option",
+                    "less than {option}, which is {value}",
+                    option=self.option,
+                    value=self.side,
+                ),
             )
 
 
@@ -51,7 +62,8 @@ class Enlargement:
 
     `second_upscaler` does the same, and `second_share` (0 to 1) of the two laid over each other is its.
     Then `faces` are restored; without an upscaler ("None") nothing else is done. With `sure` (0 to 1) it
-    stays as it is, and the job tells where its faces are: those of which the detector is as sure.
+    stays as it is, and the job tells where its faces are: those of which the detector is as sure. With
+    `interrogation` too, and the job tells what is in it, in words.
     """
 
     image: bytes
@@ -65,14 +77,18 @@ class Enlargement:
     second_share: float = 0.0
     faces: FaceRestoration | None = None
     sure: float | None = None
+    interrogation: Interrogation | None = None
 
     def check(self) -> None:
         """Raise InvalidRequest for what cannot be made."""
-        if self.faces is not None:
-            self.faces.check()
-        elif not self.enlarges and self.sure is None:
+        for part in (self.faces, self.interrogation):
+            if part is not None:
+                part.check()
+        if not self._has_work:
             raise InvalidRequest(
-                "upscaler_1", self.upscaler, "an upscaler: without one nothing is to be done"
+                "upscaler_1",
+                self.upscaler,
+                remark("an_upscaler", "an upscaler: without one nothing is to be done"),
             )
         if self.cover is None:
             check_range("upscaling_resize", self.factor, 0.05, MAX_FACTOR)
@@ -83,7 +99,15 @@ class Enlargement:
         across, down = upscaled_size((self.width, self.height), self.times)
         if across * down > MAX_PIXELS:
             field = "upscaling_resize" if self.cover is None else "upscaling_resize_w"
-            raise InvalidRequest(field, f"{across}x{down} pixels", f"up to {MAX_PIXELS:,} pixels")
+            raise InvalidRequest(
+                field,
+                remark("size_in_pixels", "{size} pixels", size=f"{across}x{down}"),
+                allowed.pixels(MAX_PIXELS),
+            )
+
+    @property
+    def _has_work(self) -> bool:
+        return self.enlarges or any(one is not None for one in (self.faces, self.sure, self.interrogation))
 
     @property
     def enlarges(self) -> bool:

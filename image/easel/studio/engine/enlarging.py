@@ -13,6 +13,8 @@ from easel.studio.engine.enlargement import Enlargement, tiles_of
 from easel.studio.engine.face_files import FaceRestoration
 from easel.studio.engine.face_run import FaceRun, FaceSearch
 from easel.studio.engine.imaging import Prepared, ResizeMode, resized, upscaling
+from easel.studio.engine.interrogation.question import Interrogation
+from easel.studio.engine.interrogation.run import InterrogationRun
 from easel.studio.engine.upscale_runs import FilterRun, UpscaleRun
 
 Images = Generator[DeviceCall, Any, Image.Image]
@@ -67,6 +69,8 @@ def enlarge(course: Course, asked: Enlargement) -> Images:
     source = image = course.prepared().image
     if asked.sure is not None:
         return (yield from _looked_for_faces(course, image, asked.sure))
+    if asked.interrogation is not None:
+        return (yield from _put_into_words(course, image, asked.interrogation))
     if asked.enlarges:
         image = yield from _enlarged_by_both(course, source, asked)
     return (yield from with_faces(course, image, asked.faces))
@@ -87,6 +91,15 @@ def _looked_for_faces(course: Course, image: Image.Image, sure: float) -> Images
     found: Image.Image = yield UpscaleCall(search)
     course.job.face_areas = tuple(search.areas)
     return found
+
+
+def _put_into_words(course: Course, image: Image.Image, asked: Interrogation) -> Images:
+    """The picture as it is; the job says what is in it."""
+    assert course.interrogator is not None  # noqa: S101 - see `Engine`
+    run = InterrogationRun(image, course.interrogator, asked)
+    seen: Image.Image = yield UpscaleCall(run)
+    course.job.words = run.answer
+    return seen
 
 
 def _enlarged_by_both(course: Course, source: Image.Image, asked: Enlargement) -> Images:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from easel.models import FileError
-from easel.remark import remark
+from easel.remark import Remark, remark
 
 
 class EngineError(Exception):
@@ -23,7 +23,8 @@ class InvalidRequest(EngineError):
     """
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
-        shown = repr(value)
+        # What was counted is said in words, and is nobody's own.
+        shown = value if isinstance(value, Remark) else repr(value)
         super().__init__(
             remark(
                 "not_allowed",
@@ -102,7 +103,12 @@ class StepTooLong(TooMuchForTheDevice):
 
 
 class QueueFull(EngineError):
-    """More pictures wait than the engine accepts; trying again later helps."""
+    """More pictures wait than the engine accepts; trying again later helps, after `retry_after` seconds where
+    that can be told."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 SHUTTING_DOWN = remark("shutting_down", "the studio is shutting down; send the request again in a moment")

@@ -106,7 +106,11 @@ def understand(prompt: str, negative_prompt: str, store: Store, *, active: bool 
     words, unwanted = without_tags(prompt), without_tags(negative_prompt)
     merged = _merged(loras)
     if len(merged) > MAX_LORAS:
-        raise InvalidRequest("prompt", f"{len(merged)} LoRAs", f"up to {MAX_LORAS} LoRAs")
+        raise InvalidRequest(
+            "prompt",
+            remark("counted_loras", "{n} LoRAs", n=len(merged)),
+            remark("up_to_loras", "up to {n} LoRAs", n=MAX_LORAS),
+        )
     embeddings = tuple(_embeddings((words, unwanted), store, merged, notes)) if active else ()
     return Asked(words, unwanted, merged, embeddings, tuple(dict.fromkeys(notes)))
 

@@ -147,7 +147,7 @@ class GuidedUNet:
         settings, steps = self._course.request.sampling, self._plan.guidance_steps
         if self._sampler.needs_unguided or not without_negative(settings, self._call, steps, ask.level):
             return guidance
-        return _positive(guidance)
+        return guidance.without_negative
 
     def _unet_call(self, ask: Ask, guidance: Guidance) -> UNetCall:
         course, serving = self._course, self._course.now()
@@ -162,7 +162,7 @@ class GuidedUNet:
         return UNetCall(
             latents=seen,
             timestep=torch.tensor(timestep, dtype=torch.float32),
-            tokens=guidance.tokens,
+            guidance=guidance,
             added=self._added_to(guidance),
             extra=self._extra_channels(seen),
             alone=alone,
@@ -170,13 +170,12 @@ class GuidedUNet:
             controls=tuple(one.of_call(*rows) for one in controls),
             image_prompts=tuple(one.of_call(*rows) for one in prompts),
             references=tuple(one.of_call(serving.levels, timestep, *rows) for one in references),
+            loras=course.loras_of_step,
             kind=(
                 family.name,
                 tuple(seen.shape),
                 tuple(guidance.tokens.shape),
                 str(serving.checkpoint.dtype),
-                # what the UNet is, for this picture
-                tuple(use.in_unet for use in course.loras_of_step),
                 course.request.tiling,
                 tuple(one.kind for one in controls),
                 tuple(one.kind for one in prompts),
@@ -252,10 +251,3 @@ def conditioning(
     for words in schedule.notes:
         job.note(words)
     return schedule
-
-
-def _positive(guidance: Guidance) -> Guidance:
-    """Without the negative prompt."""
-    rows = len(guidance.weights)
-    pooled = None if guidance.pooled is None else guidance.pooled[-rows:]
-    return Guidance(guidance.tokens[-rows:], pooled, guidance.weights)

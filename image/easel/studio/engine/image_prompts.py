@@ -14,6 +14,7 @@ from PIL import Image
 
 from easel.models import ModelFile, Store
 from easel.remark import remark
+from easel.studio import allowed
 from easel.studio.engine.control.clip_view import clip_view
 from easel.studio.engine.control.preprocessors import preprocessor
 from easel.studio.engine.control.unit import ControlMode, ControlUnit
@@ -85,7 +86,9 @@ def _prepared(
     way = preprocessor(unit.module)
     if not (way.encodes or way.module == "none"):
         raise InvalidRequest(
-            "controlnet.module", unit.module, f"ip-adapter-auto or none: {file.name} is an IP-Adapter"
+            "controlnet.module",
+            unit.module,
+            remark("for_ip_adapter", "ip-adapter-auto or none: {name} is an IP-Adapter", name=file.name),
         )
     layout = ImagePromptLayout.of(file)
     encoder, vision = find_image_encoder(store, file, layout)
@@ -104,5 +107,5 @@ def _pictures(unit: ControlUnit, sources: Sequence[Prepared | GrowingSource]) ->
     if files:
         return [[flattened(opened("controlnet.image", one)) for one in files]]
     if not sources:
-        raise InvalidRequest("controlnet.image", "none", "a picture for each ControlNet unit, as base64")
+        raise InvalidRequest("controlnet.image", allowed.NOTHING, allowed.PICTURE_FOR_EACH_UNIT)
     return [[drawn_over(one).convert("RGB")] for one in as_seen(sources)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from easel.remark import remark
+from easel.studio import allowed
 from easel.studio.engine.errors import InvalidRequest, check_range
 from easel.studio.engine.imaging import MaskedContent, ResizeMode, SoftInpainting
 
@@ -81,7 +83,11 @@ class ImageToImage:
     def check(self) -> None:
         """Raise InvalidRequest for what cannot be drawn."""
         if not self.images:
-            raise InvalidRequest("init_images", "none", "one picture, or one for each of the batch")
+            raise InvalidRequest(
+                "init_images",
+                allowed.NOTHING,
+                remark("one_or_batch", "one picture, or one for each of the batch"),
+            )
         check_range("denoising_strength", self.denoising_strength, 0, 1)
         check_range("initial_noise_multiplier", self.noise_multiplier, 0, 2)
         check_range("inpainting_mask_weight", self.mask_weight, 0, 1)

@@ -25,6 +25,7 @@ from easel.studio.engine.source_image import GrowingSource
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
 
 class JobState(StrEnum):
@@ -101,6 +102,13 @@ class Watcher(Protocol):
     def drawn(self, picture: Drawn) -> None:
         """One is finished."""
 
+    def reached(self, index: int, first: int, answers: Sequence[Tensor]) -> None:
+        """The UNet gave one of them these answers, the first of which is number `first` of all: given again
+        to a picture of the same request, they lead to where it is without the UNet."""
+
+    def answers(self, index: int) -> Sequence[Tensor]:
+        """Those that one of them was given before this process lived, from the first on."""
+
 
 @dataclass(eq=False)
 class Job:
@@ -113,7 +121,7 @@ class Job:
     names; `controls` the control units with their pictures, `image_prompts` those that are IP-Adapters,
     `references` those that have no model;
     `faces` the files that find and restore faces; `face_areas` are those that were found, where nothing else
-    was asked for.
+    was asked for. `interrogator` is the file that puts the picture into words, `words` are those.
     `only` are the numbers of the pictures to draw, where it is not all of the request's.
     `checkpoint` is None where nothing is drawn.
     """
@@ -131,6 +139,7 @@ class Job:
     image_prompts: tuple[PreparedImagePrompt, ...] = ()
     references: tuple[PreparedReference, ...] = ()
     faces: FaceFiles | None = None
+    interrogator: ModelFile | None = None
     only: tuple[int, ...] | None = None
     watcher: Watcher | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -138,6 +147,7 @@ class Job:
     future: Future[list[Drawn]] = field(default_factory=Future)
     embeddings: tuple[EmbeddingUse, ...] = ()
     face_areas: tuple[FaceArea, ...] = ()
+    words: str = ""
 
     def __post_init__(self) -> None:
         self._notes = dict.fromkeys(words for one in self.prompts for words in one.notes)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from easel.models import ModelFile
 from easel.remark import remark
-from easel.studio.engine.errors import SHUTTING_DOWN, QueueFull, Stopped
+from easel.studio.engine.errors import SHUTTING_DOWN, Stopped
 from easel.studio.engine.job import FINAL, Job
-from easel.studio.engine.limits import Limits, pixels, setting
+from easel.studio.engine.limits import Limits, field_for_less, pixels
 from easel.studio.engine.prefetch_requests import PrefetchRequests
+from easel.studio.engine.queue_bounds import Bound, Queue, see_that_there_is_room
+from easel.studio.engine.waiting_times import PersonsWork
 
 # Pictures one owner may have waiting; one request of the largest size fits.
 MAX_WAITING = 2000
@@ -57,7 +59,7 @@ class JobQueue:
         """What people chose and have not drawn with yet."""
 
     def put(self, job: Job) -> None:
-        """Hand a job in. Raises QueueFull or Stopped."""
+        """Hand a job in. Raises QueueFull, TooMuchWork or Stopped."""
         with self._bell:
             if self.stopping:
                 raise Stopped(SHUTTING_DOWN)
@@ -68,41 +70,40 @@ class JobQueue:
         self.changed()
 
     def _see_that_it_fits(self, job: Job) -> None:
-        """Raise QueueFull where the owner of `job` has so much waiting that it would be too much."""
-        mine = [
-            other for other in self._jobs.values() if other.owner == job.owner and other.state not in FINAL
-        ]
-        counts = (
-            ("pictures", sum(len(other.wanted) for other in mine), len(job.wanted), MAX_WAITING, ""),
-            (
-                "megapixel-steps",
-                sum(other.work * (1 - other.progress().fraction) for other in mine),
-                job.work,
-                self._limits.work_per_person,
-                f"; the operator sets the limit by {setting('work_per_person')}",
+        """Raise QueueFull where the owner of `job` has so much waiting that it would be too much, TooMuchWork
+        where it is by itself."""
+        limits = self._limits.of_person(job.owner)
+        here = [other for other in self._jobs.values() if other.state not in FINAL]
+        mine = [other for other in here if other.owner == job.owner]
+        looks = [other.progress() for other in mine]
+        bounds = (
+            Bound(
+                remark("pictures", "pictures"),
+                [one.pictures - one.finished for one in looks],
+                len(job.wanted),
+                MAX_WAITING,
+                "",
             ),
-            (
-                "megapixels",
-                sum(pixels(other.request) for other in mine),
+            Bound(
+                remark("megapixel_steps", "megapixel-steps"),
+                [other.work * (1 - one.fraction) for other, one in zip(mine, looks, strict=True)],
+                job.work,
+                limits.work_per_person,
+                limits.set_by("work_per_person"),
+            ),
+            Bound(
+                remark("megapixels", "megapixels"),
+                [pixels(other.request) for other in mine],
                 pixels(job.request),
-                2 * self._limits.pixels_per_request,
-                f"; the operator sets half the limit by {setting('pixels_per_request')}",
+                2 * limits.pixels_per_request,
+                remark(
+                    "half_by", "{setting}, which is half of it", setting=limits.set_by("pixels_per_request")
+                ),
             ),
         )
-        for unit, waiting, more, most, whose in counts:
-            if waiting + more > most:
-                raise QueueFull(
-                    remark(
-                        "queue_full",
-                        "you have {waiting} {unit} waiting, and {more} more would pass the {most} "
-                        "that one person may have; wait for some of them, or interrupt them{whose}",
-                        waiting=f"{waiting:,.0f}",
-                        unit=unit,
-                        more=f"{more:,.0f}",
-                        most=f"{most:,g}",
-                        whose=whose,
-                    )
-                )
+        own = [(one.work_left, one.pictures - one.finished) for one in looks]
+        others = [other for other in here if other.owner != job.owner]
+        see_that_there_is_room(bounds, Queue(own, _by_person(others)), field_for_less(job.request))
 
     def ring(self) -> None:
         """Wake the engine's thread."""
@@ -179,3 +180,13 @@ class JobQueue:
                 checkpoint=self._checkpoint,
                 device=self._device,
             )
+
+
+def _by_person(jobs: Iterable[Job]) -> list[PersonsWork]:
+    found: dict[str, PersonsWork] = {}
+    for job in jobs:
+        now, before = job.progress(), found.get(job.owner, PersonsWork(0.0, 0))
+        found[job.owner] = PersonsWork(
+            before.seconds + (now.work_left or 0.0), before.pictures + now.pictures - now.finished
+        )
+    return list(found.values())

@@ -7,20 +7,24 @@ before anything is drawn.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, get_args
 
 import structlog
 
 from easel.remark import remark
 from easel.studio.engine.errors import TooMuchWork
 from easel.studio.engine.request import TextToImage
+from easel.studio.owner import Role, role_of
 
 log = structlog.get_logger(__name__)
 
 _MILLION = 1_000_000
 _PREFIX = "EASEL_"
+_BY_ROLE = "EASEL_LIMITS"
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Limits:
     are in memory until it is answered; a person may have twice as many. `step_seconds` is how long one UNet
     call may keep the device from everybody else. `requests_waiting` and `pictures_waiting` are how many
     asynchronous requests, and pictures of them, one person may have that are not finished.
+
+    `roles` are the limits of people who came in otherwise than everyone does, whose `role` they then name.
     """
 
     work_per_request: float = 10_000
@@ -41,24 +47,38 @@ class Limits:
     step_seconds: float = 10
     requests_waiting: float = 50
     pictures_waiting: float = 500
+    role: Role | None = None
+    roles: Mapping[Role, Limits] = field(default_factory=dict)
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Limits:
-        """The limits that an environment sets. What is no number above 0 is passed over, and logged."""
-        said: dict[str, float] = {}
-        for field in fields(cls):
-            name = setting(field.name)
-            if (text := environment.get(name, "").strip()) == "":
-                continue
-            try:
-                value = float(text)
-            except ValueError:
-                value = math.nan
-            if value > 0 and math.isfinite(value):
-                said[field.name] = value
-            else:
-                log.warning("setting passed over", name=name, value=text[:80], allowed="a number above 0")
-        return cls(**said)
+        """The limits that an environment sets: a variable for each number, EASEL_LIMITS for those of roles,
+        `{"visitors": {"requests_waiting": 2}}`. What is no number above 0 is passed over, and logged."""
+        variables = {setting(name): name for name in NUMBERS}
+        said = {name: environment[name] for name in variables if environment.get(name, "").strip()}
+        everyone = cls(**{variables[name]: value for name, value in _numbers(said, "")})
+        return replace(everyone, roles=everyone._roles(environment.get(_BY_ROLE, "").strip()))
+
+    def of_person(self, owner: str) -> Limits:
+        """The limits of one person."""
+        return self.roles.get(role_of(owner), self)
+
+    def set_by(self, name: str) -> str:
+        """Where the operator sets a number: a variable of the endpoint's environment, or its stack file."""
+        return f"limits.{self.role}.{name}" if self.role else setting(name)
+
+    def _roles(self, text: str) -> dict[Role, Limits]:
+        try:
+            given = json.loads(text) if text else {}
+            said = {role: dict(given[role]) for role in get_args(Role) if role in given}
+        except (ValueError, TypeError, RecursionError):
+            log.warning("setting passed over", name=_BY_ROLE, value=text[:80], allowed="a mapping by role")
+            return {}
+        found: dict[Role, Limits] = {}
+        for role, numbers in said.items():
+            known = {name: value for name, value in numbers.items() if name in NUMBERS}
+            found[role] = replace(self, role=role, **dict(_numbers(known, f"{_BY_ROLE}.{role}.")))
+        return found
 
     def check(self, request: TextToImage) -> None:
         """Raise TooMuchWork for a request that is too much, whoever asks and whatever else there is to do."""
@@ -77,31 +97,49 @@ class Limits:
                 self.pixels_per_request,
                 remark(
                     "has_megapixels",
-                    "has {n} megapixels, which must be in memory until the last is drawn",
-                    n=f"{pixel_count:,.0f}",
+                    "has {n:,} megapixels, which must be in memory until the last is drawn",
+                    n=round(pixel_count),
                 ),
             ),
         ):
             if amount > most:
                 raise TooMuchWork(
-                    _field(request),
+                    field_for_less(request),
                     remark(
                         "too_much_work",
-                        "{asked} {takes}; one request may ask for {most}. "
+                        "{asked} {takes}; one request may ask for {most:,g}. "
                         "{advice}; the operator sets the limit by {setting}",
-                        about=_field(request),
+                        about=field_for_less(request),
                         asked=asked,
                         takes=takes,
-                        most=f"{most:,g}",
+                        most=most,
                         advice=_advice(most, amount / count, count, drawn=drawn),
-                        setting=setting(name),
+                        setting=self.set_by(name),
                     ),
                 )
 
 
-def setting(field: str) -> str:
+NUMBERS = tuple(one.name for one in fields(Limits) if one.name not in ("role", "roles"))
+"""The limits that are numbers."""
+
+
+def setting(name: str) -> str:
     """The environment's name of a limit."""
-    return _PREFIX + field.upper()
+    return _PREFIX + name.upper()
+
+
+def _numbers(said: Mapping[str, object], where: str) -> Iterator[tuple[str, Any]]:
+    for name, given in said.items():
+        try:
+            value = float(given) if isinstance(given, str | int | float) else math.nan
+        except (ValueError, OverflowError):
+            value = math.nan
+        if value > 0 and math.isfinite(value):
+            yield name, value
+        else:
+            log.warning(
+                "setting passed over", name=where + name, value=str(given)[:80], allowed="a number above 0"
+            )
 
 
 def _work_said(request: TextToImage, amount: float) -> str:
@@ -109,7 +147,7 @@ def _work_said(request: TextToImage, amount: float) -> str:
     if request.enlargement is None:
         words = "at {steps} steps ({sampler})"
         method = remark("at_steps", words, steps=request.steps, sampler=request.sampler)
-    return remark("takes_work", "{method} takes {n} megapixel-steps", method=method, n=f"{amount:,.0f}")
+    return remark("takes_work", "{method} takes {n:,} megapixel-steps", method=method, n=round(amount))
 
 
 def work(request: TextToImage) -> float:
@@ -123,7 +161,7 @@ def pixels(request: TextToImage) -> float:
     return last.width * last.height * request.pictures / _MILLION
 
 
-def _field(request: TextToImage) -> str:
+def field_for_less(request: TextToImage) -> str:
     """The field that it is easiest to ask for less by."""
     if request.enlargement is not None:
         return "upscaling_resize"

@@ -20,19 +20,19 @@ from easel.studio.engine.device_calls import TOGETHER, OtherCheckpoint, UNetCall
 from easel.studio.engine.device_clock import DeviceClock
 from easel.studio.engine.device_errors import memory_errors, network_errors
 from easel.studio.engine.errors import OutOfMemory
-from easel.studio.engine.face_models import FaceModels
 from easel.studio.engine.fair_share import FairShare
 from easel.studio.engine.job import Job
 from easel.studio.engine.loading import load_checkpoint
 from easel.studio.engine.memory import DeviceMemory, TooLarge, give_back
 from easel.studio.engine.observer import EngineObserver
-from easel.studio.engine.picture import Picture, call_unet
+from easel.studio.engine.picture import Picture
 from easel.studio.engine.room import Room
 from easel.studio.engine.serving import Serving
+from easel.studio.engine.shared_call import answer_together, timed_as
 from easel.studio.engine.size_check import SizeCheck
+from easel.studio.engine.small_networks import SmallNetworks
 from easel.studio.engine.step_times import WARM_UP, StepTimes
 from easel.studio.engine.unet_batch import UNetBatchSize
-from easel.studio.engine.upscaler_models import UpscalerModels
 from easel.studio.engine.vae_runs import STRETCH_SECONDS, VaeRun
 
 log = structlog.get_logger(__name__)
@@ -78,8 +78,7 @@ class Loop:
         self._numbers = itertools.count()
         self._cache = CheckpointCache(self._memory, self.dtype, self._let_go)
         self._controls = ControlCache(self._memory, self._controlling, self._cache.make_room)
-        self._upscalers = UpscalerModels(self.device)
-        self._faces = FaceModels(self.device)
+        self._small_networks = SmallNetworks(self.device, self._free_something)
         self._clock = DeviceClock(self.device, observer)
 
     @property
@@ -105,7 +104,9 @@ class Loop:
         """Whether a wider call would still pay, so that an owner's next picture may join."""
         if not self.active:
             return True
-        return len(self.active) < max(self._batch_size.limit(kind) for kind in {p.kind for p in self.active})
+        return len(self.active) < max(
+            self._batch_size.limit(kind) for kind in {timed_as(p.kind, self.active) for p in self.active}
+        )
 
     def switch(self, file: ModelFile, report: Report | None = None) -> None:
         """Serve another checkpoint. What goes wrong raises, and the old one goes on serving.
@@ -170,7 +171,9 @@ class Loop:
 
     def _free_something(self) -> bool:
         """Have the device let go of something that nobody draws with; whether there was any."""
-        if self._upscalers.clear() or self._faces.clear():
+        if self._small_networks.clear():
+            return True
+        if self._at_hand is not None and self._at_hand.text_keys.let_go():
             return True
         return self._controls.drop_oldest() if self._memory.apart else self._let_go()
 
@@ -202,7 +205,7 @@ class Loop:
         """Let a picture join at the next turn, or join again on the checkpoint that it asked for. It does not
         where another one has to go on at once.
 
-        Raises a FileError for a LoRA, control model, VAE, upscaler or face restorer that cannot be used,
+        Raises a FileError for a LoRA, control model, VAE or small network that cannot be used,
         InvalidRequest for a prompt of too many tokens, StepTooLong, OutOfMemory.
         """
         with memory_errors(picture, self.device):
@@ -211,8 +214,7 @@ class Loop:
     def _begin(self, picture: Picture) -> None:
         job = picture.job
         self._clock.jobs = (job,)
-        picture.course.upscalers = {name: self._upscalers.get(file) for name, file in job.upscalers.items()}
-        picture.course.faces = self._faces.get(job.faces)
+        self._small_networks.give(picture)
         if picture.checkpoint is None:
             picture.begin(None)
             self.active.append(picture)
@@ -279,6 +281,7 @@ class Loop:
         assert isinstance(call, UNetCall)  # noqa: S101 - nothing else is under way
         if call.alone:
             return 1
+        kind = timed_as(kind, self.active)
         wide = self._batch_size.bucket(kind, available)
         return self._batch_size.bucket(kind, self._room.width(call, wide))
 
@@ -286,18 +289,18 @@ class Loop:
         """One UNet call. Returns those it stepped: nobody, where all of them at once were too many."""
         serving, first = self._now(), chosen[0]
         calls = [one.call for one in chosen if isinstance(one.call, UNetCall)]
-        kind, cost = first.kind, first.cost
+        kind, cost = timed_as(first.kind, self.active), first.cost
         began = time.perf_counter()
         measuring = self.device.type == "cuda" and not self._batch_size.measured(kind, len(chosen))
         try:
-            with (
-                memory_errors(first, self.device),
-                serving.adapters.at_work(first.course.loras_of_step),
-                self._clock.call("unet", sum(call.rows for call in calls)),
-            ):
-                outputs = call_unet(serving.checkpoint.unet, calls, serving.checkpoint.dtype)
+            rows = sum(call.rows for call in calls)
+            with memory_errors(first, self.device), self._clock.call("unet", rows):
+                outputs = answer_together(serving, chosen)
         except OutOfMemory:
+            kept = serving.text_keys.let_go()
             if len(chosen) == 1:
+                if kept:
+                    return []
                 raise
             self._batch_size.out_of_memory(kind, len(chosen))
             self._room.too_much(calls[0], len(chosen))
@@ -313,7 +316,7 @@ class Loop:
                 # Once, as soon as it was measured: what draws well is not ended for a neighbour's noise.
                 if first.course.position == WARM_UP:
                     self._sizes.see_that_it_is_short(first, calls[0], serving.checkpoint)
-        for picture, output in zip(chosen, outputs, strict=True):
+        for picture, output in outputs:
             self._answer(picture, output)
         return chosen
 

@@ -96,6 +96,13 @@ def available(device: torch.device) -> int:
     return min([psutil.virtual_memory().available, *_cgroup_rooms()])
 
 
+def share_of(device: torch.device, gpu_share: float, cpu_bytes: int) -> int:
+    """Bytes of a bound that is a share of a GPU's memory, or so many of the machine's."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory * gpu_share)
+    return cpu_bytes
+
+
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an error says so: torch's is a plain RuntimeError on a CPU, numpy's and Pillow's a
     MemoryError."""

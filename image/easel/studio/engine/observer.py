@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from easel.studio.engine.job import Job
 
 CallKind = Literal[
-    "unet", "vae_decode", "vae_encode", "text_encoder", "upscaler", "face_detector", "face_restorer"
-]
+    "unet", "vae_decode", "vae_encode", "text_encoder", "upscaler", "face_detector", "face_restorer",
+    "interrogator",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

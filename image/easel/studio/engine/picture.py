@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
 import torch
 from PIL import Image
 
@@ -20,6 +22,12 @@ from easel.studio.engine.pipeline import Pipeline, draw, finish
 from easel.studio.engine.reference_attention import references_at_work
 from easel.studio.engine.serving import Serving
 from easel.studio.engine.tiling import edges_meet
+
+log = structlog.get_logger(__name__)
+
+KEEP_EVERY = 30.0
+"""Seconds between two times that what a picture has reached is kept. Most are there before the first; what is
+lost of the others at a death is no more than this."""
 
 
 @dataclass(eq=False)
@@ -42,6 +50,11 @@ class Picture:
     def __post_init__(self) -> None:
         self.course = Course(self.job, self.index)
         self._pipeline: Pipeline | None = None
+        given = self.job.watcher.answers(self.index) if self.job.watcher else ()
+        self._given = deque(given)
+        self._kept = len(given)
+        self._kept_at = 0.0
+        self._unkept: list[torch.Tensor] = []
 
     @property
     def owner(self) -> str:
@@ -71,11 +84,24 @@ class Picture:
             self.course.take(serving)
         if self._pipeline is None:
             self._pipeline = draw(self.course)
+            self._kept_at = time.monotonic()
         self._go_on(None)
 
     def answer(self, answer: Any) -> None:
         """The call was made, and this came of it: go on to the next."""
+        if self.job.watcher is not None and isinstance(self.call, UNetCall):
+            # as the UNet computes: half of the size where it does so in half precision, and nothing is lost
+            self._unkept.append(answer.to(self.course.now().checkpoint.dtype))
         self._go_on(answer)
+
+    def tell_reached(self) -> None:
+        """Have what the UNet answered kept, where much was done since it was."""
+        now, watcher = time.monotonic(), self.job.watcher
+        if watcher is None or not self._unkept or now - self._kept_at < KEEP_EVERY:
+            return
+        watcher.reached(self.index, self._kept, [one.cpu() for one in self._unkept])
+        self._kept, self._kept_at = self._kept + len(self._unkept), now
+        self._unkept.clear()
 
     def stop_here(self) -> None:
         """Finish with what is there by now (A1111's interrupt); what is being finished goes on."""
@@ -86,6 +112,16 @@ class Picture:
             self._go_on(None)
 
     def _go_on(self, answer: Any) -> None:
+        self._send(answer)
+        while self._given and isinstance(self.call, UNetCall):
+            given, shape = self._given.popleft(), (self.call.rows, *self.call.latents.shape[1:])
+            if given.shape != shape:
+                log.warning("answers are another picture's", job=self.job.id, index=self.index)
+                self._given.clear()
+                return
+            self._send(given.to(self.call.latents))
+
+    def _send(self, answer: Any) -> None:
         assert self._pipeline is not None  # noqa: S101 - see `begin`
         try:
             self.call = self._pipeline.send(answer)

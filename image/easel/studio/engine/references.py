@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from easel.studio import allowed
 from easel.studio.engine.control.map_size import at_size
 from easel.studio.engine.control.preprocessors import Pixels, preprocessor
 from easel.studio.engine.control.unit import ControlUnit
@@ -41,7 +42,9 @@ def _prepared(
 ) -> PreparedReference:
     if unit.more_images:
         number = 1 + len(unit.more_images)
-        raise InvalidRequest("controlnet.image", f"{number} pictures", "one picture for each unit")
+        raise InvalidRequest(
+            "controlnet.image", allowed.counted_pictures(number), allowed.ONE_PICTURE_FOR_EACH_UNIT
+        )
     sizes = {(one.width, one.height) for one in request.passes()}
     images = [image for image, _ in unit_pictures(unit, preprocessor(unit.module), as_seen(sources))]
     return PreparedReference(

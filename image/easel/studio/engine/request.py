@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
+from easel.remark import remark
 from easel.studio.engine.control.unit import ControlUnit
 from easel.studio.engine.enlargement import Enlargement, UpscalerTiles
 from easel.studio.engine.errors import InvalidRequest, check_range
@@ -168,7 +169,9 @@ class TextToImage:
         if hires is None:
             return None
         if self.source is not None:
-            raise InvalidRequest("enable_hr", True, "false where a picture is drawn from a picture")
+            raise InvalidRequest(
+                "enable_hr", True, remark("not_from_picture", "false where a picture is drawn from a picture")
+            )
         check_range("hr_second_pass_steps", hires.steps, 0, MAX_STEPS)
         for name, side in zip(
             ("hr_resize_x", "hr_resize_y"), hires.size(self.width, self.height), strict=True
@@ -249,9 +252,17 @@ def _check_sampling(settings: SamplerSettings) -> None:
     for name, words in _SAMPLER_WORDS.items():
         _check_word(name, getattr(settings, name), words)
     if settings.sigma_max and settings.sigma_min >= settings.sigma_max:
-        raise InvalidRequest("sigma_min", settings.sigma_min, f"less than sigma_max ({settings.sigma_max:g})")
+        raise InvalidRequest(
+            "sigma_min",
+            settings.sigma_min,
+            remark("less_than_sigma_max", "less than sigma_max ({most})", most=f"{settings.sigma_max:g}"),
+        )
 
 
 def _check_text(name: str, value: str) -> None:
     if len(value) > MAX_PROMPT_CHARACTERS:
-        raise InvalidRequest(name, f"{len(value)} characters", f"up to {MAX_PROMPT_CHARACTERS} characters")
+        raise InvalidRequest(
+            name,
+            remark("counted_characters", "{n} characters", n=len(value)),
+            remark("up_to_characters", "up to {most} characters", most=MAX_PROMPT_CHARACTERS),
+        )

@@ -21,6 +21,7 @@ from easel.studio.engine.memory import DeviceMemory
 from easel.studio.engine.networks.adapters import Adapters
 from easel.studio.engine.sampling.levels import NoiseLevels
 from easel.studio.engine.text_encoding import skips_layers
+from easel.studio.engine.text_keys import TextKeys
 from easel.studio.engine.vae_runs import LatentPreviews
 from easel.studio.engine.vaes import Vaes
 
@@ -40,6 +41,7 @@ class Serving:
         self.encoder = PromptEncoder(checkpoint, clock)
         self.vaes = Vaes(checkpoint)
         self.adapters = Adapters(checkpoint)
+        self.text_keys = TextKeys(checkpoint)
         controls = controls or ControlCache(DeviceMemory(checkpoint.device))
         self.control_models = ControlModels(checkpoint, controls)
         self.image_prompts = ImagePromptModels(checkpoint, controls)

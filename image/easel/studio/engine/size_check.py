@@ -10,11 +10,15 @@ import torch
 
 from easel.remark import said_by
 from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.conditioning_schedule import Guidance
 from easel.studio.engine.device_calls import UNetCall
 from easel.studio.engine.errors import OutOfMemory, StepTooLong
 from easel.studio.engine.picture import Picture, call_unet
 from easel.studio.engine.room import Room
 from easel.studio.engine.step_times import WARM_UP, StepTimes
+
+# A neighbour's noise is in every measurement: the least of so many refuses a picture.
+_LOOKS = 4
 
 
 class SizeCheck:
@@ -36,8 +40,7 @@ class SizeCheck:
         self._see_that_it_fits(picture, call)
         family = checkpoint.family
         if call.latent_pixels > (family.native // family.downscale) ** 2:
-            self._probe(call, checkpoint)
-            self.see_that_it_is_short(picture, call, checkpoint)
+            self._see_that_it_may_begin(picture, call, checkpoint)
 
     def record(self, checkpoint: Checkpoint, cost: int, seconds: float) -> None:
         """A call for one picture of this cost took so long."""
@@ -62,23 +65,32 @@ class SizeCheck:
             else:
                 return
 
-    def _probe(self, call: UNetCall, checkpoint: Checkpoint) -> None:
-        """Time the checkpoint at its own size, where nothing is known of it yet: a first call of a much
-        larger one might take minutes."""
-        if self._step_times.seconds(checkpoint.file, call.cost) is not None:
-            return
+    def _see_that_it_may_begin(self, picture: Picture, call: UNetCall, checkpoint: Checkpoint) -> None:
+        if self._step_times.seconds(checkpoint.file, call.cost) is None:
+            self._probe(call, checkpoint, WARM_UP + 1)
+        for look in range(_LOOKS):
+            try:
+                self.see_that_it_is_short(picture, call, checkpoint)
+                return
+            except StepTooLong:
+                if look == _LOOKS - 1:
+                    raise
+            self._probe(call, checkpoint, 1)
+
+    def _probe(self, call: UNetCall, checkpoint: Checkpoint, times: int) -> None:
+        """Time the checkpoint at its own size: a first call of a much larger one might take minutes."""
         side = checkpoint.family.native // checkpoint.family.downscale
         small = UNetCall(
             latents=torch.zeros((1, call.latents.shape[1], side, side), device=call.latents.device),
             timestep=call.timestep,
-            tokens=call.tokens[:1],
+            guidance=Guidance(call.tokens[:1], None, (1.0,)),
             added={name: rows[:1] for name, rows in call.added.items()},
             extra=None if call.extra is None else torch.zeros_like(call.extra[..., :1, :1]).expand(
                 -1, -1, side, side
             ),
             kind=None,
         )  # fmt: skip
-        for _ in range(WARM_UP + 1):
+        for _ in range(times):
             began = time.perf_counter()
             call_unet(checkpoint.unet, [small], checkpoint.dtype)
             if call.latents.device.type == "cuda":

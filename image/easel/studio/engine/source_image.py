@@ -12,6 +12,8 @@ from functools import partial
 
 from PIL import Image, ImageOps
 
+from easel.remark import remark
+from easel.studio import allowed
 from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.image_to_image import ImageToImage, Mask
 from easel.studio.engine.imaging import Enlarger, Inpainting, Prepared, prepare
@@ -59,9 +61,7 @@ def prepared_sources(source: ImageToImage, width: int, height: int) -> list[Prep
         try:
             found.append(_as_far_as_it_goes(ready, source.upscaler))
         except ValueError as error:  # of Pillow, for what is no colour
-            raise InvalidRequest(
-                "img2img_background_color", source.background, "a colour as CSS writes it"
-            ) from error
+            raise InvalidRequest("img2img_background_color", source.background, allowed.COLOUR) from error
     return found
 
 
@@ -83,12 +83,14 @@ def opened(field: str, file: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(file))
         if image.width * image.height > MAX_PIXELS:
-            raise InvalidRequest(field, f"{image.width}x{image.height}", f"up to {MAX_PIXELS:,} pixels")
+            raise InvalidRequest(field, f"{image.width}x{image.height}", allowed.pixels(MAX_PIXELS))
         image.load()
         return ImageOps.exif_transpose(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InvalidRequest(
-            field, f"{len(file)} bytes that are no picture", "a PNG, JPEG or WebP file"
+            field,
+            remark("no_picture_bytes", "{n} bytes that are no picture", n=len(file)),
+            allowed.PICTURE_FILE,
         ) from error
 
 

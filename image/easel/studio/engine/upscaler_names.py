@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from easel.models import Kind, ModelFile, Store, UnknownModel
+from easel.remark import remark
 from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, PIXEL_UPSCALERS
 
@@ -70,6 +71,13 @@ def find_upscaler(store: Store, field: str, name: str) -> Upscaler:
         latent = list(LATENT_UPSCALE_MODES) if field == "hr_upscaler" else []
         names = ", ".join([*latent, *(one.name for one in upscalers(store))])
         raise InvalidRequest(
-            field, name, f"{names}; files of models/{Kind.UPSCALER.folder} are found by their names"
+            field,
+            name,
+            remark(
+                "an_upscaler_of",
+                "{names}; files of {folder} are found by their names",
+                names=names,
+                folder=f"models/{Kind.UPSCALER.folder}",
+            ),
         ) from error
     return next((one for one in upscalers(store) if one.file == file), Upscaler(file.model_name, file))

@@ -15,7 +15,7 @@ def wanted_paths(job: Job) -> set[Path]:
 
 
 def _files(job: Job) -> Iterator[ModelFile | None]:
-    yield from (job.checkpoint, job.vae, job.hires_checkpoint, job.refiner)
+    yield from (job.checkpoint, job.vae, job.hires_checkpoint, job.refiner, job.interrogator)
     yield from job.upscalers.values()
     yield from job.control_files
     for prompts in job.prompts:

@@ -226,6 +226,8 @@ class Worker:
         self._turn_ended = time.perf_counter()
         self._turns.worked((one.owner for one in turned.chosen), self._turn_ended - began)
         self._note_pace(turned, positions, self._turn_ended - began)
+        for picture in turned.stepped:
+            picture.tell_reached()
         for picture in turned.through:
             self._progress[picture.job].keep(picture)
             self._loop.drop(picture)

@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from easel.models import CIVITAI_KINDS, Kind
+from easel.remark import remark
+from easel.studio.coded_text import CodedText
 from easel.studio.library.plain_text import line, prose
 
 # Civitai's rating: 1 is for everybody, 2 is PG-13; from 4 on a picture is for adults.
@@ -43,6 +45,7 @@ class File(BaseModel):
     sha256: str = ""
     address: str = Field(description="what a download is started with")
     problem: str = Field("", description="why it cannot be downloaded; empty if it can")
+    remark: CodedText | None = Field(None, description="`problem` by its code")
 
 
 class Version(BaseModel):
@@ -172,6 +175,7 @@ def _file(found: Mapping[str, Any], address: str) -> File:
     sha256 = line(hashes.get("SHA256"), 64).lower() if isinstance(hashes, Mapping) else ""
     name, scan = line(found.get("name")), _scan(found)
     kilobytes = found.get("sizeKB")
+    problem = _problem(name, line(metadata.get("format"), 40), scan)
     return File(
         id=_number(found.get("id")),
         name=name,
@@ -184,7 +188,8 @@ def _file(found: Mapping[str, Any], address: str) -> File:
         primary=found.get("primary") is True,
         sha256=sha256 if re.fullmatch(r"[0-9a-f]{64}", sha256) else "",
         address=address,
-        problem=_problem(name, line(metadata.get("format"), 40), scan),
+        problem=problem,
+        remark=CodedText.of(problem) if problem else None,
     )
 
 
@@ -196,9 +201,9 @@ def _bytes(kilobytes: object) -> int | None:
 
 def _problem(name: str, format_: str, scan: str) -> str:
     if scan == "danger":
-        return "Civitai's scan found something dangerous in it"
+        return remark("scanned_danger", "Civitai's scan found something dangerous in it")
     if not name.lower().endswith(".safetensors") or format_ not in ("", "SafeTensor"):
-        return "not safetensors: other files can run code when they are opened"
+        return remark("not_safetensors", "not safetensors: other files can run code when they are opened")
     return ""
 
 

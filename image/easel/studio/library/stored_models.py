@@ -23,6 +23,7 @@ from easel.models import (
     read_notes,
     state_beside,
 )
+from easel.studio.coded_text import CodedText
 from easel.studio.families import FAMILY_LABELS
 from easel.studio.library.card import word_of
 from easel.studio.library.plain_text import line, prose
@@ -60,6 +61,7 @@ class StoredModel(BaseModel):
     fits: bool = Field(True, description="whether the caller's checkpoint can be drawn with it")
     reason: str = Field("", description="why it does not fit")
     problem: str = Field("", description="why the file itself is of no use")
+    remark: CodedText | None = Field(None, description="`problem` by its code")
     trained_words: list[str] = Field([], description="as its creator says them")
     words: str = Field("", description="what a person wrote goes into the prompt with it (`activation text`)")
     negative_words: str = Field("", description="what goes into the negative prompt (`negative text`)")
@@ -173,6 +175,7 @@ def _described(entry: IndexEntry, changed: int, linked: bool, *, alone: bool) ->
         family_label=_family_label(entry),
         base_model=line(entry.base_model, 60),
         problem=line(entry.problem, 300),
+        remark=CodedText.of(entry.problem) if entry.problem else None,
         trained_words=[text for each in entry.trained_words[:_MOST_WORDS] if (text := line(each))],
         words=line(notes.words, 1000),
         negative_words=line(notes.negative_words, 1000),

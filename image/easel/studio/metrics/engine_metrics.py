@@ -13,14 +13,15 @@ _WAITING = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800
 _DRAWING = (0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
 _LOADING = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
 _ROWS = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-KINDS = ("txt2img", "img2img", "inpaint", "upscaling")
+KINDS = ("txt2img", "img2img", "inpaint", "upscaling", "interrogation")
 OUTCOMES = {JobState.DONE: "finished", JobState.CANCELLED: "cancelled", JobState.FAILED: "failed"}
 
 
 def kind_of(job: Job) -> str:
     """What a job draws, as A1111 calls it: one of `KINDS`."""
-    if job.request.enlargement is not None:
-        return "upscaling"
+    enlargement = job.request.enlargement
+    if enlargement is not None:
+        return "upscaling" if enlargement.interrogation is None else "interrogation"
     source = job.request.source
     if source is None:
         return "txt2img"

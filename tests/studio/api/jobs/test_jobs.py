@@ -176,6 +176,18 @@ def test_bounds(running, ada: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> 
     many = ada.post("/sdapi/v1/txt2img", json={**SMALL, "batch_size": 9}, headers=ASYNC)
     assert many.status_code == 429
     assert "pictures" in many.json()["errors"]
+    never = ada.post("/sdapi/v1/txt2img", json={**SMALL, "batch_size": 11}, headers=ASYNC)
+    assert never.status_code == 422
+    assert "Retry-After" not in never.headers
+    visitors = dataclasses.replace(limits, role="visitors", requests_waiting=1)
+    with_roles = dataclasses.replace(few, roles={"visitors": visitors})
+    monkeypatch.setattr(running.studio.engine, "limits", with_roles)
+    with running.ask("anonymous/1") as visitor:
+        tickets.append(accept(visitor, **LONG))
+        second = visitor.post("/sdapi/v1/txt2img", json=SMALL, headers=ASYNC)
+        assert second.status_code == 429
+        assert "limits.visitors.requests_waiting" in second.json()["errors"]
+        visitor.delete(f"/jobs/{tickets.pop()['id']}")
     ada.delete(f"/jobs/{tickets.pop()['id']}")
 
 

@@ -28,7 +28,9 @@ ASYNC = {"Prefer": "respond-async"}
 # `python -m easel.studio` whose steps take as long as the environment says, and which ends with a prompt.
 PROGRAM = """
 import os, time
+from easel.studio.engine import picture
 from easel.studio.engine.loop import Loop
+picture.KEEP_EVERY = 0.4
 step, begin = Loop._step, Loop.begin
 Loop._step = lambda loop, chosen: (time.sleep(float(os.environ["SLOW"])), step(loop, chosen))[1]
 def dies(loop, picture):
@@ -132,6 +134,8 @@ def test_killed_in_mid_picture(house: House) -> None:
     with house.ask() as client:
         asked = (PLAIN, MATRIX, {**PLAIN, "n_iter": 1, "steps": 40})
         tickets = [client.post("/sdapi/v1/txt2img", json=one, headers=ASYNC).json() for one in asked]
+    journal = house.home / "outputs" / "studio" / ".jobs"
+    house.until(lambda: list(journal.glob("*.steps")))
     for number in (signal.SIGKILL, signal.SIGTERM):
         time.sleep(chance.uniform(0.2, 2.5))
         house.kill(number)
@@ -151,8 +155,8 @@ def test_killed_in_mid_picture(house: House) -> None:
                 assert max(high for _, high in difference.getextrema()) <= 2
     saved = [path.name for path in (house.home / "outputs" / "studio").glob("local-*/*/*.png")]
     assert len(saved) == 6 + 5 + 1 + 5 + 4 + 1  # the tickets', and the comparisons', whose grids are not kept
-    left = (house.home / "outputs" / "studio" / ".jobs").iterdir()
-    assert [path.name for path in left if path.name.endswith((".png", "-request.json"))] == []
+    ends = (".png", "-request.json", ".steps")
+    assert [path.name for path in journal.iterdir() if path.name.endswith(ends)] == []
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import statistics
 
 import pytest
 
-from easel.studio.api.jobs.waiting_times import PersonsWork, ahead_of, time_for
+from easel.studio.engine import PersonsWork, ahead_of, time_for
 
 
 def served(mine: list[float], others: list[float], step: float) -> list[float]:

@@ -77,11 +77,12 @@ class Namespace:
         )
 
     def gateways(self) -> Mapping[str, str]:
-        """The addresses of the team's gateways that run, by the names of their pods."""
+        """The addresses of the team's gateways that run, by the names of their pods. Those too that are being
+        ended: the autoscaler asks the others, and is to hear of the requests that these still hold."""
         return {
             name: str(one["status"]["podIP"])
             for name, one in self._gateways.items()
-            if (one.get("status") or {}).get("podIP") and not one["metadata"].get("deletionTimestamp")
+            if (one.get("status") or {}).get("podIP")
         }
 
     def deployment(self, name: str) -> Object | None:

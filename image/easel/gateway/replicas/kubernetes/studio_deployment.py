@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Coroutine
 from typing import Any
 
@@ -49,6 +50,8 @@ class StudioDeployment:
         self._missing: dict[str, ReplicaStatus] = {}
         # What was written to each pod as its deletion cost: the watch shows it later.
         self._costs: dict[str, str] = {}
+        # One write to a pod after another: of two under way at once the later may come first.
+        self._writing: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -102,6 +105,7 @@ class StudioDeployment:
         if tracked is None:
             return
         self._costs.pop(name, None)
+        self._writing.pop(name, None)
         if tracked.address:
             self._probe.forget(tracked.address)
         tracked.gone(why)
@@ -248,11 +252,18 @@ class StudioDeployment:
                 shown = (one.pod["metadata"].get("annotations") or {}).get(COST, _IDLE)
                 if self._costs.get(one.name, shown) != cost:
                     self._costs[one.name] = cost
-                    self._begin(self._annotate(self._api.path("pods", one.name), {COST: cost}))
+                    self._begin(self._set_cost(one.name, cost))
 
     async def _mark(self, one: TrackedPod, *, cost: str, draining: str | None) -> None:
         self._costs[one.name] = cost
-        await self._annotate(self._api.path("pods", one.name), {COST: cost, DRAINING: draining})
+        async with self._writing[one.name]:
+            await self._annotate(self._api.path("pods", one.name), {COST: cost, DRAINING: draining})
+
+    async def _set_cost(self, name: str, cost: str) -> None:
+        """Unless it was priced anew, or marked, before this could be written."""
+        async with self._writing[name]:
+            if self._costs.get(name) == cost:
+                await self._annotate(self._api.path("pods", name), {COST: cost})
 
     async def _annotate(self, path: str, annotations: dict[str, str | None]) -> None:
         """Write annotations; None takes one away. What is refused is told, and comes again with the next

@@ -10,7 +10,16 @@ from easel.models import ModelError
 from easel.remark import remark
 from easel.studio.api.jobs.async_job import AsyncJob, Planned, plan
 from easel.studio.api.jobs.record import AcceptedBody, RequestKind
-from easel.studio.engine import Limits, QueueFull, chance, random_seed, setting
+from easel.studio.engine import (
+    Bound,
+    Limits,
+    PersonsWork,
+    Queue,
+    chance,
+    random_seed,
+    see_that_there_is_room,
+)
+from easel.studio.outputs import NotSaved
 from easel.studio.studio import Studio
 
 
@@ -34,29 +43,30 @@ def look_at(
     return accepted, *plan(studio, owner, kind, accepted)
 
 
-def see_that_it_fits(limits: Limits, mine: Sequence[AsyncJob], pictures: int) -> None:
-    """Raise QueueFull where somebody has so many waiting that `pictures` more would be too many."""
-    waiting = sum(job.pictures_left for job in mine)
-    requests_said, pictures_said = remark("requests", "requests"), remark("pictures", "pictures")
-    for unit, have, more, field in (
-        (requests_said, len(mine), 1, "requests_waiting"),
-        (pictures_said, waiting, pictures, "pictures_waiting"),
-    ):
-        most = getattr(limits, field)
-        if have + more > most:
-            raise QueueFull(
-                remark(
-                    "too_many_waiting",
-                    "you have {have} {unit} waiting, and {more} more would pass the {most} that one "
-                    "person may have; wait for some of them, or cancel them; the operator sets the limit by "
-                    "{setting}",
-                    unit=unit,
-                    have=f"{have:,}",
-                    more=f"{more:,}",
-                    most=f"{most:,g}",
-                    setting=setting(field),
-                )
-            )
+def see_that_it_fits(
+    limits: Limits, mine: Sequence[AsyncJob], others: Sequence[PersonsWork], pictures: int
+) -> None:
+    """Raise QueueFull where somebody has so many waiting that `pictures` more would be too many, TooMuchWork
+    where they are by themselves."""
+    left = [job.pictures_left for job in mine]
+    bounds = (
+        Bound(
+            remark("requests", "requests"), [1] * len(mine), 1,
+            limits.requests_waiting, limits.set_by("requests_waiting"),
+        ),
+        Bound(
+            remark("pictures", "pictures"), left, pictures,
+            limits.pictures_waiting, limits.set_by("pictures_waiting"),
+        ),
+    )  # fmt: skip
+    own = [(job.work_left(), one) for job, one in zip(mine, left, strict=True)]
+    see_that_there_is_room(bounds, Queue(own, others), "n_iter")
+
+
+def not_written_down(error: OSError) -> NotSaved:
+    """What is answered where a request could not be kept."""
+    why = error.strerror or error
+    return NotSaved(remark("not_written_down", "the request could not be written down: {why}", why=why))
 
 
 def sizes(planned: Planned) -> dict[str, int]:

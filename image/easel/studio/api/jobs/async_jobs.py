@@ -16,7 +16,7 @@ import structlog
 
 from easel.models import ModelFile
 from easel.remark import remark, said_by
-from easel.studio.api.jobs.acceptance import look_at, see_that_it_fits, sizes
+from easel.studio.api.jobs.acceptance import look_at, not_written_down, see_that_it_fits, sizes
 from easel.studio.api.jobs.async_job import AsyncJob, Planned, plan
 from easel.studio.api.jobs.failure import failure
 from easel.studio.api.jobs.job_book import JobBook, NoSuchTicket
@@ -108,22 +108,16 @@ class AsyncJobs:
             webhook=told, **sizes(planned),
         )  # fmt: skip
         record.pictures = record.pictures or len(accepted.body.get("imageList") or [0])
-        see_that_it_fits(self._studio.engine.limits, self._book.running(owner), record.pictures)
+        self._see_that_it_fits(owner, record.pictures)
         job = self._job(record, planned)
         try:
             await asyncio.to_thread(self._write_down, record, accepted)
         except OSError as error:
-            raise NotSaved(
-                remark(
-                    "not_written_down",
-                    "the request could not be written down: {why}",
-                    why=error.strerror or error,
-                )
-            ) from error
+            raise not_written_down(error) from error
         try:
             # Again, for others came while it was written. In the book only now: what is there is begun by the
             # end of another one, and read from the disk.
-            see_that_it_fits(self._studio.engine.limits, self._book.running(owner), record.pictures)
+            self._see_that_it_fits(owner, record.pictures)
         except QueueFull:
             await asyncio.to_thread(self._journal.remove, record.id)
             raise
@@ -218,6 +212,10 @@ class AsyncJobs:
         return sum(record.id in self._book.open for record in taken)
 
     # Accepting
+
+    def _see_that_it_fits(self, owner: str, pictures: int) -> None:
+        limits, others = self._studio.engine.limits.of_person(owner), self.views.others_work(owner)
+        see_that_it_fits(limits, self._book.running(owner), others, pictures)
 
     def _write_down(self, record: AcceptedRequest, accepted: AcceptedBody) -> None:
         self._journal.write_request(record.id, accepted.model_dump_json().encode())

@@ -6,6 +6,7 @@ from starlette.exceptions import HTTPException
 
 from easel.models import FileError, ModelError, UnknownModel
 from easel.remark import said_by
+from easel.studio.api.errors import log_says_more
 from easel.studio.api.jobs.record import TicketError
 from easel.studio.api.requests.refusals import UnknownScript, Unsupported
 from easel.studio.engine import (
@@ -39,7 +40,7 @@ def failure(error: BaseException) -> TicketError:
         kind = "out_of_memory"
     field = getattr(error, "field", None)
     if isinstance(error, HTTPException):
-        return TicketError(words=str(error.detail), kind=kind)
+        return TicketError.of(error.detail, kind)
     if isinstance(error, _OURS):
         return TicketError.of(said_by(error), kind, field if isinstance(field, str) else None)
-    return TicketError(words=f"{type(error).__name__}; the studio's log says more", kind="failed")
+    return TicketError.of(log_says_more(error), "failed")

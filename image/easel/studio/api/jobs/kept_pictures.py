@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from easel.remark import remark
+from easel.studio.api.jobs.kept_steps import KeptSteps
 from easel.studio.api.jobs.record import AcceptedRequest
 from easel.studio.api.keeper import FileOf, PictureFile
 from easel.studio.durable_jobs import Journal
@@ -21,6 +22,7 @@ from easel.studio.png import read_texts
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +42,7 @@ class KeptPictures:
         self.problem: NotSaved | None = None
         """Why the last picture that could not be saved could not."""
         self.tasks: list[Future[None]] = []
+        self.steps = KeptSteps(record.id, journal)
         self._journal, self._outputs, self._savers = journal, outputs, savers
         self._lock = threading.Lock()
 
@@ -59,8 +62,9 @@ class KeptPictures:
         return None if len(found) == request.pictures else found
 
     def watcher(self, first: int, file_of: FileOf) -> _Watcher:
-        """Saves them as they come."""
-        return _Watcher(self, first, file_of)
+        """Saves them as they come, and knows how far they were."""
+        before = self.steps.read() if self.record.taken else {}
+        return _Watcher(self, first, file_of, before)
 
     def kept(self, number: int) -> tuple[Image, str]:
         """One that is in the gallery. Raises NotSaved for one that was deleted there meanwhile."""
@@ -99,6 +103,7 @@ class KeptPictures:
 
         self.write(note)
         staged.unlink(missing_ok=True)
+        self.steps.forget(number)
 
     def later(self, task: Callable[[], None]) -> None:
         """Do it on a saving thread."""
@@ -108,8 +113,11 @@ class KeptPictures:
 class _Watcher:
     """Told by the engine of the pictures of one of its jobs."""
 
-    def __init__(self, pictures: KeptPictures, first: int, file_of: FileOf) -> None:
+    def __init__(
+        self, pictures: KeptPictures, first: int, file_of: FileOf, before: Mapping[int, Sequence[Tensor]]
+    ) -> None:
         self._pictures, self._first, self._file_of = pictures, first, file_of
+        self._before = before
 
     def begun(self) -> None:
         """Drawing begins: if this process ends now, the job may be what ended it."""
@@ -122,6 +130,15 @@ class _Watcher:
     def drawn(self, picture: Drawn) -> None:
         """One is there."""
         self._pictures.later(lambda: self._save(picture))
+
+    def reached(self, index: int, first: int, answers: Sequence[Tensor]) -> None:
+        """One goes on."""
+        steps, number = self._pictures.steps, self._first + index
+        self._pictures.later(lambda: steps.write(number, first, answers))
+
+    def answers(self, index: int) -> Sequence[Tensor]:
+        """What one was answered before this process lived."""
+        return self._before.get(self._first + index, ())
 
     def _save(self, picture: Drawn) -> None:
         try:

@@ -11,10 +11,9 @@ from pydantic import BaseModel, Field
 
 from easel.studio.api.jobs.async_job import AsyncJob
 from easel.studio.api.jobs.record import AcceptedRequest, TicketError
-from easel.studio.api.jobs.waiting_times import PersonsWork, ahead_of, time_for
 from easel.studio.api.jobs.webhook import WebhookDelivery
 from easel.studio.coded_text import CodedText, coded
-from easel.studio.engine import FINAL, Job, JobState
+from easel.studio.engine import FINAL, Job, JobState, PersonsWork, ahead_of, time_for
 from easel.studio.gallery_picture import GalleryPicture
 
 _PROMPT = 300

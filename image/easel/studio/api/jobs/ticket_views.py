@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from easel.studio.api.jobs.job_book import JobBook
 from easel.studio.api.jobs.record import AcceptedRequest
 from easel.studio.api.jobs.ticket import Company, Ticket, elsewhere_ticket, ended_ticket, open_tickets
-from easel.studio.api.jobs.waiting_times import PersonsWork
-from easel.studio.engine import JobState
+from easel.studio.engine import JobState, PersonsWork
 from easel.studio.gallery_picture import GalleryPicture, picture_entry
 from easel.studio.studio import Studio
 
@@ -67,9 +66,10 @@ class TicketViews:
         return [path.read_bytes() for path in paths if path]
 
     def _open(self, owner: str) -> list[Ticket]:
-        return open_tickets(self._book.running(owner), self._company(owner), self._picture_of(owner))
+        company = Company(self.others_work(owner))
+        return open_tickets(self._book.running(owner), company, self._picture_of(owner))
 
-    def _company(self, owner: str) -> Company:
+    def others_work(self, owner: str) -> list[PersonsWork]:
         """What each other person has to be drawn."""
         seconds: dict[str, float] = {}
         pictures: dict[str, int] = {}
@@ -83,7 +83,7 @@ class TicketViews:
                 now = one.progress()
                 seconds[one.owner] = seconds.get(one.owner, 0.0) + (now.work_left or 0.0)
                 pictures[one.owner] = pictures.get(one.owner, 0) + now.pictures - now.finished
-        return Company([PersonsWork(seconds[one], pictures[one]) for one in seconds if one != owner])
+        return [PersonsWork(seconds[one], pictures[one]) for one in seconds if one != owner]
 
     def _picture_of(self, owner: str) -> Callable[[str], GalleryPicture | None]:
         def picture_of(id: str) -> GalleryPicture | None:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from easel.remark import remark
 from easel.studio.api.requests import control_units, detailer, soft_inpainting
 from easel.studio.api.requests.drawing_request import AnyRequest, DrawingRequest
+from easel.studio.api.requests.field_faults import fault_words
 from easel.studio.api.requests.options_table import same
 from easel.studio.api.requests.refusals import UnknownScript
 from easel.studio.api.requests.script_argument import TABS, Argument, script_arguments
@@ -119,7 +120,7 @@ def scripted(asked: AnyRequest, options: Mapping[str, Any]) -> tuple[AnyRequest,
         ), notes
     except ValidationError as e:
         key = str(e.errors()[0]["loc"][0])
-        raise InvalidRequest(f"alwayson_scripts.{key}", said.get(key), str(e.errors()[0]["msg"])) from e
+        raise InvalidRequest(f"alwayson_scripts.{key}", said.get(key), fault_words(e.errors()[0])) from e
 
 
 def _known(asked: DrawingRequest, title: str, script: Any) -> AlwaysOnScript | None:
@@ -129,7 +130,9 @@ def _known(asked: DrawingRequest, title: str, script: Any) -> AlwaysOnScript | N
         return known
     if _active(script):
         known_here = [one.title for one in ALWAYS_ON if asked.TAB in one.tabs]
-        raise UnknownScript(f"always on script {title[:60]} not found", known_here)
+        raise UnknownScript(
+            remark("always_on_not_found", "always on script {title} not found", title=title[:60]), known_here
+        )
     return None
 
 

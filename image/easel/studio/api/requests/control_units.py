@@ -7,6 +7,9 @@ from typing import Any, TypeVar
 
 from pydantic import Field, ValidationError
 
+from easel.remark import remark
+from easel.studio import allowed
+from easel.studio.api.requests.field_faults import fault_words
 from easel.studio.api.requests.fields import Liberal, Text, WholeNumber
 from easel.studio.api.requests.refusals import Unsupported
 from easel.studio.api.requests.sent_picture import decoded
@@ -25,8 +28,10 @@ _RESIZE_MODES = {
 }
 # What would make another picture, and is not done.
 _REFUSED = {
-    "ipadapter_input": "what an image encoder made is not read (it comes as a pickle): send the picture",
-    "batch_images": "send one picture for each unit",
+    "ipadapter_input": remark(
+        "not_pickled", "what an image encoder made is not read (it comes as a pickle): send the picture"
+    ),
+    "batch_images": remark("picture_per_unit", "send one picture for each unit"),
 }
 _Choice = TypeVar("_Choice", ControlMode, ControlledPasses)
 
@@ -96,7 +101,15 @@ def _read(field: str, unit: Any) -> Iterator[ControlUnit]:
     if not isinstance(unit, dict):
         if unit in (None, False):
             return
-        raise InvalidRequest(field, unit, 'a unit, as {"model": ..., "module": ..., "image": ...}')
+        raise InvalidRequest(
+            field,
+            unit,
+            remark(
+                "control_unit",
+                "a unit, as {as_written}",
+                as_written='{"model": ..., "module": ..., "image": ...}',
+            ),
+        )
     if str(unit.get("enabled", True)).strip().lower() in ("false", "0", "no", "off", "none"):
         return
     for name, why in _REFUSED.items():
@@ -106,7 +119,7 @@ def _read(field: str, unit: Any) -> Iterator[ControlUnit]:
         sent = SentUnit(**{str(key): value for key, value in unit.items()})
     except ValidationError as error:
         first = error.errors()[0]
-        raise InvalidRequest(f"{field}.{first['loc'][0]}", first.get("input"), str(first["msg"])) from error
+        raise InvalidRequest(f"{field}.{first['loc'][0]}", first.get("input"), fault_words(first)) from error
     yield _unit(field, sent)
 
 
@@ -164,7 +177,7 @@ def _is_pictures(pair: list[Any], module: str) -> bool:
 
 def _base64(field: str, value: Any) -> str:
     if value and not isinstance(value, str):
-        raise InvalidRequest(field, type(value).__name__, "a picture in base64")
+        raise InvalidRequest(field, type(value).__name__, allowed.BASE64_PICTURE)
     return value or ""
 
 

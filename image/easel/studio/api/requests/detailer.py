@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from easel.remark import remark
 from easel.studio.api.requests.detailer_unit import DetailerUnit
+from easel.studio.api.requests.field_faults import fault_words
 from easel.studio.api.requests.script_argument import script_arguments
 from easel.studio.engine import InvalidRequest
 
@@ -110,4 +111,6 @@ def _unit(number: int, sent: Mapping[str, Any]) -> DetailerUnit:
     except ValidationError as e:
         wrong = e.errors()[0]
         key = str(wrong["loc"][0]) if wrong["loc"] else "unit"
-        raise InvalidRequest(f"alwayson_scripts.ADetailer.{number}.{key}", sent.get(key), wrong["msg"]) from e
+        raise InvalidRequest(
+            f"alwayson_scripts.ADetailer.{number}.{key}", sent.get(key), fault_words(wrong)
+        ) from e

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
+from easel.remark import remark
+
 _MAX_BITS = 64
 # Clients show and keep numbers; one of more digits than this is a mistake or an attack.
 _MAX_DIGITS = 40
@@ -17,11 +19,11 @@ def _whole(value: object) -> object:
     if isinstance(value, float) and math.isfinite(value):
         value = int(value)
     if isinstance(value, int) and value.bit_length() > _MAX_BITS:
-        raise ValueError(f"a number of {value.bit_length()} bits")
+        raise ValueError(remark("number_of_bits", "a number of {n} bits", n=value.bit_length()))
     if isinstance(value, str):
         value = value.strip()
         if len(value) > _MAX_DIGITS:
-            raise ValueError(f"a number of {len(value)} digits")
+            raise ValueError(remark("number_of_digits", "a number of {n} digits", n=len(value)))
     return value
 
 

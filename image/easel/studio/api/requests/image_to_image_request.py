@@ -108,7 +108,7 @@ class ImageToImageRequest(DrawingRequest):
         """Fields of the engine's request that this kind of request has besides. Raises Unsupported and
         InvalidRequest."""
         if self.latent_mask is not None:
-            raise Unsupported("latent_mask", "latents follow the mask; leave it out")
+            raise Unsupported("latent_mask", remark("masks_follow", "latents follow the mask; leave it out"))
         fields = source_fields(settings)
         if self.initial_noise_multiplier is not None:
             fields["noise_multiplier"] = self.initial_noise_multiplier
@@ -164,7 +164,9 @@ class ImageToImageRequest(DrawingRequest):
             return self.batch_size
         if "batch_size" in self.model_fields_set and self.batch_size < count:
             raise InvalidRequest(
-                "batch_size", self.batch_size, f"{count} or more: so many init_images were sent"
+                "batch_size",
+                self.batch_size,
+                remark("as_many_as_sent", "{n} or more: so many init_images were sent", n=count),
             )
         return count
 

@@ -61,13 +61,9 @@ KEPT: dict[str, dict[str, Any]] = {
         "training_enable_tensorboard": False, "training_tensorboard_save_images": False,
         "training_tensorboard_flush_every": 120,
     },
-    "interrogation, which is not here": {
-        "interrogate_keep_models_in_memory": False, "interrogate_return_ranks": False,
-        "interrogate_clip_num_beams": 1, "interrogate_clip_min_length": 24,
-        "interrogate_clip_max_length": 48, "interrogate_clip_dict_limit": 1500,
-        "interrogate_clip_skip_categories": [], "interrogate_deepbooru_score_threshold": 0.5,
-        "deepbooru_sort_alpha": True, "deepbooru_use_spaces": True, "deepbooru_escape": True,
-        "deepbooru_filter_tags": "",
+    "what interrogation adds behind the sentence, which is not here, and where its networks stay": {
+        "interrogate_keep_models_in_memory": False, "interrogate_clip_dict_limit": 1500,
+        "interrogate_clip_skip_categories": [],
     },
     "img2img on A1111's page, and masks that A1111 sends back": {
         "img2img_sketch_default_brush_color": "#ffffff", "img2img_inpaint_mask_brush_color": "#ffffff",

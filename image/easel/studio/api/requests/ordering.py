@@ -14,7 +14,7 @@ from easel.studio.api.requests.control_infotext import filled_units
 from easel.studio.api.requests.detailer import Detailing, detailing, is_detailer
 from easel.studio.api.requests.detailer_infotext import detailer_script, detailer_units
 from easel.studio.api.requests.drawing_request import AnyRequest, DrawingRequest
-from easel.studio.api.requests.result import PictureToEnlarge
+from easel.studio.api.requests.result import PictureToEnlarge, PictureToInterrogate
 from easel.studio.api.requests.styled import styled
 from easel.studio.checkpoint_defaults import checkpoint_defaults
 from easel.studio.control_title import control_title
@@ -160,8 +160,19 @@ class Ordering:
         raises."""
         return self._enlarge(image, upscaler="None", sure=sure)
 
+    def interrogate(self, wanted: PictureToInterrogate) -> Job:
+        """Have a picture put into words: a job as those that draw. Raises what `Engine.submit` raises."""
+        width, height = wanted.size
+        return self._aside(
+            Enlargement(
+                image=wanted.file, width=width, height=height, upscaler="None", interrogation=wanted.asked
+            )
+        )
+
     def _enlarge(self, image: Image, **said: Any) -> Job:
-        enlargement = Enlargement(image=encode(image), width=image.width, height=image.height, **said)
+        return self._aside(Enlargement(image=encode(image), width=image.width, height=image.height, **said))
+
+    def _aside(self, enlargement: Enlargement) -> Job:
         job = self._studio.engine.submit(
             self._owner, TextToImage(enlargement=enlargement, upscaler_tiles=self._tiles)
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from easel.studio.api.requests.drawing_request import DrawingRequest
-from easel.studio.engine import Drawn
+from easel.studio.engine import Drawn, Interrogation
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -52,6 +52,15 @@ class PictureToEnlarge:
     factor: float
 
 
+@dataclass(frozen=True)
+class PictureToInterrogate:
+    """A picture's file that a course wants in words; its size in pixels."""
+
+    file: bytes
+    size: tuple[int, int]
+    asked: Interrogation
+
+
 class Drafts(list[DrawingRequest]):
     """Requests whose pictures are not finished when they are drawn: the course says so of each."""
 
@@ -76,9 +85,11 @@ class FinishedPictures:
     pictures: Sequence[ResultPicture]
 
 
-Step: TypeAlias = list[DrawingRequest] | PictureToEnlarge | FacesToFind | FinishedPictures
+Step: TypeAlias = (
+    list[DrawingRequest] | PictureToEnlarge | PictureToInterrogate | FacesToFind | FinishedPictures
+)
 Course: TypeAlias = Generator[Step, Any, Result]
 """How a request is drawn: asks for requests to be drawn, is given the pictures of each (a list of lists of
-ResultPicture), or for a picture to be enlarged, and is given that, or for faces (of each picture a list of
-FaceArea); and says in the end what the answer is.
+ResultPicture), or for a picture to be enlarged or put into words, and is given that, or for faces (of each
+picture a list of FaceArea); and says in the end what the answer is.
 Where somebody interrupts, pictures are missing: of some requests there are none."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from easel.studio import allowed
 from easel.studio.engine import InvalidRequest, check_range
 
 TABS = ("txt2img", "img2img")
@@ -47,7 +48,7 @@ class Argument:
     def _yes(self, sent: Any) -> bool:
         said = str(sent).strip().lower()
         if said not in _YES | _NO:
-            raise InvalidRequest(self._field, sent, "true or false")
+            raise InvalidRequest(self._field, sent, allowed.YES_OR_NO)
         return said in _YES
 
     def _number(self, sent: Any) -> float:
@@ -55,7 +56,7 @@ class Argument:
         try:
             number = kind(float(sent))
         except (TypeError, ValueError, OverflowError) as e:
-            raise InvalidRequest(self._field, sent, "a number") from e
+            raise InvalidRequest(self._field, sent, allowed.NUMBER) from e
         if self.minimum is not None and self.maximum is not None:
             check_range(self._field, number, self.minimum, self.maximum)
         return number

@@ -13,16 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-from easel.studio.png import NotAPicture, encode, from_base64
+from easel.remark import remark, said_by
+from easel.studio.png import UNREADABLE, NotAPicture, broken, encode, from_base64
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 # A camera's picture has up to 50; more is nothing that anybody draws over, and unpacks to 200 MB at once.
 MAX_MEGAPIXELS = 50
-_TOO_LARGE = (
-    f"is {{}}; at most {MAX_MEGAPIXELS} megapixels are taken: send it smaller, as large as it is to be drawn"
-)
 _PLAIN = ("L", "RGB", "RGBA")
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _ORIENTATION = 0x0112
@@ -87,21 +85,30 @@ def decoded(text: str, field: str) -> tuple[bytes, tuple[int, int]]:
                 image.load()
                 plain = _plain(image)
     except NotAPicture as e:
-        raise BadPicture(field, str(e)) from e
+        raise BadPicture(field, said_by(e)) from e
     except Image.DecompressionBombError as e:
-        raise BadPicture(field, _TOO_LARGE.format("too large")) from e
+        raise BadPicture(field, _too_large(remark("picture_too_large", "too large"))) from e
     except UnidentifiedImageError as e:
-        raise BadPicture(field, f"is not a picture that can be read here: {e}") from e
+        raise BadPicture(field, UNREADABLE) from e
     except Exception as e:  # Pillow's readers raise whatever a broken file makes them stumble over
-        raise BadPicture(field, f"is a broken picture: {type(e).__name__}: {e}") from e
+        raise BadPicture(field, broken(e)) from e
     return (data if plain is image else encode(plain)), plain.size
+
+
+def _too_large(size: str) -> str:
+    return remark(
+        "picture_large",
+        "is {size}; at most {most} megapixels are taken: send it smaller, as large as it is to be drawn",
+        size=size,
+        most=MAX_MEGAPIXELS,
+    )
 
 
 def _check_size(image: Image) -> None:
     """Before its pixels are read: a small file may unpack to gigabytes."""
     pixels = image.width * image.height
     if pixels > MAX_MEGAPIXELS * 1_000_000:
-        raise NotAPicture(_TOO_LARGE.format(f"{image.width}x{image.height}"))
+        raise NotAPicture(_too_large(f"{image.width}x{image.height}"))
 
 
 def _plain(image: Image) -> Image:

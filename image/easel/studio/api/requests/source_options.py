@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from easel.studio import allowed
 from easel.studio.engine import InvalidRequest, check_range
 from easel.studio.settings import name_in, number_in, yes_in
 
@@ -51,5 +52,5 @@ def _color(settings: Mapping[str, Any]) -> str:
     try:
         ImageColor.getrgb(said)
     except (ValueError, TypeError, AttributeError) as e:
-        raise InvalidRequest("img2img_background_color", said, "a colour, such as #ffffff") from e
+        raise InvalidRequest("img2img_background_color", said, allowed.COLOUR) from e
     return str(said)

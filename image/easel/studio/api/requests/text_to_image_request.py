@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from easel.remark import remark
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.fields import Text, WholeNumber
 from easel.studio.api.requests.refusals import Unsupported
@@ -51,7 +52,10 @@ class TextToImageRequest(DrawingRequest):
         if self.firstpass_image is not None:
             raise Unsupported(
                 "firstpass_image",
-                "send it as `init_images` to /sdapi/v1/img2img, with the full size and `resize_mode` 3",
+                remark(
+                    "as_init_images",
+                    "send it as `init_images` to /sdapi/v1/img2img, with the full size and `resize_mode` 3",
+                ),
             )
         if not self.enable_hr:
             return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from easel.studio import allowed
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
 from easel.studio.api.requests.ordering import Ordering
@@ -16,7 +17,7 @@ from easel.studio.engine import FoundNoise, InvalidRequest
 
 def _run(asked: DrawingRequest, arguments: list[Any], ordering: Ordering) -> Course:
     if not isinstance(asked, ImageToImageRequest):
-        raise InvalidRequest("script_name", SCRIPT.title, "scripts of txt2img")
+        raise InvalidRequest("script_name", SCRIPT.title, allowed.ONLY_TEXT)
     prompt, negative_prompt, cfg_scale, steps, randomness, adjusted = arguments
     found = FoundNoise(
         prompt=str(prompt),

@@ -6,14 +6,16 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from easel.studio import allowed
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.image_to_image_request import STRENGTH, ImageToImageRequest
 from easel.studio.api.requests.ordering import Ordering
-from easel.studio.api.requests.result import Course, Result, ResultPicture
+from easel.studio.api.requests.result import Course, PictureToInterrogate, Result, ResultPicture
 from easel.studio.api.requests.script_argument import Argument
 from easel.studio.api.scripts.script import SelectableScript
 from easel.studio.api.scripts.seeds import with_fixed_seeds
-from easel.studio.engine import InvalidRequest, MaskedContent
+from easel.studio.drawing_settings import interrogation
+from easel.studio.engine import Interrogation, Interrogator, InvalidRequest, MaskedContent
 from easel.studio.engine.imaging import image_grid
 from easel.studio.settings import yes_in
 
@@ -24,20 +26,28 @@ _CURVES: dict[str, Callable[[float], float]] = {
 }
 
 
+_INTERROGATORS = {"CLIP": Interrogator.CLIP, "DeepBooru": Interrogator.DEEPDANBOORU}
+
+
 def _run(asked: DrawingRequest, arguments: list[Any], ordering: Ordering) -> Course:
-    loops, final_strength, curve, interrogation = arguments
-    if interrogation != "None":
-        raise InvalidRequest(
-            "script_args.Append interrogated prompt at each iteration", interrogation, "None"
-        )
+    loops, final_strength, curve, appended = arguments
     if not isinstance(asked, ImageToImageRequest):
-        raise InvalidRequest("script_name", SCRIPT.title, "scripts of txt2img")
-    wants_grid = yes_in(ordering.options(asked), "return_grid")
-    return _course(asked, loops, final_strength, curve, wants_grid)
+        raise InvalidRequest("script_name", SCRIPT.title, allowed.ONLY_TEXT)
+    options = ordering.options(asked)
+    by = _INTERROGATORS.get(appended)
+    return _course(
+        asked, loops, final_strength, curve, yes_in(options, "return_grid"),
+        interrogation(options, by) if by else None,
+    )  # fmt: skip
 
 
 def _course(
-    asked: ImageToImageRequest, loops: int, final_strength: float, curve: str, wants_grid: bool
+    asked: ImageToImageRequest,
+    loops: int,
+    final_strength: float,
+    curve: str,
+    wants_grid: bool,
+    words: Interrogation | None,
 ) -> Course:
     first = STRENGTH if asked.denoising_strength is None else asked.denoising_strength
     base = with_fixed_seeds(asked).model_copy(update={"batch_size": 1, "n_iter": 1, "do_not_save_grid": True})
@@ -46,6 +56,10 @@ def _course(
     for _ in range(asked.n_iter):
         request, last = base.model_copy(update={"seed": seed}), None
         for loop in range(loops):
+            if words is not None:
+                said = yield PictureToInterrogate(request.sent.images[0], request.sent.size, words)
+                prompt = f"{base.prompt}, {said}" if base.prompt else said
+                request = request.model_copy(update={"prompt": prompt})
             [pictures] = yield [request]
             if not pictures:
                 return _result(history, wants_grid=False)
@@ -77,7 +91,7 @@ SCRIPT = SelectableScript(
         Argument("Loops", 4, 1, 32, 1),
         Argument("Final denoising strength", 0.5, 0, 1, 0.01),
         Argument("Denoising strength curve", "Linear", choices=tuple(_CURVES)),
-        Argument("Append interrogated prompt at each iteration", "None"),
+        Argument("Append interrogated prompt at each iteration", "None", choices=("None", *_INTERROGATORS)),
     ),
     _run,
     ("img2img",),

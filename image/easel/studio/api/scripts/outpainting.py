@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from easel.studio import allowed
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
 from easel.studio.api.requests.result import ResultPicture
@@ -28,7 +29,7 @@ def begun(asked: DrawingRequest) -> tuple[ImageToImageRequest, Image]:
     from PIL import Image
 
     if not isinstance(asked, ImageToImageRequest):
-        raise InvalidRequest("script_name", asked.script_name, "scripts of txt2img")
+        raise InvalidRequest("script_name", asked.script_name, allowed.ONLY_TEXT)
     base = with_fixed_seeds(asked).model_copy(
         update={"batch_size": 1, "n_iter": 1, "do_not_save_grid": True, "inpaint_full_res": False}
     )

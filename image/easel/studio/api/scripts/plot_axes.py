@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import islice, permutations
 from typing import Any, TypeAlias
 
+from easel.remark import remark
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.engine import InvalidRequest, random_seed
 
@@ -48,10 +49,14 @@ class PlotAxis:
             return [list(one) for one in islice(permutations(parts), MAX_VALUES)]
         found = parts if self.kind is str else [one for part in parts for one in self._numbers(part)]
         if not found:
-            raise InvalidRequest(f"script_args.{self.label}", text, "one value or more, parted by commas")
+            raise InvalidRequest(
+                f"script_args.{self.label}", text, remark("one_value", "one value or more, parted by commas")
+            )
         if len(found) > MAX_VALUES:
             raise InvalidRequest(
-                f"script_args.{self.label}", f"{len(found)} values", f"up to {MAX_VALUES} values"
+                f"script_args.{self.label}",
+                remark("counted_values", "{n} values", n=len(found)),
+                remark("up_to_values", "up to {n} values", n=MAX_VALUES),
             )
         return found
 
@@ -68,10 +73,11 @@ class PlotAxis:
                 return [int(one) if whole else round(one, 10) for one in numbers]
             return [int(part) if whole else float(part)]
         except (ValueError, OverflowError) as e:
-            allowed = "whole numbers" if whole else "numbers"
-            raise InvalidRequest(
-                f"script_args.{self.label}", part, f"{allowed}, and ranges as 1-5, 1-9 (+2) or 1-10 [5]"
-            ) from e
+            allowed = remark("numbers", "numbers, and ranges as 1-5, 1-9 (+2) or 1-10 [5]")
+            if whole:
+                words = "whole numbers, and ranges as 1-5, 1-9 (+2) or 1-10 [5]"
+                allowed = remark("whole_numbers", words)
+            raise InvalidRequest(f"script_args.{self.label}", part, allowed) from e
 
 
 def _steps(begin: float, end: float, step: str | None, *, whole: bool) -> list[float]:
@@ -139,7 +145,9 @@ def _replaced(asked: DrawingRequest, value: str, values: Sequence[str]) -> dict[
     first = values[0]
     if first not in asked.prompt and first not in asked.negative_prompt:
         raise InvalidRequest(
-            "script_args.Prompt S/R", first, "a piece of prompt or negative prompt comes first"
+            "script_args.Prompt S/R",
+            first,
+            remark("piece_first", "a piece of prompt or negative prompt comes first"),
         )
     return {
         "prompt": asked.prompt.replace(first, value),
@@ -152,7 +160,9 @@ def _ordered(asked: DrawingRequest, value: Sequence[str], values: Sequence[Any])
     prompt = asked.prompt
     places = sorted((prompt.find(piece), piece) for piece in value)
     if missing := [piece for place, piece in places if place < 0]:
-        raise InvalidRequest("script_args.Prompt order", missing[0], "pieces of the prompt")
+        raise InvalidRequest(
+            "script_args.Prompt order", missing[0], remark("pieces_of_prompt", "pieces of the prompt")
+        )
     text, done = "", 0
     for (place, old), new in zip(places, value, strict=True):
         text += prompt[done:place] + new
@@ -165,7 +175,9 @@ def _sized(asked: DrawingRequest, value: str, values: Sequence[str]) -> dict[str
     try:
         return {"width": int(width), "height": int(height)}
     except ValueError as e:
-        raise InvalidRequest("script_args.Size", value, "width and height as 512x768") from e
+        raise InvalidRequest(
+            "script_args.Size", value, remark("sides_as", "width and height as 512x768")
+        ) from e
 
 
 def _with_styles(asked: DrawingRequest, value: str, values: Sequence[str]) -> dict[str, Any]:

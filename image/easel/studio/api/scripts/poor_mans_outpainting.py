@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from easel.studio import allowed
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
 from easel.studio.api.requests.ordering import Ordering
@@ -32,7 +33,7 @@ def _run(asked: DrawingRequest, arguments: list[Any], ordering: Ordering) -> Cou
             tile_height=settled.height or 0,
         )
     except ValueError as e:
-        raise InvalidRequest(f"script_args.{PIXELS.label}", pixels, "less than width and height") from e
+        raise InvalidRequest(f"script_args.{PIXELS.label}", pixels, allowed.SMALLER_THAN_SIDES) from e
     return _course(settled, plan, _FILLS.index(fill))
 
 

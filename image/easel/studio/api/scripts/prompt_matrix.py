@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from easel.remark import remark
+from easel.studio import allowed
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.ordering import Ordering
 from easel.studio.api.requests.result import Course, Result, ResultPicture
@@ -22,7 +24,9 @@ def _run(asked: DrawingRequest, arguments: list[Any], ordering: Ordering) -> Cou
     field = "prompt" if kind == "positive" else "negative_prompt"
     first, *parts = getattr(asked, field).split("|")
     if len(parts) > MAX_PARTS:
-        raise InvalidRequest(field, f"{len(parts)} parts behind |", f"up to {MAX_PARTS}")
+        raise InvalidRequest(
+            field, remark("counted_parts", "{n} parts behind |", n=len(parts)), allowed.up_to(MAX_PARTS)
+        )
     between = ", " if delimiter == "comma" else " "
     return _course(asked, field, first, parts, at_start, different_seeds, between, margin)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
+from easel.remark import remark
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.ordering import Ordering
 from easel.studio.api.requests.result import Course, Result
@@ -29,10 +30,18 @@ _PROMPTS = ("prompt", "negative_prompt")
 def _run(asked: DrawingRequest, arguments: list[Any], ordering: Ordering) -> Course:
     iterate, same_seed, position, text = arguments
     if not isinstance(text, str):
-        raise InvalidRequest("script_args.List of prompt inputs", text, "a text, a prompt in each line")
+        raise InvalidRequest(
+            "script_args.List of prompt inputs",
+            text,
+            remark("prompt_a_line", "a text, a prompt in each line"),
+        )
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not 0 < len(lines) <= MAX_LINES:
-        raise InvalidRequest("script_args.List of prompt inputs", f"{len(lines)} lines", f"1 to {MAX_LINES}")
+        raise InvalidRequest(
+            "script_args.List of prompt inputs",
+            remark("counted_lines", "{n} lines", n=len(lines)),
+            remark("from_to", "{low} to {high}", low=1, high=MAX_LINES),
+        )
     return _course(asked, [_parsed(line) for line in lines], iterate, iterate or same_seed, position)
 
 

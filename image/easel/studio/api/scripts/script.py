@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from easel.remark import remark
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.ordering import Ordering
 from easel.studio.api.requests.result import Course
@@ -31,6 +32,10 @@ class SelectableScript:
         """The arguments in order, defaults for those that are not sent. Raises InvalidRequest."""
         if len(sent) > len(self.arguments):
             labels = ", ".join(one.label for one in self.arguments)
-            raise InvalidRequest("script_args", f"{len(sent)} arguments", f"{len(self.arguments)}: {labels}")
+            raise InvalidRequest(
+                "script_args",
+                remark("counted_arguments", "{n} arguments", n=len(sent)),
+                f"{len(self.arguments)}: {labels}",
+            )
         values = [*sent, *[None] * (len(self.arguments) - len(sent))]
         return [one.understood(value) for one, value in zip(self.arguments, values, strict=True)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from easel.remark import remark
+from easel.studio import allowed
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
 from easel.studio.api.requests.ordering import Ordering
@@ -26,11 +28,13 @@ def _run(asked: DrawingRequest, arguments: list[Any], ordering: Ordering) -> Cou
     width, height = base.width or 0, base.height or 0
     size = picture.size if upscaler == "None" else upscaled_size(picture.size, factor)
     if size[0] * size[1] > MAX_PIXELS:
-        raise InvalidRequest(f"script_args.{_FACTOR}", factor, "a picture that fits into memory")
+        raise InvalidRequest(
+            f"script_args.{_FACTOR}", factor, remark("fits_memory", "a picture that fits into memory")
+        )
     try:
         grid = tile_grid(*size, tile_width=width, tile_height=height, overlap=overlap)
     except ValueError as e:
-        raise InvalidRequest(f"script_args.{_OVERLAP}", overlap, "less than width and height") from e
+        raise InvalidRequest(f"script_args.{_OVERLAP}", overlap, allowed.SMALLER_THAN_SIDES) from e
     return _course(base, PictureToEnlarge(picture, upscaler, factor), grid, asked.n_iter)
 
 

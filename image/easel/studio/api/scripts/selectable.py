@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from easel.remark import remark
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.ordering import Ordering
 from easel.studio.api.requests.refusals import UnknownScript
@@ -48,4 +49,7 @@ def _course(asked: DrawingRequest, ordering: Ordering) -> Course:
     for script in here:
         if script.name == name:
             return script.run(asked, script.understood(asked.script_args), ordering)
-    raise UnknownScript(f"Script '{str(asked.script_name)[:60]}' not found", [one.title for one in here])
+    raise UnknownScript(
+        remark("script_not_found", "Script '{name}' not found", name=str(asked.script_name)[:60]),
+        [one.title for one in here],
+    )

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from easel.remark import remark
+from easel.studio import allowed
 from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.ordering import Ordering
 from easel.studio.api.requests.result import Course, Result, ResultPicture
@@ -102,7 +104,9 @@ def _understood(asked: DrawingRequest, arguments: list[Any]) -> _Plot:
     x, y, z = lines
     cells = len(x.values) * len(y.values) * len(z.values)
     if cells > MAX_CELLS:
-        raise InvalidRequest("script_args", f"{cells} combinations", f"up to {MAX_CELLS}")
+        raise InvalidRequest(
+            "script_args", remark("combinations", "{n} combinations", n=cells), allowed.up_to(MAX_CELLS)
+        )
     return _Plot((x, y, z), legend, lone, sub, no_fixed_seeds, (vary_x, vary_y, vary_z), margin)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from easel.remark import remark
 from easel.studio.engine.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -93,15 +94,24 @@ def preprocessor(name: str) -> Preprocessor:
     found = _BY_NAME.get(wanted)
     if found is None:
         raise InvalidRequest(
-            "controlnet.module", name, f"{', '.join(one.module for one in PREPROCESSORS)}. {_why(wanted)}"
+            "controlnet.module",
+            name,
+            remark(
+                "a_preprocessor",
+                "{names}. {why}",
+                names=", ".join(one.module for one in PREPROCESSORS),
+                why=_why(wanted),
+            ),
         )
     return found
 
 
 def _why(wanted: str) -> str:
     if wanted.startswith(("ip-adapter", "clip_vision", "revision", "instant_id")):
-        return "Of pictures as prompts there is IP-Adapter by CLIP, not by InsightFace, and no other"
-    return 'Others need networks that are not here: send the map itself as the image, with module "none"'
+        words = "Of pictures as prompts there is IP-Adapter by CLIP, not by InsightFace, and no other"
+        return remark("only_clip", words)
+    words = 'Others need networks that are not here: send the map itself as the image, with module "none"'
+    return remark("send_the_map", words)
 
 
 def _own(slider: Slider | None, value: float) -> float:

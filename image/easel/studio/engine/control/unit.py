@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from easel.remark import remark
+from easel.studio import allowed
 from easel.studio.engine.control.preprocessors import preprocessor
 from easel.studio.engine.errors import InvalidRequest, check_range
 from easel.studio.engine.imaging.resize import ResizeMode
@@ -77,17 +79,21 @@ class ControlUnit:
             raise InvalidRequest(
                 "controlnet.guidance_start",
                 self.guidance_start,
-                f"up to guidance_end ({self.guidance_end:g})",
+                remark("up_to_end", "up to guidance_end ({end})", end=f"{self.guidance_end:g}"),
             )
         if self.resize_mode is ResizeMode.LATENT_UPSCALE:
             raise InvalidRequest("controlnet.resize_mode", int(self.resize_mode), "0, 1, 2")
         if len(self.more_images) >= MAX_IMAGES:
             raise InvalidRequest(
-                "controlnet.image", f"{1 + len(self.more_images)} pictures", f"up to {MAX_IMAGES}"
+                "controlnet.image",
+                allowed.counted_pictures(1 + len(self.more_images)),
+                allowed.up_to(MAX_IMAGES),
             )
         if len(self.layer_weights) > MAX_LAYERS:
             raise InvalidRequest(
-                "controlnet.advanced_weighting", list(self.layer_weights), f"up to {MAX_LAYERS} numbers"
+                "controlnet.advanced_weighting",
+                list(self.layer_weights),
+                remark("up_to_numbers", "up to {n} numbers", n=MAX_LAYERS),
             )
         for one in self.layer_weights:
             check_range("controlnet.advanced_weighting", one, -MAX_WEIGHT, MAX_WEIGHT)

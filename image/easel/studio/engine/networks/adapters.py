@@ -1,9 +1,9 @@
 """Networks beside a checkpoint: loaded when first asked for, at work only for those who ask.
 
-Each layer that some network changes gets one hook, which adds what the networks at work add. So the
-checkpoint's own weights never change, going from one person's networks to another's is the setting of one
-variable, and a picture without any is drawn by the very same operations as before. (PEFT wraps every layer,
-merges or switches each one by itself, and takes seconds to put a file in: docs/decisions/0015.)
+Each layer that some network changes gets one hook, which adds what the networks at work add, to the rows of
+those who draw with them. So the checkpoint's own weights never change, people with different networks share
+a call of the UNet, and a picture without any is drawn by the very same operations as before. (PEFT wraps
+every layer, merges or switches each one by itself, and takes seconds to put a file in: docs/decisions/0015.)
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import Any
 
 import structlog
@@ -22,7 +23,9 @@ from easel.remark import remark
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.extra_networks import LoraUse
+from easel.studio.engine.memory import share_of
 from easel.studio.engine.networks.block_weights import block_of
+from easel.studio.engine.networks.layer import Change
 from easel.studio.engine.networks.low_rank import LowRank
 from easel.studio.engine.networks.names import UNET
 from easel.studio.engine.networks.network_file import LoadedNetwork, load_network, part_of
@@ -33,16 +36,19 @@ log = structlog.get_logger(__name__)
 GPU_SHARE = 0.08
 CPU_BYTES = 500_000_000
 
+# Rows of a call, and what is at work for them.
+_Share = tuple[slice, list[tuple[LoadedNetwork, LoraUse]]]
+
 
 class Adapters:
     """The networks of one checkpoint. Used from the engine's thread only."""
 
     def __init__(self, checkpoint: Checkpoint, budget: int | None = None) -> None:
         self._checkpoint = checkpoint
-        self._budget = _budget(checkpoint.device) if budget is None else budget
+        self._budget = share_of(checkpoint.device, GPU_SHARE, CPU_BYTES) if budget is None else budget
         self._loaded: OrderedDict[ModelFile, LoadedNetwork] = OrderedDict()
         self._hooks: dict[tuple[str, str], Any] = {}
-        self._at_work: list[tuple[LoadedNetwork, LoraUse]] = []
+        self._at_work: list[_Share] = []
         self._foreign: set[ModelFile] = set()
 
     @property
@@ -95,8 +101,28 @@ class Adapters:
     def at_work(self, uses: Sequence[LoraUse]) -> Iterator[None]:
         """Within this, the checkpoint draws with these networks (which `need` loaded) and no others;
         what does not fit it changes nothing."""
-        before = self._at_work
-        self._at_work = [(self._loaded[use.file], use) for use in uses if use.file not in self._foreign]
+        with self._sharing([self._share(slice(None), uses)]):
+            yield
+
+    @contextmanager
+    def by_row(self, shares: Sequence[tuple[int, Sequence[LoraUse]]]) -> Iterator[None]:
+        """Within this, so many rows of each call are drawn with these networks, the next ones with those, and
+        so on to the last row."""
+        ends = list(accumulate(rows for rows, _ in shares))
+        with self._sharing(
+            [
+                self._share(slice(end - rows, end), uses)
+                for end, (rows, uses) in zip(ends, shares, strict=True)
+            ]
+        ):
+            yield
+
+    def _share(self, rows: slice, uses: Sequence[LoraUse]) -> _Share:
+        return rows, [(self._loaded[use.file], use) for use in uses if use.file not in self._foreign]
+
+    @contextmanager
+    def _sharing(self, shares: list[_Share]) -> Iterator[None]:
+        before, self._at_work = self._at_work, shares
         try:
             yield
         finally:
@@ -125,27 +151,35 @@ class Adapters:
             module = part_of(self._checkpoint, place[0]).get_submodule(place[1])
             self._hooks[place] = module.register_forward_hook(self._adding(place))
 
-    def _adding(self, place: tuple[str, str]) -> Callable[..., torch.Tensor | None]:
+    def _adding(self, place: tuple[str, str]) -> Callable[..., torch.Tensor]:
         in_unet = place[0] == UNET
         block = block_of(place[1], self._checkpoint.unet) if in_unet else None
 
-        def add(
-            layer: nn.Module, seen: tuple[torch.Tensor, ...], output: torch.Tensor
-        ) -> torch.Tensor | None:
-            own = output
-            for network, use in self._at_work:
-                weight = use.unet_in(block) if in_unet else use.te
-                for change in network.changes.get(place, ()) if weight else ():
-                    if use.limits.rank and isinstance(change, LowRank):
-                        change = change.cut_to(use.limits.rank)
-                    added = change.added(layer, seen[0], own)
-                    output = torch.add(output, added, alpha=weight * change.scale)
+        def add(layer: nn.Module, seen: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
+            for rows, networks in self._at_work:
+                weighed = [
+                    (_of_rank(change, use.limits.rank), weight)
+                    for network, use in networks
+                    if (weight := use.unet_in(block) if in_unet else use.te)
+                    for change in network.changes.get(place, ())
+                ]
+                if weighed:
+                    _add(layer, seen[0][rows], output[rows], weighed)
             return output
 
         return add
 
 
-def _budget(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory * GPU_SHARE)
-    return CPU_BYTES
+def _add(
+    layer: nn.Module, seen: torch.Tensor, own: torch.Tensor, changes: list[tuple[Change, float]]
+) -> None:
+    """Add what the changes make of `seen` to `own`, the layer's answer, which each looks at as it was."""
+    found = own
+    for left, (change, weight) in zip(range(len(changes) - 1, -1, -1), changes, strict=True):
+        added = change.added(layer, seen, own)
+        found = torch.add(found, added, alpha=weight * change.scale, out=None if left else own)
+
+
+def _of_rank(change: Change, rank: int) -> Change:
+    """Cut to so many of its ranks, where it has some and not all count (0)."""
+    return change.cut_to(rank) if rank and isinstance(change, LowRank) else change

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from easel.remark import remark
 from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.sampling.levels import NoiseLevels
 from easel.studio.engine.sampling.settings import SamplerSettings
@@ -150,7 +151,11 @@ def noise_schedule(
         lowest, highest = 0.1, 10.0
     lowest, highest = settings.sigma_min or lowest, settings.sigma_max or highest
     if not 0 < lowest < highest:
-        raise InvalidRequest("sigma_min", lowest, f"above 0 and below sigma_max, which is {highest:g}")
+        raise InvalidRequest(
+            "sigma_min",
+            lowest,
+            remark("between_sigmas", "above 0 and below sigma_max, which is {most}", most=f"{highest:g}"),
+        )
     sigmas = SCHEDULES[name](Range(steps + discard, lowest, highest, levels, settings))
     if discard:
         del sigmas[-2]

@@ -9,6 +9,7 @@ import { tell } from "./notices.js";
 import { wordsOf } from "./remarks.js";
 import { store } from "./store.js";
 import { t } from "./texts.js";
+import { takeTyped } from "./typed.js";
 
 /** Draw with another checkpoint from now on. Raises ApiError. */
 export async function choose(name) {
@@ -33,6 +34,7 @@ let sent = Promise.resolve();
 
 /** Ask for what the fields say: a ticket more. What is wrong is said beside its field, and that gets the focus. */
 export async function generate() {
+  takeTyped();
   if (!field("prompt").trim() && field("mode") === "text") {
     setField("prompt", examples()[0]);
   }
@@ -146,12 +148,23 @@ export async function use(request, remarks = []) {
   const { fields, checkpoint: named } = fieldsOf(request);
   setFields({ ...fields, mode: "text" });
   openPlace("create");
-  for (const one of remarks) if (!sayRemark(one)) tell(wordsOf(one));
+  const placeless = remarks.filter((one) => !sayRemark(one));
+  if (placeless.length) tell(placeless.map(wordsOf).join("\n"));
   if (!named || named === checkpoint()?.name) return;
   try {
     await choose(named);
   } catch {
     tell(t("create.use.no-checkpoint", { name: named }), { bad: true });
+  }
+}
+
+/** Fill the fields from a text with settings, as A1111 writes it. */
+export async function useText(text) {
+  try {
+    const { request, remarks } = await post("studio/parameters", { text });
+    await use(request, remarks);
+  } catch (error) {
+    tell(error.words ?? String(error), { bad: true });
   }
 }
 

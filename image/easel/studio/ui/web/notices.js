@@ -4,6 +4,7 @@ import { EaselElement } from "./element.js";
 import { store } from "./store.js";
 import { t } from "./texts.js";
 
+/** For a line. */
 const READING = 8000;
 let last = 0;
 
@@ -15,7 +16,7 @@ let last = 0;
 export function tell(words, { bad = false, action = null } = {}) {
   const id = ++last;
   store.set("notices", [...store.get("notices").filter((one) => one.words !== words), { id, words, bad, action }]);
-  if (!bad) setTimeout(() => untell(id), READING);
+  if (!bad) setTimeout(() => untell(id), READING * words.split("\n").length);
 }
 
 const untell = (id) => store.set("notices", store.get("notices").filter((one) => one.id !== id));

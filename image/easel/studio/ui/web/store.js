@@ -1,4 +1,5 @@
 // The one state of the page. Parts of it outlive a reload, per person and device.
+import { takeTyped } from "./typed.js";
 
 /** Parts that are written to this device. Everything else is the studio's, and is asked for again. */
 const KEPT = ["fields", "shown", "place", "settings", "history", "dismissed"];
@@ -15,7 +16,13 @@ class Store {
     this.address = null;
     this.waiting = 0;
     // Only what changed here: a tab that was merely open has older fields than the one that was typed in.
-    addEventListener("pagehide", () => this.waiting && this.write());
+    const leave = () => {
+      takeTyped();
+      if (this.waiting) this.write();
+    };
+    addEventListener("pagehide", leave);
+    // A telephone ends what is out of sight without another word.
+    document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && leave());
   }
 
   get(key) { return this.values.get(key); }

@@ -8,7 +8,7 @@ const NUMBERS = ["steps", "cfg_scale", "width", "height", "seed", "batch_size", 
  * and returns what it adds to the body. `alwayson_scripts` and `override_settings` of several are put together.
  * @type {((mode: string) => object|Promise<object>)[]}
  */
-export const PARTS = [variation, hires, refiner, faces, controls, overrides];
+export const PARTS = [kept, variation, hires, refiner, faces, controls, overrides];
 
 /** A1111's body for a mode that draws. Other modes add to it what they alone have: `init_images`, `mask`, … */
 export async function drawing(fields, mode) {
@@ -24,6 +24,13 @@ export async function drawing(fields, mode) {
     if (override_settings) body.override_settings = { ...body.override_settings, ...override_settings };
   }
   return body;
+}
+
+/** What a text or picture said that no field here has: it counts until it is taken out. */
+function kept(mode) {
+  const { override_settings = {}, ...rest } = field("kept");
+  const said = Object.entries(rest).filter(([name]) => !name.startsWith("hr_") || mode === "text" && field("enable_hr"));
+  return { ...Object.fromEntries(said), override_settings };
 }
 
 function variation() {
@@ -68,6 +75,12 @@ function overrides() {
   return { override_settings: said };
 }
 
+/** Fields of a request that no field of the page has, and that a text may say. */
+const KEPT = [
+  "hr_sampler_name", "hr_scheduler", "hr_prompt", "hr_negative_prompt", "hr_cfg", "hr_checkpoint_name", "hr_resize_x", "hr_resize_y",
+  "seed_resize_from_w", "seed_resize_from_h", "eta", "s_churn", "s_tmin", "s_tmax", "s_noise", "s_min_uncond",
+];
+
 const TAKEN = [
   "prompt", "negative_prompt", "steps", "cfg_scale", "width", "height", "seed", "batch_size", "n_iter", "sampler_name",
   "scheduler", "styles", "tiling", "subseed", "subseed_strength", "enable_hr", "hr_scale", "hr_upscaler",
@@ -81,7 +94,10 @@ const TAKEN = [
  */
 export function fieldsOf(request) {
   const fields = Object.fromEntries(TAKEN.map((name) => [name, request[name] ?? undefined]));
-  const options = request.override_settings ?? {};
+  const { sd_model_checkpoint = null, sd_vae, CLIP_stop_at_last_layers, ...options } = request.override_settings ?? {};
+  const more = Object.fromEntries(KEPT.filter((name) => (request[name] ?? "") !== "").map((name) => [name, request[name]]));
+  if (Object.keys(options).length) more.override_settings = options;
+  fields.kept = Object.keys(more).length ? more : undefined;
   // How many is no part of a picture.
   for (const name of ["n_iter", "batch_size"]) if (fields[name] === undefined) delete fields[name];
   if (request.enable_hr) {
@@ -93,9 +109,9 @@ export function fieldsOf(request) {
     detail_units: units.length ? units : undefined, detail_faces: units.length ? true : undefined,
     detail_prompt: units[0]?.ad_prompt, detail_strength: units[0]?.ad_denoising_strength,
   });
-  fields.vae = options.sd_vae ?? undefined;
-  fields.clip_skip = options.CLIP_stop_at_last_layers ?? undefined;
+  fields.vae = sd_vae ?? undefined;
+  fields.clip_skip = CLIP_stop_at_last_layers ?? undefined;
   const shape = shapes().find((one) => one.width === fields.width && one.height === fields.height);
   if (shape) Object.assign(fields, { shape: shape.name, width: undefined, height: undefined });
-  return { fields, checkpoint: options.sd_model_checkpoint ?? null };
+  return { fields, checkpoint: sd_model_checkpoint };
 }

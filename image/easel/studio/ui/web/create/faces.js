@@ -15,7 +15,7 @@ class Faces extends EaselElement {
         <div class="field wide" data-says="detail_prompt">
           <label for="field-detail_prompt">${t("create.detail_prompt")}</label>
           <input id="field-detail_prompt" type="text" data-tip=${t("create.detail_prompt.tip")} .value=${field("detail_prompt")}
-            @change=${(event) => setField("detail_prompt", event.target.value)}>
+            @input=${(event) => setField("detail_prompt", event.target.value)}>
           ${saidOf("detail_prompt")}
         </div>
         <easel-number name="detail_strength" step="0.01" slider></easel-number>

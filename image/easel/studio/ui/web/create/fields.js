@@ -10,6 +10,7 @@ const PLAIN = {
   enable_hr: false, hr_scale: 2, hr_upscaler: "Latent", hr_second_pass_steps: 0, hr_denoising_strength: 0.7,
   refiner_checkpoint: "", refiner_switch_at: 0.8,
   restore_faces: false, detail_faces: false, detail_prompt: "", detail_strength: 0.4, detail_units: [],
+  kept: {},
 };
 const FALLBACK_SIDE = 512;
 const RANGES = {};

@@ -3,6 +3,8 @@ import { html, nothing } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
 import { t } from "../texts.js";
 import { checkpoint, examples, field, setField } from "./fields.js";
+import { infotextIn } from "./infotext.js";
+import { keptFields } from "./kept.js";
 import { hasMode, loadMode, modeNow } from "./modes.js";
 import "./advanced.js";
 import "./count.js";
@@ -31,6 +33,7 @@ class Form extends EaselElement {
         ${shares("size") ? html`<easel-size></easel-size>` : nothing}
         ${shares("count") ? html`<easel-count></easel-count>` : nothing}
         ${shares("seed") ? html`<easel-seed></easel-seed>` : nothing}
+        ${shares("advanced") ? keptFields() : nothing}
         ${shares("advanced") ? html`<easel-advanced></easel-advanced>` : nothing}
       </div>
       <easel-generate></easel-generate>
@@ -41,7 +44,7 @@ class Form extends EaselElement {
     return html`<div class="words" data-says="prompt"><easel-prompt .value=${field("prompt")} .kind=${"positive"} .example=${checkpoint() ? examples()[0] : ""}
       @input=${(event) => setField("prompt", event.currentTarget.value)}></easel-prompt>
       <easel-loras .value=${field("prompt")} @input=${(event) => setField("prompt", event.currentTarget.value)}></easel-loras>
-      ${saidOf("prompt")}</div>`;
+      ${infotextIn(field("prompt"))}${saidOf("prompt")}</div>`;
   }
 
   negative() {

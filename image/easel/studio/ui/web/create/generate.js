@@ -2,6 +2,7 @@
 import { html, nothing } from "../vendor/lit.js";
 import { EaselElement, styled } from "../element.js";
 import { generate } from "../actions.js";
+import { wordsOf } from "../remarks.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 import { checkpoint, field } from "./fields.js";
@@ -31,7 +32,7 @@ class Generate extends EaselElement {
     return html`<div class="generate">
       ${drawn ? html`<i class="drawn-so-far" ${styled({ "--done": drawn.fraction ?? 0 })}></i>` : nothing}
       ${saidOf("generate")}
-      ${checkpoint()?.problem ? html`<p class="wrong" role="status">${checkpoint().problem}</p>` : nothing}
+      ${checkpoint()?.problem ? html`<p class="wrong" role="status">${wordsOf(checkpoint().remark)}</p>` : nothing}
       ${none ? html`<a class="button main" href="#models">${t("create.no-checkpoint.act")}</a>` : html`
         <button type="button" class="main" ?disabled=${!session} data-tip=${t("create.generate.tip")} @click=${() => generate()}>
           <span>${t(action)}</span>${n > 1 ? html`<span class="many" aria-label=${t("create.pictures", { n })}>× ${n}</span>` : nothing}

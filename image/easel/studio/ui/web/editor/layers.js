@@ -1,13 +1,13 @@
 // The sheets that are painted on now, one of a kind: over one source, and kept on this device with it.
 import { field, setField } from "../create/fields.js";
 import { Layer } from "./layer.js";
-import { idOf, keepBlob, keptBlob, newKey } from "./sources.js";
+import { idOf, keepAtOnce, keepBlob, keptBlob, newKey } from "./sources.js";
 
 /** A sheet need not be finer than what is drawn of it, and a telephone's memory is small. */
 const LONGEST = 2048;
 const open = new Map();
-/** What is to be kept next, and whether something is being kept now: strokes come faster than files are written. */
-const waiting = new Map();
+/** What is not kept yet as it is, and whether something is being kept now: strokes come faster than files are written. */
+const unkept = new Map();
 let keeping = false;
 
 /** What is under the sheet: a source, or an empty canvas of a size. @typedef {{id: string, width: number, height: number}} Ground */
@@ -39,18 +39,27 @@ export function painted(kind, ground, layer) {
   if (layer.empty) return setField(kind, undefined);
   const key = mine ? kept.key : newKey();
   setField(kind, { key, of: ground.id });
-  waiting.set(key, layer);
+  unkept.set(key, { layer });
   if (!keeping) keepAll();
 }
 
 async function keepAll() {
   keeping = true;
-  for (const [key, layer] of waiting) {
-    waiting.delete(key);
-    await keepBlob(key, await layer.blob());
+  while (unkept.size) {
+    const [[key, change]] = unkept;
+    await keepBlob(key, await change.layer.blob());
+    // Painted on meanwhile, it is to be kept once more.
+    if (unkept.get(key) === change) unkept.delete(key);
   }
   keeping = false;
 }
+
+/** The page is left, or may be: a telephone ends what is out of sight without a word. Nothing that takes time is done any more then. */
+function leave() {
+  for (const [key, { layer }] of unkept) keepAtOnce(key, layer.canvas.toDataURL());
+}
+addEventListener("pagehide", leave);
+document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && leave());
 
 /** Whether anything is painted over a ground. */
 export const isPainted = (kind, ground) => !!ground && field(kind)?.of === ground.id;

@@ -2,25 +2,27 @@
 import { html, nothing } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
 import { post } from "../api.js";
-import { field, fieldNamed, setField } from "../create/fields.js";
+import { bring, field, fieldNamed, setField } from "../create/fields.js";
 import { tell } from "../notices.js";
 import { wordsOf } from "../remarks.js";
 import { t } from "../texts.js";
 import { blobOf, idOf } from "./sources.js";
 
+bring({ read_text: "" });
 let asked = null;
 
-/**
- * What a source says of itself; asked for once. Raises SourceError and ApiError.
- * @param {import("./sources.js").Source} source @returns {Promise<{text: string, request: object, remarks: object[]}>}
- */
-export function readOf(source) {
-  const id = idOf(source);
-  if (asked?.id !== id) asked = { id, answer: read(source) };
+/** What is to be read: a picture, else a text. @returns {string} which of them; "" where there is none */
+export const toRead = () => idOf(field("source")) ?? field("read_text").trim();
+
+/** What it says; asked for once. Raises SourceError and ApiError. @returns {Promise<{text: string, request: object, remarks: object[]}>} */
+export function readNow() {
+  const id = toRead();
+  if (asked?.id !== id) asked = { id, answer: read(field("source"), id) };
   return asked.answer;
 }
 
-async function read(source) {
+async function read(source, text) {
+  if (!source) return post("studio/parameters", { text });
   const form = new FormData();
   form.append("picture", await blobOf(source), source.name);
   return post("studio/parameters", form);
@@ -37,27 +39,37 @@ class Parameters extends EaselElement {
   }
 
   willUpdate() {
-    const source = field("source"), id = idOf(source);
+    const id = toRead();
     if (id === this.readId) return;
     this.readId = id;
     this.said = null;
     this.wrong = "";
-    if (!source) return;
+    if (!id) return;
     const mine = (set) => (value) => { if (this.readId === id) set(value); };
-    readOf(source).then(mine((said) => { this.said = said; }), mine((error) => { this.wrong = error.words; }));
+    readNow().then(mine((said) => { this.said = said; }), mine((error) => { this.wrong = error.words; }));
   }
 
   render() {
-    if (!field("source")) return html`<p class="soft">${t("editor.read.how")}</p>`;
+    return html`${field("source") ? nothing : this.pasted()}${toRead() ? this.read() : nothing}`;
+  }
+
+  pasted() {
+    return html`<div class="field" data-says="read_text"><label for="field-read_text">${t("create.read_text")}</label>
+      <textarea id="field-read_text" rows="8" spellcheck="false" data-tip=${t("create.read_text.tip")} placeholder=${t("editor.read.example")}
+        .value=${field("read_text")} @input=${(event) => setField("read_text", event.target.value)}></textarea></div>
+      <p class="soft">${t("editor.read.how")}</p>`;
+  }
+
+  read() {
     if (this.wrong) return html`<p class="wrong" role="alert">${this.wrong}</p>`;
     if (!this.said) return html`<p class="soft">${t("loading")}</p>`;
     const { text, request, remarks } = this.said, facts = factsOf(request);
     return html`<div class="read-parameters">
       ${facts.length ? html`<dl>${facts.map(([name, value]) => html`<div><dt>${nameOf(name)}</dt><dd>${value}</dd></div>`)}</dl>` : nothing}
       ${remarks.length ? html`<ul class="said">${remarks.map((one) => html`<li>${wordsOf(one)}</li>`)}</ul>` : nothing}
-      ${text ? html`<details><summary>${t("editor.read.text")}</summary><textarea readonly rows="8" aria-label=${t("editor.read.text")} .value=${text}></textarea>
+      ${text && field("source") ? html`<details><summary>${t("editor.read.text")}</summary><textarea readonly rows="8" aria-label=${t("editor.read.text")} .value=${text}></textarea>
         <button type="button" @click=${() => this.copy(text)}>${t("editor.read.copy")}</button></details>` : nothing}
-      <div class="row wrap"><button type="button" @click=${() => setField("mode", "image")}>${t("editor.read.source")}</button></div>
+      ${field("source") ? html`<div class="row wrap"><button type="button" @click=${() => setField("mode", "image")}>${t("editor.read.source")}</button></div>` : nothing}
     </div>`;
   }
 

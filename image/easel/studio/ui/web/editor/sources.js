@@ -17,7 +17,9 @@ import { t } from "../texts.js";
 const MOST_MEGAPIXELS = 50, MOST_BYTES = 45 * 2 ** 20;
 /** More pixels than four times what the checkpoint was trained on are slow and full of doubles. */
 const MOST_TIMES = 4;
-const FILES = "files", KEPT = 60, MULTIPLE = 8;
+const FILES = "files", KEPT = 200, MULTIPLE = 8;
+/** Before the keys of what a page that is left still had to keep: the database's writing ends with the page. */
+const LEFT = "easel-left:";
 
 /** What was put here since the page was opened: there without asking, and where a browser keeps nothing. */
 const blobs = new Map(), addresses = new Map();
@@ -42,37 +44,53 @@ function database() {
   return opened;
 }
 
+/** Done when it lies in the database: a transaction that a reload meets in the middle has changed nothing. */
 async function work(mode, how) {
-  const files = (await database()).transaction(FILES, mode).objectStore(FILES);
+  const all = (await database()).transaction(FILES, mode);
   return new Promise((done, failed) => {
-    const asked = how(files);
-    asked.onsuccess = () => done(asked.result);
-    asked.onerror = () => failed(asked.error);
+    const asked = how(all.objectStore(FILES));
+    all.oncomplete = () => done(asked.result);
+    all.onerror = all.onabort = () => failed(all.error);
   });
 }
 
 /** A key that sorts by when it was made. */
 export const newKey = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
 
-/** Keep a file under a key; the oldest go when there are too many. */
+/** Keep a file under a key; the oldest that no field names go when there are too many. */
 export async function keepBlob(key, blob) {
   blobs.set(key, blob);
   URL.revokeObjectURL(addresses.get(key));
   addresses.delete(key);
   try {
     await work("readwrite", (files) => files.put(blob, key));
-    const keys = await work("readonly", (files) => files.getAllKeys());
-    for (const old of keys.slice(0, Math.max(0, keys.length - KEPT))) await work("readwrite", (files) => files.delete(old));
+    localStorage.removeItem(LEFT + key);
+    const keys = await work("readonly", (files) => files.getAllKeys()), named = JSON.stringify(store.get("fields"));
+    const old = keys.slice(0, Math.max(0, keys.length - KEPT)).filter((one) => !named.includes(one));
+    for (const one of old) await work("readwrite", (files) => files.delete(one));
   } catch { /* private mode, or full: it is here until the page is closed */ }
+}
+
+/** Keep a file at once, for the page is being left; it goes into the database when it is next asked for. @param {string} data  a data: URI */
+export function keepAtOnce(key, data) {
+  try { localStorage.setItem(LEFT + key, data); } catch { /* full, or forbidden: what the database has counts */ }
 }
 
 /** @returns {Promise<Blob|null>} */
 export async function keptBlob(key) {
-  if (!blobs.has(key)) {
-    const found = await work("readonly", (files) => files.get(key)).catch(() => null);
-    if (found) blobs.set(key, found);
-  }
-  return blobs.get(key) ?? null;
+  if (blobs.has(key)) return blobs.get(key);
+  const left = leftBlob(key), found = left ?? await work("readonly", (files) => files.get(key)).catch(() => null);
+  if (left) keepBlob(key, left);
+  else if (found) blobs.set(key, found);
+  return found ?? null;
+}
+
+function leftBlob(key) {
+  let left = null;
+  try { left = localStorage.getItem(LEFT + key); } catch { /* private mode */ }
+  if (!left) return null;
+  const [head, data] = left.split(","), bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
+  return new Blob([bytes], { type: head.slice("data:".length, head.indexOf(";")) });
 }
 
 /** Take a file of this device. Raises SourceError. @returns {Promise<Source>} */

@@ -2,6 +2,7 @@
 import { html, nothing } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
 import { at, get } from "../api.js";
+import { wordsOf } from "../remarks.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 import { FINAL, start } from "./jobs.js";
@@ -127,7 +128,7 @@ class Offer extends EaselElement {
     if (!this.card.versions.length) return "";
     if (!one?.files.length) return t("models.no-files");
     const file = one.files[Number(this.file)];
-    return file && !file.problem ? "" : t("models.no-file", { why: one.files[0].problem });
+    return file && !file.problem ? "" : t("models.no-file", { why: wordsOf(one.files[0].remark) });
   }
 
   async download(event) {
@@ -151,5 +152,5 @@ customElements.define("easel-offer", Offer);
 
 const described = (file) => [
   file.name, file.size ? size(file.size) : "", file.format, file.pruned, file.precision,
-  file.problem || (file.scan === "clean" ? t("models.scanned") : t("models.scan-is", { scan: file.scan })),
+  file.problem ? wordsOf(file.remark) : (file.scan === "clean" ? t("models.scanned") : t("models.scan-is", { scan: file.scan })),
 ].filter(Boolean).join(" · ");

@@ -1,5 +1,6 @@
 // A model into what is drawn next: a LoRA and its words into the prompt, a checkpoint or VAE into the choice.
 import { choose, openPlace } from "../actions.js";
+import { wordsOf } from "../remarks.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 import { tell } from "../notices.js";
@@ -15,7 +16,7 @@ export const usable = (model) => USABLE.has(model.kind) && model.fits && !model.
 
 /** Why it is grey; "" where it is not. */
 export function why(model) {
-  if (model.problem) return model.problem;
+  if (model.problem) return wordsOf(model.remark);
   if (!nameable(model)) return t("models.unnameable");
   if (model.fits) return "";
   const chosen = store.get("library")?.models.find((one) => one.kind === "checkpoint" && one.in_use);

@@ -1,0 +1,94 @@
+"""Eight people with eight LoRAs at once on the starter, against the same requests one after another on the
+same Easel: what sharing calls of the UNet is worth to them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from bench.crowd import COLOURS, PEOPLE, rate, seconds
+from bench.running import Running
+from bench.table import comparison
+from bench.txt2img import draw, request
+from easel.models import Architecture
+from easel.studio.engine.skeleton import skeleton
+from easel.studio.families import family
+
+ROUNDS = 9
+RANKS = (4, 8, 8, 16, 16, 16, 32, 32)
+"""One for each LoRA: those that people publish are of different ranks."""
+COMPANIES = {"eight people with eight LoRAs": True, "eight people, four with a LoRA each": False}
+"""Who draws, and whether all of them have one."""
+# Attention and feed-forward layers as kohya's scripts train them, and the convolutions of LoCon.
+_TRAINED = ("to_q", "to_k", "to_v", "to_out.0", "proj", "net.2", "proj_in", "proj_out", "conv1", "conv2")
+
+
+def rows(home: Path, easel: Running) -> Iterator[list[str]]:
+    """Pictures a minute and the longest wait, of each company."""
+    for number, rank in enumerate(RANKS):
+        _write(home / "models" / "Lora" / f"bench{number}.safetensors", number, rank)
+    with easel.client() as client, ThreadPoolExecutor(PEOPLE) as people:
+        for who, all_of_them in COMPANIES.items():
+            rates, waits = _measured(client, people, all_of_them=all_of_them)
+            yield comparison(f"{who}, pictures a minute", rates, "≥ 1.6" if all_of_them else "", rate)
+            yield comparison(f"{who}, longest wait", waits, "< 1", seconds)
+
+
+def _measured(
+    client: httpx.Client, people: ThreadPoolExecutor, *, all_of_them: bool
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """Pictures a minute and the longest wait, at once and one after another, round by round."""
+    rates, waits = [], []
+    for number in range(ROUNDS + 2):
+        tags = [f" <lora:bench{i}:0.7>" if all_of_them or i % 2 else "" for i in range(PEOPLE)]
+        bodies = [
+            request(f"a {colour} star on white{tag}", 128, number * PEOPLE + i)
+            for i, (colour, tag) in enumerate(zip(COLOURS, tags, strict=True))
+        ]
+        if number % 2:
+            ours, theirs = _at_once(client, people, bodies), _one_by_one(client, bodies)
+        else:
+            theirs, ours = _one_by_one(client, bodies), _at_once(client, people, bodies)
+        if number >= 2:  # the first rounds are where the width is measured
+            rates.append((PEOPLE * 60 / ours[0], PEOPLE * 60 / theirs[0]))
+            waits.append((ours[1], theirs[1]))
+    return rates, waits
+
+
+def _at_once(
+    client: httpx.Client, people: ThreadPoolExecutor, bodies: Sequence[dict[str, object]]
+) -> tuple[float, float]:
+    """Seconds until all have their pictures, and the longest that one waited."""
+    began = time.perf_counter()
+    waits = list(people.map(lambda body: draw(client, body), bodies))
+    return time.perf_counter() - began, max(waits)
+
+
+def _one_by_one(client: httpx.Client, bodies: Sequence[dict[str, object]]) -> tuple[float, float]:
+    """The same where each waits for those before."""
+    took = sum(draw(client, body) for body in bodies)
+    return took, took
+
+
+def _write(path: Path, seed: int, rank: int) -> None:
+    """A LoRA of random numbers for the starter, in kohya's names."""
+    noise = torch.Generator().manual_seed(seed)
+    tensors: dict[str, torch.Tensor] = {}
+    for name, layer in skeleton(family(Architecture.STARTER)).unet.named_modules():
+        if name.endswith(_TRAINED) and isinstance(layer, nn.Linear | nn.Conv2d):
+            out, *into = layer.weight.shape
+            base = "lora_unet_" + name.replace(".", "_")
+            tensors[f"{base}.lora_down.weight"] = torch.randn((rank, *into), generator=noise) / 30
+            tensors[f"{base}.lora_up.weight"] = (
+                torch.randn((out, rank, *[1] * (len(into) - 1)), generator=noise) / 30
+            )
+            tensors[f"{base}.alpha"] = torch.tensor(float(rank))
+    path.parent.mkdir(exist_ok=True)
+    save_file(tensors, path)

@@ -1,0 +1,1 @@
+"""What puts a picture into words: BLIP in a sentence, DeepDanbooru in tags."""

@@ -1,0 +1,44 @@
+"""One call of the UNet for several pictures, each with networks of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from itertools import groupby
+
+import torch
+
+from easel.studio.engine.device_calls import UNetCall
+from easel.studio.engine.picture import Picture, call_unet
+from easel.studio.engine.serving import Serving
+
+
+def answer_together(serving: Serving, pictures: Sequence[Picture]) -> list[tuple[Picture, torch.Tensor]]:
+    """Make the call that pictures of one kind wait for. Returns the answer to each, float32.
+
+    Those with the same networks stand side by side in it, so that theirs are one product.
+    """
+    waiting = [(picture, picture.call) for picture in pictures if isinstance(picture.call, UNetCall)]
+    sets = [call.networks for _, call in waiting]
+    waiting.sort(key=lambda one: sets.index(one[1].networks))
+    calls = [call for _, call in waiting]
+    shares = []
+    for networks, found in groupby(calls, key=lambda call: call.networks):
+        alike = list(found)
+        loras = alike[0].loras
+        shares.append((sum(call.rows for call in alike), loras))
+        with serving.adapters.at_work(loras):
+            for call in alike:
+                serving.text_keys.read(call.guidance, networks)
+    with (
+        serving.adapters.by_row(shares),
+        serving.text_keys.at_work([call.guidance for call in calls]),
+    ):
+        answers = call_unet(serving.checkpoint.unet, calls, serving.checkpoint.dtype)
+    return [(picture, answer) for (picture, _), answer in zip(waiting, answers, strict=True)]
+
+
+def timed_as(kind: Hashable, pictures: Iterable[Picture]) -> Hashable:
+    """What the times of calls of this kind are kept by, while these pictures are under way: networks make a
+    call longer, though those who draw with some share it with those who draw with none."""
+    alike = (one.call for one in pictures if isinstance(one.call, UNetCall) and one.kind == kind)
+    return kind, any(call.loras for call in alike)

@@ -1,0 +1,89 @@
+"""`POST /sdapi/v1/interrogate` over HTTP: a job of the caller's, by their options, refused in words."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from easel.studio.engine import EngineObserver, TimedCall
+from easel.studio.png import encode
+
+ROUTE, OPTIONS = "/sdapi/v1/interrogate", "/sdapi/v1/options"
+NOISE = Image.fromarray(np.random.default_rng(1).integers(0, 256, (24, 32, 3), np.uint8))
+PICTURE = base64.b64encode(encode(NOISE)).decode()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "word"),
+    [
+        ({}, 404, "Image not found"),
+        ({"image": None}, 404, "Image not found"),
+        ({"image": PICTURE, "model": "astrology"}, 404, "Model not found"),
+        ({"image": "bm8="}, 422, "image is not a picture"),
+        ({"image": "http://127.0.0.1/a.png"}, 422, "image"),
+        ({"image": PICTURE}, 422, "models/ControlNetPreprocessor: this one needs model_base_caption_capfilt"),
+        ({"image": PICTURE, "model": "deepdanbooru"}, 422, "convert model-resnet_custom_v3.pt"),
+    ],
+)
+def test_what_cannot_be_is_said(ada, sent: dict[str, str], status: int, word: str) -> None:
+    """A1111's own refusals come first; without the file the answer says which, where and how."""
+    answer = ada.post(ROUTE, json=sent)
+    assert answer.status_code == status, answer.text[:300]
+    assert set(answer.json()) == {"error", "detail", "body", "errors"}
+    assert word in answer.json()["errors"]
+
+
+def test_sentences_and_tags(running, interrogator_files) -> None:
+    """A sentence as long as the caller's options say, tags by them, and nobody else's; each turn of it is a
+    call of the device that is counted."""
+    heard: list[TimedCall] = []
+
+    class Ear(EngineObserver):
+        def called(self, call: TimedCall) -> None:
+            heard.append(call)
+
+    running.studio.engine.observe(Ear())
+    with running.ask("eve") as eve, running.ask("bob") as bob:
+
+        def words(**sent: str) -> str:
+            return str(eve.post(ROUTE, json={"image": PICTURE, **sent}).json()["caption"])
+
+        def choose(**options: object) -> None:
+            assert eve.post(OPTIONS, json=options).status_code == 200
+
+        long = words()
+        assert 20 <= len(heard) <= 50
+        assert {call.kind for call in heard} == {"interrogator"}
+        choose(interrogate_clip_min_length=1, interrogate_clip_max_length=8)
+        short = words(image=f"data:image/png;base64,{PICTURE}", model="BLIP")
+        assert 0 < len(short.split()) <= 4 < len(long.split())
+        choose(interrogate_deepbooru_score_threshold=0, deepbooru_use_spaces=False)
+        assert words(model="deepdanbooru") == r"1girl, long_hair, smile_\(happy\), tree"
+        choose(interrogate_return_ranks=True, deepbooru_filter_tags="tree, 1girl")
+        assert re.fullmatch(r"\(long_hair:[01].\d{3}\), \(smile_.*\)", words(model="deepdanbooru"))
+        of_bob = bob.post(ROUTE, json={"image": PICTURE, "model": "deepbooru"}).json()["caption"]
+        assert "tree" in of_bob
+        assert ":" not in of_bob
+        choose(interrogate_clip_num_beams=99)
+        refused = eve.post(ROUTE, json={"image": PICTURE})
+        assert (refused.status_code, "1 to 16" in refused.text) == (422, True)
+
+
+def test_loopback_appends_what_it_sees(ada, interrogator_files) -> None:
+    """A1111's script argument: behind the prompt come the words for what each picture is drawn over."""
+    body = {
+        "init_images": [PICTURE], "prompt": "a red circle", "steps": 1, "width": 64, "height": 64, "seed": 3,
+        "script_name": "Loopback", "script_args": [2, 0.5, "Linear", "DeepBooru"],
+        "override_settings": {"interrogate_deepbooru_score_threshold": 0, "deepbooru_filter_tags": "tree"},
+    }  # fmt: skip
+    answer = ada.post("/sdapi/v1/img2img", json=body)
+    assert answer.status_code == 200, answer.text[:300]
+    words = r"a red circle, 1girl, long hair, smile \(happy\)"
+    assert json.loads(answer.json()["info"])["all_prompts"] == [words, words]
+    body["script_args"] = [2, 0.5, "Linear", "Astrology"]
+    assert "None, CLIP, DeepBooru" in ada.post("/sdapi/v1/img2img", json=body).json()["errors"]
