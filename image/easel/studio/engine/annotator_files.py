@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from easel.models import Kind, ModelFile, Store
+from easel.remark import remark
 from easel.studio.engine.control.annotator_networks import AnimeDrawing, Depth, LineDrawing, SoftEdges
 from easel.studio.engine.control.body_pose import BodyPose
 from easel.studio.engine.control.map_reading import as_scribble, in_safe_steps, in_steps
@@ -47,8 +48,13 @@ class AnnotatorFile:
         raise InvalidRequest(
             "controlnet.module",
             module,
-            f"a preprocessor whose file is in models/{Kind.IMAGE_ENCODER.folder}: this one needs "
-            f'{self.named}. Or send the map itself as the image, with module "none"',
+            remark(
+                "needs_annotator",
+                "a preprocessor whose file is in {folder}: this one needs {file}. Or send the map itself as "
+                'the image, with module "none"',
+                folder=f"models/{Kind.IMAGE_ENCODER.folder}",
+                file=self.named,
+            ),
         )
 
 
