@@ -29,7 +29,6 @@ from bench.table import machine, markdown
 from infra.namespace import manifests
 from infra.on_kubernetes import target_of
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.services import ServiceProxy
 from tests.infra.namespace.teams import Team
 from tests.ports import free_port
 
@@ -91,37 +90,50 @@ class _Gateway:
         return httpx.Client(base_url=CADDY, headers=headers, timeout=60, trust_env=False)
 
 
-class _CountingProxy(ServiceProxy):
-    """Counts what KEDA asks."""
+class _Services:
+    """What a cluster's network is to KEDA: a Caddy as its proxy, before the one gateway. The tests' stand-in
+    cannot do five hundred requests a second beside all else."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked = 0
+    def __init__(self, root: Path, gateway: str) -> None:
+        listens, self._admin = (f"127.0.0.1:{free_port()}" for _ in range(2))
+        self.url = f"http://{listens}"
+        file = root / "services.Caddyfile"
+        site = f"http://:{self.url.rpartition(':')[2]} {{\n\tbind 127.0.0.1\n\treverse_proxy {gateway}\n}}\n"
+        file.write_text(f"{{\n\tadmin {self._admin}\n\tpersist_config off\n\tmetrics\n}}\n{site}")
+        self._process = subprocess.Popen(
+            [Path(sys.executable).with_name("caddy"), "run", "--config", str(file), "--adapter", "caddyfile"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
 
-    def address(self, host: str, port: int) -> str:
-        self.asked += 1
-        return super().address(host, port)
+    def asked(self) -> float:
+        """How many signals KEDA has asked for so far."""
+        text = httpx.get(f"http://{self._admin}/metrics", trust_env=False).text
+        found = (line for line in text.splitlines() if line.startswith("caddy_http_requests_total{"))
+        return sum(float(line.rpartition(" ")[2]) for line in found if 'handler="reverse_proxy"' in line)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(30)
 
 
 def rows(endpoints: int = ENDPOINTS, nodes: int = NODES) -> list[list[str]]:
     """The measured rows of the table."""
     with contextlib.ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        services = _CountingProxy()
+        inner = f"127.0.0.1:{free_port()}"
+        services = _Services(root, inner)
         stack.callback(services.stop)
         plane = ControlPlane(root / "plane", services.url)
         stack.callback(plane.stop)
         plane.start()
-        services.api = plane.api
         plane.stop_keda()
         names = [f"e{number:04d}" for number in range(endpoints)]
         made = _manifests(names)
         _make(plane.api, made, nodes)
         alone = _spent(lambda: _requests(plane.api))
         began = time.monotonic()
-        gateway = _start(plane, root)
+        gateway = _start(plane, root, inner)
         stack.callback(gateway.stop)
-        services.instead[(NAMESPACE, "gateway-inner")] = gateway.inner
         _until(lambda: gateway.opened, 300)
         opened, starting = time.monotonic() - began, gateway.processor
         time.sleep(10)
@@ -183,13 +195,13 @@ def _added(api: Any, gateway: _Gateway, names: list[str]) -> float:
 
 
 def _with_keda(
-    plane: ControlPlane, gateway: _Gateway, services: _CountingProxy, names: list[str]
+    plane: ControlPlane, gateway: _Gateway, services: _Services, names: list[str]
 ) -> list[list[str]]:
     """What it takes while KEDA asks for every endpoint, and how long a wish takes to be one for a pod."""
     plane.start_keda()
     _until(lambda: _watched(plane.api) >= len(names), 900)
     before = gateway.processor
-    asked = _spent(lambda: services.asked)
+    asked = _spent(services.asked)
     busy = (gateway.processor - before) / _MINUTE
     delays = [_wake(plane.api, gateway, name) for name in names[:_LOOKS]]
     return [
@@ -238,8 +250,8 @@ def _node(number: int) -> dict[str, Any]:
     }
 
 
-def _start(plane: ControlPlane, root: Path) -> _Gateway:
-    home, inner = root / "home", f"127.0.0.1:{free_port()}"
+def _start(plane: ControlPlane, root: Path, inner: str) -> _Gateway:
+    home = root / "home"
     account = plane.api.service_account("gateway", NAMESPACE)
     environment = {
         **os.environ,

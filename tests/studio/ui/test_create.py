@@ -234,7 +234,7 @@ def test_faces_are_asked_for(visit) -> None:
 
 def test_nothing_jumps_or_scrolls_by_itself(visit) -> None:
     """From opening to the second picture, what is on the page stays where it is; a phone never scrolls
-    sideways."""
+    sideways. Another place begins at its top, and Create is where it was left."""
     for width, height in ((1280, 800), (390, 844)):
         page = visit(f"still-{width}", width, height)
         ask_small(page)
@@ -247,6 +247,11 @@ def test_nothing_jumps_or_scrolls_by_itself(visit) -> None:
         assert page.evaluate("scrollY") == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.faults == []
+    page.evaluate("scrollTo(0, 300)")
+    for place, top in (("Gallery", 0), ("Models", 0), ("Create", 300)):
+        page.get_by_role("link", name=place, exact=True).click()
+        expect(page.locator(f".place[data-place={place.lower()}]")).to_be_visible()
+        until(page, "(top) => scrollY === top", top)
 
 
 def test_the_picture_fits_the_window(visit) -> None:
