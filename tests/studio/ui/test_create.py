@@ -310,10 +310,6 @@ def test_a_failed_ticket_says_why_and_what_to_do(visit) -> None:
     page.reload()
     expect(generate_button(page)).to_be_enabled()
     expect(failed).to_have_count(0)
-    # In the end, a checkpoint that can draw: the choice is kept with the person.
-    page.get_by_label("Checkpoint", exact=True).select_option("easel-starter.safetensors")
-    generate(page)
-    expect(picture_of(page)).to_be_visible()
 
 
 def test_what_can_be_done_with_a_picture(visit) -> None:
