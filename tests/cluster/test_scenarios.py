@@ -45,9 +45,11 @@ def test_a_gateway_goes(cluster: Cluster, team: TeamStage) -> None:
 
 def test_keda_is_away(cluster: Cluster, team: TeamStage) -> None:
     """Whoever is awake works on, and sleeps once it is there again."""
-    assert team.draw().result(60).status_code == 200
-    cluster.plane.stop_keda()
+    with team.drawing() as (asked,):
+        until(team.studios, 60, "it is awake")
+        cluster.plane.stop_keda()
     try:
+        assert asked.result(30).status_code == 200
         time.sleep(6)
         assert team.draw().result(30).status_code == 200
         assert len(team.studios()) == 1
@@ -64,11 +66,13 @@ def test_no_gateway_answers(cluster: Cluster, team: TeamStage) -> None:
         time.sleep(8)
         assert not cluster.pods(team.namespace, STUDIOS)
         del cluster.services.instead[team.namespace, "gateway-inner"]
-        assert team.draw().result(60).status_code == 200
-        before = [pod["metadata"]["name"] for pod in team.studios()]
-        cluster.services.instead[team.namespace, "gateway-inner"] = "127.0.0.1:9"
+        with team.drawing() as (asked,):
+            (before,) = until(team.studios, 60, "it is awake")
+            cluster.services.instead[team.namespace, "gateway-inner"] = "127.0.0.1:9"
+        assert asked.result(30).status_code == 200
         time.sleep(8)
-        assert [pod["metadata"]["name"] for pod in cluster.pods(team.namespace, STUDIOS)] == before
+        (after,) = cluster.pods(team.namespace, STUDIOS)
+        assert after["metadata"]["name"] == before["metadata"]["name"]
     finally:
         cluster.services.instead.pop((team.namespace, "gateway-inner"), None)
     team.asleep()
@@ -119,13 +123,14 @@ def test_two_teams_on_one_platform(cluster: Cluster, team: TeamStage) -> None:
 def test_asked_woken_drawn_and_asleep_again(cluster: Cluster, team: TeamStage) -> None:
     """A request at the door of a sleeping endpoint: KEDA, a node, a pod, an answer; with three at once three
     replicas; after `idle` none, and no node."""
-    asked = team.draw()
+    with team.drawing() as (asked,):
+        until(team.studios, 90, "one replica")
+        with team.drawing(3) as crowd:
+            until(lambda: len(team.studios()) == 3, 90, "three replicas")
+            assert len({pod["spec"]["nodeName"] for pod in team.studios()}) == 3
     answer = asked.result(90)
     assert answer.status_code == 200, answer.text
     assert answer.json()["target"].startswith("/sdapi/v1/txt2img")
-    with team.drawing(4) as crowd:
-        until(lambda: len(team.studios()) == 3, 90, "three replicas")
-        assert len({pod["spec"]["nodeName"] for pod in team.studios()}) == 3
-    assert [each.result(120).status_code for each in crowd] == [200] * 4
+    assert [each.result(120).status_code for each in crowd] == [200] * 3
     team.asleep()
     cluster.without_nodes(team.pool.name)

@@ -158,7 +158,7 @@ def test_two_units_and_maps_that_are_not_wanted(running, ring, model) -> None:
         ({"image": 5}, "base64"),
         ({"image": [sent(Image.new("RGB", (4, 4)))] * 3}, "one picture"),
         ({"image": {"image": ["x"]}}, "base64"),
-        ({"module": "openpose_full"}, "canny"),
+        ({"module": "dw_dw_openpose_full"}, "canny"),
         ({"module": "openpose"}, "models/ControlNetPreprocessor: this one needs body_pose_model"),
         ({"module": "reference_only", "image": None}, "image"),
         ({"module": "ip-adapter_clip_sd15"}, "IP-Adapter"),
@@ -217,7 +217,11 @@ def test_the_lists(ada: httpx.Client, model) -> None:
     types = ada.get("/controlnet/control_types").json()["control_types"]
     assert types["Canny"]["default_option"] == "canny"
     assert types["Canny"]["default_model"].startswith(model)
-    assert types["OpenPose"]["module_list"] == ["none", "openpose"]
+    assert types["OpenPose"]["module_list"] == [
+        "none", "openpose", "openpose_hand", "openpose_face", "openpose_faceonly", "openpose_full",
+    ]  # fmt: skip
+    assert types["Shuffle"]["default_option"] == "shuffle"
+    assert types["Segmentation"]["module_list"] == ["none"]
     assert types["Reference"]["model_list"] == ["None"]
     assert modules["module_detail"]["reference_only"]["model_free"]
     assert ada.get("/controlnet/settings").json() == {"control_net_unit_count": 10}

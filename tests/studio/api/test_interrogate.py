@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -72,6 +74,22 @@ def test_sentences_and_tags(running, interrogator_files) -> None:
         choose(interrogate_clip_num_beams=99)
         refused = eve.post(ROUTE, json={"image": PICTURE})
         assert (refused.status_code, "1 to 16" in refused.text) == (422, True)
+
+
+def test_an_interrupt_ends_it(running, interrogator_files) -> None:
+    """Between two words: the answer comes at once, and is empty."""
+    with running.ask("mallory") as client, ThreadPoolExecutor(1) as crew:
+        client.post(OPTIONS, json={"interrogate_clip_num_beams": 16, "interrogate_clip_min_length": 60,
+                                   "interrogate_clip_max_length": 60})  # fmt: skip
+        answer = crew.submit(client.post, ROUTE, json={"image": PICTURE})
+        until = time.monotonic() + 60
+        while not any(job.progress().fraction for job in running.studio.engine.jobs("mallory")):
+            assert time.monotonic() < until, "it does not begin"
+            time.sleep(0.01)
+        with running.ask("mallory") as another:
+            another.post("/sdapi/v1/interrupt")
+        assert answer.result(60).json() == {"caption": ""}
+        assert running.studio.engine.jobs("mallory") == []
 
 
 def test_loopback_appends_what_it_sees(ada, interrogator_files) -> None:

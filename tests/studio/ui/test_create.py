@@ -234,7 +234,7 @@ def test_faces_are_asked_for(visit) -> None:
 
 def test_nothing_jumps_or_scrolls_by_itself(visit) -> None:
     """From opening to the second picture, what is on the page stays where it is; a phone never scrolls
-    sideways."""
+    sideways. Another place begins at its top, and Create is where it was left."""
     for width, height in ((1280, 800), (390, 844)):
         page = visit(f"still-{width}", width, height)
         ask_small(page)
@@ -247,6 +247,11 @@ def test_nothing_jumps_or_scrolls_by_itself(visit) -> None:
         assert page.evaluate("scrollY") == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.faults == []
+    page.evaluate("scrollTo(0, 300)")
+    for place, top in (("Gallery", 0), ("Models", 0), ("Create", 300)):
+        page.get_by_role("link", name=place, exact=True).click()
+        expect(page.locator(f".place[data-place={place.lower()}]")).to_be_visible()
+        until(page, "(top) => scrollY === top", top)
 
 
 def test_the_picture_fits_the_window(visit) -> None:
@@ -305,10 +310,6 @@ def test_a_failed_ticket_says_why_and_what_to_do(visit) -> None:
     page.reload()
     expect(generate_button(page)).to_be_enabled()
     expect(failed).to_have_count(0)
-    # In the end, a checkpoint that can draw: the choice is kept with the person.
-    page.get_by_label("Checkpoint", exact=True).select_option("easel-starter.safetensors")
-    generate(page)
-    expect(picture_of(page)).to_be_visible()
 
 
 def test_what_can_be_done_with_a_picture(visit) -> None:

@@ -33,7 +33,7 @@ class Pace:
 
     def stepped(self, checkpoint: ModelFile, pixels: list[int], seconds: float) -> None:
         """A call of the UNet for pictures of so many pixels took `seconds` of the device."""
-        each, total = seconds / sum(pixels), len(pixels)
+        each = seconds / sum(pixels)
         with self._lock:
             sizes = self._calls.setdefault(checkpoint, {})
             self._last = checkpoint
@@ -41,7 +41,7 @@ class Pace:
                 number, before = sizes.get(size, (0, each))
                 # The first call of a size warms up, and counts for nothing as soon as there is a second.
                 mean = each if number < 2 else before + _WEIGHT * (each - before)
-                sizes[size] = (number + total, mean)
+                sizes[size] = (number + 1, mean)
 
     def worked(self, seconds: float) -> None:
         """A stretch of encoding or decoding took `seconds`."""

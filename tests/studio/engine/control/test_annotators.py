@@ -21,7 +21,7 @@ from transformers import (
 
 from easel.models import FileError, Store
 from easel.studio.engine import InvalidRequest
-from easel.studio.engine.annotators import ANNOTATORS
+from easel.studio.engine.annotator_files import ANNOTATORS
 from easel.studio.engine.control.preprocessors import preprocessor
 from easel.studio.engine.controls import detected_map
 from easel.studio.png import encode
@@ -181,10 +181,11 @@ MADE: list[tuple[str, str, Callable[[], tuple[Tensors, np.ndarray]]]] = [
 ]
 
 
-def stored(root: Path, name: str, tensors: Tensors) -> Store:
+def stored(root: Path, names: list[str], tensors: Tensors) -> Store:
     folder = root / "ControlNetPreprocessor" / "annotators"
     folder.mkdir(parents=True)
-    save_file({key: one.contiguous() for key, one in tensors.items()}, folder / f"{name}.safetensors")
+    for name in names:
+        save_file({key: one.contiguous() for key, one in tensors.items()}, folder / f"{name}.safetensors")
     return Store(root)
 
 
@@ -192,7 +193,7 @@ def stored(root: Path, name: str, tensors: Tensors) -> Store:
 def test_the_published_arithmetic(tmp_path: Path, module: str, file: str, made: Any) -> None:
     """The map of a picture, but for rounding by one or two of 255, and of something that is in it."""
     tensors, wanted = made()
-    store = stored(tmp_path, file, tensors)
+    store = stored(tmp_path, [file], tensors)
     found = np.asarray(detected_map(preprocessor(module), store, encode(PICTURE), 128, -1, -1))[
         ..., 0
     ].astype(int)
@@ -204,7 +205,7 @@ def test_the_published_arithmetic(tmp_path: Path, module: str, file: str, made: 
 
 def test_any_size_and_the_safe_steps(tmp_path: Path) -> None:
     """Sides that nothing divides come as they are asked for; `softedge_hedsafe` has three values."""
-    store = stored(tmp_path, "ControlNetHED", hed()[0])
+    store = stored(tmp_path, ["ControlNetHED"], hed()[0])
     odd = encode(PICTURE.resize((101, 67)))
     soft = np.asarray(detected_map(preprocessor("hed"), store, odd, 67, -1, -1))
     safe = np.asarray(detected_map(preprocessor("softedge_hedsafe"), store, odd, 67, -1, -1))
@@ -217,6 +218,6 @@ def test_what_is_missing_is_said(tmp_path: Path, module: str) -> None:
     """Which file, and where it belongs; of a file of something else that it is that."""
     with pytest.raises(InvalidRequest, match=r"models/ControlNetPreprocessor: this one needs .*safetensors"):
         detected_map(preprocessor(module), Store(tmp_path), encode(PICTURE), 128, -1, -1)
-    store = stored(tmp_path, ANNOTATORS[module].stems[0], {"x": torch.zeros(1)})
+    store = stored(tmp_path, [one.stems[0] for one in ANNOTATORS[module].files], {"x": torch.zeros(1)})
     with pytest.raises(FileError, match="not the network"):
         detected_map(preprocessor(module), store, encode(PICTURE), 128, -1, -1)

@@ -199,8 +199,18 @@ class Depth(nn.Module):
         scale = self._side / min(size)
         fit = [max(1, round(side * scale / self._patch)) * self._patch for side in size]
         seen = F.interpolate(pixels, fit, mode="bicubic", align_corners=False, antialias=True)
-        means, deviations = (torch.tensor(one).reshape(1, 3, 1, 1).to(seen) for one in (_MEANS, _DEVIATIONS))
-        found = self.model((seen - means) / deviations).predicted_depth
+        found = self.model(normalized(seen)).predicted_depth
         depth: Tensor = F.interpolate(found[:, None], size, mode="bilinear", align_corners=False)[0, 0]
-        least, most = depth.min(), depth.max()
-        return (depth - least) / (most - least).clamp_min(1e-6)
+        return from_least_to_most(depth)
+
+
+def normalized(pixels: Tensor) -> Tensor:
+    """Pixels, 0 to 1, by ImageNet's means and deviations."""
+    means, deviations = (torch.tensor(one).reshape(1, 3, 1, 1).to(pixels) for one in (_MEANS, _DEVIATIONS))
+    return (pixels - means) / deviations
+
+
+def from_least_to_most(depth: Tensor) -> Tensor:
+    """The same from 0 to 1."""
+    least, most = depth.min(), depth.max()
+    return (depth - least) / (most - least).clamp_min(1e-6)

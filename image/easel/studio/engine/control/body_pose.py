@@ -58,10 +58,14 @@ class BodyPose(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """(height, width, 3), bytes: the sticks."""
         height, width = pixels.shape[-2:]
+        return torch.from_numpy(np.asarray(drawn(self.people(pixels), width, height)).copy())
+
+    def people(self, pixels: Tensor) -> list[dict[int, PartPeak]]:
+        """Of each person the parts that were found, in pixels."""
         sure, ways = self._maps(pixels)
         peaks = [_peaks(one) for one in sure]
-        people = _people(peaks, [_limbs(peaks, ways, number, height) for number in range(len(_LIMBS))])
-        return torch.from_numpy(np.asarray(drawn(people, width, height)).copy())
+        limbs = [_limbs(peaks, ways, number, pixels.shape[-2]) for number in range(len(_LIMBS))]
+        return _people(peaks, limbs)
 
     def _maps(self, pixels: Tensor) -> tuple[Floats, Floats]:
         """How sure each part is where, (18, height, width); which way limbs go, (38, height, width)."""

@@ -3,6 +3,8 @@ lines stay lines."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -41,7 +43,7 @@ def _is_two_colours(pixels: NDArray[np.uint8]) -> bool:
 def _two_colours(before: NDArray[np.uint8], fitted: Image.Image) -> Image.Image:
     grey = np.asarray(fitted.convert("L"))
     if _is_lines(before[..., 0] > _HALF):
-        grey = _crests(grey)
+        grey = crests(grey)
     white = grey > _threshold(grey)
     return Image.fromarray(np.repeat(np.where(white, np.uint8(255), np.uint8(0))[..., None], 3, axis=2))
 
@@ -54,14 +56,14 @@ def _is_lines(white: NDArray[np.bool_]) -> bool:
     return bool((white & ~wide).sum() * 2 > white.sum())
 
 
-def _crests(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def crests(grey: NDArray[Any]) -> NDArray[Any]:
     """What is brightest along any of four directions; the rest is black."""
     from scipy import ndimage
 
     crest = np.zeros(grey.shape, bool)
     for line in _LINES:
-        crest |= ndimage.maximum_filter(grey, footprint=np.array(line, bool)) == grey
-    return np.where(crest, grey, np.uint8(0))
+        crest |= ndimage.maximum_filter(grey, footprint=np.array(line, bool), mode="constant") == grey
+    return np.where(crest, grey, grey.dtype.type(0))
 
 
 def _threshold(grey: NDArray[np.uint8]) -> int:

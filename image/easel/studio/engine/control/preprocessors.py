@@ -1,7 +1,7 @@
 """What makes of a picture the picture that a control model sees.
 
 Names, labels, sliders and arithmetic are those of A1111's ControlNet extension. Some need weights of their
-own, of which annotators.py has the files (HED, lineart, OpenPose, Depth Anything). Others (MiDaS, …) are not
+own, of which annotators.py has the files (HED, lineart, OpenPose, MiDaS, …). Others (PiDiNet, …) are not
 here: their picture can be sent as it is, with `none`.
 """
 
@@ -24,6 +24,7 @@ Pixels = NDArray[np.uint8]
 RESOLUTION = 512
 MAX_RESOLUTION = 2048
 MIN_RESOLUTION = 64
+_CALM = 256
 # A picture of one pixel by ten thousand has a side of five million at the resolution of 512.
 _MAX_SIDE = 8192
 
@@ -191,6 +192,35 @@ def _colour_grid(pixels: Pixels, a: float, b: float) -> Pixels:
     return np.asarray(few.resize(image.size, pillow.Resampling.NEAREST))
 
 
+def _shuffled(pixels: Pixels, a: float, b: float) -> Pixels:
+    """The same colours elsewhere, along smooth curves: the same way each time, where the extension takes the
+    picture's seed."""
+    from scipy import ndimage
+
+    height, width = pixels.shape[:2]
+    chance = np.random.default_rng(0)
+    places = [
+        _smooth_noise(chance, height, width) * (height - 1),
+        _smooth_noise(chance, height, width) * (width - 1),
+    ]
+    moved = [ndimage.map_coordinates(one.astype(np.float32), places, order=1, mode="nearest")
+             for one in np.moveaxis(pixels, 2, 0)]  # fmt: skip
+    return np.stack(moved, axis=2).round().clip(0, 255).astype(np.uint8)
+
+
+def _smooth_noise(chance: np.random.Generator, height: int, width: int) -> NDArray[np.float64]:
+    """(height, width), 0 to 1: a random number for every 256 pixels, by cubic curves between them, as OpenCV
+    draws them."""
+    import torch
+    import torch.nn.functional as F
+
+    few = torch.from_numpy(chance.uniform(size=(1, 1, height // _CALM + 2, width // _CALM + 2)))
+    fine = F.interpolate(few, (height + 2 * _CALM, width + 2 * _CALM), mode="bicubic")
+    found: NDArray[np.float64] = fine[0, 0, _CALM : _CALM + height, _CALM : _CALM + width].numpy()
+    found = found - found.min()
+    return found / max(float(found.max()), 1e-9)
+
+
 def _blurred(pixels: Pixels, sigma: float) -> NDArray[np.float32]:
     """OpenCV's blur of decimal numbers: it reaches four sigmas, and mirrors without the edge's own pixel."""
     from scipy import ndimage
@@ -209,10 +239,22 @@ _REFERENCES = ("reference_only", "reference_adain", "reference_adain+attn")
 # Their networks are annotators.py's, which sets what they run.
 _BY_NETWORK = (
     ("softedge_hed", "softedge_hed", "SoftEdge"), ("softedge_hedsafe", "softedge_hedsafe", "SoftEdge"),
+    ("softedge_teed", "softedge_teed", "SoftEdge"), ("mlsd", "mlsd", "MLSD"),
     ("lineart", "lineart_realistic", "Lineart"), ("lineart_coarse", "lineart_coarse", "Lineart"),
     ("lineart_anime", "lineart_anime", "Lineart"), ("depth_anything", "depth_anything", "Depth"),
-    ("depth_anything_v2", "depth_anything_v2", "Depth"), ("openpose", "openpose", "OpenPose"),
+    ("depth_anything_v2", "depth_anything_v2", "Depth"), ("depth_midas", "depth_midas", "Depth"),
+    ("openpose", "openpose", "OpenPose"), ("openpose_hand", "openpose_hand", "OpenPose"),
+    ("openpose_face", "openpose_face", "OpenPose"), ("openpose_faceonly", "openpose_faceonly", "OpenPose"),
+    ("openpose_full", "openpose_full", "OpenPose"), ("scribble_hed", "scribble_hed", "Scribble"),
+    ("normal_bae", "normal_bae", "NormalMap"), ("normal_midas", "normal_midas", "NormalMap"),
 )  # fmt: skip
+_NUMBERS: dict[str, tuple[Slider, Slider | None]] = {
+    "softedge_teed": (Slider("Safe Steps", 2, 0, 10), None),
+    "mlsd": (Slider("MLSD Value Threshold", 0.1, 0.01, 2.0, 0.01),
+             Slider("MLSD Distance Threshold", 0.1, 0.01, 20.0, 0.01)),
+    "normal_midas": (Slider("Normal Background Threshold", 0.4, 0.0, 1.0, 0.01), None),
+}  # fmt: skip
+_NONE = (None, None)
 _LINES = "(from white bg & black line)"
 PREPROCESSORS: tuple[Preprocessor, ...] = (
     Preprocessor("none", "none", _as_it_is),
@@ -235,16 +277,19 @@ PREPROCESSORS: tuple[Preprocessor, ...] = (
     Preprocessor("inpaint_only", "inpaint_only", _as_it_is, ("Inpaint",), masked=True),
     Preprocessor("recolor_luminance", "recolor_luminance", _luminance, ("Recolor",), _GAMMA),
     Preprocessor("recolor_intensity", "recolor_intensity", _intensity, ("Recolor",), _GAMMA),
+    Preprocessor("shuffle", "shuffle", _shuffled, ("Shuffle",), resizes=True),
     Preprocessor("color", "t2ia_color_grid", _colour_grid, ("T2I-Adapter",)),
     Preprocessor("ip-adapter-auto", "ip-adapter-auto", _as_it_is, ("IP-Adapter",), encodes=True),
     Preprocessor("ip-adapter_clip_sd15", "ip-adapter_clip_h", _as_it_is, ("IP-Adapter",), encodes=True),
     Preprocessor("ip-adapter_clip_sdxl", "ip-adapter_clip_g", _as_it_is, ("IP-Adapter",), encodes=True),
-    *(Preprocessor(one, label, _as_it_is, (tag,), resizes=True) for one, label, tag in _BY_NETWORK),
+    *(Preprocessor(one, label, _as_it_is, (tag,), _NUMBERS.get(one, _NONE)[0], _NUMBERS.get(one, _NONE)[1],
+                   resizes=True) for one, label, tag in _BY_NETWORK),
     *(Preprocessor(one, one, _as_it_is, ("Reference",), _FIDELITY, refers=True) for one in _REFERENCES),
 )  # fmt: skip
 # What the extension's older releases and Forge call some of them.
 _OTHER_NAMES = {
-    "hed": "softedge_hed", "hed_safe": "softedge_hedsafe",
+    "hed": "softedge_hed", "hed_safe": "softedge_hedsafe", "fake_scribble": "scribble_hed",
+    "depth": "depth_midas", "midas": "depth_midas", "normal_map": "normal_midas",
     "binary": "threshold", "ip-adapter_clip_sdxl_plus_vith": "ip-adapter_clip_sd15",
     "clip-vit-h (ipadapter)": "ip-adapter_clip_sd15", "clip-vit-bigg (ipadapter)": "ip-adapter_clip_sdxl",
 }  # fmt: skip

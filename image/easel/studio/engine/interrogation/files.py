@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from easel.models import FileError, Kind, ModelFile, Store, read_header
+from easel.remark import remark
 from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.interrogation.question import Interrogator
 
@@ -45,7 +46,12 @@ def find_interrogator(store: Store, wanted: Interrogator) -> ModelFile:
     raise InvalidRequest(
         "model",
         wanted.value,
-        f"a model whose file is in models/{Kind.IMAGE_ENCODER.folder}: this one needs {needed.named} "
-        f"({needed.published}), by `easel models convert {needed.named}`. What a picture was drawn from "
-        "may stand in it: /sdapi/v1/png-info reads that",
+        remark(
+            "needs_interrogator",
+            "a model whose file is in {folder}: this one needs {file} ({published}), by `easel models "
+            "convert {file}`. What a picture was drawn from may stand in it: /sdapi/v1/png-info reads that",
+            folder=f"models/{Kind.IMAGE_ENCODER.folder}",
+            file=needed.named,
+            published=needed.published,
+        ),
     )

@@ -38,6 +38,9 @@ function named() {
 class App extends EaselElement {
   static watches = ["session", "place", "connection"];
 
+  /** How far each place was scrolled when it was left: the window scrolls for all of them. */
+  scrolled = {};
+
   /** Places that were opened; they stay, so that going back costs nothing and loses nothing. */
   opened = new Set(["create"]);
 
@@ -74,8 +77,13 @@ class App extends EaselElement {
     }
     // Whoever went elsewhere meanwhile stays there.
     if (place !== named()) return;
+    const before = store.get("place");
+    if (before === place) return this.requestUpdate();
+    this.scrolled[before] = scrollY;
     store.set("place", place);
-    this.requestUpdate();
+    await this.updateComplete;
+    // Not before the place has found its height again.
+    requestAnimationFrame(() => store.get("place") === place && scrollTo(0, this.scrolled[place] ?? 0));
   }
 
   render() {

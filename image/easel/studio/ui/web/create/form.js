@@ -41,7 +41,9 @@ class Form extends EaselElement {
   }
 
   words() {
-    return html`<div class="words" data-says="prompt"><easel-prompt .value=${field("prompt")} .kind=${"positive"} .example=${checkpoint() ? examples()[0] : ""}
+    // Only there an empty prompt is drawn as the example that stands in it.
+    const example = checkpoint() && field("mode") === "text" ? examples()[0] : "";
+    return html`<div class="words" data-says="prompt"><easel-prompt .value=${field("prompt")} .kind=${"positive"} .example=${example}
       @input=${(event) => setField("prompt", event.currentTarget.value)}></easel-prompt>
       <easel-loras .value=${field("prompt")} @input=${(event) => setField("prompt", event.currentTarget.value)}></easel-loras>
       ${infotextIn(field("prompt"))}${saidOf("prompt")}</div>`;

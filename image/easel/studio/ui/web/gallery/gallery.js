@@ -23,7 +23,6 @@ class Gallery extends EaselElement {
   boards = new BoardList();
   selection = new Selection();
   marked = 0;
-  scrolled = 0;
 
   connectedCallback() {
     super.connectedCallback();
@@ -32,13 +31,10 @@ class Gallery extends EaselElement {
     this.boards.addEventListener("change", again);
     this.album.open();
     trying(this.boards.load());
-    // The window scrolls for all places: each finds its own height again.
     this.endWith(store.on("place", (place) => {
       // One that is open in a hidden place would hold the whole page.
       if (place !== "gallery") for (const dialog of this.querySelectorAll("dialog[open]")) dialog.close();
-      if (place === "gallery") this.updateComplete.then(() => requestAnimationFrame(() => scrollTo(0, this.scrolled)));
     }));
-    this.hear(window, "scroll", () => { if (store.get("place") === "gallery") this.scrolled = scrollY; }, { passive: true });
   }
 
   disconnectedCallback() {

@@ -52,7 +52,7 @@ class ModelDetail extends EaselElement {
         ${picture(model)}
         <div>
           <p class="soft">${t(`models.one.${model.kind}`)}</p>
-          <h2>${model.label}</h2>
+          <h2 tabindex="-1" autofocus>${model.label}</h2>
           <p class="model-facts">${[...new Set([model.family_label, model.base_model, size(model.size)])].filter(Boolean).join(" · ")}</p>
           ${reason ? html`<p class="said">${reason}</p>` : nothing}
           <div class="row wrap" @click=${this.close}>

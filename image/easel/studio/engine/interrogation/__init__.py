@@ -1,1 +1,0 @@
-"""What puts a picture into words: BLIP in a sentence, DeepDanbooru in tags."""
