@@ -307,8 +307,9 @@ def read(folder: Path) -> Config:
     found = sorted(path.stem for path in folder.glob("*.json") if path.stem != "team")
     names = found if team.endpoints is None else team.endpoints
     endpoints: dict[str, Endpoint] = {}
+    missing = set(names).difference(found)
     for name in names:
-        if name not in found:
+        if name in missing:
             near = difflib.get_close_matches(name, found, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ConfigError(f"config/team.json: endpoints: {name!r} has no config/{name}.json{hint}")
