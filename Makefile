@@ -1,6 +1,6 @@
 # `make up` is a studio on this machine; `make test` is what must pass. Each target is what a person would type.
 .DEFAULT_GOAL := help
-.PHONY: up test test-again test-long cluster lint fmt bench starter schema lock screenshots image clean help
+.PHONY: up test test-again test-long cluster cluster-programs lint fmt bench starter schema lock screenshots image clean help
 RUN := .venv/bin/
 CLUSTER := tests/cluster
 # Containers often say so. Then every start compiles a thousand modules anew: 13 s of CPU for torch and diffusers, not 5.
@@ -23,8 +23,11 @@ test-again: .venv/.dev ## Run what failed last once more, one after another
 test-long: .venv/.dev ## Run the tests that take minutes, one after another
 	@$(RUN)pytest -m slow $(SLOW)
 
-cluster: .venv/.dev ## Run the tests on a real Kubernetes control plane; builds it once, from Go modules
-	@$(RUN)python -m tests.cluster.programs && $(RUN)pytest -m cluster $(CLUSTER)
+cluster-programs: .venv/.dev
+	@$(RUN)python -m tests.cluster.programs
+
+cluster: cluster-programs ## Run the tests on a real Kubernetes control plane; builds it once, from Go modules
+	@$(RUN)pytest -m cluster $(CLUSTER)
 
 lint: .venv/.dev ## Check style and types
 	@$(RUN)ruff check . && $(RUN)ruff format --check . && $(RUN)mypy && $(RUN)easel schema --check
