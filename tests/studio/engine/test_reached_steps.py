@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from easel.studio.engine import Drawn, Engine, HiresFix, TextToImage, loop, picture
+from easel.studio.engine import Drawn, Engine, HiresFix, TextToImage, picture, shared_call
 from tests.studio.engine.test_engine import SMALL, WAIT, pixels
 
 ASKED = replace(SMALL, steps=6, exact=True)
@@ -44,13 +44,13 @@ class Kept:
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many pictures each call of the UNet was for; what pictures reach is kept at each step."""
     made: list[int] = []
-    real = loop.call_unet
+    real = shared_call.call_unet
 
     def counted(unet: Any, calls: list[Any], dtype: Any) -> Any:
         made.append(len(calls))
         return real(unet, calls, dtype)
 
-    monkeypatch.setattr(loop, "call_unet", counted)
+    monkeypatch.setattr(shared_call, "call_unet", counted)
     monkeypatch.setattr(picture, "KEEP_EVERY", 0.0)
     return made
 
