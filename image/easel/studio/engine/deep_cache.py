@@ -84,8 +84,8 @@ def shallow_call(
     features: torch.Tensor,
     added: Mapping[str, Any],
 ) -> torch.Tensor:
-    """The UNet's answer with `features` for its deep part: diffusers' `UNet2DConditionModel.forward` without the
-    layers between. Its own modules run, with whatever hooks and processors they have."""
+    """The UNet's answer with `features` for its deep part: diffusers' `UNet2DConditionModel.forward` without
+    the layers between. Its own modules run, with whatever hooks and processors they have."""
     embedding = unet.time_embedding(unet.get_time_embed(sample=latents, timestep=timesteps))
     sizes = added.get("added_cond_kwargs", {})
     more = unet.get_aug_embed(emb=embedding, encoder_hidden_states=tokens, added_cond_kwargs=sizes)

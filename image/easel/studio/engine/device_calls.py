@@ -28,8 +28,8 @@ TOGETHER = 64 * 64
 # it is not over in one; an encode about half of that.
 _ROWS = {"decode": 3, "encode": 2}
 _TURNS = 16
-# What is left without the deep part is a twelfth of a UNet: of the starter's operations 8.0 %, of SD 1.x' 7.9 %,
-# of SDXL's 1.5 %.
+# What is left without the deep part is a twelfth of a UNet: of the starter's operations 8.0 %, of SD 1.x'
+# 7.9 %, of SDXL's 1.5 %.
 _SHALLOW = 12
 
 
