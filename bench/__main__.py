@@ -1,5 +1,5 @@
-"""`python -m bench [NAME …]`: measure, print. Names: startup, txt2img, img2img, crowd, loras, page,
-time_left, program, download, load; and by itself `python -m bench.many_endpoints`."""
+"""`python -m bench [NAME …]`: measure, print. Names: startup, txt2img, img2img, crowd, loras, cache,
+page, time_left, program, download, load; and by itself `python -m bench.many_endpoints`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import crowd, download, img2img, load, loras, page, program, startup, time_left, txt2img
+from bench import cache, crowd, download, img2img, load, loras, page, program, startup, time_left, txt2img
 from bench.plain import plain_pipeline
 from bench.running import ROOT, running
 from bench.table import machine, markdown
@@ -38,6 +38,7 @@ def main(names: list[str]) -> None:
             "img2img": img2img.rows,
             "crowd": crowd.rows,
             "loras": lambda easel, _: loras.rows(home, easel),
+            "cache": lambda easel, _: cache.rows(easel),
             "page": page.rows,
             "time_left": time_left.rows,
         }

@@ -55,16 +55,16 @@ def _measured(
             for i, (colour, tag) in enumerate(zip(COLOURS, tags, strict=True))
         ]
         if number % 2:
-            ours, theirs = _at_once(client, people, bodies), _one_by_one(client, bodies)
+            ours, theirs = at_once(client, people, bodies), _one_by_one(client, bodies)
         else:
-            theirs, ours = _one_by_one(client, bodies), _at_once(client, people, bodies)
+            theirs, ours = _one_by_one(client, bodies), at_once(client, people, bodies)
         if number >= 2:  # the first rounds are where the width is measured
             rates.append((PEOPLE * 60 / ours[0], PEOPLE * 60 / theirs[0]))
             waits.append((ours[1], theirs[1]))
     return rates, waits
 
 
-def _at_once(
+def at_once(
     client: httpx.Client, people: ThreadPoolExecutor, bodies: Sequence[dict[str, object]]
 ) -> tuple[float, float]:
     """Seconds until all have their pictures, and the longest that one waited."""

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from easel.studio.engine import (
+    DEEP,
     ControlUnit,
     FoundNoise,
     HiresFix,
@@ -23,11 +24,12 @@ from easel.studio.engine.imaging import INFOTEXT_KEYS
 from easel.studio.infotext_drawing import plain
 
 STRENGTH = "Denoising strength"
+CACHE = "Cache"
 NOT_MASKED, ONLY_MASKED = "Inpaint not masked", "Only masked"
 SOFT = "Soft inpainting enabled"
 KEYS = re.compile(
     r"Denoising strength|Hires (upscale|resize|steps|upscaler|checkpoint|sampler|schedule type|prompt"
-    r"|negative prompt|CFG Scale)|Refiner|Refiner switch at|Tiling|Mask blur|Mask mode|Inpaint area"
+    r"|negative prompt|CFG Scale)|Refiner|Refiner switch at|Tiling|Cache|Mask blur|Mask mode|Inpaint area"
     r"|Masked area padding|Masked content|Noise multiplier|Extra noise|Conditional mask weight"
     r"|Soft inpainting .*|Script|[XYZ] (Type|Values)|Fixed [XYZ] Values"
 )
@@ -40,6 +42,8 @@ def pass_parameters(request: TextToImage) -> dict[str, Any]:
     said: dict[str, Any] = {}
     if request.tiling:
         said["Tiling"] = True
+    if request.cache_every > 1:
+        said[CACHE] = DEEP
     if request.hires:
         said |= _of_hires(request, request.hires)
     if request.refiner:
@@ -147,6 +151,8 @@ def pass_fields(said: Mapping[str, str]) -> dict[str, Any]:
             continue
     if said.get("Tiling") == "True":
         fields["tiling"] = True
+    if said.get(CACHE) == DEEP:
+        fields["cache"] = DEEP
     if "Hires upscale" in said or "Hires resize" in said or "Hires upscaler" in said:
         fields["enable_hr"] = True
         if size := _SIZE.fullmatch(said.get("Hires resize", "")):

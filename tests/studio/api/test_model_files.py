@@ -366,9 +366,9 @@ def test_what_a_job_needs(made: Place) -> None:
     asked = SimpleNamespace(loras=[at("lora")], embeddings=[at("embedding")])
     job: Any = SimpleNamespace(
         checkpoint=at("checkpoint"), vae=None, hires_checkpoint=at("hires"), refiner=at("refiner"),
-        upscalers={"x": at("upscaler")}, control_files=[at("control").file],
+        interrogator=at("interrogator"), upscalers={"x": at("upscaler")}, control_files=[at("control").file],
         prompts=[SimpleNamespace(first=asked, second=SimpleNamespace(loras=[at("second")], embeddings=[]))],
     )  # fmt: skip
     assert {str(one) for one in wanted_paths(job)} == {
-        "checkpoint", "hires", "refiner", "upscaler", "control", "lora", "embedding", "second",
+        "checkpoint", "hires", "refiner", "upscaler", "control", "lora", "embedding", "second", "interrogator",
     }  # fmt: skip

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from easel.gateway.proxy.caddy import binary
-from easel.studio.engine import Limits
+from easel.studio.engine import Limits, TextToImage
 from easel.studio.engine.loop import Loop
 from easel.studio.engine.picture import Picture
 from tests.ports import free_port
@@ -76,13 +76,21 @@ def test_too_much_for_one_request(
 
 
 def test_too_much_for_one_person(running, monkeypatch: pytest.MonkeyPatch) -> None:
-    """429 with Retry-After and both numbers; another person is not affected."""
-    monkeypatch.setattr(running.studio.engine._queue, "_limits", Limits(work_per_person=1))
-    answer = running.draw("greedy", steps=150, width=128, height=128)
+    """429 with Retry-After and the numbers while there is something to wait for, 422 where nothing waits;
+    another person is not affected."""
+    engine, much = running.studio.engine, {"steps": 150, "width": 128, "height": 128}
+    monkeypatch.setattr(engine._queue, "_limits", Limits(work_per_person=3))
+    waiting = engine.submit("greedy", TextToImage(prompt="x", **much))
+    try:
+        answer = running.draw("greedy", **much)
+    finally:
+        waiting.cancel()
     body = refused(answer, 429, "QueueFull")
-    assert answer.headers["retry-after"]
-    for word in ("0 megapixel-steps waiting", "2 more", "the 1 that", "EASEL_WORK_PER_PERSON"):
+    assert int(answer.headers["retry-after"]) > 0
+    for word in ("megapixel-steps waiting", "2 more", "the 3 that", "EASEL_WORK_PER_PERSON"):
         assert word in body["errors"]
+    body = refused(running.draw("greedy", **much, batch_size=2), 422, "TooMuchWork")
+    assert "5 megapixel-steps are more than the 3 that one person may have" in body["errors"]
     assert running.draw("modest").status_code == 200
 
 

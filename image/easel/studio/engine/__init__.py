@@ -67,6 +67,8 @@ from easel.studio.engine.prompts.styles import (
 from easel.studio.engine.prompts.wildcards import WILDCARDS_FOLDER, Wildcards
 from easel.studio.engine.queue_bounds import Bound, Queue, see_that_there_is_room
 from easel.studio.engine.request import (
+    DEEP,
+    DEEP_EVERY,
     MAX_BATCH_COUNT,
     MAX_BATCH_SIZE,
     MAX_SEED,

@@ -14,6 +14,7 @@ from easel.models import ModelFile
 if TYPE_CHECKING:
     from easel.studio.engine.conditioning_schedule import Guidance
     from easel.studio.engine.control_residuals import Control
+    from easel.studio.engine.deep_cache import DeepCache
     from easel.studio.engine.extra_networks import LoraUse
     from easel.studio.engine.face_run import FaceRun, FaceSearch
     from easel.studio.engine.image_prompt_attention import ImagePrompt
@@ -27,6 +28,9 @@ TOGETHER = 64 * 64
 # it is not over in one; an encode about half of that.
 _ROWS = {"decode": 3, "encode": 2}
 _TURNS = 16
+# What is left without the deep part is a twelfth of a UNet: of the starter's operations 8.0 %, of SD 1.x'
+# 7.9 %, of SDXL's 1.5 %.
+_SHALLOW = 12
 
 
 @dataclass(eq=False)
@@ -39,7 +43,8 @@ class UNetCall:
     width/8). Calls of one `kind` may be made as one, but for those that go `alone`; each is drawn with its
     own `loras`.
     With `tiling` the picture's edges meet: convolutions look around them. `controls` are run before the UNet,
-    `image_prompts` (IP-Adapters) within it; `references` are shown to the UNet before the latents.
+    `image_prompts` (IP-Adapters) within it; `references` are shown to the UNet before the latents. With
+    `features` only the outermost layers run, on these; a whole call leaves its own with `cache`.
     """
 
     latents: torch.Tensor
@@ -54,6 +59,8 @@ class UNetCall:
     image_prompts: tuple[ImagePrompt, ...] = ()
     references: tuple[ShownReference, ...] = ()
     loras: tuple[LoraUse, ...] = ()
+    cache: DeepCache | None = None
+    features: torch.Tensor | None = None
 
     @property
     def tokens(self) -> torch.Tensor:
@@ -78,7 +85,19 @@ class UNetCall:
     @property
     def cost(self) -> int:
         """The call's work, in latent pixels; a ControlNet is about half a UNet."""
+        if self.shallow:
+            return max(1, self.latent_pixels * self.rows // _SHALLOW)
         return self.latent_pixels * self.rows * (2 + self.halves) // 2
+
+    @property
+    def shallow(self) -> bool:
+        """Whether the deep part of the UNet is left out."""
+        return self.features is not None
+
+    @property
+    def kept_bytes(self) -> int:
+        """What stays with the picture behind a whole call."""
+        return 0 if self.cache is None or self.shallow else self.cache.bytes_of(self.rows, self.latent_pixels)
 
     @property
     def halves(self) -> int:

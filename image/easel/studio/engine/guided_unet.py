@@ -15,6 +15,7 @@ import torch
 from easel.models import ModelFile
 from easel.studio.engine.conditioning_schedule import ConditioningSchedule, Guidance
 from easel.studio.engine.course import Course
+from easel.studio.engine.deep_cache import DeepCache
 from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, UNetCall, VaeCall
 from easel.studio.engine.guidance import without_negative
 from easel.studio.engine.kept_colours import KeptColours, keeps_colours, pixels_of
@@ -81,6 +82,10 @@ class GuidedUNet:
         self._references: list[ReferenceOfPass] = []
         self._to_refer_to = [one for one in job.references if one.unit.controls(second_pass=second)]
         self._image_prompts = serving.image_prompts.of_pass(job.image_prompts, *place, second_pass=second)
+        # a sampler whose steps follow the answers would follow what the cache leaves out
+        self._cache: DeepCache | None = None
+        if (every := job.request.cache_every) > 1 and not self._sampler.adaptive:
+            self._cache = DeepCache(serving.checkpoint.unet, serving.checkpoint.dtype, every)
 
     def answer(self, ask: Ask) -> Generator[DeviceCall, Any, Answer]:
         """The answer to what a method asks; asks the device itself."""
@@ -156,6 +161,10 @@ class GuidedUNet:
         controls = [one for one in self._controls if one.at_work(self._done())]
         prompts = [one for one in self._image_prompts if one.at_work(self._done())]
         references = [one for one in self._references if one.at_work(self._done())]
+        loras = course.loras_of_step
+        # what works beside changes the deep part from call to call, each in its way: then all of it runs
+        cache = None if controls or prompts or references else self._cache
+        features = cache.for_call(self._call, guidance, loras) if cache is not None else None
         rows = len(guidance.tokens), len(guidance.weights)
         alone = course.request.exact or self._sampler.adaptive
         timestep = self._denoiser.timestep(ask.level)
@@ -170,7 +179,9 @@ class GuidedUNet:
             controls=tuple(one.of_call(*rows) for one in controls),
             image_prompts=tuple(one.of_call(*rows) for one in prompts),
             references=tuple(one.of_call(serving.levels, timestep, *rows) for one in references),
-            loras=course.loras_of_step,
+            loras=loras,
+            cache=cache,
+            features=features,
             kind=(
                 family.name,
                 tuple(seen.shape),
@@ -181,6 +192,7 @@ class GuidedUNet:
                 tuple(one.kind for one in prompts),
                 alone,
                 tuple(one.kind for one in references),
+                features is not None,
             ),
         )
 
@@ -224,7 +236,7 @@ class GuidedUNet:
     def _go_on_with(self, file: ModelFile) -> Generator[DeviceCall, Any, None]:
         """Another checkpoint from here. Until it serves, nothing of this one is held."""
         del self._denoiser, self._schedule, self._controls, self._image_prompts, self._colours
-        del self._references
+        del self._references, self._cache
         self._added = None
         self._course.leave()
         yield OtherCheckpoint(file)

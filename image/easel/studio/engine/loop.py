@@ -289,7 +289,7 @@ class Loop:
         """One UNet call. Returns those it stepped: nobody, where all of them at once were too many."""
         serving, first = self._now(), chosen[0]
         calls = [one.call for one in chosen if isinstance(one.call, UNetCall)]
-        kind, cost = timed_as(first.kind, self.active), first.cost
+        kind = timed_as(first.kind, self.active)
         began = time.perf_counter()
         measuring = self.device.type == "cuda" and not self._batch_size.measured(kind, len(chosen))
         try:
@@ -312,7 +312,7 @@ class Loop:
             seconds = time.perf_counter() - began
             self._batch_size.record(kind, len(chosen), seconds)
             if len(chosen) == 1:
-                self._sizes.record(serving.checkpoint, cost, seconds)
+                self._sizes.record(serving.checkpoint, calls[0], seconds)
                 # Once, as soon as it was measured: what draws well is not ended for a neighbour's noise.
                 if first.course.position == WARM_UP:
                     self._sizes.see_that_it_is_short(first, calls[0], serving.checkpoint)

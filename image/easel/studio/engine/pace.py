@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Collection
 
 from easel.models import ModelFile
 from easel.studio.engine.request import TextToImage
@@ -25,19 +26,22 @@ class Pace:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._calls: dict[ModelFile, dict[int, tuple[int, float]]] = {}
+        self._calls: dict[tuple[ModelFile, bool], dict[int, tuple[int, float]]] = {}
         self._last: ModelFile | None = None
         self._decoding: dict[ModelFile, float] = {}
         self._since_last_picture = 0.0
         self._loading = 0.0
 
-    def stepped(self, checkpoint: ModelFile, pixels: list[int], seconds: float) -> None:
-        """A call of the UNet for pictures of so many pixels took `seconds` of the device."""
+    def stepped(
+        self, checkpoint: ModelFile, pixels: list[int], seconds: float, cached: Collection[int] = ()
+    ) -> None:
+        """A call of the UNet for pictures of so many pixels took `seconds` of the device; those of them with
+        these numbers are drawn with a cache, and a mean of whole and shallow calls is kept of such."""
         each = seconds / sum(pixels)
         with self._lock:
-            sizes = self._calls.setdefault(checkpoint, {})
             self._last = checkpoint
-            for size in set(pixels):
+            for size, with_cache in {(size, number in cached) for number, size in enumerate(pixels)}:
+                sizes = self._calls.setdefault((checkpoint, with_cache), {})
                 number, before = sizes.get(size, (0, each))
                 # The first call of a size warms up, and counts for nothing as soon as there is a second.
                 mean = each if number < 2 else before + _WEIGHT * (each - before)
@@ -80,7 +84,7 @@ class Pace:
                     calls = left
                 done = max(0, done - one.calls)
                 left = None if left is None else max(0, left - calls)
-                each = self._call(checkpoint, one.width * one.height)
+                each = self._call(checkpoint, one.width * one.height, cached=request.cache_every > 1)
                 if each is None:
                     return None
                 seconds += calls * each
@@ -88,8 +92,9 @@ class Pace:
             decoding = self._decoding.get(checkpoint, next(iter(self._decoding.values()), 0.0))
             return seconds + decoding * last.width * last.height
 
-    def _call(self, checkpoint: ModelFile, pixels: int) -> float | None:
-        sizes = self._calls.get(checkpoint) or (self._calls.get(self._last) if self._last else None)
+    def _call(self, checkpoint: ModelFile, pixels: int, *, cached: bool) -> float | None:
+        known = [(file, way) for file in (checkpoint, self._last) for way in (cached, False) if file]
+        sizes = next((self._calls[one] for one in known if one in self._calls), None)
         if not sizes:
             return None
         near = sorted(sizes, key=lambda size: abs(math.log(size / pixels)))[:2]

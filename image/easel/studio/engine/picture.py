@@ -15,6 +15,7 @@ from PIL import Image
 from easel.models import ModelFile
 from easel.studio.engine.control_residuals import control_inputs
 from easel.studio.engine.course import Course
+from easel.studio.engine.deep_cache import deep_kept, shallow_call
 from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, UNetCall, UpscaleCall, VaeCall
 from easel.studio.engine.image_prompt_attention import image_prompts_at_work
 from easel.studio.engine.job import Job
@@ -154,10 +155,15 @@ def call_unet(unet: Any, calls: list[UNetCall], dtype: torch.dtype) -> list[torc
         return found
 
     references = [one.references for one in calls]
+    features = [one.features for one in calls if one.features is not None]
     with (
         edges_meet(unet, tiling),
+        deep_kept(unet, calls),
         image_prompts_at_work(unet, prompts, (height, width)),
         references_at_work(unet, references, latents.shape[1] - plain.shape[1], see),
     ):
-        output = see(latents, **controls)
+        if features:
+            output = shallow_call(unet, latents, timesteps, tokens, torch.cat(features), added)
+        else:
+            output = see(latents, **controls)
     return list(torch.split(output.float(), [one.rows for one in calls]))

@@ -29,6 +29,10 @@ MAX_BATCH_COUNT = 100
 MAX_CFG_SCALE = 100
 MAX_PROMPT_CHARACTERS = 20_000
 MAX_SEED = 2**63 - 1
+DEEP = "deep"
+"""The one cache of the UNet that a request may ask for."""
+DEEP_EVERY = 3
+"""With it the whole UNet runs in one of so many calls (docs/decisions/0070)."""
 RANDN_SOURCES = ("CPU", "GPU", "NV")
 # A1111's sliders where it has any that hold for its API too; wider where clients are known to go beyond them.
 _SAMPLER_RANGES: dict[str, tuple[float, float]] = {
@@ -81,7 +85,8 @@ class TextToImage:
     the seed for all noise after the first. `sampling` is what changes how the sampler works, `emphasis` what
     brackets in the prompts do, `upscaler_tiles` how upscalers cut a picture. With `faces` those of what is
     drawn are restored. `exact` pictures share no call with others: on one kind of device they have the same
-    bits in any company, where else the last ones follow the width of the batch. With `enlargement` nothing
+    bits in any company, where else the last ones follow the width of the batch. The whole UNet runs in one of
+    `cache_every` calls only, and its outermost layers in those between. With `enlargement` nothing
     is drawn: that picture is made larger, and no other field than `upscaler_tiles` counts.
     """
 
@@ -118,6 +123,7 @@ class TextToImage:
     controls: tuple[ControlUnit, ...] = ()
     faces: FaceRestoration | None = None
     exact: bool = False
+    cache_every: int = 1
 
     def resolved(self) -> TextToImage:
         """The same request, checked, with seeds drawn, sizes rounded and the sampler under its own name.
@@ -141,6 +147,7 @@ class TextToImage:
         check_range("batch_size", self.batch_size, 1, MAX_BATCH_SIZE)
         check_range("n_iter", self.batch_count, 1, MAX_BATCH_COUNT)
         check_range("clip_skip", self.clip_skip, 1, 12)
+        check_range("cache_every", self.cache_every, 1, MAX_STEPS)
         sampler, schedule = resolve(self.sampler, self.schedule_type)
         for part in (
             self.source,

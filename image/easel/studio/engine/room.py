@@ -36,7 +36,8 @@ class Room:
         occupied = self._occupied_now
         scale = occupied.activations.downscale
         height, width = (side * scale for side in call.latents.shape[-2:])
-        occupied.check(width, height, call.rows, len(call.controls), self._memory.free(), job_id)
+        free = self._memory.free() - call.kept_bytes
+        occupied.check(width, height, call.rows, len(call.controls), free, job_id)
 
     def width(self, call: UNetCall, wanted: int) -> int:
         """How many pictures like this one, of `wanted`, one call has room for; one at the least."""
@@ -69,9 +70,10 @@ class Room:
         return self._now
 
     def _bytes(self, call: UNetCall) -> int:
-        return max(
-            1, self._occupied_now.activations.of_call(call.latent_pixels, call.rows, len(call.controls))
-        )
+        # of a shallow call as of a whole one: what it takes less waits for the next whole one
+        activations = self._occupied_now.activations
+        taken = activations.of_call(call.latent_pixels, call.rows, len(call.controls))
+        return max(1, taken + call.kept_bytes)
 
     def _occupied(self, checkpoint: Checkpoint) -> Occupied:
         family, memory = checkpoint.family, self._memory

@@ -42,10 +42,12 @@ class SizeCheck:
         if call.latent_pixels > (family.native // family.downscale) ** 2:
             self._see_that_it_may_begin(picture, call, checkpoint)
 
-    def record(self, checkpoint: Checkpoint, cost: int, seconds: float) -> None:
-        """A call for one picture of this cost took so long."""
+    def record(self, checkpoint: Checkpoint, call: UNetCall, seconds: float) -> None:
+        """A call for one picture took so long. Of one without the deep part nothing is learned: no picture is
+        drawn by such alone."""
         family = checkpoint.family
-        self._step_times.record(checkpoint.file, family.native, family.downscale, cost, seconds)
+        if not call.shallow:
+            self._step_times.record(checkpoint.file, family.native, family.downscale, call.cost, seconds)
 
     def see_that_it_is_short(self, picture: Picture, call: UNetCall, checkpoint: Checkpoint) -> None:
         """Raise StepTooLong for a picture whose step would keep the device from everybody else."""
@@ -95,4 +97,4 @@ class SizeCheck:
             call_unet(checkpoint.unet, [small], checkpoint.dtype)
             if call.latents.device.type == "cuda":
                 torch.cuda.synchronize()
-            self.record(checkpoint, side * side, time.perf_counter() - began)
+            self.record(checkpoint, small, time.perf_counter() - began)

@@ -245,13 +245,15 @@ class Worker:
         serving = self._loop.serving
         if serving is None:
             return
+        stepped = [one for one in turned.stepped if one.course.position > positions[one]]
+        requests = [one.job.request for one in stepped]
         sizes = [
-            one.job.request.passes()[0 if was < one.job.request.passes()[0].calls else -1]
-            for one in turned.stepped
-            if one.course.position > (was := positions[one])
+            request.passes()[0 if positions[one] < request.passes()[0].calls else -1]
+            for one, request in zip(stepped, requests, strict=True)
         ]
         if sizes:
-            self._pace.stepped(serving, [one.width * one.height for one in sizes], seconds)
+            cached = {number for number, request in enumerate(requests) if request.cache_every > 1}
+            self._pace.stepped(serving, [one.width * one.height for one in sizes], seconds, cached)
         elif not turned.stepped:
             self._pace.worked(seconds)
         images = [one.image for one in turned.through if one.image is not None]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from easel.models import walk
 from easel.studio import engine
 from easel.studio.api.jobs.record import AcceptedRequest
 from easel.studio.durable_jobs import Journal
@@ -80,6 +81,8 @@ def _maker() -> str:
 
     folder = Path(engine.__file__).parent
     digest = hashlib.sha256(torch.__version__.encode())
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(path.read_bytes())
+    for where, _, names in walk(folder):
+        for name in names:
+            if name.endswith(".py"):
+                digest.update((where / name).read_bytes())
     return digest.hexdigest()[:8]

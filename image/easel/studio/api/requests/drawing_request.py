@@ -13,7 +13,7 @@ from easel.studio.api.requests.fields import Liberal, Text, WholeNumber
 from easel.studio.api.requests.options_table import OPTIONS, honoured
 from easel.studio.checkpoint_defaults import CheckpointDefaults
 from easel.studio.drawing_settings import drawing_fields
-from easel.studio.engine import FaceRestoration, Refiner, TextToImage
+from easel.studio.engine import DEEP, DEEP_EVERY, FaceRestoration, InvalidRequest, Refiner, TextToImage
 from easel.studio.prompt_comments import without_comments
 from easel.studio.settings import is_name, name_in, vae_in, yes_in
 
@@ -76,6 +76,9 @@ class DrawingRequest(Liberal):
     exact: bool = Field(
         False,
         description="the same bits in any company: it shares no call with others, and is slower",
+    )
+    cache: Text = Field(
+        "", description="deep: the whole UNet in each third call only; quicker, and less exact"
     )
     comments: dict[str, Any] = Field({})
     force_task_id: Text | None = Field(None, max_length=200, description="a name for /internal/progress")
@@ -169,6 +172,7 @@ class DrawingRequest(Liberal):
                 vae=vae_in(settings),
                 extra_networks=not self.disable_extra_networks,
                 exact=self.exact,
+                cache_every=self._cache_every(),
                 **fields,
             ),
             settings,
@@ -180,6 +184,11 @@ class DrawingRequest(Liberal):
         if not (self.restore_faces if said else yes_in(settings, "face_restoration", default=False)):
             return None
         return FaceRestoration(model=str(settings.get("face_restoration_model") or "CodeFormer"))
+
+    def _cache_every(self) -> int:
+        if self.cache not in ("", DEEP):
+            raise InvalidRequest("cache", self.cache, DEEP)
+        return DEEP_EVERY if self.cache else 1
 
     def _refiner(self) -> Refiner | None:
         if not is_name(self.refiner_checkpoint):

@@ -1,6 +1,7 @@
 // One tooltip for all: whatever has `data-tip` says it on hover and on focus; Escape hides it.
 const SHOWN_AFTER = 400;
-const tip = Object.assign(document.createElement("div"), { id: "tip", role: "tooltip", popover: "manual" });
+// Read out as the description of what it is about, and not as a part of the page of its own.
+const tip = Object.assign(document.createElement("div"), { id: "tip", role: "tooltip", popover: "manual", ariaHidden: "true" });
 // A finger that focuses a field brings up a keyboard, and there is no room for more.
 const touched = matchMedia("(hover: none)");
 let timer = 0, about = null;

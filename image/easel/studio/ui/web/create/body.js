@@ -17,6 +17,7 @@ export async function drawing(fields, mode) {
   if (field("sampler_name")) body.sampler_name = field("sampler_name");
   body.scheduler = field("scheduler");
   if (field("tiling")) body.tiling = true;
+  if (field("cache")) body.cache = field("cache");
   for (const part of PARTS) {
     const { alwayson_scripts, override_settings, ...rest } = await part(mode);
     Object.assign(body, rest);
@@ -83,7 +84,7 @@ const KEPT = [
 
 const TAKEN = [
   "prompt", "negative_prompt", "steps", "cfg_scale", "width", "height", "seed", "batch_size", "n_iter", "sampler_name",
-  "scheduler", "styles", "tiling", "subseed", "subseed_strength", "enable_hr", "hr_scale", "hr_upscaler",
+  "scheduler", "styles", "tiling", "cache", "subseed", "subseed_strength", "enable_hr", "hr_scale", "hr_upscaler",
   "hr_second_pass_steps", "refiner_checkpoint", "refiner_switch_at", "denoising_strength", "restore_faces",
 ];
 

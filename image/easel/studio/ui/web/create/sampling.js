@@ -2,6 +2,7 @@
 import { html, nothing } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
 import { store } from "../store.js";
+import { t } from "../texts.js";
 import { choice, tick } from "./choice.js";
 import { checkpoint } from "./fields.js";
 
@@ -18,6 +19,7 @@ class Sampling extends EaselElement {
       ${checkpoint()?.takes_clip_skip ? html`<easel-number name="clip_skip"></easel-number>` : nothing}
       ${choice("vae", ["Automatic", "None", ...(session?.vaes ?? [])])}
       <easel-number name="batch_size"></easel-number>
+      ${choice("cache", ["", "deep"].map((name) => ({ name, label: t(`create.cache.${name || "off"}`) })))}
       ${tick("tiling")}
     </div>`;
   }

@@ -1,0 +1,45 @@
+"""Eight people at once with the cache of the UNet's deep part, against the same eight without, on the same
+Easel: what the cache is worth on top of sharing calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from bench.crowd import COLOURS, PEOPLE, rate
+from bench.loras import at_once
+from bench.running import Running
+from bench.table import comparison
+from bench.txt2img import request
+
+ROUNDS = 9
+SIDES = (128, 256)
+
+
+def rows(easel: Running) -> Iterator[list[str]]:
+    """Pictures a minute at each size, round by round with and without."""
+    with easel.client() as client, ThreadPoolExecutor(PEOPLE) as people:
+        for side in SIDES:
+            rates = _measured(client, people, side)
+            what = f"eight people with `cache: deep`, {side}x{side}, pictures a minute"
+            yield comparison(what, rates, "≥ 1.5", rate)
+
+
+def _measured(client: httpx.Client, people: ThreadPoolExecutor, side: int) -> list[tuple[float, float]]:
+    """Pictures a minute with the cache and without, round by round."""
+    rates = []
+    for number in range(ROUNDS + 2):
+        plain = [
+            request(f"a {colour} star on white", side, number * PEOPLE + i)
+            for i, colour in enumerate(COLOURS)
+        ]
+        cached: list[dict[str, object]] = [{**body, "cache": "deep"} for body in plain]
+        if number % 2:
+            ours, theirs = at_once(client, people, cached)[0], at_once(client, people, plain)[0]
+        else:
+            theirs, ours = at_once(client, people, plain)[0], at_once(client, people, cached)[0]
+        if number >= 2:  # the first rounds are where the width is measured
+            rates.append((PEOPLE * 60 / ours, PEOPLE * 60 / theirs))
+    return rates
