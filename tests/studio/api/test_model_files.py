@@ -370,5 +370,6 @@ def test_what_a_job_needs(made: Place) -> None:
         prompts=[SimpleNamespace(first=asked, second=SimpleNamespace(loras=[at("second")], embeddings=[]))],
     )  # fmt: skip
     assert {str(one) for one in wanted_paths(job)} == {
-        "checkpoint", "hires", "refiner", "upscaler", "control", "lora", "embedding", "second", "interrogator",
+        "checkpoint", "hires", "refiner", "upscaler", "control", "lora", "embedding", "second",
+        "interrogator",
     }  # fmt: skip
