@@ -282,7 +282,7 @@ def adapter(running) -> str:
     image_prompt_files.written(
         models / "ControlNet", "ip-adapter_test", image_prompt_files.adapter(unet, "plain")
     )
-    (models / "ControlNetPreprocessor").mkdir()
+    (models / "ControlNetPreprocessor").mkdir(exist_ok=True)
     save_file(
         image_prompt_files.encoder().state_dict(), models / "ControlNetPreprocessor" / "clip_h.safetensors"
     )

@@ -94,6 +94,8 @@ def english(client: httpx.Client, route: str, body: dict[str, Any]) -> str:
     """What of the refusal would be English on the German page; "" where nothing is, or nothing is refused."""
     answer = client.post(route, json=body, headers={"Prefer": "respond-async"})
     if answer.status_code < 400:
+        if answer.status_code == 202:  # others would wait for it
+            client.delete(answer.headers["Location"]).raise_for_status()
         return ""
     found = said({"text": answer.json()["errors"], **json.loads(answer.headers.get("x-easel-remark", "{}"))})
     # What somebody sent, and what things are called, is in nobody's language.

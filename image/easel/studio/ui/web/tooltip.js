@@ -1,7 +1,6 @@
 // One tooltip for all: whatever has `data-tip` says it on hover and on focus; Escape hides it.
 const SHOWN_AFTER = 400;
-// Read out as the description of what it is about, and not as a part of the page of its own.
-const tip = Object.assign(document.createElement("div"), { id: "tip", role: "tooltip", popover: "manual", ariaHidden: "true" });
+const tip = Object.assign(document.createElement("div"), { id: "tip", role: "tooltip", popover: "manual" });
 // A finger that focuses a field brings up a keyboard, and there is no room for more.
 const touched = matchMedia("(hover: none)");
 let timer = 0, about = null;
@@ -9,7 +8,8 @@ let timer = 0, about = null;
 function show(target) {
   about = target;
   tip.textContent = target.dataset.tip;
-  if (!tip.isConnected) document.body.append(tip);
+  // Within a landmark, as everything that is read out.
+  if (!tip.isConnected) (document.querySelector("main") ?? document.body).append(tip);
   tip.showPopover();
   const there = target.getBoundingClientRect(), size = tip.getBoundingClientRect();
   const left = Math.min(Math.max(8, there.left + there.width / 2 - size.width / 2), innerWidth - size.width - 8);
