@@ -157,6 +157,7 @@ def restorer(running) -> Iterator[None]:
     running.studio.engine.store.refresh()
 
 
+@pytest.mark.slow
 def test_faces_over_http(running, ada, restorer) -> None:
     """With its files: in extras alone and behind an upscaler, in what is drawn, in infotext and list."""
     listed = ada.get("/sdapi/v1/face-restorers").json()

@@ -33,7 +33,7 @@ def drawn(ada, source: Image.Image, *arguments: Any, **fields: Any) -> Any:
     return ada.post("/sdapi/v1/img2img", json=body)
 
 
-@pytest.mark.parametrize("adjusted", [False, True])
+@pytest.mark.parametrize("adjusted", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_noise_leads_to_the_picture(ada, source, adjusted) -> None:
     """All of it drawn anew by the same words is the same picture; by a seed's noise it is another."""
     (found,) = pictures(drawn(ada, source, SAID, "", 1.0, 40, 0.0, adjusted))

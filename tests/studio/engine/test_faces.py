@@ -79,6 +79,7 @@ def test_a_face_is_cut_out_and_laid_back() -> None:
                   - np.asarray(picture, int)[middle[1], middle[0]]).max() <= 3  # fmt: skip
 
 
+@pytest.mark.slow
 def test_faces_are_found_where_the_network_says() -> None:
     """At any size of picture, in its own pixels; none where there is none."""
     network = load_face_detector(faces.detector(THERE))

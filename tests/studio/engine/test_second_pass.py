@@ -41,7 +41,11 @@ def differs(one: Drawn, other: Drawn) -> int:
     return int(np.abs(pixels(one.image) - pixels(other.image)).max())
 
 
-@pytest.mark.parametrize("upscaler", [*LATENT_UPSCALE_MODES, "Lanczos"])
+@pytest.mark.parametrize(
+    "upscaler",
+    ["Latent", "Lanczos"]
+    + [pytest.param(one, marks=pytest.mark.slow) for one in LATENT_UPSCALE_MODES if one != "Latent"],
+)
 def test_hires_keeps_what_is_drawn(engine: Engine, upscaler: str) -> None:
     """The first pass's circle, larger, where it was."""
     small = judge(draw(engine, RED).image)
