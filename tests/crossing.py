@@ -1,4 +1,4 @@
-"""Two parameters of a test, each with each: for every day what stands for all, the rest with the long tests."""
+"""Two parameters of a test, each with each: for every day what stands for all, else with the long tests."""
 
 from __future__ import annotations
 
