@@ -36,6 +36,8 @@ export function layerOver(kind, ground) {
 /** Something was painted: keep it, and say in the field whether there is anything. */
 export function painted(kind, ground, layer) {
   const kept = field(kind), mine = kept?.of === ground.id;
+  // What no field names any more nobody would take out again, should the page be left now.
+  if (kept && (!mine || layer.empty)) unkept.delete(kept.key);
   if (layer.empty) return setField(kind, undefined);
   const key = mine ? kept.key : newKey();
   setField(kind, { key, of: ground.id });
