@@ -10,6 +10,7 @@ import pytest
 
 from easel.models import Store
 from easel.studio.engine import Engine
+from tests.studio import networks
 
 STARTER = Path(__file__).parents[3] / "image" / "starter" / "easel-starter.safetensors"
 
@@ -23,6 +24,21 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     shutil.copy(STARTER, folder)
     shutil.copy(STARTER, folder / "second.safetensors")
     return Store(root)
+
+
+@pytest.fixture(scope="module")
+def drawing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine of a module's own, with two LoRAs and the starter under a second name."""
+    root = tmp_path_factory.mktemp("models")
+    (root / "Stable-diffusion").mkdir()
+    for name in (STARTER.name, "second.safetensors"):
+        (root / "Stable-diffusion" / name).symlink_to(STARTER)
+    for number, name in enumerate(("one", "two")):
+        networks.write(root / "Lora" / f"{name}.safetensors", networks.kohya(networks.pairs(number)))
+    engine = Engine(Store(root, hashing=False), default_checkpoint=STARTER.name)
+    engine.start()
+    yield engine
+    engine.stop()
 
 
 @pytest.fixture(scope="session")

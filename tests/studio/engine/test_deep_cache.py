@@ -3,14 +3,12 @@ comes of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 import torch
 
-from easel.models import Store
 from easel.studio.engine import (
     Engine,
     HiresFix,
@@ -24,26 +22,9 @@ from easel.studio.engine import (
 from easel.studio.engine.device_calls import UNetCall
 from easel.studio.engine.request import DEEP_EVERY
 from easel.studio.engine.unet_batch import UNetBatchSize
-from tests.studio import networks
-from tests.studio.engine.conftest import STARTER
 from tests.studio.engine.test_engine import SMALL, TOLERANCE, WAIT, draw, pixels
 
 CACHED = replace(SMALL, steps=8, cache_every=DEEP_EVERY)
-
-
-@pytest.fixture(scope="module")
-def drawing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """An engine of its own, with two LoRAs and the starter under a second name."""
-    root = tmp_path_factory.mktemp("models")
-    (root / "Stable-diffusion").mkdir()
-    for name in (STARTER.name, "second.safetensors"):
-        (root / "Stable-diffusion" / name).symlink_to(STARTER)
-    for number, name in enumerate(("one", "two")):
-        networks.write(root / "Lora" / f"{name}.safetensors", networks.kohya(networks.pairs(number)))
-    engine = Engine(Store(root, hashing=False), default_checkpoint=STARTER.name)
-    engine.start()
-    yield engine
-    engine.stop()
 
 
 @dataclass

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from easel.models import Store
 from easel.studio.engine import Engine, HiresFix, Refiner, SamplerSettings, shared_call
 from easel.studio.engine import loop as loop_module
 from easel.studio.engine.device_calls import UNetCall
@@ -18,8 +17,6 @@ from easel.studio.engine.image_prompt_file import cross_attentions
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.serving import Serving
 from easel.studio.engine.text_keys import TextKeys
-from tests.studio import networks
-from tests.studio.engine.conftest import STARTER
 from tests.studio.engine.test_engine import SMALL, TOLERANCE, WAIT, draw, pixels
 
 PLAIN = replace(SMALL, negative_prompt="a dog", exact=True)
@@ -37,21 +34,6 @@ ASKED = {
 # How often each layer reads texts in four steps: once, and once more where something changes. In A1111 the
 # first text of an alternation stands for two calls.
 READ = {"plain": 1, "edited": 2, "alternating": 3, "joined": 1, "lora": 2, "early": 2}
-
-
-@pytest.fixture(scope="module")
-def drawing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """An engine of its own, with two LoRAs and the starter under a second name."""
-    root = tmp_path_factory.mktemp("models")
-    (root / "Stable-diffusion").mkdir()
-    for name in (STARTER.name, "second.safetensors"):
-        (root / "Stable-diffusion" / name).symlink_to(STARTER)
-    for number, name in enumerate(("one", "two")):
-        networks.write(root / "Lora" / f"{name}.safetensors", networks.kohya(networks.pairs(number)))
-    engine = Engine(Store(root, hashing=False), default_checkpoint=STARTER.name)
-    engine.start()
-    yield engine
-    engine.stop()
 
 
 def serving_of(engine: Engine) -> Serving:

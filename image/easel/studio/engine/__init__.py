@@ -85,7 +85,7 @@ from easel.studio.engine.sampling.schedule_types import SCHEDULE_TYPES, Schedule
 from easel.studio.engine.sampling.settings import SamplerSettings
 from easel.studio.engine.second_pass import HiresFix, Refiner
 from easel.studio.engine.upscaler_names import Upscaler, find_upscaler, upscalers
-from easel.studio.engine.waiting_times import PersonsWork, ahead_of, time_for
+from easel.studio.engine.waiting_times import PersonsWork, ahead_of, by_person, time_for
 
 if TYPE_CHECKING:
     from easel.studio.engine.checkpoint import Checkpoint

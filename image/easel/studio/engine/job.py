@@ -92,6 +92,11 @@ class ProgressReport:
     detail: str = ""
     work_left: float | None = None
 
+    @property
+    def pictures_left(self) -> int:
+        """Pictures that are not there."""
+        return self.pictures - self.finished
+
 
 class Watcher(Protocol):
     """Who keeps a job's pictures as they come. Called on the engine's thread, so it must return at once."""

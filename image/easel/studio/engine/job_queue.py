@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from easel.models import ModelFile
@@ -14,7 +14,7 @@ from easel.studio.engine.job import FINAL, Job
 from easel.studio.engine.limits import Limits, field_for_less, pixels
 from easel.studio.engine.prefetch_requests import PrefetchRequests
 from easel.studio.engine.queue_bounds import Bound, Queue, see_that_there_is_room
-from easel.studio.engine.waiting_times import PersonsWork
+from easel.studio.engine.waiting_times import by_person
 
 # Pictures one owner may have waiting; one request of the largest size fits.
 MAX_WAITING = 2000
@@ -79,7 +79,7 @@ class JobQueue:
         bounds = (
             Bound(
                 remark("pictures", "pictures"),
-                [one.pictures - one.finished for one in looks],
+                [one.pictures_left for one in looks],
                 len(job.wanted),
                 MAX_WAITING,
                 "",
@@ -101,9 +101,13 @@ class JobQueue:
                 ),
             ),
         )
-        own = [(one.work_left, one.pictures - one.finished) for one in looks]
-        others = [other for other in here if other.owner != job.owner]
-        see_that_there_is_room(bounds, Queue(own, _by_person(others)), field_for_less(job.request))
+
+        def queue() -> Queue:
+            others = [(other.owner, other.progress()) for other in here if other.owner != job.owner]
+            left = by_person((owner, one.work_left, one.pictures_left) for owner, one in others)
+            return Queue([(one.work_left, one.pictures_left) for one in looks], list(left.values()))
+
+        see_that_there_is_room(bounds, queue, field_for_less(job.request))
 
     def ring(self) -> None:
         """Wake the engine's thread."""
@@ -180,13 +184,3 @@ class JobQueue:
                 checkpoint=self._checkpoint,
                 device=self._device,
             )
-
-
-def _by_person(jobs: Iterable[Job]) -> list[PersonsWork]:
-    found: dict[str, PersonsWork] = {}
-    for job in jobs:
-        now, before = job.progress(), found.get(job.owner, PersonsWork(0.0, 0))
-        found[job.owner] = PersonsWork(
-            before.seconds + (now.work_left or 0.0), before.pictures + now.pictures - now.finished
-        )
-    return list(found.values())

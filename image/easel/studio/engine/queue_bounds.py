@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from easel.remark import remark
@@ -35,9 +35,10 @@ class Queue:
     others: Sequence[PersonsWork]
 
 
-def see_that_there_is_room(bounds: Sequence[Bound], queue: Queue, field: str) -> None:
+def see_that_there_is_room(bounds: Sequence[Bound], queue: Callable[[], Queue], field: str) -> None:
     """Raise QueueFull where one of `bounds` would be passed, with when there will be room and what is before
-    the caller; TooMuchWork, about `field`, where there would be none if nothing waited."""
+    the caller, for which alone all that waits (`queue`) is looked at; TooMuchWork, about `field`, where there
+    would be none if nothing waited."""
     for one in bounds:
         if one.more > one.most:
             raise TooMuchWork(
@@ -56,6 +57,7 @@ def see_that_there_is_room(bounds: Sequence[Bound], queue: Queue, field: str) ->
     for one in bounds:
         waiting = sum(one.amounts)
         if waiting + one.more > one.most:
+            found = queue()
             raise QueueFull(
                 remark(
                     "too_many_waiting",
@@ -65,10 +67,10 @@ def see_that_there_is_room(bounds: Sequence[Bound], queue: Queue, field: str) ->
                     unit=one.unit,
                     more=f"{one.more:,.0f}",
                     most=f"{one.most:,g}",
-                    before=_before(queue),
+                    before=_before(found),
                     whose=_whose(one),
                 ),
-                retry_after=_room_in(one, waiting + one.more - one.most, queue),
+                retry_after=_room_in(one, waiting + one.more - one.most, found),
             )
 
 

@@ -6,7 +6,7 @@ So while `x` seconds of somebody's own work are done, everybody else gets as muc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -24,6 +24,15 @@ class Ahead:
 
     pictures: int
     people: int
+
+
+def by_person(left: Iterable[tuple[str, float | None, int]]) -> dict[str, PersonsWork]:
+    """What each person has, of jobs by owner, seconds and pictures. Seconds that nobody knows are none."""
+    found: dict[str, PersonsWork] = {}
+    for owner, seconds, pictures in left:
+        before = found.get(owner, PersonsWork(0.0, 0))
+        found[owner] = PersonsWork(before.seconds + (seconds or 0.0), before.pictures + pictures)
+    return found
 
 
 def time_for(own: float, others: Sequence[PersonsWork]) -> float:

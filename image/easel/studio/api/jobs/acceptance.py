@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from easel.models import ModelError
@@ -44,7 +44,7 @@ def look_at(
 
 
 def see_that_it_fits(
-    limits: Limits, mine: Sequence[AsyncJob], others: Sequence[PersonsWork], pictures: int
+    limits: Limits, mine: Sequence[AsyncJob], others: Callable[[], Sequence[PersonsWork]], pictures: int
 ) -> None:
     """Raise QueueFull where somebody has so many waiting that `pictures` more would be too many, TooMuchWork
     where they are by themselves."""
@@ -59,8 +59,11 @@ def see_that_it_fits(
             limits.pictures_waiting, limits.set_by("pictures_waiting"),
         ),
     )  # fmt: skip
-    own = [(job.work_left(), one) for job, one in zip(mine, left, strict=True)]
-    see_that_there_is_room(bounds, Queue(own, others), "n_iter")
+
+    def queue() -> Queue:
+        return Queue([(job.work_left(), one) for job, one in zip(mine, left, strict=True)], others())
+
+    see_that_there_is_room(bounds, queue, "n_iter")
 
 
 def not_written_down(error: OSError) -> NotSaved:

@@ -214,7 +214,7 @@ class AsyncJobs:
     # Accepting
 
     def _see_that_it_fits(self, owner: str, pictures: int) -> None:
-        limits, others = self._studio.engine.limits.of_person(owner), self.views.others_work(owner)
+        limits, others = self._studio.engine.limits.of_person(owner), partial(self.views.others_work, owner)
         see_that_it_fits(limits, self._book.running(owner), others, pictures)
 
     def _write_down(self, record: AcceptedRequest, accepted: AcceptedBody) -> None:

@@ -33,11 +33,14 @@ class KeptSteps:
     def __init__(self, id: str, journal: Journal[AcceptedRequest]) -> None:
         self._id = id
         self._journal = journal
+        self._there = False
+        """Whether anything may lie there: of most requests nothing does, and a look at the folder for each
+        picture would be a listing over a network."""
 
     def read(self) -> dict[int, list[Tensor]]:
         """By picture, what an earlier process was answered, from the first step to the first that is missing.
         Nothing of what another version of the engine was: its steps may be others."""
-        found = {}
+        self._there, found = True, {}
         for number, parts in self._journal.steps(self._id, _maker()).items():
             answers: list[Tensor] = []
             while path := parts.get(len(answers)):
@@ -51,6 +54,7 @@ class KeptSteps:
         """Keep more of a picture. What cannot be kept is drawn again, should this process end."""
         from safetensors.torch import save
 
+        self._there = True
         content = save({f"{first + step:05}": one.contiguous() for step, one in enumerate(answers)})
         try:
             self._journal.write_steps(self._id, number, first, _maker(), content)
@@ -59,7 +63,8 @@ class KeptSteps:
 
     def forget(self, number: int) -> None:
         """The picture is there."""
-        self._journal.remove_steps(self._id, number)
+        if self._there:
+            self._journal.remove_steps(self._id, number)
 
 
 def _read(path: Path) -> list[Tensor]:

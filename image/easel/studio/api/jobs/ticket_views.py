@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from easel.studio.api.jobs.job_book import JobBook
 from easel.studio.api.jobs.record import AcceptedRequest
 from easel.studio.api.jobs.ticket import Company, Ticket, elsewhere_ticket, ended_ticket, open_tickets
-from easel.studio.engine import JobState, PersonsWork
+from easel.studio.engine import JobState, PersonsWork, by_person
 from easel.studio.gallery_picture import GalleryPicture, picture_entry
 from easel.studio.studio import Studio
 
@@ -71,19 +71,16 @@ class TicketViews:
 
     def others_work(self, owner: str) -> list[PersonsWork]:
         """What each other person has to be drawn."""
-        seconds: dict[str, float] = {}
-        pictures: dict[str, int] = {}
-        known = {one.id for job in list(self._book.open.values()) for one in job.jobs}
-        for job in list(self._book.open.values()):
-            whose = job.record.owner
-            seconds[whose] = seconds.get(whose, 0.0) + (job.work_left() or 0.0)
-            pictures[whose] = pictures.get(whose, 0) + job.pictures_left
-        for one in self._studio.engine.jobs():
-            if one.id not in known:
-                now = one.progress()
-                seconds[one.owner] = seconds.get(one.owner, 0.0) + (now.work_left or 0.0)
-                pictures[one.owner] = pictures.get(one.owner, 0) + now.pictures - now.finished
-        return [PersonsWork(seconds[one], pictures[one]) for one in seconds if one != owner]
+        tickets = list(self._book.open.values())
+        known = {one.id for job in tickets for one in job.jobs}
+        awaited = [(one.owner, one.progress()) for one in self._studio.engine.jobs() if one.id not in known]
+        left = by_person(
+            [
+                *((job.record.owner, job.work_left(), job.pictures_left) for job in tickets),
+                *((whose, now.work_left, now.pictures_left) for whose, now in awaited),
+            ]
+        )
+        return [work for whose, work in left.items() if whose != owner]
 
     def _picture_of(self, owner: str) -> Callable[[str], GalleryPicture | None]:
         def picture_of(id: str) -> GalleryPicture | None:
