@@ -11,7 +11,7 @@ import httpx
 from bench.crowd import COLOURS, PEOPLE, rate
 from bench.loras import at_once
 from bench.running import Running
-from bench.table import comparison
+from bench.table import comparison, in_turns
 from bench.txt2img import request
 
 ROUNDS = 9
@@ -29,17 +29,14 @@ def rows(easel: Running) -> Iterator[list[str]]:
 
 def _measured(client: httpx.Client, people: ThreadPoolExecutor, side: int) -> list[tuple[float, float]]:
     """Pictures a minute with the cache and without, round by round."""
-    rates = []
-    for number in range(ROUNDS + 2):
-        plain = [
-            request(f"a {colour} star on white", side, number * PEOPLE + i)
+
+    def seconds(number: int, **more: object) -> float:
+        bodies = [
+            {**request(f"a {colour} star on white", side, number * PEOPLE + i), **more}
             for i, colour in enumerate(COLOURS)
         ]
-        cached: list[dict[str, object]] = [{**body, "cache": "deep"} for body in plain]
-        if number % 2:
-            ours, theirs = at_once(client, people, cached)[0], at_once(client, people, plain)[0]
-        else:
-            theirs, ours = at_once(client, people, plain)[0], at_once(client, people, cached)[0]
-        if number >= 2:  # the first rounds are where the width is measured
-            rates.append((PEOPLE * 60 / ours, PEOPLE * 60 / theirs))
-    return rates
+        return at_once(client, people, bodies)[0]
+
+    # the first rounds are where the width is measured
+    pairs = in_turns(lambda number: seconds(number, cache="deep"), seconds, ROUNDS + 2)[2:]
+    return [(PEOPLE * 60 / ours, PEOPLE * 60 / theirs) for ours, theirs in pairs]

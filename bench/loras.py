@@ -18,7 +18,7 @@ from torch import nn
 
 from bench.crowd import COLOURS, PEOPLE, rate, seconds
 from bench.running import Running
-from bench.table import comparison
+from bench.table import comparison, in_turns
 from bench.txt2img import draw, request
 from easel.models import Architecture
 from easel.studio.families import family
@@ -47,21 +47,21 @@ def _measured(
     client: httpx.Client, people: ThreadPoolExecutor, *, all_of_them: bool
 ) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
     """Pictures a minute and the longest wait, at once and one after another, round by round."""
-    rates, waits = [], []
-    for number in range(ROUNDS + 2):
-        tags = [f" <lora:bench{i}:0.7>" if all_of_them or i % 2 else "" for i in range(PEOPLE)]
-        bodies = [
+    tags = [f" <lora:bench{i}:0.7>" if all_of_them or i % 2 else "" for i in range(PEOPLE)]
+
+    def bodies(number: int) -> list[dict[str, object]]:
+        return [
             request(f"a {colour} star on white{tag}", 128, number * PEOPLE + i)
             for i, (colour, tag) in enumerate(zip(COLOURS, tags, strict=True))
         ]
-        if number % 2:
-            ours, theirs = at_once(client, people, bodies), _one_by_one(client, bodies)
-        else:
-            theirs, ours = _one_by_one(client, bodies), at_once(client, people, bodies)
-        if number >= 2:  # the first rounds are where the width is measured
-            rates.append((PEOPLE * 60 / ours[0], PEOPLE * 60 / theirs[0]))
-            waits.append((ours[1], theirs[1]))
-    return rates, waits
+
+    pairs = in_turns(
+        lambda number: at_once(client, people, bodies(number)),
+        lambda number: _one_by_one(client, bodies(number)),
+        ROUNDS + 2,
+    )[2:]  # the first rounds are where the width is measured
+    rates = [(PEOPLE * 60 / ours, PEOPLE * 60 / theirs) for (ours, _), (theirs, _) in pairs]
+    return rates, [(ours, theirs) for (_, ours), (_, theirs) in pairs]
 
 
 def at_once(

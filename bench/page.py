@@ -8,12 +8,12 @@ import shutil
 import socketserver
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from bench.running import Running
-from bench.table import alternating, comparison, spread
+from bench.table import alternating, comparison, in_turns, spread
 from bench.txt2img import draw, request
 
 VISITS = 12
@@ -141,22 +141,8 @@ def _idle_tabs(easel: Running) -> Iterator[list[str]]:
             with _tabs(easel, TABS):
                 return picture()
 
-        pairs = _in_turns(beside, picture, PICTURES + 1)[1:]
+        pairs = in_turns(lambda _: beside(), lambda _: picture(), PICTURES + 1)[1:]
     yield comparison(f"one picture, 128x128, beside {TABS} idle tabs, against none", pairs, "1")
-
-
-def _in_turns(
-    one: Callable[[], float], other: Callable[[], float], count: int
-) -> Sequence[tuple[float, float]]:
-    """Pairs, of which every second begins with the other: what comes first may be faster."""
-    pairs = []
-    for number in range(count):
-        if number % 2:
-            pairs.append((one(), other()))
-        else:
-            last = other()
-            pairs.append((one(), last))
-    return pairs
 
 
 @contextmanager

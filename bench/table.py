@@ -7,6 +7,9 @@ import platform
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def spread(seconds: Sequence[float]) -> str:
@@ -30,6 +33,19 @@ def alternating(
 ) -> list[tuple[float, float]]:
     """Pairs of measurements, turn by turn, so that a machine that drifts drifts for both."""
     return [(one(), other()) for _ in range(count)]
+
+
+def in_turns(one: Callable[[int], T], other: Callable[[int], T], count: int) -> list[tuple[T, T]]:
+    """Pairs of what each gives for its number, of which every second begins with `one`: what comes first on a
+    machine that has rested is faster."""
+    pairs = []
+    for number in range(count):
+        if number % 2:
+            pairs.append((one(number), other(number)))
+        else:
+            last = other(number)
+            pairs.append((one(number), last))
+    return pairs
 
 
 def pair_ratio(ours: Sequence[float], theirs: Sequence[float]) -> str:
