@@ -1,0 +1,1 @@
+"""Transformers that predict a flow: how each family's is built, filled from published files, and called."""
