@@ -36,6 +36,7 @@ class DefaultFields(BaseModel):
 
     steps: int
     cfg_scale: float
+    distilled_cfg_scale: float | None = Field(None, description="null where the checkpoint takes none")
     sampler: str
     scheduler: str = "Automatic"
 
@@ -85,7 +86,10 @@ def checkpoint_card(file: ModelFile, has_preview: Callable[[ModelFile], bool]) -
         if has_preview(file)
         else None,
         examples=list(examples(file)),
-        defaults=DefaultFields(steps=defaults.steps, cfg_scale=defaults.cfg_scale, sampler=defaults.sampler),
+        defaults=DefaultFields(
+            steps=defaults.steps, cfg_scale=defaults.cfg_scale, sampler=defaults.sampler,
+            distilled_cfg_scale=defaults.distilled_guidance,
+        ),
         takes_clip_skip=family in ("starter", "sd1"),
         problem=None if kind else _UNREADABLE,
         remark=None if kind else CodedText.of(_UNREADABLE),

@@ -1,7 +1,8 @@
 """What suits a checkpoint: what a request that does not say is drawn with.
 
 A1111's API has fixed defaults (512 by 512, Euler, 50 steps), which are right for one family of models. Here
-they are the family's own; what A1111 says stays where nothing speaks against it.
+they are the family's own, for transformers those of their publishers; what A1111 says stays where nothing
+speaks against it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from easel.studio.families import family
 
 @dataclass(frozen=True)
 class CheckpointDefaults:
-    """What a request is drawn with where it says nothing. `side` is in pixels, for width and height each."""
+    """What a request is drawn with where it says nothing. `side` is in pixels, for width and height each;
+    both are multiples of `multiple`. `distilled_guidance` is None where the checkpoint takes none."""
 
     side: int = 512
     sampler: str = "Euler"
     steps: int = 50
     cfg_scale: float = 7.0
+    multiple: int = 8
+    distilled_guidance: float | None = None
 
 
 # The starter is sharp after twenty steps (tests/starter), and is what people wait for first.
@@ -33,8 +37,13 @@ def checkpoint_defaults(file: ModelFile | None) -> CheckpointDefaults:
     kind = architecture(file)
     if kind is None:
         return CheckpointDefaults()
+    found = family(kind)
+    if (flow := found.flow) is not None:
+        return CheckpointDefaults(
+            flow.native, flow.sampler, flow.steps, flow.cfg_scale, flow.multiple, flow.distilled_guidance
+        )
     said = _OWN.get(kind, CheckpointDefaults())
-    return CheckpointDefaults(family(kind).native, said.sampler, said.steps, said.cfg_scale)
+    return CheckpointDefaults(found.native, said.sampler, said.steps, said.cfg_scale)
 
 
 def architecture(file: ModelFile | None) -> Architecture | None:

@@ -134,7 +134,7 @@ _NOT_DRAWN = tuple(
             "a unit that names no detector, or a number that is none, is not followed",
         ),
         (r"Decode .*|Randomness|Sigma Adjustment", "it is the script img2img alternative test's: name that"),
-        (r"Hypernet.*|AddNet.*|Distilled CFG Scale|Module \d+", "there is nothing like it here yet"),
+        (r"Hypernet.*|AddNet.*|Module \d+", "there is nothing like it here yet"),
     )
 )
 
@@ -143,6 +143,7 @@ _REQUEST_FIELDS: tuple[tuple[str, str, type[int] | type[float] | None], ...] = (
     ("Sampler", "sampler_name", None),
     ("Schedule type", "scheduler", None),
     ("CFG scale", "cfg_scale", float),
+    ("Distilled CFG Scale", "distilled_cfg_scale", float),
     ("Seed", "seed", int),
     ("Variation seed", "subseed", int),
     ("Variation seed strength", "subseed_strength", float),
@@ -160,12 +161,14 @@ def describe(drawn: Drawn, others: Mapping[str, object] = MappingProxyType({})) 
 
 def parameters(drawn: Drawn, others: Mapping[str, object] = MappingProxyType({})) -> dict[str, object]:
     """The parameters of one picture under A1111's keys, in A1111's order."""
-    request = drawn.request
+    request, guidance = drawn.request, drawn.request.distilled_guidance
     found: dict[str, object | None] = {
         "Steps": request.steps,
         "Sampler": request.sampler,
         "Schedule type": schedule_type(request),
         "CFG scale": plain(request.cfg_scale),
+        # as Forge writes it
+        "Distilled CFG Scale": None if guidance is None else plain(guidance),
         "Seed": drawn.seed,
         "Face restoration": request.faces.model if request.faces else None,
         "Size": f"{request.width}x{request.height}",

@@ -30,6 +30,7 @@ _MAX_SEED = 2**63 - 1
 _RANGES: dict[str, tuple[float, float]] = {
     "steps": (1, MAX_STEPS),
     "cfg_scale": (-100, 100),
+    "distilled_cfg_scale": (0, 100),
     "width": (MIN_SIDE, MAX_SIDE),
     "height": (MIN_SIDE, MAX_SIDE),
     "seed": (-1, _MAX_SEED),

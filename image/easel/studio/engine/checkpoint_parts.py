@@ -178,6 +178,37 @@ def parts_of_folder(
     return parts
 
 
+def parts_of_set(found: ModelSet, family: Family, bones: Skeleton) -> list[CheckpointPart]:
+    """The parts of a checkpoint whose transformer, text encoders and VAE may lie in files of their own. An
+    encoder that may be missing, and is, has none."""
+    parts = [
+        _of_set("text encoder", part, module, text_model(family.name, encoder.role).convert)
+        for part, encoder, module in zip(
+            found.text_encoders, family.text_encoders, bones.text_encoders, strict=True
+        )
+        if part is not None
+    ]
+    if found.vae is not None:
+        parts.append(_of_set("VAE", found.vae, bones.vae, latent_space(bones.vae).convert))
+    parts.append(
+        _of_set("transformer", found.transformer, bones.unet, transformer_of(family.architecture).convert)
+    )
+    return parts
+
+
+def _of_set(words: str, part: SetPart, module: Any, convert: Convert) -> CheckpointPart:
+    pieces = tuple(
+        (piece, [name for name in piece.header.tensors if name.startswith(part.prefix)])
+        for piece in part.pieces
+    )
+
+    def without_prefix(tensors: Mapping[str, torch.Tensor], module: Any) -> dict[str, torch.Tensor]:
+        plain = {name.removeprefix(part.prefix): tensor for name, tensor in tensors.items()}
+        return convert(plain, module)
+
+    return CheckpointPart(words, module, part.name, pieces, without_prefix)
+
+
 def vae_part(file: ModelFile, module: Any) -> CheckpointPart:
     """A VAE of its own file. Raises WrongKind and what `read_header` raises."""
     header = read_header(file.path)

@@ -10,7 +10,7 @@ import torch
 from easel.remark import remark
 from easel.studio import allowed
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.conditioning_schedule import ConditioningSchedule, Track
+from easel.studio.engine.conditioning_schedule import ChunkedSchedule, ConditioningSchedule, Track
 from easel.studio.engine.device_clock import DeviceClock
 from easel.studio.engine.embeddings import Names
 from easel.studio.engine.errors import InvalidRequest
@@ -67,7 +67,7 @@ class PromptEncoder:
         spent = self._count("prompt", plans, how, 0)
         if away is not None:
             self._count("negative_prompt", [away], how, spent)
-        return ConditioningSchedule(
+        return ChunkedSchedule(
             [self._track(plan, how) for plan in plans],
             [part.weight for part in composed],
             None if away is None else self._dropped(self._track(away, how)),

@@ -44,7 +44,8 @@ class UNetCall:
     own `loras`.
     With `tiling` the picture's edges meet: convolutions look around them. `controls` are run before the UNet,
     `image_prompts` (IP-Adapters) within it; `references` are shown to the UNet before the latents. With
-    `features` only the outermost layers run, on these; a whole call leaves its own with `cache`.
+    `features` only the outermost layers run, on these; a whole call leaves its own with `cache`. `shown` are
+    latents of pictures that a transformer looks at beside the one it draws.
     """
 
     latents: torch.Tensor
@@ -61,6 +62,7 @@ class UNetCall:
     loras: tuple[LoraUse, ...] = ()
     cache: DeepCache | None = None
     features: torch.Tensor | None = None
+    shown: tuple[torch.Tensor, ...] = ()
 
     @property
     def tokens(self) -> torch.Tensor:

@@ -20,7 +20,7 @@ from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, UNetCa
 from easel.studio.engine.guidance import without_negative
 from easel.studio.engine.kept_colours import KeptColours, keeps_colours, pixels_of
 from easel.studio.engine.latent_mask import LatentMask
-from easel.studio.engine.micro_conditioning import added_conditions
+from easel.studio.engine.micro_conditioning import added_conditions, told_guidance
 from easel.studio.engine.prompts.composition import negative_counts
 from easel.studio.engine.reference_pass import ReferenceOfPass, for_vae
 from easel.studio.engine.sampling.ask import Answer, Ask
@@ -70,7 +70,7 @@ class GuidedUNet:
 
     def _take(self) -> None:
         serving = self._course.now()
-        self._denoiser: Denoiser = self._plan.denoiser.on(serving.levels)
+        self._denoiser: Denoiser = self._plan.denoiser.on(serving.levels(self._size, self._plan.steps))
         self._schedule: ConditioningSchedule = conditioning(
             serving, self._course, self._texts, self._sampler, self._plan.prompt_steps
         )
@@ -84,7 +84,8 @@ class GuidedUNet:
         self._image_prompts = serving.image_prompts.of_pass(job.image_prompts, *place, second_pass=second)
         # a sampler whose steps follow the answers would follow what the cache leaves out
         self._cache: DeepCache | None = None
-        if (every := job.request.cache_every) > 1 and not self._sampler.adaptive:
+        flow = serving.checkpoint.family.flow
+        if (every := job.request.cache_every) > 1 and not self._sampler.adaptive and flow is None:
             self._cache = DeepCache(serving.checkpoint.unet, serving.checkpoint.dtype, every)
 
     def answer(self, ask: Ask) -> Generator[DeviceCall, Any, Answer]:
@@ -178,7 +179,7 @@ class GuidedUNet:
             tiling=course.request.tiling,
             controls=tuple(one.of_call(*rows) for one in controls),
             image_prompts=tuple(one.of_call(*rows) for one in prompts),
-            references=tuple(one.of_call(serving.levels, timestep, *rows) for one in references),
+            references=tuple(one.of_call(serving.noise_levels, timestep, *rows) for one in references),
             loras=loras,
             cache=cache,
             features=features,
@@ -206,8 +207,12 @@ class GuidedUNet:
     def _added_to(self, guidance: Guidance) -> dict[str, torch.Tensor]:
         """The same tensors while the texts are the same: what is new each time waits for the device."""
         if self._added is None or self._added[0] is not guidance:
-            family = self._course.now().checkpoint.family
-            self._added = guidance, added_conditions(family, guidance, self._size)
+            family, request = self._course.now().checkpoint.family, self._course.request
+            if family.flow is None:
+                added = added_conditions(family, guidance, self._size)
+            else:
+                added = told_guidance(family.flow, guidance, request.distilled_guidance)
+            self._added = guidance, added
         return self._added[1]
 
     def _done(self) -> float:

@@ -220,6 +220,7 @@ class Loop:
             self.active.append(picture)
             return
         serving = self._now()
+        serving.look_at(job)
         drawing = (one.course.prompts.loras for one in self.active)
         in_use = {use.file for loras in drawing for use in loras}
         for words in (
@@ -231,7 +232,6 @@ class Loop:
             *serving.image_prompts.need(job.image_prompts, picture.course.source_index, job.control_files),
         ):
             job.note(words)
-        serving.note_clip_skip(job)
         picture.begin(serving)
         self._look_at_size(picture)
         if not isinstance(picture.call, OtherCheckpoint):

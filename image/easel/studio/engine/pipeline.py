@@ -32,7 +32,7 @@ from easel.studio.engine.latent_mask import LatentMask
 from easel.studio.engine.noise import PictureNoise
 from easel.studio.engine.sampling.plan import SamplingPlan, plan_backwards
 from easel.studio.engine.sampling.plan import plan as plan_sampling
-from easel.studio.engine.sampling.samplers import Sampler, resolve
+from easel.studio.engine.sampling.samplers import Sampler, of_flows, resolve
 
 Pipeline = Images
 _Latents = Generator[DeviceCall, Any, torch.Tensor]
@@ -71,7 +71,7 @@ def _text_to_image(course: Course) -> _Latents:
     request = course.request
     size = request.width, request.height
     noise = _noise(course, size)
-    sampler, plan = _plan(course, noise, request.sampler, request.schedule_type, request.steps)
+    sampler, plan = _plan(course, noise, size, request.sampler, request.schedule_type, request.steps)
     texts = Texts(course.asked.prompt, course.asked.negative_prompt, request.cfg_scale)
     refiner = course.job.refiner if request.hires is None else None
     unet = GuidedUNet(course, texts, sampler, plan, size, refiner=refiner)
@@ -106,7 +106,7 @@ def _image_to_image(course: Course) -> _Latents:
     if source.found_noise is not None:
         found = yield from _found_noise(course, latents, source.found_noise, extra)
     sampler, plan = _plan(
-        course, noise, request.sampler, request.schedule_type, request.steps, source.denoising_strength
+        course, noise, size, request.sampler, request.schedule_type, request.steps, source.denoising_strength
     )
     texts = Texts(course.asked.prompt, course.asked.negative_prompt, request.cfg_scale)
     unet = GuidedUNet(
@@ -114,7 +114,7 @@ def _image_to_image(course: Course) -> _Latents:
     )
     first = noise.first() * source.noise_multiplier
     if found is not None:
-        first = found - latents / course.now().levels.sigma_max
+        first = found - latents / course.now().noise_levels.sigma_max
     begun = plan.start_from(latents, first)
     drawn = yield from _sampled(course, plan, unet, begun, noise)
     return drawn if course.mask is None else course.mask.finished(drawn)
@@ -126,7 +126,7 @@ def _found_noise(
     """The noise that leads to these latents, mixed with that of the next seed."""
     request = course.request
     size = request.width, request.height
-    plan = plan_backwards(course.now().levels, asked.steps, adjusted=asked.adjusted)
+    plan = plan_backwards(course.now().noise_levels, asked.steps, adjusted=asked.adjusted)
     texts = Texts(asked.prompt, asked.negative_prompt, asked.cfg_scale)
     unet = GuidedUNet(course, texts, resolve("Euler", "Automatic")[0], plan, size, extra=extra)
     found = yield from _sampled(course, plan, unet, latents, _noise(course, size))
@@ -140,8 +140,11 @@ def _hires_fix(course: Course, latents: torch.Tensor) -> _Latents:
     """Enlarge, in latents or in pixels, and draw over it with the same seed's noise."""
     request, hires = course.request, course.request.hires
     assert hires is not None  # noqa: S101 - see `draw`
-    scale = course.now().checkpoint.family.downscale
-    across, down = hires.upscaled(request.width, request.height)
+    family = course.now().checkpoint.family
+    scale, multiple = family.downscale, family.multiple
+    across, down = (
+        side // multiple * multiple for side in hires.upscaled(request.width, request.height)
+    )
     mode = LATENT_UPSCALE_MODES.get(hires.upscaler)
     if mode is not None:
         latents = _interpolated(latents, (down // scale, across // scale), mode)
@@ -151,16 +154,18 @@ def _hires_fix(course: Course, latents: torch.Tensor) -> _Latents:
     yield from _checkpoint(course, course.job.hires_checkpoint or course.job.drawn_with)
     if mode is None:
         large = yield from enlarged_to(
-            course, small, hires.upscaler, across // scale * scale, down // scale * scale
+            course, small, hires.upscaler, across, down
         )
         latents = yield course.through_vae("encode", _pixels(course, large))
     course.asked = course.prompts.second
-    size = hires.size(request.width, request.height)
+    width, height = (side // multiple * multiple for side in hires.size(request.width, request.height))
+    size = width, height
     latents = _middle(latents, size[1] // scale, size[0] // scale)
     noise = _noise(course, size)
     sampler, plan = _plan(
         course,
         noise,
+        size,
         hires.sampler or request.sampler,
         hires.schedule_type or request.schedule_type,
         hires.steps or request.steps,
@@ -214,6 +219,7 @@ def _inpainting_channels(course: Course, pixels: torch.Tensor, mask: Image.Image
 def _plan(
     course: Course,
     noise: PictureNoise,
+    size: tuple[int, int],
     sampler: str,
     schedule: str,
     steps: int,
@@ -226,10 +232,12 @@ def _plan(
     if fixed_steps:
         settings = replace(settings, img2img_fix_steps=True)
     method, schedule_type = resolve(sampler, schedule)
+    if serving.checkpoint.family.flow is not None:
+        method = of_flows(method)
     return method, plan_sampling(
         method,
         schedule_type,
-        serving.levels,
+        serving.levels(size, steps),
         steps,
         settings,
         denoising_strength=strength,

@@ -79,6 +79,9 @@ class TextToImage:
     one, else its own. Without `extra_networks` tags such as `<lora:…>` are taken out of the prompts and no
     more.
 
+    `distilled_guidance` is the scale that a guidance-distilled model is told (Forge's distilled CFG scale);
+    None for the one that its publisher draws with.
+
     `randn_source` says where noise comes from: CPU, GPU (the device that draws) or NV (an NVIDIA card's
     numbers, made on the CPU). `seed_resize_from_w` and `_h` lay the seed's noise at that size, in pixels,
     into the middle of this picture's; 0 or less in either is off. `eta_noise_seed_delta` (ENSD) is added to
@@ -96,6 +99,7 @@ class TextToImage:
     schedule_type: str = "Automatic"
     steps: int = 20
     cfg_scale: float = 7.0
+    distilled_guidance: float | None = None
     width: int = 512
     height: int = 512
     seed: int = -1
@@ -134,6 +138,8 @@ class TextToImage:
         _check_text("negative_prompt", self.negative_prompt)
         check_range("steps", self.steps, 1, MAX_STEPS)
         check_range("cfg_scale", self.cfg_scale, -MAX_CFG_SCALE, MAX_CFG_SCALE)
+        if self.distilled_guidance is not None:
+            check_range("distilled_cfg_scale", self.distilled_guidance, 0, MAX_CFG_SCALE)
         check_range("width", self.width, MIN_SIDE, MAX_SIDE)
         check_range("height", self.height, MIN_SIDE, MAX_SIDE)
         check_range("seed", self.seed, -1, MAX_SEED)

@@ -15,15 +15,21 @@ from easel.studio.engine.control_models import ControlModels
 from easel.studio.engine.device_clock import DeviceClock
 from easel.studio.engine.embeddings import Embedding, Embeddings
 from easel.studio.engine.extra_networks import Asked, EmbeddingUse
+from easel.studio.engine.flow_limits import flow_notes
 from easel.studio.engine.image_prompt_models import ImagePromptModels
 from easel.studio.engine.job import Job
 from easel.studio.engine.memory import DeviceMemory
 from easel.studio.engine.networks.adapters import Adapters
-from easel.studio.engine.sampling.levels import NoiseLevels
+from easel.studio.engine.sampling.levels import FlowLevels, Levels, NoiseLevels
 from easel.studio.engine.text_encoding import skips_layers
 from easel.studio.engine.text_keys import TextKeys
+from easel.studio.engine.transformer_prompts import TransformerPrompts
+from easel.studio.engine.transformers.shifts import shift, sigmas
 from easel.studio.engine.vae_runs import LatentPreviews
 from easel.studio.engine.vaes import Vaes
+
+# Of one patch, of which transformers make one token: the number that the shift of their levels goes by.
+_PATCH_PIXELS = 16 * 16
 
 
 class Serving:
@@ -38,7 +44,10 @@ class Serving:
     ) -> None:
         """`controls` are the control models of all checkpoints on the device."""
         self.checkpoint = checkpoint
-        self.encoder = PromptEncoder(checkpoint, clock)
+        family = checkpoint.family
+        self.encoder: PromptEncoder | TransformerPrompts = (
+            TransformerPrompts(checkpoint, clock) if family.flow else PromptEncoder(checkpoint, clock)
+        )
         self.vaes = Vaes(checkpoint)
         self.adapters = Adapters(checkpoint)
         self.text_keys = TextKeys(checkpoint)
@@ -46,10 +55,26 @@ class Serving:
         self.control_models = ControlModels(checkpoint, controls)
         self.image_prompts = ImagePromptModels(checkpoint, controls)
         self.previews = LatentPreviews(checkpoint)
-        family = checkpoint.family
-        self.levels = NoiseLevels.of_family(family.scheduler_config, sdxl=family.pooled)
+        self._levels: NoiseLevels | None = None
+        if family.flow is None:
+            self._levels = NoiseLevels.of_family(family.scheduler_config, sdxl=family.pooled)
         self._embeddings = Embeddings(checkpoint)
         self._nothing_to_inpaint: dict[tuple[int, int], torch.Tensor] = {}
+
+    @property
+    def noise_levels(self) -> NoiseLevels:
+        """Those that the checkpoint was trained at, of one with a UNet."""
+        assert self._levels is not None  # noqa: S101 - what is for UNets only is refused before
+        return self._levels
+
+    def levels(self, size: tuple[int, int], steps: int) -> Levels:
+        """The levels for a picture of this size in pixels and so many steps: of a flow they follow both."""
+        if self._levels is not None:
+            return self._levels
+        family, tokens = self.checkpoint.family, size[0] * size[1] // _PATCH_PIXELS
+        config, name = family.scheduler_config, family.name
+        factor = shift(steps, tokens, config, name)
+        return FlowLevels(factor, lambda count: sigmas(count, tokens, config, name))
 
     def embeddings_of(self, job: Job, asked: Asked) -> dict[str, Embedding]:
         """The embeddings that a job's prompts name, by names in lower case; of one name, the first that fits.
@@ -109,9 +134,14 @@ class Serving:
         )
         return {name: found[name][1] for name in found if name in meant}
 
-    def note_clip_skip(self, job: Job) -> None:
-        """Tell of a clip skip that counts for nothing here."""
+    def look_at(self, job: Job) -> None:
+        """Tell of what counts for nothing with this checkpoint. Raises InvalidRequest for what of a request
+        cannot be done with it."""
         request, family = job.request, self.checkpoint.family
+        if family.flow is not None:
+            for words in flow_notes(job, family):
+                job.note(words)
+            return
         counts = [
             skips_layers(family, index, clip_l_skip=request.sdxl_clip_l_skip)
             for index in range(len(family.text_encoders))
@@ -135,8 +165,11 @@ class Serving:
     @property
     def inpaints(self) -> bool:
         """Whether the UNet takes mask and masked picture as channels of their own."""
+        family = self.checkpoint.family
+        if family.flow is not None:
+            return family.inpaint
         channels: int = self.checkpoint.unet.config.in_channels
-        return channels != self.checkpoint.family.latent_channels
+        return channels != family.latent_channels
 
     def nothing_to_inpaint(self, vae: Any, height: int, width: int) -> torch.Tensor:
         """What an inpainting UNet wants where there is nothing to inpaint: all masked, over plain grey.

@@ -7,9 +7,11 @@ from itertools import groupby
 
 import torch
 
+from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.device_calls import UNetCall
 from easel.studio.engine.picture import Picture, call_unet
 from easel.studio.engine.serving import Serving
+from easel.studio.engine.transformers.call import call_transformer
 
 
 def answer_together(serving: Serving, pictures: Sequence[Picture]) -> list[tuple[Picture, torch.Tensor]]:
@@ -33,8 +35,16 @@ def answer_together(serving: Serving, pictures: Sequence[Picture]) -> list[tuple
         serving.adapters.by_row(shares),
         serving.text_keys.at_work([call.guidance for call in calls]),
     ):
-        answers = call_unet(serving.checkpoint.unet, calls, serving.checkpoint.dtype)
+        answers = call_network(serving.checkpoint, calls)
     return [(picture, answer) for (picture, _), answer in zip(waiting, answers, strict=True)]
+
+
+def call_network(checkpoint: Checkpoint, calls: list[UNetCall]) -> list[torch.Tensor]:
+    """One call of the checkpoint's UNet or transformer for those of one kind. Returns the output for each,
+    float32."""
+    if checkpoint.family.flow is not None:
+        return call_transformer(checkpoint, calls)
+    return call_unet(checkpoint.unet, calls, checkpoint.dtype)
 
 
 def timed_as(kind: Hashable, pictures: Iterable[Picture]) -> Hashable:

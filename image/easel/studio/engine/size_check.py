@@ -13,8 +13,9 @@ from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.conditioning_schedule import Guidance
 from easel.studio.engine.device_calls import UNetCall
 from easel.studio.engine.errors import OutOfMemory, StepTooLong
-from easel.studio.engine.picture import Picture, call_unet
+from easel.studio.engine.picture import Picture
 from easel.studio.engine.room import Room
+from easel.studio.engine.shared_call import call_network
 from easel.studio.engine.step_times import WARM_UP, StepTimes
 
 # A neighbour's noise is in every measurement: the least of so many refuses a picture.
@@ -85,7 +86,7 @@ class SizeCheck:
         small = UNetCall(
             latents=torch.zeros((1, call.latents.shape[1], side, side), device=call.latents.device),
             timestep=call.timestep,
-            guidance=Guidance(call.tokens[:1], None, (1.0,)),
+            guidance=call.guidance.first,
             added={name: rows[:1] for name, rows in call.added.items()},
             extra=None if call.extra is None else torch.zeros_like(call.extra[..., :1, :1]).expand(
                 -1, -1, side, side
@@ -94,7 +95,7 @@ class SizeCheck:
         )  # fmt: skip
         for _ in range(times):
             began = time.perf_counter()
-            call_unet(checkpoint.unet, [small], checkpoint.dtype)
+            call_network(checkpoint, [small])
             if call.latents.device.type == "cuda":
                 torch.cuda.synchronize()
             self.record(checkpoint, small, time.perf_counter() - began)

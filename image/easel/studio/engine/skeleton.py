@@ -14,12 +14,14 @@ from typing import Any
 
 import torch
 from diffusers.models.attention_processor import AttnProcessor2_0
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import nn
 from transformers.models.clip.configuration_clip import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
 
+from easel.studio.engine.latent_spaces import latent_space
+from easel.studio.engine.text_models.table import text_model
+from easel.studio.engine.transformers.table import transformer_of
 from easel.studio.families import Family, TextEncoder
 
 # diffusers asks for this in every attention of every call: 25 us, of a small picture's 15 ms a call 0.35.
@@ -38,7 +40,12 @@ class Skeleton:
 
 
 def skeleton(family: Family) -> Skeleton:
-    """UNet, VAE and text encoders of a family. Touches no network: only files of `family.folder` are read."""
+    """UNet or transformer, VAE and text encoders of a family. Touches no network: only files of
+    `family.folder` are read."""
+    if family.flow is not None:
+        transformer = transformer_of(family.architecture).skeleton(_json(family.folder / "transformer/config.json"))
+        models = tuple(_text_model(family, one) for one in family.text_encoders)
+        return Skeleton(transformer, vae_skeleton(family), models)
     with torch.device("meta"):
         unet = UNet2DConditionModel.from_config(_json(family.folder / "unet/config.json"))
         encoders = tuple(_text_encoder(family.folder, one) for one in family.text_encoders)
@@ -47,8 +54,8 @@ def skeleton(family: Family) -> Skeleton:
 
 def vae_skeleton(family: Family) -> Any:
     """The VAE of a family alone."""
-    with torch.device("meta"):
-        return AutoencoderKL.from_config(_json(family.folder / "vae/config.json"))
+    config = _json(family.folder / "vae/config.json")
+    return latent_space(config).skeleton(config)
 
 
 def fill(module: Any, tensors: dict[str, torch.Tensor], device: torch.device) -> None:
@@ -67,6 +74,11 @@ def fill(module: Any, tensors: dict[str, torch.Tensor], device: torch.device) ->
 def nbytes(module: nn.Module, dtype: torch.dtype) -> int:
     """Bytes of the module's parameters in `dtype`."""
     return sum(parameter.numel() for parameter in module.parameters()) * dtype.itemsize
+
+
+def _text_model(family: Family, encoder: TextEncoder) -> Any:
+    config = _json(family.folder / encoder.folder / "config.json")
+    return text_model(family.name, encoder.role).skeleton(config)
 
 
 def _text_encoder(folder: Path, encoder: TextEncoder) -> Any:

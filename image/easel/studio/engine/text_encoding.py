@@ -26,10 +26,15 @@ _AT_THEIR_LAYER = (Architecture.SD2, Architecture.SD2_V, Architecture.SD2_INPAIN
 
 @dataclass(frozen=True)
 class Conditioning:
-    """What one text becomes: `tokens` (1, 77·chunks, width); `pooled` (1, width) if a family wants it."""
+    """What one text becomes: `tokens` (1, 77·chunks, width); `pooled` (1, width) if a family wants it.
+
+    Of a transformer's text encoders there are as many tokens as the text has, and of those that only fill a
+    length up `mask` (1, tokens) is False; None where all count.
+    """
 
     tokens: torch.Tensor
     pooled: torch.Tensor | None
+    mask: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)

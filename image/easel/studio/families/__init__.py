@@ -15,10 +15,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from easel.models import Architecture
+from easel.models import Architecture, needs_of
 
 HERE = Path(__file__).parent
 TOKENIZER_FOLDER = HERE / "tokenizer"
+_PATCH = 4  # latent pixels that become one token
 FAMILY_LABELS: Mapping[str, str] = {
     "starter": "Starter",
     "sd1": "SD 1.5",
@@ -43,16 +44,43 @@ class Preview:
 
 @dataclass(frozen=True)
 class TextEncoder:
-    """One text encoder: its folder, whether it ends in a projection, and whether OpenCLIP trained it."""
+    """One text encoder: its folder, whether it ends in a projection, and whether OpenCLIP trained it.
+
+    `role` is what a transformer's family calls it (`easel.models.needs_of`); "" for a UNet's.
+    """
 
     folder: str
     projected: bool
     open_clip: bool
+    role: str = ""
 
     @property
     def pad_token(self) -> str:
         """What texts are padded with in training: OpenCLIP's with token 0, OpenAI's with the end token."""
         return "!" if self.open_clip else "<|endoftext|>"
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What is fixed for a family that predicts a flow, beside its configuration: its `drawing.json`.
+
+    `native` is the side in pixels that it was trained on, `multiple` what sides are multiples of. Its
+    publisher draws with `sampler`, `schedule`, `steps`, `cfg_scale`, and tells a distilled model
+    `distilled_guidance` (None: it takes none). `negative`: whether a negative prompt counts with that
+    `cfg_scale`. `tokens` are those of the longest text. `edits`: it looks at pictures that it is given beside
+    the one that it draws.
+    """
+
+    native: int
+    multiple: int
+    sampler: str
+    schedule: str
+    steps: int
+    cfg_scale: float
+    distilled_guidance: float | None
+    negative: bool
+    tokens: int
+    edits: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +93,8 @@ class Family:
     and target size, or with `aesthetic_score` that score instead of the target size. `penultimate`: the
     family attends to the text encoder's layer before last, without the final norm. `zero_empty`: an empty
     negative prompt is all zeros rather than an encoded empty text. `inpaint`: the UNet takes mask and masked
-    picture as five more channels.
+    picture as five more channels. `flow` is of families whose network is a transformer that predicts a flow
+    (`prediction_type` is "flow" then); None for those with a UNet.
     """
 
     architecture: Architecture
@@ -82,11 +111,17 @@ class Family:
     zero_empty: bool
     inpaint: bool
     preview: Preview
+    flow: Flow | None = None
 
     @property
     def name(self) -> str:
         """The family's name, which is its folder's in the package."""
         return self.architecture.value
+
+    @property
+    def multiple(self) -> int:
+        """What width and height are multiples of, in pixels."""
+        return self.flow.multiple if self.flow else self.downscale
 
 
 @cache
@@ -120,6 +155,8 @@ def text_widths(family: Family) -> tuple[int, ...]:
 
 def read_family(folder: Path, architecture: Architecture) -> Family:
     """A family from a folder of configuration; tests give their own, shrunk folders."""
+    if (folder / "transformer").is_dir():
+        return _read_flow(folder, architecture)
     index = _json(folder / "model_index.json")
     unet, vae = _json(folder / "unet/config.json"), _json(folder / "vae/config.json")
     scheduler = _json(folder / "scheduler/scheduler_config.json")
@@ -143,6 +180,45 @@ def read_family(folder: Path, architecture: Architecture) -> Family:
         inpaint=unet["in_channels"] > vae["latent_channels"],
         preview=Preview(tuple(tuple(row) for row in preview["factors"]), tuple(preview["bias"])),
     )
+
+
+def _read_flow(folder: Path, architecture: Architecture) -> Family:
+    vae, channels = _json(folder / "vae/config.json"), _json(folder / "transformer/config.json")["in_channels"]
+    flow, preview = Flow(**_json(folder / "drawing.json")), _json(folder / "preview.json")
+    latent_channels, downscale = _latents(vae)
+    needs = needs_of(architecture)
+    folders = ("text_encoder", "text_encoder_2", "text_encoder_3")
+    return Family(
+        architecture=architecture,
+        folder=folder,
+        latent_channels=latent_channels,
+        downscale=downscale,
+        native=flow.native,
+        prediction_type="flow",
+        scheduler_config=_json(folder / "scheduler/scheduler_config.json"),
+        text_encoders=tuple(
+            TextEncoder(name, role == "clip-g", role == "clip-g", role)
+            for name, role in zip(folders, needs.text_encoders, strict=False)
+        ),
+        pooled=False,
+        aesthetic_score=False,
+        penultimate=False,
+        zero_empty=False,
+        # more than the latents and their patches: mask and masked picture beside them
+        inpaint=channels > _PATCH * latent_channels,
+        preview=Preview(tuple(tuple(row) for row in preview["factors"]), tuple(preview["bias"])),
+        flow=flow,
+    )
+
+
+def _latents(vae: Mapping[str, Any]) -> tuple[int, int]:
+    """Channels of the latents as the transformer sees them, and pixels for one of theirs."""
+    if vae["_class_name"] == "AutoencoderKLQwenImage":
+        return vae["z_dim"], 2 ** len(vae["temperal_downsample"])
+    channels, downscale = vae["latent_channels"], 2 ** (len(vae["block_out_channels"]) - 1)
+    if vae["_class_name"] == "AutoencoderKLFlux2":  # cut into patches before they are scaled
+        return channels * _PATCH, downscale * 2
+    return channels, downscale
 
 
 def _text_encoders(folder: Path, index: Mapping[str, Any]) -> list[TextEncoder]:

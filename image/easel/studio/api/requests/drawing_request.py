@@ -43,11 +43,14 @@ class DrawingRequest(Liberal):
     n_iter: WholeNumber = Field(1, description="how many batches")
     steps: WholeNumber | None = Field(None, description="1 to 150; the checkpoint's own if not said")
     cfg_scale: float | None = Field(None, description="-100 to 100; the checkpoint's own if not said")
+    distilled_cfg_scale: float | None = Field(
+        None, description="Forge's: what a guidance-distilled model (Flux) is told; its own if not said"
+    )
     width: WholeNumber | None = Field(
-        None, description="pixels, rounded down to a multiple of 8; the checkpoint's own side if not said"
+        None, description="pixels, rounded down to a multiple of 8 (of 16 with a transformer); the checkpoint's own side if not said"
     )
     height: WholeNumber | None = Field(
-        None, description="pixels, rounded down to a multiple of 8; the checkpoint's own side if not said"
+        None, description="pixels, rounded down to a multiple of 8 (of 16 with a transformer); the checkpoint's own side if not said"
     )
     restore_faces: bool = Field(False, description="by face_restoration_model; without its files told")
     tiling: bool | None = Field(None, description="left edge meets right, top meets bottom")
@@ -121,16 +124,21 @@ class DrawingRequest(Liberal):
     def settled(self, defaults: CheckpointDefaults) -> Self:
         """The request with the checkpoint's own in the places of what it does not say."""
         width, height = self.own_size(defaults.side)
+        multiple = defaults.multiple
         own = {
             "width": width,
             "height": height,
             "steps": defaults.steps,
             "cfg_scale": defaults.cfg_scale,
             "sampler_name": self.sampler_index or defaults.sampler,
+            "distilled_cfg_scale": defaults.distilled_guidance,
         }
-        return self.model_copy(
-            update={name: value for name, value in own.items() if getattr(self, name) is None}
-        )
+        unsaid = {name: value for name, value in own.items() if getattr(self, name) is None}
+        settled = self.model_copy(update=unsaid)
+        own = {name: getattr(settled, name) // multiple * multiple for name in ("width", "height")}
+        if defaults.distilled_guidance is None:  # nobody is told, and no infotext says it
+            own["distilled_cfg_scale"] = None
+        return settled.model_copy(update=own)
 
     def own_size(self, side: int) -> tuple[int, int]:
         """Width and height where they are not said, in pixels; `side` is the checkpoint's own."""
@@ -171,6 +179,7 @@ class DrawingRequest(Liberal):
                 checkpoint=name_in(settings, "sd_model_checkpoint"),
                 vae=vae_in(settings),
                 extra_networks=not self.disable_extra_networks,
+                distilled_guidance=self.distilled_cfg_scale,
                 exact=self.exact,
                 cache_every=self._cache_every(),
                 **fields,

@@ -13,15 +13,15 @@ from math import sqrt
 from torch import Tensor
 
 from easel.studio.engine.sampling.ask import Answer, Ask
-from easel.studio.engine.sampling.levels import LcmLevels, NoiseLevels
+from easel.studio.engine.sampling.levels import FlowLevels, LcmLevels, Levels, NoiseLevels
 
 
 class Denoiser(ABC):
     """The two ways between latents at a level and a UNet."""
 
     @abstractmethod
-    def on(self, levels: NoiseLevels) -> Denoiser:
-        """The same for another checkpoint: a refiner's."""
+    def on(self, levels: Levels) -> Denoiser:
+        """The same for another checkpoint: a refiner's. Raises TypeError for levels of another kind."""
 
     @abstractmethod
     def timestep(self, level: float) -> float:
@@ -52,9 +52,9 @@ class SigmaDenoiser(Denoiser):
         self._levels = levels
         self._quantised = quantised
 
-    def on(self, levels: NoiseLevels) -> SigmaDenoiser:
+    def on(self, levels: Levels) -> SigmaDenoiser:
         """With the levels of another checkpoint."""
-        return SigmaDenoiser(levels, quantised=self._quantised)
+        return SigmaDenoiser(_of_unet(levels), quantised=self._quantised)
 
     def timestep(self, level: float) -> float:
         """By the sigma; whole with A1111's `enable_quantization`."""
@@ -85,9 +85,9 @@ class LcmDenoiser(SigmaDenoiser):
     def __init__(self, levels: LcmLevels) -> None:
         super().__init__(levels, quantised=True)
 
-    def on(self, levels: NoiseLevels) -> LcmDenoiser:
+    def on(self, levels: Levels) -> LcmDenoiser:
         """With the levels of another checkpoint."""
-        return LcmDenoiser(LcmLevels(levels))
+        return LcmDenoiser(LcmLevels(_of_unet(levels)))
 
     def prediction(self, ask: Ask, output: Tensor) -> Tensor:
         """The denoised latents, by a hair drawn to the noisy ones near timestep zero."""
@@ -103,9 +103,9 @@ class TimestepDenoiser(Denoiser):
     def __init__(self, levels: NoiseLevels) -> None:
         self._levels = levels
 
-    def on(self, levels: NoiseLevels) -> TimestepDenoiser:
+    def on(self, levels: Levels) -> TimestepDenoiser:
         """With the levels of another checkpoint."""
-        return TimestepDenoiser(levels)
+        return TimestepDenoiser(_of_unet(levels))
 
     def timestep(self, level: float) -> float:
         """The level itself; UniPC's lie between whole ones."""
@@ -126,3 +126,37 @@ class TimestepDenoiser(Denoiser):
         """DDIM's predicted x0 (arXiv 2010.02502, equation 9)."""
         kept = self._levels.kept(ask.level)
         return (ask.latents - sqrt(1 - kept) * answer.guided) / sqrt(kept)
+
+
+class FlowDenoiser(Denoiser):
+    """For latents `(1 - sigma)·x0 + sigma·noise`, of a model that answers with the velocity, `noise - x0`."""
+
+    _TIMESTEPS = 1000
+
+    def on(self, levels: Levels) -> FlowDenoiser:
+        """The same: nothing in it is of one checkpoint."""
+        if not isinstance(levels, FlowLevels):
+            raise TypeError("a flow cannot go on with a model that predicts noise")
+        return self
+
+    def timestep(self, level: float) -> float:
+        """A thousand times the share of noise."""
+        return level * self._TIMESTEPS
+
+    def unet_input(self, ask: Ask) -> Tensor:
+        """The latents as they are."""
+        return ask.latents
+
+    def prediction(self, ask: Ask, output: Tensor) -> Tensor:
+        """The denoised latents: back along the straight line."""
+        return ask.latents - ask.level * output
+
+    def estimate(self, ask: Ask, answer: Answer) -> Tensor:
+        """The answer itself."""
+        return answer.guided
+
+
+def _of_unet(levels: Levels) -> NoiseLevels:
+    if not isinstance(levels, NoiseLevels):
+        raise TypeError("a model that predicts noise cannot go on with a flow")
+    return levels

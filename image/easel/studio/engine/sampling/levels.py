@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 _LEAST_SIGNAL = 4.8973451890853435e-08
 """The signal that A1111 leaves at the last step of zero terminal SNR: at zero its sigma would be infinite."""
+
+
+class Levels(Protocol):
+    """What schedule types ask of the levels that a checkpoint was trained at: their sigmas, least first, and
+    the way between these and timesteps. `sdxl`: Align Your Steps has a table of its own for SDXL."""
+
+    sigmas: Tensor
+    sdxl: bool
+
+    @property
+    def sigma_min(self) -> float:
+        """The least sigma of training."""
+
+    @property
+    def sigma_max(self) -> float:
+        """The greatest sigma of training."""
+
+    def sigma_to_t(self, sigma: float, *, quantised: bool = False) -> float:
+        """The timestep of a sigma; `quantised`: the nearest whole one."""
+
+    def t_to_sigma(self, timesteps: Tensor) -> Tensor:
+        """The sigmas of timesteps, which need not be whole."""
+
+    def uniform(self, steps: int) -> Tensor:
+        """Sigmas at timesteps evenly spread from the last to the first, without the final zero."""
 
 
 class NoiseLevels:
@@ -105,6 +130,48 @@ class LcmLevels(NoiseLevels):
         """As of all levels, at timesteps of the checkpoint."""
         first, last = self.sigma_to_t(self.sigma_max), self.sigma_to_t(self.sigma_min)
         return self.t_to_sigma(torch.linspace(first, last, steps))
+
+
+class FlowLevels:
+    """Levels of a model that was trained on straight paths, `x = (1 - sigma)·picture + sigma·noise`: sigma is
+    the share of noise, from 1 down (rectified flow, arXiv 2209.03003).
+
+    With `shift` more of the steps are spent where there is much noise: `s·t / (1 + (s - 1)·t)` (arXiv
+    2403.03206, section 5.3.2). `published` gives the sigmas of so many steps as the family's publisher draws,
+    the final zero among them. Timestep n stands for the time (n + 1) / 1000.
+    """
+
+    sdxl = False
+    _COUNT = 1000
+
+    def __init__(self, shift: float, published: Callable[[int], list[float]]) -> None:
+        self._shift = shift
+        self.published = published
+        self.sigmas = self.t_to_sigma(torch.arange(self._COUNT))
+
+    @property
+    def sigma_min(self) -> float:
+        """The share of noise at the first timestep."""
+        return float(self.sigmas[0])
+
+    @property
+    def sigma_max(self) -> float:
+        """Noise alone."""
+        return float(self.sigmas[-1])
+
+    def sigma_to_t(self, sigma: float, *, quantised: bool = False) -> float:
+        """The timestep of a share of noise."""
+        timestep = self._COUNT * sigma / (self._shift - (self._shift - 1) * sigma) - 1
+        return float(round(timestep)) if quantised else timestep
+
+    def t_to_sigma(self, timesteps: Tensor) -> Tensor:
+        """The share of noise at timesteps."""
+        time = (timesteps.double() + 1) / self._COUNT
+        return (self._shift * time / (1 + (self._shift - 1) * time)).float()
+
+    def uniform(self, steps: int) -> Tensor:
+        """Shares at timesteps evenly spread over all of training."""
+        return self.t_to_sigma(torch.linspace(self._COUNT - 1, 0, steps))
 
 
 def _betas(config: Mapping[str, Any]) -> Tensor:

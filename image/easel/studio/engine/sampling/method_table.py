@@ -23,6 +23,7 @@ from easel.studio.engine.sampling.methods.dpmpp_multistep_sde import (
 )
 from easel.studio.engine.sampling.methods.dpmpp_sde import dpmpp_sde
 from easel.studio.engine.sampling.methods.euler import euler, euler_ancestral
+from easel.studio.engine.sampling.methods.flow import euler_ancestral_flow, lcm_flow
 from easel.studio.engine.sampling.methods.heun import heun
 from easel.studio.engine.sampling.methods.lcm import lcm
 from easel.studio.engine.sampling.methods.lms import lms
@@ -39,3 +40,16 @@ METHODS: dict[str, Callable[..., Sampling]] = {
     )
 }  # fmt: skip
 """By `Sampler.method`."""
+
+FLOW_METHODS: dict[str, Callable[..., Sampling]] = {
+    "euler": euler,
+    "euler_ancestral": euler_ancestral_flow,
+    "heun": heun,
+    "lms": lms,
+    "dpm2": dpm2,
+    "dpmpp_2m": dpmpp_2m,
+    "deis": deis,
+    "lcm": lcm_flow,
+}
+"""The methods of models that predict a flow, by the same names. Those that only follow the path are the very
+same: they know sigmas and denoised latents, and a straight line is one in either."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -12,9 +12,15 @@ from torch import Tensor
 
 from easel.studio.engine.sampling.ask import Answer, BrownianNoise, Noise, Sampling
 from easel.studio.engine.sampling.brownian import BrownianTree, UnitNoise
-from easel.studio.engine.sampling.denoiser import Denoiser, LcmDenoiser, SigmaDenoiser, TimestepDenoiser
-from easel.studio.engine.sampling.levels import LcmLevels, NoiseLevels
-from easel.studio.engine.sampling.method_table import METHODS
+from easel.studio.engine.sampling.denoiser import (
+    Denoiser,
+    FlowDenoiser,
+    LcmDenoiser,
+    SigmaDenoiser,
+    TimestepDenoiser,
+)
+from easel.studio.engine.sampling.levels import FlowLevels, LcmLevels, Levels, NoiseLevels
+from easel.studio.engine.sampling.method_table import FLOW_METHODS, METHODS
 from easel.studio.engine.sampling.methods.reversed_euler import reversed_euler
 from easel.studio.engine.sampling.methods.unipc import walk
 from easel.studio.engine.sampling.samplers import Sampler
@@ -77,7 +83,7 @@ class _Steps(NamedTuple):
 def plan(
     sampler: Sampler,
     schedule: ScheduleType,
-    levels: NoiseLevels,
+    levels: Levels,
     steps: int,
     settings: SamplerSettings | None = None,
     *,
@@ -93,6 +99,9 @@ def plan(
     """
     settings = settings or SamplerSettings()
     counted = _steps(steps, denoising_strength, settings)
+    if isinstance(levels, FlowLevels):
+        return _by_flow(sampler, schedule, levels, counted, settings)
+    assert isinstance(levels, NoiseLevels)  # noqa: S101 - a checkpoint has the one kind or the other
     if sampler.by_timestep:
         return _by_timesteps(sampler, levels, counted, settings)
     return _by_sigmas(sampler, schedule, levels, counted, settings, seed, unit_noise)
@@ -170,6 +179,37 @@ def _by_sigmas(
         _begin=begin,
         _pure_noise=sqrt(1 + highest**2) if settings.sgm_noise_multiplier else highest,
         _image=1.0,
+        _noise=highest,
+        _extra_noise=settings.img2img_extra_noise,
+    )
+
+
+def _by_flow(
+    sampler: Sampler, schedule: ScheduleType, levels: FlowLevels, counted: _Steps, settings: SamplerSettings
+) -> SamplingPlan:
+    """Of a sampler that `samplers.of_flows` gave. Churn, which is noise on top, is left out."""
+    settings = replace(settings, s_churn=0.0)
+    discard = sampler.discard_next_to_last_sigma or settings.always_discard_next_to_last_sigma
+    sigmas = [0.0]
+    if counted.whole and schedule is AUTOMATIC:
+        sigmas = levels.published(counted.whole)
+    elif counted.whole:
+        sigmas = noise_schedule(schedule.name, counted.whole, levels, settings, discard=discard)
+    used = sigmas if counted.whole_is_walked else _entered(sigmas, counted)
+    method, highest = FLOW_METHODS[sampler.method], used[0]
+
+    def begin(x: Tensor, noise: Noise) -> Sampling:
+        return method(x, used, noise, settings) if len(used) > 1 else _nothing(x)
+
+    return SamplingPlan(
+        steps=counted.walked,
+        prompt_steps=counted.asked * (2 if sampler.second_order else 1),
+        guidance_steps=counted.walked * (2 if sampler.second_order else 1),
+        calls=_count(lambda x: begin(x, lambda: torch.zeros_like(x)), highest),
+        denoiser=FlowDenoiser(),
+        _begin=begin,
+        _pure_noise=highest,
+        _image=1.0 - highest,
         _noise=highest,
         _extra_noise=settings.img2img_extra_noise,
     )

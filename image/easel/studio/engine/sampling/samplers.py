@@ -116,7 +116,21 @@ SAMPLERS: tuple[Sampler, ...] = (
     Sampler("LCM", ("k_lcm",), "lcm", "lcm"),
 )  # fmt: skip
 
+# What models that predict a flow are drawn with where the method's arithmetic is that of noise: the nearest
+# one that is of any path (see `method_table.FLOW_METHODS`).
+_OF_FLOWS = {
+    "DPM++ SDE": "Euler a", "DPM++ 2M SDE": "DPM++ 2M", "DPM++ 2M SDE Heun": "DPM++ 2M",
+    "DPM++ 2S a": "Euler a", "DPM++ 3M SDE": "DPM++ 2M", "DPM2 a": "Euler a", "DPM fast": "DPM++ 2M",
+    "DPM adaptive": "DPM++ 2M", "Restart": "Heun", "DDIM": "Euler", "DDIM CFG++": "Euler", "PLMS": "LMS",
+    "UniPC": "DPM++ 2M",
+}  # fmt: skip
+
 _BY_NAME = {name.lower(): one for one in SAMPLERS for name in (one.name, *one.aliases)}
+
+
+def of_flows(sampler: Sampler) -> Sampler:
+    """The sampler that a model which predicts a flow is drawn with where this one is asked for."""
+    return _BY_NAME[_OF_FLOWS.get(sampler.name, sampler.name).lower()]
 
 
 def resolve(sampler: str, schedule_type: str | None = None) -> tuple[Sampler, ScheduleType]:

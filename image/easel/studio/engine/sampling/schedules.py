@@ -17,7 +17,7 @@ from torch import Tensor
 
 from easel.remark import remark
 from easel.studio.engine.errors import InvalidRequest
-from easel.studio.engine.sampling.levels import NoiseLevels
+from easel.studio.engine.sampling.levels import Levels
 from easel.studio.engine.sampling.settings import SamplerSettings
 
 # NVIDIA's tables for ten steps (arXiv 2404.14507); other counts are interpolated by logarithms
@@ -31,7 +31,7 @@ class Range(NamedTuple):
     steps: int
     sigma_min: float
     sigma_max: float
-    levels: NoiseLevels
+    levels: Levels
     settings: SamplerSettings
 
 
@@ -138,7 +138,7 @@ SCHEDULES: dict[str, Callable[[Range], list[float]]] = {
 
 
 def noise_schedule(
-    name: str, steps: int, levels: NoiseLevels, settings: SamplerSettings, *, discard: bool
+    name: str, steps: int, levels: Levels, settings: SamplerSettings, *, discard: bool
 ) -> list[float]:
     """The sigmas of a schedule type by name. `discard`: one step more, less the last sigma above zero.
 

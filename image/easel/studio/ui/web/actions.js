@@ -77,7 +77,7 @@ export function send(route, body) {
 /** Numbers of the common form, by the part that shows them. */
 const NUMBERS = {
   size: ["width", "height"], count: ["n_iter"], seed: ["seed"],
-  advanced: ["steps", "cfg_scale", "clip_skip", "batch_size", "subseed_strength"],
+  advanced: ["steps", "cfg_scale", "distilled_cfg_scale", "clip_skip", "batch_size", "subseed_strength"],
 };
 const HIRES = ["hr_scale", "hr_denoising_strength", "hr_second_pass_steps"];
 

@@ -16,6 +16,7 @@ export async function drawing(fields, mode) {
   for (const name of NUMBERS) body[name] = field(name);
   if (field("sampler_name")) body.sampler_name = field("sampler_name");
   body.scheduler = field("scheduler");
+  if (field("distilled_cfg_scale") !== undefined) body.distilled_cfg_scale = field("distilled_cfg_scale");
   if (field("tiling")) body.tiling = true;
   if (field("cache")) body.cache = field("cache");
   for (const part of PARTS) {
@@ -83,7 +84,7 @@ const KEPT = [
 ];
 
 const TAKEN = [
-  "prompt", "negative_prompt", "steps", "cfg_scale", "width", "height", "seed", "batch_size", "n_iter", "sampler_name",
+  "prompt", "negative_prompt", "steps", "cfg_scale", "distilled_cfg_scale", "width", "height", "seed", "batch_size", "n_iter", "sampler_name",
   "scheduler", "styles", "tiling", "cache", "subseed", "subseed_strength", "enable_hr", "hr_scale", "hr_upscaler",
   "hr_second_pass_steps", "refiner_checkpoint", "refiner_switch_at", "denoising_strength", "restore_faces",
 ];

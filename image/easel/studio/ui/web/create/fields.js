@@ -47,7 +47,7 @@ export function field(name) {
   const own = checkpoint()?.defaults ?? {};
   const shape = shapes().find((one) => one.name === field.shape()) ?? shapes()[0];
   const derived = {
-    steps: own.steps ?? 20, cfg_scale: own.cfg_scale ?? 7, sampler_name: own.sampler, scheduler: own.scheduler ?? "Automatic",
+    steps: own.steps ?? 20, cfg_scale: own.cfg_scale ?? 7, distilled_cfg_scale: own.distilled_cfg_scale ?? undefined, sampler_name: own.sampler, scheduler: own.scheduler ?? "Automatic",
     width: shape.width, height: shape.height,
   };
   return name in derived ? derived[name] : PLAIN[name];
@@ -76,7 +76,7 @@ export function range(name) {
   const limits = store.get("session")?.limits ?? {};
   const side = [limits.side_min ?? 64, limits.side_max ?? 2048];
   return {
-    steps: [1, limits.steps ?? 150], hr_second_pass_steps: [0, limits.steps ?? 150], cfg_scale: [0, 100],
+    steps: [1, limits.steps ?? 150], hr_second_pass_steps: [0, limits.steps ?? 150], cfg_scale: [0, 100], distilled_cfg_scale: [0, 100],
     width: side, height: side, batch_size: [1, limits.batch_size ?? 8], n_iter: [1, limits.batch_count ?? 100],
     seed: [-1, Number.MAX_SAFE_INTEGER], subseed: [-1, Number.MAX_SAFE_INTEGER], subseed_strength: [0, 1], denoising_strength: [0, 1],
     hr_denoising_strength: [0, 1], hr_scale: [1, 8], refiner_switch_at: [0, 1], clip_skip: [1, 12], detail_strength: [0, 1],

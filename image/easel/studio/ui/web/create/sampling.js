@@ -16,6 +16,7 @@ class Sampling extends EaselElement {
       ${choice("scheduler", (choices.schedulers ?? []).map((one) => ({ name: one.label ?? one.name, label: one.label ?? one.name })))}
       <easel-number name="steps" slider upto="60"></easel-number>
       <easel-number name="cfg_scale" step="0.5" slider upto="20"></easel-number>
+      ${checkpoint()?.defaults?.distilled_cfg_scale == null ? nothing : html`<easel-number name="distilled_cfg_scale" step="0.1" slider upto="10"></easel-number>`}
       ${checkpoint()?.takes_clip_skip ? html`<easel-number name="clip_skip"></easel-number>` : nothing}
       ${choice("vae", ["Automatic", "None", ...(session?.vaes ?? [])])}
       <easel-number name="batch_size"></easel-number>

@@ -5,7 +5,7 @@ import { wordsOf } from "../remarks.js";
 import { language, t } from "../texts.js";
 import { copy } from "./copy.js";
 
-const NUMBERS = ["steps", "cfg_scale", "sampler_name", "scheduler", "seed", "denoising_strength", "hr_scale", "hr_upscaler"];
+const NUMBERS = ["steps", "cfg_scale", "distilled_cfg_scale", "sampler_name", "scheduler", "seed", "denoising_strength", "hr_scale", "hr_upscaler"];
 
 class Parameters extends EaselElement {
   static properties = { picture: { attribute: false }, said: { attribute: false } };
