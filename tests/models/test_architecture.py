@@ -240,21 +240,12 @@ def test_other_kinds_say_where_they_belong(
 @pytest.mark.parametrize(
     ("shapes", "says"),
     [
-        ({U + "joint_blocks.0.context_block.adaLN_modulation.1.bias": (9216,)}, "Stable Diffusion 3"),
-        ({"joint_blocks.0.context_block.adaLN_modulation.1.bias": (9216,)}, "Stable Diffusion 3"),
-        ({U + "double_blocks.0.img_attn.qkv.weight": (9216, 3072)}, "FLUX.1"),
-        (
-            {"double_blocks.0.img_attn.qkv.weight": (1, 1), "single_stream_modulation.lin.weight": (1, 1)},
-            "FLUX.2",
-        ),
-        (
-            {"double_blocks.0.img_attn.qkv.weight": (1, 1), "distilled_guidance_layer.in_proj.bias": (1,)},
-            "Chroma",
-        ),
+        ({U + "double_blocks.0.img_attn.qkv.weight": (9216, 3072)}, "a relative of FLUX.1"),
+        ({"early_stream_modulations.image.lin.weight": (1, 1)}, "FLUX.3"),
         ({"double_layers.0.attn.w2q.weight": (1, 1)}, "AuraFlow"),
         ({"adaln_single.linear.weight": (1, 1)}, "PixArt"),
         ({"head.modulation": (1, 2, 3)}, "Wan"),
-        ({"transformer_blocks.0.img_mlp.net.0.proj.weight": (2, 2)}, "Qwen-Image"),
+        ({"txt_in.text_norm.weight": (2,)}, "Qwen-Image 2.1"),
         ({"clip_txt_mapper.weight": (1536, 1)}, "Stable Cascade"),
         ({**XL, "edm_mean": (4,)}, "Playground"),
         ({**unet(8, 768), CLIP: (10, 768)}, "InstructPix2Pix"),

@@ -4,7 +4,7 @@ The one door: what others may use of this package is here, and nothing behind it
 Light: imports no torch and no numpy.
 """
 
-from easel.models.architecture import Architecture, CheckpointIdentity, identify
+from easel.models.architecture import CheckpointIdentity, identify
 from easel.models.base_family import OTHER as OTHER_FAMILY
 from easel.models.cache.cache import Cache, cache_from_environment, open_model
 from easel.models.cache.reader import FileReader, Reader
@@ -23,6 +23,7 @@ from easel.models.errors import (
     UnknownModel,
     WrongKind,
 )
+from easel.models.family_names import Architecture
 from easel.models.fetch.follower import AUTOV3_BELOW
 from easel.models.fetch.network import NotFetched, fetch_small, http_client
 from easel.models.fetch.progress import FetchProgress, Phase

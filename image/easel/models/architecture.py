@@ -1,8 +1,10 @@
 """Which family of models a checkpoint belongs to, told from its header alone, and how it was trained.
 
 Names and shapes of tensors are facts of the published checkpoints; diffusers' `single_file_utils.py`
-(Apache-2.0) lists most of them. What they cannot tell is whether a model predicts the noise (epsilon) or the
-velocity (v), and whether its last step is all noise (zero-terminal SNR). That is looked for, in this order:
+(Apache-2.0) lists most of them. Families whose transformer predicts a flow are told in
+transformer_architecture.py. What names and shapes cannot tell is whether a UNet predicts the noise (epsilon)
+or the velocity (v), and whether its last step is all noise (zero-terminal SNR). That is looked for, in this
+order:
 
 1. the files beside it (see sidecar.py): `easel.architecture`, `prediction_type`, `parameterization`, …;
 2. the tensors that are markers: `v_pred` and `ztsnr`;
@@ -18,12 +20,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import NoReturn
 
 from easel.models.errors import UnknownArchitecture, WrongKind
+from easel.models.family_names import Architecture
 from easel.models.header import Header
-from easel.models.kind import small_kind
+from easel.models.kind import is_control, small_kind
 from easel.models.sidecar import Sidecar
 from easel.models.training import (
     DRAWN,
@@ -35,8 +37,11 @@ from easel.models.training import (
     facts_of_metadata,
     weigh,
 )
+from easel.models.transformer_architecture import DRAWN as DRAWN_WITH
+from easel.models.transformer_architecture import transformer_architecture
 
 _UNET = "model.diffusion_model."
+_FIRST = _UNET + "input_blocks.0.0.weight"
 # Where the original layout keeps each text encoder's token table.
 _CLIP = ("cond_stage_model.transformer.text_model.embeddings.token_embedding.weight",
          "cond_stage_model.transformer.embeddings.token_embedding.weight")  # fmt: skip
@@ -45,24 +50,6 @@ _XL_CLIP = ("conditioner.embedders.0.transformer.text_model.embeddings.token_emb
             "conditioner.embedders.0.transformer.embeddings.token_embedding.weight")  # fmt: skip
 _XL_OPEN_CLIP = "conditioner.embedders.1.model.token_embedding.weight"
 _REFINER_OPEN_CLIP = "conditioner.embedders.0.model.token_embedding.weight"
-
-
-class Architecture(StrEnum):
-    """The families that the studio draws with.
-
-    The value is the name of the family's folder in the package.
-    """
-
-    STARTER = "starter"
-    SD1 = "sd1"
-    SD1_INPAINT = "sd1-inpaint"
-    SD2 = "sd2"
-    SD2_V = "sd2-v"
-    SD2_INPAINT = "sd2-inpaint"
-    SDXL = "sdxl"
-    SDXL_V = "sdxl-v"
-    SDXL_INPAINT = "sdxl-inpaint"
-    SDXL_REFINER = "sdxl-refiner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +81,15 @@ def identify(
 ) -> CheckpointIdentity:
     """The family of the checkpoint with this header, and how the answer is known.
 
-    `name` is the file's name, for messages and for the "768" rule. Raises WrongKind for a LoRA, VAE and so
-    on, and UnknownArchitecture for models that the studio does not draw with.
+    `name` is the file's name, for messages and for what only a name tells. Raises WrongKind for a LoRA, VAE
+    and so on, and UnknownArchitecture for models that the studio does not draw with.
     """
     said = sidecar or Sidecar()
     named = named_beside(said, name)
+    if named is None and not _has(header, _FIRST) and not is_control(header):
+        transformer = transformer_architecture(header, name, said)
+        if transformer is not None:
+            return CheckpointIdentity(transformer.architecture, transformer.told_by)
     found = named or _by_shapes(header, name)
     facts = facts_beside(said)
     facts += facts_of_markers(header.tensors)
@@ -110,6 +101,8 @@ def identify(
 
 def trained(found: Architecture, verdict: TrainingVerdict, name: str, told_by: str) -> CheckpointIdentity:
     """A family with what its file says of its training. Raises UnknownArchitecture for other predictions."""
+    if found.flow:
+        return CheckpointIdentity(found, told_by)
     prediction = verdict.prediction
     if prediction and prediction not in DRAWN:
         raise UnknownArchitecture(
@@ -193,7 +186,7 @@ def _by_shapes(header: Header, name: str) -> Architecture:
 
 def _unet(header: Header, name: str) -> tuple[int, int, int | None]:
     """Input channels, width of what it attends to, and base width of the UNet."""
-    first = header.tensors.get(_UNET + "input_blocks.0.0.weight")
+    first = header.tensors.get(_FIRST)
     if first is None or len(first.shape) != 4:
         _refuse_others(header, name)
     keys = [key for key in header.tensors if key.startswith(_UNET) and key.endswith(".attn2.to_k.weight")]
@@ -231,9 +224,10 @@ def _refuse_others(header: Header, name: str) -> NoReturn:
     keys = header.tensors
     if not keys:
         raise UnknownArchitecture(name, "the file holds no tensors")
-    for words, signs in _OTHERS:
+    others = () if is_control(header) else _OTHERS
+    for words, signs in others:
         if any(sign in keys or _UNET + sign in keys for sign in signs):
-            yet = "which the studio does not draw with yet; it draws with SD 1.x, SD 2.x and SDXL"
+            yet = f"which the studio does not draw with yet; it draws with {DRAWN_WITH}"
             raise UnknownArchitecture(name, f"this is {words}, {yet}")
     small = small_kind(header)
     if small is not None:
@@ -249,18 +243,15 @@ def _refuse_others(header: Header, name: str) -> NoReturn:
 # Other models by a tensor that only they have (with or without the checkpoint prefix). Order matters where
 # one family grew from another.
 _OTHERS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("a Stable Diffusion 3 or 3.5 model", ("joint_blocks.0.context_block.adaLN_modulation.1.bias",)),
-    ("a FLUX.2 model", ("single_stream_modulation.lin.weight",)),
     ("a FLUX.3 model", ("early_stream_modulations.image.lin.weight",)),
-    ("a Chroma model", ("distilled_guidance_layer.in_proj.bias",)),
     ("a HunyuanVideo model", ("txt_in.individual_token_refiner.blocks.0.adaLN_modulation.1.bias",)),
-    ("a FLUX.1 model", ("double_blocks.0.img_attn.qkv.weight",)),
+    ("a relative of FLUX.1", ("double_blocks.0.img_attn.qkv.weight",)),
     ("an AuraFlow model", ("double_layers.0.attn.w2q.weight",)),
     ("a PixArt model", ("adaln_single.linear.weight", "y_embedder.y_embedding")),
     ("a Sana model", ("blocks.0.cross_attn.q_linear.weight", "attention_y_norm.weight")),
     ("a Lumina model", ("cap_embedder.0.weight",)),
-    ("a Z-Image model", ("layers.0.adaLN_modulation.0.weight",)),
-    ("a Qwen-Image model", ("txt_in.text_norm.weight", "transformer_blocks.0.img_mlp.net.0.proj.weight")),
+    ("a Qwen-Image 2.1 model", ("txt_in.text_norm.weight",)),
+    ("a Krea 2 model", ("txtfusion.projector.weight",)),
     ("a HiDream model", ("double_stream_blocks.0.block.adaLN_modulation.1.bias",)),
     ("a Wan video model", ("head.modulation",)),
     ("an LTX-Video model", ("patchify_proj.weight",)),

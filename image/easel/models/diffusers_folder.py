@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from easel.models.architecture import Architecture, CheckpointIdentity, facts_beside, named_beside, trained
+from easel.models.architecture import CheckpointIdentity, facts_beside, named_beside, trained
 from easel.models.errors import (
     FileError,
     Incomplete,
@@ -22,9 +22,12 @@ from easel.models.errors import (
     NotSafetensors,
     UnknownArchitecture,
 )
+from easel.models.family_names import Architecture
 from easel.models.header import Header, read_header
-from easel.models.sidecar import read_sidecar
+from easel.models.sidecar import Sidecar, read_sidecar
 from easel.models.training import EPSILON, Fact, facts_of_table, weigh
+from easel.models.transformer_architecture import DRAWN, one_of_pair
+from easel.models.transformer_config import PIPELINES, architecture_of_config
 
 INDEX = "model_index.json"
 _LARGEST_JSON = 50_000_000
@@ -77,11 +80,13 @@ def identify_folder(path: Path) -> CheckpointIdentity:
     if named is not None:
         return trained(named, weigh(facts), name, "the file beside it")
     pipeline = str(_json(path / INDEX, name).get("_class_name", ""))
+    if pipeline in PIPELINES:
+        return _identify_transformer(path, pipeline, said)
     if pipeline not in _DRAWN:
         what = f"a model for diffusers' {pipeline[:80]}" if pipeline else "no model that says what it is"
         raise UnknownArchitecture(
             name,
-            f"this is {what}, which the studio does not draw with; it draws with SD 1.x, SD 2.x and SDXL",
+            f"this is {what}, which the studio does not draw with; it draws with {DRAWN}",
         )
     unet = _json(path / "unet" / "config.json", name)
     widths = unet.get("block_out_channels")
@@ -100,6 +105,18 @@ def identify_folder(path: Path) -> CheckpointIdentity:
     if not any(fact.prediction for fact in facts):
         facts.append(Fact("its scheduler_config.json", EPSILON))  # what silence means to diffusers
     return trained(known, weigh(facts), name, "its configuration")
+
+
+def _identify_transformer(path: Path, pipeline: str, said: Sidecar) -> CheckpointIdentity:
+    config = _json(path / "transformer" / "config.json", path.name)
+    first = architecture_of_config(pipeline, config, path.name)
+    found, told_by = one_of_pair(first, path.name, said, {})
+    return CheckpointIdentity(found, told_by.replace("shapes", "its configuration"))
+
+
+def drawing_part(path: Path) -> str:
+    """The folder of what draws: "transformer" or "unet"."""
+    return "transformer" if (path / "transformer").is_dir() else "unet"
 
 
 def pieces_of(path: Path, part: str, *, half: bool) -> tuple[Piece, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from easel.models.architecture import CheckpointIdentity, identify
 from easel.models.base_family import family_of_header, family_of_words
-from easel.models.diffusers_folder import identify_folder, is_diffusers_folder, pieces_of
+from easel.models.diffusers_folder import drawing_part, identify_folder, is_diffusers_folder, pieces_of
 from easel.models.errors import FileError
 from easel.models.header import Header, read_header
 from easel.models.model_file import ModelFile, sidecar_path
@@ -158,21 +158,21 @@ def _read_facts(file: ModelFile) -> IndexEntry:
         training=_training(identity) if identity else "",
         precision=_precision(header),
         base_model=said.get("ss_base_model_version") or said.get("modelspec.architecture", ""),
-        family=_family(identity) if identity else family_of_header(file.kind, header),
+        family=identity.architecture.family if identity else family_of_header(file.kind, header),
         trained_words=tuple(word.strip() for word in phrase.split(",") if word.strip()),
     )
 
 
 def _facts_of_folder(file: ModelFile) -> IndexEntry:
     try:
-        (first, *_) = pieces_of(file.path, "unet", half=True)
+        (first, *_) = pieces_of(file.path, drawing_part(file.path), half=True)
         identity = identify_folder(file.path)
         return IndexEntry(
             file,
             architecture=identity.architecture,
             training=_training(identity),
             precision=_precision(first.header),
-            family=_family(identity),
+            family=identity.architecture.family,
         )
     except FileError as error:
         return IndexEntry(file, problem=error.problem)
@@ -183,12 +183,6 @@ def _identity(file: ModelFile, header: Header) -> CheckpointIdentity | None:
         return identify(header, name=file.path.name, sidecar=read_sidecar(file.path))
     except FileError:
         return None  # a LoRA, VAE and so on: its kind says what it is
-
-
-def _family(identity: CheckpointIdentity) -> str:
-    """The name without what was trained differently: LoRAs of SD 1.x fit its inpainting models, too."""
-    name = identity.architecture.value
-    return name if name == "sdxl-refiner" else name.partition("-")[0]
 
 
 def _training(identity: CheckpointIdentity) -> str:

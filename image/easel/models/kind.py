@@ -59,6 +59,8 @@ _LORA_ENDS = (
     ".lokr_w2_a", ".oft_blocks", ".oft_diag", ".dora_scale", "_lora.down.weight", ".diff", ".w_norm",
     ".on_input",
 )  # fmt: skip
+# Of diffusers' layout (FLUX.1, SD 3, Qwen-Image) and of Z-Image's.
+_CONTROLS = ("controlnet_blocks.", "controlnet_x_embedder.", "control_layers.", "control_all_x_embedder.")
 _EMBEDDING_KEYS = frozenset({"emb_params", "clip_l", "clip_g", "string_to_param", "<concept>"})
 
 # One tensor of each layout that spandrel knows: ESRGAN, SwinIR, HAT, DAT and their kin begin with the first;
@@ -88,6 +90,11 @@ def is_vae(header: Header) -> bool:
     return any(prefix + "decoder.conv_in.weight" in keys for prefix in ("", "first_stage_model.", "vae."))
 
 
+def is_control(header: Header) -> bool:
+    """True for a ControlNet of a family with a transformer, whose names it has beside its own."""
+    return any(key.startswith(_CONTROLS) for key in header.tensors)
+
+
 def _is_embedding(header: Header) -> bool:
     keys = header.tensors
     if _EMBEDDING_KEYS & set(keys):
@@ -115,6 +122,7 @@ def _is_lora(header: Header) -> bool:
 _SMALL: tuple[tuple[Kind | None, str, Callable[[Header], bool]], ...] = (
     (Kind.LORA, "a LoRA", _is_lora),
     (Kind.CONTROLNET, "a ControlNet", _begin("control_model.")),
+    (Kind.CONTROLNET, "a ControlNet of a family with a transformer", is_control),
     (Kind.CONTROLNET, "a ControlNet",
      _hold("controlnet_cond_embedding.conv_in.weight", "input_hint_block.0.weight")),
     (Kind.CONTROLNET, "a T2I-Adapter", _begin("adapter.body.", "adapter.conv_in", "body.0.block1")),

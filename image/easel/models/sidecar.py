@@ -3,8 +3,8 @@
 Read are `<name>.json` (ours has an `easel` table: `{"easel": {"architecture": "sd2-v"}}`), `<name>.yaml` or
 `.yml` (the training configuration, as A1111 and the original repositories have it, with
 `model.params.parameterization: v`) and `<name>.civitai.info`; all that say something, in this order. Of what
-is in them only the architecture and how the model was trained count (training.py): A1111 keeps its notes in
-`<name>.json`.
+is in them only the architecture, Civitai's `baseModel` and how the model was trained count (training.py):
+A1111 keeps its notes in `<name>.json`.
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """What the files say; empty where they say nothing. `files` are the names of those that say something."""
+    """What the files say; empty where they say nothing. `files` are the names of those that say something of
+    the architecture or the training. `base_model` is Civitai's word for what the model was made from."""
 
     architecture: str = ""
     facts: tuple[Fact, ...] = ()
+    base_model: str = ""
     files: tuple[str, ...] = field(default=(), compare=False)
 
 
@@ -41,18 +43,20 @@ def read_sidecar(checkpoint: Path) -> Sidecar:
     A file that cannot be understood is logged and counts as saying nothing. YAML is read as plain data: what
     would make objects of classes is refused by the parser.
     """
-    architecture, facts, files = "", list[Fact](), list[str]()
+    architecture, base_model, facts, files = "", "", list[Fact](), list[str]()
     for ending, limit in _LIMITS.items():
         path = sidecar_path(checkpoint, ending)
         found = _parse(path, limit)
         own = found.get("easel") if isinstance(found, dict) else None
         named = str(own.get("architecture") or "") if isinstance(own, dict) else ""
+        if isinstance(found, dict) and isinstance(word := found.get("baseModel"), str):
+            base_model = base_model or word[:80]
         said = facts_of_table(found, f"{path.name[:80]} beside it")
         if named or said:
             architecture = architecture or named
             facts += said
             files.append(path.name)
-    return Sidecar(architecture, tuple(facts), tuple(files))
+    return Sidecar(architecture, tuple(facts), base_model, tuple(files))
 
 
 def state_beside(checkpoint: Path) -> tuple[tuple[int, int], ...]:

@@ -143,9 +143,9 @@ def test_kinds_are_told_before_anything_is_built(made: Tiny, tmp_path: Path) -> 
     save_file({name: one.contiguous() for name, one in export.vae(made.modules.vae).items()}, path)
     with pytest.raises(WrongKind, match="a VAE, not a checkpoint; it belongs in models/VAE"):
         load_checkpoint(model_file(path), device=CPU, dtype=torch.float32)
-    save_file({"model.diffusion_model.double_blocks.0.img_attn.qkv.weight": torch.zeros(4, 4)}, path)
+    save_file({"model.diffusion_model.double_layers.0.attn.w2q.weight": torch.zeros(4, 4)}, path)
     with pytest.raises(
-        UnknownArchitecture, match=r"a FLUX\.1 model, which the studio does not draw with yet"
+        UnknownArchitecture, match=r"an AuraFlow model, which the studio does not draw with yet"
     ):
         load_checkpoint(model_file(path), device=CPU, dtype=torch.float32)
 

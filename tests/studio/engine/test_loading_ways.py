@@ -225,7 +225,7 @@ def link_out(path: Path) -> None:
 
 
 def another(path: Path) -> None:
-    (path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    (path / "model_index.json").write_text('{"_class_name": "AuraFlowPipeline"}')
 
 
 def damaged(path: Path) -> None:
@@ -239,7 +239,7 @@ def damaged(path: Path) -> None:
         (only_pickles, NotSafetensors, "there are only pickles"),
         (lead_out, LyingHeader, "lies outside of its folder"),
         (link_out, LyingHeader, "lies outside of its folder"),
-        (another, UnknownArchitecture, "diffusers' FluxPipeline"),
+        (another, UnknownArchitecture, "diffusers' AuraFlowPipeline"),
         (damaged, LyingHeader, "model_index.json is damaged"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
