@@ -87,7 +87,9 @@ def checkpoint_card(file: ModelFile, has_preview: Callable[[ModelFile], bool]) -
         else None,
         examples=list(examples(file)),
         defaults=DefaultFields(
-            steps=defaults.steps, cfg_scale=defaults.cfg_scale, sampler=defaults.sampler,
+            steps=defaults.steps,
+            cfg_scale=defaults.cfg_scale,
+            sampler=defaults.sampler,
             distilled_cfg_scale=defaults.distilled_guidance,
         ),
         takes_clip_skip=family in ("starter", "sd1"),

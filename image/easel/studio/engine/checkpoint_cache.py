@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
@@ -42,13 +42,18 @@ class CheckpointCache:
     """What is kept for a device in `dtype`. Used from the engine's thread; loads ahead on one of its own.
 
     `let_go` drops the least lately used of all that is in main memory for nobody, and says whether there was
-    anything; without it, of what is kept here.
+    anything; without it, of what is kept here. `others` are the store's files, for the parts of a transformer
+    that lie in files of their own.
     """
 
     def __init__(
-        self, memory: DeviceMemory, dtype: torch.dtype, let_go: Callable[[], bool] | None = None
+        self,
+        memory: DeviceMemory,
+        dtype: torch.dtype,
+        let_go: Callable[[], bool] | None = None,
+        others: Callable[[], Iterable[ModelFile]] = tuple,
     ) -> None:
-        self._memory, self._dtype = memory, dtype
+        self._memory, self._dtype, self._others = memory, dtype, others
         self._let_go = let_go or self.drop_oldest
         self._used: dict[ModelFile, float] = {}
         self._kept: OrderedDict[ModelFile, Checkpoint] = OrderedDict()
@@ -148,7 +153,10 @@ class CheckpointCache:
             # This thread and those it starts: who draws now comes first.
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
         try:
-            future.set_result(load_checkpoint(file, device=_CPU, dtype=self._dtype, report=self._tell))
+            loaded = load_checkpoint(
+                file, device=_CPU, dtype=self._dtype, report=self._tell, others=self._others()
+            )
+            future.set_result(loaded)
         except Exception as error:
             log.info("not loaded ahead", file=file.name, reason=str(error)[:300])
             future.set_exception(error if isinstance(error, ModelError) else RuntimeError(str(error)))
@@ -186,6 +194,7 @@ def copied(checkpoint: Checkpoint, memory: DeviceMemory, *, whole: bool = True) 
         *(
             ("text encoder", module, original)
             for module, original in zip(bones.text_encoders, checkpoint.text_encoders, strict=True)
+            if original is not None
         ),
     ):
         place = places[words]

@@ -256,6 +256,10 @@ class Engine:
         """The checkpoint of a request, and what there is to say of the choice."""
         return (self.store.find_checkpoint(name), "") if name else self._default.find()
 
+    def _parts(self) -> list[ModelFile]:
+        """Files that may hold what a transformer lacks: text encoders, VAEs, whole checkpoints."""
+        return [*self.store.files(Kind.TEXT_ENCODER), *self.store.vaes(), *self.store.checkpoints()]
+
     def _vae(self, name: str | None, checkpoint: ModelFile) -> ModelFile | None:
         """The VAE file to draw with, None for the checkpoint's own, by A1111's words and its Automatic."""
         word = (name or "Automatic").strip().lower()
@@ -333,6 +337,7 @@ class Engine:
                 self._dtype,
                 capacity=self._capacity,
                 observer=self._observers,
+                others=self._parts,
             )
             worker = Worker(self._queue, loop, self.pace, self._default.served, self._observers)
         except Exception as error:

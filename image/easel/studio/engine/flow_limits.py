@@ -16,7 +16,10 @@ def flow_notes(job: Job, family: Family) -> Iterator[str]:
     request, name = job.request, family.name
     _refuse_what_is_of_unets(job, name)
     for sampler in dict.fromkeys(
-        [request.sampler, request.hires.sampler if request.hires and request.hires.sampler else request.sampler]
+        [
+            request.sampler,
+            request.hires.sampler if request.hires and request.hires.sampler else request.sampler,
+        ]
     ):
         drawn = of_flows(resolve(sampler)[0]).name
         if drawn != sampler:

@@ -8,7 +8,7 @@ the package and filled from the one file.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,20 @@ from easel.models import (
     identify,
     identify_folder,
     is_diffusers_folder,
+    model_set,
     open_model,
-    read_header,
+    read_model_header,
     read_sidecar,
 )
 from easel.remark import remark
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.checkpoint_parts import CheckpointPart, parts_of_file, parts_of_folder, vae_part
+from easel.studio.engine.checkpoint_parts import (
+    CheckpointPart,
+    parts_of_file,
+    parts_of_folder,
+    parts_of_set,
+    vae_part,
+)
 from easel.studio.engine.memory import (
     DeviceMemory,
     TooLarge,
@@ -65,26 +72,30 @@ def load_checkpoint(
     report: Report | None = None,
     memory: DeviceMemory | None = None,
     whole: bool = False,
+    others: Iterable[ModelFile] = (),
 ) -> Checkpoint:
     """Load a checkpoint, with its own VAE or that of the file `vae`.
 
     `family` is told from the header unless given; `memory` is the device's. Where that has no room for all of
     it beside what drawing takes, some of its weights wait in main memory (`placing`), unless it
-    has to be `whole`. `report` hears of the progress, from any thread. Raises a
+    has to be `whole`. Of a transformer, whose parts may lie in files of their own, what it lacks is taken
+    from `others`, the store's files. `report` hears of the progress, from any thread. Raises a
     ModelError that says what is wrong: with the file (NotSafetensors, CutShort, LyingHeader, MissingFile),
     with what it holds (UnknownArchitecture, WrongKind, Incomplete), or TooLarge. Then nothing of it stays in
     memory. A VAE of its own that is missing or of no use is no error: `Checkpoint.vae` is None then, and
     `vae_problem` says why.
     """
     with _nothing_left_behind(file, device):
-        return _load(file, memory or DeviceMemory(device), dtype, vae, family, report, whole=whole)
+        return _load(
+            file, memory or DeviceMemory(device), dtype, vae, family, report, whole=whole, others=others
+        )
 
 
 def _load(
     file: ModelFile, memory: DeviceMemory, dtype: torch.dtype, vae: ModelFile | None, family: Family | None,
-    report: Report | None, *, whole: bool,
+    report: Report | None, *, whole: bool, others: Iterable[ModelFile],
 ) -> Checkpoint:  # fmt: skip
-    header = None if is_diffusers_folder(file.path) else read_header(file.path)
+    header = None if is_diffusers_folder(file.path) else read_model_header(file.path)
     identity = None
     if family is None:
         if header is None:
@@ -93,18 +104,25 @@ def _load(
             identity = identify(header, name=file.name, sidecar=read_sidecar(file.path))
         family = as_trained(family_of(identity.architecture), identity.prediction, identity.zero_snr)
     bones = skeleton(family)
-    if header is None:
+    if family.flow is not None:
+        dtype = flow_dtype(dtype)
+        found = model_set(file, family.architecture, others, vae=vae)
+        there = zip(bones.text_encoders, found.text_encoders, strict=True)
+        bones.text_encoders = tuple(module if part is not None else None for module, part in there)
+        parts = parts_of_set(found, family, bones)
+    elif header is None:
         parts = parts_of_folder(file, vae, family, bones, half=dtype.itemsize <= 2)
     else:
         parts = parts_of_file(file, header, vae, family, bones)
-    vae_problem = (_without_own_vae(parts) if vae is None else None) or ""
+    own_vae = vae is None and family.flow is None
+    vae_problem = _without_own_vae(parts) if own_vae else ""
     _check(parts)
     scratch = max(part.largest for part in parts)
     weights = weight_bytes(bones, dtype)
     plan = planned(file.name, family, weights, dtype, memory, scratch=scratch, whole=whole)
     places = homes(plan.placement, memory.device)
     total = _fill_all(parts, [places[part.words] for part in parts], dtype, report)
-    tokenizers = tuple(load_tokenizer(encoder.pad_token) for encoder in family.text_encoders)
+    tokenizers = () if family.flow else tuple(load_tokenizer(one.pad_token) for one in family.text_encoders)
     loaded = Checkpoint(
         file=file, family=family, unet=bones.unet, vae=None if vae_problem else bones.vae,
         text_encoders=bones.text_encoders, tokenizers=tokenizers, device=memory.device, dtype=dtype,
@@ -131,6 +149,12 @@ def _load(
         width=plan.width,
     )
     return loaded
+
+
+def flow_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The type that a transformer is drawn in where a UNet is drawn in `dtype`: the numbers inside of these,
+    and of T5, are too large for the half precision with five bits of exponent."""
+    return torch.bfloat16 if dtype == torch.float16 else dtype
 
 
 def _without_own_vae(parts: list[CheckpointPart]) -> str:

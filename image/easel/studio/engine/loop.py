@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple
 
 import structlog
@@ -62,21 +62,23 @@ class Loop:
         capacity: Capacity | None = None,
         memory: DeviceMemory | None = None,
         observer: EngineObserver | None = None,
+        others: Callable[[], Iterable[ModelFile]] = tuple,
     ) -> None:
         """What is learned of steps and of memory is told `step_times` and `capacity`; `memory` is the
-        device's."""
+        device's, `others` are the store's files."""
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._memory = memory or DeviceMemory(self.device)
         self._room = Room(self._memory, capacity or Capacity())
         self._sizes = SizeCheck(step_times, self._room, self._free_something)
         self.dtype = dtype or (torch.float16 if self.device.type == "cuda" else torch.float32)
+        self._others = others
         self._at_hand: Serving | None = None
         self.active: list[Picture] = []
         self._fair_share = FairShare()
         self._batch_size = UNetBatchSize()
         self._runs: dict[Hashable, tuple[VaeRun, list[Picture]]] = {}
         self._numbers = itertools.count()
-        self._cache = CheckpointCache(self._memory, self.dtype, self._let_go)
+        self._cache = CheckpointCache(self._memory, self.dtype, self._let_go, others)
         self._controls = ControlCache(self._memory, self._controlling, self._cache.make_room)
         self._small_networks = SmallNetworks(self.device, self._free_something)
         self._clock = DeviceClock(self.device, observer)
@@ -166,8 +168,9 @@ class Loop:
 
     def _load(self, file: ModelFile, report: Report | None, *, whole: bool = False) -> Checkpoint:
         return load_checkpoint(
-            file, device=self.device, dtype=self.dtype, report=report, memory=self._memory, whole=whole
-        )
+            file, device=self.device, dtype=self.dtype, report=report, memory=self._memory, whole=whole,
+            others=self._others(),
+        )  # fmt: skip
 
     def _free_something(self) -> bool:
         """Have the device let go of something that nobody draws with; whether there was any."""

@@ -142,9 +142,7 @@ def _hires_fix(course: Course, latents: torch.Tensor) -> _Latents:
     assert hires is not None  # noqa: S101 - see `draw`
     family = course.now().checkpoint.family
     scale, multiple = family.downscale, family.multiple
-    across, down = (
-        side // multiple * multiple for side in hires.upscaled(request.width, request.height)
-    )
+    across, down = (side // multiple * multiple for side in hires.upscaled(request.width, request.height))
     mode = LATENT_UPSCALE_MODES.get(hires.upscaler)
     if mode is not None:
         latents = _interpolated(latents, (down // scale, across // scale), mode)
@@ -153,9 +151,7 @@ def _hires_fix(course: Course, latents: torch.Tensor) -> _Latents:
         latents = torch.empty(0)
     yield from _checkpoint(course, course.job.hires_checkpoint or course.job.drawn_with)
     if mode is None:
-        large = yield from enlarged_to(
-            course, small, hires.upscaler, across, down
-        )
+        large = yield from enlarged_to(course, small, hires.upscaler, across, down)
         latents = yield course.through_vae("encode", _pixels(course, large))
     course.asked = course.prompts.second
     width, height = (side // multiple * multiple for side in hires.size(request.width, request.height))

@@ -23,7 +23,7 @@ def weight_bytes(bones: Skeleton, dtype: torch.dtype) -> WeightBytes:
     def of(modules: Iterable[nn.Module]) -> int:
         return int(sum(nbytes(one, dtype) for one in modules) * SLACK)
 
-    return WeightBytes(of(bones.text_encoders), of([bones.unet]), of([bones.vae]), _layer(bones, dtype))
+    return WeightBytes(of(bones.present_encoders), of([bones.unet]), of([bones.vae]), _layer(bones, dtype))
 
 
 def drawing_bytes(family: Family, dtype: torch.dtype, device: torch.device) -> DrawingBytes:
@@ -58,10 +58,12 @@ def homes(placement: WeightPlacement, device: torch.device) -> dict[str, torch.d
     """The device that each part of a checkpoint is loaded to, by the part's words."""
     cpu = torch.device("cpu")
     beside = device if placement is WeightPlacement.WHOLE else cpu
+    drawing = cpu if placement is WeightPlacement.NOTHING else device
     return {
         "text encoder": beside,
         "VAE": beside,
-        "UNet": cpu if placement is WeightPlacement.NOTHING else device,
+        "UNet": drawing,
+        "transformer": drawing,
     }
 
 
@@ -70,7 +72,7 @@ def offloaded(bones: Skeleton, placement: WeightPlacement, memory: DeviceMemory)
     if placement is WeightPlacement.WHOLE:
         return None
     offload = Offload(memory)
-    modules: list[nn.Module] = [*bones.text_encoders, bones.vae]
+    modules: list[nn.Module] = [*bones.present_encoders, bones.vae]
     for module in [*modules, bones.unet] if placement is WeightPlacement.NOTHING else modules:
         if not next(module.parameters()).is_meta:  # there are files without a VAE
             offload.add(module)
@@ -80,7 +82,7 @@ def offloaded(bones: Skeleton, placement: WeightPlacement, memory: DeviceMemory)
 def _layer(bones: Skeleton, dtype: torch.dtype) -> int:
     layers = (
         sum(one.numel() for one in layer.parameters())
-        for module in (*bones.text_encoders, bones.vae, bones.unet)
+        for module in (*bones.present_encoders, bones.vae, bones.unet)
         for layer in module.modules()
         if next(layer.children(), None) is None
     )

@@ -32,18 +32,25 @@ _CALL.__signature__ = inspect.signature(_CALL)
 
 @dataclass
 class Skeleton:
-    """Modules whose parameters have shapes but no storage."""
+    """Modules whose parameters have shapes but no storage; a text encoder that a family does without is None."""
 
     unet: Any
     vae: Any
     text_encoders: tuple[Any, ...]
+
+    @property
+    def present_encoders(self) -> tuple[Any, ...]:
+        """Those that are there."""
+        return tuple(one for one in self.text_encoders if one is not None)
 
 
 def skeleton(family: Family) -> Skeleton:
     """UNet or transformer, VAE and text encoders of a family. Touches no network: only files of
     `family.folder` are read."""
     if family.flow is not None:
-        transformer = transformer_of(family.architecture).skeleton(_json(family.folder / "transformer/config.json"))
+        transformer = transformer_of(family.architecture).skeleton(
+            _json(family.folder / "transformer/config.json")
+        )
         models = tuple(_text_model(family, one) for one in family.text_encoders)
         return Skeleton(transformer, vae_skeleton(family), models)
     with torch.device("meta"):

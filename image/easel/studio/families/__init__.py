@@ -183,7 +183,10 @@ def read_family(folder: Path, architecture: Architecture) -> Family:
 
 
 def _read_flow(folder: Path, architecture: Architecture) -> Family:
-    vae, channels = _json(folder / "vae/config.json"), _json(folder / "transformer/config.json")["in_channels"]
+    vae, channels = (
+        _json(folder / "vae/config.json"),
+        _json(folder / "transformer/config.json")["in_channels"],
+    )
     flow, preview = Flow(**_json(folder / "drawing.json")), _json(folder / "preview.json")
     latent_channels, downscale = _latents(vae)
     needs = needs_of(architecture)

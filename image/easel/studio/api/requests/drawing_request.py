@@ -47,10 +47,12 @@ class DrawingRequest(Liberal):
         None, description="Forge's: what a guidance-distilled model (Flux) is told; its own if not said"
     )
     width: WholeNumber | None = Field(
-        None, description="pixels, rounded down to a multiple of 8 (of 16 with a transformer); the checkpoint's own side if not said"
+        None,
+        description="pixels, rounded down to a multiple of 8 (of 16 with a transformer); the checkpoint's own side if not said",
     )
     height: WholeNumber | None = Field(
-        None, description="pixels, rounded down to a multiple of 8 (of 16 with a transformer); the checkpoint's own side if not said"
+        None,
+        description="pixels, rounded down to a multiple of 8 (of 16 with a transformer); the checkpoint's own side if not said",
     )
     restore_faces: bool = Field(False, description="by face_restoration_model; without its files told")
     tiling: bool | None = Field(None, description="left edge meets right, top meets bottom")
