@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from easel.models import Store
-from easel.studio.engine import Engine, OutOfMemory, TextToImage, shared_call, vae_runs
+from easel.studio.engine import Engine, OutOfMemory, TextToImage, latent_spaces, shared_call
 from easel.studio.engine import loop as loop_module
 from easel.studio.engine.device_calls import UNetCall
 from easel.studio.engine.picture import Picture
@@ -122,7 +122,7 @@ def test_the_vae_goes_one_by_one_and_by_tiles(
 ) -> None:
     """Pictures that do not fit together go alone, and one that does not fit goes by tiles; where the smallest
     do not fit, its job ends and no other."""
-    real, asked = vae_runs.decoding, []
+    real, asked = latent_spaces.decoding, []
 
     def small_device(vae: Any, latents: torch.Tensor, downscale: int, *, side: int | None) -> Any:
         asked.append((len(latents), side))
@@ -130,7 +130,7 @@ def test_the_vae_goes_one_by_one_and_by_tiles(
             raise error()
         return (yield from real(vae, latents, downscale, side=side))
 
-    monkeypatch.setattr(vae_runs, "decoding", small_device)
+    monkeypatch.setattr(latent_spaces, "decoding", small_device)
     assert len(engine.submit("ada", replace(SMALL, batch_size=2)).result(WAIT)) == 2
     assert (1, None) in asked
     asked.clear()
@@ -143,7 +143,7 @@ def test_the_vae_goes_one_by_one_and_by_tiles(
             raise error()
         return (yield from real(vae, latents, downscale, side=side))
 
-    monkeypatch.setattr(vae_runs, "decoding", no_room)
+    monkeypatch.setattr(latent_spaces, "decoding", no_room)
     beside = engine.submit("ada", replace(SMALL, steps=20))
     with pytest.raises(OutOfMemory, match="512x512"):
         engine.submit("bob", replace(SMALL, width=512, height=512, steps=1)).result(WAIT)

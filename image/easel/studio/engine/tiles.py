@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import torch
+from diffusers.models.autoencoders.autoencoder_kl_qwenimage import AutoencoderKLQwenImage
 from diffusers.models.unets.unet_2d_blocks import DownEncoderBlock2D, UpDecoderBlock2D
 
 UNTILED_PIXELS = 1 << 21
@@ -82,6 +83,8 @@ def _whole(vae: Any, layers: list[_Layer], given: torch.Tensor) -> Pieces:
 
 def _decoder_layers(vae: Any) -> list[_Layer]:
     """What `AutoencoderKL.decode` does, in order; in one where its decoder is built otherwise."""
+    if isinstance(vae, AutoencoderKLQwenImage):
+        return _frame_decoder_layers(vae)
     decoder = vae.decoder
     blocks = decoder.up_blocks
     if not all(type(block) is UpDecoderBlock2D for block in blocks):
@@ -96,6 +99,8 @@ def _decoder_layers(vae: Any) -> list[_Layer]:
 
 def _encoder_layers(vae: Any) -> list[_Layer]:
     """What `AutoencoderKL.encode` does up to the moments, in order; in one where it is built otherwise."""
+    if isinstance(vae, AutoencoderKLQwenImage):
+        return _frame_encoder_layers(vae)
     encoder = vae.encoder
     blocks = encoder.down_blocks
     if not all(type(block) is DownEncoderBlock2D for block in blocks):
@@ -106,6 +111,34 @@ def _encoder_layers(vae: Any) -> list[_Layer]:
         layers += list(block.downsamplers or ())
     layers += [*_middle(encoder.mid_block), lambda hidden: encoder.conv_act(encoder.conv_norm_out(hidden))]
     return [*layers, encoder.conv_out, *([] if vae.quant_conv is None else [vae.quant_conv])]
+
+
+def _frame_decoder_layers(vae: Any) -> list[_Layer]:
+    """What `AutoencoderKLQwenImage.decode` does with a film of one frame, whose layers look back at none: it
+    keeps a copy of what each saw for the next frame, which does not come."""
+    decoder = vae.decoder
+    layers: list[_Layer] = [lambda z: vae.post_quant_conv(z.unsqueeze(2)), decoder.conv_in]
+    layers += _frame_middle(decoder.mid_block)
+    for block in decoder.up_blocks:
+        layers += [*block.resnets, *(block.upsamplers or ())]
+    layers.append(lambda hidden: decoder.nonlinearity(decoder.norm_out(hidden)))
+    return [*layers, lambda hidden: decoder.conv_out(hidden).squeeze(2).clamp(-1, 1)]
+
+
+def _frame_encoder_layers(vae: Any) -> list[_Layer]:
+    """What `AutoencoderKLQwenImage.encode` does with one frame, up to the moments."""
+    encoder = vae.encoder
+    layers: list[_Layer] = [lambda pixels: encoder.conv_in(pixels.unsqueeze(2)), *encoder.down_blocks]
+    layers += _frame_middle(encoder.mid_block)
+    layers.append(lambda hidden: encoder.nonlinearity(encoder.norm_out(hidden)))
+    return [*layers, encoder.conv_out, lambda hidden: vae.quant_conv(hidden).squeeze(2)]
+
+
+def _frame_middle(block: Any) -> list[_Layer]:
+    layers = [block.resnets[0]]
+    for attention, resnet in zip(block.attentions, block.resnets[1:], strict=True):
+        layers += [attention, resnet]
+    return layers
 
 
 def _middle(block: Any) -> list[_Layer]:

@@ -12,8 +12,9 @@ from PIL import Image
 
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.device_calls import VaeCall
+from easel.studio.engine.latent_spaces import latent_space
 from easel.studio.engine.memory import forget_frames, give_back, is_out_of_memory
-from easel.studio.engine.tiles import SMALLER, Pieces, decoding, encoding, tile_side
+from easel.studio.engine.tiles import SMALLER, Pieces, tile_side
 from easel.studio.engine.tiling import edges_meet
 
 log = structlog.get_logger(__name__)
@@ -127,27 +128,19 @@ class VaeRun:
         return next((side for side in SMALLER if side < now), None)
 
     def _next(self) -> Generator[None, None, torch.Tensor]:
-        return _safe(self._vae, self._left[0], self._downscale, self.way, side=self._side)
+        return _safe(self._vae, self._left[0], self.way, side=self._side)
 
 
-def _safe(vae: Any, given: torch.Tensor, downscale: int, way: str, *, side: int | None) -> Pieces:
+def _safe(vae: Any, given: torch.Tensor, way: str, *, side: int | None) -> Pieces:
     """Through the VAE in its own precision, and again in full where that overflows."""
-    found = yield from _scaled(vae, given, downscale, way, side=side)
+    space = latent_space(vae)
+    through = space.decoding if way == "decode" else space.encoding
+    found = yield from through(vae, given, side=side)
     if not bool(torch.isfinite(found).all()) and vae.dtype != torch.float32:
         # SDXL's own VAE overflows in half precision (madebyollin/sdxl-vae-fp16-fix); float32 always works
         vae.to(torch.float32)
-        found = yield from _scaled(vae, given, downscale, way, side=side)
+        found = yield from through(vae, given, side=side)
     return found
-
-
-def _scaled(vae: Any, given: torch.Tensor, downscale: int, way: str, *, side: int | None) -> Pieces:
-    """Latents on the UNet's side are scaled, those on the VAE's are not."""
-    factor, shift = vae.config.scaling_factor, getattr(vae.config, "shift_factor", None) or 0.0
-    if way == "decode":
-        return (yield from decoding(vae, given / factor + shift, downscale, side=side))
-    latents = yield from encoding(vae, given, downscale, side=side)
-    scaled: torch.Tensor = (latents - shift) * factor
-    return scaled
 
 
 def _images(pixels: torch.Tensor) -> list[Image.Image]:

@@ -109,7 +109,7 @@ def test_steps_are_made_where_the_published_pipeline_makes_them(
 
 @_each_family
 def test_one_step_goes_from_noise_to_picture(family: str, config: Any, module: Any, asked: Any) -> None:
-    """Even where the configuration wants the last step at a small share, for which diffusers has no number."""
+    """Even where the configuration wants the last step at a small share, for which diffusers has none."""
     assert sigmas(1, 4096, config, family) == [1.0, 0.0]
 
 

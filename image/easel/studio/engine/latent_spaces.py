@@ -1,0 +1,196 @@
+"""What the VAEs of the families make of a picture, each in its own way: one object for each kind of VAE.
+
+The loop draws latents (rows, channels, height, width) whose numbers are about as large as noise's; a VAE's
+own are not, nor in every family of that shape.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+import torch
+from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl_flux2 import AutoencoderKLFlux2
+from diffusers.models.autoencoders.autoencoder_kl_qwenimage import AutoencoderKLQwenImage
+
+from easel.studio.engine.conversion import to_vae
+from easel.studio.engine.tiles import Pieces, decoding, encoding
+
+_PREFIXES = ("first_stage_model.", "vae.")
+_PARTS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
+
+
+class LatentSpace(ABC):
+    """One kind of VAE. Without state: the VAE is given.
+
+    `module` is diffusers' class, `parts` are what the tensors of a file that holds it alone begin with, and
+    `patch` is how many of the VAE's latents, in each direction, become one that is drawn.
+    """
+
+    module: ClassVar[Any]
+    parts: ClassVar[tuple[str, ...]] = _PARTS
+    patch: ClassVar[int] = 1
+
+    def channels(self, config: Mapping[str, Any]) -> int:
+        """Channels of the latents that are drawn, by the VAE's `config.json`."""
+        return int(config["latent_channels"]) * self.patch**2
+
+    def downscale(self, config: Mapping[str, Any]) -> int:
+        """Pixels along a side of the picture for one of the latents that are drawn."""
+        return self._halved(config) * self.patch
+
+    def skeleton(self, config: Mapping[str, Any]) -> Any:
+        """The VAE with this configuration, on the meta device."""
+        with torch.device("meta"):
+            return self.module.from_config(dict(config))
+
+    def names(self, names: Iterable[str]) -> list[str]:
+        """The tensors that belong to the VAE, of a checkpoint or of a file that holds it alone."""
+        every = list(names)
+        inside = [name for name in every if name.startswith(_PREFIXES)]
+        return inside or [name for name in every if name.startswith(self.parts)]
+
+    @abstractmethod
+    def convert(self, tensors: Mapping[str, torch.Tensor], vae: Any) -> dict[str, torch.Tensor]:
+        """A file's tensors under the module's names: as first published, or in diffusers' layout, with or
+        without a prefix. Works on tensors that have shapes alone (`conversion.Traced`) as well."""
+
+    @abstractmethod
+    def unscaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        """Latents that were drawn, as the VAE's decoder takes them."""
+
+    @abstractmethod
+    def scaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        """Latents from the VAE's encoder, as they are drawn."""
+
+    def decoding(self, vae: Any, latents: torch.Tensor, *, side: int | None = None) -> Pieces:
+        """Pixels of latents that were drawn, in pieces; see `tiles.decoding`."""
+        unscaled = self.unscaled(vae, latents)
+        return (yield from decoding(vae, unscaled, self._halved(vae.config), side=side))
+
+    def encoding(self, vae: Any, pixels: torch.Tensor, *, side: int | None = None) -> Pieces:
+        """Latents of pixels, as they are drawn, in pieces; see `tiles.encoding`."""
+        latents = yield from encoding(vae, pixels, self._halved(vae.config), side=side)
+        return self.scaled(vae, latents)
+
+    def _halved(self, config: Mapping[str, Any]) -> int:
+        """Pixels along a side of the picture for one of the VAE's latents."""
+        return int(2 ** (len(config["block_out_channels"]) - 1))
+
+
+class ScaledLatents(LatentSpace):
+    """Latents times a factor, around a middle: Stable Diffusion 1 to 3.5, Flux.1, Chroma, Z-Image."""
+
+    module = AutoencoderKL
+
+    def convert(self, tensors: Mapping[str, torch.Tensor], vae: Any) -> dict[str, torch.Tensor]:
+        """From the names of latent-diffusion, which Stability and Black Forest Labs publish in as well."""
+        return to_vae(tensors, vae)
+
+    def unscaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        """Away with the factor, back to the middle."""
+        return latents / vae.config.scaling_factor + _middle(vae)
+
+    def scaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        """The reverse."""
+        return (latents - _middle(vae)) * float(vae.config.scaling_factor)
+
+
+class PatchedLatents(LatentSpace):
+    """Each two by two of the VAE's latents are one of four times the channels, at mean and spread that it
+    learned (a batch norm that is never run): Flux.2."""
+
+    module = AutoencoderKLFlux2
+    parts = (*_PARTS, "bn.")
+    patch = 2
+
+    def convert(self, tensors: Mapping[str, torch.Tensor], vae: Any) -> dict[str, torch.Tensor]:
+        """Black Forest Labs' names are those of latent-diffusion but for the two outermost convolutions."""
+        plain = {_plain(name): tensor for name, tensor in tensors.items()}
+        renamed = {
+            name.replace("encoder.quant_", "quant_").replace("decoder.post_quant_", "post_quant_"): tensor
+            for name, tensor in plain.items()
+        }
+        found = to_vae(renamed, vae) | {name: plain[name] for name in ("bn.running_mean", "bn.running_var")}
+        # a count of training steps: no weight, and not in every file
+        device = found["bn.running_mean"].device
+        return found | {"bn.num_batches_tracked": torch.zeros((), dtype=torch.long, device=device)}
+
+    def unscaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        """To the VAE's mean and spread, and out of the patches."""
+        mean, spread = self._statistics(vae, latents)
+        return torch.pixel_shuffle(latents * spread + mean, self.patch)
+
+    def scaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        """The reverse."""
+        patched = torch.pixel_unshuffle(latents, self.patch)
+        mean, spread = self._statistics(vae, patched)
+        return (patched - mean) / spread
+
+    @staticmethod
+    def _statistics(vae: Any, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        variance = vae.bn.running_var.float() + vae.config.batch_norm_eps
+        return _by_channel(vae.bn.running_mean, latents), _by_channel(variance.sqrt(), latents)
+
+
+class FrameLatents(LatentSpace):
+    """A VAE for films, whose pictures are films of one frame, each channel at a mean and spread of its own:
+    Qwen-Image, whose VAE is built as Wan 2.1's."""
+
+    module = AutoencoderKLQwenImage
+    parts = (*_PARTS, "conv1.", "conv2.")
+
+    def channels(self, config: Mapping[str, Any]) -> int:
+        """As many as the VAE's."""
+        return int(config["z_dim"])
+
+    def convert(self, tensors: Mapping[str, torch.Tensor], vae: Any) -> dict[str, torch.Tensor]:
+        """From Wan's names, which single files have."""
+        plain = {_plain(name): tensor for name, tensor in tensors.items()}
+        if any(name.startswith("encoder.downsamples.") for name in plain):
+            return dict(convert_wan_vae_to_diffusers(plain))
+        return plain
+
+    def unscaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        """To the VAE's mean and spread."""
+        mean, spread = self._statistics(vae, latents)
+        return latents * spread + mean
+
+    def scaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        """The reverse."""
+        mean, spread = self._statistics(vae, latents)
+        return (latents - mean) / spread
+
+    def _halved(self, config: Mapping[str, Any]) -> int:
+        return int(2 ** len(config["temperal_downsample"]))
+
+    @staticmethod
+    def _statistics(vae: Any, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        mean, spread = torch.tensor(vae.config.latents_mean), torch.tensor(vae.config.latents_std)
+        return _by_channel(mean, latents), _by_channel(spread, latents)
+
+
+_SPACES: Mapping[str, LatentSpace] = {
+    space.module.__name__: space for space in (ScaledLatents(), PatchedLatents(), FrameLatents())
+}
+
+
+def latent_space(vae: Any) -> LatentSpace:
+    """The space of a VAE: of the module, or of what stands in its `config.json`."""
+    return _SPACES[vae["_class_name"] if isinstance(vae, Mapping) else type(vae).__name__]
+
+
+def _middle(vae: Any) -> float:
+    """Not every configuration has the field, and some have it empty."""
+    return float(vae.config.get("shift_factor") or 0.0)
+
+
+def _by_channel(numbers: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+    return numbers.to(latents.device, latents.dtype).reshape(1, -1, 1, 1)
+
+
+def _plain(name: str) -> str:
+    return next((name.removeprefix(one) for one in _PREFIXES if name.startswith(one)), name)
