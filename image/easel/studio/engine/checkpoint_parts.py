@@ -15,8 +15,10 @@ from easel.models import (
     Header,
     Incomplete,
     ModelFile,
+    ModelSet,
     Piece,
     Reader,
+    SetPart,
     WrongKind,
     is_vae,
     pieces_of,
@@ -32,8 +34,11 @@ from easel.studio.engine.conversion import (
     unet_names,
     vae_names,
 )
+from easel.studio.engine.latent_spaces import latent_space
 from easel.studio.engine.scales import apply, check_rest, choose
 from easel.studio.engine.skeleton import Skeleton, fill
+from easel.studio.engine.text_models.table import text_model
+from easel.studio.engine.transformers.table import transformer_of
 from easel.studio.engine.weights import DTYPES, Weights
 from easel.studio.families import Family
 

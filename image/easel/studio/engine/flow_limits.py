@@ -15,12 +15,8 @@ def flow_notes(job: Job, family: Family) -> Iterator[str]:
     """What to tell whoever asked. Raises InvalidRequest for what would be another picture without."""
     request, name = job.request, family.name
     _refuse_what_is_of_unets(job, name)
-    for sampler in dict.fromkeys(
-        [
-            request.sampler,
-            request.hires.sampler if request.hires and request.hires.sampler else request.sampler,
-        ]
-    ):
+    second = request.hires.sampler if request.hires else None
+    for sampler in dict.fromkeys([request.sampler, second or request.sampler]):
         drawn = of_flows(resolve(sampler)[0]).name
         if drawn != sampler:
             yield remark(

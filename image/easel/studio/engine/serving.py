@@ -81,6 +81,8 @@ class Serving:
 
         One that cannot be used is words like any other, with a note.
         """
+        if self.checkpoint.family.flow is not None:
+            return {}  # vectors of CLIP's, where most attend to its pooled vector alone or not at all
         found: dict[str, tuple[EmbeddingUse, Embedding]] = {}
         refused: dict[str, FileError] = {}
         twice: dict[str, ModelFile] = {}

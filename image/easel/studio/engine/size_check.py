@@ -10,7 +10,6 @@ import torch
 
 from easel.remark import said_by
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.conditioning_schedule import Guidance
 from easel.studio.engine.device_calls import UNetCall
 from easel.studio.engine.errors import OutOfMemory, StepTooLong
 from easel.studio.engine.picture import Picture

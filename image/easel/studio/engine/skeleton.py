@@ -32,7 +32,7 @@ _CALL.__signature__ = inspect.signature(_CALL)
 
 @dataclass
 class Skeleton:
-    """Modules whose parameters have shapes but no storage; a text encoder that a family does without is None."""
+    """Modules whose parameters have shapes but no storage. A text encoder is None where there is none."""
 
     unet: Any
     vae: Any

@@ -183,10 +183,7 @@ def read_family(folder: Path, architecture: Architecture) -> Family:
 
 
 def _read_flow(folder: Path, architecture: Architecture) -> Family:
-    vae, channels = (
-        _json(folder / "vae/config.json"),
-        _json(folder / "transformer/config.json")["in_channels"],
-    )
+    vae, transformer = _json(folder / "vae/config.json"), _json(folder / "transformer/config.json")
     flow, preview = Flow(**_json(folder / "drawing.json")), _json(folder / "preview.json")
     latent_channels, downscale = _latents(vae)
     needs = needs_of(architecture)
@@ -208,7 +205,7 @@ def _read_flow(folder: Path, architecture: Architecture) -> Family:
         penultimate=False,
         zero_empty=False,
         # more than the latents and their patches: mask and masked picture beside them
-        inpaint=channels > _PATCH * latent_channels,
+        inpaint=transformer["in_channels"] > _PATCH * latent_channels,
         preview=Preview(tuple(tuple(row) for row in preview["factors"]), tuple(preview["bias"])),
         flow=flow,
     )

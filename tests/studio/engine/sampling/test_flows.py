@@ -1,4 +1,4 @@
-"""Samplers on models that predict a flow, against diffusers' schedulers, and against what is known of noise."""
+"""Samplers of flows, against diffusers' schedulers and against what is known of noise."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_all_that_follow_the_path_come_to_its_end(name: str) -> None:
     assert float((latents - judged).abs().max()) < 0.02
 
 
-SPREAD, WIDE = 0.5, (1, 1, 300, 300)
+SPREAD, WIDE = 0.5, (1, 1, 200, 200)
 
 
 def mean_picture(x: Tensor, share: float) -> Tensor:

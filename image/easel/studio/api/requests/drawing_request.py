@@ -19,6 +19,9 @@ from easel.studio.settings import is_name, name_in, vae_in, yes_in
 
 _SAMPLER_FIELDS = ("s_min_uncond", "s_churn", "s_tmax", "s_tmin", "s_noise")
 _REFINER_AT = 0.8
+_SIDE = (
+    "pixels, rounded down to a multiple of 8 (16 with a transformer); the checkpoint's own side if not said"
+)
 
 
 class DrawingRequest(Liberal):
@@ -46,14 +49,8 @@ class DrawingRequest(Liberal):
     distilled_cfg_scale: float | None = Field(
         None, description="Forge's: what a guidance-distilled model (Flux) is told; its own if not said"
     )
-    width: WholeNumber | None = Field(
-        None,
-        description="pixels, rounded down to a multiple of 8 (of 16 with a transformer); the checkpoint's own side if not said",
-    )
-    height: WholeNumber | None = Field(
-        None,
-        description="pixels, rounded down to a multiple of 8 (of 16 with a transformer); the checkpoint's own side if not said",
-    )
+    width: WholeNumber | None = Field(None, description=_SIDE)
+    height: WholeNumber | None = Field(None, description=_SIDE)
     restore_faces: bool = Field(False, description="by face_restoration_model; without its files told")
     tiling: bool | None = Field(None, description="left edge meets right, top meets bottom")
     do_not_save_samples: bool = False
