@@ -51,7 +51,7 @@ class CheckpointCard(BaseModel):
 
     name: str
     title: str
-    family: str | None = Field(None, description="starter, sd1, sd2 or sdxl; null where it cannot be told")
+    family: str | None = Field(None, description="starter, sd1, sdxl, flux and so on; null where nobody knows")
     label: str = ""
     sides: dict[str, int]
     shapes: list[SizeShape]
@@ -68,7 +68,7 @@ class CheckpointCard(BaseModel):
 def checkpoint_card(file: ModelFile, has_preview: Callable[[ModelFile], bool]) -> CheckpointCard:
     """What there is to say of a checkpoint. Reads its header, once."""
     kind, defaults = architecture(file), checkpoint_defaults(file)
-    family = kind.value.partition("-")[0] if kind else None
+    family = kind.family.removesuffix("-refiner") if kind else None
     side = defaults.side
     return CheckpointCard(
         name=file.name,

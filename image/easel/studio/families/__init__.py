@@ -26,6 +26,12 @@ FAMILY_LABELS: Mapping[str, str] = {
     "sd2": "SD 2",
     "sdxl": "SDXL",
     "sdxl-refiner": "SDXL refiner",
+    "sd3": "SD 3",
+    "flux": "Flux.1",
+    "chroma": "Chroma",
+    "z-image": "Z-Image",
+    "flux2": "Flux.2",
+    "qwen-image": "Qwen-Image",
 }
 """How people call the families, whatever of a family was trained differently."""
 
