@@ -195,9 +195,14 @@ class _FusedAttention(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         if func is F.scaled_dot_product_attention:
-            query, _, value = args[:3]
-            return query.new_empty((*query.shape[:-1], value.shape[-1]))
+            return _attended(*args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
+
+
+def _attended(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: Any, **__: Any
+) -> torch.Tensor:
+    return query.new_empty((*query.shape[:-1], value.shape[-1]))
 
 
 @contextmanager
