@@ -11,7 +11,7 @@ from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.device_calls import UNetCall
 from easel.studio.engine.picture import Picture, call_unet
 from easel.studio.engine.serving import Serving
-from easel.studio.engine.transformers.call import call_transformer
+from easel.studio.engine.transformer_call import call_transformer
 
 
 def answer_together(serving: Serving, pictures: Sequence[Picture]) -> list[tuple[Picture, torch.Tensor]]:

@@ -1,0 +1,24 @@
+"""Texts through a family's encoders: the very embeddings that diffusers' pipelines give its transformer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+
+from easel.studio.engine.text_models.clip_and_t5 import chroma, flux, stable_diffusion_3
+from easel.studio.engine.text_models.model import EncodedText
+from easel.studio.engine.text_models.reading import Reading
+
+_FAMILIES: Mapping[str, Callable[[str, Reading], EncodedText]] = {
+    **dict.fromkeys(("sd3", "sd35-medium", "sd35-large"), stable_diffusion_3),
+    **dict.fromkeys(("flux-dev", "flux-schnell", "flux-fill", "flux-kontext"), flux),
+    "chroma": chroma,
+}
+
+
+@torch.inference_mode()
+def encode_texts(family: str, texts: Sequence[str], reading: Reading) -> list[EncodedText]:
+    """Each text as the family's transformer takes it; each is encoded by itself, so that company changes no
+    bit of it. `family` is the value of its architecture."""
+    return [_FAMILIES[family](text, reading) for text in texts]
