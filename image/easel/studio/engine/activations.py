@@ -26,9 +26,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from easel.models import Architecture
+from easel.studio.engine.latent_spaces import latent_space
 from easel.studio.engine.micro_conditioning import size_numbers
 from easel.studio.engine.skeleton import skeleton
-from easel.studio.engine.tiles import SMALLER, Pieces, decoding, encoding, tile_side
+from easel.studio.engine.tiles import SMALLER, Pieces, tile_side
+from easel.studio.engine.transformers.empty_inputs import empty_inputs
+from easel.studio.engine.transformers.table import transformer_of
 from easel.studio.families import Family, read_family
 
 _TOKENS = 77
@@ -121,7 +124,15 @@ def _peak(work: Callable[[int], object], side: int) -> int:
     return count.peak
 
 
+def _flow_call(network: Any, family: Family, side: int, tokens: int) -> object:
+    inputs = empty_inputs(network, family.latent_channels, side, side, tokens, extra=family.extra_channels)
+    return transformer_of(family.architecture).velocity(network, inputs).float()
+
+
 def _unet_call(unet: Any, family: Family, side: int, dtype: torch.dtype) -> object:
+    if family.flow is not None:
+        return _flow_call(unet, family, side, family.flow.tokens)
+
     def empty(*shape: int) -> torch.Tensor:
         return torch.empty(shape, dtype=dtype, device="meta")
 
@@ -139,13 +150,13 @@ def _unet_call(unet: Any, family: Family, side: int, dtype: torch.dtype) -> obje
 
 def _decode(vae: Any, family: Family, side: int) -> object:
     latents = torch.empty((1, family.latent_channels, side, side), device="meta")
-    return _through(decoding(vae, latents, family.downscale))
+    return _through(latent_space(vae).decoding(vae, latents))
 
 
 def _encode(vae: Any, family: Family, side: int) -> object:
     width = side * family.downscale
     pixels = torch.empty((1, 3, width, width), device="meta")
-    return _through(encoding(vae, pixels, family.downscale))
+    return _through(latent_space(vae).encoding(vae, pixels))
 
 
 def _through(pieces: Pieces) -> torch.Tensor:

@@ -33,6 +33,7 @@ from easel.studio.engine.noise import PictureNoise
 from easel.studio.engine.sampling.plan import SamplingPlan, plan_backwards
 from easel.studio.engine.sampling.plan import plan as plan_sampling
 from easel.studio.engine.sampling.samplers import Sampler, of_flows, resolve
+from easel.studio.engine.transformers.patches import folded
 
 Pipeline = Images
 _Latents = Generator[DeviceCall, Any, torch.Tensor]
@@ -202,13 +203,17 @@ def _checkpoint(course: Course, file: Any) -> Generator[DeviceCall, Any, None]:
 
 
 def _inpainting_channels(course: Course, pixels: torch.Tensor, mask: Image.Image | None) -> _Latents:
-    """What an inpainting UNet takes beside the latents: the mask, and the latents of what it leaves."""
+    """What an inpainting network takes beside the latents: the mask, and the latents of what it leaves; a
+    transformer these first, and of the mask every pixel."""
     weight = course.request.source.mask_weight if course.request.source is not None else 1.0
     anew = torch.ones_like(pixels[:, :1])
     if mask is not None:
         anew = torch.from_numpy(np.asarray(mask, np.float32) / 255).to(pixels)[None, None].round()
     outside = torch.lerp(pixels, pixels * (1 - anew), weight)
     latents = yield course.through_vae("encode", outside)
+    family = course.now().checkpoint.family
+    if family.flow is not None:
+        return torch.cat([latents, folded(anew, family.downscale)], dim=1)
     return torch.cat([torch.nn.functional.interpolate(anew, latents.shape[-2:]), latents], dim=1)
 
 

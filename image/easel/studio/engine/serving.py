@@ -18,6 +18,7 @@ from easel.studio.engine.extra_networks import Asked, EmbeddingUse
 from easel.studio.engine.flow_limits import flow_notes
 from easel.studio.engine.image_prompt_models import ImagePromptModels
 from easel.studio.engine.job import Job
+from easel.studio.engine.latent_spaces import latent_space
 from easel.studio.engine.memory import DeviceMemory
 from easel.studio.engine.networks.adapters import Adapters
 from easel.studio.engine.sampling.levels import FlowLevels, Levels, NoiseLevels
@@ -174,14 +175,18 @@ class Serving:
         return channels != family.latent_channels
 
     def nothing_to_inpaint(self, vae: Any, height: int, width: int) -> torch.Tensor:
-        """What an inpainting UNet wants where there is nothing to inpaint: all masked, over plain grey.
+        """What an inpainting network wants where there is nothing to inpaint: all masked, over plain grey.
 
-        `height`, `width` in latent pixels; (1, 1 + channels, height, width), float32.
+        `height`, `width` in latent pixels; (1, channels, height, width), float32.
         """
         if (height, width) not in self._nothing_to_inpaint:
-            scale, device = self.checkpoint.family.downscale, self.checkpoint.device
-            grey = torch.full((1, 3, height * scale, width * scale), 0.5, device=device, dtype=vae.dtype)
-            masked = vae.encode(grey).latent_dist.mode() * vae.config.scaling_factor
-            mask = torch.ones((1, 1, height, width), device=device)
-            self._nothing_to_inpaint[height, width] = torch.cat([mask, masked.float()], dim=1)
+            family, device = self.checkpoint.family, self.checkpoint.device
+            scale, flow = family.downscale, family.flow is not None
+            # A1111's grey is one of 0 to 1 where -1 to 1 is meant
+            grey = torch.full((1, 3, height * scale, width * scale), 0.0 if flow else 0.5)
+            latents = vae.encode(grey.to(device, vae.dtype)).latent_dist.mode()
+            masked = latent_space(vae).scaled(vae, latents).float()
+            mask = torch.ones((1, scale**2 if flow else 1, height, width), device=device)
+            order = [masked, mask] if flow else [mask, masked]
+            self._nothing_to_inpaint[height, width] = torch.cat(order, dim=1)
         return self._nothing_to_inpaint[height, width]

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Hashable, Iterable, Mapping
-from typing import Any
 
 from easel.remark import Remark, remark
 from easel.studio import allowed
@@ -20,6 +19,7 @@ from easel.studio.engine.prompts.schedule import Entry, schedule
 from easel.studio.engine.text_encoding import Conditioning, HowToEncode
 from easel.studio.engine.text_models.encoding import encode_texts
 from easel.studio.engine.text_models.reading import Reading
+from easel.studio.engine.transformers.empty_inputs import token_width
 
 # Texts that one picture goes through: `[a|b|…]` makes a text a step.
 MAX_TEXTS = 40
@@ -114,9 +114,3 @@ class TransformerPrompts:
             emphasis=how.emphasis,
             about=field,
         )
-
-
-def token_width(config: Mapping[str, Any]) -> int:
-    """Of the vectors that a transformer attends to, by its configuration."""
-    names = ("joint_attention_dim", "cap_feat_dim")
-    return next(int(config[name]) for name in names if name in config)

@@ -100,7 +100,8 @@ class Family:
     family attends to the text encoder's layer before last, without the final norm. `zero_empty`: an empty
     negative prompt is all zeros rather than an encoded empty text. `inpaint`: the UNet takes mask and masked
     picture as five more channels. `flow` is of families whose network is a transformer that predicts a flow
-    (`prediction_type` is "flow" then); None for those with a UNet.
+    (`prediction_type` is "flow" then); None for those with a UNet. Such a one takes `extra_channels` beside the
+    latents where it inpaints.
     """
 
     architecture: Architecture
@@ -118,6 +119,7 @@ class Family:
     inpaint: bool
     preview: Preview
     flow: Flow | None = None
+    extra_channels: int = 0
 
     @property
     def name(self) -> str:
@@ -192,6 +194,8 @@ def _read_flow(folder: Path, architecture: Architecture) -> Family:
     vae, transformer = _json(folder / "vae/config.json"), _json(folder / "transformer/config.json")
     flow, preview = Flow(**_json(folder / "drawing.json")), _json(folder / "preview.json")
     latent_channels, downscale = _latents(vae)
+    # more than the latents in their patches: masked picture and mask
+    beside = max(0, transformer["in_channels"] // _PATCH - latent_channels)
     needs = needs_of(architecture)
     folders = ("text_encoder", "text_encoder_2", "text_encoder_3")
     return Family(
@@ -210,8 +214,8 @@ def _read_flow(folder: Path, architecture: Architecture) -> Family:
         aesthetic_score=False,
         penultimate=False,
         zero_empty=False,
-        # more than the latents and their patches: mask and masked picture beside them
-        inpaint=transformer["in_channels"] > _PATCH * latent_channels,
+        inpaint=beside > 0,
+        extra_channels=beside,
         preview=Preview(tuple(tuple(row) for row in preview["factors"]), tuple(preview["bias"])),
         flow=flow,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ def empty_inputs(
     network: Any, channels: int, height: int, width: int, tokens: int, *, extra: int = 0, masked: bool = False
 ) -> TransformerInputs:
     """One row of latents of this size and a text of so many tokens, in the network's type and on its device,
-    which may be "meta". For networks whose configuration has `joint_attention_dim`."""
+    which may be "meta"."""
     weight: torch.Tensor = next(network.parameters())
     config = network.config
 
@@ -25,9 +26,14 @@ def empty_inputs(
     return TransformerInputs(
         latents=empty(channels, height, width),
         shares=one,
-        tokens=empty(tokens, config.joint_attention_dim),
+        tokens=empty(tokens, token_width(config)),
         mask=torch.empty((1, tokens), dtype=torch.bool, device=weight.device) if masked else None,
         pooled=None if pooled is None else empty(pooled),
         guidance=one,
         extra=empty(extra, height, width) if extra else None,
     )
+
+
+def token_width(config: Mapping[str, Any]) -> int:
+    """Of the vectors that a transformer attends to, by its configuration."""
+    return next(int(config[name]) for name in ("joint_attention_dim", "cap_feat_dim") if name in config)

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from easel.models import Architecture
-from easel.studio.engine.transformers.chroma import Chroma
-from easel.studio.engine.transformers.flux import Flux
+from easel.studio.engine.transformers.chroma import ChromaModel
+from easel.studio.engine.transformers.flux import FluxModel
 from easel.studio.engine.transformers.flux2 import Flux2
 from easel.studio.engine.transformers.model import TransformerModel
 from easel.studio.engine.transformers.qwen_image import QwenImage
-from easel.studio.engine.transformers.sd3 import StableDiffusion3
+from easel.studio.engine.transformers.sd3 import SD3Model
 from easel.studio.engine.transformers.z_image import ZImage
 
 TRANSFORMERS: Mapping[Architecture, TransformerModel] = {
-    Architecture.SD3: StableDiffusion3(),
-    Architecture.SD35_MEDIUM: StableDiffusion3(),
-    Architecture.SD35_LARGE: StableDiffusion3(),
-    Architecture.FLUX_DEV: Flux(),
-    Architecture.FLUX_SCHNELL: Flux(),
-    Architecture.FLUX_FILL: Flux(),
-    Architecture.FLUX_KONTEXT: Flux(),
-    Architecture.CHROMA: Chroma(),
+    Architecture.SD3: SD3Model(),
+    Architecture.SD35_MEDIUM: SD3Model(),
+    Architecture.SD35_LARGE: SD3Model(),
+    Architecture.FLUX_DEV: FluxModel(),
+    Architecture.FLUX_SCHNELL: FluxModel(),
+    Architecture.FLUX_FILL: FluxModel(),
+    Architecture.FLUX_KONTEXT: FluxModel(),
+    Architecture.CHROMA: ChromaModel(),
     Architecture.Z_IMAGE: ZImage(),
     Architecture.Z_IMAGE_TURBO: ZImage(),
     Architecture.FLUX2: Flux2(),
