@@ -52,7 +52,7 @@ class CheckpointCard(BaseModel):
     name: str
     title: str
     family: str | None = Field(
-        None, description="starter, sd1, sdxl, flux and so on; null where nobody knows"
+        None, description="sd1, sdxl, flux and so on; null where nobody knows"
     )
     label: str = ""
     sides: dict[str, int]

@@ -100,8 +100,8 @@ class Family:
     family attends to the text encoder's layer before last, without the final norm. `zero_empty`: an empty
     negative prompt is all zeros rather than an encoded empty text. `inpaint`: the UNet takes mask and masked
     picture as five more channels. `flow` is of families whose network is a transformer that predicts a flow
-    (`prediction_type` is "flow" then); None for those with a UNet. Such a one takes `extra_channels` beside the
-    latents where it inpaints.
+    (`prediction_type` is "flow" then); None for those with a UNet. Where such a one inpaints it takes
+    `extra_channels` beside the latents.
     """
 
     architecture: Architecture
