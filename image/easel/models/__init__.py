@@ -37,9 +37,10 @@ from easel.models.intake.removal import remove_model
 from easel.models.intake.renaming import rename_model
 from easel.models.intake.sync import Outcome, Synced, sync
 from easel.models.intake.verification import Verification, verify_model
-from easel.models.kind import Kind, is_vae, small_kind
+from easel.models.kind import GGUF, SAFETENSORS, Kind, is_vae, small_kind
 from easel.models.lock import Lock
 from easel.models.model_file import ModelFile, sidecar_path
+from easel.models.model_header import read_model_header
 from easel.models.model_notes import ModelNotes, UnreadableNotes, read_notes, write_notes
 from easel.models.quota import OverQuota, quota_of
 from easel.models.records import Record
@@ -82,7 +83,7 @@ from easel.models.sources.local import LocalSource
 from easel.models.sources.offer import Offer, Secrets, Source
 from easel.models.sources.policy import OPERATOR, VISITOR, FetchPolicy
 from easel.models.sources.web import WebSource
-from easel.models.store import SUFFIX, Store
+from easel.models.store import Store
 from easel.models.upload.errors import (
     AlreadyThere,
     TooManyUploads,

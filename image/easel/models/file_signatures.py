@@ -14,7 +14,8 @@ _SIGNS: tuple[tuple[bytes, str], ...] = (
     (b"PK\x03\x04", "this is a zip archive: a torch pickle (.ckpt, .pt) or a packed folder; the studio "
                     f"opens neither, {_TAKE}"),
     (b"\x80\x02", _PICKLE), (b"\x80\x03", _PICKLE), (b"\x80\x04", _PICKLE), (b"\x80\x05", _PICKLE),
-    (b"GGUF", "this is a GGUF file (quantised weights for other programs); " + _TAKE),
+    (b"GGUF", "this is a GGUF file (quantised weights), read as a checkpoint, text encoder or VAE only; "
+              + _TAKE),
     (b"version https://git-lfs", "this is a git-lfs pointer, not the model: the repository was cloned "
                                  "without its large files; run `git lfs pull`, or " + _AGAIN),
     (b"\x89HDF", "this is an HDF5 file; " + _TAKE),

@@ -12,9 +12,10 @@ from easel.models.architecture import CheckpointIdentity, identify
 from easel.models.base_family import family_of_header, family_of_words
 from easel.models.diffusers_folder import drawing_part, identify_folder, is_diffusers_folder, pieces_of
 from easel.models.errors import FileError
-from easel.models.header import Header, read_header
+from easel.models.header import Header
 from easel.models.model_file import ModelFile, sidecar_path
 from easel.models.model_folder import state_of_model
+from easel.models.model_header import read_model_header
 from easel.models.records import FileState, Records
 from easel.models.sidecar import read_sidecar, state_beside
 
@@ -129,7 +130,7 @@ def identity_of(path: Path, name: str) -> CheckpointIdentity:
     """What the checkpoint at `path` is, a file or a folder; `name` is for messages. Raises a FileError."""
     if is_diffusers_folder(path):
         return identify_folder(path)
-    return identify(read_header(path), name=name, sidecar=read_sidecar(path))
+    return identify(read_model_header(path), name=name, sidecar=read_sidecar(path))
 
 
 def preview_of(model: Path) -> Path | None:
@@ -146,7 +147,7 @@ def _read_facts(file: ModelFile) -> IndexEntry:
     if is_diffusers_folder(file.path):
         return _facts_of_folder(file)
     try:
-        header = read_header(file.path)
+        header = read_model_header(file.path)
     except FileError as error:
         return IndexEntry(file, problem=error.problem)
     said = header.metadata

@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from easel.models.header import Header
 
+SAFETENSORS, GGUF = ".safetensors", ".gguf"
+"""How names of model files end."""
+
 
 class Kind(StrEnum):
     """What a file is for. The value is the folder below `models/`, spelt as A1111 spells it."""
@@ -34,11 +37,17 @@ class Kind(StrEnum):
         return (self.value, *(_UPSCALERS_OF_A1111 if self is Kind.UPSCALER else ()))
 
     @property
+    def endings(self) -> tuple[str, ...]:
+        """Of names of files of this kind. GGUF is for what is large: nobody packs a LoRA so."""
+        return (SAFETENSORS, GGUF) if self in _LARGE else (SAFETENSORS,)
+
+    @property
     def words(self) -> str:
         """How a sentence calls one file of this kind."""
         return _WORDS[self]
 
 
+_LARGE = (Kind.CHECKPOINT, Kind.TEXT_ENCODER, Kind.VAE)
 _UPSCALERS_OF_A1111 = ("RealESRGAN", "SwinIR", "DAT", "HAT", "ScuNET", "BSRGAN")
 _WORDS: Mapping[Kind, str] = {
     Kind.CHECKPOINT: "checkpoint",

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from easel.models.kind import Kind
-
-_SUFFIX = ".safetensors"
+from easel.models.kind import GGUF, SAFETENSORS, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,4 +78,5 @@ def sidecar_path(model: Path, ending: str) -> Path:
 
 def _without_ending(name: str) -> str:
     """A folder has none: "sdxl-base-1.0" is its whole name."""
-    return name[: -len(_SUFFIX)] if name.lower().endswith(_SUFFIX) else name
+    ending = next((one for one in (SAFETENSORS, GGUF) if name.lower().endswith(one)), "")
+    return name.removesuffix(name[-len(ending) :]) if ending else name

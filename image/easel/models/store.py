@@ -28,7 +28,6 @@ from easel.remark import remark
 
 log = structlog.get_logger(__name__)
 
-SUFFIX = ".safetensors"
 # A file with one of these beside it is still being written by the program that made it.
 _UNFINISHED = (
     ".part",
@@ -212,14 +211,14 @@ class Store:
         own = self.folder(kind)
         found: dict[str, ModelFile] = {}
         for folder in (self.root / one for one in kind.folders):
-            for path in self._walk(folder):
+            for path in self._walk(folder, kind):
                 name = path.relative_to(own if folder == own else self.root).as_posix()
                 file = self._model_file(path, name, kind)
                 if file is not None:
                     found.setdefault(name, file)
         return sorted(found.values(), key=lambda file: (file.name.lower(), file.name))
 
-    def _walk(self, folder: Path) -> Iterator[Path]:
+    def _walk(self, folder: Path, kind: Kind) -> Iterator[Path]:
         for here, folders, names in walk(folder, follow=True):
             # In place: the walk does not enter what is taken out.
             folders[:] = [one for one in folders if not one.startswith(".") and self._may_enter(here / one)]
@@ -236,7 +235,7 @@ class Store:
             }
             for name in names:
                 low = name.lower()
-                if low.startswith(".") or not low.endswith(SUFFIX) or low in unfinished or "\n" in name:
+                if low.startswith(".") or not low.endswith(kind.endings) or low in unfinished or "\n" in name:
                     continue
                 yield here / name
 

@@ -161,7 +161,7 @@ class Download:
         for wanted, whose in ((self._to.sha256.lower(), "the one who asks for it"), (theirs, "its source")):
             if wanted and found != wanted:
                 raise WrongHash(name, found, wanted, whose)
-        check_header(part, self._from.source.address)
+        check_header(part, self._from.source.address, part.size or 0)
 
     def _tell(self, phase: Phase, done: int, total: int | None, *, now: bool = False, note: str = "") -> None:
         if not now and time.monotonic() - self._told < 0.2:

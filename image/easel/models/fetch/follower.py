@@ -9,7 +9,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from easel.models.errors import NotSafetensors
 from easel.models.fetch.partial_file import BLOCK, PartialFile
 from easel.models.hashes import Digests
-from easel.models.header import header_end, read_header_from
+from easel.models.model_header import LookAgain, read_arrived_header
 from easel.models.source_errors import NotAModel
 from easel.models.sources.offer import message_of
 
@@ -31,6 +31,7 @@ class Follower:
         self._part, self._address = part, address
         self._position = 0
         self._checked = False
+        self._look = LookAgain()
 
     def follow(self, stop: threading.Event) -> None:
         """Hash until all is in. Raises NotAModel and FileError for what is no whole model; OSError's kin."""
@@ -70,21 +71,19 @@ class Follower:
     def _check(self) -> None:
         """Refuse what is no model before gigabytes of it have come."""
         size = self._part.size
-        if size is None or self._position < 9:
-            return
-        end = header_end(self._part.read(0, 9))
-        if end is not None and self._position < min(end, size):
-            return
-        check_header(self._part, self._address)
-        self._checked = True
+        if size is not None and self._look.is_due(self._position, size):
+            self._checked = check_header(self._part, self._address, self._position)
 
 
-def check_header(part: PartialFile, address: str) -> None:
-    """See that what is in begins as a model. Raises NotAModel, and what `read_header` raises."""
+def check_header(part: PartialFile, address: str, there: int) -> bool:
+    """See that what is in begins as a model; False while its header is not `there`, which counts bytes.
+
+    Raises NotAModel, and what `read_model_header` raises.
+    """
     try:
         # From the file: a header may have a hundred megabytes, and is not read twice into memory.
         with open(part.path, "rb") as file:
-            read_header_from(file, part.size or 0, part.target.name)
+            return read_arrived_header(file, there, part.size or 0, part.target.name) is not None
     except NotSafetensors as error:
         raise not_a_model(address, error, part.read(0, 20_000)) from None
 

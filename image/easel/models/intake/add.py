@@ -20,12 +20,13 @@ from easel.models.fetch.origin import Changed, Origin, Trouble
 from easel.models.fetch.partial_journal import lock_of
 from easel.models.fetch.progress import FetchControl, FetchProgress, Phase, Watcher
 from easel.models.fetch.transfer import FetchLimits
-from easel.models.header import Header, header_end, read_header, read_header_from
+from easel.models.header import Header
 from easel.models.intake.civitai_files import write_civitai_files
 from easel.models.intake.copying import copy
 from easel.models.intake.destination import destination
 from easel.models.kind import Kind
 from easel.models.model_file import ModelFile
+from easel.models.model_header import read_arrived_header, read_model_header
 from easel.models.quota import StoreQuota
 from easel.models.records import Record
 from easel.models.sizes import gigabytes
@@ -40,6 +41,7 @@ log = structlog.get_logger(__name__)
 
 _PEEK = 1 << 16
 _TOLD_FROM_AFAR = 16_000_000
+_FARTHER = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,18 +205,25 @@ class Intake:
         """What the file itself says it is. Raises SourceError, FileError."""
         name = offer.name or "the file"
         if isinstance(source, LocalSource):
-            return kind_of(read_header(source.path), name)
+            return kind_of(read_model_header(source.path), name)
+        start = b""
         try:
             start, total = _peek(origin, 0, _PEEK)
-            end = header_end(start)
-            if end is not None and len(start) < min(end, total):
-                if end > _TOLD_FROM_AFAR:
+            while (header := read_arrived_header(io.BytesIO(start), len(start), total, name)) is None:
+                if len(start) >= _TOLD_FROM_AFAR:
                     raise UnknownArchitecture(
                         name,
-                        f"its header has {gigabytes(end)}, too much to look through from afar; say --type",
+                        f"its header has more than {gigabytes(_TOLD_FROM_AFAR)}, too much to look through "
+                        "from afar; say --type",
                     )
-                rest, _ = _peek(origin, len(start), min(end, total))
+                # Whoever sends less than is asked for sends nothing in the end.
+                rest, _ = _peek(origin, len(start), min(_FARTHER * len(start), _TOLD_FROM_AFAR, total))
+                if not rest:
+                    raise Unreachable(source.address, "the file ends too early; try again")
                 start += rest
+            return kind_of(header, name)
+        except NotSafetensors as error:
+            raise not_a_model(source.address, error, start) from None
         except (Trouble, Changed) as error:
             refusal = getattr(error, "refusal", None)
             raise refusal or Unreachable(
@@ -224,10 +233,6 @@ class Intake:
             raise Unreachable(
                 source.address, f"no answer ({type(error).__name__}: {error}); check the address"
             ) from None
-        try:
-            return kind_of(read_header_from(io.BytesIO(start), total, name), name)
-        except NotSafetensors as error:
-            raise not_a_model(source.address, error, start) from None
 
 
 def _taken_away(source: Source, path: Path, error: OSError) -> SourceError:
@@ -258,5 +263,8 @@ def _peek(origin: Origin, begin: int, end: int) -> tuple[bytes, int]:
             found += block
             if len(found) >= end - begin + skip:
                 break
-        total = answer.total if answer.total is not None else 1 << 62
+        total = answer.total
+    if total is None:
+        # Who does not say how long it is has sent all when less comes than was asked for.
+        total = 1 << 62 if len(found) >= end - begin + skip else begin + len(found) - skip
     return bytes(found[skip : end - begin + skip]), total

@@ -11,8 +11,8 @@ from easel.models.fetch.partial_file import PartialFile
 from easel.models.fetch.partial_journal import lock_of
 from easel.models.fetch.progress import FetchControl, FetchProgress, Phase, Speed
 from easel.models.hashes import Digests
-from easel.models.header import read_header
 from easel.models.lock import Lock
+from easel.models.model_header import read_model_header
 from easel.models.source_errors import Interrupted, NameTaken, SourceError, WrongHash
 from easel.models.sources.local import LocalSource
 
@@ -26,7 +26,7 @@ def copy(
 ) -> Fetched:
     """Copy. A copy that was stopped begins anew: reading again is cheap. Raises SourceError, FileError."""
     target, sha256 = to.path, to.sha256.lower()
-    read_header(source.path)
+    read_model_header(source.path)
     lock = Lock(lock_of(target))
     target.parent.mkdir(parents=True, exist_ok=True)
     if not lock.try_take():
@@ -42,7 +42,7 @@ def copy(
         if sha256 and digests.sha256 != sha256:
             raise WrongHash(target.name, digests.sha256, sha256, "the one who asks for it")
         try:
-            read_header(part.path)
+            read_model_header(part.path)
         except (CutShort, LyingHeader, NotSafetensors):
             raise SourceError(source.address, "the file changed while it was copied; try again") from None
         part.commit()

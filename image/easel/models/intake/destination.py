@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from easel.models.errors import NotSafetensors
-from easel.models.kind import Kind
+from easel.models.kind import GGUF, SAFETENSORS, Kind
 from easel.models.source_errors import BadName
-from easel.models.store import SUFFIX, Store
+from easel.models.store import Store
 
 # The part, journal and lock beside it bear the name and some letters more; a name on disk has 255 bytes.
 LONGEST = 180
@@ -20,13 +20,17 @@ _BAD = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\/\u200e\u200f\u202a-\u202e\u2066-\u20
 def destination(store: Store, kind: Kind, folder: str, name: str) -> Path:
     """The path of a new file called `name` in `folder` ("" or "/" is the top) of the kind's folder.
 
-    Raises BadName, and NotSafetensors for a name that says pickle.
+    Raises BadName, and NotSafetensors for a name that says pickle, or GGUF of a kind that is never read so.
     """
     top = store.folder(kind)
     path = top
     for part in folder.strip("/").split("/") if folder.strip("/") else []:
         path = path / _checked(part, f"folder {folder!r}")
-    path = path / file_name(name)
+    named = file_name(name)
+    if not named.lower().endswith(kind.endings):
+        raise NotSafetensors(named, f"a GGUF file is read as a checkpoint, text encoder or VAE, not as a "
+                                    f"{kind.words}; take the .safetensors of it")  # fmt: skip
+    path = path / named
     # A link in the store may lead out of it on purpose (a whole folder of A1111's); not one below that.
     if not path.parent.resolve().is_relative_to(top.resolve()):
         raise BadName(folder, f"the folder leads out of models/{kind.folder}: it is a link to elsewhere")
@@ -34,14 +38,16 @@ def destination(store: Store, kind: Kind, folder: str, name: str) -> Path:
 
 
 def file_name(name: str) -> str:
-    """`name` with the ending that model files have. Raises BadName, NotSafetensors."""
+    """`name` with an ending that model files have. Raises BadName, NotSafetensors."""
     if name.lower().endswith(_PICKLES):
         raise NotSafetensors(
             name[:LONGEST],
             "pickles (.ckpt, .pt) can run code when they are opened; take the .safetensors of it",
         )
     checked = _checked(name, f"file name {name[:LONGEST]!r}")
-    return checked if checked.lower().endswith(SUFFIX) else _checked(checked + SUFFIX, f"file name {name!r}")
+    if checked.lower().endswith((SAFETENSORS, GGUF)):
+        return checked
+    return _checked(checked + SAFETENSORS, f"file name {name!r}")
 
 
 def _checked(part: str, what: str) -> str:

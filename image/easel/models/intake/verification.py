@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from easel.models.diffusers_folder import check_pieces
 from easel.models.errors import FileError, MissingFile
 from easel.models.hashes import hashes_of
-from easel.models.header import read_header
 from easel.models.model_file import ModelFile
+from easel.models.model_header import read_model_header
 from easel.models.source_errors import Altered
 from easel.models.store import Store
 
@@ -30,7 +30,7 @@ def verify_model(store: Store, file: ModelFile) -> Verification:
         if file.path.is_dir():
             check_pieces(file.path)
         else:
-            read_header(file.path)
+            read_model_header(file.path)
         before = store.record(file.path)
         with ThreadPoolExecutor(1, thread_name_prefix="autov3") as helper:
             said = hashes_of(file.path, helper=helper)

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
 
-from easel.models.kind import Kind
+from easel.models.kind import GGUF, SAFETENSORS, Kind
 from easel.models.source_errors import BadAddress, SourceError, Unreachable, Unsafe
 from easel.models.sources.civitai_refusals import refused
 from easel.models.sources.offer import Offer, Source, key_of
@@ -31,6 +31,8 @@ CIVITAI_KINDS: Mapping[str, Kind] = {
     "TextualInversion": Kind.EMBEDDING, "VAE": Kind.VAE, "Controlnet": Kind.CONTROLNET,
     "Upscaler": Kind.UPSCALER, "Hypernetwork": Kind.HYPERNETWORK, "TextEncoder": Kind.TEXT_ENCODER,
 }  # fmt: skip
+# What Civitai calls the formats that are read here, by the ending of the file's name.
+_FORMATS = {SAFETENSORS: ("", "SafeTensor"), GGUF: ("", "GGUF", "Other")}
 _FILTERS = ("type", "format", "size", "fp", "fileId")
 _PARENT = (
     "description",
@@ -110,19 +112,19 @@ class CivitaiSource(Source):
         return refused(self.address, status, said, retry_after, bool(self.token))
 
     def _choose(self, info: Mapping[str, Any]) -> dict[str, Any]:
-        """The file that was asked for; else the primary one, as far as it is safetensors."""
+        """The file that was asked for; else the primary one, as far as it is safetensors or GGUF."""
         files = _list(info, "files")
         fitting = [file for file in files if all(_fits(file, *each) for each in self.wanted.items())]
         if not fitting:
             there = ", ".join(dict.fromkeys(_called(file) for file in files)) or "none"
             asked = ", ".join(f"{name}={value}" for name, value in self.wanted.items()) or "any"
             raise SourceError(self.address, f"this version has no file with {asked}; it has: {there}")
-        safe = [file for file in fitting if _is_safetensors(file)]
+        safe = [file for file in fitting if _is_tensors(file)]
         if not safe:
             names = ", ".join(str(file.get("name", "")) for file in fitting)[:200]
             raise Unsafe(
                 self.address,
-                f"it is offered only as something else than safetensors ({names}); pickles can "
+                f"it is offered only as something else than safetensors or GGUF ({names}); pickles can "
                 "run code when they are opened. Look for another version or file",
             )
         if not {"type", "fileId"} & set(self.wanted):
@@ -229,9 +231,10 @@ def _fits(file: Mapping[str, Any], name: str, value: str) -> bool:
     return str(said or "").lower() == value.lower()
 
 
-def _is_safetensors(file: Mapping[str, Any]) -> bool:
-    said = _table(file, "metadata").get("format")
-    return str(file.get("name", "")).lower().endswith(".safetensors") and said in (None, "", "SafeTensor")
+def _is_tensors(file: Mapping[str, Any]) -> bool:
+    said = _table(file, "metadata").get("format") or ""
+    name = str(file.get("name", "")).lower()
+    return any(name.endswith(ending) and said in formats for ending, formats in _FORMATS.items())
 
 
 def _called(file: Mapping[str, Any]) -> str:

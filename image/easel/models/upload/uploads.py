@@ -16,11 +16,11 @@ from easel.models.disk import flush_folder, free_bytes
 from easel.models.errors import FileError
 from easel.models.fetch.partial_journal import lock_of
 from easel.models.hashes import Digests, digest_file
-from easel.models.header import read_header_from
 from easel.models.intake.add import kind_of
 from easel.models.intake.destination import destination, file_name
 from easel.models.kind import Kind
 from easel.models.lock import Lock
+from easel.models.model_header import read_model_header_from
 from easel.models.quota import StoreQuota
 from easel.models.sizes import gigabytes
 from easel.models.source_errors import BadName, DiskFull, NameTaken, NotWritable, WrongHash
@@ -214,7 +214,7 @@ class Uploads:
             return self._after_the_rename(upload)
         try:
             with open(part, "rb") as file:
-                header = read_header_from(file, os.fstat(file.fileno()).st_size, upload.name)
+                header = read_model_header_from(file, os.fstat(file.fileno()).st_size, upload.name)
         except OSError as error:
             raise refusal(upload, part, error) from error
         kind = upload.kind or kind_of(header, upload.name)

@@ -9,9 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from easel.models.disk import FULL, flush, free_bytes, write_at
-from easel.models.errors import FileError, NotSafetensors
+from easel.models.errors import FileError
 from easel.models.hashes import Digests
-from easel.models.header import Header, header_end, read_header_from
+from easel.models.header import Header
+from easel.models.model_header import LookAgain, read_arrived_header
 from easel.models.source_errors import DiskFull, NotWritable
 from easel.models.upload.journal import Upload, UploadJournals
 
@@ -35,6 +36,7 @@ class UploadWriter:
         self._position = upload.offset
         self._sum = hashlib.new(checksum) if checksum else None
         self._saved_at = time.monotonic()
+        self._look = LookAgain()
         path = journals.part(upload.id)
         try:
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
@@ -111,22 +113,13 @@ class UploadWriter:
         """The header, once: when it has come. Raises NotSafetensors, CutShort, LyingHeader: no model ever."""
         if self.upload.checked:
             return None
-        if self._position < min(9, self.upload.length):
+        if not self._look.is_due(self._position, self.upload.length):
             return None
-        start = os.pread(self._file, 9, 0)
-        end = header_end(start)
-        if end is not None and self._position < min(end, self.upload.length):
-            return None
-        try:
-            # From the file: a header may have a hundred megabytes, and is not read twice into memory.
-            with open(self._journals.part(self.upload.id), "rb") as file:
-                header = read_header_from(file, self.upload.length, self.upload.name)
-        except NotSafetensors:
-            # Recognised by a kilobyte; a few bytes of anything would only be "unknown".
-            if self._position < min(1024, self.upload.length):
-                return None
-            raise
-        self.upload = self.upload.but(checked=True)
+        # From the file: a header may have a hundred megabytes, and is not read twice into memory.
+        with open(self._journals.part(self.upload.id), "rb") as file:
+            header = read_arrived_header(file, self._position, self.upload.length, self.upload.name)
+        if header is not None:
+            self.upload = self.upload.but(checked=True)
         return header
 
 

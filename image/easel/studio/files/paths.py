@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from easel.models import SUFFIX, Kind, Store, walk
+from easel.models import GGUF, SAFETENSORS, Kind, Store, walk
 from easel.studio.files.access import FileAccess
 from easel.studio.outputs import Outputs
 from easel.studio.owner import NotYours
@@ -149,7 +149,9 @@ class PathResolver:
         if real.is_relative_to(self._store.root):
             parts = real.relative_to(self._store.root).parts
             return bool(parts) and parts[0] in _KINDS and not any(part.startswith(".") for part in parts)
-        return not self._store.root.is_relative_to(real) and (folder or real.suffix.lower() == SUFFIX)
+        return not self._store.root.is_relative_to(real) and (
+            folder or real.suffix.lower() in (SAFETENSORS, GGUF)
+        )
 
     def _top(self, access: FileAccess, parts: list[str]) -> Path:
         if parts[0] == "models":
