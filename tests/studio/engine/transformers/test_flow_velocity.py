@@ -169,6 +169,34 @@ def test_all_that_is_given_counts(name: str) -> None:
     assert unseen == (["guidance"] if name == "flux-schnell" else [])
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", TINY)
+def test_a_network_of_half_the_digits(name: str, dtype: torch.dtype) -> None:
+    """Latents and texts come in the network's type, shares and guidance do not: the answer is in that type,
+    and the same but for its digits. (Flux and Chroma round a thousand times the share to bf16, as their
+    publishers do; these shares are whole in it.)"""
+    network, model = TINY[name].network(), TINY[name].model
+    asked = replace(inputs(name), shares=torch.tensor([0.5, 0.25]))
+    if asked.guidance is not None:
+        asked = replace(asked, guidance=torch.tensor([2.0, 4.0]))
+    exact = model.velocity(network, asked)
+
+    def half(tensor: torch.Tensor | None) -> torch.Tensor | None:
+        return None if tensor is None else tensor.to(dtype)
+
+    less = replace(
+        asked,
+        latents=asked.latents.to(dtype),
+        tokens=asked.tokens.to(dtype),
+        pooled=half(asked.pooled),
+        extra=half(asked.extra),
+        references=tuple(one.to(dtype) for one in asked.references),
+    )
+    answer = model.velocity(nn.Module.to(network, dtype), less)
+    assert answer.dtype == dtype
+    assert (answer.float() - exact).abs().mean() < 0.03 * exact.abs().mean()
+
+
 def test_a_text_under_its_mask_is_the_text_cut() -> None:
     """What Chroma's mask hides might as well not be there: texts carry no places."""
     network, model = TINY["chroma"].network(), TINY["chroma"].model
