@@ -231,7 +231,7 @@ def test_nothing_is_asked_of_the_device(name: str) -> None:
 @pytest.mark.parametrize("name", TINY)
 def test_memory_grows_with_the_picture(name: str) -> None:
     """At full size, in bf16, a call takes memory by the patch and not by patches times patches: four times
-    the picture is at most four times the memory, and 1024x1024 is well under the weights."""
+    the picture is at most four times the memory. Weights, and views of them, are not counted."""
     model = TINY[name].model
     network = nn.Module.to(published_skeleton(name), torch.bfloat16)
     peaks = []
@@ -240,4 +240,4 @@ def test_memory_grows_with_the_picture(name: str) -> None:
             model.velocity(network, model.empty_inputs(network, side, side, 512))
         peaks.append(count.peak)
     assert peaks[0] < peaks[1] <= 4 * peaks[0]
-    assert 50e6 < peaks[1] < 2e9
+    assert 20e6 < peaks[0] < 200e6
