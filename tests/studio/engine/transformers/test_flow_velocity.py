@@ -169,6 +169,34 @@ def test_all_that_is_given_counts(name: str) -> None:
     assert unseen == (["guidance"] if name == "flux-schnell" else [])
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", TINY)
+def test_a_network_of_half_the_digits(name: str, dtype: torch.dtype) -> None:
+    """Latents and texts come in the network's type, shares and guidance do not: the answer is in that type,
+    and the same but for its digits. (Flux and Chroma round a thousand times the share to bf16, as their
+    publishers do; these shares are whole in it.)"""
+    network, model = TINY[name].network(), TINY[name].model
+    asked = replace(inputs(name), shares=torch.tensor([0.5, 0.25]))
+    if asked.guidance is not None:
+        asked = replace(asked, guidance=torch.tensor([2.0, 4.0]))
+    exact = model.velocity(network, asked)
+
+    def half(tensor: torch.Tensor | None) -> torch.Tensor | None:
+        return None if tensor is None else tensor.to(dtype)
+
+    less = replace(
+        asked,
+        latents=asked.latents.to(dtype),
+        tokens=asked.tokens.to(dtype),
+        pooled=half(asked.pooled),
+        extra=half(asked.extra),
+        references=tuple(one.to(dtype) for one in asked.references),
+    )
+    answer = model.velocity(nn.Module.to(network, dtype), less)
+    assert answer.dtype == dtype
+    assert (answer.float() - exact).abs().mean() < 0.03 * exact.abs().mean()
+
+
 def test_a_text_under_its_mask_is_the_text_cut() -> None:
     """What Chroma's mask hides might as well not be there: texts carry no places."""
     network, model = TINY["chroma"].network(), TINY["chroma"].model
@@ -203,7 +231,7 @@ def test_nothing_is_asked_of_the_device(name: str) -> None:
 @pytest.mark.parametrize("name", TINY)
 def test_memory_grows_with_the_picture(name: str) -> None:
     """At full size, in bf16, a call takes memory by the patch and not by patches times patches: four times
-    the picture is at most four times the memory, and 1024x1024 is well under the weights."""
+    the picture is at most four times the memory. Weights, and views of them, are not counted."""
     model = TINY[name].model
     network = nn.Module.to(published_skeleton(name), torch.bfloat16)
     peaks = []
@@ -212,4 +240,4 @@ def test_memory_grows_with_the_picture(name: str) -> None:
             model.velocity(network, model.empty_inputs(network, side, side, 512))
         peaks.append(count.peak)
     assert peaks[0] < peaks[1] <= 4 * peaks[0]
-    assert 50e6 < peaks[1] < 2e9
+    assert 20e6 < peaks[0] < 200e6

@@ -16,6 +16,7 @@ from torch import nn
 
 from easel.studio.engine.transformers.empty_inputs import empty_inputs
 from easel.studio.engine.transformers.flux import BLOCK_NAMES
+from easel.studio.engine.transformers.lora_names import LoraPlaces, lora_places
 from easel.studio.engine.transformers.model import TransformerInputs
 from easel.studio.engine.transformers.patches import SIDE, packed, positions, unpacked
 from easel.studio.engine.transformers.published_names import NameTable, to_modules
@@ -47,6 +48,10 @@ class ChromaModel:
     def convert(self, tensors: Mapping[str, torch.Tensor], network: Any) -> dict[str, torch.Tensor]:
         """See `TransformerModel`."""
         return to_modules(tensors, network, CHROMA_NAMES)
+
+    def lora_places(self, network: Any) -> LoraPlaces:
+        """The modules that each layer of a LoRA is for."""
+        return lora_places(network, CHROMA_NAMES)
 
     def velocity(self, network: Any, inputs: TransformerInputs) -> torch.Tensor:
         """See `TransformerModel`."""

@@ -16,6 +16,7 @@ import torch
 from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
 
 from easel.studio.engine.transformers.empty_inputs import empty_inputs
+from easel.studio.engine.transformers.lora_names import LoraPlaces, lora_places
 from easel.studio.engine.transformers.model import TransformerInputs
 from easel.studio.engine.transformers.patches import SIDE, packed, positions, unpacked
 from easel.studio.engine.transformers.published_names import NameTable, to_modules
@@ -59,6 +60,7 @@ FLUX_NAMES: NameTable = {
     "single_blocks.#.modulation.lin": ("single_transformer_blocks.#.norm.linear",),
     "final_layer.adaLN_modulation.1": ("norm_out.linear",),
 }
+_SWAPPED = ("norm_out.linear",)
 
 
 class FluxModel:
@@ -77,7 +79,11 @@ class FluxModel:
 
     def convert(self, tensors: Mapping[str, torch.Tensor], network: Any) -> dict[str, torch.Tensor]:
         """See `TransformerModel`."""
-        return to_modules(tensors, network, FLUX_NAMES, swapped=("norm_out.linear",))
+        return to_modules(tensors, network, FLUX_NAMES, _SWAPPED)
+
+    def lora_places(self, network: Any) -> LoraPlaces:
+        """The modules that each layer of a LoRA is for."""
+        return lora_places(network, FLUX_NAMES, _SWAPPED)
 
     def velocity(self, network: Any, inputs: TransformerInputs) -> torch.Tensor:
         """See `TransformerModel`. Schnell was taught no guidance and leaves it alone."""

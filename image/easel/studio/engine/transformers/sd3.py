@@ -13,6 +13,7 @@ import torch
 from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
 
 from easel.studio.engine.transformers.empty_inputs import empty_inputs
+from easel.studio.engine.transformers.lora_names import LoraPlaces, lora_places
 from easel.studio.engine.transformers.model import TransformerInputs
 from easel.studio.engine.transformers.published_names import CHECKPOINT_PREFIX, NameTable, to_modules
 
@@ -67,13 +68,14 @@ class SD3Model:
 
     def convert(self, tensors: Mapping[str, torch.Tensor], network: Any) -> dict[str, torch.Tensor]:
         """See `TransformerModel`."""
-        last = len(network.transformer_blocks) - 1
         plain = {name.removeprefix(CHECKPOINT_PREFIX): tensor for name, tensor in tensors.items()}
         if _PLACES in plain:
             plain[f"{_PLACES}.{_PLACES}"] = plain.pop(_PLACES)
-        # The last block has no use for the text behind it, and so only scales and shifts it once.
-        swapped = ("norm_out.linear", f"transformer_blocks.{last}.norm1_context.linear")
-        return to_modules(plain, network, SD3_NAMES, swapped)
+        return to_modules(plain, network, SD3_NAMES, _swapped(network))
+
+    def lora_places(self, network: Any) -> LoraPlaces:
+        """The modules that each layer of a LoRA is for."""
+        return lora_places(network, SD3_NAMES, _swapped(network))
 
     def velocity(self, network: Any, inputs: TransformerInputs) -> torch.Tensor:
         """See `TransformerModel`."""
@@ -85,3 +87,9 @@ class SD3Model:
             return_dict=False,
         )[0]
         return answer
+
+
+def _swapped(network: Any) -> tuple[str, str]:
+    # The last block has no use for the text behind it, and so only scales and shifts it once.
+    last = len(network.transformer_blocks) - 1
+    return "norm_out.linear", f"transformer_blocks.{last}.norm1_context.linear"
