@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ from easel.studio.engine.conversion import (
     vae_names,
 )
 from easel.studio.engine.latent_spaces import latent_space
+from easel.studio.engine.quantised.packed_modules import keep_packed, laid_open
+from easel.studio.engine.quantised.stored_weight import StoredWeight
 from easel.studio.engine.scales import apply, check_rest, choose
 from easel.studio.engine.skeleton import Skeleton, fill
 from easel.studio.engine.text_models.table import text_model
@@ -51,7 +53,9 @@ class CheckpointPart:
     """One module to be filled: which tensors of which files it takes, and how they are renamed.
 
     `name` is how messages call the model. `check` takes out of `pieces` what is not used; that is `left_out`
-    then, and `scales` names the scale of each weight that has one. `problem` is why there are no pieces.
+    then, and `scales` names the scale of each weight that has one; `stored` are the weights that are no plain
+    numbers in the file. `small`: the linear layers keep those as they are (`quantised`), from `check` on, and
+    weights in eight bits with them. `problem` is why there are no pieces.
     """
 
     words: str
@@ -60,6 +64,8 @@ class CheckpointPart:
     pieces: tuple[tuple[Piece, list[str]], ...]
     convert: Convert
     problem: FileError | None = None
+    small: bool = False
+    stored: dict[str, StoredWeight] = field(default_factory=dict)
     scales: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
@@ -73,10 +79,11 @@ class CheckpointPart:
         there = {name: piece.header.tensors[name] for piece, names in self.pieces for name in names}
         if not there:
             raise Incomplete(self.name, f"it holds no {self.words}")
-        choice = choose(self.name, self.words, there)
+        choice = choose(self.name, self.words, there, self._read_as_stored, small=self.small)
+        shapes = {name: there[name].shape for name in choice.weights}
+        shapes |= {name: weight.shape for name, weight in choice.stored.items()}
         try:
-            traced = {name: Traced.of(name, there[name].shape) for name in choice.weights}
-            found = self.convert(traced, self.module)
+            found = self.convert({name: Traced.of(name, shapes[name]) for name in shapes}, self.module)
         except (KeyError, IndexError, AttributeError, RuntimeError) as error:
             raise Incomplete(self.name, f"its {self.words} cannot be understood ({error})") from None
         wanted = {name: tuple(tensor.shape) for name, tensor in self.module.state_dict().items()}
@@ -88,7 +95,7 @@ class CheckpointPart:
         self.left_out = [name for name in choice.weights if name not in used]
         check_rest(self.name, self.words, used, self.left_out)
         for name in used:
-            if there[name].dtype not in DTYPES:
+            if there[name].dtype not in DTYPES and name not in choice.stored:
                 raise Incomplete(
                     self.name,
                     f"{name} is stored as {there[name].dtype}, which holds no weights for this studio",
@@ -99,8 +106,30 @@ class CheckpointPart:
                 problem = f"{name} of its {self.words} is {_times(have)} where {_times(shape)} is expected"
                 raise Incomplete(self.name, f"{problem}; it belongs to a variant that is not known here")
         self.scales = {weight: scale for weight, scale in choice.scales.items() if weight in used}
-        read = used.union(self.scales.values())
+        self.stored = {name: weight for name, weight in choice.stored.items() if name in used}
+        beside = (name for weight in self.stored.values() for name in weight.beside)
+        read = used.union(self.scales.values(), beside)
         self.pieces = tuple((piece, [name for name in names if name in read]) for piece, names in self.pieces)
+        if self.small and self.stored:
+            self._keep_small({name: shapes[name] for name in used})
+
+    def _keep_small(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        outlines = {
+            name: self.stored[name].outlined(torch.float32)
+            if name in self.stored
+            else torch.empty(shape, device="meta")
+            for name, shape in shapes.items()
+        }
+        keep_packed(self.module, self.convert(outlines, self.module))
+
+    def _read_as_stored(self, names: Collection[str]) -> dict[str, torch.Tensor]:
+        """Tensors that say how others are stored, before anything else is read."""
+        found: dict[str, torch.Tensor] = {}
+        for piece, there in self.pieces:
+            if wanted := [name for name in names if name in there]:
+                with Weights(piece.path, piece.header) as weights:
+                    found |= weights.read(wanted, device=_CPU, dtype=torch.float32, keep=wanted)
+        return found
 
     def load(
         self, readers: Mapping[Path, Reader], device: torch.device, dtype: torch.dtype,
@@ -110,14 +139,18 @@ class CheckpointPart:
         tensors: dict[str, torch.Tensor] = {}
         values: dict[str, torch.Tensor] = {}
         beside = set(self.scales.values())
+        kept = self.stored.keys() | {name for one in self.stored.values() for name in one.beside}
         for piece, names in self.pieces:
             weights = Weights(piece.path, piece.header, reader=readers[piece.path])
             own = [name for name in names if name not in beside]
             scales = [name for name in names if name in beside]
-            tensors |= weights.read(own, device=device, dtype=dtype, progress=progress)
+            tensors |= weights.read(own, device=device, dtype=dtype, progress=progress, keep=kept)
             values |= weights.read(scales, device=_CPU, dtype=torch.float32, progress=progress)
         apply(self.name, tensors, self.scales, values)
-        converted = self.convert(tensors, self.module)
+        stored = {name: tensors.pop(name) for name in kept}
+        tensors |= {name: one.taken(self.name, stored, dtype) for name, one in self.stored.items()}
+        del stored
+        converted = laid_open(self.module, self.convert(tensors, self.module))
         del tensors
         fill(self.module, converted, device)
 

@@ -1,9 +1,9 @@
-"""Tensors that stand beside weights and change them: scales are applied, all others are refused in words.
+"""Tensors that stand beside weights and change them: understood and applied, or refused in words.
 
 A weight that is stored as eight bits with a scale beside it (`X.scale_weight`, as ComfyUI writes it, or
-`X.weight_scale`) is noise without it. Nobody can list every scheme, so the rule goes by the place: what
-stands beside a weight that is used, and is not known to be harmless, means that the weight is not what it
-seems to be.
+`X.weight_scale`) is noise without it, and one of four bits (bitsandbytes) without its table and its factors.
+Nobody can list every scheme, so the rule goes by the place: what stands beside a weight that is used, and is
+not known to be harmless, means that the weight is not what it seems to be.
 """
 
 from __future__ import annotations
@@ -14,13 +14,27 @@ from dataclasses import dataclass, field
 import torch
 
 from easel.models import Incomplete, TensorInfo
+from easel.studio.engine.quantised.numbers_check import check_finite
+from easel.studio.engine.quantised.stored_weight import StoredWeight
+from easel.studio.engine.quantised.stored_weights import (
+    ReadSmall,
+    check_mixed,
+    four_bit_weights,
+    fp8_weights,
+    ggml_weights,
+)
 from easel.studio.engine.weights import DTYPES
 
 # What activations are divided by where a GPU multiplies eight bits; here it multiplies sixteen or more.
 _HARMLESS = (".scale_input", ".input_scale", ".scaled_fp8", ".position_ids", ".num_batches_tracked")
 _SCALES = (".scale_weight", ".weight_scale")
 _SCHEMES = (
-    ((".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map", ".quant_state."), "bitsandbytes"),
+    # before GPTQ, which has a .qweight too
+    ((".wscales", ".smooth_factor"), "SVDQuant, for nunchaku, whose programs are fetched when they are used"),
+    (
+        (".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map", ".quant_state.", ".SCB"),
+        "bitsandbytes",
+    ),
     ((".comfy_quant",), "ComfyUI's mixed precision"),
     ((".qweight", ".qzeros", ".g_idx"), "GPTQ or AWQ"),
     (("._data", "._scale", "._shift"), "quanto"),
@@ -31,20 +45,55 @@ _SCHEMES = (
 
 @dataclass
 class Choice:
-    """The tensors of a part: those to be converted, and the scale of each weight that has one."""
+    """The tensors of a part: those to be converted, the scale of each weight that is to be multiplied by it,
+    and those that are no plain numbers, by name."""
 
     weights: list[str]
     scales: dict[str, str] = field(default_factory=dict)
+    stored: dict[str, StoredWeight] = field(default_factory=dict)
 
 
-def choose(file: str, words: str, tensors: Mapping[str, TensorInfo]) -> Choice:
-    """Weights and scales among `tensors`. Raises Incomplete for schemes that are known and not understood."""
+def choose(
+    file: str, words: str, tensors: Mapping[str, TensorInfo], read: ReadSmall | None = None, *,
+    small: bool = False,
+) -> Choice:  # fmt: skip
+    """Weights and what belongs to them among `tensors`.
+
+    `read` is for what is said in tensors, not in the header (bitsandbytes, ComfyUI's mixed precision), which
+    is refused without it. `small`: weights in eight bits are to stay so. Raises Incomplete for schemes that
+    are known and not understood.
+    """
+    found = Choice([])
+    found.stored = {one.name: one for one in ggml_weights(file, words, tensors)}
+    taken: set[str] = set()
+    if read is not None:
+        taken |= check_mixed(file, words, tensors, read)
+        for weight in four_bit_weights(file, tensors, read):
+            found.stored[weight.name] = weight
+            taken.update((*weight.beside, *weight.described_by))
+    _refuse(file, words, [name for name in tensors if name not in taken])
+    found.scales = _scales(file, words, tensors, found.stored)
+    taken.update(found.scales.values())
+    if small:
+        for one in fp8_weights(tensors, found.scales):
+            found.stored[one.name] = one
+            found.scales.pop(one.name, None)
+    found.weights = [name for name in tensors if name not in taken and not _is_harmless(name)]
+    return found
+
+
+def _refuse(file: str, words: str, names: Collection[str]) -> None:
     for signs, scheme in _SCHEMES:
-        for name in tensors:
+        for name in names:
             if name.endswith(signs) or any(sign in name for sign in signs if sign.endswith(".")):
                 raise _quantised(file, words, name, scheme)
-    found = Choice([])
-    taken: set[str] = set()
+
+
+def _scales(
+    file: str, words: str, tensors: Mapping[str, TensorInfo], stored: Collection[str]
+) -> dict[str, str]:
+    """The scale of each weight that has one."""
+    found: dict[str, str] = {}
     for weight in tensors:
         if not weight.endswith("weight"):
             continue
@@ -53,11 +102,11 @@ def choose(file: str, words: str, tensors: Mapping[str, TensorInfo]) -> Choice:
         there = [name for name in ways if name in tensors]
         if len(there) > 1:
             raise Incomplete(file, f"{weight} has two scales, {there[0]} and {there[1]}; take another file")
+        if there and weight in stored:
+            raise _quantised(file, words, there[0], "blocks with a scale beside them")
         if there:
             _check(file, tensors[weight], there[0], tensors[there[0]])
-            found.scales[weight] = there[0]
-            taken.add(there[0])
-    found.weights = [name for name in tensors if name not in taken and not _is_harmless(name)]
+            found[weight] = there[0]
     return found
 
 
@@ -86,9 +135,7 @@ def apply(
 ) -> None:
     """Multiply weights by their scales, in place; `values` are the scales by their names."""
     for weight, name in scales.items():
-        tensor, scale = tensors[weight], values[name].float()
-        if not bool(torch.isfinite(scale).all()):
-            raise Incomplete(file, f"{name} holds numbers that are none; download it again")
+        tensor, scale = tensors[weight], check_finite(file, name, values[name].float())
         shape = (-1, *[1] * (tensor.dim() - 1)) if scale.numel() > 1 else ()
         tensor.copy_(tensor.float() * scale.reshape(shape).to(tensor.device))
 

@@ -1,4 +1,4 @@
-"""Reading tensors out of a safetensors file, in the type, layout and place that the modules want them in.
+"""Reading tensors out of a model file, in the type, layout and place that the modules want them in.
 
 The file is read with ordinary reads, not mapped into memory: on network storage a mapped file is read page by
 page (the same file took 16 minutes against one), and a mapped file that is cut short while it is read kills
@@ -10,9 +10,10 @@ is more in memory than what was asked for and one stretch per thread.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,8 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from easel.models import FileError, Header, Incomplete, Reader, open_model
+from easel.models import FileError, Header, Incomplete, Reader, TensorInfo, open_model
+from easel.studio.engine.quantised.ggml_types import BLOCKS, stored_shape
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -80,7 +82,7 @@ class _Tensor:
 
 
 class Weights:
-    """An open safetensors file whose header was read before. Use as a context manager.
+    """An open file, safetensors or GGUF, whose header was read before. Use as a context manager.
 
     `reader` is the open file, which stays open; without it the file at `path` is opened as it is.
     """
@@ -117,16 +119,19 @@ class Weights:
         dtype: torch.dtype,
         progress: Progress | None = None,
         whole: bool = False,
+        keep: Collection[str] = frozenset(),
     ) -> dict[str, torch.Tensor]:
         """The tensors called `names`, as `dtype` on `device`, in the layout of `memory_format`.
 
-        `whole`: integers are numbers too. `progress` is told the bytes as they come, from any thread. Raises
-        CutShort if the file ends early and Incomplete for a tensor stored as something that is no weight.
+        `whole`: integers are numbers too. Those called `keep` stay as they are stored, and of GGML's types
+        all do: uint8, the last dimension in bytes. `progress` is told the bytes as they come, from any
+        thread. Raises CutShort if the file ends early and Incomplete for a tensor stored as something that is
+        no weight.
         """
         wanted = sorted(names, key=lambda name: self._header.tensors[name].begin)
         # The mode is a thread's own: what the caller made in it, the threads that read could not write to.
         with torch.inference_mode(False):
-            tensors = [self._prepare(name, device, dtype, whole) for name in wanted]
+            tensors = [self._prepare(name, device, None if name in keep else dtype, whole) for name in wanted]
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="weights")
         try:
             futures = [
@@ -141,21 +146,40 @@ class Weights:
             self._scratch = threading.local()
         return {one.name: one.found for one in tensors}
 
-    def _prepare(self, name: str, device: torch.device, dtype: torch.dtype, whole: bool) -> _Tensor:
+    def _prepare(self, name: str, device: torch.device, dtype: torch.dtype | None, whole: bool) -> _Tensor:
+        """Without a `dtype` it is read as it is stored."""
         info = self._header.tensors[name]
+        if info.dtype in BLOCKS:
+            stored, shape = torch.uint8, self._in_bytes(name, info)
+            dtype = stored
+        else:
+            stored, shape = self._stored(name, info, whole or dtype is None), info.shape
+        layout = memory_format(len(shape), device)
+        found = torch.empty(shape, dtype=dtype or stored, device=device, memory_format=layout)
+        # The device turns it round, so that main memory never holds it twice; and numbers that lie across the
+        # bounds of stretches are put together first.
+        staged = layout != torch.contiguous_format or info.begin % stored.itemsize != 0
+        flat = None if staged else found.view(-1)
+        as_stored = device.type == "cpu" and found.dtype == stored
+        memory = _bytes(flat) if flat is not None and as_stored else None
+        return _Tensor(name, info.begin, info.end, found, stored, staged, memory, info.nbytes, flat)
+
+    def _stored(self, name: str, info: TensorInfo, whole: bool) -> torch.dtype:
         stored = DTYPES.get(info.dtype) or (WHOLE.get(info.dtype) if whole else None)
         if stored is None:
             raise Incomplete(
                 self._name, f"{name} is stored as {info.dtype}, which holds no weights for this studio"
             )
-        layout = memory_format(len(info.shape), device)
-        found = torch.empty(info.shape, dtype=dtype, device=device, memory_format=layout)
-        # The device turns it round, so that main memory never holds it twice; and numbers that lie across the
-        # bounds of stretches are put together first.
-        staged = layout != torch.contiguous_format or info.begin % stored.itemsize != 0
-        flat = None if staged else found.view(-1)
-        memory = _bytes(flat) if flat is not None and device.type == "cpu" and dtype == stored else None
-        return _Tensor(name, info.begin, info.end, found, stored, staged, memory, info.nbytes, flat)
+        return stored
+
+    def _in_bytes(self, name: str, info: TensorInfo) -> tuple[int, ...]:
+        try:
+            shape = stored_shape(info.dtype, info.shape)
+        except ValueError:
+            shape = ()
+        if math.prod(shape) != info.nbytes:
+            raise Incomplete(self._name, f"{name} is no whole blocks of {info.dtype}; download it again")
+        return shape
 
     def _stretches(self, tensors: list[_Tensor]) -> Iterator[tuple[int, int, list[_Tensor]]]:
         """Stretches of the file that hold wanted bytes, each with the tensors in it, in the file's order."""
