@@ -11,6 +11,7 @@ import pytest
 import torch
 from diffusers import (
     ChromaPipeline,
+    ChromaTransformer2DModel,
     FluxFillPipeline,
     FluxKontextPipeline,
     FluxPipeline,
@@ -207,6 +208,19 @@ def test_a_text_under_its_mask_is_the_text_cut() -> None:
     torch.testing.assert_close(
         model.velocity(network, asked), model.velocity(network, cut), rtol=0, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_chroma_as_diffusers_builds_it(dtype: torch.dtype) -> None:
+    """Diffusers' own network, with the buffer that Easel's has no need of, answers bit for bit the same."""
+    tiny = TINY["chroma"]
+    network = nn.Module.to(tiny.network(), dtype)
+    there = nn.Module.to(ChromaTransformer2DModel.from_config(dict(tiny.config)), dtype).eval()
+    there.load_state_dict(network.state_dict(), strict=True)
+    asked = inputs("chroma", rows=3)
+    asked = replace(asked, latents=asked.latents.to(dtype), tokens=asked.tokens.to(dtype))
+    with torch.inference_mode():
+        assert torch.equal(tiny.model.velocity(network, asked), tiny.model.velocity(there, asked))
 
 
 def test_references_are_told_apart() -> None:
