@@ -51,9 +51,7 @@ class CheckpointCard(BaseModel):
 
     name: str
     title: str
-    family: str | None = Field(
-        None, description="sd1, sdxl, flux and so on; null where nobody knows"
-    )
+    family: str | None = Field(None, description="sd1, sdxl, flux and so on; null where nobody knows")
     label: str = ""
     sides: dict[str, int]
     shapes: list[SizeShape]

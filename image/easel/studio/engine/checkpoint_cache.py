@@ -182,7 +182,7 @@ def copied(checkpoint: Checkpoint, memory: DeviceMemory, *, whole: bool = True) 
     bones = skeleton(checkpoint.family)
     plan = None
     if memory.apart:
-        weights = weight_bytes(bones, checkpoint.dtype)
+        weights = weight_bytes(bones, checkpoint.dtype, memory.device)
         plan = planned(
             checkpoint.file.name, checkpoint.family, weights, checkpoint.dtype, memory, whole=whole
         )

@@ -244,7 +244,7 @@ def _of_set(words: str, part: SetPart, module: Any, convert: Convert) -> Checkpo
         plain = {name.removeprefix(part.prefix): tensor for name, tensor in tensors.items()}
         return convert(plain, module)
 
-    return CheckpointPart(words, module, part.name, pieces, without_prefix)
+    return CheckpointPart(words, module, part.name, pieces, without_prefix, small=words != "VAE")
 
 
 def vae_part(file: ModelFile, module: Any) -> CheckpointPart:

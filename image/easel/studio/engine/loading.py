@@ -51,7 +51,8 @@ from easel.studio.engine.memory import (
 )
 from easel.studio.engine.placing import homes, offloaded, planned, weight_bytes
 from easel.studio.engine.prediction import predicts_velocity
-from easel.studio.engine.skeleton import nbytes, skeleton, vae_skeleton
+from easel.studio.engine.quantised.packed_modules import stored_bytes
+from easel.studio.engine.skeleton import skeleton, vae_skeleton
 from easel.studio.engine.tokenizer import load_tokenizer
 from easel.studio.families import Family, as_trained
 from easel.studio.families import family as family_of
@@ -118,7 +119,7 @@ def _load(
     vae_problem = _without_own_vae(parts) if own_vae else ""
     _check(parts)
     scratch = max(part.largest for part in parts)
-    weights = weight_bytes(bones, dtype)
+    weights = weight_bytes(bones, dtype, memory.device)
     plan = planned(file.name, family, weights, dtype, memory, scratch=scratch, whole=whole)
     places = homes(plan.placement, memory.device)
     total = _fill_all(parts, [places[part.words] for part in parts], dtype, report)
@@ -201,7 +202,7 @@ def _load_single(
 ) -> Any:
     part = part_of()
     _check([part])
-    check_room(part.name, nbytes(part.module, dtype), part.largest, device)
+    check_room(part.name, stored_bytes(part.module, dtype), part.largest, device)
     _fill_all([part], [device], dtype, report)
     return part.module
 
@@ -228,7 +229,7 @@ def _fill_all(
     with _open_all(parts) as readers:
         for part, device in zip(parts, devices, strict=True):
             part.load(readers, device, dtype, progress.add)
-    return sum(nbytes(part.module, dtype) for part in parts)
+    return sum(stored_bytes(part.module, dtype) for part in parts)
 
 
 @contextmanager

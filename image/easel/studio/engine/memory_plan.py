@@ -35,12 +35,14 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class WeightBytes:
-    """What a checkpoint's weights take on the device; `layer` is the largest single layer's."""
+    """What a checkpoint's weights take on the device; `layer` is the largest single layer's, `expanding` what
+    it takes for the moment to expand one that is packed (`quantised`)."""
 
     text_encoders: int
     unet: int
     vae: int
     layer: int
+    expanding: int = 0
 
     @property
     def total(self) -> int:
@@ -52,10 +54,6 @@ class WeightBytes:
         if placement is WeightPlacement.WHOLE:
             return self.total
         return self.layer + (self.unet if placement is WeightPlacement.UNET else 0)
-
-
-NO_WEIGHTS = WeightBytes(0, 0, 0, 0)
-"""For what is free beside weights that are there already."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,8 @@ def need(
 ) -> int:
     """Bytes on the device at the most. A picture half-way through the VAE waits there while another one's
     UNet call is made, so that both count."""
-    return weights.resident(placement) + drawing.fixed + drawing.call * width + drawing.vae[vae_way]
+    drawn = drawing.fixed + drawing.call * width + drawing.vae[vae_way]
+    return weights.resident(placement) + weights.expanding + drawn
 
 
 def plan(

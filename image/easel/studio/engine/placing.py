@@ -11,19 +11,27 @@ from easel.studio.engine.activations import activations
 from easel.studio.engine.memory import SLACK, WORKSPACE, DeviceMemory, TooLarge
 from easel.studio.engine.memory_plan import DrawingBytes, MemoryPlan, WeightBytes, WeightPlacement, need, plan
 from easel.studio.engine.offload import Offload
-from easel.studio.engine.skeleton import Skeleton, nbytes
+from easel.studio.engine.quantised.packed_modules import largest_expanding, layer_bytes, stored_bytes
+from easel.studio.engine.skeleton import Skeleton
 from easel.studio.families import Family
 
 _ROWS = 2
 
 
-def weight_bytes(bones: Skeleton, dtype: torch.dtype) -> WeightBytes:
-    """Of modules that may have no weights yet."""
+def weight_bytes(bones: Skeleton, dtype: torch.dtype, device: torch.device) -> WeightBytes:
+    """On this device, of modules that may have no weights yet."""
 
     def of(modules: Iterable[nn.Module]) -> int:
-        return int(sum(nbytes(one, dtype) for one in modules) * SLACK)
+        return int(sum(stored_bytes(one, dtype) for one in modules) * SLACK)
 
-    return WeightBytes(of(bones.present_encoders), of([bones.unet]), of([bones.vae]), _layer(bones, dtype))
+    modules = *bones.present_encoders, bones.vae, bones.unet
+    return WeightBytes(
+        of(bones.present_encoders),
+        of([bones.unet]),
+        of([bones.vae]),
+        int(max(layer_bytes(one, dtype) for one in modules) * SLACK),
+        max(largest_expanding(one, dtype, device) for one in modules),
+    )
 
 
 def drawing_bytes(family: Family, dtype: torch.dtype, device: torch.device) -> DrawingBytes:
@@ -77,13 +85,3 @@ def offloaded(bones: Skeleton, placement: WeightPlacement, memory: DeviceMemory)
         if not next(module.parameters()).is_meta:  # there are files without a VAE
             offload.add(module)
     return offload
-
-
-def _layer(bones: Skeleton, dtype: torch.dtype) -> int:
-    layers = (
-        sum(one.numel() for one in layer.parameters())
-        for module in (*bones.present_encoders, bones.vae, bones.unet)
-        for layer in module.modules()
-        if next(layer.children(), None) is None
-    )
-    return int(max(layers, default=0) * dtype.itemsize * SLACK)

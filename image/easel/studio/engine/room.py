@@ -9,8 +9,9 @@ from easel.studio.engine.capacity import Capacity, MemoryUse, Occupied
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.device_calls import UNetCall, VaeCall
 from easel.studio.engine.memory import SLACK, DeviceMemory, shape_advice
-from easel.studio.engine.memory_plan import NO_WEIGHTS, WeightPlacement, need, plan
+from easel.studio.engine.memory_plan import WeightBytes, WeightPlacement, need, plan
 from easel.studio.engine.placing import drawing_bytes
+from easel.studio.engine.quantised.packed_modules import largest_expanding
 
 log = structlog.get_logger(__name__)
 
@@ -83,14 +84,16 @@ class Room:
         counted = activations(family, checkpoint.dtype)
         ways = counted.ways("decode", family.native, family.native)
         # its weights are there by now
-        fits = plan(NO_WEIGHTS, drawing, memory.free(), apart=False)
+        expanding = largest_expanding(checkpoint.unet, checkpoint.dtype, memory.device)
+        there = WeightBytes(0, 0, 0, 0, expanding)
+        fits = plan(there, drawing, memory.free(), apart=False)
         way, width = (fits.vae_way, fits.width) if fits is not None else (len(ways) - 1, 1)
-        room = max(0, memory.capacity() - resident - drawing.fixed)
+        room = max(0, memory.capacity() - resident - drawing.fixed - expanding)
         use = MemoryUse(
             checkpoint=checkpoint.file.name,
             placement=placement.words,
             weights=resident,
-            drawing=need(NO_WEIGHTS, drawing, WeightPlacement.WHOLE, way, width),
+            drawing=need(there, drawing, WeightPlacement.WHOLE, way, width),
             room=room,
             width=width,
             vae_tile=ways[way][0],

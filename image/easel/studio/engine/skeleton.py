@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from diffusers.models.attention_processor import AttnProcessor2_0
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-from torch import nn
 from transformers.models.clip.configuration_clip import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
 
@@ -76,11 +75,6 @@ def fill(module: Any, tensors: dict[str, torch.Tensor], device: torch.device) ->
             owner = module.get_submodule(name.rpartition(".")[0])
             owner.position_ids = torch.arange(buffer.shape[-1], device=device).expand((1, -1))
     module.eval().requires_grad_(False)
-
-
-def nbytes(module: nn.Module, dtype: torch.dtype) -> int:
-    """Bytes of the module's parameters in `dtype`."""
-    return sum(parameter.numel() for parameter in module.parameters()) * dtype.itemsize
 
 
 def _text_model(family: Family, encoder: TextEncoder) -> Any:
