@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import torch
 
+from easel.studio.engine.transformers.lora_names import LoraPlaces
+
 
 @dataclass(frozen=True, eq=False)
 class TransformerInputs:
@@ -47,6 +49,13 @@ class TransformerModel(Protocol):
         """A file's tensors under the module's names: of a single file as it was published, with or without
         the checkpoint prefix `model.diffusion_model.`, or of diffusers' layout. Works on tensors that have
         shapes alone (`conversion.Traced`) as well."""
+
+    def empty_inputs(self, network: Any, height: int, width: int, tokens: int) -> TransformerInputs:
+        """A call of one row without numbers, for latents of this size and a text of so many tokens, in the
+        network's type and on its device, which may be "meta": for counting what a call takes."""
+
+    def lora_places(self, network: Any) -> LoraPlaces:
+        """Which of the network's modules each layer of a LoRA's file is for."""
 
     def velocity(self, network: Any, inputs: TransformerInputs) -> torch.Tensor:
         """What the network answers, (rows, channels, height, width): `noise - picture`, of each row as it
