@@ -30,7 +30,6 @@ from easel.studio.engine.latent_spaces import latent_space
 from easel.studio.engine.micro_conditioning import size_numbers
 from easel.studio.engine.skeleton import skeleton
 from easel.studio.engine.tiles import SMALLER, Pieces, tile_side
-from easel.studio.engine.transformers.empty_inputs import empty_inputs
 from easel.studio.engine.transformers.table import transformer_of
 from easel.studio.families import Family, read_family
 
@@ -125,8 +124,8 @@ def _peak(work: Callable[[int], object], side: int) -> int:
 
 
 def _flow_call(network: Any, family: Family, side: int, tokens: int) -> object:
-    inputs = empty_inputs(network, family.latent_channels, side, side, tokens, extra=family.extra_channels)
-    return transformer_of(family.architecture).velocity(network, inputs).float()
+    model = transformer_of(family.architecture)
+    return model.velocity(network, model.empty_inputs(network, side, side, tokens)).float()
 
 
 def _unet_call(unet: Any, family: Family, side: int, dtype: torch.dtype) -> object:

@@ -226,8 +226,7 @@ def parts_of_set(found: ModelSet, family: Family, bones: Skeleton) -> list[Check
         )
         if part is not None
     ]
-    if found.vae is not None:
-        parts.append(_of_set("VAE", found.vae, bones.vae, latent_space(bones.vae).convert))
+    parts.append(_of_set("VAE", found.vae, bones.vae, latent_space(bones.vae).convert))
     parts.append(
         _of_set("transformer", found.transformer, bones.unet, transformer_of(family.architecture).convert)
     )

@@ -18,6 +18,7 @@ import torch
 
 from easel.models import (
     Architecture,
+    CheckpointIdentity,
     FileError,
     ModelFile,
     Reader,
@@ -107,7 +108,7 @@ def _load(
     bones = skeleton(family)
     if family.flow is not None:
         dtype = flow_dtype(dtype)
-        found = model_set(file, family.architecture, others, vae=vae)
+        found = model_set(file, identity or CheckpointIdentity(family.architecture), others, vae=vae)
         there = zip(bones.text_encoders, found.text_encoders, strict=True)
         bones.text_encoders = tuple(module if part is not None else None for module, part in there)
         parts = parts_of_set(found, family, bones)

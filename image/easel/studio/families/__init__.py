@@ -207,8 +207,8 @@ def _read_flow(folder: Path, architecture: Architecture) -> Family:
         prediction_type="flow",
         scheduler_config=_json(folder / "scheduler/scheduler_config.json"),
         text_encoders=tuple(
-            TextEncoder(name, role == "clip-g", role == "clip-g", role)
-            for name, role in zip(folders, needs.text_encoders, strict=False)
+            TextEncoder(name, need.role == "clip-g", need.role == "clip-g", need.role)
+            for name, need in zip(folders, needs.text_encoders, strict=False)
         ),
         pooled=False,
         aesthetic_score=False,
