@@ -1,0 +1,112 @@
+"""Z-Image and Z-Image-Turbo: one stream of the picture's patches and the text's tokens (arXiv 2511.22699).
+
+The module of diffusers' takes lists of rows, cuts each text to its own length and so waits for the device in
+every call. Its parts are called here instead, all rows at once, with a mask in the place of the lengths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers.loaders.single_file_utils import convert_z_image_transformer_checkpoint_to_diffusers
+from diffusers.models.transformers.transformer_z_image import SEQ_MULTI_OF, ZImageTransformer2DModel
+
+from easel.studio.engine.transformers.model import TransformerInputs
+
+_PREFIX = "model.diffusion_model."
+# The only size of patch that was published: 2 by 2 pixels of 1 frame.
+_PATCH, _SIZE = 2, "2-1"
+
+
+class ZImageModel:
+    """See `TransformerModel`. Tokens that count come first in each row."""
+
+    def skeleton(self, config: Mapping[str, Any]) -> Any:
+        """A `ZImageTransformer2DModel`."""
+        with torch.device("meta"):
+            return ZImageTransformer2DModel.from_config(dict(config))
+
+    def convert(self, tensors: Mapping[str, torch.Tensor], network: Any) -> dict[str, torch.Tensor]:
+        """Single files have q, k and v in one tensor, and other names around the blocks."""
+        plain = {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()}
+        same = {name: plain.pop(name) for name in network.state_dict() if name in plain}
+        return same | dict(convert_z_image_transformer_checkpoint_to_diffusers(plain))
+
+    def empty_inputs(self, network: Any, height: int, width: int, tokens: int) -> TransformerInputs:
+        """A call of one row of latents of this size, without numbers, where the network is."""
+        weight = network.x_pad_token
+        return TransformerInputs(
+            latents=weight.new_empty((1, network.in_channels, height, width)),
+            shares=torch.empty(1, device=weight.device),
+            tokens=weight.new_empty((1, tokens, network.config.cap_feat_dim)),
+            mask=torch.empty((1, tokens), dtype=torch.bool, device=weight.device),
+        )
+
+    def velocity(self, network: Any, inputs: TransformerInputs) -> torch.Tensor:
+        """The network is told how much of the picture there is, and answers with the way to it."""
+        height, width = (side // _PATCH for side in inputs.latents.shape[-2:])
+        time = network.t_embedder((1 - inputs.shares) * network.t_scale).type_as(inputs.latents)
+        text, seen = _text(network, inputs)
+        image = _image(network, inputs.latents)
+        image_places, text_places = _places(network, text, seen, height, width, image.shape[1])
+        for layer in network.noise_refiner:
+            image = layer(image, None, image_places, time)
+        for layer in network.context_refiner:
+            text = layer(text, seen, text_places)
+        hidden = torch.cat([image, text], dim=1)
+        places = torch.cat([image_places, text_places.expand(len(image_places), -1, -1)], dim=1)
+        mask = None if seen is None else F.pad(seen, (image.shape[1], 0), value=True)
+        for layer in network.layers:
+            hidden = layer(hidden, mask, places, time)
+        answer = network.all_final_layer[_SIZE](hidden[:, : height * width], c=time)
+        return -_unpatched(answer, height, width)
+
+
+def _image(network: Any, latents: torch.Tensor) -> torch.Tensor:
+    """The picture's tokens, filled up with a learned one to a number that the training knew."""
+    patches = latents.unflatten(3, (-1, _PATCH)).unflatten(2, (-1, _PATCH)).permute(0, 2, 4, 3, 5, 1)
+    tokens = network.all_x_embedder[_SIZE](patches.flatten(3).flatten(1, 2))
+    rest = -tokens.shape[1] % SEQ_MULTI_OF
+    return torch.cat([tokens, network.x_pad_token.to(tokens.dtype).expand(len(tokens), rest, -1)], dim=1)
+
+
+def _unpatched(tokens: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    patches = tokens.unflatten(2, (_PATCH, _PATCH, -1)).unflatten(1, (height, width))
+    return patches.permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)
+
+
+def _text(network: Any, inputs: TransformerInputs) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """The texts' tokens, each text filled up as the picture is; and which of all are a text's or fill one up,
+    None where all are."""
+    tokens = network.cap_embedder(inputs.tokens)
+    count = tokens.shape[1]
+    tokens = F.pad(tokens, (0, 0, 0, -count % SEQ_MULTI_OF))
+    index = torch.arange(tokens.shape[1], device=tokens.device)
+    length = count if inputs.mask is None else inputs.mask.sum(1, keepdim=True)
+    filled = torch.where((index < length)[..., None], tokens, network.cap_pad_token.to(tokens.dtype))
+    return filled, None if inputs.mask is None else index < _filled_up(length)
+
+
+def _places(
+    network: Any, text: torch.Tensor, seen: torch.Tensor | None, height: int, width: int, count: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rotations of the picture's tokens and of the text's, which stand before it on the first axis: one for
+    all rows, or of the picture for each where their texts are of several lengths."""
+    device = text.device
+    text_at = torch.zeros((text.shape[1], 3), dtype=torch.long, device=device)
+    text_at[:, 0] = torch.arange(1, text.shape[1] + 1, device=device)
+    rows = 1 if seen is None else len(text)
+    image_at = torch.zeros((rows, count, 3), dtype=torch.long, device=device)
+    inside = image_at[:, : height * width].unflatten(1, (height, width))
+    inside[..., 0] = text.shape[1] + 1 if seen is None else seen.sum(1)[:, None, None] + 1
+    inside[..., 1] = torch.arange(height, device=device)[:, None]
+    inside[..., 2] = torch.arange(width, device=device)
+    image = network.rope_embedder(image_at.flatten(0, 1)).unflatten(0, (rows, count))
+    return image, network.rope_embedder(text_at)[None]
+
+
+def _filled_up(length: torch.Tensor) -> torch.Tensor:
+    return (length + SEQ_MULTI_OF - 1) // SEQ_MULTI_OF * SEQ_MULTI_OF

@@ -1,0 +1,49 @@
+"""What the tests of single flow families share: small networks with life in them, and a walk by Euler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+
+from easel.studio.engine.conversion import Traced
+
+
+@torch.no_grad()
+def alive(module: Any, seed: int = 1) -> Any:
+    """Weights under which every input shows, yet so tame that a rounded share of noise does not."""
+    torch.manual_seed(seed)
+    for one in module.parameters():
+        spread = 0.1 if one.dim() < 2 else 0.5 * one[0].numel() ** -0.5
+        one.copy_(torch.randn_like(one) * spread + (1.0 if one.dim() == 1 and one.mean() > 0.5 else 0.0))
+    return module.eval()
+
+
+@torch.inference_mode()
+def euler(
+    latents: torch.Tensor, shares: Sequence[float], velocity: Callable[[torch.Tensor, float], torch.Tensor]
+) -> torch.Tensor:
+    """From share to share along the velocity."""
+    for now, then in pairwise(shares):
+        latents = latents + (then - now) * velocity(latents, now)
+    return latents
+
+
+def traced(file: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A file's tensors, as a header knows them."""
+    return {name: Traced.of(name, tuple(tensor.shape)) for name, tensor in file.items()}
+
+
+def assert_told_by_header(model: Any, network: Any, file: Mapping[str, torch.Tensor]) -> None:
+    """Shapes alone name every tensor of the module, in its shape, and use all of the file's."""
+    found = model.convert(traced(file), network)
+    wanted = network.state_dict()
+    assert {name: found[name].shape for name in wanted} == {name: one.shape for name, one in wanted.items()}
+    assert {name for one in wanted for name in found[one].names} == set(file)
+
+
+def difference(one: torch.Tensor, other: torch.Tensor) -> float:
+    """The largest difference of two tensors."""
+    return float((one - other).abs().max())
