@@ -52,6 +52,14 @@ WAYS: dict[str, list[Publish]] = {
         before("text_encoders.clip_l.transformer.text_model."),
     ],
     "clip-g": [transformers_own, before("text_encoders.clip_g.transformer."), open_clip],
+    **{
+        role: [transformers_own, *map(before, prefixes)]
+        for role, prefixes in {
+            "qwen3-4b": ("model.", "text_encoders.qwen3_4b.transformer.model."),
+            "qwen2.5-vl-7b": ("model.", "model.language_model."),
+            "mistral-small-24b": ("model.", "language_model.model.", "model.language_model."),
+        }.items()
+    },
     "t5-xxl": [
         transformers_own,
         t5_of_comfyui,
@@ -68,6 +76,7 @@ def test_every_layout(role: str, way: int) -> None:
     """The tensors of a file, and beside them some that belong to nothing."""
     encoder = tiny_encoder(role)
     tensors = {**WAYS[role][way](encoder), "logit_scale": torch.ones(()), "spiece_model": torch.ones(3)}
+    tensors |= {"lm_head.weight": torch.ones(1), "visual.merger.mlp.0.weight": torch.ones(1)}
     again = filled(role, text_model("", role).skeleton(narrow(role)), tensors)
     assert torch.equal(answer(role, encoder), answer(role, again))
 

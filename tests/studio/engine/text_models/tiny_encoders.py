@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import AddedToken, Tokenizer
 from transformers import PreTrainedTokenizerFast
 from transformers.models.clip.configuration_clip import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPTextModelWithProjection
+from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
 
 from easel.studio.engine.prompts.emphasis import EmphasisMode
 from easel.studio.engine.text_models import vocabularies
@@ -22,15 +24,32 @@ T5_WIDTH = 48
 PUBLISHED = json.loads((Path(__file__).parent / "published.json").read_text())
 """The encoders' configurations as published, by role."""
 _CLIP = {"num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
+_DECODER = {
+    "num_hidden_layers": 30,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "hidden_size": 32,
+    "intermediate_size": 24,
+}
 _NARROW: dict[str, dict[str, Any]] = {
     "clip-l": {**_CLIP, "hidden_size": 16, "projection_dim": 16},
     "clip-g": {**_CLIP, "hidden_size": 24, "projection_dim": 24},
+    "qwen3-4b": {**_DECODER, "head_dim": 16},
+    "qwen3-8b": {**_DECODER, "head_dim": 16, "hidden_size": 40},
+    "qwen2.5-vl-7b": {
+        **_DECODER,
+        "num_hidden_layers": 3,
+        "rope_scaling": {"type": "mrope", "rope_type": "default", "mrope_section": [2, 3, 3]},
+    },
     "t5-xxl": {"num_layers": 3, "num_heads": 2, "d_model": T5_WIDTH, "d_kv": 8, "d_ff": 32},
 }
 
 
 def narrow(role: str) -> dict[str, Any]:
     """A published configuration with fewer and narrower layers."""
+    if role == "mistral-small-24b":
+        text = {**PUBLISHED[role]["text_config"], **_DECODER, "num_hidden_layers": 32, "head_dim": 16}
+        return {**PUBLISHED[role], "text_config": {**text, "vocab_size": 400}}
     return {**PUBLISHED[role], **_NARROW[role]}
 
 
@@ -77,9 +96,29 @@ def t5_tokenizer(folder: Path) -> Any:
     return PreTrainedTokenizerFast(tokenizer_file=str(path), pad_token="<pad>", eos_token="</s>")
 
 
+def qwen_tokenizer(added: Tokenizer) -> Any:
+    """Transformers' own, of the same byte pairs; Qwen3's way to ask and begin an answer."""
+    model = json.loads(added.to_str())["model"]
+    made = Qwen2Tokenizer(vocab=model["vocab"], merges=[tuple(pair) for pair in model["merges"]])
+    made.add_tokens(
+        [
+            AddedToken(one["content"], special=one["special"], normalized=False)
+            for one in json.loads(added.to_str())["added_tokens"]
+        ]
+    )
+    made.chat_template = (
+        "{% for one in messages %}<|im_start|>{{ one.role }}\n{{ one.content }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n"
+        "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"
+        "{% endif %}"
+    )
+    return made
+
+
 def answer(role: str, module: Any) -> torch.Tensor:
     """All that it says of four tokens."""
     ids = torch.tensor([[7, 8, 9, 49407 if role.startswith("clip") else 1]])
+    more = {} if role.startswith(("clip", "t5")) else {"use_cache": False}
     with torch.inference_mode():
-        output = module(ids)
+        output = module(ids, **more)
     return torch.cat([one.flatten() for one in output.values() if isinstance(one, torch.Tensor)])

@@ -13,6 +13,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_
 from tokenizers.models import BPE
 from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
+from easel.studio.engine.text_models.byte_letters import letters
 from easel.studio.families import HERE, TOKENIZER_FOLDER
 
 _FOLDER = HERE / "tokenizers"
@@ -87,7 +88,7 @@ def _qwen(added: tuple[tuple[str, bool], ...]) -> Tokenizer:
     lines = gzip.decompress(packed).decode().splitlines()
     merges = [(first, second) for first, _, second in (line.partition(" ") for line in lines)]
     # a token's number is its rank: first the bytes in GPT-2's order, then each merge's
-    words = {byte: number for number, byte in enumerate(_bytes())}
+    words = {byte: number for number, byte in enumerate(letters().values())}
     words |= {first + second: number for number, (first, second) in enumerate(merges, start=len(words))}
     made = Tokenizer(BPE(vocab=words, merges=merges))
     made.normalizer = normalizers.NFC()
@@ -101,9 +102,3 @@ def _qwen(added: tuple[tuple[str, bool], ...]) -> Tokenizer:
     for token, special in added:
         made.add_tokens([AddedToken(token, special=special, normalized=False)])
     return made
-
-
-def _bytes() -> list[str]:
-    """GPT-2's letters for bytes: those that can be printed, then the others from U+0100 on."""
-    printed = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    return [*map(chr, printed), *map(chr, range(0x100, 0x100 + 256 - len(printed)))]
