@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from easel.models import Architecture
 from easel.studio.engine.transformers.chroma import ChromaModel
 from easel.studio.engine.transformers.flux import FluxModel
-from easel.studio.engine.transformers.flux2 import Flux2
+from easel.studio.engine.transformers.flux2 import Flux2Model
 from easel.studio.engine.transformers.model import TransformerModel
-from easel.studio.engine.transformers.qwen_image import QwenImage
+from easel.studio.engine.transformers.qwen_image import QwenImageModel
 from easel.studio.engine.transformers.sd3 import SD3Model
-from easel.studio.engine.transformers.z_image import ZImage
+from easel.studio.engine.transformers.z_image import ZImageModel
 
 TRANSFORMERS: Mapping[Architecture, TransformerModel] = {
     Architecture.SD3: SD3Model(),
@@ -22,13 +22,13 @@ TRANSFORMERS: Mapping[Architecture, TransformerModel] = {
     Architecture.FLUX_FILL: FluxModel(),
     Architecture.FLUX_KONTEXT: FluxModel(),
     Architecture.CHROMA: ChromaModel(),
-    Architecture.Z_IMAGE: ZImage(),
-    Architecture.Z_IMAGE_TURBO: ZImage(),
-    Architecture.FLUX2: Flux2(),
-    Architecture.FLUX2_KLEIN_4B: Flux2(),
-    Architecture.FLUX2_KLEIN_9B: Flux2(),
-    Architecture.QWEN_IMAGE: QwenImage(),
-    Architecture.QWEN_IMAGE_EDIT: QwenImage(),
+    Architecture.Z_IMAGE: ZImageModel(),
+    Architecture.Z_IMAGE_TURBO: ZImageModel(),
+    Architecture.FLUX2: Flux2Model(),
+    Architecture.FLUX2_KLEIN_4B: Flux2Model(),
+    Architecture.FLUX2_KLEIN_9B: Flux2Model(),
+    Architecture.QWEN_IMAGE: QwenImageModel(),
+    Architecture.QWEN_IMAGE_EDIT: QwenImageModel(),
 }
 
 
