@@ -99,3 +99,86 @@ def flux2_transformer(width: int) -> dict[str, tuple[int, ...]]:
         "single_stream_modulation.lin.weight": (3 * width, width),
         "double_stream_modulation_img.lin.weight": (6 * width, width),
     }
+
+
+def clip(width: int, start: str = "text_model.") -> dict[str, tuple[int, ...]]:
+    return {
+        start + "embeddings.position_embedding.weight": (77, width),
+        start + "embeddings.token_embedding.weight": (49408, width),
+        start + "encoder.layers.0.layer_norm1.weight": (width,),
+        start + "encoder.layers.0.self_attn.q_proj.weight": (width, width),
+    }
+
+
+def open_clip(width: int) -> dict[str, tuple[int, ...]]:
+    return {
+        "positional_embedding": (77, width),
+        "token_embedding.weight": (49408, width),
+        "transformer.resblocks.0.ln_1.weight": (width,),
+    }
+
+
+def t5(width: int = 4096) -> dict[str, tuple[int, ...]]:
+    return {
+        "shared.weight": (32128, width),
+        "encoder.block.0.layer.0.SelfAttention.q.weight": (4096, width),
+        "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight": (32, 64),
+        "encoder.block.0.layer.0.layer_norm.weight": (width,),
+    }
+
+
+UMT5: Shapes = {**t5(), "encoder.block.1.layer.0.SelfAttention.relative_attention_bias.weight": (32, 64)}
+GGUF_T5: Shapes = {
+    "token_embd.weight": (32128, 4096),
+    "enc.blk.0.attn_q.weight": (4096, 4096),
+    "enc.blk.0.attn_rel_b.weight": (32, 64),
+    "enc.blk.0.attn_norm.weight": (4096,),
+}
+
+
+def language_model(
+    width: int, start: str = "model.", *, norms: bool = False, bias: bool = False
+) -> dict[str, tuple[int, ...]]:
+    """As transformers names Qwen3 (with norms), Qwen2.5 (with a bias) and Mistral (with neither)."""
+    layer = f"{start}layers.0."
+    return {
+        f"{start}embed_tokens.weight": (151936, width),
+        f"{layer}input_layernorm.weight": (width,),
+        f"{layer}self_attn.q_proj.weight": (4096, width),
+        f"{layer}mlp.gate_proj.weight": (9728, width),
+        **({f"{layer}self_attn.q_norm.weight": (128,)} if norms else {}),
+        **({f"{layer}self_attn.q_proj.bias": (4096,)} if bias else {}),
+    }
+
+
+def gguf_language_model(width: int, *, norms: bool = False, bias: bool = False) -> dict[str, tuple[int, ...]]:
+    """As llama.cpp names them."""
+    return {
+        "token_embd.weight": (151936, width),
+        "blk.0.attn_norm.weight": (width,),
+        "blk.0.attn_q.weight": (4096, width),
+        "blk.0.ffn_gate.weight": (9728, width),
+        **({"blk.0.attn_q_norm.weight": (128,)} if norms else {}),
+        **({"blk.0.attn_q.bias": (4096,)} if bias else {}),
+    }
+
+
+def vae(channels: int) -> dict[str, tuple[int, ...]]:
+    return {
+        "decoder.conv_in.weight": (512, channels, 3, 3),
+        "encoder.conv_in.weight": (128, 3, 3, 3),
+    }
+
+
+FLUX2_VAE: Shapes = {**vae(32), "bn.running_mean": (128,), "bn.running_var": (128,)}
+WAN_VAE: Shapes = {
+    "conv1.weight": (32, 32, 1, 1, 1),
+    "decoder.conv1.weight": (384, 16, 3, 3, 3),
+    "decoder.middle.0.residual.0.gamma": (384, 1, 1, 1),
+    "encoder.conv1.weight": (96, 3, 3, 3, 3),
+}
+QWEN_VAE_OF_DIFFUSERS: Shapes = {
+    "decoder.conv_in.weight": (384, 16, 3, 3, 3),
+    "encoder.conv_in.weight": (96, 3, 3, 3, 3),
+    "post_quant_conv.weight": (16, 16, 1, 1, 1),
+}

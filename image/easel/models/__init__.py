@@ -42,6 +42,7 @@ from easel.models.lock import Lock
 from easel.models.model_file import ModelFile, sidecar_path
 from easel.models.model_header import read_model_header
 from easel.models.model_notes import ModelNotes, UnreadableNotes, read_notes, write_notes
+from easel.models.model_set import ModelSet, Needs, SetPart, TextNeed, model_set, needs_of, set_bytes
 from easel.models.quota import OverQuota, quota_of
 from easel.models.records import Record
 from easel.models.sidecar import Sidecar, read_sidecar, state_beside

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from easel.models.header import Header
 from easel.models.model_file import ModelFile, sidecar_path
 from easel.models.model_folder import state_of_model
 from easel.models.model_header import read_model_header
+from easel.models.precision import precision_of
 from easel.models.records import FileState, Records
 from easel.models.sidecar import read_sidecar, state_beside
 
@@ -33,14 +33,6 @@ PICTURE_ENDINGS = (
 )
 """Of pictures beside a model, in the order in which A1111 looks for them."""
 _INFO_LIMIT = 5_000_000
-_PRECISIONS = {
-    "F16": "fp16",
-    "BF16": "bf16",
-    "F32": "fp32",
-    "F64": "fp64",
-    "F8_E4M3": "fp8",
-    "F8_E5M2": "fp8",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +149,7 @@ def _read_facts(file: ModelFile) -> IndexEntry:
         file,
         architecture=identity.architecture if identity else "",
         training=_training(identity) if identity else "",
-        precision=_precision(header),
+        precision=precision_of(header),
         base_model=said.get("ss_base_model_version") or said.get("modelspec.architecture", ""),
         family=identity.architecture.family if identity else family_of_header(file.kind, header),
         trained_words=tuple(word.strip() for word in phrase.split(",") if word.strip()),
@@ -172,7 +164,7 @@ def _facts_of_folder(file: ModelFile) -> IndexEntry:
             file,
             architecture=identity.architecture,
             training=_training(identity),
-            precision=_precision(first.header),
+            precision=precision_of(first.header),
             family=identity.architecture.family,
         )
     except FileError as error:
@@ -190,11 +182,3 @@ def _training(identity: CheckpointIdentity) -> str:
     if not identity.prediction and identity.zero_snr is None and not identity.notes:
         return ""
     return ". ".join((identity.words, *identity.notes))
-
-
-def _precision(header: Header) -> str:
-    sizes: Counter[str] = Counter()
-    for tensor in header.tensors.values():
-        sizes[tensor.dtype] += tensor.nbytes
-    most = sizes.most_common(1)
-    return _PRECISIONS.get(most[0][0], most[0][0].lower()) if most else ""

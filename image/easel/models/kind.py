@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from easel.models.header import Header
+from easel.models.parts import FACTS, is_language_model, is_video_vae, text_encoder_role
 
 SAFETENSORS, GGUF = ".safetensors", ".gguf"
 """How names of model files end."""
@@ -33,8 +34,9 @@ class Kind(StrEnum):
     @property
     def folders(self) -> tuple[str, ...]:
         """The folders below `models/` that files of this kind are looked for in, its own first: A1111 has one
-        for each architecture of upscalers, and whoever comes from there brings them along."""
-        return (self.value, *(_UPSCALERS_OF_A1111 if self is Kind.UPSCALER else ()))
+        for each architecture of upscalers, ComfyUI others for transformers and text encoders, and whoever
+        comes from there brings them along."""
+        return (self.value, *_ELSEWHERE.get(self, ()))
 
     @property
     def endings(self) -> tuple[str, ...]:
@@ -48,7 +50,11 @@ class Kind(StrEnum):
 
 
 _LARGE = (Kind.CHECKPOINT, Kind.TEXT_ENCODER, Kind.VAE)
-_UPSCALERS_OF_A1111 = ("RealESRGAN", "SwinIR", "DAT", "HAT", "ScuNET", "BSRGAN")
+_ELSEWHERE: Mapping[Kind, tuple[str, ...]] = {
+    Kind.CHECKPOINT: ("diffusion_models", "unet"),
+    Kind.TEXT_ENCODER: ("text_encoders", "clip"),
+    Kind.UPSCALER: ("RealESRGAN", "SwinIR", "DAT", "HAT", "ScuNET", "BSRGAN"),
+}
 _WORDS: Mapping[Kind, str] = {
     Kind.CHECKPOINT: "checkpoint",
     Kind.VAE: "VAE",
@@ -88,7 +94,10 @@ def small_kind(header: Header) -> tuple[Kind | None, str] | None:
     None when it is none of the small kinds, so perhaps a checkpoint. A checkpoint that carries LoRA keys or
     the like beside its UNet is still a checkpoint; the caller looks for the UNet first.
     """
-    return next(((kind, words) for kind, words, is_one in _SMALL if is_one(header)), None)
+    found = next(((kind, words) for kind, words, is_one in _SMALL if is_one(header)), None)
+    if found is not None and found[0] is Kind.TEXT_ENCODER and (role := text_encoder_role(header.tensors)):
+        return Kind.TEXT_ENCODER, FACTS[role].words
+    return found
 
 
 def is_vae(header: Header) -> bool:
@@ -96,6 +105,8 @@ def is_vae(header: Header) -> bool:
     keys = header.tensors
     if any(key.startswith("model.diffusion_model.") for key in keys):
         return False
+    if "decoder.conv1.weight" in keys and is_video_vae(keys):
+        return True
     return any(prefix + "decoder.conv_in.weight" in keys for prefix in ("", "first_stage_model.", "vae."))
 
 
@@ -141,6 +152,7 @@ _SMALL: tuple[tuple[Kind | None, str, Callable[[Header], bool]], ...] = (
     (Kind.EMBEDDING, "a textual inversion embedding", _is_embedding),
     (None, "an AnimateDiff motion module",
      lambda header: any("motion_modules." in key for key in header.tensors)),
+    (Kind.TEXT_ENCODER, "a text encoder alone", lambda header: is_language_model(header.tensors)),
     (Kind.VAE, "a VAE", is_vae),
     (Kind.UPSCALER, "an upscaler (ESRGAN and the like)",
      _hold(*_UPSCALER_KEYS)),
@@ -151,5 +163,6 @@ _SMALL: tuple[tuple[Kind | None, str, Callable[[Header], bool]], ...] = (
     (Kind.IMAGE_ENCODER, "a CLIP image encoder", _begin("vision_model.")),
     (None, "a CLIP image encoder in a layout that is not read here", _begin("visual.")),
     (Kind.TEXT_ENCODER, "a text encoder alone",
-     _begin("text_model.", "encoder.block.0.layer.0.SelfAttention", "embeddings.token_embedding")),
+     _begin("text_model.", "encoder.block.0.layer.0.SelfAttention", "embeddings.token_embedding",
+            "token_embedding.")),
 )  # fmt: skip

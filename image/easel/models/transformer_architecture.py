@@ -7,11 +7,12 @@ checkpoint prefix `model.diffusion_model.` (GGUF files have these names too), or
 Three pairs have the same tensors: FLUX.1 dev and Kontext, Z-Image and Z-Image-Turbo, Qwen-Image and
 Qwen-Image-Edit. Which of the two it is, is looked for in this order:
 
-1. the file beside it: `easel.architecture` (which names any family, see architecture.py), then Civitai's
-   `baseModel` ("Flux.1 Kontext", "ZImageTurbo");
-2. the file's own metadata: `modelspec.architecture`, `modelspec.title`, `general.name`;
-3. the file's name: "kontext", "turbo" or "edit" in it;
-4. else it is the first of the pair.
+1. `easel.architecture` in the file beside it, which names any family (see architecture.py);
+2. a tensor that is a mark, in files of Qwen-Image-Edit 2511 that were made for ComfyUI;
+3. Civitai's `baseModel` beside it ("Flux.1 Kontext", "ZImageTurbo");
+4. the file's own metadata: `modelspec.architecture`, `modelspec.title`, `general.name`;
+5. the file's name: "kontext", "turbo" or "edit" in it;
+6. else it is the first of the pair.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from easel.models.sidecar import Sidecar
 PREFIXES = ("model.diffusion_model.", "")
 """What stands before the transformer's names in a single file."""
 
+# ComfyUI's, in files of Qwen-Image-Edit 2511.
+_EDIT_MARK = "__index_timestep_zero__"
 _WORDS_OF = ("modelspec.architecture", "modelspec.title", "general.name")
 # The second of a pair, and the word that tells it. "credit" is no edit.
 _SECOND: Mapping[Architecture, tuple[Architecture, re.Pattern[str]]] = {
@@ -70,7 +73,10 @@ def transformer_architecture(
         for signs, tell in _TOLD_BY:
             if there.holds(*signs):
                 first = tell(there, name)
-                found, told_by = one_of_pair(first, name, sidecar or Sidecar(), header.metadata)
+                marked = first is Architecture.QWEN_IMAGE and there.holds(_EDIT_MARK)
+                found, told_by = one_of_pair(
+                    first, name, sidecar or Sidecar(), header.metadata, marked=marked
+                )
                 return TransformerIdentity(found, told_by, prefix)
     return None
 
@@ -88,11 +94,13 @@ def transformer_prefix(header: Header) -> str | None:
 
 
 def one_of_pair(
-    first: Architecture, name: str, sidecar: Sidecar, metadata: Mapping[str, str]
+    first: Architecture, name: str, sidecar: Sidecar, metadata: Mapping[str, str], *, marked: bool = False
 ) -> tuple[Architecture, str]:
-    """`first`, or the second family with the same tensors; and what told it."""
+    """`first`, or the second family with the same tensors; and what told it: a mark first of all."""
     if first not in _SECOND:
         return first, "shapes"
+    if marked:
+        return _SECOND[first][0], f"the tensor {_EDIT_MARK}"
     second, word = _SECOND[first]
     if (said := _BASES.get(sidecar.base_model.strip().lower())) in (first, second) and said is not None:
         return said, "the baseModel beside it"
