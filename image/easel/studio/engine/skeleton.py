@@ -19,6 +19,7 @@ from transformers.models.clip.configuration_clip import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
 
 from easel.studio.engine.latent_spaces import latent_space
+from easel.studio.engine.text_models.buffers import restore_buffers
 from easel.studio.engine.text_models.table import text_model
 from easel.studio.engine.transformers.table import transformer_of
 from easel.studio.families import Family, TextEncoder
@@ -67,13 +68,7 @@ def vae_skeleton(family: Family) -> Any:
 def fill(module: Any, tensors: dict[str, torch.Tensor], device: torch.device) -> None:
     """Give a skeleton its weights, without a copy, and make it ready: evaluation only, no gradients."""
     module.load_state_dict({name: tensors[name] for name in module.state_dict()}, strict=True, assign=True)
-    for name, buffer in list(module.named_buffers()):
-        if buffer.is_meta:
-            # The one buffer that no checkpoint has to hold: the numbers of the positions.
-            if not name.endswith("position_ids"):
-                raise RuntimeError(f"{type(module).__name__}.{name} has no value")
-            owner = module.get_submodule(name.rpartition(".")[0])
-            owner.position_ids = torch.arange(buffer.shape[-1], device=device).expand((1, -1))
+    restore_buffers(module, device)
     module.eval().requires_grad_(False)
 
 

@@ -1,0 +1,108 @@
+"""Every family that predicts a flow, small: the published configuration with narrow layers, random weights, in
+a folder as diffusers saves it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from easel.models import Architecture, Kind, ModelFile, folder_state
+from easel.studio.engine.skeleton import Skeleton, skeleton
+from easel.studio.families import HERE, Family, read_family
+from tests.studio.engine.text_models.tiny_encoders import T5_WIDTH, narrow
+
+# without Flux.2 dev, whose text encoder brings a vocabulary of its own along
+FLOWS = [one for one in Architecture if one.flow and one is not Architecture.FLUX2]
+SIDE = 64
+"""What the small ones are said to be trained at, in pixels."""
+_FLUX = {
+    "num_layers": 1, "num_single_layers": 1, "attention_head_dim": 16, "num_attention_heads": 2,
+    "joint_attention_dim": T5_WIDTH, "axes_dims_rope": [4, 4, 8],
+}  # fmt: skip
+_TRANSFORMERS: dict[str, dict[str, Any]] = {
+    "sd3": {"num_layers": 2, "attention_head_dim": 16, "num_attention_heads": 2, "joint_attention_dim": T5_WIDTH,
+            "caption_projection_dim": 32, "pooled_projection_dim": 40},
+    "flux": {**_FLUX, "pooled_projection_dim": 16},
+    "chroma": {**_FLUX, "approximator_num_channels": 8, "approximator_hidden_dim": 16, "approximator_layers": 2},
+    "z-image": {"dim": 48, "n_layers": 1, "n_refiner_layers": 1, "n_heads": 2, "n_kv_heads": 2,
+                "cap_feat_dim": 32, "axes_dims": [8, 8, 8]},
+    "flux2": {"num_layers": 1, "num_single_layers": 1, "attention_head_dim": 16, "num_attention_heads": 2,
+              "joint_attention_dim": 96, "axes_dims_rope": [4, 4, 4, 4]},
+    "qwen-image": {"num_layers": 1, "attention_head_dim": 16, "num_attention_heads": 2,
+                   "joint_attention_dim": 32, "axes_dims_rope": [4, 6, 6]},
+}  # fmt: skip
+_FILES = {"transformer": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model"}
+
+
+@dataclass
+class TinyFlow:
+    """A shrunk family, its modules with random weights, and the folder that holds them."""
+
+    family: Family
+    bones: Skeleton
+    file: ModelFile
+
+
+def tiny_flow(architecture: Architecture, folder: Path, seed: int = 0) -> TinyFlow:
+    """A tiny one of this family; its configuration and weights are written below `folder`."""
+    family = shrink(architecture, folder / architecture.value)
+    bones = skeleton(family)
+    parts = {"transformer": bones.unet, "vae": bones.vae}
+    parts |= {
+        one.folder: module for one, module in zip(family.text_encoders, bones.text_encoders, strict=True)
+    }
+    for name, module in parts.items():
+        tensors = {key: one.contiguous() for key, one in random_tensors(module, seed).items()}
+        save_file(tensors, family.folder / name / f"{_FILES.get(name, 'model')}.safetensors")
+    size, changed = folder_state(family.folder)
+    file = ModelFile(family.folder, architecture.value, Kind.CHECKPOINT, size, changed)
+    return TinyFlow(family, bones, file)
+
+
+def random_tensors(module: Any, seed: int) -> dict[str, torch.Tensor]:
+    """Such that what is drawn depends on all that is said."""
+    made = torch.Generator().manual_seed(seed)
+    found = {}
+    for name, one in module.state_dict().items():
+        if not one.is_floating_point():
+            found[name] = torch.zeros(one.shape, dtype=one.dtype)
+            continue
+        spread = 0.1 if one.dim() < 2 else 0.7 * one[0].numel() ** -0.5
+        about = 1.0 if one.dim() == 1 and name.endswith(("weight", "running_var", "gamma")) else 0.0
+        found[name] = (
+            (about + spread * torch.randn(one.shape, generator=made)).abs()
+            if "var" in name
+            else (about + spread * torch.randn(one.shape, generator=made))
+        )
+    return found
+
+
+def shrink(architecture: Architecture, folder: Path) -> Family:
+    """The published configuration with narrow layers."""
+    shutil.copytree(HERE / architecture.value, folder, dirs_exist_ok=True)
+    family = read_family(folder, architecture)
+    change = dict(_TRANSFORMERS[architecture.family])
+    if architecture is Architecture.FLUX2_KLEIN_9B:
+        change["joint_attention_dim"] = 120
+    _change(folder / "transformer/config.json", change)
+    for one in family.text_encoders:
+        (folder / one.folder / "config.json").write_text(json.dumps(narrow(one.role)))
+    vae = _read(folder / "vae/config.json")
+    small = {"base_dim": 8} if "base_dim" in vae else {"block_out_channels": [32] * 4, "sample_size": SIDE}
+    _change(folder / "vae/config.json", small)
+    _change(folder / "drawing.json", {"native": SIDE})
+    return read_family(folder, architecture)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text())
+
+
+def _change(path: Path, changes: dict[str, Any]) -> None:
+    path.write_text(json.dumps({**_read(path), **changes}))
