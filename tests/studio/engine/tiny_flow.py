@@ -34,7 +34,7 @@ _TRANSFORMERS: dict[str, dict[str, Any]] = {
                 "cap_feat_dim": 32, "axes_dims": [8, 8, 8]},
     "flux2": {"num_layers": 1, "num_single_layers": 1, "attention_head_dim": 16, "num_attention_heads": 2,
               "joint_attention_dim": 96, "axes_dims_rope": [4, 4, 4, 4]},
-    "qwen-image": {"num_layers": 1, "attention_head_dim": 16, "num_attention_heads": 2,
+    "qwen-image": {"num_layers": 3, "attention_head_dim": 16, "num_attention_heads": 2,
                    "joint_attention_dim": 32, "axes_dims_rope": [4, 6, 6]},
 }  # fmt: skip
 _FILES = {"transformer": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model"}
