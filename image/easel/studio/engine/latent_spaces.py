@@ -92,7 +92,7 @@ class ScaledLatents(LatentSpace):
 
     def unscaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
         """Away with the factor, back to the middle."""
-        return latents / vae.config.scaling_factor + _middle(vae)
+        return latents / float(vae.config.scaling_factor) + _middle(vae)
 
     def scaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
         """The reverse."""

@@ -46,7 +46,7 @@ class Flux2Model:
         pictures = [inputs.latents, *inputs.references]
         rows = len(inputs.latents)
         seen = [one.flatten(2).transpose(1, 2).expand(rows, -1, -1) for one in pictures]
-        answer = network(
+        answer: torch.Tensor = network(
             hidden_states=torch.cat(seen, dim=1),
             encoder_hidden_states=inputs.tokens,
             timestep=inputs.shares,
@@ -56,7 +56,7 @@ class Flux2Model:
             joint_attention_kwargs=_masked(inputs.mask, sum(one.shape[1] for one in seen)),
             return_dict=False,
         )[0]
-        return answer[:, : seen[0].shape[1]].transpose(1, 2).unflatten(2, inputs.latents.shape[-2:])
+        return answer[:, : seen[0].shape[1]].transpose(1, 2).reshape(inputs.latents.shape)
 
 
 def _places(latents: torch.Tensor, time: int) -> torch.Tensor:

@@ -67,27 +67,32 @@ class ZImageModel:
 
 def _image(network: Any, latents: torch.Tensor) -> torch.Tensor:
     """The picture's tokens, filled up with a learned one to a number that the training knew."""
-    patches = latents.unflatten(3, (-1, _PATCH)).unflatten(2, (-1, _PATCH)).permute(0, 2, 4, 3, 5, 1)
-    tokens = network.all_x_embedder[_SIZE](patches.flatten(3).flatten(1, 2))
+    rows, channels, height, width = latents.shape
+    patches = latents.reshape(rows, channels, height // _PATCH, _PATCH, width // _PATCH, _PATCH)
+    patches = patches.permute(0, 2, 4, 3, 5, 1)
+    tokens: torch.Tensor = network.all_x_embedder[_SIZE](patches.flatten(3).flatten(1, 2))
     rest = -tokens.shape[1] % SEQ_MULTI_OF
     return torch.cat([tokens, network.x_pad_token.to(tokens.dtype).expand(len(tokens), rest, -1)], dim=1)
 
 
 def _unpatched(tokens: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    patches = tokens.unflatten(2, (_PATCH, _PATCH, -1)).unflatten(1, (height, width))
+    patches = tokens.reshape(len(tokens), height, width, _PATCH, _PATCH, -1)
     return patches.permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)
 
 
 def _text(network: Any, inputs: TransformerInputs) -> tuple[torch.Tensor, torch.Tensor | None]:
     """The texts' tokens, each text filled up as the picture is; and which of all are a text's or fill one up,
     None where all are."""
-    tokens = network.cap_embedder(inputs.tokens)
+    tokens: torch.Tensor = network.cap_embedder(inputs.tokens)
     count = tokens.shape[1]
     tokens = F.pad(tokens, (0, 0, 0, -count % SEQ_MULTI_OF))
     index = torch.arange(tokens.shape[1], device=tokens.device)
-    length = count if inputs.mask is None else inputs.mask.sum(1, keepdim=True)
-    filled = torch.where((index < length)[..., None], tokens, network.cap_pad_token.to(tokens.dtype))
-    return filled, None if inputs.mask is None else index < _filled_up(length)
+    filler = network.cap_pad_token.to(tokens.dtype)
+    if inputs.mask is None:
+        return torch.where((index < count)[:, None], tokens, filler), None
+    length = inputs.mask.sum(1, keepdim=True)
+    filled_up = (length + SEQ_MULTI_OF - 1) // SEQ_MULTI_OF * SEQ_MULTI_OF
+    return torch.where((index < length)[..., None], tokens, filler), index < filled_up
 
 
 def _places(
@@ -100,13 +105,10 @@ def _places(
     text_at[:, 0] = torch.arange(1, text.shape[1] + 1, device=device)
     rows = 1 if seen is None else len(text)
     image_at = torch.zeros((rows, count, 3), dtype=torch.long, device=device)
-    inside = image_at[:, : height * width].unflatten(1, (height, width))
+    inside = image_at[:, : height * width].view(rows, height, width, 3)
     inside[..., 0] = text.shape[1] + 1 if seen is None else seen.sum(1)[:, None, None] + 1
     inside[..., 1] = torch.arange(height, device=device)[:, None]
     inside[..., 2] = torch.arange(width, device=device)
-    image = network.rope_embedder(image_at.flatten(0, 1)).unflatten(0, (rows, count))
-    return image, network.rope_embedder(text_at)[None]
-
-
-def _filled_up(length: torch.Tensor) -> torch.Tensor:
-    return (length + SEQ_MULTI_OF - 1) // SEQ_MULTI_OF * SEQ_MULTI_OF
+    image: torch.Tensor = network.rope_embedder(image_at.flatten(0, 1))
+    text_turns: torch.Tensor = network.rope_embedder(text_at)
+    return image.reshape(rows, count, -1), text_turns[None]
