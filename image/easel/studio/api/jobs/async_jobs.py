@@ -4,6 +4,7 @@ for no more, and taken over from processes that died."""
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 import uuid
@@ -21,6 +22,7 @@ from easel.studio.api.jobs.async_job import AsyncJob, Planned, plan
 from easel.studio.api.jobs.failure import failure
 from easel.studio.api.jobs.job_book import JobBook, NoSuchTicket
 from easel.studio.api.jobs.kept_pictures import KeptPictures
+from easel.studio.api.jobs.kept_steps import keep_every
 from easel.studio.api.jobs.record import (
     AcceptedBody,
     AcceptedRequest,
@@ -61,6 +63,7 @@ class AsyncJobs:
         self._journal: Journal[AcceptedRequest] = Journal(studio.outputs.folder / ".jobs", AcceptedRequest)
         # Encoding a large picture takes a second; the engine goes on meanwhile.
         self._savers = ThreadPoolExecutor(2, thread_name_prefix="keeping")
+        self._keep_every = keep_every(os.environ)
         self._book = JobBook(self._journal)
         self.views = TicketViews(studio, self._book)
         self._secret, policy = WebhookSecret.of(), visitors_policy()
