@@ -23,7 +23,8 @@ from easel.studio.api.jobs.ticket import ended_ticket
 from easel.studio.api.jobs.webhook import HEADER, WebhookDelivery, WebhookSecret, wanted
 from easel.studio.api.jobs.webhooks import Webhooks
 from easel.studio.engine import InvalidRequest
-from tests.studio.api.jobs.test_restart import PLAIN, House
+from tests.studio.api.jobs.restarted_studio import RestartedStudio
+from tests.studio.api.jobs.test_restart import PLAIN
 
 KEY = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 OPEN = FetchPolicy(private=True)
@@ -207,23 +208,23 @@ def test_told_by_the_next_process(
     """The studio is killed between the end of a job and its telling; the next one tells, once."""
     monkeypatch.setenv("EASEL_WEBHOOK_SECRET", KEY)
     monkeypatch.setenv("EASEL_PRIVATE_SOURCES", "1")
-    house = House(tmp_path)
+    studio = RestartedStudio(tmp_path)
     receiver.answers = [503]
     try:
-        house.start()
-        with house.ask() as client:
+        studio.start()
+        with studio.ask() as client:
             asked = {**PLAIN, "n_iter": 1, "steps": 1}
             ticket = client.post("/sdapi/v1/txt2img", json=asked, headers={HEADER: receiver.url}).json()
         assert ticket["webhook"]["state"] == "waiting"
-        house.until(lambda: receiver.came)
-        house.kill()
-        house.start()
-        with house.ask() as client:
-            house.until(lambda: client.get(f"/jobs/{ticket['id']}").json()["webhook"]["state"] == "delivered")
+        studio.until(lambda: receiver.came)
+        studio.kill()
+        studio.start()
+        with studio.ask() as client:
+            studio.until(
+                lambda: client.get(f"/jobs/{ticket['id']}").json()["webhook"]["state"] == "delivered"
+            )
     finally:
-        for life in house.lives:
-            life.kill()
-            life.wait()
+        studio.close()
     first, last = receiver.messages()
     assert first["data"]["id"] == last["data"]["id"] == ticket["id"]
     assert json.loads(receiver.came[1][1])["data"]["results"]

@@ -225,7 +225,7 @@ class AsyncJobs:
         self._journal.write(record)
 
     def _job(self, record: AcceptedRequest, planned: Planned) -> AsyncJob:
-        pictures = KeptPictures(record, self._journal, self._studio.outputs, self._savers)
+        pictures = KeptPictures(record, self._journal, self._studio.outputs, self._savers, self._keep_every)
         return AsyncJob(self._studio, pictures, planned)
 
     # Drawing
@@ -251,6 +251,7 @@ class AsyncJobs:
 
     async def _run(self, job: AsyncJob) -> None:
         record = job.record
+        suspect = record.tries > 0  # by the end its first picture has cleared it
         self.changed(record.owner)
         try:
             content = await asyncio.to_thread(self._journal.request, record.id)
@@ -279,7 +280,7 @@ class AsyncJobs:
                 log.exception("job failed", job=record.id)
             await self._end(job, "cancelled" if job.cancelled else "failed", error=failure(error))
         finally:
-            for owner in self.owners() if record.tries else {record.owner}:
+            for owner in self.owners() if suspect else {record.owner}:
                 self._dispatch(owner)
 
     def _keep_beside(self, record: AcceptedRequest, accepted: AcceptedBody) -> None:
