@@ -4,7 +4,6 @@ for no more, and taken over from processes that died."""
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
 import uuid
@@ -63,15 +62,14 @@ class AsyncJobs:
         self._journal: Journal[AcceptedRequest] = Journal(studio.outputs.folder / ".jobs", AcceptedRequest)
         # Encoding a large picture takes a second; the engine goes on meanwhile.
         self._savers = ThreadPoolExecutor(2, thread_name_prefix="keeping")
-        self._keep_every = keep_every(os.environ)
+        self._keep_every = keep_every()
         self._book = JobBook(self._journal)
         self.views = TicketViews(studio, self._book)
         self._secret, policy = WebhookSecret.of(), visitors_policy()
         self._plain_webhooks = policy.private
         self._webhooks = Webhooks(policy, self._secret, self.views.ended, self._journal.write)
         self._looking: asyncio.Task[None] | None = None
-        self._closing = False
-        self._moving: set[str] = set()
+        self._closing, self._moving = False, set[str]()
         self.changed: Callable[[str], None] = lambda _owner: None
 
     async def start(self) -> None:

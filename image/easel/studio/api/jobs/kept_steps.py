@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ lost of the others at a death is no more than this."""
 _SETTING = "EASEL_KEEP_STEPS_EVERY"
 
 
-def keep_every(environment: Mapping[str, str]) -> float:
+def keep_every(environment: Mapping[str, str] = os.environ) -> float:
     """As the operator wants it. What is no number from 0 on is passed over, and logged."""
     said = environment.get(_SETTING, "").strip()
     try:
