@@ -1,6 +1,6 @@
 # `make up` is a studio on this machine; `make test` is what must pass. Each target is what a person would type.
 .DEFAULT_GOAL := help
-.PHONY: up test test-again test-long cluster cluster-programs lint fmt bench starter schema lock screenshots image clean help
+.PHONY: up test test-again test-long faults cluster cluster-programs lint fmt bench starter schema lock screenshots image clean help
 RUN := .venv/bin/
 CLUSTER := tests/cluster
 # Containers often say so. Then every start compiles a thousand modules anew: 13 s of CPU for torch and diffusers, not 5.
@@ -22,6 +22,9 @@ test-again: .venv/.dev ## Run what failed last once more, one after another
 
 test-long: .venv/.dev ## Run the tests that take minutes, one after another
 	@$(RUN)pytest -m slow $(SLOW)
+
+faults: .venv/.dev ## Kill the studio again and again under 200 accepted requests (five minutes), and say what became of them
+	@EASEL_FAULT_JOBS=200 $(RUN)pytest -m slow -s tests/studio/api/jobs/test_killed_at_random.py
 
 cluster-programs: .venv/.dev
 	@$(RUN)python -m tests.cluster.programs

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from easel.studio.engine import Drawn, Engine, HiresFix, TextToImage, picture, shared_call
+from easel.studio.engine import Drawn, Engine, HiresFix, TextToImage, shared_call
 from tests.studio.engine.test_engine import SMALL, WAIT, pixels
 
 ASKED = replace(SMALL, steps=6, exact=True)
@@ -22,6 +22,8 @@ class Kept:
 
     before: dict[int, list[torch.Tensor]] = field(default_factory=dict)
     now: dict[int, list[torch.Tensor]] = field(default_factory=dict)
+    ends: list[int] = field(default_factory=list)
+    keep_every: float = 0.0
 
     def begun(self) -> None:
         """Nothing."""
@@ -34,6 +36,7 @@ class Kept:
         mine = self.now.setdefault(index, [])
         assert first == len(self.before.get(index, ())) + len(mine)
         mine += answers
+        self.ends.append(first + len(answers))
 
     def answers(self, index: int) -> Sequence[torch.Tensor]:
         """What an earlier one kept."""
@@ -42,7 +45,7 @@ class Kept:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many pictures each call of the UNet was for; what pictures reach is kept at each step."""
+    """How many pictures each call of the UNet was for."""
     made: list[int] = []
     real = shared_call.call_unet
 
@@ -51,7 +54,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return real(unet, calls, dtype)
 
     monkeypatch.setattr(shared_call, "call_unet", counted)
-    monkeypatch.setattr(picture, "KEEP_EVERY", 0.0)
     return made
 
 
@@ -82,6 +84,25 @@ def test_the_same_bits_with_the_rest_of_the_calls(
         assert np.array_equal(pixels(drawn), pixels(whole)), reached
         assert len(calls) == of_whole - reached
         assert len(again.now.get(0, [])) == of_whole - reached
+
+
+@pytest.mark.parametrize("hires", [None, HiresFix(scale=1.5, denoising_strength=0.6)], ids=["plain", "hires"])
+def test_with_a_cache_it_goes_on_at_a_whole_call(
+    engine: Engine, calls: list[int], hires: HiresFix | None
+) -> None:
+    """What the UNet's deep part left is kept nowhere: a picture drawn with it is told up to a call of the
+    whole UNet, and from each of those it goes on to the same bits. It once went on from any, by a whole call
+    where there was none, to another picture."""
+    asked = replace(ASKED, steps=8, cache_every=3, hires=hires)
+    first = Kept()
+    (whole,) = engine.submit("ada", asked, watcher=first).result(WAIT)
+    answers, of_whole = first.now[0], len(calls)
+    assert first.ends == ([3, 6] if hires is None else [3, 6, 8, 11, 14])
+    for reached in first.ends:
+        calls.clear()
+        (drawn,) = engine.submit("ada", asked, watcher=Kept(before={0: answers[:reached]})).result(WAIT)
+        assert np.array_equal(pixels(drawn), pixels(whole)), reached
+        assert len(calls) == of_whole - reached
 
 
 def test_answers_of_another_picture_are_not_taken(engine: Engine, calls: list[int]) -> None:

@@ -47,6 +47,11 @@ class OnlyBegun:
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
 
+    @property
+    def keep_every(self) -> float:
+        """As any other's."""
+        return self._watcher.keep_every
+
     def begun(self) -> None:
         """The first of them is about to be drawn."""
         self._watcher.begun()

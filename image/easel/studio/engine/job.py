@@ -101,6 +101,10 @@ class ProgressReport:
 class Watcher(Protocol):
     """Who keeps a job's pictures as they come. Called on the engine's thread, so it must return at once."""
 
+    @property
+    def keep_every(self) -> float:
+        """Seconds between two times that what a picture has reached is told."""
+
     def begun(self) -> None:
         """The first of them is about to be drawn."""
 

@@ -26,10 +26,6 @@ from easel.studio.engine.tiling import edges_meet
 
 log = structlog.get_logger(__name__)
 
-KEEP_EVERY = 30.0
-"""Seconds between two times that what a picture has reached is kept. Most are there before the first; what is
-lost of the others at a death is no more than this."""
-
 
 @dataclass(eq=False)
 class Picture:
@@ -56,6 +52,9 @@ class Picture:
         self._kept = len(given)
         self._kept_at = 0.0
         self._unkept: list[torch.Tensor] = []
+        self._to_keep = 0
+        """So many of these lead to where another process can go on: with a cache to a call of the whole UNet,
+        for what its deep part made is not kept."""
 
     @property
     def owner(self) -> str:
@@ -91,18 +90,24 @@ class Picture:
     def answer(self, answer: Any) -> None:
         """The call was made, and this came of it: go on to the next."""
         if self.job.watcher is not None and isinstance(self.call, UNetCall):
+            if self.call.cache is not None and not self.call.shallow:
+                self._to_keep = len(self._unkept)
             # as the UNet computes: half of the size where it does so in half precision, and nothing is lost
             self._unkept.append(answer.to(self.course.now().checkpoint.dtype))
+            if self.job.request.cache_every == 1:
+                self._to_keep = len(self._unkept)
         self._go_on(answer)
 
     def tell_reached(self) -> None:
         """Have what the UNet answered kept, where much was done since it was."""
         now, watcher = time.monotonic(), self.job.watcher
-        if watcher is None or not self._unkept or now - self._kept_at < KEEP_EVERY:
+        if watcher is None or not self._to_keep or now - self._kept_at < watcher.keep_every:
             return
-        watcher.reached(self.index, self._kept, [one.cpu() for one in self._unkept])
-        self._kept, self._kept_at = self._kept + len(self._unkept), now
-        self._unkept.clear()
+        told = self._unkept[: self._to_keep]
+        watcher.reached(self.index, self._kept, [one.cpu() for one in told])
+        self._kept, self._kept_at = self._kept + len(told), now
+        del self._unkept[: self._to_keep]
+        self._to_keep = 0
 
     def stop_here(self) -> None:
         """Finish with what is there by now (A1111's interrupt); what is being finished goes on."""

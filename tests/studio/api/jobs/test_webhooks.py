@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import socket
 import threading
 import time
 import uuid
@@ -18,15 +19,17 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from easel.models import VISITOR, FetchPolicy
 from easel.studio.api.jobs import webhooks
-from easel.studio.api.jobs.record import AcceptedRequest
+from easel.studio.api.jobs.record import RESULT_KEPT, AcceptedRequest
 from easel.studio.api.jobs.ticket import ended_ticket
 from easel.studio.api.jobs.webhook import HEADER, WebhookDelivery, WebhookSecret, wanted
 from easel.studio.api.jobs.webhooks import Webhooks
 from easel.studio.engine import InvalidRequest
-from tests.studio.api.jobs.test_restart import PLAIN, House
+from tests.studio.api.jobs.restarted_studio import RestartedStudio
+from tests.studio.api.jobs.test_restart import PLAIN
 
 KEY = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 OPEN = FetchPolicy(private=True)
+PAUSES = webhooks.PAUSES
 
 
 class Receiver:
@@ -145,6 +148,83 @@ async def test_nothing_private_is_asked(receiver: Receiver) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_public_name_of_a_private_address(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a name stands for is looked at when it is told, not when it was accepted: nobody connects, and
+    nobody asks again, whatever the name stands for by then."""
+    asked: list[str] = []
+
+    def found(host: str, port: Any, *_: Any, **__: Any) -> list[Any]:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    port = receiver.server.server_port
+    job = record(f"https://hooks.example.com:{port}/done")
+    await told(job, policy=VISITOR)
+    assert (receiver.came, [str(host) for host in asked]) == ([], ["hooks.example.com"])
+    assert job.webhook is not None
+    assert (job.webhook.state, job.webhook.tries) == ("given_up", 1)
+
+
+@pytest.mark.anyio
+async def test_told_when_somebody_is_there_again(receiver: Receiver) -> None:
+    """A port where nobody listens is tried again, as what answers otherwise than 2xx is."""
+    gone = socket.create_server(("127.0.0.1", 0))
+    port = gone.getsockname()[1]
+    gone.close()
+    job = record(f"http://127.0.0.1:{port}/done")
+    await told(job)
+    assert job.webhook is not None
+    assert (job.webhook.state, job.webhook.tries) == ("given_up", 4)
+    assert job.webhook.trouble == "not reached (ConnectError)"
+    job.webhook = WebhookDelivery(url=receiver.url)
+    await told(job)
+    assert (job.webhook.state, len(receiver.messages())) == ("delivered", 1)
+
+
+@pytest.mark.anyio
+async def test_the_pauses_are_those_of_the_documentation(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """5 and 30 seconds, 2, 10 and 30 minutes, over while the result can be asked for; each is written down
+    with the record, so that the next process waits for the rest of it alone."""
+    assert PAUSES == (5, 30, 2 * 60, 10 * 60, 30 * 60)
+    assert sum(PAUSES) < RESULT_KEPT
+    monkeypatch.setattr(webhooks, "PAUSES", PAUSES)
+    receiver.answers = [500]
+    job, written = record(receiver.url), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    it = Webhooks(OPEN, WebhookSecret.of({"EASEL_WEBHOOK_SECRET": KEY}), view,
+                  lambda _: loop.call_soon_threadsafe(written.set))  # fmt: skip
+    began = time.time()
+    it.deliver(job)
+    async with asyncio.timeout(10):
+        await written.wait()
+    await it.close()
+    assert job.webhook is not None
+    assert (job.webhook.state, job.webhook.tries) == ("waiting", 1)
+    assert 5 <= job.webhook.at - began < 10
+
+
+@pytest.mark.anyio
+async def test_nothing_goes_out_unsigned(receiver: Receiver) -> None:
+    """Where the operator took the secret away after a request was accepted: it is given up, in words."""
+    job = record(receiver.url)
+    it = Webhooks(OPEN, None, view, lambda _: None)
+    it.deliver(job)
+    assert job.webhook is not None
+    async with asyncio.timeout(10):
+        while job.webhook.state == "waiting":
+            await asyncio.sleep(0.01)
+    await it.close()
+    assert receiver.came == []
+    assert (job.webhook.state, job.webhook.tries) == ("given_up", 4)
+    assert "no secret to sign with" in job.webhook.trouble
+
+
+@pytest.mark.anyio
 async def test_a_slow_receiver_is_nobody_elses_wait(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,23 +287,23 @@ def test_told_by_the_next_process(
     """The studio is killed between the end of a job and its telling; the next one tells, once."""
     monkeypatch.setenv("EASEL_WEBHOOK_SECRET", KEY)
     monkeypatch.setenv("EASEL_PRIVATE_SOURCES", "1")
-    house = House(tmp_path)
+    studio = RestartedStudio(tmp_path)
     receiver.answers = [503]
     try:
-        house.start()
-        with house.ask() as client:
+        studio.start()
+        with studio.ask() as client:
             asked = {**PLAIN, "n_iter": 1, "steps": 1}
             ticket = client.post("/sdapi/v1/txt2img", json=asked, headers={HEADER: receiver.url}).json()
         assert ticket["webhook"]["state"] == "waiting"
-        house.until(lambda: receiver.came)
-        house.kill()
-        house.start()
-        with house.ask() as client:
-            house.until(lambda: client.get(f"/jobs/{ticket['id']}").json()["webhook"]["state"] == "delivered")
+        studio.until(lambda: receiver.came)
+        studio.kill()
+        studio.start()
+        with studio.ask() as client:
+            studio.until(
+                lambda: client.get(f"/jobs/{ticket['id']}").json()["webhook"]["state"] == "delivered"
+            )
     finally:
-        for life in house.lives:
-            life.kill()
-            life.wait()
+        studio.close()
     first, last = receiver.messages()
     assert first["data"]["id"] == last["data"]["id"] == ticket["id"]
     assert json.loads(receiver.came[1][1])["data"]["results"]

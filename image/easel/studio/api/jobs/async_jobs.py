@@ -21,6 +21,7 @@ from easel.studio.api.jobs.async_job import AsyncJob, Planned, plan
 from easel.studio.api.jobs.failure import failure
 from easel.studio.api.jobs.job_book import JobBook, NoSuchTicket
 from easel.studio.api.jobs.kept_pictures import KeptPictures
+from easel.studio.api.jobs.kept_steps import keep_every
 from easel.studio.api.jobs.record import (
     AcceptedBody,
     AcceptedRequest,
@@ -61,14 +62,14 @@ class AsyncJobs:
         self._journal: Journal[AcceptedRequest] = Journal(studio.outputs.folder / ".jobs", AcceptedRequest)
         # Encoding a large picture takes a second; the engine goes on meanwhile.
         self._savers = ThreadPoolExecutor(2, thread_name_prefix="keeping")
+        self._keep_every = keep_every()
         self._book = JobBook(self._journal)
         self.views = TicketViews(studio, self._book)
         self._secret, policy = WebhookSecret.of(), visitors_policy()
         self._plain_webhooks = policy.private
         self._webhooks = Webhooks(policy, self._secret, self.views.ended, self._journal.write)
         self._looking: asyncio.Task[None] | None = None
-        self._closing = False
-        self._moving: set[str] = set()
+        self._closing, self._moving = False, set[str]()
         self.changed: Callable[[str], None] = lambda _owner: None
 
     async def start(self) -> None:
@@ -222,7 +223,7 @@ class AsyncJobs:
         self._journal.write(record)
 
     def _job(self, record: AcceptedRequest, planned: Planned) -> AsyncJob:
-        pictures = KeptPictures(record, self._journal, self._studio.outputs, self._savers)
+        pictures = KeptPictures(record, self._journal, self._studio.outputs, self._savers, self._keep_every)
         return AsyncJob(self._studio, pictures, planned)
 
     # Drawing
@@ -248,6 +249,7 @@ class AsyncJobs:
 
     async def _run(self, job: AsyncJob) -> None:
         record = job.record
+        suspect = record.tries > 0  # by the end its first picture has cleared it
         self.changed(record.owner)
         try:
             content = await asyncio.to_thread(self._journal.request, record.id)
@@ -276,7 +278,7 @@ class AsyncJobs:
                 log.exception("job failed", job=record.id)
             await self._end(job, "cancelled" if job.cancelled else "failed", error=failure(error))
         finally:
-            for owner in self.owners() if record.tries else {record.owner}:
+            for owner in self.owners() if suspect else {record.owner}:
                 self._dispatch(owner)
 
     def _keep_beside(self, record: AcceptedRequest, accepted: AcceptedBody) -> None:

@@ -37,8 +37,10 @@ class KeptPictures:
         journal: Journal[AcceptedRequest],
         outputs: Outputs,
         savers: ThreadPoolExecutor,
+        keep_every: float,
     ) -> None:
         self.record = record
+        self.keep_every = keep_every
         self.problem: NotSaved | None = None
         """Why the last picture that could not be saved could not."""
         self.tasks: list[Future[None]] = []
@@ -119,6 +121,11 @@ class _Watcher:
         self._pictures, self._first, self._file_of = pictures, first, file_of
         self._before = before
 
+    @property
+    def keep_every(self) -> float:
+        """As the operator wants it."""
+        return self._pictures.keep_every
+
     def begun(self) -> None:
         """Drawing begins: if this process ends now, the job may be what ended it."""
 
@@ -129,6 +136,8 @@ class _Watcher:
 
     def drawn(self, picture: Drawn) -> None:
         """One is there."""
+        if kept := len(self.answers(picture.index)):
+            log.info("went on", job=self._pictures.record.id, picture=self._first + picture.index, calls=kept)
         self._pictures.later(lambda: self._save(picture))
 
     def reached(self, index: int, first: int, answers: Sequence[Tensor]) -> None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Sequence
+import math
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,24 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 log = structlog.get_logger(__name__)
+
+KEEP_EVERY = 30.0
+"""Seconds between two times that what a picture has reached is kept. Most are there before the first; what is
+lost of the others at a death is no more than this."""
+_SETTING = "EASEL_KEEP_STEPS_EVERY"
+
+
+def keep_every(environment: Mapping[str, str] = os.environ) -> float:
+    """As the operator wants it. What is no number from 0 on is passed over, and logged."""
+    said = environment.get(_SETTING, "").strip()
+    try:
+        seconds = float(said or KEEP_EVERY)
+    except ValueError:
+        seconds = math.nan
+    if seconds >= 0 and math.isfinite(seconds):
+        return seconds
+    log.warning("setting passed over", name=_SETTING, value=said[:80], allowed="seconds, 0 or more")
+    return KEEP_EVERY
 
 
 class KeptSteps:
