@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -128,6 +129,17 @@ def test_latents_are_those_of_the_family_s_pipeline(vae: Any) -> None:
     assert found.shape == (2, space.channels(vae.config), 96 // down, 160 // down)
     assert float((found - _from_pipeline(vae, pixels)).abs().max()) < 1e-5
     assert count > 10
+
+
+@torch.inference_mode()
+def test_half_precision_is_about_the_same(vae: Any) -> None:
+    """A VAE in half precision takes and gives single, as the loop keeps latents."""
+    space = latent_space(vae)
+    latents = torch.randn(1, space.channels(vae.config), 6, 4)
+    half = copy.deepcopy(vae).to(torch.bfloat16)
+    found, exact = run(space.decoding(half, latents))[0], run(space.decoding(vae, latents))[0]
+    assert found.dtype == torch.float32
+    assert float((found - exact).norm() / exact.norm()) < 0.1
 
 
 @torch.inference_mode()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +12,7 @@ import torch
 
 from easel.studio.engine.conversion import Traced
 from easel.studio.engine.transformers.lora_names import cut, layer_path
+from easel.studio.engine.transformers.model import TransformerInputs
 
 
 @torch.no_grad()
@@ -59,6 +62,16 @@ def assert_lora_finds_every_layer(model: Any, network: Any, file: Mapping[str, t
                     assert torch.equal(cut({"up": matrix}, place)["up"], weights[f"{place.module}.weight"])
                     seen.add(place.module)
     assert seen == {name for name, module in network.named_modules() if isinstance(module, torch.nn.Linear)}
+
+
+@torch.inference_mode()
+def assert_draws_in_half(model: Any, network: Any, inputs: TransformerInputs) -> None:
+    """In bfloat16 the answer is of that type and about the same."""
+    exact = model.velocity(network, inputs)
+    half = {name: getattr(inputs, name).to(torch.bfloat16) for name in ("latents", "tokens")}
+    found = model.velocity(copy.deepcopy(network).to(torch.bfloat16), replace(inputs, **half))
+    assert found.dtype == torch.bfloat16
+    assert float((found.float() - exact).norm() / exact.norm()) < 0.05
 
 
 def difference(one: torch.Tensor, other: torch.Tensor) -> float:

@@ -23,6 +23,7 @@ from easel.studio.engine.transformers.model import TransformerInputs
 from easel.studio.engine.transformers.shifts import sigmas
 from tests.studio.engine.transformers.flow_walk import (
     alive,
+    assert_draws_in_half,
     assert_lora_finds_every_layer,
     assert_told_by_header,
     difference,
@@ -254,3 +255,13 @@ def test_names_are_those_of_diffusers_conversion(network: Any) -> None:
     found = MODEL.convert(file, network)
     assert found.keys() == theirs.keys()
     assert all(torch.equal(found[name], tensor) for name, tensor in theirs.items())
+
+
+def test_half_precision_is_about_the_same(network: Any) -> None:
+    """Shares and guidance stay in single: half has not the digits for them."""
+    torch.manual_seed(0)
+    rows, mask = torch.randn(2, TOKENS, WIDTH), None
+    inputs = TransformerInputs(
+        torch.randn(2, 32, 4, 4), torch.tensor([0.9, 0.2]), rows, mask, guidance=torch.tensor([4.0, 2.0])
+    )
+    assert_draws_in_half(MODEL, network, inputs)

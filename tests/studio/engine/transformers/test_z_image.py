@@ -16,6 +16,7 @@ from easel.studio.engine.transformers.shifts import sigmas
 from easel.studio.engine.transformers.z_image import ZImageModel
 from tests.studio.engine.transformers.flow_walk import (
     alive,
+    assert_draws_in_half,
     assert_lora_finds_every_layer,
     assert_told_by_header,
     difference,
@@ -168,3 +169,11 @@ def test_names_are_those_of_diffusers_conversion(network: Any) -> None:
     found = MODEL.convert(file, network)
     assert found.keys() == theirs.keys()
     assert all(torch.equal(found[name], tensor) for name, tensor in theirs.items())
+
+
+def test_half_precision_is_about_the_same(network: Any) -> None:
+    """Shares and guidance stay in single: half has not the digits for them."""
+    torch.manual_seed(0)
+    _, rows, mask = _texts(3, 64, 31)
+    inputs = TransformerInputs(torch.randn(3, 16, 8, 8), torch.tensor([1.0, 0.3, 0.7]), rows, mask)
+    assert_draws_in_half(MODEL, network, inputs)
