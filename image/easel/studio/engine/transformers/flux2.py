@@ -12,13 +12,45 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers.loaders.single_file_utils import convert_flux2_transformer_checkpoint_to_diffusers
 from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
+from torch import nn
 
 from easel.studio.engine.transformers.empty_inputs import empty_inputs
+from easel.studio.engine.transformers.lora_names import LoraPlace, LoraPlaces, layer_path, lora_places
 from easel.studio.engine.transformers.model import TransformerInputs
+from easel.studio.engine.transformers.published_names import NameTable, to_modules
 
-_PREFIX = "model.diffusion_model."
+FLUX2_NAMES: NameTable = {
+    "img_in": ("x_embedder",),
+    "txt_in": ("context_embedder",),
+    "time_in.in_layer": ("time_guidance_embed.timestep_embedder.linear_1",),
+    "time_in.out_layer": ("time_guidance_embed.timestep_embedder.linear_2",),
+    "guidance_in.in_layer": ("time_guidance_embed.guidance_embedder.linear_1",),
+    "guidance_in.out_layer": ("time_guidance_embed.guidance_embedder.linear_2",),
+    "double_stream_modulation_img.lin": ("double_stream_modulation_img.linear",),
+    "double_stream_modulation_txt.lin": ("double_stream_modulation_txt.linear",),
+    "single_stream_modulation.lin": ("single_stream_modulation.linear",),
+    "double_blocks.#.img_attn.qkv": tuple(f"transformer_blocks.#.attn.to_{one}" for one in "qkv"),
+    "double_blocks.#.txt_attn.qkv": tuple(f"transformer_blocks.#.attn.add_{one}_proj" for one in "qkv"),
+    "double_blocks.#.img_attn.norm.query_norm": ("transformer_blocks.#.attn.norm_q",),
+    "double_blocks.#.img_attn.norm.key_norm": ("transformer_blocks.#.attn.norm_k",),
+    "double_blocks.#.txt_attn.norm.query_norm": ("transformer_blocks.#.attn.norm_added_q",),
+    "double_blocks.#.txt_attn.norm.key_norm": ("transformer_blocks.#.attn.norm_added_k",),
+    "double_blocks.#.img_attn.proj": ("transformer_blocks.#.attn.to_out.0",),
+    "double_blocks.#.txt_attn.proj": ("transformer_blocks.#.attn.to_add_out",),
+    "double_blocks.#.img_mlp.0": ("transformer_blocks.#.ff.linear_in",),
+    "double_blocks.#.img_mlp.2": ("transformer_blocks.#.ff.linear_out",),
+    "double_blocks.#.txt_mlp.0": ("transformer_blocks.#.ff_context.linear_in",),
+    "double_blocks.#.txt_mlp.2": ("transformer_blocks.#.ff_context.linear_out",),
+    "single_blocks.#.linear1": ("single_transformer_blocks.#.attn.to_qkv_mlp_proj",),
+    "single_blocks.#.linear2": ("single_transformer_blocks.#.attn.to_out",),
+    "single_blocks.#.norm.query_norm": ("single_transformer_blocks.#.attn.norm_q",),
+    "single_blocks.#.norm.key_norm": ("single_transformer_blocks.#.attn.norm_k",),
+    "final_layer.linear": ("proj_out",),
+    "final_layer.adaLN_modulation.1": ("norm_out.linear",),
+}
+"""What Black Forest Labs call otherwise than diffusers."""
+_SWAPPED = ("norm_out.linear",)
 _APART = 10
 """Between the times of two pictures."""
 
@@ -32,10 +64,17 @@ class Flux2Model:
             return Flux2Transformer2DModel.from_config(dict(config))
 
     def convert(self, tensors: Mapping[str, torch.Tensor], network: Any) -> dict[str, torch.Tensor]:
-        """Black Forest Labs have q, k and v in one tensor, and the last norm's halves the other way round."""
-        plain = {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()}
-        same = {name: plain.pop(name) for name in network.state_dict() if name in plain}
-        return same | dict(convert_flux2_transformer_checkpoint_to_diffusers(plain))
+        """See `TransformerModel`."""
+        return to_modules(tensors, network, FLUX2_NAMES, _SWAPPED)
+
+    def lora_places(self, network: Any) -> LoraPlaces:
+        """The modules that each layer of a LoRA is for. A single block's `to_out` is a layer itself, where
+        every other `to_out` has it within."""
+        found = dict(lora_places(network, FLUX2_NAMES, _SWAPPED))
+        for name, module in network.named_modules():
+            if name.endswith(".to_out") and isinstance(module, nn.Linear):
+                found[layer_path(name)] = (LoraPlace(name),)
+        return found
 
     def empty_inputs(self, network: Any, height: int, width: int, tokens: int) -> TransformerInputs:
         """A call of one row of latents of this size, without numbers, where the network is."""
