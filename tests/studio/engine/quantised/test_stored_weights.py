@@ -174,7 +174,7 @@ def flux_shapes() -> dict[str, tuple[int, ...]]:
 )
 def test_flux_is_as_small_as_its_file(kind: str, at_most: float) -> None:
     """diffusers' own converter, which cuts Flux's fused tensors, leaves every layer packed: what is planned
-    for twelve thousand million numbers is what people took the file for. The file's header is all there is."""
+    for twelve thousand million numbers is what people took the file for. No more than a header is there."""
     from diffusers.loaders.single_file_utils import (
         convert_flux_transformer_checkpoint_to_diffusers as convert,
     )
