@@ -11,6 +11,7 @@ from easel.studio.engine.activations import activations
 from easel.studio.engine.memory import SLACK, WORKSPACE, DeviceMemory, TooLarge
 from easel.studio.engine.memory_plan import DrawingBytes, MemoryPlan, WeightBytes, WeightPlacement, need, plan
 from easel.studio.engine.offload import Offload
+from easel.studio.engine.quantised.packed_modules import layer_bytes
 from easel.studio.engine.skeleton import Skeleton, nbytes
 from easel.studio.families import Family
 
@@ -78,10 +79,5 @@ def offloaded(bones: Skeleton, placement: WeightPlacement, memory: DeviceMemory)
 
 
 def _layer(bones: Skeleton, dtype: torch.dtype) -> int:
-    layers = (
-        sum(one.numel() for one in layer.parameters())
-        for module in (*bones.text_encoders, bones.vae, bones.unet)
-        for layer in module.modules()
-        if next(layer.children(), None) is None
-    )
-    return int(max(layers, default=0) * dtype.itemsize * SLACK)
+    modules = (*bones.text_encoders, bones.vae, bones.unet)
+    return int(max(layer_bytes(module, dtype) for module in modules) * SLACK)

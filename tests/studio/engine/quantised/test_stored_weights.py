@@ -20,9 +20,8 @@ from easel.models import Architecture, FileError, Header, Incomplete, Piece, Ten
 from easel.studio.engine import weights as reading
 from easel.studio.engine.checkpoint_parts import CheckpointPart, parts_of_file
 from easel.studio.engine.quantised.packed_linear import PackedLinear
-from easel.studio.engine.quantised.packed_modules import stored_bytes
 from easel.studio.engine.quantised.packed_weight import PackedWeight
-from easel.studio.engine.skeleton import skeleton
+from easel.studio.engine.skeleton import nbytes, skeleton
 from easel.studio.engine.weights import Weights
 from tests.studio.engine.quantised import gguf_files
 from tests.studio.engine.quantised.loaded_parts import CPU, loaded, numbers, packed
@@ -199,7 +198,7 @@ def test_flux_is_as_small_as_its_file(kind: str, at_most: float) -> None:
     linear = sum(type(one) is nn.Linear for one in module.modules())
     assert linear == (1 if kind != "BF16" else 504)
     assert len(packed(module)) == 504 - linear
-    assert at_most * 0.97 < stored_bytes(module, torch.bfloat16) < at_most
+    assert at_most * 0.97 < nbytes(module, torch.bfloat16) < at_most
 
 
 def mixed(said: object, weight: torch.Tensor, tmp_path: Path) -> CheckpointPart:
