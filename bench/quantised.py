@@ -17,13 +17,15 @@ import torch
 from torch import nn
 
 from bench.table import comparison, in_turns
-from easel.studio.engine.quantised.four_bits import FourBitPacking
-from easel.studio.engine.quantised.fp8 import Fp8Packing
-from easel.studio.engine.quantised.ggml import GgmlPacking
-from easel.studio.engine.quantised.packed_modules import keep_packed, laid_open
-from easel.studio.engine.quantised.packed_weight import PackedWeight
-from easel.studio.engine.quantised.packing import Packing
-from easel.studio.engine.skeleton import fill
+from easel.studio.engine.quantised import (
+    FourBitPacking,
+    Fp8Packing,
+    GgmlPacking,
+    PackedWeight,
+    Packing,
+    keep_packed,
+    laid_open,
+)
 
 ROUNDS = 10
 LAYERS, WIDTH = 8, 3072
@@ -71,7 +73,7 @@ def _packed(packing: Packing) -> nn.Module:
         tensors[f"{number}.weight"] = PackedWeight(packing, planes, torch.float32)
         tensors[f"{number}.bias"] = torch.zeros(WIDTH)
     keep_packed(module, tensors)
-    fill(module, laid_open(module, tensors), torch.device("cpu"))
+    module.load_state_dict(laid_open(module, tensors), assign=True)
     return module
 
 
