@@ -1,5 +1,6 @@
 """`python -m bench [NAME …]`: measure, print. Names: startup, txt2img, img2img, crowd, loras, cache,
-page, time_left, program, download, load, quantised; and by itself `python -m bench.many_endpoints`."""
+page, time_left, program, download, load, quantised; and by themselves `python -m bench.many_endpoints`,
+`python -m bench.neighbours` and `python -m bench.peers`."""
 
 from __future__ import annotations
 
