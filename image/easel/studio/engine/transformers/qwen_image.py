@@ -14,6 +14,7 @@ import torch
 from diffusers.models.transformers.transformer_qwenimage import QwenEmbedRope, QwenImageTransformer2DModel
 
 from easel.studio.engine.transformers.empty_inputs import empty_inputs
+from easel.studio.engine.transformers.lora_names import LoraPlaces, lora_places
 from easel.studio.engine.transformers.model import TransformerInputs
 from easel.studio.engine.transformers.patches import SIDE, packed, unpacked
 
@@ -40,6 +41,10 @@ class QwenImageModel:
     def empty_inputs(self, network: Any, height: int, width: int, tokens: int) -> TransformerInputs:
         """A call of one row of latents of this size, without numbers, where the network is."""
         return empty_inputs(network, network.config.out_channels, height, width, tokens, masked=True)
+
+    def lora_places(self, network: Any) -> LoraPlaces:
+        """See `TransformerModel`: all use diffusers' names."""
+        return lora_places(network, {})
 
     def velocity(self, network: Any, inputs: TransformerInputs) -> torch.Tensor:
         """The network answers with it."""

@@ -14,11 +14,24 @@ import torch.nn.functional as F
 from diffusers.loaders.single_file_utils import convert_z_image_transformer_checkpoint_to_diffusers
 from diffusers.models.transformers.transformer_z_image import SEQ_MULTI_OF, ZImageTransformer2DModel
 
+from easel.studio.engine.transformers.lora_names import LoraPlaces, lora_places
 from easel.studio.engine.transformers.model import TransformerInputs
+from easel.studio.engine.transformers.published_names import NameTable
 
 _PREFIX = "model.diffusion_model."
 # The only size of patch that was published: 2 by 2 pixels of 1 frame.
 _PATCH, _SIZE = 2, "2-1"
+_NAMES: NameTable = {
+    "x_embedder": (f"all_x_embedder.{_SIZE}",),
+    "final_layer.linear": (f"all_final_layer.{_SIZE}.linear",),
+    "final_layer.adaLN_modulation.1": (f"all_final_layer.{_SIZE}.adaLN_modulation.1",),
+} | {
+    f"{blocks}.#.attention.{published}": tuple(f"{blocks}.#.attention.{one}" for one in modules)
+    for blocks in ("layers", "noise_refiner", "context_refiner")
+    for published, modules in {
+        "qkv": ("to_q", "to_k", "to_v"), "out": ("to_out.0",), "q_norm": ("norm_q",), "k_norm": ("norm_k",),
+    }.items()
+}  # fmt: skip
 
 
 class ZImageModel:
@@ -44,6 +57,10 @@ class ZImageModel:
             tokens=weight.new_empty((1, tokens, network.config.cap_feat_dim)),
             mask=torch.empty((1, tokens), dtype=torch.bool, device=weight.device),
         )
+
+    def lora_places(self, network: Any) -> LoraPlaces:
+        """See `TransformerModel`."""
+        return lora_places(network, _NAMES)
 
     def velocity(self, network: Any, inputs: TransformerInputs) -> torch.Tensor:
         """The network is told how much of the picture there is, and answers with the way to it."""
