@@ -14,7 +14,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from easel.models import Architecture
-from easel.studio.engine import InvalidRequest, TextToImage
+from easel.studio.engine import TextToImage
 from easel.studio.engine.extra_networks import Asked
 from easel.studio.engine.image_to_image import ImageToImage, Mask
 from easel.studio.engine.job import Job

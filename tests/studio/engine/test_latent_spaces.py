@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from easel.studio.engine.device_calls import VaeCall
 from easel.studio.engine.latent_spaces import latent_space
 from easel.studio.engine.skeleton import fill
 from easel.studio.engine.vae_runs import VaeRun
+from easel.studio.engine.vaes import alike
 from scripts.starter import layout
 
 BLOCKS: dict[str, Any] = {
@@ -130,6 +132,17 @@ def test_latents_are_those_of_the_family_s_pipeline(vae: Any) -> None:
 
 
 @torch.inference_mode()
+def test_half_precision_is_about_the_same(vae: Any) -> None:
+    """A VAE in half precision takes and gives single, as the loop keeps latents."""
+    space = latent_space(vae)
+    latents = torch.randn(1, space.channels(vae.config), 6, 4)
+    half = copy.deepcopy(vae).to(torch.bfloat16)
+    found, exact = run(space.decoding(half, latents))[0], run(space.decoding(vae, latents))[0]
+    assert found.dtype == torch.float32
+    assert float((found - exact).norm() / exact.norm()) < 0.1
+
+
+@torch.inference_mode()
 def test_scaling_there_and_back_changes_nothing(vae: Any) -> None:
     """What one direction does the other undoes."""
     space = latent_space(vae)
@@ -199,7 +212,10 @@ def test_every_layout_fills_the_module(vae: Any, prefix: str, origin: str) -> No
     with torch.inference_mode(False):
         fill(bones, space.convert({name: stored[name] for name in names}, bones), CPU)
     latents = torch.randn(1, space.channels(vae.config), 4, 4)
-    assert torch.equal(run(space.decoding(bones, latents))[0], run(space.decoding(vae, latents))[0])
+    pixels = run(space.decoding(bones, latents))[0]
+    assert float((pixels - run(space.decoding(vae, latents))[0]).abs().max()) < 1e-5
+    again = run(space.encoding(bones, pixels))[0]
+    assert float((again - run(space.encoding(vae, pixels))[0]).abs().max()) < 1e-5
 
 
 @pytest.mark.parametrize("origin", ["published", "diffusers"])
@@ -225,6 +241,16 @@ def test_sizes_are_counted_without_numbers(vae: Any) -> None:
     assert run(space.decoding(bones, latents))[0].shape == (1, 3, 8 * down, 8 * down)
     pixels = torch.empty(1, 3, 8 * down, 8 * down, device="meta")
     assert run(space.encoding(bones, pixels))[0].shape == latents.shape
+
+
+def test_two_vaes_of_a_kind_are_told_apart_by_what_they_make(vae: Any) -> None:
+    """A file of another training is not the checkpoint's; the same weights are, whatever their kind."""
+    other = _alive(type(vae).from_config(vae.config))
+    with torch.no_grad():
+        for one in other.parameters():
+            one.copy_(torch.randn_like(one) * one[0].numel() ** -0.5)
+    assert (alike(vae, vae, CPU) or 0.0) > 0.999
+    assert (alike(vae, other, CPU) or 1.0) < 0.9
 
 
 def test_a_run_of_the_loop_goes_by_the_vae_s_kind(vae: Any) -> None:

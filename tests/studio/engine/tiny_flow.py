@@ -1,4 +1,4 @@
-"""Every family that predicts a flow, small: the published configuration with narrow layers, random weights, in
+"""Every family that predicts a flow, small: published configurations with narrow layers, random weights, in
 a folder as diffusers saves it."""
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ _FLUX = {
     "joint_attention_dim": T5_WIDTH, "axes_dims_rope": [4, 4, 8],
 }  # fmt: skip
 _TRANSFORMERS: dict[str, dict[str, Any]] = {
-    "sd3": {"num_layers": 2, "attention_head_dim": 16, "num_attention_heads": 2, "joint_attention_dim": T5_WIDTH,
-            "caption_projection_dim": 32, "pooled_projection_dim": 40},
+    "sd3": {"num_layers": 2, "attention_head_dim": 16, "num_attention_heads": 2, "caption_projection_dim": 32,
+            "joint_attention_dim": T5_WIDTH, "pooled_projection_dim": 40},
     "flux": {**_FLUX, "pooled_projection_dim": 16},
-    "chroma": {**_FLUX, "approximator_num_channels": 8, "approximator_hidden_dim": 16, "approximator_layers": 2},
+    "chroma": {**_FLUX, "approximator_num_channels": 8, "approximator_hidden_dim": 16,
+               "approximator_layers": 2},
     "z-image": {"dim": 48, "n_layers": 1, "n_refiner_layers": 1, "n_heads": 2, "n_kv_heads": 2,
                 "cap_feat_dim": 32, "axes_dims": [8, 8, 8]},
     "flux2": {"num_layers": 1, "num_single_layers": 1, "attention_head_dim": 16, "num_attention_heads": 2,

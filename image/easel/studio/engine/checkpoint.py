@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -17,7 +19,9 @@ from easel.studio.families import Family
 class Checkpoint:
     """The modules of one checkpoint, on `device` in `dtype`, ready to draw.
 
-    `text_encoders` and `tokenizers` go together; `nbytes` is what the weights take. `vae` may have been
+    `text_encoders` and `tokenizers` go together, but for a transformer, whose encoders bring theirs along;
+    of its encoders one that it does without is None, and `vocabularies` are the tokenizers that come with
+    files, by roles. `nbytes` is what the weights take. `vae` may have been
     loaded from another file; its own `dtype` counts for what it is given, for it may be changed where half
     precision overflows. It is None where the file holds none that can be used, and `vae_problem` says why.
     `notes` are sentences for who draws, on what the file says and what of it does not count. `plan` is how it
@@ -35,5 +39,6 @@ class Checkpoint:
     nbytes: int
     vae_problem: str = ""
     notes: tuple[str, ...] = ()
+    vocabularies: Mapping[str, Any] = MappingProxyType({})
     plan: MemoryPlan | None = None
     offload: Offload | None = None

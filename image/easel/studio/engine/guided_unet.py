@@ -58,12 +58,14 @@ class GuidedUNet:
         mask: LatentMask | None = None,
         extra: torch.Tensor | None = None,
         refiner: ModelFile | None = None,
+        shown: tuple[torch.Tensor, ...] = (),
     ) -> None:
         """`size` is the pass's width and height in pixels; `extra` the inpainting channels of a checkpoint
-        that takes some; `refiner` the file that goes on from where the request says."""
+        that takes some; `refiner` the file that goes on from where the request says; `shown` are latents of
+        pictures that the network looks at, of one that edits."""
         self._course, self._texts, self._sampler = course, texts, sampler
         self._plan, self._size = plan, size
-        self._mask, self._extra, self._refiner = mask, extra, refiner
+        self._mask, self._extra, self._refiner, self._shown = mask, extra, refiner, shown
         self._call = 0
         self._added: tuple[Guidance, dict[str, torch.Tensor]] | None = None
         self._take()
@@ -167,7 +169,8 @@ class GuidedUNet:
         cache = None if controls or prompts or references else self._cache
         features = cache.for_call(self._call, guidance, loras) if cache is not None else None
         rows = len(guidance.tokens), len(guidance.weights)
-        alone = course.request.exact or self._sampler.adaptive
+        # a picture that is looked at is looked at by all rows of the call
+        alone = course.request.exact or self._sampler.adaptive or bool(self._shown)
         timestep = self._denoiser.timestep(ask.level)
         return UNetCall(
             latents=seen,
@@ -183,6 +186,7 @@ class GuidedUNet:
             loras=loras,
             cache=cache,
             features=features,
+            shown=self._shown,
             kind=(
                 family.name,
                 tuple(seen.shape),

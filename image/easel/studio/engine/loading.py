@@ -8,7 +8,7 @@ the package and filled from the one file.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ from easel.studio.engine.prediction import predicts_velocity
 from easel.studio.engine.quantised.packed_modules import stored_bytes
 from easel.studio.engine.skeleton import skeleton, vae_skeleton
 from easel.studio.engine.tokenizer import load_tokenizer
+from easel.studio.engine.vocabularies import vocabularies_of
 from easel.studio.families import Family, as_trained
 from easel.studio.families import family as family_of
 
@@ -106,18 +107,23 @@ def _load(
             identity = identify(header, name=file.name, sidecar=read_sidecar(file.path))
         family = as_trained(family_of(identity.architecture), identity.prediction, identity.zero_snr)
     bones = skeleton(family)
+    vocabularies: Mapping[str, Any] = {}
+    vae_problem = ""
     if family.flow is not None:
         dtype = flow_dtype(dtype)
         found = model_set(file, identity or CheckpointIdentity(family.architecture), others, vae=vae)
         there = zip(bones.text_encoders, found.text_encoders, strict=True)
         bones.text_encoders = tuple(module if part is not None else None for module, part in there)
         parts = parts_of_set(found, family, bones)
-    elif header is None:
-        parts = parts_of_folder(file, vae, family, bones, half=dtype.itemsize <= 2)
+        vocabularies = vocabularies_of(found)
     else:
-        parts = parts_of_file(file, header, vae, family, bones)
-    own_vae = vae is None and family.flow is None
-    vae_problem = _without_own_vae(parts) if own_vae else ""
+        half = dtype.itemsize <= 2
+        parts = (
+            parts_of_folder(file, vae, family, bones, half=half)
+            if header is None
+            else parts_of_file(file, header, vae, family, bones)
+        )
+        vae_problem = _without_own_vae(parts) if vae is None else ""
     _check(parts)
     scratch = max(part.largest for part in parts)
     weights = weight_bytes(bones, dtype, memory.device)
@@ -127,7 +133,8 @@ def _load(
     tokenizers = () if family.flow else tuple(load_tokenizer(one.pad_token) for one in family.text_encoders)
     loaded = Checkpoint(
         file=file, family=family, unet=bones.unet, vae=None if vae_problem else bones.vae,
-        text_encoders=bones.text_encoders, tokenizers=tokenizers, device=memory.device, dtype=dtype,
+        text_encoders=bones.text_encoders, tokenizers=tokenizers, vocabularies=vocabularies,
+        device=memory.device, dtype=dtype,
         nbytes=total, vae_problem=vae_problem, plan=plan, offload=offloaded(bones, plan.placement, memory),
     )  # fmt: skip
     if identity is not None:

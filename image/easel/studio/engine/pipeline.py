@@ -91,6 +91,9 @@ def _image_to_image(course: Course) -> _Latents:
     )
     if source.resize_mode is ResizeMode.LATENT_UPSCALE:
         latents = _interpolated(latents, (rows, columns), LATENT_UPSCALE_MODES["Latent"])
+    flow = course.now().checkpoint.family.flow
+    # as it is, whatever is put in the place of what is masked
+    shown = (latents,) if flow is not None and flow.edits else ()
     noise = _noise(course, size)
     share = prepared.latent_mask(columns, rows)
     if source.mask is not None and share is not None:
@@ -111,8 +114,9 @@ def _image_to_image(course: Course) -> _Latents:
     )
     texts = Texts(course.asked.prompt, course.asked.negative_prompt, request.cfg_scale)
     unet = GuidedUNet(
-        course, texts, sampler, plan, size, mask=course.mask, extra=extra, refiner=course.job.refiner
-    )
+        course, texts, sampler, plan, size,
+        mask=course.mask, extra=extra, refiner=course.job.refiner, shown=shown,
+    )  # fmt: skip
     first = noise.first() * source.noise_multiplier
     if found is not None:
         first = found - latents / course.now().noise_levels.sigma_max

@@ -57,6 +57,16 @@ def encoding(vae: Any, pixels: torch.Tensor, downscale: int, *, side: int | None
     return moments.chunk(2, dim=1)[0].contiguous()
 
 
+def at_once(pieces: Pieces) -> torch.Tensor:
+    """What comes of the pieces, without a pause."""
+    while True:
+        try:
+            next(pieces)
+        except StopIteration as end:
+            found: torch.Tensor = end.value
+            return found
+
+
 def tile_side(height: int, width: int, asked: int | None = None) -> int | None:
     """Pixels of a tile's side, None for a picture that goes as a whole; `asked` for where memory is short."""
     side = TILE if asked is None else asked

@@ -113,4 +113,5 @@ class TransformerPrompts:
             width=token_width(checkpoint.unet.config),
             emphasis=how.emphasis,
             about=field,
+            tokenizers=checkpoint.vocabularies,
         )

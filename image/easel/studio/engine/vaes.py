@@ -11,7 +11,9 @@ import torch
 from easel.models import FileError, Incomplete, ModelFile, read_header
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.errors import OtherArchitecture
+from easel.studio.engine.latent_spaces import latent_space
 from easel.studio.engine.loading import load_vae
+from easel.studio.engine.tiles import at_once
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +89,7 @@ def alike(one: Any, other: Any, device: torch.device) -> float | None:
     picture = _picture().to(device)
     latents = []
     for vae in (one, other):
-        found = vae.encode(picture.to(vae.dtype)).latent_dist.mode().float()
+        found = at_once(latent_space(vae).encoding(vae, picture))
         found = found - found.mean(dim=(2, 3), keepdim=True)
         if not bool(torch.isfinite(found).all()) or float(found.norm()) < 1e-4:
             return None

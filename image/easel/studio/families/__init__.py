@@ -71,7 +71,7 @@ class Flow:
     """What is fixed for a family that predicts a flow, beside its configuration: its `drawing.json`.
 
     `native` is the side in pixels that it was trained on, `multiple` what sides are multiples of. Its
-    publisher draws with `sampler`, `schedule`, `steps`, `cfg_scale`, and tells a distilled model
+    publisher draws with `sampler`, `steps`, `cfg_scale`, and tells a distilled model
     `distilled_guidance` (None: it takes none). `negative`: whether a negative prompt counts with that
     `cfg_scale`. `tokens` are those of the longest text. `edits`: it looks at pictures that it is given beside
     the one that it draws.
@@ -80,7 +80,6 @@ class Flow:
     native: int
     multiple: int
     sampler: str
-    schedule: str
     steps: int
     cfg_scale: float
     distilled_guidance: float | None

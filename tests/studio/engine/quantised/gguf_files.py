@@ -29,7 +29,7 @@ def blocks(kind: str, rows: int, blocks_in_row: int, seed: int) -> np.ndarray:
     size = GGML_QUANT_SIZES[GGMLQuantizationType[kind]][1]
     found = noise.integers(0, 256, (rows * blocks_in_row, size), dtype=np.uint8)
     for place in _HALVES[kind]:
-        scales = noise.normal(size=(len(found), 1)).astype(np.float16) / 64
+        scales = noise.normal(size=(len(found), 1)).astype(np.float16) / 512
         found[:, place : place + 2] = scales.view(np.uint8)
     return found.reshape(rows, blocks_in_row * size)
 

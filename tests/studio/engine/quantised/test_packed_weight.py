@@ -19,7 +19,7 @@ from easel.studio.engine.quantised.packing import Packing
 from tests.studio.engine.quantised import gguf_files
 
 TYPES = (torch.float32, torch.float16, torch.bfloat16)
-TABLE = tuple(float(number) for number in range(-8, 8))
+TABLE = tuple(number / 64 for number in range(-8, 8))
 
 
 def ggml(kind: str, rows: int, blocks_in_row: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Any:
@@ -29,15 +29,16 @@ def ggml(kind: str, rows: int, blocks_in_row: int, seed: int = 0, dtype: torch.d
 
 
 def some(packing: Packing, rows: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> PackedWeight:
-    """Random bytes, but for scales."""
+    """Random bytes that are small numbers."""
+    if isinstance(packing, GgmlPacking):
+        return ggml(packing.kind, rows, packing.columns // BLOCKS[packing.kind][0], seed, dtype)[0]
     noise = torch.Generator().manual_seed(seed)
     planes = []
     for name, width in zip(packing.planes, packing.widths, strict=True):
         if name.endswith("scales"):
             planes.append(torch.rand((rows, width // 4), generator=noise).view(torch.uint8))
         else:
-            # no NaN in eight bits
-            planes.append(torch.randint(0, 120, (rows, width), generator=noise, dtype=torch.uint8))
+            planes.append(torch.randint(0, 40, (rows, width), generator=noise, dtype=torch.uint8))
     return PackedWeight(packing, tuple(planes), dtype)
 
 

@@ -18,7 +18,13 @@ from easel.studio.engine.prompts.emphasis import EmphasisMode
 from easel.studio.engine.text_models import vocabularies
 from easel.studio.engine.text_models.encoding import encode_texts
 from easel.studio.engine.text_models.table import text_model
-from tests.studio.engine.text_models.tiny_encoders import filled, narrow, qwen_tokenizer, reading
+from tests.studio.engine.text_models.tiny_encoders import (
+    filled,
+    narrow,
+    qwen25_vl_with_tiny_sight,
+    qwen_tokenizer,
+    reading,
+)
 
 TEXTS = ["", "a red cat, sitting!", "Ünïcode  ünd 猫 12345\n\nnew line <think> it's", "a long one, " * 200]
 
@@ -102,12 +108,6 @@ def test_qwen_image(qwen25: Any) -> None:
         assert mask is None
         assert found.mask is not None
         assert bool(found.mask.all())
-
-
-def qwen25_vl_with_tiny_sight() -> dict[str, Any]:
-    config = narrow("qwen2.5-vl-7b")
-    sight = {"depth": 2, "hidden_size": 32, "intermediate_size": 32, "num_heads": 2, "out_hidden_size": 32}
-    return {**config, "vision_config": {**config["vision_config"], **sight, "fullatt_block_indexes": [1]}}
 
 
 def test_brackets_are_taken_off(qwen3: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from transformers.models.mistral.configuration_mistral import MistralConfig
 from transformers.models.mistral.modeling_mistral import MistralModel
 
 from easel.studio.engine.text_models.encoding import encode_texts
-from easel.studio.engine.text_models.mistral3 import tokenizer_of
+from easel.studio.engine.text_models.mistral3 import tokenizer_beside, tokenizer_of
 from easel.studio.engine.text_models.reading import Reading
 from easel.studio.engine.text_models.table import text_model
 from tests.studio.engine.text_models.tiny_encoders import CPU, filled, narrow
@@ -110,6 +111,22 @@ def test_a_tokenizer_json_is_read_too() -> None:
     """As diffusers' folder has it."""
     again = tokenizer_of(tokenizer_of(tekken()).to_str().encode())
     assert again.encode("the red cat").ids == tokenizer_of(tekken()).encode("the red cat").ids
+
+
+def test_it_is_found_beside_the_weights(tmp_path: Path) -> None:
+    """In ComfyUI's file, in a file beside, in diffusers' folder; where there is none it is said what to do."""
+    file = tmp_path / "text_encoder" / "model.safetensors"
+    file.parent.mkdir()
+    wanted = tokenizer_of(tekken()).to_str()
+    held = torch.frombuffer(bytearray(tekken()), dtype=torch.uint8)
+    assert tokenizer_beside(file, held).to_str() == wanted
+    with pytest.raises(ValueError, match=r"put Mistral's tekken.json beside it"):
+        tokenizer_beside(file, None)
+    (tmp_path / "tokenizer").mkdir()
+    (tmp_path / "tokenizer" / "tokenizer.json").write_text(wanted)
+    assert tokenizer_beside(file, None).to_str() == wanted
+    (file.parent / "tekken.json").write_bytes(tekken())
+    assert tokenizer_beside(file, None).to_str() == wanted
 
 
 def test_no_tokenizer_is_an_error() -> None:

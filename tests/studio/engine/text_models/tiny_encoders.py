@@ -53,6 +53,12 @@ def narrow(role: str) -> dict[str, Any]:
     return {**PUBLISHED[role], **_NARROW[role]}
 
 
+def qwen25_vl_with_tiny_sight() -> dict[str, Any]:
+    config = narrow("qwen2.5-vl-7b")
+    sight = {"depth": 2, "hidden_size": 32, "intermediate_size": 32, "num_heads": 2, "out_hidden_size": 32}
+    return {**config, "vision_config": {**config["vision_config"], **sight, "fullatt_block_indexes": [1]}}
+
+
 def tiny_encoder(role: str, family: str = "", seed: int = 0) -> Any:
     """An encoder as the engine builds it, from tensors that are under the module's own names."""
     model = text_model(family, role)

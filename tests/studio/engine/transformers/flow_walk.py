@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import torch
 
 from easel.studio.engine.conversion import Traced
+from easel.studio.engine.transformers.lora_names import cut, layer_path
+from easel.studio.engine.transformers.model import TransformerInputs
 
 
 @torch.no_grad()
@@ -42,6 +46,32 @@ def assert_told_by_header(model: Any, network: Any, file: Mapping[str, torch.Ten
     wanted = network.state_dict()
     assert {name: found[name].shape for name in wanted} == {name: one.shape for name, one in wanted.items()}
     assert {name for one in wanted for name in found[one].names} == set(file)
+
+
+def assert_lora_finds_every_layer(model: Any, network: Any, file: Mapping[str, torch.Tensor]) -> None:
+    """Each layer of a file is found in every trainer's spelling, and changes just those rows of the modules
+    that its own weight becomes; together they are all of the network's layers."""
+    places, weights = model.lora_places(network), model.convert(file, network)
+    seen = set()
+    for key, matrix in file.items():
+        if key.endswith(".weight") and matrix.dim() == 2:
+            layer = key.removesuffix(".weight")
+            for base in (layer, f"diffusion_model.{layer}", f"transformer.{layer}", f"lora_unet_{layer}"):
+                path = layer_path(base.replace(".", "_") if base.startswith("lora_") else base)
+                for place in places[path]:
+                    assert torch.equal(cut({"up": matrix}, place)["up"], weights[f"{place.module}.weight"])
+                    seen.add(place.module)
+    assert seen == {name for name, module in network.named_modules() if isinstance(module, torch.nn.Linear)}
+
+
+@torch.inference_mode()
+def assert_draws_in_half(model: Any, network: Any, inputs: TransformerInputs) -> None:
+    """In bfloat16 the answer is of that type and about the same."""
+    exact = model.velocity(network, inputs)
+    half = {name: getattr(inputs, name).to(torch.bfloat16) for name in ("latents", "tokens")}
+    found = model.velocity(copy.deepcopy(network).to(torch.bfloat16), replace(inputs, **half))
+    assert found.dtype == torch.bfloat16
+    assert float((found.float() - exact).norm() / exact.norm()) < 0.05
 
 
 def difference(one: torch.Tensor, other: torch.Tensor) -> float:

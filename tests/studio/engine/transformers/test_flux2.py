@@ -13,6 +13,7 @@ from diffusers import (
     Flux2Pipeline,
     Flux2Transformer2DModel,
 )
+from diffusers.loaders.single_file_utils import convert_flux2_transformer_checkpoint_to_diffusers
 from PIL import Image
 
 from easel.studio.engine.latent_spaces import latent_space
@@ -20,7 +21,14 @@ from easel.studio.engine.skeleton import fill
 from easel.studio.engine.transformers.flux2 import Flux2Model
 from easel.studio.engine.transformers.model import TransformerInputs
 from easel.studio.engine.transformers.shifts import sigmas
-from tests.studio.engine.transformers.flow_walk import alive, assert_told_by_header, difference, euler
+from tests.studio.engine.transformers.flow_walk import (
+    alive,
+    assert_draws_in_half,
+    assert_lora_finds_every_layer,
+    assert_told_by_header,
+    difference,
+    euler,
+)
 
 SCHEDULER = {
     "base_image_seq_len": 256,
@@ -231,3 +239,29 @@ def test_a_call_is_counted_without_numbers(network: Any) -> None:
     """On the meta device the answer has its shape."""
     bones = MODEL.skeleton(network.config)
     assert MODEL.velocity(bones, MODEL.empty_inputs(bones, 8, 12, 40)).shape == (1, 32, 8, 12)
+
+
+@pytest.mark.parametrize("origin", ["single", "diffusers"])
+def test_a_lora_finds_its_layers(network: Any, origin: str) -> None:
+    """Of trainers that name layers as the single file does, and of those that name them as diffusers does."""
+    file = _single_file(network) if origin == "single" else network.state_dict()
+    assert_lora_finds_every_layer(MODEL, network, file)
+
+
+def test_names_are_those_of_diffusers_conversion(network: Any) -> None:
+    """The same tensors under the same names."""
+    file = _single_file(network)
+    theirs = convert_flux2_transformer_checkpoint_to_diffusers(dict(file))
+    found = MODEL.convert(file, network)
+    assert found.keys() == theirs.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in theirs.items())
+
+
+def test_half_precision_is_about_the_same(network: Any) -> None:
+    """Shares and guidance stay in single: half has not the digits for them."""
+    torch.manual_seed(0)
+    rows, mask = torch.randn(2, TOKENS, WIDTH), None
+    inputs = TransformerInputs(
+        torch.randn(2, 32, 4, 4), torch.tensor([0.9, 0.2]), rows, mask, guidance=torch.tensor([4.0, 2.0])
+    )
+    assert_draws_in_half(MODEL, network, inputs)

@@ -20,7 +20,14 @@ from easel.studio.engine.transformers.model import TransformerInputs
 from easel.studio.engine.transformers.patches import packed, unpacked
 from easel.studio.engine.transformers.qwen_image import QwenImageModel, rescaled
 from easel.studio.engine.transformers.shifts import sigmas
-from tests.studio.engine.transformers.flow_walk import alive, assert_told_by_header, difference, euler
+from tests.studio.engine.transformers.flow_walk import (
+    alive,
+    assert_draws_in_half,
+    assert_lora_finds_every_layer,
+    assert_told_by_header,
+    difference,
+    euler,
+)
 
 SCHEDULER = {
     "base_image_seq_len": 256,
@@ -181,3 +188,16 @@ def test_patches_hold_what_the_pipeline_s_hold() -> None:
     theirs = QwenImagePipeline._pack_latents(latents[:, :, None], 2, 16, 6, 10)
     assert torch.equal(packed(latents), theirs)
     assert torch.equal(unpacked(theirs, 6, 10), latents)
+
+
+def test_a_lora_finds_its_layers(network: Any) -> None:
+    """Under the names that all trainers use for it."""
+    assert_lora_finds_every_layer(MODEL, network, network.state_dict())
+
+
+def test_half_precision_is_about_the_same(network: Any) -> None:
+    """Shares and guidance stay in single: half has not the digits for them."""
+    torch.manual_seed(0)
+    rows, mask = _texts()
+    inputs = TransformerInputs(torch.randn(2, 16, 8, 8), torch.tensor([0.9, 0.2]), rows, mask)
+    assert_draws_in_half(MODEL, network, inputs)

@@ -8,12 +8,20 @@ from typing import Any
 import pytest
 import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, ZImagePipeline, ZImageTransformer2DModel
+from diffusers.loaders.single_file_utils import convert_z_image_transformer_checkpoint_to_diffusers
 
 from easel.studio.engine.skeleton import fill
 from easel.studio.engine.transformers.model import TransformerInputs
 from easel.studio.engine.transformers.shifts import sigmas
 from easel.studio.engine.transformers.z_image import ZImageModel
-from tests.studio.engine.transformers.flow_walk import alive, assert_told_by_header, difference, euler
+from tests.studio.engine.transformers.flow_walk import (
+    alive,
+    assert_draws_in_half,
+    assert_lora_finds_every_layer,
+    assert_told_by_header,
+    difference,
+    euler,
+)
 
 SCHEDULER = {"num_train_timesteps": 1000, "shift": 3.0, "use_dynamic_shifting": False}
 MODEL = ZImageModel()
@@ -145,3 +153,27 @@ def test_a_call_is_counted_without_numbers(network: Any) -> None:
     bones = MODEL.skeleton(network.config)
     inputs = MODEL.empty_inputs(bones, 8, 12, 40)
     assert MODEL.velocity(bones, inputs).shape == (1, 16, 8, 12)
+
+
+@pytest.mark.parametrize("origin", ["single", "diffusers"])
+def test_a_lora_finds_its_layers(network: Any, origin: str) -> None:
+    """Of trainers that name layers as the single file does, and of those that name them as diffusers does."""
+    file = _single_file(network) if origin == "single" else network.state_dict()
+    assert_lora_finds_every_layer(MODEL, network, file)
+
+
+def test_names_are_those_of_diffusers_conversion(network: Any) -> None:
+    """The same tensors under the same names."""
+    file = _single_file(network)
+    theirs = convert_z_image_transformer_checkpoint_to_diffusers(dict(file))
+    found = MODEL.convert(file, network)
+    assert found.keys() == theirs.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in theirs.items())
+
+
+def test_half_precision_is_about_the_same(network: Any) -> None:
+    """Shares and guidance stay in single: half has not the digits for them."""
+    torch.manual_seed(0)
+    _, rows, mask = _texts(3, 64, 31)
+    inputs = TransformerInputs(torch.randn(3, 16, 8, 8), torch.tensor([1.0, 0.3, 0.7]), rows, mask)
+    assert_draws_in_half(MODEL, network, inputs)

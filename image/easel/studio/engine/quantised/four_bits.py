@@ -127,7 +127,7 @@ def four_bit_weight(
         nested = int(said["nested_blocksize"]) if name + ".nested_absmax" in tensors else 0
         offset = float(said["nested_offset"]) if nested else 0.0
         block = int(said["blocksize"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise Incomplete(file, f"what is said of {name[:120]} cannot be read; download it again") from None
     numbers = tuple(check_finite(file, name + ".quant_map", table.float()).flatten().tolist())
     if not shape or min(shape) < 1 or len(numbers) != 16 or block % 2:

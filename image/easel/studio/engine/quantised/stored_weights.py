@@ -75,7 +75,7 @@ def check_mixed(file: str, words: str, tensors: Mapping[str, TensorInfo], read: 
     for name, text in read(_small(file, tensors, names)).items():
         try:
             said = str(json.loads(bytes(text.flatten().tolist()))["format"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise Incomplete(
                 file, f"what is said in {name[:120]} cannot be read; download it again"
             ) from None

@@ -7,7 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 
 from easel.studio.engine.text_models.clip_and_t5 import chroma, flux, stable_diffusion_3
-from easel.studio.engine.text_models.language_models import flux2, flux2_klein, qwen_image, z_image
+from easel.studio.engine.text_models.language_models import (
+    flux2,
+    flux2_klein,
+    qwen_image,
+    qwen_image_edit,
+    z_image,
+)
 from easel.studio.engine.text_models.model import EncodedText
 from easel.studio.engine.text_models.reading import Reading
 
@@ -19,6 +25,7 @@ _FAMILIES: Mapping[str, Callable[[str, Reading], EncodedText]] = {
     **dict.fromkeys(("flux2-klein-4b", "flux2-klein-9b"), flux2_klein),
     "flux2": flux2,
     "qwen-image": qwen_image,
+    "qwen-image-edit": qwen_image_edit,
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 
 from easel.remark import Remark, remark
-from easel.studio.engine.text_models import decoder, mistral3, qwen3, qwen25_vl
+from easel.studio.engine.text_models import decoder, mistral3, qwen3, qwen25_vl, qwen25_vl_pictures
 from easel.studio.engine.text_models.model import EncodedText
 from easel.studio.engine.text_models.reading import Reading
 from easel.studio.engine.text_models.weighed_tokens import plain, weighs
@@ -64,6 +64,20 @@ def qwen_image(text: str, reading: Reading) -> EncodedText:
     states = decoder.states(reading.encoders["qwen2.5-vl-7b"], reading.tensor(found[:most]))
     tokens = states[:, qwen25_vl.DROPPED :]
     said = reading.left_out(len(found) - qwen25_vl.DROPPED, reading.most, "Qwen2.5-VL")
+    return EncodedText(tokens, _all(tokens), None, (*notes, *said))
+
+
+def qwen_image_edit(text: str, reading: Reading) -> EncodedText:
+    """Qwen2.5-VL's last layer, of the pictures and the words: how to change what it sees."""
+    whole, notes = _words(text, reading)
+    tokenizer = reading.tokenizer("qwen2.5-vl-7b")
+    words = tokenizer.encode(whole, add_special_tokens=False)
+    said = reading.left_out(len(words.ids), reading.most, "Qwen2.5-VL")
+    if said:
+        whole = whole[: words.offsets[reading.most][0]]
+    tokens = qwen25_vl_pictures.states(
+        reading.encoders["qwen2.5-vl-7b"], whole, reading.pictures, tokenizer, numbered=reading.numbered
+    )
     return EncodedText(tokens, _all(tokens), None, (*notes, *said))
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 from torch import Tensor
@@ -57,6 +59,30 @@ def _halves(tensor: Tensor, heads: int) -> Tensor:
 def asked(text: str) -> str:
     """A text as FLUX.2 asks it. A word for a picture in it would be taken for one."""
     return f"[SYSTEM_PROMPT]{_SYSTEM}[/SYSTEM_PROMPT][INST]{text.replace('[IMG]', '')}[/INST]"
+
+
+def tokenizer_beside(file: Path, held: Tensor | None) -> Tokenizer:
+    """The tokenizer for the encoder in `file`: what it holds of it itself (the tensor `tekken_model` of
+    ComfyUI's file), else `tekken.json` or `tokenizer.json` beside it, or in the folder `tokenizer` beside its
+    folder, where diffusers keeps it.
+
+    Raises ValueError, in words, where there is none that can be read.
+    """
+    if held is not None:
+        return tokenizer_of(held.to(torch.uint8).cpu().numpy().tobytes())
+    folder = file.parent
+    for path in (
+        folder / "tekken.json",
+        folder / "tokenizer.json",
+        folder.parent / "tokenizer/tokenizer.json",
+    ):
+        if path.is_file():
+            return tokenizer_of(path.read_bytes())
+    words = (
+        "Mistral's tokenizer is not in it, and no package may carry it: take ComfyUI's file of the encoder, "
+        "which holds it, or put Mistral's tekken.json beside it"
+    )
+    raise ValueError(remark("no_mistral_tokenizer", words))
 
 
 def tokenizer_of(tekken: bytes) -> Tokenizer:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from PIL import Image
 from tokenizers import Tokenizer
 
 from easel.remark import Remark, remark
@@ -29,7 +30,9 @@ class Reading:
 
     An encoder is None where there is none (Stable Diffusion 3's T5). `tokenizers` are those that are not in
     the package, by role. `most` is the family's longest text in tokens, `width` that of the tokens which its
-    transformer takes. `about` is the field of the request that the texts come from.
+    transformer takes. `about` is the field of the request that the texts come from. `pictures` are those
+    that a family looks at while it reads, `numbered` if it was trained to tell them by number
+    (Qwen-Image-Edit since version 2509).
     """
 
     encoders: Mapping[str, Any]
@@ -39,6 +42,8 @@ class Reading:
     emphasis: EmphasisMode = EmphasisMode.ORIGINAL
     about: str = "prompt"
     tokenizers: Mapping[str, Tokenizer] | None = None
+    pictures: tuple[Image.Image, ...] = ()
+    numbered: bool = False
 
     def tokenizer(self, role: str) -> Tokenizer:
         """The tokenizer of the encoder with this role."""

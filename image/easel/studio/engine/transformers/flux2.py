@@ -12,18 +12,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers.loaders.single_file_utils import convert_flux2_transformer_checkpoint_to_diffusers
 from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
 
 from easel.studio.engine.transformers.empty_inputs import empty_inputs
 from easel.studio.engine.transformers.lora_names import LoraPlaces, lora_places
 from easel.studio.engine.transformers.model import TransformerInputs
-from easel.studio.engine.transformers.published_names import NameTable
+from easel.studio.engine.transformers.published_names import NameTable, to_modules
 
-_PREFIX = "model.diffusion_model."
-_APART = 10
-"""Between the times of two pictures."""
-_NAMES: NameTable = {
+FLUX2_NAMES: NameTable = {
     "img_in": ("x_embedder",),
     "txt_in": ("context_embedder",),
     "time_in.in_layer": ("time_guidance_embed.timestep_embedder.linear_1",),
@@ -52,7 +48,10 @@ _NAMES: NameTable = {
     "final_layer.linear": ("proj_out",),
     "final_layer.adaLN_modulation.1": ("norm_out.linear",),
 }
+"""What Black Forest Labs call otherwise than diffusers."""
 _SWAPPED = ("norm_out.linear",)
+_APART = 10
+"""Between the times of two pictures."""
 
 
 class Flux2Model:
@@ -64,18 +63,16 @@ class Flux2Model:
             return Flux2Transformer2DModel.from_config(dict(config))
 
     def convert(self, tensors: Mapping[str, torch.Tensor], network: Any) -> dict[str, torch.Tensor]:
-        """Black Forest Labs have q, k and v in one tensor, and the last norm's halves the other way round."""
-        plain = {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()}
-        same = {name: plain.pop(name) for name in network.state_dict() if name in plain}
-        return same | dict(convert_flux2_transformer_checkpoint_to_diffusers(plain))
+        """See `TransformerModel`."""
+        return to_modules(tensors, network, FLUX2_NAMES, _SWAPPED)
+
+    def lora_places(self, network: Any) -> LoraPlaces:
+        """The modules that each layer of a LoRA is for."""
+        return lora_places(network, FLUX2_NAMES, _SWAPPED)
 
     def empty_inputs(self, network: Any, height: int, width: int, tokens: int) -> TransformerInputs:
         """A call of one row of latents of this size, without numbers, where the network is."""
         return empty_inputs(network, network.config.in_channels, height, width, tokens)
-
-    def lora_places(self, network: Any) -> LoraPlaces:
-        """See `TransformerModel`."""
-        return lora_places(network, _NAMES, _SWAPPED)
 
     def velocity(self, network: Any, inputs: TransformerInputs) -> torch.Tensor:
         """The network answers with it. Where rows' texts are of several lengths all the same, by mask."""

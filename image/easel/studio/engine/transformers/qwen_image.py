@@ -17,8 +17,10 @@ from easel.studio.engine.transformers.empty_inputs import empty_inputs
 from easel.studio.engine.transformers.lora_names import LoraPlaces, lora_places
 from easel.studio.engine.transformers.model import TransformerInputs
 from easel.studio.engine.transformers.patches import SIDE, packed, unpacked
+from easel.studio.engine.transformers.published_names import NameTable, to_modules
 
-_PREFIX = "model.diffusion_model."
+QWEN_IMAGE_NAMES: NameTable = {}
+"""Single files have diffusers' names."""
 
 
 class QwenImageModel:
@@ -35,16 +37,16 @@ class QwenImageModel:
         return network
 
     def convert(self, tensors: Mapping[str, torch.Tensor], network: Any) -> dict[str, torch.Tensor]:
-        """Single files have diffusers' names."""
-        return {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()}
+        """See `TransformerModel`."""
+        return to_modules(tensors, network, QWEN_IMAGE_NAMES)
+
+    def lora_places(self, network: Any) -> LoraPlaces:
+        """The modules that each layer of a LoRA is for."""
+        return lora_places(network, QWEN_IMAGE_NAMES)
 
     def empty_inputs(self, network: Any, height: int, width: int, tokens: int) -> TransformerInputs:
         """A call of one row of latents of this size, without numbers, where the network is."""
         return empty_inputs(network, network.config.out_channels, height, width, tokens, masked=True)
-
-    def lora_places(self, network: Any) -> LoraPlaces:
-        """See `TransformerModel`: all use diffusers' names."""
-        return lora_places(network, {})
 
     def velocity(self, network: Any, inputs: TransformerInputs) -> torch.Tensor:
         """The network answers with it."""

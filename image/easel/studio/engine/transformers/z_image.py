@@ -11,27 +11,35 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers.loaders.single_file_utils import convert_z_image_transformer_checkpoint_to_diffusers
 from diffusers.models.transformers.transformer_z_image import SEQ_MULTI_OF, ZImageTransformer2DModel
 
 from easel.studio.engine.transformers.lora_names import LoraPlaces, lora_places
 from easel.studio.engine.transformers.model import TransformerInputs
-from easel.studio.engine.transformers.published_names import NameTable
+from easel.studio.engine.transformers.published_names import NameTable, to_modules
 
-_PREFIX = "model.diffusion_model."
 # The only size of patch that was published: 2 by 2 pixels of 1 frame.
 _PATCH, _SIZE = 2, "2-1"
-_NAMES: NameTable = {
+
+
+def _of_blocks(blocks: str) -> NameTable:
+    attention = f"{blocks}.#.attention"
+    return {
+        f"{attention}.qkv": tuple(f"{attention}.to_{one}" for one in "qkv"),
+        f"{attention}.out": (f"{attention}.to_out.0",),
+        f"{attention}.q_norm": (f"{attention}.norm_q",),
+        f"{attention}.k_norm": (f"{attention}.norm_k",),
+    }
+
+
+Z_IMAGE_NAMES: NameTable = {
     "x_embedder": (f"all_x_embedder.{_SIZE}",),
     "final_layer.linear": (f"all_final_layer.{_SIZE}.linear",),
     "final_layer.adaLN_modulation.1": (f"all_final_layer.{_SIZE}.adaLN_modulation.1",),
-} | {
-    f"{blocks}.#.attention.{published}": tuple(f"{blocks}.#.attention.{one}" for one in modules)
-    for blocks in ("layers", "noise_refiner", "context_refiner")
-    for published, modules in {
-        "qkv": ("to_q", "to_k", "to_v"), "out": ("to_out.0",), "q_norm": ("norm_q",), "k_norm": ("norm_k",),
-    }.items()
-}  # fmt: skip
+    **_of_blocks("layers"),
+    **_of_blocks("noise_refiner"),
+    **_of_blocks("context_refiner"),
+}
+"""What single files call otherwise than diffusers."""
 
 
 class ZImageModel:
@@ -43,10 +51,12 @@ class ZImageModel:
             return ZImageTransformer2DModel.from_config(dict(config))
 
     def convert(self, tensors: Mapping[str, torch.Tensor], network: Any) -> dict[str, torch.Tensor]:
-        """Single files have q, k and v in one tensor, and other names around the blocks."""
-        plain = {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()}
-        same = {name: plain.pop(name) for name in network.state_dict() if name in plain}
-        return same | dict(convert_z_image_transformer_checkpoint_to_diffusers(plain))
+        """See `TransformerModel`."""
+        return to_modules(tensors, network, Z_IMAGE_NAMES)
+
+    def lora_places(self, network: Any) -> LoraPlaces:
+        """The modules that each layer of a LoRA is for."""
+        return lora_places(network, Z_IMAGE_NAMES)
 
     def empty_inputs(self, network: Any, height: int, width: int, tokens: int) -> TransformerInputs:
         """A call of one row of latents of this size, without numbers, where the network is."""
@@ -57,10 +67,6 @@ class ZImageModel:
             tokens=weight.new_empty((1, tokens, network.config.cap_feat_dim)),
             mask=torch.empty((1, tokens), dtype=torch.bool, device=weight.device),
         )
-
-    def lora_places(self, network: Any) -> LoraPlaces:
-        """See `TransformerModel`."""
-        return lora_places(network, _NAMES)
 
     def velocity(self, network: Any, inputs: TransformerInputs) -> torch.Tensor:
         """The network is told how much of the picture there is, and answers with the way to it."""

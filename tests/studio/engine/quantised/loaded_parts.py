@@ -1,0 +1,44 @@
+"""Parts of model files, loaded as checkpoints load them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from easel.models import open_model
+from easel.studio.engine.checkpoint_parts import CheckpointPart
+from easel.studio.engine.quantised.packed_linear import PackedLinear
+from easel.studio.engine.quantised.packed_modules import stored_bytes
+
+CPU = torch.device("cpu")
+
+
+def loaded(part: CheckpointPart, path: Path, dtype: torch.dtype) -> Any:
+    part.check()
+    size = stored_bytes(part.module, dtype)
+    reader = open_model(path)
+    try:
+        part.load({path: reader}, CPU, dtype, lambda _: None)
+    finally:
+        reader.close(whole=False)
+    # what was planned before anything was read is what it takes
+    assert sum(one.nbytes for one in part.module.parameters()) == size
+    return part.module
+
+
+def numbers(module: nn.Module) -> dict[str, torch.Tensor]:
+    """What the module's weights mean, under the names of one that is not packed."""
+    found = dict(module.state_dict())
+    for name, layer in module.named_modules():
+        if isinstance(layer, PackedLinear):
+            for plane in layer.packing.planes:
+                del found[f"{name}.{plane}"]
+            found[f"{name}.weight"] = layer.weight.expanded()
+    return found
+
+
+def packed(module: nn.Module) -> set[str]:
+    return {name for name, layer in module.named_modules() if isinstance(layer, PackedLinear)}
