@@ -101,7 +101,7 @@ def drawn(loop: Loop, file: ModelFile) -> Image.Image:
 
 def needs(small: Tiny) -> tuple[WeightBytes, dict[WeightPlacement, int]]:
     """The weights, and the least that each placement takes."""
-    weights = weight_bytes(skeleton(small.family), torch.float32)
+    weights = weight_bytes(skeleton(small.family), torch.float32, torch.device("cpu"))
     drawing = drawing_bytes(small.family, torch.float32, CPU)
     return weights, {one: need(weights, drawing, one) for one in WeightPlacement}
 

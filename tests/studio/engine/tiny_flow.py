@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from easel.models import Architecture, Kind, ModelFile, folder_state
 from easel.studio.engine.skeleton import Skeleton, skeleton
 from easel.studio.families import HERE, Family, read_family
-from tests.studio.engine.text_models.tiny_encoders import T5_WIDTH, narrow
+from tests.studio.engine.text_models.tiny_encoders import T5_WIDTH, narrow, qwen25_vl_with_tiny_sight
 
 # without Flux.2 dev, whose text encoder brings a vocabulary of its own along
 FLOWS = [one for one in Architecture if one.flow and one is not Architecture.FLUX2]
@@ -93,7 +93,9 @@ def shrink(architecture: Architecture, folder: Path) -> Family:
         change["joint_attention_dim"] = 120
     _change(folder / "transformer/config.json", change)
     for one in family.text_encoders:
-        (folder / one.folder / "config.json").write_text(json.dumps(narrow(one.role)))
+        sees = family.flow is not None and family.flow.needs_picture
+        small = qwen25_vl_with_tiny_sight() if sees else narrow(one.role)
+        (folder / one.folder / "config.json").write_text(json.dumps(small))
     vae = _read(folder / "vae/config.json")
     small = {"base_dim": 8} if "base_dim" in vae else {"block_out_channels": [32] * 4, "sample_size": SIDE}
     _change(folder / "vae/config.json", small)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -39,6 +38,6 @@ class Checkpoint:
     nbytes: int
     vae_problem: str = ""
     notes: tuple[str, ...] = ()
-    vocabularies: Mapping[str, Any] = MappingProxyType({})
+    vocabularies: Mapping[str, Any] = field(default_factory=dict)
     plan: MemoryPlan | None = None
     offload: Offload | None = None

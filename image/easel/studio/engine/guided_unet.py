@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from PIL.Image import Image
 
 from easel.models import ModelFile
 from easel.studio.engine.conditioning_schedule import ConditioningSchedule, Guidance
@@ -36,12 +37,14 @@ _LEAST_SLOPE = 1e-6
 
 @dataclass(frozen=True)
 class Texts:
-    """What one pass is drawn from; `first_steps` are the first pass's where this is the second."""
+    """What one pass is drawn from; `first_steps` are the first pass's where this is the second. `pictures`
+    are looked at while the texts are read."""
 
     prompt: str
     negative_prompt: str
     cfg_scale: float
     first_steps: int | None = None
+    pictures: tuple[Image, ...] = ()
 
 
 class GuidedUNet:
@@ -263,6 +266,7 @@ def conditioning(
         serving.embeddings_of(job, course.asked),
         tuple(use.in_text_encoders for use in course.loras if use.te),
         request.emphasis,
+        pictures=texts.pictures,
     )
     counts = sampler.needs_unguided or negative_counts(texts.prompt, texts.cfg_scale * sampler.cfg_scale)
     first, second = (steps, None) if texts.first_steps is None else (texts.first_steps, steps)

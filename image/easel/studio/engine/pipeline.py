@@ -112,7 +112,10 @@ def _image_to_image(course: Course) -> _Latents:
     sampler, plan = _plan(
         course, noise, size, request.sampler, request.schedule_type, request.steps, source.denoising_strength
     )
-    texts = Texts(course.asked.prompt, course.asked.negative_prompt, request.cfg_scale)
+    texts = Texts(
+        course.asked.prompt, course.asked.negative_prompt, request.cfg_scale,
+        pictures=(prepared.image.convert("RGB"),) if shown else (),
+    )  # fmt: skip
     unet = GuidedUNet(
         course, texts, sampler, plan, size,
         mask=course.mask, extra=extra, refiner=course.job.refiner, shown=shown,

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import torch
+from PIL.Image import Image
 
 from easel.models import Architecture
 from easel.studio.engine.checkpoint import Checkpoint
@@ -44,7 +46,8 @@ class HowToEncode:
     `clip_skip` counts as in A1111; `clip_l_skip` is its option `sdxl_clip_l_skip`. `embeddings` are those
     that the texts name, by names in lower case; `key` tells apart what else the text encoders depend on (the
     LoRAs at work). `comma_backtrack` is `comma_padding_backtrack`, `emphasis` the option of that name. With
-    `pad_cond_uncond` the shorter of prompt and negative prompt ends in empty chunks.
+    `pad_cond_uncond` the shorter of prompt and negative prompt ends in empty chunks. `pictures` are those
+    that a model which edits looks at while it reads.
     """
 
     clip_skip: int = 1
@@ -54,11 +57,15 @@ class HowToEncode:
     emphasis: EmphasisMode = EmphasisMode.ORIGINAL
     comma_backtrack: int = COMMA_BACKTRACK
     pad_cond_uncond: bool = False
+    pictures: tuple[Image, ...] = ()
 
     def id(self) -> Hashable:
         """The same for what encodes a text to the same."""
         named = tuple((name, one.file) for name, one in sorted(self.embeddings.items()))
-        return self.clip_skip, self.clip_l_skip, named, self.key, self.emphasis, self.comma_backtrack
+        seen = tuple(sha256(one.tobytes()).digest() for one in self.pictures)
+        return (
+            self.clip_skip, self.clip_l_skip, named, self.key, self.emphasis, self.comma_backtrack, seen
+        )  # fmt: skip
 
     def chunks(self, text: str, tokenizer: Any) -> TokenChunks:
         """The tokens of a text."""

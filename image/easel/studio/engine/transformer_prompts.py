@@ -4,6 +4,7 @@ encoders make of them."""
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Collection, Hashable, Iterable, Mapping
 
@@ -26,6 +27,8 @@ MAX_TEXTS = 40
 # Texts that are remembered: one of T5's with 512 tokens is 4 MB in half precision.
 REMEMBERED = 64
 _PLAIN = HowToEncode()
+# Qwen-Image-Edit since version 2509 was trained with pictures that have numbers; no header tells.
+_NUMBERED = re.compile(r"25(?:09|1\d)|plus", re.IGNORECASE)
 
 
 class TransformerPrompts:
@@ -114,4 +117,6 @@ class TransformerPrompts:
             emphasis=how.emphasis,
             about=field,
             tokenizers=checkpoint.vocabularies,
+            pictures=how.pictures,
+            numbered=bool(_NUMBERED.search(checkpoint.file.name)),
         )

@@ -74,7 +74,7 @@ class Flow:
     publisher draws with `sampler`, `steps`, `cfg_scale`, and tells a distilled model
     `distilled_guidance` (None: it takes none). `negative`: whether a negative prompt counts with that
     `cfg_scale`. `tokens` are those of the longest text. `edits`: it looks at pictures that it is given beside
-    the one that it draws.
+    the one that it draws; with `needs_picture` it draws nothing without.
     """
 
     native: int
@@ -86,6 +86,7 @@ class Flow:
     negative: bool
     tokens: int
     edits: bool = False
+    needs_picture: bool = False
 
 
 @dataclass(frozen=True)
