@@ -18,6 +18,7 @@ from easel.studio.engine.extra_networks import LoraUse
 from easel.studio.engine.networks.adapters import Adapters
 from easel.studio.engine.networks.names import find_targets
 from easel.studio.engine.networks.network_file import load_network
+from easel.studio.engine.networks.unet_layers import unet_homes
 from easel.studio.engine.text_encoding import HowToEncode
 from easel.studio.engine.tokenizer import load_tokenizer
 from scripts.starter import layout
@@ -63,7 +64,7 @@ def test_every_layer_of_sdxl_is_found(sdxl: Tiny) -> None:
     """
     wanted = original_names(sdxl.modules.unet)
     names = [f"{one}.lora_{role}.weight" for one in wanted for role in ("down", "up")]
-    found, homeless = find_targets(names, sdxl.modules.unet, sdxl.modules.text_encoders)
+    found, homeless = find_targets(names, unet_homes(sdxl.modules.unet, sdxl.modules.text_encoders))
     assert homeless == []
     layers = [n for n, m in sdxl.modules.unet.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
     assert sorted(place.module for place in found) == sorted(layers)

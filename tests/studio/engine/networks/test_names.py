@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from easel.models import Architecture
 from easel.studio.engine.networks.block_weights import BLOCKS, block_of
 from easel.studio.engine.networks.bundled_embeddings import bundled_names
-from easel.studio.engine.networks.names import UNET, find_targets, has_role
+from easel.studio.engine.networks.names import UNET, FindHomes, find_targets, has_role
+from easel.studio.engine.networks.unet_layers import unet_homes
 from scripts.starter import layout
 from tests.studio.engine.networks import judges
 from tests.studio.engine.tiny import Tiny, tiny
@@ -32,6 +33,11 @@ def sd1(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     return tiny(Architecture.SD1, tmp_path_factory.mktemp("sd1"))
 
 
+def homes(small: Tiny) -> FindHomes:
+    """Where its layers are."""
+    return unet_homes(small.modules.unet, small.modules.text_encoders)
+
+
 @given(data=st.data(), role=st.sampled_from(ROLES), shape=st.sampled_from(["kohya", "onetrainer", "peft"]))
 def test_every_layer_is_found(sdxl: Tiny, data: st.DataObject, role: str, shape: str) -> None:
     """A layer's name in any layout, with any role, leads to that layer and to no other."""
@@ -45,7 +51,7 @@ def test_every_layer_is_found(sdxl: Tiny, data: st.DataObject, role: str, shape:
     }
     layers = [(part, path) for part, path in names if _has_weight(parts[part].get_submodule(path))]
     key = data.draw(st.sampled_from(layers))
-    found, homeless = find_targets([f"{names[key]}.{role}"], sdxl.modules.unet, sdxl.modules.text_encoders)
+    found, homeless = find_targets([f"{names[key]}.{role}"], homes(sdxl))
     assert homeless == []
     assert [(one.part, one.module, len(one.tensors)) for one in found] == [(*key, 1)]
 
@@ -59,7 +65,7 @@ def _has_weight(layer: object) -> bool:
 def test_any_names(sdxl: Tiny, names: list[str]) -> None:
     """No name is an error, and each has one place or none."""
     names = list(dict.fromkeys([*names, *(f"lora_unet_{one}.alpha" for one in names)]))
-    found, homeless = find_targets(names, sdxl.modules.unet, sdxl.modules.text_encoders)
+    found, homeless = find_targets(names, homes(sdxl))
     placed = [name for one in found for name in one.tensors.values()]
     assert len(placed) <= len(names) - len(homeless)
     assert set(homeless) <= set(names)

@@ -1,6 +1,6 @@
 """The alpha of a LoRA that diffusers wrote: in the header's `lora_adapter_metadata`, beside no tensor.
 
-It is PEFT's configuration of each part in JSON, `unet.lora_alpha` and the like.
+It is PEFT's configuration of each part in JSON: `unet.lora_alpha`, `transformer.lora_alpha` and so on.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from typing import Any
 from easel.studio.engine.networks.names import UNET
 
 _KEY = "lora_adapter_metadata"
-_PARTS = {UNET: "unet.", "text_encoder_0": "text_encoder.", "text_encoder_1": "text_encoder_2."}
+_PARTS = {
+    UNET: ("unet.", "transformer."), "text_encoder_0": ("text_encoder.",),
+    "text_encoder_1": ("text_encoder_2.",), "text_encoder_2": ("text_encoder_3.",),
+}  # fmt: skip
 
 
 class AdapterMetadata:
@@ -28,7 +31,8 @@ class AdapterMetadata:
 
     def alpha(self, part: str, module: str, rank: int) -> float | None:
         """The alpha of a layer, None where none is said. Rank-stabilized ones count per √rank."""
-        prefix = _PARTS[part]
+        prefixes = _PARTS[part]
+        prefix = next((one for one in prefixes if f"{one}lora_alpha" in self._said), prefixes[0])
         own = self._said.get(f"{prefix}alpha_pattern")
         # PEFT takes these for patterns; they are compared as they are, since a stranger wrote them
         layers = own if isinstance(own, dict) else {}

@@ -85,6 +85,17 @@ class Adapters:
                 continue
             self._loaded.move_to_end(use.file)
             notes += self._loaded[use.file].notes()
+            if use.limits.blocks is not None and self._checkpoint.family.flow is not None:
+                notes.append(
+                    remark(
+                        "blocks_of_unets",
+                        "{name}: weights of blocks (lbw) are those of UNets. {checkpoint} has a transformer, "
+                        "all of which counts with the LoRA's own weight.",
+                        about="prompt",
+                        name=use.file.name,
+                        checkpoint=self._checkpoint.file.name,
+                    )
+                )
         self._tidy({*in_use, *(use.file for use in uses)})
         return list(dict.fromkeys(notes))
 
@@ -153,7 +164,8 @@ class Adapters:
 
     def _adding(self, place: tuple[str, str]) -> Callable[..., torch.Tensor]:
         in_unet = place[0] == UNET
-        block = block_of(place[1], self._checkpoint.unet) if in_unet else None
+        has_blocks = in_unet and self._checkpoint.family.flow is None
+        block = block_of(place[1], self._checkpoint.unet) if has_blocks else None
 
         def add(layer: nn.Module, seen: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
             for rows, networks in self._at_work:

@@ -6,7 +6,11 @@ from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
+from diffusers.models.normalization import RMSNorm
 from torch import Tensor, nn
+
+_WITH_MATRIX = nn.Linear | nn.Conv2d
+_NORMS = nn.LayerNorm | nn.GroupNorm | nn.RMSNorm | RMSNorm
 
 
 class Change(Protocol):
@@ -33,6 +37,18 @@ class Difference(Change, Protocol):
         ...
 
 
+def layers_of(module: nn.Module) -> dict[str, str]:
+    """Names of the layers that a network may change by the same names with "_" for "."."""
+    found: dict[str, str] = {}
+    for name, one in module.named_modules():
+        if isinstance(one, _WITH_MATRIX) or (isinstance(one, _NORMS) and one.weight is not None):
+            flat_name = name.replace(".", "_")
+            found[flat_name] = name
+            # Transformers 5.6 flattened CLIPTextModel; files were written before that.
+            found.setdefault("text_model_" + flat_name, name)
+    return found
+
+
 def run(layer: Any, seen: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """The layer's operation with this weight and bias; a convolution with its own stride and padding."""
     if isinstance(layer, nn.Linear):
@@ -43,7 +59,9 @@ def run(layer: Any, seen: Tensor, weight: Tensor, bias: Tensor | None = None) ->
         return found
     if isinstance(layer, nn.GroupNorm):
         return F.group_norm(seen, layer.num_groups, weight, bias, layer.eps)
-    assert isinstance(layer, nn.LayerNorm)  # noqa: S101 - `names` looks for no others
+    if isinstance(layer, nn.RMSNorm | RMSNorm):
+        return F.rms_norm(seen, weight.shape, weight, layer.eps)
+    assert isinstance(layer, nn.LayerNorm)  # noqa: S101 - networks find no others
     return F.layer_norm(seen, layer.normalized_shape, weight, bias, layer.eps)
 
 

@@ -19,7 +19,6 @@ from torch import nn
 from easel.models import FileError, Header, Incomplete, Kind, ModelFile, WrongKind, read_header, small_kind
 from easel.remark import remark
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.memory import check_room
 from easel.studio.engine.networks.adapter_metadata import AdapterMetadata
 from easel.studio.engine.networks.bundled_embeddings import BUNDLED
@@ -36,29 +35,32 @@ from easel.studio.engine.networks.kinds import (
 from easel.studio.engine.networks.layer import Change
 from easel.studio.engine.networks.names import (
     UNET,
+    FindHomes,
     TargetLayer,
     beside_others,
     find_targets,
-    has_role,
+    layer_of,
 )
-from easel.studio.engine.networks.shapes import BadShape, ForeignShape
+from easel.studio.engine.networks.origin import other_architecture
+from easel.studio.engine.networks.shapes import BadShape, ForeignShape, Shape
+from easel.studio.engine.networks.transformer_layers import (
+    has_other_blocks,
+    in_transformer,
+    transformer_homes,
+)
+from easel.studio.engine.networks.unet_layers import unet_homes
+from easel.studio.engine.transformers.lora_names import NotCut, OtherHeight, cut
 from easel.studio.engine.weights import Weights
 
 # A full one for SDXL has four thousand; a file made to be slow could have a million.
 MAX_TENSORS = 20_000
-# How wide the text is that the cross attention of each family looks at.
-_FAMILIES = {768: "SD 1.x", 1024: "SD 2.x", 2048: "SDXL", 1280: "the SDXL refiner", 64: "the starter"}
-_OTHERS = {
-    "double_blocks": "FLUX", "single_transformer_blocks": "FLUX", "joint_blocks": "SD 3",
-    "lora_te3_": "SD 3 or FLUX", "transformer.": "a transformer model (FLUX, SD 3 or the like)",
-    "diffusion_model.": "another kind of model",
-}  # fmt: skip
 # Kinds that are not drawn with, by what is in a tensor's name.
 _UNKNOWN = {
     ".oft_R": "OFT as PEFT writes it", ".oft_r": "OFT as PEFT writes it", ".boft_": "BOFT as PEFT writes it",
     ".ia3_l": "IA3 as PEFT writes it", ".vera_lambda": "VeRA", ".lora_E": "AdaLoRA", ".lora_embedding_":
     "LoRA of an embedding layer", ".bias_indices": "LyCORIS with a sparse bias", ".set_weight":
     "whole weights (set_weight)", ".reshape_weight": "LoRA for a reshaped layer",
+    ".qkv_lora": "FLUX LoRA as XLabs writes it",
 }  # fmt: skip
 _DAMAGED = "holds numbers that are none; download it again"
 
@@ -97,18 +99,26 @@ def load_network(file: ModelFile, checkpoint: Checkpoint) -> LoadedNetwork:
     header = read_header(file.path)
     _check_kind(file, header)
     names = [name for name in header.tensors if not name.startswith(BUNDLED)]
-    found, homeless = find_targets(names, checkpoint.unet, checkpoint.text_encoders)
+    found, homeless = find_targets(names, _homes(checkpoint))
     _check_home(file, header, found, homeless, checkpoint)
     kinds = [_kind(file, place) for place in found]
     for place, kind in zip(found, kinds, strict=True):
         _check_shapes(file, header, place, kind, checkpoint)
     given = _read(file, header, found, checkpoint)
-    built = {
-        (place.part, place.module): _build(file, header, place, kind, one, checkpoint)
-        for place, kind, one in zip(found, kinds, given, strict=True)
-    }
-    size = sum(one.nbytes for change in built.values() for one in _tensors(change))
-    return LoadedNetwork(file, built, tuple(homeless), size)
+    built: dict[tuple[str, str], tuple[Change, ...]] = {}
+    for place, kind, one in zip(found, kinds, given, strict=True):
+        # a module may stand in a file by itself and as a part of a published layer
+        before = built.get((place.part, place.module), ())
+        built[place.part, place.module] = before + _build(file, header, place, kind, one, checkpoint)
+    # q, k and v of a published layer share a matrix
+    held = {(one.data_ptr(), one.nbytes) for change in built.values() for one in _tensors(change)}
+    return LoadedNetwork(file, built, tuple(homeless), sum(size for _, size in held))
+
+
+def _homes(checkpoint: Checkpoint) -> FindHomes:
+    if checkpoint.family.flow is not None:
+        return transformer_homes(checkpoint)
+    return unet_homes(checkpoint.unet, checkpoint.text_encoders)
 
 
 def _read(
@@ -152,7 +162,7 @@ def _ingredients(
     if "down" in own and "alpha" not in numbers:
         alpha = said.alpha(place.part, place.module, own["down"].shape[0])
         numbers |= {} if alpha is None else {"alpha": alpha}
-    return Ingredients(_layer(checkpoint, place), own, numbers)
+    return Ingredients(_layer(checkpoint, place), cut(own, place.place), numbers)
 
 
 def _build(
@@ -166,7 +176,7 @@ def _build(
     try:
         found = changes(kind, given)
     except ForeignShape:
-        raise _other(file, header, checkpoint) from None
+        raise other_architecture(file, header, checkpoint) from None
     if any(not abs(one.scale) <= 1e6 for one in found):
         raise Incomplete(file.name, f"the alpha of {place.module} {_DAMAGED}")
     if not all(bool(torch.isfinite(one).all()) for one in _tensors(found)):
@@ -204,9 +214,13 @@ def _check_home(
     file: ModelFile, header: Header, found: list[TargetLayer], homeless: Iterable[str], checkpoint: Checkpoint
 ) -> None:
     """Raise OtherArchitecture for a file that has its home elsewhere, Incomplete for what is not clear."""
-    strangers = [name for name in homeless if has_role(name)]
-    if not found or len(strangers) > len(header.tensors) // 2:
-        raise _other(file, header, checkpoint)
+    strangers = [base for name in homeless if (base := layer_of(name))]
+    foreign = False
+    if checkpoint.family.flow is not None:
+        strangers = in_transformer(strangers, checkpoint)
+        foreign = has_other_blocks(strangers, checkpoint)
+    if foreign or not found or len(strangers) > len(header.tensors) // 2:
+        raise other_architecture(file, header, checkpoint)
     if odd := beside_others(found, homeless):
         raise _not_understood(file, odd)
 
@@ -233,44 +247,27 @@ def _not_understood(file: ModelFile, name: str) -> Incomplete:
 def _check_shapes(
     file: ModelFile, header: Header, place: TargetLayer, kind: NetworkKind | None, checkpoint: Checkpoint
 ) -> None:
-    shapes = {role: tuple(header.tensors[name].shape) for role, name in place.tensors.items()}
-    for role in NUMBERS & shapes.keys():
+    for role in NUMBERS & place.tensors.keys():
         if header.tensors[place.tensors[role]].numel != 1:
             raise Incomplete(file.name, f"{place.tensors[role]} is not a single number")
     try:
-        check_shapes(kind, shapes, _layer(checkpoint, place))
-    except ForeignShape:
-        raise _other(file, header, checkpoint) from None
+        check_shapes(kind, _shapes(header, place), _layer(checkpoint, place))
+    except (ForeignShape, OtherHeight):
+        raise other_architecture(file, header, checkpoint) from None
     except BadShape as error:
         raise Incomplete(file.name, str(error).format(place.module)) from None
+    except NotCut as error:
+        layer = layer_of(next(iter(place.tensors.values())))
+        raise Incomplete(file.name, f"{layer[:120]} is not drawn with here: {error}") from None
 
 
-def _other(file: ModelFile, header: Header, checkpoint: Checkpoint) -> OtherArchitecture:
-    made_for = _made_for(header)
-    width = checkpoint.unet.config.cross_attention_dim
-    ours = _FAMILIES.get(width, checkpoint.family.name)
-    whose = (
-        f"this LoRA was made for {made_for}" if made_for else "this LoRA was made for another kind of model"
-    )
-    return OtherArchitecture(
-        file.name,
-        f"{whose}, and {checkpoint.file.name} is {ours}; take a checkpoint or a LoRA that fits the other",
-    )
-
-
-def _made_for(header: Header) -> str:
-    for sign, words in _OTHERS.items():
-        if any(sign in name for name in header.tensors):
-            return words
-    for name, info in header.tensors.items():
-        ends = ("attn2_to_k.lora_down.weight", "attn2.to_k.lora_A.weight", "attn2.to_k.lora.down.weight",
-                "attn2.processor.to_k_lora.down.weight", "attn2_to_k.hada_w1_b", "attn2.to_k.hada_w1_b",
-                "attn2_to_k.diff")  # fmt: skip
-        if name.endswith(ends) and len(info.shape) >= 2:
-            return _FAMILIES.get(info.shape[1], f"a model that attends to {info.shape[1]} numbers")
-    if any(name.startswith(("lora_te2_", "text_encoder_2.")) for name in header.tensors):
-        return _FAMILIES[2048]
-    return header.metadata.get("ss_base_model_version", "")[:60]
+def _shapes(header: Header, place: TargetLayer) -> dict[str, Shape]:
+    """What the module gets of each tensor."""
+    shapes = {role: tuple(header.tensors[name].shape) for role, name in place.tensors.items()}
+    if not place.place.rows:
+        return shapes
+    whole = {role: torch.empty(shape, device="meta") for role, shape in shapes.items()}
+    return {role: tuple(one.shape) for role, one in cut(whole, place.place).items()}
 
 
 def _layer(checkpoint: Checkpoint, place: TargetLayer) -> nn.Module:
@@ -279,7 +276,7 @@ def _layer(checkpoint: Checkpoint, place: TargetLayer) -> nn.Module:
 
 
 def part_of(checkpoint: Checkpoint, part: str) -> Any:
-    """The UNet or one of the text encoders."""
+    """The UNet or transformer, or one of the text encoders."""
     if part == UNET:
         return checkpoint.unet
     return checkpoint.text_encoders[int(part.rpartition("_")[2])]

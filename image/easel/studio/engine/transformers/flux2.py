@@ -13,10 +13,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
-from torch import nn
 
 from easel.studio.engine.transformers.empty_inputs import empty_inputs
-from easel.studio.engine.transformers.lora_names import LoraPlace, LoraPlaces, layer_path, lora_places
+from easel.studio.engine.transformers.lora_names import LoraPlaces, lora_places
 from easel.studio.engine.transformers.model import TransformerInputs
 from easel.studio.engine.transformers.published_names import NameTable, to_modules
 
@@ -68,13 +67,8 @@ class Flux2Model:
         return to_modules(tensors, network, FLUX2_NAMES, _SWAPPED)
 
     def lora_places(self, network: Any) -> LoraPlaces:
-        """The modules that each layer of a LoRA is for. A single block's `to_out` is a layer itself, where
-        every other `to_out` has it within."""
-        found = dict(lora_places(network, FLUX2_NAMES, _SWAPPED))
-        for name, module in network.named_modules():
-            if name.endswith(".to_out") and isinstance(module, nn.Linear):
-                found[layer_path(name)] = (LoraPlace(name),)
-        return found
+        """The modules that each layer of a LoRA is for."""
+        return lora_places(network, FLUX2_NAMES, _SWAPPED)
 
     def empty_inputs(self, network: Any, height: int, width: int, tokens: int) -> TransformerInputs:
         """A call of one row of latents of this size, without numbers, where the network is."""

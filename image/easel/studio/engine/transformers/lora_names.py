@@ -36,6 +36,10 @@ class NotCut(Exception):
     """What of a layer cannot be divided among its modules, as the end of a sentence."""
 
 
+class OtherHeight(NotCut):
+    """The layer has other rows than this network's: it is another network's."""
+
+
 @dataclass(frozen=True)
 class LoraPlace:
     """A module of the network, and the rows of the file's layer that are its own, in its order, of how many;
@@ -50,13 +54,16 @@ def layer_path(base: str) -> str:
     """A layer's path in the transformer, written with "_", of its name in a file (without the role)."""
     for prefix in _PREFIXES:
         base = base.removeprefix(prefix)
-    return _flat(base + ".0" if base.endswith(".to_out") else base)
+    return _flat(base)
 
 
 def lora_places(network: Any, table: NameTable, swapped: Collection[str] = ()) -> LoraPlaces:
     """All places of this network. `swapped` as in `published_names.to_modules`."""
     heights = {name: _height(one) for name, one in network.named_modules() if _height(one)}
     found: dict[str, tuple[LoraPlace, ...]] = {_flat(name): (LoraPlace(name),) for name in heights}
+    for name in heights:
+        if name.endswith(".to_out.0"):  # before 2023-08 diffusers left the number away
+            found.setdefault(_flat(name.removesuffix(".0")), (LoraPlace(name),))
     for published, modules in _numbered(table, heights):
         ends = [0]
         for module in modules:
@@ -79,8 +86,8 @@ def lora_places(network: Any, table: NameTable, swapped: Collection[str] = ()) -
 def cut(tensors: Mapping[str, torch.Tensor], place: LoraPlace) -> dict[str, torch.Tensor]:
     """What of a layer's tensors, by role, is this module's. They need no numbers: "meta" will do.
 
-    Raises NotCut for a layer of another height, and for kinds that are no matter of rows: the Kronecker
-    product of LoKr, rotations, a magnitude by columns, which is one of all rows together.
+    Raises OtherHeight for a layer of another height, and NotCut for kinds that are no matter of rows: the
+    Kronecker product of LoKr, rotations, a magnitude by columns, which is one of all rows together.
     """
     if not place.rows:
         return dict(tensors)
@@ -91,9 +98,10 @@ def cut(tensors: Mapping[str, torch.Tensor], place: LoraPlace) -> dict[str, torc
         elif not _by_row(role, tensor, tensors):
             raise NotCut(f"its {role} cannot be divided among the layers that are one in the file")
         elif tensor.shape[:1] != (place.height,):
-            raise NotCut(f"its {role} has other than the {place.height} rows of this model's layer")
+            raise OtherHeight(f"its {role} has other than the {place.height} rows of this model's layer")
         else:
-            found[role] = torch.cat([tensor[one] for one in place.rows])
+            pieces = [tensor[one] for one in place.rows]
+            found[role] = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
     return found
 
 
