@@ -1,5 +1,6 @@
 """`python -m bench [NAME …]`: measure, print. Names: startup, txt2img, img2img, crowd, loras, cache,
-page, time_left, program, download, load; and by itself `python -m bench.many_endpoints`."""
+page, time_left, program, download, load, quantised; and by themselves `python -m bench.many_endpoints`,
+`python -m bench.neighbours` and `python -m bench.peers`."""
 
 from __future__ import annotations
 
@@ -8,7 +9,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import cache, crowd, download, img2img, load, loras, page, program, startup, time_left, txt2img
+from bench import (
+    cache,
+    crowd,
+    download,
+    img2img,
+    load,
+    loras,
+    page,
+    program,
+    quantised,
+    startup,
+    time_left,
+    txt2img,
+)
 from bench.plain import plain_pipeline
 from bench.running import ROOT, running
 from bench.table import machine, markdown
@@ -32,6 +46,7 @@ def main(names: list[str]) -> None:
             "program": program.rows,
             "download": download.rows,
             "load": load.rows,
+            "quantised": quantised.rows,
         }
         drawing = {
             "txt2img": txt2img.rows,

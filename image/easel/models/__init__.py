@@ -24,6 +24,7 @@ from easel.models.errors import (
     WrongKind,
 )
 from easel.models.family_names import Architecture
+from easel.models.family_needs import Needs, TextNeed, families_of_role, needs_of
 from easel.models.fetch.follower import AUTOV3_BELOW
 from easel.models.fetch.network import NotFetched, fetch_small, http_client
 from easel.models.fetch.progress import FetchProgress, Phase
@@ -42,7 +43,9 @@ from easel.models.lock import Lock
 from easel.models.model_file import ModelFile, sidecar_path
 from easel.models.model_header import read_model_header
 from easel.models.model_notes import ModelNotes, UnreadableNotes, read_notes, write_notes
-from easel.models.model_set import ModelSet, Needs, SetPart, TextNeed, model_set, needs_of, set_bytes
+from easel.models.model_set import ModelSet, SetPart, model_set, set_bytes
+from easel.models.parts import FACTS as PART_FACTS
+from easel.models.parts import PartFacts, part_in
 from easel.models.quota import OverQuota, quota_of
 from easel.models.records import Record
 from easel.models.sidecar import Sidecar, read_sidecar, state_beside

@@ -9,22 +9,26 @@ import re
 
 from easel.models.header import Header
 from easel.models.kind import Kind
+from easel.models.transformer_network import family_of_transformer_network
 
 OTHER = "other"
-"""A family that the studio does not draw with: FLUX, SD 3 and the like."""
+"""A family that the studio does not draw with: Wan, HunyuanVideo and the like."""
 _BY_WIDTH = {768: "sd1", 1024: "sd2", 2048: "sdxl", 1280: "sdxl-refiner", 64: "starter"}
 _BY_VECTOR = {768: "sd1", 1024: "sd2", 1280: "sdxl", 64: "starter"}
-_FOREIGN = (
-    "double_blocks", "single_transformer_blocks", "joint_blocks", "lora_te3_", "transformer.transformer_",
-)  # fmt: skip
 # Where the texts' width stands: the second number of what makes keys (of a LoRA: its first matrix).
 _KEYS = re.compile(
     r"attn2[._](?:processor\.)?to_k(?:_lora)?"
     r"(?:\.lora_down\.weight|\.lora_A\.weight|\.lora\.down\.weight|\.down\.weight|\.hada_w1_b|\.diff|\.weight)$"
 )
 _WORDS = (
-    (re.compile(r"flux|sd[ _-]?3|stable[ _-]diffusion[ _-]v?3|cascade|pixart|hunyuan|kolors|aura|lumina|"
-                r"\bwan\b|qwen|chroma|ltx|mochi|hidream", re.IGNORECASE), OTHER),
+    (re.compile(r"cascade|pixart|hunyuan|kolors|aura|lumina|\bwan\b|ltx|mochi|hidream|flux[ ._-]?3|"
+                r"qwen[ _-]?image[ _-]?2\.1", re.IGNORECASE), OTHER),
+    (re.compile(r"chroma", re.IGNORECASE), "chroma"),
+    (re.compile(r"flux[ ._-]?2", re.IGNORECASE), "flux2"),
+    (re.compile(r"flux", re.IGNORECASE), "flux"),
+    (re.compile(r"sd[ _-]?v?3|stable[ _-]diffusion[ _-]v?3", re.IGNORECASE), "sd3"),
+    (re.compile(r"z[ _-]?image", re.IGNORECASE), "z-image"),
+    (re.compile(r"qwen", re.IGNORECASE), "qwen-image"),
     (re.compile(r"refiner", re.IGNORECASE), "sdxl-refiner"),
     (re.compile(r"xl|pony|illustrious|noob", re.IGNORECASE), "sdxl"),
     (re.compile(r"starter", re.IGNORECASE), "starter"),
@@ -34,7 +38,7 @@ _WORDS = (
 
 
 def family_of_words(words: str) -> str:
-    """The family that is called so: sd1, sd2, sdxl, sdxl-refiner, starter, `OTHER`; "" where nobody knows."""
+    """The family that is called so, as `Architecture.family` spells it, or `OTHER`; "" where nobody knows."""
     return next((name for pattern, name in _WORDS if pattern.search(words)), "")
 
 
@@ -54,8 +58,8 @@ def family_of_header(kind: Kind, header: Header) -> str:
 
 
 def _of_network(header: Header) -> str:
-    if any(sign in name for name in header.tensors for sign in _FOREIGN):
-        return OTHER
+    if family := family_of_transformer_network(header, OTHER):
+        return family
     for name, info in header.tensors.items():
         if len(info.shape) >= 2 and _KEYS.search(name):
             return _BY_WIDTH.get(info.shape[1], OTHER)

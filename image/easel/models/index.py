@@ -11,10 +11,13 @@ from easel.models.architecture import CheckpointIdentity, identify
 from easel.models.base_family import family_of_header, family_of_words
 from easel.models.diffusers_folder import drawing_part, identify_folder, is_diffusers_folder, pieces_of
 from easel.models.errors import FileError
+from easel.models.family_needs import families_of_role
 from easel.models.header import Header
+from easel.models.kind import Kind
 from easel.models.model_file import ModelFile, sidecar_path
 from easel.models.model_folder import state_of_model
 from easel.models.model_header import read_model_header
+from easel.models.parts import part_in
 from easel.models.precision import precision_of
 from easel.models.records import FileState, Records
 from easel.models.sidecar import read_sidecar, state_beside
@@ -42,7 +45,8 @@ class IndexEntry:
     `training` says of a checkpoint what it predicts, where that is said anywhere, and by what it was told;
     `autov2` and `autov3` are Civitai's hashes, `precision` that of most of the bytes ("fp16"), `source` the
     address it came from, `base_model` Civitai's or the trainer's word for what it was made for, and `family`
-    the family of checkpoints that this is (base_family.py).
+    the family of checkpoints that this is or was made for (base_family.py). Of a text encoder or a VAE `role`
+    is its part in a model (parts.py), and `families` are all that draw with it.
     """
 
     file: ModelFile
@@ -53,6 +57,8 @@ class IndexEntry:
     precision: str = ""
     base_model: str = ""
     family: str = ""
+    role: str = ""
+    families: tuple[str, ...] = ()
     trained_words: tuple[str, ...] = ()
     preview: Path | None = None
     source: str = ""
@@ -145,13 +151,17 @@ def _read_facts(file: ModelFile) -> IndexEntry:
     said = header.metadata
     phrase = said.get("modelspec.trigger_phrase", "")
     identity = _identity(file, header)
+    role, _ = part_in(header.tensors, file.name) if file.kind in (Kind.TEXT_ENCODER, Kind.VAE) else ("", "")
+    families = families_of_role(role)
     return IndexEntry(
         file,
         architecture=identity.architecture if identity else "",
         training=_training(identity) if identity else "",
         precision=precision_of(header),
         base_model=said.get("ss_base_model_version") or said.get("modelspec.architecture", ""),
-        family=identity.architecture.family if identity else family_of_header(file.kind, header),
+        family=_family(identity, families) or family_of_header(file.kind, header),
+        role=role,
+        families=families,
         trained_words=tuple(word.strip() for word in phrase.split(",") if word.strip()),
     )
 
@@ -176,6 +186,10 @@ def _identity(file: ModelFile, header: Header) -> CheckpointIdentity | None:
         return identify(header, name=file.path.name, sidecar=read_sidecar(file.path))
     except FileError:
         return None  # a LoRA, VAE and so on: its kind says what it is
+
+
+def _family(identity: CheckpointIdentity | None, families: tuple[str, ...]) -> str:
+    return identity.architecture.family if identity else next(iter(families), "")
 
 
 def _training(identity: CheckpointIdentity) -> str:

@@ -24,52 +24,31 @@ from easel.models.architecture import CheckpointIdentity
 from easel.models.diffusers_folder import Piece, is_diffusers_folder, pieces_of
 from easel.models.errors import FileError, Incomplete, NotSafetensors
 from easel.models.family_names import Architecture
+from easel.models.family_needs import LABELS, Needs, needs_of
 from easel.models.header import Header, TensorInfo
 from easel.models.kind import Kind
 from easel.models.model_file import ModelFile
 from easel.models.model_header import read_model_header
 from easel.models.parts import (
-    CLIP_G,
-    CLIP_L,
     FACTS,
-    MISTRAL_SMALL_24B,
-    QWEN3_4B,
-    QWEN3_8B,
-    QWEN25_VL_7B,
-    T5_XXL,
     VAE_16,
     VAE_FLUX,
-    VAE_FLUX2,
-    VAE_QWEN,
+    VAE_PREFIXES,
     VAE_SD3,
+    is_vae_role,
+    part_in,
     text_encoder_role,
+    under,
     vae_role,
 )
 from easel.models.precision import precision_rank
 from easel.models.transformer_architecture import transformer_prefix
 
 TRANSFORMER = "transformer"
-_VAE_PREFIXES = ("first_stage_model.", "vae.")
 _TEXT_PREFIX = re.compile(r"(text_encoders\.([^.]+)\.(?:transformer\.)?)")
 # Where diffusers' layout keeps the text encoders, in the order of a family's needs.
 _FOLDERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 _MOST_NAMED = 4
-
-
-@dataclass(frozen=True, slots=True)
-class TextNeed:
-    """A text encoder that a family needs; what is `optional` may be missing."""
-
-    role: str
-    optional: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What a family draws with beside its transformer: text encoders in this order, and the VAE's role."""
-
-    text_encoders: tuple[TextNeed, ...]
-    vae: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +111,6 @@ def set_bytes(model: ModelSet) -> int:
     return sum(part.nbytes for part in model.parts)
 
 
-def needs_of(architecture: Architecture) -> Needs:
-    """What a family needs beside its transformer. Raises KeyError for those with a UNet (`flow` is False)."""
-    return _NEEDS.get(architecture.value) or _NEEDS[architecture.family]
-
-
 def model_set(
     checkpoint: ModelFile,
     identity: CheckpointIdentity,
@@ -188,13 +162,13 @@ class _Own:
             raise Incomplete(checkpoint.name, "it holds no transformer, as the file beside it says")
         texts: dict[str, SetPart] = {}
         for start, label in sorted(set(_text_starts(header))):
-            role = text_encoder_role(_under(header, start), label)
+            role = text_encoder_role(under(header.tensors, start), label)
             if role:
                 texts.setdefault(role, SetPart(role, checkpoint.name, whole, start))
         vaes = (
             SetPart(needs.vae, checkpoint.name, whole, start)
-            for start in _VAE_PREFIXES
-            if vae_role(_under(header, start), "") in _accepted(needs.vae)
+            for start in VAE_PREFIXES
+            if vae_role(under(header.tensors, start), "") in _accepted(needs.vae)
         )
         return cls(SetPart(TRANSFORMER, checkpoint.name, whole, prefix), texts, next(vaes, None))
 
@@ -220,17 +194,12 @@ class _Own:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A file of the store that may be a part; one of its roles is ""."""
+    """A file of the store that may be a part; `role` is "" for one that is none."""
 
     file: ModelFile
     header: Header
-    text_role: str
-    vae_role: str
-    prefix: str = ""
-
-    @property
-    def role(self) -> str:
-        return self.text_role or self.vae_role
+    role: str
+    prefix: str
 
     def part(self, role: str) -> SetPart:
         return SetPart(role, self.file.name, (Piece(self.file.path, self.header),), self.prefix)
@@ -254,8 +223,8 @@ class _Beside:
     def text_encoder(self, role: str) -> SetPart | None:
         """The text encoder of this role."""
         named, others = self._candidates()
-        fitting = [one for one in named if one.text_role == role] or sorted(
-            (one for one in others if one.text_role == role), key=self._preference
+        fitting = [one for one in named if one.role == role] or sorted(
+            (one for one in others if one.role == role), key=self._preference
         )
         return fitting[0].part(role) if fitting else None
 
@@ -263,18 +232,20 @@ class _Beside:
         """The VAE of this role."""
         roles = _accepted(role)
         named, others = self._candidates()
-        fitting = [one for one in named if one.vae_role in roles] or sorted(
-            (one for one in others if one.vae_role in roles),
-            key=lambda one: (self._named_so(one), roles.index(one.vae_role), *self._preference(one)),
+        fitting = [one for one in named if one.role in roles] or sorted(
+            (one for one in others if one.role in roles),
+            key=lambda one: (self._named_so(one), roles.index(one.role), *self._preference(one)),
         )
         return fitting[0].part(role) if fitting else None
 
     def near(self, missing: Iterable[str], needs: Needs) -> list[str]:
         """What is there of the kinds that something is missing of, and of no use to this family, in words."""
-        kinds = {role.startswith("vae") for role in missing}
+        kinds = {is_vae_role(role) for role in missing}
         useful = {"", *(need.role for need in needs.text_encoders)}
         named, others = self._candidates()
-        there = [one for one in (*named, *others) if bool(one.vae_role) in kinds and one.role not in useful]
+        there = [
+            one for one in (*named, *others) if one.role not in useful and is_vae_role(one.role) in kinds
+        ]
         return [f"{one.file.name} is {FACTS[one.role].words}" for one in there]
 
     def _preference(self, one: _Candidate) -> tuple[object, ...]:
@@ -299,17 +270,8 @@ class _Beside:
             except FileError as error:
                 self.unread.append(str(error))
                 continue
-            text = text_encoder_role(header.tensors, file.name)
-            role, prefix = ("", "") if text else _vae_of(header, file.name)
-            found.append(_Candidate(file, header, text, role, prefix))
+            found.append(_Candidate(file, header, *part_in(header.tensors, file.name)))
         return found
-
-
-def _vae_of(header: Header, name: str) -> tuple[str, str]:
-    """The role of the VAE in a file, and what stands before the names of its tensors."""
-    starts = ("", *_VAE_PREFIXES)
-    found = ((vae_role(_under(header, start), name), start) for start in starts)
-    return next((one for one in found if one[0]), ("", ""))
 
 
 @lru_cache(maxsize=64)
@@ -324,7 +286,7 @@ def _chosen_vae(vae: ModelFile | None, wanted: str, checkpoint: ModelFile) -> Se
         return None
     header = read_model_header(vae.path)
     # Not by its name: whoever chose it knows whether it is SD 3's or FLUX.1's, which differ in nothing else.
-    role, prefix = _vae_of(header, "")
+    role, prefix = part_in(header.tensors)
     if role in _accepted(wanted):
         return SetPart(wanted, vae.name, (Piece(vae.path, header),), prefix)
     what = FACTS[role].words if role else "no VAE of this family"
@@ -345,21 +307,13 @@ def _text_starts(header: Header) -> Iterable[tuple[str, str]]:
     return ((one[1], one[2]) for one in found if one is not None)
 
 
-def _under(header: Header, prefix: str) -> Mapping[str, TensorInfo]:
-    """The tensors that begin with `prefix`, by the rest of their names."""
-    if not prefix:
-        return header.tensors
-    length = len(prefix)
-    return {name[length:]: one for name, one in header.tensors.items() if name.startswith(prefix)}
-
-
 def _missing_words(architecture: Architecture, missing: Sequence[str], own: _Own, beside: _Beside) -> str:
     """One sentence on all that is missing, and one on what is there and does not serve."""
     wanted = [
         f"{FACTS[role].words} ({FACTS[role].usual}) in models/{_kind_of(role).folder}" for role in missing
     ]
     listed = wanted[0] if len(wanted) == 1 else f"{', '.join(wanted[:-1])} and {wanted[-1]}"
-    words = f"to draw with {_LABELS[architecture.family]}, there has to be {listed}"
+    words = f"to draw with {LABELS[architecture.family]}, there has to be {listed}"
     useless = [*own.problems, *beside.unread, *beside.near(missing, needs_of(architecture))]
     if not useless:
         return words
@@ -368,26 +322,4 @@ def _missing_words(architecture: Architecture, missing: Sequence[str], own: _Own
 
 
 def _kind_of(role: str) -> Kind:
-    return Kind.VAE if role.startswith("vae") else Kind.TEXT_ENCODER
-
-
-_SD3 = Needs((TextNeed(CLIP_L), TextNeed(CLIP_G), TextNeed(T5_XXL, optional=True)), VAE_SD3)
-_NEEDS: Mapping[str, Needs] = {
-    "sd3": _SD3,
-    "flux": Needs((TextNeed(CLIP_L), TextNeed(T5_XXL)), VAE_FLUX),
-    "chroma": Needs((TextNeed(T5_XXL),), VAE_FLUX),
-    "z-image": Needs((TextNeed(QWEN3_4B),), VAE_FLUX),
-    "flux2": Needs((TextNeed(MISTRAL_SMALL_24B),), VAE_FLUX2),
-    "flux2-klein-4b": Needs((TextNeed(QWEN3_4B),), VAE_FLUX2),
-    "flux2-klein-9b": Needs((TextNeed(QWEN3_8B),), VAE_FLUX2),
-    "qwen-image": Needs((TextNeed(QWEN25_VL_7B),), VAE_QWEN),
-}
-# How people call these families.
-_LABELS: Mapping[str, str] = {
-    "sd3": "SD 3",
-    "flux": "FLUX.1",
-    "chroma": "Chroma",
-    "z-image": "Z-Image",
-    "flux2": "FLUX.2",
-    "qwen-image": "Qwen-Image",
-}
+    return Kind.VAE if is_vae_role(role) else Kind.TEXT_ENCODER

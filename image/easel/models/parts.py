@@ -27,6 +27,10 @@ VAE_16 = "vae-16"
 """A VAE of 16 channels that is SD 3's or FLUX.1's; nobody says which."""
 
 
+VAE_PREFIXES = ("first_stage_model.", "vae.")
+"""What stands before a VAE's names in a checkpoint, and in files that were cut out of one."""
+
+
 @dataclass(frozen=True, slots=True)
 class PartFacts:
     """What people call a part, how its file is usually called, and how many bytes that has."""
@@ -170,6 +174,27 @@ def vae_role(tensors: Tensors, name: str = "") -> str:
         return ""
     low = name.lower().rpartition("/")[2]
     return VAE_SD3 if _SD3_NAME.search(low) else VAE_FLUX if _FLUX_NAME.search(low) else VAE_16
+
+
+def part_in(tensors: Tensors, name: str = "") -> tuple[str, str]:
+    """The role of the one part that a file holds, and what stands before its tensors' names; "" for none."""
+    if role := text_encoder_role(tensors, name):
+        return role, ""
+    found = ((vae_role(under(tensors, start), name), start) for start in ("", *VAE_PREFIXES))
+    return next((one for one in found if one[0]), ("", ""))
+
+
+def under(tensors: Tensors, prefix: str) -> Tensors:
+    """The tensors that begin with `prefix`, by the rest of their names."""
+    if not prefix:
+        return tensors
+    length = len(prefix)
+    return {name[length:]: one for name, one in tensors.items() if name.startswith(prefix)}
+
+
+def is_vae_role(role: str) -> bool:
+    """Whether this is a VAE's; else it is a text encoder's."""
+    return role.startswith("vae-")
 
 
 def is_video_vae(tensors: Tensors) -> bool:

@@ -28,6 +28,17 @@ _KEYS = "EASEL_ASSERTION_KEYS"
 # Longer than a proxy keeps an idle connection, so that it never sends a request into one that closes.
 KEEP_ALIVE_SECONDS = 180
 
+# What libraries read when they are imported.
+_BEFORE_IMPORTS = {
+    # They would ask a hub or an analytics server.
+    "HF_HUB_OFFLINE": "1",
+    "DO_NOT_TRACK": "1",
+    # torch's threads wait for one another some hundred times in each call of the UNet, and its OpenMP
+    # (libgomp) has them spin for that: a core that is busy with waiting is no neighbour's. Two studios on two
+    # cores took 8 to 18 times as long as one. Asleep they cost the same in company as alone.
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
+
 
 def main() -> None:
     """Start the engine, then everything else beside it, and serve until a signal."""
@@ -35,8 +46,7 @@ def main() -> None:
     # Pictures, prompts and models are for their owner alone, also of a studio that is started by hand.
     os.umask(0o077)
     asked = _arguments()
-    # Libraries that would ask a hub or an analytics server are told not to before anything imports them.
-    for name, value in {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}.items():
+    for name, value in _BEFORE_IMPORTS.items():
         os.environ.setdefault(name, value)
 
     from easel.models import Store

@@ -21,7 +21,7 @@ from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.control_file import load_control, made_for
 from easel.studio.engine.memory import DeviceMemory, TooLarge, give_back
 from easel.studio.engine.offload import Offload
-from easel.studio.engine.quantised.packed_modules import stored_bytes
+from easel.studio.engine.skeleton import nbytes
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +68,7 @@ class ControlCache:
         key = file, made_for(checkpoint)
         if key not in self._loaded:
             module = self._load(file, checkpoint, keep, load)
-            self._loaded[key] = module, stored_bytes(module, checkpoint.dtype)
+            self._loaded[key] = module, nbytes(module, checkpoint.dtype)
             log.info("control model loaded", file=file.name, bytes=self._loaded[key][1])
         self._loaded.move_to_end(key)
         self._used[key] = time.monotonic()

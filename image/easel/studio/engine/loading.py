@@ -52,8 +52,7 @@ from easel.studio.engine.memory import (
 )
 from easel.studio.engine.placing import homes, offloaded, planned, weight_bytes
 from easel.studio.engine.prediction import predicts_velocity
-from easel.studio.engine.quantised.packed_modules import stored_bytes
-from easel.studio.engine.skeleton import skeleton, vae_skeleton
+from easel.studio.engine.skeleton import nbytes, skeleton, vae_skeleton
 from easel.studio.engine.tokenizer import load_tokenizer
 from easel.studio.engine.vocabularies import vocabularies_of
 from easel.studio.families import Family, as_trained
@@ -210,7 +209,7 @@ def _load_single(
 ) -> Any:
     part = part_of()
     _check([part])
-    check_room(part.name, stored_bytes(part.module, dtype), part.largest, device)
+    check_room(part.name, nbytes(part.module, dtype), part.largest, device)
     _fill_all([part], [device], dtype, report)
     return part.module
 
@@ -237,7 +236,7 @@ def _fill_all(
     with _open_all(parts) as readers:
         for part, device in zip(parts, devices, strict=True):
             part.load(readers, device, dtype, progress.add)
-    return sum(stored_bytes(part.module, dtype) for part in parts)
+    return sum(nbytes(part.module, dtype) for part in parts)
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from easel.studio.engine.activations import activations
 from easel.studio.engine.memory import SLACK, WORKSPACE, DeviceMemory, TooLarge
 from easel.studio.engine.memory_plan import DrawingBytes, MemoryPlan, WeightBytes, WeightPlacement, need, plan
 from easel.studio.engine.offload import Offload
-from easel.studio.engine.quantised.packed_modules import largest_expanding, layer_bytes, stored_bytes
-from easel.studio.engine.skeleton import Skeleton
+from easel.studio.engine.quantised.packed_modules import largest_expanding, layer_bytes
+from easel.studio.engine.skeleton import Skeleton, nbytes
 from easel.studio.families import Family
 
 _ROWS = 2
@@ -22,7 +22,7 @@ def weight_bytes(bones: Skeleton, dtype: torch.dtype, device: torch.device) -> W
     """On this device, of modules that may have no weights yet."""
 
     def of(modules: Iterable[nn.Module]) -> int:
-        return int(sum(stored_bytes(one, dtype) for one in modules) * SLACK)
+        return int(sum(nbytes(one, dtype) for one in modules) * SLACK)
 
     modules = *bones.present_encoders, bones.vae, bones.unet
     return WeightBytes(

@@ -15,10 +15,12 @@ from typing import Any
 import torch
 from diffusers.models.attention_processor import AttnProcessor2_0
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from torch import nn
 from transformers.models.clip.configuration_clip import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
 
 from easel.studio.engine.latent_spaces import latent_space
+from easel.studio.engine.quantised.packed_modules import stored_bytes
 from easel.studio.engine.text_models.buffers import restore_buffers
 from easel.studio.engine.text_models.table import text_model
 from easel.studio.engine.transformers.table import transformer_of
@@ -70,6 +72,11 @@ def fill(module: Any, tensors: dict[str, torch.Tensor], device: torch.device) ->
     module.load_state_dict({name: tensors[name] for name in module.state_dict()}, strict=True, assign=True)
     restore_buffers(module, device)
     module.eval().requires_grad_(False)
+
+
+def nbytes(module: nn.Module, dtype: torch.dtype) -> int:
+    """Bytes of the module's parameters: what is packed (`quantised`) as it is, all others in `dtype`."""
+    return sum(stored_bytes(parameter, dtype) for parameter in module.parameters())
 
 
 def _text_model(family: Family, encoder: TextEncoder) -> Any:

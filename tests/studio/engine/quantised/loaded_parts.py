@@ -11,14 +11,14 @@ from torch import nn
 from easel.models import open_model
 from easel.studio.engine.checkpoint_parts import CheckpointPart
 from easel.studio.engine.quantised.packed_linear import PackedLinear
-from easel.studio.engine.quantised.packed_modules import stored_bytes
+from easel.studio.engine.skeleton import nbytes
 
 CPU = torch.device("cpu")
 
 
 def loaded(part: CheckpointPart, path: Path, dtype: torch.dtype) -> Any:
     part.check()
-    size = stored_bytes(part.module, dtype)
+    size = nbytes(part.module, dtype)
     reader = open_model(path)
     try:
         part.load({path: reader}, CPU, dtype, lambda _: None)

@@ -24,11 +24,10 @@ from easel.studio.engine.quantised.packed_modules import (
     laid_open,
     largest_expanding,
     layer_bytes,
-    stored_bytes,
 )
 from easel.studio.engine.quantised.packed_weight import PackedWeight
 from easel.studio.engine.quantised.packing import Packing
-from easel.studio.engine.skeleton import fill
+from easel.studio.engine.skeleton import fill, nbytes
 from tests.studio.engine.quantised.test_packed_weight import TABLE, TYPES, some
 from tests.studio.engine.test_offload import CountedDevice
 
@@ -124,9 +123,9 @@ def test_bytes_are_counted_as_they_lie() -> None:
     # 34 bytes for 32 numbers: of one and two; in half all others
     packed = (64 + 12) * 2 * 34
     plain = 2 * (2 * 64 + 64 + 12 * 64 + 4 * (64 * 64 + 64))
-    assert stored_bytes(block, torch.float16) == packed + plain
+    assert nbytes(block, torch.float16) == packed + plain
     fill(block, laid_open(block, given), CPU)
-    assert stored_bytes(block, torch.float16) == packed + plain
+    assert nbytes(block, torch.float16) == packed + plain
     assert sum(one.nbytes for one in block.parameters()) == packed + plain
     assert layer_bytes(block.one, torch.float16) == 64 * 2 * 34 + 2 * 64
     assert largest_expanding(block, torch.float16, CPU) > 64 * 64 * 2

@@ -65,6 +65,15 @@ def test_ggml_is_what_the_gguf_package_says(
     assert torch.equal(weight.expanded(), numbers.to(dtype))
 
 
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2], ids=str)
+@pytest.mark.parametrize("to", TYPES, ids=str)
+def test_every_byte_is_what_torch_says(dtype: torch.dtype, to: torch.dtype) -> None:
+    """All 256 of eight bits, infinity and what is no number among them."""
+    codes = torch.arange(256, dtype=torch.uint8).reshape(8, 32)
+    found = PackedWeight(Fp8Packing(dtype, 32, scaled=False), (codes,), to).expanded()
+    assert torch.allclose(found, codes.view(dtype).to(to), rtol=0, atol=0, equal_nan=True)
+
+
 @pytest.mark.parametrize("kind", gguf_files.EXPANDED)
 def test_large_weights_are_expanded_piece_by_piece(kind: str) -> None:
     """More rows than go into one piece, with some left over."""

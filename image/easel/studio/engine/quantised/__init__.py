@@ -4,3 +4,10 @@ A transformer of twelve thousand million numbers is 24 GB in half precision; peo
 GB) or four (7 GB) because their card is small. `scales.choose` finds such weights among a file's tensors,
 `PackedWeight` carries them through the conversion of names, `PackedLinear` draws with them.
 """
+
+from easel.studio.engine.quantised.four_bits import FourBitPacking
+from easel.studio.engine.quantised.fp8 import Fp8Packing
+from easel.studio.engine.quantised.ggml import GgmlPacking
+from easel.studio.engine.quantised.packed_modules import keep_packed, laid_open
+from easel.studio.engine.quantised.packed_weight import PackedWeight
+from easel.studio.engine.quantised.packing import Packing

@@ -49,15 +49,16 @@ def laid_open(module: Any, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
-def stored_bytes(module: nn.Module, dtype: torch.dtype) -> int:
-    """Bytes of the module's parameters: what is packed as it is, all others in `dtype`."""
-    return sum(_bytes(parameter, dtype) for parameter in module.parameters())
+def stored_bytes(parameter: Tensor, dtype: torch.dtype) -> int:
+    """Bytes of a parameter: as many as it has where it is part of a packed weight, else those of its numbers
+    in `dtype`."""
+    return parameter.numel() * (1 if parameter.dtype == torch.uint8 else dtype.itemsize)
 
 
 def layer_bytes(module: nn.Module, dtype: torch.dtype) -> int:
     """Bytes of the largest layer's parameters, counted as in `stored_bytes`."""
     layers = (layer for layer in module.modules() if next(layer.children(), None) is None)
-    return max((sum(_bytes(one, dtype) for one in layer.parameters()) for layer in layers), default=0)
+    return max((sum(stored_bytes(one, dtype) for one in layer.parameters()) for layer in layers), default=0)
 
 
 def largest_expanding(module: nn.Module, dtype: torch.dtype, device: torch.device) -> int:
@@ -66,7 +67,3 @@ def largest_expanding(module: nn.Module, dtype: torch.dtype, device: torch.devic
     return max(
         (expanding_bytes(layer.out_features, layer.in_features, dtype, device) for layer in layers), default=0
     )
-
-
-def _bytes(parameter: Tensor, dtype: torch.dtype) -> int:
-    return parameter.numel() * (1 if parameter.dtype == torch.uint8 else dtype.itemsize)
