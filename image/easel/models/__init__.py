@@ -24,7 +24,7 @@ from easel.models.errors import (
     WrongKind,
 )
 from easel.models.family_names import Architecture
-from easel.models.family_needs import Needs, TextNeed, families_of_role, needs_of
+from easel.models.family_needs import FLOW_LABELS, Needs, TextNeed, families_of_role, needs_of
 from easel.models.fetch.follower import AUTOV3_BELOW
 from easel.models.fetch.network import NotFetched, fetch_small, http_client
 from easel.models.fetch.progress import FetchProgress, Phase

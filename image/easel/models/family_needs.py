@@ -67,7 +67,7 @@ _NEEDS: Mapping[str, Needs] = {
     "flux2-klein-9b": Needs((TextNeed(QWEN3_8B),), VAE_FLUX2),
     "qwen-image": Needs((TextNeed(QWEN25_VL_7B),), VAE_QWEN),
 }
-LABELS: Mapping[str, str] = {
+FLOW_LABELS: Mapping[str, str] = {
     "sd3": "SD 3",
     "flux": "FLUX.1",
     "chroma": "Chroma",

@@ -24,7 +24,7 @@ from easel.models.architecture import CheckpointIdentity
 from easel.models.diffusers_folder import Piece, is_diffusers_folder, pieces_of
 from easel.models.errors import FileError, Incomplete, NotSafetensors
 from easel.models.family_names import Architecture
-from easel.models.family_needs import LABELS, Needs, needs_of
+from easel.models.family_needs import FLOW_LABELS, Needs, needs_of
 from easel.models.header import Header, TensorInfo
 from easel.models.kind import Kind
 from easel.models.model_file import ModelFile
@@ -313,7 +313,7 @@ def _missing_words(architecture: Architecture, missing: Sequence[str], own: _Own
         f"{FACTS[role].words} ({FACTS[role].usual}) in models/{_kind_of(role).folder}" for role in missing
     ]
     listed = wanted[0] if len(wanted) == 1 else f"{', '.join(wanted[:-1])} and {wanted[-1]}"
-    words = f"to draw with {LABELS[architecture.family]}, there has to be {listed}"
+    words = f"to draw with {FLOW_LABELS[architecture.family]}, there has to be {listed}"
     useless = [*own.problems, *beside.unread, *beside.near(missing, needs_of(architecture))]
     if not useless:
         return words

@@ -37,6 +37,7 @@ class DefaultFields(BaseModel):
     steps: int
     cfg_scale: float
     distilled_cfg_scale: float | None = Field(None, description="null where the checkpoint takes none")
+    denoising_strength: float
     sampler: str
     scheduler: str = "Automatic"
 
@@ -90,8 +91,8 @@ def checkpoint_card(file: ModelFile, has_preview: Callable[[ModelFile], bool]) -
             steps=defaults.steps,
             cfg_scale=defaults.cfg_scale,
             sampler=defaults.sampler,
-            distilled_cfg_scale=defaults.distilled_guidance,
-        ),
+            distilled_cfg_scale=defaults.distilled_guidance, denoising_strength=defaults.denoising_strength,
+        ),  # fmt: skip
         takes_clip_skip=family in ("starter", "sd1"),
         problem=None if kind else _UNREADABLE,
         remark=None if kind else CodedText.of(_UNREADABLE),

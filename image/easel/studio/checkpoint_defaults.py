@@ -18,7 +18,8 @@ from easel.studio.families import family
 @dataclass(frozen=True)
 class CheckpointDefaults:
     """What a request is drawn with where it says nothing. `side` is in pixels, for width and height each;
-    both are multiples of `multiple`. `distilled_guidance` is None where the checkpoint takes none."""
+    both are multiples of `multiple`. `distilled_guidance` is None where the checkpoint takes none.
+    `denoising_strength` is of a picture drawn over another: all of it, where the checkpoint looks at that."""
 
     side: int = 512
     sampler: str = "Euler"
@@ -26,6 +27,7 @@ class CheckpointDefaults:
     cfg_scale: float = 7.0
     multiple: int = 8
     distilled_guidance: float | None = None
+    denoising_strength: float = 0.75
 
 
 # The starter is sharp after twenty steps (tests/starter), and is what people wait for first.
@@ -40,8 +42,9 @@ def checkpoint_defaults(file: ModelFile | None) -> CheckpointDefaults:
     found = family(kind)
     if (flow := found.flow) is not None:
         return CheckpointDefaults(
-            flow.native, flow.sampler, flow.steps, flow.cfg_scale, flow.multiple, flow.distilled_guidance
-        )
+            flow.native, flow.sampler, flow.steps, flow.cfg_scale, flow.multiple, flow.distilled_guidance,
+            1.0 if flow.edits else CheckpointDefaults.denoising_strength,
+        )  # fmt: skip
     said = _OWN.get(kind, CheckpointDefaults())
     return CheckpointDefaults(found.native, said.sampler, said.steps, said.cfg_scale)
 

@@ -182,8 +182,10 @@ def copied(checkpoint: Checkpoint, memory: DeviceMemory, *, whole: bool = True) 
     """The checkpoint again on another device, in the layout that is used there, or the part
     that there is room for unless it has to be `whole`. Costs one copy of its bytes. Raises TooLarge."""
     bones = skeleton(checkpoint.family)
-    originals = (checkpoint.unet, *checkpoint.text_encoders)
-    for module, original in zip((bones.unet, *bones.text_encoders), originals, strict=True):
+    both = zip(bones.text_encoders, checkpoint.text_encoders, strict=True)
+    bones.text_encoders = tuple(module if original is not None else None for module, original in both)
+    originals = (checkpoint.unet, *(one for one in checkpoint.text_encoders if one is not None))
+    for module, original in zip((bones.unet, *bones.present_encoders), originals, strict=True):
         keep_packed(module, original.state_dict())
     plan = None
     if memory.apart:

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from easel.models import Architecture, needs_of
+from easel.models import FLOW_LABELS, Architecture, needs_of
 
 HERE = Path(__file__).parent
 TOKENIZER_FOLDER = HERE / "tokenizer"
@@ -26,12 +26,7 @@ FAMILY_LABELS: Mapping[str, str] = {
     "sd2": "SD 2",
     "sdxl": "SDXL",
     "sdxl-refiner": "SDXL refiner",
-    "sd3": "SD 3",
-    "flux": "Flux.1",
-    "chroma": "Chroma",
-    "z-image": "Z-Image",
-    "flux2": "Flux.2",
-    "qwen-image": "Qwen-Image",
+    **FLOW_LABELS,
 }
 """How people call the families, whatever of a family was trained differently."""
 

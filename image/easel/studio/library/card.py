@@ -202,7 +202,7 @@ def _bytes(kilobytes: object) -> int | None:
 def _problem(name: str, format_: str, scan: str) -> str:
     if scan == "danger":
         return remark("scanned_danger", "Civitai's scan found something dangerous in it")
-    if not name.lower().endswith(".safetensors") or format_ not in ("", "SafeTensor"):
+    if not name.lower().endswith((".safetensors", ".gguf")) or format_ not in ("", "SafeTensor", "GGUF"):
         return remark("not_safetensors", "not safetensors: other files can run code when they are opened")
     return ""
 

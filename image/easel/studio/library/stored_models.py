@@ -55,7 +55,8 @@ class StoredModel(BaseModel):
     size: int = Field(description="bytes")
     modified: float = Field(description="when it came or was changed, Unix seconds")
     sha256: str = ""
-    family: str = Field("", description="sd1, sd2, sdxl, sdxl-refiner, starter, other, or empty: not known")
+    family: str = Field("", description="sd1, sdxl, flux and so on, other, or empty: not known")
+    families: list[str] = Field([], description="all that it serves, where it serves several")
     family_label: str = Field("", description="how people call the family")
     base_model: str = Field("", description="Civitai's or the trainer's word for what it was made for")
     fits: bool = Field(True, description="whether the caller's checkpoint can be drawn with it")
@@ -144,7 +145,7 @@ def _reason(model: StoredModel, family: str) -> str:
     """Why a model cannot be drawn with; "" where it can, or where nobody knows."""
     if model.problem:
         return model.problem
-    if model.kind == "checkpoint" or model.family in ("", family) or not family:
+    if model.kind == "checkpoint" or model.family in ("", family) or not family or family in model.families:
         return ""
     made_for = model.family_label or model.base_model or "another kind of model"
     return f"made for {made_for}; your checkpoint is {FAMILY_LABELS.get(family, family)}"
@@ -157,7 +158,7 @@ def _described(entry: IndexEntry, changed: int, linked: bool, *, alone: bool) ->
     told = said if isinstance(said, dict) else {}
     service = (os.environ.get("CIVITAI_ENDPOINT") or "https://civitai.com").rstrip("/")
     folder, _, _ = file.name.rpartition("/")
-    whole = file.name.removesuffix(".safetensors")
+    whole = file.name.removesuffix(".safetensors").removesuffix(".gguf")
     kind = word_of(file.kind)
     by_name = file.kind in (Kind.LORA, Kind.EMBEDDING, Kind.UPSCALER)
     query = urlencode({"type": kind, "name": file.name, "v": changed % 10**12})
@@ -172,6 +173,7 @@ def _described(entry: IndexEntry, changed: int, linked: bool, *, alone: bool) ->
         modified=file.mtime,
         sha256=entry.sha256,
         family=entry.family,
+        families=list(entry.families),
         family_label=_family_label(entry),
         base_model=line(entry.base_model, 60),
         problem=line(entry.problem, 300),

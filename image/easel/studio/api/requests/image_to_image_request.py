@@ -90,6 +90,13 @@ class ImageToImageRequest(DrawingRequest):
         copy._found_noise = found
         return copy
 
+    def settled(self, defaults: CheckpointDefaults) -> Self:
+        """See `DrawingRequest.settled`; all of the picture is drawn anew where the checkpoint looks at it."""
+        settled = super().settled(defaults)
+        if self.denoising_strength is not None or defaults.denoising_strength == STRENGTH:
+            return settled
+        return settled.model_copy(update={"denoising_strength": defaults.denoising_strength})
+
     def own_size(self, side: int) -> tuple[int, int]:
         """The first picture's own, or what fits of its shape; with "only masked" the checkpoint's own, which
         is what the part around the mask is drawn at."""

@@ -6,7 +6,7 @@ import { t } from "../texts.js";
 /** What a field says that nobody touched, where the checkpoint has no opinion. Names are those of A1111's body. */
 const PLAIN = {
   mode: "text", prompt: "", negative_prompt: "", shape: "square", n_iter: 1, batch_size: 1, seed: -1,
-  subseed: -1, subseed_strength: 0, denoising_strength: 0.75, clip_skip: 1, vae: "Automatic", styles: [], tiling: false, cache: "",
+  subseed: -1, subseed_strength: 0, clip_skip: 1, vae: "Automatic", styles: [], tiling: false, cache: "",
   enable_hr: false, hr_scale: 2, hr_upscaler: "Latent", hr_second_pass_steps: 0, hr_denoising_strength: 0.7,
   refiner_checkpoint: "", refiner_switch_at: 0.8,
   restore_faces: false, detail_faces: false, detail_prompt: "", detail_strength: 0.4, detail_units: [],
@@ -47,7 +47,8 @@ export function field(name) {
   const own = checkpoint()?.defaults ?? {};
   const shape = shapes().find((one) => one.name === field.shape()) ?? shapes()[0];
   const derived = {
-    steps: own.steps ?? 20, cfg_scale: own.cfg_scale ?? 7, distilled_cfg_scale: own.distilled_cfg_scale ?? undefined, sampler_name: own.sampler, scheduler: own.scheduler ?? "Automatic",
+    steps: own.steps ?? 20, cfg_scale: own.cfg_scale ?? 7, distilled_cfg_scale: own.distilled_cfg_scale ?? undefined,
+    denoising_strength: own.denoising_strength ?? 0.75, sampler_name: own.sampler, scheduler: own.scheduler ?? "Automatic",
     width: shape.width, height: shape.height,
   };
   return name in derived ? derived[name] : PLAIN[name];
