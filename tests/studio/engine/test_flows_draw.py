@@ -15,8 +15,9 @@ from PIL import Image, ImageDraw
 
 from easel.models import Architecture
 from easel.studio.engine import InvalidRequest, TextToImage
+from easel.studio.engine.device_calls import UNetCall
 from easel.studio.engine.extra_networks import Asked
-from easel.studio.engine.image_to_image import ImageToImage, Mask
+from easel.studio.engine.image_to_image import FoundNoise, ImageToImage, Mask
 from easel.studio.engine.job import Job
 from easel.studio.engine.loading import load_checkpoint
 from easel.studio.engine.loop import Loop
@@ -68,9 +69,8 @@ class Drawing:
         for one in pictures:
             self.loop.begin(one)
         while any(one.image is None for one in pictures):
-            self.loop.turn()
-        for one in pictures:
-            self.loop.drop(one)
+            for one in self.loop.turn().through:
+                self.loop.drop(one)
         return [np.asarray(one.image).astype(int) for one in pictures]
 
     def draw(self, request: TextToImage) -> np.ndarray[Any, Any]:
@@ -117,9 +117,106 @@ def test_every_flow_draws(drawing: Drawing, asked: TextToImage) -> None:
         with pytest.raises(InvalidRequest, match="changes what it is shown"):
             drawing.draw(asked)
         return
-    first, again, other = (drawing.draw(one) for one in (asked, asked, replace(asked, prompt="a red house")))
+    otherwise = replace(asked, prompt="a red house")
+    if drawing.family.flow.needs_picture:  # in which a few words are among a thousand tokens of the picture
+        otherwise = replace(asked, source=replace(asked.source, images=(file(PICTURE.rotate(90)),)))
+    first, again, other = (drawing.draw(one) for one in (asked, asked, otherwise))
     assert first.shape[:2] == (96, 96) if asked.hires else (64, 64)
     assert np.abs(first - again).max() <= 1
     assert np.abs(first - other).max() > 1
     if asked.source is not None and asked.source.mask is not None:
         assert np.abs(first - np.asarray(PICTURE).astype(int))[:, 48:].max() == 0
+
+
+def sent(picture: Image.Image, strength: float) -> TextToImage:
+    return replace(
+        ASKED, source=ImageToImage(images=(file(picture),), denoising_strength=strength), exact=True
+    )
+
+
+def test_who_edits_looks_at_the_picture(drawing: Drawing) -> None:
+    """Drawn from noise alone, a picture depends on the one that was sent where the model looks at it, and not
+    at all elsewhere."""
+    one, other = (drawing.draw(sent(each, 1.0)) for each in (PICTURE, PICTURE.rotate(90)))
+    assert drawing.family.flow is not None
+    assert np.array_equal(one, other) is not drawing.family.flow.edits
+
+
+def asking(drawing: Drawing, prompt: str, **changes: Any) -> TextToImage:
+    """Such as this family can draw."""
+    assert drawing.family.flow is not None
+    wanted = replace(ASKED, prompt=prompt, **changes)
+    if not drawing.family.flow.needs_picture:
+        return wanted
+    return replace(wanted, source=ImageToImage(images=(file(PICTURE),), denoising_strength=1.0))
+
+
+def test_company_changes_nothing(drawing: Drawing) -> None:
+    """Three people with texts, seeds, guidance and numbers of steps of their own share calls; each has the
+    picture that is drawn alone, but for what rounds otherwise in a wider call."""
+    asked = [
+        asking(drawing, "a cat", seed=1),
+        asking(drawing, "a red house by the sea, at night", seed=2, steps=5, distilled_guidance=2.0),
+        asking(drawing, "", seed=3, cfg_scale=2.0, sampler="DPM++ 2M"),
+    ]
+    alone = [drawing.draw(one) for one in asked]
+    for one, other in zip(drawing.together(*asked), alone, strict=True):
+        assert np.abs(one - other).max() <= 2
+
+
+def test_exact_ones_have_the_same_bits(drawing: Drawing) -> None:
+    """With `exact` not even that."""
+    asked = [
+        asking(drawing, words, seed=number, exact=True) for number, words in enumerate(("a cat", "a dog"))
+    ]
+    alone = [drawing.draw(one) for one in asked]
+    together = drawing.together(*asked, asking(drawing, "a bird"))
+    assert all(np.array_equal(one, other) for one, other in zip(together, alone, strict=False))
+
+
+def test_they_do_share_calls(drawing: Drawing) -> None:
+    """Two who ask for the same size wait for calls of one kind; whoever looks at a picture goes alone."""
+    assert drawing.family.flow is not None
+    pictures = [
+        drawing.picture(asking(drawing, words)) for words in ("a cat", "a much longer text than that")
+    ]
+    for one in pictures:
+        drawing.loop.begin(one)
+    while not all(isinstance(one.call, UNetCall) for one in pictures):
+        drawing.loop.turn()
+    shared = not drawing.family.flow.needs_picture
+    first, second = (one.call for one in pictures)
+    assert isinstance(first, UNetCall)
+    assert (first.kind == second.kind and not first.alone) is shared
+    for one in pictures:
+        drawing.loop.drop(one)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sampler": "DPM++ SDE"}, "Euler a was taken"),
+        ({"clip_skip": 2}, "Clip skip 2 counts for nothing"),
+        ({"cache_every": 3}, "cache counts for nothing"),
+        ({"tiling": True}, "do not meet"),
+    ],
+)
+def test_what_counts_for_nothing_is_told(drawing: Drawing, changes: dict[str, Any], words: str) -> None:
+    """One sentence each; and nothing is said of a request that asks for none of it."""
+    plain, asked = asking(drawing, "a cat"), asking(drawing, "a cat", **changes)
+    assert any(words in note for note in drawing.notes(asked))
+    assert not any(words in note for note in drawing.notes(plain))
+
+
+def test_distilled_guidance_counts_where_it_was_distilled(drawing: Drawing) -> None:
+    """For Flux.1 dev and its kind; the others are told nothing, and draw the same."""
+    assert drawing.family.flow is not None
+    weak, strong = (drawing.draw(asking(drawing, "a cat", distilled_guidance=scale)) for scale in (1.0, 30.0))
+    assert bool(np.abs(weak - strong).max() > 1) is (drawing.family.flow.distilled_guidance is not None)
+
+
+def test_a_way_back_to_noise_is_refused(drawing: Drawing) -> None:
+    """A1111's img2img alternative test reckons with a UNet's noise."""
+    source = ImageToImage(images=(file(PICTURE),), found_noise=FoundNoise())
+    with pytest.raises(InvalidRequest, match="no way back"):
+        drawing.notes(replace(ASKED, source=source))

@@ -27,6 +27,8 @@ from easel.studio.engine.loading import load_checkpoint
 from easel.studio.engine.memory import DeviceMemory, available, give_back
 from easel.studio.engine.memory_plan import WeightPlacement
 from easel.studio.engine.placing import homes, offloaded, planned, weight_bytes
+from easel.studio.engine.quantised.packed_modules import keep_packed
+from easel.studio.engine.quantised.packed_weight import PackedWeight
 from easel.studio.engine.skeleton import fill, skeleton
 from easel.studio.engine.weights import memory_format
 
@@ -180,6 +182,9 @@ def copied(checkpoint: Checkpoint, memory: DeviceMemory, *, whole: bool = True) 
     """The checkpoint again on another device, in the layout that is used there, or the part
     that there is room for unless it has to be `whole`. Costs one copy of its bytes. Raises TooLarge."""
     bones = skeleton(checkpoint.family)
+    originals = (checkpoint.unet, *checkpoint.text_encoders)
+    for module, original in zip((bones.unet, *bones.text_encoders), originals, strict=True):
+        keep_packed(module, original.state_dict())
     plan = None
     if memory.apart:
         weights = weight_bytes(bones, checkpoint.dtype, memory.device)
@@ -207,6 +212,8 @@ def copied(checkpoint: Checkpoint, memory: DeviceMemory, *, whole: bool = True) 
 
 
 def _copy(tensor: Any, device: torch.device) -> torch.Tensor:
+    if isinstance(tensor, PackedWeight):
+        return tensor.copied(device)
     layout = memory_format(tensor.dim(), device)
     made = torch.empty(tensor.shape, dtype=tensor.dtype, device=device, memory_format=layout)
     return made.copy_(tensor)

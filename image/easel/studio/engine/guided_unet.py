@@ -30,6 +30,7 @@ from easel.studio.engine.sampling.plan import SamplingPlan
 from easel.studio.engine.sampling.samplers import Sampler
 from easel.studio.engine.serving import Serving
 from easel.studio.engine.text_encoding import HowToEncode
+from easel.studio.engine.transformers.qwen_image import rescaled
 
 # Of an answer at the very end of the noise, that says nothing more of the latents.
 _LEAST_SLOPE = 1e-6
@@ -236,6 +237,9 @@ class GuidedUNet:
         guided = negative
         for weight, one in zip(weights, positive, strict=True):
             guided = guided + scale * weight * (one - negative)
+        family = self._course.now().checkpoint.family
+        if family.architecture.family == "qwen-image" and len(rows) > len(weights):
+            guided = rescaled(guided, positive[0])
         return guided, negative
 
     def _refined_from_here(self, file: ModelFile, level: float) -> bool:

@@ -11,6 +11,7 @@ from torch import nn
 from easel.models import open_model
 from easel.studio.engine.checkpoint_parts import CheckpointPart
 from easel.studio.engine.quantised.packed_linear import PackedLinear
+from easel.studio.engine.quantised.packed_weight import PackedWeight
 from easel.studio.engine.skeleton import nbytes
 
 CPU = torch.device("cpu")
@@ -30,14 +31,11 @@ def loaded(part: CheckpointPart, path: Path, dtype: torch.dtype) -> Any:
 
 
 def numbers(module: nn.Module) -> dict[str, torch.Tensor]:
-    """What the module's weights mean, under the names of one that is not packed."""
-    found = dict(module.state_dict())
-    for name, layer in module.named_modules():
-        if isinstance(layer, PackedLinear):
-            for plane in layer.packing.planes:
-                del found[f"{name}.{plane}"]
-            found[f"{name}.weight"] = layer.weight.expanded()
-    return found
+    """What the module's weights mean."""
+    return {
+        name: one.expanded() if isinstance(one, PackedWeight) else one
+        for name, one in module.state_dict().items()
+    }
 
 
 def packed(module: nn.Module) -> set[str]:

@@ -193,3 +193,23 @@ def test_a_packed_weight_is_no_parameter_of_its_own() -> None:
     assert dict(layer.named_parameters()).keys() == {"blocks", "bias"}
     with pytest.raises(KeyError):
         layer.weight = nn.Parameter(torch.ones(12, 64))
+
+
+def test_state_is_that_of_any_linear_layer(packing: Packing) -> None:
+    """Names and shapes stay, so that converters which look at them cut as ever; what is not packed alike, or
+    not there, is not taken for it."""
+    given = tensors(packing, torch.float16)
+    block = built(given, packed=True)
+    assert {name: one.shape for name, one in block.state_dict().items()} == {
+        name: one.shape for name, one in given.items()
+    }
+    other = built(tensors(packing, torch.float32), packed=True)
+    other.load_state_dict(block.state_dict(), assign=True)
+    assert torch.equal(other.one.weight.expanded(), block.one.weight.expanded())
+    assert other.one.weight.dtype == torch.float16
+    with pytest.raises(RuntimeError, match=r"one\.weight is not packed as"):
+        block.load_state_dict({**block.state_dict(), "one.weight": torch.ones(64, 64)}, assign=True)
+    with pytest.raises(RuntimeError, match=r"one\.bias"):
+        block.load_state_dict(
+            {name: one for name, one in block.state_dict().items() if name != "one.bias"}, assign=True
+        )

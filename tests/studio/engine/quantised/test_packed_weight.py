@@ -188,3 +188,14 @@ def test_messages_show_no_numbers() -> None:
         repr(some(GgmlPacking("Q8_0", 64), 3))
         == "PackedWeight((3, 64), GgmlPacking(kind='Q8_0', columns=64))"
     )
+
+
+def test_a_copy_has_bytes_of_its_own() -> None:
+    """What goes to another device stays packed there."""
+    for packing in PACKINGS:
+        weight = some(packing, 12)
+        copy = weight.copied(torch.device("cpu"))
+        assert all(
+            one.data_ptr() != other.data_ptr() for one, other in zip(copy.planes, weight.planes, strict=True)
+        )
+        assert torch.equal(copy.expanded(), weight.expanded())

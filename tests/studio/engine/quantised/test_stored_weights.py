@@ -18,7 +18,10 @@ from torch import nn
 
 from easel.models import Architecture, FileError, Header, Incomplete, Piece, TensorInfo, read_header
 from easel.studio.engine import weights as reading
+from easel.studio.engine.checkpoint_cache import copied
 from easel.studio.engine.checkpoint_parts import CheckpointPart, parts_of_file
+from easel.studio.engine.loading import load_checkpoint
+from easel.studio.engine.memory import DeviceMemory
 from easel.studio.engine.quantised.packed_linear import PackedLinear
 from easel.studio.engine.quantised.packed_weight import PackedWeight
 from easel.studio.engine.skeleton import nbytes, skeleton
@@ -359,3 +362,18 @@ def test_only_matrices_stay_packed(made: Tiny, tmp_path: Path) -> None:
             own = [one.dtype for one in layer.parameters(recurse=False)]
             assert isinstance(layer, PackedLinear) or all(dtype == HALF for dtype in own)
             assert not any(isinstance(one, PackedWeight) for one in layer.parameters(recurse=False))
+
+
+def test_a_copy_of_a_checkpoint_stays_small(made: Tiny, tmp_path: Path) -> None:
+    """Kept in main memory or brought back to a device, layers are as small as they were."""
+    file, _ = scaled(made.tensors(), "scale_weight", rows=False)
+    save_file(file, tmp_path / "model.safetensors")
+    checkpoint = load_checkpoint(
+        model_file(tmp_path / "model.safetensors"), device=CPU, dtype=HALF, family=made.family
+    )
+    header = read_header(tmp_path / "model.safetensors")
+    checkpoint.unet = modules(made, tmp_path / "model.safetensors", header, HALF, small=True)["UNet 3"]
+    again = copied(checkpoint, DeviceMemory(CPU)).unet
+    assert packed(again) == packed(checkpoint.unet) != set()
+    same({"unet": again}, {"unet": checkpoint.unet})
+    assert nbytes(again, HALF) == nbytes(checkpoint.unet, HALF)

@@ -16,8 +16,7 @@ class PackedLinear(nn.Linear):
     """As `nn.Linear`, with a weight that is expanded for each call, to the type of what comes in.
 
     Its planes are parameters of bytes: whatever moves layers to a device and back (`offload`) moves them,
-    and a change of type leaves them alone and changes `weight.dtype`, no more. Made on the meta device; its
-    planes and its bias are filled in by name.
+    and a change of type leaves them alone and changes `weight.dtype`, no more. Made on the meta device.
     """
 
     def __init__(self, weight: PackedWeight, *, bias: bool) -> None:
@@ -49,6 +48,29 @@ class PackedLinear(nn.Linear):
         found = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self._like = fn(self._like)
         return found
+
+    # Its state is that of any linear layer, a weight and a bias: converters look
+    # at the shapes of a module's state to cut what is fused in a file.
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        destination[prefix + "weight"] = self.weight
+        if self.bias is not None:
+            destination[prefix + "bias"] = self.bias if keep_vars else self.bias.detach()
+
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, _metadata: Any, _strict: Any, missing_keys: list[str],
+        _unexpected: Any, error_msgs: list[str],
+    ) -> None:  # fmt: skip
+        weight, bias = state_dict.get(prefix + "weight"), state_dict.get(prefix + "bias")
+        if not isinstance(weight, PackedWeight) or weight.packing != self.packing:
+            error_msgs.append(f"{prefix}weight is not packed as {self.packing}")
+            return
+        for name, plane in zip(self.packing.planes, weight.planes, strict=True):
+            setattr(self, name, nn.Parameter(plane, requires_grad=False))
+        self._like = torch.empty(0, dtype=weight.dtype)
+        if self.bias is not None and bias is not None:
+            self.bias = nn.Parameter(bias, requires_grad=False)
+        elif self.bias is not None:
+            missing_keys.append(prefix + "bias")
 
 
 def _bare(shape: tuple[int, ...], dtype: torch.dtype) -> nn.Parameter:

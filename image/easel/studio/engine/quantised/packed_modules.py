@@ -27,22 +27,13 @@ def keep_packed(module: Any, tensors: Mapping[str, Tensor]) -> None:
 
 
 def laid_open(module: Any, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors under the names of a module that was made ready: planes where a layer stays packed, and
-    the numbers of all that is packed otherwise (norms, biases, embeddings)."""
-    found: dict[str, Tensor] = {}
+    """The same tensors, those expanded that are packed and not kept so by a layer of the module: norms,
+    biases, embeddings."""
+    found = dict(tensors)
     expanded: dict[int, Tensor] = {}  # one tensor may have two names, as tied embeddings do
-    packed = {name: one for name, one in module.named_modules() if isinstance(one, PackedLinear)}
+    kept = {f"{name}.weight" for name, one in module.named_modules() if isinstance(one, PackedLinear)}
     for name, tensor in tensors.items():
-        layer = packed.get(name.removesuffix(".weight"))
-        if not isinstance(tensor, PackedWeight):
-            found[name] = tensor
-        elif layer is not None and name.endswith(".weight"):
-            layer.to(tensor.dtype)
-            base = name.removesuffix("weight")
-            found |= {
-                base + plane: own for plane, own in zip(layer.packing.planes, tensor.planes, strict=True)
-            }
-        else:
+        if isinstance(tensor, PackedWeight) and name not in kept:
             if id(tensor) not in expanded:
                 expanded[id(tensor)] = tensor.expanded()
             found[name] = expanded[id(tensor)]

@@ -52,6 +52,10 @@ class PackedWeight(Tensor):
         """The numbers."""
         return expand(self.packing, self.planes, self.dtype)
 
+    def copied(self, device: torch.device) -> PackedWeight:
+        """The same bytes on a device, in memory of their own."""
+        return _made(self, [torch.empty_like(one, device=device).copy_(one) for one in self.planes])
+
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         """For error messages: no numbers."""
         return f"PackedWeight({tuple(self.shape)}, {self.packing})"
