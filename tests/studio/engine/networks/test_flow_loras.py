@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -13,10 +14,15 @@ from torch import nn
 from easel.models import Architecture, Incomplete
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.errors import OtherArchitecture
+from easel.studio.engine.extra_networks import Asked, LoraUse
+from easel.studio.engine.job import Job
 from easel.studio.engine.networks.adapters import Adapters
 from easel.studio.engine.networks.network_file import load_network
+from easel.studio.engine.picture import Picture
+from easel.studio.engine.picture_prompts import PicturePrompts
 from tests.studio.engine.networks import flow_loras
 from tests.studio.engine.networks.flow_loras import inputs, merged, use, velocity, written
+from tests.studio.engine.test_flows_draw import ASKED, Drawing
 from tests.studio.engine.tiny_flow import FLOWS
 
 EXACT = 1e-5
@@ -136,7 +142,7 @@ def test_a_norm_and_a_bias(tiny_ones: Any, tmp_path: Path) -> None:
 
 
 def test_shared_matrices_count_once(tiny_ones: Any, tmp_path: Path) -> None:
-    """q, k and v share the matrix down, and each holds its rows of the other: together as much as the file."""
+    """q, k and v share the matrix down, and each has its rows of the other: together what the file has."""
     whole = tiny_ones(A.FLUX_DEV)
     tensors = {f"{QKV}.lora_down.weight": torch.ones(4, 32), f"{QKV}.lora_up.weight": torch.ones(96, 4)}
     asked = use(tmp_path / "x.safetensors", tensors)
@@ -276,3 +282,46 @@ def test_what_does_not_fit(
     with pytest.raises((OtherArchitecture, Incomplete)) as told:
         load_network(asked.file, tiny_ones(A.FLUX_DEV))
     assert words in str(told.value)
+
+
+def with_loras(drawing: Drawing, *loras: LoraUse) -> Picture:
+    """A picture that asks for these."""
+    request = ASKED.resolved()
+    asked = Asked(request.prompt, request.negative_prompt, loras)
+    prompts = PicturePrompts(request.prompt, request.negative_prompt, asked, asked)
+    return Picture(Job(owner="ada", request=request, checkpoint=drawing.file, prompts=(prompts,)), 0)
+
+
+def drawn(drawing: Drawing, *asked: tuple[LoraUse, ...]) -> list[np.ndarray[Any, Any]]:
+    """Pictures with these LoRAs, in one another's company."""
+    pictures = [with_loras(drawing, *loras) for loras in asked]
+    for one in pictures:
+        drawing.loop.begin(one)
+    while any(one.image is None for one in pictures):
+        drawing.loop.turn()
+    for one in pictures:
+        drawing.loop.drop(one)
+    return [np.asarray(one.image).astype(int) for one in pictures]
+
+
+@pytest.mark.parametrize("architecture", [A.SD3, A.FLUX_DEV, A.CHROMA])
+def test_through_the_loop(tiny_ones: Any, architecture: Architecture, tmp_path: Path) -> None:
+    """People with different LoRAs draw together what each draws alone; steps and text encoders count."""
+    drawing = Drawing(architecture, tmp_path / "model")
+    lora = written(tiny_ones(architecture), "kohya").tensors
+    number = 3 if architecture is A.CHROMA else 1
+    layer = {1: "text_model_encoder_layers_1_mlp_fc1", 3: "encoder_block_1_layer_0_SelfAttention_v"}[number]
+    tall, wide = (32, 16) if number == 1 else (16, 48)
+    text = {f"lora_te{number}_{layer}.lora_down.weight": torch.randn(2, wide),
+            f"lora_te{number}_{layer}.lora_up.weight": torch.randn(tall, 2)}  # fmt: skip
+    uses = (
+        (),
+        (use(tmp_path / "net.safetensors", lora),),
+        (use(tmp_path / "late.safetensors", lora, "1:start=3"),),
+        (use(tmp_path / "text.safetensors", text, "2"),),
+    )
+    alone = [drawn(drawing, one)[0] for one in uses]
+    for number, one in enumerate(alone):
+        assert all(np.abs(one - other).max() > 1 for other in alone[:number]), number
+    for one, other in zip(alone, drawn(drawing, *uses), strict=True):
+        assert np.abs(one - other).max() <= 1

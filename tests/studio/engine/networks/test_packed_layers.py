@@ -66,7 +66,7 @@ def test_as_on_the_numbers(both: tuple[Checkpoint, Checkpoint], kind: str, tmp_p
     """Each kind, those that look at the layer's weight too; and the weight stays packed."""
     ours, theirs = both
     torch.manual_seed(6)
-    tensors = {}
+    tensors: dict[str, torch.Tensor] = {}
     for name in BLOCKS:
         layer = theirs.unet.get_submodule(name)
         judged = judges.judged(kind, "unet", name, layer)
