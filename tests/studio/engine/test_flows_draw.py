@@ -26,7 +26,7 @@ from easel.studio.engine.picture_prompts import PicturePrompts
 from easel.studio.engine.second_pass import HiresFix
 from easel.studio.engine.source_image import prepared_sources
 from easel.studio.engine.step_times import StepTimes
-from tests.studio.engine.tiny_flow import FLOWS, tiny_flow
+from tests.studio.engine.tiny_flow import FLOWS_BY_DAY, tiny_flow
 
 ASKED = TextToImage(
     prompt="a cat",
@@ -83,7 +83,7 @@ class Drawing:
         return picture.job.notes
 
 
-@pytest.fixture(scope="module", params=FLOWS, ids=lambda one: one.value)
+@pytest.fixture(scope="module", params=FLOWS_BY_DAY)
 def drawing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Drawing:
     return Drawing(request.param, tmp_path_factory.mktemp(request.param.value))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from safetensors.torch import save_file
 
@@ -19,6 +20,14 @@ from tests.studio.engine.text_models.tiny_encoders import T5_WIDTH, narrow, qwen
 
 # without Flux.2 dev, whose text encoder brings a vocabulary of its own along
 FLOWS = [one for one in Architecture if one.flow and one is not Architecture.FLUX2]
+_EVERY_DAY = {
+    Architecture.SD3, Architecture.FLUX_DEV, Architecture.FLUX_FILL, Architecture.Z_IMAGE_TURBO,
+    Architecture.FLUX2_KLEIN_4B, Architecture.QWEN_IMAGE_EDIT,
+}  # fmt: skip
+FLOWS_BY_DAY = [
+    pytest.param(one, marks=[] if one in _EVERY_DAY else [pytest.mark.slow], id=one.value) for one in FLOWS
+]
+"""One of each kind every day, their relatives in the long run."""
 SIDE = 64
 """What the small ones are said to be trained at, in pixels."""
 _FLUX = {

@@ -23,7 +23,7 @@ from easel.studio.engine.picture_prompts import PicturePrompts
 from tests.studio.engine.networks import flow_loras
 from tests.studio.engine.networks.flow_loras import inputs, merged, use, velocity, written
 from tests.studio.engine.test_flows_draw import ASKED, Drawing
-from tests.studio.engine.tiny_flow import FLOWS
+from tests.studio.engine.tiny_flow import FLOWS_BY_DAY
 
 EXACT = 1e-5
 A = Architecture
@@ -49,7 +49,7 @@ def apart(one: torch.Tensor, other: torch.Tensor) -> float:
 
 
 @pytest.mark.parametrize("spelling", flow_loras.SPELLINGS)
-@pytest.mark.parametrize("architecture", FLOWS)
+@pytest.mark.parametrize("architecture", FLOWS_BY_DAY)
 def test_as_the_product_in_the_weights(
     tiny_ones: Any, architecture: Architecture, spelling: str, tmp_path: Path
 ) -> None:
@@ -69,7 +69,7 @@ def test_as_the_product_in_the_weights(
     assert not any(one._forward_hooks for one in whole.unet.modules())
 
 
-@pytest.mark.parametrize("architecture", FLOWS)
+@pytest.mark.parametrize("architecture", FLOWS_BY_DAY)
 def test_rows_are_as_alone(tiny_ones: Any, architecture: Architecture, tmp_path: Path) -> None:
     """Three pictures in a call, one with a LoRA, one without, one with two: each as by itself."""
     whole = tiny_ones(architecture)
@@ -230,12 +230,12 @@ UNETS = {
         (A.FLUX_DEV, A.QWEN_IMAGE, "peft", "made for FLUX, and qwen-image is Qwen-Image"),
         (A.FLUX_DEV, A.Z_IMAGE, "comfyui", "made for FLUX, and z-image is Z-Image"),
         (A.FLUX_DEV, A.FLUX2_KLEIN_4B, "kohya", "FLUX of another size, and flux2-klein-4b"),
-        (A.FLUX2_KLEIN_4B, A.FLUX_DEV, "peft", "made for FLUX.2, and flux-dev is Flux.1"),
-        (A.SD3, A.FLUX_DEV, "kohya", "made for SD 3, and flux-dev is Flux.1"),
+        (A.FLUX2_KLEIN_4B, A.FLUX_DEV, "peft", "made for FLUX.2, and flux-dev is FLUX.1"),
+        (A.SD3, A.FLUX_DEV, "kohya", "made for SD 3, and flux-dev is FLUX.1"),
         (A.SD3, A.CHROMA, "peft", "made for a transformer model"),
-        (A.QWEN_IMAGE, A.FLUX_DEV, "peft", "made for Qwen-Image, and flux-dev is Flux.1"),
-        (A.Z_IMAGE, A.FLUX_DEV, "kohya", "made for Z-Image, and flux-dev is Flux.1"),
-        (A.CHROMA, A.FLUX_DEV, "kohya", "made for Chroma, and flux-dev is Flux.1"),
+        (A.QWEN_IMAGE, A.FLUX_DEV, "peft", "made for Qwen-Image, and flux-dev is FLUX.1"),
+        (A.Z_IMAGE, A.FLUX_DEV, "kohya", "made for Z-Image, and flux-dev is FLUX.1"),
+        (A.CHROMA, A.FLUX_DEV, "kohya", "made for Chroma, and flux-dev is FLUX.1"),
     ],
 )  # fmt: skip
 def test_of_another_family(
@@ -260,7 +260,7 @@ def test_of_a_unet(tiny_ones: Any, text: bool, tmp_path: Path) -> None:
     fits = {f"lora_te1_text_model_encoder_layers_0_mlp_fc1.lora_{role}.weight": one
             for role, one in (("down", torch.ones(2, 16)), ("up", torch.ones(32, 2)))}  # fmt: skip
     asked = use(tmp_path / "x.safetensors", UNETS | (fits if text else {}))
-    with pytest.raises(OtherArchitecture, match=r"made for SDXL, and flux-dev is Flux\.1"):
+    with pytest.raises(OtherArchitecture, match=r"made for SDXL, and flux-dev is FLUX\.1"):
         load_network(asked.file, whole)
 
 
