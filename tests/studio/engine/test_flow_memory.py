@@ -65,7 +65,8 @@ def _table() -> list[str]:
                 0 if bits == 16 else expanding,
             )
             whole, beside = (
-                need(weights, drawing, place) / 2**30 for place in (WeightPlacement.WHOLE, WeightPlacement.UNET)
+                need(weights, drawing, place) / 2**30
+                for place in (WeightPlacement.WHOLE, WeightPlacement.UNET)
             )
             rows.append(
                 f"| {words} | {precision} | {weights.unet / 1e9:.1f} | {weights.text_encoders / 1e9:.1f} "
