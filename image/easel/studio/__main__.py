@@ -34,10 +34,10 @@ _BEFORE_IMPORTS = {
     "HF_HUB_OFFLINE": "1",
     "DO_NOT_TRACK": "1",
     # torch's threads wait for one another some hundred times in each call of the UNet, and its OpenMP
-    # (libgomp) has them spin for that: a core that is busy with waiting is no neighbour's. Two studios on two
-    # cores took 8 to 18 times as long as one. Asleep they cost the same in company as alone; alone on idle
-    # cores a picture of 512 pixels takes a quarter longer, a tiny one twice (docs/performance.md).
-    "OMP_WAIT_POLICY": "PASSIVE",
+    # (libgomp) has them spin for that, 300,000 looks: a core that is busy with waiting is no neighbour's. Two
+    # studios on two cores took 8 to 18 times as long as one. After 700 looks they sleep, which costs little
+    # where nobody else wants the core (docs/performance.md; small calls have one thread: engine/cpu_threads).
+    "GOMP_SPINCOUNT": "700",
 }
 
 

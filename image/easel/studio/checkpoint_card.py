@@ -91,8 +91,9 @@ def checkpoint_card(file: ModelFile, has_preview: Callable[[ModelFile], bool]) -
             steps=defaults.steps,
             cfg_scale=defaults.cfg_scale,
             sampler=defaults.sampler,
-            distilled_cfg_scale=defaults.distilled_guidance, denoising_strength=defaults.denoising_strength,
-        ),  # fmt: skip
+            distilled_cfg_scale=defaults.distilled_guidance,
+            denoising_strength=defaults.denoising_strength,
+        ),
         takes_clip_skip=family in ("starter", "sd1"),
         problem=None if kind else _UNREADABLE,
         remark=None if kind else CodedText.of(_UNREADABLE),

@@ -16,6 +16,7 @@ from easel.studio.engine.capacity import Capacity
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.checkpoint_cache import CheckpointCache
 from easel.studio.engine.control_cache import ControlCache
+from easel.studio.engine.cpu_threads import threads_for
 from easel.studio.engine.device_calls import TOGETHER, OtherCheckpoint, UNetCall, UpscaleCall, VaeCall
 from easel.studio.engine.device_clock import DeviceClock
 from easel.studio.engine.device_errors import memory_errors, network_errors
@@ -64,8 +65,7 @@ class Loop:
         observer: EngineObserver | None = None,
         others: Callable[[], Iterable[ModelFile]] = tuple,
     ) -> None:
-        """What is learned of steps and of memory is told `step_times` and `capacity`; `memory` is the
-        device's, `others` are the store's files."""
+        """`step_times` and `capacity` learn; `memory` is the device's, `others` are the store's files."""
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._memory = memory or DeviceMemory(self.device)
         self._room = Room(self._memory, capacity or Capacity())
@@ -254,13 +254,13 @@ class Loop:
         turns = [picture for picture in self.active if picture.job is only] or self.active
         chosen = self._fair_share.choose(turns, self._bucket)
         self._clock.jobs = tuple(one.job for one in chosen)
-        if isinstance(chosen[0].call, UNetCall):
-            answered = self._step(chosen)
-            stepped = answered
-        elif isinstance(chosen[0].call, UpscaleCall):
-            answered, stepped = self._upscale(chosen[0], chosen[0].call), chosen
-        else:
-            answered, stepped = self._run_vae(chosen), []
+        with threads_for(self.device, sum(one.cost for one in chosen)):
+            if isinstance(chosen[0].call, UNetCall):
+                answered = stepped = self._step(chosen)
+            elif isinstance(chosen[0].call, UpscaleCall):
+                answered, stepped = self._upscale(chosen[0], chosen[0].call), chosen
+            else:
+                answered, stepped = self._run_vae(chosen), []
         for picture in chosen:  # oldest turn first
             self.active.remove(picture)
             self.active.append(picture)

@@ -15,6 +15,7 @@ from easel.studio.api.requests.refusals import Unsupported
 from easel.studio.api.requests.sent_picture import SentPictures
 from easel.studio.api.requests.soft_inpainting import soft_inpainting
 from easel.studio.api.requests.source_options import source_fields
+from easel.studio.checkpoint_defaults import CheckpointDefaults
 from easel.studio.engine import (
     MAX_SIDE,
     MIN_SIDE,

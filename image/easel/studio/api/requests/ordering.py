@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from easel.models import Kind, ModelFile, Store
+from easel.remark import remark
 from easel.studio import infotext
 from easel.studio.api.requests.always_on_scripts import scripted
 from easel.studio.api.requests.answer_format import AnswerFormat
@@ -104,8 +105,13 @@ class Ordering:
         """The request with nothing left unsaid, the options that it is drawn by, and what to tell of them."""
         settings, told = body.settings(self.own)
         checkpoint = self._studio.checkpoint_for(name_in(settings, "sd_model_checkpoint"))
-        body = body.settled(checkpoint_defaults(checkpoint))
-        return body, settings, told
+        defaults = checkpoint_defaults(checkpoint)
+        if body.distilled_cfg_scale is not None and defaults.distilled_guidance is None:
+            words = (
+                "Distilled CFG scale counts for nothing here: {name} was not distilled, or is told nothing."
+            )
+            told = [*told, remark("not_distilled", words, about="cfg_scale", name=checkpoint.name)]
+        return body.settled(defaults), settings, told
 
     def options(self, body: DrawingRequest) -> dict[str, Any]:
         """The options that a request is drawn by. Raises Unsupported."""
