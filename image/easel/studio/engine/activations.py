@@ -102,7 +102,8 @@ def _counted(folder: Path, architecture: Architecture, dtype: torch.dtype) -> Ac
         unet = nn.Module.to(bones.unet, dtype)
         vae = nn.Module.to(bones.vae, torch.float32 if family.pooled else dtype)
     side = family.native // family.downscale
-    sides = max(8, side // 2), max(16, side)
+    # even: a transformer has patches of two by two, and Qwen-Image's side is 166
+    sides = max(8, side // 4 * 2), max(16, side)
     return Activations(
         unet=_line(lambda one: _unet_call(unet, family, one, dtype), sides),
         decode=_line(lambda one: _decode(vae, family, one), sides),
