@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import base64
+import gc
+import io
+import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import torch
+from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
+from fastapi.testclient import TestClient
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from easel.models import PART_FACTS, Architecture, FileError
-from easel.studio.engine import Engine, TextToImage
+from easel.studio.app import create_app
+from easel.studio.engine import Engine, TextToImage, checkpoint_cache
 from easel.studio.engine.quantised.packed_linear import PackedLinear
-from tests.studio.engine.flow_store import CHECKPOINTS, FlowStore, in_type
+from easel.studio.engine.vae_runs import LatentPreviews
+from easel.studio.families import FAMILY_LABELS
+from easel.studio.studio import Studio
+from tests.studio.engine.flow_store import CHECKPOINTS, FlowStore, in_type, write_sd1
 
 ASKED = TextToImage(
     prompt="a cat", width=64, height=64, steps=2, seed=7, sampler="Euler", cfg_scale=1, exact=True
@@ -201,3 +214,89 @@ def _of_four_channels(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tenso
     for end in ("weight", "bias"):
         found[f"encoder.conv_out.{end}"] = found[f"encoder.conv_out.{end}"][:8]
     return found
+
+
+@pytest.mark.parametrize(
+    "architecture", [Architecture.FLUX_DEV, Architecture.FLUX2_KLEIN_4B, Architecture.QWEN_IMAGE]
+)
+def test_unfinished_latents_are_shown(made: Made, architecture: Architecture) -> None:
+    """One pixel for each of the latents that are drawn, of every shape that these have."""
+    files = made(architecture)
+    files.write_transformer(architecture, "tiny.safetensors")
+    files.write_parts(architecture)
+    loaded = load(files, "tiny")
+    family = loaded.family
+    latents = torch.randn(1, family.latent_channels, 64 // family.downscale, 96 // family.downscale)
+    picture = LatentPreviews(loaded).draw(latents, loaded.vae)
+    assert picture.width * 64 == picture.height * 96
+    assert np.asarray(picture).std() > 5
+
+
+def test_one_loop_goes_from_flux_to_a_unet_and_back(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same picture again; with no room to keep any, nothing of one that went stays in memory."""
+    monkeypatch.setattr(checkpoint_cache, "RESERVE_SHARE", 1.0)
+    files, flux = made(Architecture.FLUX_DEV), Architecture.FLUX_DEV
+    files.write_transformer(flux, "tiny-flux-dev.safetensors")
+    files.write_parts(flux)
+    # so narrow, it is taken for the starter
+    files.families[Architecture.STARTER] = write_sd1(files.root, tmp_path / "sd1")
+    with engine(files) as running:
+        first = draw(running, checkpoint="tiny-flux-dev")
+        assert draw(running, checkpoint="dream", cfg_scale=7).shape == (64, 64, 3)
+        gc.collect()
+        assert not any(isinstance(one, FluxTransformer2DModel) for one in gc.get_objects())
+        assert np.array_equal(draw(running, checkpoint="tiny-flux-dev"), first)
+
+
+@contextmanager
+def page(files: FlowStore, home: Path) -> Iterator[httpx.Client]:
+    """The studio's app on the store, spoken to in process."""
+    with engine(files) as running:
+        while running.status().phase not in {"ready", "failed"}:
+            time.sleep(0.02)
+        with TestClient(create_app(Studio.at(home, "studio", running))) as client:
+            client.headers["X-Easel-User"] = "ada"
+            yield client
+
+
+def asked_over_http(client: httpx.Client, way: str = "txt2img", **fields: Any) -> tuple[Image.Image, str]:
+    asked = {"prompt": "a cat", "steps": 2, "seed": 7, "width": 64, "height": 64, **fields}
+    answer = client.post(f"/sdapi/v1/{way}", json=asked)
+    assert answer.status_code == 200, answer.text
+    image = Image.open(io.BytesIO(base64.b64decode(answer.json()["images"][0])))
+    return image, json.loads(answer.json()["info"])["infotexts"][0]
+
+
+def test_flux_over_http(made: Made, tmp_path: Path) -> None:
+    """Sizes that its patches fill, its guidance in the infotext and from the request, and its card."""
+    files, flux = made(Architecture.FLUX_DEV), Architecture.FLUX_DEV
+    files.write_transformer(flux, "tiny-flux-dev.safetensors")
+    files.write_parts(flux)
+    with page(files, tmp_path) as client:
+        assert asked_over_http(client, width=100)[0].size == (96, 64)
+        image, text = asked_over_http(client)
+        assert "Distilled CFG Scale: 3.5" in text
+        other, told = asked_over_http(client, distilled_cfg_scale=30)
+        assert "Distilled CFG Scale: 30" in told
+        assert np.abs(np.asarray(image).astype(int) - np.asarray(other)).max() > 1
+        card = client.get("/studio/session").json()["checkpoint"]
+        assert (card["family"], card["label"]) == ("flux", FAMILY_LABELS["flux"])
+        assert card["defaults"]["distilled_cfg_scale"] == 3.5
+        answer = client.post("/sdapi/v1/txt2img", json={"infotext": told}).json()
+        again = Image.open(io.BytesIO(base64.b64decode(answer["images"][0])))
+        assert np.abs(np.asarray(again).astype(int) - np.asarray(other)).max() <= 1
+
+
+def test_kontext_looks_at_what_is_sent(made: Made, tmp_path: Path) -> None:
+    """With no strength said, all is drawn anew, beside the picture."""
+    files, kontext = made(Architecture.FLUX_KONTEXT), Architecture.FLUX_KONTEXT
+    files.write_transformer(kontext, "tiny-flux-kontext.safetensors")
+    files.write_parts(kontext)
+    out = io.BytesIO()
+    Image.linear_gradient("L").resize((64, 64)).convert("RGB").save(out, "PNG")
+    with page(files, tmp_path) as client:
+        sent = [base64.b64encode(out.getvalue()).decode()]
+        _, text = asked_over_http(client, "img2img", init_images=sent)
+        assert "Denoising strength: 1" in text
