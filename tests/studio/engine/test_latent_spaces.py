@@ -164,7 +164,7 @@ def test_a_film_s_vae_goes_by_tiles_as_diffusers_does(framed: Any) -> None:
     assert float((found - theirs.clamp(-1, 1)).abs().mean()) < 1e-3
 
 
-def _published(vae: Any) -> dict[str, torch.Tensor]:
+def published(vae: Any) -> dict[str, torch.Tensor]:
     """Its tensors under the names of the single file that people have."""
     if isinstance(vae, AutoencoderKLQwenImage):
         return {name: vae.state_dict()[ours] for name, ours in _wan_names(vae).items()}
@@ -202,7 +202,7 @@ def _wan_names(vae: Any) -> dict[str, str]:
 def test_every_layout_fills_the_module(vae: Any, prefix: str, origin: str) -> None:
     """Alone or in a checkpoint, under either kind of names: the same weights, and other tensors are left."""
     space = latent_space(vae)
-    file = _published(vae) if origin == "published" else vae.state_dict()
+    file = published(vae) if origin == "published" else vae.state_dict()
     stored = {prefix + name: tensor for name, tensor in file.items()}
     beside = {"model.diffusion_model.x.weight": torch.zeros(1)}
     names = space.names([*stored, *beside])
@@ -222,7 +222,7 @@ def test_every_layout_fills_the_module(vae: Any, prefix: str, origin: str) -> No
 def test_a_header_alone_tells_which_tensors_are_used(vae: Any, origin: str) -> None:
     """Shapes are enough to find each tensor of the module, and from which of the file's it is made."""
     space = latent_space(vae)
-    file = _published(vae) if origin == "published" else vae.state_dict()
+    file = published(vae) if origin == "published" else vae.state_dict()
     traced = {name: Traced.of(name, tuple(tensor.shape)) for name, tensor in file.items()}
     found = space.convert(traced, vae)
     wanted = vae.state_dict()

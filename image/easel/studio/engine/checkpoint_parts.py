@@ -22,7 +22,7 @@ from easel.models import (
     WrongKind,
     is_vae,
     pieces_of,
-    read_header,
+    read_model_header,
     small_kind,
 )
 from easel.studio.engine.conversion import (
@@ -247,14 +247,15 @@ def _of_set(words: str, part: SetPart, module: Any, convert: Convert) -> Checkpo
 
 
 def vae_part(file: ModelFile, module: Any) -> CheckpointPart:
-    """A VAE of its own file. Raises WrongKind and what `read_header` raises."""
-    header = read_header(file.path)
+    """A VAE of its own file, in any layout of its kind. Raises WrongKind and what `read_model_header`
+    raises."""
+    header, space = read_model_header(file.path), latent_space(module)
     if not is_vae(header):
         small = small_kind(header)
         what, folder = (small[1], small[0]) if small else ("a checkpoint or another model", None)
         raise WrongKind(file.name, what, folder.folder if folder else None, wanted="a VAE")
     return CheckpointPart(
-        "VAE", module, file.name, ((Piece(file.path, header), vae_names(header.tensors)),), to_vae
+        "VAE", module, file.name, ((Piece(file.path, header), space.names(header.tensors)),), space.convert
     )
 
 

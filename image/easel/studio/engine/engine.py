@@ -257,8 +257,10 @@ class Engine:
         return (self.store.find_checkpoint(name), "") if name else self._default.find()
 
     def _parts(self) -> list[ModelFile]:
-        """Files that may hold what a transformer lacks: text encoders, VAEs, whole checkpoints."""
-        return [*self.store.files(Kind.TEXT_ENCODER), *self.store.vaes(), *self.store.checkpoints()]
+        """Files that may hold what a transformer lacks: text encoders, VAEs, whole checkpoints. Looked for
+        anew: who read what is missing puts it there and asks again."""
+        there = self.store.refresh()
+        return [*there[Kind.TEXT_ENCODER], *there[Kind.VAE], *there[Kind.CHECKPOINT]]
 
     def _vae(self, name: str | None, checkpoint: ModelFile) -> ModelFile | None:
         """The VAE file to draw with, None for the checkpoint's own, by A1111's words and its Automatic."""

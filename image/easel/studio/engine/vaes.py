@@ -8,7 +8,17 @@ from typing import Any
 import structlog
 import torch
 
-from easel.models import FileError, Incomplete, ModelFile, read_header
+from easel.models import (
+    PART_FACTS,
+    FileError,
+    Incomplete,
+    ModelFile,
+    families_of_role,
+    needs_of,
+    part_in,
+    read_header,
+    read_model_header,
+)
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.latent_spaces import latent_space
@@ -55,9 +65,10 @@ class Vaes:
 
     def _load(self, file: ModelFile) -> Any:
         checkpoint = self._checkpoint
+        _see_that_it_is_of_the_flow(file, checkpoint)
         channels = _latent_channels(file)
         wanted = checkpoint.family.latent_channels
-        if channels not in (None, wanted):
+        if checkpoint.family.flow is None and channels not in (None, wanted):
             raise OtherArchitecture(
                 file.name,
                 f"this VAE is for latents of {channels} channels (FLUX, SD 3 and the like), and those of "
@@ -106,6 +117,24 @@ def _picture() -> torch.Tensor:
     return torch.stack(
         [0.6 * down + 0.4 * disc, 0.7 * across - 0.3 * disc, 0.5 * bars * (down > 0) - 0.2]
     ).clamp(-1, 1)[None]
+
+
+def _see_that_it_is_of_the_flow(file: ModelFile, checkpoint: Checkpoint) -> None:
+    """Raise OtherArchitecture for a VAE of another family than the transformer's, by its tensors."""
+    if checkpoint.family.flow is None:
+        return
+    architecture = checkpoint.family.architecture
+    try:
+        role, _ = part_in(read_model_header(file.path).tensors)
+    except FileError:
+        return  # said by `load_vae`
+    if architecture.family not in families_of_role(role):
+        wanted = PART_FACTS[needs_of(architecture).vae].words
+        what = PART_FACTS[role].words if role else "no VAE of this family"
+        raise OtherArchitecture(
+            file.name,
+            f"it is {what}, and {checkpoint.file.name} draws with {wanted}; choose that, or Automatic",
+        )
 
 
 def _latent_channels(file: ModelFile) -> int | None:

@@ -117,7 +117,7 @@ def test_each_row_is_as_it_would_be_alone(network: Any) -> None:
     assert difference(others, together) > 1e-3
 
 
-def _single_file(network: Any) -> dict[str, torch.Tensor]:
+def single_file(network: Any) -> dict[str, torch.Tensor]:
     """Its tensors as they are in single files: q, k and v in one."""
     found = dict(network.state_dict())
     for name in list(found):
@@ -137,7 +137,7 @@ def _single_file(network: Any) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("origin", ["single", "diffusers"])
 def test_every_layout_fills_the_network(network: Any, prefix: str, origin: str) -> None:
     """With and without the prefix of checkpoints; from a header alone too."""
-    file = _single_file(network) if origin == "single" else network.state_dict()
+    file = single_file(network) if origin == "single" else network.state_dict()
     stored = {prefix + name: tensor for name, tensor in file.items()}
     bones = MODEL.skeleton(network.config)
     assert all(one.is_meta for one in bones.parameters())
@@ -158,13 +158,13 @@ def test_a_call_is_counted_without_numbers(network: Any) -> None:
 @pytest.mark.parametrize("origin", ["single", "diffusers"])
 def test_a_lora_finds_its_layers(network: Any, origin: str) -> None:
     """Of trainers that name layers as the single file does, and of those that name them as diffusers does."""
-    file = _single_file(network) if origin == "single" else network.state_dict()
+    file = single_file(network) if origin == "single" else network.state_dict()
     assert_lora_finds_every_layer(MODEL, network, file)
 
 
 def test_names_are_those_of_diffusers_conversion(network: Any) -> None:
     """The same tensors under the same names."""
-    file = _single_file(network)
+    file = single_file(network)
     theirs = convert_z_image_transformer_checkpoint_to_diffusers(dict(file))
     found = MODEL.convert(file, network)
     assert found.keys() == theirs.keys()
