@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 import torch
@@ -251,7 +250,7 @@ def test_one_loop_goes_from_flux_to_a_unet_and_back(
 
 
 @contextmanager
-def page(files: FlowStore, home: Path) -> Iterator[httpx.Client]:
+def page(files: FlowStore, home: Path) -> Iterator[TestClient]:
     """The studio's app on the store, spoken to in process."""
     with engine(files) as running:
         while running.status().phase not in {"ready", "failed"}:
@@ -261,7 +260,7 @@ def page(files: FlowStore, home: Path) -> Iterator[httpx.Client]:
             yield client
 
 
-def asked_over_http(client: httpx.Client, way: str = "txt2img", **fields: Any) -> tuple[Image.Image, str]:
+def asked_over_http(client: TestClient, way: str = "txt2img", **fields: Any) -> tuple[Image.Image, str]:
     asked = {"prompt": "a cat", "steps": 2, "seed": 7, "width": 64, "height": 64, **fields}
     answer = client.post(f"/sdapi/v1/{way}", json=asked)
     assert answer.status_code == 200, answer.text
