@@ -114,7 +114,7 @@ def test_a_tokenizer_json_is_read_too() -> None:
 
 
 def test_it_is_found_beside_the_weights(tmp_path: Path) -> None:
-    """In ComfyUI's file, in a file beside, in diffusers' folder; where there is none it is said what to do."""
+    """In ComfyUI's file, in a file beside, in diffusers' folder; where there is none, what to do is said."""
     file = tmp_path / "text_encoder" / "model.safetensors"
     file.parent.mkdir()
     wanted = tokenizer_of(tekken()).to_str()

@@ -69,6 +69,8 @@ def states(
         f"<|im_start|>system\n{_TOLD}<|im_end|>\n<|im_start|>user\n{''.join(places)}{text}<|im_end|>\n"
         "<|im_start|>assistant\n"
     )
+    place = tokenizer.token_to_id(_PLACE)
+    assert place is not None  # noqa: S101 - it is in the package
     device = module.language_model.embed_tokens.weight.device
     ids = torch.tensor([tokenizer.encode(asked, add_special_tokens=False).ids], device=device)
     output = module(
@@ -76,7 +78,7 @@ def states(
         pixel_values=seen["pixel_values"].to(device),
         image_grid_thw=grids.to(device),
         # says which tokens are a picture's: without it their places in two dimensions are lost
-        mm_token_type_ids=torch.eq(ids, tokenizer.token_to_id(_PLACE)).int(),
+        mm_token_type_ids=torch.eq(ids, place).int(),
         use_cache=False,
     )
     found: Tensor = output.last_hidden_state
