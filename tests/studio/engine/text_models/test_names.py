@@ -96,11 +96,9 @@ def test_a_file_is_understood_by_its_header(role: str) -> None:
 
 def test_an_encoder_is_found_in_a_checkpoint() -> None:
     """By what its names begin with."""
-    names = [f"{prefix}x" for prefixes in IN_CHECKPOINT.values() for prefix in prefixes]
-    for role in IN_CHECKPOINT:
-        assert names_in_checkpoint(role, [*names, "model.diffusion_model.x"]) == [
-            IN_CHECKPOINT[role][0] + "x"
-        ]
+    names = [f"{prefix}x" for prefix in IN_CHECKPOINT.values()]
+    for role, prefix in IN_CHECKPOINT.items():
+        assert names_in_checkpoint(role, [*names, "model.diffusion_model.x"]) == [prefix + "x"]
 
 
 def test_words_are_in_memory_once() -> None:

@@ -70,12 +70,8 @@ def tokenizer_beside(file: Path, held: Tensor | None) -> Tokenizer:
     """
     if held is not None:
         return tokenizer_of(held.to(torch.uint8).cpu().numpy().tobytes())
-    folder = file.parent
-    for path in (
-        folder / "tekken.json",
-        folder / "tokenizer.json",
-        folder.parent / "tokenizer/tokenizer.json",
-    ):
+    for name in ("tekken.json", "tokenizer.json", "../tokenizer/tokenizer.json"):
+        path = file.parent / name
         if path.is_file():
             return tokenizer_of(path.read_bytes())
     words = (

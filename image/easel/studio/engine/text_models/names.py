@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 
 from torch import Tensor, nn
 
-IN_CHECKPOINT: Mapping[str, tuple[str, ...]] = {
-    "clip-l": ("text_encoders.clip_l.",),
-    "clip-g": ("text_encoders.clip_g.",),
-    "t5-xxl": ("text_encoders.t5xxl.",),
-    "qwen3-4b": ("text_encoders.qwen3_4b.",),
-    "qwen3-8b": ("text_encoders.qwen3_8b.",),
-    "qwen2.5-vl-7b": ("text_encoders.qwen25_7b.",),
-    "mistral-small-24b": ("text_encoders.mistral3_24b.",),
+IN_CHECKPOINT: Mapping[str, str] = {
+    "clip-l": "text_encoders.clip_l.",
+    "clip-g": "text_encoders.clip_g.",
+    "t5-xxl": "text_encoders.t5xxl.",
+    "qwen3-4b": "text_encoders.qwen3_4b.",
+    "qwen3-8b": "text_encoders.qwen3_8b.",
+    "qwen2.5-vl-7b": "text_encoders.qwen25_7b.",
+    "mistral-small-24b": "text_encoders.mistral3_24b.",
 }
 """What the names of an encoder begin with, by role, in a checkpoint that holds its encoders."""
 
