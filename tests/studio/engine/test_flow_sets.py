@@ -151,7 +151,7 @@ def load(files: FlowStore, name: str) -> Any:
     with_all = Engine(files.store(), device="cpu")
     return load_checkpoint(
         with_all.store.find_checkpoint(name), device=torch.device("cpu"), dtype=torch.float32,
-        others=with_all._parts(),
+        others=with_all._parts,
     )  # fmt: skip
 
 

@@ -156,7 +156,7 @@ class CheckpointCache:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
         try:
             loaded = load_checkpoint(
-                file, device=_CPU, dtype=self._dtype, report=self._tell, others=self._others()
+                file, device=_CPU, dtype=self._dtype, report=self._tell, others=self._others
             )
             future.set_result(loaded)
         except Exception as error:

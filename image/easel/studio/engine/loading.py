@@ -74,15 +74,16 @@ def load_checkpoint(
     report: Report | None = None,
     memory: DeviceMemory | None = None,
     whole: bool = False,
-    others: Iterable[ModelFile] = (),
+    others: Callable[[], Iterable[ModelFile]] = tuple,
 ) -> Checkpoint:
     """Load a checkpoint, with its own VAE or that of the file `vae`.
 
     `family` is told from the header unless given; `memory` is the device's. Where that has no room for all of
     it beside what drawing takes, some of its weights wait in main memory (`placing`), unless it
     has to be `whole`. Of a transformer, whose parts may lie in files of their own, what it lacks is taken
-    from `others`, the store's files. `report` hears of the progress, from any thread. Raises a
-    ModelError that says what is wrong: with the file (NotSafetensors, CutShort, LyingHeader, MissingFile),
+    from `others`, the store's files, which are looked for then. `report` hears of the progress, from any
+    thread. Raises a ModelError that says what is wrong: with the file (NotSafetensors, CutShort, LyingHeader,
+    MissingFile),
     with what it holds (UnknownArchitecture, WrongKind, Incomplete), or TooLarge. Then nothing of it stays in
     memory. A VAE of its own that is missing or of no use is no error: `Checkpoint.vae` is None then, and
     `vae_problem` says why.
@@ -95,7 +96,7 @@ def load_checkpoint(
 
 def _load(
     file: ModelFile, memory: DeviceMemory, dtype: torch.dtype, vae: ModelFile | None, family: Family | None,
-    report: Report | None, *, whole: bool, others: Iterable[ModelFile],
+    report: Report | None, *, whole: bool, others: Callable[[], Iterable[ModelFile]],
 ) -> Checkpoint:  # fmt: skip
     header = None if is_diffusers_folder(file.path) else read_model_header(file.path)
     identity = None
@@ -110,7 +111,7 @@ def _load(
     vae_problem = ""
     if family.flow is not None:
         dtype = flow_dtype(dtype)
-        found = model_set(file, identity or CheckpointIdentity(family.architecture), others, vae=vae)
+        found = model_set(file, identity or CheckpointIdentity(family.architecture), others(), vae=vae)
         there = zip(bones.text_encoders, found.text_encoders, strict=True)
         bones.text_encoders = tuple(module if part is not None else None for module, part in there)
         parts = parts_of_set(found, family, bones)

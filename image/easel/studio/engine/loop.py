@@ -169,7 +169,7 @@ class Loop:
     def _load(self, file: ModelFile, report: Report | None, *, whole: bool = False) -> Checkpoint:
         return load_checkpoint(
             file, device=self.device, dtype=self.dtype, report=report, memory=self._memory, whole=whole,
-            others=self._others(),
+            others=self._others,
         )  # fmt: skip
 
     def _free_something(self) -> bool:
