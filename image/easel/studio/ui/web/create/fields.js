@@ -88,7 +88,7 @@ export function range(name) {
 /** Why a field cannot be taken, in words, or "". Nothing is changed silently: 9999 steps are told, not cut. */
 export function fault(name, value = field(name)) {
   const limits = range(name);
-  if (!limits) return "";
+  if (!limits || value === undefined) return ""; // what the checkpoint does not take
   if (typeof value !== "number" || !Number.isFinite(value)) return t("create.fault.number");
   if (value < limits[0]) return t("create.fault.least", { n: limits[0] });
   if (value > limits[1]) return t("create.fault.most", { n: limits[1] });
