@@ -81,6 +81,7 @@ def _smallest(gib: float) -> str:
     return f"`{min(fits, key=lambda one: one.price).name}`" if fits else "none"
 
 
+@pytest.mark.slow
 def test_the_page_has_what_is_computed() -> None:
     """Row by row; whoever changes how memory is planned changes the page."""
     page = PAGE.read_text(encoding="utf-8")

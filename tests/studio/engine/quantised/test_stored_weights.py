@@ -59,6 +59,7 @@ def same(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
             assert torch.equal(found[key], one), f"{name}: {key}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, HALF, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("ending", ["", "scale_weight", "weight_scale"])
 def test_eight_bits(made: Tiny, tmp_path: Path, ending: str, dtype: torch.dtype) -> None:

@@ -45,6 +45,7 @@ def test_sizes_are_those_that_were_published(family: str) -> None:
     assert len(vae.state_dict()) == tensors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_transformer_vae_and_preview_fit_one_another(family: str) -> None:
     """A picture of the family's size goes from texts to latents to pixels, on the meta device; what a call

@@ -242,6 +242,7 @@ def test_nothing_is_asked_of_the_device(name: str) -> None:
     assert count.peak > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TINY)
 def test_memory_grows_with_the_picture(name: str) -> None:
     """At full size, in bf16, a call takes memory by the patch and not by patches times patches: four times
