@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -77,10 +77,15 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     Reads the header only, and never past the end of the file.
     Raises MissingFile, NotSafetensors, CutShort, LyingHeader.
     """
+    return opened_header(path, read_header_from)
+
+
+def opened_header(path: str | os.PathLike[str], read: Callable[[BinaryIO, int, str], Header]) -> Header:
+    """What `read` makes of the open file, its size and its name. Raises MissingFile, and what `read` does."""
     name = Path(path).name
     try:
         with open(path, "rb") as file:
-            return read_header_from(file, os.fstat(file.fileno()).st_size, name)
+            return read(file, os.fstat(file.fileno()).st_size, name)
     except OSError as error:
         raise MissingFile(name, f"cannot be read ({error.strerror or error})") from error
 

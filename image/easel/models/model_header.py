@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import BinaryIO
 
-from easel.models.errors import MissingFile, NotSafetensors
+from easel.models.errors import NotSafetensors
 from easel.models.gguf_header import HeaderNotYet, is_gguf, read_gguf_header_from
-from easel.models.header import Header, header_end, read_header_from
+from easel.models.header import Header, header_end, opened_header, read_header_from
 
 # What a file is that begins no model is told by so many of its bytes.
 _TOLD_BY = 1024
@@ -19,12 +18,7 @@ def read_model_header(path: str | os.PathLike[str]) -> Header:
 
     Raises MissingFile, NotSafetensors (also for one format under the other's ending), CutShort, LyingHeader.
     """
-    name = Path(path).name
-    try:
-        with open(path, "rb") as file:
-            return read_model_header_from(file, os.fstat(file.fileno()).st_size, name)
-    except OSError as error:
-        raise MissingFile(name, f"cannot be read ({error.strerror or error})") from error
+    return opened_header(path, read_model_header_from)
 
 
 def read_model_header_from(file: BinaryIO, size: int, name: str) -> Header:

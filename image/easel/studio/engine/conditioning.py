@@ -14,7 +14,7 @@ from easel.studio.engine.conditioning_schedule import ChunkedSchedule, Condition
 from easel.studio.engine.device_clock import DeviceClock
 from easel.studio.engine.embeddings import Names
 from easel.studio.engine.errors import InvalidRequest
-from easel.studio.engine.prompts.composition import parts
+from easel.studio.engine.prompts.composition import Part, parts
 from easel.studio.engine.prompts.emphasis import MAX_WEIGHT, EmphasisMode, breaks_in_brackets, spans
 from easel.studio.engine.prompts.schedule import Entry, readings, schedule
 from easel.studio.engine.text_encoding import Conditioning, HowToEncode, encoded
@@ -55,13 +55,7 @@ class PromptEncoder:
         (`SamplerData.total_steps`); for a second pass `hires_steps` are those of that pass, and `steps` the
         first's. Raises InvalidRequest for too many tokens, parts or texts.
         """
-        composed = parts(prompt)
-        if len(composed) > MAX_PARTS:
-            raise InvalidRequest(
-                "prompt",
-                remark("joined_prompts", "{n} prompts joined by AND", n=len(composed)),
-                allowed.up_to(MAX_PARTS),
-            )
+        composed = joined(prompt)
         plans = [schedule(part.text, steps, hires_steps) for part in composed]
         away = None if negative is None else schedule(negative, steps, hires_steps)
         spent = self._count("prompt", plans, how, 0)
@@ -147,6 +141,18 @@ class PromptEncoder:
                     )
             spent += longest * len(texts)
         return spent
+
+
+def joined(prompt: str) -> tuple[Part, ...]:
+    """The parts of a prompt, which AND joins. Raises InvalidRequest for too many."""
+    composed = parts(prompt)
+    if len(composed) > MAX_PARTS:
+        raise InvalidRequest(
+            "prompt",
+            remark("joined_prompts", "{n} prompts joined by AND", n=len(composed)),
+            allowed.up_to(MAX_PARTS),
+        )
+    return composed
 
 
 def _counted(plan: Iterable[Entry]) -> Mapping[str, int]:

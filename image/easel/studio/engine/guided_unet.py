@@ -237,8 +237,8 @@ class GuidedUNet:
         guided = negative
         for weight, one in zip(weights, positive, strict=True):
             guided = guided + scale * weight * (one - negative)
-        family = self._course.now().checkpoint.family
-        if family.architecture.family == "qwen-image" and len(rows) > len(weights):
+        flow = self._course.now().checkpoint.family.flow
+        if flow is not None and flow.rescales and len(rows) > len(weights):
             guided = rescaled(guided, positive[0])
         return guided, negative
 

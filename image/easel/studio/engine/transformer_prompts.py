@@ -11,11 +11,10 @@ from collections.abc import Collection, Hashable, Iterable, Mapping
 from easel.remark import Remark, remark
 from easel.studio import allowed
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.conditioning import MAX_PARTS
+from easel.studio.engine.conditioning import joined
 from easel.studio.engine.conditioning_schedule import ConditioningSchedule, PaddedSchedule, Track
 from easel.studio.engine.device_clock import DeviceClock
 from easel.studio.engine.errors import InvalidRequest
-from easel.studio.engine.prompts.composition import parts
 from easel.studio.engine.prompts.schedule import Entry, schedule
 from easel.studio.engine.text_encoding import Conditioning, HowToEncode
 from easel.studio.engine.text_models.encoding import encode_texts
@@ -51,13 +50,7 @@ class TransformerPrompts:
     ) -> ConditioningSchedule:
         """What a picture attends to in one pass, all of it encoded now; arguments as of
         `PromptEncoder.schedule`. Raises InvalidRequest for too many parts or texts."""
-        composed = parts(prompt)
-        if len(composed) > MAX_PARTS:
-            raise InvalidRequest(
-                "prompt",
-                remark("joined_prompts", "{n} prompts joined by AND", n=len(composed)),
-                allowed.up_to(MAX_PARTS),
-            )
+        composed = joined(prompt)
         plans = [schedule(part.text, steps, hires_steps) for part in composed]
         away = None if negative is None else schedule(negative, steps, hires_steps)
         notes: dict[Remark, None] = {}
@@ -88,7 +81,8 @@ class TransformerPrompts:
     def _encoded(
         self, field: str, texts: list[str], how: HowToEncode, notes: dict[Remark, None]
     ) -> Mapping[str, Conditioning]:
-        keys = {text: (field, text, how.id()) for text in texts}
+        read = how.id()  # of the pictures too, all of whose pixels are hashed for it: once
+        keys = {text: (field, text, read) for text in texts}
         unknown = [text for text, key in keys.items() if key not in self._cache]
         if unknown:
             family = self._checkpoint.family.name

@@ -70,6 +70,7 @@ class Flow:
     `distilled_guidance` (None: it takes none). `negative`: whether a negative prompt counts with that
     `cfg_scale`. `tokens` are those of the longest text. `edits`: it looks at pictures that it is given beside
     the one that it draws; with `needs_picture` it draws nothing without.
+    `rescales`: what guidance makes is brought to the length of the prompt's own answer.
     """
 
     native: int
@@ -82,6 +83,7 @@ class Flow:
     tokens: int
     edits: bool = False
     needs_picture: bool = False
+    rescales: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from easel.studio.engine.transformers.model import TransformerInputs
 from easel.studio.engine.transformers.patches import SIDE, packed, positions, unpacked
 from easel.studio.engine.transformers.published_names import NameTable, to_modules
 
-BLOCK_NAMES: NameTable = {
+ATTENTION_NAMES: NameTable = {
     "txt_in": ("context_embedder",),
     "img_in": ("x_embedder",),
     "double_blocks.#.img_attn.qkv": tuple(f"transformer_blocks.#.attn.to_{one}" for one in "qkv"),
@@ -32,6 +32,14 @@ BLOCK_NAMES: NameTable = {
     "double_blocks.#.txt_attn.norm.key_norm": ("transformer_blocks.#.attn.norm_added_k",),
     "double_blocks.#.img_attn.proj": ("transformer_blocks.#.attn.to_out.0",),
     "double_blocks.#.txt_attn.proj": ("transformer_blocks.#.attn.to_add_out",),
+    "single_blocks.#.norm.query_norm": ("single_transformer_blocks.#.attn.norm_q",),
+    "single_blocks.#.norm.key_norm": ("single_transformer_blocks.#.attn.norm_k",),
+    "final_layer.linear": ("proj_out",),
+}
+"""What Flux.1, Chroma and Flux.2 share."""
+
+BLOCK_NAMES: NameTable = {
+    **ATTENTION_NAMES,
     "double_blocks.#.img_mlp.0": ("transformer_blocks.#.ff.net.0.proj",),
     "double_blocks.#.img_mlp.2": ("transformer_blocks.#.ff.net.2",),
     "double_blocks.#.txt_mlp.0": ("transformer_blocks.#.ff_context.net.0.proj",),
@@ -41,9 +49,6 @@ BLOCK_NAMES: NameTable = {
         "single_transformer_blocks.#.proj_mlp",
     ),
     "single_blocks.#.linear2": ("single_transformer_blocks.#.proj_out",),
-    "single_blocks.#.norm.query_norm": ("single_transformer_blocks.#.attn.norm_q",),
-    "single_blocks.#.norm.key_norm": ("single_transformer_blocks.#.attn.norm_k",),
-    "final_layer.linear": ("proj_out",),
 }
 """What Flux and Chroma share."""
 

@@ -15,13 +15,13 @@ import torch.nn.functional as F
 from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
 
 from easel.studio.engine.transformers.empty_inputs import empty_inputs
+from easel.studio.engine.transformers.flux import ATTENTION_NAMES
 from easel.studio.engine.transformers.lora_names import LoraPlaces, lora_places
 from easel.studio.engine.transformers.model import TransformerInputs
 from easel.studio.engine.transformers.published_names import NameTable, to_modules
 
 FLUX2_NAMES: NameTable = {
-    "img_in": ("x_embedder",),
-    "txt_in": ("context_embedder",),
+    **ATTENTION_NAMES,
     "time_in.in_layer": ("time_guidance_embed.timestep_embedder.linear_1",),
     "time_in.out_layer": ("time_guidance_embed.timestep_embedder.linear_2",),
     "guidance_in.in_layer": ("time_guidance_embed.guidance_embedder.linear_1",),
@@ -29,23 +29,12 @@ FLUX2_NAMES: NameTable = {
     "double_stream_modulation_img.lin": ("double_stream_modulation_img.linear",),
     "double_stream_modulation_txt.lin": ("double_stream_modulation_txt.linear",),
     "single_stream_modulation.lin": ("single_stream_modulation.linear",),
-    "double_blocks.#.img_attn.qkv": tuple(f"transformer_blocks.#.attn.to_{one}" for one in "qkv"),
-    "double_blocks.#.txt_attn.qkv": tuple(f"transformer_blocks.#.attn.add_{one}_proj" for one in "qkv"),
-    "double_blocks.#.img_attn.norm.query_norm": ("transformer_blocks.#.attn.norm_q",),
-    "double_blocks.#.img_attn.norm.key_norm": ("transformer_blocks.#.attn.norm_k",),
-    "double_blocks.#.txt_attn.norm.query_norm": ("transformer_blocks.#.attn.norm_added_q",),
-    "double_blocks.#.txt_attn.norm.key_norm": ("transformer_blocks.#.attn.norm_added_k",),
-    "double_blocks.#.img_attn.proj": ("transformer_blocks.#.attn.to_out.0",),
-    "double_blocks.#.txt_attn.proj": ("transformer_blocks.#.attn.to_add_out",),
     "double_blocks.#.img_mlp.0": ("transformer_blocks.#.ff.linear_in",),
     "double_blocks.#.img_mlp.2": ("transformer_blocks.#.ff.linear_out",),
     "double_blocks.#.txt_mlp.0": ("transformer_blocks.#.ff_context.linear_in",),
     "double_blocks.#.txt_mlp.2": ("transformer_blocks.#.ff_context.linear_out",),
     "single_blocks.#.linear1": ("single_transformer_blocks.#.attn.to_qkv_mlp_proj",),
     "single_blocks.#.linear2": ("single_transformer_blocks.#.attn.to_out",),
-    "single_blocks.#.norm.query_norm": ("single_transformer_blocks.#.attn.norm_q",),
-    "single_blocks.#.norm.key_norm": ("single_transformer_blocks.#.attn.norm_k",),
-    "final_layer.linear": ("proj_out",),
     "final_layer.adaLN_modulation.1": ("norm_out.linear",),
 }
 """What Black Forest Labs call otherwise than diffusers."""
