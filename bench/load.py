@@ -68,7 +68,7 @@ def rows() -> Iterator[list[str]]:
         yield _compared(what, load, peer, pairs, "")
 
         kept, main_memory = load(), DeviceMemory(cpu)
-        modules = (kept.unet, kept.vae, *kept.text_encoders)
+        modules = (kept.backbone, kept.vae, *kept.text_encoders)
         yield _compared(
             f"switch back to {words} kept in memory, against a plain copy",
             lambda: copied(kept, main_memory),

@@ -91,7 +91,7 @@ def test_names_are_prometheus_own_way(busy: Running) -> None:
         if family.type == "counter":
             assert all(one.name.endswith(("_total", "_created")) for one in family.samples), name
         if family.type == "histogram":
-            assert name.endswith("_seconds") or name == "easel_unet_batch_rows", name
+            assert name.endswith("_seconds") or name == "easel_batch_rows", name
 
 
 def test_pictures_and_jobs_are_counted(busy: Running) -> None:
@@ -113,7 +113,7 @@ def test_pictures_and_jobs_are_counted(busy: Running) -> None:
     }  # fmt: skip
     for kind in ("txt2img", "img2img", "upscaling"):
         assert value(busy, "easel_pictures_total", kind=kind) >= 1, kind
-    for call in ("unet", "vae_decode", "vae_encode", "text_encoder"):
+    for call in ("backbone", "vae_decode", "vae_encode", "text_encoder"):
         assert value(busy, "easel_device_seconds_total", call=call) > 0, call
     assert value(busy, "easel_checkpoint_load_seconds_count", outcome="loaded") >= 1
     assert value(busy, "easel_checkpoints_resident") >= 1

@@ -71,7 +71,7 @@ class JobLog(EngineObserver):
         for job in call.jobs:
             account = self._account(job)
             account.device_seconds += call.seconds / len(call.jobs)
-            account.steps += call.kind == "unet"
+            account.steps += call.kind == "backbone"
 
     def _ended(self, job: Job) -> None:
         account, now = self._account(job), time.monotonic()

@@ -60,7 +60,7 @@ def models(running) -> Iterator[Path]:
 def _deaf() -> networks.Tensors:
     """A LoRA of full rank that takes away what cross attention brings: no prompt counts any more."""
     file = ModelFile(STARTER, STARTER.name, Kind.CHECKPOINT, STARTER.stat().st_size, 0.0)
-    unet = load_checkpoint(file, device=torch.device("cpu"), dtype=torch.float32).unet
+    unet = load_checkpoint(file, device=torch.device("cpu"), dtype=torch.float32).backbone
     found = {}
     for name, one in unet.named_modules():
         if name.endswith("attn2.to_v"):

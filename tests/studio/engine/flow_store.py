@@ -47,11 +47,11 @@ class FlowStore:
         """Weights for a family; nothing is in the store by it."""
         made = tiny_flow(architecture, scratch)
         self.families[architecture], self.folders[architecture] = made.family, made.family.folder
-        for folder, module in (("transformer", made.bones.unet), ("vae", made.bones.vae)):
+        for folder, module in (("transformer", made.bones.backbone), ("vae", made.bones.vae)):
             tensors = load_file(made.family.folder / folder / "diffusion_pytorch_model.safetensors")
             # What publishers keep in whole numbers is no weight.
             fill(module, tensors, CPU)
-        self.transformers[architecture] = _transformer(architecture, made.bones.unet)
+        self.transformers[architecture] = _transformer(architecture, made.bones.backbone)
         self.vaes[architecture] = published_vae(made.bones.vae)
         for one in made.family.text_encoders:
             tensors = load_file(made.family.folder / one.folder / "model.safetensors")

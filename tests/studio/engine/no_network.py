@@ -32,8 +32,8 @@ def step(loaded: Checkpoint) -> None:
     if loaded.family.pooled:
         numbers = 5 if loaded.family.aesthetic_score else 6
         added = {"text_embeds": pooled, "time_ids": torch.ones(1, numbers)}
-    latents = torch.randn(1, loaded.unet.config.in_channels, 8, 8)
-    noise = loaded.unet(
+    latents = torch.randn(1, loaded.backbone.config.in_channels, 8, 8)
+    noise = loaded.backbone(
         latents, 500, encoder_hidden_states=torch.cat(texts, -1), added_cond_kwargs=added
     ).sample
     picture = loaded.vae.decode(noise[:, :4]).sample

@@ -59,7 +59,7 @@ def test_loaded_ahead(loop: Loop, files: list[ModelFile], monkeypatch: pytest.Mo
     monkeypatch.setattr(loops, "load_checkpoint", lambda *_, **__: pytest.fail("read again"))
     loop.switch(two)
     assert loop.serving == two
-    ours, theirs = loop.checkpoint.unet.state_dict(), plain.unet.state_dict()  # type: ignore[union-attr]
+    ours, theirs = loop.checkpoint.backbone.state_dict(), plain.backbone.state_dict()  # type: ignore[union-attr]
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
@@ -150,7 +150,7 @@ def test_a_copy_is_the_same_checkpoint(loop: Loop, files: list[ModelFile]) -> No
     original = loop.checkpoint
     assert original is not None
     copy = copied(original, DeviceMemory(CPU))
-    for ours, theirs in ((copy.unet, original.unet), (copy.vae, original.vae)):
+    for ours, theirs in ((copy.backbone, original.backbone), (copy.vae, original.vae)):
         have, want = ours.state_dict(), theirs.state_dict()
         assert have.keys() == want.keys()
         assert all(torch.equal(have[n], want[n]) and have[n].data_ptr() != want[n].data_ptr() for n in want)

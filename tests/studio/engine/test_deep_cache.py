@@ -19,9 +19,9 @@ from easel.studio.engine import (
     deep_cache,
     shared_call,
 )
-from easel.studio.engine.device_calls import UNetCall
+from easel.studio.engine.batch_width import BatchWidth
+from easel.studio.engine.device_calls import BackboneCall
 from easel.studio.engine.request import DEEP_EVERY
-from easel.studio.engine.unet_batch import UNetBatchSize
 from tests.studio.engine.test_engine import SMALL, TOLERANCE, WAIT, draw, pixels
 
 CACHED = replace(SMALL, steps=8, cache_every=DEEP_EVERY)
@@ -42,7 +42,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Made:
     """What the device is asked for from now on."""
     found, real = Made(), shared_call.call_unet
 
-    def watched(unet: object, calls: list[UNetCall], dtype: torch.dtype) -> list[torch.Tensor]:
+    def watched(unet: object, calls: list[BackboneCall], dtype: torch.dtype) -> list[torch.Tensor]:
         found.kinds += "s" if calls[0].shallow else "W"
         assert len({one.shallow for one in calls}) == 1
         found.widths.append(len(calls))
@@ -135,7 +135,7 @@ def test_the_same_in_company(drawing: Engine, made: Made, monkeypatch: pytest.Mo
     ]
     alone = [pixels(draw(drawing, one)[0]) for one in asked]
     # As wide as there are pictures, whatever a busy machine measures.
-    monkeypatch.setattr(UNetBatchSize, "limit", lambda self, kind: 8)
+    monkeypatch.setattr(BatchWidth, "limit", lambda self, kind: 8)
     made.__init__()  # type: ignore[misc]
     jobs = [drawing.submit(f"p{number}", one) for number, one in enumerate(asked)]
     for before, job in zip(alone, jobs, strict=True):

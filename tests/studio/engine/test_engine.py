@@ -27,7 +27,7 @@ from easel.studio.engine import (
 )
 from easel.studio.engine import job_queue as job_queue_module
 from easel.studio.engine import worker as worker_module
-from easel.studio.engine.device_calls import UNetCall
+from easel.studio.engine.device_calls import BackboneCall
 
 SMALL = TextToImage(prompt="a red circle on blue", width=64, height=64, steps=4, seed=7, sampler="Euler")
 WAIT = 120
@@ -304,7 +304,7 @@ def test_out_of_memory_draws_narrower_and_ends_one_job_at_most(
     real = shared_call.call_unet
     widths: list[int] = []
 
-    def small_device(unet: object, calls: list[UNetCall], dtype: torch.dtype) -> list[torch.Tensor]:
+    def small_device(unet: object, calls: list[BackboneCall], dtype: torch.dtype) -> list[torch.Tensor]:
         widths.append(len(calls))
         if len(calls) > 1 or calls[0].latents.shape[-1] > 8:
             raise torch.OutOfMemoryError("CUDA out of memory")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
+from easel.studio.engine.batch_width import BUCKETS, LONGEST, SAMPLES, WARM_UP, BatchWidth
 from easel.studio.engine.fair_share import FairShare
-from easel.studio.engine.unet_batch import BUCKETS, LONGEST, SAMPLES, WARM_UP, UNetBatchSize
 
 
 @dataclass(eq=False)
@@ -72,7 +72,7 @@ def test_nobody_nothing() -> None:
     assert FairShare().choose([], lambda _kind, _available: 1) == []
 
 
-def measure(width: UNetBatchSize, tenths: dict[int, float]) -> None:
+def measure(width: BatchWidth, tenths: dict[int, float]) -> None:
     """Let eight pictures draw until the width has settled; a call of each size takes so many tenths of a
     second."""
     for _ in range(len(BUCKETS) * (SAMPLES + WARM_UP) + 1):
@@ -82,28 +82,28 @@ def measure(width: UNetBatchSize, tenths: dict[int, float]) -> None:
 
 def test_a_device_with_room_gets_wide_calls() -> None:
     """Eight for less than the price of two: the width goes all the way up."""
-    width = UNetBatchSize()
+    width = BatchWidth()
     measure(width, {1: 1.0, 2: 1.1, 4: 1.3, 8: 1.6})
     assert width.bucket("k", 8) == 8
 
 
 def test_a_full_device_gets_single_calls() -> None:
     """Where twice the pictures take nearly twice as long, taking turns wins."""
-    width = UNetBatchSize()
+    width = BatchWidth()
     measure(width, {1: 1.0, 2: 1.9, 4: 3.8, 8: 7.6})
     assert width.bucket("k", 8) == 1
 
 
 def test_width_stops_where_the_gain_stops() -> None:
     """A gain up to four pictures does not pay for eight."""
-    width = UNetBatchSize()
+    width = BatchWidth()
     measure(width, {1: 1.0, 2: 1.2, 4: 1.8, 8: 3.5})
     assert width.bucket("k", 8) == 4
 
 
 def test_one_noisy_call_decides_nothing() -> None:
     """A neighbour that steals the processor for a call must not make the width narrow for ever."""
-    width = UNetBatchSize()
+    width = BatchWidth()
     for size, good in {1: 0.1, 2: 0.11}.items():
         for seconds in (0.9, 0.9, good, good):
             width.record("k", size, seconds)
@@ -112,7 +112,7 @@ def test_one_noisy_call_decides_nothing() -> None:
 
 def test_out_of_memory_lowers_the_ceiling() -> None:
     """A width that did not fit is not tried again."""
-    width = UNetBatchSize()
+    width = BatchWidth()
     width.out_of_memory("k", 4)
     measure(width, {1: 1.0, 2: 1.1, 4: 1.2, 8: 1.3})
     assert width.bucket("k", 8) == 2
@@ -121,14 +121,14 @@ def test_out_of_memory_lowers_the_ceiling() -> None:
 @given(st.integers(1, 100))
 def test_no_wider_than_there_are_pictures(available: int) -> None:
     """A bucket never asks for pictures that are not there."""
-    assert UNetBatchSize().bucket("k", available) in BUCKETS
-    assert UNetBatchSize().bucket("k", available) <= available
+    assert BatchWidth().bucket("k", available) in BUCKETS
+    assert BatchWidth().bucket("k", available) <= available
 
 
 def test_a_call_that_others_would_wait_long_for_is_not_widened() -> None:
     """However much it gains: two pictures of 0.7 s each are not even tried in one call, which cannot be left
     half-way."""
-    width = UNetBatchSize()
+    width = BatchWidth()
     tried = set()
     for _ in range(100):
         tried.add(size := width.bucket("k", 8))
@@ -139,7 +139,7 @@ def test_a_call_that_others_would_wait_long_for_is_not_widened() -> None:
 @given(st.floats(0.001, 5), st.floats(0, 1))
 def test_no_wide_call_takes_longer_than_its_bound(single: float, gain: float) -> None:
     """Once measured, a call for several pictures keeps to the second, whatever a device gains by width."""
-    width = UNetBatchSize()
+    width = BatchWidth()
 
     def takes(size: int) -> float:
         return single * (1 + (size - 1) * (1 - gain))

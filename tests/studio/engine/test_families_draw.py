@@ -118,7 +118,7 @@ def test_what_an_inpainting_checkpoint_is_shown(tmp_path: Path, mask: Image.Imag
     """The mask and the latents of the picture without it: as diffusers' inpainting pipeline makes them."""
     drawing = Drawing(Architecture.SD1_INPAINT, tmp_path)
     assert drawing.checkpoint is not None
-    unet, seen = drawing.checkpoint.unet, []
+    unet, seen = drawing.checkpoint.backbone, []
     forward = unet.forward
 
     def noted(given: torch.Tensor, *args: Any, **named: Any) -> Any:
@@ -137,7 +137,7 @@ def test_what_an_inpainting_checkpoint_is_shown(tmp_path: Path, mask: Image.Imag
 def _judged(checkpoint: Any, mask: Image.Image) -> Any:
     pipeline = StableDiffusionInpaintPipeline(
         vae=checkpoint.vae, text_encoder=checkpoint.text_encoders[0], tokenizer=checkpoint.tokenizers[0],
-        unet=checkpoint.unet, scheduler=EulerDiscreteScheduler(),
+        unet=checkpoint.backbone, scheduler=EulerDiscreteScheduler(),
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
     image = pipeline.image_processor.preprocess(PICTURE, height=64, width=64)

@@ -54,22 +54,22 @@ def _table() -> list[str]:
         found = family(Architecture(folder))
         bones, drawing = skeleton(found), drawing_bytes(found, HALF, GPU)
         texts = [one for one in bones.text_encoders if one is not None]
-        largest = max(_linears([bones.unet, *texts]), key=lambda layer: layer.weight.numel())
+        largest = max(_linears([bones.backbone, *texts]), key=lambda layer: layer.weight.numel())
         expanding = expanding_bytes(largest.out_features, largest.in_features, HALF, GPU)
         for precision, (bits, text_bits) in PRECISIONS.items():
             weights = WeightBytes(
                 _bytes(texts, text_bits),
-                _bytes([bones.unet], bits),
+                _bytes([bones.backbone], bits),
                 _bytes([bones.vae], 16),
                 int(largest.weight.numel() * 2 * SLACK),
                 0 if bits == 16 else expanding,
             )
             whole, beside = (
                 need(weights, drawing, place) / 2**30
-                for place in (WeightPlacement.WHOLE, WeightPlacement.UNET)
+                for place in (WeightPlacement.WHOLE, WeightPlacement.BACKBONE)
             )
             rows.append(
-                f"| {words} | {precision} | {weights.unet / 1e9:.1f} | {weights.text_encoders / 1e9:.1f} "
+                f"| {words} | {precision} | {weights.backbone / 1e9:.1f} | {weights.text_encoders / 1e9:.1f} "
                 f"| {whole:.1f} GiB: {_smallest(whole)} | {beside:.1f} GiB: {_smallest(beside)} |"
             )
     return rows

@@ -139,7 +139,7 @@ def test_gguf_stays_packed(made: Made, kind: str, folder: str, off: float) -> No
     assert 0 < np.abs(full - small).mean() < off
     assert np.abs(styled - small).mean() > 1
     loaded = load(files, f"small-{kind}")
-    packed = [one for one in loaded.unet.modules() if isinstance(one, PackedLinear)]
+    packed = [one for one in loaded.backbone.modules() if isinstance(one, PackedLinear)]
     assert len(packed) > 5
     assert loaded.nbytes < load(files, "full").nbytes
 

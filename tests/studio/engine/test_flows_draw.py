@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from easel.models import Architecture
 from easel.studio.engine import InvalidRequest, TextToImage
-from easel.studio.engine.device_calls import UNetCall
+from easel.studio.engine.device_calls import BackboneCall
 from easel.studio.engine.extra_networks import Asked
 from easel.studio.engine.image_to_image import FoundNoise, ImageToImage, Mask
 from easel.studio.engine.job import Job
@@ -182,11 +182,11 @@ def test_they_do_share_calls(drawing: Drawing) -> None:
     ]
     for one in pictures:
         drawing.loop.begin(one)
-    while not all(isinstance(one.call, UNetCall) for one in pictures):
+    while not all(isinstance(one.call, BackboneCall) for one in pictures):
         drawing.loop.turn()
     shared = not drawing.family.flow.needs_picture
     first, second = (one.call for one in pictures)
-    assert isinstance(first, UNetCall)
+    assert isinstance(first, BackboneCall)
     assert (first.kind == second.kind and not first.alone) is shared
     for one in pictures:
         drawing.loop.drop(one)

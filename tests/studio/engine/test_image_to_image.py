@@ -73,7 +73,7 @@ def _judged(file: ModelFile, image: Image.Image, request: TextToImage, strength:
     config = {**checkpoint.family.scheduler_config, "timestep_spacing": "linspace"}
     pipeline = StableDiffusionImg2ImgPipeline(
         vae=checkpoint.vae, text_encoder=checkpoint.text_encoders[0], tokenizer=checkpoint.tokenizers[0],
-        unet=checkpoint.unet, scheduler=EulerDiscreteScheduler.from_config(config), safety_checker=None,
+        unet=checkpoint.backbone, scheduler=EulerDiscreteScheduler.from_config(config), safety_checker=None,
         feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
     pipeline.set_progress_bar_config(disable=True)

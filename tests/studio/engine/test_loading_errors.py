@@ -119,13 +119,13 @@ def test_broken_files(
     made: Tiny, serving: Checkpoint, tmp_path: Path, break_: Break, kind: type[ModelError], says: str
 ) -> None:
     """Each way a file can be wrong has its own error with the file's name; who serves goes on as before."""
-    before = run_unet(serving.unet)
+    before = run_unet(serving.backbone)
     path = tmp_path / "broken.safetensors"
     break_(made, path)
     with pytest.raises(kind, match=says) as error:
         load(model_file(path), made)
     assert str(error.value).startswith("broken.safetensors: ")
-    assert torch.equal(run_unet(serving.unet), before)
+    assert torch.equal(run_unet(serving.backbone), before)
 
 
 def test_a_file_that_is_gone(made: Tiny, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_failure_half_way_leaves_nothing(
     """A file that is cut while it is read: a CutShort that holds no tensor, even while the error is kept."""
     path = tmp_path / "shrinking.safetensors"
     file = made.write(path)
-    before, answer = tensors_alive(), run_unet(serving.unet)
+    before, answer = tensors_alive(), run_unet(serving.backbone)
     monkeypatch.setattr(weights, "STRETCH", 1 << 20)
     reads = iter(range(10**6))
     preadv = os.preadv
@@ -197,7 +197,7 @@ def test_a_failure_half_way_leaves_nothing(
         load(file, made)
     assert tensors_alive() == before
     assert error.value.__traceback__ is not None
-    assert torch.equal(run_unet(serving.unet), answer)
+    assert torch.equal(run_unet(serving.backbone), answer)
 
 
 def test_a_disk_that_fails(made: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

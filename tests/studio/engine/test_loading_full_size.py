@@ -34,7 +34,7 @@ seconds = time.perf_counter() - began
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 print(json.dumps({"family": loaded.family.name, "nbytes": loaded.nbytes, "seconds": seconds,
                   "grown": me.memory_info().rss - before, "peak": peak - before,
-                  "sum": float(loaded.unet.conv_in.weight.double().sum())}))
+                  "sum": float(loaded.backbone.conv_in.weight.double().sum())}))
 """
 
 

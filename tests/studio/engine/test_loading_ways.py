@@ -59,7 +59,7 @@ def load(file: ModelFile, made: Tiny, dtype: torch.dtype = torch.float32, **how:
 
 
 def holds(loaded: Checkpoint, made: Tiny, cast: torch.dtype = torch.float32) -> bool:
-    ours = [loaded.unet, loaded.vae, *loaded.text_encoders]
+    ours = [loaded.backbone, loaded.vae, *loaded.text_encoders]
     theirs = [made.modules.unet, made.modules.vae, *made.modules.text_encoders]
     for one, other in zip(ours, theirs, strict=True):
         have, want = one.state_dict(), other.state_dict()

@@ -148,7 +148,7 @@ def test_memory_has_a_bound(sdxl: Tiny, tmp_path: Path) -> None:
     """Past the budget the LoRAs used longest ago leave, with their hooks; those in use stay in any case."""
     whole = checkpoint(sdxl)
     files = []
-    for number, (name, one) in enumerate(list(original_names(whole.unet).items())[:6]):
+    for number, (name, one) in enumerate(list(original_names(whole.backbone).items())[:6]):
         rows, columns = one.shape[0], one[0].numel()
         path = tmp_path / f"l{number}.safetensors"
         shape = (4, *one.shape[1:]) if one.dim() == 4 else (4, columns)
@@ -170,8 +170,8 @@ def test_memory_has_a_bound(sdxl: Tiny, tmp_path: Path) -> None:
         pass
     adapters.need(uses[:1], ())
     assert adapters.nbytes <= budget
-    hooked = sum(bool(one._forward_hooks) for one in whole.unet.modules())
+    hooked = sum(bool(one._forward_hooks) for one in whole.backbone.modules())
     assert hooked <= len(files) - 1
     adapters.clear()
     assert adapters.nbytes == 0
-    assert not any(one._forward_hooks for one in whole.unet.modules())
+    assert not any(one._forward_hooks for one in whole.backbone.modules())

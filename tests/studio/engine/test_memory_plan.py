@@ -10,7 +10,7 @@ from easel.studio.engine.memory_plan import DrawingBytes, WeightBytes, WeightPla
 GB = 1_000_000_000
 BYTES = st.integers(0, 40 * GB)
 # SDXL in half precision, its VAE in single, with prompt and negative prompt at 1024 (docs/performance.md)
-SDXL = WeightBytes(text_encoders=1_720_000_000, unet=5_400_000_000, vae=180_000_000, layer=133_000_000)
+SDXL = WeightBytes(text_encoders=1_720_000_000, backbone=5_400_000_000, vae=180_000_000, layer=133_000_000)
 DRAWING = DrawingBytes(call=414_000_000, vae=(4_050_000_000, 1_030_000_000, 277_000_000), fixed=700_000_000)
 
 
@@ -63,7 +63,7 @@ def test_what_sdxl_gets_on_the_cards_that_people_have() -> None:
     assert found == {
         1: None,
         4: (WeightPlacement.NOTHING, 1, 4),
-        8: (WeightPlacement.UNET, 1, 1),
+        8: (WeightPlacement.BACKBONE, 1, 1),
         12: (WeightPlacement.WHOLE, 1, 4),
         16: (WeightPlacement.WHOLE, 0, 8),
     }

@@ -106,7 +106,7 @@ def needs(small: Tiny) -> tuple[WeightBytes, dict[WeightPlacement, int]]:
     return weights, {one: need(weights, drawing, one) for one in WeightPlacement}
 
 
-@pytest.mark.parametrize("placement", [WeightPlacement.UNET, WeightPlacement.NOTHING])
+@pytest.mark.parametrize("placement", [WeightPlacement.BACKBONE, WeightPlacement.NOTHING])
 def test_the_same_pixels_from_weights_that_wait(
     made: tuple[Tiny, ModelFile], placement: WeightPlacement
 ) -> None:
@@ -133,7 +133,7 @@ def test_weights_are_gone_behind_their_calls(made: tuple[Tiny, ModelFile]) -> No
     loop = loop_on(made, memory)
     checkpoint = loop.checkpoint
     assert checkpoint is not None
-    layer = checkpoint.unet.conv_in
+    layer = checkpoint.backbone.conv_in
     waiting, seen = layer.weight.data_ptr(), []
     hook = layer.register_forward_hook(lambda one, *_: seen.append(one.weight.data_ptr()))
     drawn(loop, file)

@@ -14,7 +14,7 @@ import torch
 from easel.models import Store
 from easel.studio.engine import Engine, OutOfMemory, TextToImage, latent_spaces, shared_call
 from easel.studio.engine import loop as loop_module
-from easel.studio.engine.device_calls import UNetCall
+from easel.studio.engine.device_calls import BackboneCall
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.vae_runs import LatentPreviews
 
@@ -55,14 +55,14 @@ def test_a_call_is_made_again_by_half(
     plain = engine.submit("ada", replace(SMALL, batch_size=8)).result(WAIT)
     real, widths = shared_call.call_unet, []
 
-    def small_device(unet: object, calls: list[UNetCall], dtype: torch.dtype) -> list[torch.Tensor]:
+    def small_device(unet: object, calls: list[BackboneCall], dtype: torch.dtype) -> list[torch.Tensor]:
         widths.append(len(calls))
         if len(calls) > 2:
             raise error()
         return real(unet, calls, dtype)
 
     monkeypatch.setattr(shared_call, "call_unet", small_device)
-    monkeypatch.setattr(loop_module.UNetBatchSize, "limit", lambda self, kind: self._ceiling.get(kind, 8))
+    monkeypatch.setattr(loop_module.BatchWidth, "limit", lambda self, kind: self._ceiling.get(kind, 8))
     again = engine.submit("ada", replace(SMALL, batch_size=8)).result(WAIT)
     # all at once, not fitting, then half
     assert sorted({one for one in widths if one > 2}, reverse=True) == [one for one in widths if one > 2]
@@ -81,7 +81,7 @@ def test_one_job_ends_and_nothing_of_its_call_stays(
     holds no tensor of the call."""
     real, alive = shared_call.call_unet, []
 
-    def small_device(unet: object, calls: list[UNetCall], dtype: torch.dtype) -> list[torch.Tensor]:
+    def small_device(unet: object, calls: list[BackboneCall], dtype: torch.dtype) -> list[torch.Tensor]:
         activations = torch.zeros(1000)
         alive.append(weakref.ref(activations))
         if calls[0].latents.shape[-1] > 16:

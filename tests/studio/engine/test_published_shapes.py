@@ -51,7 +51,7 @@ def test_full_size(architecture: Architecture, tmp_path: Path) -> None:
         # The rest is the header: names, shapes and places of that many tensors.
         assert 0 < size - numbers * dtype.itemsize < 200 * len(tensors)
     bones = skeleton(family(architecture))
-    parts = [(bones.unet, unet_names, to_unet), (bones.vae, vae_names, to_vae)]
+    parts = [(bones.backbone, unet_names, to_unet), (bones.vae, vae_names, to_vae)]
     for one, module in zip(family(architecture).text_encoders, bones.text_encoders, strict=True):
         parts.append(
             (module, lambda names, one=one: text_names(names, one.open_clip), converter(one.open_clip))
@@ -73,5 +73,5 @@ def test_sizes(architecture: Architecture) -> None:
     def millions(module: torch.nn.Module) -> float:
         return round(sum(one.numel() for one in module.parameters()) / 1e6, 1)
 
-    assert (millions(bones.unet), [millions(one) for one in bones.text_encoders]) == SIZES[architecture]
+    assert (millions(bones.backbone), [millions(one) for one in bones.text_encoders]) == SIZES[architecture]
     assert millions(bones.vae) == 83.7

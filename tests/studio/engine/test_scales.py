@@ -75,13 +75,13 @@ def test_scaled_fp8(made: Tiny, tmp_path: Path, ending: str, rows: bool) -> None
     loaded = load(made, tmp_path / "scaled.safetensors", file)
     plain = load(made, tmp_path / "plain.safetensors", meant)
     for ours, theirs in zip(
-        (loaded.unet, *loaded.text_encoders), (plain.unet, *plain.text_encoders), strict=True
+        (loaded.backbone, *loaded.text_encoders), (plain.backbone, *plain.text_encoders), strict=True
     ):
         found = ours.state_dict()
         for name, one in theirs.state_dict().items():
             assert torch.equal(found[name], one), name
     # and near what it was before: not noise
-    before, after = (one.unet.state_dict() for one in (plain, loaded))
+    before, after = (one.backbone.state_dict() for one in (plain, loaded))
     assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before)
 
 
@@ -93,7 +93,7 @@ def test_scales_in_half_precision(made: Tiny, tmp_path: Path) -> None:
     path = tmp_path / "small.safetensors"
     save_file(tensors, path)
     loaded = load_checkpoint(model_file(path), device=CPU, dtype=torch.float16, family=made.family)
-    found = loaded.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q.weight
+    found = loaded.backbone.mid_block.attentions[0].transformer_blocks[0].attn1.to_q.weight
     assert torch.allclose(found.float(), torch.full_like(found.float(), 4.48e-6), rtol=0.02)
 
 

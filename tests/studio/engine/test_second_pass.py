@@ -170,13 +170,13 @@ def test_the_edges_of_a_tile_meet(engine: Engine, store: Store) -> None:
     (found,) = [one for one in store.checkpoints() if one.name == "second.safetensors"]
     checkpoint = load_checkpoint(found, device=torch.device("cpu"), dtype=torch.float32)
     latents = torch.randn(1, checkpoint.family.latent_channels, 32, 32)
-    tokens = torch.zeros(1, 77, checkpoint.unet.config.cross_attention_dim)
+    tokens = torch.zeros(1, 77, checkpoint.backbone.config.cross_attention_dim)
 
     def answer(given: torch.Tensor, *, tiling: bool) -> torch.Tensor:
-        with torch.inference_mode(), edges_meet(checkpoint.unet, tiling):
-            out: torch.Tensor = checkpoint.unet(given, 500, encoder_hidden_states=tokens, return_dict=False)[
-                0
-            ]
+        with torch.inference_mode(), edges_meet(checkpoint.backbone, tiling):
+            out: torch.Tensor = checkpoint.backbone(
+                given, 500, encoder_hidden_states=tokens, return_dict=False
+            )[0]
         return out
 
     rolled = latents.roll((8, 16), (2, 3))

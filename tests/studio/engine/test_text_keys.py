@@ -12,7 +12,7 @@ import torch
 
 from easel.studio.engine import Engine, HiresFix, Refiner, SamplerSettings, shared_call
 from easel.studio.engine import loop as loop_module
-from easel.studio.engine.device_calls import UNetCall
+from easel.studio.engine.device_calls import BackboneCall
 from easel.studio.engine.image_prompt_file import cross_attentions
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.serving import Serving
@@ -70,7 +70,7 @@ def test_each_layer_reads_a_text_once(drawing: Engine, name: str) -> None:
     reads: Counter[str] = Counter()
     hooks = [
         layer.register_forward_hook(lambda *_, place=place: reads.update([place]))
-        for place, attention in cross_attentions(serving.checkpoint.unet)
+        for place, attention in cross_attentions(serving.checkpoint.backbone)
         for layer in (attention.to_k, attention.to_v)
     ]
     try:
@@ -91,7 +91,7 @@ def test_what_is_kept_has_a_bound(drawing: Engine, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(keys, "_budget", 2 * one)
     real = shared_call.call_unet
 
-    def watched(unet: object, calls: list[UNetCall], dtype: torch.dtype) -> list[torch.Tensor]:
+    def watched(unet: object, calls: list[BackboneCall], dtype: torch.dtype) -> list[torch.Tensor]:
         held.append(keys.nbytes)
         return real(unet, calls, dtype)
 

@@ -63,7 +63,7 @@ def tiny_flow(architecture: Architecture, folder: Path, seed: int = 0) -> TinyFl
     """A tiny one of this family; its configuration and weights are written below `folder`."""
     family = shrink(architecture, folder / architecture.value)
     bones = skeleton(family)
-    parts = {"transformer": bones.unet, "vae": bones.vae}
+    parts = {"transformer": bones.backbone, "vae": bones.vae}
     parts |= {
         one.folder: module for one, module in zip(family.text_encoders, bones.text_encoders, strict=True)
     }

@@ -59,14 +59,14 @@ class Activations:
     """Bytes of a family in one type, weights not counted: `unet` of one row of a call, `decode` and `encode`
     of one picture as a whole."""
 
-    unet: BytesByPixels
+    backbone: BytesByPixels
     decode: BytesByPixels
     encode: BytesByPixels
     downscale: int
 
     def of_call(self, latent_pixels: int, rows: int, controls: int = 0) -> int:
-        """Of a UNet call for one picture of so many rows, with so many control models."""
-        return int(rows * self.unet.at(latent_pixels) * (1 + _CONTROL_SHARE * controls))
+        """Of a backbone call for one picture of so many rows, with so many control models."""
+        return int(rows * self.backbone.at(latent_pixels) * (1 + _CONTROL_SHARE * controls))
 
     def of_vae(self, way: str, width: int, height: int, side: int | None = None) -> int:
         """Of the way through the VAE of a picture of this size in pixels, by tiles of this `side` where one
@@ -99,13 +99,13 @@ def _counted(folder: Path, architecture: Architecture, dtype: torch.dtype) -> Ac
     with torch.inference_mode(False):
         bones = skeleton(family)
         # not diffusers' own, which warns of what only matters to weights
-        unet = nn.Module.to(bones.unet, dtype)
+        backbone = nn.Module.to(bones.backbone, dtype)
         vae = nn.Module.to(bones.vae, torch.float32 if family.pooled else dtype)
     side = family.native // family.downscale
     # even: a transformer has patches of two by two, and Qwen-Image's side is 166
     sides = max(8, side // 4 * 2), max(16, side)
     return Activations(
-        unet=_line(lambda one: _unet_call(unet, family, one, dtype), sides),
+        backbone=_line(lambda one: _backbone_call(backbone, family, one, dtype), sides),
         decode=_line(lambda one: _decode(vae, family, one), sides),
         encode=_line(lambda one: _encode(vae, family, one), sides),
         downscale=family.downscale,
@@ -129,21 +129,21 @@ def _flow_call(network: Any, family: Family, side: int, tokens: int) -> object:
     return model.velocity(network, model.empty_inputs(network, side, side, tokens)).float()
 
 
-def _unet_call(unet: Any, family: Family, side: int, dtype: torch.dtype) -> object:
+def _backbone_call(backbone: Any, family: Family, side: int, dtype: torch.dtype) -> object:
     if family.flow is not None:
-        return _flow_call(unet, family, side, family.flow.tokens)
+        return _flow_call(backbone, family, side, family.flow.tokens)
 
     def empty(*shape: int) -> torch.Tensor:
         return torch.empty(shape, dtype=dtype, device="meta")
 
-    config, added = unet.config, {}
+    config, added = backbone.config, {}
     if family.pooled:
         numbers = size_numbers(family)
         texts = config.projection_class_embeddings_input_dim - numbers * config.addition_time_embed_dim
         added = {"added_cond_kwargs": {"text_embeds": empty(1, texts), "time_ids": empty(1, numbers)}}
     tokens = empty(1, _TOKENS, config.cross_attention_dim)
     seen = empty(1, config.in_channels, side, side)
-    return unet(
+    return backbone(
         seen, torch.empty(1, device="meta"), encoder_hidden_states=tokens, return_dict=False, **added
     )[0].float()
 

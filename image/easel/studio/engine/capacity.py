@@ -22,8 +22,8 @@ _GRID = 64
 @dataclass(frozen=True)
 class MemoryUse:
     """How a checkpoint lies in the device's memory. Bytes; `room` is the most that drawing could ever have
-    beside it, `width` how many pictures of its own size one UNet call may draw, `vae_tile` the side of the
-    VAE's tiles in pixels where memory asks for them."""
+    beside it, `width` how many pictures of its own size one backbone call may draw, `vae_tile` the side of
+    the VAE's tiles in pixels where memory asks for them."""
 
     checkpoint: str
     placement: str
@@ -43,8 +43,8 @@ class Occupied:
     advice: Callable[[int], str]
 
     def need(self, width: int, height: int, rows: int, controls: int) -> int:
-        """Bytes beside the weights that one picture takes at the least: a UNet call, and while another one's
-        is made, its own way through the VAE by the smallest tiles."""
+        """Bytes beside the weights that one picture takes at the least: a backbone call, and while another
+        one's is made, its own way through the VAE by the smallest tiles."""
         latent_pixels = width * height // self.activations.downscale**2
         call = self.activations.of_call(latent_pixels, rows, controls)
         return call + self.activations.ways("decode", width, height)[-1][1]

@@ -18,6 +18,7 @@ from easel.studio.families import Family
 class Checkpoint:
     """The modules of one checkpoint, on `device` in `dtype`, ready to draw.
 
+    `backbone` is the UNet or the transformer that draws.
     `text_encoders` and `tokenizers` go together, but for a transformer, whose encoders bring theirs along;
     of its encoders one that it does without is None, and `vocabularies` are the tokenizers that come with
     files, by roles. `nbytes` is what the weights take. `vae` may have been
@@ -29,7 +30,7 @@ class Checkpoint:
 
     file: ModelFile
     family: Family
-    unet: Any
+    backbone: Any
     vae: Any
     text_encoders: tuple[Any, ...]
     tokenizers: tuple[Any, ...]

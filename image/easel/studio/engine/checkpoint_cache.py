@@ -184,8 +184,8 @@ def copied(checkpoint: Checkpoint, memory: DeviceMemory, *, whole: bool = True) 
     bones = skeleton(checkpoint.family)
     both = zip(bones.text_encoders, checkpoint.text_encoders, strict=True)
     bones.text_encoders = tuple(module if original is not None else None for module, original in both)
-    originals = (checkpoint.unet, *(one for one in checkpoint.text_encoders if one is not None))
-    for module, original in zip((bones.unet, *bones.present_encoders), originals, strict=True):
+    originals = (checkpoint.backbone, *(one for one in checkpoint.text_encoders if one is not None))
+    for module, original in zip((bones.backbone, *bones.present_encoders), originals, strict=True):
         keep_packed(module, original.state_dict())
     plan = None
     if memory.apart:
@@ -196,7 +196,7 @@ def copied(checkpoint: Checkpoint, memory: DeviceMemory, *, whole: bool = True) 
     placement = WeightPlacement.WHOLE if plan is None else plan.placement
     places = homes(placement, memory.device)
     for words, module, original in (
-        ("UNet", bones.unet, checkpoint.unet),
+        ("UNet", bones.backbone, checkpoint.backbone),
         *([("VAE", bones.vae, checkpoint.vae)] if checkpoint.vae is not None else []),
         *(
             ("text encoder", module, original)
@@ -207,7 +207,7 @@ def copied(checkpoint: Checkpoint, memory: DeviceMemory, *, whole: bool = True) 
         place = places[words]
         fill(module, {name: _copy(one, place) for name, one in original.state_dict().items()}, place)
     return replace(
-        checkpoint, unet=bones.unet, vae=None if checkpoint.vae is None else bones.vae,
+        checkpoint, backbone=bones.backbone, vae=None if checkpoint.vae is None else bones.vae,
         text_encoders=bones.text_encoders, device=memory.device, plan=plan,
         offload=offloaded(bones, placement, memory),
     )  # fmt: skip

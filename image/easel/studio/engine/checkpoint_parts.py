@@ -184,7 +184,7 @@ def parts_of_file(
             CheckpointPart("VAE", bones.vae, file.name, ((whole, vae_names(header.tensors)),), to_vae)
         )
     parts.append(
-        CheckpointPart("UNet", bones.unet, file.name, ((whole, unet_names(header.tensors)),), to_unet)
+        CheckpointPart("UNet", bones.backbone, file.name, ((whole, unet_names(header.tensors)),), to_unet)
     )
     return parts
 
@@ -212,7 +212,7 @@ def parts_of_folder(
             parts.append(part("VAE", "vae", bones.vae, to_vae))
         except FileError as error:
             parts.append(CheckpointPart("VAE", bones.vae, file.name, (), to_vae, problem=error))
-    parts.append(part("UNet", "unet", bones.unet, lambda tensors, _: dict(tensors)))
+    parts.append(part("UNet", "unet", bones.backbone, lambda tensors, _: dict(tensors)))
     return parts
 
 
@@ -228,7 +228,7 @@ def parts_of_set(found: ModelSet, family: Family, bones: Skeleton) -> list[Check
     ]
     parts.append(_of_set("VAE", found.vae, bones.vae, latent_space(bones.vae).convert))
     parts.append(
-        _of_set("transformer", found.transformer, bones.unet, transformer_of(family.architecture).convert)
+        _of_set("transformer", found.transformer, bones.backbone, transformer_of(family.architecture).convert)
     )
     return parts
 

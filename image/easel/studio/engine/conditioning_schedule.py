@@ -1,4 +1,5 @@
-"""What one picture attends to while it is drawn: a guidance for each call of the UNet, all of one shape."""
+"""What one picture attends to while it is drawn: a guidance for each call of the backbone, all of one
+shape."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ _ROUND = 64
 
 @dataclass(frozen=True, eq=False)
 class Guidance:
-    """What one call of the UNet attends to for one picture.
+    """What one call of the backbone attends to for one picture.
 
     `tokens` are (rows, 77·chunks, width), the negative prompt's row first if there is one, then a row for
     each part of the prompt, with `weights`; `pooled` (rows, width) if the family wants it. The answers

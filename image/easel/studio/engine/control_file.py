@@ -49,7 +49,7 @@ _OF_WIDTH = {768: "SD 1.x", 1024: "SD 2.x", 2048: "SDXL", 1280: "the SDXL refine
 
 def made_for(checkpoint: Checkpoint) -> Hashable:
     """What of a checkpoint decides the module of a control model: equal for those that may share it."""
-    config = checkpoint.unet.config
+    config = checkpoint.backbone.config
     shared = tuple(str(config.get(name)) for name in _SHARED if name != "in_channels")
     return shared, str(config["down_block_types"]), str(config.get("transformer_layers_per_block"))
 
@@ -104,7 +104,7 @@ def _refuse(file: ModelFile, header: Header, shapes: Shapes) -> None:
 
 
 def _controlnet(file: ModelFile, shapes: Shapes, checkpoint: Checkpoint) -> Any:
-    unet = checkpoint.unet.config
+    unet = checkpoint.backbone.config
     original = "input_hint_block.0.weight" in shapes
     _belongs(file, shapes, checkpoint, "input_blocks.0.0.weight" if original else "conv_in.weight")
     config = {name: unet[name] for name in _SHARED if name in unet}
@@ -130,7 +130,7 @@ def _controlnet(file: ModelFile, shapes: Shapes, checkpoint: Checkpoint) -> Any:
 
 def _belongs(file: ModelFile, shapes: Shapes, checkpoint: Checkpoint, first: str) -> None:
     """Raise OtherArchitecture unless it is as wide as the checkpoint's UNet, and reads the same texts."""
-    unet = checkpoint.unet.config
+    unet = checkpoint.backbone.config
     widths = [shape[1] for name, shape in shapes.items() if name.endswith("attn2.to_k.weight")]
     mine, own = (widths[0] if widths else None), unet["cross_attention_dim"]
     narrow = shapes.get(first, (unet["block_out_channels"][0],))[0]
@@ -147,7 +147,7 @@ def _belongs(file: ModelFile, shapes: Shapes, checkpoint: Checkpoint, first: str
 
 def _takes_sizes(checkpoint: Checkpoint) -> bool:
     """SDXL's way to be told the size of the picture."""
-    return bool(checkpoint.unet.config.get("addition_embed_type") == "text_time")
+    return bool(checkpoint.backbone.config.get("addition_embed_type") == "text_time")
 
 
 def _hint_widths(shapes: Shapes, original: bool) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def _blocks(shapes: Shapes) -> int:
 
 def _adapter(file: ModelFile, shapes: Shapes, checkpoint: Checkpoint) -> Any:
     plain = {name.removeprefix("adapter."): shape for name, shape in shapes.items()}
-    channels = list(checkpoint.unet.config["block_out_channels"])
+    channels = list(checkpoint.backbone.config["block_out_channels"])
     first = plain.get("conv_in.weight")
     if first is None:
         raise UnknownArchitecture(

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 class Course:
     """One picture of a job on its way.
 
-    `position` UNet calls of about `calls` are done; `estimate` is what the latents would be by the last one,
-    (1, channels, height/8, width/8), None before the first. `drawing`: there are calls to make yet. `asked`
-    is what the prompts of this pass ask for, `prompt_steps` the steps that prompt editing counts in it. `vae`
-    is what it is decoded with, held from the beginning to the end, so that a file that is taken away
-    meanwhile stays. `mask` is what is kept of the source's latents. `upscalers` are the models of those that
-    the job names, held as `vae` is, `faces` what restores faces, `interrogator` what puts it into words.
+    `position` backbone calls of about `calls` are done; `estimate` is what the latents would be by the last
+    one, (1, channels, height/8, width/8), None before the first. `drawing`: there are calls to make yet.
+    `asked` is what the prompts of this pass ask for, `prompt_steps` the steps that prompt editing counts in
+    it. `vae` is what it is decoded with, held from the beginning to the end, so that a file that is taken
+    away meanwhile stays. `mask` is what is kept of the source's latents. `upscalers` are the models of those
+    that the job names, held as `vae` is, `faces` what restores faces, `interrogator` what puts it into words.
     `enlarged` (0 to 1) is how much is done of the pass of one of them under way.
     """
 
@@ -102,7 +102,7 @@ class Course:
 
     @property
     def loras_of_step(self) -> tuple[LoraUse, ...]:
-        """Those at work in the UNet in this step."""
+        """Those at work in the backbone in this step."""
         return tuple(one for one in self.loras if one.unet and one.limits.at_work(self.step, self.steps))
 
     @property
@@ -132,7 +132,7 @@ class Course:
 
     @property
     def left(self) -> int:
-        """UNet calls until it is there, about."""
+        """Backbone calls until it is there, about."""
         return max(0, self.calls - self.position)
 
     @property

@@ -16,7 +16,7 @@ import torch
 
 if TYPE_CHECKING:
     from easel.studio.engine.conditioning_schedule import Guidance
-    from easel.studio.engine.device_calls import UNetCall
+    from easel.studio.engine.device_calls import BackboneCall
     from easel.studio.engine.extra_networks import LoraUse
 
 # The first calls lay the picture out, and nothing that the deep part said before them holds: found by the
@@ -57,7 +57,7 @@ class DeepCache:
 
 
 @contextmanager
-def deep_kept(unet: Any, calls: Sequence[UNetCall]) -> Iterator[None]:
+def deep_kept(unet: Any, calls: Sequence[BackboneCall]) -> Iterator[None]:
     """Within this, a whole call for these leaves its features with those that keep some, of their rows."""
     if all(one.cache is None for one in calls):
         yield

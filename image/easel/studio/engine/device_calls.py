@@ -1,5 +1,5 @@
-"""What a picture asks of the device next: one call of the UNet, a way through the VAE or an upscaler, another
-checkpoint."""
+"""What a picture asks of the device next: one call of the backbone (the UNet or the transformer that draws),
+a way through the VAE or an upscaler, another checkpoint."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 # Small pictures go through the VAE together: latent pixels of a group, a picture of 512 by 512.
 TOGETHER = 64 * 64
-# A decode takes about what three rows of UNet calls do (SD 1.5: 2.5 teraflops to 0.8), in so many turns where
-# it is not over in one; an encode about half of that.
+# A decode takes about what three rows of backbone calls do (SD 1.5: 2.5 teraflops to 0.8), in so many turns
+# where it is not over in one; an encode about half of that.
 _ROWS = {"decode": 3, "encode": 2}
 _TURNS = 16
 # What is left without the deep part is a twelfth of a UNet: of the starter's operations 8.0 %, of SD 1.x'
@@ -34,16 +34,16 @@ _SHALLOW = 12
 
 
 @dataclass(eq=False)
-class UNetCall:
-    """One call of the UNet for one picture, answered by its output (rows, channels, height/8, width/8).
+class BackboneCall:
+    """One call of the backbone for one picture, answered by its output (rows, channels, height/8, width/8).
 
-    `latents` (1, channels, height/8, width/8) as the UNet wants them, float32; `timestep` a scalar;
+    `latents` (1, channels, height/8, width/8) as the backbone wants them, float32; `timestep` a scalar;
     `guidance` and `added` (rows, …) what they are conditioned on, the former the same object while the texts
     are the same. `extra` are the channels beside the latents of inpainting checkpoints, (1, n, height/8,
     width/8). Calls of one `kind` may be made as one, but for those that go `alone`; each is drawn with its
     own `loras`.
-    With `tiling` the picture's edges meet: convolutions look around them. `controls` are run before the UNet,
-    `image_prompts` (IP-Adapters) within it; `references` are shown to the UNet before the latents. With
+    With `tiling` the picture's edges meet: convolutions look around them. `controls` are run before it,
+    `image_prompts` (IP-Adapters) within it; `references` are shown to it before the latents. With
     `features` only the outermost layers run, on these; a whole call leaves its own with `cache`. `shown` are
     latents of pictures that a transformer looks at beside the one it draws.
     """
@@ -71,7 +71,7 @@ class UNetCall:
 
     @property
     def networks(self) -> Hashable:
-        """What its LoRAs do to the UNet: equal for two calls that they do the same to."""
+        """What its LoRAs do to the backbone: equal for two calls that they do the same to."""
         return tuple(one.in_unet for one in self.loras)
 
     @property
@@ -109,8 +109,8 @@ class UNetCall:
 
 @dataclass(eq=False)
 class VaeCall:
-    """A picture's way through a VAE: `way` "decode" takes latents as the UNet left them and is answered by an
-    image; "encode" takes pixels (1, 3, height, width) in [-1, 1] and is answered by latents.
+    """A picture's way through a VAE: `way` "decode" takes latents as the backbone left them and is answered
+    by an image; "encode" takes pixels (1, 3, height, width) in [-1, 1] and is answered by latents.
 
     `file` is that of `vae`, None for the checkpoint's own. Those of one `kind` may go together; `exact` ones
     go alone, by tiles that what is free at the moment has no say in.
@@ -175,4 +175,4 @@ class UpscaleCall:
         return self.run.cost
 
 
-DeviceCall = UNetCall | VaeCall | UpscaleCall | OtherCheckpoint
+DeviceCall = BackboneCall | VaeCall | UpscaleCall | OtherCheckpoint

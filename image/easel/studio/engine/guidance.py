@@ -1,4 +1,5 @@
-"""Which UNet calls leave the negative prompt out: A1111's `skip_early_cond`, and NGMS (`s_min_uncond`)."""
+"""Which backbone calls leave the negative prompt out: A1111's `skip_early_cond`, and NGMS
+(`s_min_uncond`)."""
 
 from __future__ import annotations
 

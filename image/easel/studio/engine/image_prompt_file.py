@@ -83,7 +83,7 @@ def load_image_encoder(file: ModelFile, checkpoint: Checkpoint, device: torch.de
 def _adapter_part(file: ModelFile, checkpoint: Checkpoint) -> CheckpointPart:
     header, layout = read_header(file.path), ImagePromptLayout.of(file)
     shapes = {name: one.shape for name, one in header.tensors.items()}
-    widths = [attention.to_k.out_features for _, attention in cross_attentions(checkpoint.unet)]
+    widths = [attention.to_k.out_features for _, attention in cross_attentions(checkpoint.backbone)]
     _belongs(file, layout, shapes, widths, checkpoint)
     with torch.device("meta"):
         module = ImagePromptModel(_projection(layout, shapes), widths, layout.width)
@@ -96,7 +96,7 @@ def _adapter_part(file: ModelFile, checkpoint: Checkpoint) -> CheckpointPart:
 def _belongs(
     file: ModelFile, layout: ImagePromptLayout, shapes: Shapes, widths: list[int], checkpoint: Checkpoint
 ) -> None:
-    own = checkpoint.unet.config["cross_attention_dim"]
+    own = checkpoint.backbone.config["cross_attention_dim"]
     last = shapes.get(f"{ATTENTION}{2 * len(widths) - 1}.to_k_ip.weight")
     if layout.width == own and last == (widths[-1], own):
         return

@@ -79,7 +79,8 @@ class ImagePromptModels:
         """One for each attention: the unit's, or those that it has for each transformer, down, middle, up."""
         unit = prompt.unit
         places = [
-            name.partition(".transformer_blocks.")[0] for name, _ in cross_attentions(self._checkpoint.unet)
+            name.partition(".transformer_blocks.")[0]
+            for name, _ in cross_attentions(self._checkpoint.backbone)
         ]
         if not unit.layer_weights:
             return [unit.weight] * len(places)

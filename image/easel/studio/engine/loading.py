@@ -132,7 +132,7 @@ def _load(
     total = _fill_all(parts, [places[part.words] for part in parts], dtype, report)
     tokenizers = () if family.flow else tuple(load_tokenizer(one.pad_token) for one in family.text_encoders)
     loaded = Checkpoint(
-        file=file, family=family, unet=bones.unet, vae=None if vae_problem else bones.vae,
+        file=file, family=family, backbone=bones.backbone, vae=None if vae_problem else bones.vae,
         text_encoders=bones.text_encoders, tokenizers=tokenizers, vocabularies=vocabularies,
         device=memory.device, dtype=dtype,
         nbytes=total, vae_problem=vae_problem, plan=plan, offload=offloaded(bones, plan.placement, memory),
@@ -141,7 +141,7 @@ def _load(
         loaded.notes = tuple(
             remark("of_checkpoint", "{name}: {note}.", name=file.name, note=note) for note in identity.notes
         )
-        if not identity.sure and predicts_velocity(loaded.unet, memory.device):
+        if not identity.sure and predicts_velocity(loaded.backbone, memory.device):
             loaded.family = as_trained(family_of(Architecture.SD2_V), "", identity.zero_snr)
     told_by = identity.told_by if identity is not None and identity.sure else "the UNet itself"
     log.info(

@@ -12,12 +12,13 @@ import structlog
 import torch
 
 from easel.models import ModelFile
+from easel.studio.engine.batch_width import BatchWidth
 from easel.studio.engine.capacity import Capacity
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.checkpoint_cache import CheckpointCache
 from easel.studio.engine.control_cache import ControlCache
 from easel.studio.engine.cpu_threads import threads_for
-from easel.studio.engine.device_calls import TOGETHER, OtherCheckpoint, UNetCall, UpscaleCall, VaeCall
+from easel.studio.engine.device_calls import TOGETHER, BackboneCall, OtherCheckpoint, UpscaleCall, VaeCall
 from easel.studio.engine.device_clock import DeviceClock
 from easel.studio.engine.device_errors import memory_errors, network_errors
 from easel.studio.engine.errors import OutOfMemory
@@ -33,7 +34,6 @@ from easel.studio.engine.shared_call import answer_together, timed_as
 from easel.studio.engine.size_check import SizeCheck
 from easel.studio.engine.small_networks import SmallNetworks
 from easel.studio.engine.step_times import WARM_UP, StepTimes
-from easel.studio.engine.unet_batch import UNetBatchSize
 from easel.studio.engine.vae_runs import STRETCH_SECONDS, VaeRun
 
 log = structlog.get_logger(__name__)
@@ -75,7 +75,7 @@ class Loop:
         self._at_hand: Serving | None = None
         self.active: list[Picture] = []
         self._fair_share = FairShare()
-        self._batch_size = UNetBatchSize()
+        self._batch_width = BatchWidth()
         self._runs: dict[Hashable, tuple[VaeRun, list[Picture]]] = {}
         self._numbers = itertools.count()
         self._cache = CheckpointCache(self._memory, self.dtype, self._let_go, others)
@@ -107,7 +107,7 @@ class Loop:
         if not self.active:
             return True
         return len(self.active) < max(
-            self._batch_size.limit(kind) for kind in {timed_as(p.kind, self.active) for p in self.active}
+            self._batch_width.limit(kind) for kind in {timed_as(p.kind, self.active) for p in self.active}
         )
 
     def switch(self, file: ModelFile, report: Report | None = None) -> None:
@@ -241,13 +241,13 @@ class Loop:
             self.active.append(picture)
 
     def _look_at_size(self, picture: Picture) -> None:
-        if isinstance(picture.call, UNetCall):
+        if isinstance(picture.call, BackboneCall):
             self._sizes.look(picture, picture.call, self._now().checkpoint)
 
     @torch.inference_mode()
     def turn(self, only: Job | None = None) -> Turned:
-        """One piece of work for the pictures whose turn it is: a UNet call, or a stretch of a VAE. `only`:
-        those of this job have it, if there are any.
+        """One piece of work for the pictures whose turn it is: a backbone call, or a stretch of a VAE.
+        `only`: those of this job have it, if there are any.
 
         Raises OutOfMemory when the device has no room for a single one of them, and StepTooLong.
         """
@@ -255,7 +255,7 @@ class Loop:
         chosen = self._fair_share.choose(turns, self._bucket)
         self._clock.jobs = tuple(one.job for one in chosen)
         with threads_for(self.device, sum(one.cost for one in chosen)):
-            if isinstance(chosen[0].call, UNetCall):
+            if isinstance(chosen[0].call, BackboneCall):
                 answered = stepped = self._step(chosen)
             elif isinstance(chosen[0].call, UpscaleCall):
                 answered, stepped = self._upscale(chosen[0], chosen[0].call), chosen
@@ -281,23 +281,23 @@ class Loop:
             return available if kind in self._runs else max(1, min(available, TOGETHER // call.latent_pixels))
         if isinstance(call, UpscaleCall):
             return 1
-        assert isinstance(call, UNetCall)  # noqa: S101 - nothing else is under way
+        assert isinstance(call, BackboneCall)  # noqa: S101 - nothing else is under way
         if call.alone:
             return 1
         kind = timed_as(kind, self.active)
-        wide = self._batch_size.bucket(kind, available)
-        return self._batch_size.bucket(kind, self._room.width(call, wide))
+        wide = self._batch_width.bucket(kind, available)
+        return self._batch_width.bucket(kind, self._room.width(call, wide))
 
     def _step(self, chosen: list[Picture]) -> list[Picture]:
-        """One UNet call. Returns those it stepped: nobody, where all of them at once were too many."""
+        """One backbone call. Returns those it stepped: nobody, where all of them at once were too many."""
         serving, first = self._now(), chosen[0]
-        calls = [one.call for one in chosen if isinstance(one.call, UNetCall)]
+        calls = [one.call for one in chosen if isinstance(one.call, BackboneCall)]
         kind = timed_as(first.kind, self.active)
         began = time.perf_counter()
-        measuring = self.device.type == "cuda" and not self._batch_size.measured(kind, len(chosen))
+        measuring = self.device.type == "cuda" and not self._batch_width.measured(kind, len(chosen))
         try:
             rows = sum(call.rows for call in calls)
-            with memory_errors(first, self.device), self._clock.call("unet", rows):
+            with memory_errors(first, self.device), self._clock.call("backbone", rows):
                 outputs = answer_together(serving, chosen)
         except OutOfMemory:
             kept = serving.text_keys.let_go()
@@ -305,7 +305,7 @@ class Loop:
                 if kept:
                     return []
                 raise
-            self._batch_size.out_of_memory(kind, len(chosen))
+            self._batch_width.out_of_memory(kind, len(chosen))
             self._room.too_much(calls[0], len(chosen))
             log.warning("narrower", pictures=len(chosen), reason="out of memory")
             return []
@@ -313,7 +313,7 @@ class Loop:
             torch.cuda.synchronize()
         if self.device.type != "cuda" or measuring:
             seconds = time.perf_counter() - began
-            self._batch_size.record(kind, len(chosen), seconds)
+            self._batch_width.record(kind, len(chosen), seconds)
             if len(chosen) == 1:
                 self._sizes.record(serving.checkpoint, calls[0], seconds)
                 # Once, as soon as it was measured: what draws well is not ended for a neighbour's noise.

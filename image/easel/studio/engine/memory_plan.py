@@ -2,7 +2,8 @@
 
 Everything here is arithmetic on bytes. Weights that do not fit beside what drawing takes wait in main memory
 and come to the device for the moment of their use, layer by layer (`offload`): first those of text encoders
-and VAE, which are used once for a picture, then the UNet's, which are used at every step.
+and VAE, which are used once for a picture, then the backbone's (UNet's or transformer's), which are used at
+every step.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from easel.studio.engine.unet_batch import BUCKETS
+from easel.studio.engine.batch_width import BUCKETS
 
 
 class WeightPlacement(IntEnum):
     """Whose weights are on the device for good; the fastest first."""
 
     WHOLE = 0
-    UNET = 1
+    BACKBONE = 1
     NOTHING = 2
 
     @property
@@ -28,7 +29,7 @@ class WeightPlacement(IntEnum):
 
 _WORDS = {
     WeightPlacement.WHOLE: "all of it on the device",
-    WeightPlacement.UNET: "the UNet on the device, text encoders and VAE layer by layer",
+    WeightPlacement.BACKBONE: "the diffusion model on the device, text encoders and VAE layer by layer",
     WeightPlacement.NOTHING: "all of it layer by layer",
 }
 
@@ -39,7 +40,7 @@ class WeightBytes:
     it takes for the moment to expand one that is packed (`quantised`)."""
 
     text_encoders: int
-    unet: int
+    backbone: int
     vae: int
     layer: int
     expanding: int = 0
@@ -47,20 +48,20 @@ class WeightBytes:
     @property
     def total(self) -> int:
         """Bytes of all parts."""
-        return self.text_encoders + self.unet + self.vae
+        return self.text_encoders + self.backbone + self.vae
 
     def resident(self, placement: WeightPlacement) -> int:
         """Bytes on the device while nothing is drawn, the layer that was used last with it."""
         if placement is WeightPlacement.WHOLE:
             return self.total
-        return self.layer + (self.unet if placement is WeightPlacement.UNET else 0)
+        return self.layer + (self.backbone if placement is WeightPlacement.BACKBONE else 0)
 
 
 @dataclass(frozen=True)
 class DrawingBytes:
-    """What drawing takes beside the weights: `call` a UNet call for one picture, `vae` its way through the
-    VAE by each way to go there, the largest first, `fixed` what kernels take whatever is drawn, and what else
-    has to be there with the checkpoint."""
+    """What drawing takes beside the weights: `call` a backbone call for one picture, `vae` its way through
+    the VAE by each way to go there, the largest first, `fixed` what kernels take whatever is drawn, and what
+    else has to be there with the checkpoint."""
 
     call: int
     vae: tuple[int, ...]
@@ -69,7 +70,7 @@ class DrawingBytes:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """`width` pictures in a UNet call, the VAE by the way of this number, `need` bytes at the most,
+    """`width` pictures in a backbone call, the VAE by the way of this number, `need` bytes at the most,
     `resident` of them for good."""
 
     placement: WeightPlacement
@@ -89,7 +90,7 @@ def need(
     weights: WeightBytes, drawing: DrawingBytes, placement: WeightPlacement, vae_way: int = -1, width: int = 1
 ) -> int:
     """Bytes on the device at the most. A picture half-way through the VAE waits there while another one's
-    UNet call is made, so that both count."""
+    backbone call is made, so that both count."""
     drawn = drawing.fixed + drawing.call * width + drawing.vae[vae_way]
     return weights.resident(placement) + weights.expanding + drawn
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from easel.studio.engine.job import Job
 
 CallKind = Literal[
-    "unet", "vae_decode", "vae_encode", "text_encoder", "upscaler", "face_detector", "face_restorer",
+    "backbone", "vae_decode", "vae_encode", "text_encoder", "upscaler", "face_detector", "face_restorer",
     "interrogator",
 ]  # fmt: skip
 

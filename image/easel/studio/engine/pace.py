@@ -16,8 +16,8 @@ _LEAST, _MOST = 0.3, 1.6
 
 
 class Pace:
-    """Seconds of the device for a UNet call of one picture, by checkpoint and pixels, and for making pixels
-    of its latents. Thread-safe.
+    """Seconds of the device for a backbone call of one picture, by checkpoint and pixels, and for making
+    pixels of its latents. Thread-safe.
 
     Company is in it: of a call for four pictures each has a quarter. Sizes that were not seen grow as the
     two nearest ones do: small calls take much the same whatever their size, large ones grow faster than
@@ -35,8 +35,8 @@ class Pace:
     def stepped(
         self, checkpoint: ModelFile, pixels: list[int], seconds: float, cached: Collection[int] = ()
     ) -> None:
-        """A call of the UNet for pictures of so many pixels took `seconds` of the device; those of them with
-        these numbers are drawn with a cache, and a mean of whole and shallow calls is kept of such."""
+        """A call of the backbone for pictures of so many pixels took `seconds` of the device; those of them
+        with these numbers are drawn with a cache, and a mean of whole and shallow calls is kept of such."""
         each = seconds / sum(pixels)
         with self._lock:
             self._last = checkpoint
@@ -72,7 +72,7 @@ class Pace:
     def picture(
         self, checkpoint: ModelFile | None, request: TextToImage, done: int = 0, left: int | None = None
     ) -> float | None:
-        """Seconds for one picture of a request of which `done` UNet calls are made and `left` are not (as
+        """Seconds for one picture of a request of which `done` backbone calls are made and `left` are not (as
         many as the request says, where nobody knows better); None where nothing was measured yet."""
         if request.enlargement is not None or checkpoint is None:
             return None

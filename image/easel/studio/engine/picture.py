@@ -16,7 +16,7 @@ from easel.models import ModelFile
 from easel.studio.engine.control_residuals import control_inputs
 from easel.studio.engine.course import Course
 from easel.studio.engine.deep_cache import deep_kept, shallow_call
-from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, UNetCall, UpscaleCall, VaeCall
+from easel.studio.engine.device_calls import BackboneCall, DeviceCall, OtherCheckpoint, UpscaleCall, VaeCall
 from easel.studio.engine.image_prompt_attention import image_prompts_at_work
 from easel.studio.engine.job import Job
 from easel.studio.engine.pipeline import Pipeline, draw, finish
@@ -69,13 +69,13 @@ class Picture:
     @property
     def kind(self) -> Hashable:
         """What has to be equal for pictures to share a call of the device."""
-        assert isinstance(self.call, UNetCall | VaeCall | UpscaleCall)  # noqa: S101 - asked of those under way only
+        assert isinstance(self.call, BackboneCall | VaeCall | UpscaleCall)  # noqa: S101 - asked of those under way only
         return self.call.kind
 
     @property
     def cost(self) -> int:
         """The work of the next call, in latent pixels."""
-        assert isinstance(self.call, UNetCall | VaeCall | UpscaleCall)  # noqa: S101 - asked of those under way only
+        assert isinstance(self.call, BackboneCall | VaeCall | UpscaleCall)  # noqa: S101 - asked of those under way only
         return self.call.cost
 
     def begin(self, serving: Serving | None) -> None:
@@ -89,17 +89,18 @@ class Picture:
 
     def answer(self, answer: Any) -> None:
         """The call was made, and this came of it: go on to the next."""
-        if self.job.watcher is not None and isinstance(self.call, UNetCall):
+        if self.job.watcher is not None and isinstance(self.call, BackboneCall):
             if self.call.cache is not None and not self.call.shallow:
                 self._to_keep = len(self._unkept)
-            # as the UNet computes: half of the size where it does so in half precision, and nothing is lost
+            # as the backbone computes: half of the size where it does so in half precision, and nothing is
+            # lost
             self._unkept.append(answer.to(self.course.now().checkpoint.dtype))
             if self.job.request.cache_every == 1:
                 self._to_keep = len(self._unkept)
         self._go_on(answer)
 
     def tell_reached(self) -> None:
-        """Have what the UNet answered kept, where much was done since it was."""
+        """Have what the backbone answered kept, where much was done since it was."""
         now, watcher = time.monotonic(), self.job.watcher
         if watcher is None or not self._to_keep or now - self._kept_at < watcher.keep_every:
             return
@@ -119,7 +120,7 @@ class Picture:
 
     def _go_on(self, answer: Any) -> None:
         self._send(answer)
-        while self._given and isinstance(self.call, UNetCall):
+        while self._given and isinstance(self.call, BackboneCall):
             given, shape = self._given.popleft(), (self.call.rows, *self.call.latents.shape[1:])
             if given.shape != shape:
                 log.warning("answers are another picture's", job=self.job.id, index=self.index)
@@ -135,8 +136,8 @@ class Picture:
             self.call, self.image = None, end.value
 
 
-def call_unet(unet: Any, calls: list[UNetCall], dtype: torch.dtype) -> list[torch.Tensor]:
-    """One call of the UNet for those of one kind. Returns the output for each, float32."""
+def call_unet(unet: Any, calls: list[BackboneCall], dtype: torch.dtype) -> list[torch.Tensor]:
+    """One call of the backbone for those of one kind. Returns the output for each, float32."""
     latents = torch.cat([one.latents.expand(one.rows, -1, -1, -1) for one in calls]).to(dtype)
     timesteps = torch.stack([one.timestep for one in calls for _ in range(one.rows)]).to(latents.device)
     tokens = torch.cat([one.tokens for one in calls])

@@ -18,7 +18,7 @@ from PIL import Image
 from easel.studio.engine.course import Course
 from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint
 from easel.studio.engine.enlarging import Images, enlarge, enlarged_to, ready_source, with_faces
-from easel.studio.engine.guided_unet import GuidedUNet, Texts
+from easel.studio.engine.guided_backbone import GuidedBackbone, Texts
 from easel.studio.engine.image_to_image import FoundNoise
 from easel.studio.engine.imaging import (
     LATENT_UPSCALE_MODES,
@@ -75,7 +75,7 @@ def _text_to_image(course: Course) -> _Latents:
     sampler, plan = _plan(course, noise, size, request.sampler, request.schedule_type, request.steps)
     texts = Texts(course.asked.prompt, course.asked.negative_prompt, request.cfg_scale)
     refiner = course.job.refiner if request.hires is None else None
-    unet = GuidedUNet(course, texts, sampler, plan, size, refiner=refiner)
+    unet = GuidedBackbone(course, texts, sampler, plan, size, refiner=refiner)
     return (yield from _sampled(course, plan, unet, plan.start(noise.first()), noise))
 
 
@@ -116,7 +116,7 @@ def _image_to_image(course: Course) -> _Latents:
         course.asked.prompt, course.asked.negative_prompt, request.cfg_scale,
         pictures=(prepared.image.convert("RGB"),) if shown else (),
     )  # fmt: skip
-    unet = GuidedUNet(
+    unet = GuidedBackbone(
         course, texts, sampler, plan, size,
         mask=course.mask, extra=extra, refiner=course.job.refiner, shown=shown,
     )  # fmt: skip
@@ -136,7 +136,7 @@ def _found_noise(
     size = request.width, request.height
     plan = plan_backwards(course.now().noise_levels, asked.steps, adjusted=asked.adjusted)
     texts = Texts(asked.prompt, asked.negative_prompt, asked.cfg_scale)
-    unet = GuidedUNet(course, texts, resolve("Euler", "Automatic")[0], plan, size, extra=extra)
+    unet = GuidedBackbone(course, texts, resolve("Euler", "Automatic")[0], plan, size, extra=extra)
     found = yield from _sampled(course, plan, unet, latents, _noise(course, size))
     other = asked.randomness
     random = _noise(course, size, plain=True, onward=1).first()
@@ -182,12 +182,12 @@ def _hires_fix(course: Course, latents: torch.Tensor) -> _Latents:
         request.cfg_scale if hires.cfg_scale is None else hires.cfg_scale,
         first_steps=course.prompt_steps,
     )
-    unet = GuidedUNet(course, texts, sampler, plan, size, refiner=course.job.refiner)
+    unet = GuidedBackbone(course, texts, sampler, plan, size, refiner=course.job.refiner)
     return (yield from _sampled(course, plan, unet, plan.start_from(latents, noise.first()), noise))
 
 
 def _sampled(
-    course: Course, plan: SamplingPlan, unet: GuidedUNet, latents: torch.Tensor, noise: PictureNoise
+    course: Course, plan: SamplingPlan, unet: GuidedBackbone, latents: torch.Tensor, noise: PictureNoise
 ) -> _Latents:
     """Let the method walk, and answer what it asks."""
     course.begin_pass(plan)

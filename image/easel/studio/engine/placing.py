@@ -24,10 +24,10 @@ def weight_bytes(bones: Skeleton, dtype: torch.dtype, device: torch.device) -> W
     def of(modules: Iterable[nn.Module]) -> int:
         return int(sum(nbytes(one, dtype) for one in modules) * SLACK)
 
-    modules = *bones.present_encoders, bones.vae, bones.unet
+    modules = *bones.present_encoders, bones.vae, bones.backbone
     return WeightBytes(
         of(bones.present_encoders),
-        of([bones.unet]),
+        of([bones.backbone]),
         of([bones.vae]),
         int(max(layer_bytes(one, dtype) for one in modules) * SLACK),
         max(largest_expanding(one, dtype, device) for one in modules),
@@ -81,7 +81,7 @@ def offloaded(bones: Skeleton, placement: WeightPlacement, memory: DeviceMemory)
         return None
     offload = Offload(memory)
     modules: list[nn.Module] = [*bones.present_encoders, bones.vae]
-    for module in [*modules, bones.unet] if placement is WeightPlacement.NOTHING else modules:
+    for module in [*modules, bones.backbone] if placement is WeightPlacement.NOTHING else modules:
         if not next(module.parameters()).is_meta:  # there are files without a VAE
             offload.add(module)
     return offload

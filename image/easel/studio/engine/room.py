@@ -7,7 +7,7 @@ import structlog
 from easel.studio.engine.activations import activations
 from easel.studio.engine.capacity import Capacity, MemoryUse, Occupied
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.device_calls import UNetCall, VaeCall
+from easel.studio.engine.device_calls import BackboneCall, VaeCall
 from easel.studio.engine.memory import SLACK, DeviceMemory, shape_advice
 from easel.studio.engine.memory_plan import WeightBytes, WeightPlacement, need, plan
 from easel.studio.engine.placing import drawing_bytes
@@ -32,7 +32,7 @@ class Room:
             log.info("memory", **vars(self._now.use))
         self._capacity.serve(checkpoint.file if checkpoint else None, self._now)
 
-    def check(self, call: UNetCall, job_id: str) -> None:
+    def check(self, call: BackboneCall, job_id: str) -> None:
         """Raise OutOfMemory for a picture that there is no room for now."""
         occupied = self._occupied_now
         scale = occupied.activations.downscale
@@ -40,7 +40,7 @@ class Room:
         free = self._memory.free() - call.kept_bytes
         occupied.check(width, height, call.rows, len(call.controls), free, job_id)
 
-    def width(self, call: UNetCall, wanted: int) -> int:
+    def width(self, call: BackboneCall, wanted: int) -> int:
         """How many pictures like this one, of `wanted`, one call has room for; one at the least."""
         if wanted == 1:
             return 1
@@ -49,7 +49,7 @@ class Room:
             free = min(free, self._failed - 1)
         return max(1, min(wanted, free // self._bytes(call)))
 
-    def too_much(self, call: UNetCall, pictures: int) -> None:
+    def too_much(self, call: BackboneCall, pictures: int) -> None:
         """A call of so many pictures found no room: none that takes as much is tried for more than one."""
         self._failed = min(self._bytes(call) * pictures, self._failed or 1 << 62)
 
@@ -70,7 +70,7 @@ class Room:
         assert self._now is not None  # noqa: S101 - pictures are under way only on a checkpoint
         return self._now
 
-    def _bytes(self, call: UNetCall) -> int:
+    def _bytes(self, call: BackboneCall) -> int:
         # of a shallow call as of a whole one: what it takes less waits for the next whole one
         activations = self._occupied_now.activations
         taken = activations.of_call(call.latent_pixels, call.rows, len(call.controls))
@@ -84,7 +84,7 @@ class Room:
         counted = activations(family, checkpoint.dtype)
         ways = counted.ways("decode", family.native, family.native)
         # its weights are there by now
-        expanding = largest_expanding(checkpoint.unet, checkpoint.dtype, memory.device)
+        expanding = largest_expanding(checkpoint.backbone, checkpoint.dtype, memory.device)
         there = WeightBytes(0, 0, 0, 0, expanding)
         fits = plan(there, drawing, memory.free(), apart=False)
         way, width = (fits.vae_way, fits.width) if fits is not None else (len(ways) - 1, 1)

@@ -171,7 +171,7 @@ class Serving:
         family = self.checkpoint.family
         if family.flow is not None:
             return family.inpaint
-        channels: int = self.checkpoint.unet.config.in_channels
+        channels: int = self.checkpoint.backbone.config.in_channels
         return channels != family.latent_channels
 
     def nothing_to_inpaint(self, vae: Any, height: int, width: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""One call of the UNet for several pictures, each with networks of its own."""
+"""One call of the backbone for several pictures, each with networks of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import groupby
 import torch
 
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.device_calls import UNetCall
+from easel.studio.engine.device_calls import BackboneCall
 from easel.studio.engine.picture import Picture, call_unet
 from easel.studio.engine.serving import Serving
 from easel.studio.engine.transformer_call import call_transformer
@@ -19,7 +19,7 @@ def answer_together(serving: Serving, pictures: Sequence[Picture]) -> list[tuple
 
     Those with the same networks stand side by side in it, so that theirs are one product.
     """
-    waiting = [(picture, picture.call) for picture in pictures if isinstance(picture.call, UNetCall)]
+    waiting = [(picture, picture.call) for picture in pictures if isinstance(picture.call, BackboneCall)]
     sets = [call.networks for _, call in waiting]
     waiting.sort(key=lambda one: sets.index(one[1].networks))
     calls = [call for _, call in waiting]
@@ -35,20 +35,20 @@ def answer_together(serving: Serving, pictures: Sequence[Picture]) -> list[tuple
         serving.adapters.by_row(shares),
         serving.text_keys.at_work([call.guidance for call in calls]),
     ):
-        answers = call_network(serving.checkpoint, calls)
+        answers = call_backbone(serving.checkpoint, calls)
     return [(picture, answer) for (picture, _), answer in zip(waiting, answers, strict=True)]
 
 
-def call_network(checkpoint: Checkpoint, calls: list[UNetCall]) -> list[torch.Tensor]:
-    """One call of the checkpoint's UNet or transformer for those of one kind. Returns the output for each,
+def call_backbone(checkpoint: Checkpoint, calls: list[BackboneCall]) -> list[torch.Tensor]:
+    """One call of the checkpoint's backbone for those of one kind. Returns the output for each,
     float32."""
     if checkpoint.family.flow is not None:
         return call_transformer(checkpoint, calls)
-    return call_unet(checkpoint.unet, calls, checkpoint.dtype)
+    return call_unet(checkpoint.backbone, calls, checkpoint.dtype)
 
 
 def timed_as(kind: Hashable, pictures: Iterable[Picture]) -> Hashable:
     """What the times of calls of this kind are kept by, while these pictures are under way: networks make a
     call longer, though those who draw with some share it with those who draw with none."""
-    alike = (one.call for one in pictures if isinstance(one.call, UNetCall) and one.kind == kind)
+    alike = (one.call for one in pictures if isinstance(one.call, BackboneCall) and one.kind == kind)
     return kind, any(call.loras for call in alike)

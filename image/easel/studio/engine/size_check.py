@@ -10,11 +10,11 @@ import torch
 
 from easel.remark import said_by
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.device_calls import UNetCall
+from easel.studio.engine.device_calls import BackboneCall
 from easel.studio.engine.errors import OutOfMemory, StepTooLong
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.room import Room
-from easel.studio.engine.shared_call import call_network
+from easel.studio.engine.shared_call import call_backbone
 from easel.studio.engine.step_times import WARM_UP, StepTimes
 
 # A neighbour's noise is in every measurement: the least of so many refuses a picture.
@@ -31,7 +31,7 @@ class SizeCheck:
     def __init__(self, step_times: StepTimes, room: Room, free_something: Callable[[], bool]) -> None:
         self._step_times, self._room, self._free_something = step_times, room, free_something
 
-    def look(self, picture: Picture, call: UNetCall, checkpoint: Checkpoint) -> None:
+    def look(self, picture: Picture, call: BackboneCall, checkpoint: Checkpoint) -> None:
         """Before the first call of a size: whether there is room for it, and where it is larger than the
         checkpoint's own, time. Raises OutOfMemory and StepTooLong."""
         if picture.seen_size == call.latents.shape:
@@ -42,14 +42,14 @@ class SizeCheck:
         if call.latent_pixels > (family.native // family.downscale) ** 2:
             self._see_that_it_may_begin(picture, call, checkpoint)
 
-    def record(self, checkpoint: Checkpoint, call: UNetCall, seconds: float) -> None:
+    def record(self, checkpoint: Checkpoint, call: BackboneCall, seconds: float) -> None:
         """A call for one picture took so long. Of one without the deep part nothing is learned: no picture is
         drawn by such alone."""
         family = checkpoint.family
         if not call.shallow:
             self._step_times.record(checkpoint.file, family.native, family.downscale, call.cost, seconds)
 
-    def see_that_it_is_short(self, picture: Picture, call: UNetCall, checkpoint: Checkpoint) -> None:
+    def see_that_it_is_short(self, picture: Picture, call: BackboneCall, checkpoint: Checkpoint) -> None:
         """Raise StepTooLong for a picture whose step would keep the device from everybody else."""
         height, width = (side * checkpoint.family.downscale for side in call.latents.shape[-2:])
         try:
@@ -57,7 +57,7 @@ class SizeCheck:
         except StepTooLong as error:
             raise StepTooLong(said_by(error), picture.job.id) from None
 
-    def _see_that_it_fits(self, picture: Picture, call: UNetCall) -> None:
+    def _see_that_it_fits(self, picture: Picture, call: BackboneCall) -> None:
         while True:
             try:
                 self._room.check(call, picture.job.id)
@@ -67,7 +67,7 @@ class SizeCheck:
             else:
                 return
 
-    def _see_that_it_may_begin(self, picture: Picture, call: UNetCall, checkpoint: Checkpoint) -> None:
+    def _see_that_it_may_begin(self, picture: Picture, call: BackboneCall, checkpoint: Checkpoint) -> None:
         if self._step_times.seconds(checkpoint.file, call.cost) is None:
             self._probe(call, checkpoint, WARM_UP + 1)
         for look in range(_LOOKS):
@@ -79,10 +79,10 @@ class SizeCheck:
                     raise
             self._probe(call, checkpoint, 1)
 
-    def _probe(self, call: UNetCall, checkpoint: Checkpoint, times: int) -> None:
+    def _probe(self, call: BackboneCall, checkpoint: Checkpoint, times: int) -> None:
         """Time the checkpoint at its own size: a first call of a much larger one might take minutes."""
         side = checkpoint.family.native // checkpoint.family.downscale
-        small = UNetCall(
+        small = BackboneCall(
             latents=torch.zeros((1, call.latents.shape[1], side, side), device=call.latents.device),
             timestep=call.timestep,
             guidance=call.guidance.first,
@@ -94,7 +94,7 @@ class SizeCheck:
         )  # fmt: skip
         for _ in range(times):
             began = time.perf_counter()
-            call_network(checkpoint, [small])
+            call_backbone(checkpoint, [small])
             if call.latents.device.type == "cuda":
                 torch.cuda.synchronize()
             self.record(checkpoint, small, time.perf_counter() - began)

@@ -36,7 +36,7 @@ _CALL.__signature__ = inspect.signature(_CALL)
 class Skeleton:
     """Modules whose parameters have shapes but no storage. A text encoder is None where there is none."""
 
-    unet: Any
+    backbone: Any
     vae: Any
     text_encoders: tuple[Any, ...]
 

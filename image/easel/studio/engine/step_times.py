@@ -31,7 +31,7 @@ class _Measured:
 
 
 class StepTimes:
-    """Seconds of UNet calls for a single picture, by checkpoint. Thread-safe.
+    """Seconds of backbone calls for a single picture, by checkpoint. Thread-safe.
 
     `limit` is how many seconds one call may take. The checkpoint's own size is drawn in any case: a device
     that is slow at it was chosen by the operator, and there is no smaller size to be sent to.
@@ -90,7 +90,7 @@ class StepTimes:
 
         def takes(across: int, down: int) -> float:
             latent_pixels = (across // known.downscale) * (down // known.downscale)
-            cost = latent_pixels * rows * (2 + controls) // 2  # as `UNetCall.cost` counts
+            cost = latent_pixels * rows * (2 + controls) // 2  # as `BackboneCall.cost` counts
             return self.seconds(file, cost) or 0.0
 
         needed = takes(width, height)

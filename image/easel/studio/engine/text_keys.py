@@ -44,7 +44,7 @@ class TextKeys:
     def __init__(self, checkpoint: Checkpoint, budget: int | None = None) -> None:
         """`budget` are the most bytes that are kept."""
         # a transformer changes what a text is from layer to layer
-        found = cross_attentions(checkpoint.unet) if checkpoint.family.flow is None else ()
+        found = cross_attentions(checkpoint.backbone) if checkpoint.family.flow is None else ()
         self._attentions = [one for _, one in found]
         self._numbers: int = 2 * sum(one.to_k.out_features for one in self._attentions)
         self._budget = share_of(checkpoint.device, GPU_SHARE, CPU_BYTES) if budget is None else budget

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import torch
 
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.device_calls import UNetCall
+from easel.studio.engine.device_calls import BackboneCall
 from easel.studio.engine.transformers.model import TransformerInputs
 from easel.studio.engine.transformers.table import transformer_of
 
 _TIMESTEPS = 1000
 
 
-def call_transformer(checkpoint: Checkpoint, calls: Sequence[UNetCall]) -> list[torch.Tensor]:
+def call_transformer(checkpoint: Checkpoint, calls: Sequence[BackboneCall]) -> list[torch.Tensor]:
     """For those of one kind. Returns the velocities for each, (rows, channels, height, width), float32."""
     dtype, device = checkpoint.dtype, calls[0].latents.device
     timesteps = torch.stack([one.timestep for one in calls for _ in range(one.rows)]).to(device)
@@ -32,5 +32,5 @@ def call_transformer(checkpoint: Checkpoint, calls: Sequence[UNetCall]) -> list[
         extra=torch.cat(extra).to(dtype) if extra else None,
         references=tuple(one.to(dtype) for one in calls[0].shown),
     )
-    found = transformer_of(checkpoint.family.architecture).velocity(checkpoint.unet, inputs)
+    found = transformer_of(checkpoint.family.architecture).velocity(checkpoint.backbone, inputs)
     return list(torch.split(found.float(), [one.rows for one in calls]))

@@ -107,7 +107,7 @@ class TransformerPrompts:
             encoders=dict(zip(roles, checkpoint.text_encoders, strict=True)),
             device=checkpoint.device,
             most=flow.tokens,
-            width=token_width(checkpoint.unet.config),
+            width=token_width(checkpoint.backbone.config),
             emphasis=how.emphasis,
             about=field,
             tokenizers=checkpoint.vocabularies,

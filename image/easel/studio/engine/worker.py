@@ -9,6 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from easel.models import ModelError, ModelFile
+from easel.studio.engine.batch_width import BUCKETS
 from easel.studio.engine.checkpoint_turns import CheckpointTurns
 from easel.studio.engine.errors import SHUT_DOWN, EngineError, Stopped, TooMuchForTheDevice
 from easel.studio.engine.job import Job, JobState
@@ -19,7 +20,6 @@ from easel.studio.engine.observer import EngineObserver
 from easel.studio.engine.pace import Pace
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.picture_queue import PictureQueue
-from easel.studio.engine.unet_batch import BUCKETS
 
 log = structlog.get_logger(__name__)
 

@@ -55,16 +55,17 @@ class EngineMetrics(EngineObserver):
         self._pictures = Counter("easel_pictures", "Pictures made.", ("kind",), registry=registry)
         self._pixels = Counter("easel_picture_pixels", "Pixels of them.", ("kind",), registry=registry)
         self._steps = Counter(
-            "easel_steps", "Steps drawn, one for each picture in a UNet call: two for a second-order step.",
+            "easel_steps",
+            "Steps drawn, one for each picture in a call of the backbone: two for a second-order step.",
             registry=registry,
-        )  # fmt: skip
+        )
         self._device = Counter(
             "easel_device_seconds", "Seconds that the device worked, by what it was called for.", ("call",),
             registry=registry,
         )  # fmt: skip
         self._calls = Counter("easel_device_calls", "Such calls.", ("call",), registry=registry)
         self._rows = Histogram(
-            "easel_unet_batch_rows", "Rows of a call of the UNet: one for each text of each picture in it.",
+            "easel_batch_rows", "Rows of a call of the backbone: one for each text of each picture in it.",
             buckets=_ROWS, registry=registry,
         )  # fmt: skip
         self._loads = Histogram(
@@ -100,7 +101,7 @@ class EngineMetrics(EngineObserver):
         """Count what the device did."""
         self._device.labels(call.kind).inc(call.seconds)
         self._calls.labels(call.kind).inc()
-        if call.kind == "unet":
+        if call.kind == "backbone":
             self._rows.observe(call.rows)
             self._steps.inc(len(call.jobs))
 

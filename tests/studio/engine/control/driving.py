@@ -16,7 +16,7 @@ from easel.models import Architecture, Kind, ModelFile, Store
 from easel.studio.engine import TextToImage
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.controls import prepared_controls
-from easel.studio.engine.device_calls import UNetCall, VaeCall
+from easel.studio.engine.device_calls import BackboneCall, VaeCall
 from easel.studio.engine.image_prompts import prepared_image_prompts
 from easel.studio.engine.job import Job
 from easel.studio.engine.picture import Picture, call_unet
@@ -62,7 +62,7 @@ def starter_store(root: Path) -> Store:
     """The starter, with a ControlNet `net` of its shape."""
     (root / "Stable-diffusion").mkdir()
     shutil.copy(STARTER, root / "Stable-diffusion")
-    unet = type(skeleton(family(Architecture.STARTER)).unet)
+    unet = type(skeleton(family(Architecture.STARTER)).backbone)
     config = unet.load_config(family(Architecture.STARTER).folder / "unet" / "config.json")
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -96,14 +96,14 @@ def drawn(checkpoint: Checkpoint, request: TextToImage, root: Path) -> Image.Ima
     serving.image_prompts.need(job.image_prompts, 0)
     picture.begin(serving)
     while picture.image is None:
-        assert isinstance(picture.call, UNetCall | VaeCall)
+        assert isinstance(picture.call, BackboneCall | VaeCall)
         picture.answer(_answers(checkpoint, [picture.call])[0])
     return picture.image
 
 
 def _answers(checkpoint: Checkpoint, calls: Sequence[Any]) -> Sequence[Any]:
-    if isinstance(calls[0], UNetCall):
-        return call_unet(checkpoint.unet, list(calls), checkpoint.dtype)
+    if isinstance(calls[0], BackboneCall):
+        return call_unet(checkpoint.backbone, list(calls), checkpoint.dtype)
     run, answers = VaeRun(list(calls)), None
     while answers is None:
         answers = run.go_on(10.0)

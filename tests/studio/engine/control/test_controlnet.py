@@ -108,7 +108,7 @@ def judged(checkpoint: Checkpoint, net: Any, images: Any, **asked: Any) -> np.nd
     config = {**checkpoint.family.scheduler_config, "timestep_spacing": "linspace"}
     pipeline = StableDiffusionControlNetPipeline(
         vae=checkpoint.vae, text_encoder=checkpoint.text_encoders[0], tokenizer=checkpoint.tokenizers[0],
-        unet=checkpoint.unet, scheduler=EulerDiscreteScheduler.from_config(config), safety_checker=None,
+        unet=checkpoint.backbone, scheduler=EulerDiscreteScheduler.from_config(config), safety_checker=None,
         feature_extractor=None, requires_safety_checker=False, controlnet=net,
     )  # fmt: skip
     pipeline.set_progress_bar_config(disable=True)

@@ -61,7 +61,7 @@ def judged(small: Tiny, kind: Any, image: Any, asked: dict[str, Any], **parts: A
         texts |= {"text_encoder_2": whole.text_encoders[1], "tokenizer_2": whole.tokenizers[1]}
     else:
         texts |= {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-    pipeline = kind(vae=whole.vae, unet=whole.unet, scheduler=EulerDiscreteScheduler.from_config(config),
+    pipeline = kind(vae=whole.vae, unet=whole.backbone, scheduler=EulerDiscreteScheduler.from_config(config),
                     **texts, **parts)  # fmt: skip
     pipeline.set_progress_bar_config(disable=True)
     found = pipeline(
@@ -226,7 +226,7 @@ def test_half_precision(families: dict[Architecture, Tiny], tmp_path: Path, kind
     request = replace(ASKED, controls=(UNIT,))
     whole = in_memory(small)
     exact = np.asarray(drawn(whole, request, tmp_path)).astype(int)
-    for module in (whole.unet, whole.vae, *whole.text_encoders):
+    for module in (whole.backbone, whole.vae, *whole.text_encoders):
         module.to(torch.bfloat16)
     whole.dtype = torch.bfloat16
     rough = np.asarray(drawn(whole, request, tmp_path)).astype(int)

@@ -84,7 +84,7 @@ def judged(small: Tiny, tables: dict[str, files.Tensors], image: Image.Image, sc
         parts |= {"safety_checker": None, "requires_safety_checker": False}
     size = {"size": {"shortest_edge": 64}, "crop_size": {"height": 64, "width": 64}}
     pipeline = KINDS[architecture](
-        vae=whole.vae, unet=copy.deepcopy(whole.unet), scheduler=EulerDiscreteScheduler.from_config(config),
+        vae=whole.vae, unet=copy.deepcopy(whole.backbone), scheduler=EulerDiscreteScheduler.from_config(config),
         image_encoder=files.encoder(), feature_extractor=CLIPImageProcessor(**size), **parts,
     )  # fmt: skip
     pipeline.load_ip_adapter(tables, subfolder="", weight_name="x", image_encoder_folder=None)
@@ -143,7 +143,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     root = tmp_path_factory.mktemp("prompted")
     (root / "Stable-diffusion").mkdir()
     shutil.copy(STARTER, root / "Stable-diffusion")
-    unet = skeleton(family(Architecture.STARTER)).unet
+    unet = skeleton(family(Architecture.STARTER)).backbone
     for kind in ("plain", "plus"):
         there(root, files.adapter(unet, kind), kind)
     running = Engine(Store(root), default_checkpoint=STARTER.name)
@@ -305,7 +305,7 @@ def test_half_precision(tmp_path: Path) -> None:
     there(tmp_path, files.adapter(small.modules.unet, "plus"))
     whole, request = in_memory(small), replace(ASKED, controls=(UNIT,))
     exact = np.asarray(drawn(whole, request, tmp_path)).astype(int)
-    for module in (whole.unet, whole.vae, *whole.text_encoders):
+    for module in (whole.backbone, whole.vae, *whole.text_encoders):
         module.to(torch.bfloat16)
     whole.dtype = torch.bfloat16
     assert float(np.abs(exact - np.asarray(drawn(whole, request, tmp_path))).mean()) < 12

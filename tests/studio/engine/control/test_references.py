@@ -26,7 +26,7 @@ from easel.studio.engine import (
     TextToImage,
 )
 from easel.studio.engine.conditioning_schedule import Guidance
-from easel.studio.engine.device_calls import UNetCall
+from easel.studio.engine.device_calls import BackboneCall
 from easel.studio.engine.picture import call_unet
 from easel.studio.engine.reference_attention import ReferenceShare, ShownReference
 from easel.studio.engine.reference_pass import ReferenceOfPass
@@ -177,7 +177,7 @@ def test_the_published_arithmetic(
         ShownReference(one, one, negative, share) for one, share in zip(noisy, shares, strict=True)
     )
     guidance = Guidance(tokens, None, (1.0,) * (rows - 1))
-    call = UNetCall(latents, torch.tensor(500.0), guidance, added, None, "kind", references=references)
+    call = BackboneCall(latents, torch.tensor(500.0), guidance, added, None, "kind", references=references)
     (found,) = call_unet(unet, [call], torch.float32)
     (plain,) = call_unet(unet, [replace(call, references=())], torch.float32)
     judged = Published(unet, [0], shares).draw(

@@ -62,7 +62,7 @@ def checkpoint(architecture: Architecture, folder: Path) -> Checkpoint:
 
 def layers(whole: Checkpoint, spelling: str) -> Iterator[tuple[str, tuple[int, int]]]:
     """The names that a trainer finds, and the shapes of their matrices."""
-    linear = {name: (one.out_features, one.in_features) for name, one in whole.unet.named_modules()
+    linear = {name: (one.out_features, one.in_features) for name, one in whole.backbone.named_modules()
               if isinstance(one, torch.nn.Linear)}  # fmt: skip
     family = whole.family.architecture.family
     if spelling in ("peft", "kohya-diffusers") or family == "qwen-image":
@@ -71,7 +71,7 @@ def layers(whole: Checkpoint, spelling: str) -> Iterator[tuple[str, tuple[int, i
         for name, modules in (_FLUX2 if family == "flux2" else _Z_IMAGE).items():
             yield name, (sum(linear[one][0] for one in modules), linear[modules[0]][1])
     else:
-        for key, tensor in published(whole.family.name, whole.unet).items():
+        for key, tensor in published(whole.family.name, whole.backbone).items():
             if key.endswith(".weight") and tensor.dim() == 2:
                 yield key.removesuffix(".weight"), (tensor.shape[0], tensor.shape[1])
 
@@ -91,7 +91,7 @@ def written(whole: Checkpoint, spelling: str, seed: int = 0) -> Written:
             tensors |= {f"{base}.lora_down.weight": down, f"{base}.lora_up.weight": up}
             tensors[f"{base}.alpha"] = torch.tensor(ALPHA)
         products[f"{name}.weight"] = up @ down * (1.0 if spelling == "peft" else ALPHA / RANK)
-    found = transformer_of(whole.family.architecture).convert(products, whole.unet)
+    found = transformer_of(whole.family.architecture).convert(products, whole.backbone)
     return Written(tensors, {name.removesuffix(".weight"): one for name, one in found.items()})
 
 
@@ -105,16 +105,16 @@ def use(path: Path, tensors: Mapping[str, torch.Tensor], said: str = "1") -> Lor
 @torch.no_grad()
 def merged(whole: Checkpoint, added: Mapping[str, torch.Tensor], weight: float) -> Checkpoint:
     """A checkpoint that has it in its weights."""
-    network = copy.deepcopy(whole.unet)
+    network = copy.deepcopy(whole.backbone)
     for name, one in added.items():
         network.get_submodule(name).weight += weight * one
-    return replace(whole, unet=network)
+    return replace(whole, backbone=network)
 
 
 def inputs(whole: Checkpoint, rows: int) -> TransformerInputs:
     """Of random numbers."""
     made = torch.Generator().manual_seed(3)
-    empty = transformer_of(whole.family.architecture).empty_inputs(whole.unet, 8, 8, 6)
+    empty = transformer_of(whole.family.architecture).empty_inputs(whole.backbone, 8, 8, 6)
 
     def some(one: torch.Tensor | None) -> Any:
         if one is None:
@@ -134,4 +134,4 @@ def inputs(whole: Checkpoint, rows: int) -> TransformerInputs:
 @torch.no_grad()
 def velocity(whole: Checkpoint, given: TransformerInputs) -> torch.Tensor:
     """What it answers."""
-    return transformer_of(whole.family.architecture).velocity(whole.unet, given)
+    return transformer_of(whole.family.architecture).velocity(whole.backbone, given)

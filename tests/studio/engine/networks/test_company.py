@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from easel.models import Architecture, Kind, Store
 from easel.studio.engine import Engine, shared_call
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.device_calls import UNetCall
+from easel.studio.engine.device_calls import BackboneCall
 from easel.studio.engine.extra_networks import LoraUse
 from easel.studio.engine.loading import load_checkpoint
 from easel.studio.engine.networks.adapters import Adapters
@@ -87,7 +87,8 @@ def test_rows_are_as_alone(place: Place, data: st.DataObject, rows: int) -> None
     tokens = torch.randn(len(sets) * rows, 77, 64)
 
     def answer(part: slice) -> torch.Tensor:
-        found: torch.Tensor = place.checkpoint.unet(seen[part], 500, encoder_hidden_states=tokens[part])[0]
+        whole = place.checkpoint.backbone
+        found: torch.Tensor = whole(seen[part], 500, encoder_hidden_states=tokens[part])[0]
         return found
 
     with torch.inference_mode():
@@ -125,12 +126,12 @@ def test_eight_people_with_eight_networks_share_calls(
     assert all(differs(one, other) > TOLERANCE for n, one in enumerate(alone) for other in alone[:n])
     real, widest = shared_call.call_unet, [0]
 
-    def watched(unet: object, calls: list[UNetCall], dtype: torch.dtype) -> list[torch.Tensor]:
+    def watched(unet: object, calls: list[BackboneCall], dtype: torch.dtype) -> list[torch.Tensor]:
         widest[0] = max(widest[0], len({call.networks for call in calls}))
         return real(unet, calls, dtype)
 
     monkeypatch.setattr(shared_call, "call_unet", watched)
-    monkeypatch.setattr("easel.studio.engine.unet_batch.UNetBatchSize.limit", lambda *_: PEOPLE)
+    monkeypatch.setattr("easel.studio.engine.batch_width.BatchWidth.limit", lambda *_: PEOPLE)
     jobs = [engine.submit(f"person {number}", request) for number, request in enumerate(requests)]
     for before, job in zip(alone, jobs, strict=True):
         assert differs(before, job.result(WAIT)[0]) <= TOLERANCE

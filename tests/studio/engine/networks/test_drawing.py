@@ -69,7 +69,7 @@ def drawing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         strengths = {(one.part, one.path): STRENGTH for one in found}
         if blocks is not None:
             for part, path in strengths:
-                place = block_of(path, whole.unet) if part == "unet" else 0
+                place = block_of(path, whole.backbone) if part == "unet" else 0
                 strengths[part, path] *= 1.0 if place is None else blocks[place]
         merged(found, root / "Stable-diffusion" / f"{kind}-merged.safetensors", strengths)
     engine = Engine(Store(root, hashing=False), default_checkpoint=STARTER.name)

@@ -66,7 +66,7 @@ def test_as_the_product_in_the_weights(
         assert apart(velocity(whole, given), wanted) < EXACT
     assert torch.equal(velocity(whole, given), plain)
     adapters.clear()
-    assert not any(one._forward_hooks for one in whole.unet.modules())
+    assert not any(one._forward_hooks for one in whole.backbone.modules())
 
 
 @pytest.mark.parametrize("architecture", FLOWS_BY_DAY)
@@ -95,7 +95,7 @@ def test_rows_are_as_alone(tiny_ones: Any, architecture: Architecture, tmp_path:
 def test_kinds_on_a_published_layer(tiny_ones: Any, kind: str, tmp_path: Path) -> None:
     """q, k and v that are one layer in the file each get their rows, whatever the kind."""
     whole = tiny_ones(A.FLUX_DEV)
-    attention = whole.unet.transformer_blocks[0].attn
+    attention = whole.backbone.transformer_blocks[0].attn
     heads = (attention.to_q, attention.to_k, attention.to_v)
     weight = torch.cat([one.weight for one in heads])
     tall, wide = weight.shape
@@ -137,7 +137,7 @@ def test_a_norm_and_a_bias(tiny_ones: Any, tmp_path: Path) -> None:
         adapters.clear()
         changed = merged(whole, {f"{block}.norm_q": norm}, 1.0)
         with torch.no_grad():
-            changed.unet.get_submodule(f"{block}.to_q").bias += bias
+            changed.backbone.get_submodule(f"{block}.to_q").bias += bias
         assert apart(found, velocity(changed, given)) < EXACT
 
 

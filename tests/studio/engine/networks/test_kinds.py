@@ -204,9 +204,9 @@ def test_as_peft_merges_it(families: dict[Architecture, Tiny], kind: str, tmp_pa
     adapters, use = loaded(whole, tmp_path / "x.safetensors", tensors)
     given = (torch.randn(1, 4, 8, 8), torch.tensor(500), torch.randn(1, 5, 32))
     with torch.no_grad():
-        plain = whole.unet(*given).sample
+        plain = whole.backbone(*given).sample
         with adapters.at_work([use]):
-            ours = whole.unet(*given).sample
+            ours = whole.backbone(*given).sample
         merged = theirs.merge_and_unload()(*given).sample
     assert distance(merged, plain) > 0.01
     assert distance(ours, merged) < EXACT

@@ -41,10 +41,10 @@ def packed(weight: torch.Tensor, how: str) -> PackedWeight:
 
 def rebuilt(whole: Checkpoint, given: dict[str, torch.Tensor]) -> Checkpoint:
     """The checkpoint with these weights."""
-    network = skeleton(whole.family).unet
+    network = skeleton(whole.family).backbone
     keep_packed(network, given)
     fill(network, laid_open(network, given), torch.device("cpu"))
-    return replace(whole, unet=network)
+    return replace(whole, backbone=network)
 
 
 @pytest.fixture(scope="module", params=["Q8_0", "fp8"])
@@ -53,8 +53,8 @@ def both(
 ) -> tuple[Checkpoint, Checkpoint]:
     """A tiny Flux with every matrix packed, and the same with the numbers that these are."""
     whole = flow_loras.checkpoint(Architecture.FLUX_DEV, tmp_path_factory.mktemp("flow"))
-    given = dict(whole.unet.state_dict())
-    for name, layer in whole.unet.named_modules():
+    given = dict(whole.backbone.state_dict())
+    for name, layer in whole.backbone.named_modules():
         if isinstance(layer, nn.Linear) and layer.in_features % 32 == 0:
             given[f"{name}.weight"] = packed(layer.weight, request.param)
     plain = {name: one.expanded() if isinstance(one, PackedWeight) else one for name, one in given.items()}
@@ -68,10 +68,10 @@ def test_as_on_the_numbers(both: tuple[Checkpoint, Checkpoint], kind: str, tmp_p
     torch.manual_seed(6)
     tensors: dict[str, torch.Tensor] = {}
     for name in BLOCKS:
-        layer = theirs.unet.get_submodule(name)
+        layer = theirs.backbone.get_submodule(name)
         judged = judges.judged(kind, "unet", name, layer)
         tensors |= {f"lora_unet_{name.replace('.', '_')}.{role}": one for role, one in judged.tensors.items()}
-        assert isinstance(ours.unet.get_submodule(name), PackedLinear)
+        assert isinstance(ours.backbone.get_submodule(name), PackedLinear)
     asked, given = use(tmp_path / "x.safetensors", tensors), inputs(ours, 2)
     answers = []
     for whole in both:
@@ -83,4 +83,4 @@ def test_as_on_the_numbers(both: tuple[Checkpoint, Checkpoint], kind: str, tmp_p
     largest = float(answers[1].abs().max())
     assert float((answers[0] - answers[1]).abs().max()) <= 1e-5 * max(1.0, largest)
     assert float((answers[0] - velocity(ours, given)).abs().max()) > 1e-3
-    assert isinstance(ours.unet.get_submodule(BLOCKS[0]).weight, PackedWeight)
+    assert isinstance(ours.backbone.get_submodule(BLOCKS[0]).weight, PackedWeight)

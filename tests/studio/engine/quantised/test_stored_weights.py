@@ -373,8 +373,8 @@ def test_a_copy_of_a_checkpoint_stays_small(made: Tiny, tmp_path: Path) -> None:
         model_file(tmp_path / "model.safetensors"), device=CPU, dtype=HALF, family=made.family
     )
     header = read_header(tmp_path / "model.safetensors")
-    checkpoint.unet = modules(made, tmp_path / "model.safetensors", header, HALF, small=True)["UNet 3"]
-    again = copied(checkpoint, DeviceMemory(CPU)).unet
-    assert packed(again) == packed(checkpoint.unet) != set()
-    same({"unet": again}, {"unet": checkpoint.unet})
-    assert nbytes(again, HALF) == nbytes(checkpoint.unet, HALF)
+    checkpoint.backbone = modules(made, tmp_path / "model.safetensors", header, HALF, small=True)["UNet 3"]
+    again = copied(checkpoint, DeviceMemory(CPU)).backbone
+    assert packed(again) == packed(checkpoint.backbone) != set()
+    same({"unet": again}, {"unet": checkpoint.backbone})
+    assert nbytes(again, HALF) == nbytes(checkpoint.backbone, HALF)

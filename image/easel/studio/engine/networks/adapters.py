@@ -165,7 +165,7 @@ class Adapters:
     def _adding(self, place: tuple[str, str]) -> Callable[..., torch.Tensor]:
         in_unet = place[0] == UNET
         has_blocks = in_unet and self._checkpoint.family.flow is None
-        block = block_of(place[1], self._checkpoint.unet) if has_blocks else None
+        block = block_of(place[1], self._checkpoint.backbone) if has_blocks else None
 
         def add(layer: nn.Module, seen: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
             for rows, networks in self._at_work:

@@ -118,7 +118,7 @@ def load_network(file: ModelFile, checkpoint: Checkpoint) -> LoadedNetwork:
 def _homes(checkpoint: Checkpoint) -> FindHomes:
     if checkpoint.family.flow is not None:
         return transformer_homes(checkpoint)
-    return unet_homes(checkpoint.unet, checkpoint.text_encoders)
+    return unet_homes(checkpoint.backbone, checkpoint.text_encoders)
 
 
 def _read(
@@ -278,5 +278,5 @@ def _layer(checkpoint: Checkpoint, place: TargetLayer) -> nn.Module:
 def part_of(checkpoint: Checkpoint, part: str) -> Any:
     """The UNet or transformer, or one of the text encoders."""
     if part == UNET:
-        return checkpoint.unet
+        return checkpoint.backbone
     return checkpoint.text_encoders[int(part.rpartition("_")[2])]

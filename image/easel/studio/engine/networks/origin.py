@@ -35,7 +35,7 @@ def other_architecture(file: ModelFile, header: Header, checkpoint: Checkpoint) 
     family = checkpoint.family
     made_for, families = _made_for(header)
     if family.flow is None:
-        ours = _FAMILIES.get(checkpoint.unet.config.cross_attention_dim, family.name)
+        ours = _FAMILIES.get(checkpoint.backbone.config.cross_attention_dim, family.name)
     else:
         ours = FAMILY_LABELS[family.architecture.family]
     if family.architecture.family in families:

@@ -69,7 +69,7 @@ def has_other_blocks(bases: Iterable[str], checkpoint: Checkpoint) -> bool:
 
 
 def _places(checkpoint: Checkpoint) -> LoraPlaces:
-    return transformer_of(checkpoint.family.architecture).lora_places(checkpoint.unet)
+    return transformer_of(checkpoint.family.architecture).lora_places(checkpoint.backbone)
 
 
 def _block(path: str) -> str:

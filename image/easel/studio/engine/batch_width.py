@@ -1,4 +1,4 @@
-"""How many pictures to put into one UNet call: measured, not guessed.
+"""How many pictures to put into one backbone call: measured, not guessed.
 
 Batching pays only where the device has room: on a busy large GPU eight pictures take eight times as long as
 one (Hugging Face measured +25 % at batch 8 for six times the latency), on a tiny model they take twice as
@@ -27,7 +27,7 @@ REMEMBERED = 12
 LOOK_AGAIN = 400
 
 
-class UNetBatchSize:
+class BatchWidth:
     """The widths worth using, by kind of picture (family, latent size, rows a picture, tokens)."""
 
     def __init__(self, buckets: tuple[int, ...] = BUCKETS) -> None:
@@ -59,7 +59,7 @@ class UNetBatchSize:
         return max(size for size in self._buckets if size <= max(1, min(available, limit)))
 
     def record(self, kind: Hashable, size: int, seconds: float) -> None:
-        """One UNet call of `size` pictures took `seconds`."""
+        """One backbone call of `size` pictures took `seconds`."""
         key = (kind, size)
         self._calls[key] = self._calls.get(key, 0) + 1
         if self._calls[key] > WARM_UP:

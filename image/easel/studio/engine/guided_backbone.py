@@ -1,4 +1,4 @@
-"""The UNet as a sampler asks it: for each text of a picture, guided to one answer, and by the mask.
+"""The backbone as a sampler asks it: for each text of a picture, guided to one answer, and by the mask.
 
 Guidance is classifier-free (Ho and Salimans, arXiv 2207.12598), over several weighted texts composable
 diffusion (Liu et al., arXiv 2206.01714), by A1111's formula: uncond + cfg · Σ wᵢ (condᵢ - uncond).
@@ -17,7 +17,7 @@ from easel.models import ModelFile
 from easel.studio.engine.conditioning_schedule import ConditioningSchedule, Guidance
 from easel.studio.engine.course import Course
 from easel.studio.engine.deep_cache import DeepCache
-from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint, UNetCall, VaeCall
+from easel.studio.engine.device_calls import BackboneCall, DeviceCall, OtherCheckpoint, VaeCall
 from easel.studio.engine.guidance import without_negative
 from easel.studio.engine.kept_colours import KeptColours, keeps_colours, pixels_of
 from easel.studio.engine.latent_mask import LatentMask
@@ -48,7 +48,7 @@ class Texts:
     pictures: tuple[Image, ...] = ()
 
 
-class GuidedUNet:
+class GuidedBackbone:
     """Answers one pass of one picture, call by call."""
 
     def __init__(
@@ -92,7 +92,7 @@ class GuidedUNet:
         self._cache: DeepCache | None = None
         flow = serving.checkpoint.family.flow
         if (every := job.request.cache_every) > 1 and not self._sampler.adaptive and flow is None:
-            self._cache = DeepCache(serving.checkpoint.unet, serving.checkpoint.dtype, every)
+            self._cache = DeepCache(serving.checkpoint.backbone, serving.checkpoint.dtype, every)
 
     def answer(self, ask: Ask) -> Generator[DeviceCall, Any, Answer]:
         """The answer to what a method asks; asks the device itself."""
@@ -140,7 +140,8 @@ class GuidedUNet:
         return course.through_vae("encode", pixels.to(course.now().checkpoint.device))
 
     def _with_colours(self, ask: Ask, output: torch.Tensor, positive: int) -> torch.Tensor:
-        """The UNet's answer moved so that what it takes the latents to be has the colours that are kept."""
+        """the backbone's answer moved so that what it takes the latents to be has the colours that are
+        kept."""
         for colours in (one for one in self._colours if one.at_work(self._done())):
             rows = self._estimates(ask, output)
             # what the answer says of the latents is in proportion to it, whatever it predicts
@@ -150,7 +151,7 @@ class GuidedUNet:
         return output
 
     def _estimates(self, ask: Ask, output: torch.Tensor) -> torch.Tensor:
-        """The finished latents by each row of the UNet's answer."""
+        """The finished latents by each row of the backbone's answer."""
         return self._denoiser.estimate(ask, self._denoiser.answer(ask, output, output))
 
     def _guidance(self, ask: Ask) -> Guidance:
@@ -161,7 +162,7 @@ class GuidedUNet:
             return guidance
         return guidance.without_negative
 
-    def _unet_call(self, ask: Ask, guidance: Guidance) -> UNetCall:
+    def _unet_call(self, ask: Ask, guidance: Guidance) -> BackboneCall:
         course, serving = self._course, self._course.now()
         seen = self._denoiser.unet_input(ask)
         family = serving.checkpoint.family
@@ -176,7 +177,7 @@ class GuidedUNet:
         # a picture that is looked at is looked at by all rows of the call
         alone = course.request.exact or self._sampler.adaptive or bool(self._shown)
         timestep = self._denoiser.timestep(ask.level)
-        return UNetCall(
+        return BackboneCall(
             latents=seen,
             timestep=torch.tensor(timestep, dtype=torch.float32),
             guidance=guidance,
