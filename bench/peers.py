@@ -30,7 +30,7 @@ from bench.crowd import rate, seconds
 from bench.load import FULL, make
 from bench.running import ROOT
 from bench.studio_process import StudioProcess, studio_process
-from bench.table import comparison, in_turns, machine, markdown
+from bench.table import comparison, in_turns, machine, markdown_lines
 from bench.txt2img import request
 from tests.ports import free_port
 
@@ -59,8 +59,10 @@ def main(side: int, steps: int) -> None:
         with _peer(checkpoint) as theirs, studio_process(Path(folder) / "home", checkpoint) as studio:
             studio.until_ready()
             rows = _rows(lambda who, body: _ours(studio, who, body), theirs, side, steps)
-            sys.stdout.write(markdown(HEADER, rows) + "\n\n")
-    sys.stdout.write(f"load average at the end {os.getloadavg()[0]:.1f}\n")
+            for line in markdown_lines(HEADER, rows):
+                sys.stdout.write(line + "\n")
+                sys.stdout.flush()
+    sys.stdout.write(f"\nload average at the end {os.getloadavg()[0]:.1f}\n")
 
 
 def _rows(ours: Draw, theirs: Draw, side: int, steps: int) -> Iterator[list[str]]:
