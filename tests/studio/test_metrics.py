@@ -102,7 +102,7 @@ def test_pictures_and_jobs_are_counted(busy: Running) -> None:
         "steps": ("easel_steps_total", {}),
         "jobs": ("easel_jobs_total", {"outcome": "finished"}),
         "waits": ("easel_job_waiting_seconds_count", {}),
-        "calls": ("easel_unet_batch_rows_count", {}),
+        "calls": ("easel_batch_rows_count", {}),
         "requests": ("easel_http_requests_total", {"route": "/sdapi/v1/txt2img", "status": "200"}),
     }
     before = {key: value(busy, name, **labels) for key, (name, labels) in names.items()}
@@ -117,6 +117,10 @@ def test_pictures_and_jobs_are_counted(busy: Running) -> None:
         assert value(busy, "easel_device_seconds_total", call=call) > 0, call
     assert value(busy, "easel_checkpoint_load_seconds_count", outcome="loaded") >= 1
     assert value(busy, "easel_checkpoints_resident") >= 1
+    assert value(busy, "easel_batch_width") in (1, 2, 4, 8)
+    # what the gateway reads, and its console shows
+    said = httpx.get(f"{busy.url}/easel/load", timeout=30).json()["detail"]
+    assert re.search(r"^serving [^·]+ · 64x64, [1248] at once: ", said), said
     assert value(busy, "process_resident_memory_bytes") > 100e6
     assert value(busy, "easel_phase", phase="ready") == 1
 

@@ -56,11 +56,13 @@ def main() -> None:
 
     logs.configure()
     store = Store(asked.home / "models")
+    # With the store, which outlives a replica wherever it runs.
+    kept = store.root / ".easel"
     engine = Engine(
         store,
         default_checkpoint=asked.checkpoint,
-        # With the store, which outlives a replica wherever it runs.
-        served=store.root / ".easel" / "served" / f"{asked.endpoint}.json",
+        served=kept / "served" / f"{asked.endpoint}.json",
+        widths=kept / "widths" / asked.endpoint,
         limits=Limits.of(os.environ),
         exact=os.environ.get("EASEL_EXACT", "") == "1",
     )

@@ -13,7 +13,7 @@ import torch
 
 from easel.models import Store
 from easel.studio.engine import Engine, OutOfMemory, TextToImage, latent_spaces, shared_call
-from easel.studio.engine import loop as loop_module
+from easel.studio.engine.batch_width import BatchWidth
 from easel.studio.engine.device_calls import BackboneCall
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.vae_runs import LatentPreviews
@@ -62,7 +62,7 @@ def test_a_call_is_made_again_by_half(
         return real(unet, calls, dtype)
 
     monkeypatch.setattr(shared_call, "call_unet", small_device)
-    monkeypatch.setattr(loop_module.BatchWidth, "limit", lambda self, kind: self._ceiling.get(kind, 8))
+    monkeypatch.setattr(BatchWidth, "limit", lambda self, kind: self._ceiling.get(kind, 8))
     again = engine.submit("ada", replace(SMALL, batch_size=8)).result(WAIT)
     # all at once, not fitting, then half
     assert sorted({one for one in widths if one > 2}, reverse=True) == [one for one in widths if one > 2]

@@ -120,7 +120,7 @@ def _own(studio: Studio) -> APIRouter:
         now = studio.engine.status()
         return {
             "phase": now.phase,
-            "detail": now.detail,
+            "detail": " · ".join(filter(None, (now.detail, now.width_reason))),
             "running": now.running,
             "queued": now.queued,
             "idle_seconds": round(studio.activity.idle_seconds(now.idle_seconds), 3),

@@ -6,6 +6,7 @@ import sys
 
 from pydantic import BaseModel, Field
 
+from easel.studio.coded_text import CodedText
 from easel.studio.studio import Studio
 
 
@@ -21,6 +22,9 @@ class EngineState(BaseModel):
     loaded: str | None = Field(None, description="the checkpoint in memory")
     memory_used: int
     memory_total: int
+    width: CodedText | None = Field(
+        None, description="how many pictures like those that were drawn last share a call, and why"
+    )
 
 
 def engine_state(studio: Studio) -> EngineState:
@@ -37,6 +41,7 @@ def engine_state(studio: Studio) -> EngineState:
         loaded=now.checkpoint.name if now.checkpoint else None,
         memory_used=used,
         memory_total=total,
+        width=CodedText.of(now.width_reason) if now.width_reason else None,
     )
 
 

@@ -148,8 +148,8 @@ class JobObserver:
     def _look_at_engine(self) -> None:
         at, told = self._engine
         now = engine_state(self._studio).model_dump()
-        # Memory is never twice the same.
-        differs = any(now[name] != told.get(name) for name in now if name != "memory_used")
+        # Memory is never twice the same, and the width goes to and fro with the sizes that are drawn.
+        differs = any(now[name] != told.get(name) for name in now if name not in ("memory_used", "width"))
         if not differs:
             return
         if (pause := at + _ENGINE_EVERY - time.monotonic()) > 0:

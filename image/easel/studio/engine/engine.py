@@ -57,7 +57,8 @@ class Engine:
     `device` and `dtype` default to the GPU in half precision where there is one, else the CPU in single
     precision. `default_checkpoint` is what requests that name none get; without it, what default.py says, by
     the file `served` among others, which says what served last. `limits` are what one request and one person
-    may ask for. With `exact` every picture is (`TextToImage.exact`).
+    may ask for. With `exact` every picture is (`TextToImage.exact`). What is measured of calls for several
+    pictures is kept in the folder `widths`.
     """
 
     def __init__(
@@ -70,12 +71,13 @@ class Engine:
         served: Path | None = None,
         limits: Limits | None = None,
         exact: bool = False,
+        widths: Path | None = None,
     ) -> None:
         self.store = store
         self.limits = limits or Limits()
         self._device = device
         self._dtype = dtype
-        self._exact = exact
+        self._exact, self._widths = exact, widths
         self._default = DefaultCheckpoint(store, default_checkpoint, served)
         self._queue = JobQueue(self.limits)
         self._step_times = StepTimes(self.limits.step_seconds)
@@ -340,6 +342,7 @@ class Engine:
                 capacity=self._capacity,
                 observer=self._observers,
                 others=self._parts,
+                widths=self._widths,
             )
             worker = Worker(self._queue, loop, self.pace, self._default.served, self._observers)
         except Exception as error:

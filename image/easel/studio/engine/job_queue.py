@@ -25,7 +25,8 @@ class Status:
     """What the engine is doing.
 
     `phase` is importing, loading, ready or failed; `running` and `queued` are pictures. `idle_seconds` is the
-    time since there was last anything to draw.
+    time since there was last anything to draw. `width` is how many pictures like those that were drawn
+    last go into one call, and `width_reason` says why; 0 and "" where none were drawn.
     """
 
     phase: str
@@ -35,6 +36,8 @@ class Status:
     idle_seconds: float
     checkpoint: ModelFile | None
     device: str
+    width: int = 0
+    width_reason: str = ""
 
 
 class JobQueue:
@@ -50,6 +53,7 @@ class JobQueue:
         self._running = 0
         self._checkpoint: ModelFile | None = None
         self._device = ""
+        self._width = (0, "")
         self._last_work = time.monotonic()
         # When the engine is to end, on the monotonic clock; None while it takes work.
         self._end_by: float | None = None
@@ -142,13 +146,14 @@ class JobQueue:
             new, self._new = self._new, []
             return new
 
-    def settle(self, running: int) -> None:
-        """Forget finished jobs and note how many pictures are under way. For the engine's thread."""
+    def settle(self, running: int, width: tuple[int, str] = (0, "")) -> None:
+        """Forget finished jobs, note how many pictures are under way, and the width of calls with its reason.
+        For the engine's thread."""
         with self._bell:
             if self._jobs:
                 self._last_work = time.monotonic()
             self._jobs = {id: job for id, job in self._jobs.items() if job.state not in FINAL}
-            self._running = running
+            self._running, self._width = running, width
 
     def say(self, phase: str, detail: str, checkpoint: ModelFile | None = None, device: str = "") -> None:
         """What `status` answers from now on."""
@@ -183,4 +188,6 @@ class JobQueue:
                 idle_seconds=0.0 if waiting else time.monotonic() - self._last_work,
                 checkpoint=self._checkpoint,
                 device=self._device,
+                width=self._width[0],
+                width_reason=self._width[1],
             )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import structlog
 import torch
 
 from easel.models import ModelFile
-from easel.studio.engine.batch_width import BatchWidth
+from easel.studio.engine.call_widths import CallWidths
 from easel.studio.engine.capacity import Capacity
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.checkpoint_cache import CheckpointCache
@@ -64,8 +64,10 @@ class Loop:
         memory: DeviceMemory | None = None,
         observer: EngineObserver | None = None,
         others: Callable[[], Iterable[ModelFile]] = tuple,
+        widths: Path | None = None,
     ) -> None:
-        """`step_times` and `capacity` learn; `memory` is the device's, `others` are the store's files."""
+        """`step_times` and `capacity` learn; `memory` is the device's, `others` are the store's files. What
+        is measured of calls for several pictures is kept in the folder `widths`."""
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._memory = memory or DeviceMemory(self.device)
         self._room = Room(self._memory, capacity or Capacity())
@@ -75,7 +77,7 @@ class Loop:
         self._at_hand: Serving | None = None
         self.active: list[Picture] = []
         self._fair_share = FairShare()
-        self._batch_width = BatchWidth()
+        self.widths = CallWidths(self.device, self._room, widths)
         self._runs: dict[Hashable, tuple[VaeRun, list[Picture]]] = {}
         self._numbers = itertools.count()
         self._cache = CheckpointCache(self._memory, self.dtype, self._let_go, others)
@@ -106,9 +108,8 @@ class Loop:
         """Whether a wider call would still pay, so that an owner's next picture may join."""
         if not self.active:
             return True
-        return len(self.active) < max(
-            self._batch_width.limit(kind) for kind in {timed_as(p.kind, self.active) for p in self.active}
-        )
+        kinds = {timed_as(picture.kind, self.active) for picture in self.active}
+        return len(self.active) < self.widths.widest(kinds)
 
     def switch(self, file: ModelFile, report: Report | None = None) -> None:
         """Serve another checkpoint. What goes wrong raises, and the old one goes on serving.
@@ -284,17 +285,14 @@ class Loop:
         assert isinstance(call, BackboneCall)  # noqa: S101 - nothing else is under way
         if call.alone:
             return 1
-        kind = timed_as(kind, self.active)
-        wide = self._batch_width.bucket(kind, available)
-        return self._batch_width.bucket(kind, self._room.width(call, wide))
+        return self.widths.bucket(call, timed_as(kind, self.active), available)
 
     def _step(self, chosen: list[Picture]) -> list[Picture]:
         """One backbone call. Returns those it stepped: nobody, where all of them at once were too many."""
         serving, first = self._now(), chosen[0]
         calls = [one.call for one in chosen if isinstance(one.call, BackboneCall)]
         kind = timed_as(first.kind, self.active)
-        began = time.perf_counter()
-        measuring = self.device.type == "cuda" and not self._batch_width.measured(kind, len(chosen))
+        timed = self.widths.begin(kind, len(chosen), anew=first.course.position <= WARM_UP)
         try:
             rows = sum(call.rows for call in calls)
             with memory_errors(first, self.device), self._clock.call("backbone", rows):
@@ -305,20 +303,14 @@ class Loop:
                 if kept:
                     return []
                 raise
-            self._batch_width.out_of_memory(kind, len(chosen))
-            self._room.too_much(calls[0], len(chosen))
-            log.warning("narrower", pictures=len(chosen), reason="out of memory")
+            self.widths.too_much(calls[0], kind, len(chosen))
             return []
-        if measuring:
-            torch.cuda.synchronize()
-        if self.device.type != "cuda" or measuring:
-            seconds = time.perf_counter() - began
-            self._batch_width.record(kind, len(chosen), seconds)
-            if len(chosen) == 1:
-                self._sizes.record(serving.checkpoint, calls[0], seconds)
-                # Once, as soon as it was measured: what draws well is not ended for a neighbour's noise.
-                if first.course.position == WARM_UP:
-                    self._sizes.see_that_it_is_short(first, calls[0], serving.checkpoint)
+        seconds = self.widths.end(timed)
+        if seconds is not None and len(chosen) == 1:
+            self._sizes.record(serving.checkpoint, calls[0], seconds)
+            # Once, as soon as it was measured: what draws well is not ended for a neighbour's noise.
+            if first.course.position == WARM_UP:
+                self._sizes.see_that_it_is_short(first, calls[0], serving.checkpoint)
         for picture, output in outputs:
             self._answer(picture, output)
         return chosen

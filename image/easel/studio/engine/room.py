@@ -35,10 +35,15 @@ class Room:
     def check(self, call: BackboneCall, job_id: str) -> None:
         """Raise OutOfMemory for a picture that there is no room for now."""
         occupied = self._occupied_now
-        scale = occupied.activations.downscale
-        height, width = (side * scale for side in call.latents.shape[-2:])
+        width, height = self.size(call)
         free = self._memory.free() - call.kept_bytes
         occupied.check(width, height, call.rows, len(call.controls), free, job_id)
+
+    def size(self, call: BackboneCall) -> tuple[int, int]:
+        """Width and height in pixels of what it draws."""
+        scale = self._occupied_now.activations.downscale
+        height, width = call.latents.shape[-2:]
+        return width * scale, height * scale
 
     def width(self, call: BackboneCall, wanted: int) -> int:
         """How many pictures like this one, of `wanted`, one call has room for; one at the least."""

@@ -63,7 +63,9 @@ class Worker:
             if not self._waiting and not self._loop.active:
                 if self._queue.stopping:
                     break
+                self._loop.widths.keep(at_rest=True)
                 self._queue.wait()
+        self._loop.widths.keep(at_rest=True)
         for job in [*self._progress, *self._queue.take()]:
             self._close(job, JobState.FAILED, Stopped(SHUT_DOWN))
 
@@ -81,7 +83,8 @@ class Worker:
         else:
             self._turn_ended = None
         self._tell_the_queue()
-        self._queue.settle(len(self._loop.active))
+        self._queue.settle(len(self._loop.active), self._loop.widths.now())
+        self._loop.widths.keep(at_rest=False)
         self._observer.resident(self._loop.resident)
 
     def _drop_cancelled(self) -> None:

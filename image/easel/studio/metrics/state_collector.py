@@ -36,6 +36,10 @@ class StateCollector(Collector):
         yield phase
         yield _gauge("easel_pictures_waiting", "Pictures that wait for their turn.", now.queued)
         yield _gauge("easel_pictures_drawing", "Pictures under way.", now.running)
+        yield _gauge(
+            "easel_batch_width", "Pictures like those drawn last that one call of the backbone may have.",
+            now.width,
+        )  # fmt: skip
         yield _gauge("easel_transfers", "Files that are being sent or fetched.", self._activity.running)
         yield _gauge(
             "easel_idle_seconds", "Seconds without a picture and without a transfer.",

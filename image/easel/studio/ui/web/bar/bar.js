@@ -3,6 +3,7 @@ import { html, nothing } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
 import { mark } from "../mark.js";
 import { store } from "../store.js";
+import { wordsOf } from "../remarks.js";
 import { t } from "../texts.js";
 import "./checkpoint.js";
 import "./person.js";
@@ -31,7 +32,7 @@ class Bar extends EaselElement {
 
   device() {
     const engine = store.get("engine");
-    return [engine?.device, engine?.detail].filter(Boolean).join(" · ");
+    return [engine?.device, engine?.detail, wordsOf(engine?.width)].filter(Boolean).join(" · ");
   }
 
   /** What the GPU does, in three words. */
