@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import pulumi
-
 TEAM = "easel:team"
 STACK = "easel:stack"
 ENDPOINT = "easel:endpoint"
@@ -23,6 +21,8 @@ class Tags:
     @classmethod
     def of_stack(cls, team: str) -> "Tags":
         """The tags of the stack that Pulumi runs."""
+        import pulumi  # `easel cost` and `easel new` want the names, and `make up` installs no Pulumi
+
         return cls(team, f"{pulumi.get_project()}/{pulumi.get_stack()}")
 
     def name(self, noun: str, endpoint: str | None = None) -> str:

@@ -8,7 +8,10 @@ from scripts.settings import CommandRefused, settings
 if TYPE_CHECKING:
     from easel.models import Kind, Store
 
-TYPES = ("checkpoint", "lora", "vae", "embedding", "upscaler", "controlnet", "image_encoder", "face_restorer")
+TYPES = (
+    "checkpoint", "lora", "vae", "embedding", "upscaler", "controlnet", "image_encoder", "face_restorer",
+    "text_encoder",
+)  # fmt: skip
 """The kinds of models that people bring in, by the names of `Kind` in small letters."""
 
 

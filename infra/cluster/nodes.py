@@ -7,12 +7,14 @@ Pure functions from a spec to the manifests. Fields are those of "Create a Node 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from infra.offers import Sold
 from infra.shapes import SHAPES, Shape
 from infra.spec import EndpointSpec, Spec
 from infra.tags import TEAM as TEAM_TAG
+
+if TYPE_CHECKING:
+    from infra.offers import Sold
 
 Manifest = dict[str, Any]
 
@@ -125,7 +127,7 @@ def node_class(pool: Pool, zones: Sequence[str], ground: Ground) -> Manifest:
     return _class(pool.object_name, pool.team, (pool.disk, THROUGHPUT), zones, ground)
 
 
-def node_pool(pool: Pool, sold: Sold) -> Manifest:
+def node_pool(pool: Pool, sold: "Sold") -> Manifest:
     """Which machines the pool may start, where and how many. `sold` is what the region has of the shape."""
     shape = pool.shape
     # A machine is bought whole: three replicas of a GPU that comes by eight are eight GPUs.
@@ -140,7 +142,7 @@ def system_class(team: str, zones: Sequence[str], ground: Ground) -> Manifest:
     return _class(system_name(team), team, (SYSTEM_DISK, SYSTEM_THROUGHPUT), zones, ground)
 
 
-def system_pool(team: str, sold: Sold) -> Manifest:
+def system_pool(team: str, sold: "Sold") -> Manifest:
     """The untainted pool: what says nothing else runs here."""
     return _pool(system_name(team), {POOL: SYSTEM}, [], ["on-demand"], sold, {"cpu": str(SYSTEM_MOST)})
 
@@ -183,7 +185,7 @@ def _pool(
     labels: Mapping[str, str],
     taints: Sequence[Mapping[str, str]],
     capacity: Sequence[str],
-    sold: Sold,
+    sold: "Sold",
     limits: Mapping[str, str],
 ) -> Manifest:
     requirements = {

@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from io import RawIOBase
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import click
@@ -78,7 +78,7 @@ def get(where: str, target: str, recursive: bool, resume: bool, reach: Reach) ->
     if many and place.exists() and not place.is_dir():
         raise CommandRefused(f"{place} is a file, and several are to be fetched: name a folder")
     for entry in found:
-        parent = str(PurePosixPath(entry["path"]).parent)
+        parent = entry["path"].rpartition("/")[0]  # of `outputs` itself there is none
         for file in _files(endpoint, entry):
             into = many or place.is_dir() or target.endswith("/")
             to = safe_target(place, file["path"], parent) if into else place

@@ -162,6 +162,8 @@ def test_pictures(house: FilesHouse, env: Env, member: Env, tmp_path: Path) -> N
         b"\x89PNG mine",
         b"\x89PNG theirs",
     ]
+    there = tmp_path / "all" / "outputs" / theirs.relative_to(outputs.folder)
+    assert there.is_file(), "as it lies there: `outputs` lost its first letter once"
     tar = easel("files", "get", "-r", "studio:outputs", "-", env=env)
     assert tar.exit_code == 0
     with tarfile.open(fileobj=io.BytesIO(tar.stdout_bytes)) as archive:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from easel.remark import Remark, remark
 from easel.studio.infotext import write
+from easel.studio.picture_bounds import check_chunks
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -25,6 +26,8 @@ SMALL = 6
 # Where EXIF keeps a comment: the Exif block, and UserComment in it.
 _EXIF_BLOCK, _USER_COMMENT = 0x8769, 0x9286
 _MAX_TEXT = 1_000_000
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+"""As for pictures that are drawn over: of the forty that Pillow knows some are programs (EPS)."""
 _SAYING = (b"tEXt", b"zTXt", b"iTXt", b"eXIf")
 
 
@@ -106,7 +109,8 @@ def read_texts(data: bytes) -> dict[str, str]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        check_chunks(data)
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             info: dict[Any, Any] = image.info | (_chunks(data) if image.format == "PNG" else {})
             texts = {str(key): value[:_MAX_TEXT] for key, value in info.items() if isinstance(value, str)}
             if "parameters" not in texts:
@@ -132,15 +136,15 @@ def _chunks(data: bytes) -> dict[str, Any]:
         try:
             kind, position, length = stream.read()
         except (OSError, SyntaxError, struct.error):
-            return found  # cut short: what came before counts
+            break  # cut short: what came before counts
         if kind == b"IEND":
-            return found
+            break
         if kind in _SAYING:
             stream.call(kind, position, length)
-            found |= stream.im_text
             if exif := stream.im_info.get("exif"):
                 found["exif"] = exif
         file.seek(position + length + 4)
+    return found | stream.im_text
 
 
 def _exif_comment(image: Image, info: Mapping[str, Any]) -> str:

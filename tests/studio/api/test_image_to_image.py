@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 
 from scripts.starter.judge import judge
 from tests.studio.api.answers import info, pictures, sent
+from tests.studio.test_picture_bounds import in_pieces
 
 QUICK = {"prompt": "a red circle on blue", "steps": 2, "seed": 7, "denoising_strength": 0.5}
 
@@ -98,6 +99,13 @@ def _bomb() -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
+def _long(size: tuple[int, int]) -> str:
+    """Within the megapixels, all of them in one line: its resizing held every thread for eight seconds."""
+    file = io.BytesIO()
+    Image.new("1", size).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
 @pytest.mark.parametrize(
     ("image", "words"),
     [
@@ -110,9 +118,13 @@ def _bomb() -> str:
         ("x" * 100_000, "picture"),
         (sent(Image.effect_noise((64, 64), 90))[:800], "broken"),
         (_bomb(), "megapixels"),
+        (_long((1, 70_000)), "65535 pixels a side"),
+        (_long((70_000, 1)), "65535 pixels a side"),
+        (base64.b64encode(in_pieces(b"tEXt", 2_000)).decode(), "broken"),
         (base64.b64encode(b"<svg xmlns='http://www.w3.org/2000/svg'/>").decode(), "not a picture"),
     ],
-    ids=["local", "address", "nothing", "no base64", "empty uri", "text", "letters", "cut", "bomb", "svg"],
+    ids=["local", "address", "nothing", "no base64", "empty uri", "text", "letters", "cut", "bomb", "long",
+         "wide", "pieces", "svg"],
 )  # fmt: skip
 @pytest.mark.parametrize("field", ["init_images", "mask"])
 def test_what_is_no_picture(ada, blue, image, words, field) -> None:

@@ -25,6 +25,7 @@ from easel.models import (
 from easel.studio.engine import EngineError, names_for, vectors_of
 from easel.studio.families import Family
 from easel.studio.families import family as family_of
+from easel.studio.picture_bounds import is_long
 from easel.studio.png import encode_preview
 from easel.studio.studio import Studio
 
@@ -103,7 +104,7 @@ def small_jpeg(source: Path | BytesIO) -> bytes | None:
 
     try:
         with Image.open(source, formats=("PNG", "JPEG", "WEBP")) as picture:
-            if picture.width * picture.height > _MOST_PIXELS:
+            if picture.width * picture.height > _MOST_PIXELS or is_long(picture):
                 return None
             picture.draft("RGB", (_SIDE, _SIDE))
             return encode_preview(ImageOps.exif_transpose(picture).convert("RGB"), side=_SIDE)

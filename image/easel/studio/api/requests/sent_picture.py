@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from easel.remark import remark, said_by
+from easel.studio.picture_bounds import LONGEST_SIDE, check_chunks, is_long
 from easel.studio.png import UNREADABLE, NotAPicture, broken, encode, from_base64
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def decoded(text: str, field: str) -> tuple[bytes, tuple[int, int]]:
 
     try:
         data = from_base64(text)
+        check_chunks(data)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is lower
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
@@ -109,6 +111,11 @@ def _check_size(image: Image) -> None:
     pixels = image.width * image.height
     if pixels > MAX_MEGAPIXELS * 1_000_000:
         raise NotAPicture(_too_large(f"{image.width}x{image.height}"))
+    if is_long(image):
+        words = "is {size}; at most {most} pixels a side are taken"
+        raise NotAPicture(
+            remark("picture_long", words, size=f"{image.width}x{image.height}", most=LONGEST_SIDE)
+        )
 
 
 def _plain(image: Image) -> Image:
