@@ -28,7 +28,8 @@ import time
 print(time.process_time())
 """
 EVERYTHING = """
-import infra.budget, infra.image, infra.instances.replicas, infra.outputs, infra.preview, infra.program
+import infra.budget, infra.image, infra.instances.outputs, infra.instances.replicas, infra.preview
+import infra.program
 import pulumi_aws as aws
 for service in "autoscaling budgets cloudwatch codebuild ebs ec2 efs iam route53 s3 ssm vpc".split():
     hasattr(getattr(aws, service), "an attribute, which is what imports it")

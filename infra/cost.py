@@ -208,11 +208,13 @@ class VcpuQuota:
     what: str
 
 
+# Amazon EC2 user guide, "Amazon EC2 instance type quotas". By spot P5 counts by itself, on demand with all P.
 _QUOTAS = {
     ("G", False): VcpuQuota("L-DB2E81BA", "on-demand G and VT instances"),
     ("G", True): VcpuQuota("L-3819A6DF", "spot G and VT instances"),
     ("P", False): VcpuQuota("L-417A185B", "on-demand P instances"),
-    ("P", True): VcpuQuota("L-7212CCBC", "spot P instances"),
+    ("P", True): VcpuQuota("L-7212CCBC", "spot P4, P3 and P2 instances"),
+    ("P5", True): VcpuQuota("L-C4BD4855", "spot P5 instances"),
     ("", False): VcpuQuota("L-1216C47A", "on-demand standard instances"),
     ("", True): VcpuQuota("L-34B43A08", "spot standard instances"),
 }
@@ -262,9 +264,9 @@ def quotas_of(spec: Spec, standing: int, kind: Callable[[Shape], InstanceType]) 
 
 
 def _quotas(endpoint: EndpointSpec) -> Iterator[VcpuQuota]:
-    letter = SHAPES[endpoint.shape].instance_types[0].name[0].upper()
-    family = letter if letter in "GP" else ""
+    kind = SHAPES[endpoint.shape].instance_types[0].name.upper()
+    family = kind[0] if kind[0] in "GP" else ""
     if endpoint.capacity != "spot":
         yield _QUOTAS[(family, False)]
     if endpoint.capacity != "on-demand":
-        yield _QUOTAS[(family, True)]
+        yield _QUOTAS.get((kind[:2], True)) or _QUOTAS[(family, True)]

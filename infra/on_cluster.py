@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from infra.account import AwsAccount, this_account
 from infra.budget import Alarm
 from infra.cluster.addons import Addons, AddonsArgs
 from infra.cluster.admins import caller, check_caller
@@ -20,8 +21,6 @@ from infra.cluster.tenancy import Tenancy, TenancyArgs
 from infra.domain import Domain
 from infra.filesystem import Filesystem
 from infra.image import Image
-from infra.instances.policies import AwsAccount
-from infra.instances.roles import this_account
 from infra.namespace.component import TeamNamespace
 from infra.namespace.provider import provider_of
 from infra.network import Network

@@ -6,11 +6,11 @@ from infra.domain import Domain
 from infra.filesystem import Filesystem
 from infra.image import Image
 from infra.instances.gateway import GatewayHost, GatewayHostArgs
+from infra.instances.outputs import export
 from infra.instances.replicas import ReplicaHosts, ReplicaHostsArgs
 from infra.link import AccessLink
 from infra.network import InstanceNetwork
 from infra.offers import offers_for
-from infra.outputs import export
 from infra.preview import show_costs
 from infra.spec import Spec
 from infra.tags import Tags

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from infra.account import AwsAccount
 from infra.cluster.control_plane import ControlPlane
 from infra.cluster.platform import Platform
 from infra.cluster.pools import system_nodes
 from infra.cluster.volumes import DriverArgs, efs_driver
 from infra.filesystem import Filesystem
-from infra.instances.policies import AwsAccount
 from infra.keda import Keda
 from infra.namespace.component import KubernetesObject
 from infra.offers import Offers

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.account import AwsAccount
 from infra.cluster import policies
 from infra.cluster.admins import admins_of
 from infra.cluster.kubeconfig import kubeconfig
 from infra.cluster.principals import name_of
 from infra.cluster.versions import VERSION
-from infra.instances.policies import AwsAccount, Statement, document
 from infra.network import Network
+from infra.policies import Statement, document
 from infra.spec import ClusterSpec
 from infra.tags import Tags
 

@@ -1,4 +1,4 @@
-"""What roles of a cluster may do, and who may take them: pure functions, as `infra.instances.policies`.
+"""What roles of a cluster may do, and who may take them: pure functions, as `infra.policies`.
 
 Where AWS keeps a policy for a job of EKS it is attached by name, as it changes with what Auto Mode does; the
 rest names its resources. Facts are from the EKS user guide, pages "Amazon EKS Auto Mode cluster IAM role",
@@ -8,8 +8,9 @@ rest names its resources. Facts are from the EKS user guide, pages "Amazon EKS A
 
 from collections.abc import Sequence
 
+from infra.account import AwsAccount
 from infra.filesystem import ACCESS_POINT, MOUNT
-from infra.instances.policies import AwsAccount, Statement, supply_statements
+from infra.policies import Statement, supply_statements
 
 OF_THE_CLUSTER = (
     "AmazonEKSBlockStoragePolicy",

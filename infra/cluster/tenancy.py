@@ -7,6 +7,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
+from infra.account import AwsAccount
 from infra.cluster import load_balancer, policies
 from infra.cluster.capacity import memory
 from infra.cluster.certificate import wildcard_certificate
@@ -17,15 +18,15 @@ from infra.cluster.volumes import DRIVER, OPTIONS
 from infra.domain import Domain
 from infra.filesystem import Filesystem, access_point
 from infra.image import Image
-from infra.instances.policies import AwsAccount, document
-from infra.instances.vault import Vault
 from infra.namespace import Placement, Target, Volume
 from infra.namespace.component import KubernetesObject
 from infra.namespace.requests import cpu
 from infra.namespace.storage import keeps_outputs
 from infra.offers import Offers
+from infra.policies import document
 from infra.spec import EndpointSpec, Spec
 from infra.tags import Tags
+from infra.vault import Vault
 
 STAYS = {"karpenter.sh/do-not-disrupt": "true"}
 """A replica is not moved for a newer machine image: that waits until it sleeps, or until its node's life is

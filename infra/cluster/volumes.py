@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.account import AwsAccount
 from infra.cluster import policies, versions
-from infra.instances.policies import AwsAccount, document
+from infra.policies import document
 from infra.tags import Tags
 
 DRIVER = "efs.csi.aws.com"

@@ -7,6 +7,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import render
+from infra.account import AwsAccount, this_account
 from infra.buckets import Buckets
 from infra.domain import Domain
 from infra.filesystem import Filesystem
@@ -14,14 +15,15 @@ from infra.image import Image
 from infra.instances import user_data
 from infra.instances.boot_images import BootImages
 from infra.instances.data import NOUN, Data, data_volume
-from infra.instances.policies import AwsAccount, AwsSecret, gateway_statements, supply_statements
-from infra.instances.roles import InstanceRole, this_account
-from infra.instances.vault import Vault
+from infra.instances.policies import gateway_statements
+from infra.instances.roles import InstanceRole
 from infra.link import AccessLink
 from infra.network import InstanceNetwork
+from infra.policies import AwsSecret, supply_statements
 from infra.shapes import GATEWAY
 from infra.spec import Spec
 from infra.tags import Tags
+from infra.vault import Vault
 
 ROOT = 12
 """GiB of its root disk: the system with its images."""

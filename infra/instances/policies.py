@@ -1,21 +1,18 @@
-"""What roles of easel may do: policy statements as pure functions of names and ARNs.
+"""What roles of instances may do: policy statements as pure functions of names and ARNs.
 
 Each statement's `Sid` says what it is for. Where `Resource` is `*`, AWS lets the action name nothing smaller,
 and `EVERYWHERE` says so by Sid; a test lets no other pass. What is shared within a team is held by the tags
 that only the Pulumi program sets (`easel:team`, `easel:endpoint`), never by how a name begins: `easel-art-*`
-is also team `art-2`'s. Actions, resources and condition keys are those of AWS's Service Authorization
-Reference.
+is also team `art-2`'s.
 """
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from infra.account import AwsAccount
+from infra.policies import AwsSecret, Statement, allow, secret_statements
 from infra.references import Reference
-
-Statement = dict[str, Any]
 
 EVERYWHERE = {
     "SeeGroupsAndInstances": "ec2:Describe* and autoscaling:Describe* take no resource; they read only",
@@ -24,9 +21,6 @@ EVERYWHERE = {
     "decides about the person",
 }
 """Why a statement names no resource, by its Sid."""
-
-SOURCE_TOKENS = ("CIVITAI_TOKEN", "HF_TOKEN")
-"""Which of an endpoint's secrets open sources of models."""
 
 TRUST_OF_INSTANCES = {
     "Version": "2012-10-17",
@@ -40,33 +34,6 @@ TRUST_OF_INSTANCES = {
     ],
 }
 """Who may take a role: EC2, for an instance whose profile it is in."""
-
-
-@dataclass(frozen=True)
-class AwsAccount:
-    """Where the stack lives, as ARNs are spelled."""
-
-    partition: str
-    region: str
-    id: str
-
-    def arn(self, service: str, resource: str) -> str:
-        """`account.arn("logs", "log-group:/easel/art")`, in this account and region."""
-        return f"arn:{self.partition}:{service}:{self.region}:{self.id}:{resource}"
-
-
-@dataclass(frozen=True)
-class AwsSecret:
-    """A secret of AWS Secrets Manager."""
-
-    arn: str
-    key_arn: str | None = None
-    """The customer's key that it is encrypted with; None for AWS's own, which needs no right."""
-
-
-def document(statements: Sequence[Statement]) -> str:
-    """The policy's text. Equal statements give equal text, so that a preview shows no change that is none."""
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)}, sort_keys=True)
 
 
 def gateway_statements(
@@ -83,7 +50,7 @@ def gateway_statements(
     of_team = {"StringEquals": {"aws:ResourceTag/easel:team": team}}
     groups = account.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/easel-*")
     return [
-        _allow(
+        allow(
             "SeeGroupsAndInstances",
             [
                 "autoscaling:DescribeAutoScalingGroups",
@@ -93,7 +60,7 @@ def gateway_statements(
             ],
             "*",
         ),
-        _allow(
+        allow(
             "WakeAndSleepOwnGroups",
             [
                 "autoscaling:CompleteLifecycleAction",
@@ -108,7 +75,7 @@ def gateway_statements(
         ),
         # Spot has run out: the share of on-demand goes up until it is back. Nothing else is changed by this;
         # a request with a launch template needs ec2:RunInstances too, which is not here.
-        _allow(
+        allow(
             "BuyOnDemandWhereSpotComesFirst",
             "autoscaling:UpdateAutoScalingGroup",
             groups,
@@ -128,15 +95,15 @@ def gateway_statements(
         ),
         # The whole bucket is the team's configuration. A condition on the prefix would turn the answer for an
         # object that is not there yet from 404 into 403.
-        _allow("SeeWhatIsThere", "s3:ListBucket", bucket_arn),
+        allow("SeeWhatIsThere", "s3:ListBucket", bucket_arn),
         _read_objects("FollowConfiguration", bucket_arn, ["config/*"]),
-        _allow("KeepTokensAndSpending", ["s3:GetObject", "s3:PutObject"], f"{bucket_arn}/run/*"),
+        allow("KeepTokensAndSpending", ["s3:GetObject", "s3:PutObject"], f"{bucket_arn}/run/*"),
         # The slash ends the team's name.
-        _allow("ShowLogs", "logs:GetLogEvents", account.arn("logs", f"log-group:/easel/{team}/*")),
+        allow("ShowLogs", "logs:GetLogEvents", account.arn("logs", f"log-group:/easel/{team}/*")),
         _mount("MountModels", file_system_arn, [models_arn]),
         _write_logs(account.arn("logs", f"log-group:/easel/{team}")),
         *_pull(repository_arns),
-        *_secrets(secrets),
+        *secret_statements(secrets),
         _sessions(),
     ]
 
@@ -169,7 +136,7 @@ def host_statements(host: Host) -> list[Statement]:
             ["config/team.json", f"config/{host.endpoint}.json", "run/keys.json"],
         ),
         _mount("MountOwnFolders", host.file_system_arn, host.access_point_arns),
-        _allow(
+        allow(
             "TellOwnPhase",
             "ec2:CreateTags",
             account.arn("ec2", "instance/*"),
@@ -180,7 +147,7 @@ def host_statements(host: Host) -> list[Statement]:
                 "Null": {"aws:TagKeys": "false"},
             },
         ),
-        _allow(
+        allow(
             "SayThatItIsReady",
             ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"],
             account.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/easel-*"),
@@ -188,35 +155,9 @@ def host_statements(host: Host) -> list[Statement]:
         ),
         _write_logs(host.log_group_arn),
         *_pull(host.repository_arns),
-        *_secrets(host.secrets),
+        *secret_statements(host.secrets),
         _sessions(),
     ]
-
-
-def supply_statements(
-    account: AwsAccount, models: Sequence[str], secrets: Mapping[str, AwsSecret]
-) -> list[Statement]:
-    """What the gateway needs for one endpoint's `models`, and nothing if they are public: the objects in S3
-    and the tokens, each by its name. `secrets` are the endpoint's, by variable."""
-    if not models:
-        return []
-    objects = {arn for arn in (object_arn(account.partition, model) for model in models) if arn}
-    tokens = [secrets[name] for name in SOURCE_TOKENS if name in secrets]
-    # The version too: where a bucket keeps versions, all ranges are asked of one.
-    fetch = _allow("FetchModels", ["s3:GetObject", "s3:GetObjectVersion"], sorted(objects))
-    return [*([fetch] if objects else []), *_secrets(tokens)]
-
-
-def object_arn(partition: str, address: str) -> str | None:
-    """The ARN of a model's `s3://bucket/key`, exactly that key; None for another kind of address."""
-    # As the fetching reads it: S3 knows no query, so it belongs to the key; `#type=lora` is for the store.
-    address = re.sub(r"#type=[^#&]*$", "", address)
-    found = re.fullmatch(r"s3://(?P<bucket>[^/?#]+)/+(?P<key>.+)", address)
-    if not found:
-        return None
-    # In a policy these three mean something; a key that holds one would name more than itself.
-    key = re.sub(r"[*?$]", lambda sign: f"${{{sign[0]}}}", found["key"])
-    return f"arn:{partition}:s3:::{found['bucket']}/{key}"
 
 
 def repository_arn(reference: str) -> str | None:
@@ -226,16 +167,9 @@ def repository_arn(reference: str) -> str | None:
     return place.arn if place else None
 
 
-def _allow(
-    sid: str, action: str | list[str], resource: str | list[str], condition: dict[str, Any] | None = None
-) -> Statement:
-    statement = {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource}
-    return statement | ({"Condition": condition} if condition else {})
-
-
 def _mount(sid: str, file_system_arn: str, access_point_arns: Sequence[str]) -> Statement:
     # The one place that says who comes by which access point: the file system's own policy only denies.
-    return _allow(
+    return allow(
         sid,
         ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
         file_system_arn,
@@ -244,12 +178,12 @@ def _mount(sid: str, file_system_arn: str, access_point_arns: Sequence[str]) -> 
 
 
 def _read_objects(sid: str, bucket_arn: str, keys: Sequence[str]) -> Statement:
-    return _allow(sid, "s3:GetObject", [f"{bucket_arn}/{key}" for key in keys])
+    return allow(sid, "s3:GetObject", [f"{bucket_arn}/{key}" for key in keys])
 
 
 def _write_logs(group_arn: str) -> Statement:
     # Some actions are asked about the group, some about `<group>:*`, some about a stream of it.
-    return _allow("WriteOwnLog", ["logs:CreateLogStream", "logs:PutLogEvents"], [group_arn, f"{group_arn}:*"])
+    return allow("WriteOwnLog", ["logs:CreateLogStream", "logs:PutLogEvents"], [group_arn, f"{group_arn}:*"])
 
 
 def _pull(repository_arns: Sequence[str]) -> list[Statement]:
@@ -257,37 +191,15 @@ def _pull(repository_arns: Sequence[str]) -> list[Statement]:
         return []
     layers = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
     return [
-        _allow("LogInToRegistry", "ecr:GetAuthorizationToken", "*"),
-        _allow("PullImage", layers, sorted(set(repository_arns))),
+        allow("LogInToRegistry", "ecr:GetAuthorizationToken", "*"),
+        allow("PullImage", layers, sorted(set(repository_arns))),
     ]
-
-
-def _secrets(secrets: Sequence[AwsSecret]) -> list[Statement]:
-    if not secrets:
-        return []
-    arns = sorted({secret.arn for secret in secrets})
-    statements = [_allow("ReadOwnSecrets", "secretsmanager:GetSecretValue", arns)]
-    if under_keys := [secret for secret in secrets if secret.key_arn]:
-        # Through Secrets Manager, and for these secrets alone: the key may be under much else.
-        through = {
-            "kms:ViaService": sorted({_via(secret.arn) for secret in under_keys}),
-            "kms:EncryptionContext:SecretARN": sorted({secret.arn for secret in under_keys}),
-        }
-        keys = sorted({str(secret.key_arn) for secret in under_keys})
-        statements.append(_allow("DecryptOwnSecrets", "kms:Decrypt", keys, {"StringEquals": through}))
-    return statements
-
-
-def _via(secret_arn: str) -> str:
-    """The name that Secrets Manager asks KMS by, in the secret's region."""
-    _, partition, _, region, *_ = secret_arn.split(":")
-    return f"secretsmanager.{region}.amazonaws.com{'.cn' if partition == 'aws-cn' else ''}"
 
 
 def _sessions() -> Statement:
     # The least that Session Manager asks for. AmazonSSMManagedInstanceCore would also read every parameter of
     # the account (ssm:GetParameter on *).
-    return _allow(
+    return allow(
         "BeReachedBySessionManager",
         [
             "ssm:UpdateInstanceInformation",

@@ -13,11 +13,12 @@ from infra.filesystem import Filesystem
 from infra.image import Image
 from infra.instances.gateway import GatewayHost
 from infra.instances.group import GroupArgs, endpoint_group
-from infra.instances.policies import AwsSecret, Host, host_statements, repository_arn
+from infra.instances.policies import Host, host_statements, repository_arn
 from infra.instances.roles import InstanceRole
 from infra.instances.template import TemplateArgs, launch_template
 from infra.link import AccessLink
 from infra.network import InstanceNetwork, Rules
+from infra.policies import AwsSecret
 from infra.shapes import SHAPES
 from infra.spec import EndpointSpec, Spec
 from infra.tags import Tags
@@ -45,7 +46,7 @@ class ReplicaHostsArgs:
 class ReplicaHosts(pulumi.ComponentResource):
     """An endpoint. All that is its own is a child of it, so that it comes and goes without touching another.
 
-    Raises, at preview, what `infra.instances.vault.Vault` does for a secret that is not there, and
+    Raises, at preview, what `infra.vault.Vault` does for a secret that is not there, and
     `infra.offers.NotSold` where no zone of the network sells its shape.
     """
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 import pulumi
 import pulumi_aws as aws
 
-from infra.instances.policies import TRUST_OF_INSTANCES, AwsAccount, Statement, document
+from infra.instances.policies import TRUST_OF_INSTANCES
+from infra.policies import Statement, document
 
 LONGEST_POLICY = 10_240
 """Characters that IAM lets a role's own policies have, all together and without spaces."""
@@ -74,16 +75,6 @@ class InstanceRole(pulumi.ComponentResource):
                 "the models into the team's store once (`easel models add`) and take them out of models:"
             )
         aws.iam.RolePolicy(name, role=self._role.name, policy=text, opts=opts)
-
-
-def this_account(parent: pulumi.Resource) -> AwsAccount:
-    """Where the stack's provider provisions."""
-    opts = pulumi.InvokeOptions(parent=parent)
-    return AwsAccount(
-        aws.get_partition(opts=opts).partition,
-        aws.get_region(opts=opts).region,
-        aws.get_caller_identity(opts=opts).account_id,
-    )
 
 
 def _written(statements: Sequence[Statement]) -> str:

@@ -27,7 +27,7 @@ _SHARED = (
     *("host.sh", "settings.sh", "setting.py", "image.sh", "secret.py", "ready.sh", "probe.py"),
     *("storage.sh", "stop.sh", "ended.sh", "journal.sh", "journal.py"),
 )
-_REPLICA = ("hook.sh", "starter.sh", "container.py", "serve.sh", "watch.sh")
+_REPLICA = ("hook.sh", "starter.sh", "fence.sh", "container.py", "serve.sh", "watch.sh")
 _GATEWAY = ("disk.sh", "door.sh", "follow.sh", "patch.sh")
 
 

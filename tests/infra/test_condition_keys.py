@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from infra.instances.policies import AwsAccount, AwsSecret, supply_statements
+from infra.account import AwsAccount
+from infra.policies import AwsSecret, supply_statements
 from tests.infra.cluster.stacks import CLUSTER_STACKS, cluster_graph
 from tests.infra.graph import Graph, Node
 from tests.infra.program_stacks import STACKS, graph_of

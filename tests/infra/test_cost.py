@@ -146,13 +146,14 @@ def test_what_nobody_reads_gets_cheaper_and_comes_back() -> None:
             {"L-DB2E81BA": (24, 48, 4), "L-3819A6DF": (24, 48, 4)},
         ),
         ({"shape": "gpu.h100"}, {"L-417A185B": (16, 16, 16)}),
+        ({"shape": "gpu.h100", "capacity": "spot"}, {"L-C4BD4855": (16, 16, 16)}),
         ({"shape": "cpu.small"}, {"L-1216C47A": (2 + 2, 2 + 2, 2)}),
     ],
 )
 def test_vcpus_are_counted_by_the_quota_that_they_fall_under(
     fields: dict[str, Any], needs: dict[str, tuple[int, int, int]]
 ) -> None:
-    """G and P, spot and on demand have quotas of their own; the gateway is of the standard one.
+    """G and P, spot and on demand have quotas of their own, spot P5 too; the gateway is of the standard one.
 
     With the preferred types, with the largest in their place, and below which nothing starts.
     """

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from infra.account import AwsAccount
 from infra.instances.boot_images import NoMachineImage
-from infra.instances.policies import AwsAccount, AwsSecret, Host, gateway_statements, host_statements
+from infra.instances.policies import Host, gateway_statements, host_statements
 from infra.instances.roles import PolicyTooLong
-from infra.instances.vault import NoKey, NoSecret
+from infra.policies import AwsSecret
+from infra.vault import NoKey, NoSecret
 from tests.infra.calls import action, in_python
 from tests.infra.graph import Graph, World, provision
 from tests.infra.world import Refused

@@ -1,8 +1,8 @@
 """A machine that boots from user data: own mounts, network and processes around a root of its own.
 
-Real: the user data's files, bash, python, curl, mount, flock, blkid, mkfs, the kernel's mounts and addresses,
-HTTP to 169.254.169.254. Stand-ins (`stand_in.py`): aws, docker, mount.efs, systemctl, dnf, sleep, date; and
-systemd, of which `Service` below does what a unit's lines ask for, in systemd's order.
+Real: the user data's files, bash, python, curl, mount, flock, blkid, mkfs, iptables, the kernel's mounts and
+addresses, HTTP to 169.254.169.254. Stand-ins (`stand_in.py`): aws, docker, mount.efs, systemctl, dnf, sleep,
+date; and systemd, of which `Service` below does what a unit's lines ask for, in systemd's order.
 """
 
 from __future__ import annotations
@@ -50,6 +50,12 @@ ln -sf /stand-ins/mount.efs sbin/mount.efs
 ip link set lo up
 ip address add 169.254.169.254/32 dev lo
 ip address add "$2/32" dev lo
+# What a Docker daemon leaves in the host's network.
+ip link add docker0 type bridge
+ip address add 172.17.0.1/16 dev docker0
+ip link set docker0 up
+iptables -N DOCKER-USER
+iptables -A FORWARD -j DOCKER-USER
 echo up
 exec sleep infinity
 """

@@ -10,7 +10,7 @@ import re
 import pulumi
 import pulumi_aws as aws
 
-from infra.instances.policies import AwsSecret
+from infra.policies import AwsSecret
 
 AWS_OWN = "alias/aws/secretsmanager"
 _KEY = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/.+")
