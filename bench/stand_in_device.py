@@ -14,7 +14,7 @@ from pathlib import Path
 from easel.models import Kind, ModelFile
 from easel.studio.api.jobs.record import AcceptedRequest
 from easel.studio.api.jobs.ticket import Company, open_tickets
-from easel.studio.engine import FairShare, Pace, PersonsWork, TextToImage
+from easel.studio.engine import FairShare, Pace, PersonsWork, TextToImage, units_left
 
 # Microseconds that a call of the UNet took for a pixel, one after the other, by the side of the picture: the
 # starter by a processor that other programs had, too.
@@ -99,6 +99,10 @@ class StandInJob:
         ]
         known = [one for one in found if one is not None]
         return sum(known) if len(known) == len(found) else None
+
+    def units_left(self) -> float:
+        """What is left in the units by which shares are fair."""
+        return sum(units_left(self.request, one.done, self.request.steps - one.done) for one in self.pictures)
 
     def switch(self) -> float:
         """Nothing else is loaded here."""
@@ -194,7 +198,9 @@ class StandInDevice:
     def _look(self) -> None:
         work = {
             name: PersonsWork(
-                sum(job.work_left() or 0.0 for job in queue), sum(job.pictures_left for job in queue)
+                sum(job.work_left() or 0.0 for job in queue),
+                sum(job.pictures_left for job in queue),
+                sum(job.units_left() for job in queue),
             )
             for name, queue in self._queues.items()
             if queue

@@ -51,7 +51,7 @@ from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport,
 from easel.studio.engine.job_queue import Status
 from easel.studio.engine.limits import Limits
 from easel.studio.engine.observer import EngineObserver, TimedCall
-from easel.studio.engine.pace import Pace
+from easel.studio.engine.pace import Pace, units_left
 from easel.studio.engine.prompts.comments import strip_comments
 from easel.studio.engine.prompts.composition import negative_counts
 from easel.studio.engine.prompts.emphasis import EmphasisMode

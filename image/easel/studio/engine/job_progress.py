@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from easel.models import ModelFile
 from easel.studio.engine.job import Drawn, Job, JobState, ProgressReport
-from easel.studio.engine.pace import Pace
+from easel.studio.engine.pace import Pace, units_left
 from easel.studio.engine.picture import Picture
 
 if TYPE_CHECKING:
@@ -98,24 +98,30 @@ class JobProgress:
                 preview=self._preview,
                 detail=detail,
                 work_left=self._work_left(),
+                units_left=sum(
+                    units_left(self.job.request, position, calls) * count
+                    for (position, calls), count in self._left().items()
+                ),
             )
         )
 
     def _work_left(self) -> float | None:
         """Seconds of the device for what is not there, if all the device worked for it."""
-        # Those that are as far take as long: of hundreds most have not begun.
-        left = Counter(
-            (picture.course.position, picture.course.left)
-            for picture in self.pictures
-            if picture.index not in self.drawn
-        )
         seconds = 0.0
-        for (position, calls), count in left.items():
+        for (position, calls), count in self._left().items():
             one = self._pace.picture(self.job.checkpoint, self.job.request, position, calls)
             if one is None:
                 return None
             seconds += one * count
         return seconds
+
+    def _left(self) -> Counter[tuple[int, int | None]]:
+        """How many pictures that are not there are how far. Of hundreds most have not begun."""
+        return Counter(
+            (picture.course.position, picture.course.left)
+            for picture in self.pictures
+            if picture.index not in self.drawn
+        )
 
     def close(self, state: JobState, error: BaseException | None = None) -> None:
         """End the job: the pictures there are, in order, or the error. Does nothing the second time."""

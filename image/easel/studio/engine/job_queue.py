@@ -108,7 +108,9 @@ class JobQueue:
 
         def queue() -> Queue:
             others = [(other.owner, other.progress()) for other in here if other.owner != job.owner]
-            left = by_person((owner, one.work_left, one.pictures_left) for owner, one in others)
+            left = by_person(
+                (owner, one.work_left, one.pictures_left, one.units_left) for owner, one in others
+            )
             return Queue([(one.work_left, one.pictures_left) for one in looks], list(left.values()))
 
         see_that_there_is_room(bounds, queue, field_for_less(job.request))

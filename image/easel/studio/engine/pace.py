@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from easel.models import ModelFile
 from easel.studio.engine.request import TextToImage
 
 # Of a new measurement; neighbours come and go, and the first calls of a size pay for its preparations.
-_WEIGHT = 0.2
+_WEIGHT = 0.1
 # Of the power of pixels by which a call's time grows, between two sizes that were measured beside others.
 _LEAST, _MOST = 0.3, 1.6
+
+
+def calls_left(request: TextToImage, done: int = 0, left: int | None = None) -> Iterator[tuple[int, int]]:
+    """For one picture of a request: pixels of each pass, and how many calls of the backbone are left of it."""
+    passes = request.passes()
+    for number, one in enumerate(passes):
+        calls = max(0, one.calls - done)
+        if left is not None and number == len(passes) - 1:
+            calls = left
+        done = max(0, done - one.calls)
+        left = None if left is None else max(0, left - calls)
+        yield one.width * one.height, calls
+
+
+def units_left(request: TextToImage, done: int = 0, left: int | None = None) -> float:
+    """What is left of one picture of a request in the units by which shares are fair: pixels of calls."""
+    if request.enlargement is not None:
+        return 0.0
+    return float(sum(pixels * calls for pixels, calls in calls_left(request, done, left)))
 
 
 class Pace:
@@ -77,18 +96,13 @@ class Pace:
         if request.enlargement is not None or checkpoint is None:
             return None
         with self._lock:
-            passes, seconds = request.passes(), 0.0
-            for number, one in enumerate(passes):
-                calls = max(0, one.calls - done)
-                if left is not None and number == len(passes) - 1:
-                    calls = left
-                done = max(0, done - one.calls)
-                left = None if left is None else max(0, left - calls)
-                each = self._call(checkpoint, one.width * one.height, cached=request.cache_every > 1)
+            seconds = 0.0
+            for pixels, calls in calls_left(request, done, left):
+                each = self._call(checkpoint, pixels, cached=request.cache_every > 1)
                 if each is None:
                     return None
                 seconds += calls * each
-            last = passes[-1]
+            last = request.passes()[-1]
             decoding = self._decoding.get(checkpoint, next(iter(self._decoding.values()), 0.0))
             return seconds + decoding * last.width * last.height
 

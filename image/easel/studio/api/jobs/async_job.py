@@ -22,7 +22,7 @@ from easel.studio.api.requests.ordering import Ordering
 from easel.studio.api.requests.result import ResultPicture
 from easel.studio.api.requests.text_to_image_request import TextToImageRequest
 from easel.studio.api.scripts.selectable import course_of
-from easel.studio.engine import FINAL, Job, JobState, Stopped, TextToImage, chance
+from easel.studio.engine import FINAL, Job, JobState, Stopped, TextToImage, chance, units_left
 from easel.studio.studio import Studio
 
 KINDS: dict[RequestKind, type[DrawingRequest | ExtrasRequest]] = {
@@ -83,6 +83,13 @@ class AsyncJob:
             return sum(known)
         whole, pictures = _seconds(self._studio, self.planned), self.record.pictures
         return None if whole is None else whole * self.pictures_left / max(1, pictures)
+
+    def units_left(self) -> float:
+        """The same in the units by which shares are fair."""
+        if self.jobs:
+            return sum(job.progress().units_left for job in self.jobs if job.state not in FINAL)
+        whole = sum(units_left(request) * request.pictures for _, request in self.planned)
+        return whole * self.pictures_left / max(1, self.record.pictures)
 
     def switch(self) -> float:
         """Seconds until the checkpoint that it begins with is there, beside waiting for its turn."""

@@ -89,20 +89,24 @@ def elsewhere_ticket(record: AcceptedRequest, picture_of: PictureOf) -> Ticket:
 def open_tickets(jobs: Sequence[AsyncJob], company: Company, picture_of: PictureOf) -> list[Ticket]:
     """The tickets of all that one person has under way or waiting, in their order."""
     found: list[Ticket] = []
-    begun = [job.work_left() for job in jobs if job.begun]
+    begun = [(seconds, job.units_left()) for job in jobs if job.begun if (seconds := job.work_left())]
     waited: float | None = 0.0
-    pictures = place = 0
+    units, pictures, place = 0.0, 0, 0
     for job in jobs:
         left = job.work_left()
         if job.begun:
             # Those that have begun are drawn side by side.
-            known = [min(one, left or 0.0) for one in begun if one is not None]
-            before = None if left is None else PersonsWork(sum(known) - left, pictures)
+            beside = [(min(1.0, (left or 0.0) / seconds), seconds, units) for seconds, units in begun]
+            before = None if left is None else PersonsWork(
+                sum(share * seconds for share, seconds, _ in beside) - left, pictures,
+                sum(share * units for share, _, units in beside) - job.units_left(),
+            )  # fmt: skip
         else:
             place += 1
-            before = None if waited is None else PersonsWork(waited, pictures)
+            before = None if waited is None else PersonsWork(waited, pictures, units)
         found.append(_open(job, 0 if job.begun else place, before, left, company, picture_of))
         waited = None if waited is None or left is None else waited + left
+        units += job.units_left()
         pictures += job.pictures_left
     return found
 
@@ -118,7 +122,9 @@ def _open(
     now = _Now(job.jobs)
     known = before is not None and left is not None
     switch = job.switch()
-    eta = time_for(before.seconds + left, company.others) + switch if before and left is not None else now.eta
+    eta = now.eta
+    if before and left is not None:
+        eta = time_for(before.seconds + left, company.others, before.units + job.units_left()) + switch
     waiting = before is not None and not job.begun
     ahead = ahead_of(before, company.others) if waiting and before else None
     return _ticket(
@@ -126,7 +132,7 @@ def _open(
         state=_state(job, now),
         place=place,
         ahead=TicketAhead(pictures=ahead.pictures, people=ahead.people) if ahead else TicketAhead(),
-        starts_in=round(time_for(before.seconds, company.others) + switch, 1)
+        starts_in=round(time_for(before.seconds, company.others, before.units) + switch, 1)
         if waiting and before and known
         else None,
         fraction=_fraction(job, now),

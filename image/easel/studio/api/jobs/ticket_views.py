@@ -76,8 +76,11 @@ class TicketViews:
         awaited = [(one.owner, one.progress()) for one in self._studio.engine.jobs() if one.id not in known]
         left = by_person(
             [
-                *((job.record.owner, job.work_left(), job.pictures_left) for job in tickets),
-                *((whose, now.work_left, now.pictures_left) for whose, now in awaited),
+                *(
+                    (job.record.owner, job.work_left(), job.pictures_left, job.units_left())
+                    for job in tickets
+                ),
+                *((whose, now.work_left, now.pictures_left, now.units_left) for whose, now in awaited),
             ]
         )
         return [work for whose, work in left.items() if whose != owner]
