@@ -7,7 +7,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
-from infra.cluster import load_balancer, policies
+from infra.cluster import cost, load_balancer, policies
 from infra.cluster.capacity import memory
 from infra.cluster.certificate import wildcard_certificate
 from infra.cluster.nodes import GPU, Pool, front, node_selector, pools, tolerations
@@ -81,6 +81,7 @@ class Tenancy(pulumi.ComponentResource):
             edge=load_balancer.edge(self._tags.team, args.ranges),
             client_secret=self._client_secret(),
             region=args.account.region,
+            machines=cost.machines(self._spec),
             rights_at=RIGHTS_AT,
             provider=args.provider,
             depends_on=[*args.ready, *machines, self._balancer(), *self._gateway_role()],

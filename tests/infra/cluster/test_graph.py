@@ -276,6 +276,33 @@ def test_the_balancer_asks_gateways_how_they_are_where_they_answer(graph: Graph)
     assert set(json.loads(config.inputs["data"]["team.json"])["edge"]["trusted"]) == {vpc}
 
 
+def test_gateways_know_what_each_machine_costs(graph: Graph) -> None:
+    """They count the team's nodes by type for `budget.stop`, and keep the sums where they may write."""
+    told = json.loads(object_of(graph, "ConfigMap", "config-team").inputs["data"]["team.json"])
+    asked = [
+        one["values"]
+        for node in graph.of("NodePool")
+        if "easel/team" in node.inputs["spec"]["template"]["metadata"]["labels"]
+        for one in node.inputs["spec"]["template"]["spec"]["requirements"]
+        if one["key"] == "node.kubernetes.io/instance-type"
+    ]
+    bought = {kind for kinds in asked for kind in kinds}
+    assert bought <= told.get("machines", {}).keys()
+    assert all(price > 0 for price in told.get("machines", {}).values())
+    ledgers = [one for one in graph.of("ConfigMap") if one.inputs["metadata"]["name"] == "easel-spent"]
+    assert [one.inputs.get("data") for one in ledgers] == ([None] if bought else [])
+    role = next(one for one in graph.of("Role") if "rules" in one.inputs)
+    written = [rule.get("resourceNames", []) for rule in role.inputs["rules"] if "update" in rule["verbs"]]
+    assert any("easel-spent" in names for names in written) is bool(bought)
+
+
+def test_the_budget_and_its_fuse_are_told() -> None:
+    """As on instances."""
+    graph = cluster_graph("cluster, private, new zone, budget")
+    told = json.loads(object_of(graph, "ConfigMap", "config-team").inputs["data"]["team.json"])
+    assert told["budget"] == {"monthly": 500, "stop": True}
+
+
 def test_destroy_takes_what_stands_in_the_cluster_before_what_it_stands_on(own: Graph) -> None:
     """So it leaves no balancer, interface or log group: the Ingress goes while its controller runs; pods go
     while their files answer, nodes while they have a way to the internet."""
