@@ -21,6 +21,7 @@ from infra.instances.policies import AwsAccount, document
 from infra.instances.vault import Vault
 from infra.namespace import Placement, Target, Volume
 from infra.namespace.component import KubernetesObject
+from infra.namespace.gateway import LEAVING, stays
 from infra.namespace.requests import cpu
 from infra.namespace.storage import keeps_outputs
 from infra.offers import Offers
@@ -78,7 +79,7 @@ class Tenancy(pulumi.ComponentResource):
             # One that keeps no pictures asks for no volume, but would have none that outlives the objects.
             outputs=lambda endpoint: outputs.get(endpoint, Volume(csi_driver=DRIVER)),
             secrets=self._secrets_by_endpoint().__getitem__,
-            edge=load_balancer.edge(self._tags.team, args.ranges),
+            edge=load_balancer.edge(self._tags.team, args.ranges, LEAVING + stays(self._spec)),
             client_secret=self._client_secret(),
             region=args.account.region,
             machines=cost.machines(self._spec),

@@ -265,6 +265,11 @@ def test_the_balancer_asks_gateways_how_they_are_where_they_answer(graph: Graph)
     }
     assert (said["healthcheck-port"], said["healthcheck-path"]) == ("7861", "/healthz")
     assert (said["target-type"], said["ssl-redirect"]) == ("ip", "443")
+    # A gateway that ends answers whom it holds: the balancer must not have cut it off before. AWS allows an
+    # hour ("Edit target group attributes for your Application Load Balancer").
+    pod = object_of(graph, "Deployment", "gateway").inputs["spec"]["template"]["spec"]
+    delay = int(said["target-group-attributes"].removeprefix("deregistration_delay.timeout_seconds="))
+    assert pod["terminationGracePeriodSeconds"] - 25 < delay <= 3600
     vpc = (
         "10.0.0.0/16"
         if team(graph) == "art" and not graph.of("Vpc") and graph.of("Cluster")

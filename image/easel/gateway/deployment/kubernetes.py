@@ -37,6 +37,8 @@ from easel.gateway.replicas.kubernetes import Fuse, KubernetesBackend, Namespace
 _log = structlog.get_logger("easel.kubernetes")
 INNER = "EASEL_INNER"
 """`host:port` that the cluster finds this gateway at, in the place of `0.0.0.0:7861`."""
+LEAVES_WITHIN = "EASEL_LEAVES_WITHIN"
+"""Seconds that it goes on for who is at its door once it was told to end: the pod's grace is for that."""
 POD = "POD_NAME"
 TOKENS, ENDED, LEASE, SPENT = "easel-tokens", "easel-ended", "easel-model-sync", "easel-spent"
 _TEAM = "team"
@@ -44,14 +46,14 @@ _TEAM = "team"
 _AT_FIRST = 300.0
 # Seconds between two looks at what a watch should have told.
 _AT_LEAST = 30.0
+# Seconds where nobody says for how long: it fits a grace of 120.
+_LEAVES_WITHIN = 85.0
 
 
 class KubernetesDeployment:
     """One team's namespace."""
 
     outlived = True
-    # Of the pod's grace of 120 s, 15 are over when SIGTERM comes, and Caddy's end may take ten.
-    leaves_within = 85.0
 
     def __init__(
         self, home: Home, events: Events, namespace: str, *, at_first: float = _AT_FIRST,
@@ -62,6 +64,7 @@ class KubernetesDeployment:
         self._at_first = at_first
         self._api = KubernetesApi(namespace)
         self._namespace = Namespace(self._api)
+        self.leaves_within = _leaves_within(environment)
         self._mirror = ConfigMapMirror(self._api, home.config, self._say, self._wake)
         self._secret = ClusterSecret(self._api)
         self._tokens: RecordList[Token] = RecordList(
@@ -208,6 +211,13 @@ class KubernetesDeployment:
 
     def _say(self, text: str) -> None:
         self._events.add(_TEAM, None, "kubernetes", text)
+
+
+def _leaves_within(environment: Mapping[str, str]) -> float:
+    said = environment.get(LEAVES_WITHIN, "")
+    if said and not said.isdigit():
+        raise GatewayError(f"{LEAVES_WITHIN} is {said!r}: it must be whole seconds")
+    return float(said or _LEAVES_WITHIN)
 
 
 def _inner(
