@@ -16,6 +16,19 @@ SHA256 = "db60b1fa60f0565fefa4ce2f87e855b6a8854363ee82962fbe28a12a70d64c4c"
 ADDRESS = f"https://kedacore.github.io/charts/keda-{VERSION}.tgz"
 NAMESPACE = "keda"
 
+REQUESTS, BURST, AT_ONCE = 200, 400, 20
+"""Requests a second to the API, those of a moment, and ScaledObjects taken up at once. KEDA's own are 20, 30
+and 5: of 1,000 endpoints it had taken up 411 after eleven minutes, each of them some thirty requests
+(docs/performance.md, Many endpoints). The API server looks after itself by priority and fairness."""
+OPERATOR_ARGUMENTS: Mapping[str, str] = {"kube-api-qps": str(REQUESTS), "kube-api-burst": str(BURST)}
+OPERATOR_ENVIRONMENT: Mapping[str, str] = {"KEDA_SCALEDOBJECT_CTRL_MAX_RECONCILES": str(AT_ONCE)}
+VALUES: Mapping[str, Any] = {
+    "extraArgs": {"keda": dict(OPERATOR_ARGUMENTS)},
+    # The chart gives them to the adapter and the webhooks too, which do not know them.
+    "env": [{"name": name, "value": value} for name, value in OPERATOR_ENVIRONMENT.items()],
+}
+"""What the chart is installed with. `tests/cluster` starts KEDA with the same."""
+
 
 class NoChart(pulumi.RunError):
     """KEDA's chart cannot be had, or is not the one that was looked at."""
@@ -32,7 +45,7 @@ class Keda(pulumi.ComponentResource):
         values: Mapping[str, Any] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`values` are the chart's own, such as where its pods may run."""
+        """`values` are the chart's own, beside `VALUES`, such as where its pods may run."""
         super().__init__("easel:keda:Keda", name, None, opts)
         inside = pulumi.ResourceOptions(parent=self, provider=provider)
         home = kubernetes.core.v1.Namespace(name, metadata={"name": namespace}, opts=inside)
@@ -41,7 +54,7 @@ class Keda(pulumi.ComponentResource):
             chart=str(chart()),
             name="keda",
             namespace=namespace,
-            values=dict(values or {}),
+            values={**VALUES, **(values or {})},
             opts=pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=[home])),
         )
         self.register_outputs({"version": VERSION})

@@ -37,6 +37,15 @@ def first_type(shape: Shape) -> InstanceType:
     return min(shape.instance_types, key=lambda one: one.price)
 
 
+def machines(spec: Spec) -> dict[str, float]:
+    """Dollars an hour of each type of machine that the team's replicas may be on, as if none were spot."""
+    return {
+        kind.name: round(kind.price * (1 + FEE), 4)
+        for endpoint in spec.endpoints.values()
+        for kind in SHAPES[endpoint.shape].instance_types
+    }
+
+
 def hourly(endpoint: EndpointSpec) -> Hourly:
     """What an endpoint costs an hour asleep, with its fewest and with its most replicas.
 

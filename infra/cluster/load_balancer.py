@@ -20,8 +20,6 @@ Manifest = dict[str, Any]
 
 HEALTH = {"port": 7861, "path": "/healthz"}
 """The gateway's inner listener: at the public one hosts that are not ours get 404."""
-DRAIN = 60
-"""Seconds that a gateway that goes still gets the end of what it began."""
 
 
 def class_name(team: str) -> str:
@@ -70,15 +68,16 @@ def ingress_class(team: str) -> Manifest:
     }
 
 
-def edge(team: str, ranges: Sequence[pulumi.Input[str]]) -> Edge:
-    """How people come to the gateways. `ranges` are the VPC's: the balancer's addresses are among them."""
+def edge(team: str, ranges: Sequence[pulumi.Input[str]], drain: int) -> Edge:
+    """How people come to the gateways. `ranges` are the VPC's: the balancer's addresses are among them.
+    `drain`: seconds that a gateway that goes may still answer what it was asked; then it is cut off."""
     said = {
         "target-type": "ip",
         "listen-ports": json.dumps([{"HTTP": 80}, {"HTTPS": 443}]),
         "ssl-redirect": "443",
         "healthcheck-port": str(HEALTH["port"]),
         "healthcheck-path": str(HEALTH["path"]),
-        "target-group-attributes": f"deregistration_delay.timeout_seconds={DRAIN}",
+        "target-group-attributes": f"deregistration_delay.timeout_seconds={drain}",
     }
     annotations = {f"alb.ingress.kubernetes.io/{key}": value for key, value in said.items()}
     return Edge(

@@ -32,13 +32,6 @@ def team_faults(team: TeamSpec, where: Where) -> Iterator[SpecFault]:
     for field, why in INSTANCES_OWN.items():
         if field in team.model_fields_set:
             yield SpecFault((*where, field), f"goes with runs_on: instances only: {why}", _HERE)
-    if team.budget is not None and team.budget.stop:
-        yield SpecFault(
-            (*where, "budget", "stop"),
-            "goes with runs_on: instances only: here nobody counts what pods cost; the alarm rings, and max "
-            "is the limit",
-            _HERE,
-        )
     if team.storage.gateway is not None:
         yield SpecFault(
             (*where, "storage", "gateway"),

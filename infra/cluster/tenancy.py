@@ -8,7 +8,7 @@ import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
 from infra.account import AwsAccount
-from infra.cluster import load_balancer, policies
+from infra.cluster import cost, load_balancer, policies
 from infra.cluster.capacity import memory
 from infra.cluster.certificate import wildcard_certificate
 from infra.cluster.nodes import GPU, Pool, front, node_selector, pools, tolerations
@@ -20,6 +20,7 @@ from infra.filesystem import Filesystem, access_point
 from infra.image import Image
 from infra.namespace import Placement, Target, Volume
 from infra.namespace.component import KubernetesObject
+from infra.namespace.gateway import LEAVING, stays
 from infra.namespace.requests import cpu
 from infra.namespace.storage import keeps_outputs
 from infra.offers import Offers
@@ -79,9 +80,10 @@ class Tenancy(pulumi.ComponentResource):
             # One that keeps no pictures asks for no volume, but would have none that outlives the objects.
             outputs=lambda endpoint: outputs.get(endpoint, Volume(csi_driver=DRIVER)),
             secrets=self._secrets_by_endpoint().__getitem__,
-            edge=load_balancer.edge(self._tags.team, args.ranges),
+            edge=load_balancer.edge(self._tags.team, args.ranges, LEAVING + stays(self._spec)),
             client_secret=self._client_secret(),
             region=args.account.region,
+            machines=cost.machines(self._spec),
             rights_at=RIGHTS_AT,
             provider=args.provider,
             depends_on=[*args.ready, *machines, self._balancer(), *self._gateway_role()],

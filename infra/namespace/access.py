@@ -3,7 +3,7 @@
 from typing import Any
 
 from infra.namespace.manifest import GATEWAY, STUDIO, Manifest, labels, manifest
-from infra.namespace.secrets import KEYS, WRITTEN, entry_of
+from infra.namespace.secrets import KEYS, SPENT, WRITTEN, entry_of
 from infra.namespace.target import Target
 from infra.spec import Spec
 
@@ -47,7 +47,7 @@ def _rules(spec: Spec, target: Target) -> list[dict[str, Any]]:
         _rule("", "pods/log", ["get"]),
         _rule("", "events", ["list", "watch"]),
         _rule("", "configmaps", LOOK),
-        _rule("", "configmaps", ["update", "patch"], [KEYS]),
+        _rule("", "configmaps", ["update", "patch"], [KEYS, *([SPENT] if target.machines else [])]),
         # Kubernetes knows no name of what is about to be created.
         _rule("coordination.k8s.io", "leases", ["create"]),
         _rule("coordination.k8s.io", "leases", ["get", "update"], [LEASE]),

@@ -48,12 +48,18 @@ def _team(spec: Spec, target: Target, link_hash: pulumi.Input[str]) -> pulumi.In
     trusted = {f"trusted_{number}": network for number, network in enumerate(target.edge.trusted)}
     # The secret comes by the environment of the pod.
     told = {**members.model_dump(), "client_secret": None} if members else None
+    budget = spec.team.budget
+    bought = {
+        "machines": dict(target.machines),
+        "budget": {"monthly": budget.monthly, "stop": budget.stop} if budget else None,
+    }
 
     def content(known: dict[str, Any]) -> str:
         return render.text(
             {
                 **config,
                 **({"region": target.region} if target.region else {}),
+                **(bought if target.machines else {}),
                 "bind": "0.0.0.0",  # noqa: S104 - policies say who reaches the pod
                 "console": {"port": HTTP, "host": host(spec, CONSOLE), "link": {"hash": known["hash"]}},
                 "edge": {"trusted": [known[name] for name in trusted]},

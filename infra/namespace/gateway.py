@@ -15,19 +15,31 @@ from infra.namespace.manifest import (
 from infra.namespace.secrets import GATEWAYS, environment, gateway_variables
 from infra.namespace.storage import claim_mounted, models_claim
 from infra.namespace.target import Target
+from infra.spec import Spec
 
 INNER = 7861
 """Where KEDA, other gateways and the kubelet ask; never what people come to."""
 INNER_SERVICE = "gateway-inner"
 
 HOME = "/data/easel"
+STAYS = "EASEL_LEAVES_WITHIN"
 REPLICAS = 2
 LEAVING = 15
 """Seconds between a pod's end being decided and SIGTERM: balancers hear of it and send nobody there."""
-GRACE = 120
+LEAST_STAY, DRAWS, LONGEST_STAY = 85, 60, 3500
+"""Seconds that a gateway which was told to end goes on for who is at its door, sooner where nobody is: as long
+as a request is held, and then a picture. An Application Load Balancer allows an hour."""
+AFTER = 20
+"""Seconds that its Caddy and everything else take to end after that."""
 
 
-def gateway(target: Target) -> list[Manifest]:
+def stays(spec: Spec) -> int:
+    """For how many seconds after SIGTERM a gateway answers whom it holds, at most."""
+    longest = max((endpoint.timeouts.wake for endpoint in spec.endpoints.values()), default=0)
+    return min(max(LEAST_STAY, longest + DRAWS), LONGEST_STAY)
+
+
+def gateway(spec: Spec, target: Target) -> list[Manifest]:
     """Deployment, disruption budget, and the Service that is asked from inside."""
     found = labels(GATEWAY)
     return [
@@ -50,18 +62,18 @@ def gateway(target: Target) -> list[Manifest]:
                 "selector": {"matchLabels": found},
                 # Never fewer than two while another version comes.
                 "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-                "template": {"metadata": {"labels": found}, "spec": _pod(target, found)},
+                "template": {"metadata": {"labels": found}, "spec": _pod(spec, target, found)},
             },
         ),
     ]  # fmt: skip
 
 
-def _pod(target: Target, found: dict[str, str]) -> dict[str, Any]:
+def _pod(spec: Spec, target: Target, found: dict[str, str]) -> dict[str, Any]:
     return {
         "serviceAccountName": GATEWAY,
         "enableServiceLinks": False,
         "securityContext": pod_security(),
-        "terminationGracePeriodSeconds": GRACE,
+        "terminationGracePeriodSeconds": LEAVING + stays(spec) + AFTER,
         # As far apart as the cluster lets them: on one node both are better than one.
         "topologySpreadConstraints": [
             {
@@ -73,7 +85,7 @@ def _pod(target: Target, found: dict[str, str]) -> dict[str, Any]:
             for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
         ],
         **pulled_by(target.pull_secrets),
-        "containers": [_container(target)],
+        "containers": [_container(spec, target)],
         "volumes": [
             # Configuration, counts, Caddy's files: had again from the API after a restart.
             {"name": "home", "emptyDir": {}},
@@ -92,7 +104,7 @@ def _of_the_pod() -> list[dict[str, Any]]:
     ]
 
 
-def _container(target: Target) -> dict[str, Any]:
+def _container(spec: Spec, target: Target) -> dict[str, Any]:
     health = {"httpGet": {"path": "/healthz", "port": "inner"}, "timeoutSeconds": 5}
     return {
         "name": GATEWAY,
@@ -101,6 +113,7 @@ def _container(target: Target) -> dict[str, Any]:
         "env": [
             {"name": "HOME", "value": "/tmp"},  # noqa: S108
             {"name": "EASEL_HOME", "value": HOME},
+            {"name": STAYS, "value": str(stays(spec))},
             *_of_the_pod(),
             *environment(GATEWAYS, gateway_variables(target)),
         ],

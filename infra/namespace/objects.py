@@ -31,7 +31,7 @@ def manifests(spec: Spec, target: Target, links: Links) -> list[Manifest]:
         *secrets(spec, target),
         *configuration(spec, target, links),
         *storage(spec, target),
-        *gateway(target),
+        *gateway(spec, target),
         *edge(spec, target),
     ]
     for name, endpoint in spec.endpoints.items():

@@ -14,6 +14,9 @@ WRITTEN = ("easel-secret", "easel-tokens", "easel-ended")
 KEYS = "easel-keys"
 """The ConfigMap of the public keys that studios know it by, which it writes too."""
 
+SPENT = "easel-spent"
+"""The ConfigMap of what the team's machines cost, by month, which it writes where machines are bought."""
+
 CLIENT_SECRET = "EASEL_OIDC_CLIENT_SECRET"  # noqa: S105 - a variable's name
 GATEWAYS = "easel-gateway"
 """Variables of the gateway whose values come by the program."""
@@ -24,7 +27,8 @@ def secrets(spec: Spec, target: Target) -> list[Manifest]:
     written = [
         manifest("v1", "Secret", name, target.namespace, labels(GATEWAY), type="Opaque") for name in WRITTEN
     ]
-    written.append(manifest("v1", "ConfigMap", KEYS, target.namespace, labels(GATEWAY)))
+    for name in (KEYS, SPENT) if target.machines else (KEYS,):
+        written.append(manifest("v1", "ConfigMap", name, target.namespace, labels(GATEWAY)))
     given = [
         _given(environment_of(name), target, labels(STUDIO, name), target.secrets(name))
         for name in spec.endpoints

@@ -120,6 +120,9 @@ class Target:
     counted."""
     region: str | None = None
     """Of AWS, where there is one: for models by s3://."""
+    machines: Mapping[str, float] = field(default_factory=dict)
+    """Where nodes are bought: dollars an hour of each type of machine that may be. The gateways count by it
+    what is spent (`budget.stop`)."""
     rights_at: str | None = None
     """A link-local network (CIDR) where the gateway gets its rights in the cloud, by HTTP."""
     provider: pulumi.ProviderResource | None = None

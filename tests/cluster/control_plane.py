@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import yaml
 
+from infra.keda import OPERATOR_ARGUMENTS, OPERATOR_ENVIRONMENT
 from tests.cluster.api import Api, ApiRefusalError, UnknownKindError
 from tests.cluster.authority import Authority
 from tests.cluster.daemon import Daemon
@@ -192,6 +193,7 @@ class ControlPlane:
             "WATCH_NAMESPACE": "",
             "HTTP_PROXY": self._http_proxy,
             "NO_PROXY": "127.0.0.1,localhost",
+            **OPERATOR_ENVIRONMENT,
         }
         self._start(
             "operator",
@@ -200,6 +202,8 @@ class ControlPlane:
             f"--metrics-bind-address=127.0.0.1:{cluster_port()}",
             f"--health-probe-bind-address=127.0.0.1:{cluster_port()}",
             f"--metrics-service-bind-address={self._keda_address}",
+            # As the program has the chart start it.
+            *(f"--{name}={value}" for name, value in OPERATOR_ARGUMENTS.items()),
             environment=environment,
         )
         self._start(

@@ -5,11 +5,12 @@ as pods, an endpoint that sleeps. People come to the doors by HTTP.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import itertools
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -34,7 +35,10 @@ _addresses = itertools.count(2)
 class TeamStage:
     """One team in its namespace."""
 
-    def __init__(self, cluster: Cluster, name: str, **endpoint: Any) -> None:
+    def __init__(
+        self, cluster: Cluster, name: str, *, machines: Mapping[str, float] | None = None, **endpoint: Any
+    ) -> None:
+        """`machines`: what nodes cost an hour by type, where they are bought."""
         self.cluster, self.name = cluster, name
         studio = {"shape": "gpu.a10", "replicas": {"min": 0, "max": 3}, "idle": "3s", "concurrency": 1}
         wait = {"wake": "150s", "request": "150s"}
@@ -44,7 +48,7 @@ class TeamStage:
         tolerated = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
         where = {"shapes": {"gpu.a10": {"node_selector": selector}}, "tolerations": tolerated}
         spec = Team({"studio": {**studio, "timeouts": wait, **endpoint}}, where, {}, name).spec
-        target = target_of(spec)
+        target = dataclasses.replace(target_of(spec), machines=machines or {})
         self.namespace = target.namespace
         self.domain = spec.team.domain
         self.tokens = {one: f"easel_{name}s-first-token-of-{one}" for one in ("studio", "console")}

@@ -6,13 +6,16 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 
+from easel.gateway.deployment.kubernetes import KubernetesDeployment
+from easel.gateway.errors import GatewayError
+from easel.gateway.events import Events
+from easel.gateway.home import Home
 from easel.gateway.leaving import Leaving
-from infra.namespace.gateway import GRACE
-from infra.namespace.gateway import LEAVING as BEFORE_SIGTERM
 from tests.gateway.conftest import House, until
 
 Build = Callable[..., House]
@@ -54,8 +57,16 @@ def test_it_ends_when_nobody_is_left_or_its_time_is_over(busy_for: int, ends_aft
     assert now == pytest.approx(ends_after, abs=0.3)
 
 
-def test_its_time_is_within_its_pods() -> None:
-    """Caddy's ten seconds, and a moment for everything else, are left before the kubelet's SIGKILL."""
-    from easel.gateway.deployment.kubernetes import KubernetesDeployment
+@pytest.mark.parametrize(("said", "within"), [("960", 960), ("", 85)])
+def test_its_pod_says_for_how_long_it_may_stay(tmp_path: Path, said: str, within: float) -> None:
+    """As the program gives it, which knows how long requests are held; else what always fits."""
+    told = {"POD_NAME": "gateway-1", "EASEL_LEAVES_WITHIN": said}
+    deployment = KubernetesDeployment(Home(tmp_path), Events(), "easel-art", environment=told)
+    assert deployment.leaves_within == within
 
-    assert BEFORE_SIGTERM + KubernetesDeployment.leaves_within + 10 < GRACE
+
+def test_seconds_that_are_none_are_refused(tmp_path: Path) -> None:
+    """With the variable's name."""
+    told = {"POD_NAME": "gateway-1", "EASEL_LEAVES_WITHIN": "2m"}
+    with pytest.raises(GatewayError, match="EASEL_LEAVES_WITHIN is '2m': it must be whole seconds"):
+        KubernetesDeployment(Home(tmp_path), Events(), "easel-art", environment=told)

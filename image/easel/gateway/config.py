@@ -256,6 +256,8 @@ class Team(_Read):
     edge: TlsEdge | None = None
     acme: Acme = Acme(email=None)
     budget: Budget | None = None
+    # In a cluster whose nodes are bought: dollars an hour of each type of machine.
+    machines: dict[str, Annotated[float, Field(ge=0)]] = {}
     # Single sign-on; without it people enter by link.
     members: Members | None = None
     region: str | None = None

@@ -11,6 +11,15 @@ class GatewayError(Exception):
     exit_code = 2
 
 
+class ProviderError(Exception):
+    """A cloud or a cluster did not do what it was asked."""
+
+    @property
+    def passing(self) -> bool:
+        """Whether asking again later may help without anybody's doing."""
+        return False
+
+
 class ConfigError(GatewayError):
     """A file under `config/` cannot be used."""
 

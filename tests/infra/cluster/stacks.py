@@ -36,7 +36,7 @@ CLUSTER_STACKS = {
             "runs_on": "cluster",
             "cluster": {"private": True, "version": "1.35"},
             "zone": "create",
-            "budget": {"monthly": 500, "notify": "lead@example.com"},
+            "budget": {"monthly": 500, "notify": "lead@example.com", "stop": True},
         },
         "t" * TEAM_LENGTH,
     ),

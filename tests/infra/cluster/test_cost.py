@@ -31,6 +31,13 @@ def test_asleep_it_costs_nothing_and_awake_its_machine_with_the_fee() -> None:
     assert 3 * (0.8048 * 1.12 + RATES.address) < costs.max < 3 * 0.8048 * 1.2
 
 
+def test_a_machine_is_counted_with_the_fee() -> None:
+    """What the fuse counts by: Auto Mode's twelve percent are more than a machine's price."""
+    told = cost.machines(spec({"a": {"shape": "gpu.l4"}, "b": {"shape": "gpu.a100-40gb"}}))
+    assert told.keys() == {"g6.xlarge", "g6.2xlarge", "g6.4xlarge", "p4d.24xlarge"}
+    assert told["g6.xlarge"] == pytest.approx(0.8048 * 1.12, abs=1e-4)
+
+
 def test_eight_replicas_share_a_machine_that_is_sold_whole() -> None:
     """The first costs as much as all eight."""
     one, eight, nine = (

@@ -265,6 +265,11 @@ def test_the_balancer_asks_gateways_how_they_are_where_they_answer(graph: Graph)
     }
     assert (said["healthcheck-port"], said["healthcheck-path"]) == ("7861", "/healthz")
     assert (said["target-type"], said["ssl-redirect"]) == ("ip", "443")
+    # A gateway that ends answers whom it holds: the balancer must not have cut it off before. AWS allows an
+    # hour ("Edit target group attributes for your Application Load Balancer").
+    pod = object_of(graph, "Deployment", "gateway").inputs["spec"]["template"]["spec"]
+    delay = int(said["target-group-attributes"].removeprefix("deregistration_delay.timeout_seconds="))
+    assert pod["terminationGracePeriodSeconds"] - 25 < delay <= 3600
     vpc = (
         "10.0.0.0/16"
         if team(graph) == "art" and not graph.of("Vpc") and graph.of("Cluster")
@@ -274,6 +279,33 @@ def test_the_balancer_asks_gateways_how_they_are_where_they_answer(graph: Graph)
     assert vpc in json.dumps(policy.inputs["spec"]["ingress"])
     config = next(n for n in graph.of("ConfigMap") if n.inputs["metadata"]["name"] == "config-team")
     assert set(json.loads(config.inputs["data"]["team.json"])["edge"]["trusted"]) == {vpc}
+
+
+def test_gateways_know_what_each_machine_costs(graph: Graph) -> None:
+    """They count the team's nodes by type for `budget.stop`, and keep the sums where they may write."""
+    told = json.loads(object_of(graph, "ConfigMap", "config-team").inputs["data"]["team.json"])
+    asked = [
+        one["values"]
+        for node in graph.of("NodePool")
+        if "easel/team" in node.inputs["spec"]["template"]["metadata"]["labels"]
+        for one in node.inputs["spec"]["template"]["spec"]["requirements"]
+        if one["key"] == "node.kubernetes.io/instance-type"
+    ]
+    bought = {kind for kinds in asked for kind in kinds}
+    assert bought <= told.get("machines", {}).keys()
+    assert all(price > 0 for price in told.get("machines", {}).values())
+    ledgers = [one for one in graph.of("ConfigMap") if one.inputs["metadata"]["name"] == "easel-spent"]
+    assert [one.inputs.get("data") for one in ledgers] == ([None] if bought else [])
+    role = next(one for one in graph.of("Role") if "rules" in one.inputs)
+    written = [rule.get("resourceNames", []) for rule in role.inputs["rules"] if "update" in rule["verbs"]]
+    assert any("easel-spent" in names for names in written) is bool(bought)
+
+
+def test_the_budget_and_its_fuse_are_told() -> None:
+    """As on instances."""
+    graph = cluster_graph("cluster, private, new zone, budget")
+    told = json.loads(object_of(graph, "ConfigMap", "config-team").inputs["data"]["team.json"])
+    assert told["budget"] == {"monthly": 500, "stop": True}
 
 
 def test_destroy_takes_what_stands_in_the_cluster_before_what_it_stands_on(own: Graph) -> None:

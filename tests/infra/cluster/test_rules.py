@@ -50,10 +50,6 @@ def test_what_a_platform_has_is_not_the_teams_to_say(
         ({"machine_images": {"gpu": "ami-0123456789abcdef0"}}, "easel:team.machine_images"),
         ({"acme": {"directory": "https://ca.example.com/directory"}}, "easel:team.acme"),
         ({"storage": {"gateway": "vol-0123456789abcdef0"}}, "easel:team.storage.gateway"),
-        (
-            {"budget": {"monthly": 500, "notify": "a@b.cd", "stop": True}},
-            "easel:team.budget.stop",
-        ),
     ],
 )
 def test_what_only_instances_know_is_refused(tmp_path: Path, team: dict[str, Any], where: str) -> None:

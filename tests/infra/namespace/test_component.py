@@ -63,6 +63,20 @@ def test_the_namespace_waits_for_keda_where_it_is_installed() -> None:
     assert not [node for node in graph_of("one").nodes if node.short in ("Chart", "Keda")]
 
 
+def test_keda_may_ask_often_enough_for_thousands_of_endpoints() -> None:
+    """With its own twenty requests a second it takes half an hour for a thousand."""
+    (chart,) = [node for node in graph_of("several").nodes if node.short == "Chart"]
+    told = chart.inputs["values"]
+    assert int(told["extraArgs"]["keda"]["kube-api-qps"]) >= 200
+    assert {one["name"]: one["value"] for one in told["env"]} == dict(infra.keda.OPERATOR_ENVIRONMENT)
+
+
+def test_kedas_tests_and_its_chart_are_of_one_version() -> None:
+    """What is tried in a cluster is what the program installs."""
+    modules = Path(__file__).parents[2] / "cluster" / "tools" / "keda" / "go.mod"
+    assert f"github.com/kedacore/keda/v2 v{infra.keda.VERSION} " in modules.read_text()
+
+
 def test_what_holds_pictures_outlives_the_stack(graph: Graph) -> None:
     """Claims and the namespace around them stay, and an `up` afterwards takes them back; all else goes."""
     adopting = next(n for n in graph.nodes if n.short == "kubernetes" and n.name.endswith("-adopting"))

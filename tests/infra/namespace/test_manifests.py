@@ -212,6 +212,18 @@ def test_the_gateway_can_read_what_it_is_told(team: Team, objects: list[Manifest
     assert not told["members"] or told["members"]["client_secret"] is None
 
 
+def test_a_gateway_that_ends_may_answer_whom_it_holds(team: Team, objects: list[Manifest]) -> None:
+    """A request that waits for a replica, and its picture, are within the pod's grace, with preStop and
+    Caddy's own ten seconds."""
+    pod = one(objects, "Deployment", "gateway")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    told = {each["name"]: each.get("value") for each in container["env"]}
+    stays = int(told["EASEL_LEAVES_WITHIN"])
+    assert all(stays > min(each.timeouts.wake, 3400) for each in team.spec.endpoints.values())
+    before = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert before + stays + 10 < pod["terminationGracePeriodSeconds"]
+
+
 def test_no_secret_is_in_a_manifest_that_is_not_one(objects: list[Manifest]) -> None:
     """Values of secrets come by reference; what the gateway writes has no data that an apply would undo."""
     for each in objects:

@@ -50,6 +50,10 @@ class Bucket:
                 return None
             raise
 
+    def place(self, key: str) -> str:
+        """Where a person finds it."""
+        return f"s3://{self.name}/{key}"
+
     def list(self, prefix: str) -> dict[str, str]:
         """The ETags of all objects below `prefix`, by key. Raises AwsError."""
         place = {"Bucket": self.name, "Prefix": prefix}

@@ -11,6 +11,8 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
+from easel.gateway.errors import ProviderError
+
 Kind = Literal["throttled", "busy", "unreachable", "credentials", "denied", "missing", "refused"]
 # Waiting helps; everything else needs a person.
 PASSING: frozenset[Kind] = frozenset({"throttled", "busy", "unreachable"})
@@ -48,7 +50,7 @@ _CODES: dict[str, Kind] = {
 _ENCODED = re.compile(r"\s*Encoded authorization failure message:.*", re.DOTALL)
 
 
-class AwsError(Exception):
+class AwsError(ProviderError):
     """AWS did not do it. `action` is the name that a policy would allow it by; `code` is AWS's own."""
 
     def __init__(self, kind: Kind, action: str, code: str, message: str) -> None:

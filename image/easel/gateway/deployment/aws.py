@@ -27,8 +27,8 @@ from easel.gateway.disk import RecordList
 from easel.gateway.errors import GatewayError
 from easel.gateway.events import Events
 from easel.gateway.home import Home
-from easel.gateway.replicas import Backend, OpenRequests, Vouch
-from easel.gateway.replicas.aws import TEAM, InstancesBackend, Spending
+from easel.gateway.replicas import Backend, OpenRequests, Spending, Vouch
+from easel.gateway.replicas.aws import TEAM, InstancesBackend
 
 _log = structlog.get_logger("easel.instances")
 # Seconds between two looks at the bucket while something is awake, and while nothing is: each look costs,

@@ -21,6 +21,7 @@ from easel.gateway.errors import GatewayError, SyncRefused
 from easel.gateway.events import Events
 from easel.gateway.home import Home
 from easel.gateway.kubernetes import (
+    ConfigMapLedger,
     ConfigMapMirror,
     KubernetesApi,
     KubernetesError,
@@ -30,27 +31,29 @@ from easel.gateway.kubernetes import (
     SecretObject,
 )
 from easel.gateway.model_sync import SOURCE_TOKENS
-from easel.gateway.replicas import Backend, OpenRequests, Vouch
-from easel.gateway.replicas.kubernetes import KubernetesBackend, Namespace
+from easel.gateway.replicas import Backend, OpenRequests, Spending, Vouch
+from easel.gateway.replicas.kubernetes import Fuse, KubernetesBackend, Namespace
 
 _log = structlog.get_logger("easel.kubernetes")
 INNER = "EASEL_INNER"
 """`host:port` that the cluster finds this gateway at, in the place of `0.0.0.0:7861`."""
+LEAVES_WITHIN = "EASEL_LEAVES_WITHIN"
+"""Seconds that it goes on for who is at its door once it was told to end: the pod's grace is for that."""
 POD = "POD_NAME"
-TOKENS, ENDED, LEASE = "easel-tokens", "easel-ended", "easel-model-sync"
+TOKENS, ENDED, LEASE, SPENT = "easel-tokens", "easel-ended", "easel-model-sync", "easel-spent"
 _TEAM = "team"
 # For how long the first look may fail: a policy, a role and a namespace's objects come within minutes.
 _AT_FIRST = 300.0
 # Seconds between two looks at what a watch should have told.
 _AT_LEAST = 30.0
+# Seconds where nobody says for how long: it fits a grace of 120.
+_LEAVES_WITHIN = 85.0
 
 
 class KubernetesDeployment:
     """One team's namespace."""
 
     outlived = True
-    # Of the pod's grace of 120 s, 15 are over when SIGTERM comes, and Caddy's end may take ten.
-    leaves_within = 85.0
 
     def __init__(
         self, home: Home, events: Events, namespace: str, *, at_first: float = _AT_FIRST,
@@ -61,6 +64,7 @@ class KubernetesDeployment:
         self._at_first = at_first
         self._api = KubernetesApi(namespace)
         self._namespace = Namespace(self._api)
+        self.leaves_within = _leaves_within(environment)
         self._mirror = ConfigMapMirror(self._api, home.config, self._say, self._wake)
         self._secret = ClusterSecret(self._api)
         self._tokens: RecordList[Token] = RecordList(
@@ -112,7 +116,19 @@ class KubernetesDeployment:
             await asyncio.wait_for(self._namespace.listed(), self._at_first)
         except TimeoutError:
             raise GatewayError(f"the namespace cannot be seen: {self._namespace.trouble}") from None
-        return KubernetesBackend(self._namespace, self._events, open_requests=open_requests, vouch=vouch)
+        fuse = await self._fuse(config) if config().team.machines else None
+        return KubernetesBackend(
+            self._namespace, self._events, open_requests=open_requests, vouch=vouch, fuse=fuse
+        )
+
+    async def _fuse(self, config: Callable[[], Config]) -> Fuse:
+        """Where nodes are bought they are counted, so that a budget that comes later knows the month."""
+        spending = Spending(ConfigMapLedger(self._api, SPENT), self._say)
+        try:
+            await asyncio.to_thread(spending.load, time.time())
+        except KubernetesError as error:
+            self._say(f"what was spent this month is not known, and is counted from now on: {error}")
+        return Fuse(self._namespace, self._events, spending, lambda: config().team)
 
     async def welcome(self, config: Config, access: Access) -> None:
         """Take the first tokens whose hashes the configuration gives."""
@@ -195,6 +211,13 @@ class KubernetesDeployment:
 
     def _say(self, text: str) -> None:
         self._events.add(_TEAM, None, "kubernetes", text)
+
+
+def _leaves_within(environment: Mapping[str, str]) -> float:
+    said = environment.get(LEAVES_WITHIN, "")
+    if said and not said.isdigit():
+        raise GatewayError(f"{LEAVES_WITHIN} is {said!r}: it must be whole seconds")
+    return float(said or _LEAVES_WITHIN)
 
 
 def _inner(

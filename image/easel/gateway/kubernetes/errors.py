@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Literal
 
-from easel.gateway.errors import GatewayError
+from easel.gateway.errors import GatewayError, ProviderError
 
 Refused = Literal["denied", "credentials", "missing", "conflict", "expired", "busy", "unreachable", "refused"]
 PASSING: frozenset[Refused] = frozenset({"busy", "unreachable", "conflict", "expired"})
@@ -15,7 +15,7 @@ _STATUSES: dict[int, Refused] = {
 }  # fmt: skip
 
 
-class KubernetesError(GatewayError):
+class KubernetesError(GatewayError, ProviderError):
     """The API server did not do it. `what` is verb and path; `status` the HTTP status, 0 without an
     answer."""
 

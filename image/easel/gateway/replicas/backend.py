@@ -65,6 +65,10 @@ class Autoscaler(Protocol):
         """Whether it was told to have none."""
         ...
 
+    def resting(self, endpoint: str) -> str:
+        """Why it rests, where that is not for want of work; "" where it is."""
+        ...
+
     async def pause(self, endpoint: str) -> None:
         """Have none, whatever the signal says."""
         ...

@@ -93,7 +93,7 @@ class Fleet:
             return f"{models.detail}; {what} runs yet"
         if self.endpoint.replicas.max == 0:
             return "switched off: replicas.max is 0"
-        return "put to sleep by hand" if self._sizing.asleep else "nobody drew for a while"
+        return self._sizing.resting or "nobody drew for a while"
 
     @property
     def models(self) -> ModelStatus | None:

@@ -23,6 +23,11 @@ class Sizing(Protocol):
         """Whether it was put to sleep by hand."""
         ...
 
+    @property
+    def resting(self) -> str:
+        """Why it rests, where that is not for want of work; "" where it is."""
+        ...
+
     def remember(self, *, awake: bool) -> None:
         """Go on as the gateway before did."""
         ...
@@ -52,6 +57,11 @@ class OwnSizing:
         self.asleep = False
         self._endpoint = endpoint
         self._backend = backend
+
+    @property
+    def resting(self) -> str:
+        """By hand, or not."""
+        return "put to sleep by hand" if self.asleep else ""
 
     def remember(self, *, awake: bool) -> None:
         """Go on as the gateway before did."""
@@ -90,6 +100,11 @@ class ClusterSizing:
     def asleep(self) -> bool:
         """Whether the autoscaler was told to have none; every gateway sees it."""
         return self._autoscaler.paused(self._endpoint)
+
+    @property
+    def resting(self) -> str:
+        """By hand, or by the fuse."""
+        return self._autoscaler.resting(self._endpoint)
 
     def remember(self, *, awake: bool) -> None:
         """The cluster remembers: a gateway that comes back asks for nothing by itself."""

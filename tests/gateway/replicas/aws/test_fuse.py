@@ -12,7 +12,7 @@ import pytest
 from easel.gateway.aws.bucket import Bucket
 from easel.gateway.aws.calls import Aws
 from easel.gateway.config import Budget
-from easel.gateway.replicas.aws.spending import Spending
+from easel.gateway.replicas.spending import Spending
 from tests.gateway.replicas.backend_suite import are, post, until
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from easel.gateway.replicas.aws import Spending
+from easel.gateway.replicas import Spending
 from tests.gateway.replicas.aws.conftest import TeamBucket
 
 NOV = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()

@@ -11,10 +11,9 @@ from easel.gateway.aws import Aws, AwsError
 from easel.gateway.config import Budget, Endpoint
 from easel.gateway.errors import ConfigError
 from easel.gateway.events import Events
-from easel.gateway.replicas import ContainerProbe, OpenRequests, Replica, ReplicaTimeouts, Vouch
+from easel.gateway.replicas import ContainerProbe, OpenRequests, Replica, ReplicaTimeouts, Spending, Vouch
 from easel.gateway.replicas.aws.inventory import Inventory
 from easel.gateway.replicas.aws.replica_group import ReplicaGroup
-from easel.gateway.replicas.aws.spending import Spending
 
 _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
 # CloudWatch Logs gives no more at once.

@@ -11,6 +11,7 @@ from easel.gateway.errors import ConfigError
 from easel.gateway.events import Events
 from easel.gateway.kubernetes import KubernetesError
 from easel.gateway.replicas import ContainerProbe, OpenRequests, Replica, ReplicaTimeouts, Vouch
+from easel.gateway.replicas.kubernetes.fuse import Fuse
 from easel.gateway.replicas.kubernetes.namespace import Namespace
 from easel.gateway.replicas.kubernetes.studio_deployment import StudioDeployment
 
@@ -20,16 +21,20 @@ PODS = ReplicaTimeouts(backoff_limit=3)
 
 
 class KubernetesBackend:
-    """Watches pods and tells the autoscaler; starts and ends none itself, but what is to end now."""
+    """Watches pods and tells the autoscaler; starts and ends none itself, but what is to end now.
+
+    `fuse` says what may not run for its price; without one everything may.
+    """
 
     def __init__(
         self, namespace: Namespace, events: Events, *, open_requests: OpenRequests | None = None,
-        timeouts: ReplicaTimeouts = PODS, vouch: Vouch | None = None,
+        timeouts: ReplicaTimeouts = PODS, vouch: Vouch | None = None, fuse: Fuse | None = None,
     ) -> None:  # fmt: skip
         self.events = events
         self.autoscaler = self
         self._namespace = namespace
         self._timeouts = timeouts
+        self._fuse = fuse
         self._probe = ContainerProbe(open_requests or OpenRequests(), timeouts.probe, vouch)
         self._deployments: dict[str, StudioDeployment] = {}
 
@@ -46,7 +51,7 @@ class KubernetesBackend:
             return
         self._deployments[endpoint.name] = StudioDeployment(
             endpoint, namespace=self._namespace, probe=self._probe, events=self.events,
-            timeouts=self._timeouts,
+            timeouts=self._timeouts, spent=self._spent,
         )  # fmt: skip
 
     async def forget(self, endpoint: str) -> None:
@@ -56,6 +61,8 @@ class KubernetesBackend:
 
     async def replicas(self, endpoint: str) -> list[Replica]:
         """The endpoint's pods, as the watch shows them; containers asked just now."""
+        if self._fuse is not None:
+            await self._fuse.look()
         known = self._deployments.get(endpoint)
         return await known.look() if known else []
 
@@ -91,13 +98,23 @@ class KubernetesBackend:
         """Look no more. Pods stay as they are: the other gateways see to them."""
         for known in self._deployments.values():
             known.close()
+        if self._fuse is not None:
+            await self._fuse.close()
         await self._namespace.close()
         await self._probe.close()
 
     # ── the autoscaler ───────────────────────────────────────────────────────────────────────────
 
+    def _spent(self) -> str:
+        return self._fuse.reason if self._fuse is not None else ""
+
+    def resting(self, endpoint: str) -> str:
+        """Why it rests, where that is not for want of work."""
+        known = self._deployments.get(endpoint)
+        return known.resting if known else ""
+
     def paused(self, endpoint: str) -> bool:
-        """Whether it was put to sleep by hand, at whichever gateway."""
+        """Whether it was put to sleep by hand, at whichever gateway, or by the fuse."""
         known = self._deployments.get(endpoint)
         return known is not None and known.paused
 

@@ -7,12 +7,16 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from easel.gateway.kubernetes import KubernetesApi, Object, Reflector
-from easel.gateway.replicas.kubernetes.scheduling import PAUSED, READY, REPLICA_FAILURE
+from easel.gateway.replicas.kubernetes.scheduling import FUSE, PAUSED, READY, REPLICA_FAILURE
 
 _PART = "app.kubernetes.io/part-of=easel"
 COMPONENT = "app.kubernetes.io/component"
 INSTANCE = "app.kubernetes.io/instance"
 KEDA = "keda.sh/v1alpha1"
+# Labels of nodes: what the program gives them, and what every cloud does.
+NODE_TEAM, NODE_POOL = "easel/team", "easel/pool"
+NODE_TYPE = "node.kubernetes.io/instance-type"
+_NODE_LABELS = (NODE_TEAM, NODE_POOL, NODE_TYPE, "topology.kubernetes.io/zone")
 
 
 class Namespace:
@@ -97,6 +101,15 @@ class Namespace:
         """A node, if it may be seen."""
         return self._reflectors["nodes"].objects.get(name)
 
+    def nodes(self) -> list[Object]:
+        """Every node of the cluster, if they may be seen: another team's too."""
+        return list(self._reflectors["nodes"].objects.values())
+
+    @property
+    def nodes_trouble(self) -> str:
+        """Why nodes are not seen; "" if they are."""
+        return self._reflectors["nodes"].trouble
+
     def events(self, pod: str) -> list[Object]:
         """What was said of a pod, the last word last."""
         return sorted(self._events.get(pod, {}).values(), key=lambda one: str(one["at"]))
@@ -132,7 +145,7 @@ def _short_scaling(one: Object) -> Object:
     return {
         "metadata": {
             "name": metadata["name"], "resourceVersion": metadata["resourceVersion"],
-            "annotations": {PAUSED: annotations[PAUSED]} if PAUSED in annotations else {},
+            "annotations": {key: annotations[key] for key in (PAUSED, FUSE) if key in annotations},
         },
         "spec": {"replicas": one["spec"].get("replicas")},
         "status": {"conditions": [each for each in conditions if each["type"] in (REPLICA_FAILURE, READY)]},
@@ -158,8 +171,9 @@ def _short_node(one: Object) -> Object:
     return {
         "metadata": {
             "name": metadata["name"], "resourceVersion": metadata["resourceVersion"],
+            "creationTimestamp": metadata.get("creationTimestamp"),
             "labels": {key: value for key, value in (metadata.get("labels") or {}).items()
-                       if key in ("node.kubernetes.io/instance-type", "topology.kubernetes.io/zone")},
+                       if key in _NODE_LABELS},
         },
         "spec": {"taints": [{"key": each["key"]} for each in one["spec"].get("taints") or []]},
         "status": {"conditions": ready},

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from easel.gateway.kubernetes import Object
 
 PAUSED = "autoscaling.keda.sh/paused-replicas"
+# Beside it where the fuse did it: that goes when the budget has room, what somebody put to sleep stays so.
+FUSE = "easel/fuse"
 # Conditions: of a Deployment that gets no pods, of a ScaledObject that KEDA follows.
 REPLICA_FAILURE, READY = "ReplicaFailure", "Ready"
 _LONGEST = 500
@@ -97,6 +99,15 @@ def desired(deployment: Object | None) -> int:
 
 
 def paused(scaled: Object | None) -> bool:
-    """Whether it was put to sleep by hand."""
-    annotations = ((scaled or {}).get("metadata") or {}).get("annotations") or {}
-    return str(annotations.get(PAUSED, "")) == "0"
+    """Whether KEDA was told to have none: by hand, or by the fuse."""
+    return str(_annotations(scaled).get(PAUSED, "")) == "0"
+
+
+def fused(scaled: Object | None) -> bool:
+    """Whether it was the fuse that told so."""
+    return FUSE in _annotations(scaled)
+
+
+def _annotations(one: Object | None) -> Object:
+    found: Object = ((one or {}).get("metadata") or {}).get("annotations") or {}
+    return found

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -17,7 +17,15 @@ from easel.gateway.kubernetes import KubernetesError, Object
 from easel.gateway.replicas import ContainerProbe, Replica, ReplicaStatus, ReplicaTimeouts
 from easel.gateway.replicas.kubernetes.namespace import KEDA, Namespace
 from easel.gateway.replicas.kubernetes.pod_state import CONTAINER, DRAINING, draining, ended
-from easel.gateway.replicas.kubernetes.scheduling import PAUSED, absent, desired, paused, refused
+from easel.gateway.replicas.kubernetes.scheduling import (
+    FUSE,
+    PAUSED,
+    absent,
+    desired,
+    fused,
+    paused,
+    refused,
+)
 from easel.gateway.replicas.kubernetes.tracked_pod import TrackedPod
 
 _log = structlog.get_logger("easel.kubernetes")
@@ -27,14 +35,16 @@ _IDLE, _AT_WORK, _DRAINING = "0", "100", "-1000"
 _MISSING = "missing"
 # Lines that a container's last words are looked for in.
 _LAST_LINES = 20
+# Seconds after which the autoscaler is told again what its watch does not show.
+_TOLD = 10.0
 
 
 class StudioDeployment:
-    """Looks after one endpoint's pods."""
+    """Looks after one endpoint's pods. `spent` says why none may run; "" where they may."""
 
     def __init__(
         self, endpoint: Endpoint, *, namespace: Namespace, probe: ContainerProbe, events: Events,
-        timeouts: ReplicaTimeouts,
+        timeouts: ReplicaTimeouts, spent: Callable[[], str] = lambda: "",
     ) -> None:  # fmt: skip
         self.endpoint = endpoint
         self.removed = False
@@ -43,6 +53,7 @@ class StudioDeployment:
         self._probe = probe
         self._events = events
         self._timeouts = timeouts
+        self._spent = spent
         self._tracked: dict[str, TrackedPod] = {}
         self._floor = 0
         # Since when somebody waits for a first replica, on the monotonic clock.
@@ -50,6 +61,8 @@ class StudioDeployment:
         self._missing: dict[str, ReplicaStatus] = {}
         # What was written to each pod as its deletion cost: the watch shows it later.
         self._costs: dict[str, str] = {}
+        # When the autoscaler was last told of the fuse: the watch shows it later.
+        self._fused_at = float("-inf")
         # One write to a pod after another: of two under way at once the later may come first.
         self._writing: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -63,6 +76,7 @@ class StudioDeployment:
 
     async def look(self) -> list[Replica]:
         """Every replica, its container asked just now."""
+        self._obey()
         pods = {one["metadata"]["name"]: one for one in self._namespace.pods(self.endpoint.name)}
         for name in self._tracked.keys() - pods.keys():
             self._gone(name, "its pod is gone: somebody else ended it")
@@ -131,12 +145,19 @@ class StudioDeployment:
             failed, (words, kind) = True, no
         elif self._namespace.trouble:
             failed, words = True, self._namespace.trouble
+        # Whatever else is wrong: nobody is to wait for what does not come this month.
+        given_up = bool(spent := self._spent())
+        if given_up:
+            failed, words, kind = True, spent, "budget"
         for name in names:
             status = self._missing.setdefault(
                 name, ReplicaStatus(self.endpoint.name, name, self._events, words)
             )
             status.say("failed" if failed else "starting", words, kind or None)
-        return [Replica(name, one.state, one.since, one.detail) for name, one in self._missing.items()]
+        return [
+            Replica(name, one.state, one.since, one.detail, given_up=given_up)
+            for name, one in self._missing.items()
+        ]
 
     # ── doing ────────────────────────────────────────────────────────────────────────────────────
 
@@ -187,6 +208,8 @@ class StudioDeployment:
 
     async def revive(self) -> None:
         """New pods for those that wait to be tried again: Kubernetes forgets its patience with them."""
+        # Past the budget it is no: said anew, so that who asks next hears it at once.
+        self._missing.clear()
         for one in list(self._tracked.values()):
             if one.stuck:
                 await self._delete(one.name, 0)
@@ -214,8 +237,30 @@ class StudioDeployment:
         await self._annotate(self._scaled_path, {PAUSED: "0"})
 
     async def resume(self) -> None:
-        """Have it count again."""
-        await self._annotate(self._scaled_path, {PAUSED: None})
+        """Have it count again; not past the budget, by hand or not."""
+        if not self._spent():
+            await self._annotate(self._scaled_path, {PAUSED: None, FUSE: None})
+
+    @property
+    def resting(self) -> str:
+        """Why it rests, where that is not for want of work; "" if it does not."""
+        return self._spent() or ("put to sleep by hand" if self.paused else "")
+
+    def _obey(self) -> None:
+        """Tell the autoscaler of the fuse. Pods that draw finish: their grace lasts as long as a request."""
+        scaled = self._namespace.scaled(self.name)
+        if scaled is None or self.removed or time.monotonic() - self._fused_at < _TOLD:
+            return
+        blown = bool(self._spent())
+        # Who was put to sleep by hand stays so when the budget has room again.
+        if blown and not paused(scaled):
+            change: dict[str, str | None] = {PAUSED: "0", FUSE: "blown"}
+        elif not blown and fused(scaled):
+            change = {PAUSED: None, FUSE: None}
+        else:
+            return
+        self._fused_at = time.monotonic()
+        self._begin(self._annotate(self._scaled_path, change))
 
     async def logs(self, replica: str, tail: int) -> str:
         """The last lines of its container. Raises KubernetesError."""

@@ -1,7 +1,9 @@
-"""What awake instances cost this month: seconds times price, counted by the gateway and kept in the bucket.
+"""What awake machines cost this month: seconds times price, counted by the gateway and kept where gateways
+after it find it: in the team's bucket, in a cluster in a ConfigMap.
 
 It is the fuse of `budget.stop`. AWS's own figures come hours late, and in more detail than a fuse can wait
-for. Not counted: disks, transfer, the gateway itself, and what began and ended while no gateway ran.
+for. Not counted: disks, transfer, the gateway itself, a cluster's own price, and what began and ended while
+no gateway ran.
 """
 
 from __future__ import annotations
@@ -11,21 +13,53 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
-from easel.gateway.aws import AwsError, Bucket
+from easel.gateway.errors import ProviderError
 
 _HOUR = 3600.0
 _ATTEMPTS = 5
-# A month's sums by endpoint: awake seconds and dollars.
+# A month's sums by endpoint, in a cluster by pool of nodes: awake seconds and dollars.
 _Sums = dict[str, tuple[float, float]]
 
 
-class Spending:
-    """The sums of each month. `every`: seconds between two writes. `say` hears of a bucket that refuses."""
+class Kept(Protocol):
+    """A text as it was read, and what says which it was."""
 
-    def __init__(self, bucket: Bucket, say: Callable[[str], None], *, every: float = 60.0) -> None:
-        self._bucket = bucket
+    @property
+    def content(self) -> bytes:
+        """The text."""
+        ...
+
+    @property
+    def etag(self) -> str:
+        """Another for each text that was there."""
+        ...
+
+
+class Ledger(Protocol):
+    """Where texts are kept that several gateways write, none over another's. Every verb blocks, and raises
+    ProviderError."""
+
+    def get(self, key: str) -> Kept | None:
+        """The text, or None if there is none."""
+        ...
+
+    def put(self, key: str, content: bytes, etag: str | None) -> str | None:
+        """Write over the text of `etag`, or a new one if None; its new etag, or None if it is another by
+        now."""
+        ...
+
+    def place(self, key: str) -> str:
+        """Where a person finds it."""
+        ...
+
+
+class Spending:
+    """The sums of each month. `every`: seconds between two writes. `say` hears of a ledger that refuses."""
+
+    def __init__(self, ledger: Ledger, say: Callable[[str], None], *, every: float = 60.0) -> None:
+        self._ledger = ledger
         self._say = say
         self._every = every
         self._months: dict[str, _Sums] = {}
@@ -38,13 +72,13 @@ class Spending:
         self._lock = threading.Lock()
 
     def load(self, now: float) -> None:
-        """Read this month and the last. Blocks. Raises AwsError."""
+        """Read this month and the last. Blocks. Raises ProviderError."""
         for moment in (_start(_start(now) - 1), now):
             self._take(_name(moment))
 
     def count(self, endpoint: str, price: float, launched: Iterable[float], now: float) -> None:
-        """Add what awake instances cost since the last count. `price` is dollars an hour; `launched` is when
-        each was started last, in Unix seconds."""
+        """Add what awake machines cost since the last count, each of them `price` dollars an hour; `launched`
+        is when each was started last, in Unix seconds."""
         with self._lock:
             # Not before this month: an endpoint nobody counted before is not charged for last year.
             until = self._until.get(endpoint, _start(now))
@@ -81,7 +115,7 @@ class Spending:
         for month in sorted(self._dirty):
             try:
                 self._write(month)
-            except AwsError as error:
+            except ProviderError as error:
                 if not self._told and not error.passing:
                     self._told = True
                     self._say(
@@ -96,8 +130,8 @@ class Spending:
                 body = json.dumps(self._as_json(month), indent=1).encode() + b"\n"
                 self._dirty.discard(month)
             try:
-                etag = self._bucket.put(_key(month), body, self._etags.get(month))
-            except AwsError:
+                etag = self._ledger.put(_key(month), body, self._etags.get(month))
+            except ProviderError:
                 self._dirty.add(month)
                 raise
             if etag is not None:
@@ -108,7 +142,7 @@ class Spending:
             self._dirty.add(month)
 
     def _take(self, month: str) -> None:
-        stored = self._bucket.get(_key(month))
+        stored = self._ledger.get(_key(month))
         self._etags[month] = stored.etag if stored else None
         if stored is None:
             return
@@ -120,9 +154,7 @@ class Spending:
                 for name, row in rows.items()
             }
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            self._say(
-                f"s3://{self._bucket.name}/{_key(month)} is damaged ({error}): counting from what is known"
-            )
+            self._say(f"{self._ledger.place(_key(month))} is damaged ({error}): counting from what is known")
             return
         with self._lock:
             sums = self._months.setdefault(month, {})
