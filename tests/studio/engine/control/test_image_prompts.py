@@ -84,7 +84,8 @@ def judged(small: Tiny, tables: dict[str, files.Tensors], image: Image.Image, sc
         parts |= {"safety_checker": None, "requires_safety_checker": False}
     size = {"size": {"shortest_edge": 64}, "crop_size": {"height": 64, "width": 64}}
     pipeline = KINDS[architecture](
-        vae=whole.vae, unet=copy.deepcopy(whole.backbone), scheduler=EulerDiscreteScheduler.from_config(config),
+        vae=whole.vae, unet=copy.deepcopy(whole.backbone),
+        scheduler=EulerDiscreteScheduler.from_config(config),
         image_encoder=files.encoder(), feature_extractor=CLIPImageProcessor(**size), **parts,
     )  # fmt: skip
     pipeline.load_ip_adapter(tables, subfolder="", weight_name="x", image_encoder_folder=None)
