@@ -179,7 +179,13 @@ def safetensors(path: Path, mark: Path) -> None:
     save_file({"w": torch.ones(2)}, path)
 
 
+def torchscript(path: Path, mark: Path) -> None:
+    """DWPose's and DensePose's networks are also published so."""
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), str(path))
+
+
 HOSTILE = [
+    (torchscript, "it is TorchScript, which is a program"),
     (runs_a_command_old, "it asks for posix.system|plain tensors"),
     (evaluates, r"it asks for (builtins\.)?eval, which is no tensor"),
     (laughs, "plain tensors|no tensors"),

@@ -29,6 +29,15 @@ _SIGNS: tuple[tuple[bytes, str], ...] = (
     (b"%PDF", "this is a PDF document; " + _AGAIN),
 )  # fmt: skip
 
+# Of protobuf's tags: producer_name, its version, domain, model_version, graph, opset_import.
+_ONNX_SECOND = (0x12, 0x1A, 0x22, 0x28, 0x3A, 0x42)
+
+
+def looks_like_onnx(start: bytes) -> bool:
+    """Whether a file that begins so is ONNX: the version of its format, and behind that who made it, or one
+    of the other fields that writers begin with."""
+    return len(start) > 2 and start[0] == 8 and 3 <= start[1] <= 32 and start[2] in _ONNX_SECOND
+
 
 def foreign_format(start: bytes, size: int) -> str | None:
     """What a file of `size` bytes that begins with `start` looks like; None if nothing is recognised."""
@@ -37,6 +46,8 @@ def foreign_format(start: bytes, size: int) -> str | None:
     for sign, meaning in _SIGNS:
         if start.startswith(sign):
             return meaning
+    if looks_like_onnx(start):
+        return "this is an ONNX file: send what `easel models convert` makes of it on your own machine"
     if start[257:262] == b"ustar":
         return "this is a tar archive; unpack it first"
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()

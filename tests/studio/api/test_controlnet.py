@@ -219,6 +219,7 @@ def test_the_lists(ada: httpx.Client, model) -> None:
     assert types["Canny"]["default_model"].startswith(model)
     assert types["OpenPose"]["module_list"] == [
         "none", "openpose", "openpose_hand", "openpose_face", "openpose_faceonly", "openpose_full",
+        "dw_openpose_full",
     ]  # fmt: skip
     assert types["Shuffle"]["default_option"] == "shuffle"
     assert types["Segmentation"]["module_list"] == ["none"]

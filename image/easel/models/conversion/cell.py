@@ -132,6 +132,8 @@ def _check_archive(source: Path, size: int) -> None:
             parts = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise PickleRefused(f"the archive is damaged ({error}): download it again") from None
+    if any(one.filename.partition("/")[2].startswith("code/") for one in parts):
+        raise PickleRefused("it is TorchScript, which is a program: it was not run")
     if (
         any(one.compress_type != zipfile.ZIP_STORED for one in parts)
         or sum(p.file_size for p in parts) > size

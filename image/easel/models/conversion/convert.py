@@ -15,9 +15,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -37,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 SECONDS = 300.0
 """What a conversion may take at least, torch's start included, beside a second for every 10 MB."""
-_ENDINGS = (".ckpt", ".pt", ".pth", ".bin")
+_ENDINGS = (".ckpt", ".pt", ".pth", ".bin", ".onnx")
 
 
 class NotConverted(FileError):
@@ -47,7 +50,8 @@ class NotConverted(FileError):
 @dataclass(frozen=True, slots=True)
 class Converted:
     """What came of it. `left_out` are entries that are no tensors; `cut_off` tells how the network was shut:
-    "namespace" (the kernel has none for it) or "hook" (Python refuses sockets)."""
+    "namespace" (the kernel has none for it), "hook" (Python refuses sockets) or "unread" (nothing was run).
+    """
 
     file: ModelFile
     sha256: str
@@ -72,6 +76,23 @@ def convert_pickle(
     DiskFull, OverQuota, WrongKind, UnknownArchitecture.
     """
     size = _look(source)
+    run = partial(_run, source, size=size, seconds=seconds or SECONDS + size / 10e6)
+    return bring_in(source, store, run, kind=kind, folder=folder, name=name, quota=quota)
+
+
+def bring_in(
+    source: Path,
+    store: Store,
+    make: Callable[[Path], dict[str, Any]],
+    *,
+    kind: Kind | None,
+    folder: str,
+    name: str,
+    quota: int | None,
+) -> Converted:
+    """What `make` writes of `source`, as a safetensors file of the store once it was checked. `make` is given
+    the path, and tells what Converted does. Raises as `convert_pickle`."""
+    size = source.stat().st_size
     named = (name or source.name).removesuffix(".safetensors")
     named = next((named[: -len(end)] for end in _ENDINGS if named.lower().endswith(end)), named)
     if kind is not None:
@@ -82,7 +103,7 @@ def convert_pickle(
         if free < size * 1.05:
             raise DiskFull(source.name, size, free)
         made = work / "made.safetensors"
-        told = _run(source, made, size, seconds or SECONDS + size / 10e6)
+        told = make(made)
         header = read_header(made)
         if len(header.tensors) != told["tensors"]:
             raise NotConverted(source.name, "what was written is not what was read; try again")
@@ -133,7 +154,7 @@ def _workplace(store: Store) -> Path:
         raise NotWritable(str(store.root), f"the store cannot be written to ({error.strerror})") from error
 
 
-def _run(source: Path, made: Path, size: int, seconds: float) -> dict[str, int]:
+def _run(source: Path, made: Path, *, size: int, seconds: float) -> dict[str, Any]:
     """The process. What it tells: how many tensors, how many other entries, how it was cut off."""
     environment = {
         "PATH": os.defpath, "HOME": str(made.parent), "TMPDIR": str(made.parent), "OMP_NUM_THREADS": "1",
@@ -169,7 +190,7 @@ def _run(source: Path, made: Path, size: int, seconds: float) -> dict[str, int]:
     raise NotConverted(source.name, f"{problem}; take the model's .safetensors file")
 
 
-def _told(out: bytes) -> dict[str, int] | None:
+def _told(out: bytes) -> dict[str, Any] | None:
     """The last line, as a table; the process is not believed to write one."""
     try:
         found = json.loads(out[-10_000:].splitlines()[-1])

@@ -13,8 +13,10 @@ from easel.models import Kind, ModelFile, Store
 from easel.remark import remark
 from easel.studio.engine.control.annotator_networks import AnimeDrawing, Depth, LineDrawing, SoftEdges
 from easel.studio.engine.control.body_pose import BodyPose
+from easel.studio.engine.control.distilled_pose import DistilledPose, PersonPoints
 from easel.studio.engine.control.map_reading import as_scribble, in_safe_steps, in_steps
 from easel.studio.engine.control.midas_depth import MidasDepth, as_nearness, as_normals
+from easel.studio.engine.control.person_boxes import PersonBoxes
 from easel.studio.engine.control.pose_parts import PartMaps
 from easel.studio.engine.control.preprocessors import Pixels
 from easel.studio.engine.control.straight_lines import StraightLines, drawn_lines
@@ -81,6 +83,11 @@ def _published(name: str, build: Callable[[Mapping[str, torch.Tensor]], Any], *o
     return AnnotatorFile(stems, f"{name}.safetensors ({_CONVERTED})", build)
 
 
+def _onnx(name: str, build: Callable[[Mapping[str, torch.Tensor]], Any]) -> AnnotatorFile:
+    words = f"{name}.safetensors (`easel models convert` makes it of {name}.onnx, in yzd-v/DWPose)"
+    return AnnotatorFile((name.lower().replace("-", "_"),), words, build)
+
+
 _HED = (_published("ControlNetHED", SoftEdges, "network_bsds500"),)
 _MIDAS = (_published("dpt_hybrid-midas-501f0c75", MidasDepth, "dpt_hybrid_midas", "dpt_hybrid"),)
 _TEED = AnnotatorFile(
@@ -105,6 +112,9 @@ ANNOTATORS: Mapping[str, Annotator] = {
         (_BODY, _FACE), lambda body, face: WholePose(body, face=face, bodies=False)
     ),
     "openpose_full": Annotator((_BODY, _HANDS, _FACE), WholePose),
+    "dw_openpose_full": Annotator(
+        (_onnx("yolox_l", PersonBoxes), _onnx("dw-ll_ucoco_384", PersonPoints)), DistilledPose
+    ),
     "mlsd": Annotator((_published("mlsd_large_512_fp32", StraightLines),), read=drawn_lines),
     "normal_bae": Annotator((_published("scannet", SurfaceNormals),)),
     "depth_midas": Annotator(_MIDAS, read=as_nearness),

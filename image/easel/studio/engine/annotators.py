@@ -63,10 +63,14 @@ def _through(network: Any, needed: Annotator, pixels: Pixels, a: float, b: float
 
 def _loaded(needed: AnnotatorFile, file: ModelFile) -> Any:
     try:
-        tensors = {name.removeprefix("module."): one.float() for name, one in load_file(file.path).items()}
+        tensors = {name.removeprefix("module."): _in_full(one) for name, one in load_file(file.path).items()}
         network = needed.build(tensors)
         network.load_state_dict(tensors)
     except Exception as error:  # a file of another network trips wherever it differs first
         words = f"this is not the network that it is named for ({first_line(error)})"
         raise FileError(file.name, words) from error
     return network
+
+
+def _in_full(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor

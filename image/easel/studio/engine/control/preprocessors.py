@@ -245,7 +245,8 @@ _BY_NETWORK = (
     ("depth_anything_v2", "depth_anything_v2", "Depth"), ("depth_midas", "depth_midas", "Depth"),
     ("openpose", "openpose", "OpenPose"), ("openpose_hand", "openpose_hand", "OpenPose"),
     ("openpose_face", "openpose_face", "OpenPose"), ("openpose_faceonly", "openpose_faceonly", "OpenPose"),
-    ("openpose_full", "openpose_full", "OpenPose"), ("scribble_hed", "scribble_hed", "Scribble"),
+    ("openpose_full", "openpose_full", "OpenPose"), ("dw_openpose_full", "dw_openpose_full", "OpenPose"),
+    ("scribble_hed", "scribble_hed", "Scribble"),
     ("normal_bae", "normal_bae", "NormalMap"), ("normal_midas", "normal_midas", "NormalMap"),
 )  # fmt: skip
 _NUMBERS: dict[str, tuple[Slider, Slider | None]] = {

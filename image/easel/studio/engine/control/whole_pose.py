@@ -49,10 +49,9 @@ class WholePose:
             if self._hands is not None:
                 for hand in hand_squares(one, width, height):
                     joints = hand_joints(self._hands, _cut(pixels, hand))
-                    _draw_hand(brush, [None if joint is None else _moved(joint, hand) for joint in joints])
+                    draw_hand(brush, [None if joint is None else _moved(joint, hand) for joint in joints])
             if self._face is not None and (face := face_square(one, width, height)) is not None:
-                for mark in face_marks(self._face, _cut(pixels, face)):
-                    brush.circle(_moved(mark, face), 3, fill=_MARK)
+                draw_face(brush, [_moved(one, face) for one in face_marks(self._face, _cut(pixels, face))])
         return torch.from_numpy(np.asarray(canvas).copy())
 
 
@@ -99,7 +98,7 @@ def _moved(point: Point, square: Square) -> Point:
     return point[0] + square[0], point[1] + square[1]
 
 
-def _draw_hand(brush: ImageDraw.ImageDraw, joints: Sequence[Point | None]) -> None:
+def draw_hand(brush: ImageDraw.ImageDraw, joints: Sequence[Point | None]) -> None:
     """Fingers in the colours of the rainbow, under joints."""
     for number, (first, second) in enumerate(_FINGERS):
         begin, end = joints[first], joints[second]
@@ -109,3 +108,9 @@ def _draw_hand(brush: ImageDraw.ImageDraw, joints: Sequence[Point | None]) -> No
     for joint in joints:
         if joint is not None:
             brush.circle(joint, 4, fill=_JOINT)
+
+
+def draw_face(brush: ImageDraw.ImageDraw, marks: Sequence[Point]) -> None:
+    """White marks."""
+    for mark in marks:
+        brush.circle(mark, 3, fill=_MARK)
