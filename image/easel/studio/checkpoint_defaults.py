@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from easel.models import Architecture, ModelError, ModelFile, identity_of
-from easel.studio.families import family
+from easel.studio.families import Family, family
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,12 @@ def checkpoint_defaults(file: ModelFile | None) -> CheckpointDefaults:
         )  # fmt: skip
     said = _OWN.get(kind, CheckpointDefaults())
     return CheckpointDefaults(found.native, said.sampler, said.steps, said.cfg_scale)
+
+
+def known_family(file: ModelFile) -> Family | None:
+    """The family of a checkpoint, told from its header; None if it cannot be read, which loading it says."""
+    kind = architecture(file)
+    return None if kind is None else family(kind)
 
 
 def architecture(file: ModelFile | None) -> Architecture | None:

@@ -299,3 +299,59 @@ def test_kontext_looks_at_what_is_sent(made: Made, tmp_path: Path) -> None:
         sent = [base64.b64encode(out.getvalue()).decode()]
         _, text = asked_over_http(client, "img2img", init_images=sent)
         assert "Denoising strength: 1" in text
+
+
+def test_several_pictures_come_by_each_way(made: Made, tmp_path: Path) -> None:
+    """In a field of Easel's own, as Forge Neo's script and as OpenAI's files: the same pictures, the same
+    drawing. None of them is sent back."""
+    files, klein = made(Architecture.FLUX2_KLEIN_4B), Architecture.FLUX2_KLEIN_4B
+    files.write_transformer(klein, "tiny-klein-4b.safetensors")
+    files.write_parts(klein)
+    made_of = [Image.linear_gradient("L"), Image.radial_gradient("L"), Image.effect_noise((80, 48), 90)]
+    data = [_png(one.resize((64, 64)) if one.size[0] > 80 else one) for one in made_of]
+    source, *more = [base64.b64encode(one).decode() for one in data]
+    with page(files, tmp_path) as client:
+        plain, _ = asked_over_http(client, "img2img", init_images=[source], exact=True)
+        said = {"init_images": [source], "reference_images": more, "exact": True}
+        own, _ = asked_over_http(client, "img2img", **said)
+        script = {"ImageStitch Integrated": {"args": [True, more, 1024]}}
+        neo, _ = asked_over_http(client, "img2img", init_images=[source], alwayson_scripts=script, exact=True)
+        fields = {"prompt": "a cat", "steps": 2, "seed": 7, "size": "64x64", "exact": True}
+        answer = client.post(
+            "/v1/images/edits",
+            data=fields,
+            files=[("image[]", (f"{n}.png", one)) for n, one in enumerate(data)],
+        )
+        assert answer.status_code == 200, answer.text
+        theirs = Image.open(io.BytesIO(base64.b64decode(answer.json()["data"][0]["b64_json"])))
+        by_words, _ = asked_over_http(client, reference_images=[source, *more], exact=True)
+        off = {"ImageStitch Integrated": {"args": [False, more]}}
+        alone, _ = asked_over_http(client, "img2img", init_images=[source], alwayson_scripts=off, exact=True)
+        echo = client.post("/sdapi/v1/img2img", json={"steps": 1, "width": 64, "height": 64, **said}).json()
+        assert echo["parameters"]["reference_images"] == []
+        many = client.post("/sdapi/v1/txt2img", json={"reference_images": more * 5})
+        assert many.status_code == 422
+        assert "reference_images" in many.text
+        broken = client.post("/sdapi/v1/txt2img", json={"reference_images": ["AAAA"]})
+        assert (broken.status_code // 100, "reference_images" in broken.text) == (4, True)
+    assert plain.tobytes() == alone.tobytes() != own.tobytes()
+    # a source that is drawn anew from nothing but noise is the first that is looked at
+    assert own.tobytes() == neo.tobytes() == theirs.tobytes() == by_words.tobytes()
+
+
+def test_pictures_for_who_looks_at_none(made: Made, tmp_path: Path) -> None:
+    """Refused at once, before anything is loaded for it."""
+    files, flux = made(Architecture.FLUX_SCHNELL), Architecture.FLUX_SCHNELL
+    files.write_transformer(flux, "tiny-flux-schnell.safetensors")
+    files.write_parts(flux)
+    with page(files, tmp_path) as client:
+        sent = [base64.b64encode(_png(Image.linear_gradient("L"))).decode()]
+        answer = client.post("/sdapi/v1/txt2img", json={"reference_images": sent})
+        assert answer.status_code // 100 == 4
+        assert "looks at no pictures" in answer.text
+
+
+def _png(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.convert("RGB").save(out, "PNG")
+    return out.getvalue()

@@ -24,6 +24,7 @@ from easel.studio.engine.loop import Loop
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.picture_prompts import PicturePrompts
 from easel.studio.engine.second_pass import HiresFix
+from easel.studio.engine.shown_pictures import opened_pictures
 from easel.studio.engine.source_image import prepared_sources
 from easel.studio.engine.step_times import StepTimes
 from tests.studio.engine.tiny_flow import FLOWS_BY_DAY, tiny_flow
@@ -59,7 +60,8 @@ class Drawing:
         job = Job(
             owner="ada", request=request, checkpoint=self.file,
             prompts=(PicturePrompts(request.prompt, request.negative_prompt, asked, asked),),
-            sources=() if source is None else prepared_sources(source, request.width, request.height),
+            sources=[] if source is None else prepared_sources(source, request.width, request.height),
+            shown=opened_pictures(request, None),
         )  # fmt: skip
         return Picture(job, 0)
 
@@ -140,6 +142,24 @@ def test_who_edits_looks_at_the_picture(drawing: Drawing) -> None:
     one, other = (drawing.draw(sent(each, 1.0)) for each in (PICTURE, PICTURE.rotate(90)))
     assert drawing.family.flow is not None
     assert np.array_equal(one, other) is not drawing.family.flow.edits
+
+
+@pytest.mark.parametrize("way", ["words", "over"])
+def test_several_pictures_are_looked_at(drawing: Drawing, way: str) -> None:
+    """By words alone and beside a source, each of them and their order count; pictures are of sizes of their
+    own. Who looks at none refuses them."""
+    assert drawing.family.flow is not None
+    gradient, noise = PICTURE.resize((96, 48)), Image.effect_noise((40, 70), 90).convert("RGB")
+    plain = sent(PICTURE, 1.0) if way == "over" else replace(ASKED, exact=True)
+    asked = [replace(plain, shown=tuple(map(file, some)))
+             for some in ((gradient, noise), (noise, gradient), (gradient,))]  # fmt: skip
+    if not drawing.family.flow.edits:
+        with pytest.raises(InvalidRequest, match="looks at no pictures"):
+            drawing.draw(asked[0])
+        return
+    drawn = [drawing.draw(one) for one in asked]
+    assert all(one.shape[:2] == (64, 64) for one in drawn)
+    assert not any(np.array_equal(one, drawn[0]) for one in drawn[1:])
 
 
 def asking(drawing: Drawing, prompt: str, **changes: Any) -> TextToImage:

@@ -42,22 +42,35 @@ class Occupied:
     activations: Activations
     advice: Callable[[int], str]
 
-    def need(self, width: int, height: int, rows: int, controls: int) -> int:
+    def need(self, width: int, height: int, rows: int, controls: int, shown: int = 0) -> int:
         """Bytes beside the weights that one picture takes at the least: a backbone call, and while another
-        one's is made, its own way through the VAE by the smallest tiles."""
-        latent_pixels = width * height // self.activations.downscale**2
+        one's is made, its own way through the VAE by the smallest tiles. `shown` are pixels of pictures that
+        it looks at: each takes what as many of its own would."""
+        latent_pixels = (width * height + shown) // self.activations.downscale**2
         call = self.activations.of_call(latent_pixels, rows, controls)
         return call + self.activations.ways("decode", width, height)[-1][1]
 
-    def check(self, width: int, height: int, rows: int, controls: int, room: int, job_id: str = "") -> None:
+    def check(
+        self,
+        width: int,
+        height: int,
+        rows: int,
+        controls: int,
+        room: int,
+        job_id: str = "",
+        shown: int = 0,
+    ) -> None:
         """Raise OutOfMemory for a picture that takes more than `room` bytes."""
-        taken = self.need(width, height, rows, controls)
+        taken = self.need(width, height, rows, controls, shown)
         if taken <= room:
             return
         w, h = largest(
-            width, height, _GRID, lambda across, down: self.need(across, down, rows, controls) <= room
+            width,
+            height,
+            _GRID,
+            lambda across, down: self.need(across, down, rows, controls, shown) <= room,
         )
-        some = self.need(w, h, rows, controls) <= room
+        some = self.need(w, h, rows, controls, shown) <= room
         smaller = remark("no_smaller", "No smaller one fits either")
         if some:
             smaller = remark("draw_up_to", "Draw up to {size}", size=f"{w}x{h}")
@@ -95,12 +108,14 @@ class Capacity:
             if file is not None and occupied is not None:
                 self._known[file] = occupied
 
-    def check(self, file: ModelFile, width: int, height: int, rows: int, controls: int) -> None:
+    def check(
+        self, file: ModelFile, width: int, height: int, rows: int, controls: int, shown: int = 0
+    ) -> None:
         """Raise OutOfMemory for a picture that can never be drawn with this checkpoint on this device."""
         with self._lock:
             known = self._known.get(file)
         if known is not None:
-            known.check(width, height, rows, controls, known.use.room)
+            known.check(width, height, rows, controls, known.use.room, shown=shown)
 
     def now(self) -> MemoryUse | None:
         """How what serves lies in memory."""

@@ -85,11 +85,16 @@ class BackboneCall:
         return self.latents.shape[-2] * self.latents.shape[-1]
 
     @property
+    def shown_pixels(self) -> int:
+        """Latent pixels of the pictures that are looked at, which each row has beside its own."""
+        return sum(one.shape[-2] * one.shape[-1] for one in self.shown)
+
+    @property
     def cost(self) -> int:
         """The call's work, in latent pixels; a ControlNet is about half a UNet."""
         if self.shallow:
             return max(1, self.latent_pixels * self.rows // _SHALLOW)
-        return self.latent_pixels * self.rows * (2 + self.halves) // 2
+        return (self.latent_pixels + self.shown_pixels) * self.rows * (2 + self.halves) // 2
 
     @property
     def shallow(self) -> bool:

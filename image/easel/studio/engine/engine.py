@@ -15,6 +15,7 @@ import structlog
 
 from easel.models import Kind, ModelFile, Store
 from easel.remark import remark
+from easel.studio.checkpoint_defaults import known_family
 from easel.studio.engine.capacity import Capacity, MemoryUse
 from easel.studio.engine.controls import prepared_controls
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
@@ -34,6 +35,7 @@ from easel.studio.engine.prompts.composition import negative_counts, parts
 from easel.studio.engine.references import prepared_references
 from easel.studio.engine.request import TextToImage
 from easel.studio.engine.second_pass import HiresFix, Refiner
+from easel.studio.engine.shown_pictures import opened_pictures, shown_pixels
 from easel.studio.engine.source_image import GrowingSource, opened, prepared_sources
 from easel.studio.engine.step_times import StepTimes
 from easel.studio.engine.upscaler_names import find_upscaler
@@ -171,9 +173,12 @@ class Engine:
         limits.check(resolved)
         checkpoint, note = self._checkpoint(resolved.checkpoint)
         rows = len(parts(resolved.prompt)) + negative_counts(resolved.prompt, resolved.cfg_scale)
+        family = known_family(checkpoint)
+        shown = opened_pictures(resolved, family)
+        pixels = shown_pixels([one.size for one in shown], family) if family is not None else 0
         for one in resolved.passes():
-            self._step_times.check(checkpoint, one.width, one.height, rows, one.controls)
-            self._capacity.check(checkpoint, one.width, one.height, rows, one.controls)
+            self._step_times.check(checkpoint, one.width, one.height, rows, one.controls, pixels)
+            self._capacity.check(checkpoint, one.width, one.height, rows, one.controls, pixels)
         sources = _sources(resolved)
         job = Job(
             owner=owner,
@@ -184,6 +189,7 @@ class Engine:
             hires_checkpoint=self._other(resolved.hires),
             refiner=self._other(resolved.refiner),
             sources=sources,
+            shown=shown,
             upscalers=upscalers,
             faces=faces,
             controls=prepared_controls(resolved, self.store, sources),

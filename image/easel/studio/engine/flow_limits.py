@@ -15,7 +15,7 @@ def flow_notes(job: Job, family: Family) -> Iterator[str]:
     """What to tell whoever asked. Raises InvalidRequest for what would be another picture without."""
     request, name = job.request, family.name
     _refuse_what_is_of_unets(job, name)
-    if family.flow is not None and family.flow.needs_picture and request.source is None:
+    if family.flow is not None and family.flow.needs_picture and request.source is None and not job.shown:
         words = "a picture (img2img): {family} changes what it is shown"
         allowed = remark("picture_to_change", words, family=name)
         raise InvalidRequest("init_images", remark("no_picture", "no picture"), allowed)

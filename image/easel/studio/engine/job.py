@@ -128,9 +128,9 @@ class Job:
     `future` resolves to the finished pictures in order (fewer than asked for when the job was cancelled), or
     to the error that ended it. `prompts` are one for all pictures or one for each;
     `embeddings` those of them that the checkpoint draws with, once it began. `sources` are the
-    pictures to draw over, or to make larger; `upscalers` the files of those that the request names, by these
-    names; `controls` the control units with their pictures, `image_prompts` those that are IP-Adapters,
-    `references` those that have no model;
+    pictures to draw over, or to make larger, `shown` those that are looked at; `upscalers` the files of those
+    that the request names, by these names; `controls` the control units with their pictures, `image_prompts`
+    those that are IP-Adapters, `references` those that have no model;
     `faces` the files that find and restore faces; `face_areas` are those that were found, where nothing else
     was asked for. `interrogator` is the file that puts the picture into words, `words` are those.
     `only` are the numbers of the pictures to draw, where it is not all of the request's.
@@ -145,6 +145,7 @@ class Job:
     hires_checkpoint: ModelFile | None = None
     refiner: ModelFile | None = None
     sources: list[Prepared | GrowingSource] = field(default_factory=list)
+    shown: tuple[Image, ...] = ()
     upscalers: Mapping[str, ModelFile] = field(default_factory=dict)
     controls: tuple[PreparedControl, ...] = ()
     image_prompts: tuple[PreparedImagePrompt, ...] = ()

@@ -33,6 +33,7 @@ from easel.studio.engine.noise import PictureNoise
 from easel.studio.engine.sampling.plan import SamplingPlan, plan_backwards
 from easel.studio.engine.sampling.plan import plan as plan_sampling
 from easel.studio.engine.sampling.samplers import Sampler, of_flows, resolve
+from easel.studio.engine.shown_pictures import fitted
 from easel.studio.engine.transformers.patches import folded
 
 Pipeline = Images
@@ -73,9 +74,12 @@ def _text_to_image(course: Course) -> _Latents:
     size = request.width, request.height
     noise = _noise(course, size)
     sampler, plan = _plan(course, noise, size, request.sampler, request.schedule_type, request.steps)
-    texts = Texts(course.asked.prompt, course.asked.negative_prompt, request.cfg_scale)
+    shown = yield from _looked_at(course)
+    texts = Texts(
+        course.asked.prompt, course.asked.negative_prompt, request.cfg_scale, pictures=course.job.shown
+    )
     refiner = course.job.refiner if request.hires is None else None
-    unet = GuidedBackbone(course, texts, sampler, plan, size, refiner=refiner)
+    unet = GuidedBackbone(course, texts, sampler, plan, size, refiner=refiner, shown=shown)
     return (yield from _sampled(course, plan, unet, plan.start(noise.first()), noise))
 
 
@@ -93,7 +97,7 @@ def _image_to_image(course: Course) -> _Latents:
         latents = _interpolated(latents, (rows, columns), LATENT_UPSCALE_MODES["Latent"])
     flow = course.now().checkpoint.family.flow
     # as it is, whatever is put in the place of what is masked
-    shown = (latents,) if flow is not None and flow.edits else ()
+    shown = (latents, *(yield from _looked_at(course))) if flow is not None and flow.edits else ()
     noise = _noise(course, size)
     share = prepared.latent_mask(columns, rows)
     if source.mask is not None and share is not None:
@@ -114,7 +118,7 @@ def _image_to_image(course: Course) -> _Latents:
     )
     texts = Texts(
         course.asked.prompt, course.asked.negative_prompt, request.cfg_scale,
-        pictures=(prepared.image.convert("RGB"),) if shown else (),
+        pictures=(prepared.image.convert("RGB"), *course.job.shown) if shown else (),
     )  # fmt: skip
     unet = GuidedBackbone(
         course, texts, sampler, plan, size,
@@ -181,9 +185,22 @@ def _hires_fix(course: Course, latents: torch.Tensor) -> _Latents:
         course.asked.negative_prompt,
         request.cfg_scale if hires.cfg_scale is None else hires.cfg_scale,
         first_steps=course.prompt_steps,
+        pictures=course.job.shown,
     )
-    unet = GuidedBackbone(course, texts, sampler, plan, size, refiner=course.job.refiner)
+    shown = yield from _looked_at(course)
+    unet = GuidedBackbone(course, texts, sampler, plan, size, refiner=course.job.refiner, shown=shown)
     return (yield from _sampled(course, plan, unet, plan.start_from(latents, noise.first()), noise))
+
+
+def _looked_at(course: Course) -> Generator[DeviceCall, Any, tuple[torch.Tensor, ...]]:
+    """The latents of the pictures that the model is to look at, beside a source."""
+    found = []
+    for image in course.job.shown:
+        latents = yield course.through_vae(
+            "encode", _pixels(course, fitted(image, course.now().checkpoint.family))
+        )
+        found.append(latents)
+    return tuple(found)
 
 
 def _sampled(

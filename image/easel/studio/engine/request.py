@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
 from easel.remark import remark
+from easel.studio import allowed
 from easel.studio.engine.control.unit import ControlUnit
 from easel.studio.engine.enlargement import Enlargement, UpscalerTiles
 from easel.studio.engine.errors import InvalidRequest, check_range
@@ -33,6 +34,12 @@ DEEP = "deep"
 """The one cache of the UNet that a request may ask for."""
 DEEP_EVERY = 3
 """With it the whole UNet runs in one of so many calls (docs/decisions/0070)."""
+MAX_SHOWN = 8
+"""Pictures that a model which edits may look at beside its source: FLUX.2's publisher takes as many."""
+SHOWN_FIELD = "reference_images"
+"""What a request calls them."""
+# About what one of them is looked at, in pixels: a million in all families.
+_SHOWN_PIXELS = 1024 * 1024
 RANDN_SOURCES = ("CPU", "GPU", "NV")
 # A1111's sliders where it has any that hold for its API too; wider where clients are known to go beyond them.
 _SAMPLER_RANGES: dict[str, tuple[float, float]] = {
@@ -51,19 +58,21 @@ RANDOM_SEEDS = 2**32 - 2
 
 @dataclass(frozen=True)
 class SamplingPass:
-    """One way through the sampler: pixels of the picture, steps, about how many UNet calls they take, and how
-    many control models are run with each."""
+    """One way through the sampler: pixels of the picture, steps, about how many UNet calls they take, how
+    many control models are run with each, and how many pictures are looked at in each."""
 
     width: int
     height: int
     steps: int
     calls: int
     controls: int = 0
+    shown: int = 0
 
     @property
     def work(self) -> float:
         """Pixels times calls; a ControlNet is half a UNet."""
-        return self.width * self.height * self.calls * (1 + self.controls / 2)
+        pixels = self.width * self.height + self.shown * _SHOWN_PIXELS
+        return pixels * self.calls * (1 + self.controls / 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +87,9 @@ class TextToImage:
     "None" for the checkpoint's own, or "Automatic" (as None): a file called as the checkpoint, if there is
     one, else its own. Without `extra_networks` tags such as `<lora:…>` are taken out of the prompts and no
     more.
+
+    `shown` are pictures (files' bytes) that a model which edits looks at beside the one it draws, behind the
+    `source` where there is one.
 
     `distilled_guidance` is the scale that a guidance-distilled model is told (Forge's distilled CFG scale);
     None for the one that its publisher draws with.
@@ -120,6 +132,7 @@ class TextToImage:
     extra_networks: bool = True
     tiling: bool = False
     source: ImageToImage | None = None
+    shown: tuple[bytes, ...] = ()
     hires: HiresFix | None = None
     refiner: Refiner | None = None
     enlargement: Enlargement | None = None
@@ -154,6 +167,10 @@ class TextToImage:
         check_range("n_iter", self.batch_count, 1, MAX_BATCH_COUNT)
         check_range("clip_skip", self.clip_skip, 1, 12)
         check_range("cache_every", self.cache_every, 1, MAX_STEPS)
+        if len(self.shown) > MAX_SHOWN:
+            raise InvalidRequest(
+                SHOWN_FIELD, allowed.counted_pictures(len(self.shown)), allowed.up_to(MAX_SHOWN)
+            )
         sampler, schedule = resolve(self.sampler, self.schedule_type)
         for part in (
             self.source,
@@ -219,7 +236,7 @@ class TextToImage:
         calls = steps * (2 if resolve(sampler)[0].second_order else 1)
         at_work = [one for one in self.controls if one.controls(second_pass=second)]
         controls = sum(2 if one.refers else 1 for one in at_work)  # a reference is a whole call of the UNet
-        return SamplingPass(width, height, steps, calls, controls)
+        return SamplingPass(width, height, steps, calls, controls, len(self.shown))
 
     @property
     def pictures(self) -> int:

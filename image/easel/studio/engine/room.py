@@ -37,7 +37,8 @@ class Room:
         occupied = self._occupied_now
         width, height = self.size(call)
         free = self._memory.free() - call.kept_bytes
-        occupied.check(width, height, call.rows, len(call.controls), free, job_id)
+        shown = call.shown_pixels * scale**2
+        occupied.check(width, height, call.rows, len(call.controls), free, job_id, shown)
 
     def size(self, call: BackboneCall) -> tuple[int, int]:
         """Width and height in pixels of what it draws."""
@@ -78,7 +79,7 @@ class Room:
     def _bytes(self, call: BackboneCall) -> int:
         # of a shallow call as of a whole one: what it takes less waits for the next whole one
         activations = self._occupied_now.activations
-        taken = activations.of_call(call.latent_pixels, call.rows, len(call.controls))
+        taken = activations.of_call(call.latent_pixels + call.shown_pixels, call.rows, len(call.controls))
         return max(1, taken + call.kept_bytes)
 
     def _occupied(self, checkpoint: Checkpoint) -> Occupied:

@@ -22,6 +22,7 @@ from easel.studio.engine.latent_spaces import latent_space
 from easel.studio.engine.memory import DeviceMemory
 from easel.studio.engine.networks.adapters import Adapters
 from easel.studio.engine.sampling.levels import FlowLevels, Levels, NoiseLevels
+from easel.studio.engine.shown_pictures import check_looks
 from easel.studio.engine.text_encoding import skips_layers
 from easel.studio.engine.text_keys import TextKeys
 from easel.studio.engine.transformer_prompts import TransformerPrompts
@@ -141,6 +142,7 @@ class Serving:
         """Tell of what counts for nothing with this checkpoint. Raises InvalidRequest for what of a request
         cannot be done with it."""
         request, family = job.request, self.checkpoint.family
+        check_looks(len(job.shown), family)
         if family.flow is not None:
             for words in flow_notes(job, family):
                 job.note(words)

@@ -51,9 +51,11 @@ class SizeCheck:
 
     def see_that_it_is_short(self, picture: Picture, call: BackboneCall, checkpoint: Checkpoint) -> None:
         """Raise StepTooLong for a picture whose step would keep the device from everybody else."""
-        height, width = (side * checkpoint.family.downscale for side in call.latents.shape[-2:])
+        scale = checkpoint.family.downscale
+        height, width = (side * scale for side in call.latents.shape[-2:])
+        shown = call.shown_pixels * scale**2
         try:
-            self._step_times.check(checkpoint.file, width, height, call.rows, call.halves)
+            self._step_times.check(checkpoint.file, width, height, call.rows, call.halves, shown)
         except StepTooLong as error:
             raise StepTooLong(said_by(error), picture.job.id) from None
 

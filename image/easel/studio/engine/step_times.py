@@ -77,9 +77,11 @@ class StepTimes:
         nearest = max(below) if below else min(fresh)
         return fresh[nearest] * cost / nearest
 
-    def check(self, file: ModelFile, width: int, height: int, rows: int, controls: int = 0) -> None:
-        """Raise StepTooLong for a picture whose single step, with so many control models, would keep the
-        device for too long.
+    def check(
+        self, file: ModelFile, width: int, height: int, rows: int, controls: int = 0, shown: int = 0
+    ) -> None:
+        """Raise StepTooLong for a picture whose single step, with so many control models and `shown` pixels
+        that it looks at, would keep the device for too long.
 
         A checkpoint of which nothing was measured yet passes: the engine measures before it begins.
         """
@@ -90,6 +92,7 @@ class StepTimes:
 
         def takes(across: int, down: int) -> float:
             latent_pixels = (across // known.downscale) * (down // known.downscale)
+            latent_pixels += shown // known.downscale**2
             cost = latent_pixels * rows * (2 + controls) // 2  # as `BackboneCall.cost` counts
             return self.seconds(file, cost) or 0.0
 

@@ -112,5 +112,6 @@ class TransformerPrompts:
             about=field,
             tokenizers=checkpoint.vocabularies,
             pictures=how.pictures,
-            numbered=bool(_NUMBERED.search(checkpoint.file.name)),
+            # of several a number is all that tells them apart, whatever the file is called
+            numbered=len(how.pictures) > 1 or bool(_NUMBERED.search(checkpoint.file.name)),
         )

@@ -21,8 +21,9 @@ from torch import nn
 
 from easel.studio.engine.activations import counted
 from easel.studio.engine.transformers.model import TransformerInputs
-from easel.studio.engine.transformers.patches import folded, packed, unpacked
+from easel.studio.engine.transformers.patches import folded, laid_out, packed, unpacked
 from tests.studio.engine.transformers.flow_networks import (
+    CHANNELS,
     TINY,
     inputs,
     published_skeleton,
@@ -229,6 +230,26 @@ def test_references_are_told_apart() -> None:
     asked = inputs("flux-kontext")
     turned = replace(asked, references=asked.references[::-1])
     assert not torch.allclose(model.velocity(network, asked), model.velocity(network, turned), atol=1e-5)
+
+
+def test_several_references_are_one_laid_together() -> None:
+    """Two pictures of one size lie where one of both would: to a Kontext that was trained with one picture
+    they are that one."""
+    network, model = TINY["flux-kontext"].network(), TINY["flux-kontext"].model
+    asked = inputs("flux-kontext")
+    generator = torch.Generator().manual_seed(4)
+    upper, lower = (torch.randn((1, CHANNELS, 4, 10), generator=generator) for _ in range(2))
+    apart = replace(asked, references=(upper, lower))
+    together = replace(asked, references=(torch.cat([upper, lower], dim=2),))
+    torch.testing.assert_close(
+        model.velocity(network, apart), model.velocity(network, together), rtol=0, atol=1e-5
+    )
+
+
+def test_where_pictures_lie() -> None:
+    """The next one goes where the whole stays nearest to a square, and none lies on another."""
+    latents = [torch.zeros((1, 1, *size)) for size in ((8, 8), (8, 8), (8, 8), (4, 12))]
+    assert laid_out(latents) == [(0, 0), (4, 0), (0, 4), (8, 0)]
 
 
 @pytest.mark.parametrize("name", TINY)

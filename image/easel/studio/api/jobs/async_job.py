@@ -214,6 +214,7 @@ def _seconds(studio: Studio, planned: Planned) -> float | None:
 
 
 _LONGEST = 20_000
+_PICTURES = frozenset({"init_images", "mask", "reference_images"})
 
 
 def _without_pictures(asked: DrawingRequest) -> dict[str, Any]:
@@ -225,7 +226,7 @@ def _without_pictures(asked: DrawingRequest) -> dict[str, Any]:
 def _shown(value: Any) -> Any:
     """`value` with null in the places of pictures, wherever they are in it."""
     if isinstance(value, dict):
-        return {key: None if key in {"init_images", "mask"} else _shown(one) for key, one in value.items()}
+        return {key: None if key in _PICTURES else _shown(one) for key, one in value.items()}
     if isinstance(value, list):
         return [_shown(one) for one in value]
     if isinstance(value, str) and (len(value) > _LONGEST or value.startswith("data:")):

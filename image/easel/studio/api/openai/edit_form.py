@@ -11,7 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
 from easel.studio.api.openai.image_request import ImageRequest, as_refusal
-from easel.studio.api.requests.image_to_image_request import STRENGTH, ImageToImageRequest
+from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
 from easel.studio.api.requests.refusals import Unsupported
 from easel.studio.api.requests.sent_picture import BadPicture, decoded
 from easel.studio.png import encode
@@ -34,11 +34,12 @@ class EditRequest(ImageRequest):
 @dataclass(frozen=True)
 class EditForm:
     """What was sent: the fields, the picture, and a mask that is white where it is drawn anew; files in
-    base64."""
+    base64. `others` are pictures that a model which edits looks at beside the first."""
 
     asked: EditRequest
     image: str
     mask: str | None
+    others: tuple[str, ...] = ()
 
     @classmethod
     async def read(cls, request: Request) -> EditForm:
@@ -50,20 +51,19 @@ class EditForm:
             except ValidationError as e:
                 raise as_refusal(e) from e
             pictures = [*_files(form, "image"), *_files(form, "image[]")]
-            if len(pictures) > 1:
-                raise Unsupported("image", f"one picture is drawn over at a time, and {len(pictures)} came")
             if "markup" in form:
                 raise Unsupported("markup", "say in the prompt what to draw, and by a mask where")
             if not pictures:
                 raise BadPicture("image", "is missing: send one as a file of multipart/form-data")
-            image = await pictures[0].read()
+            image, *others = [await one.read() for one in pictures]
             masks = _files(form, "mask")
             mask = await masks[0].read() if masks else None
-        return cls(asked, *_prepared(image, mask))
+        more = tuple(base64.b64encode(one).decode() for one in others)
+        return cls(asked, *_prepared(image, mask), more)
 
     def a1111(self, **fields: Any) -> ImageToImageRequest:
         """The request as A1111's img2img, with these `fields` of it."""
-        said: dict[str, Any] = {"denoising_strength": STRENGTH}
+        said: dict[str, Any] = {}  # of the strength too: what the checkpoint is drawn over with
         if self.mask:
             # OpenAI's mask is a hole: what was in it is gone, and all of it is new.
             said |= {"denoising_strength": 1.0, "inpainting_fill": 0, "inpaint_full_res": False}
@@ -71,8 +71,9 @@ class EditForm:
             said["denoising_strength"] = _FAITHFUL
         own = {name: value for name, value in said.items() if name not in (self.asked.model_extra or {})}
         return self.asked.a1111(
-            ImageToImageRequest, **own, **fields, init_images=[self.image], mask=self.mask
-        )
+            ImageToImageRequest, **own, **fields,
+            init_images=[self.image], mask=self.mask, reference_images=list(self.others),
+        )  # fmt: skip
 
 
 def _files(form: FormData, name: str) -> list[UploadFile]:

@@ -22,6 +22,7 @@ _PARAMS = {
     "n_iter": "n",
     "batch_count": "n",
     "init_images": "image",
+    "reference_images": "image",
     "sd_model_checkpoint": "model",
     "samples_format": "output_format",
     "jpeg_quality": "output_compression",

@@ -178,6 +178,12 @@ def _form() -> dict[str, Any]:
             **file,
             "description": "PNG, JPEG or WebP; clear pixels are drawn anew where there is no mask",
         },
+        "image[]": {
+            "type": "array",
+            "items": file,
+            "description": "several: the first is drawn over, FLUX.1 Kontext, FLUX.2 and Qwen-Image-Edit "
+            "look at all",
+        },
         "mask": {**file, "description": "as large as the picture; drawn anew is where it is transparent"},
     }
     properties = {**files, **schema["properties"]}

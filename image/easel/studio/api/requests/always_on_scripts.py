@@ -42,6 +42,10 @@ ALWAYS_ON: tuple[AlwaysOnScript, ...] = (
     AlwaysOnScript(control_units.TITLE, (Argument("ControlNet unit"),)),
     AlwaysOnScript("Extra options"),
     AlwaysOnScript("Hypertile"),
+    AlwaysOnScript(  # Forge Neo's; the largest side is the model's own here
+        "ImageStitch Integrated",
+        (Argument("Enable", False), Argument("Reference Images"), Argument("Max Side", 1024)),
+    ),
     AlwaysOnScript(
         "Refiner", (Argument("Refiner", False), Argument("Checkpoint", ""), Argument("Switch at", 0.8))
     ),
@@ -107,7 +111,7 @@ def scripted(asked: AnyRequest, options: Mapping[str, Any]) -> tuple[AnyRequest,
                     "as in A1111.",
                     about=key,
                     name=key,
-                    value=repr(value),
+                    value=repr(value)[:80],
                 )
             )
     if not said and not overrides:
@@ -154,6 +158,8 @@ def _fields(script: AlwaysOnScript, arguments: Sequence[Any]) -> Iterator[tuple[
                 yield from (("subseed", subseed), ("subseed_strength", strength))
             if extra is True and _positive(width) and _positive(height):
                 yield from (("seed_resize_from_w", width), ("seed_resize_from_h", height))
+        case "ImageStitch Integrated" if values[0] is True:
+            yield "reference_images", values[1]
         case "Refiner" if values[0] is True:
             yield from (("refiner_checkpoint", values[1]), ("refiner_switch_at", values[2]))
 

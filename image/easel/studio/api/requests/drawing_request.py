@@ -11,6 +11,7 @@ from easel.remark import remark
 from easel.studio.api.requests.control_units import control_units
 from easel.studio.api.requests.fields import Liberal, Text, WholeNumber
 from easel.studio.api.requests.options_table import OPTIONS, honoured
+from easel.studio.api.requests.sent_picture import decoded
 from easel.studio.checkpoint_defaults import CheckpointDefaults
 from easel.studio.drawing_settings import drawing_fields
 from easel.studio.engine import DEEP, DEEP_EVERY, FaceRestoration, InvalidRequest, Refiner, TextToImage
@@ -51,6 +52,11 @@ class DrawingRequest(Liberal):
     )
     width: WholeNumber | None = Field(None, description=_SIDE)
     height: WholeNumber | None = Field(None, description=_SIDE)
+    reference_images: list[Text] = Field(
+        [],
+        description="as base64: pictures that FLUX.1 Kontext, FLUX.2 and Qwen-Image-Edit look at, behind "
+        "init_images; up to 8",
+    )
     restore_faces: bool = Field(False, description="by face_restoration_model; without its files told")
     tiling: bool | None = Field(None, description="left edge meets right, top meets bottom")
     do_not_save_samples: bool = False
@@ -148,8 +154,8 @@ class DrawingRequest(Liberal):
         return {}
 
     def echo(self) -> dict[str, Any]:
-        """The request as it is sent back."""
-        return self.model_dump()
+        """The request as it is sent back, without pictures that are looked at."""
+        return {**self.model_dump(), "reference_images": []}
 
     def to_engine(self, settings: Mapping[str, Any]) -> TextToImage:
         """What the engine shall draw, of a request that is settled.
@@ -181,6 +187,7 @@ class DrawingRequest(Liberal):
                 distilled_guidance=self.distilled_cfg_scale,
                 exact=self.exact,
                 cache_every=self._cache_every(),
+                shown=tuple(decoded(text, "reference_images")[0] for text in self.reference_images),
                 **fields,
             ),
             settings,

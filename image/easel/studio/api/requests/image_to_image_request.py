@@ -142,8 +142,8 @@ class ImageToImageRequest(DrawingRequest):
 
     def echo(self) -> dict[str, Any]:
         """The request as it is sent back, without the pictures unless they are asked for."""
-        kept = {} if self.include_init_images else {"init_images": None, "mask": None}
-        return {**self.model_dump(), **kept}
+        sent: dict[str, Any] = {"init_images": None, "mask": None, "reference_images": []}
+        return {**self.model_dump(), **({} if self.include_init_images else sent)}
 
     def _mask(self) -> Mask | None:
         if not self.sent.mask:

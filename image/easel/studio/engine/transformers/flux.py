@@ -2,9 +2,10 @@
 
 Fill takes 80 more channels beside the latents (`TransformerInputs.extra`): the 16 of the picture with the
 part to be filled in grey (0 in -1..1), scaled as the latents are, then the mask of 64 (`patches.folded`, 1
-where it is to be filled). Kontext looks at `references`: their tokens follow those of the picture, numbered
-1, 2, ... in the place of the picture's 0 (arXiv 2506.15742, section 3), and what it answers for them is
-dropped. It was published with one picture; more are what the paper says of them.
+where it is to be filled). Kontext looks at `references`: their tokens follow those of the picture, numbered 1
+in the place of the picture's 0 (arXiv 2506.15742, section 3), and what it answers for them is dropped. It was
+published with one picture, and never saw a number above 1: several lie beside and below each other as one
+picture would (`patches.laid_out`), as ComfyUI lays them by default.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from diffusers.models.transformers.transformer_flux import FluxTransformer2DMode
 from easel.studio.engine.transformers.empty_inputs import empty_inputs
 from easel.studio.engine.transformers.lora_names import LoraPlaces, lora_places
 from easel.studio.engine.transformers.model import TransformerInputs
-from easel.studio.engine.transformers.patches import SIDE, packed, positions, unpacked
+from easel.studio.engine.transformers.patches import SIDE, laid_out, packed, positions, unpacked
 from easel.studio.engine.transformers.published_names import NameTable, to_modules
 
 ATTENTION_NAMES: NameTable = {
@@ -95,7 +96,8 @@ class FluxModel:
         latents, references = inputs.latents, inputs.references
         drawn = latents if inputs.extra is None else torch.cat([latents, inputs.extra], dim=1)
         seen = [packed(drawn), *(packed(one).expand(len(latents), -1, -1) for one in references)]
-        places = [positions(one, number) for number, one in enumerate((latents, *references))]
+        places = [positions(latents)]
+        places += [positions(one, 1, at) for one, at in zip(references, laid_out(references), strict=True)]
         answer = network(
             hidden_states=torch.cat(seen, dim=1),
             timestep=inputs.shares,
