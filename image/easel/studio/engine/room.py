@@ -37,7 +37,7 @@ class Room:
         occupied = self._occupied_now
         width, height = self.size(call)
         free = self._memory.free() - call.kept_bytes
-        shown = call.shown_pixels * scale**2
+        shown = call.shown_pixels * occupied.activations.downscale**2
         occupied.check(width, height, call.rows, len(call.controls), free, job_id, shown)
 
     def size(self, call: BackboneCall) -> tuple[int, int]:
