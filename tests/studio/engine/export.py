@@ -35,15 +35,16 @@ class Layout:
 def checkpoint(modules: Any, layout: Layout | None = None) -> Tensors:
     """All tensors of a checkpoint, from an object with `unet`, `vae` and `text_encoders`."""
     layout = layout or Layout()
-    found = {f"model.diffusion_model.{name}": tensor for name, tensor in unet(modules.unet).items()}
+    found = {f"model.diffusion_model.{name}": tensor for name, tensor in unet(modules.backbone).items()}
     if layout.ema:
         found |= {
-            f"model_ema.{name.replace('.', '')}": tensor + 1 for name, tensor in unet(modules.unet).items()
+            f"model_ema.{name.replace('.', '')}": tensor + 1
+            for name, tensor in unet(modules.backbone).items()
         }
     if layout.vae:
         found |= {f"first_stage_model.{name}": tensor for name, tensor in vae(modules.vae).items()}
     encoders = modules.text_encoders
-    xl = hasattr(modules.unet, "add_embedding") and modules.unet.add_embedding is not None
+    xl = hasattr(modules.backbone, "add_embedding") and modules.backbone.add_embedding is not None
     for index, encoder in enumerate(encoders):
         prefix = f"conditioner.embedders.{index}." if xl else "cond_stage_model."
         if encoder.config.hidden_act == "gelu":

@@ -58,7 +58,7 @@ def test_a_unet_call_takes_what_was_said(drawn_with: tuple[Family, Any], side: i
     """No more than was said and a layer's weights, which a CPU turns round for a convolution; and no less
     than half of it, or pictures would be refused that fit."""
     family, modules = drawn_with
-    unet = modules.unet
+    unet = modules.backbone
     added: dict[str, Any] = {}
     if family.pooled:
         numbers = size_numbers(family)

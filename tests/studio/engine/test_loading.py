@@ -80,7 +80,7 @@ def test_every_family_loads_what_was_written(
         assert not ours.training
         assert not any(one.requires_grad or one.is_meta for one in ours.parameters())
         assert not any(one.is_meta for one in ours.buffers())
-    assert torch.allclose(run_unet(loaded.backbone), run_unet(made.modules.unet), atol=5e-5)
+    assert torch.allclose(run_unet(loaded.backbone), run_unet(made.modules.backbone), atol=5e-5)
     assert loaded.nbytes == sum(one.numel() * 4 for module in modules(loaded) for one in module.parameters())
     assert len(loaded.tokenizers) == len(loaded.text_encoders) == len(made.family.text_encoders)
 
@@ -243,7 +243,7 @@ def test_vae_files(tinies: dict[Architecture, Tiny], layout: str, tmp_path: Path
     assert same(other.modules.vae, alone)
     loaded = load(made, tmp_path / "model.safetensors", vae=file)
     assert same(other.modules.vae, loaded.vae)
-    assert same(made.modules.unet, loaded.backbone)
+    assert same(made.modules.backbone, loaded.backbone)
 
 
 def test_a_checkpoint_without_a_vae_takes_one(tinies: dict[Architecture, Tiny], tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_a_checkpoint_without_a_vae_of_use(tinies: dict[Architecture, Tiny], tmp
     ):
         loaded = load_checkpoint(file, device=CPU, dtype=torch.float32, family=made.family)
         assert loaded.vae is None
-        assert same(made.modules.unet, loaded.backbone)
+        assert same(made.modules.backbone, loaded.backbone)
         vaes = Vaes(loaded)
         with pytest.raises(Incomplete, match=f"{why}.*sd_vae.*as {file.stem}.vae.safetensors"):
             vaes.get(None)
@@ -312,7 +312,7 @@ def test_extra_tensors_do_no_harm(tinies: dict[Architecture, Tiny], tmp_path: Pa
     save_file({**made.tensors(), **extra}, tmp_path / "model.safetensors")
     loaded = load_checkpoint(model_file(tmp_path / "model.safetensors"), device=CPU, dtype=torch.float32,
                              family=made.family)  # fmt: skip
-    assert same(made.modules.unet, loaded.backbone)
+    assert same(made.modules.backbone, loaded.backbone)
 
 
 def test_configuration_is_read_from_the_family(tinies: dict[Architecture, Tiny], tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def load(file: ModelFile, made: Tiny, dtype: torch.dtype = torch.float32, **how:
 
 def holds(loaded: Checkpoint, made: Tiny, cast: torch.dtype = torch.float32) -> bool:
     ours = [loaded.backbone, loaded.vae, *loaded.text_encoders]
-    theirs = [made.modules.unet, made.modules.vae, *made.modules.text_encoders]
+    theirs = [made.modules.backbone, made.modules.vae, *made.modules.text_encoders]
     for one, other in zip(ours, theirs, strict=True):
         have, want = one.state_dict(), other.state_dict()
         if have.keys() != want.keys():
@@ -139,7 +139,7 @@ def test_a_mount_that_went_away(made: Tiny, tmp_path: Path, monkeypatch: pytest.
 def as_folder(made: Tiny, path: Path, *, variant: str = "", shards: bool = False) -> ModelFile:
     """The checkpoint as diffusers' `save_pretrained` writes it, with transformers' older names."""
     encoders = zip(made.family.text_encoders, made.modules.text_encoders, strict=True)
-    parts = {"unet": made.modules.unet, "vae": made.modules.vae,
+    parts = {"unet": made.modules.backbone, "vae": made.modules.vae,
              **{one.folder: module for one, module in encoders}}  # fmt: skip
     for part, module in parts.items():
         shutil.copytree(made.family.folder / part, path / part, dirs_exist_ok=True)

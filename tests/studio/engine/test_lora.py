@@ -39,7 +39,7 @@ def checkpoint(small: Tiny) -> Checkpoint:
     tokenizers = tuple(load_tokenizer(one.pad_token) for one in small.family.text_encoders)
     parts = small.modules
     return Checkpoint(
-        file, small.family, parts.unet, parts.vae, parts.text_encoders, tokenizers, CPU, torch.float32, 1
+        file, small.family, parts.backbone, parts.vae, parts.text_encoders, tokenizers, CPU, torch.float32, 1
     )
 
 
@@ -62,14 +62,14 @@ def test_every_layer_of_sdxl_is_found(sdxl: Tiny) -> None:
 
     The names come from the published checkpoints' layout, not from the tables under test.
     """
-    wanted = original_names(sdxl.modules.unet)
+    wanted = original_names(sdxl.modules.backbone)
     names = [f"{one}.lora_{role}.weight" for one in wanted for role in ("down", "up")]
-    found, homeless = find_targets(names, unet_homes(sdxl.modules.unet, sdxl.modules.text_encoders))
+    found, homeless = find_targets(names, unet_homes(sdxl.modules.backbone, sdxl.modules.text_encoders))
     assert homeless == []
-    layers = [n for n, m in sdxl.modules.unet.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    layers = [n for n, m in sdxl.modules.backbone.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
     assert sorted(place.module for place in found) == sorted(layers)
     for place in found:
-        weight = sdxl.modules.unet.get_submodule(place.module).weight
+        weight = sdxl.modules.backbone.get_submodule(place.module).weight
         mine = wanted[place.tensors["down"].removesuffix(".lora_down.weight")]
         assert torch.equal(weight, mine.reshape(weight.shape)), place
 
@@ -106,7 +106,9 @@ def test_a_refiner_that_no_lora_fits(sdxl: Tiny, tmp_path: Path) -> None:
     """Where a refiner goes on, a LoRA of the base changes nothing in it and is told, as in A1111; a picture
     that begins with the refiner is refused."""
     path = tmp_path / "base.safetensors"
-    name, weight = next(one for one in original_names(sdxl.modules.unet).items() if "attn2_to_k" in one[0])
+    name, weight = next(
+        one for one in original_names(sdxl.modules.backbone).items() if "attn2_to_k" in one[0]
+    )
     save_file({f"{name}.lora_down.weight": torch.ones(2, weight.shape[1]),
                f"{name}.lora_up.weight": torch.ones(weight.shape[0], 2)}, path)  # fmt: skip
     use = LoraUse("base", model_file(path, Kind.LORA), 1.0, 1.0)

@@ -101,7 +101,7 @@ def judged(starter: Checkpoint, config: dict[str, Any]) -> np.ndarray:
     scheduler = EulerDiscreteScheduler.from_config(config)
     pipeline = StableDiffusionPipeline(
         vae=starter.vae, text_encoder=starter.text_encoders[0], tokenizer=starter.tokenizers[0],
-        unet=starter.unet, scheduler=scheduler, safety_checker=None, feature_extractor=None,
+        unet=starter.backbone, scheduler=scheduler, safety_checker=None, feature_extractor=None,
         requires_safety_checker=False,
     )  # fmt: skip
     pipeline.set_progress_bar_config(disable=True)

@@ -68,7 +68,7 @@ def build(family: Family) -> Any:
         encoders.append(CLIPTextModelWithProjection(config) if one.projected else CLIPTextModel(config))
     for module in (unet, vae, *encoders):
         module.eval()
-    return SimpleNamespace(unet=unet, vae=vae, text_encoders=tuple(encoders))
+    return SimpleNamespace(backbone=unet, vae=vae, text_encoders=tuple(encoders))
 
 
 def shrink(architecture: Architecture, folder: Path) -> Family:

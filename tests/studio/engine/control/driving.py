@@ -54,7 +54,7 @@ def in_memory(small: Tiny) -> Checkpoint:
     tokenizers = tuple(load_tokenizer(one.pad_token) for one in small.family.text_encoders)
     parts = small.modules
     return Checkpoint(
-        file, small.family, parts.unet, parts.vae, parts.text_encoders, tokenizers, CPU, torch.float32, 1
+        file, small.family, parts.backbone, parts.vae, parts.text_encoders, tokenizers, CPU, torch.float32, 1
     )
 
 

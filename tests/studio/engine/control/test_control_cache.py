@@ -34,7 +34,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 
 @pytest.fixture
 def files(small: Tiny, tmp_path: Path) -> list[ModelFile]:
-    return [stored(tmp_path, name, as_diffusers(controlnet(small.modules.unet))) for name in ("net", "two")]
+    return [
+        stored(tmp_path, name, as_diffusers(controlnet(small.modules.backbone))) for name in ("net", "two")
+    ]
 
 
 def test_another_checkpoint_of_the_family_goes_on_with_it(small: Tiny, files: list[ModelFile]) -> None:

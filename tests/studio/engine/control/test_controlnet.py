@@ -76,7 +76,7 @@ def starter(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def nets(starter: Checkpoint) -> dict[str, ControlNetModel]:
-    return {"one": controlnet(starter.unet, 1), "two": controlnet(starter.unet, 2)}
+    return {"one": controlnet(starter.backbone, 1), "two": controlnet(starter.backbone, 2)}
 
 
 @pytest.fixture(scope="module")

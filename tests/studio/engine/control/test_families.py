@@ -108,7 +108,7 @@ def test_a_controlnet(
 ) -> None:
     """Of each family and layout diffusers' pipeline draws the same picture of the same weights and map."""
     small = families[architecture]
-    net = controlnet(small.modules.unet)
+    net = controlnet(small.modules.backbone)
     stored(tmp_path, "net", written(net))
     kind = StableDiffusionControlNetPipeline
     if architecture is Architecture.SDXL:
@@ -128,7 +128,7 @@ def _is_same_and_counts(small: Tiny, theirs: np.ndarray, root: Path, **said: Any
 def test_a_small_controlnet_of_sdxl(families: dict[Architecture, Tiny], tmp_path: Path) -> None:
     """The small ones were trained without the UNet's transformers; the file's names tell."""
     small = families[Architecture.SDXL]
-    whole = controlnet(small.modules.unet)
+    whole = controlnet(small.modules.backbone)
     config = dict(whole.config) | {
         "down_block_types": ["DownBlock2D"] * 3, "mid_block_type": "UNetMidBlock2D",
         "transformer_layers_per_block": [0, 0, 0],
@@ -152,7 +152,7 @@ def test_a_union_controlnet(
     small = families[Architecture.SDXL]
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        config = dict(controlnet(small.modules.unet).config)
+        config = dict(controlnet(small.modules.backbone).config)
         net = spoken(
             ControlNetUnionModel.from_config(
                 {**config, "num_trans_channel": 32, "num_proj_channel": 32, "num_trans_head": 8}
@@ -194,7 +194,7 @@ def test_a_t2i_adapter(
 ) -> None:
     """What it makes of the map is added within the UNet's way down, in every step."""
     small = families[architecture]
-    channels = list(small.modules.unet.config.block_out_channels)
+    channels = list(small.modules.backbone.config.block_out_channels)
     xl = architecture is Architecture.SDXL
     with torch.random.fork_rng():
         torch.manual_seed(6)
@@ -216,7 +216,7 @@ def test_a_t2i_adapter(
 def test_half_precision(families: dict[Architecture, Tiny], tmp_path: Path, kind: str) -> None:
     """As on a GPU: everything that meets the UNet is of its own kind of numbers, and the picture is alike."""
     small = tiny(Architecture.SDXL, tmp_path / "half")
-    net: Any = controlnet(small.modules.unet)
+    net: Any = controlnet(small.modules.backbone)
     if kind == "Union":
         narrow = {"num_trans_channel": 32, "num_proj_channel": 32, "num_trans_head": 8}
         net = spoken(ControlNetUnionModel.from_config({**net.config, **narrow}))
@@ -262,7 +262,7 @@ def test_of_another_family(families: dict[Architecture, Tiny], tmp_path: Path) -
     """SD 1.x and SDXL take no ControlNets of each other, and say for what one was made."""
     first, second = families[Architecture.SD1], families[Architecture.SDXL]
     for own, other in ((first, second), (second, first)):
-        file = stored(tmp_path, "net", as_diffusers(controlnet(own.modules.unet)))
+        file = stored(tmp_path, "net", as_diffusers(controlnet(own.modules.backbone)))
         with pytest.raises(OtherArchitecture, match="was made for"):
             load_control(file, in_memory(other), CPU)
 
@@ -270,11 +270,11 @@ def test_of_another_family(families: dict[Architecture, Tiny], tmp_path: Path) -
 def test_half_a_file(families: dict[Architecture, Tiny], tmp_path: Path) -> None:
     """A file with tensors missing, or of no known shape, is named with the first that is wrong."""
     small = families[Architecture.SD1]
-    tensors = as_diffusers(controlnet(small.modules.unet))
+    tensors = as_diffusers(controlnet(small.modules.backbone))
     del tensors["controlnet_mid_block.weight"]
     with pytest.raises(Incomplete, match="controlnet_mid_block"):
         load_control(stored(tmp_path, "net", tensors), in_memory(small), CPU)
-    tensors = as_original(controlnet(small.modules.unet))
+    tensors = as_original(controlnet(small.modules.backbone))
     del tensors["control_model.zero_convs.3.0.weight"]
     with pytest.raises(Incomplete, match="missing"):
         load_control(stored(tmp_path, "net", tensors), in_memory(small), CPU)
@@ -285,7 +285,7 @@ def test_memory_has_a_bound(families: dict[Architecture, Tiny], tmp_path: Path) 
     small = families[Architecture.SD1]
     whole = in_memory(small)
     for name in ("net", "two", "three"):
-        stored(tmp_path, name, as_diffusers(controlnet(small.modules.unet)))
+        stored(tmp_path, name, as_diffusers(controlnet(small.modules.backbone)))
     controls = [
         prepared_controls(replace(ASKED, controls=(replace(UNIT, model=name),)), Store(tmp_path), ())
         for name in ("net", "two", "three")

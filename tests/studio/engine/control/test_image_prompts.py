@@ -124,7 +124,7 @@ def test_the_picture_of_diffusers(
 ) -> None:
     """Of each family and kind: diffusers' pipeline draws the same picture of the same files and picture."""
     small = families[architecture]
-    tables = files.adapter(small.modules.unet, kind)
+    tables = files.adapter(small.modules.backbone, kind)
     there(tmp_path, tables)
     theirs = judged(small, tables, image, 0.7)
     assert apart(ours(small, tmp_path, replace(UNIT, image=encode(image))), theirs) <= 4
@@ -250,7 +250,7 @@ def test_tiling_and_interrupt(engine: Engine) -> None:
 def test_encoders_leave_first(families: dict[Architecture, Tiny], tmp_path: Path) -> None:
     """They have read what there is to read; adapters of those who draw stay in any case."""
     small = families[Architecture.SD1]
-    there(tmp_path, files.adapter(small.modules.unet, "plain"))
+    there(tmp_path, files.adapter(small.modules.backbone, "plain"))
     request, store = replace(ASKED, controls=(UNIT,)).resolved(), Store(tmp_path)
     (one,) = prepared_image_prompts(request, store, ())
     models = ControlCache(DeviceMemory(CPU), budget=0)
@@ -258,7 +258,7 @@ def test_encoders_leave_first(families: dict[Architecture, Tiny], tmp_path: Path
     prompts.need((one,), 0)
     both = models.nbytes
     (of_pass,) = prompts.of_pass((one,), 0, (128, 128), second_pass=False)
-    assert of_pass.of_call(3, 1).tokens.shape == (3, 4, small.modules.unet.config.cross_attention_dim)
+    assert of_pass.of_call(3, 1).tokens.shape == (3, 4, small.modules.backbone.config.cross_attention_dim)
     assert 0 < models.nbytes < both
 
 
@@ -286,10 +286,10 @@ def test_what_is_refused_at_once(engine: Engine, bad: dict[str, Any], words: str
 def test_what_is_not_there_is_named(families: dict[Architecture, Tiny], tmp_path: Path) -> None:
     """The encoder that an adapter reads by; FaceID, which needs a program for faces; another family's."""
     small = families[Architecture.SD1]
-    files.written(tmp_path / "ControlNet", "ip", files.adapter(small.modules.unet, "plain"))
+    files.written(tmp_path / "ControlNet", "ip", files.adapter(small.modules.backbone, "plain"))
     with pytest.raises(InvalidRequest, match=r"models/ControlNetPreprocessor.*48 numbers"):
         ours(small, tmp_path, UNIT)
-    there(tmp_path, files.adapter(families[Architecture.SDXL].modules.unet, "plain"))
+    there(tmp_path, files.adapter(families[Architecture.SDXL].modules.backbone, "plain"))
     with pytest.raises(OtherArchitecture, match="made for"):
         ours(small, tmp_path, UNIT)
     face = {
@@ -304,7 +304,7 @@ def test_what_is_not_there_is_named(families: dict[Architecture, Tiny], tmp_path
 def test_half_precision(tmp_path: Path) -> None:
     """As on a GPU: everything that meets the UNet is of its own kind of numbers, and the picture is alike."""
     small = tiny(Architecture.SDXL, tmp_path / "half")
-    there(tmp_path, files.adapter(small.modules.unet, "plus"))
+    there(tmp_path, files.adapter(small.modules.backbone, "plus"))
     whole, request = in_memory(small), replace(ASKED, controls=(UNIT,))
     exact = np.asarray(drawn(whole, request, tmp_path)).astype(int)
     for module in (whole.backbone, whole.vae, *whole.text_encoders):
@@ -317,7 +317,7 @@ def test_the_bin_file_comes_in_by_the_safe_conversion(
     families: dict[Architecture, Tiny], tmp_path: Path
 ) -> None:
     """A .bin is two tables of tensors in a pickle: converted it is the .safetensors, a ControlNet by kind."""
-    tables = files.adapter(families[Architecture.SD1].modules.unet, "plain")
+    tables = files.adapter(families[Architecture.SD1].modules.backbone, "plain")
     torch.save(tables, tmp_path / "ip-adapter_sd15.bin")
     (tmp_path / "models").mkdir()
     done = convert_pickle(tmp_path / "ip-adapter_sd15.bin", Store(tmp_path / "models"))

@@ -163,7 +163,7 @@ def test_the_published_arithmetic(
     tmp_path: Path, architecture: Architecture, shares: list[ReferenceShare]
 ) -> None:
     """A call of the UNet is, but for rounding, what the published method makes of it, as written above."""
-    unet = tiny(architecture, tmp_path).modules.unet.eval()
+    unet = tiny(architecture, tmp_path).modules.backbone.eval()
     torch.manual_seed(0)
     rows, width = 3, unet.config.cross_attention_dim
     latents, tokens = torch.randn(1, 4, 32, 24), torch.randn(rows, 77, width)

@@ -104,7 +104,9 @@ def layers(parts: Any, *, norms: bool) -> Iterator[tuple[str, str, nn.Module]]:
     wanted = ["attn2.to_k", "attn1.to_out.0", "ff.net.2", "conv1", "conv_shortcut", "downsamplers.0.conv",
               "proj_in", "time_emb_proj", "conv_in", "mlp.fc1", "self_attn.q_proj"]  # fmt: skip
     wanted += ["norm1", "norm2", "conv_norm_out", "final_layer_norm"] if norms else []
-    tops = [(UNET, parts.unet)] + [(f"text_encoder_{n}", one) for n, one in enumerate(parts.text_encoders)]
+    tops = [(UNET, parts.backbone)] + [
+        (f"text_encoder_{n}", one) for n, one in enumerate(parts.text_encoders)
+    ]
     for part, top in tops:
         for end in wanted:
             for path, layer in reversed(list(top.named_modules())):
@@ -116,11 +118,11 @@ def layers(parts: Any, *, norms: bool) -> Iterator[tuple[str, str, nn.Module]]:
 def kohya_names(architecture: Architecture, parts: Any) -> dict[tuple[str, str], str]:
     """kohya's name of each layer; for SDXL with the original code's blocks, as published files have them."""
     found = {}
-    paths = {id(one): name for name, one in parts.unet.named_modules()}
+    paths = {id(one): name for name, one in parts.backbone.named_modules()}
     if architecture in (Architecture.SDXL, Architecture.SDXL_REFINER):
-        owners = {one.weight.data_ptr(): paths[id(one)] for one in parts.unet.modules()
+        owners = {one.weight.data_ptr(): paths[id(one)] for one in parts.backbone.modules()
                   if getattr(one, "weight", None) is not None}  # fmt: skip
-        for name, one in layout.unet(parts.unet).items():
+        for name, one in layout.unet(parts.backbone).items():
             if name.endswith(".weight") and one.data_ptr() in owners:
                 base = name.removesuffix(".weight").replace(".", "_")
                 found[UNET, owners[one.data_ptr()]] = f"lora_unet_{base}"
@@ -132,13 +134,13 @@ def kohya_names(architecture: Architecture, parts: Any) -> dict[tuple[str, str],
 
 def onetrainer_names(parts: Any) -> dict[tuple[str, str], str]:
     """OneTrainer's: like kohya's, with diffusers' block names for SDXL too."""
-    unet = {(UNET, path): "lora_unet_" + path.replace(".", "_") for path, _ in parts.unet.named_modules()}
+    unet = {(UNET, path): "lora_unet_" + path.replace(".", "_") for path, _ in parts.backbone.named_modules()}
     return unet | _text_names(parts)
 
 
 def diffusers_names(parts: Any) -> dict[tuple[str, str], str]:
     """diffusers' and PEFT's: the path as it is, behind the part."""
-    found = {(UNET, path): f"unet.{path}" for path, _ in parts.unet.named_modules()}
+    found = {(UNET, path): f"unet.{path}" for path, _ in parts.backbone.named_modules()}
     for number, top in enumerate(parts.text_encoders):
         prefix = "text_encoder_2." if number else "text_encoder."
         found |= {

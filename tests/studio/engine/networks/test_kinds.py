@@ -36,7 +36,7 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> dict[Architecture, Tin
     """A tiny one of each family."""
     found = {one: tiny(one, tmp_path_factory.mktemp(one.value)) for one in FAMILIES if one in PUBLISHED}
     for one in found.values():
-        for module in one.modules.unet.modules():
+        for module in one.modules.backbone.modules():
             # as trained ones have them; ones and zeros would hide a mistake
             if isinstance(module, nn.LayerNorm | nn.GroupNorm) and module.weight is not None:
                 nn.init.normal_(module.weight, 1.0, 0.2)
@@ -167,7 +167,7 @@ def original_names(parts: Any, kohya: dict[tuple[str, str], str]) -> dict[tuple[
     """`diffusion_model.input_blocks.…`, as ComfyUI exports; encoders as clip_l and clip_g."""
     found = dict(kohya)
     dotted = {"lora_unet_" + name.removesuffix(".weight").replace(".", "_"): name.removesuffix(".weight")
-              for name in layout.unet(parts.unet)}  # fmt: skip
+              for name in layout.unet(parts.backbone)}  # fmt: skip
     for key, name in kohya.items():
         if name in dotted:
             found[key] = f"diffusion_model.{dotted[name]}"
@@ -192,8 +192,8 @@ def test_as_peft_merges_it(families: dict[Architecture, Tiny], kind: str, tmp_pa
         ),
     }[kind]
     again = tiny(Architecture.SD1, tmp_path / "again")
-    again.modules.unet.load_state_dict(small.modules.unet.state_dict())
-    theirs = peft.get_peft_model(again.modules.unet, config)
+    again.modules.backbone.load_state_dict(small.modules.backbone.state_dict())
+    theirs = peft.get_peft_model(again.modules.backbone, config)
     torch.manual_seed(4)
     for name, one in theirs.named_parameters():
         if any(sign in name for sign in ("lora_A", "lora_B", "hada_", "lokr_")):
@@ -257,11 +257,11 @@ def test_two_of_different_kinds(families: dict[Architecture, Tiny], tmp_path: Pa
 def test_on_an_inpainting_checkpoint(families: dict[Architecture, Tiny], kind: str, tmp_path: Path) -> None:
     """A network trained without mask and masked picture changes what latents do in conv_in."""
     small = tiny(Architecture.SD1_INPAINT, tmp_path / "inpaint")
-    whole, plain = checkpoint(small), families[Architecture.SD1].modules.unet.conv_in
+    whole, plain = checkpoint(small), families[Architecture.SD1].modules.backbone.conv_in
     one = judges.judged(kind, "unet", "conv_in", plain)
     names = judges.kohya_names(Architecture.SD1, families[Architecture.SD1].modules)
     adapters, use = loaded(whole, tmp_path / "x.safetensors", judges.file_tensors([one], names))
-    layer = small.modules.unet.conv_in
+    layer = small.modules.backbone.conv_in
     seen = inputs(layer)
     weight = layer.weight.detach().clone()
     weight[:, :4] += one.weight - plain.weight
@@ -301,7 +301,7 @@ def test_by_closed_formulas(families: dict[Architecture, Tiny], tmp_path: Path) 
     small = families[Architecture.SD1]
     whole = checkpoint(small)
     path = "mid_block.attentions.0.transformer_blocks.0.attn1.to_out.0"
-    layer = small.modules.unet.get_submodule(path)
+    layer = small.modules.backbone.get_submodule(path)
     seen = inputs(layer)
     for number, (said, (tensors, weight, bias)) in enumerate(closed_formulas(layer).items()):
         name = "lora_unet_" + path.replace(".", "_")

@@ -35,7 +35,7 @@ def sd1(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 
 def homes(small: Tiny) -> FindHomes:
     """Where its layers are."""
-    return unet_homes(small.modules.unet, small.modules.text_encoders)
+    return unet_homes(small.modules.backbone, small.modules.text_encoders)
 
 
 @given(data=st.data(), role=st.sampled_from(ROLES), shape=st.sampled_from(["kohya", "onetrainer", "peft"]))
@@ -46,7 +46,7 @@ def test_every_layer_is_found(sdxl: Tiny, data: st.DataObject, role: str, shape:
         "onetrainer": judges.onetrainer_names(sdxl.modules),
         "peft": judges.diffusers_names(sdxl.modules),
     }[shape]
-    parts = {UNET: sdxl.modules.unet} | {
+    parts = {UNET: sdxl.modules.backbone} | {
         f"text_encoder_{n}": one for n, one in enumerate(sdxl.modules.text_encoders)
     }
     layers = [(part, path) for part, path in names if _has_weight(parts[part].get_submodule(path))]
@@ -75,7 +75,7 @@ def test_any_names(sdxl: Tiny, names: list[str]) -> None:
 @pytest.mark.parametrize("small", ["sd1", "sdxl"])
 def test_blocks(small: str, request: pytest.FixtureRequest) -> None:
     """The block that a layer's weight counts for is the one it has in the published layout."""
-    unet = request.getfixturevalue(small).modules.unet
+    unet = request.getfixturevalue(small).modules.backbone
     owners = {one.weight.data_ptr(): path for path, one in unet.named_modules() if _has_weight(one)}
     seen = set()
     for name, tensor in layout.unet(unet).items():

@@ -67,7 +67,7 @@ def test_in_half_precision(sdxl: Tiny, kind: str, tmp_path: Path) -> None:
     save_file(file_of(sdxl, kind), path)
     file = model_file(path, Kind.LORA)
     rough = Tiny(sdxl.family, copy.deepcopy(sdxl.modules))
-    for module in (rough.modules.unet, *rough.modules.text_encoders):
+    for module in (rough.modules.backbone, *rough.modules.text_encoders):
         module.to(torch.bfloat16)
     full, half = checkpoint(sdxl), replace(checkpoint(rough), dtype=torch.bfloat16)
     changes, rough_changes = load_network(file, full).changes, load_network(file, half).changes
@@ -99,7 +99,7 @@ def test_in_half_precision(sdxl: Tiny, kind: str, tmp_path: Path) -> None:
 def test_an_alpha_in_the_header(sdxl: Tiny, said: object, scale: float, tmp_path: Path) -> None:
     """diffusers writes PEFT's configuration into the header, and no tensor for alpha."""
     base = "unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_k"
-    width = sdxl.modules.unet.config.cross_attention_dim
+    width = sdxl.modules.backbone.config.cross_attention_dim
     tensors = {f"{base}.lora_A.weight": torch.ones(4, width), f"{base}.lora_B.weight": torch.ones(64, 4)}
     path = tmp_path / "x.safetensors"
     text = said if isinstance(said, str) else json.dumps(said)

@@ -133,7 +133,7 @@ def test_lengths_that_differ_answer_as_two_calls_do(sd1: Checkpoint, prompt: str
     found = encode.schedule(prompt, negative, steps=5)
     assert not found.notes
     latents = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    unet = copy.deepcopy(sd1.unet).double()
+    unet = copy.deepcopy(sd1.backbone).double()
     with torch.inference_mode():
         both = unet(latents.expand(2, -1, -1, -1), 500, encoder_hidden_states=found.at(0).tokens.double())[0]
         for row, text in zip(both, (negative, prompt), strict=True):
