@@ -24,6 +24,7 @@ from easel.studio.engine.control.straight_lines import StraightLines, drawn_line
 from easel.studio.engine.control.surface_normals import SurfaceNormals
 from easel.studio.engine.control.thin_edges import ThinEdges
 from easel.studio.engine.control.whole_pose import WholePose
+from easel.studio.engine.control.zoe_depth import ZoeDepth, nearness
 from easel.studio.engine.errors import InvalidRequest
 
 _CONVERTED = (
@@ -120,6 +121,7 @@ ANNOTATORS: Mapping[str, Annotator] = {
     "normal_bae": Annotator((_published("scannet", SurfaceNormals),)),
     "depth_midas": Annotator(_MIDAS, read=as_nearness),
     "depth_leres": Annotator((_published("res101", LeresDepth),), read=without_ends),
+    "depth_zoe": Annotator((_published("ZoeD_M12_N", ZoeDepth, "zoedepth_nyu"),), read=nearness),
     "normal_midas": Annotator(_MIDAS, read=as_normals),
     "depth_anything": Annotator((
         AnnotatorFile(
