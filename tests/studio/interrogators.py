@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from transformers import BlipConfig, BlipForConditionalGeneration
+from transformers import BlipConfig, BlipForConditionalGeneration, CLIPConfig, CLIPModel
 
 Tensors = dict[str, torch.Tensor]
 TAGS = ("1girl", "long_hair", "rating:safe", "smile_(happy)", "tree")
@@ -79,6 +79,29 @@ def deepdanbooru(seed: int = 0) -> Tensors:
         if number < len(CONVOLUTIONS) - 1:  # the last has none
             found[f"n_Conv_{number}.bias"] = torch.randn(out, generator=noise) * 0.1
     return found
+
+
+def clip(seed: int = 0) -> CLIPModel:
+    """CLIP as transformers has it, narrow; with CLIP's own words."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        part = {
+            "hidden_size": 64, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 1,
+        }  # fmt: skip
+        text = {**part, "vocab_size": 49408, "max_position_embeddings": 77, "eos_token_id": 49407}
+        vision = {**part, "image_size": 32, "patch_size": 8}
+        model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=16)).eval()
+        for one in model.parameters():
+            if one.dim() > 1:
+                torch.nn.init.normal_(one, std=0.2)
+    return model
+
+
+def write_clip(models: Path) -> Path:
+    """CLIP's file in the store, in the names that transformers publishes it in."""
+    folder = models / FOLDER / "clip"
+    clip().save_pretrained(folder)
+    return folder / "model.safetensors"
 
 
 def write_blip(models: Path) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from easel.remark import remark
 from easel.studio import allowed
 from easel.studio.engine import (
     RANDN_SOURCES,
@@ -56,12 +57,21 @@ def interrogation(settings: Mapping[str, Any], by: Interrogator) -> Interrogatio
         shortest=_whole(settings, "interrogate_clip_min_length", own.shortest),
         longest=_whole(settings, "interrogate_clip_max_length", own.longest),
         threshold=own.threshold if threshold is None else threshold,
+        list_limit=_whole(settings, "interrogate_clip_dict_limit", own.list_limit),
+        skipped_lists=_names(settings, "interrogate_clip_skip_categories"),
         left_out=str(settings.get("deepbooru_filter_tags") or ""),
         ranks=yes_in(settings, "interrogate_return_ranks", default=own.ranks),
         by_alphabet=yes_in(settings, "deepbooru_sort_alpha", default=own.by_alphabet),
         spaces=yes_in(settings, "deepbooru_use_spaces", default=own.spaces),
         escaped=yes_in(settings, "deepbooru_escape", default=own.escaped),
     )
+
+
+def _names(settings: Mapping[str, Any], option: str) -> tuple[str, ...]:
+    value = settings.get(option) or []
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise InvalidRequest(option, value, remark("list_of_names", "a list of names"))
+    return tuple(value)
 
 
 def _tiles(settings: Mapping[str, Any], option: str, default: int) -> UpscalerTiles:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,6 +15,7 @@ from PIL import Image
 
 from easel.studio.engine import EngineObserver, TimedCall
 from easel.studio.png import encode
+from tests.studio import interrogators
 
 ROUTE, OPTIONS = "/sdapi/v1/interrogate", "/sdapi/v1/options"
 NOISE = Image.fromarray(np.random.default_rng(1).integers(0, 256, (24, 32, 3), np.uint8))
@@ -74,6 +76,39 @@ def test_sentences_and_tags(running, interrogator_files) -> None:
         choose(interrogate_clip_num_beams=99)
         refused = eve.post(ROUTE, json={"image": PICTURE})
         assert (refused.status_code, "1 to 16" in refused.text) == (422, True)
+
+
+def test_words_of_lists_come_behind_the_sentence(running, interrogator_files) -> None:
+    """With CLIP and lists beside the models: the best of each, by the caller's options; what cannot be read
+    is said. Without them the sentence alone."""
+    store = running.studio.engine.store
+    lists = store.root / "interrogate"
+    with running.ask("frank") as frank:
+
+        def words() -> str:
+            return str(frank.post(ROUTE, json={"image": PICTURE}).json()["caption"])
+
+        sentence = words()
+        file = interrogators.write_clip(store.root)
+        lists.mkdir()
+        (lists / "mediums.txt").write_text("a photo\n")
+        (lists / "artists.txt").write_text("by somebody\nby nobody\n")
+        store.refresh()
+        try:
+            both = words()
+            assert both in {f"{sentence}, by {one}, a photo" for one in ("somebody", "nobody")}
+            chosen = {"interrogate_clip_skip_categories": ["artists"], "interrogate_return_ranks": True}
+            assert frank.post(OPTIONS, json=chosen).status_code == 200
+            assert words() == f"{sentence}, (a photo:1.000)"
+            (lists / "mediums.txt").write_bytes(b"\xff")
+            refused = frank.post(ROUTE, json={"image": PICTURE})
+            assert (refused.status_code, "mediums.txt" in refused.text) == (422, True)
+            frank.post(OPTIONS, json={"interrogate_clip_skip_categories": "artists"})
+            assert frank.post(ROUTE, json={"image": PICTURE}).status_code == 422
+        finally:
+            shutil.rmtree(lists)
+            shutil.rmtree(file.parent)
+            store.refresh()
 
 
 def test_an_interrupt_ends_it(running, interrogator_files) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,18 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from safetensors import safe_open
-from transformers import BlipImageProcessor
+from transformers import BlipImageProcessor, CLIPImageProcessor
 
 from easel.models import FileError, Kind, Store, convert_pickle
 from easel.studio.engine import Interrogation, Interrogator, InvalidRequest
 from easel.studio.engine.interrogation.captioner import Captioner, sentence, vocabulary
 from easel.studio.engine.interrogation.files import find_interrogator
 from easel.studio.engine.interrogation.models import InterrogatorModels
+from easel.studio.engine.interrogation.ranker import Ranker
+from easel.studio.engine.interrogation.ranking import Ranking
 from easel.studio.engine.interrogation.tagger import Tagger, tag_words
+from easel.studio.engine.interrogation.word_lists import WordList, ranked_words
+from easel.studio.engine.tokenizer import load_tokenizer
 from tests.studio import interrogators
 
 NOISE = np.random.default_rng(3).integers(0, 256, (30, 40, 3), np.uint8)
@@ -154,3 +159,70 @@ def test_what_is_missing_or_broken_is_said(tmp_path: Path) -> None:
     store.refresh()
     with pytest.raises(FileError, match=r"post_layernorm\.weight is missing"):
         InterrogatorModels(torch.device("cpu")).get(find_interrogator(store, Interrogator.CLIP))
+
+
+PLACES = ("sea", "night", "old town", "x", "nineteenth century", "sun", "sky", "moon", "garden")
+WORDS = tuple(f"{one} {kind} of the {place}" for one in ("a red", "blue", "some")
+              for kind in ("circle", "dog", "etching, finely made,") for place in PLACES)  # fmt: skip
+FLAVOURS = WordList("flavors", 3, WORDS)
+MEDIUMS = WordList("mediums", 1, ("a photo", "oil on canvas", "pencil " + "very " * 90 + "long"))
+
+
+def through(ranking: Ranking) -> tuple[str, int]:
+    """The words, and how many turns they took."""
+    for turns in range(1, 50):
+        with torch.inference_mode():
+            if (words := ranking.step()) is not None:
+                return words, turns
+    raise AssertionError("no end")
+
+
+def test_words_of_lists_as_clip_ranks_them(tmp_path: Path) -> None:
+    """As transformers' own model, image processor and OpenAI's softmax rank them, each list for itself; a
+    list is read in pieces, and once."""
+    store = Store(tmp_path)
+    interrogators.write_clip(tmp_path)
+    (tmp_path / "interrogate").mkdir()
+    for one, name in ((FLAVOURS, "flavors.top3"), (MEDIUMS, "mediums")):
+        (tmp_path / "interrogate" / f"{name}.txt").write_text("\n".join(one.words) + "\n\n", "utf-8")
+    asked = ranked_words(store, Interrogation())
+    assert asked is not None
+    assert [(one.name, one.most, one.words) for one in asked.lists] == [
+        ("flavors.top3", 3, WORDS), ("mediums", 1, MEDIUMS.words)]  # fmt: skip
+    network = InterrogatorModels(torch.device("cpu")).get(asked.file)
+    assert isinstance(network, Ranker)
+    model, tokenizer = interrogators.clip(), load_tokenizer("<|endoftext|>")
+    pixels = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32)(PICTURE, return_tensors="pt")
+    wanted = ""
+    with torch.inference_mode():
+        seen = F.normalize(model.visual_projection(model.vision_model(pixels.pixel_values).pooler_output))
+        for one in asked.lists:
+            tokens = tokenizer(list(one.words), padding="max_length", truncation=True, return_tensors="pt")
+            meant = model.text_model(input_ids=tokens["input_ids"]).pooler_output
+            sure = (100 * seen @ F.normalize(model.text_projection(meant)).T).softmax(dim=-1)[0]
+            for place in sure.topk(one.most).indices.tolist():
+                wanted += f", ({one.words[place]}:{sure[place]:.3f})"
+    assert through(Ranking(PICTURE, network, asked.lists, ranks=True)) == (wanted, 5)
+    again, turns = through(Ranking(PICTURE, network, asked.lists, ranks=False))
+    assert turns == 2, "the lists are known"
+    assert again == re.sub(r"\(([^:]*):[^)]*\)", r"\1", wanted)
+
+
+def test_which_lists_count(tmp_path: Path) -> None:
+    """None without a network or without lists, for tags, or where all are left out; the first of each."""
+    store, asked = Store(tmp_path), Interrogation()
+    folder = tmp_path / "interrogate"
+    folder.mkdir()
+    (folder / "artists.txt").write_text("one\ntwo\n\nthree\n")
+    (folder / "notes.md").write_text("no list")
+    assert ranked_words(store, asked) is None, "no network"
+    interrogators.write_clip(tmp_path)
+    store.refresh()
+    found = ranked_words(store, Interrogation(list_limit=2))
+    assert found is not None
+    assert [one.words for one in found.lists] == [("one", "two")]
+    assert ranked_words(store, Interrogation(skipped_lists=("artists",))) is None
+    assert ranked_words(store, Interrogation(by=Interrogator.DEEPDANBOORU)) is None
+    (folder / "artists.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(InvalidRequest, match=r"models/interrogate .*artists\.txt.*UTF-8"):
+        ranked_words(store, asked)

@@ -30,7 +30,7 @@ _REFUSED = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", 
             "os.startfile", "os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink", "os.truncate",
             "os.chmod", "os.chown", "os.mkdir", "os.kill", "ctypes.", "shutil.", "webbrowser.")  # fmt: skip
 # Where trainers put the tensors.
-_INSIDE = ("state_dict", "params_ema", "params", "model")
+_INSIDE = ("state_dict", "params_ema", "params", "model", "depth_model")
 # DeepDanbooru's file has the names of its tags beside its tensors, and says nothing without them.
 _TAGS, _MOST_TAGS, _LONGEST_TAG = "tags", 50_000, 200
 # An IP-Adapter is two tables, whose names are the first part of its tensors' names elsewhere.

@@ -14,6 +14,7 @@ from easel.remark import remark
 from easel.studio.engine.control.annotator_networks import AnimeDrawing, Depth, LineDrawing, SoftEdges
 from easel.studio.engine.control.body_pose import BodyPose
 from easel.studio.engine.control.distilled_pose import DistilledPose, PersonPoints
+from easel.studio.engine.control.leres_depth import LeresDepth, without_ends
 from easel.studio.engine.control.map_reading import as_scribble, in_safe_steps, in_steps
 from easel.studio.engine.control.midas_depth import MidasDepth, as_nearness, as_normals
 from easel.studio.engine.control.person_boxes import PersonBoxes
@@ -23,6 +24,7 @@ from easel.studio.engine.control.straight_lines import StraightLines, drawn_line
 from easel.studio.engine.control.surface_normals import SurfaceNormals
 from easel.studio.engine.control.thin_edges import ThinEdges
 from easel.studio.engine.control.whole_pose import WholePose
+from easel.studio.engine.control.zoe_depth import ZoeDepth, nearness
 from easel.studio.engine.errors import InvalidRequest
 
 _CONVERTED = (
@@ -118,6 +120,8 @@ ANNOTATORS: Mapping[str, Annotator] = {
     "mlsd": Annotator((_published("mlsd_large_512_fp32", StraightLines),), read=drawn_lines),
     "normal_bae": Annotator((_published("scannet", SurfaceNormals),)),
     "depth_midas": Annotator(_MIDAS, read=as_nearness),
+    "depth_leres": Annotator((_published("res101", LeresDepth),), read=without_ends),
+    "depth_zoe": Annotator((_published("ZoeD_M12_N", ZoeDepth, "zoedepth_nyu"),), read=nearness),
     "normal_midas": Annotator(_MIDAS, read=as_normals),
     "depth_anything": Annotator((
         AnnotatorFile(

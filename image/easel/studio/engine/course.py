@@ -17,6 +17,7 @@ from easel.studio.engine.source_image import GrowingSource
 if TYPE_CHECKING:
     from easel.studio.engine.face_models import LoadedFaces
     from easel.studio.engine.interrogation.captioner import Captioner
+    from easel.studio.engine.interrogation.ranker import Ranker
     from easel.studio.engine.interrogation.tagger import Tagger
     from easel.studio.engine.latent_mask import LatentMask
     from easel.studio.engine.sampling.plan import SamplingPlan
@@ -31,7 +32,8 @@ class Course:
     `asked` is what the prompts of this pass ask for, `prompt_steps` the steps that prompt editing counts in
     it. `vae` is what it is decoded with, held from the beginning to the end, so that a file that is taken
     away meanwhile stays. `mask` is what is kept of the source's latents. `upscalers` are the models of those
-    that the job names, held as `vae` is, `faces` what restores faces, `interrogator` what puts it into words.
+    that the job names, held as `vae` is, `faces` what restores faces, `interrogator` what puts it into words,
+    `ranker` what finds words of lists that fit it.
     `enlarged` (0 to 1) is how much is done of the pass of one of them under way.
     """
 
@@ -50,6 +52,7 @@ class Course:
         self.upscalers: Mapping[str, Any] = {}
         self.faces: LoadedFaces | None = None
         self.interrogator: Captioner | Tagger | None = None
+        self.ranker: Ranker | None = None
         self.enlarged = 0.0
         self._serving: Serving | None = None
         self.prompt_steps = job.request.steps

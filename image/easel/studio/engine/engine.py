@@ -25,6 +25,7 @@ from easel.studio.engine.face_files import FaceFiles, find_face_detector, find_f
 from easel.studio.engine.image_prompts import prepared_image_prompts
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, Prepared
 from easel.studio.engine.interrogation.files import find_interrogator
+from easel.studio.engine.interrogation.word_lists import RankedWords, ranked_words
 from easel.studio.engine.job import Job, JobState, Watcher
 from easel.studio.engine.job_queue import JobQueue, Status
 from easel.studio.engine.limits import Limits
@@ -163,6 +164,7 @@ class Engine:
                 owner, resolved, None, prompts,
                 sources=sources, upscalers=upscalers, faces=faces, only=only, watcher=watcher,
                 interrogator=self._interrogator(resolved.enlargement),
+                ranked_words=self._ranked_words(resolved.enlargement),
             )  # fmt: skip
             if of_faces:
                 job.note(of_faces)
@@ -212,6 +214,8 @@ class Engine:
             import_module("spandrel")  # two seconds, which nobody waits for on this thread but who asked
         if job.interrogator:
             import_module("transformers.models.blip.modeling_blip")  # the same
+        if job.ranked_words:
+            import_module("transformers.models.clip.modeling_clip")
         job.on_cancel(self._queue.ring)
         job.on_change(self._queue.changed)
         job.future.set_running_or_notify_cancel()  # only `Job.cancel` ends a job
@@ -255,6 +259,10 @@ class Engine:
         """The file that puts the picture into words, where that is asked. Raises InvalidRequest."""
         asked = enlargement.interrogation
         return find_interrogator(self.store, asked.by) if asked is not None else None
+
+    def _ranked_words(self, enlargement: Enlargement) -> RankedWords | None:
+        asked = enlargement.interrogation
+        return ranked_words(self.store, asked) if asked is not None else None
 
     def _other(self, part: HiresFix | Refiner | None) -> ModelFile | None:
         """The checkpoint that another part of the way is drawn with."""

@@ -14,6 +14,7 @@ from easel.studio.engine.face_files import FaceRestoration
 from easel.studio.engine.face_run import FaceRun, FaceSearch
 from easel.studio.engine.imaging import Prepared, ResizeMode, resized, upscaling
 from easel.studio.engine.interrogation.question import Interrogation
+from easel.studio.engine.interrogation.ranking import Ranking
 from easel.studio.engine.interrogation.run import InterrogationRun
 from easel.studio.engine.upscale_runs import FilterRun, UpscaleRun
 
@@ -96,7 +97,11 @@ def _looked_for_faces(course: Course, image: Image.Image, sure: float) -> Images
 def _put_into_words(course: Course, image: Image.Image, asked: Interrogation) -> Images:
     """The picture as it is; the job says what is in it."""
     assert course.interrogator is not None  # noqa: S101 - see `Engine`
-    run = InterrogationRun(image, course.interrogator, asked)
+    ranking = None
+    if course.ranker is not None and course.job.ranked_words is not None:
+        lists = course.job.ranked_words.lists
+        ranking = Ranking(image.convert("RGB"), course.ranker, lists, ranks=asked.ranks)
+    run = InterrogationRun(image, course.interrogator, asked, ranking)
     seen: Image.Image = yield UpscaleCall(run)
     course.job.words = run.answer
     return seen

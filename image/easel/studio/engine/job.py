@@ -17,6 +17,7 @@ from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse
 from easel.studio.engine.face_files import FaceFiles
 from easel.studio.engine.image_prompts import PreparedImagePrompt
 from easel.studio.engine.imaging import FaceArea, Prepared
+from easel.studio.engine.interrogation.word_lists import RankedWords
 from easel.studio.engine.limits import work
 from easel.studio.engine.picture_prompts import PicturePrompts
 from easel.studio.engine.references import PreparedReference
@@ -132,7 +133,8 @@ class Job:
     that the request names, by these names; `controls` the control units with their pictures, `image_prompts`
     those that are IP-Adapters, `references` those that have no model;
     `faces` the files that find and restore faces; `face_areas` are those that were found, where nothing else
-    was asked for. `interrogator` is the file that puts the picture into words, `words` are those.
+    was asked for. `interrogator` is the file that puts the picture into words, `ranked_words` are
+    the lists that it is asked of beside, `words` what was found.
     `only` are the numbers of the pictures to draw, where it is not all of the request's.
     `checkpoint` is None where nothing is drawn.
     """
@@ -152,6 +154,7 @@ class Job:
     references: tuple[PreparedReference, ...] = ()
     faces: FaceFiles | None = None
     interrogator: ModelFile | None = None
+    ranked_words: RankedWords | None = None
     only: tuple[int, ...] | None = None
     watcher: Watcher | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)

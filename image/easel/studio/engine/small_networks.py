@@ -33,6 +33,7 @@ class SmallNetworks:
         course.upscalers = {name: self._upscalers.get(file) for name, file in job.upscalers.items()}
         course.faces = self._faces.get(job.faces)
         course.interrogator = self._interrogator(job.interrogator)
+        course.ranker = self._interrogator(job.ranked_words.file if job.ranked_words else None)
 
     def clear(self) -> bool:
         """Forget all of them; whether there were any."""

@@ -16,6 +16,7 @@ def wanted_paths(job: Job) -> set[Path]:
 
 def _files(job: Job) -> Iterator[ModelFile | None]:
     yield from (job.checkpoint, job.vae, job.hires_checkpoint, job.refiner, job.interrogator)
+    yield job.ranked_words.file if job.ranked_words is not None else None
     yield from job.upscalers.values()
     yield from job.control_files
     for prompts in job.prompts:

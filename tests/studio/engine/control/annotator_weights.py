@@ -204,3 +204,43 @@ def parts(count: int, wide: int = 4) -> Iterator[Layer]:
             yield f"Mconv{number}_stage{stage}", "conv", (wide, wide, 7, 7)
         yield f"Mconv6_stage{stage}", "conv", (wide, wide, 1, 1)
         yield f"Mconv7_stage{stage}", "conv", (count, wide, 1, 1)
+
+
+def leres(narrow: int = 1, blocks: tuple[int, ...] = (3, 4, 23, 3)) -> Iterator[Layer]:
+    """LeReS' `res101`: a ResNeXt with 32 groups of 8, and the decoder."""
+    net, out = "encoder_modules.encoder", "decoder_modules"
+    wide = 64 // min(narrow, 2)
+    yield f"{net}.conv1", "bare", (wide, 3, 7, 7)
+    yield f"{net}.bn1", "batch", (wide,)
+    into, widths = wide, [256 // narrow * 2**stage for stage in range(4)]
+    for stage, (width, repeats) in enumerate(zip(widths, blocks, strict=True), 1):
+        for number in range(repeats):
+            name = f"{net}.layer{stage}.{number}"
+            shapes = (
+                (width, into, 1, 1),
+                (width, width // 32 if narrow == 1 else 2, 3, 3),
+                (width, width, 1, 1),
+            )
+            for layer, shape in enumerate(shapes, 1):
+                yield f"{name}.conv{layer}", "bare", shape
+                yield f"{name}.bn{layer}", "batch", (width,)
+            if number == 0:
+                yield f"{name}.downsample.0", "bare", (width, into, 1, 1)
+                yield f"{name}.downsample.1", "batch", (width,)
+            into = width
+
+    def block(name: str, into: int, width: int) -> Iterator[Layer]:
+        yield f"{name}.conv1", "conv", (width, into, 3, 3)
+        yield f"{name}.conv_branch.1", "conv", (width, width, 3, 3)
+        yield f"{name}.conv_branch.2", "batch", (width,)
+        yield f"{name}.conv_branch.4", "conv", (width, width, 3, 3)
+
+    half = 256 // narrow
+    yield from block(f"{out}.conv", widths[3], 2 * half)
+    yield f"{out}.conv1", "conv", (half, 2 * half, 3, 3)
+    for number in (2, 1, 0):
+        yield from block(f"{out}.ffm{number}.ftb1", widths[number], half)
+        yield from block(f"{out}.ffm{number}.ftb2", half, half)
+    yield f"{out}.outconv.adapt_conv.0", "conv", (half // 2, half, 3, 3)
+    yield f"{out}.outconv.adapt_conv.1", "batch", (half // 2,)
+    yield f"{out}.outconv.adapt_conv.3", "conv", (1, half // 2, 3, 3)

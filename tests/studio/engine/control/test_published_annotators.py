@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from easel.models import Store
 from easel.studio.engine.control import whole_pose
 from easel.studio.engine.control.body_pose import BodyPose, PartPeak
+from easel.studio.engine.control.leres_depth import LeresDepth, without_ends
 from easel.studio.engine.control.map_reading import as_scribble, in_steps
 from easel.studio.engine.control.midas_depth import MidasDepth, as_nearness, as_normals
 from easel.studio.engine.control.pose_parts import PartMaps, face_marks, hand_joints
@@ -91,6 +92,39 @@ def test_midas_depth() -> None:
     found = as_nearness(run(MidasDepth(tensors), tensors), 0, 0).numpy() * 255
     assert [found[one] for one in PLACES] == pytest.approx([90.95, 114.76, 171.38, 153.43, 137.18], abs=0.02)
     assert (found.mean(), found.std()) == pytest.approx((156.753, 35.138), abs=0.01)
+
+
+@pytest.mark.slow
+def test_leres_depth() -> None:
+    """LeReS in full width, with fewer blocks: bytes, to the last one, of the extension's own code."""
+    tensors = published.made(published.leres(blocks=(1, 1, 2, 1)))
+    found = run(LeresDepth(tensors), tensors)
+    said = {
+        (0, 0): (141.902588, 35.42632),
+        (30, 0): (151.919434, 52.715127),
+        (25.5, 33.3): (143.706096, 51.824654),
+    }
+    for (near, background), (mean, spread) in said.items():
+        seen = without_ends(found, near, background).numpy()
+        assert (seen.mean(), seen.std()) == pytest.approx((mean, spread), abs=2e-3)
+        assert seen[40, 60] == pytest.approx(170, abs=1)
+
+
+def test_depth_without_its_ends() -> None:
+    """ "Remove Near %" and "Remove Background %", to the byte as the extension's OpenCV does it."""
+    y, x = np.mgrid[:40, :60]
+    depth = torch.from_numpy(
+        (20 * np.sin(x / 6.0) + 10 * np.cos(y / 5.0 + x / 20) + x / 2).astype(np.float32)
+    )
+    places = (0, 0), (10, 9), (20, 30), (33, 44)
+    for numbers, total, some in (
+        ((0, 0), 315799, [160, 135, 186, 82]),
+        ((30, 0), 342030, [160, 135, 255, 82]),
+        ((0, 40), 260245, [160, 135, 186, 0]),
+        ((25.5, 33.3), 300267, [160, 135, 186, 0]),
+    ):
+        found = without_ends(depth, *numbers).numpy()
+        assert (int(found.sum()), [int(found[one]) for one in places]) == (total, some)
 
 
 def test_normals_of_depth() -> None:
@@ -236,6 +270,7 @@ NARROW = {
     "depth_midas": ("dpt_hybrid-midas-501f0c75", published.midas(6)),
     "normal_midas": ("dpt_hybrid_midas", published.midas(6)),
     "softedge_teed": ("7_model", published.teed()),
+    "depth_leres": ("res101", published.leres(8, (1, 1, 2, 1))),
 }
 
 

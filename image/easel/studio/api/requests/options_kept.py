@@ -61,10 +61,7 @@ KEPT: dict[str, dict[str, Any]] = {
         "training_enable_tensorboard": False, "training_tensorboard_save_images": False,
         "training_tensorboard_flush_every": 120,
     },
-    "what interrogation adds behind the sentence, which is not here, and where its networks stay": {
-        "interrogate_keep_models_in_memory": False, "interrogate_clip_dict_limit": 1500,
-        "interrogate_clip_skip_categories": [],
-    },
+    "where interrogation's networks stay": {"interrogate_keep_models_in_memory": False},
     "img2img on A1111's page, and masks that A1111 sends back": {
         "img2img_sketch_default_brush_color": "#ffffff", "img2img_inpaint_mask_brush_color": "#ffffff",
         "img2img_inpaint_sketch_default_brush_color": "#ffffff", "return_mask": False,

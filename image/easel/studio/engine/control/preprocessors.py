@@ -243,6 +243,7 @@ _BY_NETWORK = (
     ("lineart", "lineart_realistic", "Lineart"), ("lineart_coarse", "lineart_coarse", "Lineart"),
     ("lineart_anime", "lineart_anime", "Lineart"), ("depth_anything", "depth_anything", "Depth"),
     ("depth_anything_v2", "depth_anything_v2", "Depth"), ("depth_midas", "depth_midas", "Depth"),
+    ("depth_leres", "depth_leres", "Depth"), ("depth_zoe", "depth_zoe", "Depth"),
     ("openpose", "openpose", "OpenPose"), ("openpose_hand", "openpose_hand", "OpenPose"),
     ("openpose_face", "openpose_face", "OpenPose"), ("openpose_faceonly", "openpose_faceonly", "OpenPose"),
     ("openpose_full", "openpose_full", "OpenPose"), ("dw_openpose_full", "dw_openpose_full", "OpenPose"),
@@ -253,6 +254,7 @@ _NUMBERS: dict[str, tuple[Slider, Slider | None]] = {
     "softedge_teed": (Slider("Safe Steps", 2, 0, 10), None),
     "mlsd": (Slider("MLSD Value Threshold", 0.1, 0.01, 2.0, 0.01),
              Slider("MLSD Distance Threshold", 0.1, 0.01, 20.0, 0.01)),
+    "depth_leres": (Slider("Remove Near %", 0, 0, 100, 0.1), Slider("Remove Background %", 0, 0, 100, 0.1)),
     "normal_midas": (Slider("Normal Background Threshold", 0.4, 0.0, 1.0, 0.01), None),
 }  # fmt: skip
 _NONE = (None, None)
