@@ -4,10 +4,21 @@ import re
 
 from infra.shapes import FAMILIES, SHAPES, Shape
 
-# The first that matches counts. Quantised files are smaller than their family and stay unknown.
-_UNKNOWN = r"fp8|nf4|int8|gguf|q[2-8]_|4bit|8bit|vae|clip_|t5xxl|lora"
+# The first that matches counts. Quantised files are smaller than their family and stay unknown, as do parts
+# of a set: repositories are named for the whole of it.
+_UNKNOWN = (
+    r"fp8|fp4|nf4|int8|int4|svdq|gguf|q[2-8]_|4bit|8bit"
+    r"|vae|/ae\.|clip_|t5xxl|text_encoder|lora|control|adapter"
+)
 _BY_NAME = (
-    (r"flux[._-]?1|flux1", "Flux"),
+    (r"flux[._-]?2[._-]klein[._-](base[._-])?4b", "FLUX.2 klein 4B"),
+    (r"flux[._-]?2[._-]klein[._-](base[._-])?9b", "FLUX.2 klein 9B"),
+    (r"flux[._-]?2[._-]dev", "FLUX.2 dev"),
+    (r"flux[._-]?1", "FLUX.1"),
+    (r"chroma1", "Chroma"),
+    (r"z[_-]?image", "Z-Image"),
+    (r"qwen[_-]?image", "Qwen-Image"),
+    (r"(sd|stable-diffusion-)3[_-]medium", "SD 3 Medium"),
     (r"(sd|stable-diffusion-)3\.?5[_-]large", "SD 3.5 Large"),
     (r"(sd|stable-diffusion-)3\.?5[_-]medium", "SD 3.5 Medium"),
     (r"sd_?xl|stable-diffusion-xl", "SDXL"),

@@ -10,14 +10,23 @@ from dataclasses import dataclass
 PRICED = "2026-08-17"
 """The day the prices below were taken from AWS's price list."""
 
-# GPU memory that drawing at native size takes in 16 bit with everything resident, in GiB.
+# GPU memory that drawing at native size takes in 16 bit with all resident that a step needs, in GiB. Text
+# encoders of a transformer may come from main memory for each picture: its numbers are the last column of
+# docs/reference/flows.md and 1 GiB for driver and CUDA (tests/studio/engine/test_flow_memory.py).
 FAMILIES = {
     "SD 1.5": 4.0,
     "SD 2.1": 5.0,
     "SDXL": 9.0,
-    "SD 3.5 Medium": 16.0,
-    "SD 3.5 Large": 28.0,
-    "Flux": 34.0,
+    "SD 3 Medium": 6.2,
+    "SD 3.5 Medium": 6.7,
+    "SD 3.5 Large": 18.2,
+    "FLUX.1": 26.3,
+    "Chroma": 20.4,
+    "Z-Image": 15.2,
+    "FLUX.2 klein 4B": 11.0,
+    "FLUX.2 klein 9B": 21.8,
+    "FLUX.2 dev": 68.3,
+    "Qwen-Image": 43.4,
 }
 
 

@@ -36,7 +36,7 @@ LOCAL = {"runs_on": "local"}
         ({"shape": "gpu.a100-40gb"}, "only 8 at a time, for $21.96 an hour: take gpu.l40s (48 GB, $2.24)"),
         (
             {"models": ["hf://x/flux1-dev.safetensors"]},
-            "is Flux, which needs 34 GiB; gpu.t4 has 15: take shape: gpu.l40s",
+            "is FLUX.1, which needs 26.3 GiB; gpu.t4 has 15: take shape: gpu.l40s",
         ),
         ({"shape": "cpu.small", "models": ["hf://x/sd_xl_base_1.0.safetensors"]}, "take shape: gpu.t4"),
     ],

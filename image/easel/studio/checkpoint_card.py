@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import quote
 
 from pydantic import BaseModel, Field
 
 from easel.models import Architecture, ModelFile
 from easel.remark import remark
-from easel.studio.checkpoint_defaults import architecture, checkpoint_defaults
+from easel.studio.checkpoint_defaults import architecture, checkpoint_defaults, known_family
 from easel.studio.coded_text import CodedText
+from easel.studio.engine import MAX_SHOWN, SAMPLERS, of_flows
 from easel.studio.example_prompts import examples
 from easel.studio.families import FAMILY_LABELS
 
@@ -47,6 +48,11 @@ _UNREADABLE = remark(
 )
 
 
+UnetOnly = Literal["controlnet", "refiner", "tiling", "cache"]
+"""What only a UNet takes: with a transformer a request for the first two is refused, the others count for
+nothing."""
+
+
 class CheckpointCard(BaseModel):
     """A checkpoint."""
 
@@ -62,6 +68,12 @@ class CheckpointCard(BaseModel):
     examples: list[str] = Field(description="prompts to try; none where anything may be asked for")
     defaults: DefaultFields
     takes_clip_skip: bool
+    takes_no: list[UnetOnly] = Field([], description="what a request cannot ask of it")
+    samplers: list[str] | None = Field(
+        None, description="those that it is drawn with, by any other name the nearest; null for all"
+    )
+    references: int = Field(0, description="how many pictures it looks at beside a source: reference_images")
+    needs_picture: bool = Field(False, description="it draws nothing without a picture")
     problem: str | None = None
     remark: CodedText | None = Field(None, description="`problem` by its code")
 
@@ -70,6 +82,7 @@ def checkpoint_card(file: ModelFile, has_preview: Callable[[ModelFile], bool]) -
     """What there is to say of a checkpoint. Reads its header, once."""
     kind, defaults = architecture(file), checkpoint_defaults(file)
     family = kind.family.removesuffix("-refiner") if kind else None
+    flow = known.flow if (known := known_family(file)) else None
     side = defaults.side
     return CheckpointCard(
         name=file.name,
@@ -95,6 +108,10 @@ def checkpoint_card(file: ModelFile, has_preview: Callable[[ModelFile], bool]) -
             denoising_strength=defaults.denoising_strength,
         ),
         takes_clip_skip=family in ("starter", "sd1"),
+        takes_no=list(get_args(UnetOnly)) if flow else [],
+        samplers=[one.name for one in SAMPLERS if of_flows(one) is one] if flow else None,
+        references=MAX_SHOWN if flow and flow.edits else 0,
+        needs_picture=bool(flow and flow.needs_picture),
         problem=None if kind else _UNREADABLE,
         remark=None if kind else CodedText.of(_UNREADABLE),
     )

@@ -42,6 +42,7 @@ def seed_parameters(request: TextToImage) -> dict[str, object | None]:
         "Clip skip": request.clip_skip if request.clip_skip > 1 else None,
         "ENSD": request.eta_noise_seed_delta or None if _tells_ensd(request) else None,
         "Init image hash": request.source.init_hash if request.source else None,
+        "Reference images": len(request.shown) or None,
         "RNG": request.randn_source if request.randn_source != "GPU" else None,
     }
 

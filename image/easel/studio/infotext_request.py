@@ -86,6 +86,9 @@ def request_from_infotext(
             words = "VAE {name} of the infotext is not here; it was left as it was."
             notes.append(remark("infotext_vae", words, about="sd_vae", name=settings.pop("sd_vae")))
     notes += later_passes(studio, fields, tab)
+    if looked := found.parameters.get("Reference images"):
+        words = "It was drawn looking at {n} more pictures, which no infotext holds: send them along."
+        notes.append(remark("infotext_references", words, about="reference_images", n=looked))
     return {**fields, "override_settings": settings}, notes
 
 

@@ -93,11 +93,13 @@ class FlowStore:
         usual = name or PART_FACTS[needs_of(architecture).vae].file
         return self.write("VAE", usual, self.vaes[architecture])
 
-    def write_parts(self, architecture: Architecture) -> None:
+    def write_parts(self, architecture: Architecture) -> list[Path]:
         """Everything beside the transformer."""
-        for one in self.families[architecture].text_encoders:
-            self.write_text(architecture, one.role)
-        self.write_vae(architecture)
+        encoders = self.families[architecture].text_encoders
+        return [
+            *(self.write_text(architecture, one.role) for one in encoders),
+            self.write_vae(architecture),
+        ]
 
     def write_whole(self, architecture: Architecture, name: str, without: tuple[str, ...] = ()) -> Path:
         """All in one file, as Stability publishes SD 3; some encoders may not be in it."""

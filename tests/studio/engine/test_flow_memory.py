@@ -17,7 +17,7 @@ from easel.studio.engine.placing import drawing_bytes
 from easel.studio.engine.quantised.packing import expanding_bytes
 from easel.studio.engine.skeleton import skeleton
 from easel.studio.families import HERE, family
-from infra.shapes import SHAPES
+from infra.shapes import FAMILIES, SHAPES
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "flows.md"
 GPU, HALF = torch.device("cuda"), torch.bfloat16
@@ -87,6 +87,18 @@ def test_the_page_has_what_is_computed() -> None:
     page = PAGE.read_text(encoding="utf-8")
     missing = [row for row in _table() if row not in page]
     assert not missing, "\n".join(_table())
+
+
+def test_stack_files_are_told_by_the_same_numbers() -> None:
+    """What `infra/shapes.py` says of a transformer is the page's: streamed, in 16 bits, and what CUDA takes."""
+    rows = [
+        line.split("|") for line in PAGE.read_text(encoding="utf-8").splitlines() if "| 16 bits |" in line
+    ]
+    page = {row[1].strip().split(",")[0].lower(): float(row[6].split(" GiB")[0]) for row in rows}
+    page["flux.1"] = page.pop("flux.1 dev")
+    unets = ("SD 1.5", "SD 2.1", "SDXL")
+    said = {name.lower(): size for name, size in FAMILIES.items() if name not in unets}
+    assert said == {name: pytest.approx(size + 1) for name, size in page.items()}
 
 
 @pytest.mark.parametrize("folder", sorted(one.parent.name for one in HERE.glob("*/drawing.json")))

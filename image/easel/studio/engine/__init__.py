@@ -72,6 +72,7 @@ from easel.studio.engine.request import (
     MAX_BATCH_COUNT,
     MAX_BATCH_SIZE,
     MAX_SEED,
+    MAX_SHOWN,
     MAX_SIDE,
     MAX_STEPS,
     MIN_SIDE,
@@ -80,7 +81,7 @@ from easel.studio.engine.request import (
     chance,
     random_seed,
 )
-from easel.studio.engine.sampling.samplers import SAMPLERS, Sampler, resolve
+from easel.studio.engine.sampling.samplers import SAMPLERS, Sampler, of_flows, resolve
 from easel.studio.engine.sampling.schedule_types import SCHEDULE_TYPES, ScheduleType
 from easel.studio.engine.sampling.settings import SamplerSettings
 from easel.studio.engine.second_pass import HiresFix, Refiner

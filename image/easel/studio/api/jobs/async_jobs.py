@@ -286,7 +286,7 @@ class AsyncJobs:
         look like, as the page shows beside their names."""
         ids = dict.fromkeys((*record.done.values(), *record.results))
         paths = [path for id in ids if (path := self.views.path(record.owner, id))]
-        if record.kind == "img2img":
+        if record.kind == "img2img" or accepted.body.get("reference_images"):
             keep_request(paths, accepted.body)
         known = Styles(self._studio.outputs, record.owner)
         styles, _ = known.find([one for one in accepted.body.get("styles") or [] if isinstance(one, str)])

@@ -7,7 +7,7 @@ import { field } from "./fields.js";
 let SECTIONS = null;
 
 class Advanced extends EaselElement {
-  static watches = ["fields"];
+  static watches = ["fields", "session"];
 
   render() {
     const mode = field("mode");

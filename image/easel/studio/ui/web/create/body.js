@@ -1,5 +1,5 @@
 // The one place where fields become A1111's request, and back.
-import { checkpoint, field, shapes } from "./fields.js";
+import { checkpoint, field, shapes, takes } from "./fields.js";
 
 const NUMBERS = ["steps", "cfg_scale", "width", "height", "seed", "batch_size", "n_iter"];
 
@@ -8,7 +8,7 @@ const NUMBERS = ["steps", "cfg_scale", "width", "height", "seed", "batch_size", 
  * and returns what it adds to the body. `alwayson_scripts` and `override_settings` of several are put together.
  * @type {((mode: string) => object|Promise<object>)[]}
  */
-export const PARTS = [kept, variation, hires, refiner, faces, controls, overrides];
+export const PARTS = [kept, variation, hires, refiner, faces, controls, references, overrides];
 
 /** A1111's body for a mode that draws. Other modes add to it what they alone have: `init_images`, `mask`, … */
 export async function drawing(fields, mode) {
@@ -17,8 +17,8 @@ export async function drawing(fields, mode) {
   if (field("sampler_name")) body.sampler_name = field("sampler_name");
   body.scheduler = field("scheduler");
   if (field("distilled_cfg_scale") !== undefined) body.distilled_cfg_scale = field("distilled_cfg_scale");
-  if (field("tiling")) body.tiling = true;
-  if (field("cache")) body.cache = field("cache");
+  if (field("tiling") && takes("tiling")) body.tiling = true;
+  if (field("cache") && takes("cache")) body.cache = field("cache");
   for (const part of PARTS) {
     const { alwayson_scripts, override_settings, ...rest } = await part(mode);
     Object.assign(body, rest);
@@ -49,7 +49,7 @@ function hires(mode) {
 
 function refiner() {
   const name = field("refiner_checkpoint");
-  return name ? { refiner_checkpoint: name, refiner_switch_at: field("refiner_switch_at") } : {};
+  return name && takes("refiner") ? { refiner_checkpoint: name, refiner_switch_at: field("refiner_switch_at") } : {};
 }
 
 /** Of an infotext with more about faces, the rest is sent as it was said there. */
@@ -63,9 +63,17 @@ function faces() {
 
 async function controls() {
   const units = (field("controlnet_units") ?? []).filter((one) => one.enabled);
-  if (!units.length) return {};
+  if (!units.length || !takes("controlnet")) return {};
   const { sent } = await import("../editor/control-units.js");
   return { alwayson_scripts: { controlnet: { args: await sent(units) } } };
+}
+
+/** Pictures that a checkpoint which edits looks at. */
+async function references() {
+  const some = field("reference_images");
+  if (!some.length || !checkpoint()?.references) return {};
+  const { dataOf } = await import("../editor/sources.js");
+  return { reference_images: await Promise.all(some.map(dataOf)) };
 }
 
 /** What A1111 keeps among its options. The checkpoint is said with each job: it may be another when its turn comes. */

@@ -10,7 +10,7 @@ const PLAIN = {
   enable_hr: false, hr_scale: 2, hr_upscaler: "Latent", hr_second_pass_steps: 0, hr_denoising_strength: 0.7,
   refiner_checkpoint: "", refiner_switch_at: 0.8,
   restore_faces: false, detail_faces: false, detail_prompt: "", detail_strength: 0.4, detail_units: [],
-  kept: {},
+  kept: {}, reference_images: [],
 };
 const FALLBACK_SIDE = 512;
 const RANGES = {};
@@ -22,6 +22,9 @@ export function bring(plain, ranges = {}) {
 }
 
 export const checkpoint = () => store.get("session")?.checkpoint ?? null;
+
+/** Whether the checkpoint takes what only UNets do. @param {"controlnet"|"refiner"|"tiling"|"cache"} what */
+export const takes = (what) => !checkpoint()?.takes_no?.includes(what);
 
 /** Prompts to begin with: the checkpoint's own, where it can draw little else, or such as anything can draw. */
 export function examples() {

@@ -16,6 +16,12 @@ import "../prompt/loras.js";
 import "./seed.js";
 import "./size.js";
 
+/** Loaded where a checkpoint looks at pictures. */
+function references() {
+  import("../editor/references.js").catch(() => location.reload()); // the studio was updated: all fields are kept
+  return html`<easel-references></easel-references>`;
+}
+
 class Form extends EaselElement {
   static watches = ["fields", "session", "said"];
 
@@ -29,6 +35,7 @@ class Form extends EaselElement {
         ${mode ? nothing : html`<p class="soft">${t("loading")}</p>`}
         ${shares("prompt") ? this.words() : nothing}
         ${mode?.settings?.() ?? nothing}
+        ${shares("references") && checkpoint()?.references ? references() : nothing}
         ${shares("negative") ? this.negative() : nothing}
         ${shares("size") ? html`<easel-size></easel-size>` : nothing}
         ${shares("count") ? html`<easel-count></easel-count>` : nothing}

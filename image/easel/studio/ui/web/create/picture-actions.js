@@ -14,7 +14,7 @@ import { hasMode } from "./modes.js";
 /** How far a variation is from its picture: enough to see, little enough to know it again. */
 const VARIED = 0.2;
 /** What the studio says of a picture that was drawn over another one. */
-const OVER_A_PICTURE = "infotext_of_picture";
+const FROM_PICTURES = ["infotext_of_picture", "infotext_references"];
 /** What a picture says of itself, where its request left it to chance: wildcards, seeds. */
 const VARIED_OF = ["prompt", "negative_prompt", "seed"];
 
@@ -68,8 +68,8 @@ class PictureActions extends EaselElement {
   vary() {
     return this.tried(async () => {
       const { request, remarks } = await parametersOf(this.picture);
-      const over = remarks.some(({ code }) => code === OVER_A_PICTURE) ? await this.drawnFrom() : null;
-      await send(over ? "sdapi/v1/img2img" : "sdapi/v1/txt2img", {
+      const over = remarks.some(({ code }) => FROM_PICTURES.includes(code)) ? await this.drawnFrom() : null;
+      await send(over?.init_images ? "sdapi/v1/img2img" : "sdapi/v1/txt2img", {
         ...(over ? { ...over, ...VARIED_OF.reduce((all, name) => ({ ...all, [name]: request[name] ?? over[name] }), {}), styles: [] } : request),
         subseed: -1, subseed_strength: VARIED, batch_size: 1, n_iter: field("n_iter"),
       });

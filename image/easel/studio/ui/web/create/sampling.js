@@ -4,7 +4,8 @@ import { EaselElement } from "../element.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 import { choice, tick } from "./choice.js";
-import { checkpoint } from "./fields.js";
+import { checkpoint, takes } from "./fields.js";
+import { notTaken } from "./not-taken.js";
 
 class Sampling extends EaselElement {
   static watches = ["fields", "session", "said"];
@@ -12,7 +13,7 @@ class Sampling extends EaselElement {
   render() {
     const session = store.get("session"), choices = session?.choices ?? {};
     return html`<div class="fields">
-      ${choice("sampler_name", (choices.samplers ?? []).map((one) => one.name))}
+      ${choice("sampler_name", checkpoint()?.samplers ?? (choices.samplers ?? []).map((one) => one.name))}
       ${choice("scheduler", (choices.schedulers ?? []).map((one) => ({ name: one.label ?? one.name, label: one.label ?? one.name })))}
       <easel-number name="steps" slider upto="60"></easel-number>
       <easel-number name="cfg_scale" step="0.5" slider upto="20"></easel-number>
@@ -20,8 +21,8 @@ class Sampling extends EaselElement {
       ${checkpoint()?.takes_clip_skip ? html`<easel-number name="clip_skip"></easel-number>` : nothing}
       ${choice("vae", ["Automatic", "None", ...(session?.vaes ?? [])])}
       <easel-number name="batch_size"></easel-number>
-      ${choice("cache", ["", "deep"].map((name) => ({ name, label: t(`create.cache.${name || "off"}`) })))}
-      ${tick("tiling")}
+      ${takes("cache") ? choice("cache", ["", "deep"].map((name) => ({ name, label: t(`create.cache.${name || "off"}`) }))) : nothing}
+      ${takes("tiling") ? tick("tiling") : notTaken("tiling", "cache")}
     </div>`;
   }
 }

@@ -3,6 +3,8 @@
 // To add one: an element, a row here, and `create.section.NAME` in texts/.
 import { html } from "../vendor/lit.js";
 import "../editor/controlnet.js";
+import { takes } from "./fields.js";
+import { notTaken } from "./not-taken.js";
 import "./faces.js";
 import "./hires.js";
 import "./presets.js";
@@ -21,9 +23,9 @@ import "./styles.js";
 export const SECTIONS = [
   { name: "sampling", element: () => html`<easel-sampling></easel-sampling>` },
   { name: "hires", modes: ["text", "xyz"], element: () => html`<easel-hires></easel-hires>` },
-  { name: "refiner", element: () => html`<easel-refiner></easel-refiner>` },
+  { name: "refiner", element: () => (takes("refiner") ? html`<easel-refiner></easel-refiner>` : notTaken("refiner", "refiner_checkpoint")) },
   { name: "faces", element: () => html`<easel-faces></easel-faces>` },
-  { name: "controlnet", element: () => html`<easel-controlnet></easel-controlnet>` },
+  { name: "controlnet", element: () => (takes("controlnet") ? html`<easel-controlnet></easel-controlnet>` : notTaken("controlnet")) },
   { name: "presets", element: () => html`<easel-presets></easel-presets>` },
   { name: "styles", element: () => html`<easel-styles></easel-styles>` },
 ];

@@ -11,7 +11,7 @@ import "./source.js";
 bring({ resize_mode: "0" });
 
 /** What of the common form such a mode shows. */
-export const SHARES = ["prompt", "negative", "size", "count", "seed", "advanced"];
+export const SHARES = ["prompt", "negative", "size", "count", "seed", "references", "advanced"];
 
 export const sourceField = () => html`<easel-source sizes></easel-source>`;
 

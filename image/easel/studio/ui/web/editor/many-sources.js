@@ -18,8 +18,10 @@ function setSources([first, ...more]) {
   setFields({ more_sources: more.length ? more : undefined });
 }
 
-class ManySources extends SourceElement {
-  static watches = ["fields", "said", "pictures", "shown"];
+/** The sources of a mode; what shows other pictures says in `ABOUT`, `all` and `put` which. */
+export class ManySources extends SourceElement {
+  static watches = ["fields", "session", "said", "pictures", "shown"];
+  static ABOUT = { field: "source", says: "source image imageList init_images", legend: "editor.sources" };
   static properties = { addresses: { state: true } };
 
   constructor() {
@@ -28,7 +30,7 @@ class ManySources extends SourceElement {
   }
 
   willUpdate() {
-    for (const source of allSources()) {
+    for (const source of this.all()) {
       const id = idOf(source);
       if (id in this.addresses) continue;
       this.addresses[id] = "";
@@ -37,25 +39,32 @@ class ManySources extends SourceElement {
   }
 
   render() {
-    const sources = allSources(), shown = shownPicture();
-    return html`<fieldset class="field source ${this.over ? "over" : ""}" data-says="source image imageList init_images"
+    const sources = this.all(), shown = shownPicture(), about = this.constructor.ABOUT;
+    return html`<fieldset class="field source ${this.over ? "over" : ""}" data-says=${about.says}
         @dragover=${this.dragged} @dragleave=${this.left} @drop=${this.dropped}>
-      <legend>${t("editor.sources")}</legend>
+      <legend>${t(about.legend)}</legend>${this.more()}
       ${sources.length ? html`<ul class="source-list">${repeat(sources, idOf, (one) => html`<li title="${one.name}, ${one.width} × ${one.height}">
         ${this.addresses[idOf(one)] ? html`<img src=${this.addresses[idOf(one)]} alt=${one.name}>` : nothing}
         <button type="button" class="icon" aria-label=${t("editor.sources.remove", { name: one.name })} @click=${() => this.drop(idOf(one))}>✕</button></li>`)}</ul>` : nothing}
       <div class="drop">
         <p class="soft">${sources.length ? t("editor.sources.count", { n: sources.length }) : t("editor.sources.drop")}</p>
         <div class="row wrap">
-          <button id="field-source" type="button" @click=${() => this.querySelector("input[type=file]").click()}>${t("editor.sources.choose")}</button>
-          ${!sources.length && shown ? html`<button type="button" @click=${() => setSource(sourceOfPicture(shown))}>
+          <button id="field-${about.field}" type="button" @click=${() => this.querySelector("input[type=file]").click()}>${t("editor.sources.choose")}</button>
+          ${!sources.length && shown ? html`<button type="button" @click=${() => this.takeShown(shown)}>
             ${t("editor.source.shown")}</button>` : nothing}
-          ${sources.length > 1 ? html`<button type="button" @click=${() => setSources([])}>${t("editor.sources.none")}</button>` : nothing}
+          ${sources.length > 1 ? html`<button type="button" @click=${() => this.put([])}>${t("editor.sources.none")}</button>` : nothing}
         </div></div>
       <input class="sr" type="file" accept="image/*" multiple tabindex="-1" aria-label=${t("editor.sources.choose")} @change=${this.chosen}>
-      ${saidOf("source")}
+      ${saidOf(about.field)}
     </fieldset>`;
   }
+
+  /** More words under the legend. */
+  more() { return nothing; }
+
+  all() { return allSources(); }
+
+  put(sources) { setSources(sources); }
 
   chosen(event) {
     const files = [...event.target.files];
@@ -64,10 +73,10 @@ class ManySources extends SourceElement {
   }
 
   async take(files) {
-    const found = await sourcesOf(files);
-    if (found.length) setSources([...allSources(), ...found]);
+    const found = await sourcesOf(files, this.constructor.ABOUT.field);
+    if (found.length) this.put([...this.all(), ...found]);
   }
 
-  drop(id) { setSources(allSources().filter((one) => idOf(one) !== id)); }
+  drop(id) { this.put(this.all().filter((one) => idOf(one) !== id)); }
 }
 customElements.define("easel-sources", ManySources);

@@ -45,9 +45,12 @@ export class SourceElement extends EaselElement {
     this.over = false;
     if (!known && !files.length) return;
     event.preventDefault();
-    if (known) setSource(sourceOfPicture(known));
+    if (known) this.takeShown(known);
     else this.take(files);
   }
+
+  /** A picture of the studio. */
+  takeShown(picture) { setSource(sourceOfPicture(picture)); }
 
   async take(files) {
     const [source] = await sourcesOf(files.slice(0, 1));

@@ -7,16 +7,16 @@ const PICTURE = /^image\//;
 /** The pictures among what is dropped or pasted. @param {DataTransfer} data */
 export const picturesIn = (data) => [...(data?.files ?? [])].filter((one) => PICTURE.test(one.type));
 
-/** Files as sources; why one cannot be taken is said beside the field. @returns {Promise<import("./sources.js").Source[]>} */
-export async function sourcesOf(files) {
+/** Files as sources; why one cannot be taken is said beside the field `about`. @returns {Promise<import("./sources.js").Source[]>} */
+export async function sourcesOf(files, about = "source") {
   const found = [];
-  sayOf("source", "");
+  sayOf(about, "");
   for (const file of files) {
     try {
       found.push(await sourceOfFile(file));
     } catch (error) {
       if (!error.words) throw error;
-      sayOf("source", error.words, true);
+      sayOf(about, error.words, true);
     }
   }
   return found;
