@@ -27,8 +27,8 @@ REPLICAS = 2
 LEAVING = 15
 """Seconds between a pod's end being decided and SIGTERM: balancers hear of it and send nobody there."""
 LEAST_STAY, DRAWS, LONGEST_STAY = 85, 60, 3500
-"""Seconds that a gateway which was told to end goes on for who is at its door, sooner where nobody is: as long
-as a request is held, and then a picture. An Application Load Balancer allows an hour."""
+"""Seconds that a gateway which was told to end goes on for who is at its door, sooner where nobody is: as
+long as a request is held, and then a picture. An Application Load Balancer allows an hour."""
 AFTER = 20
 """Seconds that its Caddy and everything else take to end after that."""
 
