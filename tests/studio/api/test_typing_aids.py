@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -104,3 +105,17 @@ def test_styles_of_others_are_not_offered(running) -> None:
             assert bob.get("/studio/words").json()["styles"] == []
     finally:
         (own / "styles.csv").unlink()
+
+
+@pytest.mark.parametrize(
+    "text", ["{" * 4000 + "a|b" + "}" * 4000, "é̀" * 6000, ": " * 9000], ids=["braces", "accents", "colons"]
+)
+def test_borders_of_any_text_are_found_soon(tmp_path_factory, text) -> None:
+    """Each was looked for from the beginning on, up to a hundred times: 8,000 letters took 20 s of whoever
+    typed them. What is more than can be drawn has no borders."""
+    store = Store(tmp_path_factory.mktemp("models"), hashing=False)
+    began = time.process_time()
+    breaks = count_tokens(text, store).breaks
+    assert time.process_time() - began < 8
+    assert 30 < len(breaks) < 40
+    assert list(breaks) == sorted(breaks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 
 from easel.models import FileError, Store, read_header
+from easel.studio.engine.conditioning import MAX_CHUNKS
 from easel.studio.engine.embedding_tensors import vectors_of
 from easel.studio.engine.embeddings import Embedding
 from easel.studio.engine.extra_networks import understand
@@ -18,6 +20,9 @@ from easel.studio.engine.prompts.composition import parts
 from easel.studio.engine.prompts.schedule import readings
 from easel.studio.engine.token_chunks import CHUNK, TokenChunks
 from easel.studio.engine.tokenizer import load_tokenizer
+
+_WORDS = re.compile(r"[^\s,]{1,20},?|,")
+"""What is looked at as a whole: half a word may be more tokens than all of it."""
 
 
 @dataclass(frozen=True)
@@ -68,18 +73,24 @@ def _chunks(text: str, embeddings: Mapping[str, Embedding]) -> TokenChunks:
 
 
 def _breaks(text: str, embeddings: Mapping[str, Embedding], chunks: int) -> tuple[int, ...]:
-    """For each chunk but the first, the shortest beginning of the text that needs it, to a word's start."""
-    found = []
-    for number in range(1, chunks):
-        low, high = 0, len(text)
+    """For each chunk that can be drawn but the first, the shortest beginning of the text that needs it, to a
+    word's start. Looked for from the last one on: from the text's beginning it would take its square."""
+    words = [word.span() for word in _WORDS.finditer(text)] or [(0, len(text))]
+    found: list[int] = []
+    begin = 0
+    for number in range(1, min(chunks, MAX_CHUNKS)):
+        low, high = begin, begin + CHUNK
+        while high < len(words) and len(_chunks(text[: words[high][1]], embeddings)) <= number:
+            low, high = high + 1, high + 2 * (high - begin)
+        high = min(high, len(words) - 1)
         while low < high:
             middle = (low + high) // 2
-            if len(_chunks(text[:middle], embeddings)) > number:
+            if len(_chunks(text[: words[middle][1]], embeddings)) > number:
                 high = middle
             else:
                 low = middle + 1
-        start = max(text.rfind(" ", 0, low), text.rfind(",", 0, low), text.rfind("\n", 0, low)) + 1
-        found.append(start or low)
+        begin = low
+        found.append(words[low][0] or words[low][1])
     return tuple(found)
 
 
