@@ -122,6 +122,8 @@ async def answer(request: Request, reader: asyncio.StreamReader, writer: asyncio
             "sha256": hashlib.sha256(request.body).hexdigest(),
             "pid": os.getpid(),
         },
+        # A gateway passes on as metrics only what is told as such.
+        "text/plain; version=0.0.4" if request.path == "/metrics" else "application/json",
     )
 
 
@@ -146,9 +148,9 @@ async def draws(query: str) -> bool:
         said["running"] = drawing
 
 
-def send(writer: asyncio.StreamWriter, content: object) -> bool:
+def send(writer: asyncio.StreamWriter, content: object, kind: str = "application/json") -> bool:
     body = json.dumps(content).encode()
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nSet-Cookie: own=replica\r\n")
+    writer.write(f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nSet-Cookie: own=replica\r\n".encode())
     writer.write(f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
     return True
 

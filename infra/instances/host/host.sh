@@ -62,6 +62,10 @@ try() { # try SENTENCE COMMAND…: a command whose last words explain its failur
     "$@" 2>"$run/said" || fail "$sentence: $(grep -v '^ *$' "$run/said" | tail -n 1)"
 }
 
+keep() { # keep NAME: what comes in, whole or as it was. Never fails: a full disk closes no door.
+    { cat >"$kept/.$1" && mv "$kept/.$1" "$kept/$1"; } || echo "$1 could not be kept"
+}
+
 keys() { # the gateway's public keys, in a folder that the container sees
     mkdir -p $run/keys
     aws s3 cp --only-show-errors "s3://$BUCKET/run/keys.json" $run/keys.new || return 1

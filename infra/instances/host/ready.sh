@@ -32,5 +32,5 @@ while true; do
 done
 rm -f $run/failures
 phase ready
-docker inspect -f '{{.Config.Image}}' easel >$kept/good
+docker inspect -f '{{.Config.Image}}' easel | keep good
 docker image prune -af >/dev/null || true # older digests, now that nothing goes back to them

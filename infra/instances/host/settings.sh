@@ -24,4 +24,4 @@ else
     try "cannot read s3://$BUCKET/$OBJECT" fetch
 fi
 mv $config.new $config
-[[ $ROLE != gateway ]] || cp $config $kept/config.json
+[[ $ROLE != gateway ]] || keep config.json <$config

@@ -4,7 +4,7 @@
 . /opt/easel/host.sh
 
 mounts() { # mounts NAME…: each access point in its folder
-    local name point folder system limit=180
+    local name point folder system code limit=180
     [[ $ROLE != gateway ]] || limit=45 # the door waits for it
     command -v mount.efs >/dev/null ||
         try "cannot install amazon-efs-utils" dnf -y -q install amazon-efs-utils
@@ -16,8 +16,11 @@ mounts() { # mounts NAME…: each access point in its folder
         if [[ ! $system || ! $point ]]; then
             [[ $ROLE != gateway ]] || fail "the configuration names no file system"
             chown 1000:1000 "$folder" # nothing to keep: the root disk will do
-        elif ! mountpoint -q "$folder"; then
-            try "cannot mount $name from $system" timeout $limit \
+        else
+            code=0
+            timeout -k 5 20 mountpoint -q "$folder" || code=$? # NFS waits for its server for ever
+            ((code < 124)) || fail "$name of $system does not answer"
+            ((code == 0)) || try "cannot mount $name from $system" timeout -k 5 $limit \
                 mount -t efs -o "tls,iam,noresvport,accesspoint=$point" "$system:/" "$folder"
         fi
     done

@@ -116,7 +116,12 @@ def test_targets_are_as_prometheus_discovers_them(watched: House) -> None:
         assert targets[0]["labels"] == {"__metrics_path__": "/api/metrics"}
         host = watched.url("console").removeprefix("http://")
         assert {address for one in targets for address in one["targets"]} == {host}
-        said = headers(client.get(studio["labels"]["__metrics_path__"]))
+        answer = client.get(studio["labels"]["__metrics_path__"])
+        said = headers(answer)
+    # The replica's words under the console's address: no browser takes them for a page.
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert "set-cookie" not in answer.headers
     # The replica was asked in the gateway's own name, and saw nothing of the scraper's.
     part = said["x-easel-assertion"].split(".")[1]
     assert json.loads(base64.urlsafe_b64decode(part + "=="))["sub"] == "@gateway"

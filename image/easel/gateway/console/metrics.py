@@ -25,6 +25,7 @@ from easel.gateway.replicas import Fleet, Probe, Replica, ReplicaState, Vouch
 STATES: tuple[ReplicaState, ...] = ("asleep", "starting", "loading", "ready", "draining", "failed")
 # Seconds for a replica to say how it does; Prometheus itself gives up after ten.
 _PATIENCE = 8.0
+_AS_TOLD = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class MetricsApi:
@@ -154,4 +155,4 @@ def _counter(name: str, words: str, label: str, counted: Mapping[tuple[str, str]
 
 
 def _text(body: bytes, kind: str) -> Response:
-    return Response(body, headers={"Content-Type": kind, "Cache-Control": "no-store"})
+    return Response(body, headers=_AS_TOLD | {"Content-Type": kind})

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
 
 from easel.gateway.config import Container, Endpoint
 from easel.gateway.replicas.backend import Work
 from easel.gateway.replicas.open_requests import OpenRequests
 from easel.gateway.replicas.probe import Probe, Report, Vouch
-
-if TYPE_CHECKING:
-    import httpx
+from easel.gateway.replicas.replica_http import REPORT
 
 
 class ContainerProbe:
@@ -51,13 +48,14 @@ class ContainerProbe:
         await self._probe.close()
 
     async def _a1111(self, address: str) -> Report | None:
-        answer = await self._get(f"http://{address}/sdapi/v1/progress?skip_current_image=true")
-        if answer is None or answer.status_code != 200:
+        url = f"http://{address}/sdapi/v1/progress?skip_current_image=true"
+        answer = await self._probe.http.get(url, REPORT)
+        if answer is None or answer.status != 200:
             return None
         try:
             state = answer.json()["state"]
             busy = int(state.get("job_count") or 0) > 0
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             return None
         now = time.monotonic()
         began = self._worked.setdefault(address, now)
@@ -71,9 +69,10 @@ class ContainerProbe:
 
     async def _up(self, path: str | None, address: str) -> bool:
         if path is not None:
-            answer = await self._get(f"http://{address}{path}")
+            # Only the head is of interest: a health page may stream for ever.
+            answer = await self._probe.http.head(f"http://{address}{path}")
             # A page that asks for a password is up as well.
-            return answer is not None and answer.status_code < 500 and answer.status_code != 404
+            return answer is not None and answer.status < 500 and answer.status != 404
         host, _, port = address.rpartition(":")
         try:
             _, writer = await asyncio.wait_for(
@@ -83,16 +82,3 @@ class ContainerProbe:
             return False
         writer.close()
         return True
-
-    async def _get(self, url: str) -> httpx.Response | None:
-        client = await self._probe.client()
-        import httpx
-
-        try:
-            # Only the head is of interest: a health page that streams for ever must not hold the look up.
-            async with client.stream("GET", url) as answer:
-                if answer.headers.get("content-type", "").startswith("application/json"):
-                    await asyncio.wait_for(answer.aread(), self._timeout)
-                return answer
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
-            return None

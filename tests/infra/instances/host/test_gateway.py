@@ -113,6 +113,41 @@ def test_a_volume_that_is_not_attached_is_waited_for_and_told(host: Machine) -> 
     assert host.calls("sleep")
 
 
+def test_a_full_root_disk_closes_no_door(host: Machine) -> None:
+    """Nor a first start, which keeps nothing then, nor one after it."""
+    boot(host)
+    host.run("mkdir", "-p", "/var/lib/easel")
+    host.run("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", "/var/lib/easel")
+    host.run("dd", "if=/dev/zero", "of=/var/lib/easel/full", "bs=4k")
+    assert host.run("bash", "-c", "echo x >/var/lib/easel/more").returncode, "it is full"
+    service = host.service("easel-gateway")
+    assert service.start(), service.output
+    service.stop()
+    host.run("rm", "/var/lib/easel/full")
+    assert service.start(), service.output
+    assert host.run("cat", "/var/lib/easel/good").stdout.strip() == IMAGE
+
+
+def test_a_store_that_hangs_holds_no_door_up(host: Machine) -> None:
+    """NFS waits for its server for ever: so does who looks at a folder of it, unless something ends it."""
+    boot(host)
+    service = host.service("easel-gateway")
+    assert service.start(), service.output
+    service.stop()
+    hangs = host.root / "stand-ins/mountpoint"
+    hangs.write_text(
+        '#!/bin/sh\n[ $2 != /mnt/easel/models ] || exec /usr/bin/sleep 1000\nexec /usr/bin/mountpoint "$@"\n'
+    )
+    hangs.chmod(0o755)
+    assert service.start(), service.output
+    line = host.calls("docker create")[-1]["line"]
+    assert "EASEL_NO_STORE=models of fs-0123456789abcdef0 does not answer" in line
+    assert "target=/data/easel/models" not in line
+    hangs.unlink()
+    assert host.run("/opt/easel/storage.sh").returncode == 0
+    assert host.run("cat", "/run/easel/store/why").returncode, "follow.sh takes it when it answers"
+
+
 def test_from_power_on_to_an_open_door(host: Machine) -> None:
     """The host's network, no rights, an ordinary user, a read-only root; docker is installed if missing."""
     (host.root / "stand-ins/docker").unlink()
