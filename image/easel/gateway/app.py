@@ -17,6 +17,7 @@ from easel.gateway.access import OPERATOR
 from easel.gateway.console import CONSOLE_HEADER, USER, ConsoleGuard, ConsolePages, MetricsApi, OperatorApi
 from easel.gateway.door import ForwardAuth, Handler, MemberRoutes, NamedRequests
 from easel.gateway.errors import GatewayError, TokenConflict, TokenRefused, UnknownEndpoint
+from easel.gateway.whole_requests import WholeRequests
 
 
 def app(
@@ -78,7 +79,11 @@ def app(
     refused = {error: api.refused for error in (UnknownEndpoint, TokenRefused, TokenConflict, GatewayError)}
     return Starlette(
         routes=routes,
-        middleware=[Middleware(NamedRequests), Middleware(ConsoleGuard, verifier=verifier)],
+        middleware=[
+            Middleware(WholeRequests),
+            Middleware(NamedRequests),
+            Middleware(ConsoleGuard, verifier=verifier),
+        ],
         exception_handlers={**refused, 404: _nothing, 405: _nothing, 500: _broken},
     )
 

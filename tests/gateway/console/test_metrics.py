@@ -201,3 +201,13 @@ def test_a_token_called_prometheus_reads_metrics_and_nothing_else(watched: House
             assert client.post(path, json={}).status_code == 403, path
     with watched.client("studio", headers=bearer) as client:
         assert client.get("/sdapi/v1/options").status_code == 401
+
+
+@pytest.mark.parametrize("size", [60, 300_000])
+def test_a_refusal_comes_whatever_is_sent_along(watched: House, size: int) -> None:
+    """What was refused before its body was read was 502 now and then, and with a large body as a rule: the
+    gateway ended the connection, and Caddy, still writing, forgot the answer."""
+    bearer = {"Authorization": f"Bearer {watched.new_token('console', f'prometheus-{size}')}"}
+    with watched.client("console", headers=bearer) as client:
+        found = [client.post("/api/tokens", content=b"x" * size).status_code for _ in range(40)]
+    assert set(found) == {403}

@@ -110,9 +110,9 @@ def _jobs(routes: APIRouter, studio: Studio, async_jobs: AsyncJobs) -> None:
     async def interrupt(request: Request) -> dict[str, Any]:
         """Stop all of the caller's jobs at once. Their requests are answered with what is there by then."""
         owner = owner_of(request.headers)
+        await async_jobs.interrupt(owner)  # before the engine is free for the next of them
         for job in studio.engine.jobs(owner):
             job.cancel(keep_partial=True)
-        await async_jobs.interrupt(owner)
         return {}
 
     @routes.post("/sdapi/v1/skip")

@@ -35,6 +35,8 @@ OFTEN = ("lora", "lokr")
 def families(tmp_path_factory: pytest.TempPathFactory) -> dict[Architecture, Tiny]:
     """A tiny one of each family."""
     found = {one: tiny(one, tmp_path_factory.mktemp(one.value)) for one in FAMILIES if one in PUBLISHED}
+    # Else every run has other norms, and once in six such as make rounding twenty times what it is.
+    torch.manual_seed(2)
     for one in found.values():
         for module in one.modules.backbone.modules():
             # as trained ones have them; ones and zeros would hide a mistake

@@ -179,9 +179,9 @@ class AsyncJobs:
         return await self.ticket(owner, id)
 
     async def interrupt(self, owner: str) -> None:
-        """End all of an owner's, and keep what is there."""
-        for job in self._book.running(owner):
-            await self.cancel(owner, job.record.id, keep=True)
+        """End all of an owner's, the last first, for each would begin while the one before it ends."""
+        last_first = [self.cancel(owner, job.record.id, keep=True) for job in self._book.running(owner)][::-1]
+        await asyncio.gather(*last_first)
 
     async def move(self, owner: str, id: str, before: str | None) -> list[Ticket]:
         """Draw one that has not begun before another one of the same owner, or last. Raises NoSuchTicket."""
