@@ -128,7 +128,9 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         state = self._store.get(request.id)
         if state is None:
             return provider_pb2.ReadResponse()
-        return provider_pb2.ReadResponse(id=request.id, properties=_struct(state), inputs=request.inputs)
+        # As a bridged provider: what was asked for is, after a refresh, what is there.
+        inputs = {key: state.get(key, value) for key, value in _plain(request.inputs).items()}
+        return provider_pb2.ReadResponse(id=request.id, properties=_struct(state), inputs=_struct(inputs))
 
     def Update(self, request: Any, context: Any) -> Any:
         olds, news = _plain(request.olds), _plain(request.news)
