@@ -77,8 +77,8 @@ class ProgressReport:
     `fraction` is of all its UNet calls; `eta` seconds, None until there is something to go by. `step` and
     `steps` are of the picture furthest along that is not finished, in sampler steps. `preview` is the newest
     live preview (RGB), None when nobody asked for one or nothing can be seen yet. `work_left` is seconds of
-    the device, if it were this job's alone; None until such work was measured. `units_left` is the same in the
-    units by which shares are fair.
+    the device, if it were this job's alone; None until such work was measured. `units_left` is the same in
+    the units by which shares are fair.
     """
 
     state: JobState

@@ -16,7 +16,7 @@ _LEAST, _MOST = 0.3, 1.6
 
 
 def calls_left(request: TextToImage, done: int = 0, left: int | None = None) -> Iterator[tuple[int, int]]:
-    """For one picture of a request: pixels of each pass, and how many calls of the backbone are left of it."""
+    """For one picture of a request: pixels of each pass, and how many backbone calls are left of it."""
     passes = request.passes()
     for number, one in enumerate(passes):
         calls = max(0, one.calls - done)

@@ -31,7 +31,8 @@ class Bar extends EaselElement {
 
   device() {
     const engine = store.get("engine");
-    return [engine?.device, engine?.detail].filter(Boolean).join(" · ");
+    // What serves stands beside it; its detail says no more, and in one language only.
+    return [engine?.device, engine?.phase === "ready" ? "" : engine?.detail].filter(Boolean).join(" · ");
   }
 
   /** What the GPU does, in three words. */
