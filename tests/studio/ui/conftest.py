@@ -75,7 +75,7 @@ def findings(page: Page) -> list[str]:
 def ask_small(page: Page, prompt: str = "a red circle on blue", steps: int = 2, side: int = 64) -> None:
     """Fill the fields for a picture that is drawn in no time."""
     page.get_by_label("Prompt", exact=True).fill(prompt)
-    page.get_by_role("button", name="Own", exact=True).click()
+    page.get_by_role("button", name="Custom", exact=True).click()
     page.get_by_label("Width", exact=True).fill(str(side))
     page.get_by_label("Height", exact=True).fill(str(side))
     advanced = page.locator("details.advanced")

@@ -46,9 +46,12 @@ def test_a_newcomer_draws_by_one_press(visit) -> None:
     example = page.get_by_label("Prompt", exact=True).get_attribute("placeholder")
     assert example
     expect(page.get_by_role("heading", name="Say what you want to see")).to_be_visible()
+    # Nothing can be done with a picture that is not there.
+    expect(page.locator(".actions .icon:visible")).to_have_count(0)
     generate(page)
     expect(page.get_by_label("Prompt", exact=True)).to_have_value(example)
     expect(picture_of(page)).to_be_visible()
+    expect(page.get_by_role("button", name="Vary", exact=True)).to_be_visible()
     expect(page).to_have_title("✓ Ready · Easel")
     page.mouse.move(300, 300)
     expect(page).to_have_title("Easel")
@@ -281,15 +284,17 @@ def test_axe_has_no_finding(visit) -> None:
 
 
 def test_a_lost_connection_loses_nothing(visit) -> None:
-    """What cannot be sent is said over Generate and stays in the fields; when the studio is back, one press
-    draws it, without a reload."""
+    """What cannot be sent is said over Generate and stays in the fields; when there is a network again the
+    page finds out by itself, even where its stream never broke, and one press draws it, without a reload."""
     page = visit("cut-off")
     ask_small(page, "typed without a net")
     page.context.set_offline(True)
     generate_button(page).click()
     expect(page.locator("#said-generate")).to_contain_text("does not answer")
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("typed without a net")
+    expect(page.locator(".connection")).to_contain_text("does not answer")
     page.context.set_offline(False)
+    expect(page.locator(".connection")).to_have_count(0)
     generate(page)
     expect(page.locator("#said-generate")).to_have_count(0)
     expect(picture_of(page)).to_be_visible()

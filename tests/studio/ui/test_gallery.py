@@ -153,6 +153,32 @@ def test_use_and_send(running, visit) -> None:
     until(page, f"{fields}?.mode === 'image' && {fields}.source?.url.startsWith('files/pictures/')")
 
 
+def test_a_board_for_the_one_that_is_looked_at(running, visit) -> None:
+    """Whoever has no board yet makes one there, and the picture is on it."""
+    put(running, "first-board", 0, 1)
+    page = visit("first-board", path="#gallery")
+    tiles(page).first.click()
+    dialog = page.locator("dialog.viewer")
+    dialog.get_by_label("Add to board…").select_option("New board…")
+    page.get_by_label("Name", exact=True).fill("Foxes")
+    page.get_by_role("button", name="Make it").click()
+    expect(dialog.get_by_label("Add to board…").get_by_role("option", name="✓ Foxes")).to_be_attached()
+    assert page.faults == []
+
+
+def test_arrows_bring_pictures_out_from_under_the_heads(running, visit) -> None:
+    """What stands still at the top of the gallery never lies over the picture that has the focus."""
+    put(running, "arrows", 0, 60)
+    page = visit("arrows", path="#gallery")
+    tiles(page).first.focus()
+    for key in ("ArrowDown",) * 8 + ("ArrowUp",) * 8:
+        page.keyboard.press(key)
+        until(page, "document.activeElement.matches('.tile')")
+        box = page.evaluate("document.activeElement.getBoundingClientRect().toJSON()")
+        over = "([x, y]) => document.elementFromPoint(x, y)?.closest('.tile') === document.activeElement"
+        assert page.evaluate(over, [box["x"] + 4, box["y"] + 6]), key
+
+
 def test_deleting_the_one_that_is_looked_at(running, visit) -> None:
     """The next takes its place; after the last the viewer closes."""
     put(running, "one-by-one", 0, 2)

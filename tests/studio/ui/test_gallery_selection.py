@@ -41,9 +41,9 @@ def test_selecting_with_the_mouse(running, visit) -> None:
 
 def test_everything_with_the_keyboard(running, visit) -> None:
     """One stop for Tab, arrows among the pictures over days, Space selects, Enter opens, Delete asks."""
-    put(running, "keys", 0, 7)
-    put(running, "keys", 1, 7)
-    page = visit("keys", path="#gallery")
+    put(running, "by-keys-alone", 0, 7)
+    put(running, "by-keys-alone", 1, 7)
+    page = visit("by-keys-alone", path="#gallery")
     counted(page, "14 pictures")
     assert page.locator("easel-grid .tile[tabindex='0']").count() == 1
     page.locator("easel-grid .tile[tabindex='0']").focus()

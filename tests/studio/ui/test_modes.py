@@ -244,7 +244,8 @@ def test_a_plot_has_a_cell_for_each_combination(visit) -> None:
         page.get_by_role("button", name=name, exact=True).click()
     expect(page.get_by_text("6 pictures")).to_be_visible()
     page.get_by_role("button", name="Swap X and Y").click()
-    page.get_by_label("Include lone images").check()
+    page.get_by_text("The grid itself").click()
+    page.get_by_label("Also each picture by itself").check()
     sent, pictures = drawn(page, "txt2img")
     assert sent["script_name"] == "x/y/z plot"
     assert sent["script_args"][:6] == ["Sampler", "Euler, DDIM, LCM", None, "Steps", "1-2", None]

@@ -8,9 +8,12 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from easel.models import Kind
+from tests.studio.conftest import STARTER
 from tests.studio.ui.conftest import ask_small, findings, generate_button
 from tests.studio.ui.modes import choose
 
+LORA = STARTER.with_name("easel-starter-lora.safetensors")
 INFOTEXT = """a red ring on white
 Negative prompt: blurry
 Steps: 2, Sampler: Euler, CFG scale: 5.5, Seed: 4711, Size: 64x64, ENSD: 31337, Token merging ratio: 0.5"""
@@ -48,6 +51,28 @@ def test_names_are_completed(words, visit) -> None:
     expect(offers).to_have_count(0)
     expect(prompt(page)).to_have_value("a __shades__ __sha")
     assert page.faults == []
+
+
+def test_a_lora_is_completed_from_its_first_letter_on(running, visit) -> None:
+    """Wherever one is on the way to its tag, what is typed is replaced by the whole of it."""
+    store = running.studio.engine.store
+    folder = store.folder(Kind.LORA)
+    folder.mkdir(exist_ok=True)
+    (folder / LORA.name).symlink_to(LORA)
+    store.refresh()
+    try:
+        page = visit("tagger")
+        offers = page.get_by_role("listbox", name="Suggestions")
+        for typed in ("<", "<lo", "<lora:", "<lora:start", "<starter"):
+            prompt(page).fill("")
+            prompt(page).press_sequentially(f"a star {typed}")
+            expect(offers.get_by_role("option").first).to_contain_text("easel-starter-lora")
+            page.keyboard.press("Enter")
+            expect(prompt(page)).to_have_value(re.compile("^a star <lora:easel-starter-lora:1>[^<]*$"))
+        assert page.faults == []
+    finally:
+        (folder / LORA.name).unlink()
+        store.refresh()
 
 
 def test_tokens_and_brackets_are_told(visit) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.studio.ui.conftest import findings, generate_button, until
+from tests.studio.ui.gallery_page import put
 from tests.studio.ui.modes import choose
 
 MODES = ("image", "sketch", "inpaint", "outpaint", "upscale", "xyz", "batch", "read")
@@ -134,4 +135,32 @@ def test_each_mode_is_sound(
             chooser.set_input_files(source)
             expect(page.locator(".source-view img")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= width, mode
+    assert page.faults == []
+
+
+def test_begin_with_one_of_the_newest(running, visit) -> None:
+    """Before there is a source the stage offers what was drawn last: one press, and it is worked on."""
+    put(running, "beginner", 0, 1, "a blue ring")
+    page = visit("beginner")
+    choose(page, "inpaint")
+    page.get_by_role("button", name="Begin with: a blue ring 1").click()
+    expect(page.locator(".painter canvas").first).to_be_visible()
+    expect(page.locator(".source-there")).to_be_visible()
+    assert page.faults == []
+
+
+def test_a_checkpoint_has_its_face_in_the_list(running, visit) -> None:
+    """Where the browser shows more than text in a list, each checkpoint has its picture or colours there, and
+    is chosen by keys."""
+    page = visit("chooser-of-faces")
+    select = page.get_by_label("Checkpoint", exact=True)
+    names = select.locator("option").count()
+    expect(select.locator("option > .face")).to_have_count(names)
+    select.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowDown")
+    with page.expect_response("**/studio/checkpoint"):
+        page.keyboard.press("Enter")
+    expect(select).to_have_value("second.safetensors")
+    expect(select.locator("option > .face")).to_have_count(names)
     assert page.faults == []

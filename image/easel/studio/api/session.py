@@ -160,7 +160,8 @@ def _session(studio: Studio, jobs: AsyncJobs, owner: str, sign_out: str | None) 
         endpoint=studio.endpoint,
         person=Person(
             id=owner,
-            name=owner.partition("/")[2] or owner,
+            # What follows is the number of a session: each browser that came by the same link has its own.
+            name=owner.partition("/")[0],
             anonymous=anonymous,
             may=May(change_models=not anonymous, team_styles=not anonymous),
         ),

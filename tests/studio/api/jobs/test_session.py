@@ -26,6 +26,9 @@ def test_session(running, ada: httpx.Client) -> None:
     assert answer["choices"]["samplers"][0].keys() == {"name"}
     with httpx.Client(base_url=running.url, trust_env=False) as alone:
         assert alone.get("/studio/session").json()["sign_out"] is None
+    with running.ask("laura/YkkqDOPLX8_T") as by_link:
+        # A browser's session of a link or token: its number is nothing that anybody would call themselves.
+        assert by_link.get("/studio/session").json()["person"]["name"] == "laura"
     with running.ask("anonymous/1") as visitor:
         person = visitor.get("/studio/session").json()["person"]
         assert (person["anonymous"], person["may"]["change_models"]) == (True, False)

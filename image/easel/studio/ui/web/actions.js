@@ -4,7 +4,7 @@ import { fieldsOf } from "./create/body.js";
 import { checkpoint, examples, faultsOf, field, fieldNamed, hasPlace, sayOf, sayRemark, setField, setFields } from "./create/fields.js";
 import { loadMode } from "./create/modes.js";
 import { follow } from "./create/shown.js";
-import { keepTicket, refresh } from "./events.js";
+import { keepTicket, lookAgain } from "./events.js";
 import { tell } from "./notices.js";
 import { wordsOf } from "./remarks.js";
 import { store } from "./store.js";
@@ -92,7 +92,7 @@ function faults({ shares }) {
 /** Say what was refused beside the field that it is about, or over Generate where it is about none. */
 async function refused(error) {
   // Then the page says so across, with the way back in.
-  if (["signed_out", "asleep", "unreachable"].includes(error.kind)) refresh().catch(() => {});
+  if (["signed_out", "asleep", "unreachable"].includes(error.kind)) lookAgain();
   const about = error.field && fieldNamed(error.field);
   if (about && !hasPlace(about)) await document.querySelector("easel-advanced")?.load();
   const name = hasPlace(about) ? about : "generate";

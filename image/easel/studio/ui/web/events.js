@@ -29,7 +29,7 @@ export function listen() {
     source.addEventListener("error", () => {
       // The browser's own reconnecting knows neither a back-off nor what a 401 or 503 means.
       source.close();
-      setTimeout(() => refresh().then(open, () => { pause = Math.min(LONGEST_PAUSE, pause * 2); open(); }), pause);
+      pauseOrSign(pause).then(refresh).then(open, () => { pause = Math.min(LONGEST_PAUSE, pause * 2); open(); });
     });
   };
   on("hello", () => { if (store.get("connection") !== "ok") refresh().catch(() => {}); });
@@ -54,6 +54,30 @@ export function listen() {
     store.set("pictures", store.get("pictures").filter((one) => !gone.has(one.id)));
   });
   open();
+}
+
+let looking = false;
+
+/** Something was not answered though the stream is there: ask until all is again. */
+export async function lookAgain() {
+  if (looking) return;
+  looking = true;
+  for (let pause = FIRST_PAUSE; ; pause = Math.min(LONGEST_PAUSE, pause * 2)) {
+    if (await refresh().then(() => true, () => false)) break;
+    await pauseOrSign(pause);
+  }
+  looking = false;
+}
+
+/** After so many milliseconds, or as soon as there is a network again, or somebody looks at the page again. */
+function pauseOrSign(pause) {
+  return new Promise((done) => {
+    const ends = new AbortController(), { signal } = ends;
+    const go = () => { ends.abort(); clearTimeout(timer); done(); };
+    const timer = setTimeout(go, pause);
+    addEventListener("online", go, { signal });
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && go(), { signal });
+  });
 }
 
 /** Ask for everything that the stream tells changes of. Raises ApiError. */

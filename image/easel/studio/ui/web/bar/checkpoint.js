@@ -10,6 +10,14 @@ import { t } from "../texts.js";
 /** A checkpoint's name without what only files need: its ending, and the hash that A1111 puts behind. */
 const titleOf = ({ title }) => title.replace(/(\.safetensors|\.ckpt)?( \[\w+\])?$/, "");
 
+function faceOf({ preview }) {
+  const face = document.createElement(preview ? "img" : "span");
+  if (preview) Object.assign(face, { src: at(preview), alt: "", loading: "lazy" });
+  face.className = preview ? "face" : "face blank";
+  face.dataset.of = preview ?? "";
+  return face;
+}
+
 class Checkpoint extends EaselElement {
   static watches = ["session", "engine"];
 
@@ -29,6 +37,20 @@ class Checkpoint extends EaselElement {
       </select>
       <span class="load" data-state=${this.state()} role="status">${t(`checkpoint.${this.state()}`)}</span>
     </div>`;
+  }
+
+  /**
+   * Where a browser shows more than text in a list: each checkpoint's preview before its name. Not in the template: other
+   * browsers' parsers throw elements out of options.
+   */
+  updated() {
+    if (!CSS.supports("appearance", "base-select")) return;
+    for (const option of this.querySelectorAll("option")) {
+      const one = store.get("session")?.checkpoints?.find(({ name }) => name === option.value), before = option.querySelector(":scope > .face");
+      if (before?.dataset.of === (one?.preview ?? "")) continue;
+      before?.remove();
+      if (one) option.prepend(faceOf(one));
+    }
   }
 
   async choose(event) {

@@ -34,15 +34,15 @@ class Person extends EaselElement {
       <div id="person-menu" popover class="menu" aria-label=${t("person.menu", { name })}>
         <p><b>${name}</b><br><small>${t("person.at", { endpoint: store.get("session")?.endpoint ?? "" })}</small></p>
         <fieldset><legend>${t("settings.theme")}</legend>
-          ${THEMES.map((one) => html`<label><input type="radio" name="theme" .checked=${one === theme}
-            @change=${() => store.patch("settings", { theme: one })}> ${t(`settings.theme.${one}`)}</label>`)}
+          <div class="segments">${THEMES.map((one) => html`<label><input class="sr" type="radio" name="theme" .checked=${one === theme}
+            @change=${() => store.patch("settings", { theme: one })}>${t(`settings.theme.${one}`)}</label>`)}</div>
         </fieldset>
-        <label>${t("settings.language")}
+        <label class="field"><span>${t("settings.language")}</span>
           <select @change=${(event) => this.speak(event.target.value)}>
             ${Object.entries(LANGUAGES).map(([code, own]) => html`
               <option value=${code} ?selected=${code === language.code}>${own}</option>`)}
           </select></label>
-        <label><input type="checkbox" .checked=${sound}
+        <label class="tick"><input type="checkbox" .checked=${sound}
           @change=${(event) => store.patch("settings", { sound: event.target.checked })}> ${t("settings.sound")}</label>
         <button class="plain" @click=${this.share}>${t("person.share")}</button>
         <button class="plain" @click=${() => this.querySelector("#help").showModal()}>${t("person.help")}</button>
@@ -54,14 +54,19 @@ class Person extends EaselElement {
       <dialog id="help" aria-labelledby="help-title">
         <h2 id="help-title">${t("help.title")}</h2>
         <p>${t("help.prompt")}</p>
-        <dl class="keys">${KEYS.map(([keys, what]) => html`<div><dt><kbd>${keys}</kbd></dt><dd>${t(`help.${what}`)}</dd></div>`)}</dl>
+        <dl class="keys">${KEYS.map(([keys, what]) => html`<div><dt><kbd>${keys.replace("Ctrl", t("key.ctrl"))}</kbd></dt><dd>${t(`help.${what}`)}</dd></div>`)}</dl>
         <form method="dialog"><button>${t("close")}</button></form>
       </dialog>`;
   }
 
   async speak(code) {
-    localStorage.setItem("easel:language", code);
-    await speak(code);
+    try {
+      await speak(code);
+      localStorage.setItem("easel:language", code);
+    } catch {
+      tell(t("error.unreachable"), { bad: true });
+      this.requestUpdate();
+    }
   }
 
   async share() {

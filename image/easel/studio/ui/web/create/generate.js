@@ -36,7 +36,7 @@ class Generate extends EaselElement {
       ${none ? html`<a class="button main" href="#models">${t("create.no-checkpoint.act")}</a>` : html`
         <button type="button" class="main" ?disabled=${!session} data-tip=${t("create.generate.tip")} @click=${() => generate()}>
           <span>${t(action)}</span>${n > 1 ? html`<span class="many" aria-label=${t("create.pictures", { n })}>× ${n}</span>` : nothing}
-          <kbd aria-hidden="true">${/Mac|iP/.test(navigator.platform) ? "⌘" : "Ctrl"} ⏎</kbd>
+          <kbd aria-hidden="true">${/Mac|iP/.test(navigator.platform) ? "⌘" : t("key.ctrl")} ⏎</kbd>
         </button>`}
     </div>`;
   }

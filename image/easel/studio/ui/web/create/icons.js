@@ -22,6 +22,8 @@ export const CLOSE = path("M6 6l12 12M18 6 6 18");
 export const EARLIER = path("M14 6l-6 6 6 6");
 export const LATER = path("M10 6l6 6-6 6");
 
+export const INFO = path("M12 11v6M12 7.5h.01M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18Z");
+
 /** One for each mode, by its name. */
 export const MODE_ICONS = {
   text: path("M5 6V4h14v2M12 4v16M9 20h6"),
@@ -32,5 +34,5 @@ export const MODE_ICONS = {
   upscale: UPSCALE,
   xyz: path("M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h6v6h-6z"),
   batch: path("M4 8h12v12H4zM8 8V4h12v12h-4"),
-  read: path("M12 11v6M12 7.5h.01M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18Z"),
+  read: INFO,
 };

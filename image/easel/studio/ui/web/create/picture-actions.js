@@ -29,7 +29,7 @@ class PictureActions extends EaselElement {
 
   render() {
     const { picture } = this, comparing = !!store.get("comparing"), many = store.get("pictures").length > 1;
-    return html`<div class="actions" role="toolbar" aria-label=${t("stage.actions")}>
+    return html`<div class="actions" role="toolbar" aria-label=${t("stage.actions")} data-idle=${picture ? nothing : "yes"}>
       ${this.does("vary", icons.VARY, () => this.vary())}
       ${hasMode("upscale") ? this.does("upscale", icons.UPSCALE, () => sendTo("upscale", picture)) : nothing}
       ${hasMode("image") ? this.does("edit", icons.EDIT, () => sendTo("image", picture)) : nothing}

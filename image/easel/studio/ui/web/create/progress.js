@@ -1,4 +1,5 @@
 // How far a ticket is, in words and numbers.
+import { store } from "../store.js";
 import { duration, language, t } from "../texts.js";
 
 /** "3rd". */
@@ -23,8 +24,8 @@ export function brief(ticket) {
   }
 }
 
-/** "about 6 s left", or "" where nobody knows yet. */
-export const left = ({ eta }) => (eta == null ? "" : t("queue.left", { time: duration(eta) }));
+/** "about 6 s left", or "" where nobody knows: not yet, or not while the studio does not answer. */
+export const left = ({ eta }) => (eta == null || store.get("connection") !== "ok" ? "" : t("queue.left", { time: duration(eta) }));
 
 /** All there is to say of a ticket on the stage. */
 export function whole(ticket) {

@@ -9,7 +9,7 @@ import { brief } from "./progress.js";
 import { dismiss, failedTickets, isOpen, openTickets, shownTicket, showTicket } from "./shown.js";
 
 class Queue extends EaselElement {
-  static watches = ["tickets", "shown", "live", "dismissed"];
+  static watches = ["tickets", "shown", "live", "dismissed", "connection"];
 
   render() {
     const tickets = [...openTickets(), ...failedTickets()];

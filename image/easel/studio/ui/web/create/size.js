@@ -1,5 +1,5 @@
 // The picture's size: shapes that the checkpoint draws well, or one's own.
-import { html, svg } from "../vendor/lit.js";
+import { html, nothing, svg } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
@@ -12,11 +12,11 @@ class Size extends EaselElement {
   render() {
     const { width, height } = store.get("fields"), own = width !== undefined || height !== undefined;
     return html`<fieldset class="size" data-says="width height">
-      <legend>${t("create.size")}</legend>
+      <legend>${t("create.size")}${own ? nothing : html` <output>${field("width")} × ${field("height")}</output>`}</legend>
       <div class="shapes">
         ${shapes().map((one) => html`<button type="button" aria-pressed=${!own && field.shape() === one.name}
-            aria-label="${t(`create.shape.${one.name}`)}, ${one.width} × ${one.height}" data-tip="${t(`create.shape.${one.name}`)} · ${one.width} × ${one.height}"
-            @click=${() => setFields({ shape: one.name, width: undefined, height: undefined })}>${outline(one)}</button>`)}
+            aria-label="${t(`create.shape.${one.name}`)} ${ratio(one)}, ${one.width} × ${one.height}" data-tip="${t(`create.shape.${one.name}`)} · ${one.width} × ${one.height}"
+            @click=${() => setFields({ shape: one.name, width: undefined, height: undefined })}>${outline(one)}<span aria-hidden="true">${ratio(one)}</span></button>`)}
         <button type="button" aria-pressed=${own} data-tip=${t("create.own-size.tip")}
           @click=${() => setFields({ width: field("width"), height: field("height") })}>${t("create.own-size")}</button>
       </div>
@@ -30,6 +30,16 @@ class Size extends EaselElement {
   }
 }
 customElements.define("easel-size", Size);
+
+/** Sides that people have names for; a checkpoint's own are near one of them. */
+const RATIOS = [[1, 1], [5, 4], [4, 3], [3, 2], [16, 9], [21, 9]];
+
+/** "3:2" */
+function ratio({ width, height }) {
+  const wide = Math.max(width, height) / Math.min(width, height), far = ([long, short]) => Math.abs(Math.log(long / short / wide));
+  const near = RATIOS.toSorted((one, other) => far(one) - far(other))[0];
+  return (width < height ? near.toReversed() : near).join(":");
+}
 
 /** The shape itself, at its own proportions. */
 function outline({ width, height }) {

@@ -19,7 +19,7 @@ import "./view.js";
 const EDITABLE = "input, textarea, select, [contenteditable]";
 
 class Stage extends EaselElement {
-  static watches = ["session", "tickets", "pictures", "shown", "live", "comparing", "dismissed", "fields", "preparing", "modes", "full"];
+  static watches = ["session", "tickets", "pictures", "shown", "live", "comparing", "dismissed", "fields", "preparing", "modes", "full", "connection"];
 
   connectedCallback() {
     super.connectedCallback();

@@ -12,6 +12,8 @@ const ALONG = { left: ["x", -1], right: ["x", 1], up: ["y", -1], down: ["y", 1] 
 const KEYS = { ArrowLeft: ["x", -1], ArrowRight: ["x", 1], ArrowUp: ["y", -1], ArrowDown: ["y", 1] };
 
 class OutpaintStage extends SourceElement {
+  static watches = ["fields", "pictures"];
+
   render() {
     const source = field("source");
     if (!source) return html`<div class="source-view ${this.over ? "over" : ""}" @dragover=${this.dragged} @dragleave=${this.left} @drop=${this.dropped}>${invitation()}</div>`;

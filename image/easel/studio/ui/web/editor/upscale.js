@@ -12,6 +12,8 @@ import "./source-view.js";
 /** A1111's own two that know nothing of pictures; any other is the better first choice. */
 const PLAIN = ["None", "Lanczos", "Nearest"];
 const names = () => (store.get("session")?.choices?.upscalers ?? []).map((one) => one.name);
+/** A1111's name for no upscaler, in the page's words. */
+const labelled = () => names().map((name) => ({ name, label: name === "None" ? t("create.refiner.none") : name }));
 const preferred = () => names().find((one) => !PLAIN.includes(one)) ?? "Lanczos";
 bring(
   {
@@ -42,8 +44,8 @@ function settings() {
       ${to ? html`<easel-number name="upscaling_resize_w"></easel-number><easel-number name="upscaling_resize_h"></easel-number>
         <span class="wide">${tick("upscaling_crop")}</span>` : html`<easel-number name="upscaling_resize" step="0.05" slider></easel-number>`}
       <p class="soft wide">${becomes()}</p>
-      ${choice("upscaler_1", names())}
-      ${choice("upscaler_2", names())}
+      ${choice("upscaler_1", labelled())}
+      ${choice("upscaler_2", labelled())}
       ${second ? html`<easel-number name="extras_upscaler_2_visibility" step="0.01" slider></easel-number>` : nothing}
       ${restores ? html`<easel-number name="gfpgan_visibility" step="0.01" slider></easel-number>` : nothing}
     </div>`;

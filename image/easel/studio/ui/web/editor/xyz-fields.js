@@ -34,10 +34,10 @@ class XyzFields extends EaselElement {
   render() {
     return html`${LETTERS.map((letter, place) => html`${this.axis(letter)}${place < 2 ? this.swap(letter, LETTERS[place + 1]) : nothing}`)}
       <p class="soft count-of" role="status">${this.words()}</p>
-      <div class="fields">
+      <details class="grid-looks"><summary>${t("xyz.grid")}</summary><div class="fields">
         ${["xyz_legend", "xyz_lone", "xyz_sub", "xyz_keep"].map((name) => html`<span class="wide">${tick(name)}</span>`)}
         <easel-number name="xyz_margin" step="2"></easel-number>
-      </div>`;
+      </div></details>`;
   }
 
   axis(letter) {

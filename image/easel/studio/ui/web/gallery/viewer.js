@@ -10,9 +10,12 @@ import { downloadOne } from "./download.js";
 import { sureToDelete } from "./selected.js";
 import { trying } from "./trying.js";
 import { CloseLook } from "./close-look.js";
+import { DELETE, DOWNLOAD, INFO, SHARE } from "../create/icons.js";
+import { ask } from "./question.js";
 import "./parameters.js";
 
 const MODES = ["image", "inpaint", "upscale"];
+const NEW = "+";
 const BESIDE = "easel:viewer-beside";
 
 /**
@@ -123,11 +126,12 @@ class Viewer extends EaselElement {
           @click=${() => trying(this.album.star([picture.id], !picture.starred))}>${picture.starred ? "★" : "☆"}</button>
         <select aria-label=${t("gallery.add-to-board")} @change=${(event) => this.put(event.target)}>
           <option value="">${t("gallery.add-to-board")}</option>
-          ${this.boards?.boards.map((one) => html`<option value=${one.id}>${picture.boards.includes(one.id) ? "✓ " : ""}${one.name}</option>`)}</select>
-        <button @click=${() => this.emit("share", { picture })}>${t("gallery.share")}</button>` : nothing}
-      <button @click=${() => downloadOne(picture)}>${t("gallery.download")}</button>
-      ${this.own ? html`<button class="bad" @click=${this.delete}>${t("gallery.delete")}</button>` : nothing}
-      <button aria-pressed=${this.beside ? "true" : "false"} @click=${this.fold}>${t("gallery.parameters")}</button>`;
+          ${this.boards?.boards.map((one) => html`<option value=${one.id}>${picture.boards.includes(one.id) ? "✓ " : ""}${one.name}</option>`)}
+          <option value=${NEW}>${t("gallery.board.new")}…</option></select>
+        ${does(SHARE, "gallery.share", () => this.emit("share", { picture }))}` : nothing}
+      ${does(DOWNLOAD, "gallery.download", () => downloadOne(picture))}
+      ${this.own ? does(DELETE, "gallery.delete", () => this.delete(), { kind: "bad" }) : nothing}
+      ${does(INFO, "gallery.parameters", () => this.fold(), { pressed: this.beside ? "true" : "false" })}`;
   }
 
   get drawable() { return Boolean(this.said && Object.keys(this.said.request).length); }
@@ -183,8 +187,10 @@ class Viewer extends EaselElement {
   }
 
   async put(select) {
-    const board = this.boards.find(select.value), { id, boards } = this.picture;
+    const to = select.value, { id, boards } = this.picture;
     select.value = "";
+    const name = to === NEW ? await ask({ title: t("gallery.board.new"), label: t("gallery.board.name"), act: t("gallery.board.make") }) : null;
+    const board = name ? await trying(this.boards.make(name)) : this.boards.find(to);
     if (!board) return;
     const there = boards.includes(board.id);
     await trying(this.boards.fill(board.id, there ? { remove: [id] } : { add: [id] }).then(() => {
@@ -201,3 +207,7 @@ class Viewer extends EaselElement {
   }
 }
 customElements.define("easel-viewer", Viewer);
+
+/** A button of the toolbar: picture and words, of which a phone has room for the first. */
+const does = (icon, key, act, { kind = "", pressed = nothing } = {}) => html`<button class="act ${kind}" aria-label=${t(key)} aria-pressed=${pressed}
+  data-tip=${t(key)} @click=${act}>${icon}<span aria-hidden="true">${t(key)}</span></button>`;

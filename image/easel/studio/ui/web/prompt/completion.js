@@ -5,7 +5,8 @@ import { on } from "../events.js";
 import { t } from "../texts.js";
 
 const SHOWN = 12, SHORTEST = 2;
-const TYPED = /(<(?:lora|lyco):[^<>:]*|__[^\s_,]*|[^\s,()[\]{}|<>]+(?: [^\s,()[\]{}|<>]+)?)$/;
+const TAGS = ["<lora:", "<lyco:"];
+const TYPED = /(<[^\s<>:][^<>:]*|<(?:lora|lyco):[^<>:]*|<|__[^\s_,]*|[^\s,()[\]{}|<>]+(?: [^\s,()[\]{}|<>]+)?)$/;
 let words = null;
 on("models", () => { words = null; });
 
@@ -39,7 +40,7 @@ export class Completion {
     const cursor = field.selectionStart;
     const typed = field.value.slice(0, cursor).match(TYPED)?.[0] ?? "";
     let all;
-    try { all = typed.replace(/^(__|<lor?a?:?)/, "").length || typed.startsWith("<") || typed.startsWith("__") ? await known() : []; }
+    try { all = typed ? await known() : []; }
     catch { all = []; }
     if (field.selectionStart !== cursor) return;
     // Two words first, for names have spaces; then the last alone.
@@ -91,7 +92,8 @@ export class Completion {
 
 /** What begins so comes before what has it inside; a tag and a wildcard offer their own kind only. */
 function fitting(all, typed) {
-  const tag = typed.match(/^<(?:lora|lyco):(.*)$/), wildcard = typed.match(/^__(.*)$/);
+  // On the way to `<lora:` all of them; who leaves that out means a name.
+  const tag = typed && TAGS.some((one) => one.startsWith(typed)) ? [typed, ""] : typed.match(/^<(?:(?:lora|lyco):)?(.*)$/), wildcard = typed.match(/^__(.*)$/);
   const said = (tag ?? wildcard ?? ["", typed])[1].toLowerCase();
   if (!tag && !wildcard && said.length < SHORTEST) return [];
   const kinds = tag ? ["lora"] : wildcard ? ["wildcard"] : null;
