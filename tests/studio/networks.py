@@ -25,7 +25,7 @@ def pairs(
     modules = skeleton(family(Architecture.STARTER))
     noise = torch.Generator().manual_seed(seed)
     found: Pairs = {}
-    for part, top in (("unet", modules.unet), ("text", modules.text_encoders[0])):
+    for part, top in (("unet", modules.backbone), ("text", modules.text_encoders[0])):
         for name, one in top.named_modules() if part in parts else ():
             if isinstance(one, torch.nn.Linear) and ("attn" in name or name.endswith("proj_in")):
                 shapes = (rank, one.in_features), (one.out_features, rank)
