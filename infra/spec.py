@@ -327,8 +327,8 @@ class EndpointSpec(Section):
     )
     compile: bool = Field(
         default=False,
-        description="Compile what UNets and transformers repeat: the first picture of a kind takes a "
-        "minute or more, those behind it less than without. Needs a C++ compiler beside the studio.",
+        description="Compile blocks of UNets and transformers: first pictures take minutes, later ones less. "
+        "Needs a C++ compiler there.",
     )
     limits: LimitsSpec = Field(
         default=LimitsSpec(), description="What one person may ask for and have waiting."

@@ -57,8 +57,9 @@ class Engine:
     `device` and `dtype` default to the GPU in half precision where there is one, else the CPU in single
     precision; a `dtype` may be named (`precision.PRECISIONS`). `default_checkpoint` is what requests that
     name none get; without it, what default.py says, by the file `served` among others, which says what served
-    last. `limits` are what one request and one person may ask for. With `exact` every picture is (`TextToImage.exact`). What is measured of calls for several
-    pictures is kept in the folder `widths`. It `compiles` what backbones repeat (`compiled_blocks`).
+    last. `limits` are what one request and one person may ask for. With `exact` every picture is
+    (`TextToImage.exact`). What is measured of calls for several pictures is kept in the folder `widths`. It
+    `compiles` what backbones repeat (`compiled_blocks`).
     """
 
     def __init__(
