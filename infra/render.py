@@ -60,6 +60,8 @@ def endpoint_config(name: str, endpoint: EndpointSpec, port: int, quota: int | N
     told = {} if quota is None else {"EASEL_QUOTA": str(quota)}
     told |= {"EASEL_CHECKPOINT": endpoint.checkpoint} if endpoint.checkpoint else {}
     told |= {"EASEL_EXACT": "1"} if endpoint.exact else {}
+    told |= {"EASEL_COMPILE": "1"} if endpoint.compile else {}
+    told |= {"EASEL_PRECISION": endpoint.precision} if endpoint.precision != "auto" else {}
     told |= _limits(endpoint.limits)
     return {
         "name": name,

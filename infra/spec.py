@@ -321,6 +321,15 @@ class EndpointSpec(Section):
         description="The same bits of a picture whoever draws beside it; slower with many people. "
         "A request may ask for it too.",
     )
+    precision: Literal["auto", "float16", "bfloat16", "float32"] = Field(
+        default="auto",
+        description="The numbers that are drawn in; auto is half precision on a GPU and single on a CPU.",
+    )
+    compile: bool = Field(
+        default=False,
+        description="Compile blocks of UNets and transformers: first pictures take minutes, later ones less. "
+        "Needs a C++ compiler there.",
+    )
     limits: LimitsSpec = Field(
         default=LimitsSpec(), description="What one person may ask for and have waiting."
     )

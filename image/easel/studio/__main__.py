@@ -38,6 +38,8 @@ _BEFORE_IMPORTS = {
     # studios on two cores took 8 to 18 times as long as one. After 700 looks they sleep, which costs little
     # where nobody else wants the core (docs/performance.md; small calls have one thread: engine/cpu_threads).
     "GOMP_SPINCOUNT": "700",
+    # The compiler's own processes would outlive a studio that is killed.
+    "TORCHINDUCTOR_COMPILE_THREADS": "1",
 }
 
 
@@ -47,7 +49,10 @@ def main() -> None:
     # Pictures, prompts and models are for their owner alone, also of a studio that is started by hand.
     os.umask(0o077)
     asked = _arguments()
-    for name, value in _BEFORE_IMPORTS.items():
+    # What is compiled comes from the disk at the next start. With models' copies, as nothing else of a
+    # container's is a disk; not in the store, for it is code, and others may write there.
+    compiled = Path(os.environ.get("EASEL_CACHE") or asked.home / "cache") / "compiled"
+    for name, value in {**_BEFORE_IMPORTS, "TORCHINDUCTOR_CACHE_DIR": str(compiled)}.items():
         os.environ.setdefault(name, value)
 
     from easel.models import Store
@@ -63,6 +68,8 @@ def main() -> None:
         default_checkpoint=asked.checkpoint,
         served=kept / "served" / f"{asked.endpoint}.json",
         widths=kept / "widths" / asked.endpoint,
+        dtype=os.environ.get("EASEL_PRECISION", "").strip() or None,
+        compiles=os.environ.get("EASEL_COMPILE", "") == "1",
         limits=Limits.of(os.environ),
         exact=os.environ.get("EASEL_EXACT", "") == "1",
     )

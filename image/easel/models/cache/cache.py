@@ -4,7 +4,8 @@ Each load of a 7 GB checkpoint from EFS costs 0.21 dollars and tens of seconds; 
 nothing and is read at the disk's speed. A copy belongs to one state of one file (path, size, time of change,
 inode); its blocks bear checksums that are compared at every read. Several processes may share a folder: who
 reads a copy holds a shared lock on it, who makes or evicts one an exclusive one, so nothing that is being
-loaded is ever taken away. The folder is the cache's own: nothing else may be kept in it.
+loaded is ever taken away. The folder is the cache's own: nothing else may be kept in it, but for
+the folder `compiled`, which it never looks into.
 """
 
 from __future__ import annotations

@@ -58,10 +58,11 @@ class Engine:
     """Draws what is submitted, many pictures of many owners at once.
 
     `device` and `dtype` default to the GPU in half precision where there is one, else the CPU in single
-    precision. `default_checkpoint` is what requests that name none get; without it, what default.py says, by
-    the file `served` among others, which says what served last. `limits` are what one request and one person
-    may ask for. With `exact` every picture is (`TextToImage.exact`). What is measured of calls for several
-    pictures is kept in the folder `widths`.
+    precision; a `dtype` may be named (`precision.PRECISIONS`). `default_checkpoint` is what requests that
+    name none get; without it, what default.py says, by the file `served` among others, which says what served
+    last. `limits` are what one request and one person may ask for. With `exact` every picture is
+    (`TextToImage.exact`). What is measured of calls for several pictures is kept in the folder `widths`. It
+    `compiles` what backbones repeat (`compiled_blocks`).
     """
 
     def __init__(
@@ -69,18 +70,19 @@ class Engine:
         store: Store,
         *,
         device: str | None = None,
-        dtype: torch.dtype | None = None,
+        dtype: torch.dtype | str | None = None,
         default_checkpoint: str | None = None,
         served: Path | None = None,
         limits: Limits | None = None,
         exact: bool = False,
         widths: Path | None = None,
+        compiles: bool = False,
     ) -> None:
         self.store = store
         self.limits = limits or Limits()
         self._device = device
         self._dtype = dtype
-        self._exact, self._widths = exact, widths
+        self._exact, self._widths, self._compiles = exact, widths, compiles
         self._default = DefaultCheckpoint(store, default_checkpoint, served)
         self._queue = JobQueue(self.limits)
         self._step_times = StepTimes(self.limits.step_seconds)
@@ -357,6 +359,7 @@ class Engine:
                 observer=self._observers,
                 others=self._parts,
                 widths=self._widths,
+                compiles=self._compiles,
             )
             worker = Worker(self._queue, loop, self.pace, self._default.served, self._observers)
         except Exception as error:

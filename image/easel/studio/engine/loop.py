@@ -28,6 +28,7 @@ from easel.studio.engine.loading import load_checkpoint
 from easel.studio.engine.memory import DeviceMemory, TooLarge, give_back
 from easel.studio.engine.observer import EngineObserver
 from easel.studio.engine.picture import Picture
+from easel.studio.engine.precision import precision
 from easel.studio.engine.room import Room
 from easel.studio.engine.serving import Serving
 from easel.studio.engine.shared_call import answer_together, timed_as
@@ -58,26 +59,29 @@ class Loop:
         self,
         step_times: StepTimes,
         device: str | None = None,
-        dtype: torch.dtype | None = None,
+        dtype: torch.dtype | str | None = None,
         *,
         capacity: Capacity | None = None,
         memory: DeviceMemory | None = None,
         observer: EngineObserver | None = None,
         others: Callable[[], Iterable[ModelFile]] = tuple,
         widths: Path | None = None,
+        compiles: bool = False,
     ) -> None:
         """`step_times` and `capacity` learn; `memory` is the device's, `others` are the store's files. What
-        is measured of calls for several pictures is kept in the folder `widths`."""
+        is measured of calls for several pictures is kept in the folder `widths`. It `compiles` what backbones
+        repeat."""
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._memory = memory or DeviceMemory(self.device)
         self._room = Room(self._memory, capacity or Capacity())
         self._sizes = SizeCheck(step_times, self._room, self._free_something)
-        self.dtype = dtype or (torch.float16 if self.device.type == "cuda" else torch.float32)
+        self.dtype = dtype if isinstance(dtype, torch.dtype) else precision(dtype or "auto", self.device)
         self._others = others
         self._at_hand: Serving | None = None
         self.active: list[Picture] = []
         self._fair_share = FairShare()
-        self.widths = CallWidths(self.device, self._room, widths)
+        self._compiles = compiles
+        self.widths = CallWidths(self.device, self._room, widths, how="compiled" if compiles else "")
         self._runs: dict[Hashable, tuple[VaeRun, list[Picture]]] = {}
         self._numbers = itertools.count()
         self._cache = CheckpointCache(self._memory, self.dtype, self._let_go, others)
@@ -196,7 +200,9 @@ class Loop:
     def _serve(self, checkpoint: Checkpoint | None) -> None:
         if self._at_hand is not None:
             self._at_hand.adapters.clear()  # the one that goes may be kept, as its file has it
-        self._at_hand = Serving(checkpoint, self._controls, self._clock) if checkpoint is not None else None
+        self._at_hand = None
+        if checkpoint is not None:
+            self._at_hand = Serving(checkpoint, self._controls, self._clock, compiles=self._compiles)
         give_back(self.device)
         self._room.serve(checkpoint)
 

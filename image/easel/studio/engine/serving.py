@@ -9,6 +9,7 @@ import torch
 from easel.models import FileError, ModelFile
 from easel.remark import remark
 from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.compiled_blocks import CompiledBlocks
 from easel.studio.engine.conditioning import PromptEncoder
 from easel.studio.engine.control_cache import ControlCache
 from easel.studio.engine.control_models import ControlModels
@@ -43,8 +44,11 @@ class Serving:
         checkpoint: Checkpoint,
         controls: ControlCache | None = None,
         clock: DeviceClock | None = None,
+        *,
+        compiles: bool = False,
     ) -> None:
-        """`controls` are the control models of all checkpoints on the device."""
+        """`controls` are the control models of all checkpoints on the device; `compiles`: its repeated blocks
+        are."""
         self.checkpoint = checkpoint
         family = checkpoint.family
         self.encoder: PromptEncoder | TransformerPrompts = (
@@ -53,6 +57,7 @@ class Serving:
         self.vaes = Vaes(checkpoint)
         self.adapters = Adapters(checkpoint)
         self.text_keys = TextKeys(checkpoint)
+        self.compiled = CompiledBlocks(checkpoint) if compiles else None
         controls = controls or ControlCache(DeviceMemory(checkpoint.device))
         self.control_models = ControlModels(checkpoint, controls)
         self.image_prompts = ImagePromptModels(checkpoint, controls)

@@ -23,6 +23,16 @@ def answer_together(serving: Serving, pictures: Sequence[Picture]) -> list[tuple
     sets = [call.networks for _, call in waiting]
     waiting.sort(key=lambda one: sets.index(one[1].networks))
     calls = [call for _, call in waiting]
+    if serving.compiled is not None and serving.compiled.take(calls):
+        serving.adapters.step_aside()
+        answers = serving.compiled.call(lambda: call_backbone(serving.checkpoint, calls))
+    else:
+        answers = _as_written(serving, calls)
+    return [(picture, answer) for (picture, _), answer in zip(waiting, answers, strict=True)]
+
+
+def _as_written(serving: Serving, calls: list[BackboneCall]) -> list[torch.Tensor]:
+    """With what people bring: networks, and what attentions make of their texts."""
     shares = []
     for networks, found in groupby(calls, key=lambda call: call.networks):
         alike = list(found)
@@ -35,8 +45,7 @@ def answer_together(serving: Serving, pictures: Sequence[Picture]) -> list[tuple
         serving.adapters.by_row(shares),
         serving.text_keys.at_work([call.guidance for call in calls]),
     ):
-        answers = call_backbone(serving.checkpoint, calls)
-    return [(picture, answer) for (picture, _), answer in zip(waiting, answers, strict=True)]
+        return call_backbone(serving.checkpoint, calls)
 
 
 def call_backbone(checkpoint: Checkpoint, calls: list[BackboneCall]) -> list[torch.Tensor]:

@@ -48,6 +48,7 @@ class Adapters:
         self._budget = share_of(checkpoint.device, GPU_SHARE, CPU_BYTES) if budget is None else budget
         self._loaded: OrderedDict[ModelFile, LoadedNetwork] = OrderedDict()
         self._hooks: dict[tuple[str, str], Any] = {}
+        self._aside: set[tuple[str, str]] = set()
         self._at_work: list[_Share] = []
         self._foreign: set[ModelFile] = set()
 
@@ -133,11 +134,20 @@ class Adapters:
 
     @contextmanager
     def _sharing(self, shares: list[_Share]) -> Iterator[None]:
+        if any(networks for _, networks in shares):
+            for place in list(self._aside):
+                self._hook(place)
         before, self._at_work = self._at_work, shares
         try:
             yield
         finally:
             self._at_work = before
+
+    def step_aside(self) -> None:
+        """Leave no hook in the layers until some network is at work again: compiled blocks are to see the
+        checkpoint as it is."""
+        self._aside.update(self._hooks)
+        self._take_out(list(self._hooks))
 
     def clear(self) -> None:
         """Take everything out of the checkpoint again."""
@@ -154,10 +164,15 @@ class Adapters:
         self._unhook({place for network in self._loaded.values() for place in network.changes})
 
     def _unhook(self, keep: Collection[tuple[str, str]] = ()) -> None:
-        for place in [place for place in self._hooks if place not in keep]:
+        self._take_out([place for place in self._hooks if place not in keep])
+        self._aside.intersection_update(keep)
+
+    def _take_out(self, places: Collection[tuple[str, str]]) -> None:
+        for place in places:
             self._hooks.pop(place).remove()
 
     def _hook(self, place: tuple[str, str]) -> None:
+        self._aside.discard(place)
         if place not in self._hooks:
             module = part_of(self._checkpoint, place[0]).get_submodule(place[1])
             self._hooks[place] = module.register_forward_hook(self._adding(place))
