@@ -23,6 +23,7 @@ from easel.studio.engine.control.preprocessors import Pixels
 from easel.studio.engine.control.straight_lines import StraightLines, drawn_lines
 from easel.studio.engine.control.surface_normals import SurfaceNormals
 from easel.studio.engine.control.thin_edges import ThinEdges
+from easel.studio.engine.control.uniformer_segments import UniformerSegments
 from easel.studio.engine.control.whole_pose import WholePose
 from easel.studio.engine.control.zoe_depth import ZoeDepth, nearness
 from easel.studio.engine.errors import InvalidRequest
@@ -97,6 +98,12 @@ _TEED = AnnotatorFile(
     "7_model.safetensors (`easel models convert --type image_encoder` makes it of TEED's 7_model.pth)",
     ThinEdges,
 )
+_SEGMENTS = AnnotatorFile(
+    ("upernet_global_small",),
+    "upernet_global_small.safetensors (`easel models convert --type image_encoder` makes it of the published "
+    "file, in lllyasviel/ControlNet's annotator/ckpts)",
+    UniformerSegments,
+)
 _BODY = _published("body_pose_model", BodyPose)
 _HANDS, _FACE = _published("hand_pose_model", PartMaps), _published("facenet", PartMaps)
 ANNOTATORS: Mapping[str, Annotator] = {
@@ -122,6 +129,7 @@ ANNOTATORS: Mapping[str, Annotator] = {
     "depth_midas": Annotator(_MIDAS, read=as_nearness),
     "depth_leres": Annotator((_published("res101", LeresDepth),), read=without_ends),
     "depth_zoe": Annotator((_published("ZoeD_M12_N", ZoeDepth, "zoedepth_nyu"),), read=nearness),
+    "segmentation": Annotator((_SEGMENTS,)),
     "normal_midas": Annotator(_MIDAS, read=as_normals),
     "depth_anything": Annotator((
         AnnotatorFile(

@@ -244,3 +244,44 @@ def leres(narrow: int = 1, blocks: tuple[int, ...] = (3, 4, 23, 3)) -> Iterator[
     yield f"{out}.outconv.adapt_conv.0", "conv", (half // 2, half, 3, 3)
     yield f"{out}.outconv.adapt_conv.1", "batch", (half // 2,)
     yield f"{out}.outconv.adapt_conv.3", "conv", (1, half // 2, 3, 3)
+
+
+def uniformer(narrow: int = 1, blocks: tuple[int, ...] = (3, 4, 8, 3)) -> Iterator[Layer]:
+    """`upernet_global_small`: UniFormer, UPerNet, and a head of its training."""
+    into, widths = 3, [64, 64, 128, 64] if narrow > 1 else [64, 128, 320, 512]
+    for stage, (wide, repeats) in enumerate(zip(widths, blocks, strict=True), 1):
+        side, hidden = 4 if stage == 1 else 2, 4 * wide
+        yield f"backbone.patch_embed{stage}.proj", "conv", (wide, into, side, side)
+        yield f"backbone.patch_embed{stage}.norm", "scale", (wide,)
+        for number in range(repeats):
+            name, sides = f"backbone.blocks{stage}.{number}", (1, 1) if stage < 3 else ()
+            yield f"{name}.pos_embed", "conv", (wide, 1, 3, 3)
+            for one in (1, 2):
+                yield f"{name}.norm{one}", "batch" if stage < 3 else "scale", (wide,)
+            if stage < 3:
+                yield f"{name}.conv1", "conv", (wide, wide, 1, 1)
+                yield f"{name}.conv2", "conv", (wide, wide, 1, 1)
+                yield f"{name}.attn", "conv", (wide, 1, 5, 5)
+            else:
+                yield f"{name}.attn.qkv", "conv", (3 * wide, wide)
+                yield f"{name}.attn.proj", "conv", (wide, wide)
+            yield f"{name}.mlp.fc1", "conv", (hidden, wide, *sides)
+            yield f"{name}.mlp.fc2", "conv", (wide, hidden, *sides)
+        yield f"backbone.norm{stage}", "scale", (wide,)
+        into = wide
+
+    def step(name: str, out: int, into: int, side: int) -> Iterator[Layer]:
+        yield f"{name}.conv", "bare", (out, into, side, side)
+        yield f"{name}.bn", "batch", (out,)
+
+    top, wide = "decode_head", 512 // narrow
+    for number in range(4):
+        yield from step(f"{top}.psp_modules.{number}.1", wide, into, 1)
+    yield from step(f"{top}.bottleneck", wide, into + 4 * wide, 3)
+    for number, before in enumerate(widths[:3]):
+        yield from step(f"{top}.lateral_convs.{number}", wide, before, 1)
+        yield from step(f"{top}.fpn_convs.{number}", wide, wide, 3)
+    yield from step(f"{top}.fpn_bottleneck", wide, 4 * wide, 3)
+    yield f"{top}.conv_seg", "conv", (150, wide, 1, 1)
+    yield from step("auxiliary_head.convs.0", 8, widths[2], 3)
+    yield "auxiliary_head.conv_seg", "conv", (150, 8, 1, 1)

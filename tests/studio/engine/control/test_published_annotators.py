@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from easel.models import Store
 from easel.studio.engine.control import whole_pose
+from easel.studio.engine.control.ade_colours import ADE_COLOURS
 from easel.studio.engine.control.body_pose import BodyPose, PartPeak
 from easel.studio.engine.control.leres_depth import LeresDepth, without_ends
 from easel.studio.engine.control.map_reading import as_scribble, in_steps
@@ -125,6 +126,27 @@ def test_depth_without_its_ends() -> None:
     ):
         found = without_ends(depth, *numbers).numpy()
         assert (int(found.sum()), [int(found[one]) for one in places]) == (total, some)
+
+
+@pytest.mark.slow
+def test_segments(tmp_path: Path) -> None:
+    """UniFormer and UPerNet, from the store, in two widths: the kinds that the extension's own code saw, but
+    for 1 pixel in 100, at borders, where OpenCV's enlargement rounds otherwise."""
+    for narrow, blocks, kinds, sizes in (
+        (8, (1, 1, 2, 1), [111, 85, 85, 85, 85], {85: 11675, 143: 4845, 37: 3536}),
+        (1, (3, 4, 8, 3), [62, 37, 62, 62, 62], {37: 12637, 62: 6936, 68: 2865}),
+    ):
+        folder = tmp_path / str(narrow) / "ControlNetPreprocessor"
+        folder.mkdir(parents=True)
+        tensors = published.made(published.uniformer(narrow, blocks))
+        save_file(tensors, folder / "upernet_global_small.safetensors")
+        picture = encode(Image.fromarray(WAVES.astype(np.uint8)))
+        found = np.asarray(
+            detected_map(preprocessor("seg_ufade20k"), Store(folder.parent), picture, 128, -1, -1)
+        )
+        assert [tuple(found[one]) for one in PLACES] == [tuple(ADE_COLOURS[one]) for one in kinds]
+        for kind, size in sizes.items():
+            assert abs(int((found == ADE_COLOURS[kind]).all(axis=2).sum()) - size) < 0.01 * found[..., 0].size
 
 
 def test_normals_of_depth() -> None:

@@ -1,8 +1,8 @@
 """What makes of a picture the picture that a control model sees.
 
 Names, labels, sliders and arithmetic are those of A1111's ControlNet extension. Some need weights of their
-own, of which annotators.py has the files (HED, lineart, OpenPose, MiDaS, …). Others (PiDiNet, …) are not
-here: their picture can be sent as it is, with `none`.
+own, of which annotators.py has the files (HED, lineart, OpenPose, MiDaS, …). Others (PiDiNet, OneFormer, …)
+are not here: their picture can be sent as it is, with `none`.
 """
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ _BY_NETWORK = (
     ("openpose", "openpose", "OpenPose"), ("openpose_hand", "openpose_hand", "OpenPose"),
     ("openpose_face", "openpose_face", "OpenPose"), ("openpose_faceonly", "openpose_faceonly", "OpenPose"),
     ("openpose_full", "openpose_full", "OpenPose"), ("dw_openpose_full", "dw_openpose_full", "OpenPose"),
-    ("scribble_hed", "scribble_hed", "Scribble"),
+    ("scribble_hed", "scribble_hed", "Scribble"), ("segmentation", "seg_ufade20k", "Segmentation"),
     ("normal_bae", "normal_bae", "NormalMap"), ("normal_midas", "normal_midas", "NormalMap"),
 )  # fmt: skip
 _NUMBERS: dict[str, tuple[Slider, Slider | None]] = {
