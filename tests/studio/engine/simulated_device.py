@@ -65,6 +65,7 @@ class Device:
     def __init__(self, clock: Clock, switch: float) -> None:
         self.active: list[Picture] = []
         self.serving: ModelFile | None = None
+        self.checkpoint = None
         self.had: Counter[str] = Counter()
         self.first: dict[str, float] = {}
         """When each person's first turn began."""

@@ -90,7 +90,7 @@ def test_the_page_has_what_is_computed() -> None:
 
 
 def test_stack_files_are_told_by_the_same_numbers() -> None:
-    """What `infra/shapes.py` says of a transformer is the page's: streamed, 16 bits, with what CUDA takes."""
+    """What `infra/shapes.py` says of a transformer is the page's: streamed, in 16 bits, and for CUDA."""
     rows = [
         line.split("|") for line in PAGE.read_text(encoding="utf-8").splitlines() if "| 16 bits |" in line
     ]

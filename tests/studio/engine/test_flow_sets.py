@@ -6,6 +6,7 @@ import base64
 import gc
 import io
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,12 @@ from safetensors.torch import load_file, save_file
 from easel.models import PART_FACTS, Architecture, FileError
 from easel.studio.app import create_app
 from easel.studio.engine import Engine, TextToImage, checkpoint_cache
+from easel.studio.engine.checkpoint_cache import copied
+from easel.studio.engine.loop import Loop
+from easel.studio.engine.memory import DeviceMemory
 from easel.studio.engine.quantised.packed_linear import PackedLinear
+from easel.studio.engine.shared_encoders import SharedEncoders
+from easel.studio.engine.step_times import StepTimes
 from easel.studio.engine.vae_runs import LatentPreviews
 from easel.studio.families import FAMILY_LABELS
 from easel.studio.studio import Studio
@@ -163,12 +169,58 @@ def test_sd3_in_one_file(made: Made) -> None:
         job = running.submit("ada", ASKED)
         without = np.asarray(job.result(60)[0].image).astype(int)
         assert any("T5" in note for note in job.notes)
-    files.write_text(sd3, "t5-xxl")
-    with engine(files) as running:
+        files.write_text(sd3, "t5-xxl")
         job = running.submit("ada", ASKED)
         whole = np.asarray(job.result(60)[0].image).astype(int)
         assert not any("T5" in note for note in job.notes)
+    with engine(files) as running:
+        assert np.array_equal(draw(running), whole)
     assert np.abs(whole - without).max() > 1
+
+
+def test_a_text_encoder_of_two_is_in_memory_once(made: Made) -> None:
+    """FLUX.1 and Chroma read with one T5: the same module while either of them is there, on the way back and
+    in a copy too, which draws as with one of its own; another file is another."""
+    files, kinds = (
+        made(Architecture.FLUX_DEV, Architecture.CHROMA),
+        (Architecture.FLUX_DEV, Architecture.CHROMA),
+    )
+    for kind in kinds:
+        files.write_transformer(kind, f"tiny-{kind.value}.safetensors")
+    files.write_parts(Architecture.FLUX_DEV)
+    with engine(files) as running:
+        alone = draw(running, checkpoint="tiny-chroma")
+    store = files.store()
+    flux, chroma = (store.find_checkpoint(f"tiny-{kind.value}") for kind in kinds)
+    parts = Engine(store, device="cpu")._parts
+    loop = Loop(StepTimes(math.inf), "cpu", torch.float32, others=parts)
+    loop.switch(flux)
+    (_, t5), whole = loop.checkpoint.text_encoders, loop.checkpoint.nbytes
+    loop.switch(chroma)
+    assert loop.checkpoint.text_encoders[0] is t5
+    ahead = loop._cache
+    ahead.prefetch(flux)
+    loop.switch(flux)
+    assert (loop.checkpoint.text_encoders[1], loop.checkpoint.nbytes) == (t5, whole)
+    memory, shared = DeviceMemory(torch.device("cpu")), SharedEncoders()
+    copies = [copied(loop.checkpoint, memory, shared) for _ in range(2)]
+    assert copies[0].text_encoders[1] is copies[1].text_encoders[1] is not t5
+    assert copies[0].backbone is not copies[1].backbone
+    with engine(files) as running:
+        draw(running, checkpoint="tiny-flux-dev")
+        assert np.array_equal(draw(running, checkpoint="tiny-chroma"), alone)
+    # a file of the same name that is another is read anew
+    files.write("text_encoder", "t5xxl.safetensors", {
+        name: one * 1.01 for name, one in files.texts[Architecture.FLUX_DEV, "t5-xxl"].items()
+    })  # fmt: skip
+    for file in (files.root / "text_encoder").glob("t5*"):
+        assert file.name == "t5xxl.safetensors" or not file.unlink()
+    loop.switch(chroma)
+    loop._cache.drop_oldest()
+    again = Loop(StepTimes(math.inf), "cpu", torch.float32, others=parts)
+    again._cache.shared = loop._cache.shared
+    again.switch(chroma)
+    assert again.checkpoint.text_encoders[0] is not t5
 
 
 @pytest.mark.parametrize(

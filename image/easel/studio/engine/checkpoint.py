@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,8 @@ class Checkpoint:
     loaded from another file; its own `dtype` counts for what it is given, for it may be changed where half
     precision overflows. It is None where the file holds none that can be used, and `vae_problem` says why.
     `notes` are sentences for who draws, on what the file says and what of it does not count. `plan` is how it
-    goes into the device's memory; what is in `offload` waits in main memory.
+    goes into the device's memory; what is in `offload` waits in main memory. `encoder_keys` tell text
+    encoders that other checkpoints have too (`shared_encoders`); of a UNet's there are none.
     """
 
     file: ModelFile
@@ -41,4 +42,5 @@ class Checkpoint:
     notes: tuple[str, ...] = ()
     vocabularies: Mapping[str, Any] = field(default_factory=dict)
     plan: MemoryPlan | None = None
+    encoder_keys: tuple[Hashable, ...] = ()
     offload: Offload | None = None

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 import psutil
 import structlog
@@ -23,14 +22,13 @@ import torch
 
 from easel.models import ModelError, ModelFile, folder_state, is_diffusers_folder
 from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.late_parts import lacks_what_came
 from easel.studio.engine.loading import load_checkpoint
 from easel.studio.engine.memory import DeviceMemory, available, give_back
 from easel.studio.engine.memory_plan import WeightPlacement
 from easel.studio.engine.placing import homes, offloaded, planned, weight_bytes
-from easel.studio.engine.quantised.packed_modules import keep_packed
-from easel.studio.engine.quantised.packed_weight import PackedWeight
-from easel.studio.engine.skeleton import fill, skeleton
-from easel.studio.engine.weights import memory_format
+from easel.studio.engine.shared_encoders import SharedEncoders, filled_from, packed_as
+from easel.studio.engine.skeleton import skeleton
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +55,7 @@ class CheckpointCache:
     ) -> None:
         self._memory, self._dtype, self._others = memory, dtype, others
         self._let_go = let_go or self.drop_oldest
+        self.shared = SharedEncoders()
         self._used: dict[ModelFile, float] = {}
         self._kept: OrderedDict[ModelFile, Checkpoint] = OrderedDict()
         self._coming: tuple[ModelFile, Future[Checkpoint]] | None = None
@@ -73,10 +72,13 @@ class CheckpointCache:
     def keep(self, checkpoint: Checkpoint) -> None:
         """Keep one that has served, if there is room; on a GPU a copy of it in main memory."""
         moved = self._memory.apart
-        if not self.make_room(checkpoint.nbytes if moved else 0):
+        need = checkpoint.nbytes - self.shared.bytes_of(checkpoint.encoder_keys, _CPU)
+        if not self.make_room(need if moved else 0):
             return
         try:
-            self._kept[checkpoint.file] = copied(checkpoint, DeviceMemory(_CPU)) if moved else checkpoint
+            self._kept[checkpoint.file] = (
+                copied(checkpoint, DeviceMemory(_CPU), self.shared) if moved else checkpoint
+            )
             self._used[checkpoint.file] = time.monotonic()
         except (RuntimeError, MemoryError) as error:
             log.warning("not kept in memory", file=checkpoint.file.name, reason=str(error)[:200])
@@ -96,7 +98,7 @@ class CheckpointCache:
         kept = self._kept.get(file)
         if kept is None:
             return None
-        if not _unchanged(file):
+        if not _unchanged(file) or lacks_what_came(kept, self._others):
             del self._kept[file]
             return None
         log.info("switch from memory", file=file.name, bytes=kept.nbytes)
@@ -104,7 +106,7 @@ class CheckpointCache:
             return self._kept.pop(file)
         self._kept.move_to_end(file)
         self._used[file] = time.monotonic()
-        return copied(kept, self._memory, whole=whole)
+        return copied(kept, self._memory, self.shared, whole=whole)
 
     def prefetch(self, file: ModelFile) -> bool:
         """Begin to load one that will be wanted; nothing happens where there is no room.
@@ -156,7 +158,12 @@ class CheckpointCache:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
         try:
             loaded = load_checkpoint(
-                file, device=_CPU, dtype=self._dtype, report=self._tell, others=self._others
+                file,
+                device=_CPU,
+                dtype=self._dtype,
+                report=self._tell,
+                others=self._others,
+                shared=self.shared,
             )
             future.set_result(loaded)
         except Exception as error:
@@ -178,20 +185,32 @@ class CheckpointCache:
             self._used[file] = time.monotonic()
 
 
-def copied(checkpoint: Checkpoint, memory: DeviceMemory, *, whole: bool = True) -> Checkpoint:
+def copied(
+    checkpoint: Checkpoint, memory: DeviceMemory, shared: SharedEncoders | None = None, *, whole: bool = True
+) -> Checkpoint:
     """The checkpoint again on another device, in the layout that is used there, or the part
-    that there is room for unless it has to be `whole`. Costs one copy of its bytes. Raises TooLarge."""
+    that there is room for unless it has to be `whole`. Costs one copy of its bytes, but for text encoders
+    that are there (`shared`). Raises TooLarge."""
+    shared = shared or SharedEncoders()
     bones = skeleton(checkpoint.family)
     both = zip(bones.text_encoders, checkpoint.text_encoders, strict=True)
     bones.text_encoders = tuple(module if original is not None else None for module, original in both)
+    there = shared.take(checkpoint.encoder_keys, bones, memory.device) if whole or not memory.apart else 0
     originals = (checkpoint.backbone, *(one for one in checkpoint.text_encoders if one is not None))
     for module, original in zip((bones.backbone, *bones.present_encoders), originals, strict=True):
-        keep_packed(module, original.state_dict())
+        if next(module.parameters()).is_meta:
+            packed_as(module, original)
     plan = None
     if memory.apart:
         weights = weight_bytes(bones, checkpoint.dtype, memory.device)
         plan = planned(
-            checkpoint.file.name, checkpoint.family, weights, checkpoint.dtype, memory, whole=whole
+            checkpoint.file.name,
+            checkpoint.family,
+            weights,
+            checkpoint.dtype,
+            memory,
+            there=there,
+            whole=whole,
         )
     placement = WeightPlacement.WHOLE if plan is None else plan.placement
     places = homes(placement, memory.device)
@@ -201,24 +220,18 @@ def copied(checkpoint: Checkpoint, memory: DeviceMemory, *, whole: bool = True) 
         *(
             ("text encoder", module, original)
             for module, original in zip(bones.text_encoders, checkpoint.text_encoders, strict=True)
-            if original is not None
+            if original is not None and next(module.parameters()).is_meta
         ),
     ):
-        place = places[words]
-        fill(module, {name: _copy(one, place) for name, one in original.state_dict().items()}, place)
+        filled_from(module, original, places[words])
+    offload = offloaded(bones, placement, memory)
+    if offload is None:
+        shared.add(checkpoint.encoder_keys, bones.text_encoders, memory.device)
     return replace(
         checkpoint, backbone=bones.backbone, vae=None if checkpoint.vae is None else bones.vae,
         text_encoders=bones.text_encoders, device=memory.device, plan=plan,
-        offload=offloaded(bones, placement, memory),
+        offload=offload,
     )  # fmt: skip
-
-
-def _copy(tensor: Any, device: torch.device) -> torch.Tensor:
-    if isinstance(tensor, PackedWeight):
-        return tensor.copied(device)
-    layout = memory_format(tensor.dim(), device)
-    made = torch.empty(tensor.shape, dtype=tensor.dtype, device=device, memory_format=layout)
-    return made.copy_(tensor)
 
 
 def _unchanged(file: ModelFile) -> bool:

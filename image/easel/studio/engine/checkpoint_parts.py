@@ -218,13 +218,13 @@ def parts_of_folder(
 
 def parts_of_set(found: ModelSet, family: Family, bones: Skeleton) -> list[CheckpointPart]:
     """The parts of a checkpoint whose transformer, text encoders and VAE may lie in files of their own. An
-    encoder that may be missing, and is, has none."""
+    encoder that may be missing, and is, has none, nor has one that has its weights."""
     parts = [
         _of_set("text encoder", part, module, text_model(family.name, encoder.role).convert)
         for part, encoder, module in zip(
             found.text_encoders, family.text_encoders, bones.text_encoders, strict=True
         )
-        if part is not None
+        if part is not None and next(module.parameters()).is_meta
     ]
     parts.append(_of_set("VAE", found.vae, bones.vae, latent_space(bones.vae).convert))
     parts.append(

@@ -52,6 +52,7 @@ from easel.studio.engine.memory import (
 )
 from easel.studio.engine.placing import homes, offloaded, planned, weight_bytes
 from easel.studio.engine.prediction import predicts_velocity
+from easel.studio.engine.shared_encoders import EncoderKey, SharedEncoders, encoder_keys
 from easel.studio.engine.skeleton import nbytes, skeleton, vae_skeleton
 from easel.studio.engine.tokenizer import load_tokenizer
 from easel.studio.engine.vocabularies import vocabularies_of
@@ -75,13 +76,15 @@ def load_checkpoint(
     memory: DeviceMemory | None = None,
     whole: bool = False,
     others: Callable[[], Iterable[ModelFile]] = tuple,
+    shared: SharedEncoders | None = None,
 ) -> Checkpoint:
     """Load a checkpoint, with its own VAE or that of the file `vae`.
 
     `family` is told from the header unless given; `memory` is the device's. Where that has no room for all of
     it beside what drawing takes, some of its weights wait in main memory (`placing`), unless it
     has to be `whole`. Of a transformer, whose parts may lie in files of their own, what it lacks is taken
-    from `others`, the store's files, which are looked for then. `report` hears of the progress, from any
+    from `others`, the store's files, which are looked for then, but for text encoders that are in memory
+    (`shared`). `report` hears of the progress, from any
     thread. Raises a ModelError that says what is wrong: with the file (NotSafetensors, CutShort, LyingHeader,
     MissingFile),
     with what it holds (UnknownArchitecture, WrongKind, Incomplete), or TooLarge. Then nothing of it stays in
@@ -90,13 +93,14 @@ def load_checkpoint(
     """
     with _nothing_left_behind(file, device):
         return _load(
-            file, memory or DeviceMemory(device), dtype, vae, family, report, whole=whole, others=others
-        )
+            file, memory or DeviceMemory(device), dtype, vae, family, report,
+            whole=whole, others=others, shared=shared or SharedEncoders(),
+        )  # fmt: skip
 
 
 def _load(
     file: ModelFile, memory: DeviceMemory, dtype: torch.dtype, vae: ModelFile | None, family: Family | None,
-    report: Report | None, *, whole: bool, others: Callable[[], Iterable[ModelFile]],
+    report: Report | None, *, whole: bool, others: Callable[[], Iterable[ModelFile]], shared: SharedEncoders,
 ) -> Checkpoint:  # fmt: skip
     header = None if is_diffusers_folder(file.path) else read_model_header(file.path)
     identity = None
@@ -108,12 +112,18 @@ def _load(
         family = as_trained(family_of(identity.architecture), identity.prediction, identity.zero_snr)
     bones = skeleton(family)
     vocabularies: Mapping[str, Any] = {}
-    vae_problem = ""
+    vae_problem, there = "", 0
+    keys: tuple[EncoderKey, ...] = ()
     if family.flow is not None:
         dtype = flow_dtype(dtype)
         found = model_set(file, identity or CheckpointIdentity(family.architecture), others(), vae=vae)
-        there = zip(bones.text_encoders, found.text_encoders, strict=True)
-        bones.text_encoders = tuple(module if part is not None else None for module, part in there)
+        present = zip(bones.text_encoders, found.text_encoders, strict=True)
+        bones.text_encoders = tuple(module if part is not None else None for module, part in present)
+        keys = encoder_keys(found, family, dtype)
+        if (
+            whole or not memory.apart
+        ):  # what waits in main memory, for its layers to be fetched, is nobody else's
+            there = shared.take(keys, bones, memory.device)
         parts = parts_of_set(found, family, bones)
         vocabularies = vocabularies_of(found)
     else:
@@ -127,16 +137,19 @@ def _load(
     _check(parts)
     scratch = max(part.largest for part in parts)
     weights = weight_bytes(bones, dtype, memory.device)
-    plan = planned(file.name, family, weights, dtype, memory, scratch=scratch, whole=whole)
+    plan = planned(file.name, family, weights, dtype, memory, scratch=scratch, there=there, whole=whole)
     places = homes(plan.placement, memory.device)
-    total = _fill_all(parts, [places[part.words] for part in parts], dtype, report)
+    total = there + _fill_all(parts, [places[part.words] for part in parts], dtype, report)
     tokenizers = () if family.flow else tuple(load_tokenizer(one.pad_token) for one in family.text_encoders)
     loaded = Checkpoint(
         file=file, family=family, backbone=bones.backbone, vae=None if vae_problem else bones.vae,
         text_encoders=bones.text_encoders, tokenizers=tokenizers, vocabularies=vocabularies,
         device=memory.device, dtype=dtype,
         nbytes=total, vae_problem=vae_problem, plan=plan, offload=offloaded(bones, plan.placement, memory),
+        encoder_keys=keys,
     )  # fmt: skip
+    if loaded.offload is None:
+        shared.add(keys, bones.text_encoders, memory.device)
     if identity is not None:
         loaded.notes = tuple(
             remark("of_checkpoint", "{name}: {note}.", name=file.name, note=note) for note in identity.notes

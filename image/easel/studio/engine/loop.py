@@ -76,7 +76,7 @@ class Loop:
         self._room = Room(self._memory, capacity or Capacity())
         self._sizes = SizeCheck(step_times, self._room, self._free_something)
         self.dtype = dtype if isinstance(dtype, torch.dtype) else precision(dtype or "auto", self.device)
-        self._others = others
+        self.others = others
         self._at_hand: Serving | None = None
         self.active: list[Picture] = []
         self._fair_share = FairShare()
@@ -141,7 +141,7 @@ class Loop:
             self._serve(new)
             return
         self._serve(new)
-        if old is not None:
+        if old is not None and old.file != file:
             self._cache.keep(old)
 
     def prefetch(self, file: ModelFile) -> bool:
@@ -174,7 +174,7 @@ class Loop:
     def _load(self, file: ModelFile, report: Report | None, *, whole: bool = False) -> Checkpoint:
         return load_checkpoint(
             file, device=self.device, dtype=self.dtype, report=report, memory=self._memory, whole=whole,
-            others=self._others,
+            others=self.others, shared=self._cache.shared,
         )  # fmt: skip
 
     def _free_something(self) -> bool:

@@ -47,13 +47,13 @@ def drawing_bytes(family: Family, dtype: torch.dtype, device: torch.device) -> D
 
 def planned(
     name: str, family: Family, weights: WeightBytes, dtype: torch.dtype, memory: DeviceMemory,
-    *, scratch: int = 0, whole: bool = False,
+    *, scratch: int = 0, there: int = 0, whole: bool = False,
 ) -> MemoryPlan:  # fmt: skip
     """How the checkpoint goes into what is free now, so that a picture of its own size can be drawn;
-    `scratch` bytes more while it is read into main memory. Raises TooLarge; `whole`: for all that does not go
-    whole."""
+    `scratch` bytes more while it is read into main memory, `there` of them are on the device. Raises
+    TooLarge; `whole`: for all that does not go whole."""
     drawing = drawing_bytes(family, dtype, memory.device)
-    free = memory.free() - (0 if memory.apart else scratch)
+    free = memory.free() + there - (0 if memory.apart else scratch)
     apart = memory.apart and not whole
     found = plan(weights, drawing, free, apart=apart)
     if found is None:

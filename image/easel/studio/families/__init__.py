@@ -67,9 +67,8 @@ class Flow:
 
     `native` is the side in pixels that it was trained on, `multiple` what sides are multiples of. Its
     publisher draws with `sampler`, `steps`, `cfg_scale`, and tells a distilled model
-    `distilled_guidance` (None: it takes none). `negative`: whether a negative prompt counts with that
-    `cfg_scale`. `tokens` are those of the longest text. `edits`: it looks at pictures that it is given beside
-    the one that it draws; with `needs_picture` it draws nothing without.
+    `distilled_guidance` (None: it takes none). `tokens` are those of the longest text. `edits`: it looks at
+    pictures that it is given beside the one that it draws; with `needs_picture` it draws nothing without.
     `rescales`: what guidance makes is brought to the length of the prompt's own answer.
     """
 
@@ -79,7 +78,6 @@ class Flow:
     steps: int
     cfg_scale: float
     distilled_guidance: float | None
-    negative: bool
     tokens: int
     edits: bool = False
     needs_picture: bool = False
