@@ -18,7 +18,7 @@ NAMESPACE = "keda"
 
 REQUESTS, BURST, AT_ONCE = 200, 400, 20
 """Requests a second to the API, those of a moment, and ScaledObjects taken up at once. KEDA's own are 20, 30
-and 5: of 1,000 endpoints it had taken up 411 after eleven minutes, each of them some thirty requests
+and 5: of 1,000 endpoints it had taken up 411 after eleven minutes, each of them some twenty requests
 (docs/performance.md, Many endpoints). The API server looks after itself by priority and fairness."""
 OPERATOR_ARGUMENTS: Mapping[str, str] = {"kube-api-qps": str(REQUESTS), "kube-api-burst": str(BURST)}
 OPERATOR_ENVIRONMENT: Mapping[str, str] = {"KEDA_SCALEDOBJECT_CTRL_MAX_RECONCILES": str(AT_ONCE)}

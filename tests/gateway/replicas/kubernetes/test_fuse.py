@@ -116,6 +116,7 @@ class Stage:
         self.endpoint = StudioDeployment(
             endpoint, namespace=namespace, events=self.events, timeouts=ReplicaTimeouts(),
             probe=ContainerProbe(OpenRequests(), 1.0, None), spent=lambda: self.fuse.reason,
+            mark=lambda: self.fuse.mark,
         )  # fmt: skip
 
     async def look(self) -> Any:
@@ -169,14 +170,14 @@ async def test_past_the_budget_nothing_wakes(stage: Callable[..., Stage]) -> Non
     one.fuse.count(NOON)
     assert "the budget for November is spent: $1.00 of $1" in one.fuse.reason
     await one.look()
-    assert one.watched.annotations == {PAUSED: "0", FUSE: "blown"}
+    assert one.watched.annotations == {PAUSED: "0", FUSE: "2026-11 1"}
     assert "budget for November" in one.endpoint.resting
     one.endpoint.expect(True)
     (replica,) = await one.look()
     assert (replica.state, replica.given_up, replica.address) == ("failed", True, None)
     assert "budget for November" in replica.detail
     await one.endpoint.resume()
-    assert one.watched.annotations == {PAUSED: "0", FUSE: "blown"}
+    assert one.watched.annotations == {PAUSED: "0", FUSE: "2026-11 1"}
     assert one.watched.writes == 1
     # Said anew after a while: who asks then hears it at once too.
     await one.endpoint.revive()
@@ -229,3 +230,20 @@ async def test_a_fuse_that_sees_no_nodes_says_so(stage: Callable[..., Stage]) ->
     (text,) = one.told()
     assert "machines cannot be counted" in text
     assert "denies GET /api/v1/nodes" in text
+
+
+async def test_gateways_that_count_differently_do_not_undo_each_other(
+    stage: Callable[..., Stage],
+) -> None:
+    """What one has blown the other leaves, and wakes nothing, until the month or the budget is another."""
+    one = stage(monthly=5)
+    one.watched.annotations = {PAUSED: "0", FUSE: "2026-11 5"}
+    one.fuse.count(NOON)
+    await one.look()
+    assert one.fuse.reason == ""
+    assert "another gateway" in one.endpoint.resting
+    await one.endpoint.resume()
+    assert one.watched.annotations == {PAUSED: "0", FUSE: "2026-11 5"}
+    one.fuse.count(datetime(2026, 12, 1, 0, 0, 5, tzinfo=UTC).timestamp())
+    await one.look()
+    assert one.watched.annotations == {}

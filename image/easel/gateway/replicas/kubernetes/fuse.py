@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from easel.gateway.config import Team
 from easel.gateway.events import Events
@@ -41,6 +41,8 @@ class Fuse:
         self._blind = ""
         self.reason = ""
         """Why nothing may run; "" while the budget has room, and without a fuse."""
+        self.mark = ""
+        """Month and budget that it watches: gateways know by it that they mean the same. "" without one."""
 
     async def look(self) -> None:
         """Count, where that is due. Called by every endpoint's look."""
@@ -67,6 +69,8 @@ class Fuse:
         budget = team.budget
         blown = self._spending.over(budget.monthly, now) if budget and budget.stop else None
         self.reason = blown or ""
+        month = datetime.fromtimestamp(now, UTC).strftime("%Y-%m")
+        self.mark = f"{month} {budget.monthly:g}" if budget and budget.stop else ""
         self._tell(bool(budget and budget.stop))
 
     async def close(self) -> None:

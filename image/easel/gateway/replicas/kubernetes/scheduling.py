@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from easel.gateway.kubernetes import Object
 
 PAUSED = "autoscaling.keda.sh/paused-replicas"
-# Beside it where the fuse did it: that goes when the budget has room, what somebody put to sleep stays so.
+# Beside it where the fuse did it, with the month and the budget that is spent: that goes when either is
+# another; what somebody put to sleep stays so.
 FUSE = "easel/fuse"
 # Conditions: of a Deployment that gets no pods, of a ScaledObject that KEDA follows.
 REPLICA_FAILURE, READY = "ReplicaFailure", "Ready"
@@ -103,9 +104,9 @@ def paused(scaled: Object | None) -> bool:
     return str(_annotations(scaled).get(PAUSED, "")) == "0"
 
 
-def fused(scaled: Object | None) -> bool:
-    """Whether it was the fuse that told so."""
-    return FUSE in _annotations(scaled)
+def fused(scaled: Object | None) -> str:
+    """Which month's budget told so; "" if none did."""
+    return str(_annotations(scaled).get(FUSE, ""))
 
 
 def _annotations(one: Object | None) -> Object:

@@ -35,16 +35,19 @@ _IDLE, _AT_WORK, _DRAINING = "0", "100", "-1000"
 _MISSING = "missing"
 # Lines that a container's last words are looked for in.
 _LAST_LINES = 20
+_BY_ANOTHER = "this month's budget is spent: another gateway has counted so"
 # Seconds after which the autoscaler is told again what its watch does not show.
 _TOLD = 10.0
 
 
 class StudioDeployment:
-    """Looks after one endpoint's pods. `spent` says why none may run; "" where they may."""
+    """Looks after one endpoint's pods. `spent` says why none may run, "" where they may; `mark` which month
+    and budget that is about."""
 
     def __init__(
         self, endpoint: Endpoint, *, namespace: Namespace, probe: ContainerProbe, events: Events,
         timeouts: ReplicaTimeouts, spent: Callable[[], str] = lambda: "",
+        mark: Callable[[], str] = lambda: "",
     ) -> None:  # fmt: skip
         self.endpoint = endpoint
         self.removed = False
@@ -53,7 +56,7 @@ class StudioDeployment:
         self._probe = probe
         self._events = events
         self._timeouts = timeouts
-        self._spent = spent
+        self._why_not, self._mark_of_month = spent, mark
         self._tracked: dict[str, TrackedPod] = {}
         self._floor = 0
         # Since when somebody waits for a first replica, on the monotonic clock.
@@ -236,6 +239,11 @@ class StudioDeployment:
         """Tell it so."""
         await self._annotate(self._scaled_path, {PAUSED: "0"})
 
+    def _spent(self) -> str:
+        """Why none may run: another gateway may have counted more of the same month."""
+        told = fused(self._namespace.scaled(self.name))
+        return self._why_not() or (_BY_ANOTHER if told and told == self._mark_of_month() else "")
+
     async def resume(self) -> None:
         """Have it count again; not past the budget, by hand or not."""
         if not self._spent():
@@ -254,7 +262,7 @@ class StudioDeployment:
         blown = bool(self._spent())
         # Who was put to sleep by hand stays so when the budget has room again.
         if blown and not paused(scaled):
-            change: dict[str, str | None] = {PAUSED: "0", FUSE: "blown"}
+            change: dict[str, str | None] = {PAUSED: "0", FUSE: self._mark_of_month()}
         elif not blown and fused(scaled):
             change = {PAUSED: None, FUSE: None}
         else:
