@@ -226,24 +226,14 @@ def test_ghsa_f59h_q822_g45g(door: Genuine, name: str) -> None:
     assert seen(answer)["x-easel-user"].startswith(NOBODY)
 
 
-@pytest.mark.parametrize("name", ["Easel-Webhook", "easel-webhook"])
-@pytest.mark.parametrize(
-    "address", ["https://example.com/done?a={env.HOME}", "https://example.com/{vars.lost}"]
-)
-def test_what_the_caller_may_say_reaches_the_replica(door: Genuine, name: str, address: str) -> None:
-    """`Easel-Webhook` was taken off with what is the door's own: a request that asked to be told of
-    its end was answered as any other. It comes as it was said, and nothing else of its kind with it."""
-    lines = [f"{name}: {address}", "X-Easel-Webhook: no", "Easel-User: @operator", "Connection: close"]
+@pytest.mark.parametrize("address", ["https://example.com/?a={env.HOME}", "https://a.b/{vars.lost}", ""])
+def test_what_the_caller_may_say_reaches_the_replica(door: Genuine, address: str) -> None:
+    """`Easel-Webhook` was taken off with what is the door's own. It comes as it was said, if it was, and
+    nothing of its like with it."""
+    lines = [f"easel-webhook: {address}", "X-Easel-Webhook: no", "Easel-User: eve", "Connection: close"]
     found = seen(exchange(door.ports["gallery"], head(door, "gallery", *lines)))
-    assert found["easel-webhook"] == address
+    assert found.get("easel-webhook", "") == address
     assert {"x-easel-webhook", "easel-user"}.isdisjoint(found)
-
-
-def test_who_says_nothing_of_a_webhook_sends_none(door: Genuine) -> None:
-    """An empty header would be a request for one."""
-    for lines in ([], ["Easel-Webhook: "]):
-        found = seen(exchange(door.ports["gallery"], head(door, "gallery", *lines, "Connection: close")))
-        assert "easel-webhook" not in found
 
 
 # ── the receiver alone: nobody has to come by Caddy ──────────────────────────────────────────────

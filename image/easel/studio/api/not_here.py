@@ -13,7 +13,7 @@ from easel.studio.api.strict_json import reply
 
 _WORDS = (
     "nothing is trained here: train it with a program made for it (kohya's sd-scripts, OneTrainer), add the "
-    "file by the page's Files tab or `easel models add`, and draw with it"
+    "file on the page (Models) or by `easel models add`, and draw with it"
 )
 _NOT_DONE: dict[int | str, dict[str, Any]] = {status: RESPONSES[status] for status in (400, 413, 422)}
 
