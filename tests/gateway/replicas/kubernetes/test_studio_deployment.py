@@ -95,3 +95,32 @@ async def test_who_drains_goes_first_whatever_was_being_written() -> None:
     assert api.annotations == {"a": {COST: "-1000", DRAINING: "true"}, "b": {}}
     await deployment.set_capacity(2)
     assert api.annotations["a"] == {COST: "100", DRAINING: None}
+
+
+class LostNode(TwoPods):
+    """The node of both does not answer."""
+
+    def node(self, name: str) -> dict[str, Any]:  # type: ignore[override]
+        condition = {"type": "Ready", "status": "Unknown", "message": "Kubelet stopped posting node status."}
+        return {"metadata": {"name": name}, "status": {"conditions": [condition]}}
+
+
+class Silent(ContainerProbe):
+    """Nobody answers."""
+
+    async def ask(self, endpoint: Endpoint, address: str) -> Report | None:
+        return None
+
+
+async def test_who_asks_waits_for_the_pod_that_takes_a_lost_ones_place() -> None:
+    """Failed with an address it would be one that nobody tries again, and who lost their picture got 503."""
+    endpoint = Endpoint(
+        name="studio", port=8080, replicas=Replicas(min=0, max=2), container=Container(port=7860),
+        deployment=ClusterDeployment(name="studio-studio"),
+    )  # fmt: skip
+    deployment = StudioDeployment(
+        endpoint, namespace=cast(Namespace, LostNode(SlowApi())), events=Events(),
+        timeouts=ReplicaTimeouts(), probe=Silent(OpenRequests(), 1.0, None),
+    )  # fmt: skip
+    found = await deployment.look()
+    assert [(one.state, one.given_up, one.address) for one in found] == [("failed", False, None)] * 2

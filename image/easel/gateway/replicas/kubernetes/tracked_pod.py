@@ -48,6 +48,8 @@ class TrackedPod:
         self._answered = self.began
         self._spoke = False
         self._given_up = False
+        # Its node is silent: another pod takes its place, so that who asks may wait for that one.
+        self._out_of_reach = False
         self._ended: tuple[int, str] = (0, "")
         self._words = ""
 
@@ -109,7 +111,8 @@ class TrackedPod:
     def replica(self) -> Replica:
         """What it is to the fleet."""
         return Replica(
-            self.name, self._status.state, self._status.since, self._status.detail, address=self.address,
+            self.name, self._status.state, self._status.since, self._status.detail,
+            address=None if self._out_of_reach else self.address,
             work=self.work, given_up=self._given_up, answered=self._answered if self._spoke else -math.inf,
         )  # fmt: skip
 
@@ -120,7 +123,7 @@ class TrackedPod:
         text = None
         if found.state == "ready" and self._status.state in ("starting", "loading"):
             text = f"ready after {time.monotonic() - self.began:.0f} s"
-        self._given_up = found.given_up
+        self._given_up, self._out_of_reach = found.given_up, found.kind == "node"
         self._status.say(found.state, found.detail, found.kind or None, text)
 
     async def _hear_end(self, *, running: bool) -> bool:
