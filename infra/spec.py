@@ -327,8 +327,8 @@ class EndpointSpec(Section):
     )
     compile: bool = Field(
         default=False,
-        description="Compile blocks of UNets and transformers: first pictures take minutes, later ones less. "
-        "Needs a C++ compiler there, which Easel's image does not have: it is for images of your own.",
+        description="Compile a model's blocks; the first pictures wait for it. Needs a C++ compiler, "
+        "which Easel's image does not have.",
     )
     limits: LimitsSpec = Field(
         default=LimitsSpec(), description="What one person may ask for and have waiting."

@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import pulumi
 import pytest
 
 from infra.cluster.rules import LONGEST_SILENCE
@@ -384,21 +383,6 @@ def test_eks_may_tag_what_it_makes_for_this_cluster_alone(own: Graph) -> None:
             "aws:RequestTag/eks:eks-cluster-name": "${aws:PrincipalTag/eks:eks-cluster-name}"
         }
         assert all(f":{ACCOUNT}:" in arn for arn in one["Resource"]), one["Sid"]
-
-
-def test_whoever_runs_it_must_be_an_admin() -> None:
-    """Else a cluster would be made in ten minutes, and nothing in it."""
-    world = stacks_world()
-    world.caller = f"arn:aws:sts::{ACCOUNT}:assumed-role/Reader/me"
-    with pytest.raises(pulumi.RunError, match="assumed-role/Reader/me, which runs this, is not among them"):
-        run_cluster(Stack({}, CLUSTER), world)
-    world.exports["organization/easel/company"] = {"platform": cluster_graph("platform").outputs["platform"]}
-    with pytest.raises(pulumi.RunError, match=r"cluster\.admins of company: .*Reader/me"):
-        run_cluster(CLUSTER_STACKS["on a platform"], world)
-    found = run_cluster(Stack({}, {"runs_on": "cluster"}), world)
-    named = f"arn:aws:iam::{ACCOUNT}:role/team/Reader"
-    assert named in {entry.inputs["principalArn"] for entry in found.of("AccessEntry")}
-    assert any("names nobody" in line for line in found.said)
 
 
 def test_secrets_of_endpoints_are_read_and_stay_secret() -> None:

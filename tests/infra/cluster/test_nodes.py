@@ -76,7 +76,7 @@ def pods(which: Spec) -> dict[str, tuple[Pool, dict[str, Any]]]:
         models=Volume(csi_driver=DRIVER, handle="fs-1::fsap-models", mount_options=OPTIONS),
         outputs=lambda name: Volume(csi_driver=DRIVER, handle=f"fs-1::fsap-{name}", mount_options=OPTIONS),
         secrets=lambda _: {},
-        edge=edge("art", ["10.71.0.0/16"]),
+        edge=edge("art", ["10.71.0.0/16"], drain=100),
     )
     links = {name: "0" * 64 for name in (*which.endpoints, "console")}
     found = manifests(which, target, links)

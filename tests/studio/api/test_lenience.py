@@ -145,6 +145,7 @@ def test_scripts_of_a1111s_own(running, ada) -> None:
         "Comments": {"args": []},
         "Extra options": {"args": []},
         "Hypertile": {"args": []},
+        "ImageStitch Integrated": {"args": [False, [], 1024]},
         "Refiner": {"args": [False, "", 0.8]},
         "Sampler": {"args": [3, "DPM++ 2M", "Karras"]},
         "Seed": {"args": [41, True, 7, 0.25, 0, 0]},

@@ -65,6 +65,19 @@ def test_what_fits_the_callers_checkpoint(made: Place) -> None:
     assert found["easel-starter.safetensors"]["in_use"]
 
 
+def test_a_choice_meanwhile_is_in_all_of_the_answer_or_in_none(
+    made: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that was told the new name and the old mark never asked again: the mark stayed where it was."""
+    second = made.root / "Stable-diffusion/second.safetensors"
+    second.write_bytes(networks.STARTER.read_bytes())
+    files = made.studio.engine.store.checkpoints()
+    asked = iter(sorted(files, key=lambda one: one.name) * 2)
+    monkeypatch.setattr(type(made.studio), "checkpoint", lambda _self, _owner: next(asked))
+    found = library(made)
+    assert [one["name"] for one in found["models"] if one["in_use"]] == [found["checkpoint"]]
+
+
 def test_what_is_asked_for(made: Place) -> None:
     """Kind, folder, words and order; the counts are of everything, for the tabs."""
     made.ask("PATCH", "files", json={"type": "lora", "name": "film.safetensors", "notes": "Kodak Portra"})
@@ -366,10 +379,11 @@ def test_what_a_job_needs(made: Place) -> None:
     asked = SimpleNamespace(loras=[at("lora")], embeddings=[at("embedding")])
     job: Any = SimpleNamespace(
         checkpoint=at("checkpoint"), vae=None, hires_checkpoint=at("hires"), refiner=at("refiner"),
-        interrogator=at("interrogator"), upscalers={"x": at("upscaler")}, control_files=[at("control").file],
+        interrogator=at("interrogator"), ranked_words=at("ranker"),
+        upscalers={"x": at("upscaler")}, control_files=[at("control").file],
         prompts=[SimpleNamespace(first=asked, second=SimpleNamespace(loras=[at("second")], embeddings=[]))],
     )  # fmt: skip
     assert {str(one) for one in wanted_paths(job)} == {
         "checkpoint", "hires", "refiner", "upscaler", "control", "lora", "embedding", "second",
-        "interrogator",
+        "interrogator", "ranker",
     }  # fmt: skip

@@ -3,6 +3,8 @@ folder and under the file name that it usually has. Tiny networks, random weight
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from easel.models import PART_FACTS, Architecture, Store, needs_of, transformer_architecture
 from easel.studio import checkpoint_defaults
-from easel.studio.engine import loading
+from easel.studio.engine import Engine, loading
 from easel.studio.engine.skeleton import fill
 from easel.studio.families import Family
 from tests.studio.engine import tiny
@@ -123,6 +125,32 @@ class FlowStore:
     def store(self) -> Store:
         """What a studio sees of it."""
         return Store(self.root, hashing=False)
+
+
+Made = Callable[..., FlowStore]
+
+
+def maker(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
+    """Makes a store for families, with no file in it yet."""
+
+    def make(*architectures: Architecture) -> FlowStore:
+        found = FlowStore(folder / "models")
+        (found.root / CHECKPOINTS).mkdir(parents=True)
+        for one in architectures:
+            found.make(one, folder / "made")
+        found.shrunk(monkeypatch)
+        return found
+
+    return make
+
+
+@contextmanager
+def engine(files: FlowStore) -> Iterator[Engine]:
+    """A studio's engine on it."""
+    running = Engine(files.store(), device="cpu", dtype=torch.float32)
+    running.start()
+    yield running
+    running.stop()
 
 
 def in_type(tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:

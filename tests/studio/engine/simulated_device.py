@@ -71,6 +71,7 @@ class Device:
         """When each person's first turn began."""
         self.switches = 0
         self.resident, self.device = 1, "played"
+        self.widths = SimpleNamespace(now=lambda: (1, ""), keep=lambda *, at_rest: None)
         self._clock, self._switch = clock, switch
         self._turns = FairShare()
 

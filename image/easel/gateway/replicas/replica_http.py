@@ -21,7 +21,7 @@ REPORT = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Answer:
+class ReplicaAnswer:
     """What a replica answered."""
 
     status: int
@@ -47,12 +47,16 @@ class ReplicaHttp:
         self.timeout = timeout
         self._client: httpx.AsyncClient | None = None
 
-    async def get(self, url: str, limit: int, headers: Mapping[str, str] | None = None) -> Answer | None:
+    async def get(
+        self, url: str, limit: int, headers: Mapping[str, str] | None = None
+    ) -> ReplicaAnswer | None:
         """The answer with its first `limit` bytes as content, or None: none came in time, or a longer one."""
         answer = await self.head(url, limit, headers)
         return answer if answer is not None and len(answer.content) <= limit else None
 
-    async def head(self, url: str, limit: int = 0, headers: Mapping[str, str] | None = None) -> Answer | None:
+    async def head(
+        self, url: str, limit: int = 0, headers: Mapping[str, str] | None = None
+    ) -> ReplicaAnswer | None:
         """The answer's head, and of its body what is read until it is known whether `limit` bytes hold it."""
         client = await self._connections()
         import httpx
@@ -68,7 +72,7 @@ class ReplicaHttp:
                         content += chunk
                         if len(content) > limit:
                             break
-                return Answer(answer.status_code, kind, bytes(content))
+                return ReplicaAnswer(answer.status_code, kind, bytes(content))
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
             return None
 

@@ -189,7 +189,9 @@ def _changes(routes: APIRouter, studio: Studio, editor: ModelEditor) -> None:
 def _library(
     studio: Studio, access: FileAccess, kind: str, q: str, folder: str, sort: Sort
 ) -> dict[str, Any]:
-    every, checkpoint = _seen(studio, access), _checkpoint(studio, access.owner)
+    # Asked once: a choice that comes meanwhile must not make half of the answer.
+    checkpoint = _checkpoint(studio, access.owner)
+    every = _seen(studio, access, checkpoint)
     found = [one for one in every if kind in ("", one.kind) and _below(one, folder) and _matches(one, q)]
     return ModelLibrary(
         models=sorted(found, key=_SORTS[sort]),
@@ -201,15 +203,15 @@ def _library(
 
 
 def _one(studio: Studio, request: Request, file: ModelFile) -> dict[str, Any]:
-    every = _seen(studio, FileAccess.of(request.headers))
+    access = FileAccess.of(request.headers)
+    every = _seen(studio, access, _checkpoint(studio, access.owner))
     found = next((one for one in every if KINDS[one.kind] is file.kind and one.name == file.name), None)
     if found is None:
         raise HTTPException(404, remark("taken_away", "it was taken away just now"))
     return found.model_dump()
 
 
-def _seen(studio: Studio, access: FileAccess) -> Sequence[StoredModel]:
-    checkpoint = _checkpoint(studio, access.owner)
+def _seen(studio: Studio, access: FileAccess, checkpoint: ModelFile | None) -> Sequence[StoredModel]:
     family = studio.engine.store.entry(checkpoint).family if checkpoint else ""
     in_use = {("checkpoint", checkpoint.name)} if checkpoint else set()
     vae = studio.options.read(access.owner).get("sd_vae")

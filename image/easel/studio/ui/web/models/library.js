@@ -33,8 +33,10 @@ export async function load() {
         store.set("library-trouble", error.words);
       }
     } while (again);
+    // With nothing in between: who asks from here on is not heard by the loop above.
+    asking = null;
   })();
-  try { await asking; } finally { asking = null; }
+  return asking;
 }
 
 /** Keep it as it is on the disk, for as long as the page is open. */
