@@ -120,7 +120,7 @@ def test_pictures_and_jobs_are_counted(busy: Running) -> None:
     assert value(busy, "easel_batch_width") in (1, 2, 4, 8)
     # what the gateway reads, and its console shows
     said = httpx.get(f"{busy.url}/easel/load", timeout=30).json()["detail"]
-    assert re.search(r"^serving [^·]+ · 64x64, [1248] at once: ", said), said
+    assert re.search(r" · 64x64, [1248] at once: ", said), said
     assert value(busy, "process_resident_memory_bytes") > 100e6
     assert value(busy, "easel_phase", phase="ready") == 1
 

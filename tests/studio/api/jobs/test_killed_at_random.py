@@ -48,7 +48,8 @@ class Crowd:
 
     def live(self) -> None:
         """Start the studio, have some requests come, and kill it: now and then while it starts, else while it
-        takes requests or draws."""
+        takes requests or draws, and every second time in the middle of a picture, which takes less than a
+        second: left to chance alone, all kills of a run have missed them on a fast machine."""
         self.studio.launch()
         if self._chance.random() < 0.15:
             time.sleep(self._chance.uniform(0.5, 6))
@@ -57,7 +58,11 @@ class Crowd:
         self.studio.until_ready()
         with ThreadPoolExecutor(1) as people:
             sent = people.submit(self._send, self.waiting[:A_LIFE])
-            time.sleep(self._chance.uniform(0.05, 2.5))
+            if self.kills["while it drew"] % 2 == 0:
+                self._until_something_is_drawn()
+                time.sleep(self._chance.uniform(0, 0.3))
+            else:
+                time.sleep(self._chance.uniform(0.05, 2.5))
             self._kill("while it drew" if sent.done() else "while requests came")
             sent.result()
 
@@ -74,15 +79,25 @@ class Crowd:
             self.tickets[number] = owner, answer.json()["id"]
             self.waiting.remove(number)
 
+    def _until_something_is_drawn(self) -> None:
+        """For five seconds at the most: everything may be drawn already."""
+        until = time.monotonic() + 5
+        while time.monotonic() < until and not any(map(_at_work, records(self.studio.journal))):
+            time.sleep(0.01)
+
     def _kill(self, when: str) -> None:
         self.studio.kill()
         self.kills[when] += 1
         numbers = {id: number for number, (_, id) in self.tickets.items()}
         for record in records(self.studio.journal):
-            if record["begun"] and record["ended"] is None:
+            if _at_work(record):
                 number = numbers.get(record["id"])
                 name = "a request without an answer" if number is None else request_of_a_day(number).name
                 self.at_work[name] += 1
+
+
+def _at_work(record: dict[str, Any]) -> bool:
+    return bool(record["begun"]) and record["ended"] is None
 
 
 def records(journal: Path) -> list[dict[str, Any]]:
