@@ -43,16 +43,30 @@ _BEFORE_IMPORTS = {
 }
 
 
+def compiler_cache(home: Path) -> dict[str, str]:
+    """Where what is compiled lies for the next start, as Inductor's environment; nothing where that cannot be
+    written, and it goes to /tmp: a container's root is read-only, and torch looks for the folder when it is
+    imported, whoever compiles.
+
+    It is with models' copies, as nothing else of a container's is a disk; not in the store, for it is code,
+    and others may write there.
+    """
+    folder = Path(os.environ.get("EASEL_CACHE") or home / "cache") / "compiled"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return {}
+    return {"TORCHINDUCTOR_CACHE_DIR": str(folder)} if os.access(folder, os.W_OK) else {}
+
+
 def main() -> None:
     """Start the engine, then everything else beside it, and serve until a signal."""
     began = time.monotonic()
     # Pictures, prompts and models are for their owner alone, also of a studio that is started by hand.
     os.umask(0o077)
     asked = _arguments()
-    # What is compiled comes from the disk at the next start. With models' copies, as nothing else of a
-    # container's is a disk; not in the store, for it is code, and others may write there.
-    compiled = Path(os.environ.get("EASEL_CACHE") or asked.home / "cache") / "compiled"
-    for name, value in {**_BEFORE_IMPORTS, "TORCHINDUCTOR_CACHE_DIR": str(compiled)}.items():
+    compiles = os.environ.get("EASEL_COMPILE", "") == "1"
+    for name, value in {**_BEFORE_IMPORTS, **(compiler_cache(asked.home) if compiles else {})}.items():
         os.environ.setdefault(name, value)
 
     from easel.models import Store
@@ -69,7 +83,7 @@ def main() -> None:
         served=kept / "served" / f"{asked.endpoint}.json",
         widths=kept / "widths" / asked.endpoint,
         dtype=os.environ.get("EASEL_PRECISION", "").strip() or None,
-        compiles=os.environ.get("EASEL_COMPILE", "") == "1",
+        compiles=compiles,
         limits=Limits.of(os.environ),
         exact=os.environ.get("EASEL_EXACT", "") == "1",
     )

@@ -225,6 +225,15 @@ def test_outpainting(ada, source, script, arguments) -> None:
     assert len(drawn.convert("RGB").crop((80, 0, 128, 64)).getcolors(5000) or [0] * 9) > 8
 
 
+@pytest.mark.parametrize("script", ["Outpainting mk2", "Poor man's outpainting", "SD upscale", "Loopback"])
+@pytest.mark.parametrize("side", ["width", "height"])
+def test_a_size_that_is_none(ada, source, script, side) -> None:
+    """Tiles of less than a latent are no tiles: said as of any picture, and no fault of the server's."""
+    body = {"init_images": [source], "steps": 1, "width": 64, "height": 64, side: 2.5, "script_name": script}
+    answer = ada.post("/sdapi/v1/img2img", json={**body, "script_args": []})
+    assert answer.status_code < 500, answer.text
+
+
 def test_progress_and_interrupt_of_a_script(running) -> None:
     """Progress is over all pictures of the script, under the client's own task id; interrupt ends all,
     and the answer is the grid of what was there by then."""

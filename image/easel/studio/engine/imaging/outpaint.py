@@ -146,10 +146,11 @@ def mk2_step(
     mask = _strip(canvas.size, size, side, pixels + mask_blur)
     canvas = painted_over(canvas, mask, noise_q, color_variation)
 
-    # Latents are 8 pixels wide; A1111 asks for any size, and gets one rounded down.
+    # Latents are 8 pixels wide; A1111 asks for any size, and gets one rounded down. Less than one is no size
+    # that may be drawn, which is said of the tile as of any picture.
     shown = (
-        min(width, size[0]) // 8 * 8 if across else canvas.width,
-        min(height, size[1]) // 8 * 8 if along else canvas.height,
+        max(8, min(width, size[0]) // 8 * 8) if across else canvas.width,
+        max(8, min(height, size[1]) // 8 * 8) if along else canvas.height,
     )
     left = 0 if side is Side.LEFT else canvas.width - shown[0]
     top = 0 if side is Side.UP else canvas.height - shown[1]
