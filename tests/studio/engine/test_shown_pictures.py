@@ -56,7 +56,13 @@ def test_flux2_sees_it_as_it_is_or_what_fits(size: tuple[int, int]) -> None:
     assert (found - wanted).abs().mean() < 0.02
 
 
-@pytest.mark.parametrize("kind", EDITING, ids=lambda one: one.value)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(one, marks=[pytest.mark.slow] if one in EDITING[1:] else [], id=one.value)
+        for one in EDITING
+    ],
+)
 def test_the_room_they_take_is_counted(kind: Architecture) -> None:
     """A call with two pictures beside takes no more than was said of it, and that is not twice as much as
     there is."""
