@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+"""What is opened of what people send: of the forty that Pillow knows some are programs (EPS)."""
 LONGEST_SIDE = 65_535
 """Pixels: as long as a side of a JPEG can be."""
 _PNG = b"\x89PNG\r\n\x1a\n"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from easel.remark import Remark, remark
 from easel.studio.infotext import write
-from easel.studio.picture_bounds import check_chunks
+from easel.studio.picture_bounds import FORMATS, check_chunks
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,8 +26,6 @@ SMALL = 6
 # Where EXIF keeps a comment: the Exif block, and UserComment in it.
 _EXIF_BLOCK, _USER_COMMENT = 0x8769, 0x9286
 _MAX_TEXT = 1_000_000
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-"""As for pictures that are drawn over: of the forty that Pillow knows some are programs (EPS)."""
 _SAYING = (b"tEXt", b"zTXt", b"iTXt", b"eXIf")
 
 
@@ -110,7 +108,7 @@ def read_texts(data: bytes) -> dict[str, str]:
 
     try:
         check_chunks(data)
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             info: dict[Any, Any] = image.info | (_chunks(data) if image.format == "PNG" else {})
             texts = {str(key): value[:_MAX_TEXT] for key, value in info.items() if isinstance(value, str)}
             if "parameters" not in texts:

@@ -13,7 +13,7 @@ from easel.gateway.replicas.open_requests import OpenRequests
 from easel.gateway.replicas.peers import Assignment, PeerEndpoint, Peers
 from easel.gateway.replicas.probe import Probe, Report, Vouch
 from easel.gateway.replicas.scale_signal import ScaleSignal
-from easel.gateway.replicas.spending import Ledger, Spending
+from easel.gateway.replicas.spending import Ledger, Spending, month_of
 from easel.gateway.replicas.status import ReplicaStatus
 from easel.gateway.replicas.timeouts import ReplicaTimeouts
 from easel.gateway.replicas.wake_state import WakeState

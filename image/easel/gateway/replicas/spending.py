@@ -74,7 +74,7 @@ class Spending:
     def load(self, now: float) -> None:
         """Read this month and the last. Blocks. Raises ProviderError."""
         for moment in (_start(_start(now) - 1), now):
-            self._take(_name(moment))
+            self._take(month_of(moment))
 
     def count(self, endpoint: str, price: float, launched: Iterable[float], now: float) -> None:
         """Add what awake machines cost since the last count, each of them `price` dollars an hour; `launched`
@@ -88,14 +88,14 @@ class Spending:
 
     def dollars(self, now: float) -> float:
         """What this month cost so far."""
-        return sum(dollars for _, dollars in self._months.get(_name(now), {}).values())
+        return sum(dollars for _, dollars in self._months.get(month_of(now), {}).values())
 
     def over(self, monthly: float, now: float) -> str | None:
         """Why nothing may wake, once the month's dollars are spent; else None."""
         spent = self.dollars(now)
         if spent < monthly:
             return None
-        hours = sum(seconds for seconds, _ in self._months.get(_name(now), {}).values()) / _HOUR
+        hours = sum(seconds for seconds, _ in self._months.get(month_of(now), {}).values()) / _HOUR
         month = datetime.fromtimestamp(now, UTC).strftime("%B")
         after = datetime.fromtimestamp(_next(now), UTC)
         return (
@@ -165,7 +165,7 @@ class Spending:
 
     def _add(self, endpoint: str, price: float, start: float, end: float) -> None:
         while start < end:
-            month, stop = _name(start), min(end, _next(start))
+            month, stop = month_of(start), min(end, _next(start))
             seconds, dollars = self._months.setdefault(month, {}).get(endpoint, (0.0, 0.0))
             took = stop - start
             self._months[month][endpoint] = (seconds + took, dollars + took / _HOUR * price)
@@ -192,7 +192,8 @@ def _key(month: str) -> str:
     return f"run/spent/{month}.json"
 
 
-def _name(moment: float) -> str:
+def month_of(moment: float) -> str:
+    """The month of a moment in Unix seconds, by UTC: 2026-11."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m")
 
 

@@ -56,8 +56,8 @@ class BytesByPixels:
 
 @dataclass(frozen=True)
 class Activations:
-    """Bytes of a family in one type, weights not counted: `unet` of one row of a call, `decode` and `encode`
-    of one picture as a whole."""
+    """Bytes of a family in one type, weights not counted: `backbone` of one row of a call, `decode` and
+    `encode` of one picture as a whole."""
 
     backbone: BytesByPixels
     decode: BytesByPixels

@@ -28,7 +28,7 @@ from easel.studio.engine.memory import DeviceMemory, available, give_back
 from easel.studio.engine.memory_plan import WeightPlacement
 from easel.studio.engine.placing import homes, offloaded, planned, weight_bytes
 from easel.studio.engine.shared_encoders import SharedEncoders, filled_from, packed_as
-from easel.studio.engine.skeleton import skeleton
+from easel.studio.engine.skeleton import is_empty, skeleton
 
 log = structlog.get_logger(__name__)
 
@@ -198,7 +198,7 @@ def copied(
     there = shared.take(checkpoint.encoder_keys, bones, memory.device) if whole or not memory.apart else 0
     originals = (checkpoint.backbone, *(one for one in checkpoint.text_encoders if one is not None))
     for module, original in zip((bones.backbone, *bones.present_encoders), originals, strict=True):
-        if next(module.parameters()).is_meta:
+        if is_empty(module):
             packed_as(module, original)
     plan = None
     if memory.apart:
@@ -220,7 +220,7 @@ def copied(
         *(
             ("text encoder", module, original)
             for module, original in zip(bones.text_encoders, checkpoint.text_encoders, strict=True)
-            if original is not None and next(module.parameters()).is_meta
+            if original is not None and is_empty(module)
         ),
     ):
         filled_from(module, original, places[words])

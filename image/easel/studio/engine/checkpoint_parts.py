@@ -38,7 +38,7 @@ from easel.studio.engine.latent_spaces import latent_space
 from easel.studio.engine.quantised.packed_modules import keep_packed, laid_open
 from easel.studio.engine.quantised.stored_weight import StoredWeight
 from easel.studio.engine.scales import apply, check_rest, choose
-from easel.studio.engine.skeleton import Skeleton, fill
+from easel.studio.engine.skeleton import Skeleton, fill, is_empty
 from easel.studio.engine.text_models.table import text_model
 from easel.studio.engine.transformers.table import transformer_of
 from easel.studio.engine.weights import DTYPES, Weights
@@ -224,7 +224,7 @@ def parts_of_set(found: ModelSet, family: Family, bones: Skeleton) -> list[Check
         for part, encoder, module in zip(
             found.text_encoders, family.text_encoders, bones.text_encoders, strict=True
         )
-        if part is not None and next(module.parameters()).is_meta
+        if part is not None and is_empty(module)
     ]
     parts.append(_of_set("VAE", found.vae, bones.vae, latent_space(bones.vae).convert))
     parts.append(

@@ -104,7 +104,7 @@ class GuidedBackbone:
         guidance = self._guidance(ask)
         yield from self._take_colours()
         yield from self._take_references()
-        output = yield self._unet_call(ask, guidance)
+        output = yield self._backbone_call(ask, guidance)
         output = self._with_colours(ask, output, len(guidance.weights))
         answer = self._denoiser.answer(ask, *self._guided(output, guidance))
         if self._mask is not None and not self._sampler.by_timestep:
@@ -140,7 +140,7 @@ class GuidedBackbone:
         return course.through_vae("encode", pixels.to(course.now().checkpoint.device))
 
     def _with_colours(self, ask: Ask, output: torch.Tensor, positive: int) -> torch.Tensor:
-        """the backbone's answer moved so that what it takes the latents to be has the colours that are
+        """The backbone's answer moved so that what it takes the latents to be has the colours that are
         kept."""
         for colours in (one for one in self._colours if one.at_work(self._done())):
             rows = self._estimates(ask, output)
@@ -162,7 +162,7 @@ class GuidedBackbone:
             return guidance
         return guidance.without_negative
 
-    def _unet_call(self, ask: Ask, guidance: Guidance) -> BackboneCall:
+    def _backbone_call(self, ask: Ask, guidance: Guidance) -> BackboneCall:
         course, serving = self._course, self._course.now()
         seen = self._denoiser.unet_input(ask)
         family = serving.checkpoint.family

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 PREVIEW_EVERY = 0.3
+_Left = Counter[tuple[int, int | None]]
 
 
 class JobProgress:
@@ -85,6 +86,7 @@ class JobProgress:
         eta = None
         if self._began is not None and fraction > 0:
             eta = (time.monotonic() - self._began) * (1 - fraction) / fraction
+        left = self._left()
         return self.job.publish(
             ProgressReport(
                 state=state,
@@ -97,25 +99,25 @@ class JobProgress:
                 eta=eta,
                 preview=self._preview,
                 detail=detail,
-                work_left=self._work_left(),
+                work_left=self._work_left(left),
                 units_left=sum(
                     units_left(self.job.request, position, calls) * count
-                    for (position, calls), count in self._left().items()
+                    for (position, calls), count in left.items()
                 ),
             )
         )
 
-    def _work_left(self) -> float | None:
+    def _work_left(self, left: _Left) -> float | None:
         """Seconds of the device for what is not there, if all the device worked for it."""
         seconds = 0.0
-        for (position, calls), count in self._left().items():
+        for (position, calls), count in left.items():
             one = self._pace.picture(self.job.checkpoint, self.job.request, position, calls)
             if one is None:
                 return None
             seconds += one * count
         return seconds
 
-    def _left(self) -> Counter[tuple[int, int | None]]:
+    def _left(self) -> _Left:
         """How many pictures that are not there are how far. Of hundreds most have not begun."""
         return Counter(
             (picture.course.position, picture.course.left)

@@ -120,9 +120,8 @@ def _load(
         present = zip(bones.text_encoders, found.text_encoders, strict=True)
         bones.text_encoders = tuple(module if part is not None else None for module, part in present)
         keys = encoder_keys(found, family, dtype)
-        if (
-            whole or not memory.apart
-        ):  # what waits in main memory, for its layers to be fetched, is nobody else's
+        # what waits in main memory, for its layers to be fetched, is nobody else's
+        if whole or not memory.apart:
             there = shared.take(keys, bones, memory.device)
         parts = parts_of_set(found, family, bones)
         vocabularies = vocabularies_of(found)

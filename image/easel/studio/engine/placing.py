@@ -12,7 +12,7 @@ from easel.studio.engine.memory import SLACK, WORKSPACE, DeviceMemory, TooLarge
 from easel.studio.engine.memory_plan import DrawingBytes, MemoryPlan, WeightBytes, WeightPlacement, need, plan
 from easel.studio.engine.offload import Offload
 from easel.studio.engine.quantised.packed_modules import largest_expanding, layer_bytes
-from easel.studio.engine.skeleton import Skeleton, nbytes
+from easel.studio.engine.skeleton import Skeleton, is_empty, nbytes
 from easel.studio.families import Family
 
 _ROWS = 2
@@ -82,6 +82,6 @@ def offloaded(bones: Skeleton, placement: WeightPlacement, memory: DeviceMemory)
     offload = Offload(memory)
     modules: list[nn.Module] = [*bones.present_encoders, bones.vae]
     for module in [*modules, bones.backbone] if placement is WeightPlacement.NOTHING else modules:
-        if not next(module.parameters()).is_meta:  # there are files without a VAE
+        if not is_empty(module):  # there are files without a VAE
             offload.add(module)
     return offload

@@ -74,6 +74,11 @@ def fill(module: Any, tensors: dict[str, torch.Tensor], device: torch.device) ->
     module.eval().requires_grad_(False)
 
 
+def is_empty(module: nn.Module) -> bool:
+    """Whether a module has no weights yet."""
+    return next(module.parameters()).is_meta
+
+
 def nbytes(module: nn.Module, dtype: torch.dtype) -> int:
     """Bytes of the module's parameters: what is packed (`quantised`) as it is, all others in `dtype`."""
     return sum(stored_bytes(parameter, dtype) for parameter in module.parameters())

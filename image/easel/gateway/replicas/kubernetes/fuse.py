@@ -10,12 +10,12 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from easel.gateway.config import Team
 from easel.gateway.events import Events
 from easel.gateway.kubernetes import Object
-from easel.gateway.replicas import Spending
+from easel.gateway.replicas import Spending, month_of
 from easel.gateway.replicas.kubernetes.namespace import NODE_POOL, NODE_TEAM, NODE_TYPE, Namespace
 
 _TEAM = "team"
@@ -37,7 +37,6 @@ class Fuse:
         self._team = team
         self._every = every
         self._counted_at = float("-inf")
-        self._told = ""
         self._blind = ""
         self.reason = ""
         """Why nothing may run; "" while the budget has room, and without a fuse."""
@@ -66,22 +65,20 @@ class Fuse:
         # A pool's types cost differently; each price has its own row.
         for (pool, price), launched in by_pool.items():
             self._spending.count(f"{pool} at {price:.4f}", price, launched, now)
-        budget = team.budget
-        blown = self._spending.over(budget.monthly, now) if budget and budget.stop else None
-        self.reason = blown or ""
-        month = datetime.fromtimestamp(now, UTC).strftime("%Y-%m")
-        self.mark = f"{month} {budget.monthly:g}" if budget and budget.stop else ""
-        self._tell(bool(budget and budget.stop))
+        budget = team.budget if team.budget and team.budget.stop else None
+        before = self.reason
+        self.reason = (self._spending.over(budget.monthly, now) or "") if budget else ""
+        self.mark = f"{month_of(now)} {budget.monthly:g}" if budget else ""
+        self._tell(before, armed=budget is not None)
 
     async def close(self) -> None:
         """Keep what was counted."""
         await asyncio.to_thread(self._spending.save)
 
-    def _tell(self, armed: bool) -> None:
-        if (self.reason == "") != (self._told == ""):
+    def _tell(self, before: str, *, armed: bool) -> None:
+        if bool(self.reason) != bool(before):
             text = self.reason or "the budget has room again: who asks wakes what they ask for"
             self._events.add(_TEAM, None, "budget", text)
-        self._told = self.reason
         blind = self._namespace.nodes_trouble if armed else ""
         if blind and not self._blind:
             self._events.add(

@@ -14,6 +14,7 @@ from easel.studio.api.openai.image_request import ImageRequest, as_refusal
 from easel.studio.api.requests.image_to_image_request import ImageToImageRequest
 from easel.studio.api.requests.refusals import Unsupported
 from easel.studio.api.requests.sent_picture import BadPicture, decoded
+from easel.studio.picture_bounds import FORMATS
 from easel.studio.png import encode
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _open(data: bytes, field: str) -> Image:
     from PIL import Image as pillow
 
     plain, _ = decoded(base64.b64encode(data).decode(), field)
-    return pillow.open(BytesIO(plain), formats=("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"))
+    return pillow.open(BytesIO(plain), formats=FORMATS)
 
 
 def _hole(picture: Image) -> Image | None:

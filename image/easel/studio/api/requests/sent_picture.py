@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from easel.remark import remark, said_by
-from easel.studio.picture_bounds import LONGEST_SIDE, check_chunks, is_long
+from easel.studio.picture_bounds import FORMATS, LONGEST_SIDE, check_chunks, is_long
 from easel.studio.png import UNREADABLE, NotAPicture, broken, encode, from_base64
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 # A camera's picture has up to 50; more is nothing that anybody draws over, and unpacks to 200 MB at once.
 MAX_MEGAPIXELS = 50
 _PLAIN = ("L", "RGB", "RGBA")
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _ORIENTATION = 0x0112
 
 
@@ -82,7 +81,7 @@ def decoded(text: str, field: str) -> tuple[bytes, tuple[int, int]]:
         check_chunks(data)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is lower
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_size(image)
                 image.load()
                 plain = _plain(image)

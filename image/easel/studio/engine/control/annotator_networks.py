@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from easel.studio.engine.control.published_model import layers
+
 # Means and deviations of ImageNet, red, green, blue.
 _MEANS, _DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -164,7 +166,7 @@ class Depth(nn.Module):
 
         super().__init__()
         hidden = tensors["backbone.embeddings.cls_token"].shape[-1]
-        blocks = len({name.split(".")[3] for name in tensors if name.startswith("backbone.encoder.layer.")})
+        blocks = layers(tensors, "backbone.encoder.layer.")
         patch = tensors["backbone.embeddings.patch_embeddings.projection.weight"].shape[-1]
         places = tensors["backbone.embeddings.position_embeddings"].shape[1] - 1
         ends = [blocks // 4, blocks // 2, blocks * 3 // 4, blocks]

@@ -5,10 +5,15 @@ Its modules are called otherwise from one release to the next; it knows the publ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
+
+
+def layers(names: Iterable[str], start: str) -> int:
+    """How many blocks have tensors, whose names are `start`, the block's number, and more."""
+    return len({name.removeprefix(start).split(".")[0] for name in names if name.startswith(start)})
 
 
 def filled(kind: Any, config: Any, tensors: Mapping[str, Tensor]) -> Any:

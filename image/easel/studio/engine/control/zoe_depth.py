@@ -11,7 +11,7 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from easel.studio.engine.control.published_model import filled
+from easel.studio.engine.control.published_model import filled, layers
 
 _HEAD, _PATCH = 64, 16
 # As it was trained: sides of what it sees, and what they are multiples of.
@@ -39,21 +39,12 @@ _NAMES = (
     (_BLOCK + r"attn\.q_bias$", _ATTENTION + ".query.bias"),
     (_BLOCK + r"attn\.v_bias$", _ATTENTION + ".value.bias"),
     (_BLOCK + r"attn\.relative", _ATTENTION + ".relative_position_bias.relative"),
-    (_MIDAS + r"act_postprocess1\.", "neck.reassemble_stage.0."),
-    (_MIDAS + r"act_postprocess2\.", "neck.reassemble_stage.1."),
-    (_MIDAS + r"act_postprocess3\.", "neck.reassemble_stage.2."),
-    (_MIDAS + r"act_postprocess4\.", "neck.reassemble_stage.3."),
+    *((_MIDAS + rf"act_postprocess{one + 1}\.", f"neck.reassemble_stage.{one}.") for one in range(4)),
     (r"^neck\.reassemble_stage\.(\d)\.0\.project\.", r"neck.reassemble_stage.readout_projects.\1."),
     (r"^neck\.reassemble_stage\.(\d)\.3\.", r"neck.reassemble_stage.layers.\1.projection."),
     (r"^neck\.reassemble_stage\.(\d)\.4\.", r"neck.reassemble_stage.layers.\1.resize."),
-    (_SCRATCH + r"layer1_rn\.", "neck.convs.0."),
-    (_SCRATCH + r"layer2_rn\.", "neck.convs.1."),
-    (_SCRATCH + r"layer3_rn\.", "neck.convs.2."),
-    (_SCRATCH + r"layer4_rn\.", "neck.convs.3."),
-    (_SCRATCH + r"refinenet4\.", "neck.fusion_stage.layers.0."),
-    (_SCRATCH + r"refinenet3\.", "neck.fusion_stage.layers.1."),
-    (_SCRATCH + r"refinenet2\.", "neck.fusion_stage.layers.2."),
-    (_SCRATCH + r"refinenet1\.", "neck.fusion_stage.layers.3."),
+    *((_SCRATCH + rf"layer{one + 1}_rn\.", f"neck.convs.{one}.") for one in range(4)),
+    *((_SCRATCH + rf"refinenet{4 - one}\.", f"neck.fusion_stage.layers.{one}.") for one in range(4)),
     (r"^(neck\..*)\.resConfUnit(\d)\.conv(\d)\.", r"\1.residual_layer\2.convolution\3."),
     (r"^(neck\..*)\.out_conv\.", r"\1.projection."),
     (_SCRATCH + r"output_conv\.0\.", "relative_head.conv1."),
@@ -125,17 +116,17 @@ def _config(tensors: Mapping[str, Tensor]) -> Any:
     """As wide and deep as the file."""
     from transformers import BeitConfig, ZoeDepthConfig
 
-    layers = len({name.split(".")[3] for name in tensors if name.startswith("backbone.encoder.layer.")})
+    blocks = layers(tensors, "backbone.encoder.layer.")
     hidden = tensors["backbone.embeddings.cls_token"].shape[-1]
     first = "backbone.encoder.layer.0"
     places = tensors[f"{first}.attention.attention.relative_position_bias.relative_position_bias_table"]
     side = (round((places.shape[0] - 3) ** 0.5) + 1) // 2
     backbone = BeitConfig(
-        image_size=side * _PATCH, patch_size=_PATCH, num_hidden_layers=layers, hidden_size=hidden,
+        image_size=side * _PATCH, patch_size=_PATCH, num_hidden_layers=blocks, hidden_size=hidden,
         intermediate_size=tensors[f"{first}.intermediate.dense.weight"].shape[0],
         num_attention_heads=max(1, hidden // _HEAD), use_relative_position_bias=True,
         reshape_hidden_states=False,
-        out_features=[f"stage{layers * part // 4}" for part in range(1, 5)],
+        out_features=[f"stage{blocks * part // 4}" for part in range(1, 5)],
     )  # fmt: skip
     neck = [tensors[f"neck.reassemble_stage.layers.{one}.projection.weight"].shape[0] for one in range(4)]
     head, shapes = "metric_head", {name: tuple(one.shape) for name, one in tensors.items()}

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from easel.studio.engine.control.published_model import layers
 from easel.studio.engine.interrogation.question import Interrogation
 from easel.studio.engine.interrogation.word_search import WordSearch
 
@@ -133,19 +134,15 @@ def _config(tensors: Mapping[str, Tensor]) -> Any:
     return BlipConfig(
         vision_config={
             "hidden_size": wide, "intermediate_size": tensors[f"{vision}0.mlp.fc1.weight"].shape[0],
-            "num_hidden_layers": _layers(tensors, vision), "num_attention_heads": max(1, wide // _HEAD),
+            "num_hidden_layers": layers(tensors, vision), "num_attention_heads": max(1, wide // _HEAD),
             "image_size": round(places**0.5) * patch.shape[-1], "patch_size": patch.shape[-1],
             "layer_norm_eps": 1e-6,
         },
         text_config={
             "vocab_size": words, "hidden_size": width, "encoder_hidden_size": wide,
             "intermediate_size": tensors[f"{text}0.intermediate.dense.weight"].shape[0],
-            "num_hidden_layers": _layers(tensors, text), "num_attention_heads": max(1, width // _HEAD),
+            "num_hidden_layers": layers(tensors, text), "num_attention_heads": max(1, width // _HEAD),
             "max_position_embeddings": tensors["text_decoder.bert.embeddings.position_embeddings.weight"]
             .shape[0],
         },
     )  # fmt: skip
-
-
-def _layers(tensors: Mapping[str, Tensor], start: str) -> int:
-    return len({name.removeprefix(start).split(".")[0] for name in tensors if name.startswith(start)})

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from easel.studio.engine.control.clip_view import clip_view
-from easel.studio.engine.control.published_model import filled
+from easel.studio.engine.control.published_model import filled, layers
 from easel.studio.engine.interrogation.word_lists import WordList
 from easel.studio.engine.tokenizer import load_tokenizer
 
@@ -97,9 +97,8 @@ def _config(tensors: Mapping[str, Tensor]) -> Any:
 
 def _transformer(shapes: Mapping[str, tuple[int, ...]], part: str, width: int) -> dict[str, int]:
     start = f"{part}.encoder.layers."
-    layers = {one.removeprefix(start).split(".")[0] for one in shapes if one.startswith(start)}
     return {
         "hidden_size": width, "num_attention_heads": max(1, width // _HEAD),
         "intermediate_size": shapes[f"{start}0.mlp.fc1.weight"][0],
-        "num_hidden_layers": len(layers),
+        "num_hidden_layers": layers(shapes, start),
     }  # fmt: skip
