@@ -40,10 +40,9 @@ def rows(easel: Running, _: Plain) -> Iterator[list[str]]:
             if was == state and (left := ends[ticket] - at) > SHORTEST
         ]
         sizes = [abs(one) for one in errors]
-        shown = f"{statistics.median(sizes):.0%} ({min(sizes):.0%}-{max(sizes):.0%})"
         yield [
             f"time left told, {name}: error",
-            shown,
+            _shown(sizes),
             "",
             f"bias {statistics.median(errors):+.0%}",
             "≤ 25 %",
@@ -56,11 +55,15 @@ def _stand_in() -> list[str]:
     sizes = [abs(one) for one in errors]
     return [
         "time left told, stand-in device with recorded steps, company coming and going: error",
-        f"{statistics.median(sizes):.0%} (nine of ten within {statistics.quantiles(sizes, n=10)[-1]:.0%})",
+        _shown(sizes),
         "",
         f"bias {statistics.median(errors):+.0%}",
         "≤ 25 %",
     ]
+
+
+def _shown(sizes: list[float]) -> str:
+    return f"{statistics.median(sizes):.0%} (nine of ten within {statistics.quantiles(sizes, n=10)[-1]:.0%})"
 
 
 def _asked(clients: list[httpx.Client]) -> set[str]:

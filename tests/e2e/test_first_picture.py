@@ -85,6 +85,7 @@ def test_pictures_stay(page: Page, easel: Up) -> None:
     expect(drawn(page)).to_have_attribute("alt", re.compile("a green star on white"), timeout=30_000)
 
 
+@pytest.mark.slow
 def test_two_people_with_one_link(browser: Browser, easel: Up) -> None:
     """A link opened twice is two people: neither sees, stops or waits behind the other's work; a picture's
     address opens nothing for the other."""

@@ -51,6 +51,7 @@ def test_a_taken_port_is_one_clear_line(build: Build) -> None:
     assert f"(process {os.getpid()})" in line
 
 
+@pytest.mark.slow
 def test_caddy_leaves_last(build: Build) -> None:
     """At the end everybody is answered: what can be finished is finished and delivered, what cannot, what is
     held, and who comes meanwhile gets 503 with Retry-After."""

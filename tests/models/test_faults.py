@@ -105,6 +105,7 @@ def test_a_disk_that_fills_on_the_way(server: Serving, small_disk: Path | None, 
     assert served.sent < len(content) * 1.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("machines", [("", ""), ("one", "two")], ids=["one machine", "two machines"])
 def test_two_mounts_under_fire(server: Serving, tmp_path: Path, machines: tuple[str, str]) -> None:
     """Two processes on each of two mounts of one folder want one file, and are killed again and again.

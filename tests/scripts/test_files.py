@@ -300,6 +300,7 @@ def test_kills_anywhere(server: Server, tmp_path: Path) -> None:
     assert _parts(server.home) == []
 
 
+@pytest.mark.slow
 def test_the_studio_dies_and_the_command_goes_on(house: FilesHouse, env: Env, tmp_path: Path) -> None:
     """One command, its studio killed under it: it waits, asks how far it was, and finishes."""
     file = model(tmp_path / "survivor.safetensors", 20_000_000, seed=9)

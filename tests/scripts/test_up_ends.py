@@ -63,6 +63,7 @@ def test_kill_9_leaves_nothing_running(env: dict[str, str]) -> None:
         again.says("studio is ready after")
 
 
+@pytest.mark.slow
 def test_a_gateway_that_dies_is_started_again(env: dict[str, str]) -> None:
     """With all as it was: links, sessions, and who was awake without being kept so. One that dies again and
     again is not."""
@@ -104,6 +105,7 @@ def test_a_gateway_that_dies_is_started_again(env: dict[str, str]) -> None:
     until(lambda: not processes(env["EASEL_HOME"]), 40)
 
 
+@pytest.mark.slow
 def test_the_second_start_keeps_links_and_is_as_fast(env: dict[str, str]) -> None:
     """A link that was handed out works after a restart; what was rendered is used again."""
     with up(env) as running:
@@ -115,6 +117,7 @@ def test_the_second_start_keeps_links_and_is_as_fast(env: dict[str, str]) -> Non
     assert Path(env["EASEL_HOME"], "config", "studio.json").stat().st_mtime_ns == rendered
 
 
+@pytest.mark.slow
 def test_a_changed_stack_file_counts_at_once(env: dict[str, str]) -> None:
     """A second endpoint in seconds; a broken file is told of and changes nothing."""
     stack = Path(env["EASEL_STACK"])
@@ -225,6 +228,7 @@ def test_a_gateway_that_cannot_start_says_why(env: dict[str, str]) -> None:
     assert done.stderr.strip()
 
 
+@pytest.mark.slow
 def test_models_of_the_stack_are_fetched_before_anything_starts(env: dict[str, str], tmp_path: Path) -> None:
     """The same as in the cloud: what is listed comes into the store first, is told, and what cannot be had
     keeps nobody waiting. Nothing is "not used on this machine"."""

@@ -211,6 +211,7 @@ class Gateway:
         await self._relay.stop()
         self._audit.look()
         await self._deployment.close()
+        self.home.leave()
 
     async def _until_stopped(self, caddy: Caddy, server: Server) -> None:
         self._files = ConfigWatch(self.home.config)

@@ -4,6 +4,7 @@ docs/architecture.md."""
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -33,6 +34,8 @@ class Home:
         self.caddyfile = self.run / "Caddyfile"
         # Caddy's certificates and the key of its account with the authority: they outlive every start.
         self.certificates = root / "certificates"
+        # Where sockets lie whose path would be too long below `run`.
+        self._elsewhere: Path | None = None
 
     def replica_log(self, endpoint: str, replica: str) -> Path:
         """What one replica said."""
@@ -45,8 +48,16 @@ class Home:
 
     def socket(self, name: str) -> Path:
         """Where something listens for this gateway's own processes alone: in `run/`, or in a private
-        temporary folder if that path is too long for a socket."""
+        temporary folder, until `leave`, if that path is too long for a socket."""
         path = self.run / name
         if len(os.fsencode(path)) <= _SOCKET_PATH_LIMIT:
             return path
-        return Path(tempfile.mkdtemp(prefix="easel-")) / name
+        if self._elsewhere is None:
+            self._elsewhere = Path(tempfile.mkdtemp(prefix="easel-"))
+        return self._elsewhere / name
+
+    def leave(self) -> None:
+        """Nothing listens any more: take the temporary folder away, if there was one."""
+        if self._elsewhere is not None:
+            shutil.rmtree(self._elsewhere, ignore_errors=True)
+            self._elsewhere = None

@@ -77,6 +77,7 @@ def syncs(house: House) -> list[psutil.Process]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_nothing_wakes_before_its_models_are_there(build: Build, server: Serving) -> None:
     """Who opens the page sees what is fetched, an API call that outlives its wait is told the same, and no
     replica starts; then it wakes by itself. `min: 1` waits too."""
@@ -197,6 +198,7 @@ def test_a_changed_list_is_fetched_while_the_endpoint_draws(build: Build, server
     until(lambda: house.endpoint("studio")["models"] is None)
 
 
+@pytest.mark.slow
 def test_a_killed_gateway_leaves_no_orphan_and_no_half_file(build: Build, server: Serving) -> None:
     """kill -9 in the middle of a download: nothing fetches on, nothing half is in the store, and the next
     gateway goes on from what came. What it ends in the ordinary way, too."""

@@ -277,6 +277,7 @@ def test_a_certificate_comes_by_plain_http_where_tls_is_not_reached(shut: Estate
     assert "tls-alpn-01" not in (shut.root / "logs" / "certificates.log").read_text()
 
 
+@pytest.mark.slow
 def test_certificates_outlive_a_restart_and_an_authority_that_is_down(shut: Estate) -> None:
     """Kept on disk: a start asks nobody. A new host has to wait, which an event says; the others go on."""
     before = shut.certificate("studio")

@@ -40,6 +40,7 @@ def running(lasting_cloud: Cloud) -> Iterator[Provider]:
             yield it
 
 
+@pytest.mark.slow
 def test_a_fresh_process_bakes_and_shows_the_log(cloud: Cloud, inputs: dict[str, Any]) -> None:
     """From check to refresh to delete, with the repository's own files; nothing is imported beforehand."""
     with provider(AWS_ENDPOINT_URL=cloud.url) as it:

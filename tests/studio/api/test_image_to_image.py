@@ -165,6 +165,23 @@ def test_a_field_that_cannot_be(ada, blue, fields, field) -> None:
     assert answer.json()["detail"][0]["loc"][:2] == ["body", field]
 
 
+def test_latents_are_made_of_no_more_than_may_be_drawn(ada) -> None:
+    """`resize_mode` 3 shows the VAE the picture as it is sent: one that nobody may draw is refused, and what
+    to do is said. Made smaller first, it is drawn over; so it is where only what is masked is cut out."""
+    large = Image.new("L", (2064, 2048), 90)
+    answer = draw(ada, large, resize_mode=3, width=64, height=64)
+    assert answer.status_code == 422, answer.text[:300]
+    said = answer.json()["detail"][0]
+    assert said["loc"] == ["body", "init_images"]
+    assert "2064x2048 with resize_mode 3" in said["msg"]
+    assert "resize_mode 0, 1 and 2" in said["msg"]
+    assert pictures(draw(ada, large, resize_mode=0, width=64, height=64))
+    mask = Image.new("1", large.size)
+    mask.paste(1, (0, 0, 64, 64))
+    cut = {"mask": sent(mask), "inpaint_full_res": True, "mask_blur": 0}
+    assert pictures(draw(ada, large, resize_mode=3, width=64, height=64, **cut))
+
+
 def test_soft_inpainting_is_of_img2img(ada, blue) -> None:
     """The always-on script counts with a mask, and stands in the infotext; txt2img has none."""
     mask = Image.linear_gradient("L").resize(blue.size)

@@ -33,6 +33,7 @@ def drawn(ada, source: Image.Image, *arguments: Any, **fields: Any) -> Any:
     return ada.post("/sdapi/v1/img2img", json=body)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adjusted", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_noise_leads_to_the_picture(ada, source, adjusted) -> None:
     """All of it drawn anew by the same words is the same picture; by a seed's noise it is another."""
@@ -44,6 +45,7 @@ def test_the_noise_leads_to_the_picture(ada, source, adjusted) -> None:
     assert other_seed.tobytes() == found.tobytes()
 
 
+@pytest.mark.slow
 def test_other_words_and_randomness(ada, source) -> None:
     """Drawn from that noise by other words it is another picture; randomness is the next seed's noise, and
     nothing of the picture's own is left in it."""

@@ -100,6 +100,7 @@ def replica(tmp_path_factory) -> Iterator[Replica]:
     one.process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_whole_life(replica: Replica) -> None:
     """It answers while it imports, gets ready, draws, logs JSON without prompts, ends on SIGTERM with 0."""

@@ -136,6 +136,7 @@ def test_an_address_of_the_web(site: tuple[Place, str], visit: Callable[..., Pag
     expect(page.locator("article.offer")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_download_outlives_the_tab(site: tuple[Place, str], visit: Callable[..., Page]) -> None:
     """Progress with speed and time left, there again after a reload; Cancel ends it, and again goes on."""
     made, _ = site
@@ -227,7 +228,13 @@ def test_markup_in_every_field(site: tuple[Place, str], visit: Callable[..., Pag
 
 
 @pytest.mark.parametrize(
-    ("width", "scheme"), [(1280, "light"), (390, "dark"), (390, "light"), (1280, "dark")]
+    ("width", "scheme"),
+    [
+        (1280, "light"),
+        (390, "dark"),
+        pytest.param(390, "light", marks=pytest.mark.slow),
+        pytest.param(1280, "dark", marks=pytest.mark.slow),
+    ],
 )
 def test_nothing_sticks_out(
     site: tuple[Place, str], visit: Callable[..., Page], width: int, scheme: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.studio.ui.conftest import ask_small, findings, generate_button, until
@@ -75,6 +76,7 @@ def test_pressing_again_adds_a_ticket(visit) -> None:
     assert page.faults == []
 
 
+@pytest.mark.slow
 def test_own_tickets_are_reordered(visit) -> None:
     """A waiting ticket is put before another by a button, without a mouse."""
     page = visit("reorders")

@@ -85,6 +85,7 @@ def test_what_it_does_not_take_is_told(visit, kontext: str) -> None:
     assert page.faults == []
 
 
+@pytest.mark.slow
 def test_pictures_to_look_at(visit, kontext: str, pictures: list[Path]) -> None:
     """Chosen beside the prompt, they are sent and drawn with, with or without a source; a reload keeps them,
     and one is taken out by itself. What waits for a UNet is not sent."""

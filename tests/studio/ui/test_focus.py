@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.studio.ui.conftest import ask_small, generate_button
@@ -43,6 +44,7 @@ def walk(page: Page, stops: int) -> list[str]:
     return wrong
 
 
+@pytest.mark.slow
 def test_no_ring_is_cut_or_covered(visit) -> None:
     """On Create with a picture, over a canvas, in the gallery and in its close look. In the gallery arrows
     bring a tile out from under what stands still above it."""

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 from playwright.sync_api import expect
 
 from easel.studio.api.scripts.plot_axes import AXES
@@ -172,6 +173,7 @@ def test_a_sketchs_colours_arrive(visit, source: Path) -> None:
     assert page.faults == []
 
 
+@pytest.mark.slow
 def test_outpainting_is_larger_by_what_was_asked(visit, source: Path) -> None:
     """A side is pulled out by keys, another by the mouse; the frame says the size, the result has it, and the
     source stands in it as it was. A1111's script is asked by its arguments in their order, and what comes is

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.studio.ui.conftest import ask_small, until
@@ -12,6 +13,7 @@ from tests.studio.ui.proxy import line, mounted
 from tests.studio.ui.test_create import LONG, generate, picture_of, stop_all, tickets
 
 
+@pytest.mark.slow
 def test_a_cut_line_is_said_and_all_is_as_before_when_it_is_back(running, visit) -> None:
     """The tab says that it is lost, keeps the fields, and without a reload shows the ticket that went on
     meanwhile, and the next one."""

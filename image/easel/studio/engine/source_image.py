@@ -16,7 +16,8 @@ from easel.remark import remark
 from easel.studio import allowed
 from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.image_to_image import ImageToImage, Mask
-from easel.studio.engine.imaging import Enlarger, Inpainting, Prepared, prepare
+from easel.studio.engine.imaging import Enlarger, Inpainting, Prepared, ResizeMode, prepare
+from easel.studio.engine.request import MAX_SIDE
 
 MAX_PIXELS = 1 << 26
 """Of a source picture, 67 million: 200 MB once it is opened."""
@@ -49,6 +50,8 @@ def prepared_sources(source: ImageToImage, width: int, height: int) -> list[Prep
     found: list[Prepared | GrowingSource] = []
     for file in source.images:
         picture = opened("init_images", file)
+        if source.resize_mode is ResizeMode.LATENT_UPSCALE and (mask is None or not mask.only_masked):
+            _see_that_it_may_be_encoded(picture)
         ready = partial(
             prepare,
             picture,
@@ -76,6 +79,25 @@ def _as_far_as_it_goes(ready: Callable[..., Prepared], upscaler: str | None) -> 
         return ready(enlarge=interrupt)
     except _Grows as asked:
         return GrowingSource(asked.image, asked.times, upscaler, lambda answer: ready(enlarge=answer))
+
+
+def _see_that_it_may_be_encoded(picture: Image.Image) -> None:
+    """Raise InvalidRequest for a picture whose way through the VAE, as large as it is, is longer than that of
+    any picture that may be drawn: others wait for the device, and it is counted as what is drawn."""
+    if picture.width * picture.height > MAX_SIDE**2:
+        raise InvalidRequest(
+            "init_images",
+            remark(
+                "sent_with_latent_upscale",
+                "{size} with resize_mode 3",
+                size=f"{picture.width}x{picture.height}",
+            ),
+            remark(
+                "latents_up_to",
+                "up to {most} pixels; resize_mode 0, 1 and 2 make it smaller first",
+                most=f"{MAX_SIDE**2:,}",
+            ),
+        )
 
 
 def opened(field: str, file: bytes) -> Image.Image:

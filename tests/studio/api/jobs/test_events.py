@@ -122,6 +122,7 @@ def at_rest(pages: list[Listener]) -> list[int]:
         assert time.monotonic() < end, [page.heard[-1][1] for page in pages][-5:]
 
 
+@pytest.mark.slow
 def test_idle_pages_cost_nothing(running, ada: httpx.Client) -> None:
     """Fifty open pages: nobody looks at anything while nothing happens, they hear nothing but that the line
     is there, and the engine and the studio count as idle."""
