@@ -30,6 +30,7 @@ from easel.models.fetch.follower import AUTOV3_BELOW
 from easel.models.fetch.network import NotFetched, fetch_small, http_client
 from easel.models.fetch.progress import FetchProgress, Phase
 from easel.models.fetch.transfer import FetchLimits
+from easel.models.former_names import path_now
 from easel.models.header import Header, TensorInfo, read_header
 from easel.models.index import CIVITAI_INFO, IndexEntry, identity_of, preview_of, read_info
 from easel.models.intake.add import Added, Intake, ModelRequest

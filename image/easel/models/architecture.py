@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
+from easel.models import evidence
 from easel.models.errors import UnknownArchitecture, WrongKind
 from easel.models.family_names import Architecture
 from easel.models.header import Header
@@ -39,6 +40,7 @@ from easel.models.training import (
 )
 from easel.models.transformer_architecture import DRAWN as DRAWN_WITH
 from easel.models.transformer_architecture import transformer_architecture
+from easel.remark import remark
 
 _UNET = "model.diffusion_model."
 _FIRST = _UNET + "input_blocks.0.0.weight"
@@ -63,7 +65,7 @@ class CheckpointIdentity:
     """
 
     architecture: Architecture
-    told_by: str = "shapes"
+    told_by: str = evidence.SHAPES
     sure: bool = True
     prediction: str = ""
     zero_snr: bool | None = None
@@ -73,7 +75,8 @@ class CheckpointIdentity:
     def words(self) -> str:
         """For a list: "sd1, v_prediction, zero-terminal SNR (told by the tensor v_pred)"."""
         said = [self.architecture.value, self.prediction, "zero-terminal SNR" if self.zero_snr else ""]
-        return f"{', '.join(one for one in said if one)} (told by {self.told_by})"
+        what = ", ".join(one for one in said if one)
+        return remark("told_by", "{what} (told by {by})", what=what, by=self.told_by)
 
 
 def identify(
@@ -95,8 +98,8 @@ def identify(
     facts += facts_of_markers(header.tensors)
     facts += facts_of_metadata(header.metadata)
     if found is Architecture.SD2 and (guess := _from_name(name)):
-        facts.append(Fact("the file's name", prediction=guess))
-    return trained(found, weigh(facts), name, "the file beside it" if named else "shapes")
+        facts.append(Fact(evidence.NAME, prediction=guess))
+    return trained(found, weigh(facts), name, evidence.BESIDE if named else evidence.SHAPES)
 
 
 def trained(found: Architecture, verdict: TrainingVerdict, name: str, told_by: str) -> CheckpointIdentity:
@@ -133,7 +136,7 @@ def trained(found: Architecture, verdict: TrainingVerdict, name: str, told_by: s
 def facts_beside(said: Sidecar) -> list[Fact]:
     """What the files beside a checkpoint say, in so many words or by the name of the family."""
     named = _SAYS.get(said.architecture)
-    return [*said.facts, *([Fact(f"the architecture {said.architecture} beside it", named)] if named else [])]
+    return [*said.facts, *([Fact(evidence.architecture_beside(said.architecture), named)] if named else [])]
 
 
 def named_beside(said: Sidecar, name: str) -> Architecture | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from easel.models import evidence
 from easel.models.architecture import CheckpointIdentity, facts_beside, named_beside, trained
 from easel.models.errors import (
     FileError,
@@ -78,7 +79,7 @@ def identify_folder(path: Path) -> CheckpointIdentity:
     named = named_beside(said, name)
     facts = facts_beside(said)
     if named is not None:
-        return trained(named, weigh(facts), name, "the file beside it")
+        return trained(named, weigh(facts), name, evidence.BESIDE)
     pipeline = str(_json(path / INDEX, name).get("_class_name", ""))
     if pipeline in PIPELINES:
         return _identify_transformer(path, pipeline, said)
@@ -100,18 +101,18 @@ def identify_folder(path: Path) -> CheckpointIdentity:
     try:
         schedule = _json(path / "scheduler" / "scheduler_config.json", name)
     except MissingFile:
-        return trained(known, weigh(facts), name, "its configuration")
-    facts += facts_of_table(schedule, "its scheduler_config.json")
+        return trained(known, weigh(facts), name, evidence.CONFIGURATION)
+    facts += facts_of_table(schedule, evidence.SCHEDULER)
     if not any(fact.prediction for fact in facts):
-        facts.append(Fact("its scheduler_config.json", EPSILON))  # what silence means to diffusers
-    return trained(known, weigh(facts), name, "its configuration")
+        facts.append(Fact(evidence.SCHEDULER, EPSILON))  # what silence means to diffusers
+    return trained(known, weigh(facts), name, evidence.CONFIGURATION)
 
 
 def _identify_transformer(path: Path, pipeline: str, said: Sidecar) -> CheckpointIdentity:
     config = _json(path / "transformer" / "config.json", path.name)
     first = architecture_of_config(pipeline, config, path.name)
     found, told_by = one_of_pair(first, path.name, said, {})
-    return CheckpointIdentity(found, told_by.replace("shapes", "its configuration"))
+    return CheckpointIdentity(found, evidence.CONFIGURATION if told_by == evidence.SHAPES else told_by)
 
 
 def drawing_part(path: Path) -> str:

@@ -17,6 +17,7 @@ from typing import BinaryIO, NoReturn
 
 from easel.models.errors import CutShort, LyingHeader, MissingFile, NotSafetensors
 from easel.models.file_signatures import foreign_format
+from easel.models.former_names import path_now
 from easel.models.header_table import NotText, read_table
 
 # The format's own limit. It is compared with the file's size before a byte of the header is read.
@@ -84,10 +85,17 @@ def opened_header(path: str | os.PathLike[str], read: Callable[[BinaryIO, int, s
     """What `read` makes of the open file, its size and its name. Raises MissingFile, and what `read` does."""
     name = Path(path).name
     try:
-        with open(path, "rb") as file:
+        with _opened(Path(path)) as file:
             return read(file, os.fstat(file.fileno()).st_size, name)
     except OSError as error:
         raise MissingFile(name, f"cannot be read ({error.strerror or error})") from error
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return open(path, "rb")
+    except FileNotFoundError:
+        return open(path_now(path), "rb")
 
 
 def read_header_from(file: BinaryIO, size: int, name: str) -> Header:

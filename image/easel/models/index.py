@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 
 from easel.models.architecture import CheckpointIdentity, identify
@@ -21,6 +22,7 @@ from easel.models.parts import part_in
 from easel.models.precision import precision_of
 from easel.models.records import FileState, Records
 from easel.models.sidecar import read_sidecar, state_beside
+from easel.remark import remark
 
 CIVITAI_INFO = ".civitai.info"
 """The ending of Civitai Helper's file, in the place of `.safetensors`."""
@@ -195,4 +197,8 @@ def _family(identity: CheckpointIdentity | None, families: tuple[str, ...]) -> s
 def _training(identity: CheckpointIdentity) -> str:
     if not identity.prediction and identity.zero_snr is None and not identity.notes:
         return ""
-    return ". ".join((identity.words, *identity.notes))
+    return reduce(_and_then, identity.notes, identity.words)
+
+
+def _and_then(one: str, other: str) -> str:
+    return remark("two_sentences", "{one}. {other}", one=one, other=other)

@@ -19,6 +19,7 @@ from easel.models.fetch.partial_journal import part_of, read_journal
 from easel.models.sizes import gigabytes
 from easel.models.upload.journal import UploadJournals, UploadState
 from easel.models.walking import walk
+from easel.remark import remark
 
 log = structlog.get_logger(__name__)
 
@@ -33,9 +34,15 @@ class OverQuota(FileError):
     def __init__(self, name: str, size: int, used: int, quota: int) -> None:
         super().__init__(
             name,
-            f"it has {gigabytes(size)}, but of the team's quota of {gigabytes(quota)} for models "
-            f"{gigabytes(max(0, quota - used))} are left: remove models that nobody uses "
-            "(`easel models remove`, `easel files rm`), or raise `storage.quota` in the stack file",
+            remark(
+                "over_quota",
+                "it has {size}, but of the team's quota of {quota} for models {left} are left: remove models "
+                "that nobody uses (`easel models remove`, `easel files rm`), or raise `storage.quota` in the "
+                "stack file",
+                size=gigabytes(size),
+                quota=gigabytes(quota),
+                left=gigabytes(max(0, quota - used)),
+            ),
         )
 
 

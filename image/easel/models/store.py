@@ -10,6 +10,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,6 +18,7 @@ import structlog
 
 from easel.models.diffusers_folder import INDEX, folder_state
 from easel.models.errors import UnknownModel
+from easel.models.former_names import FormerNames
 from easel.models.hashes import Hashes
 from easel.models.index import Index, IndexEntry
 from easel.models.kind import Kind
@@ -58,6 +60,7 @@ class Store:
         self._records = Records(self.root)
         self._hashes = Hashes(self.root, self._records)
         self._index = Index(self._records)
+        self._former = FormerNames(self.root)
         self._lock = threading.Lock()
         self._files: Mapping[Kind, tuple[ModelFile, ...]] | None = None
 
@@ -90,8 +93,9 @@ class Store:
         """The file called `name`: title, file name, path below the folder, model name, hash (short or whole).
 
         Tried in A1111's order: the exact name; then without regard to case; then without the hash in
-        brackets; then as a piece of a title, if it is a piece of one title only. A file that was put there
-        since the last look is found too. Raises UnknownModel, with the nearest names, for anything else.
+        brackets; then as what a model was called before it was renamed; then as a piece of a title, if it is
+        a piece of one title only. A file that was put there since the last look is found too. Raises
+        UnknownModel, with the nearest names, for anything else.
         """
         wanted = name.strip()
         try:
@@ -127,6 +131,28 @@ class Store:
         """What is known of the file beside what it says itself. Raises OSError if it is not there."""
         return self._records.get(path, state_of_model(path))
 
+    def called_before(self, kind: Kind, name: str) -> list[ModelFile]:
+        """The files that were called `name`, in any of the ways of `find`, before they were renamed."""
+        before, wanted = self.formerly(kind), name.lower()
+        return [
+            file
+            for file in self.files(kind)
+            if any(wanted in self._names_as(file, old) for old in before.get(file.name, ()))
+        ]
+
+    def formerly(self, kind: Kind) -> dict[str, list[str]]:
+        """Names of files of a kind → what each was called before, where no other file has that name now."""
+        taken, top = {file.name for file in self.files(kind)}, f"{kind.folder}/"
+        found: dict[str, list[str]] = {}
+        for before, now in self._former.look().items():
+            if before.startswith(top) and (old := before.removeprefix(top)) not in taken:
+                found.setdefault(now.removeprefix(top), []).append(old)
+        return found
+
+    def renamed(self, old: Path, new: Path) -> None:
+        """What lies at `old` will be at `new`: whoever asks for it by its old name gets it then."""
+        self._former.remember(old, new)
+
     def remember(self, path: Path, **said: str) -> Record:
         """Add to the file's record (see records.py). Raises OSError if it is not there."""
         record = self._records.put(path, state_of_model(path), **said)
@@ -140,6 +166,7 @@ class Store:
     def forget(self, path: Path) -> None:
         """Drop the record of a file that was taken away, and look again."""
         self._records.forget(path)
+        self._former.forget(path)
         self.refresh()
 
     def close(self) -> None:
@@ -163,6 +190,9 @@ class Store:
                     return matches[0]
                 if matches:
                     raise self._ambiguous(kind, wanted, matches)
+        former = self.called_before(kind, plain)
+        if len(former) == 1:
+            return former[0]
         pieces = [
             file for file in files if len(plain) >= _SHORTEST_PIECE and plain.lower() in file.title.lower()
         ]
@@ -171,6 +201,11 @@ class Store:
         if pieces:
             raise self._ambiguous(kind, wanted, pieces)
         raise UnknownModel(kind.words, wanted, [file.title for file in files], self._why(kind, wanted, files))
+
+    def _names_as(self, file: ModelFile, name: str) -> set[str]:
+        """How `file` was found when it was called `name`, in small letters."""
+        then = replace(file, path=self.folder(file.kind) / name, name=name, sha256="")
+        return set(map(str.lower, then.aliases))
 
     @staticmethod
     def _ambiguous(kind: Kind, wanted: str, matches: Sequence[ModelFile]) -> UnknownModel:

@@ -16,6 +16,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from easel.models import evidence
+from easel.remark import remark
+
 EPSILON, VELOCITY = "epsilon", "v_prediction"
 DRAWN = (EPSILON, VELOCITY)
 
@@ -85,24 +88,31 @@ def weigh(facts: Iterable[Fact]) -> TrainingVerdict:
     for fact in facts:
         if not fact.understood:
             notes.setdefault(
-                f"{fact.source} names the prediction {fact.prediction[:40]!r}, which is not known"
+                remark(
+                    "prediction_unknown",
+                    "{source} names the prediction {word}, which is not known",
+                    source=fact.source,
+                    word=repr(fact.prediction[:40]),
+                )
             )
             continue
         if fact.prediction:
             prediction = prediction or fact
             if fact.prediction != prediction.prediction:
                 notes.setdefault(
-                    f"{prediction.source} says {prediction.prediction} and {fact.source} {fact.prediction}; "
-                    "the first counts"
+                    remark(
+                        "predictions_differ",
+                        "{one} says {first} and {other} {second}; the first counts",
+                        one=prediction.source,
+                        first=prediction.prediction,
+                        other=fact.source,
+                        second=fact.prediction,
+                    )
                 )
         if fact.zero_snr is not None:
             zero = zero or fact
             if fact.zero_snr != zero.zero_snr:
-                words = ("has", "has no") if zero.zero_snr else ("has no", "has")
-                notes.setdefault(
-                    f"{zero.source} says that it {words[0]} zero-terminal SNR and {fact.source} that it "
-                    f"{words[1]}; the first counts"
-                )
+                notes.setdefault(_zero_differs(zero, fact))
     return TrainingVerdict(
         prediction.prediction if prediction else "",
         prediction.source if prediction else "",
@@ -110,6 +120,14 @@ def weigh(facts: Iterable[Fact]) -> TrainingVerdict:
         zero.source if zero else "",
         tuple(notes),
     )
+
+
+def _zero_differs(first: Fact, other: Fact) -> str:
+    if first.zero_snr:
+        words = "{one} says that it has zero-terminal SNR and {other} that it has no; the first counts"
+        return remark("zero_snr_first", words, one=first.source, other=other.source)
+    words = "{one} says that it has no zero-terminal SNR and {other} that it has; the first counts"
+    return remark("zero_snr_second", words, one=first.source, other=other.source)
 
 
 def facts_of_table(table: object, source: str) -> list[Fact]:
@@ -121,7 +139,7 @@ def facts_of_metadata(metadata: Mapping[str, str]) -> list[Fact]:
     """What the text in a file's header says: our own first, then ModelSpec's, then the trainers'."""
     found: list[Fact] = []
     for key in sorted(metadata, key=_weight):
-        source = f"the metadata {key[:60]}"
+        source = evidence.metadata(key)
         if key in _TABLES and metadata[key].lstrip()[:1] == "{":
             try:
                 found += facts_of_table(json.loads(metadata[key]), source)
@@ -136,8 +154,8 @@ def facts_of_markers(names: Iterable[str]) -> list[Fact]:
     """What the tensors say that are there only to be found."""
     there = {"v_pred", "ztsnr"} & set(names)
     return [
-        *([Fact("the tensor v_pred", prediction=VELOCITY)] if "v_pred" in there else []),
-        *([Fact("the tensor ztsnr", zero_snr=True)] if "ztsnr" in there else []),
+        *([Fact(evidence.tensor("v_pred"), prediction=VELOCITY)] if "v_pred" in there else []),
+        *([Fact(evidence.tensor("ztsnr"), zero_snr=True)] if "ztsnr" in there else []),
     ]
 
 

@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
+from easel.models import evidence
 from easel.models.errors import UnknownArchitecture
 from easel.models.family_names import Architecture
 from easel.models.header import Header, TensorInfo
@@ -98,17 +99,17 @@ def one_of_pair(
 ) -> tuple[Architecture, str]:
     """`first`, or the second family with the same tensors; and what told it: a mark first of all."""
     if first not in _SECOND:
-        return first, "shapes"
+        return first, evidence.SHAPES
     if marked:
-        return _SECOND[first][0], f"the tensor {_EDIT_MARK}"
+        return _SECOND[first][0], evidence.tensor(_EDIT_MARK)
     second, word = _SECOND[first]
     if (said := _BASES.get(sidecar.base_model.strip().lower())) in (first, second) and said is not None:
-        return said, "the baseModel beside it"
-    spoken = [(f"the metadata {key}", metadata.get(key, "")) for key in _WORDS_OF]
-    for source, text in (*spoken, ("the file's name", name)):
+        return said, evidence.BASE_MODEL
+    spoken = [(evidence.metadata(key), metadata.get(key, "")) for key in _WORDS_OF]
+    for source, text in (*spoken, (evidence.NAME, name)):
         if word.search(text):
             return second, source
-    return first, "shapes"
+    return first, evidence.SHAPES
 
 
 class _Tensors:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
 from easel.remark import Remark
+
+REMARK_HEADER = "X-Easel-Remark"
+"""Of a refusal: `{"code", "values"}` of its words, beside A1111's body."""
+# Servers and proxies between take 8 kB of headers, all together.
+_LONGEST_HEADER = 4000
 
 
 class CodedText(BaseModel):
@@ -32,6 +38,14 @@ def coded(texts: Iterable[str], before: Iterable[CodedText] = ()) -> list[CodedT
     for text in texts:
         found.setdefault(str(text), CodedText.of(text))
     return list(found.values())
+
+
+def remark_header(words: str) -> dict[str, str]:
+    """The code and values of an error's words, for a page that says it in another language. Beside the body,
+    which is A1111's to the last key."""
+    said = CodedText.of(words)
+    text = json.dumps({"code": said.code, "values": said.values})
+    return {REMARK_HEADER: text} if said.code and len(text) <= _LONGEST_HEADER else {}
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

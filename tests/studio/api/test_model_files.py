@@ -7,7 +7,6 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -236,11 +235,20 @@ def test_names_that_cannot_be(made: Place, said: dict[str, str], status: int) ->
     assert "film.safetensors" in named(library(made))
 
 
-def test_what_a_picture_waits_for_keeps_its_name(made: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The job would look for it under the old one."""
-    monkeypatch.setattr(made.studio.engine, "is_wanted", lambda file: file.stem == "film")
-    assert "being drawn" in refused(change(made, "rename", "film.safetensors"), 409)
-    assert change(made, "rename", "art/chalk.safetensors").status_code == 200
+def test_its_old_name_is_understood(made: Place) -> None:
+    """It stands on the card, is looked for, and a choice of it stays one, whoever renames."""
+    (made.root / "Stable-diffusion/two.safetensors").write_bytes(networks.STARTER.read_bytes())
+    made.studio.engine.store.refresh()
+    made.studio.options.update("bob", {"sd_model_checkpoint": "two.safetensors"})
+    assert change(made, "rename", "two.safetensors", kind="checkpoint", new_name="deux").status_code == 200
+    found = library(made, "bob")
+    assert found["checkpoint"] == "deux.safetensors"
+    card = named(found)["deux.safetensors"]
+    assert (card["formerly"], card["path"]) == (
+        ["two.safetensors"],
+        "models/Stable-diffusion/deux.safetensors",
+    )
+    assert list(named(library(made, q="two"))) == ["deux.safetensors"]
 
 
 def test_the_default_keeps_its_name(made: Place) -> None:
@@ -367,23 +375,3 @@ def test_nobody_looks_for_nobody(made: Place) -> None:
     if watcher is not None:
         watcher.join(10)
     assert changes._watcher is None
-
-
-def test_what_a_job_needs(made: Place) -> None:
-    """Checkpoint, VAE, LoRAs of both passes, upscalers and ControlNets of whoever waits."""
-    from easel.studio.engine.wanted_files import wanted_paths
-
-    def at(name: str) -> Any:
-        return SimpleNamespace(file=SimpleNamespace(path=Path(name)), path=Path(name))
-
-    asked = SimpleNamespace(loras=[at("lora")], embeddings=[at("embedding")])
-    job: Any = SimpleNamespace(
-        checkpoint=at("checkpoint"), vae=None, hires_checkpoint=at("hires"), refiner=at("refiner"),
-        interrogator=at("interrogator"), ranked_words=at("ranker"),
-        upscalers={"x": at("upscaler")}, control_files=[at("control").file],
-        prompts=[SimpleNamespace(first=asked, second=SimpleNamespace(loras=[at("second")], embeddings=[]))],
-    )  # fmt: skip
-    assert {str(one) for one in wanted_paths(job)} == {
-        "checkpoint", "hires", "refiner", "upscaler", "control", "lora", "embedding", "second",
-        "interrogator", "ranker",
-    }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Who needs a model: tickets of other replicas when it is renamed; one's own pictures when sorting by use."""
+"""Who needs a model: tickets that say an embedding's name when it is renamed; one's own pictures by use."""
 
 from __future__ import annotations
 
@@ -16,26 +16,28 @@ from tests.studio.library import Place
 __all__ = ["made"]
 
 
-def test_what_a_ticket_of_another_replica_needs_keeps_its_name(made: Place) -> None:
-    """Its journal lies where all replicas see it: by the checkpoint that it begins with, and by the words of
-    its prompts. A finished one needs nothing."""
+def test_an_embedding_that_a_ticket_says_keeps_its_name(made: Place) -> None:
+    """A name that is a word of a prompt means nothing once nobody is called so: no ticket of any replica may
+    wait with it. What has a tag or a field is found by its old name. A finished ticket needs nothing."""
     # Of its own: the others' was made for another studio, whose journal it reads.
     made.client = TestClient(create_api(made.studio))
     journal: Journal[AcceptedRequest] = Journal(made.studio.outputs.folder / ".jobs", AcceptedRequest)
-    shown = {"prompt": "a cat\n<lora:film:0.8>", "override_settings": {"sd_vae": "x"}}
+    shown = {"prompt": "a cat\n<lora:film:0.8>", "negative_prompt": "(bad-hands:1.2)", "seed": 1}
     record = AcceptedRequest(
         id="a" * 32, owner="bob", by=journal.process, at=1.0, place=1.0, kind="txt2img",
         shown=shown, checkpoints=["two.safetensors"],
     )  # fmt: skip
     journal.write(record)
+    networks.write(made.root / "embeddings/bad-hands.safetensors", {"emb_params": networks.embedding()})
     (made.root / "Stable-diffusion/two.safetensors").write_bytes(networks.STARTER.read_bytes())
     made.studio.engine.store.refresh()
-    assert "another" in refused(change(made, "rename", "film.safetensors"), 409)
-    assert "another" in refused(change(made, "rename", "two.safetensors", kind="checkpoint"), 409)
-    assert change(made, "rename", "art/chalk.safetensors").status_code == 200
+    refusal = refused(change(made, "rename", "bad-hands.safetensors", kind="embedding"), 409)
+    assert "a word of its prompt" in refusal
+    assert change(made, "rename", "film.safetensors").status_code == 200
+    assert change(made, "rename", "two.safetensors", kind="checkpoint").status_code == 200
     record.ended = 2.0
     journal.write(record)
-    assert change(made, "rename", "film.safetensors", new_name="later").status_code == 200
+    assert change(made, "rename", "bad-hands.safetensors", kind="embedding").status_code == 200
     journal.close()
 
 
@@ -51,3 +53,5 @@ def test_what_is_used_is_counted_from_ones_own_pictures(made: Place) -> None:
         "checkpoint": {"easel-starter.safetensors": 3}, "lora": {"film.safetensors": 2}, "embedding": {},
     }  # fmt: skip
     assert made.ask("GET", "used", "bob").json()["used"]["checkpoint"] == {}
+    assert change(made, "rename", "film.safetensors", new_name="grain").status_code == 200
+    assert made.ask("GET", "used").json()["used"]["lora"] == {"grain.safetensors": 2}

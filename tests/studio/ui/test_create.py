@@ -78,7 +78,7 @@ def test_pressing_again_adds_a_ticket(visit) -> None:
 
 @pytest.mark.slow
 def test_own_tickets_are_reordered(visit) -> None:
-    """A waiting ticket is put before another by a button, without a mouse."""
+    """A waiting ticket is put before another by a button, without a mouse; one press ends all of them."""
     page = visit("reorders")
     ask_small(page, "in work", steps=LONG, side=512)
     generate(page)
@@ -92,12 +92,14 @@ def test_own_tickets_are_reordered(visit) -> None:
     id = last.get_attribute("data-id")
     last.get_by_role("button", name="Draw it earlier").press("Enter")
     until(page, f"{order}[1] === '{id}'")
-    stop_all(page)
+    page.get_by_role("button", name="Stop all", exact=True).click()
+    expect(tickets(page)).to_have_count(0)
+    expect(page.get_by_role("button", name="Stop all", exact=True)).to_have_count(0)
 
 
 def test_a_reload_in_mid_picture_loses_nothing(visit) -> None:
     """The ticket, its progress and every field are there again, in this tab and in another one: what was
-    typed at the last moment too, in a field that nobody left."""
+    typed at the last moment too, in a field that nobody left. What was unfolded is."""
     page = visit("reloader")
     ask_small(page, "kept over a reload", steps=LONG, side=512)
     page.locator("details.negative summary").click()
@@ -111,6 +113,7 @@ def test_a_reload_in_mid_picture_loses_nothing(visit) -> None:
     expect(page.get_by_label("Negative prompt", exact=True)).to_have_value("blurry")
     expect(page.get_by_label("Seed", exact=True)).to_have_value("4711")
     expect(page.get_by_label("Width", exact=True)).to_have_value("512")
+    expect(page.get_by_label("Steps", exact=True)).to_be_visible()
     other = visit("reloader", beside=page)
     expect(tickets(other)).to_have_count(1)
     expect(other.get_by_role("progressbar")).to_be_visible()
@@ -330,6 +333,10 @@ def test_what_can_be_done_with_a_picture(visit) -> None:
     expect(page.get_by_role("button", name="Star", exact=True)).to_have_attribute("aria-pressed", "true")
     page.get_by_role("button", name="Share", exact=True).click()
     expect(page.locator(".notice")).to_contain_text(re.compile("Link copied|#shared/"))
+    # As at an address without HTTPS.
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page.get_by_role("button", name="Share", exact=True).click()
+    expect(page.locator(".notice", has_text="#shared/").first).to_be_visible()
     download = page.get_by_role("link", name="Download")
     assert download.get_attribute("download").endswith(".png")
     file = "(link) => fetch(link).then((one) => one.text()).then((text) => text.slice(0, 200))"

@@ -8,9 +8,12 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from tests.studio.ui.conftest import ask_small, until
+from easel.gateway import pages
+from tests.studio.ui.conftest import ask_small, generate_button, until
 from tests.studio.ui.proxy import line, mounted
 from tests.studio.ui.test_create import LONG, generate, picture_of, stop_all, tickets
+
+ASKED = re.compile(r"/(jobs|studio/session|sdapi/v1/txt2img)$")
 
 
 @pytest.mark.slow
@@ -43,6 +46,27 @@ def test_a_cut_line_is_said_and_all_is_as_before_when_it_is_back(running, visit)
         generate(page)
         expect(picture_of(page)).to_have_attribute("alt", re.compile("typed while it was cut"))
         assert page.evaluate("window.same")
+
+
+def test_what_the_door_says_is_said_in_words(visit) -> None:
+    """That the endpoint makes room for another replica, or does not start at all: no line that is lost, and
+    nothing that trying again would help. All is as before once it is there."""
+    page = visit("at-the-door")
+    ask_small(page, "typed before it drained")
+    states = {"draining": "finishes its work", "failed": "does not start", "loading": "is waking up"}
+    for state, words in states.items():
+        answer = pages.error(503, "the endpoint is not ready yet", kind=state)
+        page.context.route(
+            ASKED, lambda route, answer=answer: route.fulfill(
+                status=answer.status_code, headers=dict(answer.headers), body=bytes(answer.body)
+            ),
+        )  # fmt: skip
+        generate_button(page).click()
+        expect(page.locator(".connection")).to_contain_text(words)
+        expect(page.locator("#said-generate")).to_contain_text(words)
+        page.context.unroute(ASKED)
+        expect(page.locator(".connection")).to_have_count(0)
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("typed before it drained")
 
 
 def test_below_a_path_everything_works(running, visit) -> None:

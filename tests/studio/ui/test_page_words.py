@@ -26,7 +26,8 @@ ASKED = re.compile(r'\bt\(\s*(?:[^"`()]*\?\s*)?"([a-z][\w.-]*)"')
 MADE = re.compile(r"`((?:[a-z][\w-]*\.)+)\$\{[^`]*?\}((?:\.[\w-]+)*)`")
 # What a browser shows where a key has no words: the key.
 BARE_KEY = (
-    r"\b(app|bar|checkpoint|connection|create|editor|engine|error|gallery|models|place|queue|stage)\.[a-z]"
+    r"\b(app|bar|checkpoint|connection|create|editor|engine|error|gallery|models|place|queue|shelf|stage|xyz)"
+    r"\.[a-z]"
 )
 
 

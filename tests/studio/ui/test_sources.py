@@ -43,7 +43,7 @@ def test_a_dropped_picture_is_read(visit, running, source: Path) -> None:
     page.evaluate(DROP, [".stage", base64.b64encode(source.read_bytes()).decode(), "halves.png"])
     page.get_by_role("button", name="Use as source").click()
     expect(page.locator("form[data-mode=image]")).to_be_visible()
-    expect(page.get_by_text("96 × 64")).to_be_visible()
+    expect(page.locator(".source-there").get_by_text("96 × 64")).to_be_visible()
     assert page.faults == []
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from easel.models.cache.storage import is_network
 from easel.models.errors import CutShort, MissingFile
+from easel.models.former_names import path_now
 from easel.models.sizes import part_of_whole
 
 # One call of the kernel takes at most 1024 buffers (IOV_MAX) and moves at most 2 GiB.
@@ -48,10 +49,10 @@ class FileReader:
 
     def __init__(self, path: Path, *, far: bool | None = None) -> None:
         """Open. `far` None: as the kernel's list of mounts tells. Raises MissingFile."""
-        self.path, self.name = path, path.name
+        self.path, self.name = path_now(path), path.name
         self.far = is_network(path) if far is None else far
         try:
-            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
             self.status = os.fstat(self._file)
         except OSError as error:
             raise unreadable(self.name, error) from error

@@ -23,6 +23,7 @@ import httpx
 from easel.models.fetch.block_backend import BlockBackend
 from easel.models.source_errors import Forbidden
 from easel.models.sources.policy import METADATA_NAMES, FetchPolicy, is_public
+from easel.remark import remark
 
 USER_AGENT = "easel/0.1 (model download)"
 """Civitai's front refuses the names of libraries."""
@@ -108,7 +109,12 @@ def public_addresses(host: str, port: int) -> list[str]:
     One is enough: a name that has both is made to get past a check.
     """
     if host.rstrip(".").lower() in METADATA_NAMES:
-        raise Forbidden(host, "is where a cloud tells a machine its secrets; nothing is fetched from there")
+        raise Forbidden(
+            host,
+            remark(
+                "net_metadata", "is where a cloud tells a machine its secrets; nothing is fetched from there"
+            ),
+        )
     try:
         # The resolver also understands 2130706433 and 0x7f.1, as connect would.
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -121,8 +127,12 @@ def public_addresses(host: str, port: int) -> list[str]:
         if not is_public(ipaddress.ip_address(address.partition("%")[0])):
             raise Forbidden(
                 host,
-                f"resolves to {address}, which is not an address of the open internet; from page and API "
-                "only public https addresses may be fetched. An operator can: `easel models add` there",
+                remark(
+                    "net_private",
+                    "resolves to {address}, which is not an address of the open internet; from page and API "
+                    "only public https addresses may be fetched. An operator can: `easel models add` there",
+                    address=address,
+                ),
             )
     return addresses
 
@@ -142,7 +152,9 @@ class Transport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request. Raises Forbidden, and httpx's errors."""
         if request.url.scheme != "https" and not self._private:
-            raise Forbidden(request.url.host, "from page and API only https:// may be fetched")
+            raise Forbidden(
+                request.url.host, remark("net_https", "from page and API only https:// may be fetched")
+            )
         sent = httpcore.Request(
             method=request.method,
             url=httpcore.URL(

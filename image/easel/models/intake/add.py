@@ -36,6 +36,7 @@ from easel.models.sources.local import LocalSource
 from easel.models.sources.offer import Offer, Secrets, Source
 from easel.models.sources.policy import OPERATOR, FetchPolicy
 from easel.models.store import Store
+from easel.remark import remark
 
 log = structlog.get_logger(__name__)
 
@@ -166,11 +167,20 @@ class Intake:
         same = bool(wanted) and record.sha256 in ("", wanted) and offer.size in (None, size)
         if same and self._store.hash_now(target) == wanted:
             return True
-        whose = f"which came from {record.source}" if record.source else "which was put there by hand"
+        whose = (
+            remark("came_from", "which came from {source}", source=record.source)
+            if record.source
+            else remark("by_hand", "which was put there by hand")
+        )
         raise NameTaken(
             target.name,
-            f"there is another file of this name, {whose}: give this one another "
-            f"(--name FILE), or take that one away (`easel models remove {target.name}`)",
+            remark(
+                "add_name_taken",
+                "there is another file of this name, {whose}: give this one another (--name FILE), or take "
+                "that one away (`easel models remove {name}`)",
+                whose=whose,
+                name=target.name,
+            ),
         )
 
     def _remember(self, source: Source, offer: Offer, fetched: Fetched) -> None:

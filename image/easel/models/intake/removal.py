@@ -19,6 +19,7 @@ from easel.models.model_file import ModelFile, sidecar_path
 from easel.models.model_notes import ModelNotes, UnreadableNotes, write_notes
 from easel.models.source_errors import NameTaken, NotWritable
 from easel.models.store import Store
+from easel.remark import remark
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +36,11 @@ def remove_model(store: Store, file: ModelFile) -> None:
     try:
         if not lock.try_take():
             raise NameTaken(
-                file.path.name, "a download to this name is under way; wait for it, or stop it first"
+                file.path.name,
+                remark(
+                    "name_downloading",
+                    "a download to this name is under way; wait for it, or stop it first",
+                ),
             )
         try:
             # The model first: what is left beside it if this ends here harms nobody.
@@ -48,9 +53,10 @@ def remove_model(store: Store, file: ModelFile) -> None:
             lock.release()
         discard_unfinished(file.path)
     except FileNotFoundError:
-        raise MissingFile(file.path.name, "is not there any more") from None
+        raise MissingFile(file.path.name, remark("file_gone", "is not there any more")) from None
     except OSError as error:
-        raise NotWritable(file.path.name, f"cannot be removed ({error.strerror})") from None
+        words = remark("not_removed", "cannot be removed ({why})", why=error.strerror)
+        raise NotWritable(file.path.name, words) from None
     store.forget(file.path)
     _delete_gone(file.path.parent)
 

@@ -15,6 +15,7 @@ from easel.models.sources.local import local_source
 from easel.models.sources.offer import Secrets, Source, shown
 from easel.models.sources.policy import OPERATOR, FetchPolicy
 from easel.models.sources.web import web_source
+from easel.remark import remark
 
 _KNOWN = "hf://org/repo/file, civitai://models/ID, s3://bucket/key, https://…, file:/path"
 
@@ -30,12 +31,18 @@ def source_of(
     address = address.strip()
     known = secrets or Secrets()
     if any(letter.isspace() or ord(letter) < 32 for letter in address) or len(address) > 2000:
-        raise BadAddress(shown_safely(address), "holds spaces or is too long for an address of a model")
+        raise BadAddress(
+            shown_safely(address),
+            remark("address_spaces", "holds spaces or is too long for an address of a model"),
+        )
     try:
         urlsplit(address)
         return _source(address, known, policy, environment)
     except ValueError:
-        raise BadAddress("the address", f"cannot be read; write one of {_KNOWN}") from None
+        raise BadAddress(
+            remark("the_address", "the address"),
+            remark("address_unreadable", "cannot be read; write one of {known}", known=_KNOWN),
+        ) from None
 
 
 def _source(address: str, known: Secrets, policy: FetchPolicy, environment: Mapping[str, str]) -> Source:
@@ -47,15 +54,20 @@ def _source(address: str, known: Secrets, policy: FetchPolicy, environment: Mapp
         if not policy.own:
             raise Forbidden(
                 address,
-                "s3:// and file: may be used by the operator only: in the stack file, or by "
-                "`easel models add` on the machine itself",
+                remark(
+                    "address_operators",
+                    "s3:// and file: may be used by the operator only: in the stack file, or by "
+                    "`easel models add` on the machine itself",
+                ),
             )
         return bucket_source(address) if address.startswith("s3://") else local_source(address)
     if address.startswith("https://") or (address.startswith("http://") and policy.private):
         return web_source(address)
     if address.startswith("http://"):
-        raise Forbidden(shown(address), "is not encrypted: only https:// may be fetched from page and API")
-    raise BadAddress(shown_safely(address), f"is not an address of a model; write one of {_KNOWN}")
+        words = "is not encrypted: only https:// may be fetched from page and API"
+        raise Forbidden(shown(address), remark("address_plain", words))
+    words = "is not an address of a model; write one of {known}"
+    raise BadAddress(shown_safely(address), remark("no_address", words, known=_KNOWN))
 
 
 def secrets_of(environment: Mapping[str, str] = os.environ) -> Secrets:

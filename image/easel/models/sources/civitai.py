@@ -21,10 +21,13 @@ from easel.models.kind import GGUF, SAFETENSORS, Kind
 from easel.models.source_errors import BadAddress, SourceError, Unreachable, Unsafe
 from easel.models.sources.civitai_refusals import refused
 from easel.models.sources.offer import Offer, Source, key_of
+from easel.remark import remark
 
 CIVITAI_URL = "https://civitai.com"
 CIVITAI_HOSTS = ("civitai.com", "www.civitai.com", "civitai.green", "civitai.red")
-_SHAPE = "write civitai://models/ID?version=VERSION, or paste the address of the model's page"
+_SHAPE = remark(
+    "civitai_shape", "write civitai://models/ID?version=VERSION, or paste the address of the model's page"
+)
 # Civitai's `type` of a model, and where the file belongs.
 CIVITAI_KINDS: Mapping[str, Kind] = {
     "Checkpoint": Kind.CHECKPOINT, "LORA": Kind.LORA, "LoCon": Kind.LORA, "DoRA": Kind.LORA,
@@ -95,8 +98,13 @@ class CivitaiSource(Source):
         if self.model and info.get("modelId") not in (None, self.model):
             raise SourceError(
                 self.address,
-                f"version {version} belongs to model {info.get('modelId')}, not to "
-                f"{self.model}; check the address",
+                remark(
+                    "civitai_other_model",
+                    "version {version} belongs to model {model}, not to {named}; check the address",
+                    version=version,
+                    model=info.get("modelId"),
+                    named=self.model,
+                ),
             )
         if not model:
             try:
@@ -118,14 +126,19 @@ class CivitaiSource(Source):
         if not fitting:
             there = ", ".join(dict.fromkeys(_called(file) for file in files)) or "none"
             asked = ", ".join(f"{name}={value}" for name, value in self.wanted.items()) or "any"
-            raise SourceError(self.address, f"this version has no file with {asked}; it has: {there}")
+            words = "this version has no file with {asked}; it has: {there}"
+            raise SourceError(self.address, remark("civitai_no_file", words, asked=asked, there=there))
         safe = [file for file in fitting if _is_tensors(file)]
         if not safe:
             names = ", ".join(str(file.get("name", "")) for file in fitting)[:200]
             raise Unsafe(
                 self.address,
-                f"it is offered only as something else than safetensors or GGUF ({names}); pickles can "
-                "run code when they are opened. Look for another version or file",
+                remark(
+                    "civitai_pickles",
+                    "it is offered only as something else than safetensors or GGUF ({names}); pickles can "
+                    "run code when they are opened. Look for another version or file",
+                    names=names,
+                ),
             )
         if not {"type", "fileId"} & set(self.wanted):
             models = [file for file in safe if file.get("type") in ("Model", "Pruned Model", None)]
@@ -141,8 +154,12 @@ class CivitaiSource(Source):
                 said = str(file.get(message) or "").strip()[:200]
                 raise Unsafe(
                     self.address,
-                    f"Civitai's scan found something dangerous in {file.get('name')!r}"
-                    f"{f' ({said})' if said else ''}; it is not downloaded",
+                    remark(
+                        "civitai_danger",
+                        "Civitai's scan found something dangerous in {name}{said}; it is not downloaded",
+                        name=repr(file.get("name")),
+                        said=f" ({said})" if said else "",
+                    ),
                 )
 
     def _download(self, info: Mapping[str, Any], file: Mapping[str, Any]) -> str:
@@ -201,7 +218,9 @@ def civitai_source(address: str, token: str, environment: Mapping[str, str] = os
     ):
         version = int(found[1])
     if not model and not version:
-        raise BadAddress(address[:200], f"names no model of Civitai; {_SHAPE}")
+        raise BadAddress(
+            address[:200], remark("civitai_no_model", "names no model of Civitai; {shape}", shape=_SHAPE)
+        )
     wanted = {name: query[name] for name in _FILTERS if query.get(name)}
     service = (environment.get("CIVITAI_ENDPOINT") or CIVITAI_URL).rstrip("/")
     tail = urlencode({**({"version": version} if version else {}), **wanted})
@@ -221,7 +240,8 @@ def is_civitai(address: str) -> bool:
 
 def _number(text: str, address: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 13):
-        raise BadAddress(address[:200], f"its version is {text[:40]!r}, which is no number; {_SHAPE}")
+        words = "its version is {text}, which is no number; {shape}"
+        raise BadAddress(address[:200], remark("civitai_version", words, text=repr(text[:40]), shape=_SHAPE))
     return int(text)
 
 

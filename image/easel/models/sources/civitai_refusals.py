@@ -15,6 +15,7 @@ from easel.models.source_errors import (
     Unreachable,
 )
 from easel.models.sources.offer import message_of
+from easel.remark import remark
 
 _KEYS = "https://civitai.com/user/account, under API Keys"
 
@@ -24,62 +25,67 @@ def refused(
 ) -> SourceError:
     """What Civitai means by `status`; `said` is the JSON of its answer."""
     words = message_of(said)
-    tail = f" (Civitai says: {words})" if words else ""
+    tail = remark("civitai_says", " (Civitai says: {words})", words=words) if words else ""
     if status == 401:
         if has_token:
-            return NeedsToken(
-                address,
-                f"Civitai does not know this token (401): make a new one at {_KEYS}, and put "
-                f"it into CIVITAI_TOKEN or CIVITAI_TOKEN_FILE{tail}",
+            what = (
+                "Civitai does not know this token (401): make a new one at {keys}, and put it into "
+                "CIVITAI_TOKEN or CIVITAI_TOKEN_FILE{tail}"
             )
-        return NeedsToken(
-            address,
-            f"its creator wants downloaders to be signed in (401): make a key at {_KEYS}, and "
-            f"put it into CIVITAI_TOKEN or CIVITAI_TOKEN_FILE{tail}",
+            return NeedsToken(address, remark("civitai_token_unknown", what, keys=_KEYS, tail=tail))
+        what = (
+            "its creator wants downloaders to be signed in (401): make a key at {keys}, and put it into "
+            "CIVITAI_TOKEN or CIVITAI_TOKEN_FILE{tail}"
         )
+        return NeedsToken(address, remark("civitai_token_wanted", what, keys=_KEYS, tail=tail))
     if status == 403 and (said.get("error") == "Early Access" or "deadline" in said):
         until = str(said.get("deadline") or "")[:10]
-        when = f"; it is free for all on {until}" if until else ""
-        return EarlyAccess(
-            address,
-            f"this version is in early access (403){when}. Buy access on its page with the "
-            f"account of your CIVITAI_TOKEN, wait, or take an earlier version{tail}",
+        when = remark("free_on", "; it is free for all on {date}", date=until) if until else ""
+        what = (
+            "this version is in early access (403){when}. Buy access on its page with the account of your "
+            "CIVITAI_TOKEN, wait, or take an earlier version{tail}"
         )
+        return EarlyAccess(address, remark("civitai_early", what, when=when, tail=tail))
     if status == 403:
-        more = (
-            "the account of your CIVITAI_TOKEN may not"
-            if has_token
-            else "set CIVITAI_TOKEN if your account may"
+        if has_token:
+            what = (
+                "Civitai does not give this file out (403): the account of your CIVITAI_TOKEN may not; open "
+                "its page to see why{tail}"
+            )
+            return NoAccess(address, remark("civitai_may_not", what, tail=tail))
+        what = (
+            "Civitai does not give this file out (403): set CIVITAI_TOKEN if your account may; open its page "
+            "to see why{tail}"
         )
-        return NoAccess(
-            address, f"Civitai does not give this file out (403): {more}; open its page to see why{tail}"
-        )
+        return NoAccess(address, remark("civitai_set_token", what, tail=tail))
     if status == 404:
-        return NotThere(
-            address,
-            "Civitai has no such model, version or file (404): it may have been deleted, be "
-            f"private, or be on its way; check the page in a browser, then try again{tail}",
+        what = (
+            "Civitai has no such model, version or file (404): it may have been deleted, be private, or be "
+            "on its way; check the page in a browser, then try again{tail}"
         )
+        return NotThere(address, remark("civitai_not_there", what, tail=tail))
     if status == 410:
-        return Archived(
-            address,
-            "the model was archived by its creator (410): its files are gone from Civitai. "
-            f"Look for the same hash elsewhere, and add that with --sha256{tail}",
+        what = (
+            "the model was archived by its creator (410): its files are gone from Civitai. Look for the same "
+            "hash elsewhere, and add that with --sha256{tail}"
         )
+        return Archived(address, remark("civitai_archived", what, tail=tail))
     if status == 429:
-        wait = f" in {retry_after:.0f} s" if retry_after else " in an hour"
-        return TooManyRequests(
-            address,
-            f"Civitai saw too many downloads from here (429): start it again{wait}; it "
-            f"goes on from where it was{tail}",
-            retry_after,
+        wait = (
+            remark("in_seconds", "in {n} s", n=round(retry_after))
+            if retry_after
+            else remark("in_an_hour", "in an hour")
         )
+        what = (
+            "Civitai saw too many downloads from here (429): start it again {wait}; it goes on from where it "
+            "was{tail}"
+        )
+        return TooManyRequests(address, remark("civitai_too_many", what, wait=wait, tail=tail), retry_after)
     if status == 400:
-        return NotThere(
-            address, f"Civitai does not understand the address (400); paste that of the model's page{tail}"
-        )
+        what = "Civitai does not understand the address (400); paste that of the model's page{tail}"
+        return NotThere(address, remark("civitai_no_address", what, tail=tail))
     if status >= 500:
-        return Unreachable(address, f"Civitai has trouble of its own ({status}); try again later{tail}")
-    return SourceError(
-        address, f"Civitai answers {status}{tail}; open the model's page in a browser to see why"
-    )
+        what = "Civitai has trouble of its own ({status}); try again later{tail}"
+        return Unreachable(address, remark("civitai_trouble", what, status=status, tail=tail))
+    what = "Civitai answers {status}{tail}; open the model's page in a browser to see why"
+    return SourceError(address, remark("civitai_answers", what, status=status, tail=tail))

@@ -28,9 +28,12 @@ from easel.models.source_errors import (
     Unreachable,
 )
 from easel.models.sources.offer import Offer, Source, key_of, plain_refusal
+from easel.remark import remark
 
 HUB = "https://huggingface.co"
-_SHAPE = "write hf://org/repo/file.safetensors, and @revision behind it if it must not move"
+_SHAPE = remark(
+    "hub_shape", "write hf://org/repo/file.safetensors, and @revision behind it if it must not move"
+)
 _MOST_HOPS = 5
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -70,9 +73,7 @@ class HubSource(Source):
             return self._ask_plainly(client, url)
         except Exception as error:
             # The library's HTTP client changed between its versions, and with it the names of its errors.
-            raise Unreachable(
-                self.address, f"the hub cannot be reached ({type(error).__name__}); check network and proxy"
-            ) from None
+            raise Unreachable(self.address, _unreachable(error)) from None
         return self._offered(url, found.location, found.etag or "", found.size)
 
     def _ask_plainly(self, client: httpx.Client, url: str) -> Offer:
@@ -93,7 +94,7 @@ class HubSource(Source):
             except httpx.TransportError as error:
                 raise Unreachable(
                     self.address,
-                    f"the hub cannot be reached ({type(error).__name__}); check network and proxy",
+                    _unreachable(error),
                 ) from None
             said = answer.headers
             if answer.status_code >= 400:
@@ -136,33 +137,68 @@ class HubSource(Source):
             if not self.token:
                 return NeedsToken(
                     self.address,
-                    f"the repository asks for consent: agree on {page}, then set HF_TOKEN "
-                    "(or HF_TOKEN_FILE) to a token with read access",
+                    remark(
+                        "hub_consent",
+                        "the repository asks for consent: agree on {page}, then set HF_TOKEN "
+                        "(or HF_TOKEN_FILE) to a token with read access",
+                        page=page,
+                    ),
                 )
             return NoAccess(
-                self.address, f"the owner of HF_TOKEN has not agreed to the terms yet: do so on {page}"
+                self.address,
+                remark(
+                    "hub_not_agreed",
+                    "the owner of HF_TOKEN has not agreed to the terms yet: do so on {page}",
+                    page=page,
+                ),
             )
         if isinstance(error, errors.RevisionNotFoundError):
             return NotThere(
-                self.address, f"there is no revision {self.revision!r}; {page} shows branches and tags"
+                self.address,
+                remark(
+                    "hub_revision",
+                    "there is no revision {revision}; {page} shows branches and tags",
+                    revision=repr(self.revision),
+                    page=page,
+                ),
             )
         if isinstance(error, errors.EntryNotFoundError):
             return NotThere(
                 self.address,
-                f"there is no file {self.file!r} in {self.repository}; "
-                f"{page}/tree/{self.revision} shows what there is",
+                remark(
+                    "hub_file",
+                    "there is no file {file} in {repository}; {page} shows what there is",
+                    file=repr(self.file),
+                    repository=self.repository,
+                    page=f"{page}/tree/{self.revision}",
+                ),
             )
         if isinstance(error, errors.RepositoryNotFoundError) or status == 401:
-            more = "HF_TOKEN may not read it" if self.token else "it is private: then set HF_TOKEN"
+            words = "there is no repository {repository}, or {more}; check {page}"
+            more = (
+                remark("hub_may_not", "HF_TOKEN may not read it")
+                if self.token
+                else remark("hub_private", "it is private: then set HF_TOKEN")
+            )
             return NotThere(
-                self.address, f"there is no repository {self.repository}, or {more}; check {page}"
+                self.address,
+                remark("hub_repository", words, repository=self.repository, more=more, page=page),
             )
         if status == 429:
             return TooManyRequests(
                 self.address,
-                "the hub wants a pause (429): try again in some minutes, or set HF_TOKEN for a higher limit",
+                remark(
+                    "hub_pause",
+                    "the hub wants a pause (429): try again in some minutes, or set HF_TOKEN for a higher "
+                    "limit",
+                ),
             )
         return plain_refusal(self.address, status or 500, {}, None)
+
+
+def _unreachable(error: Exception) -> str:
+    words = "the hub cannot be reached ({why}); check network and proxy"
+    return remark("hub_unreachable", words, why=type(error).__name__)
 
 
 def hub_source(address: str, token: str, environment: Mapping[str, str] = os.environ) -> HubSource:
@@ -177,9 +213,11 @@ def hub_source(address: str, token: str, environment: Mapping[str, str] = os.env
         or ".." in parts
         or not all(_PART.fullmatch(one) for one in parts[:2])
     ):
-        raise BadAddress(address, f"is not a file of the hub; {_SHAPE}")
+        raise BadAddress(address, remark("hub_no_file", "is not a file of the hub; {shape}", shape=_SHAPE))
     if not revision or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]*", revision) or ".." in revision:
-        raise BadAddress(address, f"names no revision behind @; {_SHAPE}")
+        raise BadAddress(
+            address, remark("hub_no_revision", "names no revision behind @; {shape}", shape=_SHAPE)
+        )
     repository, file = "/".join(parts[:2]), "/".join(parts[2:])
     whole = f"hf://{repository}/{file}@{revision}"
     endpoint = (environment.get("HF_ENDPOINT") or HUB).rstrip("/")

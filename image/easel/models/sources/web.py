@@ -10,6 +10,9 @@ import httpx
 
 from easel.models.source_errors import BadAddress
 from easel.models.sources.offer import Offer, Source, key_of, shown
+from easel.remark import remark
+
+_SHAPE = "https://host/path/name.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +35,21 @@ def web_source(address: str) -> WebSource:
         url = httpx.URL(address)
     except (httpx.InvalidURL, ValueError):
         raise BadAddress(
-            address[:200], "is not an address; write it as https://host/path/name.safetensors"
+            address[:200], remark("web_no_address", "is not an address; write it as {shape}", shape=_SHAPE)
         ) from None
     if not url.host:
-        raise BadAddress(shown(address), "names no host; write it as https://host/path/name.safetensors")
+        raise BadAddress(
+            shown(address), remark("web_no_host", "names no host; write it as {shape}", shape=_SHAPE)
+        )
     if url.host in ("huggingface.co", "hf.co"):
         parts = url.path.strip("/").split("/")
         if len(parts) > 4 and parts[2] in ("resolve", "blob"):
             instead = f"hf://{parts[0]}/{parts[1]}/{'/'.join(parts[4:])}@{parts[3]}"
-            raise BadAddress(shown(address), f"is a file of the hub; write {instead}")
+            raise BadAddress(
+                shown(address), remark("web_hub_file", "is a file of the hub; write {it}", it=instead)
+            )
         raise BadAddress(
-            shown(address), "is a page of the hub; write hf://org/repo/file.safetensors[@revision]"
+            shown(address),
+            remark("web_hub_page", "is a page of the hub; write hf://org/repo/file.safetensors[@revision]"),
         )
     return WebSource(address, shown(address), key_of(address))

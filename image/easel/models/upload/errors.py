@@ -37,7 +37,7 @@ class AlreadyThere(FileError):
     """The very same file is in the store. `path` is where, below `models`."""
 
     def __init__(self, name: str, path: str, sha256: str) -> None:
-        super().__init__(name, f"the same file is there already, as {path}")
+        super().__init__(name, remark("same_there", "the same file is there already, as {path}", path=path))
         self.path, self.sha256 = path, sha256
 
 
@@ -46,6 +46,10 @@ class TooManyUploads(ModelError):
 
     def __init__(self, most: int) -> None:
         super().__init__(
-            f"you have {most} unfinished uploads already: finish or cancel one of them first; "
-            "what is left alone expires"
+            remark(
+                "too_many_uploads",
+                "you have {n} unfinished uploads already: finish or cancel one of them first; "
+                "what is left alone expires",
+                n=most,
+            )
         )

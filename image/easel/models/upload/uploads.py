@@ -35,6 +35,7 @@ from easel.models.upload.errors import (
 )
 from easel.models.upload.journal import Upload, UploadJournals, UploadState, new_id
 from easel.models.upload.writer import UploadWriter, refusal
+from easel.remark import remark
 
 log = structlog.get_logger(__name__)
 
@@ -292,8 +293,13 @@ class Uploads:
         if not upload.replaces and (known or hashing or size != upload.length):
             raise NameTaken(
                 upload.name,
-                f"there is another file of this name ({path}, {gigabytes(size)}): give this one another "
-                "name, or say that it may replace that one",
+                remark(
+                    "upload_name_taken",
+                    "there is another file of this name ({path}, {size}): give this one another name, or say "
+                    "that it may replace that one",
+                    path=path,
+                    size=gigabytes(size),
+                ),
             )
 
     def _write(self, upload: Upload) -> None:

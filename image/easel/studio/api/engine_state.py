@@ -15,6 +15,7 @@ class EngineState(BaseModel):
 
     phase: str = Field(description="importing, loading, ready or failed")
     detail: str
+    remark: CodedText | None = Field(None, description="`detail` by its code, while it loads or has failed")
     device: str = Field(description="a GPU's name, or CPU")
     running: int = Field(description="pictures under way")
     queued: int = Field(description="pictures that wait")
@@ -34,6 +35,7 @@ def engine_state(studio: Studio) -> EngineState:
     return EngineState(
         phase=now.phase,
         detail=now.detail,
+        remark=CodedText.of(now.detail) if now.phase in ("loading", "failed") and now.detail else None,
         device=_device(now.device),
         running=now.running,
         queued=now.queued,

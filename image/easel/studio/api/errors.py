@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,7 +32,7 @@ from easel.studio.api.requests.field_faults import faults_words
 from easel.studio.api.requests.refusals import UnknownScript, Unsupported
 from easel.studio.api.strict_json import reply
 from easel.studio.caller_options import TooMany
-from easel.studio.coded_text import CodedText
+from easel.studio.coded_text import remark_header
 from easel.studio.engine import (
     EngineError,
     InvalidRequest,
@@ -66,9 +65,6 @@ log = structlog.get_logger(__name__)
 _MAX_ECHO = 200
 # The words of Starlette's own.
 _NOTHING_THERE = remark("nothing_there", "Not Found")
-REMARK_HEADER = "X-Easel-Remark"
-# Servers and proxies between take 8 kB of headers, all together.
-_LONGEST_HEADER = 4000
 
 
 class FieldFault(BaseModel):
@@ -191,14 +187,6 @@ async def _ours(request: Request, e: Exception) -> Response:
     if isinstance(e, NotAPicture):
         words = remark("of_field", "{field} {why}", field=e.field, why=words)
     return reply(_worded(e), status, headers | remark_header(words))
-
-
-def remark_header(words: str) -> dict[str, str]:
-    """The code and values of an error's words, for a page that says it in another language. Beside the body,
-    which is A1111's to the last key."""
-    said = CodedText.of(words)
-    text = json.dumps({"code": said.code, "values": said.values})
-    return {REMARK_HEADER: text} if said.code and len(text) <= _LONGEST_HEADER else {}
 
 
 def _worded(e: Exception) -> dict[str, object]:

@@ -8,9 +8,10 @@ from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from easel.remark import remark
-from easel.studio.api.errors import body, remark_header
+from easel.studio.api.errors import body
 from easel.studio.api.openai.errors import reworded
 from easel.studio.api.strict_json import reply
+from easel.studio.coded_text import remark_header
 
 MAX_BODY = 64 * 1024 * 1024
 # A body over the limit is read and thrown away, so that a client which reads its answer only after it sent

@@ -13,7 +13,7 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from easel.models import ModelError, ModelFile, UnknownModel
+from easel.models import Kind, ModelError, ModelFile, UnknownModel
 from easel.remark import remark
 from easel.studio.api.errors import ErrorBody
 from easel.studio.api.jobs.async_jobs import AsyncJobs
@@ -40,12 +40,9 @@ _SORTS: dict[Sort, Callable[[StoredModel], Any]] = {
     "largest": lambda one: (-one.size, one.name),
 }
 _PACKED_FROM = 5_000
-_NEEDED = remark(
-    "model_needed", "a picture that is being drawn or waits needs it: rename it when that is finished"
-)
-_NEEDED_ELSEWHERE = remark(
-    "model_needed_elsewhere",
-    "a ticket that is not finished, on this replica or another, needs it: rename it when that is done",
+_WORD_NEEDED = remark(
+    "embedding_needed",
+    "a ticket that is not finished names it by a word of its prompt: rename it when that is done",
 )
 _DEFAULT = remark("model_default", "requests that name no checkpoint are drawn with it: it keeps its name")
 _Name = Annotated[str, Field(min_length=1, max_length=1000, description="the path below the kind's folder")]
@@ -159,7 +156,7 @@ def _changes(routes: APIRouter, studio: Studio, editor: ModelEditor) -> None:
 
     @routes.post("/files/rename", response_model=StoredModel)
     async def rename(request: Request, asked: RenameRequest) -> Response:
-        """Rename or move a model with all that lies beside it; prompts with its old name miss it."""
+        """Rename or move a model with all that lies beside it; its old name is understood, too."""
         owner = known_caller(request)
         kind = KINDS[asked.type]
 
@@ -231,9 +228,8 @@ def _below(one: StoredModel, folder: str) -> bool:
 
 
 def _matches(one: StoredModel, q: str) -> bool:
-    text = "\n".join(
-        (one.name, one.model, one.version, one.base_model, one.words, one.notes, *one.trained_words)
-    ).lower()
+    said = (one.name, one.model, one.version, one.base_model, one.words, one.notes)
+    text = "\n".join((*said, *one.trained_words, *one.formerly)).lower()
     return all(piece in text for piece in q.lower().split())
 
 
@@ -250,11 +246,13 @@ def _draws_with(studio: Studio, owner: str, file: ModelFile) -> bool:
 
 
 def _wanted(studio: Studio, jobs: AsyncJobs, file: ModelFile) -> str:
-    """Why `file` has to keep its name for now; "" where it has not."""
-    if studio.engine.is_wanted(file):
-        return _NEEDED
-    if jobs.need(file):
-        return _NEEDED_ELSEWHERE
+    """Why `file` has to keep its name for now; "" where it has not.
+
+    Whoever waits for a picture finds it by the old one. Not so an embedding: that name is a word, which means
+    nothing but itself from now on.
+    """
+    if file.kind is Kind.EMBEDDING and jobs.need(file):
+        return _WORD_NEEDED
     try:
         default = studio.engine.default_checkpoint()
     except (NoCheckpoint, UnknownModel):

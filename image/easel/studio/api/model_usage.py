@@ -15,7 +15,7 @@ _TAG = re.compile(r"<(?:lora|lyco):([^:<>]+)", re.IGNORECASE)
 
 def usage(entries: Iterable[PictureEntry], models: Iterable[StoredModel]) -> dict[str, dict[str, int]]:
     """In how many pictures each checkpoint, LoRA and embedding stands, by kind and name; of other kinds
-    pictures say nothing that a listing reads. What was renamed since begins anew."""
+    pictures say nothing that a listing reads. Pictures from before a renaming count."""
     checkpoints: Counter[str] = Counter()
     prompts: Counter[str] = Counter()
     for one in entries:
@@ -33,8 +33,8 @@ def usage(entries: Iterable[PictureEntry], models: Iterable[StoredModel]) -> dic
 
 
 def _count(model: StoredModel, checkpoints: Counter[str], loras: Counter[str], prompts: Counter[str]) -> int:
-    path = model.name.rsplit(".", 1)[0].lower()
-    names = {path, path.rsplit("/", 1)[-1], model.use.lower()}
+    paths = [name.rsplit(".", 1)[0].lower() for name in (model.name, *model.formerly)]
+    names = {*paths, *(path.rsplit("/", 1)[-1] for path in paths), model.use.lower()}
     if model.kind == "checkpoint":
         return sum(checkpoints[name] for name in names)
     if model.kind == "lora":

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from easel.models import FileError, ModelFile, Store
+from easel.models import FileError, ModelFile, Store, path_now
 from easel.studio.engine.annotator_files import ANNOTATORS, Annotator, AnnotatorFile
 from easel.studio.engine.control.preprocessors import Pixels, Preprocessor
 from easel.studio.engine.networks_at_hand import NetworksAtHand, first_line
@@ -63,7 +63,10 @@ def _through(network: Any, needed: Annotator, pixels: Pixels, a: float, b: float
 
 def _loaded(needed: AnnotatorFile, file: ModelFile) -> Any:
     try:
-        tensors = {name.removeprefix("module."): _in_full(one) for name, one in load_file(file.path).items()}
+        tensors = {
+            name.removeprefix("module."): _in_full(one)
+            for name, one in load_file(path_now(file.path)).items()
+        }
         network = needed.build(tensors)
         network.load_state_dict(tensors)
     except Exception as error:  # a file of another network trips wherever it differs first

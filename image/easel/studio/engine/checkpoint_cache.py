@@ -20,7 +20,7 @@ import psutil
 import structlog
 import torch
 
-from easel.models import ModelError, ModelFile, folder_state, is_diffusers_folder
+from easel.models import ModelError, ModelFile, folder_state, is_diffusers_folder, path_now
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.late_parts import lacks_what_came
 from easel.studio.engine.loading import load_checkpoint
@@ -237,9 +237,10 @@ def copied(
 def _unchanged(file: ModelFile) -> bool:
     """Whether the file is the one that was loaded. Storage that went away takes nothing from memory."""
     try:
-        if is_diffusers_folder(file.path):
-            return folder_state(file.path) == (file.size, file.mtime)
-        status = file.path.stat()
+        path = path_now(file.path)
+        if is_diffusers_folder(path):
+            return folder_state(path) == (file.size, file.mtime)
+        status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:

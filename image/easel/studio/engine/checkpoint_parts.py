@@ -21,6 +21,7 @@ from easel.models import (
     SetPart,
     WrongKind,
     is_vae,
+    path_now,
     pieces_of,
     read_model_header,
     small_kind,
@@ -195,7 +196,7 @@ def parts_of_folder(
     """The parts of a checkpoint in a folder of diffusers' layout. Raises FileError."""
 
     def part(words: str, folder: str, module: Any, convert: Convert) -> CheckpointPart:
-        pieces = pieces_of(file.path, folder, half=half)
+        pieces = pieces_of(path_now(file.path), folder, half=half)
         named = tuple(
             (one, [name for name in one.header.tensors if not _is_left_out(name)]) for one in pieces
         )

@@ -40,7 +40,6 @@ from easel.studio.engine.shown_pictures import opened_pictures, shown_pixels
 from easel.studio.engine.source_image import GrowingSource, opened, prepared_sources
 from easel.studio.engine.step_times import StepTimes
 from easel.studio.engine.upscaler_names import find_upscaler
-from easel.studio.engine.wanted_files import wanted_paths
 
 if TYPE_CHECKING:
     import torch
@@ -313,10 +312,6 @@ class Engine:
         """Jobs that are not finished, in the order they came; of one owner, or all."""
         return self._queue.jobs(owner)
 
-    def is_wanted(self, file: ModelFile) -> bool:
-        """Whether a picture of anybody's that is not finished here needs this file."""
-        return any(file.path in wanted_paths(job) for job in self._queue.jobs())
-
     def status(self) -> Status:
         """What the engine is doing now."""
         return self._queue.status()
@@ -363,14 +358,15 @@ class Engine:
             )
             worker = Worker(self._queue, loop, self.pace, self._default.served, self._observers)
         except Exception as error:
-            self._queue.say("failed", f"the engine did not start: {error}")
+            words = remark("engine_not_started", "the engine did not start: {why}", why=error)
+            self._queue.say("failed", words)
             raise
         try:
             worker.run(first)
         except Exception as error:
             # A fault of ours that no picture met: nobody may wait for ever for a thread that is gone.
             log.exception("the engine ended")
-            self._queue.say("failed", f"the engine ended: {error}")
+            self._queue.say("failed", remark("engine_ended", "the engine ended: {why}", why=error))
             self._queue.stop(0)
             for job in self._queue.jobs():
                 job.fail(Stopped(SHUT_DOWN))

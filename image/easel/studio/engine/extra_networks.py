@@ -174,7 +174,8 @@ def _loras(prompt: str, store: Store, notes: list[str]) -> Iterator[LoraUse]:
 
 
 def find_lora(name: str, store: Store) -> ModelFile:
-    """The LoRA of this name: the file's, or the one its trainer gave it. Raises UnknownModel.
+    """The LoRA of this name: the file's, the one its trainer gave it, or one that it had before. Raises
+    UnknownModel.
 
     A piece of a name is not enough, as in A1111: a typing error must not draw with another LoRA.
     """
@@ -183,7 +184,7 @@ def find_lora(name: str, store: Store) -> ModelFile:
     found = _called(wanted, store)
     if not found:
         store.refresh()
-        found = _called(wanted, store)
+        found = _called(wanted, store) or store.called_before(Kind.LORA, wanted)
     # a file whose whole path is meant comes before one in a folder that has the same name
     whole = [one for one in found if one.name.lower() in (wanted, f"{wanted}.safetensors")]
     found = whole or found

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from easel.models import FileError, ModelFile, WrongKind
+from easel.models import FileError, ModelFile, WrongKind, path_now
 from easel.studio.engine.face_detector import load_face_detector
 from easel.studio.engine.face_files import FaceFiles
 from easel.studio.engine.networks_at_hand import NetworksAtHand, first_line
@@ -61,7 +61,7 @@ class FaceModels:
 
 def _detector(file: ModelFile) -> Any:
     try:
-        return load_face_detector(load_file(file.path))
+        return load_face_detector(load_file(path_now(file.path)))
     except Exception as error:  # safetensors and torch have errors of their own for a damaged file
         raise FileError(file.name, f"this face detector cannot be loaded ({first_line(error)})") from error
 
@@ -70,7 +70,7 @@ def _restorer(file: ModelFile) -> Any:
     import spandrel
 
     try:
-        model = spandrel.ModelLoader().load_from_state_dict(load_file(file.path))
+        model = spandrel.ModelLoader().load_from_state_dict(load_file(path_now(file.path)))
     except Exception as error:  # each architecture trips over a damaged file in a way of its own
         raise FileError(file.name, f"this face restorer cannot be loaded ({first_line(error)})") from error
     if not isinstance(model, spandrel.ImageModelDescriptor) or model.purpose != "FaceSR":

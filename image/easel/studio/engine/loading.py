@@ -28,6 +28,7 @@ from easel.models import (
     is_diffusers_folder,
     model_set,
     open_model,
+    path_now,
     read_model_header,
     read_sidecar,
 )
@@ -102,13 +103,14 @@ def _load(
     file: ModelFile, memory: DeviceMemory, dtype: torch.dtype, vae: ModelFile | None, family: Family | None,
     report: Report | None, *, whole: bool, others: Callable[[], Iterable[ModelFile]], shared: SharedEncoders,
 ) -> Checkpoint:  # fmt: skip
-    header = None if is_diffusers_folder(file.path) else read_model_header(file.path)
+    path = path_now(file.path)
+    header = None if is_diffusers_folder(path) else read_model_header(path)
     identity = None
     if family is None:
         if header is None:
-            identity = identify_folder(file.path)
+            identity = identify_folder(path)
         else:
-            identity = identify(header, name=file.name, sidecar=read_sidecar(file.path))
+            identity = identify(header, name=file.name, sidecar=read_sidecar(path))
         family = as_trained(family_of(identity.architecture), identity.prediction, identity.zero_snr)
     bones = skeleton(family)
     vocabularies: Mapping[str, Any] = {}

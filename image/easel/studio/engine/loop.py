@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import structlog
 import torch
 
-from easel.models import ModelFile
+from easel.models import ModelFile, path_now
 from easel.studio.engine.call_widths import CallWidths
 from easel.studio.engine.capacity import Capacity
 from easel.studio.engine.checkpoint import Checkpoint
@@ -125,7 +125,7 @@ class Loop:
         try:
             new = self._take(file, report, whole=old is not None)
         except TooLarge:
-            if old is None or not file.path.exists():
+            if old is None or not path_now(file.path).exists():
                 raise
             log.info("switch", step="unload first", old=old.file.name, new=file.name)
             self._serve(None)

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 import torch
 from torch import nn
 
-from easel.models import ModelSet
+from easel.models import ModelSet, path_now
 from easel.studio.engine.quantised.packed_modules import keep_packed
 from easel.studio.engine.quantised.packed_weight import PackedWeight
 from easel.studio.engine.skeleton import Skeleton, fill, nbytes
@@ -67,7 +67,7 @@ def encoder_keys(found: ModelSet, family: Family, dtype: torch.dtype) -> tuple[E
         if part is None:
             keys.append(None)
             continue
-        states = [(piece.path, piece.path.stat()) for piece in part.pieces]
+        states = [(piece.path, path_now(piece.path).stat()) for piece in part.pieces]
         files = tuple((path, one.st_size, one.st_mtime_ns) for path, one in states)
         built = (family.folder / encoder.folder / "config.json").read_text(encoding="utf-8")
         keys.append((part.role, files, part.prefix, built, str(dtype)))

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from easel.models import FileError, Kind, ModelFile, WrongKind
+from easel.models import FileError, Kind, ModelFile, WrongKind, path_now
 from easel.studio.engine.networks_at_hand import NetworksAtHand, first_line
 
 KEPT_BYTES = 300_000_000
@@ -45,7 +45,7 @@ def _described(file: ModelFile) -> Any:
     import spandrel
 
     try:
-        model = spandrel.ModelLoader().load_from_state_dict(load_file(file.path))
+        model = spandrel.ModelLoader().load_from_state_dict(load_file(path_now(file.path)))
     except spandrel.UnsupportedModelError as error:
         raise WrongKind(
             file.name, "a file of no architecture that spandrel knows", None, "an upscaler"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from easel.models import ModelError, ModelFile
+from easel.remark import remark, said_by
 from easel.studio.engine.batch_width import BUCKETS
 from easel.studio.engine.checkpoint_turns import CheckpointTurns
 from easel.studio.engine.errors import SHUT_DOWN, EngineError, Stopped, TooMuchForTheDevice
@@ -59,7 +60,7 @@ class Worker:
             try:
                 self._switch(first)
             except (ModelError, OSError) as error:
-                self._say("failed", str(error))
+                self._say("failed", said_by(error))
         while not self._queue.over:
             self._round()
             if not self._waiting and not self._loop.active:
@@ -155,7 +156,7 @@ class Worker:
             self._switch(wanted)
         except (ModelError, EngineError, OSError) as error:
             # First, as whoever waits for one of the jobs may look next at what the engine does.
-            self._say("ready" if self._loop.serving else "failed", str(error))
+            self._say("ready" if self._loop.serving else "failed", said_by(error))
             for job in self._waiting.jobs(wanted):
                 self._close(job, JobState.FAILED, error)
 
@@ -180,12 +181,12 @@ class Worker:
 
     def _switch(self, file: ModelFile) -> None:
         self._turn_ended = None
-        self._say("loading", f"loading {file.name}")
+        self._say("loading", remark("engine_loading", "loading {name}", name=file.name))
         began = time.perf_counter()
         try:
             # in quarters: whoever follows the state keeps every change of it
             self._loop.switch(
-                file, lambda step, share: self._say("loading", f"{step} {file.name}, {int(share * 4) * 25} %")
+                file, lambda _step, share: self._say("loading", _read(file, int(share * 4) * 25))
             )
         except Exception as error:
             self._observer.loaded(file, time.perf_counter() - began, error)
@@ -315,6 +316,10 @@ class Worker:
 
     def _say(self, phase: str, detail: str) -> None:
         self._queue.say(phase, detail, self._loop.serving, str(self._loop.device))
+
+
+def _read(file: ModelFile, percent: int) -> str:
+    return remark("engine_reading", "reading {name}, {percent} %", name=file.name, percent=percent)
 
 
 def _typed(error: Exception) -> Exception:

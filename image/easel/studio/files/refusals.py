@@ -24,6 +24,8 @@ from easel.models import (
     UploadFailed,
     WrongOffset,
 )
+from easel.remark import said_by
+from easel.studio.coded_text import remark_header
 from easel.studio.files.paths import BadPath, NoSuchFile
 from easel.studio.owner import NotYours
 
@@ -63,7 +65,7 @@ def answering(handler: Handler) -> Handler:
 def refuse(error: Exception) -> Response:
     """The answer to one refusal."""
     words = str(error)
-    headers = {"Cache-Control": "no-store", "Tus-Resumable": "1.0.0"}
+    headers = {"Cache-Control": "no-store", "Tus-Resumable": "1.0.0", **remark_header(said_by(error))}
     if isinstance(error, RequestRefused):
         return JSONResponse(_body("Refused", words), error.status, headers | error.headers)
     status = next(code for kind, code in _STATUS if isinstance(error, kind))

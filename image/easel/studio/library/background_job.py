@@ -14,13 +14,20 @@ import structlog
 from pydantic import BaseModel, Field
 
 from easel.models import FetchProgress, Interrupted, ModelError, Phase
-from easel.remark import remark, said_by
+from easel.remark import Remark, remark, said_by
 from easel.studio.coded_text import CodedText
 
 log = structlog.get_logger(__name__)
 
 # A server that sends a byte now and then keeps a GPU awake for nothing: so little in so long is no download.
 STALLED_AFTER, STALLED_BELOW = 600.0, 1_000_000
+_PHASES = {
+    Phase.ASKING: remark("fetch_asking", "asking the source"),
+    Phase.WAITING: remark("fetch_waiting", "another process fetches it"),
+    Phase.FETCHING: remark("fetch_begun", "fetching"),
+    Phase.CHECKING: remark("fetch_checking", "checking"),
+    Phase.DONE: remark("fetch_done", "done"),
+}
 
 
 class BackgroundJobState(StrEnum):
@@ -53,7 +60,7 @@ class JobView(BaseModel):
     title: str
     state: BackgroundJobState
     words: str = Field(description="how far it is, in one line")
-    remark: CodedText | None = Field(None, description="of one that failed: why, by its code")
+    remark: CodedText | None = Field(None, description="`words` by their code")
     done: int = Field(0, description="bytes of a download, files of a scan")
     total: int | None = Field(None, description="null until it is known")
     speed: float = Field(0.0, description="bytes a second")
@@ -176,14 +183,21 @@ class BackgroundJob:
                 BackgroundJobState.RUNNING: self._words or now.words,
             }[self.state]
             if running and self.cancelled:
-                words = "stopping"
+                words = remark("fetch_stopping", "stopping")
             return JobView(
                 id=self.id, kind=self.spec.kind, title=self.title, state=self.state, words=words,
                 done=now.done, total=now.total, speed=round(now.speed) if running else 0.0,
                 left=now.left if running else None, created=self.created,
                 finished=self.finished or None, mine=owner in self.owners,
-                error=self._error, result=self._result, remark=self._remark,
+                error=self._error, result=self._result, remark=self._remark or self._coded(words),
             )  # fmt: skip
+
+    def _coded(self, words: str) -> CodedText | None:
+        """What the page says in its language; the numbers of a download it has for itself."""
+        if self.state is BackgroundJobState.RUNNING and not isinstance(words, Remark):
+            words, note = _PHASES[self._progress.phase], self._progress.note
+            words = remark("fetch_noted", "{phase}; {note}", phase=words, note=note) if note else words
+        return CodedText.of(words) if isinstance(words, Remark) else None
 
     def _is_stalled(self) -> bool:
         now = self._progress

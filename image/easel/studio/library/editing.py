@@ -37,7 +37,7 @@ class NoSuchModel(ModelError):
 
 
 class StillWanted(FileError):
-    """A picture that is not finished, or a request that names nothing, needs the model under its name."""
+    """A ticket with an embedding's name in its prompt, or a request that names nothing, needs it as it is."""
 
 
 class ModelEditor:

@@ -24,6 +24,7 @@ from easel.models import (
     sidecar_path,
     write_civitai_files,
 )
+from easel.remark import remark
 from easel.studio.library.background_job import BackgroundJob
 from easel.studio.library.card import tables, word_of
 from easel.studio.library.civitai import Civitai
@@ -52,7 +53,11 @@ class Scan:
         failed: list[dict[str, str]] = []
         with http_client(self._policy, connections=2) as http:
             for number, file in enumerate(files):
-                job.say(f"{number} of {len(files)}: reading {file.name}", number, len(files))
+                words = "{n} of {most}: reading {name}"
+                job.say(
+                    remark("scan_reading", words, n=number, most=len(files), name=file.name),
+                    number, len(files),
+                )  # fmt: skip
                 self._stop(job, number, len(files))
                 try:
                     sha256 = self._store.hash_now(file.path)
@@ -69,11 +74,11 @@ class Scan:
                 except OSError as error:
                     failed.append({"name": file.name, "why": error.strerror or type(error).__name__})
         self._store.refresh()
+        words = "{n} of {most} found on Civitai, {missing} are not there"
         job.say(
-            f"{len(matched)} of {len(files)} found on Civitai, {len(unknown)} are not there",
-            len(files),
-            len(files),
-        )
+            remark("scan_found", words, n=len(matched), most=len(files), missing=len(unknown)),
+            len(files), len(files),
+        )  # fmt: skip
         return {"matched": matched, "unknown": unknown, "failed": failed}
 
     def updates(self, job: BackgroundJob) -> dict[str, Any]:
@@ -89,7 +94,11 @@ class Scan:
         gone: list[str] = []
         with http_client(self._policy, connections=2) as http:
             for number, (model, files) in enumerate(here.items()):
-                job.say(f"{number} of {len(here)}: asking for {files[0][0].name}", number, len(here))
+                words = "{n} of {most}: asking for {name}"
+                job.say(
+                    remark("scan_asking", words, n=number, most=len(here), name=files[0][0].name),
+                    number, len(here),
+                )  # fmt: skip
                 self._stop(job, number, len(here))
                 try:
                     found = self._ask(job, lambda m=model: self._civitai.model(http, m))  # type: ignore[misc]
@@ -120,7 +129,8 @@ class Scan:
                     raise
                 wait = min(error.retry_after or _PAUSE, _LONGEST_PAUSE)
                 view = job.view()
-                job.say(f"Civitai wants a pause of {wait:.0f} s", view.done, view.total)
+                words = "Civitai wants a pause of {n} s"
+                job.say(remark("scan_pause", words, n=round(wait)), view.done, view.total)
                 if job.pause(wait):
                     raise Interrupted(job.title, 0, None) from None
         raise SourceError(job.title, "Civitai gives no answer")

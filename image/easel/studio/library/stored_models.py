@@ -49,6 +49,8 @@ class StoredModel(BaseModel):
         description="the path below the kind's folder; with the kind it is the model's name here"
     )
     folder: str = Field(description='its folder below the kind\'s, "/" for none')
+    path: str = Field(description="how `/files` calls it")
+    formerly: list[str] = Field([], description="names that it had before, and is found by still")
     label: str = Field(description="its own name, without folder and ending")
     use: str = Field(description="how a prompt or a field of a request names it")
     title: str
@@ -79,6 +81,7 @@ class StoredModel(BaseModel):
     in_use: bool = Field(False, description="whether the caller draws with it")
     may_change: bool = Field(False, description="whether the caller may rename or delete it")
     training: str = Field("", description="what a checkpoint predicts, where a file says so, and which")
+    training_remark: CodedText | None = Field(None, description="`training` by its code")
 
 
 class StoredModels:
@@ -92,10 +95,14 @@ class StoredModels:
     def all(self, newer: Mapping[tuple[str, str], NewerVersion]) -> list[StoredModel]:
         """All models as nobody in particular sees them, by kind and name."""
         files = [file for kind in Kind for file in self._store.files(kind)]
+        before = {kind: self._store.formerly(kind) for kind in Kind}
         stems = Counter((file.kind, file.stem.lower()) for file in files)
         made = [
             self._of(file, alone=stems[file.kind, file.stem.lower()] == 1).model_copy(
-                update={"newer": newer.get((word_of(file.kind), file.name))}
+                update={
+                    "newer": newer.get((word_of(file.kind), file.name)),
+                    "formerly": before[file.kind].get(file.name, []),
+                }
             )
             for file in files
         ]
@@ -166,6 +173,7 @@ def _described(entry: IndexEntry, changed: int, linked: bool, *, alone: bool) ->
         kind=kind,
         name=file.name,
         folder=folder or "/",
+        path=f"models/{file.below_store}",
         label=line(file.stem, 200) or file.name,
         use=(file.stem if alone else whole) if by_name else file.name,
         title=file.title,
@@ -193,6 +201,7 @@ def _described(entry: IndexEntry, changed: int, linked: bool, *, alone: bool) ->
         preview=f"studio/models/files/preview?{query}" if changed else None,
         may_change=not linked,
         training=line(entry.training, 300),
+        training_remark=CodedText.of(entry.training) if entry.training else None,
     )
 
 

@@ -131,13 +131,11 @@ class AsyncJobs:
         return self._book.owners()
 
     def need(self, file: ModelFile) -> bool:
-        """Whether an unfinished ticket of anybody's, on any replica, names a model. On a thread that may wait
-        for a disk. A name that is a word of somebody's prompt is taken for the model's."""
+        """Whether an unfinished ticket of anybody's, on any replica, says an embedding's name. On a thread
+        that may wait for a disk. The name as a word of somebody's prompt is taken for the embedding's."""
         named = mentions([file.stem])
         return named is not None and any(
-            file.name in one.checkpoints or any(map(named.search, _texts(one.shown)))
-            for one in self._journal.entries()
-            if one.unfinished
+            any(map(named.search, _texts(one.shown))) for one in self._journal.entries() if one.unfinished
         )
 
     async def record(self, owner: str, id: str) -> AcceptedRequest:

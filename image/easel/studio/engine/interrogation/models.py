@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from easel.models import FileError, ModelFile, read_header
+from easel.models import FileError, ModelFile, path_now, read_header
 from easel.studio.engine.interrogation.captioner import Captioner
 from easel.studio.engine.interrogation.files import INTERROGATORS, ranks
 from easel.studio.engine.interrogation.question import Interrogator
@@ -38,7 +38,7 @@ class InterrogatorModels:
 
 def _loaded(file: ModelFile) -> Any:
     try:
-        tensors = {name: one.float() for name, one in load_file(file.path).items()}
+        tensors = {name: one.float() for name, one in load_file(path_now(file.path)).items()}
         if INTERROGATORS[Interrogator.CLIP].telling in tensors:
             return Captioner(tensors)
         if ranks(tensors):

@@ -1,9 +1,9 @@
 // What a person does that more than one element lets them do.
-import { del, get, post } from "./api.js";
+import { del, get, isAway, post } from "./api.js";
 import { fieldsOf } from "./create/body.js";
 import { checkpoint, examples, faultsOf, field, fieldNamed, hasPlace, sayOf, sayRemark, setField, setFields } from "./create/fields.js";
 import { loadMode } from "./create/modes.js";
-import { follow } from "./create/shown.js";
+import { follow, openTickets } from "./create/shown.js";
 import { keepTicket, lookAgain } from "./events.js";
 import { tell } from "./notices.js";
 import { wordsOf } from "./remarks.js";
@@ -92,7 +92,7 @@ function faults({ shares }) {
 /** Say what was refused beside the field that it is about, or over Generate where it is about none. */
 async function refused(error) {
   // Then the page says so across, with the way back in.
-  if (["signed_out", "asleep", "unreachable"].includes(error.kind)) lookAgain();
+  if (isAway(error)) lookAgain();
   const about = error.field && fieldNamed(error.field);
   if (about && !hasPlace(about)) await document.querySelector("easel-advanced")?.load();
   const name = hasPlace(about) ? about : "generate";
@@ -127,6 +127,11 @@ export async function cancel(id) {
   } catch (error) {
     if (error.status !== 404) tell(error.words, { bad: true });
   }
+}
+
+/** Cancel all own ones, the last first: each would begin while the one before it ends. What is half drawn is kept. */
+export async function cancelAll() {
+  for (const one of openTickets().reverse()) await cancel(one.id);
 }
 
 /** Put a waiting ticket before another own one, or behind all with `null`. */

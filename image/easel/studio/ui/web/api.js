@@ -38,10 +38,19 @@ export async function ask(method, path, body, { headers = {}, signal } = {}) {
   return found;
 }
 
+/** What the door says of the endpoint, by the kind of its refusal. */
+const DOOR = {
+  signed_out: "error.signed-out", asleep: "error.asleep", starting: "connection.waking", loading: "connection.waking",
+  draining: "connection.draining", failed: "connection.broken",
+};
+
+/** Whether it was the door that refused: all else of the page will be, too. @param {ApiError} error */
+export const isAway = (error) => error.kind in DOOR || error.kind === "unreachable";
+
 function refusal(answer, found) {
   const retryAfter = Number(answer.headers.get("Retry-After")) || 0;
   const kind = found?.kind ?? { 401: "signed_out", 403: "forbidden", 429: "busy", 503: found?.error ? "unavailable" : "asleep" }[answer.status];
-  const known = { signed_out: t("error.signed-out"), asleep: t("error.asleep") }[kind];
+  const known = kind in DOOR ? t(DOOR[kind]) : "";
   const words = found?.words || found?.errors || found?.detail || t("error.status", { status: answer.status });
   return new ApiError({
     status: answer.status, kind, retryAfter, field: found?.field ?? found?.detail?.[0]?.loc?.at?.(-1),
@@ -50,7 +59,7 @@ function refusal(answer, found) {
 }
 
 /** Which sentence a refusal is, beside its English words. */
-function remarkIn(answer) {
+export function remarkIn(answer) {
   try {
     return JSON.parse(answer.headers.get("X-Easel-Remark")) ?? {};
   } catch {

@@ -4,7 +4,7 @@ import { store } from "./store.js";
 
 const FIRST_PAUSE = 1000, LONGEST_PAUSE = 15_000;
 /** Why nothing is answered, by the kind of the refusal: the door says the endpoint's state. */
-const AWAY = { signed_out: "signed-out", asleep: "asleep", starting: "waking", loading: "waking" };
+const AWAY = { signed_out: "signed-out", asleep: "asleep", starting: "waking", loading: "waking", draining: "draining", failed: "broken" };
 const ENDED = new Set(["done", "failed", "cancelled"]);
 const names = ["hello", "job", "picture", "gone", "engine", "models"];
 const listeners = new Map(names.map((name) => [name, new Set()]));

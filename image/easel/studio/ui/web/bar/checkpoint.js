@@ -8,7 +8,7 @@ import { store } from "../store.js";
 import { t } from "../texts.js";
 
 /** A checkpoint's name without what only files need: its ending, and the hash that A1111 puts behind. */
-const titleOf = ({ title }) => title.replace(/(\.safetensors|\.ckpt)?( \[\w+\])?$/, "");
+const titleOf = ({ title }) => title.replace(/(\.safetensors|\.gguf)?( \[\w+\])?$/, "");
 
 function faceOf({ preview }) {
   const face = document.createElement(preview ? "img" : "span");

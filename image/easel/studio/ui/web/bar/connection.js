@@ -1,6 +1,7 @@
 // Says across the page that the studio is away, asleep, or that the person is signed out, and what to do.
 import { html, nothing } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
+import { wordsOf } from "../remarks.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 
@@ -11,7 +12,7 @@ class Connection extends EaselElement {
     const state = store.get("connection"), failed = store.get("engine")?.phase === "failed";
     if (state === "ok" && !failed) return nothing;
     const kind = state === "ok" ? "failed" : state;
-    const words = kind === "failed" ? store.get("engine").detail : t(`connection.${kind}`);
+    const words = kind === "failed" ? wordsOf(store.get("engine").remark) || t("engine.failed") : t(`connection.${kind}`);
     return html`<div class="connection" role="status" data-kind=${kind}>
       <span>${words}</span>
       ${kind === "signed-out" || kind === "asleep" ? html`

@@ -1,6 +1,7 @@
 // What is asked for: mode, words and settings, and Generate that is always in reach under them.
 import { html, nothing } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
+import { stylesheet } from "../stylesheet.js";
 import { t } from "../texts.js";
 import { checkpoint, examples, field, setField } from "./fields.js";
 import { infotextIn } from "./infotext.js";
@@ -44,6 +45,7 @@ class Form extends EaselElement {
         ${shares("advanced") ? html`<easel-advanced></easel-advanced>` : nothing}
       </div>
       <easel-generate></easel-generate>
+      ${this.shelved ? html`<easel-shelf></easel-shelf>` : nothing}
     </form>`;
   }
 
@@ -53,7 +55,29 @@ class Form extends EaselElement {
     return html`<div class="words" data-says="prompt"><easel-prompt .value=${field("prompt")} .kind=${"positive"} .example=${example}
       @input=${(event) => setField("prompt", event.currentTarget.value)}></easel-prompt>
       <easel-loras .value=${field("prompt")} @input=${(event) => setField("prompt", event.currentTarget.value)}></easel-loras>
+      <div class="chips added"><button type="button" class="chip" data-tip=${t("shelf.open.tip")} @click=${this.shelf}>${t("shelf.open")}</button>
+        ${field("styles").map((name) => this.style(name))}</div>
       ${infotextIn(field("prompt"))}${saidOf("prompt")}</div>`;
+  }
+
+  /** A chosen style is seen where Advanced is folded, too. */
+  style(name) {
+    const words = t("styles.leave", { name });
+    return html`<button type="button" class="chip" aria-pressed="true" aria-label=${words} data-tip=${words}
+      @click=${() => setField("styles", field("styles").filter((one) => one !== name))}>${name} <span aria-hidden="true">✕</span></button>`;
+  }
+
+  /** LoRAs and embeddings beside the prompt; a first visit does without what shows them. */
+  async shelf() {
+    try {
+      await Promise.all([import("../models/shelf.js"), stylesheet("style/models.css"), stylesheet("style/shelf.css")]);
+    } catch {
+      return location.reload(); // the studio was updated: all fields are kept
+    }
+    this.shelved = true;
+    this.requestUpdate();
+    await this.updateComplete;
+    this.querySelector("easel-shelf").show();
   }
 
   negative() {

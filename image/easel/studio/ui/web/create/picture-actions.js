@@ -112,7 +112,8 @@ class PictureActions extends EaselElement {
   share() {
     return this.tried(async () => {
       const { address } = await post("studio/shares", { picture: this.picture.id }), link = at(address);
-      await navigator.clipboard?.writeText(link).then(() => tell(t("stage.shared")), () => tell(link));
+      // Without HTTPS a browser has no clipboard: then the link is told, to be copied by hand.
+      await (navigator.clipboard?.writeText(link) ?? Promise.reject()).then(() => tell(t("stage.shared")), () => tell(link));
     });
   }
 

@@ -1,7 +1,7 @@
 // The tickets: what is drawn, what waits and for how long, what failed; each can be stopped, waiting ones reordered.
 import { html, nothing, repeat } from "../vendor/lit.js";
 import { EaselElement, styled } from "../element.js";
-import { cancel, move } from "../actions.js";
+import { cancel, cancelAll, move } from "../actions.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 import { CLOSE, EARLIER, LATER } from "./icons.js";
@@ -16,6 +16,7 @@ class Queue extends EaselElement {
     if (!tickets.length) return nothing;
     return html`<ol class="queue" aria-label=${t("queue.title")} @dragover=${this.over} @drop=${this.drop}>
       ${repeat(tickets, (one) => one.id, (one) => this.ticket(one))}
+      ${openTickets().length > 1 ? html`<li class="all"><button type="button" data-tip=${t("queue.stop-all.tip")} @click=${cancelAll}>${t("queue.stop-all")}</button></li>` : nothing}
     </ol>`;
   }
 

@@ -5,16 +5,20 @@ import { store } from "../store.js";
 import { t } from "../texts.js";
 import { field, setFields, shapes } from "./fields.js";
 import { saidOf } from "./number.js";
+import { sourceSize } from "./source-size.js";
 
 class Size extends EaselElement {
   static watches = ["fields", "session", "said"];
 
   render() {
-    const { width, height } = store.get("fields"), own = width !== undefined || height !== undefined;
+    const { width, height } = store.get("fields"), set = width !== undefined || height !== undefined;
+    const source = sourceSize(), asSource = set && source?.width === field("width") && source?.height === field("height"), own = set && !asSource;
     return html`<fieldset class="size" data-says="width height">
       <legend>${t("create.size")}${own ? nothing : html` <output>${field("width")} × ${field("height")}</output>`}</legend>
       <div class="shapes">
-        ${shapes().map((one) => html`<button type="button" aria-pressed=${!own && field.shape() === one.name}
+        ${source ? html`<button type="button" class="as-source" aria-pressed=${asSource} data-tip=${t("create.shape.source.tip", source)}
+          @click=${() => setFields(source)}>${outline(source)}<span>${t("create.shape.source")}</span></button>` : nothing}
+        ${shapes().map((one) => html`<button type="button" aria-pressed=${!set && field.shape() === one.name}
             aria-label="${t(`create.shape.${one.name}`)} ${ratio(one)}, ${one.width} × ${one.height}" data-tip="${t(`create.shape.${one.name}`)} · ${one.width} × ${one.height}"
             @click=${() => setFields({ shape: one.name, width: undefined, height: undefined })}>${outline(one)}<span aria-hidden="true">${ratio(one)}</span></button>`)}
         <button type="button" aria-pressed=${own} data-tip=${t("create.own-size.tip")}

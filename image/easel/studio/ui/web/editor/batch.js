@@ -4,10 +4,11 @@ import { drawing } from "../create/body.js";
 import { choice, tick } from "../create/choice.js";
 import { bring, faultsOf, field, setField } from "../create/fields.js";
 import { saidOf } from "../create/number.js";
+import { sizeFor } from "../create/source-size.js";
 import { t } from "../texts.js";
 import { changeFields, over, SHARES } from "./drawing-over.js";
 import { allSources } from "./many-sources.js";
-import { dataOf, sizeFor } from "./sources.js";
+import { dataOf } from "./sources.js";
 import "./source-view.js";
 
 const SCRIPT = "prompts from file or textbox", MOST_LINES = 1600;

@@ -13,10 +13,7 @@ bring({ resize_mode: "0" });
 /** What of the common form such a mode shows. */
 export const SHARES = ["prompt", "negative", "size", "count", "seed", "references", "advanced"];
 
-export const sourceField = () => html`<easel-source sizes></easel-source>`;
-
-/** The source of a mode whose size follows from it. */
-export const sizedSourceField = () => html`<easel-source></easel-source>`;
+export const sourceField = () => html`<easel-source></easel-source>`;
 
 /** How much of the picture may change, and how it comes to the size that is drawn. */
 export function changeFields() {

@@ -3,10 +3,11 @@ import { html } from "../vendor/lit.js";
 import { choice } from "../create/choice.js";
 import { bring, faultsOf, field, range, setField } from "../create/fields.js";
 import { saidOf } from "../create/number.js";
+import { sizeFor } from "../create/source-size.js";
 import { t } from "../texts.js";
-import { over, overFaults, SHARES, sizedSourceField } from "./drawing-over.js";
+import { over, overFaults, SHARES, sourceField } from "./drawing-over.js";
 import { framed, growing, isExact, margins, SIDES, WAYS } from "./outpaint-frame.js";
-import { blobOf, dataOfBlob, sizeFor } from "./sources.js";
+import { blobOf, dataOfBlob } from "./sources.js";
 import "./outpaint-stage.js";
 
 const FILLS = ["fill", "original", "noise", "nothing"];
@@ -26,7 +27,7 @@ bring(
 
 function settings() {
   const exact = isExact(), mk2 = field("outpaint_way") === "mk2";
-  return html`${sizedSourceField()}
+  return html`${sourceField()}
     ${choice("outpaint_way", Object.keys(WAYS).map((name) => ({ name, label: t(`editor.way.${name}`) })))}
     ${exact ? html`<fieldset class="sides-grown" data-says="sides"><legend>${t("editor.sides")}</legend>
       ${SIDES.map((side) => html`<easel-number name="outpaint_${side}" step="8"></easel-number>`)}${saidOf("sides")}</fieldset>`

@@ -1,21 +1,14 @@
 // The picture that a mode works on: chosen, dropped, pasted, or the one that was on the stage.
 import { html, nothing } from "../vendor/lit.js";
-import { field, sayOf, setFields } from "../create/fields.js";
+import { field, sayOf } from "../create/fields.js";
 import { saidOf } from "../create/number.js";
 import { shownPicture } from "../create/shown.js";
 import { t } from "../texts.js";
 import { SourceElement } from "./source-element.js";
-import { setSource, sizeFor, sourceOfPicture } from "./sources.js";
+import { setSource, sourceOfPicture } from "./sources.js";
 
-/** `<easel-source sizes>`: with a button that takes the source's size as the one to draw. */
 class SourceField extends SourceElement {
   static watches = ["fields", "said", "session", "pictures", "shown"];
-  static properties = { sizes: { type: Boolean } };
-
-  constructor() {
-    super();
-    this.sizes = false;
-  }
 
   render() {
     const source = field("source");
@@ -39,15 +32,12 @@ class SourceField extends SourceElement {
   }
 
   there(source) {
-    const size = sizeFor(source), same = size.width === field("width") && size.height === field("height");
     return html`<div class="source-there">
       <span class="thumb">${this.address ? html`<img src=${this.address} alt="">` : nothing}</span>
       <span class="what"><b title=${source.name}>${source.name}</b><small>${source.width} × ${source.height}</small></span>
       <button type="button" class="icon" aria-label=${t("editor.source.remove")} data-tip=${t("editor.source.remove")} @click=${() => setSource(null)}>✕</button>
       <span class="row wrap does-source">
         <button id="field-source" type="button" @click=${this.choose}>${t("editor.source.another")}</button>
-        ${this.sizes ? html`<button type="button" ?disabled=${same} data-tip=${t("editor.source.size.tip", size)} @click=${() => setFields(size)}>
-          ${t("editor.source.size")}</button>` : nothing}
       </span></div>`;
   }
 

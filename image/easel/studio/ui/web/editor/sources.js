@@ -1,6 +1,7 @@
 // Pictures that work begins with. Files are kept on this device: a reload loses none.
 import { at } from "../api.js";
-import { checkpoint, range, setFields } from "../create/fields.js";
+import { setFields } from "../create/fields.js";
+import { sizeFor } from "../create/source-size.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 
@@ -15,9 +16,7 @@ import { t } from "../texts.js";
 
 /** What the studio takes: api/requests/sent_picture.py, and api/middleware.py, where base64 makes a third more. */
 const MOST_MEGAPIXELS = 50, MOST_BYTES = 45 * 2 ** 20;
-/** More pixels than four times what the checkpoint was trained on are slow and full of doubles. */
-const MOST_TIMES = 4;
-const FILES = "files", KEPT = 200, MULTIPLE = 8;
+const FILES = "files", KEPT = 200;
 /** Before the keys of what a page that is left still had to keep: the database's writing ends with the page. */
 const LEFT = "easel-left:";
 
@@ -145,14 +144,6 @@ export const dataOf = async (source) => dataOfBlob(await blobOf(source));
 
 /** What tells a source from another. */
 export const idOf = (source) => source?.key ?? source?.url ?? null;
-
-/** The size to draw at: its own, in steps of 8, or of its shape what the checkpoint can draw. */
-export function sizeFor({ width, height }) {
-  const [least, most] = range("width"), side = checkpoint()?.sides?.side ?? 512;
-  const by = Math.min(1, most / Math.max(width, height), Math.sqrt(MOST_TIMES * side * side / (width * height)));
-  const fitted = (length) => Math.min(most, Math.max(least, Math.round(length * by / MULTIPLE) * MULTIPLE));
-  return { width: fitted(width), height: fitted(height) };
-}
 
 /** Work with another picture from now on, at its size. */
 export function setSource(source) {

@@ -25,7 +25,7 @@ class AddModel extends EaselElement {
         <button class="main" ?disabled=${this.asking}>${t(this.asking ? "models.asking" : "models.add.ask")}</button>
         <span class="soft or">${t("models.add.or")}</span>
         <label class="button files" data-tip=${t("models.add.files.tip")}>${t("models.add.files")}
-          <input class="sr" type="file" multiple accept=".safetensors" @change=${this.files}></label>
+          <input class="sr" type="file" multiple accept=".safetensors,.gguf" @change=${this.files}></label>
       </form>
       ${this.trouble ? html`<p class="wrong" role="alert">${this.trouble}</p>` : nothing}
       ${this.card ? html`<easel-offer .card=${this.card} .address=${this.askedFor} @offer-closed=${() => { this.card = null; this.requestUpdate(); }}></easel-offer>` : nothing}

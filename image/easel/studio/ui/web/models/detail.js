@@ -2,6 +2,7 @@
 import { html, nothing } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
 import { del, post } from "../api.js";
+import { wordsOf } from "../remarks.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 import { tell } from "../notices.js";
@@ -68,8 +69,9 @@ class ModelDetail extends EaselElement {
       ${model.description ? html`<details><summary>${t("models.description")}</summary><p class="model-prose" tabindex="0">${model.description}</p></details>` : nothing}
       <dl class="all">
         ${this.line("models.path", `${model.folder === "/" ? "" : `${model.folder}/`}${model.name.split("/").pop()}`)}
+        ${this.line("models.formerly", model.formerly.join(", "))}
         ${this.line("models.from", [model.model, model.version].filter(Boolean).join(" · "), model.page)}
-        ${this.line("models.training", model.training)}
+        ${this.line("models.training", wordsOf(model.training_remark))}
         ${this.line("models.came-at", new Date(model.modified * 1000).toLocaleDateString(document.documentElement.lang, { dateStyle: "medium" }))}
         ${this.line("models.hash", model.sha256 ? `${model.sha256.slice(0, 10)}…` : "")}
       </dl>
@@ -136,7 +138,7 @@ class ModelDetail extends EaselElement {
 
   async delete(model) {
     try {
-      await del(`files/content?path=${encodeURIComponent(`models/${FOLDERS[model.kind]}/${model.name}`)}`);
+      await del(`files/content?path=${encodeURIComponent(model.path)}`);
       this.close();
       tell(t("models.deleted", { name: model.label }));
       await load();
@@ -148,9 +150,3 @@ class ModelDetail extends EaselElement {
 customElements.define("easel-model-detail", ModelDetail);
 
 const keyOf = (model) => `${model.kind}/${model.name}`;
-
-/** A1111's names of the kinds' folders, which paths of files begin with. */
-const FOLDERS = {
-  checkpoint: "Stable-diffusion", lora: "Lora", embedding: "embeddings", vae: "VAE", controlnet: "ControlNet",
-  upscaler: "ESRGAN", hypernetwork: "hypernetworks", text_encoder: "text_encoder",
-};

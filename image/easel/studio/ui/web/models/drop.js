@@ -5,7 +5,7 @@ import { store } from "../store.js";
 import { t } from "../texts.js";
 import { upload } from "./upload.js";
 
-const MODELS = /\.(safetensors|ckpt|pt|pth|bin)$/i;
+const MODELS = /\.(safetensors|gguf|ckpt|pt|pth|bin)$/i;
 
 class ModelDrop extends EaselElement {
   connectedCallback() {

@@ -5,7 +5,8 @@ import { store } from "../store.js";
 
 /** Kinds in the order of their tabs. Those behind the sixth have one only where there is such a file. */
 export const KINDS = [
-  "checkpoint", "lora", "embedding", "vae", "controlnet", "upscaler", "hypernetwork", "text_encoder",
+  "checkpoint", "lora", "embedding", "vae", "controlnet", "upscaler", "hypernetwork", "text_encoder", "image_encoder",
+  "face_restorer",
 ];
 export const SORTS = ["name", "used", "newest", "largest"];
 const ALWAYS = 6;
@@ -15,7 +16,7 @@ const ALWAYS = 6;
  *   family: string, family_label: string, base_model: string, fits: boolean, problem: string, trained_words: string[],
  *   words: string, negative_words: string, weight: number, notes: string, description: string, model: string,
  *   version: string, page: string, address: string, version_id: number, newer: object|null, preview: string|null,
- *   in_use: boolean, may_change: boolean, sha256: string, training: string}} Model
+ *   in_use: boolean, may_change: boolean, sha256: string, training: string, training_remark: object|null, path: string, formerly: string[]}} Model
  */
 
 let asking = null, again = false;
@@ -103,7 +104,7 @@ export function wanted(models, { kind, folder, family, search, sort, fitting }) 
     .sort(order);
 }
 
-const text = (one) => [one.name, one.model, one.version, one.base_model, one.words, one.notes, ...one.trained_words]
+const text = (one) => [one.name, one.model, one.version, one.base_model, one.words, one.notes, ...one.trained_words, ...one.formerly]
   .join("\n").toLowerCase();
 
 /** Bytes for people. */

@@ -27,10 +27,9 @@ class Transfer extends EaselElement {
     if (job.state === "cancelled") return t("models.job.cancelled");
     if (job.state === "done" && job.kind === "scan") return t("models.scan.found", { n: job.result.matched.length });
     if (job.state === "done" && job.kind === "updates") return t("models.newer.found", { n: job.result.newer.length });
-    if (job.state === "failed" && job.remark) return wordsOf(job.remark);
-    if (job.state === "failed" || job.kind !== "download") return job.words;
+    if (job.state === "failed" || job.kind !== "download") return job.remark ? wordsOf(job.remark) : job.words;
     if (job.state === "done") return t(job.result?.fetched ? "models.job.done" : "models.job.there");
-    if (!job.speed || !job.total) return job.words;
+    if (!job.speed || !job.total) return [job.remark ? wordsOf(job.remark) : job.words, job.done ? size(job.done) : ""].filter(Boolean).join(" · ");
     const said = { done: size(job.done), total: size(job.total), speed: size(job.speed) };
     return job.left === null ? t("models.job.running", said) : t("models.job.left", { ...said, left: duration(job.left) });
   }

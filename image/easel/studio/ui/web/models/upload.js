@@ -1,6 +1,7 @@
 // Files from this device into the store, by tus (https://tus.io): piece by piece, one after the other, gone on with
 // after a cut line, a closed tab or a sleeping endpoint.
-import { at } from "../api.js";
+import { at, remarkIn } from "../api.js";
+import { wordsOf } from "../remarks.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 import { load, size } from "./library.js";
@@ -143,5 +144,5 @@ async function ask(method, address, id, headers = {}, body = undefined, expected
 
 async function saying(answer) {
   const fallback = t("models.upload.refused", { status: answer.status });
-  try { return (await answer.json()).detail || fallback; } catch { return fallback; }
+  try { return wordsOf({ ...remarkIn(answer), text: (await answer.json()).detail }) || fallback; } catch { return fallback; }
 }

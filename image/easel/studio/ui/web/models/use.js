@@ -36,8 +36,8 @@ export function used(model, fields) {
   return model.in_use;
 }
 
-/** Use it, and go to where it shows. `negative` puts an embedding into the negative prompt. */
-export async function use(model, { negative = false } = {}) {
+/** Use it, and go to where it shows, if not asked to `stay`. `negative` puts an embedding into the negative prompt. */
+export async function use(model, { negative = false, stay = false } = {}) {
   if (model.kind === "checkpoint") {
     try { await choose(model.name); } catch (error) { return tell(error.words, { bad: true }); }
   } else if (model.kind === "lora") {
@@ -53,7 +53,7 @@ export async function use(model, { negative = false } = {}) {
   } else if (model.kind === "upscaler") {
     store.patch("fields", { enable_hr: true, hr_upscaler: model.use });
   }
-  openPlace("create");
+  if (!stay) openPlace("create");
 }
 
 /** Take it out again, whatever weight it has got meanwhile. */
@@ -73,7 +73,12 @@ export function toggleWord(words) {
 export const hasWord = (words) => word(words).test(store.get("fields").prompt ?? "");
 
 const pieces = (words) => words.split(",").map((one) => one.trim()).filter(Boolean);
-const tag = (model) => new RegExp(`<lora:${plain(model.use)}(:[^<>]*)?>`, "i");
+// By the names that it had before, too: the studio finds it by them.
+const tag = (model) => new RegExp(`<lora:(?:${called(model).map(plain).join("|")})(:[^<>]*)?>`, "i");
+const called = ({ use, formerly }) => {
+  const before = formerly.map((one) => one.replace(/\.(safetensors|gguf)$/i, ""));
+  return [use, ...before, ...before.map((one) => one.split("/").pop())];
+};
 // As a word of its own, and not within a tag: a LoRA may be called as one of its words.
 const word = (words) => new RegExp(`(?<![\\p{L}\\p{N}_])${plain(words)}(?![\\p{L}\\p{N}_])(?![^<]*>)`, "iu");
 

@@ -1,7 +1,9 @@
 // Completion while typing: LoRAs, embeddings, wildcards, styles, and the words that a model was trained on.
 import { html } from "../vendor/lit.js";
 import { get } from "../api.js";
+import { field, setField } from "../create/fields.js";
 import { on } from "../events.js";
+import { store } from "../store.js";
 import { t } from "../texts.js";
 
 const SHOWN = 12, SHORTEST = 2;
@@ -9,6 +11,7 @@ const TAGS = ["<lora:", "<lyco:"];
 const TYPED = /(<[^\s<>:][^<>:]*|<(?:lora|lyco):[^<>:]*|<|__[^\s_,]*|[^\s,()[\]{}|<>]+(?: [^\s,()[\]{}|<>]+)?)$/;
 let words = null;
 on("models", () => { words = null; });
+store.on("styled", () => { words = null; });
 
 /** Everything that can be offered: what is read, what is written, its kind. Asked for once; models change it. */
 async function known() {
@@ -20,6 +23,7 @@ async function known() {
       })),
       ...found.embeddings.map((name) => ({ name, kind: "embedding", text: name })),
       ...found.wildcards.map((name) => ({ name, kind: "wildcard", text: `__${name}__` })),
+      ...found.styles.map((name) => ({ name, kind: "style", text: "" })),
       ...found.trained.map((name) => ({ name, kind: "trained", text: name })),
     ];
   }
@@ -36,13 +40,13 @@ export class Completion {
   }
 
   /** Look what fits to the word before the cursor. */
-  async look(field) {
-    const cursor = field.selectionStart;
-    const typed = field.value.slice(0, cursor).match(TYPED)?.[0] ?? "";
+  async look(input) {
+    const cursor = input.selectionStart;
+    const typed = input.value.slice(0, cursor).match(TYPED)?.[0] ?? "";
     let all;
     try { all = typed ? await known() : []; }
     catch { all = []; }
-    if (field.selectionStart !== cursor) return;
+    if (input.selectionStart !== cursor) return;
     // Two words first, for names have spaces; then the last alone.
     for (const said of new Set([typed, typed.split(" ").at(-1)])) {
       const offers = fitting(all, said);
@@ -72,11 +76,13 @@ export class Completion {
     return true;
   }
 
-  take({ text }) {
-    const { field } = this.prompt, after = field.value.slice(field.selectionStart);
-    const written = field.value.slice(0, this.from) + text;
+  /** What is typed becomes the whole of it; a style is no word of the prompt, but stands under it. */
+  take({ text, kind, name }) {
+    const typed = this.prompt.field, after = typed.value.slice(typed.selectionStart);
+    const written = typed.value.slice(0, this.from) + text;
     this.close();
     this.prompt.write(written + after, written.length);
+    if (kind === "style") setField("styles", [...new Set([...field("styles"), name])]);
   }
 
   render(id) {
