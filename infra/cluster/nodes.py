@@ -28,6 +28,13 @@ LAST_WORK = "24h"
 """What a node's pods have to end by themselves; together with `LIFE` Auto Mode allows 21 days."""
 EMPTY_FOR = "60s"
 """How long a node without pods stays: the endpoint's `idle` has been waited for before."""
+EMPTY_AT_ONCE = "100%"
+"""Of a pool's empty nodes, how many may go at once. Unsaid it is a tenth of the pool, for whatever reason: of
+eight nodes that nobody needs any more seven would be paid for until the one before is gone."""
+NEVER, ONE_BY_ONE = "0", "10%"
+"""How many may go for a newer machine image or another NodeClass (drift). Where there is `LAST_WORK` drift
+heeds no `do-not-disrupt` (Karpenter 1.13, `EventualDisruptionClass`), and each new image, weekly, would take
+its node from who draws."""
 THROUGHPUT, SYSTEM_THROUGHPUT, IOPS = 500, 125, 3000
 """MiB/s and operations of the disk that images are unpacked to; Auto Mode's default is 125 and 3000. Where
 the instance has an NVMe disk that is larger than what is asked for, that is taken instead, and this is not
@@ -134,7 +141,7 @@ def node_pool(pool: Pool, sold: "Sold") -> Manifest:
     machines = shape.machines(pool.most)
     limits = {GPU: str(machines * shape.only_by)} if shape.gpu else {"cpu": str(machines * shape.most_vcpu)}
     labels = node_selector(pool)
-    return _pool(pool.object_name, labels, _taints(pool), CAPACITY[pool.capacity], sold, limits)
+    return _pool(pool.object_name, labels, _taints(pool), CAPACITY[pool.capacity], sold, limits, NEVER)
 
 
 def system_class(team: str, zones: Sequence[str], ground: Ground) -> Manifest:
@@ -144,7 +151,8 @@ def system_class(team: str, zones: Sequence[str], ground: Ground) -> Manifest:
 
 def system_pool(team: str, sold: "Sold") -> Manifest:
     """The untainted pool: what says nothing else runs here."""
-    return _pool(system_name(team), {POOL: SYSTEM}, [], ["on-demand"], sold, {"cpu": str(SYSTEM_MOST)})
+    limits = {"cpu": str(SYSTEM_MOST)}
+    return _pool(system_name(team), {POOL: SYSTEM}, [], ["on-demand"], sold, limits, ONE_BY_ONE)
 
 
 def front(subnets: Mapping[str, str]) -> list[str]:
@@ -187,6 +195,7 @@ def _pool(
     capacity: Sequence[str],
     sold: "Sold",
     limits: Mapping[str, str],
+    drifts: str,
 ) -> Manifest:
     requirements = {
         "node.kubernetes.io/instance-type": [kind.name for kind in sold.types],
@@ -213,7 +222,14 @@ def _pool(
                 },
             },
             # Whoever draws is not moved to save a machine.
-            "disruption": {"consolidationPolicy": "WhenEmpty", "consolidateAfter": EMPTY_FOR},
+            "disruption": {
+                "consolidationPolicy": "WhenEmpty",
+                "consolidateAfter": EMPTY_FOR,
+                "budgets": [
+                    {"nodes": EMPTY_AT_ONCE, "reasons": ["Empty"]},
+                    {"nodes": drifts, "reasons": ["Drifted", "Underutilized"]},
+                ],
+            },
             "limits": dict(limits),
         },
     }

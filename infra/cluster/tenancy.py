@@ -31,7 +31,7 @@ from infra.vault import Vault
 
 STAYS = {"karpenter.sh/do-not-disrupt": "true"}
 """A replica is not moved for a newer machine image: that waits until it sleeps, or until its node's life is
-over (`infra.cluster.nodes.LIFE`)."""
+over (`infra.cluster.nodes.LIFE`). By itself it holds off no drift: the pool's budget does."""
 SERVICE_ACCOUNT = "gateway"
 RIGHTS_AT = "169.254.170.23/32"
 """Where a pod asks EKS Pod Identity for its role's credentials ("Understand how EKS Pod Identity works")."""
@@ -81,6 +81,7 @@ class Tenancy(pulumi.ComponentResource):
             outputs=lambda endpoint: outputs.get(endpoint, Volume(csi_driver=DRIVER)),
             secrets=self._secrets_by_endpoint().__getitem__,
             edge=load_balancer.edge(self._tags.team, args.ranges, LEAVING + stays(self._spec)),
+            apart=True,
             client_secret=self._client_secret(),
             region=args.account.region,
             machines=cost.machines(self._spec),

@@ -9,17 +9,24 @@ from infra.spec import Spec
 
 PORT = 80
 """Of Service `gateway`."""
+MOST_HOSTS = 16
+"""Of an HTTPRoute, by its definition (`hostnames`, maxItems)."""
 
 
 def edge(spec: Spec, target: Target) -> list[Manifest]:
-    """Service `gateway`, and an Ingress or an HTTPRoute in front of it."""
+    """Service `gateway`, and an Ingress or HTTPRoutes in front of it."""
     way = target.edge
     hosts = [host(spec, label) for label in (CONSOLE, *spec.endpoints)]
     made = [_service(target, way)]
-    if way.kind in ("alb", "ingress"):
+    if way.kind == "alb":
+        # Each host is a rule of the balancer's, which has 100 at most, and the gateway knows hosts itself.
+        made.append(_ingress(target, way, [host(spec, "*")]))
+    if way.kind == "ingress":
         made.append(_ingress(target, way, hosts))
     if way.kind == "gateway-api":
-        made.append(_route(target, way, hosts))
+        for number, first in enumerate(range(0, len(hosts), MOST_HOSTS), 1):
+            name = GATEWAY if number == 1 else f"{GATEWAY}-{number}"
+            made.append(_route(target, way, name, hosts[first : first + MOST_HOSTS]))
     return made
 
 
@@ -57,13 +64,13 @@ def _ingress(target: Target, way: Edge, hosts: list[str]) -> Manifest:
     )
 
 
-def _route(target: Target, way: Edge, hosts: list[str]) -> Manifest:
-    namespace, name, *listener = (way.parent or "").split("/")
+def _route(target: Target, way: Edge, name: str, hosts: list[str]) -> Manifest:
+    namespace, parent, *listener = (way.parent or "").split("/")
     backend = {"group": "", "kind": "Service", "name": GATEWAY, "port": PORT, "weight": 1}
     return manifest(
         "gateway.networking.k8s.io/v1",
         "HTTPRoute",
-        GATEWAY,
+        name,
         target.namespace,
         labels(GATEWAY),
         way.annotations,
@@ -73,7 +80,7 @@ def _route(target: Target, way: Edge, hosts: list[str]) -> Manifest:
                     "group": "gateway.networking.k8s.io",
                     "kind": "Gateway",
                     "namespace": namespace,
-                    "name": name,
+                    "name": parent,
                     **({"sectionName": listener[0]} if listener else {}),
                 }
             ],

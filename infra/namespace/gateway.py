@@ -74,16 +74,7 @@ def _pod(spec: Spec, target: Target, found: dict[str, str]) -> dict[str, Any]:
         "enableServiceLinks": False,
         "securityContext": pod_security(),
         "terminationGracePeriodSeconds": LEAVING + stays(spec) + AFTER,
-        # As far apart as the cluster lets them: on one node both are better than one.
-        "topologySpreadConstraints": [
-            {
-                "maxSkew": 1,
-                "topologyKey": key,
-                "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": found},
-            }
-            for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
-        ],
+        "topologySpreadConstraints": _spread(target, found),
         **pulled_by(target.pull_secrets),
         "containers": [_container(spec, target)],
         "volumes": [
@@ -93,6 +84,22 @@ def _pod(spec: Spec, target: Target, found: dict[str, str]) -> dict[str, Any]:
             claim_mounted("models", models_claim(target)),
         ],
     }  # fmt: skip
+
+
+def _spread(target: Target, found: dict[str, str]) -> list[dict[str, Any]]:
+    """As far apart as the cluster lets them: on one node both are better than one.
+
+    Where nodes can be had it is no wish. The scheduler knows the zones of nodes that are there: with KEDA's
+    node alone, both would be on that, and a node of another zone never be asked for.
+    """
+    # Of a version each by itself: else what is left of two when the old ones go may be neighbours.
+    alike = {"maxSkew": 1, "labelSelector": {"matchLabels": found}, "matchLabelKeys": ["pod-template-hash"]}
+    wish = {**alike, "whenUnsatisfiable": "ScheduleAnyway"}
+    zones = {**alike, "whenUnsatisfiable": "DoNotSchedule", "minDomains": REPLICAS} if target.apart else wish
+    return [
+        {**zones, "topologyKey": "topology.kubernetes.io/zone"},
+        {**wish, "topologyKey": "kubernetes.io/hostname"},
+    ]
 
 
 def _of_the_pod() -> list[dict[str, Any]]:

@@ -46,5 +46,10 @@ def _namespace(target: Target) -> Manifest:
         "Namespace",
         target.namespace,
         None,
-        {**labels(), **modes, "pod-security.kubernetes.io/enforce-version": "latest"},
+        {
+            **labels(),
+            **modes,
+            "pod-security.kubernetes.io/enforce-version": "latest",
+            **target.edge.namespace_labels,
+        },
     )

@@ -70,6 +70,8 @@ class Edge:
     """Of the Ingress, the HTTPRoute, or with an address of the Service."""
     service_annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """Of Service `gateway`, in front of which an Ingress stands."""
+    namespace_labels: Mapping[str, str] = field(default_factory=dict)
+    """Of the team's namespace, where the balancer's controller looks what it is to do with pods."""
     health_checks: Sequence[pulumi.Input[str]] = ()
     """Networks (CIDR) that a balancer asks `/healthz` of 7861 from; kubelets need none."""
     trusted: Sequence[pulumi.Input[str]] = ()
@@ -115,6 +117,8 @@ class Target:
     """Secrets of the namespace that images are pulled by."""
     keda_namespace: str = KEDA
     """Where KEDA's operator runs, which asks the gateway how many."""
+    apart: bool = False
+    """Whether a gateway rather waits for a node in another zone than share one: where nodes can be had."""
     surge: int = 0
     """Replicas beyond `max` while a new version comes: 1 where a node can be had for it, 0 where GPUs are
     counted."""

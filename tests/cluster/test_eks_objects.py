@@ -13,8 +13,11 @@ import pytest
 from infra.cluster.load_balancer import ingress_class, ingress_class_params
 from infra.cluster.nodes import node_class, node_pool, pools, system_class, system_pool
 from tests.cluster.api import ApiRefusalError, Object
-from tests.cluster.conftest import Cluster
+from tests.cluster.conftest import Cluster, until
+from tests.cluster.nodes import NodePool
+from tests.cluster.objects import deployment
 from tests.infra.cluster.test_nodes import GROUND, OBJECTS, ZONES, offers, spec
+from tests.infra.namespace.teams import one
 
 pytestmark = pytest.mark.cluster
 CERTIFICATE = "arn:aws:acm:us-east-1:111122223333:certificate/1a2b3c4d"
@@ -72,3 +75,41 @@ def test_a_wrong_one_is_refused(
     place[path[-1]] = value
     with pytest.raises(ApiRefusalError):
         cluster.api.apply(item, dryRun="All")
+
+
+def test_two_gateways_are_in_two_zones(cluster: Cluster, namespace: str) -> None:
+    """Also where a node that is there has room for both, as KEDA's has: the second waits for one of another
+    zone; and after an update too."""
+    zone, room = "topology.kubernetes.io/zone", {"cpu": "4", "memory": "14Gi"}
+    wanted = one(OBJECTS["art"], "Deployment", "gateway")["spec"]["template"]["spec"]
+    item = deployment(namespace, resources={"requests": {"cpu": "250m"}})
+    item["spec"] |= {"replicas": 2, "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}
+    pod = item["spec"]["template"]
+    alike = {"labelSelector": {"matchLabels": pod["metadata"]["labels"]}}
+    pod["spec"] |= {
+        "nodeSelector": {"easel/pool": "system"},
+        "topologySpreadConstraints": [each | alike for each in wanted["topologySpreadConstraints"]],
+    }
+    there = cluster.nodes.add(NodePool("there", {"easel/pool": "system", zone: "a"}, (), room))
+    cluster.nodes.pools = [NodePool("elsewhere", {"easel/pool": "system", zone: "b"}, (), room)]
+
+    def zones(version: str) -> list[str]:
+        nodes = {
+            each["metadata"]["name"]: each["metadata"]["labels"].get(zone, "")
+            for each in cluster.api.list("v1", "Node")
+        }
+        pods = [
+            each
+            for each in cluster.ready(namespace)
+            if each["metadata"].get("annotations", {}).get("version") == version
+        ]
+        return sorted(nodes.get(each["spec"]["nodeName"], "") for each in pods)
+
+    try:
+        for version in ("1", "2"):
+            pod["metadata"]["annotations"] = {"version": version}
+            cluster.api.apply(item)
+            until(lambda version=version: zones(version) == ["a", "b"], 60, f"version {version} is in both")
+            until(lambda: len(cluster.pods(namespace)) == 2, 60, "what was there before is gone")
+    finally:
+        cluster.nodes.remove(there)

@@ -45,6 +45,16 @@ def test_every_object_is_taken(cluster: Cluster, name: str) -> None:
     ended(cluster, applied(cluster, team if name == "longest names" else short))
 
 
+def test_routes_of_twenty_hosts_are_taken(cluster: Cluster, namespace: str) -> None:
+    """An HTTPRoute has sixteen host names at most."""
+    many = {f"endpoint-{number}": {"shape": "gpu.t4"} for number in range(20)}
+    edge = {"edge": {"gateway": "infra/public"}, "namespace": namespace}
+    routes = [each for each in objects_of(Team(many, edge, {})) if each["kind"] == "HTTPRoute"]
+    assert len(routes) == 2
+    for each in routes:
+        cluster.api.apply(each, dryRun="All")
+
+
 @pytest.fixture(scope="module")
 def team(cluster: Cluster) -> Iterator[list[Object]]:
     """A team whose objects are there, and another one beside it."""

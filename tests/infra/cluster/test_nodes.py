@@ -77,6 +77,7 @@ def pods(which: Spec) -> dict[str, tuple[Pool, dict[str, Any]]]:
         outputs=lambda name: Volume(csi_driver=DRIVER, handle=f"fs-1::fsap-{name}", mount_options=OPTIONS),
         secrets=lambda _: {},
         edge=edge("art", ["10.71.0.0/16"], drain=100),
+        apart=True,
     )
     links = {name: "0" * 64 for name in (*which.endpoints, "console")}
     found = manifests(which, target, links)
@@ -169,11 +170,18 @@ def test_a_pool_asks_for_what_the_region_sells_where_it_sells_it() -> None:
     assert how["spec"]["subnetSelectorTerms"] == [{"id": "subnet-a"}, {"id": "subnet-b"}]
 
 
+def budgets(wanted: dict[str, Any]) -> dict[str, str]:
+    """How many nodes of a pool may go at once, by the reason."""
+    return {reason: one["nodes"] for one in wanted["disruption"]["budgets"] for reason in one["reasons"]}
+
+
 def test_a_pool_is_given_back_when_it_is_empty_and_never_while_it_draws() -> None:
     """And no node is older than Auto Mode lets it be, 21 days, with what its pods have to end in."""
     for pool in pools(spec()).values():
         wanted = made(pool)[1]["spec"]
         assert wanted["disruption"]["consolidationPolicy"] == "WhenEmpty"
+        assert budgets(wanted)["Empty"] == "100%", "a tenth of them at a time leaves the rest to be paid for"
+        assert budgets(wanted)["Drifted"] == "0", "drift heeds no do-not-disrupt where pods have a last day"
         times = (wanted["template"]["spec"][key] for key in ("expireAfter", "terminationGracePeriod"))
         assert sum(int(one.removesuffix("h")) for one in times) <= 21 * 24
         assert placement(pool).annotations == {"karpenter.sh/do-not-disrupt": "true"}
@@ -214,6 +222,7 @@ def test_gateways_stand_where_the_balancer_does_and_fit() -> None:
     zones = {one["key"]: one["values"] for one in wanted["template"]["spec"]["requirements"]}
     assert zones["topology.kubernetes.io/zone"] == list(ZONES[:3]) == front(GROUND.subnets)
     assert "taints" not in wanted["template"]["spec"], "KEDA and the drivers' controllers run here too"
+    assert budgets(wanted)["Drifted"] == "10%", "gateways go one by one, by their disruption budget"
     how = system_class("art", sold.zones, GROUND)["spec"]
     assert [one["id"] for one in how["subnetSelectorTerms"]] == ["subnet-a", "subnet-b", "subnet-c"]
     (gateway,) = [

@@ -164,9 +164,23 @@ def test_the_gateway_tolerates_the_loss_of_a_node(objects: list[Manifest]) -> No
     gateway = one(objects, "Deployment", "gateway")["spec"]
     assert gateway["replicas"] == 2
     assert gateway["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
-    spread = [each["topologyKey"] for each in gateway["template"]["spec"]["topologySpreadConstraints"]]
-    assert spread == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+    spread = gateway["template"]["spec"]["topologySpreadConstraints"]
+    keys = [each["topologyKey"] for each in spread]
+    assert keys == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+    assert {each["whenUnsatisfiable"] for each in spread} == {"ScheduleAnyway"}, "there may be one node only"
     assert one(objects, "PodDisruptionBudget", "gateway")["spec"]["minAvailable"] == 1
+
+
+def test_where_nodes_can_be_had_two_gateways_are_in_two_zones() -> None:
+    """No wish: a node that is there, with room for both, must not get both. Each version by itself, so that
+    what is left of an update is apart too."""
+    team = TEAMS["one"]
+    objects = objects_of(team, Target(**{**vars(target_of(team.spec)), "apart": True}))
+    pod = one(objects, "Deployment", "gateway")["spec"]["template"]["spec"]
+    zones = pod["topologySpreadConstraints"][0]
+    assert (zones["topologyKey"], zones["maxSkew"]) == ("topology.kubernetes.io/zone", 1)
+    assert (zones["whenUnsatisfiable"], zones["minDomains"]) == ("DoNotSchedule", 2)
+    assert zones["matchLabelKeys"] == ["pod-template-hash"]
 
 
 def test_how_many_is_kedas(team: Team, objects: list[Manifest]) -> None:
@@ -245,7 +259,8 @@ def test_every_host_leads_to_the_gateway(kind: Any) -> None:
     hosts = {f"{name}.art.example.com" for name in ("console", *team.spec.endpoints)}
     if kind in ("ingress", "alb"):
         ingress = one(objects, "Ingress", "gateway")["spec"]
-        assert {rule["host"] for rule in ingress["rules"]} == set(ingress["tls"][0]["hosts"]) == hosts
+        led = {"*.art.example.com"} if kind == "alb" else hosts
+        assert {rule["host"] for rule in ingress["rules"]} == set(ingress["tls"][0]["hosts"]) == led
     if kind == "gateway-api":
         route = one(objects, "HTTPRoute", "gateway")["spec"]
         assert set(route["hostnames"]) == hosts
@@ -256,6 +271,21 @@ def test_every_host_leads_to_the_gateway(kind: Any) -> None:
     assert (service.get("type") == "LoadBalancer") is (kind == "address")
     assert service.get("loadBalancerIP") == ("10.0.0.80" if kind == "address" else None)
     assert "type" not in one(objects, "Service", "gateway-inner")["spec"]
+
+
+def test_as_many_hosts_as_there_are_endpoints_lead_to_the_gateway() -> None:
+    """An Application Load Balancer has 100 rules, so all hosts are one; an HTTPRoute 16 host names, so that
+    there are several."""
+    names = [f"endpoint-{number}" for number in range(120)]
+    team = Team({name: {"shape": "gpu.t4"} for name in names}, {"edge": {"gateway": "infra/public"}}, {})
+    given = target_of(team.spec)
+    balanced = objects_of(team, Target(**{**vars(given), "edge": Edge("alb", class_name="easel-art")}))
+    assert len(one(balanced, "Ingress", "gateway")["spec"]["rules"]) == 1
+    routes = [each for each in objects_of(team) if each["kind"] == "HTTPRoute"]
+    assert [each["metadata"]["name"] for each in routes][:2] == ["gateway", "gateway-2"]
+    led = [host for each in routes for host in each["spec"]["hostnames"]]
+    assert sorted(led) == sorted(f"{name}.art.example.com" for name in ("console", *names))
+    assert all(len(each["spec"]["hostnames"]) <= 16 for each in routes)
 
 
 def test_a_volume_of_files_that_are_there_is_bound_to_this_team_alone() -> None:
