@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.bake import registry
+from infra.bake import REPOSITORY
 from infra.bake.archive import content_hash
 from infra.bake.build import BUILD_MINUTES, QUEUE_MINUTES
 from infra.bake.provider import Bake
@@ -157,7 +157,7 @@ def _trust(at: Mapping[str, str], project: str) -> str:
 
 def _rights(at: Mapping[str, str]) -> str:
     """What the build may do. Its base image comes from ECR Public, which asks for nothing."""
-    images = f"arn:{at['partition']}:ecr:{at['region']}:{at['account']}:repository/{registry.NAME}"
+    images = f"arn:{at['partition']}:ecr:{at['region']}:{at['account']}:repository/{REPOSITORY}"
     return _document(
         {
             "Sid": "WriteItsOwnLog",

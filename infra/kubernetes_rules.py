@@ -25,6 +25,10 @@ OF_AWS: dict[tuple[str, ...], str] = {
     ): "for certificates of the gateway's own: on Kubernetes TLS ends at the edge, so give that one its "
     "certificate (kubernetes.edge.tls, cert-manager)",
     ("budget",): "an alarm of AWS Budgets: on Kubernetes replicas.max is the limit of what an endpoint costs",
+    (
+        "iam",
+        "permissions_boundary",
+    ): "for roles of AWS, of which this stack makes none: on Kubernetes the namespace's role is the limit",
     ("network", "vpc"): "a network of AWS: on Kubernetes nodes have theirs already",
     ("storage", "existing"): "a file system of AWS: name claims under kubernetes.storage",
     ("storage", "gateway"): "a disk of AWS: on Kubernetes the gateway keeps nothing of its own",

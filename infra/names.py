@@ -138,6 +138,12 @@ PrincipalArn = Annotated[
         pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/([\w+=,.@-]+/)*[\w+=,.@-]+$", max_length=600
     ),
 ]
+PolicyArn = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/([\w+=,.@-]+/)*[\w+=,.@-]+$", max_length=600
+    ),
+]
 KubernetesVersion = Annotated[str, StringConstraints(pattern=r"^1\.[0-9]{2}$")]
 MachineImage = Annotated[str, StringConstraints(pattern=r"^ami-[0-9a-f]{8,17}$")]
 VolumeId = Annotated[str, StringConstraints(pattern=r"^vol-[0-9a-f]{8,17}$")]

@@ -8,6 +8,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from infra.account import AwsAccount, this_account
+from infra.boundary import bound_roles
 from infra.budget import Alarm
 from infra.cluster.addons import Addons, AddonsArgs
 from infra.cluster.admins import caller, check_caller
@@ -26,6 +27,7 @@ from infra.namespace.provider import provider_of
 from infra.network import Network
 from infra.offers import Offers, offers_for
 from infra.preview import show_costs
+from infra.readiness import show_readiness
 from infra.spec import Spec
 from infra.tags import Tags
 from infra.vpc import vpc_ranges
@@ -44,8 +46,10 @@ class TeamCluster:
 
 def provision(spec: Spec) -> None:
     """Register everything of the team, and what the stack tells at its end."""
+    bound_roles(spec)
     tags, team = Tags.of_stack(spec.name), spec.name
     show_costs(spec)
+    show_readiness(spec)
     offers = offers_for(spec)
     domain = Domain(f"{team}-domain", spec, tags)
     image = Image(f"{team}-image", spec, tags)

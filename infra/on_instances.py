@@ -1,5 +1,6 @@
 """`runs_on: instances`: what a team on EC2 instances is made of, in order."""
 
+from infra.boundary import bound_roles
 from infra.buckets import Buckets
 from infra.budget import Alarm
 from infra.domain import Domain
@@ -12,15 +13,18 @@ from infra.link import AccessLink
 from infra.network import InstanceNetwork
 from infra.offers import offers_for
 from infra.preview import show_costs
+from infra.readiness import show_readiness
 from infra.spec import Spec
 from infra.tags import Tags
 
 
 def provision(spec: Spec) -> None:
     """Register everything, and export where to go, what it costs and what to do next."""
+    bound_roles(spec)
     tags = Tags.of_stack(spec.name)
     team = spec.name
     show_costs(spec)
+    show_readiness(spec)
     offers = offers_for(spec)
 
     # What the team shares.

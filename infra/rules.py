@@ -70,7 +70,7 @@ def endpoint_faults(name: str, endpoint: EndpointSpec, team: TeamSpec) -> Iterat
 def unused_on_one_machine(spec: Spec) -> list[str]:
     """Fields of a stack that one machine does nothing with. They are no fault, but ignoring them is said."""
     team = (
-        *("domain", "zone", "acme", "budget", "network", "storage", "machine_images", "image"),
+        *("domain", "zone", "acme", "budget", "network", "iam", "storage", "machine_images", "image"),
         "kubernetes",
     )
     found = [SpecFault((*TEAM, field), "") for field in team if field in spec.team.model_fields_set]

@@ -23,6 +23,7 @@ from infra.names import (
     ModelAddress,
     Origin,
     Pem,
+    PolicyArn,
     PrincipalArn,
     SecretPlace,
     VariableName,
@@ -154,6 +155,15 @@ class ClusterSpec(Section):
     )
 
 
+class IamSpec(Section):
+    """What the account asks of the stack's roles."""
+
+    permissions_boundary: PolicyArn | None = Field(
+        default=None,
+        description="ARN of the policy that no role of the stack may do more than; every role carries it.",
+    )
+
+
 class TeamSpec(Section):
     """The team: where its endpoints run and who may use them."""
 
@@ -187,6 +197,7 @@ class TeamSpec(Section):
         default=KubernetesSpec(), description="With runs_on: kubernetes: the one that is there already."
     )
     network: NetworkSpec = Field(default=NetworkSpec(), description="Where on the network the team lives.")
+    iam: IamSpec = Field(default=IamSpec(), description="What the account asks of the stack's roles.")
     storage: TeamStorage = Field(default=TeamStorage(), description="The file system of models and pictures.")
     zone: Zone = Field(
         default="find",
@@ -262,7 +273,8 @@ class ImageSpec(Section):
         default=None, description="What to run in place of the image's own command."
     )
     health: Health = Field(
-        default="/", description="The path that answers 2xx once the container is ready, or none."
+        default="/",
+        description="The path that answers 2xx or 3xx once the container is ready, or none: its port opens.",
     )
     user: int | None = Field(default=None, ge=0, le=65534, description="The user id to run as.")
     registry: SecretPlace | None = Field(

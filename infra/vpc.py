@@ -152,10 +152,13 @@ def _subnet(
         tags={**tags.of_team(f"public-{letter}"), **also},
         opts=opts,
     )
-    aws.ec2.RouteTableAssociation(
+    way = aws.ec2.RouteTableAssociation(
         tags.name(f"public-{letter}"), subnet_id=subnet.id, route_table_id=routes.id, opts=opts
     )
-    return subnet.id
+    # Known once there is a way out, so that whatever lives in the subnet comes after it and goes before it.
+    # AWS gives no address to a VPC without its gateway, and detaches no gateway while one is in use ("Detach
+    # an internet gateway from your VPC").
+    return pulumi.Output.all(subnet.id, way.id).apply(lambda found: str(found[0]))
 
 
 def _closed(tags: Tags, vpc: aws.ec2.Vpc, opts: pulumi.ResourceOptions) -> None:

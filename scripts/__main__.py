@@ -18,6 +18,7 @@ COMMANDS = {
     "new": ("scripts.commands.new", "Write a team's stack file."),
     "clone": ("scripts.commands.clone", "Copy an endpoint, in one team's stack file or into another's."),
     "cost": ("scripts.commands.cost", "Say what teams and endpoints cost, before they do."),
+    "policy": ("scripts.commands.policy", "Print what who runs `pulumi up` must be let do."),
     "doctor": ("scripts.commands.doctor", "Check whether this machine has what easel needs."),
     "schema": ("scripts.commands.schema", "Write the schema and the references that come from tables."),
     "version": ("scripts.commands.version", "Print the version."),

@@ -6,3 +6,6 @@ CodeBuild is started and followed, `bakery` puts them together, `provider` is ho
 
 TARGETS = ("gateway", "studio")
 """The targets of image/Dockerfile, the small one first: a mistake shows sooner."""
+
+REPOSITORY = "easel/images"
+"""The account's repository of them (`infra.bake.registry`)."""

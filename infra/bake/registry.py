@@ -9,10 +9,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.bake import TARGETS
+from infra.bake import REPOSITORY, TARGETS
 from infra.bake.errors import NotOurRepository, code_of, told
-
-NAME = "easel/images"
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Registry:
 
     def find(self) -> Repository | None:
         """The repository, or None if the account has none yet. It only reads. Raises BakeError."""
-        with told(f"find the image repository {NAME}"):
+        with told(f"find the image repository {REPOSITORY}"):
             found = self._find()
         return _trusted(found) if found else None
 
@@ -49,18 +47,18 @@ class Registry:
         """The repository; it is made if the account has none yet. Raises BakeError."""
         if there := self.find():
             return there
-        with told(f"create the image repository {NAME}"):
+        with told(f"create the image repository {REPOSITORY}"):
             made = self._create() or self._find()
         if made is None:
-            raise NotOurRepository(f"the repository {NAME} came and went: is somebody deleting it?")
+            raise NotOurRepository(f"the repository {REPOSITORY} came and went: is somebody deleting it?")
         return _trusted(made)
 
     def digests(self, content: str) -> dict[str, str]:
         """The digests of this content's images, by target, as far as they are there."""
         wanted = {tag(target, content): target for target in TARGETS}
-        with told(f"look for images in {NAME}"):
+        with told(f"look for images in {REPOSITORY}"):
             answer = self._ecr.batch_get_image(
-                repositoryName=NAME, imageIds=[{"imageTag": name} for name in wanted]
+                repositoryName=REPOSITORY, imageIds=[{"imageTag": name} for name in wanted]
             )
         images = (image["imageId"] for image in answer["images"])
         return {wanted[image["imageTag"]]: image["imageDigest"] for image in images if "imageTag" in image}
@@ -68,9 +66,9 @@ class Registry:
     def newest(self) -> dict[str, str]:
         """The tag of the newest image of each target: its layers are the next build's cache."""
         newest: dict[str, tuple[Any, str]] = {}
-        with told(f"list the images of {NAME}"):
+        with told(f"list the images of {REPOSITORY}"):
             pages = self._ecr.get_paginator("describe_images").paginate(
-                repositoryName=NAME, filter={"tagStatus": "TAGGED"}
+                repositoryName=REPOSITORY, filter={"tagStatus": "TAGGED"}
             )
             for image in (image for page in pages for image in page["imageDetails"]):
                 for name in image["imageTags"]:
@@ -82,7 +80,7 @@ class Registry:
 
     def _find(self) -> dict[str, Any] | None:
         try:
-            found = self._ecr.describe_repositories(repositoryNames=[NAME])["repositories"]
+            found = self._ecr.describe_repositories(repositoryNames=[REPOSITORY])["repositories"]
         except ClientError as error:
             if code_of(error) == "RepositoryNotFoundException":
                 return None
@@ -92,7 +90,7 @@ class Registry:
     def _create(self) -> dict[str, Any] | None:
         try:
             made = self._ecr.create_repository(
-                repositoryName=NAME,
+                repositoryName=REPOSITORY,
                 # A tag is the hash of what is in the image: what is there is never pushed again.
                 imageTagMutability="IMMUTABLE",
                 imageScanningConfiguration={"scanOnPush": True},

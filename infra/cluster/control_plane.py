@@ -12,6 +12,7 @@ from infra.cluster.admins import admins_of
 from infra.cluster.kubeconfig import kubeconfig
 from infra.cluster.principals import name_of
 from infra.cluster.versions import VERSION
+from infra.cluster.zones import open_to_eks
 from infra.network import Network
 from infra.policies import Statement, document
 from infra.spec import ClusterSpec
@@ -37,8 +38,8 @@ class ControlPlaneArgs:
 class ControlPlane(pulumi.ComponentResource):
     """An EKS cluster whose machines, load balancers and disks are EKS's to make (Auto Mode).
 
-    It has none of EKS's own pools of nodes: `infra.cluster.nodes` says which there are. Raises NotAdmin, at
-    preview, where the caller is not among `cluster.admins`.
+    It has none of EKS's own pools of nodes: `infra.cluster.nodes` says which there are. Raises, at preview,
+    NotAdmin where the caller is not among `cluster.admins`, and what `open_to_eks` does.
     """
 
     name: str
@@ -122,7 +123,7 @@ class ControlPlane(pulumi.ComponentResource):
                 bootstrap_cluster_creator_admin_permissions=False,
             ),
             vpc_config=aws.eks.ClusterVpcConfigArgs(
-                subnet_ids=args.network.subnet_ids,
+                subnet_ids=self._subnets(),
                 endpoint_private_access=True,
                 endpoint_public_access=not asked.private,
             ),
@@ -147,8 +148,18 @@ class ControlPlane(pulumi.ComponentResource):
                 # Until it is gone too: by its rights, and by the ways out, EKS takes machines down.
                 depends_on=[logs, args.network, *rights],
                 delete_before_replace=True,
+                # A cluster stays in the zones that it was made in: EKS refuses a subnet in another, such as
+                # one that AWS has begun to sell GPUs in. Nodes go there all the same.
+                ignore_changes=["vpcConfig.subnetIds"],
             ),
         )
+
+    def _subnets(self) -> list[pulumi.Output[str]]:
+        network = self._args.network
+        zones = open_to_eks(network.zones, self)
+        return [
+            subnet for zone, subnet in zip(network.zones, network.subnet_ids, strict=True) if zone in zones
+        ]
 
     def _nodes(self) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
         """What nodes act by, and its rights."""

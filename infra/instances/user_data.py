@@ -6,9 +6,10 @@ or a new limit replaces no machine. No secret is in it: anyone on the instance m
 
 The steps are the files in `host/`, as docs/reference/host.md tells. They travel as one tar, by bzip2: plain
 they are over the limit, and gzip's bytes differ between builds of zlib, so that two people's previews would
-each undo the other's.
+each undo the other's. Comments and docstrings stay here, as they are a quarter of what is packed.
 """
 
+import ast
 import base64
 import bz2
 import io
@@ -145,8 +146,31 @@ def _packed(files: tuple[str, ...], units: tuple[str, ...]) -> str:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, source, mode in placed:
-            content = source.read_bytes()
+            content = bare(name, source.read_text()).encode()
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), mode
             tar.addfile(entry, io.BytesIO(content))
     return base64.b64encode(bz2.compress(buffer.getvalue(), 9)).decode()
+
+
+def bare(name: str, text: str) -> str:
+    """A file of `host/` without what only its readers here need: whole lines of comment, docstrings."""
+    lines = text.splitlines(keepends=True)
+    told = _docstrings(text) if name.endswith(".py") else set()
+    return "".join(
+        line
+        for number, line in enumerate(lines, 1)
+        if number not in told and (line.startswith("#!") or not line.lstrip().startswith("#"))
+    )
+
+
+def _docstrings(text: str) -> set[int]:
+    """The lines that a module's docstrings are on. A body that has nothing else keeps its own."""
+    found: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        first = node.body[0] if len(node.body) > 1 else None
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and first.end_lineno:
+            found.update(range(first.lineno, first.end_lineno + 1))
+    return found

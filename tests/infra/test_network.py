@@ -85,3 +85,17 @@ def test_a_vpc_without_two_public_zones_is_refused_with_what_to_do(
         provision(ONE, {"network": {"vpc": VPC}}, world=world)
     assert f"{VPC} has public subnets {said}" in str(error.value)
     assert "leave network out" in str(error.value)
+
+
+def test_what_lives_in_a_subnet_comes_after_its_way_out_and_goes_before_it() -> None:
+    """AWS gives no address where no gateway is attached, and detaches none while an address is in use."""
+    graph = provision(ONE, {"zone": "create"})
+    ways = {node.urn for node in graph.of("RouteTableAssociation")}
+    (routes,) = graph.of("RouteTable")
+    (internet,) = graph.of("InternetGateway")
+    assert all(routes.urn in graph.by_urn()[way].depends for way in ways)
+    assert internet.urn in routes.depends
+    for node in graph.of("Instance", "Group", "MountTarget"):
+        assert node.depends & ways, node.urn
+    (address,) = graph.of("EipAssociation")
+    assert graph.of("Instance")[0].urn in address.depends

@@ -43,6 +43,15 @@ class World:
     """Network interfaces of mount targets, by id."""
     own_groups: tuple[str, ...] = ()
     """Security groups that an earlier `pulumi up` of the stack made."""
+    zone_ids: dict[str, str] = field(default_factory=dict)
+    """Of zones by name; `use1-aza` and the like where one is not named."""
+    vpcs: list[str] = field(default_factory=list)
+    own_vpcs: list[str] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
+    own_addresses: list[str] = field(default_factory=list)
+    """VPCs and Elastic IPs of the region, and those among them that an earlier `pulumi up` made."""
+    spot_roles: tuple[str, ...] = ("AWSServiceRoleForEC2Spot",)
+    """The account's role of EC2 Spot, if it has been made."""
     caller: str = f"arn:aws:sts::{ACCOUNT}:assumed-role/Admin/lead"
     """Who runs the program."""
     exports: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -54,7 +63,18 @@ class World:
         self.asked.append((token, args))
         name = token.rsplit(":", 1)[-1]
         known: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-            "getAvailabilityZones": lambda _: {"id": REGION, "names": list(self.zones), "zoneIds": []},
+            "getAvailabilityZones": lambda _: {
+                "id": REGION,
+                "names": list(self.zones),
+                "zoneIds": [self.zone_ids.get(zone, f"use1-az{zone[-1]}") for zone in self.zones],
+            },
+            "getVpcs": lambda args: {"id": REGION, "ids": self.own_vpcs if args.get("tags") else self.vpcs},
+            "getEips": lambda args: {
+                "id": REGION,
+                "allocationIds": self.own_addresses if args.get("tags") else self.addresses,
+                "publicIps": [],
+            },
+            "getRoles": lambda _: {"id": REGION, "names": list(self.spot_roles), "arns": []},
             "getInstanceTypeOfferings": self._offers,
             "getRegion": lambda _: {"id": REGION, "name": REGION, "region": REGION},
             "getCallerIdentity": lambda _: {

@@ -1,4 +1,4 @@
-"""`container.py ADDRESS STREAM` makes the container `easel`.
+"""`container.py ADDRESS` makes the container `easel`.
 
 The configuration becomes `docker` arguments. Secrets pass through memory (/run is one) and one process's
 environment, never through an argument list, which anybody on the host can read. Python 3.9, no library.
@@ -18,6 +18,9 @@ RUN = "/run/easel"
 LONGEST_LINE = 32 * 1024
 DAY = 24 * 3600
 DOCKERS_OWN = ("DOCKER_", "LD_", "PATH", "HOME", "GODEBUG", "HTTP", "NO_PROXY", "http", "no_proxy", "SSL_")
+# On this disk, 60 MB at most, whatever a container says; a slow one holds no picture up. journal.py ships it.
+LOG = ["--log-driver", "local", "--log-opt", "mode=non-blocking"]
+LOG += ["--log-opt", "max-size=20m", "--log-opt", "max-file=3"]
 HARDENED = [
     *("--read-only", "--tmpfs", "/tmp:rw,nosuid,nodev,mode=1777"),  # noqa: S108
     *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
@@ -31,19 +34,11 @@ def main() -> None:
     serve(config, *sys.argv[1:])
 
 
-def serve(config: dict[str, Any], address: str, stream: str) -> None:
+def serve(config: dict[str, Any], address: str) -> None:
     """Make the container that answers on `address`. It is not started."""
     what = config["container"]
     port = int(what["port"])
-    words = ["create", "--name", "easel", "--publish", f"{address}:{port}:{port}", "--log-driver", "awslogs"]
-    for option in (
-        f"awslogs-region={os.environ['AWS_DEFAULT_REGION']}",
-        f"awslogs-group={os.environ['LOG_GROUP']}",
-        f"awslogs-stream={stream}",
-        # A log service that does not answer holds no picture up.
-        *("mode=non-blocking", "max-buffer-size=4m"),
-    ):
-        words += ["--log-opt", option]
+    words = ["create", "--name", "easel", "--publish", f"{address}:{port}:{port}", *LOG]
     words += ["--gpus", "all"] if what.get("gpu") else []
     user = what.get("user")
     if what.get("load") == "easel":

@@ -12,8 +12,7 @@ store=(--mount "type=bind,source=/mnt/easel/models,target=/data/easel/models")
 try "cannot make the container" docker create --name easel --pull never --network host --user 1000:1000 \
     --read-only --tmpfs /tmp:rw,nosuid,nodev,mode=1777 --cap-drop ALL --security-opt no-new-privileges \
     --mount type=bind,source=/data/easel,target=/data/easel "${store[@]}" --env HOME=/tmp \
-    --log-driver awslogs --log-opt "awslogs-region=$AWS_DEFAULT_REGION" --log-opt "awslogs-group=$LOG_GROUP" \
-    --log-opt "awslogs-stream=$(instance)" --log-opt mode=non-blocking --log-opt max-buffer-size=4m \
+    --log-driver local --log-opt mode=non-blocking --log-opt max-size=20m --log-opt max-file=3 \
     "$(<$run/image)" python -m easel.gateway --home /data/easel --bucket "$BUCKET" --region "$AWS_DEFAULT_REGION" \
     >/dev/null
 try "cannot start the container" docker start easel >/dev/null

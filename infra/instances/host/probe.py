@@ -41,7 +41,11 @@ def replica(container: dict[str, Any]) -> tuple[int, str]:
         code = {"ready": 0, "failed": 3}.get(load["phase"], 1)
         return code, f"{load['phase']} {load.get('detail', '')}".strip()
     if container.get("health"):
-        get(f"http://{address}:{port}{container['health']}")
+        try:
+            get(f"http://{address}:{port}{container['health']}")
+        except urllib.error.HTTPError as answer:
+            if answer.code >= 400:
+                raise
     else:
         socket.create_connection((address, port), SECONDS).close()
     return 0, ""
@@ -69,10 +73,17 @@ def door(config: dict[str, Any]) -> tuple[int, str]:
     return 0, ""
 
 
+class Unled(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect, which is then an answer as it is."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """None: not followed."""
+
+
 def get(url: str, token: str | None = None) -> bytes:
     """The body of a 2xx answer; proxies of the host's environment are not asked."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), Unled)
     with opener.open(urllib.request.Request(url, headers=headers), timeout=SECONDS) as answer:  # noqa: S310
         return bytes(answer.read(1 << 20))
 

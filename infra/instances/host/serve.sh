@@ -8,7 +8,7 @@ if warmed; then
 fi
 phase loading "starting the container"
 [[ $(setting container.load) != easel ]] || try "cannot read s3://$BUCKET/run/keys.json" keys
-try "cannot make the container" python3 -I $here/container.py "$(imds local-ipv4)" "$(instance)" >/dev/null
+try "cannot make the container" python3 -I $here/container.py "$(imds local-ipv4)" >/dev/null
 try "cannot start the container" docker start easel >/dev/null
 docker wait easel >/dev/null
 [[ -e $run/stopping ]] || fail "$(mortem)"

@@ -60,7 +60,9 @@ def zones(cloud: Cloud, args: dict[str, Any]) -> Outputs:
     found = cloud("ec2").describe_availability_zones(
         Filters=[one for one in filters if one["Name"] != "opt-in-status"]
     )["AvailabilityZones"]
-    return {"id": REGION, "names": sorted(zone["ZoneName"] for zone in found)[:3], "zoneIds": []}
+    first = sorted(found, key=lambda zone: zone["ZoneName"])[:3]
+    names, ids = [zone["ZoneName"] for zone in first], [zone["ZoneId"] for zone in first]
+    return {"id": REGION, "names": names, "zoneIds": ids}
 
 
 @looks_up("aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings")

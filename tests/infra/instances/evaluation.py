@@ -52,6 +52,8 @@ def _holds(operator: str, key: str, wanted: list[str], context: Context) -> bool
             return present is None or present not in wanted
         case "StringLike":
             return isinstance(present, str) and any(_like(present, value, context) for value in wanted)
+        case "ForAllValues:StringLike":
+            return all(any(_like(value, one, context) for one in wanted) for value in _list(present or []))
         case "ForAllValues:StringEquals":
             return all(value in wanted for value in _list(present or []))
     raise NotImplementedError(operator)

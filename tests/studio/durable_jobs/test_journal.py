@@ -182,3 +182,83 @@ def test_what_ended_is_kept_for_a_time(journal: Journal[AcceptedRequest]) -> Non
     assert sorted(one.id[0] for one in journal.entries()) == ["0", "2"]
     assert not journal.staging("d" * 32, 0).exists()
     assert taken_over(journal) == []
+
+
+def looks_at(journal: Journal[AcceptedRequest], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Looks at the folder from now on."""
+    looks: list[str] = []
+
+    def listed(folder: Path) -> list[str]:
+        looks.append(str(folder))
+        with os.scandir(folder) as found:
+            return [one.name for one in found]
+
+    monkeypatch.setattr("easel.studio.durable_jobs.journal.os.listdir", listed)
+    return looks
+
+
+def test_an_end_is_no_look_at_all_that_waits(
+    journal: Journal[AcceptedRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over a network ten thousand names take a second; what lies beside an entry of one's own is known."""
+    for id in (ID, OTHER):
+        journal.write_request(id, b"{}")
+        journal.write(entry(id=id, by=journal.process))
+        journal.write_steps(id, 0, 0, "0" * 8, b"x")
+        journal.write_steps(id, 1, 0, "0" * 8, b"x")
+        journal.staging(id, 2).write_bytes(b"x")
+    looks = looks_at(journal, monkeypatch)
+    assert set(journal.steps(ID, "0" * 8)) == {0, 1}
+    journal.remove_steps(ID, 0)
+    assert set(journal.steps(ID, "0" * 8)) == {1}
+    journal.remove_request(ID)
+    journal.remove(ID)
+    assert looks == []
+    left = sorted(path.name for path in journal.folder.iterdir() if path.name.startswith(ID))
+    assert left == []
+    assert len([path for path in journal.folder.iterdir() if path.name.startswith(OTHER)]) == 5
+
+
+def test_what_is_taken_over_is_looked_at_once_however_much_it_is(
+    journal: Journal[AcceptedRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replica that died with a hundred tickets; their ends are no looks either."""
+    ids = [f"{number:032x}" for number in range(100)]
+    gone = Journal(journal.folder, AcceptedRequest)
+    for id in ids:
+        gone.write_request(id, b"{}")
+        gone.write(entry(id=id, by=gone.process))
+        gone.write_steps(id, 0, 3, "1" * 8, b"x")
+        gone.staging(id, 4).write_bytes(b"x")
+    gone.close()
+    looks = looks_at(journal, monkeypatch)
+    assert len(taken_over(journal)) == 100
+    for id in ids:
+        assert list(journal.steps(id, "1" * 8)[0]) == [3]
+        journal.remove_request(id)
+        journal.remove(id)
+    assert len(looks) <= 2
+    assert not [path for path in journal.folder.iterdir() if path.suffix in (".json", ".png", ".steps")]
+    journal.close()
+
+
+def test_what_another_process_keeps_is_removed_all_the_same(journal: Journal[AcceptedRequest]) -> None:
+    """Somebody may ask any replica to forget a ticket."""
+    drawing = Journal(journal.folder, AcceptedRequest)
+    drawing.write_request(ID, b"{}")
+    drawing.write(entry(by=drawing.process))
+    drawing.write_steps(ID, 0, 0, "0" * 8, b"x")
+    journal.remove(ID)
+    assert not [path for path in journal.folder.iterdir() if path.name.startswith(ID)]
+    drawing.close()
+
+
+def test_as_many_entries_are_looked_at_as_people_may_have(
+    journal: Journal[AcceptedRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entries, not files: with a request beside each, half of the tickets were not seen after a restart."""
+    monkeypatch.setattr("easel.studio.durable_jobs.journal._MOST", 10)
+    for number in range(10):
+        journal.write_request(f"{number:032x}", b"{}")
+        journal.write(entry(id=f"{number:032x}"))
+    assert len(list(journal.entries())) == 10

@@ -19,16 +19,17 @@ from easel.gateway.access import (
     ended_of,
     tokens_of,
 )
-from easel.gateway.aws import Aws, AwsError, Bucket, ConfigMirror
+from easel.gateway.aws import Aws, Bucket, ConfigMirror
 from easel.gateway.config import Config, Endpoint
 from easel.gateway.deployment.given_links import take_links
 from easel.gateway.deployment.source_tokens import source_tokens
+from easel.gateway.deployment.telling import Telling, spending_from
 from easel.gateway.disk import RecordList
 from easel.gateway.errors import GatewayError
 from easel.gateway.events import Events
 from easel.gateway.home import Home
-from easel.gateway.replicas import Backend, OpenRequests, Spending, Vouch
-from easel.gateway.replicas.aws import TEAM, InstancesBackend
+from easel.gateway.replicas import Backend, OpenRequests, Vouch
+from easel.gateway.replicas.aws import InstancesBackend
 
 _log = structlog.get_logger("easel.instances")
 # Seconds between two looks at the bucket while something is awake, and while nothing is: each look costs,
@@ -57,11 +58,10 @@ class AwsDeployment:
         self._at_first = at_first
         self._aws = aws or Aws(region)
         self._bucket = Bucket(self._aws, bucket)
-        self._said = ""
-        self._mirror = ConfigMirror(self._bucket, home.config, self._say)
+        self._telling = Telling(events, "aws")
+        self._mirror = ConfigMirror(self._bucket, home.config, self._telling.say)
         self._store = tokens_of(self._bucket)
         self._ended = ended_of(self._bucket)
-        self._told = ""
         self._backend: InstancesBackend | None = None
 
     async def open(self, stop: asyncio.Event) -> None:
@@ -70,13 +70,12 @@ class AwsDeployment:
         while not await asyncio.to_thread(self._mirror.sync):
             if (self._home.config / "team.json").exists():
                 _log.warning(
-                    "the bucket cannot be read; starting with the last configuration", why=self._said
+                    "the bucket cannot be read; starting with the last configuration", why=self._telling.last
                 )
                 return
             if time.monotonic() >= deadline or stop.is_set():
-                raise GatewayError(
-                    f"no configuration: {self._said or f's3://{self._bucket.name} does not answer'}"
-                )
+                why = self._telling.last or f"s3://{self._bucket.name} does not answer"
+                raise GatewayError(f"no configuration: {why}")
             await asyncio.wait({asyncio.ensure_future(stop.wait())}, timeout=min(self._every, 5.0))
 
     def secrets(self) -> SecretStore:
@@ -97,11 +96,7 @@ class AwsDeployment:
         self, vouch: Vouch, config: Callable[[], Config], open_requests: OpenRequests
     ) -> Backend:
         """Instances, with the fuse."""
-        spending = Spending(self._bucket, self._say)
-        try:
-            await asyncio.to_thread(spending.load, time.time())
-        except AwsError as error:
-            self._say(f"what was spent this month is not known, and is counted from now on: {error}")
+        spending = await spending_from(self._bucket, self._telling)
         self._backend = InstancesBackend(
             self._aws, self._events, open_requests=open_requests, spending=spending,
             budget=lambda: config().team.budget, vouch=vouch,
@@ -110,8 +105,7 @@ class AwsDeployment:
 
     async def welcome(self, config: Config, access: Access) -> None:
         """Take the first tokens whose hashes the configuration gives."""
-        if trouble := await take_links(config, access, self._events):
-            self._once(trouble)
+        self._telling.once("links", await take_links(config, access, self._events))
 
     async def follow(self, config: Callable[[], Config], access: Access) -> None:
         """Look at the bucket now and then: configuration, and tokens that another gateway wrote."""
@@ -119,9 +113,9 @@ class AwsDeployment:
             await asyncio.sleep(self.pause())
             try:
                 await asyncio.to_thread(self.look)
-                self._told = ""
+                self._telling.once("the bucket", "")
             except GatewayError as error:
-                self._once(f"{error}; the tokens that are known stay good")
+                self._telling.once("the bucket", f"{error}; the tokens that are known stay good")
             await self.welcome(config(), access)
 
     async def close(self) -> None:
@@ -144,12 +138,3 @@ class AwsDeployment:
     async def sources(self, endpoint: Endpoint) -> Mapping[str, str]:
         """Tokens that the endpoint names as secrets. S3 is read by the gateway's own role."""
         return await asyncio.to_thread(source_tokens, endpoint, self._aws.region)
-
-    def _once(self, text: str) -> None:
-        if text != self._told:
-            self._told = text
-            self._say(text)
-
-    def _say(self, text: str) -> None:
-        self._said = text
-        self._events.add(TEAM, None, "aws", text)

@@ -16,6 +16,7 @@ from easel.gateway.config import Config, Endpoint
 from easel.gateway.deployment.given_links import take_links
 from easel.gateway.deployment.inner import Inner
 from easel.gateway.deployment.published_keys import ClusterSecret
+from easel.gateway.deployment.telling import Telling, spending_from
 from easel.gateway.disk import RecordList
 from easel.gateway.errors import GatewayError, SyncRefused
 from easel.gateway.events import Events
@@ -31,7 +32,7 @@ from easel.gateway.kubernetes import (
     SecretObject,
 )
 from easel.gateway.model_sync import SOURCE_TOKENS
-from easel.gateway.replicas import Backend, OpenRequests, Spending, Vouch
+from easel.gateway.replicas import Backend, OpenRequests, Vouch
 from easel.gateway.replicas.kubernetes import Fuse, KubernetesBackend, Namespace
 
 _log = structlog.get_logger("easel.kubernetes")
@@ -41,7 +42,6 @@ LEAVES_WITHIN = "EASEL_LEAVES_WITHIN"
 """Seconds that it goes on for who is at its door once it was told to end: the pod's grace is for that."""
 POD = "POD_NAME"
 TOKENS, ENDED, LEASE, SPENT = "easel-tokens", "easel-ended", "easel-model-sync", "easel-spent"
-_TEAM = "team"
 # For how long the first look may fail: a policy, a role and a namespace's objects come within minutes.
 _AT_FIRST = 300.0
 # Seconds between two looks at what a watch should have told.
@@ -61,11 +61,12 @@ class KubernetesDeployment:
     ) -> None:  # fmt: skip
         self._home = home
         self._events = events
+        self._telling = Telling(events, "kubernetes")
         self._at_first = at_first
         self._api = KubernetesApi(namespace)
         self._namespace = Namespace(self._api)
         self.leaves_within = _leaves_within(environment)
-        self._mirror = ConfigMapMirror(self._api, home.config, self._say, self._wake)
+        self._mirror = ConfigMapMirror(self._api, home.config, self._telling.say, self._wake)
         self._secret = ClusterSecret(self._api)
         self._tokens: RecordList[Token] = RecordList(
             SecretObject(self._api, TOKENS, "tokens.json"), "tokens", Token
@@ -77,7 +78,6 @@ class KubernetesDeployment:
         }
         self._news = asyncio.Event()
         self._running: list[asyncio.Task[None]] = []
-        self._told = ""
         self.inner = _inner(environment, self._namespace.gateways, self._elect)
 
     async def open(self, stop: asyncio.Event) -> None:
@@ -123,16 +123,12 @@ class KubernetesDeployment:
 
     async def _fuse(self, config: Callable[[], Config]) -> Fuse:
         """Where nodes are bought they are counted, so that a budget that comes later knows the month."""
-        spending = Spending(ConfigMapLedger(self._api, SPENT), self._say)
-        try:
-            await asyncio.to_thread(spending.load, time.time())
-        except KubernetesError as error:
-            self._say(f"what was spent this month is not known, and is counted from now on: {error}")
+        spending = await spending_from(ConfigMapLedger(self._api, SPENT), self._telling)
         return Fuse(self._namespace, self._events, spending, lambda: config().team)
 
     async def welcome(self, config: Config, access: Access) -> None:
         """Take the first tokens whose hashes the configuration gives."""
-        self._once(await take_links(config, access, self._events))
+        self._telling.once("links", await take_links(config, access, self._events))
 
     async def follow(self, config: Callable[[], Config], access: Access) -> None:
         """Take what watches show: configuration, tokens and sessions that another gateway wrote, secrets."""
@@ -142,8 +138,9 @@ class KubernetesDeployment:
             try:
                 await asyncio.to_thread(self._read, access)
             except GatewayError as error:
-                self._once(f"{error}; what is known stays good")
+                self._telling.once("what others wrote", f"{error}; what is known stays good")
             else:
+                self._telling.once("what others wrote", "")
                 await self.welcome(config(), access)
             try:
                 await asyncio.wait_for(self._news.wait(), _AT_LEAST)
@@ -203,14 +200,6 @@ class KubernetesDeployment:
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         self._running.append(asyncio.create_task(work))
-
-    def _once(self, text: str) -> None:
-        if text and text != self._told:
-            self._say(text)
-        self._told = text
-
-    def _say(self, text: str) -> None:
-        self._events.add(_TEAM, None, "kubernetes", text)
 
 
 def _leaves_within(environment: Mapping[str, str]) -> float:

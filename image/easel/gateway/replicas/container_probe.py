@@ -71,8 +71,8 @@ class ContainerProbe:
         if path is not None:
             # Only the head is of interest: a health page may stream for ever.
             answer = await self._probe.http.head(f"http://{address}{path}")
-            # A page that asks for a password is up as well.
-            return answer is not None and answer.status < 500 and answer.status != 404
+            # As kubelets and hosts have it (docs/reference/instances.md): a redirect is an answer.
+            return answer is not None and 200 <= answer.status < 400
         host, _, port = address.rpartition(":")
         try:
             _, writer = await asyncio.wait_for(

@@ -14,7 +14,7 @@ import stat
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Generic, TypeVar
@@ -28,11 +28,12 @@ log = structlog.get_logger(__name__)
 
 _ID = r"[0-9a-f]{32}"
 _ENTRY = re.compile(rf"({_ID})\.json")
-_STAGED = re.compile(rf"({_ID})-(\d{{1,5}})\.(?:png|jpg|webp)")
-_STEPS = re.compile(rf"({_ID})-(\d{{1,5}})-(\d{{1,5}})-([0-9a-f]{{8}})\.steps")
-_BESIDE = re.compile(
-    rf"({_ID})-(?:\d{{1,5}}\.(?:png|jpg|webp)|request\.json|\d{{1,5}}-\d{{1,5}}-[0-9a-f]{{8}}\.steps)"
-)
+_NUMBER = r"\d{1,5}"
+_OF_STAGED = rf"(?P<number>{_NUMBER})\.(?:png|jpg|webp)"
+_OF_STEPS = rf"(?P<of>{_NUMBER})-(?P<first>{_NUMBER})-(?P<maker>[0-9a-f]{{8}})\.steps"
+_STAGED = re.compile(rf"({_ID})-{_OF_STAGED}")
+_STEPS = re.compile(rf"({_ID})-{_OF_STEPS}")
+_BESIDE = re.compile(rf"({_ID})-(?:{_OF_STAGED}|request\.json|{_OF_STEPS})")
 _LARGEST = 64_000_000
 """Bytes of an entry; two prompts of the greatest length take 0.3 MB, and a script has many."""
 _MOST = 10_000
@@ -102,13 +103,18 @@ class Journal(Generic[Entry]):
         self.process = uuid.uuid4().hex
         self._alive: Lock | None = None
         self._living = threading.Lock()
+        # Files beside each entry of this process's own: with ten thousand entries a look at the folder takes
+        # long, and each end of one would be a look.
+        self._beside: dict[str, set[str]] = {}
 
     def write(self, entry: Entry) -> None:
         """Keep an entry: all of it or what was there before. Raises OSError."""
         self._whole(self._path(entry.id), entry.model_dump_json().encode())
 
     def write_request(self, id: str, request: bytes) -> None:
-        """Keep what an entry was accepted as, which changes no more. Raises OSError."""
+        """Keep what an entry was accepted as, which changes no more: by who accepted it, before the entry.
+        Raises OSError."""
+        self._beside[id] = {self._request(id).name}
         self._whole(self._request(id), request)
 
     def request(self, id: str) -> bytes | None:
@@ -123,30 +129,46 @@ class Journal(Generic[Entry]):
         with suppress(OSError):
             self._request(id).unlink(missing_ok=True)
         for _, path in self._steps(id):
-            path.unlink(missing_ok=True)
+            self._drop(id, path)
 
     def write_steps(self, id: str, number: int, first: int, maker: str, content: bytes) -> None:
         """Keep what a picture has reached from its step `first` on, for processes of the same `maker` (8
         hexadecimal digits). Raises OSError."""
-        self._whole(self.folder / f"{id}-{number}-{first}-{maker}.steps", content)
+        path = self.folder / f"{id}-{number}-{first}-{maker}.steps"
+        self._known(path)
+        self._whole(path, content)
 
     def steps(self, id: str, maker: str) -> dict[int, dict[int, Path]]:
         """What was kept like that: by the pictures' numbers the files by their first step."""
         there: dict[int, dict[int, Path]] = {}
         for found, path in self._steps(id):
-            if found[4] == maker:
-                there.setdefault(int(found[2]), {})[int(found[3])] = path
+            if found["maker"] == maker:
+                there.setdefault(int(found["of"]), {})[int(found["first"])] = path
         return there
 
     def remove_steps(self, id: str, number: int) -> None:
         """The picture is there."""
         for found, path in self._steps(id):
-            if int(found[2]) == number:
-                path.unlink(missing_ok=True)
+            if int(found["of"]) == number:
+                self._drop(id, path)
 
     def _steps(self, id: str) -> list[tuple[re.Match[str], Path]]:
-        found = [(_STEPS.fullmatch(name), self.folder / name) for name in self._names()]
-        return [(match, path) for match, path in found if match and match[1] == id]
+        found = [(_STEPS.fullmatch(name), self.folder / name) for name in self._names_beside(id)]
+        return [(match, path) for match, path in found if match]
+
+    def _known(self, path: Path) -> None:
+        """A file beside an entry, which may be this process's."""
+        if (found := _BESIDE.fullmatch(path.name)) and found[1] in self._beside:
+            self._beside[found[1]].add(path.name)
+
+    def _drop(self, id: str, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        self._beside.get(id, set()).discard(path.name)
+
+    def _names_beside(self, id: str) -> list[str]:
+        """Of one entry, without a look at the folder where it is this process's own."""
+        known = self._beside.get(id)
+        return sorted(tuple(known)) if known is not None else _by_entry(self._names()).get(id, [])
 
     def _whole(self, path: Path, content: bytes) -> None:
         self._live()
@@ -166,13 +188,15 @@ class Journal(Generic[Entry]):
         """Forget an entry and what is staged for it."""
         with suppress(OSError):
             self._path(id).unlink(missing_ok=True)
-        for name in self._names():
-            if (found := _BESIDE.fullmatch(name)) and found[1] == id:
-                (self.folder / name).unlink(missing_ok=True)
+        for name in self._names_beside(id):
+            (self.folder / name).unlink(missing_ok=True)
+        self._beside.pop(id, None)
 
     def staging(self, id: str, index: int, ending: str = "png") -> Path:
         """Where a picture lies until it has its name in the gallery."""
-        return self.folder / f"{id}-{index}.{ending}"
+        path = self.folder / f"{id}-{index}.{ending}"
+        self._known(path)
+        return path
 
     def take_over(self, saved: Callable[[Entry, int, Path], None]) -> list[Entry]:
         """Entries of processes that are gone, oldest first; from now on they are this process's. `saved` is
@@ -187,12 +211,14 @@ class Journal(Generic[Entry]):
         try:
             gone = {by for by in {entry.by for entry in left} if self._is_gone(by)}
             taken = []
+            beside = _by_entry(self._names())
             # read again: another replica may have taken them meanwhile
             for entry in (self.read(entry.id) for entry in left):
                 if entry is None or not entry.orphaned or entry.by not in gone:
                     continue
                 entry.by = self.process
                 entry.taken += 1
+                self._beside[entry.id] = set(beside.get(entry.id, []))
                 self._note_saved(entry, saved)
                 self.write(entry)
                 taken.append(entry)
@@ -250,8 +276,10 @@ class Journal(Generic[Entry]):
 
     def entries(self) -> Iterator[Entry]:
         """All of them."""
-        for name in self._names()[:_MOST]:
-            if (found := _ENTRY.fullmatch(name)) and (entry := self.read(found[1])):
+        # Each has files beside it, which are none.
+        ids = [found[1] for name in self._names() if (found := _ENTRY.fullmatch(name))]
+        for id in ids[:_MOST]:
+            if entry := self.read(id):
                 yield entry
 
     def _names(self) -> list[str]:
@@ -285,12 +313,20 @@ class Journal(Generic[Entry]):
 
     def _note_saved(self, entry: Entry, saved: Callable[[Entry, int, Path], None]) -> None:
         """Tell what is in the gallery, though nobody noted it. Removes what is staged."""
-        for name in self._names():
-            found = _STAGED.fullmatch(name)
-            if found is None or found[1] != entry.id:
+        for name in self._names_beside(entry.id):
+            if (found := _STAGED.fullmatch(name)) is None:
                 continue
             path = self.folder / name
             with suppress(OSError):
                 if path.lstat().st_nlink > 1:
-                    saved(entry, int(found[2]), path)
+                    saved(entry, int(found["number"]), path)
                 path.unlink()
+
+
+def _by_entry(names: Iterable[str]) -> dict[str, list[str]]:
+    """The names of files beside entries, by the entry."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        if match := _BESIDE.fullmatch(name):
+            found.setdefault(match[1], []).append(name)
+    return found

@@ -115,8 +115,7 @@ class Stage:
         )  # fmt: skip
         self.endpoint = StudioDeployment(
             endpoint, namespace=namespace, events=self.events, timeouts=ReplicaTimeouts(),
-            probe=ContainerProbe(OpenRequests(), 1.0, None), spent=lambda: self.fuse.reason,
-            mark=lambda: self.fuse.mark,
+            probe=ContainerProbe(OpenRequests(), 1.0, None), fuse=self.fuse,
         )  # fmt: skip
 
     async def look(self) -> Any:

@@ -98,8 +98,11 @@ def secret(words):
 
 
 def events(words):
-    with (WORLD / "shipped").open("a") as out:
-        out.write(Path(option(words, "--log-events").removeprefix("file://")).read_text() + "\n")
+    batch = Path(option(words, "--log-events").removeprefix("file://")).read_text() + "\n"
+    stream = option(words, "--log-stream-name").replace("/", "-")
+    for name in ("shipped", f"shipped.{stream}"):
+        with (WORLD / name).open("a") as out:
+            out.write(batch)
 
 
 # --- docker ---
@@ -138,7 +141,7 @@ def docker(*words):
         "wait": lambda: wait(),
         "stop": stop,
         "rm": remove,
-        "logs": lambda: print((DOCKER / "log").read_text() if (DOCKER / "log").exists() else "", end=""),
+        "logs": lambda: logs(words),
         "inspect": lambda: inspect(words[2]),
     }[action]()
 
@@ -183,8 +186,31 @@ def start():
     words = [sys.executable, "-I", "/world/container.py", json.dumps({**behaviour, **state})]
     with (DOCKER / "log").open("w") as log:
         process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
-    container().write_text(json.dumps({**state, "status": "running", "pid": process.pid}))
+    now = {"status": "running", "pid": process.pid, "started": time.time()}
+    container().write_text(json.dumps({**state, **now}))
     print("easel")
+
+
+def logs(words):
+    """All that was said; with `--timestamps` each line after its time, a millisecond after the one before."""
+    file = DOCKER / "log"
+    if "--timestamps" not in words:
+        print(file.read_text() if file.exists() else "", end="")
+        return
+    if not container().exists():
+        die("Error response from daemon: No such container: easel")
+    since, told, over = option(words, "--since"), 0, False
+    while not over:
+        over = ended() is not None
+        state = json.loads(container().read_text()) if container().exists() else {}
+        lines = file.read_text().split("\n")[:-1] if file.exists() and "started" in state else []
+        for number, line in enumerate(lines[told:], told):
+            whole, part = divmod(int(state["started"] * 1000) + number, 1000)
+            stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{part:03}000000Z"
+            if stamp >= since:
+                print(stamp, line, flush=True)
+        told = len(lines)
+        time.sleep(0.1)
 
 
 def ended():

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from infra.instances import user_data
-from tests.infra.instances.host.machine import INSTANCE, Machine, can_boot, machine
+from tests.infra.instances.host.machine import Machine, can_boot, machine
 
 pytestmark = [
     pytest.mark.slow,
@@ -161,7 +161,7 @@ def test_from_power_on_to_an_open_door(host: Machine) -> None:
         "--network host", "--user 1000:1000", "--read-only", "--tmpfs /tmp:", "--cap-drop ALL",
         "--security-opt no-new-privileges", "--mount type=bind,source=/data/easel,target=/data/easel",
         "--mount type=bind,source=/mnt/easel/models,target=/data/easel/models",
-        "awslogs-group=/easel/art", f"awslogs-stream={INSTANCE}",
+        "--log-driver local", "--log-opt max-size=20m", "--log-opt max-file=3",
         f"{IMAGE} python -m easel.gateway --home /data/easel --bucket easel-art-config --region us-east-1",
     ):  # fmt: skip
         assert part in line, part

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.instances.host.machine import INSTANCE, Machine
+from tests.infra.instances.host.machine import Machine
 from tests.infra.instances.host.replica import (
     CONFIG,
     IMAGE,
@@ -44,7 +44,7 @@ def test_from_power_on_to_ready(host: Machine) -> None:
     for part in (
         "--read-only", "--tmpfs /tmp:", "--cap-drop ALL", "--security-opt no-new-privileges",
         "--user 1000:1000", "--gpus all", "--publish 10.0.0.7:7860:7860", "--pull never",
-        "--log-driver awslogs", "awslogs-group=/easel/art/studio", f"awslogs-stream={INSTANCE}",
+        "--log-driver local", "--log-opt max-size=20m", "--log-opt max-file=3",
         "--mount type=bind,source=/mnt/easel/models,target=/easel/models",
         "--mount type=bind,source=/mnt/easel/outputs,target=/easel/outputs/studio",
         "--mount type=bind,source=/run/easel/keys,target=/easel/keys,readonly",

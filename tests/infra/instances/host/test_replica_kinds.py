@@ -165,3 +165,35 @@ def test_what_the_hosts_units_say_is_shipped(host: Machine) -> None:
     assert put[put.index("--log-group-name") + 1] == "/easel/art/studio"
     assert max(len(word) for call in host.calls("aws logs") for word in call["words"]) < 128 * 1024
     wait_for(lambda: host.run("cat", "/run/easel/cursor").stdout == f"s={len(entries) - 1}")
+
+
+def test_what_the_container_says_is_shipped_as_far_as_it_may_cost(host: Machine) -> None:
+    """Beyond the allowance a word that it is, once, and nothing; what was shipped is not shipped again."""
+    program = host.root / "opt/easel/journal.py"
+    program.write_text(program.read_text().replace("ALLOWANCE = 10_000_000", "ALLOWANCE = 20_000"))
+    (host.world / "journal").write_text("")
+    says = "\n".join(f"{number:04} {'x' * 969}" for number in range(40))
+    host.say("registry.json", {"team/own:1": {"serves": ["/"], "says": says}})
+    configure(host, image="team/own:1", load="requests", health="/", user=None)
+    host.boot()
+    service = host.service("easel-replica")
+    assert service.start(), service.output
+    shipper = host._start(*host.command("/opt/easel/journal.sh"))
+    shipped = host.world / f"shipped.{INSTANCE}"
+
+    def lines() -> list[str]:
+        text = shipped.read_text() if shipped.exists() else ""
+        batches = text[: text.rfind("\n") + 1].splitlines()
+        return [event["message"] for batch in batches for event in json.loads(batch)]
+
+    wait_for(lambda: len(lines()) == 21)
+    assert [line[:4] for line in lines()[:20]] == [f"{number:04}" for number in range(20)]
+    assert lines()[20].endswith("what follows is on this machine, by docker logs easel")
+    place = "/run/easel/said"
+    wait_for(lambda: host.run("cat", place).stdout.endswith("Z"))
+    shipper.kill()
+    host._start(*host.command("/opt/easel/journal.sh"))
+    before = host.run("cat", place).stdout
+    wait_for(lambda: len(host.calls("docker logs --follow")) >= 2)
+    assert f"--since {before}" in host.calls("docker logs --follow")[-1]["line"]
+    assert len(lines()) == 21

@@ -51,7 +51,7 @@ class KubernetesBackend:
             return
         self._deployments[endpoint.name] = StudioDeployment(
             endpoint, namespace=self._namespace, probe=self._probe, events=self.events,
-            timeouts=self._timeouts, spent=self._spent, mark=self._mark,
+            timeouts=self._timeouts, fuse=self._fuse,
         )  # fmt: skip
 
     async def forget(self, endpoint: str) -> None:
@@ -104,12 +104,6 @@ class KubernetesBackend:
         await self._probe.close()
 
     # ── the autoscaler ───────────────────────────────────────────────────────────────────────────
-
-    def _spent(self) -> str:
-        return self._fuse.reason if self._fuse is not None else ""
-
-    def _mark(self) -> str:
-        return self._fuse.mark if self._fuse is not None else ""
 
     def resting(self, endpoint: str) -> str:
         """Why it rests, where that is not for want of work."""

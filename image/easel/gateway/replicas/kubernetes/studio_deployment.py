@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 import structlog
@@ -15,6 +15,7 @@ from easel.gateway.config import Container, Endpoint
 from easel.gateway.events import Events
 from easel.gateway.kubernetes import KubernetesError, Object
 from easel.gateway.replicas import ContainerProbe, Replica, ReplicaStatus, ReplicaTimeouts
+from easel.gateway.replicas.kubernetes.fuse import Fuse
 from easel.gateway.replicas.kubernetes.namespace import KEDA, Namespace
 from easel.gateway.replicas.kubernetes.pod_state import CONTAINER, DRAINING, draining, ended
 from easel.gateway.replicas.kubernetes.scheduling import (
@@ -41,13 +42,11 @@ _TOLD = 10.0
 
 
 class StudioDeployment:
-    """Looks after one endpoint's pods. `spent` says why none may run, "" where they may; `mark` which month
-    and budget that is about."""
+    """Looks after one endpoint's pods. `fuse` says why none may run; without one they may."""
 
     def __init__(
         self, endpoint: Endpoint, *, namespace: Namespace, probe: ContainerProbe, events: Events,
-        timeouts: ReplicaTimeouts, spent: Callable[[], str] = lambda: "",
-        mark: Callable[[], str] = lambda: "",
+        timeouts: ReplicaTimeouts, fuse: Fuse | None = None,
     ) -> None:  # fmt: skip
         self.endpoint = endpoint
         self.removed = False
@@ -56,7 +55,7 @@ class StudioDeployment:
         self._probe = probe
         self._events = events
         self._timeouts = timeouts
-        self._why_not, self._mark_of_month = spent, mark
+        self._fuse = fuse
         self._tracked: dict[str, TrackedPod] = {}
         self._floor = 0
         # Since when somebody waits for a first replica, on the monotonic clock.
@@ -241,8 +240,10 @@ class StudioDeployment:
 
     def _spent(self) -> str:
         """Why none may run: another gateway may have counted more of the same month."""
+        if self._fuse is None:
+            return ""
         told = fused(self._namespace.scaled(self.name))
-        return self._why_not() or (_BY_ANOTHER if told and told == self._mark_of_month() else "")
+        return self._fuse.reason or (_BY_ANOTHER if told and told == self._fuse.mark else "")
 
     async def resume(self) -> None:
         """Have it count again; not past the budget, by hand or not."""
@@ -261,8 +262,8 @@ class StudioDeployment:
             return
         blown = bool(self._spent())
         # Who was put to sleep by hand stays so when the budget has room again.
-        if blown and not paused(scaled):
-            change: dict[str, str | None] = {PAUSED: "0", FUSE: self._mark_of_month()}
+        if self._fuse is not None and blown and not paused(scaled):
+            change: dict[str, str | None] = {PAUSED: "0", FUSE: self._fuse.mark}
         elif not blown and fused(scaled):
             change = {PAUSED: None, FUSE: None}
         else:

@@ -1,0 +1,55 @@
+"""`easel policy`: what AWS must let whoever runs `pulumi up` for a team do, and nothing else."""
+
+import json
+
+import click
+
+from infra.deployer.policy import (
+    deployer_statements,
+    parts,
+    previewer_statements,
+    state_statements,
+)
+from infra.policies import document
+from scripts.commands.cost import PAID
+from scripts.settings import settings
+from scripts.stacks.loading import spec_at
+from scripts.stacks.teams import existing, team_of
+
+
+@click.command("policy")
+@click.argument("team", required=False)
+@click.option("--preview", is_flag=True, help="Of who only looks: `pulumi preview`, the nightly comparison.")
+@click.option("--state", metavar="BUCKET", help="The bucket of Pulumi's state: adds the right to it.")
+@click.option("--key", metavar="ARN", help="The KMS key of the stack's secrets: goes with --state.")
+@click.option("--part", type=int, help="One of the managed policies that it takes, from 1 on.")
+@click.option(
+    "--partition", type=click.Choice(["aws", "aws-cn", "aws-us-gov"]), default="aws", help="AWS's partition."
+)
+def command(
+    team: str | None, preview: bool, state: str | None, key: str | None, part: int | None, partition: str
+) -> None:
+    """Print the least policy of whoever runs `pulumi up` for a team.
+
+    Without TEAM it is the stack that EASEL_STACK names. It is made from the kinds of resources that the
+    program makes; nothing is asked of AWS. IAM takes it in parts.
+    """
+    if bool(state) != bool(key):
+        raise click.UsageError("--state and --key go together: the state's secrets are opened by the key")
+    here = settings()
+    spec = spec_at(existing(here, team or team_of(here)))
+    if spec.team.runs_on not in PAID:
+        raise click.UsageError(
+            f"{spec.name} runs on {spec.team.runs_on}, for which AWS is asked nothing: there is no policy"
+        )
+    statements = (previewer_statements if preview else deployer_statements)(spec, partition)
+    if state and key:
+        statements += state_statements(state, key, partition, changes=not preview)
+    found = parts(statements)
+    if part is not None and not 1 <= part <= len(found):
+        raise click.UsageError(f"--part {part}: there are {len(found)}, from 1 on")
+    whole = document(statements if part is None else found[part - 1])
+    click.echo(json.dumps(json.loads(whole), indent=1))
+    if part is None and len(found) > 1:
+        ways = ", ".join(f"--part {number}" for number in range(1, len(found) + 1))
+        click.echo(f"IAM takes this as {len(found)} policies: {ways}", err=True)
