@@ -184,6 +184,11 @@ def test_the_starter_says_so_itself(tmp_path: Path) -> None:
             "IP-Adapter",
         ),
         (
+            {"ip_adapter.1.to_k_ip.weight": (320, 768), "ip_adapter.0.to_q_lora.down.weight": (128, 320)},
+            Kind.CONTROLNET,
+            "IP-Adapter",
+        ),
+        (
             {"conv_first.weight": (64, 3, 3, 3), "body.0.rdb1.conv1.weight": (32, 64, 3, 3)},
             Kind.UPSCALER,
             "upscaler.*models/ESRGAN",

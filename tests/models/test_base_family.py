@@ -184,3 +184,14 @@ def test_a_controlnet_of_a_transformer() -> None:
     sd3 = {**own, "transformer_blocks.0.attn.to_q.weight": (1536, 1536)}
     found = [family_of_header(Kind.CONTROLNET, header_of(one)) for one in (flux, qwen, sd3)]
     assert found == ["flux", "qwen-image", "sd3"]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_an_ip_adapter_by_what_it_gives(tmp_path: Path, width: int) -> None:
+    """The width of the texts that its tokens stand beside, whatever it reads."""
+    tensors = {
+        "image_proj.proj.0.weight": torch.zeros(8, 4),
+        "ip_adapter.1.to_k_ip.weight": torch.zeros(4, width),
+    }
+    tensors |= {"ip_adapter.0.to_q_lora.down.weight": torch.zeros(4, 4)}
+    assert family(tmp_path, Kind.CONTROLNET, tensors) == WIDTHS[width]

@@ -18,6 +18,7 @@ from easel.models import (
     Store,
     check_onnx,
     convert_onnx,
+    first_nodes,
     is_onnx,
     read_header,
 )
@@ -119,3 +120,13 @@ def _varint(number: int) -> bytes:
         found += bytes([number & 127 | 128])
         number >>= 7
     return found + bytes([number])
+
+
+def test_its_first_operators() -> None:
+    """By their names, as many as there are; one without a name has none."""
+    graph = model()
+    graph.graph.node[1].name = "_minusscalar0"
+    assert first_nodes(graph.SerializeToString(), 2) == ["", "_minusscalar0"]
+    assert len(first_nodes(graph.SerializeToString(), 8)) == 3
+    with pytest.raises(OnnxRefused):
+        first_nodes(b"no model", 8)

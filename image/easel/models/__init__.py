@@ -9,7 +9,14 @@ from easel.models.base_family import OTHER as OTHER_FAMILY
 from easel.models.cache.cache import Cache, cache_from_environment, open_model
 from easel.models.cache.reader import FileReader, Reader
 from easel.models.conversion.convert import Converted, NotConverted, convert_pickle
-from easel.models.conversion.onnx_file import ONNX, OnnxRefused, check_onnx, convert_onnx, is_onnx
+from easel.models.conversion.onnx_file import (
+    ONNX,
+    OnnxRefused,
+    check_onnx,
+    convert_onnx,
+    first_nodes,
+    is_onnx,
+)
 from easel.models.diffusers_folder import Piece, folder_state, identify_folder, is_diffusers_folder, pieces_of
 from easel.models.disk import write_whole
 from easel.models.errors import (

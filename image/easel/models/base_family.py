@@ -17,6 +17,7 @@ _BY_WIDTH = {768: "sd1", 1024: "sd2", 2048: "sdxl", 1280: "sdxl-refiner", 64: "s
 _BY_VECTOR = {768: "sd1", 1024: "sd2", 1280: "sdxl", 64: "starter"}
 # Where the texts' width stands: the second number of what makes keys (of a LoRA: its first matrix).
 _KEYS = re.compile(
+    r"^ip_adapter\.\d+\.to_k_ip\.weight$|"
     r"attn2[._](?:processor\.)?to_k(?:_lora)?"
     r"(?:\.lora_down\.weight|\.lora_A\.weight|\.lora\.down\.weight|\.down\.weight|\.hada_w1_b|\.diff|\.weight)$"
 )

@@ -140,13 +140,14 @@ def _is_lora(header: Header) -> bool:
 
 # In this order: what comes later may hold what tells the earlier ones.
 _SMALL: tuple[tuple[Kind | None, str, Callable[[Header], bool]], ...] = (
+    # those that read faces hold a LoRA too
+    (Kind.CONTROLNET, "an IP-Adapter", _begin("ip_adapter.", "image_proj.")),
     (Kind.LORA, "a LoRA", _is_lora),
     (Kind.CONTROLNET, "a ControlNet", _begin("control_model.")),
     (Kind.CONTROLNET, "a ControlNet of a family with a transformer", is_control),
     (Kind.CONTROLNET, "a ControlNet",
      _hold("controlnet_cond_embedding.conv_in.weight", "input_hint_block.0.weight")),
     (Kind.CONTROLNET, "a T2I-Adapter", _begin("adapter.body.", "adapter.conv_in", "body.0.block1")),
-    (Kind.CONTROLNET, "an IP-Adapter", _begin("ip_adapter.", "image_proj.")),
     (Kind.FACE_RESTORER, "a face detector (RetinaFace)", _begin("LandmarkHead.", "module.LandmarkHead.")),
     (Kind.FACE_RESTORER, "a face restorer (RestoreFormer)", _hold("quantize.embedding.weight")),
     (Kind.EMBEDDING, "a textual inversion embedding", _is_embedding),

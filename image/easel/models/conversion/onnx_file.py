@@ -13,6 +13,7 @@ import mmap
 import shutil
 from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +38,9 @@ _WITHIN: Mapping[str, Mapping[int, str]] = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
-_GRAPH = 7
+_GRAPH, _NODE = 7, 1
+# Of a node.
+_NAME = 3
 # Of a tensor: where its numbers are if not here.
 _ELSEWHERE = (13, 14)
 
@@ -65,6 +68,16 @@ def check_onnx(data: Any) -> None:
     if not any(field.number == _GRAPH for field in _fields(data, 0, len(data))):
         raise OnnxRefused("there is no graph in it")
     _check(data, "model", 0, len(data), 0)
+
+
+def first_nodes(data: Any, most: int) -> list[str]:
+    """Names of the first operators of a model (any bytes that are indexed): they tell who exported it.
+
+    Raises OnnxRefused for what is no model.
+    """
+    graphs = [one for one in _fields(data, 0, len(data)) if one.number == _GRAPH]
+    nodes = (one for graph in graphs for one in _fields(data, graph.begin, graph.end) if one.number == _NODE)
+    return [_name_of(data, one) for one in islice(nodes, most)]
 
 
 def convert_onnx(
@@ -103,6 +116,11 @@ def _wrapped(source: Path, made: Path) -> dict[str, Any]:
         out.write(len(text).to_bytes(8, "little") + text)
         shutil.copyfileobj(read, out, 1 << 20)
     return {"tensors": 1, "left_out": 0, "cut_off": "unread"}
+
+
+def _name_of(data: Any, node: _Field) -> str:
+    names = (one for one in _fields(data, node.begin, node.end) if one.number == _NAME)
+    return next((bytes(data[one.begin : one.end]).decode(errors="replace") for one in names), "")
 
 
 def _check(data: Any, message: str, begin: int, end: int, depth: int) -> None:

@@ -31,7 +31,8 @@ _MOST_PICTURES = 16
 # Control types of the extension's page, and words in the names of the models that belong to each.
 _TYPES: dict[str, tuple[str, ...]] = {
     "All": ("",), "Canny": ("canny",), "Depth": ("depth",), "IP-Adapter": ("ip-adapter", "ip_adapter"),
-    "Inpaint": ("inpaint",), "InstructP2P": ("ip2p", "instructp2p"), "Lineart": ("lineart",),
+    "Inpaint": ("inpaint",), "Instant-ID": ("instant_id", "instant-id", "instantid"),
+    "InstructP2P": ("ip2p", "instructp2p"), "Lineart": ("lineart",),
     "MLSD": ("mlsd",), "NormalMap": ("normal",), "OpenPose": ("openpose", "densepose"),
     "Recolor": ("recolor",), "Reference": (), "Scribble": ("scribble",), "Segmentation": ("seg",),
     "Shuffle": ("shuffle",),

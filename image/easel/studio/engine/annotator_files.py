@@ -14,6 +14,9 @@ from easel.remark import remark
 from easel.studio.engine.control.annotator_networks import AnimeDrawing, Depth, LineDrawing, SoftEdges
 from easel.studio.engine.control.body_pose import BodyPose
 from easel.studio.engine.control.distilled_pose import DistilledPose, PersonPoints
+from easel.studio.engine.control.face_identity import FaceIdentity
+from easel.studio.engine.control.face_map import FaceMap
+from easel.studio.engine.control.face_points import FacePoints
 from easel.studio.engine.control.leres_depth import LeresDepth, without_ends
 from easel.studio.engine.control.map_reading import as_scribble, in_safe_steps, in_steps
 from easel.studio.engine.control.midas_depth import MidasDepth, as_nearness, as_normals
@@ -45,11 +48,15 @@ class AnnotatorFile:
         """Whether a file of this name is one."""
         return stem.lower().replace("-", "_") in self.stems
 
+    def first(self, store: Store) -> ModelFile | None:
+        """The first of the store that fits."""
+        return next((one for one in store.files(Kind.IMAGE_ENCODER) if self.fits(one.stem)), None)
+
     def find(self, store: Store, module: str) -> ModelFile:
-        """The first of the store that fits. Raises InvalidRequest that says which to add."""
-        for one in store.files(Kind.IMAGE_ENCODER):
-            if self.fits(one.stem):
-                return one
+        """The same. Raises InvalidRequest that says which to add."""
+        found = self.first(store)
+        if found is not None:
+            return found
         raise InvalidRequest(
             "controlnet.module",
             module,
@@ -86,9 +93,12 @@ def _published(name: str, build: Callable[[Mapping[str, torch.Tensor]], Any], *o
     return AnnotatorFile(stems, f"{name}.safetensors ({_CONVERTED})", build)
 
 
-def _onnx(name: str, build: Callable[[Mapping[str, torch.Tensor]], Any]) -> AnnotatorFile:
-    words = f"{name}.safetensors (`easel models convert` makes it of {name}.onnx, in yzd-v/DWPose)"
-    return AnnotatorFile((name.lower().replace("-", "_"),), words, build)
+def _onnx(
+    name: str, build: Callable[[Mapping[str, torch.Tensor]], Any], where: str, *others: str
+) -> AnnotatorFile:
+    words = f"{name}.safetensors (`easel models convert` makes it of {name}.onnx, in {where})"
+    stems = tuple(one.lower().replace("-", "_") for one in (name, *others))
+    return AnnotatorFile(stems, words, build)
 
 
 _HED = (_published("ControlNetHED", SoftEdges, "network_bsds500"),)
@@ -106,6 +116,19 @@ _SEGMENTS = AnnotatorFile(
 )
 _BODY = _published("body_pose_model", BodyPose)
 _HANDS, _FACE = _published("hand_pose_model", PartMaps), _published("facenet", PartMaps)
+_DWPOSE = "yzd-v/DWPose"
+# InsightFace's two packs have the same network for points under two names.
+_BUFFALO, _ANTELOPE = (
+    f"InsightFace's {name}; its weights are for non-commercial use" for name in ("buffalo_l", "antelopev2")
+)
+FACE_ID = (
+    _onnx("det_10g", FacePoints, _BUFFALO, "scrfd_10g_bnkps"), _onnx("w600k_r50", FaceIdentity, _BUFFALO)
+)  # fmt: skip
+"""Points and numbers of a face, for FaceID."""
+INSTANT_ID = (
+    _onnx("scrfd_10g_bnkps", FacePoints, _ANTELOPE, "det_10g"), _onnx("glintr100", FaceIdentity, _ANTELOPE)
+)  # fmt: skip
+"""The same for InstantID."""
 ANNOTATORS: Mapping[str, Annotator] = {
     "softedge_hed": Annotator(_HED),
     "softedge_hedsafe": Annotator(_HED, read=in_safe_steps),
@@ -122,8 +145,12 @@ ANNOTATORS: Mapping[str, Annotator] = {
     ),
     "openpose_full": Annotator((_BODY, _HANDS, _FACE), WholePose),
     "dw_openpose_full": Annotator(
-        (_onnx("yolox_l", PersonBoxes), _onnx("dw-ll_ucoco_384", PersonPoints)), DistilledPose
+        (
+            _onnx("yolox_l", PersonBoxes, _DWPOSE),
+            _onnx("dw-ll_ucoco_384", PersonPoints, _DWPOSE),
+        ), DistilledPose
     ),
+    "instant_id_face_keypoints": Annotator(INSTANT_ID[:1], FaceMap),
     "mlsd": Annotator((_published("mlsd_large_512_fp32", StraightLines),), read=drawn_lines),
     "normal_bae": Annotator((_published("scannet", SurfaceNormals),)),
     "depth_midas": Annotator(_MIDAS, read=as_nearness),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,9 +10,13 @@ from diffusers.models.adapter import T2IAdapter
 
 from easel.models import Architecture, ModelFile
 from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.control.unit import ControlUnit
 from easel.studio.engine.control_cache import ControlCache
 from easel.studio.engine.control_residuals import ControlOfPass
 from easel.studio.engine.controls import PreparedControl, Size
+from easel.studio.engine.image_prompt_models import Tokens
+
+_NOBODY: Mapping[ControlUnit, Tokens] = {}
 
 
 class ControlModels:
@@ -35,24 +39,40 @@ class ControlModels:
         return []
 
     def of_pass(
-        self, controls: Sequence[PreparedControl], index: int, size: Size, *, second_pass: bool
+        self,
+        controls: Sequence[PreparedControl],
+        index: int,
+        size: Size,
+        *,
+        second_pass: bool,
+        identities: Mapping[ControlUnit, Tokens] = _NOBODY,
     ) -> tuple[ControlOfPass, ...]:
-        """What controls a pass of the picture with this number, `size` in pixels; `need` came before."""
+        """What controls a pass of the picture with this number, `size` in pixels; `need` came before.
+        `identities` are what units read in faces."""
         if not self._controllable:
             return ()
         at_work = [one for one in controls if one.unit.controls(second_pass=second_pass)]
-        return tuple(self._at_work(one, index, size, second_pass=second_pass) for one in at_work)
+        return tuple(self._at_work(one, index, size, identities, second_pass=second_pass) for one in at_work)
 
     @property
     def _controllable(self) -> bool:
         return self._checkpoint.family.architecture is not Architecture.SDXL_REFINER
 
     def _at_work(
-        self, control: PreparedControl, index: int, size: Size, *, second_pass: bool
+        self,
+        control: PreparedControl,
+        index: int,
+        size: Size,
+        identities: Mapping[ControlUnit, Tokens],
+        *,
+        second_pass: bool,
     ) -> ControlOfPass:
         module = self._cache.get(control.file, self._checkpoint)
         hint, region = self._hint(control, module, index, size), self._region(control, index, size)
-        return ControlOfPass(control.unit, control.file, module, hint, region, second_pass=second_pass)
+        identity = identities[control.reads_face_by] if control.reads_face_by is not None else None
+        return ControlOfPass(
+            control.unit, control.file, module, hint, region, identity, second_pass=second_pass
+        )
 
     def _hint(self, control: PreparedControl, module: Any, index: int, size: Size) -> torch.Tensor:
         """(1, 3, height, width); of grey models one channel."""

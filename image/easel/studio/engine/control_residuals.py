@@ -37,7 +37,8 @@ _HARD_EDGE = 3
 class Control:
     """One control of one picture in one call: `hint` (1, channels, height, width) is what `module` sees, or
     for T2I-Adapters the `features` that it made of it; `scales` (rows, layers) are weights, `region`
-    (1, 1, height, width) says how much they count where."""
+    (1, 1, height, width) says how much they count where. `tokens` (rows, n, width) stand in the place of the
+    words, where it is not by these that it is told what is shown."""
 
     module: Any
     hint: torch.Tensor
@@ -45,6 +46,7 @@ class Control:
     scales: torch.Tensor
     region: torch.Tensor | None = None
     type: int = 0
+    tokens: torch.Tensor | None = None
 
 
 class ControlOfPass:
@@ -57,16 +59,20 @@ class ControlOfPass:
         module: Any,
         hint: torch.Tensor,
         region: torch.Tensor | None = None,
+        identity: tuple[torch.Tensor, torch.Tensor] | None = None,
         *,
         second_pass: bool,
     ) -> None:
+        """`identity`: of nobody and of a face, (1, n, width) each, what InstantID's is shown for the
+        words."""
         self._unit, self._module, self._hint, self._region = unit, module, hint, region
-        self._second_pass = second_pass
+        self._second_pass, self._identity = second_pass, identity
         self._features: tuple[torch.Tensor, ...] = (
             tuple(module(hint)) if isinstance(module, T2IAdapter) else ()
         )
         self._type = _union_type(unit, module) if isinstance(module, ControlNetUnionModel) else 0
-        self.kind: Hashable = (file, tuple(hint.shape), self._type)
+        faces = tuple(identity[0].shape) if identity is not None else ()
+        self.kind: Hashable = (file, tuple(hint.shape), self._type, faces)
         """What has to be equal for two pictures' units to be run as one."""
 
     def at_work(self, share: float) -> bool:
@@ -79,8 +85,12 @@ class ControlOfPass:
         scales = layers.repeat(rows, 1)
         if self._unit.control_mode is ControlMode.CONTROL:
             scales[: rows - positive] = 0
+        tokens = None
+        if self._identity is not None:
+            nobody, face = self._identity
+            tokens = torch.cat([nobody.expand(rows - positive, -1, -1), face.expand(positive, -1, -1)])
         return Control(
-            self._module, self._hint, self._features, scales.to(self._hint), self._region, self._type
+            self._module, self._hint, self._features, scales.to(self._hint), self._region, self._type, tokens
         )
 
     def _layer_weights(self) -> list[float]:
@@ -124,7 +134,7 @@ def control_inputs(
             continue
         hint = _rows(alike, [one.hint for one in alike])
         with edges_meet(alike[0].module, tiling):
-            layers = _run(alike[0], hint, latents, timesteps, tokens, added)
+            layers = _run(alike[0], hint, latents, timesteps, _told(alike, tokens), added)
         down = _sum(down, _weighed(layers, alike))
     inputs: dict[str, Any] = {}
     if down:
@@ -133,6 +143,12 @@ def control_inputs(
     if inside:
         inputs["down_intrablock_additional_residuals"] = inside
     return inputs
+
+
+def _told(alike: Sequence[Control], words: torch.Tensor) -> torch.Tensor:
+    """What the controls are told beside their pictures: the words, or their own."""
+    own = [one.tokens for one in alike if one.tokens is not None]
+    return torch.cat(own) if own else words
 
 
 def _run(

@@ -6,7 +6,7 @@ Done where the request is taken, not on the engine's thread: others draw meanwhi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,13 @@ from easel.studio.engine.control.map_size import at_size
 from easel.studio.engine.control.preprocessors import Pixels, Preprocessor, preprocessor
 from easel.studio.engine.control.unit import MAX_UNITS, ControlUnit
 from easel.studio.engine.errors import InvalidRequest
-from easel.studio.engine.image_prompt_layout import is_image_prompt
+from easel.studio.engine.image_prompt_layout import is_identity_adapter, is_image_prompt, reads_identity
 from easel.studio.engine.imaging import Prepared, ResizeMode, flattened, resized
 from easel.studio.engine.request import TextToImage
 from easel.studio.engine.source_image import GrowingSource, opened
 
 Size = tuple[int, int]
+_Named = Sequence[tuple[ControlUnit, ModelFile]]
 _HALF = 127
 
 
@@ -48,12 +49,14 @@ class Hint:
 @dataclass(frozen=True, eq=False)
 class PreparedControl:
     """A unit with its file and hints: by size (width, height in pixels) for each source picture, or one for
-    all. `map` is what the preprocessor made of the first, as large as what is drawn."""
+    all. `map` is what the preprocessor made of the first, as large as what is drawn. `reads_face_by` is the
+    unit whose adapter tells InstantID's ControlNet of a face, in the place of words."""
 
     unit: ControlUnit
     file: ModelFile
     hints: tuple[Mapping[Size, Hint], ...]
     map: Image.Image
+    reads_face_by: ControlUnit | None = None
 
     @property
     def notes(self) -> list[str]:
@@ -100,12 +103,38 @@ def prepared_controls(
             remark("counted_units", "{n} units", n=len(request.controls)),
             remark("up_to_units", "up to {n} units", n=MAX_UNITS),
         )
-    named = [(unit, control_file(unit, store)) for unit in request.controls if not unit.refers]
-    maps = [(unit, file) for unit, file in named if not is_image_prompt(file)]
+    named: _Named = [(unit, control_file(unit, store)) for unit in request.controls if not unit.refers]
+    maps = [place for place, (_, file) in enumerate(named) if not is_image_prompt(file)]
     if not maps:
         return ()
+    tellers = {place: _identity_unit(place, named) for place in maps}
     seen = as_seen(sources)
-    return tuple(_prepared(unit, file, request, store, seen) for unit, file in maps)
+    return tuple(
+        replace(_prepared(*named[place], request, store, seen), reads_face_by=tellers[place])
+        for place in maps
+    )
+
+
+def _identity_unit(place: int, named: _Named) -> ControlUnit | None:
+    """The unit whose adapter tells the ControlNet at this place of a face: of InstantID's, the next one
+    before it, or else behind it; None for any other ControlNet. Raises InvalidRequest where there is none."""
+    unit, file = named[place]
+    if not reads_identity(file.stem, unit.module):
+        return None
+    order: list[int] = [*range(place - 1, -1, -1), *range(place + 1, len(named))]
+    for other in order:
+        teller, adapter = named[other]
+        if is_identity_adapter(adapter):
+            return teller
+    raise InvalidRequest(
+        "controlnet.model",
+        file.name,
+        remark(
+            "needs_identity",
+            "with a unit before it whose model is InstantID's IP-Adapter (ip-adapter_instant_id_sdxl): "
+            "by that it is told of the face",
+        ),
+    )
 
 
 def as_seen(sources: Sequence[Prepared | GrowingSource]) -> list[Prepared]:

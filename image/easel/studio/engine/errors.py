@@ -40,6 +40,26 @@ class InvalidRequest(EngineError):
         self.allowed = allowed
 
 
+class NoFace(InvalidRequest):
+    """No face is seen in a unit's picture, where one is needed: in that of this `number` among `count`."""
+
+    def __init__(self, number: int = 1, count: int = 1) -> None:
+        where = remark("no_face", "a picture in which no face is found")
+        if count > 1:
+            where = remark(
+                "no_face_in", "{n} pictures, and in number {number} no face is found", n=count, number=number
+            )
+        super().__init__(
+            "controlnet.image",
+            where,
+            remark(
+                "a_face",
+                "a picture that shows a face from the front, neither small nor cut off; "
+                "around one that fills the picture leave some room",
+            ),
+        )
+
+
 def check_range(field: str, value: float, low: float, high: float) -> None:
     """Raise InvalidRequest for a value outside of `low` to `high`."""
     if not low <= value <= high:  # false for NaN too, and exact for integers of any length

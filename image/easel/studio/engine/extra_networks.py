@@ -17,6 +17,7 @@ from easel.models import FileError, Kind, ModelFile, Store, UnknownModel, read_h
 from easel.remark import remark
 from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.networks.bundled_embeddings import bundled_in
+from easel.studio.engine.networks.bundled_loras import adapters_called
 from easel.studio.engine.networks.lora_tag import LoraLimits, read_tag
 from easel.studio.engine.prompts.emphasis import spans
 from easel.studio.engine.prompts.schedule import readings
@@ -174,8 +175,8 @@ def _loras(prompt: str, store: Store, notes: list[str]) -> Iterator[LoraUse]:
 
 
 def find_lora(name: str, store: Store) -> ModelFile:
-    """The LoRA of this name: the file's, the one its trainer gave it, or one that it had before. Raises
-    UnknownModel.
+    """The LoRA of this name: the file's, the one its trainer gave it, the one within an IP-Adapter of this
+    name, or one that it had before. Raises UnknownModel.
 
     A piece of a name is not enough, as in A1111: a typing error must not draw with another LoRA.
     """
@@ -202,7 +203,8 @@ def _called(wanted: str, store: Store) -> list[ModelFile]:
         for one in files
         if wanted in (one.name.lower().removesuffix(".safetensors"), *map(str.lower, one.aliases))
     ]
-    return by_file or [one for one in files if alias_of(one).lower() == wanted]
+    by_alias = by_file or [one for one in files if alias_of(one).lower() == wanted]
+    return by_alias or adapters_called(wanted, store)
 
 
 def _merged(loras: Sequence[LoraUse]) -> tuple[LoraUse, ...]:

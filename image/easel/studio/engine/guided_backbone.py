@@ -84,7 +84,10 @@ class GuidedBackbone:
         self._colours: list[KeptColours] = []
         self._to_encode = [one for one in job.controls if keeps_colours(one, second_pass=second)]
         place = self._course.source_index, self._size
-        self._controls = serving.control_models.of_pass(job.controls, *place, second_pass=second)
+        faces = serving.image_prompts.identities(job.image_prompts, self._course.source_index)
+        self._controls = serving.control_models.of_pass(
+            job.controls, *place, second_pass=second, identities=faces
+        )
         self._references: list[ReferenceOfPass] = []
         self._to_refer_to = [one for one in job.references if one.unit.controls(second_pass=second)]
         self._image_prompts = serving.image_prompts.of_pass(job.image_prompts, *place, second_pass=second)

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from diffusers.models.embeddings import (
     ImageProjection,
+    IPAdapterFaceIDImageProjection,
+    IPAdapterFaceIDPlusImageProjection,
     IPAdapterFullImageProjection,
     IPAdapterPlusImageProjection,
 )
@@ -35,15 +37,23 @@ Shapes = Mapping[str, tuple[int, ...]]
 _OF_WIDTH = {768: "SD 1.x", 1024: "SD 2.x", 2048: "SDXL"}
 _HEAD = 64
 _CROSS = ".attn2"
+_HEADS = (".to_k_ip.weight", ".to_v_ip.weight")
 # The file's names and the module's: what it reads the encoder by.
+_RESAMPLER = (
+    (r"^(layers\.\d+)\.0\.norm1\.", r"\1.ln0."), (r"^(layers\.\d+)\.0\.norm2\.", r"\1.ln1."),
+    (r"^(layers\.\d+)\.0\.to_out\.", r"\1.attn.to_out.0."), (r"^(layers\.\d+)\.0\.", r"\1.attn."),
+    (r"^(layers\.\d+)\.1\.0\.", r"\1.ff.0."), (r"^(layers\.\d+)\.1\.1\.", r"\1.ff.1.net.0.proj."),
+    (r"^(layers\.\d+)\.1\.3\.", r"\1.ff.1.net.2."),
+)  # fmt: skip
 _PROJECTIONS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "plain": ((r"^proj\.", "image_embeds."),),
     "full": ((r"^proj\.0\.", "ff.net.0.proj."), (r"^proj\.2\.", "ff.net.2."), (r"^proj\.3\.", "norm.")),
-    "plus": (
-        (r"^(layers\.\d+)\.0\.norm1\.", r"\1.ln0."), (r"^(layers\.\d+)\.0\.norm2\.", r"\1.ln1."),
-        (r"^(layers\.\d+)\.0\.to_out\.", r"\1.attn.to_out.0."), (r"^(layers\.\d+)\.0\.", r"\1.attn."),
-        (r"^(layers\.\d+)\.1\.0\.", r"\1.ff.0."), (r"^(layers\.\d+)\.1\.1\.", r"\1.ff.1.net.0.proj."),
-        (r"^(layers\.\d+)\.1\.3\.", r"\1.ff.1.net.2."),
+    "face": ((r"^proj\.0\.", "ff.net.0.proj."), (r"^proj\.2\.", "ff.net.2.")),
+    "plus": _RESAMPLER,
+    "instant": _RESAMPLER,
+    "face_plus": (
+        (r"^perceiver_resampler\.", ""), (r"^proj\.0\.", "proj.net.0.proj."),
+        (r"^proj\.2\.", "proj.net.2."), *_RESAMPLER,
     ),
 }  # fmt: skip
 
@@ -54,9 +64,21 @@ class ImagePromptModel(nn.Module):
 
     def __init__(self, projection: nn.Module, widths: list[int], reads: int) -> None:
         super().__init__()
-        self.projection = projection
+        self.projection: Any = projection
         self.keys = nn.ModuleList(nn.Linear(reads, width, bias=False) for width in widths)
         self.values = nn.ModuleList(nn.Linear(reads, width, bias=False) for width in widths)
+
+    def of_faces(self, faces: torch.Tensor, patches: torch.Tensor | None) -> torch.Tensor:
+        """Tokens of faces, (pictures, 512), and where it looks at them too, of what an image encoder saw,
+        (pictures, patches, width)."""
+        if patches is None:
+            alone: torch.Tensor = self.projection(faces[:, None])
+            return alone
+        # diffusers' module takes them so
+        self.projection.clip_embeds = patches[None]
+        found: torch.Tensor = self.projection(faces)
+        self.projection.clip_embeds = None
+        return found
 
 
 def cross_attentions(unet: Any) -> Iterator[tuple[str, Any]]:
@@ -87,7 +109,8 @@ def _adapter_part(file: ModelFile, checkpoint: Checkpoint) -> CheckpointPart:
     _belongs(file, layout, shapes, widths, checkpoint)
     with torch.device("meta"):
         module = ImagePromptModel(_projection(layout, shapes), widths, layout.width)
-    names = [name for name in shapes if name.startswith((PROJECTION, ATTENTION))]
+    # the rest of the attention is a LoRA, which a prompt names (networks/adapter_loras.py)
+    names = [name for name in shapes if name.startswith(PROJECTION) or name.endswith(_HEADS)]
     return CheckpointPart(
         "IP-Adapter", module, file.name, ((Piece(file.path, header), names),), _converter(layout)
     )
@@ -109,22 +132,41 @@ def _belongs(
 
 
 def _projection(layout: ImagePromptLayout, shapes: Shapes) -> nn.Module:
+    width, tokens = layout.width, layout.tokens
+    first = shapes.get(PROJECTION + "proj.0.weight", (0, 1))
     if layout.kind == "plain":
-        made: nn.Module = ImageProjection(layout.reads, layout.width, layout.tokens)
+        made: nn.Module = ImageProjection(layout.reads, width, tokens)
     elif layout.kind == "full":
-        made = IPAdapterFullImageProjection(layout.reads, layout.width)
+        made = IPAdapterFullImageProjection(layout.reads, width)
+    elif layout.kind == "face":
+        made = IPAdapterFaceIDImageProjection(
+            layout.face, width, mult=first[0] // first[1], num_tokens=tokens
+        )
+    elif layout.kind == "face_plus":
+        start = PROJECTION + "perceiver_resampler.layers."
+        both: Any = IPAdapterFaceIDPlusImageProjection(
+            embed_dims=width, output_dims=width, hidden_dims=layout.reads, id_embeddings_dim=layout.face,
+            num_tokens=tokens, ffproj_ratio=first[0] // first[1], **_layers(shapes, start, width),
+        )  # fmt: skip
+        both.shortcut = layout.shortcut
+        made = both
     else:
-        start = PROJECTION + "layers."
-        inside = [name for name in shapes if name.startswith(start)]
-        layers = {name.removeprefix(start).split(".")[0] for name in inside}
         inner = shapes[PROJECTION + "latents"][2]
         made = IPAdapterPlusImageProjection(
-            embed_dims=layout.reads, output_dims=layout.width, hidden_dims=inner, depth=len(layers),
-            dim_head=_HEAD, heads=shapes.get(start + "0.0.to_q.weight", (_HEAD, 0))[0] // _HEAD,
-            num_queries=layout.tokens,
-            ffn_ratio=shapes.get(start + "0.1.1.weight", (4 * inner, 0))[0] / inner,
+            embed_dims=layout.reads or layout.face, output_dims=width, hidden_dims=inner, dim_head=_HEAD,
+            num_queries=tokens, **_layers(shapes, PROJECTION + "layers.", inner),
         )  # fmt: skip
     return made
+
+
+def _layers(shapes: Shapes, start: str, inner: int) -> dict[str, Any]:
+    """How many layers a resampler has, how many heads, and how wide it is in between."""
+    inside = [name for name in shapes if name.startswith(start)]
+    return {
+        "depth": len({name.removeprefix(start).split(".")[0] for name in inside}),
+        "heads": shapes.get(start + "0.0.to_q.weight", (_HEAD, 0))[0] // _HEAD,
+        "ffn_ratio": shapes.get(start + "0.1.1.weight", (4 * inner, 0))[0] / inner,
+    }
 
 
 def _converter(layout: ImagePromptLayout) -> Callable[[Tensors, Any], dict[str, torch.Tensor]]:

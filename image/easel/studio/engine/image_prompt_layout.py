@@ -10,7 +10,10 @@ from easel.models import FileError, Header, Kind, ModelFile, Store, UnknownArchi
 from easel.studio.engine.errors import InvalidRequest
 
 PROJECTION, ATTENTION = "image_proj.", "ip_adapter."
+_RESAMPLER = PROJECTION + "perceiver_resampler."
 VISION = "vision_model."
+KEY_POINTS = "instant_id_face_keypoints"
+"""The preprocessor that draws them."""
 _PATCHES = VISION + "embeddings.patch_embedding.weight"
 _POSITIONS = VISION + "embeddings.position_embedding.weight"
 _INNER = VISION + "encoder.layers.0.mlp.fc1.weight"
@@ -18,6 +21,9 @@ _OUTER = "visual_projection.weight"
 # OpenAI's encoders (ViT-B and ViT-L) were trained with another activation than LAION's (ViT-H, ViT-bigG).
 _OPENAI_WIDTHS = (768, 1024)
 _NAMES = {1024: "CLIP-ViT-H", 1280: "CLIP-ViT-H or CLIP-ViT-bigG", 1664: "CLIP-ViT-bigG"}
+# How many numbers InsightFace makes of a face; how wide SDXL's texts are.
+_FACE, _SDXL = 512, 2048
+Shapes = Mapping[str, tuple[int, ...]]
 
 
 def is_image_prompt(file: ModelFile) -> bool:
@@ -28,15 +34,39 @@ def is_image_prompt(file: ModelFile) -> bool:
         return False
 
 
+def is_identity_adapter(file: ModelFile) -> bool:
+    """Whether it is InstantID's IP-Adapter, which tells its ControlNet of a face."""
+    try:
+        return is_image_prompt(file) and ImagePromptLayout.of(file).kind == "instant"
+    except FileError:
+        return False
+
+
+def reads_identity(stem: str, module: str) -> bool:
+    """Whether a ControlNet is InstantID's: it has the shapes of any other of SDXL, so that its name tells, as
+    in A1111's extension, or that it is shown the points of a face."""
+    name = stem.lower().replace("_", "").replace("-", "")
+    return "instantid" in name or module.strip().lower() == KEY_POINTS
+
+
 @dataclass(frozen=True)
 class ImagePromptLayout:
-    """An IP-Adapter: `kind` is "plain" (one vector of the picture), "plus" or "full" (one of each patch);
-    `reads` how wide the vectors are, `tokens` how many of them it makes, each of `width`."""
+    """An IP-Adapter, which makes `tokens` vectors of `width` of what it reads: by `kind` "plain" (one vector
+    of the picture), "plus" or "full" (one of each patch), "face" (FaceID: the numbers of a face), "face_plus"
+    (both) or "instant" (InstantID's).
+
+    `reads` is how wide the image encoder's vectors are, `face` how many numbers a face has; 0 for what it
+    does not look at. With `shortcut` what it sees of the patches is added to what it knows of the face; a
+    face's numbers are `normalised` to a length of 1. With `lora` the file has one beside."""
 
     kind: str
     reads: int
     tokens: int
     width: int
+    face: int = 0
+    shortcut: bool = False
+    normalised: bool = True
+    lora: bool = False
 
     @staticmethod
     def of(file: ModelFile) -> ImagePromptLayout:
@@ -44,23 +74,16 @@ class ImagePromptLayout:
         `read_header` raises."""
         header = read_header(file.path)
         shapes = {name: one.shape for name, one in header.tensors.items()}
-        _refuse(file, shapes)
         width = shapes.get(ATTENTION + "1.to_k_ip.weight", (0, 0))[-1]
-        plain = shapes.get(PROJECTION + "proj.weight")
-        if plain is not None and len(plain) == 2 and width:
-            return ImagePromptLayout("plain", plain[1], plain[0] // width, width)
-        full = shapes.get(PROJECTION + "proj.0.weight")
-        if full is not None and PROJECTION + "proj.3.weight" in shapes:
-            return ImagePromptLayout("full", full[1], 0, width)
-        latents, inward = shapes.get(PROJECTION + "latents"), shapes.get(PROJECTION + "proj_in.weight")
-        if latents is not None and inward is not None and len(latents) == 3:
-            return ImagePromptLayout("plus", inward[1], latents[1], width)
+        found = _by_face(file, shapes, width) or _by_picture(shapes, width)
+        if found is not None:
+            return found
         raise UnknownArchitecture(file.name, "this IP-Adapter is of a kind that is not drawn with here")
 
     @property
     def by_patch(self) -> bool:
         """Whether it reads the encoder's last layer but one, patch by patch."""
-        return self.kind != "plain"
+        return self.kind in ("plus", "full", "face_plus")
 
 
 @dataclass(frozen=True)
@@ -134,14 +157,34 @@ def _vision(header: Header) -> VisionLayout:
     )
 
 
-def _refuse(file: ModelFile, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise for those that need more than a picture: the numbers of a face."""
-    faces = PROJECTION + "perceiver_resampler.proj_in.weight", PROJECTION + "norm.weight"
-    by_face = PROJECTION + "proj.0.weight" in shapes and PROJECTION + "proj.3.weight" not in shapes
-    instant_id = shapes.get(PROJECTION + "proj_in.weight", (0, 0))[-1] == 512
-    if faces[0] in shapes or (by_face and faces[1] in shapes) or instant_id:
-        raise UnknownArchitecture(
-            file.name,
-            "this IP-Adapter reads a face by InsightFace (FaceID, InstantID), which is not here; "
-            "take ip-adapter-plus-face of the same family",
-        )
+def _by_picture(shapes: Shapes, width: int) -> ImagePromptLayout | None:
+    plain = shapes.get(PROJECTION + "proj.weight")
+    if plain is not None and len(plain) == 2 and width:
+        return ImagePromptLayout("plain", plain[1], plain[0] // width, width)
+    full = shapes.get(PROJECTION + "proj.0.weight")
+    if full is not None and PROJECTION + "proj.3.weight" in shapes:
+        return ImagePromptLayout("full", full[1], 0, width)
+    latents, inward = shapes.get(PROJECTION + "latents"), shapes.get(PROJECTION + "proj_in.weight")
+    if latents is not None and inward is not None and len(latents) == 3:
+        return ImagePromptLayout("plus", inward[1], latents[1], width)
+    return None
+
+
+def _by_face(file: ModelFile, shapes: Shapes, width: int) -> ImagePromptLayout | None:
+    """What is in the name only is what A1111's extension takes from it, and ComfyUI."""
+    latents, inward = shapes.get(PROJECTION + "latents"), shapes.get(PROJECTION + "proj_in.weight")
+    if latents is not None and inward is not None and inward[-1] == _FACE:
+        return ImagePromptLayout("instant", 0, latents[1], width, _FACE, normalised=False)
+    first, last = (shapes.get(f"{PROJECTION}proj.{one}.weight", ()) for one in (0, 2))
+    if not (width and PROJECTION + "norm.weight" in shapes and len(first) == len(last) == 2):
+        return None
+    if first[1] != _FACE:
+        return None
+    name, lora = file.stem.lower(), ATTENTION + "0.to_q_lora.down.weight" in shapes
+    tokens = last[0] // width
+    patches = shapes.get(_RESAMPLER + "proj_in.weight")
+    if patches is None:
+        return ImagePromptLayout("face", 0, tokens, width, _FACE, normalised="unnorm" not in name, lora=lora)
+    # of SDXL there is no first version
+    second = "v2" in name or width == _SDXL
+    return ImagePromptLayout("face_plus", patches[1], tokens, width, _FACE, shortcut=second, lora=lora)

@@ -6,17 +6,21 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from easel.models import Architecture, ModelFile
 from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.control.unit import ControlUnit
 from easel.studio.engine.control_cache import ControlCache
 from easel.studio.engine.controls import Size
 from easel.studio.engine.image_prompt_attention import ImagePromptOfPass
 from easel.studio.engine.image_prompt_file import cross_attentions, load_image_encoder, load_image_prompt
-from easel.studio.engine.image_prompts import PreparedImagePrompt
+from easel.studio.engine.image_prompts import PreparedImagePrompt, SeenPictures
 
-_Tokens = tuple[torch.Tensor, torch.Tensor]
+Tokens = tuple[torch.Tensor, torch.Tensor]
+"""Of nothing and of what is there, (1, n, width) each."""
 
 
 class ImagePromptModels:
@@ -25,7 +29,7 @@ class ImagePromptModels:
 
     def __init__(self, checkpoint: Checkpoint, cache: ControlCache) -> None:
         self._checkpoint, self._cache = checkpoint, cache
-        self._read: WeakKeyDictionary[PreparedImagePrompt, dict[int, _Tokens]] = WeakKeyDictionary()
+        self._read: WeakKeyDictionary[PreparedImagePrompt, dict[int, Tokens]] = WeakKeyDictionary()
 
     def need(
         self, prompts: Sequence[PreparedImagePrompt], index: int, keep: Collection[ModelFile] = ()
@@ -40,11 +44,10 @@ class ImagePromptModels:
         wanted = {*keep, *(one.file for one in prompts)}
         for one in prompts:
             read = self._read.setdefault(one, {})
-            place = index % len(one.views)
+            place = index % len(one.seen)
             adapter = self._cache.get(one.file, self._checkpoint, wanted, load_image_prompt)
             if place not in read:
-                encoder = self._cache.get(one.encoder, self._checkpoint, wanted, load_image_encoder)
-                read[place] = self._tokens(one, place, adapter, encoder)
+                read[place] = self._tokens(one, place, adapter, wanted)
         return []
 
     def of_pass(
@@ -55,25 +58,51 @@ class ImagePromptModels:
         return tuple(
             ImagePromptOfPass(
                 one.unit, one.file, self._adapter(one.file),
-                self._read[one][index % len(one.views)], self._weights(one), self._region(one, size),
+                self._read[one][index % len(one.seen)], self._weights(one), self._region(one, size),
             )
             for one in at_work
         )  # fmt: skip
 
+    def identities(self, prompts: Sequence[PreparedImagePrompt], index: int) -> dict[ControlUnit, Tokens]:
+        """What each of them read in the picture with this number: of nothing, and of what is there."""
+        at_hand = (one for one in prompts if one in self._read)
+        return {one.unit: self._read[one][index % len(one.seen)] for one in at_hand}
+
     def _adapter(self, file: ModelFile) -> Any:
         return self._cache.get(file, self._checkpoint, (), load_image_prompt)
 
-    def _tokens(self, prompt: PreparedImagePrompt, place: int, adapter: Any, encoder: Any) -> _Tokens:
+    def _tokens(
+        self, prompt: PreparedImagePrompt, place: int, adapter: Any, keep: Collection[ModelFile]
+    ) -> Tokens:
         """Of no picture, and of the pictures in equal parts."""
-        views = torch.from_numpy(prompt.views[place]).to(self._checkpoint.device, self._checkpoint.dtype)
+        seen, layout = prompt.seen[place], prompt.layout
+        patches = self._by_encoder(prompt, seen, keep)
+        if not layout.face:
+            tokens = adapter.projection(patches)
+        else:
+            faces = self._placed(seen.faces)
+            faces = torch.cat([torch.zeros_like(faces[:1]), faces])
+            tokens = adapter.of_faces(faces, patches)
+        return tokens[:1], tokens[1:].mean(dim=0, keepdim=True)
+
+    def _by_encoder(
+        self, prompt: PreparedImagePrompt, seen: SeenPictures, keep: Collection[ModelFile]
+    ) -> torch.Tensor | None:
+        """What the image encoder sees in nothing, then in each picture; None where there is none."""
+        if prompt.encoder is None:
+            return None
+        encoder = self._cache.get(prompt.encoder, self._checkpoint, keep, load_image_encoder)
+        views = self._placed(seen.views)
         if prompt.layout.by_patch:
             shown = torch.cat([torch.zeros_like(views[:1]), views])
-            seen = encoder(shown, output_hidden_states=True).hidden_states[-2]
-        else:
-            seen = encoder(views).image_embeds
-            seen = torch.cat([torch.zeros_like(seen[:1]), seen])
-        tokens = adapter.projection(seen)
-        return tokens[:1], tokens[1:].mean(dim=0, keepdim=True)
+            found: torch.Tensor = encoder(shown, output_hidden_states=True).hidden_states[-2]
+            return found
+        found = encoder(views).image_embeds
+        return torch.cat([torch.zeros_like(found[:1]), found])
+
+    def _placed(self, numbers: NDArray[np.float32] | None) -> torch.Tensor:
+        assert numbers is not None  # noqa: S101 - what the adapter reads was prepared
+        return torch.from_numpy(numbers).to(self._checkpoint.device, self._checkpoint.dtype)
 
     def _weights(self, prompt: PreparedImagePrompt) -> list[float]:
         """One for each attention: the unit's, or those that it has for each transformer, down, middle, up."""

@@ -13,7 +13,7 @@ from transformers.models.clip.modeling_clip import CLIPVisionModelWithProjection
 from easel.studio.engine.image_prompt_file import cross_attentions
 
 Tensors = dict[str, torch.Tensor]
-HIDDEN, PROJECTED = 32, 48
+HIDDEN, PROJECTED, FACE = 32, 48, 512
 
 
 def encoder() -> CLIPVisionModelWithProjection:
@@ -30,7 +30,9 @@ def encoder() -> CLIPVisionModelWithProjection:
 
 def adapter(unet: Any, kind: str, strength: float = 0.4) -> dict[str, Tensors]:
     """As the .bin files of h94/IP-Adapter: two tables. `kind` is plain (`ip-adapter_sd15`, `_light`), plus
-    (`ip-adapter-plus_sd15`, `-plus-face_`) or full (`ip-adapter-full-face_sd15`)."""
+    (`ip-adapter-plus_sd15`, `-plus-face_`) or full (`ip-adapter-full-face_sd15`); of h94/IP-Adapter-FaceID
+    face (`ip-adapter-faceid_sd15`), portrait (`-portrait_`) or face_plus (`-plus_`, `-plusv2_`), of which the
+    first and the last have a LoRA within; or instant (InstantID's `ip-adapter.bin`)."""
     width = unet.config.cross_attention_dim
     with torch.random.fork_rng():
         torch.manual_seed(12)
@@ -39,7 +41,24 @@ def adapter(unet: Any, kind: str, strength: float = 0.4) -> dict[str, Tensors]:
             out = attention.to_k.out_features
             for way in ("to_k_ip", "to_v_ip"):
                 heads[f"{2 * index + 1}.{way}.weight"] = torch.randn(out, width) * strength
+        if kind in ("face", "face_plus"):
+            heads |= lora(unet, 0.5 * strength)
         return {"image_proj": _projection(kind, width), "ip_adapter": heads}
+
+
+def lora(unet: Any, strength: float) -> Tensors:
+    """What FaceID's files have beside the adapter: changes of all attentions, by their numbers."""
+    made: Tensors = {}
+    for index, name in enumerate(unet.attn_processors):
+        attention = unet.get_submodule(name.removesuffix(".processor"))
+        for way, layer in (
+            ("to_q", attention.to_q), ("to_k", attention.to_k), ("to_v", attention.to_v),
+            ("to_out", attention.to_out[0]),
+        ):  # fmt: skip
+            out, inward = layer.weight.shape
+            made[f"{index}.{way}_lora.down.weight"] = torch.randn(4, inward) / inward**0.5
+            made[f"{index}.{way}_lora.up.weight"] = torch.randn(out, 4) * strength
+    return made
 
 
 def written(folder: Path, name: str, tables: dict[str, Tensors]) -> None:
@@ -58,22 +77,37 @@ def _projection(kind: str, width: int) -> Tensors:
         _linear(made, "proj.0", HIDDEN, HIDDEN)
         _linear(made, "proj.2", HIDDEN, width)
         _norm(made, "proj.3", width)
+    elif kind in ("face", "portrait"):
+        _face(made, 16 if kind == "portrait" else 4, width)
+    elif kind == "face_plus":
+        _face(made, 4, width)
+        _resampler(made, "perceiver_resampler.", HIDDEN, width, width)
     else:
-        inner, heads = 64, 2 * 64
-        made["latents"] = torch.randn(1, 16, inner)
-        _linear(made, "proj_in", HIDDEN, inner)
-        _linear(made, "proj_out", inner, width)
-        _norm(made, "norm_out", width)
-        for number in range(4):
-            layer = f"layers.{number}"
-            for one in ("0.norm1", "0.norm2", "1.0"):
-                _norm(made, f"{layer}.{one}", inner)
-            for name, inward, outward in (
-                ("0.to_q", inner, heads), ("0.to_kv", inner, 2 * heads), ("0.to_out", heads, inner),
-                ("1.1", inner, 4 * inner), ("1.3", 4 * inner, inner),
-            ):  # fmt: skip
-                made[f"{layer}.{name}.weight"] = torch.randn(outward, inward) / inward**0.5
+        made["latents"] = torch.randn(1, 16, 64)
+        _resampler(made, "", FACE if kind == "instant" else HIDDEN, 64, width)
     return made
+
+
+def _face(made: Tensors, tokens: int, width: int) -> None:
+    _linear(made, "proj.0", FACE, 2 * FACE)
+    _linear(made, "proj.2", 2 * FACE, tokens * width)
+    _norm(made, "norm", width)
+
+
+def _resampler(made: Tensors, begin: str, reads: int, inner: int, width: int) -> None:
+    heads = 2 * 64
+    _linear(made, f"{begin}proj_in", reads, inner)
+    _linear(made, f"{begin}proj_out", inner, width)
+    _norm(made, f"{begin}norm_out", width)
+    for number in range(4):
+        layer = f"{begin}layers.{number}"
+        for one in ("0.norm1", "0.norm2", "1.0"):
+            _norm(made, f"{layer}.{one}", inner)
+        for name, inward, outward in (
+            ("0.to_q", inner, heads), ("0.to_kv", inner, 2 * heads), ("0.to_out", heads, inner),
+            ("1.1", inner, 4 * inner), ("1.3", 4 * inner, inner),
+        ):  # fmt: skip
+            made[f"{layer}.{name}.weight"] = torch.randn(outward, inward) / inward**0.5
 
 
 def _linear(made: Tensors, name: str, inward: int, outward: int) -> None:

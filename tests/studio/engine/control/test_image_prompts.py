@@ -284,7 +284,7 @@ def test_what_is_refused_at_once(engine: Engine, bad: dict[str, Any], words: str
 
 
 def test_what_is_not_there_is_named(families: dict[Architecture, Tiny], tmp_path: Path) -> None:
-    """The encoder that an adapter reads by; FaceID, which needs a program for faces; another family's."""
+    """The encoder that an adapter reads by; another family's; a kind that is not drawn with."""
     small = families[Architecture.SD1]
     files.written(tmp_path / "ControlNet", "ip", files.adapter(small.modules.backbone, "plain"))
     with pytest.raises(InvalidRequest, match=r"models/ControlNetPreprocessor.*48 numbers"):
@@ -292,12 +292,9 @@ def test_what_is_not_there_is_named(families: dict[Architecture, Tiny], tmp_path
     there(tmp_path, files.adapter(families[Architecture.SDXL].modules.backbone, "plain"))
     with pytest.raises(OtherArchitecture, match="made for"):
         ours(small, tmp_path, UNIT)
-    face = {
-        "image_proj": {"proj.0.weight": torch.zeros(8, 8), "norm.weight": torch.zeros(8)},
-        "ip_adapter": {},
-    }
-    files.written(tmp_path / "ControlNet", "ip", face)
-    with pytest.raises(UnknownArchitecture, match="plus-face"):
+    pulid = {"image_proj": {"mapping_0.0.weight": torch.zeros(8, 8)}, "ip_adapter": {}}
+    files.written(tmp_path / "ControlNet", "ip", pulid)
+    with pytest.raises(UnknownArchitecture, match="of a kind"):
         ours(small, tmp_path, UNIT)
 
 

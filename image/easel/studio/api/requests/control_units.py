@@ -172,7 +172,12 @@ def _pictures(field: str, sent: SentUnit) -> tuple[list[str], str]:
 
 def _is_pictures(pair: list[Any], module: str) -> bool:
     """Whether two are two pictures, and not a picture and its mask."""
-    return any(isinstance(one, dict) for one in pair) or "ipadapter" in module.lower().replace("-", "")
+    name = module.lower().replace("-", "")
+    return (
+        any(isinstance(one, dict) for one in pair)
+        or "ipadapter" in name
+        or "instantid" in name.replace("_", "")
+    )
 
 
 def _base64(field: str, value: Any) -> str:

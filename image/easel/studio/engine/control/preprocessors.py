@@ -43,7 +43,7 @@ class Slider(NamedTuple):
 class Preprocessor:
     """One preprocessor: `module` is its name in requests, `label` on A1111's page, `tags` the control types
     that it serves. `resizes`: it works at a resolution of its own. `masked`: it wants a mask.
-    `encodes`: for IP-Adapters, whose image encoder reads the picture itself.
+    `encodes`: for IP-Adapters, which read the picture themselves: by an image encoder, or its face.
     `keeps_colours`: large colours are held to the picture's in each step (see kept_colours.py).
     `refers`: no model, the UNet itself is shown the picture (see reference_attention.py)."""
 
@@ -76,17 +76,20 @@ class Preprocessor:
 
     def detect(self, image: Image, resolution: int, a: float, b: float) -> Pixels:
         """The map (height, width, 3) of a picture (RGB). Numbers out of range are the preprocessor's own."""
-        from PIL import Image as pillow
-
-        pixels = np.asarray(image)
-        if self.resizes:
-            resolution = resolution if MIN_RESOLUTION <= resolution <= MAX_RESOLUTION else RESOLUTION
-            factor = min(resolution / min(image.size), _MAX_SIDE / max(image.size))
-            size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
-            way = pillow.Resampling.BICUBIC if factor > 1 else pillow.Resampling.BOX
-            pixels = np.asarray(image.resize(size, way))
+        pixels = at_resolution(image, resolution) if self.resizes else np.asarray(image)
         found = self.run(pixels, self.own_a(a), self.own_b(b))
         return found if found.ndim == 3 else np.repeat(found[..., None], 3, axis=2)
+
+
+def at_resolution(image: Image, resolution: int) -> Pixels:
+    """A picture with its shorter side so many pixels long; `RESOLUTION` where that is out of range."""
+    from PIL import Image as pillow
+
+    resolution = resolution if MIN_RESOLUTION <= resolution <= MAX_RESOLUTION else RESOLUTION
+    factor = min(resolution / min(image.size), _MAX_SIDE / max(image.size))
+    size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
+    way = pillow.Resampling.BICUBIC if factor > 1 else pillow.Resampling.BOX
+    return np.asarray(image.resize(size, way))
 
 
 def preprocessor(name: str) -> Preprocessor:
@@ -108,9 +111,9 @@ def preprocessor(name: str) -> Preprocessor:
 
 
 def _why(wanted: str) -> str:
-    if wanted.startswith(("ip-adapter", "clip_vision", "revision", "instant_id")):
-        words = "Of pictures as prompts there is IP-Adapter by CLIP, not by InsightFace, and no other"
-        return remark("only_clip", words)
+    if wanted.startswith(("ip-adapter", "clip_vision", "revision", "instant_id", "pulid")):
+        words = "Of pictures as prompts there are IP-Adapters, FaceID and InstantID, and no other"
+        return remark("only_adapters", words)
     words = 'Others need networks that are not here: send the map itself as the image, with module "none"'
     return remark("send_the_map", words)
 
@@ -235,6 +238,11 @@ def _blurred(pixels: Pixels, sigma: float) -> NDArray[np.float32]:
 _VARIATION = Slider("Variation", 8.0, 3.0, 32.0)
 _GAMMA = Slider("Gamma Correction", 1.0, 0.1, 2.0, 0.001)
 _FIDELITY = Slider("Style Fidelity", 0.5, 0.0, 1.0, 0.01)
+# Read by InsightFace's networks.
+_BY_FACE = (
+    ("ip-adapter_face_id", "IP-Adapter"), ("ip-adapter_face_id_plus", "IP-Adapter"),
+    ("instant_id_face_embedding", "Instant-ID"),
+)  # fmt: skip
 _REFERENCES = ("reference_only", "reference_adain", "reference_adain+attn")
 # Their networks are annotators.py's, which sets what they run.
 _BY_NETWORK = (
@@ -249,6 +257,7 @@ _BY_NETWORK = (
     ("openpose_full", "openpose_full", "OpenPose"), ("dw_openpose_full", "dw_openpose_full", "OpenPose"),
     ("scribble_hed", "scribble_hed", "Scribble"), ("segmentation", "seg_ufade20k", "Segmentation"),
     ("normal_bae", "normal_bae", "NormalMap"), ("normal_midas", "normal_midas", "NormalMap"),
+    ("instant_id_face_keypoints", "instant_id_face_keypoints", "Instant-ID"),
 )  # fmt: skip
 _NUMBERS: dict[str, tuple[Slider, Slider | None]] = {
     "softedge_teed": (Slider("Safe Steps", 2, 0, 10), None),
@@ -285,6 +294,7 @@ PREPROCESSORS: tuple[Preprocessor, ...] = (
     Preprocessor("ip-adapter-auto", "ip-adapter-auto", _as_it_is, ("IP-Adapter",), encodes=True),
     Preprocessor("ip-adapter_clip_sd15", "ip-adapter_clip_h", _as_it_is, ("IP-Adapter",), encodes=True),
     Preprocessor("ip-adapter_clip_sdxl", "ip-adapter_clip_g", _as_it_is, ("IP-Adapter",), encodes=True),
+    *(Preprocessor(one, one, _as_it_is, (tag,), encodes=True) for one, tag in _BY_FACE),
     *(Preprocessor(one, label, _as_it_is, (tag,), _NUMBERS.get(one, _NONE)[0], _NUMBERS.get(one, _NONE)[1],
                    resizes=True) for one, label, tag in _BY_NETWORK),
     *(Preprocessor(one, one, _as_it_is, ("Reference",), _FIDELITY, refers=True) for one in _REFERENCES),
@@ -295,6 +305,8 @@ _OTHER_NAMES = {
     "depth": "depth_midas", "midas": "depth_midas", "normal_map": "normal_midas",
     "binary": "threshold", "ip-adapter_clip_sdxl_plus_vith": "ip-adapter_clip_sd15",
     "clip-vit-h (ipadapter)": "ip-adapter_clip_sd15", "clip-vit-bigg (ipadapter)": "ip-adapter_clip_sdxl",
+    "insightface+clip-h (ipadapter)": "ip-adapter_face_id_plus",
+    "insightface (instantid)": "instant_id_face_embedding",
 }  # fmt: skip
 _BY_NAME = {name.lower(): one for one in PREPROCESSORS for name in (one.module, one.label)}
 _BY_NAME |= {name: _BY_NAME[one] for name, one in _OTHER_NAMES.items()}

@@ -23,11 +23,11 @@ _BORDER, _SOFT = 26, 8
 Matrix = NDArray[np.float64]
 
 
-def alignment(landmarks: NDArray[np.float64]) -> Matrix:
-    """(2, 3): from the picture's pixels to the square's, turned, sized and moved as comes nearest to
-    `TEMPLATE` for the five `landmarks` (Umeyama, IEEE PAMI 13, 1991)."""
-    centre, goal = landmarks.mean(axis=0), TEMPLATE.mean(axis=0)
-    own, wanted = landmarks - centre, TEMPLATE - goal
+def alignment(landmarks: NDArray[np.float64], template: NDArray[np.float64] = TEMPLATE) -> Matrix:
+    """(2, 3): from the picture's pixels to a square's, turned, sized and moved as comes nearest to its
+    `template` for the five `landmarks` (Umeyama, IEEE PAMI 13, 1991)."""
+    centre, goal = landmarks.mean(axis=0), template.mean(axis=0)
+    own, wanted = landmarks - centre, template - goal
     left, strengths, right = np.linalg.svd(wanted.T @ own)
     signs = np.array([1.0, np.sign(np.linalg.det(left @ right))])
     turn = left @ np.diag(signs) @ right

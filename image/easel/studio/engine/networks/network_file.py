@@ -22,6 +22,7 @@ from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.memory import check_room
 from easel.studio.engine.networks.adapter_metadata import AdapterMetadata
 from easel.studio.engine.networks.bundled_embeddings import BUNDLED
+from easel.studio.engine.networks.bundled_loras import lora_tensors
 from easel.studio.engine.networks.kinds import (
     IN_FLOAT,
     NUMBERS,
@@ -98,7 +99,7 @@ def load_network(file: ModelFile, checkpoint: Checkpoint) -> LoadedNetwork:
     """
     header = read_header(file.path)
     _check_kind(file, header)
-    names = [name for name in header.tensors if not name.startswith(BUNDLED)]
+    names = lora_tensors(header) or [name for name in header.tensors if not name.startswith(BUNDLED)]
     found, homeless = find_targets(names, _homes(checkpoint))
     _check_home(file, header, found, homeless, checkpoint)
     kinds = [_kind(file, place) for place in found]
@@ -205,7 +206,7 @@ def _check_kind(file: ModelFile, header: Header) -> None:
                 file.name, f"this is a network of the kind {words}, which is not drawn with here"
             )
     small = small_kind(header)
-    if small is None or small[0] is not Kind.LORA:
+    if (small is None or small[0] is not Kind.LORA) and not lora_tensors(header):
         what, kind = (small[1], small[0]) if small else ("a checkpoint or another model", Kind.CHECKPOINT)
         raise WrongKind(file.name, what, kind.folder if kind else None, wanted="a LoRA")
 

@@ -63,7 +63,7 @@ def _made_for_unet(header: Header) -> str:
         ends = ("attn2_to_k.lora_down.weight", "attn2.to_k.lora_A.weight", "attn2.to_k.lora.down.weight",
                 "attn2.processor.to_k_lora.down.weight", "attn2_to_k.hada_w1_b", "attn2.to_k.hada_w1_b",
                 "attn2_to_k.diff")  # fmt: skip
-        if name.endswith(ends) and len(info.shape) >= 2:
+        if (name.endswith(ends) or name == "ip_adapter.1.to_k_ip.weight") and len(info.shape) >= 2:
             return _FAMILIES.get(info.shape[1], f"a model that attends to {info.shape[1]} numbers")
     if any(name.startswith(("lora_te2_", "text_encoder_2.")) for name in header.tensors):
         return _FAMILIES[2048]

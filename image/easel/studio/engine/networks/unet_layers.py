@@ -2,19 +2,20 @@
 
 A layer is written as kohya's scripts, LyCORIS and OneTrainer do (`lora_unet_down_blocks_0_…`, the path with
 "_" for ".", for SDXL with the block names of the original code), or as diffusers and PEFT do
-(`unet.down_blocks.0.…`). All are looked up among the names of the layers, written with "_", so that none has
-to be guessed; for the original code's blocks diffusers has the table.
+(`unet.down_blocks.0.…`), or by a number (bundled_loras.py). All are looked up among the names of the layers,
+written with "_", so that none has to be guessed; for the original code's blocks diffusers has the table.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from diffusers.loaders.lora_conversion_utils import _maybe_map_sgm_blocks_to_diffusers
 from torch import nn
 
+from easel.studio.engine.networks.bundled_loras import layer_by_number
 from easel.studio.engine.networks.layer import layers_of
 from easel.studio.engine.networks.names import UNET, FindHomes, Homes
 from easel.studio.engine.transformers.lora_names import LoraPlace
@@ -48,7 +49,8 @@ def unet_homes(unet: nn.Module, encoders: Iterable[nn.Module]) -> FindHomes:
         layers[f"text_encoder_{index}"] = layers_of(encoder)
 
     def find(bases: Collection[str]) -> Homes:
-        places = {base: _place(base) for base in bases}
+        attentions = list(getattr(unet, "attn_processors", ()))
+        places = {base: _place(base, attentions) for base in bases}
         blocks = _block_names({path for part, path in places.values() if part == UNET}, unet)
         found = {}
         for base, (part, path) in places.items():
@@ -60,8 +62,12 @@ def unet_homes(unet: nn.Module, encoders: Iterable[nn.Module]) -> FindHomes:
     return find
 
 
-def _place(base: str) -> tuple[str, str]:
-    """The part of the checkpoint, and the layer's path in it, written with "_"."""
+def _place(base: str, attentions: Sequence[str]) -> tuple[str, str]:
+    """The part of the checkpoint, and the layer's path in it, written with "_"; `attentions` are the
+    UNet's."""
+    numbered = layer_by_number(base, attentions)
+    if numbered is not None:
+        return UNET, _flat(numbered)
     base = base.removeprefix("base_model.model.")
     for prefix, part in _PARTS.items():
         if base.startswith((f"{prefix}_", f"{prefix}.")):
