@@ -11,7 +11,8 @@ from easel.studio.engine.job import Job
 
 def wanted_paths(job: Job) -> set[Path]:
     """Where they lie."""
-    return {file.path for file in _files(job) if file is not None}
+    files = [file for file in _files(job) if file is not None]
+    return {one.path for file in files for one in (file, *file.encoders)}
 
 
 def _files(job: Job) -> Iterator[ModelFile | None]:
