@@ -18,8 +18,8 @@ from torch import nn
 
 from bench.table import comparison, in_turns
 from easel.studio.engine.quantised import (
+    EightBitPacking,
     FourBitPacking,
-    Fp8Packing,
     GgmlPacking,
     PackedWeight,
     Packing,
@@ -30,8 +30,8 @@ from easel.studio.engine.quantised import (
 ROUNDS = 10
 LAYERS, WIDTH = 8, 3072
 PACKINGS: dict[str, Packing] = {
-    "fp8": Fp8Packing(torch.float8_e4m3fn, WIDTH, scaled=False),
-    "fp8 with a scale": Fp8Packing(torch.float8_e4m3fn, WIDTH, scaled=True),
+    "fp8": EightBitPacking(torch.float8_e4m3fn, WIDTH, scaled=False),
+    "fp8 with a scale": EightBitPacking(torch.float8_e4m3fn, WIDTH, scaled=True),
     "GGUF Q8_0": GgmlPacking("Q8_0", WIDTH),
     "GGUF Q6_K": GgmlPacking("Q6_K", WIDTH),
     "GGUF Q4_K": GgmlPacking("Q4_K", WIDTH),

@@ -165,10 +165,11 @@ def test_named_files_come_before_others(shelf: FilledStore) -> None:
     found = shelf.set_of(checkpoint, modules=(mistral, first, second, own))
     assert names(found) == ["z_mine.safetensors", "t5xxl_fp16.safetensors", "zz_plain.safetensors"]
     assert names(shelf.set_of(checkpoint, modules=(second, first)))[0] == "y.safetensors"
-    # What is in the checkpoint comes before both.
+    # What is in the checkpoint comes before the store's others, and behind what was named.
     inside = {**under(U, flux_transformer()), **under("text_encoders.clip_l.transformer.", clip(768))}
     whole = shelf.checkpoint("whole.safetensors", inside)
-    assert names(shelf.set_of(whole, modules=(first,)))[0] == "whole.safetensors"
+    assert names(shelf.set_of(whole))[0] == "whole.safetensors"
+    assert names(shelf.set_of(whole, modules=(first,)))[0] == "z_mine.safetensors"
 
 
 def test_the_chosen_vae(shelf: FilledStore) -> None:

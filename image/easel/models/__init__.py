@@ -52,9 +52,9 @@ from easel.models.lock import Lock
 from easel.models.model_file import ModelFile, sidecar_path
 from easel.models.model_header import read_model_header
 from easel.models.model_notes import ModelNotes, UnreadableNotes, read_notes, write_notes
-from easel.models.model_set import ModelSet, SetPart, model_set, set_bytes
+from easel.models.model_set import ModelSet, SetPart, model_set, role_of, set_bytes
 from easel.models.parts import FACTS as PART_FACTS
-from easel.models.parts import PartFacts, part_in
+from easel.models.parts import PartFacts, is_vae_role, part_in
 from easel.models.quota import OverQuota, quota_of
 from easel.models.records import Record
 from easel.models.sidecar import Sidecar, read_sidecar, state_beside

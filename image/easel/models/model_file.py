@@ -14,7 +14,8 @@ class ModelFile:
 
     `name` is the path below the kind's folder with "/" ("anime/dream.safetensors"), or below `models/` where
     it lies in another folder of the kind; it is unique. `sha256` is "" until it has been computed; `size` is
-    in bytes, `mtime` in seconds since 1970.
+    in bytes, `mtime` in seconds since 1970. `encoders` are the text encoders of other files that a checkpoint
+    draws with, once it is settled which: with others it is another checkpoint, though the file is the same.
     """
 
     path: Path
@@ -24,6 +25,7 @@ class ModelFile:
     mtime: float
     # a hash that became known does not make it another file
     sha256: str = field(default="", compare=False)
+    encoders: tuple[ModelFile, ...] = ()
 
     @property
     def below_store(self) -> str:

@@ -3,8 +3,8 @@
 A part is looked for in this order:
 
 1. for the VAE, the file that was chosen for it;
-2. in the checkpoint: a file that holds all (`text_encoders.clip_l.`, `vae.`), or diffusers' folder;
-3. among the files that were named with the request (Forge's `forge_additional_modules`), in their order;
+2. among the files that were named with the request (Forge's `forge_additional_modules`), in their order;
+3. in the checkpoint: a file that holds all (`text_encoders.clip_l.`, `vae.`), or diffusers' folder;
 4. among all others of the store: first those whose name begins with the checkpoint's (`dream.vae.safetensors`
    beside `dream.safetensors`), then those whose name says the very role, then the more precise, then by name.
 
@@ -106,6 +106,13 @@ class ModelSet:
         return (self.transformer, *(one for one in self.text_encoders if one is not None), self.vae)
 
 
+def role_of(file: ModelFile, *, by_name: bool = True) -> str:
+    """Which part of a model a text encoder or VAE file is (see parts.py), without `by_name` by its tensors
+    alone; "" for none. Raises FileError."""
+    header = _header(file.path, file.size, file.mtime)
+    return part_in(header.tensors, file.name if by_name else "")[0]
+
+
 def set_bytes(model: ModelSet) -> int:
     """Bytes of all weights of the set, as they lie in the files."""
     return sum(part.nbytes for part in model.parts)
@@ -128,8 +135,16 @@ def model_set(
     needs = needs_of(identity.architecture)
     own = _Own.of(checkpoint, needs)
     beside = _Beside(checkpoint, modules, others)
-    found = [own.texts.get(need.role) or beside.text_encoder(need.role) for need in needs.text_encoders]
-    chosen = _chosen_vae(vae, needs.vae, checkpoint) or own.vae or beside.vae(needs.vae)
+    found = [
+        beside.named_text_encoder(need.role) or own.texts.get(need.role) or beside.text_encoder(need.role)
+        for need in needs.text_encoders
+    ]
+    chosen = (
+        _chosen_vae(vae, needs.vae, checkpoint)
+        or beside.named_vae(needs.vae)
+        or own.vae
+        or beside.vae(needs.vae)
+    )
     missing = [
         need.role
         for need, part in zip(needs.text_encoders, found, strict=True)
@@ -220,19 +235,27 @@ class _Beside:
         self.unread: list[str] = []
         self._found: tuple[list[_Candidate], list[_Candidate]] | None = None
 
+    def named_text_encoder(self, role: str) -> SetPart | None:
+        """The text encoder of this role that was named with the request."""
+        named, _ = self._candidates()
+        return next((one.part(role) for one in named if one.role == role), None)
+
+    def named_vae(self, role: str) -> SetPart | None:
+        """The same of the VAE."""
+        named, _ = self._candidates()
+        return next((one.part(role) for one in named if one.role in _accepted(role)), None)
+
     def text_encoder(self, role: str) -> SetPart | None:
-        """The text encoder of this role."""
-        named, others = self._candidates()
-        fitting = [one for one in named if one.role == role] or sorted(
-            (one for one in others if one.role == role), key=self._preference
-        )
+        """The text encoder of this role among all others of the store."""
+        _, others = self._candidates()
+        fitting = sorted((one for one in others if one.role == role), key=self._preference)
         return fitting[0].part(role) if fitting else None
 
     def vae(self, role: str) -> SetPart | None:
-        """The VAE of this role."""
+        """The same of the VAE."""
         roles = _accepted(role)
-        named, others = self._candidates()
-        fitting = [one for one in named if one.role in roles] or sorted(
+        _, others = self._candidates()
+        fitting = sorted(
             (one for one in others if one.role in roles),
             key=lambda one: (self._named_so(one), roles.index(one.role), *self._preference(one)),
         )
@@ -274,7 +297,7 @@ class _Beside:
         return found
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _header(path: Path, size: int, mtime: float) -> Header:
     """Kept, for a set is asked for with each request; size and time of change tell another file."""
     return read_model_header(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 from urllib.parse import quote
 
@@ -12,7 +12,7 @@ from easel.models import Architecture, ModelFile
 from easel.remark import remark
 from easel.studio.checkpoint_defaults import architecture, checkpoint_defaults, known_family
 from easel.studio.coded_text import CodedText
-from easel.studio.engine import MAX_SHOWN, SAMPLERS, of_flows
+from easel.studio.engine import MAX_SHOWN, SAMPLERS, encoder_choices, of_flows
 from easel.studio.example_prompts import examples
 from easel.studio.families import FAMILY_LABELS
 
@@ -48,6 +48,13 @@ _UNREADABLE = remark(
 )
 
 
+class EncoderChoice(BaseModel):
+    """A text encoder that there are several files of."""
+
+    label: str = Field(description="as people call it: CLIP-L, T5-XXL")
+    files: list[str] = Field(description="names for forge_additional_modules")
+
+
 UnetOnly = Literal["controlnet", "refiner", "tiling", "cache"]
 """What only a UNet takes: with a transformer a request for the first two is refused, the others count for
 nothing."""
@@ -74,12 +81,16 @@ class CheckpointCard(BaseModel):
     )
     references: int = Field(0, description="how many pictures it looks at beside a source: reference_images")
     needs_picture: bool = Field(False, description="it draws nothing without a picture")
+    text_encoders: list[EncoderChoice] = Field([], description="those that there is a choice of")
     problem: str | None = None
     remark: CodedText | None = Field(None, description="`problem` by its code")
 
 
-def checkpoint_card(file: ModelFile, has_preview: Callable[[ModelFile], bool]) -> CheckpointCard:
-    """What there is to say of a checkpoint. Reads its header, once."""
+def checkpoint_card(
+    file: ModelFile, has_preview: Callable[[ModelFile], bool], text_encoders: Sequence[ModelFile] = ()
+) -> CheckpointCard:
+    """What there is to say of a checkpoint. Reads its header, once, and those of the store's
+    `text_encoders` where it draws with such."""
     kind, defaults = architecture(file), checkpoint_defaults(file)
     family = kind.family.removesuffix("-refiner") if kind else None
     flow = known.flow if (known := known_family(file)) else None
@@ -112,6 +123,10 @@ def checkpoint_card(file: ModelFile, has_preview: Callable[[ModelFile], bool]) -
         samplers=[one.name for one in SAMPLERS if of_flows(one) is one] if flow else None,
         references=MAX_SHOWN if flow and flow.edits else 0,
         needs_picture=bool(flow and flow.needs_picture),
+        text_encoders=[
+            EncoderChoice(label=label, files=names)
+            for label, names in encoder_choices(kind, text_encoders).items()
+        ],
         problem=None if kind else _UNREADABLE,
         remark=None if kind else CodedText.of(_UNREADABLE),
     )

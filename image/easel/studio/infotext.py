@@ -31,6 +31,7 @@ from easel.studio.infotext_drawing import (
     schedule_type,
     seed_parameters,
 )
+from easel.studio.infotext_modules import MODULE, module_parameters, modules_said
 from easel.studio.infotext_passes import KEYS, STRENGTH, pass_fields, pass_parameters, strength
 from easel.studio.version import VERSION as EASEL
 
@@ -108,6 +109,8 @@ class Infotext:
             overrides["face_restoration_model"] = said["Face restoration"]
         if said.get("VAE"):
             overrides["sd_vae"] = said["VAE"]
+        if modules := modules_said(MODULE, said):
+            overrides["forge_additional_modules"] = modules
         clip_skip = _number(said.get("Clip skip"), int)
         if clip_skip is not None:
             overrides["CLIP_stop_at_last_layers"] = clip_skip
@@ -120,7 +123,7 @@ _A1111 = re.compile(r"[vf]\d")
 _UNDERSTOOD = re.compile(
     r"Steps|Sampler|Schedule type|CFG scale|Seed|Size|Model|Model hash|VAE|VAE hash|Clip skip"
     r"|Variation seed|Variation seed strength|Seed resize from|Lora hashes|TI hashes|Hashes|Version|User"
-    r"|Template|Negative Template|Face restoration"
+    r"|Template|Negative Template|Face restoration|Module \d+"
 )
 # What changes a picture, and why it does not here. Keys are A1111's and its best known extensions'.
 _NOT_DRAWN = tuple(
@@ -134,7 +137,7 @@ _NOT_DRAWN = tuple(
             "a unit that names no detector, or a number that is none, is not followed",
         ),
         (r"Decode .*|Randomness|Sigma Adjustment", "it is the script img2img alternative test's: name that"),
-        (r"Hypernet.*|AddNet.*|Module \d+", "there is nothing like it here yet"),
+        (r"Hypernet.*|AddNet.*", "there is nothing like it here yet"),
     )
 )
 
@@ -176,6 +179,8 @@ def parameters(drawn: Drawn, others: Mapping[str, object] = MappingProxyType({})
         "Model": drawn.drawn_with.model_name,
         "VAE hash": drawn.vae.hash if drawn.vae else None,
         "VAE": drawn.vae.name if drawn.vae else None,
+        # as Forge writes it
+        **module_parameters(MODULE, request.modules),
         "Variation seed": drawn.subseed if request.subseed_strength else None,
         "Variation seed strength": plain(request.subseed_strength) if request.subseed_strength else None,
         STRENGTH: strength(request),

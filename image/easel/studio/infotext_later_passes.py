@@ -18,6 +18,7 @@ from easel.studio.engine import (
     resolve,
 )
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES
+from easel.studio.infotext_modules import modules_here
 from easel.studio.studio import Studio
 
 _SECOND_PASS = "hr_"  # noqa: S105 - the names of fields begin so
@@ -26,6 +27,7 @@ _SECOND_PASS = "hr_"  # noqa: S105 - the names of fields begin so
 def later_passes(studio: Studio, fields: dict[str, Any], tab: str) -> Iterator[str]:
     """Take out of `fields` what is not here or means nothing to `tab`; sentences on it."""
     yield from _checkpoints(studio, fields)
+    yield from modules_here(studio.engine.store, fields, "hr_additional_modules")
     yield from _methods(studio, fields)
     hires = fields.get("enable_hr")
     yield from _soft_inpainting(fields, tab)

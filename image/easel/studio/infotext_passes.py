@@ -22,6 +22,7 @@ from easel.studio.engine import (
 )
 from easel.studio.engine.imaging import INFOTEXT_KEYS
 from easel.studio.infotext_drawing import plain
+from easel.studio.infotext_modules import HIRES_MODULE, module_parameters, modules_said
 
 STRENGTH = "Denoising strength"
 CACHE = "Cache"
@@ -29,8 +30,8 @@ NOT_MASKED, ONLY_MASKED = "Inpaint not masked", "Only masked"
 SOFT = "Soft inpainting enabled"
 KEYS = re.compile(
     r"Denoising strength|Hires (upscale|resize|steps|upscaler|checkpoint|sampler|schedule type|prompt"
-    r"|negative prompt|CFG Scale)|Refiner|Refiner switch at|Tiling|Cache|Mask blur|Mask mode|Inpaint area"
-    r"|Masked area padding|Masked content|Noise multiplier|Extra noise|Conditional mask weight"
+    r"|negative prompt|CFG Scale|Module \d+)|Refiner|Refiner switch at|Tiling|Cache|Mask blur|Mask mode"
+    r"|Inpaint area|Masked area padding|Masked content|Noise multiplier|Extra noise|Conditional mask weight"
     r"|Soft inpainting .*|Script|[XYZ] (Type|Values)|Fixed [XYZ] Values"
 )
 _CONTENTS = {one: one.name.lower().replace("_", " ") for one in MaskedContent}
@@ -86,6 +87,7 @@ def _of_hires(request: TextToImage, hires: HiresFix) -> dict[str, Any]:
     said: dict[str, Any] = {}
     if hires.checkpoint:
         said["Hires checkpoint"] = hires.checkpoint
+    said |= module_parameters(HIRES_MODULE, hires.modules)
     if hires.sampler and hires.sampler != request.sampler:
         said["Hires sampler"] = hires.sampler
     if hires.prompt and hires.prompt != request.prompt:
@@ -155,6 +157,8 @@ def pass_fields(said: Mapping[str, str]) -> dict[str, Any]:
         fields["cache"] = DEEP
     if "Hires upscale" in said or "Hires resize" in said or "Hires upscaler" in said:
         fields["enable_hr"] = True
+        if modules := modules_said(HIRES_MODULE, said):
+            fields["hr_additional_modules"] = modules
         if size := _SIZE.fullmatch(said.get("Hires resize", "")):
             fields |= {"hr_resize_x": int(size[1]), "hr_resize_y": int(size[2])}
     if said.get("Mask mode") == NOT_MASKED:

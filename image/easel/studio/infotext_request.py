@@ -22,6 +22,7 @@ from easel.studio.engine import (
 )
 from easel.studio.infotext import Infotext
 from easel.studio.infotext_later_passes import later_passes
+from easel.studio.infotext_modules import modules_here
 from easel.studio.settings import is_name
 from easel.studio.studio import Studio
 
@@ -85,6 +86,7 @@ def request_from_infotext(
         except UnknownModel:
             words = "VAE {name} of the infotext is not here; it was left as it was."
             notes.append(remark("infotext_vae", words, about="sd_vae", name=settings.pop("sd_vae")))
+    notes += modules_here(studio.engine.store, settings, "forge_additional_modules")
     notes += later_passes(studio, fields, tab)
     if looked := found.parameters.get("Reference images"):
         words = "It was drawn looking at {n} more pictures, which no infotext holds: send them along."

@@ -10,6 +10,9 @@ from easel.studio.engine import InvalidRequest
 
 # A1111's words for "what the checkpoint brings along".
 _NO_NAME = {"", "none", "automatic"}
+_MOST_MODULES = 20
+# Forge's, and what it says of a second pass.
+_NO_MODULE = {"built-in", "built in", "use same choices"}
 
 
 def clip_skip(settings: Mapping[str, Any]) -> int:
@@ -65,6 +68,20 @@ def vae_in(settings: Mapping[str, Any]) -> str | None:
     if isinstance(value, str) and value.strip().lower() == "none":
         return "None"
     return name_in(settings, "sd_vae")
+
+
+def modules_in(settings: Mapping[str, Any], key: str = "forge_additional_modules") -> tuple[str, ...]:
+    """Names of text encoders and VAEs under `key`, without Forge's words for none. Raises InvalidRequest."""
+    value = settings.get(key)
+    if isinstance(value, str):
+        value = [value]
+    if value is None:
+        return ()
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise InvalidRequest(key, value, allowed.NAMES)
+    if len(value) > _MOST_MODULES:
+        raise InvalidRequest(key, len(value), allowed.up_to(_MOST_MODULES))
+    return tuple(one.strip() for one in value if is_name(one) and one.strip().lower() not in _NO_MODULE)
 
 
 def is_name(name: str | None) -> bool:

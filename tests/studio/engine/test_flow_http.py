@@ -134,3 +134,53 @@ def _png(image: Image.Image) -> bytes:
     out = io.BytesIO()
     image.convert("RGB").save(out, "PNG")
     return out.getvalue()
+
+
+def test_modules_of_forge_s_clients(made: Made, tmp_path: Path) -> None:
+    """Listed, chosen for one request or for good, said by the infotext as Forge says it, and drawn again by
+    it; a name that is not here is refused with those that are, and in an infotext left out and told."""
+    files, flux = made(Architecture.FLUX_DEV), Architecture.FLUX_DEV
+    files.write_transformer(flux, "tiny-flux-dev.safetensors")
+    files.write_parts(flux)
+    flipped = {name: one.flip(0) for name, one in files.texts[flux, "t5-xxl"].items()}
+    files.write("text_encoder", "zz-t5xxl.safetensors", flipped)
+    with page(files, tmp_path) as client:
+        listed = client.get("/sdapi/v1/sd-modules").json()
+        assert {
+            "model_name": "zz-t5xxl.safetensors",
+            "filename": "text_encoder/zz-t5xxl.safetensors",
+        } in listed
+        assert "ae.safetensors" in [one["model_name"] for one in listed]
+        plain, _ = asked_over_http(client, exact=True)
+        said = {"override_settings": {"forge_additional_modules": ["ae.safetensors", "zz-t5xxl.safetensors"]}}
+        other, told = asked_over_http(client, exact=True, **said)
+        assert plain.tobytes() != other.tobytes()
+        assert "Module 1: ae, Module 2: zz-t5xxl" in told
+        assert asked_over_http(client, exact=True)[0].tobytes() == plain.tobytes()
+        again = client.post("/sdapi/v1/txt2img", json={"infotext": told, "exact": True}).json()
+        assert not any("not here" in one for one in json.loads(again["info"])["comments"])
+        picture = Image.open(io.BytesIO(base64.b64decode(again["images"][0])))
+        assert np.array_equal(np.asarray(picture), np.asarray(other))
+        for words in (["Automatic"], ["Built-in"], [], "None"):
+            nothing = {"override_settings": {"forge_additional_modules": words}}
+            assert asked_over_http(client, exact=True, **nothing)[0].tobytes() == plain.tobytes()
+        refused = client.post(
+            "/sdapi/v1/txt2img", json={"override_settings": {"forge_additional_modules": ["t5xxl_fp17"]}}
+        )
+        assert refused.status_code // 100 == 4
+        assert "zz-t5xxl.safetensors" in refused.text
+        elsewhere = told.replace("Module 2: zz-t5xxl", "Module 2: gone")
+        answer = client.post("/sdapi/v1/txt2img", json={"infotext": elsewhere}).json()
+        assert any("gone" in one for one in json.loads(answer["info"])["comments"])
+        kept = {"forge_additional_modules": [r"D:\forge\models\text_encoder\zz-t5xxl.safetensors"]}
+        assert client.post("/sdapi/v1/options", json=kept).status_code == 200
+        options = client.get("/sdapi/v1/options").json()
+        assert options["forge_additional_modules"] == ["text_encoder/zz-t5xxl.safetensors"]
+        assert asked_over_http(client, exact=True)[0].tobytes() == other.tobytes()
+        assert client.post("/sdapi/v1/options", json={"forge_additional_modules": 3}).status_code == 422
+        card = client.get("/studio/session").json()["checkpoint"]
+        assert card["text_encoders"] == [
+            {"label": "T5-XXL", "files": ["t5xxl_fp8_e4m3fn.safetensors", "zz-t5xxl.safetensors"]}
+        ]
+        client.post("/sdapi/v1/options", json={"forge_additional_modules": []})
+        assert asked_over_http(client, exact=True)[0].tobytes() == plain.tobytes()

@@ -14,11 +14,15 @@ import torch
 from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
 from safetensors.torch import load_file, save_file
 
-from easel.models import PART_FACTS, Architecture, FileError
+from easel.models import PART_FACTS, Architecture, FileError, ModelFile
 from easel.studio.engine import Engine, TextToImage, checkpoint_cache
 from easel.studio.engine.checkpoint_cache import copied
+from easel.studio.engine.extra_networks import Asked
+from easel.studio.engine.job import Job
 from easel.studio.engine.loop import Loop
 from easel.studio.engine.memory import DeviceMemory
+from easel.studio.engine.picture import Picture
+from easel.studio.engine.picture_prompts import PicturePrompts
 from easel.studio.engine.quantised.packed_linear import PackedLinear
 from easel.studio.engine.shared_encoders import SharedEncoders
 from easel.studio.engine.step_times import StepTimes
@@ -126,7 +130,7 @@ def load(files: FlowStore, name: str) -> Any:
     with_all = Engine(files.store(), device="cpu")
     return load_checkpoint(
         with_all.store.find_checkpoint(name), device=torch.device("cpu"), dtype=torch.float32,
-        others=with_all._parts,
+        others=with_all._chosen.files,
     )  # fmt: skip
 
 
@@ -161,7 +165,7 @@ def test_a_text_encoder_of_two_is_in_memory_once(made: Made) -> None:
         alone = draw(running, checkpoint="tiny-chroma")
     store = files.store()
     flux, chroma = (store.find_checkpoint(f"tiny-{kind.value}") for kind in kinds)
-    parts = Engine(store, device="cpu")._parts
+    parts = Engine(store, device="cpu")._chosen.files
     loop = Loop(StepTimes(math.inf), "cpu", torch.float32, others=parts)
     loop.switch(flux)
     (_, t5), whole = loop.checkpoint.text_encoders, loop.checkpoint.nbytes
@@ -268,3 +272,67 @@ def test_one_loop_goes_from_flux_to_a_unet_and_back(
         gc.collect()
         assert not any(isinstance(one, FluxTransformer2DModel) for one in gc.get_objects())
         assert np.array_equal(draw(running, checkpoint="tiny-flux-dev"), first)
+
+
+class _Apart(DeviceMemory):
+    """Memory of a device that is apart from the machine's: what is brought there is a copy."""
+
+    place = "a card"
+    apart = True
+
+    def waiting(self, weights: torch.Tensor) -> torch.Tensor:
+        return weights
+
+
+def test_text_encoders_on_a_card_and_in_main_memory(made: Made) -> None:
+    """Each of them once in either place, whichever checkpoint serves and which ones wait; on the card as long
+    as one that reads with it does; the same pictures all the way."""
+    files, kinds = made(Architecture.FLUX_DEV, Architecture.CHROMA), ("flux-dev", "chroma")
+    for kind in kinds:
+        files.write_transformer(Architecture(kind), f"tiny-{kind}.safetensors")
+    files.write_parts(Architecture.FLUX_DEV)
+    with engine(files) as running:
+        alone = {kind: draw(running, checkpoint=f"tiny-{kind}") for kind in kinds}
+    store = files.store()
+    flux, chroma = (store.find_checkpoint(f"tiny-{kind}") for kind in kinds)
+    loop = Loop(
+        StepTimes(math.inf), "cpu", torch.float32, memory=_Apart(torch.device("cpu")),
+        others=Engine(store, device="cpu")._chosen.files,
+    )  # fmt: skip
+
+    def t5(checkpoint: Any) -> Any:
+        return checkpoint.text_encoders[-1]
+
+    loop.switch(flux)
+    on_card = t5(loop.checkpoint)
+    assert np.array_equal(through(loop, flux), alone["flux-dev"])
+    kept = []
+    for file in (chroma, flux, chroma):
+        loop.switch(file)
+        kept.append(loop._cache._kept[flux])
+        assert t5(loop.checkpoint) is on_card
+        assert np.array_equal(through(loop, file), alone[file.name[5:-12]])
+    assert kept[0] is kept[1] is kept[2]  # who goes back to where it waits is not copied there again
+    waiting = [t5(one) for one in loop._cache._kept.values()]
+    assert len(waiting) == 2
+    assert waiting[0] is waiting[1] is not on_card
+    del on_card
+    loop._serve(None)
+    gc.collect()
+    assert {place for _, place in loop._cache.shared._there} == {"cpu"}
+    loop.switch(flux)
+    assert t5(loop.checkpoint) is not waiting[0]
+    assert np.array_equal(through(loop, flux), alone["flux-dev"])
+
+
+def through(loop: Loop, file: ModelFile) -> np.ndarray[Any, Any]:
+    """A picture, drawn by the loop itself."""
+    request = ASKED.resolved()
+    asked = Asked(request.prompt, request.negative_prompt)
+    prompts = (PicturePrompts(request.prompt, request.negative_prompt, asked, asked),)
+    picture = Picture(Job(owner="ada", request=request, checkpoint=file, prompts=prompts), 0)
+    loop.begin(picture)
+    while picture.image is None:
+        loop.turn()
+    loop.drop(picture)
+    return np.asarray(picture.image).astype(int)

@@ -18,6 +18,7 @@ from easel.studio.engine.latent_spaces import latent_space
 from easel.studio.engine.skeleton import fill
 from easel.studio.engine.vae_runs import VaeRun
 from easel.studio.engine.vaes import alike
+from easel.studio.families.latents import latent_shape
 from scripts.starter import layout
 
 BLOCKS: dict[str, Any] = {
@@ -109,8 +110,8 @@ def _from_pipeline(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
 def test_pixels_are_those_of_the_family_s_pipeline(vae: Any) -> None:
     """Two pictures that are not square, layer by layer, so that others' calls fit in between."""
     space = latent_space(vae)
-    down = space.downscale(vae.config)
-    latents = torch.randn(2, space.channels(vae.config), 96 // down, 160 // down)
+    down = latent_shape(vae.config).downscale
+    latents = torch.randn(2, latent_shape(vae.config).channels, 96 // down, 160 // down)
     found, count = run(space.decoding(vae, latents))
     theirs = _through_pipeline(vae, latents)
     assert found.shape == (2, 3, 96, 160)
@@ -123,10 +124,10 @@ def test_pixels_are_those_of_the_family_s_pipeline(vae: Any) -> None:
 def test_latents_are_those_of_the_family_s_pipeline(vae: Any) -> None:
     """Of the same shape and scale as those that are drawn."""
     space = latent_space(vae)
-    down = space.downscale(vae.config)
+    down = latent_shape(vae.config).downscale
     pixels = torch.rand(2, 3, 96, 160) * 2 - 1
     found, count = run(space.encoding(vae, pixels))
-    assert found.shape == (2, space.channels(vae.config), 96 // down, 160 // down)
+    assert found.shape == (2, latent_shape(vae.config).channels, 96 // down, 160 // down)
     assert float((found - _from_pipeline(vae, pixels)).abs().max()) < 1e-5
     assert count > 10
 
@@ -135,7 +136,7 @@ def test_latents_are_those_of_the_family_s_pipeline(vae: Any) -> None:
 def test_half_precision_is_about_the_same(vae: Any) -> None:
     """A VAE in half precision takes and gives single, as the loop keeps latents."""
     space = latent_space(vae)
-    latents = torch.randn(1, space.channels(vae.config), 6, 4)
+    latents = torch.randn(1, latent_shape(vae.config).channels, 6, 4)
     half = copy.deepcopy(vae).to(torch.bfloat16)
     found, exact = run(space.decoding(half, latents))[0], run(space.decoding(vae, latents))[0]
     assert found.dtype == torch.float32
@@ -146,7 +147,7 @@ def test_half_precision_is_about_the_same(vae: Any) -> None:
 def test_scaling_there_and_back_changes_nothing(vae: Any) -> None:
     """What one direction does the other undoes."""
     space = latent_space(vae)
-    latents = torch.randn(1, space.channels(vae.config), 6, 4)
+    latents = torch.randn(1, latent_shape(vae.config).channels, 6, 4)
     back = space.scaled(vae, space.unscaled(vae, latents))
     assert float((back - latents).abs().max()) < 1e-5
 
@@ -211,7 +212,7 @@ def test_every_layout_fills_the_module(vae: Any, prefix: str, origin: str) -> No
     assert all(one.is_meta for one in bones.parameters())
     with torch.inference_mode(False):
         fill(bones, space.convert({name: stored[name] for name in names}, bones), CPU)
-    latents = torch.randn(1, space.channels(vae.config), 4, 4)
+    latents = torch.randn(1, latent_shape(vae.config).channels, 4, 4)
     pixels = run(space.decoding(bones, latents))[0]
     assert float((pixels - run(space.decoding(vae, latents))[0]).abs().max()) < 1e-5
     again = run(space.encoding(bones, pixels))[0]
@@ -236,8 +237,8 @@ def test_sizes_are_counted_without_numbers(vae: Any) -> None:
     """On the meta device both ways go through, so that what they take can be counted beforehand."""
     space = latent_space(vae)
     bones = space.skeleton({**vae.config, "_class_name": type(vae).__name__})
-    down = space.downscale(vae.config)
-    latents = torch.empty(1, space.channels(vae.config), 8, 8, device="meta")
+    down = latent_shape(vae.config).downscale
+    latents = torch.empty(1, latent_shape(vae.config).channels, 8, 8, device="meta")
     assert run(space.decoding(bones, latents))[0].shape == (1, 3, 8 * down, 8 * down)
     pixels = torch.empty(1, 3, 8 * down, 8 * down, device="meta")
     assert run(space.encoding(bones, pixels))[0].shape == latents.shape
@@ -255,9 +256,8 @@ def test_two_vaes_of_a_kind_are_told_apart_by_what_they_make(vae: Any) -> None:
 
 def test_a_run_of_the_loop_goes_by_the_vae_s_kind(vae: Any) -> None:
     """Pictures from latents and latents from pictures, by the calls that the loop makes."""
-    space = latent_space(vae)
-    down = space.downscale(vae.config)
-    latents = torch.randn(1, space.channels(vae.config), 4, 6)
+    down = latent_shape(vae.config).downscale
+    latents = torch.randn(1, latent_shape(vae.config).channels, 4, 6)
     images = VaeRun([VaeCall("decode", latents, vae, None, down)]).go_on(None)
     assert images is not None
     assert images[0].size == (6 * down, 4 * down)

@@ -105,7 +105,7 @@ def test_scales_in_half_precision(made: Tiny, tmp_path: Path) -> None:
         ({CLIP + ".weight.quant_map": torch.ones(16)}, "its text encoder is quantised"),
         ({SOME + ".qweight": torch.ones(4, 4).int()}, "GPTQ or AWQ"),
         ({SOME + ".qweight": torch.ones(4, 4).int(), SOME + ".wscales": torch.ones(1)}, "for nunchaku"),
-        ({SOME + ".SCB": torch.ones(1)}, "bitsandbytes"),
+        ({SOME + ".SCB": torch.ones(1)}, "no weight of eight bits"),
         ({SOME + ".weight._scale": torch.ones(1)}, "quanto"),
         ({SOME + ".zero_point": torch.ones(1)}, "zero point"),
         ({SOME + ".weight_scale_inv": torch.ones(1)}, "scales of blocks"),

@@ -20,6 +20,7 @@ from tests.studio.engine.flow_store import FlowStore
 from tests.studio.ui.modes import choose, drawn
 
 KONTEXT = "tiny-flux-kontext.safetensors"
+OTHER_T5 = "zz-t5xxl.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,8 @@ def kontext(running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     files.make(Architecture.FLUX_KONTEXT, tmp_path_factory.mktemp("made"))
     written = [files.write_transformer(Architecture.FLUX_KONTEXT, KONTEXT)]
     written += files.write_parts(Architecture.FLUX_KONTEXT)
+    t5 = files.texts[Architecture.FLUX_KONTEXT, "t5-xxl"]
+    written.append(files.write("text_encoder", OTHER_T5, {name: one.flip(0) for name, one in t5.items()}))
     with pytest.MonkeyPatch.context() as patch:
         for module, name in ((loading, "family_of"), (checkpoint_defaults, "family")):
             patch.setattr(module, name, lambda kind: files.families.get(kind) or family(kind))
@@ -117,4 +120,26 @@ def test_pictures_to_look_at(visit, kontext: str, pictures: list[Path]) -> None:
     sent, [over] = drawn(page)
     assert (len(sent["reference_images"]), sent["denoising_strength"]) == (1, 1)
     assert np.asarray(over).any()
+    assert page.faults == []
+
+
+def test_a_text_encoder_is_chosen(visit, kontext: str) -> None:
+    """Where there are several, beside the VAE; it is sent, survives a reload, and is said by the picture."""
+    page = visit("flows-encoders")
+    draw_with(page, kontext)
+    page.locator("details.advanced > summary").click()
+    chosen = page.get_by_label("Text encoder T5-XXL", exact=True)
+    expect(chosen).to_have_value("Automatic")
+    assert page.get_by_label("Text encoder CLIP-L").count() == 0
+    chosen.select_option(OTHER_T5)
+    page.reload()
+    page.locator("details.advanced > summary").click()
+    expect(chosen).to_have_value(OTHER_T5)
+    page.get_by_label("Prompt", exact=True).fill("a cat")
+    page.get_by_label("Steps", exact=True).fill("2")
+    sent, _ = drawn(page, "txt2img")
+    assert sent["override_settings"]["forge_additional_modules"] == [OTHER_T5]
+    chosen.select_option("Automatic")
+    sent, _ = drawn(page, "txt2img")
+    assert "forge_additional_modules" not in sent["override_settings"]
     assert page.faults == []

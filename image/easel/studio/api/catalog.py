@@ -53,6 +53,13 @@ class VaeItem(BaseModel):
     filename: str
 
 
+class ModuleItem(BaseModel):
+    """A file for Forge's `forge_additional_modules`."""
+
+    model_name: str
+    filename: str
+
+
 class LoraItem(BaseModel):
     """A LoRA file. `alias` is the name its trainer gave it; `<lora:…>` takes either."""
 
@@ -143,6 +150,15 @@ def _files(routes: APIRouter, studio: Studio) -> None:
         """All VAE files."""
         return [
             VaeItem(model_name=one.name, filename=_below_store(one)) for one in studio.engine.store.vaes()
+        ]
+
+    @routes.get("/sd-modules")
+    def modules() -> list[ModuleItem]:
+        """All VAEs and text encoders, for the option `forge_additional_modules`."""
+        store = studio.engine.store
+        return [
+            ModuleItem(model_name=one.name, filename=_below_store(one))
+            for one in (*store.vaes(), *store.files(Kind.TEXT_ENCODER))
         ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import structlog
 from fastapi import APIRouter, Body, Request
 from starlette.responses import Response
 
-from easel.models import UnknownModel
+from easel.models import ModelError, UnknownModel
 from easel.studio import allowed
 from easel.studio.api.errors import RESPONSES
 from easel.studio.api.requests.answer_format import AnswerFormat
@@ -18,9 +19,9 @@ from easel.studio.api.requests.options_table import OPTIONS
 from easel.studio.api.requests.source_options import check_source_options
 from easel.studio.api.strict_json import dumps, reply
 from easel.studio.drawing_settings import drawing_fields
-from easel.studio.engine import InvalidRequest, NoCheckpoint, TextToImage, find_upscaler
+from easel.studio.engine import InvalidRequest, NoCheckpoint, TextToImage, find_part, find_upscaler
 from easel.studio.owner import owner_of
-from easel.studio.settings import clip_skip, name_in, vae_in, yes_in
+from easel.studio.settings import clip_skip, modules_in, name_in, vae_in, yes_in
 from easel.studio.studio import Studio
 
 log = structlog.get_logger(__name__)
@@ -91,10 +92,15 @@ def set_options(studio: Studio, owner: str, values: dict[str, Any]) -> list[str]
         # The file's name, not its title: the title changes when the hash becomes known.
         chosen = studio.engine.store.find_checkpoint(checkpoint)
         changed["sd_model_checkpoint"] = chosen.name
-        studio.engine.prefetch(owner, chosen)
+        with suppress(ModelError):  # of what is no longer here, which drawing says
+            studio.engine.prefetch(owner, chosen, modules_in({**before, **changed}))
     vae = name_in(changed, "sd_vae")
     if vae is not None:
         changed["sd_vae"] = studio.engine.store.find_vae(vae).name
+    if changed.get("forge_additional_modules") is not None:
+        parts = [find_part(studio.engine.store, name) for name in modules_in(changed)]
+        # As /sdapi/v1/sd-modules has them: clients look for these among those.
+        changed["forge_additional_modules"] = [one.below_store for one in parts]
     upscaler = name_in(changed, "upscaler_for_img2img")
     if upscaler is not None:
         found = find_upscaler(studio.engine.store, "upscaler_for_img2img", upscaler)
@@ -115,6 +121,7 @@ def _check(values: dict[str, Any]) -> None:
     for key in ("enable_prompt_comments", "samples_save", "enable_pnginfo"):
         yes_in(values, key)
     vae_in(values)
+    modules_in(values)
     check_source_options(values)
     AnswerFormat.of(values)
     for key in ("extra_options_txt2img", "extra_options_img2img"):

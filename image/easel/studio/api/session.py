@@ -9,7 +9,7 @@ from typing import Any, Self
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from easel.models import ModelError, ModelFile
+from easel.models import Kind, ModelError, ModelFile
 from easel.remark import said_by
 from easel.studio.api.engine_state import EngineState, engine_state
 from easel.studio.api.errors import RESPONSES
@@ -130,7 +130,7 @@ def session(studio: Studio, jobs: AsyncJobs) -> APIRouter:
         """Draw with another checkpoint from now on: A1111's option `sd_model_checkpoint`."""
         owner = owner_of(request.headers)
         await asyncio.to_thread(set_options, studio, owner, {"sd_model_checkpoint": asked.name})
-        return await asyncio.to_thread(lambda: checkpoint_card(studio.checkpoint(owner), has_preview))
+        return await asyncio.to_thread(lambda: _card(studio, studio.checkpoint(owner)))
 
     return routes
 
@@ -140,12 +140,16 @@ def has_preview(file: ModelFile) -> bool:
     return preview_of_file(file) is not None
 
 
+def _card(studio: Studio, file: ModelFile) -> CheckpointCard:
+    return checkpoint_card(file, has_preview, studio.engine.store.files(Kind.TEXT_ENCODER))
+
+
 def _session(studio: Studio, jobs: AsyncJobs, owner: str, sign_out: str | None) -> PageSession:
     store = studio.engine.store
     anonymous = is_anonymous(owner)
     note = studio.note(owner)
     try:
-        chosen: CheckpointCard | None = checkpoint_card(studio.checkpoint(owner), has_preview)
+        chosen: CheckpointCard | None = _card(studio, studio.checkpoint(owner))
     except (ModelError, EngineError) as error:
         chosen, note = None, said_by(error)
     told = [
@@ -168,7 +172,7 @@ def _session(studio: Studio, jobs: AsyncJobs, owner: str, sign_out: str | None) 
         sign_out=sign_out,
         engine=engine_state(studio),
         checkpoint=chosen,
-        checkpoints=[checkpoint_card(file, has_preview) for file in store.checkpoints()],
+        checkpoints=[_card(studio, file) for file in store.checkpoints()],
         vaes=[file.name for file in store.vaes()],
         choices=_choices(studio),
         limits=PageLimits(pixels=studio.engine.limits.pixels_per_request),

@@ -22,7 +22,6 @@ import torch
 
 from easel.models import ModelError, ModelFile, folder_state, is_diffusers_folder, path_now
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.late_parts import lacks_what_came
 from easel.studio.engine.loading import load_checkpoint
 from easel.studio.engine.memory import DeviceMemory, available, give_back
 from easel.studio.engine.memory_plan import WeightPlacement
@@ -34,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 Report = Callable[[str, float], None]
 _CPU = torch.device("cpu")
+_MAIN = DeviceMemory(_CPU)
 # Left free for whoever else works on this machine: pictures, the page, hashing, the file cache.
 RESERVE_BYTES, RESERVE_SHARE = 1_000_000_000, 0.15
 
@@ -72,13 +72,15 @@ class CheckpointCache:
     def keep(self, checkpoint: Checkpoint) -> None:
         """Keep one that has served, if there is room; on a GPU a copy of it in main memory."""
         moved = self._memory.apart
-        need = checkpoint.nbytes - self.shared.bytes_of(checkpoint.encoder_keys, _CPU)
+        if moved and checkpoint.file in self._kept:  # it came from here, and no weight of it has changed
+            self._kept.move_to_end(checkpoint.file)
+            self._used[checkpoint.file] = time.monotonic()
+            return
+        need = checkpoint.nbytes - self.shared.bytes_of(checkpoint.encoder_keys, _MAIN)
         if not self.make_room(need if moved else 0):
             return
         try:
-            self._kept[checkpoint.file] = (
-                copied(checkpoint, DeviceMemory(_CPU), self.shared) if moved else checkpoint
-            )
+            self._kept[checkpoint.file] = copied(checkpoint, _MAIN, self.shared) if moved else checkpoint
             self._used[checkpoint.file] = time.monotonic()
         except (RuntimeError, MemoryError) as error:
             log.warning("not kept in memory", file=checkpoint.file.name, reason=str(error)[:200])
@@ -98,7 +100,7 @@ class CheckpointCache:
         kept = self._kept.get(file)
         if kept is None:
             return None
-        if not _unchanged(file) or lacks_what_came(kept, self._others):
+        if not all(map(_unchanged, (file, *file.encoders))):
             del self._kept[file]
             return None
         log.info("switch from memory", file=file.name, bytes=kept.nbytes)
@@ -195,7 +197,7 @@ def copied(
     bones = skeleton(checkpoint.family)
     both = zip(bones.text_encoders, checkpoint.text_encoders, strict=True)
     bones.text_encoders = tuple(module if original is not None else None for module, original in both)
-    there = shared.take(checkpoint.encoder_keys, bones, memory.device) if whole or not memory.apart else 0
+    there = shared.take(checkpoint.encoder_keys, bones, memory) if whole or not memory.apart else 0
     originals = (checkpoint.backbone, *(one for one in checkpoint.text_encoders if one is not None))
     for module, original in zip((bones.backbone, *bones.present_encoders), originals, strict=True):
         if is_empty(module):
@@ -226,7 +228,7 @@ def copied(
         filled_from(module, original, places[words])
     offload = offloaded(bones, placement, memory)
     if offload is None:
-        shared.add(checkpoint.encoder_keys, bones.text_encoders, memory.device)
+        shared.add(checkpoint.encoder_keys, bones.text_encoders, memory)
     return replace(
         checkpoint, backbone=bones.backbone, vae=None if checkpoint.vae is None else bones.vae,
         text_encoders=bones.text_encoders, device=memory.device, plan=plan,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from easel.models import Kind, ModelFile, Store
+from easel.models import ModelFile, Store
 from easel.remark import remark
 from easel.studio.checkpoint_defaults import known_family
 from easel.studio.engine.capacity import Capacity, MemoryUse
+from easel.studio.engine.chosen_parts import ChosenParts
 from easel.studio.engine.controls import prepared_controls
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
 from easel.studio.engine.enlargement import Enlargement
@@ -35,7 +36,7 @@ from easel.studio.engine.picture_prompts import picture_prompts
 from easel.studio.engine.prompts.composition import negative_counts, parts
 from easel.studio.engine.references import prepared_references
 from easel.studio.engine.request import TextToImage
-from easel.studio.engine.second_pass import HiresFix, Refiner
+from easel.studio.engine.second_pass import HiresFix
 from easel.studio.engine.shown_pictures import opened_pictures, shown_pixels
 from easel.studio.engine.source_image import GrowingSource, opened, prepared_sources
 from easel.studio.engine.step_times import StepTimes
@@ -83,6 +84,7 @@ class Engine:
         self._dtype = dtype
         self._exact, self._widths, self._compiles = exact, widths, compiles
         self._default = DefaultCheckpoint(store, default_checkpoint, served)
+        self._chosen = ChosenParts(store)
         self._queue = JobQueue(self.limits)
         self._step_times = StepTimes(self.limits.step_seconds)
         self.pace = Pace()
@@ -175,6 +177,10 @@ class Engine:
             resolved = replace(resolved, randn_source="CPU")
         limits.check(resolved)
         checkpoint, note = self._checkpoint(resolved.checkpoint)
+        modules, hires = resolved.modules, resolved.hires
+        named = self._chosen.named(modules, checkpoint, resolved.vae)
+        checkpoint = self._chosen.completed(checkpoint, named.encoders)
+        resolved = replace(resolved, modules=named.names)
         rows = len(parts(resolved.prompt)) + negative_counts(resolved.prompt, resolved.cfg_scale)
         family = known_family(checkpoint)
         shown = opened_pictures(resolved, family)
@@ -187,10 +193,10 @@ class Engine:
             owner=owner,
             request=resolved,
             checkpoint=checkpoint,
-            vae=self._vae(resolved.vae, checkpoint),
+            vae=named.vae,
             prompts=picture_prompts(resolved, self.store),
-            hires_checkpoint=self._other(resolved.hires),
-            refiner=self._other(resolved.refiner),
+            hires_checkpoint=self._second(hires, checkpoint, modules),
+            refiner=self._other(resolved.refiner.checkpoint, modules) if resolved.refiner else None,
             sources=sources,
             shown=shown,
             upscalers=upscalers,
@@ -203,7 +209,13 @@ class Engine:
         )
         of_controls = [words for one in job.controls for words in one.notes]
         of_controls += [words for one in job.image_prompts for words in one.notes]
-        for words in (note, of_faces, *(source.comment for source in job.sources), *of_controls):
+        for words in (
+            note,
+            *named.notes,
+            of_faces,
+            *(source.comment for source in job.sources),
+            *of_controls,
+        ):
             if words:
                 job.note(words)
         if no_gpu:
@@ -265,42 +277,28 @@ class Engine:
         asked = enlargement.interrogation
         return ranked_words(self.store, asked) if asked is not None else None
 
-    def _other(self, part: HiresFix | Refiner | None) -> ModelFile | None:
+    def _other(self, name: str, modules: Sequence[str]) -> ModelFile:
         """The checkpoint that another part of the way is drawn with."""
-        return self.store.find_checkpoint(part.checkpoint) if part is not None and part.checkpoint else None
+        return self._chosen.of(self.store.find_checkpoint(name), modules)
+
+    def _second(self, hires: HiresFix | None, first: ModelFile, modules: Sequence[str]) -> ModelFile | None:
+        """That of a second pass, None for the first pass's."""
+        if hires is None or not (hires.checkpoint or hires.modules):
+            return None
+        return self._other(hires.checkpoint or first.name, hires.modules or modules)
 
     def _checkpoint(self, name: str | None) -> tuple[ModelFile, str]:
         """The checkpoint of a request, and what there is to say of the choice."""
         return (self.store.find_checkpoint(name), "") if name else self._default.find()
 
-    def _parts(self) -> list[ModelFile]:
-        """Files that may hold what a transformer lacks: text encoders, VAEs, whole checkpoints. Looked for
-        anew: who read what is missing puts it there and asks again."""
-        there = self.store.refresh()
-        return [*there[Kind.TEXT_ENCODER], *there[Kind.VAE], *there[Kind.CHECKPOINT]]
-
-    def _vae(self, name: str | None, checkpoint: ModelFile) -> ModelFile | None:
-        """The VAE file to draw with, None for the checkpoint's own, by A1111's words and its Automatic."""
-        word = (name or "Automatic").strip().lower()
-        if word == "none":
-            return None
-        if word == "automatic":
-            beside = f"{checkpoint.stem.lower()}.vae"
-            called = {checkpoint.stem.lower(), beside}
-            for file in (*self.store.vaes(), *self.store.checkpoints()):
-                # Among the checkpoints too, as A1111 looks: many come with their VAE beside them.
-                if file.stem.lower() in (called if file.kind is Kind.VAE else {beside}):
-                    return file
-            return None
-        return self.store.find_vae(str(name))
-
-    def prefetch(self, owner: str, checkpoint: ModelFile) -> None:
-        """Load the checkpoint that `owner` chose into main memory, if there is room and time for it.
+    def prefetch(self, owner: str, checkpoint: ModelFile, modules: Sequence[str] = ()) -> None:
+        """Load the checkpoint that `owner` chose into main memory, if there is room and time for it, with the
+        text encoders among `modules`. Raises what naming these raises.
 
         Their last choice counts, and after a moment only: who looks through a list fills no memory. What
         serves stays, whatever anybody chooses.
         """
-        self._queue.prefetch_requests.add(owner, checkpoint)
+        self._queue.prefetch_requests.add(owner, self._chosen.of(checkpoint, modules))
         self._queue.ring()
 
     def listen(self, changed: Callable[[], None]) -> None:
@@ -333,7 +331,7 @@ class Engine:
 
     def _run(self) -> None:
         try:
-            first: ModelFile | None = self.default_checkpoint()
+            first: ModelFile | None = self._chosen.of(self.default_checkpoint())
         except NoCheckpoint as error:
             log.warning("no default checkpoint", reason=str(error))
             first = None
@@ -352,7 +350,7 @@ class Engine:
                 self._dtype,
                 capacity=self._capacity,
                 observer=self._observers,
-                others=self._parts,
+                others=self._chosen.files,
                 widths=self._widths,
                 compiles=self._compiles,
             )

@@ -22,6 +22,7 @@ from diffusers.models.autoencoders.autoencoder_kl_qwenimage import (
 
 from easel.studio.engine.conversion import to_vae
 from easel.studio.engine.tiles import Pieces, decoding, encoding
+from easel.studio.families.latents import pixels_of_latent
 
 _PREFIXES = ("first_stage_model.", "vae.")
 _PARTS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
@@ -30,21 +31,12 @@ _PARTS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
 class LatentSpace(ABC):
     """One kind of VAE. Without state: the VAE is given.
 
-    `module` is diffusers' class, `parts` are what the tensors of a file that holds it alone begin with, and
-    `patch` is how many of the VAE's latents, in each direction, become one that is drawn.
+    `module` is diffusers' class, and `parts` are what the tensors of a file that holds it alone begin with.
+    Channels and sizes of latents are told by `families.latents`.
     """
 
     module: ClassVar[Any]
     parts: ClassVar[tuple[str, ...]] = _PARTS
-    patch: ClassVar[int] = 1
-
-    def channels(self, config: Mapping[str, Any]) -> int:
-        """Channels of the latents that are drawn, by the VAE's `config.json`."""
-        return int(config["latent_channels"]) * self.patch**2
-
-    def downscale(self, config: Mapping[str, Any]) -> int:
-        """Pixels along a side of the picture for one of the latents that are drawn."""
-        return self._halved(config) * self.patch
 
     def skeleton(self, config: Mapping[str, Any]) -> Any:
         """The VAE with this configuration, on the meta device."""
@@ -73,16 +65,12 @@ class LatentSpace(ABC):
     def decoding(self, vae: Any, latents: torch.Tensor, *, side: int | None = None) -> Pieces:
         """Pixels of latents that were drawn, in pieces; see `tiles.decoding`."""
         unscaled = self.unscaled(vae, latents)
-        return (yield from decoding(vae, unscaled, self._halved(vae.config), side=side))
+        return (yield from decoding(vae, unscaled, pixels_of_latent(vae.config), side=side))
 
     def encoding(self, vae: Any, pixels: torch.Tensor, *, side: int | None = None) -> Pieces:
         """Latents of pixels, as they are drawn, in pieces; see `tiles.encoding`."""
-        latents = yield from encoding(vae, pixels, self._halved(vae.config), side=side)
+        latents = yield from encoding(vae, pixels, pixels_of_latent(vae.config), side=side)
         return self.scaled(vae, latents)
-
-    def _halved(self, config: Mapping[str, Any]) -> int:
-        """Pixels along a side of the picture for one of the VAE's latents."""
-        return int(2 ** (len(config["block_out_channels"]) - 1))
 
 
 class ScaledLatents(LatentSpace):
@@ -109,7 +97,6 @@ class PatchedLatents(LatentSpace):
 
     module = AutoencoderKLFlux2
     parts = (*_PARTS, "bn.")
-    patch = 2
 
     def convert(self, tensors: Mapping[str, torch.Tensor], vae: Any) -> dict[str, torch.Tensor]:
         """Black Forest Labs' names are those of latent-diffusion but for the two outermost convolutions."""
@@ -126,11 +113,11 @@ class PatchedLatents(LatentSpace):
     def unscaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
         """To the VAE's mean and spread, and out of the patches."""
         mean, spread = self._statistics(vae, latents)
-        return torch.pixel_shuffle(latents * spread + mean, self.patch)
+        return torch.pixel_shuffle(latents * spread + mean, vae.config.patch_size[0])
 
     def scaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
         """The reverse."""
-        patched = torch.pixel_unshuffle(latents, self.patch)
+        patched = torch.pixel_unshuffle(latents, vae.config.patch_size[0])
         mean, spread = self._statistics(vae, patched)
         return (patched - mean) / spread
 
@@ -155,10 +142,6 @@ class FrameLatents(LatentSpace):
                 module.__class__ = _FrameConvolution
         return vae
 
-    def channels(self, config: Mapping[str, Any]) -> int:
-        """As many as the VAE's."""
-        return int(config["z_dim"])
-
     def convert(self, tensors: Mapping[str, torch.Tensor], vae: Any) -> dict[str, torch.Tensor]:
         """From Wan's names, which single files have."""
         plain = {_plain(name): tensor for name, tensor in tensors.items()}
@@ -175,9 +158,6 @@ class FrameLatents(LatentSpace):
         """The reverse."""
         mean, spread = self._statistics(vae, latents)
         return (latents - mean) / spread
-
-    def _halved(self, config: Mapping[str, Any]) -> int:
-        return int(2 ** len(config["temperal_downsample"]))
 
     @staticmethod
     def _statistics(vae: Any, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -84,8 +84,8 @@ def load_checkpoint(
     `family` is told from the header unless given; `memory` is the device's. Where that has no room for all of
     it beside what drawing takes, some of its weights wait in main memory (`placing`), unless it
     has to be `whole`. Of a transformer, whose parts may lie in files of their own, what it lacks is taken
-    from `others`, the store's files, which are looked for then, but for text encoders that are in memory
-    (`shared`). `report` hears of the progress, from any
+    from the file's `encoders` and then from `others`, the store's files, which are looked for then, but for
+    text encoders that are in memory (`shared`). `report` hears of the progress, from any
     thread. Raises a ModelError that says what is wrong: with the file (NotSafetensors, CutShort, LyingHeader,
     MissingFile),
     with what it holds (UnknownArchitecture, WrongKind, Incomplete), or TooLarge. Then nothing of it stays in
@@ -118,13 +118,14 @@ def _load(
     keys: tuple[EncoderKey, ...] = ()
     if family.flow is not None:
         dtype = flow_dtype(dtype)
-        found = model_set(file, identity or CheckpointIdentity(family.architecture), others(), vae=vae)
+        kind = identity or CheckpointIdentity(family.architecture)
+        found = model_set(file, kind, others(), vae=vae, modules=file.encoders)
         present = zip(bones.text_encoders, found.text_encoders, strict=True)
         bones.text_encoders = tuple(module if part is not None else None for module, part in present)
         keys = encoder_keys(found, family, dtype)
         # what waits in main memory, for its layers to be fetched, is nobody else's
         if whole or not memory.apart:
-            there = shared.take(keys, bones, memory.device)
+            there = shared.take(keys, bones, memory)
         parts = parts_of_set(found, family, bones)
         vocabularies = vocabularies_of(found)
     else:
@@ -150,7 +151,7 @@ def _load(
         encoder_keys=keys,
     )  # fmt: skip
     if loaded.offload is None:
-        shared.add(keys, bones.text_encoders, memory.device)
+        shared.add(keys, bones.text_encoders, memory)
     if identity is not None:
         loaded.notes = tuple(
             remark("of_checkpoint", "{name}: {note}.", name=file.name, note=note) for note in identity.notes

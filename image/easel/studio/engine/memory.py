@@ -49,6 +49,11 @@ class DeviceMemory:
         self.device = device
 
     @property
+    def place(self) -> str:
+        """What tells it from other memory: of what lies here nothing needs to be brought here again."""
+        return self.device.type
+
+    @property
     def apart(self) -> bool:
         """Whether it is apart from the machine's, so that weights may wait there."""
         return self.device.type != "cpu"

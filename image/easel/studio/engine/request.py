@@ -85,8 +85,9 @@ class TextToImage:
     nothing with SD 2.x and, without `sdxl_clip_l_skip`, with SDXL. `checkpoint` is any name that
     `easel.models.Store.find_checkpoint` understands; None is the engine's default. `vae` is a file's name,
     "None" for the checkpoint's own, or "Automatic" (as None): a file called as the checkpoint, if there is
-    one, else its own. Without `extra_networks` tags such as `<lora:…>` are taken out of the prompts and no
-    more.
+    one, else its own. `modules` are names of text encoders and VAEs to draw with (`chosen_parts`); what the
+    checkpoint has no place for is told and left out. Without `extra_networks` tags such as `<lora:…>` are
+    taken out of the prompts and no more.
 
     `shown` are pictures (files' bytes) that a model which edits looks at beside the one it draws, behind the
     `source` where there is one.
@@ -129,6 +130,7 @@ class TextToImage:
     sdxl_clip_l_skip: bool = False
     checkpoint: str | None = None
     vae: str | None = None
+    modules: tuple[str, ...] = ()
     extra_networks: bool = True
     tiling: bool = False
     source: ImageToImage | None = None

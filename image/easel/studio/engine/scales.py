@@ -15,13 +15,15 @@ import torch
 
 from easel.models import Incomplete, TensorInfo
 from easel.studio.engine.quantised.numbers_check import check_finite
+from easel.studio.engine.quantised.nvfp4 import nvfp4_weights
 from easel.studio.engine.quantised.stored_weight import StoredWeight
 from easel.studio.engine.quantised.stored_weights import (
     ReadSmall,
     check_mixed,
+    eight_bit_weights,
     four_bit_weights,
-    fp8_weights,
     ggml_weights,
+    whole_number_weights,
 )
 from easel.studio.engine.weights import DTYPES
 
@@ -71,13 +73,19 @@ def choose(
         for weight in four_bit_weights(file, tensors, read):
             found.stored[weight.name] = weight
             taken.update((*weight.beside, *weight.described_by))
-    _refuse(file, words, [name for name in tensors if name not in taken])
-    found.scales = _scales(file, words, tensors, found.stored)
+        for whole, beside in whole_number_weights(file, tensors, read):
+            found.stored[whole.name] = whole
+            taken.update((*whole.beside, *beside))
+    for small_one in nvfp4_weights(file, tensors):
+        found.stored[small_one.name] = small_one
+        taken.update(small_one.beside)
+    rest = {name: one for name, one in tensors.items() if name not in taken}
+    _refuse(file, words, rest)
+    found.scales = _scales(file, words, rest, found.stored)
     taken.update(found.scales.values())
-    if small:
-        for one in fp8_weights(tensors, found.scales):
-            found.stored[one.name] = one
-            found.scales.pop(one.name, None)
+    for one in eight_bit_weights(tensors, found.scales, small=small):
+        found.stored[one.name] = one
+        found.scales.pop(one.name, None)
     found.weights = [name for name in tensors if name not in taken and not _is_harmless(name)]
     return found
 

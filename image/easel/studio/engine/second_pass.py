@@ -15,8 +15,8 @@ class HiresFix:
     """Draw small, enlarge, and draw over it again, as A1111 does.
 
     The size is `resize_x` × `resize_y`, or by one of them alone, or `scale` times the first pass's.
-    `upscaler` is a latent mode's name or an upscaler's; the store knows which there are. What is 0, None or
-    "" is the first pass's own.
+    `upscaler` is a latent mode's name or an upscaler's; the store knows which there are. `modules` are text
+    encoders of its own (`TextToImage.modules`). What is 0, None or "" is the first pass's own.
     """
 
     denoising_strength: float = 0.7
@@ -28,6 +28,7 @@ class HiresFix:
     sampler: str | None = None
     schedule_type: str | None = None
     checkpoint: str | None = None
+    modules: tuple[str, ...] = ()
     prompt: str = ""
     negative_prompt: str = ""
     cfg_scale: float | None = None

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from easel.models import ModelSet, path_now
+from easel.studio.engine.memory import DeviceMemory
 from easel.studio.engine.quantised.packed_modules import keep_packed
 from easel.studio.engine.quantised.packed_weight import PackedWeight
 from easel.studio.engine.skeleton import Skeleton, fill, nbytes
@@ -27,37 +28,37 @@ EncoderKey = Hashable
 
 
 class SharedEncoders:
-    """Those of the checkpoints of one device. Thread-safe."""
+    """Those of the checkpoints of one device, there and in main memory. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._there: WeakValueDictionary[tuple[Hashable, str], nn.Module] = WeakValueDictionary()
 
-    def add(self, keys: Sequence[EncoderKey], encoders: Sequence[Any], device: torch.device) -> None:
-        """These lie on this device for good, and anybody may draw with them; a UNet's, without keys, are its
-        own."""
+    def add(self, keys: Sequence[EncoderKey], encoders: Sequence[Any], memory: DeviceMemory) -> None:
+        """These lie in this memory for good, and anybody may draw with them. A UNet's have no keys: they are
+        its own."""
         with self._lock:
             for key, module in zip(keys, encoders, strict=False):
                 if key is not None and module is not None:
-                    self._there.setdefault((key, device.type), module)
+                    self._there.setdefault((key, memory.place), module)
 
-    def take(self, keys: Sequence[EncoderKey], bones: Skeleton, device: torch.device) -> int:
-        """Put those that are on the device into the places of what has no weights yet. Returns the bytes that
-        are not needed again."""
-        found = [self._at(key, device) for key in keys] or [None] * len(bones.text_encoders)
+    def take(self, keys: Sequence[EncoderKey], bones: Skeleton, memory: DeviceMemory) -> int:
+        """Put those that are in this memory into the places of what has no weights yet. Returns the bytes
+        that are not needed again."""
+        found = [self._at(key, memory) for key in keys] or [None] * len(bones.text_encoders)
         pairs = list(zip(bones.text_encoders, found, strict=True))
         bones.text_encoders = tuple(own if there is None else there for own, there in pairs)
         taken = [there for own, there in pairs if own is not None and there is not None]
         return sum(nbytes(one, next(one.parameters()).dtype) for one in taken)
 
-    def bytes_of(self, keys: Sequence[EncoderKey], device: torch.device) -> int:
-        """Of those that are on the device."""
-        found = [there for key in keys if (there := self._at(key, device)) is not None]
+    def bytes_of(self, keys: Sequence[EncoderKey], memory: DeviceMemory) -> int:
+        """Of those that are in this memory."""
+        found = [there for key in keys if (there := self._at(key, memory)) is not None]
         return sum(nbytes(one, next(one.parameters()).dtype) for one in found)
 
-    def _at(self, key: EncoderKey, device: torch.device) -> nn.Module | None:
+    def _at(self, key: EncoderKey, memory: DeviceMemory) -> nn.Module | None:
         with self._lock:
-            return None if key is None else self._there.get((key, device.type))
+            return None if key is None else self._there.get((key, memory.place))
 
 
 def encoder_keys(found: ModelSet, family: Family, dtype: torch.dtype) -> tuple[EncoderKey, ...]:

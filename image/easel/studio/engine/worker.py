@@ -16,7 +16,6 @@ from easel.studio.engine.errors import SHUT_DOWN, EngineError, Stopped, TooMuchF
 from easel.studio.engine.job import Job, JobState
 from easel.studio.engine.job_progress import JobProgress
 from easel.studio.engine.job_queue import JobQueue
-from easel.studio.engine.late_parts import lacks_what_came
 from easel.studio.engine.loop import Loop, Turned
 from easel.studio.engine.observer import EngineObserver
 from easel.studio.engine.pace import Pace
@@ -46,7 +45,6 @@ class Worker:
         self._queue, self._loop, self._pace = queue, loop, pace
         self._served, self._observer = served, observer
         self._turn_ended: float | None = None
-        self._not_completed: ModelFile | None = None
         self._waiting = PictureQueue()
         self._progress: dict[Job, JobProgress] = {}
         self._queue_news = 0.0
@@ -78,7 +76,6 @@ class Worker:
             self._waiting.add(progress.pictures)
         self._drop_cancelled()
         self._turns.settle(self._waiting, self._loop.active)
-        self._complete_what_serves()
         self._switch_where_due()
         self._look_ahead()
         self._begin()
@@ -120,22 +117,6 @@ class Worker:
                 self._close(job, JobState.CANCELLED)
         elif progress.complete:
             self._close(job, JobState.DONE)
-
-    def _complete_what_serves(self) -> None:
-        """Load again what serves, where a part that it does without is there now: before the next picture is
-        begun with it, and once, should that not work."""
-        checkpoint = self._loop.checkpoint
-        if self._loop.active or checkpoint is None or not self._waiting.wants(serving := checkpoint.file):
-            return
-        if serving == self._not_completed or not lacks_what_came(checkpoint, self._loop.others):
-            return
-        del checkpoint  # it may have to leave before
-        try:
-            self._switch(serving)
-        except (ModelError, EngineError, OSError) as error:
-            log.warning("not completed", file=serving.name, reason=str(error)[:300])
-            self._not_completed = serving
-            self._say("ready", f"serving {serving.name}")
 
     def _switch_where_due(self) -> None:
         """Another checkpoint serves when nothing is under way, and this one has nothing to do or the other's

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from easel.models import FLOW_LABELS, Architecture, needs_of
+from easel.studio.families.latents import latent_shape
 
 HERE = Path(__file__).parent
 TOKENIZER_FOLDER = HERE / "tokenizer"
@@ -165,11 +166,11 @@ def read_family(folder: Path, architecture: Architecture) -> Family:
     scheduler = _json(folder / "scheduler/scheduler_config.json")
     preview = _json(folder / "preview.json")
     pooled = unet.get("addition_embed_type") == "text_time"
-    downscale = 2 ** (len(vae["block_out_channels"]) - 1)
+    latent_channels, downscale = latent_shape(vae)
     return Family(
         architecture=architecture,
         folder=folder,
-        latent_channels=vae["latent_channels"],
+        latent_channels=latent_channels,
         downscale=downscale,
         native=unet["sample_size"] * downscale,
         prediction_type=scheduler.get("prediction_type", "epsilon"),
@@ -180,7 +181,7 @@ def read_family(folder: Path, architecture: Architecture) -> Family:
         # Of the published families, those with a pooled embedding were trained on the layer before last.
         penultimate=pooled,
         zero_empty=bool(index.get("force_zeros_for_empty_prompt", False)),
-        inpaint=unet["in_channels"] > vae["latent_channels"],
+        inpaint=unet["in_channels"] > latent_channels,
         preview=Preview(tuple(tuple(row) for row in preview["factors"]), tuple(preview["bias"])),
     )
 
@@ -188,7 +189,7 @@ def read_family(folder: Path, architecture: Architecture) -> Family:
 def _read_flow(folder: Path, architecture: Architecture) -> Family:
     vae, transformer = _json(folder / "vae/config.json"), _json(folder / "transformer/config.json")
     flow, preview = Flow(**_json(folder / "drawing.json")), _json(folder / "preview.json")
-    latent_channels, downscale = _latents(vae)
+    latent_channels, downscale = latent_shape(vae)
     # more than the latents in their patches: masked picture and mask
     beside = max(0, transformer["in_channels"] // _PATCH - latent_channels)
     needs = needs_of(architecture)
@@ -214,16 +215,6 @@ def _read_flow(folder: Path, architecture: Architecture) -> Family:
         preview=Preview(tuple(tuple(row) for row in preview["factors"]), tuple(preview["bias"])),
         flow=flow,
     )
-
-
-def _latents(vae: Mapping[str, Any]) -> tuple[int, int]:
-    """Channels of the latents as the transformer sees them, and pixels for one of theirs."""
-    if vae["_class_name"] == "AutoencoderKLQwenImage":
-        return vae["z_dim"], 2 ** len(vae["temperal_downsample"])
-    channels, downscale = vae["latent_channels"], 2 ** (len(vae["block_out_channels"]) - 1)
-    if vae["_class_name"] == "AutoencoderKLFlux2":  # cut into patches before they are scaled
-        return channels * _PATCH, downscale * 2
-    return channels, downscale
 
 
 def _text_encoders(folder: Path, index: Mapping[str, Any]) -> list[TextEncoder]:

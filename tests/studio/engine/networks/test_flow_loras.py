@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,17 @@ from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.extra_networks import Asked, LoraUse
 from easel.studio.engine.job import Job
 from easel.studio.engine.networks.adapters import Adapters
+from easel.studio.engine.networks.butterfly import Butterfly
 from easel.studio.engine.networks.network_file import load_network
+from easel.studio.engine.networks.rotated import cayley
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.picture_prompts import PicturePrompts
-from tests.studio.engine.networks import flow_loras
+from easel.studio.engine.transformers.table import transformer_of
+from tests.studio.engine.networks import flow_loras, judges
 from tests.studio.engine.networks.flow_loras import inputs, merged, use, velocity, written
 from tests.studio.engine.test_flows_draw import ASKED, Drawing
 from tests.studio.engine.tiny_flow import FLOWS_BY_DAY
+from tests.studio.engine.transformers.published_files import published
 
 EXACT = 1e-5
 A = Architecture
@@ -119,6 +124,63 @@ def test_kinds_on_a_published_layer(tiny_ones: Any, kind: str, tmp_path: Path) -
         found = velocity(whole, given)
     adapters.clear()
     assert apart(found, velocity(merged(whole, added, 1.0), given)) < EXACT
+    assert apart(found, velocity(whole, given)) > 1e-3
+
+
+LAYERS = ("double_blocks.0.img_attn.qkv", "single_blocks.0.linear1", "final_layer.adaLN_modulation.1")
+
+
+@pytest.mark.parametrize("kind", sorted(set(judges.KINDS) - {"dora-columns", "loha-dora", "boft"}))
+def test_published_layers_as_lycoris_merges_them(tiny_ones: Any, kind: str, tmp_path: Path) -> None:
+    """What LyCORIS makes of a layer that is several modules here, or one whose halves are swapped: each gets
+    the rows that the file's own weight gives it, whether LoKr's or OFT's blocks end where the modules do or
+    not. A magnitude by columns is refused (`test_what_does_not_fit`); LyCORIS's BOFT is of as many stages as
+    turn all rows together."""
+    whole = tiny_ones(A.FLUX_DEV)
+    file = published("flux-dev", whole.backbone)
+    tensors = {}
+    torch.manual_seed(6)
+    for layer in LAYERS:
+        weight, bias = file[f"{layer}.weight"], file[f"{layer}.bias"]
+        trained = nn.Linear(weight.shape[1], weight.shape[0])
+        trained.load_state_dict({"weight": weight, "bias": bias})
+        found = judges.judged(kind, "unet", layer, trained)
+        file[f"{layer}.weight"] = found.weight
+        if found.bias is not None:
+            file[f"{layer}.bias"] = found.bias
+        base = f"lora_unet_{layer.replace('.', '_')}"
+        tensors |= {f"{base}.{role}": one for role, one in found.tensors.items()}
+    changed = copy.deepcopy(whole.backbone)
+    changed.load_state_dict(transformer_of(A.FLUX_DEV).convert(file, whole.backbone))
+    asked = use(tmp_path / "x.safetensors", tensors)
+    given, adapters = inputs(whole, 2), Adapters(whole)
+    assert adapters.need([asked], ()) == []
+    with adapters.at_work([asked]):
+        found = velocity(whole, given)
+    adapters.clear()
+    assert apart(found, velocity(replace(whole, backbone=changed), given)) < EXACT
+    assert apart(found, velocity(whole, given)) > 1e-3
+
+
+def test_stages_that_end_where_a_module_does(tiny_ones: Any, tmp_path: Path) -> None:
+    """BOFT of few stages on q, k and v in one: each is turned as its rows of the whole are."""
+    whole = tiny_ones(A.FLUX_DEV)
+    attention = whole.backbone.transformer_blocks[0].attn
+    weight = torch.cat([one.weight for one in (attention.to_q, attention.to_k, attention.to_v)])
+    fused = nn.Linear(weight.shape[1], weight.shape[0], bias=False).requires_grad_(False)
+    fused.weight.copy_(weight)
+    blocks = torch.randn(2, 12, 8, 8, generator=torch.Generator().manual_seed(5)) * 0.3
+    every = torch.eye(weight.shape[1])
+    turned = Butterfly(cayley(blocks, 0)).added(fused, every, fused(every)).T
+    names = (f"transformer_blocks.0.attn.to_{one}" for one in "qkv")
+    asked = use(tmp_path / "x.safetensors", {f"{QKV}.oft_blocks": blocks})
+    given, adapters = inputs(whole, 2), Adapters(whole)
+    adapters.need([asked], ())
+    with adapters.at_work([asked]):
+        found = velocity(whole, given)
+    adapters.clear()
+    wanted = merged(whole, dict(zip(names, turned.chunk(3), strict=True)), 1.0)
+    assert apart(found, velocity(wanted, given)) < EXACT
     assert apart(found, velocity(whole, given)) > 1e-3
 
 
@@ -267,8 +329,11 @@ def test_of_a_unet(tiny_ones: Any, text: bool, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tensors", "words"),
     [
-        ({"lokr_w1": torch.ones(4, 4), "lokr_w2": torch.ones(24, 8)}, "is not drawn with here: its lokr_w"),
-        ({"oft_blocks": torch.zeros(8, 12, 12)}, "its oft_blocks cannot be divided"),
+        ({"lokr_w1": torch.ones(4, 4), "lokr_w2": torch.ones(32, 8)}, "of another size"),
+        ({"oft_blocks": torch.zeros(8, 12, 12)}, "turn its rows with those of layers"),
+        ({"oft_blocks": torch.zeros(2, 4, 24, 24)}, "turn its rows with those of layers"),
+        ({"dora_scale": torch.ones(1, 32), "lora_up.weight": torch.ones(96, 2),
+          "lora_down.weight": torch.ones(2, 32)}, "its dora_scale cannot be divided"),
         ({"lora_up.weight": torch.ones(100, 2), "lora_down.weight": torch.ones(2, 32)}, "of another size"),
         ({"lora_up.weight": torch.ones(96, 2), "lora_down.weight": torch.ones(2, 40)}, "of another size"),
         ({"lora_up.weight": torch.ones(96, 3), "lora_down.weight": torch.ones(2, 32)}, "do not fit"),

@@ -12,7 +12,7 @@ from torch import nn
 from easel.models import Architecture
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.networks.adapters import Adapters
-from easel.studio.engine.quantised.fp8 import Fp8Packing
+from easel.studio.engine.quantised.eight_bits import EightBitPacking
 from easel.studio.engine.quantised.ggml import GgmlPacking
 from easel.studio.engine.quantised.packed_linear import PackedLinear
 from easel.studio.engine.quantised.packed_modules import keep_packed, laid_open
@@ -35,7 +35,7 @@ def packed(weight: torch.Tensor, how: str) -> PackedWeight:
         return PackedWeight(packing, (torch.from_numpy(gguf_files.quantised(how, weight)),), weight.dtype)
     numbers = weight.to(torch.float8_e4m3fn).view(torch.uint8)
     return PackedWeight(
-        Fp8Packing(torch.float8_e4m3fn, weight.shape[1], scaled=False), (numbers,), weight.dtype
+        EightBitPacking(torch.float8_e4m3fn, weight.shape[1], scaled=False), (numbers,), weight.dtype
     )
 
 

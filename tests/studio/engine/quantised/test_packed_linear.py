@@ -15,8 +15,8 @@ from easel.studio.engine.networks.difference import WeightDifference
 from easel.studio.engine.networks.layer import run, tall, wide
 from easel.studio.engine.networks.low_rank import LowRank
 from easel.studio.engine.offload import Offload
+from easel.studio.engine.quantised.eight_bits import EightBitPacking
 from easel.studio.engine.quantised.four_bits import FourBitPacking
-from easel.studio.engine.quantised.fp8 import Fp8Packing
 from easel.studio.engine.quantised.ggml import GgmlPacking
 from easel.studio.engine.quantised.packed_linear import PackedLinear
 from easel.studio.engine.quantised.packed_modules import (
@@ -33,8 +33,8 @@ from tests.studio.engine.test_offload import CountedDevice
 
 CPU = torch.device("cpu")
 PACKINGS: tuple[Packing, ...] = (
-    GgmlPacking("Q8_0", 64), GgmlPacking("Q5_1", 64), Fp8Packing(torch.float8_e4m3fn, 64, scaled=False),
-    Fp8Packing(torch.float8_e4m3fn, 64, scaled=True), FourBitPacking(TABLE, 32, 64),
+    GgmlPacking("Q8_0", 64), GgmlPacking("Q5_1", 64), EightBitPacking(torch.float8_e4m3fn, 64, scaled=False),
+    EightBitPacking(torch.float8_e4m3fn, 64, scaled=True), FourBitPacking(TABLE, 32, 64),
 )  # fmt: skip
 
 

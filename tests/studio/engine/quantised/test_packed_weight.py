@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from easel.studio.engine.quantised.eight_bits import EightBitPacking
 from easel.studio.engine.quantised.four_bits import FourBitPacking
-from easel.studio.engine.quantised.fp8 import Fp8Packing
 from easel.studio.engine.quantised.ggml import EXPANDED, GgmlPacking
 from easel.studio.engine.quantised.ggml_types import BLOCKS
 from easel.studio.engine.quantised.packed_weight import PackedWeight
@@ -70,7 +70,7 @@ def test_ggml_is_what_the_gguf_package_says(
 def test_every_byte_is_what_torch_says(dtype: torch.dtype, to: torch.dtype) -> None:
     """All 256 of eight bits, infinity and what is no number among them."""
     codes = torch.arange(256, dtype=torch.uint8).reshape(8, 32)
-    found = PackedWeight(Fp8Packing(dtype, 32, scaled=False), (codes,), to).expanded()
+    found = PackedWeight(EightBitPacking(dtype, 32, scaled=False), (codes,), to).expanded()
     assert torch.allclose(found, codes.view(dtype).to(to), rtol=0, atol=0, equal_nan=True)
 
 
@@ -91,8 +91,8 @@ def test_what_was_quantised_comes_back(kind: str) -> None:
 
 
 PACKINGS: tuple[Packing, ...] = (
-    GgmlPacking("Q8_0", 64), GgmlPacking("Q6_K", 512), Fp8Packing(torch.float8_e4m3fn, 24, scaled=False),
-    Fp8Packing(torch.float8_e5m2, 40, scaled=True), FourBitPacking(TABLE, 16, 48),
+    GgmlPacking("Q8_0", 64), GgmlPacking("Q6_K", 512), EightBitPacking(torch.float8_e4m3fn, 24, scaled=False),
+    EightBitPacking(torch.float8_e5m2, 40, scaled=True), FourBitPacking(TABLE, 16, 48),
 )  # fmt: skip
 BY_ROWS: dict[str, Callable[[Any], Any]] = {
     "chunk": lambda one: torch.chunk(one, 3, dim=0),
@@ -173,7 +173,10 @@ def test_other_packings_are_put_together_as_numbers() -> None:
     """Rows in other types cannot lie in one plane; nor those with another table."""
     for one, other in (
         (GgmlPacking("Q8_0", 64), GgmlPacking("Q4_0", 64)),
-        (Fp8Packing(torch.float8_e4m3fn, 64, scaled=False), Fp8Packing(torch.float8_e5m2, 64, scaled=False)),
+        (
+            EightBitPacking(torch.float8_e4m3fn, 64, scaled=False),
+            EightBitPacking(torch.float8_e5m2, 64, scaled=False),
+        ),
         (FourBitPacking(TABLE, 16, 64), FourBitPacking(TABLE[::-1], 16, 64)),
     ):
         first, second = some(one, 3), some(other, 4)

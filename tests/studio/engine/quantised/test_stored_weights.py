@@ -221,11 +221,16 @@ def mixed(said: object, weight: torch.Tensor, tmp_path: Path) -> CheckpointPart:
 
 @pytest.mark.parametrize("small", [True, False])
 @pytest.mark.parametrize(
-    ("said", "dtype"), [("float8_e4m3fn", torch.float8_e4m3fn), ("float8_e5m2", torch.float8_e5m2)]
+    ("said", "dtype"),
+    [
+        ("float8_e4m3fn", torch.float8_e4m3fn),
+        ("float8_e5m2", torch.float8_e5m2),
+        ("int8_tensorwise", torch.int8),
+    ],
 )
 def test_mixed_precision(said: str, dtype: torch.dtype, small: bool, tmp_path: Path) -> None:
     """ComfyUI's files say layer by layer how it is packed: eight bits with a scale are read."""
-    weight = torch.randn(3, 128, generator=torch.Generator().manual_seed(0)).to(dtype)
+    weight = (torch.randn(3, 128, generator=torch.Generator().manual_seed(0)) * 20).to(dtype)
     part = mixed({"format": said, "full_precision_matrix_mult": True}, weight, tmp_path)
     part.small = small
     module = loaded(part, tmp_path / "mixed.safetensors", torch.float32)
@@ -237,7 +242,12 @@ def test_mixed_precision(said: str, dtype: torch.dtype, small: bool, tmp_path: P
 @pytest.mark.parametrize(
     ("said", "says"),
     [
-        ({"format": "nvfp4"}, r"mixed precision, nvfp4; even\.comfy_quant\), which is not understood; take"),
+        ({"format": "mxfp8"}, r"mixed precision, mxfp8; even\.comfy_quant\), which is not understood; take"),
+        (
+            {"format": "int8_tensorwise", "convrot": True},
+            r"int8_tensorwise of rotated rows; even\.comfy_quant",
+        ),
+        ({"format": "nvfp4"}, r"even\.weight is not in nvfp4"),
         ({"format": "float8_e5m2"}, r"even\.weight is not in float8_e5m2"),
         ({"form": 3}, r"even\.comfy_quant cannot be read"),
         ([3], r"even\.comfy_quant cannot be read"),

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from easel.studio.engine.conversion import Traced
+from easel.studio.engine.skeleton import fill
 from easel.studio.engine.transformers.lora_names import cut, layer_path
 from easel.studio.engine.transformers.model import TransformerInputs
 
@@ -46,6 +47,26 @@ def assert_told_by_header(model: Any, network: Any, file: Mapping[str, torch.Ten
     wanted = network.state_dict()
     assert {name: found[name].shape for name in wanted} == {name: one.shape for name, one in wanted.items()}
     assert {name for one in wanted for name in found[one].names} == set(file)
+
+
+def assert_fills(model: Any, network: Any, file: Mapping[str, torch.Tensor], prefix: str = "") -> Any:
+    """Under this prefix the file's tensors fill a skeleton with the network's numbers. Returns it."""
+    stored = {prefix + name: tensor for name, tensor in file.items()}
+    bones = model.skeleton(network.config)
+    assert all(one.is_meta for one in bones.parameters())
+    assert_told_by_header(model, bones, stored)
+    fill(bones, model.convert(stored, bones), torch.device("cpu"))
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(bones.state_dict()[name], tensor)
+    return bones
+
+
+@torch.inference_mode()
+def assert_counted(model: Any, network: Any) -> None:
+    """A call on the meta device, that needs no numbers, answers in the shape of its latents."""
+    bones = model.skeleton(network.config)
+    inputs = model.empty_inputs(bones, 8, 12, 40)
+    assert model.velocity(bones, inputs).shape == inputs.latents.shape
 
 
 def assert_lora_finds_every_layer(model: Any, network: Any, file: Mapping[str, torch.Tensor]) -> None:

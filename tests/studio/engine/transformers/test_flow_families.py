@@ -15,6 +15,7 @@ from easel.studio.engine.transformers.qwen_image import QwenImageModel
 from easel.studio.engine.transformers.shifts import sigmas
 from easel.studio.engine.transformers.z_image import ZImageModel
 from easel.studio.families import HERE
+from easel.studio.families.latents import latent_shape
 
 # Family: its model, billions of parameters of its transformer, and of its VAE parameters and tensors.
 VAE_FLUX, VAE_FLUX2, VAE_QWEN = (83_819_683, 244), (84_046_115, 251), (126_892_531, 194)
@@ -53,8 +54,7 @@ def test_transformer_vae_and_preview_fit_one_another(family: str) -> None:
     model, _, _ = FAMILIES[family]
     network = model.skeleton(_read(family, "transformer/config.json"))
     config, drawing = _read(family, "vae/config.json"), _read(family, "drawing.json")
-    space = latent_space(config)
-    channels, down = space.channels(config), space.downscale(config)
+    channels, down = latent_shape(config)
     assert len(_read(family, "preview.json")["factors"]) == channels
     assert drawing["multiple"] % down == 0
     assert drawing["native"] % drawing["multiple"] == 0

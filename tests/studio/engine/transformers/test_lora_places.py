@@ -125,8 +125,6 @@ def test_what_a_fused_layer_shares(fused: tuple[LoraPlaces, int]) -> None:
 @pytest.mark.parametrize(
     "tensors",
     [
-        {"lokr_w1": (4, 4), "lokr_w2": (24, 8)},
-        {"oft_blocks": (8, 12, 12)},
         {"dora_scale": (1, 32)},
         {"hada_w1_a": (4, 96), "hada_t1": (4, 4)},
         {"up": (100, 4)},
@@ -135,7 +133,7 @@ def test_what_a_fused_layer_shares(fused: tuple[LoraPlaces, int]) -> None:
 def test_what_cannot_be_divided_is_refused(
     fused: tuple[LoraPlaces, int], tensors: dict[str, tuple[int, ...]]
 ) -> None:
-    """A product of Kronecker's, a rotation, a magnitude by columns, another height: in words, not wrongly."""
+    """A magnitude by columns, a core, another height: in words, not wrongly."""
     places, _ = fused
     with pytest.raises(NotCut, match=f"its {next(iter(tensors))} "):
         cut({role: torch.zeros(shape) for role, shape in tensors.items()}, places[layer_path(FUSED)][0])

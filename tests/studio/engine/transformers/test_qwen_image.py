@@ -15,16 +15,16 @@ from diffusers import (
 )
 from PIL import Image
 
-from easel.studio.engine.skeleton import fill
 from easel.studio.engine.transformers.model import TransformerInputs
 from easel.studio.engine.transformers.patches import packed, unpacked
 from easel.studio.engine.transformers.qwen_image import QwenImageModel, rescaled
 from easel.studio.engine.transformers.shifts import sigmas
 from tests.studio.engine.transformers.flow_walk import (
     alive,
+    assert_counted,
     assert_draws_in_half,
+    assert_fills,
     assert_lora_finds_every_layer,
-    assert_told_by_header,
     difference,
     euler,
 )
@@ -164,22 +164,16 @@ def test_each_row_is_as_it_would_be_alone(network: Any) -> None:
 @pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
 def test_every_layout_fills_the_network(network: Any, prefix: str) -> None:
     """With and without the prefix of checkpoints, and then it draws: its table of positions is there."""
-    stored = {prefix + name: tensor for name, tensor in network.state_dict().items()}
-    bones = MODEL.skeleton(network.config)
-    assert all(one.is_meta for one in bones.parameters())
-    assert_told_by_header(MODEL, bones, stored)
-    fill(bones, MODEL.convert(stored, bones), torch.device("cpu"))
+    bones = assert_fills(MODEL, network, network.state_dict(), prefix)
     rows, mask = _texts()
     inputs = TransformerInputs(torch.randn(2, 16, 8, 8), torch.tensor([0.9, 0.2]), rows, mask)
     with torch.inference_mode():
         assert torch.equal(MODEL.velocity(bones, inputs), MODEL.velocity(network, inputs))
 
 
-@torch.inference_mode()
 def test_a_call_is_counted_without_numbers(network: Any) -> None:
     """On the meta device the answer has its shape."""
-    bones = MODEL.skeleton(network.config)
-    assert MODEL.velocity(bones, MODEL.empty_inputs(bones, 8, 12, 40)).shape == (1, 16, 8, 12)
+    assert_counted(MODEL, network)
 
 
 def test_patches_hold_what_the_pipeline_s_hold() -> None:

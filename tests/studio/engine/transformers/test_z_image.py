@@ -10,15 +10,15 @@ import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, ZImagePipeline, ZImageTransformer2DModel
 from diffusers.loaders.single_file_utils import convert_z_image_transformer_checkpoint_to_diffusers
 
-from easel.studio.engine.skeleton import fill
 from easel.studio.engine.transformers.model import TransformerInputs
 from easel.studio.engine.transformers.shifts import sigmas
 from easel.studio.engine.transformers.z_image import ZImageModel
 from tests.studio.engine.transformers.flow_walk import (
     alive,
+    assert_counted,
     assert_draws_in_half,
+    assert_fills,
     assert_lora_finds_every_layer,
-    assert_told_by_header,
     difference,
     euler,
 )
@@ -138,21 +138,12 @@ def single_file(network: Any) -> dict[str, torch.Tensor]:
 def test_every_layout_fills_the_network(network: Any, prefix: str, origin: str) -> None:
     """With and without the prefix of checkpoints; from a header alone too."""
     file = single_file(network) if origin == "single" else network.state_dict()
-    stored = {prefix + name: tensor for name, tensor in file.items()}
-    bones = MODEL.skeleton(network.config)
-    assert all(one.is_meta for one in bones.parameters())
-    assert_told_by_header(MODEL, bones, stored)
-    fill(bones, MODEL.convert(stored, bones), torch.device("cpu"))
-    for name, tensor in network.state_dict().items():
-        assert torch.equal(bones.state_dict()[name], tensor)
+    assert_fills(MODEL, network, file, prefix)
 
 
-@torch.inference_mode()
 def test_a_call_is_counted_without_numbers(network: Any) -> None:
     """On the meta device the answer has its shape."""
-    bones = MODEL.skeleton(network.config)
-    inputs = MODEL.empty_inputs(bones, 8, 12, 40)
-    assert MODEL.velocity(bones, inputs).shape == (1, 16, 8, 12)
+    assert_counted(MODEL, network)
 
 
 @pytest.mark.parametrize("origin", ["single", "diffusers"])

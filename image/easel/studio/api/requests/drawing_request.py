@@ -16,7 +16,7 @@ from easel.studio.checkpoint_defaults import CheckpointDefaults
 from easel.studio.drawing_settings import drawing_fields
 from easel.studio.engine import DEEP, DEEP_EVERY, FaceRestoration, InvalidRequest, Refiner, TextToImage
 from easel.studio.prompt_comments import without_comments
-from easel.studio.settings import is_name, name_in, vae_in, yes_in
+from easel.studio.settings import is_name, modules_in, name_in, vae_in, yes_in
 
 _SAMPLER_FIELDS = ("s_min_uncond", "s_churn", "s_tmax", "s_tmin", "s_noise")
 _REFINER_AT = 0.8
@@ -183,6 +183,7 @@ class DrawingRequest(Liberal):
                 **drawing_fields({**settings, **self._own_settings()}),
                 checkpoint=name_in(settings, "sd_model_checkpoint"),
                 vae=vae_in(settings),
+                modules=modules_in(settings),
                 extra_networks=not self.disable_extra_networks,
                 distilled_guidance=self.distilled_cfg_scale,
                 exact=self.exact,

@@ -163,6 +163,7 @@ _OLD = remark("not_as_before", "how A1111 drew in earlier versions is not done")
 _TABLE: tuple[Option, ...] = (
     Option("sd_model_checkpoint", None, _H, "the checkpoint, by any of its names", infotext="Model hash"),
     Option("sd_vae", "Automatic", _H, "a VAE's name, Automatic or None", infotext="VAE"),
+    Option("forge_additional_modules", [], _H, "Forge's: names of text encoders and of a VAE to draw with"),
     Option("CLIP_stop_at_last_layers", 1, _H, "1 to 12", infotext="Clip skip"),
     Option("sdxl_clip_l_skip", False, _H, "true lets clip skip count for OpenAI's encoder of SDXL"),
     Option("eta_ddim", 0.0, _H, "0 to 1, for DDIM", infotext="Eta DDIM"),

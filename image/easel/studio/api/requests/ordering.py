@@ -27,6 +27,7 @@ from easel.studio.engine import (
     UpscalerTiles,
     Watcher,
     find_face_detector,
+    find_part,
     find_upscaler,
     upscalers,
 )
@@ -196,6 +197,9 @@ class Ordering:
         if request.hires and request.hires.checkpoint:
             file = store.find_checkpoint(request.hires.checkpoint)
             request = replace(request, hires=replace(request.hires, checkpoint=_short_title(file)))
+        if request.hires and request.hires.modules:
+            modules = tuple(find_part(store, one).stem for one in request.hires.modules)
+            request = replace(request, hires=replace(request.hires, modules=modules))
         if request.hires and request.hires.upscaler not in LATENT_UPSCALE_MODES:
             upscaler = find_upscaler(store, "hr_upscaler", request.hires.upscaler).name
             request = replace(request, hires=replace(request.hires, upscaler=upscaler))

@@ -12,10 +12,11 @@ from easel.studio.api.requests.drawing_request import DrawingRequest
 from easel.studio.api.requests.fields import Text, WholeNumber
 from easel.studio.api.requests.refusals import Unsupported
 from easel.studio.engine import HiresFix
-from easel.studio.settings import is_name
+from easel.studio.settings import is_name, modules_in
 
 # A1111's, where a second pass says nothing; its page begins at 0.7.
 _STRENGTH = 0.75
+_MODULES = "hr_additional_modules"
 
 
 class TextToImageRequest(DrawingRequest):
@@ -44,6 +45,9 @@ class TextToImageRequest(DrawingRequest):
     hr_prompt: Text = Field("", description="the second pass's, the first one's if empty")
     hr_negative_prompt: Text = ""
     hr_cfg: float | None = Field(None, description="Forge's: cfg_scale of the second pass")
+    hr_additional_modules: list[Text] | None = Field(
+        None, description="Forge's: text encoders of the second pass, the first one's if none is named"
+    )
     firstpass_image: Any = Field(None, description="not taken: send it to /sdapi/v1/img2img")
 
     def parts(self, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,6 +81,7 @@ class TextToImageRequest(DrawingRequest):
                 sampler=_own(self.hr_sampler_name),
                 schedule_type=_own(self.hr_scheduler),
                 checkpoint=_own(self.hr_checkpoint_name) if is_name(self.hr_checkpoint_name) else None,
+                modules=modules_in({_MODULES: self.hr_additional_modules}, _MODULES),
                 prompt=self.hr_prompt,
                 negative_prompt=self.hr_negative_prompt,
                 cfg_scale=self.hr_cfg,

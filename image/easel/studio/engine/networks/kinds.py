@@ -21,21 +21,30 @@ from easel.studio.engine.networks.layer import Change, Difference, flat, tall, t
 from easel.studio.engine.networks.low_rank import LowRank
 from easel.studio.engine.networks.rescaled import Rescaled
 from easel.studio.engine.networks.rotated import Rotated, cayley
+from easel.studio.engine.transformers.lora_names import WHOLE, LoraPlace
 
 # Single numbers, read before all others; and what is computed with once, in full precision.
 NUMBERS = frozenset({"alpha", "scale", "on_input"})
 IN_FLOAT = frozenset({"dora_scale", "magnitude", "oft_blocks", "oft_diag", "rescale"})
 # What may stand beside any kind.
 _BESIDE = frozenset({"alpha", "scale", "diff_b"})
+_ALONE = LoraPlace("")
 
 
 @dataclass(frozen=True)
 class Ingredients:
-    """The tensors and numbers of one layer, by role."""
+    """The tensors and numbers of one layer, by role. Where `place` has rows, those of LoKr and OFT are of a
+    higher layer, of which these rows are this one's."""
 
     layer: Any
     tensors: Mapping[str, Tensor]
     numbers: Mapping[str, float]
+    place: LoraPlace = _ALONE
+
+    @property
+    def height(self) -> int:
+        """Rows of the layer that LoKr and OFT were made for."""
+        return self.place.height or tall(self.layer)
 
     @property
     def trained_on(self) -> shapes.Shape:
@@ -88,15 +97,19 @@ def strange(kind: NetworkKind | None, roles: Collection[str]) -> str:
     return min(set(roles) - known, default="")
 
 
-def check_shapes(kind: NetworkKind | None, found: Mapping[str, shapes.Shape], layer: Any) -> None:
-    """Raise ForeignShape or BadShape for what does not fit `layer`."""
+def check_shapes(
+    kind: NetworkKind | None, found: Mapping[str, shapes.Shape], layer: Any, place: LoraPlace
+) -> None:
+    """Raise ForeignShape or BadShape for what does not fit `layer`, or its place in a higher one."""
     weight = shape_in_training(found, tuple(layer.weight.shape))
     if kind is not None and kind.check is not shapes.difference and not isinstance(
         layer, nn.Linear | nn.Conv2d
     ):  # fmt: skip
         raise shapes.BadShape("{} is a norm, and the matrices are not those of one")
     if kind is not None:
-        kind.check(found, weight)
+        kind.check(found, (place.height, *weight[1:]) if place.rows and WHOLE & found.keys() else weight)
+        if place.rows:
+            shapes.rotated_apart(found, place.rows)
     if "diff_b" in found:
         shapes.difference({"diff_b": found["diff_b"]}, weight)
     for role in ("dora_scale", "magnitude"):
@@ -154,9 +167,10 @@ def _hadamard(given: Ingredients) -> Hadamard:
 def _kronecker(given: Ingredients) -> Kronecker:
     first, rank = _factor(given, "lokr_w1")
     second, second_rank = _factor(given, "lokr_w2")
-    shape = tall(given.layer) // first.shape[0], wide(given.layer) // first.shape[1]
+    shape = given.height // first.shape[0], wide(given.layer) // first.shape[1]
     second = second.reshape(*shape, *given.layer.weight.shape[2:])
-    return Kronecker(first, second, given.scale(second_rank or rank))
+    whole = Kronecker(first, second, given.scale(second_rank or rank))
+    return whole.of_rows(given.place.rows) if given.place.rows else whole
 
 
 def _factor(given: Ingredients, role: str) -> tuple[Tensor, int | None]:
@@ -177,7 +191,12 @@ def _rotated(given: Ingredients) -> Change:
     if "oft_diag" in given.tensors:
         turns = given.tensors["oft_diag"]
     else:
-        turns = cayley(given.tensors["oft_blocks"], given.numbers.get("alpha", 0.0) * tall(given.layer))
+        turns = cayley(given.tensors["oft_blocks"], given.numbers.get("alpha", 0.0) * given.height)
+    if given.place.rows:
+        size = turns.shape[-1]
+        own = [turns[..., rows.start // size : rows.stop // size, :, :] for rows in given.place.rows]
+        turns = torch.cat(own, dim=-3)
+        lengths = None if lengths is None else torch.cat([lengths[rows] for rows in given.place.rows])
     if turns.dim() == 4:
         return Butterfly(turns.to(dtype), None if lengths is None else lengths.to(dtype))
     turn = turns - torch.eye(turns.shape[-1], device=turns.device)

@@ -163,7 +163,7 @@ def _ingredients(
     if "down" in own and "alpha" not in numbers:
         alpha = said.alpha(place.part, place.module, own["down"].shape[0])
         numbers |= {} if alpha is None else {"alpha": alpha}
-    return Ingredients(_layer(checkpoint, place), cut(own, place.place), numbers)
+    return Ingredients(_layer(checkpoint, place), cut(own, place.place), numbers, place.place)
 
 
 def _build(
@@ -252,7 +252,7 @@ def _check_shapes(
         if header.tensors[place.tensors[role]].numel != 1:
             raise Incomplete(file.name, f"{place.tensors[role]} is not a single number")
     try:
-        check_shapes(kind, _shapes(header, place), _layer(checkpoint, place))
+        check_shapes(kind, _shapes(header, place), _layer(checkpoint, place), place.place)
     except (ForeignShape, OtherHeight):
         raise other_architecture(file, header, checkpoint) from None
     except BadShape as error:

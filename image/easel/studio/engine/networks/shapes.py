@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 
 Shape = tuple[int, ...]
@@ -80,6 +80,21 @@ def rotated(shapes: Shapes, weight: Shape) -> None:
             raise BadShape(f"the {role} of {{}} have more stages than its channels do")
     if "rescale" in shapes and prod(shapes["rescale"]) != weight[0]:
         raise BadShape("the rescale of {} is of another shape than that layer")
+
+
+def rotated_apart(shapes: Shapes, rows: Sequence[slice]) -> None:
+    """OFT and BOFT of a layer of which a module has these rows: none of its rows is turned with others.
+
+    A stage of BOFT turns within groups that are twice as large as the last one's. Raises BadShape.
+    """
+    for role in ("oft_blocks", "oft_diag"):
+        if (blocks := shapes.get(role)) is None:
+            continue
+        group = blocks[-1] * (2 ** (blocks[0] - 1) if len(blocks) == 4 else 1)
+        if any(end % group for one in rows for end in (one.start, one.stop)):
+            raise BadShape(
+                f"the {role} of {{}} turn its rows with those of layers that are one with it in the file"
+            )
 
 
 def generalized(shapes: Shapes, weight: Shape) -> None:

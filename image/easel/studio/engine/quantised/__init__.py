@@ -5,8 +5,8 @@ GB) or four (7 GB) because their card is small. `scales.choose` finds such weigh
 `PackedWeight` carries them through the conversion of names, `PackedLinear` draws with them.
 """
 
+from easel.studio.engine.quantised.eight_bits import EightBitPacking
 from easel.studio.engine.quantised.four_bits import FourBitPacking
-from easel.studio.engine.quantised.fp8 import Fp8Packing
 from easel.studio.engine.quantised.ggml import GgmlPacking
 from easel.studio.engine.quantised.packed_modules import keep_packed, laid_open
 from easel.studio.engine.quantised.packed_weight import PackedWeight

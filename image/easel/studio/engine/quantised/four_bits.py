@@ -52,9 +52,16 @@ class FourBitPacking:
     def numbers(self, planes: tuple[Tensor, ...]) -> Tensor:
         """See `Packing`."""
         codes, scales = planes
-        pairs = F.embedding(codes.int(), _pairs(self.table, codes.device))
-        blocks = pairs.reshape(-1, self.block) * scales.view(torch.float32).reshape(-1, 1)
+        blocks = pairs_of(codes, self.table).reshape(-1, self.block) * scales.view(torch.float32).reshape(
+            -1, 1
+        )
         return blocks.reshape(-1, self.columns)
+
+
+def pairs_of(codes: Tensor, table: tuple[float, ...]) -> Tensor:
+    """The two numbers of each byte, float32: its upper half's place in the table, and its lower half's."""
+    found: Tensor = F.embedding(codes.int(), _pairs(table, codes.device))
+    return found
 
 
 @lru_cache(maxsize=8)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import torch
 
 from easel.models import Incomplete, TensorInfo
+from easel.studio.engine.quantised.eight_bits import EightBitWeight
 from easel.studio.engine.quantised.four_bits import STATES, FourBitWeight, four_bit_weight
-from easel.studio.engine.quantised.fp8 import Fp8Weight
 from easel.studio.engine.quantised.ggml import EXPANDED, GgmlWeight
 from easel.studio.engine.quantised.ggml_types import BLOCKS
 
@@ -21,7 +21,14 @@ MIXED = ".comfy_quant"
 
 FLOATS = {"F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2}
 """Types of eight bits that stay as they are, by the format's names."""
-_MIXED_FORMATS = {"float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2"}
+_MIXED_FORMATS = {
+    "float8_e4m3fn": "F8_E4M3",
+    "float8_e5m2": "F8_E5M2",
+    "int8_tensorwise": "I8",
+    "nvfp4": "U8",
+}
+_ROW_SCALES, _ROW_FORMAT = ".SCB", ".weight_format"
+_OF_ROW_SCALES = 127.0
 # The JSONs are of some hundred bytes.
 _LARGEST_JSON = 1 << 16
 
@@ -58,24 +65,56 @@ def four_bit_weights(
         yield four_bit_weight(file, weight, beside[state], beside[weight + ".quant_map"], tensors)
 
 
-def fp8_weights(tensors: Mapping[str, TensorInfo], scales: Mapping[str, str]) -> Iterator[Fp8Weight]:
-    """Matrices in eight bits, with their scales; all others have to be expanded in any case."""
+def eight_bit_weights(
+    tensors: Mapping[str, TensorInfo], scales: Mapping[str, str], *, small: bool
+) -> Iterator[EightBitWeight]:
+    """Matrices in whole numbers with a scale, and, where they are to stay so (`small`), in floats of eight
+    bits; all others have to be expanded in any case."""
     for name, info in tensors.items():
-        if info.dtype in FLOATS and len(info.shape) == 2 and name.endswith("weight"):
-            yield Fp8Weight(name, info.shape, FLOATS[info.dtype], scales.get(name, ""))
+        if len(info.shape) != 2 or not name.endswith("weight"):
+            continue
+        if info.dtype in FLOATS and small:
+            yield EightBitWeight(name, info.shape, FLOATS[info.dtype], scales.get(name, ""))
+        if info.dtype == "I8" and name in scales:
+            yield EightBitWeight(name, info.shape, torch.int8, scales[name])
+
+
+def whole_number_weights(
+    file: str, tensors: Mapping[str, TensorInfo], read: ReadSmall
+) -> Iterator[tuple[EightBitWeight, tuple[str, ...]]]:
+    """Those of bitsandbytes' eight bits, and the tensors that say how they lie. Raises Incomplete for one
+    that lies otherwise than row by row, or has not a number for each."""
+    scales = [name for name in tensors if name.endswith(_ROW_SCALES)]
+    bases = {name: name.removesuffix(_ROW_SCALES) for name in scales}
+    formats = [base + _ROW_FORMAT for base in bases.values() if base + _ROW_FORMAT in tensors]
+    said = read(_small(file, tensors, formats))
+    for name, base in bases.items():
+        weight, form = tensors.get(f"{base}.weight"), base + _ROW_FORMAT
+        if weight is None or (weight.dtype, len(weight.shape)) != ("I8", 2):
+            raise Incomplete(file, f"{name[:120]} stands beside no weight of eight bits; download it again")
+        if tensors[name].dtype != "F32" or tensors[name].numel != weight.shape[0]:
+            raise Incomplete(file, f"{name[:120]} is no number for each row of its weight; download it again")
+        if form in said and bool(said[form].any()):
+            raise Incomplete(
+                file, f"{form[:120]} says that its weight lies in the order of a GPU; take a file that was "
+                "saved by bitsandbytes 0.39 or later",
+            )  # fmt: skip
+        found = EightBitWeight(f"{base}.weight", weight.shape, torch.int8, name, _OF_ROW_SCALES)
+        yield found, (form,) if form in said else ()
 
 
 def check_mixed(file: str, words: str, tensors: Mapping[str, TensorInfo], read: ReadSmall) -> set[str]:
     """The names of the JSONs of ComfyUI's mixed precision.
 
-    Raises Incomplete for a layer in another format than eight bits, and where the weight is not in its
+    Raises Incomplete for a layer in a format that is not read here, and where the weight is not in its
     format.
     """
     names = [name for name in tensors if name.endswith(MIXED)]
     for name, text in read(_small(file, tensors, names)).items():
         try:
-            said = str(json.loads(bytes(text.flatten().tolist()))["format"])
-        except (ValueError, KeyError, TypeError, RecursionError):
+            about = json.loads(bytes(text.flatten().tolist()))
+            said = str(about["format"]) + (" of rotated rows" if about.get("convrot") else "")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise Incomplete(
                 file, f"what is said in {name[:120]} cannot be read; download it again"
             ) from None

@@ -5,7 +5,8 @@ diffusers does (PEFT, OneTrainer, ai-toolkit's earlier ones), with "." or "_" be
 a prefix of their own. All are looked up among the names that this network has, as in `networks.names`.
 
 A published layer is often several modules one under the other (`qkv`); then each gets its rows of the
-matrices that have a row for each output, and the others are shared.
+matrices that have a row for each output, and the others are shared. What is no matter of rows (LoKr's
+product, OFT's blocks) is given whole, with the rows that are the module's: `networks.kinds` takes them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,14 @@ _PREFIXES = (
 )  # fmt: skip
 # Roles (`networks.names`) whose tensors have a row for each output of the layer.
 _BY_ROW = frozenset({"up", "hada_w1_a", "hada_w2_a", "b1", "diff", "diff_b", "w_norm", "b_norm", "magnitude"})
-_SHARED = frozenset({"down", "mid", "alpha", "scale", "hada_w1_b", "hada_w2_b", "a1", "a2", "b2", "bm"})
+_SHARED = frozenset({
+    "down", "mid", "alpha", "scale", "on_input", "hada_w1_b", "hada_w2_b", "a1", "a2", "b2", "bm",
+})  # fmt: skip
+# Given whole: those that make all rows together, each of several with others.
+WHOLE = frozenset({
+    "lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2", "oft_blocks",
+    "oft_diag", "rescale",
+})  # fmt: skip
 
 LoraPlaces = Mapping[str, tuple["LoraPlace", ...]]
 """Modules by a layer's path in a file, written with "_"; see `layer_path`."""
@@ -76,7 +84,7 @@ def lora_places(network: Any, table: NameTable, swapped: Collection[str] = ()) -
             )
         elif modules[0] in swapped:
             half = ends[1] // 2
-            places = (LoraPlace(modules[0], (slice(half, 2 * half), slice(half)), 2 * half),)
+            places = (LoraPlace(modules[0], (slice(half, 2 * half), slice(0, half)), 2 * half),)
         else:
             places = (LoraPlace(modules[0]),)
         found.setdefault(_flat(published), places)
@@ -86,14 +94,14 @@ def lora_places(network: Any, table: NameTable, swapped: Collection[str] = ()) -
 def cut(tensors: Mapping[str, torch.Tensor], place: LoraPlace) -> dict[str, torch.Tensor]:
     """What of a layer's tensors, by role, is this module's. They need no numbers: "meta" will do.
 
-    Raises OtherHeight for a layer of another height, and NotCut for kinds that are no matter of rows: the
-    Kronecker product of LoKr, rotations, a magnitude by columns, which is one of all rows together.
+    Raises OtherHeight for a layer of another height, and NotCut for a magnitude by columns, which is one of
+    all rows together.
     """
     if not place.rows:
         return dict(tensors)
     found = {}
     for role, tensor in tensors.items():
-        if role in _SHARED:
+        if role in _SHARED or role in WHOLE or _of_input(role, tensor, place):
             found[role] = tensor
         elif not _by_row(role, tensor, tensors):
             raise NotCut(f"its {role} cannot be divided among the layers that are one in the file")
@@ -109,7 +117,14 @@ def _by_row(role: str, tensor: torch.Tensor, tensors: Mapping[str, torch.Tensor]
     if role == "dora_scale":
         return tensor.shape[:1] == (tensor.numel(),)
     # about a core LoHa's matrices lie the other way round
-    return role in _BY_ROW and not (role.startswith("hada") and {"hada_t1", "hada_t2"} & tensors.keys())
+    return role in (*_BY_ROW, "weight") and not (
+        role.startswith("hada") and {"hada_t1", "hada_t2"} & tensors.keys()
+    )
+
+
+def _of_input(role: str, tensor: torch.Tensor, place: LoraPlace) -> bool:
+    """Whether this is IA³'s scaling of the input, which the modules have in common."""
+    return role == "weight" and tensor.shape[:1] != (place.height,)
 
 
 def _numbered(table: NameTable, known: Collection[str]) -> Iterator[tuple[str, tuple[str, ...]]]:

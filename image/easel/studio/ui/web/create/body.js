@@ -1,4 +1,6 @@
 // The one place where fields become A1111's request, and back.
+import { store } from "../store.js";
+import { chosenEncoders } from "./encoders.js";
 import { checkpoint, field, shapes, takes } from "./fields.js";
 
 const NUMBERS = ["steps", "cfg_scale", "width", "height", "seed", "batch_size", "n_iter"];
@@ -81,13 +83,15 @@ function overrides() {
   const said = {};
   if (checkpoint()) said.sd_model_checkpoint = checkpoint().name;
   if (field("vae") !== "Automatic") said.sd_vae = field("vae");
+  const encoders = chosenEncoders();
+  if (encoders.length) said.forge_additional_modules = encoders;
   if (checkpoint()?.takes_clip_skip && field("clip_skip") > 1) said.CLIP_stop_at_last_layers = field("clip_skip");
   return { override_settings: said };
 }
 
 /** Fields of a request that no field of the page has, and that a text may say. */
 const KEPT = [
-  "hr_sampler_name", "hr_scheduler", "hr_prompt", "hr_negative_prompt", "hr_cfg", "hr_checkpoint_name", "hr_resize_x", "hr_resize_y",
+  "hr_sampler_name", "hr_scheduler", "hr_prompt", "hr_negative_prompt", "hr_cfg", "hr_checkpoint_name", "hr_additional_modules", "hr_resize_x", "hr_resize_y",
   "seed_resize_from_w", "seed_resize_from_h", "eta", "s_churn", "s_tmin", "s_tmax", "s_noise", "s_min_uncond",
 ];
 
@@ -104,7 +108,7 @@ const TAKEN = [
  */
 export function fieldsOf(request) {
   const fields = Object.fromEntries(TAKEN.map((name) => [name, request[name] ?? undefined]));
-  const { sd_model_checkpoint = null, sd_vae, CLIP_stop_at_last_layers, ...options } = request.override_settings ?? {};
+  const { sd_model_checkpoint = null, sd_vae, forge_additional_modules, CLIP_stop_at_last_layers, ...options } = request.override_settings ?? {};
   const more = Object.fromEntries(KEPT.filter((name) => (request[name] ?? "") !== "").map((name) => [name, request[name]]));
   if (Object.keys(options).length) more.override_settings = options;
   fields.kept = Object.keys(more).length ? more : undefined;
@@ -119,7 +123,11 @@ export function fieldsOf(request) {
     detail_units: units.length ? units : undefined, detail_faces: units.length ? true : undefined,
     detail_prompt: units[0]?.ad_prompt, detail_strength: units[0]?.ad_denoising_strength,
   });
-  fields.vae = sd_vae ?? undefined;
+  // Forge names a VAE among them.
+  const modules = forge_additional_modules ?? [], vaes = store.get("session")?.vaes ?? [];
+  fields.vae = sd_vae ?? modules.find((name) => vaes.includes(name));
+  const encoders = modules.filter((name) => !vaes.includes(name));
+  fields.modules = encoders.length ? encoders : undefined;
   fields.clip_skip = CLIP_stop_at_last_layers ?? undefined;
   const shape = shapes().find((one) => one.width === fields.width && one.height === fields.height);
   if (shape) Object.assign(fields, { shape: shape.name, width: undefined, height: undefined });

@@ -6,7 +6,7 @@ import { t } from "../texts.js";
 /** What a field says that nobody touched, where the checkpoint has no opinion. Names are those of A1111's body. */
 const PLAIN = {
   mode: "text", prompt: "", negative_prompt: "", shape: "square", n_iter: 1, batch_size: 1, seed: -1,
-  subseed: -1, subseed_strength: 0, clip_skip: 1, vae: "Automatic", styles: [], tiling: false, cache: "",
+  subseed: -1, subseed_strength: 0, clip_skip: 1, vae: "Automatic", modules: [], styles: [], tiling: false, cache: "",
   enable_hr: false, hr_scale: 2, hr_upscaler: "Latent", hr_second_pass_steps: 0, hr_denoising_strength: 0.7,
   refiner_checkpoint: "", refiner_switch_at: 0.8,
   restore_faces: false, detail_faces: false, detail_prompt: "", detail_strength: 0.4, detail_units: [],
@@ -121,7 +121,7 @@ export function sayRemark(remark) {
 
 /** Names of A1111's that have no field of their own on the page, by the field where they are seen to. */
 const FIELDS = {
-  sd_vae: "vae", CLIP_stop_at_last_layers: "clip_skip", sampler_index: "sampler_name", sampler: "sampler_name", enable_hr: "hr_scale",
+  sd_vae: "vae", forge_additional_modules: "modules", CLIP_stop_at_last_layers: "clip_skip", sampler_index: "sampler_name", sampler: "sampler_name", enable_hr: "hr_scale",
   negative: "negative_prompt", ad_prompt: "detail_prompt", ad_denoising_strength: "detail_strength",
 };
 

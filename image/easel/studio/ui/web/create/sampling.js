@@ -4,6 +4,7 @@ import { EaselElement } from "../element.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 import { choice, tick } from "./choice.js";
+import { encoders } from "./encoders.js";
 import { checkpoint, takes } from "./fields.js";
 import { notTaken } from "./not-taken.js";
 
@@ -20,6 +21,7 @@ class Sampling extends EaselElement {
       ${checkpoint()?.defaults?.distilled_cfg_scale == null ? nothing : html`<easel-number name="distilled_cfg_scale" step="0.1" slider upto="10"></easel-number>`}
       ${checkpoint()?.takes_clip_skip ? html`<easel-number name="clip_skip"></easel-number>` : nothing}
       ${choice("vae", ["Automatic", "None", ...(session?.vaes ?? [])])}
+      ${encoders()}
       <easel-number name="batch_size"></easel-number>
       ${takes("cache") ? choice("cache", ["", "deep"].map((name) => ({ name, label: t(`create.cache.${name || "off"}`) }))) : nothing}
       ${takes("tiling") ? tick("tiling") : notTaken("tiling", "cache")}

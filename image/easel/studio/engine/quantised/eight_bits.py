@@ -1,4 +1,8 @@
-"""Weights of eight bits, plain or with scales."""
+"""Weights of eight bits: floats, plain or with scales, and whole numbers with scales.
+
+bitsandbytes keeps the largest number of each row, X.SCB, which is 127 in its whole numbers (Dettmers et al.,
+arXiv 2208.07339). It multiplies such layers in whole numbers too; here they are expanded, as all others.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,9 @@ from easel.studio.engine.quantised.stored_weight import StoredWeight
 
 
 @dataclass(frozen=True)
-class Fp8Packing:
-    """A byte for each number, of float8_e4m3fn or float8_e5m2; `scaled`: times a float32 for each row."""
+class EightBitPacking:
+    """A byte for each number, of float8_e4m3fn, float8_e5m2 or int8; `scaled`: times a float32 for each
+    row."""
 
     dtype: torch.dtype
     columns: int
@@ -34,12 +39,15 @@ class Fp8Packing:
     def numbers(self, planes: tuple[Tensor, ...]) -> Tensor:
         """See `Packing`."""
         codes = planes[0]
-        numbers = _looked_up(codes, self.dtype) if codes.device.type == "cpu" else codes.view(self.dtype)
+        numbers = looked_up(codes, self.dtype)
         return numbers.float() * planes[1].view(torch.float32) if self.scaled else numbers
 
 
-def _looked_up(codes: Tensor, dtype: torch.dtype) -> Tensor:
-    """What each byte means. torch computes it number by number on a CPU, in six times as long."""
+def looked_up(codes: Tensor, dtype: torch.dtype) -> Tensor:
+    """What each byte means, in a type that holds it. torch computes it number by number on a CPU, in six
+    times as long."""
+    if codes.device.type != "cpu":
+        return codes.view(dtype)
     found: Tensor = _table(dtype).index_select(0, codes.flatten().int()).view(codes.shape)
     return found
 
@@ -52,16 +60,18 @@ def _table(dtype: torch.dtype) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Fp8Weight(StoredWeight):
-    """A weight of a file; `scale` names the tensor with its scale, of one number or one for each row."""
+class EightBitWeight(StoredWeight):
+    """A weight of a file; `scale` names the tensor with its scale, of one number or one for each row, which
+    is told in parts of `divisor`."""
 
     dtype: torch.dtype
     scale: str = ""
+    divisor: float = 1.0
 
     @property
-    def packing(self) -> Fp8Packing:
+    def packing(self) -> EightBitPacking:
         """See `StoredWeight`."""
-        return Fp8Packing(self.dtype, self.shape[1], bool(self.scale))
+        return EightBitPacking(self.dtype, self.shape[1], bool(self.scale))
 
     @property
     def beside(self) -> tuple[str, ...]:
@@ -74,5 +84,5 @@ class Fp8Weight(StoredWeight):
         if not self.scale:
             return (codes,)
         scale = check_finite(file, self.scale, tensors[self.scale].float())
-        rows = scale.reshape(-1, 1).expand(codes.shape[0], 1).contiguous()
+        rows = (scale / self.divisor).reshape(-1, 1).expand(codes.shape[0], 1).contiguous()
         return codes, rows.view(torch.uint8)
