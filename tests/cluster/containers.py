@@ -103,6 +103,7 @@ class ContainerProcess:
         self.log = log
         self._daemon = Daemon(command, log, environment)
         self._out_of_memory = False
+        self.told_to_end = False
 
     @property
     def running(self) -> bool:
@@ -113,6 +114,7 @@ class ContainerProcess:
         return self._daemon.process.pid
 
     def signal(self, number: int) -> None:
+        self.told_to_end |= number == signal.SIGTERM
         if self.running:
             self._daemon.process.send_signal(number)
 

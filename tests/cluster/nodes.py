@@ -64,6 +64,8 @@ class Nodes:
         self.pools = list(pools)
         # Pools that have no capacity now, with the cloud's word for it.
         self.exhausted: dict[str, str] = {}
+        # While it is set no node comes that was bought, however long that takes.
+        self.held = threading.Event()
         # Seconds from a pod that waits to its node; seconds that a node may be empty.
         self.come_after, self.go_after = 0.5, 3.0
         # Seconds from the warning of a spot interruption to the end of the node; 120 in the cloud.
@@ -175,7 +177,7 @@ class Nodes:
         now = time.monotonic()
         for uid, claim in list(self._coming.items()):
             node = self.api.find("v1", "Node", claim.name)
-            if now >= claim.due and node is None:
+            if now >= claim.due and node is None and not self.held.is_set():
                 self.api.create(_node(claim.name, claim.pool, self.kubelet.port))
             if node is not None and claim.ready_since is None and _is_ready(node):
                 claim.ready_since = now

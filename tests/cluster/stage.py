@@ -193,9 +193,12 @@ def _hurried(item: Object) -> Object:
     if item["kind"] == "ScaledObject":
         behaviour = item["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
         behaviour["scaleDown"]["stabilizationWindowSeconds"] = 3
+        item["spec"]["pollingInterval"] = 1
     if item["kind"] == "Deployment":
         for container in item["spec"]["template"]["spec"]["containers"]:
             container["readinessProbe"]["periodSeconds"] = 1
+            if pause := container["lifecycle"]["preStop"].get("sleep"):
+                pause["seconds"] = 2
     return item
 
 

@@ -153,12 +153,12 @@ def test_people_stay_with_their_replica_at_either_gateway(team: TeamStage) -> No
 def test_both_tell_the_same_signal(cluster: Cluster, team: TeamStage) -> None:
     """A request that one of them holds is in both numbers; nothing is left of it."""
     cluster.without_nodes(team.pool.name)
-    cluster.nodes.come_after = 10.0
+    cluster.nodes.held.set()
     try:
         asked = team.draw(0, 1)
-        until(lambda: [each["value"] for each in inner(team, "/scale/studio")] == [1, 1], 8)
+        until(lambda: [each["value"] for each in inner(team, "/scale/studio")] == [1, 1], 20)
     finally:
-        cluster.nodes.come_after = 0.5
+        cluster.nodes.held.clear()
     assert asked.result(60).status_code == 200
     until(lambda: [each["value"] for each in inner(team, "/scale/studio")] == [0, 0], 10)
     team.asleep()
