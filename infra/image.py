@@ -7,11 +7,12 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.bake import REPOSITORY
 from infra.bake.archive import content_hash
 from infra.bake.build import BUILD_MINUTES, QUEUE_MINUTES
+from infra.bake.policies import build_statements
 from infra.bake.provider import Bake
 from infra.buckets import closed_bucket, life_cycle_rule
+from infra.policies import document
 from infra.references import BUILD, Reference, movable, references
 from infra.spec import Spec
 from infra.tags import Tags
@@ -156,39 +157,8 @@ def _trust(at: Mapping[str, str], project: str) -> str:
 
 
 def _rights(at: Mapping[str, str]) -> str:
-    """What the build may do. Its base image comes from ECR Public, which asks for nothing."""
-    images = f"arn:{at['partition']}:ecr:{at['region']}:{at['account']}:repository/{REPOSITORY}"
-    return _document(
-        {
-            "Sid": "WriteItsOwnLog",
-            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-            "Resource": f"{at['log']}:*",
-        },
-        {
-            "Sid": "ReadTheArchiveItBuilds",
-            "Action": ["s3:GetObject", "s3:GetObjectVersion"],
-            "Resource": f"{at['bucket']}/*",
-        },
-        {
-            # Gives a password to the account's registry and nothing else; AWS knows no narrower resource.
-            "Sid": "LogInToTheRegistry",
-            "Action": "ecr:GetAuthorizationToken",
-            "Resource": "*",
-        },
-        {
-            "Sid": "PushImagesAndReuseTheirLayers",
-            "Action": [
-                "ecr:BatchCheckLayerAvailability",
-                "ecr:BatchGetImage",
-                "ecr:CompleteLayerUpload",
-                "ecr:GetDownloadUrlForLayer",
-                "ecr:InitiateLayerUpload",
-                "ecr:PutImage",
-                "ecr:UploadLayerPart",
-            ],
-            "Resource": images,
-        },
-    )
+    statements = build_statements(at["partition"], at["region"], at["account"], at["bucket"], at["log"])
+    return document(statements)
 
 
 def _document(*statements: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from infra.deployer.policy import (
     previewer_statements,
     state_statements,
 )
+from infra.deployer.roles import boundary_statements
 from infra.policies import document
 from scripts.commands.cost import PAID
 from scripts.settings import settings
@@ -20,6 +21,7 @@ from scripts.stacks.teams import existing, team_of
 @click.command("policy")
 @click.argument("team", required=False)
 @click.option("--preview", is_flag=True, help="Of who only looks: `pulumi preview`, the nightly comparison.")
+@click.option("--boundary", is_flag=True, help="Of the stack's own roles: a permissions boundary for them.")
 @click.option("--state", metavar="BUCKET", help="The bucket of Pulumi's state: adds the right to it.")
 @click.option("--key", metavar="ARN", help="The KMS key of the stack's secrets: goes with --state.")
 @click.option("--part", type=int, help="One of the managed policies that it takes, from 1 on.")
@@ -27,13 +29,21 @@ from scripts.stacks.teams import existing, team_of
     "--partition", type=click.Choice(["aws", "aws-cn", "aws-us-gov"]), default="aws", help="AWS's partition."
 )
 def command(
-    team: str | None, preview: bool, state: str | None, key: str | None, part: int | None, partition: str
+    team: str | None,
+    preview: bool,
+    boundary: bool,
+    state: str | None,
+    key: str | None,
+    part: int | None,
+    partition: str,
 ) -> None:
     """Print the least policy of whoever runs `pulumi up` for a team.
 
     Without TEAM it is the stack that EASEL_STACK names. It is made from the kinds of resources that the
     program makes; nothing is asked of AWS. IAM takes it in parts.
     """
+    if boundary and (preview or state):
+        raise click.UsageError("--boundary is of the stack's roles, which neither preview nor see a state")
     if bool(state) != bool(key):
         raise click.UsageError("--state and --key go together: the state's secrets are opened by the key")
     here = settings()
@@ -42,7 +52,15 @@ def command(
         raise click.UsageError(
             f"{spec.name} runs on {spec.team.runs_on}, for which AWS is asked nothing: there is no policy"
         )
-    statements = (previewer_statements if preview else deployer_statements)(spec, partition)
+    if boundary and spec.team.runs_on != "instances":
+        raise click.UsageError(
+            "on a cluster roles carry AWS's own policies, which change with EKS: a boundary that holds them "
+            "must allow what infra/cluster/policies.py names"
+        )
+    if boundary:
+        statements = boundary_statements()
+    else:
+        statements = (previewer_statements if preview else deployer_statements)(spec, partition)
     if state and key:
         statements += state_statements(state, key, partition, changes=not preview)
     found = parts(statements)

@@ -18,12 +18,14 @@ from infra.deployer.policy import (
     state_statements,
 )
 from infra.deployer.rights import writes
+from infra.deployer.roles import boundary_statements
 from infra.names import TEAM_LENGTH
 from infra.spec import Spec
 from infra.stackfile import read_spec
 from scripts.settings import ROOT
 from tests.infra.deployer.documented import actions_like, resource_types
 from tests.infra.instances.evaluation import Request, allowed
+from tests.infra.program_stacks import STACKS, graph_of
 from tests.scripts.stackfiles import ART, Teams, done, easel, refused
 
 BOUNDARY = "arn:aws:iam::111122223333:policy/platform/easel"
@@ -267,6 +269,30 @@ def test_the_command_prints_it_for_a_team(teams: Teams) -> None:
     first, second = (json.loads(easel("policy", "--part", n).stdout)["Statement"] for n in ("1", "2"))
     assert first + second == found["Statement"]
     assert "there are 2, from 1 on" in refused("policy", "--part", "3")
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_printed_boundary_lets_every_role_work(stack: str) -> None:
+    """And no role do more than roles of easel do."""
+    (boundary,) = boundary_statements()
+    asked = {
+        action
+        for node in graph_of(stack).of("RolePolicy")
+        for statement in node.document()
+        for action in listed(statement["Action"])
+    }
+    assert asked <= set(boundary["Action"])
+    assert not [one for one in boundary["Action"] if one.startswith("iam:") or "*" in one]
+    assert length([boundary]) < LONGEST
+
+
+def test_the_command_prints_a_boundary_where_roles_are_easels_own(teams: Teams) -> None:
+    """On a cluster they are AWS's too."""
+    (found,) = json.loads(done("policy", "--boundary"))["Statement"]
+    assert found == boundary_statements()[0]
+    teams.write("eks", ART.replace('"instances"', "cluster"))
+    assert "roles carry AWS's own policies" in refused("policy", "eks", "--boundary")
+    assert "neither preview nor see a state" in refused("policy", "--boundary", "--preview")
 
 
 def test_the_command_says_where_there_is_none(teams: Teams) -> None:
