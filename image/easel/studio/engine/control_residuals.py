@@ -1,5 +1,6 @@
 """What control models add to a call of the UNet: ControlNet (Zhang et al., arXiv 2302.05543), its Union
-variant (xinsir), and T2I-Adapter (Mou et al., arXiv 2302.08453).
+variant (xinsir), and T2I-Adapter (Mou et al., arXiv 2302.08453). ControlNet-LLLite adds within the call
+(lite_control.py).
 
 Weights by layer and by row are those of A1111's extension: "My prompt is more important" lets outer layers
 count less (0.825 to the power of their distance from the middle), "ControlNet is more important" as well, and
@@ -18,6 +19,7 @@ from diffusers.models.controlnets.controlnet_union import ControlNetUnionModel
 
 from easel.models import ModelFile
 from easel.studio.engine.control.unit import ControlMode, ControlUnit
+from easel.studio.engine.lite_control import LiteControl
 from easel.studio.engine.tiling import edges_meet
 
 _DECAY, _LAYERS = 0.825, 13
@@ -36,8 +38,8 @@ _HARD_EDGE = 3
 @dataclass(frozen=True, eq=False)
 class Control:
     """One control of one picture in one call: `hint` (1, channels, height, width) is what `module` sees, or
-    for T2I-Adapters the `features` that it made of it; `scales` (rows, layers) are weights, `region`
-    (1, 1, height, width) says how much they count where."""
+    for T2I-Adapters and LLLites the `features` that it made of it; `scales` (rows, layers) are weights,
+    `region` (1, 1, height, width) says how much they count where."""
 
     module: Any
     hint: torch.Tensor
@@ -62,9 +64,7 @@ class ControlOfPass:
     ) -> None:
         self._unit, self._module, self._hint, self._region = unit, module, hint, region
         self._second_pass = second_pass
-        self._features: tuple[torch.Tensor, ...] = (
-            tuple(module(hint)) if isinstance(module, T2IAdapter) else ()
-        )
+        self._features = _features(module, hint)
         self._type = _union_type(unit, module) if isinstance(module, ControlNetUnionModel) else 0
         self.kind: Hashable = (file, tuple(hint.shape), self._type)
         """What has to be equal for two pictures' units to be run as one."""
@@ -77,7 +77,7 @@ class ControlOfPass:
         """Its part of a call of `rows`, the last `positive` of them for prompts to draw towards."""
         layers = torch.tensor(self._layer_weights(), dtype=torch.float32)
         scales = layers.repeat(rows, 1)
-        if self._unit.control_mode is ControlMode.CONTROL:
+        if self._unit.control_mode is ControlMode.CONTROL and not isinstance(self._module, LiteControl):
             scales[: rows - positive] = 0
         return Control(
             self._module, self._hint, self._features, scales.to(self._hint), self._region, self._type
@@ -85,6 +85,8 @@ class ControlOfPass:
 
     def _layer_weights(self) -> list[float]:
         unit = self._unit
+        if isinstance(self._module, LiteControl):
+            return [unit.weight]
         count = len(self._features) or len(self._module.controlnet_down_blocks) + 1
         if unit.layer_weights:
             return [*unit.layer_weights, *[unit.weight] * count][:count]
@@ -94,6 +96,12 @@ class ControlOfPass:
         if self._features:
             return [unit.weight * one for one in _ADAPTER_SOFT][:count]
         return [unit.weight * _DECAY ** (_LAYERS - 1 - layer) for layer in range(count)]
+
+
+def _features(module: Any, hint: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    if isinstance(module, LiteControl):
+        return module.seen(hint)
+    return tuple(module(hint)) if isinstance(module, T2IAdapter) else ()
 
 
 def _union_type(unit: ControlUnit, module: ControlNetUnionModel) -> int:
@@ -118,6 +126,8 @@ def control_inputs(
     down: list[torch.Tensor] = []
     inside: list[torch.Tensor] = []
     for alike in zip(*controls, strict=True):
+        if isinstance(alike[0].module, LiteControl):
+            continue
         if alike[0].features:
             features = zip(*(control.features for control in alike), strict=True)
             inside = _sum(inside, _weighed([_rows(alike, layer) for layer in features], alike))
