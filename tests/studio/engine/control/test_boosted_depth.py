@@ -1,6 +1,6 @@
 """LeReS++: what the extension's own code (as controlnet_aux 0.0.10, OpenCV 5.0) made of the same weights and
 pictures, taken once. Where it looks and what it merges are judged with a small network in LeReS' place, which
-is judged by itself (test_published_annotators.py); all of it in full width in the long suite."""
+is judged by itself (test_published_annotators.py); both in full width in the long suite."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HALF = torch.from_numpy(PIXELS).permute(2, 0, 1)[None].float() / 255
 MERGED = {
     "waves": (0.57578, 0.12516, [0.33725, 0.61847, 0.61537, 0.58509, 0.60664], 108.177),
     "half": (0.58773, 0.02776, [0.5818, 0.58498, 0.59106, 0.61088, 0.5896], 105.132),
-    "full": (0.58916, 0.1403, [0.46476, 0.54711, 0.55381, 0.76391, 0.31941], 104.765),
+    "full": (0.46175, 0.18266, [0.43871, 0.36876, 0.3552, 0.44246, 0.57094], 137.255),
 }
 KERNEL = torch.from_numpy(np.random.default_rng(3).standard_normal((1, 3, 5, 5), np.float32) / 9)
 
@@ -65,8 +65,8 @@ def test_where_it_looks() -> None:
     assert 2 * 1568 / Look(1568, 0.01).factor == pytest.approx(4480), (
         "a few dots make no picture of gigabytes"
     )
-    noise = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (1, 3, 75, 80)).astype(np.float32))
-    assert len(patches(F.interpolate(noise, (3000, 3200), mode="nearest"), 1.0)) <= 24
+    noise = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (1, 3, 46, 46)).astype(np.float32))
+    assert len(patches(F.interpolate(noise, (2300, 2300), mode="nearest"), 1.0)) <= 24
 
 
 @pytest.mark.parametrize("picture", ["waves", "half"])
@@ -77,13 +77,15 @@ def test_what_it_merges(picture: str) -> None:
     _is_said(found, *MERGED[picture])
 
 
-def _is_said(depth: torch.Tensor, mean: float, spread: float, some: list[float], white: float) -> None:
+def _is_said(
+    depth: torch.Tensor, mean: float, spread: float, some: list[float], white: float, off: float = 1e-3
+) -> None:
     depth = (depth - depth.min()) / (depth.max() - depth.min())
     height, width = depth.shape
     places = [(height // 9, width // 7), (height // 2, width // 4), (height // 2, width // 2),
               (height * 3 // 4, width * 5 // 6), (height - 3, width - 5)]  # fmt: skip
-    assert (float(depth.mean()), float(depth.std())) == pytest.approx((mean, spread), abs=3e-4)
-    assert [float(depth[one]) for one in places] == pytest.approx(some, abs=1e-3)
+    assert (float(depth.mean()), float(depth.std())) == pytest.approx((mean, spread), abs=off / 3)
+    assert [float(depth[one]) for one in places] == pytest.approx(some, abs=off)
     assert float(without_ends(depth, 0, 0).float().mean()) == pytest.approx(white, abs=0.3)
 
 
@@ -94,7 +96,7 @@ def test_leres_boosted() -> None:
     network = LeresDepth(tensors)
     network.load_state_dict(tensors)
     with torch.inference_mode():
-        _is_said(BoostedDepth(network, merging(1))(HALF), *MERGED["full"])
+        _is_said(BoostedDepth(network, merging(1))(WAVES), *MERGED["full"], off=1 / 255)
 
 
 def test_a_patch_stays_within_its_picture() -> None:

@@ -101,7 +101,6 @@ def as_original(net: ControlNetModel) -> Tensors:
         (Architecture.SD1, as_original),
         (Architecture.SD2, as_original),
         (Architecture.SDXL, as_diffusers),
-        (Architecture.SDXL, as_original),
     ],
 )
 def test_a_controlnet(
@@ -136,7 +135,9 @@ def as_control_lora(net: ControlNetModel) -> Tensors:
     return found
 
 
-@pytest.mark.parametrize("architecture", [Architecture.SD1, Architecture.SDXL])
+@pytest.mark.parametrize(
+    "architecture", [pytest.param(Architecture.SD1, marks=pytest.mark.slow), Architecture.SDXL]
+)
 def test_a_control_lora(
     families: dict[Architecture, Tiny], tmp_path: Path, architecture: Architecture
 ) -> None:

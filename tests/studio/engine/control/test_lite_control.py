@@ -203,6 +203,7 @@ def test_what_it_is(small: Tiny, tmp_path: Path) -> None:
         load_control(stored(tmp_path, "half", half), in_memory(small), CPU)
 
 
+@pytest.mark.slow
 def test_half_precision(small: Tiny, tmp_path: Path) -> None:
     """As on a GPU: the picture is alike."""
     half = tiny(Architecture.SDXL, tmp_path / "half")
