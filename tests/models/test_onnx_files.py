@@ -23,6 +23,7 @@ from easel.models import (
     read_header,
 )
 from easel.models.file_signatures import foreign_format
+from easel.models.precision import precision_of
 from tests.models.conftest import leftovers
 
 
@@ -60,6 +61,7 @@ def test_it_comes_in_byte_by_byte(store: Store, source: Path) -> None:
     header = read_header(done.file.path)
     begin, end = header.tensors[ONNX].begin, header.tensors[ONNX].end
     assert done.file.path.read_bytes()[begin:end] == source.read_bytes()
+    assert precision_of(header) == "", "its bytes are another file's"
     assert store.record(done.file.path).sha256 == done.sha256 == store.hash_now(done.file.path)
     with pytest.raises(NameTaken):
         convert_onnx(source, store)

@@ -47,7 +47,7 @@ from easel.models.intake.removal import remove_model
 from easel.models.intake.renaming import rename_model
 from easel.models.intake.sync import Outcome, Synced, sync
 from easel.models.intake.verification import Verification, verify_model
-from easel.models.kind import GGUF, SAFETENSORS, Kind, is_vae, small_kind
+from easel.models.kind import GGUF, SAFETENSORS, Kind, is_lite_control, is_vae, small_kind
 from easel.models.lock import Lock
 from easel.models.model_file import ModelFile, sidecar_path
 from easel.models.model_header import read_model_header

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from easel.models.header import Header
-from easel.models.kind import Kind
+from easel.models.kind import Kind, is_lite_control
 from easel.models.transformer_network import family_of_transformer_network
 
 OTHER = "other"
@@ -19,7 +19,7 @@ _BY_VECTOR = {768: "sd1", 1024: "sd2", 1280: "sdxl", 64: "starter"}
 _KEYS = re.compile(
     r"^ip_adapter\.\d+\.to_k_ip\.weight$|"
     r"attn2[._](?:processor\.)?to_k(?:_lora)?"
-    r"(?:\.lora_down\.weight|\.lora_A\.weight|\.lora\.down\.weight|\.down\.weight|\.hada_w1_b|\.diff|\.weight)$"
+    r"(?:\.lora_down\.weight|\.lora_A\.weight|\.lora\.down\.weight|\.down\.weight|\.hada_w1_b|\.diff|\.weight|\.down)$"
 )
 _WORDS = (
     (re.compile(r"cascade|pixart|hunyuan|kolors|aura|lumina|\bwan\b|ltx|mochi|hidream|flux[ ._-]?3|"
@@ -64,6 +64,9 @@ def _of_network(header: Header) -> str:
     for name, info in header.tensors.items():
         if len(info.shape) >= 2 and _KEYS.search(name):
             return _BY_WIDTH.get(info.shape[1], OTHER)
+    if is_lite_control(header):
+        # of SD 1.x no transformer has a second block
+        return "sdxl" if any("_transformer_blocks_1_" in name for name in header.tensors) else ""
     if any(name.startswith(("lora_te2_", "text_encoder_2.")) for name in header.tensors):
         return "sdxl"
     return ""

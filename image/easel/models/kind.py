@@ -115,6 +115,11 @@ def is_control(header: Header) -> bool:
     return any(key.startswith(_CONTROLS) for key in header.tensors)
 
 
+def is_lite_control(header: Header) -> bool:
+    """True for a ControlNet-LLLite, whose parts stand before layers of the UNet."""
+    return any(key.startswith("lllite_") for key in header.tensors)
+
+
 def _is_embedding(header: Header) -> bool:
     keys = header.tensors
     if _EMBEDDING_KEYS & set(keys):
@@ -147,6 +152,7 @@ _SMALL: tuple[tuple[Kind | None, str, Callable[[Header], bool]], ...] = (
     (Kind.CONTROLNET, "a ControlNet of a family with a transformer", is_control),
     (Kind.CONTROLNET, "a ControlNet",
      _hold("controlnet_cond_embedding.conv_in.weight", "input_hint_block.0.weight")),
+    (Kind.CONTROLNET, "a ControlNet-LLLite", is_lite_control),
     (Kind.CONTROLNET, "a T2I-Adapter", _begin("adapter.body.", "adapter.conv_in", "body.0.block1")),
     (Kind.FACE_RESTORER, "a face detector (RetinaFace)", _begin("LandmarkHead.", "module.LandmarkHead.")),
     (Kind.FACE_RESTORER, "a face restorer (RestoreFormer)", _hold("quantize.embedding.weight")),

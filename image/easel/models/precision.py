@@ -14,10 +14,15 @@ _WORDS = {
 _RANKS = {"BF16": 0, "F16": 0, "F32": 1, "F64": 2}
 _BITS = re.compile(r"[A-Z]+(\d)")
 _UNKNOWN = 100
+# Of a file that holds an ONNX file (conversion/onnx_file.py), whose bytes are no numbers.
+_WRAPPED = "onnx"
 
 
 def precision_of(header: Header) -> str:
-    """That of most of the bytes: "fp16", "fp8", "q4_k"; "" for a file without tensors."""
+    """That of most of the bytes: "fp16", "fp8", "q4_k"; "" for a file without tensors, and for one that holds
+    another file whole."""
+    if header.metadata.get("format") == _WRAPPED:
+        return ""
     dtype = _most(header)
     return _WORDS.get(dtype, dtype.lower())
 

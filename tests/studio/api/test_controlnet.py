@@ -222,7 +222,9 @@ def test_the_lists(ada: httpx.Client, model) -> None:
         "dw_openpose_full",
     ]  # fmt: skip
     assert types["Shuffle"]["default_option"] == "shuffle"
-    assert types["Segmentation"]["module_list"] == ["none", "seg_ufade20k"]
+    assert types["Segmentation"]["module_list"] == [
+        "none", "seg_ofade20k", "seg_ofcoco", "seg_ufade20k",
+    ]  # fmt: skip
     assert types["Reference"]["model_list"] == ["None"]
     assert modules["module_detail"]["reference_only"]["model_free"]
     assert ada.get("/controlnet/settings").json() == {"control_net_unit_count": 10}

@@ -89,9 +89,13 @@ def test_words_of_lists_come_behind_the_sentence(running, interrogator_files) ->
             return str(frank.post(ROUTE, json={"image": PICTURE}).json()["caption"])
 
         sentence = words()
-        file = interrogators.write_clip(store.root)
         lists.mkdir()
         (lists / "mediums.txt").write_text("a photo\n")
+        found = frank.post(ROUTE, json={"image": PICTURE}).json()
+        assert found["caption"] == sentence
+        assert "CLIP's ViT-L/14, of openai/clip-vit-large-patch14" in found["comments"][0]
+        assert found["remarks"][0]["code"] == "lists_unread"
+        file = interrogators.write_clip(store.root)
         (lists / "artists.txt").write_text("by somebody\nby nobody\n")
         store.refresh()
         try:

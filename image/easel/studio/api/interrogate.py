@@ -13,6 +13,7 @@ from easel.studio.api.errors import RESPONSES, ErrorBody
 from easel.studio.api.hanging_up import line_of
 from easel.studio.api.requests.fields import Liberal, Text
 from easel.studio.api.requests.sent_picture import decoded
+from easel.studio.coded_text import CodedText, coded
 from easel.studio.drawing_settings import interrogation
 from easel.studio.engine import Enlargement, Interrogator, Job, TextToImage
 from easel.studio.owner import owner_of
@@ -37,13 +38,15 @@ class InterrogateResponse(BaseModel):
     """What is in it; empty where it was interrupted."""
 
     caption: str
+    comments: list[str] = Field([], description="what is missing for more; only where there is something")
+    remarks: list[CodedText] = Field([], description="the same by codes")
 
 
 def interrogate(studio: Studio) -> APIRouter:
     """The route."""
     routes = APIRouter(prefix="/sdapi/v1")
 
-    @routes.post("/interrogate", responses={**RESPONSES, **_NOT_THERE})
+    @routes.post("/interrogate", responses={**RESPONSES, **_NOT_THERE}, response_model_exclude_defaults=True)
     async def ask(asked: InterrogateRequest, request: Request) -> InterrogateResponse:
         """Say what is in a picture: a job as any other, in its turn, ended by `interrupt` and by hanging
         up."""
@@ -58,7 +61,7 @@ def interrogate(studio: Studio) -> APIRouter:
             finally:
                 job.cancel()
         job.result(timeout=0)
-        return InterrogateResponse(caption=job.words)
+        return InterrogateResponse(caption=job.words, comments=[*job.notes], remarks=coded(job.notes))
 
     return routes
 

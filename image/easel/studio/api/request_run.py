@@ -158,6 +158,7 @@ class RequestRun:
         self._aside.append(job)
         await self._line.ended([job])
         self._interrupted = not job.result(timeout=0)
+        self._notes += job.notes
         return job.words
 
     async def _drawn(self, requests: list[DrawingRequest]) -> list[list[ResultPicture]]:

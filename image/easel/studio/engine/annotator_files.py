@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from easel.models import Kind, ModelFile, Store
 from easel.remark import remark
+from easel.studio.engine.control.ade_colours import ADE_COLOURS
 from easel.studio.engine.control.annotator_networks import AnimeDrawing, Depth, LineDrawing, SoftEdges
 from easel.studio.engine.control.body_pose import BodyPose
+from easel.studio.engine.control.boosted_depth import BoostedDepth, DepthMerging
+from easel.studio.engine.control.coco_colours import COCO_COLOURS
 from easel.studio.engine.control.distilled_pose import DistilledPose, PersonPoints
 from easel.studio.engine.control.face_identity import FaceIdentity
 from easel.studio.engine.control.face_map import FaceMap
@@ -20,6 +25,7 @@ from easel.studio.engine.control.face_points import FacePoints
 from easel.studio.engine.control.leres_depth import LeresDepth, without_ends
 from easel.studio.engine.control.map_reading import as_scribble, in_safe_steps, in_steps
 from easel.studio.engine.control.midas_depth import MidasDepth, as_nearness, as_normals
+from easel.studio.engine.control.oneformer_segments import OneformerSegments
 from easel.studio.engine.control.person_boxes import PersonBoxes
 from easel.studio.engine.control.pose_parts import PartMaps
 from easel.studio.engine.control.preprocessors import Pixels
@@ -101,6 +107,18 @@ def _onnx(
     return AnnotatorFile(stems, words, build)
 
 
+def _oneformer(
+    data: str, published: str, colours: NDArray[np.uint8], sides: tuple[int, int]
+) -> AnnotatorFile:
+    name = f"oneformer_{data}_swin_large"
+    words = (
+        f"{name}.safetensors (`easel models convert --type image_encoder` makes it of pytorch_model.bin of "
+        f"shi-labs/{name}, or of {published}.pth in lllyasviel/Annotators)"
+    )
+    build = partial(OneformerSegments, colours=colours, sides=sides)
+    return AnnotatorFile((name, f"oneformer_{data}", published), words, build)
+
+
 _HED = (_published("ControlNetHED", SoftEdges, "network_bsds500"),)
 _MIDAS = (_published("dpt_hybrid-midas-501f0c75", MidasDepth, "dpt_hybrid_midas", "dpt_hybrid"),)
 _TEED = AnnotatorFile(
@@ -114,6 +132,9 @@ _SEGMENTS = AnnotatorFile(
     "file, in lllyasviel/ControlNet's annotator/ckpts)",
     UniformerSegments,
 )
+_OF_ADE20K = _oneformer("ade20k", "250_16_swin_l_oneformer_ade20k_160k", ADE_COLOURS, (640, 2560))
+_OF_COCO = _oneformer("coco", "150_16_swin_l_oneformer_coco_100ep", COCO_COLOURS, (800, 1333))
+_LERES = _published("res101", LeresDepth)
 _BODY = _published("body_pose_model", BodyPose)
 _HANDS, _FACE = _published("hand_pose_model", PartMaps), _published("facenet", PartMaps)
 _DWPOSE = "yzd-v/DWPose"
@@ -154,8 +175,13 @@ ANNOTATORS: Mapping[str, Annotator] = {
     "mlsd": Annotator((_published("mlsd_large_512_fp32", StraightLines),), read=drawn_lines),
     "normal_bae": Annotator((_published("scannet", SurfaceNormals),)),
     "depth_midas": Annotator(_MIDAS, read=as_nearness),
-    "depth_leres": Annotator((_published("res101", LeresDepth),), read=without_ends),
+    "depth_leres": Annotator((_LERES,), read=without_ends),
+    "depth_leres++": Annotator(
+        (_LERES, _published("latest_net_G", DepthMerging)), BoostedDepth, read=without_ends
+    ),
     "depth_zoe": Annotator((_published("ZoeD_M12_N", ZoeDepth, "zoedepth_nyu"),), read=nearness),
+    "oneformer_ade20k": Annotator((_OF_ADE20K,)),
+    "oneformer_coco": Annotator((_OF_COCO,)),
     "segmentation": Annotator((_SEGMENTS,)),
     "normal_midas": Annotator(_MIDAS, read=as_normals),
     "depth_anything": Annotator((

@@ -5,7 +5,7 @@ compiling the whole (diffusers calls it regional compilation, and names the bloc
 and tokens are left open, so that neither another width nor another size compiles again; one row is compiled
 apart from several, which torch insists on.
 
-What people bring changes what layers do: networks and references by hooks, pictures as prompts by
+What people bring changes what layers do: networks, references and LLLites by hooks, pictures as prompts by
 processors. A compiled block knows nothing of these, so such calls run as they are written.
 """
 
@@ -21,6 +21,7 @@ import structlog
 
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.device_calls import BackboneCall
+from easel.studio.engine.lite_control import has_lite
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +57,13 @@ class CompiledBlocks:
         """Whether a call for these may be made of compiled blocks. One that goes alone is made as ever: of
         `exact` pictures no bit depends on whether something could be compiled."""
         return bool(self._blocks) and not any(
-            one.alone or one.tiling or one.loras or one.image_prompts or one.references for one in calls
+            one.alone
+            or one.tiling
+            or one.loras
+            or one.image_prompts
+            or one.references
+            or has_lite(one.controls)
+            for one in calls
         )
 
     def call(self, make: Callable[[], Answer]) -> Answer:

@@ -18,7 +18,7 @@ import torch
 
 from easel.models import ModelFile
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.control_file import load_control, made_for
+from easel.studio.engine.control_file import is_bound, load_control, made_for
 from easel.studio.engine.memory import DeviceMemory, TooLarge, give_back
 from easel.studio.engine.offload import Offload
 from easel.studio.engine.skeleton import nbytes
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 GPU_SHARE = 0.15
 
 Load = Callable[[ModelFile, Checkpoint, torch.device], Any]
-_Key = tuple[ModelFile, Hashable]
+_Key = tuple[ModelFile, Hashable, ModelFile | None]
 
 
 class ControlCache:
@@ -50,6 +50,7 @@ class ControlCache:
         self._budget = int(memory.capacity() * GPU_SHARE) if budget is None and memory.apart else budget
         self._loaded: OrderedDict[_Key, tuple[Any, int]] = OrderedDict()
         self._used: dict[_Key, float] = {}
+        self._bound: set[ModelFile] = set()
 
     @property
     def nbytes(self) -> int:
@@ -65,9 +66,12 @@ class ControlCache:
     ) -> Any:
         """The file's model for checkpoints like this one, by `load`; those of `keep` stay beside it. Raises
         what `load` raises."""
-        key = file, made_for(checkpoint)
+        key = self._key(file, checkpoint)
         if key not in self._loaded:
             module = self._load(file, checkpoint, keep, load)
+            if is_bound(module):
+                self._bound.add(file)
+                key = self._key(file, checkpoint)
             self._loaded[key] = module, nbytes(module, checkpoint.dtype)
             log.info("control model loaded", file=file.name, bytes=self._loaded[key][1])
         self._loaded.move_to_end(key)
@@ -88,6 +92,10 @@ class ControlCache:
             give_back(self._memory.device)
         return dropped
 
+    def _key(self, file: ModelFile, checkpoint: Checkpoint) -> _Key:
+        """Checkpoints of one shape share a model, but for those that have weights of one of them."""
+        return file, made_for(checkpoint), checkpoint.file if file in self._bound else None
+
     def _least_used(self, keep: Collection[ModelFile]) -> _Key | None:
         stay = {*keep, *self._in_use()}
         return next((key for key in self._loaded if key[0] not in stay), None)
@@ -107,13 +115,16 @@ class ControlCache:
             self._make_room(file.size)
         try:
             return load(file, checkpoint, checkpoint.device)
-        except TooLarge:
+        except TooLarge as error:
             if self._drop(keep):
                 while self._drop(keep):
                     pass
                 give_back(self._memory.device)
                 return self._load(file, checkpoint, keep, load)
             if not self._memory.apart:
+                # more than the file: a control-LoRA makes a whole ControlNet
+                if self._make_room(error.need):
+                    return load(file, checkpoint, checkpoint.device)
                 raise
         module = load(file, checkpoint, torch.device("cpu"))
         Offload(self._memory).add(module)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,17 +19,21 @@ from diffusers.models.controlnets.controlnet_union import ControlNetUnionModel
 
 from easel.models import (
     Header,
+    Incomplete,
     Kind,
     ModelFile,
     Piece,
     UnknownArchitecture,
     WrongKind,
+    is_lite_control,
     read_header,
     small_kind,
 )
 from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.checkpoint_parts import CheckpointPart
+from easel.studio.engine.checkpoint_parts import CheckpointPart, Convert
+from easel.studio.engine.control_lora import MARK, is_control_lora, summed, whole_shapes
 from easel.studio.engine.errors import OtherArchitecture
+from easel.studio.engine.lite_control import LiteControl
 from easel.studio.engine.loading import load_single
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -36,6 +41,9 @@ Shapes = Mapping[str, tuple[int, ...]]
 _PREFIXES = ("control_model.", "controlnet.")
 _EMBEDDING = "controlnet_cond_embedding."
 _MOST_HINT_BLOCKS = 20
+_BOUND = "of_one_checkpoint"
+_SIZES = {f"label_emb.0.{2 * number}.{end}": f"add_embedding.linear_{number + 1}.{end}"
+          for number in (0, 1) for end in ("weight", "bias")}  # fmt: skip
 # What a ControlNet has from the UNet that it is a half of.
 _SHARED = (
     "in_channels", "flip_sin_to_cos", "freq_shift", "block_out_channels", "layers_per_block",
@@ -55,7 +63,8 @@ def made_for(checkpoint: Checkpoint) -> Hashable:
 
 
 def load_control(file: ModelFile, checkpoint: Checkpoint, device: torch.device) -> Any:
-    """The file's model (ControlNetModel, ControlNetUnionModel or T2IAdapter) for this checkpoint.
+    """The file's model (ControlNetModel, ControlNetUnionModel, T2IAdapter, LiteControl) for this checkpoint;
+    whether it is for that one alone, `is_bound` tells.
 
     Raises OtherArchitecture for one made for another family, UnknownArchitecture for what is not drawn with
     here, and what `load_checkpoint` raises of files.
@@ -63,17 +72,27 @@ def load_control(file: ModelFile, checkpoint: Checkpoint, device: torch.device) 
     return load_single(file, lambda: _part(file, checkpoint), device=device, dtype=checkpoint.dtype)
 
 
+def is_bound(module: Any) -> bool:
+    """Whether a model has weights of the checkpoint that it was loaded for: others cannot share it."""
+    return bool(getattr(module, _BOUND, False))
+
+
 def _part(file: ModelFile, checkpoint: Checkpoint) -> CheckpointPart:
     header = read_header(file.path)
     shapes = {_plain(name): one.shape for name, one in header.tensors.items()}
-    _refuse(file, header, shapes)
-    if _EMBEDDING + "conv_in.weight" in shapes or "input_hint_block.0.weight" in shapes:
+    names = [name for name in header.tensors if _plain(name) != MARK]
+    if is_control_lora(shapes):
+        whole = _whole(file, shapes)
+        words, module = "control-LoRA", _controlnet(file, whole, checkpoint)
+        setattr(module, _BOUND, True)
+        convert: Convert = partial(_to_sum, unet=checkpoint.backbone)
+    elif is_lite_control(header):
+        words, module, convert = "ControlNet-LLLite", _lite(file, shapes, checkpoint), _to_lite
+    elif _is_controlnet(file, header, shapes):
         words, module, convert = "ControlNet", _controlnet(file, shapes, checkpoint), _to_controlnet
     else:
         words, module, convert = "T2I-Adapter", _adapter(file, shapes, checkpoint), _to_adapter
-    return CheckpointPart(
-        words, module, file.name, ((Piece(file.path, header), list(header.tensors)),), convert
-    )
+    return CheckpointPart(words, module, file.name, ((Piece(file.path, header), names),), convert)
 
 
 def _plain(name: str) -> str:
@@ -83,24 +102,27 @@ def _plain(name: str) -> str:
     return name
 
 
-def _refuse(file: ModelFile, header: Header, shapes: Shapes) -> None:
-    """Raise for what is no control model, or none that is drawn with here."""
-    if "lora_controlnet" in shapes or any(name.endswith((".up", ".down")) for name in shapes):
-        raise UnknownArchitecture(
-            file.name,
-            "this is a control-LoRA, a ControlNet as differences; take the whole ControlNet of the same kind",
-        )
-    if any(name.startswith("lllite_") for name in shapes):
-        raise UnknownArchitecture(
-            file.name,
-            "this is a ControlNet-LLLite, which is not drawn with here; take a ControlNet of the same kind",
-        )
+def _is_controlnet(file: ModelFile, header: Header, shapes: Shapes) -> bool:
+    """Whether it is a whole ControlNet; else it is a T2I-Adapter. Raises for what is neither."""
     small = small_kind(header)
     if small is None or small[0] is not Kind.CONTROLNET:
         if any(name in shapes for name in ("conv_in.weight", "adapter.conv_in.weight")) and _blocks(shapes):
-            return
+            return False
         what, kind = (small[1], small[0]) if small else ("a checkpoint or another model", None)
         raise WrongKind(file.name, what, kind.folder if kind else None, wanted="a ControlNet")
+    return _EMBEDDING + "conv_in.weight" in shapes or "input_hint_block.0.weight" in shapes
+
+
+def _whole(file: ModelFile, shapes: Shapes) -> Shapes:
+    """The shapes of the ControlNet that a control-LoRA makes. Raises Incomplete for one that is none."""
+    try:
+        found = whole_shapes(shapes)
+        if "input_hint_block.0.weight" in found:
+            return found
+        missing = "input_hint_block.0.weight"
+    except KeyError as error:
+        missing = str(error.args[0])
+    raise Incomplete(file.name, f"it is a control-LoRA, and {missing} is missing; download it again")
 
 
 def _controlnet(file: ModelFile, shapes: Shapes, checkpoint: Checkpoint) -> Any:
@@ -134,7 +156,7 @@ def _belongs(file: ModelFile, shapes: Shapes, checkpoint: Checkpoint, first: str
     widths = [shape[1] for name, shape in shapes.items() if name.endswith("attn2.to_k.weight")]
     mine, own = (widths[0] if widths else None), unet["cross_attention_dim"]
     narrow = shapes.get(first, (unet["block_out_channels"][0],))[0]
-    sized = "add_embedding.linear_1.weight" in shapes
+    sized = any(name in shapes for name in ("add_embedding.linear_1.weight", "label_emb.0.0.weight"))
     if (mine or own, narrow, sized) == (own, unet["block_out_channels"][0], _takes_sizes(checkpoint)):
         return
     meant_for = _OF_WIDTH.get(mine or 0, f"texts {mine} numbers wide" if mine else "another family")
@@ -186,9 +208,47 @@ def _count(names: list[str], start: str) -> int:
 
 def _to_controlnet(tensors: Mapping[str, torch.Tensor], module: Any) -> dict[str, torch.Tensor]:
     """Under the module's names, from the original or the diffusers layout."""
+    return _renamed({_plain(name): tensor for name, tensor in tensors.items()}, module)
+
+
+def _renamed(plain: Mapping[str, Any], module: Any) -> dict[str, Any]:
+    """A table by the original's names, by the module's; diffusers' own function leaves SDXL's sizes out."""
+    found = convert_controlnet_checkpoint(dict(plain), dict(module.config))
+    found |= {new: plain[old] for old, new in _SIZES.items() if old in plain}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _to_sum(tensors: Mapping[str, torch.Tensor], module: Any, unet: Any) -> dict[str, torch.Tensor]:
+    """The ControlNet that a control-LoRA makes of this UNet."""
     plain = {_plain(name): tensor for name, tensor in tensors.items()}
-    found = convert_controlnet_checkpoint(plain, dict(module.config))
-    return {name: tensor for name, tensor in found.items() if tensor is not None}
+    return summed(plain, unet, module, lambda names: _renamed(names, module))
+
+
+def _lite(file: ModelFile, shapes: Shapes, checkpoint: Checkpoint) -> LiteControl:
+    unet = checkpoint.backbone
+    try:
+        with torch.device("meta"):
+            module = LiteControl(shapes, unet.config["layers_per_block"])
+    except (KeyError, ValueError) as error:
+        raise UnknownArchitecture(
+            file.name, f"this ControlNet-LLLite is of a kind that is not known here ({error})"
+        ) from None
+    for path, part in zip(module.paths, module.parts, strict=True):
+        try:
+            width = unet.get_submodule(path).in_features
+        except AttributeError:
+            width = 0
+        if width != part.down[0].in_features:
+            raise OtherArchitecture(
+                file.name,
+                f"this ControlNet-LLLite was made for another family than {checkpoint.file.name} (most are "
+                "for SDXL); take one made for it, or another checkpoint",
+            )
+    return module
+
+
+def _to_lite(tensors: Mapping[str, torch.Tensor], module: LiteControl) -> dict[str, torch.Tensor]:
+    return module.named(tensors)
 
 
 _RESNET = re.compile(r"^body\.(\d+)\.(block[12]|in_conv)\.")

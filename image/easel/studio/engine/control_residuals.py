@@ -1,5 +1,6 @@
 """What control models add to a call of the UNet: ControlNet (Zhang et al., arXiv 2302.05543), its Union
-variant (xinsir), and T2I-Adapter (Mou et al., arXiv 2302.08453).
+variant (xinsir), and T2I-Adapter (Mou et al., arXiv 2302.08453). ControlNet-LLLite adds within the call
+(lite_control.py).
 
 Weights by layer and by row are those of A1111's extension: "My prompt is more important" lets outer layers
 count less (0.825 to the power of their distance from the middle), "ControlNet is more important" as well, and
@@ -18,6 +19,7 @@ from diffusers.models.controlnets.controlnet_union import ControlNetUnionModel
 
 from easel.models import ModelFile
 from easel.studio.engine.control.unit import ControlMode, ControlUnit
+from easel.studio.engine.lite_control import LiteControl
 from easel.studio.engine.tiling import edges_meet
 
 _DECAY, _LAYERS = 0.825, 13
@@ -36,9 +38,9 @@ _HARD_EDGE = 3
 @dataclass(frozen=True, eq=False)
 class Control:
     """One control of one picture in one call: `hint` (1, channels, height, width) is what `module` sees, or
-    for T2I-Adapters the `features` that it made of it; `scales` (rows, layers) are weights, `region`
-    (1, 1, height, width) says how much they count where. `tokens` (rows, n, width) stand in the place of the
-    words, where it is not by these that it is told what is shown."""
+    for T2I-Adapters and LLLites the `features` that it made of it; `scales` (rows, layers) are weights,
+    `region` (1, 1, height, width) says how much they count where. `tokens` (rows, n, width) stand in the
+    place of the words, where it is not by these that it is told what is shown."""
 
     module: Any
     hint: torch.Tensor
@@ -67,9 +69,7 @@ class ControlOfPass:
         words."""
         self._unit, self._module, self._hint, self._region = unit, module, hint, region
         self._second_pass, self._identity = second_pass, identity
-        self._features: tuple[torch.Tensor, ...] = (
-            tuple(module(hint)) if isinstance(module, T2IAdapter) else ()
-        )
+        self._features = _features(module, hint)
         self._type = _union_type(unit, module) if isinstance(module, ControlNetUnionModel) else 0
         faces = tuple(identity[0].shape) if identity is not None else ()
         self.kind: Hashable = (file, tuple(hint.shape), self._type, faces)
@@ -83,7 +83,7 @@ class ControlOfPass:
         """Its part of a call of `rows`, the last `positive` of them for prompts to draw towards."""
         layers = torch.tensor(self._layer_weights(), dtype=torch.float32)
         scales = layers.repeat(rows, 1)
-        if self._unit.control_mode is ControlMode.CONTROL:
+        if self._unit.control_mode is ControlMode.CONTROL and not isinstance(self._module, LiteControl):
             scales[: rows - positive] = 0
         tokens = None
         if self._identity is not None:
@@ -95,6 +95,8 @@ class ControlOfPass:
 
     def _layer_weights(self) -> list[float]:
         unit = self._unit
+        if isinstance(self._module, LiteControl):
+            return [unit.weight]
         count = len(self._features) or len(self._module.controlnet_down_blocks) + 1
         if unit.layer_weights:
             return [*unit.layer_weights, *[unit.weight] * count][:count]
@@ -104,6 +106,12 @@ class ControlOfPass:
         if self._features:
             return [unit.weight * one for one in _ADAPTER_SOFT][:count]
         return [unit.weight * _DECAY ** (_LAYERS - 1 - layer) for layer in range(count)]
+
+
+def _features(module: Any, hint: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    if isinstance(module, LiteControl):
+        return module.seen(hint)
+    return tuple(module(hint)) if isinstance(module, T2IAdapter) else ()
 
 
 def _union_type(unit: ControlUnit, module: ControlNetUnionModel) -> int:
@@ -128,6 +136,8 @@ def control_inputs(
     down: list[torch.Tensor] = []
     inside: list[torch.Tensor] = []
     for alike in zip(*controls, strict=True):
+        if isinstance(alike[0].module, LiteControl):
+            continue
         if alike[0].features:
             features = zip(*(control.features for control in alike), strict=True)
             inside = _sum(inside, _weighed([_rows(alike, layer) for layer in features], alike))

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from easel.models import Kind, ModelFile, Store
+from easel.models import Kind, ModelFile, Store, is_lite_control, read_header
 from easel.remark import remark
 from easel.studio import allowed
 from easel.studio.engine.control.map_size import at_size
 from easel.studio.engine.control.preprocessors import Pixels, Preprocessor, preprocessor
-from easel.studio.engine.control.unit import MAX_UNITS, ControlUnit
+from easel.studio.engine.control.unit import MAX_UNITS, ControlMode, ControlUnit
 from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.image_prompt_layout import is_identity_adapter, is_image_prompt, reads_identity
 from easel.studio.engine.imaging import Prepared, ResizeMode, flattened, resized
@@ -82,6 +82,11 @@ class PreparedControl:
         if unit.mask and not way.masked:
             words = "ControlNet's mask counts for nothing with {way}."
             found.append(remark("control_mask", words, about="controlnet_units", way=way.label))
+        if unit.control_mode is not ControlMode.BALANCED and is_lite_control(read_header(self.file.path)):
+            words = (
+                "ControlNet's control mode counts for nothing with a ControlNet-LLLite, as in the extension."
+            )
+            found.append(remark("lite_mode", words, about="controlnet_units"))
         return found
 
     def hint(self, index: int, size: Size) -> Hint:

@@ -163,14 +163,14 @@ class Engine:
             limits.check(resolved)
             prompts = picture_prompts(resolved, self.store)
             sources: list[Prepared | GrowingSource] = [_sent(resolved.enlargement)]
+            ranked, of_lists = self._ranked_words(resolved.enlargement)
             job = Job(
                 owner, resolved, None, prompts,
                 sources=sources, upscalers=upscalers, faces=faces, only=only, watcher=watcher,
-                interrogator=self._interrogator(resolved.enlargement),
-                ranked_words=self._ranked_words(resolved.enlargement),
+                interrogator=self._interrogator(resolved.enlargement), ranked_words=ranked,
             )  # fmt: skip
-            if of_faces:
-                job.note(of_faces)
+            for words in filter(None, (of_faces, of_lists)):
+                job.note(words)
             return job
         no_gpu = resolved.randn_source == "GPU" and self.status().device == "cpu"
         if no_gpu:
@@ -273,9 +273,9 @@ class Engine:
         asked = enlargement.interrogation
         return find_interrogator(self.store, asked.by) if asked is not None else None
 
-    def _ranked_words(self, enlargement: Enlargement) -> RankedWords | None:
+    def _ranked_words(self, enlargement: Enlargement) -> tuple[RankedWords | None, str]:
         asked = enlargement.interrogation
-        return ranked_words(self.store, asked) if asked is not None else None
+        return ranked_words(self.store, asked) if asked is not None else (None, "")
 
     def _other(self, name: str, modules: Sequence[str]) -> ModelFile:
         """The checkpoint that another part of the way is drawn with."""

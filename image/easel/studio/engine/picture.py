@@ -19,6 +19,7 @@ from easel.studio.engine.deep_cache import deep_kept, shallow_call
 from easel.studio.engine.device_calls import BackboneCall, DeviceCall, OtherCheckpoint, UpscaleCall, VaeCall
 from easel.studio.engine.image_prompt_attention import image_prompts_at_work
 from easel.studio.engine.job import Job
+from easel.studio.engine.lite_control import lite_controls_at_work
 from easel.studio.engine.pipeline import Pipeline, draw, finish
 from easel.studio.engine.reference_attention import references_at_work
 from easel.studio.engine.serving import Serving
@@ -150,9 +151,10 @@ def call_unet(unet: Any, calls: list[BackboneCall], dtype: torch.dtype) -> list[
         added["added_cond_kwargs"] = {
             name: torch.cat([one.added[name] for one in calls]) for name in calls[0].added
         }
-    tiling = calls[0].tiling
-    controls = control_inputs([one.controls for one in calls], plain, timesteps, tokens, added, tiling=tiling)
-    prompts, (height, width) = [one.image_prompts for one in calls], latents.shape[-2:]
+    tiling, size = calls[0].tiling, (latents.shape[-2], latents.shape[-1])
+    shown_to = [one.controls for one in calls]
+    controls = control_inputs(shown_to, plain, timesteps, tokens, added, tiling=tiling)
+    prompts = [one.image_prompts for one in calls]
 
     def see(shown: torch.Tensor, **more: Any) -> torch.Tensor:
         found: torch.Tensor = unet(
@@ -165,11 +167,12 @@ def call_unet(unet: Any, calls: list[BackboneCall], dtype: torch.dtype) -> list[
     with (
         edges_meet(unet, tiling),
         deep_kept(unet, calls),
-        image_prompts_at_work(unet, prompts, (height, width)),
+        image_prompts_at_work(unet, prompts, size),
         references_at_work(unet, references, latents.shape[1] - plain.shape[1], see),
     ):
         if features:
             output = shallow_call(unet, latents, timesteps, tokens, torch.cat(features), added)
         else:
-            output = see(latents, **controls)
+            with lite_controls_at_work(unet, shown_to, size):
+                output = see(latents, **controls)
     return list(torch.split(output.float(), [one.rows for one in calls]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -285,3 +286,16 @@ def uniformer(narrow: int = 1, blocks: tuple[int, ...] = (3, 4, 8, 3)) -> Iterat
     yield f"{top}.conv_seg", "conv", (150, wide, 1, 1)
     yield from step("auxiliary_head.convs.0", 8, widths[2], 3)
     yield "auxiliary_head.conv_seg", "conv", (150, 8, 1, 1)
+
+
+def merging(narrow: int = 1) -> Iterator[Layer]:
+    """`latest_net_G`: the U-Net of pix2pix with ten levels, without norms."""
+    first = 64 // narrow
+    yield "model.model.0", "bare", (first, 2, 4, 4)
+    name, widths = "model.model.1.model", [first * one for one in (1, 2, 4, 8, 8, 8, 8, 8, 8, 8)]
+    for level, (wide, within) in enumerate(pairwise(widths)):
+        last = level == len(widths) - 2
+        yield f"{name}.1", "bare", (within, wide, 4, 4)
+        yield f"{name}.{3 if last else 5}", "bare", (within if last else 2 * within, wide, 4, 4)
+        name += ".3.model"
+    yield "model.model.3", "up", (2 * first, 1, 4, 4)

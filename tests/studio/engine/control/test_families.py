@@ -117,6 +117,70 @@ def test_a_controlnet(
     _is_same_and_counts(small, theirs, tmp_path)
 
 
+def as_control_lora(net: ControlNetModel) -> Tensors:
+    """As Stability AI publishes them: of each weight that the UNet has as well, what the ControlNet differs
+    by as two small ones. Changes `net` to what comes of that."""
+    found: Tensors = {"lora_controlnet": torch.zeros(1)}
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(8)
+        for name, one in as_original(net).items():
+            name = name.removeprefix("control_model.")
+            if one.dim() < 2 or not name.startswith(("time_", "label_", "input_blocks", "middle_block.")):
+                found[name] = one
+                continue
+            stem, out = name.removesuffix(".weight"), one.shape[0]
+            up, down = torch.randn(out, 4) / 20, torch.randn(4, *one.shape[1:]) / 4
+            one += (up @ down.flatten(1)).reshape(one.shape)
+            found |= {f"{stem}.up": up[..., None, None] if one.dim() == 4 else up, f"{stem}.down": down}
+    return found
+
+
+@pytest.mark.parametrize(
+    "architecture", [pytest.param(Architecture.SD1, marks=pytest.mark.slow), Architecture.SDXL]
+)
+def test_a_control_lora(
+    families: dict[Architecture, Tiny], tmp_path: Path, architecture: Architecture
+) -> None:
+    """What it makes of the checkpoint's own UNet is the whole ControlNet; another checkpoint has another."""
+    small = families[architecture]
+    net = controlnet(small.modules.backbone)
+    before = {name: one.clone() for name, one in net.state_dict().items()}
+    file = stored(tmp_path, "net", as_control_lora(net))
+    changed = [name for name, one in net.state_dict().items() if not torch.equal(one, before[name])]
+    assert {"conv_in.weight", "time_embedding.linear_1.weight"} <= set(changed)
+    assert ("add_embedding.linear_2.weight" in changed) == (architecture is Architecture.SDXL)
+    kind = StableDiffusionControlNetPipeline
+    if architecture is Architecture.SDXL:
+        kind = StableDiffusionXLControlNetPipeline
+    theirs = judged(small, kind, {"image": RING}, {"controlnet_conditioning_scale": 0.8}, controlnet=net)
+    _is_same_and_counts(small, theirs, tmp_path)
+
+    one, other = in_memory(small), in_memory(tiny(architecture, tmp_path / "other"))
+    other.file = replace(other.file, name="other.safetensors", path=Path("other.safetensors"))
+    for part in other.backbone.parameters():
+        part.data *= 1.1
+    cache = ControlCache(DeviceMemory(CPU))
+    first = cache.get(file, one)
+    assert cache.get(file, one) is first
+    second = cache.get(file, other)
+    assert second is not first
+    assert cache.get(file, other) is second
+    name = "down_blocks.1.resnets.0.conv1.weight"
+    gained = second.state_dict()[name] - first.state_dict()[name]
+    assert torch.allclose(gained, one.backbone.state_dict()[name] * 0.1, atol=1e-5)
+
+
+def test_a_control_lora_of_what_draws_within_masks(
+    families: dict[Architecture, Tiny], tmp_path: Path
+) -> None:
+    """Its UNet sees more channels, and a control-LoRA is of those of the latents."""
+    net = controlnet(families[Architecture.SD1].modules.backbone)
+    file = stored(tmp_path, "net", as_control_lora(net))
+    masked = in_memory(tiny(Architecture.SD1_INPAINT, tmp_path / "masked"))
+    assert masked.backbone.conv_in.weight.shape[1] == 9
+    assert load_control(file, masked, CPU).conv_in.weight.shape[1] == 4
+
+
 def _is_same_and_counts(small: Tiny, theirs: np.ndarray, root: Path, **said: Any) -> None:
     unit = replace(UNIT, **said)
     ours = np.asarray(drawn(in_memory(small), replace(ASKED, controls=(unit,)), root)).astype(int)
@@ -239,10 +303,11 @@ def _named(name: str, *shape: int) -> Tensors:
 
 BAD: dict[str, tuple[Tensors, type[FileError], str]] = {
     "control-LoRA": (
-        _named("lora_controlnet", 1) | _named("input_hint_block.0.weight", 16, 3, 3, 3),
-        UnknownArchitecture,
-        "control-LoRA",
+        _named("lora_controlnet", 1) | _named("time_embed.0.up", 16, 3),
+        Incomplete,
+        r"time_embed\.0\.down",
     ),
+    "control-LoRA without its hints": (_named("lora_controlnet", 1), Incomplete, "input_hint_block"),
     "LLLite": (_named("lllite_unet_a.down.0.weight", 1, 1), UnknownArchitecture, "LLLite"),
     "checkpoint": (_named("model.diffusion_model.input_blocks.0.0.weight", 8, 4, 3, 3), WrongKind, "not a"),
     "LoRA": (_named("lora_unet_x.lora_down.weight", 4, 4), WrongKind, "models/Lora"),

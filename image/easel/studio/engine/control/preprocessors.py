@@ -1,8 +1,8 @@
 """What makes of a picture the picture that a control model sees.
 
 Names, labels, sliders and arithmetic are those of A1111's ControlNet extension. Some need weights of their
-own, of which annotators.py has the files (HED, lineart, OpenPose, MiDaS, …). Others (PiDiNet, OneFormer, …)
-are not here: their picture can be sent as it is, with `none`.
+own, of which annotators.py has the files (HED, lineart, OpenPose, MiDaS, …). Others (PiDiNet, DensePose, …)
+are not here: their map can be sent as it is, with `none`.
 """
 
 from __future__ import annotations
@@ -251,19 +251,22 @@ _BY_NETWORK = (
     ("lineart", "lineart_realistic", "Lineart"), ("lineart_coarse", "lineart_coarse", "Lineart"),
     ("lineart_anime", "lineart_anime", "Lineart"), ("depth_anything", "depth_anything", "Depth"),
     ("depth_anything_v2", "depth_anything_v2", "Depth"), ("depth_midas", "depth_midas", "Depth"),
-    ("depth_leres", "depth_leres", "Depth"), ("depth_zoe", "depth_zoe", "Depth"),
+    ("depth_leres", "depth_leres", "Depth"), ("depth_leres++", "depth_leres++", "Depth"),
+    ("depth_zoe", "depth_zoe", "Depth"),
     ("openpose", "openpose", "OpenPose"), ("openpose_hand", "openpose_hand", "OpenPose"),
     ("openpose_face", "openpose_face", "OpenPose"), ("openpose_faceonly", "openpose_faceonly", "OpenPose"),
     ("openpose_full", "openpose_full", "OpenPose"), ("dw_openpose_full", "dw_openpose_full", "OpenPose"),
-    ("scribble_hed", "scribble_hed", "Scribble"), ("segmentation", "seg_ufade20k", "Segmentation"),
+    ("scribble_hed", "scribble_hed", "Scribble"), ("oneformer_ade20k", "seg_ofade20k", "Segmentation"),
+    ("oneformer_coco", "seg_ofcoco", "Segmentation"), ("segmentation", "seg_ufade20k", "Segmentation"),
     ("normal_bae", "normal_bae", "NormalMap"), ("normal_midas", "normal_midas", "NormalMap"),
     ("instant_id_face_keypoints", "instant_id_face_keypoints", "Instant-ID"),
 )  # fmt: skip
+_ENDS = (Slider("Remove Near %", 0, 0, 100, 0.1), Slider("Remove Background %", 0, 0, 100, 0.1))
 _NUMBERS: dict[str, tuple[Slider, Slider | None]] = {
     "softedge_teed": (Slider("Safe Steps", 2, 0, 10), None),
     "mlsd": (Slider("MLSD Value Threshold", 0.1, 0.01, 2.0, 0.01),
              Slider("MLSD Distance Threshold", 0.1, 0.01, 20.0, 0.01)),
-    "depth_leres": (Slider("Remove Near %", 0, 0, 100, 0.1), Slider("Remove Background %", 0, 0, 100, 0.1)),
+    "depth_leres": _ENDS, "depth_leres++": _ENDS,
     "normal_midas": (Slider("Normal Background Threshold", 0.4, 0.0, 1.0, 0.01), None),
 }  # fmt: skip
 _NONE = (None, None)

@@ -81,7 +81,8 @@ class TensorNetwork:
 
     def wider(self, name: str, hidden: Tensor, padding: int) -> Tensor:
         """Through a transposed convolution that makes it twice as wide and high."""
-        weight, bias = self.tensor(f"{name}.weight"), self.tensor(f"{name}.bias")
+        weight = self.tensor(f"{name}.weight")
+        bias = self.tensor(f"{name}.bias") if self.has(f"{name}.bias") else None
         return F.conv_transpose2d(hidden, weight, bias, 2, padding)
 
     def linear(self, name: str, hidden: Tensor) -> Tensor:

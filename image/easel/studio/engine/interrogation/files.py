@@ -37,19 +37,22 @@ INTERROGATORS: Mapping[Interrogator, InterrogatorFile] = {
 }  # fmt: skip
 
 
-_RANKER = InterrogatorFile(
+RANKER = InterrogatorFile(
     "text_projection.weight", "model.safetensors", "CLIP's ViT-L/14, of openai/clip-vit-large-patch14"
 )
+"""What knows how well words fit a picture."""
+RANKER_SOURCE = "hf://openai/clip-vit-large-patch14/model.safetensors"
+"""Where it is published."""
 
 
 def find_ranker(store: Store) -> ModelFile | None:
     """The first of the store that knows how well words fit a picture."""
-    return next((one for one in store.files(Kind.IMAGE_ENCODER) if _RANKER.is_one(one)), None)
+    return next((one for one in store.files(Kind.IMAGE_ENCODER) if RANKER.is_one(one)), None)
 
 
 def ranks(tensors: Mapping[str, object]) -> bool:
     """Whether these are the tensors of such a network."""
-    return _RANKER.telling in tensors
+    return RANKER.telling in tensors
 
 
 def find_interrogator(store: Store, wanted: Interrogator) -> ModelFile:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from easel.models import ModelFile, Store
+from easel.models import Kind, ModelFile, Store
 from easel.remark import remark
 from easel.studio.engine.errors import InvalidRequest
-from easel.studio.engine.interrogation.files import find_ranker
+from easel.studio.engine.interrogation.files import RANKER, RANKER_SOURCE, find_ranker
 from easel.studio.engine.interrogation.question import Interrogation, Interrogator
 
 FOLDER = "interrogate"
@@ -37,14 +37,24 @@ class RankedWords:
     lists: tuple[WordList, ...]
 
 
-def ranked_words(store: Store, asked: Interrogation) -> RankedWords | None:
-    """What there is for a question; None where there are no lists, or no network to go by them. Raises
-    InvalidRequest for a list that cannot be read."""
-    if asked.by is not Interrogator.CLIP:
-        return None
-    lists = tuple(_lists(store.root / FOLDER, asked))
-    file = find_ranker(store) if lists else None
-    return RankedWords(file, lists) if file is not None else None
+def ranked_words(store: Store, asked: Interrogation) -> tuple[RankedWords | None, str]:
+    """What there is for a question, None where there are no lists or no network to go by them; and what is to
+    be said of that, "" for nothing. Raises InvalidRequest for a list that cannot be read."""
+    lists = tuple(_lists(store.root / FOLDER, asked)) if asked.by is Interrogator.CLIP else ()
+    if not lists:
+        return None, ""
+    file = find_ranker(store)
+    if file is not None:
+        return RankedWords(file, lists), ""
+    words = (
+        "Nothing of the lists in {lists} was told: that takes a file in {folder}, {file} ({published}); "
+        "`easel models add {source} --type image_encoder` fetches it."
+    )
+    return None, remark(
+        "lists_unread", words, about="model", lists=f"models/{FOLDER}",
+        folder=f"models/{Kind.IMAGE_ENCODER.folder}", file=RANKER.named, published=RANKER.published,
+        source=RANKER_SOURCE,
+    )  # fmt: skip
 
 
 def _lists(folder: Path, asked: Interrogation) -> Iterator[WordList]:

@@ -4,6 +4,7 @@ import { EaselElement } from "../element.js";
 import { post } from "../api.js";
 import { field, setField } from "../create/fields.js";
 import { tell } from "../notices.js";
+import { wordsOf } from "../remarks.js";
 import { t } from "../texts.js";
 import { dataOf, idOf } from "./sources.js";
 
@@ -12,19 +13,19 @@ const MODELS = { clip: "sentence", deepdanbooru: "tags" };
 
 class Describe extends EaselElement {
   static watches = ["fields"];
-  static properties = { busy: { state: true }, words: { state: true }, wrong: { state: true } };
+  static properties = { busy: { state: true }, words: { state: true }, wrong: { state: true }, said: { state: true } };
 
   constructor() {
     super();
     this.busy = false;
-    this.words = this.wrong = "";
+    this.words = this.wrong = this.said = "";
   }
 
   willUpdate() {
     const id = idOf(field("source"));
     if (id === this.sourceId) return;
     this.sourceId = id;
-    this.words = this.wrong = "";
+    this.words = this.wrong = this.said = "";
   }
 
   render() {
@@ -37,17 +38,19 @@ class Describe extends EaselElement {
       ${this.wrong ? html`<p class="wrong" role="alert">${this.wrong}</p>` : nothing}
       ${this.words ? html`<p class="words">${this.words}</p>
         <div class="row wrap"><button type="button" @click=${() => this.use()}>${t("editor.describe.use")}</button></div>` : nothing}
+      ${this.said ? html`<p class="soft">${this.said}</p>` : nothing}
     </div>`;
   }
 
   async ask(model) {
     const source = field("source"), mine = () => idOf(field("source")) === idOf(source);
     this.busy = true;
-    this.words = this.wrong = "";
+    this.words = this.wrong = this.said = "";
     try {
-      const { caption } = await post("sdapi/v1/interrogate", { image: await dataOf(source), model });
+      const { caption, remarks = [] } = await post("sdapi/v1/interrogate", { image: await dataOf(source), model });
       if (!mine()) return;
       this.words = caption;
+      this.said = remarks.map(wordsOf).join("\n");
       this.wrong = caption ? "" : t("editor.describe.nothing");
     } catch (error) {
       if (mine()) this.wrong = error.words;
