@@ -385,3 +385,18 @@ def test_instant_ids_control_needs_its_adapter(instant_id: InstantId) -> None:
     plain = replace(instant_id.points, model="plain")
     told, words = (instant_id.draw(instant_id.face, one, steps=1) for one in (instant_id.points, plain))
     assert apart(told, words) > 2
+
+
+@pytest.mark.slow
+def test_half_precision(networks: Path, tmp_path: Path) -> None:
+    """As on a GPU: what is read of a face is of the UNet's own kind of numbers, and the picture is alike."""
+    small = tiny(Architecture.SDXL, tmp_path / "half")
+    both = InstantId(tmp_path, networks, small)
+    there(tmp_path, networks, files.adapter(small.modules.backbone, "face_plus"), "ip-faceid-plusv2")
+    whole, plus = in_memory(small), replace(UNIT, model="ip-faceid-plusv2")
+    request = replace(ASKED, controls=(both.face, both.points, plus))
+    exact = np.asarray(drawn(whole, request, tmp_path)).astype(int)
+    for module in (whole.backbone, whole.vae, *whole.text_encoders):
+        module.to(torch.bfloat16)
+    whole.dtype = torch.bfloat16
+    assert float(np.abs(exact - np.asarray(drawn(whole, request, tmp_path))).mean()) < 12
