@@ -146,7 +146,7 @@ def apart(one: np.ndarray, other: np.ndarray) -> int:
 @pytest.mark.parametrize(
     ("architecture", "kind", "name"),
     [
-        (Architecture.SD1, "face", "ip-faceid"),
+        pytest.param(Architecture.SD1, "face", "ip-faceid", marks=pytest.mark.slow),
         (Architecture.SD1, "face_plus", "ip-faceid-plusv2"),
         pytest.param(Architecture.SD1, "portrait", "ip-faceid-portrait", marks=pytest.mark.slow),
         pytest.param(Architecture.SD1, "face_plus", "ip-faceid-plus", marks=pytest.mark.slow),
@@ -228,6 +228,16 @@ def test_the_lora_beside_an_adapter(
     assert notes(engine, UNIT, prompt=f"{ASKED.prompt} <lora:ip-faceid:0.5>") == ""
 
 
+def test_a_lora_of_another_family(engine: Engine, families: dict[Architecture, Tiny]) -> None:
+    """Within an adapter as in a file of its own: refused for what it was made for."""
+    tables = files.adapter(families[Architecture.SD1].modules.backbone, "face")
+    files.written(engine.store.root / "ControlNet", "other-faceid", tables)
+    engine.store.refresh()
+    job = engine.submit("ada", replace(ASKED, prompt="a red circle <lora:other-faceid:1>"))
+    with pytest.raises(OtherArchitecture, match="this LoRA was made for"):
+        job.result(WAIT)
+
+
 def test_in_company_as_alone(engine: Engine) -> None:
     """Different people's faces, with a LoRA and without, are drawn at the same time as each is alone."""
     asked = [
@@ -290,6 +300,7 @@ def test_what_is_missing_is_named(families: dict[Architecture, Tiny], networks: 
         ours(small, tmp_path, UNIT)
 
 
+@pytest.mark.slow
 def test_the_bin_file_comes_in_as_an_adapter(families: dict[Architecture, Tiny], tmp_path: Path) -> None:
     """For all that it holds a LoRA too, it is no LoRA; converted it is the .safetensors."""
     small = families[Architecture.SD1]
