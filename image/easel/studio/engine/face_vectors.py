@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from easel.models import Kind, ModelFile, Store
 from easel.remark import remark
 from easel.studio.engine.annotator_files import FACE_ID, INSTANT_ID, AnnotatorFile
-from easel.studio.engine.annotators import as_tensor, drawn_out, networks_at_work
+from easel.studio.engine.annotators import drawn_out, networks_at_work
 from easel.studio.engine.control.face_points import largest
 from easel.studio.engine.control.preprocessors import at_resolution
 from easel.studio.engine.errors import InvalidRequest, NoFace
@@ -62,7 +63,7 @@ def face_vectors(
             pixels = np.array(image)
             if layout.kind == "instant":
                 pixels = drawn_out(at_resolution(image, resolution))
-            shown = as_tensor(pixels)
+            shown = torch.from_numpy(pixels).permute(2, 0, 1)[None]
             faces = points.faces(shown)
             face = largest(faces)
             if face is None:

@@ -61,7 +61,7 @@ def tensors(store: Store, name: str) -> dict[str, torch.Tensor]:
 
 
 def shown(image: Image.Image) -> torch.Tensor:
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]
 
 
 @pytest.fixture(scope="module")

@@ -146,7 +146,7 @@ def apart(one: np.ndarray, other: np.ndarray) -> int:
 @pytest.mark.parametrize(
     ("architecture", "kind", "name"),
     [
-        (Architecture.SD1, "face", "ip-faceid"),
+        pytest.param(Architecture.SD1, "face", "ip-faceid", marks=pytest.mark.slow),
         (Architecture.SD1, "face_plus", "ip-faceid-plusv2"),
         pytest.param(Architecture.SD1, "portrait", "ip-faceid-portrait", marks=pytest.mark.slow),
         pytest.param(Architecture.SD1, "face_plus", "ip-faceid-plus", marks=pytest.mark.slow),
@@ -228,6 +228,16 @@ def test_the_lora_beside_an_adapter(
     assert notes(engine, UNIT, prompt=f"{ASKED.prompt} <lora:ip-faceid:0.5>") == ""
 
 
+def test_a_lora_of_another_family(engine: Engine, families: dict[Architecture, Tiny]) -> None:
+    """Within an adapter as in a file of its own: refused for what it was made for."""
+    tables = files.adapter(families[Architecture.SD1].modules.backbone, "face")
+    files.written(engine.store.root / "ControlNet", "other-faceid", tables)
+    engine.store.refresh()
+    job = engine.submit("ada", replace(ASKED, prompt="a red circle <lora:other-faceid:1>"))
+    with pytest.raises(OtherArchitecture, match="this LoRA was made for"):
+        job.result(WAIT)
+
+
 def test_in_company_as_alone(engine: Engine) -> None:
     """Different people's faces, with a LoRA and without, are drawn at the same time as each is alone."""
     asked = [
@@ -290,6 +300,7 @@ def test_what_is_missing_is_named(families: dict[Architecture, Tiny], networks: 
         ours(small, tmp_path, UNIT)
 
 
+@pytest.mark.slow
 def test_the_bin_file_comes_in_as_an_adapter(families: dict[Architecture, Tiny], tmp_path: Path) -> None:
     """For all that it holds a LoRA too, it is no LoRA; converted it is the .safetensors."""
     small = families[Architecture.SD1]
@@ -385,3 +396,18 @@ def test_instant_ids_control_needs_its_adapter(instant_id: InstantId) -> None:
     plain = replace(instant_id.points, model="plain")
     told, words = (instant_id.draw(instant_id.face, one, steps=1) for one in (instant_id.points, plain))
     assert apart(told, words) > 2
+
+
+@pytest.mark.slow
+def test_half_precision(networks: Path, tmp_path: Path) -> None:
+    """As on a GPU: what is read of a face is of the UNet's own kind of numbers, and the picture is alike."""
+    small = tiny(Architecture.SDXL, tmp_path / "half")
+    both = InstantId(tmp_path, networks, small)
+    there(tmp_path, networks, files.adapter(small.modules.backbone, "face_plus"), "ip-faceid-plusv2")
+    whole, plus = in_memory(small), replace(UNIT, model="ip-faceid-plusv2")
+    request = replace(ASKED, controls=(both.face, both.points, plus))
+    exact = np.asarray(drawn(whole, request, tmp_path)).astype(int)
+    for module in (whole.backbone, whole.vae, *whole.text_encoders):
+        module.to(torch.bfloat16)
+    whole.dtype = torch.bfloat16
+    assert float(np.abs(exact - np.asarray(drawn(whole, request, tmp_path))).mean()) < 12

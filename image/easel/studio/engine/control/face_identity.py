@@ -44,7 +44,7 @@ class FaceIdentity(OnnxNetwork):
             raise ValueError(f"it gives {found} where {WIDTH} numbers of a face are asked for")
 
     def vector(self, pixels: Tensor, points: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Of a face in (1, 3, height, width), 0 to 1, with these five points (5, 2): (512,), of any
+        """Of a face in (1, 3, height, width), bytes, with these five points (5, 2): (512,), of any
         length."""
         face = cut_out(pixels, points)
         (found,) = self.run(face if self._whole_pixels else (face - _MIDDLE) / _MIDDLE)
@@ -59,7 +59,15 @@ def cut_out(pixels: Tensor, points: NDArray[np.float64]) -> NDArray[np.float32]:
     back = np.linalg.pinv(np.vstack([alignment(points, _TEMPLATE), [0.0, 0.0, 1.0]]))[:2]
     rows, columns = np.mgrid[:_SIDE, :_SIDE]
     at = np.stack([columns, rows, np.ones_like(rows)], axis=2) @ back.T
-    at = at * 2 / np.array([max(1, width - 1), max(1, height - 1)]) - 1
+    # a photograph has fifty million pixels, a face some of them
+    (left, top), (right, bottom) = (
+        np.clip(end, 0, (width, height)).astype(int)
+        for end in (np.floor(at.min(axis=(0, 1))) - 1, np.ceil(at.max(axis=(0, 1))) + 2)
+    )
+    if left >= right or top >= bottom:
+        return np.zeros((1, 3, _SIDE, _SIDE), np.float32)
+    at = (at - (left, top)) * 2 / np.maximum(1, (right - left - 1, bottom - top - 1)) - 1
+    seen = pixels[..., top:bottom, left:right].float()
     grid = torch.from_numpy(at).float()[None]
-    found: NDArray[np.float32] = F.grid_sample(pixels * 255, grid, align_corners=True).round().numpy()
+    found: NDArray[np.float32] = F.grid_sample(seen, grid, align_corners=True).round().numpy()
     return found

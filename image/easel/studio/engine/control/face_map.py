@@ -28,7 +28,7 @@ class FaceMap:
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """(height, width, 3), bytes. Raises InvalidRequest where no face is seen."""
-        face = largest(self._points.faces(pixels))
+        face = largest(self._points.faces((pixels * 255).round().to(torch.uint8)))
         if face is None:
             raise NoFace
         height, width = pixels.shape[-2:]

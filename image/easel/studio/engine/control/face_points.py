@@ -57,7 +57,7 @@ class FacePoints(OnnxNetwork):
                 raise ValueError(f"it gives {shapes} for a picture of {width}x{height}")
 
     def faces(self, pixels: Tensor) -> list[FoundFace]:
-        """Of (1, 3, height, width), 0 to 1, the faces, the surest first."""
+        """Of (1, 3, height, width), bytes, the faces, the surest first."""
         from torchvision.ops import nms
 
         seen, ratio = self._seen(pixels)
@@ -81,7 +81,7 @@ class FacePoints(OnnxNetwork):
             size = high, max(1, int(high / (height / width)))
         else:
             size = max(1, int(wide * (height / width))), wide
-        small = F.interpolate(pixels * 255, size, mode="bilinear", align_corners=False).round()
+        small = F.interpolate(pixels, size, mode="bilinear", align_corners=False).float()
         whole = F.pad(small, (0, wide - size[1], 0, high - size[0]))
         seen: NDArray[np.float32] = ((whole - _MEAN) / _DEVIATION).numpy()
         return seen, size[0] / height
