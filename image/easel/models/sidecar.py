@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 import yaml
 
+from easel.models import evidence
 from easel.models.model_file import sidecar_path
 from easel.models.training import Fact, facts_of_table
 
@@ -51,7 +52,7 @@ def read_sidecar(checkpoint: Path) -> Sidecar:
         named = str(own.get("architecture") or "") if isinstance(own, dict) else ""
         if isinstance(found, dict) and isinstance(word := found.get("baseModel"), str):
             base_model = base_model or word[:80]
-        said = facts_of_table(found, f"{path.name[:80]} beside it")
+        said = facts_of_table(found, evidence.file_beside(path.name))
         if named or said:
             architecture = architecture or named
             facts += said

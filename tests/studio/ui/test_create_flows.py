@@ -81,7 +81,6 @@ def test_what_it_does_not_take_is_told(visit, kontext: str) -> None:
     assert page.get_by_label("Tiling").count() == page.get_by_label("Quicker steps").count() == 0
     assert sections["refiner"].locator("select").count() == 0
     draw_with(page, "second.safetensors")
-    page.locator("details.advanced > summary").click()
     expect(sections["refiner"].locator("select")).to_be_visible()
     expect(page.get_by_label("Quicker steps")).to_be_visible()
     assert page.locator("easel-references").count() == 0

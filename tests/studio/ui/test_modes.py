@@ -27,7 +27,7 @@ def test_picture_to_picture(visit, source: Path) -> None:
     begin(page, "image", source, steps=4)
     page.get_by_label("Denoising strength", exact=True).fill("0.1")
     # The size has a name, and is not one that somebody typed.
-    expect(page.get_by_role("button", name="Picture's")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="Picture's 3:2")).to_have_attribute("aria-pressed", "true")
     expect(page.get_by_role("button", name="Custom", exact=True)).to_have_attribute("aria-pressed", "false")
     sent, [picture] = drawn(page)
     assert (sent["width"], sent["height"]) == (96, 64)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from easel.gateway import pages
 from tests.studio.ui.conftest import ask_small, generate_button, until
@@ -48,6 +50,11 @@ def test_a_cut_line_is_said_and_all_is_as_before_when_it_is_back(running, visit)
         assert page.evaluate("window.same")
 
 
+def refused(said: dict[str, Any], route: Route) -> None:
+    """Answer as the door does."""
+    route.fulfill(**said)
+
+
 def test_what_the_door_says_is_said_in_words(visit) -> None:
     """That the endpoint makes room for another replica, or does not start at all: no line that is lost, and
     nothing that trying again would help. All is as before once it is there."""
@@ -56,11 +63,8 @@ def test_what_the_door_says_is_said_in_words(visit) -> None:
     states = {"draining": "finishes its work", "failed": "does not start", "loading": "is waking up"}
     for state, words in states.items():
         answer = pages.error(503, "the endpoint is not ready yet", kind=state)
-        page.context.route(
-            ASKED, lambda route, answer=answer: route.fulfill(
-                status=answer.status_code, headers=dict(answer.headers), body=bytes(answer.body)
-            ),
-        )  # fmt: skip
+        said = {"status": answer.status_code, "headers": dict(answer.headers), "body": bytes(answer.body)}
+        page.context.route(ASKED, partial(refused, said))
         generate_button(page).click()
         expect(page.locator(".connection")).to_contain_text(words)
         expect(page.locator("#said-generate")).to_contain_text(words)

@@ -95,7 +95,6 @@ def test_control_units(visit, source: Path) -> None:
 
     page.route("**/sdapi/v1/txt2img", refuse)
     page.reload()
-    page.locator("details.advanced > summary").click()
     page.get_by_role("button", name="Add a unit").click()
     page.get_by_label("Picture of unit 1").set_input_files(source)
     page.get_by_label("Preprocessor").select_option("canny")

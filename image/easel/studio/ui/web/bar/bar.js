@@ -11,7 +11,7 @@ import "./person.js";
 const PLACES = ["create", "gallery", "models"];
 
 class Bar extends EaselElement {
-  static watches = ["session", "engine", "place", "tickets"];
+  static watches = ["session", "engine", "place", "tickets", "connection"];
 
   render() {
     const session = store.get("session"), place = store.get("place");
@@ -38,7 +38,8 @@ class Bar extends EaselElement {
   /** What the GPU does, in three words. */
   doing() {
     const engine = store.get("engine");
-    if (!engine) return "";
+    // What it did before it went away is no news.
+    if (!engine || store.get("connection") !== "ok") return "";
     if (engine.phase !== "ready") return t(`engine.${engine.phase}`);
     if (engine.running || engine.queued) {
       return t("engine.busy", { running: engine.running, queued: engine.queued, device: engine.device ?? "" });

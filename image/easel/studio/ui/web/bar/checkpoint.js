@@ -19,7 +19,7 @@ function faceOf({ preview }) {
 }
 
 class Checkpoint extends EaselElement {
-  static watches = ["session", "engine"];
+  static watches = ["session", "engine", "connection"];
 
   render() {
     const session = store.get("session"), chosen = session?.checkpoint;
@@ -64,7 +64,7 @@ class Checkpoint extends EaselElement {
   /** Whether the choice is on the device: `loaded`, `loading`, or `waiting` until somebody draws with it. */
   state() {
     const engine = store.get("engine"), chosen = store.get("session")?.checkpoint;
-    if (!chosen || !engine) return "unknown";
+    if (!chosen || !engine || store.get("connection") !== "ok") return "unknown";
     if (engine.phase === "loading") return "loading";
     return engine.loaded === chosen.name ? "loaded" : "waiting";
   }

@@ -1,12 +1,12 @@
 // The tickets: what is drawn, what waits and for how long, what failed; each can be stopped, waiting ones reordered.
 import { html, nothing, repeat } from "../vendor/lit.js";
 import { EaselElement, styled } from "../element.js";
-import { cancel, cancelAll, move } from "../actions.js";
+import { cancel, move } from "../actions.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 import { CLOSE, EARLIER, LATER } from "./icons.js";
 import { brief } from "./progress.js";
-import { dismiss, failedTickets, isOpen, openTickets, shownTicket, showTicket } from "./shown.js";
+import { dismiss, failedTickets, isActive, isOpen, openTickets, shownTicket, showTicket } from "./shown.js";
 
 class Queue extends EaselElement {
   static watches = ["tickets", "shown", "live", "dismissed", "connection"];
@@ -16,7 +16,6 @@ class Queue extends EaselElement {
     if (!tickets.length) return nothing;
     return html`<ol class="queue" aria-label=${t("queue.title")} @dragover=${this.over} @drop=${this.drop}>
       ${repeat(tickets, (one) => one.id, (one) => this.ticket(one))}
-      ${openTickets().length > 1 ? html`<li class="all"><button type="button" data-tip=${t("queue.stop-all.tip")} @click=${cancelAll}>${t("queue.stop-all")}</button></li>` : nothing}
     </ol>`;
   }
 
@@ -25,7 +24,7 @@ class Queue extends EaselElement {
     return html`<li class="ticket" data-id=${ticket.id} data-state=${ticket.state} draggable=${waits ? "true" : "false"}
         aria-current=${shownTicket() === ticket ? "true" : nothing} @dragstart=${this.drag}>
       <button type="button" class="look" @click=${() => showTicket(ticket)}>
-        <span class="thumb ${waits || ticket.preview ? "" : "shimmer"}">
+        <span class="thumb ${isActive(ticket) && !ticket.preview ? "shimmer" : ""}">
           ${ticket.preview ? html`<img src=${ticket.preview} alt="">` : html`<b aria-hidden="true">${ticket.state === "failed" ? "!" : waits ? ticket.place : ""}</b>`}</span>
         <span class="what"><b>${words}</b><small>${ticket.prompt}</small>${waits && ticket.ahead?.pictures ? html`<small>${t("queue.ahead", { n: ticket.ahead.pictures })}</small>` : nothing}</span>
       </button>

@@ -4,6 +4,7 @@ import { EaselElement } from "../element.js";
 import { store } from "../store.js";
 import { t } from "../texts.js";
 import { field, setFields, shapes } from "./fields.js";
+import { MODE_ICONS } from "./icons.js";
 import { saidOf } from "./number.js";
 import { sourceSize } from "./source-size.js";
 
@@ -16,8 +17,8 @@ class Size extends EaselElement {
     return html`<fieldset class="size" data-says="width height">
       <legend>${t("create.size")}${own ? nothing : html` <output>${field("width")} × ${field("height")}</output>`}</legend>
       <div class="shapes">
-        ${source ? html`<button type="button" class="as-source" aria-pressed=${asSource} data-tip=${t("create.shape.source.tip", source)}
-          @click=${() => setFields(source)}>${outline(source)}<span>${t("create.shape.source")}</span></button>` : nothing}
+        ${source ? html`<button type="button" aria-pressed=${asSource} aria-label="${t("create.shape.source")} ${ratio(source)}, ${source.width} × ${source.height}"
+          data-tip=${t("create.shape.source.tip", source)} @click=${() => setFields(source)}>${MODE_ICONS.image}<span aria-hidden="true">${ratio(source)}</span></button>` : nothing}
         ${shapes().map((one) => html`<button type="button" aria-pressed=${!set && field.shape() === one.name}
             aria-label="${t(`create.shape.${one.name}`)} ${ratio(one)}, ${one.width} × ${one.height}" data-tip="${t(`create.shape.${one.name}`)} · ${one.width} × ${one.height}"
             @click=${() => setFields({ shape: one.name, width: undefined, height: undefined })}>${outline(one)}<span aria-hidden="true">${ratio(one)}</span></button>`)}

@@ -1,7 +1,7 @@
 // The stage: what is drawn now, or the picture that was chosen, as large as the window has room.
 import { html, nothing } from "../vendor/lit.js";
 import { EaselElement, styled } from "../element.js";
-import { again, cancel } from "../actions.js";
+import { again, cancel, cancelAll } from "../actions.js";
 import { mark } from "../mark.js";
 import { wordsOf } from "../remarks.js";
 import { store } from "../store.js";
@@ -10,7 +10,7 @@ import { examples, field, setField } from "./fields.js";
 import { fullScreen } from "./full-screen.js";
 import { modeNow } from "./modes.js";
 import { whole } from "./progress.js";
-import { dismiss, isOpen, shownPicture, shownTicket, step } from "./shown.js";
+import { dismiss, isOpen, openTickets, shownPicture, shownTicket, step } from "./shown.js";
 import "./film.js";
 import "./picture-actions.js";
 import "./queue.js";
@@ -96,7 +96,8 @@ class Stage extends EaselElement {
       <div class="track" role="progressbar" aria-label=${t("stage.progress")} aria-valuemin="0" aria-valuemax="100"
         aria-valuenow=${known ? Math.round(100 * (ticket.fraction ?? 0)) : nothing}><i ${styled({ "--done": known ? ticket.fraction ?? 0 : 0 })}></i></div>
       <p><b>${words[0]}</b>${words.slice(1).map((one) => html` <span>· ${one}</span>`)}</p>
-      ${isOpen(ticket) ? html`<button type="button" data-tip=${t("stage.stop.tip")} @click=${() => cancel(ticket.id)}>${t("stage.stop")}</button>` : nothing}
+      ${isOpen(ticket) ? html`<button type="button" data-tip=${t("stage.stop.tip")} @click=${() => cancel(ticket.id)}>${t("stage.stop")}</button>
+        ${openTickets().length > 1 ? html`<button type="button" data-tip=${t("queue.stop-all.tip")} @click=${cancelAll}>${t("queue.stop-all")}</button>` : nothing}` : nothing}
     </div>`;
   }
 
