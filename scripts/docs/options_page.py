@@ -13,7 +13,8 @@ _HEAD = """# A1111's options
 Written by `easel schema` from `easel/studio/api/requests/options_table.py`, which decides.
 
 `GET /sdapi/v1/options` answers all {count} names that A1111 1.10.1 has with the extensions that come with
-it, and Forge's `forge_additional_modules`; values that nobody set are those below. One rule counts for `POST /sdapi/v1/options`, for
+it, and Forge's `forge_additional_modules`; values that nobody set are those below. One rule counts for
+`POST /sdapi/v1/options`, for
 `override_settings` and for what an infotext says. Options are the caller's own, and nobody else's. Nothing
 is accepted and dropped:
 

@@ -145,6 +145,22 @@ def test_packed_by_bitsandbytes() -> None:
 
 
 @pytest.mark.parametrize(
+    ("width", "is_"), [(6144, "flux2"), (3072, "flux2-klein-4b"), (4096, "flux2-klein-9b")]
+)
+@pytest.mark.parametrize("way", ["rows", "column"])
+def test_two_weights_in_a_byte(width: int, is_: str, way: str) -> None:
+    """In NVFP4 half as many columns, in NF4 one: FLUX.2 dev's is not taken for klein's, which is half as
+    wide, and Fill's is known by its channels."""
+    name = "single_stream_modulation.lin.weight"
+    packed = (3 * width, width // 2) if way == "rows" else (3 * width * width // 2, 1)
+    shapes = {**flux2_transformer(width), name: packed}
+    assert identify(header_of(shapes, dtypes={name: "U8"}), name="x.safetensors").architecture == is_
+    fill = {**flux_transformer(384), "img_in.weight": (3072, 192)}
+    found = identify(header_of(fill, dtypes={"img_in.weight": "U8"}), name="x.safetensors")
+    assert found.architecture == "flux-fill"
+
+
+@pytest.mark.parametrize(
     ("shapes", "says"),
     [
         (flux_transformer(128), "FLUX.1 Depth or Canny"),

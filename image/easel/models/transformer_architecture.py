@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isqrt
 from typing import NoReturn
 
 from easel.models import evidence
@@ -28,6 +29,7 @@ from easel.models.family_names import Architecture
 from easel.models.header import Header, TensorInfo
 from easel.models.sidecar import Sidecar
 
+_TWO_IN_ONE = "U8"
 PREFIXES = ("model.diffusion_model.", "")
 """What stands before the transformer's names in a single file."""
 
@@ -129,15 +131,16 @@ class _Tensors:
     def inputs(self, *layers: str) -> int | None:
         """How many numbers the linear layer takes; None where there is none.
 
-        bitsandbytes packs two weights into a byte and keeps no shape: then the layer's bias tells.
+        Two weights may be packed into a byte: NVFP4's in rows; bitsandbytes keeps no shape, and the layer's
+        bias tells.
         """
         weight = self.get(*(f"{layer}.weight" for layer in layers))
         if weight is None or len(weight.shape) != 2:
             return None
         bias = self.get(*(f"{layer}.bias" for layer in layers))
-        if weight.dtype == "U8" and weight.shape[1] == 1:
+        if weight.dtype == _TWO_IN_ONE and weight.shape[1] == 1:
             return 2 * weight.numel // bias.numel if bias is not None and bias.numel else None
-        return weight.shape[1]
+        return weight.shape[1] * (2 if weight.dtype == _TWO_IN_ONE else 1)
 
 
 def _sd3(there: _Tensors, name: str) -> Architecture:
@@ -168,11 +171,13 @@ def _chroma(there: _Tensors, name: str) -> Architecture:
 
 
 def _flux2(there: _Tensors, name: str) -> Architecture:
-    width = there.get("single_stream_modulation.lin.weight", "single_stream_modulation.linear.weight")
-    inputs = width.shape[-1] if width is not None and width.shape else None
-    found = FLUX2_WIDTHS.get(inputs or 0)
+    # three times as high as it is wide, however its numbers are packed
+    square = there.get("single_stream_modulation.lin.weight", "single_stream_modulation.linear.weight")
+    numbers = square.numel * (2 if square.dtype == _TWO_IN_ONE else 1) if square is not None else 0
+    width = isqrt(numbers // 3)
+    found = FLUX2_WIDTHS.get(width)
     if found is None:
-        _refuse(name, f"its transformer is {inputs} wide, as none of the known FLUX.2 models")
+        _refuse(name, f"its transformer is {width} wide, as none of the known FLUX.2 models")
     return found
 
 

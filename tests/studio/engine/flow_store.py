@@ -28,6 +28,7 @@ from tests.studio.engine.transformers.test_flux2 import single_file as flux2_fil
 from tests.studio.engine.transformers.test_z_image import single_file as z_image_file
 
 Tensors = dict[str, torch.Tensor]
+Pack = Callable[[str, torch.Tensor], Tensors]
 CHECKPOINTS = "Stable-diffusion"
 CPU = torch.device("cpu")
 _INSIDE = {"clip-l": "clip_l", "clip-g": "clip_g", "t5-xxl": "t5xxl"}
@@ -85,6 +86,14 @@ class FlowStore:
         }
         gguf_files.write(path, blocks)
         return path
+
+    def write_packed(self, architecture: Architecture, name: str, pack: Pack) -> Path:
+        """The same with its matrices packed, what is beside them with them."""
+        stored: Tensors = {}
+        for key, one in self.transformers[architecture].items():
+            is_matrix = key.endswith(".weight") and one.dim() == 2 and one.shape[1] % 16 == 0
+            stored |= pack(key.removesuffix(".weight"), one) if is_matrix else {key: one}
+        return self.write(CHECKPOINTS, name, stored)
 
     def write_text(self, architecture: Architecture, role: str, dtype: torch.dtype | None = None) -> Path:
         """A text encoder under its usual name."""

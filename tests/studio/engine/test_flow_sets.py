@@ -28,6 +28,7 @@ from easel.studio.engine.shared_encoders import SharedEncoders
 from easel.studio.engine.step_times import StepTimes
 from easel.studio.engine.vae_runs import LatentPreviews
 from tests.studio.engine.flow_store import CHECKPOINTS, FlowStore, Made, engine, in_type, maker, write_sd1
+from tests.studio.engine.quantised import packed_files
 
 ASKED = TextToImage(
     prompt="a cat", width=64, height=64, steps=2, seed=7, sampler="Euler", cfg_scale=1, exact=True
@@ -120,6 +121,26 @@ def test_gguf_stays_packed(made: Made, kind: str, folder: str, off: float) -> No
     loaded = load(files, f"small-{kind}")
     packed = [one for one in loaded.backbone.modules() if isinstance(one, PackedLinear)]
     assert len(packed) > 5
+    assert loaded.nbytes < load(files, "full").nbytes
+
+
+@pytest.mark.parametrize(("pack", "off"), [(packed_files.int8, 3), (packed_files.nvfp4, 40)])
+@pytest.mark.parametrize(
+    "architecture",
+    [Architecture.FLUX_DEV, pytest.param(Architecture.FLUX2_KLEIN_4B, marks=pytest.mark.slow)],
+)
+def test_packed_by_makers(made: Made, architecture: Architecture, pack: Any, off: float) -> None:
+    """bitsandbytes' eight bits and NVIDIA's four: known by their headers, they draw about what the full
+    weights do, and stay as small."""
+    files = made(architecture)
+    files.write_parts(architecture)
+    files.write_transformer(architecture, "full.safetensors")
+    files.write_packed(architecture, "small.safetensors", pack)
+    with engine(files) as running:
+        full, small = (draw(running, checkpoint=name) for name in ("full", "small"))
+    assert 0 < np.abs(full - small).mean() < off
+    loaded = load(files, "small")
+    assert sum(isinstance(one, PackedLinear) for one in loaded.backbone.modules()) > 5
     assert loaded.nbytes < load(files, "full").nbytes
 
 
