@@ -57,7 +57,7 @@ class Network(pulumi.ComponentResource):
     def _vpc(self, spec: Spec) -> Vpc:
         vpc, useful = spec.team.network.vpc, self.offers.zones
         if vpc:
-            return adopted_vpc(vpc, useful, self._inside)
+            return adopted_vpc(vpc, useful, self._inside, addressed=spec.team.runs_on == "cluster")
         return own_vpc(self._tags, useful, self._inside, balanced=spec.team.runs_on == "cluster")
 
     def subnet_in(self, zone: pulumi.Input[str]) -> pulumi.Output[str]:

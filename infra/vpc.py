@@ -18,6 +18,12 @@ BALANCERS = {"kubernetes.io/role/elb": "1", "kubernetes.io/role/internal-elb": "
 user guide, "Tag subnets for EKS Auto Mode")."""
 
 
+NODES_NEED = (
+    ", nor for a cluster subnets whose machines get no public address by themselves "
+    "(`aws ec2 modify-subnet-attribute --map-public-ip-on-launch --subnet-id …`)"
+)
+
+
 class NoNetwork(pulumi.RunError):
     """The region or the VPC cannot carry a team."""
 
@@ -80,10 +86,14 @@ def own_vpc(tags: Tags, useful: Collection[str], opts: pulumi.ResourceOptions, b
     return Vpc(vpc.id, subnets, zones)
 
 
-def adopted_vpc(vpc_id: str, useful: Collection[str], opts: pulumi.ResourceOptions) -> Vpc:
+def adopted_vpc(
+    vpc_id: str, useful: Collection[str], opts: pulumi.ResourceOptions, addressed: bool = False
+) -> Vpc:
     """A VPC that is there, by its subnets with a route to an internet gateway, in zones that are of use.
 
-    Raises NoNetwork.
+    `addressed`: only those that give what starts there a public address by themselves. A cluster's nodes ask
+    for none, and without one they never join (EKS user guide, "View Amazon EKS networking requirements for
+    VPC and subnets", subnet requirements for nodes); instances ask for theirs. Raises NoNetwork.
     """
     invoke = pulumi.InvokeOptions(parent=opts.parent)
     by_subnet, main_is_public = _public_routes(vpc_id, invoke)
@@ -91,16 +101,16 @@ def adopted_vpc(vpc_id: str, useful: Collection[str], opts: pulumi.ResourceOptio
     found = aws.ec2.get_subnets(filters=[{"name": "vpc-id", "values": [vpc_id]}], opts=invoke)
     for subnet_id in sorted(found.ids):
         if by_subnet.get(subnet_id, main_is_public):
-            zone = aws.ec2.get_subnet(id=subnet_id, opts=invoke).availability_zone
-            if zone in useful:
-                by_zone.setdefault(zone, subnet_id)
+            subnet = aws.ec2.get_subnet(id=subnet_id, opts=invoke)
+            if subnet.availability_zone in useful and (subnet.map_public_ip_on_launch or not addressed):
+                by_zone.setdefault(subnet.availability_zone, subnet_id)
     if len(by_zone) < FEWEST_ZONES:
         there = f"only in {', '.join(by_zone)}" if by_zone else "in no zone"
         raise NoNetwork(
             f"easel:team.network.vpc: {vpc_id} has public subnets {there}, and two zones are needed: one "
             "that is short of GPUs must not stop the team. A subnet is public if its route table sends "
-            "0.0.0.0/0 to an internet gateway; zones that sell no instance type of easel's do not count. "
-            "Add one in another zone, or leave network out, for a "
+            "0.0.0.0/0 to an internet gateway; zones that sell no instance type of easel's do not count"
+            f"{NODES_NEED if addressed else ''}. Add one in another zone, or leave network out, for a "
             "VPC of the team's own"
         )
     zones = sorted(by_zone)

@@ -34,6 +34,15 @@ class Place:
         return [f"arn:{self.partition}:s3:::easel-{self.team}-{noun}-{SUFFIX}" for noun in ("bake", "config")]
 
     @property
+    def roles(self) -> list[str]:
+        """Names of the team's roles, and of its profiles that hold them. An endpoint's may be another team's,
+        whose name begins as this one's: `easel-art-*-replicas-…` is also team `art-2`'s."""
+        nouns = ["bake", "gateway"]
+        on_cluster = self.spec.team.runs_on == "cluster"
+        nouns += ["cluster", "mounts", "nodes"] if on_cluster else ["*-replicas"]
+        return [f"easel-{self.team}-{noun}-{SUFFIX}" for noun in nouns]
+
+    @property
     def cluster(self) -> str:
         """The name of the cluster that the team is on, its own or a platform's."""
         platform = self.spec.team.platform

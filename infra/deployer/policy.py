@@ -206,9 +206,8 @@ class _Own:
 
     def of_iam(self) -> list[Statement]:
         """Roles of the team's name and tag, with the boundary where the team has one."""
-        names = [
-            self._place.of_iam(f"{kind}/easel-{self._place.team}-*") for kind in ("instance-profile", "role")
-        ]
+        roles = [self._place.of_iam(f"role/{name}") for name in self._place.roles]
+        profiles = [self._place.of_iam(f"instance-profile/{name}") for name in self._place.roles]
         boundary = self._place.spec.team.iam.permissions_boundary
         bound = {"iam:PermissionsBoundary": boundary} if boundary else {}
         all_of_iam = self._of("iam:") - {"iam:PassRole", "iam:CreateServiceLinkedRole"}
@@ -220,18 +219,18 @@ class _Own:
         linked = {"iam:AWSServiceName": sorted(f"{one}.amazonaws.com" for one in _LINKED[runs_on])}
         boundaries = {"iam:PutRolePermissionsBoundary"} if boundary else set()
         return [
-            self._allow("MakeRoles", {"iam:CreateRole"}, names[1:], equal=self._given | bound),
-            self._allow("MakeProfiles", new, names, equal=self._given),
+            self._allow("MakeRoles", {"iam:CreateRole"}, roles, equal=self._given | bound),
+            self._allow("MakeProfiles", new, [*profiles, *roles], equal=self._given),
             self._allow(
                 "GiveRights",
                 (rights | boundaries) if bound else set(),
-                names[1:],
+                roles,
                 equal=self._carries | bound,
             ),
-            self._allow("ChangeRoles", rest, names, equal=self._carries),
+            self._allow("ChangeRoles", rest, [*profiles, *roles], equal=self._carries),
             # Not by tag: IAM says that it does not hold for this one ("Granting a user permissions to pass a
             # role to an AWS service").
-            self._allow("PassRoles", {"iam:PassRole"}, names[1:], equal=passed),
+            self._allow("PassRoles", {"iam:PassRole"}, roles, equal=passed),
             self._allow(
                 "MakeServicesOwnRoles",
                 {"iam:CreateServiceLinkedRole"},

@@ -37,6 +37,8 @@ class World:
     route_tables: list[dict[str, Any]] = field(default_factory=list)
     subnets: dict[str, str] = field(default_factory=dict)
     """Zones of an existing VPC's subnets, by id."""
+    unaddressed: tuple[str, ...] = ()
+    """Those of them that give no public address by themselves."""
     volumes: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Volumes that an earlier stack left, by id."""
     interfaces: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -109,7 +111,11 @@ class World:
             "getEbsVolumes": lambda _: {"ids": list(self.volumes), "id": "x"},
             "getVolume": self._volume,
             "getSubnets": lambda _: {"ids": list(self.subnets), "id": "x"},
-            "getSubnet": lambda args: {"id": args["id"], "availabilityZone": self.subnets[args["id"]]},
+            "getSubnet": lambda args: {
+                "id": args["id"],
+                "availabilityZone": self.subnets[args["id"]],
+                "mapPublicIpOnLaunch": args["id"] not in self.unaddressed,
+            },
             "getRouteTables": lambda _: {"ids": [table["id"] for table in self.route_tables], "id": "x"},
             "getRouteTable": lambda args: next(
                 table for table in self.route_tables if table["id"] == args["routeTableId"]

@@ -23,9 +23,12 @@ from infra.names import TEAM_LENGTH
 from infra.spec import Spec
 from infra.stackfile import read_spec
 from scripts.settings import ROOT
+from tests.infra.cluster.stacks import CLUSTER_STACKS, cluster_graph
 from tests.infra.deployer.documented import actions_like, resource_types
+from tests.infra.graph import TEAM
 from tests.infra.instances.evaluation import Request, allowed
 from tests.infra.program_stacks import STACKS, graph_of
+from tests.infra.world import ACCOUNT
 from tests.scripts.stackfiles import ART, Teams, done, easel, refused
 
 BOUNDARY = "arn:aws:iam::111122223333:policy/platform/easel"
@@ -210,6 +213,41 @@ def test_records_are_those_below_the_teams_domain() -> None:
     assert not may(art, "route53:DeleteHostedZone", zone)
 
 
+HELD_BY_NAME = {
+    "Role": ("iam:PutRolePolicy", f"arn:aws:iam::{ACCOUNT}:role/%s"),
+    "InstanceProfile": ("iam:DeleteInstanceProfile", f"arn:aws:iam::{ACCOUNT}:instance-profile/%s"),
+    "Bucket": ("s3:DeleteBucket", "arn:aws:s3:::%s"),
+    "LogGroup": ("logs:PutRetentionPolicy", f"arn:aws:logs:{HERE}:log-group:%s"),
+    "MetricAlarm": ("cloudwatch:PutMetricAlarm", f"arn:aws:cloudwatch:{HERE}:alarm:%s"),
+    "Budget": ("budgets:ModifyBudget", f"arn:aws:budgets::{ACCOUNT}:budget/%s"),
+    "Project": ("codebuild:UpdateProject", f"arn:aws:codebuild:{HERE}:project/%s"),
+    "Cluster": ("eks:UpdateClusterConfig", f"arn:aws:eks:{HERE}:cluster/%s"),
+    "Record": ("route53:ChangeResourceRecordSets", "arn:aws:route53:::hostedzone/Z1%.0s"),
+}
+
+
+@pytest.mark.parametrize("stack", [*STACKS, *CLUSTER_STACKS])
+def test_the_names_in_it_are_those_that_the_program_gives(stack: str) -> None:
+    """Of whatever is held by a name, for every stack of the graph's."""
+    of = STACKS.get(stack) or CLUSTER_STACKS[stack]
+    config = {"easel:team": {**TEAM, **of.team}, "easel:endpoints": of.endpoints}
+    statements = deployer_statements(read_spec(of.name, config, "stacks/x"))
+    graph = graph_of(stack) if stack in STACKS else cluster_graph(stack)
+    seen = set()
+    for node in graph.nodes:
+        if node.type.startswith("aws:") and node.short in HELD_BY_NAME:
+            action, arn = HELD_BY_NAME[node.short]
+            name = str(node.inputs.get("name", "")).replace("*", r"\052").rstrip(".")
+            keys = {
+                "aws:ResourceTag/easel:team": of.name,
+                "route53:ChangeResourceRecordSetsNormalizedRecordNames": name,
+            }
+            proof = name.startswith("_proof.")  # the stand-in's certificate is another domain's
+            assert proof or allowed(Request(action, arn % node.physical, keys), statements), node.urn
+            seen.add(node.short)
+    assert seen >= {"Role", "Bucket", "LogGroup", "Project", "Record"}
+
+
 def test_without_a_boundary_roles_are_held_by_name_and_tag_and_with_one_by_it_too() -> None:
     """Who may make any role may do anything; a boundary is what ends that."""
     role = "arn:aws:iam::111122223333:role/easel-art-gateway-1a2b3c4"
@@ -226,6 +264,8 @@ def test_without_a_boundary_roles_are_held_by_name_and_tag_and_with_one_by_it_to
     assert not may(bound, "iam:DeleteRolePermissionsBoundary", role, carries="art", **asked)
     assert may(bound, "iam:PassRole", role, iam__PassedToService="ec2.amazonaws.com")
     assert not may(bound, "iam:PassRole", role, iam__PassedToService="lambda.amazonaws.com")
+    other = "arn:aws:iam::111122223333:role/easel-art-2-gateway-1a2b3c4"
+    assert not may(free, "iam:PassRole", other, iam__PassedToService="ec2.amazonaws.com")
     itself = role.replace("easel-art", "easel-up")
     assert not may(bound, "iam:PassRole", itself, iam__PassedToService="ec2.amazonaws.com")
 
