@@ -1,9 +1,8 @@
-"""FaceID and InstantID in published layouts: diffusers' own picture of the same numbers of a face; what is
+"""FaceID in published layouts: diffusers' own picture of the same numbers of a face; what is
 read of which picture, and what is said where none can be."""
 
 from __future__ import annotations
 
-import copy
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,103 +13,34 @@ import numpy as np
 import pytest
 import torch
 from diffusers import (
-    ControlNetModel,
-    EulerDiscreteScheduler,
     StableDiffusionPipeline,
-    StableDiffusionXLControlNetPipeline,
     StableDiffusionXLPipeline,
 )
-from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from easel.models import Architecture, Kind, Store, convert_onnx, convert_pickle
-from easel.studio.engine import ControlUnit, Engine, ImageToImage, InvalidRequest, TextToImage
+from easel.models import Architecture, Store, convert_pickle
+from easel.studio.engine import ControlUnit, Engine, ImageToImage, InvalidRequest
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.control.clip_view import clip_view
-from easel.studio.engine.control.face_map import drawn_points
 from easel.studio.engine.errors import NoFace, OtherArchitecture
-from easel.studio.engine.face_vectors import face_files, face_vectors
-from easel.studio.engine.image_prompt_layout import ImagePromptLayout
 from easel.studio.engine.loading import load_checkpoint
 from easel.studio.png import encode
 from tests.studio.engine.conftest import STARTER
 from tests.studio.engine.control import image_prompt_files as files
-from tests.studio.engine.control import onnx_files
-from tests.studio.engine.control.driving import CPU, controlnet, drawn, in_memory, stored
+from tests.studio.engine.control.driving import CPU, in_memory
+from tests.studio.engine.control.face_prompts import ASKED, UNIT, apart, judge, ours, pixels_of, read, there
 from tests.studio.engine.control.test_face_networks import NOBODY, ONE, TWO, picture
 from tests.studio.engine.tiny import Tiny, model_file, tiny
 
-ASKED = TextToImage(prompt="a red circle", negative_prompt="green", width=128, height=128, steps=4, seed=7,
-                    sampler="Euler", cfg_scale=4)  # fmt: skip
 OTHER = picture((150, 150), (80, 60, 30))
-UNIT = ControlUnit(model="ip-faceid", module="ip-adapter_face_id", image=encode(ONE), weight=0.7)
-POINTS = Image.fromarray(
-    drawn_points(np.array([[40, 50], [80, 48], [60, 70], [45, 90], [78, 88]], float), 128, 128)
-)
 PIPELINES = {Architecture.SD1: StableDiffusionPipeline, Architecture.SDXL: StableDiffusionXLPipeline}
 WAIT = 120
-
-
-@pytest.fixture(scope="module")
-def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with InsightFace's two packs and an image encoder."""
-    root = tmp_path_factory.mktemp("networks")
-    store = Store(root)
-    for name, seed in (("det_10g", 0), ("w600k_r50", 1), ("scrfd_10g_bnkps", 0), ("glintr100", 2)):
-        made = root / f"{name}.onnx"
-        onnx_files.identity(made, seed) if seed else onnx_files.faces(made)
-        convert_onnx(made, store)
-    folder = root / Kind.IMAGE_ENCODER.folder
-    save_file(files.encoder().state_dict(), folder / "CLIP-ViT-H-14.safetensors")
-    return folder
 
 
 @pytest.fixture(scope="module")
 def families(tmp_path_factory: pytest.TempPathFactory) -> dict[Architecture, Tiny]:
     folder = tmp_path_factory.mktemp("families")
     return {one: tiny(one, folder) for one in PIPELINES}
-
-
-def there(root: Path, networks: Path, tables: dict[str, files.Tensors], name: str = "ip-faceid") -> None:
-    """The adapter and what it reads faces by in a store."""
-    files.written(root / "ControlNet", name, tables)
-    if not (root / networks.name).exists():
-        (root / networks.name).symlink_to(networks)
-
-
-def read(root: Path, image: Image.Image, name: str = "ip-faceid") -> torch.Tensor:
-    """(1, 512): the numbers of its face, as the adapter gets them."""
-    store = Store(root)
-    file = store.find(Kind.CONTROLNET, name)
-    layout = ImagePromptLayout.of(file)
-    return torch.from_numpy(face_vectors(layout, face_files(layout, file, store), [image], -1).numbers)
-
-
-def judge(whole: Checkpoint, kind: Any, **parts: Any) -> Any:
-    """diffusers' pipeline of a checkpoint, with a UNet of its own to change."""
-    config = {**whole.family.scheduler_config, "timestep_spacing": "linspace"}
-    parts |= {"text_encoder": whole.text_encoders[0], "tokenizer": whole.tokenizers[0]}
-    if len(whole.text_encoders) > 1:
-        parts |= {"text_encoder_2": whole.text_encoders[1], "tokenizer_2": whole.tokenizers[1]}
-    else:
-        parts |= {"safety_checker": None, "requires_safety_checker": False}
-    if "controlnet" not in parts:
-        parts["image_encoder"] = None
-    pipeline = kind(
-        vae=whole.vae, unet=copy.deepcopy(whole.backbone),
-        scheduler=EulerDiscreteScheduler.from_config(config), feature_extractor=None, **parts,
-    )  # fmt: skip
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
-
-
-def pixels_of(pipeline: Any, **asked: Any) -> np.ndarray:
-    found = pipeline(
-        ASKED.prompt, height=128, width=128, num_inference_steps=ASKED.steps, guidance_scale=ASKED.cfg_scale,
-        negative_prompt=ASKED.negative_prompt, generator=torch.Generator().manual_seed(ASKED.seed),
-        output_type="np", **asked,
-    )  # fmt: skip
-    return (found.images[0] * 255).round().astype(int)
 
 
 def judged(
@@ -133,14 +63,6 @@ def judged(
     embeds = torch.cat([torch.zeros_like(face), face])[:, None]
     with torch.no_grad():
         return pixels_of(pipeline, ip_adapter_image_embeds=[embeds])
-
-
-def ours(small: Tiny, root: Path, *units: ControlUnit, **fields: Any) -> np.ndarray:
-    return np.asarray(drawn(in_memory(small), replace(ASKED, controls=units, **fields), root)).astype(int)
-
-
-def apart(one: np.ndarray, other: np.ndarray) -> int:
-    return int(np.abs(one - other).max())
 
 
 @pytest.mark.parametrize(
@@ -328,86 +250,3 @@ def test_numbers_as_each_adapter_wants_them(
     assert float((raw / raw.norm() - normal).abs().max()) < 1e-5
     assert float(raw.norm()) > 2
     assert float((instant / instant.norm() - normal).abs().max()) > 0.01
-
-
-class InstantId:
-    """Its two files in a store, and the judge."""
-
-    def __init__(self, root: Path, networks: Path, small: Tiny) -> None:
-        self.root, self.small = root, small
-        unet = small.modules.backbone
-        self.tables = files.adapter(unet, "instant")
-        there(root, networks, self.tables, "ip-adapter_instant_id_sdxl")
-        self.net = controlnet(unet, seed=4)
-        stored(root, "control_instant_id_sdxl", dict(self.net.state_dict()))
-        face = {"model": "ip-adapter_instant_id_sdxl", "module": "instant_id_face_embedding"}
-        stored(root, "plain", dict(self.net.state_dict()))
-        self.face = replace(UNIT, **face)
-        points = {
-            "model": "control_instant_id_sdxl",
-            "image": encode(POINTS),
-            "module": "none",
-            "weight": 0.8,
-        }
-        self.points = replace(UNIT, **points)
-
-    def draw(self, *units: ControlUnit, **fields: Any) -> np.ndarray:
-        return ours(self.small, self.root, *units, **fields)
-
-
-@pytest.fixture(scope="module")
-def instant_id(
-    families: dict[Architecture, Tiny], networks: Path, tmp_path_factory: pytest.TempPathFactory
-) -> InstantId:
-    return InstantId(tmp_path_factory.mktemp("instant"), networks, families[Architecture.SDXL])
-
-
-def test_instant_id_is_the_published_pipelines(instant_id: InstantId) -> None:
-    """The adapter reads the face in 16 tokens; its ControlNet is shown the points, and told these tokens in
-    the place of the words: diffusers' pipeline does the same, whose ControlNet is given them by hand."""
-    whole = in_memory(instant_id.small)
-    net: ControlNetModel = copy.deepcopy(instant_id.net)
-    pipeline = judge(whole, StableDiffusionXLControlNetPipeline, controlnet=net)
-    pipeline.load_ip_adapter(instant_id.tables, subfolder="", weight_name="x", image_encoder_folder=None)
-    pipeline.set_ip_adapter_scale(UNIT.weight)
-    face = read(instant_id.root, ONE, "ip-adapter_instant_id_sdxl")
-    embeds = torch.cat([torch.zeros_like(face), face])[:, None]
-    (layer,) = pipeline.unet.encoder_hid_proj.image_projection_layers
-    with torch.no_grad():
-        tokens = layer(embeds)
-        assert tokens.shape[:2] == (2, 16)
-        forward = net.forward
-        net.forward = lambda *args, **said: forward(*args, **{**said, "encoder_hidden_states": tokens})
-        theirs = pixels_of(
-            pipeline, image=POINTS, ip_adapter_image_embeds=[embeds[:, :, None]],
-            controlnet_conditioning_scale=0.8,
-        )  # fmt: skip
-    assert apart(instant_id.draw(instant_id.face, instant_id.points), theirs) <= 4
-    assert apart(instant_id.draw(instant_id.points, instant_id.face), theirs) <= 4
-    assert apart(instant_id.draw(instant_id.face), theirs) > 4
-
-
-def test_instant_ids_control_needs_its_adapter(instant_id: InstantId) -> None:
-    """By its name or by its preprocessor, and in words; another ControlNet is told the words as ever."""
-    drawn_from = replace(instant_id.points, module="instant_id_face_keypoints", image=encode(ONE))
-    for unit in (instant_id.points, replace(drawn_from, model="plain")):
-        with pytest.raises(InvalidRequest, match="ip-adapter_instant_id_sdxl"):
-            instant_id.draw(unit)
-    plain = replace(instant_id.points, model="plain")
-    told, words = (instant_id.draw(instant_id.face, one, steps=1) for one in (instant_id.points, plain))
-    assert apart(told, words) > 2
-
-
-@pytest.mark.slow
-def test_half_precision(networks: Path, tmp_path: Path) -> None:
-    """As on a GPU: what is read of a face is of the UNet's own kind of numbers, and the picture is alike."""
-    small = tiny(Architecture.SDXL, tmp_path / "half")
-    both = InstantId(tmp_path, networks, small)
-    there(tmp_path, networks, files.adapter(small.modules.backbone, "face_plus"), "ip-faceid-plusv2")
-    whole, plus = in_memory(small), replace(UNIT, model="ip-faceid-plusv2")
-    request = replace(ASKED, controls=(both.face, both.points, plus))
-    exact = np.asarray(drawn(whole, request, tmp_path)).astype(int)
-    for module in (whole.backbone, whole.vae, *whole.text_encoders):
-        module.to(torch.bfloat16)
-    whole.dtype = torch.bfloat16
-    assert float(np.abs(exact - np.asarray(drawn(whole, request, tmp_path))).mean()) < 12
